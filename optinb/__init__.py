@@ -1,0 +1,1 @@
+"""optinb: from customer tables to approved push campaigns, in notebooks."""

@@ -1,0 +1,314 @@
+"""The settings of a workspace: `optinb.toml`, checked on opening.
+
+Secrets are never in the file: a key is named by reference (`env:NAME` or `keyring:SERVICE/NAME`) and read when it is
+needed. Every complaint names the line of the file and the remedy.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from optinb.errors import SettingsError, did_you_mean
+
+FILE_NAME = "optinb.toml"
+Platform = Literal["ios", "android", "kindle", "web"]
+PLATFORMS: tuple[Platform, ...] = ("ios", "android", "kindle", "web")
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file: unknown keys are refused, values never change."""
+
+
+class AppSettings(_Section):
+    """One app of an app group, as the app-user mapping names it."""
+
+    id: str
+    name: str
+    platform: Platform
+    sdk_from_version: str | None = None
+
+
+class AppGroupSettings(_Section):
+    """An app group: where its API is, who we are there, and which apps belong to it."""
+
+    id: str
+    name: str
+    api: str
+    auth: Literal["rest_api_key", "app_group_id"] = "rest_api_key"
+    key: str | None = None
+    apps: tuple[AppSettings, ...] = ()
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the API of this group is a sandbox on this machine."""
+        return urlsplit(self.api).hostname in LOOPBACK
+
+    def platforms(self) -> frozenset[Platform]:
+        """The platforms that this group has apps on."""
+        return frozenset(app.platform for app in self.apps)
+
+    def apps_on(self, platforms: frozenset[str]) -> tuple[AppSettings, ...]:
+        """The apps of this group on one of the given platforms."""
+        return tuple(app for app in self.apps if app.platform in platforms)
+
+
+class WorkspaceSection(_Section):
+    """`[workspace]`: the team, its clock and its money."""
+
+    time_zone: str = "UTC"
+    currency: str = "EUR"
+    approvers: tuple[str, ...] = ()
+    identity: Literal["login", "asserted"] = "login"
+    approve_own: bool = False
+    state: str | None = None
+    keep_versions: Annotated[int, Meta(ge=1)] = 14
+
+
+class ImportSection(_Section):
+    """`[import]`: the gates of a delivery."""
+
+    required: tuple[str, ...] = ("customers", "app_users")
+    max_reject_share: Share = 0.05
+    max_shrink: Share = 0.3
+    max_growth: Annotated[float, Meta(ge=0)] = 1.0
+    max_age_days: Annotated[int, Meta(ge=0)] = 2
+    future_tolerance_minutes: Annotated[int, Meta(ge=0)] = 60
+
+
+class LifecycleSection(_Section):
+    """`[lifecycle]`: thresholds of the stages in days; what is left out is taken from the data."""
+
+    new_days: Annotated[int, Meta(ge=1)] = 30
+    churn_days: Annotated[int, Meta(ge=1)] | None = None
+    churn_percentile: Annotated[float, Meta(gt=0.5, lt=1)] = 0.95
+    reactivated_days: Annotated[int, Meta(ge=1)] = 30
+    value_days: Annotated[int, Meta(ge=1)] = 365
+
+
+class SendSection(_Section):
+    """`[send]`: how the sender behaves."""
+
+    window_batches: Annotated[int, Meta(ge=1, le=1000)] = 40
+    concurrency: Annotated[int, Meta(ge=1, le=64)] = 8
+    late_minutes: Annotated[int, Meta(ge=0)] = 15
+    timeout_s: Annotated[float, Meta(gt=0)] = 30.0
+    max_tries: Annotated[int, Meta(ge=1)] = 8
+
+
+class Settings(_Section):
+    """All of `optinb.toml`."""
+
+    workspace: WorkspaceSection = field(default_factory=WorkspaceSection)
+    app_groups: tuple[AppGroupSettings, ...] = ()
+    imports: ImportSection = field(default_factory=ImportSection, name="import")
+    lifecycle: LifecycleSection = field(default_factory=LifecycleSection)
+    send: SendSection = field(default_factory=SendSection)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The workspace's time zone."""
+        return ZoneInfo(self.workspace.time_zone)
+
+    def app_group(self, name_or_id: str) -> AppGroupSettings:
+        """The app group of that name or id. Raises SettingsError with the nearest known name."""
+        for group in self.app_groups:
+            if name_or_id in (group.id, group.name):
+                return group
+        known = [group.name for group in self.app_groups]
+        raise SettingsError(
+            f"app group {name_or_id!r} isn't in {FILE_NAME}{did_you_mean(name_or_id, known)}"
+            if known
+            else f"there is no app group in {FILE_NAME}: add an [[app_groups]] table"
+        )
+
+    def app_ids(self) -> frozenset[str]:
+        """Every app id of every group."""
+        return frozenset(app.id for group in self.app_groups for app in group.apps)
+
+
+def load_settings(path: Path) -> Settings:
+    """Reads and checks a settings file.
+
+    Raises SettingsError naming file, line, value and remedy.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"{path} isn't there: this folder is not a workspace yet; make one with `optinb init {path.parent}`"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} isn't UTF-8 text (byte {error.start}): save it as UTF-8") from error
+    return parse_settings(text, source=str(path))
+
+
+def parse_settings(text: str, *, source: str = FILE_NAME) -> Settings:
+    """Checks the text of a settings file; `source` is named in complaints."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{source}: not valid TOML: {error}; texts need quotes") from error
+    complain = _Complaint(text, source)
+    try:
+        settings = msgspec.convert(raw, Settings)
+    except msgspec.ValidationError as error:
+        complain.validation(error)
+    _check(settings, complain)
+    return settings
+
+
+def _check(settings: Settings, complain: _Complaint) -> None:
+    """What types can't say: zones, addresses, references, and that no name stands twice."""
+    try:
+        ZoneInfo(settings.workspace.time_zone)
+    except (ValueError, OSError, KeyError):
+        complain(
+            "workspace.time_zone",
+            f"{settings.workspace.time_zone!r} is no time zone; write an IANA name such as 'Europe/Berlin'",
+        )
+    seen: dict[str, str] = {}
+    for i, group in enumerate(settings.app_groups):
+        at = f"app_groups[{i}]"
+        _once(seen, group.id, f"{at}.id", complain)
+        _once(seen, group.name, f"{at}.name", complain)
+        url = urlsplit(group.api)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            complain(f"{at}.api", f"{group.api!r} is no address; write one such as 'https://rest.iad-01.braze.com'")
+        if url.scheme == "http" and not group.is_loopback:
+            complain(f"{at}.api", f"{group.api!r} would send the key in the clear; write https://")
+        if group.auth == "rest_api_key":
+            if group.key is None:
+                complain(
+                    at, 'an app group with auth = \'rest_api_key\' needs key = "env:NAME" or "keyring:SERVICE/NAME"'
+                )
+            elif not re.fullmatch(r"env:\w+|keyring:[^/]+/.+", group.key):
+                complain(
+                    f"{at}.key",
+                    "the key itself must not be in this file; put it in the environment or the keyring and "
+                    'write "env:NAME" or "keyring:SERVICE/NAME"',
+                )
+        for j, app in enumerate(group.apps):
+            _once(seen, app.id, f"{at}.apps[{j}].id", complain)
+
+
+def _once(seen: dict[str, str], name: str, path: str, complain: _Complaint) -> None:
+    if not name.strip():
+        complain(path, "must not be empty")
+    if name in seen and seen[name].rsplit(".", 1)[0] != path.rsplit(".", 1)[0]:
+        complain(path, f"{name!r} is already used by {seen[name]}; every id and name may stand once")
+    seen.setdefault(name, path)
+
+
+class _Complaint:
+    """Raises a SettingsError that names the line on which a value stands."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self._lines = line_numbers(text)
+        self._source = source
+
+    def __call__(self, path: str, what: str) -> NoReturn:
+        raise SettingsError(f"{self._source}, line {self._line(path)}: {path}: {what}")
+
+    def validation(self, error: msgspec.ValidationError) -> NoReturn:
+        message, _, where = str(error).partition(" - at `$")
+        path = where.strip("`").lstrip(".")
+        unknown = re.search(r"unknown field `(.+?)`", message)
+        if unknown:
+            name = unknown[1]
+            known = _known_keys(path)
+            full = f"{path}.{name}" if path else name
+            self(full, f"{name!r} is no setting here{did_you_mean(name, known)}")
+        missing = re.search(r"missing required field `(.+?)`", message)
+        if missing:
+            self(path, f"{missing[1]!r} is missing; add it")
+        self(path or "the file", message[0].lower() + message[1:])
+
+    def _line(self, path: str) -> int:
+        while path and path not in self._lines:
+            path = re.sub(r"(\[\d+\]|\.?[^.\[]+)$", "", path)
+        return self._lines.get(path, 1)
+
+
+def _known_keys(path: str) -> list[str]:
+    """The keys that the table at a path may have."""
+    kind: Any = Settings
+    for part in re.findall(r"[^.\[\]]+", re.sub(r"\[[\d.]*\]", "", path)):
+        fields = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
+        kind = fields.get(part, Settings)
+        kind = {"tuple[AppGroupSettings, ...]": AppGroupSettings, "tuple[AppSettings, ...]": AppSettings}.get(
+            str(kind).replace(f"{__name__}.", ""), kind
+        )
+    return [f.encode_name for f in msgspec.structs.fields(kind)]
+
+
+def line_numbers(text: str) -> dict[str, int]:
+    """Maps a path such as `app_groups[0].apps[1].id` to its 1-based line in a TOML text.
+
+    The standard parser keeps no positions; this reads headers and keys only, which is all that a complaint needs.
+    """
+    lines: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    prefix = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*(\[\[?)\s*([\w.\-]+)\s*\]", line)
+        if header:
+            prefix = ""
+            parts = header[2].split(".")
+            for k, part in enumerate(parts):
+                base = f"{prefix}.{part}" if prefix else part
+                if header[1] == "[[" and k == len(parts) - 1:
+                    counts[base] = counts.get(base, -1) + 1
+                prefix = f"{base}[{counts[base]}]" if base in counts else base
+            lines.setdefault(prefix, number)
+            continue
+        key = re.match(r"\s*([\w\-]+)\s*=", line)
+        if key:
+            lines.setdefault(f"{prefix}.{key[1]}" if prefix else key[1], number)
+    return lines
+
+
+def read_secret(reference: str) -> str:
+    """The secret behind `env:NAME` or `keyring:SERVICE/NAME`. Raises SettingsError that names the reference only."""
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        value = os.environ.get(name)
+        remedy = f"set the environment variable {name}"
+    elif kind == "keyring":
+        import keyring
+        import keyring.errors
+
+        service, _, user = name.partition("/")
+        remedy = f"store it with `keyring set {service} {user}`"
+        try:
+            value = keyring.get_password(service, user)
+        except keyring.errors.KeyringError as error:
+            raise SettingsError(f"the keyring can't be read for {reference!r}: {error}; {remedy}") from error
+    else:
+        raise SettingsError(f"{reference!r} is no reference to a secret; write env:NAME or keyring:SERVICE/NAME")
+    if not value or not value.strip():
+        raise SettingsError(f"the key {reference!r} isn't there; {remedy}")
+    return value.strip()
+
+
+def current_user(settings: Settings) -> str:
+    """Who is working: the JupyterHub or machine login, or OPTINB_USER where the settings let it be asserted."""
+    if settings.workspace.identity == "asserted":
+        name = os.environ.get("OPTINB_USER", "").strip()
+        if not name:
+            raise SettingsError(
+                'identity is "asserted", but the environment variable OPTINB_USER is not set; set it to your name'
+            )
+        return name
+    return os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
