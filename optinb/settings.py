@@ -10,8 +10,7 @@ import getpass
 import os
 import re
 import tomllib
-from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -19,6 +18,9 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from optinb.errors import SettingsError, did_you_mean
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FILE_NAME = "optinb.toml"
 Platform = Literal["ios", "android", "kindle", "web"]

@@ -1,0 +1,226 @@
+"""From a target group to the exact list of who gets a message, with a reason for everybody who doesn't."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+from msgspec import Struct
+
+from optinb.campaigns.shares import in_share
+from optinb.errors import CampaignError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from optinb.campaigns.campaign import Campaign, Property
+    from optinb.settings import AppSettings
+
+Outcome = Literal["recipient", "control", "excluded"]
+
+# In the order in which they are examined: the first that applies is a customer's reason.
+REASONS: dict[str, str] = {
+    "no_app": "uses no app of the app group on the template's platform",
+    "no_sdk": "uses only app versions without the Appboy SDK",
+    "push_off": "has push switched off in every such app",
+    "blocked": "is blocked",
+    "test": "is a test customer",
+    "opted_out": "has opted out of push messages",
+    "property_missing": "has no value for a property that the template needs",
+    "same_external_id": "shares the external user id with another customer of the audience",
+}
+OUTCOMES: dict[str, str] = {
+    "recipient": "gets the message",
+    "control": "is held out in the control group",
+    **REASONS,
+}
+AUDIENCE_SCHEMA = pl.Schema(
+    {
+        "customer_id": pl.String,
+        "external_user_id": pl.String,
+        "outcome": pl.String,
+        "reason": pl.String,
+        "properties": pl.String,
+    }
+)
+
+
+class Waterfall(Struct, frozen=True, kw_only=True):
+    """How a target group becomes recipients; target = recipients + control + the sum of excluded."""
+
+    target: int
+    excluded: dict[str, int]
+    control: int
+    recipients: int
+
+    def steps(self) -> list[tuple[str, int, int]]:
+        """(what happens, customers it takes away, customers left), from the target group to the recipients."""
+        left = self.target
+        rows = [("target group", 0, left)]
+        for reason, count in self.excluded.items():
+            left -= count
+            rows.append((REASONS[reason], count, left))
+        rows.append(("is held out in the control group", self.control, left - self.control))
+        return rows
+
+
+def reachable_apps(app_users: pl.LazyFrame, apps: Iterable[AppSettings]) -> pl.LazyFrame:
+    """Which of the apps each customer uses, and whether a push can arrive there.
+
+    Args:
+        app_users: customer_id (text), app_id (text), push_enabled (boolean), app_version (text, null if unknown).
+        apps: the apps to look at.
+
+    Returns:
+        one row for each customer and app: customer_id, app_id, platform, has_sdk, push_enabled. A version that isn't
+        known counts as one with the SDK, since only apps that report one can be too old.
+    """
+    known = pl.LazyFrame(
+        [(app.id, app.platform, app.sdk_from_version) for app in apps],
+        schema={"app_id": pl.String, "platform": pl.String, "sdk_from": pl.String},
+        orient="row",
+    )
+    version, needed = version_key(pl.col("app_version")), version_key(pl.col("sdk_from"))
+    return (
+        app_users.join(known, on="app_id", how="inner")
+        .with_columns(has_sdk=pl.col("sdk_from").is_null() | pl.col("app_version").is_null() | (version >= needed))
+        .select("customer_id", "app_id", "platform", "has_sdk", pl.col("push_enabled").fill_null(True))
+    )
+
+
+def version_key(version: pl.Expr) -> pl.Expr:
+    """A text that sorts as versions do: `3.10.0` after `3.9`, and `3.2` equal to `3.2.0`.
+
+    The first four numbers count, each up to nine digits; a version without any number sorts first.
+    """
+    numbers = version.str.extract_all(r"\d+")
+    parts = [numbers.list.get(i, null_on_oob=True).fill_null("0").str.zfill(9) for i in range(4)]
+    return pl.concat_str(parts)
+
+
+def build_audience(
+    members: pl.LazyFrame,
+    customers: pl.LazyFrame,
+    app_users: pl.LazyFrame,
+    *,
+    campaign: Campaign,
+    apps: Iterable[AppSettings],
+) -> pl.DataFrame:
+    """One row for every member of the target group: what happens to them tonight, and why.
+
+    Args:
+        members: customer_id (text) of the target group, each once.
+        customers: customer_id, external_user_id, is_blocked, is_test, push_opt_in and the attributes that the
+            campaign's properties name.
+        app_users: as in `reachable_apps`.
+        campaign: control share and properties are read from it; its id salts the control group.
+        apps: the apps of the app group on the template's platforms.
+
+    Returns:
+        a frame with AUDIENCE_SCHEMA, sorted by customer_id. `reason` is null for recipients and controls, and
+        `properties` (a JSON object as text) is null for everybody but recipients and controls.
+    """
+    attributes = sorted({p.attribute for p in campaign.properties.values() if p.attribute})
+    _check_attributes(campaign, attributes, customers.collect_schema().names())
+    reach = (
+        reachable_apps(app_users, apps)
+        .group_by("customer_id")
+        .agg(sdk=pl.col("has_sdk").any(), push=(pl.col("has_sdk") & pl.col("push_enabled")).any())
+    )
+    person = customers.select(
+        "customer_id",
+        "external_user_id",
+        "is_blocked",
+        "is_test",
+        "push_opt_in",
+        *(pl.col(a).alias(f"attribute {a}") for a in attributes),
+    )
+    needed = [
+        pl.col(f"attribute {p.attribute}").is_null()
+        for p in campaign.properties.values()
+        if p.attribute and p.default is None
+    ]
+    reasons = {
+        "no_app": pl.col("sdk").is_null(),
+        "no_sdk": ~pl.col("sdk"),
+        "push_off": ~pl.col("push"),
+        "blocked": pl.col("is_blocked").fill_null(False),
+        "test": pl.col("is_test").fill_null(False),
+        "opted_out": ~pl.col("push_opt_in").fill_null(True),
+        "property_missing": pl.any_horizontal(needed) if needed else pl.lit(False),
+    }
+    rows = (
+        members.select("customer_id")
+        .join(person, on="customer_id", how="inner")
+        .join(reach, on="customer_id", how="left")
+        .with_columns(reason=first_reason(reasons))
+        .sort("customer_id")
+        .collect()
+    )
+    rows = rows.with_columns(
+        reason=pl.when(pl.col("reason").is_null() & ~pl.struct("external_user_id", "reason").is_first_distinct())
+        .then(pl.lit("same_external_id"))
+        .otherwise("reason")
+    )
+    control = in_share(rows["customer_id"], salt=campaign.id, share=campaign.control)
+    return (
+        rows.with_columns(control)
+        .with_columns(
+            outcome=pl.when(pl.col("reason").is_not_null())
+            .then(pl.lit("excluded"))
+            .when("in_share")
+            .then(pl.lit("control"))
+            .otherwise(pl.lit("recipient"))
+        )
+        .with_columns(properties=pl.when(pl.col("outcome") != "excluded").then(properties_json(campaign.properties)))
+        .select(AUDIENCE_SCHEMA.names())
+    )
+
+
+def waterfall(audience: pl.DataFrame) -> Waterfall:
+    """The figures of an audience with AUDIENCE_SCHEMA; reasons in the order in which they are examined."""
+    reasons = dict(audience["reason"].drop_nulls().value_counts().iter_rows())
+    outcomes = dict(audience["outcome"].value_counts().iter_rows())
+    return Waterfall(
+        target=audience.height,
+        excluded={reason: reasons[reason] for reason in REASONS if reason in reasons},
+        control=outcomes.get("control", 0),
+        recipients=outcomes.get("recipient", 0),
+    )
+
+
+def first_reason(reasons: Mapping[str, pl.Expr]) -> pl.Expr:
+    """The name of the first condition that is true, null if none is."""
+    return pl.coalesce(*(pl.when(condition).then(pl.lit(name)) for name, condition in reasons.items()))
+
+
+def properties_json(properties: Mapping[str, Property]) -> pl.Expr:
+    """A JSON object with the trigger properties of a row, as text; keys in alphabetical order."""
+    values: list[pl.Expr] = []
+    for name, source in sorted(properties.items()):
+        if source.attribute is None:
+            values.append(pl.lit(source.value).alias(name))
+        else:
+            attribute = pl.col(f"attribute {source.attribute}")
+            values.append(
+                (attribute if source.default is None else _with_default(attribute, source.default)).alias(name)
+            )
+    return pl.struct(values).struct.json_encode() if values else pl.lit("{}")
+
+
+def _with_default(attribute: pl.Expr, default: str | float | bool) -> pl.Expr:
+    """The attribute, or the default where it is empty; a default of another type turns both into text."""
+    return (
+        pl.coalesce(attribute, pl.lit(default))
+        if not isinstance(default, str)
+        else pl.coalesce(attribute.cast(pl.String), pl.lit(default))
+    )
+
+
+def _check_attributes(campaign: Campaign, attributes: list[str], known: list[str]) -> None:
+    for attribute in attributes:
+        if attribute not in known:
+            raise CampaignError(
+                f"campaign {campaign.name!r}: attribute {attribute!r} of its properties isn't known"
+                f"{did_you_mean(attribute, known)}"
+            )
