@@ -10,7 +10,7 @@ import getpass
 import os
 import re
 import tomllib
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -33,7 +33,7 @@ class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the file: unknown keys are refused, values never change."""
 
 
-class AppSettings(_Section):
+class AppSettings(_Section, frozen=True):
     """One app of an app group, as the app-user mapping names it."""
 
     id: str
@@ -42,7 +42,7 @@ class AppSettings(_Section):
     sdk_from_version: str | None = None
 
 
-class AppGroupSettings(_Section):
+class AppGroupSettings(_Section, frozen=True):
     """An app group: where its API is, who we are there, and which apps belong to it."""
 
     id: str
@@ -66,7 +66,7 @@ class AppGroupSettings(_Section):
         return tuple(app for app in self.apps if app.platform in platforms)
 
 
-class WorkspaceSection(_Section):
+class WorkspaceSection(_Section, frozen=True):
     """`[workspace]`: the team, its clock and its money."""
 
     time_zone: str = "UTC"
@@ -78,7 +78,7 @@ class WorkspaceSection(_Section):
     keep_versions: Annotated[int, Meta(ge=1)] = 14
 
 
-class ImportSection(_Section):
+class ImportSection(_Section, frozen=True):
     """`[import]`: the gates of a delivery."""
 
     required: tuple[str, ...] = ("customers", "app_users")
@@ -89,7 +89,7 @@ class ImportSection(_Section):
     future_tolerance_minutes: Annotated[int, Meta(ge=0)] = 60
 
 
-class LifecycleSection(_Section):
+class LifecycleSection(_Section, frozen=True):
     """`[lifecycle]`: thresholds of the stages in days; what is left out is taken from the data."""
 
     new_days: Annotated[int, Meta(ge=1)] = 30
@@ -99,7 +99,7 @@ class LifecycleSection(_Section):
     value_days: Annotated[int, Meta(ge=1)] = 365
 
 
-class SendSection(_Section):
+class SendSection(_Section, frozen=True):
     """`[send]`: how the sender behaves."""
 
     window_batches: Annotated[int, Meta(ge=1, le=1000)] = 40
@@ -109,7 +109,7 @@ class SendSection(_Section):
     max_tries: Annotated[int, Meta(ge=1)] = 8
 
 
-class Settings(_Section):
+class Settings(_Section, frozen=True):
     """All of `optinb.toml`."""
 
     workspace: WorkspaceSection = field(default_factory=WorkspaceSection)
@@ -166,7 +166,7 @@ def parse_settings(text: str, *, source: str = FILE_NAME) -> Settings:
     try:
         settings = msgspec.convert(raw, Settings)
     except msgspec.ValidationError as error:
-        complain.validation(error)
+        raise complain.validation(error) from error
     _check(settings, complain)
     return settings
 
@@ -175,11 +175,11 @@ def _check(settings: Settings, complain: _Complaint) -> None:
     """What types can't say: zones, addresses, references, and that no name stands twice."""
     try:
         ZoneInfo(settings.workspace.time_zone)
-    except (ValueError, OSError, KeyError):
-        complain(
+    except (ValueError, OSError, KeyError) as error:
+        raise complain(
             "workspace.time_zone",
             f"{settings.workspace.time_zone!r} is no time zone; write an IANA name such as 'Europe/Berlin'",
-        )
+        ) from error
     seen: dict[str, str] = {}
     for i, group in enumerate(settings.app_groups):
         at = f"app_groups[{i}]"
@@ -187,16 +187,18 @@ def _check(settings: Settings, complain: _Complaint) -> None:
         _once(seen, group.name, f"{at}.name", complain)
         url = urlsplit(group.api)
         if url.scheme not in ("http", "https") or not url.hostname:
-            complain(f"{at}.api", f"{group.api!r} is no address; write one such as 'https://rest.iad-01.braze.com'")
+            raise complain(
+                f"{at}.api", f"{group.api!r} is no address; write one such as 'https://rest.iad-01.braze.com'"
+            )
         if url.scheme == "http" and not group.is_loopback:
-            complain(f"{at}.api", f"{group.api!r} would send the key in the clear; write https://")
+            raise complain(f"{at}.api", f"{group.api!r} would send the key in the clear; write https://")
         if group.auth == "rest_api_key":
             if group.key is None:
-                complain(
+                raise complain(
                     at, 'an app group with auth = \'rest_api_key\' needs key = "env:NAME" or "keyring:SERVICE/NAME"'
                 )
-            elif not re.fullmatch(r"env:\w+|keyring:[^/]+/.+", group.key):
-                complain(
+            if not re.fullmatch(r"env:\w+|keyring:[^/]+/.+", group.key):
+                raise complain(
                     f"{at}.key",
                     "the key itself must not be in this file; put it in the environment or the keyring and "
                     'write "env:NAME" or "keyring:SERVICE/NAME"',
@@ -207,23 +209,23 @@ def _check(settings: Settings, complain: _Complaint) -> None:
 
 def _once(seen: dict[str, str], name: str, path: str, complain: _Complaint) -> None:
     if not name.strip():
-        complain(path, "must not be empty")
+        raise complain(path, "must not be empty")
     if name in seen and seen[name].rsplit(".", 1)[0] != path.rsplit(".", 1)[0]:
-        complain(path, f"{name!r} is already used by {seen[name]}; every id and name may stand once")
+        raise complain(path, f"{name!r} is already used by {seen[name]}; every id and name may stand once")
     seen.setdefault(name, path)
 
 
 class _Complaint:
-    """Raises a SettingsError that names the line on which a value stands."""
+    """Makes SettingsErrors that name the line on which a value stands."""
 
     def __init__(self, text: str, source: str) -> None:
         self._lines = line_numbers(text)
         self._source = source
 
-    def __call__(self, path: str, what: str) -> NoReturn:
-        raise SettingsError(f"{self._source}, line {self._line(path)}: {path}: {what}")
+    def __call__(self, path: str, what: str) -> SettingsError:
+        return SettingsError(f"{self._source}, line {self._line(path)}: {path}: {what}")
 
-    def validation(self, error: msgspec.ValidationError) -> NoReturn:
+    def validation(self, error: msgspec.ValidationError) -> SettingsError:
         message, _, where = str(error).partition(" - at `$")
         path = where.strip("`").lstrip(".")
         unknown = re.search(r"unknown field `(.+?)`", message)
@@ -231,11 +233,11 @@ class _Complaint:
             name = unknown[1]
             known = _known_keys(path)
             full = f"{path}.{name}" if path else name
-            self(full, f"{name!r} is no setting here{did_you_mean(name, known)}")
+            return self(full, f"{name!r} is no setting here{did_you_mean(name, known)}")
         missing = re.search(r"missing required field `(.+?)`", message)
         if missing:
-            self(path, f"{missing[1]!r} is missing; add it")
-        self(path or "the file", message[0].lower() + message[1:])
+            return self(path, f"{missing[1]!r} is missing; add it")
+        return self(path or "the file", message[0].lower() + message[1:])
 
     def _line(self, path: str) -> int:
         while path and path not in self._lines:

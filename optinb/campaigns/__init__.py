@@ -9,8 +9,8 @@ from optinb.campaigns.approval import (
     cancel,
     content_parts,
     differences,
-    finish,
     fingerprint,
+    finish,
     reject,
     submit,
     why_held,
@@ -22,7 +22,6 @@ from optinb.campaigns.audience import (
     REASONS,
     Waterfall,
     build_audience,
-    reachable_apps,
     waterfall,
 )
 from optinb.campaigns.campaign import (
@@ -58,7 +57,6 @@ __all__ = [
     "fingerprint",
     "finish",
     "read_campaign",
-    "reachable_apps",
     "reject",
     "submit",
     "waterfall",

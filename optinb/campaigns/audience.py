@@ -9,11 +9,12 @@ from msgspec import Struct
 
 from optinb.campaigns.shares import in_share
 from optinb.errors import CampaignError, did_you_mean
+from optinb.segments import reachable_apps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from optinb.campaigns.campaign import Campaign, Property
+    from optinb.campaigns.campaign import Property
     from optinb.settings import AppSettings
 
 Outcome = Literal["recipient", "control", "excluded"]
@@ -64,64 +65,37 @@ class Waterfall(Struct, frozen=True, kw_only=True):
         return rows
 
 
-def reachable_apps(app_users: pl.LazyFrame, apps: Iterable[AppSettings]) -> pl.LazyFrame:
-    """Which of the apps each customer uses, and whether a push can arrive there.
-
-    Args:
-        app_users: customer_id (text), app_id (text), push_enabled (boolean), app_version (text, null if unknown).
-        apps: the apps to look at.
-
-    Returns:
-        one row for each customer and app: customer_id, app_id, platform, has_sdk, push_enabled. A version that isn't
-        known counts as one with the SDK, since only apps that report one can be too old.
-    """
-    known = pl.LazyFrame(
-        [(app.id, app.platform, app.sdk_from_version) for app in apps],
-        schema={"app_id": pl.String, "platform": pl.String, "sdk_from": pl.String},
-        orient="row",
-    )
-    version, needed = version_key(pl.col("app_version")), version_key(pl.col("sdk_from"))
-    return (
-        app_users.join(known, on="app_id", how="inner")
-        .with_columns(has_sdk=pl.col("sdk_from").is_null() | pl.col("app_version").is_null() | (version >= needed))
-        .select("customer_id", "app_id", "platform", "has_sdk", pl.col("push_enabled").fill_null(True))
-    )
-
-
-def version_key(version: pl.Expr) -> pl.Expr:
-    """A text that sorts as versions do: `3.10.0` after `3.9`, and `3.2` equal to `3.2.0`.
-
-    The first four numbers count, each up to nine digits; a version without any number sorts first.
-    """
-    numbers = version.str.extract_all(r"\d+")
-    parts = [numbers.list.get(i, null_on_oob=True).fill_null("0").str.zfill(9) for i in range(4)]
-    return pl.concat_str(parts)
-
-
 def build_audience(
     members: pl.LazyFrame,
     customers: pl.LazyFrame,
     app_users: pl.LazyFrame,
     *,
-    campaign: Campaign,
     apps: Iterable[AppSettings],
+    properties: Mapping[str, Property] | None = None,
+    control: float = 0.0,
+    salt: str = "",
 ) -> pl.DataFrame:
     """One row for every member of the target group: what happens to them tonight, and why.
 
     Args:
         members: customer_id (text) of the target group, each once.
-        customers: customer_id, external_user_id, is_blocked, is_test, push_opt_in and the attributes that the
-            campaign's properties name.
+        customers: customer_id, external_user_id, is_blocked, is_test, push_opt_in and the attributes that
+            `properties` name.
         app_users: as in `reachable_apps`.
-        campaign: control share and properties are read from it; its id salts the control group.
         apps: the apps of the app group on the template's platforms.
+        properties: where each trigger property comes from.
+        control: share of the customers who could get the message that is held out.
+        salt: makes the draw of the control group independent of others; a campaign's id.
 
     Returns:
         a frame with AUDIENCE_SCHEMA, sorted by customer_id. `reason` is null for recipients and controls, and
         `properties` (a JSON object as text) is null for everybody but recipients and controls.
+
+    Raises CampaignError when a property names an attribute that isn't known.
     """
-    attributes = sorted({p.attribute for p in campaign.properties.values() if p.attribute})
-    _check_attributes(campaign, attributes, customers.collect_schema().names())
+    properties = properties or {}
+    attributes = sorted({p.attribute for p in properties.values() if p.attribute})
+    _check_attributes(attributes, customers.collect_schema().names())
     reach = (
         reachable_apps(app_users, apps)
         .group_by("customer_id")
@@ -136,9 +110,7 @@ def build_audience(
         *(pl.col(a).alias(f"attribute {a}") for a in attributes),
     )
     needed = [
-        pl.col(f"attribute {p.attribute}").is_null()
-        for p in campaign.properties.values()
-        if p.attribute and p.default is None
+        pl.col(f"attribute {p.attribute}").is_null() for p in properties.values() if p.attribute and p.default is None
     ]
     reasons = {
         "no_app": pl.col("sdk").is_null(),
@@ -162,9 +134,9 @@ def build_audience(
         .then(pl.lit("same_external_id"))
         .otherwise("reason")
     )
-    control = in_share(rows["customer_id"], salt=campaign.id, share=campaign.control)
+    held_out = in_share(rows["customer_id"], salt=salt, share=control)
     return (
-        rows.with_columns(control)
+        rows.with_columns(held_out)
         .with_columns(
             outcome=pl.when(pl.col("reason").is_not_null())
             .then(pl.lit("excluded"))
@@ -172,7 +144,7 @@ def build_audience(
             .then(pl.lit("control"))
             .otherwise(pl.lit("recipient"))
         )
-        .with_columns(properties=pl.when(pl.col("outcome") != "excluded").then(properties_json(campaign.properties)))
+        .with_columns(properties=pl.when(pl.col("outcome") != "excluded").then(properties_json(properties)))
         .select(AUDIENCE_SCHEMA.names())
     )
 
@@ -217,10 +189,9 @@ def _with_default(attribute: pl.Expr, default: str | float | bool) -> pl.Expr:
     )
 
 
-def _check_attributes(campaign: Campaign, attributes: list[str], known: list[str]) -> None:
+def _check_attributes(attributes: list[str], known: list[str]) -> None:
     for attribute in attributes:
         if attribute not in known:
             raise CampaignError(
-                f"campaign {campaign.name!r}: attribute {attribute!r} of its properties isn't known"
-                f"{did_you_mean(attribute, known)}"
+                f"attribute {attribute!r} of the campaign's properties isn't known{did_you_mean(attribute, known)}"
             )

@@ -27,7 +27,7 @@ class _Value(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     """A value that knows no field but its own."""
 
 
-class Property(_Value):
+class Property(_Value, frozen=True):
     """Where one trigger property of the template comes from: a fixed value, or an attribute with a default.
 
     Without a default, a customer whose attribute is empty is left out of the audience.
@@ -47,7 +47,7 @@ class Property(_Value):
                 raise ValueError(f"has {len(text):,} characters; a push message holds at most {MAX_PROPERTY_LENGTH:,}")
 
 
-class Schedule(_Value):
+class Schedule(_Value, frozen=True):
     """When a campaign goes out: on one date, or every day; `at` is local time in the workspace's zone."""
 
     at: Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
@@ -76,7 +76,7 @@ class Schedule(_Value):
         return f"every day at {self.at}" if self.every else f"on {self.date} at {self.at}"
 
 
-class Campaign(_Value):
+class Campaign(_Value, frozen=True):
     """A planned campaign: target group, app group, template, offer values and schedule."""
 
     name: Annotated[str, Meta(min_length=1, max_length=120)]
