@@ -1,0 +1,31 @@
+"""An Appboy that runs on this machine: for rehearsals, demos and tests."""
+
+from __future__ import annotations
+
+from optinb.sandbox.handle import ENDPOINTS, PERMISSIONS, Handled, Reply, Request, handle
+from optinb.sandbox.server import Sandbox, run_sandbox
+from optinb.sandbox.setup import demo_world, load_world, make_world, push_campaign
+from optinb.sandbox.world import AppGroup, Campaign, Key, Limits, Rates, User, World, apply
+
+__all__ = [
+    "ENDPOINTS",
+    "PERMISSIONS",
+    "AppGroup",
+    "Campaign",
+    "Handled",
+    "Key",
+    "Limits",
+    "Rates",
+    "Reply",
+    "Request",
+    "Sandbox",
+    "User",
+    "World",
+    "apply",
+    "demo_world",
+    "handle",
+    "load_world",
+    "make_world",
+    "push_campaign",
+    "run_sandbox",
+]

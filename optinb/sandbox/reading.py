@@ -1,0 +1,156 @@
+"""What the sandbox tells about campaigns and users."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from optinb.sandbox.call import Answer, Call, RefusedError, decode, iso, known_campaign, whole_number
+from optinb.sandbox.series import converted, opened
+from optinb.sandbox.world import Campaign, User, delivered_at, reached_platforms, zone_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+PAGE_SIZE = 100
+MAX_EXPORTED = 50
+_NAMES = {"ios": "iOS", "android": "Android", "kindle": "Kindle", "web": "Web"}
+
+
+def campaigns_list(call: Call) -> Answer:
+    """A page of campaigns by creation, archived ones only when asked for."""
+    page = whole_number(call.query, "page", default=0, least=0, most=None)
+    direction = call.query.get("sort_direction", "asc")
+    if direction not in ("asc", "desc"):
+        raise RefusedError(400, "sort_direction must be asc or desc")
+    archived = call.query.get("include_archived", "false").casefold() in ("true", "1")
+    found = [campaign for campaign in call.group.campaigns if archived or not campaign.archived]
+    found.sort(key=lambda campaign: campaign.created_at, reverse=direction == "desc")
+    shown = found[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
+    return Answer(
+        {
+            "message": "success",
+            "campaigns": [
+                {
+                    "id": campaign.id,
+                    "name": campaign.name,
+                    "is_api_campaign": campaign.is_api_campaign,
+                    "tags": campaign.tags,
+                    "last_edited": iso(campaign.updated_at),
+                }
+                for campaign in shown
+            ],
+        }
+    )
+
+
+def campaigns_details(call: Call) -> Answer:
+    """One campaign with its messages."""
+    campaign = known_campaign(call, call.query.get("campaign_id"))
+    sent = _sent(call, campaign)
+    return Answer(
+        {
+            "message": "success",
+            "created_at": iso(campaign.created_at),
+            "updated_at": iso(campaign.updated_at),
+            "archived": campaign.archived,
+            "draft": campaign.draft,
+            "enabled": campaign.enabled,
+            "name": campaign.name,
+            "description": campaign.description,
+            "schedule_type": campaign.schedule_type,
+            "channels": campaign.channels,
+            "first_sent": iso(min(sent)) if sent else None,
+            "last_sent": iso(max(sent)) if sent else None,
+            "tags": campaign.tags,
+            "teams": campaign.teams,
+            "messages": campaign.messages,
+            "conversion_behaviors": campaign.conversion_behaviors,
+        }
+    )
+
+
+def _sent(call: Call, campaign: Campaign) -> list[datetime]:
+    """When each dispatch of a campaign went out, counted in the company's time zone."""
+    world = call.world
+    times = (
+        delivered_at(world.dispatches[number], call.group.time_zone, call.now)
+        for number in world.by_campaign.get((call.group.id, campaign.id), ())
+    )
+    return [time for time in times if time is not None]
+
+
+class _ExportBody(Struct, frozen=True):
+    external_ids: list[str] | None = None
+    fields_to_export: list[str] | None = None
+
+
+def users_export_ids(call: Call) -> Answer:
+    """What Appboy knows of up to 50 users, with the campaigns they received."""
+    body = decode(call.body, _ExportBody)
+    if not body.external_ids:
+        raise RefusedError(400, "external_ids is required")
+    if len(body.external_ids) > MAX_EXPORTED:
+        raise RefusedError(400, "The max number of ids per request was exceeded")
+    if not body.fields_to_export:
+        # optional for old accounts; refused, so that nobody relies on it
+        raise RefusedError(400, "fields_to_export is required")
+    users, unknown = [], []
+    for external_id in dict.fromkeys(body.external_ids):
+        user = call.group.user(external_id)
+        if user is None:
+            unknown.append(external_id)
+        else:
+            exported = _exported(call, external_id, user)
+            users.append({name: value for name, value in exported.items() if name in body.fields_to_export})
+    return Answer({"users": users, "invalid_user_ids": unknown, "message": "success"}, 201)
+
+
+def _exported(call: Call, external_id: str, user: User) -> dict[str, Any]:
+    return {
+        "external_id": external_id,
+        "time_zone": user.time_zone,
+        "push_tokens": [
+            {
+                "app": f"{call.group.name} {_NAMES.get(platform, platform)}",
+                "platform": _NAMES.get(platform, platform),
+                "token": hashlib.blake2b(f"{platform}|{external_id}".encode(), digest_size=16).hexdigest(),
+                "notifications_enabled": True,
+            }
+            for platform in user.push
+        ],
+        "apps": [
+            {"name": f"{call.group.name} {_NAMES.get(platform, platform)}", "platform": _NAMES.get(platform, platform)}
+            for platform in user.push
+        ],
+        "campaigns_received": _received(call, external_id),
+    }
+
+
+def _received(call: Call, external_id: str) -> list[dict[str, Any]]:
+    """One entry a campaign, for its last delivery that reached the user."""
+    world, group = call.world, call.group
+    zone = zone_of(group, external_id) or group.time_zone
+    last: dict[str, dict[str, Any]] = {}
+    for number in world.by_user.get(group.id, {}).get(external_id, ()):
+        dispatch = world.dispatches[number]
+        at = delivered_at(dispatch, zone, call.now)
+        campaign = group.campaign(dispatch.campaign_id)
+        if at is None or campaign is None or not reached_platforms(group, campaign, external_id):
+            continue
+        before = last.get(campaign.id)
+        if before is not None and before["last_received"] > iso(at):
+            continue
+        open_at = opened(group, dispatch, external_id, at)
+        convert_at = converted(group, dispatch, external_id, at)
+        last[campaign.id] = {
+            "name": campaign.name,
+            "api_campaign_id": campaign.id,
+            "last_received": iso(at),
+            "engaged": {"opened_push": open_at is not None and open_at <= call.now},
+            "converted": convert_at is not None and convert_at <= call.now,
+            "variation_name": next(iter(campaign.messages.values()), {}).get("name", ""),
+        }
+    return list(last.values())

@@ -1,0 +1,129 @@
+"""Daily figures in the sandbox, counted from what it delivered.
+
+Who opens and who converts, and when, is a hash of dispatch and user against the app group's rates: the same world gives
+the same figures, and a day's figures grow for some days afterwards, as Appboy restates them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from optinb.sandbox.call import Answer, Call, RefusedError, known_campaign, whole_number
+from optinb.sandbox.world import PLATFORM_OF, AppGroup, Campaign, Dispatch, delivered_at, reached_platforms, zone_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+SEND_SERIES_DAYS = 14
+_OPEN_WITHIN_S = 2 * 86_400
+_CONVERT_WITHIN_S = 3 * 86_400
+
+
+def campaign_series(call: Call) -> Answer:
+    """The figures of a campaign for each of up to 100 days."""
+    campaign = known_campaign(call, call.query.get("campaign_id"))
+    days = _days(call)
+    return Answer({"message": "success", "data": _series(call, campaign, _dispatches(call, campaign), days)})
+
+
+def send_series(call: Call) -> Answer:
+    """The same for the requests that bore one send_id, of the last 14 days."""
+    campaign = known_campaign(call, call.query.get("campaign_id"))
+    send_id = call.query.get("send_id", "")
+    if (call.group.id, send_id) not in call.world.send_ids:
+        raise RefusedError(400, "send_id must be a valid send id of the campaign")
+    oldest = call.now.date() - timedelta(days=SEND_SERIES_DAYS)
+    days = [day for day in _days(call) if day > oldest]
+    dispatches = (dispatch for dispatch in _dispatches(call, campaign) if dispatch.send_id == send_id)
+    return Answer({"message": "success", "data": _series(call, campaign, dispatches, days)})
+
+
+def opened(group: AppGroup, dispatch: Dispatch, user: str, at: datetime) -> datetime | None:
+    """When a user who got a message at `at` opens it directly, None if never."""
+    return _happens("opened", dispatch, user, at, rate=group.rates.opened, within_s=_OPEN_WITHIN_S)
+
+
+def converted(group: AppGroup, dispatch: Dispatch, user: str, at: datetime) -> datetime | None:
+    """When a user who got a message at `at` converts, None if never."""
+    return _happens("converted", dispatch, user, at, rate=group.rates.converted, within_s=_CONVERT_WITHIN_S)
+
+
+def _happens(what: str, dispatch: Dispatch, user: str, at: datetime, *, rate: float, within_s: int) -> datetime | None:
+    if rate <= 0:
+        return None
+    digest = hashlib.blake2b(f"{what}|{dispatch.dispatch_id}|{user}".encode(), digest_size=8).digest()
+    if int.from_bytes(digest[:4]) / 2**32 >= rate:
+        return None
+    return at + timedelta(seconds=int.from_bytes(digest[4:]) % within_s)
+
+
+def _days(call: Call) -> list[date]:
+    length = whole_number(call.query, "length", default=None, least=1, most=100)
+    text = call.query.get("ending_at")
+    try:
+        ending = call.now if text is None else datetime.fromisoformat(text)
+    except ValueError as error:
+        raise RefusedError(400, "ending_at must be an ISO 8601 time") from error
+    last = ending.astimezone(UTC).date() if ending.tzinfo is not None else ending.date()
+    return [last - timedelta(days=back) for back in reversed(range(length))]
+
+
+def _dispatches(call: Call, campaign: Campaign) -> Iterator[Dispatch]:
+    for number in call.world.by_campaign.get((call.group.id, campaign.id), ()):
+        yield call.world.dispatches[number]
+
+
+def _series(call: Call, campaign: Campaign, dispatches: Iterable[Dispatch], days: list[date]) -> list[dict[str, Any]]:
+    group, now = call.group, call.now
+    table = {day: _Day(campaign) for day in days}
+    for dispatch in dispatches:
+        for user in dispatch.ids:
+            zone = zone_of(group, user)
+            at = None if zone is None else delivered_at(dispatch, zone, now)
+            reached = () if at is None else reached_platforms(group, campaign, user)
+            if at is None or not reached:
+                continue
+            if at.date() in table:
+                table[at.date()].deliver(reached, user)
+                if _happens("bounced", dispatch, user, at, rate=group.rates.bounced, within_s=1):
+                    table[at.date()].add(reached, "bounces")
+            open_at = opened(group, dispatch, user, at)
+            if open_at is not None and open_at <= now and open_at.date() in table:
+                table[open_at.date()].add(reached, "direct_opens")
+                table[open_at.date()].add(reached, "total_opens")
+            convert_at = converted(group, dispatch, user, at)
+            if convert_at is not None and convert_at <= now and convert_at.date() in table:
+                table[convert_at.date()].conversions += 1
+    return [{"time": day.isoformat(), **table[day].as_wire(group)} for day in days]
+
+
+class _Day:
+    """The figures of one day while they are counted."""
+
+    def __init__(self, campaign: Campaign) -> None:
+        self.conversions = 0
+        self.users: set[str] = set()
+        self.rows: dict[str, dict[str, Any]] = {}
+        for variation, message in campaign.messages.items():
+            platform = PLATFORM_OF.get(message.get("channel", ""))
+            if platform is not None and platform not in self.rows:
+                figures = dict.fromkeys(("sent", "direct_opens", "total_opens", "bounces", "body_clicks"), 0)
+                self.rows[platform] = {"variation_api_id": variation, **figures}
+
+    def deliver(self, platforms: tuple[str, ...], user: str) -> None:
+        self.users.add(user)
+        for platform in platforms:
+            self.rows[platform]["sent"] += 1
+
+    def add(self, platforms: tuple[str, ...], figure: str) -> None:
+        self.rows[platforms[0]][figure] += 1
+
+    def as_wire(self, group: AppGroup) -> dict[str, Any]:
+        return {
+            "messages": {f"{platform}_push": [row] for platform, row in self.rows.items()},
+            "conversions": self.conversions,
+            "unique_recipients": len(self.users),
+            "revenue": round(self.conversions * group.rates.revenue, 2),
+        }
