@@ -1,0 +1,160 @@
+"""BG/NBD: how often a customer will buy again, from how often and how recently they did.
+
+Fader, Hardie and Lee (2005), "Counting Your Customers the Easy Way: An Alternative to the Pareto/NBD Model", Marketing
+Science 24(2). While alive, a customer buys at random at an own rate; after each purchase they leave for good with an own
+probability. Rates are spread over customers as Gamma(r, alpha), leaving probabilities as Beta(a, b).
+
+A history is three figures, in any unit of time: x, the purchases after the first; t_x, the time from the first purchase
+to the last; T, the time from the first purchase to now.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from msgspec import Struct
+
+from optinb.errors import ModelError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Floats = NDArray[np.float64]
+
+BOUNDS = {"r": (1e-3, 1e3), "alpha": (1e-3, 1e6), "a": (1e-3, 1e3), "b": (1e-3, 1e3)}
+"""Where parameters are looked for. At an edge the model still predicts: with the least `a`, hardly anybody ever leaves."""
+
+NEAR_POLE = 1e-5
+"""The closed form of the expectation is 0/0 at a = 1 and at a + b = 1; it is smooth there, but not to a computer."""
+
+
+class BgNbd(Struct, frozen=True, kw_only=True):
+    """A fitted BG/NBD model: its four parameters (alpha in the unit of time of the histories) and its log-likelihood."""
+
+    r: float
+    alpha: float
+    a: float
+    b: float
+    log_likelihood: float
+
+    def expected_purchases(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, *, horizon: float) -> Floats:  # noqa: N803
+        """Expected purchases in the next `horizon` units of time, for each history (equation 10 of the paper).
+
+        The hypergeometric function is Euler-transformed, which keeps its value near 1 however many purchases there are.
+        """
+        h = _history(x, t_x, T)
+        if abs(self.a - 1) < NEAR_POLE or abs(self.a + self.b - 1) < NEAR_POLE:
+            sides = (self._expected(h, horizon, self.a + step * NEAR_POLE) for step in (-3, 3))
+            return sum(sides, start=np.zeros(h.x.shape)) / 2
+        return self._expected(h, horizon, self.a)
+
+    def _expected(self, h: _Histories, horizon: float, a: float) -> Floats:
+        from scipy.special import hyp2f1
+
+        z = horizon / (self.alpha + h.T + horizon)
+        c = a + self.b + h.x - 1
+        series = hyp2f1(a + self.b - 1 - self.r, a - 1, c, z)
+        while_alive = c / (a - 1) * (1 - (1 - z) ** (a - 1) * series)
+        return while_alive * self.p_alive(h.x, h.t_x, h.T)
+
+    def p_alive(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Floats:  # noqa: N803
+        """Probability (0 to 1) that the customer has not left, for each history; 1 for x = 0 by the model's assumption."""
+        h = _history(x, t_x, T)
+        exponent = (self.r + h.x) * np.log((self.alpha + h.T) / (self.alpha + h.t_x))
+        repeats = h.x > 0
+        odds = np.log(self.a / (self.b + np.where(repeats, h.x, 1) - 1)) + exponent
+        return np.where(repeats, 1 / (1 + np.exp(np.minimum(odds, 700))), 1.0)
+
+    def p_silent(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, *, horizon: float) -> Floats:  # noqa: N803
+        """Probability (0 to 1) of no purchase in the next `horizon` units of time, for each history.
+
+        Somebody who is alive has the rate Gamma(r + x, alpha + T), independent of the leaving probability, and stays
+        alive until the next purchase; so the wait for it has a Pareto tail.
+        """
+        h = _history(x, t_x, T)
+        waits = ((self.alpha + h.T) / (self.alpha + h.T + horizon)) ** (self.r + h.x)
+        return 1 - self.p_alive(h.x, h.t_x, h.T) * (1 - waits)
+
+
+def fit_bgnbd(x: ArrayLike, t_x: ArrayLike, T: ArrayLike, *, weights: ArrayLike | None = None) -> BgNbd:  # noqa: N803
+    """The model of greatest likelihood; `weights` says how many customers share each history (1 without it).
+
+    Deterministic for the same rows in the same order. Raises ModelError if no parameters can be found.
+    """
+    from scipy.optimize import minimize
+
+    h = _history(x, t_x, T)
+    weight = np.ones(h.x.shape) if weights is None else np.asarray(weights, dtype=np.float64)
+    likelihood = _Likelihood(h, weight)
+    rate = np.sum(weight * h.x) / max(float(np.sum(weight * h.T)), 1e-9)
+    if not rate > 0:
+        raise ModelError("BG/NBD: nobody bought a second time; there is no rhythm to learn")
+    low, high = np.log(np.array(list(BOUNDS.values()))).T
+    start = np.clip(np.log([0.5, 0.5 / rate, 0.8, 2.5]), low, high)
+    found = minimize(
+        likelihood,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=list(zip(low, high, strict=True)),
+        options={"ftol": 1e-13, "gtol": 1e-8, "maxiter": 1000},
+    )
+    if not np.isfinite(found.fun) or found.nit >= 1000:
+        raise ModelError(f"BG/NBD: the likelihood has no best parameters on this data ({found.message})")
+    r, alpha, a, b = (float(value) for value in np.exp(found.x))
+    return BgNbd(r=r, alpha=alpha, a=a, b=b, log_likelihood=float(-found.fun * likelihood.scale))
+
+
+class _Histories(NamedTuple):
+    x: Any
+    t_x: Any
+    T: Any
+
+
+def _history(x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> _Histories:  # noqa: N803
+    return _Histories(*(np.asarray(figure, dtype=np.float64) for figure in (x, t_x, T)))
+
+
+class _Likelihood:
+    """Minus the mean log-likelihood and its gradient in the logs of (r, alpha, a, b) (equation 6 of the paper).
+
+    The gamma functions depend on x alone and are evaluated once for each different x.
+    """
+
+    def __init__(self, h: _Histories, weight: Floats) -> None:
+        self.scale = float(weight.sum())
+        self._h = h
+        self._weight = weight / self.scale
+        self._counts, self._of_row = np.unique(h.x, return_inverse=True)
+        self._count_weight = np.bincount(self._of_row, weights=self._weight)
+        self._repeats = h.x > 0
+        self._less_one = np.where(self._repeats, h.x, 1.0) - 1
+
+    def __call__(self, logs: Floats) -> tuple[float, Floats]:
+        from scipy.special import expit, gammaln, psi
+
+        r, alpha, a, b = np.exp(logs)
+        h, weight, n = self._h, self._weight, self._counts
+        log_now, log_then = np.log(alpha + h.T), np.log(alpha + h.t_x)
+        shape = r + h.x
+        log_alive = -shape * log_now
+        log_left = np.where(self._repeats, np.log(a) - np.log(b + self._less_one) - shape * log_then, -np.inf)
+        left = expit(log_left - log_alive)
+        by_count = (
+            gammaln(r + n) - gammaln(r) + gammaln(a + b) + gammaln(b + n) - gammaln(b) - gammaln(a + b + n)
+        ) + r * np.log(alpha)
+        total = self._count_weight @ by_count + weight @ np.logaddexp(log_alive, log_left)
+
+        both = psi(a + b) - psi(a + b + n)
+        mean_log = log_now + left * (log_then - log_now)
+        inverse = 1 / (alpha + h.T) * (1 - left) + left / (alpha + h.t_x)
+        gradient = np.array(
+            [
+                self._count_weight @ (psi(r + n) - psi(r)) + np.log(alpha) - weight @ mean_log,
+                r / alpha - weight @ (shape * inverse),
+                self._count_weight @ both + weight @ left / a,
+                self._count_weight @ (both + psi(b + n) - psi(b)) - weight @ (left / (b + self._less_one)),
+            ]
+        )
+        return -float(total), -gradient * np.array([r, alpha, a, b])

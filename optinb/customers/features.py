@@ -1,0 +1,296 @@
+"""Features: what is known of every customer on a night, declared as data.
+
+A feature is a small value: its name, its kind, a sentence for people, and how it is made. `build_features` reads the
+declarations and makes one lazy plan of them: each source is grouped once, whatever the number of features.
+
+Conventions. `run_date` is the local date of the night. "The last N days" are the days from run_date - N up to and with
+run_date, in the workspace's time zone. Rows after run_date don't exist. Purchases are purchase days (see purchases.py).
+A count or a sum of nothing is 0; a date, a pause, an average or a favourite of nothing is null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+import narwhals as nw
+from msgspec import Struct
+
+from optinb.customers.purchases import day_number, known_amounts, money, purchase_days
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import polars as pl
+
+Source = Literal["purchases", "refunds", "categories", "apps"]
+How = Literal["count", "n_unique", "sum", "min", "max", "median"]
+Kind = Literal["count", "days", "number", "money", "share", "date", "text"]
+
+DTYPES: dict[Kind, type[nw.dtypes.DType]] = {
+    "count": nw.Int64,
+    "days": nw.Int64,
+    "number": nw.Float64,
+    "money": nw.Float64,
+    "share": nw.Float64,
+    "date": nw.Date,
+    "text": nw.String,
+}
+"""The column type of each kind of feature."""
+
+
+class Aggregate(Struct, frozen=True):
+    """A column of a source, gathered for each customer; with `days`, over the last so many days only."""
+
+    source: Source
+    column: str
+    how: How
+    days: int | None = None
+
+    def expression(self, run_date: date) -> nw.Expr:
+        """The aggregate on that night."""
+        column = nw.col(self.column)
+        if self.days is not None:
+            column = nw.when(nw.col("day") >= run_date - timedelta(days=self.days)).then(column)
+        return getattr(column, self.how)()
+
+
+class Derived(Struct, frozen=True):
+    """A figure made from aggregates and the customer's own row; `make` takes the night's date."""
+
+    make: Callable[[date], nw.Expr]
+
+
+class Feature(Struct, frozen=True, kw_only=True):
+    """One column of the feature table: a name, a kind, a sentence for people and how it is made."""
+
+    name: str
+    kind: Kind
+    sentence: str
+    made: Aggregate | Derived
+
+
+def _since(column: str) -> Derived:
+    return Derived(lambda run_date: run_date.toordinal() - day_number(nw.col(column)))
+
+
+def _purchases(days: int) -> Feature:
+    return Feature(
+        name=f"purchases_{days}d",
+        kind="count",
+        sentence=f"Days with a purchase in the last {days} days.",
+        made=Aggregate("purchases", "day", "count", days),
+    )
+
+
+def _spend(days: int) -> Feature:
+    return Feature(
+        name=f"spend_{days}d",
+        kind="money",
+        sentence=f"Sum of purchases in the last {days} days, refunds not taken off.",
+        made=Aggregate("purchases", "spend_units", "sum", days),
+    )
+
+
+FEATURES: tuple[Feature, ...] = (
+    Feature(
+        name="first_purchase_on",
+        kind="date",
+        sentence="Day of the first purchase; empty without one.",
+        made=Aggregate("purchases", "day", "min"),
+    ),
+    Feature(
+        name="last_purchase_on",
+        kind="date",
+        sentence="Day of the latest purchase; empty without one.",
+        made=Aggregate("purchases", "day", "max"),
+    ),
+    Feature(
+        name="days_since_first_purchase",
+        kind="days",
+        sentence="Days since the first purchase; empty without one.",
+        made=_since("first_purchase_on"),
+    ),
+    Feature(
+        name="recency_days",
+        kind="days",
+        sentence="Days since the latest purchase; empty without one.",
+        made=_since("last_purchase_on"),
+    ),
+    Feature(
+        name="purchases",
+        kind="count",
+        sentence="Days with a purchase: all positive amounts of one day are one purchase.",
+        made=Aggregate("purchases", "day", "count"),
+    ),
+    *(_purchases(days) for days in (7, 30, 90, 365)),
+    Feature(
+        name="spend",
+        kind="money",
+        sentence="Sum of all purchases, refunds not taken off.",
+        made=Aggregate("purchases", "spend_units", "sum"),
+    ),
+    *(_spend(days) for days in (30, 90, 365)),
+    Feature(
+        name="refunded",
+        kind="money",
+        sentence="Sum of all refunds, as a positive figure.",
+        made=Aggregate("refunds", "refund_units", "sum"),
+    ),
+    Feature(
+        name="average_order",
+        kind="money",
+        sentence="Spend for each day with a purchase; empty without one.",
+        made=Derived(lambda _: nw.when(nw.col("purchases") > 0).then(nw.col("spend") / nw.col("purchases"))),
+    ),
+    Feature(
+        name="tenure_days",
+        kind="days",
+        sentence="Days since the customer registered; 0 where that is still to come.",
+        made=Derived(lambda run_date: (run_date.toordinal() - day_number(nw.col("registered_on"))).clip(0)),
+    ),
+    Feature(
+        name="rhythm_days",
+        kind="number",
+        sentence="Median pause in days between two days with a purchase; empty with fewer than two.",
+        made=Aggregate("purchases", "pause_days", "median"),
+    ),
+    Feature(
+        name="favourite_category",
+        kind="text",
+        sentence="Category of most purchase rows, the first by name where several are equal; empty without any.",
+        made=Aggregate("categories", "favourite", "min"),
+    ),
+    Feature(
+        name="favourite_share",
+        kind="share",
+        sentence="Share (0 to 1) of the favourite among the purchase rows with a category.",
+        made=Aggregate("categories", "share", "max"),
+    ),
+    Feature(
+        name="categories",
+        kind="count",
+        sentence="Number of different categories bought.",
+        made=Aggregate("categories", "category", "count"),
+    ),
+    Feature(
+        name="apps",
+        kind="count",
+        sentence="Number of apps the customer uses.",
+        made=Aggregate("apps", "app_id", "n_unique"),
+    ),
+    Feature(
+        name="last_app_use_on",
+        kind="date",
+        sentence="Day of the latest use of any app, as far as delivered; empty if none is known.",
+        made=Aggregate("apps", "used_on", "max"),
+    ),
+)
+"""The features of every customer, in the order of the columns. One more is made by `comeback_feature`."""
+
+
+def comeback_feature(reactivated_days: int) -> Feature:
+    """The feature that tells a reactivated customer: the longest pause that ended not longer ago than so many days.
+
+    It doesn't depend on how long a pause makes a churn, so that this threshold can be tried out without new figures.
+    """
+    return Feature(
+        name="comeback_pause_days",
+        kind="days",
+        sentence="Longest pause that ended with a purchase in the days that count as reactivated; empty without one.",
+        made=Aggregate("purchases", "pause_days", "max", reactivated_days),
+    )
+
+
+def build_features(
+    customers: pl.LazyFrame,
+    transactions: pl.LazyFrame,
+    app_users: pl.LazyFrame,
+    *,
+    run_date: date,
+    time_zone: str = "UTC",
+    reactivated_days: int = 30,
+    bought: pl.LazyFrame | None = None,
+) -> pl.LazyFrame:
+    """The features of every customer on a night, one row each, in no particular order.
+
+    Takes customers (customer_id, registered_at: Datetime, UTC), transactions (customer_id, day: Date in the workspace's
+    zone, amount: Float64, category: String or null) and app_users (customer_id, app_id, last_used_at: Datetime, UTC),
+    each as a Polars frame or another that Narwhals knows. `time_zone` turns the two times into local days. `bought` are
+    the purchase days of the same night, where they are at hand. Gives customer_id and a column for each of `FEATURES`
+    and of `comeback_feature(reactivated_days)`; a customer without a transaction has a row too. Stays lazy.
+    """
+    features = (*FEATURES, comeback_feature(reactivated_days))
+    if bought is None:
+        bought = purchase_days(transactions, run_date=run_date)
+    sources: dict[Source, nw.LazyFrame[Any]] = {
+        "purchases": nw.from_native(bought).lazy(),
+        "refunds": _refunds(transactions, run_date),
+        "categories": _categories(transactions, run_date),
+        "apps": _apps(app_users, run_date, time_zone),
+    }
+    registered_on = _local_day(nw.col("registered_at"), time_zone).alias("registered_on")
+    table = nw.from_native(customers).lazy().select("customer_id", registered_on)
+    for name, source in sources.items():
+        gathered = [
+            feature.made.expression(run_date).alias(feature.name)
+            for feature in features
+            if isinstance(feature.made, Aggregate) and feature.made.source == name
+        ]
+        table = table.join(source.group_by("customer_id").agg(*gathered), on="customer_id", how="left")
+    table = table.with_columns(*_typed(features, Aggregate))
+    table = table.with_columns(*(f.made.make(run_date).alias(f.name) for f in features if isinstance(f.made, Derived)))
+    table = table.with_columns(*_typed(features, Derived))
+    return table.select("customer_id", *(feature.name for feature in features)).to_native()
+
+
+def _typed(features: Iterable[Feature], made: type[Aggregate | Derived]) -> list[nw.Expr]:
+    """Each column in its type; nothing counts as 0, and money leaves its whole units."""
+    typed = []
+    for feature in features:
+        if not isinstance(feature.made, made):
+            continue
+        column = nw.col(feature.name)
+        if made is Aggregate and feature.kind in ("count", "money"):
+            column = column.fill_null(0)
+        if made is Aggregate and feature.kind == "money":
+            column = money(column)
+        typed.append(column.cast(DTYPES[feature.kind]))
+    return typed
+
+
+def _refunds(transactions: pl.LazyFrame, run_date: date) -> nw.LazyFrame[Any]:
+    refunds = known_amounts(transactions, run_date=run_date).filter(nw.col("units") < 0)
+    return refunds.select("customer_id", "day", (0 - nw.col("units")).alias("refund_units"))
+
+
+def _categories(transactions: pl.LazyFrame, run_date: date) -> nw.LazyFrame[Any]:
+    """One row for each customer and category bought; `favourite` is null but for the most bought (or several equal)."""
+    rows = known_amounts(transactions, run_date=run_date, also=("category",))
+    rows = rows.filter(nw.col("units") > 0, ~nw.col("category").is_null())
+    counts = rows.group_by("customer_id", "category").agg(nw.len().cast(nw.Int64).alias("rows"))
+    of_customer = counts.with_columns(
+        nw.col("rows").max().over("customer_id").alias("most"),
+        nw.col("rows").sum().over("customer_id").alias("all"),
+    )
+    return of_customer.select(
+        "customer_id",
+        "category",
+        nw.when(nw.col("rows") == nw.col("most")).then(nw.col("category")).alias("favourite"),
+        (nw.col("rows") / nw.col("all")).alias("share"),
+    )
+
+
+def _apps(app_users: pl.LazyFrame, run_date: date, time_zone: str) -> nw.LazyFrame[Any]:
+    used_on = _local_day(nw.col("last_used_at"), time_zone)
+    rows = nw.from_native(app_users).lazy().select("customer_id", "app_id", used_on.alias("used_on"))
+    known = nw.when(nw.col("used_on") <= run_date).then(nw.col("used_on"))
+    return rows.with_columns(known.alias("used_on"))
+
+
+def _local_day(time: nw.Expr, time_zone: str) -> nw.Expr:
+    """The local date of a UTC time. In UTC no zone is named, because DuckDB can't convert between zones."""
+    if time_zone != "UTC":
+        time = time.dt.replace_time_zone("UTC").dt.convert_time_zone(time_zone)
+    return time.dt.date()
