@@ -1,0 +1,326 @@
+"""The client of the Appboy API: one app group, over httpx."""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import httpx
+import msgspec
+
+from optinb.appboy import wire
+from optinb.appboy.outcome import (
+    Accepted,
+    Later,
+    Outcome,
+    RateLimit,
+    Refused,
+    Stopped,
+    Unknown,
+    meaning,
+    meaning_of_failure,
+    message_of,
+    rate_limit,
+    short,
+)
+from optinb.errors import AppboyError, SettingsError
+from optinb.settings import AppGroupSettings, read_secret
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+T = TypeVar("T")
+
+PAGE_SIZE = 100
+MAX_PAGES = 1000
+MAX_DAYS_AHEAD = 90
+READ_TRIES = 5
+MAX_READ_WAIT_S = 60.0
+MAX_ANSWER_BYTES = 32 * 2**20
+FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)
+
+
+class CallError(AppboyError):
+    """A reading call that failed, with its `outcome`."""
+
+    def __init__(self, message: str, outcome: Outcome) -> None:
+        super().__init__(message)
+        self.outcome = outcome
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class AppboyClient:
+    """Calls the API of one app group; may be shared by threads. A context manager.
+
+    Calls that send return an Outcome and never repeat themselves; calls that only read repeat on 429, 5xx and broken
+    connections, with capped waits, and raise AppboyError with what to check. The key is read when it is first needed
+    (SettingsError if it isn't there) and appears in no text that comes out of here. `timeout_s` bounds connecting,
+    and the time to a complete answer.
+    """
+
+    def __init__(
+        self,
+        group: AppGroupSettings,
+        *,
+        timeout_s: float = 30.0,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.group = group
+        self.rate_limit: RateLimit | None = None
+        self._timeout_s = timeout_s
+        self._sleep = sleep
+        self._clock = clock
+        self._key: str | None = None
+        self._key_lock = threading.Lock()
+        self._http = httpx.Client(
+            base_url=group.api.rstrip("/"),
+            timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0)),
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=5.0),
+            follow_redirects=False,
+            transport=transport,
+            # a proxy of the environment can't reach a sandbox on this machine
+            trust_env=not group.is_loopback,
+        )
+
+    def __repr__(self) -> str:
+        return f"AppboyClient({self.group.name!r}, {self.group.api!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._http.close()
+
+    def schedule(self, request: wire.ScheduleRequest) -> Outcome:
+        """Asks for a message to a batch at a later time. One request, no repetition."""
+        return self._post("/campaigns/trigger/schedule/create", request, schedule=request.schedule)
+
+    def send_now(self, request: wire.SendRequest) -> Outcome:
+        """Asks for a message to a batch at once; for test sends."""
+        return self._post("/campaigns/trigger/send", request)
+
+    def reschedule(self, campaign_id: str, schedule_id: str, schedule: wire.Schedule) -> Outcome:
+        """Replaces the schedule of an accepted batch; close to its time it may be too late for some."""
+        body = wire.Reschedule(campaign_id, schedule_id, schedule)
+        return self._post("/campaigns/trigger/schedule/update", body, schedule=schedule)
+
+    def unschedule(self, campaign_id: str, schedule_id: str) -> Outcome:
+        """Recalls an accepted batch; close to its time it may be too late for some."""
+        return self._post("/campaigns/trigger/schedule/delete", wire.ScheduleKey(campaign_id, schedule_id))
+
+    def campaigns(self, include_archived: bool = False) -> list[wire.CampaignSummary]:
+        """Every campaign of the app group, all pages. Raises AppboyError."""
+        found: dict[str, wire.CampaignSummary] = {}
+        for page in range(MAX_PAGES):
+            query = {"page": page, "include_archived": str(include_archived).lower(), "sort_direction": "asc"}
+            answer = self._read("GET", "/campaigns/list", wire.CampaignList, query=query)
+            # a campaign made or deleted meanwhile moves the others between pages
+            found.update((campaign.id, campaign) for campaign in answer.campaigns)
+            if len(answer.campaigns) < PAGE_SIZE:
+                return list(found.values())
+        raise AppboyError(f"{self._name} has more than {MAX_PAGES * PAGE_SIZE:,} campaigns; archive the old ones")
+
+    def campaign_details(self, campaign_id: str) -> wire.CampaignDetails:
+        """One campaign with its messages. Raises AppboyError."""
+        return self._read("GET", "/campaigns/details", wire.CampaignDetails, query={"campaign_id": campaign_id})
+
+    def create_send_id(self, campaign_id: str, send_id: str | None = None) -> str:
+        """Makes a send_id (100 a day) and returns it. Raises AppboyError."""
+        body = wire.SendIdRequest(campaign_id, send_id)
+        return self._read("POST", "/sends/id/create", wire.SendId, body=body, repeatable=False).send_id
+
+    def export_users(self, external_ids: Iterable[str], fields: Iterable[str]) -> wire.Exported:
+        """What Appboy knows of up to 50 users. Raises AppboyError."""
+        body = wire.ExportRequest(tuple(external_ids), tuple(fields))
+        if not 1 <= len(body.external_ids) <= wire.MAX_EXPORTED:
+            raise AppboyError(
+                f"an export takes 1 to {wire.MAX_EXPORTED} users, not {len(body.external_ids)}; split them"
+            )
+        return self._read("POST", "/users/export/ids", wire.Exported, body=body)
+
+    def campaign_series(
+        self, campaign_id: str, *, days: int = 14, ending_at: datetime | None = None
+    ) -> tuple[wire.SeriesDay, ...]:
+        """Daily figures of a campaign, 1 to 100 days until `ending_at` (aware; now if None). Raises AppboyError."""
+        query = {"campaign_id": campaign_id, **_span(days, ending_at)}
+        return self._read("GET", "/campaigns/data_series", wire.Series, query=query).data
+
+    def send_series(
+        self, campaign_id: str, send_id: str, *, days: int = 14, ending_at: datetime | None = None
+    ) -> tuple[wire.SeriesDay, ...]:
+        """Daily figures of one send_id, which Appboy keeps for 14 days. Raises AppboyError."""
+        query = {"campaign_id": campaign_id, "send_id": send_id, **_span(days, ending_at)}
+        return self._read("GET", "/sends/data_series", wire.Series, query=query).data
+
+    @property
+    def _name(self) -> str:
+        return f"app group {self.group.name!r}"
+
+    def _post(self, path: str, body: msgspec.Struct, *, schedule: wire.Schedule | None = None) -> Outcome:
+        now = self._clock()
+        # a sandbox has a clock of its own, and sees to the limit itself
+        if schedule is not None and not self.group.is_loopback and _too_far(schedule, now):
+            return Refused(400, f"{schedule.time} is more than {MAX_DAYS_AHEAD} days ahead; schedule it later")
+        try:
+            answer = self._call("POST", path, body=body)
+        except SettingsError as error:
+            return Stopped(None, str(error), "store the key where the settings name it")
+        except FAILURES as error:
+            return meaning_of_failure(type(error).__name__, self._redacted(str(error)))
+        return meaning(answer.status, answer.headers, answer.body, now)
+
+    def _read(
+        self,
+        method: str,
+        path: str,
+        kind: type[T],
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: msgspec.Struct | None = None,
+        repeatable: bool = True,
+    ) -> T:
+        """The answer of a call as a value, after as many tries as it takes. Raises AppboyError."""
+        waited_s = 0.0
+        for attempt in range(1, READ_TRIES + 1):
+            answer: _Answer | None = None
+            cause: Exception | None = None
+            try:
+                answer = self._call(method, path, query=query, body=body)
+                outcome = meaning(answer.status, answer.headers, answer.body, self._clock())
+            except FAILURES as error:
+                cause = error
+                outcome = meaning_of_failure(type(error).__name__, self._redacted(str(error)))
+            if answer is not None and 200 <= answer.status < 300:
+                return self._decoded(path, answer, kind)
+            again = isinstance(outcome, Later) or (repeatable and isinstance(outcome, Unknown))
+            wait_s = max(outcome.wait_s if isinstance(outcome, Later) else 0.0, _backoff_s(attempt))
+            if not again or attempt == READ_TRIES or waited_s + wait_s > MAX_READ_WAIT_S:
+                raise CallError(self._complaint(path, outcome, attempt), outcome) from cause
+            waited_s += wait_s
+            self._sleep(wait_s)
+        raise AssertionError("the last try returns or raises")
+
+    def _decoded(self, path: str, answer: _Answer, kind: type[T]) -> T:
+        try:
+            return msgspec.convert(_without_nulls(msgspec.json.decode(answer.body)), kind, strict=False)
+        except msgspec.ValidationError as error:
+            what = f"unexpected content ({error})"
+        except msgspec.DecodeError:
+            what = message_of(answer.body)
+        raise CallError(
+            f"{self._name} ({self.group.api}) answered {path} with {what}: "
+            "check the address in `api`, and whether a proxy or a login page stands between",
+            Unknown(short(what)),
+        )
+
+    def _complaint(self, path: str, outcome: Outcome, tries: int) -> str:
+        """What a person reads when a reading call has failed."""
+        start = f"{self._name} ({self.group.api}): {path}: "
+        match outcome:
+            case Stopped(message=message, advice=advice):
+                return f"{start}{message}; {advice}"
+            case Later(wait_s=wait, message=message, cause="rate_limit"):
+                minutes = f"in {wait / 60:.0f} minutes" if wait >= 60 else "in a minute"
+                return f"{start}{message}; the app group's requests for this window are used up: try again {minutes}"
+            case Later(message=message) | Unknown(message=message):
+                times = "once" if tries == 1 else f"{tries} times"
+                return f"{start}{message}; tried {times}: try again later, or look at the vendor's status page"
+            case Refused(message=message):
+                return f"{start}{message}"
+            case Accepted():
+                return f"{start}an answer that can't be read"
+
+    def _call(
+        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: msgspec.Struct | None = None
+    ) -> _Answer:
+        """One request and its complete answer. Raises httpx errors, and SettingsError without a key."""
+        headers: dict[str, str] = {}
+        params = dict(query or {})
+        content = b"" if body is None else msgspec.json.encode(body)
+        if self.group.auth == "rest_api_key":
+            headers["Authorization"] = f"Bearer {self._secret()}"
+        elif body is None:
+            params["app_group_id"] = self.group.id
+        else:
+            content = b'{"app_group_id":' + msgspec.json.encode(self.group.id) + b"," + content[1:]
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        deadline = time.monotonic() + self._timeout_s
+        with self._http.stream(
+            method, path, params=params or None, content=content or None, headers=headers
+        ) as response:
+            chunks, size = [], 0
+            for chunk in response.iter_bytes():
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > MAX_ANSWER_BYTES:
+                    raise httpx.DecodingError(f"the answer is longer than {MAX_ANSWER_BYTES // 2**20} MB")
+                if time.monotonic() > deadline:
+                    raise httpx.ReadTimeout(f"the answer wasn't complete after {self._timeout_s:g} s")
+        self.rate_limit = rate_limit(response.headers) or self.rate_limit
+        return _Answer(response.status_code, response.headers, self._redacted_body(b"".join(chunks)))
+
+    def _secret(self) -> str:
+        with self._key_lock:
+            if self._key is None:
+                key = read_secret(self.group.key or "")
+                if not re.fullmatch(r"[!-~]+", key) or key[0] in "'\"":
+                    raise SettingsError(
+                        f"the key behind {self.group.key!r} has quotes, spaces or unusual characters; store it bare"
+                    )
+                self._key = key
+            return self._key
+
+    def _redacted(self, text: str) -> str:
+        return text.replace(self._key, "[key]") if self._key else text
+
+    def _redacted_body(self, body: bytes) -> bytes:
+        """A body without the key, which Appboy's 401 echoes; a slash may be escaped in JSON."""
+        if self._key is None:
+            return body
+        key = self._key.encode()
+        return body.replace(key, b"[key]").replace(key.replace(b"/", b"\\/"), b"[key]")
+
+
+def _span(days: int, ending_at: datetime | None) -> dict[str, Any]:
+    if not 1 <= days <= 100:
+        raise AppboyError(f"a series has 1 to 100 days, not {days}")
+    return {"length": days} | ({} if ending_at is None else {"ending_at": ending_at.isoformat()})
+
+
+def _backoff_s(attempt: int) -> float:
+    return min(0.5 * 2 ** (attempt - 1), 10.0) * random.uniform(0.5, 1.0)
+
+
+def _too_far(schedule: wire.Schedule, now: datetime) -> bool:
+    at = datetime.fromisoformat(schedule.time)
+    return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)) > now + timedelta(days=MAX_DAYS_AHEAD)
+
+
+def _without_nulls(value: Any) -> Any:
+    """A JSON value without its null members: the vendor writes null where a field has no value."""
+    match value:
+        case dict():
+            return {name: _without_nulls(item) for name, item in value.items() if item is not None}
+        case list():
+            return [_without_nulls(item) for item in value]
+        case _:
+            return value
