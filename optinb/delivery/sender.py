@@ -1,0 +1,230 @@
+"""The crash-safe sender: journalled before it is posted, so that nobody gets a message twice and nobody is lost.
+
+Each window of batches is marked as sending in one transaction, posted by a few threads, and its outcomes are written in
+one transaction. A crash in between leaves at most one window whose batches may have been sent; the next run calls them
+unknown and never sends them again.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from datetime import UTC
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+from msgspec.structs import replace
+
+from optinb.appboy import Later, Outcome, Recipient, Schedule, ScheduleRequest, Stopped
+from optinb.delivery.batch import backoff_s, deadline, is_late, next_state
+from optinb.delivery.frozen import read_recipients
+from optinb.errors import StateError
+from optinb.state import BatchState, Expired, Planned, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    import polars as pl
+
+    from optinb.settings import SendSection
+    from optinb.state import Batch, DeliveryCounts, FrozenAudience, Lease, Store
+
+GRACE_S = 5.0  # for requests that are under way when a person interrupts
+
+
+class Poster(Protocol):
+    """What the sender needs of the Appboy client: one request, no repetition, no exception."""
+
+    def schedule(self, request: ScheduleRequest) -> Outcome:
+        """Posts a batch and says what became of it."""
+        ...
+
+
+def send(
+    store: Store,
+    client: Poster,
+    audience: FrozenAudience,
+    *,
+    root: Path,
+    clock: Callable[[], datetime],
+    settings: SendSection,
+    holder: str,
+    sleep: Callable[[float], None] = time.sleep,
+    draw: Callable[[], float] = random.random,
+    wait_s: float = 0.0,
+    progress: Callable[[int], None] | None = None,
+) -> DeliveryCounts:
+    """Sends what is still planned of a campaign's night, and says where all its recipients are.
+
+    What was left as sending by a run that died is called unknown first. Sending the same night again sends nothing
+    twice. If Appboy's answer stops the campaign, or keeps asking to come later, the rest stays `pending`: certainly not
+    sent, and the next run of the night goes on with it until its time has passed.
+
+    Args:
+        store: with the journal.
+        client: of the campaign's app group.
+        audience: as `plan` returned it.
+        root: the workspace that `audience.path` is relative to.
+        clock: the time in UTC.
+        settings: window, concurrency, lateness and tries.
+        holder: who sends, for people: host and process.
+        sleep: waits so many seconds.
+        draw: random numbers from 0 to 1, which spread the waits.
+        wait_s: how long to wait for another sender of the same night to end.
+        progress: called with the number of recipients that have come to an end, after each window.
+
+    Raises:
+        StateError when another sender is at work on this night, when the frozen audience was changed, or when the
+        store fails.
+    """
+    recipients = read_recipients(root / audience.path, audience.sha256)
+    if recipients.height != audience.recipients:
+        raise StateError(
+            f"the frozen audience of {audience.campaign_name!r} has {recipients.height:,} recipients, but "
+            f"{audience.recipients:,} were planned; nothing of it is sent"
+        )
+    held = store.lease(
+        f"send {audience.campaign_id} {audience.run_date}",
+        holder=holder,
+        clock=clock,
+        wait_s=wait_s,
+        sleep=sleep,
+        what=f"the send of {audience.campaign_name!r} for {audience.run_date}",
+    )
+    with held as lease:
+        sender = _Sender(store, client, audience, recipients, lease, clock=clock, settings=settings)
+        stopped = sender.run(sleep=sleep, draw=draw, progress=progress)
+    return replace(store.deliveries.counts(audience.campaign_id, audience.run_date), stopped=stopped)
+
+
+def request_for(audience: FrozenAudience, batch: Batch, recipients: pl.DataFrame) -> ScheduleRequest:
+    """The body for a batch; `recipients` has external_user_id and properties (JSON text) in the file's order.
+
+    It names customers one by one and never broadcasts. `send_to_existing_only` is left out: its documented default is
+    true, so that Appboy doesn't make a user of an id that it doesn't know.
+    """
+    rows = recipients.slice(batch.first, batch.size).iter_rows()
+    return ScheduleRequest(
+        campaign_id=audience.template_id,
+        recipients=tuple(Recipient(user, msgspec.json.decode(properties)) for user, properties in rows),
+        schedule=Schedule(time=audience.send_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")),
+    )
+
+
+class _Sender:
+    """One run over what is planned of a campaign's night, under its lease."""
+
+    def __init__(
+        self,
+        store: Store,
+        client: Poster,
+        audience: FrozenAudience,
+        recipients: pl.DataFrame,
+        lease: Lease,
+        *,
+        clock: Callable[[], datetime],
+        settings: SendSection,
+    ) -> None:
+        self._journal = store.deliveries
+        self._client = client
+        self._audience = audience
+        self._recipients = recipients
+        self._lease = lease
+        self._clock = clock
+        self._settings = settings
+        self._night = (audience.campaign_id, audience.run_date)
+
+    def run(
+        self, *, sleep: Callable[[float], None], draw: Callable[[], float], progress: Callable[[int], None] | None
+    ) -> str | None:
+        """Works through the planned batches. Returns why it gave up, or None."""
+        died = Unknown(message="the sender died while the request was under way")
+        self._journal.move(*self._night, given="sending", to=died, lease=self._lease, now=self._clock())
+        tries: Counter[int] = Counter()
+        fruitless = 0
+        most = self._settings.max_tries
+        # Threads are only waited for when all went well: an interrupted run has waited for them as long as it will.
+        pool = ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="send")
+        try:
+            while window := self._open([number for number, count in tries.items() if count >= most]):
+                outcomes = self._post(pool, window)
+                again = {number: o for number, o in outcomes.items() if isinstance(o, Later)}
+                tries.update(again.keys())
+                if progress:
+                    progress(sum(batch.size for batch in window if _settles(outcomes.get(batch.number))))
+                for outcome in outcomes.values():
+                    if isinstance(outcome, Stopped):
+                        return f"{outcome.message}; {outcome.advice}"
+                fruitless = fruitless + 1 if len(again) == len(window) else 0
+                if fruitless >= most:
+                    break
+                if again:
+                    told = max(outcome.wait_s for outcome in again.values())
+                    self._wait(backoff_s(min(tries[n] for n in again), told_s=told, draw=draw()), sleep)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        exhausted = [number for number, count in tries.items() if count >= most]
+        if self._journal.counts(*self._night).pending and exhausted:
+            return f"{len(exhausted)} batches were tried {most} times, and Appboy asked to come later each time"
+        return None
+
+    def _open(self, skip: Sequence[int]) -> tuple[Batch, ...]:
+        """The next window, journalled as sending; empty when there is none, or when it's too late for any."""
+        now, send_at, grace = self._clock(), self._audience.send_at, self._settings.late_minutes
+        if is_late(send_at, now, grace):
+            message = f"its time, {send_at:%Y-%m-%d %H:%M} UTC, had passed by more than {grace} minutes"
+            to = Expired(message=message)
+            self._journal.move(*self._night, given="planned", to=to, lease=self._lease, now=now)
+            return ()
+        size = self._settings.window_batches
+        return self._journal.open_window(*self._night, lease=self._lease, size=size, now=now, skip=skip)
+
+    def _post(self, pool: ThreadPoolExecutor, window: Sequence[Batch]) -> dict[int, Outcome]:
+        """Posts a window and journals what became of it, whatever happens. Returns the outcomes by batch number."""
+        posted: dict[int, Future[Outcome]] = {}
+        try:
+            for batch in window:
+                request = request_for(self._audience, batch, self._recipients)
+                posted[batch.number] = pool.submit(self._client.schedule, request)
+            for future in as_completed(posted.values()):
+                if not future.cancelled() and not future.exception() and isinstance(future.result(), Stopped):
+                    _cancel(posted)
+        except BaseException:
+            _cancel(posted)
+            wait(posted.values(), timeout=GRACE_S)
+            raise
+        finally:
+            settled = [replace(batch, state=_state_of(posted.get(batch.number))) for batch in window]
+            self._journal.close_window(settled, lease=self._lease, now=self._clock())
+        return {n: future.result() for n, future in posted.items() if not future.cancelled() and not future.exception()}
+
+    def _wait(self, seconds: float, sleep: Callable[[float], None]) -> None:
+        """Waits, but not beyond the moment at which the send is too late anyway."""
+        left = (deadline(self._audience.send_at, self._settings.late_minutes) - self._clock()).total_seconds()
+        sleep(max(0.0, min(seconds, left + 1.0)))
+
+
+def _cancel(posted: dict[int, Future[Outcome]]) -> None:
+    """Takes back what no thread has begun with."""
+    for future in posted.values():
+        future.cancel()
+
+
+def _settles(outcome: Outcome | None) -> bool:
+    return outcome is not None and not isinstance(outcome, Later | Stopped)
+
+
+def _state_of(future: Future[Outcome] | None) -> BatchState:
+    """What is known of a batch in the window: one whose request no thread began with was certainly not sent."""
+    if future is None or future.cancelled():
+        return Planned()
+    if not future.done():
+        return Unknown(message="the sender was interrupted while the request was under way")
+    error = future.exception()
+    if error is not None:
+        return Unknown(message=f"the client failed ({type(error).__name__}: {error})")
+    return next_state(future.result())

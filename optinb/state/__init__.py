@@ -1,0 +1,45 @@
+"""The transactional store: groups, templates, campaigns, deliveries, runs, leases and the audit trail."""
+
+from optinb.state.audit import AuditEntry, AuditVerdict
+from optinb.state.campaigns import CampaignChange
+from optinb.state.groups import GroupRecord
+from optinb.state.journal import (
+    Accepted,
+    Batch,
+    BatchState,
+    Cancelled,
+    DeliveryCounts,
+    Expired,
+    FrozenAudience,
+    Planned,
+    Refused,
+    Sending,
+    Unknown,
+)
+from optinb.state.leases import HeldLease, Lease
+from optinb.state.runs import RunRecord
+from optinb.state.store import Store
+from optinb.state.templates import TemplateSync
+
+__all__ = [
+    "Accepted",
+    "AuditEntry",
+    "AuditVerdict",
+    "Batch",
+    "BatchState",
+    "CampaignChange",
+    "Cancelled",
+    "DeliveryCounts",
+    "Expired",
+    "FrozenAudience",
+    "GroupRecord",
+    "HeldLease",
+    "Lease",
+    "Planned",
+    "Refused",
+    "RunRecord",
+    "Sending",
+    "Store",
+    "TemplateSync",
+    "Unknown",
+]

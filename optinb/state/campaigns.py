@@ -1,0 +1,147 @@
+"""Campaigns as they are stored: every version is kept, and nobody overwrites what they haven't seen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import func, insert, or_, select
+
+from optinb.campaigns import CampaignRecord
+from optinb.errors import CampaignError, ConflictError, did_you_mean
+from optinb.state import audit
+from optinb.state.schema import campaign_versions
+
+if TYPE_CHECKING:
+    from optinb.state.database import Database
+
+
+class CampaignChange(Struct, frozen=True, kw_only=True):
+    """One step in the life of a campaign: who did what, when, and what it was then."""
+
+    record: CampaignRecord
+    action: str
+    changed_by: str
+    changed_at: datetime
+
+
+class Campaigns:
+    """The campaigns of a workspace, known by id or by name without regard to case."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self, name_or_id: str) -> CampaignRecord:
+        """The newest version of a campaign. Raises CampaignError with the nearest name."""
+        record = self.find(name_or_id)
+        if record is None:
+            known = [other.campaign.name for other in self.list()]
+            tail = did_you_mean(name_or_id, known) if known else "; submit it first"
+            raise CampaignError(f"campaign {name_or_id!r} isn't known{tail}")
+        return record
+
+    def find(self, name_or_id: str) -> CampaignRecord | None:
+        """The newest version of a campaign, or None."""
+        made_from_name = sha256(name_or_id.casefold().encode()).hexdigest()[:12]  # as Campaign.id
+        query = (
+            select(campaign_versions.c.record)
+            .where(or_(campaign_versions.c.id == made_from_name, campaign_versions.c.id == name_or_id))
+            .order_by((campaign_versions.c.id == made_from_name).desc(), campaign_versions.c.version.desc())
+            .limit(1)
+        )
+        with self._database.reading() as con:
+            text = con.execute(query).scalar()
+        return _decode(text) if text is not None else None
+
+    def list(self) -> tuple[CampaignRecord, ...]:
+        """The newest version of every campaign, by name."""
+        newest = (
+            select(campaign_versions.c.id, func.max(campaign_versions.c.version).label("version"))
+            .group_by(campaign_versions.c.id)
+            .subquery()
+        )
+        query = select(campaign_versions.c.record).join(
+            newest, (campaign_versions.c.id == newest.c.id) & (campaign_versions.c.version == newest.c.version)
+        )
+        with self._database.reading() as con:
+            records = [_decode(text) for text in con.execute(query).scalars()]
+        return tuple(sorted(records, key=lambda record: record.campaign.name.casefold()))
+
+    def put(
+        self, record: CampaignRecord, *, expected: int | None, user: str, action: str, now: datetime
+    ) -> CampaignRecord:
+        """Stores the next version of a campaign.
+
+        Args:
+            record: its version must be `expected` + 1, as the functions of `optinb.campaigns` make it.
+            expected: the version that was read and changed; None for a campaign that is new.
+            user: who does it.
+            action: what they do, for the audit trail, such as "submit".
+            now: in UTC.
+
+        Raises:
+            ConflictError when somebody else changed it since it was read.
+        """
+        name = record.campaign.name
+        if record.version != (expected or 0) + 1:
+            raise ValueError(f"version {record.version} of campaign {name!r} can't follow version {expected}")
+        with self._database.writing() as con:
+            last = con.execute(
+                select(campaign_versions)
+                .where(campaign_versions.c.id == record.id)
+                .order_by(campaign_versions.c.version.desc())
+                .limit(1)
+            ).first()
+            if (last.version if last else None) != expected:
+                raise ConflictError(
+                    f"campaign {name!r} was changed by {last.changed_by} at {last.changed_at:%Y-%m-%d %H:%M} UTC "
+                    f"({last.action}); open it again"
+                    if last
+                    else f"campaign {name!r} isn't in this store; submit it again"
+                )
+            con.execute(
+                insert(campaign_versions).values(
+                    id=record.id,
+                    version=record.version,
+                    name=name,
+                    state=record.state,
+                    record=msgspec.json.encode(record, order="sorted").decode(),
+                    changed_by=user,
+                    action=action,
+                    changed_at=now,
+                )
+            )
+            audit.record(
+                con,
+                who=user,
+                action=f"campaign {action}",
+                subject=name,
+                now=now,
+                version=record.version,
+                before=last.state if last else None,
+                state=record.state,
+                fingerprint=record.approval.fingerprint if record.approval else None,
+                content=record.campaign,
+            )
+        return record
+
+    def history(self, name_or_id: str) -> tuple[CampaignChange, ...]:
+        """Every step in the life of a campaign, the oldest first. Raises CampaignError."""
+        record = self.get(name_or_id)
+        query = (
+            select(campaign_versions).where(campaign_versions.c.id == record.id).order_by(campaign_versions.c.version)
+        )
+        with self._database.reading() as con:
+            return tuple(
+                CampaignChange(
+                    record=_decode(row.record), action=row.action, changed_by=row.changed_by, changed_at=row.changed_at
+                )
+                for row in con.execute(query)
+            )
+
+
+def _decode(text: str) -> CampaignRecord:
+    return msgspec.json.decode(text, type=CampaignRecord)

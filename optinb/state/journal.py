@@ -1,0 +1,142 @@
+"""What the journal of deliveries holds: frozen audiences, their batches, and the states of a batch as types."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import assert_never
+
+from msgspec import Struct
+
+from optinb.campaigns import Waterfall
+
+
+class Planned(Struct, frozen=True, kw_only=True, tag_field="state", tag="planned"):
+    """Certainly not sent so far, and to be sent. `note`: why an earlier try came to nothing."""
+
+    note: str | None = None
+
+
+class Sending(Struct, frozen=True, kw_only=True, tag_field="state", tag="sending"):
+    """Journalled before its request; whether it was sent can't be known until there is an outcome."""
+
+    holder: str
+
+
+class Accepted(Struct, frozen=True, kw_only=True, tag_field="state", tag="accepted"):
+    """Appboy has it. `errors`: what it said about single recipients all the same."""
+
+    dispatch_id: str | None
+    schedule_id: str | None
+    errors: tuple[str, ...] = ()
+
+
+class Refused(Struct, frozen=True, kw_only=True, tag_field="state", tag="refused"):
+    """Appboy refused this request (HTTP `status`); nothing was sent, and the same request would be refused again."""
+
+    status: int
+    message: str
+
+
+class Unknown(Struct, frozen=True, kw_only=True, tag_field="state", tag="unknown"):
+    """It may have been sent or not. Never sent again by itself."""
+
+    message: str
+
+
+class Expired(Struct, frozen=True, kw_only=True, tag_field="state", tag="expired"):
+    """Its time had passed before it could be sent; nothing was sent."""
+
+    message: str
+
+
+class Cancelled(Struct, frozen=True, kw_only=True, tag_field="state", tag="cancelled"):
+    """A person stopped the campaign before it was sent; nothing was sent."""
+
+    message: str
+
+
+BatchState = Planned | Sending | Accepted | Refused | Unknown | Expired | Cancelled
+
+
+def why(state: BatchState) -> str | None:
+    """The reason that a state gives, for counts by reason."""
+    match state:
+        case Planned():
+            return state.note
+        case Sending():
+            return None
+        case Accepted():
+            return "; ".join(state.errors) or None
+        case Refused() | Unknown() | Expired() | Cancelled():
+            return state.message
+        case _:
+            assert_never(state)
+
+
+class Batch(Struct, frozen=True, kw_only=True):
+    """One request: the recipients `first` to `first + size` (0-based, in file order) of a frozen audience."""
+
+    campaign_id: str
+    run_date: date
+    number: int
+    first: int
+    size: int
+    state: BatchState
+
+    @property
+    def id(self) -> str:
+        """Campaign, night and number."""
+        return f"{self.campaign_id}/{self.run_date}/{self.number}"
+
+
+class FrozenAudience(Struct, frozen=True, kw_only=True):
+    """The list of a campaign's night as it was frozen, and the plan of its sending.
+
+    `path` is that of the Parquet file, relative to the workspace; `send_at` is in UTC; `recipients` counts customers
+    and `batches` requests; `fingerprint` is that of the approval; `cancelled` says why a person
+    stopped it, if one did.
+    """
+
+    campaign_id: str
+    campaign_name: str
+    run_date: date
+    app_group_id: str
+    template_id: str
+    path: str
+    sha256: str
+    send_at: datetime
+    recipients: int
+    batches: int
+    waterfall: Waterfall
+    fingerprint: str
+    planned_at: datetime
+    cancelled: str | None = None
+
+
+class DeliveryCounts(Struct, frozen=True, kw_only=True):
+    """Where the recipients of a campaign's night are; all but `batches` and `errors` count recipients.
+
+    accepted + refused + unknown + expired + cancelled + pending = recipients, always. `pending` is 0 once the night is
+    done: what is left there was certainly not sent, and the next run of the same night goes on with it.
+    `errors` maps what Appboy or the sender said to the number of batches; `stopped` says why the sender gave up.
+    """
+
+    batches: int = 0
+    accepted: int = 0
+    refused: int = 0
+    unknown: int = 0
+    expired: int = 0
+    cancelled: int = 0
+    pending: int = 0
+    errors: dict[str, int] = {}
+    stopped: str | None = None
+
+    @property
+    def recipients(self) -> int:
+        """Everybody who was planned."""
+        return self.settled + self.pending
+
+    @property
+    def settled(self) -> int:
+        """Recipients whose batch has come to an end."""
+        return self.accepted + self.refused + self.unknown + self.expired + self.cancelled

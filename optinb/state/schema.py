@@ -1,0 +1,165 @@
+"""The tables of the state store. Migrations create them; a test holds both equal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import Dialect
+
+# The newest migration. Kept here so that opening a store that is up to date needn't import Alembic.
+REVISION = "0001"
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC: always with its offset in Python, whatever the database keeps."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value} has no offset; pass moments in UTC")
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+# Groups and campaigns are rows that are never changed: one for each version, and the newest counts.
+group_versions = Table(
+    "group_versions",
+    metadata,
+    Column("key", String(200), primary_key=True),  # the name without regard to case
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(200), nullable=False),
+    Column("rule_json", Text, nullable=False),
+    Column("sentence", Text, nullable=False),
+    Column("author", String(200), nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
+campaign_versions = Table(
+    "campaign_versions",
+    metadata,
+    Column("id", String(12), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(200), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("record", Text, nullable=False),
+    Column("changed_by", String(200), nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("changed_at", Moment, nullable=False),
+)
+
+templates = Table(
+    "templates",
+    metadata,
+    Column("app_group_id", String(100), primary_key=True),
+    Column("id", String(100), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("in_appboy", Boolean, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("synced_at", Moment, nullable=False),
+)
+
+audiences = Table(
+    "audiences",
+    metadata,
+    Column("campaign_id", String(12), primary_key=True),
+    Column("run_date", Date, primary_key=True),
+    Column("campaign_name", String(200), nullable=False),
+    Column("app_group_id", String(100), nullable=False),
+    Column("template_id", String(100), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("send_at", Moment, nullable=False),
+    Column("recipients", Integer, nullable=False),
+    Column("waterfall", Text, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("planned_at", Moment, nullable=False),
+    Column("cancelled", Text),
+    Index("ix_audiences_run_date", "run_date"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("campaign_id", String(12), primary_key=True),
+    Column("run_date", Date, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("first", Integer, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("detail", Text, nullable=False),  # the whole state as JSON, with its own fields
+    Column("why", Text),  # what the API or the sender said, for counts by reason
+    Column("token", Integer),  # of the lease under which it was last marked as sending
+    Column("changed_at", Moment, nullable=False),
+    ForeignKeyConstraint(["campaign_id", "run_date"], ["audiences.campaign_id", "audiences.run_date"]),
+    Index("ix_batches_by_state", "campaign_id", "run_date", "state", "number"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_date", Date, primary_key=True),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("started_by", String(200), nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("finished_at", Moment),
+    Column("exit_code", Integer),
+    Column("summary", Text),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("token", Integer, nullable=False),  # grows with each taking: an earlier holder is told by a smaller one
+    Column("holder", String(200), nullable=False),
+    Column("taken_at", Moment, nullable=False),
+    Column("expires_at", Moment),  # null: given back
+)
+
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", Moment, nullable=False),
+    Column("who", String(200), nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("subject", String(300), nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)

@@ -1,0 +1,102 @@
+"""The store of campaigns, approvals and deliveries: one handle on its repositories."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Self
+
+from optinb.errors import StateError
+from optinb.state.audit import AuditTrail
+from optinb.state.campaigns import Campaigns
+from optinb.state.database import Database
+from optinb.state.deliveries import Deliveries
+from optinb.state.groups import Groups
+from optinb.state.leases import TTL_S, HeldLease, Leases
+from optinb.state.runs import Runs
+from optinb.state.templates import Templates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+
+class Store:
+    """Groups, templates, campaigns, deliveries, runs and the audit trail of a workspace.
+
+    Several processes and threads may use the same store at once; each change is one transaction with its audit entry.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.groups = Groups(database)
+        self.templates = Templates(database)
+        self.campaigns = Campaigns(database)
+        self.deliveries = Deliveries(database)
+        self.runs = Runs(database)
+        self.audit = AuditTrail(database)
+        self.leases = Leases(database)
+
+    @classmethod
+    def open(cls, address: str | Path) -> Store:
+        """Opens a store, and makes or migrates its tables.
+
+        Args:
+            address: path of an SQLite file, or an SQLAlchemy URL such as `postgresql+psycopg://user:password@host/name`.
+
+        Raises:
+            StateError when it can't be opened, without the password.
+        """
+        return cls(Database.open(address))
+
+    def lease(
+        self,
+        name: str,
+        *,
+        holder: str,
+        clock: Callable[[], datetime],
+        ttl_s: float = TTL_S,
+        wait_s: float = 0.0,
+        sleep: Callable[[float], None] = time.sleep,
+        what: str | None = None,
+    ) -> HeldLease:
+        """Takes the lease `name` and renews it in the background until it's released.
+
+        Args:
+            name: of the thing, the same for all who work on it.
+            holder: who takes it, for people: host and process, or a user.
+            clock: the time in UTC.
+            ttl_s: how long it lasts when its holder has died.
+            wait_s: how long to wait for it, when somebody else has it.
+            sleep: waits so many seconds.
+            what: the name for people; `name` if left out.
+
+        Raises:
+            StateError with a sentence that names the holder, when somebody else keeps it.
+        """
+        waited = 0.0
+        while True:
+            try:
+                lease = self.leases.take(name, holder=holder, now=clock(), ttl_s=ttl_s, what=what)
+            except StateError:
+                if waited >= wait_s:
+                    raise
+            else:
+                return HeldLease(self.leases, lease, clock=clock, ttl_s=ttl_s)
+            sleep(1.0)
+            waited += 1.0
+
+    @property
+    def address(self) -> str:
+        """Where the store is, without a password."""
+        return self._database.address
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()

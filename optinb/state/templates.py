@@ -1,0 +1,132 @@
+"""Templates as they were last seen in Appboy. One that vanished stays, unusable, so that its campaigns can say why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+from sqlalchemy import insert, select, update
+
+from optinb.appboy import Template
+from optinb.errors import CampaignError, did_you_mean
+from optinb.state import audit
+from optinb.state.schema import templates
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from optinb.state.database import Database
+
+VANISHED = "no longer in Appboy"
+
+
+class TemplateSync(Struct, frozen=True, kw_only=True):
+    """What an import of templates found: names of what is new, changed or vanished, and how many are there now."""
+
+    new: tuple[str, ...]
+    changed: tuple[str, ...]
+    vanished: tuple[str, ...]
+    usable: int
+    unusable: int
+
+
+class Templates:
+    """The templates of every app group, by app group id and template id."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def sync(
+        self, app_group_id: str, found: Sequence[Template], *, now: datetime, user: str = "optinb"
+    ) -> TemplateSync:
+        """Stores what Appboy has now for an app group; `found` must be all of it."""
+        with self._database.writing() as con:
+            rows = con.execute(select(templates).where(templates.c.app_group_id == app_group_id)).all()
+            known = {row.id: row for row in rows}
+            there = {template.id: template for template in found}
+            gone = [_vanished(_decode(row.body)) for row in rows if row.in_appboy and row.id not in there]
+            new, changed = [], []
+            for template in [*there.values(), *gone]:
+                body = _encode(template)
+                row = known.get(template.id)
+                values = {
+                    "name": template.name,
+                    "in_appboy": template.id in there,
+                    "body": body,
+                    "synced_at": now,
+                }
+                if row is None:
+                    new.append(template.name)
+                    key = {"app_group_id": app_group_id, "id": template.id}
+                    con.execute(insert(templates).values(**key, **values, changed_at=now))
+                    continue
+                if _essence(_decode(row.body)) != _essence(template):
+                    values["changed_at"] = now
+                    if template.id in there:
+                        changed.append(template.name)
+                con.execute(
+                    update(templates)
+                    .where(templates.c.app_group_id == app_group_id, templates.c.id == template.id)
+                    .values(values)
+                )
+            result = TemplateSync(
+                new=tuple(new),
+                changed=tuple(changed),
+                vanished=tuple(template.name for template in gone),
+                usable=sum(template.usable for template in there.values()),
+                unusable=sum(not template.usable for template in there.values()),
+            )
+            if new or changed or gone:
+                audit.record(con, who=user, action="templates synced", subject=app_group_id, now=now, found=result)
+        return result
+
+    def list(self, app_group_id: str | None = None) -> tuple[Template, ...]:
+        """The templates of one app group or of all, by name; those that can't be used say why in `problems`."""
+        query = select(templates.c.body).order_by(templates.c.name, templates.c.id)
+        if app_group_id is not None:
+            query = query.where(templates.c.app_group_id == app_group_id)
+        with self._database.reading() as con:
+            return tuple(_decode(body) for body in con.execute(query).scalars())
+
+    def get(self, app_group_id: str, name_or_id: str) -> Template:
+        """A template of an app group, by id or by name; it may be one that can't be used.
+
+        Where several share a name, the usable one is meant, if there is just one. Raises CampaignError otherwise, and
+        with the nearest usable name when it isn't known.
+        """
+        known = self.list(app_group_id)
+        for template in known:
+            if template.id == name_or_id:
+                return template
+        same = [template for template in known if template.name == name_or_id]
+        meant = [template for template in same if template.usable] or same
+        if len(meant) == 1:
+            return meant[0]
+        if meant:
+            ids = ", ".join(template.id for template in meant)
+            raise CampaignError(
+                f"{len(meant)} templates are named {name_or_id!r} ({ids}); name it by its id, or rename one in Appboy"
+            )
+        usable = [template.name for template in known if template.usable]
+        tail = did_you_mean(name_or_id, usable) if usable else "; import them with `optinb templates sync`"
+        raise CampaignError(f"template {name_or_id!r} isn't known in this app group{tail}")
+
+
+def _vanished(template: Template) -> Template:
+    # Without `last_edited` its details are read anew, should it come back.
+    return msgspec.structs.replace(template, usable=False, problems=(*template.problems, VANISHED), last_edited=None)
+
+
+def _essence(template: Template) -> tuple[object, ...]:
+    """What makes a change that people should know of; when it was last opened in the dashboard doesn't."""
+    return template.name, template.usable, template.problems, template.content_hash
+
+
+def _encode(template: Template) -> str:
+    return msgspec.json.encode(template, order="sorted").decode()
+
+
+def _decode(body: str) -> Template:
+    return msgspec.json.decode(body, type=Template)
