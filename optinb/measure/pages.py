@@ -1,0 +1,95 @@
+"""HTML from templates: one look for the nightly report and for what notebooks show.
+
+Everything is escaped unless a template says otherwise, and nothing is fetched: styles stand in the page.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from optinb.campaigns import REASONS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from zoneinfo import ZoneInfo
+
+    from jinja2 import Environment
+
+TAKEN = {**REASONS, "held": "would get it, but the campaign was held"}
+
+
+class Step(Struct, frozen=True):
+    """A step from a target group to its recipients: customers it takes away, customers left, and both as percentages."""
+
+    label: str
+    taken: int
+    left: int
+    taken_percent: float
+    left_percent: float
+
+
+def steps(*, target: int, excluded: Mapping[str, int], control: int, recipients: int) -> list[Step]:
+    """The waterfall of an audience, from the target group to who gets the message; counts of customers."""
+
+    def step(label: str, taken: int, left: int) -> Step:
+        whole = max(target, 1)
+        return Step(label, taken, left, 100 * taken / whole, 100 * left / whole)
+
+    rows, left = [step("Target group", 0, target)], target
+    for reason, count in excluded.items():
+        left -= count
+        rows.append(step(f"… {TAKEN.get(reason, reason)}", count, left))
+    if control:
+        rows.append(step("… is held out in the control group", control, left - control))
+    return [*rows, step("Get the message", 0, recipients)]
+
+
+def render_page(name: str, /, *, package: str = "optinb.measure", **values: Any) -> str:
+    """The page of a template in `<package>/templates`; templates of this package can be included from anywhere."""
+    return environment(package).get_template(name).render(values)
+
+
+@cache
+def environment(package: str) -> Environment:
+    """Templates that escape whatever they are given, with the filters for figures and times."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+    found = Environment(
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("optinb.measure")]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {"n": number, "percent": percent, "moment": moment, "day": day, "many": many}
+    return found
+
+
+def number(value: float | None) -> str:
+    """A figure with separators; a dash where there is none."""
+    return "–" if value is None else f"{value:,}"
+
+
+def percent(share: float) -> str:
+    """A share of 0 to 1 as a percentage, with one decimal."""
+    return f"{share:.1%}"
+
+
+def many(count: int, one: str, more: str | None = None) -> str:
+    """A count with its noun: `1 customer`, `2,000 customers`."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+def day(value: date) -> str:
+    """A date in words: `Mon 23 Nov 2026`."""
+    return f"{value:%a} {value.day} {value:%b %Y}"
+
+
+def moment(value: datetime, zone: ZoneInfo | None = None) -> str:
+    """A time in a zone, with the zone's name: `Mon 23 Nov 2026, 18:30 (Europe/Berlin)`; UTC without one."""
+    local = value.astimezone(zone or UTC)
+    return f"{day(local)}, {local:%H:%M} ({zone.key if zone else 'UTC'})"

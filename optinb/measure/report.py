@@ -1,0 +1,119 @@
+"""The report of a night: one HTML page that stands alone, to be read in two minutes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from optinb.errors import Exit
+from optinb.measure.pages import many, render_page, steps
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from optinb.measure.pages import Step
+    from optinb.measure.summary import CampaignSummary, NightSummary
+
+_VERDICTS = {
+    Exit.DONE: ("done", "ob-good", "Everything that was due is done."),
+    Exit.FAILED: ("failed", "ob-bad", "The run didn't get to its end."),
+    Exit.WRONG_USE: ("failed", "ob-bad", "Settings or a call are wrong; nothing else was tried."),
+    Exit.DATA_BLOCKED: ("data blocked", "ob-bad", "The delivered data failed a check, so nothing was sent."),
+    Exit.CAMPAIGN_HELD: ("campaign held", "ob-warn", "At least one campaign was held and sent to nobody."),
+    Exit.DELIVERIES_UNKNOWN: (
+        "deliveries unknown",
+        "ob-bad",
+        "Of some messages nobody knows whether Appboy took them; they are not sent again by themselves.",
+    ),
+}
+
+
+class Todo(Struct, frozen=True):
+    """Something that a person must look at, and what it is about."""
+
+    text: str
+    about: str = ""
+
+
+class Verdict(Struct, frozen=True):
+    """How a night ended: a word, a class of the page's style and a sentence."""
+
+    word: str
+    kind: str
+    sentence: str
+
+
+def render_report(summary: NightSummary, *, zone: ZoneInfo | None = None) -> str:
+    """The report of a night as an HTML page that needs no other file; times are told in `zone` (UTC without one)."""
+    campaigns = summary.campaigns
+    return render_page(
+        "night.html.j2",
+        night=summary,
+        zone=zone,
+        verdict=verdict(summary.exit_code),
+        todo=needs_a_person(summary),
+        totals={
+            "accepted": sum(c.accepted for c in campaigns),
+            "sending": sum(c.accepted > 0 for c in campaigns),
+            "held": sum(c.held is not None for c in campaigns),
+            "quarantined": sum(t.quarantined for t in summary.imported.values()),
+        },
+        falls=[fall(c) for c in campaigns],
+        campaign_outcomes=outcomes,
+    )
+
+
+def verdict(exit_code: int) -> Verdict:
+    """What an exit code means to a reader."""
+    return Verdict(*_VERDICTS.get(Exit(exit_code), _VERDICTS[Exit.FAILED]))
+
+
+def needs_a_person(summary: NightSummary) -> list[Todo]:
+    """What the night leaves to people, what stops most first."""
+    found = [Todo(text) for text in summary.problems]
+    for campaign in summary.campaigns:
+        if campaign.held and not any(campaign.held in text for text in summary.problems):
+            found.append(Todo(f"held: {campaign.held}", campaign.name))
+        if campaign.unknown:
+            found.append(
+                Todo(
+                    f"nobody knows whether Appboy took {many(campaign.unknown, 'message')}; look the customers up in "
+                    "Appboy before anything is sent again",
+                    campaign.name,
+                )
+            )
+        if campaign.refused:
+            found.append(Todo(f"Appboy refused {many(campaign.refused, 'message')}", campaign.name))
+        if campaign.expired:
+            text = f"{many(campaign.expired, 'message')} came too late for the send time and were not sent"
+            found.append(Todo(text, campaign.name))
+        if campaign.pending and not summary.dry_run:
+            text = f"{many(campaign.pending, 'message')} are left over; run the night again before the send time"
+            found.append(Todo(text, campaign.name))
+        if not campaign.closes():
+            found.append(Todo("its figures don't add up; please report this", campaign.name))
+    return found
+
+
+def fall(campaign: CampaignSummary) -> list[Step]:
+    """The waterfall of a campaign."""
+    return steps(
+        target=campaign.target,
+        excluded=campaign.excluded,
+        control=campaign.control,
+        recipients=campaign.recipients,
+    )
+
+
+def outcomes(campaign: CampaignSummary) -> dict[str, int]:
+    """What became of the recipients, only what occurred."""
+    words = {
+        "accepted by Appboy": campaign.accepted,
+        "refused": campaign.refused,
+        "unknown": campaign.unknown,
+        "too late": campaign.expired,
+        "cancelled": campaign.cancelled,
+        "not sent": campaign.pending,
+    }
+    return {word: count for word, count in words.items() if count}
