@@ -1,1 +1,44 @@
-"""optinb: from customer tables to approved push campaigns, in notebooks."""
+"""optinb: from customer tables to approved push campaigns, in notebooks.
+
+    import optinb
+    from optinb import attr, did
+    ws = optinb.open_workspace("data")
+    ws.preview((attr("country") == "DE") & ~did("purchase").within(days=60), app_group="Shop")
+
+Heavy libraries are imported when something needs them, so that `import optinb` is quick.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from optinb.errors import OptinbError
+from optinb.rules import attr, days_ago, did
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from optinb.workspace import Workspace
+
+__version__ = "0.1.0"
+__all__ = ["OptinbError", "__version__", "attr", "days_ago", "did", "open_workspace"]
+
+
+def open_workspace(folder: str | Path | None = None, *, user: str | None = None) -> Workspace:
+    """Opens a workspace; in a notebook its values show themselves as tables and charts.
+
+    Args:
+        folder: where its `optinb.toml` lies; OPTINB_WORKSPACE or `data` when left out.
+        user: who is working; only where the settings say `identity = "asserted"`.
+
+    Raises SettingsError naming line, value and remedy.
+    """
+    import sys
+
+    from optinb.workspace import open_workspace as open_it
+
+    if "IPython" in sys.modules:
+        from optinb import views
+
+        views.install()
+    return open_it(folder, user=user)

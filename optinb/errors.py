@@ -12,7 +12,8 @@
     │   └── ApprovalError   who may approve what
     ├── StateError          the store of campaigns, approvals and deliveries
     │   └── ConflictError   somebody changed this since you opened it
-    └── AppboyError         the API: address, credential, permission, answer
+    ├── AppboyError         the API: address, credential, permission, answer
+    └── NightError          a night that needs a person
 
 An error's text names the thing, the value and the remedy, in a sentence that a marketer can read.
 """
@@ -35,6 +36,7 @@ __all__ = [
     "Exit",
     "GateError",
     "ModelError",
+    "NightError",
     "OptinbError",
     "RuleError",
     "SettingsError",
@@ -118,6 +120,14 @@ class ConflictError(StateError):
 
 class AppboyError(OptinbError):
     """The Appboy API: address, credential, permission or answer."""
+
+
+class NightError(OptinbError):
+    """A night that needs a person; its exit code says what for."""
+
+    def __init__(self, message: str, exit_code: Exit) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -27,12 +27,12 @@ def in_share(ids: pl.Series, *, salt: str, share: float) -> pl.Series:
     import duckdb
 
     limit = min(int(share * 2**64), 2**64 - 1)
-    drawn = ids.cast(pl.String).to_frame("id").with_row_index("at")
+    drawn = ids.cast(pl.String).to_frame("id").with_row_index("place")
     with duckdb.connect(config={"autoinstall_known_extensions": "false"}) as con:
         con.register("drawn", drawn.to_arrow())
         return (
             con.sql(
-                "select md5_number_upper($salt || chr(31) || id) < $limit::ubigint as in_share from drawn order by at",
+                "select md5_number_upper($salt || chr(31) || id) < $limit::ubigint as in_share from drawn order by place",
                 params={"salt": salt, "limit": limit},
             )
             .pl()

@@ -1,0 +1,195 @@
+"""Values as plain text, for terminals."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from optinb.appboy import Template
+from optinb.campaigns import REASONS, CampaignRecord
+from optinb.measure import NightSummary
+from optinb.rules import from_json, to_text
+from optinb.state import GroupRecord, RunRecord
+from optinb.warehouse import ImportReport
+from optinb.workspace import GroupSize, GroupSync, Status, Why
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def table(rows: Iterable[Sequence[object]], *, head: Sequence[str]) -> str:
+    """Columns side by side; numbers to the right, with separators."""
+    texts = [list(head), *([_cell(value) for value in row] for row in rows)]
+    if len(texts) == 1:
+        return ""
+    numeric = [all(_is_figure(row[i]) for row in texts[1:]) for i in range(len(head))]
+    widths = [max(len(row[i]) for row in texts) for i in range(len(head))]
+    lines = [
+        "  ".join(t.rjust(w) if n else t.ljust(w) for t, w, n in zip(row, widths, numeric, strict=True)).rstrip()
+        for row in texts
+    ]
+    return "\n".join([lines[0], "  ".join("─" * w for w in widths), *lines[1:]])
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:,.2f}"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M} UTC"
+        case _:
+            return str(value)
+
+
+def _is_figure(text: str) -> bool:
+    return text.replace(",", "").replace(".", "").replace("-", "").isdigit() or not text
+
+
+@singledispatch
+def show(value: Any) -> str:
+    """A value as text; what has no form of its own is shown as its fields."""
+    if isinstance(value, list | tuple):
+        return "\n\n".join(show(item) for item in value) if value else "nothing"
+    if isinstance(value, msgspec.Struct):
+        return "\n".join(f"{name}: {_cell(item)}" for name, item in msgspec.structs.asdict(value).items())
+    return str(value)
+
+
+@show.register
+def _(value: ImportReport) -> str:
+    rows = [(t.table, t.read, t.loaded, t.quarantined, _counts(t.reasons)) for t in value.tables]
+    state = "this delivery was imported before; nothing changed" if value.unchanged else "published"
+    lines = [f"delivery of {value.run_date}: {state} as version {value.version}"]
+    lines.append(table(rows, head=("table", "read", "loaded", "quarantined", "reasons")))
+    return "\n".join([*lines, *(f"note: {w}" for w in value.warnings)])
+
+
+@show.register
+def _(value: NightSummary) -> str:
+    parts = [f"Night of {value.run_date}{' (dry run: nothing was sent)' if value.dry_run else ''}"]
+    if value.imported:
+        rows = [(name, t.read, t.loaded, t.quarantined) for name, t in value.imported.items()]
+        parts.append(table(rows, head=("imported", "read", "loaded", "quarantined")))
+    if value.stages:
+        parts.append(table(value.stages.items(), head=("lifecycle stage", "customers")))
+    parts.extend(_campaign(c) for c in value.campaigns)
+    if not value.campaigns:
+        parts.append("no campaign is due")
+    parts.extend(f"! {problem}" for problem in value.problems)
+    parts.extend(f"note: {warning}" for warning in value.warnings)
+    parts.append("\n".join(f"{k:<9} {v}" for k, v in (("notebook", value.notebook), ("report", value.report)) if v))
+    return "\n\n".join(parts)
+
+
+def _campaign(c: Any) -> str:
+    rows: list[tuple[str, int]] = [("target group", c.target)]
+    rows += [(f"− {REASONS.get(reason, reason)}", count) for reason, count in c.excluded.items()]
+    rows += [("− control group", c.control), ("= recipients", c.recipients)]
+    outcomes = ("accepted", "refused", "unknown", "expired", "cancelled", "pending")
+    rows += [(f"  {name}", getattr(c, name)) for name in outcomes if getattr(c, name)]
+    title = f"{c.name}  ({c.app_group}, {c.template}" + (f", {_cell(c.send_at)})" if c.send_at else ")")
+    held = f"\nHELD: {c.held}" if c.held else ""
+    return f"{title}{held}\n{table(rows, head=('', 'customers'))}"
+
+
+@show.register
+def _(value: GroupSync) -> str:
+    if value.result is None:
+        return f"{value.app_group}: {value.problem}"
+    r = value.result
+    changes = {"new": r.new, "changed": r.changed, "vanished": r.vanished}
+    told = "".join(f"; {word}: {', '.join(names)}" for word, names in changes.items() if names)
+    return f"{value.app_group}: {r.usable:,} usable templates, {r.unusable:,} not usable{told}"
+
+
+@show.register
+def _(value: Template) -> str:
+    head = f"{value.name}  {', '.join(value.platforms) or '–'}  {value.id}"
+    if not value.usable:
+        return f"{head}\n  not usable: {'; '.join(value.problems)}"
+    return "\n".join(
+        [head, *(f"  {m.platform}: {m.title + ' – ' if m.title else ''}{m.alert}" for m in value.messages)]
+    )
+
+
+@show.register
+def _(value: GroupRecord) -> str:
+    rule = to_text(from_json(value.rule_json))
+    head = f"{value.name} (version {value.version}, {value.author}, {value.updated_at:%Y-%m-%d})"
+    return f"{head}\n  {value.sentence}\n  {rule}"
+
+
+@show.register
+def _(value: GroupSize) -> str:
+    share = value.customers / value.total if value.total else 0
+    return f"{value.customers:,} of {value.total:,} customers ({share:.1%}) as of {value.run_date}: {value.sentence}"
+
+
+@show.register
+def _(value: CampaignRecord) -> str:
+    c = value.campaign
+    lines = [
+        f"{c.name}: {value.state}" + (f" ({value.comment})" if value.comment else ""),
+        f"  {c.channel}, {c.app_group}, template {c.template}, group {c.group}",
+        f"  {c.schedule.sentence()}, control group {c.control:.0%}",
+        f"  submitted by {value.author} {value.submitted_at:%Y-%m-%d %H:%M} UTC",
+    ]
+    if value.approval:
+        a = value.approval
+        lines.append(
+            f"  approved by {a.approver} {a.approved_at:%Y-%m-%d %H:%M} UTC "
+            f"for {a.band.low:,} to {a.band.high:,} recipients"
+        )
+        lines.append(f"  fingerprint {a.fingerprint}")
+    return "\n".join(lines)
+
+
+@show.register
+def _(value: Status) -> str:
+    version = f"version {value.warehouse_version} of {value.import_date}, modelled {value.model_date or 'never'}"
+    published = version if value.warehouse_version is not None else "nothing is imported yet"
+    runs = table((_run(r) for r in value.runs), head=("night", "attempt", "started", "finished", "exit", "by"))
+    return "\n".join(
+        [
+            f"workspace {value.workspace}",
+            f"tables    {published}",
+            f"campaigns {_counts(value.campaigns) or 'none'}",
+            runs or "no night has run yet",
+        ]
+    )
+
+
+def _run(run: RunRecord) -> tuple[object, ...]:
+    return (
+        str(run.run_date),
+        run.attempt,
+        run.started_at,
+        run.finished_at or "not finished",
+        run.exit_code,
+        run.started_by,
+    )
+
+
+@show.register
+def _(value: Why) -> str:
+    known = "" if value.is_known else " (no customer of the published tables)"
+    if not value.answers:
+        return f"customer {value.customer_id}{known}, night of {value.run_date}: no campaign was due"
+    lines = [f"customer {value.customer_id}{known}, night of {value.run_date}"]
+    for a in value.answers:
+        sent = f" ({a.delivery}, for {_cell(a.send_at)})" if a.delivery else ""
+        lines.append(f"  {a.campaign}: {a.outcome}{sent}: {a.why}")
+    return "\n".join(lines)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())

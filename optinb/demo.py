@@ -1,0 +1,150 @@
+"""The demo: the whole way from a delivery to scheduled messages, on the sample, against the embedded sandbox."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from optinb.errors import UsageError
+from optinb.notebook import run_night
+from optinb.rules import did
+from optinb.sandbox import Sandbox, demo_world
+from optinb.settings import FILE_NAME, load_settings
+from optinb.share import shared
+from optinb.workspace import open_workspace
+from optinb.workspace.clock import VARIABLE as NOW
+from optinb.workspace.setup import init_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from optinb.measure import NightSummary
+    from optinb.settings import Settings
+
+RUN_DATE = date(2026, 11, 23)  # of the committed sample
+AUTHOR, APPROVER, SCHEDULER = "demo-author", "demo-approver", "demo-scheduler"
+KEYS = {"OPTINB_SHOP_KEY": "sandbox-shop-key", "OPTINB_CLUB_KEY": "sandbox-club-key"}
+GROUPS = {
+    "Lapsed buyers": did("purchase").at_least(2).within(days=365) & ~did("purchase").within(days=60),
+    "Club regulars": did("purchase").at_least(3).within(days=90),
+}
+CAMPAIGNS = (
+    {
+        "name": "Summer, lapsed",
+        "app_group": "Shop",
+        "template": "Optimove_SummerSale_iOS",
+        "group": "Lapsed buyers",
+        "control": 0.1,
+        "schedule": {"date": RUN_DATE, "at": "18:30"},
+        "properties": {
+            "first_name": {"attribute": "first_name", "default": "there"},
+            "promo_code": {"value": "SUMMER"},
+        },
+    },
+    {
+        "name": "Club night, regulars",
+        "app_group": "Club",
+        "template": "Optimove_ClubNight_Android",
+        "group": "Club regulars",
+        "control": 0.1,
+        "schedule": {"every": "day", "at": "17:00"},
+        "properties": {
+            "first_name": {"attribute": "first_name", "default": "there"},
+            "promo_code": {"value": "CLUB"},
+        },
+    },
+)
+
+
+def run_demo(folder: Path | None, *, say: Callable[[str], None]) -> NightSummary:
+    """Makes a workspace and runs one night on it; returns the night's summary.
+
+    Args:
+        folder: a new or empty folder; a temporary one when left out.
+        say: told each step, and at the end what to do next.
+    """
+    root = _new_folder(folder)
+    start = datetime.combine(RUN_DATE, time(2), tzinfo=load_settings(shared(f"data/{FILE_NAME}")).zone)
+    with Sandbox(demo_world(), journal=root / "sandbox.jsonl", now=start) as sandbox:
+        say(f"sandbox   {sandbox.url}")
+        settings = demo_settings(sandbox.url)
+        init_workspace(root, settings=settings)
+        shutil.copytree(shared(f"data/sample/{RUN_DATE}"), root / "inbox" / RUN_DATE.isoformat())
+        say(f"workspace {root}")
+        with _environment({**KEYS, NOW: start.isoformat(), "OPTINB_USER": SCHEDULER}):
+            with open_workspace(root, user=AUTHOR) as author:
+                say(f"import    {author.import_delivery(RUN_DATE).version}")
+                author.model(RUN_DATE)
+                author.templates.sync()
+                for name, rule in GROUPS.items():
+                    say(f"group     {name}: {author.groups.save(name, rule).sentence}")
+                for campaign in CAMPAIGNS:
+                    author.campaigns.submit(campaign)
+            with open_workspace(root, user=APPROVER) as approver:
+                for campaign in CAMPAIGNS:
+                    approver.campaigns.approve(campaign["name"])
+                    say(f"approved  {campaign['name']} by {APPROVER}")
+            say("night     papermill runs notebooks/nightly_send.ipynb …")
+            summary = run_night(root, RUN_DATE)
+    say(
+        f"\nNext: `optinb lab --rehearse --workspace {root}` opens the notebooks on this workspace, with the sandbox.\n"
+    )
+    return summary
+
+
+def demo_settings(api: str) -> str:
+    """The committed example settings, for a sandbox at `api` and people who say who they are."""
+    text = shared(f"data/{FILE_NAME}").read_text(encoding="utf-8")
+    return (
+        text.replace("http://127.0.0.1:8021", api)
+        .replace('identity = "login"   ', 'identity = "asserted"')
+        .replace('["campaign-approver"]', f'["{APPROVER}"]')
+    )
+
+
+@contextmanager
+def rehearsal(
+    settings: Settings, *, user: str, journal: Path, run_date: date | None = None
+) -> Iterator[dict[str, str]]:
+    """The sandbox on the port that the settings name, and the environment of somebody who rehearses with it.
+
+    Raises UsageError when an app group isn't on a sandbox.
+    """
+    addresses = {group.api for group in settings.app_groups}
+    if len(addresses) != 1 or not all(group.is_loopback for group in settings.app_groups):
+        raise UsageError("a rehearsal needs the address of one sandbox in every app group of optinb.toml")
+    now = None if run_date is None else datetime.combine(run_date, time(2), tzinfo=settings.zone)
+    with Sandbox(demo_world(), port=urlsplit(addresses.pop()).port or 8021, journal=journal, now=now):
+        environment = {**KEYS, "OPTINB_USER": user}
+        yield environment if now is None else {**environment, NOW: now.isoformat()}
+
+
+def _new_folder(folder: Path | None) -> Path:
+    if folder is None:
+        return Path(tempfile.mkdtemp(prefix="optinb-demo-"))
+    folder = folder.expanduser().resolve()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} isn't empty; give the demo a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Sets environment variables for a while: the notebook's kernel reads them too."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,6 @@
+"""What was done and what came of it."""
+
+from optinb.measure.report import render_report
+from optinb.measure.summary import CampaignSummary, NightSummary, TableCounts, exit_code, held
+
+__all__ = ["CampaignSummary", "NightSummary", "TableCounts", "exit_code", "held", "render_report"]

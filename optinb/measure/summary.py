@@ -1,0 +1,108 @@
+"""What one night did, in figures: the content of `summary.json` and of the report."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+
+from optinb.errors import Exit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from optinb.campaigns import Waterfall
+
+
+class TableCounts(Struct, frozen=True, kw_only=True):
+    """Rows of one table of the delivery; read = loaded + quarantined."""
+
+    read: int
+    loaded: int
+    quarantined: int
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+class CampaignSummary(Struct, frozen=True, kw_only=True):
+    """One campaign of a night, in customers (`batches` in requests).
+
+    target = recipients + control + the sum of excluded. In a finished night recipients = accepted + refused + unknown
+    + expired + cancelled; `pending` counts those that a dry run, or a sender that gave up, has left over. A campaign
+    that was held sends to nobody: who would have got it stands in excluded under "held".
+    """
+
+    name: str
+    app_group: str
+    template: str
+    target: int = 0
+    excluded: dict[str, int] = field(default_factory=dict)
+    control: int = 0
+    recipients: int = 0
+    batches: int = 0
+    accepted: int = 0
+    refused: int = 0
+    unknown: int = 0
+    expired: int = 0
+    cancelled: int = 0
+    pending: int = 0
+    held: str | None = None
+    send_at: datetime | None = None
+    audience: str | None = None
+    audience_sha256: str | None = None
+    errors: dict[str, int] = field(default_factory=dict)
+
+    def closes(self) -> bool:
+        """Whether both sums are right."""
+        outcomes = self.accepted + self.refused + self.unknown + self.expired + self.cancelled + self.pending
+        return (
+            self.target == self.recipients + self.control + sum(self.excluded.values()) and self.recipients == outcomes
+        )
+
+
+class NightSummary(Struct, frozen=True, kw_only=True):
+    """`summary.json`: one night. `model` holds the lines of the model card."""
+
+    run_date: date
+    dry_run: bool
+    started_at: datetime
+    finished_at: datetime
+    warehouse_version: int | None
+    imported: dict[str, TableCounts]
+    customers: int
+    stages: dict[str, int]
+    campaigns: tuple[CampaignSummary, ...]
+    problems: tuple[str, ...]
+    warnings: tuple[str, ...]
+    exit_code: int
+    notebook: str | None
+    report: str | None
+    model: tuple[str, ...] = ()
+
+
+def held(name: str, app_group: str, template: str, reason: str, figures: Waterfall | None = None) -> CampaignSummary:
+    """The figures of a campaign that may not go out; `figures` when its audience could be computed."""
+    excluded = {} if figures is None else {**figures.excluded, "held": figures.recipients}
+    return CampaignSummary(
+        name=name,
+        app_group=app_group,
+        template=template,
+        target=figures.target if figures else 0,
+        excluded={reason: count for reason, count in excluded.items() if count},
+        control=figures.control if figures else 0,
+        held=reason,
+    )
+
+
+def exit_code(*, blocked: bool, campaigns: Iterable[CampaignSummary]) -> Exit:
+    """What a night ends with; of several, the one that most needs a person."""
+    campaigns = tuple(campaigns)
+    if blocked:
+        return Exit.DATA_BLOCKED
+    if any(not c.closes() for c in campaigns):
+        return Exit.FAILED
+    if any(c.unknown for c in campaigns):
+        return Exit.DELIVERIES_UNKNOWN
+    if any(c.held for c in campaigns):
+        return Exit.CAMPAIGN_HELD
+    return Exit.DONE

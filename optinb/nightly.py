@@ -1,0 +1,352 @@
+"""The nightly run, step by step, as the notebook calls it.
+
+Every step may be run again: what is done already is found and left as it is, so that a night that was killed goes on
+where it stopped, and a night that is run twice sends nothing twice.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Struct
+
+from optinb.campaigns import waterfall, why_held, why_held_by_size
+from optinb.delivery import FrozenAudience, plan, send
+from optinb.errors import (
+    CampaignError,
+    DeliveryError,
+    Exit,
+    GateError,
+    NightError,
+    RuleError,
+    SettingsError,
+    UsageError,
+)
+from optinb.files import write_atomically
+from optinb.measure import CampaignSummary, NightSummary, TableCounts, exit_code, held, render_report
+from optinb.workspace import Workspace, open_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from optinb.campaigns import CampaignRecord
+    from optinb.customers import CustomerModel
+    from optinb.warehouse import ImportReport
+    from optinb.workspace import GroupSync
+
+WAIT_S = 90.0  # longer than a dead run's hold lasts
+_PAPERMILL = ("PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH")
+
+
+class Blocked(Struct, frozen=True, kw_only=True):
+    """A step that was not done, and why."""
+
+    step: str
+    reason: str
+
+
+class Night:
+    """One night's run on a workspace; each step is a method, in the order of the notebook."""
+
+    def __init__(
+        self, workspace: Workspace, run_date: date, *, dry_run: bool = False, notebook: str | None = None
+    ) -> None:
+        self.ws, self.run_date, self.dry_run, self.notebook = workspace, run_date, dry_run, notebook
+        self.blocked: str | None = None
+        self._imported: ImportReport | None = None
+        self._model: CustomerModel | None = None
+        self._synced: tuple[GroupSync, ...] = ()
+        self._campaigns: dict[str, CampaignSummary] = {}
+        self._warnings: list[str] = []
+        self._started_at = workspace.now()
+        self._holder = f"{workspace.user}@{socket.gethostname()}:{os.getpid()}"
+        self._lease = workspace.store.lease(
+            f"night {run_date}",
+            holder=self._holder,
+            clock=workspace.now,
+            wait_s=WAIT_S,
+            what=f"the night of {run_date}",
+        )
+        self._run = workspace.store.runs.start(run_date, user=workspace.user, now=self._started_at)
+
+    @property
+    def folder(self) -> Path:
+        """Where this night's notebook, report and summary lie."""
+        return self.ws.root / "runs" / self.run_date.isoformat()
+
+    def import_delivery(self) -> ImportReport | Blocked:
+        """Imports `inbox/<run_date>`. A gate that fails blocks the sends of this night."""
+        try:
+            self._imported = self.ws.import_delivery(self.run_date)
+            return self._imported
+        except GateError as error:
+            self.blocked = str(error)
+        except DeliveryError as error:
+            self.blocked = self._stale(str(error))
+            if self.blocked is None:
+                self._warnings.append(f"{error}; the night goes on with the tables of {self.ws.snapshot().import_date}")
+        return Blocked(step="import", reason=self.blocked or self._warnings[-1])
+
+    def model(self) -> CustomerModel | Blocked:
+        """Models the customers of the published version."""
+        if self.blocked:
+            return Blocked(step="model", reason=self.blocked)
+        self._model = self.ws.model(self.run_date)
+        return self._model
+
+    def templates(self) -> tuple[GroupSync, ...]:
+        """Imports the templates of all app groups."""
+        self._synced = self.ws.templates.sync()
+        return self._synced
+
+    def audiences(self) -> tuple[CampaignSummary, ...]:
+        """Builds and freezes the audience of every campaign that is due; names what holds the others."""
+        self._campaigns = {
+            record.id: self._audience(record) for record in self.ws.campaigns.list() if self._is_tonight(record)
+        }
+        return tuple(self._campaigns.values())
+
+    def sends(self) -> tuple[CampaignSummary, ...]:
+        """Schedules every frozen audience with Appboy."""
+        if not self.dry_run:
+            for record in self.ws.campaigns.list():
+                audience = self.ws.store.deliveries.find(record.id, self.run_date)
+                if record.id in self._campaigns and audience and not self._campaigns[record.id].held:
+                    self._campaigns[record.id] = self._send(record, audience)
+        return tuple(self._campaigns.values())
+
+    def report(self) -> NightSummary:
+        """Writes `summary.json` and `report.html` and notes how the night ended."""
+        summary = self._summary()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.folder / "report.html", render_report(summary, zone=self.ws.settings.zone).encode())
+        write_atomically(self.folder / "summary.json", msgspec.json.format(msgspec.json.encode(summary), indent=2))
+        self.ws.store.runs.finish(
+            self._run, exit_code=summary.exit_code, summary=msgspec.to_builtins(summary), now=self.ws.now()
+        )
+        return summary
+
+    def finish(self) -> str:
+        """Ends the night. Raises NightError when it needs a person, so that a scheduler notices."""
+        run = self.ws.store.runs.get(self.run_date)
+        self.close()
+        code = Exit(run.exit_code) if run and run.exit_code is not None else Exit.FAILED
+        if code is not Exit.DONE:
+            summary = run.summary if run and run.summary else {}
+            reasons = [
+                *summary.get("problems", ()),
+                *(c["held"] for c in summary.get("campaigns", ()) if c.get("held")),
+            ]
+            raise NightError(f"exit code {code.value}: {'; '.join(reasons) or 'see the report'}", code)
+        return "Everything that was due has been scheduled." if not self.dry_run else "Dry run: nothing was sent."
+
+    def close(self) -> None:
+        """Gives the night's lease and the workspace back."""
+        self._lease.release()
+        self.ws.close()
+
+    def _stale(self, reason: str) -> str | None:
+        """Why sends are blocked when there is no delivery tonight; None while the published one is fresh enough."""
+        if self.ws.warehouse.current is None:
+            return reason
+        published, limit = self.ws.snapshot().import_date, self.ws.settings.imports.max_age_days
+        age = (self.run_date - published).days
+        if age <= limit:
+            return None
+        return (
+            f"{reason}; the published delivery is of {published}, {age} days old, and max_age_days is {limit}: nothing "
+            "is sent until a delivery is imported"
+        )
+
+    def _is_tonight(self, record: CampaignRecord) -> bool:
+        """Whether a campaign is of this night: due and wanted, or with an audience from an earlier attempt."""
+        if self.ws.store.deliveries.find(record.id, self.run_date):
+            return True
+        return record.state in ("submitted", "approved") and record.campaign.schedule.is_due(self.run_date)
+
+    def _audience(self, record: CampaignRecord) -> CampaignSummary:
+        campaign = record.campaign
+        names = (campaign.name, campaign.app_group, campaign.template)
+        there = self.ws.store.deliveries.find(record.id, self.run_date)
+        if there:
+            return self._figures(record, there)
+        if self.blocked:
+            return held(*names, f"the data gate blocked the sends: {self.blocked}")
+        try:
+            resolved = self.ws.campaigns.resolve(campaign)
+            reason = self._unchecked(resolved.app_group.id) or why_held(record, resolved.parts())
+            rows = self.ws.campaigns.audience(resolved, run_date=self.run_date)
+        except (CampaignError, RuleError, SettingsError) as error:
+            return held(*names, str(error))
+        figures = waterfall(rows)
+        reason = reason or why_held_by_size(record, figures.recipients)
+        if reason or record.approval is None:
+            return held(*names, reason or "it is not approved", figures)
+        send_at = campaign.schedule.send_at(self.run_date, self.ws.settings.zone)
+        summary = CampaignSummary(
+            name=campaign.name,
+            app_group=resolved.app_group.name,
+            template=resolved.template.name,
+            target=figures.target,
+            excluded=figures.excluded,
+            control=figures.control,
+            recipients=figures.recipients,
+            pending=figures.recipients,
+            send_at=send_at,
+        )
+        if self.dry_run:
+            return summary
+        audience = plan(
+            self.ws.store,
+            rows,
+            campaign=campaign,
+            run_date=self.run_date,
+            app_group_id=resolved.app_group.id,
+            template_id=resolved.template.id,
+            send_at=send_at,
+            fingerprint=record.approval.fingerprint,
+            root=self.ws.root,
+            user=self.ws.user,
+            now=self.ws.now(),
+        )
+        return self._figures(record, audience)
+
+    def _unchecked(self, app_group_id: str) -> str | None:
+        """Why the templates of an app group couldn't be compared with Appboy tonight, or None."""
+        for sync in self._synced:
+            if sync.app_group_id == app_group_id:
+                return (
+                    f"the templates of {sync.app_group!r} couldn't be checked: {sync.problem}" if sync.problem else None
+                )
+        return "the templates have not been checked tonight"
+
+    def _send(self, record: CampaignRecord, audience: FrozenAudience) -> CampaignSummary:
+        from optinb.appboy import AppboyClient
+
+        group = self.ws.settings.app_group(audience.app_group_id)
+        with AppboyClient(group, timeout_s=self.ws.settings.send.timeout_s) as client:
+            counts = send(
+                self.ws.store,
+                client,
+                audience,
+                root=self.ws.root,
+                clock=self.ws.now,
+                settings=self.ws.settings.send,
+                holder=self._holder,
+            )
+        if counts.pending == 0:
+            self.ws.campaigns.finish(record)
+        if counts.stopped:
+            self._warnings.append(f"{record.campaign.name!r}: {counts.stopped}")
+        return self._figures(record, audience)
+
+    def _figures(self, record: CampaignRecord, audience: FrozenAudience) -> CampaignSummary:
+        """The figures of a campaign whose audience is frozen, from the journal."""
+        counts = self.ws.store.deliveries.counts(audience.campaign_id, audience.run_date)
+        templates = {t.id: t.name for t in self.ws.store.templates.list(audience.app_group_id)}
+        return CampaignSummary(
+            name=audience.campaign_name,
+            app_group=self.ws.settings.app_group(audience.app_group_id).name,
+            template=templates.get(audience.template_id, record.campaign.template),
+            target=audience.waterfall.target,
+            excluded=audience.waterfall.excluded,
+            control=audience.waterfall.control,
+            recipients=audience.waterfall.recipients,
+            batches=counts.batches,
+            accepted=counts.accepted,
+            refused=counts.refused,
+            unknown=counts.unknown,
+            expired=counts.expired,
+            cancelled=counts.cancelled,
+            pending=counts.pending,
+            send_at=audience.send_at,
+            audience=audience.path,
+            audience_sha256=audience.sha256,
+            errors=counts.errors,
+        )
+
+    def _summary(self) -> NightSummary:
+        campaigns = tuple(self._campaigns.values())
+        problems = [self.blocked] if self.blocked else []
+        problems += [f"templates of {s.app_group!r}: {s.problem}" for s in self._synced if s.problem]
+        problems += [
+            f"{c.name!r}: {c.pending:,} recipients are still to be sent; run the night again"
+            for c in campaigns
+            if c.pending and not self.dry_run
+        ]
+        problems += [
+            f"{c.name!r}: it is unknown whether {c.unknown:,} recipients were scheduled; they are not sent again"
+            for c in campaigns
+            if c.unknown
+        ]
+        unfinished = not self.dry_run and any(c.pending for c in campaigns)
+        code = Exit.FAILED if unfinished else exit_code(blocked=self.blocked is not None, campaigns=campaigns)
+        report = self._imported
+        return NightSummary(
+            run_date=self.run_date,
+            dry_run=self.dry_run,
+            started_at=self._started_at,
+            finished_at=self.ws.now(),
+            warehouse_version=self.ws.warehouse.current,
+            imported={
+                t.table: TableCounts(read=t.read, loaded=t.loaded, quarantined=t.quarantined, reasons=t.reasons)
+                for t in (report.tables if report else ())
+            },
+            customers=sum(self._model.stages.values()) if self._model else 0,
+            stages=self._model.stages if self._model else {},
+            model=tuple(self._model.card.lines()) if self._model else (),
+            campaigns=campaigns,
+            problems=tuple(problems),
+            warnings=(*(report.warnings if report else ()), *self._warnings),
+            exit_code=int(code),
+            notebook=self.notebook,
+            report=str(self.folder / "report.html"),
+        )
+
+
+def begin(run_date: str, workspace: str, dry_run: bool = False, *, injected: Mapping[str, Any] | None = None) -> Night:
+    """Opens a night from the parameters of the notebook.
+
+    Schedulers inject parameters in ways that change their type (`2026-11-23` without quotes is an arithmetic), so each
+    is checked. `injected` is the notebook's namespace, in which a parameter that isn't known is refused.
+
+    Raises UsageError naming the parameter, its value and what to write.
+    """
+    namespace = injected or {}
+    known = {"run_date", "workspace", "dry_run", *_PAPERMILL}
+    for name, value in namespace.items():
+        if name not in known and not name.startswith("_") and isinstance(value, str | int | float | list | dict | None):
+            if name in ("In", "Out"):
+                continue
+            raise UsageError(f"parameter {name!r} isn't known; there are 'run_date', 'workspace' and 'dry_run'")
+    if not isinstance(workspace, str) or not workspace.strip():
+        raise UsageError(f'parameter workspace is {workspace!r}; give the folder as a text, such as "data"')
+    if not isinstance(dry_run, bool):
+        raise UsageError(f"parameter dry_run is {dry_run!r}; give True or False")
+    ws = open_workspace(workspace)
+    return Night(
+        ws,
+        parse_date(run_date, today=ws.today()),
+        dry_run=dry_run,
+        notebook=namespace.get("PAPERMILL_OUTPUT_PATH"),
+    )
+
+
+def parse_date(value: object, *, today: date) -> date:
+    """The date of a night from a parameter; an empty text means today. Raises UsageError."""
+    if value == "":
+        return today
+    if not isinstance(value, str):
+        raise UsageError(f'parameter run_date is {value!r}; give the date in quotes, such as "2026-11-23"')
+    try:
+        day = date.fromisoformat(value)
+    except ValueError as error:
+        raise UsageError(f'run_date {value!r} is no date; write it as "2026-11-23"') from error
+    if day > today + timedelta(days=1):
+        raise UsageError(f"run_date {day} lies ahead; today is {today}")
+    return day

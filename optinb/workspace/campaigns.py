@@ -1,0 +1,238 @@
+"""Campaigns of a workspace: planning, approval, and what a night will do with them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from optinb.appboy import RenderedMessage, Template, needed_properties, render
+from optinb.campaigns import (
+    Campaign,
+    CampaignRecord,
+    Waterfall,
+    approve,
+    build_audience,
+    campaign_from,
+    cancel,
+    check_schedule,
+    content_parts,
+    finish,
+    read_campaign,
+    reject,
+    submit,
+    waterfall,
+)
+from optinb.errors import CampaignError
+from optinb.rules import from_json, sentence
+from optinb.segments import members
+from optinb.settings import AppGroupSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from typing import Any
+
+    import polars as pl
+
+    from optinb.workspace.handle import Workspace
+
+
+class Resolved(Struct, frozen=True, kw_only=True):
+    """A campaign with everything that its names stand for."""
+
+    campaign: Campaign
+    app_group: AppGroupSettings
+    template: Template
+    rule_json: str
+    sentence: str
+
+    def parts(self) -> dict[str, str]:
+        """The canonical parts that an approval binds to."""
+        return content_parts(self.campaign, rule_json=self.rule_json, template=self.template, app_group=self.app_group)
+
+
+class SampleMessage(Struct, frozen=True, kw_only=True):
+    """The message as one customer will read it, on each platform of the template."""
+
+    customer_id: str
+    messages: tuple[RenderedMessage, ...]
+
+
+class CampaignPreview(Struct, frozen=True, kw_only=True):
+    """What a campaign would do on its next date: who gets it, when, and what they read."""
+
+    campaign: Campaign
+    sentence: str
+    template: Template
+    run_date: date
+    send_at: datetime
+    waterfall: Waterfall
+    sample: tuple[SampleMessage, ...]
+
+
+class Campaigns:
+    """`ws.campaigns`: submit, approve, reject, cancel, and look at campaigns."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+
+    def list(self) -> tuple[CampaignRecord, ...]:
+        """Every campaign, by name."""
+        return self._ws.store.campaigns.list()
+
+    def get(self, name: str) -> CampaignRecord:
+        """One campaign. Raises CampaignError with the nearest name."""
+        return self._ws.store.campaigns.get(name)
+
+    def waiting(self) -> list[CampaignRecord]:
+        """The campaigns that wait for a decision, the oldest first."""
+        return sorted((r for r in self.list() if r.state == "submitted"), key=lambda r: r.submitted_at)
+
+    def read(self, source: Campaign | Mapping[str, Any] | Path) -> Campaign:
+        """A campaign from a value, from its fields, or from a `campaign.toml`. Raises CampaignError."""
+        if isinstance(source, Campaign):
+            return source
+        from pathlib import Path
+
+        return read_campaign(source) if isinstance(source, Path) else campaign_from(source)
+
+    def submit(self, source: Campaign | Mapping[str, Any] | Path) -> CampaignRecord:
+        """Submits a campaign for approval by a second person.
+
+        A campaign that exists under this name is replaced and must be approved again. Raises CampaignError with the
+        remedy when the campaign can't go out as it is.
+        """
+        campaign, now = self.read(source), self._ws.now()
+        self._check(self.resolve(campaign))
+        check_schedule(campaign.schedule, now=now, zone=self._ws.settings.zone)
+        earlier = next((r for r in self.list() if r.id == campaign.id), None)
+        record = submit(campaign, user=self._ws.user, now=now, earlier=earlier)
+        self._put(record, "submit", expected=earlier.version if earlier else None)
+        return record
+
+    def approve(self, name: str) -> CampaignRecord:
+        """Approves exactly what the campaign is now: rule, template, properties, schedule, control share and size.
+
+        Raises ApprovalError when the user may not.
+        """
+        workspace = self._ws.settings.workspace
+        record = self.get(name)
+        resolved = self.resolve(record.campaign)
+        self._check(resolved)
+        preview = self.preview(record.campaign)
+        approved = approve(
+            record,
+            user=self._ws.user,
+            approvers=workspace.approvers,
+            approve_own=workspace.approve_own,
+            now=self._ws.now(),
+            parts=resolved.parts(),
+            recipients=preview.waterfall.recipients,
+        )
+        self._put(approved, "approve", expected=record.version)
+        return approved
+
+    def reject(self, name: str, *, comment: str = "") -> CampaignRecord:
+        """Rejects a submitted campaign, with a reason for its author."""
+        record = self.get(name)
+        rejected = reject(
+            record,
+            user=self._ws.user,
+            approvers=self._ws.settings.workspace.approvers,
+            comment=comment,
+            now=self._ws.now(),
+        )
+        self._put(rejected, "reject", expected=record.version)
+        return rejected
+
+    def cancel(self, name: str, *, comment: str = "") -> CampaignRecord:
+        """Cancels a campaign: no later night sends it."""
+        record = self.get(name)
+        cancelled = cancel(record, comment=comment, now=self._ws.now())
+        self._put(cancelled, "cancel", expected=record.version)
+        return cancelled
+
+    def finish(self, record: CampaignRecord) -> None:
+        """Marks a campaign of one date as done, after its night."""
+        if record.state == "approved" and record.campaign.schedule.date is not None:
+            self._put(finish(record, now=self._ws.now()), "finish", expected=record.version)
+
+    def resolve(self, campaign: Campaign) -> Resolved:
+        """Finds app group, template and rule of a campaign. Raises CampaignError or SettingsError."""
+        app_group = self._ws.settings.app_group(campaign.app_group)
+        template = self._ws.templates.get(app_group.name, campaign.template)
+        group = self._ws.groups.get(campaign.group)
+        return Resolved(
+            campaign=campaign,
+            app_group=app_group,
+            template=template,
+            rule_json=group.rule_json,
+            sentence=group.sentence,
+        )
+
+    def audience(self, resolved: Resolved, *, run_date: date | None = None) -> pl.DataFrame:
+        """The audience as of a date: a row for every member of the target group (see `build_audience`)."""
+        tables = self._ws.tables(run_date)
+        campaign = resolved.campaign
+        return build_audience(
+            members(from_json(resolved.rule_json), tables).to_native(),
+            tables.customers.to_native(),
+            tables.app_users.to_native(),
+            apps=resolved.app_group.apps_on(frozenset(resolved.template.platforms)),
+            properties=campaign.properties,
+            control=campaign.control,
+            salt=campaign.id,
+        )
+
+    def preview(self, source: Campaign | Mapping[str, Any] | Path, *, samples: int = 3) -> CampaignPreview:
+        """Who would get a campaign if its night were today, and what they would read."""
+        resolved = self.resolve(self.read(source))
+        campaign, today = resolved.campaign, self._ws.today()
+        audience = self.audience(resolved)
+        night = campaign.schedule.date or today
+        return CampaignPreview(
+            campaign=campaign,
+            sentence=sentence(from_json(resolved.rule_json)),
+            template=resolved.template,
+            run_date=night,
+            send_at=campaign.schedule.send_at(night, self._ws.settings.zone),
+            waterfall=waterfall(audience),
+            sample=sample_messages(audience, resolved.template, count=samples),
+        )
+
+    def _check(self, resolved: Resolved) -> None:
+        """Refuses a campaign that no night could send."""
+        template, group, campaign = resolved.template, resolved.app_group, resolved.campaign
+        if not template.usable:
+            raise CampaignError(f"template {template.name!r} can't be used: {'; '.join(template.problems)}")
+        if not group.apps_on(frozenset(template.platforms)):
+            raise CampaignError(
+                f"app group {group.name!r} has no app on {' or '.join(template.platforms)}, the platform of template "
+                f"{template.name!r}; choose another template, or add the app to optinb.toml"
+            )
+        for needed in needed_properties(template):
+            if needed.name not in campaign.properties and not needed.has_default:
+                raise CampaignError(
+                    f"template {template.name!r} needs the property {needed.name!r}, which the campaign doesn't give; "
+                    f"add it under [properties]"
+                )
+
+    def _put(self, record: CampaignRecord, action: str, *, expected: int | None) -> None:
+        self._ws.store.campaigns.put(record, expected=expected, user=self._ws.user, action=action, now=self._ws.now())
+
+
+def sample_messages(audience: pl.DataFrame, template: Template, *, count: int) -> tuple[SampleMessage, ...]:
+    """The message as the first recipients of an audience will read it."""
+    import polars as pl
+
+    rows = audience.filter(pl.col("outcome") == "recipient").head(count)
+    return tuple(
+        SampleMessage(
+            customer_id=customer_id,
+            messages=tuple(render(m, msgspec.json.decode(properties)) for m in template.messages),
+        )
+        for customer_id, properties in rows.select("customer_id", "properties").iter_rows()
+    )

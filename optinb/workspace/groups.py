@@ -1,0 +1,81 @@
+"""Target groups of a workspace: saved rules, by name."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from optinb.errors import RuleError
+from optinb.rules import Node, from_json, parse, sentence, to_json
+from optinb.segments import check, members
+
+if TYPE_CHECKING:
+    from optinb.rules import Rule
+    from optinb.state import GroupRecord
+    from optinb.workspace.handle import Workspace
+
+
+class GroupSize(Struct, frozen=True, kw_only=True):
+    """The exact size of a target group on a day."""
+
+    name: str
+    sentence: str
+    customers: int
+    total: int
+    run_date: date
+    warehouse_version: int
+
+
+class Groups:
+    """`ws.groups`: save, list and count target groups."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+
+    def save(self, name: str, rule: Rule | str) -> GroupRecord:
+        """Saves a rule under a name; a changed rule becomes a new version. Raises RuleError when it doesn't fit."""
+        name = name.strip()
+        if not name or len(name) > 120 or not name.isprintable():
+            raise RuleError(f"the group's name {name[:130]!r} must have 1 to 120 printable characters")
+        rule = self.rule(rule) if isinstance(rule, str) else rule
+        if self._ws.warehouse.current is not None:
+            check(rule, self._ws.tables())
+        return self._ws.store.groups.save(
+            name, rule_json=to_json(rule), sentence=sentence(rule), user=self._ws.user, now=self._ws.now()
+        )
+
+    def list(self) -> tuple[GroupRecord, ...]:
+        """Every saved group, by name."""
+        return self._ws.store.groups.list()
+
+    def get(self, name: str) -> GroupRecord:
+        """One saved group. Raises CampaignError with the nearest name."""
+        return self._ws.store.groups.get(name)
+
+    def rule(self, rule_or_name: Rule | str) -> Rule:
+        """A rule as it is, the rule of a saved group, or the rule in a text such as `attr("country") == "DE"`."""
+        if isinstance(rule_or_name, Node):
+            return rule_or_name  # type: ignore[return-value]
+        if not isinstance(rule_or_name, str):
+            raise RuleError(f"{rule_or_name!r} is neither a rule nor the name of a group")
+        if "(" in rule_or_name and ("attr" in rule_or_name or "did" in rule_or_name):
+            return parse(rule_or_name)
+        return from_json(self.get(rule_or_name).rule_json)
+
+    def count(self, rule_or_name: Rule | str, *, run_date: date | None = None) -> GroupSize:
+        """The exact number of customers in a group or rule."""
+        import narwhals as nw
+
+        rule = self.rule(rule_or_name)
+        tables = self._ws.tables(run_date)
+        count = members(rule, tables).select(nw.len()).collect().item()
+        return GroupSize(
+            name=rule_or_name if isinstance(rule_or_name, str) else "",
+            sentence=sentence(rule),
+            customers=count,
+            total=tables.customers.select(nw.len()).collect().item(),
+            run_date=tables.run_date,
+            warehouse_version=self._ws.snapshot().version,
+        )

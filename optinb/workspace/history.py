@@ -1,0 +1,114 @@
+"""What happened: runs, and for every customer and night the answer to "why, or why not?"."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+from msgspec import Struct
+
+from optinb.campaigns import OUTCOMES
+from optinb.delivery import BATCH_SIZE, read_frozen
+from optinb.errors import UsageError
+from optinb.state import RunRecord
+
+if TYPE_CHECKING:
+    from optinb.state import FrozenAudience
+    from optinb.workspace.handle import Workspace
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """Why a customer got, or didn't get, one campaign's message.
+
+    `outcome` is recipient, control, excluded, not in the group, or held; `delivery` is the state of the request that a
+    recipient was in.
+    """
+
+    campaign: str
+    outcome: str
+    why: str
+    delivery: str | None = None
+    send_at: datetime | None = None
+    properties: str | None = None
+
+
+class Why(Struct, frozen=True, kw_only=True):
+    """The answers for one customer and night, a campaign each."""
+
+    customer_id: str
+    run_date: date
+    is_known: bool
+    answers: tuple[Answer, ...]
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """What is published, what waits, and what ran lately."""
+
+    workspace: str
+    warehouse_version: int | None
+    import_date: date | None
+    model_date: date | None
+    campaigns: dict[str, int]
+    runs: tuple[RunRecord, ...]
+
+
+def status(ws: Workspace, *, runs: int = 7) -> Status:
+    """The state of a workspace, with its newest runs."""
+    snapshot = ws.snapshot() if ws.warehouse.current is not None else None
+    states = [record.state for record in ws.campaigns.list()]
+    return Status(
+        workspace=str(ws.root),
+        warehouse_version=snapshot.version if snapshot else None,
+        import_date=snapshot.import_date if snapshot else None,
+        model_date=snapshot.model_date if snapshot else None,
+        campaigns={state: states.count(state) for state in dict.fromkeys(states)},
+        runs=ws.store.runs.list(limit=runs),
+    )
+
+
+def why(ws: Workspace, customer_id: str, *, run_date: date | None = None) -> Why:
+    """Why a customer did or didn't get each campaign of a night (the newest night that ran, when none is given).
+
+    Raises UsageError when nothing has run that night.
+    """
+    run = ws.store.runs.get(run_date) if run_date else next(iter(ws.store.runs.list(limit=1)), None)
+    if run is None:
+        raise UsageError(f"no night of {run_date} has run" if run_date else "no night has run yet: `optinb nightly`")
+    night = run.run_date
+    answers = [_from_audience(ws, audience, customer_id) for audience in ws.store.deliveries.list(run_date=night)]
+    told = {answer.campaign for answer in answers}
+    for campaign in (run.summary or {}).get("campaigns", ()):
+        if campaign["name"] not in told:
+            outcome = "held" if campaign["held"] else "not sent"
+            answers.append(
+                Answer(campaign=campaign["name"], outcome=outcome, why=campaign["held"] or "it was a dry run")
+            )
+    known = ws.warehouse.current is not None and bool(
+        ws.snapshot().table("customers").filter(pl.col("customer_id") == customer_id).collect().height
+    )
+    return Why(customer_id=customer_id, run_date=night, is_known=known, answers=tuple(answers))
+
+
+def _from_audience(ws: Workspace, audience: FrozenAudience, customer_id: str) -> Answer:
+    rows = read_frozen(ws.root / audience.path, audience.sha256)
+    mine = rows.filter(pl.col("customer_id") == customer_id)
+    if mine.is_empty():
+        return Answer(
+            campaign=audience.campaign_name, outcome="not in the group", why="is not in the target group that night"
+        )
+    row = mine.row(0, named=True)
+    delivery = None
+    if row["outcome"] == "recipient":
+        recipients = rows.filter(pl.col("outcome") == "recipient")["customer_id"]
+        number = int((recipients == customer_id).arg_max() or 0) // BATCH_SIZE
+        batches = ws.store.deliveries.batches(audience.campaign_id, audience.run_date)
+        delivery = next(b.state.__struct_config__.tag for b in batches if b.first == number * BATCH_SIZE)
+    return Answer(
+        campaign=audience.campaign_name,
+        outcome=row["outcome"],
+        why=OUTCOMES[row["reason"] or row["outcome"]],
+        delivery=str(delivery) if delivery else None,
+        send_at=audience.send_at,
+        properties=row["properties"],
+    )

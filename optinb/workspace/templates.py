@@ -1,0 +1,57 @@
+"""Templates of a workspace: the API-triggered push campaigns of its app groups, as last imported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from optinb.appboy import AppboyClient, fetch_templates
+from optinb.errors import AppboyError, SettingsError
+from optinb.state import TemplateSync
+
+if TYPE_CHECKING:
+    from optinb.appboy import Template
+    from optinb.settings import AppGroupSettings
+    from optinb.workspace.handle import Workspace
+
+
+class GroupSync(Struct, frozen=True, kw_only=True):
+    """What importing the templates of one app group brought; `problem` says why nothing came."""
+
+    app_group: str
+    app_group_id: str
+    result: TemplateSync | None = None
+    problem: str = ""
+
+
+class Templates:
+    """`ws.templates`: import and list templates."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+
+    def sync(self, app_group: str | None = None) -> tuple[GroupSync, ...]:
+        """Imports the templates of one app group, or of all. A group that can't be reached doesn't stop the others."""
+        settings = self._ws.settings
+        groups = settings.app_groups if app_group is None else (settings.app_group(app_group),)
+        return tuple(self._sync(group) for group in groups)
+
+    def list(self, app_group: str | None = None) -> tuple[Template, ...]:
+        """The templates of one app group, or of all: usable ones, and others with what is wrong with them."""
+        group_id = self._ws.settings.app_group(app_group).id if app_group else None
+        return self._ws.store.templates.list(group_id)
+
+    def get(self, app_group: str, name_or_id: str) -> Template:
+        """One template of an app group. Raises CampaignError with the nearest usable name."""
+        return self._ws.store.templates.get(self._ws.settings.app_group(app_group).id, name_or_id)
+
+    def _sync(self, group: AppGroupSettings) -> GroupSync:
+        known = {template.id: template for template in self._ws.store.templates.list(group.id)}
+        try:
+            with AppboyClient(group, timeout_s=self._ws.settings.send.timeout_s) as client:
+                found = fetch_templates(client, group, known=known)
+        except (AppboyError, SettingsError) as error:
+            return GroupSync(app_group=group.name, app_group_id=group.id, problem=str(error))
+        result = self._ws.store.templates.sync(group.id, found, now=self._ws.now())
+        return GroupSync(app_group=group.name, app_group_id=group.id, result=result)
