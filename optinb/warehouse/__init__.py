@@ -1,0 +1,10 @@
+"""From a daily folder of files to checked, published tables. The only writer of DuckDB and Parquet tables."""
+
+from __future__ import annotations
+
+from optinb.warehouse.importing import BlockedError
+from optinb.warehouse.report import Gate, ImportReport, TableReport
+from optinb.warehouse.snapshot import Snapshot
+from optinb.warehouse.warehouse import Warehouse
+
+__all__ = ["BlockedError", "Gate", "ImportReport", "Snapshot", "TableReport", "Warehouse"]

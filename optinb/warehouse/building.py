@@ -1,0 +1,200 @@
+"""Builds the next version beside the current one, on one connection.
+
+`cur` is the current version, attached for reading; `next` is the one that is being written.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct, field
+
+from optinb.errors import WarehouseError
+from optinb.warehouse.contract import OWN_TABLES, TABLES
+from optinb.warehouse.days import DayFile, read_files, write_files
+from optinb.warehouse.report import ImportReport
+from optinb.warehouse.sql import ident, literal
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+    import duckdb
+
+    from optinb.warehouse.versions import Versions
+
+
+class Attribute(Struct, frozen=True):
+    """A further attribute of customers: its type and the delivery that set it."""
+
+    name: str
+    kind: str
+    since: date
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """One imported delivery, as a version remembers it."""
+
+    run_date: date
+    digest: str
+    version: int
+    imported_at: datetime
+    report: ImportReport
+
+
+class Contents(Struct, frozen=True, kw_only=True):
+    """What a version says about itself.
+
+    `files`: the Parquet files that belong to it. `base_files`: those of the day before its last delivery, from which a
+    corrected delivery of the same day starts again.
+    """
+
+    version: int
+    created_at: datetime
+    import_date: date
+    model_date: date | None = None
+    files: tuple[DayFile, ...] = ()
+    base_files: tuple[DayFile, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    attributes: tuple[Attribute, ...] = field(default_factory=tuple)
+
+    def before(self, run_date: date) -> tuple[DayFile, ...]:
+        """The daily files that a delivery of that date adds to."""
+        return self.base_files if run_date == self.import_date else self.files
+
+    def delivery(self, run_date: date) -> Delivery | None:
+        """The imported delivery of a date."""
+        return next((delivery for delivery in self.deliveries if delivery.run_date == run_date), None)
+
+    def rows_before(self, run_date: date) -> dict[str, int]:
+        """Rows loaded of each table by the last delivery before a date that brought it."""
+        rows: dict[str, int] = {}
+        for delivery in sorted(self.deliveries, key=lambda d: d.run_date):
+            if delivery.run_date < run_date:
+                rows |= {table.table: table.loaded for table in delivery.report.tables}
+        return rows
+
+
+def attach(con: duckdb.DuckDBPyConnection, path: Path, name: str, *, read_only: bool) -> None:
+    """Attaches a version's file. Raises WarehouseError if it is none."""
+    import duckdb
+
+    try:
+        con.execute(f"ATTACH {literal(str(path))} AS {name}{' (READ_ONLY)' if read_only else ''}")
+    except duckdb.Error as error:
+        raise WarehouseError(
+            f"{path} can't be opened ({str(error).splitlines()[0]}); if it is damaged, write the number of an older "
+            "version into CURRENT and import again"
+        ) from error
+
+
+def read_contents(con: duckdb.DuckDBPyConnection, name: str) -> Contents:
+    """What an attached version says about itself."""
+    meta = con.execute(f"SELECT version, created_at, import_date, model_date FROM {name}.meta").fetchone()
+    if meta is None:
+        raise WarehouseError("the published version says nothing about itself; import the delivery again")
+    deliveries = con.execute(
+        f"SELECT run_date, digest, version, imported_at, report FROM {name}.deliveries ORDER BY run_date"
+    ).fetchall()
+    attributes = con.execute(f"SELECT name, kind, since FROM {name}.attributes ORDER BY name").fetchall()
+    return Contents(
+        version=meta[0],
+        created_at=meta[1].replace(tzinfo=UTC),
+        import_date=meta[2],
+        model_date=meta[3],
+        files=tuple(read_files(con, f"{name}.files")),
+        base_files=tuple(read_files(con, f"{name}.base_files")),
+        deliveries=tuple(
+            Delivery(
+                run_date=run_date,
+                digest=digest,
+                version=version,
+                imported_at=at.replace(tzinfo=UTC),
+                report=msgspec.json.decode(report, type=ImportReport),
+            )
+            for run_date, digest, version, at, report in deliveries
+        ),
+        attributes=tuple(Attribute(*row) for row in attributes),
+    )
+
+
+def write_contents(con: duckdb.DuckDBPyConnection, contents: Contents) -> None:
+    """Writes what the version that is being built says about itself."""
+    con.execute("CREATE TABLE next.meta (version BIGINT, created_at TIMESTAMP, import_date DATE, model_date DATE)")
+    con.execute(
+        "INSERT INTO next.meta VALUES (?, ?, ?, ?)",
+        [contents.version, naive(contents.created_at), contents.import_date, contents.model_date],
+    )
+    con.execute(
+        "CREATE TABLE next.deliveries "
+        "(run_date DATE, digest VARCHAR, version BIGINT, imported_at TIMESTAMP, report VARCHAR)"
+    )
+    con.execute("CREATE TABLE next.attributes (name VARCHAR, kind VARCHAR, since DATE)")
+    for delivery in contents.deliveries:
+        con.execute(
+            "INSERT INTO next.deliveries VALUES (?, ?, ?, ?, ?)",
+            [
+                delivery.run_date,
+                delivery.digest,
+                delivery.version,
+                naive(delivery.imported_at),
+                msgspec.json.encode(delivery.report).decode(),
+            ],
+        )
+    for attribute in contents.attributes:
+        con.execute("INSERT INTO next.attributes VALUES (?, ?, ?)", [attribute.name, attribute.kind, attribute.since])
+    write_files(con, "next.files", contents.files)
+    write_files(con, "next.base_files", contents.base_files)
+
+
+def carry_over(con: duckdb.DuckDBPyConnection, *, without: Collection[str]) -> None:
+    """Copies the published tables of the current version that the next one doesn't replace."""
+    names = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'cur'").fetchall()
+    for (name,) in sorted(names):
+        if name not in OWN_TABLES and name not in without:
+            con.execute(f"CREATE TABLE next.{ident(name)} AS SELECT * FROM cur.{ident(name)}")
+
+
+def create_missing(con: duckdb.DuckDBPyConnection) -> None:
+    """Creates the contract's whole tables that were never delivered, empty, so that readers always find them."""
+    present = {
+        row[0] for row in con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'next'").fetchall()
+    }
+    for table in TABLES.values():
+        if table.whole and table.name not in present:
+            columns = ", ".join(f"{ident(name)} {kind}" for name, kind in table.stored().items())
+            con.execute(f"CREATE TABLE next.{table.name} ({columns})")
+
+
+def finish(con: duckdb.DuckDBPyConnection) -> None:
+    """Writes the version that is being built to its file."""
+    con.execute("CHECKPOINT next")
+    con.execute("DETACH next")
+
+
+def clean_up(versions: Versions, *, keep: int) -> None:
+    """Removes old versions that nobody has open and the Parquet files that no version names. Needs the lease."""
+    from optinb.warehouse.sql import connect
+
+    versions.remove_old(keep)
+    named: set[str] = set()
+    with connect() as con:
+        for number in versions.numbers():
+            attach(con, versions.path(number), f"v{number}", read_only=True)
+            for table in ("files", "base_files"):
+                named |= {row[0] for row in con.execute(f"SELECT path FROM v{number}.{table}").fetchall()}
+            con.execute(f"DETACH v{number}")
+    versions.remove_unnamed(named, ("transactions", "events", "history"))
+
+
+def naive(at: datetime) -> datetime:
+    """An aware time as it is stored: UTC without a zone."""
+    return at.astimezone(UTC).replace(tzinfo=None)
+
+
+def merged(old: Mapping[str, Attribute], kinds: Mapping[str, str], run_date: date) -> tuple[Attribute, ...]:
+    """The attributes known after a delivery: published ones stay, new ones begin."""
+    new = {name: Attribute(name, kind, run_date) for name, kind in kinds.items() if name not in old}
+    return tuple(sorted((new | dict(old)).values(), key=lambda attribute: attribute.name))

@@ -1,0 +1,232 @@
+"""The row checks of the contract as SQL, built from `contract.py`. Pure: text in, text out.
+
+A row's cells are text; each column becomes a parsed value, and one CASE finds the first complaint, which says what to
+write instead. A null is never a complaint, except where the column is required.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from optinb.warehouse.contract import MAX_KEY_LENGTH, AttributeType, Column, Kind, Table
+from optinb.warehouse.sql import ident, instant, literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NOT_AN_OBJECT = "the line is not one JSON object: write one {…} a line"
+UNKNOWN_CUSTOMER = "customer_id isn't in customers: deliver the customer too, or leave the row out"
+UNKNOWN_APP = "app_id is no app of the settings: add it to [[app_groups.apps]] in optinb.toml, or leave the row out"
+_YES = "('true', 't', 'yes', 'y', '1')"
+_NO = "('false', 'f', 'no', 'n', '0')"
+
+
+class Context(Struct, frozen=True, kw_only=True):
+    """What the checks of one delivery depend on. `latest`: no time may be after it (aware)."""
+
+    zone: str
+    latest: datetime
+    currency: str
+
+
+def stage_query(
+    table: Table,
+    columns: Sequence[str],
+    relation: str,
+    *,
+    number: int,
+    attributes: Sequence[str],
+    context: Context,
+    lines: bool,
+) -> str:
+    """SELECT of one file's rows: file number, stored values, attributes a0, a1, … as text, reason, a reject's cells.
+
+    `columns[i]` names cell `ci` of `relation`; `lines`: the relation has a flag `broken` for lines that are no object.
+    """
+    at = {name: f"c{i}" for i, name in enumerate(columns) if name}
+
+    def cell(name: str) -> str:
+        return f"nullif(trim({at[name]}), '')" if name in at else "NULL::VARCHAR"
+
+    texts = [f"{cell(column.name)} AS {ident('t_' + column.name)}" for column in table.columns]
+    texts += [f"{cell(name)} AS a{i}" for i, name in enumerate(attributes)]
+    parsed = [
+        f"{_parsed(column.kind, ident('t_' + column.name))} AS {ident('v_' + column.name)}" for column in table.columns
+    ]
+    complaints = [("broken", NOT_AN_OBJECT)] if lines else []
+    for column in table.columns:
+        if column.name in at or column.required:
+            complaints += _complaints(column, context.latest)
+    complaints += [
+        (f"contains(a{i}, chr(0))", f"{name} holds a NUL character: write plain text")
+        for i, name in enumerate(attributes)
+    ]
+    cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for test, reason in complaints)
+    everything = f"[{', '.join(f'c{i}' for i in range(len(columns)))}]::VARCHAR[]"
+    kept = [f"a{i}" for i in range(len(attributes))]
+    return (
+        f"SELECT {number} AS file_no, {', '.join([*stored_values(table, context), *kept])}, reason, "
+        f"CASE WHEN reason IS NOT NULL THEN {everything} END AS cells FROM ("
+        f"SELECT *, CASE {cases} END AS reason FROM ("
+        f"SELECT *, {', '.join(parsed)} FROM ("
+        f"SELECT *, {', '.join(texts)} FROM {relation})))"
+    )
+
+
+def stored_values(table: Table, context: Context) -> list[str]:
+    """The stored columns from the parsed values `v_…`: with defaults, times in UTC, the day in the workspace's zone."""
+    defaults = {"customer_id": ident("v_customer_id"), "currency": literal(context.currency)}
+    values = []
+    for column in table.columns:
+        value = ident("v_" + column.name)
+        if column.kind == "time":
+            values.append(f"timezone('UTC', {value}) AS {ident(column.name)}")
+        else:
+            default = defaults.get(column.default or "", column.default)
+            values.append(f"{f'coalesce({value}, {default})' if default else value} AS {ident(column.name)}")
+        if column.name == table.by_day:
+            values.append(f"CAST(timezone({literal(context.zone)}, {value}) AS DATE) AS day")
+    return values
+
+
+def stage_columns(table: Table, attributes: int) -> str:
+    """Column definitions of the staging table that takes `stage_query`."""
+    columns = [f"{ident(name)} {kind}" for name, kind in table.stored().items()]
+    columns += [f"a{i} VARCHAR" for i in range(attributes)]
+    return ", ".join(["file_no INTEGER", *columns, "reason VARCHAR", "cells VARCHAR[]"])
+
+
+def _parsed(kind: Kind, text: str) -> str:
+    match kind:
+        case "number":
+            return f"TRY_CAST({text} AS DOUBLE)"
+        case "time":
+            # With the session's zone: a time without an offset is taken in the workspace's time zone.
+            return f"TRY_CAST({text} AS TIMESTAMPTZ)"
+        case "date":
+            return f"TRY_CAST({text} AS DATE)"
+        case "flag":
+            return f"CASE WHEN lower({text}) IN {_YES} THEN true WHEN lower({text}) IN {_NO} THEN false END"
+        case _:
+            return text
+
+
+def _complaints(column: Column, latest: datetime) -> list[tuple[str, str]]:
+    """(test, reason) of one column, the likeliest mistake first."""
+    name, text, value = column.name, ident("t_" + column.name), ident("v_" + column.name)
+    tests = [(f"{text} IS NULL", f"{name} is missing: every row needs one")] if column.required else []
+    unparsed = f"{text} IS NOT NULL AND {value} IS NULL"
+    match column.kind:
+        case "key":
+            tests += [
+                (
+                    f"length({text}) > {MAX_KEY_LENGTH}",
+                    f"{name} is longer than {MAX_KEY_LENGTH} characters: a shifted column?",
+                ),
+                (
+                    f"regexp_matches({text}, '[\\x00-\\x1f\\x7f]')",
+                    f"{name} holds a control character: write plain text",
+                ),
+            ]
+        case "text":
+            tests.append((f"contains({text}, chr(0))", f"{name} holds a NUL character: write plain text"))
+        case "number":
+            tests += [
+                (
+                    f"{unparsed} OR contains({text}, '_')",
+                    f"{name} isn't a number: write 1234.56, with a point and without thousands separators or units",
+                ),
+                (
+                    f"NOT isfinite({value})",
+                    f"{name} isn't a finite number: write a number that exists, or leave it empty",
+                ),
+            ]
+        case "time":
+            tests += [
+                # DuckDB also takes words such as 'infinity' and 'epoch'.
+                (
+                    f"{unparsed} OR {text} < '0' OR {text} >= ':'",
+                    f"{name} isn't a time: write ISO 8601, such as 2026-11-23T18:30:00+01:00",
+                ),
+                (f"{value} < {_EARLIEST}", f"{name} is before the year 1900: write the year with four digits"),
+            ]
+            tests.append(
+                (f"{value} > {instant(latest)}", f"{name} is in the future: check the sender's clock and zone")
+            )
+        case "date":
+            tests += [
+                (
+                    f"{unparsed} OR {text} < '0' OR {text} >= ':'",
+                    f"{name} isn't a date: write ISO 8601, such as 1990-05-31",
+                ),
+                (f"{value} > CAST({instant(latest)} AS DATE)", f"{name} is in the future: check the century"),
+            ]
+        case "flag":
+            tests.append((unparsed, f"{name} is neither true nor false: write true or false"))
+        case "zone":
+            tests.append(
+                (
+                    f"{text} IS NOT NULL AND TRY_CAST({text} AS zone_name) IS NULL",
+                    f"{name} isn't a time zone: write an IANA name, such as Europe/Berlin",
+                )
+            )
+        case "json":
+            tests.append((f"NOT json_valid({text})", f'{name} isn\'t JSON: write an object, such as {{"plan": "pro"}}'))
+    return tests
+
+
+_EARLIEST = "TIMESTAMPTZ '1900-01-01 00:00:00+00'"
+
+# Most narrow first. What a value must look like for a type, and how it is then read; leading zeros mean text.
+ATTRIBUTE_TYPES: tuple[AttributeType, ...] = ("BOOLEAN", "BIGINT", "DOUBLE", "DATE", "TIMESTAMP", "VARCHAR")
+_NUMBER = r"-?(0|[1-9]\d*)"
+
+
+def fits(kind: str, text: str) -> str:
+    """A test whether a non-null text can be stored as an attribute type."""
+    match kind:
+        case "BOOLEAN":
+            return f"lower({text}) IN ('true', 'false')"
+        case "BIGINT":
+            return f"(regexp_full_match({text}, '{_NUMBER}') AND TRY_CAST({text} AS BIGINT) IS NOT NULL)"
+        case "DOUBLE":
+            number = rf"{_NUMBER}(\.\d+)?([eE][-+]?\d+)?"
+            return f"(regexp_full_match({text}, '{number}') AND coalesce(isfinite(TRY_CAST({text} AS DOUBLE)), false))"
+        case "DATE":
+            return rf"(regexp_full_match({text}, '\d{{4}}-\d{{2}}-\d{{2}}') AND TRY_CAST({text} AS DATE) IS NOT NULL)"
+        case "TIMESTAMP":
+            looks = rf"regexp_matches({text}, '^\d{{4}}-\d{{2}}-\d{{2}}[T ]\d')"
+            return f"({looks} AND TRY_CAST({text} AS TIMESTAMPTZ) IS NOT NULL)"
+        case _:
+            return "true"
+
+
+def converted(kind: str, text: str) -> str:
+    """An attribute's text as its type; a text that doesn't fit becomes null (its row is a reject before)."""
+    match kind:
+        case "TIMESTAMP":
+            return f"timezone('UTC', TRY_CAST({text} AS TIMESTAMPTZ))"
+        case "VARCHAR":
+            return text
+        case _:
+            return f"TRY_CAST({text} AS {kind})"
+
+
+def misfit(name: str, kind: str) -> str:
+    """Why a row is refused whose attribute doesn't fit the type that was published."""
+    words = {
+        "BOOLEAN": "true or false",
+        "BIGINT": "a whole number",
+        "DOUBLE": "a number such as 1234.56",
+        "DATE": "a date such as 2026-11-23",
+        "TIMESTAMP": "a time such as 2026-11-23T18:30:00",
+    }
+    return f"{name} has been {words[kind]} since it was first delivered: write that, or use a new column name"
+
+
+def duplicate(table: Table) -> str:
+    """Why a row is refused whose key stood before in the same delivery."""
+    return f"{' and '.join(table.key)} stood before in this delivery: the first row stays"

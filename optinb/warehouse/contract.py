@@ -1,0 +1,191 @@
+"""What IT delivers every day, as data: tables, columns, kinds of values, keys, defaults.
+
+`data/README.md` is the same contract in prose, for the people who prepare the files.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
+Kind = Literal["key", "text", "number", "time", "date", "flag", "zone", "json"]
+AttributeType = Literal["BOOLEAN", "BIGINT", "DOUBLE", "DATE", "TIMESTAMP", "VARCHAR"]
+
+# Appboy accepts longer ids, but a key beyond this is a shifted column, not an id.
+MAX_KEY_LENGTH = 255
+
+STORED: Mapping[Kind, str] = {
+    "key": "VARCHAR",
+    "text": "VARCHAR",
+    "number": "DOUBLE",
+    "time": "TIMESTAMP",
+    "date": "DATE",
+    "flag": "BOOLEAN",
+    "zone": "VARCHAR",
+    "json": "VARCHAR",
+}
+
+
+class Column(Struct, frozen=True):
+    """One column of a delivered table.
+
+    `default`: what a missing value becomes: `true`, `false`, the row's `customer_id`, or the workspace's `currency`.
+    """
+
+    name: str
+    kind: Kind
+    required: bool = False
+    default: str | None = None
+
+
+class Table(Struct, frozen=True, kw_only=True):
+    """One delivered table.
+
+    `whole`: each delivery replaces it (otherwise rows are added). `attributes`: further columns are kept.
+    `by_day`: the time whose day in the workspace's zone decides which day's Parquet files a row lies in.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    whole: bool = False
+    attributes: bool = False
+    by_day: str | None = None
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Columns that the header of every file must have."""
+        return tuple(column.name for column in self.columns if column.required)
+
+    def stored(self) -> dict[str, str]:
+        """Stored columns and their DuckDB types, without further attributes; all timestamps are UTC."""
+        columns: dict[str, str] = {}
+        for column in self.columns:
+            columns[column.name] = STORED[column.kind]
+            if column.name == self.by_day:
+                columns["day"] = "DATE"
+        return columns
+
+
+CUSTOMERS = Table(
+    name="customers",
+    columns=(
+        Column("customer_id", "key", required=True),
+        Column("external_user_id", "key", default="customer_id"),
+        Column("registered_at", "time", required=True),
+        Column("country", "text"),
+        Column("language", "text"),
+        Column("time_zone", "zone"),
+        Column("gender", "text"),
+        Column("birth_date", "date"),
+        Column("push_opt_in", "flag", default="true"),
+        Column("is_blocked", "flag", default="false"),
+        Column("is_test", "flag", default="false"),
+    ),
+    key=("customer_id",),
+    whole=True,
+    attributes=True,
+)
+
+APP_USERS = Table(
+    name="app_users",
+    columns=(
+        Column("customer_id", "key", required=True),
+        Column("app_id", "key", required=True),
+        Column("push_enabled", "flag", default="true"),
+        Column("app_version", "text"),
+        Column("first_used_at", "time"),
+        Column("last_used_at", "time"),
+    ),
+    key=("customer_id", "app_id"),
+    whole=True,
+)
+
+TRANSACTIONS = Table(
+    name="transactions",
+    columns=(
+        Column("transaction_id", "key", required=True),
+        Column("customer_id", "key", required=True),
+        Column("occurred_at", "time", required=True),
+        Column("amount", "number", required=True),
+        Column("currency", "text", default="currency"),
+        Column("quantity", "number"),
+        Column("product", "text"),
+        Column("category", "text"),
+    ),
+    key=("transaction_id",),
+    by_day="occurred_at",
+)
+
+EVENTS = Table(
+    name="events",
+    columns=(
+        Column("customer_id", "key", required=True),
+        Column("occurred_at", "time", required=True),
+        Column("name", "key", required=True),
+        Column("value", "number"),
+        Column("properties", "json"),
+    ),
+    by_day="occurred_at",
+)
+
+# In the order of import: a row may refer to a table before its own.
+TABLES: Mapping[str, Table] = {table.name: table for table in (CUSTOMERS, APP_USERS, TRANSACTIONS, EVENTS)}
+DAILY: tuple[str, ...] = tuple(table.name for table in TABLES.values() if table.by_day)
+
+# What the warehouse itself writes beside the published tables.
+OWN_TABLES = frozenset({"meta", "files", "base_files", "deliveries", "attributes"})
+
+# A part's number may follow anything; a word (customers-eu.csv) only a hyphen or a dot, since `customers_old` is
+# more likely another table than a part of this one.
+_FILE = re.compile(
+    rf"(?P<table>{'|'.join(TABLES)})(?:[-_.]?(?:part[-_]?)?[0-9][0-9\-_]*|[-.][\w\-]+)?"
+    r"\.(?P<format>csv|tsv|txt|ndjson|jsonl|json|parquet)(?P<gz>\.gz)?",
+    re.IGNORECASE,
+)
+FORMATS: Mapping[str, Literal["csv", "ndjson", "parquet"]] = {
+    "csv": "csv",
+    "tsv": "csv",
+    "txt": "csv",
+    "ndjson": "ndjson",
+    "jsonl": "ndjson",
+    "json": "ndjson",
+    "parquet": "parquet",
+}
+
+
+class FileName(Struct, frozen=True):
+    """What a file's name says about its content."""
+
+    table: str
+    format: Literal["csv", "ndjson", "parquet"]
+    gzipped: bool
+
+
+def read_name(name: str) -> FileName | None:
+    """Table, format and compression of a delivered file by its name, or None if the contract knows no such name."""
+    match = _FILE.fullmatch(name)
+    if match is None:
+        return None
+    return FileName(match["table"].lower(), FORMATS[match["format"].lower()], match["gz"] is not None)
+
+
+def polars_schema(table: Table) -> dict[str, pl.DataType]:
+    """The stored columns of a table as Polars types (timestamps: microseconds, UTC without a zone)."""
+    import polars as pl
+
+    types: dict[str, pl.DataType] = {
+        "VARCHAR": pl.String(),
+        "DOUBLE": pl.Float64(),
+        "TIMESTAMP": pl.Datetime("us"),
+        "DATE": pl.Date(),
+        "BOOLEAN": pl.Boolean(),
+    }
+    return {name: types[kind] for name, kind in table.stored().items()}

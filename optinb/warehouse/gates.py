@@ -1,0 +1,114 @@
+"""The gates of a delivery: figures against limits. Pure: a gate that fails is a value, the caller decides what then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from optinb.warehouse.contract import TABLES
+from optinb.warehouse.report import Gate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from optinb.settings import ImportSection
+    from optinb.warehouse.report import TableReport
+
+
+def judge(
+    tables: Sequence[TableReport],
+    *,
+    limits: ImportSection,
+    last: Mapping[str, int] | None,
+    problems: Mapping[str, str],
+) -> tuple[Gate, ...]:
+    """Every gate of a delivery, passed or not.
+
+    `tables`: what was read. `last`: rows loaded of each whole table by the delivery before, None for the first one.
+    `problems`: file name to what makes it unreadable as a whole.
+    """
+    reports = {report.table: report for report in tables}
+    gates = [_required(name, reports) for name in limits.required]
+    gates += [_readable(name, why) for name, why in problems.items()]
+    gates += [_rejects(report, limits.max_reject_share) for report in tables if report.read]
+    for report in tables:
+        before = (last or {}).get(report.table, 0)
+        if TABLES[report.table].whole and before > 0:
+            gates += _size(report, before, limits)
+    return tuple(gates)
+
+
+def failed(gates: Iterable[Gate]) -> tuple[Gate, ...]:
+    """The gates that block a delivery."""
+    return tuple(gate for gate in gates if not gate.passed)
+
+
+def _required(name: str, reports: Mapping[str, TableReport]) -> Gate:
+    found = name in reports
+    return Gate(
+        name="required",
+        table=name,
+        value=float(found),
+        limit=1.0,
+        passed=found,
+        setting="required",
+        message=f"{name} was delivered"
+        if found
+        else f"{name} is missing: the delivery has no usable file for it; deliver {name}.csv (or .ndjson, .parquet), "
+        f"or take {name!r} out of `required`",
+    )
+
+
+def _readable(name: str, why: str) -> Gate:
+    return Gate(
+        name="readable",
+        table=name,
+        value=0.0,
+        limit=1.0,
+        passed=False,
+        setting="",
+        message=f"{name} can't be read: {why}",
+    )
+
+
+def _rejects(report: TableReport, limit: float) -> Gate:
+    share = report.quarantined / report.read
+    text = (
+        f"{report.quarantined:,} of {report.read:,} rows of {report.table} are rejects ({share:.2%}; limit {limit:.2%})"
+    )
+    most = max(report.reasons.items(), key=lambda item: item[1], default=("", 0))
+    return Gate(
+        name="rejects",
+        table=report.table,
+        value=share,
+        limit=limit,
+        passed=share <= limit,
+        setting="max_reject_share",
+        message=text if share <= limit else f"{text}; most often: {most[0]} ({most[1]:,} rows)",
+    )
+
+
+def _size(report: TableReport, before: int, limits: ImportSection) -> list[Gate]:
+    change = report.loaded / before - 1
+    figures = f"{report.table} has {report.loaded:,} rows, the delivery before had {before:,} ({change:+.1%}"
+    remedy = "have the delivery completed, or accept it with a reason"
+    shrunk, grown = -change > limits.max_shrink, change > limits.max_growth
+    return [
+        Gate(
+            name="shrink",
+            table=report.table,
+            value=max(-change, 0.0),
+            limit=limits.max_shrink,
+            passed=not shrunk,
+            setting="max_shrink",
+            message=f"{figures}; it may shrink by {limits.max_shrink:.0%})" + (f": {remedy}" if shrunk else ""),
+        ),
+        Gate(
+            name="growth",
+            table=report.table,
+            value=max(change, 0.0),
+            limit=limits.max_growth,
+            passed=not grown,
+            setting="max_growth",
+            message=f"{figures}; it may grow by {limits.max_growth:.0%})" + (f": {remedy}" if grown else ""),
+        ),
+    ]

@@ -1,0 +1,238 @@
+"""Imports one delivery: stage, check, judge, build, publish."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from optinb.errors import DeliveryError, GateError
+from optinb.warehouse import building, gates
+from optinb.warehouse.building import Attribute, Contents, Delivery
+from optinb.warehouse.checks import Context
+from optinb.warehouse.contract import DAILY, TABLES
+from optinb.warehouse.days import DayFile, DayWriter
+from optinb.warehouse.quarantine import write_quarantine
+from optinb.warehouse.reading import DeliveredFile, digest, find_files
+from optinb.warehouse.report import Gate, ImportReport, TableReport
+from optinb.warehouse.sql import connect, ident
+from optinb.warehouse.staging import Staged, Stager, customers_query, rows_query
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import duckdb
+
+    from optinb.settings import Settings
+    from optinb.warehouse.versions import Versions
+
+_log = logging.getLogger("optinb.warehouse")
+
+
+class BlockedError(GateError):
+    """A gate blocked the import. `gates` and `tables` are the figures; nothing was published."""
+
+    def __init__(self, text: str, *, gates: tuple[Gate, ...], tables: tuple[TableReport, ...]) -> None:
+        super().__init__(text)
+        self.gates = gates
+        self.tables = tables
+
+
+class Examined(Struct, frozen=True, kw_only=True):
+    """A delivery that was staged, checked and judged, and not published."""
+
+    staged: tuple[Staged, ...]
+    tables: tuple[TableReport, ...]
+    gates: tuple[Gate, ...]
+    warnings: tuple[str, ...]
+    attributes: tuple[Attribute, ...]
+    kinds: dict[str, str]
+
+
+class Import:
+    """One import on one connection, under the lease of its caller."""
+
+    def __init__(self, root: Path, versions: Versions, settings: Settings, *, run_date: date, now: datetime) -> None:
+        self._root = root
+        self._versions = versions
+        self._settings = settings
+        self._run_date = run_date
+        self._now = now
+        self._current = versions.current
+
+    def run(self, *, accept_anyway: str | None, user: str) -> ImportReport:
+        """Imports the delivery; see `Warehouse.import_delivery`."""
+        began = time.monotonic()
+        zone = self._settings.workspace.time_zone
+        with connect(scratch=self._versions.work / "spill", zone=zone) as con:
+            contents = self._contents(con)
+            inbox = self._root / "inbox"
+            files, warnings = find_files(inbox, inbox / self._run_date.isoformat())
+            print_of = digest(files, context=self._fingerprint())
+            last = contents.delivery(self._run_date) if contents else None
+            if last and last.digest == print_of:
+                return replace(last.report, unchanged=True)
+            self._refuse_older(contents)
+            seen = self.examine(con, files, contents)
+            warnings += seen.warnings
+            write_quarantine(con, seen.staged, folder=self._root / "quarantine" / self._run_date.isoformat())
+            self._judge(seen, files, accept_anyway)
+            blocked = bool(gates.failed(seen.gates))
+            report = ImportReport(
+                run_date=self._run_date,
+                version=(self._current or 0) + 1,
+                tables=seen.tables,
+                warnings=tuple(warnings),
+                gates=seen.gates,
+                accepted_by=user if blocked else None,
+                accepted_because=accept_anyway if blocked else None,
+            )
+            return self._publish(con, seen, contents, report, digest=print_of, began=began)
+
+    def examine(
+        self, con: duckdb.DuckDBPyConnection, files: Sequence[DeliveredFile], contents: Contents | None
+    ) -> Examined:
+        """Stages and checks the files against the version that is attached as `cur`, if there is one."""
+        latest = self._now + timedelta(minutes=self._settings.imports.future_tolerance_minutes)
+        workspace = self._settings.workspace
+        context = Context(zone=workspace.time_zone, latest=latest.astimezone(UTC), currency=workspace.currency)
+        stager = Stager(con, context=context, scratch=self._versions.work)
+        known = {a.name: a for a in contents.attributes if a.since < self._run_date} if contents else {}
+        customers = "cur.customers" if contents else "(SELECT NULL::VARCHAR AS customer_id WHERE false)"
+        kinds: dict[str, str] = {}
+        staged: list[Staged] = []
+        for table in TABLES.values():
+            part = stager.stage(table, [file for file in files if file.table == table.name])
+            if part is None:
+                continue
+            if table.attributes:
+                stager.refuse_misfits(part, {name: a.kind for name, a in known.items()})
+            else:
+                stager.refuse_unknown(part, customers=customers, apps=self._settings.app_ids())
+            stager.refuse_duplicates(part)
+            if table.attributes:
+                kinds = stager.attribute_types(part, {name: a.kind for name, a in known.items()})
+                con.execute(f"CREATE TABLE known_customers AS SELECT customer_id FROM {part.good}")
+                customers = "known_customers"
+                gone = sorted(known.keys() - set(part.attributes))
+                stager.warnings += [f"customers: the column {name!r} is no longer delivered" for name in gone]
+            staged.append(part)
+        tables = tuple(stager.report(part) for part in staged)
+        for table in tables:
+            figures = {"read": table.read, "loaded": table.loaded, "quarantined": table.quarantined}
+            _log.info("table checked", extra={"table": table.table, "run_date": str(self._run_date), **figures})
+        before = contents.rows_before(self._run_date) if contents else None
+        return Examined(
+            staged=tuple(staged),
+            tables=tables,
+            gates=gates.judge(tables, limits=self._settings.imports, last=before, problems=stager.problems),
+            warnings=(*stager.warnings, *(f"{t.table} has a header and no row" for t in tables if t.read == 0)),
+            attributes=building.merged(known, kinds, self._run_date),
+            kinds=kinds,
+        )
+
+    def _contents(self, con: duckdb.DuckDBPyConnection) -> Contents | None:
+        if self._current is None:
+            return None
+        building.attach(con, self._versions.path(self._current), "cur", read_only=True)
+        return building.read_contents(con, "cur")
+
+    def _fingerprint(self) -> str:
+        """The settings that decide what a row means: with others, the same files are another delivery."""
+        workspace = self._settings.workspace
+        return "\0".join([workspace.time_zone, workspace.currency, *sorted(self._settings.app_ids())])
+
+    def _refuse_older(self, contents: Contents | None) -> None:
+        if contents and self._run_date < contents.import_date:
+            raise DeliveryError(
+                f"the delivery of {self._run_date} is older than the published one of {contents.import_date}, whose "
+                "customers it would overwrite; put rows that were missed into the next delivery, for instance as "
+                "transactions-late.csv"
+            )
+
+    def _judge(self, seen: Examined, files: Sequence[DeliveredFile], accept_anyway: str | None) -> None:
+        bad = gates.failed(seen.gates)
+        stays = f"version {self._current} stays current" if self._current else "nothing is published"
+        if bad and not (accept_anyway or "").strip():
+            raise BlockedError(
+                f"the delivery of {self._run_date} is blocked, {stays}: "
+                + "; ".join(gate.message for gate in bad)
+                + f". Put a corrected delivery into inbox/{self._run_date} and import again, or accept this one with "
+                "`optinb import --accept-anyway REASON`",
+                gates=seen.gates,
+                tables=seen.tables,
+            )
+        if not seen.staged:
+            raise DeliveryError(
+                f"inbox/{self._run_date} has {'no file that can be read' if files else 'no files'}, {stays}; "
+                "put the delivery there (data/README.md says what it holds)"
+            )
+
+    def _publish(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        seen: Examined,
+        contents: Contents | None,
+        report: ImportReport,
+        *,
+        digest: str,
+        began: float,
+    ) -> ImportReport:
+        versions = self._versions
+        built = versions.work / "next.duckdb"
+        building.attach(con, built, "next", read_only=False)
+        staged = {part.table.name: part for part in seen.staged}
+        for name, part in staged.items():
+            if part.table.whole:
+                query = customers_query(part, seen.kinds) if part.table.attributes else rows_query(part)
+                con.execute(f"CREATE TABLE next.{ident(name)} AS {query}")
+        if contents:
+            building.carry_over(con, without=[name for name in staged if TABLES[name].whole])
+        building.create_missing(con)
+        base = tuple(f for f in contents.before(self._run_date) if f.table in DAILY) if contents else ()
+        history = tuple(file for file in contents.files if file.table not in DAILY) if contents else ()
+        daily = self._write_days(con, staged, base, version=report.version)
+        report = replace(report, seconds=round(time.monotonic() - began, 3))
+        delivery = Delivery(
+            run_date=self._run_date, digest=digest, version=report.version, imported_at=self._now, report=report
+        )
+        earlier = tuple(d for d in contents.deliveries if d.run_date != self._run_date) if contents else ()
+        building.write_contents(
+            con,
+            Contents(
+                version=report.version,
+                created_at=self._now,
+                import_date=self._run_date,
+                model_date=contents.model_date if contents else None,
+                files=(*daily, *history),
+                base_files=base,
+                deliveries=(*earlier, delivery),
+                attributes=seen.attributes if "customers" in staged or not contents else contents.attributes,
+            ),
+        )
+        building.finish(con)
+        versions.publish(built, report.version)
+        building.clean_up(versions, keep=self._settings.workspace.keep_versions)
+        return report
+
+    def _write_days(
+        self, con: duckdb.DuckDBPyConnection, staged: dict[str, Staged], base: Sequence[DayFile], *, version: int
+    ) -> tuple[DayFile, ...]:
+        versions = self._versions
+        writer = DayWriter(con, root=versions.folder, work=versions.work, version=version, delivery=self._run_date)
+        files: list[DayFile] = []
+        for name in DAILY:
+            kept = [file for file in base if file.table == name]
+            if name in staged:
+                part = staged[name]
+                key = part.table.key[0] if part.table.key else None
+                if key and kept:
+                    kept = writer.without(kept, key=key, rows=part.good)
+                kept += writer.write(name, rows_query(part), key=key)
+            files += kept
+        return tuple(files)

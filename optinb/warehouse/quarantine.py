@@ -1,0 +1,105 @@
+"""Keeps every refused row: source file, line, raw text and reason, as Parquet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from typing import TYPE_CHECKING
+
+from optinb.warehouse.locate import RecordFinder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import date
+    from pathlib import Path
+
+    import duckdb
+    import polars as pl
+
+    from optinb.warehouse.staging import Staged, StagedFile
+
+Reject = tuple[int | None, str, str]
+
+FILE = "rejects.parquet"
+_BATCH = 50_000
+
+
+def write_quarantine(con: duckdb.DuckDBPyConnection, staged: Sequence[Staged], *, folder: Path) -> None:
+    """Writes the rejects of a delivery to `folder`/rejects.parquet, replacing those of an earlier import of that day.
+
+    Columns: table, file, line (int64; null where it can't be told), raw, reason (text).
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema(
+        [
+            ("table", pa.string()),
+            ("file", pa.string()),
+            ("line", pa.int64()),
+            ("raw", pa.string()),
+            ("reason", pa.string()),
+        ]
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f".{FILE}.unfinished"
+    with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
+        for part in staged:
+            for file in part.files:
+                for batch in _rejects(con, part, file):
+                    name = file.source.file.path.name
+                    columns = [
+                        [part.table.name] * len(batch),
+                        [name] * len(batch),
+                        *map(list, zip(*batch, strict=True)),
+                    ]
+                    arrays = [pa.array(values, kind) for values, kind in zip(columns, schema.types, strict=True)]
+                    writer.write_table(pa.table(arrays, schema=schema))
+    unfinished.replace(folder / FILE)
+
+
+def read_quarantine(folder: Path) -> pl.DataFrame:
+    """The rejects of a day: table, file, line, raw, reason; empty if there are none."""
+    import polars as pl
+
+    if not (folder / FILE).is_file():
+        text = pl.String()
+        return pl.DataFrame(schema={"table": text, "file": text, "line": pl.Int64(), "raw": text, "reason": text})
+    return pl.read_parquet(folder / FILE, glob=False)
+
+
+def clear_quarantine(root: Path, day: date) -> None:
+    """Removes the rejects of a day."""
+    shutil.rmtree(root / day.isoformat(), ignore_errors=True)
+
+
+def _rejects(con: duckdb.DuckDBPyConnection, part: Staged, file: StagedFile) -> Iterator[list[Reject]]:
+    """(line, raw, reason) of one file in batches: malformed lines first, then rows that failed a check."""
+    malformed = con.execute(
+        f"SELECT place, line, reason FROM {part.malformed} WHERE file_no = ? ORDER BY place", [file.number]
+    ).fetchall()
+    finder = RecordFinder(file.source, [(at, len(text.encode())) for at, text, _ in malformed])
+    found: list[Reject] = [(finder.line_at(at), text.strip("\r\n"), reason) for at, text, reason in malformed]
+    for start in range(0, len(found), _BATCH):
+        yield found[start : start + _BATCH]
+    key = ", ".join(f"{name}::VARCHAR" for name in part.table.key or ("customer_id",))
+    stored = ", ".join(f"{name}::VARCHAR" for name in part.table.stored())
+    cursor = con.cursor().execute(
+        f"SELECT s.rowid - {file.first}, r.reason, coalesce(s.cells, [{key}]), coalesce(s.cells, [{stored}]) "
+        f"FROM {part.rejects} r JOIN {part.name} s ON s.rowid = r.row "
+        f"WHERE s.rowid >= {file.first} AND s.rowid < {file.after} ORDER BY 1"
+    )
+    while rows := cursor.fetchmany(_BATCH):
+        places = finder.find([row[0] for row in rows], [row[2] for row in rows])
+        yield [
+            (line, raw if raw is not None else _as_line(cells, file.source.delimiter), reason)
+            for (_, reason, _, cells), (line, raw) in zip(rows, places, strict=True)
+        ]
+
+
+def _as_line(cells: Sequence[str | None], delimiter: str) -> str:
+    """The cells of a record as one line, for files that have no lines (Parquet)."""
+    out = io.StringIO()
+    csv.writer(out, delimiter=delimiter, lineterminator="").writerow(["" if cell is None else cell for cell in cells])
+    return out.getvalue()

@@ -1,0 +1,197 @@
+"""Finds the files of a delivery and opens each as a DuckDB relation of text cells c0, c1, ….
+
+Nothing outside the inbox is read, and a file's name is only ever a name.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import shutil
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from optinb.errors import DeliveryError
+from optinb.warehouse.contract import TABLES, FileName, read_name
+from optinb.warehouse.sql import exact_path, ident, literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import duckdb
+
+_HEADER_BYTES = 1 << 20
+_BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x00\x00\xfe\xff": "UTF-32"}
+
+
+class UnreadableError(DeliveryError):
+    """One file that can't be read as a whole; the text says why and what to do."""
+
+
+class DeliveredFile(Struct, frozen=True):
+    """One file of a delivery, as its name describes it."""
+
+    path: Path
+    name: FileName
+
+    @property
+    def table(self) -> str:
+        """The table that this file is a part of."""
+        return self.name.table
+
+
+class Source(Struct, frozen=True, kw_only=True):
+    """A file opened for reading: `relation` is SQL that gives text cells c0, c1, … in the file's order.
+
+    `plain`: the uncompressed file. `columns[i]` names cell `ci`, lower-case and stripped; "" is one without a name.
+    """
+
+    file: DeliveredFile
+    plain: Path
+    columns: tuple[str, ...]
+    relation: str
+    delimiter: str = ","
+
+
+def find_files(inbox: Path, folder: Path) -> tuple[list[DeliveredFile], list[str]]:
+    """The files of a delivery in the order of the contract's tables, and warnings about what is ignored.
+
+    Raises DeliveryError for a link that leads out of the inbox.
+    """
+    home = inbox.resolve()
+    _inside(folder, home)
+    found: list[DeliveredFile] = []
+    warnings: list[str] = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.name.startswith("."):
+            continue
+        _inside(path, home)
+        name = read_name(path.name)
+        if not path.is_file():
+            warnings.append(f"{path.name} is ignored: it is not a file")
+        elif name is None:
+            warnings.append(
+                f"{path.name} is ignored: its name is none of the contract's; files are named "
+                f"{', '.join(TABLES)}, with parts such as customers-1.csv"
+            )
+        else:
+            found.append(DeliveredFile(path, name))
+    order = list(TABLES)
+    return sorted(found, key=lambda file: (order.index(file.table), file.path.name)), warnings
+
+
+def digest(files: Sequence[DeliveredFile], *, context: str) -> str:
+    """SHA-256 of names and contents of a delivery, and of whatever else decides what its rows mean (`context`)."""
+    whole = hashlib.sha256(context.encode())
+    for file in files:
+        with file.path.open("rb") as stream:
+            whole.update(f"\0{file.path.name}\0{hashlib.file_digest(stream, 'sha256').hexdigest()}".encode())
+    return whole.hexdigest()
+
+
+def open_source(con: duckdb.DuckDBPyConnection, file: DeliveredFile, *, scratch: Path) -> Source:
+    """Opens a delivered file. Raises UnreadableError, which says what to mend, if no row of it can be read."""
+    plain = _plain(file, scratch)
+    if plain.stat().st_size == 0:
+        raise UnreadableError("it is empty; write at least the header, or leave the file out")
+    opener = {"csv": _open_csv, "ndjson": _open_ndjson, "parquet": _open_parquet}[file.name.format]
+    source = opener(con, file, plain)
+    named = [column for column in source.columns if column]
+    twice = sorted({column for column in named if named.count(column) > 1})
+    if twice:
+        raise UnreadableError(f"its header has {twice[0]!r} more than once; keep one of them")
+    missing = [column for column in TABLES[file.table].required if column not in named]
+    if missing and not (file.name.format == "ndjson" and not named):
+        raise UnreadableError(
+            f"its header has no column {missing[0]!r} (it has {', '.join(named[:12]) or 'none'}); add it"
+        )
+    return source
+
+
+def _inside(path: Path, home: Path) -> None:
+    real = path.resolve()
+    if real != home and home not in real.parents:
+        raise DeliveryError(
+            f"{path.name} in the inbox is a link to {real}, outside the inbox, and is not followed; "
+            "put the file itself there"
+        )
+
+
+def _plain(file: DeliveredFile, scratch: Path) -> Path:
+    """The file uncompressed; a gzip is unpacked first, since only its end says whether it is whole."""
+    if not file.name.gzipped:
+        return file.path
+    target = scratch / f"{file.path.name}.plain"
+    try:
+        with gzip.open(file.path, "rb") as packed, target.open("wb") as out:
+            shutil.copyfileobj(packed, out, 1 << 20)
+    except EOFError as error:
+        raise UnreadableError("its gzip ends too early: the transfer was cut; send the file again") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise UnreadableError(f"it is no valid gzip ({error}); send the file again") from error
+    return target
+
+
+def _open_csv(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> Source:
+    with plain.open("rb") as stream:
+        start = stream.read(_HEADER_BYTES)
+    for bom, encoding in _BOMS.items():
+        if start.startswith(bom):
+            raise UnreadableError(f"it is {encoding} text; save it as UTF-8")
+    try:
+        text = start.removeprefix(b"\xef\xbb\xbf").split(b"\n\n", 1)[0].decode("utf-8", errors="replace")
+        delimiter, header = _header(text, file.table)
+    except csv.Error as error:
+        raise UnreadableError(f"its header can't be read ({error}); the first line must name the columns") from error
+    cells = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(header)))
+    relation = (
+        f"read_csv({literal(exact_path(plain))}, columns = {{{cells}}}, auto_detect = false, header = true, "
+        f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', store_rejects = true, rejects_limit = 0, "
+        "rejects_table = 'csv_rejects', rejects_scan = 'csv_scans')"
+    )
+    return Source(file=file, plain=plain, columns=header, relation=relation, delimiter=delimiter)
+
+
+def _header(text: str, table: str) -> tuple[str, tuple[str, ...]]:
+    """Delimiter and column names: the delimiter is the one that finds most of the table's columns."""
+    known = {column.name for column in TABLES[table].columns}
+    readings = []
+    for delimiter in (",", ";", "\t"):
+        row = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+        header = tuple(name.strip().lower() for name in row)
+        readings.append((len(known.intersection(header)), len(header), delimiter, header))
+    _, _, delimiter, header = max(readings, key=lambda reading: reading[:2])
+    return delimiter, header
+
+
+def _open_ndjson(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> Source:
+    lines = f"read_ndjson_objects({literal(exact_path(plain))}, format = 'newline_delimited', ignore_errors = true)"
+    rows = con.execute(
+        f"SELECT DISTINCT unnest(json_keys(json)) FROM {lines} WHERE json_type(json) = 'OBJECT'"
+    ).fetchall()
+    keys = sorted(row[0] for row in rows)
+    # A JSON pointer, since a key may hold any character.
+    pointers = ", ".join(literal("/" + key.replace("~", "~0").replace("/", "~1")) for key in keys)
+    values = f"json_extract_string(json, [{pointers}])" if keys else "[]::VARCHAR[]"
+    cells = ", ".join(f"v[{i + 1}] AS c{i}" for i in range(len(keys)))
+    relation = (
+        f"(SELECT {cells + ', ' if cells else ''}json IS NULL OR json_type(json) <> 'OBJECT' AS broken "
+        f"FROM (SELECT json, {values} AS v FROM {lines}))"
+    )
+    return Source(file=file, plain=plain, columns=tuple(key.strip().lower() for key in keys), relation=relation)
+
+
+def _open_parquet(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> Source:
+    rows = f"read_parquet({literal(exact_path(plain))}, hive_partitioning = false)"
+    described = con.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()
+    cells = []
+    for i, (name, kind, *_) in enumerate(described):
+        nested = kind.startswith(("STRUCT", "MAP")) or kind.endswith("]")
+        cells.append(f"{f'to_json({ident(name)})' if nested else ident(name)}::VARCHAR AS c{i}")
+    columns = tuple(name.strip().lower() for name, *_ in described)
+    return Source(file=file, plain=plain, columns=columns, relation=f"(SELECT {', '.join(cells)} FROM {rows})")

@@ -1,0 +1,71 @@
+"""What an import did, in figures. Values only."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from msgspec import Struct, field
+
+
+class TableReport(Struct, frozen=True, kw_only=True):
+    """Rows of one table; read = loaded + quarantined, always."""
+
+    table: str
+    read: int
+    loaded: int
+    quarantined: int
+    reasons: dict[str, int] = field(default_factory=dict)
+
+
+class Gate(Struct, frozen=True, kw_only=True):
+    """One figure of a delivery against its limit. `setting` is the key of `[import]` that moves the limit."""
+
+    name: str
+    table: str
+    value: float
+    limit: float
+    passed: bool
+    setting: str
+    message: str
+
+
+class ImportReport(Struct, frozen=True, kw_only=True):
+    """What one import read, loaded and refused.
+
+    `version` is the published one. `unchanged`: the same files had been imported before, nothing was done, and the
+    figures are those of the first time. `accepted_by` and `accepted_because` say who overrode failed gates, and why.
+    """
+
+    run_date: date
+    version: int
+    tables: tuple[TableReport, ...]
+    warnings: tuple[str, ...] = ()
+    gates: tuple[Gate, ...] = ()
+    unchanged: bool = False
+    seconds: float = 0.0
+    accepted_by: str | None = None
+    accepted_because: str | None = None
+
+    def table(self, name: str) -> TableReport:
+        """The figures of one table; zeros if it was not delivered."""
+        for report in self.tables:
+            if report.table == name:
+                return report
+        return TableReport(table=name, read=0, loaded=0, quarantined=0)
+
+    def _repr_html_(self) -> str:
+        """The figures as a table, for notebooks."""
+        from html import escape
+
+        rows = "".join(
+            f"<tr><td>{escape(t.table)}</td><td>{t.read:,}</td><td>{t.loaded:,}</td><td>{t.quarantined:,}</td>"
+            f"<td style='text-align:left'>{escape('; '.join(f'{n:,} × {w}' for w, n in t.reasons.items()))}</td></tr>"
+            for t in self.tables
+        )
+        notes = "".join(f"<li>{escape(text)}</li>" for text in self.warnings)
+        how = "already imported, nothing changed" if self.unchanged else f"{self.seconds:.1f} s"
+        return (
+            f"<p>Delivery of {self.run_date}: version {self.version} ({how})</p><table><thead><tr><th>table</th>"
+            f"<th>read</th><th>loaded</th><th>quarantined</th><th>reasons</th></tr></thead><tbody>{rows}</tbody></table>"
+            f"<ul>{notes}</ul>"
+        )

@@ -1,0 +1,183 @@
+"""A reader of one published version, which it keeps to the end."""
+
+from __future__ import annotations
+
+import os
+from threading import Lock
+from typing import TYPE_CHECKING, Self
+
+from optinb.errors import WarehouseError, did_you_mean
+from optinb.warehouse.building import attach, read_contents
+from optinb.warehouse.contract import DAILY, OWN_TABLES, TABLES, polars_schema
+from optinb.warehouse.sql import connect, ident
+from optinb.warehouse.versions import open_shared
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+    from pathlib import Path
+    from types import TracebackType
+
+    import polars as pl
+
+    from optinb.warehouse.building import Contents
+    from optinb.warehouse.versions import Versions
+
+
+class Snapshot:
+    """One version of the warehouse. Any number may be open, also while an import runs; use it with `with`, or close it.
+
+    `version`, `import_date` (of the last delivery), `model_date` (None before the first model run), `created_at` (UTC).
+    """
+
+    def __init__(self, versions: Versions, number: int, descriptor: int) -> None:
+        self._folder = versions.folder
+        self._path = versions.path(number)
+        self._descriptor: int | None = descriptor
+        self._lock = Lock()
+        self._frames: dict[str, pl.DataFrame] = {}
+        with connect() as con:
+            attach(con, self._path, "v", read_only=True)
+            self._contents = read_contents(con, "v")
+            names = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'v'").fetchall()
+        self._tables = frozenset(row[0] for row in names) - OWN_TABLES
+
+    @property
+    def version(self) -> int:
+        """The number of the version."""
+        return self._contents.version
+
+    @property
+    def import_date(self) -> date:
+        """The date of its last delivery."""
+        return self._contents.import_date
+
+    @property
+    def model_date(self) -> date | None:
+        """The date of its customer models, None before the first."""
+        return self._contents.model_date
+
+    @property
+    def created_at(self) -> datetime:
+        """When the version was made (aware, UTC)."""
+        return self._contents.created_at
+
+    @property
+    def contents(self) -> Contents:
+        """All that the version says about itself: its files, deliveries and attributes."""
+        return self._contents
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The names that `table` takes."""
+        return self._tables
+
+    def has(self, table: str) -> bool:
+        """Whether this version has a table of that name."""
+        return table in self._tables
+
+    def schema(self, table: str) -> dict[str, pl.DataType]:
+        """Column names and Polars types of a table, also of `transactions` and `events`."""
+        if table in DAILY:
+            return polars_schema(TABLES[table])
+        if table in self._frames:
+            return dict(self._frames[table].schema)
+        return dict(self._query(f"SELECT * FROM v.{ident(self._known(table))} LIMIT 0").schema)
+
+    def table(self, name: str) -> pl.LazyFrame:
+        """A table of this version (customers, app_users, features, …), read once and kept. Raises WarehouseError."""
+        with self._lock:
+            if name not in self._frames:
+                self._frames[name] = self._query(f"SELECT * FROM v.{ident(self._known(name))}")
+            return self._frames[name].lazy()
+
+    def paths(self, name: str) -> tuple[Path, ...]:
+        """The Parquet files of `transactions`, `events` or `history` that belong to this version, by day."""
+        return tuple(self._folder / file.path for file in self._contents.files if file.table == name)
+
+    def scan(self, name: str) -> pl.LazyFrame:
+        """`transactions` or `events`, read in place; without any row the columns are there all the same."""
+        import polars as pl
+
+        if name not in DAILY:
+            raise WarehouseError(f"{name!r} isn't kept by day{did_you_mean(name, DAILY)}")
+        self._known_open()
+        paths = self.paths(name)
+        if not paths:
+            return pl.LazyFrame(schema=polars_schema(TABLES[name]))
+        return pl.scan_parquet(list(paths), glob=False, hive_partitioning=False)
+
+    def history(self, *, since: date | None = None, until: date | None = None) -> pl.LazyFrame:
+        """The state of every customer on each day that was published, with a column `day`; both ends are included."""
+        import polars as pl
+
+        self._known_open()
+        files = [
+            file
+            for file in self._contents.files
+            if file.table == "history" and (since is None or file.day >= since) and (until is None or file.day <= until)
+        ]
+        if not files:
+            return pl.LazyFrame(schema={"customer_id": pl.String(), "day": pl.Date()})
+        # A later model may know more columns: a day that lacks one has nulls there.
+        frames = [pl.scan_parquet(self._folder / f.path, glob=False, hive_partitioning=False) for f in files]
+        return pl.concat(frames, how="diagonal_relaxed")
+
+    def close(self) -> None:
+        """Lets go of the version; what was read stays usable."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Snapshot of version {self.version}, delivery of {self.import_date}>"
+
+    def _known(self, name: str) -> str:
+        if name not in self._tables:
+            known = self._tables | ({"features"} if name == "features" else set())
+            raise WarehouseError(
+                f"version {self.version} has no table 'features' yet: run `optinb model`"
+                if name == "features"
+                else f"version {self.version} has no table {name!r}{did_you_mean(name, known)}"
+            )
+        return name
+
+    def _known_open(self) -> None:
+        if self._descriptor is None:
+            raise WarehouseError(f"this snapshot of version {self.version} was closed; open another one")
+
+    def _query(self, sql: str) -> pl.DataFrame:
+        self._known_open()
+        with connect() as con:
+            attach(con, self._path, "v", read_only=True)
+            return con.sql(sql).pl()
+
+
+def open_snapshot(versions: Versions, number: int | None) -> Snapshot:
+    """Opens the published version, or the one of that number. Raises WarehouseError with the remedy."""
+    # Between reading the pointer and opening the file a very old pointer may be cleaned up: look again.
+    wanted = number
+    for _ in range(10):
+        wanted = number if number is not None else versions.current
+        if wanted is None:
+            raise WarehouseError("nothing has been imported yet: run `optinb import`")
+        descriptor = open_shared(versions.path(wanted))
+        if descriptor is not None:
+            return Snapshot(versions, wanted, descriptor)
+        if number is not None or wanted == versions.current:
+            break
+    kept = ", ".join(map(str, versions.numbers())) or "none"
+    raise WarehouseError(
+        f"version {wanted} of the warehouse isn't there (kept are: {kept}); "
+        "raise keep_versions in optinb.toml to keep more"
+    )

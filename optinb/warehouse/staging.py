@@ -1,0 +1,249 @@
+"""Reads a delivery into staging tables and finds every reject, table by table, without publishing anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from optinb.warehouse import checks
+from optinb.warehouse.contract import APP_USERS, CUSTOMERS, TABLES, Table
+from optinb.warehouse.reading import DeliveredFile, Source, UnreadableError, open_source
+from optinb.warehouse.report import TableReport
+from optinb.warehouse.sql import ident, literal
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    import duckdb
+
+_MALFORMED: Mapping[str, str] = {
+    "MISSING COLUMNS": "the line has fewer fields than the header: write one field for each column, empty if need be",
+    "TOO MANY COLUMNS": "the line has more fields than the header: quote a field that holds the separator",
+    "UNQUOTED VALUE": "a quotation mark is never closed, or stands inside a field: double it, and quote the field",
+    "INVALID ENCODING": "the line is not UTF-8: save the file as UTF-8",
+    "LINE SIZE OVER MAXIMUM": "the line is longer than 2 MB: a quotation mark that is never closed?",
+}
+_BROKEN = "the line can't be read as CSV: check its quotation marks and separators"
+
+
+class StagedFile(Struct, frozen=True, kw_only=True):
+    """One file in a staging table: its rows are those with `first <= rowid < after`."""
+
+    number: int
+    source: Source
+    first: int
+    after: int
+
+
+class Staged(Struct, frozen=True, kw_only=True):
+    """One table of the delivery, read and checked. `attributes` are its further columns, in the order of a0, a1, …"""
+
+    table: Table
+    files: tuple[StagedFile, ...]
+    attributes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The staging table."""
+        return f"stage_{self.table.name}"
+
+    @property
+    def rejects(self) -> str:
+        """The table of this table's refused rows: rowid, reason."""
+        return f"rejects_{self.table.name}"
+
+    @property
+    def malformed(self) -> str:
+        """The table of lines that aren't rows: file number, byte offset, text, reason."""
+        return f"malformed_{self.table.name}"
+
+    @property
+    def good(self) -> str:
+        """SQL of the rows that passed."""
+        return f"(SELECT * FROM {self.name} WHERE rowid NOT IN (SELECT row FROM {self.rejects}))"
+
+
+class Stager:
+    """Stages the files of one delivery on one connection. `problems` collects files that can't be read at all."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, *, context: checks.Context, scratch: Path) -> None:
+        from zoneinfo import available_timezones
+
+        self._con = con
+        self._context = context
+        self._scratch = scratch
+        self.problems: dict[str, str] = {}
+        self.warnings: list[str] = []
+        zones = ", ".join(literal(name) for name in sorted(available_timezones()))
+        con.execute(f"CREATE TYPE zone_name AS ENUM ({zones})")
+
+    def stage(self, table: Table, files: Iterable[DeliveredFile]) -> Staged | None:
+        """Reads and checks the files of one table, row by row; None if no file of it can be read."""
+        sources = [source for file in files if (source := self._open(file)) is not None]
+        attributes = self._attributes(table, sources)
+        staged = Staged(table=table, files=(), attributes=attributes)
+        self._con.execute(f"CREATE TABLE {staged.name} ({checks.stage_columns(table, len(attributes))})")
+        self._con.execute(
+            f"CREATE TABLE {staged.malformed} (file_no INTEGER, place BIGINT, line VARCHAR, reason VARCHAR)"
+        )
+        read: list[StagedFile] = []
+        for number, source in enumerate(sources):
+            first = read[-1].after if read else 0
+            rows = self._read(staged, source, number)
+            if rows is not None:
+                read.append(StagedFile(number=number, source=source, first=first, after=first + rows))
+        if not read:
+            return None
+        self._con.execute(
+            f"CREATE TABLE {staged.rejects} AS SELECT rowid AS row, reason FROM {staged.name} WHERE reason IS NOT NULL"
+        )
+        return Staged(table=table, files=tuple(read), attributes=attributes)
+
+    def refuse_misfits(self, staged: Staged, kinds: Mapping[str, str]) -> None:
+        """Refuses rows whose attribute doesn't fit the type that it was published with."""
+        for i, name in enumerate(staged.attributes):
+            kind = kinds.get(name, "VARCHAR")
+            if kind != "VARCHAR":
+                self._refuse(
+                    staged, f"a{i} IS NOT NULL AND NOT {checks.fits(kind, f'a{i}')}", checks.misfit(name, kind)
+                )
+
+    def refuse_unknown(self, staged: Staged, *, customers: str, apps: Collection[str]) -> None:
+        """Refuses rows whose customer isn't in `customers` (a table), and app users of an unknown app."""
+        self._refuse(staged, f"customer_id NOT IN (SELECT customer_id FROM {customers})", checks.UNKNOWN_CUSTOMER)
+        if staged.table is APP_USERS:
+            known = ", ".join(literal(app) for app in sorted(apps)) or "NULL"
+            self._refuse(staged, f"(app_id IN ({known})) IS NOT TRUE", checks.UNKNOWN_APP)
+
+    def refuse_duplicates(self, staged: Staged) -> None:
+        """Refuses every row whose key stood before among the good rows."""
+        if not staged.table.key:
+            return
+        key = ", ".join(staged.table.key)
+        # Keys are told apart by a hash first: 8 bytes a row instead of the key, and only what collides is looked at.
+        self._con.execute(
+            f"INSERT INTO {staged.rejects} SELECT row, {literal(checks.duplicate(staged.table))} FROM ("
+            f"SELECT rowid AS row, row_number() OVER (PARTITION BY {key} ORDER BY rowid) AS nth FROM {staged.name} "
+            f"WHERE hash({key}) IN (SELECT hash({key}) FROM {staged.good} GROUP BY 1 HAVING count(*) > 1) "
+            f"AND rowid NOT IN (SELECT row FROM {staged.rejects})) WHERE nth > 1"
+        )
+
+    def attribute_types(self, staged: Staged, known: Mapping[str, str]) -> dict[str, str]:
+        """Type of each attribute: the published one, else the narrowest that all its good values allow.
+
+        An attribute without any value is left out: its type is open until the first one comes.
+        """
+        kinds = {name: known[name] for name in staged.attributes if name in known}
+        new = [(i, name) for i, name in enumerate(staged.attributes) if name not in known]
+        if not new:
+            return kinds
+        tests = [
+            f"bool_and({checks.fits(kind, f'a{i}')}) FILTER (a{i} IS NOT NULL)"
+            for i, _ in new
+            for kind in checks.ATTRIBUTE_TYPES
+        ]
+        verdicts = iter(self._con.execute(f"SELECT {', '.join(tests)} FROM {staged.good}").fetchone() or ())
+        for _, name in new:
+            possible = [kind for kind in checks.ATTRIBUTE_TYPES if next(verdicts, None)]
+            if possible:
+                kinds[name] = possible[0]
+        return kinds
+
+    def report(self, staged: Staged) -> TableReport:
+        """Figures of one table: what was read, and why rows were refused (most frequent first)."""
+        rows = self._con.execute(
+            f"SELECT reason, count(*) FROM (SELECT reason FROM {staged.rejects} UNION ALL "
+            f"SELECT reason FROM {staged.malformed}) GROUP BY reason ORDER BY 2 DESC, 1"
+        ).fetchall()
+        malformed = self._con.execute(f"SELECT count(*) FROM {staged.malformed}").fetchone()
+        read = sum(file.after - file.first for file in staged.files) + (malformed[0] if malformed else 0)
+        refused = sum(count for _, count in rows)
+        return TableReport(
+            table=staged.table.name, read=read, loaded=read - refused, quarantined=refused, reasons=dict(rows)
+        )
+
+    def _refuse(self, staged: Staged, test: str, reason: str) -> None:
+        self._con.execute(
+            f"INSERT INTO {staged.rejects} SELECT rowid, {literal(reason)} FROM {staged.name} "
+            f"WHERE {test} AND rowid NOT IN (SELECT row FROM {staged.rejects})"
+        )
+
+    def _open(self, file: DeliveredFile) -> Source | None:
+        import duckdb
+
+        try:
+            source = open_source(self._con, file, scratch=self._scratch)
+        except UnreadableError as error:
+            self.problems[file.path.name] = str(error)
+            return None
+        except duckdb.Error as error:
+            self.problems[file.path.name] = f"it is no whole {file.name.format} file ({_short(error)}); send it again"
+            return None
+        if "" in source.columns:
+            self.warnings.append(f"{file.path.name}: a column without a name is ignored; name it in the header")
+        return source
+
+    def _attributes(self, table: Table, sources: Sequence[Source]) -> tuple[str, ...]:
+        own = {column.name for column in table.columns}
+        further = list(dict.fromkeys(name for s in sources for name in s.columns if name and name not in own))
+        if table.attributes or not further:
+            return tuple(further)
+        shown = ", ".join(repr(name) for name in further[:12])
+        self.warnings.append(f"{table.name}: columns that the contract doesn't know are ignored: {shown}")
+        return ()
+
+    def _read(self, staged: Staged, source: Source, number: int) -> int | None:
+        """Stages one file; how many rows it has, without malformed lines; None if it turns out to be unreadable."""
+        import duckdb
+
+        query = checks.stage_query(
+            staged.table,
+            source.columns,
+            source.relation,
+            number=number,
+            attributes=staged.attributes,
+            context=self._context,
+            lines=source.file.name.format == "ndjson",
+        )
+        try:
+            rows = self._con.execute(f"INSERT INTO {staged.name} {query}").fetchone()
+        except duckdb.Error as error:
+            self.problems[source.file.path.name] = f"it can't be read to its end ({_short(error)}); send it again"
+            return None
+        finally:
+            self._keep_malformed(staged, source, number)
+        return rows[0] if rows else 0
+
+    def _keep_malformed(self, staged: Staged, source: Source, number: int) -> None:
+        if source.file.name.format != "csv":
+            return
+        cases = " ".join(f"WHEN {literal(kind)} THEN {literal(reason)}" for kind, reason in _MALFORMED.items())
+        if source.file.path.name not in self.problems:
+            # A line can have several errors and is one reject.
+            self._con.execute(
+                f"INSERT INTO {staged.malformed} SELECT {number}, line_byte_position, any_value(csv_line), "
+                f"CASE min(error_type::VARCHAR) {cases} ELSE {literal(_BROKEN)} END FROM csv_rejects GROUP BY 2"
+            )
+        self._con.execute("DROP TABLE IF EXISTS csv_rejects")
+        self._con.execute("DROP TABLE IF EXISTS csv_scans")
+
+
+def customers_query(staged: Staged, kinds: Mapping[str, str]) -> str:
+    """SELECT of the customers to publish: the contract's columns and typed attributes."""
+    columns = [ident(name) for name in CUSTOMERS.stored()]
+    columns += [
+        f"{checks.converted(kinds.get(name, 'VARCHAR'), f'a{i}')} AS {ident(name)}"
+        for i, name in enumerate(staged.attributes)
+    ]
+    return f"SELECT {', '.join(columns)} FROM {staged.good}"
+
+
+def rows_query(staged: Staged) -> str:
+    """SELECT of the good rows of any other table."""
+    return f"SELECT {', '.join(ident(name) for name in TABLES[staged.table.name].stored())} FROM {staged.good}"
+
+
+def _short(error: Exception) -> str:
+    return str(error).splitlines()[0][:160]

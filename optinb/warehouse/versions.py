@@ -1,0 +1,159 @@
+"""Published versions on disk: the pointer, the lease, and what is removed when.
+
+    warehouse/CURRENT         the number of the published version
+    warehouse/LEASE           locked by the one process that imports or publishes; says who
+    warehouse/v000042.duckdb  a published version, never written to again
+    warehouse/work/           what a build in progress makes; of no meaning to anybody else
+
+A reader holds a shared lock on its version's file, so that nobody removes the version under it. The locks are the
+operating system's: they end with their process, also when it is killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import socket
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from optinb.errors import WarehouseError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from datetime import datetime
+    from pathlib import Path
+
+_VERSION = re.compile(r"v(\d{6,})\.duckdb")
+
+
+class Versions:
+    """The folder of published versions."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.work = folder / "work"
+
+    def path(self, version: int) -> Path:
+        """The DuckDB file of a version."""
+        return self.folder / f"v{version:06d}.duckdb"
+
+    @property
+    def current(self) -> int | None:
+        """The published version, None before the first. Raises WarehouseError if the pointer is damaged."""
+        try:
+            text = (self.folder / "CURRENT").read_text(encoding="ascii").strip()
+            return int(text)
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise WarehouseError(
+                f"{self.folder / 'CURRENT'} doesn't hold a version number; write the number of the newest "
+                f"v….duckdb file into it"
+            ) from error
+
+    def numbers(self) -> list[int]:
+        """Every version that is still there, oldest first."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(int(match[1]) for path in self.folder.iterdir() if (match := _VERSION.fullmatch(path.name)))
+
+    @contextmanager
+    def lease(self, what: str, *, user: str, now: datetime) -> Iterator[None]:
+        """Holds the right to import or publish. Raises WarehouseError saying who holds it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "LEASE").open("a+", encoding="utf-8") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                stream.seek(0)
+                raise WarehouseError(f"{_holder(stream.read())}; wait until it has ended, then try again") from error
+            holder = {"what": what, "user": user, "pid": os.getpid(), "host": socket.gethostname(), "since": str(now)}
+            stream.truncate(0)
+            stream.write(json.dumps(holder))
+            stream.flush()
+            try:
+                shutil.rmtree(self.work, ignore_errors=True)
+                self.work.mkdir()
+                yield
+            finally:
+                shutil.rmtree(self.work, ignore_errors=True)
+                stream.truncate(0)
+
+    def publish(self, built: Path, version: int) -> None:
+        """Makes a finished file the current version: everything is on disk before the pointer moves."""
+        sync(built)
+        built.replace(self.path(version))
+        sync(self.folder)
+        unfinished = self.work / "CURRENT"
+        unfinished.write_text(f"{version}\n", encoding="ascii")
+        sync(unfinished)
+        unfinished.replace(self.folder / "CURRENT")
+        sync(self.folder)
+
+    def remove_old(self, keep: int) -> bool:
+        """Removes versions beyond the newest `keep` that nobody has open, and what a killed build left.
+
+        Returns whether anything went. Only for the holder of the lease.
+        """
+        current = self.current or 0
+        published = [number for number in self.numbers() if number <= current]
+        doomed = published[:-keep] + [number for number in self.numbers() if number > current]
+        removed = False
+        for number in doomed:
+            path = self.path(number)
+            with path.open("rb") as stream, suppress(BlockingIOError):
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+                removed = True
+        return removed
+
+    def remove_unnamed(self, named: Collection[str], folders: Collection[str]) -> None:
+        """Removes Parquet files that no version names. Only for the holder of the lease."""
+        for folder in folders:
+            for path in (self.folder / folder).glob("day=*/*"):
+                if path.relative_to(self.folder).as_posix() not in named:
+                    path.unlink()
+                    with suppress(OSError):
+                        path.parent.rmdir()
+
+
+def open_shared(path: Path) -> int | None:
+    """A descriptor that keeps a version's file from being removed; None if it is gone. Close it with os.close."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    # A blocked lock means that the file is being removed at this moment.
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    if os.fstat(descriptor).st_nlink == 0:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def sync(path: Path) -> None:
+    """Waits until a file or a folder is on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _holder(text: str) -> str:
+    try:
+        holder = json.loads(text)
+        return (
+            f"{holder['what']} by {holder['user'] or 'somebody'} (process {holder['pid']} on {holder['host']}, "
+            f"since {holder['since']}) is under way"
+        )
+    except (ValueError, KeyError, TypeError):
+        return "another import or publication is under way"

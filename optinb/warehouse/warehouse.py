@@ -1,0 +1,131 @@
+"""The warehouse of a workspace: the one handle through which tables are imported, published and read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from optinb.errors import UsageError, WarehouseError
+from optinb.warehouse import building
+from optinb.warehouse.contract import OWN_TABLES, TABLES
+from optinb.warehouse.days import DayWriter
+from optinb.warehouse.importing import Import
+from optinb.warehouse.quarantine import read_quarantine
+from optinb.warehouse.snapshot import Snapshot, open_snapshot
+from optinb.warehouse.sql import connect, ident, literal
+from optinb.warehouse.versions import Versions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+    from pathlib import Path
+
+    import polars as pl
+
+    from optinb.settings import Settings
+    from optinb.warehouse.report import ImportReport
+
+
+class Warehouse:
+    """Published tables of a workspace. `root` is the workspace folder: root/inbox, root/warehouse, root/quarantine."""
+
+    def __init__(self, root: Path, settings: Settings) -> None:
+        self._root = root
+        self._settings = settings
+        self._versions = Versions(root / "warehouse")
+
+    @property
+    def current(self) -> int | None:
+        """The published version, None before the first import."""
+        return self._versions.current
+
+    def has_delivery(self, run_date: date) -> bool:
+        """Whether there is a folder in the inbox for that date."""
+        return (self._root / "inbox" / run_date.isoformat()).is_dir()
+
+    def import_delivery(
+        self, run_date: date, *, now: datetime, accept_anyway: str | None = None, user: str = ""
+    ) -> ImportReport:
+        """Checks the delivery inbox/`run_date` and publishes it as the next version.
+
+        `now` is aware; times further ahead than the tolerance are rejects. The same delivery again changes nothing
+        (`unchanged`); a corrected one of the newest day replaces what the first one brought. `accept_anyway` is the
+        reason why `user` overrides gates that fail.
+
+        Raises GateError if a gate fails (nothing is published), DeliveryError for a delivery that can't be imported,
+        WarehouseError if another import or publication holds the lease.
+        """
+        if now.tzinfo is None:
+            raise UsageError(f"now={now} has no time zone; pass datetime.now(UTC)")
+        with self._versions.lease(f"the import of {run_date}", user=user, now=now):
+            job = Import(self._root, self._versions, self._settings, run_date=run_date, now=now)
+            return job.run(accept_anyway=accept_anyway, user=user)
+
+    def publish(
+        self,
+        tables: Mapping[str, pl.DataFrame],
+        *,
+        model_date: date,
+        now: datetime | None = None,
+        history: pl.DataFrame | None = None,
+    ) -> int:
+        """Publishes the next version: everything of the current one, with these tables added or replaced.
+
+        `history`: the state of every customer on `model_date` (customer_id and any further columns); published again,
+        it replaces that day's. `now` (aware) becomes `created_at`; left out, it is the clock's.
+
+        Returns the version. Raises WarehouseError before the first import or without the lease, UsageError for the name
+        of a delivered table.
+        """
+        for name in tables:
+            if name in TABLES or name in OWN_TABLES or name == "history":
+                raise UsageError(f"a model can't publish a table named {name!r}: that name is the warehouse's own")
+        now = now or datetime.now(UTC)
+        versions = self._versions
+        lease = versions.lease(f"the publication of {', '.join(tables) or 'history'}", user="", now=now)
+        with lease, connect(scratch=versions.work / "spill") as con:
+            current = versions.current
+            if current is None:
+                raise WarehouseError("nothing has been imported yet: run `optinb import`")
+            building.attach(con, versions.path(current), "cur", read_only=True)
+            contents = building.read_contents(con, "cur")
+            built = versions.work / "next.duckdb"
+            building.attach(con, built, "next", read_only=False)
+            building.carry_over(con, without=tables.keys())
+            for name, frame in tables.items():
+                con.register("published_frame", frame)
+                con.execute(f"CREATE TABLE next.{ident(name)} AS SELECT * FROM published_frame")
+                con.unregister("published_frame")
+            files = list(contents.files)
+            if history is not None:
+                writer = DayWriter(
+                    con, root=versions.folder, work=versions.work, version=current + 1, delivery=contents.import_date
+                )
+                con.register("history_frame", history)
+                columns = ", ".join(ident(name) for name in history.columns if name != "day")
+                query = f"SELECT {columns}, DATE {literal(model_date.isoformat())} AS day FROM history_frame"
+                files = [file for file in files if not (file.table == "history" and file.day == model_date)]
+                files += writer.write("history", query)
+            building.write_contents(
+                con,
+                replace(
+                    contents,
+                    version=current + 1,
+                    created_at=now,
+                    model_date=model_date,
+                    files=tuple(files),
+                ),
+            )
+            building.finish(con)
+            versions.publish(built, current + 1)
+        return current + 1
+
+    def open(self, version: int | None = None) -> Snapshot:
+        """A reader of the published version, or of a kept older one. Raises WarehouseError with the remedy."""
+        return open_snapshot(self._versions, version)
+
+    def quarantine(self, run_date: date) -> pl.DataFrame:
+        """Every row of that day's delivery that was not loaded: table, file, line, raw, reason."""
+        return read_quarantine(self._root / "quarantine" / run_date.isoformat())
