@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from optinb.sandbox.faults import Fault, load_faults, parse_faults
 from optinb.sandbox.handle import ENDPOINTS, PERMISSIONS, Handled, Reply, Request, handle
 from optinb.sandbox.server import Sandbox, run_sandbox
 from optinb.sandbox.setup import demo_world, load_world, make_world, push_campaign
@@ -12,6 +13,7 @@ __all__ = [
     "PERMISSIONS",
     "AppGroup",
     "Campaign",
+    "Fault",
     "Handled",
     "Key",
     "Limits",
@@ -24,8 +26,10 @@ __all__ = [
     "apply",
     "demo_world",
     "handle",
+    "load_faults",
     "load_world",
     "make_world",
+    "parse_faults",
     "push_campaign",
     "run_sandbox",
 ]

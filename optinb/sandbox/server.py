@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import threading
+import time
+from collections import Counter
 from datetime import datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Self
@@ -12,18 +15,21 @@ from typing import TYPE_CHECKING, Self
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from optinb.errors import UsageError
+from optinb.sandbox.broken import Connections, ResetReply, SlowReply, TruncatedReply
 from optinb.sandbox.clock import Clock
+from optinb.sandbox.faults import Fault, fault_for, parse_faults
 from optinb.sandbox.handle import Request, handle
 from optinb.sandbox.journal import Journal
 from optinb.sandbox.page import page
 from optinb.sandbox.world import World, apply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
     from types import TracebackType
 
@@ -36,20 +42,29 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 class Sandbox:
     """An Appboy on this machine, served from a thread while the context lasts.
 
-    `port` 0 takes a free one, `journal` names a file that gets a line for each accepted request, and `now` (aware) is
-    where the sandbox's clock starts; None is real time. Entering raises UsageError if the port is taken.
+    `port` 0 takes a free one, `journal` names a file that gets a line for each accepted request, `now` (aware) is
+    where the sandbox's clock starts (None: real time), and `faults` are rules for what goes wrong. Entering raises
+    UsageError if the port is taken.
     """
 
     def __init__(
-        self, world: World, *, port: int = 0, journal: Path | None = None, now: datetime | None = None
+        self,
+        world: World,
+        *,
+        port: int = 0,
+        journal: Path | None = None,
+        now: datetime | None = None,
+        faults: Iterable[Fault] = (),
     ) -> None:
         self.world = world
         self.clock = Clock(now)
         self._port = port
         self._journal_path = journal
         self._journal = Journal(None)
+        self._connections = Connections()
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
+        self.set_faults(faults)
 
     @property
     def url(self) -> str:
@@ -57,36 +72,43 @@ class Sandbox:
         return f"http://{HOST}:{self._port}"
 
     def move_clock(self, *, to: datetime) -> None:
-        """Moves the sandbox's clock ahead; what was scheduled until then is delivered."""
+        """Moves the sandbox's clock ahead; what was scheduled until then is delivered. Raises UsageError for a past."""
         self.clock.move(to)
+
+    def set_faults(self, faults: Iterable[Fault]) -> None:
+        """Replaces the rules for what goes wrong; the requests of each endpoint are numbered from 1 again."""
+        self._faults = tuple(faults)
+        self._numbers: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         _check_free(self._port)
         self._journal = Journal(self._journal_path)
-        # no date header by uvicorn: it would tell real time, and the sandbox has a clock of its own
         config = uvicorn.Config(
             self._app(),
             host=HOST,
             port=self._port,
-            http="h11",
+            http=self._connections.protocol(),
+            ws="none",
             lifespan="off",
             log_config=None,
+            log_level="warning",
             access_log=False,
+            # it would tell real time, and the sandbox has a clock of its own
             date_header=False,
             server_header=False,
             proxy_headers=False,
-            timeout_keep_alive=75,
+            # longer than any client keeps a connection, so that none is closed under a request
+            timeout_keep_alive=120,
             timeout_graceful_shutdown=2,
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._run, args=(self._server,), name="optinb-sandbox", daemon=True)
-        started = threading.Event()
-        self._on_start(self._server, started.set)
+        self._thread = threading.Thread(target=_run, args=(self._server,), name="optinb-sandbox", daemon=True)
         self._thread.start()
-        while not started.wait(0.02):
+        while not self._server.started:
             if not self._thread.is_alive():
                 self._journal.close()
                 raise UsageError(f"the sandbox can't listen on port {self._port}; choose another one, 0 for any")
+            time.sleep(0.005)
         self._port = self._server.servers[0].sockets[0].getsockname()[1]
         return self
 
@@ -98,29 +120,12 @@ class Sandbox:
         self._thread.join()
         self._journal.close()
 
-    @staticmethod
-    def _on_start(server: uvicorn.Server, started: Callable[[], None]) -> None:
-        startup = server.startup
-
-        async def announce(sockets: list[socket.socket] | None = None) -> None:
-            await startup(sockets)
-            started()
-
-        server.startup = announce  # type: ignore[method-assign]
-
-    @staticmethod
-    def _run(server: uvicorn.Server) -> None:
-        try:
-            server.run()
-        except SystemExit:
-            # uvicorn leaves so when it can't bind; the starting thread sees that nothing was started
-            return
-
     def _app(self) -> Starlette:
         return Starlette(
             routes=[
                 Route("/", self._page, methods=["GET"]),
-                Route("/sandbox/clock", self._move_clock, methods=["GET", "POST"]),
+                Route("/sandbox/clock", self._set_clock, methods=["GET", "POST"]),
+                Route("/sandbox/faults", self._set_faults, methods=["GET", "POST"]),
                 Route("/{path:path}", self._api, methods=METHODS),
             ]
         )
@@ -128,7 +133,7 @@ class Sandbox:
     async def _page(self, _request: HttpRequest) -> Response:
         return HTMLResponse(page(self.world, self.clock.now()))
 
-    async def _move_clock(self, request: HttpRequest) -> Response:
+    async def _set_clock(self, request: HttpRequest) -> Response:
         try:
             if request.method == "POST":
                 self.clock.move(msgspec.json.decode(await request.body(), type=_Move).to)
@@ -136,23 +141,79 @@ class Sandbox:
             return _json(400, {"message": str(error)})
         return _json(200, {"now": self.clock.now().isoformat()})
 
-    async def _api(self, request: HttpRequest) -> Response:
-        asked = Request(
-            method=request.method,
-            path=request.url.path,
-            query=request.query_params,
-            headers=request.headers,
-            body=await request.body(),
-            client=request.client.host if request.client else "",
+    async def _set_faults(self, request: HttpRequest) -> Response:
+        try:
+            if request.method == "POST":
+                self.set_faults(parse_faults(await request.body()))
+        except UsageError as error:
+            return _json(400, {"message": str(error)})
+        return _json(200, {"faults": self._faults, "requests": dict(self._numbers)})
+
+    async def _api(self, http: HttpRequest) -> Response:
+        try:
+            body = await http.body()
+        except ClientDisconnect:
+            # killed in the middle of its request, which hence never came; nobody reads this answer
+            return Response(status_code=400)
+        request = Request(
+            method=http.method,
+            path=http.scope["path"],
+            query=http.query_params,
+            headers=http.headers,
+            body=body,
+            client=http.client.host if http.client else "",
         )
+        if not self._faults:
+            return self._take(request)
+        self._numbers[request.path] += 1
+        fault = fault_for(self._faults, request.path, self._numbers[request.path], seed=self.world.seed)
+        return self._take(request) if fault is None else await self._wrong(fault, request)
+
+    def _take(self, request: Request) -> Response:
+        """Handles a request and makes its changes, without giving way to another one."""
         now = self.clock.now()
-        handled = handle(self.world, asked, now)
+        handled = handle(self.world, request, now)
         # must precede the reply: what a client was told is taken can be read in the journal
         self._journal.write(handled.changes)
         for change in handled.changes:
             apply(self.world, change)
         reply = handled.reply
         return Response(reply.body, reply.status, {**reply.headers, "Date": format_datetime(now, usegmt=True)})
+
+    async def _wrong(self, fault: Fault, request: Request) -> Response:
+        """What a fault makes of a request."""
+        if fault.do == "delay" and not fault.after_taking:
+            # taken late, even if the client has left meanwhile
+            await self._wait(fault.delay_s)
+            return self._take(request)
+        reply = self._take(request) if fault.takes else None
+        if fault.do == "slow" and reply is not None:
+            return SlowReply(reply, seconds=fault.delay_s, wait=self._wait)
+        await self._wait(fault.delay_s)
+        match fault.do:
+            case "reset":
+                return ResetReply(self._connections)
+            case "truncate" if reply is not None:
+                return TruncatedReply(reply, self._connections)
+            case "delay" if reply is not None:
+                return reply
+            case _:
+                return self._status(fault)
+
+    def _status(self, fault: Fault) -> Response:
+        now = self.clock.now()
+        headers = {"Content-Type": "application/json", "Date": format_datetime(now, usegmt=True)}
+        if fault.reset_in_s is not None:
+            reset = int(now.timestamp() + fault.reset_in_s)
+            headers |= {"X-RateLimit-Limit": "1", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(reset)}
+        body = fault.body if fault.body is not None else '{"message":"a fault of the sandbox"}'
+        return Response(body.encode(), fault.status, headers | fault.headers)
+
+    async def _wait(self, seconds: float) -> None:
+        """Waits, but not longer than the server runs."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not (self._server and self._server.should_exit):
+            await asyncio.sleep(min(left, 0.02))
 
 
 class _Move(msgspec.Struct):
@@ -161,6 +222,14 @@ class _Move(msgspec.Struct):
 
 def _json(status: int, payload: object) -> Response:
     return Response(msgspec.json.encode(payload), status, {"Content-Type": "application/json"})
+
+
+def _run(server: uvicorn.Server) -> None:
+    try:
+        server.run()
+    except SystemExit:
+        # uvicorn leaves so when it can't bind; the starting thread sees that nothing was started
+        return
 
 
 def _check_free(port: int) -> None:
@@ -182,16 +251,17 @@ def run_sandbox(
     port: int,
     journal: Path | None = None,
     now: datetime | None = None,
+    faults: Iterable[Fault] = (),
     ready: Callable[[Sandbox], None] | None = None,
 ) -> None:
     """Serves a world until SIGINT or SIGTERM; `ready` is called once it listens. Raises UsageError if it can't."""
     stop = threading.Event()
-    with Sandbox(world, port=port, journal=journal, now=now) as sandbox:
-        before = {name: signal.signal(name, lambda *_: stop.set()) for name in (signal.SIGINT, signal.SIGTERM)}
-        try:
+    before = {name: signal.signal(name, lambda *_: stop.set()) for name in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with Sandbox(world, port=port, journal=journal, now=now, faults=faults) as sandbox:
             if ready is not None:
                 ready(sandbox)
             stop.wait()
-        finally:
-            for name, handler in before.items():
-                signal.signal(name, handler)
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

@@ -155,7 +155,7 @@ def _demo_group(group_id: str, name: str, texts: dict[str, tuple[str, str]]) -> 
 
 class _WorldFile(Struct, frozen=True, forbid_unknown_fields=True):
     app_groups: tuple[AppGroup, ...]
-    seed: str = "sandbox"
+    seed: str | None = None
 
 
 def load_world(path: Path) -> World:

@@ -7,6 +7,7 @@ on; they are applied in place, because a rehearsal takes a million recipients th
 
 from __future__ import annotations
 
+import uuid
 from collections import defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -168,9 +169,10 @@ Change = Counted | Taken | Rescheduled | SendIdMade
 class World:
     """App groups and everything that was taken for them. Changed by `apply`, and by `put` for what people set up."""
 
-    def __init__(self, app_groups: Iterable[AppGroup], *, seed: str = "sandbox") -> None:
+    def __init__(self, app_groups: Iterable[AppGroup], *, seed: str | None = None) -> None:
         self.app_groups: dict[str, AppGroup] = {group.id: group for group in app_groups}
-        self.seed = seed
+        # ids differ from one start of a sandbox to the next, unless a test wants the same ones
+        self.seed = seed or uuid.uuid4().hex
         self.dispatches: list[Dispatch] = []
         self.by_schedule: dict[str, int] = {}
         self.by_user: dict[str, dict[str, list[int]]] = defaultdict(dict)
@@ -235,7 +237,7 @@ def delivered_at(dispatch: Dispatch, zone: str, now: datetime) -> datetime | Non
     """
     for plan in dispatch.plans:
         due = max(moment(plan.at, zone), plan.since)
-        if plan.until is None or due < plan.until:
+        if plan.until is None or due <= plan.until:
             return due if due <= now else None
     return None
 
