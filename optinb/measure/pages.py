@@ -23,7 +23,7 @@ TAKEN = {**REASONS, "held": "would get it, but the campaign was held"}
 
 
 class Step(Struct, frozen=True):
-    """A step from a target group to its recipients: customers it takes away, customers left, and both as percentages."""
+    """A step from a target group to its recipients: customers it takes away and leaves, both also in percent."""
 
     label: str
     taken: int

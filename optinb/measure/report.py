@@ -44,13 +44,19 @@ class Verdict(Struct, frozen=True):
     sentence: str
 
 
-def render_report(summary: NightSummary, *, zone: ZoneInfo | None = None) -> str:
-    """The report of a night as an HTML page that needs no other file; times are told in `zone` (UTC without one)."""
+def render_report(summary: NightSummary, *, currency: str, zone: ZoneInfo | None = None) -> str:
+    """The report of a night as an HTML page that needs no other file.
+
+    Args:
+        currency: what amounts in the text of the models are in.
+        zone: in which times are told; UTC without one.
+    """
     campaigns = summary.campaigns
     return render_page(
         "night.html.j2",
         night=summary,
         zone=zone,
+        currency=currency,
         verdict=verdict(summary.exit_code),
         todo=needs_a_person(summary),
         totals={
@@ -70,26 +76,15 @@ def verdict(exit_code: int) -> Verdict:
 
 
 def needs_a_person(summary: NightSummary) -> list[Todo]:
-    """What the night leaves to people, what stops most first."""
+    """What the night leaves to people, what stops most first; unknown and unsent messages stand in its problems."""
     found = [Todo(text) for text in summary.problems]
     for campaign in summary.campaigns:
         if campaign.held and not any(campaign.held in text for text in summary.problems):
             found.append(Todo(f"held: {campaign.held}", campaign.name))
-        if campaign.unknown:
-            found.append(
-                Todo(
-                    f"nobody knows whether Appboy took {many(campaign.unknown, 'message')}; look the customers up in "
-                    "Appboy before anything is sent again",
-                    campaign.name,
-                )
-            )
         if campaign.refused:
             found.append(Todo(f"Appboy refused {many(campaign.refused, 'message')}", campaign.name))
         if campaign.expired:
             text = f"{many(campaign.expired, 'message')} came too late for the send time and were not sent"
-            found.append(Todo(text, campaign.name))
-        if campaign.pending and not summary.dry_run:
-            text = f"{many(campaign.pending, 'message')} are left over; run the night again before the send time"
             found.append(Todo(text, campaign.name))
         if not campaign.closes():
             found.append(Todo("its figures don't add up; please report this", campaign.name))
