@@ -6,20 +6,18 @@ customer goes on at their own average rate since the first purchase.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from msgspec import Struct
 
-from optinb.customers.purchases import UNITS
+from optinb.customers.purchases import DECIMALS, UNITS
 from optinb.customers.value import ENOUGH_DAYS, ValueModel, fit_value_model
 from optinb.errors import ModelError
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
@@ -74,14 +72,14 @@ class Backtest(Struct, frozen=True, kw_only=True):
 
 
 def backtest(bought: pl.LazyFrame, *, run_date: date, value_days: int) -> Backtest:
-    """Holds out the last window, at most `value_days` days and half of the history, and measures the forecast of it.
+    """Holds out the last window, at most `value_days` days and a third of the history, and measures the forecast of it.
 
     Takes purchase days up to `run_date`. Raises ModelError, in a sentence, where the history can't be cut in two.
     """
     first = bought.select(pl.col("day").min()).collect().item()
-    window_days = min(value_days, (run_date - first).days // 2) if first else 0
+    window_days = min(value_days, (run_date - first).days // 3) if first else 0
     if window_days < ENOUGH_DAYS:
-        raise ModelError(f"half of the history is {window_days} days; {ENOUGH_DAYS} are needed on each side of the cut")
+        raise ModelError(f"a third of the history, to be held out, is {window_days} days; {ENOUGH_DAYS} are needed")
     cut = run_date - timedelta(days=window_days)
     customers = split(bought, cut=cut, window_days=window_days)
     try:
@@ -106,7 +104,7 @@ def split(bought: pl.LazyFrame, *, cut: date, window_days: int) -> pl.DataFrame:
         pl.when(past).then(day).min().alias("first"),
         pl.when(past).then(day).max().alias("latest"),
         *(when.sum().cast(pl.Int64).alias(f"{name}purchases") for name, when in of.items()),
-        *((pl.when(when).then(units).sum() / UNITS).alias(f"{name}spend") for name, when in of.items()),
+        *((pl.when(when).then(units).sum() / UNITS).round(DECIMALS).alias(f"{name}spend") for name, when in of.items()),
     )
     return (
         sums.filter(pl.col("purchases") > 0)

@@ -1,8 +1,8 @@
 """BG/NBD: how often a customer will buy again, from how often and how recently they did.
 
-Fader, Hardie and Lee (2005), "Counting Your Customers the Easy Way: An Alternative to the Pareto/NBD Model", Marketing
-Science 24(2). While alive, a customer buys at random at an own rate; after each purchase they leave for good with an own
-probability. Rates are spread over customers as Gamma(r, alpha), leaving probabilities as Beta(a, b).
+Fader, Hardie and Lee (2005), "Counting Your Customers the Easy Way: An Alternative to the Pareto/NBD Model",
+Marketing Science 24(2). While alive, a customer buys at random at a rate of their own; after each purchase they leave
+for good with a probability of their own. Over customers, rates are Gamma(r, alpha) and probabilities Beta(a, b).
 
 A history is three figures, in any unit of time: x, the purchases after the first; t_x, the time from the first purchase
 to the last; T, the time from the first purchase to now.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from msgspec import Struct
 
+from optinb.customers.likelihood import most_likely
 from optinb.errors import ModelError
 
 if TYPE_CHECKING:
@@ -23,14 +24,14 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 BOUNDS = {"r": (1e-3, 1e3), "alpha": (1e-3, 1e6), "a": (1e-3, 1e3), "b": (1e-3, 1e3)}
-"""Where parameters are looked for. At an edge the model still predicts: with the least `a`, hardly anybody ever leaves."""
+"""Where parameters are looked for. At an edge the model still predicts: with the least `a` hardly anybody leaves."""
 
 NEAR_POLE = 1e-5
 """The closed form of the expectation is 0/0 at a = 1 and at a + b = 1; it is smooth there, but not to a computer."""
 
 
 class BgNbd(Struct, frozen=True, kw_only=True):
-    """A fitted BG/NBD model: its four parameters (alpha in the unit of time of the histories) and its log-likelihood."""
+    """A fitted BG/NBD model: its parameters (alpha in the unit of time of the histories) and its log-likelihood."""
 
     r: float
     alpha: float
@@ -59,7 +60,7 @@ class BgNbd(Struct, frozen=True, kw_only=True):
         return while_alive * self.p_alive(h.x, h.t_x, h.T)
 
     def p_alive(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Floats:  # noqa: N803
-        """Probability (0 to 1) that the customer has not left, for each history; 1 for x = 0 by the model's assumption."""
+        """Probability (0 to 1) that the customer has not left, for each history; 1 for x = 0, as the model has it."""
         h = _history(x, t_x, T)
         exponent = (self.r + h.x) * np.log((self.alpha + h.T) / (self.alpha + h.t_x))
         repeats = h.x > 0
@@ -82,28 +83,14 @@ def fit_bgnbd(x: ArrayLike, t_x: ArrayLike, T: ArrayLike, *, weights: ArrayLike 
 
     Deterministic for the same rows in the same order. Raises ModelError if no parameters can be found.
     """
-    from scipy.optimize import minimize
-
     h = _history(x, t_x, T)
     weight = np.ones(h.x.shape) if weights is None else np.asarray(weights, dtype=np.float64)
     likelihood = _Likelihood(h, weight)
     rate = np.sum(weight * h.x) / max(float(np.sum(weight * h.T)), 1e-9)
     if not rate > 0:
         raise ModelError("BG/NBD: nobody bought a second time; there is no rhythm to learn")
-    low, high = np.log(np.array(list(BOUNDS.values()))).T
-    start = np.clip(np.log([0.5, 0.5 / rate, 0.8, 2.5]), low, high)
-    found = minimize(
-        likelihood,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=list(zip(low, high, strict=True)),
-        options={"ftol": 1e-13, "gtol": 1e-8, "maxiter": 1000},
-    )
-    if not np.isfinite(found.fun) or found.nit >= 1000:
-        raise ModelError(f"BG/NBD: the likelihood has no best parameters on this data ({found.message})")
-    r, alpha, a, b = (float(value) for value in np.exp(found.x))
-    return BgNbd(r=r, alpha=alpha, a=a, b=b, log_likelihood=float(-found.fun * likelihood.scale))
+    (r, alpha, a, b), mean = most_likely(likelihood, start=(0.5, 0.5 / rate, 0.8, 2.5), bounds=BOUNDS, model="BG/NBD")
+    return BgNbd(r=r, alpha=alpha, a=a, b=b, log_likelihood=mean * likelihood.scale)
 
 
 class _Histories(NamedTuple):

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-if TYPE_CHECKING:
-    from datetime import date
+from optinb.customers.backtest import Backtest
+from optinb.customers.lifecycle import Thresholds
+from optinb.customers.value import ValueModel
 
-    from optinb.customers.backtest import Backtest, Score
-    from optinb.customers.lifecycle import Thresholds
-    from optinb.customers.value import ValueModel
+if TYPE_CHECKING:
+    from optinb.customers.backtest import Score
 
 
 class ModelCard(Struct, frozen=True, kw_only=True):
     """Everything that a reader of the nightly report must know to trust, or distrust, the models of a night.
 
-    Without a `model`, `not_fitted` says why; without a `backtest`, `not_tested` does. `notes` are facts of the data that
-    limit what the figures mean.
+    Without a `model`, `not_fitted` says why; without a `backtest`, `not_tested` does. `notes` are facts of the
+    data that limit what the figures mean.
     """
 
     run_date: date
@@ -43,8 +44,10 @@ class ModelCard(Struct, frozen=True, kw_only=True):
     def lines(self) -> list[str]:
         """The card as sentences, for a report or a notebook."""
         lines = [
-            f"Data: {self.customers:,} customers, {self.buyers:,} with a purchase, {self.repeaters:,} with more than one; "
-            f"{self.transactions:,} transactions over {self.history_days:,} days.",
+            (
+                f"Data: {self.customers:,} customers, {self.buyers:,} with a purchase, {self.repeaters:,} with more; "
+                f"{self.transactions:,} transactions over {self.history_days:,} days."
+            ),
             self.thresholds.explanation,
         ]
         if self.model:
@@ -64,10 +67,12 @@ class ModelCard(Struct, frozen=True, kw_only=True):
 
 def _backtest_lines(test: Backtest) -> list[str]:
     lines = [
-        f"Backtest: fitted until {test.fitted_until:%Y-%m-%d}, then {test.window_days} days held out, in which "
-        f"{test.customers:,} customers made {test.purchases:,} purchases.",
+        (
+            f"Backtest: fitted until {test.fitted_until:%Y-%m-%d}, then {test.window_days} days held out, in which "
+            f"{test.customers:,} customers made {test.purchases:,} purchases."
+        ),
         *(_score_line(score) for score in test.scores),
-        f"Chance of no purchase: Brier score {test.brier:.4f}, against {test.brier_base:.4f} for the same chance for all.",
+        f"Chance of no purchase: Brier score {test.brier:.4f}, and {test.brier_base:.4f} for the same chance for all.",
     ]
     if test.loses_to:
         lines.append(f"The model loses to a naive guess: {'; '.join(test.loses_to)}. Don't rely on it for that figure.")

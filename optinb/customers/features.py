@@ -23,12 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import polars as pl
+    from narwhals.typing import IntoDType
 
 Source = Literal["purchases", "refunds", "categories", "apps"]
 How = Literal["count", "n_unique", "sum", "min", "max", "median"]
 Kind = Literal["count", "days", "number", "money", "share", "date", "text"]
 
-DTYPES: dict[Kind, type[nw.dtypes.DType]] = {
+DTYPES: dict[Kind, IntoDType] = {
     "count": nw.Int64,
     "days": nw.Int64,
     "number": nw.Float64,

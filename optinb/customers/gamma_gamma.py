@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 from msgspec import Struct
 
+from optinb.customers.likelihood import most_likely
 from optinb.errors import ModelError
 
 if TYPE_CHECKING:
+    import polars as pl
     from numpy.typing import ArrayLike, NDArray
 
 BOUNDS = {"p": (1e-2, 1e3), "q": (1.01, 1e3), "gamma": (1e-6, 1e9)}
@@ -44,7 +45,6 @@ def fit_gamma_gamma(n: ArrayLike, average: ArrayLike, *, weights: ArrayLike | No
     `weights` says how many customers share a row (1 without it). Deterministic for the same rows in the same order.
     Raises ModelError if all averages are equal or no parameters can be found.
     """
-    from scipy.optimize import minimize
     from scipy.special import gammaln, psi
 
     n = np.asarray(n, dtype=np.float64)
@@ -86,16 +86,5 @@ def fit_gamma_gamma(n: ArrayLike, average: ArrayLike, *, weights: ArrayLike | No
         )
         return -float(value), -gradient * np.array([p, q, gamma])
 
-    low, high = np.log(np.array(list(BOUNDS.values()))).T
-    found = minimize(
-        minus_likelihood,
-        np.log([2.0, 3.0, 1.0]),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=list(zip(low, high, strict=True)),
-        options={"ftol": 1e-13, "gtol": 1e-8, "maxiter": 1000},
-    )
-    if not np.isfinite(found.fun) or found.nit >= 1000:
-        raise ModelError(f"Gamma-Gamma: the likelihood has no best parameters on this data ({found.message})")
-    p, q, gamma = (float(value) for value in np.exp(found.x))
-    return GammaGamma(p=p, q=q, gamma=gamma * unit, log_likelihood=float((-found.fun - np.log(unit)) * total))
+    (p, q, gamma), mean = most_likely(minus_likelihood, start=(2.0, 3.0, 1.0), bounds=BOUNDS, model="Gamma-Gamma")
+    return GammaGamma(p=p, q=q, gamma=gamma * unit, log_likelihood=(mean - float(np.log(unit))) * total)

@@ -4,12 +4,12 @@ In this order, the first that fits:
 
 - **dormant**: no purchase yet.
 - **churned**: the latest purchase is more than `churn_days` ago.
-- **reactivated**: in the last `reactivated_days` days the customer bought again after a pause of more than `churn_days`.
+- **reactivated**: in the last `reactivated_days` days they bought again after a pause of more than `churn_days`.
 - **new**: the first purchase is at most `new_days` ago.
 - **active**: all others, who bought in the last `churn_days` days.
 
 A pause is the number of days between two neighbouring purchase days. A customer who churns again after coming back is
-churned, whatever the comeback. The three thresholds are settings; `churn_days` is taken from the data when it isn't set.
+churned, whatever the comeback. The three thresholds are settings; `churn_days` is taken from the data if it isn't set.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def choose_thresholds(pauses: pl.DataFrame, *, settings: LifecycleSection) -> Th
     else:
         found = _percentile(pauses, settings.churn_percentile)
         days, source = min(max(found, CHURN_BOUNDS[0]), CHURN_BOUNDS[1]), "data"
-        why = f"because {settings.churn_percentile:.4g} of all {total:,} pauses between purchases last {found} days or less"
+        share = f"{100 * settings.churn_percentile:.4g} %"
+        why = f"because {share} of all {total:,} pauses between purchases last {found} days or less"
         if days > found:
             why += f", and less than {days} days is too short for a churn"
         if days < found:

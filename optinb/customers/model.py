@@ -13,7 +13,15 @@ from optinb.customers.card import ModelCard
 from optinb.customers.features import FEATURES, Kind, build_features, comeback_feature
 from optinb.customers.lifecycle import STAGES, Thresholds, choose_thresholds, pause_histogram, stage_expression
 from optinb.customers.purchases import purchase_days
-from optinb.customers.value import ValueModel, fit_value_model, histories, value_rank, value_segment
+from optinb.customers.value import (
+    HIGH_ABOVE,
+    MEDIUM_ABOVE,
+    ValueModel,
+    fit_value_model,
+    histories,
+    value_rank,
+    value_segment,
+)
 from optinb.errors import ModelError
 
 if TYPE_CHECKING:
@@ -52,7 +60,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     Attribute(
         name="value_segment",
         kind="text",
-        sentence="high (rank above 80), medium (above 50), low, or none without a future value.",
+        sentence=f"high (rank above {HIGH_ABOVE}), medium (above {MEDIUM_ABOVE}), low, or none without a future value.",
     ),
     Attribute(
         name="churn_risk",
@@ -78,9 +86,9 @@ HISTORY_COLUMNS = (
 class CustomerModel(Struct, frozen=True, kw_only=True):
     """The result of a night.
 
-    `table` has a row for every customer, sorted by customer_id, and the columns of `ATTRIBUTES`; `history` the same rows
-    with `HISTORY_COLUMNS`, to be kept by day; `stages` the number of customers in each stage, in the order of `STAGES`;
-    `pauses` the histogram behind the churn threshold (pause_days, pauses).
+    `table` has a row for every customer, sorted by customer_id, and the columns of `ATTRIBUTES`; `history` the same
+    rows with `HISTORY_COLUMNS`, to be kept by day; `stages` the number of customers in each stage, in the order of
+    `STAGES`; `pauses` the histogram behind the churn threshold (pause_days, pauses).
     """
 
     table: pl.DataFrame
@@ -129,7 +137,7 @@ def model_customers(
             test = backtest(bought, run_date=run_date, value_days=settings.value_days)
         except ModelError as error:
             not_tested = str(error)
-    history_days = table["days_since_first_purchase"].max() or 0
+    (history_days,) = table.select(pl.col("days_since_first_purchase").max().fill_null(0)).row(0)
     counts = dict(table.group_by("stage").len().iter_rows())
     card = ModelCard(
         run_date=run_date,
@@ -138,13 +146,13 @@ def model_customers(
         buyers=int((table["purchases"] > 0).sum()),
         repeaters=int((table["purchases"] > 1).sum()),
         transactions=facts.transactions,
-        history_days=int(history_days),
+        history_days=history_days,
         thresholds=thresholds,
         model=model,
         not_fitted=not_fitted,
         backtest=test,
         not_tested=not_tested,
-        notes=_notes(facts, history_days=int(history_days), value_days=settings.value_days),
+        notes=_notes(facts, history_days=history_days, value_days=settings.value_days),
     )
     return CustomerModel(
         table=table,
@@ -190,20 +198,20 @@ class _Facts(NamedTuple):
 
 def _facts(transactions: pl.LazyFrame, run_date: date) -> _Facts:
     rows = transactions.lazy().filter(pl.col("day") <= run_date)
-    counts = rows.select(rows=pl.len(), refunds=(pl.col("amount") < 0).sum()).collect().row(0)
+    count, refunds = rows.select(rows=pl.len(), refunds=(pl.col("amount") < 0).sum()).collect().row(0)
     currencies: tuple[str, ...] = ()
     if "currency" in rows.collect_schema():
         found = rows.select(pl.col("currency").drop_nulls().unique()).collect()["currency"]
         currencies = tuple(sorted(found))
-    return _Facts(*counts, currencies)
+    return _Facts(count, refunds, currencies)
 
 
 def _notes(facts: _Facts, *, history_days: int, value_days: int) -> tuple[str, ...]:
     notes = []
     if len(facts.currencies) > 1:
         notes.append(
-            f"Amounts in {len(facts.currencies)} currencies ({', '.join(facts.currencies[:5])}) were added as they stand: "
-            "deliver one currency to make spend and value comparable."
+            f"Amounts in {len(facts.currencies)} currencies ({', '.join(facts.currencies[:5])}) were added as they "
+            "stand: deliver one currency to make spend and value comparable."
         )
     if facts.refunds:
         share = facts.refunds / facts.transactions

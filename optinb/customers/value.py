@@ -1,8 +1,8 @@
-"""Future value: expected purchases (BG/NBD) times expected spend for a purchase (Gamma-Gamma), and the risk of silence.
+"""Future value: expected purchases (BG/NBD) times expected spend for a purchase (Gamma-Gamma), and churn risk.
 
-A buyer's history is a row of repeats (purchase days after the first), span_days (from the first to the last), known_days
-(from the first to the night), purchases and average_order. Many buyers share the first three: the models are fitted on
-the different ones with weights, and scored by a lookup table that is joined back.
+A buyer's history is a row of repeats (purchase days after the first), span_days (from the first to the last),
+known_days (from the first to the night), purchases and average_order. Many buyers share the first three: the models are
+fitted on the different ones with weights, and scored by a lookup table that is joined back.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ValueModel(Struct, frozen=True, kw_only=True):
 
 
 def histories(features: pl.LazyFrame) -> pl.LazyFrame:
-    """The histories of all buyers in a feature table: customer_id, the columns of `HISTORY`, purchases, average_order."""
+    """The histories of all buyers in a feature table: customer_id, `HISTORY`, purchases and average_order."""
     return features.filter(pl.col("purchases") > 0).select(
         "customer_id",
         repeats=pl.col("purchases") - 1,
@@ -73,11 +73,11 @@ def fit_value_model(buyers: pl.LazyFrame) -> ValueModel:
     if count == 0:
         raise ModelError("there is no purchase to learn from")
     if days < ENOUGH_DAYS:
-        raise ModelError(f"the first purchase was only {days} days ago; {ENOUGH_DAYS} are needed")
+        raise ModelError(f"the history is {days} days long; {ENOUGH_DAYS} are needed")
     if count < ENOUGH_BUYERS:
-        raise ModelError(f"there are only {count} customers with a purchase; {ENOUGH_BUYERS} are needed")
+        raise ModelError(f"the number of customers with a purchase is {count}; {ENOUGH_BUYERS} are needed")
     if repeaters < ENOUGH_REPEATERS:
-        raise ModelError(f"only {repeaters} customers bought a second time; {ENOUGH_REPEATERS} are needed")
+        raise ModelError(f"the number of customers who bought twice is {repeaters}; {ENOUGH_REPEATERS} are needed")
     rhythm = buyers.group_by(HISTORY).agg(weight=pl.len()).sort(HISTORY).collect()
     if len(rhythm) == 1:
         raise ModelError("all customers have the same purchase history, so nothing tells one from another")

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import narwhals as nw
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optinb.customers import STAGES, Thresholds, build_features, choose_thresholds, pause_histogram, stage_expression
+from optinb.customers.lifecycle import CHURN_BOUNDS, DEFAULT_CHURN_DAYS
+from optinb.settings import LifecycleSection
+
+
+def thresholds(churn=60, new=30, reactivated=30):
+    settings = LifecycleSection(churn_days=churn, new_days=new, reactivated_days=reactivated)
+    return choose_thresholds(pauses({}), settings=settings)
+
+
+def pauses(counts: dict[int, int]) -> pl.DataFrame:
+    schema = {"pause_days": pl.Int64, "pauses": pl.Int64}
+    return pl.DataFrame({"pause_days": list(counts), "pauses": list(counts.values())}, schema=schema)
+
+
+def stages(table: pl.LazyFrame, limits: Thresholds) -> list[str]:
+    staged = nw.from_native(table).with_columns(stage_expression(limits).alias("stage")).to_native()
+    return staged.sort("customer_id").collect()["stage"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("ago", "stage"),
+    [
+        ([], "dormant"),
+        ([0], "new"),
+        ([30], "new"),
+        ([31], "active"),
+        ([60], "active"),
+        ([61], "churned"),
+        ([20, 5], "new"),
+        ([90, 30], "active"),
+        ([91, 30], "reactivated"),
+        ([92, 31], "active"),
+        ([200, 29, 3], "reactivated"),
+        ([400, 200, 61], "churned"),
+        ([300, 61, 1], "active"),
+    ],
+)
+def test_each_stage_begins_and_ends_on_its_day(frames, night, ago, stage):
+    table = build_features(*frames(ids="a", bought=[("a", days, 5.0) for days in ago]), run_date=night)
+    assert stages(table, thresholds(churn=60)) == [stage]
+
+
+def test_a_return_within_the_new_days_is_a_reactivation(frames, night):
+    table = build_features(*frames(ids="a", bought=[("a", 28, 5.0), ("a", 3, 5.0)]), run_date=night)
+    assert stages(table, thresholds(churn=20)) == ["reactivated"]
+
+
+@given(
+    ago=st.lists(st.integers(0, 300), max_size=6, unique=True),
+    churn=st.integers(1, 200),
+    new=st.integers(1, 200),
+    reactivated=st.integers(1, 60),
+)
+def test_everybody_is_in_the_one_stage_that_the_rules_name(ago, churn, new, reactivated):
+    ago = sorted(ago, reverse=True)
+    back = [a - b for a, b in pairwise(ago) if b <= reactivated]
+    columns = {
+        "customer_id": "a",
+        "recency_days": ago[-1] if ago else None,
+        "days_since_first_purchase": ago[0] if ago else None,
+        "comeback_pause_days": max(back, default=None),
+    }
+    schema = {name: pl.String if name == "customer_id" else pl.Int64 for name in columns}
+    found = stages(pl.LazyFrame([columns], schema=schema), thresholds(churn, new, reactivated))
+    if not ago:
+        expected = "dormant"
+    elif ago[-1] > churn:
+        expected = "churned"
+    elif any(pause > churn for pause in back):
+        expected = "reactivated"
+    else:
+        expected = "new" if ago[0] <= new else "active"
+    assert found == [expected]
+    assert expected in STAGES
+
+
+def test_a_set_churn_time_is_taken_as_it_is():
+    chosen = choose_thresholds(pauses({5: 1000}), settings=LifecycleSection(churn_days=7))
+    assert (chosen.churn_days, chosen.churn_source) == (7, "settings")
+    assert "more than 7 days" in chosen.explanation
+
+
+def test_the_churn_time_is_the_percentile_of_all_pauses():
+    chosen = choose_thresholds(pauses({10: 900, 40: 50, 80: 50}), settings=LifecycleSection())
+    assert (chosen.churn_days, chosen.churn_source) == (40, "data")
+    assert chosen.explanation == (
+        "A customer has churned after more than 40 days without a purchase: "
+        "because 95 % of all 1,000 pauses between purchases last 40 days or less."
+    )
+
+
+@pytest.mark.parametrize(("pause", "bound"), [(2, CHURN_BOUNDS[0]), (900, CHURN_BOUNDS[1])])
+def test_a_churn_time_beyond_sense_is_brought_to_the_bound_and_says_so(pause, bound):
+    chosen = choose_thresholds(pauses({pause: 500}), settings=LifecycleSection())
+    assert chosen.churn_days == bound
+    assert f"last {pause} days or less, and" in chosen.explanation
+
+
+@pytest.mark.parametrize("counts", [{}, {12: 99}])
+def test_too_few_pauses_give_the_default_and_say_so(counts):
+    chosen = choose_thresholds(pauses(counts), settings=LifecycleSection())
+    assert (chosen.churn_days, chosen.churn_source) == (DEFAULT_CHURN_DAYS, "default")
+    assert f"only {sum(counts.values())} pauses" in chosen.explanation
+
+
+def test_pauses_are_counted_by_their_length():
+    bought = pl.LazyFrame({"pause_days": [None, 3, 3, 10, None]})
+    assert pause_histogram(bought).rows() == [(3, 2), (10, 1)]
