@@ -42,7 +42,7 @@ class BgNbd(Struct, frozen=True, kw_only=True):
     def expected_purchases(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, *, horizon: float) -> Floats:  # noqa: N803
         """Expected purchases in the next `horizon` units of time, for each history (equation 10 of the paper).
 
-        The hypergeometric function is Euler-transformed, which keeps its value near 1 however many purchases there are.
+        The hypergeometric function is taken as printed or Euler-transformed, whichever stays bounded as z nears 1.
         """
         h = _history(x, t_x, T)
         if abs(self.a - 1) < NEAR_POLE or abs(self.a + self.b - 1) < NEAR_POLE:
@@ -55,8 +55,10 @@ class BgNbd(Struct, frozen=True, kw_only=True):
 
         z = horizon / (self.alpha + h.T + horizon)
         c = a + self.b + h.x - 1
-        series = hyp2f1(a + self.b - 1 - self.r, a - 1, c, z)
-        while_alive = c / (a - 1) * (1 - (1 - z) ** (a - 1) * series)
+        shape = self.r + h.x
+        transformed = shape > a - 1
+        series = hyp2f1(np.where(transformed, c - shape, shape), np.where(transformed, a - 1, self.b + h.x), c, z)
+        while_alive = c / (a - 1) * (1 - (1 - z) ** np.where(transformed, a - 1, shape) * series)
         return while_alive * self.p_alive(h.x, h.t_x, h.T)
 
     def p_alive(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Floats:  # noqa: N803

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SETTLED = 1e-4
 """The steepest slope of the mean log-likelihood, in the log of a parameter, that counts as the top."""
 
+SEARCHES = 5
+"""On a long ridge a search can stall short of the top; the next one starts there with a fresh idea of the curvature."""
+
 
 def most_likely(
     minus_mean: Callable[[Floats], tuple[float, Floats]],
@@ -34,16 +37,18 @@ def most_likely(
     from scipy.optimize import minimize
 
     low, high = np.log(np.array(list(bounds.values()))).T
-    found = minimize(
-        minus_mean,
-        np.clip(np.log(start), low, high),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=list(zip(low, high, strict=True)),
-        options={"ftol": 1e-14, "gtol": 1e-9, "maxiter": 1000},
-    )
-    inside = (found.x > low) & (found.x < high)
-    slope = np.max(np.abs(found.jac[inside]), initial=0.0)
-    if not np.isfinite(found.fun) or not slope < SETTLED:
-        raise ModelError(f"{model}: no parameters fit this data best (the search ended on a slope of {slope:.2g})")
-    return [float(value) for value in np.exp(found.x)], -float(found.fun)
+    at, slope = np.clip(np.log(start), low, high), np.inf
+    for _ in range(SEARCHES):
+        found = minimize(
+            minus_mean,
+            at,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=list(zip(low, high, strict=True)),
+            options={"ftol": 1e-14, "gtol": 1e-9, "maxiter": 1000},
+        )
+        at = found.x
+        slope = np.max(np.abs(found.jac[(at > low) & (at < high)]), initial=0.0)
+        if slope < SETTLED and np.isfinite(found.fun):
+            return [float(value) for value in np.exp(at)], -float(found.fun)
+    raise ModelError(f"{model}: no parameters fit this data best (the search ended on a slope of {slope:.2g})")

@@ -59,7 +59,7 @@ def by_integration(model: BgNbd, x, t_x, T, horizon) -> float:  # noqa: N803
     return mean * float(model.p_alive(x, t_x, T))
 
 
-@pytest.mark.parametrize("a", [0.4, 0.999999, 1.0, 1.000001, 1.7])
+@pytest.mark.parametrize("a", [0.4, 0.999999, 1.0, 1.000001, 1.7, 9.3, 1000.0])
 @pytest.mark.parametrize("b", [0.2, 2.4])
 @pytest.mark.parametrize("history", [(0, 0, 0), (0, 0, 300), (1, 5, 40), (8, 200, 280), (400, 700, 705)])
 def test_expected_purchases_agree_with_integration_even_at_the_poles(a, b, history):
