@@ -43,8 +43,8 @@ class Sandbox:
     """An Appboy on this machine, served from a thread while the context lasts.
 
     `port` 0 takes a free one, `journal` names a file that gets a line for each accepted request, `now` (aware) is
-    where the sandbox's clock starts (None: real time), and `faults` are rules for what goes wrong. Entering raises
-    UsageError if the port is taken.
+    where the sandbox's clock starts (None: real time), and `faults` are rules for what goes wrong. `requests`
+    counts what came to each path since the faults were set. Entering raises UsageError if the port is taken.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Sandbox:
     def set_faults(self, faults: Iterable[Fault]) -> None:
         """Replaces the rules for what goes wrong; the requests of each endpoint are numbered from 1 again."""
         self._faults = tuple(faults)
-        self._numbers: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         _check_free(self._port)
@@ -147,7 +147,7 @@ class Sandbox:
                 self.set_faults(parse_faults(await request.body()))
         except UsageError as error:
             return _json(400, {"message": str(error)})
-        return _json(200, {"faults": self._faults, "requests": dict(self._numbers)})
+        return _json(200, {"faults": self._faults, "requests": self.requests})
 
     async def _api(self, http: HttpRequest) -> Response:
         try:
@@ -163,10 +163,8 @@ class Sandbox:
             body=body,
             client=http.client.host if http.client else "",
         )
-        if not self._faults:
-            return self._take(request)
-        self._numbers[request.path] += 1
-        fault = fault_for(self._faults, request.path, self._numbers[request.path], seed=self.world.seed)
+        self.requests[request.path] += 1
+        fault = fault_for(self._faults, request.path, self.requests[request.path], seed=self.world.seed)
         return self._take(request) if fault is None else await self._wrong(fault, request)
 
     def _take(self, request: Request) -> Response:
