@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import json
+from hashlib import md5
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optinb.campaigns import REASONS, Property, build_audience, waterfall
+from optinb.campaigns.shares import in_share
+from optinb.errors import CampaignError
+from optinb.segments import version_key
+from optinb.settings import AppSettings
+
+APPS = (
+    AppSettings(id="ios", name="Shop for iPhone", platform="ios", sdk_from_version="3.2.0"),
+    AppSettings(id="android", name="Shop for Android", platform="android"),
+)
+
+
+def customers(*rows: dict[str, object]) -> pl.LazyFrame:
+    defaults = {"is_blocked": False, "is_test": False, "push_opt_in": True, "first_name": "Ada", "age": 30}
+    filled = [{**defaults, "external_user_id": row["customer_id"], **row} for row in rows]
+    return pl.LazyFrame(filled, schema_overrides={"age": pl.Int64, "first_name": pl.String})
+
+
+def uses(*rows: tuple[str, str, bool, str | None]) -> pl.LazyFrame:
+    schema = {"customer_id": pl.String, "app_id": pl.String, "push_enabled": pl.Boolean, "app_version": pl.String}
+    return pl.LazyFrame(rows, schema=schema, orient="row")
+
+
+def outcome(audience: pl.DataFrame) -> dict[str, str]:
+    return {row["customer_id"]: row["reason"] or row["outcome"] for row in audience.iter_rows(named=True)}
+
+
+def test_everybody_left_out_has_the_first_reason_that_applies() -> None:
+    people = customers(
+        {"customer_id": "none"},
+        {"customer_id": "old"},
+        {"customer_id": "off"},
+        {"customer_id": "blocked", "is_blocked": True, "is_test": True},
+        {"customer_id": "test", "is_test": True},
+        {"customer_id": "out", "push_opt_in": False},
+        {"customer_id": "empty", "age": None},
+        {"customer_id": "fine"},
+        {"customer_id": "two", "external_user_id": "fine"},
+        {"customer_id": "other"},
+    )
+    apps = uses(
+        ("old", "ios", True, "3.1.9"),
+        ("off", "ios", False, "3.2.0"),
+        *((name, "ios", True, "3.10") for name in ("blocked", "test", "out", "empty", "fine", "two", "other")),
+        ("none", "somebody-elses-app", True, "9"),
+    )
+    audience = build_audience(
+        people.select("customer_id"), people, apps, apps=APPS, properties={"age": Property(attribute="age")}
+    )
+    assert outcome(audience) == {
+        "none": "no_app",
+        "old": "no_sdk",
+        "off": "push_off",
+        "blocked": "blocked",
+        "test": "test",
+        "out": "opted_out",
+        "empty": "property_missing",
+        "fine": "recipient",
+        "two": "same_external_id",
+        "other": "recipient",
+    }
+    figures = waterfall(audience)
+    assert list(figures.excluded) == list(REASONS)
+    assert figures.target == 10 == figures.recipients + figures.control + sum(figures.excluded.values())
+    assert figures.steps()[-1][2] == figures.recipients == 2
+
+
+def test_one_app_with_push_is_enough() -> None:
+    people = customers({"customer_id": "a"})
+    apps = uses(("a", "ios", True, "1.0"), ("a", "android", True, None))
+    assert outcome(build_audience(people.select("customer_id"), people, apps, apps=APPS)) == {"a": "recipient"}
+
+
+def test_push_in_an_app_without_the_sdk_does_not_count() -> None:
+    people = customers({"customer_id": "a"})
+    apps = uses(("a", "ios", True, "1.0"), ("a", "android", False, None))
+    assert outcome(build_audience(people.select("customer_id"), people, apps, apps=APPS)) == {"a": "push_off"}
+
+
+def test_properties_take_the_attribute_the_default_or_the_fixed_value() -> None:
+    people = customers({"customer_id": "a", "age": 41}, {"customer_id": "b", "first_name": None})
+    apps = uses(("a", "android", True, None), ("b", "android", True, None))
+    audience = build_audience(
+        people.select("customer_id"),
+        people,
+        apps,
+        apps=APPS,
+        properties={
+            "name": Property(attribute="first_name", default="there"),
+            "years": Property(attribute="age"),
+            "code": Property(value='S"UM\\MER'),
+        },
+    )
+    assert [json.loads(p) for p in audience["properties"]] == [
+        {"code": 'S"UM\\MER', "name": "Ada", "years": 41},
+        {"code": 'S"UM\\MER', "name": "there", "years": 30},
+    ]
+
+
+def test_a_property_of_an_unknown_attribute_names_the_nearest() -> None:
+    people = customers({"customer_id": "a"})
+    with pytest.raises(CampaignError, match="did you mean 'first_name'"):
+        build_audience(
+            people.select("customer_id"),
+            people,
+            uses(),
+            apps=APPS,
+            properties={"x": Property(attribute="firstname")},
+        )
+
+
+@given(st.lists(st.text(max_size=8), unique=True, max_size=30), st.floats(0, 1), st.text(max_size=5))
+def test_the_share_is_the_documented_hash(ids: list[str], share: float, salt: str) -> None:
+    drawn = in_share(pl.Series(ids, dtype=pl.String), salt=salt, share=share)
+
+    def expected(customer: str) -> bool:
+        digest = md5(f"{salt}\x1f{customer}".encode(), usedforsecurity=False).digest()
+        return share >= 1 or int.from_bytes(digest[:8], "little") < int(share * 2**64)
+
+    if "\x00" not in salt + "".join(ids):
+        assert drawn.to_list() == [expected(i) for i in ids]
+
+
+def test_the_control_share_is_close_to_what_was_asked_and_independent_between_campaigns() -> None:
+    ids = pl.Series([f"{i:06}" for i in range(20_000)])
+    one, two = (in_share(ids, salt=salt, share=0.1) for salt in ("one", "two"))
+    assert 1_850 < one.sum() < 2_150
+    assert 130 < (one & two).sum() < 270
+
+
+def test_the_audience_does_not_depend_on_the_order_of_rows() -> None:
+    people = [{"customer_id": f"{i:03}", "external_user_id": f"{i // 2}"} for i in range(60)]
+    rows = [(f"{i:03}", "android", i % 3 > 0, None) for i in range(60)]
+    there, back = (
+        build_audience(p.select("customer_id"), p, uses(*r), apps=APPS, control=0.3, salt="s")
+        for p, r in ((customers(*people), rows), (customers(*people[::-1]), rows[::-1]))
+    )
+    assert there.equals(back)
+
+
+def test_nobody_in_the_group_makes_an_empty_audience() -> None:
+    people = customers({"customer_id": "a"})
+    audience = build_audience(people.select("customer_id").head(0), people, uses(), apps=APPS, control=0.5)
+    assert audience.height == 0
+    assert waterfall(audience).target == 0
+
+
+def test_versions_sort_as_versions() -> None:
+    order = ["beta", "0.9", "3", "3.0.1", "3.2", "3.9", "3.10", "3.10.0-rc2", "11"]
+    keys = pl.DataFrame({"v": order}).select(version_key(pl.col("v")))["v"].to_list()
+    assert keys == sorted(keys)
+    same = pl.DataFrame({"v": ["3.2", "3.2.0", "v3.2"]}).select(version_key(pl.col("v")))["v"]
+    assert same.n_unique() == 1

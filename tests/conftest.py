@@ -1,0 +1,84 @@
+"""Workspaces for tests: the committed sample, imported and modelled once, and copied for each test that changes it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager
+from datetime import datetime, time
+from typing import TYPE_CHECKING
+
+import pytest
+
+import optinb
+from optinb.demo import APPROVER, AUTHOR, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings
+from optinb.sandbox import Sandbox, demo_world
+from optinb.settings import parse_settings
+from optinb.share import shared
+from optinb.workspace.setup import init_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from optinb.workspace import Workspace
+
+START = datetime.combine(RUN_DATE, time(2), tzinfo=parse_settings(demo_settings("http://127.0.0.1:1")).zone)
+PLACEHOLDER = "http://127.0.0.1:1"
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's own settings leak into a test; everybody is the scheduler until a test says otherwise."""
+    for name in [n for n in os.environ if n.startswith("OPTINB_")]:
+        monkeypatch.delenv(name)
+    for name, value in {**KEYS, "OPTINB_NOW": START.isoformat(), "OPTINB_USER": SCHEDULER}.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session")
+def modelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace folder with the sample imported and modelled, whose templates come from nowhere yet."""
+    root = tmp_path_factory.mktemp("modelled") / "ws"
+    init_workspace(root, settings=demo_settings(PLACEHOLDER))
+    shutil.copytree(shared(f"data/sample/{RUN_DATE}"), root / "inbox" / RUN_DATE.isoformat())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPTINB_NOW", START.isoformat())
+        with optinb.open_workspace(root, user=AUTHOR) as ws:
+            ws.import_delivery(RUN_DATE)
+            ws.model(RUN_DATE)
+            for name, rule in GROUPS.items():
+                ws.groups.save(name, rule)
+    return root
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    """An Appboy on loopback whose clock stands on the sample's night; its journal is `sandbox.jsonl`."""
+    with Sandbox(demo_world(), journal=tmp_path / "sandbox.jsonl", now=START) as running:
+        yield running
+
+
+@pytest.fixture
+def folder(modelled: Path, sandbox: Sandbox, tmp_path: Path) -> Path:
+    """A copy of the modelled workspace, for one test, that talks to `sandbox`."""
+    root = tmp_path / "ws"
+    shutil.copytree(modelled, root)
+    settings = root / "optinb.toml"
+    settings.write_text(settings.read_text(encoding="utf-8").replace(PLACEHOLDER, sandbox.url), encoding="utf-8")
+    return root
+
+
+@pytest.fixture
+def ws(folder: Path) -> Iterator[Workspace]:
+    """The workspace of one test, opened by the author of campaigns, with templates."""
+    with optinb.open_workspace(folder, user=AUTHOR) as workspace:
+        workspace.templates.sync()
+        yield workspace
+
+
+@contextmanager
+def as_approver(folder: Path) -> Iterator[Workspace]:
+    """The same workspace, opened by the second person."""
+    with optinb.open_workspace(folder, user=APPROVER) as workspace:
+        yield workspace
