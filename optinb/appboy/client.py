@@ -42,6 +42,7 @@ MAX_DAYS_AHEAD = 90
 READ_TRIES = 5
 MAX_READ_WAIT_S = 60.0
 MAX_ANSWER_BYTES = 32 * 2**20
+_HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "optinb"}
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)
 
 
@@ -84,9 +85,9 @@ class AppboyClient:
         self._clock = clock
         self._key: str | None = None
         self._key_lock = threading.Lock()
+        self._base = group.api.rstrip("/")
+        self._timeouts = httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0)).as_dict()
         self._http = httpx.Client(
-            base_url=group.api.rstrip("/"),
-            timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0)),
             limits=httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=5.0),
             follow_redirects=False,
             transport=transport,
@@ -252,21 +253,29 @@ class AppboyClient:
         self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: msgspec.Struct | None = None
     ) -> _Answer:
         """One request and its complete answer. Raises httpx errors, and SettingsError without a key."""
-        headers: dict[str, str] = {}
+        headers = dict(_HEADERS)
         params = dict(query or {})
-        content = b"" if body is None else msgspec.json.encode(body)
+        content = None if body is None else msgspec.json.encode(body)
         if self.group.auth == "rest_api_key":
             headers["Authorization"] = f"Bearer {self._secret()}"
-        elif body is None:
+        elif content is None:
             params["app_group_id"] = self.group.id
         else:
             content = b'{"app_group_id":' + msgspec.json.encode(self.group.id) + b"," + content[1:]
-        if body is not None:
+        if content is not None:
             headers["Content-Type"] = "application/json"
         deadline = time.monotonic() + self._timeout_s
-        with self._http.stream(
-            method, path, params=params or None, content=content or None, headers=headers
-        ) as response:
+        # built directly: merging the client's defaults into every request costs a tenth of a sender's rate
+        request = httpx.Request(
+            method,
+            self._base + path,
+            params=params or None,
+            headers=headers,
+            content=content,
+            extensions={"timeout": self._timeouts},
+        )
+        response = self._http.send(request, stream=True)
+        try:
             chunks, size = [], 0
             for chunk in response.iter_bytes():
                 chunks.append(chunk)
@@ -275,8 +284,11 @@ class AppboyClient:
                     raise httpx.DecodingError(f"the answer is longer than {MAX_ANSWER_BYTES // 2**20} MB")
                 if time.monotonic() > deadline:
                     raise httpx.ReadTimeout(f"the answer wasn't complete after {self._timeout_s:g} s")
-        self.rate_limit = rate_limit(response.headers) or self.rate_limit
-        return _Answer(response.status_code, response.headers, self._redacted_body(b"".join(chunks)))
+        finally:
+            response.close()
+        answered = dict(response.headers)
+        self.rate_limit = rate_limit(answered) or self.rate_limit
+        return _Answer(response.status_code, answered, self._redacted_body(b"".join(chunks)))
 
     def _secret(self) -> str:
         with self._key_lock:

@@ -214,7 +214,7 @@ def message_of(body: bytes) -> str:
     text = body[:4000].decode("utf-8", "replace")
     if "<html" in text.casefold() or "<!doctype" in text.casefold():
         title = re.search(r"<title[^>]*>(.*?)</title", text, re.IGNORECASE | re.DOTALL)
-        return short(f"a web page{f' titled {title[1].strip()!r}' if title else ''}, perhaps of a proxy or a login")
+        return short(f"a web page{f' titled {short(title[1])!r}' if title else ''}, perhaps of a proxy or a login")
     return short(text.strip()) or "an empty answer"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from optinb.sandbox.call import Answer, Call, RefusedError, decode, iso, known_campaign, whole_number
-from optinb.sandbox.series import converted, opened
+from optinb.sandbox.series import reaction
 from optinb.sandbox.world import Campaign, User, delivered_at, reached_platforms, zone_of
 
 if TYPE_CHECKING:
@@ -143,14 +143,13 @@ def _received(call: Call, external_id: str) -> list[dict[str, Any]]:
         before = last.get(campaign.id)
         if before is not None and before["last_received"] > iso(at):
             continue
-        open_at = opened(group, dispatch, external_id, at)
-        convert_at = converted(group, dispatch, external_id, at)
+        after = reaction(group, dispatch, external_id, at)
         last[campaign.id] = {
             "name": campaign.name,
             "api_campaign_id": campaign.id,
             "last_received": iso(at),
-            "engaged": {"opened_push": open_at is not None and open_at <= call.now},
-            "converted": convert_at is not None and convert_at <= call.now,
+            "engaged": {"opened_push": after.opened is not None and after.opened <= call.now},
+            "converted": after.converted is not None and after.converted <= call.now,
             "variation_name": next(iter(campaign.messages.values()), {}).get("name", ""),
         }
     return list(last.values())

@@ -7,8 +7,9 @@ the same figures, and a day's figures grow for some days afterwards, as Appboy r
 from __future__ import annotations
 
 import hashlib
+import struct
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from optinb.sandbox.call import Answer, Call, RefusedError, known_campaign, whole_number
 from optinb.sandbox.world import PLATFORM_OF, AppGroup, Campaign, Dispatch, delivered_at, reached_platforms, zone_of
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 SEND_SERIES_DAYS = 14
+_FIVE = struct.Struct(">5I")
 _OPEN_WITHIN_S = 2 * 86_400
 _CONVERT_WITHIN_S = 3 * 86_400
 
@@ -40,23 +42,24 @@ def send_series(call: Call) -> Answer:
     return Answer({"message": "success", "data": _series(call, campaign, dispatches, days)})
 
 
-def opened(group: AppGroup, dispatch: Dispatch, user: str, at: datetime) -> datetime | None:
-    """When a user who got a message at `at` opens it directly, None if never."""
-    return _happens("opened", dispatch, user, at, rate=group.rates.opened, within_s=_OPEN_WITHIN_S)
+class Reaction(NamedTuple):
+    """What a user does after a message: when they open it directly and convert, if ever, and whether it bounced."""
+
+    opened: datetime | None
+    converted: datetime | None
+    bounced: bool
 
 
-def converted(group: AppGroup, dispatch: Dispatch, user: str, at: datetime) -> datetime | None:
-    """When a user who got a message at `at` converts, None if never."""
-    return _happens("converted", dispatch, user, at, rate=group.rates.converted, within_s=_CONVERT_WITHIN_S)
-
-
-def _happens(what: str, dispatch: Dispatch, user: str, at: datetime, *, rate: float, within_s: int) -> datetime | None:
-    if rate <= 0:
-        return None
-    digest = hashlib.blake2b(f"{what}|{dispatch.dispatch_id}|{user}".encode(), digest_size=8).digest()
-    if int.from_bytes(digest[:4]) / 2**32 >= rate:
-        return None
-    return at + timedelta(seconds=int.from_bytes(digest[4:]) % within_s)
+def reaction(group: AppGroup, dispatch: Dispatch, user: str, at: datetime) -> Reaction:
+    """What a user does who got a dispatch's message at `at`."""
+    digest = hashlib.blake2b(f"{dispatch.dispatch_id}|{user}".encode(), digest_size=20).digest()
+    open_chance, open_after, convert_chance, convert_after, bounce_chance = _FIVE.unpack(digest)
+    rates = group.rates
+    return Reaction(
+        at + timedelta(seconds=open_after % _OPEN_WITHIN_S) if open_chance < rates.opened * 2**32 else None,
+        at + timedelta(seconds=convert_after % _CONVERT_WITHIN_S) if convert_chance < rates.converted * 2**32 else None,
+        bounce_chance < rates.bounced * 2**32,
+    )
 
 
 def _days(call: Call) -> list[date]:
@@ -78,25 +81,35 @@ def _dispatches(call: Call, campaign: Campaign) -> Iterator[Dispatch]:
 def _series(call: Call, campaign: Campaign, dispatches: Iterable[Dispatch], days: list[date]) -> list[dict[str, Any]]:
     group, now = call.group, call.now
     table = {day: _Day(campaign) for day in days}
+    everywhere = campaign.platforms()
     for dispatch in dispatches:
+        by_zone: dict[str, datetime | None] = {}
         for user in dispatch.ids:
             zone = zone_of(group, user)
-            at = None if zone is None else delivered_at(dispatch, zone, now)
-            reached = () if at is None else reached_platforms(group, campaign, user)
-            if at is None or not reached:
+            if zone is None:
                 continue
-            if at.date() in table:
-                table[at.date()].deliver(reached, user)
-                if _happens("bounced", dispatch, user, at, rate=group.rates.bounced, within_s=1):
-                    table[at.date()].add(reached, "bounces")
-            open_at = opened(group, dispatch, user, at)
-            if open_at is not None and open_at <= now and open_at.date() in table:
-                table[open_at.date()].add(reached, "direct_opens")
-                table[open_at.date()].add(reached, "total_opens")
-            convert_at = converted(group, dispatch, user, at)
-            if convert_at is not None and convert_at <= now and convert_at.date() in table:
-                table[convert_at.date()].conversions += 1
+            if zone not in by_zone:
+                by_zone[zone] = delivered_at(dispatch, zone, now)
+            at = by_zone[zone]
+            reached = everywhere if group.users is None else reached_platforms(group, campaign, user)
+            if at is not None and reached:
+                _count(table, reached, user, at, reaction(group, dispatch, user, at), now)
     return [{"time": day.isoformat(), **table[day].as_wire(group)} for day in days]
+
+
+def _count(
+    table: dict[date, _Day], reached: tuple[str, ...], user: str, at: datetime, reaction: Reaction, now: datetime
+) -> None:
+    """Counts a delivery and what has followed from it by now, each on its own day."""
+    if (day := table.get(at.date())) is not None:
+        day.deliver(reached, user)
+        if reaction.bounced:
+            day.add(reached, "bounces")
+    if reaction.opened is not None and reaction.opened <= now and (day := table.get(reaction.opened.date())):
+        day.add(reached, "direct_opens")
+        day.add(reached, "total_opens")
+    if reaction.converted is not None and reaction.converted <= now and (day := table.get(reaction.converted.date())):
+        day.conversions += 1
 
 
 class _Day:
