@@ -81,16 +81,19 @@ class Night:
 
     def import_delivery(self) -> ImportReport | Blocked:
         """Imports `inbox/<run_date>`. A gate that fails blocks the sends of this night."""
+        if not self.ws.warehouse.has_delivery(self.run_date):
+            missing = f"there is no delivery of {self.run_date} in the inbox"
+            self.blocked = self._stale(missing)
+            if self.blocked is None:
+                published = self.ws.snapshot().import_date
+                self._warnings.append(f"{missing}; the night goes on with the tables of {published}")
+            return Blocked(step="import", reason=self.blocked or self._warnings[-1])
         try:
             self._imported = self.ws.import_delivery(self.run_date)
-            return self._imported
-        except GateError as error:
+        except (GateError, DeliveryError) as error:
             self.blocked = str(error)
-        except DeliveryError as error:
-            self.blocked = self._stale(str(error))
-            if self.blocked is None:
-                self._warnings.append(f"{error}; the night goes on with the tables of {self.ws.snapshot().import_date}")
-        return Blocked(step="import", reason=self.blocked or self._warnings[-1])
+            return Blocked(step="import", reason=self.blocked)
+        return self._imported
 
     def model(self) -> CustomerModel | Blocked:
         """Models the customers of the published version."""
@@ -156,7 +159,7 @@ class Night:
     def _stale(self, reason: str) -> str | None:
         """Why sends are blocked when there is no delivery tonight; None while the published one is fresh enough."""
         if self.ws.warehouse.current is None:
-            return reason
+            return f"{reason}, and none was imported before; put it into {self.ws.root / 'inbox'}"
         published, limit = self.ws.snapshot().import_date, self.ws.settings.imports.max_age_days
         age = (self.run_date - published).days
         if age <= limit:

@@ -106,7 +106,9 @@ class Campaigns:
         remedy when the campaign can't go out as it is.
         """
         campaign, now = self.read(source), self._ws.now()
-        self._check(self.resolve(campaign))
+        resolved = self.resolve(campaign)
+        self._check(resolved)
+        self.audience(resolved)  # what a night would stumble over is said now
         check_schedule(campaign.schedule, now=now, zone=self._ws.settings.zone)
         earlier = next((r for r in self.list() if r.id == campaign.id), None)
         record = submit(campaign, user=self._ws.user, now=now, earlier=earlier)
