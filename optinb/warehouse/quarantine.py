@@ -7,7 +7,7 @@ import io
 import shutil
 from typing import TYPE_CHECKING
 
-from optinb.warehouse.locate import RecordFinder
+from optinb.warehouse.locate import KEEP_RAW, RecordFinder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,7 +80,9 @@ def _rejects(con: duckdb.DuckDBPyConnection, part: Staged, file: StagedFile) -> 
         f"SELECT place, line, reason FROM {part.malformed} WHERE file_no = ? ORDER BY place", [file.number]
     ).fetchall()
     finder = RecordFinder(file.source, [(at, len(text.encode())) for at, text, _ in malformed])
-    found: list[Reject] = [(finder.line_at(at), text.strip("\r\n"), reason) for at, text, reason in malformed]
+    found: list[Reject] = [
+        (finder.line_at(at), text.strip("\r\n")[:KEEP_RAW], reason) for at, text, reason in malformed
+    ]
     for start in range(0, len(found), _BATCH):
         yield found[start : start + _BATCH]
     key = ", ".join(f"{name}::VARCHAR" for name in part.table.key or ("customer_id",))

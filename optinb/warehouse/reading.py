@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _HEADER_BYTES = 1 << 20
+_KEEP_ERRORS = "store_rejects = true, rejects_limit = 0, rejects_table = 'csv_rejects', rejects_scan = 'csv_scans'"
 _BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x00\x00\xfe\xff": "UTF-32"}
 
 
@@ -94,9 +95,14 @@ def digest(files: Sequence[DeliveredFile], *, context: str) -> str:
     return whole.hexdigest()
 
 
-def open_source(con: duckdb.DuckDBPyConnection, file: DeliveredFile, *, scratch: Path) -> Source:
-    """Opens a delivered file. Raises UnreadableError, which says what to mend, if no row of it can be read."""
-    plain = _plain(file, scratch)
+def open_source(
+    con: duckdb.DuckDBPyConnection, file: DeliveredFile, *, scratch: Path, plain: Path | None = None
+) -> Source:
+    """Opens a delivered file, or an uncompressed copy of it.
+
+    Raises UnreadableError, which says what to mend, if no row of it can be read.
+    """
+    plain = plain or _plain(file, scratch)
     if plain.stat().st_size == 0:
         raise UnreadableError("it is empty; write at least the header, or leave the file out")
     opener = {"csv": _open_csv, "ndjson": _open_ndjson, "parquet": _open_parquet}[file.name.format]
@@ -106,11 +112,21 @@ def open_source(con: duckdb.DuckDBPyConnection, file: DeliveredFile, *, scratch:
     if twice:
         raise UnreadableError(f"its header has {twice[0]!r} more than once; keep one of them")
     missing = [column for column in TABLES[file.table].required if column not in named]
-    if missing and not (file.name.format == "ndjson" and not named):
-        raise UnreadableError(
-            f"its header has no column {missing[0]!r} (it has {', '.join(named[:12]) or 'none'}); add it"
-        )
+    if missing and file.name.format != "ndjson":
+        has = ", ".join(repr(name[:40]) for name in named[:12]) or "none"
+        raise UnreadableError(f"its header has no column {missing[0]!r} (it has {has}); add it")
     return source
+
+
+def with_plain_newlines(source: Source, *, scratch: Path) -> Path:
+    """A copy of a text file whose lines all end alike, since a file that mixes line ends can't be read as it is."""
+    target = scratch / f"{source.file.path.name}.newlines"
+    with (
+        source.plain.open(encoding="utf-8", errors="surrogateescape", newline=None) as mixed,
+        target.open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as out,
+    ):
+        shutil.copyfileobj(mixed, out, 1 << 20)
+    return target
 
 
 def _inside(path: Path, home: Path) -> None:
@@ -137,24 +153,41 @@ def _plain(file: DeliveredFile, scratch: Path) -> Path:
     return target
 
 
-def _open_csv(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> Source:
+def _start(plain: Path) -> bytes:
+    """The first bytes of a text file, without a byte order mark. Raises UnreadableError if it is no UTF-8 text."""
     with plain.open("rb") as stream:
         start = stream.read(_HEADER_BYTES)
     for bom, encoding in _BOMS.items():
         if start.startswith(bom):
             raise UnreadableError(f"it is {encoding} text; save it as UTF-8")
+    if start.startswith(b"\x1f\x8b"):
+        raise UnreadableError("it is compressed with gzip; add .gz to its name")
+    return start.removeprefix(b"\xef\xbb\xbf")
+
+
+def _open_csv(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> Source:
+    start = _start(plain).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    text = start.lstrip(b"\n")
     try:
-        text = start.removeprefix(b"\xef\xbb\xbf").split(b"\n\n", 1)[0].decode("utf-8", errors="replace")
-        delimiter, header = _header(text, file.table)
+        text.split(b"\n", 1)[0].decode()
+        delimiter, header = _header(text.decode(errors="replace"), file.table)
+    except UnicodeDecodeError as error:
+        raise UnreadableError("its header is not UTF-8; save the file as UTF-8") from error
     except csv.Error as error:
         raise UnreadableError(f"its header can't be read ({error}); the first line must name the columns") from error
+    if not header:
+        raise UnreadableError("it has no header; the first line must name the columns")
     cells = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(header)))
-    relation = (
-        f"read_csv({literal(exact_path(plain))}, columns = {{{cells}}}, auto_detect = false, header = true, "
-        f"delim = {literal(delimiter)}, quote = '\"', escape = '\"', store_rejects = true, rejects_limit = 0, "
-        "rejects_table = 'csv_rejects', rejects_scan = 'csv_scans')"
-    )
+    relation = _lines(plain, cells, f"header = true, skip = {len(start) - len(text)}, delim = {literal(delimiter)}")
     return Source(file=file, plain=plain, columns=header, relation=relation, delimiter=delimiter)
+
+
+def _lines(plain: Path, cells: str, form: str, *, quote: str = '"', errors: str = _KEEP_ERRORS) -> str:
+    """SQL that reads a text file; lines that can't be read go to the table `csv_rejects`."""
+    return (
+        f"read_csv({literal(exact_path(plain))}, columns = {{{cells}}}, auto_detect = false, {form}, "
+        f"quote = '{quote}', escape = '{quote}', {errors})"
+    )
 
 
 def _header(text: str, table: str) -> tuple[str, tuple[str, ...]]:
@@ -162,7 +195,7 @@ def _header(text: str, table: str) -> tuple[str, tuple[str, ...]]:
     known = {column.name for column in TABLES[table].columns}
     readings = []
     for delimiter in (",", ";", "\t"):
-        row = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+        row = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True), [])
         header = tuple(name.strip().lower() for name in row)
         readings.append((len(known.intersection(header)), len(header), delimiter, header))
     _, _, delimiter, header = max(readings, key=lambda reading: reading[:2])
@@ -170,18 +203,26 @@ def _header(text: str, table: str) -> tuple[str, tuple[str, ...]]:
 
 
 def _open_ndjson(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> Source:
-    lines = f"read_ndjson_objects({literal(exact_path(plain))}, format = 'newline_delimited', ignore_errors = true)"
+    _start(plain)
+
+    # Read as lines, not by read_ndjson: that one loses its place after a line that is no JSON.
+    def objects(errors: str) -> str:
+        # No JSON text holds this separator unescaped.
+        lines = _lines(plain, "'line': 'VARCHAR'", "header = false, delim = '\x01'", quote="", errors=errors)
+        return f"(SELECT CASE WHEN json_valid(line) THEN line::JSON END AS json FROM {lines} WHERE line IS NOT NULL)"
+
     rows = con.execute(
-        f"SELECT DISTINCT unnest(json_keys(json)) FROM {lines} WHERE json_type(json) = 'OBJECT'"
+        f"SELECT DISTINCT unnest(json_keys(json)) FROM {objects('ignore_errors = true')} "
+        "WHERE json_type(json) = 'OBJECT'"
     ).fetchall()
     keys = sorted(row[0] for row in rows)
-    # A JSON pointer, since a key may hold any character.
+    # JSON pointers, since a key may hold any character.
     pointers = ", ".join(literal("/" + key.replace("~", "~0").replace("/", "~1")) for key in keys)
     values = f"json_extract_string(json, [{pointers}])" if keys else "[]::VARCHAR[]"
-    cells = ", ".join(f"v[{i + 1}] AS c{i}" for i in range(len(keys)))
+    cells = "".join(f"v[{i + 1}] AS c{i}, " for i in range(len(keys)))
     relation = (
-        f"(SELECT {cells + ', ' if cells else ''}json IS NULL OR json_type(json) <> 'OBJECT' AS broken "
-        f"FROM (SELECT json, {values} AS v FROM {lines}))"
+        f"(SELECT {cells}json IS NULL OR json_type(json) <> 'OBJECT' AS broken "
+        f"FROM (SELECT json, {values} AS v FROM {objects(_KEEP_ERRORS)}))"
     )
     return Source(file=file, plain=plain, columns=tuple(key.strip().lower() for key in keys), relation=relation)
 

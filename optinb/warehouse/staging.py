@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from optinb.warehouse import checks
 from optinb.warehouse.contract import APP_USERS, CUSTOMERS, TABLES, Table
-from optinb.warehouse.reading import DeliveredFile, Source, UnreadableError, open_source
+from optinb.warehouse.reading import DeliveredFile, Source, UnreadableError, open_source, with_plain_newlines
 from optinb.warehouse.report import TableReport
 from optinb.warehouse.sql import ident, literal
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-_MALFORMED: Mapping[str, str] = {
+_MALFORMED: dict[str, str] = {
     "MISSING COLUMNS": "the line has fewer fields than the header: write one field for each column, empty if need be",
     "TOO MANY COLUMNS": "the line has more fields than the header: quote a field that holds the separator",
     "UNQUOTED VALUE": "a quotation mark is never closed, or stands inside a field: double it, and quote the field",
@@ -91,9 +91,10 @@ class Stager:
         read: list[StagedFile] = []
         for number, source in enumerate(sources):
             first = read[-1].after if read else 0
-            rows = self._read(staged, source, number)
-            if rows is not None:
-                read.append(StagedFile(number=number, source=source, first=first, after=first + rows))
+            outcome = self._read(staged, source, number)
+            if outcome is not None:
+                used, rows = outcome
+                read.append(StagedFile(number=number, source=used, first=first, after=first + rows))
         if not read:
             return None
         self._con.execute(
@@ -170,16 +171,18 @@ class Stager:
             f"WHERE {test} AND rowid NOT IN (SELECT row FROM {staged.rejects})"
         )
 
-    def _open(self, file: DeliveredFile) -> Source | None:
+    def _open(self, file: DeliveredFile, plain: Path | None = None) -> Source | None:
         import duckdb
 
         try:
-            source = open_source(self._con, file, scratch=self._scratch)
+            source = open_source(self._con, file, scratch=self._scratch, plain=plain)
         except UnreadableError as error:
             self.problems[file.path.name] = str(error)
             return None
         except duckdb.Error as error:
-            self.problems[file.path.name] = f"it is no whole {file.name.format} file ({_short(error)}); send it again"
+            self.problems[file.path.name] = (
+                f"it is no whole {file.name.format} file ({_short(error, file.path)}); send it again"
+            )
             return None
         if "" in source.columns:
             self.warnings.append(f"{file.path.name}: a column without a name is ignored; name it in the header")
@@ -194,10 +197,28 @@ class Stager:
         self.warnings.append(f"{table.name}: columns that the contract doesn't know are ignored: {shown}")
         return ()
 
-    def _read(self, staged: Staged, source: Source, number: int) -> int | None:
-        """Stages one file; how many rows it has, without malformed lines; None if it turns out to be unreadable."""
+    def _read(self, staged: Staged, source: Source, number: int) -> tuple[Source, int] | None:
+        """Stages one file: how it was read in the end, and how many rows it has; None if it is unreadable."""
         import duckdb
 
+        try:
+            return source, self._insert(staged, source, number)
+        except duckdb.Error as first:
+            again = None
+            if source.file.name.format != "parquet":
+                again = self._open(source.file, with_plain_newlines(source, scratch=self._scratch))
+            try:
+                if again is not None and again.columns == source.columns:
+                    return again, self._insert(staged, again, number)
+            except duckdb.Error:
+                pass
+            self.problems[source.file.path.name] = (
+                f"it can't be read to its end ({_short(first, source.plain)}); send it again"
+            )
+            return None
+
+    def _insert(self, staged: Staged, source: Source, number: int) -> int:
+        form = source.file.name.format
         query = checks.stage_query(
             staged.table,
             source.columns,
@@ -205,29 +226,22 @@ class Stager:
             number=number,
             attributes=staged.attributes,
             context=self._context,
-            lines=source.file.name.format == "ndjson",
+            lines=form == "ndjson",
         )
         try:
-            rows = self._con.execute(f"INSERT INTO {staged.name} {query}").fetchone()
-        except duckdb.Error as error:
-            self.problems[source.file.path.name] = f"it can't be read to its end ({_short(error)}); send it again"
-            return None
+            rows = self._con.execute(f"INSERT INTO {staged.name} {query}").fetchall()
+            if form != "parquet":
+                reasons = _MALFORMED | ({"TOO MANY COLUMNS": checks.NOT_AN_OBJECT} if form == "ndjson" else {})
+                cases = " ".join(f"WHEN {literal(kind)} THEN {literal(reason)}" for kind, reason in reasons.items())
+                # A line can have several errors and is one reject.
+                self._con.execute(
+                    f"INSERT INTO {staged.malformed} SELECT {number}, line_byte_position, any_value(csv_line), "
+                    f"CASE min(error_type::VARCHAR) {cases} ELSE {literal(_BROKEN)} END FROM csv_rejects GROUP BY 2"
+                )
         finally:
-            self._keep_malformed(staged, source, number)
-        return rows[0] if rows else 0
-
-    def _keep_malformed(self, staged: Staged, source: Source, number: int) -> None:
-        if source.file.name.format != "csv":
-            return
-        cases = " ".join(f"WHEN {literal(kind)} THEN {literal(reason)}" for kind, reason in _MALFORMED.items())
-        if source.file.path.name not in self.problems:
-            # A line can have several errors and is one reject.
-            self._con.execute(
-                f"INSERT INTO {staged.malformed} SELECT {number}, line_byte_position, any_value(csv_line), "
-                f"CASE min(error_type::VARCHAR) {cases} ELSE {literal(_BROKEN)} END FROM csv_rejects GROUP BY 2"
-            )
-        self._con.execute("DROP TABLE IF EXISTS csv_rejects")
-        self._con.execute("DROP TABLE IF EXISTS csv_scans")
+            self._con.execute("DROP TABLE IF EXISTS csv_rejects")
+            self._con.execute("DROP TABLE IF EXISTS csv_scans")
+        return rows[0][0]
 
 
 def customers_query(staged: Staged, kinds: Mapping[str, str]) -> str:
@@ -245,5 +259,6 @@ def rows_query(staged: Staged) -> str:
     return f"SELECT {', '.join(ident(name) for name in TABLES[staged.table.name].stored())} FROM {staged.good}"
 
 
-def _short(error: Exception) -> str:
-    return str(error).splitlines()[0][:160]
+def _short(error: Exception, path: Path) -> str:
+    """The first line of an error of DuckDB, without folders of this machine."""
+    return str(error).splitlines()[0].replace(str(path), path.name)[:160]
