@@ -34,20 +34,21 @@ def freeze(audience: pl.DataFrame, *, folder: Path, stem: str) -> FrozenFile:
     draft = folder / f".{stem}.{uuid4().hex}.draft"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        audience.select(AUDIENCE_SCHEMA.names()).write_parquet(draft)
-        with draft.open("rb") as file:
-            sha256 = file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
-        path = folder / f"{stem}-{sha256[:12]}.parquet"
-        draft.replace(path)
+        try:
+            audience.select(AUDIENCE_SCHEMA.names()).write_parquet(draft)
+            with draft.open("r+b") as file:
+                sha256 = file_digest(file, "sha256").hexdigest()
+                os.fsync(file.fileno())
+            path = folder / f"{stem}-{sha256[:12]}.parquet"
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
         _sync_folder(folder)
-    except OSError as error:
+    except (OSError, pl.exceptions.ComputeError) as error:
         raise StateError(
-            f"the audience can't be written to {folder} ({error.strerror or error}); nothing was sent; check the space "
-            "and the rights of that folder"
+            f"the audience can't be written to {folder} ({error}); nothing was sent; check the space and the rights "
+            "of that folder"
         ) from error
-    finally:
-        draft.unlink(missing_ok=True)
     return FrozenFile(path, sha256)
 
 

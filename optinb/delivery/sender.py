@@ -21,7 +21,7 @@ from optinb.appboy import Later, Outcome, Recipient, Schedule, ScheduleRequest, 
 from optinb.delivery.batch import backoff_s, deadline, is_late, next_state
 from optinb.delivery.frozen import read_recipients
 from optinb.errors import StateError
-from optinb.state import BatchState, Expired, Planned, Unknown
+from optinb.state import BatchState, Expired, LeaseTaken, Planned, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -78,17 +78,11 @@ def send(
         progress: called with the number of recipients that have come to an end, after each window.
 
     Raises:
-        StateError when another sender is at work on this night, when the frozen audience was changed, or when the
-        store fails.
+        LeaseTaken when another sender is at work on this night; StateError when the frozen audience was changed, or
+        when the store fails.
     """
-    recipients = read_recipients(root / audience.path, audience.sha256)
-    if recipients.height != audience.recipients:
-        raise StateError(
-            f"the frozen audience of {audience.campaign_name!r} has {recipients.height:,} recipients, but "
-            f"{audience.recipients:,} were planned; nothing of it is sent"
-        )
     held = store.lease(
-        f"send {audience.campaign_id} {audience.run_date}",
+        lease_name(audience),
         holder=holder,
         clock=clock,
         wait_s=wait_s,
@@ -96,9 +90,64 @@ def send(
         what=f"the send of {audience.campaign_name!r} for {audience.run_date}",
     )
     with held as lease:
-        sender = _Sender(store, client, audience, recipients, lease, clock=clock, settings=settings)
-        stopped = sender.run(sleep=sleep, draw=draw, progress=progress)
+        _close_dead(store, audience, lease, now=clock(), late_minutes=settings.late_minutes)
+        stopped = None
+        # What has no request to come needs no file: a night that is done can be asked for again at any time.
+        if store.deliveries.counts(audience.campaign_id, audience.run_date).pending:
+            recipients = _recipients(audience, root)
+            sender = _Sender(store, client, audience, recipients, lease, clock=clock, settings=settings)
+            stopped = sender.run(sleep=sleep, draw=draw, progress=progress)
     return replace(store.deliveries.counts(audience.campaign_id, audience.run_date), stopped=stopped)
+
+
+def close_past(store: Store, *, now: datetime, late_minutes: int, holder: str) -> tuple[FrozenAudience, ...]:
+    """Closes the accounts of sends that were given up: what is still planned after its time is expired.
+
+    What a dead sender left as sending becomes unknown. Returns the audiences that were closed; one that a sender is at
+    work on is left to it. Raises StateError when the store fails.
+    """
+    closed = []
+    for audience in store.deliveries.list(open_only=True):
+        if not is_late(audience.send_at, now, late_minutes):
+            continue
+        try:
+            lease = store.leases.take(lease_name(audience), holder=holder, now=now)
+        except LeaseTaken:
+            continue
+        _close_dead(store, audience, lease, now=now, late_minutes=late_minutes)
+        store.leases.release(lease)
+        closed.append(audience)
+    return tuple(closed)
+
+
+def lease_name(audience: FrozenAudience) -> str:
+    """The lease under which a campaign's night is sent."""
+    return f"send {audience.campaign_id} {audience.run_date}"
+
+
+def _close_dead(store: Store, audience: FrozenAudience, lease: Lease, *, now: datetime, late_minutes: int) -> None:
+    """Calls unknown what an earlier, dead sender left as sending, and expired what is planned and too late.
+
+    Under the lease nobody else is sending this night, so whoever marked a batch as sending is gone.
+    """
+    night = (audience.campaign_id, audience.run_date)
+    died = Unknown(message="the sender died while the request was under way")
+    store.deliveries.move(*night, given="sending", to=died, lease=lease, now=now)
+    if is_late(audience.send_at, now, late_minutes):
+        late = Expired(
+            message=f"its time, {audience.send_at:%Y-%m-%d %H:%M} UTC, had passed by more than {late_minutes} minutes"
+        )
+        store.deliveries.move(*night, given="planned", to=late, lease=lease, now=now)
+
+
+def _recipients(audience: FrozenAudience, root: Path) -> pl.DataFrame:
+    recipients = read_recipients(root / audience.path, audience.sha256)
+    if recipients.height != audience.recipients:
+        raise StateError(
+            f"the frozen audience of {audience.campaign_name!r} has {recipients.height:,} recipients, but "
+            f"{audience.recipients:,} were planned; nothing of it is sent"
+        )
+    return recipients
 
 
 def request_for(audience: FrozenAudience, batch: Batch, recipients: pl.DataFrame) -> ScheduleRequest:
@@ -129,6 +178,7 @@ class _Sender:
         clock: Callable[[], datetime],
         settings: SendSection,
     ) -> None:
+        self._store = store
         self._journal = store.deliveries
         self._client = client
         self._audience = audience
@@ -142,8 +192,6 @@ class _Sender:
         self, *, sleep: Callable[[float], None], draw: Callable[[], float], progress: Callable[[int], None] | None
     ) -> str | None:
         """Works through the planned batches. Returns why it gave up, or None."""
-        died = Unknown(message="the sender died while the request was under way")
-        self._journal.move(*self._night, given="sending", to=died, lease=self._lease, now=self._clock())
         tries: Counter[int] = Counter()
         fruitless = 0
         most = self._settings.max_tries
@@ -174,11 +222,9 @@ class _Sender:
 
     def _open(self, skip: Sequence[int]) -> tuple[Batch, ...]:
         """The next window, journalled as sending; empty when there is none, or when it's too late for any."""
-        now, send_at, grace = self._clock(), self._audience.send_at, self._settings.late_minutes
-        if is_late(send_at, now, grace):
-            message = f"its time, {send_at:%Y-%m-%d %H:%M} UTC, had passed by more than {grace} minutes"
-            to = Expired(message=message)
-            self._journal.move(*self._night, given="planned", to=to, lease=self._lease, now=now)
+        now, grace = self._clock(), self._settings.late_minutes
+        if is_late(self._audience.send_at, now, grace):
+            _close_dead(self._store, self._audience, self._lease, now=now, late_minutes=grace)
             return ()
         size = self._settings.window_batches
         return self._journal.open_window(*self._night, lease=self._lease, size=size, now=now, skip=skip)

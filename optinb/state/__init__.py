@@ -16,7 +16,7 @@ from optinb.state.journal import (
     Sending,
     Unknown,
 )
-from optinb.state.leases import HeldLease, Lease
+from optinb.state.leases import HeldLease, Lease, LeaseTaken
 from optinb.state.runs import RunRecord
 from optinb.state.store import Store
 from optinb.state.templates import TemplateSync
@@ -35,6 +35,7 @@ __all__ = [
     "GroupRecord",
     "HeldLease",
     "Lease",
+    "LeaseTaken",
     "Planned",
     "Refused",
     "RunRecord",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from optinb.errors import StateError
 from optinb.state.schema import REVISION
@@ -116,16 +116,21 @@ def _url(address: str | Path) -> URL:
         return URL.create("sqlite", database=str(Path(address).absolute()))
     try:
         url = make_url(address)
-        kind = url.get_backend_name()
-    except (ArgumentError, NoSuchModuleError, ValueError):
+    except (ArgumentError, ValueError):
         # Not chained, and the address isn't shown: a password stands somewhere in it.
         raise StateError(
             "the address of the state store can't be read; write one such as "
             "postgresql+psycopg://USER:PASSWORD@HOST:5432/DATABASE, with special characters of the password as %XX"
         ) from None
-    if kind not in ("sqlite", "postgresql"):
-        raise StateError(f"the state store can't be {kind!r}; give an SQLite file or a postgresql+psycopg:// address")
-    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+    match url.drivername:
+        case "sqlite" | "postgresql+psycopg":
+            return url
+        case "postgresql":
+            return url.set(drivername="postgresql+psycopg")
+        case other:
+            raise StateError(
+                f"the state store can't be {other!r}; give an SQLite file or a postgresql+psycopg:// address"
+            )
 
 
 def _is_sqlite(url: URL) -> bool:

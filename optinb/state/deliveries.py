@@ -75,11 +75,21 @@ class Deliveries:
         with self._database.reading() as con:
             return _find(con, campaign_id, run_date)
 
-    def list(self, *, run_date: date | None = None) -> tuple[FrozenAudience, ...]:
-        """The plans of one night or of all, the newest night first, then by campaign name."""
+    def list(self, *, run_date: date | None = None, open_only: bool = False) -> tuple[FrozenAudience, ...]:
+        """The plans of one night or of all, the newest night first, then by campaign name.
+
+        `open_only` leaves out those of which nothing is planned or sending any more.
+        """
         query = _audiences().order_by(audiences.c.run_date.desc(), audiences.c.campaign_name)
         if run_date is not None:
             query = query.where(audiences.c.run_date == run_date)
+        if open_only:
+            left = select(batches.c.number).where(
+                batches.c.campaign_id == audiences.c.campaign_id,
+                batches.c.run_date == audiences.c.run_date,
+                batches.c.state.in_(("planned", "sending")),
+            )
+            query = query.where(left.exists())
         with self._database.reading() as con:
             return tuple(_audience(row) for row in con.execute(query))
 
@@ -207,7 +217,7 @@ def _move(
     affected = and_(_night(campaign_id, run_date), batches.c.state == given)
     recipients = int(con.execute(select(func.coalesce(func.sum(batches.c.size), 0)).where(affected)).scalar_one())
     if recipients:
-        con.execute(update(batches).where(affected).values(_columns(to), changed_at=now))
+        con.execute(update(batches).where(affected).values({**_columns(to), "changed_at": now}))
         audit.record(
             con,
             who=who,

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 TTL_S = 30.0
 
 
+class LeaseTaken(StateError):  # noqa: N818 - not a fault: somebody else is at work
+    """Somebody else has the lease, and renews it."""
+
+
 class Lease(Struct, frozen=True, kw_only=True):
     """The right to work on `name`. Each taking has a larger token, which fences off earlier holders."""
 
@@ -42,13 +46,13 @@ class Leases:
     def take(self, name: str, *, holder: str, now: datetime, ttl_s: float = TTL_S, what: str | None = None) -> Lease:
         """Takes a lease that is free or has expired; `what` is its name for people.
 
-        Raises StateError with a sentence that names the holder.
+        Raises LeaseTaken with a sentence that names the holder.
         """
         until = now + timedelta(seconds=ttl_s)
         with self._database.writing() as con:
             row = con.execute(select(leases).where(leases.c.name == name)).first()
             if row and row.expires_at is not None and row.expires_at > now:
-                raise StateError(
+                raise LeaseTaken(
                     f"{row.holder} is working on {what or name} since {row.taken_at:%Y-%m-%d %H:%M:%S} UTC; wait "
                     f"until it's done. If it died, its hold ends by itself at {row.expires_at:%H:%M:%S} UTC"
                 )

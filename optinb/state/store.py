@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Self
 
-from optinb.errors import StateError
 from optinb.state.audit import AuditTrail
 from optinb.state.campaigns import Campaigns
 from optinb.state.database import Database
 from optinb.state.deliveries import Deliveries
 from optinb.state.groups import Groups
-from optinb.state.leases import TTL_S, HeldLease, Leases
+from optinb.state.leases import TTL_S, HeldLease, Leases, LeaseTaken
 from optinb.state.runs import Runs
 from optinb.state.templates import Templates
 
@@ -72,13 +71,13 @@ class Store:
             what: the name for people; `name` if left out.
 
         Raises:
-            StateError with a sentence that names the holder, when somebody else keeps it.
+            LeaseTaken with a sentence that names the holder, when somebody else keeps it.
         """
         waited = 0.0
         while True:
             try:
                 lease = self.leases.take(name, holder=holder, now=clock(), ttl_s=ttl_s, what=what)
-            except StateError:
+            except LeaseTaken:
                 if waited >= wait_s:
                     raise
             else:

@@ -1,0 +1,105 @@
+"""What the tests of the sender need at hand: a store, a clock, a campaign to send, and a scripted poster."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from optinb.appboy import Accepted, Outcome, ScheduleRequest
+from optinb.campaigns import AUDIENCE_SCHEMA, Campaign, Schedule
+from optinb.delivery import DeliveryCounts, FrozenAudience, plan, send
+from optinb.settings import SendSection
+from optinb.state import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+NIGHT = date(2026, 11, 23)
+NOW = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
+KEY_NAME = "OPTINB_TEST_DELIVERY_KEY"
+
+
+class Scripted:
+    """A poster that gives the outcomes of a script, then accepts; it keeps what it was asked."""
+
+    def __init__(self, *outcomes: Outcome | Callable[[ScheduleRequest], Outcome]) -> None:
+        self.requests: list[ScheduleRequest] = []
+        self._outcomes = list(outcomes)
+
+    def schedule(self, request: ScheduleRequest) -> Outcome:
+        self.requests.append(request)
+        outcome = self._outcomes.pop(0) if self._outcomes else Accepted("d", f"s{len(self.requests)}")
+        return outcome(request) if callable(outcome) else outcome
+
+    @property
+    def users(self) -> list[str]:
+        return [r.external_user_id for request in self.requests for r in request.recipients]
+
+
+class Desk:
+    """What a test needs at hand: the store, a clock that it moves, and sending with small windows."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.store = Store.open(root / "state.sqlite")
+        self.now = NOW
+        self.waits: list[float] = []
+        self.on_wait: Callable[[float], None] = self.move
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def move(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.on_wait(seconds)
+
+    def plan(self, recipients: int, *, template_id: str = "t", name: str = "Summer") -> FrozenAudience:
+        return plan(
+            self.store,
+            audience(recipients),
+            campaign=Campaign(
+                name=name, app_group="Shop", template="T", group="G", schedule=Schedule(at="18:30", every="day")
+            ),
+            run_date=NIGHT,
+            app_group_id="shop",
+            template_id=template_id,
+            send_at=NOW + timedelta(hours=15),
+            fingerprint="f" * 64,
+            root=self.root,
+            user="cron",
+            now=self.now,
+        )
+
+    def send(self, poster, frozen: FrozenAudience, *, holder: str = "box:1", **settings: object) -> DeliveryCounts:
+        given = {"window_batches": 4, "concurrency": 1, "max_tries": 3} | settings
+        counts = send(
+            self.store,
+            poster,
+            frozen,
+            root=self.root,
+            clock=self.clock,
+            settings=SendSection(**given),
+            holder=holder,
+            sleep=self.sleep,
+            draw=lambda: 1.0,
+        )
+        assert counts.recipients == frozen.recipients
+        return counts
+
+
+def audience(recipients: int) -> pl.DataFrame:
+    """So many recipients, with a customer before them who is held out and one who is excluded."""
+    rows = [
+        ("c0 control", "u0 control", "control", None, "{}"),
+        ("c0 excluded", "u0 excluded", "excluded", "test", None),
+    ]
+    rows += [
+        (f"c{n:07}", f"u{n:07}", "recipient", None, f'{{"first_name":"Änn {n}","n":{n}}}') for n in range(recipients)
+    ]
+    return pl.DataFrame(rows, schema=AUDIENCE_SCHEMA, orient="row").sort("customer_id")

@@ -1,0 +1,70 @@
+"""A sender in a process of its own, which kills itself without warning at the n-th call of a given kind.
+
+Arguments: workspace, api, app group id, seconds that its clock is ahead, where to die (or "nowhere"), at which call.
+The night is the only one in the store. Prints the counts as JSON when it comes to the end.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+from delivery_desk import KEY_NAME
+
+from optinb.appboy import AppboyClient
+from optinb.delivery import send
+from optinb.settings import AppGroupSettings, SendSection
+from optinb.state import Store
+
+
+def main(root: Path, api: str, group_id: str, ahead_s: float, place: str, at: int, wait_s: float) -> None:
+    calls = itertools.count(1)
+    lock = threading.Lock()
+
+    def dying(call, before: str, after: str):
+        def wrapped(*args: object, **kwargs: object) -> object:
+            if place == before:
+                die()
+            result = call(*args, **kwargs)
+            if place == after:
+                die()
+            return result
+
+        return wrapped
+
+    def die() -> None:
+        with lock:
+            if next(calls) == at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    group = AppGroupSettings(id=group_id, name="Shop", api=api, key=f"env:{KEY_NAME}")
+    with Store.open(root / "state.sqlite") as store, AppboyClient(group) as client:
+        client.schedule = dying(client.schedule, "before a request", "after a request")
+        journal = store.deliveries
+        journal.open_window = dying(journal.open_window, "before a window", "in a window")
+        journal.close_window = dying(journal.close_window, "before the outcomes", "after the outcomes")
+        (audience,) = journal.list()
+        counts = send(
+            store,
+            client,
+            audience,
+            root=root,
+            clock=lambda: datetime.now(UTC) + timedelta(seconds=ahead_s),
+            settings=SendSection(window_batches=WINDOW, concurrency=4),
+            holder=f"child:{os.getpid()}",
+            wait_s=wait_s,
+        )
+    print(msgspec.json.encode(counts).decode())
+
+
+WINDOW = 4
+
+if __name__ == "__main__":
+    workspace, url, group, ahead, where, number, patience = sys.argv[1:]
+    main(Path(workspace), url, group, float(ahead), where, int(number), float(patience))

@@ -1,0 +1,229 @@
+"""The sender against the sandbox over HTTP, in processes that die: nobody twice, everybody accounted for."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+from delivery_desk import KEY_NAME, NIGHT, Desk, audience
+from sending_child import WINDOW
+
+from optinb.appboy import AppboyClient
+from optinb.campaigns import Campaign, Schedule
+from optinb.delivery import BATCH_SIZE, DeliveryCounts, FrozenAudience, plan
+from optinb.sandbox import Key, Limits, Sandbox, World
+from optinb.settings import AppGroupSettings
+from optinb.state import Accepted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHILD = str(Path(__file__).with_name("sending_child.py"))
+
+
+def journal(root: Path) -> list[dict]:
+    return [json.loads(line) for line in (root / "journal.jsonl").read_text().splitlines()]
+
+
+def taken(root: Path) -> list[str]:
+    return [r["external_user_id"] for line in journal(root) for r in line["recipients"]]
+
+
+def test_the_sandbox_took_exactly_the_frozen_audience(desk: Desk, client: AppboyClient, template_id: str) -> None:
+    frozen = desk.plan(520, template_id=template_id)
+    assert desk.send(client, frozen, concurrency=4) == DeliveryCounts(batches=11, accepted=520)
+    lines = journal(desk.root)
+    expected = {f"u{n:07}": {"first_name": f"Änn {n}", "n": n} for n in range(520)}
+    assert len(taken(desk.root)) == 520
+    assert {r["external_user_id"]: r["trigger_properties"] for line in lines for r in line["recipients"]} == expected
+    assert {(line["campaign_id"], line["schedule"]["time"]) for line in lines} == {
+        (template_id, "2026-11-23T17:00:00Z")
+    }
+    kept = {b.state.schedule_id for b in batches(desk, frozen) if isinstance(b.state, Accepted)}
+    assert kept == {line["schedule_id"] for line in lines}
+    assert desk.send(client, frozen).accepted == 520
+    assert len(taken(desk.root)) == 520
+
+
+def batches(desk: Desk, frozen: FrozenAudience):
+    return desk.store.deliveries.batches(frozen.campaign_id, frozen.run_date)
+
+
+def test_what_the_sandbox_refuses_is_refused_with_its_words(desk: Desk, client: AppboyClient) -> None:
+    counts = desk.send(client, desk.plan(70, template_id="no such campaign"))
+    assert (counts.refused, counts.pending, counts.stopped) == (70, 0, None)
+    assert [count for message, count in counts.errors.items() if message.startswith("400")] == [2]
+
+
+def test_a_wrong_key_sends_nothing_and_a_mended_one_goes_on(
+    desk: Desk, world: World, sandbox: Sandbox, template_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = world.group("Shop")
+    settings = AppGroupSettings(id=group.id, name="Shop", api=sandbox.url, key=f"env:{KEY_NAME}")
+    monkeypatch.setenv(KEY_NAME, "a-key-that-was-revoked")
+    frozen = desk.plan(300, template_id=template_id)
+    with AppboyClient(settings) as client:
+        counts = desk.send(client, frozen, concurrency=4)
+    assert (counts.accepted, counts.pending) == (0, 300)
+    assert counts.stopped is not None and "check the app group's key" in counts.stopped
+    assert "revoked" not in counts.stopped + "".join(counts.errors)
+    monkeypatch.setenv(KEY_NAME, group.keys[0].key)
+    with AppboyClient(settings) as client:
+        assert desk.send(client, frozen, concurrency=4) == DeliveryCounts(batches=6, accepted=300)
+    assert len(taken(desk.root)) == len(set(taken(desk.root))) == 300
+
+
+def test_a_key_without_the_permission_stops_with_advice(
+    desk: Desk, world: World, client: AppboyClient, template_id: str
+) -> None:
+    group = world.group("Shop")
+    world.put(msgspec.structs.replace(group, keys=(Key(group.keys[0].key, ("campaigns.list",)),)))
+    counts = desk.send(client, desk.plan(70, template_id=template_id))
+    assert counts.pending == 70
+    assert counts.stopped is not None and "permission" in counts.stopped
+
+
+def test_an_hourly_limit_is_waited_out(
+    desk: Desk, world: World, sandbox: Sandbox, client: AppboyClient, template_id: str
+) -> None:
+    world.put(msgspec.structs.replace(world.group("Shop"), limits=Limits(an_hour=3)))
+
+    def both_clocks(seconds: float) -> None:
+        desk.move(seconds)
+        sandbox.move_clock(to=desk.now)
+
+    desk.on_wait = both_clocks
+    counts = desk.send(client, desk.plan(400, template_id=template_id))
+    assert counts == DeliveryCounts(batches=8, accepted=400)
+    assert len(taken(desk.root)) == len(set(taken(desk.root))) == 400
+    assert len(desk.waits) == 2 and all(3_500 < wait <= 3_600 for wait in desk.waits)
+
+
+def test_a_sandbox_that_is_not_there_leaves_everything_planned(
+    desk: Desk, sandbox: Sandbox, client: AppboyClient, template_id: str
+) -> None:
+    frozen = desk.plan(300, template_id=template_id)
+    sandbox.__exit__(None, None, None)
+    counts = desk.send(client, frozen, concurrency=4)
+    assert (counts.pending, counts.unknown) == (300, 0)
+    assert counts.stopped is not None and "tried 3 times" in counts.stopped
+    assert any("can't be reached" in message for message in counts.errors)
+    sandbox.__enter__()
+
+
+class Site:
+    """A planned night on real time, a sandbox, and senders in processes of their own."""
+
+    def __init__(self, root: Path, world: World, sandbox: Sandbox, desk: Desk, recipients: int) -> None:
+        group = world.group("Shop")
+        now = datetime.now(UTC)
+        self.frozen = plan(
+            desk.store,
+            audience(recipients),
+            campaign=Campaign(
+                name="Summer", app_group="Shop", template="T", group="G", schedule=Schedule(at="18:30", every="day")
+            ),
+            run_date=NIGHT,
+            app_group_id=group.id,
+            template_id=group.campaigns[0].id,
+            send_at=now + timedelta(days=1),
+            fingerprint="f" * 64,
+            root=root,
+            user="cron",
+            now=now,
+        )
+        self.root, self.store = root, desk.store
+        self._arguments = [str(root), sandbox.url, group.id]
+        self._environment = {KEY_NAME: group.keys[0].key, "PATH": ""}
+
+    def start(self, *, ahead_s: float, where: str = "nowhere", at: int = 0, wait_s: float = 0) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, CHILD, *self._arguments, str(ahead_s), where, str(at), str(wait_s)],
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def check(self, *, kills: int) -> DeliveryCounts:
+        """Nobody twice, everybody accounted for, unknown at most a window a kill, and the audit trail whole."""
+        counts = self.store.deliveries.counts(self.frozen.campaign_id, self.frozen.run_date)
+        assert (counts.recipients, counts.pending) == (self.frozen.recipients, 0)
+        assert counts.unknown <= kills * WINDOW * BATCH_SIZE
+        users = Counter(taken(self.root))
+        assert not users or max(users.values()) == 1
+        certain, doubtful = set(), set()
+        for batch in self.store.deliveries.batches(self.frozen.campaign_id, self.frozen.run_date):
+            rows = {f"u{n:07}" for n in range(batch.first, batch.first + batch.size)}
+            (certain if isinstance(batch.state, Accepted) else doubtful).update(rows)
+        assert certain <= set(users) <= certain | doubtful
+        assert self.store.audit.verify().problem is None
+        return counts
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest, tmp_path: Path, desk: Desk, world: World) -> Iterator[Site]:
+    with Sandbox(world, journal=tmp_path / "journal.jsonl") as sandbox:
+        yield Site(tmp_path, world, sandbox, desk, getattr(request, "param", 1_620))
+
+
+def test_a_sender_killed_at_its_worst_moments_sends_nobody_twice_and_loses_nobody(site: Site) -> None:
+    moments = [
+        ("in a window", 1, 200),  # marked, and nothing posted
+        ("before a request", 6, 200),  # some of a window posted
+        ("before the outcomes", 1, 200),  # all posted, and nothing of it known
+        ("after a request", 1, 200),
+        ("after the outcomes", 2, 0),  # known, and nothing under way
+    ]
+    expected = 0
+    for n, (where, at, lost) in enumerate(moments):
+        child = site.start(ahead_s=40 * n, where=where, at=at)
+        _, complaint = child.communicate(timeout=60)
+        assert child.returncode == -signal.SIGKILL, complaint
+        expected += lost
+    child = site.start(ahead_s=40 * len(moments))
+    told, complaint = child.communicate(timeout=60)
+    assert child.returncode == 0, complaint
+    counts = site.check(kills=len(moments))
+    assert msgspec.json.decode(told, type=DeliveryCounts) == counts
+    assert counts.unknown == expected
+
+
+def test_two_senders_started_at_once_send_nobody_twice(site: Site) -> None:
+    senders = [site.start(ahead_s=0, wait_s=60) for _ in range(2)]
+    for sender in senders:
+        told, complaint = sender.communicate(timeout=90)
+        assert sender.returncode == 0, complaint
+        assert msgspec.json.decode(told, type=DeliveryCounts).accepted == 1_620
+    assert site.check(kills=0).accepted == 1_620
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("seed", range(2))
+def test_two_senders_killed_at_random_moments_send_nobody_twice(site: Site, seed: int) -> None:
+    rng = random.Random(seed)
+    places = ["before a window", "in a window", "before a request", "after a request", "before the outcomes"]
+    kills, rounds = 0, 0
+    while site.store.deliveries.list(open_only=True):
+        rounds += 1
+        where = [rng.choice(places) if rounds <= 6 else "nowhere" for _ in range(2)]
+        pair = [site.start(ahead_s=40 * rounds, where=place, at=rng.randint(1, 12), wait_s=2) for place in where]
+        for child in pair:
+            if rng.random() < 0.3:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(rng.uniform(0.5, 1.2))
+                child.kill()
+            child.communicate(timeout=90)
+            kills += child.returncode == -signal.SIGKILL
+        assert rounds < 30
+    assert site.check(kills=kills).pending == 0

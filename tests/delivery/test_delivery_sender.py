@@ -1,0 +1,292 @@
+"""The sender with exact outcomes: what is sent again, what never is, and where everybody ends up."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from delivery_desk import NOW, Scripted
+
+from optinb.appboy import Accepted, Later, Outcome, Refused, ScheduleRequest, Stopped, Unknown
+from optinb.delivery import DeliveryCounts, close_past
+from optinb.errors import StateError
+from optinb.state import LeaseTaken, Planned, Sending
+
+if TYPE_CHECKING:
+    from delivery_desk import Desk
+
+BUSY = Later(0.0, "503 Service Unavailable: busy")
+
+
+def test_every_recipient_is_sent_once_in_order_with_their_own_properties(desk: Desk) -> None:
+    poster = Scripted()
+    assert desk.send(poster, desk.plan(120)) == DeliveryCounts(batches=3, accepted=120)
+    assert poster.users == [f"u{n:07}" for n in range(120)]
+    request = poster.requests[2]
+    assert request.campaign_id == "t"
+    assert request.schedule.time == "2026-11-23T17:00:00Z"
+    assert request.recipients[7].trigger_properties == {"first_name": "Änn 107", "n": 107}
+
+
+def test_the_same_night_twice_sends_nothing_twice(desk: Desk) -> None:
+    poster = Scripted()
+    first = desk.send(poster, desk.plan(120))
+    frozen = desk.plan(500)
+    (desk.root / frozen.path).unlink()
+    assert desk.send(poster, frozen) == first
+    assert len(poster.users) == 120
+
+
+def test_an_audience_without_recipients_sends_nothing(desk: Desk) -> None:
+    poster = Scripted()
+    assert desk.send(poster, desk.plan(0)) == DeliveryCounts()
+    assert poster.requests == []
+
+
+def test_batches_are_journalled_as_sending_before_their_requests(desk: Desk) -> None:
+    frozen = desk.plan(300)
+    seen: list[int] = []
+
+    def look(_request: ScheduleRequest) -> Outcome:
+        seen.append(len(desk.store.deliveries.batches(frozen.campaign_id, frozen.run_date, state="sending")))
+        return Accepted()
+
+    desk.send(Scripted(*[look] * 6), frozen)
+    assert seen == [4, 4, 4, 4, 2, 2]
+
+
+def test_a_refused_batch_is_not_sent_again_and_the_others_go_out(desk: Desk) -> None:
+    frozen = desk.plan(120)
+    counts = desk.send(Scripted(Accepted(), Refused(400, "400: bad time")), frozen)
+    assert counts == DeliveryCounts(batches=3, accepted=70, refused=50, errors={"400: bad time": 1})
+    poster = Scripted()
+    desk.send(poster, frozen)
+    assert poster.requests == []
+
+
+def test_an_unknown_batch_is_never_sent_again(desk: Desk) -> None:
+    frozen = desk.plan(120)
+    counts = desk.send(Scripted(Unknown("504")), frozen)
+    assert counts == DeliveryCounts(batches=3, accepted=70, unknown=50, errors={"504": 1})
+    poster = Scripted()
+    assert desk.send(poster, frozen) == counts
+    assert poster.requests == []
+
+
+def test_a_client_that_fails_leaves_its_batch_unknown(desk: Desk) -> None:
+    def fail(_request: ScheduleRequest) -> Outcome:
+        raise RuntimeError("a fault")
+
+    counts = desk.send(Scripted(fail), desk.plan(70))
+    assert counts == DeliveryCounts(
+        batches=2, accepted=20, unknown=50, errors={"the client failed (RuntimeError: a fault)": 1}
+    )
+
+
+def test_what_appboy_asks_to_send_later_is_sent_later_and_once(desk: Desk) -> None:
+    poster = Scripted(Accepted(), BUSY, Later(90.0, "429", "rate_limit"), Accepted(), BUSY)
+    assert desk.send(poster, desk.plan(300)) == DeliveryCounts(batches=6, accepted=300)
+    assert desk.waits == [90.0, 2.0]
+    assert len(poster.requests) == 9
+
+
+def test_waiting_batches_are_journalled_as_planned_so_that_a_crash_there_costs_nothing(desk: Desk) -> None:
+    frozen = desk.plan(50)
+    seen: list[object] = []
+    desk.on_wait = lambda _s: seen.extend(
+        b.state for b in desk.store.deliveries.batches(frozen.campaign_id, frozen.run_date)
+    )
+    desk.send(Scripted(BUSY), frozen)
+    assert seen == [Planned(note=BUSY.message)]
+
+
+def test_the_sender_gives_up_when_appboy_stays_busy_and_the_next_run_goes_on(desk: Desk) -> None:
+    frozen = desk.plan(300)
+    poster = Scripted(*[BUSY] * 12)
+    counts = desk.send(poster, frozen)
+    assert counts == DeliveryCounts(
+        batches=6,
+        pending=300,
+        errors={BUSY.message: 4},
+        stopped="4 batches were tried 3 times, and Appboy asked to come later each time",
+    )
+    assert (len(poster.requests), desk.waits) == (12, [1.0, 2.0])
+    assert desk.send(Scripted(), frozen) == DeliveryCounts(batches=6, accepted=300)
+
+
+def test_one_batch_that_never_gets_through_does_not_hold_up_the_others(desk: Desk) -> None:
+    frozen = desk.plan(1000)
+
+    def poisoned(request: ScheduleRequest) -> Outcome:
+        return BUSY if request.recipients[0].external_user_id == "u0000050" else Accepted()
+
+    counts = desk.send(Scripted(*[poisoned] * 100), frozen)
+    assert (counts.accepted, counts.pending) == (950, 50)
+    assert counts.stopped == "1 batches were tried 3 times, and Appboy asked to come later each time"
+
+
+def test_a_wrong_key_stops_the_campaign_and_a_mended_one_goes_on_the_same_night(desk: Desk) -> None:
+    frozen = desk.plan(300)
+    poster = Scripted(Accepted(), Stopped(401, "401: Invalid API key: [key]", "check the key"))
+    counts = desk.send(poster, frozen)
+    assert counts.stopped == "401: Invalid API key: [key]; check the key"
+    taken = [r.external_user_id for n, request in enumerate(poster.requests) if n != 1 for r in request.recipients]
+    assert (counts.accepted, counts.refused, counts.pending) == (len(taken), 0, 300 - len(taken))
+    mended = Scripted()
+    assert desk.send(mended, frozen).accepted == 300
+    assert sorted(taken + mended.users) == [f"u{n:07}" for n in range(300)]
+
+
+def test_a_send_whose_time_has_passed_is_expired_and_needs_no_file(desk: Desk) -> None:
+    frozen = desk.plan(120)
+    (desk.root / frozen.path).unlink()
+    desk.now = frozen.send_at + timedelta(minutes=16)
+    poster = Scripted()
+    counts = desk.send(poster, frozen)
+    assert counts == DeliveryCounts(
+        batches=3,
+        expired=120,
+        errors={"its time, 2026-11-23 17:00 UTC, had passed by more than 15 minutes": 3},
+    )
+    assert poster.requests == []
+
+
+def test_a_send_that_becomes_late_while_it_waits_expires(desk: Desk) -> None:
+    frozen = desk.plan(300)
+    desk.now = frozen.send_at
+    counts = desk.send(Scripted(*[Accepted()] * 3, Later(3_600.0, "429", "rate_limit")), frozen)
+    assert (counts.accepted, counts.expired, counts.pending, counts.stopped) == (150, 150, 0, None)
+    assert desk.waits == [15 * 60 + 1.0]
+
+
+def test_what_a_dead_sender_left_is_unknown_and_the_rest_is_sent(desk: Desk) -> None:
+    frozen = desk.plan(300)
+    dead = desk.store.leases.take(f"send {frozen.campaign_id} {frozen.run_date}", holder="dead:9", now=desk.now)
+    desk.store.deliveries.open_window(frozen.campaign_id, frozen.run_date, lease=dead, size=4, now=desk.now)
+    poster = Scripted()
+    with pytest.raises(LeaseTaken, match="dead:9 is working on the send of 'Summer' for 2026-11-23"):
+        desk.send(poster, frozen)
+    desk.move(30)
+    counts = desk.send(poster, frozen)
+    assert counts == DeliveryCounts(
+        batches=6, accepted=100, unknown=200, errors={"the sender died while the request was under way": 4}
+    )
+    assert poster.users == [f"u{n:07}" for n in range(200, 300)]
+
+
+def test_a_sender_that_was_taken_for_dead_leaves_the_rest_to_the_other(desk: Desk) -> None:
+    frozen = desk.plan(1000)
+    other = Scripted()
+
+    def taken_over(_request: ScheduleRequest) -> Outcome:
+        desk.move(31)
+        desk.send(other, frozen, holder="box:2")
+        return Accepted()
+
+    slow = Scripted(Accepted(), taken_over)
+    with pytest.raises(StateError, match=r"hold of box:1 on send .* had expired and box:2 has it now"):
+        desk.send(slow, frozen)
+    counts = desk.store.deliveries.counts(frozen.campaign_id, frozen.run_date)
+    assert (counts.accepted, counts.unknown, counts.pending) == (800, 200, 0)
+    users = slow.users + other.users
+    assert len(users) == len(set(users)) == 1000
+
+
+def test_a_second_sender_leaves_while_the_first_is_at_work(desk: Desk) -> None:
+    frozen = desk.plan(50)
+    complaints: list[str] = []
+
+    def meanwhile(_request: ScheduleRequest) -> Outcome:
+        with pytest.raises(LeaseTaken) as caught:
+            desk.send(Scripted(), frozen, holder="box:2")
+        complaints.append(str(caught.value))
+        return Accepted()
+
+    assert desk.send(Scripted(meanwhile), frozen).accepted == 50
+    assert complaints[0].startswith("box:1 is working on the send of 'Summer' for 2026-11-23 since")
+
+
+def test_an_interrupt_journals_what_is_known_and_the_next_run_goes_on(desk: Desk) -> None:
+    frozen = desk.plan(300)
+
+    def interrupt(_request: ScheduleRequest) -> Outcome:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        return Accepted()
+
+    first = Scripted(Accepted(), interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        desk.send(first, frozen)
+    counts = desk.store.deliveries.counts(frozen.campaign_id, frozen.run_date)
+    assert counts.accepted >= 100 and counts.unknown == 0 and counts.accepted == len(first.users)
+    assert not desk.store.deliveries.batches(frozen.campaign_id, frozen.run_date, state="sending")
+    second = Scripted()
+    assert desk.send(second, frozen).accepted == 300
+    assert sorted(first.users + second.users) == [f"u{n:07}" for n in range(300)]
+
+
+def test_a_cancelled_send_stops_at_the_next_window(desk: Desk) -> None:
+    frozen = desk.plan(1000)
+
+    def cancel(_request: ScheduleRequest) -> Outcome:
+        desk.store.deliveries.cancel(frozen.campaign_id, frozen.run_date, reason="wrong text", user="ann", now=desk.now)
+        return BUSY
+
+    counts = desk.send(Scripted(Accepted(), cancel), frozen)
+    assert counts == DeliveryCounts(batches=20, accepted=150, cancelled=850, errors={"wrong text": 17})
+
+
+def test_a_changed_frozen_file_sends_nothing(desk: Desk) -> None:
+    frozen = desk.plan(120)
+    with (desk.root / frozen.path).open("ab") as file:
+        file.write(b" ")
+    poster = Scripted()
+    with pytest.raises(StateError, match="was changed since it was planned"):
+        desk.send(poster, frozen)
+    assert poster.requests == []
+    assert desk.store.deliveries.counts(frozen.campaign_id, frozen.run_date).pending == 120
+
+
+def test_progress_counts_every_recipient_once(desk: Desk) -> None:
+    from optinb.delivery import send
+    from optinb.settings import SendSection
+
+    steps: list[int] = []
+    frozen = desk.plan(520)
+    send(
+        desk.store,
+        Scripted(Accepted(), BUSY, Unknown("504"), Refused(400, "no")),
+        frozen,
+        root=desk.root,
+        clock=desk.clock,
+        settings=SendSection(window_batches=4, concurrency=1),
+        holder="box:1",
+        sleep=desk.sleep,
+        progress=steps.append,
+    )
+    assert steps == [150, 200, 170]
+
+
+def test_nights_that_were_given_up_are_closed_once_their_time_has_passed(desk: Desk) -> None:
+    given_up, done = desk.plan(300, name="Given up"), desk.plan(50, name="Done")
+    desk.send(Scripted(), done)
+    lease = desk.store.leases.take(f"send {given_up.campaign_id} {given_up.run_date}", holder="dead:9", now=desk.now)
+    desk.store.deliveries.open_window(given_up.campaign_id, given_up.run_date, lease=lease, size=2, now=desk.now)
+    assert close_past(desk.store, now=desk.now, late_minutes=15, holder="box:2") == ()
+    tomorrow = NOW + timedelta(days=1)
+    assert [a.campaign_name for a in close_past(desk.store, now=tomorrow, late_minutes=15, holder="box:2")] == [
+        "Given up"
+    ]
+    counts = desk.store.deliveries.counts(given_up.campaign_id, given_up.run_date)
+    assert (counts.expired, counts.unknown, counts.pending) == (200, 100, 0)
+    assert close_past(desk.store, now=tomorrow, late_minutes=15, holder="box:2") == ()
+
+
+def test_closing_leaves_a_night_alone_that_a_sender_is_at_work_on(desk: Desk) -> None:
+    frozen = desk.plan(50)
+    desk.now = frozen.send_at + timedelta(hours=1)
+    desk.store.leases.take(f"send {frozen.campaign_id} {frozen.run_date}", holder="box:1", now=desk.now)
+    assert close_past(desk.store, now=desk.now, late_minutes=15, holder="box:2") == ()
+    assert Sending not in {type(b.state) for b in desk.store.deliveries.batches(frozen.campaign_id, frozen.run_date)}

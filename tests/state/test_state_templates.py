@@ -1,0 +1,90 @@
+"""Templates in the store, kept in step with Appboy."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from optinb.appboy import Message, Template
+from optinb.errors import CampaignError
+from optinb.state import Store, TemplateSync
+
+SHOP = "11111111-2222-3333-4444-555555555555"
+
+
+def template(name: str, *, id: str | None = None, alert: str = "Hi", problems: tuple[str, ...] = ()) -> Template:
+    return Template(
+        app_group_id=SHOP,
+        id=id or f"id of {name}",
+        name=name,
+        platforms=("ios",),
+        messages=(Message(platform="ios", title="Hello", alert=alert, extras={"deep": [1, {"x": None}]}),),
+        usable=not problems,
+        problems=problems,
+        updated_at="2026-11-01T10:00:00+00:00",
+        content_hash=alert,
+        last_edited="2026-11-01T10:00:00+00:00",
+    )
+
+
+def test_an_import_says_what_is_new_changed_and_gone(store: Store, now: datetime) -> None:
+    draft = template("Draft", problems=("it is a draft",))
+    assert store.templates.sync(SHOP, [template("A"), template("B"), draft], now=now) == TemplateSync(
+        new=("A", "B", "Draft"), changed=(), vanished=(), usable=2, unusable=1
+    )
+    assert store.templates.sync(SHOP, [template("A", alert="Hi!"), draft], now=now + timedelta(days=1)) == TemplateSync(
+        new=(), changed=("A",), vanished=("B",), usable=1, unusable=1
+    )
+    assert [entry.detail["found"]["vanished"] for entry in store.audit.list()] == [["B"], []]
+
+
+def test_an_import_that_finds_nothing_new_is_no_change(store: Store, now: datetime) -> None:
+    store.templates.sync(SHOP, [template("A")], now=now)
+    opened = replace(template("A"), last_edited="2026-11-22T10:00:00+00:00")
+    assert store.templates.sync(SHOP, [opened], now=now).changed == ()
+    assert store.templates.get(SHOP, "A").last_edited == "2026-11-22T10:00:00+00:00"
+    assert len(store.audit.list()) == 1
+
+
+def test_a_vanished_template_stays_unusable_until_it_comes_back(store: Store, now: datetime) -> None:
+    store.templates.sync(SHOP, [template("A")], now=now)
+    for _night in range(2):
+        store.templates.sync(SHOP, [], now=now)
+        gone = store.templates.get(SHOP, "A")
+        assert (gone.usable, gone.problems, gone.last_edited) == (False, ("no longer in Appboy",), None)
+    assert store.templates.sync(SHOP, [template("A")], now=now).changed == ("A",)
+    assert store.templates.get(SHOP, "A") == template("A")
+
+
+def test_templates_are_listed_by_app_group(store: Store, now: datetime) -> None:
+    store.templates.sync(SHOP, [template("B"), template("A")], now=now)
+    store.templates.sync("club", [replace(template("C"), app_group_id="club")], now=now)
+    assert [t.name for t in store.templates.list(SHOP)] == ["A", "B"]
+    assert [t.name for t in store.templates.list()] == ["A", "B", "C"]
+    with pytest.raises(CampaignError, match="template 'C' isn't known in this app group"):
+        store.templates.get(SHOP, "C")
+
+
+def test_a_template_is_found_by_id_or_name(store: Store, now: datetime) -> None:
+    a = template("A", id="one")
+    store.templates.sync(SHOP, [a, template("B", id="A")], now=now)
+    assert store.templates.get(SHOP, "one") == a
+    assert store.templates.get(SHOP, "A").name == "B"
+
+
+def test_a_name_that_several_usable_templates_share_is_ambiguous(store: Store, now: datetime) -> None:
+    store.templates.sync(SHOP, [template("A", id="one"), template("A", id="two")], now=now)
+    with pytest.raises(CampaignError, match=r"2 templates are named 'A' \(one, two\); name it by its id"):
+        store.templates.get(SHOP, "A")
+    store.templates.sync(SHOP, [template("A", id="one"), template("A", id="two", problems=("archived",))], now=now)
+    assert store.templates.get(SHOP, "A").id == "one"
+
+
+def test_an_unknown_template_names_the_nearest_usable_one(store: Store, now: datetime) -> None:
+    with pytest.raises(CampaignError, match="import them with `optinb templates sync`"):
+        store.templates.get(SHOP, "Summer_Sale")
+    store.templates.sync(SHOP, [template("SummerSale"), template("Summer_Sal", problems=("draft",))], now=now)
+    with pytest.raises(CampaignError, match="did you mean 'SummerSale'"):
+        store.templates.get(SHOP, "Summer_Sale")
