@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -39,12 +40,17 @@ class Scripted:
         return [r.external_user_id for request in self.requests for r in request.recipients]
 
 
+def store_address(root: Path) -> str:
+    """An SQLite file in the workspace, or the empty PostgreSQL database that OPTINB_TEST_STATE names."""
+    return os.environ.get("OPTINB_TEST_STATE") or str(root / "state.sqlite")
+
+
 class Desk:
     """What a test needs at hand: the store, a clock that it moves, and sending with small windows."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.store = Store.open(root / "state.sqlite")
+        self.store = Store.open(store_address(root))
         self.now = NOW
         self.waits: list[float] = []
         self.on_wait: Callable[[float], None] = self.move

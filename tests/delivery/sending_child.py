@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
-from delivery_desk import KEY_NAME
+from delivery_desk import KEY_NAME, store_address
 
 from optinb.appboy import AppboyClient
 from optinb.delivery import send
@@ -44,7 +44,7 @@ def main(root: Path, api: str, group_id: str, ahead_s: float, place: str, at: in
                 os.kill(os.getpid(), signal.SIGKILL)
 
     group = AppGroupSettings(id=group_id, name="Shop", api=api, key=f"env:{KEY_NAME}")
-    with Store.open(root / "state.sqlite") as store, AppboyClient(group) as client:
+    with Store.open(store_address(root)) as store, AppboyClient(group) as client:
         client.schedule = dying(client.schedule, "before a request", "after a request")
         journal = store.deliveries
         journal.open_window = dying(journal.open_window, "before a window", "in a window")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import random
 import signal
 import subprocess
@@ -144,7 +145,7 @@ class Site:
         )
         self.root, self.store = root, desk.store
         self._arguments = [str(root), sandbox.url, group.id]
-        self._environment = {KEY_NAME: group.keys[0].key, "PATH": ""}
+        self._environment = {**os.environ, KEY_NAME: group.keys[0].key}
 
     def start(self, *, ahead_s: float, where: str = "nowhere", at: int = 0, wait_s: float = 0) -> subprocess.Popen[str]:
         return subprocess.Popen(
