@@ -41,6 +41,7 @@ MAX_PAGES = 1000
 MAX_DAYS_AHEAD = 90
 READ_TRIES = 5
 MAX_READ_WAIT_S = 60.0
+MIN_REDACTED = 6  # a shorter text is no key, and may stand in any word of an answer
 MAX_ANSWER_BYTES = 32 * 2**20
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "optinb"}
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)
@@ -302,11 +303,11 @@ class AppboyClient:
             return self._key
 
     def _redacted(self, text: str) -> str:
-        return text.replace(self._key, "[key]") if self._key else text
+        return self._redacted_body(text.encode()).decode()
 
     def _redacted_body(self, body: bytes) -> bytes:
         """A body without the key, which Appboy's 401 echoes; a slash may be escaped in JSON."""
-        if self._key is None:
+        if self._key is None or len(self._key) < MIN_REDACTED:
             return body
         key = self._key.encode()
         return body.replace(key, b"[key]").replace(key.replace(b"/", b"\\/"), b"[key]")

@@ -18,7 +18,7 @@ from optinb.errors import AppboyError
 from optinb.settings import PLATFORMS, AppGroupSettings, Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
 PLATFORM_OF: dict[str, Platform] = {f"{platform}_push": platform for platform in PLATFORMS}
 _DELIVERY = {"time_based": "at times set in the dashboard", "action_based": "when customers do something"}
@@ -179,13 +179,24 @@ def render(message: Message, properties: Mapping[str, Any]) -> RenderedMessage:
     return RenderedMessage(message.platform, title, alert)
 
 
-def fetch_templates(client: AppboyClient, group: AppGroupSettings, *, known: Mapping[str, Template]) -> list[Template]:
+def fetch_templates(
+    client: AppboyClient,
+    group: AppGroupSettings,
+    *,
+    known: Mapping[str, Template],
+    fresh: Container[str] = (),
+) -> list[Template]:
     """Every campaign of an app group as a template, usable or not, archived ones included.
 
-    Details are read only of campaigns that `known` (by id) doesn't hold as last edited at the same time. Raises
-    AppboyError if the list or, for a reason that isn't the campaign's own, its details can't be read.
+    Details are read only of campaigns that `known` (by id) doesn't hold as last edited at the same time, and of those
+    whose id is in `fresh`: no page tells whether stopping or archiving counts as an edit, so what is about to be sent
+    is best read again. Raises AppboyError if the list or, for a reason that isn't the campaign's own, its details
+    can't be read.
     """
-    return [_fetched(client, group, summary, known.get(summary.id)) for summary in client.campaigns(True)]
+    return [
+        _fetched(client, group, summary, None if summary.id in fresh else known.get(summary.id))
+        for summary in client.campaigns(include_archived=True)
+    ]
 
 
 def _fetched(

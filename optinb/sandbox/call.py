@@ -72,6 +72,18 @@ def whole_number(query: Mapping[str, str], name: str, *, default: int | None, le
     return int(text)
 
 
+def time_of(text: str | None, *, complaint: str) -> datetime:
+    """An ISO 8601 time, with or without an offset. Raises RefusedError with the complaint."""
+    try:
+        at = datetime.fromisoformat(text or "")
+    except ValueError as error:
+        raise RefusedError(400, complaint) from error
+    # the first and the last year can't be moved to another time zone
+    if not 1 < at.year < 9999:
+        raise RefusedError(400, complaint)
+    return at
+
+
 def known_campaign(call: Call, campaign_id: str | None) -> Campaign:
     """The campaign that a request names. Raises RefusedError."""
     if not campaign_id:

@@ -48,11 +48,11 @@ class Handled(Struct, frozen=True):
 
 
 class _Limit(Struct, frozen=True):
-    """A rate limit: its name, the length of its window in seconds, and where an app group's figure stands."""
+    """A rate limit: its name, and where an app group's figure and the length of the window in seconds stand."""
 
     name: str
-    window_s: int
     allowed: Callable[[Limits], int]
+    window_s: Callable[[Limits], int]
 
 
 class Endpoint(Struct, frozen=True):
@@ -64,9 +64,9 @@ class Endpoint(Struct, frozen=True):
     limit: _Limit
 
 
-_HOURLY = _Limit("hour", 3600, lambda limits: limits.an_hour)
-_EXPORTS = _Limit("export", 60, lambda limits: limits.export_a_minute)
-_SEND_IDS = _Limit("send_ids", 86_400, lambda limits: limits.send_ids_a_day)
+_HOURLY = _Limit("hour", lambda limits: limits.an_hour, lambda limits: limits.hour_s)
+_EXPORTS = _Limit("export", lambda limits: limits.export_a_minute, lambda _: 60)
+_SEND_IDS = _Limit("send_ids", lambda limits: limits.send_ids_a_day, lambda _: 86_400)
 
 ENDPOINTS: dict[str, Endpoint] = {
     "/campaigns/list": Endpoint("GET", "campaigns.list", reading.campaigns_list, _HOURLY),
@@ -114,10 +114,11 @@ def handle(world: World, request: Request, now: datetime) -> Handled:
 def _within_limit(world: World, group: AppGroup, endpoint: Endpoint, request: Request, now: datetime) -> Handled:
     limit = endpoint.limit
     allowed = limit.allowed(group.limits)
-    window = int(now.timestamp()) // limit.window_s
+    window_s = limit.window_s(group.limits)
+    window = int(now.timestamp()) // window_s
     known, count = world.counts.get((group.id, limit.name), (window, 0))
     used = count if known == window else 0
-    reset = (window + 1) * limit.window_s
+    reset = (window + 1) * window_s
     if used >= allowed:
         return Handled(_reply(429, {"message": "You have exceeded your rate limit"}, _rate_headers(allowed, 0, reset)))
     counted = Counted((group.id, limit.name), window)

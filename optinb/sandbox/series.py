@@ -11,7 +11,7 @@ import struct
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from optinb.sandbox.call import Answer, Call, RefusedError, known_campaign, whole_number
+from optinb.sandbox.call import Answer, Call, RefusedError, known_campaign, time_of, whole_number
 from optinb.sandbox.world import PLATFORM_OF, AppGroup, Campaign, Dispatch, delivered_at, reached_platforms, zone_of
 
 if TYPE_CHECKING:
@@ -65,10 +65,7 @@ def reaction(group: AppGroup, dispatch: Dispatch, user: str, at: datetime) -> Re
 def _days(call: Call) -> list[date]:
     length = whole_number(call.query, "length", default=None, least=1, most=100)
     text = call.query.get("ending_at")
-    try:
-        ending = call.now if text is None else datetime.fromisoformat(text)
-    except ValueError as error:
-        raise RefusedError(400, "ending_at must be an ISO 8601 time") from error
+    ending = call.now if text is None else time_of(text, complaint="ending_at must be an ISO 8601 time")
     last = ending.astimezone(UTC).date() if ending.tzinfo is not None else ending.date()
     return [last - timedelta(days=back) for back in reversed(range(length))]
 

@@ -165,7 +165,7 @@ def load_world(path: Path) -> World:
     needed. `keys` is a list of {key, permissions, allowed_addresses}; `campaigns` one of objects with the fields of
     `Campaign`, whose `messages` map a variation's id to {channel, name, title, alert, action, extras}; `users` maps an
     external_user_id to {time_zone, push} and, left out, means that everybody is known; `limits` is {an_hour,
-    export_a_minute, send_ids_a_day, days_ahead} and `rates` {opened, bounced, converted, revenue}. For example:
+    hour_s, export_a_minute, send_ids_a_day, days_ahead} and `rates` {opened, bounced, converted, revenue}. For example:
 
         {"app_groups": [{"id": "11111111-2222-3333-4444-555555555555", "name": "Shop", "keys": [{"key": "secret"}],
           "campaigns": [{"id": "c1", "name": "Optimove_Summer_iOS", "channels": ["ios_push"],

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from optinb.sandbox.call import Answer, Call, RefusedError, decode, known_campaign
+from optinb.sandbox.call import Answer, Call, RefusedError, decode, known_campaign, time_of
 from optinb.sandbox.world import Campaign, Dispatch, Plan, Rescheduled, SendIdMade, Taken, World, moment
 
 MAX_RECIPIENTS = 50
@@ -127,6 +127,7 @@ def _sendable(call: Call, body: _Body) -> Campaign:
     return campaign
 
 
+_NO_TIME = "Bad Request: Cannot parse send_at timestamp"
 _NO_BROADCAST = "broadcast to a whole segment is not something the sandbox does; name the recipients"
 
 
@@ -159,10 +160,7 @@ def _dispatch(call: Call, campaign: Campaign, body: _Body, *, plan: Plan, schedu
 
 def _plan(call: Call, schedule: _Schedule) -> Plan:
     """A checked schedule. Raises RefusedError."""
-    try:
-        at = datetime.fromisoformat(schedule.time or "")
-    except ValueError as error:
-        raise RefusedError(400, "Bad Request: Cannot parse send_at timestamp") from error
+    at = time_of(schedule.time, complaint=_NO_TIME)
     if schedule.in_local_time or schedule.at_optimal_time:
         if at.tzinfo is not None:
             raise RefusedError(400, "schedule.time must not bear an offset with in_local_time or at_optimal_time")
@@ -172,7 +170,7 @@ def _plan(call: Call, schedule: _Schedule) -> Plan:
             raise RefusedError(400, "in_local_time is true but time has passed in your company's time zone")
     elif at.tzinfo is None:
         # not documented for a time without an offset; refused, because a guess would send at the wrong hour
-        raise RefusedError(400, "Bad Request: Cannot parse send_at timestamp")
+        raise RefusedError(400, _NO_TIME)
     else:
         at = at.astimezone(UTC)
     if moment(at, "UTC") > call.now + timedelta(days=call.group.limits.days_ahead):

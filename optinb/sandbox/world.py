@@ -10,17 +10,25 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 CHANNEL_OF = {"ios": "ios_push", "android": "android_push", "kindle": "kindle_push", "web": "web_push"}
 PLATFORM_OF = {channel: platform for platform, channel in CHANNEL_OF.items()}
+
+
+def check_zone(name: str) -> None:
+    """Raises ValueError for what is no IANA time zone."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as error:
+        raise ValueError(f"{name!r} is no time zone; write an IANA name such as 'Europe/Berlin'") from error
 
 
 class Key(Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,11 +45,18 @@ class User(Struct, frozen=True, forbid_unknown_fields=True):
     time_zone: str | None = None
     push: tuple[str, ...] = ("ios", "android")
 
+    def __post_init__(self) -> None:
+        check_zone(self.time_zone or "UTC")
+
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
-    """Requests that an app group may make; `days_ahead` is how far a schedule may reach."""
+    """Requests that an app group may make; `days_ahead` is how far a schedule may reach.
+
+    `hour_s` is how long the sandbox's hour lasts, so that a test of pacing needn't take one.
+    """
 
     an_hour: int = 250_000
+    hour_s: Annotated[int, Meta(ge=1)] = 3600
     export_a_minute: int = 250
     send_ids_a_day: int = 100
     days_ahead: int = 90
@@ -94,6 +109,9 @@ class AppGroup(Struct, frozen=True, forbid_unknown_fields=True):
     time_zone: str = "UTC"
     limits: Limits = Limits()
     rates: Rates = Rates()
+
+    def __post_init__(self) -> None:
+        check_zone(self.time_zone)
 
     def campaign(self, campaign_id: str) -> Campaign | None:
         """The campaign of that id, archived and draft ones included."""

@@ -7,6 +7,8 @@ from email.utils import format_datetime
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from optinb.appboy import Accepted, Later, RateLimit, Refused, Stopped, Unknown, meaning, meaning_of_failure, rate_limit
 from optinb.appboy.outcome import MAX_WAIT_S, MAY_BE_SENT, NOT_SENT, message_of
@@ -165,3 +167,21 @@ def test_messages_stay_on_one_short_line() -> None:
     assert message_of(b"") == "an empty answer"
     assert len(message_of(b"x" * 10_000)) == 300
     assert "\n" not in message_of(b"a\nb")
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    status=st.integers(100, 999),
+    body=st.binary(max_size=60) | st.just(b'{"message":"success"}'),
+    headers=st.dictionaries(st.sampled_from(["retry-after", "x-ratelimit-reset", "date"]), st.text(max_size=20)),
+)
+def test_every_answer_has_a_meaning_and_only_a_2xx_is_accepted(
+    status: int, body: bytes, headers: dict[str, str]
+) -> None:
+    outcome = meaning(status, headers, body, NOW)
+    if isinstance(outcome, Accepted):
+        assert 200 <= status < 300
+        assert b"success" in body
+    if isinstance(outcome, Later):
+        assert status in (429, 500, 502, 503)
+        assert 0 <= outcome.wait_s <= MAX_WAIT_S

@@ -87,6 +87,18 @@ def test_details_are_read_again_only_for_what_was_edited_and_what_vanished_is_go
     assert renamed.content_hash == first[0].content_hash, "a name isn't what goes out"
 
 
+def test_what_is_about_to_be_sent_is_read_again_even_if_the_list_says_unedited(
+    sandbox: Sandbox, shop: AppGroupSettings
+) -> None:
+    first = fetched(shop)
+    campaign = sandbox.world.group("Shop").campaigns[0]
+    sandbox.world.put_campaign("Shop", msgspec.structs.replace(campaign, enabled=False))
+    known = {template.id: template for template in first}
+    with AppboyClient(shop) as client:
+        assert by_name(fetch_templates(client, shop, known=known))[campaign.name].usable
+        assert not by_name(fetch_templates(client, shop, known=known, fresh={campaign.id}))[campaign.name].usable
+
+
 def test_a_campaign_that_vanishes_between_list_and_details_is_one_line_not_the_end(
     sandbox: Sandbox, shop: AppGroupSettings
 ) -> None:

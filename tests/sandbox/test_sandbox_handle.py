@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from optinb.sandbox import (
     ENDPOINTS,
@@ -135,6 +137,9 @@ def test_the_same_customer_in_two_requests_is_taken_twice() -> None:
         ({"schedule": {"time": "2026-11-23T18:30:00"}}, "Cannot parse send_at"),
         ({"schedule": {"time": "2026-11-23T18:30:00Z", "in_local_time": True}}, "must not bear an offset"),
         ({"schedule": {"time": "2026-11-23T03:00:00", "in_local_time": True}}, "time has passed"),
+        ({"schedule": {"time": "0001-01-01T00:00:00+14:00"}}, "Cannot parse send_at"),
+        ({"schedule": {"time": "9999-12-31T23:00:00-10:00"}}, "Cannot parse send_at"),
+        ({"schedule": {"time": "9998-12-31T23:00:00", "at_optimal_time": True}}, "90 days"),
         ({"schedule": {"time": "2027-02-23T03:00:00Z"}}, "90 days"),
     ],
 )
@@ -212,6 +217,15 @@ def test_the_rate_limit_counts_by_clock_hour_and_app_group() -> None:
     assert ask(world, "/campaigns/list", key="sandbox-a-key", now=reset).reply.status == 200
 
 
+def test_an_hour_can_be_made_shorter_for_tests_of_pacing() -> None:
+    world = make_world(limits=Limits(an_hour=1, hour_s=2))
+    even = NOW.replace(second=0)
+    assert ask(world, "/campaigns/list", now=even).reply.status == 200
+    late = ask(world, "/campaigns/list", now=even + timedelta(seconds=1)).reply
+    assert (late.status, int(late.headers["X-RateLimit-Reset"])) == (429, int(even.timestamp()) + 2)
+    assert ask(world, "/campaigns/list", now=even + timedelta(seconds=2)).reply.status == 200
+
+
 def test_refused_requests_count_and_exports_have_a_limit_of_their_own() -> None:
     world = make_world(limits=Limits(an_hour=1, export_a_minute=1))
     body = {"external_ids": ["1"], "fields_to_export": ["external_id"]}
@@ -261,6 +275,24 @@ def test_send_ids_are_unique_and_100_a_day() -> None:
     tomorrow = ask(world, "/sends/id/create", {"campaign_id": campaign}, now=NOW + timedelta(days=1))
     assert tomorrow.reply.status == 201
     assert told(tomorrow)["send_id"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+FIELDS = ("campaign_id", "recipients", "schedule", "schedule_id", "send_id", "external_ids", "trigger_properties")
+
+
+@settings(max_examples=150, deadline=None)
+@given(path=st.sampled_from(sorted(ENDPOINTS)), body=st.dictionaries(st.sampled_from(FIELDS), JSON) | JSON)
+def test_no_body_brings_the_sandbox_down(path: str, body: Any) -> None:
+    world = make_world()
+    if isinstance(body, dict) and "campaign_id" in body:
+        body["campaign_id"] = world.group("Group 1").campaigns[0].id
+    payload = None if ENDPOINTS[path].method == "GET" else msgspec.json.encode(body)
+    assert ask(world, path, payload).reply.status in (200, 201, 400)
 
 
 def test_every_endpoint_of_the_page_is_served() -> None:

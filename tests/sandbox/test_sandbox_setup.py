@@ -94,6 +94,10 @@ def test_a_world_is_read_from_a_file(tmp_path: Path) -> None:
     [
         ('{"app_groups": [{"id": 1, "name": "x"}]}', r"app_groups\[0\]\.id"),
         ('{"app_groups": [{"id": "1", "name": "x", "colour": "red"}]}', "colour"),
+        (
+            '{"app_groups": [{"id": "1", "name": "x", "users": {"7": {"time_zone": "Berlin"}}}]}',
+            "'Berlin' is no time zone",
+        ),
         ("{", "doesn't fit"),
     ],
 )
