@@ -195,7 +195,7 @@ class _Sender:
         tries: Counter[int] = Counter()
         fruitless = 0
         most = self._settings.max_tries
-        # Threads are only waited for when all went well: an interrupted run has waited for them as long as it will.
+        # Not in a with statement, which would wait for the threads: after an interrupt that could be long.
         pool = ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="send")
         try:
             while window := self._open([number for number, count in tries.items() if count >= most]):
@@ -217,7 +217,7 @@ class _Sender:
             pool.shutdown(wait=False, cancel_futures=True)
         exhausted = [number for number, count in tries.items() if count >= most]
         if self._journal.counts(*self._night).pending and exhausted:
-            return f"{len(exhausted)} batches were tried {most} times, and Appboy asked to come later each time"
+            return f"Appboy asked {most} times to come later with {len(exhausted)} of {self._audience.batches} batches"
         return None
 
     def _open(self, skip: Sequence[int]) -> tuple[Batch, ...]:

@@ -117,7 +117,7 @@ def test_a_sandbox_that_is_not_there_leaves_everything_planned(
     sandbox.__exit__(None, None, None)
     counts = desk.send(client, frozen, concurrency=4)
     assert (counts.pending, counts.unknown) == (300, 0)
-    assert counts.stopped is not None and "tried 3 times" in counts.stopped
+    assert counts.stopped is not None and "asked 3 times to come later" in counts.stopped
     assert any("can't be reached" in message for message in counts.errors)
     sandbox.__enter__()
 

@@ -111,7 +111,7 @@ def test_the_sender_gives_up_when_appboy_stays_busy_and_the_next_run_goes_on(des
         batches=6,
         pending=300,
         errors={BUSY.message: 4},
-        stopped="4 batches were tried 3 times, and Appboy asked to come later each time",
+        stopped="Appboy asked 3 times to come later with 4 of 6 batches",
     )
     assert (len(poster.requests), desk.waits) == (12, [1.0, 2.0])
     assert desk.send(Scripted(), frozen) == DeliveryCounts(batches=6, accepted=300)
@@ -125,7 +125,7 @@ def test_one_batch_that_never_gets_through_does_not_hold_up_the_others(desk: Des
 
     counts = desk.send(Scripted(*[poisoned] * 100), frozen)
     assert (counts.accepted, counts.pending) == (950, 50)
-    assert counts.stopped == "1 batches were tried 3 times, and Appboy asked to come later each time"
+    assert counts.stopped == "Appboy asked 3 times to come later with 1 of 20 batches"
 
 
 def test_a_wrong_key_stops_the_campaign_and_a_mended_one_goes_on_the_same_night(desk: Desk) -> None:
