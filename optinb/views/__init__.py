@@ -1,0 +1,44 @@
+"""What notebooks show: widgets, tables and charts. No rule of the business lives here, only calls on the workspace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from optinb.views.show import install
+
+if TYPE_CHECKING:
+    from IPython.display import HTML
+
+    from optinb.views.desk import ApprovalDesk
+    from optinb.views.planner import Planner
+    from optinb.workspace import Workspace
+
+__all__ = ["approval_desk", "attributes", "install", "planner", "stages"]
+
+
+def planner(ws: Workspace) -> Planner:
+    """The form in which a marketer plans a campaign, sees who would get which message, and submits it."""
+    from optinb.views.planner import Planner
+
+    return Planner(ws)
+
+
+def approval_desk(ws: Workspace) -> ApprovalDesk:
+    """What waits for a decision, with approve and reject."""
+    from optinb.views.desk import ApprovalDesk
+
+    return ApprovalDesk(ws)
+
+
+def attributes(ws: Workspace) -> HTML:
+    """Every attribute that rules can ask about: its kind, what it means, how often it is known, typical values."""
+    from optinb.views.tables import attributes
+
+    return attributes(ws)
+
+
+def stages(ws: Workspace) -> HTML:
+    """The customers by lifecycle stage."""
+    from optinb.views.tables import stages
+
+    return stages(ws)

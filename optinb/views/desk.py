@@ -1,0 +1,119 @@
+"""The approval desk: what waits for a decision, shown as it would go out, with approve and reject."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import ipywidgets as w
+
+from optinb.campaigns import differences
+from optinb.errors import OptinbError
+from optinb.views import values
+from optinb.views.controls import Pane, box, button, choose, field, heading, styles
+from optinb.views.later import every
+
+if TYPE_CHECKING:
+    from optinb.campaigns import CampaignRecord
+    from optinb.workspace import Workspace
+
+LOOK_AGAIN_S = 2.0
+SAMPLES = 3
+
+
+class ApprovalDesk(w.VBox):
+    """The desk. It follows the store, so that what others submit or decide elsewhere shows by itself."""
+
+    def __init__(self, ws: Workspace) -> None:
+        super().__init__()
+        self.add_class("ob-view")
+        self._ws = ws
+        self._waiting: dict[str, CampaignRecord] = {}
+        self._shown: tuple[str, int, dict[str, str]] | None = None
+        self.who = Pane()
+        self.who.show(
+            values.fragment("desk.html.j2", "who", ws.user, ws.settings.workspace.approvers),
+        )
+        self.waiting = field(w.Select, "Waiting for a decision")
+        self.nothing = Pane()
+        self.detail = Pane()
+        self.comment = field(w.Textarea, "Comment", rows=2, placeholder="Why you reject it, for its author")
+        self.approve, self.reject = button("Approve", style="success"), button("Reject")
+        self._decision = box(self.comment, box(self.approve, self.reject, of="ob-buttons"), of="ob-column")
+        self.result = Pane()
+        list_of_waiting = box(self.who, self.waiting, self.nothing, self._decision, self.result, of="ob-column")
+        self.children = (
+            styles(),
+            box(list_of_waiting, box(heading("What would go out"), self.detail, of="ob-column"), of="ob-columns"),
+        )
+        self.waiting.observe(lambda _: self._show(), "value")
+        self.approve.on_click(lambda _: self._decide("approve"))
+        self.reject.on_click(lambda _: self._decide("reject"))
+        self.refresh()
+        every(LOOK_AGAIN_S, self._look_again)
+
+    def refresh(self) -> None:
+        """Reads what waits now."""
+        self._waiting = {record.campaign.name: record for record in self._ws.campaigns.waiting()}
+        names = list(self._waiting)
+        self.waiting.rows = min(max(len(names), 2), 8)
+        options = [(f"{name} (by {self._waiting[name].author})", name) for name in names]
+        choose(self.waiting, options, keep=self.waiting.value)
+        for control in (self.waiting, self._decision):
+            control.layout.display = "" if names else "none"
+        self.nothing.say("" if names else "Nothing waits for a decision. What is submitted shows here by itself.")
+        self._show()
+
+    def _look_again(self) -> bool:
+        """Refreshes when the store has changed; false once the desk is closed."""
+        if self.comm is None:
+            return False
+        with suppress(OptinbError):
+            now = {record.campaign.name: record.version for record in self._ws.campaigns.waiting()}
+            if now != {name: record.version for name, record in self._waiting.items()}:
+                self.refresh()
+        return True
+
+    def _show(self) -> None:
+        record = self._waiting.get(self.waiting.value)
+        self._shown = None
+        if record is None:
+            self.detail.say("Choose a campaign." if self._waiting else "")
+            return
+        try:
+            parts = self._ws.campaigns.resolve(record.campaign).parts()
+            preview = self._ws.campaigns.preview(record.campaign, samples=SAMPLES)
+        except OptinbError as error:
+            self.detail.say(str(error), kind="bad")
+            return
+        self._shown = (record.campaign.name, record.version, parts)
+        self.detail.show(values.for_decision(record, preview, self._ws.settings.zone))
+
+    def _changed_since_shown(self, name: str) -> str | None:
+        """What is different from what was shown; an approval must be of what the approver has seen."""
+        if self._shown is None or self._shown[0] != name:
+            return "it couldn't be shown"
+        _, version, parts = self._shown
+        record = self._ws.campaigns.get(name)
+        changed = differences(parts, self._ws.campaigns.resolve(record.campaign).parts())
+        if changed:
+            return ", ".join(changed)
+        return None if record.version == version else "its state"
+
+    def _decide(self, verb: str) -> None:
+        name = self.waiting.value
+        try:
+            changed = self._changed_since_shown(name) if verb == "approve" else None
+            if changed:
+                self.result.say(f"“{name}” changed while you looked at it ({changed}); look again.", kind="bad")
+            elif verb == "approve":
+                self._ws.campaigns.approve(name)
+                schedule = self._ws.campaigns.get(name).campaign.schedule.sentence()
+                self.result.say(f"“{name}” is approved. It goes out {schedule}.", kind="good")
+            else:
+                self._ws.campaigns.reject(name, comment=self.comment.value.strip())
+                self.result.say(f"“{name}” is rejected; its author sees your comment.", kind="good")
+            self.comment.value = ""
+        except OptinbError as error:
+            self.result.say(str(error), kind="bad")
+        self.refresh()

@@ -1,0 +1,46 @@
+"""Calls that wait until the one who types has paused, and calls that come again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Later:
+    """Makes a call once, a pause after the last of several requests; where no event loop runs, at once."""
+
+    def __init__(self, call: Callable[[], None], *, pause_s: float) -> None:
+        self._call, self._pause_s = call, pause_s
+        self._waiting: asyncio.TimerHandle | None = None
+
+    def __call__(self) -> None:
+        self.stop()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._call()
+        else:
+            self._waiting = loop.call_later(self._pause_s, self._call)
+
+    def stop(self) -> None:
+        """Forgets a call that is still waiting."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+
+def every(seconds: float, call: Callable[[], bool]) -> None:
+    """Makes a call again and again while it returns True; where no event loop runs, never."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return
+
+    def again() -> None:
+        if call():
+            loop.call_later(seconds, again)
+
+    loop.call_later(seconds, again)

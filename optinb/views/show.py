@@ -1,0 +1,83 @@
+"""Teaches the running IPython to show optinb's values. Types are named by text, so that nothing heavy is imported."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from IPython.core.interactiveshell import InteractiveShell
+
+# Where a type is defined, its name, and the function of optinb.views.values that shows it.
+ONE: dict[tuple[str, str], str] = {
+    ("optinb.campaigns.audience", "Waterfall"): "waterfall",
+    ("optinb.customers.model", "CustomerModel"): "customer_model",
+    ("optinb.measure.summary", "NightSummary"): "night",
+    ("optinb.nightly", "Blocked"): "blocked",
+    ("optinb.nightly", "Night"): "night_begun",
+    ("optinb.segments.reach", "Reach"): "reach",
+    ("optinb.warehouse.report", "ImportReport"): "import_report",
+    ("optinb.workspace.campaigns", "CampaignPreview"): "campaign_preview",
+    ("optinb.workspace.groups", "GroupSize"): "group_size",
+    ("optinb.workspace.handle", "Preview"): "preview",
+    ("optinb.workspace.handle", "Workspace"): "workspace",
+    ("optinb.workspace.history", "Status"): "status",
+    ("optinb.workspace.history", "Why"): "why",
+}
+# The same for values that also come in lists: the function takes several.
+MANY: dict[tuple[str, str], str] = {
+    ("optinb.appboy.templates", "Template"): "templates",
+    ("optinb.campaigns.approval", "CampaignRecord"): "campaigns",
+    ("optinb.measure.summary", "CampaignSummary"): "campaign_summaries",
+    ("optinb.state.groups", "GroupRecord"): "groups",
+    ("optinb.workspace.templates", "GroupSync"): "syncs",
+}
+
+
+def install(shell: InteractiveShell | None = None) -> None:
+    """Registers how optinb's values look with the running IPython (or the given shell); without one, does nothing."""
+    if shell is None:
+        from IPython.core.getipython import get_ipython
+
+        shell = get_ipython()
+    formatter: Any = shell.display_formatter if shell else None
+    if formatter is None:
+        return
+    html = formatter.formatters["text/html"]
+    plain = formatter.formatters["text/plain"]
+    for (module, name), function in ONE.items():
+        html.for_type_by_name(module, name, _shows(function))
+    for (module, name), function in MANY.items():
+        html.for_type_by_name(module, name, _shows_one_of(function))
+    for module, name in (*ONE, *MANY):
+        plain.for_type_by_name(module, name, _plain)
+    for kind in (list, tuple):
+        if html.for_type(kind) is None:
+            html.for_type(kind, several)
+
+
+def several(values: list[Any] | tuple[Any, ...]) -> str | None:
+    """The HTML of values of one type that come in lists; None, which means no HTML, for anything else."""
+    keys = {(type(value).__module__, type(value).__qualname__) for value in values}
+    function = MANY.get(keys.pop()) if len(keys) == 1 else None
+    return _function(function)(values) if function else None
+
+
+def _shows(function: str) -> Callable[[Any], str]:
+    return lambda value: _function(function)(value)
+
+
+def _shows_one_of(function: str) -> Callable[[Any], str]:
+    return lambda value: _function(function)((value,))
+
+
+def _function(name: str) -> Callable[[Any], str]:
+    return getattr(import_module("optinb.views.values"), name)
+
+
+def _plain(value: Any, printer: Any, cycle: bool) -> None:
+    from optinb.console import show
+
+    printer.text(repr(value) if cycle else show(value))

@@ -1,0 +1,81 @@
+"""Tables about the customers of a workspace."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from IPython.display import HTML
+from msgspec import Struct
+
+from optinb.customers import ATTRIBUTES
+from optinb.customers.lifecycle import STAGES
+from optinb.engine.tables import kinds
+from optinb.views.values import page
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from optinb.workspace import Workspace
+
+MOST_FREQUENT = 4
+
+
+class AttributeRow(Struct, frozen=True, kw_only=True):
+    """One attribute: its kind, what it means, the share of customers for whom it is known, and typical values."""
+
+    name: str
+    kind: str
+    meaning: str
+    known: float
+    values: str
+
+
+def attributes(ws: Workspace) -> HTML:
+    """Every attribute that rules can ask about."""
+    of = kinds(ws.tables().customers)
+    frame = ws.customers().select(list(of)).collect()
+    meanings = {a.name: a.sentence for a in ATTRIBUTES}
+    rows = [
+        AttributeRow(
+            name=name,
+            kind=kind,
+            meaning=meanings.get(name, ""),
+            known=1 - frame[name].null_count() / max(frame.height, 1),
+            values=typical(frame[name], kind),
+        )
+        for name, kind in of.items()
+    ]
+    return HTML(page("attributes.html.j2", rows=rows, customers=frame.height))
+
+
+def typical(values: pl.Series, kind: str) -> str:
+    """The range of numbers and days, the most frequent of other values, as text."""
+    known = values.drop_nulls()
+    if not len(known):
+        return "no value yet"
+    if kind in ("number", "day"):
+        return f"{_short(known.min())} to {_short(known.max())}"
+    counted = known.value_counts(sort=True)
+    if kind == "text" and len(counted) > 0.9 * len(known) > MOST_FREQUENT:
+        return f"such as {_short(known[0])}"
+    names = [_short(value) for value in counted[values.name][:MOST_FREQUENT]]
+    return ", ".join(names) + (", …" if len(counted) > MOST_FREQUENT else "")
+
+
+def stages(ws: Workspace) -> HTML:
+    """The customers by lifecycle stage."""
+    customers = ws.customers()
+    if "stage" not in customers.collect_schema():
+        return HTML(page("notice.html.j2", text="The customers aren't modelled yet: run ws.model() or `optinb model`."))
+    counts = dict(customers.select("stage").collect()["stage"].value_counts().iter_rows())
+    ordered = {stage: counts[stage] for stage in STAGES if stage in counts}
+    return HTML(page("stages.html.j2", stages=ordered))
+
+
+def _short(value: object) -> str:
+    text = (
+        f"{value:,.4g}"
+        if isinstance(value, float) and abs(value) < 10_000
+        else (f"{value:,.0f}" if isinstance(value, float) else str(value))
+    )
+    return text if len(text) <= 24 else text[:23] + "…"

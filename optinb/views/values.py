@@ -1,0 +1,151 @@
+"""Values as HTML: pure functions, one for each type that a notebook's cell may end with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from optinb.measure.pages import render_page, steps
+from optinb.measure.report import fall, needs_a_person, outcomes, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from zoneinfo import ZoneInfo
+
+    from optinb.appboy import Template
+    from optinb.campaigns import CampaignRecord, Waterfall
+    from optinb.customers import CustomerModel
+    from optinb.measure import CampaignSummary, NightSummary
+    from optinb.measure.pages import Step
+    from optinb.nightly import Blocked, Night
+    from optinb.segments import Reach
+    from optinb.state import GroupRecord
+    from optinb.warehouse import ImportReport
+    from optinb.workspace import CampaignPreview, GroupSize, GroupSync, Preview, Status, Why, Workspace
+
+
+def page(name: str, **values: Any) -> str:
+    """A template of this package, with the style that follows the notebook's theme."""
+    return render_page(name, package="optinb.views", **values)
+
+
+def fragment(name: str, macro: str, *values: Any) -> str:
+    """One macro of a template, without the style: for a widget that brings the style once."""
+    from optinb.measure.pages import environment
+
+    return str(getattr(environment("optinb.views").get_template(name).module, macro)(*values))
+
+
+def steps_of(figures: Waterfall) -> list[Step]:
+    """The waterfall of an audience, for `parts.html.j2`."""
+    return steps(
+        target=figures.target, excluded=figures.excluded, control=figures.control, recipients=figures.recipients
+    )
+
+
+def waterfall(figures: Waterfall) -> str:
+    """How a target group becomes recipients."""
+    return page("waterfall.html.j2", steps=steps_of(figures))
+
+
+def import_report(report: ImportReport) -> str:
+    """What an import read, loaded and refused."""
+    return page("import_report.html.j2", report=report, tables={t.table: t for t in report.tables})
+
+
+def customer_model(model: CustomerModel) -> str:
+    """Lifecycle stages, the thresholds with the plot they come from, and the model card."""
+    from optinb.views.charts import pauses
+
+    chart = pauses(model.pauses, churn_days=model.thresholds.churn_days) if len(model.pauses) else ""
+    return page("customer_model.html.j2", model=model, chart=chart)
+
+
+def preview(found: Preview) -> str:
+    """A rule on the data: count, reach by app, waterfall."""
+    return page("preview.html.j2", preview=found, steps=steps_of(found.waterfall))
+
+
+def reach(found: Reach) -> str:
+    """Reach by app and platform."""
+    return page("reach.html.j2", reach=found)
+
+
+def group_size(size: GroupSize) -> str:
+    """The exact size of a group."""
+    return page("group_size.html.j2", size=size)
+
+
+def groups(records: Sequence[GroupRecord]) -> str:
+    """Saved target groups."""
+    return page("groups.html.j2", groups=records)
+
+
+def templates(found: Sequence[Template]) -> str:
+    """Templates with their texts; those that can't be used with the reason."""
+    return page("templates.html.j2", usable=[t for t in found if t.usable], others=[t for t in found if not t.usable])
+
+
+def syncs(found: Sequence[GroupSync]) -> str:
+    """What importing templates brought."""
+    return page("syncs.html.j2", syncs=found)
+
+
+def campaigns(records: Sequence[CampaignRecord]) -> str:
+    """Campaigns and where they stand."""
+    return page("campaigns.html.j2", records=records)
+
+
+def campaign_preview(found: CampaignPreview) -> str:
+    """Who would get a campaign, when, and what they read."""
+    return page("campaign_preview.html.j2", preview=found, steps=steps_of(found.waterfall))
+
+
+def message(found: CampaignPreview, at: int) -> str:
+    """The message as one customer of a preview's sample reads it, on each platform, without the style."""
+    return fragment("phones.html.j2", "one_of", found, at)
+
+
+def for_decision(record: CampaignRecord, found: CampaignPreview, zone: ZoneInfo) -> str:
+    """A submitted campaign as it would go out, without the style."""
+    return fragment("desk.html.j2", "decision", record, found, steps_of(found.waterfall), zone)
+
+
+def audience(found: CampaignPreview, zone: ZoneInfo) -> str:
+    """Who gets a planned campaign and when, without the style."""
+    return fragment("audience.html.j2", "audience", found, steps_of(found.waterfall), zone)
+
+
+def campaign_summaries(found: Sequence[CampaignSummary]) -> str:
+    """What a night does with its campaigns."""
+    return page("campaign_summaries.html.j2", campaigns=found, fall=fall, outcomes=outcomes)
+
+
+def night(summary: NightSummary) -> str:
+    """A night in short; the report says more."""
+    return page("night.html.j2", night=summary, verdict=verdict(summary.exit_code), todo=needs_a_person(summary))
+
+
+def blocked(step: Blocked) -> str:
+    """A step of a night that was not done."""
+    return page("blocked.html.j2", step=step)
+
+
+def night_begun(begun: Night) -> str:
+    """Which night this is."""
+    return page("night_begun.html.j2", night=begun)
+
+
+def status(found: Status) -> str:
+    """What is published, what waits, what ran."""
+    return page("status.html.j2", status=found)
+
+
+def why(found: Why) -> str:
+    """Why a customer did or didn't get each message of a night."""
+    return page("why.html.j2", why=found)
+
+
+def workspace(ws: Workspace) -> str:
+    """Where one works, and as whom."""
+    snapshot = ws.snapshot() if ws.warehouse.current is not None else None
+    return page("workspace.html.j2", ws=ws, snapshot=snapshot)

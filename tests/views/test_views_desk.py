@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+
+from optinb.views.desk import ApprovalDesk
+from optinb.views.planner import Planner
+
+
+def text_of(html: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+@pytest.fixture
+def submitted(ws):
+    planner = Planner(ws)
+    planner.group.value = "Lapsed buyers"
+    planner.name.value = "Summer, lapsed"
+    planner.properties.rows["promo_code"].text.value = "SUMMER"
+    planner.submit.click()
+    return planner
+
+
+@pytest.fixture
+def desk(submitted, open_as) -> ApprovalDesk:
+    return ApprovalDesk(open_as("demo-approver"))
+
+
+def test_desk_shows_what_would_go_out(desk, ws):
+    figures = ws.campaigns.preview(ws.campaigns.get("Summer, lapsed").campaign).waterfall
+    shown = text_of(desk.detail.value)
+    assert ws.groups.get("Lapsed buyers").sentence in shown
+    assert f"Get the message {figures.recipients:,}" in shown
+    assert "“SUMMER” for everybody" in shown
+    assert "Submitted by ana" in shown
+    assert "at 18:30" in shown
+    assert "Control group 10.0%" in shown
+
+
+def test_desk_says_who_you_are_and_who_may_approve(desk):
+    assert "You are demo-approver . Who may approve: demo-approver." in text_of(desk.who.value)
+
+
+def test_approve_makes_the_campaign_approved(desk, ws):
+    desk.approve.click()
+    record = ws.campaigns.get("Summer, lapsed")
+    assert record.state == "approved"
+    assert record.approval.approver == "demo-approver"
+    assert "is approved" in text_of(desk.result.value)
+    assert "Nothing waits" in text_of(desk.nothing.value)
+
+
+def test_reject_keeps_the_comment_for_the_author(desk, ws):
+    desk.comment.value = "too many"
+    desk.reject.click()
+    record = ws.campaigns.get("Summer, lapsed")
+    assert (record.state, record.comment) == ("rejected", "too many")
+
+
+def test_author_is_told_that_a_second_person_must_approve(submitted, ws):
+    desk = ApprovalDesk(ws)
+    desk.approve.click()
+    assert ws.campaigns.get("Summer, lapsed").state == "submitted"
+    assert 'role="alert"' in desk.result.value
+    assert "'ana' may not approve campaigns" in text_of(desk.result.value)
+
+
+def test_what_changed_since_it_was_shown_is_not_approved(desk, submitted, ws):
+    submitted.control.value = 50
+    submitted.submit.click()
+    desk.approve.click()
+    assert ws.campaigns.get("Summer, lapsed").state == "submitted"
+    assert "changed while you looked at it (control share)" in text_of(desk.result.value)
+    desk.approve.click()
+    assert ws.campaigns.get("Summer, lapsed").state == "approved"
+
+
+def test_rule_that_changed_since_it_was_shown_is_not_approved(desk, ws):
+    from optinb import did
+
+    ws.groups.save("Lapsed buyers", did("purchase"))
+    desk.approve.click()
+    assert "rule of the target group" in text_of(desk.result.value)
+    assert ws.campaigns.get("Summer, lapsed").state == "submitted"
+
+
+def test_desk_notices_what_is_submitted_elsewhere(open_as, ws):
+    desk = ApprovalDesk(open_as("demo-approver"))
+    assert "Nothing waits" in text_of(desk.nothing.value)
+    planner = Planner(ws)
+    planner.name.value = "News"
+    planner.properties.rows["promo_code"].text.value = "X"
+    planner.submit.click()
+    assert desk._look_again()
+    assert desk.waiting.value == "News"
+
+
+def test_closed_desk_looks_no_more(desk):
+    desk.close()
+    assert not desk._look_again()

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import re
+from datetime import date, time
+from html import unescape
+
+import pytest
+
+from optinb.views.planner import COUNTING, DAILY, Planner
+
+
+def text_of(html: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+@pytest.fixture
+def planner(ws) -> Planner:
+    made = Planner(ws)
+    made.group.value = "Lapsed buyers"
+    return made
+
+
+def test_templates_follow_the_app_group(planner):
+    assert "Optimove_SummerSale_iOS" in planner.template.options
+    planner.app_group.value = "Club"
+    assert "Optimove_ClubNight_iOS" in planner.template.options
+    assert "Optimove_SummerSale_iOS" not in planner.template.options
+
+
+def test_only_usable_templates_are_offered_and_the_others_explained(planner):
+    assert "Optimove_Paused_Android" not in planner.template.options
+    assert "Optimove_Paused_Android : it is stopped; resume it in the dashboard" in text_of(
+        planner.about_templates.value
+    )
+
+
+def test_message_reads_as_for_a_real_customer_and_the_next_one(planner, ws):
+    planner.properties.rows["promo_code"].text.value = "SUMMER"
+    sample = ws.campaigns.preview(planner.fields(), samples=2).sample
+    assert sample[0].messages[0].alert in text_of(planner.message.value)
+    assert "SUMMER" in sample[0].messages[0].alert
+    planner.next.click()
+    assert f"Customer {sample[1].customer_id}" in text_of(planner.message.value)
+    planner.previous.click()
+    assert f"Customer {sample[0].customer_id}" in text_of(planner.message.value)
+
+
+def test_audience_is_what_the_workspace_counts(planner, ws):
+    planner.properties.rows["promo_code"].text.value = "SUMMER"
+    planner.control.value = 25
+    figures = ws.campaigns.preview(planner.fields()).waterfall
+    shown = text_of(planner.audience.value)
+    assert f"Target group {figures.target:,}" in shown
+    assert f"held out in the control group {figures.control:,}" in shown
+    assert f"Get the message {figures.recipients:,}" in shown
+
+
+def test_old_figures_go_before_new_ones_are_counted(planner):
+    waiting = []
+    planner._count_soon = lambda: waiting.append(planner.audience.value)
+    assert COUNTING not in planner.audience.value
+    planner.control.value = 30
+    assert waiting and all(COUNTING in shown for shown in waiting)
+    assert COUNTING in planner.audience.value
+
+
+def test_property_may_come_from_an_attribute_or_be_left_to_the_template(planner):
+    planner.properties.rows["first_name"].origin.value = "template"
+    planner.properties.rows["promo_code"].origin.value = "attribute city"
+    planner.properties.rows["promo_code"].text.value = "home"
+    assert planner.fields()["properties"] == {"promo_code": {"attribute": "city", "default": "home"}}
+
+
+def test_what_was_written_for_a_property_stays_when_the_template_changes(planner):
+    planner.properties.rows["promo_code"].text.value = "SUMMER"
+    planner.app_group.value = "Club"
+    assert planner.properties.rows["promo_code"].text.value == "SUMMER"
+
+
+def test_submit_puts_the_campaign_into_the_store(planner, ws):
+    planner.name.value = "Summer, lapsed"
+    planner.when.value = DAILY
+    planner.time.value = time(9, 5)
+    planner.properties.rows["promo_code"].text.value = "SUMMER"
+    planner.submit.click()
+    record = ws.campaigns.get("Summer, lapsed")
+    assert (record.state, record.author, record.campaign.schedule.at) == ("submitted", "ana", "09:05")
+    assert record.campaign.control == 0.1
+    assert "is submitted" in planner.result.value
+
+
+def test_submit_says_in_a_sentence_what_is_missing(planner, ws):
+    planner.submit.click()
+    assert 'role="alert"' in planner.result.value
+    assert "needs the property 'promo_code'" in text_of(planner.result.value)
+    assert not ws.campaigns.list()
+
+
+def test_submit_says_that_the_date_has_passed(planner):
+    planner.properties.rows["promo_code"].text.value = "SUMMER"
+    planner.date.value = date(2026, 11, 1)
+    planner.submit.click()
+    assert "has passed" in text_of(planner.result.value)
+
+
+def test_name_is_suggested_until_somebody_writes_one(planner):
+    assert planner.name.value.startswith("Lapsed buyers, Optimove_")
+    planner.group.value = "All buyers"
+    assert planner.name.value.startswith("All buyers, Optimove_")
+    planner.name.value = "Mine"
+    planner.group.value = "Lapsed buyers"
+    assert planner.name.value == "Mine"
+
+
+def test_name_of_an_existing_campaign_is_pointed_out(planner):
+    planner.properties.rows["promo_code"].text.value = "SUMMER"
+    planner.submit.click()
+    assert "must be approved again" in text_of(planner.about_name.value)
+
+
+def test_planner_without_groups_or_templates_says_what_to_do(tmp_path, monkeypatch):
+    from optinb.demo import demo_settings
+    from optinb.workspace import open_workspace
+    from optinb.workspace.setup import init_workspace
+
+    init_workspace(tmp_path / "new", settings=demo_settings("http://127.0.0.1:8021"))
+    with open_workspace(tmp_path / "new", user="ana") as empty:
+        shown = Planner(empty)
+        assert "save one in explore_segments.ipynb" in text_of(shown.about_group.value)
+        assert "No template of this app group is imported yet" in text_of(shown.about_templates.value)
+        assert 'role="alert"' in shown.audience.value
+
+
+def test_what_people_write_is_escaped(planner):
+    planner.properties.rows["promo_code"].text.value = "<script>alert(1)</script>"
+    assert "<script" not in planner.message.value
+    planner.name.value = "<img src=x>"
+    planner.submit.click()
+    assert "<img" not in planner.result.value

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import re
+import sys
+from html import unescape
+from importlib import import_module
+from subprocess import run
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from optinb import attr, did, views
+from optinb.demo import CAMPAIGNS
+from optinb.measure import CampaignSummary
+from optinb.nightly import Blocked, Night
+from optinb.views import show
+from optinb.views.tables import typical
+from optinb.workspace import status, why
+
+
+def text_of(html: str) -> str:
+    body = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+@pytest.fixture
+def shell():
+    made = InteractiveShell()
+    views.install(made)
+    return made
+
+
+@pytest.fixture
+def html(shell):
+    """What a notebook shows for a value, as text; it must look right offline and run nothing."""
+
+    def shown(value) -> str:
+        data, _ = shell.display_formatter.format(value)
+        page = data["text/html"]
+        assert not re.search(r"<script|<link|@import|url\(|\ssrc=|href=[\"']?http", page)
+        return text_of(page)
+
+    return shown
+
+
+@pytest.mark.parametrize(("module", "name"), [*show.ONE, *show.MANY])
+def test_every_type_that_has_a_form_exists_under_its_name(module, name):
+    assert isinstance(getattr(import_module(module), name), type)
+
+
+def test_workspace_says_where_and_who(html, ws):
+    shown = html(ws)
+    assert "You are ana" in shown
+    assert "Shop, Club" in shown
+    assert "delivery of Mon 23 Nov 2026" in shown
+
+
+def test_preview_shows_count_reach_and_waterfall(html, ws):
+    found = ws.preview(attr("country") == "DE", app_group="Shop")
+    shown = html(found)
+    assert f"{found.customers:,} of {found.total:,} customers" in shown
+    assert "Reach in the app group Shop" in shown
+    assert "Shop for iPhone (ios)" in shown
+    assert f"Get the message {found.waterfall.recipients:,}" in shown
+
+
+def test_preview_of_an_empty_group_says_what_to_do(html, ws):
+    assert "Loosen a condition" in html(ws.preview(attr("country") == "XX"))
+
+
+def test_parts_of_a_preview_can_be_shown_alone(html, ws):
+    found = ws.preview(did("purchase"))
+    assert "Get the message" in html(found.waterfall)
+    assert "Any of them" in html(found.reach)
+    assert found.sentence in html(ws.groups.count(did("purchase")))
+
+
+def test_import_report_shows_every_reject_with_its_reason(html, ws):
+    report = ws.import_delivery()
+    shown = html(report)
+    assert "Imported before; nothing changed." in shown
+    for table in report.tables:
+        assert f"{table.table} {table.read:,} {table.loaded:,} {table.quarantined:,}" in shown
+
+
+def test_customer_model_shows_stages_thresholds_and_their_plot(html, shell, ws):
+    model = ws.model()
+    shown = html(model)
+    assert f"{model.stages['active']:,}" in shown
+    assert f"after more than {model.thresholds.churn_days} days without a purchase" in shown
+    assert "<svg" in shell.display_formatter.format(model)[0]["text/html"]
+
+
+def test_lists_of_groups_templates_campaigns_and_syncs_have_tables(html, ws):
+    for campaign in CAMPAIGNS[:1]:
+        ws.campaigns.submit(campaign)
+    assert "Lapsed buyers" in html(ws.groups.list())
+    assert "can't be used, and why" in html(ws.templates.list("Shop"))
+    assert "submitted" in html(ws.campaigns.list())
+    assert "Shop" in html(ws.templates.sync("Shop"))
+    assert "Lapsed buyers" in html(ws.groups.get("Lapsed buyers"))
+
+
+def test_other_lists_stay_as_they_are(shell):
+    for value in ([], [1, 2], ["a", 3], (1,)):
+        assert "text/html" not in shell.display_formatter.format(value)[0]
+
+
+def test_campaign_preview_shows_the_message(html, ws):
+    found = ws.campaigns.preview(CAMPAIGNS[0])
+    assert found.sample[0].messages[0].alert in html(found)
+
+
+def test_night_shows_itself_step_by_step(html, ws):
+    ws.campaigns.submit(CAMPAIGNS[0])
+    night = Night(ws, ws.today(), dry_run=True)
+    assert "Dry run of Mon 23 Nov 2026" in html(night)
+    night.import_delivery()
+    night.templates()
+    assert "is submitted, not approved" in html(night.audiences())
+    assert "campaign held" in html(night.report())
+    assert "Mon 23 Nov 2026" in html(status(ws))
+    assert "Summer, lapsed held" in html(why(ws, "C000001"))
+
+
+def test_blocked_step_is_bad_news(html):
+    assert "Not done (import): too few customers" in html(Blocked(step="import", reason="too few customers"))
+
+
+def test_campaign_of_a_night_shows_its_outcomes(html):
+    sent = CampaignSummary(name="A", app_group="Shop", template="T", target=9, recipients=9, accepted=7, unknown=2)
+    shown = html((sent,))
+    assert "7 of 9 accepted" in shown
+    assert "7 accepted by Appboy, 2 unknown" in shown
+
+
+def test_terminals_get_plain_text(shell, ws):
+    data, _ = shell.display_formatter.format(ws.groups.get("Lapsed buyers"))
+    assert data["text/plain"].startswith("Lapsed buyers (version 1, ana")
+
+
+def test_attributes_are_listed_with_kind_meaning_and_values(ws):
+    shown = text_of(views.attributes(ws).data)
+    assert re.search(r"country text 9\d\.\d% .*DE", shown) or "country text 100.0%" in shown
+    assert "recency_days number" in shown
+    assert "Days since the latest purchase" in shown
+
+
+def test_stages_are_counted(ws):
+    counts = ws.customers().collect()["stage"].value_counts()
+    shown = text_of(views.stages(ws).data)
+    for stage, count in counts.iter_rows():
+        assert f"{stage} {count:,}" in shown
+
+
+def test_typical_values_are_short():
+    import polars as pl
+
+    assert typical(pl.Series([None, 1.5, 12345.678]), "number") == "1.5 to 12,346"
+    assert typical(pl.Series("x", ["a", "b", "a"]), "text").startswith("a, b")
+    assert typical(pl.Series([None], dtype=pl.String), "text") == "no value yet"
+    assert typical(pl.Series("id", [f"C{n}" for n in range(50)]), "text") == "such as C0"
+
+
+def test_install_imports_nothing_heavy():
+    heavy = {"polars", "duckdb", "altair", "jinja2", "sqlalchemy", "ipywidgets", "great_tables"}
+    code = "import sys; from optinb import views; views.install(); print(sorted(sys.modules))"
+    loaded = run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not heavy & set(re.findall(r"'(\w+)'", loaded))
+
+
+def test_install_without_a_shell_does_nothing():
+    views.install()
