@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from optinb.warehouse.contract import MAX_KEY_LENGTH, AttributeType, Column, Kind, Table
-from optinb.warehouse.sql import ident, instant, literal
+from optinb.warehouse.contract import MAX_KEY_LENGTH, AttributeType, Column, Table
+from optinb.warehouse.sql import ident, literal, utc
+from optinb.warehouse.zones import local_from_utc, utc_from_local
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +29,7 @@ _NO = "('false', 'f', 'no', 'n', '0')"
 class Context(Struct, frozen=True, kw_only=True):
     """What the checks of one delivery depend on. `latest`: no time may be after it (aware)."""
 
-    zone: str
+    zone: ZoneInfo
     latest: datetime
     currency: str
 
@@ -53,9 +55,12 @@ def stage_query(
 
     texts = [f"{cell(column.name)} AS {ident('t_' + column.name)}" for column in table.columns]
     texts += [f"{cell(name)} AS a{i}" for i, name in enumerate(attributes)]
-    parsed = [
-        f"{_parsed(column.kind, ident('t_' + column.name))} AS {ident('v_' + column.name)}" for column in table.columns
+    local = [
+        f"TRY_CAST({ident('t_' + column.name)} AS TIMESTAMP) AS {ident('p_' + column.name)}"
+        for column in table.columns
+        if column.kind == "time"
     ]
+    parsed = [f"{_parsed(column, context)} AS {ident('v_' + column.name)}" for column in table.columns]
     complaints = [("broken", NOT_AN_OBJECT)] if lines else []
     for column in table.columns:
         if column.name in at or column.required:
@@ -72,7 +77,8 @@ def stage_query(
         f"CASE WHEN reason IS NOT NULL THEN {everything} END AS cells FROM ("
         f"SELECT *, CASE {cases} END AS reason FROM ("
         f"SELECT *, {', '.join(parsed)} FROM ("
-        f"SELECT *, {', '.join(texts)} FROM {relation})))"
+        f"SELECT {', '.join(['*', *local])} FROM ("
+        f"SELECT *, {', '.join(texts)} FROM {relation}))))"
     )
 
 
@@ -83,12 +89,12 @@ def stored_values(table: Table, context: Context) -> list[str]:
     for column in table.columns:
         value = ident("v_" + column.name)
         if column.kind == "time":
-            values.append(f"timezone('UTC', {value}) AS {ident(column.name)}")
+            values.append(f"{value} AS {ident(column.name)}")
         else:
             default = defaults.get(column.default or "", column.default)
             values.append(f"{f'coalesce({value}, {default})' if default else value} AS {ident(column.name)}")
         if column.name == table.by_day:
-            values.append(f"CAST(timezone({literal(context.zone)}, {value}) AS DATE) AS day")
+            values.append(f"CAST({local_from_utc(value, context.zone, until=context.latest)} AS DATE) AS day")
     return values
 
 
@@ -99,13 +105,20 @@ def stage_columns(table: Table, attributes: int) -> str:
     return ", ".join(["file_no INTEGER", *columns, "reason VARCHAR", "cells VARCHAR[]"])
 
 
-def _parsed(kind: Kind, text: str) -> str:
-    match kind:
+def _parsed(column: Column, context: Context) -> str:
+    """The value of a column, null where the text is none; times as TIMESTAMP in UTC."""
+    text, local = ident("t_" + column.name), ident("p_" + column.name)
+    match column.kind:
         case "number":
             return f"TRY_CAST({text} AS DOUBLE)"
         case "time":
-            # With the session's zone: a time without an offset is taken in the workspace's time zone.
-            return f"TRY_CAST({text} AS TIMESTAMPTZ)"
+            # A cast to TIMESTAMP overlooks offsets. The two commonest spellings without one, and UTC, take the short
+            # way; for all others the session's zone is the workspace's.
+            return (
+                f"CASE WHEN strlen({text}) = 10 OR (strlen({text}) = 19 AND {text}[17] = ':') "
+                f"THEN {utc_from_local(local, context.zone, until=context.latest)} "
+                f"WHEN ends_with({text}, 'Z') THEN {local} ELSE timezone('UTC', TRY_CAST({text} AS TIMESTAMPTZ)) END"
+            )
         case "date":
             return f"TRY_CAST({text} AS DATE)"
         case "flag":
@@ -153,16 +166,14 @@ def _complaints(column: Column, latest: datetime) -> list[tuple[str, str]]:
                 ),
                 (f"{value} < {_EARLIEST}", f"{name} is before the year 1900: write the year with four digits"),
             ]
-            tests.append(
-                (f"{value} > {instant(latest)}", f"{name} is in the future: check the sender's clock and zone")
-            )
+            tests.append((f"{value} > {utc(latest)}", f"{name} is in the future: check the sender's clock and zone"))
         case "date":
             tests += [
                 (
                     f"{unparsed} OR {text} < '0' OR {text} >= ':'",
                     f"{name} isn't a date: write ISO 8601, such as 1990-05-31",
                 ),
-                (f"{value} > CAST({instant(latest)} AS DATE)", f"{name} is in the future: check the century"),
+                (f"{value} > CAST({utc(latest)} AS DATE)", f"{name} is in the future: check the century"),
             ]
         case "flag":
             tests.append((unparsed, f"{name} is neither true nor false: write true or false"))
@@ -178,7 +189,7 @@ def _complaints(column: Column, latest: datetime) -> list[tuple[str, str]]:
     return tests
 
 
-_EARLIEST = "TIMESTAMPTZ '1900-01-01 00:00:00+00'"
+_EARLIEST = "TIMESTAMP '1900-01-01 00:00:00'"
 
 # Most narrow first. What a value must look like for a type, and how it is then read; leading zeros mean text.
 ATTRIBUTE_TYPES: tuple[AttributeType, ...] = ("BOOLEAN", "BIGINT", "DOUBLE", "DATE", "TIMESTAMP", "VARCHAR")

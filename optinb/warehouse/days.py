@@ -59,7 +59,7 @@ class DayWriter:
         self._batch += 1
         out = self._work / f"{table}-{self._batch}"
         written = self._con.execute(
-            f"COPY ({query}) TO {literal(str(out))} (FORMAT parquet, COMPRESSION zstd, PARTITION_BY (day), "
+            f"COPY ({query}) TO {literal(str(out))} (FORMAT parquet, COMPRESSION snappy, PARTITION_BY (day), "
             "WRITE_PARTITION_COLUMNS true, RETURN_STATS)"
         )
         names = [column[0] for column in written.description or ()]

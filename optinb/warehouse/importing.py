@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -20,7 +20,7 @@ from optinb.warehouse.quarantine import write_quarantine
 from optinb.warehouse.reading import DeliveredFile, digest, find_files
 from optinb.warehouse.report import Gate, ImportReport, TableReport
 from optinb.warehouse.sql import connect, ident
-from optinb.warehouse.staging import Staged, Stager, customers_query, rows_query
+from optinb.warehouse.staging import Staged, Stager, customers_query, drop_rejects, rows_query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,6 +83,8 @@ class Import:
             write_quarantine(con, seen.staged, folder=self._root / "quarantine" / self._run_date.isoformat())
             self._judge(seen, files, accept_anyway)
             blocked = bool(gates.failed(seen.gates))
+            for part in seen.staged:
+                drop_rejects(con, part)
             report = ImportReport(
                 run_date=self._run_date,
                 version=(self._current or 0) + 1,
@@ -100,7 +102,7 @@ class Import:
         """Stages and checks the files against the version that is attached as `cur`, if there is one."""
         latest = self._now + timedelta(minutes=self._settings.imports.future_tolerance_minutes)
         workspace = self._settings.workspace
-        context = Context(zone=workspace.time_zone, latest=latest.astimezone(UTC), currency=workspace.currency)
+        context = Context(zone=self._settings.zone, latest=latest, currency=workspace.currency)
         stager = Stager(con, context=context, scratch=self._versions.work)
         known = {a.name: a for a in contents.attributes if a.since < self._run_date} if contents else {}
         customers = "cur.customers" if contents else "(SELECT NULL::VARCHAR AS customer_id WHERE false)"
@@ -232,7 +234,7 @@ class Import:
                 part = staged[name]
                 key = part.table.key[0] if part.table.key else None
                 if key and kept:
-                    kept = writer.without(kept, key=key, rows=part.good)
+                    kept = writer.without(kept, key=key, rows=part.name)
                 kept += writer.write(name, rows_query(part), key=key)
             files += kept
         return tuple(files)

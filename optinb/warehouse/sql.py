@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,9 +22,9 @@ def literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-def instant(value: datetime) -> str:
-    """A TIMESTAMP WITH TIME ZONE literal of an aware datetime."""
-    return f"TIMESTAMPTZ {literal(value.isoformat(sep=' '))}"
+def utc(value: datetime) -> str:
+    """A TIMESTAMP literal in UTC of an aware datetime."""
+    return f"TIMESTAMP {literal(value.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' '))}"
 
 
 def exact_path(path: Path) -> str:

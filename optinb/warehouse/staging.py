@@ -25,6 +25,7 @@ _MALFORMED: dict[str, str] = {
     "INVALID ENCODING": "the line is not UTF-8: save the file as UTF-8",
     "LINE SIZE OVER MAXIMUM": "the line is longer than 2 MB: a quotation mark that is never closed?",
 }
+_FIRST_ROWS = 10_000
 _BROKEN = "the line can't be read as CSV: check its quotation marks and separators"
 
 
@@ -140,17 +141,23 @@ class Stager:
         new = [(i, name) for i, name in enumerate(staged.attributes) if name not in known]
         if not new:
             return kinds
-        tests = [
-            f"bool_and({checks.fits(kind, f'a{i}')}) FILTER (a{i} IS NOT NULL)"
-            for i, _ in new
-            for kind in checks.ATTRIBUTE_TYPES
-        ]
-        verdicts = iter(self._con.execute(f"SELECT {', '.join(tests)} FROM {staged.good}").fetchone() or ())
-        for _, name in new:
-            possible = [kind for kind in checks.ATTRIBUTE_TYPES if next(verdicts, None)]
-            if possible:
-                kinds[name] = possible[0]
-        return kinds
+        # Most types are out of the question after a few rows; only the rest are held against all of them.
+        possible = self._fitting(
+            dict.fromkeys((i for i, _ in new), checks.ATTRIBUTE_TYPES), f"(FROM {staged.good} LIMIT {_FIRST_ROWS})"
+        )
+        possible = self._fitting({i: kinds or checks.ATTRIBUTE_TYPES for i, kinds in possible.items()}, staged.good)
+        return kinds | {name: possible[i][0] for i, name in new if possible[i]}
+
+    def _fitting(self, kinds: Mapping[int, Sequence[str]], rows: str) -> dict[int, list[str]]:
+        """Of the given types of each attribute those that all its values in `rows` allow; none if it has no value."""
+        asked = [(i, kind) for i, some in kinds.items() for kind in some]
+        tests = [f"bool_and({checks.fits(kind, f'a{i}')}) FILTER (a{i} IS NOT NULL)" for i, kind in asked]
+        verdicts = self._con.execute(f"SELECT {', '.join(tests)} FROM {rows}").fetchone() or ()
+        fitting: dict[int, list[str]] = {i: [] for i in kinds}
+        for (i, kind), fits in zip(asked, verdicts, strict=True):
+            if fits:
+                fitting[i].append(kind)
+        return fitting
 
     def report(self, staged: Staged) -> TableReport:
         """Figures of one table: what was read, and why rows were refused (most frequent first)."""
@@ -172,14 +179,12 @@ class Stager:
         )
 
     def _open(self, file: DeliveredFile, plain: Path | None = None) -> Source | None:
-        import duckdb
-
         try:
             source = open_source(self._con, file, scratch=self._scratch, plain=plain)
         except UnreadableError as error:
             self.problems[file.path.name] = str(error)
             return None
-        except duckdb.Error as error:
+        except unreadable() as error:
             self.problems[file.path.name] = (
                 f"it is no whole {file.name.format} file ({_short(error, file.path)}); send it again"
             )
@@ -199,18 +204,16 @@ class Stager:
 
     def _read(self, staged: Staged, source: Source, number: int) -> tuple[Source, int] | None:
         """Stages one file: how it was read in the end, and how many rows it has; None if it is unreadable."""
-        import duckdb
-
         try:
             return source, self._insert(staged, source, number)
-        except duckdb.Error as first:
+        except unreadable() as first:
             again = None
             if source.file.name.format != "parquet":
                 again = self._open(source.file, with_plain_newlines(source, scratch=self._scratch))
             try:
                 if again is not None and again.columns == source.columns:
                     return again, self._insert(staged, again, number)
-            except duckdb.Error:
+            except unreadable():
                 pass
             self.problems[source.file.path.name] = (
                 f"it can't be read to its end ({_short(first, source.plain)}); send it again"
@@ -244,19 +247,37 @@ class Stager:
         return rows[0][0]
 
 
+def unreadable() -> tuple[type[Exception], ...]:
+    """What DuckDB raises about a file's content; anything else is no fault of the file."""
+    import duckdb
+
+    return (
+        duckdb.DataError,
+        duckdb.InvalidInputException,
+        duckdb.IOException,
+        duckdb.NotSupportedError,
+        duckdb.SerializationException,
+    )
+
+
+def drop_rejects(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
+    """Leaves only good rows in a staging table, so that no later query has to look each row up."""
+    con.execute(f"DELETE FROM {staged.name} WHERE rowid IN (SELECT row FROM {staged.rejects})")
+
+
 def customers_query(staged: Staged, kinds: Mapping[str, str]) -> str:
-    """SELECT of the customers to publish: the contract's columns and typed attributes."""
+    """SELECT of the customers to publish, once rejects are dropped: the contract's columns and typed attributes."""
     columns = [ident(name) for name in CUSTOMERS.stored()]
     columns += [
         f"{checks.converted(kinds.get(name, 'VARCHAR'), f'a{i}')} AS {ident(name)}"
         for i, name in enumerate(staged.attributes)
     ]
-    return f"SELECT {', '.join(columns)} FROM {staged.good}"
+    return f"SELECT {', '.join(columns)} FROM {staged.name}"
 
 
 def rows_query(staged: Staged) -> str:
-    """SELECT of the good rows of any other table."""
-    return f"SELECT {', '.join(ident(name) for name in TABLES[staged.table.name].stored())} FROM {staged.good}"
+    """SELECT of the rows to publish of any other table, once rejects are dropped."""
+    return f"SELECT {', '.join(ident(name) for name in TABLES[staged.table.name].stored())} FROM {staged.name}"
 
 
 def _short(error: Exception, path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from optinb.warehouse.sql import connect, ident, literal
 from optinb.warehouse.versions import Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from datetime import date
     from pathlib import Path
 
@@ -59,7 +60,8 @@ class Warehouse:
         """
         if now.tzinfo is None:
             raise UsageError(f"now={now} has no time zone; pass datetime.now(UTC)")
-        with self._versions.lease(f"the import of {run_date}", user=user, now=now):
+        what = f"the import of {run_date}"
+        with self._versions.lease(what, user=user, now=now), self._mendable(what):
             job = Import(self._root, self._versions, self._settings, run_date=run_date, now=now)
             return job.run(accept_anyway=accept_anyway, user=user)
 
@@ -84,8 +86,9 @@ class Warehouse:
                 raise UsageError(f"a model can't publish a table named {name!r}: that name is the warehouse's own")
         now = now or datetime.now(UTC)
         versions = self._versions
-        lease = versions.lease(f"the publication of {', '.join(tables) or 'history'}", user="", now=now)
-        with lease, connect(scratch=versions.work / "spill") as con:
+        what = f"the publication of {', '.join(tables) or 'history'}"
+        lease = versions.lease(what, user="", now=now)
+        with lease, self._mendable(what), connect(scratch=versions.work / "spill") as con:
             current = versions.current
             if current is None:
                 raise WarehouseError("nothing has been imported yet: run `optinb import`")
@@ -121,6 +124,20 @@ class Warehouse:
             building.finish(con)
             versions.publish(built, current + 1)
         return current + 1
+
+    @contextmanager
+    def _mendable(self, what: str) -> Iterator[None]:
+        """Says what a full disk or too little memory means for the warehouse."""
+        import duckdb
+
+        try:
+            yield
+        except (duckdb.OperationalError, OSError) as error:
+            stays = f"version {self.current} stays current" if self.current else "nothing is published"
+            raise WarehouseError(
+                f"{what} failed and {stays}: {str(error).splitlines()[0]}; check free disk space, memory and "
+                f"permissions of {self._root}, then run it again"
+            ) from error
 
     def open(self, version: int | None = None) -> Snapshot:
         """A reader of the published version, or of a kept older one. Raises WarehouseError with the remedy."""
