@@ -5,6 +5,6 @@ from __future__ import annotations
 from optinb.warehouse.importing import BlockedError
 from optinb.warehouse.report import Gate, ImportReport, TableReport
 from optinb.warehouse.snapshot import Snapshot
-from optinb.warehouse.warehouse import Warehouse
+from optinb.warehouse.warehouse import VersionInfo, Warehouse
 
-__all__ = ["BlockedError", "Gate", "ImportReport", "Snapshot", "TableReport", "Warehouse"]
+__all__ = ["BlockedError", "Gate", "ImportReport", "Snapshot", "TableReport", "VersionInfo", "Warehouse"]

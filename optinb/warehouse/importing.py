@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import time
 from datetime import date, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -16,7 +18,7 @@ from optinb.warehouse.building import Attribute, Contents, Delivery
 from optinb.warehouse.checks import Context
 from optinb.warehouse.contract import DAILY, TABLES
 from optinb.warehouse.days import DayFile, DayWriter
-from optinb.warehouse.quarantine import write_quarantine
+from optinb.warehouse.quarantine import read_quarantine, write_quarantine
 from optinb.warehouse.reading import DeliveredFile, digest, find_files
 from optinb.warehouse.report import Gate, ImportReport, TableReport
 from optinb.warehouse.sql import connect, ident
@@ -24,9 +26,9 @@ from optinb.warehouse.staging import Staged, Stager, customers_query, drop_rejec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import duckdb
+    import polars as pl
 
     from optinb.settings import Settings
     from optinb.warehouse.versions import Versions
@@ -78,7 +80,7 @@ class Import:
             if last and last.digest == print_of:
                 return replace(last.report, unchanged=True)
             self._refuse_older(contents)
-            seen = self.examine(con, files, contents)
+            seen = self._examine(con, files, contents, scratch=self._versions.work)
             warnings += seen.warnings
             write_quarantine(con, seen.staged, folder=self._root / "quarantine" / self._run_date.isoformat())
             self._judge(seen, files, accept_anyway)
@@ -96,14 +98,19 @@ class Import:
             )
             return self._publish(con, seen, contents, report, digest=print_of, began=began)
 
-    def examine(
-        self, con: duckdb.DuckDBPyConnection, files: Sequence[DeliveredFile], contents: Contents | None
+    def _examine(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        files: Sequence[DeliveredFile],
+        contents: Contents | None,
+        *,
+        scratch: Path,
     ) -> Examined:
         """Stages and checks the files against the version that is attached as `cur`, if there is one."""
         latest = self._now + timedelta(minutes=self._settings.imports.future_tolerance_minutes)
         workspace = self._settings.workspace
         context = Context(zone=self._settings.zone, latest=latest, currency=workspace.currency)
-        stager = Stager(con, context=context, scratch=self._versions.work)
+        stager = Stager(con, context=context, scratch=scratch)
         known = {a.name: a for a in contents.attributes if a.since < self._run_date} if contents else {}
         customers = "cur.customers" if contents else "(SELECT NULL::VARCHAR AS customer_id WHERE false)"
         kinds: dict[str, str] = {}
@@ -137,6 +144,24 @@ class Import:
             attributes=building.merged(known, kinds, self._run_date),
             kinds=kinds,
         )
+
+    def check(self, folder: Path) -> tuple[ImportReport, pl.DataFrame]:
+        """Reads and judges a folder as a delivery, and publishes nothing; see `Warehouse.check`."""
+        began = time.monotonic()
+        with TemporaryDirectory() as scratch, connect(scratch=Path(scratch), zone=self._settings.zone.key) as con:
+            contents = self._contents(con)
+            files, warnings = find_files(folder, folder)
+            seen = self._examine(con, files, contents, scratch=Path(scratch))
+            write_quarantine(con, seen.staged, folder=Path(scratch) / "quarantine")
+            report = ImportReport(
+                run_date=self._run_date,
+                version=self._current or 0,
+                tables=seen.tables,
+                warnings=(*warnings, *seen.warnings),
+                gates=seen.gates,
+                seconds=round(time.monotonic() - began, 3),
+            )
+            return report, read_quarantine(Path(scratch) / "quarantine")
 
     def _contents(self, con: duckdb.DuckDBPyConnection) -> Contents | None:
         if self._current is None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.errors import UsageError, WarehouseError
@@ -20,13 +21,21 @@ from optinb.warehouse.versions import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import date
     from pathlib import Path
 
     import polars as pl
 
     from optinb.settings import Settings
     from optinb.warehouse.report import ImportReport
+
+
+class VersionInfo(Struct, frozen=True):
+    """A published version: its number, the date of its last delivery and of its models, and when it was made (UTC)."""
+
+    version: int
+    import_date: date
+    model_date: date | None
+    created_at: datetime
 
 
 class Warehouse:
@@ -64,6 +73,16 @@ class Warehouse:
         with self._versions.lease(what, user=user, now=now), self._mendable(what):
             job = Import(self._root, self._versions, self._settings, run_date=run_date, now=now)
             return job.run(accept_anyway=accept_anyway, user=user)
+
+    def check(self, folder: Path, *, run_date: date, now: datetime) -> tuple[ImportReport, pl.DataFrame]:
+        """What an import of any folder would say, without importing it: the figures, and every row it would refuse.
+
+        A gate that fails is in the report (`passed` is false) and raises nothing; the report's `version` is the
+        published one. The frame has the columns table, file, line, raw, reason.
+        """
+        what = f"the check of {folder}"
+        with self._mendable(what):
+            return Import(self._root, self._versions, self._settings, run_date=run_date, now=now).check(folder)
 
     def publish(
         self,
@@ -142,6 +161,27 @@ class Warehouse:
     def open(self, version: int | None = None) -> Snapshot:
         """A reader of the published version, or of a kept older one. Raises WarehouseError with the remedy."""
         return open_snapshot(self._versions, version)
+
+    def versions(self) -> tuple[VersionInfo, ...]:
+        """The published versions that are kept, oldest first."""
+        infos = []
+        for number in self._versions.numbers():
+            if number <= (self.current or 0):
+                with self.open(number) as snapshot:
+                    infos.append(VersionInfo(number, snapshot.import_date, snapshot.model_date, snapshot.created_at))
+        return tuple(infos)
+
+    def as_of(self, day: date) -> Snapshot:
+        """A reader of the last version that was made from deliveries up to a day.
+
+        Raises WarehouseError if no kept version is that old.
+        """
+        kept = self.versions()
+        fitting = [info.version for info in kept if info.import_date <= day]
+        if not fitting:
+            oldest = f"the oldest that is kept is of {kept[0].import_date}" if kept else "nothing has been imported yet"
+            raise WarehouseError(f"no version of {day} or before is kept; {oldest}")
+        return self.open(fitting[-1])
 
     def quarantine(self, run_date: date) -> pl.DataFrame:
         """Every row of that day's delivery that was not loaded: table, file, line, raw, reason."""

@@ -198,3 +198,12 @@ def test_the_tolerance_decides_what_is_too_far_ahead(folder: Folder) -> None:
     text = HEAD + "a,007,2026-11-20T13:00:00Z,1,\nb,007,2026-11-20T13:00:01Z,1,\n"
     report = folder.load({"transactions.csv": text, "events.csv": "customer_id,occurred_at,name\n"}, now=now)
     assert report.table("transactions").loaded == 1
+
+
+def test_a_check_says_what_an_import_would_and_leaves_no_trace(folder: Folder) -> None:
+    folder.configure(max_reject_share=0.1)
+    delivery = folder.deliver({"customers.csv": CUSTOMERS + "x,never,,,\n"})
+    report, refused = folder.warehouse.check(delivery, run_date=DAY, now=NOW)
+    assert refused.select("file", "line", "raw").rows() == [("customers.csv", 5, "x,never,,,")]
+    assert [gate.name for gate in failed(report.gates)] == ["rejects"] and report.table("customers").loaded == 3
+    assert folder.warehouse.current is None and sorted(path.name for path in folder.root.iterdir()) == ["inbox"]

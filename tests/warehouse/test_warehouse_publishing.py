@@ -235,3 +235,18 @@ def test_what_a_killed_import_left_is_removed_by_the_next(folder: Folder) -> Non
     folder.load(day=NEXT, now=LATER)
     assert folder.warehouse.current == 2 and not (warehouse / "work").exists()
     assert not (warehouse / "events" / "day=2020-01-01").exists()
+
+
+def test_time_travel_opens_the_last_version_of_a_day(folder: Folder) -> None:
+    folder.load()
+    folder.warehouse.publish({}, model_date=DAY)
+    folder.load(day=NEXT + timedelta(days=1), now=LATER + timedelta(days=1))
+    assert [(info.version, info.import_date) for info in folder.warehouse.versions()] == [
+        (1, DAY),
+        (2, DAY),
+        (3, NEXT + timedelta(days=1)),
+    ]
+    with folder.warehouse.as_of(NEXT) as snapshot:
+        assert snapshot.version == 2
+    with pytest.raises(WarehouseError, match="the oldest that is kept is of 2026-11-23"):
+        folder.warehouse.as_of(DAY - timedelta(days=1))
