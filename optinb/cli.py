@@ -310,13 +310,30 @@ def why(ws: Workspace, customer: str, run_date: date | None) -> Any:
     "--journal", type=click.Path(dir_okay=False, path_type=Path), help="A JSON line for each accepted request."
 )
 @click.option("--world", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="App groups and campaigns.")
+@click.option(
+    "--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What goes wrong, as JSON."
+)
 @click.option("--now", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help="Where its clock starts.")
 @prints
-def sandbox(port: int, journal: Path | None, world: Path | None, now: Any) -> None:
+def sandbox(port: int, journal: Path | None, world: Path | None, faults: Path | None, now: Any) -> None:
     """Run an Appboy on this machine, for rehearsals."""
-    from optinb.sandbox import demo_world, load_world, run_sandbox
+    from optinb.sandbox import demo_world, load_faults, load_world, run_sandbox
 
-    run_sandbox(load_world(world) if world else demo_world(), port=port, journal=journal, now=now)
+    run_sandbox(
+        load_world(world) if world else demo_world(),
+        port=port,
+        journal=journal,
+        now=now,
+        faults=load_faults(faults) if faults else (),
+        ready=_tell_sandbox,
+    )
+
+
+def _tell_sandbox(running: Any) -> None:
+    """Says where the sandbox is and which keys it accepts; they open nothing but this sandbox."""
+    click.echo(f"Appboy sandbox at {running.url} (what arrives is shown there); stop it with Ctrl-C")
+    for group in running.world.app_groups.values():
+        click.echo(f"  {group.name}: key {', '.join(key.key for key in group.keys) or 'none'}")
 
 
 @main.command()

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from optinb.campaigns import waterfall, why_held, why_held_by_size
-from optinb.delivery import FrozenAudience, plan, send
+from optinb.delivery import FrozenAudience, close_past, plan, send
 from optinb.errors import (
     CampaignError,
     DeliveryError,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from optinb.warehouse import ImportReport
     from optinb.workspace import GroupSync
 
-WAIT_S = 90.0  # longer than a dead run's hold lasts
+WAIT_S = 45.0  # longer than a dead run's hold lasts
 _PAPERMILL = ("PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH")
 
 
@@ -104,19 +104,20 @@ class Night:
 
     def templates(self) -> tuple[GroupSync, ...]:
         """Imports the templates of all app groups."""
-        self._synced = self.ws.templates.sync()
+        due = {r.approval.parts["template"] for r in self._tonight() if r.approval}
+        self._synced = self.ws.templates.sync(fresh=due)
         return self._synced
 
     def audiences(self) -> tuple[CampaignSummary, ...]:
         """Builds and freezes the audience of every campaign that is due; names what holds the others."""
-        self._campaigns = {
-            record.id: self._audience(record) for record in self.ws.campaigns.list() if self._is_tonight(record)
-        }
+        self._campaigns = {record.id: self._audience(record) for record in self._tonight()}
         return tuple(self._campaigns.values())
 
     def sends(self) -> tuple[CampaignSummary, ...]:
         """Schedules every frozen audience with Appboy."""
         if not self.dry_run:
+            late = self.ws.settings.send.late_minutes
+            close_past(self.ws.store, now=self.ws.now(), late_minutes=late, holder=self._holder)
             for record in self.ws.campaigns.list():
                 audience = self.ws.store.deliveries.find(record.id, self.run_date)
                 if record.id in self._campaigns and audience and not self._campaigns[record.id].held:
@@ -168,6 +169,9 @@ class Night:
             f"{reason}; the published delivery is of {published}, {age} days old, and max_age_days is {limit}: nothing "
             "is sent until a delivery is imported"
         )
+
+    def _tonight(self) -> tuple[CampaignRecord, ...]:
+        return tuple(record for record in self.ws.campaigns.list() if self._is_tonight(record))
 
     def _is_tonight(self, record: CampaignRecord) -> bool:
         """Whether a campaign is of this night: due and wanted, or with an audience from an earlier attempt."""
@@ -244,6 +248,7 @@ class Night:
                 clock=self.ws.now,
                 settings=self.ws.settings.send,
                 holder=self._holder,
+                wait_s=WAIT_S,
             )
         if counts.pending == 0:
             self.ws.campaigns.finish(record)

@@ -319,4 +319,4 @@ def _batch(row: Row[Any]) -> Batch:
 
 
 def _json(value: object) -> str:
-    return msgspec.json.encode(value, order="sorted").decode()
+    return msgspec.json.encode(value).decode()

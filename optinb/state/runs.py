@@ -60,7 +60,7 @@ class Runs:
                 .values(
                     finished_at=now,
                     exit_code=done.exit_code,
-                    summary=msgspec.json.encode(done.summary, order="sorted").decode(),
+                    summary=msgspec.json.encode(done.summary).decode(),
                 )
             )
             if changed.rowcount != 1:

@@ -11,6 +11,8 @@ from optinb.errors import AppboyError, SettingsError
 from optinb.state import TemplateSync
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from optinb.appboy import Template
     from optinb.settings import AppGroupSettings
     from optinb.workspace.handle import Workspace
@@ -31,11 +33,15 @@ class Templates:
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
 
-    def sync(self, app_group: str | None = None) -> tuple[GroupSync, ...]:
-        """Imports the templates of one app group, or of all. A group that can't be reached doesn't stop the others."""
+    def sync(self, app_group: str | None = None, *, fresh: Collection[str] = ()) -> tuple[GroupSync, ...]:
+        """Imports the templates of one app group, or of all. A group that can't be reached doesn't stop the others.
+
+        Details are read only of what changed; those of the templates with an id in `fresh`, which are about to be
+        sent, are read in any case.
+        """
         settings = self._ws.settings
         groups = settings.app_groups if app_group is None else (settings.app_group(app_group),)
-        return tuple(self._sync(group) for group in groups)
+        return tuple(self._sync(group, fresh) for group in groups)
 
     def list(self, app_group: str | None = None) -> tuple[Template, ...]:
         """The templates of one app group, or of all: usable ones, and others with what is wrong with them."""
@@ -46,12 +52,12 @@ class Templates:
         """One template of an app group. Raises CampaignError with the nearest usable name."""
         return self._ws.store.templates.get(self._ws.settings.app_group(app_group).id, name_or_id)
 
-    def _sync(self, group: AppGroupSettings) -> GroupSync:
+    def _sync(self, group: AppGroupSettings, fresh: Collection[str]) -> GroupSync:
         known = {template.id: template for template in self._ws.store.templates.list(group.id)}
         try:
             with AppboyClient(group, timeout_s=self._ws.settings.send.timeout_s) as client:
-                found = fetch_templates(client, group, known=known)
+                found = fetch_templates(client, group, known=known, fresh=fresh)
         except (AppboyError, SettingsError) as error:
             return GroupSync(app_group=group.name, app_group_id=group.id, problem=str(error))
-        result = self._ws.store.templates.sync(group.id, found, now=self._ws.now())
+        result = self._ws.store.templates.sync(group.id, found, now=self._ws.now(), user=self._ws.user)
         return GroupSync(app_group=group.name, app_group_id=group.id, result=result)
