@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import contextmanager
 from datetime import datetime, time
 from typing import TYPE_CHECKING
 
 import pytest
 
 import optinb
-from optinb.demo import APPROVER, AUTHOR, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings
+from optinb.demo import AUTHOR, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings
 from optinb.sandbox import Sandbox, demo_world
 from optinb.settings import parse_settings
 from optinb.share import shared
@@ -74,11 +73,4 @@ def ws(folder: Path) -> Iterator[Workspace]:
     """The workspace of one test, opened by the author of campaigns, with templates."""
     with optinb.open_workspace(folder, user=AUTHOR) as workspace:
         workspace.templates.sync()
-        yield workspace
-
-
-@contextmanager
-def as_approver(folder: Path) -> Iterator[Workspace]:
-    """The same workspace, opened by the second person."""
-    with optinb.open_workspace(folder, user=APPROVER) as workspace:
         yield workspace

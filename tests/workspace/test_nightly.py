@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-from conftest import as_approver
 from msgspec.structs import replace
 
 from optinb import attr, nightly, open_workspace
 from optinb.campaigns import SizeBand
-from optinb.demo import AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
+from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, CampaignError, Exit, NightError, UsageError
 from optinb.nightly import Blocked, Night
 from optinb.workspace import why
@@ -31,7 +30,7 @@ def plan(ws: Workspace, folder: Path, *, approve: bool = True) -> None:
     for campaign in CAMPAIGNS:
         ws.campaigns.submit(campaign)
     if approve:
-        with as_approver(folder) as approver:
+        with open_workspace(folder, user=APPROVER) as approver:
             for campaign in CAMPAIGNS:
                 approver.campaigns.approve(campaign["name"])
 
