@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
 from typing import TYPE_CHECKING
 
 from optinb.warehouse.locate import KEEP_RAW, RecordFinder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import date
     from pathlib import Path
 
     import duckdb
@@ -67,11 +65,6 @@ def read_quarantine(folder: Path) -> pl.DataFrame:
         text = pl.String()
         return pl.DataFrame(schema={"table": text, "file": text, "line": pl.Int64(), "raw": text, "reason": text})
     return pl.read_parquet(folder / FILE, glob=False)
-
-
-def clear_quarantine(root: Path, day: date) -> None:
-    """Removes the rejects of a day."""
-    shutil.rmtree(root / day.isoformat(), ignore_errors=True)
 
 
 def _rejects(con: duckdb.DuckDBPyConnection, part: Staged, file: StagedFile) -> Iterator[list[Reject]]:
