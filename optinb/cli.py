@@ -6,13 +6,13 @@ import sys
 from datetime import date
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 import msgspec
 
 from optinb import __version__
-from optinb.errors import Exit, OptinbError, UsageError
+from optinb.errors import OptinbError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,8 +66,7 @@ def prints(function: Callable[..., Any]) -> Callable[..., None]:
         try:
             _print(function(*args, **options), as_json=as_json)
         except OptinbError as error:
-            click.echo(f"optinb: {error}", err=True)
-            sys.exit(error.exit_code)
+            _fail(error)
 
     return command
 
@@ -84,6 +83,11 @@ def on_workspace(function: Callable[..., Any]) -> Callable[..., None]:
             return function(ws, *args, **options)
 
     return prints(command)
+
+
+def _fail(error: OptinbError) -> NoReturn:
+    click.echo(f"optinb: {error}", err=True)
+    sys.exit(error.exit_code)
 
 
 def _print(value: Any, *, as_json: bool) -> None:
@@ -278,8 +282,7 @@ def nightly(run_date: date | None, dry_run: bool, workspace: Path | None, as_jso
     try:
         summary = run_night(workspace, run_date, dry_run=dry_run)
     except OptinbError as error:
-        click.echo(f"optinb: {error}", err=True)
-        sys.exit(error.exit_code)
+        _fail(error)
     _print(summary, as_json=as_json)
     sys.exit(summary.exit_code)
 
@@ -364,18 +367,23 @@ def lab(rehearse: bool, user: str | None, workspace: Path | None, jupyter_option
     try:
         sys.exit(run_lab(workspace, rehearse=rehearse, user=user, options=jupyter_options))
     except OptinbError as error:
-        click.echo(f"optinb: {error}", err=True)
-        sys.exit(error.exit_code)
+        _fail(error)
 
 
 @main.command()
 @click.option("--workspace", "-w", type=click.Path(file_okay=False, path_type=Path), help="A new or empty folder.")
-@prints
-def demo(workspace: Path | None) -> Any:
+@json_option
+def demo(workspace: Path | None, as_json: bool) -> None:
     """Show the whole way on the sample: import, model, plan, approve, run a night against the sandbox."""
     from optinb.demo import run_demo
 
-    result = run_demo(workspace, say=lambda line: click.echo(line, err=True))
-    if result.exit_code != Exit.DONE:
-        raise UsageError(f"the demo's night ended with exit code {result.exit_code}: see {result.report}")
-    return result
+    try:
+        summary, root = run_demo(workspace, say=lambda line: click.echo(line, err=True))
+    except OptinbError as error:
+        _fail(error)
+    click.echo(err=True)
+    _print(summary, as_json=as_json)
+    click.echo(
+        f"\nNext: `optinb lab --rehearse --workspace {root}` opens the notebooks there, with the sandbox.", err=True
+    )
+    sys.exit(summary.exit_code)

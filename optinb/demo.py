@@ -62,12 +62,12 @@ CAMPAIGNS = (
 )
 
 
-def run_demo(folder: Path | None, *, say: Callable[[str], None]) -> NightSummary:
-    """Makes a workspace and runs one night on it; returns the night's summary.
+def run_demo(folder: Path | None, *, say: Callable[[str], None]) -> tuple[NightSummary, Path]:
+    """Makes a workspace and runs one night on it; returns the night's summary and the folder.
 
     Args:
         folder: a new or empty folder; a temporary one when left out.
-        say: told each step, and at the end what to do next.
+        say: told each step.
     """
     root = _new_folder(folder)
     start = datetime.combine(RUN_DATE, time(2), tzinfo=load_settings(shared(f"data/{FILE_NAME}")).zone)
@@ -95,7 +95,7 @@ def run_demo(folder: Path | None, *, say: Callable[[str], None]) -> NightSummary
     say(
         f"\nNext: `optinb lab --rehearse --workspace {root}` opens the notebooks on this workspace, with the sandbox.\n"
     )
-    return summary
+    return summary, root
 
 
 def demo_settings(api: str) -> str:

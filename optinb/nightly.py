@@ -58,6 +58,7 @@ class Night:
     ) -> None:
         self.ws, self.run_date, self.dry_run, self.notebook = workspace, run_date, dry_run, notebook
         self.blocked: str | None = None
+        self._overtaken: str | None = None
         self._imported: ImportReport | None = None
         self._model: CustomerModel | None = None
         self._synced: tuple[GroupSync, ...] = ()
@@ -74,6 +75,10 @@ class Night:
         )
         self._run = workspace.store.runs.start(run_date, user=workspace.user, now=self._started_at)
 
+    def __repr__(self) -> str:
+        kind = "Dry run of the night" if self.dry_run else "Night"
+        return f"{kind} of {self.run_date} on {self.ws.root}, run by {self.ws.user}"
+
     @property
     def folder(self) -> Path:
         """Where this night's notebook, report and summary lie."""
@@ -81,6 +86,10 @@ class Night:
 
     def import_delivery(self) -> ImportReport | Blocked:
         """Imports `inbox/<run_date>`. A gate that fails blocks the sends of this night."""
+        self._overtaken = self._newer()
+        if self._overtaken:
+            self._warnings.append(self._overtaken)
+            return Blocked(step="import", reason=self._overtaken)
         if not self.ws.warehouse.has_delivery(self.run_date):
             missing = f"there is no delivery of {self.run_date} in the inbox"
             self.blocked = self._stale(missing)
@@ -97,8 +106,8 @@ class Night:
 
     def model(self) -> CustomerModel | Blocked:
         """Models the customers of the published version."""
-        if self.blocked:
-            return Blocked(step="model", reason=self.blocked)
+        if self.blocked or self._overtaken:
+            return Blocked(step="model", reason=self.blocked or self._overtaken or "")
         self._model = self.ws.model(self.run_date)
         return self._model
 
@@ -157,6 +166,15 @@ class Night:
         self._lease.release()
         self.ws.close()
 
+    def _newer(self) -> str | None:
+        """Why this night can't be built any more: the tables are those of a later one. None if they are not."""
+        if self.ws.warehouse.current is None or self.ws.snapshot().import_date <= self.run_date:
+            return None
+        return (
+            f"the published tables are of the later {self.ws.snapshot().import_date}: this run only finishes what the "
+            f"night of {self.run_date} had planned, and plans nothing new"
+        )
+
     def _stale(self, reason: str) -> str | None:
         """Why sends are blocked when there is no delivery tonight; None while the published one is fresh enough."""
         if self.ws.warehouse.current is None:
@@ -177,6 +195,8 @@ class Night:
         """Whether a campaign is of this night: due and wanted, or with an audience from an earlier attempt."""
         if self.ws.store.deliveries.find(record.id, self.run_date):
             return True
+        if self._overtaken:
+            return False
         return record.state in ("submitted", "approved") and record.campaign.schedule.is_due(self.run_date)
 
     def _audience(self, record: CampaignRecord) -> CampaignSummary:

@@ -336,3 +336,19 @@ def test_an_inbox_without_the_delivery_is_said_in_a_sentence(ws: Workspace, fold
     assert isinstance(answer, Blocked)
     assert "2026-11-23" in answer.reason
     night.close()
+
+
+def test_an_old_night_that_is_run_again_only_finishes_what_it_had_planned(
+    ws: Workspace, folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan(ws, folder)
+    first = run(folder)
+    shutil.copytree(folder / "inbox" / "2026-11-23", folder / "inbox" / "2026-11-24")
+    monkeypatch.setenv("OPTINB_NOW", "2026-11-24T02:00:00+01:00")
+    run(folder, date(2026, 11, 24))
+    sent = received(sandbox, folder)
+    again = run(folder, RUN_DATE)
+    assert received(sandbox, folder) == sent
+    assert [c.accepted for c in again.campaigns] == [c.accepted for c in first.campaigns]
+    assert again.exit_code == Exit.DONE
+    assert "plans nothing new" in again.warnings[0]
