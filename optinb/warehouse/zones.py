@@ -1,6 +1,6 @@
 """Between the workspace's time zone and UTC in SQL: plain arithmetic for recent years, DuckDB's calendar before them.
 
-Measured on 2 M local times of this year, to UTC and to the day: 0.15 s of processor time, the calendar alone takes 0.6 s.
+Measured on 2 M local times of this year, to UTC and to the day: 0.15 s of processor time; by the calendar 0.6 s.
 """
 
 from __future__ import annotations
