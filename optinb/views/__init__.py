@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from optinb.views.planner import Planner
     from optinb.workspace import Workspace
 
-__all__ = ["approval_desk", "attributes", "install", "planner", "stages"]
+__all__ = ["approval_desk", "attributes", "campaigns", "install", "planner", "stages"]
 
 
 def planner(ws: Workspace) -> Planner:
@@ -35,6 +35,13 @@ def attributes(ws: Workspace) -> HTML:
     from optinb.views.tables import attributes
 
     return attributes(ws)
+
+
+def campaigns(ws: Workspace) -> HTML:
+    """Every campaign and where it stands."""
+    from optinb.views.tables import campaigns
+
+    return campaigns(ws)
 
 
 def stages(ws: Workspace) -> HTML:

@@ -42,7 +42,9 @@ class Pane(w.HTML):
 
     def say(self, text: str, *, kind: str = "") -> None:
         """Shows a sentence: plain, or in a note that is good or bad news."""
-        if not kind:
+        if not text:
+            self.show("")
+        elif not kind:
             self.show(f'<p class="ob-soft">{escape(text)}</p>')
         else:
             role = "alert" if kind == "bad" else "status"

@@ -10,7 +10,7 @@ import ipywidgets as w
 from optinb.campaigns import differences
 from optinb.errors import OptinbError
 from optinb.views import values
-from optinb.views.controls import Pane, box, button, choose, field, heading, styles
+from optinb.views.controls import Pane, box, button, choose, field, styles
 from optinb.views.later import every
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from optinb.workspace import Workspace
 
 LOOK_AGAIN_S = 2.0
-SAMPLES = 3
+SAMPLES = 2
 
 
 class ApprovalDesk(w.VBox):
@@ -44,7 +44,7 @@ class ApprovalDesk(w.VBox):
         list_of_waiting = box(self.who, self.waiting, self.nothing, self._decision, self.result, of="ob-column")
         self.children = (
             styles(),
-            box(list_of_waiting, box(heading("What would go out"), self.detail, of="ob-column"), of="ob-columns"),
+            box(list_of_waiting, box(self.detail, of="ob-column"), of="ob-columns"),
         )
         self.waiting.observe(lambda _: self._show(), "value")
         self.approve.on_click(lambda _: self._decide("approve"))
@@ -56,7 +56,7 @@ class ApprovalDesk(w.VBox):
         """Reads what waits now."""
         self._waiting = {record.campaign.name: record for record in self._ws.campaigns.waiting()}
         names = list(self._waiting)
-        self.waiting.rows = min(max(len(names), 2), 8)
+        self.waiting.rows = min(max(len(names), 3), 8)
         options = [(f"{name} (by {self._waiting[name].author})", name) for name in names]
         choose(self.waiting, options, keep=self.waiting.value)
         for control in (self.waiting, self._decision):

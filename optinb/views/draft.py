@@ -36,11 +36,11 @@ def attribute(name: str) -> str:
     return f"attribute {name}"
 
 
-def first_source(name: str, *, attributes: Iterable[str], has_default: bool) -> Source:
+def first_kind(name: str, *, attributes: Iterable[str], has_default: bool) -> str:
     """What a property starts with: the attribute of its name, else the template's own default, else a text."""
     if name in attributes:
-        return Source(attribute(name))
-    return Source(TEMPLATES_OWN if has_default else FIXED)
+        return attribute(name)
+    return TEMPLATES_OWN if has_default else FIXED
 
 
 def suggested_name(group: str | None, template: str | None) -> str:

@@ -42,12 +42,14 @@ class Planner(w.VBox):
         self._preview: CampaignPreview | None = None
         self._at = 0
         self._suggested = ""
+        self._is_made = False
         self._make_controls()
         self._count_soon = Later(self._count, pause_s=PAUSE_S)
         self._load_groups()
         self._load_templates()
         self._ask_for_properties()
         self._observe()
+        self._is_made = True
         self._changed()
         every(LOOK_AGAIN_S, self._look_again)
 
@@ -193,13 +195,15 @@ class Planner(w.VBox):
         name = self.name.value.strip().casefold()
         same = next((r for r in self._ws.campaigns.list() if r.campaign.name.casefold() == name), None)
         self.about_name.say(
-            f"There is a campaign of this name ({same.state}). Submitting changes that one, and it must be approved again."
+            f"A campaign of this name is {same.state}. Submitting changes that one, and it must be approved again."
             if same
             else ""
         )
 
     def _changed(self) -> None:
         """Takes the old figures away at once, and counts when the one who types has paused."""
+        if not self._is_made:
+            return
         self._preview = None
         self.audience.show(COUNTING)
         if self._suggest_name():

@@ -10,6 +10,7 @@ from msgspec import Struct
 from optinb.customers import ATTRIBUTES
 from optinb.customers.lifecycle import STAGES
 from optinb.engine.tables import kinds
+from optinb.views import values
 from optinb.views.values import page
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ def attributes(ws: Workspace) -> HTML:
     return HTML(page("attributes.html.j2", rows=rows, customers=frame.height))
 
 
-def typical(values: pl.Series, kind: str) -> str:
+def typical(column: pl.Series, kind: str) -> str:
     """The range of numbers and days, the most frequent of other values, as text."""
-    known = values.drop_nulls()
+    known = column.drop_nulls()
     if not len(known):
         return "no value yet"
     if kind in ("number", "day"):
@@ -58,8 +59,14 @@ def typical(values: pl.Series, kind: str) -> str:
     counted = known.value_counts(sort=True)
     if kind == "text" and len(counted) > 0.9 * len(known) > MOST_FREQUENT:
         return f"such as {_short(known[0])}"
-    names = [_short(value) for value in counted[values.name][:MOST_FREQUENT]]
+    names = [_short(value) for value in counted[column.name][:MOST_FREQUENT]]
     return ", ".join(names) + (", …" if len(counted) > MOST_FREQUENT else "")
+
+
+def campaigns(ws: Workspace) -> HTML:
+    """Every campaign and where it stands."""
+    records = ws.campaigns.list()
+    return HTML(values.campaigns(records) if records else page("notice.html.j2", text="No campaign is planned yet."))
 
 
 def stages(ws: Workspace) -> HTML:

@@ -6,7 +6,10 @@ from html import unescape
 
 import pytest
 
+from optinb.demo import AUTHOR, demo_settings
 from optinb.views.planner import COUNTING, DAILY, Planner
+from optinb.workspace import open_workspace
+from optinb.workspace.setup import init_workspace
 
 
 def text_of(html: str) -> str:
@@ -84,7 +87,7 @@ def test_submit_puts_the_campaign_into_the_store(planner, ws):
     planner.properties.rows["promo_code"].text.value = "SUMMER"
     planner.submit.click()
     record = ws.campaigns.get("Summer, lapsed")
-    assert (record.state, record.author, record.campaign.schedule.at) == ("submitted", "ana", "09:05")
+    assert (record.state, record.author, record.campaign.schedule.at) == ("submitted", AUTHOR, "09:05")
     assert record.campaign.control == 0.1
     assert "is submitted" in planner.result.value
 
@@ -105,8 +108,8 @@ def test_submit_says_that_the_date_has_passed(planner):
 
 def test_name_is_suggested_until_somebody_writes_one(planner):
     assert planner.name.value.startswith("Lapsed buyers, Optimove_")
-    planner.group.value = "All buyers"
-    assert planner.name.value.startswith("All buyers, Optimove_")
+    planner.group.value = "Club regulars"
+    assert planner.name.value.startswith("Club regulars, Optimove_")
     planner.name.value = "Mine"
     planner.group.value = "Lapsed buyers"
     assert planner.name.value == "Mine"
@@ -118,13 +121,9 @@ def test_name_of_an_existing_campaign_is_pointed_out(planner):
     assert "must be approved again" in text_of(planner.about_name.value)
 
 
-def test_planner_without_groups_or_templates_says_what_to_do(tmp_path, monkeypatch):
-    from optinb.demo import demo_settings
-    from optinb.workspace import open_workspace
-    from optinb.workspace.setup import init_workspace
-
+def test_planner_without_groups_or_templates_says_what_to_do(tmp_path):
     init_workspace(tmp_path / "new", settings=demo_settings("http://127.0.0.1:8021"))
-    with open_workspace(tmp_path / "new", user="ana") as empty:
+    with open_workspace(tmp_path / "new", user=AUTHOR) as empty:
         shown = Planner(empty)
         assert "save one in explore_segments.ipynb" in text_of(shown.about_group.value)
         assert "No template of this app group is imported yet" in text_of(shown.about_templates.value)

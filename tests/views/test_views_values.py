@@ -50,7 +50,7 @@ def test_every_type_that_has_a_form_exists_under_its_name(module, name):
 
 def test_workspace_says_where_and_who(html, ws):
     shown = html(ws)
-    assert "You are ana" in shown
+    assert "You are demo-author" in shown
     assert "Shop, Club" in shown
     assert "delivery of Mon 23 Nov 2026" in shown
 
@@ -136,7 +136,7 @@ def test_campaign_of_a_night_shows_its_outcomes(html):
 
 def test_terminals_get_plain_text(shell, ws):
     data, _ = shell.display_formatter.format(ws.groups.get("Lapsed buyers"))
-    assert data["text/plain"].startswith("Lapsed buyers (version 1, ana")
+    assert data["text/plain"].startswith("Lapsed buyers (version 1, demo-author")
 
 
 def test_attributes_are_listed_with_kind_meaning_and_values(ws):
@@ -144,6 +144,12 @@ def test_attributes_are_listed_with_kind_meaning_and_values(ws):
     assert re.search(r"country text 9\d\.\d% .*DE", shown) or "country text 100.0%" in shown
     assert "recency_days number" in shown
     assert "Days since the latest purchase" in shown
+
+
+def test_campaigns_are_listed_once_there_are_some(ws):
+    assert "No campaign is planned yet." in text_of(views.campaigns(ws).data)
+    ws.campaigns.submit(CAMPAIGNS[0])
+    assert "Summer, lapsed by demo-author submitted" in text_of(views.campaigns(ws).data)
 
 
 def test_stages_are_counted(ws):
