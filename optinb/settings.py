@@ -10,11 +10,12 @@ import getpass
 import os
 import re
 import tomllib
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
+import msgspec.inspect
 from msgspec import Meta, Struct, field
 
 from optinb.errors import SettingsError, did_you_mean
@@ -226,17 +227,23 @@ class _Complaint:
         return SettingsError(f"{self._source}, line {self._line(path)}: {path}: {what}")
 
     def validation(self, error: msgspec.ValidationError) -> SettingsError:
+        """The complaint for what the types refuse."""
         message, _, where = str(error).partition(" - at `$")
         path = where.strip("`").lstrip(".")
         unknown = re.search(r"unknown field `(.+?)`", message)
         if unknown:
-            name = unknown[1]
-            known = _known_keys(path)
-            full = f"{path}.{name}" if path else name
-            return self(full, f"{name!r} is no setting here{did_you_mean(name, known)}")
+            known = [f.encode_name for f in _table(path).fields]
+            full = f"{path}.{unknown[1]}" if path else unknown[1]
+            return self(full, f"{unknown[1]!r} is no setting here{did_you_mean(unknown[1], known)}")
         missing = re.search(r"missing required field `(.+?)`", message)
         if missing:
             return self(path, f"{missing[1]!r} is missing; add it")
+        choice = re.search(r"[Ii]nvalid enum value '(.*)'", message)
+        if choice:
+            table, _, key = path.rpartition(".")
+            allowed = next(f.type for f in _table(table).fields if f.encode_name == key)
+            values = allowed.values if isinstance(allowed, msgspec.inspect.LiteralType) else ()
+            return self(path, f"{choice[1]!r} isn't known here; write one of {', '.join(map(repr, values))}")
         return self(path or "the file", message[0].lower() + message[1:])
 
     def _line(self, path: str) -> int:
@@ -245,16 +252,16 @@ class _Complaint:
         return self._lines.get(path, 1)
 
 
-def _known_keys(path: str) -> list[str]:
-    """The keys that the table at a path may have."""
-    kind: Any = Settings
-    for part in re.findall(r"[^.\[\]]+", re.sub(r"\[[\d.]*\]", "", path)):
-        fields = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
-        kind = fields.get(part, Settings)
-        kind = {"tuple[AppGroupSettings, ...]": AppGroupSettings, "tuple[AppSettings, ...]": AppSettings}.get(
-            str(kind).replace(f"{__name__}.", ""), kind
-        )
-    return [f.encode_name for f in msgspec.structs.fields(kind)]
+def _table(path: str) -> msgspec.inspect.StructType:
+    """The kind of table that stands at a path such as `app_groups[...].apps[...]`."""
+    found = msgspec.inspect.type_info(Settings)
+    for part in re.sub(r"\[.*?\]", "", path).split("."):
+        fields = {f.encode_name: f.type for f in found.fields} if isinstance(found, msgspec.inspect.StructType) else {}
+        found = fields.get(part, found)
+        found = found.item_type if isinstance(found, msgspec.inspect.VarTupleType) else found
+    if not isinstance(found, msgspec.inspect.StructType):
+        raise TypeError(f"{path} is no table of the settings")
+    return found
 
 
 def line_numbers(text: str) -> dict[str, int]:

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import contextlib
+import getpass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import optinb
+from optinb import errors
+from optinb.errors import SettingsError, did_you_mean
+from optinb.settings import (
+    AppSettings,
+    ImportSection,
+    LifecycleSection,
+    SendSection,
+    WorkspaceSection,
+    current_user,
+    load_settings,
+    parse_settings,
+    read_secret,
+)
+from optinb.share import shared
+from optinb.workspace import clock_for, workspace_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EXAMPLE = shared("data/optinb.toml").read_text(encoding="utf-8")
+
+
+def test_the_committed_example_is_read_and_shows_the_defaults() -> None:
+    settings = parse_settings(EXAMPLE)
+    assert [group.name for group in settings.app_groups] == ["Shop", "Club"]
+    assert settings.app_groups[0].apps[0] == AppSettings(
+        id="shop-ios", name="Shop for iPhone", platform="ios", sdk_from_version="3.2.0"
+    )
+    assert settings.zone == ZoneInfo("Europe/Berlin")
+    shown = {
+        line.split("=")[0].strip("# "): line.split("=")[1].split("#")[0].strip()
+        for line in EXAMPLE.splitlines()
+        if line.startswith("# ") and " = " in line
+    }
+    for section in (WorkspaceSection(), ImportSection(), LifecycleSection(), SendSection()):
+        for name in section.__struct_fields__:
+            if name in shown and name not in ("state", "churn_days"):
+                expected = str(getattr(section, name)).replace("(", "[").replace(")", "]").replace("'", '"').lower()
+                assert float(shown[name]) == float(expected) if expected[0].isdigit() else shown[name] == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "on_line", "complaint"),
+    [
+        ("currency =", "curency =", "curency", "did you mean 'currency'"),
+        ("Europe/Berlin", "Europe/Berlinn", "Berlinn", "IANA name"),
+        ('platform = "android"', 'platform = "droid"', "droid", "one of 'android', 'ios', 'kindle', 'web'"),
+        ('"env:OPTINB_CLUB_KEY"', '"s3cret-key"', "s3cret-key", "must not be in this file"),
+        ('key = "env:OPTINB_CLUB_KEY"', "", "[[app_groups]]", "needs key"),
+        ('name = "Club"', 'name = "Shop"', 'name = "Shop"', "already used"),
+        ('id = "club-android"', 'id = "shop-ios"', 'id = "shop-ios"', "already used"),
+        ("http://127.0.0.1:8021", "http://rest.example.com", "rest.example.com", "in the clear"),
+        ("http://127.0.0.1:8021", "rest.example.com", "rest.example.com", "no address"),
+        ('id = "club-ios"', "", "[[app_groups.apps]]", "'id' is missing"),
+        ("[lifecycle]", "[lifecycle]\nnew_days = 0", "new_days = 0", ">= 1"),
+        ("[send]", '[send]\nconcurrency = "many"', "concurrency", "int"),
+    ],
+)
+def test_a_complaint_names_line_value_and_remedy(old: str, new: str, on_line: str, complaint: str) -> None:
+    assert old in EXAMPLE
+    text = EXAMPLE.replace(old, new, 1)
+    with pytest.raises(SettingsError) as error:
+        parse_settings(text)
+    said = str(error.value)
+    assert complaint in said
+    assert on_line in text.splitlines()[int(said.split("line ")[1].split(":")[0]) - 1]
+    assert "s3cret" not in said
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_settings_or_a_settings_error(text: str) -> None:
+    with contextlib.suppress(SettingsError):
+        parse_settings(text)
+
+
+def test_a_file_that_is_missing_or_binary_is_said_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="optinb init"):
+        load_settings(tmp_path / "optinb.toml")
+    (tmp_path / "optinb.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SettingsError, match="UTF-8"):
+        load_settings(tmp_path / "optinb.toml")
+    (tmp_path / "optinb.toml").write_text("[workspace]\ntime_zone = Europe/Berlin")
+    with pytest.raises(SettingsError, match="line 2"):
+        load_settings(tmp_path / "optinb.toml")
+
+
+def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "optinb.toml").write_text(EXAMPLE, encoding="utf-8-sig")
+    assert load_settings(tmp_path / "optinb.toml") == parse_settings(EXAMPLE)
+
+
+def test_secrets_come_from_the_environment_or_the_keyring_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    import keyring
+
+    monkeypatch.setenv("SOME_KEY", " abc ")
+    assert read_secret("env:SOME_KEY") == "abc"
+    monkeypatch.setattr(keyring, "get_password", lambda service, user: {("optinb", "shop"): "xyz"}.get((service, user)))
+    assert read_secret("keyring:optinb/shop") == "xyz"
+    for reference, remedy in (("env:NOT_THERE", "NOT_THERE"), ("keyring:optinb/club", "keyring set optinb club")):
+        with pytest.raises(SettingsError, match=remedy):
+            read_secret(reference)
+    with pytest.raises(SettingsError, match="no reference"):
+        read_secret("file:/etc/passwd")
+
+
+def test_the_login_says_who_works_unless_it_may_be_asserted(monkeypatch: pytest.MonkeyPatch) -> None:
+    login = parse_settings("[workspace]\nidentity = 'login'")
+    monkeypatch.setattr(getpass, "getuser", lambda: "ada")
+    assert current_user(login) == "ada"
+    monkeypatch.setenv("JUPYTERHUB_USER", "grace")
+    assert current_user(login) == "grace"
+    asserted = parse_settings("[workspace]\nidentity = 'asserted'")
+    monkeypatch.setenv("OPTINB_USER", "linus")
+    assert current_user(asserted) == "linus"
+    monkeypatch.delenv("OPTINB_USER")
+    with pytest.raises(SettingsError, match="OPTINB_USER"):
+        current_user(asserted)
+
+
+def test_a_user_cannot_be_given_where_the_login_counts(tmp_path: Path) -> None:
+    (tmp_path / "optinb.toml").write_text("[workspace]\nidentity = 'login'")
+    with pytest.raises(SettingsError, match="login says who"):
+        optinb.open_workspace(tmp_path, user="somebody")
+
+
+def test_time_is_pretended_only_against_a_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = parse_settings(EXAMPLE)
+    monkeypatch.setenv("OPTINB_NOW", "2026-11-23T02:00:00")
+    now = clock_for(sandbox)()
+    assert (now - datetime(2026, 11, 23, 1, tzinfo=UTC)).total_seconds() < 5
+    real = parse_settings(EXAMPLE.replace("http://127.0.0.1:8021", "https://rest.iad-01.braze.com", 1))
+    with pytest.raises(SettingsError, match="rehearsals"):
+        clock_for(real)
+    monkeypatch.setenv("OPTINB_NOW", "soon")
+    with pytest.raises(SettingsError, match="write a time such as"):
+        clock_for(sandbox)
+    monkeypatch.delenv("OPTINB_NOW")
+    assert abs((clock_for(real)() - datetime.now(UTC)).total_seconds()) < 5
+
+
+def test_the_workspace_is_given_named_by_the_environment_or_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert str(workspace_folder()) == "data"
+    monkeypatch.setenv("OPTINB_WORKSPACE", "elsewhere")
+    assert str(workspace_folder()) == "elsewhere"
+    assert str(workspace_folder("here")) == "here"
+
+
+def test_the_public_names_are_these() -> None:
+    assert optinb.__all__ == ["OptinbError", "__version__", "attr", "days_ago", "did", "open_workspace"]
+    assert all(hasattr(optinb, name) for name in optinb.__all__)
+
+
+def test_every_error_is_drawn_in_the_tree_of_errors() -> None:
+    classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, Exception)]
+    assert all(issubclass(c, errors.OptinbError) and c.__name__ in (errors.__doc__ or "") for c in classes)
+
+
+def test_the_nearest_name_is_offered_or_what_is_known() -> None:
+    assert did_you_mean("contry", ["country", "city"]) == "; did you mean 'country'?"
+    assert did_you_mean("COUNTRY", ["country"]) == "; did you mean 'country'?"
+    assert did_you_mean("x", ["b", "a"]) == "; known are 'a', 'b'"
+    assert did_you_mean("x", []) == ""
+    assert "and 3 more" in did_you_mean("zzz", [f"name{i:02}" for i in range(15)])
