@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from optinb.campaigns import waterfall, why_held, why_held_by_size
 from optinb.delivery import FrozenAudience, close_past, plan, send
@@ -204,9 +205,10 @@ class Night:
         names = (campaign.name, campaign.app_group, campaign.template)
         there = self.ws.store.deliveries.find(record.id, self.run_date)
         if there:
-            return self._figures(record, there)
+            figures = self._figures(record, there)
+            return replace(figures, held=self._why_not_resumed(record, there)) if figures.pending else figures
         if self.blocked:
-            return held(*names, f"the data gate blocked the sends: {self.blocked}")
+            return held(*names, self._gate())
         try:
             resolved = self.ws.campaigns.resolve(campaign)
             reason = self._unchecked(resolved.app_group.id) or why_held(record, resolved.parts())
@@ -245,6 +247,22 @@ class Night:
             now=self.ws.now(),
         )
         return self._figures(record, audience)
+
+    def _why_not_resumed(self, record: CampaignRecord, audience: FrozenAudience) -> str | None:
+        """Why what an earlier attempt left over may not go out now, or None: it's checked like a new audience."""
+        if self.blocked:
+            return self._gate()
+        try:
+            resolved = self.ws.campaigns.resolve(record.campaign)
+        except (CampaignError, SettingsError) as error:
+            return str(error)
+        reason = self._unchecked(resolved.app_group.id) or why_held(record, resolved.parts())
+        if reason is None and record.approval and record.approval.fingerprint != audience.fingerprint:
+            return "it was approved anew after this night's audience was frozen, so that the rest of it is not sent"
+        return reason
+
+    def _gate(self) -> str:
+        return f"the data gate blocked the sends: {self.blocked}"
 
     def _unchecked(self, app_group_id: str) -> str | None:
         """Why the templates of an app group couldn't be compared with Appboy tonight, or None."""
@@ -308,14 +326,14 @@ class Night:
         problems += [
             f"{c.name!r}: {c.pending:,} recipients are still to be sent; run the night again"
             for c in campaigns
-            if c.pending and not self.dry_run
+            if c.pending and not c.held and not self.dry_run
         ]
         problems += [
             f"{c.name!r}: it is unknown whether {c.unknown:,} recipients were scheduled; they are not sent again"
             for c in campaigns
             if c.unknown
         ]
-        unfinished = not self.dry_run and any(c.pending for c in campaigns)
+        unfinished = not self.dry_run and any(c.pending and not c.held for c in campaigns)
         code = Exit.FAILED if unfinished else exit_code(blocked=self.blocked is not None, campaigns=campaigns)
         report = self._imported
         return NightSummary(

@@ -29,7 +29,8 @@ class CampaignSummary(Struct, frozen=True, kw_only=True):
 
     target = recipients + control + the sum of excluded. In a finished night recipients = accepted + refused + unknown
     + expired + cancelled; `pending` counts those that a dry run, or a sender that gave up, has left over. A campaign
-    that was held sends to nobody: who would have got it stands in excluded under "held".
+    that was held sends to nobody: who would have got it stands in excluded under "held", or in pending when an
+    earlier attempt at the night had frozen its audience already.
     """
 
     name: str

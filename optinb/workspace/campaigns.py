@@ -113,6 +113,7 @@ class Campaigns:
         earlier = next((r for r in self.list() if r.id == campaign.id), None)
         record = submit(campaign, user=self._ws.user, now=now, earlier=earlier)
         self._put(record, "submit", expected=earlier.version if earlier else None)
+        self._stop(record, "a new version of the campaign was submitted")
         return record
 
     def approve(self, name: str) -> CampaignRecord:
@@ -151,10 +152,11 @@ class Campaigns:
         return rejected
 
     def cancel(self, name: str, *, comment: str = "") -> CampaignRecord:
-        """Cancels a campaign: no later night sends it."""
+        """Cancels a campaign: no later night sends it, and a night that is under way sends no more of it."""
         record = self.get(name)
         cancelled = cancel(record, comment=comment, now=self._ws.now())
         self._put(cancelled, "cancel", expected=record.version)
+        self._stop(record, comment or "the campaign was cancelled")
         return cancelled
 
     def finish(self, record: CampaignRecord) -> None:
@@ -220,6 +222,14 @@ class Campaigns:
                 raise CampaignError(
                     f"template {template.name!r} needs the property {needed.name!r}, which the campaign doesn't give; "
                     f"add it under [properties]"
+                )
+
+    def _stop(self, record: CampaignRecord, reason: str) -> None:
+        """Cancels what is planned of the campaign and has not been sent."""
+        for audience in self._ws.store.deliveries.list(open_only=True):
+            if audience.campaign_id == record.id:
+                self._ws.store.deliveries.cancel(
+                    record.id, audience.run_date, reason=reason, user=self._ws.user, now=self._ws.now()
                 )
 
     def _put(self, record: CampaignRecord, action: str, *, expected: int | None) -> None:

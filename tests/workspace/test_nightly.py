@@ -352,3 +352,63 @@ def test_an_old_night_that_is_run_again_only_finishes_what_it_had_planned(
     assert [c.accepted for c in again.campaigns] == [c.accepted for c in first.campaigns]
     assert again.exit_code == Exit.DONE
     assert "plans nothing new" in again.warnings[0]
+
+
+def crashed(folder: Path) -> NightSummary:
+    """A night that froze its audiences and ended before the first request."""
+    night = Night(open_workspace(folder, user=SCHEDULER), RUN_DATE)
+    night.import_delivery()
+    night.model()
+    night.templates()
+    night.audiences()
+    summary = night.report()
+    night.close()
+    return summary
+
+
+def test_what_a_crash_left_over_is_sent_by_the_next_run(ws: Workspace, folder: Path, sandbox: Sandbox) -> None:
+    plan(ws, folder)
+    before = crashed(folder)
+    assert before.exit_code == Exit.FAILED
+    assert all(c.pending == c.recipients and c.closes() for c in before.campaigns)
+    after = run(folder)
+    assert after.exit_code == Exit.DONE
+    assert len(received(sandbox, folder)) == sum(c.recipients for c in before.campaigns)
+
+
+def test_a_campaign_cancelled_after_its_audience_was_frozen_is_not_sent(
+    ws: Workspace, folder: Path, sandbox: Sandbox
+) -> None:
+    plan(ws, folder)
+    crashed(folder)
+    ws.campaigns.cancel(SUMMER, comment="wrong code")
+    summary = run(folder)
+    summer, club = campaign(summary, SUMMER), campaign(summary, CLUB)
+    assert (summer.cancelled, summer.accepted, summer.pending) == (summer.recipients, 0, 0)
+    assert summer.closes()
+    assert club.accepted == club.recipients
+
+
+def test_what_changed_after_the_audience_was_frozen_holds_the_rest(
+    ws: Workspace, folder: Path, sandbox: Sandbox
+) -> None:
+    plan(ws, folder)
+    crashed(folder)
+    ws.groups.save("Lapsed buyers", attr("country") == "DE")
+    summary = run(folder)
+    summer = campaign(summary, SUMMER)
+    assert "rule of the target group" in summer.held
+    assert (summer.accepted, summer.pending) == (0, summer.recipients)
+    assert summary.exit_code == Exit.CAMPAIGN_HELD
+
+
+def test_a_campaign_submitted_anew_does_not_send_what_was_frozen_before(
+    ws: Workspace, folder: Path, sandbox: Sandbox
+) -> None:
+    plan(ws, folder)
+    crashed(folder)
+    ws.campaigns.submit({**CAMPAIGNS[0], "control": 0.2})
+    with open_workspace(folder, user=APPROVER) as approver:
+        approver.campaigns.approve(SUMMER)
+    summer = campaign(run(folder), SUMMER)
+    assert (summer.accepted, summer.cancelled) == (0, summer.recipients)
