@@ -32,8 +32,10 @@ class Step(Struct, frozen=True):
     left_percent: float
 
 
-def steps(*, target: int, excluded: Mapping[str, int], control: int, recipients: int) -> list[Step]:
-    """The waterfall of an audience, from the target group to who gets the message; counts of customers."""
+def steps(
+    *, target: int, excluded: Mapping[str, int], control: int, recipients: int, end: str = "Get the message"
+) -> list[Step]:
+    """The waterfall of an audience in customers, from the target group to the recipients, whom `end` names."""
 
     def step(label: str, taken: int, left: int) -> Step:
         whole = max(target, 1)
@@ -45,7 +47,7 @@ def steps(*, target: int, excluded: Mapping[str, int], control: int, recipients:
         rows.append(step(f"… {TAKEN.get(reason, reason)}", count, left))
     if control:
         rows.append(step("… is held out in the control group", control, left - control))
-    return [*rows, step("Get the message", 0, recipients)]
+    return [*rows, step(end, 0, recipients)]
 
 
 def render_page(name: str, /, *, package: str = "optinb.measure", **values: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from IPython.display import HTML
@@ -40,7 +41,7 @@ def attributes(ws: Workspace) -> HTML:
         AttributeRow(
             name=name,
             kind=kind,
-            meaning=meanings.get(name, ""),
+            meaning=meanings.get(name, "As delivered."),
             known=1 - frame[name].null_count() / max(frame.height, 1),
             values=typical(frame[name], kind),
         )
@@ -80,9 +81,11 @@ def stages(ws: Workspace) -> HTML:
 
 
 def _short(value: object) -> str:
-    text = (
-        f"{value:,.4g}"
-        if isinstance(value, float) and abs(value) < 10_000
-        else (f"{value:,.0f}" if isinstance(value, float) else str(value))
-    )
+    """A value in few characters; of a time, the day."""
+    if isinstance(value, float):
+        text = f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    elif isinstance(value, datetime):
+        text = str(value.date())
+    else:
+        text = str(value)
     return text if len(text) <= 24 else text[:23] + "…"

@@ -35,10 +35,14 @@ def fragment(name: str, macro: str, *values: Any) -> str:
     return str(getattr(environment("optinb.views").get_template(name).module, macro)(*values))
 
 
-def steps_of(figures: Waterfall) -> list[Step]:
+def steps_of(figures: Waterfall, *, end: str = "Get the message") -> list[Step]:
     """The waterfall of an audience, for `parts.html.j2`."""
     return steps(
-        target=figures.target, excluded=figures.excluded, control=figures.control, recipients=figures.recipients
+        target=figures.target,
+        excluded=figures.excluded,
+        control=figures.control,
+        recipients=figures.recipients,
+        end=end,
     )
 
 
@@ -62,7 +66,7 @@ def customer_model(model: CustomerModel) -> str:
 
 def preview(found: Preview) -> str:
     """A rule on the data: count, reach by app, waterfall."""
-    return page("preview.html.j2", preview=found, steps=steps_of(found.waterfall))
+    return page("preview.html.j2", preview=found, steps=steps_of(found.waterfall, end="A push message arrives"))
 
 
 def reach(found: Reach) -> str:

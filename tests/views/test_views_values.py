@@ -61,7 +61,7 @@ def test_preview_shows_count_reach_and_waterfall(html, ws):
     assert f"{found.customers:,} of {found.total:,} customers" in shown
     assert "Reach in the app group Shop" in shown
     assert "Shop for iPhone (ios)" in shown
-    assert f"Get the message {found.waterfall.recipients:,}" in shown
+    assert f"A push message arrives {found.waterfall.recipients:,}" in shown
 
 
 def test_preview_of_an_empty_group_says_what_to_do(html, ws):
