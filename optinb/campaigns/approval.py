@@ -133,6 +133,7 @@ def approve(
     now: datetime,
     parts: Mapping[str, str],
     recipients: int,
+    comment: str = "",
 ) -> CampaignRecord:
     """An approved campaign, bound to the content in `parts` and to a band around `recipients`.
 
@@ -146,7 +147,9 @@ def approve(
         parts=dict(parts),
         band=SizeBand.around(recipients),
     )
-    return replace(record, state="approved", approval=approval, updated_at=now, version=record.version + 1)
+    return replace(
+        record, state="approved", approval=approval, comment=comment, updated_at=now, version=record.version + 1
+    )
 
 
 def reject(

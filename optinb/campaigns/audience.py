@@ -21,9 +21,9 @@ Outcome = Literal["recipient", "control", "excluded"]
 
 # In the order in which they are examined: the first that applies is a customer's reason.
 REASONS: dict[str, str] = {
-    "no_app": "uses no app of the app group on the template's platform",
-    "no_sdk": "uses only app versions without the Appboy SDK",
-    "push_off": "has push switched off in every such app",
+    "no_app": "uses none of the apps that the message goes to",
+    "no_sdk": "uses only versions of them without the Appboy SDK",
+    "push_off": "has push switched off in all of them",
     "blocked": "is blocked",
     "test": "is a test customer",
     "opted_out": "has opted out of push messages",

@@ -32,7 +32,8 @@ def in_share(ids: pl.Series, *, salt: str, share: float) -> pl.Series:
         con.register("drawn", drawn.to_arrow())
         return (
             con.sql(
-                "select md5_number_upper($salt || chr(31) || id) < $limit::ubigint as in_share from drawn order by place",
+                "select md5_number_upper($salt || chr(31) || id) < $limit::ubigint as in_share "
+                "from drawn order by place",
                 params={"salt": salt, "limit": limit},
             )
             .pl()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as w
 
-from optinb.campaigns import differences
 from optinb.errors import OptinbError
 from optinb.views import values
 from optinb.views.controls import Pane, box, button, choose, field, styles
@@ -29,7 +28,7 @@ class ApprovalDesk(w.VBox):
         self.add_class("ob-view")
         self._ws = ws
         self._waiting: dict[str, CampaignRecord] = {}
-        self._shown: tuple[str, int, dict[str, str]] | None = None
+        self._seen: dict[str, str] = {}  # an approval must be of what the approver has seen
         self.who = Pane()
         self.who.show(
             values.fragment("desk.html.j2", "who", ws.user, ws.settings.workspace.approvers),
@@ -37,7 +36,7 @@ class ApprovalDesk(w.VBox):
         self.waiting = field(w.Select, "Waiting for a decision")
         self.nothing = Pane()
         self.detail = Pane()
-        self.comment = field(w.Textarea, "Comment", rows=2, placeholder="Why you reject it, for its author")
+        self.comment = field(w.Textarea, "Comment", rows=2, placeholder="For its author")
         self.approve, self.reject = button("Approve", style="success"), button("Reject")
         self._decision = box(self.comment, box(self.approve, self.reject, of="ob-buttons"), of="ob-column")
         self.result = Pane()
@@ -76,42 +75,28 @@ class ApprovalDesk(w.VBox):
 
     def _show(self) -> None:
         record = self._waiting.get(self.waiting.value)
-        self._shown = None
+        self._seen = {}
         if record is None:
             self.detail.say("Choose a campaign." if self._waiting else "")
             return
         try:
-            parts = self._ws.campaigns.resolve(record.campaign).parts()
             preview = self._ws.campaigns.preview(record.campaign, samples=SAMPLES)
         except OptinbError as error:
             self.detail.say(str(error), kind="bad")
             return
-        self._shown = (record.campaign.name, record.version, parts)
+        self._seen = preview.parts
         self.detail.show(values.for_decision(record, preview, self._ws.settings.zone))
-
-    def _changed_since_shown(self, name: str) -> str | None:
-        """What is different from what was shown; an approval must be of what the approver has seen."""
-        if self._shown is None or self._shown[0] != name:
-            return "it couldn't be shown"
-        _, version, parts = self._shown
-        record = self._ws.campaigns.get(name)
-        changed = differences(parts, self._ws.campaigns.resolve(record.campaign).parts())
-        if changed:
-            return ", ".join(changed)
-        return None if record.version == version else "its state"
 
     def _decide(self, verb: str) -> None:
         name = self.waiting.value
         try:
-            changed = self._changed_since_shown(name) if verb == "approve" else None
-            if changed:
-                self.result.say(f"“{name}” changed while you looked at it ({changed}); look again.", kind="bad")
-            elif verb == "approve":
-                self._ws.campaigns.approve(name)
-                schedule = self._ws.campaigns.get(name).campaign.schedule.sentence()
+            comment = self.comment.value.strip()
+            if verb == "approve":
+                approved = self._ws.campaigns.approve(name, seen=self._seen, comment=comment)
+                schedule = approved.campaign.schedule.sentence()
                 self.result.say(f"“{name}” is approved. It goes out {schedule}.", kind="good")
             else:
-                self._ws.campaigns.reject(name, comment=self.comment.value.strip())
+                self._ws.campaigns.reject(name, comment=comment)
                 self.result.say(f"“{name}” is rejected; its author sees your comment.", kind="good")
             self.comment.value = ""
         except OptinbError as error:

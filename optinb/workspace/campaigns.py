@@ -19,13 +19,14 @@ from optinb.campaigns import (
     cancel,
     check_schedule,
     content_parts,
+    differences,
     finish,
     read_campaign,
     reject,
     submit,
     waterfall,
 )
-from optinb.errors import CampaignError
+from optinb.errors import ApprovalError, CampaignError
 from optinb.rules import from_json, sentence
 from optinb.segments import members
 from optinb.settings import AppGroupSettings
@@ -62,7 +63,10 @@ class SampleMessage(Struct, frozen=True, kw_only=True):
 
 
 class CampaignPreview(Struct, frozen=True, kw_only=True):
-    """What a campaign would do on its next date: who gets it, when, and what they read."""
+    """What a campaign would do on its next date: who gets it, when, and what they read.
+
+    `parts` is what an approval of this binds to, in canonical text.
+    """
 
     campaign: Campaign
     sentence: str
@@ -71,6 +75,7 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
     send_at: datetime
     waterfall: Waterfall
     sample: tuple[SampleMessage, ...]
+    parts: dict[str, str]
 
 
 class Campaigns:
@@ -116,23 +121,27 @@ class Campaigns:
         self._stop(record, "a new version of the campaign was submitted")
         return record
 
-    def approve(self, name: str) -> CampaignRecord:
+    def approve(self, name: str, *, seen: Mapping[str, str] | None = None, comment: str = "") -> CampaignRecord:
         """Approves exactly what the campaign is now: rule, template, properties, schedule, control share and size.
 
-        Raises ApprovalError when the user may not.
+        With `seen`, the parts of the preview that the approver looked at, it refuses what has changed since. Raises
+        ApprovalError when the user may not approve, or saw something else.
         """
         workspace = self._ws.settings.workspace
         record = self.get(name)
-        resolved = self.resolve(record.campaign)
-        self._check(resolved)
+        self._check(self.resolve(record.campaign))
         preview = self.preview(record.campaign)
+        changed = differences(seen, preview.parts) if seen is not None else ()
+        if changed:
+            raise ApprovalError(f"{name!r} changed while you looked at it ({', '.join(changed)}); look again")
         approved = approve(
             record,
             user=self._ws.user,
             approvers=workspace.approvers,
             approve_own=workspace.approve_own,
+            comment=comment,
             now=self._ws.now(),
-            parts=resolved.parts(),
+            parts=preview.parts,
             recipients=preview.waterfall.recipients,
         )
         self._put(approved, "approve", expected=record.version)
@@ -205,6 +214,7 @@ class Campaigns:
             send_at=campaign.schedule.send_at(night, self._ws.settings.zone),
             waterfall=waterfall(audience),
             sample=sample_messages(audience, resolved.template, count=samples),
+            parts=resolved.parts(),
         )
 
     def _check(self, resolved: Resolved) -> None:
