@@ -90,6 +90,19 @@ class ImportSection(_Section, frozen=True):
     future_tolerance_minutes: Annotated[int, Meta(ge=0)] = 60
 
 
+class SourceSection(_Section, frozen=True):
+    """One of `[[sources]]`: an SQL query whose rows become a part of the day's delivery.
+
+    `address`: a reference to an SQLAlchemy address. `name` tells sources of one table apart and is in the file's name.
+    """
+
+    table: Literal["customers", "app_users", "transactions", "events"]
+    query: str
+    address: str
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,39}$")] = "source"
+    batch_rows: Annotated[int, Meta(ge=1, le=1_000_000)] = 50_000
+
+
 class LifecycleSection(_Section, frozen=True):
     """`[lifecycle]`: thresholds of the stages in days; what is left out is taken from the data."""
 
@@ -116,6 +129,7 @@ class Settings(_Section, frozen=True):
     workspace: WorkspaceSection = field(default_factory=WorkspaceSection)
     app_groups: tuple[AppGroupSettings, ...] = ()
     imports: ImportSection = field(default_factory=ImportSection, name="import")
+    sources: tuple[SourceSection, ...] = ()
     lifecycle: LifecycleSection = field(default_factory=LifecycleSection)
     send: SendSection = field(default_factory=SendSection)
 
@@ -198,7 +212,7 @@ def _check(settings: Settings, complain: _Complaint) -> None:
                 raise complain(
                     at, 'an app group with auth = \'rest_api_key\' needs key = "env:NAME" or "keyring:SERVICE/NAME"'
                 )
-            if not re.fullmatch(r"env:\w+|keyring:[^/]+/.+", group.key):
+            if not _is_reference(group.key):
                 raise complain(
                     f"{at}.key",
                     "the key itself must not be in this file; put it in the environment or the keyring and "
@@ -206,6 +220,29 @@ def _check(settings: Settings, complain: _Complaint) -> None:
                 )
         for j, app in enumerate(group.apps):
             _once(seen, app.id, f"{at}.apps[{j}].id", complain)
+    _check_sources(settings.sources, complain)
+
+
+def _check_sources(sources: tuple[SourceSection, ...], complain: _Complaint) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    for i, source in enumerate(sources):
+        at = f"sources[{i}]"
+        if not source.query.strip():
+            raise complain(f"{at}.query", "must not be empty; write the SELECT whose rows are to be delivered")
+        if not _is_reference(source.address):
+            raise complain(
+                f"{at}.address",
+                "an address holds a password and must not be in this file; put it in the environment or the keyring "
+                'and write "env:NAME" or "keyring:SERVICE/NAME"',
+            )
+        other = seen.setdefault((source.table, source.name), at)
+        if other != at:
+            raise complain(at, f"{other} brings {source.table} under the same name; give each a name of its own")
+
+
+def _is_reference(text: str) -> bool:
+    """Whether a text names a secret instead of being one."""
+    return re.fullmatch(r"env:\w+|keyring:[^/]+/.+", text) is not None
 
 
 def _once(seen: dict[str, str], name: str, path: str, complain: _Complaint) -> None:

@@ -21,6 +21,7 @@ from optinb.warehouse.days import DayFile, DayWriter
 from optinb.warehouse.quarantine import read_quarantine, write_quarantine
 from optinb.warehouse.reading import DeliveredFile, digest, find_files
 from optinb.warehouse.report import Gate, ImportReport, TableReport
+from optinb.warehouse.sources import fetch_missing
 from optinb.warehouse.sql import connect, ident
 from optinb.warehouse.staging import Staged, Stager, customers_query, drop_rejects, rows_query
 
@@ -74,7 +75,10 @@ class Import:
         with connect(scratch=self._versions.work / "spill", zone=zone) as con:
             contents = self._contents(con)
             inbox = self._root / "inbox"
-            files, warnings = find_files(inbox, inbox / self._run_date.isoformat())
+            imported = [delivery.run_date for delivery in contents.deliveries] if contents else []
+            folder = inbox / self._run_date.isoformat()
+            fetch_missing(self._settings.sources, folder, run_date=self._run_date, delivered=imported)
+            files, warnings = find_files(inbox, folder)
             print_of = digest(files, context=self._fingerprint())
             last = contents.delivery(self._run_date) if contents else None
             if last and last.digest == print_of:

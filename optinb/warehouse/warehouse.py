@@ -52,8 +52,8 @@ class Warehouse:
         return self._versions.current
 
     def has_delivery(self, run_date: date) -> bool:
-        """Whether there is a folder in the inbox for that date."""
-        return (self._root / "inbox" / run_date.isoformat()).is_dir()
+        """Whether there is a folder in the inbox for that date, or sources to fetch it from."""
+        return bool(self._settings.sources) or (self._root / "inbox" / run_date.isoformat()).is_dir()
 
     def import_delivery(
         self, run_date: date, *, now: datetime, accept_anyway: str | None = None, user: str = ""
