@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from optinb.errors import DeliveryError, GateError
 from optinb.warehouse import building, gates
 from optinb.warehouse.building import Attribute, Contents, Delivery
+from optinb.warehouse.changes import write_changes
 from optinb.warehouse.checks import Context
 from optinb.warehouse.contract import DAILY, TABLES
 from optinb.warehouse.days import DayFile, DayWriter
@@ -226,7 +227,8 @@ class Import:
             building.carry_over(con, without=[name for name in staged if TABLES[name].whole])
         building.create_missing(con)
         base = tuple(f for f in contents.before(self._run_date) if f.table in DAILY) if contents else ()
-        history = tuple(file for file in contents.files if file.table not in DAILY) if contents else ()
+        history = tuple(file for file in contents.files if file.table == "history") if contents else ()
+        history += write_changes(con, contents, root=versions.folder, work=versions.work, run_date=self._run_date)
         daily = self._write_days(con, staged, base, version=report.version)
         report = replace(report, seconds=round(time.monotonic() - began, 3))
         delivery = Delivery(

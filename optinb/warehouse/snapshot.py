@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optinb.warehouse.building import Contents
+    from optinb.warehouse.days import DayFile
     from optinb.warehouse.versions import Versions
 
 
@@ -89,6 +90,11 @@ class Snapshot:
             if name not in self._frames:
                 self._frames[name] = self._query(f"SELECT * FROM v.{ident(self._known(name))}")
             return self._frames[name].lazy()
+
+    def path(self, file: DayFile) -> Path:
+        """Where one of the version's Parquet files lies. Raises WarehouseError once the snapshot is closed."""
+        self._known_open()
+        return self._folder / file.path
 
     def paths(self, name: str) -> tuple[Path, ...]:
         """The Parquet files of `transactions`, `events` or `history` that belong to this version, by day."""
