@@ -1,6 +1,17 @@
 """Target groups on data: who belongs to a rule, and whom a push can reach."""
 
 from optinb.segments.compiler import check, members
-from optinb.segments.reach import AppReach, Reach, reach, reachable_apps, version_key
+from optinb.segments.reach import AppReach, AppUse, Reach, reach, reach_figures, reachable_apps, uses_of, version_key
 
-__all__ = ["AppReach", "Reach", "check", "members", "reach", "reachable_apps", "version_key"]
+__all__ = [
+    "AppReach",
+    "AppUse",
+    "Reach",
+    "check",
+    "members",
+    "reach",
+    "reach_figures",
+    "reachable_apps",
+    "uses_of",
+    "version_key",
+]

@@ -1,8 +1,8 @@
-"""Which customers a push message can reach, by app and platform."""
+"""Which customers a push message can reach: by app, platform and app group, by night, and for one customer why not."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from msgspec import Struct
@@ -10,7 +10,19 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from optinb.settings import AppSettings
+    from optinb.settings import AppGroupSettings, AppSettings
+
+# Figures of an app, or of all apps of an app group where app_id is null; each customer counts once.
+FIGURES = pl.Schema(
+    {
+        "app_group": pl.String,
+        "app_id": pl.String,
+        "users": pl.Int64,
+        "push_enabled": pl.Int64,
+        "with_sdk": pl.Int64,
+        "reachable": pl.Int64,
+    }
+)
 
 
 class AppReach(Struct, frozen=True, kw_only=True):
@@ -30,6 +42,23 @@ class Reach(Struct, frozen=True, kw_only=True):
     platforms: dict[str, int]
     users: int
     reachable: int
+
+
+class AppUse(Struct, frozen=True, kw_only=True):
+    """One app and one customer: whether a push can arrive there, and why not (empty if it can)."""
+
+    app_group: str
+    app_id: str
+    app: str
+    platform: str
+    is_used: bool
+    app_version: str | None
+    why_not: str
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether a push message can arrive."""
+        return not self.why_not
 
 
 def reachable_apps(app_users: pl.LazyFrame, apps: Iterable[AppSettings]) -> pl.LazyFrame:
@@ -92,3 +121,71 @@ def reach(members: pl.LazyFrame, app_users: pl.LazyFrame, apps: Iterable[AppSett
     )
     platforms = {p: people(can.filter(pl.col("platform") == p)) for p in dict.fromkeys(app.platform for app in apps)}
     return Reach(apps=by_app, platforms=platforms, users=people(uses), reachable=people(can))
+
+
+def reach_figures(app_users: pl.LazyFrame, groups: Iterable[AppGroupSettings]) -> pl.DataFrame:
+    """How many customers use each app and each app group (by their ids), have push enabled, and have the SDK.
+
+    Returns a frame with FIGURES. In an app group, a customer is reachable who has push and SDK in one and the same app.
+    """
+    groups = tuple(groups)
+    of_group = pl.LazyFrame(
+        [(group.id, app.id) for group in groups for app in group.apps],
+        schema={"app_group": pl.String, "app_id": pl.String},
+        orient="row",
+    )
+    uses = reachable_apps(app_users, [app for group in groups for app in group.apps]).join(of_group, on="app_id")
+    uses = uses.with_columns(reachable=pl.col("has_sdk") & pl.col("push_enabled")).collect().lazy()
+    by_app = uses.group_by("app_group", "app_id").agg(
+        users=pl.len(),
+        push_enabled=pl.col("push_enabled").sum(),
+        with_sdk=pl.col("has_sdk").sum(),
+        reachable=pl.col("reachable").sum(),
+    )
+    in_group = uses.group_by("app_group", "customer_id").agg(pl.col("push_enabled", "has_sdk", "reachable").any())
+    by_group = in_group.group_by("app_group").agg(
+        pl.lit(None, pl.String).alias("app_id"),
+        users=pl.len(),
+        push_enabled=pl.col("push_enabled").sum(),
+        with_sdk=pl.col("has_sdk").sum(),
+        reachable=pl.col("reachable").sum(),
+    )
+    names = [(group.id, app_id) for group in groups for app_id in (None, *(app.id for app in group.apps))]
+    everything = pl.LazyFrame(names, schema={"app_group": pl.String, "app_id": pl.String}, orient="row")
+    found = pl.concat([by_app, by_group], how="diagonal").with_columns(pl.col(FIGURES.names()[2:]).cast(pl.Int64))
+    return (
+        everything.join(found, on=["app_group", "app_id"], how="left", nulls_equal=True, maintain_order="left")
+        .with_columns(pl.col(FIGURES.names()[2:]).fill_null(0))
+        .select(FIGURES.names())
+        .collect()
+    )
+
+
+def uses_of(app_users: pl.LazyFrame, groups: Iterable[AppGroupSettings]) -> tuple[AppUse, ...]:
+    """Every app of the groups for one customer, whose app users these are: used or not, reachable or why not."""
+    pairs = [(group, app) for group in groups for app in group.apps]
+    mine = {row["app_id"]: row for row in app_users.select("app_id", "app_version").collect().to_dicts()}
+    state = {row["app_id"]: row for row in reachable_apps(app_users, [app for _, app in pairs]).collect().to_dicts()}
+    return tuple(
+        AppUse(
+            app_group=group.name,
+            app_id=app.id,
+            app=app.name,
+            platform=app.platform,
+            is_used=app.id in mine,
+            app_version=mine.get(app.id, {}).get("app_version"),
+            why_not=_why_not(app, state.get(app.id), mine.get(app.id, {}).get("app_version")),
+        )
+        for group, app in pairs
+    )
+
+
+def _why_not(app: AppSettings, state: dict[str, Any] | None, version: str | None) -> str:
+    if state is None:
+        return "doesn't use it"
+    reasons = []
+    if not state["has_sdk"]:
+        reasons.append(f"has version {version}, and the Appboy SDK is in {app.sdk_from_version} and later")
+    if not state["push_enabled"]:
+        reasons.append("has push switched off")
+    return " and ".join(reasons)
