@@ -186,7 +186,7 @@ def clean_up(versions: Versions, *, keep: int) -> None:
             for table in ("files", "base_files"):
                 named |= {row[0] for row in con.execute(f"SELECT path FROM v{number}.{table}").fetchall()}
             con.execute(f"DETACH v{number}")
-    versions.remove_unnamed(named, ("transactions", "events", "history", "changes"))
+    versions.remove_unnamed(named, ("transactions", "events", "history", "changes", "keys"))
 
 
 def naive(at: datetime) -> datetime:

@@ -17,20 +17,17 @@ from optinb.warehouse.sql import exact_path, literal
 from optinb.warehouse.versions import sync
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     import duckdb
 
-FILES_COLUMNS = (
-    '"table" VARCHAR, day DATE, path VARCHAR, rows BIGINT, bytes BIGINT, delivery DATE, '
-    "key_min VARCHAR, key_max VARCHAR"
-)
+FILES_COLUMNS = '"table" VARCHAR, day DATE, path VARCHAR, rows BIGINT, bytes BIGINT, delivery DATE, until DATE'
 
 
 class DayFile(Struct, frozen=True, kw_only=True):
-    """One Parquet file: rows of one day of one table, brought or rewritten by the delivery of a date.
+    """One immutable file: rows of one day of one table, brought or rewritten by the delivery of a date.
 
-    `path` is relative to the warehouse. `key_min` and `key_max` bound the keys in it; both None means unknown.
+    `path` is relative to the warehouse. `until`: the last day of a file of several days, `day` being the first.
     """
 
     table: str
@@ -39,8 +36,11 @@ class DayFile(Struct, frozen=True, kw_only=True):
     rows: int
     bytes: int
     delivery: date
-    key_min: str | None = None
-    key_max: str | None = None
+    until: date | None = None
+
+    def holds(self, day: date) -> bool:
+        """Whether rows of a day may lie in the file."""
+        return self.day <= day <= (self.until or self.day)
 
 
 class DayWriter:
@@ -54,7 +54,7 @@ class DayWriter:
         self._delivery = delivery
         self._batch = 0
 
-    def write(self, table: str, query: str, *, key: str | None = None) -> list[DayFile]:
+    def write(self, table: str, query: str) -> list[DayFile]:
         """Writes the rows of a query, which has a column `day`, as one file for each day."""
         self._batch += 1
         out = self._work / f"{table}-{self._batch}"
@@ -69,7 +69,6 @@ class DayWriter:
             day = date.fromisoformat(made["partition_keys"]["day"])
             path = f"{table}/day={day}/v{self._version:06d}-{self._batch}-{number}.parquet"
             self._move(Path(made["filename"]), self._root / path)
-            low, high = _bounds(made["column_statistics"], key)
             files.append(
                 DayFile(
                     table=table,
@@ -78,27 +77,24 @@ class DayWriter:
                     rows=made["count"],
                     bytes=made["file_size_bytes"],
                     delivery=self._delivery,
-                    key_min=low,
-                    key_max=high,
                 )
             )
         return files
 
-    def without(self, files: Sequence[DayFile], *, key: str, rows: str) -> list[DayFile]:
-        """The files without the rows whose key is among `rows` (a table); files that hold none stay as they are."""
-        bounds = self._con.execute(f"SELECT min({key}), max({key}) FROM {rows}").fetchone()
-        low, high = bounds or (None, None)
-        if low is None or high is None:
-            return list(files)
-        suspects = [file for file in files if may_hold(file, low, high)]
+    def without(self, files: Sequence[DayFile], *, key: str, rows: str, days: Collection[date]) -> list[DayFile]:
+        """The files without the rows whose key is among `rows` (a table); all such rows lie in `days`.
+
+        Files that hold none stay as they are.
+        """
+        suspects = [file for file in files if any(file.holds(day) for day in days)]
         touched = self._holding(suspects, key=key, rows=rows)
         kept: list[DayFile] = []
         for file in files:
             if file.path not in touched:
                 kept.append(file)
             elif touched[file.path] < file.rows:
-                rest = f"SELECT * FROM {self._scan([file])} WHERE {key} NOT IN (SELECT {key} FROM {rows})"
-                kept += [replace(new, delivery=file.delivery) for new in self.write(file.table, rest, key=key)]
+                rest = f"SELECT * FROM {scan_of(self._root, [file])} WHERE {key} NOT IN (SELECT {key} FROM {rows})"
+                kept += [replace(new, delivery=file.delivery) for new in self.write(file.table, rest)]
         return kept
 
     def _holding(self, files: Sequence[DayFile], *, key: str, rows: str) -> dict[str, int]:
@@ -107,7 +103,7 @@ class DayWriter:
             return {}
         paths = {str(self._root / file.path): file.path for file in files}
         counts = self._con.execute(
-            f"SELECT filename, count(*) FROM {self._scan(files, filename=True)} "
+            f"SELECT filename, count(*) FROM {scan_of(self._root, files, filename=True)} "
             f"WHERE {key} IN (SELECT {key} FROM {rows}) GROUP BY filename"
         ).fetchall()
         return {paths[name]: count for name, count in counts}
@@ -118,22 +114,20 @@ class DayWriter:
         made.replace(target)
         sync(target.parent)
 
-    def _scan(self, files: Sequence[DayFile], *, filename: bool = False) -> str:
-        paths = ", ".join(literal(exact_path(self._root / file.path)) for file in files)
-        return f"read_parquet([{paths}], hive_partitioning = false, filename = {str(filename).lower()})"
 
-
-def may_hold(file: DayFile, low: str, high: str) -> bool:
-    """Whether a file may hold a key between two, as far as its bounds tell."""
-    if file.key_min is None or file.key_max is None:
-        return True
-    return file.key_min.encode() <= high.encode() and low.encode() <= file.key_max.encode()
+def scan_of(root: Path, files: Sequence[DayFile], *, filename: bool = False) -> str:
+    """SQL that reads some Parquet files of the warehouse in `root` as one table."""
+    paths = ", ".join(literal(exact_path(root / file.path)) for file in files)
+    return f"read_parquet([{paths}], hive_partitioning = false, filename = {str(filename).lower()})"
 
 
 def read_files(con: duckdb.DuckDBPyConnection, table: str) -> list[DayFile]:
     """The list of Parquet files in a version's table `files` or `base_files`."""
-    rows = con.execute(f'SELECT * FROM {table} ORDER BY "table", day, path').fetchall()
-    return [DayFile(**dict(zip(DayFile.__struct_fields__, row, strict=True))) for row in rows]
+    # An older workspace lacks columns that are known today, and has some that aren't.
+    found = con.execute(f'SELECT * FROM {table} ORDER BY "table", day, path')
+    names = [column[0] for column in found.description or ()]
+    rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    return [DayFile(**{name: row[name] for name in DayFile.__struct_fields__ if name in row}) for row in rows]
 
 
 def write_files(con: duckdb.DuckDBPyConnection, table: str, files: Sequence[DayFile]) -> None:
@@ -143,18 +137,10 @@ def write_files(con: duckdb.DuckDBPyConnection, table: str, files: Sequence[DayF
     text = pl.String()
     schema = {
         "table": text, "day": pl.Date(), "path": text, "rows": pl.Int64(), "bytes": pl.Int64(),
-        "delivery": pl.Date(), "key_min": text, "key_max": text,
+        "delivery": pl.Date(), "until": pl.Date(),
     }  # fmt: skip
     listed = pl.DataFrame([[getattr(file, name) for name in schema] for file in files], schema=schema, orient="row")
     con.execute(f"CREATE TABLE {table} ({FILES_COLUMNS})")
     con.register("listed_files", listed)
     con.execute(f"INSERT INTO {table} SELECT * FROM listed_files")
     con.unregister("listed_files")
-
-
-def _bounds(statistics: dict[str, dict[str, str]], key: str | None) -> tuple[str | None, str | None]:
-    """Least and greatest key of a file, if the writer knows them exactly (it cuts long texts)."""
-    found = statistics.get(f'"{key}"', {}) if key else {}
-    if found.get("min_is_exact") == found.get("max_is_exact") == "true" and "min" in found and "max" in found:
-        return found["min"], found["max"]
-    return None, None

@@ -19,6 +19,7 @@ from optinb.warehouse.changes import write_changes
 from optinb.warehouse.checks import Context
 from optinb.warehouse.contract import DAILY, TABLES
 from optinb.warehouse.days import DayFile, DayWriter
+from optinb.warehouse.keyindex import KEYS, KeyIndex
 from optinb.warehouse.quarantine import read_quarantine, write_quarantine
 from optinb.warehouse.reading import DeliveredFile, digest, find_files
 from optinb.warehouse.report import Gate, ImportReport, TableReport
@@ -226,7 +227,7 @@ class Import:
         if contents:
             building.carry_over(con, without=[name for name in staged if TABLES[name].whole])
         building.create_missing(con)
-        base = tuple(f for f in contents.before(self._run_date) if f.table in DAILY) if contents else ()
+        base = tuple(f for f in contents.before(self._run_date) if f.table in (*DAILY, KEYS)) if contents else ()
         history = tuple(file for file in contents.files if file.table == "history") if contents else ()
         history += write_changes(con, contents, root=versions.folder, work=versions.work, run_date=self._run_date)
         daily = self._write_days(con, staged, base, version=report.version)
@@ -259,13 +260,21 @@ class Import:
         versions = self._versions
         writer = DayWriter(con, root=versions.folder, work=versions.work, version=version, delivery=self._run_date)
         files: list[DayFile] = []
+        index = KeyIndex(con, root=versions.folder, version=version, delivery=self._run_date)
         for name in DAILY:
             kept = [file for file in base if file.table == name]
-            if name in staged:
-                part = staged[name]
-                key = part.table.key[0] if part.table.key else None
-                if key and kept:
-                    kept = writer.without(kept, key=key, rows=part.name)
-                kept += writer.write(name, rows_query(part), key=key)
+            part = staged.get(name)
+            if TABLES[name].key:
+                key = TABLES[name].key[0]
+                runs = [file for file in base if file.table == KEYS]
+                if not index.complete(runs, kept):
+                    runs = index.rebuild(kept, key=key)
+                if part:
+                    days = index.changed(runs, key=key, rows=part.name, into="changed")
+                    kept = writer.without(kept, key=key, rows="changed", days=days)
+                    runs = index.add(runs, key=key, rows=part.name)
+                files += runs
+            if part:
+                kept += writer.write(name, rows_query(part))
             files += kept
         return tuple(files)

@@ -180,9 +180,9 @@ def test_a_reader_keeps_its_version_beyond_retention_and_it_goes_when_closed(fol
     with pytest.raises(WarehouseError, match=r"version 1 of the warehouse isn't there \(kept are: 4\)"):
         warehouse.open(1)
     with warehouse.open() as snapshot:
-        named = {path for name in ("transactions", "events") for path in snapshot.paths(name)}
-        base = {folder.root / "warehouse" / file.path for file in snapshot.contents.base_files}
-    assert set((folder.root / "warehouse").glob("*/day=*/*.parquet")) == named | base
+        files = {*snapshot.contents.files, *snapshot.contents.base_files}
+    left = {path for path in (folder.root / "warehouse").rglob("*") if path.suffix in (".parquet", ".run")}
+    assert left == {folder.root / "warehouse" / file.path for file in files}
 
 
 def test_a_closed_snapshot_says_so(folder: Folder) -> None:

@@ -1,0 +1,122 @@
+"""The index of transaction ids: tells a night's new rows from changed ones without reading history.
+
+Each night adds a run of its own rows' entries, and runs of like size are merged, so that there are few; runs are files
+that are never changed, and a version names its own as it names its Parquet files. 100 M keys take 0.85 GB.
+
+An entry may be out of date (a row that moved to another day leaves its old one), and two keys may share a hash:
+what is found is verified in the files of the day. No key of a published row is ever missing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optinb.warehouse.days import DayFile, scan_of
+from optinb.warehouse.runs import (
+    DAY_BITS,
+    FIRST_DAY,
+    Run,
+    days_of,
+    hashes_of,
+    mergeable,
+    merged,
+    open_run,
+    write_run,
+)
+from optinb.warehouse.versions import sync
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import date
+    from pathlib import Path
+
+    import duckdb
+
+    from optinb.warehouse.runs import Entries
+
+KEYS = "keys"
+# Entries that are sorted at once, 64 MB: a delivery of any size is indexed in parts.
+_AT_ONCE = 1 << 23
+
+
+class KeyIndex:
+    """Looks up and adds keys for one new version. A run is a DayFile of the table `keys`."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, *, root: Path, version: int, delivery: date) -> None:
+        self._con = con
+        self._root = root
+        self._version = version
+        self._delivery = delivery
+        self._made = 0
+        # Runs are of use only to an engine that hashes alike: a hash of a fixed text stands in their names.
+        rows = con.execute("SELECT printf('%016x', hash('a fixed text that tells hashes apart'))").fetchall()
+        self._hashes = rows[0][0]
+
+    def complete(self, runs: Sequence[DayFile], files: Sequence[DayFile]) -> bool:
+        """Whether `runs` can be used as the index of the rows in `files`."""
+        return bool(runs or not files) and all(
+            f"/{self._hashes}-" in run.path and self._open(run) is not None for run in runs
+        )
+
+    def rebuild(self, files: Sequence[DayFile], *, key: str) -> list[DayFile]:
+        """The index of the rows in some Parquet files, made from these."""
+        return self.add([], key=key, rows=scan_of(self._root, files)) if files else []
+
+    def changed(self, runs: Sequence[DayFile], *, key: str, rows: str, into: str) -> set[date]:
+        """The days on which keys of `rows` (a table) may lie by now; those keys become the table `into`."""
+        import polars as pl
+
+        opened = [run for file in runs if (run := self._open(file)) is not None]
+        found = [run.find(hashes) for hashes in self._sorted(_hash(key), rows) for run in opened]
+        entries = np.concatenate(found) if found else np.empty(0, dtype=np.uint64)
+        self._con.register("found_hashes", pl.DataFrame({"n": np.unique(hashes_of(entries))}))
+        self._con.execute(
+            f"CREATE TABLE {into} AS SELECT {key} FROM {rows} WHERE {_hash(key)} IN (SELECT n FROM found_hashes)"
+        )
+        self._con.unregister("found_hashes")
+        return days_of(entries)
+
+    def add(self, runs: Sequence[DayFile], *, key: str, rows: str) -> list[DayFile]:
+        """`runs` with the keys and days of `rows` (a table) added."""
+        index = list(runs)
+        for entries in self._sorted(f"{_hash(key)} | (day - DATE '{FIRST_DAY}')::UBIGINT", rows):
+            index.append(self._write([Run(entries, entries[:0], 0)]))
+            last = mergeable([run.rows for run in index])
+            if last:
+                parts = [run for file in index[-last:] if (run := self._open(file)) is not None]
+                index[-last:] = [self._write(parts)]
+        return index
+
+    def _sorted(self, number: str, rows: str) -> Iterator[Entries]:
+        import polars as pl
+
+        reader = self._con.cursor().sql(f"SELECT {number} AS n FROM {rows}").to_arrow_reader(1 << 17)
+        batches, count = [], 0
+        for batch in reader:
+            batches.append(batch.column(0).to_numpy())
+            count += len(batch)
+            if count >= _AT_ONCE:
+                yield pl.Series(np.concatenate(batches)).sort().to_numpy()
+                batches, count = [], 0
+        if batches:
+            yield pl.Series(np.concatenate(batches)).sort().to_numpy()
+
+    def _write(self, parts: Sequence[Run]) -> DayFile:
+        self._made += 1
+        path = f"{KEYS}/{self._hashes}-v{self._version:06d}-{self._made:04d}.run"
+        target = self._root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        count = write_run(target, merged(parts), at_most=sum(len(part.entries) for part in parts))
+        sync(target.parent)
+        return DayFile(
+            table=KEYS, day=self._delivery, path=path, rows=count, bytes=target.stat().st_size, delivery=self._delivery
+        )
+
+    def _open(self, file: DayFile) -> Run | None:
+        return open_run(self._root / file.path, file.rows)
+
+
+def _hash(key: str) -> str:
+    return f"(hash({key}) & {(1 << 64) - (1 << DAY_BITS)}::UBIGINT)"
