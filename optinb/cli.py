@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from optinb import __version__
-from optinb.errors import OptinbError
+from optinb.errors import OptinbError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,12 @@ class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
     customers: int
     stages: dict[str, int]
     card: tuple[str, ...]
+
+
+class Rows(msgspec.Struct, frozen=True, kw_only=True):
+    """A table with a row for each of `rows`, all of the same columns."""
+
+    rows: tuple[dict[str, Any], ...]
 
 
 class Day(click.ParamType):
@@ -64,9 +70,12 @@ def prints(function: Callable[..., Any]) -> Callable[..., None]:
     @wraps(function)
     def command(*args: Any, as_json: bool, **options: Any) -> None:
         try:
-            _print(function(*args, **options), as_json=as_json)
+            value = function(*args, **options)
         except OptinbError as error:
             _fail(error)
+        _print(value, as_json=as_json)
+        if code := getattr(value, "exit_code", 0):
+            sys.exit(code)
 
     return command
 
@@ -94,9 +103,9 @@ def _print(value: Any, *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(value, enc_hook=_plain).decode())
     elif value is not None:
-        from optinb.console import show
+        from optinb.console import records, show
 
-        click.echo(show(value))
+        click.echo(records(value.rows) if isinstance(value, Rows) else show(value))
 
 
 def _plain(value: Any) -> Any:
@@ -132,6 +141,60 @@ def init(folder: Path) -> Any:
 def import_(ws: Workspace, run_date: date | None, accept_anyway: str | None) -> Any:
     """Check and publish the delivery inbox/DATE."""
     return ws.import_delivery(run_date, accept_anyway=accept_anyway)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@date_option
+@on_workspace
+def check(ws: Workspace, folder: Path, run_date: date | None) -> Any:
+    """Examine FOLDER as a delivery without importing it; ends with 3 where a gate would block it."""
+    return ws.check(folder, run_date=run_date)
+
+
+@main.command()
+@date_option
+@on_workspace
+def quarantine(ws: Workspace, run_date: date | None) -> Any:
+    """Show which rows of a delivery were not loaded, by reason, with examples."""
+    return ws.quarantine(run_date)
+
+
+@main.command()
+@date_option
+@click.option("--since", type=DAY, help="Every night from this date on, up to --date.")
+@click.option("--app-group", metavar="NAME", help="Only this app group.")
+@click.option("--customer", metavar="ID", help="Why this customer can or can't be reached.")
+@on_workspace
+def reach(ws: Workspace, run_date: date | None, since: date | None, app_group: str | None, customer: str | None) -> Any:
+    """Count who uses each app, has push enabled, and runs a version with the Appboy SDK, by night."""
+    if customer is not None:
+        return ws.reach_of(customer, app_group=app_group)
+    nights = ws.reach(app_group=app_group, since=since, until=run_date)
+    if since is None:
+        nights = nights.filter(nights["day"] == nights["day"].max())
+    if nights.is_empty():
+        raise UsageError("no reach is kept of that time; it is, from the first `optinb model` on")
+    return Rows(rows=tuple(nights.to_dicts()))
+
+
+@main.command()
+@click.argument("attribute")
+@click.option("--since", type=DAY, help="The first day.")
+@click.option("--until", type=DAY, help="The last day.")
+@on_workspace
+def history(ws: Workspace, attribute: str, since: date | None, until: date | None) -> Any:
+    """Count the customers by the values of ATTRIBUTE (such as stage or country), day by day."""
+    return Rows(rows=tuple(ws.history(attribute, since=since, until=until).to_dicts()))
+
+
+@main.command()
+@click.argument("customer")
+@date_option
+@on_workspace
+def customer(ws: Workspace, customer: str, run_date: date | None) -> Any:
+    """Show what was known of CUSTOMER on a day."""
+    return ws.customer_on(customer, run_date or ws.today())
 
 
 @main.command()

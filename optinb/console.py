@@ -14,13 +14,22 @@ from optinb.measure import NightSummary
 from optinb.rules import from_json, to_text
 from optinb.state import GroupRecord, RunRecord
 from optinb.warehouse import ImportReport
-from optinb.workspace import GroupSize, GroupSync, Status, Why
+from optinb.workspace import (
+    Check,
+    CustomerDay,
+    CustomerReach,
+    GroupSize,
+    GroupSync,
+    Quarantine,
+    Status,
+    Why,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
-def table(rows: Iterable[Sequence[object]], *, head: Sequence[str]) -> str:
+def table(rows: Iterable[Iterable[object]], *, head: Sequence[str]) -> str:
     """Columns side by side; numbers to the right, with separators."""
     texts = [list(head), *([_cell(value) for value in row] for row in rows)]
     if len(texts) == 1:
@@ -54,6 +63,11 @@ def _is_figure(text: str) -> bool:
     return text.replace(",", "").replace(".", "").replace("-", "").isdigit() or not text
 
 
+def records(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows of the same columns as a table."""
+    return table((row.values() for row in rows), head=tuple(rows[0])) if rows else "nothing"
+
+
 @singledispatch
 def show(value: Any) -> str:
     """A value as text; what has no form of its own is shown as its fields."""
@@ -71,6 +85,54 @@ def _(value: ImportReport) -> str:
     lines = [f"delivery of {value.run_date}: {state} as version {value.version}"]
     lines.append(table(rows, head=("table", "read", "loaded", "quarantined", "reasons")))
     return "\n".join([*lines, *(f"note: {w}" for w in value.warnings)])
+
+
+@show.register
+def _(value: Quarantine) -> str:
+    if not value.rows:
+        return f"every row of the delivery of {value.run_date} can be loaded"
+    lines = [f"{value.rows:,} rows of the delivery of {value.run_date} can't be loaded"]
+    for refusal in value.refusals:
+        lines.append(f"\n{refusal.rows:,} × {refusal.table}: {refusal.reason}")
+        lines.extend(
+            f"    {e.file}{f':{e.line}' if e.line else ''}  {e.raw!r}".replace("\\n", "⏎") for e in refusal.examples
+        )
+    return "\n".join(lines)
+
+
+@show.register
+def _(value: Check) -> str:
+    rows = [(t.table, t.read, t.loaded, t.quarantined) for t in value.report.tables]
+    verdict = "would be blocked" if value.blocked else "would be published"
+    parts = [
+        f"{value.folder}, as the delivery of {value.report.run_date}: it {verdict}; nothing was imported",
+        table(rows, head=("table", "read", "would be loaded", "would be quarantined")),
+        *(f"! {reason}" for reason in value.blocked),
+        *(f"note: {warning}" for warning in value.report.warnings),
+    ]
+    return "\n".join([part for part in parts if part] + (["", show(value.quarantine)] if value.quarantine.rows else []))
+
+
+@show.register
+def _(value: CustomerDay) -> str:
+    if not value.is_customer:
+        return f"{value.customer_id} was no customer on {value.day} (delivery of {value.delivery})"
+    modelled = f", modelled {value.modelled}" if value.modelled else ""
+    rows = [(name, item) for name, item in value.attributes.items() if item is not None]
+    return f"customer {value.customer_id} on {value.day} (delivery of {value.delivery}{modelled})\n" + table(
+        [(name, _cell(item)) for name, item in rows], head=("attribute", "value")
+    )
+
+
+@show.register
+def _(value: CustomerReach) -> str:
+    if not value.is_known:
+        return f"{value.customer_id} is no customer of the published tables"
+    verdict = "can be reached" if value.is_reachable else "can't be reached"
+    lines = [f"customer {value.customer_id} {verdict} (delivery of {value.day})"]
+    lines += [f"  {reason}" for reason in value.why_not]
+    rows = [(u.app_group, u.app, u.platform, u.app_version, u.why_not or "a push can arrive") for u in value.apps]
+    return "\n".join([*lines, table(rows, head=("app group", "app", "platform", "version", "push"))])
 
 
 @show.register

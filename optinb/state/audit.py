@@ -91,10 +91,15 @@ def record(con: Connection, *, who: str, action: str, subject: str, now: datetim
 
 
 class AuditTrail:
-    """Reads the audit trail; entries come from the changes themselves."""
+    """The audit trail; entries about the store come from its changes themselves."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    def note(self, *, who: str, action: str, subject: str, now: datetime, **detail: object) -> None:
+        """Adds an entry about something that happened outside the store."""
+        with self._database.writing() as con:
+            record(con, who=who, action=action, subject=subject, now=now, **detail)
 
     def list(self, *, subject: str | None = None, limit: int | None = None) -> tuple[AuditEntry, ...]:
         """The newest entries first, of one subject or of all."""

@@ -21,7 +21,7 @@ ONE: dict[tuple[str, str], str] = {
     ("optinb.warehouse.report", "ImportReport"): "import_report",
     ("optinb.workspace.campaigns", "CampaignPreview"): "campaign_preview",
     ("optinb.workspace.groups", "GroupSize"): "group_size",
-    ("optinb.workspace.handle", "Preview"): "preview",
+    ("optinb.workspace.data", "Preview"): "preview",
     ("optinb.workspace.handle", "Workspace"): "workspace",
     ("optinb.workspace.history", "Status"): "status",
     ("optinb.workspace.history", "Why"): "why",

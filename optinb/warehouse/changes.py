@@ -47,19 +47,26 @@ def write_changes(
     others = tuple(file for file in kept if file.day != run_date)
     version = contents.version + 1
     made = work / "changes.parquet"
-    before = f"SELECT id.customer_id, c.* EXCLUDE (customer_id) FROM ({_changed(con)}) id "
-    before += "LEFT JOIN cur.customers c USING (customer_id)"
+    columns = con.execute(
+        "SELECT column_name FROM duckdb_columns() WHERE database_name='cur' AND table_name='customers'"
+    )
+    stored = [name for (name,) in columns.fetchall()]
+    first = ""
     if mine:
         paths = ", ".join(literal(exact_path(root / file.path)) for file in mine)
         con.execute(
             f"CREATE TEMP TABLE first_changes AS SELECT * FROM read_parquet([{paths}], hive_partitioning=false)"
         )
-        before = (
-            "SELECT * FROM first_changes UNION ALL BY NAME "
-            f"SELECT * FROM ({before}) WHERE customer_id NOT IN (SELECT customer_id FROM first_changes)"
-        )
+        # What the first delivery of the day brought is of no day before it, neither its values nor its columns.
+        before = {name for (name, *_) in con.execute("DESCRIBE first_changes").fetchall()}
+        stored = [name for name in stored if name in before]
+        first = "SELECT * FROM first_changes UNION ALL BY NAME "
+    own = "".join(f", c.{ident(name)}" for name in stored if name != "customer_id")
+    query = f"{first}SELECT id.customer_id{own} FROM ({_changed(con)}) id LEFT JOIN cur.customers c USING (customer_id)"
+    if mine:
+        query += " WHERE id.customer_id NOT IN (SELECT customer_id FROM first_changes)"
     written = con.execute(
-        f"COPY (SELECT * FROM ({before}) ORDER BY customer_id) TO {literal(str(made))} "
+        f"COPY (SELECT * FROM ({query}) ORDER BY customer_id) TO {literal(str(made))} "
         "(FORMAT parquet, COMPRESSION zstd, RETURN_STATS)"
     )
     names = [column[0] for column in written.description or ()]
@@ -113,11 +120,10 @@ def counts_by_day(snapshot: Snapshot, name: str, days: Sequence[date]) -> pl.Dat
     tally = now.filter(_KNOWN).group_by(name).len("customers")
     frames = [tally.select(pl.lit(day).alias("day"), name, pl.col("customers").cast(pl.Int64)) for day in days]
     if steps:
-        changed = pl.concat(
-            [*steps, now.lazy().with_columns(pl.lit(None, pl.Date).alias(_DAY))], how="vertical_relaxed"
-        )
+        moves = pl.concat(steps, how="vertical_relaxed")
+        theirs = now.lazy().join(moves, on="customer_id", how="semi").with_columns(pl.lit(None, pl.Date).alias(_DAY))
         changed = (
-            changed.filter(pl.len().over("customer_id") > 1)
+            pl.concat([moves, theirs], how="vertical_relaxed")
             .sort("customer_id", _DAY, nulls_last=True)
             .with_columns(
                 pl.col(name).shift(-1).over("customer_id").alias(_NEXT),

@@ -2,19 +2,28 @@
 
 from optinb.workspace.campaigns import CampaignPreview, Campaigns, Resolved, SampleMessage
 from optinb.workspace.clock import clock_for, clock_starting_at, system_clock
+from optinb.workspace.data import CustomerDay, CustomerReach, PastWorkspace, Preview
 from optinb.workspace.groups import Groups, GroupSize
-from optinb.workspace.handle import Preview, Workspace, open_workspace, workspace_folder
+from optinb.workspace.handle import Workspace, open_workspace, workspace_folder
 from optinb.workspace.history import Answer, Status, Why, status, why
+from optinb.workspace.inbox import Check, Example, Quarantine, Refusal
 from optinb.workspace.templates import GroupSync, Templates
 
 __all__ = [
     "Answer",
     "CampaignPreview",
     "Campaigns",
+    "Check",
+    "CustomerDay",
+    "CustomerReach",
+    "Example",
     "GroupSize",
     "GroupSync",
     "Groups",
+    "PastWorkspace",
     "Preview",
+    "Quarantine",
+    "Refusal",
     "Resolved",
     "SampleMessage",
     "Status",

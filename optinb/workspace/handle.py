@@ -3,57 +3,31 @@
 from __future__ import annotations
 
 import os
-from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
-
-from optinb.campaigns import Waterfall, build_audience, waterfall
-from optinb.engine import Tables, tables_of
-from optinb.errors import SettingsError, UsageError
-from optinb.rules import sentence
-from optinb.segments import Reach, members, reach
+from optinb.errors import SettingsError, UsageError, WarehouseError
 from optinb.settings import FILE_NAME, Settings, current_user, load_settings, read_secret
 from optinb.state import Store
 from optinb.warehouse import ImportReport, Snapshot, Warehouse
 from optinb.workspace.campaigns import Campaigns
 from optinb.workspace.clock import clock_for
+from optinb.workspace.data import REACH, PastWorkspace, Reading, as_day, reach_nights
 from optinb.workspace.groups import Groups
+from optinb.workspace.inbox import Check, Quarantine, check_folder, import_and_note, quarantined
 from optinb.workspace.templates import Templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
-
-    import polars as pl
+    from datetime import date, datetime
 
     from optinb.customers import CustomerModel
-    from optinb.rules import Rule
 
 VARIABLE = "OPTINB_WORKSPACE"
 
 
-class Preview(Struct, frozen=True, kw_only=True):
-    """A rule on the data: exact count, share of all customers, reach by app, and the way to who could get a push."""
-
-    sentence: str
-    customers: int
-    total: int
-    run_date: date
-    warehouse_version: int
-    app_group: str | None
-    reach: Reach
-    waterfall: Waterfall
-
-    @property
-    def share(self) -> float:
-        """The group's share of all customers, 0 to 1."""
-        return self.customers / self.total if self.total else 0.0
-
-
-class Workspace:
+class Workspace(Reading):
     """A workspace on disk, opened by somebody.
 
     Attributes: `root`, `settings`, `user`, and what it is made of: `groups`, `templates`, `campaigns`, `warehouse`,
@@ -92,20 +66,36 @@ class Workspace:
             self._snapshot = self.warehouse.open()
         return self._snapshot
 
-    def tables(self, run_date: date | None = None) -> Tables:
-        """What rules read, as of a night (the date of the published delivery, when none is given)."""
-        snapshot = self.snapshot()
-        return tables_of(snapshot, run_date=run_date or snapshot.import_date, zone=self.settings.zone)
+    def as_of(self, day: date | str) -> PastWorkspace:
+        """The workspace as it was on a day, to read from: rules, members and groups on that night's version.
 
-    def customers(self) -> pl.LazyFrame:
-        """Every customer with profile, attributes and features: one row each."""
-        return self.tables().customers.to_native()
+        Raises WarehouseError when no version of that night is kept any more, UsageError for a day ahead.
+        """
+        day = as_day(day)
+        if day > self.today():
+            raise UsageError(f"{day} lies ahead; today is {self.today()}")
+        try:
+            return PastWorkspace(self, self.warehouse.as_of(day))
+        except WarehouseError as error:
+            raise WarehouseError(
+                f"{error}; keep_versions in optinb.toml says how many are kept. What every customer was on {day} is "
+                f'kept longer: ws.customers_on("{day}")'
+            ) from error
 
     def import_delivery(self, run_date: date | None = None, *, accept_anyway: str | None = None) -> ImportReport:
-        """Checks and publishes the delivery `inbox/<run_date>`. Raises GateError when a gate blocks it."""
-        return self.warehouse.import_delivery(
-            run_date or self.today(), now=self.now(), accept_anyway=accept_anyway, user=self.user
-        )
+        """Checks and publishes the delivery `inbox/<run_date>`. Raises GateError when a gate blocks it.
+
+        `accept_anyway` says why it is published although a gate fails; who did it and why enters the audit trail.
+        """
+        return import_and_note(self, run_date or self.today(), accept_anyway=accept_anyway)
+
+    def check(self, folder: str | Path, *, run_date: date | None = None) -> Check:
+        """What importing a folder would say and quarantine, without importing it."""
+        return check_folder(self, Path(folder), run_date=run_date)
+
+    def quarantine(self, run_date: date | str | None = None) -> Quarantine:
+        """The rows of a delivery (the newest that was examined) that were not loaded, by reason, with examples."""
+        return quarantined(self, as_day(run_date) if run_date else None)
 
     def model(self, run_date: date | None = None) -> CustomerModel:
         """Features, lifecycle stage and value of every customer, published as the next version."""
@@ -126,36 +116,9 @@ class Workspace:
             settings=self.settings.lifecycle,
             time_zone=self.settings.workspace.time_zone,
         )
-        self.warehouse.publish({"features": model.table}, model_date=run_date, history=model.history)
+        nights = reach_nights(snapshot, self.settings, night=run_date)
+        self.warehouse.publish({"features": model.table, REACH: nights}, model_date=run_date, history=model.history)
         return model
-
-    def preview(self, rule: Rule | str, *, app_group: str | None = None) -> Preview:
-        """A rule, or a saved group by name, on the data.
-
-        Reach and waterfall look at the apps of `app_group`, or at all apps when none is named.
-        """
-        tree = self.groups.rule(rule)
-        tables = self.tables()
-        group = self.settings.app_group(app_group) if app_group else None
-        apps = group.apps if group else tuple(a for g in self.settings.app_groups for a in g.apps)
-        found = members(tree, tables).to_native().collect()
-        customers, app_users = tables.customers.to_native(), tables.app_users.to_native()
-        return Preview(
-            sentence=sentence(tree),
-            customers=found.height,
-            total=self.snapshot().table("customers").select("customer_id").collect().height,
-            run_date=tables.run_date,
-            warehouse_version=self.snapshot().version,
-            app_group=group.name if group else None,
-            reach=reach(found.lazy(), app_users, apps),
-            waterfall=waterfall(build_audience(found.lazy(), customers, app_users, apps=apps)),
-        )
-
-    def members(self, rule: Rule | str) -> pl.DataFrame:
-        """The customers of a rule or saved group, with all their attributes, sorted by customer_id."""
-        tables = self.tables()
-        found = members(self.groups.rule(rule), tables).to_native()
-        return tables.customers.to_native().join(found, on="customer_id", how="semi").sort("customer_id").collect()
 
     def close(self) -> None:
         """Gives back files and connections."""

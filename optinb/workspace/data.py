@@ -1,0 +1,338 @@
+"""What can be read of the customers: tables, rules, reach and history, of today's version or of a past night's."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any, cast
+
+from msgspec import Struct
+
+from optinb.campaigns import REASONS, Waterfall, build_audience, waterfall
+from optinb.engine import Tables, tables_of
+from optinb.errors import UsageError, did_you_mean
+from optinb.rules import sentence
+from optinb.segments import AppUse, Reach, members, reach, reach_figures, uses_of
+from optinb.warehouse import changes
+from optinb.workspace.groups import Groups
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from optinb.rules import Rule
+    from optinb.settings import AppGroupSettings, Settings
+    from optinb.state import GroupRecord, Store
+    from optinb.warehouse import Snapshot
+    from optinb.workspace.handle import Workspace
+
+REACH = "reach"  # the published table of the figures of every night
+COUNTABLE = "text, yes/no, a whole number or a date"
+
+
+class Preview(Struct, frozen=True, kw_only=True):
+    """A rule on the data: exact count, share of all customers, reach by app, and the way to who could get a push."""
+
+    sentence: str
+    customers: int
+    total: int
+    run_date: date
+    warehouse_version: int
+    app_group: str | None
+    reach: Reach
+    waterfall: Waterfall
+
+    @property
+    def share(self) -> float:
+        """The group's share of all customers, 0 to 1."""
+        return self.customers / self.total if self.total else 0.0
+
+
+class CustomerDay(Struct, frozen=True, kw_only=True):
+    """What was known of a customer on a day.
+
+    `delivery` is the one that the profile came with, `modelled` the night of the stage and the values (None if there
+    was none yet). `is_customer` is false, and there is no attribute, where the delivery did not have them.
+    """
+
+    customer_id: str
+    day: date
+    delivery: date
+    modelled: date | None
+    is_customer: bool
+    attributes: dict[str, Any]
+
+
+class CustomerReach(Struct, frozen=True, kw_only=True):
+    """Whether a push message can reach a customer, app by app.
+
+    `why_not` holds what keeps every message away, whatever the app; it is empty for a customer who may get some.
+    """
+
+    customer_id: str
+    day: date
+    is_known: bool
+    why_not: tuple[str, ...]
+    apps: tuple[AppUse, ...]
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether a push message can arrive in at least one of the apps."""
+        return self.is_known and not self.why_not and any(use.is_reachable for use in self.apps)
+
+
+class Reading:
+    """Everything that is read of one version of the tables; `snapshot` says of which."""
+
+    settings: Settings
+    groups: Groups
+
+    def snapshot(self) -> Snapshot:
+        """The version of the warehouse that is read."""
+        raise UsageError("open a workspace to read from")
+
+    def tables(self, run_date: date | None = None) -> Tables:
+        """What rules read, as of a night (the date of the version's delivery, when none is given)."""
+        snapshot = self.snapshot()
+        return tables_of(snapshot, run_date=run_date or snapshot.import_date, zone=self.settings.zone)
+
+    def customers(self) -> pl.LazyFrame:
+        """Every customer with profile, attributes and features: one row each."""
+        return self.tables().customers.to_native()
+
+    def preview(self, rule: Rule | str, *, app_group: str | None = None) -> Preview:
+        """A rule, or a saved group by name, on the data.
+
+        Reach and waterfall look at the apps of `app_group`, or at all apps when none is named.
+        """
+        tree = self.groups.rule(rule)
+        tables = self.tables()
+        group = self.settings.app_group(app_group) if app_group else None
+        apps = group.apps if group else tuple(a for g in self.settings.app_groups for a in g.apps)
+        found = members(tree, tables).to_native().collect()
+        customers, app_users = tables.customers.to_native(), tables.app_users.to_native()
+        return Preview(
+            sentence=sentence(tree),
+            customers=found.height,
+            total=self.snapshot().table("customers").select("customer_id").collect().height,
+            run_date=tables.run_date,
+            warehouse_version=self.snapshot().version,
+            app_group=group.name if group else None,
+            reach=reach(found.lazy(), app_users, apps),
+            waterfall=waterfall(build_audience(found.lazy(), customers, app_users, apps=apps)),
+        )
+
+    def members(self, rule: Rule | str) -> pl.DataFrame:
+        """The customers of a rule or saved group, with all their attributes, sorted by customer_id."""
+        tables = self.tables()
+        found = members(self.groups.rule(rule), tables).to_native()
+        return tables.customers.to_native().join(found, on="customer_id", how="semi").sort("customer_id").collect()
+
+    def reach(
+        self, *, app_group: str | None = None, since: date | str | None = None, until: date | str | None = None
+    ) -> pl.DataFrame:
+        """Reach by night: how many customers use each app, have push enabled, run a version with the SDK, or all of it.
+
+        Returns the columns day, app_group, app_id, app, platform, users, push_enabled, with_sdk, reachable; app_id is
+        null in the row of a whole app group, whose customers count once each. Nights are kept from the first model on.
+        """
+        import polars as pl
+
+        wanted = (self.settings.app_group(app_group),) if app_group else self.settings.app_groups
+        rows = reach_nights(self.snapshot(), self.settings)
+        names = [(g.id, a.id if a else None, g.name, a.name if a else None, a.platform if a else None)
+                 for g in wanted for a in (None, *g.apps)]  # fmt: skip
+        told = pl.DataFrame(
+            names, schema=dict.fromkeys(("app_group", "app_id", "group", "app", "platform"), pl.String), orient="row"
+        )
+        rows = rows.filter(pl.col("app_group").is_in([g.id for g in wanted]))
+        rows = rows.filter(pl.col("day").is_between(*_span(since, until)))
+        # An app that is no longer in the settings keeps its past under its id.
+        found = rows.join(told, on=["app_group", "app_id"], how="left", nulls_equal=True, maintain_order="left")
+        shown = {group.id: group.name for group in wanted}
+        figures = ("users", "push_enabled", "with_sdk", "reachable")
+        return found.select(
+            "day",
+            pl.col("app_group").replace(shown),
+            "app_id",
+            pl.coalesce("app", "app_id").alias("app"),
+            "platform",
+            *figures,
+        ).sort("day", maintain_order=True)
+
+    def reach_of(self, customer_id: str, *, app_group: str | None = None) -> CustomerReach:
+        """Whether a push message can reach a customer in each app (of one app group), and if not, why."""
+        import polars as pl
+
+        snapshot = self.snapshot()
+        wanted: tuple[AppGroupSettings, ...] = (
+            (self.settings.app_group(app_group),) if app_group else self.settings.app_groups
+        )
+        mine = pl.col("customer_id") == customer_id
+        rows = snapshot.table("customers").filter(mine).collect().to_dicts()
+        flags = (
+            {"blocked": rows[0]["is_blocked"], "test": rows[0]["is_test"], "opted_out": rows[0]["push_opt_in"] is False}
+            if rows
+            else {}
+        )
+        return CustomerReach(
+            customer_id=customer_id,
+            day=snapshot.import_date,
+            is_known=bool(rows),
+            why_not=tuple(REASONS[reason] for reason, holds in flags.items() if holds),
+            apps=uses_of(snapshot.table("app_users").filter(mine), wanted),
+        )
+
+    def history(
+        self, attribute: str, *, since: date | str | None = None, until: date | str | None = None
+    ) -> pl.DataFrame:
+        """How many customers had each value of an attribute, by day; both ends are included.
+
+        Delivered attributes (`country`) have a row for each day with a delivery, those of the model (`stage`,
+        `value_segment`) for each night that was modelled. Columns: day, the attribute's name, customers.
+
+        Raises UsageError for a name that isn't known, or a measure whose every value is another one.
+        """
+        import polars as pl
+
+        snapshot = self.snapshot()
+        since, until = _span(since, until)
+        state_schema = snapshot.history().collect_schema()
+        delivered = changes.attributes(snapshot)
+        kind = delivered.get(attribute) or state_schema.get(attribute)
+        known = (state_schema.keys() | delivered.keys()) - {"customer_id", "day"}
+        if kind is None or attribute not in known:
+            raise UsageError(f"no history is kept of {attribute!r}{did_you_mean(attribute, known)}")
+        if not (kind.is_integer() or kind in (pl.String, pl.Boolean, pl.Date)):
+            raise UsageError(
+                f"{attribute!r} is a measure, which can't be counted by value; history(...) takes {COUNTABLE}, and "
+                "customers_on(day) gives everybody's values"
+            )
+        # As for rules: what IT delivers is never hidden by a column of the model.
+        if attribute in delivered:
+            days = [day for d in snapshot.contents.deliveries if since <= (day := d.run_date) <= until]
+            return changes.counts_by_day(snapshot, attribute, days)
+        states = snapshot.history(since=since, until=until)
+        if attribute not in states.collect_schema():
+            return pl.DataFrame(schema={"day": pl.Date, attribute: kind, "customers": pl.Int64})
+        counted = states.group_by("day", attribute).agg(pl.len().cast(pl.Int64).alias("customers"))
+        return counted.sort("day", attribute).collect()
+
+    def customers_on(self, day: date | str) -> pl.LazyFrame:
+        """Every customer of a day with their attributes, and their stage and values from the night's model.
+
+        Raises UsageError for a day before the first delivery.
+        """
+        day = as_day(day)
+        self._delivery_on(day)
+        snapshot = self.snapshot()
+        profiles = changes.customers_on(snapshot, day)
+        modelled = self._modelled_on(day)
+        if modelled is None:
+            return profiles
+        states = snapshot.history(since=modelled, until=modelled).drop("day")
+        own = [name for name in states.collect_schema() if name not in profiles.collect_schema()]
+        return profiles.join(states.select("customer_id", *own), on="customer_id", how="left")
+
+    def customer_on(self, customer_id: str, day: date | str) -> CustomerDay:
+        """What was known of a customer on a day. Raises UsageError for a day before the first delivery."""
+        import polars as pl
+
+        day = as_day(day)
+        delivery = self._delivery_on(day)
+        rows = self.customers_on(day).filter(pl.col("customer_id") == customer_id).collect().to_dicts()
+        known = {name: value for name, value in rows[0].items() if name != "customer_id"} if rows else {}
+        return CustomerDay(
+            customer_id=customer_id,
+            day=day,
+            delivery=delivery,
+            modelled=self._modelled_on(day),
+            is_customer=bool(rows),
+            attributes=known,
+        )
+
+    def _delivery_on(self, day: date) -> date:
+        """The date of the last delivery up to a day."""
+        deliveries = sorted(delivery.run_date for delivery in self.snapshot().contents.deliveries)
+        before = [delivered for delivered in deliveries if delivered <= day]
+        if not before:
+            raise UsageError(f"nothing is known of {day}: the first delivery is of {deliveries[0]}")
+        return before[-1]
+
+    def _modelled_on(self, day: date) -> date | None:
+        days = [file.day for file in self.snapshot().contents.files if file.table == "history" and file.day <= day]
+        return max(days, default=None)
+
+
+class PastGroups(Groups):
+    """The saved groups, to be counted on a past night."""
+
+    def __init__(self, past: PastWorkspace) -> None:
+        super().__init__(cast("Workspace", past))
+
+    def save(self, name: str, rule: Rule | str) -> GroupRecord:
+        """Refused: what is saved is today's."""
+        raise UsageError(f"the past can't be changed; save the group {name!r} with ws.groups.save(...)")
+
+
+class PastWorkspace(Reading):
+    """A workspace as it was: `ws.as_of("2026-11-20")`. It reads that night's version; close it, or use it with `with`.
+
+    Target groups are today's saved ones, counted on the tables of then.
+    """
+
+    def __init__(self, workspace: Workspace, snapshot: Snapshot) -> None:
+        self._workspace = workspace
+        self._snapshot = snapshot
+        self.settings = workspace.settings
+        self.groups = PastGroups(self)
+
+    def __repr__(self) -> str:
+        return f"{self._workspace!r} as of {self._snapshot.import_date} (version {self._snapshot.version})"
+
+    @property
+    def store(self) -> Store:
+        """Where the groups are saved."""
+        return self._workspace.store
+
+    def snapshot(self) -> Snapshot:
+        """The version of that night."""
+        return self._snapshot
+
+    def close(self) -> None:
+        """Gives the version back."""
+        self._snapshot.close()
+
+    def __enter__(self) -> PastWorkspace:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def reach_nights(snapshot: Snapshot, settings: Settings, *, night: date | None = None) -> pl.DataFrame:
+    """The figures of reach of every night that is kept, and of the version's own: day, and `segments.reach.FIGURES`.
+
+    `night` (the version's newest, when none is given) is counted from the tables, also when it was counted before: a
+    corrected delivery may have come since.
+    """
+    import polars as pl
+
+    night = night or max(snapshot.import_date, snapshot.model_date or date.min)
+    kept = snapshot.table(REACH).collect() if snapshot.has(REACH) else None
+    figures = reach_figures(snapshot.table("app_users"), settings.app_groups)
+    mine = figures.select(pl.lit(night).alias("day"), pl.all())
+    return mine if kept is None else pl.concat([kept.filter(pl.col("day") != night), mine])
+
+
+def as_day(value: date | str) -> date:
+    """A day from a date or a text such as "2026-11-20". Raises UsageError."""
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f'{value!r} is no date; write it as "2026-11-20"') from error
+
+
+def _span(since: date | str | None, until: date | str | None) -> tuple[date, date]:
+    """Two days, both included; the whole calendar where they are left out."""
+    return as_day(since or date.min), as_day(until or date.max)

@@ -1,0 +1,132 @@
+"""Deliveries of a workspace: what came, what was refused and why, and who published one all the same."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from optinb.errors import Exit, UsageError
+from optinb.warehouse import ImportReport
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import polars as pl
+
+    from optinb.workspace.handle import Workspace
+
+EXAMPLES = 3
+SHOWN = 300  # characters of a row; the quarantine file has all of it
+OVERRIDE = "gate overridden"
+
+
+class Example(Struct, frozen=True, kw_only=True):
+    """A row that was not loaded: where it stands (line None where a file has none) and what it says."""
+
+    file: str
+    line: int | None
+    raw: str
+
+
+class Refusal(Struct, frozen=True, kw_only=True):
+    """Why rows of a table were not loaded, how many, and the first of them."""
+
+    table: str
+    reason: str
+    rows: int
+    examples: tuple[Example, ...]
+
+
+class Quarantine(Struct, frozen=True, kw_only=True):
+    """What was not loaded of a delivery, the most frequent reason first."""
+
+    run_date: date
+    rows: int
+    refusals: tuple[Refusal, ...]
+
+
+class Check(Struct, frozen=True, kw_only=True):
+    """What importing a folder would say; `blocked` are the gates that would stop it, as sentences."""
+
+    folder: str
+    report: ImportReport
+    quarantine: Quarantine
+    blocked: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> Exit:
+        """What `optinb check` ends with."""
+        return Exit.DATA_BLOCKED if self.blocked else Exit.DONE
+
+
+def import_and_note(ws: Workspace, run_date: date, *, accept_anyway: str | None) -> ImportReport:
+    """Imports a delivery; an override of its gates is noted in the audit trail, once."""
+    report = ws.warehouse.import_delivery(run_date, now=ws.now(), accept_anyway=accept_anyway, user=ws.user)
+    subject = f"delivery {run_date}"
+    # An import that was killed between publishing and this line is noted by the next one, which finds it unchanged.
+    if report.accepted_by is not None and not any(
+        entry.action == OVERRIDE and entry.detail.get("version") == report.version
+        for entry in ws.store.audit.list(subject=subject)
+    ):
+        ws.store.audit.note(
+            who=report.accepted_by,
+            action=OVERRIDE,
+            subject=subject,
+            now=ws.now(),
+            version=report.version,
+            reason=report.accepted_because,
+            gates=[gate.message for gate in report.gates if not gate.passed],
+        )
+    return report
+
+
+def check_folder(ws: Workspace, folder: Path, *, run_date: date | None) -> Check:
+    """Examines a folder as a delivery of `run_date` (of the date that is its name, else of today)."""
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder; name the one that the files of a delivery lie in")
+    day = run_date or _date(folder.resolve().name) or ws.today()
+    report, refused = ws.warehouse.check(folder, run_date=day, now=ws.now())
+    return Check(
+        folder=str(folder),
+        report=report,
+        quarantine=grouped(refused, run_date=day),
+        blocked=tuple(gate.message for gate in report.gates if not gate.passed),
+    )
+
+
+def quarantined(ws: Workspace, run_date: date | None) -> Quarantine:
+    """The quarantine of a delivery, or of the newest that was examined. Raises UsageError if there is none."""
+    folder = ws.root / "quarantine"
+    days = sorted(day for path in folder.iterdir() if (day := _date(path.name))) if folder.is_dir() else []
+    if not days:
+        raise UsageError("no delivery has been imported yet: run `optinb import`")
+    if run_date is not None and run_date not in days:
+        near = max((day for day in days if day < run_date), default=days[0])
+        raise UsageError(f"no delivery of {run_date} has been examined; the nearest is of {near}")
+    day = run_date or days[-1]
+    return grouped(ws.warehouse.quarantine(day), run_date=day)
+
+
+def grouped(rejects: pl.DataFrame, *, run_date: date) -> Quarantine:
+    """Rows of the quarantine (table, file, line, raw, reason) by table and reason, with the first examples of each."""
+    import polars as pl
+
+    one = pl.struct("file", "line", pl.col("raw").str.slice(0, SHOWN)).head(EXAMPLES).alias("examples")
+    reasons = rejects.group_by("table", "reason").agg(pl.len().alias("rows"), one)
+    return Quarantine(
+        run_date=run_date,
+        rows=rejects.height,
+        refusals=tuple(
+            Refusal(**{**row, "examples": tuple(Example(**example) for example in row["examples"])})
+            for row in reasons.sort("rows", "table", "reason", descending=[True, False, False]).to_dicts()
+        ),
+    )
+
+
+def _date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
