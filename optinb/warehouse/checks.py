@@ -19,6 +19,8 @@ from optinb.warehouse.zones import local_from_utc, utc_from_local
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from optinb.warehouse.facts import Facts
+
 NOT_AN_OBJECT = "the line is not one JSON object: write one {…} a line"
 UNKNOWN_CUSTOMER = "customer_id isn't in customers: deliver the customer too, or leave the row out"
 UNKNOWN_APP = "app_id is no app of the settings: add it to [[app_groups.apps]] in optinb.toml, or leave the row out"
@@ -43,15 +45,20 @@ def stage_query(
     attributes: Sequence[str],
     context: Context,
     lines: bool,
+    facts: Facts,
 ) -> str:
     """SELECT of one file's rows: file number, stored values, attributes a0, a1, … as text, reason, a reject's cells.
 
     `columns[i]` names cell `ci` of `relation`; `lines`: the relation has a flag `broken` for lines that are no object.
+    What `facts` rule out isn't looked for.
     """
     at = {name: f"c{i}" for i, name in enumerate(columns) if name}
 
     def cell(name: str) -> str:
-        return f"nullif(trim({at[name]}), '')" if name in at else "NULL::VARCHAR"
+        if name not in at:
+            return "NULL::VARCHAR"
+        # A CSV cell without a character is null already.
+        return at[name] if facts.trimmed else f"nullif(trim({at[name]}), '')"
 
     texts = [f"{cell(column.name)} AS {ident('t_' + column.name)}" for column in table.columns]
     texts += [f"{cell(name)} AS a{i}" for i, name in enumerate(attributes)]
@@ -64,11 +71,12 @@ def stage_query(
     complaints = [("broken", NOT_AN_OBJECT)] if lines else []
     for column in table.columns:
         if column.name in at or column.required:
-            complaints += _complaints(column, context.latest)
-    complaints += [
-        (f"contains(a{i}, chr(0))", f"{name} holds a NUL character: write plain text")
-        for i, name in enumerate(attributes)
-    ]
+            complaints += _complaints(column, context.latest, facts)
+    if not facts.printable:
+        complaints += [
+            (f"contains(a{i}, chr(0))", f"{name} holds a NUL character: write plain text")
+            for i, name in enumerate(attributes)
+        ]
     cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for test, reason in complaints)
     everything = f"[{', '.join(f'c{i}' for i in range(len(columns)))}]::VARCHAR[]"
     kept = [f"a{i}" for i in range(len(attributes))]
@@ -127,24 +135,24 @@ def _parsed(column: Column, context: Context) -> str:
             return text
 
 
-def _complaints(column: Column, latest: datetime) -> list[tuple[str, str]]:
+def _complaints(column: Column, latest: datetime, facts: Facts) -> list[tuple[str, str]]:
     """(test, reason) of one column, the likeliest mistake first."""
     name, text, value = column.name, ident("t_" + column.name), ident("v_" + column.name)
     tests = [(f"{text} IS NULL", f"{name} is missing: every row needs one")] if column.required else []
     unparsed = f"{text} IS NOT NULL AND {value} IS NULL"
     match column.kind:
         case "key":
-            tests += [
+            tests.append(
                 (
-                    f"length({text}) > {MAX_KEY_LENGTH}",
+                    # The count of bytes is at hand, that of characters isn't.
+                    f"strlen({text}) > {MAX_KEY_LENGTH} AND length({text}) > {MAX_KEY_LENGTH}",
                     f"{name} is longer than {MAX_KEY_LENGTH} characters: a shifted column?",
-                ),
-                (
-                    f"regexp_matches({text}, '[\\x00-\\x1f\\x7f]')",
-                    f"{name} holds a control character: write plain text",
-                ),
-            ]
-        case "text":
+                )
+            )
+            if not facts.printable:
+                control = f"regexp_matches({text}, '[\\x00-\\x1f\\x7f]')"
+                tests.append((control, f"{name} holds a control character: write plain text"))
+        case "text" if not facts.printable:
             tests.append((f"contains({text}, chr(0))", f"{name} holds a NUL character: write plain text"))
         case "number":
             tests += [

@@ -23,6 +23,7 @@ from optinb.warehouse.keyindex import KEYS, KeyIndex
 from optinb.warehouse.quarantine import read_quarantine, write_quarantine
 from optinb.warehouse.reading import DeliveredFile, digest, find_files
 from optinb.warehouse.report import Gate, ImportReport, TableReport
+from optinb.warehouse.runs import days_of
 from optinb.warehouse.sources import fetch_missing
 from optinb.warehouse.sql import connect, ident
 from optinb.warehouse.staging import Staged, Stager, customers_query, drop_rejects, rows_query
@@ -270,9 +271,10 @@ class Import:
                 if not index.complete(runs, kept):
                     runs = index.rebuild(kept, key=key)
                 if part:
-                    days = index.changed(runs, key=key, rows=part.name, into="changed")
-                    kept = writer.without(kept, key=key, rows="changed", days=days)
-                    runs = index.add(runs, key=key, rows=part.name)
+                    runs, earlier = index.add(runs, key=key, rows=part.name)
+                    if len(earlier):
+                        index.select(earlier, key=key, rows=part.name, into="changed")
+                        kept = writer.without(kept, key=key, rows="changed", days=days_of(earlier))
                 files += runs
             if part:
                 kept += writer.write(name, rows_query(part))

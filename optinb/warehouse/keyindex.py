@@ -18,7 +18,6 @@ from optinb.warehouse.runs import (
     DAY_BITS,
     FIRST_DAY,
     Run,
-    days_of,
     hashes_of,
     mergeable,
     merged,
@@ -62,32 +61,30 @@ class KeyIndex:
 
     def rebuild(self, files: Sequence[DayFile], *, key: str) -> list[DayFile]:
         """The index of the rows in some Parquet files, made from these."""
-        return self.add([], key=key, rows=scan_of(self._root, files)) if files else []
+        return self.add([], key=key, rows=scan_of(self._root, files))[0] if files else []
 
-    def changed(self, runs: Sequence[DayFile], *, key: str, rows: str, into: str) -> set[date]:
-        """The days on which keys of `rows` (a table) may lie by now; those keys become the table `into`."""
-        import polars as pl
-
-        opened = [run for file in runs if (run := self._open(file)) is not None]
-        found = [run.find(hashes) for hashes in self._sorted(_hash(key), rows) for run in opened]
-        entries = np.concatenate(found) if found else np.empty(0, dtype=np.uint64)
-        self._con.register("found_hashes", pl.DataFrame({"n": np.unique(hashes_of(entries))}))
-        self._con.execute(
-            f"CREATE TABLE {into} AS SELECT {key} FROM {rows} WHERE {_hash(key)} IN (SELECT n FROM found_hashes)"
-        )
-        self._con.unregister("found_hashes")
-        return days_of(entries)
-
-    def add(self, runs: Sequence[DayFile], *, key: str, rows: str) -> list[DayFile]:
-        """`runs` with the keys and days of `rows` (a table) added."""
-        index = list(runs)
+    def add(self, runs: Sequence[DayFile], *, key: str, rows: str) -> tuple[list[DayFile], Entries]:
+        """`runs` with the keys and days of `rows` (a table) added, and the earlier entries of these keys."""
+        earlier = [run for file in runs if (run := self._open(file)) is not None]
+        index, found = list(runs), [np.empty(0, dtype=np.uint64)]
         for entries in self._sorted(f"{_hash(key)} | (day - DATE '{FIRST_DAY}')::UBIGINT", rows):
+            found += [run.find(hashes_of(entries)) for run in earlier]
             index.append(self._write([Run(entries, entries[:0], 0)]))
             last = mergeable([run.rows for run in index])
             if last:
                 parts = [run for file in index[-last:] if (run := self._open(file)) is not None]
                 index[-last:] = [self._write(parts)]
-        return index
+        return index, np.concatenate(found)
+
+    def select(self, entries: Entries, *, key: str, rows: str, into: str) -> None:
+        """Makes a table `into` of the keys in `rows` that have one of the entries, by its hash."""
+        import polars as pl
+
+        self._con.register("found_hashes", pl.DataFrame({"n": np.unique(hashes_of(entries))}))
+        self._con.execute(
+            f"CREATE TABLE {into} AS SELECT {key} FROM {rows} WHERE {_hash(key)} IN (SELECT n FROM found_hashes)"
+        )
+        self._con.unregister("found_hashes")
 
     def _sorted(self, number: str, rows: str) -> Iterator[Entries]:
         import polars as pl
@@ -95,7 +92,9 @@ class KeyIndex:
         reader = self._con.cursor().sql(f"SELECT {number} AS n FROM {rows}").to_arrow_reader(1 << 17)
         batches, count = [], 0
         for batch in reader:
-            batches.append(batch.column(0).to_numpy())
+            numbers = batch.column(0)
+            # Its own to_numpy imports pandas, for a third of a second.
+            batches.append(np.frombuffer(numbers.buffers()[1], np.uint64, len(numbers), 8 * numbers.offset))
             count += len(batch)
             if count >= _AT_ONCE:
                 yield pl.Series(np.concatenate(batches)).sort().to_numpy()

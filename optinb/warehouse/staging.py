@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from optinb.warehouse import checks
 from optinb.warehouse.contract import APP_USERS, CUSTOMERS, TABLES, Table
+from optinb.warehouse.facts import Facts, facts_of
 from optinb.warehouse.reading import DeliveredFile, Source, UnreadableError, open_source, with_plain_newlines
 from optinb.warehouse.report import TableReport
 from optinb.warehouse.sql import ident, literal
@@ -230,6 +231,7 @@ class Stager:
             attributes=staged.attributes,
             context=self._context,
             lines=form == "ndjson",
+            facts=facts_of(source.plain, source.delimiter) if form == "csv" else Facts(),
         )
         try:
             rows = self._con.execute(f"INSERT INTO {staged.name} {query}").fetchall()

@@ -60,11 +60,14 @@ def test_every_key_is_found_on_all_its_days_however_many_nights_went_by(tmp_path
         index: list = []
         for number in range(30):
             ids = [f"t{number}-{i}" for i in range(400)] + [f"again{i}" for i in range(10)]
-            index = index_of(con, tmp_path, number).add(index, key="id", rows=night(con, number, ids))
+            index, earlier = index_of(con, tmp_path, number).add(index, key="id", rows=night(con, number, ids))
+            assert len(runs.days_of(earlier)) == number
         assert len(index) <= 6 and sum(run.rows for run in index) == 30 * 410
         asked = night(con, 99, ["again3", "t7-399", "t29-0", "never", *(f"no{i}" for i in range(5000))])
-        days = index_of(con, tmp_path, 40).changed(index, key="id", rows=asked, into="changed")
-        assert days == {FIRST + timedelta(days=number) for number in range(30)}
+        last = index_of(con, tmp_path, 40)
+        _, earlier = last.add(index, key="id", rows=asked)
+        last.select(earlier, key="id", rows=asked, into="changed")
+        assert runs.days_of(earlier) == {FIRST + timedelta(days=number) for number in range(30)}
         assert con.execute("SELECT id FROM changed ORDER BY id").fetchall() == [("again3",), ("t29-0",), ("t7-399",)]
 
 
@@ -74,7 +77,7 @@ def test_long_runs_are_merged_no_more(tmp_path: Path, monkeypatch) -> None:
         index: list = []
         for number in range(10):
             rows = night(con, number, [f"{number}-{i}" for i in range(450)])
-            index = index_of(con, tmp_path, number).add(index, key="id", rows=rows)
+            index, _ = index_of(con, tmp_path, number).add(index, key="id", rows=rows)
     assert [run.rows for run in index] == [900] * 5
 
 
