@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 import msgspec
 
-from optinb import __version__
+from optinb import __version__, logs
 from optinb.errors import OptinbError, UsageError
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ def main() -> None:
     Exit codes: 0 done, 1 failed, 2 wrong use, 3 the data gate blocked the sends, 4 a campaign was held, 5 some
     deliveries are unknown.
     """
+    logs.to_stderr()
 
 
 @main.command()

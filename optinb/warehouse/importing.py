@@ -20,6 +20,7 @@ from optinb.warehouse.checks import Context
 from optinb.warehouse.contract import DAILY, TABLES
 from optinb.warehouse.days import DayFile, DayWriter
 from optinb.warehouse.keyindex import KEYS, KeyIndex
+from optinb.warehouse.progress import stepwise
 from optinb.warehouse.quarantine import read_quarantine, write_quarantine
 from optinb.warehouse.reading import DeliveredFile, digest, find_files
 from optinb.warehouse.report import Gate, ImportReport, TableReport
@@ -122,7 +123,8 @@ class Import:
         customers = "cur.customers" if contents else "(SELECT NULL::VARCHAR AS customer_id WHERE false)"
         kinds: dict[str, str] = {}
         staged: list[Staged] = []
-        for table in TABLES.values():
+        sizes = {name: sum(f.path.stat().st_size for f in files if f.table == name) for name in TABLES}
+        for table in stepwise(TABLES.values(), title=f"delivery of {self._run_date}", sizes=sizes):
             part = stager.stage(table, [file for file in files if file.table == table.name])
             if part is None:
                 continue

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from optinb.warehouse.contract import Table
 
 
 class Tell(Protocol):
@@ -24,7 +26,7 @@ def progress(title: str, *, total: int | None, unit: str) -> Iterator[Tell]:
         return
     from tqdm.auto import tqdm
 
-    with tqdm(desc=title, total=total, unit=f" {unit}", unit_scale=True, leave=False) as bar:
+    with tqdm(desc=title, total=total, unit=unit if unit == "B" else f" {unit}s", unit_scale=True, leave=False) as bar:
 
         def tell(done: int, what: str = "", /) -> None:
             if what:
@@ -32,6 +34,15 @@ def progress(title: str, *, total: int | None, unit: str) -> Iterator[Tell]:
             bar.update(done)
 
         yield tell
+
+
+def stepwise(tables: Iterable[Table], *, title: str, sizes: Mapping[str, int]) -> Iterator[Table]:
+    """The tables of a delivery one by one, while a bar shows how many of its bytes are done; `sizes` by table."""
+    with progress(title, total=sum(sizes.values()), unit="B") as tell:
+        for table in tables:
+            tell(0, table.name)
+            yield table
+            tell(sizes[table.name])
 
 
 def watched() -> bool:
