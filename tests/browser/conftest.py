@@ -72,9 +72,9 @@ class Lab:
             route.continue_()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium of the system."""
+    """Chromium of the system. Not for the session: while it's open, an event loop runs in the tests' thread."""
     found = next((path for path in map(shutil.which, CHROMIUM) if path), None)
     if found is None:
         missing = f"no Chromium is installed (looked for {', '.join(CHROMIUM)}); on Debian: apt-get install chromium"

@@ -315,7 +315,7 @@ def test_why_says_what_happened_to_a_customer(journey, campaign, night) -> None:
     assert (answer["outcome"], answer["delivery"]) == ("control", None)
     assert "control group" in answer["why"]
 
-    for reason, words in {"no_app": "uses no app", "no_sdk": "without the Appboy SDK", "push_off": "push"}.items():
+    for reason, words in {"no_app": "uses none of the apps", "no_sdk": "without the Appboy SDK", "push_off": "push"}.items():
         for customer in [c for c, row in rows.items() if row.reason == reason][:1]:
             answer = why(journey, customer, night, campaign)
             assert (answer["outcome"], answer["delivery"]) == ("excluded", None)
