@@ -171,12 +171,11 @@ def reach(ws: Workspace, run_date: date | None, since: date | None, app_group: s
     """Count who uses each app, has push enabled, and runs a version with the Appboy SDK, by night."""
     if customer is not None:
         return ws.reach_of(customer, app_group=app_group)
-    nights = ws.reach(app_group=app_group, since=since, until=run_date)
-    if since is None:
-        nights = nights.filter(nights["day"] == nights["day"].max())
-    if nights.is_empty():
+    rows = ws.reach(app_group=app_group, since=since, until=run_date).to_dicts()
+    if not rows:
         raise UsageError("no reach is kept of that time; it is, from the first `optinb model` on")
-    return Rows(rows=tuple(nights.to_dicts()))
+    newest = rows[-1]["day"]
+    return Rows(rows=tuple(row for row in rows if since is not None or row["day"] == newest))
 
 
 @main.command()
