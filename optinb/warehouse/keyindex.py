@@ -24,10 +24,11 @@ from optinb.warehouse.runs import (
     open_run,
     write_run,
 )
+from optinb.warehouse.sql import numbers
 from optinb.warehouse.versions import sync
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import date
     from pathlib import Path
 
@@ -67,7 +68,8 @@ class KeyIndex:
         """`runs` with the keys and days of `rows` (a table) added, and the earlier entries of these keys."""
         earlier = [run for file in runs if (run := self._open(file)) is not None]
         index, found = list(runs), [np.empty(0, dtype=np.uint64)]
-        for entries in self._sorted(f"{_hash(key)} | (day - DATE '{FIRST_DAY}')::UBIGINT", rows):
+        query = f"SELECT {_hash(key)} | (day - DATE '{FIRST_DAY}')::UBIGINT FROM {rows}"
+        for entries in numbers(self._con, query, at_once=_AT_ONCE):
             found += [run.find(hashes_of(entries)) for run in earlier]
             index.append(self._write([Run(entries, entries[:0], 0)]))
             last = mergeable([run.rows for run in index])
@@ -85,22 +87,6 @@ class KeyIndex:
             f"CREATE TABLE {into} AS SELECT {key} FROM {rows} WHERE {_hash(key)} IN (SELECT n FROM found_hashes)"
         )
         self._con.unregister("found_hashes")
-
-    def _sorted(self, number: str, rows: str) -> Iterator[Entries]:
-        import polars as pl
-
-        reader = self._con.cursor().sql(f"SELECT {number} AS n FROM {rows}").to_arrow_reader(1 << 17)
-        batches, count = [], 0
-        for batch in reader:
-            numbers = batch.column(0)
-            # Its own to_numpy imports pandas, for a third of a second.
-            batches.append(np.frombuffer(numbers.buffers()[1], np.uint64, len(numbers), 8 * numbers.offset))
-            count += len(batch)
-            if count >= _AT_ONCE:
-                yield pl.Series(np.concatenate(batches)).sort().to_numpy()
-                batches, count = [], 0
-        if batches:
-            yield pl.Series(np.concatenate(batches)).sort().to_numpy()
 
     def _write(self, parts: Sequence[Run]) -> DayFile:
         self._made += 1

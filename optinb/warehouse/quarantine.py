@@ -6,6 +6,8 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from optinb.warehouse.locate import KEEP_RAW, RecordFinder
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ Reject = tuple[int | None, str, str]
 
 FILE = "rejects.parquet"
 _BATCH = 50_000
+_CELLS = msgspec.json.Decoder(list[str | None])
 
 
 def write_quarantine(con: duckdb.DuckDBPyConnection, staged: Sequence[Staged], *, folder: Path) -> None:
@@ -78,17 +81,19 @@ def _rejects(con: duckdb.DuckDBPyConnection, part: Staged, file: StagedFile) -> 
     ]
     for start in range(0, len(found), _BATCH):
         yield found[start : start + _BATCH]
-    key = ", ".join(f"{name}::VARCHAR" for name in part.table.key or ("customer_id",))
-    stored = ", ".join(f"{name}::VARCHAR" for name in part.table.stored())
+    key, stored = (
+        f"coalesce(s.cells, to_json([{', '.join(f'{name}::VARCHAR' for name in names)}]))"
+        for names in (part.table.key or ("customer_id",), part.table.stored())
+    )
     cursor = con.cursor().execute(
-        f"SELECT s.rowid - {file.first}, r.reason, coalesce(s.cells, [{key}]), coalesce(s.cells, [{stored}]) "
+        f"SELECT s.rowid - {file.first}, r.reason, {key}, {stored} "
         f"FROM {part.rejects} r JOIN {part.name} s ON s.rowid = r.row "
         f"WHERE s.rowid >= {file.first} AND s.rowid < {file.after} ORDER BY 1"
     )
     while rows := cursor.fetchmany(_BATCH):
-        places = finder.find([row[0] for row in rows], [row[2] for row in rows])
+        places = finder.find([row[0] for row in rows], [_CELLS.decode(row[2]) for row in rows])
         yield [
-            (line, raw if raw is not None else _as_line(cells, file.source.delimiter), reason)
+            (line, raw if raw is not None else _as_line(_CELLS.decode(cells), file.source.delimiter), reason)
             for (_, reason, _, cells), (line, raw) in zip(rows, places, strict=True)
         ]
 

@@ -127,6 +127,11 @@ def mergeable(counts: Sequence[int]) -> int:
     return taken if taken > 1 else 0
 
 
+def repeated(hashes: Entries) -> Entries:
+    """Those of some sorted hashes that stand there more than once, each once."""
+    return np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+
+
 def days_of(entries: Entries) -> set[date]:
     """The days of some entries."""
     return {FIRST_DAY + timedelta(days=int(number)) for number in np.unique(entries & _DAY_MASK)}

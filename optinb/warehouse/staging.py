@@ -11,13 +11,16 @@ from optinb.warehouse.contract import APP_USERS, CUSTOMERS, TABLES, Table
 from optinb.warehouse.facts import Facts, facts_of
 from optinb.warehouse.reading import DeliveredFile, Source, UnreadableError, open_source, with_plain_newlines
 from optinb.warehouse.report import TableReport
-from optinb.warehouse.sql import ident, literal
+from optinb.warehouse.runs import repeated
+from optinb.warehouse.sql import ident, literal, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     import duckdb
+
+    from optinb.warehouse.runs import Entries
 
 _MALFORMED: dict[str, str] = {
     "MISSING COLUMNS": "the line has fewer fields than the header: write one field for each column, empty if need be",
@@ -27,6 +30,7 @@ _MALFORMED: dict[str, str] = {
     "LINE SIZE OVER MAXIMUM": "the line is longer than 2 MB: a quotation mark that is never closed?",
 }
 _FIRST_ROWS = 10_000
+_AT_ONCE = 1 << 24
 _BROKEN = "the line can't be read as CSV: check its quotation marks and separators"
 
 
@@ -125,13 +129,26 @@ class Stager:
         if not staged.table.key:
             return
         key = ", ".join(staged.table.key)
-        # Keys are told apart by a hash first: 8 bytes a row instead of the key, and only what collides is looked at.
+        # Keys are told apart by a hash: 8 bytes a row instead of the key, and only what collides is looked at.
+        parts = 1 + staged.files[-1].after // _AT_ONCE
+        for part in range(parts):
+            some = f"SELECT hash({key}) AS n FROM {staged.good}" + f" WHERE n % {parts} = {part}" * (parts > 1)
+            for hashes in numbers(self._con, some, at_once=staged.files[-1].after):
+                self._refuse_repeated(staged, key, repeated(hashes))
+
+    def _refuse_repeated(self, staged: Staged, key: str, hashes: Entries) -> None:
+        import polars as pl
+
+        if not len(hashes):
+            return
+        self._con.register("repeated_hashes", pl.DataFrame({"n": hashes}))
         self._con.execute(
             f"INSERT INTO {staged.rejects} SELECT row, {literal(checks.duplicate(staged.table))} FROM ("
             f"SELECT rowid AS row, row_number() OVER (PARTITION BY {key} ORDER BY rowid) AS nth FROM {staged.name} "
-            f"WHERE hash({key}) IN (SELECT hash({key}) FROM {staged.good} GROUP BY 1 HAVING count(*) > 1) "
+            f"WHERE hash({key}) IN (SELECT n FROM repeated_hashes) "
             f"AND rowid NOT IN (SELECT row FROM {staged.rejects})) WHERE nth > 1"
         )
+        self._con.unregister("repeated_hashes")
 
     def attribute_types(self, staged: Staged, known: Mapping[str, str]) -> dict[str, str]:
         """Type of each attribute: the published one, else the narrowest that all its good values allow.
@@ -227,7 +244,6 @@ class Stager:
             staged.table,
             source.columns,
             source.relation,
-            number=number,
             attributes=staged.attributes,
             context=self._context,
             lines=form == "ndjson",
