@@ -52,20 +52,3 @@ class ImportReport(Struct, frozen=True, kw_only=True):
             if report.table == name:
                 return report
         return TableReport(table=name, read=0, loaded=0, quarantined=0)
-
-    def _repr_html_(self) -> str:
-        """The figures as a table, for notebooks."""
-        from html import escape
-
-        rows = "".join(
-            f"<tr><td>{escape(t.table)}</td><td>{t.read:,}</td><td>{t.loaded:,}</td><td>{t.quarantined:,}</td>"
-            f"<td style='text-align:left'>{escape('; '.join(f'{n:,} × {w}' for w, n in t.reasons.items()))}</td></tr>"
-            for t in self.tables
-        )
-        notes = "".join(f"<li>{escape(text)}</li>" for text in self.warnings)
-        how = "already imported, nothing changed" if self.unchanged else f"{self.seconds:.1f} s"
-        return (
-            f"<p>Delivery of {self.run_date}: version {self.version} ({how})</p><table><thead><tr><th>table</th>"
-            f"<th>read</th><th>loaded</th><th>quarantined</th><th>reasons</th></tr></thead><tbody>{rows}</tbody></table>"
-            f"<ul>{notes}</ul>"
-        )

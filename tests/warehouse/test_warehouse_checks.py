@@ -187,11 +187,6 @@ def test_a_naive_now_is_refused(folder: Folder) -> None:
         folder.load(now=datetime(2026, 11, 23))
 
 
-def test_the_report_reads_as_a_table_in_a_notebook(folder: Folder) -> None:
-    html = folder.load({"customers.csv": CUSTOMERS + "<b>,never,,,\n"})._repr_html_()
-    assert "customers" in html and "occurred_at" not in html and "<b>" not in html
-
-
 def test_the_tolerance_decides_what_is_too_far_ahead(folder: Folder) -> None:
     folder.configure(future_tolerance_minutes=60)
     now = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
