@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+# Not a conftest.py: several folders of tests import from theirs by that name.
+pytest_plugins = ["sources_fixtures"]
 SCHEMA = """
 DROP SCHEMA public CASCADE; CREATE SCHEMA public;
 CREATE TABLE crm (id uuid, no integer, since timestamptz, local timestamp, born date, vip boolean, score numeric,

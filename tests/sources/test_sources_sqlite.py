@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
+# Not a conftest.py: several folders of tests import from theirs by that name.
+pytest_plugins = ["sources_fixtures"]
 NEXT = DAY + timedelta(days=1)
 CRM = SourceSection(
     table="customers",
