@@ -68,7 +68,7 @@ class AppGroupSettings(_Section, frozen=True):
 
 
 class WorkspaceSection(_Section, frozen=True):
-    """`[workspace]`: the team, its clock and its money."""
+    """`[workspace]`: the team, its clock and its money. `keep_versions`: nights whose published versions are kept."""
 
     time_zone: str = "UTC"
     currency: str = "EUR"

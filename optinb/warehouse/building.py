@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from msgspec import Struct, field
 
 from optinb.errors import WarehouseError
 from optinb.warehouse.contract import OWN_TABLES, TABLES
+from optinb.warehouse.damage import readable
 from optinb.warehouse.days import DayFile, read_files, write_files
 from optinb.warehouse.report import ImportReport
 from optinb.warehouse.sql import ident, literal
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     import duckdb
 
     from optinb.warehouse.versions import Versions
+
+_log = logging.getLogger("optinb.warehouse")
 
 
 class Attribute(Struct, frozen=True):
@@ -79,19 +83,17 @@ class Contents(Struct, frozen=True, kw_only=True):
 
 def attach(con: duckdb.DuckDBPyConnection, path: Path, name: str, *, read_only: bool) -> None:
     """Attaches a version's file. Raises WarehouseError if it is none."""
-    import duckdb
-
-    try:
+    with readable(str(path)):
         con.execute(f"ATTACH {literal(str(path))} AS {name}{' (READ_ONLY)' if read_only else ''}")
-    except duckdb.Error as error:
-        raise WarehouseError(
-            f"{path} can't be opened ({str(error).splitlines()[0]}); if it is damaged, write the number of an older "
-            "version into CURRENT and import again"
-        ) from error
 
 
 def read_contents(con: duckdb.DuckDBPyConnection, name: str) -> Contents:
-    """What an attached version says about itself."""
+    """What an attached version says about itself. Raises WarehouseError if that can't be read."""
+    with readable("what the published version says about itself"):
+        return _contents(con, name)
+
+
+def _contents(con: duckdb.DuckDBPyConnection, name: str) -> Contents:
     meta = con.execute(f"SELECT version, created_at, import_date, model_date FROM {name}.meta").fetchone()
     if meta is None:
         raise WarehouseError("the published version says nothing about itself; import the delivery again")
@@ -154,7 +156,8 @@ def carry_over(con: duckdb.DuckDBPyConnection, *, without: Collection[str]) -> N
     names = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'cur'").fetchall()
     for (name,) in sorted(names):
         if name not in OWN_TABLES and name not in without:
-            con.execute(f"CREATE TABLE next.{ident(name)} AS SELECT * FROM cur.{ident(name)}")
+            with readable(f"the published table {name!r}"):
+                con.execute(f"CREATE TABLE next.{ident(name)} AS SELECT * FROM cur.{ident(name)}")
 
 
 def create_missing(con: duckdb.DuckDBPyConnection) -> None:
@@ -175,18 +178,42 @@ def finish(con: duckdb.DuckDBPyConnection) -> None:
 
 
 def clean_up(versions: Versions, *, keep: int) -> None:
-    """Removes old versions that nobody has open and the Parquet files that no version names. Needs the lease."""
+    """Removes the versions of nights before the last `keep`, and the Parquet files that no version names.
+
+    A version that somebody has open stays, and so do its files. Needs the lease.
+    """
     from optinb.warehouse.sql import connect
 
-    versions.remove_old(keep)
-    named: set[str] = set()
+    current = versions.current or 0
+    nights: dict[int, date] = {}
+    named: dict[int, set[str]] = {}
+    versions.remove(number for number in versions.numbers() if number > current)  # what a killed build left
     with connect() as con:
         for number in versions.numbers():
-            attach(con, versions.path(number), f"v{number}", read_only=True)
-            for table in ("files", "base_files"):
-                named |= {row[0] for row in con.execute(f"SELECT path FROM v{number}.{table}").fetchall()}
-            con.execute(f"DETACH v{number}")
-    versions.remove_unnamed(named, ("transactions", "events", "history", "changes", "keys"))
+            try:
+                with readable(str(versions.path(number))):
+                    nights[number], named[number] = _names(con, versions.path(number))
+            except WarehouseError as error:
+                # What it names isn't known, and somebody may yet restore it.
+                _log.warning("nothing is cleaned up", extra={"version": number, "error": str(error)})
+                return
+    kept = sorted(set(nights.values()))[-keep:]
+    gone = versions.remove(number for number, night in nights.items() if night not in kept)
+    versions.remove_unnamed(
+        {path for number, paths in named.items() if number not in gone for path in paths},
+        ("transactions", "events", "history", "changes", "keys"),
+    )
+
+
+def _names(con: duckdb.DuckDBPyConnection, path: Path) -> tuple[date, set[str]]:
+    """The night of a version, and every file that it names."""
+    attach(con, path, "old", read_only=True)
+    try:
+        (night,) = con.execute("SELECT import_date FROM old.meta").fetchall()[0]
+        paths = con.execute("SELECT path FROM old.files UNION SELECT path FROM old.base_files").fetchall()
+    finally:
+        con.execute("DETACH old")
+    return night, {row[0] for row in paths}
 
 
 def naive(at: datetime) -> datetime:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from optinb.warehouse.damage import readable, require_whole
 from optinb.warehouse.sql import exact_path, literal
 from optinb.warehouse.versions import sync
 
@@ -99,18 +100,21 @@ class DayWriter:
                 kept.append(file)
             elif touched[file.path] < file.rows:
                 rest = f"SELECT * FROM {scan_of(self._root, [file])} WHERE {key} NOT IN (SELECT {key} FROM {rows})"
-                kept += [replace(new, delivery=file.delivery) for new in self.write(file.table, rest)]
+                with readable(f"{self._root / file.path}"):
+                    kept += [replace(new, delivery=file.delivery) for new in self.write(file.table, rest)]
         return kept
 
     def _holding(self, files: Sequence[DayFile], *, key: str, rows: str) -> dict[str, int]:
         """How many rows each file loses, for those that lose any."""
         if not files:
             return {}
+        require_whole(self._root, files)
         paths = {str(self._root / file.path): file.path for file in files}
-        counts = self._con.execute(
-            f"SELECT filename, count(*) FROM {scan_of(self._root, files, filename=True)} "
-            f"WHERE {key} IN (SELECT {key} FROM {rows}) GROUP BY filename"
-        ).fetchall()
+        with readable(f"the published {files[0].table} of {files[0].day} to {files[-1].day}"):
+            counts = self._con.execute(
+                f"SELECT filename, count(*) FROM {scan_of(self._root, files, filename=True)} "
+                f"WHERE {key} IN (SELECT {key} FROM {rows}) GROUP BY filename"
+            ).fetchall()
         return {paths[name]: count for name, count in counts}
 
     def _move(self, made: Path, target: Path) -> None:

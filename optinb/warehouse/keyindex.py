@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optinb.warehouse.damage import readable, require_whole
 from optinb.warehouse.days import DayFile, scan_of
 from optinb.warehouse.runs import (
     DAY_BITS,
@@ -61,8 +62,12 @@ class KeyIndex:
         )
 
     def rebuild(self, files: Sequence[DayFile], *, key: str) -> list[DayFile]:
-        """The index of the rows in some Parquet files, made from these."""
-        return self.add([], key=key, rows=scan_of(self._root, files))[0] if files else []
+        """The index of the rows in some Parquet files, made from these. Raises WarehouseError if one is damaged."""
+        if not files:
+            return []
+        require_whole(self._root, files)
+        with readable(f"the published {files[0].table}"):
+            return self.add([], key=key, rows=scan_of(self._root, files))[0]
 
     def add(self, runs: Sequence[DayFile], *, key: str, rows: str) -> tuple[list[DayFile], Entries]:
         """`runs` with the keys and days of `rows` (a table) added, and the earlier entries of these keys."""

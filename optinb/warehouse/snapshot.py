@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from optinb.errors import WarehouseError, did_you_mean
 from optinb.warehouse.building import attach, read_contents
 from optinb.warehouse.contract import DAILY, OWN_TABLES, TABLES, polars_schema
+from optinb.warehouse.damage import readable, require_whole
 from optinb.warehouse.sql import connect, ident
 from optinb.warehouse.versions import open_shared
 
@@ -107,6 +108,7 @@ class Snapshot:
         if name not in DAILY:
             raise WarehouseError(f"{name!r} isn't kept by day{did_you_mean(name, DAILY)}")
         self._known_open()
+        require_whole(self._folder, (file for file in self._contents.files if file.table == name))
         paths = self.paths(name)
         if not paths:
             return pl.LazyFrame(schema=polars_schema(TABLES[name]))
@@ -124,6 +126,7 @@ class Snapshot:
         ]
         if not files:
             return pl.LazyFrame(schema={"customer_id": pl.String(), "day": pl.Date()})
+        require_whole(self._folder, files)
         # A later model may know more columns: a day that lacks one has nulls there.
         frames = [pl.scan_parquet(self._folder / f.path, glob=False, hive_partitioning=False) for f in files]
         return pl.concat(frames, how="diagonal_relaxed")
@@ -166,7 +169,8 @@ class Snapshot:
         self._known_open()
         with connect() as con:
             attach(con, self._path, "v", read_only=True)
-            return con.sql(sql).pl()
+            with readable(str(self._path)):
+                return con.sql(sql).pl()
 
 
 def open_snapshot(versions: Versions, number: int | None) -> Snapshot:

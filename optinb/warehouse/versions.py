@@ -17,16 +17,18 @@ import os
 import re
 import shutil
 import socket
+import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from optinb.errors import WarehouseError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
 
+_POLL_S = 0.2
 _VERSION = re.compile(r"v(\d{6,})\.duckdb")
 
 
@@ -62,15 +64,17 @@ class Versions:
         return sorted(int(match[1]) for path in self.folder.iterdir() if (match := _VERSION.fullmatch(path.name)))
 
     @contextmanager
-    def lease(self, what: str, *, user: str, now: datetime) -> Iterator[None]:
-        """Holds the right to import or publish. Raises WarehouseError saying who holds it."""
+    def lease(self, what: str, *, user: str, now: datetime, wait_s: float = 0.0) -> Iterator[None]:
+        """Holds the right to import or publish. Raises WarehouseError saying who holds it after `wait_s` seconds."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "LEASE").open("a+", encoding="utf-8") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                stream.seek(0)
-                raise WarehouseError(f"{_holder(stream.read())}; wait until it has ended, then try again") from error
+            until = time.monotonic() + wait_s
+            while not _locked(stream):
+                if time.monotonic() >= until:
+                    stream.seek(0)
+                    waited = f" after {wait_s:g} s" if wait_s else ""
+                    raise WarehouseError(f"{_holder(stream.read())}{waited}; wait until it has ended, then try again")
+                time.sleep(_POLL_S)
             holder = {"what": what, "user": user, "pid": os.getpid(), "host": socket.gethostname(), "since": str(now)}
             stream.truncate(0)
             stream.write(json.dumps(holder))
@@ -94,21 +98,15 @@ class Versions:
         unfinished.replace(self.folder / "CURRENT")
         sync(self.folder)
 
-    def remove_old(self, keep: int) -> bool:
-        """Removes versions beyond the newest `keep` that nobody has open, and what a killed build left.
-
-        Returns whether anything went. Only for the holder of the lease.
-        """
-        current = self.current or 0
-        published = [number for number in self.numbers() if number <= current]
-        doomed = published[:-keep] + [number for number in self.numbers() if number > current]
-        removed = False
+    def remove(self, doomed: Iterable[int]) -> set[int]:
+        """Removes versions that nobody has open. Returns those that went. Only for the holder of the lease."""
+        removed = set()
         for number in doomed:
             path = self.path(number)
             with path.open("rb") as stream, suppress(BlockingIOError):
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
-                removed = True
+                removed.add(number)
         return removed
 
     def remove_unnamed(self, named: Collection[str], folders: Collection[str]) -> None:
@@ -146,6 +144,15 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _locked(stream: TextIO) -> bool:
+    """Whether the lock could be had at once."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _holder(text: str) -> str:

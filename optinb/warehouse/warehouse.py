@@ -56,13 +56,13 @@ class Warehouse:
         return bool(self._settings.sources) or (self._root / "inbox" / run_date.isoformat()).is_dir()
 
     def import_delivery(
-        self, run_date: date, *, now: datetime, accept_anyway: str | None = None, user: str = ""
+        self, run_date: date, *, now: datetime, accept_anyway: str | None = None, user: str = "", wait_s: float = 0.0
     ) -> ImportReport:
         """Checks the delivery inbox/`run_date` and publishes it as the next version.
 
         `now` is aware; times further ahead than the tolerance are rejects. The same delivery again changes nothing
         (`unchanged`); a corrected one of the newest day replaces what the first one brought. `accept_anyway` is the
-        reason why `user` overrides gates that fail.
+        reason why `user` overrides gates that fail. `wait_s`: seconds to wait for another import or publication to end.
 
         Raises GateError if a gate fails (nothing is published), DeliveryError for a delivery that can't be imported,
         WarehouseError if another import or publication holds the lease.
@@ -70,7 +70,7 @@ class Warehouse:
         if now.tzinfo is None:
             raise UsageError(f"now={now} has no time zone; pass datetime.now(UTC)")
         what = f"the import of {run_date}"
-        with self._versions.lease(what, user=user, now=now), self._mendable(what):
+        with self._versions.lease(what, user=user, now=now, wait_s=wait_s), self._mendable(what):
             job = Import(self._root, self._versions, self._settings, run_date=run_date, now=now)
             return job.run(accept_anyway=accept_anyway, user=user)
 
@@ -91,11 +91,13 @@ class Warehouse:
         model_date: date,
         now: datetime | None = None,
         history: pl.DataFrame | None = None,
+        wait_s: float = 0.0,
     ) -> int:
         """Publishes the next version: everything of the current one, with these tables added or replaced.
 
         `history`: the state of every customer on `model_date` (customer_id and any further columns); published again,
         it replaces that day's. `now` (aware) becomes `created_at`; left out, it is the clock's.
+        `wait_s`: seconds to wait for another import or publication to end.
 
         Returns the version. Raises WarehouseError before the first import or without the lease, UsageError for the name
         of a delivered table.
@@ -106,7 +108,7 @@ class Warehouse:
         now = now or datetime.now(UTC)
         versions = self._versions
         what = f"the publication of {', '.join(tables) or 'history'}"
-        lease = versions.lease(what, user="", now=now)
+        lease = versions.lease(what, user="", now=now, wait_s=wait_s)
         with lease, self._mendable(what), connect(scratch=versions.work / "spill") as con:
             current = versions.current
             if current is None:

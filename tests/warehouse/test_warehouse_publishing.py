@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import date, timedelta
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -222,6 +223,34 @@ def test_a_second_import_is_told_who_holds_the_lease_and_a_dead_holder_holds_not
         holder.kill()
         holder.wait()
     assert folder.warehouse.import_delivery(DAY, now=NOW).version == 1
+
+
+def test_a_second_import_waits_for_the_first(folder: Folder) -> None:
+    folder.deliver({})
+    began, lease = Event(), folder.warehouse._versions.lease
+
+    def hold() -> None:
+        with lease("the import of yesterday", user="ann", now=NOW):
+            began.set()
+            ended.wait(0.3)
+
+    ended = Event()
+    holder = Thread(target=hold)
+    holder.start()
+    began.wait()
+    with pytest.raises(WarehouseError, match=r"is under way after 0\.01 s; wait until it has ended"):
+        folder.warehouse.publish({}, model_date=DAY, wait_s=0.01)
+    assert folder.warehouse.import_delivery(DAY, now=NOW, wait_s=30).version == 1
+    holder.join()
+
+
+def test_the_versions_of_the_last_nights_are_kept_however_many_a_night_has(folder: Folder) -> None:
+    warehouse = folder.configure(keep_versions=2)
+    for step in range(3):
+        folder.load(day=DAY + timedelta(days=step), now=NOW + timedelta(days=step))
+        warehouse.publish({}, model_date=DAY + timedelta(days=step))
+        warehouse.publish({}, model_date=DAY + timedelta(days=step))
+    assert [info.import_date for info in warehouse.versions()] == [NEXT] * 3 + [NEXT + timedelta(days=1)] * 3
 
 
 def test_what_a_killed_import_left_is_removed_by_the_next(folder: Folder) -> None:

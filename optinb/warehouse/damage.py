@@ -1,0 +1,53 @@
+"""Published files that are missing or damaged: what is wrong with which file, and what to do."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from optinb.errors import WarehouseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from optinb.warehouse.days import DayFile
+
+REMEDY = "restore it from a backup, or write the number of an older version into CURRENT and import again"
+_END = b"PAR1"
+
+
+def require_whole(root: Path, files: Iterable[DayFile]) -> None:
+    """Looks at length and end of Parquet files under `root`. Raises WarehouseError for the first that isn't whole."""
+    for file in files:
+        try:
+            with (root / file.path).open("rb") as stream:
+                size = stream.seek(0, os.SEEK_END)
+                stream.seek(max(size - len(_END), 0))
+                whole = size == file.bytes and stream.read() == _END
+        except FileNotFoundError as error:
+            raise WarehouseError(f"{root / file.path}, a file of the published tables, is missing; {REMEDY}") from error
+        if not whole:
+            raise WarehouseError(
+                f"{root / file.path}, a file of the published tables, is damaged ({size:,} bytes of {file.bytes:,}); "
+                f"{REMEDY}"
+            )
+
+
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Says of published tables that can't be read that they are damaged, as WarehouseError.
+
+    What a full disk or too little memory causes is none of their fault, and is left as it is.
+    """
+    import duckdb
+
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        if "No space left" in str(error):
+            raise
+        raise WarehouseError(f"{what} can't be read ({str(error).splitlines()[0]}); {REMEDY}") from error
