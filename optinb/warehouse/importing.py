@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.errors import DeliveryError, GateError
-from optinb.warehouse import building, gates
+from optinb.warehouse import building, compaction, gates
 from optinb.warehouse.building import Attribute, Contents, Delivery
 from optinb.warehouse.changes import write_changes
 from optinb.warehouse.checks import Context
@@ -237,7 +237,8 @@ class Import:
         base = tuple(f for f in contents.before(self._run_date) if f.table in (*DAILY, KEYS)) if contents else ()
         history = tuple(file for file in contents.files if file.table == "history") if contents else ()
         history += write_changes(con, contents, root=versions.folder, work=versions.work, run_date=self._run_date)
-        daily = self._write_days(con, staged, base, version=report.version)
+        loaded = sum(table.loaded for table in report.tables)
+        daily = self._write_days(con, staged, base, version=report.version, loaded=loaded)
         report = replace(report, seconds=round(time.monotonic() - began, 3))
         delivery = Delivery(
             run_date=self._run_date, digest=digest, version=report.version, imported_at=self._now, report=report
@@ -262,7 +263,13 @@ class Import:
         return report
 
     def _write_days(
-        self, con: duckdb.DuckDBPyConnection, staged: dict[str, Staged], base: Sequence[DayFile], *, version: int
+        self,
+        con: duckdb.DuckDBPyConnection,
+        staged: dict[str, Staged],
+        base: Sequence[DayFile],
+        *,
+        version: int,
+        loaded: int,
     ) -> tuple[DayFile, ...]:
         versions = self._versions
         writer = DayWriter(con, root=versions.folder, work=versions.work, version=version, delivery=self._run_date)
@@ -284,5 +291,9 @@ class Import:
                 files += runs
             if part:
                 kept += writer.write(name, rows_query(part))
+            old = compaction.due(kept, run_date=self._run_date, at_most=compaction.rows_to_join(loaded))
+            if old:
+                joined = {file.path for file in old}
+                kept = [*(file for file in kept if file.path not in joined), writer.join(old)]
             files += kept
         return tuple(files)

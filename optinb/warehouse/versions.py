@@ -112,7 +112,7 @@ class Versions:
     def remove_unnamed(self, named: Collection[str], folders: Collection[str]) -> None:
         """Removes Parquet files and runs of keys that no version names. Only for the holder of the lease."""
         for folder in folders:
-            for path in [*(self.folder / folder).glob("day=*/*"), *(self.folder / folder).glob("*.*")]:
+            for path in [*(self.folder / folder).glob("*=*/*"), *(self.folder / folder).glob("*.*")]:
                 if path.relative_to(self.folder).as_posix() not in named:
                     path.unlink()
                     with suppress(OSError):
