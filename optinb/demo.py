@@ -92,9 +92,6 @@ def run_demo(folder: Path | None, *, say: Callable[[str], None]) -> tuple[NightS
                     say(f"approved  {campaign['name']} by {APPROVER}")
             say("night     papermill runs notebooks/nightly_send.ipynb …")
             summary = run_night(root, RUN_DATE)
-    say(
-        f"\nNext: `optinb lab --rehearse --workspace {root}` opens the notebooks on this workspace, with the sandbox.\n"
-    )
     return summary, root
 
 
@@ -131,7 +128,10 @@ def _new_folder(folder: Path | None) -> Path:
     folder = folder.expanduser().resolve()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} isn't empty; give the demo a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder} can't be made: {error.strerror}; give the demo another folder") from error
     return folder
 
 

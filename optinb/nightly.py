@@ -18,18 +18,17 @@ from msgspec.structs import replace
 from optinb.campaigns import waterfall, why_held, why_held_by_size
 from optinb.delivery import FrozenAudience, close_past, plan, send
 from optinb.errors import (
-    CampaignError,
     DeliveryError,
     Exit,
     GateError,
     NightError,
-    RuleError,
-    SettingsError,
+    OptinbError,
+    StateError,
     UsageError,
 )
 from optinb.files import write_atomically
 from optinb.measure import CampaignSummary, NightSummary, TableCounts, exit_code, held, render_report
-from optinb.workspace import Workspace, open_workspace
+from optinb.workspace import Workspace, open_workspace, system_clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from optinb.workspace import GroupSync
 
 WAIT_S = 45.0  # longer than a dead run's hold lasts
+_open: Night | None = None  # the night of this process that `begin` opened last
 _PAPERMILL = ("PAPERMILL_INPUT_PATH", "PAPERMILL_OUTPUT_PATH")
 
 
@@ -65,12 +65,14 @@ class Night:
         self._synced: tuple[GroupSync, ...] = ()
         self._campaigns: dict[str, CampaignSummary] = {}
         self._warnings: list[str] = []
+        self._failures: list[str] = []
+        self._reported: NightSummary | None = None
         self._started_at = workspace.now()
         self._holder = f"{workspace.user}@{socket.gethostname()}:{os.getpid()}"
         self._lease = workspace.store.lease(
             f"night {run_date}",
             holder=self._holder,
-            clock=workspace.now,
+            clock=system_clock,
             wait_s=WAIT_S,
             what=f"the night of {run_date}",
         )
@@ -83,7 +85,7 @@ class Night:
     @property
     def folder(self) -> Path:
         """Where this night's notebook, report and summary lie."""
-        return self.ws.root / "runs" / self.run_date.isoformat()
+        return night_folder(self.ws.root, self.run_date, dry_run=self.dry_run)
 
     def import_delivery(self) -> ImportReport | Blocked:
         """Imports `inbox/<run_date>`. A gate that fails blocks the sends of this night."""
@@ -124,14 +126,15 @@ class Night:
         return tuple(self._campaigns.values())
 
     def sends(self) -> tuple[CampaignSummary, ...]:
-        """Schedules every frozen audience with Appboy."""
+        """Schedules every frozen audience with Appboy. What fails for one campaign doesn't stop the others."""
         if not self.dry_run:
             late = self.ws.settings.send.late_minutes
-            close_past(self.ws.store, now=self.ws.now(), late_minutes=late, holder=self._holder)
-            for record in self.ws.campaigns.list():
-                audience = self.ws.store.deliveries.find(record.id, self.run_date)
-                if record.id in self._campaigns and audience and not self._campaigns[record.id].held:
-                    self._campaigns[record.id] = self._send(record, audience)
+            for closed in close_past(self.ws.store, now=self.ws.now(), late_minutes=late, holder=self._holder):
+                self.ws.campaigns.finish(closed.campaign_id)
+            for campaign_id, summary in self._campaigns.items():
+                audience = self.ws.store.deliveries.find(campaign_id, self.run_date)
+                if audience and not summary.held:
+                    self._campaigns[campaign_id] = self._sent(audience)
         return tuple(self._campaigns.values())
 
     def report(self) -> NightSummary:
@@ -146,19 +149,17 @@ class Night:
         self.ws.store.runs.finish(
             self._run, exit_code=summary.exit_code, summary=msgspec.to_builtins(summary), now=self.ws.now()
         )
+        self._reported = summary
         return summary
 
     def finish(self) -> str:
         """Ends the night. Raises NightError when it needs a person, so that a scheduler notices."""
-        run = self.ws.store.runs.get(self.run_date)
         self.close()
-        code = Exit(run.exit_code) if run and run.exit_code is not None else Exit.FAILED
+        if self._reported is None:
+            raise NightError("the night ended before its report", Exit.FAILED)
+        code = Exit(self._reported.exit_code)
         if code is not Exit.DONE:
-            summary = run.summary if run and run.summary else {}
-            reasons = [
-                *summary.get("problems", ()),
-                *(c["held"] for c in summary.get("campaigns", ()) if c.get("held")),
-            ]
+            reasons = [*self._reported.problems, *(c.held for c in self._reported.campaigns if c.held)]
             raise NightError(f"exit code {code.value}: {'; '.join(reasons) or 'see the report'}", code)
         return "Everything that was due has been scheduled." if not self.dry_run else "Dry run: nothing was sent."
 
@@ -203,58 +204,71 @@ class Night:
     def _audience(self, record: CampaignRecord) -> CampaignSummary:
         campaign = record.campaign
         names = (campaign.name, campaign.app_group, campaign.template)
-        there = self.ws.store.deliveries.find(record.id, self.run_date)
+        there = self._planned(record)
         if there:
-            figures = self._figures(record, there)
-            return replace(figures, held=self._why_not_resumed(record, there)) if figures.pending else figures
+            figures = self._figures(there)
+            return replace(figures, held=self._why_not_now(there)) if figures.pending else figures
         if self.blocked:
             return held(*names, self._gate())
         try:
             resolved = self.ws.campaigns.resolve(campaign)
             reason = self._unchecked(resolved.app_group.id) or why_held(record, resolved.parts())
             rows = self.ws.campaigns.audience(resolved, run_date=self.run_date)
-        except (CampaignError, RuleError, SettingsError) as error:
+        except OptinbError as error:
             return held(*names, str(error))
         figures = waterfall(rows)
         reason = reason or why_held_by_size(record, figures.recipients)
         if reason or record.approval is None:
             return held(*names, reason or "it is not approved", figures)
         send_at = campaign.schedule.send_at(self.run_date, self.ws.settings.zone)
-        summary = CampaignSummary(
-            name=campaign.name,
-            app_group=resolved.app_group.name,
-            template=resolved.template.name,
-            target=figures.target,
-            excluded=figures.excluded,
-            control=figures.control,
-            recipients=figures.recipients,
-            pending=figures.recipients,
-            send_at=send_at,
-        )
         if self.dry_run:
-            return summary
-        audience = plan(
-            self.ws.store,
-            rows,
-            campaign=campaign,
-            run_date=self.run_date,
-            app_group_id=resolved.app_group.id,
-            template_id=resolved.template.id,
-            send_at=send_at,
-            fingerprint=record.approval.fingerprint,
-            root=self.ws.root,
-            user=self.ws.user,
-            now=self.ws.now(),
-        )
-        return self._figures(record, audience)
+            return CampaignSummary(
+                name=campaign.name,
+                app_group=resolved.app_group.name,
+                template=resolved.template.name,
+                target=figures.target,
+                excluded=figures.excluded,
+                control=figures.control,
+                recipients=figures.recipients,
+                pending=figures.recipients,
+                send_at=send_at,
+            )
+        try:
+            audience = plan(
+                self.ws.store,
+                rows,
+                campaign=campaign,
+                campaign_version=record.version,
+                run_date=self.run_date,
+                app_group_id=resolved.app_group.id,
+                template_id=resolved.template.id,
+                send_at=send_at,
+                fingerprint=record.approval.fingerprint,
+                root=self.ws.root,
+                user=self.ws.user,
+                now=self.ws.now(),
+            )
+        except StateError as error:
+            return held(*names, str(error), figures)
+        return self._figures(audience)
 
-    def _why_not_resumed(self, record: CampaignRecord, audience: FrozenAudience) -> str | None:
-        """Why what an earlier attempt left over may not go out now, or None: it's checked like a new audience."""
+    def _planned(self, record: CampaignRecord) -> FrozenAudience | None:
+        """What an earlier attempt has frozen. What a person stopped before anything was sent counts as not frozen,
+        once the campaign is approved again."""
+        there = self.ws.store.deliveries.find(record.id, self.run_date)
+        if there and there.cancelled is not None and record.state == "approved":
+            counts = self.ws.store.deliveries.counts(record.id, self.run_date)
+            return None if counts.cancelled == counts.recipients else there
+        return there
+
+    def _why_not_now(self, audience: FrozenAudience) -> str | None:
+        """Why what is frozen and not sent yet may not go out now, or None: the campaign as it is now is checked."""
         if self.blocked:
             return self._gate()
         try:
+            record = self.ws.campaigns.get(audience.campaign_name)
             resolved = self.ws.campaigns.resolve(record.campaign)
-        except (CampaignError, SettingsError) as error:
+        except OptinbError as error:
             return str(error)
         reason = self._unchecked(resolved.app_group.id) or why_held(record, resolved.parts())
         if reason is None and record.approval and record.approval.fingerprint != audience.fingerprint:
@@ -273,7 +287,19 @@ class Night:
                 )
         return "the templates have not been checked tonight"
 
-    def _send(self, record: CampaignRecord, audience: FrozenAudience) -> CampaignSummary:
+    def _sent(self, audience: FrozenAudience) -> CampaignSummary:
+        """Sends what is still planned of an audience; a failure is noted, and its figures are told all the same."""
+        figures = self._figures(audience)
+        reason = self._why_not_now(audience) if figures.pending else None
+        if reason:
+            return replace(figures, held=reason)
+        try:
+            self._send(audience)
+        except OptinbError as error:
+            self._failures.append(f"{audience.campaign_name!r}: {error}")
+        return self._figures(audience)
+
+    def _send(self, audience: FrozenAudience) -> None:
         from optinb.appboy import AppboyClient
 
         group = self.ws.settings.app_group(audience.app_group_id)
@@ -284,24 +310,25 @@ class Night:
                 audience,
                 root=self.ws.root,
                 clock=self.ws.now,
+                lease_clock=system_clock,
                 settings=self.ws.settings.send,
                 holder=self._holder,
                 wait_s=WAIT_S,
             )
-        if counts.pending == 0:
-            self.ws.campaigns.finish(record)
+        if counts.pending == 0 and not (counts.cancelled and counts.cancelled == counts.recipients):
+            self.ws.campaigns.finish(audience.campaign_id)
         if counts.stopped:
-            self._warnings.append(f"{record.campaign.name!r}: {counts.stopped}")
-        return self._figures(record, audience)
+            self._failures.append(f"{audience.campaign_name!r}: {counts.stopped}")
 
-    def _figures(self, record: CampaignRecord, audience: FrozenAudience) -> CampaignSummary:
+    def _figures(self, audience: FrozenAudience) -> CampaignSummary:
         """The figures of a campaign whose audience is frozen, from the journal."""
         counts = self.ws.store.deliveries.counts(audience.campaign_id, audience.run_date)
         templates = {t.id: t.name for t in self.ws.store.templates.list(audience.app_group_id)}
+        groups = {group.id: group.name for group in self.ws.settings.app_groups}
         return CampaignSummary(
             name=audience.campaign_name,
-            app_group=self.ws.settings.app_group(audience.app_group_id).name,
-            template=templates.get(audience.template_id, record.campaign.template),
+            app_group=groups.get(audience.app_group_id, audience.app_group_id),
+            template=templates.get(audience.template_id, audience.template_id),
             target=audience.waterfall.target,
             excluded=audience.waterfall.excluded,
             control=audience.waterfall.control,
@@ -321,7 +348,7 @@ class Night:
 
     def _summary(self) -> NightSummary:
         campaigns = tuple(self._campaigns.values())
-        problems = [self.blocked] if self.blocked else []
+        problems = [*([self.blocked] if self.blocked else []), *self._failures]
         problems += [f"templates of {s.app_group!r}: {s.problem}" for s in self._synced if s.problem]
         problems += [
             f"{c.name!r}: {c.pending:,} recipients are still to be sent; run the night again"
@@ -333,7 +360,7 @@ class Night:
             for c in campaigns
             if c.unknown
         ]
-        unfinished = not self.dry_run and any(c.pending and not c.held for c in campaigns)
+        unfinished = bool(self._failures) or (not self.dry_run and any(c.pending and not c.held for c in campaigns))
         code = Exit.FAILED if unfinished else exit_code(blocked=self.blocked is not None, campaigns=campaigns)
         report = self._imported
         return NightSummary(
@@ -378,16 +405,25 @@ def begin(run_date: str, workspace: str, dry_run: bool = False, *, injected: Map
     if not isinstance(dry_run, bool):
         raise UsageError(f"parameter dry_run is {dry_run!r}; give True or False")
     ws = open_workspace(workspace)
-    return Night(
-        ws,
-        parse_date(run_date, today=ws.today()),
-        dry_run=dry_run,
-        notebook=namespace.get("PAPERMILL_OUTPUT_PATH"),
-    )
+    day = parse_date(run_date, today=ws.today(), dry_run=dry_run)
+    global _open
+    if _open is not None:
+        _open.close()  # a cell that is run again must not wait for its own kernel
+    _open = Night(ws, day, dry_run=dry_run, notebook=namespace.get("PAPERMILL_OUTPUT_PATH"))
+    return _open
 
 
-def parse_date(value: object, *, today: date) -> date:
-    """The date of a night from a parameter; an empty text means today. Raises UsageError."""
+def night_folder(root: Path, run_date: date, *, dry_run: bool) -> Path:
+    """Where a night's notebook, report and summary lie; those of a dry run never replace those of the night."""
+    folder = root / "runs" / run_date.isoformat()
+    return folder / "dry-run" if dry_run else folder
+
+
+def parse_date(value: object, *, today: date, dry_run: bool = False) -> date:
+    """The date of a night from a parameter; an empty text means today. Only a dry run may look a day ahead.
+
+    Raises UsageError.
+    """
     if value == "":
         return today
     if not isinstance(value, str):
@@ -396,6 +432,6 @@ def parse_date(value: object, *, today: date) -> date:
         day = date.fromisoformat(value)
     except ValueError as error:
         raise UsageError(f'run_date {value!r} is no date; write it as "2026-11-23"') from error
-    if day > today + timedelta(days=1):
-        raise UsageError(f"run_date {day} lies ahead; today is {today}")
+    if day > today + timedelta(days=1 if dry_run else 0):
+        raise UsageError(f"run_date {day} lies ahead; today is {today}: run that night when its day has begun")
     return day

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 import sys
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from optinb.errors import OptinbError
+from optinb import errors
+from optinb.errors import Exit, NightError, OptinbError
 from optinb.measure import NightSummary
+from optinb.nightly import WAIT_S, night_folder, parse_date
 from optinb.share import shared
-from optinb.workspace import Workspace, open_workspace
+from optinb.workspace import open_workspace, system_clock
 
 if TYPE_CHECKING:
     from datetime import date
@@ -29,28 +32,31 @@ def run_night(workspace: str | Path | None, run_date: date | None = None, *, dry
     needs a person returns its summary with an exit code; raises OptinbError when it ended without a summary.
     """
     with open_workspace(workspace) as ws:
-        run_date = run_date or ws.today()
-        root, before = ws.root, _newest_attempt(ws, run_date)
-    folder = root / "runs" / run_date.isoformat()
-    folder.mkdir(parents=True, exist_ok=True)
-    output = folder / NOTEBOOK
-    parameters = {
-        "run_date": run_date.isoformat(),
-        "workspace": str(root),
-        "dry_run": dry_run,
-        "PAPERMILL_OUTPUT_PATH": str(output),
-    }
-    failure = _execute(shared(f"notebooks/{NOTEBOOK}"), output, parameters)
-    with open_workspace(root) as ws:
-        run = ws.store.runs.get(run_date)
-    if run and run.attempt > before and run.summary is not None:
-        return msgspec.convert(run.summary, NightSummary)
+        run_date = parse_date(run_date.isoformat() if run_date else "", today=ws.today(), dry_run=dry_run)
+        output = night_folder(ws.root, run_date, dry_run=dry_run) / NOTEBOOK
+        parameters = {
+            "run_date": run_date.isoformat(),
+            "workspace": str(ws.root),
+            "dry_run": dry_run,
+            "PAPERMILL_OUTPUT_PATH": str(output),
+        }
+        lease = ws.store.lease(
+            f"notebook {run_date}",
+            holder=f"{ws.user}@{socket.gethostname()}:{os.getpid()}",
+            clock=system_clock,
+            wait_s=WAIT_S,
+            what=f"the notebook of the night of {run_date}",
+        )
+        with lease:
+            before = {run.attempt for run in ws.store.runs.list(run_date=run_date)}
+            output.parent.mkdir(parents=True, exist_ok=True)
+            failure = _execute(shared(f"notebooks/{NOTEBOOK}"), output, parameters)
+            runs = [run for run in ws.store.runs.list(run_date=run_date) if run.attempt not in before and run.summary]
+    for run in runs:
+        summary = msgspec.convert(run.summary, NightSummary)
+        if summary.notebook == str(output):
+            return summary
     raise failure or OptinbError(f"the night of {run_date} ended without a summary; see {output}")
-
-
-def _newest_attempt(ws: Workspace, run_date: date) -> int:
-    run = ws.store.runs.get(run_date)
-    return run.attempt if run else 0
 
 
 def _execute(notebook: Path, output: Path, parameters: dict[str, object]) -> OptinbError | None:
@@ -74,5 +80,7 @@ def _execute(notebook: Path, output: Path, parameters: dict[str, object]) -> Opt
                 extra_arguments=["--IPKernelApp.log_level=ERROR"],
             )
     except PapermillExecutionError as error:
-        return OptinbError(f"{error.ename}: {error.evalue} (cell {error.exec_count} of {output})")
+        kind = getattr(errors, error.ename, OptinbError)
+        exit_code = kind.exit_code if isinstance(kind, type) and issubclass(kind, OptinbError) else Exit.FAILED
+        return NightError(f"{error.ename}: {error.evalue} (cell {error.exec_count} of {output})", exit_code)
     return None

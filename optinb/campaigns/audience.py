@@ -95,7 +95,8 @@ def build_audience(
     """
     properties = properties or {}
     attributes = sorted({p.attribute for p in properties.values() if p.attribute})
-    _check_attributes(attributes, customers.collect_schema().names())
+    kinds = customers.collect_schema()
+    _check_attributes(attributes, kinds.names())
     reach = (
         reachable_apps(app_users, apps)
         .group_by("customer_id")
@@ -144,7 +145,7 @@ def build_audience(
             .then(pl.lit("control"))
             .otherwise(pl.lit("recipient"))
         )
-        .with_columns(properties=pl.when(pl.col("outcome") != "excluded").then(properties_json(properties)))
+        .with_columns(properties=pl.when(pl.col("outcome") != "excluded").then(properties_json(properties, kinds)))
         .select(AUDIENCE_SCHEMA.names())
     )
 
@@ -166,27 +167,29 @@ def first_reason(reasons: Mapping[str, pl.Expr]) -> pl.Expr:
     return pl.coalesce(*(pl.when(condition).then(pl.lit(name)) for name, condition in reasons.items()))
 
 
-def properties_json(properties: Mapping[str, Property]) -> pl.Expr:
-    """A JSON object with the trigger properties of a row, as text; keys in alphabetical order."""
+def properties_json(properties: Mapping[str, Property], kinds: Mapping[str, pl.DataType]) -> pl.Expr:
+    """A JSON object with the trigger properties of a row, as text; keys in alphabetical order.
+
+    `kinds` gives the types of the attributes. Days and times are written as ISO 8601. A default of another kind than
+    its attribute turns both into text.
+    """
     values: list[pl.Expr] = []
     for name, source in sorted(properties.items()):
         if source.attribute is None:
             values.append(pl.lit(source.value).alias(name))
-        else:
-            attribute = pl.col(f"attribute {source.attribute}")
-            values.append(
-                (attribute if source.default is None else _with_default(attribute, source.default)).alias(name)
-            )
+            continue
+        kind, attribute = kinds[source.attribute], pl.col(f"attribute {source.attribute}")
+        if not (kind.is_numeric() or kind == pl.Boolean):
+            attribute = attribute.cast(pl.String)
+        default = source.default
+        if default is not None:
+            number = isinstance(default, int | float) and not isinstance(default, bool)
+            if (kind.is_numeric() and number) or (kind == pl.Boolean and isinstance(default, bool)):
+                attribute = pl.coalesce(attribute, pl.lit(default))
+            else:
+                attribute = pl.coalesce(attribute.cast(pl.String), pl.lit(str(default)))
+        values.append(attribute.alias(name))
     return pl.struct(values).struct.json_encode() if values else pl.lit("{}")
-
-
-def _with_default(attribute: pl.Expr, default: str | float | bool) -> pl.Expr:
-    """The attribute, or the default where it is empty; a default of another type turns both into text."""
-    return (
-        pl.coalesce(attribute, pl.lit(default))
-        if not isinstance(default, str)
-        else pl.coalesce(attribute.cast(pl.String), pl.lit(default))
-    )
 
 
 def _check_attributes(attributes: list[str], known: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
@@ -43,6 +44,8 @@ class Property(_Value, frozen=True):
         if self.value is not None and self.default is not None:
             raise ValueError("a fixed value needs no default")
         for text in (self.value, self.default):
+            if isinstance(text, float) and not math.isfinite(text):
+                raise ValueError(f"{text} is no value that a message can show")
             if isinstance(text, str) and len(text) > MAX_PROPERTY_LENGTH:
                 raise ValueError(f"has {len(text):,} characters; a push message holds at most {MAX_PROPERTY_LENGTH:,}")
 
@@ -119,6 +122,8 @@ def read_campaign(path: Path) -> Campaign:
         raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise CampaignError(f"the campaign file {path} isn't there") from error
+    except OSError as error:
+        raise CampaignError(f"the campaign file {path} can't be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CampaignError(f"{path} isn't valid TOML: {error}; texts need quotes") from error
     return campaign_from(raw, source=str(path))

@@ -32,6 +32,7 @@ def plan(
     root: Path,
     user: str,
     now: datetime,
+    campaign_version: int | None = None,
 ) -> FrozenAudience:
     """Freezes an audience and registers it with its batches, in one transaction.
 
@@ -49,13 +50,11 @@ def plan(
         root: the workspace; the file is frozen under `root/audiences/DATE/`.
         user: who plans, for the audit trail.
         now: in UTC.
+        campaign_version: of the record that was checked; a campaign that has changed since is not planned.
 
     Raises:
-        StateError when it can't be written.
+        ConflictError when the campaign has changed, StateError when it can't be written.
     """
-    there = store.deliveries.find(campaign.id, run_date)
-    if there:
-        return there
     figures = waterfall(audience)
     frozen = freeze(audience, folder=root / "audiences" / run_date.isoformat(), stem=campaign.slug)
     planned = cut(figures.recipients, campaign_id=campaign.id, run_date=run_date)
@@ -78,4 +77,5 @@ def plan(
         planned,
         user=user,
         now=now,
+        campaign_version=campaign_version,
     )

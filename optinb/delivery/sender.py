@@ -56,6 +56,7 @@ def send(
     sleep: Callable[[float], None] = time.sleep,
     draw: Callable[[], float] = random.random,
     wait_s: float = 0.0,
+    lease_clock: Callable[[], datetime] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> DeliveryCounts:
     """Sends what is still planned of a campaign's night, and says where all its recipients are.
@@ -75,6 +76,7 @@ def send(
         sleep: waits so many seconds.
         draw: random numbers from 0 to 1, which spread the waits.
         wait_s: how long to wait for another sender of the same night to end.
+        lease_clock: the clock by which a dead sender's hold ends, where `clock` is a pretended one.
         progress: called with the number of recipients that have come to an end, after each window.
 
     Raises:
@@ -84,7 +86,7 @@ def send(
     held = store.lease(
         lease_name(audience),
         holder=holder,
-        clock=clock,
+        clock=lease_clock or clock,
         wait_s=wait_s,
         sleep=sleep,
         what=f"the send of {audience.campaign_name!r} for {audience.run_date}",

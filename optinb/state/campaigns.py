@@ -11,7 +11,7 @@ from msgspec import Struct
 from sqlalchemy import func, insert, or_, select
 
 from optinb.campaigns import CampaignRecord
-from optinb.errors import CampaignError, ConflictError, did_you_mean
+from optinb.errors import CampaignError, ConflictError, StateError, did_you_mean
 from optinb.state import audit
 from optinb.state.schema import campaign_versions
 
@@ -144,4 +144,7 @@ class Campaigns:
 
 
 def _decode(text: str) -> CampaignRecord:
-    return msgspec.json.decode(text, type=CampaignRecord)
+    try:
+        return msgspec.json.decode(text, type=CampaignRecord)
+    except msgspec.MsgspecError as error:
+        raise StateError(f"a stored campaign can't be read ({error}): {text[:200]}; submit it again") from error

@@ -6,10 +6,10 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
-from sqlalchemy import Select, and_, bindparam, func, insert, select, update
+from sqlalchemy import Select, and_, bindparam, delete, func, insert, select, update
 
 from optinb.campaigns import Waterfall
-from optinb.errors import StateError
+from optinb.errors import ConflictError, StateError
 from optinb.state import audit
 from optinb.state.journal import (
     Batch,
@@ -21,7 +21,7 @@ from optinb.state.journal import (
     why,
 )
 from optinb.state.leases import must_hold
-from optinb.state.schema import audiences, batches
+from optinb.state.schema import audiences, batches, campaign_versions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -41,15 +41,34 @@ class Deliveries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def plan(self, audience: FrozenAudience, planned: Sequence[Batch], *, user: str, now: datetime) -> FrozenAudience:
+    def plan(
+        self,
+        audience: FrozenAudience,
+        planned: Sequence[Batch],
+        *,
+        user: str,
+        now: datetime,
+        campaign_version: int | None = None,
+    ) -> FrozenAudience:
         """Registers an audience with all its batches, or none of it.
 
-        Returns what is there already when the campaign has a plan for this night: there is never a second one.
+        Returns what is there already when the campaign has a plan for this night: there is never a second one, except
+        in place of one that a person stopped before anything of it was sent. With `campaign_version`, raises
+        ConflictError when the campaign has changed since that version was read.
         """
         with self._database.writing() as con:
             there = _find(con, audience.campaign_id, audience.run_date)
-            if there:
+            if there and not _stopped_whole(con, there):
                 return there
+            if campaign_version is not None:
+                _must_be(con, audience, campaign_version)
+            if there:
+                con.execute(delete(batches).where(_night(audience.campaign_id, audience.run_date)))
+                con.execute(
+                    delete(audiences).where(
+                        audiences.c.campaign_id == audience.campaign_id, audiences.c.run_date == audience.run_date
+                    )
+                )
             row = msgspec.structs.asdict(audience)
             del row["batches"]
             con.execute(insert(audiences).values({**row, "waterfall": _json(audience.waterfall)}))
@@ -209,6 +228,22 @@ class Deliveries:
                 raise StateError(f"campaign {campaign_id} has no plan for {run_date}, so there is nothing to cancel")
             to = Cancelled(message=reason)
             return _move(con, campaign_id, run_date, given="planned", to=to, who=user, now=now)
+
+
+def _stopped_whole(con: Connection, there: FrozenAudience) -> bool:
+    """Whether a person stopped a plan before anything of it was sent."""
+    if there.cancelled is None:
+        return False
+    others = _night(there.campaign_id, there.run_date) & (batches.c.state != "cancelled")
+    return con.execute(select(func.count()).select_from(batches).where(others)).scalar_one() == 0
+
+
+def _must_be(con: Connection, audience: FrozenAudience, version: int) -> None:
+    newest = select(func.max(campaign_versions.c.version)).where(campaign_versions.c.id == audience.campaign_id)
+    if con.execute(newest).scalar() != version:
+        raise ConflictError(
+            f"campaign {audience.campaign_name!r} was changed while its audience was built; run the night again"
+        )
 
 
 def _move(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,14 +29,12 @@ from optinb.campaigns import (
     submit,
     waterfall,
 )
-from optinb.errors import ApprovalError, CampaignError
+from optinb.errors import ApprovalError, CampaignError, ConflictError
 from optinb.rules import from_json, sentence
 from optinb.segments import members
 from optinb.settings import AppGroupSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
     from typing import Any
 
     import polars as pl
@@ -100,9 +101,11 @@ class Campaigns:
         """A campaign from a value, from its fields, or from a `campaign.toml`. Raises CampaignError."""
         if isinstance(source, Campaign):
             return source
-        from pathlib import Path
-
-        return read_campaign(source) if isinstance(source, Path) else campaign_from(source)
+        if isinstance(source, Path):
+            return read_campaign(source)
+        if not isinstance(source, Mapping):
+            raise CampaignError(f"{source!r} is no campaign; give its fields, or Path('campaign.toml')")
+        return campaign_from(source)
 
     def submit(self, source: Campaign | Mapping[str, Any] | Path) -> CampaignRecord:
         """Submits a campaign for approval by a second person.
@@ -168,10 +171,12 @@ class Campaigns:
         self._stop(record, comment or "the campaign was cancelled")
         return cancelled
 
-    def finish(self, record: CampaignRecord) -> None:
-        """Marks a campaign of one date as done, after its night."""
-        if record.state == "approved" and record.campaign.schedule.date is not None:
-            self._put(finish(record, now=self._ws.now()), "finish", expected=record.version)
+    def finish(self, campaign_id: str) -> None:
+        """Marks a campaign of one date as done, after its night; one that a person changed meanwhile is left alone."""
+        record = self._ws.store.campaigns.find(campaign_id)
+        if record and record.state == "approved" and record.campaign.schedule.date is not None:
+            with suppress(ConflictError):
+                self._put(finish(record, now=self._ws.now()), "finish", expected=record.version)
 
     def resolve(self, campaign: Campaign) -> Resolved:
         """Finds app group, template and rule of a campaign. Raises CampaignError or SettingsError."""

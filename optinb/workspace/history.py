@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     from optinb.workspace.handle import Workspace
 
 
+# What became of the request that a recipient was in.
+DELIVERIES: dict[str, str] = {
+    "planned": "is on the list; the request is still to be made",
+    "sending": "is on the list; the request is under way, or its sender died",
+    "accepted": "gets the message: Appboy accepted the request",
+    "refused": "gets no message: Appboy refused the request",
+    "unknown": "may get the message: it is unknown whether Appboy took the request, so it is not repeated",
+    "expired": "gets no message: the time had passed before the request could be made",
+    "cancelled": "gets no message: the send was stopped before the request was made",
+}
+
+
 class Answer(Struct, frozen=True, kw_only=True):
     """Why a customer got, or didn't get, one campaign's message.
 
@@ -72,7 +84,8 @@ def why(ws: Workspace, customer_id: str, *, run_date: date | None = None) -> Why
 
     Raises UsageError when nothing has run that night.
     """
-    run = ws.store.runs.get(run_date) if run_date else next(iter(ws.store.runs.list(limit=1)), None)
+    runs = ws.store.runs.list(run_date=run_date) if run_date else ws.store.runs.list()
+    run = next((r for r in runs if not (r.summary or {}).get("dry_run")), None)
     if run is None:
         raise UsageError(f"no night of {run_date} has run" if run_date else "no night has run yet: `optinb nightly`")
     night = run.run_date
@@ -81,9 +94,7 @@ def why(ws: Workspace, customer_id: str, *, run_date: date | None = None) -> Why
     for campaign in (run.summary or {}).get("campaigns", ()):
         if campaign["name"] not in told:
             outcome = "held" if campaign["held"] else "not sent"
-            answers.append(
-                Answer(campaign=campaign["name"], outcome=outcome, why=campaign["held"] or "it was a dry run")
-            )
+            answers.append(Answer(campaign=campaign["name"], outcome=outcome, why=campaign["held"] or "was not frozen"))
     known = ws.warehouse.current is not None and bool(
         ws.snapshot().table("customers").filter(pl.col("customer_id") == customer_id).collect().height
     )
@@ -103,12 +114,12 @@ def _from_audience(ws: Workspace, audience: FrozenAudience, customer_id: str) ->
         recipients = rows.filter(pl.col("outcome") == "recipient")["customer_id"]
         number = int((recipients == customer_id).arg_max() or 0) // BATCH_SIZE
         batches = ws.store.deliveries.batches(audience.campaign_id, audience.run_date)
-        delivery = next(b.state.__struct_config__.tag for b in batches if b.first == number * BATCH_SIZE)
+        delivery = next(str(b.state.__struct_config__.tag) for b in batches if b.first == number * BATCH_SIZE)
     return Answer(
         campaign=audience.campaign_name,
         outcome=row["outcome"],
-        why=OUTCOMES[row["reason"] or row["outcome"]],
-        delivery=str(delivery) if delivery else None,
+        why=DELIVERIES[delivery] if delivery else OUTCOMES[row["reason"] or row["outcome"]],
+        delivery=delivery,
         send_at=audience.send_at,
         properties=row["properties"],
     )

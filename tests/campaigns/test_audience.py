@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from hashlib import md5
 
 import polars as pl
@@ -161,3 +162,30 @@ def test_versions_sort_as_versions() -> None:
     assert keys == sorted(keys)
     same = pl.DataFrame({"v": ["3.2", "3.2.0", "v3.2"]}).select(version_key(pl.col("v")))["v"]
     assert same.n_unique() == 1
+
+
+@pytest.mark.parametrize(
+    ("attribute", "default", "expected"),
+    [
+        ("age", 7, [30, 7]),
+        ("age", 7.5, [30.0, 7.5]),
+        ("age", "young", ["30", "young"]),
+        ("age", True, ["30", "True"]),
+        ("vip", False, [True, False]),
+        ("since", 3, ["2026-01-02", "3"]),
+        ("since", "long ago", ["2026-01-02", "long ago"]),
+    ],
+)
+def test_a_default_of_any_kind_stands_for_an_empty_attribute(attribute: str, default: object, expected: list) -> None:
+    people = customers({"customer_id": "a"}, {"customer_id": "b", "age": None}).with_columns(
+        vip=pl.Series([True, None]), since=pl.Series([date(2026, 1, 2), None])
+    )
+    apps = uses(("a", "android", True, None), ("b", "android", True, None))
+    audience = build_audience(
+        people.select("customer_id"),
+        people,
+        apps,
+        apps=APPS,
+        properties={"x": Property(attribute=attribute, default=default)},  # type: ignore[arg-type]
+    )
+    assert [json.loads(p)["x"] for p in audience["properties"]] == expected

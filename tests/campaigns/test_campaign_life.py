@@ -80,6 +80,9 @@ def test_a_campaign_file_is_read(tmp_path) -> None:
         ({"properties": {"x": {}}}, "either value or attribute"),
         ({"properties": {"x": {"value": "a", "attribute": "b"}}}, "either value or attribute"),
         ({"properties": {"x": {"value": "a" * 2_000_000}}}, "2,000,000 characters"),
+        ({"properties": {"x": {"value": float("nan")}}}, "no value that a message can show"),
+        ({"properties": {"x": {"attribute": "a", "default": float("inf")}}}, "no value that a message can show"),
+        ({"control": float("nan")}, "less than 1"),
         ({"name": " x"}, "space"),
         ({"name": "a\nb"}, "printable"),
         ({"name": ""}, "name"),
@@ -92,7 +95,8 @@ def test_a_field_that_makes_no_sense_is_named_with_the_remedy(change: dict[str, 
 
 def test_a_file_that_is_no_toml_or_is_not_there_is_said(tmp_path) -> None:
     (tmp_path / "bad.toml").write_bytes(b"\xff\xfename = ")
-    for name in ("bad.toml", "missing.toml"):
+    (tmp_path / "folder.toml").mkdir()
+    for name in ("bad.toml", "missing.toml", "folder.toml"):
         with pytest.raises(CampaignError, match=name):
             read_campaign(tmp_path / name)
 

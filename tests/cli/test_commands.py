@@ -139,6 +139,12 @@ def test_a_held_night_ends_with_exit_code_4_and_plain_papermill_with_1(
     assert json.loads((folder / "runs/2026-11-23/summary.json").read_text())["exit_code"] == 4
 
 
+def test_a_night_that_lies_ahead_is_wrong_use_and_leaves_nothing(folder: Path) -> None:
+    result = call("nightly", "--date", "2026-12-24", "--workspace", str(folder))
+    assert (result.exit_code, "lies ahead" in result.stderr) == (2, True)
+    assert not (folder / "runs").exists()
+
+
 def test_import_and_model_tell_what_they_did(folder: Path) -> None:
     w = ("--workspace", str(folder), "--date", "2026-11-23")
     report = told("import", *w)

@@ -402,13 +402,125 @@ def test_what_changed_after_the_audience_was_frozen_holds_the_rest(
     assert summary.exit_code == Exit.CAMPAIGN_HELD
 
 
-def test_a_campaign_submitted_anew_does_not_send_what_was_frozen_before(
+def test_a_campaign_that_is_mended_and_approved_again_goes_out_the_same_night(
     ws: Workspace, folder: Path, sandbox: Sandbox
 ) -> None:
     plan(ws, folder)
     crashed(folder)
-    ws.campaigns.submit({**CAMPAIGNS[0], "control": 0.2})
+    ws.campaigns.submit({**CAMPAIGNS[0], "control": 0.5})
     with open_workspace(folder, user=APPROVER) as approver:
         approver.campaigns.approve(SUMMER)
-    summer = campaign(run(folder), SUMMER)
-    assert (summer.accepted, summer.cancelled) == (0, summer.recipients)
+    summary = run(folder)
+    summer = campaign(summary, SUMMER)
+    assert summer.accepted == summer.recipients
+    assert summer.control > summer.recipients // 2
+    assert summary.exit_code == Exit.DONE
+    sent = received(sandbox, folder)
+    assert len(sent) == len(set(sent))
+    run(folder)
+    assert received(sandbox, folder) == sent
+
+
+def test_a_campaign_cancelled_while_its_audience_is_built_is_not_sent(
+    ws: Workspace, folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan(ws, folder)
+    freeze = nightly.plan
+
+    def cancel_first(*args: Any, campaign: Any, **options: Any) -> Any:
+        if campaign.name == SUMMER:
+            ws.campaigns.cancel(SUMMER)
+        return freeze(*args, campaign=campaign, **options)
+
+    monkeypatch.setattr(nightly, "plan", cancel_first)
+    summary = run(folder)
+    assert "was changed while its audience was built" in campaign(summary, SUMMER).held
+    assert campaign(summary, CLUB).accepted == campaign(summary, CLUB).recipients
+    assert len(received(sandbox, folder)) == campaign(summary, CLUB).recipients
+
+
+def test_a_campaign_cancelled_while_it_is_sent_does_not_stop_the_night(
+    ws: Workspace, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan(ws, folder)
+    post = nightly.send
+
+    def cancel_after(store: Any, client: Any, audience: Any, **options: Any) -> Any:
+        counts = post(store, client, audience, **options)
+        if audience.campaign_name == SUMMER:
+            ws.campaigns.cancel(SUMMER)
+        return counts
+
+    monkeypatch.setattr(nightly, "send", cancel_after)
+    summary = run(folder)
+    assert summary.exit_code == Exit.DONE
+    assert ws.campaigns.get(SUMMER).state == "cancelled"
+
+
+def test_a_damaged_audience_stops_its_campaign_only_and_is_reported(
+    ws: Workspace, folder: Path, sandbox: Sandbox
+) -> None:
+    plan(ws, folder)
+    before = crashed(folder)
+    with (folder / campaign(before, CLUB).audience).open("ab") as file:
+        file.write(b"x")
+    summary = run(folder)
+    assert summary.exit_code == Exit.FAILED
+    assert any("was changed since it was planned" in problem for problem in summary.problems)
+    assert campaign(summary, SUMMER).accepted == campaign(summary, SUMMER).recipients
+    assert campaign(summary, CLUB).pending == campaign(summary, CLUB).recipients
+
+
+def test_an_app_group_that_left_the_settings_holds_its_campaign_only(ws: Workspace, folder: Path) -> None:
+    plan(ws, folder)
+    crashed(folder)
+    settings = folder / "optinb.toml"
+    text = settings.read_text(encoding="utf-8")
+    club = text[text.index("[[app_groups]]", text.index("[[app_groups]]") + 1) : text.index("# Gates")]
+    settings.write_text(
+        text.replace(club, "").replace("[import]", "[import]\nmax_reject_share = 0.9"), encoding="utf-8"
+    )
+    summary = run(folder)
+    assert "'Club' isn't in optinb.toml" in campaign(summary, CLUB).held
+    assert campaign(summary, SUMMER).accepted == campaign(summary, SUMMER).recipients
+
+
+def test_a_dry_run_leaves_the_records_of_the_night_alone(ws: Workspace, folder: Path) -> None:
+    plan(ws, folder)
+    run(folder)
+    file = folder / "runs" / "2026-11-23" / "summary.json"
+    before = file.read_bytes()
+    run(folder, dry_run=True)
+    assert file.read_bytes() == before
+    assert json.loads((file.parent / "dry-run" / "summary.json").read_text())["dry_run"]
+    customer = why(ws, "000001")
+    assert {a.campaign for a in customer.answers} == {SUMMER, CLUB}
+    assert all(a.why != "was not frozen" for a in customer.answers)
+
+
+def test_why_tells_what_became_of_a_recipient(ws: Workspace, folder: Path) -> None:
+    plan(ws, folder)
+    summary = crashed(folder)
+    rows = pl.read_parquet(folder / campaign(summary, SUMMER).audience)
+    customer = rows.filter(pl.col("outcome") == "recipient")["customer_id"][0]
+
+    def answer() -> str:
+        return next(a.why for a in why(ws, customer).answers if a.campaign == SUMMER)
+
+    assert "still to be made" in answer()
+    ws.campaigns.cancel(SUMMER)
+    assert "gets no message: the send was stopped" in answer()
+
+
+def test_a_cell_that_is_run_again_does_not_wait_for_its_own_kernel(ws: Workspace, folder: Path) -> None:
+    first = nightly.begin("2026-11-23", str(folder))
+    second = nightly.begin("2026-11-23", str(folder))
+    assert second is not first
+    second.close()
+
+
+def test_only_a_dry_run_may_look_a_day_ahead() -> None:
+    today = date(2026, 11, 23)
+    assert nightly.parse_date("2026-11-24", today=today, dry_run=True) == date(2026, 11, 24)
+    with pytest.raises(UsageError, match="when its day has begun"):
+        nightly.parse_date("2026-11-24", today=today)
