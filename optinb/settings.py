@@ -7,6 +7,7 @@ needed. Every complaint names the line of the file and the remedy.
 from __future__ import annotations
 
 import getpass
+import math
 import os
 import re
 import tomllib
@@ -19,15 +20,23 @@ import msgspec.inspect
 from msgspec import Meta, Struct, field
 
 from optinb.errors import SettingsError, did_you_mean
+from optinb.toml_lines import line_numbers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME = "optinb.toml"
 Platform = Literal["ios", "android", "kindle", "web"]
+Table = Literal["customers", "app_users", "transactions", "events"]
+TABLE_NAMES: tuple[Table, ...] = ("customers", "app_users", "transactions", "events")
 PLATFORMS: tuple[Platform, ...] = ("ios", "android", "kindle", "web")
+NOT_HERE = (
+    'must not be in this file; put it in the environment or the keyring and write "env:NAME" or "keyring:SERVICE/NAME"'
+)
+EXAMPLE_API = "https://rest.iad-01.braze.com"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 Share = Annotated[float, Meta(ge=0, le=1)]
+Days = Annotated[int, Meta(ge=1, le=3650)]
 
 
 class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -76,7 +85,7 @@ class WorkspaceSection(_Section, frozen=True):
     identity: Literal["login", "asserted"] = "login"
     approve_own: bool = False
     state: str | None = None
-    keep_versions: Annotated[int, Meta(ge=1)] = 14
+    keep_versions: Annotated[int, Meta(ge=1, le=3650)] = 14
 
 
 class ImportSection(_Section, frozen=True):
@@ -85,9 +94,9 @@ class ImportSection(_Section, frozen=True):
     required: tuple[str, ...] = ("customers", "app_users")
     max_reject_share: Share = 0.05
     max_shrink: Share = 0.3
-    max_growth: Annotated[float, Meta(ge=0)] = 1.0
-    max_age_days: Annotated[int, Meta(ge=0)] = 2
-    future_tolerance_minutes: Annotated[int, Meta(ge=0)] = 60
+    max_growth: Annotated[float, Meta(ge=0, le=1_000_000)] = 1.0
+    max_age_days: Annotated[int, Meta(ge=0, le=3650)] = 2
+    future_tolerance_minutes: Annotated[int, Meta(ge=0, le=527_040)] = 60
 
 
 class SourceSection(_Section, frozen=True):
@@ -96,7 +105,7 @@ class SourceSection(_Section, frozen=True):
     `address`: a reference to an SQLAlchemy address. `name` tells sources of one table apart and is in the file's name.
     """
 
-    table: Literal["customers", "app_users", "transactions", "events"]
+    table: Table
     query: str
     address: str
     name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,39}$")] = "source"
@@ -106,11 +115,11 @@ class SourceSection(_Section, frozen=True):
 class LifecycleSection(_Section, frozen=True):
     """`[lifecycle]`: thresholds of the stages in days; what is left out is taken from the data."""
 
-    new_days: Annotated[int, Meta(ge=1)] = 30
-    churn_days: Annotated[int, Meta(ge=1)] | None = None
+    new_days: Days = 30
+    churn_days: Days | None = None
     churn_percentile: Annotated[float, Meta(gt=0.5, lt=1)] = 0.95
-    reactivated_days: Annotated[int, Meta(ge=1)] = 30
-    value_days: Annotated[int, Meta(ge=1)] = 365
+    reactivated_days: Days = 30
+    value_days: Days = 365
 
 
 class SendSection(_Section, frozen=True):
@@ -118,9 +127,9 @@ class SendSection(_Section, frozen=True):
 
     window_batches: Annotated[int, Meta(ge=1, le=1000)] = 40
     concurrency: Annotated[int, Meta(ge=1, le=64)] = 8
-    late_minutes: Annotated[int, Meta(ge=0)] = 15
-    timeout_s: Annotated[float, Meta(gt=0)] = 30.0
-    max_tries: Annotated[int, Meta(ge=1)] = 8
+    late_minutes: Annotated[int, Meta(ge=0, le=1440)] = 15
+    timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 30.0
+    max_tries: Annotated[int, Meta(ge=1, le=1000)] = 8
 
 
 class Settings(_Section, frozen=True):
@@ -168,15 +177,19 @@ def load_settings(path: Path) -> Settings:
         ) from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path} isn't UTF-8 text (byte {error.start}): save it as UTF-8") from error
+    except OSError as error:
+        raise SettingsError(f"{path} can't be read: {error.strerror}; it must be a file that you may read") from error
     return parse_settings(text, source=str(path))
 
 
 def parse_settings(text: str, *, source: str = FILE_NAME) -> Settings:
     """Checks the text of a settings file; `source` is named in complaints."""
     try:
-        raw = tomllib.loads(text)
+        raw = tomllib.loads(text, parse_float=_finite)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{source}: not valid TOML: {error}; texts need quotes") from error
+    except ValueError as error:
+        raise SettingsError(f"{source}: {error}") from error
     complain = _Complaint(text, source)
     try:
         settings = msgspec.convert(raw, Settings)
@@ -184,6 +197,14 @@ def parse_settings(text: str, *, source: str = FILE_NAME) -> Settings:
         raise complain.validation(error) from error
     _check(settings, complain)
     return settings
+
+
+def _finite(text: str) -> float:
+    # nan is neither below nor above any bound, so that it would switch a gate off unnoticed
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} can't be a setting; write a number")
+    return value
 
 
 def _check(settings: Settings, complain: _Complaint) -> None:
@@ -195,32 +216,58 @@ def _check(settings: Settings, complain: _Complaint) -> None:
             "workspace.time_zone",
             f"{settings.workspace.time_zone!r} is no time zone; write an IANA name such as 'Europe/Berlin'",
         ) from error
+    if settings.workspace.state is not None:
+        _check_state(settings.workspace.state, complain)
+    for table in settings.imports.required:
+        if table not in TABLE_NAMES:
+            raise complain("import.required", f"{table!r} is no table{did_you_mean(table, TABLE_NAMES)}")
     seen: dict[str, str] = {}
     for i, group in enumerate(settings.app_groups):
         at = f"app_groups[{i}]"
         _once(seen, group.id, f"{at}.id", complain)
         _once(seen, group.name, f"{at}.name", complain)
-        url = urlsplit(group.api)
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise complain(
-                f"{at}.api", f"{group.api!r} is no address; write one such as 'https://rest.iad-01.braze.com'"
-            )
-        if url.scheme == "http" and not group.is_loopback:
-            raise complain(f"{at}.api", f"{group.api!r} would send the key in the clear; write https://")
+        _check_address(group.api, f"{at}.api", complain)
         if group.auth == "rest_api_key":
             if group.key is None:
                 raise complain(
                     at, 'an app group with auth = \'rest_api_key\' needs key = "env:NAME" or "keyring:SERVICE/NAME"'
                 )
             if not _is_reference(group.key):
-                raise complain(
-                    f"{at}.key",
-                    "the key itself must not be in this file; put it in the environment or the keyring and "
-                    'write "env:NAME" or "keyring:SERVICE/NAME"',
-                )
+                raise complain(f"{at}.key", f"the key itself {NOT_HERE}")
         for j, app in enumerate(group.apps):
             _once(seen, app.id, f"{at}.apps[{j}].id", complain)
+            if app.sdk_from_version is not None and not re.search(r"[0-9]", app.sdk_from_version):
+                raise complain(
+                    f"{at}.apps[{j}].sdk_from_version",
+                    f'{app.sdk_from_version!r} is no version; write one such as "3.2.0", or leave it out',
+                )
     _check_sources(settings.sources, complain)
+
+
+def _check_address(api: str, path: str, complain: _Complaint) -> None:
+    """Whether requests can go to an address of the API, over a line that keeps the key secret."""
+    if "@" in api:
+        # the address isn't shown: what stands before the @ may be a password
+        raise complain(path, "an address must not hold a user name or a password; the credential is named by key")
+    try:
+        url = urlsplit(api)
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0 and not re.search(r"\s", api)
+    except ValueError as error:
+        raise complain(path, f"{api!r} is no address ({error}); write one such as '{EXAMPLE_API}'") from error
+    if not usable:
+        raise complain(path, f"{api!r} is no address; write one such as '{EXAMPLE_API}'")
+    if "?" in api or "#" in api:
+        raise complain(path, f"{api!r} must not have a query or a fragment; write the part before it only")
+    if url.scheme == "http" and url.hostname not in LOOPBACK:
+        raise complain(path, f"{api!r} would send the key in the clear; write https://")
+
+
+def _check_state(state: str, complain: _Complaint) -> None:
+    if not state.strip():
+        raise complain("workspace.state", "must not be empty; leave it out for state.sqlite in this folder")
+    # the user information is read as SQLAlchemy does, for which a password may hold a slash
+    if re.match(r"[\w+.\-]+://[^/:@]*:[^@]*@", state) or re.search(r"[?&](ssl)?password=", state):
+        raise complain("workspace.state", f"an address with its password {NOT_HERE}")
 
 
 def _check_sources(sources: tuple[SourceSection, ...], complain: _Complaint) -> None:
@@ -230,11 +277,7 @@ def _check_sources(sources: tuple[SourceSection, ...], complain: _Complaint) -> 
         if not source.query.strip():
             raise complain(f"{at}.query", "must not be empty; write the SELECT whose rows are to be delivered")
         if not _is_reference(source.address):
-            raise complain(
-                f"{at}.address",
-                "an address holds a password and must not be in this file; put it in the environment or the keyring "
-                'and write "env:NAME" or "keyring:SERVICE/NAME"',
-            )
+            raise complain(f"{at}.address", f"an address holds a password and {NOT_HERE}")
         other = seen.setdefault((source.table, source.name), at)
         if other != at:
             raise complain(at, f"{other} brings {source.table} under the same name; give each a name of its own")
@@ -301,32 +344,6 @@ def _table(path: str) -> msgspec.inspect.StructType:
     return found
 
 
-def line_numbers(text: str) -> dict[str, int]:
-    """Maps a path such as `app_groups[0].apps[1].id` to its 1-based line in a TOML text.
-
-    The standard parser keeps no positions; this reads headers and keys only, which is all that a complaint needs.
-    """
-    lines: dict[str, int] = {}
-    counts: dict[str, int] = {}
-    prefix = ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*(\[\[?)\s*([\w.\-]+)\s*\]", line)
-        if header:
-            prefix = ""
-            parts = header[2].split(".")
-            for k, part in enumerate(parts):
-                base = f"{prefix}.{part}" if prefix else part
-                if header[1] == "[[" and k == len(parts) - 1:
-                    counts[base] = counts.get(base, -1) + 1
-                prefix = f"{base}[{counts[base]}]" if base in counts else base
-            lines.setdefault(prefix, number)
-            continue
-        key = re.match(r"\s*([\w\-]+)\s*=", line)
-        if key:
-            lines.setdefault(f"{prefix}.{key[1]}" if prefix else key[1], number)
-    return lines
-
-
 def read_secret(reference: str) -> str:
     """The secret behind `env:NAME` or `keyring:SERVICE/NAME`. Raises SettingsError that names the reference only."""
     kind, _, name = reference.partition(":")
@@ -351,7 +368,12 @@ def read_secret(reference: str) -> str:
 
 
 def current_user(settings: Settings) -> str:
-    """Who is working: the JupyterHub or machine login, or OPTINB_USER where the settings let it be asserted."""
+    """Who is working: the JupyterHub or machine login, or OPTINB_USER where the settings let it be asserted.
+
+    The machine's login is the name of the process's user id, whatever LOGNAME or USER say. A hub's name counts only
+    beside the hub's token; on a hub all people may share one user id, so who may set the environment of somebody
+    else's kernel there (the hub's administrator) may work under that name. Raises SettingsError when there is no name.
+    """
     if settings.workspace.identity == "asserted":
         name = os.environ.get("OPTINB_USER", "").strip()
         if not name:
@@ -359,4 +381,16 @@ def current_user(settings: Settings) -> str:
                 'identity is "asserted", but the environment variable OPTINB_USER is not set; set it to your name'
             )
         return name
-    return os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
+    if os.environ.get("JUPYTERHUB_API_TOKEN") and (name := os.environ.get("JUPYTERHUB_USER", "").strip()):
+        return name
+    try:
+        import pwd
+    except ImportError:  # not on Windows
+        return getpass.getuser()
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError as error:
+        raise SettingsError(
+            f"the user id {os.getuid()} has no login name on this machine, so nobody can be told to be working; add "
+            "it to the machine's users"
+        ) from error

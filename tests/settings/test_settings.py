@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
+import os
+import pwd
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -14,6 +15,7 @@ import optinb
 from optinb import errors
 from optinb.errors import SettingsError, did_you_mean
 from optinb.settings import (
+    TABLE_NAMES,
     AppSettings,
     ImportSection,
     LifecycleSection,
@@ -25,6 +27,7 @@ from optinb.settings import (
     read_secret,
 )
 from optinb.share import shared
+from optinb.warehouse.contract import TABLES
 from optinb.workspace import clock_for, workspace_folder
 
 if TYPE_CHECKING:
@@ -67,6 +70,22 @@ def test_the_committed_example_is_read_and_shows_the_defaults() -> None:
         ('id = "club-ios"', "", "[[app_groups.apps]]", "'id' is missing"),
         ("[lifecycle]", "[lifecycle]\nnew_days = 0", "new_days = 0", ">= 1"),
         ("[send]", '[send]\nconcurrency = "many"', "concurrency", "int"),
+        ("http://127.0.0.1:8021", "http://[::1", "[::1", "no address"),
+        ("http://127.0.0.1:8021", "https://me:s3cret@rest.example.com", "s3cret@", "must not hold a user name"),
+        ("http://127.0.0.1:8021", "https://rest.example.com:99999", "99999", "no address (Port"),
+        ("http://127.0.0.1:8021", "https://rest.example.com:abc", ":abc", "no address (Port"),
+        ("http://127.0.0.1:8021", "https://rest.example.com:0", ":0", "no address"),
+        ("http://127.0.0.1:8021", "https://rest.example.com?api=1", "?api=1", "must not have a query"),
+        ("http://127.0.0.1:8021", "https://rest.example.com/#top", "#top", "must not have a query or a fragment"),
+        ("[import]", '[import]\nrequired = ["custmers"]', "custmers", "did you mean 'customers'?"),
+        ('sdk_from_version = "3.2.0"', 'sdk_from_version = "first"', '"first"', "is no version"),
+        ("[lifecycle]", "[lifecycle]\nvalue_days = 3651", "value_days = 3651", "<= 3650"),
+        ("[workspace]", "[workspace]\nkeep_versions = 1_000_000_000", "keep_versions = 1_0", "<= 3650"),
+        ("[send]", "[send]\ntimeout_s = 1e9", "1e9", "<= 3600"),
+        ("[workspace]", '[workspace]\nstate = ""', 'state = ""', "must not be empty"),
+        ("[workspace]", '[workspace]\nstate = "postgresql://ann:s3cret@db/optinb"', "s3cret@db", "must not be in this"),
+        ("[workspace]", '[workspace]\nstate = "postgresql://ann:/s3cret@db/o"', "s3cret@db", "must not be in this"),
+        ("[workspace]", '[workspace]\nstate = "postgresql://db/o?password=s3cret"', "=s3cret", "must not be in this"),
     ],
 )
 def test_a_complaint_names_line_value_and_remedy(old: str, new: str, on_line: str, complaint: str) -> None:
@@ -80,6 +99,21 @@ def test_a_complaint_names_line_value_and_remedy(old: str, new: str, on_line: st
     assert "s3cret" not in said
 
 
+@pytest.mark.parametrize("state", ["env:STATE", "postgresql+psycopg://ann@db:5432/optinb", "sqlite:///C:/a@b.sqlite"])
+def test_an_address_of_the_state_without_a_password_may_stand_in_the_file(state: str) -> None:
+    assert parse_settings(f'[workspace]\nstate = "{state}"').workspace.state == state
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_what_is_no_number_cannot_switch_a_gate_off(value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{value} can't be a setting"):
+        parse_settings(f"[import]\nmax_reject_share = {value}")
+
+
+def test_the_tables_that_can_be_required_are_those_of_the_contract() -> None:
+    assert set(TABLE_NAMES) == set(TABLES)
+
+
 @given(st.text(max_size=300))
 def test_any_text_is_settings_or_a_settings_error(text: str) -> None:
     with contextlib.suppress(SettingsError):
@@ -89,6 +123,10 @@ def test_any_text_is_settings_or_a_settings_error(text: str) -> None:
 def test_a_file_that_is_missing_or_binary_is_said_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="optinb init"):
         load_settings(tmp_path / "optinb.toml")
+    (tmp_path / "optinb.toml").mkdir()
+    with pytest.raises(SettingsError, match="must be a file"):
+        load_settings(tmp_path / "optinb.toml")
+    (tmp_path / "optinb.toml").rmdir()
     (tmp_path / "optinb.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SettingsError, match="UTF-8"):
         load_settings(tmp_path / "optinb.toml")
@@ -116,12 +154,24 @@ def test_secrets_come_from_the_environment_or_the_keyring_by_name(monkeypatch: p
         read_secret("file:/etc/passwd")
 
 
-def test_the_login_says_who_works_unless_it_may_be_asserted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_login_says_who_works_whatever_the_environment_claims(monkeypatch: pytest.MonkeyPatch) -> None:
     login = parse_settings("[workspace]\nidentity = 'login'")
-    monkeypatch.setattr(getpass, "getuser", lambda: "ada")
-    assert current_user(login) == "ada"
-    monkeypatch.setenv("JUPYTERHUB_USER", "grace")
+    for name in ("LOGNAME", "USER", "JUPYTERHUB_USER", "OPTINB_USER"):
+        monkeypatch.setenv(name, "grace")
+    monkeypatch.delenv("JUPYTERHUB_API_TOKEN", raising=False)
+    assert current_user(login) == pwd.getpwuid(os.getuid()).pw_name
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "made-up")
     assert current_user(login) == "grace"
+
+
+def test_a_user_id_without_a_name_is_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JUPYTERHUB_API_TOKEN", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_123)
+    with pytest.raises(SettingsError, match="4000000123 has no login name"):
+        current_user(parse_settings("[workspace]\nidentity = 'login'"))
+
+
+def test_a_name_is_asserted_where_the_settings_allow_it(monkeypatch: pytest.MonkeyPatch) -> None:
     asserted = parse_settings("[workspace]\nidentity = 'asserted'")
     monkeypatch.setenv("OPTINB_USER", "linus")
     assert current_user(asserted) == "linus"
