@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import narwhals as nw
 
 from optinb.errors import RuleError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from zoneinfo import ZoneInfo
 
     from optinb.rules import Kind
@@ -25,12 +28,14 @@ class Tables:
     purchases: transactions with a positive amount; customer_id, occurred_at (UTC), day (workspace zone), amount, ...
     events: customer_id, occurred_at (UTC), day, name, value, ...
     app_users: customer_id, app_id, push_enabled, app_version, ...
+    event_names: the names of all events that were ever delivered; called only for a rule that asks about an event.
     """
 
     customers: nw.LazyFrame
     purchases: nw.LazyFrame
     events: nw.LazyFrame
     app_users: nw.LazyFrame
+    event_names: Callable[[], frozenset[str]]
     run_date: date
     zone: ZoneInfo
 
@@ -52,9 +57,21 @@ def tables_of(snapshot: Snapshot, *, run_date: date, zone: ZoneInfo) -> Tables:
         purchases=transactions.filter(nw.col("amount") > 0),
         events=nw.from_native(snapshot.scan("events")),
         app_users=nw.from_native(snapshot.table("app_users")),
+        event_names=partial(_event_names, snapshot),
         run_date=run_date,
         zone=zone,
     )
+
+
+_NAMES: WeakKeyDictionary[Snapshot, frozenset[str]] = WeakKeyDictionary()
+
+
+def _event_names(snapshot: Snapshot) -> frozenset[str]:
+    # a version never changes, so that its events are read for this once, however often a rule is tried
+    if snapshot not in _NAMES:
+        names = snapshot.scan("events").select("name").unique().collect(engine="streaming")
+        _NAMES[snapshot] = frozenset(names["name"].drop_nulls())
+    return _NAMES[snapshot]
 
 
 def kinds(frame: nw.LazyFrame) -> dict[str, Kind]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 import narwhals as nw
 
 from optinb.engine import Tables, day_bounds, kinds
-from optinb.errors import RuleError
+from optinb.errors import RuleError, did_you_mean
 from optinb.rules import (
     PURCHASE,
     AllOf,
@@ -40,8 +40,23 @@ if TYPE_CHECKING:
 
 
 def check(rule: Rule, tables: Tables) -> None:
-    """Checks a rule against the tables. Raises RuleError with the path in the tree and the nearest known name."""
-    fit(rule, kinds(tables.customers), purchases=kinds(tables.purchases), events=kinds(tables.events))
+    """Checks a rule against the tables. Raises RuleError with the path in the tree and the nearest known name.
+
+    An event that was never delivered is refused too: by a slip of the pen, "didn't do it" would select everybody.
+    """
+    events = [behaviour.event for behaviour in behaviours_of(rule) if behaviour.event != PURCHASE]
+    names = tables.event_names() if events else None
+    if names is not None and not names:
+        raise RuleError(
+            f"no event was ever delivered, so a rule can't ask about {events[0]!r}{did_you_mean(events[0], [PURCHASE])}"
+        )
+    fit(
+        rule,
+        kinds(tables.customers),
+        purchases=kinds(tables.purchases),
+        events=kinds(tables.events),
+        event_names=names,
+    )
 
 
 def members(rule: Rule, tables: Tables) -> nw.LazyFrame:

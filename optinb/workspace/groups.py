@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.errors import RuleError
+from optinb.errors import CampaignError, RuleError
 from optinb.rules import Node, from_json, parse, sentence, to_json
 from optinb.segments import check, members
 
@@ -55,14 +55,22 @@ class Groups:
         return self._ws.store.groups.get(name)
 
     def rule(self, rule_or_name: Rule | str) -> Rule:
-        """A rule as it is, the rule of a saved group, or the rule in a text such as `attr("country") == "DE"`."""
+        """A rule as it is, the rule of a saved group, or the rule in a text such as `attr("country") == "DE"`.
+
+        A saved name comes first. Raises RuleError for a text that is neither.
+        """
         if isinstance(rule_or_name, Node):
             return rule_or_name  # type: ignore[return-value]
         if not isinstance(rule_or_name, str):
             raise RuleError(f"{rule_or_name!r} is neither a rule nor the name of a group")
-        if "(" in rule_or_name and ("attr" in rule_or_name or "did" in rule_or_name):
-            return parse(rule_or_name)
-        return from_json(self.get(rule_or_name).rule_json)
+        try:
+            saved = self.get(rule_or_name.strip())
+        except CampaignError as unknown:
+            try:
+                return parse(rule_or_name)
+            except RuleError as unreadable:
+                raise RuleError(f"{unknown}; read as a rule: {unreadable}") from unreadable
+        return from_json(saved.rule_json)
 
     def count(self, rule_or_name: Rule | str, *, run_date: date | None = None) -> GroupSize:
         """The exact number of customers in a group or rule."""

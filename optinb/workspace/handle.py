@@ -34,8 +34,9 @@ class Workspace(Reading):
     `store`.
     """
 
-    def __init__(self, root: Path, settings: Settings, *, user: str, clock: Callable[[], datetime]) -> None:
-        self.root, self.settings, self.user, self.now = root, settings, user, clock
+    def __init__(self, root: Path, settings: Settings, *, user: str | None, clock: Callable[[], datetime]) -> None:
+        self.root, self.settings, self.now = root, settings, clock
+        self._given_user = user
         self.warehouse = Warehouse(root, settings)
         self.groups = Groups(self)
         self.templates = Templates(self)
@@ -43,7 +44,12 @@ class Workspace(Reading):
         self._snapshot: Snapshot | None = None
 
     def __repr__(self) -> str:
-        return f"Workspace({str(self.root)!r}, user={self.user!r})"
+        return f"Workspace({str(self.root)!r})"
+
+    @cached_property
+    def user(self) -> str:
+        """Who is working, asked for by the first thing that writes. Raises SettingsError when nobody is named."""
+        return self._given_user or current_user(self.settings)
 
     @cached_property
     def store(self) -> Store:
@@ -156,4 +162,4 @@ def open_workspace(folder: str | Path | None = None, *, user: str | None = None)
             f'the user can\'t be given as {user!r}: identity is "{settings.workspace.identity}" in {FILE_NAME}, so the '
             "login says who is working"
         )
-    return Workspace(root, settings, user=user or current_user(settings), clock=clock_for(settings))
+    return Workspace(root, settings, user=user, clock=clock_for(settings))

@@ -74,6 +74,7 @@ def tables(customers: Rows, transactions: Rows, events: Rows) -> Tables:
         purchases=nw.from_native(pl.LazyFrame(purchases, schema=PURCHASES)),
         events=nw.from_native(pl.LazyFrame(happened, schema=EVENTS)),
         app_users=nw.from_native(pl.LazyFrame(schema={"customer_id": pl.String})),
+        event_names=lambda: frozenset({"open", "view", "never"}),
         run_date=RUN,
         zone=ZONE,
     )
