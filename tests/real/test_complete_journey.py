@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections import defaultdict
 from datetime import date, datetime, timedelta
@@ -256,10 +257,15 @@ def test_a_night_writes_its_own_rows_and_leaves_every_older_file_alone(journey) 
         after = run.files.by_path
         new, gone = after.keys() - before.keys(), before.keys() - after.keys()
         assert {path: after[path] for path in before if path in after}.items() <= before.items()
-        # the state of a day that was modelled twice goes with the last version that named its first file
-        assert all(path.startswith("history/") and folder_of(path) in map(folder_of, after) for path in gone)
+        kept = set(map(folder_of, after))
+        # the state of a day that was modelled twice goes with the last version that named its first file, and what
+        # was joined into a month with the last that named it by days
+        assert all(folder_of(path) in kept or month_of(path) in kept for path in gone)
         states, bought = f"history/day={run.day}", f"transactions/day={run.day - timedelta(days=1)}"
-        assert sorted(map(folder_of, new)) == ([states] if run.day in seen else [states, bought])
+        folders = set(map(folder_of, new))
+        assert {states} <= folders if run.day in seen else {states, bought} <= folders
+        joined = folders - {states, bought, f"changes/day={run.day}"}
+        assert len(joined) <= 1 and all(folder.startswith("transactions/month=") for folder in joined)
         before, seen = after, {*seen, run.day}
 
 
@@ -267,30 +273,31 @@ def folder_of(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def test_an_import_opens_only_the_files_that_could_hold_its_transactions(journey, tmp_path: Path) -> None:
+def month_of(path: str) -> str:
+    """The folder of the month that a day's file is joined into."""
+    return re.sub(r"day=(\d+-\d+)-\d+/.*", r"month=\1", path)
+
+
+def test_an_import_opens_no_transactions_of_other_days(journey, tmp_path: Path) -> None:
     day = LAST + timedelta(days=1)
     copy = tmp_path / "ws"
     shutil.copytree(journey.root, copy, ignore=shutil.ignore_patterns("inbox", "audiences", "runs"))
     wrote = write_delivery(copy / "inbox", day, since=LAST)
-    ids = oracle.transaction_ids(before=day)
-    low, high = (
-        pl.read_parquet(copy / "inbox" / f"{day}" / "transactions.parquet")
-        .select(low=pl.col("transaction_id").min(), high=pl.col("transaction_id").max())
-        .row(0)
-    )
-    old = ids.filter(pl.col("day") < LAST, (pl.col("high") < low) | (pl.col("low") > high))["day"].to_list()
-    assert len(old) > 180
-    unreadable = [*(f"transactions/day={d}" for d in old), "history"]
-    for folder in unreadable:
-        for file in (copy / "warehouse" / folder).rglob("*.parquet"):
-            file.write_bytes(b"")
+    unreadable = [
+        *(copy / "warehouse" / "transactions").rglob("*.parquet"),
+        *(copy / "warehouse" / "history").rglob("*.parquet"),
+    ]
+    assert len(unreadable) > 40
+    for file in unreadable:
+        file.write_bytes(b"")
     before = Files.of(copy)
     with working(copy, day, user=SCHEDULER) as ws:
         report = ws.import_delivery(day)
     assert {table.table: table.loaded for table in report.tables} == wrote._asdict()
     after = Files.of(copy).by_path
     assert {path: after[path] for path in before.by_path} == before.by_path
-    assert {folder_of(path) for path in after.keys() - before.by_path.keys()} == {f"transactions/day={LAST}"}
+    new = {folder_of(path) for path in after.keys() - before.by_path.keys()}
+    assert new == {f"transactions/day={LAST}", f"changes/day={day}"}
 
 
 @pytest.mark.parametrize("night", [FIRST_RUN, TWICE, LAST], ids=str)
@@ -315,7 +322,11 @@ def test_why_says_what_happened_to_a_customer(journey, campaign, night) -> None:
     assert (answer["outcome"], answer["delivery"]) == ("control", None)
     assert "control group" in answer["why"]
 
-    for reason, words in {"no_app": "uses none of the apps", "no_sdk": "without the Appboy SDK", "push_off": "push"}.items():
+    for reason, words in {
+        "no_app": "uses none of the apps",
+        "no_sdk": "without the Appboy SDK",
+        "push_off": "push",
+    }.items():
         for customer in [c for c, row in rows.items() if row.reason == reason][:1]:
             answer = why(journey, customer, night, campaign)
             assert (answer["outcome"], answer["delivery"]) == ("excluded", None)
