@@ -124,6 +124,8 @@ def _contents(con: duckdb.DuckDBPyConnection, name: str) -> Contents:
 
 def write_contents(con: duckdb.DuckDBPyConnection, contents: Contents) -> None:
     """Writes what the version that is being built says about itself."""
+    import polars as pl
+
     con.execute("CREATE TABLE next.meta (version BIGINT, created_at TIMESTAMP, import_date DATE, model_date DATE)")
     con.execute(
         "INSERT INTO next.meta VALUES (?, ?, ?, ?)",
@@ -134,17 +136,19 @@ def write_contents(con: duckdb.DuckDBPyConnection, contents: Contents) -> None:
         "(run_date DATE, digest VARCHAR, version BIGINT, imported_at TIMESTAMP, report VARCHAR)"
     )
     con.execute("CREATE TABLE next.attributes (name VARCHAR, kind VARCHAR, since DATE)")
-    for delivery in contents.deliveries:
-        con.execute(
-            "INSERT INTO next.deliveries VALUES (?, ?, ?, ?, ?)",
-            [
-                delivery.run_date,
-                delivery.digest,
-                delivery.version,
-                naive(delivery.imported_at),
-                msgspec.json.encode(delivery.report).decode(),
-            ],
-        )
+    # At once: a statement for each of the deliveries of some years would take as long as the night's rows.
+    listed = pl.DataFrame(
+        [
+            (d.run_date, d.digest, d.version, naive(d.imported_at), msgspec.json.encode(d.report).decode())
+            for d in contents.deliveries
+        ],
+        schema=["run_date", "digest", "version", "imported_at", "report"],
+        orient="row",
+    )
+    if contents.deliveries:
+        con.register("listed_deliveries", listed)
+        con.execute("INSERT INTO next.deliveries SELECT * FROM listed_deliveries")
+        con.unregister("listed_deliveries")
     for attribute in contents.attributes:
         con.execute("INSERT INTO next.attributes VALUES (?, ?, ?)", [attribute.name, attribute.kind, attribute.since])
     write_files(con, "next.files", contents.files)
@@ -177,26 +181,23 @@ def finish(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("DETACH next")
 
 
-def clean_up(versions: Versions, *, keep: int) -> None:
+def clean_up(con: duckdb.DuckDBPyConnection, versions: Versions, *, keep: int) -> None:
     """Removes the versions of nights before the last `keep`, and the Parquet files that no version names.
 
     A version that somebody has open stays, and so do its files. Needs the lease.
     """
-    from optinb.warehouse.sql import connect
-
     current = versions.current or 0
     nights: dict[int, date] = {}
     named: dict[int, set[str]] = {}
     versions.remove(number for number in versions.numbers() if number > current)  # what a killed build left
-    with connect() as con:
-        for number in versions.numbers():
-            try:
-                with readable(str(versions.path(number))):
-                    nights[number], named[number] = _names(con, versions.path(number))
-            except WarehouseError as error:
-                # What it names isn't known, and somebody may yet restore it.
-                _log.warning("nothing is cleaned up", extra={"version": number, "error": str(error)})
-                return
+    for number in versions.numbers():
+        try:
+            with readable(str(versions.path(number))):
+                nights[number], named[number] = _names(con, versions.path(number))
+        except WarehouseError as error:
+            # What it names isn't known, and somebody may yet restore it.
+            _log.warning("nothing is cleaned up", extra={"version": number, "error": str(error)})
+            return
     kept = sorted(set(nights.values()))[-keep:]
     gone = versions.remove(number for number, night in nights.items() if night not in kept)
     versions.remove_unnamed(

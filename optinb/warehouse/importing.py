@@ -259,7 +259,9 @@ class Import:
         )
         building.finish(con)
         versions.publish(built, report.version)
-        building.clean_up(versions, keep=self._settings.workspace.keep_versions)
+        if contents:
+            con.execute("DETACH cur")
+        building.clean_up(con, versions, keep=self._settings.workspace.keep_versions)
         return report
 
     def _write_days(

@@ -6,6 +6,7 @@ Measured on 2 M local times of this year, to UTC and to the day: 0.15 s of proce
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from optinb.warehouse.sql import literal
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 _YEARS = 3
 
 
-def transitions(zone: ZoneInfo, *, until: datetime) -> list[tuple[datetime, timedelta]]:
+@lru_cache
+def transitions(zone: ZoneInfo, *, until: datetime) -> tuple[tuple[datetime, timedelta], ...]:
     """(since when in UTC, offset from then on) over the three years before an instant, newest first."""
     first = until.astimezone(UTC).replace(microsecond=0) - timedelta(days=365 * _YEARS)
     found = [(first, _offset(zone, first))]
@@ -27,7 +29,7 @@ def transitions(zone: ZoneInfo, *, until: datetime) -> list[tuple[datetime, time
                 middle = low + timedelta(seconds=(high - low) // timedelta(seconds=2))
                 low, high = (middle, high) if _offset(zone, middle) == _offset(zone, low) else (low, middle)
             found.append((high, _offset(zone, high)))
-    return found[::-1]
+    return tuple(found[::-1])
 
 
 def utc_from_local(value: str, zone: ZoneInfo, *, until: datetime) -> str:

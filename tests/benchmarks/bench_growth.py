@@ -79,7 +79,7 @@ def make_workspace(root: Path, first: Path, *, rows: int, ids: str, customers: i
         building.write_contents(con, replace(contents, version=2, files=(*kept, *files, *runs)))
         building.finish(con)
         versions.publish(built, 2)
-        building.clean_up(versions, keep=1)
+        building.clean_up(con, versions, keep=1)
 
 
 def _files(rows: int) -> list[tuple[int, int, date, date | None]]:

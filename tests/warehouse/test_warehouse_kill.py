@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from conftest import DAY, NOW, settings
 if TYPE_CHECKING:
     from conftest import Folder
 
-KILLS = 6
+# A long run: OPTINB_KILLS=100 pytest -m chaos tests/warehouse
+KILLS = int(os.environ.get("OPTINB_KILLS", "4"))
 IMPORT = """
 import sys
 from datetime import date, datetime
@@ -36,8 +38,8 @@ for line in sys.stdin:
 
 
 def rows(count: int, day: int) -> str:
-    """`count` transactions of which one in four replaces one of the day before."""
-    lines = [f"t{day * count * 3 // 4 + i},007,2026-11-{10 + (i + day) % 12},{day}" for i in range(count)]
+    """`count` transactions of four months, two of them to be joined; one in four replaces one of the day before."""
+    lines = [f"t{day * count * 3 // 4 + i},007,2026-{8 + i % 4:02}-{10 + (i + day) % 12},{day}" for i in range(count)]
     return "\n".join(["transaction_id,customer_id,occurred_at,amount", *lines])
 
 
@@ -85,3 +87,4 @@ def test_a_kill_at_any_moment_leaves_one_whole_version_and_the_next_import_succe
         named = {p for name in ("transactions", "events") for p in snapshot.paths(name)}
     assert frame.height == frame["transaction_id"].n_unique() == count * (3 * KILLS + 4) // 4
     assert all(path.is_file() for path in named) and landed < KILLS
+    assert any("month=" in str(path) for path in named)
