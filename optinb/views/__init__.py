@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from optinb.views.planner import Planner
     from optinb.workspace import Workspace
 
-__all__ = ["approval_desk", "attributes", "campaigns", "install", "planner", "stages"]
+__all__ = ["approval_desk", "attributes", "campaigns", "install", "planner", "sdk_rollout", "stages"]
 
 
 def planner(ws: Workspace) -> Planner:
@@ -49,3 +49,12 @@ def stages(ws: Workspace) -> HTML:
     from optinb.views.tables import stages
 
     return stages(ws)
+
+
+def sdk_rollout(ws: Workspace, *, app_group: str | None = None) -> HTML:
+    """How far the Appboy SDK has come among the users of each app, night by night."""
+    from IPython.display import HTML
+
+    from optinb.views.charts import sdk_rollout
+
+    return HTML(sdk_rollout(ws.reach(app_group=app_group)))

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import polars as pl
 
-BLUE, RED = "#0072B2", "#D55E00"  # of Okabe and Ito's palette, told apart by colour-blind people too
+# Okabe and Ito's palette, told apart by colour-blind people too
+BLUE, RED = "#0072B2", "#D55E00"
+PALETTE = (BLUE, RED, "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def svg(chart: Any) -> str:
@@ -50,3 +52,27 @@ def pauses(histogram: pl.DataFrame, *, churn_days: int) -> str:
     mark = line.mark_rule(color=RED, strokeWidth=2, strokeDash=[5, 3])
     text = line.mark_text(align="left", dx=5, y=8, color="currentColor").encode(text="text:N")
     return svg((bars + mark + text).properties(width=520, height=130))
+
+
+def sdk_rollout(reach: pl.DataFrame) -> str:
+    """The share of each app's users who run a version with the SDK, night by night, as SVG.
+
+    `reach` has the columns of `ws.reach()`; rows of whole app groups are left out.
+    """
+    import altair as alt
+
+    rows = [
+        {"day": row["day"].isoformat(), "app": row["app"] or row["app_id"], "share": row["with_sdk"] / row["users"]}
+        for row in reach.drop_nulls("app_id").to_dicts()
+        if row["users"]
+    ]
+    lines = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("day:T", title=None),
+            y=alt.Y("share:Q", title="users with the SDK").axis(format="%").scale(domain=[0, 1]),
+            color=alt.Color("app:N", title=None).scale(range=PALETTE).legend(labelColor="currentColor"),
+        )
+    )
+    return svg(lines.properties(width=520, height=200))
