@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import ExitStack
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from optinb.demo import AUTHOR, rehearsal
+from optinb.demo import AUTHOR, KEYS, rehearsal
+from optinb.errors import UsageError
 from optinb.settings import FILE_NAME, load_settings
 from optinb.share import shared
 from optinb.warehouse import Warehouse
 from optinb.workspace import workspace_folder
+from optinb.workspace.clock import VARIABLE as NOW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from optinb.settings import Settings
 
 
 def run_lab(
@@ -25,8 +31,11 @@ def run_lab(
 ) -> int:
     """Starts JupyterLab and waits for its end; returns its exit code.
 
+    Ctrl-C, or the end of the terminal, ends it as its own menu does: kernels stop and nothing is left behind.
+
     Args:
-        rehearse: start the sandbox too, and work as `user` at the time of the newest delivery.
+        rehearse: work as `user` with the sandbox that runs on the settings' port, or start one at the time of the
+            newest delivery.
         options: for `jupyter lab`.
     """
     root = workspace_folder(workspace).resolve()
@@ -35,21 +44,63 @@ def run_lab(
     command = [sys.executable, "-m", "jupyter", "lab", f"--notebook-dir={notebooks_folder(root)}", *options]
     with ExitStack() as stack:
         if rehearse:
-            warehouse = Warehouse(root, settings)
-            newest = warehouse.open().import_date if warehouse.current is not None else None
-            journal = root / "sandbox.jsonl"
-            environment |= stack.enter_context(
-                rehearsal(settings, user=user or AUTHOR, journal=journal, run_date=newest)
-            )
-        return subprocess.run(command, env=environment, check=False).returncode
+            user = user or AUTHOR
+            running = running_sandbox(settings)
+            if running is not None:
+                environment |= {**KEYS, "OPTINB_USER": user, NOW: running.isoformat()}
+            else:
+                warehouse = Warehouse(root, settings)
+                newest = warehouse.open().import_date if warehouse.current is not None else None
+                journal = root / "sandbox.jsonl"
+                environment |= stack.enter_context(rehearsal(settings, user=user, journal=journal, run_date=newest))
+        return _run(command, environment)
+
+
+def running_sandbox(settings: Settings) -> datetime | None:
+    """The time of the sandbox that answers at the address of every app group; None where none does.
+
+    Somebody else's rehearsal may have started it: two people then share its campaigns and its clock.
+    """
+    import httpx
+    import msgspec
+
+    addresses = {group.api for group in settings.app_groups}
+    if len(addresses) != 1 or not all(group.is_loopback for group in settings.app_groups):
+        return None
+    try:
+        answer = httpx.get(f"{addresses.pop().rstrip('/')}/sandbox/clock", timeout=5, trust_env=False)
+        return datetime.fromisoformat(msgspec.json.decode(answer.content, type=dict[str, str])["now"])
+    except (httpx.HTTPError, msgspec.MsgspecError, KeyError, ValueError):
+        return None
+
+
+def _run(command: Sequence[str], environment: dict[str, str]) -> int:
+    # In a group of its own the terminal's Ctrl-C comes to us only: JupyterLab would ask back, or, without a terminal,
+    # stop at once and leave its files. Told to terminate, it ends cleanly, which must be waited for.
+    with subprocess.Popen(command, env=environment, process_group=0) as lab:
+        before = {
+            number: signal.signal(number, lambda *_: lab.terminate())
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        }
+        try:
+            return lab.wait()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def notebooks_folder(root: Path) -> Path:
-    """The notebooks to work on: those of a checkout, or else a copy in the workspace, which an update doesn't touch."""
+    """The notebooks to work on: those of a checkout, or else a copy in the workspace, which an update doesn't touch.
+
+    Raises UsageError when the copy can't be made.
+    """
     notebooks = shared("notebooks")
     if notebooks.parent.name != "share":
         return notebooks
     copy = root / "notebooks"
     if not copy.exists():
-        shutil.copytree(notebooks, copy)
+        try:
+            shutil.copytree(notebooks, copy)
+        except OSError as error:
+            raise UsageError(f"the notebooks can't be copied to {copy}: {error}; make the folder writable") from error
     return copy
