@@ -20,16 +20,6 @@ if TYPE_CHECKING:
     from optinb.workspace import Workspace
 
 
-class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What `optinb model` prints."""
-
-    run_date: date
-    warehouse_version: int | None
-    customers: int
-    stages: dict[str, int]
-    card: tuple[str, ...]
-
-
 class Rows(msgspec.Struct, frozen=True, kw_only=True):
     """A table with a row for each of `rows`, all of the same columns."""
 
@@ -52,7 +42,13 @@ class Day(click.ParamType):
 
 
 DAY = Day()
-date_option = click.option("--date", "run_date", type=DAY, help="The night's date; today when left out.")
+
+
+def date_option(left_out: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option --date of a command that takes `left_out` where no date is given."""
+    return click.option("--date", "run_date", type=DAY, help=f"The night's date; {left_out} when left out.")
+
+
 workspace_option = click.option(
     "--workspace",
     "-w",
@@ -136,7 +132,7 @@ def init(folder: Path) -> Any:
 
 
 @main.command("import")
-@date_option
+@date_option("today")
 @click.option("--accept-anyway", metavar="REASON", help="Publish although a gate fails; who and why is recorded.")
 @on_workspace
 def import_(ws: Workspace, run_date: date | None, accept_anyway: str | None) -> Any:
@@ -146,7 +142,7 @@ def import_(ws: Workspace, run_date: date | None, accept_anyway: str | None) -> 
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@date_option
+@date_option("the folder's name, or else today,")
 @on_workspace
 def check(ws: Workspace, folder: Path, run_date: date | None) -> Any:
     """Examine FOLDER as a delivery without importing it; ends with 3 where a gate would block it."""
@@ -154,7 +150,7 @@ def check(ws: Workspace, folder: Path, run_date: date | None) -> Any:
 
 
 @main.command()
-@date_option
+@date_option("the newest examined")
 @on_workspace
 def quarantine(ws: Workspace, run_date: date | None) -> Any:
     """Show which rows of a delivery were not loaded, by reason, with examples."""
@@ -162,7 +158,7 @@ def quarantine(ws: Workspace, run_date: date | None) -> Any:
 
 
 @main.command()
-@date_option
+@date_option("the newest")
 @click.option("--since", type=DAY, help="Every night from this date on, up to --date.")
 @click.option("--app-group", metavar="NAME", help="Only this app group.")
 @click.option("--customer", metavar="ID", help="Why this customer can or can't be reached.")
@@ -190,7 +186,7 @@ def history(ws: Workspace, attribute: str, since: date | None, until: date | Non
 
 @main.command()
 @click.argument("customer")
-@date_option
+@date_option("today")
 @on_workspace
 def customer(ws: Workspace, customer: str, run_date: date | None) -> Any:
     """Show what was known of CUSTOMER on a day."""
@@ -198,10 +194,12 @@ def customer(ws: Workspace, customer: str, run_date: date | None) -> Any:
 
 
 @main.command()
-@date_option
+@date_option("the published delivery's")
 @on_workspace
 def model(ws: Workspace, run_date: date | None) -> Any:
     """Features, lifecycle stage and value for every customer."""
+    from optinb.console import ModelReport
+
     made = ws.model(run_date)
     return ModelReport(
         run_date=made.card.run_date,
@@ -272,7 +270,7 @@ def groups_save(ws: Workspace, name: str, rule: str) -> Any:
 
 @groups.command("count")
 @click.argument("name")
-@date_option
+@date_option("the published delivery's")
 @on_workspace
 def groups_count(ws: Workspace, name: str, run_date: date | None) -> Any:
     """Count a group (or a rule) exactly."""
@@ -334,7 +332,7 @@ def campaigns_cancel(ws: Workspace, name: str, comment: str) -> Any:
 
 
 @main.command()
-@date_option
+@date_option("today")
 @click.option("--dry-run", is_flag=True, help="Count and report, but freeze and send nothing.")
 @workspace_option
 @json_option
@@ -361,7 +359,7 @@ def status(ws: Workspace) -> Any:
 
 @main.command()
 @click.argument("customer")
-@date_option
+@date_option("the newest night that ran")
 @on_workspace
 def why(ws: Workspace, customer: str, run_date: date | None) -> Any:
     """Say why CUSTOMER did or did not get a message."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,16 @@ from optinb.workspace import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+
+class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What `optinb model` prints; `card` is the model's card, a sentence each."""
+
+    run_date: date
+    warehouse_version: int | None
+    customers: int
+    stages: dict[str, int]
+    card: tuple[str, ...]
 
 
 def table(rows: Iterable[Iterable[object]], *, head: Sequence[str]) -> str:
@@ -80,11 +90,22 @@ def show(value: Any) -> str:
 
 @show.register
 def _(value: ImportReport) -> str:
-    rows = [(t.table, t.read, t.loaded, t.quarantined, _counts(t.reasons)) for t in value.tables]
+    rows = [(t.table, t.read, t.loaded, t.quarantined) for t in value.tables]
     state = "this delivery was imported before; nothing changed" if value.unchanged else "published"
     lines = [f"delivery of {value.run_date}: {state} as version {value.version}"]
-    lines.append(table(rows, head=("table", "read", "loaded", "quarantined", "reasons")))
+    lines.append(table(rows, head=("table", "read", "loaded", "quarantined")))
+    lines.extend(f"  {count:,} × {t.table}: {reason}" for t in value.tables for reason, count in t.reasons.items())
     return "\n".join([*lines, *(f"note: {w}" for w in value.warnings)])
+
+
+@show.register
+def _(value: ModelReport) -> str:
+    parts = [
+        f"{value.customers:,} customers modelled for {value.run_date}, published as version {value.warehouse_version}",
+        table(value.stages.items(), head=("lifecycle stage", "customers")),
+        "\n".join(value.card),
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 @show.register
