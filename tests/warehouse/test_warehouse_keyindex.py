@@ -96,3 +96,13 @@ def test_a_lost_or_damaged_index_is_made_anew_from_the_published_rows(folder: Fo
         index = [file for file in snapshot.contents.files if file.table == KEYS]
     assert rows == [("t1", 1000.0), ("t2", 2000.0), ("t3", 30.0)]
     assert sum(file.rows for file in index) >= 3
+
+
+def test_the_first_day_that_a_time_may_have_is_indexed_in_any_zone(folder: Folder) -> None:
+    folder.configure(time_zone="Pacific/Honolulu")
+    text = "transaction_id,customer_id,occurred_at,amount\nold,007,1900-01-01T00:00:00Z,{}\n"
+    folder.load({"transactions.csv": text.format(1)})
+    folder.load({"transactions.csv": text.format(2)}, day=DAY + timedelta(days=1), now=NOW + timedelta(days=1))
+    with folder.warehouse.open() as snapshot:
+        rows = snapshot.scan("transactions").select("day", "amount").collect().rows()
+    assert rows == [(date(1899, 12, 31), 2.0)]
