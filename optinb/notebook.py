@@ -14,7 +14,8 @@ import msgspec
 from optinb import errors
 from optinb.errors import Exit, NightError, OptinbError
 from optinb.measure import NightSummary
-from optinb.nightly import WAIT_S, night_folder, parse_date
+from optinb.night import WAIT_S, night_folder
+from optinb.nightly import parse_date
 from optinb.share import shared
 from optinb.workspace import open_workspace, system_clock
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from optinb.customers import CustomerModel
     from optinb.measure import CampaignSummary, NightSummary
     from optinb.measure.pages import Step
-    from optinb.nightly import Blocked, Night
+    from optinb.night import Blocked, Night
     from optinb.segments import Reach
     from optinb.state import GroupRecord
     from optinb.warehouse import ImportReport

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from optinb import attr, nightly, open_workspace
+from optinb import night as night_module
 from optinb.campaigns import SizeBand
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, CampaignError, Exit, NightError, UsageError
@@ -286,7 +287,7 @@ def test_a_second_run_of_the_same_night_names_the_first(
 ) -> None:
     from optinb.errors import StateError
 
-    monkeypatch.setattr(nightly, "WAIT_S", 0.0)
+    monkeypatch.setattr(night_module, "WAIT_S", 0.0)
     night = Night(open_workspace(folder, user=SCHEDULER), RUN_DATE)
     with pytest.raises(StateError, match=f"{SCHEDULER}@"):
         Night(open_workspace(folder, user="other"), RUN_DATE)
@@ -425,14 +426,14 @@ def test_a_campaign_cancelled_while_its_audience_is_built_is_not_sent(
     ws: Workspace, folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan(ws, folder)
-    freeze = nightly.plan
+    freeze = night_module.plan
 
     def cancel_first(*args: Any, campaign: Any, **options: Any) -> Any:
         if campaign.name == SUMMER:
             ws.campaigns.cancel(SUMMER)
         return freeze(*args, campaign=campaign, **options)
 
-    monkeypatch.setattr(nightly, "plan", cancel_first)
+    monkeypatch.setattr(night_module, "plan", cancel_first)
     summary = run(folder)
     assert "was changed while its audience was built" in campaign(summary, SUMMER).held
     assert campaign(summary, CLUB).accepted == campaign(summary, CLUB).recipients
@@ -443,7 +444,7 @@ def test_a_campaign_cancelled_while_it_is_sent_does_not_stop_the_night(
     ws: Workspace, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan(ws, folder)
-    post = nightly.send
+    post = night_module.send
 
     def cancel_after(store: Any, client: Any, audience: Any, **options: Any) -> Any:
         counts = post(store, client, audience, **options)
@@ -451,7 +452,7 @@ def test_a_campaign_cancelled_while_it_is_sent_does_not_stop_the_night(
             ws.campaigns.cancel(SUMMER)
         return counts
 
-    monkeypatch.setattr(nightly, "send", cancel_after)
+    monkeypatch.setattr(night_module, "send", cancel_after)
     summary = run(folder)
     assert summary.exit_code == Exit.DONE
     assert ws.campaigns.get(SUMMER).state == "cancelled"

@@ -1,0 +1,119 @@
+"""What all commands share: options, how values are printed, and how errors become exit codes."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+import msgspec
+
+from optinb import __version__, logs
+from optinb.errors import OptinbError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Rows(msgspec.Struct, frozen=True, kw_only=True):
+    """A table with a row for each of `rows`, all of the same columns."""
+
+    rows: tuple[dict[str, Any], ...]
+
+
+class Day(click.ParamType):
+    """A date on the command line."""
+
+    name = "date"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        """Reads YYYY-MM-DD."""
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no date; write it as 2026-11-23", param, ctx)
+
+
+DAY = Day()
+
+
+def date_option(left_out: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The option --date of a command that takes `left_out` where no date is given."""
+    return click.option("--date", "run_date", type=DAY, help=f"The night's date; {left_out} when left out.")
+
+
+workspace_option = click.option(
+    "--workspace",
+    "-w",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="OPTINB_WORKSPACE",
+    help="The workspace folder (default: OPTINB_WORKSPACE, or data).",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+
+
+def prints(function: Callable[..., Any]) -> Callable[..., None]:
+    """A command of a function that returns a value: prints it as text or JSON; errors become exit codes."""
+
+    @json_option
+    @wraps(function)
+    def command(*args: Any, as_json: bool, **options: Any) -> None:
+        try:
+            value = function(*args, **options)
+        except OptinbError as error:
+            fail(error)
+        print_value(value, as_json=as_json)
+        if code := getattr(value, "exit_code", 0):
+            sys.exit(code)
+
+    return command
+
+
+def on_workspace(function: Callable[..., Any]) -> Callable[..., None]:
+    """A command whose first argument is the opened workspace."""
+
+    @workspace_option
+    @wraps(function)
+    def command(*args: Any, workspace: Path | None, **options: Any) -> Any:
+        from optinb.workspace import open_workspace
+
+        with open_workspace(workspace) as ws:
+            return function(ws, *args, **options)
+
+    return prints(command)
+
+
+def fail(error: OptinbError) -> NoReturn:
+    click.echo(f"optinb: {error}", err=True)
+    sys.exit(error.exit_code)
+
+
+def print_value(value: Any, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.encode(value, enc_hook=_plain).decode())
+    elif value is not None:
+        from optinb.console import records, show
+
+        click.echo(records(value.rows) if isinstance(value, Rows) else show(value))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """From customer tables to approved push campaigns, scheduled with Appboy.
+
+    Exit codes: 0 done, 1 failed, 2 wrong use, 3 the data gate blocked the sends, 4 a campaign was held, 5 some
+    deliveries are unknown.
+    """
+    logs.to_stderr()

@@ -1,0 +1,112 @@
+"""The commands about data: workspaces, deliveries, models, reach and history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from optinb.cli.common import (
+    DAY,
+    Rows,
+    date_option,
+    main,
+    on_workspace,
+    prints,
+)
+from optinb.errors import UsageError
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from optinb.workspace import Workspace
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@prints
+def init(folder: Path) -> Any:
+    """Make a new workspace with commented settings."""
+    from optinb.workspace.setup import init_workspace
+
+    return init_workspace(folder)
+
+
+@main.command("import")
+@date_option("today")
+@click.option("--accept-anyway", metavar="REASON", help="Publish although a gate fails; who and why is recorded.")
+@on_workspace
+def import_(ws: Workspace, run_date: date | None, accept_anyway: str | None) -> Any:
+    """Check and publish the delivery inbox/DATE."""
+    return ws.import_delivery(run_date, accept_anyway=accept_anyway)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@date_option("the folder's name, or else today,")
+@on_workspace
+def check(ws: Workspace, folder: Path, run_date: date | None) -> Any:
+    """Examine FOLDER as a delivery without importing it; ends with 3 where a gate would block it."""
+    return ws.check(folder, run_date=run_date)
+
+
+@main.command()
+@date_option("the newest examined")
+@on_workspace
+def quarantine(ws: Workspace, run_date: date | None) -> Any:
+    """Show which rows of a delivery were not loaded, by reason, with examples."""
+    return ws.quarantine(run_date)
+
+
+@main.command()
+@date_option("the newest")
+@click.option("--since", type=DAY, help="Every night from this date on, up to --date.")
+@click.option("--app-group", metavar="NAME", help="Only this app group.")
+@click.option("--customer", metavar="ID", help="Why this customer can or can't be reached.")
+@on_workspace
+def reach(ws: Workspace, run_date: date | None, since: date | None, app_group: str | None, customer: str | None) -> Any:
+    """Count who uses each app, has push enabled, and runs a version with the Appboy SDK, by night."""
+    if customer is not None:
+        return ws.reach_of(customer, app_group=app_group)
+    rows = ws.reach(app_group=app_group, since=since, until=run_date).to_dicts()
+    if not rows:
+        raise UsageError("no reach is kept of that time; it is, from the first `optinb model` on")
+    newest = rows[-1]["day"]
+    return Rows(rows=tuple(row for row in rows if since is not None or row["day"] == newest))
+
+
+@main.command()
+@click.argument("attribute")
+@click.option("--since", type=DAY, help="The first day.")
+@click.option("--until", type=DAY, help="The last day.")
+@on_workspace
+def history(ws: Workspace, attribute: str, since: date | None, until: date | None) -> Any:
+    """Count the customers by the values of ATTRIBUTE (such as stage or country), day by day."""
+    return Rows(rows=tuple(ws.history(attribute, since=since, until=until).to_dicts()))
+
+
+@main.command()
+@click.argument("customer")
+@date_option("today")
+@on_workspace
+def customer(ws: Workspace, customer: str, run_date: date | None) -> Any:
+    """Show what was known of CUSTOMER on a day."""
+    return ws.customer_on(customer, run_date or ws.today())
+
+
+@main.command()
+@date_option("the published delivery's")
+@on_workspace
+def model(ws: Workspace, run_date: date | None) -> Any:
+    """Features, lifecycle stage and value for every customer."""
+    from optinb.console import ModelReport
+
+    made = ws.model(run_date)
+    return ModelReport(
+        run_date=made.card.run_date,
+        warehouse_version=ws.warehouse.current,
+        customers=made.card.customers,
+        stages=made.stages,
+        card=tuple(made.card.lines()),
+    )

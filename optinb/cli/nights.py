@@ -1,0 +1,62 @@
+"""The commands about nights."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from optinb.cli.common import (
+    date_option,
+    fail,
+    json_option,
+    main,
+    on_workspace,
+    print_value,
+    workspace_option,
+)
+from optinb.errors import OptinbError
+
+if TYPE_CHECKING:
+    from datetime import date
+    from pathlib import Path
+
+    from optinb.workspace import Workspace
+
+
+@main.command()
+@date_option("today")
+@click.option("--dry-run", is_flag=True, help="Count and report, but freeze and send nothing.")
+@workspace_option
+@json_option
+def nightly(run_date: date | None, dry_run: bool, workspace: Path | None, as_json: bool) -> None:
+    """Run the night: import, model, templates, audiences, sends, report."""
+    from optinb.notebook import run_night
+
+    try:
+        summary = run_night(workspace, run_date, dry_run=dry_run)
+    except OptinbError as error:
+        fail(error)
+    print_value(summary, as_json=as_json)
+    sys.exit(summary.exit_code)
+
+
+@main.command()
+@on_workspace
+def status(ws: Workspace) -> Any:
+    """Show what is published, what waits, and what ran."""
+    from optinb.workspace import status as status_of
+
+    return status_of(ws)
+
+
+@main.command()
+@click.argument("customer")
+@date_option("the newest night that ran")
+@on_workspace
+def why(ws: Workspace, customer: str, run_date: date | None) -> Any:
+    """Say why CUSTOMER did or did not get a message."""
+    from optinb.workspace import why as why_of
+
+    return why_of(ws, customer, run_date=run_date)

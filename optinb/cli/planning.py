@@ -1,0 +1,140 @@
+"""The commands about templates, target groups and campaigns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from optinb.cli.common import (
+    date_option,
+    main,
+    on_workspace,
+)
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from optinb.workspace import Workspace
+
+
+@main.group()
+def templates() -> None:
+    """The API-triggered push campaigns of the app groups."""
+
+
+@templates.command("sync")
+@click.option("--app-group", metavar="NAME", help="Only this app group.")
+@on_workspace
+def templates_sync(ws: Workspace, app_group: str | None) -> Any:
+    """Import the templates from Appboy."""
+    synced = ws.templates.sync(app_group)
+    failed = [s for s in synced if s.problem]
+    if failed and len(failed) == len(synced):
+        from optinb.errors import AppboyError
+
+        raise AppboyError("; ".join(f"{s.app_group}: {s.problem}" for s in failed))
+    return synced
+
+
+@templates.command("list")
+@click.option("--app-group", metavar="NAME", help="Only this app group.")
+@on_workspace
+def templates_list(ws: Workspace, app_group: str | None) -> Any:
+    """Show the templates; for those that can't be used, why."""
+    return ws.templates.list(app_group)
+
+
+@main.group()
+def groups() -> None:
+    """Target groups: saved rules."""
+
+
+@groups.command("list")
+@on_workspace
+def groups_list(ws: Workspace) -> Any:
+    """Show every group."""
+    return ws.groups.list()
+
+
+@groups.command("show")
+@click.argument("name")
+@on_workspace
+def groups_show(ws: Workspace, name: str) -> Any:
+    """Show one group."""
+    return ws.groups.get(name)
+
+
+@groups.command("save")
+@click.argument("name")
+@click.argument("rule")
+@on_workspace
+def groups_save(ws: Workspace, name: str, rule: str) -> Any:
+    """Save a RULE such as 'attr("country") == "DE"' under NAME."""
+    from optinb.rules import parse
+
+    return ws.groups.save(name, parse(rule))
+
+
+@groups.command("count")
+@click.argument("name")
+@date_option("the published delivery's")
+@on_workspace
+def groups_count(ws: Workspace, name: str, run_date: date | None) -> Any:
+    """Count a group (or a rule) exactly."""
+    return ws.groups.count(name, run_date=run_date)
+
+
+@main.group()
+def campaigns() -> None:
+    """Campaigns: plan, approve, cancel."""
+
+
+@campaigns.command("list")
+@on_workspace
+def campaigns_list(ws: Workspace) -> Any:
+    """Show every campaign."""
+    return ws.campaigns.list()
+
+
+@campaigns.command("show")
+@click.argument("name")
+@on_workspace
+def campaigns_show(ws: Workspace, name: str) -> Any:
+    """Show one campaign with its approval."""
+    return ws.campaigns.get(name)
+
+
+@campaigns.command("submit")
+@click.option("--file", "file", required=True, type=click.Path(path_type=Path), help="A campaign.toml.")
+@on_workspace
+def campaigns_submit(ws: Workspace, file: Path) -> Any:
+    """Submit a campaign for approval."""
+    return ws.campaigns.submit(file)
+
+
+@campaigns.command("approve")
+@click.argument("name")
+@on_workspace
+def campaigns_approve(ws: Workspace, name: str) -> Any:
+    """Approve a submitted campaign exactly as it is now."""
+    return ws.campaigns.approve(name)
+
+
+@campaigns.command("reject")
+@click.argument("name")
+@click.option("--comment", default="", help="Why, for its author.")
+@on_workspace
+def campaigns_reject(ws: Workspace, name: str, comment: str) -> Any:
+    """Reject a submitted campaign."""
+    return ws.campaigns.reject(name, comment=comment)
+
+
+@campaigns.command("cancel")
+@click.argument("name")
+@click.option("--comment", default="", help="Why.")
+@on_workspace
+def campaigns_cancel(ws: Workspace, name: str, comment: str) -> Any:
+    """Cancel a campaign: no later night sends it."""
+    return ws.campaigns.cancel(name, comment=comment)

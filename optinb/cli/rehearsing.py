@@ -1,0 +1,105 @@
+"""The commands to rehearse: sandbox, sample, lab and demo."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from optinb.cli.common import (
+    DAY,
+    fail,
+    json_option,
+    main,
+    print_value,
+    prints,
+    workspace_option,
+)
+from optinb.errors import OptinbError
+
+if TYPE_CHECKING:
+    from datetime import date
+
+
+@main.command()
+@click.option("--port", default=8021, show_default=True, help="Where it listens on loopback.")
+@click.option(
+    "--journal", type=click.Path(dir_okay=False, path_type=Path), help="A JSON line for each accepted request."
+)
+@click.option("--world", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="App groups and campaigns.")
+@click.option(
+    "--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What goes wrong, as JSON."
+)
+@click.option("--now", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help="Where its clock starts.")
+@prints
+def sandbox(port: int, journal: Path | None, world: Path | None, faults: Path | None, now: Any) -> None:
+    """Run an Appboy on this machine, for rehearsals."""
+    from optinb.sandbox import demo_world, load_faults, load_world, run_sandbox
+
+    run_sandbox(
+        load_world(world) if world else demo_world(),
+        port=port,
+        journal=journal,
+        now=now,
+        faults=load_faults(faults) if faults else (),
+        ready=_tell_sandbox,
+    )
+
+
+def _tell_sandbox(running: Any) -> None:
+    """Says where the sandbox is and which keys it accepts; they open nothing but this sandbox."""
+    click.echo(f"Appboy sandbox at {running.url} (what arrives is shown there); stop it with Ctrl-C")
+    for group in running.world.app_groups.values():
+        click.echo(f"  {group.name}: key {', '.join(key.key for key in group.keys) or 'none'}")
+
+
+@main.command()
+@click.option("--customers", default=2_000, show_default=True, type=click.IntRange(1, 10_000_000))
+@click.option("--days", default=400, show_default=True, type=click.IntRange(1, 4_000), help="Of history.")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--date", "run_date", type=DAY, default="2026-11-23", show_default=True, help="Of the first delivery.")
+@click.option("--seed", default=7, show_default=True)
+@click.option("--nights", default=1, show_default=True, type=click.IntRange(1, 366))
+@click.option("--format", "fmt", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True)
+@prints
+def sample(customers: int, days: int, out: Path, run_date: date, seed: int, nights: int, fmt: Any) -> Any:
+    """Generate a delivery of made-up customers."""
+    from optinb.sandbox.sample import write_sample
+
+    return write_sample(out, customers=customers, days=days, run_date=run_date, seed=seed, nights=nights, fmt=fmt)
+
+
+@main.command()
+@click.option("--rehearse", is_flag=True, help="With the sandbox, its keys, and a clock on the newest delivery.")
+@click.option("--user", default=None, help="With --rehearse: who works (default: demo-author).")
+@workspace_option
+@click.argument("jupyter_options", nargs=-1, type=click.UNPROCESSED)
+def lab(rehearse: bool, user: str | None, workspace: Path | None, jupyter_options: tuple[str, ...]) -> None:
+    """Open JupyterLab on the notebooks, with this workspace. Options for Jupyter come after --."""
+    from optinb.lab import run_lab
+
+    try:
+        sys.exit(run_lab(workspace, rehearse=rehearse, user=user, options=jupyter_options))
+    except OptinbError as error:
+        fail(error)
+
+
+@main.command()
+@click.option("--workspace", "-w", type=click.Path(file_okay=False, path_type=Path), help="A new or empty folder.")
+@json_option
+def demo(workspace: Path | None, as_json: bool) -> None:
+    """Show the whole way on the sample: import, model, plan, approve, run a night against the sandbox."""
+    from optinb.demo import run_demo
+
+    try:
+        summary, root = run_demo(workspace, say=lambda line: click.echo(line, err=True))
+    except OptinbError as error:
+        fail(error)
+    click.echo(err=True)
+    print_value(summary, as_json=as_json)
+    click.echo(
+        f"\nNext: `optinb lab --rehearse --workspace {root}` opens the notebooks there, with the sandbox.", err=True
+    )
+    sys.exit(summary.exit_code)
