@@ -113,8 +113,8 @@ def test_campaign_preview_shows_the_message(html, ws):
 
 def test_night_shows_itself_step_by_step(html, ws):
     ws.campaigns.submit(CAMPAIGNS[0])
-    night = Night(ws, ws.today(), dry_run=True)
-    assert "Dry run of Mon 23 Nov 2026" in html(night)
+    night = Night(ws, ws.today())
+    assert "Night of Mon 23 Nov 2026" in html(night)
     night.import_delivery()
     night.templates()
     assert "is submitted, not approved" in html(night.audiences())
