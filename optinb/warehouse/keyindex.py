@@ -1,7 +1,7 @@
 """The index of transaction ids: tells a night's new rows from changed ones without reading history.
 
 Each night adds a run of its own rows' entries, and runs of like size are merged, so that there are few; runs are files
-that are never changed, and a version names its own as it names its Parquet files. 100 M keys take 0.85 GB.
+that are never changed, and a version names its own as it names its Parquet files. 100 M keys take 1 GB.
 
 An entry may be out of date (a row that moved to another day leaves its old one), and two keys may share a hash:
 what is found is verified in the files of the day. No key of a published row is ever missing.
@@ -18,7 +18,6 @@ from optinb.warehouse.days import DayFile, scan_of
 from optinb.warehouse.runs import (
     DAY_BITS,
     FIRST_DAY,
-    Run,
     hashes_of,
     mergeable,
     merged,
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from optinb.warehouse.runs import Entries
+    from optinb.warehouse.runs import Entries, Run
 
 KEYS = "keys"
 # Entries that are sorted at once, 64 MB: a delivery of any size is indexed in parts.
@@ -50,7 +49,7 @@ class KeyIndex:
         self._root = root
         self._version = version
         self._delivery = delivery
-        self._made = 0
+        self._mine: set[str] = set()
         # Runs are of use only to an engine that hashes alike: a hash of a fixed text stands in their names.
         rows = con.execute("SELECT printf('%016x', hash('a fixed text that tells hashes apart'))").fetchall()
         self._hashes = rows[0][0]
@@ -76,11 +75,14 @@ class KeyIndex:
         query = f"SELECT {_hash(key)} | (day - DATE '{FIRST_DAY}')::UBIGINT FROM {rows}"
         for entries in numbers(self._con, query, at_once=_AT_ONCE):
             found += [run.find(hashes_of(entries)) for run in earlier]
-            index.append(self._write([Run(entries, entries[:0], 0)]))
+            index.append(self._write([entries]))
             last = mergeable([run.rows for run in index])
             if last:
-                parts = [run for file in index[-last:] if (run := self._open(file)) is not None]
-                index[-last:] = [self._write(parts)]
+                old = index[-last:]
+                index[-last:] = [self._write([run.entries for file in old if (run := self._open(file)) is not None])]
+                for file in old:
+                    if file.path in self._mine:
+                        (self._root / file.path).unlink()
         return index, np.concatenate(found)
 
     def select(self, entries: Entries, *, key: str, rows: str, into: str) -> None:
@@ -93,12 +95,12 @@ class KeyIndex:
         )
         self._con.unregister("found_hashes")
 
-    def _write(self, parts: Sequence[Run]) -> DayFile:
-        self._made += 1
-        path = f"{KEYS}/{self._hashes}-v{self._version:06d}-{self._made:04d}.run"
+    def _write(self, parts: Sequence[Entries]) -> DayFile:
+        path = f"{KEYS}/{self._hashes}-v{self._version:06d}-{len(self._mine) + 1:04d}.run"
+        self._mine.add(path)
         target = self._root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        count = write_run(target, merged(parts), at_most=sum(len(part.entries) for part in parts))
+        count = write_run(target, merged(parts), at_most=sum(map(len, parts)))
         sync(target.parent)
         return DayFile(
             table=KEYS, day=self._delivery, path=path, rows=count, bytes=target.stat().st_size, delivery=self._delivery

@@ -1,8 +1,9 @@
 """Sorted runs of entries on disk, in which a key is found by touching one page, however long the run is.
 
 An entry is one 64-bit number: the upper 47 bits of a key's hash, and its day, counted from 1899, in the other 17.
-Behind the sorted entries of a run stands a directory of where each prefix of the hash begins. Measured on a run of 60 M
-entries (0.5 GB): 100,000 keys that aren't in it are looked up in 0.02 s.
+Behind the sorted entries of a run stands a directory of where each prefix of the hash begins, and a bit for each longer
+prefix that occurs, which rules out nine of ten keys that aren't there. Measured on a run of 60 M entries (0.6 GB):
+200,000 such keys are looked up in 0.01 s.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Entries = NDArray[np.uint64]
+    Bits = NDArray[np.uint8]
 
 DAY_BITS = 17
 _DAY_MASK = np.uint64((1 << DAY_BITS) - 1)
@@ -32,56 +34,62 @@ RATIO = 4
 # A run beyond this is merged no more: it bounds what a night ever has to merge, at half a second and 0.5 GB of disk.
 LARGEST = 1 << 26
 _CHUNK = 1 << 20
+_FINER = 8
+_MOST_BITS = 30
 
 
 class Run(Struct, frozen=True):
-    """A sorted run on disk: `entries` (uint64), and `starts`: where each prefix of `bits` bits begins, and the end."""
+    """A sorted run on disk.
+
+    `entries` (uint64); `starts` (uint64): where each prefix of `bits` bits begins, and the end; `seen` (uint8): a bit
+    for each prefix of `bits + 8` bits, set if it occurs.
+    """
 
     entries: Entries
     starts: Entries
+    seen: Bits
     bits: int
 
     def find(self, hashes: Entries) -> Entries:
         """Every entry whose hash part is among sorted `hashes`."""
-        if not len(self.entries) or not len(hashes):
-            return np.empty(0, dtype=np.uint64)
-        prefixes = (hashes >> np.uint64(64 - self.bits)).astype(np.int64)
+        prefixes = hashes >> np.uint64(64 - self.bits - _FINER)
+        inside = (self.seen[prefixes >> np.uint64(3)] >> (prefixes & np.uint64(7)).astype(np.uint8)) & 1
+        hashes, prefixes = hashes[inside != 0], (prefixes[inside != 0] >> np.uint64(_FINER)).astype(np.int64)
         low, high = self.starts[prefixes].astype(np.int64), self.starts[prefixes + 1].astype(np.int64)
-        for _ in range(int((high - low).max()).bit_length()):
+        for _ in range(int((high - low).max(initial=0)).bit_length()):
             middle = (low + high) >> 1
             below = (self.entries[np.minimum(middle, len(self.entries) - 1)] < hashes) & (low < high)
             low, high = np.where(below, middle + 1, low), np.where(below, high, middle)
-        found = []
+        found = [np.empty(0, dtype=np.uint64)]
         while len(low):
-            inside = low < len(self.entries)
-            low, hashes = low[inside], hashes[inside]
+            low, hashes = low[low < len(self.entries)], hashes[low < len(self.entries)]
             entries = self.entries[low]
             hit = (entries & ~_DAY_MASK) == hashes
             found.append(entries[hit])
             low, hashes = low[hit] + 1, hashes[hit]
-        return np.concatenate(found) if found else np.empty(0, dtype=np.uint64)
+        return np.concatenate(found)
 
 
 def open_run(path: Path, count: int) -> Run | None:
     """The run of `count` entries at a path, mapped into memory; None if the file is missing or not whole."""
-    bits = _bits(count)
-    length = count + (1 << bits) + 1
     try:
-        if path.stat().st_size != 8 * length:
-            return None
-        whole = np.memmap(path, dtype="<u8", mode="r")
-    except OSError:
+        whole = np.asarray(np.memmap(path, dtype="<u8", mode="r"))
+    except (OSError, ValueError):
         return None
-    entries = np.asarray(whole)
-    return Run(entries[:count], entries[count:], bits)
+    bits = int(whole[-1])
+    if not 1 <= bits <= _MOST_BITS or len(whole) != count + _behind(bits):
+        return None
+    directory = whole[count:]
+    after = (1 << bits) + 1
+    return Run(whole[:count], directory[:after], directory[after:-1].view(np.uint8), bits)
 
 
 def write_run(path: Path, parts: Iterable[Entries], *, at_most: int) -> int:
     """Writes entries that come in sorted parts, equal ones once. Returns how many there are, `at_most` or fewer."""
     count, last = 0, None
-    widest = _bits(at_most)
-    # Counted by the longest prefix that the run can have; a shorter one's counts are sums of these.
-    counts = np.zeros(1 << widest, dtype=np.int64)
+    bits = min(max(2, (at_most // _BUCKET).bit_length()), _MOST_BITS)
+    counts = np.zeros(1 << bits, dtype=np.int64)
+    seen = np.zeros(1 << (bits + _FINER - 3), dtype=np.uint8)
     with path.open("wb") as stream:
         for part in parts:
             fresh = np.ones(len(part), dtype=bool)
@@ -90,26 +98,28 @@ def write_run(path: Path, parts: Iterable[Entries], *, at_most: int) -> int:
             kept = part if fresh.all() else part[fresh]
             if len(kept):
                 last = kept[-1]
-                prefixes = (kept >> np.uint64(64 - widest)).astype(np.int64)
-                among = np.bincount(prefixes - prefixes[0])
-                counts[prefixes[0] : prefixes[0] + len(among)] += among
+                finer = (kept >> np.uint64(64 - bits - _FINER)).astype(np.int64)
+                among = np.bincount((finer >> _FINER) - (finer[0] >> _FINER))
+                counts[finer[0] >> _FINER :][: len(among)] += among
+                here = np.zeros(((finer[-1] >> 3) - (finer[0] >> 3) + 1) * 8, dtype=bool)
+                here[finer - (finer[0] >> 3 << 3)] = True
+                seen[finer[0] >> 3 : (finer[-1] >> 3) + 1] |= np.packbits(here, bitorder="little")
                 stream.write(kept.astype("<u8", copy=False).data)
                 count += len(kept)
-        by_prefix = counts.reshape(1 << _bits(count), -1).sum(axis=1)
-        starts = np.concatenate([[0], np.cumsum(by_prefix)]).astype("<u8")
-        stream.write(starts.data)
+        stream.write(np.concatenate([[0], np.cumsum(counts)]).astype("<u8").data)
+        stream.write(seen.data)
+        stream.write(np.array([bits], dtype="<u8").data)
     sync(path)
     return count
 
 
-def merged(runs: Sequence[Run]) -> Iterator[Entries]:
-    """The entries of several runs as one sorted sequence, in parts of bounded size."""
-    total = sum(len(run.entries) for run in runs)
-    slices = max(1, total // _CHUNK)
-    edges = [np.uint64(((1 << 64) - 1) * i // slices) for i in range(1, slices)]
-    cuts = [[0, *np.searchsorted(run.entries, np.array(edges, dtype=np.uint64)), len(run.entries)] for run in runs]
+def merged(runs: Sequence[Entries]) -> Iterator[Entries]:
+    """Several sorted arrays of entries as one sorted sequence, in parts of bounded size."""
+    slices = max(1, sum(map(len, runs)) // _CHUNK)
+    edges = np.array([((1 << 64) - 1) * i // slices for i in range(1, slices)], dtype=np.uint64)
+    cuts = [[0, *np.searchsorted(run, edges), len(run)] for run in runs]
     for i in range(slices):
-        part = np.concatenate([run.entries[cut[i] : cut[i + 1]] for run, cut in zip(runs, cuts, strict=True)])
+        part = np.concatenate([run[cut[i] : cut[i + 1]] for run, cut in zip(runs, cuts, strict=True)])
         # The stable sort finds that it has sorted pieces before it and merges them: 5 ns an entry, others take 60.
         part.sort(kind="stable")
         yield part
@@ -143,5 +153,6 @@ def hashes_of(entries: Entries) -> Entries:
     return entries & ~_DAY_MASK
 
 
-def _bits(count: int) -> int:
-    return max(1, (count // _BUCKET).bit_length())
+def _behind(bits: int) -> int:
+    """How many words of 8 bytes stand behind the entries of a run."""
+    return (1 << bits) + 1 + (1 << (bits + _FINER - 6)) + 1

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -28,7 +27,7 @@ import tempfile
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from deliveries import IDS, RUN_DATE, settings, write
+from deliveries import IDS, RUN_DATE, settings, usage, write
 from msgspec.structs import replace
 
 from optinb.warehouse import Warehouse, building
@@ -140,9 +139,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.one:
         Warehouse(options.one, settings()).import_delivery(RUN_DATE, now=_three(RUN_DATE))
-        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-        seconds = sum(usage.ru_utime + usage.ru_stime for usage in used)
-        print(json.dumps({"processor_s": seconds, "peak_mb": used[0].ru_maxrss / 1024}))
+        print(json.dumps(usage()))
         return
     sizes = [int(size) for size in options.history.split(",")]
     people = {"customers": options.customers, "app_users": options.app_users}

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -29,7 +28,7 @@ from datetime import UTC, datetime, time
 from pathlib import Path
 
 import duckdb
-from deliveries import RUN_DATE, TYPED, settings, write
+from deliveries import RUN_DATE, TYPED, settings, usage, write
 
 KINDS = ("import", "load", "load_in_memory")
 
@@ -78,7 +77,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        began = _processor_s()
+        began = usage()["processor_s"]
         match options.one:
             case "import":
                 run_import(options.folder, options.work)
@@ -86,8 +85,8 @@ def main() -> None:
                 run_load(options.folder, str(options.work / "load.duckdb"))
             case _:
                 run_load(options.folder, ":memory:")
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(json.dumps({"processor_s": _processor_s() - began, "peak_mb": peak}))
+        used = usage()
+        print(json.dumps(used | {"processor_s": used["processor_s"] - began}))
         return
     with tempfile.TemporaryDirectory(dir=options.folder) as root:
         files = Path(root) / "files"
@@ -108,11 +107,6 @@ def main() -> None:
     figures["ratio"] = round(medians["import"] / medians["load"], 2)
     figures["ratio_in_memory"] = round(medians["import"] / medians["load_in_memory"], 2)
     print(json.dumps(figures, indent=1))
-
-
-def _processor_s() -> float:
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import resource
 from datetime import date
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import duckdb
 
 from optinb.settings import AppGroupSettings, AppSettings, ImportSection, Settings, WorkspaceSection
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RUN_DATE = date(2026, 11, 23)
 IDS = {"sequential": "'T' || lpad({i}::VARCHAR, 12, '0')", "random": "md5({i}::VARCHAR)"}
@@ -47,6 +45,17 @@ TYPED = {
         "category": "VARCHAR",
     },
 }
+
+
+def usage() -> dict[str, float]:
+    """Processor seconds of this process and its children so far, and its peak memory in MB.
+
+    The peak is the kernel's for this program: what getrusage calls so begins with that of the process it came from.
+    """
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    seconds = sum(usage.ru_utime + usage.ru_stime for usage in used)
+    return {"processor_s": seconds, "peak_mb": int(status["VmHWM"].split()[0]) / 1024}
 
 
 def settings() -> Settings:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from optinb.warehouse import keyindex, runs
 from optinb.warehouse.keyindex import KEYS, KeyIndex
-from optinb.warehouse.runs import Run, merged, open_run, write_run
+from optinb.warehouse.runs import merged, open_run, write_run
 from optinb.warehouse.sql import connect
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def test_a_run_finds_exactly_the_entries_with_the_hashes_that_are_asked_for(
 ) -> None:
     path = tmp_path_factory.mktemp("run") / "x.run"
     parts = [np.sort(np.array(values, dtype=np.uint64)) for values in (some, others)]
-    count = write_run(path, merged([Run(part, part[:0], 0) for part in parts]), at_most=len(some) + len(others))
+    count = write_run(path, merged(parts), at_most=len(some) + len(others))
     run = open_run(path, count)
     assert run is not None and run.entries.tolist() == sorted({*some, *others})
     asked = np.sort(runs.hashes_of(np.array([*some, 5 << runs.DAY_BITS], dtype=np.uint64)))
