@@ -51,13 +51,17 @@ def test_a_second_person_rehearses_on_the_running_sandbox_and_leaves_nothing_beh
     ) as lab:
         assert lab.stderr is not None
         said = []
-        for line in lab.stderr:
-            said.append(line)
-            if "http://127.0.0.1:" in line:
-                break
-        assert list(runtime.glob("jpserver-*")), "".join(said)
-        os.killpg(lab.pid, signal.SIGINT)  # as a terminal does, to everybody in front of it
-        said.append(lab.stderr.read())
+        try:
+            for line in lab.stderr:
+                said.append(line)
+                if "jpserver-" in line:  # it tells of its runtime files once they are written
+                    break
+            assert list(runtime.glob("jpserver-*")), "".join(said)
+            os.killpg(lab.pid, signal.SIGINT)  # as a terminal does, to everybody in front of it
+            said.append(lab.stderr.read())
+        except BaseException:
+            lab.terminate()
+            raise
     assert lab.returncode == 0, "".join(said)
     assert not list(runtime.glob("jpserver-*"))
     environment = json.loads(seen.read_text())
