@@ -55,6 +55,9 @@ def plan(
     Raises:
         ConflictError when the campaign has changed, StateError when it can't be written.
     """
+    there = store.deliveries.find(campaign.id, run_date)
+    if there and there.cancelled is None:
+        return there
     figures = waterfall(audience)
     frozen = freeze(audience, folder=root / "audiences" / run_date.isoformat(), stem=campaign.slug)
     planned = cut(figures.recipients, campaign_id=campaign.id, run_date=run_date)
