@@ -19,6 +19,7 @@ from optinb.warehouse.runs import (
     DAY_BITS,
     FIRST_DAY,
     hashes_of,
+    in_parts,
     mergeable,
     merged,
     open_run,
@@ -28,7 +29,7 @@ from optinb.warehouse.sql import numbers
 from optinb.warehouse.versions import sync
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -70,16 +71,16 @@ class KeyIndex:
 
     def add(self, runs: Sequence[DayFile], *, key: str, rows: str) -> tuple[list[DayFile], Entries]:
         """`runs` with the keys and days of `rows` (a table) added, and the earlier entries of these keys."""
-        earlier = [run for file in runs if (run := self._open(file)) is not None]
         index, found = list(runs), [np.empty(0, dtype=np.uint64)]
         query = f"SELECT {_hash(key)} | (day - DATE '{FIRST_DAY}')::UBIGINT FROM {rows}"
         for entries in numbers(self._con, query, at_once=_AT_ONCE):
-            found += [run.find(hashes_of(entries)) for run in earlier]
-            index.append(self._write([entries]))
+            found += [run.find(hashes_of(entries)) for run in self._opened(runs)]
+            index.append(self._write(in_parts(entries), at_most=len(entries)))
             last = mergeable([run.rows for run in index])
             if last:
                 old = index[-last:]
-                index[-last:] = [self._write([run.entries for file in old if (run := self._open(file)) is not None])]
+                together = merged(list(self._opened(old)))
+                index[-last:] = [self._write(together, at_most=sum(run.rows for run in old))]
                 for file in old:
                     if file.path in self._mine:
                         (self._root / file.path).unlink()
@@ -95,12 +96,12 @@ class KeyIndex:
         )
         self._con.unregister("found_hashes")
 
-    def _write(self, parts: Sequence[Entries]) -> DayFile:
+    def _write(self, parts: Iterable[Entries], *, at_most: int) -> DayFile:
         path = f"{KEYS}/{self._hashes}-v{self._version:06d}-{len(self._mine) + 1:04d}.run"
         self._mine.add(path)
         target = self._root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        count = write_run(target, merged(parts), at_most=sum(map(len, parts)))
+        count = write_run(target, parts, at_most=at_most)
         sync(target.parent)
         return DayFile(
             table=KEYS, day=self._delivery, path=path, rows=count, bytes=target.stat().st_size, delivery=self._delivery
@@ -108,6 +109,9 @@ class KeyIndex:
 
     def _open(self, file: DayFile) -> Run | None:
         return open_run(self._root / file.path, file.rows)
+
+    def _opened(self, files: Iterable[DayFile]) -> Iterator[Run]:
+        return (run for file in files if (run := self._open(file)) is not None)
 
 
 def _hash(key: str) -> str:

@@ -8,7 +8,9 @@ prefix that occurs, which rules out nine of ten keys that aren't there. Measured
 
 from __future__ import annotations
 
+import mmap
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,9 +51,23 @@ class Run(Struct, frozen=True):
     starts: Entries
     seen: Bits
     bits: int
+    mapping: mmap.mmap
 
     def find(self, hashes: Entries) -> Entries:
         """Every entry whose hash part is among sorted `hashes`."""
+        slices = max(1, len(self.entries) // _CHUNK)
+        cuts = [0, *np.searchsorted(hashes, _edges(slices)), len(hashes)]
+        found = []
+        for start, end in pairwise(cuts):
+            found.append(self._find(hashes[start:end]))
+            self.release()
+        return np.concatenate(found)
+
+    def release(self) -> None:
+        """Gives back the memory of what was read; it stays in the system's cache."""
+        self.mapping.madvise(mmap.MADV_DONTNEED)
+
+    def _find(self, hashes: Entries) -> Entries:
         prefixes = hashes >> np.uint64(64 - self.bits - _FINER)
         inside = (self.seen[prefixes >> np.uint64(3)] >> (prefixes & np.uint64(7)).astype(np.uint8)) & 1
         hashes, prefixes = hashes[inside != 0], (prefixes[inside != 0] >> np.uint64(_FINER)).astype(np.int64)
@@ -73,7 +89,9 @@ class Run(Struct, frozen=True):
 def open_run(path: Path, count: int) -> Run | None:
     """The run of `count` entries at a path, mapped into memory; None if the file is missing or not whole."""
     try:
-        whole = np.asarray(np.memmap(path, dtype="<u8", mode="r"))
+        with path.open("rb") as stream:
+            mapping = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        whole = np.frombuffer(mapping, dtype="<u8")
     except (OSError, ValueError):
         return None
     bits = int(whole[-1])
@@ -81,7 +99,7 @@ def open_run(path: Path, count: int) -> Run | None:
         return None
     directory = whole[count:]
     after = (1 << bits) + 1
-    return Run(whole[:count], directory[:after], directory[after:-1].view(np.uint8), bits)
+    return Run(whole[:count], directory[:after], directory[after:-1].view(np.uint8), bits, mapping)
 
 
 def write_run(path: Path, parts: Iterable[Entries], *, at_most: int) -> int:
@@ -113,13 +131,14 @@ def write_run(path: Path, parts: Iterable[Entries], *, at_most: int) -> int:
     return count
 
 
-def merged(runs: Sequence[Entries]) -> Iterator[Entries]:
-    """Several sorted arrays of entries as one sorted sequence, in parts of bounded size."""
-    slices = max(1, sum(map(len, runs)) // _CHUNK)
-    edges = np.array([((1 << 64) - 1) * i // slices for i in range(1, slices)], dtype=np.uint64)
-    cuts = [[0, *np.searchsorted(run, edges), len(run)] for run in runs]
+def merged(runs: Sequence[Run]) -> Iterator[Entries]:
+    """The entries of several runs as one sorted sequence, in parts of bounded size."""
+    slices = max(1, sum(len(run.entries) for run in runs) // _CHUNK)
+    cuts = [[0, *np.searchsorted(run.entries, _edges(slices)), len(run.entries)] for run in runs]
     for i in range(slices):
-        part = np.concatenate([run[cut[i] : cut[i + 1]] for run, cut in zip(runs, cuts, strict=True)])
+        part = np.concatenate([run.entries[cut[i] : cut[i + 1]] for run, cut in zip(runs, cuts, strict=True)])
+        for run in runs:
+            run.release()
         # The stable sort finds that it has sorted pieces before it and merges them: 5 ns an entry, others take 60.
         part.sort(kind="stable")
         yield part
@@ -151,6 +170,17 @@ def days_of(entries: Entries) -> set[date]:
 def hashes_of(entries: Entries) -> Entries:
     """The hash parts of some entries."""
     return entries & ~_DAY_MASK
+
+
+def in_parts(entries: Entries) -> Iterator[Entries]:
+    """Sorted entries in memory, in parts as `write_run` takes them."""
+    for start in range(0, len(entries), _CHUNK):
+        yield entries[start : start + _CHUNK]
+
+
+def _edges(slices: int) -> Entries:
+    """What divides all hashes into so many equal ranges."""
+    return np.array([((1 << 64) - 1) * i // slices for i in range(1, slices)], dtype=np.uint64)
 
 
 def _behind(bits: int) -> int:

@@ -43,9 +43,12 @@ def index_of(con, root: Path, version: int) -> KeyIndex:
 def test_a_run_finds_exactly_the_entries_with_the_hashes_that_are_asked_for(
     tmp_path_factory: pytest.TempPathFactory, some: list[int], others: list[int]
 ) -> None:
-    path = tmp_path_factory.mktemp("run") / "x.run"
-    parts = [np.sort(np.array(values, dtype=np.uint64)) for values in (some, others)]
-    count = write_run(path, merged(parts), at_most=len(some) + len(others))
+    folder = tmp_path_factory.mktemp("run")
+    path, singles = folder / "x.run", []
+    for name, values in (("a.run", some), ("b.run", others)):
+        part = np.sort(np.array(values, dtype=np.uint64))
+        singles.append(open_run(folder / name, write_run(folder / name, runs.in_parts(part), at_most=len(part))))
+    count = write_run(path, merged([run for run in singles if run is not None]), at_most=len(some) + len(others))
     run = open_run(path, count)
     assert run is not None and run.entries.tolist() == sorted({*some, *others})
     asked = np.sort(runs.hashes_of(np.array([*some, 5 << runs.DAY_BITS], dtype=np.uint64)))
