@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 REMEDY = "restore it from a backup, or write the number of an older version into CURRENT and import again"
 _END = b"PAR1"
+# DuckDB has no class of its own for a disk or a quota that is full, or a limit of open files.
+_MACHINES = ("No space left", "File too large", "quota exceeded", "Could not write", "Too many open files")
 
 
 def require_whole(root: Path, files: Iterable[DayFile]) -> None:
@@ -39,15 +41,27 @@ def require_whole(root: Path, files: Iterable[DayFile]) -> None:
 def readable(what: str) -> Iterator[None]:
     """Says of published tables that can't be read that they are damaged, as WarehouseError.
 
-    What a full disk or too little memory causes is none of their fault, and is left as it is.
+    What the machine lacks is none of their fault, and is left as it is.
     """
     import duckdb
 
     try:
         yield
-    except duckdb.OutOfMemoryException:
-        raise
     except duckdb.Error as error:
-        if "No space left" in str(error):
+        if is_machines(error):
             raise
-        raise WarehouseError(f"{what} can't be read ({str(error).splitlines()[0]}); {REMEDY}") from error
+        raise WarehouseError(f"{what} can't be read ({first_line(error)}); {REMEDY}") from error
+
+
+def is_machines(error: BaseException) -> bool:
+    """Whether an error of DuckDB is about the machine (memory, disk, an interruption), not about what it reads."""
+    import duckdb
+
+    if isinstance(error, duckdb.OutOfMemoryException | duckdb.InterruptException):
+        return True
+    return any(sign in str(error) for sign in _MACHINES)
+
+
+def first_line(error: BaseException) -> str:
+    """What a foreign error says, without the rest of it; its class where it says nothing."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from optinb.warehouse import checks
 from optinb.warehouse.contract import APP_USERS, CUSTOMERS, TABLES, Table
+from optinb.warehouse.damage import first_line, is_machines
 from optinb.warehouse.facts import Facts, facts_of
 from optinb.warehouse.reading import DeliveredFile, Source, UnreadableError, open_source, with_plain_newlines
 from optinb.warehouse.report import TableReport
@@ -197,12 +198,16 @@ class Stager:
         )
 
     def _open(self, file: DeliveredFile, plain: Path | None = None) -> Source | None:
+        import duckdb
+
         try:
             source = open_source(self._con, file, scratch=self._scratch, plain=plain)
         except UnreadableError as error:
             self.problems[file.path.name] = str(error)
             return None
-        except unreadable() as error:
+        except duckdb.Error as error:
+            if is_machines(error):
+                raise
             self.problems[file.path.name] = (
                 f"it is no whole {file.name.format} file ({_short(error, file.path)}); send it again"
             )
@@ -222,17 +227,22 @@ class Stager:
 
     def _read(self, staged: Staged, source: Source, number: int) -> tuple[Source, int] | None:
         """Stages one file: how it was read in the end, and how many rows it has; None if it is unreadable."""
+        import duckdb
+
         try:
             return source, self._insert(staged, source, number)
-        except unreadable() as first:
+        except duckdb.Error as first:
+            if is_machines(first):
+                raise
             again = None
             if source.file.name.format != "parquet":
                 again = self._open(source.file, with_plain_newlines(source, scratch=self._scratch))
             try:
                 if again is not None and again.columns == source.columns:
                     return again, self._insert(staged, again, number)
-            except unreadable():
-                pass
+            except duckdb.Error as second:
+                if is_machines(second):
+                    raise
             self.problems[source.file.path.name] = (
                 f"it can't be read to its end ({_short(first, source.plain)}); send it again"
             )
@@ -265,19 +275,6 @@ class Stager:
         return rows[0][0]
 
 
-def unreadable() -> tuple[type[Exception], ...]:
-    """What DuckDB raises about a file's content; anything else is no fault of the file."""
-    import duckdb
-
-    return (
-        duckdb.DataError,
-        duckdb.InvalidInputException,
-        duckdb.IOException,
-        duckdb.NotSupportedError,
-        duckdb.SerializationException,
-    )
-
-
 def drop_rejects(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
     """Leaves only good rows in a staging table, so that no later query has to look each row up."""
     con.execute(f"DELETE FROM {staged.name} WHERE rowid IN (SELECT row FROM {staged.rejects})")
@@ -300,4 +297,4 @@ def rows_query(staged: Staged) -> str:
 
 def _short(error: Exception, path: Path) -> str:
     """The first line of an error of DuckDB, without folders of this machine."""
-    return str(error).splitlines()[0].replace(str(path), path.name)[:160]
+    return first_line(error).replace(str(path), path.name)[:160]

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from optinb.errors import UsageError, WarehouseError
 from optinb.warehouse import building
 from optinb.warehouse.contract import OWN_TABLES, TABLES
+from optinb.warehouse.damage import first_line
 from optinb.warehouse.days import DayWriter
 from optinb.warehouse.importing import Import
 from optinb.warehouse.quarantine import read_quarantine
@@ -148,15 +149,15 @@ class Warehouse:
 
     @contextmanager
     def _mendable(self, what: str) -> Iterator[None]:
-        """Says what a full disk or too little memory means for the warehouse."""
+        """Says what an error of the database, a full disk or too little memory means for the warehouse."""
         import duckdb
 
         try:
             yield
-        except (duckdb.OperationalError, OSError) as error:
+        except (duckdb.Error, OSError, MemoryError) as error:
             stays = f"version {self.current} stays current" if self.current else "nothing is published"
             raise WarehouseError(
-                f"{what} failed and {stays}: {str(error).splitlines()[0]}; check free disk space, memory and "
+                f"{what} failed and {stays}: {first_line(error)}; check free disk space, memory and "
                 f"permissions of {self._root}, then run it again"
             ) from error
 
