@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 import msgspec
@@ -88,13 +90,9 @@ class AppboyClient:
         self._key_lock = threading.Lock()
         self._base = group.api.rstrip("/")
         self._timeouts = httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0)).as_dict()
-        self._http = httpx.Client(
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=5.0),
-            follow_redirects=False,
-            transport=transport,
-            # a proxy of the environment can't reach a sandbox on this machine
-            trust_env=not group.is_loopback,
-        )
+        # one address needs one transport; a client around it would look for cookies, redirects and logins in every
+        # answer, which costs a tenth of a sender's rate
+        self._transport = transport or _transport(group)
 
     def __repr__(self) -> str:
         return f"AppboyClient({self.group.name!r}, {self.group.api!r})"
@@ -109,7 +107,7 @@ class AppboyClient:
 
     def close(self) -> None:
         """Closes the connections."""
-        self._http.close()
+        self._transport.close()
 
     def schedule(self, request: wire.ScheduleRequest) -> Outcome:
         """Asks for a message to a batch at a later time. One request, no repetition."""
@@ -266,7 +264,6 @@ class AppboyClient:
         if content is not None:
             headers["Content-Type"] = "application/json"
         deadline = time.monotonic() + self._timeout_s
-        # built directly: merging the client's defaults into every request costs a tenth of a sender's rate
         request = httpx.Request(
             method,
             self._base + path,
@@ -275,7 +272,7 @@ class AppboyClient:
             content=content,
             extensions={"timeout": self._timeouts},
         )
-        response = self._http.send(request, stream=True)
+        response = self._transport.handle_request(request)
         try:
             chunks, size = [], 0
             for chunk in response.iter_bytes():
@@ -311,6 +308,21 @@ class AppboyClient:
             return body
         key = self._key.encode()
         return body.replace(key, b"[key]").replace(key.replace(b"/", b"\\/"), b"[key]")
+
+
+def _transport(group: AppGroupSettings) -> httpx.BaseTransport:
+    """Connections to a group's address, by the proxy of the environment unless the address is on this machine."""
+    proxy = None
+    if not group.is_loopback:
+        url = urlsplit(group.api)
+        proxies = getproxies()
+        if not proxy_bypass(url.hostname or ""):
+            proxy = proxies.get(url.scheme) or proxies.get("all")
+    return httpx.HTTPTransport(
+        limits=httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=5.0),
+        proxy=proxy,
+        trust_env=not group.is_loopback,
+    )
 
 
 def _span(days: int, ending_at: datetime | None) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -363,3 +365,32 @@ def test_a_proxy_of_the_environment_is_not_asked_for_a_sandbox(
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     with AppboyClient(shop) as client:
         assert client.campaigns()
+
+
+@pytest.mark.parametrize(("bypass", "asked"), [("", [b"CONNECT rest.invalid:443 HTTP/1.1"]), ("rest.invalid", [])])
+def test_a_proxy_of_the_environment_is_asked_for_an_address_elsewhere_unless_it_is_excepted(
+    monkeypatch: pytest.MonkeyPatch, bypass: str, asked: list[bytes]
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    heard: list[bytes] = []
+
+    def listen(server: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            connection, _ = server.accept()
+            heard.append(connection.recv(4096).splitlines()[0])
+            connection.sendall(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")
+            connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(1.5)
+        thread = threading.Thread(target=listen, args=(server,), daemon=True)
+        thread.start()
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("no_proxy", bypass)
+        monkeypatch.setenv("ELSEWHERE", "k" * 20)
+        group = AppGroupSettings(id="g", name="Shop", api="https://rest.invalid", key="env:ELSEWHERE")
+        with AppboyClient(group, timeout_s=1) as client:
+            assert isinstance(client.unschedule("c", "s"), Later)
+    thread.join(10)
+    assert heard == asked
