@@ -133,8 +133,7 @@ def _received(call: Call, external_id: str) -> list[dict[str, Any]]:
     world, group = call.world, call.group
     zone = zone_of(group, external_id) or group.time_zone
     last: dict[str, dict[str, Any]] = {}
-    for number in world.by_user.get(group.id, {}).get(external_id, ()):
-        dispatch = world.dispatches[number]
+    for dispatch in world.taken_for(group.id, external_id):
         at = delivered_at(dispatch, zone, call.now)
         campaign = group.campaign(dispatch.campaign_id)
         if at is None or campaign is None or not reached_platforms(group, campaign, external_id):

@@ -122,7 +122,7 @@ class AppGroup(Struct, frozen=True, forbid_unknown_fields=True):
         return User() if self.users is None else self.users.get(external_user_id)
 
 
-class Plan(Struct, frozen=True):
+class Plan(Struct, frozen=True, gc=False):
     """When a dispatch goes out, as it was asked between `since` and `until` (None: still).
 
     `at` is aware for a moment in UTC, naive for each user's own time.
@@ -133,7 +133,7 @@ class Plan(Struct, frozen=True):
     until: datetime | None = None
 
 
-class Dispatch(Struct, frozen=True):
+class Dispatch(Struct, frozen=True, gc=False):
     """One accepted request; `recipients` is JSON, a list of {external_user_id, trigger_properties} as merged."""
 
     number: int
@@ -193,7 +193,8 @@ class World:
         self.seed = seed or uuid.uuid4().hex
         self.dispatches: list[Dispatch] = []
         self.by_schedule: dict[str, int] = {}
-        self.by_user: dict[str, dict[str, list[int]]] = defaultdict(dict)
+        self._by_user: dict[tuple[str, str], list[int]] = {}
+        self._indexed = 0
         self.by_campaign: dict[tuple[str, str], list[int]] = defaultdict(list)
         self.send_ids: dict[tuple[str, str], datetime] = {}
         self.counts: dict[tuple[str, str], tuple[int, int]] = {}
@@ -222,6 +223,15 @@ class World:
         found = self.group(group)
         self.put(msgspec.structs.replace(found, campaigns=tuple(c for c in found.campaigns if c.id != campaign_id)))
 
+    def taken_for(self, app_group_id: str, external_user_id: str) -> list[Dispatch]:
+        """Every dispatch that names a user of an app group, in order."""
+        # indexed when somebody asks, so that a sender's requests don't pay for what only an export needs
+        for dispatch in self.dispatches[self._indexed :]:
+            for user in dispatch.ids:
+                self._by_user.setdefault((dispatch.app_group_id, user), []).append(dispatch.number)
+        self._indexed = len(self.dispatches)
+        return [self.dispatches[number] for number in self._by_user.get((app_group_id, external_user_id), ())]
+
     def recipients(self, campaign_id: str) -> list[str]:
         """The external_user_ids taken for a campaign, in order, once for each request that named them."""
         return [user for d in self.dispatches if d.campaign_id == campaign_id for user in d.ids]
@@ -238,9 +248,6 @@ def apply(world: World, change: Change) -> None:
             if dispatch.schedule_id is not None:
                 world.by_schedule[dispatch.schedule_id] = dispatch.number
             world.by_campaign[dispatch.app_group_id, dispatch.campaign_id].append(dispatch.number)
-            users = world.by_user[dispatch.app_group_id]
-            for user in dispatch.ids:
-                users.setdefault(user, []).append(dispatch.number)
         case Rescheduled(dispatch=dispatch):
             world.dispatches[dispatch.number] = dispatch
         case SendIdMade(app_group_id=group, send_id=send_id, at=at):
