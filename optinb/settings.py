@@ -35,6 +35,8 @@ NOT_HERE = (
 )
 EXAMPLE_API = "https://rest.iad-01.braze.com"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+# Numbers, and whatever an app's build appends to them after a sign of its own.
+_VERSION = r"[vV]?[0-9]+(\.[0-9]+)*([-+_ (].*)?"
 Share = Annotated[float, Meta(ge=0, le=1)]
 Days = Annotated[int, Meta(ge=1, le=3650)]
 
@@ -236,7 +238,7 @@ def _check(settings: Settings, complain: _Complaint) -> None:
                 raise complain(f"{at}.key", f"the key itself {NOT_HERE}")
         for j, app in enumerate(group.apps):
             _once(seen, app.id, f"{at}.apps[{j}].id", complain)
-            if app.sdk_from_version is not None and not re.search(r"[0-9]", app.sdk_from_version):
+            if app.sdk_from_version is not None and not re.fullmatch(_VERSION, app.sdk_from_version.strip()):
                 raise complain(
                     f"{at}.apps[{j}].sdk_from_version",
                     f'{app.sdk_from_version!r} is no version; write one such as "3.2.0", or leave it out',

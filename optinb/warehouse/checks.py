@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from optinb.warehouse.facts import Facts
 
 NOT_AN_OBJECT = "the line is not one JSON object: write one {…} a line"
+NAMED_TWICE = "the object gives a value to one name in two spellings: names in upper and lower case are the same"
 UNKNOWN_CUSTOMER = "customer_id isn't in customers: deliver the customer too, or leave the row out"
 UNKNOWN_APP = "app_id is no app of the settings: add it to [[app_groups.apps]] in optinb.toml, or leave the row out"
 _YES = "('true', 't', 'yes', 'y', '1')"
@@ -48,7 +49,7 @@ def stage_query(
 ) -> str:
     """SELECT of one file's rows: stored values, attributes a0, a1, … as text, reason, a reject's cells (JSON).
 
-    `columns[i]` names cell `ci` of `relation`; `lines`: the relation has a flag `broken` for lines that are no object.
+    `columns[i]` names cell `ci` of `relation`; `lines`: the relation has a text `broken`, what is wrong with the line.
     What `facts` rule out isn't looked for.
     """
     at = {name: f"c{i}" for i, name in enumerate(columns) if name}
@@ -67,7 +68,7 @@ def stage_query(
         if column.kind == "time"
     ]
     parsed = [f"{_parsed(column, context)} AS {ident('v_' + column.name)}" for column in table.columns]
-    complaints = [("broken", NOT_AN_OBJECT)] if lines else []
+    complaints: list[tuple[str, str]] = []
     for column in table.columns:
         if column.name in at or column.required:
             complaints += _complaints(column, context.latest, facts)
@@ -77,12 +78,13 @@ def stage_query(
             for i, name in enumerate(attributes)
         ]
     cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for test, reason in complaints)
+    broken = "coalesce(broken, " * lines
     everything = f"[{', '.join(f'c{i}' for i in range(len(columns)))}]::VARCHAR[]"
     kept = [f"a{i}" for i in range(len(attributes))]
     return (
         f"SELECT {', '.join([*stored_values(table, context), *kept])}, reason, "
         f"CASE WHEN reason IS NOT NULL THEN to_json({everything})::VARCHAR END AS cells FROM ("
-        f"SELECT *, CASE {cases} END AS reason FROM ("
+        f"SELECT *, {broken}CASE {cases} END{')' * lines} AS reason FROM ("
         f"SELECT *, {', '.join(parsed)} FROM ("
         f"SELECT {', '.join(['*', *local])} FROM ("
         f"SELECT *, {', '.join(texts)} FROM {relation}))))"
@@ -122,7 +124,7 @@ def _parsed(column: Column, context: Context) -> str:
             # A cast to TIMESTAMP overlooks offsets. The two commonest spellings without one, and UTC, take the short
             # way; for all others the session's zone is the workspace's.
             return (
-                f"CASE WHEN strlen({text}) = 10 OR (strlen({text}) = 19 AND {text}[17] = ':') "
+                f"CASE WHEN strlen({text}) = 10 OR (strlen({text}) = 19 AND {text} LIKE '____-__-__%:__:__') "
                 f"THEN {utc_from_local(local, context.zone, until=context.latest)} "
                 f"WHEN ends_with({text}, 'Z') THEN {local} ELSE timezone('UTC', TRY_CAST({text} AS TIMESTAMPTZ)) END"
             )
@@ -163,12 +165,16 @@ def _complaints(column: Column, latest: datetime, facts: Facts) -> list[tuple[st
                     f"NOT isfinite({value})",
                     f"{name} isn't a finite number: write a number that exists, or leave it empty",
                 ),
+                (
+                    f"abs({value}) >= {_EXACT}",
+                    f"{name} has more than 15 digits before the point, and would lose the last: a shifted column?",
+                ),
             ]
         case "time":
             tests += [
-                # DuckDB also takes words such as 'infinity' and 'epoch'.
+                # DuckDB also takes words such as 'infinity', names of zones, and offsets that no place has.
                 (
-                    f"{unparsed} OR {text} < '0' OR {text} >= ':'",
+                    f"{unparsed} OR NOT {is_time(text)}",
                     f"{name} isn't a time: write ISO 8601, such as 2026-11-23T18:30:00+01:00",
                 ),
                 (f"{value} < {_EARLIEST}", f"{name} is before the year 1900: write the year with four digits"),
@@ -177,9 +183,10 @@ def _complaints(column: Column, latest: datetime, facts: Facts) -> list[tuple[st
         case "date":
             tests += [
                 (
-                    f"{unparsed} OR {text} < '0' OR {text} >= ':'",
+                    f"{unparsed} OR NOT {is_date(text)}",
                     f"{name} isn't a date: write ISO 8601, such as 1990-05-31",
                 ),
+                (f"{value} < DATE '{_FIRST_YEAR}-01-01'", f"{name} is before the year {_FIRST_YEAR}: check the year"),
                 (f"{value} > CAST({utc(latest)} AS DATE)", f"{name} is in the future: check the century"),
             ]
         case "flag":
@@ -196,7 +203,25 @@ def _complaints(column: Column, latest: datetime, facts: Facts) -> list[tuple[st
     return tests
 
 
+def is_time(text: str) -> str:
+    """A test whether a text is written as ISO 8601 has times, or as a date, which is the midnight that begins it."""
+    return f"regexp_full_match({text}, '{_DAY}([T ]{_CLOCK}({_OFFSET})?)?')"
+
+
+def is_date(text: str) -> str:
+    """A test whether a text is written as ISO 8601 has dates; databases also write a date as its midnight."""
+    return rf"regexp_full_match({text}, '{_DAY}([T ]00:00(:00(\.0+)?)?)?')"
+
+
+_DAY = r"\d{4}-\d\d-\d\d"
+_CLOCK = r"\d\d:\d\d(:\d\d(\.\d+)?)?"
+# No place on Earth is further from UTC than 14 hours.
+_OFFSET = r"Z|[-+](0\d|1[0-4])(:?[0-5]\d)?"
 _EARLIEST = "TIMESTAMP '1900-01-01 00:00:00'"
+# The calendars of what reads the tables begin in the year 1; long before that a year is a slip of the pen.
+_FIRST_YEAR = 1800
+# From here on whole numbers are no longer told apart as DOUBLE.
+_EXACT = "1e15"
 
 # Most narrow first. What a value must look like for a type, and how it is then read; leading zeros mean text.
 ATTRIBUTE_TYPES: tuple[AttributeType, ...] = ("BOOLEAN", "BIGINT", "DOUBLE", "DATE", "TIMESTAMP", "VARCHAR")
@@ -211,13 +236,22 @@ def fits(kind: str, text: str) -> str:
         case "BIGINT":
             return f"(regexp_full_match({text}, '{_NUMBER}') AND TRY_CAST({text} AS BIGINT) IS NOT NULL)"
         case "DOUBLE":
+            # What has more digits than a DOUBLE keeps is an identifier, not a quantity, and stays text.
             number = rf"{_NUMBER}(\.\d+)?([eE][-+]?\d+)?"
-            return f"(regexp_full_match({text}, '{number}') AND coalesce(isfinite(TRY_CAST({text} AS DOUBLE)), false))"
+            value = f"TRY_CAST({text} AS DOUBLE)"
+            return (
+                f"(regexp_full_match({text}, '{number}') AND coalesce(isfinite({value}), false) "
+                f"AND (abs({value}) < {_EXACT} OR regexp_matches({text}, '[eE]')))"
+            )
         case "DATE":
-            return rf"(regexp_full_match({text}, '\d{{4}}-\d{{2}}-\d{{2}}') AND TRY_CAST({text} AS DATE) IS NOT NULL)"
+            value = f"TRY_CAST({text} AS DATE)"
+            return f"(regexp_full_match({text}, '{_DAY}') AND coalesce({value} >= DATE '{_FIRST_YEAR}-01-01', false))"
         case "TIMESTAMP":
-            looks = rf"regexp_matches({text}, '^\d{{4}}-\d{{2}}-\d{{2}}[T ]\d')"
-            return f"({looks} AND TRY_CAST({text} AS TIMESTAMPTZ) IS NOT NULL)"
+            value = converted(kind, text)
+            return (
+                f"(regexp_full_match({text}, '{_DAY}[T ]{_CLOCK}({_OFFSET})?') AND coalesce({value} >= TIMESTAMP "
+                f"'{_FIRST_YEAR}-01-01 00:00:00' AND {value} < TIMESTAMP '10000-01-01 00:00:00', false))"
+            )
         case _:
             return "true"
 

@@ -20,6 +20,9 @@ AttributeType = Literal["BOOLEAN", "BIGINT", "DOUBLE", "DATE", "TIMESTAMP", "VAR
 
 # Appboy accepts longer ids, but a key beyond this is a shifted column, not an id.
 MAX_KEY_LENGTH = 255
+# Many more are no attributes, but values that were written as names (one column for each product, say).
+MAX_COLUMNS = 1000
+MAX_NAME_LENGTH = 255
 
 STORED: Mapping[Kind, str] = {
     "key": "VARCHAR",

@@ -17,17 +17,24 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.errors import DeliveryError
-from optinb.warehouse.contract import TABLES, FileName, read_name
+from optinb.warehouse.checks import NAMED_TWICE, NOT_AN_OBJECT
+from optinb.warehouse.contract import MAX_COLUMNS, MAX_NAME_LENGTH, TABLES, FileName, read_name
 from optinb.warehouse.sql import exact_path, ident, literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import duckdb
 
 _HEADER_BYTES = 1 << 20
 _KEEP_ERRORS = "store_rejects = true, rejects_limit = 0, rejects_table = 'csv_rejects', rejects_scan = 'csv_scans'"
-_BOMS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"\x00\x00\xfe\xff": "UTF-32"}
+# In this order: UTF-32 begins as UTF-16 does.
+_BOMS = {
+    b"\xff\xfe\0\0": "UTF-32",
+    b"\0\0\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
 
 
 class UnreadableError(DeliveryError):
@@ -108,6 +115,11 @@ def open_source(
     opener = {"csv": _open_csv, "ndjson": _open_ndjson, "parquet": _open_parquet}[file.name.format]
     source = opener(con, file, plain)
     named = [column for column in source.columns if column]
+    odd = next((name for name in named if len(name) > MAX_NAME_LENGTH or "\0" in name), None)
+    if odd is not None:
+        raise UnreadableError(
+            f"its header has a name that is none ({odd[:40]!r}…): at most {MAX_NAME_LENGTH} characters, and no NUL"
+        )
     twice = sorted({column for column in named if named.count(column) > 1})
     if twice:
         raise UnreadableError(f"its header has {twice[0]!r} more than once; keep one of them")
@@ -157,11 +169,13 @@ def _start(plain: Path) -> bytes:
     """The first bytes of a text file, without a byte order mark. Raises UnreadableError if it is no UTF-8 text."""
     with plain.open("rb") as stream:
         start = stream.read(_HEADER_BYTES)
+    if start.startswith(b"\x1f\x8b"):
+        raise UnreadableError("it is compressed with gzip; add .gz to its name")
     for bom, encoding in _BOMS.items():
         if start.startswith(bom):
             raise UnreadableError(f"it is {encoding} text; save it as UTF-8")
-    if start.startswith(b"\x1f\x8b"):
-        raise UnreadableError("it is compressed with gzip; add .gz to its name")
+    if b"\0" in start[:4]:
+        raise UnreadableError("it isn't UTF-8 text, but perhaps UTF-16 or UTF-32; save it as UTF-8")
     return start.removeprefix(b"\xef\xbb\xbf")
 
 
@@ -211,20 +225,31 @@ def _open_ndjson(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Pat
         lines = _lines(plain, "'line': 'VARCHAR'", "header = false, delim = '\x01'", quote="", errors=errors)
         return f"(SELECT CASE WHEN json_valid(line) THEN line::JSON END AS json FROM {lines} WHERE line IS NOT NULL)"
 
+    # More names than are read anyhow needn't be collected.
     rows = con.execute(
         f"SELECT DISTINCT unnest(json_keys(json)) FROM {objects('ignore_errors = true')} "
-        "WHERE json_type(json) = 'OBJECT'"
+        f"WHERE json_type(json) = 'OBJECT' LIMIT {MAX_COLUMNS + 1}"
     ).fetchall()
-    keys = sorted(row[0] for row in rows)
+    spellings: dict[str, list[str]] = {}
+    for (key,) in sorted(rows):
+        spellings.setdefault(key.strip().lower(), []).append(key)
     # JSON pointers, since a key may hold any character.
+    keys = [key for alike in spellings.values() for key in alike]
     pointers = ", ".join(literal("/" + key.replace("~", "~0").replace("/", "~1")) for key in keys)
     values = f"json_extract_string(json, [{pointers}])" if keys else "[]::VARCHAR[]"
-    cells = "".join(f"v[{i + 1}] AS c{i}, " for i in range(len(keys)))
-    relation = (
-        f"(SELECT {cells}json IS NULL OR json_type(json) <> 'OBJECT' AS broken "
-        f"FROM (SELECT json, {values} AS v FROM {objects(_KEEP_ERRORS)}))"
+    number = {key: f"v[{i + 1}]" for i, key in enumerate(keys)}
+    cells, twice = [], ["false"]
+    for i, alike in enumerate(spellings.values()):
+        some = ", ".join(number[key] for key in alike)
+        cells.append(f"coalesce({some}) AS c{i}")
+        if len(alike) > 1:
+            twice.append(f"list_count([{some}]) > 1")
+    broken = (
+        f"CASE WHEN json IS NULL OR json_type(json) <> 'OBJECT' THEN {literal(NOT_AN_OBJECT)} "
+        f"WHEN {' OR '.join(twice)} THEN {literal(NAMED_TWICE)} END AS broken"
     )
-    return Source(file=file, plain=plain, columns=tuple(key.strip().lower() for key in keys), relation=relation)
+    relation = f"(SELECT {', '.join([*cells, broken])} FROM (SELECT json, {values} AS v FROM {objects(_KEEP_ERRORS)}))"
+    return Source(file=file, plain=plain, columns=tuple(spellings), relation=relation)
 
 
 def _open_parquet(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> Source:
@@ -234,5 +259,21 @@ def _open_parquet(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Pa
     for i, (name, kind, *_) in enumerate(described):
         nested = kind.startswith(("STRUCT", "MAP")) or kind.endswith("]")
         cells.append(f"{f'to_json({ident(name)})' if nested else ident(name)}::VARCHAR AS c{i}")
-    columns = tuple(name.strip().lower() for name, *_ in described)
+    columns = tuple(name.strip().lower() for name in _names_in(con, plain))
     return Source(file=file, plain=plain, columns=columns, relation=f"(SELECT {', '.join(cells)} FROM {rows})")
+
+
+def _names_in(con: duckdb.DuckDBPyConnection, plain: Path) -> Iterator[str]:
+    """The columns of a Parquet file as it names them itself; DuckDB renames one that differs from another in case."""
+    elements = iter(
+        con.execute(f"SELECT name, num_children FROM parquet_schema({literal(exact_path(plain))})").fetchall()
+    )
+
+    def pass_over(children: int | None) -> None:
+        for _ in range(children or 0):
+            pass_over(next(elements)[1])
+
+    next(elements, None)  # the root
+    for name, children in elements:
+        pass_over(children)
+        yield name

@@ -185,7 +185,7 @@ def _names(clause: TextClause) -> list[str]:
 
 
 def _engine(url: URL, source: SourceSection) -> Engine:
-    from sqlalchemy import create_engine
+    from sqlalchemy import create_engine, event
 
     options: dict[str, Any] = {}
     match url.get_backend_name():
@@ -205,7 +205,45 @@ def _engine(url: URL, source: SourceSection) -> Engine:
     except ImportError as error:
         remedy = "pip install 'optinb[postgres]'" if "psycopg" in str(error) else f"install the package {error.name}"
         raise SourceError(f"{_title(source)}: no driver for {url.drivername} is installed; {remedy}") from error
-    return engine.execution_options(postgresql_readonly=True) if url.get_backend_name() == "postgresql" else engine
+    match engine.dialect.name:
+        case "sqlite":
+            event.listen(engine, "connect", _only_read)
+        case "postgresql":
+            event.listen(engine, "connect", _as_written)
+            engine = engine.execution_options(postgresql_readonly=True)
+    return engine
+
+
+def _only_read(connection: Any, _record: object) -> None:
+    """Leaves an SQLite connection nothing but reading: ATTACH would make files, and PRAGMA change them."""
+    import sqlite3
+
+    allowed = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+
+    def decide(action: int, *_: object) -> int:
+        return sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY
+
+    connection.set_authorizer(decide)
+
+
+def _as_written(connection: Any, _record: object) -> None:
+    """Takes times of PostgreSQL as the server writes them, since Python has no `infinity` and no year 10000.
+
+    Such a value is then one row's reject, and stops no other.
+    """
+    if type(connection).__module__.partition(".")[0] != "psycopg":
+        return
+    from psycopg.adapt import Loader
+
+    class Text(Loader):
+        def load(self, data: Any) -> str:
+            return bytes(data).decode()
+
+    for kind in ("date", "timestamp", "timestamptz"):
+        connection.adapters.register_loader(kind, Text)
+    with connection.cursor() as cursor:
+        cursor.execute("SET datestyle = 'ISO, YMD'")
+    connection.commit()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.warehouse import checks
-from optinb.warehouse.contract import APP_USERS, CUSTOMERS, TABLES, Table
+from optinb.warehouse.contract import APP_USERS, CUSTOMERS, MAX_COLUMNS, TABLES, Table
 from optinb.warehouse.damage import first_line, is_machines
 from optinb.warehouse.facts import Facts, facts_of
 from optinb.warehouse.reading import DeliveredFile, Source, UnreadableError, open_source, with_plain_newlines
@@ -32,6 +32,7 @@ _MALFORMED: dict[str, str] = {
 }
 _FIRST_ROWS = 10_000
 _AT_ONCE = 1 << 24
+_QUESTIONS = 60
 _BROKEN = "the line can't be read as CSV: check its quotation marks and separators"
 
 
@@ -88,7 +89,7 @@ class Stager:
 
     def stage(self, table: Table, files: Iterable[DeliveredFile]) -> Staged | None:
         """Reads and checks the files of one table, row by row; None if no file of it can be read."""
-        sources = [source for file in files if (source := self._open(file)) is not None]
+        sources = self._within_limits(source for file in files if (source := self._open(file)) is not None)
         attributes = self._attributes(table, sources)
         staged = Staged(table=table, files=(), attributes=attributes)
         self._con.execute(f"CREATE TABLE {staged.name} ({checks.stage_columns(table, len(attributes))})")
@@ -169,13 +170,16 @@ class Stager:
 
     def _fitting(self, kinds: Mapping[int, Sequence[str]], rows: str) -> dict[int, list[str]]:
         """Of the given types of each attribute those that all its values in `rows` allow; none if it has no value."""
-        asked = [(i, kind) for i, some in kinds.items() for kind in some]
-        tests = [f"bool_and({checks.fits(kind, f'a{i}')}) FILTER (a{i} IS NOT NULL)" for i, kind in asked]
-        verdicts = self._con.execute(f"SELECT {', '.join(tests)} FROM {rows}").fetchone() or ()
         fitting: dict[int, list[str]] = {i: [] for i in kinds}
-        for (i, kind), fits in zip(asked, verdicts, strict=True):
-            if fits:
-                fitting[i].append(kind)
+        # The planner's time grows with the square of the number of questions.
+        questions = [(i, kind) for i, some in kinds.items() for kind in some]
+        for start in range(0, len(questions), _QUESTIONS):
+            asked = questions[start : start + _QUESTIONS]
+            tests = [f"bool_and({checks.fits(kind, f'a{i}')}) FILTER (a{i} IS NOT NULL)" for i, kind in asked]
+            verdicts = self._con.execute(f"SELECT {', '.join(tests)} FROM {rows}").fetchone() or ()
+            for (i, kind), fits in zip(asked, verdicts, strict=True):
+                if fits:
+                    fitting[i].append(kind)
         return fitting
 
     def report(self, staged: Staged) -> TableReport:
@@ -215,6 +219,21 @@ class Stager:
         if "" in source.columns:
             self.warnings.append(f"{file.path.name}: a column without a name is ignored; name it in the header")
         return source
+
+    def _within_limits(self, sources: Iterable[Source]) -> list[Source]:
+        """The files without those that bring the table more columns than it may have."""
+        kept: list[Source] = []
+        names: set[str] = set()
+        for source in sources:
+            names |= set(source.columns)
+            if len(names) > MAX_COLUMNS:
+                self.problems[source.file.path.name] = (
+                    f"with it {source.file.table} has more than {MAX_COLUMNS:,} columns; deliver what target groups "
+                    "need, and values as rows of events"
+                )
+                return kept
+            kept.append(source)
+        return kept
 
     def _attributes(self, table: Table, sources: Sequence[Source]) -> tuple[str, ...]:
         own = {column.name for column in table.columns}

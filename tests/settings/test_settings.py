@@ -79,6 +79,7 @@ def test_the_committed_example_is_read_and_shows_the_defaults() -> None:
         ("http://127.0.0.1:8021", "https://rest.example.com/#top", "#top", "must not have a query or a fragment"),
         ("[import]", '[import]\nrequired = ["custmers"]', "custmers", "did you mean 'customers'?"),
         ('sdk_from_version = "3.2.0"', 'sdk_from_version = "first"', '"first"', "is no version"),
+        ('sdk_from_version = "3.2.0"', 'sdk_from_version = "abc1"', '"abc1"', "is no version"),
         ("[lifecycle]", "[lifecycle]\nvalue_days = 3651", "value_days = 3651", "<= 3650"),
         ("[workspace]", "[workspace]\nkeep_versions = 1_000_000_000", "keep_versions = 1_0", "<= 3650"),
         ("[send]", "[send]\ntimeout_s = 1e9", "1e9", "<= 3600"),

@@ -69,6 +69,23 @@ def test_every_type_arrives_as_the_contract_writes_it(database: sa.Engine, wareh
     assert schema["vip"] == pl.Boolean() and customers["birth_date"].to_list()[1] is None
 
 
+def test_times_that_only_postgresql_has_are_rejects_of_their_own_rows(database: sa.Engine, warehouse: Any) -> None:
+    query = """SELECT * FROM (VALUES
+      (1, timestamptz '2026-01-05 09:30+01', date '1990-05-31', timestamp '2026-11-20 10:00:00.25'),
+      (2, 'infinity', NULL, NULL), (3, '-infinity', NULL, NULL), (4, '2026-01-01', 'infinity', NULL),
+      (5, '12026-01-01', NULL, NULL), (6, '0044-03-15 BC', NULL, NULL), (7, '2026-01-01', NULL, 'infinity')
+    ) AS t (customer_id, registered_at, birth_date, seen)"""
+    house = warehouse(source(query))
+    with database.connect() as con:
+        con.exec_driver_sql("ALTER ROLE reader SET datestyle = 'German'")
+    report = house.import_delivery(DAY, now=NOW)
+    assert (report.table("customers").read, report.table("customers").quarantined) == (7, 5)
+    with house.open() as snapshot:
+        kept = snapshot.table("customers").sort("customer_id").select("customer_id", "registered_at", "seen").collect()
+    assert kept["customer_id"].to_list() == ["1", "7"] and kept["seen"].to_list()[1] == "infinity"
+    assert kept["registered_at"].dt.to_string("iso:strict").to_list()[0] == "2026-01-05T08:30:00.000000"
+
+
 def test_a_large_table_passes_through_in_batches(database: sa.Engine, warehouse: Any, tmp_path: Path) -> None:
     orders = source(
         "SELECT no AS transaction_id, who AS customer_id, at AS occurred_at, total AS amount FROM orders "

@@ -141,7 +141,7 @@ def test_a_query_without_rows_is_a_file_with_a_header_only(shop: sa.Engine, ware
 
 FAILURES = [
     ({"query": "SELECT 1 FROM nowhere"}, "no such table: nowhere"),
-    ({"query": "DELETE FROM crm"}, "readonly database"),
+    ({"query": "DELETE FROM crm"}, "not authorized"),
     ({"query": "SELECT x'ff' AS customer_id, '2026-01-01' AS registered_at"}, "'customer_id' holds bytes"),
     ({"query": "SELECT :runn_date AS customer_id"}, "did you mean 'run_date'"),
     ({"address": "env:NOT_SET"}, "set the environment variable NOT_SET"),
@@ -254,3 +254,14 @@ def test_a_wrong_source_is_refused_on_opening_the_settings(text: str, complaint:
     with pytest.raises(SettingsError, match=r"optinb.toml, line \d+") as caught:
         parse_settings(f"[[sources]]\n{text}\n")
     assert complaint in str(caught.value) and "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["ATTACH '{}' AS other", "ATTACH 'file:{}?mode=rwc' AS other", "PRAGMA user_version = 7", "VACUUM INTO '{}'"],
+)
+def test_a_query_on_sqlite_can_only_read(shop: sa.Engine, warehouse: Any, tmp_path: Path, query: str) -> None:
+    before = (tmp_path / "shop.sqlite").read_bytes()
+    with pytest.raises(GateError, match=r"not authorized|authorization denied"):
+        warehouse(changed(CRM, query=query.format(tmp_path / "made.db"))).import_delivery(DAY, now=NOW)
+    assert (tmp_path / "shop.sqlite").read_bytes() == before and not list(tmp_path.rglob("made*"))

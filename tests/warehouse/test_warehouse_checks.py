@@ -36,7 +36,16 @@ BAD_ROWS = [
     ("a,007,23.11.2026,1,", "occurred_at isn't a time"),
     ("a,007,infinity,1,", "occurred_at isn't a time"),
     ("a,007,epoch,1,", "occurred_at isn't a time"),
-    ("a,007,26-11-20,1,", "write the year with four digits"),
+    ("a,007,26-11-20,1,", "occurred_at isn't a time"),
+    ("a,007,0026-11-20,1,", "write the year with four digits"),
+    ("a,007,0000-01-01,1,", "write the year with four digits"),
+    ("a,007,2026-11-20T10:00:00+25:00,1,", "occurred_at isn't a time"),
+    ("a,007,2026-11-20T10:00:00+01:60,1,", "occurred_at isn't a time"),
+    ("a,007,2026-11-20 10:00:00 PST,1,", "occurred_at isn't a time"),
+    ("a,007,2026-11-20 10:00 Europe/Berlin,1,", "occurred_at isn't a time"),
+    ("a,007,2026-11-20 10:00:0Z,1,", "occurred_at isn't a time"),
+    ("a,007,2026-11-20  1:00:00,1,", "occurred_at isn't a time"),
+    ("a,007,2026/11/20,1,", "occurred_at isn't a time"),
     ("a,007,2026-11-23T05:30:00,1,", "occurred_at is in the future"),
     ("a,007,2026-11-20,,", "amount is missing"),
     ('a,007,2026-11-20,"1.234,56",', "write 1234.56"),
@@ -44,6 +53,7 @@ BAD_ROWS = [
     ("a,007,2026-11-20,1_000,", "write 1234.56"),
     ("a,007,2026-11-20,NaN,", "isn't a finite number"),
     ("a,007,2026-11-20,1e400,", "isn't a finite number"),
+    ("a,007,2026-11-20,12345678901234567890,", "would lose the last"),
     ("a,007,2026-11-20,1,many", "quantity isn't a number"),
     ("t1,007,2026-11-20,2,", "transaction_id stood before"),
 ]
@@ -62,13 +72,20 @@ def test_customers_and_app_users_are_checked_against_zones_and_apps(folder: Fold
     customers = (
         "customer_id,registered_at,time_zone,push_opt_in,birth_date\n"
         "007,2026-01-01,Europe/Paris,NO,1990-05-31\n008,2026-01-01,Mars/Base,,\n"
-        "009,2026-01-01,,perhaps,\n010,2026-01-01,,,2090-01-01\n"
+        "009,2026-01-01,,perhaps,\n010,2026-01-01,,,2090-01-01\n011,2026-01-01,,,0000-01-01\n"
     )
     users = "customer_id,app_id\n007,shop-ios\n007,shop-ios\n007,other\n008,shop-ios\n"
     report = folder.load({"customers.csv": customers, "app_users.csv": users})
     assert report.table("customers").loaded == 1 == report.table("app_users").loaded
     whys = [*report.table("customers").reasons, *report.table("app_users").reasons]
-    for part in ("IANA name", "neither true nor false", "birth_date is in the future", "stood before", "no app of the"):
+    for part in (
+        "IANA name",
+        "neither true nor false",
+        "birth_date is in the future",
+        "before the year 1800",
+        "stood before",
+        "no app of the",
+    ):
         assert any(part in why for why in whys)
     with folder.warehouse.open() as snapshot:
         assert snapshot.table("customers").select("push_opt_in", "birth_date").collect().rows() == [
@@ -115,6 +132,26 @@ def test_attributes_take_the_narrowest_type_that_all_values_allow(folder: Folder
         pl.String(),
         pl.String(),
     ]
+
+
+def test_an_attribute_keeps_every_digit_and_only_dates_that_readers_know(folder: Folder) -> None:
+    text = (
+        "customer_id,registered_at,card,ean,ago,until,since\n"
+        "1,2026-01-01,12345678901234567890,4006381333931,1700-01-01,9999-12-31,0001-01-01T00:00:00\n"
+        "2,2026-01-01,1.5,1.5,2020-01-01,2020-01-01,2020-01-01T00:00:00\n"
+    )
+    folder.load({"customers.csv": text})
+    schema = attributes(folder)
+    assert [schema[name] for name in ("card", "ean", "ago", "until", "since")] == [
+        pl.String(),
+        pl.Float64(),
+        pl.String(),
+        pl.Date(),
+        pl.String(),
+    ]
+    with folder.warehouse.open() as snapshot:
+        rows = snapshot.table("customers").sort("customer_id").select("card", "until").collect().rows()
+    assert rows[0] == ("12345678901234567890", date(9999, 12, 31))
 
 
 def test_a_type_once_published_stays_and_what_does_not_fit_is_a_reject(folder: Folder) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import time
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -108,6 +109,27 @@ def test_lines_that_are_no_json_object_are_rejects_of_their_own(customers_only: 
     assert [line for line, _ in rejects(customers_only)] == [3, 4, 5, 6]
 
 
+def test_names_of_json_objects_may_be_written_in_any_case(customers_only: Folder) -> None:
+    lines = [
+        '{"Customer_ID":"1","REGISTERED_AT":"2026-01-01","Note":"a"}',
+        '{"customer_id":"2","registered_at":"2026-01-01","note":"b"}',
+        '{"customer_id":"3","registered_at":"2026-01-01","note":"b","NOTE":"c"}',
+    ]
+    report = customers_only.load({"customers.ndjson": "\n".join(lines)}, base=False)
+    assert notes(customers_only) == {"1": "a", "2": "b"} and rejects(customers_only) == [(3, lines[2])]
+    assert "one name in two spellings" in next(iter(report.table("customers").reasons))
+
+
+def test_hundreds_of_columns_take_seconds(customers_only: Folder) -> None:
+    names = [f"c{i}" for i in range(300)]
+    head = ",".join(["customer_id", "registered_at", *names])
+    rows = "".join(",".join([str(i), "2026-01-01", *(str(j) for j in range(300))]) + "\n" for i in range(20))
+    began = time.process_time()
+    customers_only.load({"customers.csv": f"{head}\n{rows}"}, base=False)
+    # Where the time grows with the square of their number, 300 take over a quarter of a minute.
+    assert time.process_time() - began < 10
+
+
 def test_a_line_in_another_encoding_is_a_reject_and_the_others_are_loaded(customers_only: Folder) -> None:
     text = (HEADER + "1,2026-01-01,Müller\n2,2026-01-01,ok\n").encode("latin-1")
     report = customers_only.load({"customers.csv": text}, base=False)
@@ -123,6 +145,23 @@ CUT = gzip.compress((HEADER + "".join(f"{i},2026-01-01,{os.urandom(4).hex()}\n" 
     [
         ("customers.csv", b"", "is empty"),
         ("customers.csv", HEADER.encode("utf-16"), "is UTF-16"),
+        ("customers.csv", HEADER.encode("utf-16-le"), "isn't UTF-8 text"),
+        ("customers.csv", HEADER.encode("utf-32"), "is UTF-32"),
+        ("customers.ndjson", '{"customer_id":"1"}'.encode("utf-16-be"), "isn't UTF-8 text"),
+        ("customers.csv.gz", gzip.compress(HEADER.encode("utf-16")), "is UTF-16"),
+        ("customers.csv", HEADER.replace("note", "n" * 300).encode(), "has a name that is none"),
+        ("customers.csv", HEADER.replace("note", "no\0te").encode(), "has a name that is none"),
+        ("customers.csv", (HEADER[:-1] + ",c".join(map(str, range(1001)))).encode(), "1,000 columns"),
+        (
+            "customers.ndjson",
+            "\n".join(f'{{"customer_id":"{i}","registered_at":"2026-01-01","k{i}":1}}' for i in range(1001)).encode(),
+            "1,000 columns",
+        ),
+        (
+            "customers.parquet",
+            parquet(pl.DataFrame({"customer_id": ["1"], "registered_at": ["2026-01-01"], "a": [{"x": 1}], "A": [1]})),
+            "'a' more than once",
+        ),
         ("customers.csv", "customer_id,registered_at,größe\n".encode("latin-1"), "header is not UTF-8"),
         ("customers.csv", gzip.compress(b"x"), "add .gz to its name"),
         ("customers.csv.gz", CUT, "its gzip ends too early"),
