@@ -8,6 +8,7 @@ from datetime import datetime, time
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 import optinb
 from optinb.demo import AUTHOR, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from optinb.workspace import Workspace
 
 START = datetime.combine(RUN_DATE, time(2), tzinfo=parse_settings(demo_settings("http://127.0.0.1:1")).zone)
+# A busy machine makes no test wrong.
+settings.register_profile("optinb", deadline=None)
+settings.load_profile("optinb")
+
 PLACEHOLDER = "http://127.0.0.1:1"
 
 

@@ -28,11 +28,9 @@ from optinb.campaigns.campaign import (
     CHANNEL,
     Campaign,
     Property,
-    Schedule,
-    campaign_from,
-    check_schedule,
-    read_campaign,
 )
+from optinb.campaigns.files import campaign_from, campaign_toml, read_campaign
+from optinb.campaigns.schedule import Going, Schedule, SendTime, calendar, check_schedule, send_times
 
 __all__ = [
     "AUDIENCE_SCHEMA",
@@ -43,13 +41,17 @@ __all__ = [
     "Campaign",
     "CampaignRecord",
     "CampaignState",
+    "Going",
     "Property",
     "Schedule",
+    "SendTime",
     "SizeBand",
     "Waterfall",
     "approve",
     "build_audience",
+    "calendar",
     "campaign_from",
+    "campaign_toml",
     "cancel",
     "check_schedule",
     "content_parts",
@@ -58,6 +60,7 @@ __all__ = [
     "finish",
     "read_campaign",
     "reject",
+    "send_times",
     "submit",
     "waterfall",
     "why_held",

@@ -89,6 +89,11 @@ def content_parts(
         "properties": canonical(campaign.properties),
         "schedule": canonical(campaign.schedule),
         "control share": repr(campaign.control),
+        "offer": canonical(campaign.offer),
+        "priority": str(campaign.priority),
+        "exclusion period": str(campaign.exclusion_days),
+        "measurement window": str(campaign.measurement_days),
+        "ignoring others' exclusion periods": canonical(campaign.ignore_others),
     }
 
 

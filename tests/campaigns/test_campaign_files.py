@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from datetime import date
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optinb.campaigns import Campaign, Property, Schedule, campaign_from, campaign_toml, read_campaign
+from optinb.campaigns.campaign import OfferField
+from optinb.campaigns.schedule import WEEKDAYS
+from optinb.errors import CampaignError
+
+DATES = st.dates(date(2026, 1, 1), date(2030, 1, 1))
+TEXTS = st.text(st.characters(blacklist_categories=("Cs",)), max_size=20)
+NAMES = TEXTS.map(lambda t: "x" + "".join(c for c in t if c.isprintable()).rstrip() + "x")
+SCALARS = st.one_of(
+    TEXTS, st.booleans(), st.integers(-(2**40), 2**40), st.floats(allow_nan=False, allow_infinity=False)
+)
+COMMON = {"at": st.times().map(lambda t: f"{t:%H:%M}"), "clock": st.sampled_from(["workspace", "local", "optimal"])}
+SCHEDULES = st.one_of(
+    st.builds(Schedule, date=DATES, **COMMON),
+    st.builds(Schedule, every=st.just("day"), step=st.integers(1, 9), start=DATES, **COMMON),
+    st.builds(
+        Schedule,
+        every=st.just("week"),
+        days=st.lists(st.sampled_from(WEEKDAYS), min_size=1).map(tuple),
+        blackout=st.lists(DATES, max_size=3).map(tuple),
+        **COMMON,
+    ),
+    st.builds(Schedule, every=st.just("month"), day=st.one_of(st.just("last"), st.integers(1, 31)), **COMMON),
+)
+PROPERTIES = st.one_of(
+    st.builds(Property, value=SCALARS),
+    st.builds(Property, attribute=TEXTS, default=st.none() | SCALARS),
+    st.builds(Property, attribute=TEXTS, exclude_empty=st.just(True)),
+    st.builds(Property, offer=st.sampled_from(get_args(OfferField))),
+)
+CAMPAIGNS = st.builds(
+    Campaign,
+    name=NAMES,
+    app_group=TEXTS,
+    template=TEXTS,
+    group=TEXTS,
+    schedule=SCHEDULES,
+    control=st.floats(0, 0.99),
+    offer=TEXTS,
+    priority=st.integers(0, 100),
+    exclusion_days=st.integers(0, 365),
+    measurement_days=st.integers(0, 365),
+    ignore_others=st.booleans(),
+    properties=st.dictionaries(TEXTS, PROPERTIES, max_size=3),
+    notes=TEXTS,
+)
+
+
+@given(CAMPAIGNS)
+def test_a_campaign_written_to_a_file_reads_back_as_it_was(tmp_path_factory, campaign: Campaign) -> None:
+    file = tmp_path_factory.mktemp("campaign") / "campaign.toml"
+    file.write_bytes(campaign_toml(campaign).encode())
+    assert read_campaign(file) == campaign
+
+
+def test_what_is_left_to_its_default_is_not_in_the_file() -> None:
+    campaign = campaign_from(
+        {"name": "A", "app_group": "Shop", "template": "t", "group": "g", "schedule": {"every": "day", "at": "18:30"}}
+    )
+    assert campaign_toml(campaign) == (
+        'name = "A"\napp_group = "Shop"\ntemplate = "t"\ngroup = "g"\n\n[schedule]\nat = "18:30"\nevery = "day"\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"properties": {"x": {"attribute": "a", "default": "b", "exclude_empty": True}}}, "not both"),
+        ({"properties": {"x": {"value": "a", "exclude_empty": True}}}, "only an attribute can be empty"),
+        ({"properties": {"x": {"offer": "code"}}}, "the campaign has none"),
+        ({"offer": "o", "properties": {"x": {"offer": "cod"}}}, "'value', 'terms'"),
+        ({"schedule": {"at": "18:30", "every": "week", "days": ["Monday"]}}, "write one of 'monday'"),
+        ({"exclusion_days": -1}, "exclusion_days"),
+        ({"priority": 101}, "priority"),
+    ],
+)
+def test_a_field_that_makes_no_sense_is_named(change: dict[str, object], complaint: str) -> None:
+    fields = {"name": "A", "app_group": "S", "template": "t", "group": "g", "schedule": {"every": "day", "at": "18:30"}}
+    with pytest.raises(CampaignError, match=complaint):
+        campaign_from({**fields, **change})
