@@ -12,13 +12,13 @@ import os
 import re
 import tomllib
 from typing import TYPE_CHECKING, Annotated, Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
 import msgspec.inspect
 from msgspec import Meta, Struct, field
 
+from optinb.addresses import is_loopback, problem_of_api, problem_of_host, problem_of_outgoing
 from optinb.errors import SettingsError, did_you_mean
 from optinb.toml_lines import line_numbers
 
@@ -33,8 +33,6 @@ PLATFORMS: tuple[Platform, ...] = ("ios", "android", "kindle", "web")
 NOT_HERE = (
     'must not be in this file; put it in the environment or the keyring and write "env:NAME" or "keyring:SERVICE/NAME"'
 )
-EXAMPLE_API = "https://rest.iad-01.braze.com"
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # Numbers, and whatever an app's build appends to them after a sign of its own.
 _VERSION = r"[vV]?[0-9]+(\.[0-9]+)*([-+_ (].*)?"
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -67,7 +65,7 @@ class AppGroupSettings(_Section, frozen=True):
     @property
     def is_loopback(self) -> bool:
         """Whether the API of this group is a sandbox on this machine."""
-        return urlsplit(self.api).hostname in LOOPBACK
+        return is_loopback(self.api)
 
     def platforms(self) -> frozenset[Platform]:
         """The platforms that this group has apps on."""
@@ -134,6 +132,17 @@ class SendSection(_Section, frozen=True):
     max_tries: Annotated[int, Meta(ge=1, le=1000)] = 8
 
 
+class NetworkSection(_Section, frozen=True):
+    """`[network]`: the way to Appboy.
+
+    `outgoing_addresses` are those from which this machine's requests leave, for the IP allow-lists of the keys;
+    `plain_http_hosts` the hosts that may be called without TLS, where everybody on the way can read the key.
+    """
+
+    outgoing_addresses: tuple[str, ...] = ()
+    plain_http_hosts: tuple[str, ...] = ()
+
+
 class Settings(_Section, frozen=True):
     """All of `optinb.toml`."""
 
@@ -143,6 +152,7 @@ class Settings(_Section, frozen=True):
     sources: tuple[SourceSection, ...] = ()
     lifecycle: LifecycleSection = field(default_factory=LifecycleSection)
     send: SendSection = field(default_factory=SendSection)
+    network: NetworkSection = field(default_factory=NetworkSection)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -223,12 +233,17 @@ def _check(settings: Settings, complain: _Complaint) -> None:
     for table in settings.imports.required:
         if table not in TABLE_NAMES:
             raise complain("import.required", f"{table!r} is no table{did_you_mean(table, TABLE_NAMES)}")
+    for field_name, problem_of in (("outgoing_addresses", problem_of_outgoing), ("plain_http_hosts", problem_of_host)):
+        for text in getattr(settings.network, field_name):
+            if problem := problem_of(text):
+                raise complain(f"network.{field_name}", problem)
     seen: dict[str, str] = {}
     for i, group in enumerate(settings.app_groups):
         at = f"app_groups[{i}]"
         _once(seen, group.id, f"{at}.id", complain)
         _once(seen, group.name, f"{at}.name", complain)
-        _check_address(group.api, f"{at}.api", complain)
+        if problem := problem_of_api(group.api, plain_http_hosts=settings.network.plain_http_hosts):
+            raise complain(f"{at}.api", problem)
         if group.auth == "rest_api_key":
             if group.key is None:
                 raise complain(
@@ -244,24 +259,6 @@ def _check(settings: Settings, complain: _Complaint) -> None:
                     f'{app.sdk_from_version!r} is no version; write one such as "3.2.0", or leave it out',
                 )
     _check_sources(settings.sources, complain)
-
-
-def _check_address(api: str, path: str, complain: _Complaint) -> None:
-    """Whether requests can go to an address of the API, over a line that keeps the key secret."""
-    if "@" in api:
-        # the address isn't shown: what stands before the @ may be a password
-        raise complain(path, "an address must not hold a user name or a password; the credential is named by key")
-    try:
-        url = urlsplit(api)
-        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0 and not re.search(r"\s", api)
-    except ValueError as error:
-        raise complain(path, f"{api!r} is no address ({error}); write one such as '{EXAMPLE_API}'") from error
-    if not usable:
-        raise complain(path, f"{api!r} is no address; write one such as '{EXAMPLE_API}'")
-    if "?" in api or "#" in api:
-        raise complain(path, f"{api!r} must not have a query or a fragment; write the part before it only")
-    if url.scheme == "http" and url.hostname not in LOOPBACK:
-        raise complain(path, f"{api!r} would send the key in the clear; write https://")
 
 
 def _check_state(state: str, complain: _Complaint) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -24,17 +23,20 @@ from optinb.appboy.outcome import (
     Refused,
     Stopped,
     Unknown,
+    date_of,
     meaning,
     meaning_of_failure,
     message_of,
     rate_limit,
     short,
 )
+from optinb.appboy.secret import Secret, read_key, redactor, without_frames
 from optinb.errors import AppboyError, SettingsError
-from optinb.settings import AppGroupSettings, read_secret
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from optinb.settings import AppGroupSettings
 
 T = TypeVar("T")
 
@@ -43,7 +45,6 @@ MAX_PAGES = 1000
 MAX_DAYS_AHEAD = 90
 READ_TRIES = 5
 MAX_READ_WAIT_S = 60.0
-MIN_REDACTED = 6  # a shorter text is no key, and may stand in any word of an answer
 MAX_ANSWER_BYTES = 32 * 2**20
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "optinb"}
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)
@@ -69,7 +70,9 @@ class AppboyClient:
     Calls that send return an Outcome and never repeat themselves; calls that only read repeat on 429, 5xx and broken
     connections, with capped waits, and raise AppboyError with what to check. The key is read when it is first needed
     (SettingsError if it isn't there) and appears in no text that comes out of here. `timeout_s` bounds connecting,
-    and the time to a complete answer.
+    and the time to a complete answer; `read_tries` is how often a reading call is made at most.
+
+    Attributes: `rate_limit` of the newest answer that bore one.
     """
 
     def __init__(
@@ -77,16 +80,20 @@ class AppboyClient:
         group: AppGroupSettings,
         *,
         timeout_s: float = 30.0,
+        read_tries: int = READ_TRIES,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.group = group
         self.rate_limit: RateLimit | None = None
+        self._dated: tuple[Mapping[str, str], datetime] | None = None
         self._timeout_s = timeout_s
+        self._read_tries = read_tries
         self._sleep = sleep
         self._clock = clock
-        self._key: str | None = None
+        self._key: Secret | None = None
+        self._without_key: Callable[[bytes], bytes] = lambda body: body
         self._key_lock = threading.Lock()
         self._base = group.api.rstrip("/")
         self._timeouts = httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0)).as_dict()
@@ -108,6 +115,12 @@ class AppboyClient:
     def close(self) -> None:
         """Closes the connections."""
         self._transport.close()
+
+    @property
+    def clock_ahead_s(self) -> float | None:
+        """Seconds by which Appboy's clock was ahead of ours in the newest answer; None where it didn't say."""
+        date = date_of(self._dated[0]) if self._dated else None
+        return (date - self._dated[1]).total_seconds() if date and self._dated else None
 
     def schedule(self, request: wire.ScheduleRequest) -> Outcome:
         """Asks for a message to a batch at a later time. One request, no repetition."""
@@ -199,20 +212,20 @@ class AppboyClient:
     ) -> T:
         """The answer of a call as a value, after as many tries as it takes. Raises AppboyError."""
         waited_s = 0.0
-        for attempt in range(1, READ_TRIES + 1):
+        for attempt in range(1, self._read_tries + 1):
             answer: _Answer | None = None
-            cause: Exception | None = None
+            cause: BaseException | None = None
             try:
                 answer = self._call(method, path, query=query, body=body)
                 outcome = meaning(answer.status, answer.headers, answer.body, self._clock())
             except FAILURES as error:
-                cause = error
+                cause = without_frames(error)
                 outcome = meaning_of_failure(type(error).__name__, self._redacted(str(error)))
             if answer is not None and 200 <= answer.status < 300:
                 return self._decoded(path, answer, kind)
             again = isinstance(outcome, Later) or (repeatable and isinstance(outcome, Unknown))
             wait_s = max(outcome.wait_s if isinstance(outcome, Later) else 0.0, _backoff_s(attempt))
-            if not again or attempt == READ_TRIES or waited_s + wait_s > MAX_READ_WAIT_S:
+            if not again or attempt == self._read_tries or waited_s + wait_s > MAX_READ_WAIT_S:
                 raise CallError(self._complaint(path, outcome, attempt), outcome) from cause
             waited_s += wait_s
             self._sleep(wait_s)
@@ -252,7 +265,8 @@ class AppboyClient:
         self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: msgspec.Struct | None = None
     ) -> _Answer:
         """One request and its complete answer. Raises httpx errors, and SettingsError without a key."""
-        headers = dict(_HEADERS)
+        # unlike a dict, they don't show a credential to whoever prints them
+        headers = httpx.Headers(_HEADERS)
         params = dict(query or {})
         content = None if body is None else msgspec.json.encode(body)
         if self.group.auth == "rest_api_key":
@@ -286,28 +300,18 @@ class AppboyClient:
             response.close()
         answered = dict(response.headers)
         self.rate_limit = rate_limit(answered) or self.rate_limit
-        return _Answer(response.status_code, answered, self._redacted_body(b"".join(chunks)))
+        self._dated = answered, self._clock()
+        return _Answer(response.status_code, answered, self._without_key(b"".join(chunks)))
 
-    def _secret(self) -> str:
+    def _secret(self) -> Secret:
         with self._key_lock:
             if self._key is None:
-                key = read_secret(self.group.key or "")
-                if not re.fullmatch(r"[!-~]+", key) or key[0] in "'\"":
-                    raise SettingsError(
-                        f"the key behind {self.group.key!r} has quotes, spaces or unusual characters; store it bare"
-                    )
-                self._key = key
+                self._key = read_key(self.group.key or "")
+                self._without_key = redactor(self._key)
             return self._key
 
     def _redacted(self, text: str) -> str:
-        return self._redacted_body(text.encode()).decode()
-
-    def _redacted_body(self, body: bytes) -> bytes:
-        """A body without the key, which Appboy's 401 echoes; a slash may be escaped in JSON."""
-        if self._key is None or len(self._key) < MIN_REDACTED:
-            return body
-        key = self._key.encode()
-        return body.replace(key, b"[key]").replace(key.replace(b"/", b"\\/"), b"[key]")
+        return self._without_key(text.encode()).decode()
 
 
 def _transport(group: AppGroupSettings) -> httpx.BaseTransport:

@@ -10,6 +10,7 @@ import re
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -146,7 +147,7 @@ def meaning(status: int, headers: Mapping[str, str], body: bytes, now: datetime)
         # 504 for certain; others of this kind come from gateways that nobody documents
         return Unknown(message)
     if 300 <= status < 400:
-        return Stopped(status, message, _REDIRECTED)
+        return Stopped(status, f"{status} {_phrase(status)}{_whereto(headers)}", _REDIRECTED)
     return Stopped(status, message, _CHECK.get(status, _OTHER))
 
 
@@ -224,6 +225,15 @@ def short(text: str) -> str:
     return line if len(line) <= MAX_MESSAGE else line[: MAX_MESSAGE - 1] + "…"
 
 
+def _whereto(headers: Mapping[str, str]) -> str:
+    """The host that an answer redirects to; a longer part of the address could echo anything."""
+    try:
+        host = urlsplit(headers.get("location", "")).hostname
+    except ValueError:
+        host = None
+    return f", to {short(host)}" if host else ""
+
+
 def _as_text(error: Any) -> str:
     return error if isinstance(error, str) else msgspec.json.encode(error).decode()
 
@@ -240,8 +250,13 @@ def _capped(seconds: float) -> float:
     return min(max(seconds, 0.0), MAX_WAIT_S)
 
 
+def date_of(headers: Mapping[str, str]) -> datetime | None:
+    """When an answer was made by the other side's clock (aware), None where it doesn't say."""
+    return _date(headers.get("date", ""))
+
+
 def _answered_at(headers: Mapping[str, str], now: datetime) -> datetime:
-    return _date(headers.get("date", "")) or now
+    return date_of(headers) or now
 
 
 def _date(text: str) -> datetime | None:

@@ -1,0 +1,61 @@
+"""Addresses of the network in the settings: what is wrong with one, in a phrase. Pure."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+EXAMPLE_API = "https://rest.iad-01.braze.com"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is on this machine, as a sandbox's is."""
+    return urlsplit(url).hostname in LOOPBACK
+
+
+def problem_of_api(api: str, *, plain_http_hosts: Collection[str] = ()) -> str | None:
+    """Why requests with a key can't go to an address of the API, None if they can.
+
+    Plain HTTP is for this machine, and for `plain_http_hosts`, where somebody has said that the key may be read on
+    the way.
+    """
+    if "@" in api:
+        # the address isn't shown: what stands before the @ may be a password
+        return "an address must not hold a user name or a password; the credential is named by key"
+    try:
+        url = urlsplit(api)
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0 and not re.search(r"\s", api)
+    except ValueError as error:
+        return f"{api!r} is no address ({error}); write one such as '{EXAMPLE_API}'"
+    if not usable:
+        return f"{api!r} is no address; write one such as '{EXAMPLE_API}'"
+    if "?" in api or "#" in api:
+        return f"{api!r} must not have a query or a fragment; write the part before it only"
+    if url.scheme == "http" and url.hostname not in LOOPBACK and url.hostname not in plain_http_hosts:
+        return (
+            f"{api!r} would send the key in the clear; write https://, or allow it by name: "
+            f'[network] plain_http_hosts = ["{url.hostname}"]'
+        )
+    return None
+
+
+def problem_of_host(host: str) -> str | None:
+    """Why a text is no bare host name in lower case, None if it is one."""
+    if re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", host):
+        return None
+    return f"{host!r} is no host; write its name only, in lower case, such as 'appboy-gateway.example.com'"
+
+
+def problem_of_outgoing(address: str) -> str | None:
+    """Why a text is neither an IP address nor a range of them, None if it is one."""
+    try:
+        ip_network(address)
+    except ValueError:
+        return f"{address!r} is no IP address; write one such as '203.0.113.7', or a range such as '203.0.113.0/28'"
+    return None
