@@ -13,7 +13,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from optinb.errors import OptinbError
-from optinb.rules import attr, days_ago, did
+from optinb.rules import (
+    all_of,
+    any_of,
+    attr,
+    days_ago,
+    did,
+    in_group,
+    in_list,
+    none_of,
+    received,
+    responded,
+    uses_app,
+    was_in_control,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +34,23 @@ if TYPE_CHECKING:
     from optinb.workspace import Workspace
 
 __version__ = "0.1.0"
-__all__ = ["OptinbError", "__version__", "attr", "days_ago", "did", "open_workspace"]
+__all__ = [
+    "OptinbError",
+    "__version__",
+    "all_of",
+    "any_of",
+    "attr",
+    "days_ago",
+    "did",
+    "in_group",
+    "in_list",
+    "none_of",
+    "open_workspace",
+    "received",
+    "responded",
+    "uses_app",
+    "was_in_control",
+]
 
 
 def open_workspace(folder: str | Path | None = None, *, user: str | None = None) -> Workspace:

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from optinb.errors import RuleError
-from optinb.rules.tree import Compare, Day, DaysAgo, Did, Missing, Not, OneOf, Text
+from optinb.rules.tree import (
+    AllOf,
+    AnyOf,
+    Birthday,
+    Compare,
+    Contacted,
+    Did,
+    InGroup,
+    InList,
+    Matches,
+    Missing,
+    Node,
+    Not,
+    OneOf,
+    Rank,
+    Text,
+    Uses,
+)
+from optinb.rules.values import MAX_DAYS, DaysAgo, as_value, check_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from optinb.rules.tree import Comparison, Rule, Scalar, Value
+    from optinb.rules.tree import Rule
+    from optinb.rules.values import Comparison, Scalar
+
+RESPONSE_DAYS = 7
 
 
 class Attribute:
@@ -21,9 +41,7 @@ class Attribute:
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(self, name: str) -> None:
-        if not isinstance(name, str) or not name:
-            raise RuleError(f"attr({name!r}): the name of an attribute is a text such as attr('country')")
-        self._name = name
+        self._name = check_name(name, "attr('country')")
 
     def __repr__(self) -> str:
         return f"attr({self._name!r})"
@@ -68,6 +86,12 @@ class Attribute:
         """Ends with a piece of text."""
         return self._text("ends_with", text)
 
+    def matches(self, pattern: str) -> Rule:
+        """Some part of it fits a pattern, such as `r"@example\\.(de|at)$"`; see `optinb.rules.pattern`."""
+        if not isinstance(pattern, str):
+            raise RuleError(f"{self!r}.matches({pattern!r}): a pattern is a text")
+        return self._made(lambda: Matches(self._name, pattern))
+
     def is_missing(self) -> Rule:
         """Has no value."""
         return Missing(self._name)
@@ -76,26 +100,43 @@ class Attribute:
         """Has a value."""
         return Not(Missing(self._name))
 
+    def anniversary(
+        self,
+        first: int | None = None,
+        last: int | None = None,
+        *,
+        within_next: int | None = None,
+        within_last: int | None = None,
+    ) -> Rule:
+        """A year, or several, after this day falls near the run date, such as a birthday.
+
+        Give `within_next` or `within_last` days (the run date included), or the `first` and the `last` day after the
+        run date: `anniversary(7, 7)` is a week ahead. Nothing given means on the run date.
+        """
+        if within_next is not None or within_last is not None:
+            first, last = -(within_last or 0), within_next or 0
+        days = (first or 0, first or 0 if last is None else last)
+        if any(isinstance(d, bool) or not isinstance(d, int) or not -366 <= d <= 366 for d in days):
+            raise RuleError(f"{self!r}.anniversary{days}: give whole numbers of days from -366 to 366")
+        return self._made(lambda: Birthday(self._name, *days))
+
+    def top(self, percent: float, *, within: str | None = None) -> Rule:
+        """Among the highest `percent` of all customers, or of those with the same value of the attribute `within`."""
+        return self._made(lambda: Rank(self._name, "top", percent, within))
+
+    def bottom(self, percent: float, *, within: str | None = None) -> Rule:
+        """Among the lowest `percent` of all customers, or of those with the same value of the attribute `within`."""
+        return self._made(lambda: Rank(self._name, "bottom", percent, within))
+
     def _text(self, op: str, text: str) -> Rule:
-        if not isinstance(text, str) or not text:
-            raise RuleError(f"{self!r}.{op}({text!r}): give a text that isn't empty")
+        if not isinstance(text, str) or not 0 < len(text) <= 1000:
+            raise RuleError(f"{self!r}.{op}({text!r}): give a text that isn't empty, of at most 1,000 characters")
         return Text(self._name, op, text)  # type: ignore[arg-type]
 
     def _compare(self, op: Comparison, value: object) -> Rule:
-        if value is None:
-            raise RuleError(f"{self!r} compared with None: write {self!r}.is_missing() or .is_known()")
-        return self._made(lambda: Compare(self._name, op, self._value(value)))
+        return self._made(lambda: Compare(self._name, op, as_value(value, repr(self))))
 
-    def _value(self, value: object) -> Value:
-        if isinstance(value, datetime):
-            raise RuleError(f"{self!r} compared with {value!r}: compare with a day, such as date(2026, 11, 23)")
-        if isinstance(value, date):
-            return Day(value)
-        if isinstance(value, str | bool | int | float | Day | DaysAgo):
-            return value
-        raise RuleError(f"{self!r} compared with {value!r}: only texts, numbers, True/False and days can be compared")
-
-    def _made(self, make) -> Rule:
+    def _made(self, make: Callable[[], Rule]) -> Rule:
         try:
             return make()
         except (ValueError, TypeError) as error:
@@ -108,14 +149,80 @@ def attr(name: str) -> Attribute:
 
 
 def did(event: str) -> Did:
-    """What customers did: `did("purchase").at_least(2).within(days=365)`, `did("app_open").within(days=7)`."""
-    if not isinstance(event, str) or not event:
-        raise RuleError(f"did({event!r}): name what customers did, such as did('purchase')")
-    return Did(event)
+    """What customers did: `did("purchase").at_least(2).within(days=365)`, `did("app_open").days_in_a_row(3)`."""
+    return Did(check_name(event, "did('purchase')"))
 
 
 def days_ago(days: int) -> DaysAgo:
     """The day that lies so many days before the run date: `attr("registered_at") >= days_ago(30)`."""
-    if isinstance(days, bool) or not isinstance(days, int) or abs(days) > 36_500:
-        raise RuleError(f"days_ago({days!r}): give a whole number of days, at most 36,500")
+    if isinstance(days, bool) or not isinstance(days, int) or abs(days) > MAX_DAYS:
+        raise RuleError(f"days_ago({days!r}): give a whole number of days, at most {MAX_DAYS:,}")
     return DaysAgo(days)
+
+
+def uses_app(app: str | None = None, *, platform: str | None = None) -> Uses:
+    """Uses an app: `uses_app("shop-ios").version_at_least("3.2")`, `uses_app(platform="ios").used_within(days=30)`."""
+    for name in (app, platform):
+        if name is not None:
+            check_name(name, "uses_app('shop-ios') or uses_app(platform='ios')")
+    return Uses(app, platform)
+
+
+def received(campaign: str | None = None) -> Contacted:
+    """Received a campaign, or any: `received("Summer sale").within(days=30)`, `received().at_least(3)`."""
+    return Contacted("received", _campaign(campaign, "received"))
+
+
+def was_in_control(campaign: str | None = None) -> Contacted:
+    """Was held out from a campaign, or any, as control: `was_in_control("Summer sale")`."""
+    return Contacted("in_control", _campaign(campaign, "was_in_control"))
+
+
+def responded(campaign: str | None = None, *, days: int = RESPONSE_DAYS) -> Contacted:
+    """Received a campaign, or any, and bought on that day or in the `days` days after it."""
+    if isinstance(days, bool) or not isinstance(days, int) or not 0 <= days <= MAX_DAYS:
+        raise RuleError(f"responded(days={days!r}): give a whole number of days from 0 to {MAX_DAYS:,}")
+    return Contacted("responded", _campaign(campaign, "responded"), response_days=days)
+
+
+def in_group(name: str) -> InGroup:
+    """Belongs to another saved group."""
+    return InGroup(check_name(name, "in_group('VIPs')"))
+
+
+def in_list(name: str, *, sha256: str | None = None) -> InList:
+    """Stands on an uploaded list; `sha256` ties it to the content that the list had."""
+    if sha256 is not None and not (
+        isinstance(sha256, str) and len(sha256) == 64 and not set(sha256) - set("0123456789abcdef")
+    ):
+        raise RuleError(f"in_list({name!r}): sha256 has 64 hexadecimal digits; leave it out for the list as it is now")
+    return InList(check_name(name, "in_list('trade fair')"), sha256)
+
+
+def all_of(*rules: Rule) -> AllOf:
+    """Every one of the rules holds."""
+    return AllOf(_several("all_of", rules))
+
+
+def any_of(*rules: Rule) -> AnyOf:
+    """At least one of the rules holds."""
+    return AnyOf(_several("any_of", rules))
+
+
+def none_of(*rules: Rule) -> Not:
+    """None of the rules holds."""
+    several = _several("none_of", rules)
+    return Not(several[0] if len(several) == 1 else AnyOf(several))
+
+
+def _several(word: str, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    if not rules:
+        raise RuleError(f"{word}() has no rule in it; give at least one")
+    for number, rule in enumerate(rules):
+        if not isinstance(rule, Node):
+            raise RuleError(f"{word}(...)[{number}]: {rule!r} is no rule; write something like attr('country') == 'DE'")
+    return rules
+
+
+def _campaign(name: str | None, word: str) -> str | None:
+    return name if name is None else check_name(name, f"{word}('Summer sale')")

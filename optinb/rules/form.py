@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 from msgspec import Struct
 
 from optinb.errors import RuleError, did_you_mean
-from optinb.rules.tree import AllOf, AnyOf, Not, Rule, walk
+from optinb.rules.extent import MAX_DEPTH, check_size
+from optinb.rules.tree import (
+    Rule,
+)
 
-VERSION = 1
-MAX_NODES = 2_000
-MAX_DEPTH = 60
+VERSION = 2  # 1 knew no measure of a behaviour but its count and a total
 _KINDS = [str(kind.__struct_config__.tag) for kind in get_args(Rule)]
+_TOO_DEEP = f"the rule is nested too deeply; at most {MAX_DEPTH} levels are read: flatten it"
 
 
 class _Stored(Struct, frozen=True, forbid_unknown_fields=True):
@@ -21,47 +23,58 @@ class _Stored(Struct, frozen=True, forbid_unknown_fields=True):
     rule: Rule
 
 
+class _Wrapped(Struct, frozen=True, forbid_unknown_fields=True):
+    optinb_rule: int
+    rule: msgspec.Raw
+
+
 def to_json(rule: Rule) -> str:
-    """The canonical form: the same rule always has the same text."""
+    """The canonical form: the same rule always has the same text. Raises RuleError for one that is too large."""
     check_size(rule)
-    return msgspec.json.encode(_Stored(VERSION, rule), order="sorted").decode()
+    try:
+        return msgspec.json.encode(_Stored(VERSION, rule), order="sorted").decode()
+    except UnicodeEncodeError as error:
+        raise RuleError(f"the rule holds half a character ({error.object!r:.80}); write the whole one") from error
 
 
 def from_json(text: str | bytes) -> Rule:
-    """Reads the canonical form. Raises RuleError naming the place in the tree, the value and the remedy."""
+    """Reads the canonical form of this version and of earlier ones.
+
+    Raises RuleError naming the place in the tree, the value and the remedy.
+    """
     try:
-        stored = msgspec.json.decode(text, type=_Stored)
+        wrapped = msgspec.json.decode(text, type=_Wrapped)
+        if not 1 <= wrapped.optinb_rule <= VERSION:
+            raise RuleError(
+                f"the rule has version {wrapped.optinb_rule}; this optinb reads versions 1 to {VERSION}: update optinb"
+            )
+        if wrapped.optinb_rule == 1:
+            rule = msgspec.convert(_from_version_1(msgspec.json.decode(wrapped.rule)), type=Rule)
+        else:
+            rule = msgspec.json.decode(wrapped.rule, type=Rule)
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$")
         raise RuleError(f"rule{where.strip('`')}: {_explain(message)}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeError) as error:
         raise RuleError(f"the stored rule is no JSON: {error}") from error
     except RecursionError as error:
-        raise RuleError(f"the rule is nested too deeply; at most {MAX_DEPTH} levels are read") from error
-    if stored.optinb_rule != VERSION:
-        raise RuleError(
-            f"the rule has version {stored.optinb_rule}; this optinb reads version {VERSION}: update optinb"
-        )
-    check_size(stored.rule)
-    return stored.rule
+        raise RuleError(_TOO_DEEP) from error
+    check_size(rule)
+    return rule
 
 
-def check_size(rule: Rule) -> None:
-    """Refuses rules that nobody can read and no engine can plan. Raises RuleError."""
-    if len(walk(rule)) > MAX_NODES:
-        raise RuleError(f"the rule has more than {MAX_NODES:,} conditions; use one_of([...]) or split the group")
-    level, depth = [rule], 0
-    while level:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise RuleError(f"the rule is nested deeper than {MAX_DEPTH} levels; flatten it")
-        level = [child for node in level for child in _children(node)]
-
-
-def _children(node: Rule) -> tuple[Rule, ...]:
-    if isinstance(node, AllOf | AnyOf):
-        return node.rules
-    return (node.rule,) if isinstance(node, Not) else ()
+def _from_version_1(stored: Any) -> Any:
+    """A stored rule of version 1, as version 2 writes it."""
+    waiting = [stored]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, list):
+            waiting.extend(part)
+        elif isinstance(part, dict):
+            if part.get("is") == "did" and (column := part.pop("total_of", None)) is not None:
+                part |= {"measure": "total", "column": column}
+            waiting.extend(part.values())
+    return stored
 
 
 def _explain(message: str) -> str:

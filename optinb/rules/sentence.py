@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from typing import assert_never
 
+from optinb.rules.extent import check_size
 from optinb.rules.tree import (
     PURCHASE,
     AllOf,
     AnyOf,
-    Between,
+    Birthday,
     Compare,
-    Day,
-    DaysAgo,
+    Contacted,
     Did,
-    Last,
+    InGroup,
+    InList,
+    Matches,
     Missing,
     Not,
     OneOf,
+    Rank,
     Rule,
     Text,
-    Value,
-    Window,
+    Uses,
 )
+from optinb.rules.values import Between, Day, DaysAgo, Last, Value, Window
 
 _COMPARED = {
     "eq": "is",
@@ -39,22 +43,39 @@ _COMPARED_DAY = {
     "gt": "is after",
     "ge": "is not before",
 }
+_BOUND = {"eq": "exactly", "lt": "less than", "le": "at most", "gt": "more than", "ge": "at least"}
 _TEXT = {"contains": "contains", "starts_with": "starts with", "ends_with": "ends with"}
+# what stands in a sentence without quotes: a name in snake case, a value of letters that reads as one word
+_PLAIN_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_PLAIN_VALUE = re.compile(r"[^\W\d_][\w@.+:/-]*", re.UNICODE)
+_NAME_BREAKERS = frozenset(("and", "or", "not", "is", "where", "missing", "known"))
+_VALUE_BREAKERS = _NAME_BREAKERS | frozenset(
+    ("yes", "no", "the", "at", "among", "above", "below", "before", "after", "in", "from", "on", "with", "exactly")
+)
 
 
 def sentence(rule: Rule) -> str:
-    """What the rule says, such as `country is DE and bought at least 2 times in the last 365 days`."""
+    """What the rule says, such as `country is DE and bought at least 2 times in the last 365 days`.
+
+    Rules that mean different things read differently: what could be taken for the language's own words stands in
+    quotes. Raises RuleError for a rule that is too large.
+    """
+    check_size(rule)
+    return _read(rule)
+
+
+def _read(rule: Rule) -> str:
     match rule:
         case AllOf(rules):
-            return " and ".join(_inner(r) for r in rules)
+            return " and ".join(map(_inner, rules)) if len(rules) > 1 else _read(*rules)
         case AnyOf(rules):
-            return " or ".join(_inner(r) for r in rules)
+            return " or ".join(map(_inner, rules)) if len(rules) > 1 else _read(*rules)
         case Not(Missing(attribute)):
             return f"{_name(attribute)} is known"
-        case Not(Did() as behaviour) if behaviour.op == "ge" and behaviour.value == 1 and behaviour.total_of is None:
+        case Not(Did(op="ge", value=1, measure="count") as behaviour):
             return _never(behaviour)
         case Not(inner):
-            return f"not ({sentence(inner)})"
+            return f"not ({_read(inner)})"
         case Compare(attribute, op, value):
             words = _COMPARED_DAY if isinstance(value, Day | DaysAgo) else _COMPARED
             return f"{_name(attribute)} {words[op]} {value_words(value)}"
@@ -62,11 +83,27 @@ def sentence(rule: Rule) -> str:
             *most, last = [value_words(v) for v in values]
             return f"{_name(attribute)} is {', '.join(most)} or {last}" if most else f"{_name(attribute)} is {last}"
         case Text(attribute, op, value):
-            return f"{_name(attribute)} {_TEXT[op]} “{value}”"
+            return f"{_name(attribute)} {_TEXT[op]} {_quoted(value)}"
+        case Matches(attribute, pattern):
+            return f"some part of {_name(attribute)} fits the pattern {_quoted(pattern)}"
         case Missing(attribute):
             return f"{_name(attribute)} is missing"
+        case Birthday():
+            return f"the anniversary of {_name(rule.attribute)} is {_near(rule)}"
+        case Rank(attribute, side, percent, within):
+            among = "all customers" if within is None else f"the customers with the same {_name(within)}"
+            end = "highest" if side == "top" else "lowest"
+            return f"{_name(attribute)} is among the {end} {percent:,} % of {among}"
         case Did():
             return _did(rule)
+        case Uses():
+            return _uses(rule)
+        case Contacted():
+            return _contacted(rule)
+        case InGroup(group):
+            return f"is in the group {_quoted(group)}"
+        case InList(name, sha256):
+            return f"is on the list {_quoted(name)}" + (f" (content {sha256[:12]})" if sha256 else "")
         case _:
             assert_never(rule)
 
@@ -77,15 +114,18 @@ def value_words(value: Value) -> str:
         case bool():
             return "yes" if value else "no"
         case Day(day):
-            return f"{day:%-d %B %Y}"
+            return f"{day.day} {day:%B} {day.year}"
         case DaysAgo(0):
             return "the run date"
         case DaysAgo(days):
-            return f"{days} days before the run date" if days > 0 else f"{-days} days after the run date"
+            return f"{_days(abs(days))} {'before' if days > 0 else 'after'} the run date"
         case int() | float():
             return f"{value:,}"
         case str():
-            return value or "“”"
+            is_plain = (
+                _PLAIN_VALUE.fullmatch(value) and value.casefold() not in _VALUE_BREAKERS and value[-1] not in ".:,"
+            )
+            return value if is_plain else _quoted(value)
         case _:
             assert_never(value)
 
@@ -102,33 +142,92 @@ def window_words(window: Window | None) -> str:
         case Last(days):
             return f" in the last {days:,} days"
         case Between(first, last):
-            return f" from {first:%-d %B %Y} to {last:%-d %B %Y}"
+            return f" from {value_words(Day(first))} to {value_words(Day(last))}"
         case _:
             assert_never(window)
 
 
 def _did(rule: Did) -> str:
-    verb = "bought" if rule.event == PURCHASE else f"did {rule.event}"
-    where = f" where {sentence(rule.filter)}" if rule.filter is not None else ""
-    bound = {"ge": "at least", "le": "at most", "eq": "exactly"}[rule.op]
-    if rule.total_of is not None:
-        total = f"a total {_name(rule.total_of)} of {bound} {value_words(rule.value)}"
-        return f"{verb}{where} with {total}{window_words(rule.window)}"
-    if rule.op == "ge" and rule.value == 1:
-        return f"{verb}{where}{window_words(rule.window)}"
-    times = "once" if rule.value == 1 else f"{value_words(rule.value)} times"
-    return f"{verb}{where} {bound} {times}{window_words(rule.window)}"
+    what = ("bought" if rule.event == PURCHASE else f"did {value_words(rule.event)}") + _where(rule)
+    match rule.measure:
+        case "count" if rule.op == "ge" and rule.value == 1:
+            return f"{what}{window_words(rule.window)}"
+        case "count":
+            return f"{what} {_BOUND[rule.op]} {_times(rule.value)}{window_words(rule.window)}"
+        case "days_in_a_row":
+            return f"{what} on {_BOUND[rule.op]} {_days(rule.value)} in a row{window_words(rule.window)}"  # type: ignore
+        case "first" | "last":
+            day = f"{_COMPARED_DAY[rule.op]} {value_words(rule.value)}"
+            return f"{what}{window_words(rule.window)}, the {rule.measure} time {day.removeprefix('is ')}"
+        case "total" | "average":
+            column = _name(rule.column or "")
+            amount = f"a{'n' if rule.measure == 'average' else ''} {rule.measure} {column} of {_BOUND[rule.op]}"
+            return f"{what} with {amount} {value_words(rule.value)}{window_words(rule.window)}"
 
 
 def _never(rule: Did) -> str:
-    did = "bought nothing" if rule.event == PURCHASE else f"did no {rule.event}"
-    where = f" where {sentence(rule.filter)}" if rule.filter is not None else ""
-    return f"{did}{where}{window_words(rule.window)}"
+    did = "bought nothing" if rule.event == PURCHASE else f"did no {value_words(rule.event)}"
+    return f"{did}{_where(rule)}{window_words(rule.window)}"
+
+
+def _where(rule: Did) -> str:
+    return "" if rule.filter is None else f" where {_inner(rule.filter)}"
+
+
+def _uses(rule: Uses) -> str:
+    what = "an app" if rule.app is None else f"the app {value_words(rule.app)}"
+    if rule.platform is not None:
+        what += f" on {value_words(rule.platform)}"
+    versions = [f"{rule.version_from} or later"] if rule.version_from is not None else []
+    versions += [f"before {rule.version_to}"] if rule.version_to is not None else []
+    at = f" in a version {' and '.join(versions)}" if versions else ""
+    last = f", last used{window_words(rule.last_used)}" if rule.last_used is not None else ""
+    return f"uses {what}{at}{last}"
+
+
+def _contacted(rule: Contacted) -> str:
+    what = "a campaign" if rule.campaign is None else f"the campaign {_quoted(rule.campaign)}"
+    times = "" if rule.times == 1 else f" at least {_times(rule.times)}"
+    sent = f", sent{window_words(rule.window)}" if rule.window is not None else ""
+    match rule.what:
+        case "received":
+            return f"received {what}{times}{sent}"
+        case "in_control":
+            return f"was in the control group of {what}{times}{sent}"
+        case "responded":
+            within = f" by buying within {_days(rule.response_days or 0)} of it"
+            return f"responded to {what}{within}{times}{sent}"
+
+
+def _near(rule: Birthday) -> str:
+    if rule.first == rule.last:
+        return value_words(DaysAgo(-rule.first))
+    if rule.first == 0:
+        return f"in the {_days(rule.last)} from the run date on, that day included"
+    if rule.last == 0:
+        return f"in the {_days(-rule.first)} up to the run date, that day included"
+    return f"from {value_words(DaysAgo(-rule.first))} to {value_words(DaysAgo(-rule.last))}"
 
 
 def _inner(rule: Rule) -> str:
-    return f"({sentence(rule)})" if isinstance(rule, AllOf | AnyOf) else sentence(rule)
+    while isinstance(rule, AllOf | AnyOf) and len(rule.rules) == 1:
+        rule = rule.rules[0]
+    return f"({_read(rule)})" if isinstance(rule, AllOf | AnyOf) else _read(rule)
+
+
+def _times(count: object) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
+def _days(count: float) -> str:
+    return "1 day" if count == 1 else f"{count:,} days"
 
 
 def _name(attribute: str) -> str:
-    return attribute.replace("_", " ")
+    words = attribute.split("_")
+    is_plain = _PLAIN_NAME.fullmatch(attribute) and not _NAME_BREAKERS & set(words)
+    return " ".join(words) if is_plain else _quoted(attribute)
+
+
+def _quoted(text: str) -> str:
+    return "“" + text.replace("\\", "\\\\").replace("”", "\\”") + "”"

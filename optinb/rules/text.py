@@ -3,35 +3,54 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from datetime import date
 from typing import Any, assert_never
 
 from optinb.errors import RuleError, did_you_mean
-from optinb.rules.build import Attribute, attr, days_ago, did
-from optinb.rules.form import check_size
+from optinb.rules import build
+from optinb.rules.build import RESPONSE_DAYS, Attribute
+from optinb.rules.extent import check_size
+from optinb.rules.measured import Measured
 from optinb.rules.tree import (
     AllOf,
     AnyOf,
-    Between,
+    Birthday,
     Compare,
-    Day,
-    DaysAgo,
+    Contacted,
     Did,
-    Last,
+    InGroup,
+    InList,
+    Matches,
     Missing,
     Node,
     Not,
     OneOf,
+    Rank,
     Rule,
     Text,
-    Value,
+    Uses,
 )
+from optinb.rules.values import Between, Day, DaysAgo, Last, Value, Window
 
-_FUNCTIONS = {"attr": attr, "did": did, "days_ago": days_ago, "date": date}
+_WORDS = (
+    "attr", "did", "days_ago", "uses_app", "received", "was_in_control", "responded", "in_group", "in_list", "all_of",
+    "any_of", "none_of",
+)  # fmt: skip
+_FUNCTIONS: dict[str, Any] = {**{word: getattr(build, word) for word in _WORDS}, "date": date}
 _METHODS: dict[type, tuple[str, ...]] = {
-    Attribute: ("one_of", "between", "contains", "starts_with", "ends_with", "is_missing", "is_known"),
-    Did: ("at_least", "at_most", "exactly", "total", "where", "within", "between"),
-}
+    Attribute: (
+        "one_of", "between", "contains", "starts_with", "ends_with", "matches", "is_missing", "is_known", "anniversary",
+        "top", "bottom",
+    ),
+    Did: (
+        "at_least", "at_most", "exactly", "more_than", "less_than", "total", "average", "first", "last",
+        "days_in_a_row", "where", "within", "between",
+    ),
+    Measured: ("at_least", "at_most", "exactly", "where", "within", "between"),
+    Uses: ("version_at_least", "version_below", "used_within", "used_between"),
+    Contacted: ("at_least", "within", "between"),
+}  # fmt: skip
 _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Eq: "__eq__",
     ast.NotEq: "__ne__",
@@ -41,7 +60,8 @@ _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.GtE: "__ge__",
 }
 _OPERATORS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
-MAX_TEXT = 100_000
+MAX_TEXT = 1_000_000
+MAX_SIGNS = 20  # a longer row of & or | is written as all_of(...), any_of(...)
 
 
 def parse(text: str) -> Rule:
@@ -52,7 +72,9 @@ def parse(text: str) -> Rule:
     if len(text) > MAX_TEXT:
         raise RuleError(f"the rule has {len(text):,} characters; at most {MAX_TEXT:,} are read")
     try:
-        tree = ast.parse(text.strip(), mode="eval")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # of "\\d", which a pattern may well hold
+            tree = ast.parse(text.strip(), mode="eval")
         rule = _read(tree.body)
     except SyntaxError as error:
         raise RuleError(f"the rule can't be read at column {error.offset}: {error.msg}") from error
@@ -82,7 +104,9 @@ def _read(node: ast.expr) -> Any:
             return _rule(left) | _rule(right)
         case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARISONS:
             subject = _read(left)
-            if not isinstance(subject, Attribute):
+            if isinstance(subject, Did):
+                raise _refuse(node, "write .at_least(2), .at_most(2) or .exactly(2) instead of a comparison")
+            if not isinstance(subject, Attribute | Measured):
                 raise _refuse(node, "write the attribute first, such as attr('age') >= 18")
             return getattr(subject, _COMPARISONS[type(op)])(_read(right))
         case ast.Call(func=ast.Name(id=name)):
@@ -102,7 +126,9 @@ def _read(node: ast.expr) -> Any:
         case ast.Compare():
             raise _refuse(node, "write one comparison at a time, such as (attr('age') >= 18) & (attr('age') < 30)")
         case _:
-            raise _refuse(node, "only attr(...), did(...), days_ago(...), date(...), values and & | ~ are understood")
+            raise _refuse(
+                node, f"only attr(...), did(...), {', '.join(_WORDS[2:])}, date, values and & | ~ are understood"
+            )
 
 
 def _rule(node: ast.expr) -> Rule:
@@ -119,7 +145,7 @@ def _call(node: ast.Call, function: Any) -> Any:
         raise _refuse(node, "** isn't understood")
     try:
         return function(*arguments, **named)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise _refuse(node, str(error)) from error
 
 
@@ -130,14 +156,21 @@ def _refuse(node: ast.expr, remedy: str) -> RuleError:
 
 
 def to_text(rule: Rule) -> str:
-    """The rule as people write it; `parse(to_text(rule)) == rule`."""
+    """The rule as people write it; `parse(to_text(rule)) == rule`. Raises RuleError for one that is too large."""
+    check_size(rule)
+    return _write(rule)
+
+
+def _write(rule: Rule) -> str:
     match rule:
         case AllOf(rules):
-            return " & ".join(_operand(r) for r in rules)
+            return _joined(rule, rules, " & ", "all_of")
         case AnyOf(rules):
-            return " | ".join(_operand(r) for r in rules)
+            return _joined(rule, rules, " | ", "any_of")
         case Not(Missing(attribute)):
             return f"attr({attribute!r}).is_known()"
+        case Not(Not() as inner):
+            return f"none_of({_write(inner)})"
         case Not(inner):
             return f"~{_operand(inner)}"
         case Compare(attribute, op, value):
@@ -146,32 +179,94 @@ def to_text(rule: Rule) -> str:
             return f"attr({attribute!r}).one_of([{', '.join(map(repr, values))}])"
         case Text(attribute, op, value):
             return f"attr({attribute!r}).{op}({value!r})"
+        case Matches(attribute, pattern):
+            return f"attr({attribute!r}).matches({pattern!r})"
         case Missing(attribute):
             return f"attr({attribute!r}).is_missing()"
+        case Birthday():
+            return f"attr({rule.attribute!r}).anniversary({_anniversary(rule)})"
+        case Rank(attribute, side, percent, within):
+            among = "" if within is None else f", within={within!r}"
+            return f"attr({attribute!r}).{side}({percent!r}{among})"
         case Did():
             return _did(rule)
+        case Uses():
+            return _uses(rule)
+        case Contacted():
+            return _contacted(rule)
+        case InGroup(group):
+            return f"in_group({group!r})"
+        case InList(name, sha256):
+            return f"in_list({name!r})" if sha256 is None else f"in_list({name!r}, sha256={sha256!r})"
         case _:
             assert_never(rule)
+
+
+def _joined(rule: AllOf | AnyOf, rules: tuple[Rule, ...], sign: str, word: str) -> str:
+    return sign.join(map(_operand, rules)) if _has_signs(rule) else f"{word}({', '.join(map(_write, rules))})"
+
+
+def _has_signs(rule: AllOf | AnyOf) -> bool:
+    # signs make one flat rule of rules within rules of the same kind, so that those are written with the word
+    return 1 < len(rule.rules) <= MAX_SIGNS and all(type(r) is not type(rule) for r in rule.rules)
 
 
 def _did(rule: Did) -> str:
     text = f"did({rule.event!r})"
     if rule.filter is not None:
-        text += f".where({to_text(rule.filter)})"
-    if rule.total_of is not None:
-        text += f".total({rule.total_of!r})"
-    if (rule.op, rule.value) != ("ge", 1):
-        text += f".{ {'ge': 'at_least', 'le': 'at_most', 'eq': 'exactly'}[rule.op] }({rule.value!r})"
-    match rule.window:
-        case Last(days):
-            text += f".within(days={days})"
-        case Between(first, last):
-            text += f".between({_date(first)}, {_date(last)})"
-        case None:
-            pass
+        text += f".where({_write(rule.filter)})"
+    match rule.measure:
+        case "count":
+            counted = "" if (rule.op, rule.value) == ("ge", 1) else _counted(rule)
+            return text + counted + _window(rule.window)
+        case "days_in_a_row":
+            counted = "" if rule.op == "ge" else _counted(rule)
+            return f"{text}.days_in_a_row({rule.value!r}){counted}{_window(rule.window)}"
         case _:
-            assert_never(rule.window)
-    return text
+            column = "" if rule.column is None else repr(rule.column)
+            return f"{text}{_window(rule.window)}.{rule.measure}({column}) {_OPERATORS[rule.op]} {_value(rule.value)}"
+
+
+def _counted(rule: Did) -> str:
+    word = {"ge": "at_least", "le": "at_most", "eq": "exactly", "gt": "more_than", "lt": "less_than"}[rule.op]
+    return f".{word}({rule.value!r})"
+
+
+def _uses(rule: Uses) -> str:
+    named = [repr(rule.app)] if rule.app is not None else []
+    named += [f"platform={rule.platform!r}"] if rule.platform is not None else []
+    text = f"uses_app({', '.join(named)})"
+    if rule.version_from is not None:
+        text += f".version_at_least({rule.version_from!r})"
+    if rule.version_to is not None:
+        text += f".version_below({rule.version_to!r})"
+    return text + _window(rule.last_used, within="used_within", between="used_between")
+
+
+def _contacted(rule: Contacted) -> str:
+    word = {"received": "received", "in_control": "was_in_control", "responded": "responded"}[rule.what]
+    named = [repr(rule.campaign)] if rule.campaign is not None else []
+    named += [f"days={rule.response_days}"] if rule.response_days not in (None, RESPONSE_DAYS) else []
+    times = "" if rule.times == 1 else f".at_least({rule.times})"
+    return f"{word}({', '.join(named)}){times}{_window(rule.window)}"
+
+
+def _anniversary(rule: Birthday) -> str:
+    if rule.first == 0:
+        return f"within_next={rule.last}" if rule.last else ""
+    return f"within_last={-rule.first}" if rule.last == 0 else f"{rule.first}, {rule.last}"
+
+
+def _window(window: Window | None, *, within: str = "within", between: str = "between") -> str:
+    match window:
+        case Last(days):
+            return f".{within}(days={days})"
+        case Between(first, last):
+            return f".{between}({_date(first)}, {_date(last)})"
+        case None:
+            return ""
+        case _:
+            assert_never(window)
 
 
 def _value(value: Value) -> str:
@@ -189,5 +284,12 @@ def _date(day: date) -> str:
 
 
 def _operand(rule: Rule) -> str:
-    bare = isinstance(rule, Did | OneOf | Text | Missing | Not)
-    return to_text(rule) if bare else f"({to_text(rule)})"
+    """The rule as it stands beside a sign, which binds tighter than a comparison."""
+    match rule:
+        case AllOf() | AnyOf():
+            is_bare = not _has_signs(rule)
+        case Did():
+            is_bare = rule.measure in ("count", "days_in_a_row")
+        case _:
+            is_bare = not isinstance(rule, Compare)
+    return _write(rule) if is_bare else f"({_write(rule)})"

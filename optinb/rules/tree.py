@@ -6,69 +6,49 @@ What a rule means for missing values, everywhere and in every engine:
   false, also `!=`; only `is_missing()` is true there.
 * `~rule` is true for exactly the customers for whom `rule` is false. So `~(attr("country") == "DE")` holds for
   customers without a country, and `attr("country") != "DE"` does not.
-* A behaviour counts what a customer did; a customer without any row did it zero times, so that
-  `~did("purchase")` and `did("purchase").at_most(3)` hold for somebody who never bought.
+* A behaviour counts what a customer did; a customer without any row did it zero times, with a total of zero and no day
+  in a row, so that `~did("purchase")` and `did("purchase").at_most(3)` hold for somebody who never bought. There is no
+  average, first or last day without a row: every comparison with them is false then. Empty values of a column add
+  nothing to a total and don't enter an average.
 * A window of N days begins at midnight, in the workspace's zone, of the day that lies N days before the run date, and
-  ends with the run date.
+  ends with the run date. "Ever" ends with the run date too.
 """
 
 from __future__ import annotations
 
-import math
-from datetime import date
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
-from msgspec import Meta, Struct
+from msgspec import Meta
 from msgspec.structs import replace
 
 from optinb.errors import RuleError
+from optinb.rules.measured import Measured
+from optinb.rules.pattern import check_pattern
+from optinb.rules.values import (
+    MAX_DAYS,
+    MAX_SET,
+    Amount,
+    Comparison,
+    Day,
+    DaysAgo,
+    Name,
+    RuleValue,
+    Scalar,
+    Value,
+    Window,
+    check_number,
+    check_version,
+    is_number,
+    window_of,
+)
 
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
-Comparison = Literal["eq", "ne", "lt", "le", "gt", "ge"]
+if TYPE_CHECKING:
+    from datetime import date
+
 PURCHASE = "purchase"
 
 
-class _Value(Struct, frozen=True, forbid_unknown_fields=True, tag_field="is"):
-    """Anything that stands in a rule."""
-
-
-class Day(_Value, frozen=True, tag="day"):
-    """A calendar day in the workspace's zone."""
-
-    day: date
-
-
-class DaysAgo(_Value, frozen=True, tag="days_ago"):
-    """A day relative to the run date; negative numbers lie ahead."""
-
-    days: int
-
-
-Scalar = str | bool | int | float
-Value = str | bool | int | float | Day | DaysAgo
-
-
-class Last(_Value, frozen=True, tag="last"):
-    """The last N days up to the run date."""
-
-    days: Annotated[int, Meta(ge=0, le=36_500)]
-
-
-class Between(_Value, frozen=True, tag="between"):
-    """From one day to another, both included."""
-
-    first: date
-    last: date
-
-    def __post_init__(self) -> None:
-        if self.last < self.first:
-            raise ValueError(f"the window ends ({self.last}) before it begins ({self.first}); swap the days")
-
-
-Window = Last | Between
-
-
-class Node(_Value, frozen=True):
+class Node(RuleValue, frozen=True):
     """A rule. Combine rules with `&` (and), `|` (or) and `~` (not)."""
 
     def __and__(self, other: Rule) -> AllOf:
@@ -83,6 +63,18 @@ class Node(_Value, frozen=True):
     def __bool__(self) -> NoReturn:
         raise RuleError("a rule is neither true nor false by itself: combine rules with & | ~, not with and, or, not")
 
+    def sentence(self) -> str:
+        """What the rule says, in plain English."""
+        from optinb.rules.sentence import sentence
+
+        return sentence(self)  # type: ignore[arg-type]
+
+    def to_text(self) -> str:
+        """The rule as people write it; `parse(rule.to_text()) == rule`."""
+        from optinb.rules.text import to_text
+
+        return to_text(self)  # type: ignore[arg-type]
+
 
 class Compare(Node, frozen=True, tag="compare"):
     """An attribute against a value; false where the attribute is empty."""
@@ -92,7 +84,7 @@ class Compare(Node, frozen=True, tag="compare"):
     value: Value
 
     def __post_init__(self) -> None:
-        _check_number(self.value)
+        check_number(self.value)
         if isinstance(self.value, bool) and self.op not in ("eq", "ne"):
             raise ValueError("yes and no can only be compared with == and !=")
 
@@ -106,9 +98,13 @@ class OneOf(Node, frozen=True, tag="one_of"):
     def __post_init__(self) -> None:
         if not self.values:
             raise ValueError("an empty set of values fits nobody; give at least one")
+        if len(self.values) > MAX_SET:
+            raise ValueError(f"{len(self.values):,} values are too many; upload them with ws.lists.save(...)")
         for value in self.values:
-            _check_number(value)
-        if len({"number" if _is_number(v) else type(v).__name__ for v in self.values}) > 1:
+            if not isinstance(value, str | bool | int | float):
+                raise ValueError(f"{value!r} can't stand in a set of values; only texts and numbers can")
+            check_number(value)
+        if len({"number" if is_number(v) else type(v).__name__ for v in self.values}) > 1:
             raise ValueError("the values of a set must be all texts or all numbers")
 
 
@@ -120,10 +116,54 @@ class Text(Node, frozen=True, tag="text"):
     value: Annotated[str, Meta(min_length=1, max_length=1000)]
 
 
+class Matches(Node, frozen=True, tag="matches"):
+    """Some part of a text attribute fits a pattern (see `optinb.rules.pattern`); false where it is empty."""
+
+    attribute: Name
+    pattern: str
+
+    def __post_init__(self) -> None:
+        check_pattern(self.pattern)
+
+
 class Missing(Node, frozen=True, tag="missing"):
     """An attribute is empty."""
 
     attribute: Name
+
+
+class Birthday(Node, frozen=True, tag="birthday"):
+    """The anniversary of a day falls from `first` to `last` days after the run date, both included.
+
+    Negative numbers lie before it. The first anniversary is a year after the day itself; 29 February is kept on
+    28 February in years without it. False where the attribute is empty.
+    """
+
+    attribute: Name
+    first: Annotated[int, Meta(ge=-366, le=366)]
+    last: Annotated[int, Meta(ge=-366, le=366)]
+
+    def __post_init__(self) -> None:
+        if self.last < self.first:
+            raise ValueError(f"the window ends ({self.last}) before it begins ({self.first}); swap the days")
+
+
+class Rank(Node, frozen=True, tag="rank"):
+    """An attribute is among the highest or lowest `percent` of all customers, or of those alike in `within`.
+
+    Of n customers who have both attributes (and the same value of `within`), those belong of whom fewer than `percent`
+    % of n have a strictly better value (`better * 100.0 < percent * n` in 64-bit floats): all who tie at the border
+    belong, and the best one always. False where one of the attributes is empty.
+    """
+
+    attribute: Name
+    side: Literal["top", "bottom"]
+    percent: int | float
+    within: Name | None = None
+
+    def __post_init__(self) -> None:
+        if not is_number(self.percent) or not 0 < self.percent < 100:
+            raise ValueError(f"{self.percent!r} % is no part of the customers; give a number above 0 and below 100")
 
 
 class AllOf(Node, frozen=True, tag="all"):
@@ -144,62 +184,205 @@ class Not(Node, frozen=True, tag="not"):
     rule: Rule
 
 
+Measure = Literal["count", "total", "average", "first", "last", "days_in_a_row"]
+
+
 class Did(Node, frozen=True, tag="did"):
     """What customers did: `"purchase"` (a transaction with a positive amount) or the name of an event.
 
-    Compares how often they did it (or, with `total_of`, the sum of a column) within a window with a number.
+    Compares a measure of the rows in a window with a value: how many there are (`count`), the `total` or `average` of a
+    column, the `first` or `last` day, or the longest run of `days_in_a_row` with at least one row each.
     """
 
     event: Name
-    op: Literal["ge", "le", "eq"] = "ge"
-    value: float | int = 1
-    total_of: Name | None = None
+    op: Literal["ge", "le", "eq", "gt", "lt"] = "ge"
+    value: Amount = 1
+    measure: Measure = "count"
+    column: Name | None = None
     filter: Rule | None = None
     window: Window | None = None
 
     def __post_init__(self) -> None:
-        _check_number(self.value)
-        if self.total_of is None and (self.value < 0 or self.value != int(self.value)):
+        check_number(self.value)
+        if (self.column is None) == (self.measure in ("total", "average")):
+            raise ValueError("a total and an average are of one column; the other measures are of none")
+        is_day = isinstance(self.value, Day | DaysAgo)
+        if is_day != (self.measure in ("first", "last")):
+            remedy = "with a day, such as days_ago(60)" if not is_day else "with a number"
+            raise ValueError(f"{self.value!r} can't be compared with {self.measure}(...); compare it {remedy}")
+        if not is_day and not is_number(self.value):
+            raise ValueError(f"{self.value!r} is no number to compare with")
+        is_count = self.measure in ("count", "days_in_a_row")
+        if is_count and (self.value < 0 or self.value != int(self.value)):  # type: ignore[operator, arg-type]
             raise ValueError(f"a count is a whole number and not negative, not {self.value}")
-        if self.filter is not None and any(isinstance(node, Did) for node in walk(self.filter)):
-            raise ValueError("a behaviour can't be filtered by another behaviour")
+        for node in walk(self.filter) if self.filter is not None else ():
+            if not isinstance(node, AllOf | AnyOf | Not | Leaf):
+                raise ValueError("a behaviour is filtered by its own columns, such as attr('category') == 'BABY'")
 
-    def at_least(self, value: float) -> Did:
-        """Happened (or sums up to) this much or more."""
-        return replace(self, op="ge", value=value)
+    def at_least(self, times: int) -> Did:
+        """So often or more."""
+        return self._made("at_least", op="ge", value=times)
 
-    def at_most(self, value: float) -> Did:
-        """Happened (or sums up to) this much or less: also true of customers who never did it."""
-        return replace(self, op="le", value=value)
+    def at_most(self, times: int) -> Did:
+        """So often or less: also true of customers who never did it."""
+        return self._made("at_most", op="le", value=times)
 
-    def exactly(self, value: float) -> Did:
-        """Happened (or sums up to) exactly this much."""
-        return replace(self, op="eq", value=value)
+    def exactly(self, times: int) -> Did:
+        """Exactly so often."""
+        return self._made("exactly", op="eq", value=times)
 
-    def total(self, column: str) -> Did:
-        """Compare the sum of a column, such as `"amount"`, instead of the count."""
-        return replace(self, total_of=column)
+    def more_than(self, times: int) -> Did:
+        """More often than this."""
+        return self._made("more_than", op="gt", value=times)
+
+    def less_than(self, times: int) -> Did:
+        """Less often than this: also true of customers who never did it."""
+        return self._made("less_than", op="lt", value=times)
+
+    def total(self, column: str) -> Measured:
+        """The sum of a column, to be compared: `did("purchase").total("amount") >= 100`."""
+        return Measured(self, "total", column)
+
+    def average(self, column: str) -> Measured:
+        """The mean of a column, to be compared; every comparison is false for customers without a value."""
+        return Measured(self, "average", column)
+
+    def first(self) -> Measured:
+        """The first day, to be compared: `did("purchase").first() >= days_ago(30)`; false for who never did it."""
+        return Measured(self, "first")
+
+    def last(self) -> Measured:
+        """The last day, to be compared: `did("purchase").last() < days_ago(60)`; false for who never did it."""
+        return Measured(self, "last")
+
+    def days_in_a_row(self, days: int) -> Did:
+        """On so many days in a row or more; compare otherwise with `.days_in_a_row(3).at_most(5)`."""
+        return self._made("days_in_a_row", measure="days_in_a_row", column=None, op="ge", value=days)
 
     def where(self, condition: Rule) -> Did:
         """Only rows that fit a condition on their own columns, such as `attr("category") == "BABY"`."""
-        return replace(self, filter=condition if self.filter is None else self.filter & condition)
+        _parts(AllOf, condition)
+        return self._made("where", filter=condition if self.filter is None else self.filter & condition)
 
     def within(self, *, days: int) -> Did:
         """Only in the last `days` days before the run date, and on it."""
-        if isinstance(days, bool) or not isinstance(days, int) or days < 0 or days > 36_500:
-            raise RuleError(f"within(days={days!r}): give a whole number of days from 0 to 36,500")
-        return replace(self, window=Last(days))
+        return replace(self, window=window_of("within", days=days))
 
     def between(self, first: date, last: date) -> Did:
         """Only from one day to another, both included."""
+        return replace(self, window=window_of("between", first=first, last=last))
+
+    def _made(self, word: str, **fields: object) -> Did:
         try:
-            return replace(self, window=Between(first, last))
+            return replace(self, **fields)
+        except (ValueError, TypeError) as error:
+            raise RuleError(f"did({self.event!r}).{word}: {error}") from error
+
+
+class Uses(Node, frozen=True, tag="uses"):
+    """Uses an app: this one, or any on a platform, or any at all, all conditions holding in one and the same app.
+
+    Versions compare number by number (`3.10` comes after `3.9`). What isn't known of an app fits no bound; `last_used`
+    is the day in the workspace's zone.
+    """
+
+    app: Name | None = None
+    platform: Name | None = None
+    version_from: Name | None = None
+    version_to: Name | None = None
+    last_used: Window | None = None
+
+    def __post_init__(self) -> None:
+        check_version(self.version_from)
+        check_version(self.version_to)
+
+    def version_at_least(self, version: str) -> Uses:
+        """Has this version or a later one."""
+        return self._made("version_at_least", version_from=version)
+
+    def version_below(self, version: str) -> Uses:
+        """Has an earlier version than this."""
+        return self._made("version_below", version_to=version)
+
+    def used_within(self, *, days: int) -> Uses:
+        """Used it last in the last `days` days before the run date, or on it."""
+        return replace(self, last_used=window_of("used_within", days=days))
+
+    def used_between(self, first: date, last: date) -> Uses:
+        """Used it last from one day to another, both included."""
+        return replace(self, last_used=window_of("used_between", first=first, last=last))
+
+    def _made(self, word: str, **fields: object) -> Uses:
+        try:
+            return replace(self, **fields)
         except ValueError as error:
-            raise RuleError(f"between({first}, {last}): {error}") from error
+            raise RuleError(f"uses_app(...).{word}: {error}") from error
 
 
-Rule = Compare | OneOf | Text | Missing | AllOf | AnyOf | Not | Did
-Leaf = Compare | OneOf | Text | Missing
+class Contacted(Node, frozen=True, tag="contacted"):
+    """What campaigns did with a customer, at least so many times (nights of one campaign count once each).
+
+    `received`: was a recipient, and Appboy accepted the request. `in_control`: was held out as control. `responded`:
+    received it and bought on the day it was sent or in the `response_days` days after it. The window is of the day of
+    sending, in the workspace's zone.
+    """
+
+    what: Literal["received", "in_control", "responded"]
+    campaign: Name | None = None
+    times: Annotated[int, Meta(ge=1, le=10_000)] = 1
+    response_days: Annotated[int, Meta(ge=0, le=MAX_DAYS)] | None = None
+    window: Window | None = None
+
+    def __post_init__(self) -> None:
+        if (self.what == "responded") != (self.response_days is not None):
+            raise ValueError("a response needs the days in which it counts, and only a response has them")
+
+    def at_least(self, times: int) -> Contacted:
+        """So many times or more; write `~` in front for less."""
+        if isinstance(times, bool) or not isinstance(times, int) or not 1 <= times <= 10_000:
+            raise RuleError(f"{self.what}(...).at_least({times!r}): give a whole number from 1 to 10,000")
+        return replace(self, times=times)
+
+    def within(self, *, days: int) -> Contacted:
+        """Sent in the last `days` days before the run date, or on it."""
+        return replace(self, window=window_of("within", days=days))
+
+    def between(self, first: date, last: date) -> Contacted:
+        """Sent from one day to another, both included."""
+        return replace(self, window=window_of("between", first=first, last=last))
+
+
+class InGroup(Node, frozen=True, tag="in_group"):
+    """Belongs to another saved group. `expand` puts that group's rule in its place before anything is evaluated."""
+
+    group: Name
+
+
+class InList(Node, frozen=True, tag="in_list"):
+    """Stands on an uploaded list of customers.
+
+    `expand` adds the SHA-256 of the list's content, so that a changed list makes another rule.
+    """
+
+    name: Name
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None
+
+
+Leaf = Compare | OneOf | Text | Matches | Missing | Birthday
+Rule = Leaf | Rank | AllOf | AnyOf | Not | Did | Uses | Contacted | InGroup | InList
+
+
+def children(rule: Rule) -> tuple[tuple[str, Rule], ...]:
+    """The rules that a rule is made of, each with its step in the path (the filter of a behaviour not among them)."""
+    match rule:
+        case AllOf(rules):
+            return tuple((f".all[{i}]", r) for i, r in enumerate(rules))
+        case AnyOf(rules):
+            return tuple((f".any[{i}]", r) for i, r in enumerate(rules))
+        case Not(inner):
+            return ((".not", inner),)
+        case _:
+            return ()
 
 
 def walk(rule: Rule) -> list[Rule]:
@@ -209,35 +392,11 @@ def walk(rule: Rule) -> list[Rule]:
     while waiting:
         node = waiting.pop()
         found.append(node)
-        if isinstance(node, AllOf | AnyOf):
-            waiting.extend(reversed(node.rules))
-        elif isinstance(node, Not):
-            waiting.append(node.rule)
+        waiting.extend(child for _, child in reversed(children(node)))
     return found
-
-
-def attributes_of(rule: Rule) -> frozenset[str]:
-    """The attributes of the customer that a rule reads."""
-    return frozenset(node.attribute for node in walk(rule) if isinstance(node, Leaf))
-
-
-def behaviours_of(rule: Rule) -> tuple[Did, ...]:
-    """The distinct behaviours of a rule, in the order in which they stand."""
-    return tuple(dict.fromkeys(node for node in walk(rule) if isinstance(node, Did)))
 
 
 def _parts(kind: type[AllOf | AnyOf], node: Node) -> tuple[Rule, ...]:
     if not isinstance(node, Node):
         raise RuleError(f"{node!r} is no rule; write something like attr('country') == 'DE'")
     return node.rules if isinstance(node, kind) else (node,)  # type: ignore[return-value]
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _check_number(value: object) -> None:
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value} is no number to compare with")
-    if isinstance(value, int) and abs(value) >= 2**63:
-        raise ValueError(f"{value} is too large; numbers are below 2**63")

@@ -97,7 +97,9 @@ def _measure(behaviour: Did, tables: Tables, column: str) -> nw.LazyFrame:
     if behaviour.filter is not None:
         context = _Context(rows.collect_schema(), tables.run_date, tables.zone, {})
         rows = rows.filter(_condition(behaviour.filter, context))
-    amount = nw.len() if behaviour.total_of is None else nw.col(behaviour.total_of).sum()
+    if behaviour.measure not in ("count", "total"):
+        raise RuleError(f"{behaviour.to_text()}: the {behaviour.measure} of a behaviour can't be evaluated yet")
+    amount = nw.len() if behaviour.column is None else nw.col(behaviour.column).sum()
     return rows.group_by("customer_id").agg(amount.alias(column))
 
 
@@ -120,7 +122,7 @@ def _condition(rule: Rule, context: _Context) -> nw.Expr:
             return ~_condition(inner, context)
         case Did(op=op, value=value):
             amount = context.measured[rule]
-            return {"ge": amount >= value, "le": amount <= value, "eq": amount == value}[op]
+            return _with(op, amount, value)
         case Missing(attribute):
             return nw.col(attribute).is_null()
         case OneOf(attribute, values):
@@ -136,7 +138,7 @@ def _condition(rule: Rule, context: _Context) -> nw.Expr:
         case Compare():
             return _compare(rule, context).fill_null(False)
         case _:
-            assert_never(rule)
+            raise RuleError(f"{rule.to_text()}: this kind of condition can't be evaluated yet")
 
 
 def _compare(rule: Compare, context: _Context) -> nw.Expr:

@@ -119,7 +119,7 @@ def holds(rule: Rule, row: dict[str, Any], transactions: Rows, events: Rows) -> 
             rows = [r for r in rows if in_window(rule, local_day(r["occurred_at"]))]
             if rule.filter is not None:
                 rows = [r for r in rows if holds(rule.filter, r, [], [])]
-            amount = sum((r[rule.total_of] or 0) for r in rows) if rule.total_of else len(rows)
+            amount = sum((r[rule.column] or 0) for r in rows) if rule.column else len(rows)
             return {"ge": amount >= rule.value, "le": amount <= rule.value, "eq": amount == rule.value}[rule.op]
 
 
@@ -202,12 +202,14 @@ purchase_filters = st.one_of(
     st.just(attr("occurred_at") >= days_ago(3)),
 )
 behaviours = st.one_of(
+    st.integers(0, 3).map(lambda amount: did("purchase").total("amount") >= amount),
     st.builds(
         Did,
         st.just("purchase"),
         st.sampled_from(["ge", "le", "eq"]),
         st.integers(0, 3),
-        st.sampled_from([None, "amount"]),
+        st.just("count"),
+        st.none(),
         purchase_filters,
         windows,
     ),
@@ -216,7 +218,8 @@ behaviours = st.one_of(
         st.sampled_from(["open", "view", "never"]),
         st.sampled_from(["ge", "le", "eq"]),
         st.integers(0, 2),
-        st.sampled_from([None, "value"]),
+        st.just("total"),
+        st.just("value"),
         st.sampled_from([None, attr("value") > 0]),
         windows,
     ),

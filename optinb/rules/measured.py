@@ -1,0 +1,75 @@
+"""A measure of what customers did that still waits for the value it is compared with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
+
+from optinb.errors import RuleError
+from optinb.rules.values import as_value
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from optinb.rules.tree import Did, Measure, Rule
+    from optinb.rules.values import Amount
+
+
+class Measured:
+    """A measure of what customers did, waiting to be compared with a number or a day."""
+
+    __slots__ = ("_column", "_did", "_measure")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, did: Did, measure: Measure, column: str | None = None) -> None:
+        self._did = did
+        self._measure: Measure = measure
+        self._column = column
+
+    def __repr__(self) -> str:
+        return f"did({self._did.event!r}).{self._measure}({'' if self._column is None else repr(self._column)})"
+
+    def __eq__(self, value: object) -> Did:  # type: ignore[override]
+        return self._compared("eq", value)
+
+    def __ge__(self, value: object) -> Did:
+        return self._compared("ge", value)
+
+    def __le__(self, value: object) -> Did:
+        return self._compared("le", value)
+
+    def __gt__(self, value: object) -> Did:
+        return self._compared("gt", value)
+
+    def __lt__(self, value: object) -> Did:
+        return self._compared("lt", value)
+
+    def __ne__(self, value: object) -> NoReturn:
+        raise RuleError(f"{self!r} can't be compared with !=; write ~({self!r} == {value!r})")
+
+    def at_least(self, value: Amount | date) -> Did:
+        """This much or more."""
+        return self >= value
+
+    def at_most(self, value: Amount | date) -> Did:
+        """This much or less: a total, also of customers who never did it."""
+        return self <= value
+
+    def exactly(self, value: Amount | date) -> Did:
+        """Exactly this much."""
+        return self == value
+
+    def within(self, *, days: int) -> Measured:
+        """Only in the last `days` days before the run date, and on it."""
+        return Measured(self._did.within(days=days), self._measure, self._column)
+
+    def between(self, first: date, last: date) -> Measured:
+        """Only from one day to another, both included."""
+        return Measured(self._did.between(first, last), self._measure, self._column)
+
+    def where(self, condition: Rule) -> Measured:
+        """Only rows that fit a condition on their own columns."""
+        return Measured(self._did.where(condition), self._measure, self._column)
+
+    def _compared(self, op: str, value: object) -> Did:
+        fields = {"op": op, "value": as_value(value, repr(self)), "measure": self._measure, "column": self._column}
+        return self._did._made(f"{self._measure}", **fields)
