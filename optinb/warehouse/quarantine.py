@@ -45,19 +45,22 @@ def write_quarantine(con: duckdb.DuckDBPyConnection, staged: Sequence[Staged], *
     )
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".{FILE}.unfinished"
-    with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
-        for part in staged:
-            for file in part.files:
-                for batch in _rejects(con, part, file):
-                    name = file.source.file.path.name
-                    columns = [
-                        [part.table.name] * len(batch),
-                        [name] * len(batch),
-                        *map(list, zip(*batch, strict=True)),
-                    ]
-                    arrays = [pa.array(values, kind) for values, kind in zip(columns, schema.types, strict=True)]
-                    writer.write_table(pa.table(arrays, schema=schema))
-    unfinished.replace(folder / FILE)
+    try:
+        with pq.ParquetWriter(unfinished, schema, compression="zstd") as writer:
+            for part in staged:
+                for file in part.files:
+                    for batch in _rejects(con, part, file):
+                        name = file.source.file.path.name
+                        columns = [
+                            [part.table.name] * len(batch),
+                            [name] * len(batch),
+                            *map(list, zip(*batch, strict=True)),
+                        ]
+                        arrays = [pa.array(values, kind) for values, kind in zip(columns, schema.types, strict=True)]
+                        writer.write_table(pa.table(arrays, schema=schema))
+        unfinished.replace(folder / FILE)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def read_quarantine(folder: Path) -> pl.DataFrame:
