@@ -123,13 +123,20 @@ class LifecycleSection(_Section, frozen=True):
 
 
 class SendSection(_Section, frozen=True):
-    """`[send]`: how the sender behaves."""
+    """`[send]`: how the sender behaves.
+
+    `an_hour` is Appboy's documented limit of requests for an app group, `reserve` the share of it that is left to
+    others; `max_refusals` requests refused in a row stop a campaign.
+    """
 
     window_batches: Annotated[int, Meta(ge=1, le=1000)] = 40
     concurrency: Annotated[int, Meta(ge=1, le=64)] = 8
     late_minutes: Annotated[int, Meta(ge=0, le=1440)] = 15
     timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 30.0
     max_tries: Annotated[int, Meta(ge=1, le=1000)] = 8
+    max_refusals: Annotated[int, Meta(ge=1, le=100_000)] = 5
+    an_hour: Annotated[int, Meta(ge=1, le=100_000_000)] = 250_000
+    reserve: Annotated[float, Meta(ge=0, le=0.9)] = 0.02
 
 
 class NetworkSection(_Section, frozen=True):

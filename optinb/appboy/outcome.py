@@ -64,11 +64,15 @@ Outcome = Accepted | Refused | Stopped | Later | Unknown
 
 
 class RateLimit(Struct, frozen=True):
-    """The rate headers of an answer: requests in this window, how many are left, and when it ends (epoch seconds)."""
+    """The rate headers of an answer: requests in this window, how many are left, and when it ends (epoch seconds).
+
+    `answered_at` is the answer's own date, in epoch seconds too: both are told by the server's clock.
+    """
 
     limit: int
     remaining: int
     reset: float
+    answered_at: float | None = None
 
 
 NOT_SENT = frozenset(
@@ -174,7 +178,10 @@ def meaning_of_failure(kind: str, text: str) -> Outcome:
 def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
     """The rate headers of an answer, None where they are missing or empty."""
     limit, remaining, reset = (_number(headers.get(f"x-ratelimit-{name}")) for name in ("limit", "remaining", "reset"))
-    return None if limit is None or remaining is None or reset is None else RateLimit(int(limit), int(remaining), reset)
+    if limit is None or remaining is None or reset is None:
+        return None
+    at = _date(headers.get("date", ""))
+    return RateLimit(int(limit), int(remaining), reset, None if at is None else at.timestamp())
 
 
 def wait_s(headers: Mapping[str, str], now: datetime) -> float:

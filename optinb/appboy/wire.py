@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Raw, Struct, field
 
 from optinb.errors import AppboyError
 
@@ -19,10 +19,10 @@ MAX_SEND_ID = 64
 
 
 class Recipient(Struct, frozen=True, omit_defaults=True):
-    """One customer of a request, by external_user_id, with their own trigger properties."""
+    """One customer of a request, by external_user_id, with their own trigger properties: a value, or JSON as it is."""
 
     external_user_id: str
-    trigger_properties: Mapping[str, Any] = {}
+    trigger_properties: Mapping[str, Any] | Raw = {}
 
     def __post_init__(self) -> None:
         if not self.external_user_id:

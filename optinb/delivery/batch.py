@@ -1,17 +1,14 @@
-"""Batches: how an audience is cut into requests, and what each outcome makes of one. Pure."""
+"""Batches: how an audience is cut into requests, and when they are too late or must wait. Pure."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
-from optinb import appboy
-from optinb.state import Accepted, Batch, BatchState, Planned, Refused, Unknown
+from optinb.state import Batch, Planned
 
 if TYPE_CHECKING:
     from datetime import date, datetime
-
-    from optinb.appboy import Outcome
 
 BATCH_SIZE = 50  # recipients that Appboy takes in one request
 BASE_WAIT_S = 1.0
@@ -32,28 +29,6 @@ def cut(recipients: int, *, campaign_id: str, run_date: date, size: int = BATCH_
         )
         for number, first in enumerate(range(0, recipients, size))
     ]
-
-
-def next_state(outcome: Outcome) -> BatchState:
-    """What the outcome of its request makes of a batch that was sending.
-
-    Only what Appboy refused about this very request is refused. After an outcome that stops the campaign (key,
-    permission, address) or asks to come later, nothing was sent and the same request may well be taken: the batch is
-    planned again, so that a mended key can go on in the same night; if nobody mends it, it expires.
-    """
-    match outcome:
-        case appboy.Accepted():
-            return Accepted(
-                dispatch_id=outcome.dispatch_id, schedule_id=outcome.schedule_id, errors=tuple(outcome.errors)
-            )
-        case appboy.Refused():
-            return Refused(status=outcome.status, message=outcome.message)
-        case appboy.Stopped() | appboy.Later():
-            return Planned(note=outcome.message)
-        case appboy.Unknown():
-            return Unknown(message=outcome.message)
-        case _:
-            assert_never(outcome)
 
 
 def is_late(send_at: datetime, now: datetime, late_minutes: int) -> bool:

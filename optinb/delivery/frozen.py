@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_right
 from hashlib import file_digest
+from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import polars as pl
@@ -14,8 +15,8 @@ from msgspec import Struct
 from optinb.campaigns import AUDIENCE_SCHEMA
 from optinb.errors import StateError
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+PART_ROWS = 20_000  # of a row group: what is read at once
+_SENT = pl.col("outcome") == "recipient"
 
 
 class FrozenFile(Struct, frozen=True):
@@ -35,7 +36,7 @@ def freeze(audience: pl.DataFrame, *, folder: Path, stem: str) -> FrozenFile:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            audience.select(AUDIENCE_SCHEMA.names()).write_parquet(draft)
+            audience.select(AUDIENCE_SCHEMA.names()).write_parquet(draft, row_group_size=PART_ROWS)
             with draft.open("r+b") as file:
                 sha256 = file_digest(file, "sha256").hexdigest()
                 os.fsync(file.fileno())
@@ -52,11 +53,17 @@ def freeze(audience: pl.DataFrame, *, folder: Path, stem: str) -> FrozenFile:
     return FrozenFile(path, sha256)
 
 
-def read_frozen(path: Path, sha256: str, *, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """The audience in a file, if it's the one that was frozen; all columns with AUDIENCE_SCHEMA, or some.
+def read_frozen(path: Path, sha256: str) -> pl.DataFrame:
+    """The audience in a file, with AUDIENCE_SCHEMA, if it's the one that was frozen.
 
     Raises StateError when it isn't there or was changed.
     """
+    check_frozen(path, sha256)
+    return pl.read_parquet(path)
+
+
+def check_frozen(path: Path, sha256: str) -> None:
+    """Refuses a file that isn't there, or was changed since it was frozen. Raises StateError."""
     try:
         with path.open("rb") as file:
             found = file_digest(file, "sha256").hexdigest()
@@ -69,13 +76,44 @@ def read_frozen(path: Path, sha256: str, *, columns: Sequence[str] | None = None
             f"the frozen audience {path} was changed since it was planned (SHA-256 {found[:12]}…, planned "
             f"{sha256[:12]}…); nothing of it is sent; restore the file, or cancel this night's send"
         )
-    return pl.read_parquet(path, columns=list(columns) if columns is not None else None)
 
 
-def read_recipients(path: Path, sha256: str) -> pl.DataFrame:
-    """external_user_id and properties (JSON text) of the recipients, in file order. Raises StateError."""
-    audience = read_frozen(path, sha256, columns=("external_user_id", "outcome", "properties"))
-    return audience.filter(pl.col("outcome") == "recipient").select("external_user_id", "properties")
+class Recipients:
+    """The recipients of a frozen audience in file order, of which a few thousand are in memory at a time."""
+
+    def __init__(self, path: Path, sha256: str) -> None:
+        """Raises StateError when the file isn't there or was changed."""
+        check_frozen(path, sha256)
+        self._scan = pl.scan_parquet(path, glob=False).select("external_user_id", "outcome", "properties")
+        part = pl.int_range(pl.len()) // PART_ROWS
+        counts = (
+            self._scan.select(part=part, sent=_SENT)
+            .group_by("part")
+            .agg(pl.col("sent").sum())
+            .sort("part")
+            .collect(engine="streaming")
+        )
+        self._ends = list(accumulate(counts["sent"]))
+        self._read: tuple[int, list[tuple[str, str]]] = (-1, [])
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def rows(self, first: int, size: int) -> list[tuple[str, str]]:
+        """external_user_id and properties (JSON text) of the recipients `first` to `first + size`, from 0."""
+        found: list[tuple[str, str]] = []
+        while len(found) < size:
+            at = first + len(found)
+            part = bisect_right(self._ends, at)
+            begin = self._ends[part - 1] if part else 0
+            found += self._part(part)[at - begin : at - begin + size - len(found)]
+        return found
+
+    def _part(self, number: int) -> list[tuple[str, str]]:
+        if self._read[0] != number:
+            rows = self._scan.slice(number * PART_ROWS, PART_ROWS).filter(_SENT).drop("outcome").collect()
+            self._read = (number, rows.rows())
+        return self._read[1]
 
 
 def _sync_folder(folder: Path) -> None:

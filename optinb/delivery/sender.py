@@ -1,43 +1,51 @@
 """The crash-safe sender: journalled before it is posted, so that nobody gets a message twice and nobody is lost.
 
-Each window of batches is marked as sending in one transaction, posted by a few threads, and its outcomes are written in
-one transaction. A crash in between leaves at most one window whose batches may have been sent; the next run calls them
+A window of batches is marked as sending before its requests, in two halves that take turns: while one is posted by a
+few threads, one transaction writes the outcomes of the other and marks the batches that follow. Posting hence never
+waits for the journal, and a crash leaves at most one window whose batches may have been sent; the next run calls them
 unknown and never sends them again.
 """
 
 from __future__ import annotations
 
+import logging
 import random
+import threading
 import time
-from collections import Counter
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
-from datetime import UTC
+from collections import Counter, deque
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
-import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
-from optinb.appboy import Later, Outcome, Recipient, Schedule, ScheduleRequest, Stopped
-from optinb.delivery.batch import backoff_s, deadline, is_late, next_state
-from optinb.delivery.frozen import read_recipients
+from optinb.appboy import Accepted, Later, Outcome, RateLimit, Refused, ScheduleRequest, Stopped, Unknown
+from optinb.delivery.batch import backoff_s, deadline, is_late
+from optinb.delivery.closing import close_dead, lease_name
+from optinb.delivery.frozen import Recipients
+from optinb.delivery.machine import NotBegun, next_state
+from optinb.delivery.request import request_for, schedule_of
+from optinb.delivery.window import Half, Request
 from optinb.errors import StateError
-from optinb.state import BatchState, Expired, LeaseTaken, Planned, Unknown
+from optinb.state import Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
-    import polars as pl
-
+    from optinb.delivery.budget import Budget
     from optinb.settings import SendSection
     from optinb.state import Batch, DeliveryCounts, FrozenAudience, Lease, Store
 
 GRACE_S = 5.0  # for requests that are under way when a person interrupts
+logger = logging.getLogger("optinb.delivery")
 
 
 class Poster(Protocol):
-    """What the sender needs of the Appboy client: one request, no repetition, no exception."""
+    """What the sender needs of the Appboy client: one request, no repetition, no exception; and the limit told last."""
+
+    rate_limit: RateLimit | None
 
     def schedule(self, request: ScheduleRequest) -> Outcome:
         """Posts a batch and says what became of it."""
@@ -53,6 +61,7 @@ def send(
     clock: Callable[[], datetime],
     settings: SendSection,
     holder: str,
+    budget: Budget | None = None,
     sleep: Callable[[float], None] = time.sleep,
     draw: Callable[[], float] = random.random,
     wait_s: float = 0.0,
@@ -62,8 +71,8 @@ def send(
     """Sends what is still planned of a campaign's night, and says where all its recipients are.
 
     What was left as sending by a run that died is called unknown first. Sending the same night again sends nothing
-    twice. If Appboy's answer stops the campaign, or keeps asking to come later, the rest stays `pending`: certainly not
-    sent, and the next run of the night goes on with it until its time has passed.
+    twice. If Appboy's answer stops the campaign, or keeps refusing or asking to come later, the rest stays `pending`:
+    certainly not sent, and the next run of the night goes on with it until its time has passed.
 
     Args:
         store: with the journal.
@@ -71,13 +80,14 @@ def send(
         audience: as `plan` returned it.
         root: the workspace that `audience.path` is relative to.
         clock: the time in UTC.
-        settings: window, concurrency, lateness and tries.
+        settings: window, concurrency, lateness, tries and refusals.
         holder: who sends, for people: host and process.
+        budget: the app group's requests, shared with its other campaigns; None: as fast as it goes.
         sleep: waits so many seconds.
         draw: random numbers from 0 to 1, which spread the waits.
         wait_s: how long to wait for another sender of the same night to end.
         lease_clock: the clock by which a dead sender's hold ends, where `clock` is a pretended one.
-        progress: called with the number of recipients that have come to an end, after each window.
+        progress: called with the number of recipients that have come to an end, again and again.
 
     Raises:
         LeaseTaken when another sender is at work on this night; StateError when the frozen audience was changed, or
@@ -92,78 +102,38 @@ def send(
         what=f"the send of {audience.campaign_name!r} for {audience.run_date}",
     )
     with held as lease:
-        _close_dead(store, audience, lease, now=clock(), late_minutes=settings.late_minutes)
+        close_dead(store, audience, lease, now=clock(), late_minutes=settings.late_minutes)
+        # whoever had the lease before may have moved the send to another time
+        audience = store.deliveries.find(*audience.night) or audience
         stopped = None
         # What has no request to come needs no file: a night that is done can be asked for again at any time.
-        if store.deliveries.counts(audience.campaign_id, audience.run_date).pending:
+        if store.deliveries.counts(*audience.night).pending:
             recipients = _recipients(audience, root)
-            sender = _Sender(store, client, audience, recipients, lease, clock=clock, settings=settings)
-            stopped = sender.run(sleep=sleep, draw=draw, progress=progress)
-    return replace(store.deliveries.counts(audience.campaign_id, audience.run_date), stopped=stopped)
+            sender = _Sender(store, client, audience, recipients, lease, clock=clock, settings=settings, budget=budget)
+            stopped = sender.run(sleep=sleep, draw=draw, progress=progress or (lambda _count: None))
+    return replace(store.deliveries.counts(*audience.night), stopped=stopped)
 
 
-def close_past(store: Store, *, now: datetime, late_minutes: int, holder: str) -> tuple[FrozenAudience, ...]:
-    """Closes the accounts of sends that were given up: what is still planned after its time is expired.
-
-    What a dead sender left as sending becomes unknown. Returns the audiences that were closed; one that a sender is at
-    work on is left to it. Raises StateError when the store fails.
-    """
-    closed = []
-    for audience in store.deliveries.list(open_only=True):
-        if not is_late(audience.send_at, now, late_minutes):
-            continue
-        try:
-            lease = store.leases.take(lease_name(audience), holder=holder, now=now)
-        except LeaseTaken:
-            continue
-        _close_dead(store, audience, lease, now=now, late_minutes=late_minutes)
-        store.leases.release(lease)
-        closed.append(audience)
-    return tuple(closed)
-
-
-def lease_name(audience: FrozenAudience) -> str:
-    """The lease under which a campaign's night is sent."""
-    return f"send {audience.campaign_id} {audience.run_date}"
-
-
-def _close_dead(store: Store, audience: FrozenAudience, lease: Lease, *, now: datetime, late_minutes: int) -> None:
-    """Calls unknown what an earlier, dead sender left as sending, and expired what is planned and too late.
-
-    Under the lease nobody else is sending this night, so whoever marked a batch as sending is gone.
-    """
-    night = (audience.campaign_id, audience.run_date)
-    died = Unknown(message="the sender died while the request was under way")
-    store.deliveries.move(*night, given="sending", to=died, lease=lease, now=now)
-    if is_late(audience.send_at, now, late_minutes):
-        late = Expired(
-            message=f"its time, {audience.send_at:%Y-%m-%d %H:%M} UTC, had passed by more than {late_minutes} minutes"
-        )
-        store.deliveries.move(*night, given="planned", to=late, lease=lease, now=now)
-
-
-def _recipients(audience: FrozenAudience, root: Path) -> pl.DataFrame:
-    recipients = read_recipients(root / audience.path, audience.sha256)
-    if recipients.height != audience.recipients:
+def _recipients(audience: FrozenAudience, root: Path) -> Recipients:
+    recipients = Recipients(root / audience.path, audience.sha256)
+    if len(recipients) != audience.recipients:
         raise StateError(
-            f"the frozen audience of {audience.campaign_name!r} has {recipients.height:,} recipients, but "
+            f"the frozen audience of {audience.campaign_name!r} has {len(recipients):,} recipients, but "
             f"{audience.recipients:,} were planned; nothing of it is sent"
         )
     return recipients
 
 
-def request_for(audience: FrozenAudience, batch: Batch, recipients: pl.DataFrame) -> ScheduleRequest:
-    """The body for a batch; `recipients` has external_user_id and properties (JSON text) in the file's order.
+class _Stop(Struct, frozen=True):
+    """The campaign goes no further in this run."""
 
-    It names customers one by one and never broadcasts. `send_to_existing_only` is left out: its documented default is
-    true, so that Appboy doesn't make a user of an id that it doesn't know.
-    """
-    rows = recipients.slice(batch.first, batch.size).iter_rows()
-    return ScheduleRequest(
-        campaign_id=audience.template_id,
-        recipients=tuple(Recipient(user, msgspec.json.decode(properties)) for user, properties in rows),
-        schedule=Schedule(time=audience.send_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")),
-    )
+    why: str
+
+
+class _Pause(Struct, frozen=True):
+    """Nothing more is posted for so many seconds."""
+
+    seconds: float
 
 
 class _Sender:
@@ -174,105 +144,221 @@ class _Sender:
         store: Store,
         client: Poster,
         audience: FrozenAudience,
-        recipients: pl.DataFrame,
+        recipients: Recipients,
         lease: Lease,
         *,
         clock: Callable[[], datetime],
         settings: SendSection,
+        budget: Budget | None,
     ) -> None:
-        self._store = store
-        self._journal = store.deliveries
-        self._client = client
-        self._audience = audience
-        self._recipients = recipients
-        self._lease = lease
-        self._clock = clock
-        self._settings = settings
-        self._night = (audience.campaign_id, audience.run_date)
+        self._store, self._client, self._lease = store, client, lease
+        self._audience, self._recipients = audience, recipients
+        self._clock, self._settings, self._budget = clock, settings, budget
+        self._schedule = schedule_of(audience)
+        self._halt = threading.Event()
+        self._going: deque[Half] = deque()
+        self._settled: list[Batch] = []
+        self._tries: Counter[int] = Counter()
+        self._refusals = 0
+        self._log = _WindowLog(audience, settings.window_batches)
 
     def run(
-        self, *, sleep: Callable[[float], None], draw: Callable[[], float], progress: Callable[[int], None] | None
+        self, *, sleep: Callable[[float], None], draw: Callable[[], float], progress: Callable[[int], None]
     ) -> str | None:
         """Works through the planned batches. Returns why it gave up, or None."""
-        tries: Counter[int] = Counter()
-        fruitless = 0
-        most = self._settings.max_tries
+        most, fruitless = self._settings.max_tries, 0
         # Not in a with statement, which would wait for the threads: after an interrupt that could be long.
         pool = ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="send")
         try:
-            while window := self._open([number for number, count in tries.items() if count >= most]):
-                outcomes = self._post(pool, window)
-                again = {number: o for number, o in outcomes.items() if isinstance(o, Later)}
-                tries.update(again.keys())
-                if progress:
-                    progress(sum(batch.size for batch in window if _settles(outcomes.get(batch.number))))
-                for outcome in outcomes.values():
-                    if isinstance(outcome, Stopped):
-                        return f"{outcome.message}; {outcome.advice}"
-                fruitless = fruitless + 1 if len(again) == len(window) else 0
-                if fruitless >= most:
+            while True:
+                before = self._tries.total()
+                settled, verdict = self._stretch(pool, draw=draw, progress=progress)
+                if isinstance(verdict, _Stop):
+                    return verdict.why
+                asked_again = self._tries.total() > before
+                fruitless = fruitless + 1 if asked_again and not settled else 0
+                if verdict is None or fruitless >= most:
                     break
-                if again:
-                    told = max(outcome.wait_s for outcome in again.values())
-                    self._wait(backoff_s(min(tries[n] for n in again), told_s=told, draw=draw()), sleep)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-        exhausted = [number for number, count in tries.items() if count >= most]
-        if self._journal.counts(*self._night).pending and exhausted:
-            return f"Appboy asked {most} times to come later with {len(exhausted)} of {self._audience.batches} batches"
-        return None
-
-    def _open(self, skip: Sequence[int]) -> tuple[Batch, ...]:
-        """The next window, journalled as sending; empty when there is none, or when it's too late for any."""
-        now, grace = self._clock(), self._settings.late_minutes
-        if is_late(self._audience.send_at, now, grace):
-            _close_dead(self._store, self._audience, self._lease, now=now, late_minutes=grace)
-            return ()
-        size = self._settings.window_batches
-        return self._journal.open_window(*self._night, lease=self._lease, size=size, now=now, skip=skip)
-
-    def _post(self, pool: ThreadPoolExecutor, window: Sequence[Batch]) -> dict[int, Outcome]:
-        """Posts a window and journals what became of it, whatever happens. Returns the outcomes by batch number."""
-        posted: dict[int, Future[Outcome]] = {}
-        try:
-            for batch in window:
-                request = request_for(self._audience, batch, self._recipients)
-                posted[batch.number] = pool.submit(self._client.schedule, request)
-            for future in as_completed(posted.values()):
-                if not future.cancelled() and not future.exception() and isinstance(future.result(), Stopped):
-                    _cancel(posted)
+                self._wait(verdict.seconds, sleep)
         except BaseException:
-            _cancel(posted)
-            wait(posted.values(), timeout=GRACE_S)
+            self._break_off()
             raise
         finally:
-            settled = [replace(batch, state=_state_of(posted.get(batch.number))) for batch in window]
-            self._journal.close_window(settled, lease=self._lease, now=self._clock())
-        return {n: future.result() for n, future in posted.items() if not future.cancelled() and not future.exception()}
+            pool.shutdown(wait=False, cancel_futures=True)
+        if self._is_late():
+            late_minutes = self._settings.late_minutes
+            close_dead(self._store, self._audience, self._lease, now=self._clock(), late_minutes=late_minutes)
+        exhausted = len(self._exhausted())
+        if exhausted and self._store.deliveries.counts(*self._audience.night).pending:
+            return f"Appboy asked {most} times to come later with {exhausted} of {self._audience.batches} batches"
+        return None
+
+    def _stretch(
+        self, pool: ThreadPoolExecutor, *, draw: Callable[[], float], progress: Callable[[int], None]
+    ) -> tuple[int, _Stop | _Pause | None]:
+        """Posts window after window until none is left, or until it must pause or stop; nothing is under way then.
+
+        Returns how many recipients came to an end, and why it must pause or stop.
+        """
+        verdict: _Stop | _Pause | None = None
+        done = 0
+        while True:
+            opened = self._turn(wanted=verdict is None)
+            if opened:
+                self._post(pool, opened)
+                if len(self._going) < 2:
+                    continue
+            if not self._going:
+                self._log.write()
+                return done, verdict
+            half = self._going[0]
+            half.wait()
+            self._settled = half.settled()
+            self._going.popleft()
+            verdict = _sterner(verdict, self._judge(half.requests, draw))
+            ended = sum(batch.size for batch in self._settled if not isinstance(batch.state, Planned))
+            done += ended
+            progress(ended)
+            self._log.note(self._settled)
+
+    def _turn(self, *, wanted: bool) -> tuple[Batch, ...]:
+        """Journals what is settled, and marks the next half a window; nothing of a send that is too late."""
+        window, going = self._settings.window_batches, sum(len(half.requests) for half in self._going)
+        size = min((window + 1) // 2, window - going) if wanted and not self._is_late() else 0
+        if not size and not self._settled:
+            return ()
+        opened = self._store.deliveries.turn(
+            *self._audience.night,
+            lease=self._lease,
+            now=self._clock(),
+            settled=self._settled,
+            size=size,
+            skip=self._exhausted(),
+        )
+        self._settled = []
+        return opened
+
+    def _post(self, pool: ThreadPoolExecutor, batches: Sequence[Batch]) -> None:
+        half = Half(Request(batch, self._recipients.rows(batch.first, batch.size)) for batch in batches)
+        # must precede the posting: what isn't here was never posted
+        self._going.append(half)
+        half.post(pool, self._request)
+
+    def _request(self, request: Request) -> Outcome | None:
+        """Posts one request, in a thread; None if it wasn't begun with."""
+        if self._halt.is_set() or (self._budget and not self._budget.enter()):
+            return None
+        try:
+            # must precede the look at the halt: who halts looks at it afterwards
+            request.begun = True
+            if self._halt.is_set() or self._is_late():
+                return None
+            outcome = self._client.schedule(request_for(self._audience.template_id, self._schedule, request.rows))
+            if isinstance(outcome, Stopped):
+                self._halt.set()
+            return outcome
+        finally:
+            if self._budget:
+                self._budget.leave(self._client.rate_limit)
+
+    def _judge(self, requests: Sequence[Request], draw: Callable[[], float]) -> _Stop | _Pause | None:
+        """Whether to go on after half a window."""
+        for request in requests:
+            outcome = request.outcome
+            if isinstance(outcome, Stopped):
+                return _Stop(f"{outcome.message}; {outcome.advice}")
+            if isinstance(outcome, Refused):
+                self._refusals += 1
+                if self._refusals >= self._settings.max_refusals:
+                    self._halt.set()
+                    return _Stop(
+                        f"Appboy refused {self._refusals} requests in a row, the last with: {outcome.message}; look at "
+                        "the template and the campaign's properties, then run the night again"
+                    )
+            elif isinstance(outcome, Accepted | Unknown):
+                self._refusals = 0
+        again = {r.batch.number: r.outcome for r in requests if isinstance(r.outcome, Later)}
+        self._tries.update(again.keys())
+        if again:
+            told = max(outcome.wait_s for outcome in again.values())
+            seconds = backoff_s(min(self._tries[number] for number in again), told_s=told, draw=draw())
+            if self._budget:
+                self._budget.hold(seconds)
+            return _Pause(seconds)
+        if self._budget and any(r.outcome is None and r.error is None for r in requests):
+            return _Pause(self._budget.pause_s())
+        return None
+
+    def _exhausted(self) -> list[int]:
+        """The batches that are not tried again in this run."""
+        return [number for number, count in self._tries.items() if count >= self._settings.max_tries]
+
+    def _is_late(self) -> bool:
+        return is_late(self._audience.send_at, self._clock(), self._settings.late_minutes)
 
     def _wait(self, seconds: float, sleep: Callable[[float], None]) -> None:
         """Waits, but not beyond the moment at which the send is too late anyway."""
         left = (deadline(self._audience.send_at, self._settings.late_minutes) - self._clock()).total_seconds()
         sleep(max(0.0, min(seconds, left + 1.0)))
 
+    def _break_off(self) -> None:
+        """Journals what is known of the requests under way when the run ends before its time."""
+        self._halt.set()
+        for half in self._going:
+            half.give_up(grace_s=GRACE_S)
+        known = {batch.number: batch for half in self._going for batch in half.settled()}
+        known |= {batch.number: batch for batch in self._settled}
+        night, journal = self._audience.night, self._store.deliveries
+        settled = [
+            # what was marked and isn't known here was never posted
+            known.get(batch.number) or replace(batch, state=next_state(batch.state, NotBegun()))
+            for batch in journal.batches(*night, state="sending")
+        ]
+        journal.turn(*night, lease=self._lease, now=self._clock(), settled=settled)
 
-def _cancel(posted: dict[int, Future[Outcome]]) -> None:
-    """Takes back what no thread has begun with."""
-    for future in posted.values():
-        future.cancel()
+
+def _sterner(one: _Stop | _Pause | None, other: _Stop | _Pause | None) -> _Stop | _Pause | None:
+    """Of two reasons not to go on at once, the one that holds up more."""
+    match one, other:
+        case (_Stop(), _) | (_, None):
+            return one
+        case (_Pause(seconds=seconds), _Pause(seconds=longer)) if seconds > longer:
+            return one
+        case _:
+            return other
 
 
-def _settles(outcome: Outcome | None) -> bool:
-    return outcome is not None and not isinstance(outcome, Later | Stopped)
+class _WindowLog:
+    """One line of the log for each window: what became of its batches, and how fast."""
 
+    def __init__(self, audience: FrozenAudience, window: int) -> None:
+        self._audience, self._window = audience, window
+        self._begun = time.monotonic()
+        self._states: Counter[str] = Counter()
+        self._recipients = 0
 
-def _state_of(future: Future[Outcome] | None) -> BatchState:
-    """What is known of a batch in the window: one whose request no thread began with was certainly not sent."""
-    if future is None or future.cancelled():
-        return Planned()
-    if not future.done():
-        return Unknown(message="the sender was interrupted while the request was under way")
-    error = future.exception()
-    if error is not None:
-        return Unknown(message=f"the client failed ({type(error).__name__}: {error})")
-    return next_state(future.result())
+    def note(self, settled: Sequence[Batch]) -> None:
+        """Adds half a window."""
+        self._states.update(str(type(batch.state).__struct_config__.tag) for batch in settled)
+        self._recipients += sum(batch.size for batch in settled)
+        if self._states.total() >= self._window:
+            self.write()
+
+    def write(self) -> None:
+        """Writes the line, if anything has come since the last one."""
+        if not self._states:
+            return
+        now = time.monotonic()
+        seconds = max(now - self._begun, 1e-6)
+        logger.info(
+            "window",
+            extra={
+                "campaign": self._audience.campaign_name,
+                "night": self._audience.run_date.isoformat(),
+                **self._states,
+                "seconds": round(seconds, 3),
+                "recipients_a_second": round(self._recipients / seconds),
+            },
+        )
+        self._begun, self._recipients = now, 0
+        self._states.clear()

@@ -14,6 +14,7 @@ from optinb.state.journal import (
     Planned,
     Refused,
     Sending,
+    Settlement,
     Unknown,
 )
 from optinb.state.leases import HeldLease, Lease, LeaseTaken
@@ -40,6 +41,7 @@ __all__ = [
     "Refused",
     "RunRecord",
     "Sending",
+    "Settlement",
     "Store",
     "TemplateSync",
     "Unknown",

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Select, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from optinb.campaigns import Waterfall
 from optinb.errors import ConflictError, StateError
 from optinb.state import audit
+from optinb.state.delivery_rows import (
+    StateName,
+    as_json,
+    audience_from,
+    audience_of_night,
+    audience_row,
+    audiences_with_counts,
+    batch_from,
+    batch_row,
+    find_audience,
+    of_night,
+    state_columns,
+)
 from optinb.state.journal import (
     Batch,
     BatchState,
@@ -18,21 +30,20 @@ from optinb.state.journal import (
     DeliveryCounts,
     FrozenAudience,
     Sending,
+    Settlement,
     why,
 )
-from optinb.state.leases import must_hold
+from optinb.state.leases import lost, must_hold
 from optinb.state.schema import audiences, batches, campaign_versions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import date, datetime
 
-    from sqlalchemy import ColumnElement, Connection, Row
+    from sqlalchemy import Connection
 
     from optinb.state.database import Database
     from optinb.state.leases import Lease
-
-StateName = Literal["planned", "sending", "accepted", "refused", "unknown", "expired", "cancelled"]
 
 
 class Deliveries:
@@ -57,23 +68,17 @@ class Deliveries:
         ConflictError when the campaign has changed since that version was read.
         """
         with self._database.writing() as con:
-            there = _find(con, audience.campaign_id, audience.run_date)
+            there = find_audience(con, *audience.night)
             if there and not _stopped_whole(con, there):
                 return there
             if campaign_version is not None:
                 _must_be(con, audience, campaign_version)
             if there:
-                con.execute(delete(batches).where(_night(audience.campaign_id, audience.run_date)))
-                con.execute(
-                    delete(audiences).where(
-                        audiences.c.campaign_id == audience.campaign_id, audiences.c.run_date == audience.run_date
-                    )
-                )
-            row = msgspec.structs.asdict(audience)
-            del row["batches"]
-            con.execute(insert(audiences).values({**row, "waterfall": _json(audience.waterfall)}))
+                con.execute(delete(batches).where(of_night(*audience.night)))
+                con.execute(delete(audiences).where(audience_of_night(*audience.night)))
+            con.execute(insert(audiences).values(audience_row(audience)))
             if planned:
-                con.execute(insert(batches), [_row(batch, now=now) for batch in planned])
+                con.execute(insert(batches), [batch_row(batch, now=now) for batch in planned])
             audit.record(
                 con,
                 who=user,
@@ -92,52 +97,76 @@ class Deliveries:
     def find(self, campaign_id: str, run_date: date) -> FrozenAudience | None:
         """The plan of a campaign's night, or None. Look here before an audience is built: a plan stays."""
         with self._database.reading() as con:
-            return _find(con, campaign_id, run_date)
+            return find_audience(con, campaign_id, run_date)
 
-    def list(self, *, run_date: date | None = None, open_only: bool = False) -> tuple[FrozenAudience, ...]:
-        """The plans of one night or of all, the newest night first, then by campaign name.
+    def list(
+        self,
+        *,
+        run_date: date | None = None,
+        campaign_id: str | None = None,
+        having: Collection[StateName] | None = None,
+    ) -> tuple[FrozenAudience, ...]:
+        """The plans of one night or campaign or of all, the newest night first, then by campaign name.
 
-        `open_only` leaves out those of which nothing is planned or sending any more.
+        `having` leaves out those that have no batch in any of these states.
         """
-        query = _audiences().order_by(audiences.c.run_date.desc(), audiences.c.campaign_name)
+        query = audiences_with_counts().order_by(audiences.c.run_date.desc(), audiences.c.campaign_name)
         if run_date is not None:
             query = query.where(audiences.c.run_date == run_date)
-        if open_only:
-            left = select(batches.c.number).where(
+        if campaign_id is not None:
+            query = query.where(audiences.c.campaign_id == campaign_id)
+        if having is not None:
+            some = select(batches.c.number).where(
                 batches.c.campaign_id == audiences.c.campaign_id,
                 batches.c.run_date == audiences.c.run_date,
-                batches.c.state.in_(("planned", "sending")),
+                batches.c.state.in_(having),
             )
-            query = query.where(left.exists())
+            query = query.where(some.exists())
         with self._database.reading() as con:
-            return tuple(_audience(row) for row in con.execute(query))
+            return tuple(audience_from(row) for row in con.execute(query))
 
-    def batches(self, campaign_id: str, run_date: date, *, state: StateName | None = None) -> tuple[Batch, ...]:
-        """The batches of a campaign's night in order; all, or those in one state."""
-        query = select(batches).where(_night(campaign_id, run_date)).order_by(batches.c.number)
+    def batches(
+        self,
+        campaign_id: str,
+        run_date: date,
+        *,
+        state: StateName | None = None,
+        after: int = -1,
+        limit: int | None = None,
+    ) -> tuple[Batch, ...]:
+        """The batches of a campaign's night in order; all, or at most `limit` after number `after`, in one state."""
+        query = select(batches).where(of_night(campaign_id, run_date), batches.c.number > after)
+        query = query.order_by(batches.c.number).limit(limit)
         if state is not None:
             query = query.where(batches.c.state == state)
         with self._database.reading() as con:
-            return tuple(_batch(row) for row in con.execute(query))
+            return tuple(batch_from(row) for row in con.execute(query))
 
     def counts(self, campaign_id: str, run_date: date) -> DeliveryCounts:
         """Where the recipients of a campaign's night are."""
-        query = (
+        night = of_night(campaign_id, run_date)
+        by_state = (
             select(
                 batches.c.state, batches.c.why, func.count().label("batches"), func.sum(batches.c.size).label("size")
             )
-            .where(_night(campaign_id, run_date))
+            .where(night)
             .group_by(batches.c.state, batches.c.why)
+        )
+        asked = select(batches.c.settlement).where(night, batches.c.settlement.is_not(None))
+        recalled = select(func.coalesce(func.sum(batches.c.size), 0)).where(
+            night, batches.c.state == "cancelled", batches.c.detail.contains('"schedule_id"')
         )
         sizes: Counter[str] = Counter()
         errors: dict[str, int] = {}
         total = 0
         with self._database.reading() as con:
-            for row in con.execute(query):
+            for row in con.execute(by_state):
                 total += row.batches
                 sizes[row.state] += int(row.size)
                 if row.why:
                     errors[row.why] = errors.get(row.why, 0) + row.batches
+            settled = [msgspec.json.decode(text, type=Settlement) for text in con.execute(asked).scalars()]
+            sizes["recalled"] = int(con.execute(recalled).scalar_one())
         return DeliveryCounts(
             batches=total,
             accepted=sizes["accepted"],
@@ -146,64 +175,48 @@ class Deliveries:
             expired=sizes["expired"],
             cancelled=sizes["cancelled"],
             pending=sizes["planned"] + sizes["sending"],
+            received=sum(len(s.received) for s in settled),
+            missing=sum(len(s.missing) for s in settled),
+            recalled=sizes["recalled"],
             errors=errors,
         )
 
-    def open_window(
+    def turn(
         self,
         campaign_id: str,
         run_date: date,
         *,
         lease: Lease,
-        size: int,
         now: datetime,
+        settled: Sequence[Batch] = (),
+        size: int = 0,
         skip: Collection[int] = (),
     ) -> tuple[Batch, ...]:
-        """Marks the next planned batches as sending, at most `size`, and returns them; none are left when it's empty.
+        """Writes what became of a window's batches and marks the next planned ones as sending, in one transaction.
 
-        `skip` has the numbers of batches that aren't to be tried again in this run.
+        A settled batch that isn't marked as sending under this lease any more keeps its state: another run took this
+        one for dead and has called it unknown, and may have told people so. What is marked is at most `size`, leaves
+        out the numbers in `skip`, and is returned; nothing is marked of a send that was cancelled. It must come before
+        the requests, so that a crash in between looks like unknown.
 
-        It must come before the requests, so that a crash in between looks like unknown. Raises StateError when the
-        lease is lost.
+        Raises StateError when the lease is lost and more was wanted; what is settled is written all the same.
         """
-        state = Sending(holder=lease.holder)
         with self._database.writing() as con:
-            must_hold(con, lease)
-            cancelled = con.execute(
-                select(audiences.c.cancelled).where(
-                    audiences.c.campaign_id == campaign_id, audiences.c.run_date == run_date
-                )
-            ).scalar()
-            if cancelled is not None:
-                # What was under way when a person cancelled, and came back as certainly not sent.
-                to = Cancelled(message=cancelled)
-                _move(con, campaign_id, run_date, given="planned", to=to, who=lease.holder, now=now)
+            _write(con, settled, token=lease.token, now=now, given="sending")
+            if not size:
                 return ()
-            query = (
-                select(batches)
-                .where(_night(campaign_id, run_date), batches.c.state == "planned", batches.c.number.not_in(skip))
-                .order_by(batches.c.number)
-                .limit(size)
-            )
-            window = tuple(msgspec.structs.replace(_batch(row), state=state) for row in con.execute(query))
-            _write(con, window, token=lease.token, now=now)
-        return window
-
-    def close_window(self, window: Sequence[Batch], *, lease: Lease, now: datetime) -> None:
-        """Writes what became of a window, in one transaction.
-
-        A batch that isn't marked as sending under this lease any more keeps its state: another run took this one for
-        dead and has called it unknown, and may have told people so.
-        """
-        with self._database.writing() as con:
-            _write(con, window, token=lease.token, now=now, only_mine=True)
+            problem = lost(con, lease)
+            marked = () if problem else _mark(con, campaign_id, run_date, lease=lease, size=size, skip=skip, now=now)
+        if problem:
+            raise StateError(problem)
+        return marked
 
     def move(
         self,
         campaign_id: str,
         run_date: date,
         *,
-        given: Literal["planned", "sending"],
+        given: StateName,
         to: BatchState,
         lease: Lease,
         now: datetime,
@@ -213,28 +226,67 @@ class Deliveries:
             must_hold(con, lease)
             return _move(con, campaign_id, run_date, given=given, to=to, who=lease.holder, now=now)
 
+    def revise(self, changed: Sequence[Batch], *, given: StateName, lease: Lease, now: datetime) -> None:
+        """Writes the new states of batches that are in a state that is over already. Raises StateError."""
+        with self._database.writing() as con:
+            must_hold(con, lease)
+            _write(con, changed, token=None, now=now, given=given)
+
+    def settle(self, batch: Batch, settlement: Settlement) -> None:
+        """Notes beside an unknown batch what Appboy said of its recipients; asked again, the later word counts."""
+        with self._database.writing() as con:
+            con.execute(
+                update(batches)
+                .where(of_night(batch.campaign_id, batch.run_date), batches.c.number == batch.number)
+                .where(batches.c.state == "unknown")
+                .values(settlement=as_json(settlement))
+            )
+
     def cancel(self, campaign_id: str, run_date: date, *, reason: str, user: str, now: datetime) -> int:
         """Cancels what is still planned of a campaign's night; returns how many recipients.
 
         A sender that is at work finds nothing left at its next window. Raises StateError when there is no plan.
         """
         with self._database.writing() as con:
-            noted = con.execute(
-                update(audiences)
-                .where(audiences.c.campaign_id == campaign_id, audiences.c.run_date == run_date)
-                .values(cancelled=reason)
-            )
-            if noted.rowcount != 1:
-                raise StateError(f"campaign {campaign_id} has no plan for {run_date}, so there is nothing to cancel")
+            _change(con, campaign_id, run_date, cancelled=reason)
             to = Cancelled(message=reason)
             return _move(con, campaign_id, run_date, given="planned", to=to, who=user, now=now)
 
+    def reschedule(
+        self, campaign_id: str, run_date: date, *, send_at: datetime, user: str, now: datetime
+    ) -> FrozenAudience:
+        """Gives a campaign's night another time, with an entry in the audit trail; returns its plan.
+
+        Raises StateError when there is no plan.
+        """
+        with self._database.writing() as con:
+            before = find_audience(con, campaign_id, run_date)
+            _change(con, campaign_id, run_date, send_at=send_at)
+            assert before is not None
+            audit.record(
+                con,
+                who=user,
+                action="delivery rescheduled",
+                subject=before.campaign_name,
+                now=now,
+                run_date=run_date,
+                before=before.send_at,
+                send_at=send_at,
+            )
+        return msgspec.structs.replace(before, send_at=send_at)
+
+
+def _change(con: Connection, campaign_id: str, run_date: date, **values: Any) -> None:
+    found = con.execute(update(audiences).where(audience_of_night(campaign_id, run_date)).values(values))
+    if found.rowcount != 1:
+        raise StateError(f"campaign {campaign_id} has no plan for {run_date}, so there is nothing to change")
+
 
 def _stopped_whole(con: Connection, there: FrozenAudience) -> bool:
-    """Whether a person stopped a plan before anything of it was sent."""
+    """Whether a person stopped a plan before anything of it was sent, or recalled all of it."""
     if there.cancelled is None:
         return False
-    others = _night(there.campaign_id, there.run_date) & (batches.c.state != "cancelled")
+    others = of_night(*there.night) & (batches.c.state != "cancelled")
     return con.execute(select(func.count()).select_from(batches).where(others)).scalar_one() == 0
 
 
@@ -246,18 +298,53 @@ def _must_be(con: Connection, audience: FrozenAudience, version: int) -> None:
         )
 
 
+def _mark(
+    con: Connection,
+    campaign_id: str,
+    run_date: date,
+    *,
+    lease: Lease,
+    size: int,
+    skip: Collection[int],
+    now: datetime,
+) -> tuple[Batch, ...]:
+    """Marks the next planned batches as sending."""
+    night = of_night(campaign_id, run_date)
+    stopped = con.execute(select(audiences.c.cancelled).where(audience_of_night(campaign_id, run_date))).scalar()
+    if stopped is not None:
+        # what was under way when a person cancelled, and came back as certainly not sent
+        to = Cancelled(message=stopped)
+        _move(con, campaign_id, run_date, given="planned", to=to, who=lease.holder, now=now)
+        return ()
+    state = Sending(holder=lease.holder)
+    planned = select(batches).where(night, batches.c.state == "planned").order_by(batches.c.number).limit(size)
+    if skip:
+        planned = planned.where(batches.c.number.not_in(skip))
+    marked = tuple(msgspec.structs.replace(batch_from(row), state=state) for row in con.execute(planned))
+    if marked:
+        numbers = [batch.number for batch in marked]
+        con.execute(
+            update(batches)
+            .where(night, batches.c.number.in_(numbers))
+            .values({"token": lease.token, "changed_at": now, **state_columns(state)})
+        )
+    return marked
+
+
 def _move(
     con: Connection, campaign_id: str, run_date: date, *, given: StateName, to: BatchState, who: str, now: datetime
 ) -> int:
-    affected = and_(_night(campaign_id, run_date), batches.c.state == given)
+    affected = of_night(campaign_id, run_date) & (batches.c.state == given)
     recipients = int(con.execute(select(func.coalesce(func.sum(batches.c.size), 0)).where(affected)).scalar_one())
     if recipients:
-        con.execute(update(batches).where(affected).values({**_columns(to), "changed_at": now}))
+        con.execute(update(batches).where(affected).values({**state_columns(to), "changed_at": now}))
+        audience = find_audience(con, campaign_id, run_date)
+        assert audience is not None
         audit.record(
             con,
             who=who,
-            action=f"batches {_columns(to)['state']}",
-            subject=_audience_name(con, campaign_id, run_date),
+            action=f"batches {state_columns(to)['state']}",
+            subject=audience.campaign_name,
             now=now,
             run_date=run_date,
             recipients=recipients,
@@ -266,92 +353,31 @@ def _move(
     return recipients
 
 
-def _write(con: Connection, window: Sequence[Batch], *, token: int, now: datetime, only_mine: bool = False) -> None:
-    if not window:
+_BATCH = update(batches).where(
+    batches.c.campaign_id == bindparam("at_campaign"),
+    batches.c.run_date == bindparam("at_date"),
+    batches.c.number == bindparam("at_number"),
+    batches.c.state == bindparam("given"),
+)
+_MY_BATCH = _BATCH.where(batches.c.token == bindparam("mine"))
+
+
+def _write(con: Connection, changed: Sequence[Batch], *, token: int | None, now: datetime, given: StateName) -> None:
+    """Writes the states of batches that are in the given one, and with a token only of those marked under it."""
+    if not changed:
         return
-    change = update(batches).where(
-        batches.c.campaign_id == bindparam("at_campaign"),
-        batches.c.run_date == bindparam("at_date"),
-        batches.c.number == bindparam("at_number"),
-    )
-    if only_mine:
-        change = change.where(batches.c.state == "sending", batches.c.token == token)
+    where = {"given": given} if token is None else {"given": given, "mine": token}
     con.execute(
-        change,
+        _BATCH if token is None else _MY_BATCH,
         [
             {
                 "at_campaign": batch.campaign_id,
                 "at_date": batch.run_date,
                 "at_number": batch.number,
-                "token": token,
                 "changed_at": now,
-                **_columns(batch.state),
+                **where,
+                **state_columns(batch.state),
             }
-            for batch in window
+            for batch in changed
         ],
     )
-
-
-def _night(campaign_id: str, run_date: date) -> ColumnElement[bool]:
-    return and_(batches.c.campaign_id == campaign_id, batches.c.run_date == run_date)
-
-
-def _audiences() -> Select[Any]:
-    count = (
-        select(func.count())
-        .where(batches.c.campaign_id == audiences.c.campaign_id, batches.c.run_date == audiences.c.run_date)
-        .scalar_subquery()
-    )
-    return select(audiences, count.label("batches"))
-
-
-def _find(con: Connection, campaign_id: str, run_date: date) -> FrozenAudience | None:
-    row = con.execute(
-        _audiences().where(audiences.c.campaign_id == campaign_id, audiences.c.run_date == run_date)
-    ).first()
-    return _audience(row) if row else None
-
-
-def _audience_name(con: Connection, campaign_id: str, run_date: date) -> str:
-    audience = _find(con, campaign_id, run_date)
-    if audience is None:
-        raise StateError(f"campaign {campaign_id} has no plan for {run_date}")
-    return audience.campaign_name
-
-
-def _audience(row: Row[Any]) -> FrozenAudience:
-    fields = dict(row._mapping)
-    waterfall = msgspec.json.decode(fields.pop("waterfall"), type=Waterfall)
-    return FrozenAudience(waterfall=waterfall, **fields)
-
-
-def _row(batch: Batch, *, now: datetime) -> dict[str, Any]:
-    return {
-        "campaign_id": batch.campaign_id,
-        "run_date": batch.run_date,
-        "number": batch.number,
-        "first": batch.first,
-        "size": batch.size,
-        "changed_at": now,
-        **_columns(batch.state),
-    }
-
-
-def _columns(state: BatchState) -> dict[str, str | None]:
-    """The columns that hold a state."""
-    return {"state": str(type(state).__struct_config__.tag), "detail": _json(state), "why": why(state)}
-
-
-def _batch(row: Row[Any]) -> Batch:
-    return Batch(
-        campaign_id=row.campaign_id,
-        run_date=row.run_date,
-        number=row.number,
-        first=row.first,
-        size=row.size,
-        state=msgspec.json.decode(row.detail, type=BatchState),
-    )
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()

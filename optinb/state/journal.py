@@ -49,10 +49,11 @@ class Expired(Struct, frozen=True, kw_only=True, tag_field="state", tag="expired
     message: str
 
 
-class Cancelled(Struct, frozen=True, kw_only=True, tag_field="state", tag="cancelled"):
-    """A person stopped the campaign before it was sent; nothing was sent."""
+class Cancelled(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="state", tag="cancelled"):
+    """A person stopped it before it reached anybody. `schedule_id`: Appboy had taken it, but it was recalled."""
 
     message: str
+    schedule_id: str | None = None
 
 
 BatchState = Planned | Sending | Accepted | Refused | Unknown | Expired | Cancelled
@@ -73,8 +74,24 @@ def why(state: BatchState) -> str | None:
             assert_never(state)
 
 
+class Settlement(Struct, frozen=True, kw_only=True):
+    """What Appboy said later of the recipients of an unknown batch: their external_user_ids, each in one of the three.
+
+    `untold` are those of whom it can't be said any more, because they received the same template again since.
+    """
+
+    received: tuple[str, ...]
+    missing: tuple[str, ...]
+    untold: tuple[str, ...]
+    asked_at: datetime
+    asked_by: str
+
+
 class Batch(Struct, frozen=True, kw_only=True):
-    """One request: the recipients `first` to `first + size` (0-based, in file order) of a frozen audience."""
+    """One request: the recipients `first` to `first + size` (0-based, in file order) of a frozen audience.
+
+    `settlement`: what became of an unknown one, once Appboy was asked.
+    """
 
     campaign_id: str
     run_date: date
@@ -82,6 +99,7 @@ class Batch(Struct, frozen=True, kw_only=True):
     first: int
     size: int
     state: BatchState
+    settlement: Settlement | None = None
 
     @property
     def id(self) -> str:
@@ -92,9 +110,10 @@ class Batch(Struct, frozen=True, kw_only=True):
 class FrozenAudience(Struct, frozen=True, kw_only=True):
     """The list of a campaign's night as it was frozen, and the plan of its sending.
 
-    `path` is that of the Parquet file, relative to the workspace; `send_at` is in UTC; `recipients` counts customers
-    and `batches` requests; `fingerprint` is that of the approval; `cancelled` says why a person
-    stopped it, if one did.
+    `path` is that of the Parquet file, relative to the workspace; `send_at` is in UTC, and with `in_local_time`, where
+    every customer gets it at the same hour of their own, the moment at which the earliest time zone does;
+    `recipients` counts customers and `batches` requests; `fingerprint` is that of the approval; `cancelled` says why a
+    person stopped it, if one did.
     """
 
     campaign_id: str
@@ -111,6 +130,12 @@ class FrozenAudience(Struct, frozen=True, kw_only=True):
     fingerprint: str
     planned_at: datetime
     cancelled: str | None = None
+    in_local_time: bool = False
+
+    @property
+    def night(self) -> tuple[str, date]:
+        """What its batches are found by: campaign and date."""
+        return self.campaign_id, self.run_date
 
 
 class DeliveryCounts(Struct, frozen=True, kw_only=True):
@@ -118,7 +143,9 @@ class DeliveryCounts(Struct, frozen=True, kw_only=True):
 
     accepted + refused + unknown + expired + cancelled + pending = recipients, always. `pending` is 0 once the night is
     done: what is left there was certainly not sent, and the next run of the same night goes on with it.
-    `errors` maps what Appboy or the sender said to the number of batches; `stopped` says why the sender gave up.
+    `errors` maps what Appboy or the sender said to the number of batches; `stopped` says why the sender gave up. Of the
+    unknown, `received` and `missing` are those that Appboy said it later of, and of the cancelled, `recalled` those
+    that it had taken before.
     """
 
     batches: int = 0
@@ -128,6 +155,9 @@ class DeliveryCounts(Struct, frozen=True, kw_only=True):
     expired: int = 0
     cancelled: int = 0
     pending: int = 0
+    received: int = 0
+    missing: int = 0
+    recalled: int = 0
     errors: dict[str, int] = {}
     stopped: str | None = None
 

@@ -122,10 +122,17 @@ class HeldLease:
 
 def must_hold(con: Connection, lease: Lease) -> None:
     """Refuses to go on under a lease that somebody else has taken since. Raises StateError."""
+    problem = lost(con, lease)
+    if problem:
+        raise StateError(problem)
+
+
+def lost(con: Connection, lease: Lease) -> str | None:
+    """Who has taken a lease since, in a sentence; None while it is held."""
     row = con.execute(select(leases.c.token, leases.c.holder).where(leases.c.name == lease.name)).first()
-    if row is None or row.token != lease.token:
-        other = row.holder if row else "nobody"
-        raise StateError(
-            f"the hold of {lease.holder} on {lease.name} had expired and {other} has it now; "
-            "this run leaves the rest to it"
-        )
+    if row is not None and row.token == lease.token:
+        return None
+    other = row.holder if row else "nobody"
+    return (
+        f"the hold of {lease.holder} on {lease.name} had expired and {other} has it now; this run leaves the rest to it"
+    )

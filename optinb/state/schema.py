@@ -18,13 +18,14 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
 # The newest migration. Kept here so that opening a store that is up to date needn't import Alembic.
-REVISION = "0001"
+REVISION = "0002"
 
 
 class Moment(TypeDecorator[datetime]):
@@ -109,6 +110,7 @@ audiences = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("planned_at", Moment, nullable=False),
     Column("cancelled", Text),
+    Column("in_local_time", Boolean, nullable=False, server_default=false()),
     Index("ix_audiences_run_date", "run_date"),
 )
 
@@ -125,6 +127,7 @@ batches = Table(
     Column("why", Text),  # what the API or the sender said, for counts by reason
     Column("token", Integer),  # of the lease under which it was last marked as sending
     Column("changed_at", Moment, nullable=False),
+    Column("settlement", Text),  # what Appboy said later of an unknown batch's recipients, as JSON
     ForeignKeyConstraint(["campaign_id", "run_date"], ["audiences.campaign_id", "audiences.run_date"]),
     Index("ix_batches_by_state", "campaign_id", "run_date", "state", "number"),
 )

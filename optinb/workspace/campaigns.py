@@ -241,11 +241,9 @@ class Campaigns:
 
     def _stop(self, record: CampaignRecord, reason: str) -> None:
         """Cancels what is planned of the campaign and has not been sent."""
-        for audience in self._ws.store.deliveries.list(open_only=True):
-            if audience.campaign_id == record.id:
-                self._ws.store.deliveries.cancel(
-                    record.id, audience.run_date, reason=reason, user=self._ws.user, now=self._ws.now()
-                )
+        deliveries = self._ws.store.deliveries
+        for audience in deliveries.list(campaign_id=record.id, having=("planned", "sending")):
+            deliveries.cancel(*audience.night, reason=reason, user=self._ws.user, now=self._ws.now())
 
     def _put(self, record: CampaignRecord, action: str, *, expected: int | None) -> None:
         self._ws.store.campaigns.put(record, expected=expected, user=self._ws.user, action=action, now=self._ws.now())

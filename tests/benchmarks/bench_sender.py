@@ -227,10 +227,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.kind == "serve":
-        return serve()
+        serve()
+        return
     if given.kind:
         run = run_sender if given.kind == "sender" else run_bare
-        return print(json.dumps(run(given.where, given.recipients, given.concurrency, given.folder)))
+        print(json.dumps(run(given.where, given.recipients, given.concurrency, given.folder)))
+        return
     server = subprocess.Popen(
         [sys.executable, __file__, "--as", "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

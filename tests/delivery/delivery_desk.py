@@ -28,6 +28,7 @@ class Scripted:
 
     def __init__(self, *outcomes: Outcome | Callable[[ScheduleRequest], Outcome]) -> None:
         self.requests: list[ScheduleRequest] = []
+        self.rate_limit = None
         self._outcomes = list(outcomes)
 
     def schedule(self, request: ScheduleRequest) -> Outcome:

@@ -47,8 +47,7 @@ def main(root: Path, api: str, group_id: str, ahead_s: float, place: str, at: in
     with Store.open(store_address(root)) as store, AppboyClient(group) as client:
         client.schedule = dying(client.schedule, "before a request", "after a request")
         journal = store.deliveries
-        journal.open_window = dying(journal.open_window, "before a window", "in a window")
-        journal.close_window = dying(journal.close_window, "before the outcomes", "after the outcomes")
+        journal.turn = dying(journal.turn, "before a turn", "after a turn")
         (audience,) = journal.list()
         counts = send(
             store,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optinb import appboy
-from optinb.delivery import backoff_s, cut, is_late, next_state
-from optinb.state import Accepted, Planned, Refused, Unknown
+from optinb.delivery import backoff_s, cut, is_late
+from optinb.state import Planned
 
 
 @given(recipients=st.integers(0, 2_000), size=st.integers(1, 50))
@@ -19,22 +17,6 @@ def test_batches_cover_every_recipient_once_and_in_order(recipients: int, size: 
     assert [row for b in batches for row in range(b.first, b.first + b.size)] == list(range(recipients))
     assert [b.number for b in batches] == list(range(len(batches)))
     assert all(1 <= b.size <= size and b.first == b.number * size and b.state == Planned() for b in batches)
-
-
-@pytest.mark.parametrize(
-    ("outcome", "state"),
-    [
-        (appboy.Accepted("d", "s", ("e",)), Accepted(dispatch_id="d", schedule_id="s", errors=("e",))),
-        (appboy.Accepted(None, None), Accepted(dispatch_id=None, schedule_id=None)),
-        (appboy.Refused(400, "no"), Refused(status=400, message="no")),
-        (appboy.Stopped(401, "key", "check it"), Planned(note="key")),
-        (appboy.Later(3.0, "503"), Planned(note="503")),
-        (appboy.Later(3.0, "429", "rate_limit"), Planned(note="429")),
-        (appboy.Unknown("504"), Unknown(message="504")),
-    ],
-)
-def test_only_what_was_certainly_not_sent_is_planned_again(outcome: appboy.Outcome, state: object) -> None:
-    assert next_state(outcome) == state
 
 
 def test_a_send_is_late_after_its_grace_and_not_before() -> None:

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from optinb.campaigns import Waterfall
-from optinb.delivery import freeze, read_frozen, read_recipients
+from optinb.delivery import Recipients, freeze, read_frozen
+from optinb.delivery import frozen as frozen_module
 from optinb.errors import StateError
 
 if TYPE_CHECKING:
@@ -66,8 +69,8 @@ def test_a_plan_has_the_waterfall_and_batches_of_recipients_only(desk: Desk) -> 
     assert frozen.waterfall == Waterfall(target=122, excluded={"test": 1}, control=1, recipients=120)
     assert (frozen.recipients, frozen.batches) == (120, 3)
     assert not Path(frozen.path).is_absolute()
-    users = read_recipients(desk.root / frozen.path, frozen.sha256)["external_user_id"]
-    assert users.to_list() == [f"u{n:07}" for n in range(120)]
+    recipients = Recipients(desk.root / frozen.path, frozen.sha256)
+    assert [user for user, _ in recipients.rows(0, len(recipients))] == [f"u{n:07}" for n in range(120)]
     sizes = [(b.number, b.first, b.size) for b in desk.store.deliveries.batches(frozen.campaign_id, frozen.run_date)]
     assert sizes == [(0, 0, 50), (1, 50, 50), (2, 100, 20)]
 
@@ -80,3 +83,25 @@ def test_the_same_night_keeps_its_first_plan(desk: Desk) -> None:
 def test_an_audience_without_recipients_is_a_plan_too(desk: Desk) -> None:
     frozen = desk.plan(0)
     assert (frozen.recipients, frozen.batches, frozen.waterfall.target) == (0, 0, 2)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    outcomes=st.lists(st.sampled_from(["recipient", "control", "excluded"]), max_size=60),
+    part=st.integers(1, 20),
+    data=st.data(),
+)
+def test_any_range_of_recipients_is_read_as_the_whole_file_has_it(
+    tmp_path: Path, outcomes: list[str], part: int, data: st.DataObject
+) -> None:
+    frame = people([f"{n:03}" for n in range(len(outcomes))]).with_columns(outcome=pl.Series(outcomes, dtype=pl.String))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frozen_module, "PART_ROWS", part)
+        frozen = freeze(frame, folder=tmp_path / "audiences", stem="summer")
+        recipients = Recipients(frozen.path, frozen.sha256)
+        expected = [(f"{n:03}", "{}") for n, outcome in enumerate(outcomes) if outcome == "recipient"]
+        assert len(recipients) == len(expected)
+        for _ in range(3):
+            first = data.draw(st.integers(0, len(expected)))
+            size = data.draw(st.integers(0, len(expected) - first))
+            assert recipients.rows(first, size) == expected[first : first + size]

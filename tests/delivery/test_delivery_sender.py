@@ -7,6 +7,7 @@ import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from delivery_desk import NOW, Scripted
 
@@ -28,7 +29,7 @@ def test_every_recipient_is_sent_once_in_order_with_their_own_properties(desk: D
     request = poster.requests[2]
     assert request.campaign_id == "t"
     assert request.schedule.time == "2026-11-23T17:00:00Z"
-    assert request.recipients[7].trigger_properties == {"first_name": "Änn 107", "n": 107}
+    assert msgspec.json.decode(request.recipients[7].trigger_properties) == {"first_name": "Änn 107", "n": 107}
 
 
 def test_the_same_night_twice_sends_nothing_twice(desk: Desk) -> None:
@@ -46,16 +47,44 @@ def test_an_audience_without_recipients_sends_nothing(desk: Desk) -> None:
     assert poster.requests == []
 
 
-def test_batches_are_journalled_as_sending_before_their_requests(desk: Desk) -> None:
-    frozen = desk.plan(300)
-    seen: list[int] = []
+@pytest.mark.parametrize("window", [1, 2, 3, 4, 5])
+def test_batches_are_journalled_as_sending_before_their_requests_and_at_most_a_window_of_them(
+    desk: Desk, window: int
+) -> None:
+    frozen = desk.plan(500)
 
-    def look(_request: ScheduleRequest) -> Outcome:
-        seen.append(len(desk.store.deliveries.batches(frozen.campaign_id, frozen.run_date, state="sending")))
+    def look(request: ScheduleRequest) -> Outcome:
+        sending = desk.store.deliveries.batches(*frozen.night, state="sending")
+        assert len(sending) <= window
+        assert int(request.recipients[0].external_user_id[1:]) in {batch.first for batch in sending}
         return Accepted()
 
-    desk.send(Scripted(*[look] * 6), frozen)
-    assert seen == [4, 4, 4, 4, 2, 2]
+    counts = desk.send(Scripted(*[look] * 10), frozen, window_batches=window, concurrency=2)
+    assert counts == DeliveryCounts(batches=10, accepted=500)
+
+
+def test_a_half_of_the_window_is_posted_while_the_other_is_journalled(desk: Desk) -> None:
+    frozen = desk.plan(800)
+    turn, journalled = desk.store.deliveries.turn, threading.Event()
+    turns = 0
+
+    def slow(*args: object, **kwargs: object) -> object:
+        nonlocal turns
+        turns += 1
+        if turns == 3:
+            assert posted.wait(20)  # the second half goes out before the outcomes of the first are written
+            journalled.set()
+        return turn(*args, **kwargs)
+
+    posted = threading.Event()
+
+    def post(_request: ScheduleRequest) -> Outcome:
+        posted.set()
+        assert journalled.wait(20)
+        return Accepted()
+
+    desk.store.deliveries.turn = slow
+    assert desk.send(Scripted(Accepted(), Accepted(), post), frozen).accepted == 800
 
 
 def test_a_refused_batch_is_not_sent_again_and_the_others_go_out(desk: Desk) -> None:
@@ -158,14 +187,14 @@ def test_a_send_that_becomes_late_while_it_waits_expires(desk: Desk) -> None:
     frozen = desk.plan(300)
     desk.now = frozen.send_at
     counts = desk.send(Scripted(*[Accepted()] * 3, Later(3_600.0, "429", "rate_limit")), frozen)
-    assert (counts.accepted, counts.expired, counts.pending, counts.stopped) == (150, 150, 0, None)
+    assert (counts.accepted, counts.expired, counts.pending, counts.stopped) == (250, 50, 0, None)
     assert desk.waits == [15 * 60 + 1.0]
 
 
 def test_what_a_dead_sender_left_is_unknown_and_the_rest_is_sent(desk: Desk) -> None:
     frozen = desk.plan(300)
     dead = desk.store.leases.take(f"send {frozen.campaign_id} {frozen.run_date}", holder="dead:9", now=desk.now)
-    desk.store.deliveries.open_window(frozen.campaign_id, frozen.run_date, lease=dead, size=4, now=desk.now)
+    desk.store.deliveries.turn(*frozen.night, lease=dead, size=4, now=desk.now)
     poster = Scripted()
     with pytest.raises(LeaseTaken, match="dead:9 is working on the send of 'Summer' for 2026-11-23"):
         desk.send(poster, frozen)
@@ -266,14 +295,14 @@ def test_progress_counts_every_recipient_once(desk: Desk) -> None:
         sleep=desk.sleep,
         progress=steps.append,
     )
-    assert steps == [150, 200, 170]
+    assert (len(steps), sum(steps)) == (6, 520)
 
 
 def test_nights_that_were_given_up_are_closed_once_their_time_has_passed(desk: Desk) -> None:
     given_up, done = desk.plan(300, name="Given up"), desk.plan(50, name="Done")
     desk.send(Scripted(), done)
     lease = desk.store.leases.take(f"send {given_up.campaign_id} {given_up.run_date}", holder="dead:9", now=desk.now)
-    desk.store.deliveries.open_window(given_up.campaign_id, given_up.run_date, lease=lease, size=2, now=desk.now)
+    desk.store.deliveries.turn(*given_up.night, lease=lease, size=2, now=desk.now)
     assert close_past(desk.store, now=desk.now, late_minutes=15, holder="box:2") == ()
     tomorrow = NOW + timedelta(days=1)
     assert [a.campaign_name for a in close_past(desk.store, now=tomorrow, late_minutes=15, holder="box:2")] == [

@@ -83,19 +83,19 @@ def test_plans_are_listed_by_night(planned: Store, now: datetime, lease: Lease) 
     planned.deliveries.plan(tomorrow, [], user="cron", now=now)
     assert [a.run_date.day for a in planned.deliveries.list()] == [24, 23]
     assert planned.deliveries.list(run_date=tomorrow.run_date) == (tomorrow,)
-    assert [a.run_date.day for a in planned.deliveries.list(open_only=True)] == [23]
+    assert [a.run_date.day for a in planned.deliveries.list(having=("planned", "sending"))] == [23]
     planned.deliveries.move(*KEY, given="planned", to=Expired(message="late"), lease=lease, now=now)
-    assert planned.deliveries.list(open_only=True) == ()
+    assert planned.deliveries.list(having=("planned", "sending")) == ()
 
 
 def test_a_window_is_marked_before_and_settled_after(planned: Store, lease: Lease, now: datetime) -> None:
-    window = planned.deliveries.open_window(*KEY, lease=lease, size=2, now=now)
+    window = planned.deliveries.turn(*KEY, lease=lease, size=2, now=now)
     assert [(b.number, b.state) for b in window] == [(0, Sending(holder="box:1")), (1, Sending(holder="box:1"))]
     assert planned.deliveries.batches(*KEY, state="sending") == window
     accepted = Accepted(dispatch_id="d", schedule_id="s", errors=("u7 is no user",))
     refused = Refused(status=400, message="400 Bad Request: No Recipients")
     settled = [replace(window[0], state=accepted), replace(window[1], state=refused)]
-    planned.deliveries.close_window(settled, lease=lease, now=now)
+    planned.deliveries.turn(*KEY, settled=settled, lease=lease, now=now)
     assert planned.deliveries.batches(*KEY) == (*settled, cut()[2])
     assert planned.deliveries.counts(*KEY) == DeliveryCounts(
         batches=3,
@@ -108,8 +108,7 @@ def test_a_window_is_marked_before_and_settled_after(planned: Store, lease: Leas
 
 def test_windows_go_on_where_the_last_one_ended_and_can_skip(planned: Store, lease: Lease, now: datetime) -> None:
     taken = [
-        [b.number for b in planned.deliveries.open_window(*KEY, lease=lease, size=1, now=now, skip=[0])]
-        for _ in range(3)
+        [b.number for b in planned.deliveries.turn(*KEY, lease=lease, size=1, now=now, skip=[0])] for _ in range(3)
     ]
     assert taken == [[1], [2], []]
 
@@ -117,7 +116,7 @@ def test_windows_go_on_where_the_last_one_ended_and_can_skip(planned: Store, lea
 def test_a_lost_lease_opens_no_window(planned: Store, lease: Lease, now: datetime) -> None:
     planned.leases.take("send", holder="box:2", now=now + timedelta(minutes=1))
     with pytest.raises(StateError, match="had expired and box:2 has it now"):
-        planned.deliveries.open_window(*KEY, lease=lease, size=2, now=now)
+        planned.deliveries.turn(*KEY, lease=lease, size=2, now=now)
     with pytest.raises(StateError, match="had expired"):
         planned.deliveries.move(*KEY, given="planned", to=Expired(message="late"), lease=lease, now=now)
     assert planned.deliveries.counts(*KEY).pending == 120
@@ -126,21 +125,21 @@ def test_a_lost_lease_opens_no_window(planned: Store, lease: Lease, now: datetim
 def test_a_sender_that_was_taken_for_dead_does_not_overrule_what_was_said(
     planned: Store, lease: Lease, now: datetime
 ) -> None:
-    window = planned.deliveries.open_window(*KEY, lease=lease, size=2, now=now)
+    window = planned.deliveries.turn(*KEY, lease=lease, size=2, now=now)
     other = planned.leases.take("send", holder="box:2", now=now + timedelta(minutes=1))
     planned.deliveries.move(*KEY, given="sending", to=Unknown(message="died"), lease=other, now=now)
     late = [replace(batch, state=Planned(note="again")) for batch in window]
-    planned.deliveries.close_window(late, lease=lease, now=now)
+    planned.deliveries.turn(*KEY, settled=late, lease=lease, now=now)
     assert planned.deliveries.counts(*KEY) == DeliveryCounts(batches=3, unknown=100, pending=20, errors={"died": 2})
 
 
 def test_a_cancelled_send_leaves_nothing_planned_even_what_comes_back(
     planned: Store, lease: Lease, now: datetime
 ) -> None:
-    window = planned.deliveries.open_window(*KEY, lease=lease, size=1, now=now)
+    window = planned.deliveries.turn(*KEY, lease=lease, size=1, now=now)
     assert planned.deliveries.cancel(*KEY, reason="wrong text", user="ann", now=now) == 70
-    planned.deliveries.close_window([replace(window[0], state=Planned(note="503"))], lease=lease, now=now)
-    assert planned.deliveries.open_window(*KEY, lease=lease, size=5, now=now) == ()
+    planned.deliveries.turn(*KEY, settled=[replace(window[0], state=Planned(note="503"))], lease=lease, now=now)
+    assert planned.deliveries.turn(*KEY, lease=lease, size=5, now=now) == ()
     assert planned.deliveries.counts(*KEY) == DeliveryCounts(batches=3, cancelled=120, errors={"wrong text": 3})
     found = planned.deliveries.find(*KEY)
     assert found is not None and found.cancelled == "wrong text"

@@ -1,0 +1,73 @@
+"""The requests that an app group may make, shared by all its campaigns and their threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from optinb.delivery.pace import Pace, answered, ask, closed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from optinb.appboy import RateLimit
+
+PATIENCE_S = 2.0  # a longer wait isn't for a request that is journalled as sending already
+LOOK_S = 0.05
+
+
+class Budget:
+    """One app group's pace, for all who call its API in this process.
+
+    Args:
+        an_hour: the documented limit; what the answers tell counts more.
+        reserve: the share of the limit that is left to other users of the key.
+        clock: seconds since 1970.
+        sleep: waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        an_hour: int,
+        reserve: float,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._pace = Pace(an_hour=an_hour, reserve=reserve)
+        self._clock, self._sleep = clock, sleep
+        self._changed = threading.Condition()
+
+    def enter(self, *, patience_s: float = PATIENCE_S) -> bool:
+        """Waits until a request may go out; `leave` must follow. False, without a request, when that takes longer."""
+        until = self._clock() + patience_s
+        while True:
+            with self._changed:
+                now = self._clock()
+                self._pace, wait_s = ask(self._pace, now)
+                if wait_s == 0:
+                    return True
+                if wait_s == float("inf"):
+                    self._changed.wait(LOOK_S)
+                    continue
+            if now + wait_s > until:
+                return False
+            self._sleep(wait_s)
+
+    def leave(self, told: RateLimit | None) -> None:
+        """A request has ended; `told` is what the answers last said of the limit."""
+        with self._changed:
+            self._pace = answered(self._pace, told, self._clock())
+            self._changed.notify_all()
+
+    def hold(self, seconds: float) -> None:
+        """Lets nobody go for so long."""
+        with self._changed:
+            self._pace = closed(self._pace, self._clock() + seconds)
+
+    def pause_s(self) -> float:
+        """Seconds until anybody may go."""
+        with self._changed:
+            wait_s = ask(self._pace, self._clock())[1]
+        return LOOK_S if wait_s == float("inf") else wait_s

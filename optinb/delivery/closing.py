@@ -1,0 +1,57 @@
+"""Closing the accounts of sends: what a dead sender left, and what is too late."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from optinb.delivery.batch import is_late
+from optinb.delivery.machine import Interrupted, Passed, next_state
+from optinb.state import LeaseTaken, Planned, Sending
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from optinb.state import FrozenAudience, Lease, Store
+
+DIED = Interrupted("the sender died while the request was under way")
+
+
+def lease_name(audience: FrozenAudience) -> str:
+    """The lease under which a campaign's night is sent."""
+    return f"send {audience.campaign_id} {audience.run_date}"
+
+
+def close_past(store: Store, *, now: datetime, late_minutes: int, holder: str) -> tuple[FrozenAudience, ...]:
+    """Closes the accounts of sends that were given up: what is still planned after its time is expired.
+
+    What a dead sender left as sending becomes unknown. Returns the audiences that were closed; one that a sender is at
+    work on is left to it. Raises StateError when the store fails.
+    """
+    closed = []
+    for audience in store.deliveries.list(having=("planned", "sending")):
+        if not is_late(audience.send_at, now, late_minutes):
+            continue
+        try:
+            lease = store.leases.take(lease_name(audience), holder=holder, now=now)
+        except LeaseTaken:
+            continue
+        close_dead(store, audience, lease, now=now, late_minutes=late_minutes)
+        store.leases.release(lease)
+        closed.append(audience)
+    return tuple(closed)
+
+
+def close_dead(store: Store, audience: FrozenAudience, lease: Lease, *, now: datetime, late_minutes: int) -> None:
+    """Calls unknown what an earlier, dead sender left as sending, and expired what is planned and too late.
+
+    Under the lease nobody else is sending this night, so whoever marked a batch as sending is gone.
+    """
+    died = next_state(Sending(holder=""), DIED)
+    store.deliveries.move(*audience.night, given="sending", to=died, lease=lease, now=now)
+    if is_late(audience.send_at, now, late_minutes):
+        zone = ", in the earliest time zone," if audience.in_local_time else ","
+        event = Passed(
+            f"its time, {audience.send_at:%Y-%m-%d %H:%M} UTC{zone} had passed by more than {late_minutes} minutes"
+        )
+        late = next_state(Planned(), event)
+        store.deliveries.move(*audience.night, given="planned", to=late, lease=lease, now=now)

@@ -1,0 +1,129 @@
+"""The life of a batch: what each event makes of each state. Pure.
+
+    planned ── marked ──► sending ── answered ──► accepted ── recalled ──► cancelled
+       ▲  │                  │  │                     │                        ▲
+       │  ├─ called off ─────┼──┼─────────────────────┼────────────────────────┘
+       │  └─ passed ──► expired │                     │
+       └── not begun, later ─┘  ├─► refused           │
+                                └─► unknown ◄─────────┘ recalled too late to be sure
+
+An event that a state doesn't know changes nothing: whoever comes too late with it has been overtaken.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, assert_never
+
+from msgspec import Struct
+
+from optinb import appboy
+from optinb.appboy import Outcome
+from optinb.state import Accepted, BatchState, Cancelled, Expired, Planned, Refused, Sending, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+class Marked(Struct, frozen=True):
+    """It was journalled, and its request may go out from now on."""
+
+    holder: str
+
+
+class Answered(Struct, frozen=True):
+    """Its request was made, with this outcome."""
+
+    outcome: Outcome
+
+
+class NotBegun(Struct, frozen=True):
+    """The sender ended, or had to wait, before it began with the request."""
+
+
+class Interrupted(Struct, frozen=True):
+    """The sender ended while the request was under way, or died; `message` says how."""
+
+    message: str
+
+
+class Passed(Struct, frozen=True):
+    """Its time has passed."""
+
+    message: str
+
+
+class CalledOff(Struct, frozen=True):
+    """A person stopped the send."""
+
+    message: str
+
+
+class Recalled(Struct, frozen=True):
+    """Appboy was asked to delete its schedule, with this outcome; `in_time`: so early that it can't have gone out."""
+
+    outcome: Outcome
+    in_time: bool
+    message: str
+
+
+Event = Marked | Answered | NotBegun | Interrupted | Passed | CalledOff | Recalled
+
+
+def _answered(state: Sending, event: Answered) -> BatchState:
+    """What an outcome makes of a batch.
+
+    Only what Appboy refused about this very request is refused. After an outcome that stops the campaign (key,
+    permission, address) or asks to come later, nothing was sent and the same request may well be taken: the batch is
+    planned again, so that a mended key can go on in the same night; if nobody mends it, it expires.
+    """
+    outcome = event.outcome
+    match outcome:
+        case appboy.Accepted():
+            return Accepted(
+                dispatch_id=outcome.dispatch_id, schedule_id=outcome.schedule_id, errors=tuple(outcome.errors)
+            )
+        case appboy.Refused():
+            return Refused(status=outcome.status, message=outcome.message)
+        case appboy.Stopped() | appboy.Later():
+            return Planned(note=outcome.message)
+        case appboy.Unknown():
+            return Unknown(message=outcome.message)
+        case _:
+            assert_never(outcome)
+
+
+def _recalled(state: Accepted, event: Recalled) -> BatchState:
+    """What a recall makes of a batch that Appboy had accepted.
+
+    Close to its time Appboy may recall it from all, some or none of the recipients, and a recall without an answer may
+    have been taken: in both cases nobody knows who gets it.
+    """
+    outcome = event.outcome
+    match outcome:
+        case appboy.Accepted() if event.in_time:
+            return Cancelled(message=event.message, schedule_id=state.schedule_id)
+        case appboy.Accepted():
+            return Unknown(message=f"{event.message}, but so close to its time that some may have got it")
+        case appboy.Unknown():
+            return Unknown(message=f"{event.message}, but no answer came: {outcome.message}")
+        case appboy.Refused() | appboy.Stopped() | appboy.Later():
+            return state
+        case _:
+            assert_never(outcome)
+
+
+TRANSITIONS: Mapping[tuple[type[BatchState], type[Event]], Callable[[Any, Any], BatchState]] = {
+    (Planned, Marked): lambda _, event: Sending(holder=event.holder),
+    (Planned, Passed): lambda _, event: Expired(message=event.message),
+    (Planned, CalledOff): lambda _, event: Cancelled(message=event.message),
+    (Sending, Answered): _answered,
+    (Sending, NotBegun): lambda _, __: Planned(),
+    (Sending, Interrupted): lambda _, event: Unknown(message=event.message),
+    (Accepted, Recalled): _recalled,
+}
+
+
+def next_state(state: BatchState, event: Event) -> BatchState:
+    """The state of a batch after an event; the same one where the event doesn't concern it."""
+    move = TRANSITIONS.get((type(state), type(event)))
+    return move(state, event) if move else state

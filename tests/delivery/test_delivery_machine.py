@@ -1,0 +1,85 @@
+"""The life of a batch: every state with every event."""
+
+from __future__ import annotations
+
+import itertools
+from typing import get_args
+
+import pytest
+
+from optinb import appboy
+from optinb.delivery.machine import (
+    TRANSITIONS,
+    Answered,
+    CalledOff,
+    Event,
+    Interrupted,
+    Marked,
+    NotBegun,
+    Passed,
+    Recalled,
+    next_state,
+)
+from optinb.state import Accepted, BatchState, Cancelled, Expired, Planned, Refused, Sending, Unknown
+
+STATES: tuple[BatchState, ...] = (
+    Planned(note="503"),
+    Sending(holder="box:1"),
+    Accepted(dispatch_id="d", schedule_id="s", errors=("u7",)),
+    Refused(status=400, message="no"),
+    Unknown(message="504"),
+    Expired(message="late"),
+    Cancelled(message="wrong text"),
+)
+OUTCOMES: tuple[appboy.Outcome, ...] = (
+    appboy.Accepted("d2", "s2", ("e",)),
+    appboy.Refused(400, "400: no"),
+    appboy.Stopped(401, "401: key", "check it"),
+    appboy.Later(3.0, "429", "rate_limit"),
+    appboy.Unknown("504"),
+)
+EVENTS: tuple[Event, ...] = (
+    Marked("box:2"),
+    *(Answered(outcome) for outcome in OUTCOMES),
+    NotBegun(),
+    Interrupted("died"),
+    Passed("too late"),
+    CalledOff("stop"),
+    *(Recalled(outcome, in_time, "recalled") for outcome in OUTCOMES for in_time in (True, False)),
+)
+CLOSE = "recalled, but so close to its time that some may have got it"
+SILENT = "recalled, but no answer came: 504"
+MOVES: dict[tuple[BatchState, Event], BatchState] = {
+    (Planned(note="503"), Marked("box:2")): Sending(holder="box:2"),
+    (Planned(note="503"), Passed("too late")): Expired(message="too late"),
+    (Planned(note="503"), CalledOff("stop")): Cancelled(message="stop"),
+    (STATES[1], Answered(OUTCOMES[0])): Accepted(dispatch_id="d2", schedule_id="s2", errors=("e",)),
+    (STATES[1], Answered(OUTCOMES[1])): Refused(status=400, message="400: no"),
+    (STATES[1], Answered(OUTCOMES[2])): Planned(note="401: key"),
+    (STATES[1], Answered(OUTCOMES[3])): Planned(note="429"),
+    (STATES[1], Answered(OUTCOMES[4])): Unknown(message="504"),
+    (STATES[1], NotBegun()): Planned(),
+    (STATES[1], Interrupted("died")): Unknown(message="died"),
+    (STATES[2], Recalled(OUTCOMES[0], True, "recalled")): Cancelled(message="recalled", schedule_id="s"),
+    (STATES[2], Recalled(OUTCOMES[0], False, "recalled")): Unknown(message=CLOSE),
+    (STATES[2], Recalled(OUTCOMES[4], True, "recalled")): Unknown(message=SILENT),
+    (STATES[2], Recalled(OUTCOMES[4], False, "recalled")): Unknown(message=SILENT),
+}
+
+
+@pytest.mark.parametrize(("state", "event"), list(itertools.product(STATES, EVENTS)), ids=repr)
+def test_every_event_moves_every_state_as_the_table_says_and_no_other(state: BatchState, event: Event) -> None:
+    assert next_state(state, event) == MOVES.get((state, event), state)
+
+
+def test_no_state_event_or_outcome_is_left_out() -> None:
+    assert {type(state) for state in STATES} == set(get_args(BatchState))
+    assert {type(event) for event in EVENTS} == set(get_args(Event))
+    assert {type(outcome) for outcome in OUTCOMES} == set(get_args(appboy.Outcome))
+    assert set(TRANSITIONS) == {(type(state), type(event)) for state, event in MOVES}
+
+
+def test_nothing_that_may_have_been_sent_is_ever_planned_again() -> None:
+    for state, event in itertools.product(STATES, EVENTS):
+        if isinstance(state, Unknown | Accepted) or (isinstance(event, Answered) and event.outcome == OUTCOMES[4]):
+            assert not isinstance(next_state(state, event), Planned | Sending) or isinstance(state, Planned | Sending)
