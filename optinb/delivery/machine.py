@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, assert_never
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from optinb import appboy
 from optinb.appboy import Outcome
@@ -66,7 +67,14 @@ class Recalled(Struct, frozen=True):
     message: str
 
 
-Event = Marked | Answered | NotBegun | Interrupted | Passed | CalledOff | Recalled
+class Moved(Struct, frozen=True):
+    """Appboy was asked to send it at another time, with this outcome; `message` says what is wrong if it didn't."""
+
+    outcome: Outcome
+    message: str
+
+
+Event = Marked | Answered | NotBegun | Interrupted | Passed | CalledOff | Recalled | Moved
 
 
 def _answered(state: Sending, event: Answered) -> BatchState:
@@ -112,6 +120,14 @@ def _recalled(state: Accepted, event: Recalled) -> BatchState:
             assert_never(outcome)
 
 
+def _moved(state: Accepted, event: Moved) -> BatchState:
+    """A batch that was moved, or that says why it may go out at its old time."""
+    outcome = event.outcome
+    if isinstance(outcome, appboy.Accepted):
+        return state
+    return replace(state, errors=(f"{event.message}: {outcome.message}",))
+
+
 TRANSITIONS: Mapping[tuple[type[BatchState], type[Event]], Callable[[Any, Any], BatchState]] = {
     (Planned, Marked): lambda _, event: Sending(holder=event.holder),
     (Planned, Passed): lambda _, event: Expired(message=event.message),
@@ -120,6 +136,7 @@ TRANSITIONS: Mapping[tuple[type[BatchState], type[Event]], Callable[[Any, Any], 
     (Sending, NotBegun): lambda _, __: Planned(),
     (Sending, Interrupted): lambda _, event: Unknown(message=event.message),
     (Accepted, Recalled): _recalled,
+    (Accepted, Moved): _moved,
 }
 
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from optinb.state import FrozenAudience
 
-EARLIEST_ZONE = timedelta(hours=14)  # Kiritimati: nowhere on earth is the same hour earlier
+EARLIEST_ZONE = timedelta(hours=14)  # Kiritimati: nowhere on earth does an hour strike earlier
+LATEST_ZONE = timedelta(hours=-12)  # Baker Island: nowhere later
 
 
 def first_moment(wall: datetime) -> datetime:
@@ -23,6 +24,11 @@ def first_moment(wall: datetime) -> datetime:
     It is what `send_at` holds of a send in every customer's own time.
     """
     return wall.replace(tzinfo=UTC) - EARLIEST_ZONE
+
+
+def last_moment(audience: FrozenAudience) -> datetime:
+    """The moment, in UTC, at which the last recipients get the message."""
+    return audience.send_at + (EARLIEST_ZONE - LATEST_ZONE if audience.in_local_time else timedelta(0))
 
 
 def schedule_of(audience: FrozenAudience) -> Schedule:

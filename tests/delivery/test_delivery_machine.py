@@ -15,6 +15,7 @@ from optinb.delivery.machine import (
     Event,
     Interrupted,
     Marked,
+    Moved,
     NotBegun,
     Passed,
     Recalled,
@@ -45,6 +46,7 @@ EVENTS: tuple[Event, ...] = (
     Interrupted("died"),
     Passed("too late"),
     CalledOff("stop"),
+    *(Moved(outcome, "couldn't be moved") for outcome in OUTCOMES),
     *(Recalled(outcome, in_time, "recalled") for outcome in OUTCOMES for in_time in (True, False)),
 )
 CLOSE = "recalled, but so close to its time that some may have got it"
@@ -60,6 +62,14 @@ MOVES: dict[tuple[BatchState, Event], BatchState] = {
     (STATES[1], Answered(OUTCOMES[4])): Unknown(message="504"),
     (STATES[1], NotBegun()): Planned(),
     (STATES[1], Interrupted("died")): Unknown(message="died"),
+    (STATES[2], Moved(OUTCOMES[0], "couldn't be moved")): STATES[2],
+    **{
+        (STATES[2], Moved(outcome, "couldn't be moved")): Accepted(
+            dispatch_id="d", schedule_id="s", errors=(f"couldn't be moved: {outcome.message}",)
+        )
+        for outcome in OUTCOMES[1:]
+        if not isinstance(outcome, appboy.Accepted)
+    },
     (STATES[2], Recalled(OUTCOMES[0], True, "recalled")): Cancelled(message="recalled", schedule_id="s"),
     (STATES[2], Recalled(OUTCOMES[0], False, "recalled")): Unknown(message=CLOSE),
     (STATES[2], Recalled(OUTCOMES[4], True, "recalled")): Unknown(message=SILENT),

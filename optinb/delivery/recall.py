@@ -1,0 +1,222 @@
+"""Changing what Appboy has taken already: recalling it, or moving it to another time."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from optinb.appboy import Accepted as Done
+from optinb.appboy import Later, Outcome, RateLimit, Refused, Schedule, Stopped, Unknown
+from optinb.delivery.batch import backoff_s
+from optinb.delivery.budget import Budget
+from optinb.delivery.machine import Event, Moved, Recalled, next_state
+from optinb.delivery.request import last_moment, schedule_of
+from optinb.settings import SendSection
+from optinb.state import Accepted, Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from optinb.state import Batch, FrozenAudience, Lease, Store
+
+SURE = timedelta(minutes=10)
+"""How long before its time a recall is sure to reach everybody: Appboy promises nothing "close to the time"."""
+STEP = 40  # batches whose answers are journalled together
+
+
+class Changer(Protocol):
+    """What is needed of the Appboy client: each asks once, raises nothing, and may be repeated without harm."""
+
+    rate_limit: RateLimit | None
+
+    def unschedule(self, campaign_id: str, schedule_id: str) -> Outcome:
+        """Deletes a schedule."""
+        ...
+
+    def reschedule(self, campaign_id: str, schedule_id: str, schedule: Schedule) -> Outcome:
+        """Replaces a schedule."""
+        ...
+
+
+class Recall(Struct, frozen=True, kw_only=True):
+    """What became of a recall, in recipients.
+
+    `recalled` certainly get nothing. `may_be_out`: too close to the time, or without an answer; `out`: sent already, or
+    not to be recalled. `problems` maps what Appboy said to the number of requests.
+    """
+
+    campaign: str
+    run_date: str
+    recalled: int = 0
+    may_be_out: int = 0
+    out: int = 0
+    problems: dict[str, int] = {}
+
+
+class Move(Struct, frozen=True, kw_only=True):
+    """What became of moving a send to another time, in recipients.
+
+    `moved` get it at `send_at`; `unmoved` may get it at `before`; `to_come` had not been sent yet.
+    """
+
+    campaign: str
+    run_date: str
+    before: datetime
+    send_at: datetime
+    moved: int = 0
+    unmoved: int = 0
+    to_come: int = 0
+    problems: dict[str, int] = {}
+
+
+class Tools(Struct, frozen=True):
+    """What changing needs beside the journal: the client, its clock, its settings and its budget."""
+
+    client: Changer
+    clock: Callable[[], datetime]
+    settings: SendSection
+    budget: Budget | None = None
+    sleep: Callable[[float], None] = time.sleep
+    draw: Callable[[], float] = random.random
+
+
+def recall(store: Store, audience: FrozenAudience, tools: Tools, *, lease: Lease, reason: str) -> Recall:
+    """Deletes every schedule that Appboy has accepted of a campaign's night, and journals what became of each.
+
+    The lease is the sender's: nobody sends meanwhile. Asking again recalls what is left. Raises StateError.
+    """
+    found = Recall(campaign=audience.campaign_name, run_date=audience.run_date.isoformat())
+    if tools.clock() >= last_moment(audience):
+        return replace(found, out=store.deliveries.counts(*audience.night).accepted)
+    message = f"recalled: {reason}"
+
+    def event(outcome: Outcome) -> Event:
+        return Recalled(outcome, audience.send_at - tools.clock() >= SURE, message)
+
+    problems: dict[str, int] = {}
+    recalled = may_be_out = out = 0
+    for batch, outcome in _change(store, audience, tools, tools.client.unschedule, event=event, lease=lease):
+        match batch.state:
+            case Cancelled():
+                recalled += batch.size
+            case Accepted():
+                out += batch.size
+            case _:
+                may_be_out += batch.size
+        _note(problems, outcome)
+    return replace(found, recalled=recalled, may_be_out=may_be_out, out=out, problems=problems)
+
+
+def reschedule(
+    store: Store, audience: FrozenAudience, tools: Tools, *, lease: Lease, send_at: datetime, user: str
+) -> Move:
+    """Moves a campaign's night to another time: what is still planned, and what Appboy has accepted.
+
+    The lease is the sender's: nobody sends meanwhile. What couldn't be moved says so in the journal. Raises StateError.
+    """
+    counts = store.deliveries.counts(*audience.night)
+    moved_to = store.deliveries.reschedule(*audience.night, send_at=send_at, user=user, now=tools.clock())
+    schedule = schedule_of(moved_to)
+    problems: dict[str, int] = {}
+    sizes = {True: 0, False: 0}
+
+    def ask(campaign_id: str, schedule_id: str) -> Outcome:
+        return tools.client.reschedule(campaign_id, schedule_id, schedule)
+
+    def event(outcome: Outcome) -> Event:
+        return Moved(outcome, f"couldn't be moved to {schedule.time}")
+
+    for batch, outcome in _change(store, audience, tools, ask, event=event, lease=lease):
+        sizes[isinstance(outcome, Done)] += batch.size
+        _note(problems, outcome)
+    return Move(
+        campaign=audience.campaign_name,
+        run_date=audience.run_date.isoformat(),
+        before=audience.send_at,
+        send_at=send_at,
+        moved=sizes[True],
+        unmoved=sizes[False],
+        to_come=counts.pending,
+        problems=problems,
+    )
+
+
+def _change(
+    store: Store,
+    audience: FrozenAudience,
+    tools: Tools,
+    ask: Callable[[str, str], Outcome],
+    *,
+    event: Callable[[Outcome], Event],
+    lease: Lease,
+) -> Iterator[tuple[Batch, Outcome | None]]:
+    """Asks for a change of every accepted batch, and journals its state after it; None: nobody was asked."""
+    after, is_stopped = -1, False
+    with ThreadPoolExecutor(tools.settings.concurrency, thread_name_prefix="change") as pool:
+        while step := store.deliveries.batches(*audience.night, state="accepted", after=after, limit=STEP):
+            after = step[-1].number
+            keys = {
+                b.number: b.state.schedule_id for b in step if isinstance(b.state, Accepted) and b.state.schedule_id
+            }
+            outcomes: dict[int, Outcome] = {}
+            if not is_stopped:
+                outcomes = _ask_each(pool, {n: (audience.template_id, key) for n, key in keys.items()}, ask, tools)
+                is_stopped = any(isinstance(outcome, Stopped) for outcome in outcomes.values())
+            changed = [
+                replace(batch, state=next_state(batch.state, event(outcomes[batch.number])))
+                if batch.number in outcomes
+                else batch
+                for batch in step
+            ]
+            store.deliveries.revise(changed, given="accepted", lease=lease, now=tools.clock())
+            yield from ((batch, outcomes.get(batch.number)) for batch in changed)
+
+
+def _ask_each(
+    pool: ThreadPoolExecutor,
+    keys: dict[int, tuple[str, str]],
+    ask: Callable[[str, str], Outcome],
+    tools: Tools,
+) -> dict[int, Outcome]:
+    """The outcome of each request, repeated while there is none, as these requests may be."""
+
+    def one(key: tuple[str, str]) -> Outcome:
+        if tools.budget:
+            tools.budget.enter(patience_s=float("inf"))
+        try:
+            return ask(*key)
+        finally:
+            if tools.budget:
+                tools.budget.leave(tools.client.rate_limit)
+
+    outcomes: dict[int, Outcome] = {}
+    doubtful: set[int] = set()
+    left: Sequence[int] = list(keys)
+    for attempt in range(1, tools.settings.max_tries + 1):
+        asked = dict(zip(left, pool.map(one, [keys[number] for number in left]), strict=True))
+        for number, outcome in asked.items():
+            if isinstance(outcome, Unknown):
+                doubtful.add(number)
+            elif isinstance(outcome, Refused) and number in doubtful:
+                # refused perhaps because the earlier request, whose answer never came, had done it
+                outcome = Unknown(outcome.message)
+            outcomes[number] = outcome
+        left = [number for number, outcome in asked.items() if isinstance(outcome, Later | Unknown)]
+        left = [number for number in left if not (number in doubtful and attempt > 2)]
+        if not left or any(isinstance(outcome, Stopped) for outcome in asked.values()):
+            break
+        told = max((o.wait_s for o in asked.values() if isinstance(o, Later)), default=0.0)
+        tools.sleep(backoff_s(attempt, told_s=told, draw=tools.draw()))
+    return outcomes
+
+
+def _note(problems: dict[str, int], outcome: Outcome | None) -> None:
+    if isinstance(outcome, Refused | Stopped | Later | Unknown):
+        problems[outcome.message] = problems.get(outcome.message, 0) + 1
