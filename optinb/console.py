@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from optinb.appboy import Template
+from optinb.appboy import Template, told, told_by_group
 from optinb.campaigns import REASONS, CampaignRecord
 from optinb.measure import NightSummary
 from optinb.rules import from_json, to_text
@@ -21,7 +21,9 @@ from optinb.workspace import (
     GroupSize,
     GroupSync,
     Quarantine,
+    SentTest,
     Status,
+    TemplateListing,
     Why,
 )
 
@@ -169,6 +171,7 @@ def _(value: NightSummary) -> str:
         parts.append("no campaign is due")
     parts.extend(f"! {problem}" for problem in value.problems)
     parts.extend(f"note: {warning}" for warning in value.warnings)
+    parts.extend(f"template of {line}" for line in told_by_group(value.templates))
     parts.append("\n".join(f"{k:<9} {v}" for k, v in (("notebook", value.notebook), ("report", value.report)) if v))
     return "\n\n".join(parts)
 
@@ -189,9 +192,18 @@ def _(value: GroupSync) -> str:
     if value.result is None:
         return f"{value.app_group}: {value.problem}"
     r = value.result
-    changes = {"new": r.new, "changed": r.changed, "vanished": r.vanished}
-    told = "".join(f"; {word}: {', '.join(names)}" for word, names in changes.items() if names)
-    return f"{value.app_group}: {r.usable:,} usable templates, {r.unusable:,} not usable{told}"
+    head = f"{value.app_group}: {r.usable:,} usable templates, {r.unusable:,} not usable"
+    return "\n".join([head, *(f"  {line}" for line in told(r.changes))])
+
+
+@show.register
+def _(value: TemplateListing) -> str:
+    parts = [show(template) for template in value.templates]
+    if not parts:
+        parts = ["no template is imported yet; `optinb templates sync` brings them"]
+    if value.news:
+        parts += ["\nsince last night:", *(f"  {line}" for line in told_by_group(value.news))]
+    return "\n".join(parts)
 
 
 @show.register
@@ -199,9 +211,8 @@ def _(value: Template) -> str:
     head = f"{value.name}  {', '.join(value.platforms) or '–'}  {value.id}"
     if not value.usable:
         return f"{head}\n  not usable: {'; '.join(value.problems)}"
-    return "\n".join(
-        [head, *(f"  {m.platform}: {m.title + ' – ' if m.title else ''}{m.alert}" for m in value.messages)]
-    )
+    texts = [f"  {m.platform}: {m.title + ' – ' if m.title else ''}{m.alert}" for m in value.messages]
+    return "\n".join([head, *texts, *(f"  note: {note}" for note in value.notes)])
 
 
 @show.register
@@ -234,6 +245,17 @@ def _(value: CampaignRecord) -> str:
         )
         lines.append(f"  fingerprint {a.fingerprint}")
     return "\n".join(lines)
+
+
+@show.register
+def _(value: SentTest) -> str:
+    lines = [f"{value.campaign}: sent to {len(value.sent):,} test customers ({value.app_group}, {value.template})"]
+    for sample in value.sent:
+        for m in sample.messages:
+            lines.append(f"  {sample.customer_id}, {m.platform}: {m.title + ' – ' if m.title else ''}{m.alert}")
+            lines += [f"    ! {m.note}"] if m.note else []
+    lines += [f"  not to {customer_id}: {why}" for customer_id, why in value.skipped.items()]
+    return "\n".join([*lines, *(f"  Appboy says: {error}" for error in value.errors)])
 
 
 @show.register

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
+    from optinb.appboy import TemplateNews
     from optinb.campaigns import CampaignRecord
     from optinb.customers import CustomerModel
     from optinb.warehouse import ImportReport
@@ -378,7 +379,13 @@ class Night:
             exit_code=int(code),
             notebook=self.notebook,
             report=str(self.folder / "report.html"),
+            templates=self._template_news(),
         )
+
+    def _template_news(self) -> tuple[TemplateNews, ...]:
+        """What became of templates since the newest attempt at an earlier night ended."""
+        before = self.ws.store.runs.before(self.run_date)
+        return () if before is None else self.ws.templates.changes(since=before.finished_at or before.started_at)
 
 
 def night_folder(root: Path, run_date: date, *, dry_run: bool) -> Path:

@@ -15,12 +15,14 @@ from optinb.appboy.outcome import (
     meaning_of_failure,
     rate_limit,
 )
+from optinb.appboy.template_changes import TemplateChange, TemplateNews, template_changes, told, told_by_group
 from optinb.appboy.templates import (
     Message,
     Needed,
     RenderedMessage,
     Template,
     fetch_templates,
+    fitted,
     needed_properties,
     render,
     template_from_details,
@@ -63,12 +65,18 @@ __all__ = [
     "SeriesDay",
     "Stopped",
     "Template",
+    "TemplateChange",
+    "TemplateNews",
     "Unknown",
     "fetch_templates",
+    "fitted",
     "meaning",
     "meaning_of_failure",
     "needed_properties",
     "rate_limit",
     "render",
+    "template_changes",
     "template_from_details",
+    "told",
+    "told_by_group",
 ]

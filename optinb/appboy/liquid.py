@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import liquid
 from liquid.ast import Node
 from liquid.builtin.expressions import BooleanExpression, FilteredExpression, Path
+from liquid.builtin.tags.assign_tag import AssignNode
 from liquid.exceptions import LiquidError
 from liquid.tag import Tag
 from liquid.token import TOKEN_EXPRESSION
@@ -54,16 +55,16 @@ def problem(text: str) -> str | None:
 def needed(text: str) -> tuple[Needed, ...]:
     """The trigger properties that a text uses, in the order of their first use; nothing for a text that isn't Liquid.
 
-    A property only read in a condition counts as one with a default: without it, the condition is false.
+    A property that a condition asks for counts as one with a default, in the condition and within it: its author has
+    thought of customers who have none.
     """
     try:
         nodes = _parsed(text).nodes
     except LiquidError:
         return ()
-    found: dict[str, bool] = {}
-    for name, has_default in _uses(nodes):
-        found[name] = found.get(name, True) and has_default
-    return tuple(Needed(name, has_default) for name, has_default in found.items())
+    uses = _Uses()
+    uses.follow(nodes)
+    return tuple(Needed(name, has_default) for name, has_default in uses.found.items())
 
 
 def rendered(text: str, properties: Mapping[str, Any]) -> str:
@@ -134,18 +135,50 @@ class _AbortTag(_ForeignTag):
     node = _AbortNode
 
 
-def _uses(nodes: Iterable[Node]) -> Iterator[tuple[str, bool]]:
-    """Each use of a trigger property, with whether it does without the property."""
-    context = liquid.RenderContext(_environment().from_string(""))
-    for node in nodes:
-        for expression in node.expressions():
-            yield from _in_expression(expression, shown=not isinstance(expression, BooleanExpression))
-        yield from _uses(node.children(context))
+class _Uses:
+    """Follows a text for its uses of trigger properties, each with whether the text does without the property."""
 
+    def __init__(self) -> None:
+        self.found: dict[str, bool] = {}
+        self._aliases: dict[str, tuple[str, ...]] = {}
+        self._context = liquid.RenderContext(_environment().from_string(""))
 
-def _in_expression(expression: Expression, *, shown: bool) -> Iterator[tuple[str, bool]]:
-    covered = isinstance(expression, FilteredExpression) and any(f.name == "default" for f in expression.filters or ())
-    if isinstance(expression, Path) and expression.path[0] == TRIGGER and len(expression.path) > 1:
-        yield str(expression.path[1]), not shown
-    for child in expression.children():
-        yield from _in_expression(child, shown=shown and not covered)
+    def follow(self, nodes: Iterable[Node], *, tested: frozenset[str] = frozenset()) -> None:
+        """Collects from nodes in their order; `tested` are properties that a condition around them asks for."""
+        for node in nodes:
+            asked = tested
+            for expression in node.expressions():
+                if isinstance(expression, BooleanExpression):
+                    names = set(self._in(expression))
+                    self._note(names, without=True)
+                    asked |= names
+                elif isinstance(node, AssignNode):
+                    # what a variable needs is known where it is shown
+                    self._aliases[str(node.name)] = tuple(self._in(expression, tested=tested))
+                else:
+                    self._note(self._in(expression, tested=tested), without=False)
+            self.follow(node.children(self._context), tested=asked)
+
+    def _note(self, names: Iterable[str], *, without: bool) -> None:
+        for name in names:
+            self.found[name] = self.found.get(name, True) and without
+
+    def _in(self, expression: Expression, *, tested: frozenset[str] = frozenset()) -> Iterator[str]:
+        """The properties that an expression can't do without; those that it can are noted on the way."""
+        if isinstance(expression, FilteredExpression) and any(f.name == "default" for f in expression.filters or ()):
+            for child in expression.children():
+                self._note(self._in(child, tested=tested), without=True)
+            return
+        if isinstance(expression, Path):
+            for name in self._named(expression):
+                if name in tested:
+                    self._note([name], without=True)
+                else:
+                    yield name
+        for child in expression.children():
+            yield from self._in(child, tested=tested)
+
+    def _named(self, path: Path) -> tuple[str, ...]:
+        if path.path[0] == TRIGGER and len(path.path) > 1:
+            return (str(path.path[1]),)
+        return self._aliases.get(str(path.path[0]), ())

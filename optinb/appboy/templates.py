@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
 PLATFORM_OF: dict[str, Platform] = {f"{platform}_push": platform for platform in PLATFORMS}
+# of the whole notification; Appboy's own additions come on top of ours
+PAYLOAD_BYTES: dict[Platform, int] = {"ios": 1_912, "android": 4_000}
 _DELIVERY = {"time_based": "at times set in the dashboard", "action_based": "when customers do something"}
 
 
@@ -42,19 +44,24 @@ class Message(Struct, frozen=True):
 
 
 class RenderedMessage(Struct, frozen=True):
-    """A message as one customer reads it; `aborted` if the template keeps it from that customer."""
+    """A message as one customer reads it; `aborted` if the template keeps it from that customer.
+
+    `note` says what is wrong with it for this customer alone, such as a text that is too long; else it is empty.
+    """
 
     platform: Platform
     title: str
     alert: str
     aborted: bool = False
+    note: str = ""
 
 
 class Template(Struct, frozen=True):
     """A campaign of the dashboard as optinb sees it; usable, or with the reasons why not in plain words.
 
     `content_hash` is the SHA-256 of what goes out and what decides on usability: an approval is bound to it. `notes`
-    are worth knowing but forbid nothing. `last_edited` is what the list of campaigns said when this was read.
+    are worth knowing but forbid nothing. `last_edited` is what the list of campaigns said when this was read, and
+    `vanished` says that the list has no longer got it.
     """
 
     app_group_id: str
@@ -69,6 +76,8 @@ class Template(Struct, frozen=True):
     tags: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     last_edited: str | None = None
+    archived: bool = False
+    vanished: bool = False
 
 
 def template_from_details(app_group_id: str, campaign_id: str, details: CampaignDetails) -> Template:
@@ -102,7 +111,24 @@ def template_from_details(app_group_id: str, campaign_id: str, details: Campaign
         content_hash=_content_hash(details),
         tags=details.tags,
         notes=tuple(_notes(details, messages)),
+        archived=details.archived,
     )
+
+
+def fitted(template: Template, group: AppGroupSettings) -> Template:
+    """A template as it can be used with the apps that an app group has in the settings."""
+    there = group.platforms()
+    missing = [platform for platform in template.platforms if platform not in there]
+    if not missing:
+        return template
+    platforms = " or ".join(missing)
+    if len(missing) < len(template.platforms):
+        note = f"app group {group.name!r} has no app on {platforms}: that message goes to nobody"
+        return msgspec.structs.replace(template, notes=(*template.notes, note))
+    problem = (
+        f"app group {group.name!r} has no app on {platforms}; choose another template, or add the app to optinb.toml"
+    )
+    return msgspec.structs.replace(template, usable=False, problems=(*template.problems, problem))
 
 
 def _problems(details: CampaignDetails, messages: tuple[Message, ...]) -> list[str]:
@@ -176,7 +202,16 @@ def render(message: Message, properties: Mapping[str, Any]) -> RenderedMessage:
         raise AppboyError(
             f"the message for {message.platform} can't be shown: {wrong}; mend its Liquid in the dashboard"
         ) from error
-    return RenderedMessage(message.platform, title, alert)
+    return RenderedMessage(message.platform, title, alert, note=_too_long(message, title, alert))
+
+
+def _too_long(message: Message, title: str, alert: str) -> str:
+    """What to say of a message that can't fit into its platform's payload, however it is packed."""
+    limit = PAYLOAD_BYTES.get(message.platform)
+    size = len(msgspec.json.encode({"title": title, "alert": alert, **message.extras}))
+    if limit is None or size <= limit:
+        return ""
+    return f"too long for {message.platform}: {size:,} bytes of at most {limit:,}; shorten the text or its properties"
 
 
 def fetch_templates(

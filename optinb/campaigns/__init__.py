@@ -22,6 +22,7 @@ from optinb.campaigns.audience import (
     REASONS,
     Waterfall,
     build_audience,
+    personal,
     waterfall,
 )
 from optinb.campaigns.campaign import (
@@ -58,6 +59,7 @@ __all__ = [
     "differences",
     "fingerprint",
     "finish",
+    "personal",
     "read_campaign",
     "reject",
     "send_times",

@@ -150,6 +150,29 @@ def build_audience(
     )
 
 
+def personal(customers: pl.LazyFrame, *, properties: Mapping[str, Property] | None = None) -> pl.LazyFrame:
+    """What a message to each customer is made of, whoever they are.
+
+    Args:
+        customers: customer_id, external_user_id, is_test and the attributes that `properties` name.
+
+    Returns:
+        customer_id, external_user_id, is_test, property_missing (flags, never null) and properties (a JSON object).
+    """
+    properties = properties or {}
+    attributes = sorted({p.attribute for p in properties.values() if p.attribute})
+    kinds = customers.collect_schema()
+    _check_attributes(attributes, kinds.names())
+    needed = [pl.col(p.attribute).is_null() for p in properties.values() if p.attribute and p.default is None]
+    return customers.with_columns(pl.col(a).alias(f"attribute {a}") for a in attributes).select(
+        "customer_id",
+        "external_user_id",
+        pl.col("is_test").fill_null(False),
+        property_missing=pl.any_horizontal(needed) if needed else pl.lit(False),
+        properties=properties_json(properties, kinds),
+    )
+
+
 def waterfall(audience: pl.DataFrame) -> Waterfall:
     """The figures of an audience with AUDIENCE_SCHEMA; reasons in the order in which they are examined."""
     reasons = dict(audience["reason"].drop_nulls().value_counts().iter_rows())

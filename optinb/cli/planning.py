@@ -42,8 +42,8 @@ def templates_sync(ws: Workspace, app_group: str | None) -> Any:
 @click.option("--app-group", metavar="NAME", help="Only this app group.")
 @on_workspace
 def templates_list(ws: Workspace, app_group: str | None) -> Any:
-    """Show the templates; for those that can't be used, why."""
-    return ws.templates.list(app_group)
+    """Show the templates, why some can't be used, and what became of them since last night."""
+    return ws.templates.listing(app_group)
 
 
 @main.group()
@@ -129,6 +129,15 @@ def campaigns_approve(ws: Workspace, name: str) -> Any:
 def campaigns_reject(ws: Workspace, name: str, comment: str) -> Any:
     """Reject a submitted campaign."""
     return ws.campaigns.reject(name, comment=comment)
+
+
+@campaigns.command("test")
+@click.argument("name")
+@click.option("--customer", "customers", multiple=True, metavar="ID", help="Only this test customer; may be repeated.")
+@on_workspace
+def campaigns_test(ws: Workspace, name: str, customers: tuple[str, ...]) -> Any:
+    """Send a campaign's message to the test customers (is_test), now."""
+    return ws.campaigns.test_send(name, customers=customers or None)
 
 
 @campaigns.command("cancel")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from optinb.appboy import told_by_group
 from optinb.errors import Exit
 from optinb.measure.pages import many, render_page, steps
 
@@ -67,6 +68,7 @@ def render_report(summary: NightSummary, *, currency: str, zone: ZoneInfo | None
         },
         falls=[fall(c) for c in campaigns],
         campaign_outcomes=outcomes,
+        news=told_by_group(summary.templates),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 
+from optinb.appboy import TemplateNews
 from optinb.errors import Exit
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ class CampaignSummary(Struct, frozen=True, kw_only=True):
 
 
 class NightSummary(Struct, frozen=True, kw_only=True):
-    """`summary.json`: one night. `model` holds the lines of the model card."""
+    """`summary.json`: one night. `model` holds the lines of the model card, `templates` what became of templates in
+    Appboy since the night before."""
 
     run_date: date
     dry_run: bool
@@ -79,6 +81,7 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     notebook: str | None
     report: str | None
     model: tuple[str, ...] = ()
+    templates: tuple[TemplateNews, ...] = ()
 
 
 def held(name: str, app_group: str, template: str, reason: str, figures: Waterfall | None = None) -> CampaignSummary:

@@ -84,6 +84,13 @@ class Runs:
         """Attempts, the newest first; of one night or of all."""
         return self._select(run_date, limit=limit)
 
+    def before(self, run_date: date) -> RunRecord | None:
+        """The newest attempt at an earlier night, or None."""
+        query = select(runs).where(runs.c.run_date < run_date)
+        with self._database.reading() as con:
+            row = con.execute(query.order_by(runs.c.run_date.desc(), runs.c.attempt.desc()).limit(1)).first()
+        return None if row is None else _run(row)
+
     def _select(self, run_date: date | None, *, limit: int | None) -> tuple[RunRecord, ...]:
         query = select(runs).order_by(runs.c.run_date.desc(), runs.c.attempt.desc()).limit(limit)
         if run_date is not None:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import insert, select, update
 
-from optinb.appboy import Template
+from optinb.appboy import Template, TemplateChange, TemplateNews, template_changes
 from optinb.errors import CampaignError, did_you_mean
 from optinb.state import audit
 from optinb.state.schema import templates
@@ -20,14 +20,13 @@ if TYPE_CHECKING:
     from optinb.state.database import Database
 
 VANISHED = "no longer in Appboy"
+SYNCED = "templates synced"
 
 
 class TemplateSync(Struct, frozen=True, kw_only=True):
-    """What an import of templates found: names of what is new, changed or vanished, and how many are there now."""
+    """What an import of templates found: what happened to them since the one before, and how many are there now."""
 
-    new: tuple[str, ...]
-    changed: tuple[str, ...]
-    vanished: tuple[str, ...]
+    changes: tuple[TemplateChange, ...]
     usable: int
     unusable: int
 
@@ -47,40 +46,44 @@ class Templates:
             known = {row.id: row for row in rows}
             there = {template.id: template for template in found}
             gone = [_vanished(_decode(row.body)) for row in rows if row.in_appboy and row.id not in there]
-            new, changed = [], []
+            changes: list[TemplateChange] = []
             for template in [*there.values(), *gone]:
-                body = _encode(template)
                 row = known.get(template.id)
+                happened = template_changes(None if row is None else _decode(row.body), template)
+                changes.extend(happened)
                 values = {
                     "name": template.name,
                     "in_appboy": template.id in there,
-                    "body": body,
+                    "body": _encode(template),
                     "synced_at": now,
-                }
+                } | ({"changed_at": now} if happened else {})
                 if row is None:
-                    new.append(template.name)
-                    key = {"app_group_id": app_group_id, "id": template.id}
-                    con.execute(insert(templates).values(**key, **values, changed_at=now))
+                    con.execute(insert(templates).values(app_group_id=app_group_id, id=template.id, **values))
                     continue
-                if _essence(_decode(row.body)) != _essence(template):
-                    values["changed_at"] = now
-                    if template.id in there:
-                        changed.append(template.name)
                 con.execute(
                     update(templates)
                     .where(templates.c.app_group_id == app_group_id, templates.c.id == template.id)
                     .values(values)
                 )
             result = TemplateSync(
-                new=tuple(new),
-                changed=tuple(changed),
-                vanished=tuple(template.name for template in gone),
+                changes=tuple(changes),
                 usable=sum(template.usable for template in there.values()),
                 unusable=sum(not template.usable for template in there.values()),
             )
-            if new or changed or gone:
-                audit.record(con, who=user, action="templates synced", subject=app_group_id, now=now, found=result)
+            if changes:
+                audit.record(con, who=user, action=SYNCED, subject=app_group_id, now=now, found=result)
         return result
+
+    def changes(self, *, since: datetime) -> tuple[TemplateNews, ...]:
+        """What imports saw happen to templates since a moment, the newest first; app groups by id."""
+        with self._database.reading() as con:
+            imports = audit.entries_of(con, action=SYNCED, since=since)
+        return tuple(
+            TemplateNews(at=entry.at, app_group=entry.subject, change=msgspec.convert(raw, TemplateChange))
+            for entry in imports
+            # an import of an earlier release has no list of changes
+            for raw in entry.detail.get("found", {}).get("changes", ())
+        )
 
     def list(self, app_group_id: str | None = None) -> tuple[Template, ...]:
         """The templates of one app group or of all, by name; those that can't be used say why in `problems`."""
@@ -116,12 +119,8 @@ class Templates:
 
 def _vanished(template: Template) -> Template:
     # Without `last_edited` its details are read anew, should it come back.
-    return msgspec.structs.replace(template, usable=False, problems=(*template.problems, VANISHED), last_edited=None)
-
-
-def _essence(template: Template) -> tuple[object, ...]:
-    """What makes a change that people should know of; when it was last opened in the dashboard doesn't."""
-    return template.name, template.usable, template.problems, template.content_hash
+    problems = (*template.problems, VANISHED)
+    return msgspec.structs.replace(template, usable=False, problems=problems, last_edited=None, vanished=True)
 
 
 def _encode(template: Template) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from optinb.appboy import told
 from optinb.measure.pages import render_page, steps
 from optinb.measure.report import fall, needs_a_person, outcomes, verdict
 
@@ -91,7 +92,7 @@ def templates(found: Sequence[Template]) -> str:
 
 def syncs(found: Sequence[GroupSync]) -> str:
     """What importing templates brought."""
-    return page("syncs.html.j2", syncs=found)
+    return page("syncs.html.j2", syncs=found, told=told)
 
 
 def campaigns(records: Sequence[CampaignRecord]) -> str:

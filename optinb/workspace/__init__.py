@@ -1,13 +1,15 @@
 """A workspace: the one handle on everything, for notebooks, commands and tests."""
 
-from optinb.workspace.campaigns import CampaignPreview, Campaigns, Resolved, SampleMessage
+from optinb.workspace.campaigns import CampaignPreview, Campaigns, Resolved
 from optinb.workspace.clock import clock_for, clock_starting_at, system_clock
 from optinb.workspace.data import CustomerDay, CustomerReach, PastWorkspace, Preview
 from optinb.workspace.groups import Groups, GroupSize
 from optinb.workspace.handle import Workspace, open_workspace, workspace_folder
 from optinb.workspace.history import Answer, Status, Why, status, why
 from optinb.workspace.inbox import Check, Example, Quarantine, Refusal
-from optinb.workspace.templates import GroupSync, Templates
+from optinb.workspace.samples import SampleMessage
+from optinb.workspace.templates import GroupSync, TemplateListing, Templates
+from optinb.workspace.trial import SentTest
 
 __all__ = [
     "Answer",
@@ -26,7 +28,9 @@ __all__ = [
     "Refusal",
     "Resolved",
     "SampleMessage",
+    "SentTest",
     "Status",
+    "TemplateListing",
     "Templates",
     "Why",
     "Workspace",

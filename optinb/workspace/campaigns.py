@@ -8,11 +8,12 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
+import polars as pl
 from msgspec import Struct
 
-from optinb.appboy import RenderedMessage, Template, needed_properties, render
+from optinb.appboy import Template, needed_properties
 from optinb.campaigns import (
+    REASONS,
     Campaign,
     CampaignRecord,
     Waterfall,
@@ -24,6 +25,7 @@ from optinb.campaigns import (
     content_parts,
     differences,
     finish,
+    personal,
     read_campaign,
     reject,
     submit,
@@ -33,11 +35,12 @@ from optinb.errors import ApprovalError, CampaignError, ConflictError
 from optinb.rules import from_json, sentence
 from optinb.segments import members
 from optinb.settings import AppGroupSettings
+from optinb.workspace.samples import SampleMessage, sample_message
+from optinb.workspace.trial import SentTest, send_test
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from typing import Any
-
-    import polars as pl
 
     from optinb.workspace.handle import Workspace
 
@@ -54,13 +57,6 @@ class Resolved(Struct, frozen=True, kw_only=True):
     def parts(self) -> dict[str, str]:
         """The canonical parts that an approval binds to."""
         return content_parts(self.campaign, rule_json=self.rule_json, template=self.template, app_group=self.app_group)
-
-
-class SampleMessage(Struct, frozen=True, kw_only=True):
-    """The message as one customer will read it, on each platform of the template."""
-
-    customer_id: str
-    messages: tuple[RenderedMessage, ...]
 
 
 class CampaignPreview(Struct, frozen=True, kw_only=True):
@@ -222,16 +218,41 @@ class Campaigns:
             parts=resolved.parts(),
         )
 
+    def message(self, source: str | Campaign | Mapping[str, Any] | Path, customer_id: str) -> SampleMessage:
+        """What one customer, in the audience or not, would read of a campaign (or of the one of that name).
+
+        Raises CampaignError for a customer who isn't known or has no value for a property that the template needs,
+        AppboyError for Liquid that can't be read.
+        """
+        resolved = self.resolve(self._named(source))
+        people = personal(self._ws.tables().customers.to_native(), properties=resolved.campaign.properties)
+        rows = people.filter(pl.col("customer_id") == customer_id).collect().to_dicts()
+        if not rows:
+            raise CampaignError(f"{customer_id!r} is no customer of the published tables")
+        if rows[0]["property_missing"]:
+            raise CampaignError(f"customer {customer_id!r} {REASONS['property_missing']}, and gets no message")
+        return sample_message(resolved.template, customer_id, rows[0]["properties"])
+
+    def test_send(
+        self, source: str | Campaign | Mapping[str, Any] | Path, *, customers: Collection[str] | None = None
+    ) -> SentTest:
+        """Sends a campaign's message (or that of the campaign of that name) to test customers, now.
+
+        It goes to every customer with is_test, or to those of them in `customers`, 50 at most; it needs no approval,
+        enters the audit trail, and no journal or figure of a night. Raises CampaignError or AppboyError.
+        """
+        resolved = self.resolve(self._named(source))
+        self._check(resolved)
+        return send_test(self._ws, resolved, customers=customers)
+
+    def _named(self, source: str | Campaign | Mapping[str, Any] | Path) -> Campaign:
+        return self.get(source).campaign if isinstance(source, str) else self.read(source)
+
     def _check(self, resolved: Resolved) -> None:
         """Refuses a campaign that no night could send."""
-        template, group, campaign = resolved.template, resolved.app_group, resolved.campaign
+        template, campaign = resolved.template, resolved.campaign
         if not template.usable:
             raise CampaignError(f"template {template.name!r} can't be used: {'; '.join(template.problems)}")
-        if not group.apps_on(frozenset(template.platforms)):
-            raise CampaignError(
-                f"app group {group.name!r} has no app on {' or '.join(template.platforms)}, the platform of template "
-                f"{template.name!r}; choose another template, or add the app to optinb.toml"
-            )
         for needed in needed_properties(template):
             if needed.name not in campaign.properties and not needed.has_default:
                 raise CampaignError(
@@ -251,13 +272,5 @@ class Campaigns:
 
 def sample_messages(audience: pl.DataFrame, template: Template, *, count: int) -> tuple[SampleMessage, ...]:
     """The message as the first recipients of an audience will read it."""
-    import polars as pl
-
     rows = audience.filter(pl.col("outcome") == "recipient").head(count)
-    return tuple(
-        SampleMessage(
-            customer_id=customer_id,
-            messages=tuple(render(m, msgspec.json.decode(properties)) for m in template.messages),
-        )
-        for customer_id, properties in rows.select("customer_id", "properties").iter_rows()
-    )
+    return tuple(sample_message(template, *row) for row in rows.select("customer_id", "properties").iter_rows())

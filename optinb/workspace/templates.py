@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from optinb.appboy import AppboyClient, fetch_templates
+from optinb.appboy import AppboyClient, Template, TemplateNews, fetch_templates, fitted
 from optinb.errors import AppboyError, SettingsError
 from optinb.state import TemplateSync
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from datetime import datetime
 
-    from optinb.appboy import Template
     from optinb.settings import AppGroupSettings
     from optinb.workspace.handle import Workspace
 
@@ -25,6 +26,13 @@ class GroupSync(Struct, frozen=True, kw_only=True):
     app_group_id: str
     result: TemplateSync | None = None
     problem: str = ""
+
+
+class TemplateListing(Struct, frozen=True, kw_only=True):
+    """The templates, and what became of them since the newest night began."""
+
+    templates: tuple[Template, ...]
+    news: tuple[TemplateNews, ...]
 
 
 class Templates:
@@ -45,12 +53,36 @@ class Templates:
 
     def list(self, app_group: str | None = None) -> tuple[Template, ...]:
         """The templates of one app group, or of all: usable ones, and others with what is wrong with them."""
-        group_id = self._ws.settings.app_group(app_group).id if app_group else None
-        return self._ws.store.templates.list(group_id)
+        settings = self._ws.settings
+        group_id = settings.app_group(app_group).id if app_group else None
+        groups = {group.id: group for group in settings.app_groups}
+        found = self._ws.store.templates.list(group_id)
+        return tuple(fitted(t, groups[t.app_group_id]) if t.app_group_id in groups else t for t in found)
 
     def get(self, app_group: str, name_or_id: str) -> Template:
         """One template of an app group. Raises CampaignError with the nearest usable name."""
-        return self._ws.store.templates.get(self._ws.settings.app_group(app_group).id, name_or_id)
+        group = self._ws.settings.app_group(app_group)
+        return fitted(self._ws.store.templates.get(group.id, name_or_id), group)
+
+    def changes(self, *, since: datetime | None = None) -> tuple[TemplateNews, ...]:
+        """What became of templates since a moment, the newest first.
+
+        Without `since`: what the newest night found, and what came later; nothing before the first night.
+        """
+        if since is None:
+            last = next((run for run in self._ws.store.runs.list(limit=1)), None)
+            if last is None:
+                return ()
+            since = last.started_at
+        names = {group.id: group.name for group in self._ws.settings.app_groups}
+        found = self._ws.store.templates.changes(since=since)
+        return tuple(replace(news, app_group=names.get(news.app_group, news.app_group)) for news in found)
+
+    def listing(self, app_group: str | None = None) -> TemplateListing:
+        """The templates of one app group, or of all, with the news about them."""
+        name = self._ws.settings.app_group(app_group).name if app_group else None
+        news = tuple(news for news in self.changes() if name in (None, news.app_group))
+        return TemplateListing(templates=self.list(app_group), news=news)
 
     def _sync(self, group: AppGroupSettings, fresh: Collection[str]) -> GroupSync:
         known = {template.id: template for template in self._ws.store.templates.list(group.id)}

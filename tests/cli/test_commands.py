@@ -72,7 +72,7 @@ def test_a_campaign_goes_from_file_to_scheduled_by_commands_alone(folder: Path, 
     file.write_text(CAMPAIGN)
     w = ("--workspace", str(folder))
     assert [s["problem"] for s in told("templates", "sync", *w)] == ["", ""]
-    names = {t["name"] for t in told("templates", "list", "--app-group", "Shop", *w) if t["usable"]}
+    names = {t["name"] for t in told("templates", "list", "--app-group", "Shop", *w)["templates"] if t["usable"]}
     assert "Optimove_SummerSale_iOS" in names
     assert not any("Club" in name for name in names)
     size = told("groups", "count", "Lapsed buyers", *w)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 from msgspec.structs import replace
 
 from optinb.appboy import Message, Template
 from optinb.errors import CampaignError
-from optinb.state import Store, TemplateSync
+
+if TYPE_CHECKING:
+    from optinb.state import Store, TemplateSync
 
 SHOP = "11111111-2222-3333-4444-555555555555"
 
@@ -29,21 +32,30 @@ def template(name: str, *, id: str | None = None, alert: str = "Hi", problems: t
     )
 
 
+def happened(found: TemplateSync) -> list[tuple[str, str]]:
+    return [(change.name, change.what) for change in found.changes]
+
+
 def test_an_import_says_what_is_new_changed_and_gone(store: Store, now: datetime) -> None:
     draft = template("Draft", problems=("it is a draft",))
-    assert store.templates.sync(SHOP, [template("A"), template("B"), draft], now=now) == TemplateSync(
-        new=("A", "B", "Draft"), changed=(), vanished=(), usable=2, unusable=1
-    )
-    assert store.templates.sync(SHOP, [template("A", alert="Hi!"), draft], now=now + timedelta(days=1)) == TemplateSync(
-        new=(), changed=("A",), vanished=("B",), usable=1, unusable=1
-    )
-    assert [entry.detail["found"]["vanished"] for entry in store.audit.list()] == [["B"], []]
+    first = store.templates.sync(SHOP, [template("A"), template("B"), draft], now=now)
+    assert (first.usable, first.unusable) == (2, 1)
+    assert happened(first) == [("A", "new"), ("B", "new"), ("Draft", "new")]
+    renamed = replace(template("A", alert="Hi!"), name="A2")
+    tomorrow = now + timedelta(days=1)
+    second = store.templates.sync(SHOP, [renamed, draft], now=tomorrow)
+    assert (second.usable, second.unusable) == (1, 1)
+    assert happened(second) == [("A2", "renamed"), ("A2", "edited"), ("B", "vanished")]
+    assert [news.change for news in store.templates.changes(since=tomorrow)] == list(second.changes)
+    assert {news.app_group for news in store.templates.changes(since=now)} == {SHOP}
+    assert len(store.templates.changes(since=now)) == 6
+    assert store.templates.changes(since=tomorrow + timedelta(seconds=1)) == ()
 
 
 def test_an_import_that_finds_nothing_new_is_no_change(store: Store, now: datetime) -> None:
     store.templates.sync(SHOP, [template("A")], now=now)
     opened = replace(template("A"), last_edited="2026-11-22T10:00:00+00:00")
-    assert store.templates.sync(SHOP, [opened], now=now).changed == ()
+    assert store.templates.sync(SHOP, [opened], now=now).changes == ()
     assert store.templates.get(SHOP, "A").last_edited == "2026-11-22T10:00:00+00:00"
     assert len(store.audit.list()) == 1
 
@@ -54,7 +66,7 @@ def test_a_vanished_template_stays_unusable_until_it_comes_back(store: Store, no
         store.templates.sync(SHOP, [], now=now)
         gone = store.templates.get(SHOP, "A")
         assert (gone.usable, gone.problems, gone.last_edited) == (False, ("no longer in Appboy",), None)
-    assert store.templates.sync(SHOP, [template("A")], now=now).changed == ("A",)
+    assert happened(store.templates.sync(SHOP, [template("A")], now=now)) == [("A", "returned")]
     assert store.templates.get(SHOP, "A") == template("A")
 
 

@@ -1,0 +1,93 @@
+"""Test sends: at once, to test customers only, and outside every figure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+from optinb.demo import CAMPAIGNS
+from optinb.errors import AppboyError, CampaignError
+from optinb.sandbox import Fault
+
+if TYPE_CHECKING:
+    from optinb.sandbox import Sandbox
+    from optinb.workspace import Workspace
+
+SUMMER = CAMPAIGNS[0]
+
+
+def the_testers(ws: Workspace) -> list[str]:
+    return sorted(ws.tables().customers.to_native().filter("is_test").collect()["customer_id"])
+
+
+def test_it_goes_to_every_test_customer_at_once_and_into_no_journal(ws: Workspace, sandbox: Sandbox) -> None:
+    ws.campaigns.submit(SUMMER)
+    sent = ws.campaigns.test_send(SUMMER["name"])
+    (dispatch,) = sandbox.world.dispatches
+    assert dispatch.schedule_id is None
+    assert [sample.customer_id for sample in sent.sent] + sorted(sent.skipped) == the_testers(ws)
+    assert len(dispatch.ids) == len(sent.sent) > 1
+    assert all(message.alert for sample in sent.sent for message in sample.messages)
+    assert ws.store.deliveries.list() == ()
+    trail = [entry for entry in ws.store.audit.list() if entry.action.startswith("test send")]
+    assert [entry.action for entry in trail] == ["test send answered", "test send asked for"]
+    assert trail[0].detail["customers"] == [sample.customer_id for sample in sent.sent]
+    assert ws.campaigns.get(SUMMER["name"]).state == "submitted"
+
+
+def test_named_test_customers_alone_get_it_and_nobody_else_can_be_named(ws: Workspace, sandbox: Sandbox) -> None:
+    first = the_testers(ws)[0]
+    sent = ws.campaigns.test_send(SUMMER, customers=[first])
+    assert [sample.customer_id for sample in sent.sent] == [first]
+    people = ws.tables().customers.to_native().filter(~pl.col("is_test")).collect()["customer_id"]
+    with pytest.raises(CampaignError, match="is no test customer and gets no test send"):
+        ws.campaigns.test_send(SUMMER, customers=[first, people[0]])
+    with pytest.raises(CampaignError, match="'nobody' is no customer"):
+        ws.campaigns.test_send(SUMMER, customers=["nobody"])
+    assert len(sandbox.world.dispatches) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "told", "taken"),
+    [
+        (Fault("status", status=401), "was not sent: 401.*check the app group's key", 0),
+        (Fault("status", status=429, reset_in_s=120), "was not sent: 429.*try again in 1[12].* seconds", 0),
+        (
+            Fault("status", status=400, body='{"message":"No Recipients"}'),
+            "was refused by Appboy: 400.*No Recipients",
+            0,
+        ),
+        (Fault("status", status=504, after_taking=True), "may have been sent: .*look at the phone", 1),
+        (Fault("reset", after_taking=True), "may have been sent: .*look at the phone", 1),
+    ],
+)
+def test_what_goes_wrong_is_told_and_nothing_is_sent_twice(
+    ws: Workspace, sandbox: Sandbox, fault: Fault, told: str, taken: int
+) -> None:
+    sandbox.set_faults([fault])
+    with pytest.raises(AppboyError, match=told):
+        ws.campaigns.test_send(SUMMER)
+    assert len(sandbox.world.dispatches) == taken
+    assert sandbox.requests["/campaigns/trigger/send"] == 1
+    assert ws.store.audit.list()[0].action == "test send answered"
+
+
+def test_a_message_can_be_read_as_any_customer_would_read_it(ws: Workspace) -> None:
+    sample = ws.campaigns.message(SUMMER, the_testers(ws)[0])
+    assert sample.customer_id == the_testers(ws)[0]
+    assert all("{{" not in message.alert for message in sample.messages)
+    with pytest.raises(CampaignError, match="no customer"):
+        ws.campaigns.message(SUMMER, "nobody")
+
+
+def test_a_campaign_that_leaves_out_a_needed_property_can_neither_be_submitted_nor_tested(
+    ws: Workspace, sandbox: Sandbox
+) -> None:
+    without = {**SUMMER, "properties": {}}
+    with pytest.raises(CampaignError, match=r"needs the property 'promo_code'.*add it under"):
+        ws.campaigns.submit(without)
+    with pytest.raises(CampaignError, match="needs the property 'promo_code'"):
+        ws.campaigns.test_send(without)
+    assert sandbox.world.dispatches == []
