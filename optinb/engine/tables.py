@@ -1,23 +1,41 @@
-"""The tables that rules read, as lazy Narwhals frames over one published version."""
+"""The tables that rules read, as lazy Narwhals frames over one published version, whatever engine runs them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from functools import partial
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 import narwhals as nw
 
 from optinb.errors import RuleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from zoneinfo import ZoneInfo
 
+    import polars as pl
+
     from optinb.rules import Kind
-    from optinb.warehouse import Snapshot
+
+CONTACTS = ("customer_id", "campaign", "day", "outcome")
+
+
+def lazy_polars(frame: pl.DataFrame) -> nw.LazyFrame:
+    """A Polars frame as the Polars engine takes it."""
+    return nw.from_native(frame.lazy())
+
+
+def no_contacts() -> pl.DataFrame:
+    """The history of a workspace that has sent nothing yet."""
+    import polars as pl
+
+    return pl.DataFrame(schema=dict.fromkeys(CONTACTS, pl.String) | {"day": pl.Date})
+
+
+def no_list(sha256: str) -> pl.DataFrame:
+    """Refuses: there is no list."""
+    raise RuleError(f"no list is kept whose content has the SHA-256 {sha256[:12]}…; upload it again")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +45,18 @@ class Tables:
     customers: one row a customer; profile, attributes and, once customers are modelled, features.
     purchases: transactions with a positive amount; customer_id, occurred_at (UTC), day (workspace zone), amount, ...
     events: customer_id, occurred_at (UTC), day, name, value, ...
-    app_users: customer_id, app_id, push_enabled, app_version, ...
+    app_users: customer_id, app_id, push_enabled, app_version, last_used_at (UTC), ...
     event_names: the names of all events that were ever delivered; called only for a rule that asks about an event.
+    apps: the platform of each app by its id; None when they aren't known.
+    contacts: what campaigns did, with the columns of CONTACTS: `campaign` is its name, `day` the day of sending in the
+        workspace's zone, `outcome` "received" (accepted by Appboy) or "in_control".
+    lists: the customers (customer_id) of an uploaded list by the SHA-256 of its content.
+    list_names: the SHA-256 of every list whose content is kept; None when they aren't known.
+    campaigns: the names of campaigns; None when they aren't known.
+    of_days: purchases or events of some days (the first may be None), when the engine can leave whole files shut.
+    take: makes a Polars frame one of the engine's.
+    moment: what the engine compares a stored time with, for a moment in UTC without a zone.
+    probe: whether looking at a few customers costs next to nothing.
     """
 
     customers: nw.LazyFrame
@@ -38,40 +66,26 @@ class Tables:
     event_names: Callable[[], frozenset[str]]
     run_date: date
     zone: ZoneInfo
+    apps: Mapping[str, str] | None = None
+    contacts: Callable[[], pl.DataFrame] = no_contacts
+    lists: Callable[[str], pl.DataFrame] = no_list
+    list_names: frozenset[str] | None = None
+    campaigns: frozenset[str] | None = None
+    of_days: Callable[[str, date | None, date], nw.LazyFrame] | None = None
+    take: Callable[[pl.DataFrame], nw.LazyFrame] = field(default=lazy_polars)
+    moment: Callable[[datetime], object] = field(default=lambda moment: moment)
+    probe: bool = True
 
+    def rows(self, table: str, first: date | None, last: date) -> nw.LazyFrame:
+        """Purchases or events, of which those of some days (both ends included) are asked for; there may be more."""
+        if self.of_days is not None:
+            return self.of_days(table, first, last)
+        return self.purchases if table == "purchases" else self.events
 
-def tables_of(snapshot: Snapshot, *, run_date: date, zone: ZoneInfo) -> Tables:
-    """The tables of a published version on the Polars engine.
-
-    Features stand beside the profile; where both have a column of one name, the delivered attribute wins, so that
-    what IT sends is never hidden.
-    """
-    customers = snapshot.table("customers")
-    if snapshot.has("features"):
-        delivered = set(snapshot.schema("customers")) - {"customer_id"}
-        features = snapshot.table("features").drop(*(delivered & set(snapshot.schema("features"))))
-        customers = customers.join(features, on="customer_id", how="left")
-    transactions = nw.from_native(snapshot.scan("transactions"))
-    return Tables(
-        customers=nw.from_native(customers),
-        purchases=transactions.filter(nw.col("amount") > 0),
-        events=nw.from_native(snapshot.scan("events")),
-        app_users=nw.from_native(snapshot.table("app_users")),
-        event_names=partial(_event_names, snapshot),
-        run_date=run_date,
-        zone=zone,
-    )
-
-
-_NAMES: WeakKeyDictionary[Snapshot, frozenset[str]] = WeakKeyDictionary()
-
-
-def _event_names(snapshot: Snapshot) -> frozenset[str]:
-    # a version never changes, so that its events are read for this once, however often a rule is tried
-    if snapshot not in _NAMES:
-        names = snapshot.scan("events").select("name").unique().collect(engine="streaming")
-        _NAMES[snapshot] = frozenset(names["name"].drop_nulls())
-    return _NAMES[snapshot]
+    def app_versions(self) -> frozenset[str]:
+        """Every version of an app that somebody has."""
+        found = self.app_users.select("app_version").unique("app_version").collect("polars").to_native()
+        return frozenset(found["app_version"].drop_nulls())
 
 
 def kinds(frame: nw.LazyFrame) -> dict[str, Kind]:

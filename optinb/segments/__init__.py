@@ -1,17 +1,23 @@
 """Target groups on data: who belongs to a rule, and whom a push can reach."""
 
-from optinb.segments.compiler import check, members
+from optinb.segments.compile import check, members, plan, run
+from optinb.segments.plan import Plan, Scan, plan_of
 from optinb.segments.reach import AppReach, AppUse, Reach, reach, reach_figures, reachable_apps, uses_of, version_key
 
 __all__ = [
     "AppReach",
     "AppUse",
+    "Plan",
     "Reach",
+    "Scan",
     "check",
     "members",
+    "plan",
+    "plan_of",
     "reach",
     "reach_figures",
     "reachable_apps",
+    "run",
     "uses_of",
     "version_key",
 ]

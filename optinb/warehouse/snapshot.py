@@ -92,6 +92,12 @@ class Snapshot:
                 self._frames[name] = self._query(f"SELECT * FROM v.{ident(self._known(name))}")
             return self._frames[name].lazy()
 
+    @property
+    def file(self) -> Path:
+        """The DuckDB file of the version. Raises WarehouseError once the snapshot is closed."""
+        self._known_open()
+        return self._path
+
     def path(self, file: DayFile) -> Path:
         """Where one of the version's Parquet files lies. Raises WarehouseError once the snapshot is closed."""
         self._known_open()
@@ -101,32 +107,40 @@ class Snapshot:
         """The Parquet files of `transactions`, `events` or `history` that belong to this version, by day."""
         return tuple(self._folder / file.path for file in self._contents.files if file.table == name)
 
-    def scan(self, name: str) -> pl.LazyFrame:
-        """`transactions` or `events`, read in place; without any row the columns are there all the same."""
+    def scan(self, name: str, *, since: date | None = None, until: date | None = None) -> pl.LazyFrame:
+        """`transactions` or `events`, read in place; without any row the columns are there all the same.
+
+        Files without a row of the days from `since` to `until` (both included) are left out; the others are whole.
+        """
         import polars as pl
 
         if name not in DAILY:
             raise WarehouseError(f"{name!r} isn't kept by day{did_you_mean(name, DAILY)}")
-        self._known_open()
-        require_whole(self._folder, (file for file in self._contents.files if file.table == name))
-        paths = self.paths(name)
-        if not paths:
+        files = self.files(name, since=since, until=until)
+        if not files:
             return pl.LazyFrame(schema=polars_schema(TABLES[name]))
-        return pl.scan_parquet(list(paths), glob=False, hive_partitioning=False)
+        return pl.scan_parquet([self._folder / f.path for f in files], glob=False, hive_partitioning=False)
+
+    def files(self, name: str, *, since: date | None = None, until: date | None = None) -> list[DayFile]:
+        """The Parquet files of a table that may hold rows of some days, each of them whole. Raises WarehouseError."""
+        self._known_open()
+        found = [
+            file
+            for file in self._contents.files
+            if file.table == name
+            and (since is None or (file.until or file.day) >= since)
+            and (until is None or file.day <= until)
+        ]
+        require_whole(self._folder, found)
+        return found
 
     def history(self, *, since: date | None = None, until: date | None = None) -> pl.LazyFrame:
         """The state of every customer on each day that was published, with a column `day`; both ends are included."""
         import polars as pl
 
-        self._known_open()
-        files = [
-            file
-            for file in self._contents.files
-            if file.table == "history" and (since is None or file.day >= since) and (until is None or file.day <= until)
-        ]
+        files = self.files("history", since=since, until=until)
         if not files:
             return pl.LazyFrame(schema={"customer_id": pl.String(), "day": pl.Date()})
-        require_whole(self._folder, files)
         # A later model may know more columns: a day that lacks one has nulls there.
         frames = [pl.scan_parquet(self._folder / f.path, glob=False, hive_partitioning=False) for f in files]
         return pl.concat(frames, how="diagonal_relaxed")
