@@ -29,9 +29,7 @@ def duckdb_tables_of(snapshot: Snapshot, *, run_date: date, zone: ZoneInfo, **kn
     customers = "SELECT * FROM v.customers"
     if snapshot.has("features"):
         hidden = ", ".join(map(ident, ["customer_id", *own_names(snapshot)]))
-        customers = (
-            f"SELECT c.*, f.* EXCLUDE ({hidden}) FROM v.customers c LEFT JOIN v.features f USING (customer_id)"
-        )
+        customers = f"SELECT c.*, f.* EXCLUDE ({hidden}) FROM v.customers c LEFT JOIN v.features f USING (customer_id)"
     of_days = partial(_of_days, con, snapshot)
     return Tables(
         customers=nw.from_native(con.sql(customers)),

@@ -146,7 +146,7 @@ def _birthday(attribute: str, first: int, last: int, row: Row) -> nw.Expr:
     days = anniversaries(row.run_date + timedelta(days=first), row.run_date + timedelta(days=last))
     column = nw.col(attribute)
     if row.schema[attribute] == nw.Date:
-        of_year = column.dt.month() * 100 + column.dt.day()
+        of_year = column.dt.month().cast(nw.Int32) * 100 + column.dt.day().cast(nw.Int32)
         found = [of_year.is_in(sorted(kept)) & (column.dt.year() < year) for year, kept in days.items()]
         return reduce(or_, found)
     # A stored moment belongs to a day of the workspace's zone, which is compared without any engine's time zones.

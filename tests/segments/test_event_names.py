@@ -72,8 +72,8 @@ class Counted:
     def __getattr__(self, name: str) -> object:
         return getattr(self.snapshot, name)
 
-    def scan(self, name: str) -> object:
-        found = self.snapshot.scan(name)
+    def scan(self, name: str, **days: object) -> object:
+        found = self.snapshot.scan(name, **days)
         if name == "events":
             self.reads += 1
         return found
