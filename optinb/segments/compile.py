@@ -12,6 +12,7 @@ from optinb.engine import kinds
 from optinb.errors import RuleError, did_you_mean
 from optinb.rules import PURCHASE, Day, DaysAgo, Did, Rule, attributes_of, behaviours_of, day_of, fit
 from optinb.segments.conditions import Row, compared, condition
+from optinb.segments.explain import explain_plan
 from optinb.segments.lookups import contacted, with_flag, with_lookup
 from optinb.segments.plan import Measure, Plan, Rows, Scan, lookups_of, measures_of, plan_of, rows_of, run_lengths
 from optinb.segments.pushdown import all_of
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from optinb.engine import Tables
+    from optinb.segments.explain import Explanation
     from optinb.segments.plan import Lookup
 
 # Customers whose rows are looked at to estimate how many a condition lets through.
@@ -53,6 +55,11 @@ def plan(rule: Rule, tables: Tables) -> Plan:
     """The plan of a rule on these tables. Raises RuleError when the rule doesn't fit them."""
     check(rule, tables)
     return plan_of(rule, tables.run_date, share=lambda cheap: _share(cheap, tables))
+
+
+def explain(rule: Rule, tables: Tables) -> Explanation:
+    """The plan of a rule on these tables, with the reason for everything that is left out. Raises RuleError."""
+    return explain_plan(plan(rule, tables))
 
 
 def members(rule: Rule, tables: Tables) -> nw.LazyFrame:
