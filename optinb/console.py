@@ -93,7 +93,7 @@ def show(value: Any) -> str:
 @show.register
 def _(value: ImportReport) -> str:
     rows = [(t.table, t.read, t.loaded, t.quarantined) for t in value.tables]
-    state = "this delivery was imported before; nothing changed" if value.unchanged else "published"
+    state = "it was imported before, nothing changed; it was published" if value.unchanged else "published"
     lines = [f"delivery of {value.run_date}: {state} as version {value.version}"]
     lines.append(table(rows, head=("table", "read", "loaded", "quarantined")))
     lines.extend(f"  {count:,} × {t.table}: {reason}" for t in value.tables for reason, count in t.reasons.items())

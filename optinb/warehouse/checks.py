@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 NOT_AN_OBJECT = "the line is not one JSON object: write one {…} a line"
 NAMED_TWICE = "the object gives a value to one name in two spellings: names in upper and lower case are the same"
-UNKNOWN_CUSTOMER = "customer_id isn't in customers: deliver the customer too, or leave the row out"
+UNKNOWN_CUSTOMER = (
+    "customer_id isn't in customers, or the customer's own row was refused: deliver that too, or leave this row out"
+)
 UNKNOWN_APP = "app_id is no app of the settings: add it to [[app_groups.apps]] in optinb.toml, or leave the row out"
 _YES = "('true', 't', 'yes', 'y', '1')"
 _NO = "('false', 'f', 'no', 'n', '0')"

@@ -83,7 +83,9 @@ def _rejects(report: TableReport, limit: float) -> Gate:
         limit=limit,
         passed=share <= limit,
         setting="max_reject_share",
-        message=text if share <= limit else f"{text}; most often: {most[0]} ({most[1]:,} rows)",
+        message=text
+        if share <= limit
+        else f"{text}; most often: {most[0]} ({most[1]:,} {'row' if most[1] == 1 else 'rows'})",
     )
 
 

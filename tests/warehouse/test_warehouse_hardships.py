@@ -169,6 +169,59 @@ def test_of_three_imports_at_once_one_publishes_and_the_others_wait_or_say_who_d
         assert all(text == "unchanged 1" or "by ann (process" in text for text in others)
 
 
+READ = """
+import sys
+from datetime import date
+from pathlib import Path
+import msgspec
+import polars as pl
+from optinb.settings import Settings
+from optinb.warehouse import Warehouse
+warehouse = Warehouse(Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=Settings))
+print("ready", flush=True)
+seen, last = 0, 0
+while last < int(sys.argv[3]):
+    with warehouse.open() as snapshot:
+        last = snapshot.version
+        for _ in range(2):
+            night = snapshot.table("customers").select(pl.col("visits").unique()).collect()["visits"].to_list()
+            rows = snapshot.scan("transactions").select(pl.len(), pl.col("transaction_id").n_unique()).collect().row(0)
+            assert night == [last] and rows == (2 + last, 2 + last), (last, night, rows)
+    seen += 1
+print(seen)
+"""
+
+
+def test_notebooks_read_whole_versions_while_nights_are_imported(folder: Folder) -> None:
+    def night(number: int) -> None:
+        people = "".join(f"{name},2026-01-05,{number}\n" for name in ("007", "008", "009"))
+        rows = f"a,007,2026-11-20,{number}\nb,007,2026-11-21,{number}\nn{number},007,2026-11-20,{number}\n"
+        day = timedelta(days=number)
+        folder.load(
+            {
+                "customers.csv": f"customer_id,registered_at,visits\n{people}",
+                "transactions.csv": "transaction_id,customer_id,occurred_at,amount\n" + rows,
+                "events.csv": "customer_id,occurred_at,name\n",
+            },
+            day=DAY + day,
+            now=NOW + day,
+        )
+
+    folder.configure(keep_versions=1)
+    night(1)
+    arguments = [str(folder.root), msgspec.json.encode(settings()).decode(), "5"]
+    readers = [
+        subprocess.Popen([sys.executable, "-c", READ, *arguments], stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    for reader in readers:
+        assert reader.stdout is not None and reader.stdout.readline() == "ready\n"
+    for number in range(2, 6):
+        night(number)
+    for reader in readers:
+        said, _ = reader.communicate(timeout=120)
+        assert reader.returncode == 0 and int(said) >= 1
+
+
 def test_a_folder_that_duckdb_cannot_write_to_is_named(tmp_path: Path) -> None:
     root = tmp_path / "what?"
     root.mkdir()
