@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from optinb.appboy import Template, told, told_by_group
+from optinb.appboy import Standing, Template, told, told_by_group
 from optinb.campaigns import REASONS, CampaignRecord
 from optinb.measure import NightSummary
 from optinb.rules import from_json, to_text
@@ -18,6 +18,7 @@ from optinb.workspace import (
     Check,
     CustomerDay,
     CustomerReach,
+    Diagnosis,
     GroupSize,
     GroupSync,
     Quarantine,
@@ -29,6 +30,9 @@ from optinb.workspace import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+
+SIGNS: dict[Standing, str] = {"good": "✓", "note": "·", "bad": "✗", "unknown": "?"}
 
 
 class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -245,6 +249,19 @@ def _(value: CampaignRecord) -> str:
         )
         lines.append(f"  fingerprint {a.fingerprint}")
     return "\n".join(lines)
+
+
+@show.register
+def _(value: Diagnosis) -> str:
+    if not value.app_groups:
+        return "there is no app group in optinb.toml: add an [[app_groups]] table"
+    return "\n\n".join(
+        "\n".join(
+            [f"{health.app_group} ({health.api})"]
+            + [f"  {SIGNS[v.standing]} {v.about}: {v.text}" for v in health.verdicts]
+        )
+        for health in value.app_groups
+    )
 
 
 @show.register

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from optinb.appboy.client import AppboyClient, CallError
+from optinb.appboy.doctor import Standing, Verdict, examine
 from optinb.appboy.outcome import (
     Accepted,
     Later,
@@ -63,11 +64,14 @@ __all__ = [
     "ScheduleRequest",
     "SendRequest",
     "SeriesDay",
+    "Standing",
     "Stopped",
     "Template",
     "TemplateChange",
     "TemplateNews",
     "Unknown",
+    "Verdict",
+    "examine",
     "fetch_templates",
     "fitted",
     "meaning",

@@ -18,7 +18,7 @@ from optinb.errors import AppboyError
 from optinb.settings import PLATFORMS, AppGroupSettings, Platform
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Container, Mapping, Sequence
 
 PLATFORM_OF: dict[str, Platform] = {f"{platform}_push": platform for platform in PLATFORMS}
 # of the whole notification; Appboy's own additions come on top of ours
@@ -220,17 +220,18 @@ def fetch_templates(
     *,
     known: Mapping[str, Template],
     fresh: Container[str] = (),
+    listed: Sequence[CampaignSummary] | None = None,
 ) -> list[Template]:
     """Every campaign of an app group as a template, usable or not, archived ones included.
 
     Details are read only of campaigns that `known` (by id) doesn't hold as last edited at the same time, and of those
     whose id is in `fresh`: no page tells whether stopping or archiving counts as an edit, so what is about to be sent
-    is best read again. Raises AppboyError if the list or, for a reason that isn't the campaign's own, its details
-    can't be read.
+    is best read again. `listed` is the list of all campaigns, where it was read already. Raises AppboyError if the
+    list or, for a reason that isn't the campaign's own, its details can't be read.
     """
     return [
         _fetched(client, group, summary, None if summary.id in fresh else known.get(summary.id))
-        for summary in client.campaigns(include_archived=True)
+        for summary in (client.campaigns(include_archived=True) if listed is None else listed)
     ]
 
 

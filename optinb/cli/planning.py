@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from optinb.workspace import Workspace
 
 
+@main.command()
+@click.option("--app-group", metavar="NAME", help="Only this app group.")
+@on_workspace
+def doctor(ws: Workspace, app_group: str | None) -> Any:
+    """Check address, credential, permissions and clock of the app groups, and change nothing.
+
+    Exit code 1 where something is bad.
+    """
+    return ws.doctor(app_group)
+
+
 @main.group()
 def templates() -> None:
     """The API-triggered push campaigns of the app groups."""

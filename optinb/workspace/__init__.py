@@ -3,6 +3,7 @@
 from optinb.workspace.campaigns import CampaignPreview, Campaigns, Resolved
 from optinb.workspace.clock import clock_for, clock_starting_at, system_clock
 from optinb.workspace.data import CustomerDay, CustomerReach, PastWorkspace, Preview
+from optinb.workspace.doctor import Diagnosis, GroupHealth
 from optinb.workspace.groups import Groups, GroupSize
 from optinb.workspace.handle import Workspace, open_workspace, workspace_folder
 from optinb.workspace.history import Answer, Status, Why, status, why
@@ -18,7 +19,9 @@ __all__ = [
     "Check",
     "CustomerDay",
     "CustomerReach",
+    "Diagnosis",
     "Example",
+    "GroupHealth",
     "GroupSize",
     "GroupSync",
     "Groups",

@@ -14,6 +14,7 @@ from optinb.warehouse import ImportReport, Snapshot, Warehouse
 from optinb.workspace.campaigns import Campaigns
 from optinb.workspace.clock import clock_for
 from optinb.workspace.data import REACH, PastWorkspace, Reading, as_day, reach_nights
+from optinb.workspace.doctor import Diagnosis, diagnose
 from optinb.workspace.groups import Groups
 from optinb.workspace.inbox import Check, Quarantine, check_folder, import_and_note, quarantined
 from optinb.workspace.templates import Templates
@@ -125,6 +126,10 @@ class Workspace(Reading):
         nights = reach_nights(snapshot, self.settings, night=run_date)
         self.warehouse.publish({"features": model.table, REACH: nights}, model_date=run_date, history=model.history)
         return model
+
+    def doctor(self, app_group: str | None = None) -> Diagnosis:
+        """Whether one app group, or each, can be worked with; nothing is changed there or here."""
+        return diagnose(self, app_group)
 
     def close(self) -> None:
         """Gives back files and connections."""

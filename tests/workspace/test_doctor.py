@@ -1,0 +1,151 @@
+"""What `optinb doctor` says, of a sandbox and of worse."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from optinb.appboy import AppboyClient, Refused, Stopped, examine
+from optinb.appboy.doctor import Findings, verdicts
+from optinb.console import show
+from optinb.sandbox import Fault, Key, Sandbox, World, push_campaign
+from optinb.settings import AppGroupSettings
+
+if TYPE_CHECKING:
+    from optinb.workspace import Diagnosis, Workspace
+
+GROUP = AppGroupSettings(id="1", name="Shop", api="https://rest.iad-01.braze.com", key="env:K")
+
+
+def standings(found: Diagnosis, about: str) -> list[str]:
+    return [v.standing for health in found.app_groups for v in health.verdicts if v.about == about]
+
+
+def texts(found: Diagnosis, about: str) -> str:
+    return " ".join(v.text for health in found.app_groups for v in health.verdicts if v.about == about)
+
+
+def test_a_healthy_group_has_a_verdict_a_line_and_nothing_is_changed(ws: Workspace, sandbox: Sandbox) -> None:
+    before = ws.store.audit.list(limit=1)
+    found = ws.doctor()
+    assert found.exit_code == 0
+    assert [health.app_group for health in found.app_groups] == ["Shop", "Club"]
+    for about in ("reachable", "credential", "permission campaigns.list", "permission users.export.ids", "templates"):
+        assert standings(found, about) == ["good", "good"]
+    assert standings(found, "permission campaigns.trigger.send") == ["unknown", "unknown"]
+    assert "`optinb campaigns test NAME`" in texts(found, "permission campaigns.trigger.send")
+    assert "4 of 10 campaigns can be used" in texts(found, "templates")
+    assert standings(found, "clock") == ["good", "good"]
+    assert ws.store.audit.list(limit=1) == before
+    assert sandbox.world.dispatches == []
+    assert "✓ credential: the key env:OPTINB_SHOP_KEY is accepted" in show(found)
+    assert msgspec.json.decode(msgspec.json.encode(found))["exit_code"] == 0
+
+
+def test_a_wrong_key_is_bad_and_not_shown(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPTINB_SHOP_KEY", "a-key-of-somebody-else")
+    found = ws.doctor("Shop")
+    assert found.exit_code == 1
+    assert standings(found, "reachable") == ["good"]
+    assert standings(found, "credential") == ["bad"]
+    assert "a-key-of-somebody-else" not in show(found)
+    assert len(found.app_groups) == 1
+
+
+def test_no_key_and_a_key_in_quotes_are_told_before_anything_is_asked(
+    ws: Workspace, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = sum(sandbox.requests.values())
+    monkeypatch.delenv("OPTINB_SHOP_KEY")
+    assert "set the environment variable OPTINB_SHOP_KEY" in texts(ws.doctor("Shop"), "credential")
+    monkeypatch.setenv("OPTINB_SHOP_KEY", "'sandbox-shop-key'")
+    assert "store it bare" in texts(ws.doctor("Shop"), "credential")
+    assert sum(sandbox.requests.values()) == asked
+
+
+def test_each_missing_permission_is_named(ws: Workspace, sandbox: Sandbox) -> None:
+    shop = sandbox.world.group("Shop")
+    sandbox.world.put(msgspec.structs.replace(shop, keys=(Key("sandbox-shop-key", ("campaigns.list",)),)))
+    found = ws.doctor("Shop")
+    assert found.exit_code == 1
+    assert standings(found, "credential") == ["good"]
+    assert standings(found, "permission campaigns.list") == ["good"]
+    assert standings(found, "permission campaigns.details") == ["bad"]
+    assert "lacks the permission users.export.ids" in texts(found, "permission users.export.ids")
+
+
+def test_a_caller_off_the_allow_list_reads_which_addresses_must_be_on_it(ws: Workspace, sandbox: Sandbox) -> None:
+    shop = sandbox.world.group("Shop")
+    off = (Key("sandbox-shop-key", allowed_addresses=("203.0.113.7",)),)
+    sandbox.world.put(msgspec.structs.replace(shop, keys=off))
+    network = msgspec.structs.replace(ws.settings.network, outgoing_addresses=("198.51.100.4",))
+    ws.settings = msgspec.structs.replace(ws.settings, network=network)
+    found = ws.doctor("Shop")
+    assert found.exit_code == 1
+    assert standings(found, "credential") == ["unknown"]
+    assert standings(found, "addresses") == ["bad"]
+    assert "198.51.100.4" in texts(found, "addresses")
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (Fault("status", status=404, body="<html><title>Dashboard</title></html>"), "it is the REST endpoint"),
+        (Fault("status", status=200, body="<html><title>Sign in</title></html>"), "titled 'Sign in'"),
+        (Fault("status", status=302, headers={"Location": "https://login.example.com/"}), "to login.example.com"),
+        (Fault("status", status=503), "503 Service Unavailable"),
+        (Fault("reset"), "no complete answer came"),
+    ],
+)
+def test_whatever_else_answers_is_not_reachable_and_is_asked_once(
+    ws: Workspace, sandbox: Sandbox, fault: Fault, told: str
+) -> None:
+    sandbox.set_faults([fault])
+    found = ws.doctor("Shop")
+    assert standings(found, "reachable") == ["bad"]
+    assert told in texts(found, "reachable")
+    assert sum(sandbox.requests.values()) == 1
+
+
+def test_a_wrong_clock_is_told_with_its_side(ws: Workspace, sandbox: Sandbox) -> None:
+    sandbox.move_clock(to=sandbox.clock.now() + timedelta(minutes=10))
+    found = ws.doctor("Shop")
+    assert standings(found, "clock") == ["bad"]
+    assert "60" in texts(found, "clock")
+    assert "behind Appboy's; set it by NTP" in texts(found, "clock")
+
+
+def test_many_campaigns_that_were_never_looked_at_are_counted_not_read(ws: Workspace, sandbox: Sandbox) -> None:
+    shop = sandbox.world.group("Shop")
+    many = tuple(push_campaign(f"T{n}", app_group_id="many", number=n) for n in range(60))
+    sandbox.world.put(msgspec.structs.replace(shop, campaigns=(*shop.campaigns, *many)))
+    found = ws.doctor("Shop")
+    assert "70 campaigns, 60 of them new or edited" in texts(found, "templates")
+    assert sandbox.requests["/campaigns/details"] < 70
+
+
+def test_the_way_of_2015_has_no_permissions() -> None:
+    with Sandbox(World([])) as sandbox:
+        old = AppGroupSettings(id="gone", name="Old", api=sandbox.url, auth="app_group_id")
+        with AppboyClient(old, read_tries=1) as client:
+            found = {v.about: v for v in examine(client, known={}, outgoing=())}
+    assert found["credential"].standing == "bad"
+    assert "the app group id gone isn't accepted" in found["credential"].text
+    assert "in the way of 2015 there are none" in found["permissions"].text
+
+
+def test_a_401_for_one_call_alone_is_a_permission_because_the_pages_disagree() -> None:
+    probes = {
+        "campaigns.list": None,
+        "campaigns.details": Refused(400, "Invalid Campaign ID"),
+        "campaigns.data_series": Stopped(401, "401 Unauthorized: no", "check"),
+        "users.export.ids": None,
+    }
+    told = verdicts(GROUP, Findings(probes=probes, campaigns=0, templates=0), outgoing=())
+    found = {verdict.about: verdict.standing for verdict in told}
+    assert found["credential"] == "good"
+    assert found["permission campaigns.details"] == "good"
+    assert found["permission campaigns.data_series"] == "bad"
