@@ -6,7 +6,7 @@ from optinb.delivery.closing import close_past
 from optinb.delivery.frozen import FrozenFile, Recipients, freeze, read_frozen
 from optinb.delivery.machine import next_state
 from optinb.delivery.planning import plan
-from optinb.delivery.request import first_moment, request_for, schedule_of
+from optinb.delivery.request import last_moment, request_for, schedule_of
 from optinb.delivery.sender import Poster, send
 from optinb.state import Batch, BatchState, DeliveryCounts, FrozenAudience
 
@@ -23,9 +23,9 @@ __all__ = [
     "backoff_s",
     "close_past",
     "cut",
-    "first_moment",
     "freeze",
     "is_late",
+    "last_moment",
     "next_state",
     "plan",
     "read_frozen",

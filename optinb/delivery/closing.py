@@ -49,7 +49,7 @@ def close_dead(store: Store, audience: FrozenAudience, lease: Lease, *, now: dat
     died = next_state(Sending(holder=""), DIED)
     store.deliveries.move(*audience.night, given="sending", to=died, lease=lease, now=now)
     if is_late(audience.send_at, now, late_minutes):
-        zone = ", in the earliest time zone," if audience.in_local_time else ","
+        zone = "," if audience.clock == "workspace" else " in the earliest time zone,"
         event = Passed(
             f"its time, {audience.send_at:%Y-%m-%d %H:%M} UTC{zone} had passed by more than {late_minutes} minutes"
         )

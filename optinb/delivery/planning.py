@@ -33,7 +33,6 @@ def plan(
     user: str,
     now: datetime,
     campaign_version: int | None = None,
-    in_local_time: bool = False,
 ) -> FrozenAudience:
     """Freezes an audience and registers it with its batches, in one transaction.
 
@@ -46,13 +45,12 @@ def plan(
         run_date: the night.
         app_group_id: id of the app group.
         template_id: id of the template in Appboy.
-        send_at: when the messages go out, in UTC; with `in_local_time` the `first_moment` of the time of day.
+        send_at: when the messages go out, in UTC; in customers' own times, in the earliest zone.
         fingerprint: of the approval.
         root: the workspace; the file is frozen under `root/audiences/DATE/`.
         user: who plans, for the audit trail.
         now: in UTC.
         campaign_version: of the record that was checked; a campaign that has changed since is not planned.
-        in_local_time: every customer gets the message at the same hour of their own time zone.
 
     Raises:
         ConflictError when the campaign has changed, StateError when it can't be written.
@@ -78,7 +76,7 @@ def plan(
             waterfall=figures,
             fingerprint=fingerprint,
             planned_at=now,
-            in_local_time=in_local_time,
+            clock=campaign.schedule.clock,
         ),
         planned,
         user=user,

@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from msgspec import Raw
 
 from optinb.appboy import Recipient, Schedule, ScheduleRequest
+from optinb.campaigns.schedule import EARLIEST_ZONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from optinb.state import FrozenAudience
 
-EARLIEST_ZONE = timedelta(hours=14)  # Kiritimati: nowhere on earth does an hour strike earlier
-LATEST_ZONE = timedelta(hours=-12)  # Baker Island: nowhere later
-
-
-def first_moment(wall: datetime) -> datetime:
-    """The moment, in UTC, at which the earliest time zone shows this date and time of day (which has no offset).
-
-    It is what `send_at` holds of a send in every customer's own time.
-    """
-    return wall.replace(tzinfo=UTC) - EARLIEST_ZONE
+LATEST_ZONE = timedelta(hours=-12)  # Baker Island: nowhere on earth does an hour strike later
 
 
 def last_moment(audience: FrozenAudience) -> datetime:
-    """The moment, in UTC, at which the last recipients get the message."""
-    return audience.send_at + (EARLIEST_ZONE - LATEST_ZONE if audience.in_local_time else timedelta(0))
+    """The moment, in UTC, by which all recipients have got the message."""
+    match audience.clock:
+        case "workspace":
+            return audience.send_at
+        case "local":
+            return audience.send_at + EARLIEST_ZONE - LATEST_ZONE
+        case "optimal":
+            return audience.send_at + timedelta(days=1) + EARLIEST_ZONE - LATEST_ZONE
+        case _:
+            assert_never(audience.clock)
 
 
 def schedule_of(audience: FrozenAudience) -> Schedule:
-    """When the messages go out, as Appboy is told: a moment in UTC, or a time of day without an offset."""
+    """When the messages go out, as Appboy is told: a moment in UTC, or a time of each customer's own clock."""
     at = audience.send_at.astimezone(UTC)
-    if audience.in_local_time:
-        return Schedule((at + EARLIEST_ZONE).strftime("%Y-%m-%dT%H:%M:%S"), in_local_time=True)
-    return Schedule(at.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    if audience.clock == "workspace":
+        return Schedule(f"{at:%Y-%m-%dT%H:%M:%SZ}")
+    wall = f"{at + EARLIEST_ZONE:%Y-%m-%dT%H:%M:%S}"
+    return Schedule(wall, in_local_time=audience.clock == "local", at_optimal_time=audience.clock == "optimal")
 
 
 def request_for(template_id: str, schedule: Schedule, rows: Iterable[tuple[str, str]]) -> ScheduleRequest:

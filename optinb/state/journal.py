@@ -8,6 +8,7 @@ from typing import assert_never
 from msgspec import Struct
 
 from optinb.campaigns import Waterfall
+from optinb.campaigns.schedule import Clock
 
 
 class Planned(Struct, frozen=True, kw_only=True, tag_field="state", tag="planned"):
@@ -110,8 +111,8 @@ class Batch(Struct, frozen=True, kw_only=True):
 class FrozenAudience(Struct, frozen=True, kw_only=True):
     """The list of a campaign's night as it was frozen, and the plan of its sending.
 
-    `path` is that of the Parquet file, relative to the workspace; `send_at` is in UTC, and with `in_local_time`, where
-    every customer gets it at the same hour of their own, the moment at which the earliest time zone does;
+    `path` is that of the Parquet file, relative to the workspace; `send_at` is in UTC; `clock` is that of the
+    campaign's schedule, and where it is each customer's own, `send_at` is the moment of the earliest time zone;
     `recipients` counts customers and `batches` requests; `fingerprint` is that of the approval; `cancelled` says why a
     person stopped it, if one did.
     """
@@ -130,7 +131,7 @@ class FrozenAudience(Struct, frozen=True, kw_only=True):
     fingerprint: str
     planned_at: datetime
     cancelled: str | None = None
-    in_local_time: bool = False
+    clock: Clock = "workspace"
 
     @property
     def night(self) -> tuple[str, date]:

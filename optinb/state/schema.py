@@ -18,7 +18,6 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
-    false,
 )
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ audiences = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("planned_at", Moment, nullable=False),
     Column("cancelled", Text),
-    Column("in_local_time", Boolean, nullable=False, server_default=false()),
+    Column("clock", String(20), nullable=False, server_default="workspace"),
     Index("ix_audiences_run_date", "run_date"),
 )
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from optinb.campaigns.schedule import Clock
+
 NIGHT = date(2026, 11, 23)
 NOW = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
 KEY_NAME = "OPTINB_TEST_DELIVERY_KEY"
@@ -66,12 +68,18 @@ class Desk:
         self.waits.append(seconds)
         self.on_wait(seconds)
 
-    def plan(self, recipients: int, *, template_id: str = "t", name: str = "Summer") -> FrozenAudience:
+    def plan(
+        self, recipients: int, *, template_id: str = "t", name: str = "Summer", clock: Clock = "workspace"
+    ) -> FrozenAudience:
         return plan(
             self.store,
             audience(recipients),
             campaign=Campaign(
-                name=name, app_group="Shop", template="T", group="G", schedule=Schedule(at="18:30", every="day")
+                name=name,
+                app_group="Shop",
+                template="T",
+                group="G",
+                schedule=Schedule(at="18:30", every="day", clock=clock),
             ),
             run_date=NIGHT,
             app_group_id="shop",

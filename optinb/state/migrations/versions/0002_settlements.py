@@ -12,5 +12,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("audiences", sa.Column("in_local_time", sa.Boolean, nullable=False, server_default=sa.false()))
+    op.add_column("audiences", sa.Column("clock", sa.String(20), nullable=False, server_default="workspace"))
     op.add_column("batches", sa.Column("settlement", sa.Text))
