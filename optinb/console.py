@@ -12,6 +12,7 @@ from optinb.appboy import Standing, Template, told, told_by_group
 from optinb.campaigns import REASONS, CampaignRecord
 from optinb.measure import NightSummary
 from optinb.rules import from_json, to_text
+from optinb.segments.discovery.values import Discovery
 from optinb.state import GroupRecord, RunRecord
 from optinb.warehouse import ImportReport
 from optinb.workspace import (
@@ -230,6 +231,34 @@ def _(value: GroupRecord) -> str:
 def _(value: GroupSize) -> str:
     share = value.customers / value.total if value.total else 0
     return f"{value.customers:,} of {value.total:,} customers ({share:.1%}) as of {value.run_date}: {value.sentence}"
+
+
+@show.register
+def _(value: Discovery) -> str:
+    yes_no = value.kind == "yes/no"
+
+    def figure(number: float) -> str:
+        return f"{number:.1%}" if yes_no else f"{number:,.2f}"
+
+    among = f", within: {value.within}" if value.within else ""
+    head = (
+        f"{value.target}{among}: {figure(value.rate)} of {value.known:,} customers as of {value.run_date}; "
+        f"{value.tested:,} combinations tested"
+    )
+    if not value.findings:
+        return "\n".join([head, "no group differs by more than chance would bring about", *_notes(value)])
+    rows = [
+        (i, f.size, figure(f.rate), figure(f.rate_outside), f"{f.lift:.1f}" if f.lift is not None else "",
+         f"{figure(f.low)} to {figure(f.high)}", f.sentence)
+        for i, f in enumerate(value)
+    ]  # fmt: skip
+    columns = ("#", "customers", "rate" if yes_no else "average", "others", "lift", "difference (95 %)", "who")
+    rules = [f"{i}: {f.text}" for i, f in enumerate(value)]
+    return "\n".join([head, table(rows, head=columns), "", *rules, *_notes(value)])
+
+
+def _notes(value: Discovery) -> list[str]:
+    return [f"note: {warning}" for warning in value.warnings]
 
 
 @show.register

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 from msgspec import Struct
 
-from optinb.campaigns.shares import in_share
+from optinb.engine.shares import in_share
 from optinb.errors import CampaignError, did_you_mean
 from optinb.segments import reachable_apps
 

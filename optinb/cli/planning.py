@@ -97,6 +97,16 @@ def groups_count(ws: Workspace, name: str, run_date: date | None) -> Any:
     return ws.groups.count(name, run_date=run_date)
 
 
+@main.command()
+@click.argument("target")
+@click.option("--within", metavar="GROUP", help="Only customers of this saved group (or rule).")
+@click.option("--exclude", metavar="ATTRIBUTE", multiple=True, help="Leave this attribute out; may be repeated.")
+@on_workspace
+def discover(ws: Workspace, target: str, within: str | None, exclude: tuple[str, ...]) -> Any:
+    """Find groups in which TARGET (an attribute, a saved group or a rule) is high, as rules."""
+    return ws.discover(target, within=within, exclude=exclude)
+
+
 @main.group()
 def campaigns() -> None:
     """Campaigns: plan, approve, cancel."""

@@ -17,6 +17,7 @@ ONE: dict[tuple[str, str], str] = {
     ("optinb.measure.summary", "NightSummary"): "night",
     ("optinb.night", "Blocked"): "blocked",
     ("optinb.night", "Night"): "night_begun",
+    ("optinb.segments.discovery.values", "Discovery"): "discovery",
     ("optinb.segments.reach", "Reach"): "reach",
     ("optinb.warehouse.report", "ImportReport"): "import_report",
     ("optinb.workspace.campaigns", "CampaignPreview"): "campaign_preview",

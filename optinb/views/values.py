@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from optinb.measure.pages import Step
     from optinb.night import Blocked, Night
     from optinb.segments import Reach
+    from optinb.segments.discovery import Discovery
     from optinb.state import GroupRecord
     from optinb.warehouse import ImportReport
     from optinb.workspace import CampaignPreview, GroupSize, GroupSync, Preview, Status, Why, Workspace
@@ -68,6 +69,23 @@ def customer_model(model: CustomerModel) -> str:
 def preview(found: Preview) -> str:
     """A rule on the data: count, reach by app, waterfall."""
     return page("preview.html.j2", preview=found, steps=steps_of(found.waterfall, end="A push message arrives"))
+
+
+def discovery(found: Discovery) -> str:
+    """Groups that were found for a target, with their figures."""
+    percent = found.kind == "yes/no"
+
+    def figure(value: float) -> str:
+        return f"{value:.1%}" if percent else f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+
+    def signed(value: float) -> str:
+        return f"{100 * value:+.1f}" if percent else ("+" if value >= 0 else "−") + figure(abs(value))
+
+    reasons: dict[str, list[str]] = {}
+    for name, reason in found.left_out.items():
+        reasons.setdefault(reason, []).append(name)
+    highest = max((finding.rate for finding in found), default=0) or 1
+    return page("discovery.html.j2", found=found, figure=figure, signed=signed, reasons=reasons, highest=highest)
 
 
 def reach(found: Reach) -> str:

@@ -13,12 +13,16 @@ from optinb.errors import UsageError, did_you_mean
 from optinb.rules import sentence
 from optinb.segments import AppUse, Reach, members, reach, reach_figures, uses_of
 from optinb.warehouse import changes
+from optinb.workspace.discovery import run_discovery
 from optinb.workspace.groups import Groups
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import polars as pl
 
     from optinb.rules import Rule
+    from optinb.segments.discovery import Discovery
     from optinb.settings import AppGroupSettings, Settings
     from optinb.state import GroupRecord, Store
     from optinb.warehouse import Snapshot
@@ -125,6 +129,35 @@ class Reading:
         tables = self.tables()
         found = members(self.groups.rule(rule), tables).to_native()
         return tables.customers.to_native().join(found, on="customer_id", how="semi").sort("customer_id").collect()
+
+    def discover(
+        self,
+        target: Rule | str,
+        *,
+        within: Rule | str | None = None,
+        exclude: Iterable[str] = (),
+        include: Iterable[str] = (),
+        depth: int = 3,
+        min_size: int | None = None,
+        limit: int = 12,
+    ) -> Discovery:
+        """Groups of customers whose target is higher than everybody else's, as rules that can be saved.
+
+        Args:
+            target: a yes/no or number attribute (`"future_value"`), a rule (`~did("purchase").within(days=60)`), or the
+                name of a saved group.
+            within: a rule or saved group that bounds the customers looked at.
+            exclude: attributes to leave out; ids, and what the target is made of, are left out in any case.
+            include: attributes to look at although they are made of what the target is made of.
+            depth: conditions in a group at most, 1 to 3.
+            min_size: customers in a group at least; 0.5 % and not under 50 when left out.
+            limit: groups at most.
+
+        Raises RuleError for a target that isn't known or the same for everybody, too few customers, no attribute.
+        """
+        return run_discovery(
+            self, target, within, exclude=exclude, include=include, depth=depth, min_size=min_size, limit=limit
+        )
 
     def reach(
         self, *, app_group: str | None = None, since: date | str | None = None, until: date | str | None = None

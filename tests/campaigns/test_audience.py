@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optinb.campaigns import REASONS, Property, build_audience, waterfall
-from optinb.campaigns.shares import in_share
+from optinb.engine.shares import in_share
 from optinb.errors import CampaignError
 from optinb.segments import version_key
 from optinb.settings import AppSettings

@@ -1,0 +1,172 @@
+"""Attributes as arrays, and the conditions that discovery may put on them; each has its rule of the language."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+import numpy as np
+from msgspec import Struct
+
+from optinb.rules import AllOf, Compare, DaysAgo, Missing, Not, OneOf
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from optinb.rules import Kind, Rule
+
+COARSE, FINE = 11, 63  # cuts of a measure: in the search, and where a found group is sharpened
+SPAN_EVERY = 2  # spans between two cuts are searched on every other coarse cut
+MOST_VALUES, PAIRED_VALUES = 20, 6  # of a text: the most frequent ones are conditions, the first of them also in pairs
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Column:
+    """One attribute of n customers.
+
+    values: shape (n,); numbers as delivered, days as whole days before the run date, texts and yes/no as places in
+        `labels`, which stand by frequency (-1 for a text that is too rare). What stands where `known` is false means
+        nothing.
+    known: shape (n,), booleans.
+    """
+
+    name: str
+    kind: Kind
+    values: NDArray
+    known: NDArray[np.bool_]
+    labels: tuple[str | bool, ...] = ()
+
+    @property
+    def is_measure(self) -> bool:
+        """Whether its values have an order."""
+        return self.kind in ("number", "day")
+
+
+class Span(Struct, frozen=True):
+    """`low <= value < high`; None where it is open."""
+
+    column: int
+    low: float | int | None = None
+    high: float | int | None = None
+
+
+class Among(Struct, frozen=True):
+    """The value is one of several, by their places in the column's labels."""
+
+    column: int
+    codes: tuple[int, ...]
+
+
+class Known(Struct, frozen=True):
+    """The attribute is empty, or is not."""
+
+    column: int
+    known: bool
+
+
+Condition = Span | Among | Known
+
+
+def holds(condition: Condition, column: Column) -> NDArray[np.bool_]:
+    """For which customers a condition holds; false where the attribute is empty, as everywhere in the language."""
+    match condition:
+        case Span(low=low, high=high):
+            mask = column.known.copy()
+            if low is not None:
+                mask &= column.values >= low
+            if high is not None:
+                mask &= column.values < high
+            return mask
+        case Among(codes=codes):
+            return np.isin(column.values, codes) & column.known
+        case Known(known=known):
+            return column.known.copy() if known else ~column.known
+        case _:
+            assert_never(condition)
+
+
+def as_rule(condition: Condition, column: Column) -> Rule:
+    """The condition in the language of target groups."""
+    name = column.name
+    match condition:
+        case Span(low=low, high=high) if column.kind == "day":
+            parts = [] if high is None else [Compare(name, "gt", DaysAgo(int(high)))]
+            parts += [] if low is None else [Compare(name, "le", DaysAgo(int(low)))]
+            return parts[0] if len(parts) == 1 else AllOf(tuple(parts))
+        case Span(low=low, high=high):
+            if isinstance(high, int) and low == high - 1:
+                return Compare(name, "eq", high - 1)
+            parts = [] if low is None else [Compare(name, "ge", low)]
+            if high is not None:
+                parts += [Compare(name, "le", high - 1) if isinstance(high, int) else Compare(name, "lt", high)]
+            return parts[0] if len(parts) == 1 else AllOf(tuple(parts))
+        case Among(codes=codes):
+            values = tuple(column.labels[code] for code in codes)
+            return Compare(name, "eq", values[0]) if len(values) == 1 else OneOf(name, values)
+        case Known(known=known):
+            return Not(Missing(name)) if known else Missing(name)
+        case _:
+            assert_never(condition)
+
+
+def conditions(place: int, column: Column) -> list[Condition]:
+    """The conditions on a column that the search begins with, `place` being where the column stands."""
+    found: list[Condition] = []
+    if not column.known.all():
+        found += [Known(place, False), Known(place, True)]
+    if column.is_measure:
+        at = cuts(column, COARSE)
+        found += [Span(place, low=cut) for cut in at] + [Span(place, high=cut) for cut in at]
+        ends = at if len(at) <= COARSE // SPAN_EVERY + 1 else at[::SPAN_EVERY]
+        found += [Span(place, low, high) for i, low in enumerate(ends) for high in ends[i + 1 :]]
+        return found
+    codes = range(len(column.labels))
+    found += [Among(place, (code,)) for code in codes[:MOST_VALUES]]
+    if len(codes) > 2:
+        found += [Among(place, (a, b)) for a in codes[:PAIRED_VALUES] for b in codes[a + 1 : PAIRED_VALUES]]
+    return found
+
+
+def cuts(column: Column, number: int) -> list[float | int]:
+    """Where a measure may be cut, ascending: near its quantiles, at round figures, and on both sides of a heavy value.
+
+    A column of few different values is cut at each. Cuts are ints where the values are.
+    """
+    values = np.sort(column.values[column.known])
+    if not len(values):
+        return []
+    whole = values.dtype.kind in "iu"
+    distinct, counts = np.unique(values, return_counts=True)
+    if len(distinct) <= number + 1:
+        found = set(distinct[1:].tolist())
+    else:
+        heavy = np.flatnonzero(counts > len(values) / (number + 1))
+        found = set(distinct[heavy].tolist()) | set(distinct[np.minimum(heavy + 1, len(distinct) - 1)].tolist())
+        last, width = len(values) - 1, 0.3 / (number + 1)
+        for i in range(1, number + 1):
+            share = i / (number + 1)
+            low, high = values[int(last * (share - width))].item(), values[int(last * (share + width))].item()
+            found.add(round_figure(low, high, days=column.kind == "day") if low < high else high)
+    lowest = distinct[0].item()
+    return [int(cut) if whole else float(cut) for cut in sorted(found) if cut > lowest and np.isfinite(cut)]
+
+
+def round_figure(low: float | int, high: float | int, *, days: bool = False) -> float | int:
+    """The roundest number above `low` and not above `high`; of days, years and months are the roundest."""
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return high
+    whole = isinstance(high, int)
+    largest = int(np.floor(np.log10(max(abs(low), abs(high), 1e-300))))
+    smallest = max(int(np.floor(np.log10(high - low))) - 1, 0 if whole else -300)
+    steps: list[tuple[int, int]] = [(365, 0), (30, 0), (7, 0)] if days and low > 0 else []
+    steps += [(times, power) for power in range(largest, smallest - 1, -1) for times in (10, 5, 2, 1)]
+    for times, power in steps:
+        # an exact power of ten divides; a negative one would leave 0.30000000000000004
+        found = (
+            (int(high // (times * 10**power))) * times * 10**power
+            if power >= 0
+            else np.floor(high * 10**-power / times) * times / 10**-power
+        )
+        if low < found <= high:
+            return int(found) if whole else float(found)
+    return high

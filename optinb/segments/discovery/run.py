@@ -1,0 +1,190 @@
+"""Discovery from tables to findings: reads, searches, and measures what was found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optinb.engine import kinds
+from optinb.engine.shares import in_share
+from optinb.errors import RuleError, did_you_mean
+from optinb.rules import AllOf, sentence
+from optinb.segments.compiler import check
+from optinb.segments.discovery.columns import as_rule
+from optinb.segments.discovery.evidence import Sums, interval
+from optinb.segments.discovery.find import find, members_of
+from optinb.segments.discovery.pace import Pace
+from optinb.segments.discovery.reading import choose_attributes, read_column, read_customers, read_target
+from optinb.segments.discovery.values import Discovery, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from optinb.engine import Tables
+    from optinb.rules import Rule
+    from optinb.segments.discovery.choice import Group
+    from optinb.segments.discovery.columns import Column
+
+FEWEST = 200  # customers with a known target: fewer can't be searched and confirmed
+SMALLEST, SMALLEST_SHARE = 50, 0.005  # a group's customers, if nothing else is asked for
+SEARCHED = 1_000_000  # customers at most that are searched and confirmed; sizes are of all
+SALT = "optinb discovery"
+
+
+def discover(
+    tables: Tables,
+    target: Rule | str,
+    *,
+    within: Rule | None = None,
+    exclude: Iterable[str] = (),
+    include: Iterable[str] = (),
+    depth: int = 3,
+    min_size: int | None = None,
+    limit: int = 12,
+    tell: Callable[[int, str], None] = lambda _done, _what: None,
+) -> Discovery:
+    """Finds groups of customers whose target is higher than everybody else's, as rules of the language.
+
+    Half of the customers, by a stable hash of customer_id, are searched: every condition, every two, the best of those
+    with a third. A rule counts by its gain over the best rule with one condition less; false discoveries are held at
+    5 % over everything tested (Benjamini and Hochberg 1995), and what is left must show on the other half.
+
+    Args:
+        tables: of one night.
+        target: a rule, or the name of a yes/no or number attribute; high values are looked for.
+        within: whom to look at; everybody when left out.
+        exclude: attributes to leave out, beside those that restate the target.
+        include: attributes to look at although they are made of what the target is made of.
+        depth: conditions in a group at most, 1 to 3.
+        min_size: customers in a group at least; 0.5 % and not under 50 when left out.
+        limit: groups at most.
+        tell: is told that so many more hundredths are done, and what is next.
+
+    Raises RuleError for a target that isn't known or the same for everybody, too few customers, no attribute.
+    """
+    _check_limits(depth, min_size, limit)
+    check_target(target, tables)
+    names, left_out = choose_attributes(tables, target, exclude=tuple(exclude), include=tuple(include))
+    pace = Pace(tell)
+    read = pace.part("reading", hundredths=5, of=1)
+    customers = read_customers(tables, [*names, *([target] if isinstance(target, str) else [])], within)
+    if within is not None and customers.is_empty():
+        raise RuleError(f"nobody is within “{sentence(within)}”, so there is nobody to look at; loosen it")
+    values, yes_no = read_target(tables, target, customers)
+    known = np.isfinite(values)
+    _check_values(values[known], target_words(target), yes_no=yes_no)
+    columns = [column for name in names if (column := read_column(customers[name], tables)) is not None]
+    ids = customers["customer_id"]
+    searched = known & in_share(ids, salt=f"{SALT}: who", share=min(1.0, SEARCHED / len(ids))).to_numpy()
+    half = in_share(ids, salt=SALT, share=0.5).to_numpy()
+    read(1)
+    least = min_size or max(SMALLEST, SMALLEST_SHARE * len(ids))
+    found = find(
+        columns,
+        values,
+        yes_no=yes_no,
+        explore=searched & half,
+        confirm=searched & ~half,
+        depth=depth,
+        least_share=least / len(ids),
+        limit=limit,
+        pace=pace,
+    )
+    confirm = searched & ~half
+    return Discovery(
+        target=target_words(target),
+        kind="yes/no" if yes_no else "number",
+        within=None if within is None else sentence(within),
+        run_date=tables.run_date,
+        customers=len(ids),
+        known=int(known.sum()),
+        rate=float(values[known].mean()),
+        tested=found.tested,
+        attributes=tuple(c.name for c in columns if c.name not in found.left_out),
+        left_out=left_out | found.left_out,
+        warnings=found.warnings,
+        findings=tuple(_finding(g, p, columns, values, confirm, yes_no, within) for g, p in found.groups),
+    )
+
+
+def check_target(target: Rule | str, tables: Tables) -> None:
+    """Raises RuleError for a target that isn't known, or is neither a yes or no nor a number."""
+    if not isinstance(target, str):
+        check(target, tables)
+        return
+    known = kinds(tables.customers)
+    kind = known.get(target)
+    if kind is None:
+        raise RuleError(f"the target {target!r} isn't known{did_you_mean(target, known)}")
+    if kind not in ("yes/no", "number"):
+        example = "attr({!r}) >= days_ago(30)" if kind == "day" else "attr({!r}) == ..."
+        raise RuleError(f"the target {target!r} is a {kind}; ask for a rule, such as {example.format(target)}")
+
+
+def target_words(target: Rule | str) -> str:
+    """The target as it is read."""
+    return target.replace("_", " ") if isinstance(target, str) else sentence(target)
+
+
+def _check_limits(depth: int, min_size: int | None, limit: int) -> None:
+    if depth not in (1, 2, 3):
+        raise RuleError(f"depth={depth!r}: a group has 1, 2 or 3 conditions")
+    if min_size is not None and min_size < 10:
+        raise RuleError(f"min_size={min_size!r}: fewer than 10 customers prove nothing; ask for 10 or more")
+    if limit < 1:
+        raise RuleError(f"limit={limit!r}: ask for 1 group or more")
+
+
+def _check_values(known: NDArray[np.float64], target: str, *, yes_no: bool) -> None:
+    """Raises RuleError where the known values of the target can't tell any group apart."""
+    if len(known) < FEWEST:
+        raise RuleError(
+            f"the target “{target}” is known of {len(known):,} customers; to find groups and to confirm them takes "
+            f"{FEWEST:,} or more: widen within"
+        )
+    if known.min() == known.max():
+        same = ("holds for everybody" if known[0] else "holds for nobody") if yes_no else f"is {known[0]:,g} for all"
+        raise RuleError(f"the target “{target}” {same} of {len(known):,} customers, so no group can differ")
+
+
+def _finding(
+    group: Group,
+    p_confirmed: float,
+    columns: Sequence[Column],
+    values: NDArray[np.float64],
+    confirm: NDArray[np.bool_],
+    yes_no: bool,
+    within: Rule | None,
+) -> Finding:
+    mask = members_of(group.conditions, columns)
+    inside, outside = (_sums(values[confirm & part]) for part in (mask, ~mask))
+    low, high = interval(inside, outside, yes_no=yes_no)
+    known = np.isfinite(values)
+    total = float(values[known].sum())
+    rules = [as_rule(condition, columns[condition.column]) for condition in group.conditions]
+    condition = _all(rules)
+    return Finding(
+        rule=condition if within is None else _all([within, condition]),
+        condition=condition,
+        size=int(mask.sum()),
+        share=float(mask.mean()),
+        rate=float(inside.target) / float(inside.customers),  # type: ignore[arg-type]
+        rate_outside=float(outside.target) / float(outside.customers),  # type: ignore[arg-type]
+        low=low,
+        high=high,
+        captured=float(values[known & mask].sum()) / total if total > 0 else None,
+        q_value=group.q_value,
+        p_confirmed=p_confirmed,
+    )
+
+
+def _sums(values: NDArray[np.float64]) -> Sums:
+    return Sums(float(len(values)), float(values.sum()), float((values * values).sum()))
+
+
+def _all(rules: Sequence[Rule]) -> Rule:
+    parts = [part for rule in rules for part in (rule.rules if isinstance(rule, AllOf) else (rule,))]
+    return parts[0] if len(parts) == 1 else AllOf(tuple(parts))

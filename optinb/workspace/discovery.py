@@ -1,0 +1,42 @@
+"""Discovery on a workspace: names become rules, and whoever waits sees how far it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from optinb.engine import kinds
+from optinb.errors import RuleError, did_you_mean
+from optinb.warehouse.progress import progress
+
+if TYPE_CHECKING:
+    from optinb.rules import Rule
+    from optinb.segments.discovery import Discovery
+    from optinb.workspace.data import Reading
+
+
+def run_discovery(ws: Reading, target: Rule | str, within: Rule | str | None, **options: Any) -> Discovery:
+    """Discovers groups on the version of the tables that is read; `options` are those of `segments.discovery`."""
+    # scipy takes a while to import, and most who open a workspace discover nothing
+    from optinb.segments.discovery import discover
+
+    wanted = _target(ws, target)
+    among = None if within is None else ws.groups.rule(within)
+    with progress("discover", total=100, unit="%") as tell:
+        return discover(ws.tables(), wanted, within=among, tell=tell, **options)
+
+
+def _target(ws: Reading, target: Rule | str) -> Rule | str:
+    """An attribute by its name; else the rule, or that of a group's name or a text. Raises RuleError."""
+    if not isinstance(target, str):
+        return ws.groups.rule(target)
+    attributes = kinds(ws.tables().customers)
+    if target in attributes:
+        return target
+    try:
+        return ws.groups.rule(target)
+    except RuleError as error:
+        if not target.isidentifier():
+            raise
+        groups = [group.name for group in ws.groups.list()]
+        known = did_you_mean(target, [*attributes, *groups])
+        raise RuleError(f"the target {target!r} is neither an attribute nor a saved group{known}") from error

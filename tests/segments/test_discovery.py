@@ -1,0 +1,270 @@
+"""Discovery finds planted groups, nothing where there is nothing, and says what it can't look for."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, time, timedelta
+
+import numpy as np
+import planted
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import fisher_exact, hypergeom
+
+from optinb.errors import RuleError
+from optinb.rules import AllOf, Rule, attr, days_ago, parse
+from optinb.segments import members
+from optinb.segments.discovery import Discovery, discover
+from optinb.segments.discovery.columns import Column, as_rule, conditions, cuts, holds, round_figure
+from optinb.segments.discovery.evidence import Sums, chance, gain, interval, q_values
+from optinb.segments.discovery.masks import pack, products
+from optinb.segments.discovery.reading import read_column
+
+SIZE = 20_000
+
+
+def ids(rule: Rule, customers: pl.DataFrame) -> set[str]:
+    return set(members(rule, planted.tables(customers)).collect().to_native()["customer_id"])
+
+
+def jaccard(one: set[str], other: set[str]) -> float:
+    return len(one & other) / len(one | other)
+
+
+@pytest.fixture(scope="module")
+def customers() -> pl.DataFrame:
+    """Customers with the planted groups in `response`, and in the number `spent`, which some have not."""
+    return planted.with_targets(planted.attributes(SIZE, seed=3), seed=4)
+
+
+@pytest.fixture(scope="module")
+def found(customers: pl.DataFrame) -> Discovery:
+    return discover(planted.tables(customers), "response", exclude=["spent"])
+
+
+def test_every_planted_group_is_found_and_none_beside(found: Discovery, customers: pl.DataFrame) -> None:
+    told = [ids(finding.rule, customers) for finding in found]
+    for rule in planted.PLANTED:
+        assert max(jaccard(ids(rule, customers), group) for group in told) > 0.7
+    assert len(found) == len(planted.PLANTED)
+
+
+def test_a_number_as_target_finds_them_too_though_some_customers_have_none(customers: pl.DataFrame) -> None:
+    found = discover(planted.tables(customers), "spent", exclude=["response"])
+    assert found.kind == "number"
+    assert found.known < found.customers == SIZE
+    told = [ids(finding.rule, customers) for finding in found]
+    assert [len(group) for group in told] == [finding.size for finding in found]
+    for rule in planted.PLANTED[:1] + planted.PLANTED[2:]:
+        assert max(jaccard(ids(rule, customers), group) for group in told) > 0.7
+
+
+def test_nothing_is_found_on_permuted_labels(customers: pl.DataFrame) -> None:
+    groups = 0
+    for seed in range(3):
+        shuffled = customers.with_columns(pl.col("response", "spent").shuffle(seed=seed))
+        groups += len(discover(planted.tables(shuffled), "response", exclude=["spent"]))
+        groups += len(discover(planted.tables(shuffled), "spent", exclude=["response"], depth=2))
+    assert groups == 0
+
+
+def test_a_finding_counts_exactly_the_members_of_its_rule(found: Discovery, customers: pl.DataFrame) -> None:
+    for finding in found:
+        group = ids(finding.rule, customers)
+        assert len(group) == finding.size
+        assert finding.share == pytest.approx(finding.size / SIZE)
+        yes = customers.filter("response")["customer_id"]
+        assert finding.captured == pytest.approx(yes.is_in(list(group)).sum() / len(yes))
+        assert finding.low < finding.rate - finding.rate_outside < finding.high
+        assert finding.low > 0
+        assert finding.q_value <= 0.05
+        assert parse(finding.text) == finding.rule
+
+
+def test_the_order_of_rows_changes_nothing(found: Discovery, customers: pl.DataFrame) -> None:
+    shuffled = customers.sample(fraction=1, shuffle=True, seed=9)
+    assert discover(planted.tables(shuffled), "response", exclude=["spent"]) == found
+
+
+def test_within_bounds_the_customers_and_stands_in_the_rule(customers: pl.DataFrame) -> None:
+    within = attr("device") == "ios"
+    found = discover(planted.tables(customers), "response", within=within, exclude=["spent"])
+    assert found.within == "device is ios"
+    assert found.customers == customers.filter(device="ios").height
+    assert found.findings
+    for finding in found:
+        assert isinstance(finding.rule, AllOf)
+        assert finding.rule.rules[0] == within
+        assert finding.size == len(ids(finding.rule, customers))
+
+
+def test_a_rule_as_target_finds_the_same_as_the_attribute_it_asks_about(
+    found: Discovery, customers: pl.DataFrame
+) -> None:
+    asked = discover(planted.tables(customers), parse('attr("response") == True'), exclude=["spent"])
+    assert [f.rule for f in asked] == [f.rule for f in found]
+    assert asked.left_out["response"] == "part of the target"
+
+
+def test_an_attribute_that_restates_the_target_is_left_out_and_said(customers: pl.DataFrame) -> None:
+    told = customers.with_columns(answer=pl.when("response").then(pl.lit("yes")).otherwise(pl.lit("no")))
+    found = discover(planted.tables(told), "response", exclude=["spent"])
+    assert found.left_out["answer"] == "one condition on it tells the target nearly always"
+    assert "answer" not in {name for finding in found for name in finding.text.split('"')}
+    doubled = discover(planted.tables(customers.with_columns(twice=pl.col("spent") * 2)), "spent")
+    assert "follows the target" in doubled.left_out["twice"]
+
+
+def test_a_condition_that_is_too_good_is_warned_of(customers: pl.DataFrame) -> None:
+    early = pl.col("response") & (pl.int_range(pl.len()) % 3 == 0)
+    found = discover(planted.tables(customers.with_columns(thanked=early)), "response", exclude=["spent"])
+    assert any("thanked" in warning and "exclude" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "says"),
+    [
+        ("respnse", {}, "did you mean 'response'"),
+        ("country", {}, "is a text"),
+        ("last_seen", {}, "is a day"),
+        ("response", {"exclude": ["agee"]}, "did you mean 'age'"),
+        ("response", {"within": attr("age") > 200}, "nobody is within"),
+        ("response", {"within": attr("city") == "town 7"}, "200 or more"),
+        ("response", {"within": parse('attr("response") == False')}, "holds for nobody"),
+        ("response", {"within": parse('attr("response") == True')}, "holds for everybody"),
+        ("response", {"depth": 4}, "1, 2 or 3"),
+        ("response", {"min_size": 3}, "10 or more"),
+        ("response", {"limit": 0}, "1 group or more"),
+        (attr("nme") == "x", {}, "isn't known"),
+    ],
+)
+def test_what_cannot_be_looked_for_is_said_in_a_sentence(
+    customers: pl.DataFrame, target: Rule | str, options: dict, says: str
+) -> None:
+    with pytest.raises(RuleError, match=says):
+        discover(planted.tables(customers), target, **options)
+
+
+def test_customers_without_attributes_are_refused(customers: pl.DataFrame) -> None:
+    bare = customers.select("customer_id", "response", constant=pl.lit("x"), empty=pl.lit(None, pl.Float64))
+    with pytest.raises(RuleError, match="no attribute"):
+        discover(planted.tables(bare), "response")
+
+
+def test_progress_is_told_in_hundredths(customers: pl.DataFrame) -> None:
+    steps: list[tuple[int, str]] = []
+    discover(planted.tables(customers), "response", depth=2, tell=lambda done, what: steps.append((done, what)))
+    assert 80 <= sum(done for done, _ in steps) <= 100
+    assert {"reading", "searching", "choosing"} <= {what for _, what in steps}
+
+
+@settings(deadline=None, max_examples=25)
+@given(data=st.data())
+def test_every_condition_holds_for_the_members_of_its_rule(data: st.DataObject) -> None:
+    end = datetime.combine(planted.RUN, time(23, 59))
+    midnight = st.integers(-3, 900).map(lambda d: planted.RUN - timedelta(days=d))
+    values = {
+        "number": (pl.Float64, st.sampled_from([-1.5, 0.0, 0.1, 0.3, 7.25, 1e9, math.nan, math.inf])),
+        "single": (pl.Float32, st.sampled_from([0.1, 0.2, 0.3, 5.5, -2.25])),
+        "whole": (pl.Int64, st.integers(-5, 12)),
+        "text": (pl.String, st.sampled_from(["a", "b", "", "ß", "d"])),
+        "flag": (pl.Boolean, st.booleans()),
+        "day": (pl.Date, midnight),
+        "moment": (pl.Datetime("us"), st.datetimes(end - timedelta(days=500), end)),
+    }
+    size = data.draw(st.integers(1, 30))
+    frame = pl.DataFrame({"customer_id": [f"{i:02d}" for i in range(size)]}).with_columns(
+        pl.Series(name, data.draw(st.lists(st.none() | of, min_size=size, max_size=size)), dtype=dtype)
+        for name, (dtype, of) in values.items()
+    )
+    tables = planted.tables(frame)
+    for place, name in enumerate(values):
+        column = read_column(frame[name], tables)
+        assert column is not None
+        for condition in conditions(place, column):
+            rule = as_rule(condition, column)
+            assert set(frame.filter(holds(condition, column))["customer_id"]) == ids(rule, frame), rule
+
+
+def measure(values: np.ndarray, kind: str = "number") -> Column:
+    return Column(name="x", kind=kind, values=values, known=np.ones(len(values), bool))  # type: ignore[arg-type]
+
+
+def test_cuts_are_round_and_stand_on_both_sides_of_a_heavy_value() -> None:
+    rng = np.random.default_rng(1)
+    spread = cuts(measure(rng.lognormal(4, 1, 20_000)), 11)
+    assert all(len(f"{cut:g}") <= 4 for cut in spread)
+    assert len(spread) == 11
+    heavy = np.concatenate([np.zeros(9_000), np.full(8_000, 10.0), rng.uniform(10, 20, 3_000)])
+    assert 10.0 in cuts(measure(heavy), 11)
+    assert cuts(measure(np.array([3, 1, 2, 2])), 11) == [2, 3]
+    assert all(isinstance(cut, int) for cut in cuts(measure(rng.integers(0, 10_000, 5_000)), 11))
+
+
+@given(low=st.floats(-1e9, 1e9), width=st.floats(1e-6, 1e6), whole=st.booleans(), days=st.booleans())
+def test_a_round_figure_lies_between_its_bounds(low: float, width: float, whole: bool, days: bool) -> None:
+    low, high = (math.floor(low), math.floor(low) + math.ceil(width)) if whole else (low, low + width)
+    found = round_figure(low, high, days=days)
+    assert low < found <= high or low == high
+    assert isinstance(found, int) is whole
+
+
+def test_rounds_to_what_people_say() -> None:
+    assert round_figure(3.21, 3.62) == 3.5
+    assert round_figure(97, 131) == 100
+    assert round_figure(350, 380, days=True) == 365
+    assert round_figure(0.27, 0.31) == 0.3
+
+
+def test_the_gain_of_a_yes_is_near_fishers_exact_chance_where_few_say_yes() -> None:
+    for n, k, size, total in [(200, 9, 50_000, 500), (1_000, 90, 50_000, 3_000), (60, 6, 10_000, 150)]:
+        z = gain(Sums(n, k, k), Sums(size, total, total), yes_no=True)
+        exact = hypergeom.sf(k - 1, size, total, n)
+        assert 0.2 < float(chance(z)) / exact < 1.6
+        table = [[k, n - k], [total - k, size - n - (total - k)]]
+        assert fisher_exact(table, alternative="greater").pvalue == pytest.approx(exact)
+
+
+def test_the_gain_of_a_number_is_standard_normal_under_permutation() -> None:
+    rng = np.random.default_rng(2)
+    values = rng.exponential(1, 3_000)
+    whole = Sums(3_000, values.sum(), (values**2).sum())
+    drawn = [rng.choice(values, 400, replace=False) for _ in range(2_000)]
+    z = [float(gain(Sums(400, d.sum(), (d**2).sum()), whole, yes_no=False)) for d in drawn]
+    assert abs(np.mean(z)) < 0.08
+    assert abs(np.std(z) - 1) < 0.06
+
+
+def test_the_interval_of_a_difference_is_newcombes_published_one() -> None:
+    # Newcombe 1998, table II: 56/70 less 48/80, method 10
+    low, high = interval(Sums(70, 56, 56), Sums(80, 48, 48), yes_no=True)
+    assert (round(low, 4), round(high, 4)) == (0.0524, 0.3339)
+
+
+def test_q_values_are_those_of_benjamini_and_hochberg() -> None:
+    # the 15 chances of their paper: four are rejected at 5 %
+    chances = np.array([0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719,
+                        0.6528, 0.7590, 1.0])  # fmt: skip
+    assert (q_values(chances) <= 0.05).sum() == 4
+
+
+def test_products_count_and_sum_what_rows_and_columns_share() -> None:
+    rng = np.random.default_rng(3)
+    size = 40_001
+    rows, columns = rng.random((3, size)) < 0.3, rng.random((5, size)) < 0.5
+    weight = rng.normal(size=size).astype(np.float32)
+    few = (rng.random(size) < 0.1).astype(np.float32)
+    counted, yes, summed = products(pack(list(rows)), pack(list(columns)), [None, few, weight], size)
+    both = rows[:, None, :] & columns[None, :, :]
+    assert (counted == both.sum(-1)).all()
+    assert (yes == (both * few).sum(-1)).all()
+    assert np.allclose(summed, (both * weight.astype(float)).sum(-1), atol=1e-2)
+
+
+def test_a_day_is_cut_relative_to_the_run_date(customers: pl.DataFrame) -> None:
+    column = read_column(customers["registered_at"], planted.tables(customers))
+    assert column is not None
+    rules = [as_rule(condition, column) for condition in conditions(0, column)]
+    assert any(rule == (attr("registered_at") > days_ago(n)) for rule in rules for n in (60, 90, 30, 360, 365, 450))

@@ -1,0 +1,81 @@
+"""Discovery on a workspace: from a name to groups that can be saved, in notebooks and in a shell."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+from msgspec.structs import replace
+
+from optinb import attr, did
+from optinb.cli import main
+from optinb.console import show
+from optinb.errors import RuleError
+from optinb.rules import from_json
+from optinb.views import values
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from optinb.workspace import Workspace
+
+
+def test_a_finding_is_saved_as_a_group_of_the_same_customers(ws: Workspace) -> None:
+    found = ws.discover("apps")
+    assert found.findings
+    for at, finding in enumerate(found):
+        record = ws.groups.save(f"found {at}", finding.rule)
+        assert from_json(record.rule_json) == finding.rule
+        assert ws.groups.count(f"found {at}").customers == finding.size == ws.members(finding.rule).height
+
+
+def test_what_is_made_from_purchases_is_left_out_of_a_target_about_purchases(ws: Workspace) -> None:
+    bought = did("purchase").within(days=60)
+    plain, brought_back = ws.discover(bought), ws.discover(bought, include=["purchases_365d"])
+    assert plain.left_out["recency_days"] == "made from purchases, as the target is"
+    assert "stage" not in plain.attributes
+    assert "country" in plain.attributes
+    assert "purchases_365d" in brought_back.attributes
+    assert any("purchases_365d" in finding.text for finding in brought_back)
+
+
+def test_saved_groups_are_targets_and_bounds(ws: Workspace) -> None:
+    ws.groups.save("germans", attr("country") == "DE")
+    found = ws.discover("germans")
+    assert found.target == "country is DE"
+    assert found.rate == pytest.approx(ws.groups.count("germans").customers / ws.customers().collect().height)
+    within = ws.discover("apps", within="germans")
+    assert within.customers == ws.groups.count("germans").customers
+    assert within.within == "country is DE"
+
+
+def test_a_target_that_isnt_known_is_answered_with_the_nearest_name(ws: Workspace) -> None:
+    with pytest.raises(RuleError, match="neither an attribute nor a saved group; did you mean 'future_value'"):
+        ws.discover("futurevalue")
+    with pytest.raises(RuleError, match="rule"):
+        ws.discover('attr("country") = 1')
+
+
+def test_the_command_prints_the_groups_or_json(ws: Workspace, folder: Path) -> None:
+    found = ws.discover("future_value")
+    told = CliRunner().invoke(main, ["discover", "future_value", "-w", str(folder)], catch_exceptions=False)
+    assert told.exit_code == 0
+    assert told.stdout.strip() == show(found).strip()
+    printed = CliRunner().invoke(main, ["discover", "future_value", "-w", str(folder), "--json"])
+    assert [f["size"] for f in json.loads(printed.stdout)["findings"]] == [f.size for f in found]
+    refused = CliRunner().invoke(main, ["discover", "futurevalue", "-w", str(folder)])
+    assert refused.exit_code == 2
+    assert "did you mean" in refused.stderr
+
+
+def test_a_notebook_shows_every_finding_with_its_figures(ws: Workspace) -> None:
+    found = ws.discover("apps")
+    html = values.discovery(found)
+    for finding in found:
+        assert f"{finding.size:,}" in html
+    assert "not searched" in html
+    assert found.table().height == len(found)
+    nothing = values.discovery(replace(found, findings=()))
+    assert "more than chance" in nothing
