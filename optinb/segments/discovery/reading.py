@@ -11,7 +11,7 @@ from optinb.customers import ATTRIBUTES
 from optinb.engine import kinds
 from optinb.errors import RuleError, did_you_mean
 from optinb.rules import PURCHASE, attributes_of, behaviours_of
-from optinb.segments.compiler import members
+from optinb.segments.compile import members
 from optinb.segments.discovery.columns import MOST_VALUES, Column
 
 if TYPE_CHECKING:

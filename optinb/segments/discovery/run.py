@@ -10,7 +10,7 @@ from optinb.engine import kinds
 from optinb.engine.shares import in_share
 from optinb.errors import RuleError, did_you_mean
 from optinb.rules import AllOf, sentence
-from optinb.segments.compiler import check
+from optinb.segments.compile import check
 from optinb.segments.discovery.columns import as_rule
 from optinb.segments.discovery.evidence import Sums, interval
 from optinb.segments.discovery.find import find, members_of
