@@ -64,4 +64,5 @@ def main(size: int, permutations: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*(int(value) for value in [*sys.argv[1:3], *["100000", "20"][len(sys.argv) - 1 :]][:2]))
+    given = [int(value) for value in sys.argv[1:3]]
+    main(*given, *(100_000, 20)[len(given) :])
