@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Fault(Struct, frozen=True, forbid_unknown_fields=True):
+class Fault(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One rule. The first rule that fits a request applies; without `nth`, `every` and `share` a rule fits all.
 
     `do`: `status` answers `status` (with `headers`, `body` and, for `reset_in_s`, rate headers that are used up until
     then); `reset` breaks the connection; `truncate` sends half of the reply and breaks it; `slow` lets the reply drip
-    for `delay_s` seconds; `delay` only waits. With `after_taking` the request has been taken before that happens, as
-    with a 504 whose message goes out all the same; truncate and slow always take it. Whatever is done is done
-    `delay_s` seconds late.
+    for `delay_s` seconds; `delay` only waits; `errors` puts `errors` beside the success of the reply. With
+    `after_taking` the request has been taken before that happens, as with a 504 whose message goes out all the same;
+    truncate, slow and errors always take it. Whatever is done is done `delay_s` seconds late.
 
     `endpoint` is a path or `*`; `nth` are numbers of its requests from 1, `every` a step, `share` a random share.
     """
 
-    do: Literal["status", "reset", "truncate", "slow", "delay"]
+    do: Literal["status", "reset", "truncate", "slow", "delay", "errors"]
     endpoint: str = "*"
     nth: tuple[int, ...] = ()
     every: Annotated[int, Meta(ge=1)] | None = None
@@ -36,6 +36,7 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True):
     headers: dict[str, str] = {}
     body: str | None = None
     reset_in_s: float | None = None
+    errors: tuple[str, ...] = ()
     after_taking: bool = False
     delay_s: Annotated[float, Meta(ge=0)] = 0.0
 
@@ -54,7 +55,7 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def takes(self) -> bool:
         """Whether the request is taken although its reply goes wrong."""
-        return self.after_taking or self.do in ("truncate", "slow", "delay")
+        return self.after_taking or self.do in ("truncate", "slow", "delay", "errors")
 
 
 def fault_for(rules: Iterable[Fault], endpoint: str, number: int, *, seed: str = "") -> Fault | None:

@@ -1,24 +1,152 @@
-"""The page at `/` of the sandbox: what arrived, for people who rehearse. One file of HTML, no script, no network."""
+"""The page at `/` of the sandbox: what arrived, for people who rehearse. No script, no network.
+
+What it shows is collected as values first; `templates/page.html.j2` lays them out.
+"""
 
 from __future__ import annotations
 
 import re
-from html import escape
+from collections import Counter
+from datetime import datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from msgspec import Struct
 
-from optinb.sandbox.world import PLATFORM_OF, AppGroup, Campaign, Dispatch, World, delivered_at
+from optinb.sandbox.world import PLATFORM_OF, AppGroup, Campaign, Dispatch, World, delivered_at, moment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+    from collections.abc import Iterable, Mapping
 
-SHOWN_REQUESTS = 100
+    from jinja2 import Template
+
+    from optinb.sandbox.faults import Fault
+
+SHOWN_REQUESTS = 60
 SHOWN_RECIPIENTS = 3
+STATES = ("scheduled", "delivered", "recalled")
 _PLACEHOLDER = re.compile(
     r"\{\{\s*api_trigger_properties\.\$\{(?P<name>[^}]+)\}\s*(?:\|\s*default:\s*(?P<q>['\"])(?P<text>.*?)(?P=q)\s*)?\}\}"
 )
+_DEVICES = {"ios": "iPhone", "android": "Android", "kindle": "Kindle", "web": "browser"}
+
+
+class Push(Struct, frozen=True):
+    """A message as it shows on one kind of device of a recipient."""
+
+    user: str
+    device: str
+    title: str
+    text: str
+
+
+class Arrived(Struct, frozen=True):
+    """One request that was taken."""
+
+    campaign: str
+    app_group: str
+    state: str
+    taken: datetime
+    due: str
+    recipients: int
+    pushes: tuple[Push, ...]
+
+
+class CampaignRow(Struct, frozen=True):
+    """A campaign of the dashboard with what was taken for it: requests, and recipients by state."""
+
+    id: str
+    name: str
+    app_group: str
+    devices: str
+    kind: str
+    requests: int
+    recipients: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        """Recipients of every state."""
+        return sum(self.recipients.values())
+
+
+class Page(Struct, frozen=True):
+    """Everything on the page; `chosen` is the campaign that it is narrowed to."""
+
+    now: datetime
+    keys: dict[str, tuple[str, ...]]
+    rows: tuple[CampaignRow, ...]
+    idle: int
+    chosen: CampaignRow | None
+    arrived: tuple[Arrived, ...]
+    hidden: int
+    next_due: datetime | None
+    faults: tuple[str, ...]
+    asked: dict[str, int]
+    every: int | None
+
+    def sum(self, state: str) -> int:
+        """Recipients in a state, over all campaigns."""
+        return sum(row.recipients[state] for row in self.rows)
+
+    def later(self, hours: int) -> datetime:
+        """The clock's time in some hours."""
+        return self.now + timedelta(hours=hours)
+
+
+def page(
+    world: World,
+    now: datetime,
+    *,
+    campaign: str | None = None,
+    faults: Iterable[Fault] = (),
+    asked: Mapping[str, int] | None = None,
+    every: int | None = None,
+) -> str:
+    """The whole page as HTML.
+
+    Args:
+        campaign: the id of the only campaign to show requests of.
+        faults: the rules that are in force.
+        asked: how many requests came to each path.
+        every: seconds after which a browser asks for the page again.
+    """
+    return _template().render(page=collect(world, now, campaign=campaign, faults=faults, asked=asked, every=every))
+
+
+def collect(
+    world: World,
+    now: datetime,
+    *,
+    campaign: str | None = None,
+    faults: Iterable[Fault] = (),
+    asked: Mapping[str, int] | None = None,
+    every: int | None = None,
+) -> Page:
+    """What the page shows."""
+    rows = [_row(world, group, found, now) for group in world.app_groups.values() for found in group.campaigns]
+    used = tuple(sorted((row for row in rows if row.requests), key=lambda row: -row.total))
+    shown = [d for d in reversed(world.dispatches) if campaign in (None, d.campaign_id)]
+    due = [
+        at
+        for dispatch in world.dispatches
+        if dispatch.plans[-1].until is None
+        and (at := moment(dispatch.plans[-1].at, world.app_groups[dispatch.app_group_id].time_zone)) > now
+    ]
+    return Page(
+        now=now,
+        keys={group.name: tuple(key.key for key in group.keys) for group in world.app_groups.values()},
+        rows=used,
+        idle=len(rows) - len(used),
+        chosen=next((row for row in rows if row.id == campaign), None),
+        arrived=tuple(_arrived(world, dispatch, now) for dispatch in shown[:SHOWN_REQUESTS]),
+        hidden=max(0, len(shown) - SHOWN_REQUESTS),
+        next_due=min(due, default=None),
+        faults=tuple(msgspec.json.encode(fault).decode() for fault in faults),
+        asked=dict(asked or {}),
+        every=every,
+    )
 
 
 def filled(text: str, properties: Mapping[str, Any]) -> str:
@@ -31,49 +159,36 @@ def filled(text: str, properties: Mapping[str, Any]) -> str:
     return _PLACEHOLDER.sub(value, text)
 
 
-def page(world: World, now: datetime) -> str:
-    """The whole page as HTML."""
-    groups = "".join(_group(world, group, now) for group in world.app_groups.values())
-    latest = world.dispatches[-SHOWN_REQUESTS:][::-1]
-    arrived = "".join(_dispatch(world, dispatch, now) for dispatch in latest)
-    hidden = len(world.dispatches) - len(latest)
-    more = f"<p class=quiet>{hidden:,} earlier requests are not shown.</p>" if hidden else ""
-    nothing = "<p class=quiet>Nothing yet. Point the api of an app group here and send.</p>"
-    return (
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
-        f"<title>Appboy sandbox</title><style>{_STYLE}</style><main><header><h1>Appboy sandbox</h1>"
-        f"<p>A rehearsal on this machine: nothing leaves it. Its clock says <time>{now:%Y-%m-%d %H:%M:%S} UTC</time>."
-        f"</p></header><h2>App groups</h2><div class=groups>{groups}</div><h2>What arrived</h2>"
-        f"{arrived or nothing}{more}</main></html>"
+def _row(world: World, group: AppGroup, campaign: Campaign, now: datetime) -> CampaignRow:
+    dispatches = [world.dispatches[n] for n in world.by_campaign.get((group.id, campaign.id), ())]
+    recipients: Counter[str] = Counter(dict.fromkeys(STATES, 0))
+    for dispatch in dispatches:
+        recipients[_state(dispatch, group, now)] += len(dispatch.ids)
+    return CampaignRow(
+        id=campaign.id,
+        name=campaign.name,
+        app_group=group.name,
+        devices=", ".join(_DEVICES[platform] for platform in campaign.platforms()) or "no push",
+        kind=campaign.schedule_type,
+        requests=len(dispatches),
+        recipients=dict(recipients),
     )
 
 
-def _group(world: World, group: AppGroup, now: datetime) -> str:
-    numbers = [world.dispatches[n] for c in group.campaigns for n in world.by_campaign.get((group.id, c.id), ())]
-    recipients = sum(len(dispatch.ids) for dispatch in numbers)
-    waiting = sum(_state(dispatch, group, now) == "scheduled" for dispatch in numbers)
-    return (
-        f"<section class=card><h3>{escape(group.name)}</h3><p class=quiet>{escape(group.id)}</p>"
-        f"<p><b>{recipients:,}</b> recipients in <b>{len(numbers):,}</b> requests, {waiting:,} still to go out</p>"
-        f"<p class=quiet>{len(group.campaigns)} campaigns in the dashboard</p></section>"
-    )
-
-
-def _dispatch(world: World, dispatch: Dispatch, now: datetime) -> str:
+def _arrived(world: World, dispatch: Dispatch, now: datetime) -> Arrived:
     group = world.app_groups[dispatch.app_group_id]
     campaign = group.campaign(dispatch.campaign_id)
-    state = _state(dispatch, group, now)
     at = dispatch.plans[-1].at
-    when = f"{at:%Y-%m-%d %H:%M} {'UTC' if at.tzinfo else 'local time'}"
+    due = "at once" if dispatch.schedule_id is None else f"{at:%a %d %b, %H:%M} {'UTC' if at.tzinfo else 'local time'}"
     recipients = msgspec.json.decode(dispatch.recipients)
-    messages = "".join(_message(campaign, recipient) for recipient in recipients[:SHOWN_RECIPIENTS])
-    rest = len(recipients) - SHOWN_RECIPIENTS
-    more = f"<p class=quiet>and {rest} more</p>" if rest > 0 else ""
-    name = campaign.name if campaign else f"{dispatch.campaign_id} (gone)"
-    return (
-        f"<section class=card><h3>{escape(name)} <span class='tag {state}'>{state}</span></h3>"
-        f"<p class=quiet>{escape(group.name)}, {len(recipients)} recipients, for {when}, taken "
-        f"{dispatch.taken_at:%H:%M:%S}</p><div class=phones>{messages}</div>{more}</section>"
+    return Arrived(
+        campaign=campaign.name if campaign else f"{dispatch.campaign_id} (gone)",
+        app_group=group.name,
+        state=_state(dispatch, group, now),
+        taken=dispatch.taken_at,
+        due=due,
+        recipients=len(recipients),
+        pushes=tuple(_push(campaign, recipient) for recipient in recipients[:SHOWN_RECIPIENTS]),
     )
 
 
@@ -83,27 +198,26 @@ def _state(dispatch: Dispatch, group: AppGroup, now: datetime) -> str:
     return "recalled" if dispatch.plans[-1].until is not None else "scheduled"
 
 
-def _message(campaign: Campaign | None, recipient: dict[str, Any]) -> str:
+def _push(campaign: Campaign | None, recipient: dict[str, Any]) -> Push:
+    messages = [m for m in (campaign.messages.values() if campaign else ()) if m.get("channel") in PLATFORM_OF]
+    message = messages[0] if messages else {}
     properties = recipient["trigger_properties"]
-    pushes = [m for m in (campaign.messages.values() if campaign else ()) if m.get("channel") in PLATFORM_OF]
-    message = pushes[0] if pushes else {}
-    title = escape(filled(str(message.get("title") or ""), properties))
-    alert = escape(filled(str(message.get("alert") or ""), properties))
-    return (
-        f"<figure><figcaption>{escape(recipient['external_user_id'])}</figcaption>"
-        f"<div class=push><b>{title}</b><br>{alert}</div></figure>"
+    return Push(
+        user=recipient["external_user_id"],
+        device=_DEVICES.get(PLATFORM_OF.get(str(message.get("channel")), ""), ""),
+        title=filled(str(message.get("title") or ""), properties),
+        text=filled(str(message.get("alert") or ""), properties),
     )
 
 
-_STYLE = """
-:root{color-scheme:light dark;--line:#8884;--quiet:#777}
-body{font:16px/1.5 system-ui,sans-serif;margin:0}main{max-width:60rem;margin:auto;padding:1.5rem}
-h1{margin:0;font-size:1.6rem}h2{font-size:1.1rem;margin:2rem 0 .6rem}h3{font-size:1rem;margin:0}
-p{margin:.25rem 0}.quiet,figcaption{color:var(--quiet);font-size:.85rem}
-.groups{display:grid;grid-template-columns:repeat(auto-fill,minmax(17rem,1fr));gap:.8rem}
-.card{border:1px solid var(--line);border-radius:.7rem;padding:.8rem 1rem;margin-bottom:.8rem}.groups .card{margin:0}
-.phones{display:grid;grid-template-columns:repeat(auto-fill,minmax(16rem,1fr));gap:.6rem;margin-top:.5rem}
-figure{margin:0}.push{background:#8882;border-radius:.8rem;padding:.5rem .8rem;overflow-wrap:anywhere}
-.tag{font-size:.75rem;font-weight:600;border-radius:1rem;padding:.1rem .6rem;margin-left:.4rem;color:#fff}
-.scheduled{background:#8a5a00}.delivered{background:#1b6e3a}.recalled{background:#6b6b6b}
-"""
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("optinb.sandbox"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["n"] = lambda number: f"{number:,}"
+    return environment.get_template("page.html.j2")

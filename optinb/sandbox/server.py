@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
 import signal
 import socket
 import threading
@@ -11,12 +13,13 @@ from collections import Counter
 from datetime import datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Self
+from urllib.parse import parse_qs
 
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from optinb.errors import UsageError
@@ -130,16 +133,35 @@ class Sandbox:
             ]
         )
 
-    async def _page(self, _request: HttpRequest) -> Response:
-        return HTMLResponse(page(self.world, self.clock.now()))
+    async def _page(self, request: HttpRequest) -> Response:
+        every = request.query_params.get("every", "")
+        return HTMLResponse(
+            page(
+                self.world,
+                self.clock.now(),
+                campaign=request.query_params.get("campaign"),
+                faults=self._faults,
+                asked=self.requests,
+                every=int(every) if re.fullmatch("[1-9][0-9]?", every) else None,
+            )
+        )
 
     async def _set_clock(self, request: HttpRequest) -> Response:
+        if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+            return await self._clock_button(request)
         try:
             if request.method == "POST":
                 self.clock.move(msgspec.json.decode(await request.body(), type=_Move).to)
         except (UsageError, msgspec.DecodeError) as error:
             return _json(400, {"message": str(error)})
         return _json(200, {"now": self.clock.now().isoformat()})
+
+    async def _clock_button(self, request: HttpRequest) -> Response:
+        """A button of the page was pressed; one of an old page, whose time has passed, moves nothing."""
+        with contextlib.suppress(UsageError, ValueError, KeyError):
+            form = parse_qs((await request.body()).decode())
+            self.clock.move(datetime.fromisoformat(form["to"][0]))
+        return RedirectResponse("/", 303)
 
     async def _set_faults(self, request: HttpRequest) -> Response:
         try:
@@ -195,6 +217,10 @@ class Sandbox:
                 return TruncatedReply(reply, self._connections)
             case "delay" if reply is not None:
                 return reply
+            case "errors" if reply is not None:
+                told = {**msgspec.json.decode(bytes(reply.body)), "errors": fault.errors}
+                del reply.headers["content-length"]
+                return Response(msgspec.json.encode(told), reply.status_code, dict(reply.headers))
             case _:
                 return self._status(fault)
 

@@ -92,7 +92,7 @@ def test_the_clock_ticks_from_where_it_was_set_and_moves_ahead_only() -> None:
 
 def test_the_page_shows_what_arrived_with_the_text_filled_in_and_nothing_as_markup() -> None:
     with Sandbox(demo_world(), now=NIGHT) as sandbox, client_of(sandbox) as client:
-        assert "Nothing yet" in client.get("/").text
+        assert "Nothing has come yet" in client.get("/").text
         client.post(CREATE, json=body_for(sandbox, "<b>ann</b>", trigger_properties={"promo_code": "SUMMER"}))
         waiting = client.get("/").text
         assert "Hi &lt;b&gt;ann&lt;/b&gt;, 20 % off everything until Sunday with SUMMER." in waiting
@@ -100,6 +100,38 @@ def test_the_page_shows_what_arrived_with_the_text_filled_in_and_nothing_as_mark
         assert "scheduled" in waiting
         sandbox.move_clock(to=NIGHT + timedelta(days=1))
         assert "tag delivered" in client.get("/").text
+
+
+def test_the_page_moves_the_clock_narrows_to_a_campaign_and_follows_by_itself() -> None:
+    with Sandbox(demo_world(), now=NIGHT) as sandbox, client_of(sandbox) as client:
+        client.post(CREATE, json=body_for(sandbox, "ann"))
+        campaign = sandbox.world.dispatches[0].campaign_id
+        due = sandbox.world.dispatches[0].plans[0].at
+        assert f'value="{due.isoformat()}"><button>to the next send' in client.get("/").text
+        moved = client.post("/sandbox/clock", data={"to": due.isoformat()})
+        assert (moved.status_code, moved.headers["location"]) == (303, "/")
+        assert sandbox.clock.now() >= due
+        assert "to the next send" not in client.get("/").text
+        for stale in (NIGHT.isoformat(), "soon"):
+            assert client.post("/sandbox/clock", data={"to": stale}).status_code == 303
+        assert sandbox.clock.now() >= due
+        other = next(c.id for c in sandbox.world.group("Club").campaigns)
+        assert "<article>" in client.get("/", params={"campaign": campaign}).text
+        assert "<article>" not in client.get("/", params={"campaign": other}).text
+        assert 'http-equiv="refresh" content="3"' in client.get("/?every=3").text
+        assert "refresh" not in client.get("/?every=x").text
+        sandbox.set_faults([Fault("reset", share=0.1)])
+        assert "Faults are in force" in client.get("/").text
+
+
+def test_errors_stand_beside_a_success_that_is_taken() -> None:
+    fault = Fault("errors", errors=("'ann' has no push token",))
+    with Sandbox(demo_world(), now=NIGHT, faults=[fault]) as sandbox, client_of(sandbox) as client:
+        reply = client.post(CREATE, json=body_for(sandbox, "ann"))
+        assert reply.status_code == 201
+        assert reply.json()["message"] == "success"
+        assert reply.json()["schedule_id"] == sandbox.world.dispatches[0].schedule_id
+        assert reply.json()["errors"] == ["'ann' has no push token"]
 
 
 @pytest.mark.parametrize(
