@@ -88,10 +88,11 @@ def reachable_apps(app_users: pl.LazyFrame, apps: Iterable[AppSettings]) -> pl.L
 def version_key(version: pl.Expr) -> pl.Expr:
     """A text that sorts as versions do: `3.10.0` after `3.9`, and `3.2` equal to `3.2.0`.
 
-    The first four numbers count, each up to nine digits; a version without any number sorts first.
+    The first four numbers count, each up to 18 digits, since a build number may be a time; a version without any number
+    sorts first.
     """
     numbers = version.str.extract_all(r"\d+")
-    parts = [numbers.list.get(i, null_on_oob=True).fill_null("0").str.zfill(9) for i in range(4)]
+    parts = [numbers.list.get(i, null_on_oob=True).fill_null("0").str.zfill(18) for i in range(4)]
     return pl.concat_str(parts)
 
 

@@ -44,6 +44,7 @@ def rows(count: int, day: int) -> str:
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(300 + 15 * KILLS)
 def test_a_kill_at_any_moment_leaves_one_whole_version_and_the_next_import_succeeds(folder: Folder) -> None:
     import msgspec
 
