@@ -118,8 +118,34 @@ class LifecycleSection(_Section, frozen=True):
     new_days: Days = 30
     churn_days: Days | None = None
     churn_percentile: Annotated[float, Meta(gt=0.5, lt=1)] = 0.95
+    churn_rhythm: Annotated[float, Meta(ge=1, le=100)] | None = None
     reactivated_days: Days = 30
     value_days: Days = 365
+    risk_days: Days | None = None
+
+
+class ModelsSection(_Section, frozen=True):
+    """`[models]`: micro-segments. `layers`: those to use, of spend, rhythm, taste, apps and people."""
+
+    layers: tuple[Literal["spend", "rhythm", "taste", "apps", "people"], ...] = ("spend", "rhythm", "taste", "apps")
+    most_clusters: Annotated[int, Meta(ge=2, le=9)] = 5
+    refit_days: Days = 90
+
+
+class FeatureSection(_Section, frozen=True):
+    """One of `[[features]]`: a further figure of every customer, gathered from their purchases or events.
+
+    `of`: the column that is gathered; left out for a count. `where`: columns and the values (one, or a list) that rows
+    must have. `days`: only the last so many days.
+    """
+
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
+    source: Literal["purchases", "events"] = field(default="purchases", name="from")
+    how: Literal["count", "sum", "mean", "min", "max", "n_unique"] = "count"
+    of: str | None = None
+    where: dict[str, str | tuple[str, ...]] = {}
+    days: Days | None = None
+    sentence: str = ""
 
 
 class SendSection(_Section, frozen=True):
@@ -158,6 +184,8 @@ class Settings(_Section, frozen=True):
     imports: ImportSection = field(default_factory=ImportSection, name="import")
     sources: tuple[SourceSection, ...] = ()
     lifecycle: LifecycleSection = field(default_factory=LifecycleSection)
+    models: ModelsSection = field(default_factory=ModelsSection)
+    features: tuple[FeatureSection, ...] = ()
     send: SendSection = field(default_factory=SendSection)
     network: NetworkSection = field(default_factory=NetworkSection)
 

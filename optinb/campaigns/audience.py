@@ -74,6 +74,7 @@ def build_audience(
     properties: Mapping[str, Property] | None = None,
     control: float = 0.0,
     salt: str = "",
+    untold: Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
     """One row for every member of the target group: what happens to them tonight, and why.
 
@@ -86,6 +87,7 @@ def build_audience(
         properties: where each trigger property comes from.
         control: share of the customers who could get the message that is held out.
         salt: makes the draw of the control group independent of others; a campaign's id.
+        untold: attributes that no model tells tonight, each with the reason.
 
     Returns:
         a frame with AUDIENCE_SCHEMA, sorted by customer_id. `reason` is null for recipients and controls, and
@@ -96,7 +98,7 @@ def build_audience(
     properties = properties or {}
     attributes = sorted({p.attribute for p in properties.values() if p.attribute})
     kinds = customers.collect_schema()
-    _check_attributes(attributes, kinds.names())
+    _check_attributes(attributes, kinds.names(), untold or {})
     reach = (
         reachable_apps(app_users, apps)
         .group_by("customer_id")
@@ -162,7 +164,7 @@ def personal(customers: pl.LazyFrame, *, properties: Mapping[str, Property] | No
     properties = properties or {}
     attributes = sorted({p.attribute for p in properties.values() if p.attribute})
     kinds = customers.collect_schema()
-    _check_attributes(attributes, kinds.names())
+    _check_attributes(attributes, kinds.names(), {})
     needed = [pl.col(p.attribute).is_null() for p in properties.values() if p.attribute and p.default is None]
     return customers.with_columns(pl.col(a).alias(f"attribute {a}") for a in attributes).select(
         "customer_id",
@@ -215,9 +217,11 @@ def properties_json(properties: Mapping[str, Property], kinds: Mapping[str, pl.D
     return pl.struct(values).struct.json_encode() if values else pl.lit("{}")
 
 
-def _check_attributes(attributes: list[str], known: list[str]) -> None:
+def _check_attributes(attributes: list[str], known: list[str], untold: Mapping[str, str]) -> None:
     for attribute in attributes:
         if attribute not in known:
+            if attribute in untold:
+                raise CampaignError(f"no model tells {attribute!r}, which the properties need: {untold[attribute]}")
             raise CampaignError(
                 f"attribute {attribute!r} of the campaign's properties isn't known{did_you_mean(attribute, known)}"
             )

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from optinb.customers.backtest import Backtest, Score, backtest
+from optinb.customers.attributes import ATTRIBUTES, HISTORY_COLUMNS, Attribute
+from optinb.customers.backtest import Backtest, Score
 from optinb.customers.bgnbd import BgNbd, fit_bgnbd
 from optinb.customers.card import ModelCard
+from optinb.customers.choosing import ValueReport, choose_value_model
+from optinb.customers.declared import declared_features
 from optinb.customers.features import FEATURES, Aggregate, Derived, Feature, build_features, comeback_feature
 from optinb.customers.gamma_gamma import GammaGamma, fit_gamma_gamma
 from optinb.customers.lifecycle import STAGES, Thresholds, choose_thresholds, pause_histogram, stage_expression
-from optinb.customers.model import ATTRIBUTES, HISTORY_COLUMNS, Attribute, CustomerModel, model_customers
+from optinb.customers.markov import StageForecast, forecast_stages
+from optinb.customers.model import CustomerModel, model_customers
 from optinb.customers.purchases import purchase_days
-from optinb.customers.value import VALUE_SEGMENTS, ValueModel, fit_value_model
+from optinb.customers.ranks import VALUE_SEGMENTS
+from optinb.customers.risk import RiskReport, risks
+from optinb.customers.segmentation import Segmentation, segment
+from optinb.customers.value import ValueModel, fit_value_model
 
 __all__ = [
     "ATTRIBUTES",
@@ -27,18 +34,26 @@ __all__ = [
     "Feature",
     "GammaGamma",
     "ModelCard",
+    "RiskReport",
     "Score",
+    "Segmentation",
+    "StageForecast",
     "Thresholds",
     "ValueModel",
-    "backtest",
+    "ValueReport",
     "build_features",
     "choose_thresholds",
+    "choose_value_model",
     "comeback_feature",
+    "declared_features",
     "fit_bgnbd",
     "fit_gamma_gamma",
     "fit_value_model",
+    "forecast_stages",
     "model_customers",
     "pause_histogram",
     "purchase_days",
+    "risks",
+    "segment",
     "stage_expression",
 ]

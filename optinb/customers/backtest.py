@@ -1,4 +1,4 @@
-"""Backtest: the value model, fitted without the last window, against what then happened and two naive guesses.
+"""Backtest: models of the future value, fitted without the last window, against what then happened and two guesses.
 
 The guesses are those that anybody would make without a model: that the last window happens again, and that every
 customer goes on at their own average rate since the first purchase.
@@ -14,17 +14,17 @@ import polars as pl
 from msgspec import Struct
 
 from optinb.customers.purchases import DECIMALS, UNITS
-from optinb.customers.value import ENOUGH_DAYS, ValueModel, fit_value_model
-from optinb.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
-MODEL = "BG/NBD with Gamma-Gamma"
 LAST_WINDOW = "the last window again"
 OWN_RATE = "each customer's own average rate"
+MARGIN = 0.01
 
 
 class Score(Struct, frozen=True, kw_only=True):
@@ -45,61 +45,48 @@ class Score(Struct, frozen=True, kw_only=True):
 
 
 class Backtest(Struct, frozen=True, kw_only=True):
-    """The window that was held out, what happened in it, and the scores: the model first, then the naive guesses.
-
-    `brier` is the mean squared error of the forecast chance of no purchase in the window, `brier_base` that of the same
-    chance for everybody, which is the best guess without a model.
-    """
+    """The window that was held out, what happened in it, and the scores of the models and of the naive guesses."""
 
     fitted_until: date
     window_days: int
     customers: int
     purchases: int
     spend: float
-    scores: tuple[Score, ...]
-    brier: float
-    brier_base: float
+    models: tuple[Score, ...]
+    guesses: tuple[Score, ...]
+
+    def loses_to(self, model: Score) -> tuple[str, ...]:
+        """What does better than a model, each as "a guess, on a figure"; empty if nothing does."""
+        lost = [f"{g.name}, on purchases" for g in self.guesses if g.rmse_purchases <= model.rmse_purchases]
+        return (*lost, *(f"{g.name}, on spend" for g in self.guesses if g.rmse_spend <= model.rmse_spend))
 
     @property
-    def loses_to(self) -> tuple[str, ...]:
-        """What does better than the model, each as "a guess, on a figure"; empty if nothing does."""
-        model, *guesses = self.scores
-        lost = [f"{g.name}, on purchases" for g in guesses if g.rmse_purchases < model.rmse_purchases]
-        lost += [f"{g.name}, on spend" for g in guesses if g.rmse_spend < model.rmse_spend]
-        if self.brier_base < self.brier:
-            lost.append("the same chance for everybody, on silence")
-        return tuple(lost)
+    def winner(self) -> str | None:
+        """The model that beats both guesses and is the nearest to what was spent; None if none beats them.
 
-
-def backtest(bought: pl.LazyFrame, *, run_date: date, value_days: int) -> Backtest:
-    """Holds out the last window, at most `value_days` days and a third of the history, and measures the forecast of it.
-
-    Takes purchase days up to `run_date`. Raises ModelError, in a sentence, where the history can't be cut in two.
-    """
-    first = bought.select(pl.col("day").min()).collect().item()
-    window_days = min(value_days, (run_date - first).days // 3) if first else 0
-    if window_days < ENOUGH_DAYS:
-        raise ModelError(f"a third of the history, to be held out, is {window_days} days; {ENOUGH_DAYS} are needed")
-    cut = run_date - timedelta(days=window_days)
-    customers = split(bought, cut=cut, window_days=window_days)
-    try:
-        model = fit_value_model(customers.lazy())
-    except ModelError as error:
-        raise ModelError(f"before {cut:%Y-%m-%d}, {error}") from error
-    return judge(model, customers, cut=cut, window_days=window_days)
+        A later one must be better by more than `MARGIN`, so that chance doesn't change the model from night to night.
+        """
+        best: Score | None = None
+        for model in self.models:
+            better = best is None or model.rmse_spend < (1 - MARGIN) * best.rmse_spend
+            if better and not self.loses_to(model):
+                best = model
+        return best.name if best else None
 
 
 def split(bought: pl.LazyFrame, *, cut: date, window_days: int) -> pl.DataFrame:
     """The histories at the end of day `cut`, with what followed: a row for each buyer by then, sorted by customer_id.
 
-    Beside the columns of a history: spend; last_purchases and last_spend in the window before the cut; next_purchases
-    and next_spend in the window after it. Spend in the currency.
+    Beside the columns of a history: silent_days (since the last purchase) and spend; last_purchases and last_spend in
+    the window before the cut, recent_purchases and recent_spend in its last quarter; next_purchases and next_spend in
+    the window after it. Spend in the currency.
     """
     day, units = pl.col("day"), pl.col("spend_units")
     past = day <= cut
     last = past & (day > cut - timedelta(days=window_days))
+    recent = past & (day > cut - timedelta(days=max(window_days // 4, 1)))
     later = ~past & (day <= cut + timedelta(days=window_days))
-    of = {"": past, "last_": last, "next_": later}
+    of = {"": past, "last_": last, "recent_": recent, "next_": later}
     sums = bought.group_by("customer_id").agg(
         pl.when(past).then(day).min().alias("first"),
         pl.when(past).then(day).max().alias("latest"),
@@ -112,6 +99,7 @@ def split(bought: pl.LazyFrame, *, cut: date, window_days: int) -> pl.DataFrame:
             repeats=pl.col("purchases") - 1,
             span_days=(pl.col("latest") - pl.col("first")).dt.total_days(),
             known_days=(pl.lit(cut) - pl.col("first")).dt.total_days(),
+            silent_days=(pl.lit(cut) - pl.col("latest")).dt.total_days(),
             average_order=pl.col("spend") / pl.col("purchases"),
         )
         .drop("first", "latest")
@@ -120,33 +108,32 @@ def split(bought: pl.LazyFrame, *, cut: date, window_days: int) -> pl.DataFrame:
     )
 
 
-def judge(model: ValueModel, customers: pl.DataFrame, *, cut: date, window_days: int) -> Backtest:
-    """Measures a model that was fitted on the past of `split` against what followed, beside the naive guesses."""
-    scored = model.score(customers.lazy(), horizon_days=window_days, silence_days=window_days).sort("customer_id")
+def judge(forecasts: Mapping[str, pl.DataFrame], customers: pl.DataFrame, *, cut: date, window_days: int) -> Backtest:
+    """Measures forecasts of the window after the cut of `split`, by name, beside the naive guesses.
+
+    Each forecast has the rows of `customers`, in their order, and expected_purchases and future_value.
+    """
     own = window_days / pl.max_horizontal("known_days", pl.lit(window_days))
-    table = scored.with_columns(
-        own_purchases=pl.col("purchases") * own,
-        own_spend=pl.col("spend") * own,
-    ).collect()
-    forecasts = {
-        MODEL: ("expected_purchases", "future_value"),
-        LAST_WINDOW: ("last_purchases", "last_spend"),
-        OWN_RATE: ("own_purchases", "own_spend"),
+    guessed = {
+        LAST_WINDOW: customers.select(expected_purchases="last_purchases", future_value="last_spend"),
+        OWN_RATE: customers.select(expected_purchases=pl.col("purchases") * own, future_value=pl.col("spend") * own),
     }
-    purchases, spend = _floats(table["next_purchases"]), _floats(table["next_spend"])
-    silent = (purchases == 0).astype(np.float64)
+    purchases, spend = _floats(customers["next_purchases"]), _floats(customers["next_spend"])
+
+    def scores(made: Mapping[str, pl.DataFrame]) -> tuple[Score, ...]:
+        return tuple(
+            _score(name, _floats(frame["expected_purchases"]), purchases, _floats(frame["future_value"]), spend)
+            for name, frame in made.items()
+        )
+
     return Backtest(
         fitted_until=cut,
         window_days=window_days,
-        customers=len(table),
+        customers=len(customers),
         purchases=int(purchases.sum()),
         spend=float(spend.sum()),
-        scores=tuple(
-            _score(name, _floats(table[of_purchases]), purchases, _floats(table[of_spend]), spend)
-            for name, (of_purchases, of_spend) in forecasts.items()
-        ),
-        brier=float(np.mean((_floats(table["churn_risk"]) - silent) ** 2)),
-        brier_base=float(silent.mean() * (1 - silent.mean())),
+        models=scores(forecasts),
+        guesses=scores(guessed),
     )
 
 

@@ -1,8 +1,12 @@
-"""BG/NBD: how often a customer will buy again, from how often and how recently they did.
+"""BG/NBD and MBG/NBD: how often a customer will buy again, from how often and how recently they did.
 
 Fader, Hardie and Lee (2005), "Counting Your Customers the Easy Way: An Alternative to the Pareto/NBD Model",
 Marketing Science 24(2). While alive, a customer buys at random at a rate of their own; after each purchase they leave
 for good with a probability of their own. Over customers, rates are Gamma(r, alpha) and probabilities Beta(a, b).
+
+The modified model (Batislam, Denizel and Filiztekin 2007, International Journal of Research in Marketing 24(3)) lets
+them leave after the first purchase too, so that a customer of one purchase isn't alive for ever. The two differ only in
+the number of chances to leave that a history holds: x, or x + 1.
 
 A history is three figures, in any unit of time: x, the purchases after the first; t_x, the time from the first purchase
 to the last; T, the time from the first purchase to now.
@@ -31,13 +35,26 @@ NEAR_POLE = 1e-5
 
 
 class BgNbd(Struct, frozen=True, kw_only=True):
-    """A fitted BG/NBD model: its parameters (alpha in the unit of time of the histories) and its log-likelihood."""
+    """A fitted model: its parameters (alpha in the unit of time of the histories) and its log-likelihood.
+
+    `leaves_at_once`: whether customers may leave after the first purchase, which makes it the MBG/NBD.
+    """
 
     r: float
     alpha: float
     a: float
     b: float
     log_likelihood: float
+    leaves_at_once: bool = False
+
+    @property
+    def name(self) -> str:
+        """What the literature calls it."""
+        return "MBG/NBD" if self.leaves_at_once else "BG/NBD"
+
+    def _chances(self, x: Floats) -> Floats:
+        """How often a customer with x repeats could have left."""
+        return x + self.leaves_at_once
 
     def expected_purchases(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, *, horizon: float) -> Floats:  # noqa: N803
         """Expected purchases in the next `horizon` units of time, for each history (equation 10 of the paper).
@@ -54,20 +71,21 @@ class BgNbd(Struct, frozen=True, kw_only=True):
         from scipy.special import hyp2f1
 
         z = horizon / (self.alpha + h.T + horizon)
-        c = a + self.b + h.x - 1
+        stayed = self.b + self._chances(h.x)
+        c = a + stayed - 1
         shape = self.r + h.x
         transformed = shape > a - 1
-        series = hyp2f1(np.where(transformed, c - shape, shape), np.where(transformed, a - 1, self.b + h.x), c, z)
+        series = hyp2f1(np.where(transformed, c - shape, shape), np.where(transformed, a - 1, stayed), c, z)
         while_alive = c / (a - 1) * (1 - (1 - z) ** np.where(transformed, a - 1, shape) * series)
         return while_alive * self.p_alive(h.x, h.t_x, h.T)
 
     def p_alive(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> Floats:  # noqa: N803
-        """Probability (0 to 1) that the customer has not left, for each history; 1 for x = 0, as the model has it."""
+        """Probability (0 to 1) that the customer has not left, for each history; 1 where they had no chance to."""
         h = _history(x, t_x, T)
         exponent = (self.r + h.x) * np.log((self.alpha + h.T) / (self.alpha + h.t_x))
-        repeats = h.x > 0
-        odds = np.log(self.a / (self.b + np.where(repeats, h.x, 1) - 1)) + exponent
-        return np.where(repeats, 1 / (1 + np.exp(np.minimum(odds, 700))), 1.0)
+        chances = self._chances(h.x)
+        odds = np.log(self.a / (self.b + np.maximum(chances, 1) - 1)) + exponent
+        return np.where(chances > 0, 1 / (1 + np.exp(np.minimum(odds, 700))), 1.0)
 
     def p_silent(self, x: ArrayLike, t_x: ArrayLike, T: ArrayLike, *, horizon: float) -> Floats:  # noqa: N803
         """Probability (0 to 1) of no purchase in the next `horizon` units of time, for each history.
@@ -80,19 +98,28 @@ class BgNbd(Struct, frozen=True, kw_only=True):
         return 1 - self.p_alive(h.x, h.t_x, h.T) * (1 - waits)
 
 
-def fit_bgnbd(x: ArrayLike, t_x: ArrayLike, T: ArrayLike, *, weights: ArrayLike | None = None) -> BgNbd:  # noqa: N803
+def fit_bgnbd(
+    x: ArrayLike,
+    t_x: ArrayLike,
+    T: ArrayLike,  # noqa: N803
+    *,
+    weights: ArrayLike | None = None,
+    leaves_at_once: bool = False,
+) -> BgNbd:
     """The model of greatest likelihood; `weights` says how many customers share each history (1 without it).
 
-    Deterministic for the same rows in the same order. Raises ModelError if no parameters can be found.
+    `leaves_at_once` fits the MBG/NBD. Deterministic for the same rows in the same order. Raises ModelError if no
+    parameters can be found.
     """
+    name = "MBG/NBD" if leaves_at_once else "BG/NBD"
     h = _history(x, t_x, T)
     weight = np.ones(h.x.shape) if weights is None else np.asarray(weights, dtype=np.float64)
-    likelihood = _Likelihood(h, weight)
+    likelihood = _Likelihood(h, weight, at_first=int(leaves_at_once))
     rate = np.sum(weight * h.x) / max(float(np.sum(weight * h.T)), 1e-9)
     if not rate > 0:
-        raise ModelError("BG/NBD: nobody bought a second time; there is no rhythm to learn")
-    (r, alpha, a, b), mean = most_likely(likelihood, start=(0.5, 0.5 / rate, 0.8, 2.5), bounds=BOUNDS, model="BG/NBD")
-    return BgNbd(r=r, alpha=alpha, a=a, b=b, log_likelihood=mean * likelihood.scale)
+        raise ModelError(f"{name}: nobody bought a second time; there is no rhythm to learn")
+    (r, alpha, a, b), mean = most_likely(likelihood, start=(0.5, 0.5 / rate, 0.8, 2.5), bounds=BOUNDS, model=name)
+    return BgNbd(r=r, alpha=alpha, a=a, b=b, log_likelihood=mean * likelihood.scale, leaves_at_once=leaves_at_once)
 
 
 class _Histories(NamedTuple):
@@ -108,34 +135,37 @@ def _history(x: ArrayLike, t_x: ArrayLike, T: ArrayLike) -> _Histories:  # noqa:
 class _Likelihood:
     """Minus the mean log-likelihood and its gradient in the logs of (r, alpha, a, b) (equation 6 of the paper).
 
-    The gamma functions depend on x alone and are evaluated once for each different x.
+    The gamma functions depend on x alone and are evaluated once for each different x. `at_first` is 1 where the first
+    purchase was a chance to leave too.
     """
 
-    def __init__(self, h: _Histories, weight: Floats) -> None:
+    def __init__(self, h: _Histories, weight: Floats, *, at_first: int = 0) -> None:
         self.scale = float(weight.sum())
         self._h = h
         self._weight = weight / self.scale
         self._counts, self._of_row = np.unique(h.x, return_inverse=True)
         self._count_weight = np.bincount(self._of_row, weights=self._weight)
-        self._repeats = h.x > 0
-        self._less_one = np.where(self._repeats, h.x, 1.0) - 1
+        self._chances = self._counts + at_first
+        chances = h.x + at_first
+        self._may_have_left = chances > 0
+        self._less_one = np.maximum(chances, 1.0) - 1
 
     def __call__(self, logs: Floats) -> tuple[float, Floats]:
         from scipy.special import expit, gammaln, psi
 
         r, alpha, a, b = np.exp(logs)
-        h, weight, n = self._h, self._weight, self._counts
+        h, weight, n, m = self._h, self._weight, self._counts, self._chances
         log_now, log_then = np.log(alpha + h.T), np.log(alpha + h.t_x)
         shape = r + h.x
         log_alive = -shape * log_now
-        log_left = np.where(self._repeats, np.log(a) - np.log(b + self._less_one) - shape * log_then, -np.inf)
+        log_left = np.where(self._may_have_left, np.log(a) - np.log(b + self._less_one) - shape * log_then, -np.inf)
         left = expit(log_left - log_alive)
         by_count = (
-            gammaln(r + n) - gammaln(r) + gammaln(a + b) + gammaln(b + n) - gammaln(b) - gammaln(a + b + n)
+            gammaln(r + n) - gammaln(r) + gammaln(a + b) + gammaln(b + m) - gammaln(b) - gammaln(a + b + m)
         ) + r * np.log(alpha)
         total = self._count_weight @ by_count + weight @ np.logaddexp(log_alive, log_left)
 
-        both = psi(a + b) - psi(a + b + n)
+        both = psi(a + b) - psi(a + b + m)
         mean_log = log_now + left * (log_then - log_now)
         inverse = 1 / (alpha + h.T) * (1 - left) + left / (alpha + h.t_x)
         gradient = np.array(
@@ -143,7 +173,7 @@ class _Likelihood:
                 self._count_weight @ (psi(r + n) - psi(r)) + np.log(alpha) - weight @ mean_log,
                 r / alpha - weight @ (shape * inverse),
                 self._count_weight @ both + weight @ left / a,
-                self._count_weight @ (both + psi(b + n) - psi(b)) - weight @ (left / (b + self._less_one)),
+                self._count_weight @ (both + psi(b + m) - psi(b)) - weight @ (left / (b + self._less_one)),
             ]
         )
         return -float(total), -gradient * np.array([r, alpha, a, b])

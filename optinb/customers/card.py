@@ -7,19 +7,36 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.customers.backtest import Backtest
-from optinb.customers.lifecycle import Thresholds
-from optinb.customers.value import ValueModel
+from optinb.customers.attributes import VALUE
+from optinb.customers.choosing import ValueReport
+from optinb.customers.lifecycle import STAGES, Thresholds
+from optinb.customers.markov import StageForecast
+from optinb.customers.risk import NAMES, RiskReport
+from optinb.customers.segmentation import Drift
 
 if TYPE_CHECKING:
-    from optinb.customers.backtest import Score
+    from optinb.customers.backtest import Backtest, Score
+
+
+class SegmentReport(Struct, frozen=True, kw_only=True):
+    """Which segmentation labels the customers, and how it stands.
+
+    `clusters`: their number for each "stage layer" that has more than one; `drift` is that of the version before, where
+    there was one.
+    """
+
+    version: int
+    fitted_on: date
+    reason: str
+    micro_segments: int
+    clusters: dict[str, int]
+    drift: Drift | None
 
 
 class ModelCard(Struct, frozen=True, kw_only=True):
     """Everything that a reader of the nightly report must know to trust, or distrust, the models of a night.
 
-    Without a `model`, `not_fitted` says why; without a `backtest`, `not_tested` does. `notes` are facts of the
-    data that limit what the figures mean.
+    `notes` are facts of the data that limit what the figures mean.
     """
 
     run_date: date
@@ -30,39 +47,54 @@ class ModelCard(Struct, frozen=True, kw_only=True):
     transactions: int
     history_days: int
     thresholds: Thresholds
-    model: ValueModel | None
-    not_fitted: str | None
-    backtest: Backtest | None
-    not_tested: str | None
+    value: ValueReport
+    risks: tuple[RiskReport, ...]
+    stages: StageForecast
+    segments: SegmentReport
     notes: tuple[str, ...] = ()
 
-    @property
-    def loses_to(self) -> tuple[str, ...]:
-        """What did better than the model in the backtest; empty if nothing did or none was made."""
-        return self.backtest.loses_to if self.backtest else ()
+    def untold(self) -> dict[str, str]:
+        """The attributes that no model tells tonight, each with the reason."""
+        missing: dict[str, str] = {}
+        if self.value.reason:
+            missing |= {attribute.name: self.value.reason for attribute in VALUE}
+        return missing | {NAMES[risk.kind]: risk.reason for risk in self.risks if risk.reason}
 
     def lines(self) -> list[str]:
         """The card as sentences, for a report or a notebook."""
-        lines = [
+        return [
             (
                 f"Data: {self.customers:,} customers, {self.buyers:,} with a purchase, {self.repeaters:,} with more; "
                 f"{self.transactions:,} transactions over {self.history_days:,} days."
             ),
             self.thresholds.explanation,
+            *_value_lines(self.value, self.value_days),
+            *(_risk_line(risk) for risk in self.risks),
+            *_stage_lines(self.stages),
+            *_segment_lines(self.segments),
+            *self.notes,
         ]
-        if self.model:
-            m, s = self.model.purchases, self.model.spend
-            lines.append(
-                f"Future value looks {self.value_days} days ahead. BG/NBD: r={m.r:.3f}, alpha={m.alpha:.2f} days, "
-                f"a={m.a:.3f}, b={m.b:.3f}; Gamma-Gamma: p={s.p:.2f}, q={s.q:.2f}, gamma={s.gamma:.2f}."
-            )
-        else:
-            lines.append(f"No future value: {self.not_fitted}.")
-        if self.backtest:
-            lines += _backtest_lines(self.backtest)
-        elif self.model:
-            lines.append(f"No backtest: {self.not_tested}.")
-        return [*lines, *self.notes]
+
+
+def _value_lines(value: ValueReport, days: int) -> list[str]:
+    if value.name:
+        lines = [f"Future value looks {days} days ahead; it is told by {value.name}."]
+    else:
+        lines = [f"No future value is published: {value.reason}."]
+    if value.parameters and value.name == value.parameters.name:
+        m, s = value.parameters.purchases, value.parameters.spend
+        lines.append(
+            f"{m.name}: r={m.r:.3f}, alpha={m.alpha:.2f} days, a={m.a:.3f}, b={m.b:.3f}; "
+            f"Gamma-Gamma: p={s.p:.2f}, q={s.q:.2f}, gamma={s.gamma:.2f}."
+        )
+    if value.backtest:
+        lines += _backtest_lines(value.backtest)
+    if value.ranges:
+        lines.append(
+            f"The ranges of the future value held {value.ranges.covered:.0%} of customers they weren't learnt on "
+            "(80% are meant)."
+        )
+    return lines + [f"{name} wasn't tried: {why}." for name, why in value.left_out.items()]
 
 
 def _backtest_lines(test: Backtest) -> list[str]:
@@ -70,13 +102,12 @@ def _backtest_lines(test: Backtest) -> list[str]:
         (
             f"Backtest: fitted until {test.fitted_until:%Y-%m-%d}, then {test.window_days} days held out, in which "
             f"{test.customers:,} customers made {test.purchases:,} purchases."
-        ),
-        *(_score_line(score) for score in test.scores),
-        f"Chance of no purchase: Brier score {test.brier:.4f}, and {test.brier_base:.4f} for the same chance for all.",
+        )
     ]
-    if test.loses_to:
-        lines.append(f"The model loses to a naive guess: {'; '.join(test.loses_to)}. Don't rely on it for that figure.")
-    return lines
+    for model in test.models:
+        lost = test.loses_to(model)
+        lines.append(_score_line(model) + (f" It loses to {'; '.join(lost)}." if lost else ""))
+    return [*lines, *(_score_line(guess) for guess in test.guesses)]
 
 
 def _score_line(score: Score) -> str:
@@ -86,3 +117,50 @@ def _score_line(score: Score) -> str:
         f"of the total {score.total_error:+.1%} and {score.spend_total_error:+.1%}; "
         f"best tenth holds {score.top_decile:.1%} of purchases; AUC {auc}."
     )
+
+
+def _risk_line(risk: RiskReport) -> str:
+    name = {"churn": "Churn risk", "reactivation": "Reactivation chance"}[risk.kind]
+    if risk.brier is None:
+        return f"No {name.lower()} is published: {risk.reason}."
+    head = f"No {name.lower()} is published: {risk.reason}." if risk.reason else f"{name} in {risk.days} days:"
+    figures = " ".join(f"{b.forecast:.0%} came true for {b.happened:.0%} of {b.customers:,};" for b in risk.bins)
+    sorts = "" if risk.auc is None else (
+        f" AUC {risk.auc:.3f}; {risk.auc_silence:.3f} by days since the last purchase and {risk.auc_frequency:.3f} by "
+        "purchases in the window before."
+    )  # fmt: skip
+    return (
+        f"{head} tested on {risk.customers:,} customers, Brier score {risk.brier:.4f} against {risk.brier_base:.4f} "
+        f"for the same chance for everybody ({risk.method}). {figures.rstrip(';')}.{sorts}"
+    )
+
+
+def _stage_lines(found: StageForecast) -> list[str]:
+    if found.reason:
+        return [f"No forecast of the stages: {found.reason}."]
+    ahead = ", ".join(
+        f"{stage} {now:,.0f} to {then:,.0f}"
+        for stage, now, then in zip(STAGES, found.sizes[0], found.sizes[-1], strict=True)
+    )
+    days = found.step_days * (len(found.sizes) - 1)
+    verdict = "It loses to that guess: don't rely on it." if found.loses else "It beats that guess."
+    return [
+        f"Stages in {days} days, if customers go on moving as they did: {ahead}.",
+        (
+            f"Such a forecast for tonight, made {found.step_days} days ago, had {found.error:.1%} of the customers in "
+            f"a wrong stage; that nothing changes, {found.naive_error:.1%}. {verdict}"
+        ),
+    ]
+
+
+def _segment_lines(found: SegmentReport) -> list[str]:
+    clusters = ", ".join(f"{where} {count}" for where, count in found.clusters.items()) or "none but one each"
+    lines = [
+        (
+            f"Micro-segments: version {found.version}, fitted {found.fitted_on} because {found.reason}; "
+            f"{found.micro_segments} of them have customers. Clusters: {clusters}."
+        )
+    ]
+    if found.drift:
+        lines.append(f"The largest shift of shares since the fit: {found.drift.where}, index {found.drift.index:.3f}.")
+    return lines

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import narwhals as nw
 from msgspec import Struct
 
-from optinb.customers.purchases import day_number, known_amounts, money, purchase_days
+from optinb.customers.purchases import day_number, known_amounts, money, purchase_days, units_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import polars as pl
     from narwhals.typing import IntoDType
 
-Source = Literal["purchases", "refunds", "categories", "apps"]
-How = Literal["count", "n_unique", "sum", "min", "max", "median"]
+Source = Literal["purchases", "refunds", "categories", "apps", "rows", "events"]
+How = Literal["count", "n_unique", "sum", "min", "max", "mean", "median"]
 Kind = Literal["count", "days", "number", "money", "share", "date", "text"]
 
 DTYPES: dict[Kind, IntoDType] = {
@@ -40,20 +40,37 @@ DTYPES: dict[Kind, IntoDType] = {
 }
 """The column type of each kind of feature."""
 
+IN_UNITS = ("spend_units", "refund_units", "amount", "quantity", "value")
+"""Columns of the sources that hold whole ten-thousandths, whose sums are the same in any order of rows."""
+
 
 class Aggregate(Struct, frozen=True):
-    """A column of a source, gathered for each customer; with `days`, over the last so many days only."""
+    """A column of a source, gathered for each customer; with `days`, over the last so many days only.
+
+    `where`: columns and the values that a row must have to count.
+    """
 
     source: Source
     column: str
     how: How
     days: int | None = None
+    where: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def in_units(self) -> bool:
+        """Whether what is gathered counts ten-thousandths."""
+        return self.column in IN_UNITS and self.how not in ("count", "n_unique")
 
     def expression(self, run_date: date) -> nw.Expr:
         """The aggregate on that night."""
         column = nw.col(self.column)
+        counts = [nw.col(name).is_in(list(values)) for name, values in self.where]
         if self.days is not None:
-            column = nw.when(nw.col("day") >= run_date - timedelta(days=self.days)).then(column)
+            counts.append(nw.col("day") >= run_date - timedelta(days=self.days))
+        if counts:
+            column = nw.when(nw.all_horizontal(*counts, ignore_nulls=False)).then(column)
+        if self.how == "n_unique" and self.source in ("rows", "events"):
+            return column.n_unique() - column.is_null().cast(nw.Int64).max()  # null is no value
         return getattr(column, self.how)()
 
 
@@ -213,16 +230,20 @@ def build_features(
     time_zone: str = "UTC",
     reactivated_days: int = 30,
     bought: pl.LazyFrame | None = None,
+    events: pl.LazyFrame | None = None,
+    declared: tuple[Feature, ...] = (),
 ) -> pl.LazyFrame:
     """The features of every customer on a night, one row each, in no particular order.
 
     Takes customers (customer_id, registered_at: Datetime, UTC), transactions (customer_id, day: Date in the workspace's
     zone, amount: Float64, category: String or null) and app_users (customer_id, app_id, last_used_at: Datetime, UTC),
     each as a Polars frame or another that Narwhals knows. `time_zone` turns the two times into local days. `bought` are
-    the purchase days of the same night, where they are at hand. Gives customer_id and a column for each of `FEATURES`
-    and of `comeback_feature(reactivated_days)`; a customer without a transaction has a row too. Stays lazy.
+    the purchase days of the same night, where they are at hand. `declared` are further features, for those of which
+    that read events `events` is needed (customer_id, day, name, value). Gives customer_id and a column for each of
+    `FEATURES`, of `comeback_feature(reactivated_days)` and of `declared`; a customer without a transaction has a row
+    too. Stays lazy.
     """
-    features = (*FEATURES, comeback_feature(reactivated_days))
+    features = (*FEATURES, comeback_feature(reactivated_days), *declared)
     if bought is None:
         bought = purchase_days(transactions, run_date=run_date)
     sources: dict[Source, nw.LazyFrame[Any]] = {
@@ -230,7 +251,10 @@ def build_features(
         "refunds": _refunds(transactions, run_date),
         "categories": _categories(transactions, run_date),
         "apps": _apps(app_users, run_date, time_zone),
+        "rows": _rows(transactions, run_date),
     }
+    if events is not None:
+        sources["events"] = _in_units(nw.from_native(events).lazy().filter(nw.col("day") <= run_date), "value")
     registered_on = _local_day(nw.col("registered_at"), time_zone).alias("registered_on")
     table = nw.from_native(customers).lazy().select("customer_id", registered_on)
     for name, source in sources.items():
@@ -239,6 +263,8 @@ def build_features(
             for feature in features
             if isinstance(feature.made, Aggregate) and feature.made.source == name
         ]
+        if not gathered:
+            continue
         table = table.join(source.group_by("customer_id").agg(*gathered), on="customer_id", how="left")
     table = table.with_columns(*_typed(features, Aggregate))
     table = table.with_columns(*(f.made.make(run_date).alias(f.name) for f in features if isinstance(f.made, Derived)))
@@ -253,12 +279,24 @@ def _typed(features: Iterable[Feature], made: type[Aggregate | Derived]) -> list
         if not isinstance(feature.made, made):
             continue
         column = nw.col(feature.name)
-        if made is Aggregate and feature.kind in ("count", "money"):
-            column = column.fill_null(0)
-        if made is Aggregate and feature.kind == "money":
-            column = money(column)
+        if isinstance(feature.made, Aggregate):
+            if feature.made.how in ("count", "n_unique", "sum"):
+                column = column.fill_null(0)
+            if feature.made.in_units:
+                column = money(column)
         typed.append(column.cast(DTYPES[feature.kind]))
     return typed
+
+
+def _rows(transactions: pl.LazyFrame, run_date: date) -> nw.LazyFrame[Any]:
+    """Every row of a purchase, with what it was for."""
+    rows = nw.from_native(transactions).lazy().filter(nw.col("day") <= run_date, nw.col("amount") > 0)
+    return _in_units(rows, "amount", "quantity")
+
+
+def _in_units(rows: nw.LazyFrame[Any], *names: str) -> nw.LazyFrame[Any]:
+    known = [name for name in names if name in rows.collect_schema()]
+    return rows.with_columns(units_of(nw.col(name)).alias(name) for name in known)
 
 
 def _refunds(transactions: pl.LazyFrame, run_date: date) -> nw.LazyFrame[Any]:

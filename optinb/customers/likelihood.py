@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optinb.customers.threads import one_thread
 from optinb.errors import ModelError
 
 if TYPE_CHECKING:
@@ -36,10 +37,11 @@ def most_likely(
     """
     from scipy.optimize import minimize
 
+    search = one_thread(minimize)
     low, high = np.log(np.array(list(bounds.values()))).T
     at, slope = np.clip(np.log(start), low, high), np.inf
     for _ in range(SEARCHES):
-        found = minimize(
+        found = search(
             minus_mean,
             at,
             jac=True,

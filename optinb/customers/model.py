@@ -1,4 +1,4 @@
-"""The customer models of a night, in one call: features, lifecycle stage, future value, risk, and the model card."""
+"""The customer models of a night, in one call: features, stage, future value, chances, and the model card."""
 
 from __future__ import annotations
 
@@ -8,87 +8,43 @@ import narwhals as nw
 import polars as pl
 from msgspec import Struct
 
-from optinb.customers.backtest import backtest
-from optinb.customers.card import ModelCard
-from optinb.customers.features import FEATURES, Kind, build_features, comeback_feature
-from optinb.customers.lifecycle import STAGES, Thresholds, choose_thresholds, pause_histogram, stage_expression
-from optinb.customers.purchases import purchase_days
-from optinb.customers.value import (
-    HIGH_ABOVE,
-    MEDIUM_ABOVE,
-    ValueModel,
-    fit_value_model,
-    histories,
-    value_rank,
-    value_segment,
+from optinb.customers.attributes import HISTORY_COLUMNS, columns
+from optinb.customers.boosting import coded
+from optinb.customers.card import ModelCard, SegmentReport
+from optinb.customers.choosing import choose_value_model
+from optinb.customers.features import build_features
+from optinb.customers.lifecycle import (
+    STAGES,
+    Thresholds,
+    choose_thresholds,
+    churn_after_expression,
+    pause_histogram,
+    stage_expression,
 )
-from optinb.errors import ModelError
+from optinb.customers.markov import forecast_stages
+from optinb.customers.purchases import purchase_days
+from optinb.customers.ranks import value_rank, value_segment
+from optinb.customers.risk import MOST_DAYS, risks
+from optinb.customers.segmentation import Segmentation, segment
+from optinb.settings import ModelsSection
 
 if TYPE_CHECKING:
     from datetime import date
 
+    from optinb.customers.features import Feature
     from optinb.settings import LifecycleSection
 
-
-class Attribute(Struct, frozen=True, kw_only=True):
-    """One column of the customer model's table, for people: its name, kind and what it means."""
-
-    name: str
-    kind: Kind
-    sentence: str
-
-
-ATTRIBUTES: tuple[Attribute, ...] = (
-    Attribute(name="customer_id", kind="text", sentence="The customer."),
-    *(Attribute(name=f.name, kind=f.kind, sentence=f.sentence) for f in (*FEATURES, comeback_feature(30))),
-    Attribute(name="stage", kind="text", sentence=f"Lifecycle stage: {', '.join(STAGES[:-1])} or {STAGES[-1]}."),
-    Attribute(
-        name="expected_purchases",
-        kind="number",
-        sentence="Expected days with a purchase in the coming value days (a setting); empty without a purchase.",
-    ),
-    Attribute(
-        name="future_value",
-        kind="money",
-        sentence="Expected spend in the coming value days (a setting); empty without a purchase or a model.",
-    ),
-    Attribute(
-        name="value_rank",
-        kind="count",
-        sentence="Percentile of the future value among all customers who have one: 1 to 100, 100 is highest.",
-    ),
-    Attribute(
-        name="value_segment",
-        kind="text",
-        sentence=f"high (rank above {HIGH_ABOVE}), medium (above {MEDIUM_ABOVE}), low, or none without a future value.",
-    ),
-    Attribute(
-        name="churn_risk",
-        kind="share",
-        sentence="Chance (0 to 1) of no purchase in the coming days that make a churn; empty without a purchase.",
-    ),
-)
-"""Every column of `CustomerModel.table`, in its order."""
-
-HISTORY_COLUMNS = (
-    "customer_id",
-    "stage",
-    "value_segment",
-    "future_value",
-    "churn_risk",
-    "purchases",
-    "spend",
-    "last_purchase_on",
-)
-"""What is kept of every customer every day."""
+NO_ATTRIBUTES = frozenset({"customer_id", "external_user_id", "time_zone", "push_opt_in", "is_blocked", "is_test"})
+"""Columns of the customers that say nothing about what they will buy."""
 
 
 class CustomerModel(Struct, frozen=True, kw_only=True):
     """The result of a night.
 
-    `table` has a row for every customer, sorted by customer_id, and the columns of `ATTRIBUTES`; `history` the same
-    rows with `HISTORY_COLUMNS`, to be kept by day; `stages` the number of customers in each stage, in the order of
-    `STAGES`; `pauses` the histogram behind the churn threshold (pause_days, pauses).
+    `table` has a row for every customer, sorted by customer_id, and the columns of `ATTRIBUTES` with the declared
+    features; `history` the same rows with `HISTORY_COLUMNS`, to be kept by day; `stages` the number of customers in
+    each stage, in the order of `STAGES`; `pauses` the histogram behind the churn threshold (pause_days, pauses,
+    customers); `segmentation` what labels the micro-segments, to be given to the next night.
     """
 
     table: pl.DataFrame
@@ -96,7 +52,14 @@ class CustomerModel(Struct, frozen=True, kw_only=True):
     stages: dict[str, int]
     thresholds: Thresholds
     pauses: pl.DataFrame
+    segmentation: Segmentation
     card: ModelCard
+
+    def published(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The table without what no model tells tonight; and those attributes, each with its reason."""
+        untold = self.card.untold()
+        reasons = {"attribute": list(untold), "reason": list(untold.values())}
+        return self.table.drop(*untold), pl.DataFrame(reasons, schema=dict.fromkeys(reasons, pl.String))
 
 
 def model_customers(
@@ -107,11 +70,17 @@ def model_customers(
     run_date: date,
     settings: LifecycleSection,
     time_zone: str = "UTC",
+    events: pl.LazyFrame | None = None,
+    declared: tuple[Feature, ...] = (),
+    models: ModelsSection | None = None,
+    before: Segmentation | None = None,
 ) -> CustomerModel:
     """Models every customer on the night of `run_date`; frames as for `build_features`.
 
+    `before` is the segmentation of the night before, whose labels are kept as long as they fit.
+
     Data that can't carry a model (no purchases, a few customers, a short history) is no failure: the stages are right,
-    future value and risk are empty, and the card says why. Deterministic in any order of the rows.
+    what no model tells is empty, and the card says why. Deterministic in any order of the rows.
     """
     facts = _facts(transactions, run_date)
     known = customers.lazy().select("customer_id")
@@ -126,32 +95,52 @@ def model_customers(
         time_zone=time_zone,
         reactivated_days=settings.reactivated_days,
         bought=bought,
+        events=events,
+        declared=declared,
     )
-    staged = nw.from_native(features).with_columns(stage_expression(thresholds).alias("stage")).to_native()
-    table = staged.sort("customer_id").collect()
-    model, not_fitted = _fit(table)
-    table = _valued(table, model, value_days=settings.value_days, churn_days=thresholds.churn_days)
-    test, not_tested = None, not_fitted
-    if model:
-        try:
-            test = backtest(bought, run_date=run_date, value_days=settings.value_days)
-        except ModelError as error:
-            not_tested = str(error)
+    staged = nw.from_native(features).with_columns(churn_after_expression(thresholds).alias("churn_after_days"))
+    table = staged.with_columns(stage_expression(thresholds).alias("stage")).to_native().sort("customer_id").collect()
+
+    attributes = coded(customers, leave=NO_ATTRIBUTES)
+    value, forecast = choose_value_model(bought, attributes, run_date=run_date, value_days=settings.value_days)
+    at_once = value.parameters.purchases.leaves_at_once if value.parameters else False
+    buyers = table.filter(pl.col("purchases") > 0).select("customer_id", "churn_after_days")
+    chances, chance = risks(
+        bought,
+        buyers,
+        run_date=run_date,
+        days=settings.risk_days or min(thresholds.churn_days, MOST_DAYS),
+        leaves_at_once=at_once,
+    )
+    stages = forecast_stages(bought, table, thresholds, run_date=run_date)
+    segmentation, table, drift = segment(
+        table, customers, run_date=run_date, settings=models or ModelsSection(), leave=NO_ATTRIBUTES, before=before
+    )
+    table = table.join(chance, on="customer_id", how="left", maintain_order="left")
+    table = _valued(table, forecast).select(columns(declared))
+
     (history_days,) = table.select(pl.col("days_since_first_purchase").max().fill_null(0)).row(0)
     counts = dict(table.group_by("stage").len().iter_rows())
     card = ModelCard(
         run_date=run_date,
         value_days=settings.value_days,
         customers=len(table),
-        buyers=int((table["purchases"] > 0).sum()),
+        buyers=len(buyers),
         repeaters=int((table["purchases"] > 1).sum()),
         transactions=facts.transactions,
         history_days=history_days,
         thresholds=thresholds,
-        model=model,
-        not_fitted=not_fitted,
-        backtest=test,
-        not_tested=not_tested,
+        value=value,
+        risks=chances,
+        stages=stages,
+        segments=SegmentReport(
+            version=segmentation.version,
+            fitted_on=segmentation.fitted_on,
+            reason=segmentation.reason,
+            micro_segments=table["micro_segment"].n_unique(),
+            clusters={f"{c.stage} {c.layer}": len(c.centroids) for c in segmentation.clusterings if c.centroids},
+            drift=drift,
+        ),
         notes=_notes(facts, history_days=history_days, value_days=settings.value_days),
     )
     return CustomerModel(
@@ -160,34 +149,20 @@ def model_customers(
         stages={stage: counts.get(stage, 0) for stage in STAGES},
         thresholds=thresholds,
         pauses=pauses,
+        segmentation=segmentation,
         card=card,
     )
 
 
-def _fit(table: pl.DataFrame) -> tuple[ValueModel | None, str | None]:
-    if table.is_empty():
-        return None, "there is no customer"
-    try:
-        return fit_value_model(histories(table.lazy())), None
-    except ModelError as error:
-        return None, str(error)
-
-
-def _valued(table: pl.DataFrame, model: ValueModel | None, *, value_days: int, churn_days: int) -> pl.DataFrame:
-    """The table with the columns of value and risk; all null, and the segment "none", without a model."""
-    figures = ("expected_purchases", "future_value", "churn_risk")
-    if model:
-        scored = model.score(histories(table.lazy()), horizon_days=value_days, silence_days=churn_days)
-        valued = table.lazy().join(scored.select("customer_id", *figures), on="customer_id", how="left")
+def _valued(table: pl.DataFrame, forecast: pl.DataFrame | None) -> pl.DataFrame:
+    """The table with the columns of value; all null, and the segment "none", without a forecast."""
+    figures = ("expected_purchases", "future_value", "future_value_low", "future_value_high")
+    if forecast is not None:
+        table = table.join(forecast, on="customer_id", how="left", maintain_order="left")
     else:
-        valued = table.lazy().with_columns(pl.lit(None, dtype=pl.Float64).alias(name) for name in figures)
-    return (
-        valued.with_columns(value_rank=value_rank())
-        .with_columns(value_segment=value_segment())
-        .select(attribute.name for attribute in ATTRIBUTES)
-        .sort("customer_id")
-        .collect()
-    )
+        table = table.with_columns(pl.lit(None, dtype=pl.Float64).alias(name) for name in figures)
+    ranks = value_rank().alias("value_rank"), value_rank(within="stage").alias("value_rank_in_stage")
+    return table.with_columns(*ranks).with_columns(value_segment=value_segment())
 
 
 class _Facts(NamedTuple):

@@ -49,17 +49,22 @@ def money(units: nw.Expr) -> nw.Expr:
     return (units.cast(nw.Float64) / UNITS).round(DECIMALS)
 
 
+def units_of(figure: nw.Expr) -> nw.Expr:
+    """Ten-thousandths (Int64) of a figure; null of one that isn't finite."""
+    inside = nw.when(figure.is_finite()).then(figure).clip(-LARGEST_AMOUNT, LARGEST_AMOUNT)
+    return (inside * UNITS).round().cast(nw.Int64)
+
+
 def known_amounts(transactions: pl.LazyFrame, *, run_date: date, also: tuple[str, ...] = ()) -> nw.LazyFrame[Any]:
     """customer_id, day, units (Int64) and the columns of `also` of every transaction up to `run_date`.
 
     Later rows are left out, so that an old night that is run again gives what it gave.
     """
-    amount = nw.col("amount").clip(-LARGEST_AMOUNT, LARGEST_AMOUNT)
     return (
         nw.from_native(transactions)
         .lazy()
         .filter(nw.col("day") <= run_date, nw.col("amount").is_finite())
-        .select("customer_id", "day", (amount * UNITS).round().cast(nw.Int64).alias("units"), *also)
+        .select("customer_id", "day", units_of(nw.col("amount")).alias("units"), *also)
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from optinb.engine.polars import TABLE_OF, event_names, own_names
+from optinb.engine.polars import TABLE_OF, event_names, own_names, untold
 from optinb.engine.tables import Tables
 from optinb.warehouse.contract import TABLES
 from optinb.warehouse.sql import connect, exact_path, ident, literal
@@ -41,6 +41,7 @@ def duckdb_tables_of(snapshot: Snapshot, *, run_date: date, zone: ZoneInfo, **kn
         zone=zone,
         of_days=of_days,
         take=partial(take, con),
+        untold=untold(snapshot),
         **known,
     )
 

@@ -33,6 +33,7 @@ def tables_of(snapshot: Snapshot, *, run_date: date, zone: ZoneInfo, **known: An
         run_date=run_date,
         zone=zone,
         of_days=of_days,
+        untold=untold(snapshot),
         **known,
     )
 
@@ -60,6 +61,11 @@ def own_names(snapshot: Snapshot) -> list[str]:
     """The columns of features that a delivered attribute hides."""
     delivered = set(snapshot.schema("customers")) - {"customer_id"}
     return sorted(delivered & set(snapshot.schema("features")))
+
+
+def untold(snapshot: Snapshot) -> dict[str, str]:
+    """The attributes that no model tells in a version, each with the reason."""
+    return dict(snapshot.table("untold").collect().iter_rows()) if snapshot.has("untold") else {}
 
 
 def event_names(snapshot: Snapshot) -> frozenset[str]:

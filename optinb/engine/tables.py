@@ -57,6 +57,7 @@ class Tables:
     take: makes a Polars frame one of the engine's.
     moment: what the engine compares a stored time with, for a moment in UTC without a zone.
     probe: whether looking at a few customers costs next to nothing.
+    untold: attributes that a model would tell, but doesn't tonight, each with the reason.
     """
 
     customers: nw.LazyFrame
@@ -75,6 +76,7 @@ class Tables:
     take: Callable[[pl.DataFrame], nw.LazyFrame] = field(default=lazy_polars)
     moment: Callable[[datetime], object] = field(default=lambda moment: moment)
     probe: bool = True
+    untold: Mapping[str, str] = field(default_factory=dict)
 
     def rows(self, table: str, first: date | None, last: date) -> nw.LazyFrame:
         """Purchases or events, of which those of some days (both ends included) are asked for; there may be more."""

@@ -31,8 +31,11 @@ PROBED = 20_000
 def check(rule: Rule, tables: Tables) -> None:
     """Checks a rule against the tables. Raises RuleError with the path in the tree and the nearest known name.
 
-    An event that was never delivered is refused too: by a slip of the pen, "didn't do it" would select everybody.
+    An event that was never delivered is refused too: by a slip of the pen, "didn't do it" would select everybody. So is
+    an attribute that no model tells tonight, with the reason.
     """
+    for name in sorted(attributes_of(rule) & tables.untold.keys() - tables.customers.collect_schema().keys()):
+        raise RuleError(f"no model tells {name!r}: {tables.untold[name]}")
     events = [behaviour.event for behaviour in behaviours_of(rule) if behaviour.event != PURCHASE]
     names = tables.event_names() if events else None
     if names is not None and not names:

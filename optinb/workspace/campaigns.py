@@ -199,6 +199,7 @@ class Campaigns:
             properties=campaign.properties,
             control=campaign.control,
             salt=campaign.id,
+            untold=tables.untold,
         )
 
     def preview(self, source: Campaign | Mapping[str, Any] | Path, *, samples: int = 3) -> CampaignPreview:

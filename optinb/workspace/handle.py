@@ -13,7 +13,7 @@ from optinb.state import Store
 from optinb.warehouse import ImportReport, Snapshot, Warehouse
 from optinb.workspace.campaigns import Campaigns
 from optinb.workspace.clock import clock_for
-from optinb.workspace.data import REACH, PastWorkspace, Reading, as_day, reach_nights
+from optinb.workspace.data import PastWorkspace, Reading, as_day
 from optinb.workspace.doctor import Diagnosis, diagnose
 from optinb.workspace.groups import Groups
 from optinb.workspace.inbox import Check, Quarantine, check_folder, import_and_note, quarantined
@@ -106,26 +106,9 @@ class Workspace(Reading):
 
     def model(self, run_date: date | None = None) -> CustomerModel:
         """Features, lifecycle stage and value of every customer, published as the next version."""
-        from optinb.customers import model_customers
+        from optinb.workspace.modelling import model_night
 
-        snapshot = self.snapshot()
-        run_date = run_date or snapshot.import_date
-        if run_date < snapshot.import_date:
-            raise UsageError(
-                f"the published delivery is of {snapshot.import_date}; customers can't be modelled for the earlier "
-                f"{run_date}: leave --date out"
-            )
-        model = model_customers(
-            snapshot.table("customers"),
-            snapshot.scan("transactions"),
-            snapshot.table("app_users"),
-            run_date=run_date,
-            settings=self.settings.lifecycle,
-            time_zone=self.settings.workspace.time_zone,
-        )
-        nights = reach_nights(snapshot, self.settings, night=run_date)
-        self.warehouse.publish({"features": model.table, REACH: nights}, model_date=run_date, history=model.history)
-        return model
+        return model_night(self, run_date)
 
     def doctor(self, app_group: str | None = None) -> Diagnosis:
         """Whether one app group, or each, can be worked with; nothing is changed there or here."""

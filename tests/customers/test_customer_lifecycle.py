@@ -2,14 +2,23 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import msgspec
 import narwhals as nw
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optinb.customers import STAGES, Thresholds, build_features, choose_thresholds, pause_histogram, stage_expression
-from optinb.customers.lifecycle import CHURN_BOUNDS, DEFAULT_CHURN_DAYS
+from optinb.customers import (
+    STAGES,
+    Thresholds,
+    build_features,
+    choose_thresholds,
+    pause_histogram,
+    purchase_days,
+    stage_expression,
+)
+from optinb.customers.lifecycle import CHURN_BOUNDS, DEFAULT_CHURN_DAYS, MILLION, churn_after_expression
 from optinb.settings import LifecycleSection
 
 
@@ -19,12 +28,14 @@ def thresholds(churn=60, new=30, reactivated=30):
 
 
 def pauses(counts: dict[int, int]) -> pl.DataFrame:
-    schema = {"pause_days": pl.Int64, "pauses": pl.Int64}
-    return pl.DataFrame({"pause_days": list(counts), "pauses": list(counts.values())}, schema=schema)
+    """As if every customer had one pause."""
+    columns = {"pause_days": list(counts), "pauses": list(counts.values()), "customers": list(counts.values())}
+    return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Int64))
 
 
 def stages(table: pl.LazyFrame, limits: Thresholds) -> list[str]:
-    staged = nw.from_native(table).with_columns(stage_expression(limits).alias("stage")).to_native()
+    after = nw.from_native(table).with_columns(churn_after_expression(limits).alias("churn_after_days"))
+    staged = after.with_columns(stage_expression(limits).alias("stage")).to_native()
     return staged.sort("customer_id").collect()["stage"].to_list()
 
 
@@ -70,6 +81,7 @@ def test_everybody_is_in_the_one_stage_that_the_rules_name(ago, churn, new, reac
         "recency_days": ago[-1] if ago else None,
         "days_since_first_purchase": ago[0] if ago else None,
         "comeback_pause_days": max(back, default=None),
+        "purchases": len(ago),
     }
     schema = {name: pl.String if name == "customer_id" else pl.Int64 for name in columns}
     found = stages(pl.LazyFrame([columns], schema=schema), thresholds(churn, new, reactivated))
@@ -91,12 +103,13 @@ def test_a_set_churn_time_is_taken_as_it_is():
     assert "more than 7 days" in chosen.explanation
 
 
-def test_the_churn_time_is_the_percentile_of_all_pauses():
+def test_the_churn_time_is_the_percentile_of_the_pauses():
     chosen = choose_thresholds(pauses({10: 900, 40: 50, 80: 50}), settings=LifecycleSection())
     assert (chosen.churn_days, chosen.churn_source) == (40, "data")
     assert chosen.explanation == (
         "A customer has churned after more than 40 days without a purchase: "
-        "because 95 % of all 1,000 pauses between purchases last 40 days or less."
+        "because 95 % of the pauses between purchases last 40 days or less (1,000 pauses, each customer counting "
+        "equally). Who buys more rarely may be silent for 4 of their own median pauses."
     )
 
 
@@ -104,7 +117,7 @@ def test_the_churn_time_is_the_percentile_of_all_pauses():
 def test_a_churn_time_beyond_sense_is_brought_to_the_bound_and_says_so(pause, bound):
     chosen = choose_thresholds(pauses({pause: 500}), settings=LifecycleSection())
     assert chosen.churn_days == bound
-    assert f"last {pause} days or less, and" in chosen.explanation
+    assert f"last {pause} days or less (500 pauses, each customer counting equally), and" in chosen.explanation
 
 
 @pytest.mark.parametrize("counts", [{}, {12: 99}])
@@ -114,6 +127,27 @@ def test_too_few_pauses_give_the_default_and_say_so(counts):
     assert f"only {sum(counts.values())} pauses" in chosen.explanation
 
 
-def test_pauses_are_counted_by_their_length():
-    bought = pl.LazyFrame({"pause_days": [None, 3, 3, 10, None]})
-    assert pause_histogram(bought).rows() == [(3, 2), (10, 1)]
+def test_pauses_are_counted_by_their_length_and_each_customer_as_one():
+    bought = pl.LazyFrame({"customer_id": ["a", "a", "a", "a", "b"], "pause_days": [None, 3, 3, 10, 10]})
+    third = MILLION // 3
+    assert pause_histogram(bought).rows() == [(3, 2, 2 * third), (10, 2, MILLION + third)]
+
+
+def test_a_frequent_buyer_doesnt_shorten_the_churn_time_of_others(frames, night):
+    """One of four customers buys daily; nine in ten of all pauses are hers."""
+    daily = [("a", ago, 5.0) for ago in range(300)]
+    monthly = [(who, ago, 5.0) for who in "bcd" for ago in range(0, 300, 30)]
+    bought = purchase_days(frames(ids="abcd", bought=daily + monthly).transactions, run_date=night)
+    chosen = choose_thresholds(pause_histogram(bought), settings=LifecycleSection(churn_percentile=0.9))
+    assert chosen.churn_days == 30
+
+
+def test_who_always_bought_rarely_may_be_silent_for_longer(frames, night):
+    rare = [("rare", ago, 5.0) for ago in (500, 400, 300, 200)]
+    often = [("often", ago, 5.0) for ago in (230, 220, 210, 200)]
+    known_little = [("young", ago, 5.0) for ago in (300, 200)]
+    table = build_features(*frames(ids=["often", "rare", "young"], bought=rare + often + known_little), run_date=night)
+    limits = thresholds(churn=60)
+    assert stages(table, limits) == ["churned", "churned", "churned"]
+    assert stages(table, msgspec.structs.replace(limits, churn_rhythm=4.0)) == ["churned", "active", "churned"]
+    assert stages(table, msgspec.structs.replace(limits, churn_rhythm=1.9)) == ["churned", "churned", "churned"]

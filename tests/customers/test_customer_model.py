@@ -10,6 +10,7 @@ from polars.testing import assert_frame_equal
 from optinb.customers import ATTRIBUTES, HISTORY_COLUMNS, STAGES, CustomerModel, ModelCard, model_customers
 from optinb.settings import LifecycleSection
 
+ATTRIBUTES_NAMES = [attribute.name for attribute in ATTRIBUTES]
 DTYPES = {"date": pl.Date, "text": pl.String, "count": pl.Int64, "days": pl.Int64}
 
 
@@ -54,16 +55,29 @@ def test_who_never_bought_has_no_value_and_no_risk(shop_model):
         assert dormant[name].null_count() == len(dormant)
 
 
-def test_the_risk_is_a_chance_and_higher_for_the_churned(shop_model):
-    risk = shop_model.table.filter(pl.col("churn_risk").is_not_null())
-    assert risk["churn_risk"].is_between(0, 1).all()
-    means = dict(risk.group_by("stage").agg(pl.col("churn_risk").mean()).iter_rows())
-    assert means["churned"] > means["active"]
+def test_the_risk_is_told_of_the_active_and_the_chance_of_the_churned(shop_model):
+    table = shop_model.table
+    for name, stages in (("churn_risk", ["new", "active", "reactivated"]), ("reactivation_chance", ["churned"])):
+        told = table.filter(pl.col(name).is_not_null())
+        assert told[name].is_between(0, 1).all()
+        assert told["customer_id"].to_list() == table.filter(pl.col("stage").is_in(stages))["customer_id"].to_list()
+    silent = table.filter(pl.col("churn_risk").is_not_null()).select("churn_risk", "recency_days")
+    assert silent.select(pl.corr("churn_risk", "recency_days", method="spearman")).item() > 0.2
+
+
+def test_what_is_said_of_a_chance_comes_true_about_as_often(shop_model):
+    for risk in shop_model.card.risks:
+        assert risk.reason is None
+        assert risk.brier < risk.brier_base
+        assert sum(b.customers for b in risk.bins) == risk.customers
+        off = sum(b.customers * abs(b.forecast - b.happened) for b in risk.bins) / risk.customers
+        assert off < 0.05
 
 
 def test_customers_who_follow_the_model_give_its_parameters_back(shop_model):
-    model = shop_model.card.model
+    model = shop_model.card.value.parameters
     assert model is not None
+    assert shop_model.card.value.name == "BG/NBD with Gamma-Gamma"
     assert model.purchases.r == pytest.approx(0.8, rel=0.25)
     assert model.purchases.alpha == pytest.approx(20, rel=0.25)
     mean = model.spend.p * model.spend.gamma / (model.spend.q - 1)
@@ -72,19 +86,19 @@ def test_customers_who_follow_the_model_give_its_parameters_back(shop_model):
 
 def test_the_card_tells_the_data_the_models_and_the_backtest(shop_model):
     card = shop_model.card
-    assert card.backtest is not None
-    assert card.loses_to == ()
-    assert card.backtest.brier < card.backtest.brier_base
-    assert card.backtest.scores[0].total_error == pytest.approx(0, abs=0.15)
+    assert card.value.backtest is not None
+    assert card.untold() == {}
+    assert card.value.backtest.models[0].total_error == pytest.approx(0, abs=0.15)
     text = "\n".join(card.lines())
     for part in (
         "3,300 customers, 3,000 with a purchase",
         "BG/NBD: r=",
         "Backtest: fitted until",
         "the last window again",
+        "Churn risk in ",
+        "Brier score",
     ):
         assert part in text
-    assert card.not_fitted is None
 
 
 def test_the_card_can_be_kept_as_json(shop_model):
@@ -120,7 +134,7 @@ def regular(customers: int, ago: list[int], amount: float = 20.0) -> dict:
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
-        ({"ids": "", "bought": []}, "there is no customer"),
+        ({"ids": "", "bought": []}, "there is no purchase to learn from"),
         ({"ids": "ab", "bought": []}, "there is no purchase to learn from"),
         ({"ids": "a", "bought": [("a", 50, 9.0), ("a", 10, 9.0)]}, "customers with a purchase is 1;"),
         (regular(300, [200]), "who bought twice is 0;"),
@@ -133,7 +147,7 @@ def regular(customers: int, ago: list[int], amount: float = 20.0) -> dict:
 )
 def test_data_that_carries_no_model_gives_stages_and_the_reason(frames, night, data, reason):
     result = modelled(frames(**data), night)
-    assert reason in (result.card.not_fitted or "")
+    assert reason in (result.card.value.reason or "")
     assert any(reason in line for line in result.card.lines())
     assert len(result.table) == len(data["ids"]) == sum(result.stages.values())
     assert result.table["future_value"].null_count() == len(result.table)
@@ -141,16 +155,26 @@ def test_data_that_carries_no_model_gives_stages_and_the_reason(frames, night, d
     assert dict(result.table.schema) == {a.name: DTYPES.get(a.kind, pl.Float64) for a in ATTRIBUTES}
 
 
-def test_a_model_that_cant_be_tested_yet_says_so(frames, night):
+def test_what_no_model_tells_is_left_out_of_what_is_published_with_the_reason(frames, night):
+    result = modelled(frames(**regular(300, [13, 9, 1])), night)
+    table, reasons = result.published()
+    told = dict(reasons.iter_rows())
+    assert "13 days long" in told["future_value"] and "13 days long" in told["churn_risk"]
+    assert set(told) == set(ATTRIBUTES_NAMES) - set(table.columns)
+    assert {"stage", "recency_days", "churn_after_days"} <= set(table.columns)
+
+
+def test_a_model_that_cant_be_tested_yet_is_not_published_and_says_so(frames, night):
     data = regular(200, [])
     data["bought"] = [
         (who, days, 5.0 + n % 13) for n, who in enumerate(data["ids"]) for days in {60 - n % 20, 30 - n % 7, n % 5}
     ]
-    card = modelled(frames(**data), night).card
-    assert card.model is not None
-    assert card.backtest is None
-    assert any(line.startswith("No backtest: a third of the history") for line in card.lines())
-    assert "The forecast looks 365 days ahead from only 60 days of history." in card.lines()
+    result = modelled(frames(**data), night)
+    assert result.card.value.parameters is not None
+    assert result.card.value.backtest is None
+    assert any("it couldn't be tested: a third of the history" in line for line in result.card.lines())
+    assert result.table["future_value"].null_count() == 200
+    assert "The forecast looks 365 days ahead from only 60 days of history." in result.card.lines()
 
 
 def test_several_currencies_and_refunds_are_told_in_the_card(frames, night):
@@ -173,10 +197,16 @@ def test_groceries_of_real_households_are_modelled_and_judged(complete_journey):
     result = modelled(complete_journey, date(2018, 1, 1))
     print("\n".join(result.card.lines()))
     assert result.card.buyers == len(result.table) == 2469
-    assert result.card.backtest is not None
-    model = result.card.backtest.scores[0]
-    assert model.auc is not None
-    assert model.auc > 0.85
-    assert abs(model.total_error) < 0.05
-    assert abs(model.spend_total_error) < 0.05
-    assert result.card.backtest.brier < result.card.backtest.brier_base
+    test = result.card.value.backtest
+    assert test is not None
+    for model in test.models[:2]:
+        assert model.auc is not None
+        assert model.auc > 0.85
+        assert abs(model.total_error) < 0.05
+        assert abs(model.spend_total_error) < 0.05
+    assert result.card.value.name is None  # whoever shops weekly does next month what they did in this one
+    churn = result.card.risks[0]
+    assert churn.reason is None
+    assert churn.brier < churn.brier_base
+    assert churn.auc > max(churn.auc_silence, churn.auc_frequency)
+    assert result.stages["reactivated"] < 0.1 * 2469

@@ -10,6 +10,7 @@ import json
 import math
 from datetime import date, timedelta
 from functools import cache
+from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
@@ -56,13 +57,25 @@ def baby_buyers(night: date, *, days: int, zone: str = ZONE) -> set[str]:
 
 
 def churned(night: date) -> set[str]:
-    """Households whose latest purchase lies further back than 95 % of all pauses between purchase days last."""
+    """Households that are silent for longer than 95 % of the pauses between purchase days last, each household counting
+    as one, and for longer than four of their own median pauses, once they have three."""
     days = purchases().filter(pl.col("day") < night).select("customer_id", "day").unique().sort("customer_id", "day")
-    pauses = days.select(pl.col("day").diff().over("customer_id").dt.total_days()).to_series().drop_nulls().sort()
-    limit = pauses[math.ceil(CHURN_SHARE * len(pauses)) - 1]
+    own: dict[str, list[int]] = {}
+    last: dict[str, date] = {}
+    for customer, day in days.iter_rows():
+        pauses = own.setdefault(customer, [])
+        if customer in last:
+            pauses.append((day - last[customer]).days)
+        last[customer] = day
+    weighted = sorted((pause, 1_000_000 // len(pauses)) for pauses in own.values() for pause in pauses)
+    reached, whole = 0, sum(weight for _, weight in weighted)
+    for limit, weight in weighted:  # noqa: B007
+        reached += weight
+        if reached >= CHURN_SHARE * whole:
+            break
     limit = min(max(limit, CHURN_BOUNDS[0]), CHURN_BOUNDS[1])
-    last = days.group_by("customer_id").agg(pl.col("day").max())
-    return set(last.filter(pl.col("day") < night - timedelta(days=limit))["customer_id"])
+    after = {c: max(limit, min(4 * median(p), CHURN_BOUNDS[1])) if len(p) >= 3 else limit for c, p in own.items()}
+    return {customer for customer, day in last.items() if (night - day).days > after[customer]}
 
 
 def ranks(future_value: Mapping[str, float]) -> dict[str, int]:

@@ -1,0 +1,97 @@
+"""A night's customer models: read from the published version, made, and published as the next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from optinb.customers import CustomerModel, ModelCard, Segmentation, declared_features, model_customers
+from optinb.errors import UsageError
+from optinb.workspace.data import REACH, reach_nights
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    import polars as pl
+
+    from optinb.warehouse import Snapshot
+    from optinb.workspace.handle import Workspace
+
+CARDS = "cards"
+"""The published table of the model card of every night: night, card (JSON)."""
+
+SEGMENTATIONS = "segmentations"
+"""The published table of every version of the micro-segments: version, fitted_on, body (JSON)."""
+
+UNTOLD = "untold"
+"""The published table of what no model tells tonight: attribute, reason."""
+
+
+def model_night(ws: Workspace, run_date: date | None) -> CustomerModel:
+    """Models every customer and publishes the result. Raises UsageError for a night before the published delivery."""
+    snapshot = ws.snapshot()
+    run_date = run_date or snapshot.import_date
+    if run_date < snapshot.import_date:
+        raise UsageError(
+            f"the published delivery is of {snapshot.import_date}; customers can't be modelled for the earlier "
+            f"{run_date}: leave --date out"
+        )
+    model = model_customers(
+        snapshot.table("customers"),
+        snapshot.scan("transactions"),
+        snapshot.table("app_users"),
+        run_date=run_date,
+        settings=ws.settings.lifecycle,
+        time_zone=ws.settings.workspace.time_zone,
+        events=snapshot.scan("events"),
+        declared=declared_features(ws.settings.features, taken=snapshot.schema("customers")),
+        models=ws.settings.models,
+        before=segmentation(snapshot),
+    )
+    features, untold = model.published()
+    fitted = model.segmentation
+    tables = {
+        "features": features,
+        UNTOLD: untold,
+        REACH: reach_nights(snapshot, ws.settings, night=run_date),
+        CARDS: _with(snapshot, CARDS, night=run_date, card=_text(model.card)),
+        SEGMENTATIONS: _with(
+            snapshot, SEGMENTATIONS, version=fitted.version, fitted_on=fitted.fitted_on, body=_text(fitted)
+        ),
+    }
+    ws.warehouse.publish(tables, model_date=run_date, history=model.history)
+    return model
+
+
+def segmentation(snapshot: Snapshot, version: int | None = None) -> Segmentation | None:
+    """The newest segmentation, or that of a version; None if there is none."""
+    if not snapshot.has(SEGMENTATIONS):
+        return None
+    kept = dict(snapshot.table(SEGMENTATIONS).select("version", "body").collect().iter_rows())
+    body = kept.get(version if version is not None else max(kept))
+    return msgspec.json.decode(body, type=Segmentation) if body else None
+
+
+def card(snapshot: Snapshot, night: date) -> ModelCard | None:
+    """The model card of a night; None if there is none."""
+    if not snapshot.has(CARDS):
+        return None
+    kept = dict(snapshot.table(CARDS).collect().iter_rows())
+    return msgspec.json.decode(kept[night], type=ModelCard) if night in kept else None
+
+
+def _with(snapshot: Snapshot, table: str, **row: Any) -> pl.DataFrame:
+    """A published table with one more row, which replaces the one of the same first column."""
+    import polars as pl
+
+    new = pl.DataFrame({name: [value] for name, value in row.items()})
+    if not snapshot.has(table):
+        return new
+    key = new.columns[0]
+    kept = snapshot.table(table).collect().cast(dict(new.schema))  # type: ignore[arg-type]
+    return pl.concat([kept.filter(pl.col(key) != row[key]), new]).sort(key)
+
+
+def _text(value: msgspec.Struct) -> str:
+    return msgspec.json.encode(value).decode()
