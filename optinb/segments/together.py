@@ -1,0 +1,110 @@
+"""Many target groups in one night: what their behaviours share is read once."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING
+
+import narwhals as nw
+import numpy as np
+from msgspec.structs import replace
+
+from optinb.rules import Contacted, attributes_of, behaviours_of, nodes_of, walk
+from optinb.segments.compile import PROBED, Answers, check
+from optinb.segments.conditions import condition
+from optinb.segments.lookups import contacted
+from optinb.segments.plan import MAX_CONDITIONS, absent_from, lookups_of, scans_of
+from optinb.segments.pushdown import either, relevance
+from optinb.segments.sharing import passes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from optinb.engine import Tables
+    from optinb.rules import Did, Rule
+    from optinb.segments.sharing import Pass
+
+
+def members_of_all(rules: Mapping[str, Rule], tables: Tables) -> pl.DataFrame:
+    """Who belongs to each of several rules, each behaviour being measured once for all of them.
+
+    Args:
+        rules: rules by name; a name must not be "customer_id".
+        tables: of any engine.
+
+    Returns:
+        a frame with one row for each customer: customer_id, and a column for each rule, true for its members.
+
+    Raises RuleError when one of the rules doesn't fit the tables.
+    """
+    for rule in rules.values():
+        check(rule, tables)
+    answers = Answers(tables)
+    customers = _customers(rules.values(), answers)
+    ids = customers.select("customer_id")
+    columns = [c for part in _passes(rules.values(), answers, customers) for c in _measured(part, answers, ids)]
+    for node in dict.fromkeys(node for rule in rules.values() for node in nodes_of(rule, Contacted)):
+        found = contacted(node, tables).with_columns(nw.lit(True).alias(answers.flag(node)))
+        columns += _aligned(found, ids, {})
+    frame = nw.from_native(customers.with_columns(columns).lazy())
+    row = answers.row(tables.customers)
+    belong = [condition(rule, row).alias(name) for name, rule in rules.items()]
+    return frame.select("customer_id", *belong).to_native().collect()
+
+
+def _customers(rules: Iterable[Rule], answers: Answers) -> pl.DataFrame:
+    """Every customer with all that the rules ask about of the customer's own row, and the answers of lookups."""
+    tables = answers.tables
+    needed = frozenset().union(*(attributes_of(rule) for rule in rules)) - {"customer_id"}
+    lookups = dict.fromkeys(lookup for rule in rules for lookup in lookups_of(rule))
+    customers = answers.with_lookups(tables.customers.select("customer_id", *sorted(needed)), lookups)
+    return customers.collect("polars").to_native()
+
+
+def _passes(rules: Iterable[Rule], answers: Answers, customers: pl.DataFrame) -> tuple[Pass, ...]:
+    """The passes over the data that measure all behaviours of the rules."""
+    matters: dict[Did, list[Rule | None]] = {}
+    for rule in rules:
+        outside = relevance(rule)
+        for leaf in behaviours_of(rule):
+            matters.setdefault(leaf, []).append(outside[leaf])
+    sample = nw.from_native(customers.gather_every(max(customers.height // PROBED, 1)).lazy())
+    row = answers.row(answers.tables.customers)
+
+    def wanted(cheap: Rule) -> NDArray[np.bool_]:
+        found = sample.select(condition(cheap, row).alias("wanted")).to_native().collect()
+        return found["wanted"].to_numpy() if found.height else np.ones(1, bool)
+
+    relevant = {leaf: either(conditions) for leaf, conditions in matters.items()}
+    short = {leaf: c if c is None or len(walk(c)) <= MAX_CONDITIONS else None for leaf, c in relevant.items()}
+    return passes(short, answers.tables.run_date, wanted=wanted)
+
+
+def _measured(part: Pass, answers: Answers, ids: pl.DataFrame) -> list[pl.Series]:
+    """The answers to the behaviours of one pass, for each of the ids."""
+    found: list[pl.Series] = []
+    for scan in scans_of(part.leaves, answers.tables.run_date):
+        measured = answers.measured(replace(scan, only=part.only))
+        if scan.run is not None:
+            found += _aligned(measured, ids, {})
+            continue
+        # Of whom the answers are those of a customer without rows needn't be held.
+        absent = absent_from(scan)
+        told = [nw.col(answers.flag(leaf)) if absent[leaf] is False else ~nw.col(answers.flag(leaf)) for leaf in absent]
+        flags = [answers.answer(leaf).alias(answers.flag(leaf)) for leaf in scan.leaves]
+        measured = measured.select("customer_id", *flags).filter(reduce(or_, told))
+        found += _aligned(measured, ids, {answers.flag(leaf): value for leaf, value in absent.items()})
+    return found
+
+
+def _aligned(found: nw.LazyFrame, ids: pl.DataFrame, absent: Mapping[str, bool]) -> list[pl.Series]:
+    """The answers (one row a customer) in the order of the ids, those of customers that aren't there filled in."""
+    import polars as pl
+
+    rows = found.collect("polars").to_native()
+    joined = ids.join(rows, on="customer_id", how="left", maintain_order="left").drop("customer_id")
+    return joined.with_columns(pl.col(name).fill_null(absent.get(name, False)) for name in joined.columns).get_columns()
