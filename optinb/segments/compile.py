@@ -14,7 +14,18 @@ from optinb.rules import PURCHASE, Day, DaysAgo, Did, Rule, attributes_of, behav
 from optinb.segments.conditions import Row, compared, condition
 from optinb.segments.explain import explain_plan
 from optinb.segments.lookups import contacted, with_flag, with_lookup
-from optinb.segments.plan import Measure, Plan, Rows, Scan, lookups_of, measures_of, plan_of, rows_of, run_lengths
+from optinb.segments.plan import (
+    Measure,
+    Plan,
+    Rows,
+    Scan,
+    absent_from,
+    lookups_of,
+    measures_of,
+    plan_of,
+    rows_of,
+    run_lengths,
+)
 from optinb.segments.pushdown import all_of
 
 if TYPE_CHECKING:
@@ -82,9 +93,12 @@ def run(plan: Plan, tables: Tables) -> nw.LazyFrame:
         customers = customers.filter(condition(all_of(plan.cheap), answers.row(tables.customers)))
     if not plan.costly:
         return customers.select("customer_id")
+    if plan.whether:
+        how = "semi" if plan.joins == ("semi",) else "anti"
+        return customers.select("customer_id").join(answers.present(plan.scans[0]), on="customer_id", how=how)
     measured = [answers.measured(scan) for scan in plan.scans]
-    rest = condition(all_of(plan.costly), answers.row(tables.customers)) if not plan.contacts else None
-    if rest is not None and plan.joins in (("semi",), ("anti",)):
+    if plan.joins in (("semi",), ("anti",)):
+        rest = condition(all_of(plan.costly), answers.row(tables.customers))
         if plan.joins == ("anti",):
             return customers.select("customer_id").join(measured[0].filter(~rest), on="customer_id", how="anti")
         found = measured[0].filter(rest).select("customer_id")
@@ -123,17 +137,27 @@ class Answers:
         return column
 
     def measured(self, scan: Scan) -> nw.LazyFrame:
-        """What a scan measures: customer_id, each once, and a column for each measure."""
+        """What a scan answers: customer_id, each once, and columns that are true or false.
+
+        Customers for whom it would answer what it does for those without rows are left out.
+        """
         rows = self._rows(scan)
-        for leaf in scan.leaves:
-            self._leaves[leaf] = self.answer(leaf)
         if scan.run is not None:
-            return _runs(rows, scan.run).with_columns(nw.lit(True).alias(self._column((scan.rows[0], scan.run))))
-        # Of one kind of rows, no other is left.
-        counted = {kind: self._counts(kind, scan) for kind in scan.rows} if len(scan.rows) > 1 else {}
-        return rows.group_by("customer_id").agg(
-            *(_figure(m, counted.get(m.rows)).alias(self._column(m)) for m in scan.measures)
-        )
+            found = _runs(rows, scan.run).with_columns(nw.lit(True).alias(self._column((scan.rows[0], scan.run))))
+            self._leaves |= {leaf: self._answer(leaf) for leaf in scan.leaves}
+            return found
+        counts = {kind: self._counts(kind, scan) for kind in scan.rows} if len(scan.rows) > 1 else {}
+        figures = [_figure(m, counts.get(m.rows)).alias(self._column(m)) for m in scan.measures]
+        answered = [self._answer(leaf).alias(self.flag(leaf)) for leaf in scan.leaves]
+        found = rows.group_by("customer_id").agg(*figures).select("customer_id", *answered)
+        absent = absent_from(scan)
+        told = [~nw.col(self.flag(leaf)) if value else nw.col(self.flag(leaf)) for leaf, value in absent.items()]
+        self._leaves |= {leaf: nw.col(self.flag(leaf)).fill_null(value) for leaf, value in absent.items()}
+        return found.filter(reduce(or_, told))
+
+    def present(self, scan: Scan) -> nw.LazyFrame:
+        """The customers (customer_id, perhaps several times) with a row that counts."""
+        return self._rows(scan).select("customer_id")
 
     def _rows(self, scan: Scan) -> nw.LazyFrame:
         """The rows that count for something, without those of customers to whom they can't matter."""
@@ -170,7 +194,7 @@ class Answers:
     def _column(self, answer: Measure | Rule | tuple[Rows, int]) -> str:
         return self._columns.setdefault(answer, f"optinb {len(self._columns)}")
 
-    def answer(self, leaf: Did) -> nw.Expr:
+    def _answer(self, leaf: Did) -> nw.Expr:
         """Whether a behaviour's comparison holds, where a customer without rows has nulls."""
         run_date, value = self.tables.run_date, leaf.value
         if isinstance(value, Day | DaysAgo):

@@ -97,7 +97,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     `cheap`: conditions that every member fulfils and the customer's row answers, together with `lookups` (apps, lists,
     ranks). `costly`: the others, for which `scans` measure and `contacts` count. `joins`: how the customers meet each
-    scan, in the same order.
+    scan, in the same order. `whether`: nothing need be measured, only whether there is a row.
     """
 
     rule: Rule
@@ -109,6 +109,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     contacts: tuple[Contacted, ...]
     scans: tuple[Scan, ...]
     joins: tuple[Join, ...]
+    whether: bool
 
 
 def plan_of(rule: Rule, run_date: date, *, share: Share | None = None) -> Plan:
@@ -128,6 +129,7 @@ def plan_of(rule: Rule, run_date: date, *, share: Share | None = None) -> Plan:
         _restricted(scan, either(matters[leaf] for leaf in scan.leaves), share)
         for scan in scans_of(nodes_of(rule, Did), run_date)
     )
+    joins = _joins(scans, costly, alone=not contacts)
     return Plan(
         rule=rule,
         run_date=run_date,
@@ -137,7 +139,8 @@ def plan_of(rule: Rule, run_date: date, *, share: Share | None = None) -> Plan:
         lookups=lookups_of(rule),
         contacts=contacts,
         scans=scans,
-        joins=_joins(scans, costly, alone=not contacts),
+        joins=joins,
+        whether=joins in (("semi",), ("anti",)) and _whether(scans[0], costly),
     )
 
 
@@ -220,3 +223,15 @@ def _joins(scans: tuple[Scan, ...], costly: tuple[Rule, ...], *, alone: bool) ->
     if len(scans) == 1 and alone and not any(attributes_of(part) or lookups_of(part) for part in costly):
         return ("semi",) if decided[0] is False else ("anti",) if decided[0] is True else ("left",)
     return tuple("inner" if found is False else "left" for found in decided)
+
+
+def _whether(scan: Scan, costly: tuple[Rule, ...]) -> bool:
+    """Whether one row that counts decides as much as several, the other way than none."""
+    if scan.run is not None or [m.figure for m in scan.measures] != ["count"]:
+        return False
+    least = {"ge": 1, "lt": 1, "gt": 0, "le": 0, "eq": 0}
+    if any(leaf.value != least[leaf.op] for leaf in scan.leaves):
+        return False
+    absent = absent_from(scan)
+    found = without_rows(costly, {leaf: not value for leaf, value in absent.items()})
+    return found is not None and found is not without_rows(costly, absent)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import or_
 from typing import TYPE_CHECKING
 
 import narwhals as nw
@@ -13,8 +11,8 @@ from msgspec.structs import replace
 from optinb.rules import Contacted, attributes_of, behaviours_of, nodes_of, walk
 from optinb.segments.compile import PROBED, Answers, check
 from optinb.segments.conditions import condition
-from optinb.segments.lookups import contacted
-from optinb.segments.plan import MAX_CONDITIONS, absent_from, lookups_of, scans_of
+from optinb.segments.lookups import contacted, with_flag
+from optinb.segments.plan import MAX_CONDITIONS, lookups_of, scans_of
 from optinb.segments.pushdown import either, relevance
 from optinb.segments.sharing import passes
 
@@ -47,10 +45,10 @@ def members_of_all(rules: Mapping[str, Rule], tables: Tables) -> pl.DataFrame:
     customers = _customers(rules.values(), answers)
     ids = customers.select("customer_id")
     columns = [c for part in _passes(rules.values(), answers, customers) for c in _measured(part, answers, ids)]
-    for node in dict.fromkeys(node for rule in rules.values() for node in nodes_of(rule, Contacted)):
-        found = contacted(node, tables).with_columns(nw.lit(True).alias(answers.flag(node)))
-        columns += _aligned(found, ids, {})
     frame = nw.from_native(customers.with_columns(columns).lazy())
+    for node in dict.fromkeys(node for rule in rules.values() for node in nodes_of(rule, Contacted)):
+        found = contacted(node, tables).collect("polars").lazy()
+        frame = with_flag(frame, found, answers.flag(node))
     row = answers.row(tables.customers)
     belong = [condition(rule, row).alias(name) for name, rule in rules.items()]
     return frame.select("customer_id", *belong).to_native().collect()
@@ -86,25 +84,11 @@ def _passes(rules: Iterable[Rule], answers: Answers, customers: pl.DataFrame) ->
 
 def _measured(part: Pass, answers: Answers, ids: pl.DataFrame) -> list[pl.Series]:
     """The answers to the behaviours of one pass, for each of the ids."""
-    found: list[pl.Series] = []
-    for scan in scans_of(part.leaves, answers.tables.run_date):
-        measured = answers.measured(replace(scan, only=part.only))
-        if scan.run is not None:
-            found += _aligned(measured, ids, {})
-            continue
-        # Of whom the answers are those of a customer without rows needn't be held.
-        absent = absent_from(scan)
-        told = [nw.col(answers.flag(leaf)) if absent[leaf] is False else ~nw.col(answers.flag(leaf)) for leaf in absent]
-        flags = [answers.answer(leaf).alias(answers.flag(leaf)) for leaf in scan.leaves]
-        measured = measured.select("customer_id", *flags).filter(reduce(or_, told))
-        found += _aligned(measured, ids, {answers.flag(leaf): value for leaf, value in absent.items()})
-    return found
+    scans = (replace(scan, only=part.only) for scan in scans_of(part.leaves, answers.tables.run_date))
+    return [column for scan in scans for column in _aligned(answers.measured(scan), ids)]
 
 
-def _aligned(found: nw.LazyFrame, ids: pl.DataFrame, absent: Mapping[str, bool]) -> list[pl.Series]:
-    """The answers (one row a customer) in the order of the ids, those of customers that aren't there filled in."""
-    import polars as pl
-
+def _aligned(found: nw.LazyFrame, ids: pl.DataFrame) -> list[pl.Series]:
+    """The answers (one row a customer) in the order of the ids, null for customers that aren't there."""
     rows = found.collect("polars").to_native()
-    joined = ids.join(rows, on="customer_id", how="left", maintain_order="left").drop("customer_id")
-    return joined.with_columns(pl.col(name).fill_null(absent.get(name, False)) for name in joined.columns).get_columns()
+    return ids.join(rows, on="customer_id", how="left", maintain_order="left").drop("customer_id").get_columns()
