@@ -11,6 +11,7 @@ import msgspec
 from optinb.appboy import Standing, Template, told, told_by_group
 from optinb.campaigns import REASONS, CampaignRecord
 from optinb.measure import NightSummary
+from optinb.measure.pages import many
 from optinb.rules import from_json, to_text
 from optinb.segments.discovery.values import Discovery
 from optinb.state import GroupRecord, RunRecord
@@ -295,7 +296,9 @@ def _(value: Diagnosis) -> str:
 
 @show.register
 def _(value: SentTest) -> str:
-    lines = [f"{value.campaign}: sent to {len(value.sent):,} test customers ({value.app_group}, {value.template})"]
+    lines = [
+        f"{value.campaign}: sent to {many(len(value.sent), 'test customer')} ({value.app_group}, {value.template})"
+    ]
     for sample in value.sent:
         for m in sample.messages:
             lines.append(f"  {sample.customer_id}, {m.platform}: {m.title + ' – ' if m.title else ''}{m.alert}")

@@ -82,6 +82,8 @@ def look(client: AppboyClient, *, known: Mapping[str, Template]) -> Findings:
     except SettingsError as error:
         return Findings(probes={}, no_key=str(error))
     seconds = time.monotonic() - start
+    # of the hour that all calls share; an export has a limit of its own
+    rate = client.rate_limit
     probes: dict[str, Outcome | None] = {"campaigns.list": first}
     usable: int | None = None
     unread = [c for c in listed if (t := known.get(c.id)) is None or t.last_edited != c.last_edited]
@@ -99,7 +101,7 @@ def look(client: AppboyClient, *, known: Mapping[str, Template]) -> Findings:
     return Findings(
         probes=probes,
         seconds=seconds,
-        rate=client.rate_limit,
+        rate=rate,
         ahead_s=client.clock_ahead_s,
         campaigns=len(listed) if first is None else None,
         templates=usable,
@@ -147,7 +149,7 @@ def verdicts(group: AppGroupSettings, found: Findings, *, outgoing: Sequence[str
         _credential(group, found),
         *_permissions(group, found),
         *_templates(found),
-        *_clock(found.ahead_s),
+        *_clock(group, found.ahead_s),
         *_limit(found.rate),
         _addresses(outgoing, denied=denied),
     )
@@ -197,13 +199,17 @@ def _templates(found: Findings) -> list[Verdict]:
     return [Verdict(about="templates", standing="good" if found.templates else "note", text=text)]
 
 
-def _clock(ahead_s: float | None) -> list[Verdict]:
+def _clock(group: AppGroupSettings, ahead_s: float | None) -> list[Verdict]:
     if ahead_s is None:
         return [Verdict(about="clock", standing="unknown", text="the answers bear no Date")]
     off = abs(ahead_s)
     if off <= CLOCK_GOOD_S:
         return [Verdict(about="clock", standing="good", text=f"agrees with Appboy's within {CLOCK_GOOD_S:.0f} s")]
-    text = f"this machine's clock is {off:,.0f} s {'behind' if ahead_s > 0 else 'ahead of'} Appboy's; set it by NTP"
+    side = "behind" if ahead_s > 0 else "ahead of"
+    if group.is_loopback:
+        text = f"the workspace's clock is {off:,.0f} s {side} the sandbox's, which has one of its own"
+        return [Verdict(about="clock", standing="note", text=text)]
+    text = f"this machine's clock is {off:,.0f} s {side} Appboy's; set it by NTP"
     return [Verdict(about="clock", standing="bad" if off > CLOCK_BAD_S else "note", text=text)]
 
 

@@ -79,10 +79,11 @@ class Templates:
         return tuple(replace(news, app_group=names.get(news.app_group, news.app_group)) for news in found)
 
     def listing(self, app_group: str | None = None) -> TemplateListing:
-        """The templates of one app group, or of all, with the news about them."""
+        """The templates of one app group, or of all, usable ones first, with the news about them."""
         name = self._ws.settings.app_group(app_group).name if app_group else None
         news = tuple(news for news in self.changes() if name in (None, news.app_group))
-        return TemplateListing(templates=self.list(app_group), news=news)
+        found = sorted(self.list(app_group), key=lambda template: not template.usable)
+        return TemplateListing(templates=tuple(found), news=news)
 
     def _sync(self, group: AppGroupSettings, fresh: Collection[str]) -> GroupSync:
         known = {template.id: template for template in self._ws.store.templates.list(group.id)}

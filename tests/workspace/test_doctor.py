@@ -39,6 +39,7 @@ def test_a_healthy_group_has_a_verdict_a_line_and_nothing_is_changed(ws: Workspa
     assert "`optinb campaigns test NAME`" in texts(found, "permission campaigns.trigger.send")
     assert "4 of 10 campaigns can be used" in texts(found, "templates")
     assert standings(found, "clock") == ["good", "good"]
+    assert "of 250,000 requests are left" in texts(found, "requests")
     assert ws.store.audit.list(limit=1) == before
     assert sandbox.world.dispatches == []
     assert "✓ credential: the key env:OPTINB_SHOP_KEY is accepted" in show(found)
@@ -110,12 +111,28 @@ def test_whatever_else_answers_is_not_reachable_and_is_asked_once(
     assert sum(sandbox.requests.values()) == 1
 
 
-def test_a_wrong_clock_is_told_with_its_side(ws: Workspace, sandbox: Sandbox) -> None:
+def test_a_sandbox_has_a_clock_of_its_own_and_that_is_no_fault(ws: Workspace, sandbox: Sandbox) -> None:
     sandbox.move_clock(to=sandbox.clock.now() + timedelta(minutes=10))
     found = ws.doctor("Shop")
-    assert standings(found, "clock") == ["bad"]
-    assert "60" in texts(found, "clock")
-    assert "behind Appboy's; set it by NTP" in texts(found, "clock")
+    assert found.exit_code == 0
+    assert standings(found, "clock") == ["note"]
+    assert "behind the sandbox's" in texts(found, "clock")
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "standing", "words"),
+    [
+        (None, "unknown", "bear no Date"),
+        (-4.0, "good", "within 5 s"),
+        (30.0, "note", "30 s behind Appboy's; set it by NTP"),
+        (-90.0, "bad", "90 s ahead of Appboy's; set it by NTP"),
+    ],
+)
+def test_a_wrong_clock_is_told_with_its_side(ahead_s: float | None, standing: str, words: str) -> None:
+    found = Findings(probes={"campaigns.list": None}, ahead_s=ahead_s)
+    (clock,) = [v for v in verdicts(GROUP, found, outgoing=()) if v.about == "clock"]
+    assert clock.standing == standing
+    assert words in clock.text
 
 
 def test_many_campaigns_that_were_never_looked_at_are_counted_not_read(ws: Workspace, sandbox: Sandbox) -> None:
