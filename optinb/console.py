@@ -24,6 +24,7 @@ from optinb.workspace import (
     GroupSize,
     GroupSync,
     Quarantine,
+    SampleMessage,
     SentTest,
     Status,
     TemplateListing,
@@ -295,16 +296,21 @@ def _(value: Diagnosis) -> str:
 
 
 @show.register
+def _(value: SampleMessage) -> str:
+    lines = []
+    for m in value.messages:
+        lines.append(f"{value.customer_id}, {m.platform}: {m.title + ' – ' if m.title else ''}{m.alert}")
+        lines += [f"  ! {m.note}"] if m.note else []
+    return "\n".join(lines)
+
+
+@show.register
 def _(value: SentTest) -> str:
-    lines = [
-        f"{value.campaign}: sent to {many(len(value.sent), 'test customer')} ({value.app_group}, {value.template})"
-    ]
-    for sample in value.sent:
-        for m in sample.messages:
-            lines.append(f"  {sample.customer_id}, {m.platform}: {m.title + ' – ' if m.title else ''}{m.alert}")
-            lines += [f"    ! {m.note}"] if m.note else []
-    lines += [f"  not to {customer_id}: {why}" for customer_id, why in value.skipped.items()]
-    return "\n".join([*lines, *(f"  Appboy says: {error}" for error in value.errors)])
+    people = many(len(value.sent), "test customer")
+    lines = [f"{value.campaign}: sent to {people} ({value.app_group}, {value.template})"]
+    lines += [line for sample in value.sent for line in show(sample).splitlines()]
+    lines += [f"not to {customer_id}: {why}" for customer_id, why in value.skipped.items()]
+    return "\n  ".join([*lines, *(f"Appboy says: {error}" for error in value.errors)])
 
 
 @show.register

@@ -21,11 +21,14 @@ ONE: dict[tuple[str, str], str] = {
     ("optinb.segments.reach", "Reach"): "reach",
     ("optinb.warehouse.report", "ImportReport"): "import_report",
     ("optinb.workspace.campaigns", "CampaignPreview"): "campaign_preview",
+    ("optinb.workspace.doctor", "Diagnosis"): "diagnosis",
     ("optinb.workspace.groups", "GroupSize"): "group_size",
     ("optinb.workspace.data", "Preview"): "preview",
     ("optinb.workspace.handle", "Workspace"): "workspace",
     ("optinb.workspace.history", "Status"): "status",
     ("optinb.workspace.history", "Why"): "why",
+    ("optinb.workspace.samples", "SampleMessage"): "sample",
+    ("optinb.workspace.trial", "SentTest"): "sent_test",
 }
 # The same for values that also come in lists: the function takes several.
 MANY: dict[tuple[str, str], str] = {

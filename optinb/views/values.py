@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from optinb.segments.discovery import Discovery
     from optinb.state import GroupRecord
     from optinb.warehouse import ImportReport
-    from optinb.workspace import CampaignPreview, GroupSize, GroupSync, Preview, Status, Why, Workspace
+    from optinb.workspace import (
+        CampaignPreview,
+        Diagnosis,
+        GroupSize,
+        GroupSync,
+        Preview,
+        SampleMessage,
+        SentTest,
+        Status,
+        Why,
+        Workspace,
+    )
 
 
 def page(name: str, **values: Any) -> str:
@@ -111,6 +122,21 @@ def templates(found: Sequence[Template]) -> str:
 def syncs(found: Sequence[GroupSync]) -> str:
     """What importing templates brought."""
     return page("syncs.html.j2", syncs=found, told=told)
+
+
+def diagnosis(found: Diagnosis) -> str:
+    """The verdicts on each app group."""
+    return page("diagnosis.html.j2", found=found)
+
+
+def sample(found: SampleMessage) -> str:
+    """A message as one customer reads it."""
+    return page("samples.html.j2", samples=(found,), sent=None)
+
+
+def sent_test(found: SentTest) -> str:
+    """Who got a test send, and what they read."""
+    return page("samples.html.j2", samples=found.sent, sent=found)
 
 
 def campaigns(records: Sequence[CampaignRecord]) -> str:

@@ -101,6 +101,16 @@ def test_lists_of_groups_templates_campaigns_and_syncs_have_tables(html, ws):
     assert "Lapsed buyers" in html(ws.groups.get("Lapsed buyers"))
 
 
+def test_a_diagnosis_and_messages_of_single_customers_are_shown(html, ws):
+    shown = html(ws.doctor("Shop"))
+    assert "credential good the key env:OPTINB_SHOP_KEY is accepted" in shown
+    assert "permission campaigns.trigger.send can't be told" in shown
+    sent = ws.campaigns.test_send(CAMPAIGNS[0])
+    first = sent.sent[0]
+    assert f"Sent to {len(sent.sent)} test customers" in html(sent)
+    assert first.messages[0].alert in html(ws.campaigns.message(CAMPAIGNS[0], first.customer_id))
+
+
 def test_other_lists_stay_as_they_are(shell):
     for value in ([], [1, 2], ["a", 3], (1,)):
         assert "text/html" not in shell.display_formatter.format(value)[0]
