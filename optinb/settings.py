@@ -187,6 +187,34 @@ class NetworkSection(_Section, frozen=True):
     plain_http_hosts: tuple[str, ...] = ()
 
 
+class CapSettings(_Section, frozen=True):
+    """One of `[[policy.caps]]`: at most so many messages to a customer in any `days` days, or per calendar period.
+
+    `app_group`: id or name of the one whose messages count and are kept back; all together without one.
+    """
+
+    messages: Annotated[int, Meta(ge=1, le=1000)]
+    days: Annotated[int, Meta(ge=1, le=366)] | None = None
+    per: Literal["day", "week", "month"] | None = None
+    app_group: str | None = None
+
+
+class PolicySection(_Section, frozen=True):
+    """`[policy]`: what protects customers from too much, and the team from hasty sends.
+
+    `global_control`: share of all customers who never get a campaign. `quiet_from`, `quiet_until`: times of day, by
+    each customer's own clock. `approval_days`: how long an approval holds. `keys`: approvers' public keys; once there
+    is one, only signed approvals count.
+    """
+
+    global_control: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    quiet_from: Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] | None = None
+    quiet_until: Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] | None = None
+    caps: tuple[CapSettings, ...] = ()
+    approval_days: Annotated[int, Meta(ge=1, le=3650)] = 90
+    keys: dict[str, str] = field(default_factory=dict)
+
+
 class Settings(_Section, frozen=True):
     """All of `optinb.toml`."""
 
@@ -200,6 +228,7 @@ class Settings(_Section, frozen=True):
     send: SendSection = field(default_factory=SendSection)
     engine: EngineSection = field(default_factory=EngineSection)
     network: NetworkSection = field(default_factory=NetworkSection)
+    policy: PolicySection = field(default_factory=PolicySection)
 
     @property
     def zone(self) -> ZoneInfo:
@@ -217,6 +246,12 @@ class Settings(_Section, frozen=True):
             if known
             else f"there is no app group in {FILE_NAME}: add an [[app_groups]] table"
         )
+
+    def contact_policy(self) -> PolicySection:
+        """The contact policy, with the ids of its app groups."""
+        ids = {group.name: group.id for group in self.app_groups}
+        caps = [msgspec.structs.replace(c, app_group=ids.get(c.app_group or "", c.app_group)) for c in self.policy.caps]
+        return msgspec.structs.replace(self.policy, caps=tuple(caps))
 
     def app_ids(self) -> frozenset[str]:
         """Every app id of every group."""
@@ -306,6 +341,21 @@ def _check(settings: Settings, complain: _Complaint) -> None:
                     f'{app.sdk_from_version!r} is no version; write one such as "3.2.0", or leave it out',
                 )
     _check_sources(settings.sources, complain)
+    _check_policy(settings, complain)
+
+
+def _check_policy(settings: Settings, complain: _Complaint) -> None:
+    policy, known = settings.policy, [name for group in settings.app_groups for name in (group.id, group.name)]
+    if (policy.quiet_from is None) != (policy.quiet_until is None):
+        raise complain("policy", 'quiet_from and quiet_until go together, such as "22:00" and "08:00"')
+    for i, cap in enumerate(policy.caps):
+        at = f"policy.caps[{i}]"
+        if (cap.days is None) == (cap.per is None):
+            raise complain(at, 'give either days = 7, for any seven days in a row, or per = "day", "week" or "month"')
+        if cap.app_group is not None and cap.app_group not in known:
+            raise complain(
+                f"{at}.app_group", f"{cap.app_group!r} is no app group here{did_you_mean(cap.app_group, known)}"
+            )
 
 
 def _check_state(state: str, complain: _Complaint) -> None:

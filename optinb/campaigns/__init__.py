@@ -31,7 +31,10 @@ from optinb.campaigns.campaign import (
     Property,
 )
 from optinb.campaigns.files import campaign_from, campaign_toml, read_campaign
+from optinb.campaigns.policy import Competitor, check_quiet, days_back, quiet_zones
+from optinb.campaigns.roster import Roster
 from optinb.campaigns.schedule import Going, Schedule, SendTime, calendar, check_schedule, send_times
+from optinb.campaigns.standing import Competition, Standing
 
 __all__ = [
     "AUDIENCE_SCHEMA",
@@ -42,11 +45,15 @@ __all__ = [
     "Campaign",
     "CampaignRecord",
     "CampaignState",
+    "Competition",
+    "Competitor",
     "Going",
     "Property",
+    "Roster",
     "Schedule",
     "SendTime",
     "SizeBand",
+    "Standing",
     "Waterfall",
     "approve",
     "build_audience",
@@ -54,12 +61,15 @@ __all__ = [
     "campaign_from",
     "campaign_toml",
     "cancel",
+    "check_quiet",
     "check_schedule",
     "content_parts",
+    "days_back",
     "differences",
     "fingerprint",
     "finish",
     "personal",
+    "quiet_zones",
     "read_campaign",
     "reject",
     "send_times",

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import polars as pl
 from msgspec import Struct
 
+from optinb.campaigns.roster import Roster
 from optinb.engine.shares import in_share
 from optinb.errors import CampaignError, did_you_mean
-from optinb.segments import reachable_apps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from optinb.campaigns.campaign import Property
+    from optinb.campaigns.campaign import Property, Scalar
+    from optinb.campaigns.policy import Competitor
+    from optinb.campaigns.standing import Competition
     from optinb.settings import AppSettings
 
 Outcome = Literal["recipient", "control", "excluded"]
@@ -27,14 +30,21 @@ REASONS: dict[str, str] = {
     "blocked": "is blocked",
     "test": "is a test customer",
     "opted_out": "has opted out of push messages",
+    "quiet_hours": "would get it in the quiet hours of their time zone",
     "property_missing": "has no value for a property that the template needs",
     "same_external_id": "shares the external user id with another customer of the audience",
+    "global_control": "is in the lasting control group, which gets no campaign",
+    "held_out": "is held out in the control group of another campaign that is still measured",
+    "exclusion_period": "is in the exclusion period of another campaign",
+    "frequency_cap": "has got as many messages lately as the contact policy allows",
 }
 OUTCOMES: dict[str, str] = {
     "recipient": "gets the message",
     "control": "is held out in the control group",
     **REASONS,
 }
+# What is known of a row while its audience is built: 0 for a recipient.
+_CODES = {"recipient": 0, **{name: code for code, name in enumerate((*REASONS, "control"), start=1)}}
 AUDIENCE_SCHEMA = pl.Schema(
     {
         "customer_id": pl.String,
@@ -72,22 +82,32 @@ def build_audience(
     *,
     apps: Iterable[AppSettings],
     properties: Mapping[str, Property] | None = None,
+    offer: Mapping[str, Scalar] | None = None,
     control: float = 0.0,
     salt: str = "",
     untold: Mapping[str, str] | None = None,
+    quiet: Collection[str] = (),
+    zone: str = "UTC",
+    competition: Competition | None = None,
+    who: Competitor | None = None,
 ) -> pl.DataFrame:
     """One row for every member of the target group: what happens to them tonight, and why.
 
     Args:
         members: customer_id (text) of the target group, each once.
-        customers: customer_id, external_user_id, is_blocked, is_test, push_opt_in and the attributes that
-            `properties` name.
+        customers: customer_id, external_user_id, is_blocked, is_test, push_opt_in, with `quiet` time_zone, and the
+            attributes that `properties` name.
         app_users: as in `reachable_apps`.
         apps: the apps of the app group on the template's platforms.
         properties: where each trigger property comes from.
+        offer: the values of the offer's fields.
         control: share of the customers who could get the message that is held out.
         salt: makes the draw of the control group independent of others; a campaign's id.
         untold: attributes that no model tells tonight, each with the reason.
+        quiet: the time zones whose quiet hours the message would break.
+        zone: of customers whose time zone isn't known.
+        competition: what the contact policy knows of these very customers; it judges nothing if left out.
+        who: the campaign, as the policy sees it; given with `competition`.
 
     Returns:
         a frame with AUDIENCE_SCHEMA, sorted by customer_id. `reason` is null for recipients and controls, and
@@ -99,56 +119,61 @@ def build_audience(
     attributes = sorted({p.attribute for p in properties.values() if p.attribute})
     kinds = customers.collect_schema()
     _check_attributes(attributes, kinds.names(), untold or {})
-    reach = (
-        reachable_apps(app_users, apps)
-        .group_by("customer_id")
-        .agg(sdk=pl.col("has_sdk").any(), push=(pl.col("has_sdk") & pl.col("push_enabled")).any())
-    )
-    person = customers.select(
-        "customer_id",
-        "external_user_id",
-        "is_blocked",
-        "is_test",
-        "push_opt_in",
-        *(pl.col(a).alias(f"attribute {a}") for a in attributes),
-    )
+    if competition is None:
+        roster, standing = Roster(customers, app_users), None
+    else:
+        roster, standing = competition.roster, competition.on(who.day) if who else None
+    places = roster.places(members)
+    codes = roster.against(apps)[places]
+    codes[(codes == 0) & roster.in_zones(quiet, unknown=zone)[places]] = _CODES["quiet_hours"]
+    rows = roster.people[places].select("customer_id", "external_user_id")
+    texts = _texts(rows, customers, properties, attributes, kinds, offer or {})
+    codes[(codes == 0) & texts["is_missing"].to_numpy()] = _CODES["property_missing"]
+    if roster.shares_external_ids:
+        able = np.flatnonzero(codes == 0)
+        codes[able[~rows["external_user_id"][able].is_first_distinct().to_numpy()]] = _CODES["same_external_id"]
+    able = np.flatnonzero(codes == 0)
+    stays = np.zeros(len(able), dtype=np.bool_)
+    if standing is not None and who is not None:
+        verdicts = standing.verdicts(places[able], who)
+        codes[able] = np.where(verdicts == 0, 0, verdicts + _CODES["same_external_id"])
+        able = able[verdicts == 0]
+        stays = standing.stays_in_control(places[able], who)
+    codes[able[in_share(rows["customer_id"][able], salt=salt, share=control).to_numpy() | stays]] = _CODES["control"]
+    return rows.with_columns(
+        outcome=pl.Series(np.minimum(np.where(codes == _CODES["control"], 1, 2 * (codes > 0)), 2)).replace_strict(
+            {0: "recipient", 1: "control", 2: "excluded"}, return_dtype=pl.String
+        ),
+        reason=pl.Series(codes).replace_strict(
+            {code: name if name in REASONS else None for name, code in _CODES.items()}, return_dtype=pl.String
+        ),
+        properties=texts["text"],
+    ).with_columns(properties=pl.when(pl.col("outcome") != "excluded").then("properties"))
+
+
+def _texts(
+    rows: pl.DataFrame,
+    customers: pl.LazyFrame,
+    properties: Mapping[str, Property],
+    attributes: Sequence[str],
+    kinds: Mapping[str, pl.DataType],
+    offer: Mapping[str, Scalar],
+) -> pl.DataFrame:
+    """The trigger properties of every row as JSON `text`, and whether one that the template needs `is_missing`."""
+    text = properties_json(properties, kinds, offer).alias("text")
+    if not attributes:
+        return rows.select(text.first() if properties else text, is_missing=pl.repeat(False, pl.len()))
     needed = [
         pl.col(f"attribute {p.attribute}").is_null() for p in properties.values() if p.attribute and p.default is None
     ]
-    reasons = {
-        "no_app": pl.col("sdk").is_null(),
-        "no_sdk": ~pl.col("sdk"),
-        "push_off": ~pl.col("push"),
-        "blocked": pl.col("is_blocked").fill_null(False),
-        "test": pl.col("is_test").fill_null(False),
-        "opted_out": ~pl.col("push_opt_in").fill_null(True),
-        "property_missing": pl.any_horizontal(needed) if needed else pl.lit(False),
-    }
-    rows = (
-        members.select("customer_id")
-        .join(person, on="customer_id", how="inner")
-        .join(reach, on="customer_id", how="left")
-        .with_columns(reason=first_reason(reasons))
+    named = customers.select("customer_id", *(pl.col(a).alias(f"attribute {a}") for a in attributes))
+    return (
+        rows.lazy()
+        .select("customer_id")
+        .join(named, on="customer_id", how="left")
+        .select("customer_id", text, is_missing=pl.any_horizontal(needed) if needed else pl.lit(False))
         .sort("customer_id")
         .collect()
-    )
-    rows = rows.with_columns(
-        reason=pl.when(pl.col("reason").is_null() & ~pl.struct("external_user_id", "reason").is_first_distinct())
-        .then(pl.lit("same_external_id"))
-        .otherwise("reason")
-    )
-    held_out = in_share(rows["customer_id"], salt=salt, share=control)
-    return (
-        rows.with_columns(held_out)
-        .with_columns(
-            outcome=pl.when(pl.col("reason").is_not_null())
-            .then(pl.lit("excluded"))
-            .when("in_share")
-            .then(pl.lit("control"))
-            .otherwise(pl.lit("recipient"))
-        )
-        .with_columns(properties=pl.when(pl.col("outcome") != "excluded").then(properties_json(properties, kinds)))
-        .select(AUDIENCE_SCHEMA.names())
     )
 
 
@@ -187,21 +212,19 @@ def waterfall(audience: pl.DataFrame) -> Waterfall:
     )
 
 
-def first_reason(reasons: Mapping[str, pl.Expr]) -> pl.Expr:
-    """The name of the first condition that is true, null if none is."""
-    return pl.coalesce(*(pl.when(condition).then(pl.lit(name)) for name, condition in reasons.items()))
-
-
-def properties_json(properties: Mapping[str, Property], kinds: Mapping[str, pl.DataType]) -> pl.Expr:
+def properties_json(
+    properties: Mapping[str, Property], kinds: Mapping[str, pl.DataType], offer: Mapping[str, Scalar]
+) -> pl.Expr:
     """A JSON object with the trigger properties of a row, as text; keys in alphabetical order.
 
-    `kinds` gives the types of the attributes. Days and times are written as ISO 8601. A default of another kind than
+    `kinds` gives the types of the attributes, `offer` the values of the offer's fields.
+    Days and times are written as ISO 8601. A default of another kind than
     its attribute turns both into text.
     """
     values: list[pl.Expr] = []
     for name, source in sorted(properties.items()):
         if source.attribute is None:
-            values.append(pl.lit(source.value).alias(name))
+            values.append(pl.lit(offer.get(source.offer, "") if source.offer else source.value).alias(name))
             continue
         kind, attribute = kinds[source.attribute], pl.col(f"attribute {source.attribute}")
         if not (kind.is_numeric() or kind == pl.Boolean):

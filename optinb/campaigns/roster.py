@@ -1,0 +1,92 @@
+"""All customers of a night in one fixed order, and what speaks against a push to each: looked up once, used by all."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from optinb.segments import reachable_apps
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from numpy.typing import NDArray
+
+    from optinb.settings import AppSettings
+
+# What keeps every push of an app group's apps away, in the order in which it is examined.
+NO_PUSH = ("no_app", "no_sdk", "push_off", "blocked", "test", "opted_out")
+
+
+class Roster:
+    """Customers by place: sorted by customer_id, counted from 0."""
+
+    def __init__(self, customers: pl.LazyFrame, app_users: pl.LazyFrame) -> None:
+        """Args: `customers`: customer_id, external_user_id, is_blocked, is_test, push_opt_in, and time_zone if they
+        have one; `app_users` as in `reachable_apps`."""
+        known = customers.collect_schema().names()
+        wanted = ["customer_id", "external_user_id", "is_blocked", "is_test", "push_opt_in", "time_zone"]
+        columns = [name for name in wanted if name in known]
+        self.people = customers.select(columns).sort("customer_id").with_row_index("place").collect()
+        self._app_users = app_users
+        self._against: dict[tuple[AppSettings, ...], NDArray[np.uint8]] = {}
+
+    def __len__(self) -> int:
+        return self.people.height
+
+    @cached_property
+    def index(self) -> pl.DataFrame:
+        """customer_id and place."""
+        return self.people.select("customer_id", "place")
+
+    @cached_property
+    def shares_external_ids(self) -> bool:
+        """Whether an external user id stands for more than one customer."""
+        return self.people["external_user_id"].n_unique() < self.people.height
+
+    def places(self, ids: pl.LazyFrame) -> NDArray[np.uint32]:
+        """The places, ascending, of those customers of a frame with customer_id who are known."""
+        found = ids.select("customer_id").join(self.index.lazy(), on="customer_id", how="inner").select("place")
+        places = found.collect()["place"].to_numpy()
+        return np.sort(places)
+
+    def against(self, apps: Iterable[AppSettings]) -> NDArray[np.uint8]:
+        """What speaks against a push in some apps, for every customer: 0 nothing, else a place in NO_PUSH from 1."""
+        apps = tuple(apps)
+        if apps not in self._against:
+            reach = (
+                reachable_apps(self._app_users, apps)
+                .group_by("customer_id")
+                .agg(sdk=pl.col("has_sdk").any(), push=(pl.col("has_sdk") & pl.col("push_enabled")).any())
+            )
+            conditions = (
+                pl.col("sdk").is_null(),
+                ~pl.col("sdk"),
+                ~pl.col("push"),
+                pl.col("is_blocked").fill_null(False),
+                pl.col("is_test").fill_null(False),
+                ~pl.col("push_opt_in").fill_null(True),
+            )
+            first = [pl.when(c).then(pl.lit(n, dtype=pl.UInt8)) for n, c in enumerate(conditions, start=1)]
+            rows = self.people.lazy().join(reach, on="customer_id", how="left")
+            codes = rows.select("place", code=pl.coalesce(*first, pl.lit(0, pl.UInt8))).sort("place").collect()
+            self._against[apps] = codes["code"].to_numpy()
+        return self._against[apps]
+
+    def in_zones(self, zones: Collection[str], *, unknown: str) -> NDArray[np.bool_]:
+        """Who lives in one of some time zones; `unknown` is the zone of those without one."""
+        if not zones:
+            return np.zeros(len(self), dtype=np.bool_)
+        zone = (
+            self.people["time_zone"] if "time_zone" in self.people.columns else pl.repeat(None, len(self), eager=True)
+        )
+        return zone.cast(pl.String).fill_null(unknown).is_in(sorted(zones)).to_numpy()
+
+    def zones(self, *, unknown: str) -> dict[str, int]:
+        """How many customers there are in each time zone."""
+        if "time_zone" not in self.people.columns:
+            return {unknown: len(self)} if len(self) else {}
+        return dict(self.people["time_zone"].fill_null(unknown).value_counts().iter_rows())

@@ -1,0 +1,126 @@
+"""Where every customer stands with the contact policy on one day: arrays, so that millions are judged in a moment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from optinb.campaigns.policy import GLOBAL_CONTROL, in_window
+from optinb.engine.shares import in_share
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+
+    from numpy.typing import NDArray
+
+    from optinb.campaigns.policy import Competitor
+    from optinb.campaigns.roster import Roster
+    from optinb.settings import PolicySection
+
+NOBODY, SEVERAL = -1, -2
+# In the order in which they are examined; 0 is nothing against it, and the first that applies counts.
+VERDICTS = ("global_control", "held_out", "exclusion_period", "frequency_cap")
+
+
+class Marks:
+    """For each customer which campaign has marked them: none, one, or several."""
+
+    def __init__(self, size: int) -> None:
+        self._who = np.full(size, NOBODY, dtype=np.int16)
+
+    def add(self, places: NDArray[np.uint32], campaign: int) -> None:
+        """Marks some customers, each of them at most once in `places`."""
+        there = self._who[places]
+        self._who[places] = np.where((there == NOBODY) | (there == campaign), campaign, SEVERAL)
+
+    def by_others(self, places: NDArray[np.uint32], campaign: int) -> NDArray[np.bool_]:
+        """Who is marked by another campaign."""
+        there = self._who[places]
+        return (there != NOBODY) & (there != campaign)
+
+    def by(self, places: NDArray[np.uint32], campaign: int) -> NDArray[np.bool_]:
+        """Who is marked by this campaign alone."""
+        return self._who[places] == campaign
+
+
+class Standing:
+    """What the policy knows on one day of all customers: what they got, and what they are held out of.
+
+    Customers are known by their place in a roster. Contacts are added in any order, those of the past and those that
+    the night has promised already; then each campaign asks whom it may have.
+    """
+
+    def __init__(self, ids: pl.Series, *, day: date, policy: PolicySection) -> None:
+        """Args: `ids` of all customers by place; `day` on which the messages that are judged go out; `policy`."""
+        self.day = day
+        self._policy = policy
+        self._size = size = len(ids)
+        self._global = in_share(ids, salt=GLOBAL_CONTROL, share=policy.global_control).to_numpy()
+        self._counts = [np.zeros(size, dtype=np.uint16) for _ in policy.caps]
+        self._excluded, self._held = Marks(size), Marks(size)
+        self._promised: dict[int, Marks] = {}  # by how many days ahead: those who get or await something then
+        self._numbers: dict[str, int] = {}
+
+    def add(self, places: NDArray[np.uint32], who: Competitor, *, control: bool = False) -> None:
+        """Adds customers, each at most once, who got a campaign's message on its day, or were its control group."""
+        number, gap = self._number(who), (self.day - who.day).days
+        if not control:
+            for cap, count in zip(self._policy.caps, self._counts, strict=True):
+                if cap.app_group in (None, who.app_group_id) and in_window(cap, who.day, self.day):
+                    count[places] += 1
+        if 0 <= gap < who.exclusion_days:
+            self._excluded.add(places, number)
+        if control and 0 <= gap < who.measurement_days:
+            self._held.add(places, number)
+        if gap <= 0:
+            self._promised.setdefault(-gap, Marks(self._size)).add(places, number)
+
+    def verdicts(self, places: NDArray[np.uint32], who: Competitor) -> NDArray[np.uint8]:
+        """For each customer what is against the campaign: 0 nothing, else the place in VERDICTS, counted from 1."""
+        number = self._number(who)
+        excluded = np.zeros(len(places), dtype=np.bool_)
+        if not who.ignore_others:
+            excluded |= self._excluded.by_others(places, number)
+        for ahead, marks in self._promised.items():
+            if ahead < who.own_days:
+                excluded |= marks.by_others(places, number)
+        capped = np.zeros(len(places), dtype=np.bool_)
+        for cap, count in zip(self._policy.caps, self._counts, strict=True):
+            if cap.app_group in (None, who.app_group_id):
+                capped |= count[places] >= cap.messages
+        conditions = [self._global[places], self._held.by_others(places, number), excluded, capped]
+        return np.select(conditions, np.arange(1, len(conditions) + 1, dtype=np.uint8), default=np.uint8(0))
+
+    def stays_in_control(self, places: NDArray[np.uint32], who: Competitor) -> NDArray[np.bool_]:
+        """Who was in this campaign's control group before, and is still measured there."""
+        return self._held.by(places, self._number(who))
+
+    def _number(self, who: Competitor) -> int:
+        return self._numbers.setdefault(who.campaign_id, len(self._numbers))
+
+
+class Competition:
+    """The standing of all customers on each day that a night writes for, while its campaigns choose one by one."""
+
+    def __init__(self, roster: Roster, *, days: Iterable[date], policy: PolicySection) -> None:
+        self.roster = roster
+        ids = roster.people["customer_id"]
+        self._standings = {day: Standing(ids, day=day, policy=policy) for day in sorted(set(days))}
+
+    def on(self, day: date) -> Standing:
+        """Where everybody stands on a day."""
+        return self._standings[day]
+
+    def add(self, customer_ids: pl.Series, who: Competitor, *, control: bool = False) -> None:
+        """Adds customers who got, or are to get, a campaign's message, or who are its control group."""
+        places = self.roster.places(customer_ids.to_frame("customer_id").lazy())
+        for standing in self._standings.values():
+            standing.add(places, who, control=control)
+
+    def promise(self, audience: pl.DataFrame, who: Competitor) -> None:
+        """Adds the recipients and the control group of an audience with AUDIENCE_SCHEMA."""
+        for outcome in ("recipient", "control"):
+            self.add(audience.filter(pl.col("outcome") == outcome)["customer_id"], who, control=outcome == "control")
