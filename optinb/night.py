@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import socket
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from optinb.campaigns import waterfall, why_held, why_held_by_size
+from optinb.campaigns import Competitor, waterfall, why_held, why_held_by_size
 from optinb.delivery import FrozenAudience, close_past, plan, send
 from optinb.errors import (
     DeliveryError,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optinb.appboy import TemplateNews
-    from optinb.campaigns import CampaignRecord
+    from optinb.campaigns import CampaignRecord, Competition
     from optinb.customers import CustomerModel
     from optinb.warehouse import ImportReport
     from optinb.workspace import GroupSync
@@ -119,7 +120,10 @@ class Night:
 
     def audiences(self) -> tuple[CampaignSummary, ...]:
         """Builds and freezes the audience of every campaign that is due; names what holds the others."""
-        self._campaigns = {record.id: self._audience(record) for record in self._tonight()}
+        tonight = self._tonight()
+        # Each chooses after those before it; they are told of in the order of their names.
+        found = {record.id: self._audience(record) for record in sorted(tonight, key=self._turn)}
+        self._campaigns = {record.id: found[record.id] for record in tonight}
         return tuple(self._campaigns.values())
 
     def sends(self) -> tuple[CampaignSummary, ...]:
@@ -198,6 +202,15 @@ class Night:
             return False
         return record.state in ("submitted", "approved") and record.campaign.schedule.is_due(self.run_date)
 
+    def _turn(self, record: CampaignRecord) -> tuple[date, int, str]:
+        """When a campaign chooses its customers, among those of the night."""
+        day = record.campaign.schedule.day_of(self.run_date)
+        return Competitor.of(record.campaign, app_group_id="", day=day).order
+
+    @cached_property
+    def _competition(self) -> Competition:
+        return self.ws.campaigns.compete(self.run_date, tables_of=self.run_date)
+
     def _audience(self, record: CampaignRecord) -> CampaignSummary:
         campaign = record.campaign
         names = (campaign.name, campaign.app_group, campaign.template)
@@ -210,7 +223,8 @@ class Night:
         try:
             resolved = self.ws.campaigns.resolve(campaign)
             reason = self._unchecked(resolved.app_group.id) or why_held(record, resolved.parts())
-            rows = self.ws.campaigns.audience(resolved, run_date=self.run_date)
+            among = self._competition
+            rows = self.ws.campaigns.audience(resolved, run_date=self.run_date, night=self.run_date, among=among)
         except OptinbError as error:
             return held(*names, str(error))
         figures = waterfall(rows)
@@ -219,6 +233,7 @@ class Night:
             return held(*names, reason or "it is not approved", figures)
         send_at = campaign.schedule.send_at(self.run_date, self.ws.settings.zone)
         if self.dry_run:
+            among.promise(rows, self.ws.campaigns.competitor(resolved, self.run_date))
             return CampaignSummary(
                 name=campaign.name,
                 app_group=resolved.app_group.name,
@@ -244,9 +259,11 @@ class Night:
                 root=self.ws.root,
                 user=self.ws.user,
                 now=self.ws.now(),
+                in_local_time=campaign.schedule.clock == "local",
             )
         except StateError as error:
             return held(*names, str(error), figures)
+        among.promise(rows, self.ws.campaigns.competitor(resolved, self.run_date))
         return self._figures(audience)
 
     def _planned(self, record: CampaignRecord) -> FrozenAudience | None:

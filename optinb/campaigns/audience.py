@@ -177,7 +177,12 @@ def _texts(
     )
 
 
-def personal(customers: pl.LazyFrame, *, properties: Mapping[str, Property] | None = None) -> pl.LazyFrame:
+def personal(
+    customers: pl.LazyFrame,
+    *,
+    properties: Mapping[str, Property] | None = None,
+    offer: Mapping[str, Scalar] | None = None,
+) -> pl.LazyFrame:
     """What a message to each customer is made of, whoever they are.
 
     Args:
@@ -196,7 +201,7 @@ def personal(customers: pl.LazyFrame, *, properties: Mapping[str, Property] | No
         "external_user_id",
         pl.col("is_test").fill_null(False),
         property_missing=pl.any_horizontal(needed) if needed else pl.lit(False),
-        properties=properties_json(properties, kinds),
+        properties=properties_json(properties, kinds, offer or {}),
     )
 
 

@@ -16,18 +16,24 @@ from optinb.campaigns import (
     REASONS,
     Campaign,
     CampaignRecord,
+    Competition,
+    Competitor,
+    SendTime,
     Waterfall,
     approve,
     build_audience,
     campaign_from,
     cancel,
+    check_quiet,
     check_schedule,
     content_parts,
     differences,
     finish,
     personal,
+    quiet_zones,
     read_campaign,
     reject,
+    send_times,
     submit,
     waterfall,
 )
@@ -35,6 +41,7 @@ from optinb.errors import ApprovalError, CampaignError, ConflictError
 from optinb.rules import from_json, sentence
 from optinb.segments import members
 from optinb.settings import AppGroupSettings
+from optinb.workspace.contacts import competition
 from optinb.workspace.samples import SampleMessage, sample_message
 from optinb.workspace.trial import SentTest, send_test
 
@@ -70,6 +77,7 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
     template: Template
     run_date: date
     send_at: datetime
+    send_times: tuple[SendTime, ...]
     waterfall: Waterfall
     sample: tuple[SampleMessage, ...]
     parts: dict[str, str]
@@ -112,8 +120,11 @@ class Campaigns:
         campaign, now = self.read(source), self._ws.now()
         resolved = self.resolve(campaign)
         self._check(resolved)
-        self.audience(resolved)  # what a night would stumble over is said now
         check_schedule(campaign.schedule, now=now, zone=self._ws.settings.zone)
+        check_quiet(self._ws.settings.policy, campaign.schedule)
+        if campaign.schedule.clock == "optimal":
+            raise CampaignError('clock = "optimal" can\'t be sent yet; choose clock = "local" or "workspace"')
+        self._check_empty(resolved, self.audience(resolved))  # what a night would stumble over is said now
         earlier = next((r for r in self.list() if r.id == campaign.id), None)
         record = submit(campaign, user=self._ws.user, now=now, earlier=earlier)
         self._put(record, "submit", expected=earlier.version if earlier else None)
@@ -187,10 +198,34 @@ class Campaigns:
             sentence=group.sentence,
         )
 
-    def audience(self, resolved: Resolved, *, run_date: date | None = None) -> pl.DataFrame:
-        """The audience as of a date: a row for every member of the target group (see `build_audience`)."""
-        tables = self._ws.tables(run_date)
+    def compete(self, night: date, *, tables_of: date | None = None) -> Competition:
+        """Where every customer stands with the contact policy before a night's campaigns choose."""
+        due = [record.campaign for record in self.list() if record.campaign.schedule.is_due(night)]
+        return competition(self._ws, night=night, due=due, tables=self._ws.tables(tables_of))
+
+    def competitor(self, resolved: Resolved, night: date) -> Competitor:
+        """A campaign as the contact policy sees it, in the night that schedules it."""
+        day = resolved.campaign.schedule.day_of(night)
+        return Competitor.of(resolved.campaign, app_group_id=resolved.app_group.id, day=day)
+
+    def audience(
+        self,
+        resolved: Resolved,
+        *,
+        run_date: date | None = None,
+        night: date | None = None,
+        among: Competition | None = None,
+    ) -> pl.DataFrame:
+        """The audience as of a date: a row for every member of the target group (see `build_audience`).
+
+        With `among`, as the contact policy lets it be in `night`.
+        """
+        tables, settings = self._ws.tables(run_date), self._ws.settings
         campaign = resolved.campaign
+        quiet: frozenset[str] = frozenset()
+        if among is not None and night is not None:
+            zones = among.roster.zones(unknown=settings.workspace.time_zone)
+            quiet = quiet_zones(settings.policy, campaign.schedule, night, zone=settings.zone, zones=zones)
         return build_audience(
             members(from_json(resolved.rule_json), tables).to_native(),
             tables.customers.to_native(),
@@ -200,24 +235,46 @@ class Campaigns:
             control=campaign.control,
             salt=campaign.id,
             untold=tables.untold,
+            quiet=quiet,
+            zone=settings.workspace.time_zone,
+            competition=among,
+            who=self.competitor(resolved, night) if among is not None and night is not None else None,
         )
 
-    def preview(self, source: Campaign | Mapping[str, Any] | Path, *, samples: int = 3) -> CampaignPreview:
-        """Who would get a campaign if its night were today, and what they would read."""
+    def preview(
+        self, source: Campaign | Mapping[str, Any] | Path, *, samples: int = 3, among: Competition | None = None
+    ) -> CampaignPreview:
+        """Who would get a campaign on its next night, by today's tables, and what they would read.
+
+        The contact policy counts what was sent or planned so far; with `among`, also what others were promised there.
+        """
         resolved = self.resolve(self.read(source))
         campaign, today = resolved.campaign, self._ws.today()
-        audience = self.audience(resolved)
-        night = campaign.schedule.date or today
+        night = next(campaign.schedule.nights(today), campaign.schedule.night_of(campaign.schedule.date or today))
+        among = among or competition(self._ws, night=night, due=[campaign], tables=self._ws.tables())
+        audience = self.audience(resolved, night=night, among=among)
         return CampaignPreview(
             campaign=campaign,
             sentence=sentence(from_json(resolved.rule_json)),
             template=resolved.template,
             run_date=night,
             send_at=campaign.schedule.send_at(night, self._ws.settings.zone),
+            send_times=self._send_times(campaign, night, audience, among),
             waterfall=waterfall(audience),
             sample=sample_messages(audience, resolved.template, count=samples),
             parts=resolved.parts(),
         )
+
+    def _send_times(
+        self, campaign: Campaign, night: date, audience: pl.DataFrame, among: Competition
+    ) -> tuple[SendTime, ...]:
+        """When the recipients of each time zone get it."""
+        people, recipients = among.roster.people, audience.filter(pl.col("outcome") == "recipient")
+        counts: dict[str | None, int] = {None: recipients.height}
+        if "time_zone" in people.columns:
+            there = people.select("customer_id", "time_zone").join(recipients, on="customer_id", how="semi")
+            counts = dict(there["time_zone"].value_counts().iter_rows())
+        return send_times(campaign.schedule, night, zone=self._ws.settings.zone, customers=counts)
 
     def message(self, source: str | Campaign | Mapping[str, Any] | Path, customer_id: str) -> SampleMessage:
         """What one customer, in the audience or not, would read of a campaign (or of the one of that name).
@@ -260,6 +317,20 @@ class Campaigns:
                     f"template {template.name!r} needs the property {needed.name!r}, which the campaign doesn't give; "
                     f"add it under [properties]"
                 )
+
+    def _check_empty(self, resolved: Resolved, audience: pl.DataFrame) -> None:
+        """Refuses attributes that are empty for some, unless the marketer has chosen what becomes of those."""
+        missing = waterfall(audience).excluded.get("property_missing", 0)
+        undecided = [
+            f"{name!r} (attribute {source.attribute!r})"
+            for name, source in resolved.campaign.properties.items()
+            if source.attribute and source.default is None and not source.exclude_empty
+        ]
+        if missing and undecided:
+            raise CampaignError(
+                f"{missing:,} customers of the target group have no value for {' or '.join(undecided)}; give it a "
+                "default, or exclude_empty = true to leave them out"
+            )
 
     def _stop(self, record: CampaignRecord, reason: str) -> None:
         """Cancels what is planned of the campaign and has not been sent."""
