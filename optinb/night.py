@@ -259,7 +259,6 @@ class Night:
                 root=self.ws.root,
                 user=self.ws.user,
                 now=self.ws.now(),
-                in_local_time=campaign.schedule.clock == "local",
             )
         except StateError as error:
             return held(*names, str(error), figures)

@@ -122,8 +122,6 @@ class Campaigns:
         self._check(resolved)
         check_schedule(campaign.schedule, now=now, zone=self._ws.settings.zone)
         check_quiet(self._ws.settings.policy, campaign.schedule)
-        if campaign.schedule.clock == "optimal":
-            raise CampaignError('clock = "optimal" can\'t be sent yet; choose clock = "local" or "workspace"')
         self._check_empty(resolved, self.audience(resolved))  # what a night would stumble over is said now
         earlier = next((r for r in self.list() if r.id == campaign.id), None)
         record = submit(campaign, user=self._ws.user, now=now, earlier=earlier)

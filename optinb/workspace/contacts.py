@@ -41,7 +41,7 @@ def competition(ws: Workspace, *, night: date, due: Iterable[Campaign], tables: 
         who = Competitor(
             campaign_id=audience.campaign_id,
             app_group_id=audience.app_group_id,
-            day=audience.run_date + timedelta(days=1 if audience.in_local_time else 0),
+            day=audience.run_date + timedelta(days=0 if audience.clock == "workspace" else 1),
             exclusion_days=campaign.exclusion_days if campaign else 0,
             measurement_days=campaign.measurement_days if campaign else 0,
         )
