@@ -10,6 +10,7 @@ import msgspec
 
 from optinb.appboy import Standing, Template, told, told_by_group
 from optinb.campaigns import REASONS, CampaignRecord
+from optinb.delivery import Move
 from optinb.measure import NightSummary
 from optinb.measure.pages import many
 from optinb.rules import from_json, to_text
@@ -17,6 +18,7 @@ from optinb.segments.discovery.values import Discovery
 from optinb.state import GroupRecord, RunRecord
 from optinb.warehouse import ImportReport
 from optinb.workspace import (
+    Cancellation,
     Check,
     CustomerDay,
     CustomerReach,
@@ -26,6 +28,7 @@ from optinb.workspace import (
     Quarantine,
     SampleMessage,
     SentTest,
+    Settlements,
     Status,
     TemplateListing,
     Why,
@@ -311,6 +314,48 @@ def _(value: SentTest) -> str:
     lines += [line for sample in value.sent for line in show(sample).splitlines()]
     lines += [f"not to {customer_id}: {why}" for customer_id, why in value.skipped.items()]
     return "\n  ".join([*lines, *(f"Appboy says: {error}" for error in value.errors)])
+
+
+@show.register
+def _(value: Cancellation) -> str:
+    lines = [f"campaign {value.campaign!r} is cancelled" + (f": {value.comment}" if value.comment else "")]
+    for night in value.nights:
+        may_be_out = night.may_be_out + night.out
+        lines.append(
+            f"  night of {night.run_date}: {night.stopped:,} were not sent, {night.recalled:,} were recalled, "
+            f"{may_be_out:,} may already be out"
+        )
+        lines.extend(f"    {count:,} × {problem}" for problem, count in night.problems.items())
+    if not value.nights:
+        lines.append("  nothing of it was scheduled")
+    return "\n".join(lines)
+
+
+@show.register
+def _(value: Move) -> str:
+    head = f"{value.campaign!r}, night of {value.run_date}: from {_cell(value.before)} to {_cell(value.send_at)}"
+    lines = [head, f"  {value.moved:,} were moved, {value.to_come:,} are still to be sent and go out at the new time"]
+    if value.unmoved:
+        lines.append(f"  {value.unmoved:,} couldn't be moved and may get it at the old time; reschedule again")
+    return "\n".join([*lines, *(f"    {count:,} × {problem}" for problem, count in value.problems.items())])
+
+
+@show.register
+def _(value: Settlements) -> str:
+    if not value.nights:
+        return "no delivery is unknown"
+    lines = []
+    for night in value.nights:
+        r = night.reconciled
+        lines.append(f"{r.campaign!r}, night of {r.run_date}: {r.unknown:,} unknown")
+        if r.ask_after:
+            lines.append(f"  it is too early to ask; do it after {_cell(r.ask_after)}")
+            continue
+        lines.append(f"  {r.received:,} received it, {r.missing:,} didn't, of {r.untold:,} it can't be said any more")
+        if night.list:
+            lines.append(f"  who didn't: {night.list}")
+            lines.append("  nothing is sent to them by itself; plan a campaign for that list, with its own approval")
+    return "\n".join(lines)
 
 
 @show.register

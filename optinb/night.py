@@ -6,8 +6,6 @@ where it stopped, and a night that is run twice sends nothing twice.
 
 from __future__ import annotations
 
-import os
-import socket
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -27,6 +25,7 @@ from optinb.errors import (
 )
 from optinb.files import write_atomically
 from optinb.measure import CampaignSummary, NightSummary, TableCounts, exit_code, held, render_report
+from optinb.warehouse.progress import progress
 from optinb.workspace import Workspace, system_clock
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ class Night:
         self._failures: list[str] = []
         self._reported: NightSummary | None = None
         self._started_at = workspace.now()
-        self._holder = f"{workspace.user}@{socket.gethostname()}:{os.getpid()}"
+        self._holder = workspace.sends.holder
         self._lease = workspace.store.lease(
             f"night {run_date}",
             holder=self._holder,
@@ -313,10 +312,11 @@ class Night:
         return self._figures(audience)
 
     def _send(self, audience: FrozenAudience) -> None:
-        from optinb.appboy import AppboyClient
-
-        group = self.ws.settings.app_group(audience.app_group_id)
-        with AppboyClient(group, timeout_s=self.ws.settings.send.timeout_s) as client:
+        left = self.ws.store.deliveries.counts(*audience.night).pending
+        with (
+            self.ws.sends.client(audience) as client,
+            progress(audience.campaign_name, total=left, unit="recipient") as tell,
+        ):
             counts = send(
                 self.ws.store,
                 client,
@@ -326,7 +326,9 @@ class Night:
                 lease_clock=system_clock,
                 settings=self.ws.settings.send,
                 holder=self._holder,
+                budget=self.ws.sends.budget(audience.app_group_id),
                 wait_s=WAIT_S,
+                progress=tell,
             )
         if counts.pending == 0 and not (counts.cancelled and counts.cancelled == counts.recipients):
             self.ws.campaigns.finish(audience.campaign_id)
@@ -353,6 +355,9 @@ class Night:
             expired=counts.expired,
             cancelled=counts.cancelled,
             pending=counts.pending,
+            received=counts.received,
+            missing=counts.missing,
+            recalled=counts.recalled,
             send_at=audience.send_at,
             audience=audience.path,
             audience_sha256=audience.sha256,
@@ -369,9 +374,10 @@ class Night:
             if c.pending and not c.held and not self.dry_run
         ]
         problems += [
-            f"{c.name!r}: it is unknown whether {c.unknown:,} recipients were scheduled; they are not sent again"
+            f"{c.name!r}: it is unknown whether {c.unknown - c.received:,} recipients were scheduled; they are not "
+            "sent again; after the send time `optinb reconcile` asks Appboy who received it"
             for c in campaigns
-            if c.unknown
+            if c.unknown > c.received
         ]
         unfinished = bool(self._failures) or (not self.dry_run and any(c.pending and not c.held for c in campaigns))
         code = Exit.FAILED if unfinished else exit_code(blocked=self.blocked is not None, campaigns=campaigns)

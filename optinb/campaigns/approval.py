@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal, assert_never
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from msgspec import Struct
@@ -165,17 +165,25 @@ def reject(
     return replace(record, state="rejected", comment=comment, approval=None, updated_at=now, version=record.version + 1)
 
 
-def cancel(record: CampaignRecord, *, comment: str, now: datetime) -> CampaignRecord:
-    """A cancelled campaign, which no later night sends. Raises CampaignError when it's over already."""
-    match record.state:
-        case "submitted" | "approved" | "rejected":
-            return replace(
-                record, state="cancelled", comment=comment, approval=None, updated_at=now, version=record.version + 1
-            )
-        case "cancelled" | "done":
-            raise CampaignError(f"campaign {record.campaign.name!r} is {record.state}; there is nothing to cancel")
-        case _:
-            assert_never(record.state)
+def cancel(record: CampaignRecord, *, comment: str, now: datetime, is_still_to_go_out: bool = False) -> CampaignRecord:
+    """A cancelled campaign, which no later night sends.
+
+    One that is done may be cancelled while it `is_still_to_go_out`: scheduled, and its time to come. Raises
+    CampaignError when it's over already.
+    """
+    if record.state == "cancelled" or (record.state == "done" and not is_still_to_go_out):
+        raise CampaignError(f"campaign {record.campaign.name!r} is {record.state}; there is nothing to cancel")
+    return replace(
+        record, state="cancelled", comment=comment, approval=None, updated_at=now, version=record.version + 1
+    )
+
+
+def may_move(record: CampaignRecord, *, user: str, approvers: Sequence[str], approve_own: bool) -> None:
+    """Refuses whoever may not give a scheduled send another time: it's a part of what was approved.
+
+    Raises ApprovalError when the user isn't an approver, or is the author.
+    """
+    _must_be_second(record, user=user, approvers=approvers, approve_own=approve_own, verb="move")
 
 
 def finish(record: CampaignRecord, *, now: datetime) -> CampaignRecord:
@@ -213,6 +221,13 @@ def _may_decide(record: CampaignRecord, *, user: str, approvers: Sequence[str], 
     name = record.campaign.name
     if record.state != "submitted":
         raise ApprovalError(f"campaign {name!r} is {record.state}; only a submitted one can be decided on")
+    _must_be_second(record, user=user, approvers=approvers, approve_own=approve_own, verb=verb)
+
+
+def _must_be_second(
+    record: CampaignRecord, *, user: str, approvers: Sequence[str], approve_own: bool, verb: str
+) -> None:
+    name = record.campaign.name
     if user not in approvers:
         listed = ", ".join(repr(a) for a in approvers) or "nobody"
         raise ApprovalError(

@@ -43,6 +43,14 @@ def nightly(run_date: date | None, dry_run: bool, workspace: Path | None, as_jso
 
 
 @main.command()
+@date_option("every night that has some")
+@on_workspace
+def reconcile(ws: Workspace, run_date: date | None) -> Any:
+    """Ask Appboy who received the deliveries that are unknown; nothing is sent."""
+    return ws.sends.reconcile(run_date)
+
+
+@main.command()
 @on_workspace
 def status(ws: Workspace) -> Any:
     """Show what is published, what waits, and what ran."""

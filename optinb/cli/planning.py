@@ -166,5 +166,15 @@ def campaigns_test(ws: Workspace, name: str, customers: tuple[str, ...]) -> Any:
 @click.option("--comment", default="", help="Why.")
 @on_workspace
 def campaigns_cancel(ws: Workspace, name: str, comment: str) -> Any:
-    """Cancel a campaign: no later night sends it."""
+    """Cancel a campaign: no later night sends it, and what is scheduled already is recalled."""
     return ws.campaigns.cancel(name, comment=comment)
+
+
+@campaigns.command("reschedule")
+@click.argument("name")
+@click.option("--at", required=True, metavar="HH:MM", help="The later time of the same day.")
+@date_option("the next")
+@on_workspace
+def campaigns_reschedule(ws: Workspace, name: str, at: str, run_date: date | None) -> Any:
+    """Move what is scheduled of a campaign to a later time of the same day; for approvers."""
+    return ws.sends.reschedule(name, at, run_date=run_date)

@@ -2,10 +2,12 @@
 
 from optinb.delivery.batch import BATCH_SIZE, backoff_s, cut, is_late
 from optinb.delivery.budget import Budget
-from optinb.delivery.closing import close_past
+from optinb.delivery.closing import close_past, lease_name
 from optinb.delivery.frozen import FrozenFile, Recipients, freeze, read_frozen
 from optinb.delivery.machine import next_state
 from optinb.delivery.planning import plan
+from optinb.delivery.recall import Move, Recall, Tools, recall, reschedule
+from optinb.delivery.reconcile import Reconciled, reconcile
 from optinb.delivery.request import last_moment, request_for, schedule_of
 from optinb.delivery.sender import Poster, send
 from optinb.state import Batch, BatchState, DeliveryCounts, FrozenAudience
@@ -18,18 +20,26 @@ __all__ = [
     "DeliveryCounts",
     "FrozenAudience",
     "FrozenFile",
+    "Move",
     "Poster",
+    "Recall",
     "Recipients",
+    "Reconciled",
+    "Tools",
     "backoff_s",
     "close_past",
     "cut",
     "freeze",
     "is_late",
     "last_moment",
+    "lease_name",
     "next_state",
     "plan",
     "read_frozen",
+    "recall",
+    "reconcile",
     "request_for",
+    "reschedule",
     "schedule_of",
     "send",
 ]

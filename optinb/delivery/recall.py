@@ -48,12 +48,14 @@ class Changer(Protocol):
 class Recall(Struct, frozen=True, kw_only=True):
     """What became of a recall, in recipients.
 
-    `recalled` certainly get nothing. `may_be_out`: too close to the time, or without an answer; `out`: sent already, or
-    not to be recalled. `problems` maps what Appboy said to the number of requests.
+    `stopped` had not been sent, and `recalled` were: both certainly get nothing. `may_be_out`: recalled close to the
+    time, or without an answer; `out`: sent already, or not to be recalled. `problems` maps what Appboy said to the
+    number of requests.
     """
 
     campaign: str
     run_date: str
+    stopped: int = 0
     recalled: int = 0
     may_be_out: int = 0
     out: int = 0

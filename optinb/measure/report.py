@@ -108,9 +108,12 @@ def outcomes(campaign: CampaignSummary) -> dict[str, int]:
     words = {
         "accepted by Appboy": campaign.accepted,
         "refused": campaign.refused,
-        "unknown": campaign.unknown,
+        "unknown": campaign.unknown - campaign.received - campaign.missing,
+        "unknown at first, and received": campaign.received,
+        "unknown at first, and not received": campaign.missing,
         "too late": campaign.expired,
-        "cancelled": campaign.cancelled,
+        "recalled": campaign.recalled,
+        "cancelled": campaign.cancelled - campaign.recalled,
         "not sent": campaign.pending,
     }
     return {word: count for word, count in words.items() if count}

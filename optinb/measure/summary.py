@@ -31,7 +31,8 @@ class CampaignSummary(Struct, frozen=True, kw_only=True):
     target = recipients + control + the sum of excluded. In a finished night recipients = accepted + refused + unknown
     + expired + cancelled; `pending` counts those that a dry run, or a sender that gave up, has left over. A campaign
     that was held sends to nobody: who would have got it stands in excluded under "held", or in pending when an
-    earlier attempt at the night had frozen its audience already.
+    earlier attempt at the night had frozen its audience already. Of the unknown, `received` and `missing` are those
+    whom Appboy was asked about later; of the cancelled, `recalled` are those that it had accepted.
     """
 
     name: str
@@ -48,6 +49,9 @@ class CampaignSummary(Struct, frozen=True, kw_only=True):
     expired: int = 0
     cancelled: int = 0
     pending: int = 0
+    received: int = 0
+    missing: int = 0
+    recalled: int = 0
     held: str | None = None
     send_at: datetime | None = None
     audience: str | None = None

@@ -1,6 +1,6 @@
 """A workspace: the one handle on everything, for notebooks, commands and tests."""
 
-from optinb.workspace.campaigns import CampaignPreview, Campaigns, Resolved
+from optinb.workspace.campaigns import CampaignPreview, Campaigns, Cancellation, Resolved
 from optinb.workspace.clock import clock_for, clock_starting_at, system_clock
 from optinb.workspace.data import CustomerDay, CustomerReach, PastWorkspace, Preview
 from optinb.workspace.doctor import Diagnosis, GroupHealth
@@ -9,6 +9,7 @@ from optinb.workspace.handle import Workspace, open_workspace, workspace_folder
 from optinb.workspace.history import Answer, Status, Why, status, why
 from optinb.workspace.inbox import Check, Example, Quarantine, Refusal
 from optinb.workspace.samples import SampleMessage
+from optinb.workspace.sends import Sends, Settled, Settlements
 from optinb.workspace.templates import GroupSync, TemplateListing, Templates
 from optinb.workspace.trial import SentTest
 
@@ -16,6 +17,7 @@ __all__ = [
     "Answer",
     "CampaignPreview",
     "Campaigns",
+    "Cancellation",
     "Check",
     "CustomerDay",
     "CustomerReach",
@@ -31,7 +33,10 @@ __all__ = [
     "Refusal",
     "Resolved",
     "SampleMessage",
+    "Sends",
     "SentTest",
+    "Settled",
+    "Settlements",
     "Status",
     "TemplateListing",
     "Templates",

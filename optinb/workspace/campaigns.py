@@ -37,6 +37,7 @@ from optinb.campaigns import (
     submit,
     waterfall,
 )
+from optinb.delivery import Recall
 from optinb.errors import ApprovalError, CampaignError, ConflictError
 from optinb.rules import from_json, sentence
 from optinb.segments import members
@@ -81,6 +82,14 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
     waterfall: Waterfall
     sample: tuple[SampleMessage, ...]
     parts: dict[str, str]
+
+
+class Cancellation(Struct, frozen=True, kw_only=True):
+    """A campaign that was cancelled, and what could be stopped and recalled of its nights."""
+
+    campaign: str
+    comment: str
+    nights: tuple[Recall, ...]
 
 
 class Campaigns:
@@ -168,13 +177,21 @@ class Campaigns:
         self._put(rejected, "reject", expected=record.version)
         return rejected
 
-    def cancel(self, name: str, *, comment: str = "") -> CampaignRecord:
-        """Cancels a campaign: no later night sends it, and a night that is under way sends no more of it."""
+    def cancel(self, name: str, *, comment: str = "") -> Cancellation:
+        """Cancels a campaign: no later night sends it, and what is scheduled of it and not out yet is recalled.
+
+        A night that is under way sends no more of it. One that is cancelled already may be cancelled again, to recall
+        what couldn't be recalled the first time. Raises CampaignError when it's over, LeaseTaken while its sender
+        doesn't come to an end.
+        """
         record = self.get(name)
-        cancelled = cancel(record, comment=comment, now=self._ws.now())
-        self._put(cancelled, "cancel", expected=record.version)
-        self._stop(record, comment or "the campaign was cancelled")
-        return cancelled
+        reason = comment or "the campaign was cancelled"
+        is_still_to_go_out = bool(self._ws.sends.recallable(record))
+        if record.state != "cancelled" or not is_still_to_go_out:
+            cancelled = cancel(record, comment=comment, now=self._ws.now(), is_still_to_go_out=is_still_to_go_out)
+            self._put(cancelled, "cancel", expected=record.version)
+        self._stop(record, reason)
+        return Cancellation(campaign=name, comment=comment, nights=self._ws.sends.recall(record, reason=reason))
 
     def finish(self, campaign_id: str) -> None:
         """Marks a campaign of one date as done, after its night; one that a person changed meanwhile is left alone."""

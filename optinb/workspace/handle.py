@@ -17,6 +17,7 @@ from optinb.workspace.data import PastWorkspace, Reading, as_day
 from optinb.workspace.doctor import Diagnosis, diagnose
 from optinb.workspace.groups import Groups
 from optinb.workspace.inbox import Check, Quarantine, check_folder, import_and_note, quarantined
+from optinb.workspace.sends import Sends
 from optinb.workspace.templates import Templates
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ VARIABLE = "OPTINB_WORKSPACE"
 class Workspace(Reading):
     """A workspace on disk, opened by somebody.
 
-    Attributes: `root`, `settings`, `user`, and what it is made of: `groups`, `templates`, `campaigns`, `warehouse`,
-    `store`.
+    Attributes: `root`, `settings`, `user`, and what it is made of: `groups`, `templates`, `campaigns`, `sends`,
+    `warehouse`, `store`.
     """
 
     def __init__(self, root: Path, settings: Settings, *, user: str | None, clock: Callable[[], datetime]) -> None:
@@ -42,6 +43,7 @@ class Workspace(Reading):
         self.groups = Groups(self)
         self.templates = Templates(self)
         self.campaigns = Campaigns(self)
+        self.sends = Sends(self)
         self._snapshot: Snapshot | None = None
 
     def __repr__(self) -> str:

@@ -1,0 +1,193 @@
+"""Sends of a workspace that are under way or done: recalling them, moving them, and asking what became of them."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import date, datetime, time
+from typing import TYPE_CHECKING
+
+import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
+
+from optinb.appboy import AppboyClient
+from optinb.campaigns import CampaignRecord, may_move
+from optinb.campaigns.schedule import EARLIEST_ZONE
+from optinb.delivery import (
+    Budget,
+    Move,
+    Recall,
+    Reconciled,
+    Tools,
+    last_moment,
+    lease_name,
+    read_frozen,
+    recall,
+    reconcile,
+    reschedule,
+)
+from optinb.delivery.reconcile import AN_HOUR
+from optinb.errors import CampaignError, Exit, UsageError
+from optinb.files import write_atomically
+from optinb.warehouse.progress import progress
+from optinb.workspace.clock import system_clock
+
+if TYPE_CHECKING:
+    from optinb.state import FrozenAudience, HeldLease
+    from optinb.workspace.handle import Workspace
+
+WAIT_S = 45.0  # longer than a dead sender's hold lasts, and than a window takes
+
+
+class Settled(Struct, frozen=True, kw_only=True):
+    """What Appboy said of the unknown recipients of a campaign's night; `list` is a file of those that it missed."""
+
+    reconciled: Reconciled
+    list: str | None = None
+
+
+class Settlements(Struct, frozen=True, kw_only=True):
+    """What Appboy said of every unknown recipient; `exit_code` is 5 where nothing can be said yet, or any more."""
+
+    nights: tuple[Settled, ...]
+    exit_code: int
+
+
+class Sends:
+    """`ws.sends`: recall, reschedule and reconcile."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+        self._budgets: dict[str, Budget] = {}
+
+    @property
+    def holder(self) -> str:
+        """Who works in this process, for people who wait for it."""
+        return f"{self._ws.user}@{socket.gethostname()}:{os.getpid()}"
+
+    def budget(self, app_group_id: str) -> Budget:
+        """The requests of an app group, one budget for all of its campaigns."""
+        settings = self._ws.settings.send
+        if app_group_id not in self._budgets:
+            self._budgets[app_group_id] = Budget(an_hour=settings.an_hour, reserve=settings.reserve)
+        return self._budgets[app_group_id]
+
+    def client(self, audience: FrozenAudience) -> AppboyClient:
+        """A client of an audience's app group."""
+        group = self._ws.settings.app_group(audience.app_group_id)
+        return AppboyClient(group, timeout_s=self._ws.settings.send.timeout_s)
+
+    def recallable(self, record: CampaignRecord) -> tuple[FrozenAudience, ...]:
+        """The nights of a campaign of which something is planned, under way or accepted, and not over."""
+        deliveries, now = self._ws.store.deliveries, self._ws.now()
+        found = deliveries.list(campaign_id=record.id, having=("planned", "sending", "accepted"))
+        return tuple(audience for audience in found if now < last_moment(audience))
+
+    def recall(self, record: CampaignRecord, *, reason: str) -> tuple[Recall, ...]:
+        """Stops every night of a campaign that isn't over, and recalls what Appboy has accepted of it.
+
+        A sender that is at work ends at its next window and is waited for. Raises LeaseTaken when it doesn't.
+        """
+        ws, found = self._ws, []
+        for audience in self.recallable(record):
+            stopped = ws.store.deliveries.cancel(*audience.night, reason=reason, user=ws.user, now=ws.now())
+            with self._hold(audience) as lease, self.client(audience) as client:
+                done = recall(ws.store, audience, self._tools(client, audience), lease=lease, reason=reason)
+                found.append(replace(done, stopped=stopped))
+        return tuple(found)
+
+    def reschedule(self, name: str, at: str, *, run_date: date | None = None) -> Move:
+        """Moves a night of a campaign that is scheduled already to a later time of the same day.
+
+        A time is a part of what was approved, so only whoever may approve the campaign may move it, and the audit trail
+        keeps who did. The campaign itself stays as it is: its other nights go out at its own time.
+
+        Raises CampaignError, ApprovalError, and LeaseTaken while a sender is at work.
+        """
+        ws = self._ws
+        record, workspace = ws.campaigns.get(name), ws.settings.workspace
+        may_move(record, user=ws.user, approvers=workspace.approvers, approve_own=workspace.approve_own)
+        nights = [a for a in self.recallable(record) if run_date in (None, a.run_date) and ws.now() < a.send_at]
+        if not nights:
+            raise CampaignError(f"nothing of {name!r} is scheduled and still to go out, so nothing can be moved")
+        audience = nights[0]
+        send_at = self._moved(audience, at)
+        with self._hold(audience) as lease, self.client(audience) as client:
+            tools = self._tools(client, audience)
+            return reschedule(ws.store, audience, tools, lease=lease, send_at=send_at, user=ws.user)
+
+    def reconcile(self, run_date: date | None = None) -> Settlements:
+        """Asks Appboy about the unknown recipients of a night, or of all, and lists those that it didn't reach.
+
+        Nothing is sent: the list, `runs/DATE/not-received-NAME.csv`, is for a new campaign with an approval of its own.
+        Raises UsageError when there are none of that night, AppboyError when it doesn't answer.
+        """
+        ws = self._ws
+        audiences = ws.store.deliveries.list(run_date=run_date, having=("unknown",))
+        if not audiences and run_date is not None:
+            raise UsageError(f"no delivery of the night of {run_date} is unknown")
+        budget = {a.app_group_id: Budget(an_hour=AN_HOUR, reserve=0.0) for a in audiences}
+        nights = []
+        for audience in audiences:
+            total = ws.store.deliveries.counts(*audience.night).unknown
+            with self.client(audience) as client, progress("asking Appboy", total=total, unit="customer") as tell:
+                found = reconcile(
+                    ws.store,
+                    client,
+                    audience,
+                    root=ws.root,
+                    clock=ws.now,
+                    user=ws.user,
+                    budget=budget[audience.app_group_id],
+                    progress=tell,
+                )
+            nights.append(Settled(reconciled=found, list=self._listed(audience, found)))
+        is_open = any(n.reconciled.ask_after or n.reconciled.untold for n in nights)
+        return Settlements(nights=tuple(nights), exit_code=int(Exit.DELIVERIES_UNKNOWN if is_open else Exit.DONE))
+
+    def _listed(self, audience: FrozenAudience, found: Reconciled) -> str | None:
+        """Writes the customers that got nothing to a file that can be uploaded as a list."""
+        if not found.missing_ids:
+            return None
+        rows = read_frozen(self._ws.root / audience.path, audience.sha256)
+        missing = rows.filter(pl.col("outcome") == "recipient", pl.col("external_user_id").is_in(found.missing_ids))
+        stem = audience.path.rsplit("/", 1)[-1].rsplit("-", 1)[0]
+        path = self._ws.root / "runs" / audience.run_date.isoformat() / f"not-received-{stem}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, missing.select("customer_id").write_csv().encode())
+        return str(path)
+
+    def _moved(self, audience: FrozenAudience, at: str) -> datetime:
+        """The moment of another time on the day of a send. Raises CampaignError."""
+        if audience.clock == "optimal":
+            raise CampaignError(f"Appboy chooses the time of {audience.campaign_name!r}; it can't be moved")
+        try:
+            clock = time.fromisoformat(at)
+        except ValueError as error:
+            raise CampaignError(f"{at!r} is no time of day; write one such as 19:30") from error
+        if audience.clock == "local":
+            wall = audience.send_at + EARLIEST_ZONE
+            send_at = datetime.combine(wall.date(), clock, tzinfo=wall.tzinfo) - EARLIEST_ZONE
+        else:
+            wall = audience.send_at.astimezone(self._ws.settings.zone)
+            send_at = datetime.combine(wall.date(), clock, tzinfo=wall.tzinfo)
+        if send_at <= max(audience.send_at, self._ws.now()):
+            raise CampaignError(
+                f"{audience.campaign_name!r} goes out at {wall:%H:%M} and can only be moved to a later time of that "
+                f"day, not to {at}; cancel it to send it earlier"
+            )
+        return send_at.astimezone(audience.send_at.tzinfo)
+
+    def _tools(self, client: AppboyClient, audience: FrozenAudience) -> Tools:
+        ws = self._ws
+        return Tools(client, ws.now, ws.settings.send, self.budget(audience.app_group_id))
+
+    def _hold(self, audience: FrozenAudience) -> HeldLease:
+        return self._ws.store.lease(
+            lease_name(audience),
+            holder=self.holder,
+            clock=system_clock,
+            wait_s=WAIT_S,
+            what=f"the send of {audience.campaign_name!r} for {audience.run_date}",
+        )

@@ -1,0 +1,178 @@
+"""What can be done with a send that Appboy has taken: recalling it, moving it, asking who received it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from delivery_desk import Scripted
+from msgspec.structs import replace
+
+from optinb import appboy
+from optinb.appboy import AppboyClient, CampaignReceived, ExportedUser
+from optinb.delivery import Budget, DeliveryCounts, FrozenAudience, Tools, lease_name, recall, reconcile, reschedule
+from optinb.delivery.reconcile import Verdict, sent_again_at, verdict_on
+from optinb.sandbox import Fault, Sandbox
+from optinb.settings import SendSection
+
+if TYPE_CHECKING:
+    from delivery_desk import Desk
+
+AT = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
+DELETE, UPDATE = "/campaigns/trigger/schedule/delete", "/campaigns/trigger/schedule/update"
+
+
+def tools(desk: Desk, client: AppboyClient) -> Tools:
+    return Tools(client, desk.clock, SendSection(concurrency=4, max_tries=4), None, desk.sleep, lambda: 1.0)
+
+
+def recalled(desk: Desk, client: AppboyClient, frozen: FrozenAudience):
+    lease = desk.store.leases.take(lease_name(frozen), holder="box:2", now=desk.now)
+    try:
+        return recall(desk.store, frozen, tools(desk, client), lease=lease, reason="wrong code")
+    finally:
+        desk.store.leases.release(lease)
+
+
+@pytest.fixture
+def sent(desk: Desk, client: AppboyClient, template_id: str) -> FrozenAudience:
+    frozen = desk.plan(520, template_id=template_id)
+    assert desk.send(client, frozen, concurrency=4).accepted == 520
+    return frozen
+
+
+def received(sandbox: Sandbox, client: AppboyClient, users: list[str]) -> list[str]:
+    found = client.export_users(users, ["external_id", "campaigns_received"]).users
+    return [user.external_id for user in found if user.campaigns_received]
+
+
+def test_what_is_recalled_in_time_reaches_nobody(
+    desk: Desk, sandbox: Sandbox, client: AppboyClient, sent: FrozenAudience
+) -> None:
+    done = recalled(desk, client, sent)
+    assert (done.recalled, done.may_be_out, done.out, done.problems) == (520, 0, 0, {})
+    counts = desk.store.deliveries.counts(*sent.night)
+    assert counts == DeliveryCounts(batches=11, cancelled=520, recalled=520, errors={"recalled: wrong code": 11})
+    sandbox.move_clock(to=sent.send_at + timedelta(hours=1))
+    assert received(sandbox, client, [f"u{n:07}" for n in range(50)]) == []
+
+
+def test_a_recall_close_to_the_time_leaves_it_unknown_who_gets_it(
+    desk: Desk, client: AppboyClient, sent: FrozenAudience
+) -> None:
+    desk.now = sent.send_at - timedelta(minutes=9)
+    done = recalled(desk, client, sent)
+    assert (done.recalled, done.may_be_out, done.out) == (0, 520, 0)
+    assert desk.store.deliveries.counts(*sent.night).unknown == 520
+
+
+def test_what_is_out_is_not_recalled(desk: Desk, sandbox: Sandbox, client: AppboyClient, sent: FrozenAudience) -> None:
+    desk.now = sent.send_at
+    assert recalled(desk, client, sent).out == 520
+    assert sandbox.requests[DELETE] == 0
+    assert desk.store.deliveries.counts(*sent.night).accepted == 520
+
+
+def test_a_recall_goes_on_through_faults_and_says_what_it_could_not_learn(
+    desk: Desk, sandbox: Sandbox, client: AppboyClient, sent: FrozenAudience
+) -> None:
+    busy = Fault("status", endpoint=DELETE, nth=(1, 2), status=503)
+    gone = Fault("reset", endpoint=DELETE, nth=(3,), after_taking=True)
+    sandbox.set_faults([busy, gone])
+    done = recalled(desk, client, sent)
+    # the one whose answer got lost was deleted: asked again, Appboy knows no such schedule
+    assert (done.recalled, done.may_be_out, done.out) == (470 if done.may_be_out == 50 else 500, done.may_be_out, 0)
+    assert done.may_be_out in (20, 50) and sum(done.problems.values()) == 1
+    assert desk.waits == [1.0]
+    counts = desk.store.deliveries.counts(*sent.night)
+    assert (counts.cancelled, counts.unknown, counts.recipients) == (done.recalled, done.may_be_out, 520)
+
+
+def test_a_recall_that_may_not_be_asked_for_changes_nothing(
+    desk: Desk, sandbox: Sandbox, client: AppboyClient, sent: FrozenAudience
+) -> None:
+    sandbox.set_faults([Fault("status", endpoint=DELETE, status=403)])
+    done = recalled(desk, client, sent)
+    assert (done.recalled, done.out) == (0, 520)
+    assert desk.store.deliveries.counts(*sent.night).accepted == 520
+
+
+def test_a_send_is_moved_with_everything_that_is_scheduled_and_still_planned(
+    desk: Desk, sandbox: Sandbox, client: AppboyClient, template_id: str
+) -> None:
+    frozen = desk.plan(300, template_id=template_id)
+    poster = Scripted(*[client.schedule] * 2, appboy.Stopped(401, "401: key", "check the key"))
+    assert desk.send(poster, frozen).accepted == 100
+    sandbox.set_faults([Fault("status", endpoint=UPDATE, nth=(2,), status=400, body='{"message":"no such schedule"}')])
+    lease = desk.store.leases.take(lease_name(frozen), holder="box:2", now=desk.now)
+    later = frozen.send_at + timedelta(hours=1)
+    moved = reschedule(desk.store, frozen, tools(desk, client), lease=lease, send_at=later, user="ann")
+    desk.store.leases.release(lease)
+    assert (moved.moved, moved.unmoved, moved.to_come, moved.before) == (50, 50, 200, frozen.send_at)
+    counts = desk.send(client, frozen)
+    assert counts.accepted == 300
+    assert [error for error in counts.errors if "couldn't be moved to 2026-11-23T18:00:00Z" in error]
+    times = [d.schedule["time"] for d in sandbox.world.dispatches if d.schedule]
+    assert sorted(times) == ["2026-11-23T17:00:00Z"] + ["2026-11-23T18:00:00Z"] * 5
+    entry = next(e for e in desk.store.audit.list() if e.action == "delivery rescheduled")
+    assert entry.who == "ann"
+
+
+def test_unknown_recipients_are_asked_about_after_the_time_and_only_then(
+    desk: Desk, sandbox: Sandbox, client: AppboyClient, template_id: str
+) -> None:
+    frozen = desk.plan(300, template_id=template_id)
+
+    def lost(request: appboy.ScheduleRequest) -> appboy.Outcome:
+        client.schedule(request)
+        return appboy.Unknown("504")
+
+    counts = desk.send(Scripted(lost, appboy.Unknown("504"), *[client.schedule] * 4), frozen)
+    assert (counts.accepted, counts.unknown) == (200, 100)
+    exports = Budget(an_hour=15_000, reserve=0.0)
+
+    def ask():
+        return reconcile(desk.store, client, frozen, root=desk.root, clock=desk.clock, user="ann", budget=exports)
+
+    early = ask()
+    assert early.ask_after == frozen.send_at + timedelta(minutes=5) and sandbox.requests["/users/export/ids"] == 0
+    desk.now = frozen.send_at + timedelta(minutes=6)
+    sandbox.move_clock(to=desk.now)
+    found = ask()
+    assert (found.received, found.missing, found.untold, found.unknown) == (50, 50, 0, 100)
+    assert found.missing_ids == tuple(f"u{n:07}" for n in range(50, 100))
+    counts = desk.store.deliveries.counts(*frozen.night)
+    assert (counts.unknown, counts.received, counts.missing, counts.recipients) == (100, 50, 50, 300)
+    assert desk.send(Scripted(), frozen) == counts  # nothing is sent by itself
+    settlement = desk.store.deliveries.batches(*frozen.night, state="unknown")[0].settlement
+    assert settlement is not None and settlement.asked_by == "ann" and len(settlement.received) == 50
+
+
+@pytest.mark.parametrize(
+    ("last", "until", "verdict"),
+    [
+        (None, None, "missing"),
+        (AT - timedelta(seconds=1), None, "missing"),
+        (AT, None, "received"),
+        (AT + timedelta(hours=2), AT + timedelta(hours=3), "received"),
+        (AT + timedelta(hours=3), AT + timedelta(hours=3), "untold"),
+    ],
+)
+def test_the_last_time_says_who_received_it_unless_it_went_out_again(
+    last: datetime | None, until: datetime | None, verdict: Verdict
+) -> None:
+    told = (CampaignReceived(api_campaign_id="t", last_received=last.isoformat()),) if last else ()
+    other = CampaignReceived(api_campaign_id="other", last_received=AT.isoformat())
+    user = ExportedUser(external_id="u", campaigns_received=(other, *told))
+    assert verdict_on(user, template_id="t", since=AT, until=until) == verdict
+    assert verdict_on(None, template_id="t", since=AT, until=until) == "missing"
+
+
+def test_a_later_send_of_the_same_template_is_known(desk: Desk) -> None:
+    frozen = desk.plan(1)
+    again = replace(frozen, campaign_id="other", send_at=frozen.send_at + timedelta(days=1))
+    elsewhere = replace(again, template_id="x", send_at=frozen.send_at)
+    before = replace(again, send_at=frozen.send_at - timedelta(days=1))
+    assert sent_again_at(frozen, [frozen, elsewhere, before]) is None
+    assert sent_again_at(frozen, [frozen, elsewhere, before, again]) == again.send_at
