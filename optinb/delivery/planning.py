@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from optinb.campaigns import waterfall
-from optinb.delivery.batch import cut
+from optinb.delivery.batch import BATCH_SIZE, cut
 from optinb.delivery.frozen import freeze
 from optinb.state import FrozenAudience
 
@@ -33,6 +33,7 @@ def plan(
     user: str,
     now: datetime,
     campaign_version: int | None = None,
+    batch_size: int = BATCH_SIZE,
 ) -> FrozenAudience:
     """Freezes an audience and registers it with its batches, in one transaction.
 
@@ -51,6 +52,7 @@ def plan(
         user: who plans, for the audit trail.
         now: in UTC.
         campaign_version: of the record that was checked; a campaign that has changed since is not planned.
+        batch_size: recipients of a request, at most 50.
 
     Raises:
         ConflictError when the campaign has changed, StateError when it can't be written.
@@ -60,7 +62,7 @@ def plan(
         return there
     figures = waterfall(audience)
     frozen = freeze(audience, folder=root / "audiences" / run_date.isoformat(), stem=campaign.slug)
-    planned = cut(figures.recipients, campaign_id=campaign.id, run_date=run_date)
+    planned = cut(figures.recipients, campaign_id=campaign.id, run_date=run_date, size=batch_size)
     return store.deliveries.plan(
         FrozenAudience(
             campaign_id=campaign.id,

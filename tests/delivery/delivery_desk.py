@@ -10,7 +10,7 @@ import polars as pl
 
 from optinb.appboy import Accepted, Outcome, ScheduleRequest
 from optinb.campaigns import AUDIENCE_SCHEMA, Campaign, Schedule
-from optinb.delivery import DeliveryCounts, FrozenAudience, plan, send
+from optinb.delivery import Budget, DeliveryCounts, FrozenAudience, plan, send
 from optinb.settings import SendSection
 from optinb.state import Store
 
@@ -69,7 +69,13 @@ class Desk:
         self.on_wait(seconds)
 
     def plan(
-        self, recipients: int, *, template_id: str = "t", name: str = "Summer", clock: Clock = "workspace"
+        self,
+        recipients: int,
+        *,
+        template_id: str = "t",
+        name: str = "Summer",
+        clock: Clock = "workspace",
+        batch_size: int = 50,
     ) -> FrozenAudience:
         return plan(
             self.store,
@@ -89,9 +95,18 @@ class Desk:
             root=self.root,
             user="cron",
             now=self.now,
+            batch_size=batch_size,
         )
 
-    def send(self, poster, frozen: FrozenAudience, *, holder: str = "box:1", **settings: object) -> DeliveryCounts:
+    def send(
+        self,
+        poster,
+        frozen: FrozenAudience,
+        *,
+        holder: str = "box:1",
+        budget: Budget | None = None,
+        **settings: object,
+    ) -> DeliveryCounts:
         given = {"window_batches": 4, "concurrency": 1, "max_tries": 3} | settings
         counts = send(
             self.store,
@@ -101,6 +116,7 @@ class Desk:
             clock=self.clock,
             settings=SendSection(**given),
             holder=holder,
+            budget=budget,
             sleep=self.sleep,
             draw=lambda: 1.0,
         )

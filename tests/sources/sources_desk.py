@@ -9,7 +9,6 @@ from optinb.settings import AppGroupSettings, AppSettings, ImportSection, Settin
 
 DAY = date(2026, 11, 23)
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
-PASSWORD = "p@ss:w0rd/№1"
 
 
 def settings(*sources: SourceSection, **limits: Any) -> Settings:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
-from sources_desk import PASSWORD, settings
+from sources_desk import settings
 
 from optinb.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -45,45 +38,3 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> sa.Engine:
 def warehouse(tmp_path: Path) -> Any:
     """A warehouse in an empty folder, made from settings."""
     return lambda *sources, **limits: Warehouse(tmp_path / "ws", settings(*sources, **limits))
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[sa.URL]:
-    """A PostgreSQL server on loopback, run by somebody who isn't root, as the server demands."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    initdb = str(found[-1]) if found else shutil.which("initdb")
-    if initdb is None:
-        missing = "PostgreSQL isn't installed: apt-get install postgresql"
-        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
-    names = {entry.pw_name for entry in pwd.getpwall()}
-    owner = None if os.geteuid() else ("postgres" if "postgres" in names else "nobody")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    # Not in pytest's own folder, which only its owner may enter.
-    with tempfile.TemporaryDirectory(prefix="optinb-postgres-") as folder:
-        home = Path(folder)
-        (home / "password").write_text(PASSWORD, encoding="utf-8")
-        if owner:
-            for path in (home, home / "password"):
-                shutil.chown(path, owner)
-
-        def run(program: str, *arguments: str) -> None:
-            command = [str(Path(initdb).with_name(program)), "-D", str(home / "data"), *arguments]
-            with (home / "out").open("ab") as out:
-                subprocess.run(command, user=owner, cwd=home, check=True, stdout=out, stderr=out)
-
-        run("initdb", "-U", "reader", "-A", "scram-sha-256", "--pwfile", str(home / "password"), "-E", "UTF8", "-N")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
-        run("pg_ctl", "-w", "-l", str(home / "data" / "log"), "-o", options, "start")
-        try:
-            yield sa.URL.create(
-                "postgresql+psycopg",
-                username="reader",
-                password=PASSWORD,
-                host="127.0.0.1",
-                port=port,
-                database="postgres",
-            )
-        finally:
-            run("pg_ctl", "-m", "immediate", "stop")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 import sqlalchemy as sa
-from sources_desk import DAY, NOW, PASSWORD
+from postgres_server import PASSWORD
+from sources_desk import DAY, NOW
 
 from optinb.errors import GateError
 from optinb.settings import SourceSection
