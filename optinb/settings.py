@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FILE_NAME = "optinb.toml"
 Platform = Literal["ios", "android", "kindle", "web"]
 Engine = Literal["polars", "duckdb", "spark"]
+ENGINES: tuple[Engine, ...] = ("polars", "duckdb", "spark")
 Table = Literal["customers", "app_users", "transactions", "events"]
 TABLE_NAMES: tuple[Table, ...] = ("customers", "app_users", "transactions", "events")
 PLATFORMS: tuple[Platform, ...] = ("ios", "android", "kindle", "web")

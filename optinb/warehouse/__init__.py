@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from optinb.warehouse.building import export_tables
 from optinb.warehouse.importing import BlockedError
 from optinb.warehouse.report import Gate, ImportReport, TableReport
 from optinb.warehouse.snapshot import Snapshot
 from optinb.warehouse.warehouse import VersionInfo, Warehouse
 
-__all__ = ["BlockedError", "Gate", "ImportReport", "Snapshot", "TableReport", "VersionInfo", "Warehouse"]
+__all__ = [
+    "BlockedError",
+    "Gate",
+    "ImportReport",
+    "Snapshot",
+    "TableReport",
+    "VersionInfo",
+    "Warehouse",
+    "export_tables",
+]

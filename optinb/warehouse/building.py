@@ -17,7 +17,8 @@ from optinb.warehouse.contract import OWN_TABLES, TABLES
 from optinb.warehouse.damage import readable
 from optinb.warehouse.days import DayFile, read_files, write_files
 from optinb.warehouse.report import ImportReport
-from optinb.warehouse.sql import ident, literal
+from optinb.warehouse.sql import connect, ident, literal
+from optinb.warehouse.versions import sync
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from optinb.warehouse.versions import Versions
 
+EXPORTED = frozenset({"customers", "app_users", "features"})
 _log = logging.getLogger("optinb.warehouse")
 
 
@@ -175,10 +177,31 @@ def create_missing(con: duckdb.DuckDBPyConnection) -> None:
             con.execute(f"CREATE TABLE next.{table.name} ({columns})")
 
 
-def finish(con: duckdb.DuckDBPyConnection) -> None:
-    """Writes the version that is being built to its file."""
+def finish(con: duckdb.DuckDBPyConnection, *, exported: Path | None = None) -> None:
+    """Writes the version that is being built to its file, and its customer tables to a folder of Parquet files."""
+    if exported is not None:
+        export(con, "next", exported)
     con.execute("CHECKPOINT next")
     con.execute("DETACH next")
+
+
+def export(con: duckdb.DuckDBPyConnection, name: str, folder: Path) -> None:
+    """Writes the customer tables of an attached version as Parquet files, for an engine that can't read its file."""
+    folder.mkdir(exist_ok=True)
+    there = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = ?", [name]).fetchall()
+    for (table,) in there:
+        if table in EXPORTED:
+            path = folder / f"{table}.parquet"
+            con.execute(f"COPY {name}.{ident(table)} TO {literal(str(path))} (FORMAT parquet)")
+            sync(path)
+
+
+def export_tables(file: Path, folder: Path) -> None:
+    """Writes the customer tables of a published version as Parquet files. Raises WarehouseError."""
+    with connect() as con:
+        attach(con, file, "v", read_only=True)
+        with readable(str(file)):
+            export(con, "v", folder)
 
 
 def clean_up(con: duckdb.DuckDBPyConnection, versions: Versions, *, keep: int) -> None:

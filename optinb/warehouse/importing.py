@@ -257,7 +257,7 @@ class Import:
                 attributes=seen.attributes if "customers" in staged or not contents else contents.attributes,
             ),
         )
-        building.finish(con)
+        building.finish(con, exported=versions.built_tables if self._settings.engine.spark_master else None)
         versions.publish(built, report.version)
         if contents:
             con.execute("DETACH cur")

@@ -34,6 +34,7 @@ class Snapshot:
     def __init__(self, versions: Versions, number: int, descriptor: int) -> None:
         self._folder = versions.folder
         self._path = versions.path(number)
+        self._tables_folder = versions.tables(number)
         self._descriptor: int | None = descriptor
         self._lock = Lock()
         self._frames: dict[str, pl.DataFrame] = {}
@@ -97,6 +98,11 @@ class Snapshot:
         """The DuckDB file of the version. Raises WarehouseError once the snapshot is closed."""
         self._known_open()
         return self._path
+
+    @property
+    def exported(self) -> Path | None:
+        """The folder with the version's customer tables as Parquet files; None if they weren't written."""
+        return self._tables_folder if self._tables_folder.is_dir() else None
 
     def path(self, file: DayFile) -> Path:
         """Where one of the version's Parquet files lies. Raises WarehouseError once the snapshot is closed."""

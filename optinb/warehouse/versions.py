@@ -3,6 +3,7 @@
     warehouse/CURRENT         the number of the published version
     warehouse/LEASE           locked by the one process that imports or publishes; says who
     warehouse/v000042.duckdb  a published version, never written to again
+    warehouse/v000042.tables/ its customer tables as Parquet files, where Spark is to read them
     warehouse/work/           what a build in progress makes; of no meaning to anybody else
 
 A reader holds a shared lock on its version's file, so that nobody removes the version under it. The locks are the
@@ -42,6 +43,15 @@ class Versions:
     def path(self, version: int) -> Path:
         """The DuckDB file of a version."""
         return self.folder / f"v{version:06d}.duckdb"
+
+    def tables(self, version: int) -> Path:
+        """The folder of a version's customer tables as Parquet files, where they were written."""
+        return self.folder / f"v{version:06d}.tables"
+
+    @property
+    def built_tables(self) -> Path:
+        """The folder of those that a build in progress makes."""
+        return self.work / "tables"
 
     @property
     def current(self) -> int | None:
@@ -93,6 +103,9 @@ class Versions:
     def publish(self, built: Path, version: int) -> None:
         """Makes a finished file the current version: everything is on disk before the pointer moves."""
         sync(built)
+        shutil.rmtree(self.tables(version), ignore_errors=True)  # what a killed publication left
+        if self.built_tables.is_dir():
+            self.built_tables.replace(self.tables(version))
         built.replace(self.path(version))
         sync(self.folder)
         unfinished = self.work / "CURRENT"
@@ -109,6 +122,7 @@ class Versions:
             with path.open("rb") as stream, suppress(BlockingIOError):
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
+                shutil.rmtree(self.tables(number), ignore_errors=True)
                 removed.add(number)
         return removed
 

@@ -143,7 +143,7 @@ class Warehouse:
                     files=tuple(files),
                 ),
             )
-            building.finish(con)
+            building.finish(con, exported=versions.built_tables if self._settings.engine.spark_master else None)
             versions.publish(built, current + 1)
         return current + 1
 
