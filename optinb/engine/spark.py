@@ -90,10 +90,11 @@ def moment(at: datetime) -> nw.Expr:
 
 def take(session: SparkSession, frame: pl.DataFrame) -> nw.LazyFrame:
     """A Polars frame as one of Spark; times stay without a zone."""
-    return nw.from_native(session.createDataFrame(frame.rows(), schema=_schema(frame.schema)))
+    return nw.from_native(session.createDataFrame(frame.to_arrow(), schema=schema_of(frame.schema)))
 
 
-def _schema(columns: Mapping[str, pl.DataType]) -> StructType:
+def schema_of(columns: Mapping[str, pl.DataType]) -> StructType:
+    """Columns of Polars types as Spark's; times without a zone."""
     import polars as pl
     from pyspark.sql import types
 
@@ -125,9 +126,9 @@ def _of_days(
     files = snapshot.files(TABLE_OF[table], since=first, until=last)
     columns = polars_schema(TABLES[TABLE_OF[table]])
     read = (
-        session.read.schema(_schema(columns)).parquet(*(_address(snapshot.path(file)) for file in files))
+        session.read.schema(schema_of(columns)).parquet(*(_address(snapshot.path(file)) for file in files))
         if files
-        else session.createDataFrame([], schema=_schema(columns))
+        else session.createDataFrame([], schema=schema_of(columns))
     )
     rows = nw.from_native(read)
     return rows.filter(nw.col("amount") > 0) if table == "purchases" else rows
