@@ -20,6 +20,7 @@ from optinb.warehouse import ImportReport
 from optinb.workspace import (
     Cancellation,
     Check,
+    CustomerCard,
     CustomerDay,
     CustomerReach,
     Diagnosis,
@@ -155,6 +156,28 @@ def _(value: CustomerDay) -> str:
     return f"customer {value.customer_id} on {value.day} (delivery of {value.delivery}{modelled})\n" + table(
         [(name, _cell(item)) for name, item in rows], head=("attribute", "value")
     )
+
+
+@show.register
+def _(value: CustomerCard) -> str:
+    if not value.is_known:
+        return f"{value.customer_id} is no customer of the published tables"
+    months = [(f"{month.first:%Y-%m}", month.purchases, month.spend) for month in value.months[-12:]]
+    messages = [(str(m.night), m.answer.campaign, m.answer.outcome, m.answer.why) for m in value.messages]
+    parts = [
+        f"customer {value.customer_id} on {value.day}: {value.stage or 'not modelled'}",
+        *(
+            table([(name, _cell(item)) for name, item in figures.items()], head=(title, "value"))
+            for title, figures in (("profile", value.profile), ("so far", value.features), ("expected", value.future))
+        ),
+        "\n".join(value.about),
+        "\n".join(f"no model tells {name}: {reason}" for name, reason in value.untold.items()),
+        table([(s.stage, str(s.since), str(s.until)) for s in value.stages], head=("stage", "since", "until")),
+        table(months, head=("month", "purchases", "spend")),
+        f"groups: {', '.join(value.groups) or 'none'}",
+        table(messages, head=("night", "campaign", "outcome", "the customer …")),
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 @show.register

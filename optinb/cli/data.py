@@ -88,11 +88,22 @@ def history(ws: Workspace, attribute: str, since: date | None, until: date | Non
 
 @main.command()
 @click.argument("customer")
-@date_option("today")
+@date_option("today, with stages, purchases, groups and messages,")
 @on_workspace
 def customer(ws: Workspace, customer: str, run_date: date | None) -> Any:
-    """Show what was known of CUSTOMER on a day."""
-    return ws.customer_on(customer, run_date or ws.today())
+    """Show everything about CUSTOMER, or what was known of them on a day."""
+    return ws.customer_on(customer, run_date) if run_date else ws.customer(customer)
+
+
+@main.command()
+@click.argument("since", type=DAY)
+@click.argument("until", type=DAY)
+@click.option("--by", default="stage", show_default=True, help="stage, micro_segment or value_segment.")
+@on_workspace
+def migration(ws: Workspace, since: date, until: date, by: str) -> Any:
+    """Count who moved from which stage to which between two days."""
+    found = ws.migration(since, until, by=by)
+    return Rows(rows=tuple({"before": m.before, "after": m.after, "customers": m.customers} for m in found.moves))
 
 
 @main.command()

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import polars as pl
+
+    from optinb.customers.risk import Bin
+    from optinb.workspace.person import Month
 
 # Okabe and Ito's palette, told apart by colour-blind people too
 BLUE, RED = "#0072B2", "#D55E00"
@@ -52,6 +57,34 @@ def pauses(histogram: pl.DataFrame, *, churn_days: int) -> str:
     mark = line.mark_rule(color=RED, strokeWidth=2, strokeDash=[5, 3])
     text = line.mark_text(align="left", dx=5, y=8, color="currentColor").encode(text="text:N")
     return svg((bars + mark + text).properties(width=520, height=130))
+
+
+def reliability(bins: Sequence[Bin]) -> str:
+    """What a chance was forecast to be against how often it came true, as SVG; on the line it is right."""
+    import altair as alt
+
+    rows = [{"forecast": b.forecast, "happened": b.happened, "customers": b.customers} for b in bins]
+    share = alt.Scale(domain=[0, 1])
+    line = alt.Chart(alt.Data(values=[{"at": 0}, {"at": 1}])).mark_line(color="#888", strokeDash=[5, 3])
+    dots = alt.Chart(alt.Data(values=rows)).mark_circle(color=BLUE, opacity=0.9)
+    dots = dots.encode(
+        x=alt.X("forecast:Q", title="forecast").axis(format="%").scale(share),
+        y=alt.Y("happened:Q", title="came true").axis(format="%").scale(share),
+        size=alt.Size("customers:Q", legend=None),
+    )
+    return svg((line.encode(x="at:Q", y="at:Q") + dots).properties(width=220, height=180))
+
+
+def purchases_by_month(months: Sequence[Month]) -> str:
+    """What a customer spent in each month, as SVG."""
+    import altair as alt
+
+    rows = [{"month": f"{month.first}", "spend": month.spend} for month in months]
+    bars = alt.Chart(alt.Data(values=rows)).mark_bar(color=BLUE)
+    bars = bars.encode(
+        x=alt.X("month:T", title=None, timeUnit="yearmonth"), y=alt.Y("spend:Q", title="spend in a month")
+    )
+    return svg(bars.properties(width=520, height=120))
 
 
 def sdk_rollout(reach: pl.DataFrame) -> str:

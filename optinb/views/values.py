@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from optinb.appboy import told
+from optinb.customers import STAGES
 from optinb.measure.pages import render_page, steps
 from optinb.measure.report import fall, needs_a_person, outcomes, verdict
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from optinb.appboy import Template
     from optinb.campaigns import CampaignRecord, Waterfall
-    from optinb.customers import CustomerModel
+    from optinb.customers import CustomerModel, ModelCard
     from optinb.measure import CampaignSummary, NightSummary
     from optinb.measure.pages import Step
     from optinb.night import Blocked, Night
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from optinb.warehouse import ImportReport
     from optinb.workspace import (
         CampaignPreview,
+        CustomerCard,
         Diagnosis,
         GroupSize,
         GroupSync,
+        Migration,
         Preview,
         SampleMessage,
         SentTest,
@@ -74,7 +77,42 @@ def customer_model(model: CustomerModel) -> str:
     from optinb.views.charts import pauses
 
     chart = pauses(model.pauses, churn_days=model.thresholds.churn_days) if len(model.pauses) else ""
-    return page("customer_model.html.j2", model=model, chart=chart)
+    return page("customer_model.html.j2", model=model, chart=chart, card=model.card, plots=_plots(model.card))
+
+
+def model_card(card: ModelCard) -> str:
+    """A model card of any night, with its plots."""
+    return page("model_card.html.j2", card=card, plots=_plots(card))
+
+
+def _plots(card: ModelCard) -> list[tuple[str, str]]:
+    """The reliability of each chance, as a sentence and SVG."""
+    from optinb.views.charts import reliability
+
+    names = {"churn": "churn risk", "reactivation": "reactivation chance"}
+    return [
+        (f"How often a {names[risk.kind]} came true, by what was forecast", reliability(risk.bins))
+        for risk in card.risks
+        if risk.bins
+    ]
+
+
+def customer_card(card: CustomerCard) -> str:
+    """Everything about one customer."""
+    from optinb.views.charts import purchases_by_month
+
+    chart = purchases_by_month(card.months) if card.months else ""
+    return page("customer_card.html.j2", card=card, chart=chart)
+
+
+def migration(found: Migration) -> str:
+    """Moves between two nights as a heat map: rows are where customers were, columns where they went."""
+    values = found.values(STAGES)
+    rows = []
+    for before in values:
+        counts = [found.customers(before, after) for after in values]
+        rows.append((before, [(count, count / max(sum(counts), 1)) for count in counts], sum(counts)))
+    return page("migration.html.j2", found=found, values=values, rows=rows)
 
 
 def preview(found: Preview) -> str:

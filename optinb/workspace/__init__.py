@@ -8,6 +8,8 @@ from optinb.workspace.groups import Groups, GroupSize
 from optinb.workspace.handle import Workspace, open_workspace, workspace_folder
 from optinb.workspace.history import Answer, Status, Why, status, why
 from optinb.workspace.inbox import Check, Example, Quarantine, Refusal
+from optinb.workspace.moves import Migration, Move
+from optinb.workspace.person import CustomerCard
 from optinb.workspace.samples import SampleMessage
 from optinb.workspace.sends import Sends, Settled, Settlements
 from optinb.workspace.templates import GroupSync, TemplateListing, Templates
@@ -19,6 +21,7 @@ __all__ = [
     "Campaigns",
     "Cancellation",
     "Check",
+    "CustomerCard",
     "CustomerDay",
     "CustomerReach",
     "Diagnosis",
@@ -27,6 +30,8 @@ __all__ = [
     "GroupSize",
     "GroupSync",
     "Groups",
+    "Migration",
+    "Move",
     "PastWorkspace",
     "Preview",
     "Quarantine",

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date, datetime
 
-    from optinb.customers import CustomerModel
+    import polars as pl
+
+    from optinb.customers import CustomerModel, ModelCard
+    from optinb.workspace.moves import Migration
+    from optinb.workspace.person import CustomerCard
 
 VARIABLE = "OPTINB_WORKSPACE"
 
@@ -111,6 +115,37 @@ class Workspace(Reading):
         from optinb.workspace.modelling import model_night
 
         return model_night(self, run_date)
+
+    def model_card(self, night: date | str | None = None) -> ModelCard:
+        """The model card of a night (of the published model, when none is given). Raises UsageError without one."""
+        from optinb.workspace.modelling import card
+
+        day = as_day(night) if night else self.snapshot().model_date
+        found = card(self.snapshot(), day) if day else None
+        if found is None:
+            raise UsageError(f"no model card is kept of {day}" if day else "no night was modelled yet: run ws.model()")
+        return found
+
+    def customer(self, customer_id: str) -> CustomerCard:
+        """Everything about one customer: profile, stages, purchases, groups, messages and what is expected of them."""
+        from optinb.workspace.person import customer_card
+
+        return customer_card(self, customer_id)
+
+    def migration(self, since: date | str, until: date | str, *, by: str = "stage") -> Migration:
+        """How many customers moved from which stage (or micro_segment, value_segment) to which between two days.
+
+        Raises UsageError for a day before the first model, or something that isn't kept of every night.
+        """
+        from optinb.workspace.moves import migration
+
+        return migration(self, since, until, by)
+
+    def changers(self, since: date | str, until: date | str, *, by: str = "micro_segment") -> pl.DataFrame:
+        """customer_id, before and after of everybody who moved between two days, sorted by customer_id."""
+        from optinb.workspace.moves import changers
+
+        return changers(self, since, until, by)
 
     def doctor(self, app_group: str | None = None) -> Diagnosis:
         """Whether one app group, or each, can be worked with; nothing is changed there or here."""

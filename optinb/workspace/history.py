@@ -89,7 +89,7 @@ def why(ws: Workspace, customer_id: str, *, run_date: date | None = None) -> Why
     if run is None:
         raise UsageError(f"no night of {run_date} has run" if run_date else "no night has run yet: `optinb nightly`")
     night = run.run_date
-    answers = [_from_audience(ws, audience, customer_id) for audience in ws.store.deliveries.list(run_date=night)]
+    answers = [answer_of(ws, audience, customer_id) for audience in ws.store.deliveries.list(run_date=night)]
     told = {answer.campaign for answer in answers}
     for campaign in (run.summary or {}).get("campaigns", ()):
         if campaign["name"] not in told:
@@ -101,7 +101,8 @@ def why(ws: Workspace, customer_id: str, *, run_date: date | None = None) -> Why
     return Why(customer_id=customer_id, run_date=night, is_known=known, answers=tuple(answers))
 
 
-def _from_audience(ws: Workspace, audience: FrozenAudience, customer_id: str) -> Answer:
+def answer_of(ws: Workspace, audience: FrozenAudience, customer_id: str) -> Answer:
+    """What became of a customer in a frozen audience, and why."""
     rows = read_frozen(ws.root / audience.path, audience.sha256)
     mine = rows.filter(pl.col("customer_id") == customer_id)
     if mine.is_empty():

@@ -1,0 +1,96 @@
+"""Who moved: between lifecycle stages, micro-segments or any value that is kept of every night."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from optinb.errors import UsageError, did_you_mean
+from optinb.workspace.data import as_day
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from optinb.workspace.handle import Workspace
+
+NOT_YET = "not a customer"
+
+
+class Move(Struct, frozen=True, kw_only=True):
+    """How many customers went from one value to another (the same, where they stayed)."""
+
+    before: str
+    after: str
+    customers: int
+
+
+class Migration(Struct, frozen=True, kw_only=True):
+    """The moves between two nights; `since` and `until` are the nights that were modelled last up to the asked days."""
+
+    attribute: str
+    since: date
+    until: date
+    moves: tuple[Move, ...]
+
+    def values(self, order: tuple[str, ...]) -> list[str]:
+        """Every value that occurs: those of `order` first, in that order."""
+        found = {value for move in self.moves for value in (move.before, move.after)}
+        return [value for value in order if value in found] + sorted(found - set(order))
+
+    def customers(self, before: str, after: str) -> int:
+        """How many went from one value to another."""
+        return sum(move.customers for move in self.moves if (move.before, move.after) == (before, after))
+
+
+def migration(ws: Workspace, since: date | str, until: date | str, by: str) -> Migration:
+    """The matrix of moves between two days. Raises UsageError for a value that isn't kept, or a day without a model."""
+    import polars as pl
+
+    first, last, both = _both(ws, since, until, by)
+    counted = both.group_by("before", "after").agg(customers=pl.len()).sort("before", "after")
+    return Migration(
+        attribute=by,
+        since=first,
+        until=last,
+        moves=tuple(Move(before=b, after=a, customers=n) for b, a, n in counted.iter_rows()),
+    )
+
+
+def changers(ws: Workspace, since: date | str, until: date | str, by: str) -> pl.DataFrame:
+    """customer_id, before and after of every customer whose value is another one on the second day, sorted."""
+    import polars as pl
+
+    *_, both = _both(ws, since, until, by)
+    return both.filter(pl.col("before") != pl.col("after")).sort("customer_id")
+
+
+def _both(ws: Workspace, since: date | str, until: date | str, by: str) -> tuple[date, date, pl.DataFrame]:
+    import polars as pl
+
+    snapshot = ws.snapshot()
+    nights = sorted({file.day for file in snapshot.contents.files if file.table == "history"})
+    days = []
+    for day in (as_day(since), as_day(until)):
+        before = [night for night in nights if night <= day]
+        if not before:
+            raise UsageError(
+                f"no night up to {day} was modelled; the first is {nights[0] if nights else 'still to come'}"
+            )
+        days.append(before[-1])
+    frames = []
+    for day in days:
+        states = snapshot.history(since=day, until=day)
+        schema = states.collect_schema()
+        texts = [name for name, kind in schema.items() if kind == pl.String and name != "customer_id"]
+        if by not in texts:
+            raise UsageError(f"no moves are known of {by!r} on {day}{did_you_mean(by, texts)}")
+        frames.append(states.select("customer_id", by).collect())
+    both = frames[0].join(frames[1], on="customer_id", how="full", suffix=" after", coalesce=True)
+    nobody = (pl.col(name).fill_null(NOT_YET) for name in (by, f"{by} after"))
+    return (
+        days[0],
+        days[1],
+        both.select("customer_id", *(v.alias(n) for v, n in zip(nobody, ("before", "after"), strict=True))),
+    )
