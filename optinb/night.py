@@ -24,7 +24,7 @@ from optinb.errors import (
     StateError,
 )
 from optinb.files import write_atomically
-from optinb.measure import CampaignSummary, NightSummary, TableCounts, exit_code, held, render_report
+from optinb.measure import CampaignSummary, NightSummary, TableCounts, exit_code, frozen, held, left_over, render_report
 from optinb.warehouse.progress import progress
 from optinb.workspace import Workspace, system_clock
 
@@ -337,48 +337,20 @@ class Night:
 
     def _figures(self, audience: FrozenAudience) -> CampaignSummary:
         """The figures of a campaign whose audience is frozen, from the journal."""
-        counts = self.ws.store.deliveries.counts(audience.campaign_id, audience.run_date)
         templates = {t.id: t.name for t in self.ws.store.templates.list(audience.app_group_id)}
         groups = {group.id: group.name for group in self.ws.settings.app_groups}
-        return CampaignSummary(
-            name=audience.campaign_name,
+        return frozen(
+            audience,
+            self.ws.store.deliveries.counts(*audience.night),
             app_group=groups.get(audience.app_group_id, audience.app_group_id),
             template=templates.get(audience.template_id, audience.template_id),
-            target=audience.waterfall.target,
-            excluded=audience.waterfall.excluded,
-            control=audience.waterfall.control,
-            recipients=audience.waterfall.recipients,
-            batches=counts.batches,
-            accepted=counts.accepted,
-            refused=counts.refused,
-            unknown=counts.unknown,
-            expired=counts.expired,
-            cancelled=counts.cancelled,
-            pending=counts.pending,
-            received=counts.received,
-            missing=counts.missing,
-            recalled=counts.recalled,
-            send_at=audience.send_at,
-            audience=audience.path,
-            audience_sha256=audience.sha256,
-            errors=counts.errors,
         )
 
     def _summary(self) -> NightSummary:
         campaigns = tuple(self._campaigns.values())
         problems = [*([self.blocked] if self.blocked else []), *self._failures]
         problems += [f"templates of {s.app_group!r}: {s.problem}" for s in self._synced if s.problem]
-        problems += [
-            f"{c.name!r}: {c.pending:,} recipients are still to be sent; run the night again"
-            for c in campaigns
-            if c.pending and not c.held and not self.dry_run
-        ]
-        problems += [
-            f"{c.name!r}: it is unknown whether {c.unknown - c.received:,} recipients were scheduled; they are not "
-            "sent again; after the send time `optinb reconcile` asks Appboy who received it"
-            for c in campaigns
-            if c.unknown > c.received
-        ]
+        problems += left_over(campaigns, dry_run=self.dry_run)
         unfinished = bool(self._failures) or (not self.dry_run and any(c.pending and not c.held for c in campaigns))
         code = Exit.FAILED if unfinished else exit_code(blocked=self.blocked is not None, campaigns=campaigns)
         report = self._imported

@@ -1,6 +1,15 @@
 """What was done and what came of it."""
 
 from optinb.measure.report import render_report
-from optinb.measure.summary import CampaignSummary, NightSummary, TableCounts, exit_code, held
+from optinb.measure.summary import CampaignSummary, NightSummary, TableCounts, exit_code, frozen, held, left_over
 
-__all__ = ["CampaignSummary", "NightSummary", "TableCounts", "exit_code", "held", "render_report"]
+__all__ = [
+    "CampaignSummary",
+    "NightSummary",
+    "TableCounts",
+    "exit_code",
+    "frozen",
+    "held",
+    "left_over",
+    "render_report",
+]

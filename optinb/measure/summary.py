@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from optinb.campaigns import Waterfall
+    from optinb.state import DeliveryCounts, FrozenAudience
 
 
 class TableCounts(Struct, frozen=True, kw_only=True):
@@ -100,6 +101,50 @@ def held(name: str, app_group: str, template: str, reason: str, figures: Waterfa
         control=figures.control if figures else 0,
         held=reason,
     )
+
+
+def frozen(audience: FrozenAudience, counts: DeliveryCounts, *, app_group: str, template: str) -> CampaignSummary:
+    """The figures of a campaign whose audience is frozen, and of what became of it so far."""
+    return CampaignSummary(
+        name=audience.campaign_name,
+        app_group=app_group,
+        template=template,
+        target=audience.waterfall.target,
+        excluded=audience.waterfall.excluded,
+        control=audience.waterfall.control,
+        recipients=audience.waterfall.recipients,
+        batches=counts.batches,
+        accepted=counts.accepted,
+        refused=counts.refused,
+        unknown=counts.unknown,
+        expired=counts.expired,
+        cancelled=counts.cancelled,
+        pending=counts.pending,
+        received=counts.received,
+        missing=counts.missing,
+        recalled=counts.recalled,
+        send_at=audience.send_at,
+        audience=audience.path,
+        audience_sha256=audience.sha256,
+        errors=counts.errors,
+    )
+
+
+def left_over(campaigns: Iterable[CampaignSummary], *, dry_run: bool) -> list[str]:
+    """What a night leaves to a person about its deliveries, in sentences."""
+    campaigns = tuple(campaigns)
+    to_send = [
+        f"{c.name!r}: {c.pending:,} recipients are still to be sent; run the night again"
+        for c in campaigns
+        if c.pending and not c.held and not dry_run
+    ]
+    unknown = [
+        f"{c.name!r}: it is unknown whether {c.unknown - c.received:,} recipients were scheduled; they are not sent "
+        "again; after the send time `optinb reconcile` asks Appboy who received it"
+        for c in campaigns
+        if c.unknown > c.received
+    ]
+    return to_send + unknown
 
 
 def exit_code(*, blocked: bool, campaigns: Iterable[CampaignSummary]) -> Exit:

@@ -1,0 +1,115 @@
+"""A night that is scheduled: recalled, moved, and asked about, as people do it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from msgspec.structs import replace
+
+from optinb import open_workspace
+from optinb.cli import main
+from optinb.console import show
+from optinb.delivery import lease_name
+from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
+from optinb.errors import ApprovalError, CampaignError, Exit, UsageError
+from optinb.nightly import Night
+from optinb.state import Accepted, Unknown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from optinb.sandbox import Sandbox
+    from optinb.state import FrozenAudience
+    from optinb.workspace import Workspace
+
+NAME = CAMPAIGNS[0]["name"]
+
+
+@pytest.fixture
+def sent(ws: Workspace, folder: Path) -> FrozenAudience:
+    """The first campaign, approved and scheduled for 18:30."""
+    ws.campaigns.submit(CAMPAIGNS[0])
+    with open_workspace(folder, user=APPROVER) as approver:
+        approver.campaigns.approve(NAME)
+    night = Night(open_workspace(folder, user=SCHEDULER), RUN_DATE)
+    night.import_delivery()
+    night.model()
+    night.templates()
+    night.audiences()
+    (summary,) = night.sends()
+    night.close()
+    assert summary.accepted == summary.recipients > 100
+    (audience,) = ws.store.deliveries.list()
+    return audience
+
+
+def test_cancelling_a_scheduled_campaign_recalls_it_and_says_so(
+    ws: Workspace, sandbox: Sandbox, sent: FrozenAudience
+) -> None:
+    assert ws.campaigns.get(NAME).state == "done"
+    done = ws.campaigns.cancel(NAME, comment="wrong code")
+    assert ws.campaigns.get(NAME).state == "cancelled"
+    assert f"0 were not sent, {sent.recipients} were recalled, 0 may already be out" in show(done)
+    assert all(d.plans[-1].until is not None for d in sandbox.world.dispatches)
+    with pytest.raises(CampaignError, match="is cancelled; there is nothing to cancel"):
+        ws.campaigns.cancel(NAME)
+
+
+def test_only_a_second_person_moves_a_scheduled_campaign_and_only_to_later(
+    ws: Workspace, folder: Path, sandbox: Sandbox, sent: FrozenAudience
+) -> None:
+    with pytest.raises(ApprovalError, match="may not move campaigns"):
+        ws.sends.reschedule(NAME, "19:30")
+    with open_workspace(folder, user=APPROVER) as approver:
+        for at in ("18:00", "18:30"):
+            with pytest.raises(CampaignError, match="goes out at 18:30 and can only be moved to a later time"):
+                approver.sends.reschedule(NAME, at)
+        with pytest.raises(CampaignError, match="is no time of day"):
+            approver.sends.reschedule(NAME, "half past seven")
+        moved = approver.sends.reschedule(NAME, "19:30")
+    assert (moved.moved, moved.unmoved, moved.to_come) == (sent.recipients, 0, 0)
+    assert {d.schedule["time"] for d in sandbox.world.dispatches if d.schedule} == {"2026-11-23T18:30:00Z"}
+    assert "19:30" not in str(ws.campaigns.get(NAME).campaign.schedule)
+
+
+def test_unknown_deliveries_are_settled_and_listed_for_a_new_approval(
+    ws: Workspace, folder: Path, sandbox: Sandbox, sent: FrozenAudience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UsageError, match="no delivery of the night of 2026-11-23 is unknown"):
+        ws.sends.reconcile(RUN_DATE)
+    lease = ws.store.leases.take(lease_name(sent), holder="test", now=datetime.fromisoformat("2026-11-23T03:00:00Z"))
+    first, second = ws.store.deliveries.batches(*sent.night)[:2]
+    assert isinstance(second.state, Accepted) and second.state.schedule_id
+    with ws.sends.client(sent) as client:  # as if the second one had never been taken
+        client.unschedule(sent.template_id, second.state.schedule_id)
+    doubtful = [replace(batch, state=Unknown(message="504")) for batch in (first, second)]
+    ws.store.deliveries.revise(doubtful, given="accepted", lease=lease, now=ws.now())
+    early = ws.sends.reconcile(RUN_DATE)
+    assert early.exit_code == Exit.DELIVERIES_UNKNOWN and "it is too early to ask" in show(early)
+    late = datetime.fromisoformat("2026-11-23T18:40:00+01:00")
+    sandbox.move_clock(to=late)
+    monkeypatch.setenv("OPTINB_NOW", late.isoformat())
+    with open_workspace(folder, user=SCHEDULER) as later:
+        found = later.sends.reconcile()
+    (night,) = found.nights
+    assert found.exit_code == Exit.DONE
+    assert (night.reconciled.received, night.reconciled.missing) == (first.size, second.size)
+    assert night.list is not None and pl.read_csv(night.list, infer_schema=False).columns == ["customer_id"]
+    assert pl.read_csv(night.list).height == second.size
+    assert "with its own approval" in show(found)
+
+
+def test_the_commands_say_the_same(folder: Path, sent: FrozenAudience, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["campaigns", "cancel", NAME, "--comment", "no", "--json", "--workspace", str(folder)])
+    assert ended.value.code == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["nights"][0]["recalled"] == sent.recipients
+    with pytest.raises(SystemExit) as ended:
+        main(["reconcile", "--workspace", str(folder)])
+    assert ended.value.code == 0
+    assert "no delivery is unknown" in capsys.readouterr().out
