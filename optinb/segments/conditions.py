@@ -50,8 +50,8 @@ FIRST_YEAR = 1900
 class Row:
     """What is known of the rows that a condition looks at.
 
-    `answers`: for conditions that are answered by other tables, the expression that holds their answer. `moment`: how
-    the engine compares a stored time with a moment in UTC without a zone.
+    `answers`: for conditions that are answered already, or by other tables, the expression that holds their answer.
+    `moment`: how the engine compares a stored time with a moment in UTC without a zone.
     """
 
     schema: Mapping[str, nw.dtypes.DType]
@@ -63,6 +63,8 @@ class Row:
 
 def condition(rule: Rule, row: Row) -> nw.Expr:
     """Whether a rule holds for each row. Raises RuleError for a day outside the calendar."""
+    if rule in row.answers:
+        return row.answers[rule]
     match rule:
         case AllOf(rules):
             return reduce(and_, (condition(r, row) for r in rules))
@@ -89,7 +91,7 @@ def condition(rule: Rule, row: Row) -> nw.Expr:
         case Birthday(attribute, first, last):
             return _birthday(attribute, first, last, row).fill_null(False)
         case Did() | Contacted() | Uses() | InList() | Rank():
-            return row.answers[rule]
+            raise RuleError(f"{rule.to_text()}: nothing here answers it")
         case InGroup(group):
             raise RuleError(f"the group {group!r} isn't filled in yet; expand the rule first")
         case _:

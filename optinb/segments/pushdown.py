@@ -42,6 +42,13 @@ def split(rule: Rule) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
     return _distinct(r for cheap, _ in found for r in cheap), _distinct(r for _, costly in found for r in costly)
 
 
+def cheap_parts(rule: Rule) -> tuple[Rule, ...]:
+    """The largest cheap conditions that a rule is made of, each without a "not" around it."""
+    if is_cheap(rule):
+        return (rule.rule if isinstance(rule, Not) else rule,)
+    return _distinct(part for _, child in children(rule) for part in cheap_parts(child))
+
+
 def relevance(rule: Rule) -> dict[Rule, Rule | None]:
     """For each costly leaf, the cheap condition outside of which its value can't matter; None where it always may.
 

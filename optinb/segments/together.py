@@ -13,7 +13,7 @@ from optinb.segments.compile import PROBED, Answers, check
 from optinb.segments.conditions import condition
 from optinb.segments.lookups import contacted, with_flag
 from optinb.segments.plan import MAX_CONDITIONS, lookups_of, scans_of
-from optinb.segments.pushdown import either, relevance
+from optinb.segments.pushdown import cheap_parts, either, relevance
 from optinb.segments.sharing import passes
 
 if TYPE_CHECKING:
@@ -55,12 +55,16 @@ def members_of_all(rules: Mapping[str, Rule], tables: Tables) -> pl.DataFrame:
 
 
 def _customers(rules: Iterable[Rule], answers: Answers) -> pl.DataFrame:
-    """Every customer with all that the rules ask about of the customer's own row, and the answers of lookups."""
+    """Every customer with the answers to the cheap conditions of the rules, a bit each."""
     tables = answers.tables
-    needed = frozenset().union(*(attributes_of(rule) for rule in rules)) - {"customer_id"}
-    lookups = dict.fromkeys(lookup for rule in rules for lookup in lookups_of(rule))
-    customers = answers.with_lookups(tables.customers.select("customer_id", *sorted(needed)), lookups)
-    return customers.collect("polars").to_native()
+    parts = list(dict.fromkeys(part for rule in rules for part in cheap_parts(rule)))
+    needed = frozenset().union(*map(attributes_of, parts)) - {"customer_id"}
+    lookups = dict.fromkeys(lookup for part in parts for lookup in lookups_of(part))
+    looked_up = answers.with_lookups(tables.customers.select("customer_id", *sorted(needed)), lookups)
+    row = answers.row(tables.customers)
+    told = [condition(part, row) for part in parts]
+    columns = [found.alias(answers.flag(part)) for found, part in zip(told, parts, strict=True)]
+    return looked_up.select("customer_id", *columns).collect("polars").to_native()
 
 
 def _passes(rules: Iterable[Rule], answers: Answers, customers: pl.DataFrame) -> tuple[Pass, ...]:
