@@ -11,9 +11,10 @@ from optinb.campaigns import REASONS, Waterfall, build_audience, waterfall
 from optinb.engine import Tables, tables_of
 from optinb.errors import UsageError, did_you_mean
 from optinb.rules import sentence
-from optinb.segments import AppUse, Reach, members, reach, reach_figures, uses_of
+from optinb.segments import AppUse, Reach, explain, reach, reach_figures, uses_of
 from optinb.warehouse import changes
 from optinb.workspace.discovery import run_discovery
+from optinb.workspace.engines import members_on
 from optinb.workspace.groups import Groups
 
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optinb.rules import Rule
+    from optinb.segments import Explanation
     from optinb.segments.discovery import Discovery
-    from optinb.settings import AppGroupSettings, Settings
+    from optinb.settings import AppGroupSettings, Engine, Settings
     from optinb.state import GroupRecord, Store
     from optinb.warehouse import Snapshot
     from optinb.workspace.handle import Workspace
@@ -102,16 +104,17 @@ class Reading:
         """Every customer with profile, attributes and features: one row each."""
         return self.tables().customers.to_native()
 
-    def preview(self, rule: Rule | str, *, app_group: str | None = None) -> Preview:
+    def preview(self, rule: Rule | str, *, app_group: str | None = None, engine: Engine | None = None) -> Preview:
         """A rule, or a saved group by name, on the data.
 
-        Reach and waterfall look at the apps of `app_group`, or at all apps when none is named.
+        Reach and waterfall look at the apps of `app_group`, or at all apps when none is named. `engine`: "polars",
+        "duckdb" or "spark" finds the members; the one of the settings, when left out.
         """
         tree = self.groups.rule(rule)
         tables = self.tables()
         group = self.settings.app_group(app_group) if app_group else None
         apps = group.apps if group else tuple(a for g in self.settings.app_groups for a in g.apps)
-        found = members(tree, tables).to_native().collect()
+        found = members_on(self, tree, tables, engine)
         customers, app_users = tables.customers.to_native(), tables.app_users.to_native()
         return Preview(
             sentence=sentence(tree),
@@ -124,11 +127,18 @@ class Reading:
             waterfall=waterfall(build_audience(found.lazy(), customers, app_users, apps=apps)),
         )
 
-    def members(self, rule: Rule | str) -> pl.DataFrame:
-        """The customers of a rule or saved group, with all their attributes, sorted by customer_id."""
+    def members(self, rule: Rule | str, *, engine: Engine | None = None) -> pl.DataFrame:
+        """The customers of a rule or saved group, with all their attributes, sorted by customer_id.
+
+        `engine`: "polars", "duckdb" or "spark" finds them; the one of the settings, when left out.
+        """
         tables = self.tables()
-        found = members(self.groups.rule(rule), tables).to_native()
+        found = members_on(self, self.groups.rule(rule), tables, engine).lazy()
         return tables.customers.to_native().join(found, on="customer_id", how="semi").sort("customer_id").collect()
+
+    def explain(self, rule: Rule | str) -> Explanation:
+        """How a rule or saved group is evaluated, and why nobody is lost by what is left out; print it."""
+        return explain(self.groups.rule(rule), self.tables())
 
     def discover(
         self,

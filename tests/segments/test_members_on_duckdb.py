@@ -57,3 +57,13 @@ def test_a_published_version_has_the_same_members_on_polars_and_duckdb(rule: Rul
 def test_an_engine_that_is_not_known_is_refused_with_the_nearest_name(ws: Workspace) -> None:
     with pytest.raises(UsageError, match="did you mean 'duckdb'"):
         open_tables(ws.snapshot(), "duckbd", spark_master=None, run_date=ws.today(), zone=ws.settings.zone)  # type: ignore[arg-type]
+
+
+def test_a_workspace_finds_members_on_the_engine_that_is_asked_for_or_set(ws: Workspace) -> None:
+    rule = RULES[2]
+    expected = ws.members(rule)
+    assert ws.members(rule, engine="duckdb").equals(expected)
+    assert ws.preview(rule, engine="duckdb").customers == expected.height
+    with pytest.raises(UsageError, match="no engine is called 'duck'"):
+        ws.members(rule, engine="duck")  # type: ignore[arg-type]
+    assert "Read purchases" in str(ws.explain(rule))

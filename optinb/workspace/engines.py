@@ -1,0 +1,39 @@
+"""Who belongs to a rule, found on the engine of one's choice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from optinb.engine import open_tables
+from optinb.segments import members
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from optinb.engine import Tables
+    from optinb.rules import Rule
+    from optinb.settings import Engine
+    from optinb.workspace.data import Reading
+
+
+def members_on(reading: Reading, rule: Rule, tables: Tables, engine: Engine | None) -> pl.DataFrame:
+    """The customers (customer_id, each once) for whom a rule holds.
+
+    `tables` are those of Polars; another engine reads the same version anew. `engine`: "polars", "duckdb" or "spark",
+    or None for the one that the settings name. Raises RuleError, or UsageError for an engine that isn't there.
+    """
+    engine = engine or reading.settings.engine.default
+    if engine != "polars":
+        tables = open_tables(
+            reading.snapshot(),
+            engine,
+            spark_master=reading.settings.engine.spark_master,
+            run_date=tables.run_date,
+            zone=tables.zone,
+            apps=tables.apps,
+            contacts=tables.contacts,
+            lists=tables.lists,
+            list_names=tables.list_names,
+            campaigns=tables.campaigns,
+        )
+    return members(rule, tables).collect("polars").to_native()
