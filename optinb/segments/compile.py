@@ -103,7 +103,7 @@ def run(plan: Plan, tables: Tables) -> nw.LazyFrame:
             return customers.select("customer_id").join(measured[0].filter(~rest), on="customer_id", how="anti")
         found = measured[0].filter(rest).select("customer_id")
         restricted = bool(plan.cheap) and plan.scans[0].only == all_of(plan.cheap)
-        return found if restricted else found.join(customers.select("customer_id"), on="customer_id", how="semi")
+        return found if restricted else customers.select("customer_id").join(found, on="customer_id", how="semi")
     for rows, how in zip(measured, plan.joins, strict=True):
         customers = customers.join(rows, on="customer_id", how="inner" if how == "inner" else "left")
     for rule in plan.contacts:
