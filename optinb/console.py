@@ -161,7 +161,7 @@ def _(value: CustomerDay) -> str:
 @show.register
 def _(value: CustomerCard) -> str:
     if not value.is_known:
-        return f"{value.customer_id} is no customer of the published tables"
+        return f"{value.customer_id} was no customer on {value.day}"
     months = [(f"{month.first:%Y-%m}", month.purchases, month.spend) for month in value.months[-12:]]
     messages = [(str(m.night), m.answer.campaign, m.answer.outcome, m.answer.why) for m in value.messages]
     parts = [

@@ -112,7 +112,12 @@ def test_history_and_one_customer_on_a_day(folder: Path) -> None:
     assert "DE" in call(folder, "history", "country", "--since", "2026-11-23", "--until", "2026-11-23").stdout
     assert "did you mean 'country'" in call(folder, "history", "contry").stderr
     one = told(folder, "customer", "000007", "--date", "2026-11-23")
-    assert one["is_customer"] and one["attributes"]["stage"] == "churned" and one["attributes"]["country"] == "DE"
+    assert one["is_customer"] and one["attributes"]["stage"] == "active" and one["attributes"]["country"] == "DE"
+    card = told(folder, "customer", "000007")
+    assert card["stage"] == "active" and card["months"] and card["future"]["future_value"] > 0
+    assert "customer 000007 on 2026-11-23: active" in call(folder, "customer", "000007").stdout
+    moves = told(folder, "migration", "2026-11-23", "2026-11-23")["rows"]
+    assert sum(move["customers"] for move in moves) == 2000 and all(m["before"] == m["after"] for m in moves)
     assert "no customer on 2026-11-23" in call(folder, "customer", "nobody").stdout
     assert "the first delivery is of 2026-11-23" in call(folder, "customer", "000007", "--date", "2026-11-22").stderr
 
