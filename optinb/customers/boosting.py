@@ -6,7 +6,7 @@ delivers about them. Whether it is used is decided by the backtest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -70,6 +70,9 @@ def fit_boosting(split: pl.DataFrame, *, window_days: int, attributes: pl.DataFr
         raise ModelError("nobody bought in the window that it would learn from")
     drawn = sample(split, LEARNS_FROM)
     inputs = _Inputs(fit_value_model(split.lazy()), window_days, attributes)
+    inputs = replace(inputs, telling=_telling(inputs.matrix(drawn)))
+    if not inputs.telling:
+        raise ModelError("all customers have the same figures, so nothing tells one from another")
     figures = inputs.matrix(drawn)
 
     @one_thread
@@ -107,10 +110,18 @@ class _Inputs:
     simpler: ValueModel
     window_days: int
     attributes: pl.DataFrame
+    telling: tuple[int, ...] | None = None
 
     def matrix(self, buyers: pl.DataFrame) -> NDArray[np.float64]:
         told = buyers.select("customer_id").join(self.attributes, on="customer_id", how="left", maintain_order="left")
         forecast = self.simpler.forecast(buyers, days=self.window_days)
         columns = [*(forecast[name] for name in FORECAST), *(buyers[name].cast(pl.Float64) for name in FIGURES)]
         columns += [column.fill_null(float("nan")) for column in told.drop("customer_id")]
-        return np.column_stack([column.to_numpy() for column in columns])
+        chosen = columns if self.telling is None else [columns[i] for i in self.telling]
+        return np.column_stack([column.to_numpy() for column in chosen])
+
+
+def _telling(figures: NDArray[np.float64]) -> tuple[int, ...]:
+    """The columns with more than one known value; the trees fail on others."""
+    known = (column[np.isfinite(column)] for column in figures.T)
+    return tuple(i for i, column in enumerate(known) if len(column) and np.ptp(column) > 0)

@@ -73,6 +73,17 @@ def test_a_nightly_backtest_holds_out_the_last_window_before_the_night(cdnow_sam
     assert forecast is not None and forecast.height == 2357 and forecast["customer_id"].is_sorted()
 
 
+def test_attributes_that_are_unknown_or_the_same_for_all_dont_stop_the_boosting(cdnow_sample):
+    ids = cdnow_sample.select("customer_id").unique().sort("customer_id").collect()
+    same = ids.with_columns(
+        shop=pl.lit(1.0), unknown=pl.lit(None, dtype=pl.Float64), odd=ids["customer_id"].hash(1) % 2
+    )
+    bought = purchase_days(cdnow_sample, run_date=END)
+    report, _ = choose_value_model(bought, same.cast({"odd": pl.Float64}), run_date=END, value_days=90)
+    assert report.backtest is not None and report.left_out == {}
+    assert report.backtest.models[2].name == "gradient boosting"
+
+
 def test_four_of_five_customers_end_up_in_the_range_of_their_future_value(cdnow_master):
     report, forecast = chosen(cdnow_master, END)
     assert report.ranges is not None and forecast is not None
