@@ -156,6 +156,8 @@ class _Sender:
         self._clock, self._settings, self._budget = clock, settings, budget
         self._schedule = schedule_of(audience)
         self._halt = threading.Event()
+        # interrupts reach the main thread only: in one of its own, no transaction is left half open
+        self._scribe = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._going: deque[Half] = deque()
         self._settled: list[Batch] = []
         self._tries: Counter[int] = Counter()
@@ -185,6 +187,7 @@ class _Sender:
             raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+            self._scribe.shutdown(wait=False)
         if self._is_late():
             late_minutes = self._settings.late_minutes
             close_dead(self._store, self._audience, self._lease, now=self._clock(), late_minutes=late_minutes)
@@ -227,14 +230,15 @@ class _Sender:
         size = min((window + 1) // 2, window - going) if wanted and not self._is_late() else 0
         if not size and not self._settled:
             return ()
-        opened = self._store.deliveries.turn(
+        opened = self._scribe.submit(
+            self._store.deliveries.turn,
             *self._audience.night,
             lease=self._lease,
             now=self._clock(),
             settled=self._settled,
             size=size,
             skip=self._exhausted(),
-        )
+        ).result()
         self._settled = []
         return opened
 
@@ -304,6 +308,7 @@ class _Sender:
     def _break_off(self) -> None:
         """Journals what is known of the requests under way when the run ends before its time."""
         self._halt.set()
+        self._scribe.shutdown(wait=True)
         for half in self._going:
             half.give_up(grace_s=GRACE_S)
         known = {batch.number: batch for half in self._going for batch in half.settled()}
