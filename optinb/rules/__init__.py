@@ -14,7 +14,7 @@ from optinb.rules.build import (
     uses_app,
     was_in_control,
 )
-from optinb.rules.expand import expand, is_bound
+from optinb.rules.expand import expand, is_bound, with_lists
 from optinb.rules.extent import (
     attributes_of,
     behaviours_of,
@@ -122,4 +122,5 @@ __all__ = [
     "version_numbers",
     "walk",
     "was_in_control",
+    "with_lists",
 ]

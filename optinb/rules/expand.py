@@ -62,11 +62,17 @@ def expand(
                         "put their rules into one"
                     )
                 done[node.group] = whole(group(node.group), (*within, node.group))
-        found = _replaced(rule, done, list_sha256)
+        found = _replaced(rule, done.__getitem__, list_sha256)
         check_size(found)
         return found
 
     return whole(rule, (name,) if name is not None else ())
+
+
+def with_lists(rule: Rule, list_sha256: Callable[[str], str]) -> Rule:
+    """A rule with the content of its lists in place, in which groups stay named. Raises as `expand` does."""
+    check_size(rule)
+    return _replaced(rule, InGroup, list_sha256)
 
 
 def _named(rule: Rule) -> list[tuple[str, InGroup]]:
@@ -80,15 +86,15 @@ def _named(rule: Rule) -> list[tuple[str, InGroup]]:
     return found
 
 
-def _replaced(rule: Rule, groups: dict[str, Rule], list_sha256: Callable[[str], str]) -> Rule:
+def _replaced(rule: Rule, group: Callable[[str], Rule], list_sha256: Callable[[str], str]) -> Rule:
     match rule:
         case InGroup(name):
-            return groups[name]
+            return group(name)
         case InList(name, None):
             return replace(rule, sha256=list_sha256(name))
         case AllOf(rules) | AnyOf(rules):
-            return replace(rule, rules=tuple(_replaced(r, groups, list_sha256) for r in rules))
+            return replace(rule, rules=tuple(_replaced(r, group, list_sha256) for r in rules))
         case Not(inner):
-            return replace(rule, rule=_replaced(inner, groups, list_sha256))
+            return replace(rule, rule=_replaced(inner, group, list_sha256))
         case _:
             return rule

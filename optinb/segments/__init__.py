@@ -5,19 +5,24 @@ from optinb.segments.explain import Explanation, Reason
 from optinb.segments.plan import Plan, Scan, plan_of
 from optinb.segments.reach import AppReach, AppUse, Reach, reach, reach_figures, reachable_apps, uses_of, version_key
 from optinb.segments.together import members_of_all
+from optinb.segments.why import Person, Verdict, judge, person_of
 
 __all__ = [
     "AppReach",
     "AppUse",
     "Explanation",
+    "Person",
     "Plan",
     "Reach",
     "Reason",
     "Scan",
+    "Verdict",
     "check",
     "explain",
+    "judge",
     "members",
     "members_of_all",
+    "person_of",
     "plan",
     "plan_of",
     "reach",

@@ -39,7 +39,7 @@ from optinb.campaigns import (
 )
 from optinb.delivery import Recall
 from optinb.errors import ApprovalError, CampaignError, ConflictError
-from optinb.rules import from_json, sentence
+from optinb.rules import from_json, is_bound, to_json
 from optinb.segments import members
 from optinb.settings import AppGroupSettings
 from optinb.workspace.contacts import competition
@@ -205,11 +205,15 @@ class Campaigns:
         app_group = self._ws.settings.app_group(campaign.app_group)
         template = self._ws.templates.get(app_group.name, campaign.template)
         group = self._ws.groups.get(campaign.group)
+        # what the group names is part of what is approved, so that its change is one of the campaign's too; a rule that
+        # names nothing stays as it was stored, also in an older form
+        bound = self._ws.groups.bound(campaign.group)
+        named = not is_bound(from_json(group.rule_json))
         return Resolved(
             campaign=campaign,
             app_group=app_group,
             template=template,
-            rule_json=group.rule_json,
+            rule_json=to_json(bound) if named else group.rule_json,
             sentence=group.sentence,
         )
 
@@ -235,14 +239,14 @@ class Campaigns:
 
         With `among`, as the contact policy lets it be in `night`.
         """
-        tables, settings = self._ws.tables(run_date), self._ws.settings
-        campaign = resolved.campaign
+        rule, campaign, settings = from_json(resolved.rule_json), resolved.campaign, self._ws.settings
+        tables = self._ws.tables_for(rule, run_date)
         quiet: frozenset[str] = frozenset()
         if among is not None and night is not None:
             zones = among.roster.zones(unknown=settings.workspace.time_zone)
             quiet = quiet_zones(settings.policy, campaign.schedule, night, zone=settings.zone, zones=zones)
         return build_audience(
-            members(from_json(resolved.rule_json), tables).to_native(),
+            members(rule, tables).to_native(),
             tables.customers.to_native(),
             tables.app_users.to_native(),
             apps=resolved.app_group.apps_on(frozenset(resolved.template.platforms)),
@@ -270,7 +274,7 @@ class Campaigns:
         audience = self.audience(resolved, night=night, among=among)
         return CampaignPreview(
             campaign=campaign,
-            sentence=sentence(from_json(resolved.rule_json)),
+            sentence=resolved.sentence,
             template=resolved.template,
             run_date=night,
             send_at=campaign.schedule.send_at(night, self._ws.settings.zone),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,12 +11,13 @@ from msgspec import Struct
 from optinb.campaigns import REASONS, Waterfall, build_audience, waterfall
 from optinb.engine import Tables, tables_of
 from optinb.errors import UsageError, did_you_mean
-from optinb.rules import sentence
+from optinb.rules import Contacted, nodes_of, sentence
 from optinb.segments import AppUse, Reach, explain, reach, reach_figures, uses_of
 from optinb.warehouse import changes
 from optinb.workspace.discovery import run_discovery
 from optinb.workspace.engines import members_on
 from optinb.workspace.groups import Groups
+from optinb.workspace.membership import Membership, why_member
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
     from optinb.settings import AppGroupSettings, Engine, Settings
     from optinb.state import GroupRecord, Store
     from optinb.warehouse import Snapshot
+    from optinb.workspace.contacted import Contacts
     from optinb.workspace.handle import Workspace
+    from optinb.workspace.lists import Lists
 
 REACH = "reach"  # the published table of the figures of every night
 COUNTABLE = "text, yes/no, a whole number or a date"
@@ -90,15 +94,34 @@ class Reading:
 
     settings: Settings
     groups: Groups
+    lists: Lists
 
     def snapshot(self) -> Snapshot:
         """The version of the warehouse that is read."""
         raise UsageError("open a workspace to read from")
 
+    @property
+    def contacts(self) -> Contacts:
+        """What campaigns did with customers."""
+        raise UsageError("open a workspace to read from")
+
     def tables(self, run_date: date | None = None) -> Tables:
         """What rules read, as of a night (the date of the version's delivery, when none is given)."""
         snapshot = self.snapshot()
-        return tables_of(snapshot, run_date=run_date or snapshot.import_date, zone=self.settings.zone)
+        return tables_of(
+            snapshot,
+            run_date=run_date or snapshot.import_date,
+            zone=self.settings.zone,
+            apps={app.id: app.platform for group in self.settings.app_groups for app in group.apps},
+            contacts=lambda: self.contacts.table(),
+            lists=self.lists.content,
+            list_names=self.lists.kept(),
+        )
+
+    def tables_for(self, rule: Rule, run_date: date | None = None) -> Tables:
+        """The same for one rule: with the names of campaigns, where it asks about one."""
+        tables = self.tables(run_date)
+        return replace(tables, campaigns=self.contacts.campaigns()) if nodes_of(rule, Contacted) else tables
 
     def customers(self) -> pl.LazyFrame:
         """Every customer with profile, attributes and features: one row each."""
@@ -110,11 +133,11 @@ class Reading:
         Reach and waterfall look at the apps of `app_group`, or at all apps when none is named. `engine`: "polars",
         "duckdb" or "spark" finds the members; the one of the settings, when left out.
         """
-        tree = self.groups.rule(rule)
-        tables = self.tables()
+        tree, bound = self.groups.rule(rule), self.groups.bound(rule)
+        tables = self.tables_for(bound)
         group = self.settings.app_group(app_group) if app_group else None
         apps = group.apps if group else tuple(a for g in self.settings.app_groups for a in g.apps)
-        found = members_on(self, tree, tables, engine)
+        found = members_on(self, bound, tables, engine)
         customers, app_users = tables.customers.to_native(), tables.app_users.to_native()
         return Preview(
             sentence=sentence(tree),
@@ -132,13 +155,15 @@ class Reading:
 
         `engine`: "polars", "duckdb" or "spark" finds them; the one of the settings, when left out.
         """
-        tables = self.tables()
-        found = members_on(self, self.groups.rule(rule), tables, engine).lazy()
+        bound = self.groups.bound(rule)
+        tables = self.tables_for(bound)
+        found = members_on(self, bound, tables, engine).lazy()
         return tables.customers.to_native().join(found, on="customer_id", how="semi").sort("customer_id").collect()
 
     def explain(self, rule: Rule | str) -> Explanation:
         """How a rule or saved group is evaluated, and why nobody is lost by what is left out; print it."""
-        return explain(self.groups.rule(rule), self.tables())
+        bound = self.groups.bound(rule)
+        return explain(bound, self.tables_for(bound))
 
     def discover(
         self,
@@ -168,6 +193,13 @@ class Reading:
         return run_discovery(
             self, target, within, exclude=exclude, include=include, depth=depth, min_size=min_size, limit=limit
         )
+
+    def why_member(self, customer_id: str, rule: Rule | str) -> Membership:
+        """Why a customer belongs to a rule or saved group, or doesn't: every part of it, and the value that was found.
+
+        Raises RuleError when the rule doesn't fit the data.
+        """
+        return why_member(self, customer_id, rule)
 
     def reach(
         self, *, app_group: str | None = None, since: date | str | None = None, until: date | str | None = None
@@ -327,6 +359,7 @@ class PastWorkspace(Reading):
         self._snapshot = snapshot
         self.settings = workspace.settings
         self.groups = PastGroups(self)
+        self.lists = workspace.lists
 
     def __repr__(self) -> str:
         return f"{self._workspace!r} as of {self._snapshot.import_date} (version {self._snapshot.version})"
@@ -335,6 +368,11 @@ class PastWorkspace(Reading):
     def store(self) -> Store:
         """Where the groups are saved."""
         return self._workspace.store
+
+    @property
+    def contacts(self) -> Contacts:
+        """What campaigns did with customers; a rule looks at what was before its run date."""
+        return self._workspace.contacts
 
     def snapshot(self) -> Snapshot:
         """The version of that night."""

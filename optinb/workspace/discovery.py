@@ -20,7 +20,7 @@ def run_discovery(ws: Reading, target: Rule | str, within: Rule | str | None, **
     from optinb.segments.discovery import discover
 
     wanted = _target(ws, target)
-    among = None if within is None else ws.groups.rule(within)
+    among = None if within is None else ws.groups.bound(within)
     with progress("discover", total=100, unit="%") as tell:
         return discover(ws.tables(), wanted, within=among, tell=tell, **options)
 
@@ -28,12 +28,12 @@ def run_discovery(ws: Reading, target: Rule | str, within: Rule | str | None, **
 def _target(ws: Reading, target: Rule | str) -> Rule | str:
     """An attribute by its name; else the rule, or that of a group's name or a text. Raises RuleError."""
     if not isinstance(target, str):
-        return ws.groups.rule(target)
+        return ws.groups.bound(target)
     attributes = kinds(ws.tables().customers)
     if target in attributes:
         return target
     try:
-        return ws.groups.rule(target)
+        return ws.groups.bound(target)
     except RuleError as error:
         if not target.isidentifier():
             raise

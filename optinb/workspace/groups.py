@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from optinb.errors import CampaignError, RuleError
-from optinb.rules import Node, from_json, parse, sentence, to_json
+from optinb.rules import Node, expand, from_json, parse, sentence, to_json, with_lists
 from optinb.segments import check, members
 
 if TYPE_CHECKING:
@@ -35,13 +36,17 @@ class Groups:
         self._ws = workspace
 
     def save(self, name: str, rule: Rule | str) -> GroupRecord:
-        """Saves a rule under a name; a changed rule becomes a new version. Raises RuleError when it doesn't fit."""
+        """Saves a rule under a name; a changed rule becomes a new version.
+
+        Raises RuleError when it doesn't fit, or refers to itself by way of other groups.
+        """
         name = name.strip()
         if not name or len(name) > 120 or not name.isprintable():
             raise RuleError(f"the group's name {name[:130]!r} must have 1 to 120 printable characters")
-        rule = self.rule(rule) if isinstance(rule, str) else rule
+        rule = self.rule(rule)
+        bound = self._expanded(rule, name=self._known_as(name))
         if self._ws.warehouse.current is not None:
-            check(rule, self._ws.tables())
+            check(bound, self._ws.tables_for(bound))
         return self._ws.store.groups.save(
             name, rule_json=to_json(rule), sentence=sentence(rule), user=self._ws.user, now=self._ws.now()
         )
@@ -72,13 +77,40 @@ class Groups:
                 raise RuleError(f"{unknown}; read as a rule: {unreadable}") from unreadable
         return from_json(saved.rule_json)
 
+    def bound(self, rule_or_name: Rule | str) -> Rule:
+        """A rule, as `rule` finds it, with the rules of the groups it names and the content of its lists in place.
+
+        Raises RuleError for groups that refer to each other in a circle, and for unknown lists.
+        """
+        saved = self._known_as(rule_or_name) if isinstance(rule_or_name, str) else None
+        return self._expanded(self.rule(rule_or_name), name=saved)
+
+    def with_lists(self, rule: Rule) -> Rule:
+        """A rule with the content of its lists in place, in which groups stay named."""
+        return with_lists(rule, lambda name: self._ws.lists.get(name).sha256)
+
+    def _expanded(self, rule: Rule, *, name: str | None) -> Rule:
+        return expand(
+            rule,
+            group=lambda other: from_json(self.get(other).rule_json),
+            list_sha256=lambda other: self._ws.lists.get(other).sha256,
+            name=name,
+        )
+
+    def _known_as(self, name: str) -> str:
+        """The name under which a group is saved, which is known without regard to case."""
+        with suppress(CampaignError):
+            return self.get(name.strip()).name
+        return name
+
     def count(self, rule_or_name: Rule | str, *, run_date: date | None = None) -> GroupSize:
         """The exact number of customers in a group or rule."""
         import narwhals as nw
 
         rule = self.rule(rule_or_name)
-        tables = self._ws.tables(run_date)
-        count = members(rule, tables).select(nw.len()).collect().item()
+        bound = self.bound(rule_or_name)
+        tables = self._ws.tables_for(bound, run_date)
+        count = members(bound, tables).select(nw.len()).collect().item()
         return GroupSize(
             name=rule_or_name if isinstance(rule_or_name, str) else "",
             sentence=sentence(rule),

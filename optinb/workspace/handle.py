@@ -13,10 +13,12 @@ from optinb.state import Store
 from optinb.warehouse import ImportReport, Snapshot, Warehouse
 from optinb.workspace.campaigns import Campaigns
 from optinb.workspace.clock import clock_for
+from optinb.workspace.contacted import Contacts
 from optinb.workspace.data import PastWorkspace, Reading, as_day
 from optinb.workspace.doctor import Diagnosis, diagnose
 from optinb.workspace.groups import Groups
 from optinb.workspace.inbox import Check, Quarantine, check_folder, import_and_note, quarantined
+from optinb.workspace.lists import Lists
 from optinb.workspace.sends import Sends
 from optinb.workspace.templates import Templates
 
@@ -36,19 +38,21 @@ VARIABLE = "OPTINB_WORKSPACE"
 class Workspace(Reading):
     """A workspace on disk, opened by somebody.
 
-    Attributes: `root`, `settings`, `user`, and what it is made of: `groups`, `templates`, `campaigns`, `sends`,
-    `warehouse`, `store`.
+    Attributes: `root`, `settings`, `user`, and what it is made of: `groups`, `lists`, `templates`, `campaigns`,
+    `contacts`, `sends`, `warehouse`, `store`.
     """
 
     def __init__(self, root: Path, settings: Settings, *, user: str | None, clock: Callable[[], datetime]) -> None:
         self.root, self.settings, self.now = root, settings, clock
         self._given_user = user
         self.warehouse = Warehouse(root, settings)
+        self.lists = Lists(self)
         self.groups = Groups(self)
         self.templates = Templates(self)
         self.campaigns = Campaigns(self)
         self.sends = Sends(self)
         self._snapshot: Snapshot | None = None
+        self._contacts: Contacts | None = None
 
     def __repr__(self) -> str:
         return f"Workspace({str(self.root)!r})"
@@ -65,6 +69,13 @@ class Workspace(Reading):
         if state is None:
             return Store.open(self.root / "state.sqlite")
         return Store.open(read_secret(state) if state.startswith(("env:", "keyring:")) else state)
+
+    @property
+    def contacts(self) -> Contacts:
+        """What campaigns did with customers, for rules such as `received("Summer sale")`."""
+        if self._contacts is None:
+            self._contacts = Contacts(self.root, self.store, self.settings.zone)
+        return self._contacts
 
     def today(self) -> date:
         """The date in the workspace's time zone."""

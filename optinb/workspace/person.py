@@ -137,7 +137,7 @@ def _groups(ws: Workspace, customer_id: str) -> tuple[str, ...]:
     found = []
     for record in ws.groups.list():
         try:
-            if len(members(ws.groups.rule(record.name), alone).collect().to_native().filter(customer_id=customer_id)):
+            if len(members(ws.groups.bound(record.name), alone).collect().to_native().filter(customer_id=customer_id)):
                 found.append(record.name)
         except RuleError:
             continue

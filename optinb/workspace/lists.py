@@ -1,0 +1,212 @@
+"""Uploaded lists of customers: kept by their content, under names that may move on to new content."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import msgspec
+from msgspec import Struct
+
+from optinb.errors import ConflictError, RuleError, StateError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import polars as pl
+
+    from optinb.workspace.handle import Workspace
+
+MAX_IDS = 10_000_000
+
+
+class ListRecord(Struct, frozen=True, kw_only=True):
+    """A version of an uploaded list: how many customers stand on it, and the SHA-256 of its content.
+
+    `unknown` of them are no customers of the version of the warehouse that was published then.
+    """
+
+    name: str
+    version: int
+    sha256: str
+    customers: int
+    unknown: int
+    author: str
+    uploaded_at: datetime
+
+
+class Lists:
+    """`ws.lists`: save, list and read uploaded lists of customer ids. Nothing is ever written over."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+
+    def save(self, name: str, source: str | Path | Iterable[str]) -> ListRecord:
+        """Keeps a list under a name; new content becomes its next version, and the same content changes nothing.
+
+        Args:
+            name: as rules write it, `in_list("Trade fair")`.
+            source: customer ids, or the path of a file: a Parquet or CSV file with a column `customer_id`, or a text
+                file with an id a line.
+
+        Raises UsageError for a list without an id or one that can't be read, RuleError for a name that can't be shown.
+        """
+        import polars as pl
+
+        name = name.strip()
+        if not name or len(name) > 120 or not name.isprintable():
+            raise RuleError(f"the list's name {name[:130]!r} must have 1 to 120 printable characters")
+        found = read_ids(Path(source)) if isinstance(source, str | Path) else _ids(source)
+        ids = pl.DataFrame({"customer_id": found.unique().sort()}, schema={"customer_id": pl.String})
+        if ids.is_empty():
+            raise UsageError(f"the list {name!r} has no customer id in it; nothing was saved")
+        current = self._current(name)
+        digest = sha256("\n".join(ids["customer_id"]).encode()).hexdigest()
+        if current and current.sha256 == digest:
+            return current
+        record = ListRecord(
+            name=name,
+            version=current.version + 1 if current else 1,
+            sha256=digest,
+            customers=ids.height,
+            unknown=self._unknown(ids),
+            author=self._ws.user,
+            uploaded_at=self._ws.now(),
+        )
+        self._keep(record, ids)
+        self._ws.store.audit.note(
+            who=record.author,
+            action="list saved",
+            subject=name,
+            now=record.uploaded_at,
+            version=record.version,
+            customers=record.customers,
+            sha256=digest,
+        )
+        return record
+
+    def list(self) -> tuple[ListRecord, ...]:
+        """The newest version of every list, by name."""
+        found = (self._newest(folder) for folder in sorted(self._folder.glob("names/*")))
+        return tuple(sorted((record for record in found if record), key=lambda record: record.name.casefold()))
+
+    def get(self, name: str) -> ListRecord:
+        """The newest version of one list. Raises RuleError with the nearest name."""
+        record = self._current(name.strip())
+        if record is None:
+            known = [other.name for other in self.list()]
+            tail = did_you_mean(name, known) if known else "; save it first: ws.lists.save(name, file)"
+            raise RuleError(f"the list {name!r} isn't known{tail}")
+        return record
+
+    def members(self, name: str) -> pl.DataFrame:
+        """The customer ids on a list, sorted."""
+        return self.content(self.get(name).sha256)
+
+    def content(self, digest: str) -> pl.DataFrame:
+        """customer_id of the list with this SHA-256. Raises StateError when it isn't kept or was changed."""
+        import polars as pl
+
+        path = self._content(digest)
+        try:
+            ids = pl.read_parquet(path)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise StateError(f"the content {digest[:12]}… of a list can't be read from {path}: {error}") from error
+        if sha256("\n".join(ids["customer_id"]).encode()).hexdigest() != digest:
+            raise StateError(f"{path} was changed since the list was saved; restore it, or save the list again")
+        return ids
+
+    def kept(self) -> frozenset[str]:
+        """The SHA-256 of every content that is kept."""
+        return frozenset(path.stem for path in self._folder.glob("content/*.parquet"))
+
+    @property
+    def _folder(self) -> Path:
+        return self._ws.root / "lists"
+
+    def _content(self, digest: str) -> Path:
+        return self._folder / "content" / f"{digest}.parquet"
+
+    def _versions(self, name: str) -> Path:
+        # names are known without regard to case, and may hold what no file name does
+        return self._folder / "names" / sha256(name.casefold().encode()).hexdigest()[:16]
+
+    def _current(self, name: str) -> ListRecord | None:
+        return self._newest(self._versions(name))
+
+    def _newest(self, folder: Path) -> ListRecord | None:
+        newest = max(folder.glob("*.json"), default=None)
+        return msgspec.json.decode(newest.read_bytes(), type=ListRecord) if newest else None
+
+    def _unknown(self, ids: pl.DataFrame) -> int:
+        if self._ws.warehouse.current is None:
+            return 0
+        customers = self._ws.snapshot().table("customers").select("customer_id")
+        return ids.lazy().join(customers, on="customer_id", how="anti").collect().height
+
+    def _keep(self, record: ListRecord, ids: pl.DataFrame) -> None:
+        """Writes the content first and then the version that names it, each whole or not at all."""
+        path = self._content(record.sha256)
+        version = self._versions(record.name) / f"{record.version:06}.json"
+        try:
+            for folder in (path.parent, version.parent):
+                folder.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                draft = path.with_suffix(f".{uuid4().hex}.draft")
+                try:
+                    ids.write_parquet(draft)
+                    draft.replace(path)
+                finally:
+                    draft.unlink(missing_ok=True)
+            draft = version.with_suffix(f".{uuid4().hex}.draft")
+            try:
+                draft.write_bytes(msgspec.json.encode(record))
+                os.link(draft, version)  # fails where somebody else saved the same version meanwhile
+            finally:
+                draft.unlink(missing_ok=True)
+        except FileExistsError as error:
+            raise ConflictError(f"the list {record.name!r} was changed meanwhile; look at it and save again") from error
+        except OSError as error:
+            raise StateError(f"the list {record.name!r} can't be kept in {self._folder}: {error.strerror}") from error
+
+
+def read_ids(path: Path) -> pl.Series:
+    """The customer ids in a file. Raises UsageError naming the file and the remedy."""
+    import polars as pl
+
+    try:
+        match path.suffix.lower():
+            case ".parquet":
+                frame = pl.read_parquet(path)
+            case ".csv":
+                frame = pl.read_csv(path, infer_schema=False, encoding="utf8")
+            case _:
+                lines = path.read_text(encoding="utf-8-sig").splitlines()
+                return _ids(lines)
+    except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
+        raise UsageError(f"the list {path} can't be read: {error}") from error
+    if "customer_id" not in frame.columns:
+        raise UsageError(f"{path} has no column 'customer_id'{did_you_mean('customer_id', frame.columns)}")
+    return _ids(frame["customer_id"].cast(pl.String).to_list())
+
+
+def _ids(ids: Iterable[str | None]) -> pl.Series:
+    import polars as pl
+
+    kept = []
+    for line, one in enumerate(ids, start=1):
+        if one is not None and not isinstance(one, str):
+            raise UsageError(f"{one!r} in place {line} of the list is no text; customer ids are texts")
+        text = (one or "").strip()
+        if not text:
+            continue
+        if len(text) > 512 or not text.isprintable():
+            raise UsageError(f"{text[:60]!r} in line {line} of the list is no customer id")
+        kept.append(text)
+        if len(kept) > MAX_IDS:
+            raise UsageError(f"the list has more than {MAX_IDS:,} ids; write a rule for so many")
+    return pl.Series("customer_id", kept, dtype=pl.String)
