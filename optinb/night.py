@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from optinb.campaigns import Competitor, waterfall, why_held, why_held_by_size
+from optinb.campaigns import ALIVE, Competitor, waterfall, why_held, why_held_by_size
 from optinb.delivery import FrozenAudience, close_past, plan, send
 from optinb.errors import (
     DeliveryError,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from optinb.campaigns import CampaignRecord, Competition
     from optinb.customers import CustomerModel
     from optinb.warehouse import ImportReport
-    from optinb.workspace import GroupSync
+    from optinb.workspace import GroupSync, Resolved
 
 WAIT_S = 45.0  # longer than a dead run's hold lasts
 
@@ -121,7 +121,7 @@ class Night:
         """Builds and freezes the audience of every campaign that is due; names what holds the others."""
         tonight = self._tonight()
         # Each chooses after those before it; they are told of in the order of their names.
-        found = {record.id: self._audience(record) for record in sorted(tonight, key=self._turn)}
+        found = {record.id: self._noted(record, self._audience(record)) for record in sorted(tonight, key=self._turn)}
         self._campaigns = {record.id: found[record.id] for record in tonight}
         return tuple(self._campaigns.values())
 
@@ -199,7 +199,7 @@ class Night:
             return True
         if self._overtaken:
             return False
-        return record.state in ("submitted", "approved") and record.campaign.schedule.is_due(self.run_date)
+        return record.state in ("submitted", *ALIVE) and record.campaign.schedule.is_due(self.run_date)
 
     def _turn(self, record: CampaignRecord) -> tuple[date, int, str]:
         """When a campaign chooses its customers, among those of the night."""
@@ -209,6 +209,19 @@ class Night:
     @cached_property
     def _competition(self) -> Competition:
         return self.ws.campaigns.compete(self.run_date, tables_of=self.run_date)
+
+    def _noted(self, record: CampaignRecord, summary: CampaignSummary) -> CampaignSummary:
+        """Notes on the campaign itself that this night holds or runs it; a night without data says nothing of it."""
+        if not self.dry_run and not self.blocked and record.state in ALIVE:
+            if summary.held:
+                self.ws.campaigns.note(record, "hold", comment=summary.held)
+            elif record.campaign.schedule.date is None:
+                self.ws.campaigns.note(record, "run")
+        return summary
+
+    def _why_held(self, record: CampaignRecord, resolved: Resolved) -> str | None:
+        authority = self.ws.campaigns.authority
+        return why_held(record, resolved.parts(), authority=authority, now=self.ws.now())
 
     def _audience(self, record: CampaignRecord) -> CampaignSummary:
         campaign = record.campaign
@@ -221,7 +234,7 @@ class Night:
             return held(*names, self._gate())
         try:
             resolved = self.ws.campaigns.resolve(campaign)
-            reason = self._unchecked(resolved.app_group.id) or why_held(record, resolved.parts())
+            reason = self._unchecked(resolved.app_group.id) or self._why_held(record, resolved)
             among = self._competition
             rows = self.ws.campaigns.audience(resolved, run_date=self.run_date, night=self.run_date, among=among)
         except OptinbError as error:
@@ -268,7 +281,7 @@ class Night:
         """What an earlier attempt has frozen. What a person stopped before anything was sent counts as not frozen,
         once the campaign is approved again."""
         there = self.ws.store.deliveries.find(record.id, self.run_date)
-        if there and there.cancelled is not None and record.state == "approved":
+        if there and there.cancelled is not None and record.state in ALIVE:
             counts = self.ws.store.deliveries.counts(record.id, self.run_date)
             return None if counts.cancelled == counts.recipients else there
         return there
@@ -282,7 +295,7 @@ class Night:
             resolved = self.ws.campaigns.resolve(record.campaign)
         except OptinbError as error:
             return str(error)
-        reason = self._unchecked(resolved.app_group.id) or why_held(record, resolved.parts())
+        reason = self._unchecked(resolved.app_group.id) or self._why_held(record, resolved)
         if reason is None and record.approval and record.approval.fingerprint != audience.fingerprint:
             return "it was approved anew after this night's audience was frozen, so that the rest of it is not sent"
         return reason

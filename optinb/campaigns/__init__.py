@@ -2,17 +2,19 @@
 
 from optinb.campaigns.approval import (
     Approval,
+    Authority,
     CampaignRecord,
-    CampaignState,
     SizeBand,
     approve,
     cancel,
     content_parts,
     differences,
+    draft,
     fingerprint,
     finish,
     may_move,
     reject,
+    step,
     submit,
     why_held,
     why_held_by_size,
@@ -32,29 +34,37 @@ from optinb.campaigns.campaign import (
     Property,
 )
 from optinb.campaigns.files import campaign_from, campaign_toml, read_campaign
+from optinb.campaigns.life import ALIVE, CampaignState, Step
 from optinb.campaigns.policy import Competitor, check_quiet, days_back, quiet_zones
+from optinb.campaigns.power import Power, power_of
 from optinb.campaigns.roster import Roster
 from optinb.campaigns.schedule import Going, Schedule, SendTime, calendar, check_schedule, send_times
+from optinb.campaigns.signing import KeyPair, new_key
 from optinb.campaigns.standing import Competition, Standing
 
 __all__ = [
+    "ALIVE",
     "AUDIENCE_SCHEMA",
     "CHANNEL",
     "OUTCOMES",
     "REASONS",
     "Approval",
+    "Authority",
     "Campaign",
     "CampaignRecord",
     "CampaignState",
     "Competition",
     "Competitor",
     "Going",
+    "KeyPair",
+    "Power",
     "Property",
     "Roster",
     "Schedule",
     "SendTime",
     "SizeBand",
     "Standing",
+    "Step",
     "Waterfall",
     "approve",
     "build_audience",
@@ -67,14 +77,18 @@ __all__ = [
     "content_parts",
     "days_back",
     "differences",
+    "draft",
     "fingerprint",
     "finish",
     "may_move",
+    "new_key",
     "personal",
+    "power_of",
     "quiet_zones",
     "read_campaign",
     "reject",
     "send_times",
+    "step",
     "submit",
     "waterfall",
     "why_held",

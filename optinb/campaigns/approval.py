@@ -6,7 +6,7 @@ night holds the campaign and is named.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
@@ -15,15 +15,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.campaigns.campaign import Campaign
+from optinb.campaigns.life import ALIVE, TRANSITIONS, CampaignState, next_state
+from optinb.campaigns.signing import is_signed, sign
 from optinb.errors import ApprovalError, CampaignError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from optinb.appboy import Template
+    from optinb.campaigns.life import Step
     from optinb.settings import AppGroupSettings
-
-CampaignState = Literal["submitted", "approved", "rejected", "cancelled", "done"]
 
 
 class SizeBand(Struct, frozen=True):
@@ -42,18 +43,35 @@ class SizeBand(Struct, frozen=True):
         return self.low <= recipients <= self.high
 
 
+class Authority(Struct, frozen=True, kw_only=True):
+    """Whose approval counts, and for how long: from the settings, which the database can't change.
+
+    `keys` maps approvers to their public keys; once there is one, only signed approvals count.
+    """
+
+    approvers: tuple[str, ...]
+    approve_own: bool = False
+    days: int = 90
+    keys: dict[str, str] = {}
+
+
 class Approval(Struct, frozen=True, kw_only=True):
-    """Who approved what, exactly: `parts` maps each part of the content to its canonical text."""
+    """Who approved what, exactly: `parts` maps each part of the content to its canonical text.
+
+    `submission` is the version of the record that was approved.
+    """
 
     approver: str
     approved_at: datetime
     fingerprint: str
     parts: dict[str, str]
     band: SizeBand
+    submission: int = 0
+    signature: str | None = None
 
 
 class CampaignRecord(Struct, frozen=True, kw_only=True):
-    """A campaign with its life so far; `version` counts its changes."""
+    """A campaign with its life so far; `version` counts its changes, and `submission` is the one last submitted."""
 
     campaign: Campaign
     state: CampaignState
@@ -61,8 +79,10 @@ class CampaignRecord(Struct, frozen=True, kw_only=True):
     submitted_at: datetime
     updated_at: datetime
     version: int = 1
+    submission: int = 0
     approval: Approval | None = None
     comment: str = ""
+    archived: bool = False
 
     @property
     def id(self) -> str:
@@ -107,26 +127,18 @@ def differences(approved: Mapping[str, str], current: Mapping[str, str]) -> tupl
     return tuple(name for name in {**approved, **current} if approved.get(name) != current.get(name))
 
 
+def draft(campaign: Campaign, *, user: str, now: datetime, earlier: CampaignRecord | None) -> CampaignRecord:
+    """A campaign that is still being worked on; no night looks at it. Raises CampaignError when it's too late."""
+    return _written(campaign, "draft", user=user, now=now, earlier=earlier)
+
+
 def submit(campaign: Campaign, *, user: str, now: datetime, earlier: CampaignRecord | None) -> CampaignRecord:
     """A submitted campaign. One that exists already is replaced and loses its approval.
 
     Raises CampaignError when the campaign with this name has been sent and can't change any more.
     """
-    if earlier is None:
-        return CampaignRecord(campaign=campaign, state="submitted", author=user, submitted_at=now, updated_at=now)
-    if earlier.state == "done":
-        raise CampaignError(f"campaign {campaign.name!r} has been sent; submit the new one under another name")
-    return replace(
-        earlier,
-        campaign=campaign,
-        state="submitted",
-        author=user,
-        submitted_at=now,
-        updated_at=now,
-        version=earlier.version + 1,
-        approval=None,
-        comment="",
-    )
+    record = _written(campaign, "submit", user=user, now=now, earlier=earlier)
+    return replace(record, submission=record.version)
 
 
 def approve(
@@ -139,30 +151,32 @@ def approve(
     parts: Mapping[str, str],
     recipients: int,
     comment: str = "",
+    private_key: str | None = None,
 ) -> CampaignRecord:
-    """An approved campaign, bound to the content in `parts` and to a band around `recipients`.
+    """An approved campaign, bound to the content in `parts` and to a band around `recipients`, signed with a key.
 
     Raises ApprovalError when the user isn't an approver, is the author, or when the campaign doesn't wait for approval.
     """
-    _may_decide(record, user=user, approvers=approvers, approve_own=approve_own, verb="approve")
+    state = _may_decide(record, user=user, approvers=approvers, approve_own=approve_own, verb="approve")
     approval = Approval(
         approver=user,
         approved_at=now,
         fingerprint=fingerprint(parts),
         parts=dict(parts),
         band=SizeBand.around(recipients),
+        submission=record.submission,
     )
-    return replace(
-        record, state="approved", approval=approval, comment=comment, updated_at=now, version=record.version + 1
-    )
+    if private_key is not None:
+        approval = replace(approval, signature=sign(approval, campaign_id=record.id, private=private_key))
+    return replace(record, state=state, approval=approval, comment=comment, updated_at=now, version=record.version + 1)
 
 
 def reject(
     record: CampaignRecord, *, user: str, approvers: Sequence[str], comment: str, now: datetime
 ) -> CampaignRecord:
     """A rejected campaign, with the reason. Its author may reject too. Raises ApprovalError."""
-    _may_decide(record, user=user, approvers=[*approvers, record.author], approve_own=True, verb="reject")
-    return replace(record, state="rejected", comment=comment, approval=None, updated_at=now, version=record.version + 1)
+    state = _may_decide(record, user=user, approvers=[*approvers, record.author], approve_own=True, verb="reject")
+    return replace(record, state=state, comment=comment, approval=None, updated_at=now, version=record.version + 1)
 
 
 def cancel(record: CampaignRecord, *, comment: str, now: datetime, is_still_to_go_out: bool = False) -> CampaignRecord:
@@ -186,21 +200,61 @@ def may_move(record: CampaignRecord, *, user: str, approvers: Sequence[str], app
     _must_be_second(record, user=user, approvers=approvers, approve_own=approve_own, verb="move")
 
 
+def step(record: CampaignRecord, step: Step, *, now: datetime, comment: str = "") -> CampaignRecord:
+    """A campaign after one of the steps that change nothing but its state. Raises CampaignError."""
+    state = next_state(record.state, step, name=record.campaign.name)
+    return replace(record, state=state, comment=comment or record.comment, updated_at=now, version=record.version + 1)
+
+
 def finish(record: CampaignRecord, *, now: datetime) -> CampaignRecord:
     """A campaign of one date, after its night."""
-    return replace(record, state="done", updated_at=now, version=record.version + 1)
+    return step(record, "finish", now=now)
 
 
-def why_held(record: CampaignRecord, current: Mapping[str, str]) -> str | None:
-    """Why a campaign that is due may not go out, or None. The size is checked when the audience is known."""
-    name = record.campaign.name
-    if record.approval is None or record.state != "approved":
+def why_held(
+    record: CampaignRecord,
+    current: Mapping[str, str],
+    *,
+    authority: Authority | None = None,
+    now: datetime | None = None,
+) -> str | None:
+    """Why a campaign that is due may not go out, or None. The size is checked when the audience is known.
+
+    With `authority` and `now`, whoever approved must still be allowed to, the approval must not have expired, and it
+    must be signed where approvers have keys.
+    """
+    name, approval = record.campaign.name, record.approval
+    if approval is None or record.state not in ALIVE:
         return f"{name!r} is {record.state}, not approved"
-    if fingerprint(record.approval.parts) != record.approval.fingerprint:
+    if fingerprint(approval.parts) != approval.fingerprint:
         return f"the stored approval of {name!r} doesn't match its own fingerprint; approve it again"
-    changed = differences(record.approval.parts, current)
+    if approval.submission != record.submission:
+        return f"the approval of {name!r} is of another submission; approve it again"
+    changed = differences(approval.parts, current)
     if changed:
-        return f"changed since {record.approval.approver} approved it: {', '.join(changed)}; approve it again"
+        return f"changed since {approval.approver} approved it: {', '.join(changed)}; approve it again"
+    return why_void(record, approval, authority, now) if authority is not None and now is not None else None
+
+
+def why_void(record: CampaignRecord, approval: Approval, authority: Authority, now: datetime) -> str | None:
+    """Why an approval doesn't count by the settings as they are now, or None."""
+    name, who = record.campaign.name, approval.approver
+    if who not in authority.approvers:
+        return f"{who!r}, who approved {name!r}, isn't among the approvers in optinb.toml; approve it again"
+    if who == record.author and not authority.approve_own:
+        return f"{who!r} submitted {name!r} and approved it too; a second person must approve it"
+    if approval.approved_at > now:
+        return f"the approval of {name!r} is dated ahead, {approval.approved_at:%Y-%m-%d %H:%M} UTC; approve it again"
+    until = approval.approved_at + timedelta(days=authority.days)
+    if now > until:
+        return f"the approval of {name!r} expired on {until:%Y-%m-%d}, after {authority.days} days; approve it again"
+    if not authority.keys:
+        return None
+    public = authority.keys.get(who)
+    if public is None:
+        return f"{who!r}, who approved {name!r}, has no key under [policy.keys]; sign it with one that is listed there"
+    if not is_signed(approval, campaign_id=record.id, public=public):
+        return f"the approval of {name!r} doesn't bear the signature of {who!r}; approve it again, with the key"
     return None
 
 
@@ -217,11 +271,47 @@ def why_held_by_size(record: CampaignRecord, recipients: int) -> str | None:
     )
 
 
-def _may_decide(record: CampaignRecord, *, user: str, approvers: Sequence[str], approve_own: bool, verb: str) -> None:
+def _written(
+    campaign: Campaign,
+    step: Literal["draft", "submit"],
+    *,
+    user: str,
+    now: datetime,
+    earlier: CampaignRecord | None,
+) -> CampaignRecord:
+    if earlier is None:
+        state: CampaignState = "draft" if step == "draft" else "submitted"
+        return CampaignRecord(campaign=campaign, state=state, author=user, submitted_at=now, updated_at=now)
+    if earlier.state == "done":
+        raise CampaignError(f"campaign {campaign.name!r} has been sent; submit the new one under another name")
+    return replace(
+        earlier,
+        campaign=campaign,
+        state=next_state(earlier.state, step, name=campaign.name),
+        author=user,
+        submitted_at=now,
+        updated_at=now,
+        version=earlier.version + 1,
+        approval=None,
+        comment="",
+        archived=False,
+    )
+
+
+def _may_decide(
+    record: CampaignRecord,
+    *,
+    user: str,
+    approvers: Sequence[str],
+    approve_own: bool,
+    verb: Literal["approve", "reject"],
+) -> CampaignState:
     name = record.campaign.name
-    if record.state != "submitted":
+    state = TRANSITIONS[record.state].get(verb)
+    if state is None:
         raise ApprovalError(f"campaign {name!r} is {record.state}; only a submitted one can be decided on")
     _must_be_second(record, user=user, approvers=approvers, approve_own=approve_own, verb=verb)
+    return state
 
 
 def _must_be_second(

@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import polars as pl
 from msgspec import Struct
 
 from optinb.appboy import Template, needed_properties
 from optinb.campaigns import (
+    ALIVE,
     REASONS,
+    Authority,
     Campaign,
     CampaignRecord,
     Competition,
     Competitor,
+    Going,
+    Power,
     SendTime,
     Waterfall,
     approve,
     build_audience,
+    calendar,
     campaign_from,
     cancel,
     check_quiet,
     check_schedule,
     content_parts,
     differences,
+    draft,
     finish,
     personal,
+    power_of,
     quiet_zones,
     read_campaign,
     reject,
     send_times,
+    step,
     submit,
     waterfall,
 )
@@ -50,7 +60,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from typing import Any
 
+    from optinb.campaigns import Step
     from optinb.workspace.handle import Workspace
+
+SIGNING_KEY = "OPTINB_SIGNING_KEY"
 
 
 class Resolved(Struct, frozen=True, kw_only=True):
@@ -70,7 +83,8 @@ class Resolved(Struct, frozen=True, kw_only=True):
 class CampaignPreview(Struct, frozen=True, kw_only=True):
     """What a campaign would do on its next date: who gets it, when, and what they read.
 
-    `parts` is what an approval of this binds to, in canonical text.
+    `parts` is what an approval of this binds to, in canonical text; `changed` names those that differ from the last
+    approval, and `messages` is the cost: about how many go out in the coming 90 days, if the group stays as large.
     """
 
     campaign: Campaign
@@ -82,6 +96,8 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
     waterfall: Waterfall
     sample: tuple[SampleMessage, ...]
     parts: dict[str, str]
+    changed: tuple[str, ...] = ()
+    messages: int = 0
 
 
 class Cancellation(Struct, frozen=True, kw_only=True):
@@ -156,6 +172,7 @@ class Campaigns:
             user=self._ws.user,
             approvers=workspace.approvers,
             approve_own=workspace.approve_own,
+            private_key=self._signing_key(),
             comment=comment,
             now=self._ws.now(),
             parts=preview.parts,
@@ -177,6 +194,81 @@ class Campaigns:
         self._put(rejected, "reject", expected=record.version)
         return rejected
 
+    @property
+    def authority(self) -> Authority:
+        """Whose approval counts, by the settings."""
+        workspace, policy = self._ws.settings.workspace, self._ws.settings.policy
+        return Authority(
+            approvers=workspace.approvers,
+            approve_own=workspace.approve_own,
+            days=policy.approval_days,
+            keys=policy.keys,
+        )
+
+    def _signing_key(self) -> str | None:
+        """The private key of the user, where approvals must be signed. Raises ApprovalError when it isn't there."""
+        if not self._ws.settings.policy.keys:
+            return None
+        private = os.environ.get(SIGNING_KEY, "").strip()
+        if not private:
+            raise ApprovalError(
+                f"approvals are signed in this workspace: put your private key into {SIGNING_KEY}, or make one with "
+                "`optinb campaigns key`"
+            )
+        return private
+
+    def save_draft(self, source: Campaign | Mapping[str, Any] | Path) -> CampaignRecord:
+        """Keeps a campaign that is still being worked on; no night looks at it."""
+        campaign = self.read(source)
+        earlier = self._ws.store.campaigns.find(campaign.id)
+        record = draft(campaign, user=self._ws.user, now=self._ws.now(), earlier=earlier)
+        self._put(record, "draft", expected=earlier.version if earlier else None)
+        return record
+
+    def copy(self, name: str, new_name: str) -> CampaignRecord:
+        """A draft like another campaign, under a name of its own: it draws its own control group."""
+        campaign = campaign_from({**msgspec.to_builtins(self.get(name).campaign), "name": new_name})
+        if self._ws.store.campaigns.find(campaign.id):
+            raise CampaignError(f"there is a campaign {new_name!r} already; choose another name for the copy")
+        return self.save_draft(campaign)
+
+    def pause(self, name: str, *, comment: str = "") -> CampaignRecord:
+        """Lets a campaign rest: no night sends it until it's resumed, and what waits to be sent is stopped."""
+        record = self._step(name, "pause", comment=comment)
+        self._stop(record, comment or "the campaign was paused")
+        return record
+
+    def resume(self, name: str, *, comment: str = "") -> CampaignRecord:
+        """Lets a paused campaign go on under its approval, unless that has expired."""
+        return self._step(name, "resume", comment=comment)
+
+    def archive(self, name: str) -> CampaignRecord:
+        """Puts a campaign that is over out of sight. Raises CampaignError for one that may still go out."""
+        record = self.get(name)
+        if record.state not in ("done", "cancelled", "rejected", "draft"):
+            raise CampaignError(f"campaign {name!r} is {record.state}; cancel it before it is archived")
+        archived = msgspec.structs.replace(record, archived=True, version=record.version + 1, updated_at=self._ws.now())
+        self._put(archived, "archive", expected=record.version)
+        return archived
+
+    def calendar(self, *, days: int = 90) -> tuple[Going, ...]:
+        """What goes out in the coming days, of all campaigns that are approved, held or running."""
+        alive = [record.campaign for record in self.list() if record.state in ALIVE]
+        return calendar(alive, since=self._ws.today(), zone=self._ws.settings.zone, days=days)
+
+    def note(self, record: CampaignRecord, what: Step, *, comment: str = "") -> None:
+        """Notes what a night does with a campaign; one that a person changed meanwhile is left alone."""
+        with suppress(ConflictError):
+            noted = step(record, what, now=self._ws.now(), comment=comment)
+            if noted.state != record.state:
+                self._put(noted, what, expected=record.version)
+
+    def _step(self, name: str, what: Step, *, comment: str) -> CampaignRecord:
+        record = self.get(name)
+        stepped = step(record, what, now=self._ws.now(), comment=comment)
+        self._put(stepped, what, expected=record.version)
+        return stepped
+
     def cancel(self, name: str, *, comment: str = "") -> Cancellation:
         """Cancels a campaign: no later night sends it, and what is scheduled of it and not out yet is recalled.
 
@@ -196,7 +288,7 @@ class Campaigns:
     def finish(self, campaign_id: str) -> None:
         """Marks a campaign of one date as done, after its night; one that a person changed meanwhile is left alone."""
         record = self._ws.store.campaigns.find(campaign_id)
-        if record and record.state == "approved" and record.campaign.schedule.date is not None:
+        if record and record.state in ALIVE and record.campaign.schedule.date is not None:
             with suppress(ConflictError):
                 self._put(finish(record, now=self._ws.now()), "finish", expected=record.version)
 
@@ -272,6 +364,9 @@ class Campaigns:
         night = next(campaign.schedule.nights(today), campaign.schedule.night_of(campaign.schedule.date or today))
         among = among or competition(self._ws, night=night, due=[campaign], tables=self._ws.tables())
         audience = self.audience(resolved, night=night, among=among)
+        figures, parts = waterfall(audience), resolved.parts()
+        goes_out = calendar([campaign], since=today, zone=self._ws.settings.zone)
+        last = self._last_approved(campaign)
         return CampaignPreview(
             campaign=campaign,
             sentence=resolved.sentence,
@@ -279,10 +374,38 @@ class Campaigns:
             run_date=night,
             send_at=campaign.schedule.send_at(night, self._ws.settings.zone),
             send_times=self._send_times(campaign, night, audience, among),
-            waterfall=waterfall(audience),
+            waterfall=figures,
             sample=sample_messages(audience, resolved.template, count=samples),
-            parts=resolved.parts(),
+            parts=parts,
+            changed=differences(last, parts) if last is not None else (),
+            messages=figures.recipients * len(goes_out),
         )
+
+    def power(self, preview: CampaignPreview) -> Power | None:
+        """What the test of a previewed campaign can see, by the purchases of its group; None without control group.
+
+        The base rate is the share of the group that bought within the last measurement window (14 days without one).
+        """
+        campaign, figures = preview.campaign, preview.waterfall
+        if not figures.control:
+            return None
+        days, tables = campaign.measurement_days or 14, self._ws.tables()
+        group = members(self._ws.groups.rule(campaign.group), tables).to_native().collect()
+        since = datetime.combine(tables.run_date - timedelta(days=days), time.min, tzinfo=self._ws.settings.zone)
+        bought = self._ws.snapshot().scan("transactions").filter(pl.col("occurred_at") >= since)
+        buyers = group.lazy().join(bought, on="customer_id", how="semi").select(pl.len()).collect().item()
+        return power_of(
+            recipients=figures.recipients,
+            control=figures.control,
+            base_rate=buyers / group.height if group.height else 0.0,
+            measurement_days=days,
+        )
+
+    def _last_approved(self, campaign: Campaign) -> dict[str, str] | None:
+        """The parts of the last approval of a campaign, None where there was none."""
+        store = self._ws.store.campaigns
+        changes = store.history(campaign.id) if store.find(campaign.id) else ()
+        return next((c.record.approval.parts for c in reversed(changes) if c.record.approval), None)
 
     def _send_times(
         self, campaign: Campaign, night: date, audience: pl.DataFrame, among: Competition

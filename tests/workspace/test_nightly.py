@@ -98,7 +98,7 @@ def test_a_campaign_of_one_date_is_done_after_its_night(ws: Workspace, folder: P
     plan(ws, folder)
     run(folder)
     assert ws.campaigns.get(SUMMER).state == "done"
-    assert ws.campaigns.get(CLUB).state == "approved"
+    assert ws.campaigns.get(CLUB).state == "running"
 
 
 def test_the_summary_file_says_what_the_night_returned(ws: Workspace, folder: Path) -> None:

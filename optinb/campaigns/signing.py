@@ -1,0 +1,67 @@
+"""Signed approvals: who can write to the database still can't approve, without an approver's private key.
+
+A signature is an Ed25519 one over everything that the approval says and the submission it is of. Keys are written as
+base64 of their 32 raw bytes: the public ones in the settings, the private one where its owner keeps it.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from binascii import Error as NoBase64
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from optinb.errors import ApprovalError
+
+if TYPE_CHECKING:
+    from optinb.campaigns.approval import Approval
+
+
+class KeyPair(Struct, frozen=True, kw_only=True):
+    """A new key: `public` for optinb.toml, `private` for its owner alone."""
+
+    public: str
+    private: str
+
+
+def new_key() -> KeyPair:
+    """A key pair from the system's randomness."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    public, private = key.public_key().public_bytes_raw(), key.private_bytes_raw()
+    return KeyPair(public=b64encode(public).decode(), private=b64encode(private).decode())
+
+
+def sign(approval: Approval, *, campaign_id: str, private: str) -> str:
+    """The signature of an approval in base64. Raises ApprovalError when the key can't be read; it isn't shown."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    try:
+        key = Ed25519PrivateKey.from_private_bytes(b64decode(private, validate=True))
+    except (ValueError, NoBase64):
+        raise ApprovalError(
+            "the signing key can't be read; it must be the private line that `optinb campaigns key` printed"
+        ) from None
+    return b64encode(key.sign(_signed(approval, campaign_id))).decode()
+
+
+def is_signed(approval: Approval, *, campaign_id: str, public: str) -> bool:
+    """Whether an approval bears the signature of a key, for this very campaign and submission."""
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    try:
+        key = Ed25519PublicKey.from_public_bytes(b64decode(public, validate=True))
+        key.verify(b64decode(approval.signature or "", validate=True), _signed(approval, campaign_id))
+    except (ValueError, NoBase64, InvalidSignature):
+        return False
+    return True
+
+
+def _signed(approval: Approval, campaign_id: str) -> bytes:
+    content = {**msgspec.to_builtins(approval), "campaign_id": campaign_id}
+    del content["signature"]
+    return msgspec.json.encode(content, order="sorted")

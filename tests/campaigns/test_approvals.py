@@ -1,0 +1,137 @@
+"""Approvals that must not count: forged, replayed, expired, edited; and every step from every state."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+
+import pytest
+from msgspec.structs import replace
+
+from optinb.campaigns import (
+    ALIVE,
+    Authority,
+    CampaignRecord,
+    CampaignState,
+    Step,
+    approve,
+    campaign_from,
+    new_key,
+    step,
+    submit,
+    why_held,
+)
+from optinb.campaigns.approval import fingerprint
+from optinb.campaigns.life import TRANSITIONS, next_state
+from optinb.campaigns.power import power_of, smallest_effect
+from optinb.errors import ApprovalError, CampaignError
+
+NOW = datetime(2026, 11, 23, 1, tzinfo=UTC)
+PARTS = {"rule": "a", "template": "b"}
+FIELDS = {"app_group": "S", "template": "t", "group": "g", "schedule": {"every": "day", "at": "18:30"}}
+BOSS, OTHER = new_key(), new_key()
+SIGNED = Authority(approvers=("boss", "author"), days=30, keys={"boss": BOSS.public})
+
+
+def submitted(name: str = "A") -> CampaignRecord:
+    return submit(campaign_from({"name": name, **FIELDS}), user="author", now=NOW, earlier=None)
+
+
+def approved(
+    record: CampaignRecord | None = None, *, key: str | None = BOSS.private, user: str = "boss"
+) -> CampaignRecord:
+    return approve(
+        record or submitted(),
+        user=user,
+        approvers=["boss", "author"],
+        approve_own=user == "author",
+        now=NOW,
+        parts=PARTS,
+        recipients=100,
+        private_key=key,
+    )
+
+
+def held(record: CampaignRecord, *, authority: Authority = SIGNED, now: datetime = NOW) -> str:
+    return why_held(record, PARTS, authority=authority, now=now) or ""
+
+
+def test_every_step_from_every_state_is_decided() -> None:
+    assert set(TRANSITIONS) == set(get_args(CampaignState))
+    allowed = {(state, what): to for state, steps in TRANSITIONS.items() for what, to in steps.items()}
+    for state in get_args(CampaignState):
+        for what in get_args(Step):
+            if (state, what) in allowed:
+                assert next_state(state, what, name="A") == allowed[state, what]
+            else:
+                with pytest.raises(CampaignError, match=f"is {state} and can't be"):
+                    next_state(state, what, name="A")
+    assert not TRANSITIONS["done"]
+    assert {state for state, steps in TRANSITIONS.items() if "run" in steps} == set(ALIVE)
+    assert {state for state, steps in TRANSITIONS.items() if steps.get("approve")} == {"submitted", "held"}
+    assert all(to == "submitted" for (_, what), to in allowed.items() if what == "submit")
+
+
+def test_a_signed_approval_counts_while_it_holds() -> None:
+    record = approved()
+    assert held(record) == ""
+    assert held(step(record, "run", now=NOW)) == ""
+    assert held(record, now=NOW + timedelta(days=30)) == ""
+    assert "expired on 2026-12-23" in held(record, now=NOW + timedelta(days=30, seconds=1))
+
+
+def test_a_forged_approval_is_caught() -> None:
+    record = approved(key=None)
+    assert "doesn't bear the signature" in held(record)
+    assert "doesn't bear the signature" in held(approved(key=OTHER.private))
+    assert "isn't among the approvers" in held(approved(), authority=replace(SIGNED, approvers=("other",)))
+    assert "has no key" in held(approved(user="author"), authority=replace(SIGNED, approve_own=True))
+    assert "a second person" in held(approved(user="author"))
+
+
+def test_an_edited_approval_is_caught_whatever_is_edited() -> None:
+    record = approved()
+    assert record.approval is not None
+    parts = {**PARTS, "rule": "evil"}
+    for edit in (
+        {"approved_at": NOW - timedelta(days=1)},
+        {"band": replace(record.approval.band, high=10**9)},
+        {"parts": parts, "fingerprint": fingerprint(parts)},
+        {"signature": "no base64!"},
+    ):
+        edited = replace(record, approval=replace(record.approval, **edit))
+        current = edit.get("parts", PARTS)
+        assert "doesn't bear the signature" in (why_held(edited, current, authority=SIGNED, now=NOW) or "")
+    later = replace(record.approval, approved_at=NOW + timedelta(days=300))
+    assert "dated ahead" in held(replace(record, approval=later))
+
+
+def test_a_replayed_approval_is_caught_in_another_campaign_and_in_another_submission() -> None:
+    first = approved()
+    elsewhere = replace(submitted("B"), state="approved", approval=first.approval, submission=first.submission)
+    assert "doesn't bear the signature" in held(elsewhere)
+    again = submit(first.campaign, user="author", now=NOW, earlier=first)
+    assert "is of another submission" in held(replace(again, state="approved", approval=first.approval))
+    assert first.approval is not None
+    renumbered = replace(first.approval, submission=again.submission)
+    assert "doesn't bear the signature" in held(replace(again, state="approved", approval=renumbered))
+
+
+def test_a_key_that_can_not_be_read_is_never_shown() -> None:
+    with pytest.raises(ApprovalError, match="can't be read") as caught:
+        approved(key="my-secret-key")
+    assert "my-secret" not in str(caught.value)
+
+
+def test_the_smallest_effect_is_the_textbooks() -> None:
+    # Fleiss, Levin, Paik (2003), table A.4: shares of 0.10 and 0.20 at 5 % and 80 % need 199 in each group.
+    effect = smallest_effect(recipients=199, control=199, base_rate=0.10)
+    assert effect == pytest.approx(0.10, abs=0.001)
+
+
+def test_low_power_is_said_before_approval() -> None:
+    good = power_of(recipients=90_000, control=10_000, base_rate=0.05, measurement_days=14)
+    assert good.warning is None
+    assert good.smallest_effect == pytest.approx(0.0066, abs=0.0003)
+    assert "low power" in (power_of(recipients=900, control=100, base_rate=0.05, measurement_days=14).warning or "")
+    assert "no effect" in (power_of(recipients=9, control=0, base_rate=0.05, measurement_days=14).warning or "")
