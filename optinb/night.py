@@ -26,7 +26,7 @@ from optinb.errors import (
 from optinb.files import write_atomically
 from optinb.measure import CampaignSummary, NightSummary, TableCounts, exit_code, frozen, held, left_over, render_report
 from optinb.warehouse.progress import progress
-from optinb.workspace import Workspace, system_clock
+from optinb.workspace import Workspace, note_head, system_clock
 
 if TYPE_CHECKING:
     from datetime import date
@@ -149,6 +149,7 @@ class Night:
         self.ws.store.runs.finish(
             self._run, exit_code=summary.exit_code, summary=msgspec.to_builtins(summary), now=self.ws.now()
         )
+        note_head(self.ws, self.folder)
         self._reported = summary
         return summary
 

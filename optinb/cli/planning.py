@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optinb.cli.common import (
+    Rows,
     date_option,
     main,
     on_workspace,
+    prints,
 )
 
 if TYPE_CHECKING:
@@ -178,3 +180,74 @@ def campaigns_cancel(ws: Workspace, name: str, comment: str) -> Any:
 def campaigns_reschedule(ws: Workspace, name: str, at: str, run_date: date | None) -> Any:
     """Move what is scheduled of a campaign to a later time of the same day; for approvers."""
     return ws.sends.reschedule(name, at, run_date=run_date)
+
+
+@campaigns.command("draft")
+@click.option("--file", "file", required=True, type=click.Path(path_type=Path), help="A campaign.toml.")
+@on_workspace
+def campaigns_draft(ws: Workspace, file: Path) -> Any:
+    """Keep a campaign that is still being worked on."""
+    return ws.campaigns.save_draft(file)
+
+
+@campaigns.command("copy")
+@click.argument("name")
+@click.argument("new_name")
+@on_workspace
+def campaigns_copy(ws: Workspace, name: str, new_name: str) -> Any:
+    """Make a draft like the campaign NAME, under NEW_NAME."""
+    return ws.campaigns.copy(name, new_name)
+
+
+@campaigns.command("pause")
+@click.argument("name")
+@click.option("--comment", default="", help="Why.")
+@on_workspace
+def campaigns_pause(ws: Workspace, name: str, comment: str) -> Any:
+    """Let a campaign rest until it's resumed; what waits to be sent is stopped."""
+    return ws.campaigns.pause(name, comment=comment)
+
+
+@campaigns.command("resume")
+@click.argument("name")
+@on_workspace
+def campaigns_resume(ws: Workspace, name: str) -> Any:
+    """Let a paused campaign go on under its approval."""
+    return ws.campaigns.resume(name)
+
+
+@campaigns.command("archive")
+@click.argument("name")
+@on_workspace
+def campaigns_archive(ws: Workspace, name: str) -> Any:
+    """Put a campaign that is over out of sight."""
+    return ws.campaigns.archive(name)
+
+
+@campaigns.command("calendar")
+@click.option("--days", type=click.IntRange(1, 366), default=90, show_default=True, help="How far to look.")
+@on_workspace
+def campaigns_calendar(ws: Workspace, days: int) -> Any:
+    """Show what goes out in the coming days."""
+    return Rows(
+        rows=tuple({"day": g.day, "campaign": g.campaign, "at": g.at} for g in ws.campaigns.calendar(days=days))
+    )
+
+
+@campaigns.command("export")
+@click.argument("name")
+@on_workspace
+def campaigns_export(ws: Workspace, name: str) -> Any:
+    """Print a campaign as a campaign.toml."""
+    from optinb.campaigns import campaign_toml
+
+    return campaign_toml(ws.campaigns.get(name).campaign)
+
+
+@campaigns.command("key")
+@prints
+def campaigns_key() -> Any:
+    """Make a key pair to sign approvals with: public for [policy.keys], private for OPTINB_SIGNING_KEY."""
+    from optinb.campaigns import new_key
+
+    return new_key()

@@ -115,6 +115,11 @@ class AuditTrail:
         with self._database.reading() as con:
             return tuple(_entry(row) for row in con.execute(query))
 
+    def hash_of(self, seq: int) -> str | None:
+        """The hash of an entry by its number, None if it isn't there."""
+        with self._database.reading() as con:
+            return con.execute(select(audit_entries.c.hash).where(audit_entries.c.seq == seq)).scalar()
+
     def verify(self) -> AuditVerdict:
         """Checks the whole chain."""
         with self._database.reading() as con:

@@ -14,6 +14,7 @@ from optinb.workspace.samples import SampleMessage
 from optinb.workspace.sends import Sends, Settled, Settlements
 from optinb.workspace.templates import GroupSync, TemplateListing, Templates
 from optinb.workspace.trial import SentTest
+from optinb.workspace.witness import note_head, verify_audit
 
 __all__ = [
     "Answer",
@@ -49,9 +50,11 @@ __all__ = [
     "Workspace",
     "clock_for",
     "clock_starting_at",
+    "note_head",
     "open_workspace",
     "status",
     "system_clock",
+    "verify_audit",
     "why",
     "workspace_folder",
 ]

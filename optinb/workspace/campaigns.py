@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -391,8 +391,8 @@ class Campaigns:
             return None
         days, tables = campaign.measurement_days or 14, self._ws.tables()
         group = members(self._ws.groups.rule(campaign.group), tables).to_native().collect()
-        since = datetime.combine(tables.run_date - timedelta(days=days), time.min, tzinfo=self._ws.settings.zone)
-        bought = self._ws.snapshot().scan("transactions").filter(pl.col("occurred_at") >= since)
+        since = tables.run_date - timedelta(days=days)
+        bought = self._ws.snapshot().scan("transactions").filter(pl.col("occurred_at").dt.date() >= since)
         buyers = group.lazy().join(bought, on="customer_id", how="semi").select(pl.len()).collect().item()
         return power_of(
             recipients=figures.recipients,

@@ -1,0 +1,108 @@
+"""Approval, pausing and the audit trail on a whole workspace."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner
+
+import optinb
+from optinb.campaigns import new_key
+from optinb.cli import main
+from optinb.demo import APPROVER, CAMPAIGNS
+from optinb.errors import ApprovalError, CampaignError, StateError
+from optinb.state.schema import audit_entries
+from optinb.workspace import note_head, verify_audit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from optinb.workspace import Workspace
+
+CLUB = CAMPAIGNS[1]
+
+
+def test_a_campaign_lives_from_draft_to_archive(ws: Workspace, folder: Path) -> None:
+    record = ws.campaigns.save_draft(CLUB)
+    assert (record.state, ws.campaigns.waiting()) == ("draft", [])
+    assert ws.campaigns.submit(CLUB).state == "submitted"
+    with optinb.open_workspace(folder, user=APPROVER) as boss:
+        assert boss.campaigns.approve(CLUB["name"]).state == "approved"
+    assert len(ws.campaigns.calendar(days=3)) == 3
+    assert ws.campaigns.pause(CLUB["name"]).state == "paused"
+    assert ws.campaigns.calendar(days=3) == ()
+    assert ws.campaigns.resume(CLUB["name"]).approval is not None
+    copy = ws.campaigns.copy(CLUB["name"], "Second")
+    assert (copy.state, copy.campaign.schedule) == ("draft", ws.campaigns.get(CLUB["name"]).campaign.schedule)
+    assert copy.id != ws.campaigns.get(CLUB["name"]).id
+    with pytest.raises(CampaignError, match="cancel it before"):
+        ws.campaigns.archive(CLUB["name"])
+    ws.campaigns.cancel("Second")
+    assert ws.campaigns.archive("Second").archived
+    assert verify_audit(ws).problem is None
+
+
+def test_a_preview_shows_what_is_approved(ws: Workspace) -> None:
+    preview = ws.campaigns.preview(CLUB)
+    assert sum(t.customers for t in preview.send_times) == preview.waterfall.recipients
+    assert preview.messages == 90 * preview.waterfall.recipients
+    assert preview.changed == ()
+    power = ws.campaigns.power(preview)
+    assert power is not None
+    assert 0 < power.base_rate <= 1
+    assert power.warning is not None
+    assert "low power" in power.warning
+
+
+def test_approvals_are_signed_where_approvers_have_keys(
+    ws: Workspace, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = new_key()
+    settings = folder / "optinb.toml"
+    settings.write_text(settings.read_text() + f'\n[policy.keys]\n"{APPROVER}" = "{pair.public}"\n')
+    ws.campaigns.submit(CLUB)
+    with optinb.open_workspace(folder, user=APPROVER) as boss:
+        with pytest.raises(ApprovalError, match="OPTINB_SIGNING_KEY"):
+            boss.campaigns.approve(CLUB["name"])
+        monkeypatch.setenv("OPTINB_SIGNING_KEY", pair.private)
+        approval = boss.campaigns.approve(CLUB["name"]).approval
+    assert approval is not None
+    assert approval.signature
+
+
+def test_a_trail_whose_end_was_cut_off_or_that_was_written_anew_is_found(ws: Workspace, folder: Path) -> None:
+    night = folder / "runs" / "2026-11-23"
+    night.mkdir(parents=True)
+    ws.campaigns.save_draft(CLUB)
+    note_head(ws, night)
+    last = ws.store.audit.list(limit=1)[0]
+    with ws.store._database.writing() as con:
+        con.execute(sa.delete(audit_entries).where(audit_entries.c.seq == last.seq))
+    assert ws.store.audit.verify().problem is None
+    with pytest.raises(StateError, match="the end was cut off, by the note of the night 2026-11-23"):
+        verify_audit(ws)
+    ws.campaigns.copy(CLUB["name"], "Another")
+    with pytest.raises(StateError, match="is another than it was"):
+        verify_audit(ws)
+
+
+def test_the_audit_commands_list_and_verify(ws: Workspace, folder: Path) -> None:
+    ws.campaigns.save_draft(CLUB)
+    listed = CliRunner().invoke(main, ["audit", "list", "-w", str(folder), "--subject", CLUB["name"], "--json"])
+    assert json.loads(listed.output)["rows"][0]["action"] == "campaign draft"
+    verified = CliRunner().invoke(main, ["audit", "verify", "-w", str(folder)])
+    assert verified.exit_code == 0, verified.output
+
+
+def test_an_attribute_that_is_empty_for_some_needs_a_choice(ws: Workspace) -> None:
+    campaign = {**CLUB, "properties": {**CLUB["properties"], "first_name": {"attribute": "gender"}}}
+    ws.groups.save("All", 'attr("country").is_in(["DE", "AT", "CH", "FR"])')
+    missing = ws.customers().select("gender").collect()["gender"].null_count()
+    assert missing
+    with pytest.raises(CampaignError, match="give it a default, or exclude_empty = true"):
+        ws.campaigns.submit({**campaign, "group": "All"})
+    chosen = {"attribute": "gender", "exclude_empty": True}
+    assert ws.campaigns.submit({**campaign, "group": "All", "properties": {**CLUB["properties"], "first_name": chosen}})
