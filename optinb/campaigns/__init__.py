@@ -31,6 +31,7 @@ from optinb.campaigns.audience import (
 from optinb.campaigns.campaign import (
     CHANNEL,
     Campaign,
+    Offer,
     Property,
 )
 from optinb.campaigns.files import campaign_from, campaign_toml, read_campaign
@@ -57,6 +58,7 @@ __all__ = [
     "Competitor",
     "Going",
     "KeyPair",
+    "Offer",
     "Power",
     "Property",
     "Roster",

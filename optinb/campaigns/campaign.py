@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import date
 from hashlib import sha256
 from typing import Annotated, Literal
 
@@ -13,7 +14,7 @@ from optinb.campaigns.schedule import Schedule
 
 CHANNEL = "Appboy Push"
 Scalar = str | int | float | bool
-OfferField = Literal["name", "value", "terms", "valid_until", "code"]
+OfferField = Literal["name", "value", "terms", "valid_until"]
 MAX_PROPERTY_LENGTH = 4_000  # the whole payload of an Android push may have 4,000 bytes
 
 
@@ -48,6 +49,26 @@ class Property(_Value, frozen=True):
                 raise ValueError(f"has {len(text):,} characters; a push message holds at most {MAX_PROPERTY_LENGTH:,}")
 
 
+class Offer(_Value, frozen=True):
+    """What a campaign offers: a name for people, and what properties may tell of it; `valid_until` is a day."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=120)]
+    kind: Literal["discount", "gift", "points", "none"]
+    value: Scalar | None = None
+    valid_until: date | None = None
+    terms: Annotated[str, Meta(max_length=MAX_PROPERTY_LENGTH)] = ""
+
+    def fields(self) -> dict[str, Scalar]:
+        """What properties may take, as a message shows it; what isn't given is missing."""
+        found: dict[str, Scalar | None] = {
+            "name": self.name,
+            "value": self.value,
+            "terms": self.terms or None,
+            "valid_until": self.valid_until.isoformat() if self.valid_until else None,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
 class Campaign(_Value, frozen=True):
     """A planned campaign: target group, app group, template, offer values and schedule.
 
@@ -58,7 +79,7 @@ class Campaign(_Value, frozen=True):
         measurement_days: so many days, the day of sending included, in which its result is measured; whoever is in its
             control group gets no campaign at all in them.
         ignore_others: it may go to customers who are in the exclusion period of another campaign.
-        offer: name of what it offers.
+        offer: what it offers, whose fields properties may take.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=120)]
@@ -68,7 +89,7 @@ class Campaign(_Value, frozen=True):
     schedule: Schedule
     channel: str = CHANNEL
     control: Annotated[float, Meta(ge=0, lt=1)] = 0.0
-    offer: str | None = None
+    offer: Offer | None = None
     priority: Annotated[int, Meta(ge=0, le=100)] = 50
     exclusion_days: Annotated[int, Meta(ge=0, le=365)] = 0
     measurement_days: Annotated[int, Meta(ge=0, le=365)] = 0
@@ -81,8 +102,13 @@ class Campaign(_Value, frozen=True):
             raise ValueError(f"channel {self.channel!r} isn't known; there is {CHANNEL!r}")
         if not self.name.strip() or self.name != self.name.strip() or not self.name.isprintable():
             raise ValueError(f"name {self.name!r} must be printable and neither begin nor end with a space")
-        if self.offer is None and any(p.offer for p in self.properties.values()):
-            raise ValueError('a property takes a field of the offer, but the campaign has none; add offer = "NAME"')
+        given = self.offered
+        for name, source in self.properties.items():
+            if source.offer and source.offer not in given:
+                raise ValueError(
+                    f"property {name!r} takes the offer's {source.offer!r}, which the campaign doesn't give; add it "
+                    "under [offer]"
+                )
 
     @property
     def id(self) -> str:
@@ -92,6 +118,11 @@ class Campaign(_Value, frozen=True):
         keeps its control group and can't reach the same customers twice in a night.
         """
         return sha256(self.name.casefold().encode()).hexdigest()[:12]
+
+    @property
+    def offered(self) -> dict[str, Scalar]:
+        """The fields of the offer that properties may take."""
+        return self.offer.fields() if self.offer else {}
 
     @property
     def slug(self) -> str:

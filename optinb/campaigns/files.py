@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import msgspec
 import tomli_w
 
-from optinb.campaigns.campaign import Campaign, OfferField, Property
+from optinb.campaigns.campaign import Campaign, Offer, OfferField, Property
 from optinb.campaigns.schedule import WEEKDAYS, Clock, Schedule
 from optinb.errors import CampaignError, did_you_mean
 
@@ -22,6 +22,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "schedule.clock": get_args(Clock),
     "schedule.days": WEEKDAYS,
     "schedule.every": ("day", "week", "month"),
+    "offer.kind": ("discount", "gift", "points", "none"),
     "offer": get_args(OfferField),
 }
 
@@ -58,7 +59,7 @@ def _remedy(message: str, place: str) -> str:
     """What to write instead of a field that can't be read."""
     unknown = re.search(r"unknown field `(.+?)`", message)
     if unknown:
-        kinds = {"schedule": Schedule, "": Campaign}
+        kinds = {"schedule": Schedule, "offer": Offer, "": Campaign}
         known = getattr(kinds.get(place, Property), "__struct_fields__", ())
         return f"{unknown[1]!r} is no field here{did_you_mean(unknown[1], known)}"
     if place == "schedule.at":

@@ -7,7 +7,7 @@ from math import sqrt
 from msgspec import Struct
 
 LEVEL, POWER = 0.05, 0.8
-MOST = 0.5  # an effect beyond half the base rate is more than campaigns bring
+MOST = 0.2  # an effect beyond a fifth of the base rate is more than most campaigns bring
 
 
 class Power(Struct, frozen=True, kw_only=True):

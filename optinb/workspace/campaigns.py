@@ -343,6 +343,7 @@ class Campaigns:
             tables.app_users.to_native(),
             apps=resolved.app_group.apps_on(frozenset(resolved.template.platforms)),
             properties=campaign.properties,
+            offer=campaign.offered,
             control=campaign.control,
             salt=campaign.id,
             untold=tables.untold,
@@ -425,7 +426,8 @@ class Campaigns:
         AppboyError for Liquid that can't be read.
         """
         resolved = self.resolve(self._named(source))
-        people = personal(self._ws.tables().customers.to_native(), properties=resolved.campaign.properties)
+        campaign, customers = resolved.campaign, self._ws.tables().customers.to_native()
+        people = personal(customers, properties=campaign.properties, offer=campaign.offered)
         rows = people.filter(pl.col("customer_id") == customer_id).collect().to_dicts()
         if not rows:
             raise CampaignError(f"{customer_id!r} is no customer of the published tables")

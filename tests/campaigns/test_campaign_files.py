@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optinb.campaigns import Campaign, Property, Schedule, campaign_from, campaign_toml, read_campaign
+from optinb.campaigns import Campaign, Offer, Property, Schedule, campaign_from, campaign_toml, read_campaign
 from optinb.campaigns.campaign import OfferField
 from optinb.campaigns.schedule import WEEKDAYS
 from optinb.errors import CampaignError
@@ -45,7 +45,14 @@ CAMPAIGNS = st.builds(
     group=TEXTS,
     schedule=SCHEDULES,
     control=st.floats(0, 0.99),
-    offer=TEXTS,
+    offer=st.builds(
+        Offer,
+        name=NAMES,
+        kind=st.sampled_from(["discount", "gift"]),
+        value=SCALARS,
+        valid_until=DATES,
+        terms=st.just("terms"),
+    ),
     priority=st.integers(0, 100),
     exclusion_days=st.integers(0, 365),
     measurement_days=st.integers(0, 365),
@@ -76,8 +83,9 @@ def test_what_is_left_to_its_default_is_not_in_the_file() -> None:
     [
         ({"properties": {"x": {"attribute": "a", "default": "b", "exclude_empty": True}}}, "not both"),
         ({"properties": {"x": {"value": "a", "exclude_empty": True}}}, "only an attribute can be empty"),
-        ({"properties": {"x": {"offer": "code"}}}, "the campaign has none"),
-        ({"offer": "o", "properties": {"x": {"offer": "cod"}}}, "'value', 'terms'"),
+        ({"properties": {"x": {"offer": "value"}}}, "which the campaign doesn't give; add it under"),
+        ({"offer": {"name": "o", "kind": "gift"}, "properties": {"x": {"offer": "valu"}}}, "'value', 'terms'"),
+        ({"offer": {"name": "o", "kind": "cash"}}, "write one of 'discount'"),
         ({"schedule": {"at": "18:30", "every": "week", "days": ["Monday"]}}, "write one of 'monday'"),
         ({"exclusion_days": -1}, "exclusion_days"),
         ({"priority": 101}, "priority"),
