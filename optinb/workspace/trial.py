@@ -53,8 +53,8 @@ def send_test(ws: Workspace, resolved: Resolved, *, customers: Collection[str] |
     nobody may get it, AppboyError with what to do where Appboy doesn't take it.
     """
     campaign = resolved.campaign
-    customers = ws.tables().customers.to_native()
-    people = personal(customers, properties=campaign.properties, offer=campaign.offered)
+    everybody = ws.tables().customers.to_native()
+    people = personal(everybody, properties=campaign.properties, offer=campaign.offered)
     rows = chosen(people, customers)
     skipped = {
         customer_id: REASONS["property_missing"]
