@@ -106,7 +106,9 @@ def test_a_campaign_goes_from_file_to_scheduled_by_commands_alone(folder: Path, 
     assert [a["campaign"] for a in why["answers"]] == ["Summer, lapsed"]
     assert call("why", "000001", *w).stdout.startswith("customer 000001")
     assert "Summer, lapsed" in call("campaigns", "show", "Summer, lapsed", *w).stdout
-    assert told("campaigns", "cancel", "Summer, lapsed", *w)["state"] == "cancelled"
+    (recall,) = told("campaigns", "cancel", "Summer, lapsed", *w)["nights"]
+    assert recall["recalled"] + recall["may_be_out"] + recall["out"] == campaign["accepted"]
+    assert told("campaigns", "show", "Summer, lapsed", *w)["state"] == "cancelled"
     assert call("campaigns", "cancel", "Summer, lapsed", *w).exit_code == 2
 
 
