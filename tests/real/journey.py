@@ -41,12 +41,12 @@ AUTHOR, APPROVER, SCHEDULER = "cj-author", "cj-approver", "cj-scheduler"
 KEYS = {"OPTINB_GROCERY_KEY": "sandbox-grocery-key", "OPTINB_CLUB_KEY": "sandbox-club-key"}
 SDK_FROM = {"cj-club-ios": "2.0.0"}
 WINDOW_DAYS = 60
-RANK_ABOVE = 55
-PARENTS, LAPSED = "Young parents", "Valuable, churned"
+RANK_ABOVE = 2  # few of those who churned are worth more
+PARENTS, LAPSED = "Young parents", "Churned, of some value"
 RULES = {
     PARENTS: did("purchase").where(attr("product").one_of(BABY_PRODUCTS)).within(days=WINDOW_DAYS),
     LAPSED: (attr("stage") == "churned")
-    & attr("value_segment").one_of(["high", "medium"])
+    & attr("value_segment").one_of(["high", "medium", "low"])
     & (attr("value_rank") > RANK_ABOVE),
 }
 CAMPAIGNS: dict[str, dict[str, Any]] = {
