@@ -1,0 +1,60 @@
+"""The settings of a workspace: `optinb.toml`, checked on opening.
+
+Secrets are never in the file: a key is named by reference (`env:NAME` or `keyring:SERVICE/NAME`) and read when it is
+needed.
+"""
+
+from optinb.settings.identity import current_user
+from optinb.settings.reading import load_settings, parse_settings
+from optinb.settings.secrets import read_secret
+from optinb.settings.sections import (
+    ENGINES,
+    FILE_NAME,
+    PLATFORMS,
+    TABLE_NAMES,
+    AppGroupSettings,
+    AppSettings,
+    CapSettings,
+    Engine,
+    EngineSection,
+    FeatureSection,
+    ImportSection,
+    LifecycleSection,
+    ModelsSection,
+    NetworkSection,
+    Platform,
+    PolicySection,
+    SendSection,
+    Settings,
+    SourceSection,
+    Table,
+    WorkspaceSection,
+)
+
+__all__ = [
+    "ENGINES",
+    "FILE_NAME",
+    "PLATFORMS",
+    "TABLE_NAMES",
+    "AppGroupSettings",
+    "AppSettings",
+    "CapSettings",
+    "Engine",
+    "EngineSection",
+    "FeatureSection",
+    "ImportSection",
+    "LifecycleSection",
+    "ModelsSection",
+    "NetworkSection",
+    "Platform",
+    "PolicySection",
+    "SendSection",
+    "Settings",
+    "SourceSection",
+    "Table",
+    "WorkspaceSection",
+    "current_user",
+    "load_settings",
+    "parse_settings",
+    "read_secret",
+]

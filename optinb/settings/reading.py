@@ -1,0 +1,208 @@
+"""Reading `optinb.toml`: every complaint names the line of the file and the remedy."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+import msgspec
+import msgspec.inspect
+
+from optinb.addresses import problem_of_api, problem_of_host, problem_of_outgoing
+from optinb.errors import SettingsError, did_you_mean
+from optinb.settings.sections import FILE_NAME, TABLE_NAMES, Settings, SourceSection
+from optinb.toml_lines import line_numbers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOT_HERE = (
+    'must not be in this file; put it in the environment or the keyring and write "env:NAME" or "keyring:SERVICE/NAME"'
+)
+# Numbers, and whatever an app's build appends to them after a sign of its own.
+_VERSION = r"[vV]?[0-9]+(\.[0-9]+)*([-+_ (].*)?"
+
+
+def load_settings(path: Path) -> Settings:
+    """Reads and checks a settings file.
+
+    Raises SettingsError naming file, line, value and remedy.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise SettingsError(
+            f"{path} isn't there: this folder is not a workspace yet; make one with `optinb init {path.parent}`"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} isn't UTF-8 text (byte {error.start}): save it as UTF-8") from error
+    except OSError as error:
+        raise SettingsError(f"{path} can't be read: {error.strerror}; it must be a file that you may read") from error
+    return parse_settings(text, source=str(path))
+
+
+def parse_settings(text: str, *, source: str = FILE_NAME) -> Settings:
+    """Checks the text of a settings file; `source` is named in complaints."""
+    try:
+        raw = tomllib.loads(text, parse_float=_finite)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{source}: not valid TOML: {error}; texts need quotes") from error
+    except ValueError as error:
+        raise SettingsError(f"{source}: {error}") from error
+    complain = _Complaint(text, source)
+    try:
+        settings = msgspec.convert(raw, Settings)
+    except msgspec.ValidationError as error:
+        raise complain.validation(error) from error
+    _check(settings, complain)
+    return settings
+
+
+def _finite(text: str) -> float:
+    # nan is neither below nor above any bound, so that it would switch a gate off unnoticed
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} can't be a setting; write a number")
+    return value
+
+
+def _check(settings: Settings, complain: _Complaint) -> None:
+    """What types can't say: zones, addresses, references, and that no name stands twice."""
+    try:
+        ZoneInfo(settings.workspace.time_zone)
+    except (ValueError, OSError, KeyError) as error:
+        raise complain(
+            "workspace.time_zone",
+            f"{settings.workspace.time_zone!r} is no time zone; write an IANA name such as 'Europe/Berlin'",
+        ) from error
+    if settings.workspace.state is not None:
+        _check_state(settings.workspace.state, complain)
+    for table in settings.imports.required:
+        if table not in TABLE_NAMES:
+            raise complain("import.required", f"{table!r} is no table{did_you_mean(table, TABLE_NAMES)}")
+    for field_name, problem_of in (("outgoing_addresses", problem_of_outgoing), ("plain_http_hosts", problem_of_host)):
+        for text in getattr(settings.network, field_name):
+            if problem := problem_of(text):
+                raise complain(f"network.{field_name}", problem)
+    seen: dict[str, str] = {}
+    for i, group in enumerate(settings.app_groups):
+        at = f"app_groups[{i}]"
+        _once(seen, group.id, f"{at}.id", complain)
+        _once(seen, group.name, f"{at}.name", complain)
+        if problem := problem_of_api(group.api, plain_http_hosts=settings.network.plain_http_hosts):
+            raise complain(f"{at}.api", problem)
+        if group.auth == "rest_api_key":
+            if group.key is None:
+                raise complain(
+                    at, 'an app group with auth = \'rest_api_key\' needs key = "env:NAME" or "keyring:SERVICE/NAME"'
+                )
+            if not _is_reference(group.key):
+                raise complain(f"{at}.key", f"the key itself {NOT_HERE}")
+        for j, app in enumerate(group.apps):
+            _once(seen, app.id, f"{at}.apps[{j}].id", complain)
+            if app.sdk_from_version is not None and not re.fullmatch(_VERSION, app.sdk_from_version.strip()):
+                raise complain(
+                    f"{at}.apps[{j}].sdk_from_version",
+                    f'{app.sdk_from_version!r} is no version; write one such as "3.2.0", or leave it out',
+                )
+    _check_sources(settings.sources, complain)
+    _check_policy(settings, complain)
+
+
+def _check_policy(settings: Settings, complain: _Complaint) -> None:
+    policy, known = settings.policy, [name for group in settings.app_groups for name in (group.id, group.name)]
+    if (policy.quiet_from is None) != (policy.quiet_until is None):
+        raise complain("policy", 'quiet_from and quiet_until go together, such as "22:00" and "08:00"')
+    for i, cap in enumerate(policy.caps):
+        at = f"policy.caps[{i}]"
+        if (cap.days is None) == (cap.per is None):
+            raise complain(at, 'give either days = 7, for any seven days in a row, or per = "day", "week" or "month"')
+        if cap.app_group is not None and cap.app_group not in known:
+            raise complain(
+                f"{at}.app_group", f"{cap.app_group!r} is no app group here{did_you_mean(cap.app_group, known)}"
+            )
+
+
+def _check_state(state: str, complain: _Complaint) -> None:
+    if not state.strip():
+        raise complain("workspace.state", "must not be empty; leave it out for state.sqlite in this folder")
+    # the user information is read as SQLAlchemy does, for which a password may hold a slash
+    if re.match(r"[\w+.\-]+://[^/:@]*:[^@]*@", state) or re.search(r"[?&](ssl)?password=", state):
+        raise complain("workspace.state", f"an address with its password {NOT_HERE}")
+
+
+def _check_sources(sources: tuple[SourceSection, ...], complain: _Complaint) -> None:
+    seen: dict[tuple[str, str], str] = {}
+    for i, source in enumerate(sources):
+        at = f"sources[{i}]"
+        if not source.query.strip():
+            raise complain(f"{at}.query", "must not be empty; write the SELECT whose rows are to be delivered")
+        if not _is_reference(source.address):
+            raise complain(f"{at}.address", f"an address holds a password and {NOT_HERE}")
+        other = seen.setdefault((source.table, source.name), at)
+        if other != at:
+            raise complain(at, f"{other} brings {source.table} under the same name; give each a name of its own")
+
+
+def _is_reference(text: str) -> bool:
+    """Whether a text names a secret instead of being one."""
+    return re.fullmatch(r"env:\w+|keyring:[^/]+/.+", text) is not None
+
+
+def _once(seen: dict[str, str], name: str, path: str, complain: _Complaint) -> None:
+    if not name.strip():
+        raise complain(path, "must not be empty")
+    if name in seen and seen[name].rsplit(".", 1)[0] != path.rsplit(".", 1)[0]:
+        raise complain(path, f"{name!r} is already used by {seen[name]}; every id and name may stand once")
+    seen.setdefault(name, path)
+
+
+class _Complaint:
+    """Makes SettingsErrors that name the line on which a value stands."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self._lines = line_numbers(text)
+        self._source = source
+
+    def __call__(self, path: str, what: str) -> SettingsError:
+        return SettingsError(f"{self._source}, line {self._line(path)}: {path}: {what}")
+
+    def validation(self, error: msgspec.ValidationError) -> SettingsError:
+        """The complaint for what the types refuse."""
+        message, _, where = str(error).partition(" - at `$")
+        path = where.strip("`").lstrip(".")
+        unknown = re.search(r"unknown field `(.+?)`", message)
+        if unknown:
+            known = [f.encode_name for f in _table(path).fields]
+            full = f"{path}.{unknown[1]}" if path else unknown[1]
+            return self(full, f"{unknown[1]!r} is no setting here{did_you_mean(unknown[1], known)}")
+        missing = re.search(r"missing required field `(.+?)`", message)
+        if missing:
+            return self(path, f"{missing[1]!r} is missing; add it")
+        choice = re.search(r"[Ii]nvalid enum value '(.*)'", message)
+        if choice:
+            table, _, key = path.rpartition(".")
+            allowed = next(f.type for f in _table(table).fields if f.encode_name == key)
+            values = allowed.values if isinstance(allowed, msgspec.inspect.LiteralType) else ()
+            return self(path, f"{choice[1]!r} isn't known here; write one of {', '.join(map(repr, values))}")
+        return self(path or "the file", message[0].lower() + message[1:])
+
+    def _line(self, path: str) -> int:
+        while path and path not in self._lines:
+            path = re.sub(r"(\[\d+\]|\.?[^.\[]+)$", "", path)
+        return self._lines.get(path, 1)
+
+
+def _table(path: str) -> msgspec.inspect.StructType:
+    """The kind of table that stands at a path such as `app_groups[...].apps[...]`."""
+    found = msgspec.inspect.type_info(Settings)
+    for part in re.sub(r"\[.*?\]", "", path).split("."):
+        fields = {f.encode_name: f.type for f in found.fields} if isinstance(found, msgspec.inspect.StructType) else {}
+        found = fields.get(part, found)
+        found = found.item_type if isinstance(found, msgspec.inspect.VarTupleType) else found
+    if not isinstance(found, msgspec.inspect.StructType):
+        raise TypeError(f"{path} is no table of the settings")
+    return found

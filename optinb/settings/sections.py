@@ -1,0 +1,240 @@
+"""What can be set: the tables of `optinb.toml` as frozen values."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from optinb.addresses import is_loopback
+from optinb.errors import SettingsError, did_you_mean
+
+FILE_NAME = "optinb.toml"
+Platform = Literal["ios", "android", "kindle", "web"]
+Engine = Literal["polars", "duckdb", "spark"]
+ENGINES: tuple[Engine, ...] = ("polars", "duckdb", "spark")
+Table = Literal["customers", "app_users", "transactions", "events"]
+TABLE_NAMES: tuple[Table, ...] = ("customers", "app_users", "transactions", "events")
+PLATFORMS: tuple[Platform, ...] = ("ios", "android", "kindle", "web")
+Share = Annotated[float, Meta(ge=0, le=1)]
+Days = Annotated[int, Meta(ge=1, le=3650)]
+
+
+class _Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file: unknown keys are refused, values never change."""
+
+
+class AppSettings(_Section, frozen=True):
+    """One app of an app group, as the app-user mapping names it."""
+
+    id: str
+    name: str
+    platform: Platform
+    sdk_from_version: str | None = None
+
+
+class AppGroupSettings(_Section, frozen=True):
+    """An app group: where its API is, who we are there, and which apps belong to it."""
+
+    id: str
+    name: str
+    api: str
+    auth: Literal["rest_api_key", "app_group_id"] = "rest_api_key"
+    key: str | None = None
+    apps: tuple[AppSettings, ...] = ()
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the API of this group is a sandbox on this machine."""
+        return is_loopback(self.api)
+
+    def platforms(self) -> frozenset[Platform]:
+        """The platforms that this group has apps on."""
+        return frozenset(app.platform for app in self.apps)
+
+    def apps_on(self, platforms: frozenset[str]) -> tuple[AppSettings, ...]:
+        """The apps of this group on one of the given platforms."""
+        return tuple(app for app in self.apps if app.platform in platforms)
+
+
+class WorkspaceSection(_Section, frozen=True):
+    """`[workspace]`: the team, its clock and its money. `keep_versions`: nights whose published versions are kept."""
+
+    time_zone: str = "UTC"
+    currency: str = "EUR"
+    approvers: tuple[str, ...] = ()
+    identity: Literal["login", "asserted"] = "login"
+    approve_own: bool = False
+    state: str | None = None
+    keep_versions: Annotated[int, Meta(ge=1, le=3650)] = 14
+
+
+class ImportSection(_Section, frozen=True):
+    """`[import]`: the gates of a delivery."""
+
+    required: tuple[str, ...] = ("customers", "app_users")
+    max_reject_share: Share = 0.05
+    max_shrink: Share = 0.3
+    max_growth: Annotated[float, Meta(ge=0, le=1_000_000)] = 1.0
+    max_age_days: Annotated[int, Meta(ge=0, le=3650)] = 2
+    future_tolerance_minutes: Annotated[int, Meta(ge=0, le=527_040)] = 60
+
+
+class SourceSection(_Section, frozen=True):
+    """One of `[[sources]]`: an SQL query whose rows become a part of the day's delivery.
+
+    `address`: a reference to an SQLAlchemy address. `name` tells sources of one table apart and is in the file's name.
+    """
+
+    table: Table
+    query: str
+    address: str
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,39}$")] = "source"
+    batch_rows: Annotated[int, Meta(ge=1, le=1_000_000)] = 50_000
+
+
+class LifecycleSection(_Section, frozen=True):
+    """`[lifecycle]`: thresholds of the stages in days; what is left out is taken from the data."""
+
+    new_days: Days = 30
+    churn_days: Days | None = None
+    churn_percentile: Annotated[float, Meta(gt=0.5, lt=1)] = 0.95
+    churn_rhythm: Annotated[float, Meta(ge=1, le=100)] | None = None
+    reactivated_days: Days = 30
+    value_days: Days = 365
+    risk_days: Days | None = None
+
+
+class ModelsSection(_Section, frozen=True):
+    """`[models]`: micro-segments. `layers`: those to use, of spend, rhythm, taste, apps and people."""
+
+    layers: tuple[Literal["spend", "rhythm", "taste", "apps", "people"], ...] = ("spend", "rhythm", "taste", "apps")
+    most_clusters: Annotated[int, Meta(ge=2, le=9)] = 5
+    refit_days: Days = 90
+
+
+class FeatureSection(_Section, frozen=True):
+    """One of `[[features]]`: a further figure of every customer, gathered from their purchases or events.
+
+    `of`: the column that is gathered; left out for a count. `where`: columns and the values (one, or a list) that rows
+    must have. `days`: only the last so many days.
+    """
+
+    name: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,59}$")]
+    source: Literal["purchases", "events"] = field(default="purchases", name="from")
+    how: Literal["count", "sum", "mean", "min", "max", "n_unique"] = "count"
+    of: str | None = None
+    where: dict[str, str | tuple[str, ...]] = {}
+    days: Days | None = None
+    sentence: str = ""
+
+
+class SendSection(_Section, frozen=True):
+    """`[send]`: how the sender behaves.
+
+    `an_hour` is Appboy's documented limit of requests for an app group, `reserve` the share of it that is left to
+    others; `max_refusals` requests refused in a row stop a campaign.
+    """
+
+    window_batches: Annotated[int, Meta(ge=1, le=1000)] = 40
+    concurrency: Annotated[int, Meta(ge=1, le=64)] = 8
+    late_minutes: Annotated[int, Meta(ge=0, le=1440)] = 15
+    timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 30.0
+    max_tries: Annotated[int, Meta(ge=1, le=1000)] = 8
+    max_refusals: Annotated[int, Meta(ge=1, le=100_000)] = 5
+    an_hour: Annotated[int, Meta(ge=1, le=100_000_000)] = 250_000
+    reserve: Annotated[float, Meta(ge=0, le=0.9)] = 0.02
+
+
+class EngineSection(_Section, frozen=True):
+    """`[engine]`: what counts target groups. `spark_master`: the address of a Spark master, such as `spark://host:7077`.
+
+    Where it is named, every published version is also written in a form that Spark reads.
+    """
+
+    default: Engine = "polars"
+    spark_master: Annotated[str, Meta(min_length=1)] | None = None
+
+
+class NetworkSection(_Section, frozen=True):
+    """`[network]`: the way to Appboy.
+
+    `outgoing_addresses` are those from which this machine's requests leave, for the IP allow-lists of the keys;
+    `plain_http_hosts` the hosts that may be called without TLS, where everybody on the way can read the key.
+    """
+
+    outgoing_addresses: tuple[str, ...] = ()
+    plain_http_hosts: tuple[str, ...] = ()
+
+
+class CapSettings(_Section, frozen=True):
+    """One of `[[policy.caps]]`: at most so many messages to a customer in any `days` days, or per calendar period.
+
+    `app_group`: id or name of the one whose messages count and are kept back; all together without one.
+    """
+
+    messages: Annotated[int, Meta(ge=1, le=1000)]
+    days: Annotated[int, Meta(ge=1, le=366)] | None = None
+    per: Literal["day", "week", "month"] | None = None
+    app_group: str | None = None
+
+
+class PolicySection(_Section, frozen=True):
+    """`[policy]`: what protects customers from too much, and the team from hasty sends.
+
+    `global_control`: share of all customers who never get a campaign. `quiet_from`, `quiet_until`: times of day, by
+    each customer's own clock. `approval_days`: how long an approval holds. `keys`: approvers' public keys; once there
+    is one, only signed approvals count.
+    """
+
+    global_control: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    quiet_from: Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] | None = None
+    quiet_until: Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] | None = None
+    caps: tuple[CapSettings, ...] = ()
+    approval_days: Annotated[int, Meta(ge=1, le=3650)] = 90
+    keys: dict[str, str] = field(default_factory=dict)
+
+
+class Settings(_Section, frozen=True):
+    """All of `optinb.toml`."""
+
+    workspace: WorkspaceSection = field(default_factory=WorkspaceSection)
+    app_groups: tuple[AppGroupSettings, ...] = ()
+    imports: ImportSection = field(default_factory=ImportSection, name="import")
+    sources: tuple[SourceSection, ...] = ()
+    lifecycle: LifecycleSection = field(default_factory=LifecycleSection)
+    models: ModelsSection = field(default_factory=ModelsSection)
+    features: tuple[FeatureSection, ...] = ()
+    send: SendSection = field(default_factory=SendSection)
+    engine: EngineSection = field(default_factory=EngineSection)
+    network: NetworkSection = field(default_factory=NetworkSection)
+    policy: PolicySection = field(default_factory=PolicySection)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The workspace's time zone."""
+        return ZoneInfo(self.workspace.time_zone)
+
+    def app_group(self, name_or_id: str) -> AppGroupSettings:
+        """The app group of that name or id. Raises SettingsError with the nearest known name."""
+        for group in self.app_groups:
+            if name_or_id in (group.id, group.name):
+                return group
+        known = [group.name for group in self.app_groups]
+        raise SettingsError(
+            f"app group {name_or_id!r} isn't in {FILE_NAME}{did_you_mean(name_or_id, known)}"
+            if known
+            else f"there is no app group in {FILE_NAME}: add an [[app_groups]] table"
+        )
+
+    def contact_policy(self) -> PolicySection:
+        """The contact policy, with the ids of its app groups."""
+        ids = {group.name: group.id for group in self.app_groups}
+        caps = [msgspec.structs.replace(c, app_group=ids.get(c.app_group or "", c.app_group)) for c in self.policy.caps]
+        return msgspec.structs.replace(self.policy, caps=tuple(caps))
+
+    def app_ids(self) -> frozenset[str]:
+        """Every app id of every group."""
+        return frozenset(app.id for group in self.app_groups for app in group.apps)
