@@ -2,7 +2,9 @@
 
 from optinb.segments.compile import check, explain, members, plan, run
 from optinb.segments.explain import Explanation, Reason
+from optinb.segments.overlap import Combination, Overlap, overlap
 from optinb.segments.plan import Plan, Scan, plan_of
+from optinb.segments.profile import Band, Difference, Profile, profile
 from optinb.segments.reach import AppReach, AppUse, Reach, reach, reach_figures, reachable_apps, uses_of, version_key
 from optinb.segments.together import members_of_all
 from optinb.segments.why import Person, Verdict, judge, person_of
@@ -10,9 +12,14 @@ from optinb.segments.why import Person, Verdict, judge, person_of
 __all__ = [
     "AppReach",
     "AppUse",
+    "Band",
+    "Combination",
+    "Difference",
     "Explanation",
+    "Overlap",
     "Person",
     "Plan",
+    "Profile",
     "Reach",
     "Reason",
     "Scan",
@@ -22,9 +29,11 @@ __all__ = [
     "judge",
     "members",
     "members_of_all",
+    "overlap",
     "person_of",
     "plan",
     "plan_of",
+    "profile",
     "reach",
     "reach_figures",
     "reachable_apps",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optinb.customers.risk import Bin
+    from optinb.segments import Overlap
     from optinb.workspace.person import Month
 
 # Okabe and Ito's palette, told apart by colour-blind people too
@@ -109,3 +110,37 @@ def sdk_rollout(reach: pl.DataFrame) -> str:
         )
     )
     return svg(lines.properties(width=520, height=200))
+
+
+def combinations(overlap: Overlap, *, limit: int = 20) -> str:
+    """The largest combinations of groups as bars over a grid of dots, which says who is in what (UpSet), as SVG.
+
+    Lex, Gehlenborg, Strobelt, Vuillemot, Pfister (2014): UpSet: Visualization of Intersecting Sets.
+    """
+    import altair as alt
+
+    shown = [c for c in overlap.combinations if c.groups][:limit]
+    names = sorted(overlap.sizes, key=lambda name: -overlap.sizes[name])
+    labels = {name: f"{name} ({overlap.sizes[name]:,})" for name in names}
+    bars = [{"at": at, "customers": c.customers, "text": f"{c.customers:,}"} for at, c in enumerate(shown)]
+    dots = [
+        {"at": at, "group": labels[name], "is_in": name in c.groups} for at, c in enumerate(shown) for name in names
+    ]
+    lines = [
+        {"at": at, "from": labels[own[0]], "to": labels[own[-1]]}
+        for at, c in enumerate(shown)
+        if (own := [name for name in names if name in c.groups])
+    ]
+    x = alt.X("at:O", axis=None)
+    y = alt.Y("group:N", title=None, sort=list(labels.values())).axis(grid=False, ticks=False, domain=False)
+    bar = alt.Chart(alt.Data(values=bars)).encode(x=x, y=alt.Y("customers:Q", title="customers"))
+    text = bar.mark_text(dy=-6, fontSize=9, color="currentColor").encode(text="text:N")
+    grid = alt.Chart(alt.Data(values=dots)).mark_circle(size=90, opacity=1)
+    colour = alt.Color("is_in:N", legend=None).scale(domain=[True, False], range=[BLUE, "#8884"])
+    tied = alt.Chart(alt.Data(values=lines)).mark_rule(color=BLUE, strokeWidth=2)
+    below = tied.encode(x=x, y=alt.Y("from:N", sort=list(labels.values())), y2="to:N") + grid.encode(
+        x=x, y=y, color=colour
+    )
+    width = max(26 * len(shown), 60)
+    above = (bar.mark_bar(color=BLUE) + text).properties(width=width, height=130)
+    return svg(alt.vconcat(above, below.properties(width=width, height=24 * len(names)), spacing=4))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from optinb.measure import CampaignSummary, NightSummary
     from optinb.measure.pages import Step
     from optinb.night import Blocked, Night
-    from optinb.segments import Reach
+    from optinb.segments import Overlap, Profile, Reach
     from optinb.segments.discovery import Discovery
     from optinb.state import GroupRecord
     from optinb.warehouse import ImportReport
@@ -118,6 +118,18 @@ def migration(found: Migration) -> str:
 def preview(found: Preview) -> str:
     """A rule on the data: count, reach by app, waterfall."""
     return page("preview.html.j2", preview=found, steps=steps_of(found.waterfall, end="A push message arrives"))
+
+
+def profile(found: Profile) -> str:
+    """What makes a group different, attribute by attribute."""
+    return page("profile.html.j2", found=found)
+
+
+def overlap(found: Overlap) -> str:
+    """The combinations of groups as a chart, and as a table."""
+    from optinb.views.charts import combinations
+
+    return page("overlap.html.j2", found=found, chart=combinations(found))
 
 
 def discovery(found: Discovery) -> str:

@@ -2,7 +2,7 @@
 
 from optinb.workspace.campaigns import CampaignPreview, Campaigns, Cancellation, Resolved
 from optinb.workspace.clock import clock_for, clock_starting_at, system_clock
-from optinb.workspace.data import CustomerDay, CustomerReach, PastWorkspace, Preview
+from optinb.workspace.data import CustomerDay, CustomerReach, PastWorkspace
 from optinb.workspace.doctor import Diagnosis, GroupHealth
 from optinb.workspace.groups import Groups, GroupSize
 from optinb.workspace.handle import Workspace, open_workspace, workspace_folder
@@ -10,6 +10,7 @@ from optinb.workspace.history import Answer, Status, Why, status, why
 from optinb.workspace.inbox import Check, Example, Quarantine, Refusal
 from optinb.workspace.moves import Migration, Move
 from optinb.workspace.person import CustomerCard
+from optinb.workspace.preview import Preview
 from optinb.workspace.samples import SampleMessage
 from optinb.workspace.sends import Sends, Settled, Settlements
 from optinb.workspace.templates import GroupSync, TemplateListing, Templates

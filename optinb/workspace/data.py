@@ -8,24 +8,26 @@ from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct
 
-from optinb.campaigns import REASONS, Waterfall, build_audience, waterfall
+from optinb.campaigns import REASONS
 from optinb.engine import Tables, tables_of
 from optinb.errors import UsageError, did_you_mean
-from optinb.rules import Contacted, nodes_of, sentence
-from optinb.segments import AppUse, Reach, explain, reach, reach_figures, uses_of
+from optinb.rules import Contacted, nodes_of
+from optinb.segments import AppUse, explain, reach_figures, uses_of
 from optinb.warehouse import changes
+from optinb.workspace.comparing import overlap_of, profile_of
 from optinb.workspace.discovery import run_discovery
 from optinb.workspace.engines import members_on
 from optinb.workspace.groups import Groups
 from optinb.workspace.membership import Membership, why_member
+from optinb.workspace.preview import Preview, preview_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import polars as pl
 
     from optinb.rules import Rule
-    from optinb.segments import Explanation
+    from optinb.segments import Explanation, Overlap, Profile
     from optinb.segments.discovery import Discovery
     from optinb.settings import AppGroupSettings, Engine, Settings
     from optinb.state import GroupRecord, Store
@@ -36,24 +38,6 @@ if TYPE_CHECKING:
 
 REACH = "reach"  # the published table of the figures of every night
 COUNTABLE = "text, yes/no, a whole number or a date"
-
-
-class Preview(Struct, frozen=True, kw_only=True):
-    """A rule on the data: exact count, share of all customers, reach by app, and the way to who could get a push."""
-
-    sentence: str
-    customers: int
-    total: int
-    run_date: date
-    warehouse_version: int
-    app_group: str | None
-    reach: Reach
-    waterfall: Waterfall
-
-    @property
-    def share(self) -> float:
-        """The group's share of all customers, 0 to 1."""
-        return self.customers / self.total if self.total else 0.0
 
 
 class CustomerDay(Struct, frozen=True, kw_only=True):
@@ -133,22 +117,21 @@ class Reading:
         Reach and waterfall look at the apps of `app_group`, or at all apps when none is named. `engine`: "polars",
         "duckdb" or "spark" finds the members; the one of the settings, when left out.
         """
-        tree, bound = self.groups.rule(rule), self.groups.bound(rule)
-        tables = self.tables_for(bound)
-        group = self.settings.app_group(app_group) if app_group else None
-        apps = group.apps if group else tuple(a for g in self.settings.app_groups for a in g.apps)
-        found = members_on(self, bound, tables, engine)
-        customers, app_users = tables.customers.to_native(), tables.app_users.to_native()
-        return Preview(
-            sentence=sentence(tree),
-            customers=found.height,
-            total=self.snapshot().table("customers").select("customer_id").collect().height,
-            run_date=tables.run_date,
-            warehouse_version=self.snapshot().version,
-            app_group=group.name if group else None,
-            reach=reach(found.lazy(), app_users, apps),
-            waterfall=waterfall(build_audience(found.lazy(), customers, app_users, apps=apps)),
-        )
+        return preview_of(self, rule, app_group=app_group, engine=engine)
+
+    def profile(self, rule: Rule | str) -> Profile:
+        """What makes the customers of a rule or saved group different: attributes, the most different first.
+
+        Raises RuleError when the rule doesn't fit the data.
+        """
+        return profile_of(self, rule)
+
+    def overlap(self, groups: Iterable[str] | Mapping[str, Rule | str]) -> Overlap:
+        """How many customers are in each combination of some saved groups, or of rules with names of one's choice.
+
+        Raises RuleError for a group that isn't known, UsageError unless there are 2 to 12.
+        """
+        return overlap_of(self, groups)
 
     def members(self, rule: Rule | str, *, engine: Engine | None = None) -> pl.DataFrame:
         """The customers of a rule or saved group, with all their attributes, sorted by customer_id.

@@ -1,0 +1,177 @@
+"""What makes a group different: how its attributes are distributed, against those of everybody else."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+BANDS = 10  # of an attribute, beside that of the customers of whom it isn't known
+IDS = ("customer_id", "external_user_id")  # they tell everybody apart, and nothing about a group
+
+
+class Band(Struct, frozen=True, kw_only=True):
+    """Some values of an attribute, and how many customers have them.
+
+    `low` and `high` are the smallest and the largest of the values, both None for the rarer texts together and for
+    customers of whom the attribute isn't known.
+    """
+
+    label: str
+    low: Any
+    high: Any
+    inside: int
+    outside: int
+
+
+class Difference(Struct, frozen=True, kw_only=True):
+    """An attribute inside the group against outside.
+
+    `distance`, 0 to 1, is the share of the group who would need another value for the two distributions to be the same
+    (total variation distance over the bands). `is_asked`: the rule itself asks about it.
+    """
+
+    attribute: str
+    distance: float
+    bands: tuple[Band, ...]
+    is_asked: bool
+
+
+class Profile(Struct, frozen=True, kw_only=True):
+    """What makes a group different: its attributes, the most different first."""
+
+    sentence: str
+    run_date: date
+    inside: int
+    outside: int
+    differences: tuple[Difference, ...]
+
+    def shares(self, band: Band) -> tuple[float, float]:
+        """The share of the group, and of everybody else, in a band; 0 where there is nobody."""
+        return band.inside / max(self.inside, 1), band.outside / max(self.outside, 1)
+
+    def table(self) -> pl.DataFrame:
+        """One row a band: attribute, distance, values, inside, outside and their shares, the most different first."""
+        return pl.DataFrame(
+            [
+                (d.attribute, d.distance, band.label, band.inside, band.outside, *self.shares(band))
+                for d in self.differences
+                for band in d.bands
+            ],
+            schema={
+                "attribute": pl.String,
+                "distance": pl.Float64,
+                "values": pl.String,
+                "inside": pl.Int64,
+                "outside": pl.Int64,
+                "share_inside": pl.Float64,
+                "share_outside": pl.Float64,
+            },
+            orient="row",
+        )
+
+
+def profile(
+    customers: pl.DataFrame, inside: pl.Series, *, sentence: str, run_date: date, asked: Collection[str] = ()
+) -> Profile:
+    """The attributes of a group against everybody else's.
+
+    Args:
+        customers: one row a customer. Texts, yes/no, numbers and days are compared, columns of other types left out.
+        inside: who belongs to the group, booleans without null, in the order of `customers`.
+        sentence: the rule in words.
+        run_date: the night of the data.
+        asked: attributes that the rule asks about.
+    """
+    size = int(inside.sum())
+    outside = customers.height - size
+    found = []
+    for name in customers.columns:
+        values = _comparable(customers[name]) if name not in IDS else None
+        if values is None:
+            continue
+        bands = bands_of(values, inside)
+        apart = sum(abs(b.inside / max(size, 1) - b.outside / max(outside, 1)) for b in bands)
+        # where one side is empty there is nothing to compare
+        distance = apart / 2 if size and outside else 0.0
+        found.append(Difference(attribute=name, distance=distance, bands=bands, is_asked=name in asked))
+    found.sort(key=lambda difference: (-difference.distance, difference.attribute))
+    return Profile(sentence=sentence, run_date=run_date, inside=size, outside=outside, differences=tuple(found))
+
+
+def bands_of(values: pl.Series, inside: pl.Series) -> tuple[Band, ...]:
+    """The values of an attribute in at most BANDS bands, and one for those without any.
+
+    Numbers and days with more values than that are cut into bands of about as many customers each, and never between
+    two customers with the same value. Of texts the most frequent have a band each, and all others one together.
+    """
+    counted = (
+        pl.DataFrame({"value": values, "inside": inside})
+        .group_by("value")
+        .agg(pl.col("inside").sum().cast(pl.Int64), all=pl.len().cast(pl.Int64))
+        .with_columns(outside=pl.col("all") - pl.col("inside"))
+    )
+    unknown = counted.filter(pl.col("value").is_null())
+    known = counted.filter(pl.col("value").is_not_null())
+    if values.dtype in (pl.String, pl.Boolean):
+        bands = _frequent(known.sort([-pl.col("all"), pl.col("value")]))
+    elif known.height <= BANDS:
+        bands = [_band(_label(v, v), v, v, i, o) for v, i, o in _rows(known.sort("value"), "value")]
+    else:
+        before = pl.col("all").cum_sum() - pl.col("all")
+        cut = known.sort("value").with_columns(band=before * BANDS // pl.col("all").sum())
+        grouped = cut.group_by("band", maintain_order=True).agg(
+            low=pl.col("value").first(), high=pl.col("value").last(), inside=pl.sum("inside"), outside=pl.sum("outside")
+        )
+        bands = [_band(_label(low, high), low, high, i, o) for low, high, i, o in _rows(grouped, "low", "high")]
+    return (*bands, *(_band("not known", None, None, i, o) for i, o in _rows(unknown)))
+
+
+def _frequent(known: pl.DataFrame) -> list[Band]:
+    kept = known.height if known.height <= BANDS else BANDS - 1
+    bands = [_band(_label(v, v), v, v, i, o) for v, i, o in _rows(known.head(kept), "value")]
+    rest = known.slice(kept)
+    if rest.height:
+        bands.append(
+            _band(f"{rest.height:,} others", None, None, int(rest["inside"].sum()), int(rest["outside"].sum()))
+        )
+    return bands
+
+
+def _rows(frame: pl.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
+    return frame.select(*columns, "inside", "outside").rows()
+
+
+def _band(label: str, low: Any, high: Any, inside: int, outside: int) -> Band:
+    return Band(label=label, low=low, high=high, inside=inside, outside=outside)
+
+
+def _comparable(values: pl.Series) -> pl.Series | None:
+    """The values as they are compared: not-a-number as not known, times as their days; None if they can't be."""
+    dtype = values.dtype
+    if dtype.is_float():
+        return values.fill_nan(None)
+    if isinstance(dtype, pl.Decimal):
+        return values.cast(pl.Float64)
+    if isinstance(dtype, pl.Datetime):
+        return values.dt.date()
+    if isinstance(dtype, pl.Categorical | pl.Enum):
+        return values.cast(pl.String)
+    return values if dtype.is_integer() or dtype in (pl.String, pl.Boolean, pl.Date) else None
+
+
+def _label(low: Any, high: Any) -> str:
+    return _text(low) if low == high else f"{_text(low)} to {_text(high)}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,56 @@
+"""Groups beside everybody else, and beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from optinb.errors import UsageError
+from optinb.rules import Node, attributes_of, sentence
+from optinb.segments import members_of_all, overlap, profile
+from optinb.workspace.engines import members_on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from optinb.rules import Rule
+    from optinb.segments import Overlap, Profile
+    from optinb.workspace.data import Reading
+
+MOST_GROUPS = 12  # a chart of more can't be read, and their combinations are thousands
+
+
+def profile_of(reading: Reading, rule: Rule | str) -> Profile:
+    """What makes the customers of a rule or saved group different. Raises RuleError."""
+    tree, bound = reading.groups.rule(rule), reading.groups.bound(rule)
+    tables = reading.tables_for(bound)
+    customers = tables.customers.to_native().collect()
+    found = members_on(reading, bound, tables, "polars")["customer_id"]
+    return profile(
+        customers,
+        customers["customer_id"].is_in(found.implode()),
+        sentence=sentence(tree),
+        run_date=tables.run_date,
+        asked=attributes_of(bound),
+    )
+
+
+def overlap_of(reading: Reading, groups: Iterable[str] | Mapping[str, Rule | str]) -> Overlap:
+    """How groups overlap. Raises RuleError, or UsageError unless there are 2 to MOST_GROUPS names."""
+    if isinstance(groups, str | Node):
+        raise UsageError('give several groups: ws.overlap(["Lapsed", "Germans"])')
+    named: dict[str, Rule | str] = (
+        dict(groups.items()) if isinstance(groups, Mapping) else {name: name for name in groups}
+    )
+    if not 2 <= len(named) <= MOST_GROUPS:
+        raise UsageError(f"{len(named)} groups can't be compared; give 2 to {MOST_GROUPS}")
+    for name in named:
+        if not isinstance(name, str) or not name.strip() or name == "customer_id":
+            raise UsageError(
+                f'{name!r} is no name for a group; give saved names, or rules with names: {{"young": attr("age") < 30}}'
+            )
+    bound = {name: reading.groups.bound(rule) for name, rule in named.items()}
+    # the tables of a rule that asks about campaigns know their names, those of others need not
+    asking = next((r for r in bound.values() if reading.tables_for(r).campaigns is not None), None)
+    tables = reading.tables() if asking is None else reading.tables_for(asking)
+    return overlap(members_of_all(bound, tables), run_date=tables.run_date)

@@ -1,0 +1,56 @@
+"""A rule on the data, before anybody is written to: how many customers, whom a push reaches, and what keeps it away."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from optinb.campaigns import Waterfall, build_audience, waterfall
+from optinb.rules import sentence
+from optinb.segments import Reach, reach
+from optinb.workspace.engines import members_on
+
+if TYPE_CHECKING:
+    from optinb.rules import Rule
+    from optinb.settings import Engine
+    from optinb.workspace.data import Reading
+
+
+class Preview(Struct, frozen=True, kw_only=True):
+    """A rule on the data: exact count, share of all customers, reach by app, and the way to who could get a push."""
+
+    sentence: str
+    customers: int
+    total: int
+    run_date: date
+    warehouse_version: int
+    app_group: str | None
+    reach: Reach
+    waterfall: Waterfall
+
+    @property
+    def share(self) -> float:
+        """The group's share of all customers, 0 to 1."""
+        return self.customers / self.total if self.total else 0.0
+
+
+def preview_of(reading: Reading, rule: Rule | str, *, app_group: str | None, engine: Engine | None) -> Preview:
+    """A rule, or a saved group by name, on the data; see `Reading.preview`."""
+    tree, bound = reading.groups.rule(rule), reading.groups.bound(rule)
+    tables = reading.tables_for(bound)
+    group = reading.settings.app_group(app_group) if app_group else None
+    apps = group.apps if group else tuple(a for g in reading.settings.app_groups for a in g.apps)
+    found = members_on(reading, bound, tables, engine)
+    customers, app_users = tables.customers.to_native(), tables.app_users.to_native()
+    return Preview(
+        sentence=sentence(tree),
+        customers=found.height,
+        total=reading.snapshot().table("customers").select("customer_id").collect().height,
+        run_date=tables.run_date,
+        warehouse_version=reading.snapshot().version,
+        app_group=group.name if group else None,
+        reach=reach(found.lazy(), app_users, apps),
+        waterfall=waterfall(build_audience(found.lazy(), customers, app_users, apps=apps)),
+    )
