@@ -12,7 +12,6 @@ from optinb.cli.common import (
     date_option,
     main,
     on_workspace,
-    prints,
 )
 
 if TYPE_CHECKING:
@@ -245,9 +244,10 @@ def campaigns_export(ws: Workspace, name: str) -> Any:
 
 
 @campaigns.command("key")
-@prints
-def campaigns_key() -> Any:
+@on_workspace
+def campaigns_key(ws: Workspace) -> Any:
     """Make a key pair to sign approvals with: public for [policy.keys], private for OPTINB_SIGNING_KEY."""
     from optinb.campaigns import new_key
 
-    return new_key()
+    pair = new_key()
+    return Rows(rows=({"user": ws.user, "public": pair.public, "private": pair.private},))
