@@ -1,4 +1,4 @@
-"""The commands about templates, target groups and campaigns."""
+"""The commands about templates and campaigns."""
 
 from __future__ import annotations
 
@@ -56,56 +56,6 @@ def templates_sync(ws: Workspace, app_group: str | None) -> Any:
 def templates_list(ws: Workspace, app_group: str | None) -> Any:
     """Show the templates, why some can't be used, and what became of them since last night."""
     return ws.templates.listing(app_group)
-
-
-@main.group()
-def groups() -> None:
-    """Target groups: saved rules."""
-
-
-@groups.command("list")
-@on_workspace
-def groups_list(ws: Workspace) -> Any:
-    """Show every group."""
-    return ws.groups.list()
-
-
-@groups.command("show")
-@click.argument("name")
-@on_workspace
-def groups_show(ws: Workspace, name: str) -> Any:
-    """Show one group."""
-    return ws.groups.get(name)
-
-
-@groups.command("save")
-@click.argument("name")
-@click.argument("rule")
-@on_workspace
-def groups_save(ws: Workspace, name: str, rule: str) -> Any:
-    """Save a RULE such as 'attr("country") == "DE"' under NAME."""
-    from optinb.rules import parse
-
-    return ws.groups.save(name, parse(rule))
-
-
-@groups.command("count")
-@click.argument("name")
-@date_option("the published delivery's")
-@on_workspace
-def groups_count(ws: Workspace, name: str, run_date: date | None) -> Any:
-    """Count a group (or a rule) exactly."""
-    return ws.groups.count(name, run_date=run_date)
-
-
-@main.command()
-@click.argument("target")
-@click.option("--within", metavar="GROUP", help="Only customers of this saved group (or rule).")
-@click.option("--exclude", metavar="ATTRIBUTE", multiple=True, help="Leave this attribute out; may be repeated.")
-@on_workspace
-def discover(ws: Workspace, target: str, within: str | None, exclude: tuple[str, ...]) -> Any:
-    """Find groups in which TARGET (an attribute, a saved group or a rule) is high, as rules."""
-    return ws.discover(target, within=within, exclude=exclude)
 
 
 @main.group()

@@ -8,6 +8,8 @@ from optinb.workspace.groups import Groups, GroupSize
 from optinb.workspace.handle import Workspace, open_workspace, workspace_folder
 from optinb.workspace.history import Answer, Status, Why, status, why
 from optinb.workspace.inbox import Check, Example, Quarantine, Refusal
+from optinb.workspace.lists import ListRecord, Lists
+from optinb.workspace.membership import Membership
 from optinb.workspace.moves import Migration, Move
 from optinb.workspace.person import CustomerCard
 from optinb.workspace.preview import Preview
@@ -32,6 +34,9 @@ __all__ = [
     "GroupSize",
     "GroupSync",
     "Groups",
+    "ListRecord",
+    "Lists",
+    "Membership",
     "Migration",
     "Move",
     "PastWorkspace",

@@ -1,0 +1,103 @@
+"""The commands about target groups and lists of customers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from optinb.cli.common import date_option, main, on_workspace
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from optinb.workspace import Workspace
+
+
+@main.group()
+def groups() -> None:
+    """Target groups: saved rules."""
+
+
+@groups.command("list")
+@on_workspace
+def groups_list(ws: Workspace) -> Any:
+    """Show every group."""
+    return ws.groups.list()
+
+
+@groups.command("show")
+@click.argument("name")
+@on_workspace
+def groups_show(ws: Workspace, name: str) -> Any:
+    """Show one group."""
+    return ws.groups.get(name)
+
+
+@groups.command("save")
+@click.argument("name")
+@click.argument("rule")
+@on_workspace
+def groups_save(ws: Workspace, name: str, rule: str) -> Any:
+    """Save a RULE such as 'attr("country") == "DE"' under NAME."""
+    from optinb.rules import parse
+
+    return ws.groups.save(name, parse(rule))
+
+
+@groups.command("count")
+@click.argument("name")
+@date_option("the published delivery's")
+@on_workspace
+def groups_count(ws: Workspace, name: str, run_date: date | None) -> Any:
+    """Count a group (or a rule) exactly."""
+    return ws.groups.count(name, run_date=run_date)
+
+
+@groups.command("why")
+@click.argument("name")
+@click.argument("customer_id")
+@on_workspace
+def groups_why(ws: Workspace, name: str, customer_id: str) -> Any:
+    """Say why a customer belongs to a group (or a rule) or doesn't, part by part."""
+    return ws.why_member(customer_id, name)
+
+
+@main.group()
+def lists() -> None:
+    """Uploaded lists of customers, for in_list(...)."""
+
+
+@lists.command("list")
+@on_workspace
+def lists_list(ws: Workspace) -> Any:
+    """Show the newest version of every list."""
+    return ws.lists.list()
+
+
+@lists.command("show")
+@click.argument("name")
+@on_workspace
+def lists_show(ws: Workspace, name: str) -> Any:
+    """Show one list."""
+    return ws.lists.get(name)
+
+
+@lists.command("save")
+@click.argument("name")
+@click.argument("file", type=click.Path(path_type=Path))
+@on_workspace
+def lists_save(ws: Workspace, name: str, file: Path) -> Any:
+    """Save the customer ids in FILE under NAME: Parquet or CSV with a column customer_id, or an id a line."""
+    return ws.lists.save(name, file)
+
+
+@main.command()
+@click.argument("target")
+@click.option("--within", metavar="GROUP", help="Only customers of this saved group (or rule).")
+@click.option("--exclude", metavar="ATTRIBUTE", multiple=True, help="Leave this attribute out; may be repeated.")
+@on_workspace
+def discover(ws: Workspace, target: str, within: str | None, exclude: tuple[str, ...]) -> Any:
+    """Find groups in which TARGET (an attribute, a saved group or a rule) is high, as rules."""
+    return ws.discover(target, within=within, exclude=exclude)

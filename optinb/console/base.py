@@ -1,0 +1,62 @@
+"""What every text is made of: tables, cells, and `show`, which each kind of value adds its own form to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+def table(rows: Iterable[Iterable[object]], *, head: Sequence[str]) -> str:
+    """Columns side by side; numbers to the right, with separators."""
+    texts = [list(head), *([cell(value) for value in row] for row in rows)]
+    if len(texts) == 1:
+        return ""
+    numeric = [all(_is_figure(row[i]) for row in texts[1:]) for i in range(len(head))]
+    widths = [max(len(row[i]) for row in texts) for i in range(len(head))]
+    lines = [
+        "  ".join(t.rjust(w) if n else t.ljust(w) for t, w, n in zip(row, widths, numeric, strict=True)).rstrip()
+        for row in texts
+    ]
+    return "\n".join([lines[0], "  ".join("─" * w for w in widths), *lines[1:]])
+
+
+def cell(value: object) -> str:
+    """One value as a table shows it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:,.2f}"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M} UTC"
+        case _:
+            return str(value)
+
+
+def _is_figure(text: str) -> bool:
+    return text.replace(",", "").replace(".", "").replace("-", "").isdigit() or not text
+
+
+def records(rows: Sequence[Mapping[str, object]]) -> str:
+    """Rows of the same columns as a table."""
+    return table((row.values() for row in rows), head=tuple(rows[0])) if rows else "nothing"
+
+
+@singledispatch
+def show(value: Any) -> str:
+    """A value as text; what has no form of its own is shown as its fields."""
+    if isinstance(value, list | tuple):
+        return "\n\n".join(show(item) for item in value) if value else "nothing"
+    if isinstance(value, msgspec.Struct):
+        return "\n".join(f"{name}: {cell(item)}" for name, item in msgspec.structs.asdict(value).items())
+    return str(value)

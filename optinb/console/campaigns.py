@@ -1,0 +1,89 @@
+"""App groups, templates, campaigns and their test messages as text."""
+
+from __future__ import annotations
+
+from optinb.appboy import Standing, Template, told, told_by_group
+from optinb.campaigns import CampaignRecord
+from optinb.console.base import show
+from optinb.measure.pages import many
+from optinb.workspace import Diagnosis, GroupSync, SampleMessage, SentTest, TemplateListing
+
+SIGNS: dict[Standing, str] = {"good": "✓", "note": "·", "bad": "✗", "unknown": "?"}
+
+
+@show.register
+def _(value: GroupSync) -> str:
+    if value.result is None:
+        return f"{value.app_group}: {value.problem}"
+    r = value.result
+    head = f"{value.app_group}: {r.usable:,} usable templates, {r.unusable:,} not usable"
+    return "\n".join([head, *(f"  {line}" for line in told(r.changes))])
+
+
+@show.register
+def _(value: TemplateListing) -> str:
+    parts = [show(template) for template in value.templates]
+    if not parts:
+        parts = ["no template is imported yet; `optinb templates sync` brings them"]
+    if value.news:
+        parts += ["\nsince last night:", *(f"  {line}" for line in told_by_group(value.news))]
+    return "\n".join(parts)
+
+
+@show.register
+def _(value: Template) -> str:
+    head = f"{value.name}  {', '.join(value.platforms) or '–'}  {value.id}"
+    if not value.usable:
+        return f"{head}\n  not usable: {'; '.join(value.problems)}"
+    texts = [f"  {m.platform}: {m.title + ' – ' if m.title else ''}{m.alert}" for m in value.messages]
+    return "\n".join([head, *texts, *(f"  note: {note}" for note in value.notes)])
+
+
+@show.register
+def _(value: CampaignRecord) -> str:
+    c = value.campaign
+    lines = [
+        f"{c.name}: {value.state}" + (f" ({value.comment})" if value.comment else ""),
+        f"  {c.channel}, {c.app_group}, template {c.template}, group {c.group}",
+        f"  {c.schedule.sentence()}, control group {c.control:.0%}",
+        f"  submitted by {value.author} {value.submitted_at:%Y-%m-%d %H:%M} UTC",
+    ]
+    if value.approval:
+        a = value.approval
+        lines.append(
+            f"  approved by {a.approver} {a.approved_at:%Y-%m-%d %H:%M} UTC "
+            f"for {a.band.low:,} to {a.band.high:,} recipients"
+        )
+        lines.append(f"  fingerprint {a.fingerprint}")
+    return "\n".join(lines)
+
+
+@show.register
+def _(value: Diagnosis) -> str:
+    if not value.app_groups:
+        return "there is no app group in optinb.toml: add an [[app_groups]] table"
+    return "\n\n".join(
+        "\n".join(
+            [f"{health.app_group} ({health.api})"]
+            + [f"  {SIGNS[v.standing]} {v.about}: {v.text}" for v in health.verdicts]
+        )
+        for health in value.app_groups
+    )
+
+
+@show.register
+def _(value: SampleMessage) -> str:
+    lines = []
+    for m in value.messages:
+        lines.append(f"{value.customer_id}, {m.platform}: {m.title + ' – ' if m.title else ''}{m.alert}")
+        lines += [f"  ! {m.note}"] if m.note else []
+    return "\n".join(lines)
+
+
+@show.register
+def _(value: SentTest) -> str:
+    people = many(len(value.sent), "test customer")
+    lines = [f"{value.campaign}: sent to {people} ({value.app_group}, {value.template})"]
+    lines += [line for sample in value.sent for line in show(sample).splitlines()]
+    lines += [f"not to {customer_id}: {why}" for customer_id, why in value.skipped.items()]
+    return "\n  ".join([*lines, *(f"Appboy says: {error}" for error in value.errors)])
