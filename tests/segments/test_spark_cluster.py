@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(600)]
 HOME = Path(pyspark.__file__).parent
 RULE = '(attr("registered_at") < days_ago(30)) & did("purchase").at_least(2).within(days=365)'
+# A small table over the usual two hundred partitions would be two hundred tasks a join.
+SUBMIT = (
+    "--conf spark.sql.shuffle.partitions=2 --conf spark.executor.memory=600m --conf spark.ui.enabled=false "
+    "--conf spark.sql.sources.parallelPartitionDiscovery.threshold=10000 pyspark-shell"
+)
 # The session of the other tests lives in this process, and a process has one.
 CHILD = """
 import json, sys
@@ -42,7 +47,8 @@ def service(log: Path, kind: str, *arguments: str, cores: str = "1") -> Iterator
         "SPARK_LOCAL_IP": "127.0.0.1",
         "SPARK_DAEMON_MEMORY": "256m",
         "SPARK_WORKER_CORES": cores,
-        "SPARK_WORKER_MEMORY": "600m",
+        # an executor asks for a gigabyte, and a worker that has less never starts one
+        "SPARK_WORKER_MEMORY": "1200m",
         "SPARK_WORKER_DIR": str(log.with_suffix(".work")),
     }
     with log.open("w") as stream:
@@ -87,8 +93,11 @@ def test_a_master_with_two_workers_has_the_members_that_polars_has(ws: Workspace
                 }
             run = subprocess.run(
                 [sys.executable, "-c", CHILD, str(ws.root), RULE],
-                env=os.environ | {"SPARK_LOCAL_IP": "127.0.0.1"}, capture_output=True, text=True, timeout=400,
-            )  # fmt: skip
+                env=os.environ | {"SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_SUBMIT_ARGS": SUBMIT},
+                capture_output=True,
+                text=True,
+                timeout=240,
+            )
             assert run.returncode == 0, run.stderr[-3000:]
             assert json.loads(run.stdout.splitlines()[-1]) == expected
             for log in (first, second):
