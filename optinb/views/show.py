@@ -27,6 +27,7 @@ ONE: dict[tuple[str, str], str] = {
     ("optinb.workspace.groups", "GroupSize"): "group_size",
     ("optinb.customers.card", "ModelCard"): "model_card",
     ("optinb.workspace.handle", "Workspace"): "workspace",
+    ("optinb.workspace.membership", "Membership"): "membership",
     ("optinb.workspace.moves", "Migration"): "migration",
     ("optinb.workspace.person", "CustomerCard"): "customer_card",
     ("optinb.workspace.history", "Status"): "status",

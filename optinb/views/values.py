@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Diagnosis,
         GroupSize,
         GroupSync,
+        Membership,
         Migration,
         Preview,
         SampleMessage,
@@ -103,6 +104,11 @@ def customer_card(card: CustomerCard) -> str:
 
     chart = purchases_by_month(card.months) if card.months else ""
     return page("customer_card.html.j2", card=card, chart=chart)
+
+
+def membership(found: Membership) -> str:
+    """Why a customer belongs to a rule or doesn't: its parts as a nested list, each with its mark and value found."""
+    return page("membership.html.j2", found=found)
 
 
 def migration(found: Migration) -> str:
