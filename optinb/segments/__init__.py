@@ -1,6 +1,6 @@
 """Target groups on data: who belongs to a rule, and whom a push can reach."""
 
-from optinb.segments.compile import check, explain, members, plan, run
+from optinb.segments.compile import belongs, check, explain, members, plan, run
 from optinb.segments.explain import Explanation, Reason
 from optinb.segments.overlap import Combination, Overlap, overlap
 from optinb.segments.plan import Plan, Scan, plan_of
@@ -24,6 +24,7 @@ __all__ = [
     "Reason",
     "Scan",
     "Verdict",
+    "belongs",
     "check",
     "explain",
     "judge",

@@ -26,7 +26,7 @@ from optinb.segments.plan import (
     rows_of,
     run_lengths,
 )
-from optinb.segments.pushdown import all_of
+from optinb.segments.pushdown import all_of, is_cheap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -83,6 +83,17 @@ def members(rule: Rule, tables: Tables) -> nw.LazyFrame:
     Raises RuleError when the rule doesn't fit the tables.
     """
     return run(plan(rule, tables), tables)
+
+
+def belongs(rule: Rule, tables: Tables) -> nw.LazyFrame | None:
+    """Whether a rule holds for each customer, in their order: one column, true or false, of no table but theirs.
+
+    None for a rule that asks about more than the customer's own row. Raises RuleError when it doesn't fit the tables.
+    """
+    check(rule, tables)
+    if not is_cheap(rule) or lookups_of(rule):
+        return None
+    return tables.customers.select(condition(rule, Answers(tables).row(tables.customers)).alias("belongs"))
 
 
 def run(plan: Plan, tables: Tables) -> nw.LazyFrame:

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.campaigns import Waterfall, build_audience, waterfall
+from optinb.campaigns import Waterfall
 from optinb.rules import sentence
-from optinb.segments import Reach, reach
+from optinb.segments import Reach, belongs
 from optinb.workspace.engines import members_on
+from optinb.workspace.live import live
 
 if TYPE_CHECKING:
+    import polars as pl
+
+    from optinb.engine import Tables
     from optinb.rules import Rule
     from optinb.settings import Engine
     from optinb.workspace.data import Reading
@@ -42,15 +46,25 @@ def preview_of(reading: Reading, rule: Rule | str, *, app_group: str | None, eng
     tables = reading.tables_for(bound)
     group = reading.settings.app_group(app_group) if app_group else None
     apps = group.apps if group else tuple(a for g in reading.settings.app_groups for a in g.apps)
-    found = members_on(reading, bound, tables, engine)
-    customers, app_users = tables.customers.to_native(), tables.app_users.to_native()
+    inside = _inside(reading, bound, tables, engine)
+    reach, waterfall = live(reading.snapshot(), apps).figures(inside)
     return Preview(
         sentence=sentence(tree),
-        customers=found.height,
-        total=reading.snapshot().table("customers").select("customer_id").collect().height,
+        customers=int(inside.sum()),
+        total=len(inside),
         run_date=tables.run_date,
         warehouse_version=reading.snapshot().version,
         app_group=group.name if group else None,
-        reach=reach(found.lazy(), app_users, apps),
-        waterfall=waterfall(build_audience(found.lazy(), customers, app_users, apps=apps)),
+        reach=reach,
+        waterfall=waterfall,
     )
+
+
+def _inside(reading: Reading, rule: Rule, tables: Tables, engine: Engine | None) -> pl.Series:
+    """Who belongs to a rule: true or false for each customer, in the order of the tables."""
+    polars = (engine or reading.settings.engine.default) == "polars"
+    flags = belongs(rule, tables) if polars else None
+    if flags is not None:
+        return flags.collect("polars").to_native().to_series()
+    customers = tables.customers.to_native().select("customer_id").collect().to_series()
+    return customers.is_in(members_on(reading, rule, tables, engine)["customer_id"].implode())

@@ -1,0 +1,76 @@
+"""What a preview counts of customers looked up beforehand is what the audience of a night counts."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+
+from optinb import attr, did
+from optinb.campaigns import build_audience, waterfall
+from optinb.segments import reach
+from optinb.settings import AppSettings
+from optinb.workspace.live import Live
+
+if TYPE_CHECKING:
+    from optinb.workspace import Workspace
+
+APPS = (
+    AppSettings(id="ios", name="iPhone", platform="ios", sdk_from_version="3.2"),
+    AppSettings(id="ipad", name="iPad", platform="ios"),
+    AppSettings(id="android", name="Android", platform="android", sdk_from_version="2"),
+)
+
+
+@pytest.mark.parametrize("apps", [APPS, APPS[:1], ()], ids=len)
+@pytest.mark.parametrize("seed", range(4))
+def test_figures_agree_with_building_the_audience(seed: int, apps: tuple[AppSettings, ...]) -> None:
+    chance = random.Random(seed)
+    ids = [f"c{n:03}" for n in range(300)]
+    chance.shuffle(ids)
+    flags = {name: [chance.choice((True, False, False, None)) for _ in ids] for name in ("is_blocked", "is_test")}
+    people = pl.DataFrame(
+        {
+            "customer_id": ids,
+            "external_user_id": [chance.choice([None, *map(str, range(150))]) for _ in ids],
+            "push_opt_in": [chance.choice((True, True, False, None)) for _ in ids],
+            **flags,
+        }
+    )
+    users = pl.LazyFrame(
+        [
+            (i, app, chance.choice((True, True, False, None)), chance.choice(("3.1", "3.2", "1", None)))
+            for i in [*ids, "of nobody"]
+            for app in ("ios", "ipad", "android", "another")
+            if chance.random() < 0.5
+        ],
+        schema={"customer_id": pl.String, "app_id": pl.String, "push_enabled": pl.Boolean, "app_version": pl.String},
+        orient="row",
+    )
+    live = Live(people, users, apps)
+    for share in (0, 0.1, 0.6, 1):
+        inside = pl.Series([chance.random() < share for _ in ids], dtype=pl.Boolean)
+        members = people.lazy().filter(inside).select("customer_id")
+        expected = waterfall(build_audience(members, people.lazy(), users, apps=apps))
+        assert live.figures(inside) == (reach(members, users, apps), expected)
+        assert share < 1 or len(apps) < 3 or "same_external_id" in expected.excluded
+
+
+@pytest.mark.parametrize(
+    "rule", [attr("country") == "DE", ~(attr("country") == "DE"), did("purchase").within(days=60), attr("age") > 200]
+)
+def test_a_preview_of_the_workspace_agrees_with_its_members_and_audience(ws: Workspace, rule) -> None:
+    tables = ws.tables()
+    customers, users = tables.customers.to_native(), tables.app_users.to_native()
+    for name in (None, "Shop"):
+        found = ws.preview(rule, app_group=name)
+        groups = [ws.settings.app_group(name)] if name else ws.settings.app_groups
+        apps = [app for group in groups for app in group.apps]
+        members = ws.members(rule).lazy().select("customer_id")
+        assert found.customers == members.collect().height == found.waterfall.target
+        assert found.total == customers.collect().height
+        assert found.reach == reach(members, users, apps)
+        assert found.waterfall == waterfall(build_audience(members, customers, users, apps=apps))
+    assert found == ws.preview(rule, app_group="Shop", engine="duckdb")
