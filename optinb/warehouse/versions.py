@@ -84,9 +84,8 @@ class Versions:
             until = time.monotonic() + wait_s
             while not _locked(stream):
                 if time.monotonic() >= until:
-                    stream.seek(0)
                     waited = f" after {wait_s:g} s" if wait_s else ""
-                    raise WarehouseError(f"{_holder(stream.read())}{waited}; wait until it has ended, then try again")
+                    raise WarehouseError(f"{_holder(stream)}{waited}; wait until it has ended, then try again")
                 time.sleep(_POLL_S)
             holder = {"what": what, "user": user, "pid": os.getpid(), "host": socket.gethostname(), "since": str(now)}
             stream.truncate(0)
@@ -172,7 +171,13 @@ def _locked(stream: TextIO) -> bool:
     return True
 
 
-def _holder(text: str) -> str:
+def _holder(stream: TextIO) -> str:
+    """Who holds the lock. Whoever has only just taken it writes their name down a moment later."""
+    for _ in range(10):
+        stream.seek(0)
+        if text := stream.read():
+            break
+        time.sleep(_POLL_S)
     try:
         holder = json.loads(text)
         return (

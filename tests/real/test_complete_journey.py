@@ -105,7 +105,7 @@ def test_the_week_has_the_nights_it_should_have(journey) -> None:
     assert all(run and (run.exit_code, run.started_by) == (0, SCHEDULER) for run in runs)
     assert {run.run_date for run in runs if run and run.attempt == 2} == {TWICE}
     approvers = {(r.state, r.author, r.approval and r.approval.approver) for r in records}
-    assert approvers == {("approved", AUTHOR, APPROVER)}
+    assert approvers == {("running", AUTHOR, APPROVER)}
 
 
 def test_a_night_with_papermill_prints_its_summary_and_nothing_else(journey) -> None:

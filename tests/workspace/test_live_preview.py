@@ -59,7 +59,13 @@ def test_figures_agree_with_building_the_audience(seed: int, apps: tuple[AppSett
 
 
 @pytest.mark.parametrize(
-    "rule", [attr("country") == "DE", ~(attr("country") == "DE"), did("purchase").within(days=60), attr("age") > 200]
+    "rule",
+    [
+        attr("country") == "DE",
+        ~(attr("country") == "DE"),
+        did("purchase").within(days=60),
+        attr("acquisition_channel") == "none at all",
+    ],
 )
 def test_a_preview_of_the_workspace_agrees_with_its_members_and_audience(ws: Workspace, rule) -> None:
     tables = ws.tables()
