@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from optinb.appboy import told_by_group
@@ -81,7 +82,7 @@ def _(value: Settlements) -> str:
             continue
         lines.append(f"  {r.received:,} received it, {r.missing:,} didn't, of {r.untold:,} it can't be said any more")
         if night.list:
-            lines.append(f"  who didn't: {night.list}")
+            lines.append(f"  who didn't: in_list({json.dumps(night.list, ensure_ascii=False)})")
             lines.append("  nothing is sent to them by itself; plan a campaign for that list, with its own approval")
     return "\n".join(lines)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from optinb.delivery.frozen import Recipients
 from optinb.delivery.request import last_moment
-from optinb.state import Settlement
+from optinb.state import Settlement, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,7 +23,6 @@ AN_HOUR = 250 * 60  # exports that Appboy allows newer accounts
 CONSISTENT = timedelta(minutes=5)
 """How long after the last message went out Appboy is asked: as its pages advise for calls that follow one another."""
 FIELDS = ("external_id", "campaigns_received")
-Verdict = Literal["received", "missing", "untold"]
 
 
 class Exporter(Protocol):
@@ -70,6 +69,11 @@ def verdict_on(user: ExportedUser | None, *, template_id: str, since: datetime, 
     return "missing"
 
 
+def _lasting(before: Verdict | None, now: Verdict) -> Verdict:
+    """The word that counts: what was received stays received, and what was told once isn't untold later."""
+    return before if before and (before == "received" or now == "untold") else now
+
+
 def sent_again_at(audience: FrozenAudience, others: Iterable[FrozenAudience]) -> datetime | None:
     """When the same template went out again at the earliest, at the same time or later; None if it didn't."""
     again = [
@@ -95,7 +99,8 @@ def reconcile(
 ) -> Reconciled:
     """Asks Appboy about the recipients of a night's unknown batches, and notes beside each batch what it said.
 
-    Nothing is sent, and the batches stay unknown. May be done again: the later word counts.
+    Nothing is sent, and the batches stay unknown. May be done again: the later word counts, except where Appboy had a
+    word before and none any more.
 
     Args:
         store: with the journal.
@@ -131,6 +136,7 @@ def reconcile(
             verdict = verdict_on(
                 known.get(user_id), template_id=audience.template_id, since=audience.send_at, until=until
             )
+            verdict = _lasting(batch.settlement.verdict_on(user_id) if batch.settlement else None, verdict)
             told[verdict].append(user_id)
             found[verdict].append(user_id)
         store.deliveries.settle(

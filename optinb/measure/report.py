@@ -108,7 +108,7 @@ def outcomes(campaign: CampaignSummary) -> dict[str, int]:
     words = {
         "accepted by Appboy": campaign.accepted,
         "refused": campaign.refused,
-        "unknown": campaign.unknown - campaign.received - campaign.missing,
+        "unknown": campaign.open,
         "unknown at first, and received": campaign.received,
         "unknown at first, and not received": campaign.missing,
         "too late": campaign.expired,

@@ -59,6 +59,11 @@ class CampaignSummary(Struct, frozen=True, kw_only=True):
     audience_sha256: str | None = None
     errors: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def open(self) -> int:
+        """The unknown of whom Appboy has not said later whether they received it."""
+        return self.unknown - self.received - self.missing
+
     def closes(self) -> bool:
         """Whether both sums are right."""
         outcomes = self.accepted + self.refused + self.unknown + self.expired + self.cancelled + self.pending
@@ -139,10 +144,10 @@ def left_over(campaigns: Iterable[CampaignSummary], *, dry_run: bool) -> list[st
         if c.pending and not c.held and not dry_run
     ]
     unknown = [
-        f"{c.name!r}: it is unknown whether {c.unknown - c.received:,} recipients were scheduled; they are not sent "
-        "again; after the send time `optinb reconcile` asks Appboy who received it"
+        f"{c.name!r}: it is unknown whether {c.open:,} recipients were scheduled; they are not sent again; after the "
+        "send time `optinb reconcile` asks Appboy who received it"
         for c in campaigns
-        if c.unknown > c.received
+        if c.open
     ]
     return to_send + unknown
 
@@ -154,7 +159,7 @@ def exit_code(*, blocked: bool, campaigns: Iterable[CampaignSummary]) -> Exit:
         return Exit.DATA_BLOCKED
     if any(not c.closes() for c in campaigns):
         return Exit.FAILED
-    if any(c.unknown for c in campaigns):
+    if any(c.open for c in campaigns):
         return Exit.DELIVERIES_UNKNOWN
     if any(c.held for c in campaigns):
         return Exit.CAMPAIGN_HELD

@@ -16,6 +16,7 @@ from optinb.state.journal import (
     Sending,
     Settlement,
     Unknown,
+    Verdict,
 )
 from optinb.state.leases import HeldLease, Lease, LeaseTaken
 from optinb.state.runs import RunRecord
@@ -45,4 +46,5 @@ __all__ = [
     "Store",
     "TemplateSync",
     "Unknown",
+    "Verdict",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import assert_never
+from typing import Literal, assert_never
 
 from msgspec import Struct
 
@@ -75,6 +75,9 @@ def why(state: BatchState) -> str | None:
             assert_never(state)
 
 
+Verdict = Literal["received", "missing", "untold"]
+
+
 class Settlement(Struct, frozen=True, kw_only=True):
     """What Appboy said later of the recipients of an unknown batch: their external_user_ids, each in one of the three.
 
@@ -86,6 +89,15 @@ class Settlement(Struct, frozen=True, kw_only=True):
     untold: tuple[str, ...]
     asked_at: datetime
     asked_by: str
+
+    def verdict_on(self, external_user_id: str) -> Verdict | None:
+        """What was said of one recipient; None of somebody else."""
+        told: tuple[tuple[Verdict, tuple[str, ...]], ...] = (
+            ("received", self.received),
+            ("missing", self.missing),
+            ("untold", self.untold),
+        )
+        return next((verdict for verdict, users in told if external_user_id in users), None)
 
 
 class Batch(Struct, frozen=True, kw_only=True):

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from optinb.state import FrozenAudience
     from optinb.workspace.handle import Workspace
 
-NOT_SENT = ("refused", "expired", "cancelled")  # what is unknown may have been sent, and what is planned will be
+NOT_SENT = ("refused", "expired", "cancelled")
+"""Whom these don't reach. What is unknown may have been sent until Appboy says otherwise; what is planned will be."""
 
 
 def competition(ws: Workspace, *, night: date, due: Iterable[Campaign], tables: Tables) -> Competition:
@@ -54,17 +55,21 @@ def competition(ws: Workspace, *, night: date, due: Iterable[Campaign], tables: 
 def _contacts(ws: Workspace, audience: FrozenAudience) -> tuple[pl.Series, pl.Series]:
     """The customers whom a frozen audience reached, or may reach, and those whom it held out."""
     try:
-        rows = pl.read_parquet(ws.root / audience.path, columns=["customer_id", "outcome"])
+        rows = pl.read_parquet(ws.root / audience.path, columns=["customer_id", "external_user_id", "outcome"])
     except (OSError, pl.exceptions.PolarsError) as error:
         raise StateError(
             f"the frozen audience {ws.root / audience.path} can't be read, so that nobody knows whom "
             f"{audience.campaign_name!r} reached on {audience.run_date}; restore it from a copy"
         ) from error
     control = rows.filter(pl.col("outcome") == "control")["customer_id"]
-    recipients = rows.filter(pl.col("outcome") == "recipient")["customer_id"]
+    recipients = rows.filter(pl.col("outcome") == "recipient")
     unsent = [batch.number for state in NOT_SENT for batch in ws.store.deliveries.batches(*audience.night, state=state)]
     if unsent:
         batch = pl.Series(range(len(recipients)), dtype=pl.Int64) // BATCH_SIZE
         recipients = recipients.filter(~batch.is_in(unsent))
+    unknown = ws.store.deliveries.batches(*audience.night, state="unknown")
+    missed = [user for batch in unknown if batch.settlement for user in batch.settlement.missing]
+    if missed:
+        recipients = recipients.filter(~pl.col("external_user_id").is_in(missed))
     # A campaign that a person stopped before it reached anybody has no control group to be measured against.
-    return recipients, control if len(recipients) or not unsent else control.head(0)
+    return recipients["customer_id"], control if len(recipients) or not unsent else control.head(0)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optinb.customers import CustomerModel, ModelCard
+    from optinb.workspace.history import Why
     from optinb.workspace.moves import Migration
     from optinb.workspace.person import CustomerCard
 
@@ -142,6 +143,15 @@ class Workspace(Reading):
         from optinb.workspace.person import customer_card
 
         return customer_card(self, customer_id)
+
+    def why(self, customer_id: str, *, run_date: date | str | None = None) -> Why:
+        """Why a customer did or didn't get each campaign of a night, the newest that ran when none is given.
+
+        Raises UsageError when nothing has run that night.
+        """
+        from optinb.workspace.history import why
+
+        return why(self, customer_id, run_date=as_day(run_date) if run_date else None)
 
     def migration(self, since: date | str, until: date | str, *, by: str = "stage") -> Migration:
         """How many customers moved from which stage (or micro_segment, value_segment) to which between two days.

@@ -9,9 +9,9 @@ import polars as pl
 from msgspec import Struct
 
 from optinb.campaigns import OUTCOMES
-from optinb.delivery import BATCH_SIZE, read_frozen
+from optinb.delivery import read_frozen
 from optinb.errors import UsageError
-from optinb.state import RunRecord
+from optinb.state import Cancelled, RunRecord, Verdict
 
 if TYPE_CHECKING:
     from optinb.state import FrozenAudience
@@ -27,6 +27,16 @@ DELIVERIES: dict[str, str] = {
     "unknown": "may get the message: it is unknown whether Appboy took the request, so it is not repeated",
     "expired": "gets no message: the time had passed before the request could be made",
     "cancelled": "gets no message: the send was stopped before the request was made",
+    "recalled": "gets no message: Appboy had accepted the request, and it was recalled in time",
+}
+# What Appboy said later of a recipient whose request was unknown.
+SETTLED: dict[Verdict, str] = {
+    "received": "got the message: it was unknown whether Appboy took the request, and asked later it says that it "
+    "arrived",
+    "missing": "got no message: it was unknown whether Appboy took the request, and asked later it says that nothing "
+    "arrived",
+    "untold": "may have got the message: it is unknown whether Appboy took the request, and it can't tell any more, "
+    "because the same template went out again",
 }
 
 
@@ -34,13 +44,14 @@ class Answer(Struct, frozen=True, kw_only=True):
     """Why a customer got, or didn't get, one campaign's message.
 
     `outcome` is recipient, control, excluded, not in the group, or held; `delivery` is the state of the request that a
-    recipient was in.
+    recipient was in, and `settled` what Appboy said of them later where that is unknown (received, missing, untold).
     """
 
     campaign: str
     outcome: str
     why: str
     delivery: str | None = None
+    settled: Verdict | None = None
     send_at: datetime | None = None
     properties: str | None = None
 
@@ -110,17 +121,22 @@ def answer_of(ws: Workspace, audience: FrozenAudience, customer_id: str) -> Answ
             campaign=audience.campaign_name, outcome="not in the group", why="is not in the target group that night"
         )
     row = mine.row(0, named=True)
-    delivery = None
+    why, delivery, settled = OUTCOMES[row["reason"] or row["outcome"]], None, None
     if row["outcome"] == "recipient":
         recipients = rows.filter(pl.col("outcome") == "recipient")["customer_id"]
-        number = int((recipients == customer_id).arg_max() or 0) // BATCH_SIZE
-        batches = ws.store.deliveries.batches(audience.campaign_id, audience.run_date)
-        delivery = next(str(b.state.__struct_config__.tag) for b in batches if b.first == number * BATCH_SIZE)
+        place = int((recipients == customer_id).arg_max() or 0)
+        batches = ws.store.deliveries.batches(*audience.night)
+        batch = next(batch for batch in batches if batch.first <= place < batch.first + batch.size)
+        delivery = str(batch.state.__struct_config__.tag)
+        settled = batch.settlement.verdict_on(row["external_user_id"]) if batch.settlement else None
+        is_recalled = isinstance(batch.state, Cancelled) and batch.state.schedule_id is not None
+        why = SETTLED[settled] if settled else DELIVERIES["recalled" if is_recalled else delivery]
     return Answer(
         campaign=audience.campaign_name,
         outcome=row["outcome"],
-        why=DELIVERIES[delivery] if delivery else OUTCOMES[row["reason"] or row["outcome"]],
+        why=why,
         delivery=delivery,
+        settled=settled,
         send_at=audience.send_at,
         properties=row["properties"],
     )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from optinb.workspace.handle import Workspace
 
 MAX_IDS = 10_000_000
+MAX_NAME = 120
 
 
 class ListRecord(Struct, frozen=True, kw_only=True):
@@ -45,24 +46,25 @@ class Lists:
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
 
-    def save(self, name: str, source: str | Path | Iterable[str]) -> ListRecord:
+    def save(self, name: str, source: str | Path | Iterable[str], *, may_be_empty: bool = False) -> ListRecord:
         """Keeps a list under a name; new content becomes its next version, and the same content changes nothing.
 
         Args:
             name: as rules write it, `in_list("Trade fair")`.
             source: customer ids, or the path of a file: a Parquet or CSV file with a column `customer_id`, or a text
                 file with an id a line.
+            may_be_empty: whether nobody may be left on it, which for a person's file is a mistake.
 
         Raises UsageError for a list without an id or one that can't be read, RuleError for a name that can't be shown.
         """
         import polars as pl
 
         name = name.strip()
-        if not name or len(name) > 120 or not name.isprintable():
-            raise RuleError(f"the list's name {name[:130]!r} must have 1 to 120 printable characters")
+        if not name or len(name) > MAX_NAME or not name.isprintable():
+            raise RuleError(f"the list's name {name[:130]!r} must have 1 to {MAX_NAME} printable characters")
         found = read_ids(Path(source)) if isinstance(source, str | Path) else _ids(source)
         ids = pl.DataFrame({"customer_id": found.unique().sort()}, schema={"customer_id": pl.String})
-        if ids.is_empty():
+        if ids.is_empty() and not may_be_empty:
             raise UsageError(f"the list {name!r} has no customer id in it; nothing was saved")
         current = self._current(name)
         digest = sha256("\n".join(ids["customer_id"]).encode()).hexdigest()
@@ -93,6 +95,10 @@ class Lists:
         """The newest version of every list, by name."""
         found = (self._newest(folder) for folder in sorted(self._folder.glob("names/*")))
         return tuple(sorted((record for record in found if record), key=lambda record: record.name.casefold()))
+
+    def has(self, name: str) -> bool:
+        """Whether there is a list of this name."""
+        return self._current(name.strip()) is not None
 
     def get(self, name: str) -> ListRecord:
         """The newest version of one list. Raises RuleError with the nearest name."""

@@ -29,9 +29,9 @@ from optinb.delivery import (
 )
 from optinb.delivery.reconcile import AN_HOUR
 from optinb.errors import CampaignError, Exit, UsageError
-from optinb.files import write_atomically
 from optinb.warehouse.progress import progress
 from optinb.workspace.clock import system_clock
+from optinb.workspace.lists import MAX_NAME
 
 if TYPE_CHECKING:
     from optinb.state import FrozenAudience, HeldLease
@@ -41,7 +41,7 @@ WAIT_S = 45.0  # longer than a dead sender's hold lasts, and than a window takes
 
 
 class Settled(Struct, frozen=True, kw_only=True):
-    """What Appboy said of the unknown recipients of a campaign's night; `list` is a file of those that it missed."""
+    """What Appboy said of the unknown recipients of a campaign's night; `list` names the list of those it missed."""
 
     reconciled: Reconciled
     list: str | None = None
@@ -120,7 +120,9 @@ class Sends:
     def reconcile(self, run_date: date | None = None) -> Settlements:
         """Asks Appboy about the unknown recipients of a night, or of all, and lists those that it didn't reach.
 
-        Nothing is sent: the list, `runs/DATE/not-received-NAME.csv`, is for a new campaign with an approval of its own.
+        Nothing is sent: the list, `NAME DATE, not received`, is for a new campaign with an approval of its own. Asked
+        again, the list gets a new version where Appboy says something else.
+
         Raises UsageError when there are none of that night, AppboyError when it doesn't answer.
         """
         ws = self._ws
@@ -147,16 +149,14 @@ class Sends:
         return Settlements(nights=tuple(nights), exit_code=int(Exit.DELIVERIES_UNKNOWN if is_open else Exit.DONE))
 
     def _listed(self, audience: FrozenAudience, found: Reconciled) -> str | None:
-        """Writes the customers that got nothing to a file that can be uploaded as a list."""
-        if not found.missing_ids:
+        """Keeps the customers that got nothing as a list, which a campaign can target."""
+        lists, tail = self._ws.lists, f" {audience.run_date}, not received"
+        name = audience.campaign_name[: MAX_NAME - len(tail)].strip() + tail
+        if found.ask_after or not (found.missing_ids or lists.has(name)):
             return None
         rows = read_frozen(self._ws.root / audience.path, audience.sha256)
         missing = rows.filter(pl.col("outcome") == "recipient", pl.col("external_user_id").is_in(found.missing_ids))
-        stem = audience.path.rsplit("/", 1)[-1].rsplit("-", 1)[0]
-        path = self._ws.root / "runs" / audience.run_date.isoformat() / f"not-received-{stem}.csv"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, missing.select("customer_id").write_csv().encode())
-        return str(path)
+        return lists.save(name, missing["customer_id"], may_be_empty=True).name
 
     def _moved(self, audience: FrozenAudience, at: str) -> datetime:
         """The moment of another time on the day of a send. Raises CampaignError."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from optinb.appboy import Accepted, Outcome, ScheduleRequest
+from optinb.appboy import Accepted, Outcome, RateLimit, ScheduleRequest
 from optinb.campaigns import AUDIENCE_SCHEMA, Campaign, Schedule
 from optinb.delivery import Budget, DeliveryCounts, FrozenAudience, plan, send
 from optinb.settings import SendSection
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optinb.campaigns.schedule import Clock
+    from optinb.state import Batch
 
 NIGHT = date(2026, 11, 23)
 NOW = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
@@ -30,7 +32,7 @@ class Scripted:
 
     def __init__(self, *outcomes: Outcome | Callable[[ScheduleRequest], Outcome]) -> None:
         self.requests: list[ScheduleRequest] = []
-        self.rate_limit = None
+        self.rate_limit: RateLimit | None = None
         self._outcomes = list(outcomes)
 
     def schedule(self, request: ScheduleRequest) -> Outcome:
@@ -67,6 +69,21 @@ class Desk:
     def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
         self.on_wait(seconds)
+
+    def when_marked(self, batches: int) -> threading.Event:
+        """Happens once so many batches were marked as sending: the sender marks while its threads post already."""
+        turn, event = self.store.deliveries.turn, threading.Event()
+        marked: list[int] = []
+
+        def told(*args: Any, **kwargs: Any) -> tuple[Batch, ...]:
+            opened = turn(*args, **kwargs)
+            marked.extend(batch.number for batch in opened)
+            if len(marked) >= batches:
+                event.set()
+            return opened
+
+        self.store.deliveries.turn = told
+        return event
 
     def plan(
         self,
@@ -105,9 +122,9 @@ class Desk:
         *,
         holder: str = "box:1",
         budget: Budget | None = None,
-        **settings: object,
+        **settings: Any,
     ) -> DeliveryCounts:
-        given = {"window_batches": 4, "concurrency": 1, "max_tries": 3} | settings
+        given: dict[str, Any] = {"window_batches": 4, "concurrency": 1, "max_tries": 3} | settings
         counts = send(
             self.store,
             poster,

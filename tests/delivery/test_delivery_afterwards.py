@@ -12,12 +12,14 @@ from msgspec.structs import replace
 from optinb import appboy
 from optinb.appboy import AppboyClient, CampaignReceived, ExportedUser
 from optinb.delivery import Budget, DeliveryCounts, FrozenAudience, Tools, lease_name, recall, reconcile, reschedule
-from optinb.delivery.reconcile import Verdict, sent_again_at, verdict_on
+from optinb.delivery.reconcile import sent_again_at, verdict_on
 from optinb.sandbox import Fault, Sandbox
 from optinb.settings import SendSection
 
 if TYPE_CHECKING:
     from delivery_desk import Desk
+
+    from optinb.state import Verdict
 
 AT = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 DELETE, UPDATE = "/campaigns/trigger/schedule/delete", "/campaigns/trigger/schedule/update"

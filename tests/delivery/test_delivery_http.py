@@ -225,7 +225,8 @@ def test_two_senders_killed_at_random_moments_send_nobody_twice(site: Site, seed
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     child.wait(rng.uniform(0.5, 1.2))
                 child.kill()
-            child.communicate(timeout=90)
+            _, complaint = child.communicate(timeout=90)
+            assert child.returncode in (0, -signal.SIGKILL) or "LeaseTaken" in complaint, complaint
             kills += child.returncode == -signal.SIGKILL
         assert rounds < 30
     assert site.check(kills=kills).pending == 0
