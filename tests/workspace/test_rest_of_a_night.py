@@ -17,14 +17,13 @@ from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit
 from optinb.nightly import Night
 from optinb.sandbox import Fault
-from optinb.state import Settlement
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from optinb.measure import NightSummary
     from optinb.sandbox import Sandbox
-    from optinb.state import Batch
+    from optinb.state import Batch, Settlement
     from optinb.workspace import Workspace
 
 NAME = CAMPAIGNS[0]["name"]
