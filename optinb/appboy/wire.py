@@ -18,7 +18,7 @@ MAX_EXPORTED = 50
 MAX_SEND_ID = 64
 
 
-class Recipient(Struct, frozen=True, omit_defaults=True):
+class Recipient(Struct, frozen=True, omit_defaults=True, gc=False):  # one for each customer, and never in a cycle
     """One customer of a request, by external_user_id, with their own trigger properties: a value, or JSON as it is."""
 
     external_user_id: str

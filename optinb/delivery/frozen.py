@@ -7,6 +7,7 @@ from bisect import bisect_right
 from hashlib import file_digest
 from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import polars as pl
@@ -14,6 +15,9 @@ from msgspec import Struct
 
 from optinb.campaigns import AUDIENCE_SCHEMA
 from optinb.errors import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PART_ROWS = 20_000  # of a row group: what is read at once
 _SENT = pl.col("outcome") == "recipient"
@@ -94,26 +98,31 @@ class Recipients:
             .collect(engine="streaming")
         )
         self._ends = list(accumulate(counts["sent"]))
-        self._read: tuple[int, list[tuple[str, str]]] = (-1, [])
+        # two lists of text: a tuple for each row would keep Python's garbage collector busy
+        self._read: tuple[int, list[str], list[str]] = (-1, [], [])
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
-    def rows(self, first: int, size: int) -> list[tuple[str, str]]:
+    def rows(self, first: int, size: int) -> Iterator[tuple[str, str]]:
         """external_user_id and properties (JSON text) of the recipients `first` to `first + size`, from 0."""
-        found: list[tuple[str, str]] = []
-        while len(found) < size:
-            at = first + len(found)
+        users: list[str] = []
+        properties: list[str] = []
+        while len(users) < size:
+            at = first + len(users)
             part = bisect_right(self._ends, at)
             begin = self._ends[part - 1] if part else 0
-            found += self._part(part)[at - begin : at - begin + size - len(found)]
-        return found
+            wanted = slice(at - begin, at - begin + size - len(users))
+            more_users, more_properties = self._part(part)
+            users += more_users[wanted]
+            properties += more_properties[wanted]
+        return zip(users, properties, strict=True)
 
-    def _part(self, number: int) -> list[tuple[str, str]]:
+    def _part(self, number: int) -> tuple[list[str], list[str]]:
         if self._read[0] != number:
-            rows = self._scan.slice(number * PART_ROWS, PART_ROWS).filter(_SENT).drop("outcome").collect()
-            self._read = (number, rows.rows())
-        return self._read[1]
+            rows = self._scan.slice(number * PART_ROWS, PART_ROWS).filter(_SENT).collect()
+            self._read = (number, rows["external_user_id"].to_list(), rows["properties"].to_list())
+        return self._read[1:]
 
 
 def _sync_folder(folder: Path) -> None:

@@ -246,7 +246,7 @@ class _Sender:
         half = Half(Request(batch, self._recipients.rows(batch.first, batch.size)) for batch in batches)
         # must precede the posting: what isn't here was never posted
         self._going.append(half)
-        half.post(pool, self._request)
+        half.post(pool, self._request, threads=self._settings.concurrency)
 
     def _request(self, request: Request) -> Outcome | None:
         """Posts one request, in a thread; None if it wasn't begun with."""

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from optinb.delivery.machine import Answered, Event, Interrupted, NotBegun, next_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from concurrent.futures import Executor
 
     from optinb.appboy import Outcome
@@ -26,7 +26,7 @@ class Request:
 
     __slots__ = ("batch", "begun", "ended", "error", "outcome", "rows")
 
-    def __init__(self, batch: Batch, rows: Sequence[Row]) -> None:
+    def __init__(self, batch: Batch, rows: Iterable[Row]) -> None:
         self.batch, self.rows = batch, rows
         self.begun = self.ended = False
         self.outcome: Outcome | None = None
@@ -59,10 +59,15 @@ class Half:
         self.requests = tuple(requests)
         self._futures: list[Future[None]] = []
 
-    def post(self, pool: Executor, post: Callable[[Request], Outcome | None]) -> None:
-        """Hands the requests to threads."""
-        for request in self.requests:
-            self._futures.append(pool.submit(request.make, post))
+    def post(self, pool: Executor, post: Callable[[Request], Outcome | None], *, threads: int) -> None:
+        """Hands the requests to so many threads, of which each takes one after the other."""
+        waiting = iter(self.requests)  # of a tuple, whose iterator threads may share
+
+        def work() -> None:
+            for request in waiting:
+                request.make(post)
+
+        self._futures = [pool.submit(work) for _ in range(min(threads, len(self.requests)))]
 
     def wait(self) -> None:
         """Waits until every request has ended."""

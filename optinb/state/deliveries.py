@@ -309,25 +309,19 @@ def _mark(
     now: datetime,
 ) -> tuple[Batch, ...]:
     """Marks the next planned batches as sending."""
-    night = of_night(campaign_id, run_date)
-    stopped = con.execute(select(audiences.c.cancelled).where(audience_of_night(campaign_id, run_date))).scalar()
+    at = {"at_campaign": campaign_id, "at_date": run_date}
+    stopped = con.execute(_STOPPED, at).scalar()
     if stopped is not None:
         # what was under way when a person cancelled, and came back as certainly not sent
         to = Cancelled(message=stopped)
         _move(con, campaign_id, run_date, given="planned", to=to, who=lease.holder, now=now)
         return ()
     state = Sending(holder=lease.holder)
-    planned = select(batches).where(night, batches.c.state == "planned").order_by(batches.c.number).limit(size)
-    if skip:
-        planned = planned.where(batches.c.number.not_in(skip))
-    marked = tuple(msgspec.structs.replace(batch_from(row), state=state) for row in con.execute(planned))
+    planned = con.execute(_NEXT, {**at, "skip": list(skip), "most": size})
+    marked = tuple(msgspec.structs.replace(batch_from(row), state=state) for row in planned)
     if marked:
-        numbers = [batch.number for batch in marked]
-        con.execute(
-            update(batches)
-            .where(night, batches.c.number.in_(numbers))
-            .values({"token": lease.token, "changed_at": now, **state_columns(state)})
-        )
+        values = {"token": lease.token, "changed_at": now, **state_columns(state)}
+        con.execute(_MARK, {**at, "numbers": [batch.number for batch in marked], **values})
     return marked
 
 
@@ -353,12 +347,23 @@ def _move(
     return recipients
 
 
-_BATCH = update(batches).where(
-    batches.c.campaign_id == bindparam("at_campaign"),
-    batches.c.run_date == bindparam("at_date"),
-    batches.c.number == bindparam("at_number"),
-    batches.c.state == bindparam("given"),
+# Made once, since a sender turns many windows a second.
+_AT = (batches.c.campaign_id == bindparam("at_campaign"), batches.c.run_date == bindparam("at_date"))
+_STOPPED = select(audiences.c.cancelled).where(
+    audiences.c.campaign_id == bindparam("at_campaign"), audiences.c.run_date == bindparam("at_date")
 )
+_NEXT = (
+    select(batches)
+    .where(*_AT, batches.c.state == "planned", batches.c.number.not_in(bindparam("skip", expanding=True)))
+    .order_by(batches.c.number)
+    .limit(bindparam("most"))
+)
+_MARK = (
+    update(batches)
+    .where(*_AT, batches.c.number.in_(bindparam("numbers", expanding=True)))
+    .values({name: bindparam(name) for name in ("token", "changed_at", "state", "detail", "why")})
+)
+_BATCH = update(batches).where(*_AT, batches.c.number == bindparam("at_number"), batches.c.state == bindparam("given"))
 _MY_BATCH = _BATCH.where(batches.c.token == bindparam("mine"))
 
 

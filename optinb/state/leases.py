@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from optinb.errors import StateError
 from optinb.state.schema import leases
@@ -120,6 +120,9 @@ class HeldLease:
                 continue
 
 
+_HOLDER = select(leases.c.token, leases.c.holder).where(leases.c.name == bindparam("at_name"))
+
+
 def must_hold(con: Connection, lease: Lease) -> None:
     """Refuses to go on under a lease that somebody else has taken since. Raises StateError."""
     problem = lost(con, lease)
@@ -129,7 +132,7 @@ def must_hold(con: Connection, lease: Lease) -> None:
 
 def lost(con: Connection, lease: Lease) -> str | None:
     """Who has taken a lease since, in a sentence; None while it is held."""
-    row = con.execute(select(leases.c.token, leases.c.holder).where(leases.c.name == lease.name)).first()
+    row = con.execute(_HOLDER, {"at_name": lease.name}).first()
     if row is not None and row.token == lease.token:
         return None
     other = row.holder if row else "nobody"

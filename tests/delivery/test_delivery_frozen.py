@@ -104,4 +104,4 @@ def test_any_range_of_recipients_is_read_as_the_whole_file_has_it(
         for _ in range(3):
             first = data.draw(st.integers(0, len(expected)))
             size = data.draw(st.integers(0, len(expected) - first))
-            assert recipients.rows(first, size) == expected[first : first + size]
+            assert list(recipients.rows(first, size)) == expected[first : first + size]
