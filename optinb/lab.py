@@ -40,20 +40,26 @@ def run_lab(
     """
     root = workspace_folder(workspace).resolve()
     settings = load_settings(root / FILE_NAME)
-    environment = {**os.environ, "OPTINB_WORKSPACE": str(root)}
     command = [sys.executable, "-m", "jupyter", "lab", f"--notebook-dir={notebooks_folder(root)}", *options]
     with ExitStack() as stack:
-        if rehearse:
-            user = user or AUTHOR
-            running = running_sandbox(settings)
-            if running is not None:
-                environment |= {**KEYS, "OPTINB_USER": user, NOW: running.isoformat()}
-            else:
-                warehouse = Warehouse(root, settings)
-                newest = warehouse.open().import_date if warehouse.current is not None else None
-                journal = root / "sandbox.jsonl"
-                environment |= stack.enter_context(rehearsal(settings, user=user, journal=journal, run_date=newest))
-        return _run(command, environment)
+        return run(command, environment_of(root, settings, rehearse=rehearse, user=user, stack=stack))
+
+
+def environment_of(
+    root: Path, settings: Settings, *, rehearse: bool, user: str | None, stack: ExitStack
+) -> dict[str, str]:
+    """The environment in which kernels work on a workspace; a sandbox that it needs runs until `stack` is closed."""
+    environment = {**os.environ, "OPTINB_WORKSPACE": str(root)}
+    if not rehearse:
+        return environment
+    user = user or AUTHOR
+    running = running_sandbox(settings)
+    if running is not None:
+        return environment | {**KEYS, "OPTINB_USER": user, NOW: running.isoformat()}
+    warehouse = Warehouse(root, settings)
+    newest = warehouse.open().import_date if warehouse.current is not None else None
+    journal = root / "sandbox.jsonl"
+    return environment | stack.enter_context(rehearsal(settings, user=user, journal=journal, run_date=newest))
 
 
 def running_sandbox(settings: Settings) -> datetime | None:
@@ -74,7 +80,8 @@ def running_sandbox(settings: Settings) -> datetime | None:
         return None
 
 
-def _run(command: Sequence[str], environment: dict[str, str]) -> int:
+def run(command: Sequence[str], environment: dict[str, str]) -> int:
+    """Runs a server until it ends or this process is told to; returns its exit code."""
     # In a group of its own the terminal's Ctrl-C comes to us only: JupyterLab would ask back, or, without a terminal,
     # stop at once and leave its files. Told to terminate, it ends cleanly, which must be waited for.
     with subprocess.Popen(command, env=environment, process_group=0) as lab:

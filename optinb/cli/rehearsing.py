@@ -87,6 +87,28 @@ def lab(rehearse: bool, user: str | None, workspace: Path | None, jupyter_option
 
 
 @main.command()
+@click.option("--rehearse", is_flag=True, help="With the sandbox, its keys, and a clock on the newest delivery.")
+@click.option("--user", default=None, help="With --rehearse: who works (default: demo-author).")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8866, show_default=True)
+@click.option("--base-url", default="/", show_default=True, help="The path that a proxy has for the pages.")
+@click.option("--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True)
+@workspace_option
+def serve(workspace: Path | None, **options: Any) -> None:
+    """Serve the planner and the approval desk as pages without code, behind a token.
+
+    The token is made anew at each start, or is that of OPTINB_SERVE_TOKEN. Who opens the pages works as you: each
+    person starts a server of their own, as JupyterHub does with `c.Spawner.cmd = ["optinb", "serve"]`.
+    """
+    from optinb.serving import run_serve
+
+    try:
+        sys.exit(run_serve(workspace, say=lambda line: click.echo(line, err=True), **options))
+    except OptinbError as error:
+        fail(error)
+
+
+@main.command()
 @click.option("--workspace", "-w", type=click.Path(file_okay=False, path_type=Path), help="A new or empty folder.")
 @json_option
 def demo(workspace: Path | None, as_json: bool) -> None:

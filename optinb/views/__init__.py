@@ -7,13 +7,33 @@ from typing import TYPE_CHECKING
 from optinb.views.show import install
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Any
+
     from IPython.display import HTML
 
     from optinb.views.desk import ApprovalDesk
     from optinb.views.planner import Planner
     from optinb.workspace import Workspace
 
-__all__ = ["approval_desk", "attributes", "campaigns", "install", "planner", "sdk_rollout", "stages"]
+__all__ = ["approval_desk", "attributes", "campaigns", "install", "page", "planner", "sdk_rollout", "stages"]
+
+
+def page(view: Callable[[Workspace], Any], workspace: str | Path | None = None, *, user: str | None = None) -> Any:
+    """A view of a workspace for a page without code; what is wrong with the workspace is said there.
+
+    Args: `workspace` and `user` as of `optinb.open_workspace`.
+    """
+    from optinb.errors import OptinbError
+    from optinb.views.tables import notice
+    from optinb.workspace import open_workspace
+
+    install()
+    try:
+        return view(open_workspace(workspace, user=user))
+    except OptinbError as error:
+        return notice(str(error))
 
 
 def planner(ws: Workspace) -> Planner:

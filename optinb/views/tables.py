@@ -67,17 +67,22 @@ def typical(column: pl.Series, kind: str) -> str:
 def campaigns(ws: Workspace) -> HTML:
     """Every campaign and where it stands."""
     records = ws.campaigns.list()
-    return HTML(values.campaigns(records) if records else page("notice.html.j2", text="No campaign is planned yet."))
+    return HTML(values.campaigns(records)) if records else notice("No campaign is planned yet.")
 
 
 def stages(ws: Workspace) -> HTML:
     """The customers by lifecycle stage."""
     customers = ws.customers()
     if "stage" not in customers.collect_schema():
-        return HTML(page("notice.html.j2", text="The customers aren't modelled yet: run ws.model() or `optinb model`."))
+        return notice("The customers aren't modelled yet: run ws.model() or `optinb model`.")
     counts = dict(customers.select("stage").collect()["stage"].value_counts().iter_rows())
     ordered = {stage: counts[stage] for stage in STAGES if stage in counts}
     return HTML(page("stages.html.j2", stages=ordered))
+
+
+def notice(text: str) -> HTML:
+    """A sentence instead of a table."""
+    return HTML(page("notice.html.j2", text=text))
 
 
 def _short(value: object) -> str:

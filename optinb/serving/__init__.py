@@ -1,0 +1,115 @@
+"""The planner and the approval desk as plain pages, for those who don't want to see code: `optinb serve`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from contextlib import ExitStack
+from importlib.util import find_spec
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optinb.errors import UsageError
+from optinb.lab import environment_of, notebooks_folder, run
+from optinb.serving.gate import MIN_TOKEN, PARAMETER
+from optinb.settings import FILE_NAME, load_settings
+from optinb.workspace import workspace_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+TOKEN = "OPTINB_SERVE_TOKEN"
+LOOPBACK, PORT = "127.0.0.1", 8866
+_SHARE = Path(__file__).parent / "share"
+
+
+def run_serve(
+    workspace: str | Path | None,
+    *,
+    rehearse: bool = False,
+    user: str | None = None,
+    host: str = LOOPBACK,
+    port: int = PORT,
+    base_url: str = "/",
+    theme: str = "light",
+    say: Callable[[str], None],
+) -> int:
+    """Serves the pages and waits for the end; returns the exit code.
+
+    Everybody who is let in works as the one who started it, as the login says: one server for each person. On a
+    JupyterHub it is the person's own server there, and the hub asks for the login. Elsewhere whoever brings the token
+    is let in: that of OPTINB_SERVE_TOKEN, or one that is made and told once.
+
+    Args:
+        rehearse: as for `run_lab`.
+        host: the address to listen on.
+        base_url: the path under which a proxy passes requests on, such as "/optinb/".
+        theme: light or dark.
+        say: told where the pages are.
+
+    Raises UsageError and SettingsError.
+    """
+    root = workspace_folder(workspace).resolve()
+    settings = load_settings(root / FILE_NAME)
+    pages = notebooks_folder(root) / "pages"
+    with ExitStack() as stack:
+        environment = environment_of(root, settings, rehearse=rehearse, user=user, stack=stack)
+        environment["JUPYTER_PATH"] = os.pathsep.join(filter(None, [str(_SHARE), environment.get("JUPYTER_PATH")]))
+        if is_on_hub(environment):
+            return run(hub_command(pages, theme=theme), environment)
+        given = environment.get(TOKEN, "")
+        token = given or secrets.token_urlsafe(24)
+        if len(token) < MIN_TOKEN:
+            raise UsageError(f"{TOKEN} has {len(token)} characters; give it {MIN_TOKEN} or more, or leave it out")
+        if not is_loopback(host):
+            say(f"Everybody who can reach {host} may try the token, and nothing is encrypted: put a proxy before it.")
+        shown = "…" if given else token
+        say(f"The pages, for you alone: http://{host}:{port}{base_url}?{PARAMETER}={shown}")
+        command = pages_command(pages, host=host, port=port, base_url=base_url, theme=theme)
+        return run(command, {**environment, TOKEN: token})
+
+
+def pages_command(pages: Path, *, host: str, port: int, base_url: str, theme: str) -> list[str]:
+    """The command that serves a folder of notebooks behind the token."""
+    options = {
+        "Voila.ip": host,
+        "Voila.port": port,
+        "Voila.base_url": base_url,
+        "Voila.open_browser": False,
+        "Voila.log_level": "WARN",
+        "VoilaConfiguration.theme": theme,
+    }
+    named = [f"--{name}={value}" for name, value in options.items()]
+    return [sys.executable, "-m", "optinb.serving", *named, str(pages)]
+
+
+def hub_command(pages: Path, *, theme: str) -> list[str]:
+    """The command of a person's own server on a JupyterHub, which lets in only whom the hub has logged in.
+
+    Raises UsageError where the hub's package is missing.
+    """
+    if find_spec("jupyterhub") is None:
+        raise UsageError("the hub's package isn't in this environment; install jupyterhub in the version of the hub")
+    options = {
+        "ServerApp.root_dir": pages,
+        "ServerApp.default_url": "/voila/render/plan.ipynb",
+        "ServerApp.terminals_enabled": False,
+        "VoilaConfiguration.template": "optinb",
+        "VoilaConfiguration.theme": theme,
+    }
+    return [sys.executable, "-m", "jupyterhub.singleuser", *(f"--{name}={value}" for name, value in options.items())]
+
+
+def is_on_hub(environment: Mapping[str, str]) -> bool:
+    """Whether a JupyterHub starts this process as somebody's server."""
+    return bool(environment.get("JUPYTERHUB_API_TOKEN") and environment.get("JUPYTERHUB_SERVICE_PREFIX"))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine alone."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,73 @@
+"""`optinb serve` for tests, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+from threading import Thread
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TOKEN = "a-token-for-tests-alone"
+
+
+class PagesServer(NamedTuple):
+    """Where the pages are, and the address that lets a browser in."""
+
+    url: str
+    token: str
+
+    def address(self, page: str = "", **query: str) -> str:
+        """The address of a page, with the token."""
+        more = "".join(f"&{name}={value}" for name, value in query.items())
+        return f"{self.url}{f'/voila/render/{page}.ipynb' if page else '/'}?token={self.token}{more}"
+
+
+@contextmanager
+def serving(folder: Path, tmp_path: Path, *, user: str, options: tuple[str, ...] = ()) -> Iterator[PagesServer]:
+    """Serves the pages of a workspace for somebody until the end of the block."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "optinb", "serve", "--workspace", str(folder), "--port", str(port), *options],
+        env={
+            **os.environ,
+            "OPTINB_USER": user,
+            "OPTINB_SERVE_TOKEN": TOKEN,
+            "JUPYTER_CONFIG_DIR": str(tmp_path / "jupyter-config"),
+            "JUPYTER_RUNTIME_DIR": str(tmp_path / "jupyter-runtime"),
+            "IPYTHONDIR": str(tmp_path / "ipython"),
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    said = []
+    try:
+        for line in process.stdout:
+            said.append(line)
+            if re.match(r"Ready at ", line):
+                break
+        else:
+            pytest.fail(f"optinb serve ended with exit code {process.wait()}:\n{''.join(said)}")
+        Thread(target=process.stdout.read, daemon=True).start()
+        yield PagesServer(f"http://127.0.0.1:{port}", TOKEN)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
