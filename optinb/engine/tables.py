@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import narwhals as nw
@@ -84,16 +85,32 @@ class Tables:
             return self.of_days(table, first, last)
         return self.purchases if table == "purchases" else self.events
 
+    # An engine goes through the whole plan of a frame to tell its columns, which are asked for with every condition.
+    @cached_property
+    def customer_schema(self) -> Mapping[str, nw.dtypes.DType]:
+        """The columns of `customers` with their types."""
+        return self.customers.collect_schema()
+
+    @cached_property
+    def purchase_schema(self) -> Mapping[str, nw.dtypes.DType]:
+        """The columns of `purchases` with their types."""
+        return self.purchases.collect_schema()
+
+    @cached_property
+    def event_schema(self) -> Mapping[str, nw.dtypes.DType]:
+        """The columns of `events` with their types."""
+        return self.events.collect_schema()
+
     def app_versions(self) -> frozenset[str]:
         """Every version of an app that somebody has."""
         found = self.app_users.select("app_version").unique("app_version").collect("polars").to_native()
         return frozenset(found["app_version"].drop_nulls())
 
 
-def kinds(frame: nw.LazyFrame) -> dict[str, Kind]:
-    """What each column of a frame can be compared with; columns of other types are left out."""
+def kinds(schema: Mapping[str, nw.dtypes.DType]) -> dict[str, Kind]:
+    """What each column of a table can be compared with; columns of other types are left out."""
     found: dict[str, Kind] = {}
-    for name, dtype in frame.collect_schema().items():
+    for name, dtype in schema.items():
         if dtype.is_numeric():
             found[name] = "number"
         elif dtype == nw.Boolean:

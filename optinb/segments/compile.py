@@ -45,7 +45,7 @@ def check(rule: Rule, tables: Tables) -> None:
     An event that was never delivered is refused too: by a slip of the pen, "didn't do it" would select everybody. So is
     an attribute that no model tells tonight, with the reason.
     """
-    for name in sorted(attributes_of(rule) & tables.untold.keys() - tables.customers.collect_schema().keys()):
+    for name in sorted(attributes_of(rule) & tables.untold.keys() - tables.customer_schema.keys()):
         raise RuleError(f"no model tells {name!r}: {tables.untold[name]}")
     events = [behaviour.event for behaviour in behaviours_of(rule) if behaviour.event != PURCHASE]
     names = tables.event_names() if events else None
@@ -55,9 +55,9 @@ def check(rule: Rule, tables: Tables) -> None:
         )
     fit(
         rule,
-        kinds(tables.customers),
-        purchases=kinds(tables.purchases),
-        events=kinds(tables.events),
+        kinds(tables.customer_schema),
+        purchases=kinds(tables.purchase_schema),
+        events=kinds(tables.event_schema),
         event_names=names,
         apps=tables.apps,
         campaigns=tables.campaigns,
@@ -93,7 +93,7 @@ def belongs(rule: Rule, tables: Tables) -> nw.LazyFrame | None:
     check(rule, tables)
     if not is_cheap(rule) or lookups_of(rule):
         return None
-    return tables.customers.select(condition(rule, Answers(tables).row(tables.customers)).alias("belongs"))
+    return tables.customers.select(condition(rule, Answers(tables).row()).alias("belongs"))
 
 
 def run(plan: Plan, tables: Tables) -> nw.LazyFrame:
@@ -101,7 +101,7 @@ def run(plan: Plan, tables: Tables) -> nw.LazyFrame:
     answers = Answers(tables)
     customers = answers.with_lookups(tables.customers.select(*plan.columns), plan.lookups)
     if plan.cheap:
-        customers = customers.filter(condition(all_of(plan.cheap), answers.row(tables.customers)))
+        customers = customers.filter(condition(all_of(plan.cheap), answers.row()))
     if not plan.costly:
         return customers.select("customer_id")
     if plan.whether:
@@ -109,7 +109,7 @@ def run(plan: Plan, tables: Tables) -> nw.LazyFrame:
         return customers.select("customer_id").join(answers.present(plan.scans[0]), on="customer_id", how=how)
     measured = [answers.measured(scan) for scan in plan.scans]
     if plan.joins in (("semi",), ("anti",)):
-        rest = condition(all_of(plan.costly), answers.row(tables.customers))
+        rest = condition(all_of(plan.costly), answers.row())
         if plan.joins == ("anti",):
             return customers.select("customer_id").join(measured[0].filter(~rest), on="customer_id", how="anti")
         found = measured[0].filter(rest).select("customer_id")
@@ -119,7 +119,7 @@ def run(plan: Plan, tables: Tables) -> nw.LazyFrame:
         customers = customers.join(rows, on="customer_id", how="inner" if how == "inner" else "left")
     for rule in plan.contacts:
         customers = with_flag(customers, contacted(rule, tables), answers.flag(rule))
-    return customers.filter(condition(all_of(plan.costly), answers.row(tables.customers))).select("customer_id")
+    return customers.filter(condition(all_of(plan.costly), answers.row())).select("customer_id")
 
 
 class Answers:
@@ -130,10 +130,10 @@ class Answers:
         self._columns: dict[Measure | Rule | tuple[Rows, int], str] = {}
         self._leaves: dict[Rule, nw.Expr] = {}
 
-    def row(self, frame: nw.LazyFrame) -> Row:
-        """What conditions know of a frame that has the answers so far beside its own columns."""
+    def row(self, schema: Mapping[str, nw.dtypes.DType] | None = None) -> Row:
+        """What conditions know of a frame with these columns (those of customers, when left out) and the answers."""
         tables = self.tables
-        return Row(frame.collect_schema(), tables.run_date, tables.zone, tables.moment, self._leaves)
+        return Row(schema or tables.customer_schema, tables.run_date, tables.zone, tables.moment, self._leaves)
 
     def with_lookups(self, customers: nw.LazyFrame, lookups: Iterable[Lookup]) -> nw.LazyFrame:
         """The customers with a column for the answer of each lookup."""
@@ -185,7 +185,7 @@ class Answers:
         needed = ["customer_id", *sorted(attributes_of(scan.only) - {"customer_id"})]
         own = Answers(self.tables)
         customers = own.with_lookups(self.tables.customers.select(*needed), lookups_of(scan.only))
-        wanted = customers.filter(condition(scan.only, own.row(self.tables.customers))).select("customer_id")
+        wanted = customers.filter(condition(scan.only, own.row())).select("customer_id")
         return rows.join(wanted, on="customer_id", how="semi")
 
     def _counts(self, kind: Rows, scan: Scan) -> nw.Expr | None:
@@ -198,8 +198,9 @@ class Answers:
         if kind.event is not None:
             parts.append(nw.col("name") == kind.event)
         if kind.filter is not None:
-            frame = self.tables.purchases if kind.table == "purchases" else self.tables.events
-            parts.append(condition(kind.filter, self.row(frame)))
+            tables = self.tables
+            schema = tables.purchase_schema if kind.table == "purchases" else tables.event_schema
+            parts.append(condition(kind.filter, self.row(schema)))
         return reduce(and_, parts) if parts else None
 
     def _column(self, answer: Measure | Rule | tuple[Rows, int]) -> str:
@@ -270,7 +271,7 @@ def _share(cheap: Rule, tables: Tables) -> float | None:
     """The share of the first customers who fulfil a cheap condition, where looking at them costs next to nothing."""
     if not tables.probe or lookups_of(cheap):
         return None
-    row = Answers(tables).row(tables.customers)
+    row = Answers(tables).row()
     some = tables.customers.select("customer_id", *sorted(attributes_of(cheap) - {"customer_id"})).head(PROBED)
     found = some.select(condition(cheap, row).cast(nw.Int64).mean().alias("share")).collect("polars")
     return found.item()

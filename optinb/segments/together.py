@@ -49,7 +49,7 @@ def members_of_all(rules: Mapping[str, Rule], tables: Tables) -> pl.DataFrame:
     for node in dict.fromkeys(node for rule in rules.values() for node in nodes_of(rule, Contacted)):
         found = contacted(node, tables).collect("polars").lazy()
         frame = with_flag(frame, found, answers.flag(node))
-    row = answers.row(tables.customers)
+    row = answers.row()
     belong = [condition(rule, row).alias(name) for name, rule in rules.items()]
     return frame.select("customer_id", *belong).to_native().collect()
 
@@ -61,7 +61,7 @@ def _customers(rules: Iterable[Rule], answers: Answers) -> pl.DataFrame:
     needed = frozenset().union(*map(attributes_of, parts)) - {"customer_id"}
     lookups = dict.fromkeys(lookup for part in parts for lookup in lookups_of(part))
     looked_up = answers.with_lookups(tables.customers.select("customer_id", *sorted(needed)), lookups)
-    row = answers.row(tables.customers)
+    row = answers.row()
     told = [condition(part, row) for part in parts]
     columns = [found.alias(answers.flag(part)) for found, part in zip(told, parts, strict=True)]
     return looked_up.select("customer_id", *columns).collect("polars").to_native()
@@ -75,7 +75,7 @@ def _passes(rules: Iterable[Rule], answers: Answers, customers: pl.DataFrame) ->
         for leaf in behaviours_of(rule):
             matters.setdefault(leaf, []).append(outside[leaf])
     sample = nw.from_native(customers.gather_every(max(customers.height // PROBED, 1)).lazy())
-    row = answers.row(answers.tables.customers)
+    row = answers.row()
 
     def wanted(cheap: Rule) -> NDArray[np.bool_]:
         found = sample.select(condition(cheap, row).alias("wanted")).to_native().collect()

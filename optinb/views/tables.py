@@ -34,7 +34,7 @@ class AttributeRow(Struct, frozen=True, kw_only=True):
 
 def attributes(ws: Workspace) -> HTML:
     """Every attribute that rules can ask about."""
-    of = kinds(ws.tables().customers)
+    of = kinds(ws.tables().customer_schema)
     frame = ws.customers().select(list(of)).collect()
     meanings = {a.name: a.sentence for a in ATTRIBUTES}
     rows = [

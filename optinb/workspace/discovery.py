@@ -29,7 +29,7 @@ def _target(ws: Reading, target: Rule | str) -> Rule | str:
     """An attribute by its name; else the rule, or that of a group's name or a text. Raises RuleError."""
     if not isinstance(target, str):
         return ws.groups.bound(target)
-    attributes = kinds(ws.tables().customers)
+    attributes = kinds(ws.tables().customer_schema)
     if target in attributes:
         return target
     try:

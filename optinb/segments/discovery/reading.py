@@ -37,7 +37,7 @@ def choose_attributes(
     Left out are ids, what the target is made of, and, where the target is about purchases, everything else that is
     made of purchases: it would say the same in other words. `include` brings attributes back.
     """
-    known = kinds(tables.customers)
+    known = kinds(tables.customer_schema)
     for name in (*exclude, *include):
         if name not in known:
             raise RuleError(f"attribute {name!r} isn't known{did_you_mean(name, known)}")

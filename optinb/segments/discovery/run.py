@@ -115,7 +115,7 @@ def check_target(target: Rule | str, tables: Tables) -> None:
     if not isinstance(target, str):
         check(target, tables)
         return
-    known = kinds(tables.customers)
+    known = kinds(tables.customer_schema)
     kind = known.get(target)
     if kind is None:
         raise RuleError(f"the target {target!r} isn't known{did_you_mean(target, known)}")
