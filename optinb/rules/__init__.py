@@ -49,6 +49,7 @@ from optinb.rules.tree import (
     walk,
 )
 from optinb.rules.values import (
+    DECIMALS,
     Between,
     Day,
     DaysAgo,
@@ -63,6 +64,7 @@ from optinb.rules.values import (
 )
 
 __all__ = [
+    "DECIMALS",
     "PURCHASE",
     "AllOf",
     "AnyOf",

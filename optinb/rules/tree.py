@@ -9,7 +9,7 @@ What a rule means for missing values, everywhere and in every engine:
 * A behaviour counts what a customer did; a customer without any row did it zero times, with a total of zero and no day
   in a row, so that `~did("purchase")` and `did("purchase").at_most(3)` hold for somebody who never bought. There is no
   average, first or last day without a row: every comparison with them is false then. Empty values of a column add
-  nothing to a total and don't enter an average.
+  nothing to a total and don't enter an average. Both are compared with six decimals (see `values.DECIMALS`).
 * A window of N days begins at midnight, in the workspace's zone, of the day that lies N days before the run date, and
   ends with the run date. "Ever" ends with the run date too.
 """

@@ -15,6 +15,9 @@ Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Comparison = Literal["eq", "ne", "lt", "le", "gt", "ge"]
 MAX_DAYS = 36_500
 MAX_SET = 10_000
+# Totals and averages are compared with so many decimals. Sums of 64-bit floats differ in their last digits with the
+# order in which an engine adds; rounded so, money has one total, and one on a border falls on the same side everywhere.
+DECIMALS = 6
 _VERSION = re.compile(r"\d{1,9}(\.\d{1,9}){0,3}", re.ASCII)
 
 

@@ -10,7 +10,7 @@ import narwhals as nw
 
 from optinb.engine import kinds
 from optinb.errors import RuleError, did_you_mean
-from optinb.rules import PURCHASE, Day, DaysAgo, Did, Rule, attributes_of, behaviours_of, day_of, fit
+from optinb.rules import DECIMALS, PURCHASE, Day, DaysAgo, Did, Rule, attributes_of, behaviours_of, day_of, fit
 from optinb.segments.conditions import Row, compared, condition
 from optinb.segments.explain import explain_plan
 from optinb.segments.lookups import contacted, with_flag, with_lookup
@@ -198,9 +198,7 @@ class Answers:
         if kind.event is not None:
             parts.append(nw.col("name") == kind.event)
         if kind.filter is not None:
-            tables = self.tables
-            schema = tables.purchase_schema if kind.table == "purchases" else tables.event_schema
-            parts.append(condition(kind.filter, self.row(schema)))
+            parts.append(condition(kind.filter, self.row(self._schema(kind))))
         return reduce(and_, parts) if parts else None
 
     def _column(self, answer: Measure | Rule | tuple[Rows, int]) -> str:
@@ -220,8 +218,14 @@ class Answers:
         if known:
             # divided only where there is something to divide by, since an engine may divide first and filter then
             some = nw.when(known[0] > 0).then(known[0])
-            return compared(leaf.op, total / some, value).fill_null(False)
-        return compared(leaf.op, total, int(value) if leaf.measure == "count" else value)
+            return compared(leaf.op, (total / some).round(DECIMALS), value).fill_null(False)
+        if leaf.measure == "count":
+            return compared(leaf.op, total, int(value))
+        is_float = self._schema(rows_of(leaf, run_date))[leaf.column or ""].is_float()
+        return compared(leaf.op, total.round(DECIMALS) if is_float else total, value)
+
+    def _schema(self, kind: Rows) -> Mapping[str, nw.dtypes.DType]:
+        return self.tables.purchase_schema if kind.table == "purchases" else self.tables.event_schema
 
 
 def _figure(measure: Measure, counts: nw.Expr | None) -> nw.Expr:

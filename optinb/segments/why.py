@@ -12,6 +12,7 @@ import narwhals as nw
 from msgspec import Struct
 
 from optinb.rules import (
+    DECIMALS,
     PURCHASE,
     AllOf,
     AnyOf,
@@ -221,9 +222,10 @@ def _did(rule: Did, person: Person) -> tuple[bool, str]:
         case "count":
             return compare(len(rows), rule.value), f"{len(rows):,} times"
         case "total":
-            return compare(sum(values), rule.value), f"{sum(values):,}"
+            total = round(sum(values), DECIMALS)
+            return compare(total, rule.value), f"{total:,}"
         case "average":
-            mean = sum(values) / len(values) if values else None
+            mean = round(sum(values) / len(values), DECIMALS) if values else None
             return mean is not None and compare(mean, rule.value), "none" if mean is None else f"{mean:,}"
         case "days_in_a_row":
             longest = longest_run(days)

@@ -6,6 +6,7 @@ import operator
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -232,15 +233,20 @@ def did(rule: Did, customer_id: str, world: World) -> bool:
         case "count":
             return compared(len(rows), rule.op, rule.value)
         case "total":
-            return compared(sum(values), rule.op, rule.value)
+            return compared(float(exact(values)), rule.op, rule.value)
         case "average":
-            return bool(values) and compared(sum(values) / len(values), rule.op, rule.value)
+            return bool(values) and compared(float(exact(values) / len(values)), rule.op, rule.value)
         case "first":
             return bool(days) and compared(min(days), rule.op, rule.value)
         case "last":
             return bool(days) and compared(max(days), rule.op, rule.value)
         case "days_in_a_row":
             return compared(max((run_from(day, days) for day in days), default=0), rule.op, rule.value)
+
+
+def exact(values: list[float]) -> Fraction:
+    """The sum of amounts as people write them."""
+    return sum((Fraction(str(value)) for value in values), Fraction(0))
 
 
 def run_from(day: date, days: set[date]) -> int:

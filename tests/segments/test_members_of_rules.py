@@ -68,3 +68,20 @@ def test_several_rules_at_once_have_the_members_of_each(several: list[Rule], wor
     together = members_of_all({f"group {i}": rule for i, rule in enumerate(several)}, world.tables())
     for i, rule in enumerate(several):
         assert sorted(together.filter(f"group {i}")["customer_id"]) == world.members(rule)
+
+
+def test_a_total_on_a_border_is_the_sum_of_the_amounts_as_they_are_written() -> None:
+    bought = [
+        {"customer_id": "a", "occurred_at": datetime(2026, 3, day), "amount": 0.1, "quantity": 0.7}  # noqa: DTZ001
+        for day in range(1, 11)
+    ]
+    assert sum([0.1] * 10) != 1
+    tables = World(customers=[{"customer_id": "a"}], transactions=bought).tables()
+    for rule in (
+        did("purchase").total("amount").exactly(1),
+        did("purchase").total("amount") >= 1,
+        did("purchase").total("quantity") <= 7,
+        did("purchase").average("quantity").exactly(0.7),
+        ~(did("purchase").average("amount") < 0.1),
+    ):
+        assert found(rule, tables) == ["a"], rule
