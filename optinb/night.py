@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from optinb.campaigns import CampaignRecord, Competition
     from optinb.customers import CustomerModel
     from optinb.warehouse import ImportReport
-    from optinb.workspace import GroupSync, Resolved
+    from optinb.workspace import GroupSync, Resolved, SharedGroups
 
 WAIT_S = 45.0  # longer than a dead run's hold lasts
 
@@ -120,8 +120,11 @@ class Night:
     def audiences(self) -> tuple[CampaignSummary, ...]:
         """Builds and freezes the audience of every campaign that is due; names what holds the others."""
         tonight = self._tonight()
+        waiting = [r.campaign for r in tonight if not self.blocked and self._planned(r) is None]
+        shared = self.ws.campaigns.share(waiting, run_date=self.run_date)
         # Each chooses after those before it; they are told of in the order of their names.
-        found = {record.id: self._noted(record, self._audience(record)) for record in sorted(tonight, key=self._turn)}
+        turns = sorted(tonight, key=self._turn)
+        found = {record.id: self._noted(record, self._audience(record, shared)) for record in turns}
         self._campaigns = {record.id: found[record.id] for record in tonight}
         return tuple(self._campaigns.values())
 
@@ -224,7 +227,7 @@ class Night:
         authority = self.ws.campaigns.authority
         return why_held(record, resolved.parts(), authority=authority, now=self.ws.now())
 
-    def _audience(self, record: CampaignRecord) -> CampaignSummary:
+    def _audience(self, record: CampaignRecord, shared: SharedGroups) -> CampaignSummary:
         campaign = record.campaign
         names = (campaign.name, campaign.app_group, campaign.template)
         there = self._planned(record)
@@ -237,7 +240,9 @@ class Night:
             resolved = self.ws.campaigns.resolve(campaign)
             reason = self._unchecked(resolved.app_group.id) or self._why_held(record, resolved)
             among = self._competition
-            rows = self.ws.campaigns.audience(resolved, run_date=self.run_date, night=self.run_date, among=among)
+            rows = self.ws.campaigns.audience(
+                resolved, run_date=self.run_date, night=self.run_date, among=among, shared=shared
+            )
         except OptinbError as error:
             return held(*names, str(error))
         figures = waterfall(rows)

@@ -15,6 +15,7 @@ from optinb.workspace.person import CustomerCard
 from optinb.workspace.preview import Preview
 from optinb.workspace.samples import SampleMessage
 from optinb.workspace.sends import Sends, Settled, Settlements
+from optinb.workspace.shared import SharedGroups
 from optinb.workspace.templates import GroupSync, TemplateListing, Templates
 from optinb.workspace.trial import SentTest
 from optinb.workspace.witness import note_head, verify_audit
@@ -49,6 +50,7 @@ __all__ = [
     "SentTest",
     "Settled",
     "Settlements",
+    "SharedGroups",
     "Status",
     "TemplateListing",
     "Templates",

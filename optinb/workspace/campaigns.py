@@ -48,16 +48,17 @@ from optinb.campaigns import (
     waterfall,
 )
 from optinb.delivery import Recall
-from optinb.errors import ApprovalError, CampaignError, ConflictError
+from optinb.errors import ApprovalError, CampaignError, ConflictError, OptinbError
 from optinb.rules import from_json, is_bound, to_json
 from optinb.segments import members
 from optinb.settings import AppGroupSettings
 from optinb.workspace.contacts import competition
 from optinb.workspace.samples import SampleMessage, sample_message
+from optinb.workspace.shared import SharedGroups
 from optinb.workspace.trial import SentTest, send_test
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
     from typing import Any
 
     from optinb.campaigns import Step
@@ -309,6 +310,14 @@ class Campaigns:
             sentence=group.sentence,
         )
 
+    def share(self, campaigns: Iterable[Campaign], *, run_date: date) -> SharedGroups:
+        """The target groups of some campaigns, found together; those that can't be resolved are left out."""
+        rules = []
+        for campaign in campaigns:
+            with suppress(OptinbError):
+                rules.append(from_json(self.resolve(campaign).rule_json))
+        return SharedGroups(self._ws, rules, run_date=run_date)
+
     def compete(self, night: date, *, tables_of: date | None = None) -> Competition:
         """Where every customer stands with the contact policy before a night's campaigns choose."""
         due = [record.campaign for record in self.list() if record.campaign.schedule.is_due(night)]
@@ -326,19 +335,21 @@ class Campaigns:
         run_date: date | None = None,
         night: date | None = None,
         among: Competition | None = None,
+        shared: SharedGroups | None = None,
     ) -> pl.DataFrame:
         """The audience as of a date: a row for every member of the target group (see `build_audience`).
 
-        With `among`, as the contact policy lets it be in `night`.
+        With `among`, as the contact policy lets it be in `night`. With `shared`, the members that were found there.
         """
         rule, campaign, settings = from_json(resolved.rule_json), resolved.campaign, self._ws.settings
         tables = self._ws.tables_for(rule, run_date)
+        group = shared.members(self._ws, rule, run_date=run_date) if shared is not None else None
         quiet: frozenset[str] = frozenset()
         if among is not None and night is not None:
             zones = among.roster.zones(unknown=settings.workspace.time_zone)
             quiet = quiet_zones(settings.policy, campaign.schedule, night, zone=settings.zone, zones=zones)
         return build_audience(
-            members(rule, tables).to_native(),
+            members(rule, tables).to_native() if group is None else group,
             tables.customers.to_native(),
             tables.app_users.to_native(),
             apps=resolved.app_group.apps_on(frozenset(resolved.template.platforms)),
@@ -391,7 +402,8 @@ class Campaigns:
         if not figures.control:
             return None
         days, tables = campaign.measurement_days or 14, self._ws.tables()
-        group = members(self._ws.groups.rule(campaign.group), tables).to_native().collect()
+        rule = self._ws.groups.bound(campaign.group)
+        group = members(rule, self._ws.tables_for(rule)).to_native().collect()
         since = tables.run_date - timedelta(days=days)
         bought = self._ws.snapshot().scan("transactions").filter(pl.col("occurred_at").dt.date() >= since)
         buyers = group.lazy().join(bought, on="customer_id", how="semi").select(pl.len()).collect().item()
