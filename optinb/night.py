@@ -144,10 +144,9 @@ class Night:
         """Writes `summary.json` and `report.html` and notes how the night ended."""
         summary = self._summary()
         self.folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(
-            self.folder / "report.html",
-            render_report(summary, currency=self.ws.settings.workspace.currency, zone=self.ws.settings.zone).encode(),
-        )
+        settings = self.ws.settings
+        page = render_report(summary, currency=settings.workspace.currency, zone=settings.zone, model=self._model)
+        write_atomically(self.folder / "report.html", page.encode())
         write_atomically(self.folder / "summary.json", msgspec.json.format(msgspec.json.encode(summary), indent=2))
         self.ws.store.runs.finish(
             self._run, exit_code=summary.exit_code, summary=msgspec.to_builtins(summary), now=self.ws.now()

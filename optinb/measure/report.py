@@ -8,11 +8,13 @@ from msgspec import Struct
 
 from optinb.appboy import told_by_group
 from optinb.errors import Exit
+from optinb.measure.charts import chances, pauses
 from optinb.measure.pages import many, render_page, steps
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+    from optinb.customers import CustomerModel
     from optinb.measure.pages import Step
     from optinb.measure.summary import CampaignSummary, NightSummary
 
@@ -45,10 +47,13 @@ class Verdict(Struct, frozen=True):
     sentence: str
 
 
-def render_report(summary: NightSummary, *, currency: str, zone: ZoneInfo | None = None) -> str:
+def render_report(
+    summary: NightSummary, *, currency: str, zone: ZoneInfo | None = None, model: CustomerModel | None = None
+) -> str:
     """The report of a night as an HTML page that needs no other file.
 
     Args:
+        model: the customer models of the night, for their figures and plots.
         currency: what amounts in the text of the models are in.
         zone: in which times are told; UTC without one.
     """
@@ -69,6 +74,9 @@ def render_report(summary: NightSummary, *, currency: str, zone: ZoneInfo | None
         falls=[fall(c) for c in campaigns],
         campaign_outcomes=outcomes,
         news=told_by_group(summary.templates),
+        model=model,
+        pauses=pauses(model.pauses, churn_days=model.thresholds.churn_days) if model and len(model.pauses) else "",
+        plots=chances(model.card) if model else [],
     )
 
 

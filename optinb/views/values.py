@@ -75,27 +75,17 @@ def import_report(report: ImportReport) -> str:
 
 def customer_model(model: CustomerModel) -> str:
     """Lifecycle stages, the thresholds with the plot they come from, and the model card."""
-    from optinb.views.charts import pauses
+    from optinb.measure.charts import chances, pauses
 
     chart = pauses(model.pauses, churn_days=model.thresholds.churn_days) if len(model.pauses) else ""
-    return page("customer_model.html.j2", model=model, chart=chart, card=model.card, plots=_plots(model.card))
+    return page("customer_model.html.j2", model=model, chart=chart, card=model.card, plots=chances(model.card))
 
 
 def model_card(card: ModelCard) -> str:
     """A model card of any night, with its plots."""
-    return page("model_card.html.j2", card=card, plots=_plots(card))
+    from optinb.measure.charts import chances
 
-
-def _plots(card: ModelCard) -> list[tuple[str, str]]:
-    """The reliability of each chance, as a sentence and SVG."""
-    from optinb.views.charts import reliability
-
-    names = {"churn": "churn risk", "reactivation": "reactivation chance"}
-    return [
-        (f"How often a {names[risk.kind]} came true, by what was forecast", reliability(risk.bins))
-        for risk in card.risks
-        if risk.bins
-    ]
+    return page("model_card.html.j2", card=card, plots=chances(card))
 
 
 def customer_card(card: CustomerCard) -> str:

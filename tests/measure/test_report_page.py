@@ -93,6 +93,19 @@ def test_report_shows_data_quality_stages_and_models():
     assert "It beats both naive guesses." in text
 
 
+def test_report_shows_the_health_of_the_models_with_plots_that_need_no_network(ws):
+    model = ws.model()
+    page = render_report(night(), currency="EUR", model=model)
+    text = text_of(page)
+    assert "Health of the models" in text and "published" in text
+    assert re.search(r"Pauses between purchases, with the \d+ days that make a churn", text)
+    assert "How often a churn risk came true, by what was forecast" in text
+    assert page.count("<svg") == 1 + sum(bool(risk.bins) for risk in model.card.risks) > 1
+    drawn = page.replace('xmlns="http://www.w3.org/2000/svg"', "").replace('xlink="http://www.w3.org/1999/xlink"', "")
+    loads = r"https?:|url\(|@import|<link|<script|\ssrc="
+    assert not re.search(loads, drawn.replace("xmlns:", ""), flags=re.IGNORECASE)
+
+
 def test_report_escapes_what_people_and_files_wrote():
     page = render_report(night(problems=("<script>alert(1)</script>",)), currency="EUR")
     assert "<script" not in page
