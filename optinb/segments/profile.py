@@ -43,13 +43,17 @@ class Difference(Struct, frozen=True, kw_only=True):
 
 
 class Profile(Struct, frozen=True, kw_only=True):
-    """What makes a group different: its attributes, the most different first."""
+    """What makes a group different: its attributes, the most different first.
+
+    `against` is the other group in words; None where everybody else is outside.
+    """
 
     sentence: str
     run_date: date
     inside: int
     outside: int
     differences: tuple[Difference, ...]
+    against: str | None = None
 
     def shares(self, band: Band) -> tuple[float, float]:
         """The share of the group, and of everybody else, in a band; 0 where there is nobody."""
@@ -92,7 +96,7 @@ def profile(
     outside = customers.height - size
     found = []
     for name in customers.columns:
-        values = _comparable(customers[name]) if name not in IDS else None
+        values = comparable(customers[name]) if name not in IDS else None
         if values is None:
             continue
         bands = bands_of(values, inside)
@@ -151,7 +155,7 @@ def _band(label: str, low: Any, high: Any, inside: int, outside: int) -> Band:
     return Band(label=label, low=low, high=high, inside=inside, outside=outside)
 
 
-def _comparable(values: pl.Series) -> pl.Series | None:
+def comparable(values: pl.Series) -> pl.Series | None:
     """The values as they are compared: not-a-number as not known, times as their days; None if they can't be."""
     dtype = values.dtype
     if dtype.is_float():

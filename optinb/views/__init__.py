@@ -13,11 +13,23 @@ if TYPE_CHECKING:
 
     from IPython.display import HTML
 
+    from optinb.rules import Rule
     from optinb.views.desk import ApprovalDesk
+    from optinb.views.editor.editor import RuleEditor
     from optinb.views.planner import Planner
     from optinb.workspace import Workspace
 
-__all__ = ["approval_desk", "attributes", "campaigns", "install", "page", "planner", "sdk_rollout", "stages"]
+__all__ = [
+    "approval_desk",
+    "attributes",
+    "campaigns",
+    "install",
+    "page",
+    "planner",
+    "rule_editor",
+    "sdk_rollout",
+    "stages",
+]
 
 
 def page(view: Callable[[Workspace], Any], workspace: str | Path | None = None, *, user: str | None = None) -> Any:
@@ -48,6 +60,16 @@ def approval_desk(ws: Workspace) -> ApprovalDesk:
     from optinb.views.desk import ApprovalDesk
 
     return ApprovalDesk(ws)
+
+
+def rule_editor(ws: Workspace, rule: Rule | str | None = None, *, group: str | None = None) -> RuleEditor:
+    """The editor of target groups: begins with a rule, or with a saved group by name, or with an empty line.
+
+    Raises RuleError for a rule that can't be read or a group that isn't saved.
+    """
+    from optinb.views.editor.editor import RuleEditor
+
+    return RuleEditor(ws, rule=rule, group=group)
 
 
 def attributes(ws: Workspace) -> HTML:

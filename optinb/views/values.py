@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         CampaignPreview,
         CustomerCard,
         Diagnosis,
+        Distribution,
         GroupSize,
         GroupSync,
         Membership,
@@ -114,6 +115,16 @@ def migration(found: Migration) -> str:
 def preview(found: Preview) -> str:
     """A rule on the data: count, reach by app, waterfall."""
     return page("preview.html.j2", preview=found, steps=steps_of(found.waterfall, end="A push message arrives"))
+
+
+def figures(found: Preview) -> str:
+    """The count, reach and waterfall of a rule that is being edited, without the style."""
+    return fragment("figures.html.j2", "figures", found, steps_of(found.waterfall, end="A push message arrives"))
+
+
+def distribution(found: Distribution, meaning: str) -> str:
+    """How an attribute is distributed, without the style."""
+    return fragment("distribution.html.j2", "distribution", found, meaning)
 
 
 def profile(found: Profile) -> str:

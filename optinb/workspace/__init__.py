@@ -11,6 +11,7 @@ from optinb.workspace.inbox import Check, Example, Quarantine, Refusal
 from optinb.workspace.lists import ListRecord, Lists
 from optinb.workspace.membership import Membership
 from optinb.workspace.moves import Migration, Move
+from optinb.workspace.over_time import Sizes
 from optinb.workspace.person import CustomerCard
 from optinb.workspace.preview import Preview
 from optinb.workspace.samples import SampleMessage
@@ -18,6 +19,7 @@ from optinb.workspace.sends import Sends, Settled, Settlements
 from optinb.workspace.shared import SharedGroups
 from optinb.workspace.templates import GroupSync, TemplateListing, Templates
 from optinb.workspace.trial import SentTest
+from optinb.workspace.vocabulary import Distribution, Vocabulary
 from optinb.workspace.witness import note_head, verify_audit
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "CustomerDay",
     "CustomerReach",
     "Diagnosis",
+    "Distribution",
     "Example",
     "GroupHealth",
     "GroupSize",
@@ -51,9 +54,11 @@ __all__ = [
     "Settled",
     "Settlements",
     "SharedGroups",
+    "Sizes",
     "Status",
     "TemplateListing",
     "Templates",
+    "Vocabulary",
     "Why",
     "Workspace",
     "clock_for",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import polars as pl
+from msgspec.structs import replace
+
 from optinb.errors import UsageError
 from optinb.rules import Node, attributes_of, sentence
 from optinb.segments import members_of_all, overlap, profile
@@ -33,6 +36,42 @@ def profile_of(reading: Reading, rule: Rule | str) -> Profile:
         run_date=tables.run_date,
         asked=attributes_of(bound),
     )
+
+
+def compared(reading: Reading, one: Rule | str, other: Rule | str) -> Profile:
+    """Two groups side by side. Raises RuleError."""
+    sides, asked, run_date = [], set(), None
+    for rule in (one, other):
+        bound = reading.groups.bound(rule)
+        tables = reading.tables_for(bound)
+        customers = tables.customers.to_native().collect()
+        found = members_on(reading, bound, tables, "polars")
+        sides.append(customers.join(found, on="customer_id", how="semi", maintain_order="left"))
+        asked |= attributes_of(bound)
+        run_date = tables.run_date
+    inside = pl.Series([True, False]).gather(pl.Series([0] * sides[0].height + [1] * sides[1].height, dtype=pl.UInt32))
+    found = profile(
+        pl.concat(sides),
+        inside,
+        sentence=sentence(reading.groups.rule(one)),
+        run_date=run_date,  # type: ignore[arg-type]
+        asked=asked,
+    )
+    return replace(found, against=sentence(reading.groups.rule(other)))
+
+
+def micro_segments_of(reading: Reading) -> pl.DataFrame:
+    """The micro-segments with their sizes and what is expected of their customers, the largest first."""
+    customers = reading.customers()
+    known = customers.collect_schema()
+    if "micro_segment" not in known:
+        raise UsageError("the customers aren't modelled yet: run ws.model() or `optinb model`")
+    means = [
+        (pl.col(name).mean() if name in known else pl.lit(None, pl.Float64)).alias(name)
+        for name in ("future_value", "churn_risk", "reactivation_chance")
+    ]
+    grouped = customers.group_by("stage", "micro_segment").agg(pl.len().cast(pl.Int64).alias("customers"), *means)
+    return grouped.sort(["customers", "micro_segment"], descending=[True, False]).collect()
 
 
 def overlap_of(reading: Reading, groups: Iterable[str] | Mapping[str, Rule | str]) -> Overlap:

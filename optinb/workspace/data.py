@@ -14,21 +14,17 @@ from optinb.errors import UsageError, did_you_mean
 from optinb.rules import Contacted, nodes_of
 from optinb.segments import AppUse, explain, reach_figures, uses_of
 from optinb.warehouse import changes
-from optinb.workspace.comparing import overlap_of, profile_of
-from optinb.workspace.discovery import run_discovery
 from optinb.workspace.engines import members_on
 from optinb.workspace.groups import Groups
+from optinb.workspace.looking import Looking
 from optinb.workspace.membership import Membership, why_member
 from optinb.workspace.preview import Preview, preview_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     import polars as pl
 
     from optinb.rules import Rule
-    from optinb.segments import Explanation, Overlap, Profile
-    from optinb.segments.discovery import Discovery
+    from optinb.segments import Explanation
     from optinb.settings import AppGroupSettings, Engine, Settings
     from optinb.state import GroupRecord, Store
     from optinb.warehouse import Snapshot
@@ -73,7 +69,7 @@ class CustomerReach(Struct, frozen=True, kw_only=True):
         return self.is_known and not self.why_not and any(use.is_reachable for use in self.apps)
 
 
-class Reading:
+class Reading(Looking):
     """Everything that is read of one version of the tables; `snapshot` says of which."""
 
     settings: Settings
@@ -119,20 +115,6 @@ class Reading:
         """
         return preview_of(self, rule, app_group=app_group, engine=engine)
 
-    def profile(self, rule: Rule | str) -> Profile:
-        """What makes the customers of a rule or saved group different: attributes, the most different first.
-
-        Raises RuleError when the rule doesn't fit the data.
-        """
-        return profile_of(self, rule)
-
-    def overlap(self, groups: Iterable[str] | Mapping[str, Rule | str]) -> Overlap:
-        """How many customers are in each combination of some saved groups, or of rules with names of one's choice.
-
-        Raises RuleError for a group that isn't known, UsageError unless there are 2 to 12.
-        """
-        return overlap_of(self, groups)
-
     def members(self, rule: Rule | str, *, engine: Engine | None = None) -> pl.DataFrame:
         """The customers of a rule or saved group, with all their attributes, sorted by customer_id.
 
@@ -147,35 +129,6 @@ class Reading:
         """How a rule or saved group is evaluated, and why nobody is lost by what is left out; print it."""
         bound = self.groups.bound(rule)
         return explain(bound, self.tables_for(bound))
-
-    def discover(
-        self,
-        target: Rule | str,
-        *,
-        within: Rule | str | None = None,
-        exclude: Iterable[str] = (),
-        include: Iterable[str] = (),
-        depth: int = 3,
-        min_size: int | None = None,
-        limit: int = 12,
-    ) -> Discovery:
-        """Groups of customers whose target is higher than everybody else's, as rules that can be saved.
-
-        Args:
-            target: a yes/no or number attribute (`"future_value"`), a rule (`~did("purchase").within(days=60)`), or the
-                name of a saved group.
-            within: a rule or saved group that bounds the customers looked at.
-            exclude: attributes to leave out; ids, and what the target is made of, are left out in any case.
-            include: attributes to look at although they are made of what the target is made of.
-            depth: conditions in a group at most, 1 to 3.
-            min_size: customers in a group at least; 0.5 % and not under 50 when left out.
-            limit: groups at most.
-
-        Raises RuleError for a target that isn't known or the same for everybody, too few customers, no attribute.
-        """
-        return run_discovery(
-            self, target, within, exclude=exclude, include=include, depth=depth, min_size=min_size, limit=limit
-        )
 
     def why_member(self, customer_id: str, rule: Rule | str) -> Membership:
         """Why a customer belongs to a rule or saved group, or doesn't: every part of it, and the value that was found.

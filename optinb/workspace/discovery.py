@@ -9,20 +9,34 @@ from optinb.errors import RuleError, did_you_mean
 from optinb.warehouse.progress import progress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from optinb.rules import Rule
     from optinb.segments.discovery import Discovery
     from optinb.workspace.data import Reading
 
 
-def run_discovery(ws: Reading, target: Rule | str, within: Rule | str | None, **options: Any) -> Discovery:
-    """Discovers groups on the version of the tables that is read; `options` are those of `segments.discovery`."""
+def run_discovery(
+    ws: Reading,
+    target: Rule | str,
+    within: Rule | str | None,
+    *,
+    tell: Callable[[int, str], None] | None = None,
+    **options: Any,
+) -> Discovery:
+    """Discovers groups on the version of the tables that is read; `options` are those of `segments.discovery`.
+
+    Without `tell`, a bar shows how far it is.
+    """
     # scipy takes a while to import, and most who open a workspace discover nothing
     from optinb.segments.discovery import discover
 
     wanted = _target(ws, target)
     among = None if within is None else ws.groups.bound(within)
-    with progress("discover", total=100, unit="%") as tell:
+    if tell is not None:
         return discover(ws.tables(), wanted, within=among, tell=tell, **options)
+    with progress("discover", total=100, unit="%") as bar:
+        return discover(ws.tables(), wanted, within=among, tell=bar, **options)
 
 
 def _target(ws: Reading, target: Rule | str) -> Rule | str:

@@ -61,13 +61,15 @@ class Built(Struct, frozen=True):
     def place(self, message: str) -> Problem:
         """An error of the whole rule, such as `rule.all[1]: attribute 'contry' isn't known`, at the part it is about.
 
-        One whose part isn't found is of the whole document.
+        One about a part inside a saved group is at the line that names the group; any other error is of the whole.
         """
         named, separator, words = message.partition(": ")
         where = named.removeprefix("rule")
-        if not separator or not named.startswith("rule") or where not in self.paths:
-            return Problem((), message)
-        return Problem(self.paths[where], words[:1].upper() + words[1:] + ("" if words.endswith((".", "?")) else "."))
+        if not separator or not named.startswith("rule") or (where and where[0] not in "."):
+            return Problem((), _sentence(message))
+        while where and where not in self.paths:
+            where = where[: max(where.rfind("."), 0)]
+        return Problem(self.paths.get(where, ()), _sentence(words))
 
 
 class _MissingError(Exception):
@@ -160,8 +162,12 @@ def _made(make: Callable[[], Rule], path: Path, problems: list[Problem]) -> Rule
         text = str(missing)
     except (RuleError, ValueError, TypeError, OverflowError) as error:
         text = str(error)
-    problems.append(Problem(path, text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")))
+    problems.append(Problem(path, _sentence(text)))
     return None
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?")) else ".")
 
 
 def _condition(line: Condition) -> Rule:

@@ -1,0 +1,151 @@
+"""The blanks of a sentence: small controls in a line of text, each with a label for those who don't see it."""
+
+from __future__ import annotations
+
+from datetime import date
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as w
+from msgspec.structs import replace
+
+from optinb.views.editor.words import SPANS, UNITS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from optinb.views.editor.desk import Desk
+    from optinb.views.editor.document import Path, Unit, Window
+
+
+def blank(kind: type[w.DOMWidget], label: str, *, of: str = "", **options: Any) -> Any:
+    """A control inside a sentence, whose label is heard and not seen."""
+    made = kind(description=label, style={"description_width": "auto"}, layout=w.Layout(width="auto"), **options)
+    made.add_class("ob-blank")
+    if of:
+        made.add_class(of)
+    return made
+
+
+def word(text: str) -> w.HTML:
+    """A piece of the sentence between blanks."""
+    made = w.HTML(f"<span>{escape(text)}</span>")
+    made.add_class("ob-word")
+    return made
+
+
+def tool(icon: str, label: str) -> w.Button:
+    """A small button that shows a picture and is called by its label."""
+    made = w.Button(icon=icon, tooltip=label, layout=w.Layout(width="auto"))
+    made.add_class("ob-tool")
+    return made
+
+
+def pick(label: str, options: Mapping[str, str] | None = None, *, of: str = "") -> w.Dropdown:
+    """A list to choose one of; `options` are the words by value."""
+    made = blank(w.Dropdown, label, of=of)
+    if options is not None:
+        offer(made, options, "")
+    return made
+
+
+def offer(control: w.Dropdown, options: Mapping[str, str], chosen: str) -> None:
+    """Offers values with their words, one of them chosen; one that isn't offered is shown as it is."""
+    known = dict(options)
+    if chosen not in known and (chosen or not known):
+        known = {chosen: f"{chosen} (not known)" if chosen else "", **known}
+    pairs = tuple((words, value) for value, words in known.items())
+    if control.options != pairs:
+        control.options = pairs
+    wanted = chosen if chosen in known else next(iter(known))
+    if control.value != wanted:
+        control.value = wanted
+
+
+def put(control: Any, value: Any) -> None:
+    """Shows a value, unless it's shown already."""
+    if control.value != value:
+        control.value = value
+
+
+def arrange(box: w.Box, *controls: w.Widget) -> None:
+    """Shows some controls, leaving the box alone where they are shown already: whoever types keeps the focus."""
+    if box.children != controls:
+        box.children = controls
+
+
+def shut(widget: w.Widget) -> None:
+    """Closes a widget with everything inside."""
+    for child in getattr(widget, "children", ()):
+        shut(child)
+    widget.close()
+
+
+def day(text: str) -> date | None:
+    """The date that a blank for dates shows."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def on_change(desk: Desk, control: Any, call: Callable[[Any], None]) -> None:
+    """Calls with what a person chose or wrote, and not with what the control is shown."""
+    control.observe(lambda change: None if desk.is_quiet else call(change.new), "value")
+
+
+class DayBlanks:
+    """A date, or a number of days before or after the run date."""
+
+    def __init__(self, desk: Desk, put_value: Callable[[str], None], put_unit: Callable[[Unit], None]) -> None:
+        self.date = blank(w.DatePicker, "Date")
+        self.days = blank(w.Text, "Days", of="ob-short", placeholder="days")
+        self.unit = pick("Which day", dict(UNITS.items()))
+        on_change(desk, self.date, lambda new: put_value(new.isoformat() if new else ""))
+        on_change(desk, self.days, put_value)
+        on_change(desk, self.unit, put_unit)
+
+    def show(self, value: str, unit: Unit) -> tuple[w.Widget, ...]:
+        """The controls for a day."""
+        offer(self.unit, dict(UNITS.items()), unit)
+        if unit == "date":
+            put(self.date, day(value))
+            return (self.unit, self.date)
+        put(self.days, value)
+        return (self.days, self.unit)
+
+
+class WindowBlanks:
+    """A time: ever, the last days, or from one day to another."""
+
+    def __init__(self, desk: Desk, path: Callable[[], Path], *, label: str = "When", ever: str = SPANS["ever"]) -> None:
+        self._desk, self._path = desk, path
+        self._window: Window | None = None
+        self.span = pick(label)
+        self._spans = {**SPANS, "ever": ever}
+        self.days = blank(w.Text, "Number of days", of="ob-short", placeholder="30")
+        self.first, self.last = blank(w.DatePicker, "First day"), blank(w.DatePicker, "Last day")
+        self._words = {text: word(text) for text in ("days", "to")}
+        on_change(desk, self.span, lambda new: self._put("", span=new))
+        on_change(desk, self.days, lambda new: self._put("days", days=new))
+        on_change(desk, self.first, lambda new: self._put("first", first=new.isoformat() if new else ""))
+        on_change(desk, self.last, lambda new: self._put("last", last=new.isoformat() if new else ""))
+
+    def show(self, window: Window) -> tuple[w.Widget, ...]:
+        """The controls for a time."""
+        self._window = window
+        offer(self.span, dict(self._spans.items()), window.span)
+        match window.span:
+            case "ever":
+                return (self.span,)
+            case "last":
+                put(self.days, window.days)
+                return (self.span, self.days, self._words["days"])
+            case "between":
+                put(self.first, day(window.first))
+                put(self.last, day(window.last))
+                return (self.span, self.first, self._words["to"], self.last)
+
+    def _put(self, topic: str, **fields: Any) -> None:
+        if self._window is not None:
+            self._desk.set(self._path(), topic=topic and f"window {topic}", window=replace(self._window, **fields))

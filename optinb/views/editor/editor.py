@@ -1,0 +1,230 @@
+"""The rule editor: any rule of the language without code, with its sentence, its exact count and its reach."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as w
+
+from optinb.errors import CampaignError, OptinbError, RuleError
+from optinb.rules import Node, parse, sentence, to_text
+from optinb.views import values
+from optinb.views.controls import Pane, box, button, field, heading, styles
+from optinb.views.editor.blanks import put, tool
+from optinb.views.editor.building import Problem, build
+from optinb.views.editor.desk import Desk
+from optinb.views.editor.document import Condition, Group
+from optinb.views.editor.groups import GroupView
+from optinb.views.editor.reading import document_of
+from optinb.views.later import Later
+from optinb.views.newest import Newest
+
+if TYPE_CHECKING:
+    from optinb.rules import Rule
+    from optinb.views.editor.building import Built
+    from optinb.views.editor.document import Path
+    from optinb.workspace import Preview, Workspace
+
+COUNTING = '<div class="ob-counting">counting …</div>'
+PAUSE_S = 0.05  # of somebody who types, before a count begins
+FOCUS_S = 0.15  # until a new line is on the page
+EVERYWHERE = "All apps"
+
+
+class RuleEditor(w.VBox):
+    """The editor. `rule` is what it says now, None while something is missing; its controls are attributes."""
+
+    def __init__(self, ws: Workspace, *, rule: Rule | str | None = None, group: str | None = None) -> None:
+        super().__init__()
+        self.add_class("ob-view")
+        self.add_class("ob-editor")
+        self._ws = ws
+        self._newest, self._count_soon = Newest(), Later(self._count, pause_s=PAUSE_S)
+        self._focus_soon: Path | None = None
+        self._code_error = ""
+        self.preview: Preview | None = None
+        self.desk = Desk(
+            _first(ws, rule, group), vocabulary=ws.vocabulary(), distribution=ws.distribution, changed=self._changed
+        )
+        self.built: Built = build(self.desk.document)
+        self._make_controls(group or "")
+        self._changed(None)
+
+    @property
+    def rule(self) -> Rule | None:
+        """The rule, or None while something is missing."""
+        return None if self._code_error else self.built.rule
+
+    def _make_controls(self, name: str) -> None:
+        self.sentence = Pane()
+        self.undo, self.redo = tool("undo", "Undo"), tool("repeat", "Redo")
+        self.as_code = w.ToggleButton(description="Code", tooltip="Show and write the rule as code")
+        self.as_code.layout.width = "auto"
+        self.as_code.add_class("ob-add")
+        self.tree = GroupView(self.desk)
+        self.code = field(w.Textarea, "Rule as code", rows=4)
+        self.code.add_class("ob-code")
+        self.about_code = Pane()
+        self._code = box(self.code, self.about_code, of="ob-column")
+        self._code.layout.display = "none"
+        groups = [EVERYWHERE, *(g.name for g in self._ws.settings.app_groups)]
+        self.app_group = field(w.Dropdown, "Reach in", options=groups)
+        self.figures = Pane()
+        self.name = field(w.Text, "Name of the group", value=name, placeholder="such as Lapsed buyers")
+        self.about_name = Pane()
+        self.save = button("Save group", style="primary")
+        self.result = Pane()
+        bar = box(self.undo, self.redo, self.as_code, of="ob-buttons")
+        saving = box(self.name, self.about_name, box(self.save, of="ob-buttons"), self.result, of="ob-column")
+        left = box(bar, self.tree, self._code, heading("Save"), saving, of="ob-column")
+        right = box(heading("How many"), self.app_group, self.figures, of="ob-column")
+        columns = box(left, right, of="ob-columns")
+        columns.add_class("ob-uneven")
+        self.children = (styles(), self.sentence, columns)
+        self.undo.on_click(lambda _: self.desk.undo())
+        self.redo.on_click(lambda _: self.desk.redo())
+        self.as_code.observe(lambda change: self._show_code(shown=change.new), "value")
+        self.code.observe(self._code_written, "value")
+        self.app_group.observe(lambda _: self._recount(), "value")
+        self.name.observe(lambda _: self._describe_name(), "value")
+        self.save.on_click(lambda _: self._save())
+        self._describe_name()
+
+    def _changed(self, focus: Path | None) -> None:
+        """Shows the new document; the old figures go at once."""
+        self.built = build(self.desk.document)
+        self._code_error = ""
+        self._show(self.built.problems)
+        self.undo.disabled = not self.desk.history.before
+        self.redo.disabled = not self.desk.history.after
+        self.result.say("")
+        rule = self.built.rule
+        if rule is not None and not _same(self.code.value, rule):
+            with self.desk.showing():
+                put(self.code, to_text(rule))
+        self.about_code.say("" if rule is not None else "Here is the last rule that was complete.")
+        self._focus_soon = focus
+        if focus is not None:
+            Later(self._focus, pause_s=FOCUS_S)()
+        self._recount()
+
+    def _show(self, problems: tuple[Problem, ...]) -> None:
+        with self.desk.showing():
+            self.tree.show(self.desk.document, (), problems)
+
+    def _recount(self) -> None:
+        self._newest.forget()
+        self._count_soon.stop()
+        self.preview = None
+        rule = self.rule
+        if rule is None:
+            self._say_what_is_missing()
+            return
+        self.sentence.show(f'<blockquote class="ob-says">{escape(sentence(rule))}</blockquote>')
+        self.figures.show(COUNTING)
+        self._count_soon()
+
+    def _say_what_is_missing(self) -> None:
+        if self._code_error:
+            self.sentence.say("The code can't be read yet.")
+            self.figures.say("Mend the code, and the customers are counted.")
+            return
+        count = len(self.built.problems)
+        what = "One thing is" if count == 1 else f"{count:,} things are"
+        self.sentence.say(f"{what} still to be filled in; see the marked line{'s' if count > 1 else ''}.")
+        self.figures.say("The customers are counted as soon as the rule is complete.")
+
+    def _count(self) -> None:
+        rule, app_group = self.rule, self.app_group.value
+        if rule is not None:
+            only = None if app_group == EVERYWHERE else app_group
+            self._newest.ask(lambda: self._ws.preview(rule, app_group=only), self._tell)
+
+    def _tell(self, found: Preview | Exception) -> None:
+        if isinstance(found, RuleError):
+            self._show((self.built.place(str(found)),))
+            self.figures.say("This rule can't be counted; the marked line says why.", kind="bad")
+        elif isinstance(found, OptinbError):
+            self.figures.say(str(found), kind="bad")
+        elif isinstance(found, Exception):
+            self.figures.say("The customers couldn't be counted; see the log of the notebook.", kind="bad")
+            raise found
+        else:
+            self.preview = found
+            self.figures.show(values.figures(found), role="status")
+
+    def _show_code(self, *, shown: bool) -> None:
+        self._code.layout.display = "" if shown else "none"
+
+    def _code_written(self, change: Any) -> None:
+        """Reads the code; while it can't be read, the lines stay and nothing is counted."""
+        if self.desk.is_quiet:
+            return
+        try:
+            document = document_of(parse(change.new)) if change.new.strip() else Group("all", (Condition(),))
+        except RuleError as error:
+            self._code_error = str(error)
+            self.about_code.say(self._code_error, kind="bad")
+            self._recount()
+            return
+        before = self.desk.history
+        self.desk.put(document, topic="code")
+        if self.desk.history is before:
+            self._code_error = ""
+            self.about_code.say("")
+            self._recount()
+
+    def _focus(self) -> None:
+        """Puts the focus on the line that was added or moved."""
+        view: Any = self.tree
+        for step in self._focus_soon or ():
+            if step >= 0 and step < len(view.lines):
+                view = view.lines[step]
+            elif step < 0 and view.where is not None:
+                view = view.where
+            else:
+                return
+        view.first.focus()
+
+    def _describe_name(self) -> None:
+        """Says when a group of this name is there already."""
+        try:
+            record = self._ws.groups.get(self.name.value.strip()) if self.name.value.strip() else None
+        except CampaignError:
+            record = None
+        self.about_name.say(
+            f"“{record.name}” is saved already: version {record.version}, by {record.author}. Another rule becomes its "
+            "next version, and campaigns with it must be approved again."
+            if record
+            else ""
+        )
+
+    def _save(self) -> None:
+        if self.rule is None:
+            self.result.say("The rule isn't complete yet, so that it can't be saved.", kind="bad")
+            return
+        try:
+            record = self._ws.groups.save(self.name.value, self.rule)
+        except OptinbError as error:
+            self.result.say(str(error), kind="bad")
+            return
+        self._describe_name()
+        self.result.say(f"“{record.name}” is saved as version {record.version}.", kind="good")
+
+
+def _first(ws: Workspace, rule: Rule | str | None, group: str | None) -> Group:
+    """The document to begin with: of a rule, of a saved group, or a line to be filled in."""
+    if rule is None and group is None:
+        return Group("all", (Condition(),))
+    found = ws.groups.rule(rule if rule is not None else group or "")
+    assert isinstance(found, Node)
+    return document_of(found)
+
+
+def _same(text: str, rule: Rule) -> bool:
+    """Whether code says a rule already, however it's written: then it stays as somebody writes it."""
+    try:
+        return to_text(parse(text)) == to_text(rule)
+    except RuleError:
+        return False

@@ -1,0 +1,85 @@
+"""What every line of the editor has: its sentence, its tools, and what is missing in it."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as w
+
+from optinb.views.controls import Pane
+from optinb.views.editor.blanks import offer, on_change, pick, tool
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from optinb.rules import Kind
+    from optinb.views.editor.building import Problem
+    from optinb.views.editor.desk import Desk
+    from optinb.views.editor.document import Path
+
+
+class Tools(w.Box):
+    """Up, down, copy, group, remove."""
+
+    def __init__(self, desk: Desk, line: LineView, *, what: str, is_group: bool = False) -> None:
+        self.up, self.down = tool("arrow-up", f"Move {what} up"), tool("arrow-down", f"Move {what} down")
+        self.copy = tool("copy", f"Copy {what}")
+        self.group = tool(
+            "outdent" if is_group else "indent", "Dissolve the group" if is_group else f"Put {what} into a group"
+        )
+        self.remove = tool("trash", f"Remove {what}")
+        super().__init__((self.up, self.down, self.copy, self.group, self.remove))
+        self.add_class("ob-tools")
+        self.up.on_click(lambda _: desk.move(line.path, -1))
+        self.down.on_click(lambda _: desk.move(line.path, 1))
+        self.copy.on_click(lambda _: desk.copy(line.path))
+        self.group.on_click(lambda _: desk.wrap(line.path))
+        self.remove.on_click(lambda _: desk.remove(line.path))
+
+
+class LineView(w.VBox):
+    """A line. `show` tells it what it is; it tells the desk what a person does.
+
+    `first` is the control that gets the focus when the line is new.
+    """
+
+    leads: tuple[str, str] = ("", "")
+    what = "the condition"
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.path: Path = ()
+        self.lead = pick("Whether it must hold")
+        on_change(desk, self.lead, lambda new: desk.set(self.path, negated=new == "not"))
+        self.sentence = w.Box()
+        self.sentence.add_class("ob-sentence")
+        self.tools = Tools(desk, self, what=self.what)
+        self.row = w.Box((self.sentence, self.tools))
+        self.row.add_class("ob-row")
+        self.problem = Pane()
+        self.problem.layout.display = "none"
+        super().__init__((self.row, self.problem))
+        self.add_class("ob-line")
+        self.first: Any = self.lead
+
+    def show(self, line: Any, path: Path, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
+        """Shows a line at a path; `columns` are those of a behaviour, inside whose conditions it stands."""
+        self.path = path
+        offer(self.lead, dict(zip(("", "not"), self.leads, strict=True)), "not" if line.negated else "")
+        self.say([problem.text for problem in problems if problem.path == path])
+        self.fill(line, problems, columns)
+
+    def fill(self, line: Any, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
+        """Fills the sentence."""
+        raise NotImplementedError
+
+    def say(self, texts: Sequence[str]) -> None:
+        """Says what is missing or wrong."""
+        say(self.problem, texts)
+
+
+def say(pane: Pane, texts: Sequence[str]) -> None:
+    """Shows problems as a note, or nothing."""
+    pane.layout.display = "" if texts else "none"
+    pane.show("".join(f'<p class="ob-problem"><span aria-hidden="true">▲</span> {escape(t)}</p>' for t in texts))

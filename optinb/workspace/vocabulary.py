@@ -1,0 +1,103 @@
+"""What rules can ask about in a version of the tables, with the words for it: for forms in which people choose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+from msgspec import Struct
+
+from optinb.customers import ATTRIBUTES
+from optinb.engine import kinds
+from optinb.errors import UsageError, WarehouseError, did_you_mean
+from optinb.rules import Kind
+from optinb.segments import Band
+from optinb.segments.profile import bands_of, comparable
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from optinb.workspace.data import Reading
+
+KEYS = frozenset({"customer_id", "transaction_id", "event_id", "occurred_at"})
+
+
+class Vocabulary(Struct, frozen=True, kw_only=True):
+    """The names that rules can hold; all empty before the first import.
+
+    Attributes:
+        attributes, purchases, events: kind by name of the attributes of a customer, and of the columns of a purchase
+            and of an event.
+        meanings: what optinb works out itself, in a sentence by attribute.
+        event_names: of all events that were ever delivered.
+        apps: name and platform of each app by its id.
+        campaigns, groups, lists: names, sorted.
+    """
+
+    attributes: dict[str, Kind] = {}
+    purchases: dict[str, Kind] = {}
+    events: dict[str, Kind] = {}
+    meanings: dict[str, str] = {}
+    event_names: tuple[str, ...] = ()
+    apps: dict[str, tuple[str, str]] = {}
+    campaigns: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
+
+
+class Distribution(Struct, frozen=True, kw_only=True):
+    """How an attribute is distributed: its values in a few bands, the customers of whom it isn't known last.
+
+    No group is looked at, so that every customer of a band is outside.
+    """
+
+    attribute: str
+    kind: Kind
+    customers: int
+    known: int
+    bands: tuple[Band, ...]
+
+
+def vocabulary_of(reading: Reading) -> Vocabulary:
+    """What can be asked of the version that is read."""
+    names = {
+        "apps": {app.id: (app.name, app.platform) for group in reading.settings.app_groups for app in group.apps},
+        "groups": tuple(sorted(group.name for group in reading.groups.list())),
+        "lists": tuple(sorted(kept.name for kept in reading.lists.list())),
+    }
+    try:
+        tables = reading.tables()
+    except WarehouseError:
+        return Vocabulary(**names)
+    return Vocabulary(
+        attributes=kinds(tables.customer_schema),
+        purchases={name: kind for name, kind in kinds(tables.purchase_schema).items() if name not in KEYS},
+        events={name: kind for name, kind in kinds(tables.event_schema).items() if name not in KEYS},
+        meanings={a.name: a.sentence for a in ATTRIBUTES},
+        event_names=tuple(sorted(tables.event_names())),
+        campaigns=tuple(sorted(reading.contacts.campaigns())),
+        **names,
+    )
+
+
+def distribution_of(reading: Reading, attribute: str) -> Distribution:
+    """How an attribute is distributed over all customers. Raises UsageError for one that isn't known."""
+    tables = reading.tables()
+    known = kinds(tables.customer_schema)
+    if attribute not in known:
+        raise UsageError(f"attribute {attribute!r} isn't known{did_you_mean(attribute, known)}")
+    values = comparable(tables.customers.select(attribute).collect("polars").to_native()[attribute])
+    if values is None:
+        raise UsageError(f"attribute {attribute!r} has values that can't be counted")
+    return Distribution(
+        attribute=attribute,
+        kind=known[attribute],
+        customers=len(values),
+        known=len(values) - values.null_count(),
+        bands=bands_of(values, pl.repeat(False, len(values), eager=True)),
+    )
+
+
+def nights_of(reading: Reading) -> tuple[date, ...]:
+    """The nights whose customers were modelled and are kept, in order."""
+    return tuple(sorted({file.day for file in reading.snapshot().contents.files if file.table == "history"}))
