@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from pyspark.sql import SparkSession
+
     from optinb.workspace import Workspace
 
 START = datetime.combine(RUN_DATE, time(2), tzinfo=parse_settings(demo_settings("http://127.0.0.1:1")).zone)
@@ -80,3 +82,24 @@ def ws(folder: Path) -> Iterator[Workspace]:
     with optinb.open_workspace(folder, user=AUTHOR) as workspace:
         workspace.templates.sync()
         yield workspace
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """A session on two threads of this machine, in a zone that is nobody's, so that none is taken by mistake."""
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
+    for name, value in {
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.memory": "700m",
+        "spark.sql.shuffle.partitions": "1",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.session.timeZone": "America/New_York",
+    }.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+import duckdb
 import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from optinb.customers import STAGES, Segmentation, segment
 from optinb.customers.clusters import choose_count
@@ -143,3 +145,18 @@ def test_what_is_delivered_of_people_can_be_a_layer(base):
     )  # fmt: skip
     assert labels["micro_segment"].n_unique() == 2
     assert "country" in fitted.of("active")[0].sentence(1) or "shoe_size" in fitted.of("active")[0].sentence(1)
+
+
+def test_duckdb_gives_the_same_labels(base, first):
+    fitted, labels = first
+    with duckdb.connect() as connection:
+        connection.register("customers", base.to_arrow())
+        scored = fitted.score(connection.table("customers"), NIGHT).order("customer_id").pl()
+    assert_frame_equal(scored, labels.select("customer_id", "micro_segment"))
+
+
+@pytest.mark.spark
+def test_spark_gives_the_same_labels(base, first, spark):
+    fitted, labels = first
+    scored = fitted.score(spark.createDataFrame(base.to_arrow()), NIGHT).orderBy("customer_id").toArrow()
+    assert_frame_equal(pl.DataFrame(scored), labels.select("customer_id", "micro_segment"))
