@@ -6,23 +6,34 @@ The packages log with the standard library and put figures into `extra`; only a 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from contextlib import nullcontext
 from functools import cache
+from typing import TextIO
 
 ROOT = "optinb"
+KERNEL_OF_A_COMMAND = "OPTINB_KERNEL_OF_A_COMMAND"
+"""Set in the environment of a kernel whose command is watched instead of its notebook."""
+
+
+def watched_stream() -> TextIO:
+    """Standard error; in a kernel that a command runs, that of the command, so that it stays out of the notebook."""
+    outer = sys.__stderr__ if os.environ.get(KERNEL_OF_A_COMMAND) else None
+    return outer or sys.stderr
 
 
 class Lines(logging.Handler):
-    """Writes each record as one line to whatever standard error is at that moment."""
+    """Writes each record as one line to whatever is watched at that moment."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one record; a progress bar is moved out of its way."""
         try:
-            line = _formatter(sys.stderr.isatty()).format(record)
+            stream = watched_stream()
+            line = _formatter(stream.isatty()).format(record)
             tqdm = getattr(sys.modules.get("tqdm"), "tqdm", None)
-            with tqdm.external_write_mode(file=sys.stderr) if tqdm else nullcontext():
-                print(line, file=sys.stderr, flush=True)
+            with tqdm.external_write_mode(file=stream) if tqdm else nullcontext():
+                print(line, file=stream, flush=True)
         except Exception:
             self.handleError(record)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
+from optinb import logs
 from optinb.errors import UsageError
 from optinb.night import Blocked, Night
 from optinb.workspace import open_workspace
@@ -39,6 +41,8 @@ def begin(run_date: str, workspace: str, dry_run: bool = False, *, injected: Map
         raise UsageError(f"parameter dry_run is {dry_run!r}; give True or False")
     ws = open_workspace(workspace)
     day = parse_date(run_date, today=ws.today(), dry_run=dry_run)
+    if os.environ.get(logs.KERNEL_OF_A_COMMAND):
+        logs.to_stderr()
     global _open
     if _open is not None:
         _open.close()  # a cell that is run again must not wait for its own kernel

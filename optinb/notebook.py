@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from optinb import errors
+from optinb import errors, logs
 from optinb.errors import Exit, NightError, OptinbError
 from optinb.measure import NightSummary
 from optinb.night import WAIT_S, night_folder
@@ -20,6 +20,7 @@ from optinb.share import shared
 from optinb.workspace import open_workspace, system_clock
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import date
     from pathlib import Path
 
@@ -60,6 +61,16 @@ def run_night(workspace: str | Path | None, run_date: date | None = None, *, dry
     raise failure or OptinbError(f"the night of {run_date} ended without a summary; see {output}")
 
 
+@contextlib.contextmanager
+def _shown_here() -> Iterator[None]:
+    """Kernels that start meanwhile show bars and log lines on this process's standard error."""
+    os.environ[logs.KERNEL_OF_A_COMMAND] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[logs.KERNEL_OF_A_COMMAND]
+
+
 def _execute(notebook: Path, output: Path, parameters: dict[str, object]) -> OptinbError | None:
     """Executes a notebook; a cell that failed is returned as an error with its last words."""
     # without this, the debugger that comes with kernels warns about frozen modules at every start
@@ -70,7 +81,7 @@ def _execute(notebook: Path, output: Path, parameters: dict[str, object]) -> Opt
     # it would warn of the output path, which is a parameter of papermill's own
     logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
-        with contextlib.redirect_stdout(sys.stderr):
+        with contextlib.redirect_stdout(sys.stderr), _shown_here():
             papermill.execute_notebook(
                 str(notebook),
                 str(output),
@@ -78,7 +89,7 @@ def _execute(notebook: Path, output: Path, parameters: dict[str, object]) -> Opt
                 kernel_name="python3",
                 progress_bar=sys.stderr.isatty(),
                 log_output=False,
-                extra_arguments=["--IPKernelApp.log_level=ERROR"],
+                extra_arguments=["--IPKernelApp.log_level=ERROR", "--IPKernelApp.capture_fd_output=False"],
             )
     except PapermillExecutionError as error:
         kind = getattr(errors, error.ename, OptinbError)

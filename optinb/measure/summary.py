@@ -149,7 +149,13 @@ def left_over(campaigns: Iterable[CampaignSummary], *, dry_run: bool) -> list[st
         for c in campaigns
         if c.open
     ]
-    return to_send + unknown
+    lost = [
+        f"{c.name!r}: {count:,} recipients get nothing, because {why}; the report says more"
+        for c in campaigns
+        for count, why in ((c.refused, "Appboy refused their requests"), (c.expired, "it was too late to send"))
+        if count
+    ]
+    return to_send + unknown + lost
 
 
 def exit_code(*, blocked: bool, campaigns: Iterable[CampaignSummary]) -> Exit:
@@ -157,7 +163,7 @@ def exit_code(*, blocked: bool, campaigns: Iterable[CampaignSummary]) -> Exit:
     campaigns = tuple(campaigns)
     if blocked:
         return Exit.DATA_BLOCKED
-    if any(not c.closes() for c in campaigns):
+    if any(c.refused or c.expired or not c.closes() for c in campaigns):
         return Exit.FAILED
     if any(c.open for c in campaigns):
         return Exit.DELIVERIES_UNKNOWN

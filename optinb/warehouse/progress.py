@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
+
+from optinb.logs import KERNEL_OF_A_COMMAND, watched_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -24,9 +27,13 @@ def progress(title: str, *, total: int | None, unit: str) -> Iterator[Tell]:
     if not watched():
         yield lambda _done, _what="", /: None
         return
-    from tqdm.auto import tqdm
+    if os.environ.get(KERNEL_OF_A_COMMAND):
+        from tqdm.std import tqdm
+    else:
+        from tqdm.auto import tqdm
 
-    with tqdm(desc=title, total=total, unit=unit if unit == "B" else f" {unit}s", unit_scale=True, leave=False) as bar:
+    units = unit if unit == "B" else f" {unit}s"
+    with tqdm(desc=title, total=total, unit=units, unit_scale=True, leave=False, file=watched_stream()) as bar:
 
         def tell(done: int, what: str = "", /) -> None:
             if what:
@@ -46,9 +53,10 @@ def stepwise(tables: Iterable[Table], *, title: str, sizes: Mapping[str, int]) -
 
 
 def watched() -> bool:
-    """Whether somebody watches: a cell that can't ask its user anything runs without one (papermill, nbconvert)."""
+    """Whether somebody watches: a cell that can't ask its user anything runs without one (papermill, nbconvert),
+    unless a command in a terminal runs it."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
-    if shell is None or not hasattr(shell, "kernel"):
-        return sys.stderr.isatty()
+    if shell is None or not hasattr(shell, "kernel") or os.environ.get(KERNEL_OF_A_COMMAND):
+        return watched_stream().isatty()
     return bool(getattr(shell.kernel, "_allow_stdin", False))

@@ -198,6 +198,23 @@ def test_a_message_reads_as_the_customer_reads_it_and_bad_liquid_is_a_sentence()
     assert render(aborting, {}).aborted
 
 
+@pytest.mark.parametrize(
+    ("channel", "platform", "limit"), [("ios_push", "ios", 1_912), ("android_push", "android", 4_000)]
+)
+def test_a_message_that_is_too_large_for_its_platform_says_so_and_by_how_much(
+    channel: str, platform: str, limit: int
+) -> None:
+    (message,) = of(channel).messages
+    frame = len(b'{"title":"T","alert":"Hi "}')
+    assert render(message, {"name": "x" * (limit - frame)}).note == ""
+    note = render(message, {"name": "x" * (limit - frame + 1)}).note
+    assert (
+        note == f"too long for {platform}: {limit + 1:,} bytes of at most {limit:,}; shorten the text or its properties"
+    )
+    # umlauts have two bytes each
+    assert render(message, {"name": "ä" * (limit // 2)}).note.startswith("too long")
+
+
 def test_a_template_survives_a_round_trip_through_json() -> None:
     template = of("ios_push", "android_push")
     assert msgspec.json.decode(msgspec.json.encode(template), type=Template) == template

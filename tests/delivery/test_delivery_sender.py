@@ -325,3 +325,36 @@ def test_closing_leaves_a_night_alone_that_a_sender_is_at_work_on(desk: Desk) ->
     desk.store.leases.take(f"send {frozen.campaign_id} {frozen.run_date}", holder="box:1", now=desk.now)
     assert close_past(desk.store, now=desk.now, late_minutes=15, holder="box:2") == ()
     assert Sending not in {type(b.state) for b in desk.store.deliveries.batches(frozen.campaign_id, frozen.run_date)}
+
+
+def test_repeated_refusals_stop_the_campaign_and_what_was_not_asked_for_stays_planned(desk: Desk) -> None:
+    frozen = desk.plan(1000)
+    refused = [Refused(400, f"400 Bad Request: no {n}") for n in range(9)]
+    poster = Scripted(Accepted(), refused[0], Accepted(), *refused[1:])
+    counts = desk.send(poster, frozen, max_refusals=3)
+    assert counts.stopped is not None and "Appboy refused 3 requests in a row, the last with: 400" in counts.stopped
+    assert "run the night again" in counts.stopped
+    assert counts.accepted == 100
+    # what was under way when the third came is at most the rest of its window
+    assert 200 <= counts.refused <= 300 and counts.refused + 100 == 50 * len(poster.requests)
+    assert counts.pending == 1000 - 100 - counts.refused
+    again = Scripted()
+    assert desk.send(again, frozen, max_refusals=3).accepted == 1000 - counts.refused
+    assert len(poster.users + again.users) == len(set(poster.users + again.users)) == 1000
+
+
+def test_refusals_with_takings_between_them_stop_nothing(desk: Desk) -> None:
+    answers = [Accepted(), Accepted(), Refused(400, "no"), Accepted(), Unknown("504"), Refused(400, "no")] * 4
+    counts = desk.send(Scripted(*answers), desk.plan(1200), max_refusals=2)
+    assert (counts.stopped, counts.pending, counts.refused, counts.unknown) == (None, 0, 400, 200)
+
+
+def test_each_window_is_one_line_of_the_log(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="optinb.delivery")
+    desk.send(Scripted(Accepted(), Refused(400, "no"), Unknown("504")), desk.plan(520))
+    lines = [record.__dict__ for record in caplog.records if record.getMessage() == "window"]
+    told = [{name: line.get(name) for name in ("accepted", "refused", "unknown")} for line in lines]
+    assert [sum(filter(None, states.values())) for states in told] == [4, 4, 3]
+    assert told[0] == {"accepted": 2, "refused": 1, "unknown": 1}
+    assert {(line["campaign"], line["night"]) for line in lines} == {("Summer", "2026-11-23")}
+    assert all(line["seconds"] > 0 and line["recipients_a_second"] > 0 for line in lines)
