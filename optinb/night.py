@@ -6,6 +6,7 @@ where it stopped, and a night that is run twice sends nothing twice.
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.campaigns import ALIVE, Competitor, waterfall, why_held, why_held_by_size
-from optinb.delivery import FrozenAudience, close_past, plan, send
+from optinb.delivery import FrozenAudience, close_past, plan, send, why_short
 from optinb.errors import (
+    CampaignError,
     DeliveryError,
     Exit,
     GateError,
@@ -24,7 +26,17 @@ from optinb.errors import (
     StateError,
 )
 from optinb.files import write_atomically
-from optinb.measure import CampaignSummary, NightSummary, TableCounts, exit_code, frozen, held, left_over, render_report
+from optinb.measure import (
+    CampaignSummary,
+    NightSummary,
+    TableCounts,
+    exit_code,
+    frozen,
+    held,
+    left_over,
+    rehearsed,
+    render_report,
+)
 from optinb.warehouse.progress import progress
 from optinb.workspace import Workspace, note_head, system_clock
 
@@ -33,7 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optinb.appboy import TemplateNews
-    from optinb.campaigns import CampaignRecord, Competition
+    from optinb.campaigns import Campaign, CampaignRecord, Competition
     from optinb.customers import CustomerModel
     from optinb.warehouse import ImportReport
     from optinb.workspace import GroupSync, Resolved, SharedGroups
@@ -64,6 +76,7 @@ class Night:
         self._warnings: list[str] = []
         self._failures: list[str] = []
         self._reported: NightSummary | None = None
+        self._promised: Counter[str] = Counter()  # codes of pools, in a dry run
         self._started_at = workspace.now()
         self._holder = workspace.sends.holder
         self._lease = workspace.store.lease(
@@ -245,23 +258,13 @@ class Night:
         except OptinbError as error:
             return held(*names, str(error))
         figures = waterfall(rows)
-        reason = reason or why_held_by_size(record, figures.recipients)
+        reason = reason or why_held_by_size(record, figures.recipients) or self._why_short(campaign, figures.recipients)
         if reason or record.approval is None:
             return held(*names, reason or "it is not approved", figures)
         send_at = campaign.schedule.send_at(self.run_date, self.ws.settings.zone)
         if self.dry_run:
             among.promise(rows, self.ws.campaigns.competitor(resolved, self.run_date))
-            return CampaignSummary(
-                name=campaign.name,
-                app_group=resolved.app_group.name,
-                template=resolved.template.name,
-                target=figures.target,
-                excluded=figures.excluded,
-                control=figures.control,
-                recipients=figures.recipients,
-                pending=figures.recipients,
-                send_at=send_at,
-            )
+            return rehearsed(campaign.name, resolved.app_group.name, resolved.template.name, figures, send_at)
         try:
             audience = plan(
                 self.ws.store,
@@ -277,10 +280,21 @@ class Night:
                 user=self.ws.user,
                 now=self.ws.now(),
             )
-        except StateError as error:
+        except (StateError, CampaignError) as error:
             return held(*names, str(error), figures)
         among.promise(rows, self.ws.campaigns.competitor(resolved, self.run_date))
         return self._figures(audience)
+
+    def _why_short(self, campaign: Campaign, recipients: int) -> str | None:
+        """Why the promotion codes don't suffice, or None; a dry run counts what its other campaigns would take."""
+        if campaign.codes is None:
+            return None
+        pool = self.ws.store.codes.find(campaign.codes)
+        key = campaign.codes.casefold()
+        short = why_short(campaign, left=pool.left - self._promised[key] if pool else 0, needed=recipients)
+        if self.dry_run and short is None:
+            self._promised[key] += recipients
+        return short
 
     def _planned(self, record: CampaignRecord) -> FrozenAudience | None:
         """What an earlier attempt has frozen. What a person stopped before anything was sent counts as not frozen,

@@ -27,6 +27,7 @@ from optinb.campaigns.audience import (
     build_audience,
     personal,
     waterfall,
+    with_codes,
 )
 from optinb.campaigns.campaign import (
     CHANNEL,
@@ -34,6 +35,7 @@ from optinb.campaigns.campaign import (
     Offer,
     Property,
 )
+from optinb.campaigns.codes import EXAMPLE_CODE, CodeFile, check_codes, name_lines, read_codes
 from optinb.campaigns.files import campaign_from, campaign_toml, read_campaign
 from optinb.campaigns.life import ALIVE, CampaignState, Step
 from optinb.campaigns.policy import Competitor, check_quiet, days_back, quiet_zones
@@ -47,6 +49,7 @@ __all__ = [
     "ALIVE",
     "AUDIENCE_SCHEMA",
     "CHANNEL",
+    "EXAMPLE_CODE",
     "OUTCOMES",
     "REASONS",
     "Approval",
@@ -54,6 +57,7 @@ __all__ = [
     "Campaign",
     "CampaignRecord",
     "CampaignState",
+    "CodeFile",
     "Competition",
     "Competitor",
     "Going",
@@ -74,6 +78,7 @@ __all__ = [
     "campaign_from",
     "campaign_toml",
     "cancel",
+    "check_codes",
     "check_quiet",
     "check_schedule",
     "content_parts",
@@ -83,11 +88,13 @@ __all__ = [
     "fingerprint",
     "finish",
     "may_move",
+    "name_lines",
     "new_key",
     "personal",
     "power_of",
     "quiet_zones",
     "read_campaign",
+    "read_codes",
     "reject",
     "send_times",
     "step",
@@ -95,4 +102,5 @@ __all__ = [
     "waterfall",
     "why_held",
     "why_held_by_size",
+    "with_codes",
 ]

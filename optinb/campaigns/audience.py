@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
 import numpy as np
 import polars as pl
 from msgspec import Struct
@@ -151,6 +152,24 @@ def build_audience(
     ).with_columns(properties=pl.when(pl.col("outcome") != "excluded").then("properties"))
 
 
+def with_codes(audience: pl.DataFrame, codes: pl.Series, *, properties: Iterable[str]) -> pl.DataFrame:
+    """An audience with AUDIENCE_SCHEMA whose recipients have, in their order, a promotion code each.
+
+    `codes` (text) has as many as there are recipients; `properties` names those that take the code, which
+    `build_audience` has left null.
+    """
+    is_recipient = audience["outcome"] == "recipient"
+    places = (is_recipient.cast(pl.Int64).cum_sum() - 1).clip(lower_bound=0)
+    mine = codes.gather(places) if len(codes) else pl.repeat(None, audience.height, dtype=pl.String, eager=True)
+    text = pl.col("properties")
+    for name in properties:
+        # No value can hold this text: in a JSON string its quotes would stand behind backslashes.
+        empty = msgspec.json.encode(name).decode() + ":null"
+        told = pl.struct(mine.alias(name)).struct.json_encode().str.head(-1).str.tail(-1)
+        text = text.str.replace(empty, told, literal=True)
+    return audience.with_columns(properties=pl.when(is_recipient).then(text).otherwise("properties"))
+
+
 def _texts(
     rows: pl.DataFrame,
     customers: pl.LazyFrame,
@@ -222,14 +241,16 @@ def properties_json(
 ) -> pl.Expr:
     """A JSON object with the trigger properties of a row, as text; keys in alphabetical order.
 
-    `kinds` gives the types of the attributes, `offer` the values of the offer's fields.
+    `kinds` gives the types of the attributes, `offer` the values of the offer's fields; a field that isn't there, such
+    as the code before it's drawn, is null.
     Days and times are written as ISO 8601. A default of another kind than
     its attribute turns both into text.
     """
     values: list[pl.Expr] = []
     for name, source in sorted(properties.items()):
         if source.attribute is None:
-            values.append(pl.lit(offer.get(source.offer, "") if source.offer else source.value).alias(name))
+            value = offer.get(source.offer) if source.offer else source.value
+            values.append(pl.lit(value, dtype=pl.String if value is None else None).alias(name))
             continue
         kind, attribute = kinds[source.attribute], pl.col(f"attribute {source.attribute}")
         if not (kind.is_numeric() or kind == pl.Boolean):

@@ -10,11 +10,12 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from optinb.campaigns.codes import EXAMPLE_CODE
 from optinb.campaigns.schedule import Schedule
 
 CHANNEL = "Appboy Push"
 Scalar = str | int | float | bool
-OfferField = Literal["name", "value", "terms", "valid_until"]
+OfferField = Literal["name", "value", "terms", "valid_until", "code"]
 MAX_PROPERTY_LENGTH = 4_000  # the whole payload of an Android push may have 4,000 bytes
 
 
@@ -50,16 +51,20 @@ class Property(_Value, frozen=True):
 
 
 class Offer(_Value, frozen=True):
-    """What a campaign offers: a name for people, and what properties may tell of it; `valid_until` is a day."""
+    """What a campaign offers: a name for people, and what properties may tell of it; `valid_until` is a day.
+
+    `codes` names a pool of single-use promotion codes, of which every recipient gets one.
+    """
 
     name: Annotated[str, Meta(min_length=1, max_length=120)]
     kind: Literal["discount", "gift", "points", "none"]
     value: Scalar | None = None
     valid_until: date | None = None
     terms: Annotated[str, Meta(max_length=MAX_PROPERTY_LENGTH)] = ""
+    codes: Annotated[str, Meta(min_length=1, max_length=120)] | None = None
 
     def fields(self) -> dict[str, Scalar]:
-        """What properties may take, as a message shows it; what isn't given is missing."""
+        """What properties may take of what is the same for all, as a message shows it; what isn't given is missing."""
         found: dict[str, Scalar | None] = {
             "name": self.name,
             "value": self.value,
@@ -102,12 +107,13 @@ class Campaign(_Value, frozen=True):
             raise ValueError(f"channel {self.channel!r} isn't known; there is {CHANNEL!r}")
         if not self.name.strip() or self.name != self.name.strip() or not self.name.isprintable():
             raise ValueError(f"name {self.name!r} must be printable and neither begin nor end with a space")
-        given = self.offered
+        given = {*self.offered, *(("code",) if self.codes else ())}
         for name, source in self.properties.items():
             if source.offer and source.offer not in given:
+                what = 'codes = "NAME OF A POOL"' if source.offer == "code" else "it"
                 raise ValueError(
-                    f"property {name!r} takes the offer's {source.offer!r}, which the campaign doesn't give; add it "
-                    "under [offer]"
+                    f"property {name!r} takes the offer's {source.offer!r}, which the campaign doesn't give; add "
+                    f"{what} under [offer]"
                 )
 
     @property
@@ -123,6 +129,21 @@ class Campaign(_Value, frozen=True):
     def offered(self) -> dict[str, Scalar]:
         """The fields of the offer that properties may take."""
         return self.offer.fields() if self.offer else {}
+
+    @property
+    def exampled(self) -> dict[str, Scalar]:
+        """The fields of the offer with an example in place of the customer's code, which is drawn at night."""
+        return {**self.offered, "code": EXAMPLE_CODE} if self.codes else self.offered
+
+    @property
+    def codes(self) -> str | None:
+        """The name of the pool that its recipients get promotion codes from."""
+        return self.offer.codes if self.offer else None
+
+    @property
+    def code_properties(self) -> tuple[str, ...]:
+        """The properties that take the customer's promotion code, in alphabetical order."""
+        return tuple(sorted(name for name, source in self.properties.items() if source.offer == "code"))
 
     @property
     def slug(self) -> str:

@@ -6,6 +6,7 @@ from optinb.appboy import Standing, Template, told, told_by_group
 from optinb.campaigns import CampaignRecord
 from optinb.console.base import show
 from optinb.measure.pages import many
+from optinb.state import CodePool
 from optinb.workspace import Diagnosis, GroupSync, SampleMessage, SentTest, TemplateListing
 
 SIGNS: dict[Standing, str] = {"good": "✓", "note": "·", "bad": "✗", "unknown": "?"}
@@ -56,6 +57,11 @@ def _(value: CampaignRecord) -> str:
         )
         lines.append(f"  fingerprint {a.fingerprint}")
     return "\n".join(lines)
+
+
+@show.register
+def _(value: CodePool) -> str:
+    return f"{value.name}: {value.left:,} of {value.codes:,} promotion codes are left"
 
 
 @show.register

@@ -121,7 +121,8 @@ def _(value: Why) -> str:
     lines = [f"customer {value.customer_id}{known}, night of {value.run_date}"]
     for a in value.answers:
         sent = f" ({a.delivery}, for {cell(a.send_at)})" if a.delivery else ""
-        lines.append(f"  {a.campaign}: {a.outcome}{sent}: {a.why}")
+        code = f"; promotion code {a.code}" if a.code else ""
+        lines.append(f"  {a.campaign}: {a.outcome}{sent}: {a.why}{code}")
     return "\n".join(lines)
 
 

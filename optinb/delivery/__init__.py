@@ -5,7 +5,7 @@ from optinb.delivery.budget import Budget
 from optinb.delivery.closing import close_past, lease_name
 from optinb.delivery.frozen import FrozenFile, Recipients, freeze, read_frozen
 from optinb.delivery.machine import next_state
-from optinb.delivery.planning import plan
+from optinb.delivery.planning import plan, why_short
 from optinb.delivery.recall import Move, Recall, Tools, recall, reschedule
 from optinb.delivery.reconcile import Reconciled, reconcile
 from optinb.delivery.request import last_moment, request_for, schedule_of
@@ -42,4 +42,5 @@ __all__ = [
     "reschedule",
     "schedule_of",
     "send",
+    "why_short",
 ]

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from optinb.campaigns import waterfall
+import polars as pl
+
+from optinb.campaigns import waterfall, with_codes
 from optinb.delivery.batch import BATCH_SIZE, cut
 from optinb.delivery.frozen import freeze
-from optinb.state import FrozenAudience
+from optinb.errors import CampaignError
+from optinb.state import CodesTaken, Draw, FrozenAudience
 
 if TYPE_CHECKING:
     from datetime import date, datetime
     from pathlib import Path
 
-    import polars as pl
-
     from optinb.campaigns import Campaign
     from optinb.state import Store
+
+TRIES = 5  # to get codes that several campaigns draw at once
 
 
 def plan(
@@ -35,7 +38,10 @@ def plan(
     campaign_version: int | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> FrozenAudience:
-    """Freezes an audience and registers it with its batches, in one transaction.
+    """Freezes an audience and registers it with its batches and promotion codes, in one transaction.
+
+    A recipient's code is a part of the frozen audience and is theirs from that transaction on, so that a run that is
+    killed and run again sends each the same code.
 
     A campaign that has a plan for this night already keeps it, whatever `audience` is now: the same night twice sends
     nothing twice. `store.deliveries.find` tells before the audience is built.
@@ -55,33 +61,72 @@ def plan(
         batch_size: recipients of a request, at most 50.
 
     Raises:
-        ConflictError when the campaign has changed, StateError when it can't be written.
+        CampaignError when the pool of codes doesn't suffice, ConflictError when the campaign has changed, StateError
+        when it can't be written.
     """
     there = store.deliveries.find(campaign.id, run_date)
     if there and there.cancelled is None:
         return there
     figures = waterfall(audience)
-    frozen = freeze(audience, folder=root / "audiences" / run_date.isoformat(), stem=campaign.slug)
     planned = cut(figures.recipients, campaign_id=campaign.id, run_date=run_date, size=batch_size)
-    return store.deliveries.plan(
-        FrozenAudience(
-            campaign_id=campaign.id,
-            campaign_name=campaign.name,
-            run_date=run_date,
-            app_group_id=app_group_id,
-            template_id=template_id,
-            path=frozen.path.relative_to(root).as_posix(),
-            sha256=frozen.sha256,
-            send_at=send_at,
-            recipients=figures.recipients,
-            batches=len(planned),
-            waterfall=figures,
-            fingerprint=fingerprint,
-            planned_at=now,
-            clock=campaign.schedule.clock,
-        ),
-        planned,
-        user=user,
-        now=now,
-        campaign_version=campaign_version,
+
+    def register(draw: Draw | None) -> FrozenAudience:
+        rows = with_codes(audience, pl.Series(draw.codes), properties=campaign.code_properties) if draw else audience
+        frozen = freeze(rows, folder=root / "audiences" / run_date.isoformat(), stem=campaign.slug)
+        try:
+            return store.deliveries.plan(
+                FrozenAudience(
+                    campaign_id=campaign.id,
+                    campaign_name=campaign.name,
+                    run_date=run_date,
+                    app_group_id=app_group_id,
+                    template_id=template_id,
+                    path=frozen.path.relative_to(root).as_posix(),
+                    sha256=frozen.sha256,
+                    send_at=send_at,
+                    recipients=figures.recipients,
+                    batches=len(planned),
+                    waterfall=figures,
+                    fingerprint=fingerprint,
+                    planned_at=now,
+                    clock=campaign.schedule.clock,
+                    codes=draw.pool if draw else None,
+                ),
+                planned,
+                user=user,
+                now=now,
+                campaign_version=campaign_version,
+                draw=draw,
+            )
+        except CodesTaken:
+            frozen.path.unlink(missing_ok=True)  # it tells of codes that others have
+            raise
+
+    if campaign.codes is None:
+        return register(None)
+    for _ in range(TRIES - 1):
+        try:
+            return register(_drawn(store, campaign, figures.recipients))
+        except CodesTaken:
+            continue
+    return register(_drawn(store, campaign, figures.recipients))
+
+
+def why_short(campaign: Campaign, *, left: int, needed: int) -> str | None:
+    """Why a campaign can't go out with so many codes left in its pool, or None."""
+    if needed <= left:
+        return None
+    return (
+        f"{needed - left:,} promotion codes are missing: {needed:,} recipients, and {left:,} codes are left in the "
+        f"pool {campaign.codes!r}; import more of them: `optinb codes import`"
     )
+
+
+def _drawn(store: Store, campaign: Campaign, recipients: int) -> Draw:
+    """The codes for so many recipients. Raises CampaignError saying how many are missing."""
+    pool = store.codes.get(campaign.codes or "")
+    draw = store.codes.draw(pool.name, recipients)
+    short = why_short(campaign, left=len(draw.codes), needed=recipients)
+    if short:
+        raise CampaignError(short)
+    return draw

@@ -1,7 +1,16 @@
 """What was done and what came of it."""
 
 from optinb.measure.report import render_report
-from optinb.measure.summary import CampaignSummary, NightSummary, TableCounts, exit_code, frozen, held, left_over
+from optinb.measure.summary import (
+    CampaignSummary,
+    NightSummary,
+    TableCounts,
+    exit_code,
+    frozen,
+    held,
+    left_over,
+    rehearsed,
+)
 
 __all__ = [
     "CampaignSummary",
@@ -11,5 +20,6 @@ __all__ = [
     "frozen",
     "held",
     "left_over",
+    "rehearsed",
     "render_report",
 ]

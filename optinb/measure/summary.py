@@ -108,6 +108,21 @@ def held(name: str, app_group: str, template: str, reason: str, figures: Waterfa
     )
 
 
+def rehearsed(name: str, app_group: str, template: str, figures: Waterfall, send_at: datetime) -> CampaignSummary:
+    """The figures of a campaign in a dry run: what would be sent."""
+    return CampaignSummary(
+        name=name,
+        app_group=app_group,
+        template=template,
+        target=figures.target,
+        excluded=figures.excluded,
+        control=figures.control,
+        recipients=figures.recipients,
+        pending=figures.recipients,
+        send_at=send_at,
+    )
+
+
 def frozen(audience: FrozenAudience, counts: DeliveryCounts, *, app_group: str, template: str) -> CampaignSummary:
     """The figures of a campaign whose audience is frozen, and of what became of it so far."""
     return CampaignSummary(

@@ -2,6 +2,7 @@
 
 from optinb.state.audit import AuditEntry, AuditVerdict
 from optinb.state.campaigns import CampaignChange
+from optinb.state.codes import Clash, CodePool, CodesTaken, Draw
 from optinb.state.groups import GroupRecord
 from optinb.state.journal import (
     Accepted,
@@ -31,7 +32,11 @@ __all__ = [
     "BatchState",
     "CampaignChange",
     "Cancelled",
+    "Clash",
+    "CodePool",
+    "CodesTaken",
     "DeliveryCounts",
+    "Draw",
     "Expired",
     "FrozenAudience",
     "GroupRecord",

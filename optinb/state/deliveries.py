@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from optinb.errors import ConflictError, StateError
 from optinb.state import audit
+from optinb.state.codes import NOT_SENT, Draw, give_back, take
 from optinb.state.delivery_rows import (
     StateName,
     as_json,
@@ -22,6 +23,7 @@ from optinb.state.delivery_rows import (
     find_audience,
     of_night,
     state_columns,
+    state_name,
 )
 from optinb.state.journal import (
     Batch,
@@ -60,12 +62,14 @@ class Deliveries:
         user: str,
         now: datetime,
         campaign_version: int | None = None,
+        draw: Draw | None = None,
     ) -> FrozenAudience:
         """Registers an audience with all its batches, or none of it.
 
         Returns what is there already when the campaign has a plan for this night: there is never a second one, except
         in place of one that a person stopped before anything of it was sent. With `campaign_version`, raises
-        ConflictError when the campaign has changed since that version was read.
+        ConflictError when the campaign has changed since that version was read. The codes in `draw` are given to the
+        recipients, in order, with the plan or not at all; CodesTaken says that somebody else has got some of them.
         """
         with self._database.writing() as con:
             there = find_audience(con, *audience.night)
@@ -79,6 +83,8 @@ class Deliveries:
             con.execute(insert(audiences).values(audience_row(audience)))
             if planned:
                 con.execute(insert(batches), [batch_row(batch, now=now) for batch in planned])
+            if draw is not None:
+                take(con, draw, audience)
             audit.record(
                 con,
                 who=user,
@@ -332,6 +338,8 @@ def _move(
     recipients = int(con.execute(select(func.coalesce(func.sum(batches.c.size), 0)).where(affected)).scalar_one())
     if recipients:
         con.execute(update(batches).where(affected).values({**state_columns(to), "changed_at": now}))
+        if state_name(to) in NOT_SENT:
+            give_back(con, campaign_id, run_date)
         audience = find_audience(con, campaign_id, run_date)
         assert audience is not None
         audit.record(
@@ -386,3 +394,6 @@ def _write(con: Connection, changed: Sequence[Batch], *, token: int | None, now:
             for batch in changed
         ],
     )
+    ended = [batch.number for batch in changed if state_name(batch.state) in NOT_SENT]
+    if ended:
+        give_back(con, changed[0].campaign_id, changed[0].run_date, numbers=ended)

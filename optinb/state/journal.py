@@ -126,7 +126,7 @@ class FrozenAudience(Struct, frozen=True, kw_only=True):
     `path` is that of the Parquet file, relative to the workspace; `send_at` is in UTC; `clock` is that of the
     campaign's schedule, and where it is each customer's own, `send_at` is the moment of the earliest time zone;
     `recipients` counts customers and `batches` requests; `fingerprint` is that of the approval; `cancelled` says why a
-    person stopped it, if one did.
+    person stopped it, if one did; `codes` is the key of the pool that its recipients got promotion codes from.
     """
 
     campaign_id: str
@@ -144,6 +144,7 @@ class FrozenAudience(Struct, frozen=True, kw_only=True):
     planned_at: datetime
     cancelled: str | None = None
     clock: Clock = "workspace"
+    codes: str | None = None
 
     @property
     def night(self) -> tuple[str, date]:

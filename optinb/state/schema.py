@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Dialect
 
 # The newest migration. Kept here so that opening a store that is up to date needn't import Alembic.
-REVISION = "0002"
+REVISION = "0003"
 
 
 class Moment(TypeDecorator[datetime]):
@@ -110,6 +110,7 @@ audiences = Table(
     Column("planned_at", Moment, nullable=False),
     Column("cancelled", Text),
     Column("clock", String(20), nullable=False, server_default="workspace"),
+    Column("codes", String(400)),  # the key of the pool that its recipients got codes from
     Index("ix_audiences_run_date", "run_date"),
 )
 
@@ -129,6 +130,42 @@ batches = Table(
     Column("settlement", Text),  # what Appboy said later of an unknown batch's recipients, as JSON
     ForeignKeyConstraint(["campaign_id", "run_date"], ["audiences.campaign_id", "audiences.run_date"]),
     Index("ix_batches_by_state", "campaign_id", "run_date", "state", "number"),
+)
+
+code_pools = Table(
+    "code_pools",
+    metadata,
+    Column("key", String(400), primary_key=True),  # the name without regard to case
+    Column("name", String(120), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("changed_by", String(200), nullable=False),
+    Column("changed_at", Moment, nullable=False),
+)
+
+codes = Table(
+    "codes",
+    metadata,
+    Column("pool", String(400), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),  # in the order of import, from 1
+    Column("code", String(64), nullable=False),
+    ForeignKeyConstraint(["pool"], ["code_pools.key"]),
+    # Across all pools: whoever imports a file twice, under two names, would give each code to two people.
+    Index("ix_codes_code", "code", unique=True),
+)
+
+# Whose codes are: the numbers `first` to `first + count` are those of the recipients `place` to `place + count`
+# (0-based, in file order) of a night's frozen audience. Numbers of a pool that are in no grant are free.
+code_grants = Table(
+    "code_grants",
+    metadata,
+    Column("pool", String(400), primary_key=True),
+    Column("first", Integer, primary_key=True, autoincrement=False),
+    Column("count", Integer, nullable=False),
+    Column("campaign_id", String(12), nullable=False),
+    Column("run_date", Date, nullable=False),
+    Column("place", Integer, nullable=False),
+    ForeignKeyConstraint(["pool"], ["code_pools.key"]),
+    Index("ix_code_grants_campaign_id", "campaign_id", "run_date", "place"),
 )
 
 runs = Table(

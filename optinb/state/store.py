@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from optinb.state.audit import AuditTrail
 from optinb.state.campaigns import Campaigns
+from optinb.state.codes import Codes
 from optinb.state.database import Database
 from optinb.state.deliveries import Deliveries
 from optinb.state.groups import Groups
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """Groups, templates, campaigns, deliveries, runs and the audit trail of a workspace.
+    """Groups, templates, campaigns, codes, deliveries, runs and the audit trail of a workspace.
 
     Several processes and threads may use the same store at once; each change is one transaction with its audit entry.
     """
@@ -31,6 +32,7 @@ class Store:
         self.groups = Groups(database)
         self.templates = Templates(database)
         self.campaigns = Campaigns(database)
+        self.codes = Codes(database)
         self.deliveries = Deliveries(database)
         self.runs = Runs(database)
         self.audit = AuditTrail(database)

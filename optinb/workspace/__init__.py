@@ -2,6 +2,7 @@
 
 from optinb.workspace.campaigns import CampaignPreview, Campaigns, Cancellation, Resolved
 from optinb.workspace.clock import clock_for, clock_starting_at, system_clock
+from optinb.workspace.codes import Codes, CodesLeft
 from optinb.workspace.data import CustomerDay, CustomerReach, PastWorkspace
 from optinb.workspace.doctor import Diagnosis, GroupHealth
 from optinb.workspace.groups import Groups, GroupSize
@@ -28,6 +29,8 @@ __all__ = [
     "Campaigns",
     "Cancellation",
     "Check",
+    "Codes",
+    "CodesLeft",
     "CustomerCard",
     "CustomerDay",
     "CustomerReach",

@@ -52,8 +52,9 @@ from optinb.errors import ApprovalError, CampaignError, ConflictError, OptinbErr
 from optinb.rules import from_json, is_bound, to_json
 from optinb.segments import members
 from optinb.settings import AppGroupSettings
+from optinb.workspace.codes import CodesLeft
 from optinb.workspace.contacts import competition
-from optinb.workspace.samples import SampleMessage, sample_message
+from optinb.workspace.samples import SampleMessage, sample_message, sample_messages
 from optinb.workspace.shared import SharedGroups
 from optinb.workspace.trial import SentTest, send_test
 
@@ -85,7 +86,8 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
     """What a campaign would do on its next date: who gets it, when, and what they read.
 
     `parts` is what an approval of this binds to, in canonical text; `changed` names those that differ from the last
-    approval, and `messages` is the cost: about how many go out in the coming 90 days, if the group stays as large.
+    approval, and `messages` is the cost: about how many go out in the coming 90 days, if the group stays as large;
+    `codes` says how the pool of the offer suffices for that date.
     """
 
     campaign: Campaign
@@ -99,6 +101,7 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
     parts: dict[str, str]
     changed: tuple[str, ...] = ()
     messages: int = 0
+    codes: CodesLeft | None = None
 
 
 class Cancellation(Struct, frozen=True, kw_only=True):
@@ -387,10 +390,11 @@ class Campaigns:
             send_at=campaign.schedule.send_at(night, self._ws.settings.zone),
             send_times=self._send_times(campaign, night, audience, among),
             waterfall=figures,
-            sample=sample_messages(audience, resolved.template, count=samples),
+            sample=sample_messages(audience, resolved.template, campaign, count=samples),
             parts=parts,
             changed=differences(last, parts) if last is not None else (),
             messages=figures.recipients * len(goes_out),
+            codes=self._ws.codes.left_for(campaign, recipients=figures.recipients),
         )
 
     def power(self, preview: CampaignPreview) -> Power | None:
@@ -439,7 +443,7 @@ class Campaigns:
         """
         resolved = self.resolve(self._named(source))
         campaign, customers = resolved.campaign, self._ws.tables().customers.to_native()
-        people = personal(customers, properties=campaign.properties, offer=campaign.offered)
+        people = personal(customers, properties=campaign.properties, offer=campaign.exampled)
         rows = people.filter(pl.col("customer_id") == customer_id).collect().to_dicts()
         if not rows:
             raise CampaignError(f"{customer_id!r} is no customer of the published tables")
@@ -473,6 +477,13 @@ class Campaigns:
                     f"template {template.name!r} needs the property {needed.name!r}, which the campaign doesn't give; "
                     f"add it under [properties]"
                 )
+        if campaign.codes is not None:
+            self._ws.codes.get(campaign.codes)
+            if not campaign.code_properties:
+                raise CampaignError(
+                    f"the offer has codes from {campaign.codes!r}, but no property shows them; write "
+                    'NAME = { offer = "code" } under [properties], or take codes out of [offer]'
+                )
 
     def _check_empty(self, resolved: Resolved, audience: pl.DataFrame) -> None:
         """Refuses attributes that are empty for some, unless the marketer has chosen what becomes of those."""
@@ -496,9 +507,3 @@ class Campaigns:
 
     def _put(self, record: CampaignRecord, action: str, *, expected: int | None) -> None:
         self._ws.store.campaigns.put(record, expected=expected, user=self._ws.user, action=action, now=self._ws.now())
-
-
-def sample_messages(audience: pl.DataFrame, template: Template, *, count: int) -> tuple[SampleMessage, ...]:
-    """The message as the first recipients of an audience will read it."""
-    rows = audience.filter(pl.col("outcome") == "recipient").head(count)
-    return tuple(sample_message(template, *row) for row in rows.select("customer_id", "properties").iter_rows())

@@ -13,6 +13,7 @@ from optinb.state import Store
 from optinb.warehouse import ImportReport, Snapshot, Warehouse
 from optinb.workspace.campaigns import Campaigns
 from optinb.workspace.clock import clock_for
+from optinb.workspace.codes import Codes
 from optinb.workspace.contacted import Contacts
 from optinb.workspace.data import PastWorkspace, Reading, as_day
 from optinb.workspace.doctor import Diagnosis, diagnose
@@ -39,8 +40,8 @@ VARIABLE = "OPTINB_WORKSPACE"
 class Workspace(Reading):
     """A workspace on disk, opened by somebody.
 
-    Attributes: `root`, `settings`, `user`, and what it is made of: `groups`, `lists`, `templates`, `campaigns`,
-    `contacts`, `sends`, `warehouse`, `store`.
+    Attributes: `root`, `settings`, `user`, and what it is made of: `groups`, `lists`, `templates`, `codes`,
+    `campaigns`, `contacts`, `sends`, `warehouse`, `store`.
     """
 
     def __init__(self, root: Path, settings: Settings, *, user: str | None, clock: Callable[[], datetime]) -> None:
@@ -50,6 +51,7 @@ class Workspace(Reading):
         self.lists = Lists(self)
         self.groups = Groups(self)
         self.templates = Templates(self)
+        self.codes = Codes(self)
         self.campaigns = Campaigns(self)
         self.sends = Sends(self)
         self._snapshot: Snapshot | None = None

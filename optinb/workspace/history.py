@@ -45,6 +45,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     `outcome` is recipient, control, excluded, not in the group, or held; `delivery` is the state of the request that a
     recipient was in, and `settled` what Appboy said of them later where that is unknown (received, missing, untold).
+    `code` is the promotion code that is theirs; whoever certainly got no message has none any more.
     """
 
     campaign: str
@@ -54,6 +55,7 @@ class Answer(Struct, frozen=True, kw_only=True):
     settled: Verdict | None = None
     send_at: datetime | None = None
     properties: str | None = None
+    code: str | None = None
 
 
 class Why(Struct, frozen=True, kw_only=True):
@@ -121,7 +123,7 @@ def answer_of(ws: Workspace, audience: FrozenAudience, customer_id: str) -> Answ
             campaign=audience.campaign_name, outcome="not in the group", why="is not in the target group that night"
         )
     row = mine.row(0, named=True)
-    why, delivery, settled = OUTCOMES[row["reason"] or row["outcome"]], None, None
+    why, delivery, settled, code = OUTCOMES[row["reason"] or row["outcome"]], None, None, None
     if row["outcome"] == "recipient":
         recipients = rows.filter(pl.col("outcome") == "recipient")["customer_id"]
         place = int((recipients == customer_id).arg_max() or 0)
@@ -131,6 +133,7 @@ def answer_of(ws: Workspace, audience: FrozenAudience, customer_id: str) -> Answ
         settled = batch.settlement.verdict_on(row["external_user_id"]) if batch.settlement else None
         is_recalled = isinstance(batch.state, Cancelled) and batch.state.schedule_id is not None
         why = SETTLED[settled] if settled else DELIVERIES["recalled" if is_recalled else delivery]
+        code = ws.store.codes.code_of(audience, place)
     return Answer(
         campaign=audience.campaign_name,
         outcome=row["outcome"],
@@ -139,4 +142,5 @@ def answer_of(ws: Workspace, audience: FrozenAudience, customer_id: str) -> Answ
         settled=settled,
         send_at=audience.send_at,
         properties=row["properties"],
+        code=code,
     )

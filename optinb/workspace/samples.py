@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
+import polars as pl
 from msgspec import Struct
 
 from optinb.appboy import RenderedMessage, render
+from optinb.campaigns import EXAMPLE_CODE, with_codes
 
 if TYPE_CHECKING:
     from optinb.appboy import Template
+    from optinb.campaigns import Campaign
 
 
 class SampleMessage(Struct, frozen=True, kw_only=True):
@@ -24,3 +27,12 @@ def sample_message(template: Template, customer_id: str, properties: str) -> Sam
     """A template's message to a customer, whose trigger properties are a JSON object. Raises AppboyError."""
     given = msgspec.json.decode(properties)
     return SampleMessage(customer_id=customer_id, messages=tuple(render(m, given) for m in template.messages))
+
+
+def sample_messages(
+    audience: pl.DataFrame, template: Template, campaign: Campaign, *, count: int
+) -> tuple[SampleMessage, ...]:
+    """The message as the first recipients of an audience will read it, with an example of a code."""
+    rows = audience.filter(pl.col("outcome") == "recipient").head(count)
+    rows = with_codes(rows, pl.Series([EXAMPLE_CODE] * rows.height), properties=campaign.code_properties)
+    return tuple(sample_message(template, *row) for row in rows.select("customer_id", "properties").iter_rows())

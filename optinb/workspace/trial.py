@@ -54,7 +54,7 @@ def send_test(ws: Workspace, resolved: Resolved, *, customers: Collection[str] |
     """
     campaign = resolved.campaign
     everybody = ws.tables().customers.to_native()
-    people = personal(everybody, properties=campaign.properties, offer=campaign.offered)
+    people = personal(everybody, properties=campaign.properties, offer=campaign.exampled)
     rows = chosen(people, customers)
     skipped = {
         customer_id: REASONS["property_missing"]

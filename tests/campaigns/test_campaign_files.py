@@ -52,6 +52,7 @@ CAMPAIGNS = st.builds(
         value=SCALARS,
         valid_until=DATES,
         terms=st.just("terms"),
+        codes=st.just("Pool"),
     ),
     priority=st.integers(0, 100),
     exclusion_days=st.integers(0, 365),

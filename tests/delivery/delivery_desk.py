@@ -141,13 +141,18 @@ class Desk:
         return counts
 
 
-def audience(recipients: int) -> pl.DataFrame:
-    """So many recipients, with a customer before them who is held out and one who is excluded."""
+def audience(recipients: int, *, code: bool = False) -> pl.DataFrame:
+    """So many recipients, with a customer before them who is held out and one who is excluded.
+
+    With `code`, their properties wait for a promotion code.
+    """
+    told = ',"promo":null' if code else ""
     rows = [
         ("c0 control", "u0 control", "control", None, "{}"),
         ("c0 excluded", "u0 excluded", "excluded", "test", None),
     ]
     rows += [
-        (f"c{n:07}", f"u{n:07}", "recipient", None, f'{{"first_name":"Änn {n}","n":{n}}}') for n in range(recipients)
+        (f"c{n:07}", f"u{n:07}", "recipient", None, f'{{"first_name":"Änn {n}","n":{n}{told}}}')
+        for n in range(recipients)
     ]
     return pl.DataFrame(rows, schema=AUDIENCE_SCHEMA, orient="row").sort("customer_id")

@@ -1,0 +1,34 @@
+"""The commands about promotion codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from optinb.cli.common import main, on_workspace
+
+if TYPE_CHECKING:
+    from optinb.workspace import Workspace
+
+
+@main.group()
+def codes() -> None:
+    """Pools of single-use promotion codes, for offers."""
+
+
+@codes.command("import")
+@click.argument("pool")
+@click.argument("file", type=click.Path(path_type=Path))
+@on_workspace
+def codes_import(ws: Workspace, pool: str, file: Path) -> Any:
+    """Add the codes in FILE, a code a line, to POOL; a code that was imported before is refused."""
+    return ws.codes.add(pool, file)
+
+
+@codes.command("list")
+@on_workspace
+def codes_list(ws: Workspace) -> Any:
+    """Show how many codes are left in each pool."""
+    return ws.codes.list()
