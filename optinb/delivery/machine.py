@@ -12,6 +12,7 @@ An event that a state doesn't know changes nothing: whoever comes too late with 
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, assert_never
 
 from msgspec import Struct
@@ -67,14 +68,21 @@ class Recalled(Struct, frozen=True):
     message: str
 
 
+class Moving(Struct, frozen=True):
+    """Its night is about to be moved to a later time than this one."""
+
+    before: datetime
+
+
 class Moved(Struct, frozen=True):
-    """Appboy was asked to send it at another time, with this outcome; `message` says what is wrong if it didn't."""
+    """Appboy was asked to send it at another time, with this outcome."""
 
     outcome: Outcome
-    message: str
+    to: str
 
 
-Event = Marked | Answered | NotBegun | Interrupted | Passed | CalledOff | Recalled | Moved
+Event = Marked | Answered | NotBegun | Interrupted | Passed | CalledOff | Recalled | Moving | Moved
+UNMOVED = "couldn't be moved to "
 
 
 def _answered(state: Sending, event: Answered) -> BatchState:
@@ -111,9 +119,10 @@ def _recalled(state: Accepted, event: Recalled) -> BatchState:
         case appboy.Accepted() if event.in_time:
             return Cancelled(message=event.message, schedule_id=state.schedule_id)
         case appboy.Accepted():
-            return Unknown(message=f"{event.message}, but so close to its time that some may have got it")
+            text = f"{event.message}, but so close to its time that some may have got it"
+            return Unknown(message=text, since=state.before)
         case appboy.Unknown():
-            return Unknown(message=f"{event.message}, but no answer came: {outcome.message}")
+            return Unknown(message=f"{event.message}, but no answer came: {outcome.message}", since=state.before)
         case appboy.Refused() | appboy.Stopped() | appboy.Later():
             return state
         case _:
@@ -123,9 +132,10 @@ def _recalled(state: Accepted, event: Recalled) -> BatchState:
 def _moved(state: Accepted, event: Moved) -> BatchState:
     """A batch that was moved, or that says why it may go out at its old time."""
     outcome = event.outcome
+    others = tuple(error for error in state.errors if not error.startswith(UNMOVED))
     if isinstance(outcome, appboy.Accepted):
-        return state
-    return replace(state, errors=(f"{event.message}: {outcome.message}",))
+        return replace(state, before=None, errors=others)
+    return replace(state, errors=(*others, f"{UNMOVED}{event.to}: {outcome.message}"))
 
 
 TRANSITIONS: Mapping[tuple[type[BatchState], type[Event]], Callable[[Any, Any], BatchState]] = {
@@ -136,7 +146,9 @@ TRANSITIONS: Mapping[tuple[type[BatchState], type[Event]], Callable[[Any, Any], 
     (Sending, NotBegun): lambda _, __: Planned(),
     (Sending, Interrupted): lambda _, event: Unknown(message=event.message),
     (Accepted, Recalled): _recalled,
+    (Accepted, Moving): lambda state, event: replace(state, before=state.before or event.before),
     (Accepted, Moved): _moved,
+    (Unknown, Moving): lambda state, event: replace(state, since=state.since or event.before),
 }
 
 

@@ -16,7 +16,8 @@ from optinb.appboy import Accepted as Done
 from optinb.appboy import Later, Outcome, RateLimit, Refused, Schedule, Stopped, Unknown
 from optinb.delivery.batch import backoff_s
 from optinb.delivery.budget import Budget
-from optinb.delivery.machine import Event, Moved, Recalled, next_state
+from optinb.delivery.closing import close_dead
+from optinb.delivery.machine import Event, Moved, Moving, Recalled, next_state
 from optinb.delivery.request import last_moment, schedule_of
 from optinb.settings import SendSection
 from optinb.state import Accepted, Cancelled
@@ -94,13 +95,14 @@ def recall(store: Store, audience: FrozenAudience, tools: Tools, *, lease: Lease
 
     The lease is the sender's: nobody sends meanwhile. Asking again recalls what is left. Raises StateError.
     """
+    _close_dead(store, audience, tools, lease)
     found = Recall(campaign=audience.campaign_name, run_date=audience.run_date.isoformat())
     if tools.clock() >= last_moment(audience):
         return replace(found, out=store.deliveries.counts(*audience.night).accepted)
     message = f"recalled: {reason}"
 
-    def event(outcome: Outcome) -> Event:
-        return Recalled(outcome, audience.send_at - tools.clock() >= SURE, message)
+    def event(state: Accepted, outcome: Outcome) -> Event:
+        return Recalled(outcome, (state.before or audience.send_at) - tools.clock() >= SURE, message)
 
     problems: dict[str, int] = {}
     recalled = may_be_out = out = 0
@@ -121,8 +123,18 @@ def reschedule(
 ) -> Move:
     """Moves a campaign's night to another time: what is still planned, and what Appboy has accepted.
 
-    The lease is the sender's: nobody sends meanwhile. What couldn't be moved says so in the journal. Raises StateError.
+    The lease is the sender's: nobody sends meanwhile. What couldn't be moved says so in the journal, and what Appboy
+    has not confirmed keeps its earlier time there, also after a crash; asking again for the same time moves what is
+    left. Raises StateError.
     """
+    _close_dead(store, audience, tools, lease)
+    # must precede the move: what went out at the earlier time would look like something that never arrived
+    for state in ("accepted", "unknown"):
+        noted = [
+            replace(batch, state=next_state(batch.state, Moving(audience.send_at)))
+            for batch in store.deliveries.batches(*audience.night, state=state)
+        ]
+        store.deliveries.revise(noted, given=state, lease=lease, now=tools.clock())
     counts = store.deliveries.counts(*audience.night)
     moved_to = store.deliveries.reschedule(*audience.night, send_at=send_at, user=user, now=tools.clock())
     schedule = schedule_of(moved_to)
@@ -132,10 +144,13 @@ def reschedule(
     def ask(campaign_id: str, schedule_id: str) -> Outcome:
         return tools.client.reschedule(campaign_id, schedule_id, schedule)
 
-    def event(outcome: Outcome) -> Event:
-        return Moved(outcome, f"couldn't be moved to {schedule.time}")
+    def event(_state: Accepted, outcome: Outcome) -> Event:
+        return Moved(outcome, schedule.time)
 
-    for batch, outcome in _change(store, audience, tools, ask, event=event, lease=lease):
+    def is_out(state: Accepted) -> bool:
+        return state.before is not None and tools.clock() >= state.before
+
+    for batch, outcome in _change(store, audience, tools, ask, event=event, lease=lease, skip=is_out):
         sizes[isinstance(outcome, Done)] += batch.size
         _note(problems, outcome)
     return Move(
@@ -150,29 +165,33 @@ def reschedule(
     )
 
 
+def _close_dead(store: Store, audience: FrozenAudience, tools: Tools, lease: Lease) -> None:
+    close_dead(store, audience, lease, now=tools.clock(), late_minutes=tools.settings.late_minutes)
+
+
 def _change(
     store: Store,
     audience: FrozenAudience,
     tools: Tools,
     ask: Callable[[str, str], Outcome],
     *,
-    event: Callable[[Outcome], Event],
+    event: Callable[[Accepted, Outcome], Event],
     lease: Lease,
+    skip: Callable[[Accepted], bool] = lambda _state: False,
 ) -> Iterator[tuple[Batch, Outcome | None]]:
     """Asks for a change of every accepted batch, and journals its state after it; None: nobody was asked."""
     after, is_stopped = -1, False
     with ThreadPoolExecutor(tools.settings.concurrency, thread_name_prefix="change") as pool:
         while step := store.deliveries.batches(*audience.night, state="accepted", after=after, limit=STEP):
             after = step[-1].number
-            keys = {
-                b.number: b.state.schedule_id for b in step if isinstance(b.state, Accepted) and b.state.schedule_id
-            }
+            states = {b.number: b.state for b in step if isinstance(b.state, Accepted)}
+            keys = {n: state.schedule_id for n, state in states.items() if state.schedule_id and not skip(state)}
             outcomes: dict[int, Outcome] = {}
             if not is_stopped:
                 outcomes = _ask_each(pool, {n: (audience.template_id, key) for n, key in keys.items()}, ask, tools)
                 is_stopped = any(isinstance(outcome, Stopped) for outcome in outcomes.values())
             changed = [
-                replace(batch, state=next_state(batch.state, event(outcomes[batch.number])))
+                replace(batch, state=next_state(batch.state, event(states[batch.number], outcomes[batch.number])))
                 if batch.number in outcomes
                 else batch
                 for batch in step

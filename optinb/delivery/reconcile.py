@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from optinb.delivery.frozen import Recipients
 from optinb.delivery.request import last_moment
-from optinb.state import Settlement, Verdict
+from optinb.state import Settlement, Unknown, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -74,14 +74,14 @@ def _lasting(before: Verdict | None, now: Verdict) -> Verdict:
     return before if before and (before == "received" or now == "untold") else now
 
 
-def sent_again_at(audience: FrozenAudience, others: Iterable[FrozenAudience]) -> datetime | None:
-    """When the same template went out again at the earliest, at the same time or later; None if it didn't."""
+def sent_again_at(audience: FrozenAudience, others: Iterable[FrozenAudience], *, since: datetime) -> datetime | None:
+    """When the same template went out again at the earliest, at a time or later; None if it didn't."""
     again = [
         other.send_at
         for other in others
         if other.night != audience.night
         and (other.app_group_id, other.template_id) == (audience.app_group_id, audience.template_id)
-        and other.send_at >= audience.send_at
+        and other.send_at >= since
     ]
     return min(again, default=None)
 
@@ -125,17 +125,18 @@ def reconcile(
             unknown=total,
             ask_after=ask_after if unknown else None,
         )
-    until = sent_again_at(audience, store.deliveries.list())
+    others = store.deliveries.list()
     recipients = Recipients(root / audience.path, audience.sha256)
     found: dict[Verdict, list[str]] = {"received": [], "missing": [], "untold": []}
     for batch in unknown:
+        moved = batch.state.since if isinstance(batch.state, Unknown) else None
+        since = min(audience.send_at, moved or audience.send_at)
+        until = sent_again_at(audience, others, since=since)
         ids = [user_id for user_id, _ in recipients.rows(batch.first, batch.size)]
         known = {user.external_id: user for user in _export(client, ids, budget).users}
         told: dict[Verdict, list[str]] = {"received": [], "missing": [], "untold": []}
         for user_id in ids:
-            verdict = verdict_on(
-                known.get(user_id), template_id=audience.template_id, since=audience.send_at, until=until
-            )
+            verdict = verdict_on(known.get(user_id), template_id=audience.template_id, since=since, until=until)
             verdict = _lasting(batch.settlement.verdict_on(user_id) if batch.settlement else None, verdict)
             told[verdict].append(user_id)
             found[verdict].append(user_id)

@@ -23,12 +23,16 @@ class Sending(Struct, frozen=True, kw_only=True, tag_field="state", tag="sending
     holder: str
 
 
-class Accepted(Struct, frozen=True, kw_only=True, tag_field="state", tag="accepted"):
-    """Appboy has it. `errors`: what it said about single recipients all the same."""
+class Accepted(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="state", tag="accepted"):
+    """Appboy has it. `errors`: what it said about single recipients all the same.
+
+    `before`: the earlier time at which it may go out, because Appboy has not confirmed that it was moved.
+    """
 
     dispatch_id: str | None
     schedule_id: str | None
     errors: tuple[str, ...] = ()
+    before: datetime | None = None
 
 
 class Refused(Struct, frozen=True, kw_only=True, tag_field="state", tag="refused"):
@@ -38,10 +42,14 @@ class Refused(Struct, frozen=True, kw_only=True, tag_field="state", tag="refused
     message: str
 
 
-class Unknown(Struct, frozen=True, kw_only=True, tag_field="state", tag="unknown"):
-    """It may have been sent or not. Never sent again by itself."""
+class Unknown(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="state", tag="unknown"):
+    """It may have been sent or not. Never sent again by itself.
+
+    `since`: when it went out at the earliest if it did, where the night was moved to a later time since.
+    """
 
     message: str
+    since: datetime | None = None
 
 
 class Expired(Struct, frozen=True, kw_only=True, tag_field="state", tag="expired"):

@@ -29,6 +29,7 @@ from optinb.delivery import (
 )
 from optinb.delivery.reconcile import AN_HOUR
 from optinb.errors import CampaignError, Exit, UsageError
+from optinb.state import Accepted
 from optinb.warehouse.progress import progress
 from optinb.workspace.clock import system_clock
 from optinb.workspace.lists import MAX_NAME
@@ -172,7 +173,11 @@ class Sends:
         else:
             wall = audience.send_at.astimezone(self._ws.settings.zone)
             send_at = datetime.combine(wall.date(), clock, tzinfo=wall.tzinfo)
-        if send_at <= max(audience.send_at, self._ws.now()):
+        is_repeated = send_at == audience.send_at and any(
+            isinstance(batch.state, Accepted) and batch.state.before
+            for batch in self._ws.store.deliveries.batches(*audience.night, state="accepted")
+        )
+        if send_at <= max(audience.send_at, self._ws.now()) and not is_repeated:
             raise CampaignError(
                 f"{audience.campaign_name!r} goes out at {wall:%H:%M} and can only be moved to a later time of that "
                 f"day, not to {at}; cancel it to send it earlier"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from delivery_desk import Scripted
@@ -15,6 +15,7 @@ from optinb.delivery import Budget, DeliveryCounts, FrozenAudience, Tools, lease
 from optinb.delivery.reconcile import sent_again_at, verdict_on
 from optinb.sandbox import Fault, Sandbox
 from optinb.settings import SendSection
+from optinb.state import Accepted, Unknown
 
 if TYPE_CHECKING:
     from delivery_desk import Desk
@@ -121,6 +122,97 @@ def test_a_send_is_moved_with_everything_that_is_scheduled_and_still_planned(
     assert entry.who == "ann"
 
 
+def moved(desk: Desk, client: AppboyClient, frozen: FrozenAudience, *, hours: float = 1.0):
+    """Moves a night by so many hours from its first time."""
+    lease = desk.store.leases.take(lease_name(frozen), holder="box:2", now=desk.now)
+    there = desk.store.deliveries.find(*frozen.night)
+    assert there is not None
+    try:
+        later = frozen.send_at + timedelta(hours=hours)
+        return reschedule(desk.store, there, tools(desk, client), lease=lease, send_at=later, user="ann")
+    finally:
+        desk.store.leases.release(lease)
+
+
+def test_what_was_unknown_before_a_move_counts_as_received_when_it_went_out_at_the_earlier_time(
+    desk: Desk, sandbox: Sandbox, client: AppboyClient, template_id: str
+) -> None:
+    frozen = desk.plan(150, template_id=template_id)
+
+    def lost(request: appboy.ScheduleRequest) -> appboy.Outcome:
+        client.schedule(request)
+        return appboy.Unknown("504")
+
+    desk.send(Scripted(lost, appboy.Unknown("504"), client.schedule), frozen)
+    moved(desk, client, frozen)
+    moved(desk, client, frozen, hours=2)
+    desk.now = frozen.send_at + timedelta(hours=3)
+    sandbox.move_clock(to=desk.now)
+    there = desk.store.deliveries.find(*frozen.night)
+    assert there is not None and there.send_at == frozen.send_at + timedelta(hours=2)
+    exports = Budget(an_hour=15_000, reserve=0.0)
+    found = reconcile(desk.store, client, there, root=desk.root, clock=desk.clock, user="ann", budget=exports)
+    assert (found.received, found.missing) == (50, 50)
+
+
+def test_a_sender_that_died_before_a_move_leaves_its_batches_unknown_at_the_earlier_time(
+    desk: Desk, client: AppboyClient, template_id: str
+) -> None:
+    frozen = desk.plan(150, template_id=template_id)
+    dead = desk.store.leases.take(lease_name(frozen), holder="dead:9", now=desk.now)
+    desk.store.deliveries.turn(*frozen.night, lease=dead, size=2, now=desk.now)
+    desk.move(31)
+    assert moved(desk, client, frozen).to_come == 50
+    unknown = [batch.state for batch in desk.store.deliveries.batches(*frozen.night, state="unknown")]
+    assert [state.since for state in unknown if isinstance(state, Unknown)] == [frozen.send_at] * 2
+
+
+def test_a_move_that_was_cut_off_is_finished_by_asking_for_the_same_time_again(
+    desk: Desk, sandbox: Sandbox, client: AppboyClient, sent: FrozenAudience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = client.reschedule
+    calls = iter(range(100))
+
+    def dying(*args: Any) -> appboy.Outcome:
+        if next(calls) == 4:
+            raise KeyboardInterrupt
+        return asked(*args)
+
+    monkeypatch.setattr(client, "reschedule", dying)
+    with pytest.raises(KeyboardInterrupt):
+        moved(desk, client, sent)
+    left = [batch.state for batch in desk.store.deliveries.batches(*sent.night, state="accepted")]
+    assert {state.before for state in left if isinstance(state, Accepted)} == {sent.send_at}
+    assert moved(desk, client, sent).moved == 520
+    assert {d.schedule["time"] for d in sandbox.world.dispatches if d.schedule} == {"2026-11-23T18:00:00Z"}
+    done = [batch.state for batch in desk.store.deliveries.batches(*sent.night, state="accepted")]
+    assert {state.before for state in done if isinstance(state, Accepted)} == {None}
+
+
+def test_what_could_not_be_moved_is_recalled_by_its_earlier_time(
+    desk: Desk, sandbox: Sandbox, client: AppboyClient, sent: FrozenAudience
+) -> None:
+    sandbox.set_faults([Fault("status", endpoint=UPDATE, nth=(2,), status=400, body='{"message":"no"}')])
+    assert moved(desk, client, sent).unmoved in (20, 50)
+    desk.now = sent.send_at - timedelta(minutes=5)  # too close for what kept its time, and early for the others
+    there = desk.store.deliveries.find(*sent.night)
+    assert there is not None
+    done = recalled(desk, client, there)
+    assert done.may_be_out in (20, 50) and done.recalled == 520 - done.may_be_out
+
+
+def test_what_went_out_at_its_earlier_time_is_not_moved_again(
+    desk: Desk, sandbox: Sandbox, client: AppboyClient, sent: FrozenAudience
+) -> None:
+    sandbox.set_faults([Fault("status", endpoint=UPDATE, nth=(2,), status=400, body='{"message":"no"}')])
+    first = moved(desk, client, sent)
+    desk.now = sent.send_at + timedelta(minutes=5)
+    sandbox.move_clock(to=desk.now)
+    again = moved(desk, client, sent, hours=2)
+    assert again.unmoved == first.unmoved and again.moved == first.moved
+    assert sandbox.requests[UPDATE] == 11 + 10
+
+
 def test_unknown_recipients_are_asked_about_after_the_time_and_only_then(
     desk: Desk, sandbox: Sandbox, client: AppboyClient, template_id: str
 ) -> None:
@@ -176,5 +268,6 @@ def test_a_later_send_of_the_same_template_is_known(desk: Desk) -> None:
     again = replace(frozen, campaign_id="other", send_at=frozen.send_at + timedelta(days=1))
     elsewhere = replace(again, template_id="x", send_at=frozen.send_at)
     before = replace(again, send_at=frozen.send_at - timedelta(days=1))
-    assert sent_again_at(frozen, [frozen, elsewhere, before]) is None
-    assert sent_again_at(frozen, [frozen, elsewhere, before, again]) == again.send_at
+    assert sent_again_at(frozen, [frozen, elsewhere, before], since=frozen.send_at) is None
+    assert sent_again_at(frozen, [frozen, elsewhere, before, again], since=frozen.send_at) == again.send_at
+    assert sent_again_at(frozen, [frozen, before], since=before.send_at) == before.send_at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime, timedelta
 from typing import get_args
 
 import pytest
@@ -16,6 +17,7 @@ from optinb.delivery.machine import (
     Interrupted,
     Marked,
     Moved,
+    Moving,
     NotBegun,
     Passed,
     Recalled,
@@ -23,6 +25,8 @@ from optinb.delivery.machine import (
 )
 from optinb.state import Accepted, BatchState, Cancelled, Expired, Planned, Refused, Sending, Unknown
 
+AT = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
+EARLIER = AT - timedelta(hours=1)
 STATES: tuple[BatchState, ...] = (
     Planned(note="503"),
     Sending(holder="box:1"),
@@ -31,6 +35,8 @@ STATES: tuple[BatchState, ...] = (
     Unknown(message="504"),
     Expired(message="late"),
     Cancelled(message="wrong text"),
+    Accepted(dispatch_id="d", schedule_id="s", errors=("u7", "couldn't be moved to 18:00: 503"), before=EARLIER),
+    Unknown(message="504", since=EARLIER),
 )
 OUTCOMES: tuple[appboy.Outcome, ...] = (
     appboy.Accepted("d2", "s2", ("e",)),
@@ -46,7 +52,8 @@ EVENTS: tuple[Event, ...] = (
     Interrupted("died"),
     Passed("too late"),
     CalledOff("stop"),
-    *(Moved(outcome, "couldn't be moved") for outcome in OUTCOMES),
+    Moving(AT),
+    *(Moved(outcome, "19:00") for outcome in OUTCOMES),
     *(Recalled(outcome, in_time, "recalled") for outcome in OUTCOMES for in_time in (True, False)),
 )
 CLOSE = "recalled, but so close to its time that some may have got it"
@@ -62,14 +69,28 @@ MOVES: dict[tuple[BatchState, Event], BatchState] = {
     (STATES[1], Answered(OUTCOMES[4])): Unknown(message="504"),
     (STATES[1], NotBegun()): Planned(),
     (STATES[1], Interrupted("died")): Unknown(message="died"),
-    (STATES[2], Moved(OUTCOMES[0], "couldn't be moved")): STATES[2],
+    (STATES[2], Moving(AT)): Accepted(dispatch_id="d", schedule_id="s", errors=("u7",), before=AT),
+    (STATES[4], Moving(AT)): Unknown(message="504", since=AT),
+    # the earlier of two times counts
+    (STATES[7], Moving(AT)): STATES[7],
+    (STATES[8], Moving(AT)): STATES[8],
+    (STATES[2], Moved(OUTCOMES[0], "19:00")): STATES[2],
+    (STATES[7], Moved(OUTCOMES[0], "19:00")): STATES[2],
     **{
-        (STATES[2], Moved(outcome, "couldn't be moved")): Accepted(
-            dispatch_id="d", schedule_id="s", errors=(f"couldn't be moved: {outcome.message}",)
+        (state, Moved(outcome, "19:00")): Accepted(
+            dispatch_id="d",
+            schedule_id="s",
+            errors=("u7", f"couldn't be moved to 19:00: {outcome.message}"),
+            before=before,
         )
+        for state, before in ((STATES[2], None), (STATES[7], EARLIER))
         for outcome in OUTCOMES[1:]
         if not isinstance(outcome, appboy.Accepted)
     },
+    (STATES[7], Recalled(OUTCOMES[0], True, "recalled")): Cancelled(message="recalled", schedule_id="s"),
+    (STATES[7], Recalled(OUTCOMES[0], False, "recalled")): Unknown(message=CLOSE, since=EARLIER),
+    (STATES[7], Recalled(OUTCOMES[4], True, "recalled")): Unknown(message=SILENT, since=EARLIER),
+    (STATES[7], Recalled(OUTCOMES[4], False, "recalled")): Unknown(message=SILENT, since=EARLIER),
     (STATES[2], Recalled(OUTCOMES[0], True, "recalled")): Cancelled(message="recalled", schedule_id="s"),
     (STATES[2], Recalled(OUTCOMES[0], False, "recalled")): Unknown(message=CLOSE),
     (STATES[2], Recalled(OUTCOMES[4], True, "recalled")): Unknown(message=SILENT),

@@ -16,6 +16,7 @@ from optinb.delivery import lease_name
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, CampaignError, Exit, UsageError
 from optinb.nightly import Night
+from optinb.sandbox import Fault
 from optinb.state import Accepted, Unknown
 
 if TYPE_CHECKING:
@@ -73,6 +74,19 @@ def test_only_a_second_person_moves_a_scheduled_campaign_and_only_to_later(
     assert (moved.moved, moved.unmoved, moved.to_come) == (sent.recipients, 0, 0)
     assert {d.schedule["time"] for d in sandbox.world.dispatches if d.schedule} == {"2026-11-23T18:30:00Z"}
     assert "19:30" not in str(ws.campaigns.get(NAME).campaign.schedule)
+
+
+def test_a_move_that_some_missed_may_be_asked_for_again(folder: Path, sandbox: Sandbox, sent: FrozenAudience) -> None:
+    update = "/campaigns/trigger/schedule/update"
+    sandbox.set_faults([Fault("status", endpoint=update, nth=(1,), status=400, body='{"message":"no"}')])
+    with open_workspace(folder, user=APPROVER) as approver:
+        first = approver.sends.reschedule(NAME, "19:30")
+        assert first.unmoved > 0 and "reschedule again" in show(first)
+        again = approver.sends.reschedule(NAME, "19:30")
+        assert (again.moved, again.unmoved) == (sent.recipients, 0)
+        with pytest.raises(CampaignError, match="can only be moved to a later time"):
+            approver.sends.reschedule(NAME, "19:30")
+    assert {d.schedule["time"] for d in sandbox.world.dispatches if d.schedule} == {"2026-11-23T18:30:00Z"}
 
 
 def test_unknown_deliveries_are_settled_and_listed_for_a_new_approval(
