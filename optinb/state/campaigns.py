@@ -97,8 +97,8 @@ class Campaigns:
             ).first()
             if (last.version if last else None) != expected:
                 raise ConflictError(
-                    f"campaign {name!r} was changed by {last.changed_by} at {last.changed_at:%Y-%m-%d %H:%M} UTC "
-                    f"({last.action}); open it again"
+                    f"campaign {name!r} was changed since you opened it, by {last.changed_by} at "
+                    f"{last.changed_at:%Y-%m-%d %H:%M} UTC ({last.action}); open it again"
                     if last
                     else f"campaign {name!r} isn't in this store; submit it again"
                 )

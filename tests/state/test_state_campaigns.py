@@ -63,7 +63,9 @@ def test_campaigns_are_listed_by_name_in_their_newest_version(store: Store, now:
 def test_a_lost_update_is_refused_and_names_who_was_first(store: Store, now: datetime) -> None:
     read = submitted(store, now)
     store.campaigns.put(approved(read, now), expected=read.version, user="bob", action="approve", now=now)
-    with pytest.raises(ConflictError, match=r"'Summer, lapsed' was changed by bob at 2026-11-23 17:05 UTC \(approve\)"):
+    with pytest.raises(
+        ConflictError, match=r"was changed since you opened it, by bob at 2026-11-23 17:05 UTC \(approve\)"
+    ):
         store.campaigns.put(
             cancel(read, comment="", now=now), expected=read.version, user="ann", action="cancel", now=now
         )
