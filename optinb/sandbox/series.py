@@ -8,11 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from optinb.sandbox.call import Answer, Call, RefusedError, known_campaign, time_of, whole_number
-from optinb.sandbox.world import PLATFORM_OF, AppGroup, Campaign, Dispatch, delivered_at, reached_platforms, zone_of
+from optinb.sandbox.world import (
+    PLATFORM_OF,
+    AppGroup,
+    Campaign,
+    Dispatch,
+    Tally,
+    delivered_at,
+    reached_platforms,
+    zone_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,6 +31,7 @@ SEND_SERIES_DAYS = 14
 _FIVE = struct.Struct(">5I")
 _OPEN_WITHIN_S = 2 * 86_400
 _CONVERT_WITHIN_S = 3 * 86_400
+_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 def campaign_series(call: Call) -> Answer:
@@ -76,37 +87,51 @@ def _dispatches(call: Call, campaign: Campaign) -> Iterator[Dispatch]:
 
 
 def _series(call: Call, campaign: Campaign, dispatches: Iterable[Dispatch], days: list[date]) -> list[dict[str, Any]]:
-    group, now = call.group, call.now
     table = {day: _Day(campaign) for day in days}
-    everywhere = campaign.platforms()
     for dispatch in dispatches:
-        by_zone: dict[str, datetime | None] = {}
-        for user in dispatch.ids:
-            zone = zone_of(group, user)
-            if zone is None:
-                continue
-            if zone not in by_zone:
-                by_zone[zone] = delivered_at(dispatch, zone, now)
-            at = by_zone[zone]
-            reached = everywhere if group.users is None else reached_platforms(group, campaign, user)
-            if at is not None and reached:
-                _count(table, reached, user, at, reaction(group, dispatch, user, at), now)
-    return [{"time": day.isoformat(), **table[day].as_wire(group)} for day in days]
+        tally = call.world.tally(dispatch.number, _tally)
+        for at, users in tally.arrivals:
+            if at <= call.now and (day := table.get(at.date())) is not None:
+                day.users.update(users)
+        for at, figure, platforms, count in tally.events:
+            if at <= call.now and (day := table.get(at.date())) is not None:
+                day.add(figure, platforms, count)
+    return [{"time": day.isoformat(), **table[day].as_wire(call.group)} for day in days]
 
 
-def _count(
-    table: dict[date, _Day], reached: tuple[str, ...], user: str, at: datetime, reaction: Reaction, now: datetime
-) -> None:
-    """Counts a delivery and what has followed from it by now, each on its own day."""
-    if (day := table.get(at.date())) is not None:
-        day.deliver(reached, user)
-        if reaction.bounced:
-            day.add(reached, "bounces")
-    if reaction.opened is not None and reaction.opened <= now and (day := table.get(reaction.opened.date())):
-        day.add(reached, "direct_opens")
-        day.add(reached, "total_opens")
-    if reaction.converted is not None and reaction.converted <= now and (day := table.get(reaction.converted.date())):
-        day.conversions += 1
+def _tally(dispatch: Dispatch, group: AppGroup) -> Tally:
+    """Whom a dispatch reaches when, and what they do then."""
+    campaign = group.campaign(dispatch.campaign_id)
+    everywhere = campaign.platforms() if campaign else ()
+    by_zone: dict[str, datetime | None] = {}
+    arrivals: defaultdict[datetime, list[str]] = defaultdict(list)
+    events: Counter[tuple[datetime, str, tuple[str, ...]]] = Counter()
+    for user in dispatch.ids:
+        zone = zone_of(group, user)
+        if zone is None or campaign is None:
+            continue
+        if zone not in by_zone:
+            by_zone[zone] = delivered_at(dispatch, zone, _EVER)
+        at = by_zone[zone]
+        reached = everywhere if group.users is None else reached_platforms(group, campaign, user)
+        if at is None or not reached:
+            continue
+        arrivals[at].append(user)
+        events[at, "sent", reached] += 1
+        after = reaction(group, dispatch, user, at)
+        if after.bounced:
+            events[at, "bounces", reached] += 1
+        if after.opened is not None:
+            events[after.opened, "direct_opens", reached] += 1
+        if after.converted is not None:
+            events[after.converted, "conversions", reached] += 1
+    return Tally(
+        dispatch,
+        group,
+        # users who all arrive at once, as most do, take no memory of their own
+        tuple((at, dispatch.ids if len(ids) == len(dispatch.ids) else tuple(ids)) for at, ids in arrivals.items()),
+        tuple((*event, count) for event, count in events.items()),
+    )
 
 
 class _Day:
@@ -122,13 +147,16 @@ class _Day:
                 figures = dict.fromkeys(("sent", "direct_opens", "total_opens", "bounces", "body_clicks"), 0)
                 self.rows[platform] = {"variation_api_id": variation, **figures}
 
-    def deliver(self, platforms: tuple[str, ...], user: str) -> None:
-        self.users.add(user)
-        for platform in platforms:
-            self.rows[platform]["sent"] += 1
-
-    def add(self, platforms: tuple[str, ...], figure: str) -> None:
-        self.rows[platforms[0]][figure] += 1
+    def add(self, figure: str, platforms: tuple[str, ...], count: int) -> None:
+        if figure == "conversions":
+            self.conversions += count
+            return
+        # what is sent counts on each platform, what somebody does on one
+        for platform in platforms if figure == "sent" else platforms[:1]:
+            row = self.rows[platform]
+            row[figure] += count
+            if figure == "direct_opens":
+                row["total_opens"] += count
 
     def as_wire(self, group: AppGroup) -> dict[str, Any]:
         return {

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 CHANNEL_OF = {"ios": "ios_push", "android": "android_push", "kindle": "kindle_push", "web": "web_push"}
 PLATFORM_OF = {channel: platform for platform, channel in CHANNEL_OF.items()}
@@ -47,6 +47,9 @@ class User(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         check_zone(self.time_zone or "UTC")
+
+
+ANYBODY = User()
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
@@ -119,7 +122,7 @@ class AppGroup(Struct, frozen=True, forbid_unknown_fields=True):
 
     def user(self, external_user_id: str) -> User | None:
         """The user of that id, None where Appboy doesn't know it."""
-        return User() if self.users is None else self.users.get(external_user_id)
+        return ANYBODY if self.users is None else self.users.get(external_user_id)
 
 
 class Plan(Struct, frozen=True, gc=False):
@@ -147,6 +150,18 @@ class Dispatch(Struct, frozen=True, gc=False):
     plans: tuple[Plan, ...]
     ids: tuple[str, ...]
     recipients: bytes
+
+
+class Tally(Struct, frozen=True, gc=False):
+    """What becomes of a dispatch in time, as long as nobody changes it or its app group.
+
+    `arrivals` are the users that it reaches at a moment; `events` are moment, figure, platforms and how often.
+    """
+
+    dispatch: Dispatch
+    group: AppGroup
+    arrivals: tuple[tuple[datetime, tuple[str, ...]], ...]
+    events: tuple[tuple[datetime, str, tuple[str, ...], int], ...]
 
 
 class Counted(Struct, frozen=True):
@@ -195,6 +210,7 @@ class World:
         self.by_schedule: dict[str, int] = {}
         self._by_user: dict[tuple[str, str], list[int]] = {}
         self._indexed = 0
+        self._tallies: dict[int, Tally] = {}
         self.by_campaign: dict[tuple[str, str], list[int]] = defaultdict(list)
         self.send_ids: dict[tuple[str, str], datetime] = {}
         self.counts: dict[tuple[str, str], tuple[int, int]] = {}
@@ -231,6 +247,14 @@ class World:
                 self._by_user.setdefault((dispatch.app_group_id, user), []).append(dispatch.number)
         self._indexed = len(self.dispatches)
         return [self.dispatches[number] for number in self._by_user.get((app_group_id, external_user_id), ())]
+
+    def tally(self, number: int, make: Callable[[Dispatch, AppGroup], Tally]) -> Tally:
+        """What becomes of a dispatch, counted when somebody asks, and again when it or its app group has changed."""
+        dispatch = self.dispatches[number]
+        group, there = self.app_groups[dispatch.app_group_id], self._tallies.get(number)
+        if there is None or there.dispatch is not dispatch or there.group is not group:
+            there = self._tallies[number] = make(dispatch, group)
+        return there
 
     def recipients(self, campaign_id: str) -> list[str]:
         """The external_user_ids taken for a campaign, in order, once for each request that named them."""

@@ -6,6 +6,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from msgspec.structs import replace
+
 from optinb.sandbox import Rates, Request, User, World, apply, handle, make_world
 
 MORNING = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
@@ -173,6 +175,25 @@ def test_figures_follow_from_what_was_delivered_and_grow_for_days() -> None:
     assert first_conversions < conversions
     assert 400 < opens < 600
     assert 150 < conversions < 250
+
+
+def test_figures_that_were_asked_for_before_follow_what_changes() -> None:
+    caller = Caller(make_world(rates=Rates(opened=0.0, bounced=0.0, converted=0.0)))
+    caller.schedule("1", "2")
+    recalled = caller.schedule("3")
+
+    def figures() -> tuple[int, int]:
+        (day,) = caller.get("/campaigns/data_series", campaign_id=caller.campaign, length="1")["data"]
+        (row,) = day["messages"]["ios_push"]
+        return row["sent"], row["bounces"]
+
+    assert figures() == (0, 0)
+    caller.change("delete", recalled)
+    caller.now = EVENING
+    assert figures() == (2, 0)
+    group = caller.world.group("Group 1")
+    caller.world.put(replace(group, rates=Rates(opened=0.0, bounced=1.0, converted=0.0)))
+    assert figures() == (2, 2)
 
 
 def test_the_figures_of_a_send_id_are_its_own() -> None:
