@@ -23,7 +23,7 @@ from optinb.rules.tree import (
     Text,
     Uses,
 )
-from optinb.rules.values import MAX_DAYS, DaysAgo, as_value, check_name
+from optinb.rules.values import MAX_DAYS, DaysAgo, as_value, check_name, is_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -72,6 +72,9 @@ class Attribute:
 
     def between(self, low: object, high: object) -> Rule:
         """Lies between two values, both included."""
+        low, high = (as_value(value, repr(self)) for value in (low, high))
+        if is_after(low, high):
+            raise RuleError(f"{self!r}.between(...): it ends ({high}) before it begins ({low}); swap the two")
         return (self >= low) & (self <= high)
 
     def contains(self, text: str) -> Rule:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+import msgspec
+
 from optinb.errors import RuleError
 from optinb.rules.tree import Did, Leaf, Node, Rank, Rule, children, walk
 
@@ -13,7 +15,7 @@ MAX_DEPTH = 60
 
 
 def check_size(rule: Rule) -> None:
-    """Refuses what is no rule, and rules that nobody can read and no engine can plan, without recursing.
+    """Refuses what is no rule, what nobody can read and no engine can plan (without recursing), and half characters.
 
     Raises RuleError with the path in the tree and the remedy.
     """
@@ -37,6 +39,11 @@ def check_size(rule: Rule) -> None:
         waiting.extend((path + step, depth + 1, child) for step, child in reversed(children(node)))
         if isinstance(node, Did) and node.filter is not None:
             waiting.append((f"{path}.where", depth + 1, node.filter))
+    try:
+        msgspec.json.encode(rule)
+    except UnicodeEncodeError as error:
+        # half of a surrogate pair: no engine and no database takes it
+        raise RuleError(f"the rule holds half a character ({error.object!r:.80}); write the whole one") from error
 
 
 def short_path(path: str) -> str:

@@ -9,9 +9,7 @@ from msgspec import Struct
 
 from optinb.errors import RuleError, did_you_mean
 from optinb.rules.extent import MAX_DEPTH, check_size
-from optinb.rules.tree import (
-    Rule,
-)
+from optinb.rules.tree import Rule
 
 VERSION = 2  # 1 knew no measure of a behaviour but its count and a total
 _KINDS = [str(kind.__struct_config__.tag) for kind in get_args(Rule)]
@@ -29,12 +27,9 @@ class _Wrapped(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def to_json(rule: Rule) -> str:
-    """The canonical form: the same rule always has the same text. Raises RuleError for one that is too large."""
+    """The canonical form: the same rule always has the same text. Raises RuleError as `check_size` does."""
     check_size(rule)
-    try:
-        return msgspec.json.encode(_Stored(VERSION, rule), order="sorted").decode()
-    except UnicodeEncodeError as error:
-        raise RuleError(f"the rule holds half a character ({error.object!r:.80}); write the whole one") from error
+    return msgspec.json.encode(_Stored(VERSION, rule), order="sorted").decode()
 
 
 def from_json(text: str | bytes) -> Rule:

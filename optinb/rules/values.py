@@ -75,6 +75,17 @@ def as_value(value: object, what: str) -> Value:
     raise RuleError(f"{what} compared with {value!r}: only texts, numbers, True/False and days can be compared")
 
 
+def is_after(one: Value, other: Value) -> bool:
+    """Whether a value comes after another of its kind; false where that takes a run date, or they can't be compared."""
+    match one, other:
+        case Day(day), Day(other_day):
+            return day > other_day
+        case DaysAgo(days), DaysAgo(other_days):
+            return days < other_days
+        case _:
+            return is_number(one) and is_number(other) and one > other  # type: ignore[operator]
+
+
 def check_name(name: object, what: str) -> str:
     """A name as it is. Raises RuleError for anything but a text of 1 to 200 characters; `what` shows a right one."""
     if not isinstance(name, str) or not 0 < len(name) <= 200:

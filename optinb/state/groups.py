@@ -125,6 +125,8 @@ class Groups:
 
 
 def _current(con: Connection, name: str) -> GroupRecord | None:
+    if not name.isprintable():
+        return None  # no group has such a name, and a database may not even take it
     query = (
         select(group_versions)
         .where(group_versions.c.key == name.casefold())
