@@ -60,3 +60,12 @@ def cluster() -> Iterator[sa.URL]:
             )
         finally:
             run("pg_ctl", "-m", "immediate", "stop")
+
+
+def emptied(cluster: sa.URL) -> str:
+    """The address of the server's database, with nothing in it."""
+    engine = sa.create_engine(cluster, isolation_level="AUTOCOMMIT")
+    with engine.connect() as con:
+        con.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    engine.dispose()
+    return cluster.render_as_string(hide_password=False)

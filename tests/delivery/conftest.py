@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
-import sqlalchemy as sa
 from delivery_desk import KEY_NAME, NOW, Desk
 
 from optinb.appboy import AppboyClient
@@ -20,12 +18,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    if url := os.environ.get("OPTINB_TEST_STATE"):
-        engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as con:
-            con.exec_driver_sql("drop schema public cascade")
-            con.exec_driver_sql("create schema public")
-        engine.dispose()
     desk = Desk(tmp_path)
     yield desk
     desk.store.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -46,8 +45,8 @@ class Scripted:
 
 
 def store_address(root: Path) -> str:
-    """An SQLite file in the workspace, or the empty PostgreSQL database that OPTINB_TEST_STATE names."""
-    return os.environ.get("OPTINB_TEST_STATE") or str(root / "state.sqlite")
+    """An SQLite file in the workspace."""
+    return str(root / "state.sqlite")
 
 
 class Desk:

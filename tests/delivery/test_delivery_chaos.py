@@ -2,7 +2,7 @@
 
 Each run is a campaign of 2,000 customers whose senders are killed with SIGKILL and started again until nothing is left
 to send, against one sandbox with faults of every kind. OPTINB_CHAOS_RUNS sets how many runs one
-sender gets (60), and two at once get a third of them on each database.
+sender gets (60), and two at once get a third of them on each database; OPTINB_CHAOS_SEED sets when they are killed.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import chaos_child
 import pytest
-import sqlalchemy as sa
 from delivery_desk import NIGHT, audience
+from postgres_server import emptied
 
 from optinb.campaigns import Campaign, Schedule
 from optinb.delivery import FrozenAudience, plan
@@ -35,6 +35,7 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 RECIPIENTS = 2_000
 RUNS = int(os.environ.get("OPTINB_CHAOS_RUNS", "60"))
+SEED = os.environ.get("OPTINB_CHAOS_SEED", "1")
 MAX_KILLS = 3  # rounds of a run in which somebody is killed
 # the first rule whose share a request's draw is under: 2 to 3 % of the requests each
 FAULTS = (
@@ -145,12 +146,7 @@ def taken_by_template(journal: Path) -> dict[str, Counter[str]]:
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return str(tmp_path / "state.sqlite")
-    cluster: sa.URL = request.getfixturevalue("cluster")
-    engine = sa.create_engine(cluster, isolation_level="AUTOCOMMIT")
-    with engine.connect() as con:
-        con.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    engine.dispose()
-    return cluster.render_as_string(hide_password=False)
+    return emptied(request.getfixturevalue("cluster"))
 
 
 @pytest.fixture
@@ -175,7 +171,7 @@ def arena(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 def test_whatever_fails_nobody_is_taken_twice_and_everybody_is_accounted_for(
     arena: Arena, tmp_path: Path, senders: int, share: float
 ) -> None:
-    rng = random.Random(os.environ.get("OPTINB_CHAOS_SEED", "1"))
+    rng = random.Random(SEED)
     for number in (0, 1):
         arena.run(arena.plan(number), rng, senders=1)  # how long it takes when nobody is killed
     runs = []

@@ -1,13 +1,12 @@
-"""Stores to test on: SQLite files, or an empty PostgreSQL database that OPTINB_TEST_STATE names."""
+"""Stores to test on: every test of the store runs on SQLite and on PostgreSQL."""
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-import sqlalchemy as sa
+from postgres_server import emptied
 
 from optinb.state import Store
 
@@ -16,17 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def address(tmp_path: Path) -> str:
-    url = os.environ.get("OPTINB_TEST_STATE")
-    if url is None:
-        return str(tmp_path / "state.sqlite")
-    engine = sa.create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as con:
-        con.exec_driver_sql("drop schema public cascade")
-        con.exec_driver_sql("create schema public")
-    engine.dispose()
-    return url
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(tmp_path / "state.sqlite") if request.param == "sqlite" else emptied(request.getfixturevalue("cluster"))
 
 
 @pytest.fixture
