@@ -3,6 +3,10 @@
 A buyer's history is a row of repeats (purchase days after the first), span_days (from the first to the last),
 known_days (from the first to the night), purchases and average_order. Many buyers share the first three: the models are
 fitted on the different ones with weights, and scored by a lookup table that is joined back.
+
+One fit for all buyers, not one a lifecycle stage: stages are made of silence, which is what these models explain.
+Fitted apart for the active and the churned buyers of the CDNOW sample, the error of the holdout grows from 1.608 to
+1.841 purchases and the AUC falls from 0.773 to 0.739; a stage has its own ranks all the same.
 """
 
 from __future__ import annotations
