@@ -25,7 +25,7 @@ def editor(ws) -> RuleEditor:
 
 
 def choose(line, attribute: str) -> None:
-    if line.picker.layout.display == "none":
+    if line.picker is None:
         line.attribute.click()
     line.picker.list.value = attribute
 

@@ -10,12 +10,16 @@ import ipywidgets as w
 from msgspec.structs import replace
 
 from optinb.views.editor.words import SPANS, UNITS
+from optinb.views.later import Later
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from optinb.views.editor.desk import Desk
     from optinb.views.editor.document import Path, Unit, Window
+
+
+SHOWN_S = 0.15  # until a new control is on the page
 
 
 def blank(kind: type[w.DOMWidget], label: str, *, of: str = "", **options: Any) -> Any:
@@ -36,7 +40,7 @@ def word(text: str) -> w.HTML:
 
 def tool(icon: str, label: str) -> w.Button:
     """A small button that shows a picture and is called by its label."""
-    made = w.Button(icon=icon, tooltip=label, layout=w.Layout(width="auto"))
+    made = w.Button(icon=icon, description=label, tooltip=label, layout=w.Layout(width="1.9rem"))
     made.add_class("ob-tool")
     return made
 
@@ -79,6 +83,11 @@ def shut(widget: w.Widget) -> None:
     for child in getattr(widget, "children", ()):
         shut(child)
     widget.close()
+
+
+def soon(call: Callable[[], None]) -> None:
+    """Makes a call when what was just shown is on the page."""
+    Later(call, pause_s=SHOWN_S)()
 
 
 def day(text: str) -> date | None:
@@ -125,7 +134,8 @@ class WindowBlanks:
         self._spans = {**SPANS, "ever": ever}
         self.days = blank(w.Text, "Number of days", of="ob-short", placeholder="30")
         self.first, self.last = blank(w.DatePicker, "First day"), blank(w.DatePicker, "Last day")
-        self._words = {text: word(text) for text in ("days", "to")}
+        self._days, self._to = w.Box((self.days, word("days"))), word("to")
+        self._days.add_class("ob-together")
         on_change(desk, self.span, lambda new: self._put("", span=new))
         on_change(desk, self.days, lambda new: self._put("days", days=new))
         on_change(desk, self.first, lambda new: self._put("first", first=new.isoformat() if new else ""))
@@ -140,11 +150,11 @@ class WindowBlanks:
                 return (self.span,)
             case "last":
                 put(self.days, window.days)
-                return (self.span, self.days, self._words["days"])
+                return (self.span, self._days)
             case "between":
                 put(self.first, day(window.first))
                 put(self.last, day(window.last))
-                return (self.span, self.first, self._words["to"], self.last)
+                return (self.span, self.first, self._to, self.last)
 
     def _put(self, topic: str, **fields: Any) -> None:
         if self._window is not None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as w
 
-from optinb.views.editor.blanks import DayBlanks, arrange, blank, offer, on_change, pick, put, word
+from optinb.views.editor.blanks import DayBlanks, arrange, blank, offer, on_change, pick, put, shut, soon, word
 from optinb.views.editor.line import LineView
 from optinb.views.editor.picker import AttributePicker
 from optinb.views.editor.words import OPERATORS, column_operators, operators
@@ -49,9 +49,7 @@ class ConditionView(LineView):
         self.to_day = blank(w.Text, "Last day, counted from the run date", of="ob-short")
         self.within = pick("Among whom")
         self.words = {text: word(text) for text in ("from", "to", "days after the run date", "%")}
-        self.picker = AttributePicker(desk, self._choose)
-        self.picker.layout.display = "none"
-        self.children = (self.row, self.problem, self.picker)
+        self.picker: AttributePicker | None = None  # while it's open
         self.attribute.on_click(lambda _: self._toggle())
         on_change(desk, self.column, self._choose)
         on_change(desk, self.operator, lambda new: desk.choose_operator(self.path, new))
@@ -77,7 +75,7 @@ class ConditionView(LineView):
             known = column_operators(line.kind)
         offer(self.operator, known if line.op in known else {**known, line.op: OPERATORS[line.op].words}, line.op)
         arrange(self.sentence, self.lead, subject, self.operator, *(self._blanks(line) if line.attribute else ()))
-        if self.picker.layout.display != "none":
+        if self.picker is not None:
             self.picker.show(line.attribute)
         self._suggest(line)
 
@@ -128,10 +126,15 @@ class ConditionView(LineView):
             self.value.options = tuple(str(band.low) for band in found.bands if band.low is not None)
 
     def _toggle(self) -> None:
-        is_shown = self.picker.layout.display != "none"
-        self.picker.layout.display = "none" if is_shown else ""
-        if not is_shown and self._line is not None:
+        if self.picker is not None:
+            self.children = (self.row, self.problem)
+            shut(self.picker)
+            self.picker = None
+        elif self._line is not None:
+            self.picker = AttributePicker(self.desk, self._choose)
             self.picker.show(self._line.attribute)
+            self.children = (self.row, self.problem, self.picker)
+            soon(self.picker.search.focus)
 
     def _choose(self, name: str) -> None:
         kinds = self.desk.vocabulary.attributes if self._columns is None else self._columns

@@ -11,7 +11,7 @@ from optinb.errors import CampaignError, OptinbError, RuleError
 from optinb.rules import Node, parse, sentence, to_text
 from optinb.views import values
 from optinb.views.controls import Pane, box, button, field, heading, styles
-from optinb.views.editor.blanks import put, tool
+from optinb.views.editor.blanks import put, soon, tool
 from optinb.views.editor.building import Problem, build
 from optinb.views.editor.desk import Desk
 from optinb.views.editor.document import Condition, Group
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 COUNTING = '<div class="ob-counting">counting …</div>'
 PAUSE_S = 0.05  # of somebody who types, before a count begins
-FOCUS_S = 0.15  # until a new line is on the page
 EVERYWHERE = "All apps"
 
 
@@ -106,7 +105,7 @@ class RuleEditor(w.VBox):
         self.about_code.say("" if rule is not None else "Here is the last rule that was complete.")
         self._focus_soon = focus
         if focus is not None:
-            Later(self._focus, pause_s=FOCUS_S)()
+            soon(self._focus)
         self._recount()
 
     def _show(self, problems: tuple[Problem, ...]) -> None:
