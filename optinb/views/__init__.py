@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from optinb.rules import Rule
     from optinb.views.desk import ApprovalDesk
     from optinb.views.editor.editor import RuleEditor
+    from optinb.views.explore.discover import DiscoverView
+    from optinb.views.explore.groups import Compare, OverlapView, SizesView
+    from optinb.views.explore.moves import CustomerView, MigrationView
     from optinb.views.planner import Planner
     from optinb.workspace import Workspace
 
@@ -23,12 +26,20 @@ __all__ = [
     "approval_desk",
     "attributes",
     "campaigns",
+    "compare",
+    "customer",
+    "discover",
     "install",
+    "micro_segments",
+    "migration",
+    "overlap",
     "page",
     "planner",
     "rule_editor",
     "sdk_rollout",
+    "sizes",
     "stages",
+    "stages_over_time",
 ]
 
 
@@ -70,6 +81,62 @@ def rule_editor(ws: Workspace, rule: Rule | str | None = None, *, group: str | N
     from optinb.views.editor.editor import RuleEditor
 
     return RuleEditor(ws, rule=rule, group=group)
+
+
+def compare(ws: Workspace) -> Compare:
+    """What makes a saved group different from everybody else, or from another group."""
+    from optinb.views.explore.groups import Compare
+
+    return Compare(ws)
+
+
+def overlap(ws: Workspace) -> OverlapView:
+    """How many customers are in each combination of saved groups."""
+    from optinb.views.explore.groups import OverlapView
+
+    return OverlapView(ws)
+
+
+def sizes(ws: Workspace) -> SizesView:
+    """How large saved groups were on the newest nights, as their rules are today."""
+    from optinb.views.explore.groups import SizesView
+
+    return SizesView(ws)
+
+
+def discover(ws: Workspace) -> DiscoverView:
+    """Groups in which something is high, found with progress, and saved by a click."""
+    from optinb.views.explore.discover import DiscoverView
+
+    return DiscoverView(ws)
+
+
+def migration(ws: Workspace) -> MigrationView:
+    """Who moved between lifecycle stages, value segments or micro-segments from one night to another."""
+    from optinb.views.explore.moves import MigrationView
+
+    return MigrationView(ws)
+
+
+def customer(ws: Workspace, customer_id: str = "") -> CustomerView:
+    """Everything about one customer, by their id."""
+    from optinb.views.explore.moves import CustomerView
+
+    return CustomerView(ws, customer_id)
+
+
+def micro_segments(ws: Workspace) -> HTML:
+    """The micro-segments by size, value and risk."""
+    from optinb.views.tables import micro_segments
+
+    return micro_segments(ws)
+
+
+def stages_over_time(ws: Workspace) -> HTML:
+    """How many customers were in each lifecycle stage, night by night."""
+    from optinb.views.tables import stages_over_time
+
+    return stages_over_time(ws)
 
 
 def attributes(ws: Workspace) -> HTML:

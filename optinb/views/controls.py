@@ -27,7 +27,7 @@ def button(label: str, *, style: str = "", tooltip: str | None = None) -> w.Butt
 
 def box(*children: w.Widget, of: str) -> w.Box:
     """Controls in a box that the style sheet arranges by its class."""
-    made = w.Box(children) if of in ("ob-columns", "ob-pair", "ob-buttons") else w.VBox(children)
+    made = w.Box(children) if of in ("ob-columns", "ob-pair", "ob-buttons", "ob-saving") else w.VBox(children)
     made.add_class(of)
     return made
 

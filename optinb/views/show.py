@@ -32,6 +32,7 @@ ONE: dict[tuple[str, str], str] = {
     ("optinb.workspace.person", "CustomerCard"): "customer_card",
     ("optinb.workspace.history", "Status"): "status",
     ("optinb.workspace.history", "Why"): "why",
+    ("optinb.workspace.over_time", "Sizes"): "sizes",
     ("optinb.workspace.preview", "Preview"): "preview",
     ("optinb.workspace.samples", "SampleMessage"): "sample",
     ("optinb.workspace.trial", "SentTest"): "sent_test",

@@ -11,6 +11,7 @@ from msgspec import Struct
 from optinb.customers import ATTRIBUTES
 from optinb.customers.lifecycle import STAGES
 from optinb.engine.tables import kinds
+from optinb.errors import OptinbError
 from optinb.views import values
 from optinb.views.values import page
 
@@ -83,6 +84,22 @@ def stages(ws: Workspace) -> HTML:
 def notice(text: str) -> HTML:
     """A sentence instead of a table."""
     return HTML(page("notice.html.j2", text=text))
+
+
+def stages_over_time(ws: Workspace) -> HTML:
+    """How many customers were in each lifecycle stage, night by night."""
+    try:
+        return HTML(values.stages_over_time(ws.history("stage")))
+    except OptinbError as error:
+        return notice(str(error))
+
+
+def micro_segments(ws: Workspace) -> HTML:
+    """The micro-segments by size, value and risk."""
+    try:
+        return HTML(values.micro_segments(ws.micro_segments()))
+    except OptinbError as error:
+        return notice(str(error))
 
 
 def _short(value: object) -> str:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from zoneinfo import ZoneInfo
 
+    import polars as pl
+
     from optinb.appboy import Template
     from optinb.campaigns import CampaignRecord, Waterfall
     from optinb.customers import CustomerModel, ModelCard
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from optinb.measure.pages import Step
     from optinb.night import Blocked, Night
     from optinb.segments import Overlap, Profile, Reach
-    from optinb.segments.discovery import Discovery
+    from optinb.segments.discovery import Discovery, Finding
     from optinb.state import GroupRecord
     from optinb.warehouse import ImportReport
     from optinb.workspace import (
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
         Preview,
         SampleMessage,
         SentTest,
+        Sizes,
         Status,
         Why,
         Workspace,
@@ -141,6 +144,21 @@ def overlap(found: Overlap) -> str:
 
 def discovery(found: Discovery) -> str:
     """Groups that were found for a target, with their figures."""
+    return page("discovery.html.j2", found=found, **_discovered(found))
+
+
+def discovery_summary(found: Discovery) -> str:
+    """What was looked for, among whom, and what to know before believing it, without the style."""
+    return fragment("finding.html.j2", "summary", found, _discovered(found))
+
+
+def finding(found: Discovery, one: Finding) -> str:
+    """One group that was found, without the style."""
+    return fragment("finding.html.j2", "finding", found, one, _discovered(found))
+
+
+def _discovered(found: Discovery) -> dict[str, Any]:
+    """How the figures of a discovery are written, what was left out by reason, and the highest rate."""
     percent = found.kind == "yes/no"
 
     def figure(value: float) -> str:
@@ -153,7 +171,38 @@ def discovery(found: Discovery) -> str:
     for name, reason in found.left_out.items():
         reasons.setdefault(reason, []).append(name)
     highest = max((finding.rate for finding in found), default=0) or 1
-    return page("discovery.html.j2", found=found, figure=figure, signed=signed, reasons=reasons, highest=highest)
+    return {"figure": figure, "signed": signed, "reasons": reasons, "highest": highest}
+
+
+def sizes(found: Sizes) -> str:
+    """Groups by night, as lines and as a table."""
+    from optinb.views.explore.charts import sizes as drawn
+
+    return page("sizes.html.j2", found=found, chart=drawn(found))
+
+
+def stages_over_time(history: pl.DataFrame) -> str:
+    """The customers in each lifecycle stage by night (day, stage, customers), as lines and as a table."""
+    from optinb.views.explore.charts import stages as drawn
+
+    nights: dict[Any, dict[str, int]] = {}
+    for day, stage, count in history.drop_nulls().iter_rows():
+        nights.setdefault(day, {})[stage] = count
+    return page("stages_over_time.html.j2", nights=nights, stages=STAGES, chart=drawn(history))
+
+
+def micro_segments(segments: pl.DataFrame) -> str:
+    """The micro-segments (as `ws.micro_segments()` returns them) as a map of value and risk, and as a table."""
+    from optinb.views.explore.charts import micro_segments as drawn
+
+    charts = {
+        "Customers who buy: the chance that they stay away": drawn(segments, "churn_risk", "churn risk"),
+        "Churned customers: the chance that they come back": drawn(
+            segments, "reactivation_chance", "reactivation chance"
+        ),
+    }
+    shown = {title: chart for title, chart in charts.items() if chart}
+    return page("micro_segments.html.j2", rows=segments.to_dicts(), charts=shown)
 
 
 def reach(found: Reach) -> str:

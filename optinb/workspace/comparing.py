@@ -62,6 +62,8 @@ def compared(reading: Reading, one: Rule | str, other: Rule | str) -> Profile:
 
 def micro_segments_of(reading: Reading) -> pl.DataFrame:
     """The micro-segments with their sizes and what is expected of their customers, the largest first."""
+    from optinb.workspace.modelling import segmentation  # which reads workspaces itself
+
     customers = reading.customers()
     known = customers.collect_schema()
     if "micro_segment" not in known:
@@ -71,7 +73,10 @@ def micro_segments_of(reading: Reading) -> pl.DataFrame:
         for name in ("future_value", "churn_risk", "reactivation_chance")
     ]
     grouped = customers.group_by("stage", "micro_segment").agg(pl.len().cast(pl.Int64).alias("customers"), *means)
-    return grouped.sort(["customers", "micro_segment"], descending=[True, False]).collect()
+    found = grouped.sort(["customers", "micro_segment"], descending=[True, False]).collect()
+    labels = segmentation(reading.snapshot())
+    about = ["; ".join(labels.describe(name)) if labels and name else "" for name in found["micro_segment"]]
+    return found.with_columns(pl.Series("about", about, dtype=pl.String))
 
 
 def overlap_of(reading: Reading, groups: Iterable[str] | Mapping[str, Rule | str]) -> Overlap:

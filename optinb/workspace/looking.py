@@ -81,7 +81,7 @@ class Looking:
         """One row a micro-segment: stage, micro_segment, customers, and the means of what the models expect of them.
 
         Columns future_value (in the currency), churn_risk and reactivation_chance (0 to 1) are null where no customer
-        has one. Raises UsageError before the customers are modelled.
+        has one; `about` describes the micro-segment in words. Raises UsageError before the customers are modelled.
         """
         return micro_segments_of(self._reading)
 

@@ -24,13 +24,14 @@ def editor(ws) -> RuleEditor:
     return views.rule_editor(ws)
 
 
-def choose(line, attribute: str) -> None:
+def choose(line: Any, attribute: str) -> None:
     if line.picker is None:
         line.attribute.click()
-    line.picker.list.value = attribute
+    picker: Any = line.picker
+    picker.list.value = attribute
 
 
-def fill_country(editor: RuleEditor, value: str = "DE"):
+def fill_country(editor: RuleEditor, value: str = "DE") -> Any:
     line = editor.tree.lines[0]
     choose(line, "country")
     line.value.value = value

@@ -1,0 +1,102 @@
+"""Discovery: groups in which something is high, found while one waits, and saved by a click."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as w
+
+from optinb.errors import OptinbError, UsageError
+from optinb.views import values
+from optinb.views.controls import Pane, box, button, field, heading, styles
+from optinb.views.job import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from optinb.segments.discovery import Discovery, Finding
+    from optinb.views.job import Tell
+    from optinb.workspace import Workspace
+
+EVERYBODY = ("Everybody", None)
+DEPTHS = (("one condition", 1), ("up to two conditions", 2), ("up to three conditions", 3))
+LONGEST = 60
+
+
+class DiscoverView(w.VBox):
+    """The form, the work and what was found."""
+
+    def __init__(self, ws: Workspace) -> None:
+        super().__init__()
+        self.add_class("ob-view")
+        self._ws = ws
+        vocabulary = ws.vocabulary()
+        numbers = [name for name, kind in vocabulary.attributes.items() if kind in ("number", "yes/no")]
+        self.target = field(
+            w.Combobox,
+            "What should be high",
+            options=[*vocabulary.groups, *numbers],
+            placeholder="an attribute, a group, or a rule",
+        )
+        self.within = field(w.Dropdown, "Among", options=[EVERYBODY, *((n, n) for n in vocabulary.groups)])
+        self.depth = field(w.Dropdown, "Groups have", options=DEPTHS, value=2)
+        self.job = Job("Discover", prepare=self._prepare, done=self._show, steps=lambda: 100)
+        self.about = Pane()
+        self.found = w.VBox()
+        self.found.add_class("ob-column")
+        self.children = (
+            styles(),
+            heading("Discover groups"),
+            box(self.target, self.within, self.depth, of="ob-pair"),
+            self.job,
+            self.about,
+            self.found,
+        )
+
+    @property
+    def findings(self) -> tuple[FindingView, ...]:
+        """What was found, each with its button."""
+        return self.found.children
+
+    def _prepare(self) -> Callable[[Tell], Any]:
+        target, within, depth = self.target.value.strip(), self.within.value, self.depth.value
+        if not target:
+            raise UsageError("say what should be high: an attribute such as future_value, a saved group, or a rule")
+        self.about.say("")
+        self.found.children = ()
+        return lambda tell: self._ws.discover(target, within=within, depth=depth, tell=tell)
+
+    def _show(self, found: Discovery) -> None:
+        self.about.show(values.discovery_summary(found), role="status")
+        self.found.children = [FindingView(self._ws, found, finding) for finding in found]
+
+
+class FindingView(w.VBox):
+    """One group that was found, with a name to save it under."""
+
+    def __init__(self, ws: Workspace, found: Discovery, finding: Finding) -> None:
+        super().__init__()
+        self.add_class("ob-finding")
+        self._ws, self._rule = ws, finding.rule
+        self.about, self.result = Pane(), Pane()
+        self.about.show(values.finding(found, finding))
+        self.name = field(w.Text, "Name of the group", value=short(finding.sentence))
+        self.save = button("Save group", tooltip=f"Save the group of customers of whom {finding.sentence}")
+        row = box(self.name, self.save, of="ob-saving")
+        self.children = (self.about, row, self.result)
+        self.save.on_click(lambda _: self._save())
+
+    def _save(self) -> None:
+        try:
+            record = self._ws.groups.save(self.name.value, self._rule)
+        except OptinbError as error:
+            self.result.say(str(error), kind="bad")
+            return
+        self.result.say(f"“{record.name}” is saved as version {record.version}.", kind="good")
+
+
+def short(sentence: str) -> str:
+    """A name for a group out of its sentence: as many whole words as fit."""
+    if len(sentence) <= LONGEST:
+        return sentence
+    return sentence[:LONGEST].rsplit(" ", 1)[0] + " …"

@@ -1,0 +1,90 @@
+"""Saved groups beside each other and over time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as w
+
+from optinb.errors import UsageError
+from optinb.views import values
+from optinb.views.controls import Pane, box, field, styles
+from optinb.views.explore.asking import AskingView
+from optinb.views.job import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from optinb.views.job import Tell
+    from optinb.workspace import Sizes, Workspace
+
+NO_GROUP = "No target group is saved yet; save one in the rule editor above."
+EVERYBODY = "everybody else"
+
+
+class Compare(AskingView):
+    """What makes a group different from everybody else, or from another group."""
+
+    def __init__(self, ws: Workspace) -> None:
+        super().__init__(ws)
+        names = [group.name for group in ws.groups.list()]
+        self.group = field(w.Dropdown, "Group", options=names)
+        self.other = field(w.Dropdown, "Compared with", options=[EVERYBODY, *names])
+        self.arrange(self.group, self.other, watch=(self.group, self.other))
+
+    def question(self) -> Callable[[], str] | str:
+        """Compares the chosen two."""
+        group, other = self.group.value, self.other.value
+        if group is None:
+            return NO_GROUP
+        if group == other:
+            return "This is the same group; choose another one to compare it with."
+        if other == EVERYBODY:
+            return lambda: values.profile(self.ws.profile(group))
+        return lambda: values.profile(self.ws.compare(group, other))
+
+
+class OverlapView(AskingView):
+    """How saved groups overlap."""
+
+    def __init__(self, ws: Workspace) -> None:
+        super().__init__(ws)
+        names = [group.name for group in ws.groups.list()]
+        self.groups = field(w.SelectMultiple, "Groups", options=names, value=names[:4], rows=min(max(len(names), 3), 8))
+        self.arrange(self.groups, watch=(self.groups,))
+
+    def question(self) -> Callable[[], str] | str:
+        """Counts the combinations of the chosen groups."""
+        chosen = self.groups.value
+        if not self.groups.options:
+            return NO_GROUP
+        if len(chosen) < 2:
+            return "Choose two groups or more (with Ctrl or Shift)."
+        return lambda: values.overlap(self.ws.overlap(chosen))
+
+
+class SizesView(w.VBox):
+    """How large saved groups were on the newest nights, as their rules are today."""
+
+    def __init__(self, ws: Workspace) -> None:
+        super().__init__()
+        self.add_class("ob-view")
+        self._ws = ws
+        names = [group.name for group in ws.groups.list()]
+        self.groups = field(w.SelectMultiple, "Groups", options=names, value=names[:4], rows=min(max(len(names), 3), 8))
+        self.nights = field(w.BoundedIntText, "Nights, up to", value=30, min=1, max=60)
+        self.job = Job("Count", prepare=self._prepare, done=self._show, steps=lambda: self.nights.value)
+        self.answer = Pane()
+        self.children = (styles(), box(self.groups, self.nights, of="ob-pair"), self.job, self.answer)
+        if not names:
+            self.answer.say(NO_GROUP)
+
+    def _prepare(self) -> Callable[[Tell], Any]:
+        groups, nights = self.groups.value, self.nights.value
+        if not groups:
+            raise UsageError("choose a group or several")
+        self.answer.say("")
+        return lambda tell: self._ws.sizes(groups, nights=nights, tell=tell)
+
+    def _show(self, found: Sizes) -> None:
+        self.answer.value = values.sizes(found)

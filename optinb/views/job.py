@@ -1,0 +1,120 @@
+"""Long work behind a button: in a thread, with how far it is and a way to end it, so that the page never freezes."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as w
+
+from optinb.errors import OptinbError
+from optinb.views.controls import Pane, box, button
+from optinb.views.newest import answer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Tell = Callable[[int, str], None]
+
+_THREADS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="optinb job")
+
+
+class StoppedError(Exception):
+    """Somebody has ended the work."""
+
+
+class Job(w.VBox):
+    """A button that begins long work, and while it runs its progress and a button to cancel it.
+
+    Args:
+        label: of the button.
+        prepare: reads the controls when the work begins and returns it: a call that takes `tell`, which it tells that
+            so many more steps are done, and what is next. Raises OptinbError when it can't begin.
+        done: is given what the work returned.
+        steps: of the whole work.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        *,
+        prepare: Callable[[], Callable[[Tell], Any]],
+        done: Callable[[Any], None],
+        steps: Callable[[], int],
+    ) -> None:
+        self._prepare, self._show, self._steps = prepare, done, steps
+        self._run, self._at, self._what = 0, 0, ""
+        self.start, self.cancel = button(label, style="primary"), button("Cancel")
+        self.cancel.layout.display = "none"
+        self.progress = Pane()
+        super().__init__((box(self.start, self.cancel, of="ob-buttons"), self.progress))
+        self.add_class("ob-column")
+        self.start.on_click(lambda _: self._begin())
+        self.cancel.on_click(lambda _: self._stop())
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the work is under way."""
+        return self.start.disabled
+
+    def _begin(self) -> None:
+        try:
+            work = self._prepare()
+        except OptinbError as error:
+            self.progress.say(str(error), kind="bad")
+            return
+        self._run += 1
+        self._at, self._what = 0, ""
+        run, steps = self._run, max(self._steps(), 1)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._end(run, answer(lambda: work(self._tell(run, steps, lambda call: call()))))
+            return
+        self._arrange(running=True)
+        self._say(run, steps)
+        tell = self._tell(run, steps, loop.call_soon_threadsafe)
+        future = loop.run_in_executor(_THREADS, answer, lambda: work(tell))
+        future.add_done_callback(lambda finished: self._end(run, finished.result()))
+
+    def _tell(self, run: int, steps: int, later: Callable[[Callable[[], None]], Any]) -> Tell:
+        def tell(done: int, what: str) -> None:
+            if run != self._run:
+                raise StoppedError
+            self._at, self._what = self._at + done, what or self._what
+            later(lambda: self._say(run, steps))
+
+        return tell
+
+    def _say(self, run: int, steps: int) -> None:
+        if run != self._run or not self.is_running:
+            return
+        share = min(self._at / steps, 1)
+        self.progress.show(
+            f'<div class="ob-progress"><progress max="1" value="{share:.3f}" aria-label="Progress"></progress> '
+            f"<span>{share:.0%} {escape(self._what)}</span></div>"
+        )
+
+    def _stop(self) -> None:
+        self._run += 1
+        self._arrange(running=False)
+        self.progress.say("Cancelled; nothing was changed.")
+
+    def _end(self, run: int, found: Any) -> None:
+        if run != self._run:
+            return
+        self._arrange(running=False)
+        self.progress.say("")
+        if isinstance(found, OptinbError):
+            self.progress.say(str(found), kind="bad")
+        elif isinstance(found, Exception):
+            self.progress.say("This couldn't be done; see the log of the notebook.", kind="bad")
+            raise found
+        else:
+            self._show(found)
+
+    def _arrange(self, *, running: bool) -> None:
+        self.start.disabled = running
+        self.cancel.layout.display = "" if running else "none"
