@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from optinb.measure import NightSummary
     from optinb.settings import Settings
+    from optinb.workspace import Workspace
 
 RUN_DATE = date(2026, 11, 23)  # of the committed sample
 AUTHOR, APPROVER, SCHEDULER = "demo-author", "demo-approver", "demo-scheduler"
@@ -93,6 +95,48 @@ def run_demo(folder: Path | None, *, say: Callable[[str], None]) -> tuple[NightS
             say("night     papermill runs notebooks/nightly_send.ipynb …")
             summary = run_night(root, RUN_DATE)
     return summary, root
+
+
+def start(folder: str | Path | None = None) -> Workspace:
+    """A workspace to try things out in: the sample, imported and modelled, with a sandbox of Appboy beside it.
+
+    It is opened as the author of campaigns, on the sample's night; the sandbox runs as long as this program.
+
+    Args:
+        folder: where to keep it; one that an earlier call made is opened again. A temporary one when left out.
+    """
+    root = Path(folder).expanduser().resolve() if folder else None
+    is_known = root is not None and (root / FILE_NAME).is_file()
+    root = root if root is not None and is_known else _new_folder(root)
+    now = datetime.combine(RUN_DATE, time(2), tzinfo=load_settings(shared(f"data/{FILE_NAME}")).zone)
+    with ExitStack() as stack:
+        sandbox = stack.enter_context(Sandbox(demo_world(), journal=root / "sandbox.jsonl", now=now))
+        stack.enter_context(_environment({**KEYS, NOW: now.isoformat(), "OPTINB_USER": SCHEDULER}))
+        settings = demo_settings(sandbox.url)
+        if is_known:
+            (root / FILE_NAME).write_text(settings, encoding="utf-8")
+        else:
+            init_workspace(root, settings=settings)
+            shutil.copytree(shared(f"data/sample/{RUN_DATE}"), root / "inbox" / RUN_DATE.isoformat())
+        ws = stack.enter_context(open_workspace(root, user=AUTHOR))
+        if not is_known:
+            ws.import_delivery(RUN_DATE)
+            ws.model(RUN_DATE)
+            for name, rule in GROUPS.items():
+                ws.groups.save(name, rule)
+        ws.templates.sync()
+        atexit.register(stack.pop_all().close)
+    return ws
+
+
+def second_person(ws: Workspace) -> Workspace:
+    """The same workspace as another person opens it, who may approve what the author has submitted."""
+    return open_workspace(ws.root, user=APPROVER)
+
+
+def night(ws: Workspace) -> NightSummary:
+    """Runs the sample's night on a workspace that `start` made: what is approved goes to the sandbox."""
+    return run_night(ws.root, RUN_DATE)
 
 
 def demo_settings(api: str) -> str:

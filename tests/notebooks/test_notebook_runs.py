@@ -12,11 +12,11 @@ from optinb.workspace import open_workspace
 def execute(folder, tmp_path):
     """Runs a notebook and returns what its cells show, as HTML."""
 
-    def run(name: str) -> str:
+    def run(name: str, **parameters: str) -> str:
         done = papermill.execute_notebook(
             str(shared(f"notebooks/{name}")),
             str(tmp_path / name),
-            parameters={"workspace": str(folder), "user": AUTHOR},
+            parameters=parameters or {"workspace": str(folder), "user": AUTHOR},
             kernel_name="python3",
             progress_bar=False,
         )
@@ -41,3 +41,16 @@ def test_plan_and_approve_opens_on_the_templates_of_appboy(execute, folder):
     assert "Club" in shown
     with open_workspace(folder, user=AUTHOR) as ws:
         assert any(template.usable for template in ws.templates.list("Club"))
+
+
+def test_start_here_goes_from_a_delivery_to_scheduled_messages(execute, tmp_path):
+    trial = tmp_path / "trial"
+    shown = execute("start_here.ipynb", workspace=str(trial))
+    with open_workspace(trial, user=AUTHOR) as ws:
+        assert ws.campaigns.get("Summer, lapsed").state == "done"
+        (run,) = ws.store.runs.list()
+        answer = ws.why("000042").answers[0]
+    (sent,) = (run.summary or {})["campaigns"]
+    assert sent["accepted"] == sent["recipients"] > 0
+    assert f"{sent['recipients']:,}" in shown
+    assert answer.campaign in shown and answer.why in shown

@@ -35,8 +35,9 @@ def code(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def test_there_are_the_three_notebooks():
-    assert {"explore_segments.ipynb", "plan_and_approve.ipynb", "nightly_send.ipynb"} <= {p.name for p in NOTEBOOKS}
+def test_there_is_a_notebook_for_each_kind_of_work():
+    wanted = ("start_here", "explore_segments", "plan_and_approve", "nightly_send")
+    assert {f"{name}.ipynb" for name in wanted} <= {path.name for path in NOTEBOOKS}
 
 
 def test_notebook_is_valid_and_of_the_default_kernel(notebook):
