@@ -17,13 +17,19 @@ PATIENCE_S = 2.0  # a longer wait isn't for a request that is journalled as send
 LOOK_S = 0.05
 
 
+def steady(wall: Callable[[], float], ticks: Callable[[], float]) -> Callable[[], float]:
+    """The time as a clock tells it now, going on by another one, so that setting the first one back stops nobody."""
+    ahead = wall() - ticks()
+    return lambda: ticks() + ahead
+
+
 class Budget:
     """One app group's pace, for all who call its API in this process.
 
     Args:
         an_hour: the documented limit; what the answers tell counts more.
         reserve: the share of the limit that is left to other users of the key.
-        clock: seconds since 1970.
+        clock: seconds since 1970 by a clock that nobody sets; by this machine's when it was made, when left out.
         sleep: waits so many seconds.
     """
 
@@ -32,11 +38,11 @@ class Budget:
         *,
         an_hour: int,
         reserve: float,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._pace = Pace(an_hour=an_hour, reserve=reserve)
-        self._clock, self._sleep = clock, sleep
+        self._clock, self._sleep = clock or steady(time.time, time.monotonic), sleep
         self._changed = threading.Condition()
 
     def enter(self, *, patience_s: float = PATIENCE_S) -> bool:

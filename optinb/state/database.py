@@ -207,4 +207,6 @@ def _explain(error: SQLAlchemyError, url: URL) -> str:
         return f"{place} refuses this user and password; check the address that [workspace] state refers to"
     if "connection" in cause and url.get_backend_name() == "postgresql":
         return f"{place} can't be reached ({first}); check its address and whether the server is up"
+    if any(words in cause for words in ("disk I/O error", "disk is full", "No space left")):
+        return f"{place} can't be written ({first}); check the space and the rights of its folder, then run it again"
     return f"{place} failed: {first}"

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from optinb.settings import AppGroupSettings
 from optinb.state import Accepted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 CHILD = str(Path(__file__).with_name("sending_child.py"))
 
@@ -147,13 +148,22 @@ class Site:
         self._arguments = [str(root), sandbox.url, group.id]
         self._environment = {**os.environ, KEY_NAME: group.keys[0].key}
 
-    def start(self, *, ahead_s: float, where: str = "nowhere", at: int = 0, wait_s: float = 0) -> subprocess.Popen[str]:
+    def start(
+        self,
+        *,
+        ahead_s: float,
+        where: str = "nowhere",
+        at: int = 0,
+        wait_s: float = 0,
+        prepare: Callable[[], None] | None = None,
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, CHILD, *self._arguments, str(ahead_s), where, str(at), str(wait_s)],
             env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=prepare,
         )
 
     def check(self, *, kills: int) -> DeliveryCounts:
@@ -208,6 +218,24 @@ def test_two_senders_started_at_once_send_nobody_twice(site: Site) -> None:
         assert sender.returncode == 0, complaint
         assert msgspec.json.decode(told, type=DeliveryCounts).accepted == 1_620
     assert site.check(kills=0).accepted == 1_620
+
+
+def test_a_disk_that_is_full_stops_the_sender_with_a_sentence_and_the_next_one_goes_on(site: Site) -> None:
+    files = list(site.root.glob("state.sqlite*"))
+    room = max(file.stat().st_size for file in files) + 60_000  # bytes that no file may outgrow
+
+    def fill() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
+    child = site.start(ahead_s=0, prepare=fill)
+    _, complaint = child.communicate(timeout=60)
+    assert child.returncode == 1
+    assert "StateError: the state store" in complaint and "check the space and the rights" in complaint
+    assert 0 < len(taken(site.root)) < site.frozen.recipients
+    child = site.start(ahead_s=40)
+    _, complaint = child.communicate(timeout=60)
+    assert child.returncode == 0, complaint
+    assert site.check(kills=1).accepted > 0
 
 
 @pytest.mark.chaos

@@ -127,6 +127,16 @@ def test_all_campaigns_of_an_app_group_share_a_budget(
     assert sandbox.requests["/campaigns/trigger/schedule/create"] == 80
 
 
+def test_a_machine_whose_clock_is_set_back_holds_up_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    wall = [1_000_000.0]
+    monkeypatch.setattr(time, "time", lambda: wall[0])
+    budget = Budget(an_hour=36_000_000, reserve=0.0)
+    assert budget.enter()
+    budget.leave(None)
+    wall[0] -= 3_600.0
+    assert budget.enter(patience_s=1.0)
+
+
 def test_a_busy_appboy_slows_down_everybody_of_the_app_group(
     desk: Desk, sandbox: Sandbox, client: AppboyClient, template_id: str
 ) -> None:

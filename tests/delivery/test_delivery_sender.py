@@ -358,3 +358,15 @@ def test_each_window_is_one_line_of_the_log(desk: Desk, caplog: pytest.LogCaptur
     assert told[0] == {"accepted": 2, "refused": 1, "unknown": 1}
     assert {(line["campaign"], line["night"]) for line in lines} == {("Summer", "2026-11-23")}
     assert all(line["seconds"] > 0 and line["recipients_a_second"] > 0 for line in lines)
+
+
+@pytest.mark.parametrize("jump_s", [-86_400, -3_600, 3_600, 13 * 3_600])
+def test_a_clock_that_jumps_while_it_sends_loses_nobody_and_sends_nobody_twice(desk: Desk, jump_s: float) -> None:
+    def jump(_request: ScheduleRequest) -> Outcome:
+        desk.move(jump_s)
+        return Accepted()
+
+    frozen = desk.plan(1000)
+    poster = Scripted(Accepted(), Accepted(), Accepted(), jump)
+    assert desk.send(poster, frozen) == DeliveryCounts(batches=20, accepted=1000)
+    assert len(poster.users) == len(set(poster.users)) == 1000
