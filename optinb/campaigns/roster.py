@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -19,6 +19,63 @@ if TYPE_CHECKING:
 
 # What keeps every push of an app group's apps away, in the order in which it is examined.
 NO_PUSH = ("no_app", "no_sdk", "push_off", "blocked", "test", "opted_out")
+
+
+class AppUses(NamedTuple):
+    """One app, and for every customer by place: whether they use it, with the SDK, and whether a push arrives there."""
+
+    users: NDArray[np.bool_]
+    with_sdk: NDArray[np.bool_]
+    gets: NDArray[np.bool_]
+
+
+def app_uses(
+    places: pl.LazyFrame, app_users: pl.LazyFrame, apps: Iterable[AppSettings], *, size: int
+) -> tuple[AppUses, ...]:
+    """Who uses which of some apps; `places`: customer_id and place (0 to `size`-1), `app_users` as `reachable_apps`."""
+    apps = tuple(apps)
+    number = {app.id: at for at, app in enumerate(apps)}
+    rows = (
+        reachable_apps(app_users, apps)
+        .join(places, on="customer_id", how="inner")
+        .select(
+            "place",
+            "has_sdk",
+            app=pl.col("app_id").replace_strict(number, return_dtype=pl.UInt16),
+            gets=pl.col("has_sdk") & pl.col("push_enabled"),
+        )
+        .collect()
+    )
+    found = []
+    for at in range(len(apps)):
+        mine = rows.filter(pl.col("app") == at)
+        flags = AppUses(*(np.zeros(size, dtype=np.bool_) for _ in AppUses._fields))
+        flags.users[mine["place"]] = True
+        flags.with_sdk[mine.filter("has_sdk")["place"]] = True
+        flags.gets[mine.filter("gets")["place"]] = True
+        found.append(flags)
+    return tuple(found)
+
+
+def against(people: pl.DataFrame, uses: Iterable[AppUses]) -> NDArray[np.uint8]:
+    """What speaks against a push in some apps: 0 nothing, else a place in NO_PUSH from 1.
+
+    `people`: is_blocked, is_test and push_opt_in, a row each place.
+    """
+    able = [np.zeros(people.height, dtype=np.bool_) for _ in AppUses._fields]
+    for use in uses:
+        for all_of_them, mine in zip(able, use, strict=True):
+            all_of_them |= mine
+    conditions = (
+        *(~some for some in able),
+        people["is_blocked"].fill_null(False).to_numpy(),
+        people["is_test"].fill_null(False).to_numpy(),
+        ~people["push_opt_in"].fill_null(True).to_numpy(),
+    )
+    codes = np.zeros(people.height, dtype=np.uint8)
+    for code, holds in reversed(tuple(enumerate(conditions, start=1))):
+        codes[holds] = code
+    return codes
 
 
 class Roster:
@@ -57,23 +114,8 @@ class Roster:
         """What speaks against a push in some apps, for every customer: 0 nothing, else a place in NO_PUSH from 1."""
         apps = tuple(apps)
         if apps not in self._against:
-            reach = (
-                reachable_apps(self._app_users, apps)
-                .group_by("customer_id")
-                .agg(sdk=pl.col("has_sdk").any(), push=(pl.col("has_sdk") & pl.col("push_enabled")).any())
-            )
-            conditions = (
-                pl.col("sdk").is_null(),
-                ~pl.col("sdk"),
-                ~pl.col("push"),
-                pl.col("is_blocked").fill_null(False),
-                pl.col("is_test").fill_null(False),
-                ~pl.col("push_opt_in").fill_null(True),
-            )
-            first = [pl.when(c).then(pl.lit(n, dtype=pl.UInt8)) for n, c in enumerate(conditions, start=1)]
-            rows = self.people.lazy().join(reach, on="customer_id", how="left")
-            codes = rows.select("place", code=pl.coalesce(*first, pl.lit(0, pl.UInt8))).sort("place").collect()
-            self._against[apps] = codes["code"].to_numpy()
+            uses = app_uses(self.index.lazy(), self._app_users, apps, size=len(self))
+            self._against[apps] = against(self.people, uses)
         return self._against[apps]
 
     def in_zones(self, zones: Collection[str], *, unknown: str) -> NDArray[np.bool_]:

@@ -76,11 +76,17 @@ def reachable_apps(app_users: pl.LazyFrame, apps: Iterable[AppSettings]) -> pl.L
         [(app.id, app.platform, app.sdk_from_version) for app in apps],
         schema={"app_id": pl.String, "platform": pl.String, "sdk_from": pl.String},
         orient="row",
-    )
-    version, needed = version_key(pl.col("app_version")), version_key(pl.col("sdk_from"))
+    ).with_columns(needed=version_key(pl.col("sdk_from")))
+    # There are few versions, and each is taken apart once, not with every user.
+    versions = app_users.select("app_version").unique().with_columns(version=version_key(pl.col("app_version")))
     return (
         app_users.join(known, on="app_id", how="inner")
-        .with_columns(has_sdk=pl.col("sdk_from").is_null() | pl.col("app_version").is_null() | (version >= needed))
+        .join(versions, on="app_version", how="left", nulls_equal=True)
+        .with_columns(
+            has_sdk=pl.col("sdk_from").is_null()
+            | pl.col("app_version").is_null()
+            | (pl.col("version") >= pl.col("needed"))
+        )
         .select("customer_id", "app_id", "platform", "has_sdk", pl.col("push_enabled").fill_null(True))
     )
 

@@ -8,10 +8,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import polars as pl
 
-from optinb.campaigns import REASONS, Roster, Waterfall
-from optinb.campaigns.roster import NO_PUSH
+from optinb.campaigns import REASONS, Waterfall
+from optinb.campaigns.roster import NO_PUSH, against, app_uses
 from optinb.engine.polars import customers_of
-from optinb.segments import AppReach, Reach, reachable_apps
+from optinb.segments import AppReach, Reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,38 +32,28 @@ class Live:
     def __init__(self, customers: pl.DataFrame, app_users: pl.LazyFrame, apps: Iterable[AppSettings]) -> None:
         """Args: as in `build_audience`; each customer once."""
         self.apps = tuple(apps)
-        roster = Roster(customers.lazy(), app_users)
-        # with a place for each app: whether it is used, and whether a push arrives there
-        names = [(f"uses {at}", f"gets {at}") for at in range(len(self.apps))]
-        flags = [
-            flag
-            for (uses, gets), app in zip(names, self.apps, strict=True)
-            for mine in [pl.col("app_id") == app.id]
-            for flag in (mine.any().alias(uses), (mine & pl.col("has_sdk") & pl.col("push_enabled")).any().alias(gets))
-        ]
-        columns = [name for pair in names for name in pair]
-        used = reachable_apps(app_users, self.apps).group_by("customer_id").agg(flags)
-        against = roster.index.with_columns(code=pl.Series(roster.against(self.apps), dtype=pl.UInt8))
-        rows = (
-            customers.lazy()
-            .select("customer_id", "external_user_id")
-            .join(against.lazy().drop("place"), on="customer_id", how="left", maintain_order="left")
-            .join(used, on="customer_id", how="left", maintain_order="left")
-            .with_columns(pl.col(columns).fill_null(False))
-            .collect()
-        )
-        kinds = ["code", *columns]
-        self._patterns = rows.select(kinds).unique(maintain_order=True).with_row_index("pattern")
-        self._pattern = rows.select(kinds).join(self._patterns, on=kinds, how="left", maintain_order="left")["pattern"]
+        places = customers.lazy().select("customer_id").with_row_index("place")
+        uses = app_uses(places, app_users, self.apps, size=customers.height)
+        codes = against(customers, uses)
+        pattern = numbered(codes, [flags for use in uses for flags in (use.users, use.gets)])
+        self._pattern = pl.Series(pattern)
+        # one customer of each pattern, whoever it is, tells what it is
+        first = np.zeros(int(pattern.max(initial=0)) + 1 if len(pattern) else 0, dtype=np.int64)
+        first[pattern] = np.arange(len(pattern))
+        self._codes = codes[first]
+        self._uses = [(use.users[first], use.gets[first]) for use in uses]
         # Of customers with the same external user id only one gets a push. They are few, so that only they are kept.
-        shared = rows.with_row_index("row").filter(pl.col("external_user_id").is_duplicated() & (pl.col("code") == 0))
-        self._shared_rows = shared["row"].to_numpy()
-        self._shared_ids = shared["external_user_id"]
+        ids = customers["external_user_id"]
+        shared = np.zeros(0, dtype=np.int64)
+        if not (ids == customers["customer_id"]).all(ignore_nulls=False):
+            shared = np.flatnonzero(ids.is_duplicated().to_numpy() & (codes == 0))
+        self._shared_rows = shared
+        self._shared_ids = ids.gather(shared)
 
     def figures(self, inside: pl.Series) -> tuple[Reach, Waterfall]:
         """The reach of a group, and how it becomes recipients; booleans without null, in the order of the customers."""
         found = self._pattern.filter(inside).to_numpy()
-        counts = np.bincount(found, minlength=self._patterns.height)
+        counts = np.bincount(found, minlength=len(self._codes))
         return self._reach(counts), self._waterfall(counts, self._same_external_id(inside))
 
     def _same_external_id(self, inside: pl.Series) -> int:
@@ -72,7 +62,7 @@ class Live:
         return len(ids) - ids.n_unique()
 
     def _waterfall(self, counts: NDArray[np.int64], same_external_id: int) -> Waterfall:
-        codes = self._patterns["code"].to_numpy()
+        codes = self._codes
         by_code = {name: int(counts[codes == code].sum()) for code, name in enumerate(NO_PUSH, start=1)}
         by_code["same_external_id"] = same_external_id
         return Waterfall(
@@ -83,10 +73,8 @@ class Live:
         )
 
     def _reach(self, counts: NDArray[np.int64]) -> Reach:
-        def people(names: list[str]) -> int:
-            if not names:
-                return 0
-            return int(counts[self._patterns.select(pl.any_horizontal(names)).to_series().to_numpy()].sum())
+        def people(flags: list[NDArray[np.bool_]]) -> int:
+            return int(counts[np.logical_or.reduce(flags)].sum()) if flags else 0
 
         places = range(len(self.apps))
         by_app = tuple(
@@ -94,21 +82,42 @@ class Live:
                 app_id=app.id,
                 app=app.name,
                 platform=app.platform,
-                users=people([f"uses {at}"]),
-                reachable=people([f"gets {at}"]),
+                users=people([self._uses[at][0]]),
+                reachable=people([self._uses[at][1]]),
             )
             for at, app in enumerate(self.apps)
         )
         platforms = {
-            platform: people([f"gets {at}" for at in places if self.apps[at].platform == platform])
+            platform: people([self._uses[at][1] for at in places if self.apps[at].platform == platform])
             for platform in dict.fromkeys(app.platform for app in self.apps)
         }
         return Reach(
             apps=by_app,
             platforms=platforms,
-            users=people([f"uses {at}" for at in places]),
-            reachable=people([f"gets {at}" for at in places]),
+            users=people([users for users, _ in self._uses]),
+            reachable=people([gets for _, gets in self._uses]),
         )
+
+
+def numbered(codes: NDArray[np.uint8], flags: list[NDArray[np.bool_]]) -> NDArray[np.uint32]:
+    """For each row the number of its combination of a code and flags, from 0."""
+    found = codes.astype(np.uint64)
+    for at, flag in enumerate(flags, start=1):
+        found = found * np.uint64(2) + flag
+        if at % 20 == 0:
+            found = _dense(found).astype(np.uint64)  # so that any number of flags fits
+    return _dense(found)
+
+
+def _dense(values: NDArray[np.uint64]) -> NDArray[np.uint32]:
+    """The same values numbered from 0, without gaps."""
+    largest = int(values.max(initial=0))
+    if largest >= 2**24:
+        return np.unique(values, return_inverse=True)[1].astype(np.uint32)
+    # looking each up takes a tenth of the time of sorting them
+    is_there = np.zeros(largest + 1, dtype=np.bool_)
+    is_there[values] = True
+    return (np.cumsum(is_there, dtype=np.uint32) - np.uint32(1))[values]
 
 
 _LIVE: WeakKeyDictionary[Snapshot, dict[tuple[AppSettings, ...], Live]] = WeakKeyDictionary()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -12,7 +13,7 @@ from optinb import attr, did
 from optinb.campaigns import build_audience, waterfall
 from optinb.segments import reach
 from optinb.settings import AppSettings
-from optinb.workspace.live import Live
+from optinb.workspace.live import Live, numbered
 
 if TYPE_CHECKING:
     from optinb.workspace import Workspace
@@ -80,3 +81,14 @@ def test_a_preview_of_the_workspace_agrees_with_its_members_and_audience(ws: Wor
         assert found.reach == reach(members, users, apps)
         assert found.waterfall == waterfall(build_audience(members, customers, users, apps=apps))
     assert found == ws.preview(rule, app_group="Shop", engine="duckdb")
+
+
+@pytest.mark.parametrize("columns", [0, 1, 12, 45])
+def test_customers_alike_have_one_number_however_many_apps_there_are(columns: int) -> None:
+    draw = np.random.default_rng(columns)
+    codes = draw.integers(0, 7, 500).astype(np.uint8)
+    flags = [draw.random(500) < 0.02 for _ in range(columns)]
+    numbers = numbered(codes, flags)
+    kinds = list(zip(codes.tolist(), *(flag.tolist() for flag in flags), strict=True))
+    assert len(set(zip(kinds, numbers.tolist(), strict=True))) == len(set(kinds)) == len(set(numbers.tolist()))
+    assert set(numbers.tolist()) == set(range(len(set(kinds))))
