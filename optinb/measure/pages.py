@@ -67,7 +67,7 @@ def environment(package: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"n": number, "percent": percent, "moment": moment, "day": day, "many": many}
+    found.filters |= {"n": number, "percent": percent, "moment": moment, "clock": clock, "day": day, "many": many}
     return found
 
 
@@ -95,3 +95,8 @@ def moment(value: datetime, zone: ZoneInfo | None = None) -> str:
     """A time in a zone, with the zone's name: `Mon 23 Nov 2026, 18:30 (Europe/Berlin)`; UTC without one."""
     local = value.astimezone(zone or UTC)
     return f"{day(local)}, {local:%H:%M} ({zone.key if zone else 'UTC'})"
+
+
+def clock(value: datetime, zone: ZoneInfo | None = None) -> str:
+    """The time of day in a zone: `14:02`; UTC without one."""
+    return f"{value.astimezone(zone or UTC):%H:%M}"

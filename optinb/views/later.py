@@ -12,15 +12,14 @@ if TYPE_CHECKING:
 class Later:
     """Makes a call once, a pause after the last of several requests; where no event loop runs, at once."""
 
-    def __init__(self, call: Callable[[], None], *, pause_s: float) -> None:
+    def __init__(self, call: Callable[[], object], *, pause_s: float) -> None:
         self._call, self._pause_s = call, pause_s
         self._waiting: asyncio.TimerHandle | None = None
 
     def __call__(self) -> None:
         self.stop()
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
+        loop = _loop()
+        if loop is None:
             self._call()
         else:
             self._waiting = loop.call_later(self._pause_s, self._call)
@@ -34,9 +33,8 @@ class Later:
 
 def every(seconds: float, call: Callable[[], bool]) -> None:
     """Makes a call again and again while it returns True; where no event loop runs, never."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
+    loop = _loop()
+    if loop is None:
         return
 
     def again() -> None:
@@ -44,3 +42,10 @@ def every(seconds: float, call: Callable[[], bool]) -> None:
             loop.call_later(seconds, again)
 
     loop.call_later(seconds, again)
+
+
+def _loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,135 +1,75 @@
-"""The planner: a marketer chooses app group, template, target group and time, and sees who would get which message.
+"""The campaign board: a marketer chooses app group, template, target group, offer and time, and sees who gets what.
 
-Nothing that matters is kept here: what is submitted is in the state store, and the rest is lost with the kernel.
+What is written is kept as a draft; nothing that matters is lost with the kernel or the browser.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import time, timedelta
 from typing import TYPE_CHECKING, Any
 
-import ipywidgets as w
-
 from optinb.appboy import needed_properties
-from optinb.campaigns import CHANNEL
 from optinb.errors import OptinbError
 from optinb.views import values
-from optinb.views.controls import Pane, box, button, choose, field, heading, styles
-from optinb.views.draft import fields, named, suggested_name
+from optinb.views.board import Board
+from optinb.views.controls import choose
+from optinb.views.draft import Plan, named, suggested_name
+from optinb.views.keeping import Keeper
 from optinb.views.later import Later, every
-from optinb.views.properties import PropertyEditor
 
 if TYPE_CHECKING:
     from optinb.appboy import Template
+    from optinb.campaigns import CampaignRecord
     from optinb.workspace import CampaignPreview, Workspace
 
 SAMPLES = 20
 LOOK_AGAIN_S = 2.0
 PAUSE_S = 0.15  # of somebody who types, before the audience is counted
 COUNTING = '<div class="ob-counting">counting …</div>'
-ONCE, DAILY = "Once, on a date", "Every day"
+NEW = "New campaign"
 
 
-class Planner(w.VBox):
-    """The form. Its controls are attributes, so that tests and other views can use them."""
+class Planner(Board):
+    """The board at work. Its controls are attributes, so that tests and other views can use them."""
 
     def __init__(self, ws: Workspace) -> None:
-        super().__init__()
-        self.add_class("ob-view")
         self._ws = ws
         self._templates: dict[str, Template] = {}
         self._preview: CampaignPreview | None = None
         self._at = 0
         self._suggested = ""
         self._is_made = False
-        self._make_controls()
+        self.keeper = Keeper(ws, fields=self.fields, load=self._load, saved=self._list)
+        super().__init__(
+            zone=ws.settings.workspace.time_zone,
+            today=ws.today(),
+            app_groups=[group.name for group in ws.settings.app_groups],
+            attributes=self._attributes(),
+            keeper=self.keeper,
+            changed=self._changed,
+        )
         self._count_soon = Later(self._count, pause_s=PAUSE_S)
+        self._measure_soon = Later(self._measure, pause_s=PAUSE_S)
         self._load_groups()
         self._load_templates()
         self._ask_for_properties()
         self._observe()
         self._is_made = True
-        self._changed()
+        mine = ws.drafts.mine()
+        self._open(mine)
         every(LOOK_AGAIN_S, self._look_again)
 
     def fields(self) -> dict[str, Any]:
         """The campaign that the controls describe, as in a `campaign.toml`."""
-        return fields(
-            name=self.name.value,
-            channel=self.channel.value,
-            app_group=self.app_group.value,
-            template=self.template.value,
-            group=self.group.value,
-            every_day=self.when.value == DAILY,
-            on=self.date.value,
-            at=self.time.value,
-            control_percent=self.control.value,
-            properties=self.properties.sources(),
-            notes=self.notes.value,
-        )
-
-    def _make_controls(self) -> None:
-        ws = self._ws
-        self.channel = field(w.Dropdown, "Channel", options=[CHANNEL])
-        self.app_group = field(w.Dropdown, "App group", options=[g.name for g in ws.settings.app_groups])
-        self.template = field(w.Dropdown, "Template")
-        self.about_templates = Pane()
-        self.sync = button("Import templates", tooltip="Read the templates of this app group from Appboy again")
-        self.group = field(w.Dropdown, "Target group")
-        self.about_group = Pane()
-        self.properties = PropertyEditor(attributes=self._attributes(), changed=self._changed)
-        self.about_properties = heading("What the message says")
-        self.when = field(w.RadioButtons, "Goes out", options=[ONCE, DAILY])
-        self.date = field(w.DatePicker, "Date", value=ws.today() + timedelta(days=1))
-        self.time = field(w.TimePicker, f"Time ({ws.settings.workspace.time_zone})", value=time(18, 30), step=60)
-        self.control = field(w.BoundedFloatText, "Control group, %", value=10, min=0, max=99, step=1)
-        self.name = field(w.Text, "Name of the campaign")
-        self.notes = field(w.Textarea, "Notes for the approver", rows=2)
-        self.about_name = Pane()
-        self.submit = button("Submit for approval", style="primary")
-        self.result = Pane()
-        self.message = Pane()
-        self.previous, self.next = button("Previous customer"), button("Next customer")
-        self.audience = Pane()
-        form = box(
-            heading("Who gets what"),
-            box(self.channel, self.app_group, of="ob-pair"),
-            self.template,
-            self.about_templates,
-            box(self.sync, of="ob-buttons"),
-            self.group,
-            self.about_group,
-            self.about_properties,
-            self.properties,
-            heading("When, and to how many"),
-            self.when,
-            box(self.date, self.time, self.control, of="ob-pair"),
-            heading("Submit"),
-            self.name,
-            self.about_name,
-            self.notes,
-            box(self.submit, of="ob-buttons"),
-            self.result,
-            of="ob-column",
-        )
-        shown = box(
-            heading("As a customer reads it"),
-            self.message,
-            box(self.previous, self.next, of="ob-buttons"),
-            heading("Audience"),
-            self.audience,
-            of="ob-column",
-        )
-        self.children = (styles(), box(form, shown, of="ob-columns"))
+        return self.plan().fields()
 
     def _observe(self) -> None:
         self.app_group.observe(lambda _: self._load_templates(), "value")
         self.template.observe(lambda _: self._ask_for_properties(), "value")
         self.group.observe(lambda _: self._describe_group(), "value")
-        self.when.observe(lambda _: self._arrange_date(), "value")
-        for control in (self.template, self.group, self.when, self.date, self.time, self.control, self.name):
+        for control in self.plain:
             control.observe(lambda _: self._changed(), "value")
+        self.campaign.observe(lambda _: self._choose(), "value")
         self.sync.on_click(lambda _: self._sync())
         self.previous.on_click(lambda _: self._show_message(self._at - 1))
         self.next.on_click(lambda _: self._show_message(self._at + 1))
@@ -139,6 +79,54 @@ class Planner(w.VBox):
         if self._ws.warehouse.current is None:
             return []
         return [name for name in self._ws.customers().collect_schema() if name != "customer_id"]
+
+    def _choose(self) -> None:
+        """Opens the chosen campaign, once what was written of the one before is saved."""
+        chosen = self.campaign.value
+        if self._is_made and chosen != self._own_id:
+            self.keeper.save()
+            self._open(self._ws.store.campaigns.find(chosen) if chosen else None)
+
+    def _open(self, record: CampaignRecord | None) -> None:
+        self.result.say("")
+        self.keeper.go_on(record)
+        self._load(record)
+        self._list()
+
+    @property
+    def _own_id(self) -> str:
+        """The id of the campaign that is open; empty for a new one."""
+        return self.keeper.record.id if self.keeper.record else ""
+
+    def _load(self, record: CampaignRecord | None) -> None:
+        """Sets all controls to a campaign, or to those of a new one."""
+        self._is_made = False
+        try:
+            if record is None:
+                plan = Plan(app_group=self.app_group.value, template=self.template.value, group=self.group.value)
+                self._suggested = ""
+                self.show(plan, timing=self.timing.fresh())
+            else:
+                plan = Plan.of(record.campaign)
+                follows = record.state == "draft" and plan.name.startswith(suggested_name(plan.group, plan.template))
+                self._suggested = plan.name if follows else ""
+                self.app_group.value = plan.app_group if plan.app_group in self.app_group.options else None
+                self._load_templates()
+                self.show(plan, timing=plan.timing)
+                self._ask_for_properties()
+            self.properties.show(plan.properties if record else None)
+        finally:
+            self._is_made = True
+        self._refresh()
+
+    def _list(self) -> None:
+        """Offers what may be worked on, with the one that is open chosen."""
+        options = [(NEW, "")]
+        options += [(f"{r.campaign.name} ({r.state}, {r.author})", r.id) for r in self._ws.drafts.open()]
+        if list(self.campaign.options) != options or self.campaign.value != self._own_id:
+            self._is_made, was = False, self._is_made
+            choose(self.campaign, options, keep=self._own_id)
+            self._is_made = was
 
     def _load_groups(self) -> None:
         choose(self.group, [g.name for g in self._ws.groups.list()], keep=self.group.value)
@@ -151,7 +139,9 @@ class Planner(w.VBox):
         self._templates = {called[t.id]: t for t in found if t.id in called}
         others = [t for t in found if not t.usable]
         if not found:
-            self.about_templates.say("No template of this app group is imported yet.", kind="bad")
+            self.about_templates.say(
+                "No template of this app group is imported yet. Import templates reads them from Appboy.", kind="bad"
+            )
         else:
             self.about_templates.show(values.fragment("template_list.html.j2", "unusable", others))
         choose(self.template, list(self._templates), keep=self.template.value)
@@ -164,12 +154,14 @@ class Planner(w.VBox):
         self.properties.ask_for(needed)
 
     def _look_again(self) -> bool:
-        """Offers groups that were saved meanwhile; false once the planner is closed."""
+        """Offers what was saved meanwhile, and tells of changes by others; false once the planner is closed."""
         if self.comm is None:
             return False
         with suppress(OptinbError):
             if list(self.group.options) != [group.name for group in self._ws.groups.list()]:
                 self._load_groups()
+            self.keeper.look()
+            self._list()
         return True
 
     def _describe_group(self) -> None:
@@ -178,38 +170,36 @@ class Planner(w.VBox):
         else:
             self.about_group.say(self._ws.groups.get(self.group.value).sentence)
 
-    def _arrange_date(self) -> None:
-        self.date.layout.display = "" if self.when.value == ONCE else "none"
-
-    def _suggest_name(self) -> bool:
-        """Names the campaign until somebody writes a name; tells whether that changed it."""
+    def _suggest_name(self) -> None:
+        """Names the campaign until somebody writes a name."""
         if self.name.value != self._suggested:
-            return False
-        self._suggested = suggested_name(self.group.value, self.template.value)
-        changed = self.name.value != self._suggested
+            return
+        taken = [r.campaign.name for r in self._ws.campaigns.list() if r.id != self._own_id and not r.archived]
+        self._suggested = suggested_name(self.group.value, self.template.value, taken=taken)
+        self._is_made, was = False, self._is_made
         self.name.value = self._suggested
-        return changed
-
-    def _describe_name(self) -> None:
-        """Says when a campaign of this name is there already."""
-        name = self.name.value.strip().casefold()
-        same = next((r for r in self._ws.campaigns.list() if r.campaign.name.casefold() == name), None)
-        self.about_name.say(
-            f"A campaign of this name is {same.state}. Submitting changes that one, and it must be approved again."
-            if same
-            else ""
-        )
+        self._is_made = was
 
     def _changed(self) -> None:
+        """Something was changed by hand."""
+        if self._is_made:
+            self._refresh()
+            self.keeper.changed()
+
+    def _refresh(self) -> None:
         """Takes the old figures away at once, and counts when the one who types has paused."""
-        if not self._is_made:
-            return
         self._preview = None
         self.audience.show(COUNTING)
-        if self._suggest_name():
-            return  # the change of the name has called this once more
-        self._describe_name()
+        self.power.show("")
+        self._suggest_name()
+        self._describe_timing()
         self._count_soon()
+
+    def _describe_timing(self) -> None:
+        try:
+            self.timing.sentence.say(f"Goes out {self._ws.campaigns.read(self.fields()).schedule.sentence()}.")
+        except OptinbError as error:
+            self.timing.sentence.say(str(error), kind="bad")
 
     def _count(self) -> None:
         try:
@@ -224,6 +214,13 @@ class Planner(w.VBox):
         self._preview = found
         self.audience.show(values.audience(found, self._ws.settings.zone), role="status")
         self._show_message(self._at)
+        self._measure_soon()
+
+    def _measure(self) -> None:
+        """What the test against the control group could see; it reads purchases, and comes after the count."""
+        if self._preview is not None:
+            with suppress(OptinbError):
+                self.power.show(values.fragment("audience.html.j2", "power", self._ws.campaigns.power(self._preview)))
 
     def _show_message(self, at: int) -> None:
         sample = self._preview.sample if self._preview else ()
@@ -244,12 +241,20 @@ class Planner(w.VBox):
             self.about_templates.say(problem, kind="bad")
 
     def _submit(self) -> None:
+        if self.keeper.look():
+            self.result.say("Somebody else changed this campaign; choose above which version is to count.", kind="bad")
+            return
+        self.keeper.save()
         try:
-            record = self._ws.campaigns.submit(self.fields())
+            campaign = self._ws.campaigns.read(self.fields())
+            if campaign.id != self._own_id:
+                self._ws.drafts.check_new(campaign)
+            record = self._ws.campaigns.submit(campaign)
         except OptinbError as error:
             self.result.say(str(error), kind="bad")
             return
-        self._describe_name()
+        self.keeper.go_on(record)
+        self._list()
         name, schedule = record.campaign.name, record.campaign.schedule.sentence()
         self.result.say(
             f"“{name}” is submitted. It goes out {schedule} once a second person has approved it.", kind="good"

@@ -17,6 +17,7 @@ from optinb.workspace.codes import Codes
 from optinb.workspace.contacted import Contacts
 from optinb.workspace.data import PastWorkspace, Reading, as_day
 from optinb.workspace.doctor import Diagnosis, diagnose
+from optinb.workspace.drafts import Drafts
 from optinb.workspace.groups import Groups
 from optinb.workspace.inbox import Check, Quarantine, check_folder, import_and_note, quarantined
 from optinb.workspace.lists import Lists
@@ -41,7 +42,7 @@ class Workspace(Reading):
     """A workspace on disk, opened by somebody.
 
     Attributes: `root`, `settings`, `user`, and what it is made of: `groups`, `lists`, `templates`, `codes`,
-    `campaigns`, `contacts`, `sends`, `warehouse`, `store`.
+    `campaigns`, `drafts`, `contacts`, `sends`, `warehouse`, `store`.
     """
 
     def __init__(self, root: Path, settings: Settings, *, user: str | None, clock: Callable[[], datetime]) -> None:
@@ -53,6 +54,7 @@ class Workspace(Reading):
         self.templates = Templates(self)
         self.codes = Codes(self)
         self.campaigns = Campaigns(self)
+        self.drafts = Drafts(self)
         self.sends = Sends(self)
         self._snapshot: Snapshot | None = None
         self._contacts: Contacts | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -66,11 +67,12 @@ def test_campaign_goes_from_the_planner_over_the_approval_desk_to_the_sandbox(st
     marketer.get_by_label("promo_code: text").fill("WINTER")
     marketer.get_by_label("first_name: if a customer has none").fill("there")
     marketer.get_by_label("Date", exact=True).fill(RUN_DATE.isoformat())
-    marketer.get_by_label("Time (Europe/Berlin)").fill("18:30")
+    marketer.get_by_label("Time", exact=True).fill("18:30")
     marketer.get_by_label("Control group, %").fill("20")
     name = marketer.get_by_label("Name of the campaign")
     expect(name).to_have_value("Lapsed buyers, Optimove_WinBack_iOS")
     name.fill(NAME)
+    name.press("Enter")
     expect(marketer.get_by_text("Come back with WINTER and we pay the delivery.")).to_be_visible()
     with open_workspace(folder, user=AUTHOR) as ws:
         figures = ws.campaigns.preview(
@@ -95,6 +97,10 @@ def test_campaign_goes_from_the_planner_over_the_approval_desk_to_the_sandbox(st
     expect(marketer.get_by_text("2 of 20 examples")).to_be_visible()
     marketer.get_by_label("Template", exact=True).scroll_into_view_if_needed()
     lab.picture(marketer, "planner")
+    # the draft is in the store before anybody submits it
+    expect(marketer.get_by_text(re.compile("^Saved Mon 23 Nov 2026"))).to_be_visible()
+    with open_workspace(folder, user=AUTHOR) as ws:
+        assert ws.campaigns.get(NAME).state == "draft"
     marketer.get_by_role("button", name="Submit for approval").click()
     expect(marketer.get_by_role("status").filter(has_text=f"“{NAME}” is submitted")).to_be_visible()
 

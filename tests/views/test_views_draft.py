@@ -7,43 +7,86 @@ import pytest
 
 from optinb.campaigns import campaign_from
 from optinb.errors import CampaignError
-from optinb.views.draft import FIXED, TEMPLATES_OWN, Source, attribute, fields, first_kind, suggested_name
+from optinb.views.draft import FIXED, TEMPLATES_OWN, Plan, Source, Timing, attribute, first_kind, suggested_name
 from optinb.views.later import Later, every
 
 
-def drafted(**changes):
+def plan(**changes) -> Plan:
     given = {
         "name": " Summer ",
-        "channel": "Appboy Push",
         "app_group": "Shop",
         "template": "T",
         "group": "G",
-        "every_day": False,
-        "on": date(2026, 11, 23),
-        "at": time(9, 5),
+        "timing": Timing(on=date(2026, 11, 23), at=time(9, 5)),
         "control_percent": 2.5,
         "properties": {"code": Source(FIXED, "X"), "name": Source(TEMPLATES_OWN)},
-        "notes": "",
     }
-    return fields(**(given | changes))
+    return Plan(**(given | changes))
 
 
-def test_draft_reads_as_a_campaign():
-    campaign = campaign_from(drafted())
+def test_plan_reads_as_a_campaign():
+    campaign = campaign_from(plan().fields())
     assert campaign.name == "Summer"
     assert campaign.control == 0.025
     assert campaign.schedule.date == date(2026, 11, 23)
     assert campaign.schedule.at == "09:05"
     assert list(campaign.properties) == ["code"]
+    assert campaign.offer is None
+
+
+DAY = date(2026, 11, 23)
+SCHEDULES = [
+    {"at": "18:30", "date": DAY},
+    {"at": "08:00", "date": DAY, "clock": "local"},
+    {"at": "18:30", "every": "day"},
+    {"at": "18:30", "every": "day", "clock": "optimal", "end": DAY},
+    {"at": "18:30", "every": "day", "step": 9, "start": DAY},
+    {"at": "00:00", "every": "week", "days": ["monday", "sunday"], "blackout": [DAY, date(2026, 12, 24)]},
+    {"at": "18:30", "every": "month", "day": 31, "start": DAY, "end": date(2027, 1, 1)},
+    {"at": "18:30", "every": "month", "day": "last"},
+]
+OFFERS = [
+    {"name": "20 % off", "kind": "discount"},
+    {"name": "20 % off", "kind": "gift", "value": "20 %", "valid_until": DAY, "terms": "Once."},
+]
+PROPERTIES = [
+    {"value": "X"},
+    {"attribute": "city"},
+    {"attribute": "city", "default": "home"},
+    {"attribute": "city", "exclude_empty": True},
+]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        *({"schedule": schedule} for schedule in SCHEDULES),
+        *({"offer": offer} for offer in OFFERS),
+        {"offer": OFFERS[1], "properties": {"p": {"offer": "terms"}}},
+        *({"properties": {"p": given}} for given in PROPERTIES),
+        {"control": 0.333, "priority": 0, "exclusion_days": 7, "measurement_days": 30, "ignore_others": True},
+        {"notes": "for you"},
+    ],
+)
+def test_campaign_comes_back_from_the_controls_as_it_was(fields):
+    campaign = campaign_from({**plan(properties={}).fields(), **fields})
+    assert campaign_from(Plan.of(campaign).fields()) == campaign
 
 
 @pytest.mark.parametrize(
     ("missing", "said"),
-    [({"at": None}, '"HH:MM"'), ({"on": None}, "give either every"), ({"name": " "}, "name")],
+    [
+        ({"timing": Timing(on=date(2026, 11, 23), at=None)}, '"HH:MM"'),
+        ({"timing": Timing()}, "give either every"),
+        ({"timing": Timing(often="week")}, 'days and every = "week" go together'),
+        ({"timing": Timing(often="days")}, "step counts days from start"),
+        ({"timing": Timing(often="day", blackout="Christmas")}, "blackout"),
+        ({"name": " "}, "name"),
+    ],
 )
 def test_draft_with_something_missing_is_refused_by_name(missing, said):
     with pytest.raises(CampaignError, match=said):
-        campaign_from(drafted(**missing))
+        campaign_from(plan(**missing).fields())
 
 
 def test_attribute_without_a_default_has_none():
@@ -61,6 +104,7 @@ def test_property_starts_with_the_attribute_of_its_name():
 def test_suggested_name_fits_a_campaign():
     assert suggested_name("G", None) == "G"
     assert len(suggested_name("G" * 100, "T" * 100)) <= 120
+    assert suggested_name("G", "T", taken=["g, t", "G, T 2"]) == "G, T 3"
 
 
 def test_call_waits_for_the_last_of_several_requests():

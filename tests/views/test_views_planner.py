@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 
 from optinb.demo import AUTHOR, demo_settings
-from optinb.views.planner import COUNTING, DAILY, Planner
+from optinb.views.planner import COUNTING, Planner
 from optinb.workspace import open_workspace
 from optinb.workspace.setup import init_workspace
 
@@ -72,6 +72,35 @@ def test_property_may_come_from_an_attribute_or_be_left_to_the_template(planner)
     planner.properties.rows["promo_code"].origin.value = "attribute city"
     planner.properties.rows["promo_code"].text.value = "home"
     assert planner.fields()["properties"] == {"promo_code": {"attribute": "city", "default": "home"}}
+    planner.properties.rows["promo_code"].leave_out.value = True
+    assert planner.fields()["properties"] == {"promo_code": {"attribute": "city", "exclude_empty": True}}
+
+
+def test_property_may_tell_of_the_offer(planner, ws):
+    planner.offer.name.value = "Winter"
+    planner.offer.value.value = "30 %"
+    planner.properties.rows["promo_code"].origin.value = "offer value"
+    assert "30 %" in text_of(planner.message.value)
+    assert planner.fields()["offer"] == {"name": "Winter", "kind": "discount", "value": "30 %"}
+
+
+def test_timing_is_read_aloud_and_what_is_missing_is_named(planner):
+    planner.timing.often.value = "week"
+    assert 'days and every = "week" go together' in text_of(planner.timing.sentence.value)
+    planner.timing.weekdays["monday"].value = True
+    planner.timing.weekdays["thursday"].value = True
+    assert "Goes out every Monday and Thursday at 18:30." in text_of(planner.timing.sentence.value)
+    planner.timing.clock.value = "local"
+    assert "at 18:30 of each customer's own clock" in text_of(planner.timing.sentence.value)
+    assert "When it arrives, by time zone" in text_of(planner.audience.value)
+
+
+def test_test_against_the_control_group_says_what_it_can_see(planner, ws):
+    power = ws.campaigns.power(ws.campaigns.preview(planner.fields()))
+    shown = text_of(planner.power.value)
+    assert f"{power.base_rate:.1%} of the group buy within 14 days anyway" in shown
+    planner.control.value = 0
+    assert "Without a control group nobody can tell" in text_of(planner.power.value)
 
 
 def test_what_was_written_for_a_property_stays_when_the_template_changes(planner):
@@ -82,8 +111,8 @@ def test_what_was_written_for_a_property_stays_when_the_template_changes(planner
 
 def test_submit_puts_the_campaign_into_the_store(planner, ws):
     planner.name.value = "Summer, lapsed"
-    planner.when.value = DAILY
-    planner.time.value = time(9, 5)
+    planner.timing.often.value = "day"
+    planner.timing.at.value = time(9, 5)
     planner.properties.rows["promo_code"].text.value = "SUMMER"
     planner.submit.click()
     record = ws.campaigns.get("Summer, lapsed")
@@ -96,12 +125,12 @@ def test_submit_says_in_a_sentence_what_is_missing(planner, ws):
     planner.submit.click()
     assert 'role="alert"' in planner.result.value
     assert "needs the property 'promo_code'" in text_of(planner.result.value)
-    assert not ws.campaigns.list()
+    assert [record.state for record in ws.campaigns.list()] == ["draft"]
 
 
 def test_submit_says_that_the_date_has_passed(planner):
     planner.properties.rows["promo_code"].text.value = "SUMMER"
-    planner.date.value = date(2026, 11, 1)
+    planner.timing.on.value = date(2026, 11, 1)
     planner.submit.click()
     assert "has passed" in text_of(planner.result.value)
 
@@ -115,10 +144,30 @@ def test_name_is_suggested_until_somebody_writes_one(planner):
     assert planner.name.value == "Mine"
 
 
-def test_name_of_an_existing_campaign_is_pointed_out(planner):
+def test_submitted_campaign_says_that_a_change_must_be_approved_again(planner):
     planner.properties.rows["promo_code"].text.value = "SUMMER"
     planner.submit.click()
-    assert "must be approved again" in text_of(planner.about_name.value)
+    assert "submitted Once changed, it must be submitted and approved again." in text_of(planner.keeper.state.value)
+    planner.control.value = 30
+    assert "not saved until you submit it" in text_of(planner.keeper.state.value)
+
+
+def test_name_of_another_campaign_is_refused(planner, ws):
+    ws.drafts.keep({**planner.fields(), "name": "Theirs"}, seen=None)
+    planner.name.value = "theirs"
+    assert "there is a campaign 'Theirs' already (draft)" in text_of(planner.keeper.state.value)
+    planner.properties.rows["promo_code"].text.value = "SUMMER"
+    planner.submit.click()
+    assert "open that one" in text_of(planner.result.value)
+    assert ws.campaigns.get("Theirs").state == "draft"
+
+
+def test_suggested_name_is_one_that_no_other_campaign_bears(planner, ws):
+    first = planner.name.value
+    other = Planner(ws)
+    other.campaign.value = ""
+    other.group.value = planner.group.value
+    assert other.name.value == f"{first} 2"
 
 
 def test_planner_without_groups_or_templates_says_what_to_do(tmp_path):

@@ -1,0 +1,75 @@
+"""Drafts of campaigns, kept while people work on them: nobody overwrites what they haven't seen."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from optinb.campaigns import cancel, draft
+from optinb.errors import CampaignError, ConflictError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from optinb.campaigns import Campaign, CampaignRecord
+    from optinb.state import CampaignChange
+    from optinb.workspace.handle import Workspace
+
+# A draft of a campaign in any other state would take back what others have been asked or told.
+FREE = ("draft", "rejected", "cancelled")
+
+
+class Drafts:
+    """`ws.drafts`: keeps campaigns in the making, and tells who changed one last."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._ws = workspace
+
+    def keep(self, source: Campaign | Mapping[str, Any], *, seen: CampaignRecord | None) -> CampaignRecord:
+        """Keeps a campaign that is still being worked on, on top of the version that its writer has `seen`.
+
+        A name is a campaign's identity: under a new name it's another one, and the draft of the old name is put away.
+        Raises CampaignError when another campaign bears the name, or it is too late for a draft, ConflictError when
+        somebody else changed the draft meanwhile.
+        """
+        campaign, now = self._ws.campaigns.read(source), self._ws.now()
+        renamed = seen is not None and seen.id != campaign.id
+        earlier = self.check_new(campaign) if seen is None or renamed else seen
+        kept = draft(campaign, user=self._ws.user, now=now, earlier=earlier)
+        self._put(kept, "draft", expected=earlier.version if earlier else None)
+        if renamed and seen is not None and seen.state in FREE:
+            # who changed the old one meanwhile keeps it
+            with suppress(ConflictError):
+                away = seen if seen.state == "cancelled" else cancel(seen, comment="renamed", now=now)
+                self._put(replace(away, archived=True, version=seen.version + 1), "rename", expected=seen.version)
+        return kept
+
+    def check_new(self, source: Campaign | Mapping[str, Any]) -> CampaignRecord | None:
+        """Refuses a name that another campaign bears; returns the one of this name that was put away, if any."""
+        found = self._ws.store.campaigns.find(self._ws.campaigns.read(source).id)
+        if found is not None and not found.archived:
+            raise CampaignError(
+                f"there is a campaign {found.campaign.name!r} already ({found.state}); open that one, or choose "
+                "another name"
+            )
+        return found
+
+    def last_change(self, record: CampaignRecord) -> CampaignChange:
+        """The newest version of a campaign: who did what, and when."""
+        return self._ws.store.campaigns.history(record.id)[-1]
+
+    def open(self) -> tuple[CampaignRecord, ...]:
+        """The campaigns that may still be worked on, by name."""
+        return tuple(r for r in self._ws.campaigns.list() if not r.archived and r.state not in ("done", "cancelled"))
+
+    def mine(self) -> CampaignRecord | None:
+        """The draft that the user wrote at last."""
+        own = [r for r in self.open() if r.state == "draft" and r.author == self._ws.user]
+        return max(own, key=lambda record: record.updated_at, default=None)
+
+    def _put(self, record: CampaignRecord, action: str, *, expected: int | None) -> None:
+        put, ws = self._ws.store.campaigns.put, self._ws
+        put(record, expected=expected, user=ws.user, action=action, now=ws.now())
