@@ -111,6 +111,7 @@ class OfferText(Struct, frozen=True, kw_only=True):
     value: str = ""
     valid_until: date | None = None
     terms: str = ""
+    codes: str = ""
 
     @classmethod
     def of(cls, offer: Offer | None) -> OfferText:
@@ -118,13 +119,25 @@ class OfferText(Struct, frozen=True, kw_only=True):
         if offer is None:
             return cls()
         value = "" if offer.value is None else str(offer.value)
-        return cls(name=offer.name, kind=offer.kind, value=value, valid_until=offer.valid_until, terms=offer.terms)
+        return cls(
+            name=offer.name,
+            kind=offer.kind,
+            value=value,
+            valid_until=offer.valid_until,
+            terms=offer.terms,
+            codes=offer.codes or "",
+        )
 
     def field(self) -> dict[str, Any] | None:
         """The offer as a field of the campaign."""
         if not self.name.strip():
             return None
-        more = {"value": self.value.strip(), "valid_until": self.valid_until, "terms": self.terms.strip()}
+        more = {
+            "value": self.value.strip(),
+            "valid_until": self.valid_until,
+            "terms": self.terms.strip(),
+            "codes": self.codes,
+        }
         return {"name": self.name.strip(), "kind": self.kind} | {name: value for name, value in more.items() if value}
 
 

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as w
 
-from optinb.views.controls import box, field
+from optinb.views.controls import box, choose, field
 from optinb.views.draft import OfferText
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 KINDS = [("A discount", "discount"), ("A gift", "gift"), ("Points", "points"), ("Nothing to redeem", "none")]
+NO_CODES = ("no pool: the same for everybody", "")
 
 
 class OfferEditor(w.VBox):
@@ -24,11 +25,12 @@ class OfferEditor(w.VBox):
         self.value = field(w.Text, "Its value", placeholder="Such as: 20 %")
         self.valid_until = field(w.DatePicker, "Valid until")
         self.terms = field(w.Text, "Terms")
-        self._details = box(self.kind, self.value, self.valid_until, self.terms, of="ob-pair")
+        self.codes = field(w.Dropdown, "A code of their own for each, from", options=[NO_CODES])
+        self._details = box(self.kind, self.value, self.valid_until, self.codes, self.terms, of="ob-pair")
         super().__init__([self.name, self._details])
         self.add_class("ob-column")
         self._changed, self._is_loading = changed, False
-        for control in (self.name, self.kind, self.value, self.valid_until, self.terms):
+        for control in (self.name, self.kind, self.value, self.valid_until, self.terms, self.codes):
             control.observe(lambda _: self._tell(), "value")
         self._arrange()
 
@@ -40,7 +42,16 @@ class OfferEditor(w.VBox):
             value=self.value.value,
             valid_until=self.valid_until.value,
             terms=self.terms.value,
+            codes=self.codes.value,
         )
+
+    def offer_pools(self, pools: Sequence[str]) -> None:
+        """Offers these pools of promotion codes."""
+        options = [NO_CODES, *((pool, pool) for pool in pools)]
+        if list(self.codes.options) != options:
+            self._is_loading = True
+            choose(self.codes, options, keep=self.codes.value)
+            self._is_loading = False
 
     def show(self, offer: OfferText) -> None:
         """Sets the controls; nobody is told of a change."""
@@ -48,6 +59,9 @@ class OfferEditor(w.VBox):
         try:
             self.name.value, self.kind.value, self.value.value = offer.name, offer.kind, offer.value
             self.valid_until.value, self.terms.value = offer.valid_until, offer.terms
+            if offer.codes and offer.codes not in dict(self.codes.options):
+                self.codes.options = [*self.codes.options, (offer.codes, offer.codes)]
+            self.codes.value = offer.codes
             self._arrange()
         finally:
             self._is_loading = False

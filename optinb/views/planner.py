@@ -130,6 +130,7 @@ class Planner(Board):
 
     def _load_groups(self) -> None:
         choose(self.group, [g.name for g in self._ws.groups.list()], keep=self.group.value)
+        self.offer.offer_pools([pool.name for pool in self._ws.codes.list()])
         self._describe_group()
 
     def _load_templates(self) -> None:
@@ -160,6 +161,7 @@ class Planner(Board):
         with suppress(OptinbError):
             if list(self.group.options) != [group.name for group in self._ws.groups.list()]:
                 self._load_groups()
+            self.offer.offer_pools([pool.name for pool in self._ws.codes.list()])
             self.keeper.look()
             self._list()
         return True

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from optinb.appboy import Needed
 
 OFFERS = {"name": "The offer's name", "value": "The offer's value", "terms": "The offer's terms",
-          "valid_until": "The offer's last day"}  # fmt: skip
+          "valid_until": "The offer's last day", "code": "The customer's own code"}  # fmt: skip
 
 
 class PropertyEditor(w.VBox):

@@ -115,6 +115,7 @@ def test_campaign_goes_from_the_planner_over_the_approval_desk_to_the_sandbox(st
     with open_workspace(folder, user=AUTHOR) as ws:
         record = ws.campaigns.get(NAME)
     assert (record.state, record.author) == ("approved", AUTHOR)
+    assert record.approval is not None
     assert record.approval.approver == APPROVER
     assert lab.requests == []
 

@@ -84,6 +84,17 @@ def test_property_may_tell_of_the_offer(planner, ws):
     assert planner.fields()["offer"] == {"name": "Winter", "kind": "discount", "value": "30 %"}
 
 
+def test_pool_of_codes_is_offered_and_says_how_many_are_missing(ws):
+    ws.codes.add("Winter codes", ["A1", "B2"])
+    planner = Planner(ws)
+    planner.group.value = "Lapsed buyers"
+    planner.offer.name.value = "Winter"
+    planner.offer.codes.value = "Winter codes"
+    planner.properties.rows["promo_code"].origin.value = "offer code"
+    needed = ws.campaigns.preview(planner.fields()).waterfall.recipients
+    assert f"“Winter codes” has 2 codes left, and {needed} are needed" in text_of(planner.audience.value)
+
+
 def test_timing_is_read_aloud_and_what_is_missing_is_named(planner):
     planner.timing.often.value = "week"
     assert 'days and every = "week" go together' in text_of(planner.timing.sentence.value)
