@@ -45,6 +45,12 @@ MANY: dict[tuple[str, str], str] = {
     ("optinb.state.groups", "GroupRecord"): "groups",
     ("optinb.workspace.templates", "GroupSync"): "syncs",
 }
+# Values that say what a command would, in text.
+TEXT: tuple[tuple[str, str], ...] = (
+    ("optinb.delivery.recall", "Move"),
+    ("optinb.workspace.campaigns", "Cancellation"),
+    ("optinb.workspace.sends", "Settlements"),
+)
 
 
 def install(shell: InteractiveShell | None = None) -> None:
@@ -62,7 +68,7 @@ def install(shell: InteractiveShell | None = None) -> None:
         html.for_type_by_name(module, name, _shows(function))
     for (module, name), function in MANY.items():
         html.for_type_by_name(module, name, _shows_one_of(function))
-    for module, name in (*ONE, *MANY):
+    for module, name in (*ONE, *MANY, *TEXT):
         plain.for_type_by_name(module, name, _plain)
     for kind in (list, tuple):
         if html.for_type(kind) is None:
