@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -21,9 +21,14 @@ if TYPE_CHECKING:
     from optinb.settings import Engine
     from optinb.workspace.data import Reading
 
+SAMPLE = 5
+
 
 class Preview(Struct, frozen=True, kw_only=True):
-    """A rule on the data: exact count, share of all customers, reach by app, and the way to who could get a push."""
+    """A rule on the data: exact count, share of all customers, reach by app, and the way to who could get a push.
+
+    `sample`: the attributes of SAMPLE members, spread evenly over all of them, so that each time they are the same.
+    """
 
     sentence: str
     customers: int
@@ -33,6 +38,7 @@ class Preview(Struct, frozen=True, kw_only=True):
     app_group: str | None
     reach: Reach
     waterfall: Waterfall
+    sample: tuple[dict[str, Any], ...] = ()
 
     @property
     def share(self) -> float:
@@ -57,7 +63,15 @@ def preview_of(reading: Reading, rule: Rule | str, *, app_group: str | None, eng
         app_group=group.name if group else None,
         reach=reach,
         waterfall=waterfall,
+        sample=_sample(tables, inside),
     )
+
+
+def _sample(tables: Tables, inside: pl.Series) -> tuple[dict[str, Any], ...]:
+    rows = inside.arg_true()
+    size = min(SAMPLE, len(rows))
+    places = [rows[at * len(rows) // size] for at in range(size)]
+    return tuple(tables.customers.to_native().collect()[places].to_dicts())
 
 
 def _inside(reading: Reading, rule: Rule, tables: Tables, engine: Engine | None) -> pl.Series:

@@ -14,6 +14,7 @@ from optinb.campaigns import new_key
 from optinb.cli import main
 from optinb.demo import APPROVER, CAMPAIGNS
 from optinb.errors import ApprovalError, CampaignError, StateError
+from optinb.rules import in_group
 from optinb.state.schema import audit_entries
 from optinb.workspace import note_head, verify_audit
 
@@ -55,6 +56,8 @@ def test_a_preview_shows_what_is_approved(ws: Workspace) -> None:
     assert 0 < power.base_rate <= 1
     assert power.warning is not None
     assert "low power" in power.warning
+    ws.groups.save("The same", in_group(CLUB["group"]))
+    assert ws.campaigns.power(ws.campaigns.preview({**CLUB, "group": "The same"})) == power
 
 
 def test_approvals_are_signed_where_approvers_have_keys(

@@ -13,6 +13,7 @@ from optinb import attr, did
 from optinb.campaigns import build_audience, waterfall
 from optinb.segments import reach
 from optinb.settings import AppSettings
+from optinb.views import values
 from optinb.workspace.live import Live, numbered
 
 if TYPE_CHECKING:
@@ -81,6 +82,11 @@ def test_a_preview_of_the_workspace_agrees_with_its_members_and_audience(ws: Wor
         assert found.reach == reach(members, users, apps)
         assert found.waterfall == waterfall(build_audience(members, customers, users, apps=apps))
     assert found == ws.preview(rule, app_group="Shop", engine="duckdb")
+    everybody = {row["customer_id"]: row for row in ws.members(rule).to_dicts()}
+    shown = [row["customer_id"] for row in found.sample]
+    assert len(set(shown)) == len(shown) == min(5, found.customers)
+    assert all(everybody[row["customer_id"]] == row for row in found.sample)
+    assert all(one in values.preview(found) for one in shown)
 
 
 @pytest.mark.parametrize("columns", [0, 1, 12, 45])
