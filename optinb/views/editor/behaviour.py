@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import ipywidgets as w
 
 from optinb.rules import PURCHASE
-from optinb.views.editor.blanks import DayBlanks, WindowBlanks, arrange, blank, offer, on_change, pick, put, word
+from optinb.views.editor.blanks import DayBlanks, Pick, WindowBlanks, arrange, blank, offer, on_change, pick, put, word
 from optinb.views.editor.document import WHERE
 from optinb.views.editor.line import LineView
 from optinb.views.editor.words import BOUNDS, DAY_WORDS, MEASURES
@@ -30,10 +30,10 @@ class BehaviourView(LineView):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self.event = pick("What they did")
+        self.event = Pick(desk, "What they did", lambda new: desk.choose_event(self.path, new))
         self.measure = pick("Measured by", MEASURES)
-        self.column = pick("Column")
-        self.operator = pick("Comparison")
+        self.column = Pick(desk, "Column", lambda new: desk.set(self.path, column=new))
+        self.operator = Pick(desk, "Comparison", lambda new: desk.set(self.path, op=new))
         self.value = blank(w.Text, "Number", of="ob-short", placeholder="1")
         self.day = DayBlanks(
             desk,
@@ -46,37 +46,32 @@ class BehaviourView(LineView):
         self.add_where.add_class("ob-add")
         self.with_word = word("with")
         self.where: GroupView | None = None
-        self.first = self.event
-        on_change(desk, self.event, lambda new: desk.choose_event(self.path, new))
         on_change(desk, self.measure, lambda new: desk.choose_measure(self.path, new))
-        on_change(desk, self.column, lambda new: desk.set(self.path, column=new))
-        on_change(desk, self.operator, lambda new: desk.set(self.path, op=new))
         on_change(desk, self.value, lambda new: desk.set(self.path, topic="value", value=new))
         self.add_where.on_click(lambda _: desk.add_where(self.path))
 
     def fill(self, line: Behaviour, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
         """Fills the sentence."""
         events = {PURCHASE: PURCHASE, **{name: name for name in self.desk.vocabulary.event_names}}
-        offer(self.event, events, line.event)
+        self.first = event = self.event.show(events, line.event)
         offer(self.measure, MEASURES, line.measure)
         where = () if line.where.parts else (self.add_where,)
         window = self.window.show(line.window)
-        arrange(self.sentence, self.lead, self.event, *self._measured(line), *window, *where)
+        arrange(self.sentence, self.lead, event, *self._measured(line), *window, *where)
         self._show_where(line, problems)
 
     def _measured(self, line: Behaviour) -> tuple[w.Widget, ...]:
         """The controls for how much of it."""
         if line.measure in ("first", "last"):
             words = {op: text for op, text in DAY_WORDS.items() if op != "ne"}
-            offer(self.operator, words, line.op)
-            return (self.measure, self.operator, *self.day.show(line.value, line.unit))
-        offer(self.operator, BOUNDS, line.op)
+            return (self.measure, self.operator.show(words, line.op), *self.day.show(line.value, line.unit))
+        operator = self.operator.show(BOUNDS, line.op)
         put(self.value, line.value)
         if line.measure in ("count", "days_in_a_row"):
-            return (self.operator, self.value, self.measure)
+            return (operator, self.value, self.measure)
         numbers = {name: name for name, kind in self.desk.columns(line.event).items() if kind == "number"}
-        offer(self.column, {"": "choose a column", **numbers}, line.column)
-        return (self.with_word, self.measure, self.column, self.operator, self.value)
+        column = self.column.show({"": "choose a column", **numbers}, line.column)
+        return (self.with_word, self.measure, column, operator, self.value)
 
     def _show_where(self, line: Behaviour, problems: Sequence[Problem]) -> None:
         from optinb.views.editor.groups import GroupView

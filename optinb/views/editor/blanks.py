@@ -49,21 +49,56 @@ def pick(label: str, options: Mapping[str, str] | None = None, *, of: str = "") 
     """A list to choose one of; `options` are the words by value."""
     made = blank(w.Dropdown, label, of=of)
     if options is not None:
-        offer(made, options, "")
+        offer(made, options, next(iter(options)))
     return made
 
 
+class Pick:
+    """A list whose options change with what stands before it.
+
+    Each set of options has a control of its own: a browser tells the place in the list, and a choice that somebody
+    makes while another list is on its way must mean what they have read.
+    """
+
+    def __init__(self, desk: Desk, label: str, call: Callable[[Any], None]) -> None:
+        self._desk, self._label, self._call = desk, label, call
+        self._made: dict[tuple[tuple[str, str], ...], w.Dropdown] = {}
+        self.control: Any = None
+
+    @property
+    def value(self) -> str:
+        """What is chosen."""
+        return self.control.value
+
+    @value.setter
+    def value(self, chosen: str) -> None:
+        self.control.value = chosen
+
+    @property
+    def options(self) -> tuple[tuple[str, str], ...]:
+        """Words and values."""
+        return self.control.options
+
+    def show(self, options: Mapping[str, str], chosen: str) -> w.Dropdown:
+        """The control for some options (words by value), one of them chosen; an unknown one is shown as it is."""
+        known = dict(options)
+        if chosen not in known:
+            known = {chosen: f"{chosen} (not known)", **known}
+        key = tuple(known.items())
+        if key not in self._made:
+            self._made[key] = pick(self._label, known)
+            on_change(self._desk, self._made[key], self._call)
+        self.control = self._made[key]
+        put(self.control, chosen)
+        return self.control
+
+
 def offer(control: w.Dropdown, options: Mapping[str, str], chosen: str) -> None:
-    """Offers values with their words, one of them chosen; one that isn't offered is shown as it is."""
-    known = dict(options)
-    if chosen not in known and (chosen or not known):
-        known = {chosen: f"{chosen} (not known)" if chosen else "", **known}
-    pairs = tuple((words, value) for value, words in known.items())
+    """Offers values with their words, one of them chosen. The same values each time: for others there is `Pick`."""
+    pairs = tuple((words, value) for value, words in options.items())
     if control.options != pairs:
         control.options = pairs
-    wanted = chosen if chosen in known else next(iter(known))
-    if control.value != wanted:
-        control.value = wanted
+    put(control, chosen)
 
 
 def put(control: Any, value: Any) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as w
 
-from optinb.views.editor.blanks import DayBlanks, arrange, blank, offer, on_change, pick, put, shut, soon, word
+from optinb.views.editor.blanks import DayBlanks, Pick, arrange, blank, offer, on_change, pick, put, shut, soon, word
 from optinb.views.editor.line import LineView
 from optinb.views.editor.picker import AttributePicker
 from optinb.views.editor.words import OPERATORS, column_operators, operators
@@ -37,8 +37,8 @@ class ConditionView(LineView):
         self._line: Condition | None = None
         self.attribute = w.Button(layout=w.Layout(width="auto"), tooltip="The attribute; opens the list of all")
         self.attribute.add_class("ob-choose")
-        self.column = pick("Column")
-        self.operator = pick("Comparison")
+        self.column = Pick(desk, "Column", self._choose)
+        self.operator = Pick(desk, "Comparison", lambda new: desk.choose_operator(self.path, new))
         self.value = blank(w.Combobox, "Value", placeholder="value")
         self.number = blank(w.Text, "Number", of="ob-short", placeholder="0")
         self.values = blank(w.Textarea, "Values, one a line", rows=3)
@@ -47,18 +47,15 @@ class ConditionView(LineView):
         self.first = self.attribute
         self.from_day = blank(w.Text, "First day, counted from the run date", of="ob-short")
         self.to_day = blank(w.Text, "Last day, counted from the run date", of="ob-short")
-        self.within = pick("Among whom")
+        self.within = Pick(desk, "Among whom", lambda new: desk.set(self.path, within=new))
         self.words = {text: word(text) for text in ("from", "to", "days after the run date", "%")}
         self.picker: AttributePicker | None = None  # while it's open
         self.attribute.on_click(lambda _: self._toggle())
-        on_change(desk, self.column, self._choose)
-        on_change(desk, self.operator, lambda new: desk.choose_operator(self.path, new))
         for control in (self.value, self.number, self.yes):
             on_change(desk, control, self._write)
         on_change(desk, self.values, self._write_all)
         on_change(desk, self.from_day, lambda new: self._write_one(0, new))
         on_change(desk, self.to_day, lambda new: self._write_one(1, new))
-        on_change(desk, self.within, lambda new: desk.set(self.path, within=new))
 
     def fill(self, line: Condition, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
         """Fills the sentence."""
@@ -70,11 +67,11 @@ class ConditionView(LineView):
         else:
             self.leads = ("where", "but not where")
             offer(self.lead, {"": "where", "not": "but not where"}, "not" if line.negated else "")
-            offer(self.column, {"": "choose a column", **{n: n for n in columns}}, line.attribute)
-            subject = self.column
+            subject = self.column.show({"": "choose a column", **{n: n for n in columns}}, line.attribute)
             known = column_operators(line.kind)
-        offer(self.operator, known if line.op in known else {**known, line.op: OPERATORS[line.op].words}, line.op)
-        arrange(self.sentence, self.lead, subject, self.operator, *(self._blanks(line) if line.attribute else ()))
+        known = known if line.op in known else {**known, line.op: OPERATORS[line.op].words}
+        operator = self.operator.show(known, line.op)
+        arrange(self.sentence, self.lead, subject, operator, *(self._blanks(line) if line.attribute else ()))
         if self.picker is not None:
             self.picker.show(line.attribute)
         self._suggest(line)
@@ -98,8 +95,8 @@ class ConditionView(LineView):
                 put(self.number, first)
                 names = self.desk.vocabulary.attributes
                 same = {name: f"of those with the same {name}" for name in names if name != line.attribute}
-                offer(self.within, {"": "of all customers", **same}, line.within)
-                return (self.number, self.words["%"], self.within)
+                within = self.within.show({"": "of all customers", **same}, line.within)
+                return (self.number, self.words["%"], within)
             case _ if line.kind == "yes/no":
                 offer(self.yes, {"": "choose", "yes": "yes", "no": "no"}, first)
                 return (self.yes,)

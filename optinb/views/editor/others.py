@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as w
 
-from optinb.views.editor.blanks import WindowBlanks, arrange, blank, offer, on_change, pick, put, word
+from optinb.views.editor.blanks import Pick, WindowBlanks, arrange, blank, offer, on_change, pick, put, word
 from optinb.views.editor.line import LineView
 from optinb.views.editor.words import WHAT
 
@@ -27,14 +27,12 @@ class AppView(LineView):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self.app, self.platform = pick("App"), pick("Platform")
+        self.app = Pick(desk, "App", lambda new: desk.set(self.path, app=new))
+        self.platform = Pick(desk, "Platform", lambda new: desk.set(self.path, platform=new))
         self.low = blank(w.Text, "Version at least", of="ob-short", placeholder="any")
         self.high = blank(w.Text, "Version below", of="ob-short", placeholder="any")
         self.window = WindowBlanks(desk, lambda: self.path, label="Last used", ever="at any time")
         self.words = {text: word(text) for text in ("on", "from version", "to before", "last used")}
-        self.first = self.app
-        on_change(desk, self.app, lambda new: desk.set(self.path, app=new))
-        on_change(desk, self.platform, lambda new: desk.set(self.path, platform=new))
         on_change(desk, self.low, lambda new: desk.set(self.path, topic="low", version_from=new.strip()))
         on_change(desk, self.high, lambda new: desk.set(self.path, topic="high", version_to=new.strip()))
 
@@ -42,14 +40,15 @@ class AppView(LineView):
         """Fills the sentence."""
         apps = self.desk.vocabulary.apps
         platforms = dict.fromkeys(platform for _, platform in apps.values())
-        offer(self.app, {"": "any app", **{name: f"{called} ({name})" for name, (called, _) in apps.items()}}, line.app)
-        offer(self.platform, {"": "any platform", **{p: p for p in platforms}}, line.platform)
+        named = {name: f"{called} ({name})" for name, (called, _) in apps.items()}
+        self.first = app = self.app.show({"": "any app", **named}, line.app)
+        platform = self.platform.show({"": "any platform", **{p: p for p in platforms}}, line.platform)
         put(self.low, line.version_from)
         put(self.high, line.version_to)
         words, window = self.words, self.window.show(line.window)
-        on = () if line.app and not line.platform else (words["on"], self.platform)
+        on = () if line.app and not line.platform else (words["on"], platform)
         versions = (words["from version"], self.low, words["to before"], self.high)
-        arrange(self.sentence, self.lead, self.app, *on, *versions, words["last used"], *window)
+        arrange(self.sentence, self.lead, app, *on, *versions, words["last used"], *window)
 
 
 class CampaignView(LineView):
@@ -60,14 +59,14 @@ class CampaignView(LineView):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self.campaign_did, self.campaign = pick("What happened", WHAT), pick("Campaign")
+        self.campaign_did = pick("What happened", WHAT)
+        self.campaign = Pick(desk, "Campaign", lambda new: desk.set(self.path, campaign=new))
         self.times = blank(w.Text, "How many times at least", of="ob-short")
         self.days = blank(w.Text, "Days in which a purchase counts", of="ob-short")
         self.window = WindowBlanks(desk, lambda: self.path, label="Sent", ever="at any time")
         self.words = {text: word(text) for text in ("at least", "times, sent", "by buying within", "days,")}
         self.first = self.campaign_did
         on_change(desk, self.campaign_did, lambda new: desk.set(self.path, what=new))
-        on_change(desk, self.campaign, lambda new: desk.set(self.path, campaign=new))
         on_change(desk, self.times, lambda new: desk.set(self.path, topic="times", times=new))
         on_change(desk, self.days, lambda new: desk.set(self.path, topic="days", days=new))
 
@@ -75,13 +74,13 @@ class CampaignView(LineView):
         """Fills the sentence."""
         names = {name: name for name in self.desk.vocabulary.campaigns}
         offer(self.campaign_did, WHAT, line.what)
-        offer(self.campaign, {"": "any campaign", **names}, line.campaign)
+        campaign = self.campaign.show({"": "any campaign", **names}, line.campaign)
         put(self.times, line.times)
         put(self.days, line.days)
         words, window = self.words, self.window.show(line.window)
         answered = (words["by buying within"], self.days, words["days,"]) if line.what == "responded" else ()
         often = (words["at least"], self.times, words["times, sent"])
-        arrange(self.sentence, self.lead, self.campaign_did, self.campaign, *answered, *often, *window)
+        arrange(self.sentence, self.lead, self.campaign_did, campaign, *answered, *often, *window)
 
 
 class SavedView(LineView):
@@ -93,19 +92,17 @@ class SavedView(LineView):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self.kind = pick("Group or list", {"group": "the group", "list": "the list"})
-        self.name = pick("Name")
-        self.first = self.name
+        self.name = Pick(desk, "Name", lambda new: desk.set(self.path, name=new, sha256=""))
         on_change(desk, self.kind, lambda new: desk.set(self.path, kind=new, name="", sha256=""))
-        on_change(desk, self.name, lambda new: desk.set(self.path, name=new, sha256=""))
 
     def fill(self, line: Saved, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
         """Fills the sentence."""
         known = self.desk.vocabulary.groups if line.kind == "group" else self.desk.vocabulary.lists
         offer(self.kind, {"group": "the group", "list": "the list"}, line.kind)
         first = f"choose a {line.kind}" if known else f"no {line.kind} is saved yet"
-        offer(self.name, {"": first, **{name: name for name in known}}, line.name)
+        self.first = name = self.name.show({"": first, **{name: name for name in known}}, line.name)
         tied = (word(f"with the content {line.sha256[:12]}"),) if line.sha256 else ()
-        arrange(self.sentence, self.lead, self.kind, self.name, *tied)
+        arrange(self.sentence, self.lead, self.kind, name, *tied)
 
 
 class CodeView(LineView):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from optinb.views.editor.desk import Desk
     from optinb.workspace import Distribution, Vocabulary
+
+KEPT_LISTS = 3  # of those that a search has replaced
 
 
 def found(vocabulary: Vocabulary, search: str) -> list[str]:
@@ -39,18 +41,18 @@ class AttributePicker(w.Box):
     """Chooses an attribute of the customer. `chosen` is called with its name."""
 
     def __init__(self, desk: Desk, chosen: Callable[[str], None]) -> None:
-        self._desk, self._newest = desk, Newest()
+        self._desk, self._newest, self._chosen = desk, Newest(), chosen
+        self._old: list[w.Select] = []
         self._current = ""
         self.search = field(w.Text, "Search attributes", placeholder="a name or a meaning", continuous_update=True)
-        self.list = field(w.Select, "Attributes", rows=8)
+        self.list = self._made(())
         self.about = Pane()
-        left, right = w.VBox((self.search, self.list)), w.VBox((self.about,))
-        left.add_class("ob-column")
+        self._left, right = w.VBox((self.search, self.list)), w.VBox((self.about,))
+        self._left.add_class("ob-column")
         right.add_class("ob-column")
-        super().__init__((left, right))
+        super().__init__((self._left, right))
         self.add_class("ob-picker")
         on_change(desk, self.search, lambda _: self._offer())
-        on_change(desk, self.list, lambda new: chosen(new) if new else None)
 
     def show(self, attribute: str) -> None:
         """Shows the attribute that is chosen."""
@@ -69,10 +71,21 @@ class AttributePicker(w.Box):
         if self._current in vocabulary.attributes and self._current not in names:
             names = [self._current, *names]  # the chosen one stays in sight
         options = tuple((f"{name} ({vocabulary.attributes[name]})", name) for name in names)
+        if self.list.options != options:
+            # a new list, not new options: a choice from the one that was just read must mean what was read
+            self._old.append(self.list)
+            self.list = self._made(options)
+            self._left.children = (self.search, self.list)
+            for old in self._old[:-KEPT_LISTS]:
+                old.close()
+            self._old = self._old[-KEPT_LISTS:]
         with self._desk.showing():
-            if self.list.options != options:
-                self.list.options = options
             put(self.list, self._current if self._current in names else None)
+
+    def _made(self, options: tuple[tuple[str, str], ...]) -> Any:
+        made = field(w.Select, "Attributes", rows=8, options=options, value=None)
+        on_change(self._desk, made, lambda new: self._chosen(new) if new else None)
+        return made
 
     def _tell(self, distribution: Distribution | Exception) -> None:
         if isinstance(distribution, Exception):
