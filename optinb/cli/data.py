@@ -96,6 +96,18 @@ def customer(ws: Workspace, customer: str, run_date: date | None) -> Any:
 
 
 @main.command()
+@click.argument("customer")
+@click.option("--by", default="", help="Who asked for it, or a ticket, for the audit trail; don't name the customer.")
+@click.option("--yes", is_flag=True, help="Don't ask whether this is meant.")
+@on_workspace
+def forget(ws: Workspace, customer: str, by: str, yes: bool) -> Any:
+    """Remove CUSTOMER from tables, quarantine, lists and audiences, for good; figures stay."""
+    if not yes:
+        click.confirm(f"Remove customer {customer} from {ws.root} for good?", abort=True, err=True)
+    return ws.forget(customer, by=by)
+
+
+@main.command()
 @click.argument("since", type=DAY)
 @click.argument("until", type=DAY)
 @click.option("--by", default="stage", show_default=True, help="stage, micro_segment or value_segment.")

@@ -8,7 +8,7 @@ import msgspec
 
 from optinb.console.base import cell, show, table
 from optinb.warehouse import ImportReport
-from optinb.workspace import Check, CustomerCard, CustomerDay, CustomerReach, Quarantine
+from optinb.workspace import Check, CustomerCard, CustomerDay, CustomerReach, ForgottenCustomer, Quarantine
 
 
 class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +29,24 @@ def _(value: ImportReport) -> str:
     lines.append(table(rows, head=("table", "read", "loaded", "quarantined")))
     lines.extend(f"  {count:,} × {t.table}: {reason}" for t in value.tables for reason, count in t.reasons.items())
     return "\n".join([*lines, *(f"note: {w}" for w in value.warnings)])
+
+
+@show.register
+def _(value: ForgottenCustomer) -> str:
+    if not value.found:
+        lines = ["nothing of this customer was left to remove; a delivery that names them brings nobody back"]
+    else:
+        removed = ", ".join(f"{count:,} of {table}" for table, count in value.rows.items()) or "none"
+        lines = [
+            f"the customer was forgotten (in the audit trail: {value.person[:16]})",
+            f"  rows removed: {removed}; {value.versions:,} versions and {value.files:,} files were written anew",
+            f"  made anonymous: {value.audiences:,} audiences, {value.quarantined:,} refused rows",
+            f"  taken off {value.lists:,} lists"
+            + ("; groups that name these must be approved again" * bool(value.lists)),
+        ]
+    lines += [f"  still in the inbox, for IT to remove: {name}" for name in value.inbox]
+    lines += [f"  still scheduled with Appboy: {name}; cancel it, or write to Appboy" for name in value.scheduled]
+    return "\n".join([*lines, *(f"  still named in {name}" for name in value.named_in)])
 
 
 @show.register

@@ -1,5 +1,6 @@
 """The crash-safe sender: frozen audiences, batches, and the journal around every request."""
 
+from optinb.delivery.anonymous import FORGOTTEN, Held, anonymise, holding, orphans
 from optinb.delivery.batch import BATCH_SIZE, backoff_s, cut, is_late
 from optinb.delivery.budget import Budget
 from optinb.delivery.closing import close_past, lease_name
@@ -14,26 +15,31 @@ from optinb.state import Batch, BatchState, DeliveryCounts, FrozenAudience
 
 __all__ = [
     "BATCH_SIZE",
+    "FORGOTTEN",
     "Batch",
     "BatchState",
     "Budget",
     "DeliveryCounts",
     "FrozenAudience",
     "FrozenFile",
+    "Held",
     "Move",
     "Poster",
     "Recall",
     "Recipients",
     "Reconciled",
     "Tools",
+    "anonymise",
     "backoff_s",
     "close_past",
     "cut",
     "freeze",
+    "holding",
     "is_late",
     "last_moment",
     "lease_name",
     "next_state",
+    "orphans",
     "plan",
     "read_frozen",
     "recall",

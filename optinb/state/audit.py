@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from optinb.state.schema import audit_entries
 
@@ -114,6 +114,13 @@ class AuditTrail:
             query = query.where(audit_entries.c.subject == subject)
         with self._database.reading() as con:
             return tuple(_entry(row) for row in con.execute(query))
+
+    def naming(self, text: str) -> int:
+        """How many entries hold a text as one of the values in their detail, or as their subject."""
+        value = msgspec.json.encode(text).decode()
+        there = audit_entries.c.detail.contains(value, autoescape=True) | (audit_entries.c.subject == text)
+        with self._database.reading() as con:
+            return con.execute(select(func.count()).select_from(audit_entries).where(there)).scalar_one()
 
     def hash_of(self, seq: int) -> str | None:
         """The hash of an entry by its number, None if it isn't there."""

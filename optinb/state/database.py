@@ -157,6 +157,8 @@ def _prepare_sqlite(engine: Engine) -> None:
         raw.isolation_level = None  # the begin event below says BEGIN; the driver must not say its own
         raw.execute(f"PRAGMA busy_timeout={int(BUSY_S * 1000)}")
         raw.execute("PRAGMA foreign_keys=ON")
+        # What is removed because somebody is forgotten is overwritten, not only marked as free.
+        raw.execute("PRAGMA secure_delete=ON")
         # For a million promotion codes, whose unique index is written in random order; it grows with what is touched.
         raw.execute("PRAGMA cache_size=-131072")
         # A window must be on the disk before its requests go out, also when the power fails: NORMAL would not do.

@@ -13,6 +13,7 @@ from optinb.state.deliveries import Deliveries
 from optinb.state.groups import Groups
 from optinb.state.leases import TTL_S, HeldLease, Leases, LeaseTaken
 from optinb.state.runs import Runs
+from optinb.state.seals import Seals
 from optinb.state.templates import Templates
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Store:
         self.campaigns = Campaigns(database)
         self.codes = Codes(database)
         self.deliveries = Deliveries(database)
+        self.seals = Seals(database)
         self.runs = Runs(database)
         self.audit = AuditTrail(database)
         self.leases = Leases(database)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from optinb.warehouse.building import export_tables
+from optinb.warehouse.forgetting import Removed
 from optinb.warehouse.importing import BlockedError
 from optinb.warehouse.report import Gate, ImportReport, TableReport
 from optinb.warehouse.snapshot import Snapshot
@@ -12,6 +13,7 @@ __all__ = [
     "BlockedError",
     "Gate",
     "ImportReport",
+    "Removed",
     "Snapshot",
     "TableReport",
     "VersionInfo",

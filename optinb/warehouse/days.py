@@ -76,6 +76,16 @@ class DayWriter:
             made = self._copy(query, self._next(files[0].table).with_suffix(".parquet"), "ROW_GROUP_SIZE 122880")
         return self._publish(files[0].table, made[0], first, until)
 
+    def without_rows(self, file: DayFile, where: str) -> DayFile | None:
+        """Writes the rows of a file that fulfil a test as another file, in their order; None if there are none."""
+        require_whole(self._root, [file])
+        with readable(f"the published {file.table} of {file.day}"):
+            query = f"SELECT * FROM {scan_of(self._root, [file])} WHERE {where}"
+            made = self._copy(query, self._next(file.table).with_suffix(".parquet"), "ROW_GROUP_SIZE 122880")
+        if not made or not made[0]["count"]:
+            return None
+        return replace(self._publish(file.table, made[0], file.day, file.until), delivery=file.delivery)
+
     def _next(self, table: str) -> Path:
         self._batch += 1
         return self._work / f"{table}-{self._batch}"
@@ -139,10 +149,11 @@ class DayWriter:
         return {paths[name]: count for name, count in counts}
 
 
-def scan_of(root: Path, files: Sequence[DayFile], *, filename: bool = False) -> str:
-    """SQL that reads some Parquet files of the warehouse in `root` as one table."""
+def scan_of(root: Path, files: Sequence[DayFile], *, filename: bool = False, by_name: bool = False) -> str:
+    """SQL that reads some Parquet files of the warehouse in `root` as one table; `by_name` if columns differ."""
     paths = ", ".join(literal(exact_path(root / file.path)) for file in files)
-    return f"read_parquet([{paths}], hive_partitioning = false, filename = {str(filename).lower()})"
+    how = f"hive_partitioning = false, filename = {str(filename).lower()}, union_by_name = {str(by_name).lower()}"
+    return f"read_parquet([{paths}], {how})"
 
 
 def read_files(con: duckdb.DuckDBPyConnection, table: str) -> list[DayFile]:

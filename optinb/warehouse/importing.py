@@ -19,6 +19,7 @@ from optinb.warehouse.changes import write_changes
 from optinb.warehouse.checks import Context
 from optinb.warehouse.contract import DAILY, TABLES
 from optinb.warehouse.days import DayFile, DayWriter
+from optinb.warehouse.forgotten import read_forgotten
 from optinb.warehouse.keyindex import KEYS, KeyIndex
 from optinb.warehouse.progress import stepwise
 from optinb.warehouse.quarantine import read_quarantine, write_quarantine
@@ -124,6 +125,7 @@ class Import:
         stager = Stager(con, context=context, scratch=scratch)
         known = {a.name: a for a in contents.attributes if a.since < self._run_date} if contents else {}
         customers = "cur.customers" if contents else "(SELECT NULL::VARCHAR AS customer_id WHERE false)"
+        forgotten = read_forgotten(self._versions.folder)
         kinds: dict[str, str] = {}
         staged: list[Staged] = []
         sizes = {name: sum(f.path.stat().st_size for f in files if f.table == name) for name in TABLES}
@@ -131,6 +133,7 @@ class Import:
             part = stager.stage(table, [file for file in files if file.table == table.name])
             if part is None:
                 continue
+            stager.leave_out(part, forgotten)
             if table.attributes:
                 stager.refuse_misfits(part, {name: a.kind for name, a in known.items()})
             else:
@@ -144,6 +147,9 @@ class Import:
                 stager.warnings += [f"customers: the column {name!r} is no longer delivered" for name in gone]
             staged.append(part)
         tables = tuple(stager.report(part) for part in staged)
+        stager.warnings += [
+            f"{t.table}: {t.forgotten:,} rows of forgotten customers left out" for t in tables if t.forgotten
+        ]
         for table in tables:
             figures = {"read": table.read, "loaded": table.loaded, "quarantined": table.quarantined}
             _log.info("table checked", extra={"table": table.table, "run_date": str(self._run_date), **figures})

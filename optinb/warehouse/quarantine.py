@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from optinb.warehouse.locate import KEEP_RAW, RecordFinder
+from optinb.warehouse.sql import literal
+from optinb.warehouse.staging import FORGOTTEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -91,7 +93,7 @@ def _rejects(con: duckdb.DuckDBPyConnection, part: Staged, file: StagedFile) -> 
     cursor = con.cursor().execute(
         f"SELECT s.rowid - {file.first}, r.reason, {key}, {stored} "
         f"FROM {part.rejects} r JOIN {part.name} s ON s.rowid = r.row "
-        f"WHERE s.rowid >= {file.first} AND s.rowid < {file.after} ORDER BY 1"
+        f"WHERE s.rowid >= {file.first} AND s.rowid < {file.after} AND r.reason <> {literal(FORGOTTEN)} ORDER BY 1"
     )
     while rows := cursor.fetchmany(_BATCH):
         places = finder.find([row[0] for row in rows], [_CELLS.decode(row[2]) for row in rows])

@@ -8,13 +8,17 @@ from msgspec import Struct, field
 
 
 class TableReport(Struct, frozen=True, kw_only=True):
-    """Rows of one table; read = loaded + quarantined, always."""
+    """Rows of one table; read = loaded + quarantined + forgotten, always.
+
+    `forgotten` are rows of customers whom the workspace has forgotten: they are left out, and kept nowhere.
+    """
 
     table: str
     read: int
     loaded: int
     quarantined: int
     reasons: dict[str, int] = field(default_factory=dict)
+    forgotten: int = 0
 
 
 class Gate(Struct, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from optinb.warehouse.forgotten import Forgotten
     from optinb.warehouse.runs import Entries
 
 _MALFORMED: dict[str, str] = {
@@ -33,6 +34,7 @@ _MALFORMED: dict[str, str] = {
 _FIRST_ROWS = 10_000
 _AT_ONCE = 1 << 24
 _QUESTIONS = 60
+FORGOTTEN = "forgotten"  # the reason of rows that are left out without a trace
 _BROKEN = "the line can't be read as CSV: check its quotation marks and separators"
 
 
@@ -109,6 +111,17 @@ class Stager:
             f"CREATE TABLE {staged.rejects} AS SELECT rowid AS row, reason FROM {staged.name} WHERE reason IS NOT NULL"
         )
         return Staged(table=table, files=tuple(read), attributes=attributes)
+
+    def leave_out(self, staged: Staged, forgotten: Forgotten) -> None:
+        """Leaves out the rows of customers who were forgotten; also those that were refused already."""
+        if not forgotten.hashes:
+            return
+        self._con.execute(f"CREATE TEMP TABLE theirs AS SELECT DISTINCT customer_id FROM {staged.name}")
+        self._con.execute(f"DELETE FROM theirs WHERE NOT coalesce({forgotten.test('customer_id')}, false)")
+        rows = f"SELECT rowid FROM {staged.name} WHERE customer_id IN (SELECT customer_id FROM theirs)"
+        self._con.execute(f"DELETE FROM {staged.rejects} WHERE row IN ({rows})")
+        self._con.execute(f"INSERT INTO {staged.rejects} SELECT rowid, {literal(FORGOTTEN)} FROM ({rows})")
+        self._con.execute("DROP TABLE theirs")
 
     def refuse_misfits(self, staged: Staged, kinds: Mapping[str, str]) -> None:
         """Refuses rows whose attribute doesn't fit the type that it was published with."""
@@ -190,9 +203,16 @@ class Stager:
         ).fetchall()
         malformed = self._con.execute(f"SELECT count(*) FROM {staged.malformed}").fetchone()
         read = sum(file.after - file.first for file in staged.files) + (malformed[0] if malformed else 0)
-        refused = sum(count for _, count in rows)
+        reasons = dict(rows)
+        forgotten = reasons.pop(FORGOTTEN, 0)
+        refused = sum(reasons.values())
         return TableReport(
-            table=staged.table.name, read=read, loaded=read - refused, quarantined=refused, reasons=dict(rows)
+            table=staged.table.name,
+            read=read,
+            loaded=read - refused - forgotten,
+            quarantined=refused,
+            reasons=reasons,
+            forgotten=forgotten,
         )
 
     def _refuse(self, staged: Staged, test: str, reason: str) -> None:

@@ -14,6 +14,8 @@ from optinb.warehouse import building
 from optinb.warehouse.contract import OWN_TABLES, TABLES
 from optinb.warehouse.damage import first_line
 from optinb.warehouse.days import DayWriter
+from optinb.warehouse.forgetting import Removed, external_ids, forget
+from optinb.warehouse.forgotten import Forgotten, read_forgotten
 from optinb.warehouse.importing import Import
 from optinb.warehouse.quarantine import read_quarantine
 from optinb.warehouse.snapshot import Snapshot, open_snapshot
@@ -21,7 +23,7 @@ from optinb.warehouse.sql import connect, ident, literal
 from optinb.warehouse.versions import Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     import polars as pl
@@ -146,6 +148,35 @@ class Warehouse:
             building.finish(con, exported=versions.built_tables if self._settings.engine.spark_master else None)
             versions.publish(built, current + 1)
         return current + 1
+
+    def external_ids(self, customer_id: str) -> frozenset[str]:
+        """The external user ids under which any kept version knows a customer."""
+        return external_ids(self._versions, customer_id)
+
+    @property
+    def forgotten(self) -> Forgotten:
+        """Whom this warehouse has forgotten."""
+        return read_forgotten(self._versions.folder)
+
+    def forget(
+        self, customer_id: str, *, others: Collection[str] = (), user: str, now: datetime, wait_s: float = 0.0
+    ) -> Removed:
+        """Removes a customer from all kept versions, files by day and quarantines; deliveries bring nobody back.
+
+        Killed half-way, the same call goes on. `others`: further names of the customer in the quarantine. Readers of
+        older versions that are open already must be opened again. Raises WarehouseError without the lease.
+        """
+        what = "the removal of a customer"
+        with self._versions.lease(what, user=user, now=now, wait_s=wait_s), self._mendable(what):
+            return forget(
+                self._versions,
+                customer_id,
+                others=others,
+                quarantine=self._root / "quarantine",
+                now=now,
+                keep=self._settings.workspace.keep_versions,
+                exported=self._settings.engine.spark_master is not None,
+            )
 
     @contextmanager
     def _mendable(self, what: str) -> Iterator[None]:

@@ -5,6 +5,7 @@ from optinb.workspace.clock import clock_for, clock_starting_at, system_clock
 from optinb.workspace.codes import Codes, CodesLeft
 from optinb.workspace.data import CustomerDay, CustomerReach, PastWorkspace
 from optinb.workspace.doctor import Diagnosis, GroupHealth
+from optinb.workspace.forget import ForgottenCustomer
 from optinb.workspace.groups import Groups, GroupSize
 from optinb.workspace.handle import Workspace, open_workspace, workspace_folder
 from optinb.workspace.history import Answer, Status, Why, status, why
@@ -37,6 +38,7 @@ __all__ = [
     "Diagnosis",
     "Distribution",
     "Example",
+    "ForgottenCustomer",
     "GroupHealth",
     "GroupSize",
     "GroupSync",

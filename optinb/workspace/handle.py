@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optinb.customers import CustomerModel, ModelCard
+    from optinb.workspace.forget import ForgottenCustomer
     from optinb.workspace.history import Why
     from optinb.workspace.moves import Migration
     from optinb.workspace.person import CustomerCard
@@ -175,6 +176,30 @@ class Workspace(Reading):
     def doctor(self, app_group: str | None = None) -> Diagnosis:
         """Whether one app group, or each, can be worked with; nothing is changed there or here."""
         return diagnose(self, app_group)
+
+    def forget(self, customer_id: str, *, by: str = "") -> ForgottenCustomer:
+        """Removes a person from tables, files by day, quarantine, lists and frozen audiences; figures stay.
+
+        Rows in audiences become anonymous, and the audit trail has both seals of each; a keyed hash of the id stays, so
+        that a delivery which names them again brings nobody back. Killed half-way, the same call goes on. Delivered
+        files in the inbox are named, not changed. Notebooks that have an older version open must open it again.
+
+        Args:
+            customer_id: whom.
+            by: who asked for it, or a ticket, for the audit trail, which doesn't name the person.
+
+        Raises StateError while a send to them is still to be made, LeaseTaken while the night is under way,
+        WarehouseError while an import is.
+        """
+        from optinb.workspace.forget import forget
+
+        return forget(self, customer_id, by=by)
+
+    def reopen(self) -> None:
+        """Lets go of what was read, so that the next look finds the published version and the journal as they are."""
+        if self._snapshot is not None:
+            self._snapshot.close()
+        self._snapshot = self._contacts = None
 
     def close(self) -> None:
         """Gives back files and connections."""

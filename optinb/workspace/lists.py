@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from optinb.errors import ConflictError, RuleError, StateError, UsageError, did_you_mean
+from optinb.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,7 +68,7 @@ class Lists:
         if ids.is_empty() and not may_be_empty:
             raise UsageError(f"the list {name!r} has no customer id in it; nothing was saved")
         current = self._current(name)
-        digest = sha256("\n".join(ids["customer_id"]).encode()).hexdigest()
+        digest = _digest(ids)
         if current and current.sha256 == digest:
             return current
         record = ListRecord(
@@ -122,13 +123,37 @@ class Lists:
             ids = pl.read_parquet(path)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise StateError(f"the content {digest[:12]}… of a list can't be read from {path}: {error}") from error
-        if sha256("\n".join(ids["customer_id"]).encode()).hexdigest() != digest:
+        if _digest(ids) != digest:
             raise StateError(f"{path} was changed since the list was saved; restore it, or save the list again")
         return ids
 
     def kept(self) -> frozenset[str]:
         """The SHA-256 of every content that is kept."""
         return frozenset(path.stem for path in self._folder.glob("content/*.parquet"))
+
+    def forget(self, customer_id: str) -> int:
+        """Takes a customer off every version of every list; returns how many lists they were on.
+
+        Their content is another then, so that approvals of groups which name such a list have to be given again.
+        """
+        import polars as pl
+
+        lists: set[Path] = set()
+        for path in sorted(self._folder.glob("content/*.parquet")):
+            ids = pl.read_parquet(path)
+            rest = ids.filter(pl.col("customer_id") != customer_id)
+            if rest.height == ids.height:
+                continue
+            digest = _digest(rest)
+            self._write(self._content(digest), rest)
+            for version in sorted(self._folder.glob("names/*/*.json")):
+                record = msgspec.json.decode(version.read_bytes(), type=ListRecord)
+                if record.sha256 == path.stem:
+                    left = msgspec.structs.replace(record, sha256=digest, customers=rest.height)
+                    write_atomically(version, msgspec.json.encode(left))
+                    lists.add(version.parent)
+            path.unlink()  # once no version names it any more
+        return len(lists)
 
     @property
     def _folder(self) -> Path:
@@ -154,6 +179,17 @@ class Lists:
         customers = self._ws.snapshot().table("customers").select("customer_id")
         return ids.lazy().join(customers, on="customer_id", how="anti").collect().height
 
+    def _write(self, path: Path, ids: pl.DataFrame) -> None:
+        """Writes a content, whole or not at all, unless it's there."""
+        if path.exists():
+            return
+        draft = path.with_suffix(f".{uuid4().hex}.draft")
+        try:
+            ids.write_parquet(draft)
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
     def _keep(self, record: ListRecord, ids: pl.DataFrame) -> None:
         """Writes the content first and then the version that names it, each whole or not at all."""
         path = self._content(record.sha256)
@@ -161,13 +197,7 @@ class Lists:
         try:
             for folder in (path.parent, version.parent):
                 folder.mkdir(parents=True, exist_ok=True)
-            if not path.exists():
-                draft = path.with_suffix(f".{uuid4().hex}.draft")
-                try:
-                    ids.write_parquet(draft)
-                    draft.replace(path)
-                finally:
-                    draft.unlink(missing_ok=True)
+            self._write(path, ids)
             draft = version.with_suffix(f".{uuid4().hex}.draft")
             try:
                 draft.write_bytes(msgspec.json.encode(record))
@@ -178,6 +208,11 @@ class Lists:
             raise ConflictError(f"the list {record.name!r} was changed meanwhile; look at it and save again") from error
         except OSError as error:
             raise StateError(f"the list {record.name!r} can't be kept in {self._folder}: {error.strerror}") from error
+
+
+def _digest(ids: pl.DataFrame) -> str:
+    """The SHA-256 that a content is known by."""
+    return sha256("\n".join(ids["customer_id"]).encode()).hexdigest()
 
 
 def read_ids(path: Path) -> pl.Series:

@@ -1,0 +1,88 @@
+"""Frozen audiences that were written anew because somebody in them is to be forgotten: the new seal beside the old."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import select, update
+
+from optinb.errors import ConflictError
+from optinb.state import audit
+from optinb.state.delivery_rows import as_json, audience_of_night, of_night
+from optinb.state.journal import FrozenAudience, Settlement
+from optinb.state.schema import audiences, batches
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from optinb.state.database import Database
+
+
+class Seals:
+    """Replaces the file of a frozen audience, on the record."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def renew(
+        self,
+        audience: FrozenAudience,
+        *,
+        path: str,
+        sha256: str,
+        renamed: Mapping[str, str],
+        why: str,
+        user: str,
+        now: datetime,
+    ) -> FrozenAudience:
+        """Registers another file in place of an audience's, with both hashes in the audit trail, in one transaction.
+
+        Args:
+            audience: as it was read.
+            path: of the new file, relative to the workspace.
+            sha256: of the new file.
+            renamed: external user ids that what Appboy said of unknown batches names, and what stands there from now.
+            why: for the audit trail.
+            user: who does it.
+            now: in UTC.
+
+        Raises ConflictError when the audience was sealed anew by somebody else.
+        """
+        with self._database.writing() as con:
+            known = audience_of_night(*audience.night) & (audiences.c.sha256 == audience.sha256)
+            done = con.execute(update(audiences).where(known).values(path=path, sha256=sha256))
+            if done.rowcount != 1:
+                raise ConflictError(
+                    f"the audience of {audience.campaign_name!r} of {audience.run_date} was changed meanwhile; try "
+                    "again"
+                )
+            night = of_night(*audience.night)
+            told = select(batches.c.number, batches.c.settlement).where(night, batches.c.settlement.is_not(None))
+            for number, text in con.execute(told).all():
+                before = msgspec.json.decode(text, type=Settlement)
+                after = _renamed(before, renamed)
+                if after != before:
+                    mine = update(batches).where(night, batches.c.number == number)
+                    con.execute(mine.values(settlement=as_json(after)))
+            audit.record(
+                con,
+                who=user,
+                action="audience sealed anew",
+                subject=audience.campaign_name,
+                now=now,
+                run_date=audience.run_date,
+                sha256=sha256,
+                sha256_before=audience.sha256,
+                why=why,
+            )
+        return msgspec.structs.replace(audience, path=path, sha256=sha256)
+
+
+def _renamed(settlement: Settlement, names: Mapping[str, str]) -> Settlement:
+    def all_of(ids: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(names.get(one, one) for one in ids)
+
+    changed: dict[str, Any] = {name: all_of(getattr(settlement, name)) for name in ("received", "missing", "untold")}
+    return msgspec.structs.replace(settlement, **changed)

@@ -1,0 +1,270 @@
+"""Removes a customer from every version that is kept, from the files by day and from the quarantine.
+
+What is published is never changed, so that it is written anew: the current version as the next one, older ones under
+their own number, and each Parquet file that holds the customer once, for all versions that name it. Every step does
+what it finds to do: after a crash the same call goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from optinb.warehouse import building
+from optinb.warehouse.building import Contents
+from optinb.warehouse.changes import TABLE as CHANGES
+from optinb.warehouse.contract import DAILY, OWN_TABLES
+from optinb.warehouse.damage import readable
+from optinb.warehouse.days import DayFile, DayWriter, scan_of
+from optinb.warehouse.forgotten import read_forgotten, write_forgotten
+from optinb.warehouse.quarantine import FILE, read_quarantine
+from optinb.warehouse.sql import connect, ident, literal
+from optinb.warehouse.versions import sync
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    import duckdb
+
+    from optinb.warehouse.versions import Versions
+
+BY_DAY = (*DAILY, "history", CHANGES)
+BLANKED = "(removed: a customer was forgotten)"
+
+
+class Removed(Struct, frozen=True, kw_only=True):
+    """What was removed.
+
+    `rows` of each table of the version that was current and of its files by day; `versions` and `files` that were
+    written anew; `quarantined` rows whose text was blanked, and which still count.
+    """
+
+    rows: dict[str, int]
+    versions: int
+    files: int
+    quarantined: int
+
+    def __bool__(self) -> bool:
+        return bool(self.versions or self.files or self.quarantined)
+
+
+class _Named(Struct, frozen=True):
+    """A kept version: what it says about itself, and how many rows of each of its tables are the customer's."""
+
+    contents: Contents
+    rows: dict[str, int]
+
+
+def external_ids(versions: Versions, customer_id: str) -> frozenset[str]:
+    """The external user ids under which any kept version knows a customer."""
+    found: set[str] = set()
+    with connect() as con:
+        for number in versions.numbers():
+            building.attach(con, versions.path(number), "cur", read_only=True)
+            with readable(f"the customers of version {number}"):
+                rows = con.execute(
+                    "SELECT external_user_id FROM cur.customers WHERE customer_id = ?", [customer_id]
+                ).fetchall()
+            found.update(row[0] for row in rows if row[0])
+            con.execute("DETACH cur")
+    return frozenset(found)
+
+
+def forget(
+    versions: Versions,
+    customer_id: str,
+    *,
+    others: Collection[str],
+    quarantine: Path,
+    now: datetime,
+    keep: int,
+    exported: bool,
+) -> Removed:
+    """Removes a customer, and remembers a keyed hash of the id. Needs the lease.
+
+    Args:
+        versions: those that are kept.
+        customer_id: whom.
+        others: further texts that name the customer in the quarantine, such as the external user id.
+        quarantine: the folder of the quarantines.
+        now: in UTC.
+        keep: how many nights are kept.
+        exported: whether the next version is to be written for Spark too.
+    """
+    # must precede the rest: a delivery that comes while this is being resumed brings nobody back
+    write_forgotten(versions.folder, read_forgotten(versions.folder).with_(customer_id))
+    blanked = _blank(quarantine, {customer_id, *others})
+    current = versions.current
+    if current is None:
+        return Removed(rows={}, versions=0, files=0, quarantined=blanked)
+    with connect(scratch=versions.work / "spill") as con:
+        named = {number: _look(con, versions, number, customer_id) for number in versions.numbers()}
+        every = {f.path: f for n in named.values() for f in (*n.contents.files, *n.contents.base_files)}
+        holding = _holding(con, versions.folder, every.values(), customer_id)
+        writer = DayWriter(
+            con,
+            root=versions.folder,
+            work=versions.work,
+            version=current + 1,
+            delivery=named[current].contents.import_date,
+        )
+        moved = {path: writer.without_rows(every[path], _not(customer_id)) for path in holding}
+        mine = {file.path for file in named[current].contents.files}
+        rows = Counter(named[current].rows)
+        for path in holding.keys() & mine:
+            rows[every[path].table] += holding[path]
+        written = _write_versions(
+            con, versions, named, moved, customer_id=customer_id, current=current, now=now, exported=exported
+        )
+        building.clean_up(con, versions, keep=keep)  # the files that held the customer, which no version names now
+    return Removed(rows=dict(sorted(rows.items())), versions=written, files=len(moved), quarantined=blanked)
+
+
+def _write_versions(
+    con: duckdb.DuckDBPyConnection,
+    versions: Versions,
+    named: Mapping[int, _Named],
+    moved: Mapping[str, DayFile | None],
+    *,
+    customer_id: str,
+    current: int,
+    now: datetime,
+    exported: bool,
+) -> int:
+    """Writes every version that holds the customer anew; returns how many.
+
+    The current one comes first, as the next: whoever opens the warehouse from then on doesn't meet the customer.
+    """
+    written = 0
+    for number, version in sorted(named.items(), reverse=True):
+        if number > current or not (version.rows or _names_any(version.contents, moved)):
+            continue
+        if number == current:
+            contents = replace(_moved(version.contents, moved), version=current + 1, created_at=now)
+            built = _built(con, versions, number, contents, customer_id, exported=exported)
+            versions.publish(built, current + 1)
+            written += 1
+        built = _built(con, versions, number, _moved(version.contents, moved), customer_id, exported=False)
+        sync(built)
+        built.replace(versions.path(number))
+        sync(versions.folder)
+        if versions.tables(number).is_dir():
+            building.export_tables(versions.path(number), versions.tables(number))
+        written += 1
+    return written
+
+
+def _built(
+    con: duckdb.DuckDBPyConnection,
+    versions: Versions,
+    number: int,
+    contents: Contents,
+    customer_id: str,
+    *,
+    exported: bool,
+) -> Path:
+    """A copy of a version without the customer, in a new file: rows that are deleted in place stay readable in it."""
+    built = versions.work / "without.duckdb"
+    built.unlink(missing_ok=True)
+    building.attach(con, versions.path(number), "cur", read_only=True)
+    building.attach(con, built, "next", read_only=False)
+    for name, of_customers in _tables(con).items():
+        where = f" WHERE {_not(customer_id)}" if of_customers else ""
+        with readable(f"the published table {name!r}"):
+            con.execute(f"CREATE TABLE next.{ident(name)} AS SELECT * FROM cur.{ident(name)}{where}")
+    building.write_contents(con, contents)
+    building.finish(con, exported=versions.built_tables if exported else None)
+    con.execute("DETACH cur")
+    return built
+
+
+def _look(con: duckdb.DuckDBPyConnection, versions: Versions, number: int, customer_id: str) -> _Named:
+    building.attach(con, versions.path(number), "cur", read_only=True)
+    try:
+        rows = {}
+        for name in (name for name, of_customers in _tables(con).items() if of_customers):
+            with readable(f"the published table {name!r}"):
+                found = con.execute(f"SELECT count(*) FROM cur.{ident(name)} WHERE {_is(customer_id)}").fetchone()
+            if found and found[0]:
+                rows[name] = found[0]
+        return _Named(building.read_contents(con, "cur"), rows)
+    finally:
+        con.execute("DETACH cur")
+
+
+def _tables(con: duckdb.DuckDBPyConnection) -> dict[str, bool]:
+    """The published tables of the attached version, and whether their rows are customers'."""
+    found = con.execute(
+        "SELECT table_name, bool_or(column_name = 'customer_id') FROM duckdb_columns() "
+        "WHERE database_name = 'cur' GROUP BY table_name ORDER BY table_name"
+    ).fetchall()
+    return {name: of_customers for name, of_customers in found if name not in OWN_TABLES}
+
+
+def _holding(
+    con: duckdb.DuckDBPyConnection, folder: Path, files: Iterable[DayFile], customer_id: str
+) -> dict[str, int]:
+    """How many rows of the customer each Parquet file holds, for those that hold any."""
+    found: dict[str, int] = {}
+    files = tuple(files)
+    for table in BY_DAY:
+        own = [file for file in files if file.table == table and file.rows]
+        for file_group in _groups(own, 200):
+            paths = {str(folder / file.path): file.path for file in file_group}
+            scan = scan_of(folder, file_group, filename=True, by_name=True)
+            with readable(f"the published {table}"):
+                rows = con.execute(
+                    f"SELECT filename, count(*) FROM {scan} WHERE {_is(customer_id)} GROUP BY filename"
+                ).fetchall()
+            found |= {paths[name]: count for name, count in rows}
+    return found
+
+
+def _groups(files: Sequence[DayFile], size: int) -> Iterable[Sequence[DayFile]]:
+    return (files[start : start + size] for start in range(0, len(files), size))
+
+
+def _moved(contents: Contents, moved: Mapping[str, DayFile | None]) -> Contents:
+    def kept(files: Sequence[DayFile]) -> tuple[DayFile, ...]:
+        now = (moved.get(file.path, file) for file in files)
+        return tuple(file for file in now if file is not None)
+
+    return replace(contents, files=kept(contents.files), base_files=kept(contents.base_files))
+
+
+def _names_any(contents: Contents, moved: Mapping[str, DayFile | None]) -> bool:
+    return any(file.path in moved for file in (*contents.files, *contents.base_files))
+
+
+def _is(customer_id: str) -> str:
+    return f"customer_id = {literal(customer_id)}"
+
+
+def _not(customer_id: str) -> str:
+    return f"customer_id IS DISTINCT FROM {literal(customer_id)}"
+
+
+def _blank(quarantine: Path, names: Collection[str]) -> int:
+    """Takes the text out of every refused row that names the customer, and leaves the row, so that counts stay."""
+    import polars as pl
+
+    # A name stands alone between separators, quotes and blanks: '42' isn't in '1042'.
+    cell = rf"(?:^|[\s,;|\"'\[:])(?:{'|'.join(re.escape(name) for name in sorted(names))})(?:$|[\s,;|\"'\]}}])"
+    blanked = 0
+    for path in sorted(quarantine.glob(f"*/{FILE}")) if quarantine.is_dir() else ():
+        rows = read_quarantine(path.parent)
+        hit = rows["raw"].str.contains(cell).fill_null(False)
+        if not hit.any():
+            continue
+        unfinished = path.with_name(f".{FILE}.unfinished")
+        rows.with_columns(raw=pl.when(hit).then(pl.lit(BLANKED)).otherwise("raw")).write_parquet(unfinished)
+        sync(unfinished)
+        unfinished.replace(path)
+        blanked += int(hit.sum())
+    return blanked

@@ -1,0 +1,189 @@
+"""Forgetting a person: out of tables, quarantine, lists, audiences and journal; what was counted stays counted."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from optinb.delivery import anonymise, holding, last_moment, orphans
+from optinb.errors import StateError, UsageError
+from optinb.workspace.clock import system_clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from optinb.delivery import Held
+    from optinb.warehouse import Removed
+    from optinb.workspace.handle import Workspace
+
+ACTION = "customer forgotten"
+WHY = "a customer was forgotten"
+
+
+class ForgottenCustomer(Struct, frozen=True, kw_only=True):
+    """What was removed of a customer, in figures; `person` is a keyed hash, which stands for them in the audit trail.
+
+    `rows` of the published tables, `versions` and `files` of the warehouse that were written anew, `quarantined` rows
+    whose text was blanked, `lists` and `audiences` that they were on. What a person has to see to: `inbox`, the
+    delivered files that still hold them; `scheduled`, the sends that Appboy has already and that reach them;
+    `named_in`, what people wrote that names them.
+    """
+
+    person: str
+    rows: dict[str, int]
+    versions: int
+    files: int
+    quarantined: int
+    lists: int
+    audiences: int
+    inbox: tuple[str, ...]
+    scheduled: tuple[str, ...]
+    named_in: tuple[str, ...]
+
+    @property
+    def found(self) -> bool:
+        """Whether there was anything to remove."""
+        return bool(self.versions or self.files or self.quarantined or self.lists or self.audiences)
+
+
+def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustomer:
+    """Removes a customer from the workspace; see `Workspace.forget`."""
+    if not customer_id or customer_id != customer_id.strip():
+        raise UsageError(f"{customer_id!r} is no customer id")
+    if customer_id in by:
+        raise UsageError("by must not name the customer: it is kept in the audit trail; name who asked, or a ticket")
+    night = ws.today()
+    with ws.store.lease(f"night {night}", holder=ws.sends.holder, clock=system_clock, what=f"the night of {night}"):
+        held = tuple(holding(ws.store, customer_id, root=ws.root))
+        _must_be_over(held)
+        # The warehouse comes last: it knows the external user id, by which a resumed run finds the rest.
+        others = {*ws.warehouse.external_ids(customer_id), *(h.external_user_id for h in held if h.external_user_id)}
+        scheduled = tuple(
+            f"{h.audience.campaign_name}, {h.audience.run_date}"
+            for h in held
+            if h.batch and _state(h) in ("accepted", "unknown") and ws.now() < last_moment(h.audience)
+        )
+        audiences = _anonymise(ws, held, customer_id)
+        lists = ws.lists.forget(customer_id)
+        removed = ws.warehouse.forget(customer_id, others=others, user=ws.user, now=ws.now())
+        done = ForgottenCustomer(
+            person=ws.warehouse.forgotten.hash_of(customer_id),
+            rows=removed.rows,
+            versions=removed.versions,
+            files=removed.files,
+            quarantined=removed.quarantined,
+            lists=lists,
+            audiences=audiences,
+            inbox=tuple(_files_with(ws.root / "inbox", (customer_id, *sorted(others)))),
+            scheduled=scheduled,
+            named_in=tuple(_named_in(ws, customer_id)),
+        )
+        _note(ws, done, removed, by=by)
+    ws.reopen()
+    return done
+
+
+def _must_be_over(held: Iterable[Held]) -> None:
+    for one in held:
+        if one.batch and _state(one) in ("planned", "sending"):
+            raise StateError(
+                f"the customer is on the list of {one.audience.campaign_name!r} for {one.audience.run_date}, which is "
+                "still to be sent; let the night finish, or cancel the campaign, then forget the customer"
+            )
+
+
+def _state(held: Held) -> str:
+    return str(held.batch.state.__struct_config__.tag) if held.batch else ""
+
+
+def _anonymise(ws: Workspace, held: Iterable[Held], customer_id: str) -> int:
+    count = 0
+    for one in held:
+        anonymise(
+            ws.store,
+            one.audience,
+            customer_id,
+            root=ws.root,
+            token=token_hex(8),
+            why=WHY,
+            user=ws.user,
+            now=ws.now(),
+        )
+        count += 1
+    for path in orphans(ws.store, customer_id, root=ws.root):
+        path.unlink(missing_ok=True)
+    return count
+
+
+def _note(ws: Workspace, done: ForgottenCustomer, removed: Removed, *, by: str) -> None:
+    """Records it once, and again where there was more to do."""
+    subject = f"customer {done.person[:16]}"
+    before = any(entry.action == ACTION for entry in ws.store.audit.list(subject=subject))
+    if before and not done.found:
+        return
+    ws.store.audit.note(
+        who=ws.user,
+        action=ACTION,
+        subject=subject,
+        now=ws.now(),
+        person=done.person,
+        by=by,
+        rows=removed.rows,
+        versions=removed.versions,
+        files=removed.files,
+        quarantined=removed.quarantined,
+        lists=done.lists,
+        audiences=done.audiences,
+        left_in_inbox=len(done.inbox),
+    )
+
+
+def _named_in(ws: Workspace, customer_id: str) -> Iterable[str]:
+    """What people wrote that names the customer, which nobody but people can change."""
+    text = msgspec.json.encode(customer_id).decode()
+    yield from (f"target group {group.name!r}" for group in ws.store.groups.list() if text in group.rule_json)
+    entries = ws.store.audit.naming(customer_id)
+    if entries:
+        yield f"{entries:,} entries of the audit trail, such as test sends to them, which nothing can change"
+
+
+def _files_with(inbox: Path, names: Iterable[str]) -> Iterable[str]:
+    """The delivered files that name the customer, relative to the inbox."""
+    names = tuple(names)
+    for path in sorted(inbox.rglob("*")) if inbox.is_dir() else ():
+        if path.is_file() and _names_any(path, names):
+            yield path.relative_to(inbox).as_posix()
+
+
+def _names_any(path: Path, names: tuple[str, ...]) -> bool:
+    import polars as pl
+
+    if path.suffix.lower() == ".parquet":
+        try:
+            scan = pl.scan_parquet(path, glob=False)
+            column = next((c for c in scan.collect_schema() if c.strip().casefold() == "customer_id"), None)
+            if column is None:
+                return False
+            return bool(scan.filter(pl.col(column).cast(pl.String).is_in(names)).head(1).collect().height)
+        except (OSError, pl.exceptions.PolarsError):
+            return False
+    encoded = [name.encode(code) for name in names for code in ("utf-8", "utf-16-le", "utf-16-be")]
+    cell = re.compile(
+        rb"(?:^|[\s,;|\"'\[:\x00])(?:" + b"|".join(map(re.escape, encoded)) + rb")(?:$|[\s,;|\"'\]}\x00])"
+    )
+    try:
+        with _opened(path) as stream:
+            return any(cell.search(line) for line in stream)
+    except (OSError, EOFError):
+        return False
+
+
+def _opened(path: Path) -> BinaryIO:
+    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")  # pyright: ignore[reportReturnType]
