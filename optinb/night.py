@@ -207,7 +207,7 @@ class Night:
         )
 
     def _tonight(self) -> tuple[CampaignRecord, ...]:
-        return tuple(record for record in self.ws.campaigns.list() if self._is_tonight(record))
+        return tuple(record for record in self.ws.campaigns.list(archived=True) if self._is_tonight(record))
 
     def _is_tonight(self, record: CampaignRecord) -> bool:
         """Whether a campaign is of this night: due and wanted, or with an audience from an earlier attempt."""

@@ -64,10 +64,11 @@ def campaigns() -> None:
 
 
 @campaigns.command("list")
+@click.option("--archived", is_flag=True, help="Those that were archived too.")
 @on_workspace
-def campaigns_list(ws: Workspace) -> Any:
+def campaigns_list(ws: Workspace, archived: bool) -> Any:
     """Show every campaign."""
-    return ws.campaigns.list()
+    return ws.campaigns.list(archived=archived)
 
 
 @campaigns.command("show")

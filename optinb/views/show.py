@@ -22,7 +22,7 @@ ONE: dict[tuple[str, str], str] = {
     ("optinb.segments.profile", "Profile"): "profile",
     ("optinb.segments.reach", "Reach"): "reach",
     ("optinb.warehouse.report", "ImportReport"): "import_report",
-    ("optinb.workspace.campaigns", "CampaignPreview"): "campaign_preview",
+    ("optinb.workspace.previewing", "CampaignPreview"): "campaign_preview",
     ("optinb.workspace.doctor", "Diagnosis"): "diagnosis",
     ("optinb.workspace.groups", "GroupSize"): "group_size",
     ("optinb.customers.card", "ModelCard"): "model_card",

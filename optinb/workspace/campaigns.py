@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +23,6 @@ from optinb.campaigns import (
     Competitor,
     Going,
     Power,
-    SendTime,
-    Waterfall,
     approve,
     build_audience,
     calendar,
@@ -38,11 +35,9 @@ from optinb.campaigns import (
     draft,
     finish,
     personal,
-    power_of,
     quiet_zones,
     read_campaign,
     reject,
-    send_times,
     step,
     submit,
     waterfall,
@@ -52,14 +47,15 @@ from optinb.errors import ApprovalError, CampaignError, ConflictError, OptinbErr
 from optinb.rules import from_json, is_bound, to_json
 from optinb.segments import members
 from optinb.settings import AppGroupSettings
-from optinb.workspace.codes import CodesLeft
 from optinb.workspace.contacts import competition
-from optinb.workspace.samples import SampleMessage, sample_message, sample_messages
+from optinb.workspace.previewing import CampaignPreview, power_for, preview_of
+from optinb.workspace.samples import SampleMessage, sample_message
 from optinb.workspace.shared import SharedGroups
 from optinb.workspace.trial import SentTest, send_test
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+    from datetime import date
     from typing import Any
 
     from optinb.campaigns import Step
@@ -82,28 +78,6 @@ class Resolved(Struct, frozen=True, kw_only=True):
         return content_parts(self.campaign, rule_json=self.rule_json, template=self.template, app_group=self.app_group)
 
 
-class CampaignPreview(Struct, frozen=True, kw_only=True):
-    """What a campaign would do on its next date: who gets it, when, and what they read.
-
-    `parts` is what an approval of this binds to, in canonical text; `changed` names those that differ from the last
-    approval, and `messages` is the cost: about how many go out in the coming 90 days, if the group stays as large;
-    `codes` says how the pool of the offer suffices for that date.
-    """
-
-    campaign: Campaign
-    sentence: str
-    template: Template
-    run_date: date
-    send_at: datetime
-    send_times: tuple[SendTime, ...]
-    waterfall: Waterfall
-    sample: tuple[SampleMessage, ...]
-    parts: dict[str, str]
-    changed: tuple[str, ...] = ()
-    messages: int = 0
-    codes: CodesLeft | None = None
-
-
 class Cancellation(Struct, frozen=True, kw_only=True):
     """A campaign that was cancelled, and what could be stopped and recalled of its nights."""
 
@@ -118,9 +92,9 @@ class Campaigns:
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
 
-    def list(self) -> tuple[CampaignRecord, ...]:
-        """Every campaign, by name."""
-        return self._ws.store.campaigns.list()
+    def list(self, *, archived: bool = False) -> tuple[CampaignRecord, ...]:
+        """Every campaign, by name; those that were archived only where they are asked for."""
+        return tuple(record for record in self._ws.store.campaigns.list() if archived or not record.archived)
 
     def get(self, name: str) -> CampaignRecord:
         """One campaign. Raises CampaignError with the nearest name."""
@@ -152,7 +126,7 @@ class Campaigns:
         check_schedule(campaign.schedule, now=now, zone=self._ws.settings.zone)
         check_quiet(self._ws.settings.policy, campaign.schedule)
         self._check_empty(resolved, self.audience(resolved))  # what a night would stumble over is said now
-        earlier = next((r for r in self.list() if r.id == campaign.id), None)
+        earlier = self._ws.store.campaigns.find(campaign.id)
         record = submit(campaign, user=self._ws.user, now=now, earlier=earlier)
         self._put(record, "submit", expected=earlier.version if earlier else None)
         self._stop(record, "a new version of the campaign was submitted")
@@ -368,72 +342,24 @@ class Campaigns:
         )
 
     def preview(
-        self, source: Campaign | Mapping[str, Any] | Path, *, samples: int = 3, among: Competition | None = None
+        self,
+        source: Campaign | Mapping[str, Any] | Path,
+        *,
+        samples: int = 3,
+        among: Competition | None = None,
+        in_full: bool = False,
     ) -> CampaignPreview:
         """Who would get a campaign on its next night, by today's tables, and what they would read.
 
         The contact policy counts what was sent or planned so far; with `among`, also what others were promised there.
+        With `in_full` it also has what takes longer to find: the power of the test, and the other campaigns of that
+        night with the customers that they take.
         """
-        resolved = self.resolve(self.read(source))
-        campaign, today = resolved.campaign, self._ws.today()
-        night = next(campaign.schedule.nights(today), campaign.schedule.night_of(campaign.schedule.date or today))
-        among = among or competition(self._ws, night=night, due=[campaign], tables=self._ws.tables())
-        audience = self.audience(resolved, night=night, among=among)
-        figures, parts = waterfall(audience), resolved.parts()
-        goes_out = calendar([campaign], since=today, zone=self._ws.settings.zone)
-        last = self._last_approved(campaign)
-        return CampaignPreview(
-            campaign=campaign,
-            sentence=resolved.sentence,
-            template=resolved.template,
-            run_date=night,
-            send_at=campaign.schedule.send_at(night, self._ws.settings.zone),
-            send_times=self._send_times(campaign, night, audience, among),
-            waterfall=figures,
-            sample=sample_messages(audience, resolved.template, campaign, count=samples),
-            parts=parts,
-            changed=differences(last, parts) if last is not None else (),
-            messages=figures.recipients * len(goes_out),
-            codes=self._ws.codes.left_for(campaign, recipients=figures.recipients),
-        )
+        return preview_of(self._ws, self.resolve(self.read(source)), samples=samples, among=among, in_full=in_full)
 
     def power(self, preview: CampaignPreview) -> Power | None:
-        """What the test of a previewed campaign can see, by the purchases of its group; None without control group.
-
-        The base rate is the share of the group that bought within the last measurement window (14 days without one).
-        """
-        campaign, figures = preview.campaign, preview.waterfall
-        if not figures.control:
-            return None
-        days, tables = campaign.measurement_days or 14, self._ws.tables()
-        rule = self._ws.groups.bound(campaign.group)
-        group = members(rule, self._ws.tables_for(rule)).to_native().collect()
-        since = tables.run_date - timedelta(days=days)
-        bought = self._ws.snapshot().scan("transactions").filter(pl.col("occurred_at").dt.date() >= since)
-        buyers = group.lazy().join(bought, on="customer_id", how="semi").select(pl.len()).collect().item()
-        return power_of(
-            recipients=figures.recipients,
-            control=figures.control,
-            base_rate=buyers / group.height if group.height else 0.0,
-            measurement_days=days,
-        )
-
-    def _last_approved(self, campaign: Campaign) -> dict[str, str] | None:
-        """The parts of the last approval of a campaign, None where there was none."""
-        store = self._ws.store.campaigns
-        changes = store.history(campaign.id) if store.find(campaign.id) else ()
-        return next((c.record.approval.parts for c in reversed(changes) if c.record.approval), None)
-
-    def _send_times(
-        self, campaign: Campaign, night: date, audience: pl.DataFrame, among: Competition
-    ) -> tuple[SendTime, ...]:
-        """When the recipients of each time zone get it."""
-        people, recipients = among.roster.people, audience.filter(pl.col("outcome") == "recipient")
-        counts: dict[str | None, int] = {None: recipients.height}
-        if "time_zone" in people.columns:
-            there = people.select("customer_id", "time_zone").join(recipients, on="customer_id", how="semi")
-            counts = dict(there["time_zone"].value_counts().iter_rows())
-        return send_times(campaign.schedule, night, zone=self._ws.settings.zone, customers=counts)
+        """What the test of a previewed campaign can see, by the purchases of its group; None without control group."""
+        return power_for(self._ws, preview.campaign, preview.waterfall)
 
     def message(self, source: str | Campaign | Mapping[str, Any] | Path, customer_id: str) -> SampleMessage:
         """What one customer, in the audience or not, would read of a campaign (or of the one of that name).

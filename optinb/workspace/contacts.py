@@ -30,7 +30,7 @@ def competition(ws: Workspace, *, night: date, due: Iterable[Campaign], tables: 
     What earlier nights sent or held out counts, and what this one has frozen already. Raises StateError when a frozen
     audience that counts can't be read.
     """
-    known = {record.id: record.campaign for record in ws.campaigns.list()}
+    known = {record.id: record.campaign for record in ws.campaigns.list(archived=True)}
     policy = ws.settings.contact_policy()
     days = {night, *(campaign.schedule.day_of(night) for campaign in due)}
     found = Competition(Roster(tables.customers.to_native(), tables.app_users.to_native()), days=days, policy=policy)

@@ -1,0 +1,199 @@
+"""What a campaign would do on its next date, as whoever approves it is to see it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+from msgspec import Struct
+
+from optinb.appboy import Template
+from optinb.campaigns import (
+    ALIVE,
+    Campaign,
+    CampaignState,
+    Competition,
+    Competitor,
+    Power,
+    SendTime,
+    Waterfall,
+    calendar,
+    differences,
+    power_of,
+    send_times,
+    waterfall,
+)
+from optinb.errors import OptinbError
+from optinb.segments import members
+from optinb.workspace.codes import CodesLeft
+from optinb.workspace.contacts import competition
+from optinb.workspace.samples import SampleMessage, sample_messages
+
+if TYPE_CHECKING:
+    from optinb.workspace.campaigns import Resolved
+    from optinb.workspace.handle import Workspace
+
+TEST_DAYS = 14  # in which a test is looked at, where the campaign has no measurement window
+
+
+class Rival(Struct, frozen=True, kw_only=True):
+    """Another campaign of the same night.
+
+    `takes`: so many customers this campaign loses to it, because it `goes_first` and the contact policy keeps them back
+    then; one that goes later takes nobody. `problem` says why its own audience can't be built.
+    """
+
+    campaign: str
+    state: CampaignState
+    priority: int
+    goes_first: bool
+    takes: int = 0
+    problem: str = ""
+
+
+class CampaignPreview(Struct, frozen=True, kw_only=True):
+    """What a campaign would do on its next date: who gets it, when, and what they read.
+
+    `parts` is what an approval of this binds to, in canonical text; `changed` names those that differ from the last
+    approval, and `messages` is the cost: about how many go out in the coming 90 days, if the group stays as large;
+    `codes` says how the pool of the offer suffices for that date. Only in full: `power` of the test, None without a
+    control group; `rivals`, the other campaigns of that night; `after_rivals`, how many recipients these leave.
+    """
+
+    campaign: Campaign
+    sentence: str
+    template: Template
+    run_date: date
+    send_at: datetime
+    send_times: tuple[SendTime, ...]
+    waterfall: Waterfall
+    sample: tuple[SampleMessage, ...]
+    parts: dict[str, str]
+    changed: tuple[str, ...] = ()
+    messages: int = 0
+    codes: CodesLeft | None = None
+    power: Power | None = None
+    rivals: tuple[Rival, ...] = ()
+    after_rivals: int | None = None
+
+
+def preview_of(
+    ws: Workspace, resolved: Resolved, *, samples: int, among: Competition | None, in_full: bool
+) -> CampaignPreview:
+    """The preview of a campaign; see `Campaigns.preview`."""
+    campaign, today = resolved.campaign, ws.today()
+    night = next(campaign.schedule.nights(today), campaign.schedule.night_of(campaign.schedule.date or today))
+    among = among or competition(ws, night=night, due=[campaign], tables=ws.tables())
+    audience = ws.campaigns.audience(resolved, night=night, among=among)
+    figures, parts = waterfall(audience), resolved.parts()
+    goes_out = calendar([campaign], since=today, zone=ws.settings.zone)
+    last = _last_approved(ws, campaign)
+    rivals, after = _rivals(ws, resolved, night, audience) if in_full else ((), None)
+    return CampaignPreview(
+        campaign=campaign,
+        sentence=resolved.sentence,
+        template=resolved.template,
+        run_date=night,
+        send_at=campaign.schedule.send_at(night, ws.settings.zone),
+        send_times=_send_times(ws, campaign, night, audience, among),
+        waterfall=figures,
+        sample=sample_messages(audience, resolved.template, campaign, count=samples),
+        parts=parts,
+        changed=differences(last, parts) if last is not None else (),
+        messages=figures.recipients * len(goes_out),
+        codes=ws.codes.left_for(campaign, recipients=figures.recipients),
+        power=power_for(ws, campaign, figures) if in_full else None,
+        rivals=rivals,
+        after_rivals=after,
+    )
+
+
+def power_for(ws: Workspace, campaign: Campaign, figures: Waterfall) -> Power | None:
+    """What the test of a campaign can see, by the purchases of its group; None without control group.
+
+    The base rate is the share of the group that bought within the last measurement window (14 days without one).
+    """
+    if not figures.control:
+        return None
+    days, tables = campaign.measurement_days or TEST_DAYS, ws.tables()
+    rule = ws.groups.bound(campaign.group)
+    group = members(rule, ws.tables_for(rule)).to_native().collect()
+    since = tables.run_date - timedelta(days=days)
+    bought = ws.snapshot().scan("transactions").filter(pl.col("occurred_at").dt.date() >= since)
+    buyers = group.lazy().join(bought, on="customer_id", how="semi").select(pl.len()).collect().item()
+    return power_of(
+        recipients=figures.recipients,
+        control=figures.control,
+        base_rate=buyers / group.height if group.height else 0.0,
+        measurement_days=days,
+    )
+
+
+def _rivals(ws: Workspace, resolved: Resolved, night: date, alone: pl.DataFrame) -> tuple[tuple[Rival, ...], int]:
+    """The other campaigns of a night, and how many recipients they leave this one, whose audience is `alone` now.
+
+    Those that wait for approval count as if they had it. They choose in the night's own order, so that only those that
+    go first take anybody.
+    """
+    campaign, mine = resolved.campaign, ws.campaigns.competitor(resolved, night)
+    due = [
+        record
+        for record in ws.campaigns.list()
+        if record.id != campaign.id and record.state in ("submitted", *ALIVE) and record.campaign.schedule.is_due(night)
+    ]
+    turns = {r.id: Competitor.of(r.campaign, app_group_id="", day=r.campaign.schedule.day_of(night)).order for r in due}
+    among = competition(ws, night=night, due=[campaign, *(r.campaign for r in due)], tables=ws.tables())
+    held: dict[str, pl.Series] = {}
+    problems: dict[str, str] = {}
+    for record in sorted(due, key=lambda r: turns[r.id]):
+        if turns[record.id] < mine.order:
+            try:
+                held[record.id] = _chosen(ws, ws.campaigns.resolve(record.campaign), night, among)
+            except OptinbError as error:
+                problems[record.id] = str(error)
+    left = _recipients(ws.campaigns.audience(resolved, night=night, among=among))
+    lost = _recipients(alone)
+    lost = lost.filter(~lost.is_in(left.implode()))
+    rivals = tuple(
+        Rival(
+            campaign=record.campaign.name,
+            state=record.state,
+            priority=record.campaign.priority,
+            goes_first=turns[record.id] < mine.order,
+            takes=int(lost.is_in(held[record.id].implode()).sum()) if record.id in held else 0,
+            problem=problems.get(record.id, ""),
+        )
+        for record in due
+    )
+    return rivals, len(left)
+
+
+def _chosen(ws: Workspace, resolved: Resolved, night: date, among: Competition) -> pl.Series:
+    """The customers whom a campaign takes in its turn, as recipients or as its control group."""
+    audience = ws.campaigns.audience(resolved, night=night, among=among)
+    among.promise(audience, ws.campaigns.competitor(resolved, night))
+    return audience.filter(pl.col("outcome") != "excluded")["customer_id"]
+
+
+def _recipients(audience: pl.DataFrame) -> pl.Series:
+    return audience.filter(pl.col("outcome") == "recipient")["customer_id"]
+
+
+def _last_approved(ws: Workspace, campaign: Campaign) -> dict[str, str] | None:
+    """The parts of the last approval of a campaign, None where there was none."""
+    store = ws.store.campaigns
+    changes = store.history(campaign.id) if store.find(campaign.id) else ()
+    return next((c.record.approval.parts for c in reversed(changes) if c.record.approval), None)
+
+
+def _send_times(
+    ws: Workspace, campaign: Campaign, night: date, audience: pl.DataFrame, among: Competition
+) -> tuple[SendTime, ...]:
+    """When the recipients of each time zone get it."""
+    people, recipients = among.roster.people, audience.filter(pl.col("outcome") == "recipient")
+    counts: dict[str | None, int] = {None: recipients.height}
+    if "time_zone" in people.columns:
+        there = people.select("customer_id", "time_zone").join(recipients, on="customer_id", how="semi")
+        counts = dict(there["time_zone"].value_counts().iter_rows())
+    return send_times(campaign.schedule, night, zone=ws.settings.zone, customers=counts)
