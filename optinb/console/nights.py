@@ -77,6 +77,9 @@ def _(value: Settlements) -> str:
     for night in value.nights:
         r = night.reconciled
         lines.append(f"{r.campaign!r}, night of {r.run_date}: {r.unknown:,} unknown")
+        if night.problem:
+            lines.append(f"  ! it couldn't be asked: {night.problem}")
+            continue
         if r.ask_after:
             lines.append(f"  it is too early to ask; do it after {cell(r.ask_after)}")
             continue

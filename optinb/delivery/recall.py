@@ -50,8 +50,8 @@ class Recall(Struct, frozen=True, kw_only=True):
     """What became of a recall, in recipients.
 
     `stopped` had not been sent, and `recalled` were: both certainly get nothing. `may_be_out`: recalled close to the
-    time, or without an answer; `out`: sent already, or not to be recalled. `problems` maps what Appboy said to the
-    number of requests.
+    time or without an answer, or unknown before; `out`: sent already, or not to be recalled. `problems` maps what
+    Appboy said to the number of requests.
     """
 
     campaign: str
@@ -97,15 +97,17 @@ def recall(store: Store, audience: FrozenAudience, tools: Tools, *, lease: Lease
     """
     _close_dead(store, audience, tools, lease)
     found = Recall(campaign=audience.campaign_name, run_date=audience.run_date.isoformat())
+    before = store.deliveries.counts(*audience.night)
+    open_before = before.unknown - before.received - before.missing
     if tools.clock() >= last_moment(audience):
-        return replace(found, out=store.deliveries.counts(*audience.night).accepted)
+        return replace(found, out=before.accepted + before.received, may_be_out=open_before)
     message = f"recalled: {reason}"
 
     def event(state: Accepted, outcome: Outcome) -> Event:
         return Recalled(outcome, (state.before or audience.send_at) - tools.clock() >= SURE, message)
 
     problems: dict[str, int] = {}
-    recalled = may_be_out = out = 0
+    recalled, may_be_out, out = 0, open_before, before.received
     for batch, outcome in _change(store, audience, tools, tools.client.unschedule, event=event, lease=lease):
         match batch.state:
             case Cancelled():

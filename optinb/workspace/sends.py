@@ -28,7 +28,7 @@ from optinb.delivery import (
     reschedule,
 )
 from optinb.delivery.reconcile import AN_HOUR
-from optinb.errors import CampaignError, Exit, UsageError
+from optinb.errors import CampaignError, Exit, OptinbError, UsageError
 from optinb.state import Accepted
 from optinb.warehouse.progress import progress
 from optinb.workspace.clock import system_clock
@@ -42,14 +42,21 @@ WAIT_S = 45.0  # longer than a dead sender's hold lasts, and than a window takes
 
 
 class Settled(Struct, frozen=True, kw_only=True):
-    """What Appboy said of the unknown recipients of a campaign's night; `list` names the list of those it missed."""
+    """What Appboy said of the unknown recipients of a campaign's night; `list` names the list of those it missed.
+
+    `problem`: why it couldn't be asked.
+    """
 
     reconciled: Reconciled
     list: str | None = None
+    problem: str | None = None
 
 
 class Settlements(Struct, frozen=True, kw_only=True):
-    """What Appboy said of every unknown recipient; `exit_code` is 5 where nothing can be said yet, or any more."""
+    """What Appboy said of every unknown recipient.
+
+    `exit_code` is 1 where it couldn't be asked, and 5 where nothing can be said yet, or any more.
+    """
 
     nights: tuple[Settled, ...]
     exit_code: int
@@ -122,18 +129,22 @@ class Sends:
         """Asks Appboy about the unknown recipients of a night, or of all, and lists those that it didn't reach.
 
         Nothing is sent: the list, `NAME DATE, not received`, is for a new campaign with an approval of its own. Asked
-        again, the list gets a new version where Appboy says something else.
-
-        Raises UsageError when there are none of that night, AppboyError when it doesn't answer.
+        again, the list gets a new version where Appboy says something else. What goes wrong for one campaign doesn't
+        stop the others. Raises UsageError when there are none of that night.
         """
         ws = self._ws
         audiences = ws.store.deliveries.list(run_date=run_date, having=("unknown",))
         if not audiences and run_date is not None:
             raise UsageError(f"no delivery of the night of {run_date} is unknown")
         budget = {a.app_group_id: Budget(an_hour=AN_HOUR, reserve=0.0) for a in audiences}
-        nights = []
-        for audience in audiences:
-            total = ws.store.deliveries.counts(*audience.night).unknown
+        nights = tuple(self._settled(audience, budget[audience.app_group_id]) for audience in audiences)
+        is_open = any(n.reconciled.ask_after or n.reconciled.untold for n in nights)
+        code = Exit.DELIVERIES_UNKNOWN if is_open else Exit.DONE
+        return Settlements(nights=nights, exit_code=int(Exit.FAILED if any(n.problem for n in nights) else code))
+
+    def _settled(self, audience: FrozenAudience, budget: Budget) -> Settled:
+        ws, total = self._ws, self._ws.store.deliveries.counts(*audience.night).unknown
+        try:
             with self.client(audience) as client, progress("asking Appboy", total=total, unit="customer") as tell:
                 found = reconcile(
                     ws.store,
@@ -142,12 +153,13 @@ class Sends:
                     root=ws.root,
                     clock=ws.now,
                     user=ws.user,
-                    budget=budget[audience.app_group_id],
+                    budget=budget,
                     progress=tell,
                 )
-            nights.append(Settled(reconciled=found, list=self._listed(audience, found)))
-        is_open = any(n.reconciled.ask_after or n.reconciled.untold for n in nights)
-        return Settlements(nights=tuple(nights), exit_code=int(Exit.DELIVERIES_UNKNOWN if is_open else Exit.DONE))
+            return Settled(reconciled=found, list=self._listed(audience, found))
+        except OptinbError as error:
+            asked = Reconciled(campaign=audience.campaign_name, run_date=audience.run_date, unknown=total)
+            return Settled(reconciled=asked, problem=str(error))
 
     def _listed(self, audience: FrozenAudience, found: Reconciled) -> str | None:
         """Keeps the customers that got nothing as a list, which a campaign can target."""

@@ -70,6 +70,19 @@ def test_a_recall_close_to_the_time_leaves_it_unknown_who_gets_it(
     assert desk.store.deliveries.counts(*sent.night).unknown == 520
 
 
+def test_what_was_unknown_before_a_recall_may_be_out(desk: Desk, client: AppboyClient, template_id: str) -> None:
+    frozen = desk.plan(300, template_id=template_id)
+    desk.send(Scripted(appboy.Unknown("504"), *[client.schedule] * 3, appboy.Stopped(401, "401", "key")), frozen)
+    dead = desk.store.leases.take(lease_name(frozen), holder="dead:9", now=desk.now)
+    assert len(desk.store.deliveries.turn(*frozen.night, lease=dead, size=1, now=desk.now)) == 1
+    desk.move(31)
+    before = desk.store.deliveries.counts(*frozen.night)
+    done = recalled(desk, client, frozen)
+    assert (done.recalled, done.may_be_out, done.out) == (before.accepted, 100, 0)
+    after = desk.store.deliveries.counts(*frozen.night)
+    assert (after.unknown, after.cancelled) == (100, before.accepted)
+
+
 def test_what_is_out_is_not_recalled(desk: Desk, sandbox: Sandbox, client: AppboyClient, sent: FrozenAudience) -> None:
     desk.now = sent.send_at
     assert recalled(desk, client, sent).out == 520

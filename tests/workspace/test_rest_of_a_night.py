@@ -190,3 +190,24 @@ def test_rules_know_who_received_it_after_all(folder: Path, doubtful: NightSumma
         ws.sends.reconcile(RUN_DATE)
         assert ws.members(received(NAME)).height == accepted + 50
         assert ws.members(all_of(received(NAME), in_list(LIST))).is_empty()
+
+
+def test_an_app_group_that_cannot_be_asked_does_not_keep_the_others_from_it(
+    ws: Workspace, folder: Path, sandbox: Sandbox, now: Any
+) -> None:
+    for campaign in CAMPAIGNS:
+        approve(ws, campaign)
+    sandbox.set_faults([Fault("status", endpoint=CREATE, status=504, after_taking=True)])
+    assert all(campaign.unknown == campaign.recipients for campaign in run(folder, RUN_DATE).campaigns)
+    club = sandbox.world.group("Club")
+    keys = tuple(replace(key, permissions=("campaigns.list",)) for key in club.keys)
+    sandbox.world.put(replace(club, keys=keys))
+    now("2026-11-23T18:40:00+01:00")
+    with open_workspace(folder, user=SCHEDULER) as later:
+        found = later.sends.reconcile()
+        by_name = {night.reconciled.campaign: night for night in found.nights}
+        assert by_name[NAME].problem is None and by_name[NAME].reconciled.received > 100
+        assert "permission" in str(by_name[CAMPAIGNS[1]["name"]].problem)
+        assert found.exit_code == Exit.FAILED and "it couldn't be asked: " in show(found)
+        sandbox.world.put(club)
+        assert later.sends.reconcile().exit_code == Exit.DONE
