@@ -14,17 +14,20 @@ if TYPE_CHECKING:
     from IPython.display import HTML
 
     from optinb.rules import Rule
+    from optinb.views.calendar import Calendar
     from optinb.views.desk import ApprovalDesk
     from optinb.views.editor.editor import RuleEditor
     from optinb.views.explore.discover import DiscoverView
     from optinb.views.explore.groups import Compare, OverlapView, SizesView
     from optinb.views.explore.moves import CustomerView, MigrationView
+    from optinb.views.monitor import Monitor
     from optinb.views.planner import Planner
     from optinb.workspace import Workspace
 
 __all__ = [
     "approval_desk",
     "attributes",
+    "calendar",
     "campaigns",
     "compare",
     "customer",
@@ -32,6 +35,7 @@ __all__ = [
     "install",
     "micro_segments",
     "migration",
+    "monitor",
     "overlap",
     "page",
     "planner",
@@ -64,6 +68,20 @@ def planner(ws: Workspace) -> Planner:
     from optinb.views.planner import Planner
 
     return Planner(ws)
+
+
+def calendar(ws: Workspace) -> Calendar:
+    """What goes out on each day of the coming weeks."""
+    from optinb.views.calendar import Calendar
+
+    return Calendar(ws)
+
+
+def monitor(ws: Workspace) -> Monitor:
+    """How far a night's sends are, live, and a recall."""
+    from optinb.views.monitor import Monitor
+
+    return Monitor(ws)
 
 
 def approval_desk(ws: Workspace) -> ApprovalDesk:

@@ -11,6 +11,7 @@ from optinb.errors import OptinbError
 from optinb.views import values
 from optinb.views.controls import Pane, box, button, choose, field, styles
 from optinb.views.later import every
+from optinb.workspace.decisions import last_approval
 
 if TYPE_CHECKING:
     from optinb.campaigns import CampaignRecord
@@ -41,10 +42,10 @@ class ApprovalDesk(w.VBox):
         self._decision = box(self.comment, box(self.approve, self.reject, of="ob-buttons"), of="ob-column")
         self.result = Pane()
         list_of_waiting = box(self.who, self.waiting, self.nothing, self._decision, self.result, of="ob-column")
-        self.children = (
-            styles(),
-            box(list_of_waiting, box(self.detail, of="ob-column"), of="ob-columns"),
-        )
+        list_of_waiting.add_class("ob-beside")
+        both = box(list_of_waiting, box(self.detail, of="ob-column"), of="ob-columns")
+        both.add_class("ob-list-first")
+        self.children = (styles(), both)
         self.waiting.observe(lambda _: self._show(), "value")
         self.approve.on_click(lambda _: self._decide("approve"))
         self.reject.on_click(lambda _: self._decide("reject"))
@@ -53,22 +54,30 @@ class ApprovalDesk(w.VBox):
 
     def refresh(self) -> None:
         """Reads what waits now."""
-        self._waiting = {record.campaign.name: record for record in self._ws.campaigns.waiting()}
+        self._waiting = {record.campaign.name: record for record in self._undecided()}
         names = list(self._waiting)
         self.waiting.rows = min(max(len(names), 3), 8)
-        options = [(f"{name} (by {self._waiting[name].author})", name) for name in names]
+        options = [
+            (f"{name} (held)" if record.state == "held" else f"{name} (by {record.author})", name)
+            for name, record in self._waiting.items()
+        ]
         choose(self.waiting, options, keep=self.waiting.value)
         for control in (self.waiting, self._decision):
             control.layout.display = "" if names else "none"
         self.nothing.say("" if names else "Nothing waits for a decision. What is submitted shows here by itself.")
         self._show()
 
+    def _undecided(self) -> list[CampaignRecord]:
+        """What was submitted, and what a night held, which goes out again once it is approved again."""
+        held = [record for record in self._ws.campaigns.list() if record.state == "held"]
+        return [*self._ws.campaigns.waiting(), *held]
+
     def _look_again(self) -> bool:
         """Refreshes when the store has changed; false once the desk is closed."""
         if self.comm is None:
             return False
         with suppress(OptinbError):
-            now = {record.campaign.name: record.version for record in self._ws.campaigns.waiting()}
+            now = {record.campaign.name: record.version for record in self._undecided()}
             if now != {name: record.version for name, record in self._waiting.items()}:
                 self.refresh()
         return True
@@ -81,11 +90,12 @@ class ApprovalDesk(w.VBox):
             return
         try:
             preview = self._ws.campaigns.preview(record.campaign, samples=SAMPLES)
+            last, power = last_approval(self._ws, preview), self._ws.campaigns.power(preview)
         except OptinbError as error:
             self.detail.say(str(error), kind="bad")
             return
         self._seen = preview.parts
-        self.detail.show(values.for_decision(record, preview, self._ws.settings.zone))
+        self.detail.show(values.for_decision(record, preview, last, power, self._ws.settings.zone))
 
     def _decide(self, verb: str) -> None:
         name = self.waiting.value

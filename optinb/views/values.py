@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optinb.appboy import Template
-    from optinb.campaigns import CampaignRecord, Waterfall
+    from optinb.campaigns import CampaignRecord, Power, Waterfall
     from optinb.customers import CustomerModel, ModelCard
     from optinb.measure import CampaignSummary, NightSummary
     from optinb.measure.pages import Step
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Why,
         Workspace,
     )
+    from optinb.workspace.decisions import LastApproval
 
 
 def page(name: str, **values: Any) -> str:
@@ -260,9 +261,11 @@ def message(found: CampaignPreview, at: int) -> str:
     return fragment("phones.html.j2", "one_of", found, at)
 
 
-def for_decision(record: CampaignRecord, found: CampaignPreview, zone: ZoneInfo) -> str:
-    """A submitted campaign as it would go out, without the style."""
-    return fragment("desk.html.j2", "decision", record, found, steps_of(found.waterfall), zone)
+def for_decision(
+    record: CampaignRecord, found: CampaignPreview, last: LastApproval | None, power: Power | None, zone: ZoneInfo
+) -> str:
+    """A submitted campaign as it would go out, beside what was approved last, without the style."""
+    return fragment("desk.html.j2", "decision", record, found, steps_of(found.waterfall), last, power, zone)
 
 
 def audience(found: CampaignPreview, zone: ZoneInfo) -> str:

@@ -229,9 +229,13 @@ class Campaigns:
         self._put(archived, "archive", expected=record.version)
         return archived
 
-    def calendar(self, *, days: int = 90) -> tuple[Going, ...]:
-        """What goes out in the coming days, of all campaigns that are approved, held or running."""
-        alive = [record.campaign for record in self.list() if record.state in ALIVE]
+    def calendar(self, *, days: int = 90, waiting: bool = False) -> tuple[Going, ...]:
+        """What goes out in the coming days, of all campaigns that are approved, held or running.
+
+        With `waiting`, also what would go out of those that are submitted or paused.
+        """
+        states = (*ALIVE, "submitted", "paused") if waiting else ALIVE
+        alive = [record.campaign for record in self.list() if record.state in states]
         return calendar(alive, since=self._ws.today(), zone=self._ws.settings.zone, days=days)
 
     def note(self, record: CampaignRecord, what: Step, *, comment: str = "") -> None:

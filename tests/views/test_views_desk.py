@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from datetime import time
 from html import unescape
 
 import pytest
@@ -47,6 +48,39 @@ def test_desk_shows_what_would_go_out(desk, ws):
     assert "Submitted by demo-author" in shown
     assert "at 18:30" in shown
     assert "Control group 10.0%" in shown
+
+
+def test_desk_shows_the_test_and_what_was_never_approved(desk):
+    shown = text_of(desk.detail.value)
+    assert "It was never approved before." in shown
+    assert "What the test can see" in shown
+
+
+def test_desk_tells_what_is_different_from_the_last_approval(desk, submitted, ws):
+    desk.approve.click()
+    ws.groups.save("Lapsed buyers", did("purchase"))
+    submitted.keeper.look()
+    submitted.control.value = 25
+    submitted.timing.at.value = time(9, 15)
+    submitted.offer.name.value = "Winter"
+    submitted.submit.click()
+    assert desk._look_again()
+    shown = text_of(desk.detail.value)
+    assert "Different from what demo-approver approved on Mon 23 Nov 2026" in shown
+    assert "control share 10.0% 25.0%" in shown
+    assert "schedule on 2026-11-24 at 18:30 on 2026-11-24 at 09:15" in shown
+    assert "offer none Winter" in shown
+    assert re.search(r"rule of the target group bought at least 2 times .* last 60 days bought ", shown)
+
+
+def test_held_campaign_waits_for_a_decision_with_its_reason(desk, approver, ws):
+    desk.approve.click()
+    ws.campaigns.note(ws.campaigns.get("Summer, lapsed"), "hold", comment="changed since then: schedule")
+    assert desk._look_again()
+    assert desk.waiting.options[0][0] == "Summer, lapsed (held)"
+    assert "Held: changed since then: schedule" in text_of(desk.detail.value)
+    desk.approve.click()
+    assert ws.campaigns.get("Summer, lapsed").state == "approved"
 
 
 def test_desk_says_who_you_are_and_who_may_approve(desk):

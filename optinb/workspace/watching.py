@@ -1,0 +1,73 @@
+"""The sends of a night as the state store has them, whoever makes them: what is done, under way, and to come."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from optinb.delivery import last_moment
+from optinb.state import DeliveryCounts, FrozenAudience, RunRecord
+
+if TYPE_CHECKING:
+    from optinb.workspace.handle import Workspace
+
+Stage = Literal["planned", "sending", "done", "stopped"]
+
+
+class Send(Struct, frozen=True, kw_only=True):
+    """A campaign's send of a night; `is_recallable` while some of it can still be kept from going out."""
+
+    audience: FrozenAudience
+    counts: DeliveryCounts
+    is_recallable: bool
+
+    @property
+    def settled(self) -> int:
+        """Recipients of whom it's known what became of their request, or that it will stay unknown."""
+        return self.audience.recipients - self.counts.pending
+
+    @property
+    def stage(self) -> Stage:
+        """How far it is."""
+        if self.audience.cancelled is not None:
+            return "stopped"
+        if not self.counts.pending:
+            return "done"
+        return "sending" if self.settled else "planned"
+
+
+class NightSends(Struct, frozen=True, kw_only=True):
+    """A night: its newest run, its sends by name, and the campaigns that it held, with the reason."""
+
+    run_date: date
+    run: RunRecord | None
+    sends: tuple[Send, ...]
+    held: dict[str, str]
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a run has begun and hasn't ended; one that died looks like that, too."""
+        return self.run is not None and self.run.finished_at is None
+
+
+def nights(ws: Workspace, *, limit: int = 30) -> tuple[date, ...]:
+    """The nights that ran or have sends, the newest first."""
+    ran = {run.run_date for run in ws.store.runs.list()}
+    planned = {audience.run_date for audience in ws.store.deliveries.list()}
+    return tuple(sorted(ran | planned, reverse=True)[:limit])
+
+
+def watch(ws: Workspace, run_date: date) -> NightSends:
+    """The sends of a night as they are now."""
+    run = next((r for r in ws.store.runs.list(run_date=run_date) if not (r.summary or {}).get("dry_run")), None)
+    sends = []
+    for audience in ws.store.deliveries.list(run_date=run_date):
+        counts = ws.store.deliveries.counts(*audience.night)
+        recallable = bool(counts.accepted or counts.pending) and ws.now() < last_moment(audience)
+        sends.append(Send(audience=audience, counts=counts, is_recallable=recallable))
+    named = {send.audience.campaign_name for send in sends}
+    campaigns = (run.summary or {}).get("campaigns", ()) if run else ()
+    held = {c["name"]: c["held"] for c in campaigns if c.get("held") and c["name"] not in named}
+    return NightSends(run_date=run_date, run=run, sends=tuple(sends), held=held)

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import re
+from html import unescape
+
+import pytest
+
+from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE
+from optinb.night import Night
+from optinb.views.monitor import Monitor, rate_of
+from optinb.workspace import open_workspace
+from optinb.workspace.watching import nights, watch
+
+NAME = "Summer, lapsed"
+
+
+def text_of(html: str) -> str:
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+@pytest.fixture
+def night(folder, ws):
+    """A night that has frozen its audiences and sent nothing yet, as another process runs it."""
+    for campaign in CAMPAIGNS:
+        ws.campaigns.submit(campaign)
+    with open_workspace(folder, user=APPROVER) as approver:
+        approver.campaigns.approve(NAME)
+    begun = Night(open_workspace(folder, user="scheduler"), RUN_DATE)
+    begun.import_delivery()
+    begun.templates()
+    begun.audiences()
+    yield begun
+    begun.close()
+
+
+def test_rate_is_between_the_first_and_the_last_look():
+    assert rate_of([(0.0, 100), (4.0, 300), (10.0, 1_100)]) == 100
+    assert rate_of([(1.0, 5)]) == rate_of([]) == rate_of([(1.0, 5), (1.0, 9)]) == 0
+
+
+def test_monitor_before_the_first_night_says_what_makes_one(ws):
+    monitor = Monitor(ws)
+    assert "No night has run yet. A scheduler runs it" in text_of(monitor.pane.value)
+    assert monitor._recall.layout.display == "none"
+
+
+def test_monitor_follows_a_night_that_another_process_runs(night, ws):
+    ticks = iter((0.0, 5.0, 60.0))
+    monitor = Monitor(ws, clock=lambda: next(ticks))
+    shown = text_of(monitor.pane.value)
+    recipients = watch(ws, RUN_DATE).sends[0].audience.recipients
+    assert "The night of Mon 23 Nov 2026 is under way" in shown
+    assert f"{NAME} to come 0 of {recipients} recipients; arrives Mon 23 Nov 2026, 18:30 (Europe/Berlin)" in shown
+    night.sends()
+    monitor._look_again()
+    shown = text_of(monitor.pane.value)
+    assert f"{NAME} sent {recipients} of {recipients} recipients" in shown
+    assert f"accepted {recipients} refused 0 unknown 0" in shown
+    night.report()
+    monitor._look_again()
+    shown = text_of(monitor.pane.value)
+    assert "ended" in shown
+    assert "with exit code 4: see its report" in shown
+    assert "Club night, regulars held" in shown
+
+
+def test_monitor_shows_the_rate_while_it_is_sent(night, ws, monkeypatch):
+    from optinb.workspace import watching
+
+    found = watch(ws, RUN_DATE).sends[0]
+    counts = ({"accepted": 20}, {"accepted": 70, "unknown": 10, "refused": 10})
+
+    def at(step):
+        pending = found.audience.recipients - sum(counts[step].values())
+        return watching.NightSends(
+            run_date=RUN_DATE,
+            run=None,
+            held={},
+            sends=(
+                watching.Send(
+                    audience=found.audience,
+                    counts=type(found.counts)(pending=pending, **counts[step]),
+                    is_recallable=False,
+                ),
+            ),
+        )
+
+    ticks, steps = iter((0.0, 5.0)), iter((0, 1))
+    monkeypatch.setattr("optinb.views.monitor.watch", lambda *_: at(next(steps)))
+    monitor = Monitor(ws, clock=lambda: next(ticks))
+    monitor._look_again()
+    shown = text_of(monitor.pane.value)
+    assert "sending 90 of" in shown
+    assert "recipients, 14 a second" in shown
+    assert "accepted 70 refused 10 unknown 10" in shown
+
+
+def test_recall_is_asked_for_and_may_be_taken_back(night, ws):
+    night.sends()
+    monitor = Monitor(ws)
+    assert monitor._sure.layout.display == "none"
+    monitor.recall.click()
+    assert f"This cancels “{NAME}”" in text_of(monitor.question.value)
+    monitor.no.click()
+    assert monitor._sure.layout.display == "none"
+    assert ws.campaigns.get(NAME).state != "cancelled"
+
+
+def test_recall_takes_back_what_appboy_has_scheduled(night, ws, sandbox):
+    night.sends()
+    night.report()
+    recipients = watch(ws, RUN_DATE).sends[0].audience.recipients
+    monitor = Monitor(ws)
+    monitor.recall.click()
+    monitor.reason.value = "wrong code"
+    monitor.yes.click()
+    assert f"“{NAME}” is cancelled. Night of 2026-11-23: {recipients} recalled" in text_of(monitor.result.value)
+    record = ws.campaigns.get(NAME)
+    assert (record.state, record.comment) == ("cancelled", "wrong code")
+    shown = text_of(monitor.pane.value)
+    assert "Stopped by a person: wrong code" in shown
+    assert f"recalled {recipients}" in shown
+    assert monitor._recall.layout.display == "none"
+
+
+def test_nights_are_told_newest_first(night, ws):
+    assert nights(ws) == (RUN_DATE,)
+    monitor = Monitor(ws)
+    assert [label for label, _ in monitor.night.options] == ["the newest night", "2026-11-23"]
+
+
+def test_names_are_escaped(ws, folder):
+    from optinb.views import values
+
+    with open_workspace(folder, user=AUTHOR):
+        assert "<img" not in values.fragment("monitor.html.j2", "question", "<img src=x>")
