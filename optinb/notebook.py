@@ -76,6 +76,7 @@ def _execute(notebook: Path, output: Path, parameters: dict[str, object]) -> Opt
     # without this, the debugger that comes with kernels warns about frozen modules at every start
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     import papermill
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     # it would warn of the output path, which is a parameter of papermill's own
@@ -95,4 +96,10 @@ def _execute(notebook: Path, output: Path, parameters: dict[str, object]) -> Opt
         kind = getattr(errors, error.ename, OptinbError)
         exit_code = kind.exit_code if isinstance(kind, type) and issubclass(kind, OptinbError) else Exit.FAILED
         return NightError(f"{error.ename}: {error.evalue} (cell {error.exec_count} of {output})", exit_code)
+    except DeadKernelError:
+        return NightError(
+            f"the kernel that ran the notebook was killed, perhaps for want of memory; {output} shows how far it came. "
+            "Run the same night again: it goes on where this one stopped, and sends nothing twice",
+            Exit.FAILED,
+        )
     return None

@@ -8,10 +8,13 @@ import json
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
 import termios
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -23,8 +26,6 @@ from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE
 from optinb.sandbox import Fault
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from optinb.sandbox import Sandbox
     from optinb.workspace import Workspace
 
@@ -101,6 +102,28 @@ night.close()
     texts = [str(part.get("state", {}).get("value", "")) for part in parts]
     assert any(NAME in text for text in texts)
     assert any(re.search(r"\[00:0\d&lt;00:0\d,\s.*recipients/s\]", text) for text in texts)
+
+
+def test_a_night_whose_kernel_is_killed_ends_with_a_sentence_and_the_next_one_goes_on(
+    planned: Path, sandbox: Sandbox
+) -> None:
+    with subprocess.Popen(nightly(planned), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while not sandbox.world.dispatches:
+            assert process.poll() is None
+            time.sleep(0.05)
+        for kernel in Path(f"/proc/{process.pid}/task").glob("*/children"):
+            for child in kernel.read_text().split():
+                os.kill(int(child), signal.SIGKILL)
+        _, told = process.communicate(timeout=120)
+    assert process.returncode == 1
+    last = told.strip().splitlines()[-1]
+    assert "was killed, perhaps for want of memory" in last and "Run the same night again" in last
+    assert "Traceback" not in told
+    again = subprocess.run(nightly(planned, "--json"), capture_output=True, text=True, env=os.environ)
+    (campaign,) = json.loads(again.stdout)["campaigns"]
+    assert (campaign["pending"], campaign["accepted"] + campaign["unknown"]) == (0, campaign["recipients"])
+    users = [user for dispatch in sandbox.world.dispatches for user in dispatch.ids]
+    assert len(users) == len(set(users)) >= campaign["accepted"]
 
 
 def _read(descriptor: int) -> bytes:
