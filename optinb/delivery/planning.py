@@ -74,7 +74,7 @@ def plan(
         rows = with_codes(audience, pl.Series(draw.codes), properties=campaign.code_properties) if draw else audience
         frozen = freeze(rows, folder=root / "audiences" / run_date.isoformat(), stem=campaign.slug)
         try:
-            return store.deliveries.plan(
+            planned_as = store.deliveries.plan(
                 FrozenAudience(
                     campaign_id=campaign.id,
                     campaign_name=campaign.name,
@@ -101,6 +101,9 @@ def plan(
         except CodesTaken:
             frozen.path.unlink(missing_ok=True)  # it tells of codes that others have
             raise
+        if planned_as.sha256 != frozen.sha256:
+            frozen.path.unlink(missing_ok=True)  # another run was first, and this file is nobody's
+        return planned_as
 
     if campaign.codes is None:
         return register(None)

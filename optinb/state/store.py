@@ -89,6 +89,10 @@ class Store:
             sleep(1.0)
             waited += 1.0
 
+    def wipe(self) -> None:
+        """Overwrites what was removed, where the database keeps it for a while."""
+        self._database.wipe()
+
     @property
     def address(self) -> str:
         """Where the store is, without a password."""

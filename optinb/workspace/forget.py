@@ -62,7 +62,7 @@ def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustome
     night = ws.today()
     with ws.store.lease(f"night {night}", holder=ws.sends.holder, clock=system_clock, what=f"the night of {night}"):
         held = tuple(holding(ws.store, customer_id, root=ws.root))
-        _must_be_over(held)
+        _must_be_over(ws, held)
         # The warehouse comes last: it knows the external user id, by which a resumed run finds the rest.
         others = {*ws.warehouse.external_ids(customer_id), *(h.external_user_id for h in held if h.external_user_id)}
         scheduled = tuple(
@@ -86,13 +86,15 @@ def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustome
             named_in=tuple(_named_in(ws, customer_id)),
         )
         _note(ws, done, removed, by=by)
+        ws.store.wipe()
     ws.reopen()
     return done
 
 
-def _must_be_over(held: Iterable[Held]) -> None:
+def _must_be_over(ws: Workspace, held: Iterable[Held]) -> None:
+    """Refuses while a sender has still to read a list that the customer is on. Raises StateError."""
     for one in held:
-        if one.batch and _state(one) in ("planned", "sending"):
+        if ws.store.deliveries.counts(*one.audience.night).pending:
             raise StateError(
                 f"the customer is on the list of {one.audience.campaign_name!r} for {one.audience.run_date}, which is "
                 "still to be sent; let the night finish, or cancel the campaign, then forget the customer"

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -116,6 +117,8 @@ def traces(root: Path) -> set[str]:
             if named or (column.name == "raw" and any(map(names.search, texts))):
                 found.add(f"{where} {column.name}")
 
+    if any(EXTERNAL.encode() in path.read_bytes() for path in root.glob("state.sqlite*")):
+        found.add("state.sqlite")
     for path in root.rglob("*"):
         where = path.relative_to(root).as_posix()
         if where.startswith("inbox") or not path.is_file():
@@ -127,7 +130,7 @@ def traces(root: Path) -> set[str]:
                 for (table,) in con.execute("SELECT table_name FROM duckdb_tables()").fetchall():
                     look(con.sql(f'SELECT * FROM "{table}"').pl(), f"{where} {table}")
         elif path.suffix == ".sqlite":
-            with sqlite3.connect(path) as con:
+            with closing(sqlite3.connect(path)) as con:
                 found.update(f"{where}" for line in con.iterdump() if EXTERNAL in line or f'"{WHO}"' in line)
         elif path.suffix in (".json", ".html", ".csv") and names.search(path.read_text(errors="replace")):
             found.add(where)
