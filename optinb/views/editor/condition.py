@@ -27,7 +27,7 @@ CHOOSE = "Choose an attribute"
 class ConditionView(LineView):
     """A condition: the attribute, the operator, and the blanks that both ask for."""
 
-    leads = ("whose", "but not those whose")
+    leads = ("whose", "not whose")
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
@@ -65,8 +65,8 @@ class ConditionView(LineView):
             subject = self.attribute
             known = operators(line.kind)
         else:
-            self.leads = ("where", "but not where")
-            offer(self.lead, {"": "where", "not": "but not where"}, "not" if line.negated else "")
+            self.leads = ("where", "not where")
+            offer(self.lead, {"": "where", "not": "not where"}, "not" if line.negated else "")
             subject = self.column.show({"": "choose a column", **{n: n for n in columns}}, line.attribute)
             known = column_operators(line.kind)
         known = known if line.op in known else {**known, line.op: OPERATORS[line.op].words}

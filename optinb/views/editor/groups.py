@@ -31,10 +31,10 @@ ADDED = {
     "campaign": "Campaign",
     "saved": "Saved group",
     "list": "List",
-    "code": "Code",
+    "code": "Line of code",
 }
 USUAL = ("attribute", "behaviour", "nested")
-INSIDE = {"attribute": "Condition", "nested": "Group of conditions", "code": "Code"}
+INSIDE = {"attribute": "Condition", "nested": "Group of conditions", "code": "Line of code"}
 
 
 class GroupView(w.VBox):

@@ -64,7 +64,7 @@ def micro_segments(segments: pl.DataFrame, measure: str, title: str) -> str:
         .encode(
             x=alt.X("value:Q", title="future value of a customer, on average"),
             y=alt.Y("chance:Q", title=title).axis(format="%"),
-            size=alt.Size("customers:Q", title="customers").scale(range=[30, 1200]).legend(**_legend()),
+            size=alt.Size("customers:Q", title="customers").scale(range=[30, 1200]).legend(**_legend(), tickCount=3),
             color=alt.Color("stage:N", title="stage", sort=present)
             .scale(domain=present, range=[STAGE_COLOURS[s] for s in present])
             .legend(**_legend()),
@@ -78,11 +78,13 @@ def _lines(rows: list[dict[str, Any]], by: str, colours: tuple[str, ...], order:
     """Lines by night, told apart by colour and by the shape of their points."""
     import altair as alt
 
+    nights = len({row["day"] for row in rows})
+    ticks = {"interval": "day", "step": max(1, nights // 8)}
     return (
         alt.Chart(alt.Data(values=rows))
         .mark_line(point=alt.OverlayMarkDef(size=45))
         .encode(
-            x=alt.X("day:T", title=None),
+            x=alt.X("day:T", title=None).axis(format="%-d %b", tickCount=ticks),
             y=alt.Y("customers:Q", title="customers").axis(format=",d"),
             color=alt.Color(f"{by}:N", title=None, sort=order)
             .scale(domain=order, range=list(colours))

@@ -8,7 +8,7 @@ import ipywidgets as w
 
 from optinb.errors import OptinbError, UsageError
 from optinb.views import values
-from optinb.views.controls import Pane, box, button, field, heading, styles
+from optinb.views.controls import Pane, box, button, field, styles
 from optinb.views.job import Job
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ class DiscoverView(w.VBox):
         self.found.add_class("ob-column")
         self.children = (
             styles(),
-            heading("Discover groups"),
             box(self.target, self.within, self.depth, of="ob-pair"),
             self.job,
             self.about,
