@@ -7,6 +7,7 @@ from math import sqrt
 from msgspec import Struct
 
 LEVEL, POWER = 0.05, 0.8
+LEAST = 1e-9
 MOST = 0.2  # an effect beyond a fifth of the base rate is more than most campaigns bring
 
 
@@ -75,7 +76,8 @@ def smallest_effect(
     most = 1 - base_rate
     if most <= 0 or lacking(most) < 0:
         return None
-    if lacking(0.0) >= 0:
+    # Not from 0: where nobody buys anyway, nothing varies there, and every test would seem to see everything.
+    if lacking(LEAST) >= 0:
         return 0.0
-    root: float = brentq(lacking, 0.0, most, xtol=1e-9)  # pyright: ignore[reportAssignmentType] - only a float is asked
+    root: float = brentq(lacking, LEAST, most, xtol=1e-9)  # pyright: ignore[reportAssignmentType] - only a float is asked
     return root

@@ -13,6 +13,7 @@ from optinb.cli.common import (
     main,
     on_workspace,
 )
+from optinb.errors import UsageError
 
 if TYPE_CHECKING:
     from datetime import date
@@ -77,6 +78,17 @@ def campaigns_list(ws: Workspace, archived: bool) -> Any:
 def campaigns_show(ws: Workspace, name: str) -> Any:
     """Show one campaign with its approval."""
     return ws.campaigns.get(name)
+
+
+@campaigns.command("preview")
+@click.argument("name", required=False)
+@click.option("--file", "file", type=click.Path(path_type=Path), help="A campaign.toml that isn't submitted yet.")
+@on_workspace
+def campaigns_preview(ws: Workspace, name: str | None, file: Path | None) -> Any:
+    """Show what an approval of the campaign NAME is of: who, when, what, at which cost, and against which others."""
+    if (name is None) == (file is None):
+        raise UsageError("give either the name of a campaign or --file")
+    return ws.campaigns.preview(file or ws.campaigns.get(name or "").campaign, in_full=True)
 
 
 @campaigns.command("submit")

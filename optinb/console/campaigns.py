@@ -7,7 +7,15 @@ from optinb.campaigns import CampaignRecord
 from optinb.console.base import show
 from optinb.measure.pages import many
 from optinb.state import CodePool
-from optinb.workspace import Diagnosis, GroupSync, SampleMessage, SentTest, TemplateListing
+from optinb.workspace import (
+    CampaignPreview,
+    Diagnosis,
+    GroupSync,
+    Rival,
+    SampleMessage,
+    SentTest,
+    TemplateListing,
+)
 
 SIGNS: dict[Standing, str] = {"good": "✓", "note": "·", "bad": "✗", "unknown": "?"}
 
@@ -57,6 +65,42 @@ def _(value: CampaignRecord) -> str:
         )
         lines.append(f"  fingerprint {a.fingerprint}")
     return "\n".join(lines)
+
+
+@show.register
+def _(value: CampaignPreview) -> str:
+    c, w = value.campaign, value.waterfall
+    lines = [
+        f"{c.name}: to {value.sentence}",
+        f"  {c.app_group}, template {value.template.name}, {c.schedule.sentence()}; the night of {value.run_date}",
+        *(f"  {left:>12,}  {what}" + f" (-{gone:,})" * bool(gone) for what, gone, left in w.steps()),
+        f"  {w.recipients:>12,}  recipients; about {value.messages:,} messages in the coming 90 days",
+    ]
+    lines += [
+        f"  {t.customers:>12,}  in {t.zone}: {t.wall}" + (f" (clocks change: {t.shift})" if t.shift else "")
+        for t in value.send_times
+    ]
+    if value.codes:
+        short = f": {value.codes.missing:,} are missing" if value.codes.missing else ""
+        lines.append(
+            f"  codes: {value.codes.needed:,} needed, {value.codes.left:,} left in {value.codes.pool!r}{short}"
+        )
+    if value.power and value.power.smallest_effect is not None:
+        effect = f"{100 * value.power.smallest_effect:.2f} percentage points"
+        lines.append(f"  test: sees a rise by {effect} over {value.power.base_rate:.2%}")
+    lines += [f"  note: {value.power.warning}"] if value.power and value.power.warning else []
+    lines += [f"  {_rival(rival)}" for rival in value.rivals]
+    if value.rivals and value.after_rivals is not None:
+        lines.append(f"  {value.after_rivals:>12,}  recipients are left by the others of that night")
+    if value.changed:
+        lines.append(f"  changed since the last approval: {', '.join(value.changed)}")
+    return "\n".join([*lines, *(show(sample) for sample in value.sample)])
+
+
+def _rival(rival: Rival) -> str:
+    turn = "chooses first" if rival.goes_first else "chooses later"
+    what = rival.problem or f"takes {rival.takes:,} of the recipients"
+    return f"that night too: {rival.campaign} ({rival.state}, priority {rival.priority}), {turn}, {what}"
 
 
 @show.register

@@ -12,7 +12,7 @@ import msgspec
 import polars as pl
 from msgspec import Struct
 
-from optinb.appboy import Template, needed_properties
+from optinb.appboy import Template
 from optinb.campaigns import (
     ALIVE,
     REASONS,
@@ -49,6 +49,7 @@ from optinb.segments import members
 from optinb.settings import AppGroupSettings
 from optinb.workspace.contacts import competition
 from optinb.workspace.previewing import CampaignPreview, power_for, preview_of
+from optinb.workspace.refusals import check_empty, check_sendable
 from optinb.workspace.samples import SampleMessage, sample_message
 from optinb.workspace.shared import SharedGroups
 from optinb.workspace.trial import SentTest, send_test
@@ -122,10 +123,12 @@ class Campaigns:
         """
         campaign, now = self.read(source), self._ws.now()
         resolved = self.resolve(campaign)
-        self._check(resolved)
+        check_sendable(self._ws, resolved)
         check_schedule(campaign.schedule, now=now, zone=self._ws.settings.zone)
         check_quiet(self._ws.settings.policy, campaign.schedule)
-        self._check_empty(resolved, self.audience(resolved))  # what a night would stumble over is said now
+        check_empty(
+            resolved.campaign, waterfall(self.audience(resolved))
+        )  # what a night would stumble over is said now
         earlier = self._ws.store.campaigns.find(campaign.id)
         record = submit(campaign, user=self._ws.user, now=now, earlier=earlier)
         self._put(record, "submit", expected=earlier.version if earlier else None)
@@ -140,7 +143,7 @@ class Campaigns:
         """
         workspace = self._ws.settings.workspace
         record = self.get(name)
-        self._check(self.resolve(record.campaign))
+        check_sendable(self._ws, self.resolve(record.campaign))
         preview = self.preview(record.campaign)
         changed = differences(seen, preview.parts) if seen is not None else ()
         if changed:
@@ -390,44 +393,11 @@ class Campaigns:
         enters the audit trail, and no journal or figure of a night. Raises CampaignError or AppboyError.
         """
         resolved = self.resolve(self._named(source))
-        self._check(resolved)
+        check_sendable(self._ws, resolved)
         return send_test(self._ws, resolved, customers=customers)
 
     def _named(self, source: str | Campaign | Mapping[str, Any] | Path) -> Campaign:
         return self.get(source).campaign if isinstance(source, str) else self.read(source)
-
-    def _check(self, resolved: Resolved) -> None:
-        """Refuses a campaign that no night could send."""
-        template, campaign = resolved.template, resolved.campaign
-        if not template.usable:
-            raise CampaignError(f"template {template.name!r} can't be used: {'; '.join(template.problems)}")
-        for needed in needed_properties(template):
-            if needed.name not in campaign.properties and not needed.has_default:
-                raise CampaignError(
-                    f"template {template.name!r} needs the property {needed.name!r}, which the campaign doesn't give; "
-                    f"add it under [properties]"
-                )
-        if campaign.codes is not None:
-            self._ws.codes.get(campaign.codes)
-            if not campaign.code_properties:
-                raise CampaignError(
-                    f"the offer has codes from {campaign.codes!r}, but no property shows them; write "
-                    'NAME = { offer = "code" } under [properties], or take codes out of [offer]'
-                )
-
-    def _check_empty(self, resolved: Resolved, audience: pl.DataFrame) -> None:
-        """Refuses attributes that are empty for some, unless the marketer has chosen what becomes of those."""
-        missing = waterfall(audience).excluded.get("property_missing", 0)
-        undecided = [
-            f"{name!r} (attribute {source.attribute!r})"
-            for name, source in resolved.campaign.properties.items()
-            if source.attribute and source.default is None and not source.exclude_empty
-        ]
-        if missing and undecided:
-            raise CampaignError(
-                f"{missing:,} customers of the target group have no value for {' or '.join(undecided)}; give it a "
-                "default, or exclude_empty = true to leave them out"
-            )
 
     def _stop(self, record: CampaignRecord, reason: str) -> None:
         """Cancels what is planned of the campaign and has not been sent."""

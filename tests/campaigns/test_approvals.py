@@ -100,7 +100,7 @@ def test_an_edited_approval_is_caught_whatever_is_edited() -> None:
         {"signature": "no base64!"},
     ):
         edited = replace(record, approval=replace(record.approval, **edit))
-        current = edit.get("parts", PARTS)
+        current = parts if "parts" in edit else PARTS
         assert "doesn't bear the signature" in (why_held(edited, current, authority=SIGNED, now=NOW) or "")
     later = replace(record.approval, approved_at=NOW + timedelta(days=300))
     assert "dated ahead" in held(replace(record, approval=later))
@@ -127,6 +127,13 @@ def test_the_smallest_effect_is_the_textbooks() -> None:
     # Fleiss, Levin, Paik (2003), table A.4: shares of 0.10 and 0.20 at 5 % and 80 % need 199 in each group.
     effect = smallest_effect(recipients=199, control=199, base_rate=0.10)
     assert effect == pytest.approx(0.10, abs=0.001)
+
+
+def test_a_group_in_which_nobody_buys_anyway_does_not_see_every_effect() -> None:
+    effect = smallest_effect(recipients=1_000, control=100, base_rate=0.0)
+    # By hand: 1.96 * sqrt(0.0431 * 0.9569 * (1/1000 + 1/100)) + 0.8416 * sqrt(0.0474 * 0.9526 / 1000) = 0.0474.
+    assert effect == pytest.approx(0.0474, abs=0.0002)
+    assert "low power" in (power_of(recipients=1_000, control=100, base_rate=0.0, measurement_days=14).warning or "")
 
 
 def test_low_power_is_said_before_approval() -> None:

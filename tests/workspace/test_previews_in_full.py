@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from click.testing import CliRunner
 
 import optinb
+from optinb.campaigns import campaign_from, campaign_toml
 from optinb.cli import main
 from optinb.demo import APPROVER, CAMPAIGNS
 
@@ -79,6 +80,34 @@ def test_differences_to_the_last_approval_are_named(ws: Workspace, folder: Path)
         boss.campaigns.approve(SUMMER["name"])
     assert night_together(ws).changed == ()
     assert ws.campaigns.preview({**SUMMER, "priority": 90, "control": 0.2}).changed == ("control share", "priority")
+
+
+def test_the_command_shows_all_of_it(ws: Workspace, folder: Path, tmp_path: Path) -> None:
+    ws.codes.add("Ten", ["A-1", "A-2"])
+    offer = {"name": "Ten", "kind": "discount", "codes": "Ten"}
+    coded = {**SUMMER, "offer": offer, "properties": {**SUMMER["properties"], "promo_code": {"offer": "code"}}}
+    ws.campaigns.submit(coded)
+    rival(ws, "More urgent", priority=90)
+
+    def said(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(main, ["campaigns", "preview", "-w", str(folder), *arguments])
+        return result.exit_code, result.output
+
+    exit_code, text = said(SUMMER["name"])
+    recipients = ws.campaigns.preview(coded).waterfall.recipients
+    assert exit_code == 0, text
+    for part in (
+        f"{recipients:,}  recipients; about {recipients:,} messages",
+        f"codes: {recipients:,} needed, 2 left in 'Ten': {recipients - 2:,} are missing",
+        "low power",
+        f"that night too: More urgent (submitted, priority 90), chooses first, takes {recipients:,} of the recipients",
+        "0  recipients are left by the others of that night",
+        "YOUR-CODE",
+    ):
+        assert part in text, text
+    (tmp_path / "c.toml").write_text(campaign_toml(campaign_from(SUMMER)))
+    assert said("--file", str(tmp_path / "c.toml"))[0] == 0
+    assert said()[0] == 2
 
 
 def test_archived_campaigns_are_listed_only_where_they_are_asked_for(ws: Workspace, folder: Path) -> None:

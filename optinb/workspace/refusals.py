@@ -1,0 +1,51 @@
+"""What no night could send is refused before it's approved, with the remedy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from optinb.appboy import needed_properties
+from optinb.errors import CampaignError
+
+if TYPE_CHECKING:
+    from optinb.campaigns import Campaign, Waterfall
+    from optinb.workspace.campaigns import Resolved
+    from optinb.workspace.handle import Workspace
+
+
+def check_sendable(ws: Workspace, resolved: Resolved) -> None:
+    """Refuses a campaign that no night could send. Raises CampaignError."""
+    template, campaign = resolved.template, resolved.campaign
+    if not template.usable:
+        raise CampaignError(f"template {template.name!r} can't be used: {'; '.join(template.problems)}")
+    for needed in needed_properties(template):
+        if needed.name not in campaign.properties and not needed.has_default:
+            raise CampaignError(
+                f"template {template.name!r} needs the property {needed.name!r}, which the campaign doesn't give; "
+                f"add it under [properties]"
+            )
+    if campaign.codes is not None:
+        ws.codes.get(campaign.codes)
+        if not campaign.code_properties:
+            raise CampaignError(
+                f"the offer has codes from {campaign.codes!r}, but no property shows them; write "
+                'NAME = { offer = "code" } under [properties], or take codes out of [offer]'
+            )
+
+
+def check_empty(campaign: Campaign, figures: Waterfall) -> None:
+    """Refuses attributes that are empty for some, unless the marketer has chosen what becomes of those.
+
+    Raises CampaignError.
+    """
+    missing = figures.excluded.get("property_missing", 0)
+    undecided = [
+        f"{name!r} (attribute {source.attribute!r})"
+        for name, source in campaign.properties.items()
+        if source.attribute and source.default is None and not source.exclude_empty
+    ]
+    if missing and undecided:
+        raise CampaignError(
+            f"{missing:,} customers of the target group have no value for {' or '.join(undecided)}; give it a "
+            "default, or exclude_empty = true to leave them out"
+        )
