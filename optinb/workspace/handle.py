@@ -23,6 +23,7 @@ from optinb.workspace.inbox import Check, Quarantine, check_folder, import_and_n
 from optinb.workspace.lists import Lists
 from optinb.workspace.sends import Sends
 from optinb.workspace.templates import Templates
+from optinb.workspace.unsaved import Unsaved
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +44,7 @@ class Workspace(Reading):
     """A workspace on disk, opened by somebody.
 
     Attributes: `root`, `settings`, `user`, and what it is made of: `groups`, `lists`, `templates`, `codes`,
-    `campaigns`, `drafts`, `contacts`, `sends`, `warehouse`, `store`.
+    `campaigns`, `drafts`, `contacts`, `sends`, `unsaved`, `warehouse`, `store`.
     """
 
     def __init__(self, root: Path, settings: Settings, *, user: str | None, clock: Callable[[], datetime]) -> None:
@@ -57,6 +58,7 @@ class Workspace(Reading):
         self.campaigns = Campaigns(self)
         self.drafts = Drafts(self)
         self.sends = Sends(self)
+        self.unsaved = Unsaved(self)
         self._snapshot: Snapshot | None = None
         self._contacts: Contacts | None = None
 

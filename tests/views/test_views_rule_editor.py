@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from optinb import views
+from optinb.demo import APPROVER, AUTHOR, demo_settings
 from optinb.rules import all_of, any_of, attr, did, in_group, none_of, parse, to_text, uses_app
 from optinb.views.editor.document import WHERE
 from optinb.views.editor.editor import COUNTING, RuleEditor
 from optinb.views.newest import Newest
+from optinb.workspace import open_workspace
+from optinb.workspace.setup import init_workspace
 
 
 def text_of(html: str) -> str:
@@ -244,6 +247,38 @@ def test_a_saved_group_is_opened_changed_and_saved_as_its_next_version(ws):
     assert "in the last 90 days" in ws.groups.get("Lapsed buyers").sentence
 
 
+def test_what_wasnt_saved_is_offered_again_from_the_same_beginning(editor, ws):
+    assert editor.kept.layout.display == "none"
+    fill_country(editor)
+    editor.tree.add["behaviour"].click()
+    editor.tree.lines[1].value.value = "2x"
+    again = views.rule_editor(ws)
+    assert "A rule that you haven't saved is kept from" in text_of(again.about_kept.value)
+    assert again.kept.layout.display == "" and again.rule is None
+    again.continue_kept.click()
+    assert again.desk.document == editor.desk.document
+    assert again.tree.lines[1].value.value == "2x"
+    assert views.rule_editor(ws, group="Lapsed buyers").kept.layout.display == "none"
+    again.tree.lines[1].value.value = "2"
+    again.name.value = "Twice"
+    again.save.click()
+    assert views.rule_editor(ws).kept.layout.display == "none"
+
+
+def test_what_is_kept_is_each_persons_own_and_can_be_thrown_away(editor, ws, folder):
+    fill_country(editor)
+    with open_workspace(folder, user=APPROVER) as other:
+        assert views.rule_editor(other).kept.layout.display == "none"
+    while not editor.undo.disabled:
+        editor.undo.click()
+    assert views.rule_editor(ws).kept.layout.display == "none"
+    editor.redo.click()
+    again = views.rule_editor(ws)
+    again.discard_kept.click()
+    assert again.kept.layout.display == "none"
+    assert views.rule_editor(ws).kept.layout.display == "none"
+
+
 def test_an_incomplete_rule_and_a_missing_name_cant_be_saved(editor, ws):
     before = ws.groups.list()
     editor.save.click()
@@ -261,10 +296,6 @@ def test_whatever_people_write_is_escaped(editor):
 
 
 def test_a_workspace_without_data_opens_and_says_what_is_missing(tmp_path):
-    from optinb.demo import AUTHOR, demo_settings
-    from optinb.workspace import open_workspace
-    from optinb.workspace.setup import init_workspace
-
     init_workspace(tmp_path / "new", settings=demo_settings("http://127.0.0.1:8021"))
     with open_workspace(tmp_path / "new", user=AUTHOR) as empty:
         editor = views.rule_editor(empty, attr("country") == "DE")

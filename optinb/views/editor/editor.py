@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
+import msgspec
 
 from optinb.errors import CampaignError, OptinbError, RuleError
+from optinb.measure.pages import moment
 from optinb.rules import Node, parse, sentence, to_text
 from optinb.views import values
 from optinb.views.controls import Pane, box, button, field, heading, styles
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from optinb.workspace import Preview, Workspace
 
 COUNTING = '<div class="ob-counting">counting …</div>'
+KEEP_S = 0.5  # after the last edit, until it is kept
 PAUSE_S = 0.05  # of somebody who types, before a count begins
 EVERYWHERE = "All apps"
 
@@ -47,7 +51,10 @@ class RuleEditor(w.VBox):
             _first(ws, rule, group), vocabulary=ws.vocabulary(), distribution=ws.distribution, changed=self._changed
         )
         self.built: Built = build(self.desk.document)
+        self._what = f"rule editor\n{group or ''}\n{_written(self.desk.document)}"
+        self._first, self._keep_soon = self.desk.document, Later(self._keep, pause_s=KEEP_S)
         self._make_controls(group or "")
+        self._offer_kept()
         self._changed(None)
 
     @property
@@ -80,7 +87,10 @@ class RuleEditor(w.VBox):
         right = box(heading("How many"), self.app_group, self.figures, of="ob-column")
         columns = box(left, right, of="ob-columns")
         columns.add_class("ob-uneven")
-        self.children = (styles(), self.sentence, columns)
+        self.about_kept = Pane()
+        self.continue_kept, self.discard_kept = button("Continue with it", style="primary"), button("Discard it")
+        self.kept = box(self.about_kept, box(self.continue_kept, self.discard_kept, of="ob-buttons"), of="ob-column")
+        self.children = (styles(), self.kept, self.sentence, columns)
         self.undo.on_click(lambda _: self.desk.undo())
         self.redo.on_click(lambda _: self.desk.redo())
         self.as_code.observe(lambda change: self._show_code(shown=change.new), "value")
@@ -88,6 +98,8 @@ class RuleEditor(w.VBox):
         self.app_group.observe(lambda _: self._recount(), "value")
         self.name.observe(lambda _: self._describe_name(), "value")
         self.save.on_click(lambda _: self._save())
+        self.continue_kept.on_click(lambda _: self._continue())
+        self.discard_kept.on_click(lambda _: self._discard())
         self._describe_name()
 
     def _changed(self, focus: Path | None) -> None:
@@ -106,7 +118,43 @@ class RuleEditor(w.VBox):
         self._focus_soon = focus
         if focus is not None:
             soon(self._focus)
+        if self.desk.history.before or self.desk.history.after:
+            self._keep_soon()
         self._recount()
+
+    def _keep(self) -> None:
+        """Keeps the document as it is, so that a closed browser or a restarted kernel doesn't lose it."""
+        with suppress(OSError, OptinbError):  # whoever may not write here can still look
+            if self.desk.document == self._first:
+                self._ws.unsaved.forget(self._what)
+            else:
+                self._ws.unsaved.keep(self._what, _written(self.desk.document))
+        self._hide_kept()
+
+    def _offer_kept(self) -> None:
+        """Offers what was being written last, from the same beginning."""
+        try:
+            found = self._ws.unsaved.get(self._what)
+            self._last = msgspec.json.decode(found.body, type=Group) if found else None
+        except (OptinbError, msgspec.MsgspecError):
+            found = self._last = None
+        self._hide_kept()
+        if found is not None and self._last is not None and self._last != self._first:
+            when = moment(found.kept_at, self._ws.settings.zone)
+            self.about_kept.say(f"A rule that you haven't saved is kept from {when}.", kind="good")
+            self.kept.layout.display = ""
+
+    def _hide_kept(self) -> None:
+        self.kept.layout.display = "none"
+
+    def _continue(self) -> None:
+        if self._last is not None:
+            self.desk.put(self._last)
+        self._hide_kept()
+
+    def _discard(self) -> None:
+        self._ws.unsaved.forget(self._what)
+        self._hide_kept()
 
     def _show(self, problems: tuple[Problem, ...]) -> None:
         with self.desk.showing():
@@ -209,6 +257,8 @@ class RuleEditor(w.VBox):
             self.result.say(str(error), kind="bad")
             return
         self._describe_name()
+        self._keep_soon.stop()
+        self._ws.unsaved.forget(self._what)
         self.result.say(f"“{record.name}” is saved as version {record.version}.", kind="good")
 
 
@@ -219,6 +269,10 @@ def _first(ws: Workspace, rule: Rule | str | None, group: str | None) -> Group:
     found = ws.groups.rule(rule if rule is not None else group or "")
     assert isinstance(found, Node)
     return document_of(found)
+
+
+def _written(document: Group) -> str:
+    return msgspec.json.encode(document).decode()
 
 
 def _same(text: str, rule: Rule) -> bool:
