@@ -20,7 +20,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page, Route
+    from playwright.sync_api import Browser, Locator, Page, Route
 
 SCREENSHOTS = os.environ.get("OPTINB_SCREENSHOTS")  # read before the environment of tests is cleaned
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -57,8 +57,8 @@ class Lab:
         page.evaluate(RUN)
         return page
 
-    def picture(self, page: Page, name: str) -> Path:
-        """Keeps what the page shows as an image."""
+    def picture(self, page: Page | Locator, name: str) -> Path:
+        """Keeps what the page, or a part of it, shows as an image."""
         path = self._screenshots / f"{name}.png"
         page.screenshot(path=path)
         return path

@@ -89,8 +89,7 @@ def test_analyst_builds_a_rule_discovers_a_group_and_finds_both_after_a_restart(
     editor.get_by_label("Reach in").select_option("Shop")
     last = editor.get_by_role("row", name="A push message arrives")
     expect(last.get_by_role("cell").last).to_have_text(f"{figures.recipients:,}")
-    editor.scroll_into_view_if_needed()
-    lab.picture(page, "rule_editor")
+    lab.picture(editor, "explore_segments")
 
     # by keyboard: undo and redo
     editor.get_by_role("button", name="Undo").focus()
