@@ -12,6 +12,7 @@ from optinb.rules import sentence
 from optinb.segments import Reach, belongs
 from optinb.workspace.engines import members_on
 from optinb.workspace.live import live
+from optinb.workspace.remembered import remembered
 
 if TYPE_CHECKING:
     import polars as pl
@@ -80,5 +81,8 @@ def _inside(reading: Reading, rule: Rule, tables: Tables, engine: Engine | None)
     flags = belongs(rule, tables) if polars else None
     if flags is not None:
         return flags.collect("polars").to_native().to_series()
+    known = remembered(reading.snapshot()).inside(rule, tables) if polars else None
+    if known is not None:
+        return known
     customers = tables.customers.to_native().select("customer_id").collect().to_series()
     return customers.is_in(members_on(reading, rule, tables, engine)["customer_id"].implode())
