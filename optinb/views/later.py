@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, TypeVar
+
+from optinb.errors import OptinbError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ipywidgets import DOMWidget
+
+T = TypeVar("T")
+LOOK_AGAIN_S = 2.0
 
 
 class Later:
@@ -49,3 +57,23 @@ def _loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def follow(view: DOMWidget, read: Callable[[], T], changed: Callable[[T], None]) -> None:
+    """Looks every LOOK_AGAIN_S whether something has changed, such as the names of the saved groups, and tells of it.
+
+    Ends when the view is closed; what can't be read is looked at again next time.
+    """
+    last: list[T] = [read()]
+
+    def look() -> bool:
+        if view.comm is None:
+            return False
+        with suppress(OptinbError):
+            now = read()
+            if now != last[0]:
+                last[0] = now
+                changed(now)
+        return True
+
+    every(LOOK_AGAIN_S, look)

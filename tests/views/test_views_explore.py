@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from optinb import views
+from optinb import attr, in_group, views
 from optinb.demo import AUTHOR, RUN_DATE, demo_settings
 from optinb.errors import UsageError
 from optinb.views.job import Job
@@ -45,6 +45,26 @@ def test_overlap_is_drawn_for_the_chosen_groups(ws):
     assert "<svg" in view.answer.value
     view.groups.value = ("Club regulars",)
     assert "two groups or more" in text_of(view.answer.value) and "<svg" not in view.answer.value
+
+
+def test_groups_that_are_saved_meanwhile_are_offered_by_themselves(ws, monkeypatch):
+    monkeypatch.setattr("optinb.views.later.LOOK_AGAIN_S", 0.001)
+
+    async def look() -> None:
+        comparing, overlapping, searching = views.compare(ws), views.overlap(ws), views.discover(ws)
+        editor = views.rule_editor(ws, in_group("Club regulars"))
+        comparing.group.value = "Lapsed buyers"
+        ws.groups.save("Another", attr("country") == "DE")
+        offered = (comparing.group, overlapping.groups, searching.within, editor.tree.lines[0].name)
+        while not all("Another" in str(control.options) for control in offered):
+            await asyncio.sleep(0)
+        assert comparing.group.value == "Lapsed buyers"
+        assert overlapping.groups.value == ("Club regulars", "Lapsed buyers")
+        assert editor.rule == in_group("Club regulars")
+        for view in (comparing, overlapping, searching, editor):
+            view.close()
+
+    asyncio.run(look())
 
 
 def test_sizes_moves_and_stages_are_told_night_by_night(ws):

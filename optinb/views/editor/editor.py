@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 import msgspec
+from msgspec.structs import replace
 
 from optinb.errors import CampaignError, OptinbError, RuleError
 from optinb.measure.pages import moment
@@ -20,7 +21,7 @@ from optinb.views.editor.desk import Desk
 from optinb.views.editor.document import Condition, Group
 from optinb.views.editor.groups import GroupView
 from optinb.views.editor.reading import document_of
-from optinb.views.later import Later
+from optinb.views.later import Later, follow
 from optinb.views.newest import Newest
 
 if TYPE_CHECKING:
@@ -56,11 +57,17 @@ class RuleEditor(w.VBox):
         self._make_controls(group or "")
         self._offer_kept()
         self._changed(None)
+        follow(self, lambda: tuple(g.name for g in ws.groups.list()), self._learn_groups)
 
     @property
     def rule(self) -> Rule | None:
         """The rule, or None while something is missing."""
         return None if self._code_error else self.built.rule
+
+    def _learn_groups(self, names: tuple[str, ...]) -> None:
+        """Lets lines name groups that were saved meanwhile."""
+        self.desk.vocabulary = replace(self.desk.vocabulary, groups=names)
+        self._show(self.built.problems)
 
     def _make_controls(self, name: str) -> None:
         self.sentence = Pane()

@@ -8,8 +8,10 @@ import ipywidgets as w
 
 from optinb.errors import OptinbError, UsageError
 from optinb.views import values
-from optinb.views.controls import Pane, box, button, field, styles
+from optinb.views.controls import Pane, box, button, choose, field, styles
+from optinb.views.explore.groups import names_of
 from optinb.views.job import Job
+from optinb.views.later import follow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +41,7 @@ class DiscoverView(w.VBox):
             placeholder="an attribute, a group, or a rule",
         )
         self.within = field(w.Dropdown, "Among", options=[EVERYBODY, *((n, n) for n in vocabulary.groups)])
+        follow(self, lambda: names_of(ws), self._offer)
         self.depth = field(w.Dropdown, "Groups have", options=DEPTHS, value=2)
         self.job = Job("Discover", prepare=self._prepare, done=self._show, steps=lambda: 100)
         self.about = Pane()
@@ -51,6 +54,10 @@ class DiscoverView(w.VBox):
             self.about,
             self.found,
         )
+
+    def _offer(self, names: list[str]) -> None:
+        """Offers groups that were saved meanwhile."""
+        choose(self.within, [EVERYBODY, *((name, name) for name in names)], keep=self.within.value)
 
     @property
     def findings(self) -> tuple[FindingView, ...]:

@@ -8,9 +8,10 @@ import ipywidgets as w
 
 from optinb.errors import UsageError
 from optinb.views import values
-from optinb.views.controls import Pane, box, field, styles
+from optinb.views.controls import Pane, box, choose, field, styles
 from optinb.views.explore.asking import AskingView
 from optinb.views.job import Job
+from optinb.views.later import follow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,15 +23,38 @@ NO_GROUP = "No target group is saved yet; save one in the rule editor above."
 EVERYBODY = "everybody else"
 
 
+def names_of(ws: Workspace) -> list[str]:
+    """The names of the saved groups."""
+    return [group.name for group in ws.groups.list()]
+
+
+def several(names: list[str]) -> w.SelectMultiple:
+    """A list to choose several groups of."""
+    return field(w.SelectMultiple, "Groups", options=names, value=names[:4], rows=min(max(len(names), 3), 8))
+
+
+def offer_several(control: w.SelectMultiple, names: list[str]) -> None:
+    """Offers groups that were saved meanwhile; those that are chosen stay chosen."""
+    chosen = [name for name in control.value if name in names]
+    control.options = names
+    control.value = chosen
+
+
 class Compare(AskingView):
     """What makes a group different from everybody else, or from another group."""
 
     def __init__(self, ws: Workspace) -> None:
         super().__init__(ws)
-        names = [group.name for group in ws.groups.list()]
+        names = names_of(ws)
         self.group = field(w.Dropdown, "Group", options=names)
         self.other = field(w.Dropdown, "Compared with", options=[EVERYBODY, *names])
         self.arrange(self.group, self.other, watch=(self.group, self.other))
+        follow(self, lambda: names_of(ws), self.offer)
+
+    def offer(self, names: list[str]) -> None:
+        """Offers groups that were saved meanwhile."""
+        choose(self.group, names, keep=self.group.value)
+        choose(self.other, [EVERYBODY, *names], keep=self.other.value)
 
     def question(self) -> Callable[[], str] | str:
         """Compares the chosen two."""
@@ -49,9 +73,9 @@ class OverlapView(AskingView):
 
     def __init__(self, ws: Workspace) -> None:
         super().__init__(ws)
-        names = [group.name for group in ws.groups.list()]
-        self.groups = field(w.SelectMultiple, "Groups", options=names, value=names[:4], rows=min(max(len(names), 3), 8))
+        self.groups = several(names_of(ws))
         self.arrange(self.groups, watch=(self.groups,))
+        follow(self, lambda: names_of(ws), lambda names: offer_several(self.groups, names))
 
     def question(self) -> Callable[[], str] | str:
         """Counts the combinations of the chosen groups."""
@@ -70,14 +94,14 @@ class SizesView(w.VBox):
         super().__init__()
         self.add_class("ob-view")
         self._ws = ws
-        names = [group.name for group in ws.groups.list()]
-        self.groups = field(w.SelectMultiple, "Groups", options=names, value=names[:4], rows=min(max(len(names), 3), 8))
+        self.groups = several(names_of(ws))
         self.nights = field(w.BoundedIntText, "Nights, up to", value=30, min=1, max=60)
         self.job = Job("Count", prepare=self._prepare, done=self._show, steps=lambda: self.nights.value)
         self.answer = Pane()
         self.children = (styles(), box(self.groups, self.nights, of="ob-pair"), self.job, self.answer)
-        if not names:
+        if not self.groups.options:
             self.answer.say(NO_GROUP)
+        follow(self, lambda: names_of(ws), lambda names: offer_several(self.groups, names))
 
     def _prepare(self) -> Callable[[Tell], Any]:
         groups, nights = self.groups.value, self.nights.value
