@@ -81,8 +81,12 @@ def _inside(reading: Reading, rule: Rule, tables: Tables, engine: Engine | None)
     flags = belongs(rule, tables) if polars else None
     if flags is not None:
         return flags.collect("polars").to_native().to_series()
-    known = remembered(reading.snapshot()).inside(rule, tables) if polars else None
+    memory = remembered(reading.snapshot()) if polars else None
+    known = memory.inside(rule, tables) if memory is not None else None
     if known is not None:
         return known
     customers = tables.customers.to_native().select("customer_id").collect().to_series()
-    return customers.is_in(members_on(reading, rule, tables, engine)["customer_id"].implode())
+    found = customers.is_in(members_on(reading, rule, tables, engine)["customer_id"].implode())
+    if memory is not None:
+        memory.keep(rule, tables, found)
+    return found

@@ -39,8 +39,8 @@ def test_every_count_is_that_of_the_members(ws, counted_anew, costly):
     assert len(counted_anew) == 1
 
 
-def test_an_edit_of_the_behaviour_is_counted_anew(ws, counted_anew):
-    for days in (30, 90, 365):
+def test_an_edit_of_the_behaviour_is_counted_anew_and_one_taken_back_is_not(ws, counted_anew):
+    for days in (30, 90, 365, 90, 30):
         rule = (attr("country") == "DE") & did("purchase").within(days=days)
         assert ws.preview(rule).customers == len(ws.members(rule))
     assert len(counted_anew) == 3
@@ -64,10 +64,16 @@ def test_what_campaigns_did_is_never_remembered(ws, counted_anew):
 
 
 def test_for_a_few_customers_the_rows_of_all_others_stay_left_out(ws, counted_anew):
-    rule = (attr("country") == "AT") & BOUGHT
-    for _ in range(3):
+    for country in ("AT", "CH", "ES"):
+        rule = (attr("country") == country) & BOUGHT
         assert ws.preview(rule).customers == len(ws.members(rule))
     assert len(counted_anew) == 3
+
+
+def test_true_is_not_taken_for_one(ws):
+    ws.preview(BOUGHT & (attr("is_test") == True))  # noqa: E712
+    with pytest.raises(RuleError, match="can't be compared with the number 1"):
+        ws.preview(BOUGHT & (attr("is_test") == 1))
 
 
 def test_a_rule_that_doesnt_fit_is_refused_each_time(ws):
