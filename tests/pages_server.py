@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -71,3 +72,9 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def an_hour_later() -> dict[str, str]:
+    """The environment of a process that begins after people have worked: the clock of each starts with it."""
+    later = datetime.fromisoformat(os.environ["OPTINB_NOW"]) + timedelta(hours=1)
+    return {**os.environ, "OPTINB_NOW": later.isoformat()}

@@ -53,6 +53,7 @@ class Calendar(w.VBox):
         self.weeks = field(w.Dropdown, "Show", options=WEEKS, value=5)
         self.weeks.add_class("ob-short")
         self.pane = Pane()
+        self.pane.add_class("ob-full")
         self.children = (styles(), self.weeks, self.pane)
         self.weeks.observe(lambda _: self.refresh(), "value")
         self.refresh()
@@ -63,12 +64,12 @@ class Calendar(w.VBox):
         ws, weeks = self._ws, self.weeks.value
         try:
             going = ws.campaigns.calendar(days=7 * weeks, waiting=True)
-            states = {record.id: record.state for record in ws.campaigns.list()}
+            records = {record.id: record for record in ws.campaigns.list()}
         except OptinbError as error:
             self.pane.say(str(error), kind="bad")
             return
         cells = weeks_of(going, today=ws.today(), weeks=weeks)
-        shown = values.fragment("calendar.html.j2", "calendar", cells, states, ws.today(), ws.settings.zone)
+        shown = values.fragment("calendar.html.j2", "calendar", cells, records, ws.today(), ws.settings.zone)
         if shown != self._shown:  # what is selected or focused on the page stays while nothing changes
             self._shown = shown
             self.pane.show(shown)

@@ -48,7 +48,7 @@ class Monitor(w.VBox):
         self.night = field(w.Dropdown, "Night", options=[(NEWEST, "")])
         self.night.add_class("ob-short")
         self.pane = Pane()
-        self.campaign = field(w.Dropdown, "Campaign")
+        self.campaign = field(w.Dropdown, "Campaign to recall")
         self.recall = button("Recall …")
         self.question = Pane()
         self.reason = field(w.Text, "Why", placeholder="For the record")

@@ -16,10 +16,11 @@ from optinb.views.controls import choose
 from optinb.views.draft import Plan, named, suggested_name
 from optinb.views.keeping import Keeper
 from optinb.views.later import Later, every
+from optinb.views.newest import Newest
 
 if TYPE_CHECKING:
     from optinb.appboy import Template
-    from optinb.campaigns import CampaignRecord
+    from optinb.campaigns import CampaignRecord, Power
     from optinb.workspace import CampaignPreview, Workspace
 
 SAMPLES = 20
@@ -39,6 +40,7 @@ class Planner(Board):
         self._at = 0
         self._suggested = ""
         self._is_made = False
+        self._counting, self._measuring = Newest(), Newest()
         self.keeper = Keeper(ws, fields=self.fields, load=self._load, saved=self._list)
         super().__init__(
             zone=ws.settings.workspace.time_zone,
@@ -49,7 +51,6 @@ class Planner(Board):
             changed=self._changed,
         )
         self._count_soon = Later(self._count, pause_s=PAUSE_S)
-        self._measure_soon = Later(self._measure, pause_s=PAUSE_S)
         self._load_groups()
         self._load_templates()
         self._ask_for_properties()
@@ -191,6 +192,8 @@ class Planner(Board):
     def _refresh(self) -> None:
         """Takes the old figures away at once, and counts when the one who types has paused."""
         self._preview = None
+        self._counting.forget()
+        self._measuring.forget()
         self.audience.show(COUNTING)
         self.power.show("")
         self._suggest_name()
@@ -204,25 +207,29 @@ class Planner(Board):
             self.timing.sentence.say(str(error), kind="bad")
 
     def _count(self) -> None:
-        try:
-            found = self._ws.campaigns.preview(self.fields(), samples=SAMPLES)
-        except OptinbError as error:
-            self.audience.say(str(error), kind="bad")
-            self.message.say("The message shows here once the audience can be counted.")
-            return
-        except Exception:
-            self.audience.say("The audience couldn't be counted; see the log of the notebook.", kind="bad")
-            raise
-        self._preview = found
-        self.audience.show(values.audience(found, self._ws.settings.zone), role="status")
-        self._show_message(self._at)
-        self._measure_soon()
+        """Has the audience counted, in a thread, so that one can go on writing."""
+        fields = self.fields()
+        self._counting.ask(lambda: self._ws.campaigns.preview(fields, samples=SAMPLES), self._counted)
 
-    def _measure(self) -> None:
+    def _counted(self, found: CampaignPreview | Exception) -> None:
+        if isinstance(found, OptinbError):
+            self.audience.say(str(found), kind="bad")
+            self.message.say("The message shows here once the audience can be counted.")
+        elif isinstance(found, Exception):
+            self.audience.say("The audience couldn't be counted; see the log of the notebook.", kind="bad")
+            raise found
+        else:
+            self._preview = found
+            self.audience.show(values.audience(found, self._ws.settings.zone), role="status")
+            self._show_message(self._at)
+            self._measuring.ask(lambda: self._ws.campaigns.power(found), self._measured)
+
+    def _measured(self, found: Power | Exception | None) -> None:
         """What the test against the control group could see; it reads purchases, and comes after the count."""
-        if self._preview is not None:
-            with suppress(OptinbError):
-                self.power.show(values.fragment("audience.html.j2", "power", self._ws.campaigns.power(self._preview)))
+        if isinstance(found, Exception):
+            self.power.say("What the test can see couldn't be worked out.", kind="bad")
+        else:
+            self.power.show(values.fragment("audience.html.j2", "power", found))
 
     def _show_message(self, at: int) -> None:
         sample = self._preview.sample if self._preview else ()

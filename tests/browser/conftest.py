@@ -39,28 +39,27 @@ RUN = """async () => {
 }"""
 
 
-class Lab:
-    """A running JupyterLab: `url` and `token`; `requests` are those that wanted to leave this machine."""
+class Site:
+    """Something that people open in browsers of their own; `requests` are those that wanted to leave this machine."""
 
-    def __init__(self, url: str, token: str, browser: Browser, screenshots: Path) -> None:
-        self.url, self.token, self.requests = url, token, []
+    def __init__(self, browser: Browser, screenshots: Path) -> None:
+        self.requests: list[str] = []
         self._browser, self._screenshots = browser, screenshots
 
-    def open(self, notebook: str, *, width: int = 1440, height: int = 1500) -> Page:
-        """Opens a notebook in a browser of its own, as another person would, and runs all its cells."""
+    def visit(self, address: str, *, width: int = 1440, height: int = 1500) -> Page:
+        """Opens an address in a browser of its own, as another person would."""
         context = self._browser.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
         context.set_default_timeout(60_000)
         context.route("**/*", self._stay_here)
         page = context.new_page()
-        page.goto(f"{self.url}/doc/workspaces/{Path(notebook).stem}/tree/{notebook}?token={self.token}")
-        page.wait_for_function(LOADED)
-        page.evaluate(RUN)
+        page.goto(address)
         return page
 
-    def picture(self, page: Page | Locator, name: str) -> Path:
-        """Keeps what the page, or a part of it, shows as an image."""
+    def picture(self, page: Page | Locator, name: str, *, full: bool = False) -> Path:
+        """Keeps what the page, or a part of it, shows as an image; `full` of a page that is longer than its window."""
         path = self._screenshots / f"{name}.png"
-        page.screenshot(path=path)
+        options = {"full_page": True} if full else {}
+        page.screenshot(path=path, **options)
         return path
 
     def _stay_here(self, route: Route) -> None:
@@ -70,6 +69,22 @@ class Lab:
             route.abort()
         else:
             route.continue_()
+
+
+class Lab(Site):
+    """A running JupyterLab: `url` and `token`."""
+
+    def __init__(self, url: str, token: str, browser: Browser, screenshots: Path) -> None:
+        super().__init__(browser, screenshots)
+        self.url, self.token = url, token
+
+    def open(self, notebook: str, *, width: int = 1440, height: int = 1500) -> Page:
+        """Opens a notebook in a browser of its own, as another person would, and runs all its cells."""
+        address = f"{self.url}/doc/workspaces/{Path(notebook).stem}/tree/{notebook}?token={self.token}"
+        page = self.visit(address, width=width, height=height)
+        page.wait_for_function(LOADED)
+        page.evaluate(RUN)
+        return page
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +113,12 @@ def screenshots(tmp_path: Path) -> Path:
     folder = Path(SCREENSHOTS or tmp_path / "screenshots")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@pytest.fixture
+def site(browser: Browser, screenshots: Path) -> Site:
+    """A site that is served by other means, such as `optinb serve`."""
+    return Site(browser, screenshots)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import nbformat
 import polars as pl
 import pytest
+from pages_server import an_hour_later
 
 from optinb.demo import APPROVER, AUTHOR, RUN_DATE
 from optinb.share import shared
@@ -122,15 +123,28 @@ def test_campaign_goes_from_the_planner_over_the_approval_desk_to_the_sandbox(st
     # the night sends it, to exactly its audience
     night = subprocess.run(
         [sys.executable, "-m", "optinb", "nightly", "--workspace", str(folder), "--date", str(RUN_DATE), "--json"],
+        env=an_hour_later(),
         capture_output=True,
         text=True,
         check=False,
     )
-    assert night.returncode == 0, night.stderr
+    assert night.returncode == 0, night.stdout + night.stderr
     campaign = json.loads(night.stdout)["campaigns"][0]
     assert campaign["recipients"] == campaign["accepted"] == figures.recipients
     audience = pl.read_parquet(folder / campaign["audience"]).filter(pl.col("outcome") == "recipient")
     assert recipients_of(tmp_path / "sandbox.jsonl") == sorted(audience["external_user_id"])
+
+    # the monitor of the notebook shows it, and recalls it once somebody has said so twice
+    sent = approver.get_by_text(f"{figures.recipients} of {figures.recipients} recipients")
+    expect(sent).to_be_visible()
+    sent.scroll_into_view_if_needed()
+    approver.get_by_role("button", name="Recall …").click()
+    lab.picture(approver, "monitor")
+    approver.get_by_role("button", name="Yes, recall it").click()
+    expect(approver.get_by_text(f"{figures.recipients} recalled")).to_be_visible()
+    with open_workspace(folder, user=AUTHOR) as ws:
+        assert ws.campaigns.get(NAME).state == "cancelled"
+    assert lab.requests == []
 
 
 def recipients_of(journal: Path) -> list[str]:

@@ -1,0 +1,191 @@
+"""The pages without code, in a real browser: from the plan over the approval and the night to a recall."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+from pages_server import an_hour_later, serving
+
+from optinb.demo import APPROVER, AUTHOR, RUN_DATE
+from optinb.workspace import open_workspace
+from optinb.workspace.watching import watch
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(290)]
+
+NAME = "Winter, lapsed buyers"
+PAGES = ("plan", "approve", "calendar", "monitor")
+
+
+@pytest.fixture
+def templates(folder):
+    """The templates, as the marketer's last import left them."""
+    with open_workspace(folder, user=AUTHOR) as ws:
+        ws.templates.sync()
+
+
+def faults(page) -> list[str]:
+    """What axe-core finds serious or critical on a page, in a line each."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{rule['id']}: {node['html']} ({node['failureSummary']})"
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
+
+
+def test_campaign_goes_from_the_plan_to_a_recall_on_pages_without_code(site, folder, templates, sandbox, tmp_path):
+    from playwright.sync_api import expect
+
+    with serving(folder, tmp_path, user=AUTHOR) as his, serving(folder, tmp_path, user=APPROVER) as hers:
+        marketer = site.visit(his.address("plan"))
+        expect(marketer.get_by_role("heading", name="Plan a campaign")).to_be_visible(timeout=90_000)
+        expect(marketer.get_by_label("Template", exact=True)).to_be_visible(timeout=90_000)
+        assert "views.page" not in marketer.content()
+
+        # the plan, with an offer that a property tells of
+        marketer.get_by_label("App group", exact=True).select_option("Shop")
+        marketer.get_by_label("Template", exact=True).select_option("Optimove_WinBack_iOS")
+        marketer.get_by_label("Target group").select_option("Lapsed buyers")
+        marketer.get_by_label("Offer", exact=True).fill("Free delivery")
+        marketer.get_by_label("Its value").fill("WINTER")
+        marketer.get_by_label("promo_code", exact=True).select_option("The offer's value")
+        marketer.get_by_label("first_name: if a customer has none").fill("there")
+        marketer.get_by_label("Date", exact=True).fill(RUN_DATE.isoformat())
+        name = marketer.get_by_label("Name of the campaign")
+        name.fill(NAME)
+        name.press("Enter")
+        expect(marketer.get_by_text("Come back with WINTER and we pay the delivery.")).to_be_visible()
+        expect(marketer.get_by_text("This template has no message for Android phones.")).to_be_visible()
+        expect(marketer.get_by_text(f"Goes out on {RUN_DATE} at 18:30.")).to_be_visible()
+        expect(marketer.get_by_text("What the test can see")).to_be_visible()
+        expect(marketer.get_by_text(re.compile("^Saved Mon 23 Nov 2026"))).to_be_visible()
+        site.picture(marketer, "pages_plan", full=True)
+
+        # a closed browser and a new kernel lose nothing
+        marketer.reload()
+        expect(marketer.get_by_label("Name of the campaign")).to_have_value(NAME, timeout=90_000)
+        expect(marketer.get_by_label("Offer", exact=True)).to_have_value("Free delivery")
+        marketer.get_by_role("button", name="Submit for approval").click()
+        expect(marketer.get_by_role("status").filter(has_text=f"“{NAME}” is submitted")).to_be_visible()
+
+        # another person, with a server and a kernel of her own
+        approver = site.visit(hers.address("approve"))
+        expect(approver.get_by_text(f"You are {APPROVER}")).to_be_visible(timeout=90_000)
+        expect(approver.get_by_text("It was never approved before.")).to_be_visible()
+        site.picture(approver, "pages_approve", full=True)
+        approver.get_by_label("Comment").fill("Fine.")
+        approver.get_by_role("button", name="Approve", exact=True).click()
+        expect(approver.get_by_role("status").filter(has_text=f"“{NAME}” is approved")).to_be_visible()
+        expect(marketer.get_by_text(f"{APPROVER} approved this at")).to_be_visible()
+
+        approver.get_by_role("link", name="Calendar").click()
+        expect(approver.get_by_text(f"18:30 {NAME}")).to_be_visible(timeout=90_000)
+        site.picture(approver, "pages_calendar")
+
+        # the monitor is open while another process runs the night
+        watcher = site.visit(hers.address("monitor"))
+        expect(watcher.get_by_text("No night has run yet.")).to_be_visible(timeout=90_000)
+        night = subprocess.run(
+            [sys.executable, "-m", "optinb", "nightly", "--workspace", str(folder), "--date", str(RUN_DATE)],
+            env=an_hour_later(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert night.returncode == 0, night.stderr
+        with open_workspace(folder, user=AUTHOR) as ws:
+            recipients = watch(ws, RUN_DATE).sends[0].audience.recipients
+        expect(watcher.get_by_text(f"{recipients} of {recipients} recipients")).to_be_visible()
+        expect(watcher.get_by_role("progressbar", name=NAME)).to_have_attribute("aria-valuenow", str(recipients))
+        site.picture(watcher, "pages_monitor")
+
+        # a recall, in two steps
+        watcher.get_by_role("button", name="Recall …").click()
+        expect(watcher.get_by_role("alert").filter(has_text=f"This cancels “{NAME}”")).to_be_visible()
+        watcher.get_by_role("button", name="No, let it go out").click()
+        expect(watcher.get_by_role("button", name="Yes, recall it")).to_be_hidden()
+        watcher.get_by_role("button", name="Recall …").click()
+        watcher.get_by_label("Why", exact=True).fill("wrong code")
+        watcher.get_by_role("button", name="Yes, recall it").click()
+        expect(watcher.get_by_text(f"{recipients} recalled")).to_be_visible()
+        expect(watcher.get_by_text("Stopped by a person: wrong code")).to_be_visible()
+        site.picture(watcher, "pages_recalled")
+    with open_workspace(folder, user=AUTHOR) as ws:
+        assert ws.campaigns.get(NAME).state == "cancelled"
+    dispatches = sandbox.world.dispatches
+    assert sum(len(dispatch.ids) for dispatch in dispatches) == recipients
+    assert all(dispatch.plans[-1].until for dispatch in dispatches), "something is still to go out"
+    assert site.requests == []
+
+
+def test_pages_have_no_serious_fault_in_either_theme_or_a_narrow_window(site, folder, templates, tmp_path):
+    from playwright.sync_api import expect
+
+    with open_workspace(folder, user=AUTHOR) as ws:
+        ws.campaigns.submit(
+            {
+                "name": NAME,
+                "app_group": "Shop",
+                "template": "Optimove_WinBack_iOS",
+                "group": "Lapsed buyers",
+                "schedule": {"every": "week", "days": ["friday"], "at": "18:30", "clock": "local"},
+                "properties": {
+                    "first_name": {"attribute": "first_name", "default": "there"},
+                    "promo_code": {"value": "WINTER"},
+                },
+            }
+        )
+    ready = {"plan": "What the test can see", "approve": "Since last time", "calendar": NAME, "monitor": "No night has"}
+    with serving(folder, tmp_path, user=APPROVER) as pages:
+        for theme, width in (("light", 1440), ("dark", 390)):
+            for name in PAGES:
+                page = site.visit(pages.address(name, theme=theme), width=width)
+                expect(page.get_by_text(ready[name]).first).to_be_visible(timeout=90_000)
+                assert faults(page) == [], f"{name}, {theme}"
+                over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+                assert over <= 0, f"{name} is wider than a window of {width} pixels, by {over}"
+                site.picture(page, f"pages_{name}_{theme}_{width}", full=True)
+                page.context.close()
+    assert site.requests == []
+
+
+def test_planner_is_reached_and_filled_by_keyboard_alone(site, folder, templates, tmp_path):
+    from playwright.sync_api import expect
+
+    with serving(folder, tmp_path, user=AUTHOR) as pages:
+        page = site.visit(pages.address("plan"))
+        expect(page.get_by_text("What the test can see")).to_be_visible(timeout=90_000)
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="To the page")).to_be_focused()
+        page.keyboard.press("Enter")
+        seen, wanted = [], "Submit for approval"
+        label = """() => { const e = document.activeElement;
+          return (e.labels?.[0]?.textContent || e.getAttribute("aria-label") || e.textContent).trim(); }"""
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            seen.append(page.evaluate(label))
+            match seen[-1]:
+                case "Target group":
+                    page.keyboard.type("Lapsed")
+                case "promo_code: text":
+                    page.keyboard.type("WINTER")
+                case "Name of the campaign":
+                    page.keyboard.press("Control+a")
+                    page.keyboard.type(NAME)
+            if seen[-1] == wanted:
+                break
+        assert [name for name in seen if not name] == [], "a control without a label takes the focus"
+        order = ["Campaign", "App group", "Template", "Target group", "Offer", "promo_code: text", "Goes out", wanted]
+        assert [name for name in seen if name in order] == order
+        expect(page.get_by_text(re.compile("^Saved Mon 23 Nov 2026"))).to_be_visible()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("status").filter(has_text=f"“{NAME}” is submitted")).to_be_visible()
+    with open_workspace(folder, user=AUTHOR) as ws:
+        record = ws.campaigns.get(NAME)
+    assert (record.state, record.campaign.group) == ("submitted", "Lapsed buyers")
