@@ -55,11 +55,16 @@ class Site:
         page.goto(address)
         return page
 
-    def picture(self, page: Page | Locator, name: str, *, full: bool = False) -> Path:
-        """Keeps what the page, or a part of it, shows as an image; `full` of a page that is longer than its window."""
+    def picture(self, page: Page | Locator, name: str) -> Path:
+        """Keeps what the page, or a part of it, shows as an image."""
         path = self._screenshots / f"{name}.png"
-        options = {"full_page": True} if full else {}
-        page.screenshot(path=path, **options)
+        page.screenshot(path=path)
+        return path
+
+    def whole_picture(self, page: Page, name: str) -> Path:
+        """Keeps a page as an image, also what is below the window's end."""
+        path = self._screenshots / f"{name}.png"
+        page.screenshot(path=path, full_page=True)
         return path
 
     def _stay_here(self, route: Route) -> None:

@@ -65,7 +65,7 @@ def test_campaign_goes_from_the_plan_to_a_recall_on_pages_without_code(site, fol
         expect(marketer.get_by_text(f"Goes out on {RUN_DATE} at 18:30.")).to_be_visible()
         expect(marketer.get_by_text("What the test can see")).to_be_visible()
         expect(marketer.get_by_text(re.compile("^Saved Mon 23 Nov 2026"))).to_be_visible()
-        site.picture(marketer, "pages_plan", full=True)
+        site.whole_picture(marketer, "pages_plan")
 
         # a closed browser and a new kernel lose nothing
         marketer.reload()
@@ -78,7 +78,7 @@ def test_campaign_goes_from_the_plan_to_a_recall_on_pages_without_code(site, fol
         approver = site.visit(hers.address("approve"))
         expect(approver.get_by_text(f"You are {APPROVER}")).to_be_visible(timeout=90_000)
         expect(approver.get_by_text("It was never approved before.")).to_be_visible()
-        site.picture(approver, "pages_approve", full=True)
+        site.whole_picture(approver, "pages_approve")
         approver.get_by_label("Comment").fill("Fine.")
         approver.get_by_role("button", name="Approve", exact=True).click()
         expect(approver.get_by_role("status").filter(has_text=f"“{NAME}” is approved")).to_be_visible()
@@ -150,7 +150,7 @@ def test_pages_have_no_serious_fault_in_either_theme_or_a_narrow_window(site, fo
                 assert faults(page) == [], f"{name}, {theme}"
                 over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
                 assert over <= 0, f"{name} is wider than a window of {width} pixels, by {over}"
-                site.picture(page, f"pages_{name}_{theme}_{width}", full=True)
+                site.whole_picture(page, f"pages_{name}_{theme}_{width}")
                 page.context.close()
     assert site.requests == []
 

@@ -5,6 +5,7 @@ import sys
 from html import unescape
 from importlib import import_module
 from subprocess import run
+from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -18,7 +19,7 @@ from optinb.views.tables import typical
 from optinb.workspace import status, why
 
 
-def text_of(html: str) -> str:
+def text_of(html: Any) -> str:
     body = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
@@ -37,7 +38,7 @@ def html(shell):
     def shown(value) -> str:
         data, _ = shell.display_formatter.format(value)
         page = data["text/html"]
-        assert not re.search(r"<script|<link|@import|url\(|\ssrc=|href=[\"']?http", page)
+        assert not re.search(r"<script|<link|@import|url\((?![\"']data:)|\ssrc=|href=[\"']?http", page)
         return text_of(page)
 
     return shown
