@@ -18,6 +18,7 @@ from optinb.rules import did
 from optinb.sandbox import Sandbox, demo_world
 from optinb.settings import FILE_NAME, load_settings
 from optinb.share import shared
+from optinb.views.show import install
 from optinb.workspace import open_workspace
 from optinb.workspace.clock import VARIABLE as NOW
 from optinb.workspace.setup import init_workspace
@@ -125,6 +126,7 @@ def start(folder: str | Path | None = None) -> Workspace:
             for name, rule in GROUPS.items():
                 ws.groups.save(name, rule)
         ws.templates.sync()
+        install()  # as opening a workspace does in a notebook
         atexit.register(stack.pop_all().close)
     return ws
 

@@ -22,6 +22,8 @@ def execute(folder, tmp_path):
         )
         outputs = [output for cell in done.cells if cell.cell_type == "code" for output in cell.outputs]
         assert not [o for o in outputs if o.output_type == "stream"], "a notebook shows values and prints nothing"
+        results = [o.data for o in outputs if o.output_type == "execute_result"]
+        assert all({"text/html", "application/vnd.jupyter.widget-view+json"} & set(data) for data in results)
         return "\n".join("".join(o.get("data", {}).get("text/html", "")) for o in outputs)
 
     return run
@@ -49,8 +51,9 @@ def test_start_here_goes_from_a_delivery_to_scheduled_messages(execute, tmp_path
     with open_workspace(trial, user=AUTHOR) as ws:
         assert ws.campaigns.get("Summer, lapsed").state == "done"
         (run,) = ws.store.runs.list()
-        answer = ws.why("000042").answers[0]
+        answers = [ws.why(customer).answers[0] for customer in ("000014", "000034")]
     (sent,) = (run.summary or {})["campaigns"]
     assert sent["accepted"] == sent["recipients"] > 0
-    assert f"{sent['recipients']:,}" in shown
-    assert answer.campaign in shown and answer.why in shown
+    assert f"{sent['recipients']:,}</td>" in shown
+    assert [answer.outcome for answer in answers] == ["recipient", "excluded"]
+    assert all(answer.why in shown for answer in answers)
