@@ -171,12 +171,15 @@ def _locked(stream: TextIO) -> bool:
     return True
 
 
+def _written(stream: TextIO) -> str:
+    stream.seek(0)
+    return stream.read()
+
+
 def _holder(stream: TextIO) -> str:
     """Who holds the lock. Whoever has only just taken it writes their name down a moment later."""
-    for _ in range(10):
-        stream.seek(0)
-        if text := stream.read():
-            break
+    until = time.monotonic() + 2
+    while not (text := _written(stream)) and time.monotonic() < until:
         time.sleep(_POLL_S)
     try:
         holder = json.loads(text)

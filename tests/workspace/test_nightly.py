@@ -10,10 +10,11 @@ import pytest
 from msgspec.structs import replace
 
 from optinb import attr, nightly, open_workspace
-from optinb import night as night_module
 from optinb.campaigns import SizeBand
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, CampaignError, Exit, NightError, UsageError
+from optinb.night import steps
+from optinb.night import tonight as night_module
 from optinb.nightly import Blocked, Night
 from optinb.workspace import why
 
@@ -287,7 +288,7 @@ def test_a_second_run_of_the_same_night_names_the_first(
 ) -> None:
     from optinb.errors import StateError
 
-    monkeypatch.setattr(night_module, "WAIT_S", 0.0)
+    monkeypatch.setattr(steps, "WAIT_S", 0.0)
     night = Night(open_workspace(folder, user=SCHEDULER), RUN_DATE)
     with pytest.raises(StateError, match=f"{SCHEDULER}@"):
         Night(open_workspace(folder, user="other"), RUN_DATE)

@@ -1,0 +1,213 @@
+"""One night: import, model, templates, audiences, sends, report.
+
+Every step may be run again: what is done already is found and left as it is, so that a night that was killed goes on
+where it stopped, and a night that is run twice sends nothing twice.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from optinb.errors import (
+    DeliveryError,
+    Exit,
+    GateError,
+    NightError,
+)
+from optinb.files import write_atomically
+from optinb.measure import (
+    CampaignSummary,
+    NightSummary,
+    TableCounts,
+    exit_code,
+    left_over,
+    render_report,
+)
+from optinb.night.tonight import WAIT_S, Tonight
+from optinb.workspace import Workspace, note_head, system_clock
+
+if TYPE_CHECKING:
+    from datetime import date
+    from pathlib import Path
+
+    from optinb.appboy import TemplateNews
+    from optinb.customers import CustomerModel
+    from optinb.warehouse import ImportReport
+    from optinb.workspace import GroupSync
+
+
+class Blocked(Struct, frozen=True, kw_only=True):
+    """A step that was not done, and why."""
+
+    step: str
+    reason: str
+
+
+class Night:
+    """One night's run on a workspace; each step is a method, in the order of the notebook."""
+
+    def __init__(
+        self, workspace: Workspace, run_date: date, *, dry_run: bool = False, notebook: str | None = None
+    ) -> None:
+        self.ws, self.run_date, self.dry_run, self.notebook = workspace, run_date, dry_run, notebook
+        self._tonight = Tonight(workspace, run_date, dry_run=dry_run)
+        self._imported: ImportReport | None = None
+        self._model: CustomerModel | None = None
+        self._warnings: list[str] = []
+        self._reported: NightSummary | None = None
+        self._started_at = workspace.now()
+        self._lease = workspace.store.lease(
+            f"night {run_date}",
+            holder=workspace.sends.holder,
+            clock=system_clock,
+            wait_s=WAIT_S,
+            what=f"the night of {run_date}",
+        )
+        self._run = workspace.store.runs.start(run_date, user=workspace.user, now=self._started_at)
+
+    def __repr__(self) -> str:
+        kind = "Dry run of the night" if self.dry_run else "Night"
+        return f"{kind} of {self.run_date} on {self.ws.root}, run by {self.ws.user}"
+
+    @property
+    def folder(self) -> Path:
+        """Where this night's notebook, report and summary lie."""
+        return night_folder(self.ws.root, self.run_date, dry_run=self.dry_run)
+
+    def import_delivery(self) -> ImportReport | Blocked:
+        """Imports `inbox/<run_date>`. A gate that fails blocks the sends of this night."""
+        self._tonight.overtaken = self._newer()
+        if self._tonight.overtaken:
+            self._warnings.append(self._tonight.overtaken)
+            return Blocked(step="import", reason=self._tonight.overtaken)
+        if not self.ws.warehouse.has_delivery(self.run_date):
+            missing = f"there is no delivery of {self.run_date} in the inbox"
+            self._tonight.blocked = self._stale(missing)
+            if self._tonight.blocked is None:
+                published = self.ws.snapshot().import_date
+                self._warnings.append(f"{missing}; the night goes on with the tables of {published}")
+            return Blocked(step="import", reason=self._tonight.blocked or self._warnings[-1])
+        try:
+            self._imported = self.ws.import_delivery(self.run_date)
+        except (GateError, DeliveryError) as error:
+            self._tonight.blocked = str(error)
+            return Blocked(step="import", reason=self._tonight.blocked)
+        return self._imported
+
+    def model(self) -> CustomerModel | Blocked:
+        """Models the customers of the published version."""
+        if self._tonight.blocked or self._tonight.overtaken:
+            return Blocked(step="model", reason=self._tonight.blocked or self._tonight.overtaken or "")
+        self._model = self.ws.model(self.run_date)
+        return self._model
+
+    def templates(self) -> tuple[GroupSync, ...]:
+        """Imports the templates of all app groups."""
+        due = {r.approval.parts["template"] for r in self._tonight.due() if r.approval}
+        self._tonight.synced = self.ws.templates.sync(fresh=due)
+        return self._tonight.synced
+
+    def audiences(self) -> tuple[CampaignSummary, ...]:
+        """Builds and freezes the audience of every campaign that is due; names what holds the others."""
+        return self._tonight.freeze()
+
+    def sends(self) -> tuple[CampaignSummary, ...]:
+        """Schedules every frozen audience with Appboy. What fails for one campaign doesn't stop the others."""
+        return self._tonight.send()
+
+    def report(self) -> NightSummary:
+        """Writes `summary.json` and `report.html` and notes how the night ended."""
+        summary = self._summary()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        settings = self.ws.settings
+        page = render_report(summary, currency=settings.workspace.currency, zone=settings.zone, model=self._model)
+        write_atomically(self.folder / "report.html", page.encode())
+        write_atomically(self.folder / "summary.json", msgspec.json.format(msgspec.json.encode(summary), indent=2))
+        self.ws.store.runs.finish(
+            self._run, exit_code=summary.exit_code, summary=msgspec.to_builtins(summary), now=self.ws.now()
+        )
+        note_head(self.ws, self.folder)
+        self._reported = summary
+        return summary
+
+    def finish(self) -> str:
+        """Ends the night. Raises NightError when it needs a person, so that a scheduler notices."""
+        self.close()
+        if self._reported is None:
+            raise NightError("the night ended before its report", Exit.FAILED)
+        code = Exit(self._reported.exit_code)
+        if code is not Exit.DONE:
+            reasons = [*self._reported.problems, *(c.held for c in self._reported.campaigns if c.held)]
+            raise NightError(f"exit code {code.value}: {'; '.join(reasons) or 'see the report'}", code)
+        return "Everything that was due has been scheduled." if not self.dry_run else "Dry run: nothing was sent."
+
+    def close(self) -> None:
+        """Gives the night's lease and the workspace back."""
+        self._lease.release()
+        self.ws.close()
+
+    def _newer(self) -> str | None:
+        """Why this night can't be built any more: the tables are those of a later one. None if they are not."""
+        if self.ws.warehouse.current is None or self.ws.snapshot().import_date <= self.run_date:
+            return None
+        return (
+            f"the published tables are of the later {self.ws.snapshot().import_date}: this run only finishes what the "
+            f"night of {self.run_date} had planned, and plans nothing new"
+        )
+
+    def _stale(self, reason: str) -> str | None:
+        """Why sends are blocked when there is no delivery tonight; None while the published one is fresh enough."""
+        if self.ws.warehouse.current is None:
+            return f"{reason}, and none was imported before; put it into {self.ws.root / 'inbox'}"
+        published, limit = self.ws.snapshot().import_date, self.ws.settings.imports.max_age_days
+        age = (self.run_date - published).days
+        if age <= limit:
+            return None
+        return (
+            f"{reason}; the published delivery is of {published}, {age} days old, and max_age_days is {limit}: nothing "
+            "is sent until a delivery is imported"
+        )
+
+    def _summary(self) -> NightSummary:
+        tonight, campaigns = self._tonight, self._tonight.summaries
+        problems = [*([tonight.blocked] if tonight.blocked else []), *tonight.failures]
+        problems += [f"templates of {s.app_group!r}: {s.problem}" for s in tonight.synced if s.problem]
+        problems += left_over(campaigns, dry_run=self.dry_run)
+        unfinished = bool(tonight.failures) or (not self.dry_run and any(c.pending and not c.held for c in campaigns))
+        code = Exit.FAILED if unfinished else exit_code(blocked=tonight.blocked is not None, campaigns=campaigns)
+        report = self._imported
+        return NightSummary(
+            run_date=self.run_date,
+            dry_run=self.dry_run,
+            started_at=self._started_at,
+            finished_at=self.ws.now(),
+            warehouse_version=self.ws.warehouse.current,
+            imported={
+                t.table: TableCounts(read=t.read, loaded=t.loaded, quarantined=t.quarantined, reasons=t.reasons)
+                for t in (report.tables if report else ())
+            },
+            customers=sum(self._model.stages.values()) if self._model else 0,
+            stages=self._model.stages if self._model else {},
+            model=tuple(self._model.card.lines()) if self._model else (),
+            campaigns=campaigns,
+            problems=tuple(problems),
+            warnings=(*(report.warnings if report else ()), *self._warnings),
+            exit_code=int(code),
+            notebook=self.notebook,
+            report=str(self.folder / "report.html"),
+            templates=self._template_news(),
+        )
+
+    def _template_news(self) -> tuple[TemplateNews, ...]:
+        """What became of templates since the newest attempt at an earlier night ended."""
+        before = self.ws.store.runs.before(self.run_date)
+        return () if before is None else self.ws.templates.changes(since=before.finished_at or before.started_at)
+
+
+def night_folder(root: Path, run_date: date, *, dry_run: bool) -> Path:
+    """Where a night's notebook, report and summary lie; those of a dry run never replace those of the night."""
+    folder = root / "runs" / run_date.isoformat()
+    return folder / "dry-run" if dry_run else folder

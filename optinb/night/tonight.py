@@ -1,0 +1,243 @@
+"""The campaigns of a night: which are due, what holds them, their audiences, and their sends."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from optinb.campaigns import ALIVE, Competitor, waterfall, why_held, why_held_by_size
+from optinb.delivery import FrozenAudience, close_past, plan, send, why_short
+from optinb.errors import CampaignError, OptinbError, StateError
+from optinb.measure import CampaignSummary, frozen, held, rehearsed
+from optinb.warehouse.progress import progress
+from optinb.workspace import Workspace, system_clock
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from optinb.campaigns import Campaign, CampaignRecord, Competition
+    from optinb.workspace import GroupSync, Resolved, SharedGroups
+
+WAIT_S = 45.0  # longer than a dead run's hold lasts
+
+
+class Tonight:
+    """The campaigns of one night on a workspace.
+
+    Attributes: `blocked`: why a data gate blocks the sends; `overtaken`: why nothing new can be planned; `synced`: what
+    the import of templates found; `failures`: what went wrong in sends, in sentences.
+    """
+
+    def __init__(self, workspace: Workspace, run_date: date, *, dry_run: bool) -> None:
+        self._ws, self._run_date, self._dry_run = workspace, run_date, dry_run
+        self._holder = workspace.sends.holder
+        self._summaries: dict[str, CampaignSummary] = {}
+        self._promised: Counter[str] = Counter()  # codes of pools, in a dry run
+        self.blocked: str | None = None
+        self.overtaken: str | None = None
+        self.synced: tuple[GroupSync, ...] = ()
+        self.failures: list[str] = []
+
+    @property
+    def summaries(self) -> tuple[CampaignSummary, ...]:
+        """The figures of each campaign so far, by name."""
+        return tuple(self._summaries.values())
+
+    def due(self) -> tuple[CampaignRecord, ...]:
+        """The campaigns of this night, by name."""
+        return tuple(record for record in self._ws.campaigns.list(archived=True) if self._is_due(record))
+
+    def _is_due(self, record: CampaignRecord) -> bool:
+        """Whether a campaign is of this night: due and wanted, or with an audience from an earlier attempt."""
+        if self._ws.store.deliveries.find(record.id, self._run_date):
+            return True
+        if self.overtaken:
+            return False
+        return record.state in ("submitted", *ALIVE) and record.campaign.schedule.is_due(self._run_date)
+
+    def _turn(self, record: CampaignRecord) -> tuple[date, int, str]:
+        """When a campaign chooses its customers, among those of the night."""
+        day = record.campaign.schedule.day_of(self._run_date)
+        return Competitor.of(record.campaign, app_group_id="", day=day).order
+
+    def freeze(self) -> tuple[CampaignSummary, ...]:
+        """Builds and freezes the audience of every campaign that is due; names what holds the others."""
+        tonight = self.due()
+        waiting = [r.campaign for r in tonight if not self.blocked and self._planned(r) is None]
+        shared = self._ws.campaigns.share(waiting, run_date=self._run_date)
+        # Each chooses after those before it; they are told of in the order of their names.
+        turns = sorted(tonight, key=self._turn)
+        found = {record.id: self._noted(record, self._audience(record, shared)) for record in turns}
+        self._summaries = {record.id: found[record.id] for record in tonight}
+        return self.summaries
+
+    def send(self) -> tuple[CampaignSummary, ...]:
+        """Schedules every frozen audience with Appboy. What fails for one campaign doesn't stop the others."""
+        if not self._dry_run:
+            late = self._ws.settings.send.late_minutes
+            for closed in close_past(self._ws.store, now=self._ws.now(), late_minutes=late, holder=self._holder):
+                self._ws.campaigns.finish(closed.campaign_id)
+            for campaign_id, summary in self._summaries.items():
+                audience = self._ws.store.deliveries.find(campaign_id, self._run_date)
+                if audience and not summary.held:
+                    self._summaries[campaign_id] = self._sent(audience)
+        return self.summaries
+
+    @cached_property
+    def _competition(self) -> Competition:
+        return self._ws.campaigns.compete(self._run_date, tables_of=self._run_date)
+
+    def _noted(self, record: CampaignRecord, summary: CampaignSummary) -> CampaignSummary:
+        """Notes on the campaign itself that this night holds or runs it; a night without data says nothing of it."""
+        if not self._dry_run and not self.blocked and record.state in ALIVE:
+            if summary.held:
+                self._ws.campaigns.note(record, "hold", comment=summary.held)
+            elif record.campaign.schedule.date is None:
+                self._ws.campaigns.note(record, "run")
+        return summary
+
+    def _why_held(self, record: CampaignRecord, resolved: Resolved) -> str | None:
+        authority = self._ws.campaigns.authority
+        return why_held(record, resolved.parts(), authority=authority, now=self._ws.now())
+
+    def _audience(self, record: CampaignRecord, shared: SharedGroups) -> CampaignSummary:
+        campaign = record.campaign
+        names = (campaign.name, campaign.app_group, campaign.template)
+        there = self._planned(record)
+        if there:
+            figures = self._figures(there)
+            return replace(figures, held=self._why_not_now(there)) if figures.pending else figures
+        if self.blocked:
+            return held(*names, self._gate())
+        try:
+            resolved = self._ws.campaigns.resolve(campaign)
+            reason = self._unchecked(resolved.app_group.id) or self._why_held(record, resolved)
+            among = self._competition
+            rows = self._ws.campaigns.audience(
+                resolved, run_date=self._run_date, night=self._run_date, among=among, shared=shared
+            )
+        except OptinbError as error:
+            return held(*names, str(error))
+        figures = waterfall(rows)
+        reason = reason or why_held_by_size(record, figures.recipients) or self._why_short(campaign, figures.recipients)
+        if reason or record.approval is None:
+            return held(*names, reason or "it is not approved", figures)
+        send_at = campaign.schedule.send_at(self._run_date, self._ws.settings.zone)
+        if self._dry_run:
+            among.promise(rows, self._ws.campaigns.competitor(resolved, self._run_date))
+            return rehearsed(campaign.name, resolved.app_group.name, resolved.template.name, figures, send_at)
+        try:
+            audience = plan(
+                self._ws.store,
+                rows,
+                campaign=campaign,
+                campaign_version=record.version,
+                run_date=self._run_date,
+                app_group_id=resolved.app_group.id,
+                template_id=resolved.template.id,
+                send_at=send_at,
+                fingerprint=record.approval.fingerprint,
+                root=self._ws.root,
+                user=self._ws.user,
+                now=self._ws.now(),
+            )
+        except (StateError, CampaignError) as error:
+            return held(*names, str(error), figures)
+        among.promise(rows, self._ws.campaigns.competitor(resolved, self._run_date))
+        return self._figures(audience)
+
+    def _why_short(self, campaign: Campaign, recipients: int) -> str | None:
+        """Why the promotion codes don't suffice, or None; a dry run counts what its other campaigns would take."""
+        if campaign.codes is None:
+            return None
+        pool = self._ws.store.codes.find(campaign.codes)
+        key = campaign.codes.casefold()
+        short = why_short(campaign, left=pool.left - self._promised[key] if pool else 0, needed=recipients)
+        if self._dry_run and short is None:
+            self._promised[key] += recipients
+        return short
+
+    def _planned(self, record: CampaignRecord) -> FrozenAudience | None:
+        """What an earlier attempt has frozen. What a person stopped before anything was sent counts as not frozen,
+        once the campaign is approved again."""
+        there = self._ws.store.deliveries.find(record.id, self._run_date)
+        if there and there.cancelled is not None and record.state in ALIVE:
+            counts = self._ws.store.deliveries.counts(record.id, self._run_date)
+            return None if counts.cancelled == counts.recipients else there
+        return there
+
+    def _why_not_now(self, audience: FrozenAudience) -> str | None:
+        """Why what is frozen and not sent yet may not go out now, or None: the campaign as it is now is checked."""
+        if self.blocked:
+            return self._gate()
+        try:
+            record = self._ws.campaigns.get(audience.campaign_name)
+            resolved = self._ws.campaigns.resolve(record.campaign)
+        except OptinbError as error:
+            return str(error)
+        reason = self._unchecked(resolved.app_group.id) or self._why_held(record, resolved)
+        if reason is None and record.approval and record.approval.fingerprint != audience.fingerprint:
+            return "it was approved anew after this night's audience was frozen, so that the rest of it is not sent"
+        return reason
+
+    def _gate(self) -> str:
+        return f"the data gate blocked the sends: {self.blocked}"
+
+    def _unchecked(self, app_group_id: str) -> str | None:
+        """Why the templates of an app group couldn't be compared with Appboy tonight, or None."""
+        for sync in self.synced:
+            if sync.app_group_id == app_group_id:
+                return (
+                    f"the templates of {sync.app_group!r} couldn't be checked: {sync.problem}" if sync.problem else None
+                )
+        return "the templates have not been checked tonight"
+
+    def _sent(self, audience: FrozenAudience) -> CampaignSummary:
+        """Sends what is still planned of an audience; a failure is noted, and its figures are told all the same."""
+        figures = self._figures(audience)
+        reason = self._why_not_now(audience) if figures.pending else None
+        if reason:
+            return replace(figures, held=reason)
+        try:
+            self._send(audience)
+        except OptinbError as error:
+            self.failures.append(f"{audience.campaign_name!r}: {error}")
+        return self._figures(audience)
+
+    def _send(self, audience: FrozenAudience) -> None:
+        left = self._ws.store.deliveries.counts(*audience.night).pending
+        with (
+            self._ws.sends.client(audience) as client,
+            progress(audience.campaign_name, total=left, unit="recipient") as tell,
+        ):
+            counts = send(
+                self._ws.store,
+                client,
+                audience,
+                root=self._ws.root,
+                clock=self._ws.now,
+                lease_clock=system_clock,
+                settings=self._ws.settings.send,
+                holder=self._holder,
+                budget=self._ws.sends.budget(audience.app_group_id),
+                wait_s=WAIT_S,
+                progress=tell,
+            )
+        if counts.pending == 0 and not (counts.cancelled and counts.cancelled == counts.recipients):
+            self._ws.campaigns.finish(audience.campaign_id)
+        if counts.stopped:
+            self.failures.append(f"{audience.campaign_name!r}: {counts.stopped}")
+
+    def _figures(self, audience: FrozenAudience) -> CampaignSummary:
+        """The figures of a campaign whose audience is frozen, from the journal."""
+        templates = {t.id: t.name for t in self._ws.store.templates.list(audience.app_group_id)}
+        groups = {group.id: group.name for group in self._ws.settings.app_groups}
+        return frozen(
+            audience,
+            self._ws.store.deliveries.counts(*audience.night),
+            app_group=groups.get(audience.app_group_id, audience.app_group_id),
+            template=templates.get(audience.template_id, audience.template_id),
+        )
