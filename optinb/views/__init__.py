@@ -41,6 +41,7 @@ __all__ = [
     "planner",
     "rule_editor",
     "sdk_rollout",
+    "sent",
     "sizes",
     "stages",
     "stages_over_time",
@@ -169,6 +170,13 @@ def campaigns(ws: Workspace) -> HTML:
     from optinb.views.tables import campaigns
 
     return campaigns(ws)
+
+
+def sent(ws: Workspace) -> HTML:
+    """What was sent to whom on the newest nights."""
+    from optinb.views.tables import sent
+
+    return sent(ws)
 
 
 def stages(ws: Workspace) -> HTML:

@@ -14,6 +14,7 @@ from optinb.engine.tables import kinds
 from optinb.errors import OptinbError
 from optinb.views import values
 from optinb.views.values import page
+from optinb.workspace.watching import nights, watch
 
 if TYPE_CHECKING:
     import polars as pl
@@ -79,6 +80,15 @@ def stages(ws: Workspace) -> HTML:
     counts = dict(customers.select("stage").collect()["stage"].value_counts().iter_rows())
     ordered = {stage: counts[stage] for stage in STAGES if stage in counts}
     return HTML(page("stages.html.j2", stages=ordered))
+
+
+def sent(ws: Workspace, *, limit: int = 30) -> HTML:
+    """What was sent to whom on the newest nights, campaign by campaign, and what was held."""
+    found = [watch(ws, night) for night in nights(ws, limit=limit)]
+    if not any(night.sends or night.held for night in found):
+        return notice("Nothing was sent yet. What an approved campaign sends stands here after its night.")
+    groups = {group.id: group.name for group in ws.settings.app_groups}
+    return HTML(page("sent.html.j2", nights=found, groups=groups, zone=ws.settings.zone))
 
 
 def notice(text: str) -> HTML:

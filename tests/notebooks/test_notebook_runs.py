@@ -57,3 +57,7 @@ def test_start_here_goes_from_a_delivery_to_scheduled_messages(execute, tmp_path
     assert f"{sent['recipients']:,}</td>" in shown
     assert [answer.outcome for answer in answers] == ["recipient", "excluded"]
     assert all(answer.why in shown for answer in answers)
+
+
+def test_track_runs_before_anything_was_sent_and_says_so(execute):
+    assert "Nothing was sent yet." in execute("track.ipynb")

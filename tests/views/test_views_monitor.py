@@ -8,6 +8,7 @@ import pytest
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE
 from optinb.night import Night
 from optinb.views.monitor import Monitor, rate_of
+from optinb.views.tables import sent
 from optinb.workspace import open_workspace
 from optinb.workspace.watching import nights, watch
 
@@ -127,6 +128,19 @@ def test_nights_are_told_newest_first(night, ws):
     assert nights(ws) == (RUN_DATE,)
     monitor = Monitor(ws)
     assert [label for label, _ in monitor.night.options] == ["the newest night", "2026-11-23"]
+
+
+def test_what_was_sent_to_whom_stands_in_a_table_with_what_was_held(night, ws):
+    night.sends()
+    night.report()
+    send = watch(ws, RUN_DATE).sends[0]
+    figures = send.audience.waterfall
+    shown = text_of(str(sent(ws).data))
+    assert (
+        f"Mon 23 Nov 2026 {NAME} Shop sent Mon 23 Nov 2026, 18:30 (Europe/Berlin) {figures.target} "
+        f"{sum(figures.excluded.values())} {figures.control} {figures.recipients} {figures.recipients}"
+    ) in shown
+    assert "Club night, regulars held" in shown
 
 
 def test_names_are_escaped(ws, folder):
