@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 KINDS = [("A discount", "discount"), ("A gift", "gift"), ("Points", "points"), ("Nothing to redeem", "none")]
-NO_CODES = ("no pool: the same for everybody", "")
+NO_CODES = ("The same for everybody", "")
 
 
 class OfferEditor(w.VBox):
@@ -25,7 +25,7 @@ class OfferEditor(w.VBox):
         self.value = field(w.Text, "Its value", placeholder="Such as: 20 %")
         self.valid_until = field(w.DatePicker, "Valid until")
         self.terms = field(w.Text, "Terms")
-        self.codes = field(w.Dropdown, "A code of their own for each, from", options=[NO_CODES])
+        self.codes = field(w.Dropdown, "Codes", options=[NO_CODES])
         self._details = box(self.kind, self.value, self.valid_until, self.codes, self.terms, of="ob-pair")
         super().__init__([self.name, self._details])
         self.add_class("ob-column")
@@ -47,7 +47,7 @@ class OfferEditor(w.VBox):
 
     def offer_pools(self, pools: Sequence[str]) -> None:
         """Offers these pools of promotion codes."""
-        options = [NO_CODES, *((pool, pool) for pool in pools)]
+        options = [NO_CODES, *((f"One each, from {pool}", pool) for pool in pools)]
         if list(self.codes.options) != options:
             self._is_loading = True
             choose(self.codes, options, keep=self.codes.value)
@@ -59,8 +59,8 @@ class OfferEditor(w.VBox):
         try:
             self.name.value, self.kind.value, self.value.value = offer.name, offer.kind, offer.value
             self.valid_until.value, self.terms.value = offer.valid_until, offer.terms
-            if offer.codes and offer.codes not in dict(self.codes.options):
-                self.codes.options = [*self.codes.options, (offer.codes, offer.codes)]
+            if offer.codes and offer.codes not in dict(self.codes.options).values():
+                self.codes.options = [*self.codes.options, (f"One each, from {offer.codes}", offer.codes)]
             self.codes.value = offer.codes
             self._arrange()
         finally:
