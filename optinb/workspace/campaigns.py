@@ -48,7 +48,8 @@ from optinb.rules import from_json, is_bound, to_json
 from optinb.segments import members
 from optinb.settings import AppGroupSettings
 from optinb.workspace.contacts import competition
-from optinb.workspace.previewing import CampaignPreview, power_for, preview_of
+from optinb.workspace.power import power_for
+from optinb.workspace.previewing import CampaignPreview, preview_of
 from optinb.workspace.refusals import check_empty, check_sendable
 from optinb.workspace.samples import SampleMessage, sample_message
 from optinb.workspace.shared import SharedGroups

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -20,21 +20,18 @@ from optinb.campaigns import (
     Waterfall,
     calendar,
     differences,
-    power_of,
     send_times,
     waterfall,
 )
 from optinb.errors import OptinbError
-from optinb.segments import members
 from optinb.workspace.codes import CodesLeft
 from optinb.workspace.contacts import competition
+from optinb.workspace.power import power_for
 from optinb.workspace.samples import SampleMessage, sample_messages
 
 if TYPE_CHECKING:
     from optinb.workspace.campaigns import Resolved
     from optinb.workspace.handle import Workspace
-
-TEST_DAYS = 14  # in which a test is looked at, where the campaign has no measurement window
 
 
 class Rival(Struct, frozen=True, kw_only=True):
@@ -106,27 +103,6 @@ def preview_of(
         power=power_for(ws, campaign, figures) if in_full else None,
         rivals=rivals,
         after_rivals=after,
-    )
-
-
-def power_for(ws: Workspace, campaign: Campaign, figures: Waterfall) -> Power | None:
-    """What the test of a campaign can see, by the purchases of its group; None without control group.
-
-    The base rate is the share of the group that bought within the last measurement window (14 days without one).
-    """
-    if not figures.control:
-        return None
-    days, tables = campaign.measurement_days or TEST_DAYS, ws.tables()
-    rule = ws.groups.bound(campaign.group)
-    group = members(rule, ws.tables_for(rule)).to_native().collect()
-    since = tables.run_date - timedelta(days=days)
-    bought = ws.snapshot().scan("transactions").filter(pl.col("occurred_at").dt.date() >= since)
-    buyers = group.lazy().join(bought, on="customer_id", how="semi").select(pl.len()).collect().item()
-    return power_of(
-        recipients=figures.recipients,
-        control=figures.control,
-        base_rate=buyers / group.height if group.height else 0.0,
-        measurement_days=days,
     )
 
 

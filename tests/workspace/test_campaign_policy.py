@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
@@ -12,9 +14,9 @@ from click.testing import CliRunner
 import optinb
 from optinb.campaigns import new_key
 from optinb.cli import main
-from optinb.demo import APPROVER, CAMPAIGNS
+from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE
 from optinb.errors import ApprovalError, CampaignError, StateError
-from optinb.rules import in_group
+from optinb.rules import did, in_group
 from optinb.state.schema import audit_entries
 from optinb.workspace import note_head, verify_audit
 
@@ -44,6 +46,19 @@ def test_a_campaign_lives_from_draft_to_archive(ws: Workspace, folder: Path) -> 
     ws.campaigns.cancel("Second")
     assert ws.campaigns.archive("Second").archived
     assert verify_audit(ws).problem is None
+
+
+def test_the_base_rate_of_a_test_is_that_of_the_group_before_the_window_and_not_after_it(ws: Workspace) -> None:
+    ws.groups.save("Quiet", did("purchase").at_least(2) & ~did("purchase").within(days=30))
+    preview = ws.campaigns.preview({**CLUB, "group": "Quiet"}, in_full=True)
+    then = RUN_DATE - timedelta(days=14)
+    bought = ws.snapshot().scan("transactions").filter(pl.col("amount") > 0).select("customer_id", "day").collect()
+    before = bought.filter(pl.col("day") <= then)
+    last = before.group_by("customer_id").agg(pl.len(), pl.col("day").max())
+    quiet = last.filter(pl.col("len") >= 2, pl.col("day") < then - timedelta(days=30))["customer_id"]
+    again = quiet.is_in(bought.filter(pl.col("day") > then)["customer_id"].implode())
+    assert preview.power is not None
+    assert preview.power.base_rate == again.mean() > 0
 
 
 def test_a_preview_shows_what_is_approved(ws: Workspace) -> None:

@@ -1,0 +1,56 @@
+"""What the test of a campaign can see, by what its group did before."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import narwhals as nw
+import polars as pl
+
+from optinb.campaigns import power_of
+from optinb.errors import RuleError
+from optinb.segments import members
+from optinb.workspace.vocabulary import nights_of
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from optinb.campaigns import Campaign, Power, Waterfall
+    from optinb.rules import Rule
+    from optinb.workspace.handle import Workspace
+
+TEST_DAYS = 14  # in which a test is looked at, where the campaign has no measurement window
+
+
+def power_for(ws: Workspace, campaign: Campaign, figures: Waterfall) -> Power | None:
+    """What the test of a campaign can see; None without a control group.
+
+    The base rate is the share of the group, as it was one measurement window ago (14 days without one), that has bought
+    since. Today's group would mislead: of those who bought nothing for 60 days, nobody bought within the last 14.
+    """
+    if not figures.control:
+        return None
+    days = campaign.measurement_days or TEST_DAYS
+    then = ws.tables().run_date - timedelta(days=days)
+    group = _members_on(ws, ws.groups.bound(campaign.group), then)
+    bought = ws.snapshot().scan("transactions").filter(pl.col("day") > then, pl.col("amount") > 0)
+    buyers = group.lazy().join(bought, on="customer_id", how="semi").select(pl.len()).collect().item()
+    return power_of(
+        recipients=figures.recipients,
+        control=figures.control,
+        base_rate=buyers / group.height if group.height else 0.0,
+        measurement_days=days,
+    )
+
+
+def _members_on(ws: Workspace, rule: Rule, day: date) -> pl.DataFrame:
+    """Who belonged to a rule on a past day; attributes that aren't kept of it are taken as they are now."""
+    tables = ws.tables_for(rule, day)
+    if any(night <= day for night in nights_of(ws)):
+        past = replace(tables, customers=nw.from_native(ws.customers_on(day).collect().lazy()))
+        with suppress(RuleError):
+            return members(rule, past).to_native().collect()
+    return members(rule, tables).to_native().collect()
