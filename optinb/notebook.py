@@ -82,6 +82,7 @@ def _execute(notebook: Path, output: Path, parameters: dict[str, object]) -> Opt
     # it would warn of the output path, which is a parameter of papermill's own
     logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
+        # a kernel logs its own orderly end as an error, "KeyboardInterrupt caught"; what a cell raises doesn't go there
         with contextlib.redirect_stdout(sys.stderr), _shown_here():
             papermill.execute_notebook(
                 str(notebook),
@@ -90,7 +91,7 @@ def _execute(notebook: Path, output: Path, parameters: dict[str, object]) -> Opt
                 kernel_name="python3",
                 progress_bar=sys.stderr.isatty(),
                 log_output=False,
-                extra_arguments=["--IPKernelApp.log_level=ERROR", "--IPKernelApp.capture_fd_output=False"],
+                extra_arguments=["--IPKernelApp.log_level=CRITICAL", "--IPKernelApp.capture_fd_output=False"],
             )
     except PapermillExecutionError as error:
         kind = getattr(errors, error.ename, OptinbError)

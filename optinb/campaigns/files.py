@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -15,7 +16,6 @@ from optinb.campaigns.schedule import WEEKDAYS, Clock, Schedule
 from optinb.errors import CampaignError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 _CHOICES: dict[str, tuple[str, ...]] = {
@@ -35,7 +35,9 @@ def read_campaign(path: Path) -> Campaign:
         raise CampaignError(f"the campaign file {path} isn't there") from error
     except OSError as error:
         raise CampaignError(f"the campaign file {path} can't be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise CampaignError(f"{path} isn't UTF-8 text (byte {error.start}): save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
         raise CampaignError(f"{path} isn't valid TOML: {error}; texts need quotes") from error
     return campaign_from(raw, source=str(path))
 
@@ -52,23 +54,43 @@ def campaign_from(raw: Mapping[str, Any], *, source: str = "campaign") -> Campai
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$")
         place = where.strip("`").lstrip(".")
-        raise CampaignError(f"{source}: {place + ': ' if place else ''}{_remedy(message, place)}") from error
+        value = _value(raw, place)
+        raise CampaignError(f"{source}: {place + ': ' if place else ''}{_remedy(message, place, value)}") from error
 
 
-def _remedy(message: str, place: str) -> str:
+def _value(raw: Mapping[str, Any], place: str) -> str:
+    """What stands at a place such as `schedule.at`, shortened; empty where it is no single value."""
+    found: Any = raw
+    for part in place.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    if isinstance(found, str) and len(found) > 40:
+        return f"{found[:40]!r}…"
+    return "" if found is None or isinstance(found, (Mapping, list)) else repr(found)
+
+
+def _remedy(message: str, place: str, value: str) -> str:
     """What to write instead of a field that can't be read."""
     unknown = re.search(r"unknown field `(.+?)`", message)
     if unknown:
         kinds = {"schedule": Schedule, "offer": Offer, "": Campaign}
         known = getattr(kinds.get(place, Property), "__struct_fields__", ())
         return f"{unknown[1]!r} is no field here{did_you_mean(unknown[1], known)}"
+    given = f", not {value}" if value else ""
     if place == "schedule.at":
-        return 'the time must be written as "HH:MM", such as "18:30"'
+        return f'the time must be written as "HH:MM", such as "18:30"{given}'
     if place == "control":
-        return "the control share must be at least 0 and less than 1, such as 0.1 for ten percent"
+        return f"the control share must be at least 0 and less than 1, such as 0.1 for ten percent{given}"
+    if "RFC3339 encoded date" in message:
+        return f'a date must be one of the calendar and written as "YYYY-MM-DD", such as "2026-11-23"{given}'
+    bound = re.fullmatch(r"Expected `(int|float|str)`(?: of length)? (>=|<=) (\d+)", message)
+    if bound:
+        what = "it must have" if bound[1] == "str" else "it must be"
+        limit = f"at {'least' if bound[2] == '>=' else 'most'} {bound[3]}"
+        unit = "" if bound[1] != "str" else " character" if bound[3] == "1" else " characters"
+        return f"{what} {limit}{unit}{given}"
     choice = re.search(r"[Ii]nvalid enum value (.*)", message)
     if choice:
         field = re.sub(r"\[.*?\]", "", place)
         allowed = _CHOICES.get(field) or _CHOICES.get(field.rpartition(".")[2], ())
         return f"{choice[1]} isn't known here; write one of {', '.join(map(repr, allowed))}"
-    return message
+    return f"{message}{given}" if message.startswith("Expected") else message

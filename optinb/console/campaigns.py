@@ -54,7 +54,7 @@ def _(value: CampaignRecord) -> str:
     lines = [
         f"{c.name}: {value.state}" + (f" ({value.comment})" if value.comment else ""),
         f"  {c.channel}, {c.app_group}, template {c.template}, group {c.group}",
-        f"  {c.schedule.sentence()}, control group {c.control:.0%}",
+        f"  {c.schedule.sentence()}, control group {100 * c.control:g}%",
         f"  submitted by {value.author} {value.submitted_at:%Y-%m-%d %H:%M} UTC",
     ]
     if value.approval:

@@ -10,6 +10,7 @@ from optinb.campaigns import REASONS
 from optinb.console.base import cell, show, table
 from optinb.delivery import Move
 from optinb.measure import NightSummary
+from optinb.state import AuditVerdict
 from optinb.workspace import Cancellation, Settlements, Status, Why
 
 if TYPE_CHECKING:
@@ -127,6 +128,12 @@ def _(value: Why) -> str:
         code = f"; promotion code {a.code}" if a.code else ""
         lines.append(f"  {a.campaign}: {a.outcome}{sent}: {a.why}{code}")
     return "\n".join(lines)
+
+
+@show.register
+def _(value: AuditVerdict) -> str:
+    verdict = value.problem or "whole, and it holds every approval that campaigns have"
+    return f"the audit trail is {verdict}\n  {value.entries:,} entries, the last with the hash {value.head}"
 
 
 def _counts(counts: dict[str, int]) -> str:

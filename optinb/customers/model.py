@@ -141,7 +141,12 @@ def model_customers(
             clusters={f"{c.stage} {c.layer}": len(c.centroids) for c in segmentation.clusterings if c.centroids},
             drift=drift,
         ),
-        notes=_notes(facts, history_days=history_days, value_days=settings.value_days),
+        notes=_notes(
+            facts,
+            history_days=history_days,
+            value_days=settings.value_days,
+            is_fitted=value.parameters is not None,
+        ),
     )
     return CustomerModel(
         table=table,
@@ -181,7 +186,7 @@ def _facts(transactions: pl.LazyFrame, run_date: date) -> _Facts:
     return _Facts(count, refunds, currencies)
 
 
-def _notes(facts: _Facts, *, history_days: int, value_days: int) -> tuple[str, ...]:
+def _notes(facts: _Facts, *, history_days: int, value_days: int, is_fitted: bool) -> tuple[str, ...]:
     notes = []
     if len(facts.currencies) > 1:
         notes.append(
@@ -191,6 +196,6 @@ def _notes(facts: _Facts, *, history_days: int, value_days: int) -> tuple[str, .
     if facts.refunds:
         share = facts.refunds / facts.transactions
         notes.append(f"{share:.1%} of the transactions are refunds; spend and future value are before refunds.")
-    if history_days and value_days > 2 * history_days:
+    if is_fitted and history_days and value_days > 2 * history_days:
         notes.append(f"The forecast looks {value_days} days ahead from only {history_days} days of history.")
     return tuple(notes)

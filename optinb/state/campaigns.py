@@ -47,14 +47,14 @@ class Campaigns:
         """The newest version of a campaign, or None."""
         made_from_name = sha256(name_or_id.casefold().encode()).hexdigest()[:12]  # as Campaign.id
         query = (
-            select(campaign_versions.c.record)
+            select(campaign_versions.c.record, campaign_versions.c.name)
             .where(or_(campaign_versions.c.id == made_from_name, campaign_versions.c.id == name_or_id))
             .order_by((campaign_versions.c.id == made_from_name).desc(), campaign_versions.c.version.desc())
             .limit(1)
         )
         with self._database.reading() as con:
-            text = con.execute(query).scalar()
-        return _decode(text) if text is not None else None
+            row = con.execute(query).first()
+        return _decode(row.record, row.name) if row is not None else None
 
     def list(self) -> tuple[CampaignRecord, ...]:
         """The newest version of every campaign, by name."""
@@ -63,11 +63,11 @@ class Campaigns:
             .group_by(campaign_versions.c.id)
             .subquery()
         )
-        query = select(campaign_versions.c.record).join(
+        query = select(campaign_versions.c.record, campaign_versions.c.name).join(
             newest, (campaign_versions.c.id == newest.c.id) & (campaign_versions.c.version == newest.c.version)
         )
         with self._database.reading() as con:
-            records = [_decode(text) for text in con.execute(query).scalars()]
+            records = [_decode(row.record, row.name) for row in con.execute(query)]
         return tuple(sorted(records, key=lambda record: record.campaign.name.casefold()))
 
     def put(
@@ -137,14 +137,20 @@ class Campaigns:
         with self._database.reading() as con:
             return tuple(
                 CampaignChange(
-                    record=_decode(row.record), action=row.action, changed_by=row.changed_by, changed_at=row.changed_at
+                    record=_decode(row.record, row.name),
+                    action=row.action,
+                    changed_by=row.changed_by,
+                    changed_at=row.changed_at,
                 )
                 for row in con.execute(query)
             )
 
 
-def _decode(text: str) -> CampaignRecord:
+def _decode(text: str, name: str) -> CampaignRecord:
     try:
         return msgspec.json.decode(text, type=CampaignRecord)
     except msgspec.MsgspecError as error:
-        raise StateError(f"a stored campaign can't be read ({error}): {text[:200]}; submit it again") from error
+        raise StateError(
+            f"what is stored of the campaign {name!r} can't be read ({error}); somebody else than optinb wrote it: "
+            "restore the database from a copy"
+        ) from error

@@ -51,6 +51,8 @@ def _target(ws: Reading, target: Rule | str) -> Rule | str:
     except RuleError as error:
         if not target.isidentifier():
             raise
+        if target in ws.tables().untold:
+            raise RuleError(f"no model tells {target!r}: {ws.tables().untold[target]}") from error
         groups = [group.name for group in ws.groups.list()]
         known = did_you_mean(target, [*attributes, *groups])
         raise RuleError(f"the target {target!r} is neither an attribute nor a saved group{known}") from error

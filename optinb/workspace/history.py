@@ -95,8 +95,13 @@ def status(ws: Workspace, *, runs: int = 7) -> Status:
 def why(ws: Workspace, customer_id: str, *, run_date: date | None = None) -> Why:
     """Why a customer did or didn't get each campaign of a night (the newest night that ran, when none is given).
 
-    Raises UsageError when nothing has run that night.
+    Raises UsageError when nothing has run that night, and for a customer who was forgotten: what is kept of them is
+    anonymous, so that every answer would be wrong.
     """
+    if ws.warehouse.forgotten.knows(customer_id):
+        raise UsageError(
+            f"customer {customer_id!r} was forgotten, so nothing about them is kept; `optinb audit list` says when"
+        )
     runs = ws.store.runs.list(run_date=run_date) if run_date else ws.store.runs.list()
     run = next((r for r in runs if not (r.summary or {}).get("dry_run")), None)
     if run is None:

@@ -130,12 +130,12 @@ class Sends:
 
         Nothing is sent: the list, `NAME DATE, not received`, is for a new campaign with an approval of its own. Asked
         again, the list gets a new version where Appboy says something else. What goes wrong for one campaign doesn't
-        stop the others. Raises UsageError when there are none of that night.
+        stop the others. Raises UsageError when that night sent nothing at all.
         """
         ws = self._ws
         audiences = ws.store.deliveries.list(run_date=run_date, having=("unknown",))
-        if not audiences and run_date is not None:
-            raise UsageError(f"no delivery of the night of {run_date} is unknown")
+        if run_date is not None and not ws.store.deliveries.list(run_date=run_date):
+            raise UsageError(f"nothing was sent in the night of {run_date}; `optinb status` shows the nights that ran")
         budget = {a.app_group_id: Budget(an_hour=AN_HOUR, reserve=0.0) for a in audiences}
         nights = tuple(self._settled(audience, budget[audience.app_group_id]) for audience in audiences)
         is_open = any(n.reconciled.ask_after or n.reconciled.untold for n in nights)

@@ -40,7 +40,7 @@ def note_head(ws: Workspace, folder: Path) -> None:
 
 
 def verify_audit(ws: Workspace) -> AuditVerdict:
-    """Checks the chain and every witness of it. Raises StateError when either doesn't hold."""
+    """Checks the chain, its witnesses, and that it holds each approval. Raises StateError where one doesn't hold."""
     verdict = ws.store.audit.verify()
     problem = verdict.problem
     for file in sorted((ws.root / "runs").glob(f"*/{FILE_NAME}")) if problem is None else ():
@@ -53,6 +53,19 @@ def verify_audit(ws: Workspace) -> AuditVerdict:
             what = "is missing: the end was cut off" if found is None else "is another than it was"
             problem = f"entry {witness.entries} {what}, by the note of the night {file.parent.name}"
             break
+    problem = problem or _unrecorded(ws)
     if problem:
         raise StateError(f"the audit trail was tampered with: {problem}; compare it with a copy of the database")
     return replace(verdict, problem=None)
+
+
+def _unrecorded(ws: Workspace) -> str | None:
+    """The first campaign whose approval nobody gave, as far as the trail tells: its record was changed by hand."""
+    for record in ws.store.campaigns.list():
+        if record.approval is None:
+            continue
+        name, approval = record.campaign.name, record.approval
+        given = (e for e in ws.store.audit.list(subject=name, limit=None) if e.action == "campaign approve")
+        if not any(e.who == approval.approver and e.detail["fingerprint"] == approval.fingerprint for e in given):
+            return f"the approval of {name!r} by {approval.approver!r} isn't in it; reject the campaign"
+    return None

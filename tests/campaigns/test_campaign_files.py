@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 from hypothesis import given
@@ -11,6 +11,9 @@ from optinb.campaigns import Campaign, Offer, Property, Schedule, campaign_from,
 from optinb.campaigns.campaign import OfferField
 from optinb.campaigns.schedule import WEEKDAYS
 from optinb.errors import CampaignError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DATES = st.dates(date(2026, 1, 1), date(2030, 1, 1))
 TEXTS = st.text(st.characters(blacklist_categories=("Cs",)), max_size=20)
@@ -89,10 +92,24 @@ def test_what_is_left_to_its_default_is_not_in_the_file() -> None:
         ({"offer": {"name": "o", "kind": "cash"}}, "write one of 'discount'"),
         ({"schedule": {"at": "18:30", "every": "week", "days": ["Monday"]}}, "write one of 'monday'"),
         ({"exclusion_days": -1}, "exclusion_days"),
-        ({"priority": 101}, "priority"),
+        ({"priority": 101}, "priority: it must be at most 100, not 101"),
+        ({"priority": "high"}, "priority: Expected `int`, got `str`, not 'high'"),
+        ({"control": 1.5}, "less than 1, such as 0.1 for ten percent, not 1.5"),
+        ({"name": ""}, "name: it must have at least 1 character, not ''"),
+        ({"name": "x" * 121}, "name: it must have at most 120 characters, not 'x{40}'…"),
+        ({"schedule": {"at": "25:61", "every": "day"}}, "such as \"18:30\", not '25:61'"),
+        ({"schedule": {"at": "18:30", "date": "2026-13-40"}}, "such as \"2026-11-23\", not '2026-13-40'"),
+        ({"schedule": {"at": "18:30", "every": "month", "day": 32}}, "schedule.day: it must be at most 31, not 32"),
     ],
 )
 def test_a_field_that_makes_no_sense_is_named(change: dict[str, object], complaint: str) -> None:
     fields = {"name": "A", "app_group": "S", "template": "t", "group": "g", "schedule": {"every": "day", "at": "18:30"}}
     with pytest.raises(CampaignError, match=complaint):
         campaign_from({**fields, **change})
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "campaign.toml"
+    file.write_bytes(b'name = "\xff"')
+    with pytest.raises(CampaignError, match=r"campaign\.toml isn't UTF-8 text \(byte 8\): save it as UTF-8"):
+        read_campaign(file)

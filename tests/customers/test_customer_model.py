@@ -160,6 +160,7 @@ def test_what_no_model_tells_is_left_out_of_what_is_published_with_the_reason(fr
     table, reasons = result.published()
     told = dict(reasons.iter_rows())
     assert "13 days long" in told["future_value"] and "13 days long" in told["churn_risk"]
+    assert not any("The forecast looks" in line for line in result.card.lines())
     assert set(told) == set(ATTRIBUTES_NAMES) - set(table.columns)
     assert {"stage", "recency_days", "churn_after_days"} <= set(table.columns)
 
@@ -207,6 +208,8 @@ def test_groceries_of_real_households_are_modelled_and_judged(complete_journey):
     assert result.card.value.name is None  # whoever shops weekly does next month what they did in this one
     churn = result.card.risks[0]
     assert churn.reason is None
+    assert churn.brier is not None and churn.brier_base is not None
     assert churn.brier < churn.brier_base
+    assert churn.auc is not None and churn.auc_silence is not None and churn.auc_frequency is not None
     assert churn.auc > max(churn.auc_silence, churn.auc_frequency)
     assert result.stages["reactivated"] < 0.1 * 2469

@@ -6,10 +6,12 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import polars as pl
 import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 import optinb
 from optinb.campaigns import new_key
@@ -17,7 +19,7 @@ from optinb.cli import main
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE
 from optinb.errors import ApprovalError, CampaignError, StateError
 from optinb.rules import did, in_group
-from optinb.state.schema import audit_entries
+from optinb.state.schema import audit_entries, campaign_versions
 from optinb.workspace import note_head, verify_audit
 
 if TYPE_CHECKING:
@@ -113,6 +115,29 @@ def test_the_audit_commands_list_and_verify(ws: Workspace, folder: Path) -> None
     assert json.loads(listed.output)["rows"][0]["action"] == "campaign draft"
     verified = CliRunner().invoke(main, ["audit", "verify", "-w", str(folder)])
     assert verified.exit_code == 0, verified.output
+    assert verified.output.startswith("the audit trail is whole")
+
+
+def test_an_approval_that_was_written_into_the_database_is_found(ws: Workspace, folder: Path) -> None:
+    ws.campaigns.submit(CLUB)
+    with optinb.open_workspace(folder, user=APPROVER) as boss:
+        approval = boss.campaigns.approve(CLUB["name"]).approval
+    assert verify_audit(ws).problem is None
+    forged = {**CLUB, "name": "Forged"}
+    record = replace(ws.campaigns.submit(forged), approval=approval, state="approved")
+    with ws.store._database.writing() as con:
+        text = msgspec.json.encode(record, order="sorted").decode()
+        con.execute(sa.update(campaign_versions).where(campaign_versions.c.name == "Forged").values(record=text))
+    with pytest.raises(StateError, match=f"the approval of 'Forged' by '{APPROVER}' isn't in it; reject the campaign"):
+        verify_audit(ws)
+
+
+def test_a_stored_campaign_that_was_garbled_by_hand_is_named(ws: Workspace) -> None:
+    ws.campaigns.submit(CLUB)
+    with ws.store._database.writing() as con:
+        con.execute(sa.update(campaign_versions).values(record="{oops"))
+    with pytest.raises(StateError, match=rf"of the campaign {CLUB['name']!r} can't be read .* restore the database"):
+        ws.campaigns.list()
 
 
 def test_an_attribute_that_is_empty_for_some_needs_a_choice(ws: Workspace) -> None:

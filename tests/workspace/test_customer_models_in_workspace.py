@@ -79,6 +79,8 @@ def test_a_group_that_needs_what_no_model_tells_is_refused_with_the_reason(ws: W
     )
     with pytest.raises(RuleError, match=f"no model tells 'future_value': {reason}"):
         ws.groups.count("Valuable")
+    with pytest.raises(RuleError, match=f"no model tells 'future_value': {reason}"):
+        ws.discover("future_value")
     record = ws.groups.get("Valuable")
     template = next(t.name for t in ws.templates.list("Shop") if t.usable)
     campaign = ws.campaigns.read({

@@ -26,7 +26,7 @@ from optinb.delivery import FORGOTTEN, plan, read_frozen
 from optinb.demo import AUTHOR, RUN_DATE
 from optinb.errors import StateError, UsageError, WarehouseError
 from optinb.state import Settlement, Unknown
-from optinb.workspace import verify_audit
+from optinb.workspace import verify_audit, why
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -194,6 +194,8 @@ def test_the_trail_records_it_without_naming_the_person(known: Workspace) -> Non
     assert sealed.detail["sha256"] == known.store.deliveries.list()[0].sha256
     assert not known.store.audit.naming(WHO)
     assert verify_audit(known).problem is None
+    with pytest.raises(UsageError, match=f"customer '{WHO}' was forgotten, so nothing about them is kept"):
+        why(known, WHO, run_date=RUN_DATE)
     again = known.forget(WHO)
     assert not again.found
     assert known.store.audit.list(limit=1) == (forgotten,)
