@@ -67,5 +67,5 @@ def _unrecorded(ws: Workspace) -> str | None:
         name, approval = record.campaign.name, record.approval
         given = (e for e in ws.store.audit.list(subject=name, limit=None) if e.action == "campaign approve")
         if not any(e.who == approval.approver and e.detail["fingerprint"] == approval.fingerprint for e in given):
-            return f"the approval of {name!r} by {approval.approver!r} isn't in it; reject the campaign"
+            return f"the approval of {name!r} by {approval.approver!r} isn't in it, so cancel that campaign"
     return None

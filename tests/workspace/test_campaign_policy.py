@@ -128,7 +128,7 @@ def test_an_approval_that_was_written_into_the_database_is_found(ws: Workspace, 
     with ws.store._database.writing() as con:
         text = msgspec.json.encode(record, order="sorted").decode()
         con.execute(sa.update(campaign_versions).where(campaign_versions.c.name == "Forged").values(record=text))
-    with pytest.raises(StateError, match=f"the approval of 'Forged' by '{APPROVER}' isn't in it; reject the campaign"):
+    with pytest.raises(StateError, match=f"the approval of 'Forged' by '{APPROVER}' isn't in it, so cancel"):
         verify_audit(ws)
 
 
