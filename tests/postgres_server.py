@@ -67,5 +67,6 @@ def emptied(cluster: sa.URL) -> str:
     engine = sa.create_engine(cluster, isolation_level="AUTOCOMMIT")
     with engine.connect() as con:
         con.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        con.exec_driver_sql("ALTER ROLE reader RESET ALL")
     engine.dispose()
     return cluster.render_as_string(hide_password=False)

@@ -44,6 +44,8 @@ class Database:
             raise StateError("PostgreSQL needs psycopg; install it with `pip install 'optinb[postgres]'`") from error
         if _is_sqlite(url):
             _prepare_sqlite(engine)
+        else:
+            _prepare_postgresql(engine)
         database = cls(engine)
         try:
             database._migrate()
@@ -180,6 +182,14 @@ def _prepare_sqlite(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def _begun(con: Connection) -> None:
         con.exec_driver_sql("BEGIN IMMEDIATE" if con.get_execution_options().get("optinb_writes") else "BEGIN")
+
+
+def _prepare_postgresql(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def _connected(raw: Any, _record: object) -> None:
+        # The driver reads times in ISO 8601 alone, and a server or a role may be set to another style.
+        raw.execute("SET datestyle = 'ISO, YMD'")
+        raw.commit()
 
 
 def _use_wal(raw: Any) -> None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-import sqlalchemy as sa
 from coding_child import POOL, planned
 from delivery_desk import NOW, Desk, Scripted
 from msgspec import Raw
+from postgres_server import emptied
 
 from optinb.appboy import Accepted, Recipient, Refused, Unknown
 from optinb.delivery import read_frozen
@@ -28,14 +28,7 @@ CHILD = str(Path(__file__).with_name("coding_child.py"))
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return str(tmp_path / "state.sqlite")
-    cluster: sa.URL = request.getfixturevalue("cluster")
-    engine = sa.create_engine(cluster, isolation_level="AUTOCOMMIT")
-    with engine.connect() as con:
-        con.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    engine.dispose()
-    return cluster.render_as_string(hide_password=False)
+    return str(tmp_path / "state.sqlite") if request.param == "sqlite" else emptied(request.getfixturevalue("cluster"))
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from postgres_server import emptied
 
 import optinb.state
 from optinb.errors import StateError
@@ -92,6 +93,22 @@ def test_a_store_of_a_newer_optinb_is_refused(store: Store, address: str) -> Non
         con.execute(sa.text("update alembic_version set version_num = '9999'"))
     with pytest.raises(StateError, match=r"newer optinb .*9999.*update optinb"):
         Store.open(address)
+
+
+def test_times_are_read_whatever_style_the_server_writes_them_in(cluster: sa.URL, now: datetime) -> None:
+    address = emptied(cluster)
+    engine = sa.create_engine(address, isolation_level="AUTOCOMMIT")
+    with engine.connect() as con:
+        con.exec_driver_sql("ALTER ROLE reader SET datestyle = 'German'")
+    engine.dispose()
+    try:
+        with Store.open(address) as store:
+            lease = store.leases.take("night", holder="box:1", now=now)
+            with pytest.raises(StateError, match="box:1 is working on night since 2026-11-23 17:05:09 UTC"):
+                store.leases.take("night", holder="box:2", now=now)
+            assert lease.taken_at == now
+    finally:
+        emptied(cluster)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

@@ -9,9 +9,6 @@ from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import pytest
-import sqlalchemy as sa
-
 from optinb.campaigns import Campaign, Schedule, approve, submit
 from optinb.state import Store
 
@@ -22,18 +19,6 @@ LATE = re.compile(
     rf"campaign '{NAME}' was changed since you opened it, by (\w+) at \d{{4}}-\d\d-\d\d \d\d:\d\d UTC \(note\); "
     "open it again"
 )
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return str(tmp_path / "state.sqlite")
-    cluster: sa.URL = request.getfixturevalue("cluster")
-    engine = sa.create_engine(cluster, isolation_level="AUTOCOMMIT")
-    with engine.connect() as con:
-        con.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
-    engine.dispose()
-    return cluster.render_as_string(hide_password=False)
 
 
 def approved(store: Store) -> None:
