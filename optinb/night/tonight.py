@@ -13,7 +13,7 @@ from optinb.delivery import FrozenAudience, close_past, plan, send, why_short
 from optinb.errors import CampaignError, OptinbError, StateError
 from optinb.measure import CampaignSummary, frozen, held, rehearsed
 from optinb.warehouse.progress import progress
-from optinb.workspace import Workspace, system_clock
+from optinb.workspace import Workspace, is_pretended, system_clock, why_unrecorded
 
 if TYPE_CHECKING:
     from datetime import date
@@ -101,7 +101,13 @@ class Tonight:
 
     def _why_held(self, record: CampaignRecord, resolved: Resolved) -> str | None:
         authority = self._ws.campaigns.authority
-        return why_held(record, resolved.parts(), authority=authority, now=self._ws.now())
+        now = self._ws.now()
+        if is_pretended() and record.approval:
+            # in a rehearsal somebody may have approved by a clock that went ahead of this one
+            now = max(now, record.approval.approved_at)
+        reason = why_held(record, resolved.parts(), authority=authority, now=now)
+        forged = why_unrecorded(self._ws, record)
+        return reason or (f"the audit trail was tampered with: {forged}" if forged else None)
 
     def _audience(self, record: CampaignRecord, shared: SharedGroups) -> CampaignSummary:
         campaign = record.campaign

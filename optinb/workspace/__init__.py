@@ -1,7 +1,7 @@
 """A workspace: the one handle on everything, for notebooks, commands and tests."""
 
 from optinb.workspace.campaigns import Campaigns, Cancellation, Resolved
-from optinb.workspace.clock import clock_for, clock_starting_at, system_clock
+from optinb.workspace.clock import clock_for, clock_starting_at, is_pretended, system_clock
 from optinb.workspace.codes import Codes, CodesLeft
 from optinb.workspace.data import CustomerDay, CustomerReach, PastWorkspace
 from optinb.workspace.doctor import Diagnosis, GroupHealth
@@ -23,7 +23,7 @@ from optinb.workspace.shared import SharedGroups
 from optinb.workspace.templates import GroupSync, TemplateListing, Templates
 from optinb.workspace.trial import SentTest
 from optinb.workspace.vocabulary import Distribution, Vocabulary
-from optinb.workspace.witness import note_head, verify_audit
+from optinb.workspace.witness import note_head, verify_audit, why_unrecorded
 
 __all__ = [
     "Answer",
@@ -70,11 +70,13 @@ __all__ = [
     "Workspace",
     "clock_for",
     "clock_starting_at",
+    "is_pretended",
     "note_head",
     "open_workspace",
     "status",
     "system_clock",
     "verify_audit",
     "why",
+    "why_unrecorded",
     "workspace_folder",
 ]

@@ -28,6 +28,11 @@ def clock_starting_at(start: datetime) -> Callable[[], datetime]:
     return lambda: start + timedelta(seconds=time.monotonic() - begun)
 
 
+def is_pretended() -> bool:
+    """Whether OPTINB_NOW pretends a time. Each process then begins its clock anew, and one may be behind another."""
+    return bool(os.environ.get(VARIABLE, "").strip())
+
+
 def clock_for(settings: Settings) -> Callable[[], datetime]:
     """The machine's clock, unless OPTINB_NOW pretends another time.
 

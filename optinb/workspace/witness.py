@@ -18,6 +18,7 @@ from optinb.files import write_atomically
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from optinb.campaigns import CampaignRecord
     from optinb.state import AuditVerdict
     from optinb.workspace.handle import Workspace
 
@@ -53,19 +54,18 @@ def verify_audit(ws: Workspace) -> AuditVerdict:
             what = "is missing: the end was cut off" if found is None else "is another than it was"
             problem = f"entry {witness.entries} {what}, by the note of the night {file.parent.name}"
             break
-    problem = problem or _unrecorded(ws)
+    problem = problem or next(filter(None, (why_unrecorded(ws, r) for r in ws.store.campaigns.list())), None)
     if problem:
         raise StateError(f"the audit trail was tampered with: {problem}; compare it with a copy of the database")
     return replace(verdict, problem=None)
 
 
-def _unrecorded(ws: Workspace) -> str | None:
-    """The first campaign whose approval nobody gave, as far as the trail tells: its record was changed by hand."""
-    for record in ws.store.campaigns.list():
-        if record.approval is None:
-            continue
-        name, approval = record.campaign.name, record.approval
-        given = (e for e in ws.store.audit.list(subject=name, limit=None) if e.action == "campaign approve")
-        if not any(e.who == approval.approver and e.detail["fingerprint"] == approval.fingerprint for e in given):
-            return f"the approval of {name!r} by {approval.approver!r} isn't in it, so cancel that campaign"
-    return None
+def why_unrecorded(ws: Workspace, record: CampaignRecord) -> str | None:
+    """Why the approval that a campaign bears is none: the audit trail knows nothing of it. None if it does."""
+    if record.approval is None:
+        return None
+    name, approval = record.campaign.name, record.approval
+    given = (e for e in ws.store.audit.list(subject=name, limit=None) if e.action == "campaign approve")
+    if any(e.who == approval.approver and e.detail["fingerprint"] == approval.fingerprint for e in given):
+        return None
+    return f"the approval of {name!r} by {approval.approver!r} isn't in it, so cancel that campaign"

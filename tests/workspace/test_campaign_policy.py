@@ -16,8 +16,9 @@ from msgspec.structs import replace
 import optinb
 from optinb.campaigns import new_key
 from optinb.cli import main
-from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE
+from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, CampaignError, StateError
+from optinb.night import Night
 from optinb.rules import did, in_group
 from optinb.state.schema import audit_entries, campaign_versions
 from optinb.workspace import note_head, verify_audit
@@ -118,7 +119,7 @@ def test_the_audit_commands_list_and_verify(ws: Workspace, folder: Path) -> None
     assert verified.output.startswith("the audit trail is whole")
 
 
-def test_an_approval_that_was_written_into_the_database_is_found(ws: Workspace, folder: Path) -> None:
+def test_an_approval_that_was_written_into_the_database_is_found_and_sends_nothing(ws: Workspace, folder: Path) -> None:
     ws.campaigns.submit(CLUB)
     with optinb.open_workspace(folder, user=APPROVER) as boss:
         approval = boss.campaigns.approve(CLUB["name"]).approval
@@ -130,6 +131,13 @@ def test_an_approval_that_was_written_into_the_database_is_found(ws: Workspace, 
         con.execute(sa.update(campaign_versions).where(campaign_versions.c.name == "Forged").values(record=text))
     with pytest.raises(StateError, match=f"the approval of 'Forged' by '{APPROVER}' isn't in it, so cancel"):
         verify_audit(ws)
+    night = Night(optinb.open_workspace(folder, user=SCHEDULER), RUN_DATE)
+    night.templates()
+    campaigns = {campaign.name: campaign for campaign in night.audiences()}
+    night.close()
+    assert "the audit trail was tampered with: the approval of 'Forged'" in (campaigns["Forged"].held or "")
+    assert ws.store.deliveries.list(campaign_id=record.id) == ()
+    assert campaigns[CLUB["name"]].held is None
 
 
 def test_a_stored_campaign_that_was_garbled_by_hand_is_named(ws: Workspace) -> None:
