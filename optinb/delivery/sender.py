@@ -25,7 +25,7 @@ from optinb.delivery.closing import close_dead, lease_name
 from optinb.delivery.frozen import Recipients
 from optinb.delivery.machine import NotBegun, next_state
 from optinb.delivery.request import request_for, schedule_of
-from optinb.delivery.window import Half, Request
+from optinb.delivery.window import Half, Posters, Request
 from optinb.errors import StateError
 from optinb.state import Planned
 
@@ -170,11 +170,11 @@ class _Sender:
         """Works through the planned batches. Returns why it gave up, or None."""
         most, fruitless = self._settings.max_tries, 0
         # Not in a with statement, which would wait for the threads: after an interrupt that could be long.
-        pool = ThreadPoolExecutor(self._settings.concurrency, thread_name_prefix="send")
+        posters = Posters(self._settings.concurrency, self._request)
         try:
             while True:
                 before = self._tries.total()
-                settled, verdict = self._stretch(pool, draw=draw, progress=progress)
+                settled, verdict = self._stretch(posters, draw=draw, progress=progress)
                 if isinstance(verdict, _Stop):
                     return verdict.why
                 asked_again = self._tries.total() > before
@@ -186,7 +186,7 @@ class _Sender:
             self._break_off()
             raise
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            posters.stop()
             self._scribe.shutdown(wait=False)
         if self._is_late():
             late_minutes = self._settings.late_minutes
@@ -197,7 +197,7 @@ class _Sender:
         return None
 
     def _stretch(
-        self, pool: ThreadPoolExecutor, *, draw: Callable[[], float], progress: Callable[[int], None]
+        self, posters: Posters, *, draw: Callable[[], float], progress: Callable[[int], None]
     ) -> tuple[int, _Stop | _Pause | None]:
         """Posts window after window until none is left, or until it must pause or stop; nothing is under way then.
 
@@ -208,7 +208,7 @@ class _Sender:
         while True:
             opened = self._turn(wanted=verdict is None)
             if opened:
-                self._post(pool, opened)
+                self._post(posters, opened)
                 if len(self._going) < 2:
                     continue
             if not self._going:
@@ -242,11 +242,11 @@ class _Sender:
         self._settled = []
         return opened
 
-    def _post(self, pool: ThreadPoolExecutor, batches: Sequence[Batch]) -> None:
+    def _post(self, posters: Posters, batches: Sequence[Batch]) -> None:
         half = Half(Request(batch, self._recipients.rows(batch.first, batch.size)) for batch in batches)
         # must precede the posting: what isn't here was never posted
         self._going.append(half)
-        half.post(pool, self._request, threads=self._settings.concurrency)
+        posters.take(half)
 
     def _request(self, request: Request) -> Outcome | None:
         """Posts one request, in a thread; None if it wasn't begun with."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from concurrent.futures import Future, wait
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -12,7 +14,6 @@ from optinb.delivery.machine import Answered, Event, Interrupted, NotBegun, next
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from concurrent.futures import Executor
 
     from optinb.appboy import Outcome
     from optinb.state import Batch
@@ -57,21 +58,20 @@ class Half:
 
     def __init__(self, requests: Iterable[Request]) -> None:
         self.requests = tuple(requests)
-        self._futures: list[Future[None]] = []
-
-    def post(self, pool: Executor, post: Callable[[Request], Outcome | None], *, threads: int) -> None:
-        """Hands the requests to so many threads, of which each takes one after the other."""
-        waiting = iter(self.requests)  # of a tuple, whose iterator threads may share
-
-        def work() -> None:
-            for request in waiting:
-                request.make(post)
-
-        self._futures = [pool.submit(work) for _ in range(min(threads, len(self.requests)))]
+        self._left = len(self.requests)
+        self._lock = threading.Lock()
+        self._all_ended = threading.Event()
 
     def wait(self) -> None:
         """Waits until every request has ended."""
-        wait(self._futures)
+        self._all_ended.wait()
+
+    def made(self) -> None:
+        """Counts a request that has ended; called by the threads."""
+        with self._lock:
+            self._left -= 1
+            if not self._left:
+                self._all_ended.set()
 
     def settled(self) -> list[Batch]:
         """The batches in the states that follow from what is known of their requests."""
@@ -82,3 +82,38 @@ class Half:
         until = time.monotonic() + grace_s
         while time.monotonic() < until and any(r.begun and not r.ended for r in self.requests):
             time.sleep(0.01)
+
+
+class Posters:
+    """Threads that make requests, one after the other each, until they are told to stop.
+
+    They take from one queue for the whole run: a future for each request would cost a sender a tenth of its rate.
+    """
+
+    def __init__(self, count: int, post: Callable[[Request], Outcome | None]) -> None:
+        self._post, self._count = post, count
+        self._waiting: SimpleQueue[tuple[Half, Request] | None] = SimpleQueue()
+        for number in range(count):
+            # Daemons: a process that ends leaves a request under way to the journal, which calls it unknown.
+            threading.Thread(target=self._work, name=f"send {number}", daemon=True).start()
+
+    def take(self, half: Half) -> None:
+        """Lets the threads make the requests of half a window, after those they have."""
+        for request in half.requests:
+            self._waiting.put((half, request))
+
+    def stop(self) -> None:
+        """Lets each thread end with the request that it has begun, without waiting for it; no other is begun."""
+        with suppress(Empty):
+            while True:
+                self._waiting.get_nowait()
+        for _ in range(self._count):
+            self._waiting.put(None)
+
+    def _work(self) -> None:
+        while (taken := self._waiting.get()) is not None:
+            half, request = taken
+            try:
+                request.make(self._post)
+            finally:
+                half.made()
