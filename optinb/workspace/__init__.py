@@ -1,6 +1,6 @@
 """A workspace: the one handle on everything, for notebooks, commands and tests."""
 
-from optinb.workspace.campaigns import Campaigns, Cancellation, Resolved
+from optinb.workspace.campaigns import Campaigns, Cancellation
 from optinb.workspace.clock import clock_for, clock_starting_at, is_pretended, system_clock
 from optinb.workspace.codes import Codes, CodesLeft
 from optinb.workspace.data import CustomerDay, CustomerReach, PastWorkspace
@@ -17,6 +17,7 @@ from optinb.workspace.over_time import Sizes
 from optinb.workspace.person import CustomerCard
 from optinb.workspace.preview import Preview
 from optinb.workspace.previewing import CampaignPreview, Rival
+from optinb.workspace.resolved import Resolved
 from optinb.workspace.samples import SampleMessage
 from optinb.workspace.sends import Sends, Settled, Settlements
 from optinb.workspace.shared import SharedGroups

@@ -12,7 +12,6 @@ import msgspec
 import polars as pl
 from msgspec import Struct
 
-from optinb.appboy import Template
 from optinb.campaigns import (
     ALIVE,
     REASONS,
@@ -30,7 +29,6 @@ from optinb.campaigns import (
     cancel,
     check_quiet,
     check_schedule,
-    content_parts,
     differences,
     draft,
     finish,
@@ -46,11 +44,11 @@ from optinb.delivery import Recall
 from optinb.errors import ApprovalError, CampaignError, ConflictError, OptinbError
 from optinb.rules import from_json, is_bound, to_json
 from optinb.segments import members
-from optinb.settings import AppGroupSettings
 from optinb.workspace.contacts import competition
 from optinb.workspace.power import power_for
 from optinb.workspace.previewing import CampaignPreview, preview_of
 from optinb.workspace.refusals import check_empty, check_sendable
+from optinb.workspace.resolved import Resolved
 from optinb.workspace.samples import SampleMessage, sample_message
 from optinb.workspace.shared import SharedGroups
 from optinb.workspace.trial import SentTest, send_test
@@ -64,20 +62,6 @@ if TYPE_CHECKING:
     from optinb.workspace.handle import Workspace
 
 SIGNING_KEY = "OPTINB_SIGNING_KEY"
-
-
-class Resolved(Struct, frozen=True, kw_only=True):
-    """A campaign with everything that its names stand for."""
-
-    campaign: Campaign
-    app_group: AppGroupSettings
-    template: Template
-    rule_json: str
-    sentence: str
-
-    def parts(self) -> dict[str, str]:
-        """The canonical parts that an approval binds to."""
-        return content_parts(self.campaign, rule_json=self.rule_json, template=self.template, app_group=self.app_group)
 
 
 class Cancellation(Struct, frozen=True, kw_only=True):

@@ -13,8 +13,8 @@ from optinb.errors import OptinbError
 from optinb.rules import from_json, sentence
 
 if TYPE_CHECKING:
-    from optinb.workspace.campaigns import CampaignPreview
     from optinb.workspace.handle import Workspace
+    from optinb.workspace.previewing import CampaignPreview
 
 NONE = "none"
 

@@ -30,8 +30,8 @@ from optinb.workspace.power import power_for
 from optinb.workspace.samples import SampleMessage, sample_messages
 
 if TYPE_CHECKING:
-    from optinb.workspace.campaigns import Resolved
     from optinb.workspace.handle import Workspace
+    from optinb.workspace.resolved import Resolved
 
 
 class Rival(Struct, frozen=True, kw_only=True):

@@ -9,8 +9,8 @@ from optinb.errors import CampaignError
 
 if TYPE_CHECKING:
     from optinb.campaigns import Campaign, Waterfall
-    from optinb.workspace.campaigns import Resolved
     from optinb.workspace.handle import Workspace
+    from optinb.workspace.resolved import Resolved
 
 
 def check_sendable(ws: Workspace, resolved: Resolved) -> None:

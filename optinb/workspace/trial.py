@@ -28,8 +28,8 @@ from optinb.workspace.samples import SampleMessage, sample_message
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from optinb.workspace.campaigns import Resolved
     from optinb.workspace.handle import Workspace
+    from optinb.workspace.resolved import Resolved
 
 HOW = "test customers are those with is_test in the customers table"
 
