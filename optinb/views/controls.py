@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
+from optinb.views.later import later
 from optinb.views.values import page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+LOADING_S = 60.0  # within which a page that shows a view has loaded
+TELL_AGAIN_S = (2.0, 8.0)
 
 
 def field(kind: type[w.DOMWidget], label: str, **options: Any) -> Any:
@@ -35,10 +40,22 @@ def box(*children: w.Widget, of: str) -> w.Box:
 class Pane(w.HTML):
     """A piece of HTML in the look of the page; what is written to it is announced to screen readers."""
 
+    def __init__(self, value: str = "", **traits: Any) -> None:
+        self._told_until = time.monotonic() + LOADING_S
+        super().__init__(value, **traits)
+
     def show(self, html: str, *, role: str = "") -> None:
         """Shows safe HTML; `role` is status or alert for what must be announced."""
         announced = f' role="{role}"' if role else ""
         self.value = f'<div class="ob"{announced}>{html}</div>' if html else ""
+        if time.monotonic() < self._told_until:
+            for pause_s in TELL_AGAIN_S:
+                later(pause_s, self._tell_again)
+
+    def _tell_again(self) -> None:
+        """Sends the page what it may have missed: while it loads, it has the old text and doesn't listen yet."""
+        if self.comm is not None:
+            self.send_state("value")
 
     def say(self, text: str, *, kind: str = "") -> None:
         """Shows a sentence: plain, or in a note that is good or bad news."""

@@ -52,6 +52,13 @@ def every(seconds: float, call: Callable[[], bool]) -> None:
     loop.call_later(seconds, again)
 
 
+def later(seconds: float, call: Callable[[], object]) -> None:
+    """Makes a call after a while; where no event loop runs, never."""
+    loop = _loop()
+    if loop is not None:
+        loop.call_later(seconds, call)
+
+
 def _loop() -> asyncio.AbstractEventLoop | None:
     try:
         return asyncio.get_running_loop()
