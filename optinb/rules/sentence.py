@@ -35,7 +35,7 @@ _COMPARED = {
     "gt": "is above",
     "ge": "is at least",
 }
-_COMPARED_DAY = {
+COMPARED_DAY = {
     "eq": "is",
     "ne": "is known and not",
     "lt": "is before",
@@ -43,7 +43,7 @@ _COMPARED_DAY = {
     "gt": "is after",
     "ge": "is not before",
 }
-_BOUND = {"eq": "exactly", "lt": "less than", "le": "at most", "gt": "more than", "ge": "at least"}
+BOUNDS = {"ge": "at least", "le": "at most", "eq": "exactly", "gt": "more than", "lt": "less than"}
 _TEXT = {"contains": "contains", "starts_with": "starts with", "ends_with": "ends with"}
 # what stands in a sentence without quotes: a name in snake case, a value of letters that reads as one word
 _PLAIN_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -77,7 +77,7 @@ def _read(rule: Rule) -> str:
         case Not(inner):
             return f"not ({_read(inner)})"
         case Compare(attribute, op, value):
-            words = _COMPARED_DAY if isinstance(value, Day | DaysAgo) else _COMPARED
+            words = COMPARED_DAY if isinstance(value, Day | DaysAgo) else _COMPARED
             return f"{_name(attribute)} {words[op]} {value_words(value)}"
         case OneOf(attribute, values):
             *most, last = [value_words(v) for v in values]
@@ -153,15 +153,15 @@ def _did(rule: Did) -> str:
         case "count" if rule.op == "ge" and rule.value == 1:
             return f"{what}{window_words(rule.window)}"
         case "count":
-            return f"{what} {_BOUND[rule.op]} {_times(rule.value)}{window_words(rule.window)}"
+            return f"{what} {BOUNDS[rule.op]} {_times(rule.value)}{window_words(rule.window)}"
         case "days_in_a_row":
-            return f"{what} on {_BOUND[rule.op]} {_days(rule.value)} in a row{window_words(rule.window)}"  # type: ignore
+            return f"{what} on {BOUNDS[rule.op]} {_days(rule.value)} in a row{window_words(rule.window)}"  # type: ignore
         case "first" | "last":
-            day = f"{_COMPARED_DAY[rule.op]} {value_words(rule.value)}"
+            day = f"{COMPARED_DAY[rule.op]} {value_words(rule.value)}"
             return f"{what}{window_words(rule.window)}, the {rule.measure} time {day.removeprefix('is ')}"
         case "total" | "average":
             column = _name(rule.column or "")
-            amount = f"a{'n' if rule.measure == 'average' else ''} {rule.measure} {column} of {_BOUND[rule.op]}"
+            amount = f"a{'n' if rule.measure == 'average' else ''} {rule.measure} {column} of {BOUNDS[rule.op]}"
             return f"{what} with {amount} {value_words(rule.value)}{window_words(rule.window)}"
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import ipywidgets as w
 
 from optinb.rules import PURCHASE
+from optinb.rules.sentence import BOUNDS, COMPARED_DAY
 from optinb.views.editor.blanks import DayBlanks, Pick, WindowBlanks, arrange, blank, offer, on_change, pick, put, word
 from optinb.views.editor.document import WHERE
 from optinb.views.editor.line import LineView
-from optinb.views.editor.words import BOUNDS, DAY_WORDS, MEASURES
+from optinb.views.editor.words import MEASURES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,7 +64,7 @@ class BehaviourView(LineView):
     def _measured(self, line: Behaviour) -> tuple[w.Widget, ...]:
         """The controls for how much of it."""
         if line.measure in ("first", "last"):
-            words = {op: text for op, text in DAY_WORDS.items() if op != "ne"}
+            words = {op: text for op, text in COMPARED_DAY.items() if op != "ne"}
             return (self.measure, self.operator.show(words, line.op), *self.day.show(line.value, line.unit))
         operator = self.operator.show(BOUNDS, line.op)
         put(self.value, line.value)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from optinb.rules.sentence import COMPARED_DAY
+
 if TYPE_CHECKING:
     from optinb.rules import Kind
     from optinb.views.editor.document import Joined, Span, Unit
@@ -40,15 +42,6 @@ OPERATORS: dict[str, Operator] = {
     "missing": _of("is missing", "tnyd", 0),
     "known": _of("is known", "tnyd", 0),
 }
-DAY_WORDS = {
-    "eq": "is",
-    "ne": "is known and not",
-    "lt": "is before",
-    "le": "is not after",
-    "gt": "is after",
-    "ge": "is not before",
-}
-BOUNDS = {"ge": "at least", "le": "at most", "eq": "exactly", "gt": "more than", "lt": "less than"}
 MEASURES = {
     "count": "times",
     "total": "a total of",
@@ -69,7 +62,7 @@ WHAT = {"received": "received", "in_control": "was in control of", "responded": 
 
 def operators(kind: Kind) -> dict[str, str]:
     """The operators that fit a kind of attribute, in order, with their words."""
-    days = DAY_WORDS if kind == "day" else {}
+    days = COMPARED_DAY if kind == "day" else {}
     return {name: days.get(name, op.words) for name, op in OPERATORS.items() if kind in op.kinds}
 
 
