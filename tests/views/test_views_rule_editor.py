@@ -237,6 +237,18 @@ def test_lines_are_moved_into_groups_and_out_by_buttons(editor):
     assert len(editor.tree.lines) == 2
 
 
+def test_a_group_is_turned_into_its_opposite_and_back_by_a_button(editor, ws):
+    fill_country(editor)
+    editor.tree.add["nested"].click()
+    editor.tree.lines[0].tools.down.click()
+    (nested,) = editor.tree.lines
+    nested.lines[1].tools.remove.click()
+    editor.tree.lines[0].tools.opposite.click()
+    assert editor.rule == ~(attr("country") == "DE")
+    editor.tree.lines[0].tools.opposite.click()
+    assert editor.rule == any_of(attr("country") == "DE")
+
+
 def test_a_saved_group_is_opened_changed_and_saved_as_its_next_version(ws):
     editor = views.rule_editor(ws, group="Lapsed buyers")
     assert editor.name.value == "Lapsed buyers"

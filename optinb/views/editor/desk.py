@@ -108,6 +108,10 @@ class Desk:
         """Adds the same part once more below."""
         self.put(edits.copy(self.document, path), focus=(*path[:-1], path[-1] + 1))
 
+    def negate(self, path: Path) -> None:
+        """Turns a part into its opposite."""
+        self.put(edits.negate(self.document, path))
+
     def wrap(self, path: Path) -> None:
         """Puts a part into a group of its own, or a group's parts into the group around it."""
         part = edits.part_at(self.document, path)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Tools(w.Box):
-    """Up, down, copy, group, remove."""
+    """Up, down, copy, group, remove; and of a group its opposite, which a line says by how it begins."""
 
     def __init__(self, desk: Desk, line: LineView, *, what: str, is_group: bool = False) -> None:
         self.up, self.down = tool("arrow-up", f"Move {what} up"), tool("arrow-down", f"Move {what} down")
@@ -29,11 +29,14 @@ class Tools(w.Box):
             "outdent" if is_group else "indent", "Dissolve the group" if is_group else f"Put {what} into a group"
         )
         self.remove = tool("trash", f"Remove {what}")
-        super().__init__((self.up, self.down, self.copy, self.group, self.remove))
+        self.opposite = tool("exchange", f"Turn {what} into its opposite")
+        turning = (self.opposite,) if is_group else ()
+        super().__init__((self.up, self.down, self.copy, *turning, self.group, self.remove))
         self.add_class("ob-tools")
         self.up.on_click(lambda _: desk.move(line.path, -1))
         self.down.on_click(lambda _: desk.move(line.path, 1))
         self.copy.on_click(lambda _: desk.copy(line.path))
+        self.opposite.on_click(lambda _: desk.negate(line.path))
         self.group.on_click(lambda _: desk.wrap(line.path))
         self.remove.on_click(lambda _: desk.remove(line.path))
 
@@ -71,8 +74,8 @@ class LineView(w.VBox):
         self.fill(line, problems, columns)
 
     def fill(self, line: Any, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
-        """Fills the sentence."""
-        raise NotImplementedError
+        """Fills the sentence; each kind of line has its own. (Widgets can't be abstract classes by their metaclass.)"""
+        raise NotImplementedError(f"{type(self).__name__} doesn't say how its sentence is filled")
 
     def say(self, texts: Sequence[str]) -> None:
         """Says what is missing or wrong."""

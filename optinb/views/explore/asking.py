@@ -46,8 +46,11 @@ class AskingView(w.VBox):
         self._newest.ask(question, self._tell)
 
     def question(self) -> Callable[[], str] | str:
-        """What finds the answer as HTML, called in a thread; or a sentence that says what to choose first."""
-        raise NotImplementedError
+        """What finds the answer as HTML, called in a thread; or a sentence that says what to choose first.
+
+        Each view has its own. (Widgets can't be abstract classes by their metaclass.)
+        """
+        raise NotImplementedError(f"{type(self).__name__} doesn't say what it asks")
 
     def _tell(self, found: str | Exception) -> None:
         if isinstance(found, OptinbError):
