@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from postgres_server import address as address
 from postgres_server import cluster as cluster
 
 import optinb

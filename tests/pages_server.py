@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from free_ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,16 +64,3 @@ def serving(folder: Path, tmp_path: Path, *, user: str, options: tuple[str, ...]
     finally:
         process.terminate()
         process.wait(30)
-
-
-def free_port() -> int:
-    """A port of loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def an_hour_later() -> dict[str, str]:
-    """The environment of a process that begins after people have worked: the clock of each starts with it."""
-    later = datetime.fromisoformat(os.environ["OPTINB_NOW"]) + timedelta(hours=1)
-    return {**os.environ, "OPTINB_NOW": later.isoformat()}

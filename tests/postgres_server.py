@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import sqlalchemy as sa
+from free_ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,9 +30,7 @@ def cluster() -> Iterator[sa.URL]:
         pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
     names = {entry.pw_name for entry in pwd.getpwall()}
     owner = None if os.geteuid() else ("postgres" if "postgres" in names else "nobody")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     # Not in pytest's own folder, which only its owner may enter.
     with tempfile.TemporaryDirectory(prefix="optinb-postgres-") as folder:
         home = Path(folder)
@@ -70,3 +68,9 @@ def emptied(cluster: sa.URL) -> str:
         con.exec_driver_sql("ALTER ROLE reader RESET ALL")
     engine.dispose()
     return cluster.render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a store may be opened, with nothing in it: on each of the two databases."""
+    return str(tmp_path / "state.sqlite") if request.param == "sqlite" else emptied(request.getfixturevalue("cluster"))

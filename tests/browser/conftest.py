@@ -7,7 +7,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from free_ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,7 +137,7 @@ def start_lab(browser: Browser, screenshots: Path, tmp_path: Path) -> Iterator:
         # the popup that offers news covers the page and asks the network
         news = {"fetchNews": "false", "checkForUpdates": False}
         (settings / "notification.jupyterlab-settings").write_text(json.dumps(news))
-        token, port = secrets.token_hex(16), _free_port()
+        token, port = secrets.token_hex(16), free_port()
         options = {
             "ServerApp.ip": "127.0.0.1",
             "ServerApp.port": port,
@@ -179,9 +179,3 @@ def start_lab(browser: Browser, screenshots: Path, tmp_path: Path) -> Iterator:
     for process in processes:
         process.terminate()
         process.wait(30)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from pages_server import an_hour_later, serving
+from pages_server import serving
 
 from optinb.demo import APPROVER, AUTHOR, RUN_DATE
 from optinb.workspace import open_workspace
@@ -93,7 +93,6 @@ def test_campaign_goes_from_the_plan_to_a_recall_on_pages_without_code(site, fol
         expect(watcher.get_by_text("No night has run yet.")).to_be_visible(timeout=90_000)
         night = subprocess.run(
             [sys.executable, "-m", "optinb", "nightly", "--workspace", str(folder), "--date", str(RUN_DATE)],
-            env=an_hour_later(),
             capture_output=True,
             text=True,
             check=False,

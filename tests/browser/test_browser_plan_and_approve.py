@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import nbformat
 import polars as pl
 import pytest
-from pages_server import an_hour_later
 
 from optinb.demo import APPROVER, AUTHOR, RUN_DATE
 from optinb.share import shared
@@ -123,7 +122,6 @@ def test_campaign_goes_from_the_planner_over_the_approval_desk_to_the_sandbox(st
     # the night sends it, to exactly its audience
     night = subprocess.run(
         [sys.executable, "-m", "optinb", "nightly", "--workspace", str(folder), "--date", str(RUN_DATE), "--json"],
-        env=an_hour_later(),
         capture_output=True,
         text=True,
         check=False,

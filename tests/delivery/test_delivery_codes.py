@@ -13,7 +13,6 @@ import pytest
 from coding_child import POOL, planned
 from delivery_desk import NOW, Desk, Scripted
 from msgspec import Raw
-from postgres_server import emptied
 
 from optinb.appboy import Accepted, Recipient, Refused, Unknown
 from optinb.delivery import read_frozen
@@ -24,11 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CHILD = str(Path(__file__).with_name("coding_child.py"))
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return str(tmp_path / "state.sqlite") if request.param == "sqlite" else emptied(request.getfixturevalue("cluster"))
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ import httpx
 import msgspec
 import pytest
 from complete_journey import BABY_PRODUCTS, CURRENCY, FIRST_RUN, GROUPS, ZONE, Counts, write_nights
+from free_ports import free_port
 
 import optinb
 from optinb import attr, did, nightly
@@ -160,9 +160,7 @@ def sandbox_process(folder: Path, world: tuple[AppGroup, ...]) -> Iterator[str]:
     """`optinb sandbox` in a process of its own, with its journal in the folder; gives its address."""
     file = folder / "world.json"
     file.write_bytes(msgspec.json.encode({"app_groups": world}))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     api = f"http://127.0.0.1:{port}"
     options = {"port": port, "journal": folder / "sandbox.jsonl", "world": file, "now": at_two(FIRST_RUN).isoformat()}
     command = [sys.executable, "-m", "optinb", "sandbox", *(f"--{name}={value}" for name, value in options.items())]

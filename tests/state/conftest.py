@@ -6,18 +6,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-from postgres_server import emptied
 
 from optinb.state import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return str(tmp_path / "state.sqlite") if request.param == "sqlite" else emptied(request.getfixturevalue("cluster"))
 
 
 @pytest.fixture
