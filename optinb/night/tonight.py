@@ -100,14 +100,17 @@ class Tonight:
         return summary
 
     def _why_held(self, record: CampaignRecord, resolved: Resolved) -> str | None:
-        authority = self._ws.campaigns.authority
+        """Why a campaign may not go out: its templates, its approval, or an approval that nobody gave; else None."""
         now = self._ws.now()
         if is_pretended() and record.approval:
             # in a rehearsal somebody may have approved by a clock that went ahead of this one
             now = max(now, record.approval.approved_at)
-        reason = why_held(record, resolved.parts(), authority=authority, now=now)
-        forged = why_unrecorded(self._ws, record)
-        return reason or (f"the audit trail was tampered with: {forged}" if forged else None)
+        unchecked = self._unchecked(resolved.app_group.id)
+        authority = self._ws.campaigns.authority
+        reason = unchecked or why_held(record, resolved.parts(), authority=authority, now=now)
+        if reason is None and (forged := why_unrecorded(self._ws, record)):
+            reason = f"the audit trail was tampered with: {forged}"
+        return reason
 
     def _audience(self, record: CampaignRecord, shared: SharedGroups) -> CampaignSummary:
         campaign = record.campaign
@@ -120,7 +123,7 @@ class Tonight:
             return held(*names, self._gate())
         try:
             resolved = self._ws.campaigns.resolve(campaign)
-            reason = self._unchecked(resolved.app_group.id) or self._why_held(record, resolved)
+            reason = self._why_held(record, resolved)
             among = self._competition
             rows = self._ws.campaigns.audience(
                 resolved, run_date=self._run_date, night=self._run_date, among=among, shared=shared
@@ -184,7 +187,7 @@ class Tonight:
             resolved = self._ws.campaigns.resolve(record.campaign)
         except OptinbError as error:
             return str(error)
-        reason = self._unchecked(resolved.app_group.id) or self._why_held(record, resolved)
+        reason = self._why_held(record, resolved)
         if reason is None and record.approval and record.approval.fingerprint != audience.fingerprint:
             return "it was approved anew after this night's audience was frozen, so that the rest of it is not sent"
         return reason
