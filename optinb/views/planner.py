@@ -177,7 +177,7 @@ class Planner(Board):
         """Names the campaign until somebody writes a name."""
         if self.name.value != self._suggested:
             return
-        taken = [r.campaign.name for r in self._ws.campaigns.list() if r.id != self._own_id and not r.archived]
+        taken = [r.campaign.name for r in self._ws.campaigns.list() if r.id != self._own_id]
         self._suggested = suggested_name(self.group.value, self.template.value, taken=taken)
         self._is_made, was = False, self._is_made
         self.name.value = self._suggested

@@ -311,7 +311,7 @@ class Campaigns:
         With `among`, as the contact policy lets it be in `night`. With `shared`, the members that were found there.
         """
         rule, campaign, settings = from_json(resolved.rule_json), resolved.campaign, self._ws.settings
-        tables = self._ws.tables_for(rule, run_date)
+        tables = self._ws.tables_for(rule, run_date=run_date)
         group = shared.members(self._ws, rule, run_date=run_date) if shared is not None else None
         quiet: frozenset[str] = frozenset()
         if among is not None and night is not None:

@@ -95,6 +95,5 @@ def overlap_of(reading: Reading, groups: Iterable[str] | Mapping[str, Rule | str
             )
     bound = {name: reading.groups.bound(rule) for name, rule in named.items()}
     # the tables of a rule that asks about campaigns know their names, those of others need not
-    asking = next((r for r in bound.values() if reading.tables_for(r).campaigns is not None), None)
-    tables = reading.tables() if asking is None else reading.tables_for(asking)
+    tables = reading.tables_for(*bound.values())
     return overlap(members_of_all(bound, tables), run_date=tables.run_date)

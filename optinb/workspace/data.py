@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING, Any, cast
 
+import narwhals as nw
 from msgspec import Struct
 
 from optinb.campaigns import REASONS
@@ -98,10 +99,19 @@ class Reading(Looking):
             list_names=self.lists.kept(),
         )
 
-    def tables_for(self, rule: Rule, run_date: date | None = None) -> Tables:
-        """The same for one rule: with the names of campaigns, where it asks about one."""
+    def tables_for(self, *rules: Rule, run_date: date | None = None) -> Tables:
+        """The same for some rules: with the names of campaigns, where one of them asks about one."""
         tables = self.tables(run_date)
-        return replace(tables, campaigns=self.contacts.campaigns()) if nodes_of(rule, Contacted) else tables
+        asked = any(nodes_of(rule, Contacted) for rule in rules)
+        return replace(tables, campaigns=self.contacts.campaigns()) if asked else tables
+
+    def tables_on(self, day: date, *rules: Rule) -> Tables:
+        """The same as they were on a past day: customers with what is kept of it, and what they did up to it.
+
+        Which app they use isn't kept by day, and is that of now. Raises UsageError for a day before the first delivery.
+        """
+        customers = nw.from_native(self.customers_on(day).collect().lazy())
+        return replace(self.tables_for(*rules, run_date=day), customers=customers)
 
     def customers(self) -> pl.LazyFrame:
         """Every customer with profile, attributes and features: one row each."""

@@ -63,7 +63,7 @@ class Drafts:
 
     def open(self) -> tuple[CampaignRecord, ...]:
         """The campaigns that may still be worked on, by name."""
-        return tuple(r for r in self._ws.campaigns.list() if not r.archived and r.state not in ("done", "cancelled"))
+        return tuple(r for r in self._ws.campaigns.list() if r.state not in ("done", "cancelled"))
 
     def mine(self) -> CampaignRecord | None:
         """The draft that the user wrote at last."""

@@ -109,7 +109,7 @@ class Groups:
 
         rule = self.rule(rule_or_name)
         bound = self.bound(rule_or_name)
-        tables = self._ws.tables_for(bound, run_date)
+        tables = self._ws.tables_for(bound, run_date=run_date)
         count = members(bound, tables).select(nw.len()).collect().item()
         return GroupSize(
             name=rule_or_name if isinstance(rule_or_name, str) else "",

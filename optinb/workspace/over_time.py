@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
-import narwhals as nw
 from msgspec import Struct
 
 from optinb.errors import RuleError, UsageError
@@ -72,10 +70,12 @@ def sizes_of(
     reasons: dict[str, str] = {}
     for night in kept:
         tell(0, f"{night}")
-        tables = _tables_on(reading, night, newest=kept[-1])
+        is_newest = night == kept[-1]
+        asked = rules.values()
+        tables = reading.tables_for(*asked, run_date=night) if is_newest else reading.tables_on(night, *asked)
         able = {}
         for name, rule in rules.items():
-            reason = _why_not(rule, tables, is_newest=night == kept[-1])
+            reason = _why_not(rule, tables, is_newest=is_newest)
             if reason is None:
                 able[name] = rule
             else:
@@ -86,13 +86,6 @@ def sizes_of(
             counted[name].append(int(belong[name].sum()) if known else None)  # type: ignore[index]
         tell(1, "")
     return Sizes(nights=kept, customers={name: tuple(c) for name, c in counted.items()}, reasons=reasons)
-
-
-def _tables_on(reading: Reading, night: date, *, newest: date) -> Tables:
-    tables = replace(reading.tables(night), campaigns=reading.contacts.campaigns())
-    if night == newest:
-        return tables
-    return replace(tables, customers=nw.from_native(reading.customers_on(night).collect().lazy()))
 
 
 def _why_not(rule: Rule, tables: Tables, *, is_newest: bool) -> str | None:

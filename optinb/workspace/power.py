@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-import narwhals as nw
 import polars as pl
 
 from optinb.campaigns import power_of
 from optinb.errors import RuleError
 from optinb.segments import members
-from optinb.workspace.vocabulary import nights_of
 
 if TYPE_CHECKING:
     from datetime import date
@@ -48,9 +45,7 @@ def power_for(ws: Workspace, campaign: Campaign, figures: Waterfall) -> Power | 
 
 def _members_on(ws: Workspace, rule: Rule, day: date) -> pl.DataFrame:
     """Who belonged to a rule on a past day; attributes that aren't kept of it are taken as they are now."""
-    tables = ws.tables_for(rule, day)
-    if any(night <= day for night in nights_of(ws)):
-        past = replace(tables, customers=nw.from_native(ws.customers_on(day).collect().lazy()))
+    if any(night <= day for night in ws.nights()):
         with suppress(RuleError):
-            return members(rule, past).to_native().collect()
-    return members(rule, tables).to_native().collect()
+            return members(rule, ws.tables_on(day, rule)).to_native().collect()
+    return members(rule, ws.tables_for(rule, run_date=day)).to_native().collect()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from optinb.errors import OptinbError, RuleError
-from optinb.rules import Contacted, nodes_of
 from optinb.segments import check, members_of_all
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ class SharedGroups:
         if len(distinct) < 2:
             return
         self._of = (reading.snapshot().version, run_date)
-        tables = _tables(reading, distinct, run_date)
+        tables = reading.tables_for(*distinct, run_date=run_date)
         fitting = {f"rule {number}": rule for number, rule in enumerate(distinct) if _fits(rule, tables)}
         if len(fitting) < 2:
             return
@@ -53,14 +51,6 @@ class SharedGroups:
         if self._found is None or column is None or self._of != (reading.snapshot().version, run_date):
             return None
         return self._found.lazy().filter(column).select("customer_id")
-
-
-def _tables(reading: Reading, rules: tuple[Rule, ...], run_date: date | None) -> Tables:
-    """The tables for several rules: with the names of campaigns, where one asks about some."""
-    tables = reading.tables(run_date)
-    if not any(nodes_of(rule, Contacted) for rule in rules):
-        return tables
-    return replace(tables, campaigns=reading.contacts.campaigns())
 
 
 def _fits(rule: Rule, tables: Tables) -> bool:

@@ -42,7 +42,7 @@ def test_members_found_together_are_those_found_alone(ws: Workspace, days_back: 
     run_date = ws.snapshot().import_date - timedelta(days=days_back)
     shared = SharedGroups(ws, RULES, run_date=run_date)
     for rule in RULES:
-        alone = members(rule, ws.tables_for(rule, run_date)).to_native()
+        alone = members(rule, ws.tables_for(rule, run_date=run_date)).to_native()
         assert ids(shared.members(ws, rule, run_date=run_date)) == ids(alone)
         assert shared.members(ws, rule, run_date=run_date + timedelta(days=1)) is None
 
