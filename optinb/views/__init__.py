@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from IPython.display import HTML
 
     from optinb.rules import Rule
-    from optinb.views.calendar import Calendar
+    from optinb.views.calendar_view import Calendar
     from optinb.views.desk import ApprovalDesk
     from optinb.views.editor.editor import RuleEditor
     from optinb.views.explore.discover import DiscoverView
     from optinb.views.explore.groups import Compare, OverlapView, SizesView
     from optinb.views.explore.moves import CustomerView, MigrationView
-    from optinb.views.monitor import Monitor
-    from optinb.views.planner import Planner
+    from optinb.views.monitor_view import Monitor
+    from optinb.views.planner_view import Planner
     from optinb.workspace import Workspace
 
 __all__ = [
@@ -66,21 +66,21 @@ def page(view: Callable[[Workspace], Any], workspace: str | Path | None = None, 
 
 def planner(ws: Workspace) -> Planner:
     """The form in which a marketer plans a campaign, sees who would get which message, and submits it."""
-    from optinb.views.planner import Planner
+    from optinb.views.planner_view import Planner
 
     return Planner(ws)
 
 
 def calendar(ws: Workspace) -> Calendar:
     """What goes out on each day of the coming weeks."""
-    from optinb.views.calendar import Calendar
+    from optinb.views.calendar_view import Calendar
 
     return Calendar(ws)
 
 
 def monitor(ws: Workspace) -> Monitor:
     """How far a night's sends are, live, and a recall."""
-    from optinb.views.monitor import Monitor
+    from optinb.views.monitor_view import Monitor
 
     return Monitor(ws)
 

@@ -1,4 +1,4 @@
-"""The controls of the campaign board and where they stand; what they do is in `optinb.views.planner`."""
+"""The controls of the campaign board and where they stand; what they do is in `optinb.views.planner_view`."""
 
 from __future__ import annotations
 

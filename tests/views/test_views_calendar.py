@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 
 from optinb.demo import APPROVER, CAMPAIGNS
-from optinb.views.calendar import Calendar, weeks_of
+from optinb.views.calendar_view import Calendar, weeks_of
 from optinb.workspace import open_workspace
 
 

@@ -8,7 +8,7 @@ from html import unescape
 import pytest
 
 from optinb.demo import APPROVER, AUTHOR
-from optinb.views.planner import Planner
+from optinb.views.planner_view import Planner
 from optinb.workspace import open_workspace
 
 

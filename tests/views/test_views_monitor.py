@@ -7,7 +7,7 @@ import pytest
 
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE
 from optinb.night import Night
-from optinb.views.monitor import Monitor, rate_of
+from optinb.views.monitor_view import Monitor, rate_of
 from optinb.views.tables import sent
 from optinb.workspace import open_workspace
 from optinb.workspace.watching import nights, watch
@@ -87,7 +87,7 @@ def test_monitor_shows_the_rate_while_it_is_sent(night, ws, monkeypatch):
         )
 
     ticks, steps = iter((0.0, 5.0)), iter((0, 1))
-    monkeypatch.setattr("optinb.views.monitor.watch", lambda *_: at(next(steps)))
+    monkeypatch.setattr("optinb.views.monitor_view.watch", lambda *_: at(next(steps)))
     monitor = Monitor(ws, clock=lambda: next(ticks))
     monitor._look_again()
     shown = text_of(monitor.pane.value)

@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 
 from optinb.demo import AUTHOR, demo_settings
-from optinb.views.planner import COUNTING, Planner
+from optinb.views.planner_view import COUNTING, Planner
 from optinb.workspace import open_workspace
 from optinb.workspace.setup import init_workspace
 

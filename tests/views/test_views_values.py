@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pkgutil
 import re
 import sys
 from html import unescape
@@ -188,3 +189,8 @@ def test_install_imports_nothing_heavy():
 
 def test_install_without_a_shell_does_nothing():
     views.install()
+
+
+def test_no_view_is_hidden_by_a_module_of_its_name_once_that_is_imported():
+    modules = {module.name for module in pkgutil.iter_modules(views.__path__)}
+    assert not modules & set(views.__all__)

@@ -37,7 +37,7 @@ class Planner(Board):
         self._ws = ws
         self._templates: dict[str, Template] = {}
         self._preview: CampaignPreview | None = None
-        self._at = 0
+        self._at, self._version = 0, ws.warehouse.current
         self._suggested = ""
         self._is_made = False
         self._counting, self._measuring = Newest(), Newest()
@@ -165,6 +165,9 @@ class Planner(Board):
             self.offer.offer_pools([pool.name for pool in self._ws.codes.list()])
             self.keeper.look()
             self._list()
+            if self._ws.warehouse.current != self._version:
+                self._version = self._ws.warehouse.current
+                self._refresh()
         return True
 
     def _describe_group(self) -> None:
