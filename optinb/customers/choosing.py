@@ -14,9 +14,14 @@ from optinb.customers.boosting import fit_boosting
 from optinb.customers.ranks import Ranges, learn_ranges
 from optinb.customers.value import ENOUGH_DAYS, ValueModel, fit_value_model
 from optinb.errors import ModelError
+from optinb.progress import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from optinb.progress import Tell
+
+_TRIED, _CHOSEN = 7, 14  # hundredths of a night's models, for whoever waits: each candidate, and the winner
 
 
 class ValueReport(Struct, frozen=True, kw_only=True):
@@ -48,7 +53,7 @@ class Forecaster(Protocol):
 
 
 def choose_value_model(
-    bought: pl.LazyFrame, attributes: pl.DataFrame, *, run_date: date, value_days: int
+    bought: pl.LazyFrame, attributes: pl.DataFrame, *, run_date: date, value_days: int, tell: Tell = quiet
 ) -> tuple[ValueReport, pl.DataFrame | None]:
     """Tries the candidates on the last window, at most `value_days` days and a third of the history, and scores all.
 
@@ -66,7 +71,8 @@ def choose_value_model(
         return ValueReport(name=None, reason=f"it couldn't be tested: {untested}", parameters=today), None
     held = split(bought, cut=run_date - timedelta(days=window_days), window_days=window_days)
     before = split(bought, cut=run_date - timedelta(days=2 * window_days), window_days=window_days)
-    fitted, left_out = _fitted(held, before, attributes, window_days)
+    fitted, left_out = _fitted(held, before, attributes, window_days, tell=tell)
+    tell(0, "the future value by the best of them")
     if not fitted:
         reason = (
             f"it couldn't be tested: before {run_date - timedelta(days=window_days)}, {next(iter(left_out.values()))}"
@@ -90,7 +96,9 @@ def choose_value_model(
         ranges=ranges,
         left_out=left_out,
     )
-    return report, final.forecast(now, days=value_days).with_columns(*ranges.columns())
+    told = final.forecast(now, days=value_days).with_columns(*ranges.columns())
+    tell(_CHOSEN)
+    return report, told
 
 
 def window_of(bought: pl.LazyFrame, run_date: date, value_days: int) -> int:
@@ -102,7 +110,7 @@ def window_of(bought: pl.LazyFrame, run_date: date, value_days: int) -> int:
 
 
 def _fitted(
-    held: pl.DataFrame, before: pl.DataFrame, attributes: pl.DataFrame, window_days: int
+    held: pl.DataFrame, before: pl.DataFrame, attributes: pl.DataFrame, window_days: int, *, tell: Tell
 ) -> tuple[list[Forecaster], dict[str, str]]:
     """The candidates, fitted on what was known before the window that is held out; and why others were not."""
     candidates: dict[str, Callable[[], Forecaster]] = {
@@ -113,10 +121,12 @@ def _fitted(
     fitted: list[Forecaster] = []
     left_out: dict[str, str] = {}
     for name, fit in candidates.items():
+        tell(0, f"trying {name}")
         try:
             fitted.append(fit())
         except ModelError as error:
             left_out[name] = str(error)
+        tell(_TRIED)
     return fitted, left_out
 
 

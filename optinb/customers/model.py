@@ -26,12 +26,14 @@ from optinb.customers.purchases import purchase_days
 from optinb.customers.ranks import value_rank, value_segment
 from optinb.customers.risk import MOST_DAYS, risks
 from optinb.customers.segmentation import Segmentation, segment
+from optinb.progress import quiet
 from optinb.settings import ModelsSection
 
 if TYPE_CHECKING:
     from datetime import date
 
     from optinb.customers.features import Feature
+    from optinb.progress import Tell
     from optinb.settings import LifecycleSection
 
 NO_ATTRIBUTES = frozenset({"customer_id", "external_user_id", "time_zone", "push_opt_in", "is_blocked", "is_test"})
@@ -74,19 +76,23 @@ def model_customers(
     declared: tuple[Feature, ...] = (),
     models: ModelsSection | None = None,
     before: Segmentation | None = None,
+    tell: Tell = quiet,
 ) -> CustomerModel:
     """Models every customer on the night of `run_date`; frames as for `build_features`.
 
-    `before` is the segmentation of the night before, whose labels are kept as long as they fit.
+    `before` is the segmentation of the night before, whose labels are kept as long as they fit. `tell` is told that so
+    many more hundredths are done, and what is next; what it raises ends the work.
 
     Data that can't carry a model (no purchases, a few customers, a short history) is no failure: the stages are right,
     what no model tells is empty, and the card says why. Deterministic in any order of the rows.
     """
+    tell(0, "days of purchases")
     facts = _facts(transactions, run_date)
     known = customers.lazy().select("customer_id")
     bought = purchase_days(transactions, run_date=run_date).join(known, on="customer_id", how="semi").collect().lazy()
     pauses = pause_histogram(bought)
     thresholds = choose_thresholds(pauses, settings=settings)
+    tell(10, "features and stages")
     features = build_features(
         customers,
         transactions,
@@ -101,8 +107,12 @@ def model_customers(
     staged = nw.from_native(features).with_columns(churn_after_expression(thresholds).alias("churn_after_days"))
     table = staged.with_columns(stage_expression(thresholds).alias("stage")).to_native().sort("customer_id").collect()
 
+    tell(10)
     attributes = coded(customers, leave=NO_ATTRIBUTES)
-    value, forecast = choose_value_model(bought, attributes, run_date=run_date, value_days=settings.value_days)
+    value, forecast = choose_value_model(
+        bought, attributes, run_date=run_date, value_days=settings.value_days, tell=tell
+    )
+    tell(0, "chances of purchase and churn")
     at_once = value.parameters.purchases.leaves_at_once if value.parameters else False
     buyers = table.filter(pl.col("purchases") > 0).select("customer_id", "churn_after_days")
     chances, chance = risks(
@@ -112,10 +122,13 @@ def model_customers(
         days=settings.risk_days or min(thresholds.churn_days, MOST_DAYS),
         leaves_at_once=at_once,
     )
+    tell(13, "forecast of the stages")
     stages = forecast_stages(bought, table, thresholds, run_date=run_date)
+    tell(4, "micro-segments")
     segmentation, table, drift = segment(
         table, customers, run_date=run_date, settings=models or ModelsSection(), leave=NO_ATTRIBUTES, before=before
     )
+    tell(20)
     table = table.join(chance, on="customer_id", how="left", maintain_order="left")
     table = _valued(table, forecast).select(columns(declared))
 

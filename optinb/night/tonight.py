@@ -12,7 +12,7 @@ from optinb.campaigns import ALIVE, Competitor, waterfall, why_held, why_held_by
 from optinb.delivery import FrozenAudience, close_past, plan, send, why_short
 from optinb.errors import CampaignError, OptinbError, StateError
 from optinb.measure import CampaignSummary, frozen, held, rehearsed
-from optinb.warehouse.progress import progress
+from optinb.progress import progress
 from optinb.workspace import Workspace, is_pretended, system_clock, why_unrecorded
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.errors import DeliveryError, GateError
+from optinb.progress import Hundredths, progress
 from optinb.warehouse import building, compaction, gates
 from optinb.warehouse.building import Attribute, Contents, Delivery
 from optinb.warehouse.changes import write_changes
@@ -21,7 +22,6 @@ from optinb.warehouse.contract import DAILY, TABLES
 from optinb.warehouse.days import DayFile, DayWriter
 from optinb.warehouse.forgotten import read_forgotten
 from optinb.warehouse.keyindex import KEYS, KeyIndex
-from optinb.warehouse.progress import stepwise
 from optinb.warehouse.quarantine import read_quarantine, write_quarantine
 from optinb.warehouse.reading import DeliveredFile, digest, find_files
 from optinb.warehouse.report import Gate, ImportReport, TableReport
@@ -31,13 +31,19 @@ from optinb.warehouse.sql import connect, ident
 from optinb.warehouse.staging import Staged, Stager, customers_query, drop_rejects, rows_query
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import duckdb
     import polars as pl
 
+    from optinb.progress import Tell
     from optinb.settings import Settings
+    from optinb.warehouse.contract import Table
     from optinb.warehouse.versions import Versions
+
+# What a person who waits is told of an import, in hundredths; the rest is the tables that are kept by day.
+_READING, _WHOLE, _CHANGES = 60, 5, 5
+_DAY_TABLE = (100 - _READING - _WHOLE - _CHANGES) // len(DAILY)
 
 # With what Python and its libraries take, under 2 GB; what is beyond it is spilled to disk while it is checked.
 _MEMORY = "1500MB"
@@ -76,23 +82,27 @@ class Import:
         self._now = now
         self._current = versions.current
 
-    def run(self, *, accept_anyway: str | None, user: str) -> ImportReport:
+    def run(self, *, accept_anyway: str | None, user: str, tell: Tell | None = None) -> ImportReport:
         """Imports the delivery; see `Warehouse.import_delivery`."""
         began = time.monotonic()
         zone = self._settings.workspace.time_zone
-        with connect(scratch=self._versions.work / "spill", memory=_MEMORY, zone=zone) as con:
+        scratch = self._versions.work
+        with (
+            connect(scratch=scratch / "spill", memory=_MEMORY, zone=zone) as con,
+            progress(f"delivery of {self._run_date}", tell=tell) as step,
+        ):
             contents = self._contents(con)
             inbox = self._root / "inbox"
             imported = [delivery.run_date for delivery in contents.deliveries] if contents else []
             folder = inbox / self._run_date.isoformat()
-            fetch_missing(self._settings.sources, folder, run_date=self._run_date, delivered=imported)
+            fetch_missing(self._settings.sources, folder, run_date=self._run_date, delivered=imported, tell=step)
             files, warnings = find_files(inbox, folder)
             print_of = digest(files, context=self._fingerprint())
             last = contents.delivery(self._run_date) if contents else None
             if last and last.digest == print_of:
                 return replace(last.report, unchanged=True)
             self._refuse_older(contents)
-            seen = self._examine(con, files, contents, scratch=self._versions.work)
+            seen = self._examine(con, files, contents, scratch=scratch, tell=step)
             warnings += seen.warnings
             write_quarantine(con, seen.staged, folder=self._root / "quarantine" / self._run_date.isoformat())
             self._judge(seen, files, accept_anyway)
@@ -108,7 +118,7 @@ class Import:
                 accepted_by=user if blocked else None,
                 accepted_because=accept_anyway if blocked else None,
             )
-            return self._publish(con, seen, contents, report, digest=print_of, began=began)
+            return self._publish(con, seen, contents, report, digest=print_of, began=began, tell=step)
 
     def _examine(
         self,
@@ -117,6 +127,7 @@ class Import:
         contents: Contents | None,
         *,
         scratch: Path,
+        tell: Tell,
     ) -> Examined:
         """Stages and checks the files against the version that is attached as `cur`, if there is one."""
         latest = self._now + timedelta(minutes=self._settings.imports.future_tolerance_minutes)
@@ -129,10 +140,11 @@ class Import:
         kinds: dict[str, str] = {}
         staged: list[Staged] = []
         sizes = {name: sum(f.path.stat().st_size for f in files if f.table == name) for name in TABLES}
-        for table in stepwise(TABLES.values(), title=f"delivery of {self._run_date}", sizes=sizes):
+        for table in _stepwise(sizes, tell=tell):
             part = stager.stage(table, [file for file in files if file.table == table.name])
             if part is None:
                 continue
+            tell(0, f"checking {table.name}")
             stager.leave_out(part, forgotten)
             if table.attributes:
                 stager.refuse_misfits(part, {name: a.kind for name, a in known.items()})
@@ -166,10 +178,14 @@ class Import:
     def check(self, folder: Path) -> tuple[ImportReport, pl.DataFrame]:
         """Reads and judges a folder as a delivery, and publishes nothing; see `Warehouse.check`."""
         began = time.monotonic()
-        with TemporaryDirectory() as scratch, connect(scratch=Path(scratch), zone=self._settings.zone.key) as con:
+        with (
+            TemporaryDirectory() as scratch,
+            connect(scratch=Path(scratch), zone=self._settings.zone.key) as con,
+            progress(f"check of {folder.name}", total=_READING) as tell,
+        ):
             contents = self._contents(con)
             files, warnings = find_files(folder, folder)
-            seen = self._examine(con, files, contents, scratch=Path(scratch))
+            seen = self._examine(con, files, contents, scratch=Path(scratch), tell=tell)
             write_quarantine(con, seen.staged, folder=Path(scratch) / "quarantine")
             report = ImportReport(
                 run_date=self._run_date,
@@ -227,6 +243,7 @@ class Import:
         *,
         digest: str,
         began: float,
+        tell: Tell,
     ) -> ImportReport:
         versions = self._versions
         built = versions.work / "next.duckdb"
@@ -234,6 +251,7 @@ class Import:
         staged = {part.table.name: part for part in seen.staged}
         for name, part in staged.items():
             if part.table.whole:
+                tell(0, f"storing {name}")
                 query = customers_query(part, seen.kinds) if part.table.attributes else rows_query(part)
                 con.execute(f"CREATE TABLE next.{ident(name)} AS {query}")
                 con.execute(f"DROP TABLE {part.name}")
@@ -242,9 +260,11 @@ class Import:
         building.create_missing(con)
         base = tuple(f for f in contents.before(self._run_date) if f.table in (*DAILY, KEYS)) if contents else ()
         history = tuple(file for file in contents.files if file.table == "history") if contents else ()
+        tell(_WHOLE, "storing what changed of customers")
         history += write_changes(con, contents, root=versions.folder, work=versions.work, run_date=self._run_date)
+        tell(_CHANGES)
         loaded = sum(table.loaded for table in report.tables)
-        daily = self._write_days(con, staged, base, version=report.version, loaded=loaded)
+        daily = self._write_days(con, staged, base, version=report.version, loaded=loaded, tell=tell)
         report = replace(report, seconds=round(time.monotonic() - began, 3))
         delivery = Delivery(
             run_date=self._run_date, digest=digest, version=report.version, imported_at=self._now, report=report
@@ -264,6 +284,7 @@ class Import:
             ),
         )
         building.finish(con, exported=versions.built_tables if self._settings.engine.spark_master else None)
+        tell(0, "publishing")
         versions.publish(built, report.version)
         if contents:
             con.execute("DETACH cur")
@@ -278,12 +299,14 @@ class Import:
         *,
         version: int,
         loaded: int,
+        tell: Tell,
     ) -> tuple[DayFile, ...]:
         versions = self._versions
         writer = DayWriter(con, root=versions.folder, work=versions.work, version=version, delivery=self._run_date)
         files: list[DayFile] = []
         index = KeyIndex(con, root=versions.folder, version=version, delivery=self._run_date)
         for name in DAILY:
+            tell(0, f"storing {name}")
             kept = [file for file in base if file.table == name]
             part = staged.get(name)
             if TABLES[name].key:
@@ -304,4 +327,14 @@ class Import:
                 joined = {file.path for file in old}
                 kept = [*(file for file in kept if file.path not in joined), writer.join(old)]
             files += kept
+            tell(_DAY_TABLE)
         return tuple(files)
+
+
+def _stepwise(sizes: Mapping[str, int], *, tell: Tell) -> Iterator[Table]:
+    """The tables of the contract one by one, which are read in proportion to the bytes that were delivered of each."""
+    hundredths, whole = Hundredths(tell), sum(sizes.values()) or 1
+    for table in TABLES.values():
+        done = hundredths.part(f"reading {table.name}", hundredths=_READING * sizes[table.name] / whole)
+        yield table
+        done(1)

@@ -19,7 +19,6 @@ from uuid import UUID
 from optinb.errors import GateError, SettingsError, did_you_mean
 from optinb.settings import read_secret
 from optinb.warehouse.contract import read_name
-from optinb.warehouse.progress import progress
 from optinb.warehouse.versions import sync
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL, Engine, TextClause
 
+    from optinb.progress import Tell
     from optinb.settings import SourceSection
 
 PARAMETERS = ("run_date", "since")
@@ -42,7 +42,7 @@ class SourceError(GateError):
 
 
 def fetch_missing(
-    sources: Iterable[SourceSection], folder: Path, *, run_date: date, delivered: Collection[date]
+    sources: Iterable[SourceSection], folder: Path, *, run_date: date, delivered: Collection[date], tell: Tell
 ) -> None:
     """Fetches what the delivery of `run_date` still needs; `delivered` are the dates that were imported.
 
@@ -52,7 +52,7 @@ def fetch_missing(
     if any(day > run_date for day in delivered):
         return
     since = max((day for day in delivered if day < run_date), default=None)
-    for name, rows in fetch(missing(sources, folder), folder, run_date=run_date, since=since).items():
+    for name, rows in fetch(missing(sources, folder), folder, run_date=run_date, since=since, tell=tell).items():
         _log.info("source fetched", extra={"file": name, "run_date": str(run_date), "rows": rows})
 
 
@@ -68,11 +68,13 @@ def missing(sources: Iterable[SourceSection], folder: Path) -> tuple[SourceSecti
     return tuple(s for s in sources if s.table not in by_hand and file_name(s) not in there)
 
 
-def fetch(sources: Iterable[SourceSection], folder: Path, *, run_date: date, since: date | None) -> dict[str, int]:
+def fetch(
+    sources: Iterable[SourceSection], folder: Path, *, run_date: date, since: date | None, tell: Tell
+) -> dict[str, int]:
     """Fetches sources into a delivery folder; returns the rows of each file.
 
-    `since` is the date of the delivery before this one; a query may use `:run_date` and `:since`. No file takes its
-    name before the rows of all of them are there.
+    `since` is the date of the delivery before this one; a query may use `:run_date` and `:since`. `tell` hears how many
+    rows are there. No file takes its name before the rows of all of them are there.
 
     Raises SourceError naming the source and the remedy, never the password.
     """
@@ -84,16 +86,15 @@ def fetch(sources: Iterable[SourceSection], folder: Path, *, run_date: date, sin
     made = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with progress("fetch", total=None, unit="row") as tell:
-            for source in sources:
-                target = folder / file_name(source)
-                part = folder / f".{target.name}.unfinished"
-                unfinished[part] = target
-                tell(0, target.name)
-                rows[target.name] = 0
-                for batch in _write(source, part, {"run_date": run_date, "since": since or BEGINNING}):
-                    rows[target.name] += batch
-                    tell(batch)
+        for source in sources:
+            target = folder / file_name(source)
+            part = folder / f".{target.name}.unfinished"
+            unfinished[part] = target
+            tell(0, f"fetching {target.name}")
+            rows[target.name] = 0
+            for batch in _write(source, part, {"run_date": run_date, "since": since or BEGINNING}):
+                rows[target.name] += batch
+                tell(0, f"fetching {target.name}: {rows[target.name]:,} rows")
         for part, target in unfinished.items():
             part.replace(target)
         sync(folder)

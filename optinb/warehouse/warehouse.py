@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from optinb.progress import Tell
     from optinb.settings import Settings
     from optinb.warehouse.report import ImportReport
 
@@ -59,13 +60,22 @@ class Warehouse:
         return bool(self._settings.sources) or (self._root / "inbox" / run_date.isoformat()).is_dir()
 
     def import_delivery(
-        self, run_date: date, *, now: datetime, accept_anyway: str | None = None, user: str = "", wait_s: float = 0.0
+        self,
+        run_date: date,
+        *,
+        now: datetime,
+        accept_anyway: str | None = None,
+        user: str = "",
+        wait_s: float = 0.0,
+        tell: Tell | None = None,
     ) -> ImportReport:
         """Checks the delivery inbox/`run_date` and publishes it as the next version.
 
         `now` is aware; times further ahead than the tolerance are rejects. The same delivery again changes nothing
         (`unchanged`); a corrected one of the newest day replaces what the first one brought. `accept_anyway` is the
         reason why `user` overrides gates that fail. `wait_s`: seconds to wait for another import or publication to end.
+        `tell` is told that so many more hundredths are done, and what is next; what it raises ends the import, and
+        nothing is published.
 
         Raises GateError if a gate fails (nothing is published), DeliveryError for a delivery that can't be imported,
         WarehouseError if another import or publication holds the lease.
@@ -75,7 +85,7 @@ class Warehouse:
         what = f"the import of {run_date}"
         with self._versions.lease(what, user=user, now=now, wait_s=wait_s), self._mendable(what):
             job = Import(self._root, self._versions, self._settings, run_date=run_date, now=now)
-            return job.run(accept_anyway=accept_anyway, user=user)
+            return job.run(accept_anyway=accept_anyway, user=user, tell=tell)
 
     def check(self, folder: Path, *, run_date: date, now: datetime) -> tuple[ImportReport, pl.DataFrame]:
         """What an import of any folder would say, without importing it: the figures, and every row it would refuse.
@@ -92,18 +102,20 @@ class Warehouse:
         tables: Mapping[str, pl.DataFrame],
         *,
         model_date: date,
+        made_from: int | None = None,
         now: datetime | None = None,
         history: pl.DataFrame | None = None,
         wait_s: float = 0.0,
     ) -> int:
         """Publishes the next version: everything of the current one, with these tables added or replaced.
 
+        `made_from`: the version that the tables were made from; one that was published meanwhile has other customers.
         `history`: the state of every customer on `model_date` (customer_id and any further columns); published again,
         it replaces that day's. `now` (aware) becomes `created_at`; left out, it is the clock's.
         `wait_s`: seconds to wait for another import or publication to end.
 
-        Returns the version. Raises WarehouseError before the first import or without the lease, UsageError for the name
-        of a delivered table.
+        Returns the version. Raises WarehouseError before the first import, without the lease, or when `made_from` isn't
+        the published version any more; UsageError for the name of a delivered table.
         """
         for name in tables:
             if name in TABLES or name in OWN_TABLES or name == "history":
@@ -116,6 +128,11 @@ class Warehouse:
             current = versions.current
             if current is None:
                 raise WarehouseError("nothing has been imported yet: run `optinb import`")
+            if made_from is not None and made_from != current:
+                raise WarehouseError(
+                    f"{what} was made from version {made_from}, and version {current} has been published meanwhile: "
+                    "run `optinb model` again"
+                )
             building.attach(con, versions.path(current), "cur", read_only=True)
             contents = building.read_contents(con, "cur")
             built = versions.work / "next.duckdb"

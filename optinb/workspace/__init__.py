@@ -9,7 +9,7 @@ from optinb.workspace.forget import ForgottenCustomer
 from optinb.workspace.groups import Groups, GroupSize
 from optinb.workspace.handle import Workspace, open_workspace, workspace_folder
 from optinb.workspace.history import Answer, Status, Why, status, why
-from optinb.workspace.inbox import Check, Example, Quarantine, Refusal
+from optinb.workspace.inbox import Check, Example, Inbox, Quarantine, Refusal
 from optinb.workspace.lists import ListRecord, Lists
 from optinb.workspace.membership import Membership
 from optinb.workspace.moves import Migration, Move
@@ -45,6 +45,7 @@ __all__ = [
     "GroupSize",
     "GroupSync",
     "Groups",
+    "Inbox",
     "ListRecord",
     "Lists",
     "Membership",

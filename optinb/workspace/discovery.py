@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from optinb.engine import kinds
 from optinb.errors import RuleError, did_you_mean
-from optinb.warehouse.progress import progress
+from optinb.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from optinb.progress import Tell
     from optinb.rules import Rule
     from optinb.segments.discovery import Discovery
     from optinb.workspace.data import Reading
@@ -21,7 +20,7 @@ def run_discovery(
     target: Rule | str,
     within: Rule | str | None,
     *,
-    tell: Callable[[int, str], None] | None = None,
+    tell: Tell | None = None,
     **options: Any,
 ) -> Discovery:
     """Discovers groups on the version of the tables that is read; `options` are those of `segments.discovery`.
@@ -33,10 +32,8 @@ def run_discovery(
 
     wanted = _target(ws, target)
     among = None if within is None else ws.groups.bound(within)
-    if tell is not None:
-        return discover(ws.tables(), wanted, within=among, tell=tell, **options)
-    with progress("discover", total=100, unit="%") as bar:
-        return discover(ws.tables(), wanted, within=among, tell=bar, **options)
+    with progress("discover", tell=tell) as step:
+        return discover(ws.tables(), wanted, within=among, tell=step, **options)
 
 
 def _target(ws: Reading, target: Rule | str) -> Rule | str:

@@ -19,7 +19,7 @@ from optinb.workspace.data import PastWorkspace, Reading, as_day
 from optinb.workspace.doctor import Diagnosis, diagnose
 from optinb.workspace.drafts import Drafts
 from optinb.workspace.groups import Groups
-from optinb.workspace.inbox import Check, Quarantine, check_folder, import_and_note, quarantined
+from optinb.workspace.inbox import Check, Inbox, Quarantine, check_folder, import_and_note, inbox_of, quarantined
 from optinb.workspace.lists import Lists
 from optinb.workspace.sends import Sends
 from optinb.workspace.templates import Templates
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optinb.customers import CustomerModel, ModelCard
+    from optinb.progress import Tell
     from optinb.workspace.forget import ForgottenCustomer
     from optinb.workspace.history import Why
     from optinb.workspace.moves import Migration
@@ -93,8 +94,7 @@ class Workspace(Reading):
         """The published version of the warehouse; opened again when a newer one has been published."""
         current = self.warehouse.current
         if self._snapshot is None or self._snapshot.version != current:
-            if self._snapshot is not None:
-                self._snapshot.close()
+            # The one before closes with its last reader: another thread may still be counting on it.
             self._snapshot = self.warehouse.open()
         return self._snapshot
 
@@ -114,12 +114,20 @@ class Workspace(Reading):
                 f'kept longer: ws.customers_on("{day}")'
             ) from error
 
-    def import_delivery(self, run_date: date | None = None, *, accept_anyway: str | None = None) -> ImportReport:
+    def import_delivery(
+        self, run_date: date | None = None, *, accept_anyway: str | None = None, tell: Tell | None = None
+    ) -> ImportReport:
         """Checks and publishes the delivery `inbox/<run_date>`. Raises GateError when a gate blocks it.
 
         `accept_anyway` says why it is published although a gate fails; who did it and why enters the audit trail.
+        `tell` is told that so many more hundredths are done, and what is next; what it raises ends the import, and
+        nothing is published. Without it, a bar shows how far it is.
         """
-        return import_and_note(self, run_date or self.today(), accept_anyway=accept_anyway)
+        return import_and_note(self, run_date or self.today(), accept_anyway=accept_anyway, tell=tell)
+
+    def inbox(self) -> Inbox:
+        """Which delivery is published, and which ones could be imported."""
+        return inbox_of(self)
 
     def check(self, folder: str | Path, *, run_date: date | None = None) -> Check:
         """What importing a folder would say and quarantine, without importing it."""
@@ -129,11 +137,15 @@ class Workspace(Reading):
         """The rows of a delivery (the newest that was examined) that were not loaded, by reason, with examples."""
         return quarantined(self, as_day(run_date) if run_date else None)
 
-    def model(self, run_date: date | None = None) -> CustomerModel:
-        """Features, lifecycle stage and value of every customer, published as the next version."""
+    def model(self, run_date: date | None = None, *, tell: Tell | None = None) -> CustomerModel:
+        """Features, lifecycle stage and value of every customer, published as the next version.
+
+        `tell` as of `import_delivery`. Raises UsageError for a night before the published delivery, WarehouseError when
+        something else was published while it worked.
+        """
         from optinb.workspace.modelling import model_night
 
-        return model_night(self, run_date)
+        return model_night(self, run_date, tell=tell)
 
     def model_card(self, night: date | str | None = None) -> ModelCard:
         """The model card of a night (of the published model, when none is given). Raises UsageError without one."""

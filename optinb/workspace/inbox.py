@@ -15,11 +15,24 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from optinb.progress import Tell
     from optinb.workspace.handle import Workspace
 
 EXAMPLES = 3
 SHOWN = 300  # characters of a row; the quarantine file has all of it
 OVERRIDE = "gate overridden"
+
+
+class Inbox(Struct, frozen=True, kw_only=True):
+    """What is published, and what could be: `waiting` are the days with a delivery, newest first.
+
+    A delivery of the published day itself can be imported again; nothing is published before the first import.
+    """
+
+    version: int | None
+    published: date | None
+    modelled: date | None
+    waiting: tuple[date, ...]
 
 
 class Example(Struct, frozen=True, kw_only=True):
@@ -61,9 +74,24 @@ class Check(Struct, frozen=True, kw_only=True):
         return Exit.DATA_BLOCKED if self.blocked else Exit.DONE
 
 
-def import_and_note(ws: Workspace, run_date: date, *, accept_anyway: str | None) -> ImportReport:
+def inbox_of(ws: Workspace) -> Inbox:
+    """Looks at the inbox; where there are `[[sources]]`, today's delivery can be fetched."""
+    snapshot = ws.snapshot() if ws.warehouse.current is not None else None
+    published = snapshot.import_date if snapshot else None
+    days = set(_days(ws.root / "inbox")) | ({ws.today()} if ws.settings.sources else set())
+    return Inbox(
+        version=snapshot.version if snapshot else None,
+        published=published,
+        modelled=snapshot.model_date if snapshot else None,
+        waiting=tuple(sorted((d for d in days if (published or d) <= d <= ws.today()), reverse=True)),
+    )
+
+
+def import_and_note(
+    ws: Workspace, run_date: date, *, accept_anyway: str | None, tell: Tell | None = None
+) -> ImportReport:
     """Imports a delivery; an override of its gates is noted in the audit trail, once."""
-    report = ws.warehouse.import_delivery(run_date, now=ws.now(), accept_anyway=accept_anyway, user=ws.user)
+    report = ws.warehouse.import_delivery(run_date, now=ws.now(), accept_anyway=accept_anyway, user=ws.user, tell=tell)
     subject = f"delivery {run_date}"
     # An import that was killed between publishing and this line is noted by the next one, which finds it unchanged.
     if report.accepted_by is not None and not any(
@@ -98,8 +126,7 @@ def check_folder(ws: Workspace, folder: Path, *, run_date: date | None) -> Check
 
 def quarantined(ws: Workspace, run_date: date | None) -> Quarantine:
     """The quarantine of a delivery, or of the newest that was examined. Raises UsageError if there is none."""
-    folder = ws.root / "quarantine"
-    days = sorted(day for path in folder.iterdir() if (day := _date(path.name))) if folder.is_dir() else []
+    days = _days(ws.root / "quarantine")
     if not days:
         raise UsageError("no delivery has been imported yet: run `optinb import`")
     if run_date is not None and run_date not in days:
@@ -123,6 +150,11 @@ def grouped(rejects: pl.DataFrame, *, run_date: date) -> Quarantine:
             for row in reasons.sort("rows", "table", "reason", descending=[True, False, False]).to_dicts()
         ),
     )
+
+
+def _days(folder: Path) -> list[date]:
+    """The days that a folder has something of, the first one first."""
+    return sorted(day for path in folder.iterdir() if (day := _date(path.name))) if folder.is_dir() else []
 
 
 def _date(text: str) -> date | None:

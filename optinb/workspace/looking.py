@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from optinb.progress import progress
 from optinb.workspace.comparing import compared, micro_segments_of, overlap_of, profile_of
 from optinb.workspace.discovery import run_discovery
 from optinb.workspace.over_time import sizes_of
 from optinb.workspace.vocabulary import distribution_of, nights_of, vocabulary_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import date
 
     import polars as pl
 
+    from optinb.progress import Tell
     from optinb.rules import Rule
     from optinb.segments import Overlap, Profile
     from optinb.segments.discovery import Discovery
@@ -68,14 +70,16 @@ class Looking:
         groups: Iterable[str],
         *,
         nights: int = 30,
-        tell: Callable[[int, str], None] = lambda _done, _what: None,
+        tell: Tell | None = None,
     ) -> Sizes:
         """How many customers some saved groups, as their rules are today, had on the newest nights.
 
         `tell` is told after each night that one more is done, and which is next; what it raises ends the count. A group
-        that a night can't tell of has None there, with the reason. Raises UsageError without a modelled night.
+        that a night can't tell of has None there, with the reason. Without `tell`, a bar shows how far it is. Raises
+        UsageError without a modelled night.
         """
-        return sizes_of(self._reading, groups, nights=nights, tell=tell)
+        with progress("sizes", total=nights, unit="night", tell=tell) as step:
+            return sizes_of(self._reading, groups, nights=nights, tell=step)
 
     def micro_segments(self) -> pl.DataFrame:
         """One row a micro-segment: stage, micro_segment, customers, and the means of what the models expect of them.
@@ -95,7 +99,7 @@ class Looking:
         depth: int = 3,
         min_size: int | None = None,
         limit: int = 12,
-        tell: Callable[[int, str], None] | None = None,
+        tell: Tell | None = None,
     ) -> Discovery:
         """Groups of customers whose target is higher than everybody else's, as rules that can be saved.
 

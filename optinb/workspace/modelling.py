@@ -8,6 +8,7 @@ import msgspec
 
 from optinb.customers import CustomerModel, ModelCard, Segmentation, declared_features, model_customers
 from optinb.errors import UsageError
+from optinb.progress import progress
 from optinb.workspace.data import REACH, reach_nights
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from optinb.progress import Tell
     from optinb.warehouse import Snapshot
     from optinb.workspace.handle import Workspace
 
@@ -28,8 +30,8 @@ UNTOLD = "untold"
 """The published table of what no model tells tonight: attribute, reason."""
 
 
-def model_night(ws: Workspace, run_date: date | None) -> CustomerModel:
-    """Models every customer and publishes the result. Raises UsageError for a night before the published delivery."""
+def model_night(ws: Workspace, run_date: date | None, *, tell: Tell | None = None) -> CustomerModel:
+    """Models every customer and publishes the result; see `Workspace.model`."""
     snapshot = ws.snapshot()
     run_date = run_date or snapshot.import_date
     if run_date < snapshot.import_date:
@@ -37,7 +39,27 @@ def model_night(ws: Workspace, run_date: date | None) -> CustomerModel:
             f"the published delivery is of {snapshot.import_date}; customers can't be modelled for the earlier "
             f"{run_date}: leave --date out"
         )
-    model = model_customers(
+    with progress(f"models of {run_date}", tell=tell) as step:
+        model = _made(ws, snapshot, run_date, tell=step)
+        step(0, "storing")
+        features, untold = model.published()
+        fitted = model.segmentation
+        tables = {
+            "features": features,
+            UNTOLD: untold,
+            REACH: reach_nights(snapshot, ws.settings, night=run_date),
+            CARDS: _with(snapshot, CARDS, night=run_date, card=_text(model.card)),
+            SEGMENTATIONS: _with(
+                snapshot, SEGMENTATIONS, version=fitted.version, fitted_on=fitted.fitted_on, body=_text(fitted)
+            ),
+        }
+        step(0, "publishing")
+        ws.warehouse.publish(tables, model_date=run_date, made_from=snapshot.version, history=model.history)
+    return model
+
+
+def _made(ws: Workspace, snapshot: Snapshot, run_date: date, *, tell: Tell) -> CustomerModel:
+    return model_customers(
         snapshot.table("customers"),
         snapshot.scan("transactions"),
         snapshot.table("app_users"),
@@ -48,20 +70,8 @@ def model_night(ws: Workspace, run_date: date | None) -> CustomerModel:
         declared=declared_features(ws.settings.features, taken=snapshot.schema("customers")),
         models=ws.settings.models,
         before=segmentation(snapshot),
+        tell=tell,
     )
-    features, untold = model.published()
-    fitted = model.segmentation
-    tables = {
-        "features": features,
-        UNTOLD: untold,
-        REACH: reach_nights(snapshot, ws.settings, night=run_date),
-        CARDS: _with(snapshot, CARDS, night=run_date, card=_text(model.card)),
-        SEGMENTATIONS: _with(
-            snapshot, SEGMENTATIONS, version=fitted.version, fitted_on=fitted.fitted_on, body=_text(fitted)
-        ),
-    }
-    ws.warehouse.publish(tables, model_date=run_date, history=model.history)
-    return model
 
 
 def segmentation(snapshot: Snapshot, version: int | None = None) -> Segmentation | None:

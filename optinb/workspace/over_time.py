@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.errors import RuleError, UsageError
+from optinb.progress import quiet
 from optinb.rules import Uses, nodes_of
 from optinb.segments import check, members_of_all
 from optinb.workspace.vocabulary import nights_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     import polars as pl
 
     from optinb.engine import Tables
+    from optinb.progress import Tell
     from optinb.rules import Rule
     from optinb.workspace.data import Reading
 
@@ -48,7 +50,7 @@ def sizes_of(
     groups: Iterable[str],
     *,
     nights: int,
-    tell: Callable[[int, str], None] = lambda _done, _what: None,
+    tell: Tell = quiet,
 ) -> Sizes:
     """Counts groups on the newest nights that were modelled.
 

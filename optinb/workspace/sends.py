@@ -29,8 +29,8 @@ from optinb.delivery import (
 )
 from optinb.delivery.reconcile import AN_HOUR
 from optinb.errors import CampaignError, Exit, OptinbError, UsageError
+from optinb.progress import progress
 from optinb.state import Accepted
-from optinb.warehouse.progress import progress
 from optinb.workspace.clock import system_clock
 from optinb.workspace.lists import MAX_NAME
 

@@ -140,6 +140,44 @@ def test_published_models_join_the_imported_tables_and_survive_the_next_import(f
         assert snapshot.table("customers").collect().height == 3
 
 
+class GivenUpError(Exception):
+    """Somebody doesn't want to wait any more."""
+
+
+def give_up_at(step: int, said: list[str]):
+    def tell(_done: int, what: str = "", /) -> None:
+        if len(said) == step:
+            raise GivenUpError
+        said.append(what)
+
+    return tell
+
+
+def test_an_import_tells_how_far_it_is_and_given_up_at_any_step_publishes_nothing(folder: Folder) -> None:
+    folder.load()
+    folder.deliver({}, day=NEXT)
+    last: list[str] = []
+    step, version = 0, None
+    while version is None:
+        said: list[str] = []
+        try:
+            version = folder.warehouse.import_delivery(NEXT, now=LATER, tell=give_up_at(step, said)).version
+        except GivenUpError:
+            assert folder.warehouse.current == 1 and amounts(folder) == {"t1": 10.5, "t2": 20, "t3": 30}
+            last, step = said, step + 1
+    assert version == 2 and len(said) == step > 15 and said[:-1] == last
+    assert said[0] == "reading customers" and said[-1] == "publishing"
+
+
+def test_what_was_made_from_a_version_is_not_published_on_another_one(folder: Folder) -> None:
+    folder.load()
+    features = pl.DataFrame({"customer_id": ["007"], "stage": ["new"]})
+    folder.load(day=NEXT, now=LATER)
+    with pytest.raises(WarehouseError, match="made from version 1, and version 2 has been published meanwhile"):
+        folder.warehouse.publish({"features": features}, model_date=NEXT, made_from=1)
+    assert folder.warehouse.publish({"features": features}, model_date=NEXT, made_from=2) == 3
+
+
 def test_history_keeps_a_day_for_each_model_date_and_a_second_run_replaces_its_own(folder: Folder) -> None:
     folder.load()
     for day, stage in ((DAY, "new"), (NEXT, "active"), (NEXT, "churned")):

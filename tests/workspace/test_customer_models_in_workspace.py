@@ -96,3 +96,34 @@ def test_a_card_is_shown_with_its_backtest_and_its_plots(ws: Workspace) -> None:
     html = values.model_card(ws.model_card())
     assert "the last window again" in html and "published" in html
     assert "churn risk came true" in html and "<svg" in html
+
+
+class GivenUpError(Exception):
+    """Somebody doesn't want to wait any more."""
+
+
+def test_models_tell_how_far_they_are_and_given_up_at_any_step_publish_nothing(ws: Workspace) -> None:
+    version = ws.warehouse.current
+    told: list[tuple[int, str]] = []
+    ws.model(NEXT, tell=lambda done, what="", /: told.append((done, what)))
+    assert [what for _, what in told if what][:2] == ["days of purchases", "features and stages"]
+    assert told[-1] == (0, "publishing") and 50 < sum(done for done, _ in told) <= 100
+    assert ws.warehouse.current == version + 1
+    for step in (0, len(told) // 2, len(told) - 1):
+        heard: list[str] = []
+
+        def give_up(_done: int, what: str = "", /, *, step: int = step, heard: list[str] = heard) -> None:
+            if len(heard) == step:
+                raise GivenUpError
+            heard.append(what)
+
+        with pytest.raises(GivenUpError):
+            ws.model(NEXT, tell=give_up)
+        assert ws.warehouse.current == version + 1 and len(heard) == step
+
+
+def test_a_count_that_is_under_way_keeps_its_version_while_the_next_one_is_published(ws: Workspace) -> None:
+    before = ws.snapshot()
+    ws.model(NEXT)
+    assert ws.snapshot().version == before.version + 1
+    assert before.scan("transactions").select(pl.len()).collect().item() > 0

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from optinb.errors import RuleError
+from optinb.progress import WHOLE
 from optinb.rules import sentence
 from optinb.segments.discovery.choice import Group, choose, confirmed
 from optinb.segments.discovery.columns import Column, Condition, as_rule, conditions, holds
 from optinb.segments.discovery.leaks import near_perfect, restating
 from optinb.segments.discovery.masks import pack
-from optinb.segments.discovery.pace import STEPS
 from optinb.segments.discovery.search import search
 from optinb.segments.discovery.target import Target, steady
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from optinb.segments.discovery.pace import Pace
+    from optinb.progress import Hundredths
 
 ALL_CONDITIONS = 5_000  # at most, the first of each column before the last: so many fit any machine
 
@@ -46,7 +46,7 @@ def find(
     depth: int,
     least_share: float,
     limit: int,
-    pace: Pace,
+    pace: Hundredths,
 ) -> Found:
     """Searches the customers of `explore` and confirms on those of `confirm`.
 
@@ -80,7 +80,7 @@ def find(
     made, bits, places = [c for c, kept in zip(made, keep, strict=True) if kept], bits[keep], places[keep]
     whole = len(target.values) * max(depth - 1, 1)
     tested = search(
-        bits, places, target, depth=depth, least=least, tell=pace.part("searching", hundredths=STEPS - 15, of=whole)
+        bits, places, target, depth=depth, least=least, tell=pace.part("searching", hundredths=WHOLE - 15, of=whole)
     )
     groups, tests = choose(
         tested,

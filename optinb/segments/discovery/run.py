@@ -9,21 +9,22 @@ import numpy as np
 from optinb.engine import kinds
 from optinb.engine.shares import in_share
 from optinb.errors import RuleError, did_you_mean
+from optinb.progress import Hundredths, quiet
 from optinb.rules import AllOf, sentence
 from optinb.segments.compile import check
 from optinb.segments.discovery.columns import as_rule
 from optinb.segments.discovery.evidence import Sums, interval
 from optinb.segments.discovery.find import find, members_of
-from optinb.segments.discovery.pace import Pace
 from optinb.segments.discovery.reading import choose_attributes, read_column, read_customers, read_target
 from optinb.segments.discovery.values import Discovery, Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from optinb.engine import Tables
+    from optinb.progress import Tell
     from optinb.rules import Rule
     from optinb.segments.discovery.choice import Group
     from optinb.segments.discovery.columns import Column
@@ -44,7 +45,7 @@ def discover(
     depth: int = 3,
     min_size: int | None = None,
     limit: int = 12,
-    tell: Callable[[int, str], None] = lambda _done, _what: None,
+    tell: Tell = quiet,
 ) -> Discovery:
     """Finds groups of customers whose target is higher than everybody else's, as rules of the language.
 
@@ -68,7 +69,7 @@ def discover(
     _check_limits(depth, min_size, limit)
     check_target(target, tables)
     names, left_out = choose_attributes(tables, target, exclude=tuple(exclude), include=tuple(include))
-    pace = Pace(tell)
+    pace = Hundredths(tell)
     read = pace.part("reading", hundredths=5, of=1)
     customers = read_customers(tables, [*names, *([target] if isinstance(target, str) else [])], within)
     if within is not None and customers.is_empty():

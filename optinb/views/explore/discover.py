@@ -16,8 +16,8 @@ from optinb.views.later import follow
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from optinb.progress import Tell
     from optinb.segments.discovery import Discovery, Finding
-    from optinb.views.job import Tell
     from optinb.workspace import Workspace
 
 EVERYBODY = ("Everybody", None)

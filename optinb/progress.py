@@ -1,0 +1,83 @@
+"""How far a long step is, for somebody who watches: a terminal, a notebook that a person has open, or a widget."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from optinb.logs import KERNEL_OF_A_COMMAND, watched_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+WHOLE = 100
+
+
+class Tell(Protocol):
+    """Tells that so much more is done, and what is next. What it raises ends the step, before anything is published."""
+
+    def __call__(self, done: int, what: str = "", /) -> None: ...
+
+
+def quiet(_done: int, _what: str = "", /) -> None:
+    """Tells nobody."""
+
+
+class Hundredths:
+    """Tells a watcher of whole hundredths, whatever the parts of the work are counted in."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell, self._exact, self._told = tell, 0.0, 0
+
+    def part(self, what: str, *, hundredths: float, of: int = 1) -> Callable[[int], None]:
+        """A part of the way: the returned function is told that so many more `of` its whole are done."""
+        self._tell(0, what)
+
+        def done(more: int) -> None:
+            self._exact = min(self._exact + hundredths * more / max(of, 1), WHOLE)
+            whole = int(self._exact + 1e-9)
+            if whole > self._told:
+                self._tell(whole - self._told)
+                self._told = whole
+
+        return done
+
+
+@contextmanager
+def progress(title: str, *, total: int | None = WHOLE, unit: str = "%", tell: Tell | None = None) -> Iterator[Tell]:
+    """A bar on standard error, or in the notebook, that goes when the step is done; nothing where nobody watches.
+
+    With `tell`, that is told instead.
+    """
+    if tell is not None:
+        yield tell
+        return
+    if not watched():
+        yield quiet
+        return
+    if os.environ.get(KERNEL_OF_A_COMMAND):
+        from tqdm.std import tqdm
+    else:
+        from tqdm.auto import tqdm
+
+    units = unit if unit == "%" else f" {unit}s"
+    with tqdm(desc=title, total=total, unit=units, unit_scale=True, leave=False, file=watched_stream()) as bar:
+
+        def show(done: int, what: str = "", /) -> None:
+            if what:
+                bar.set_postfix_str(what)
+            bar.update(done)
+
+        yield show
+
+
+def watched() -> bool:
+    """Whether somebody watches: a cell that can't ask its user anything runs without one (papermill, nbconvert),
+    unless a command in a terminal runs it."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    if shell is None or not hasattr(shell, "kernel") or os.environ.get(KERNEL_OF_A_COMMAND):
+        return watched_stream().isatty()
+    return bool(getattr(shell.kernel, "_allow_stdin", False))
