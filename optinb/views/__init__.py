@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from optinb.rules import Rule
     from optinb.views.calendar_view import Calendar
+    from optinb.views.delivery_view import DeliveryView
     from optinb.views.desk import ApprovalDesk
     from optinb.views.editor.editor import RuleEditor
     from optinb.views.explore.discover import DiscoverView
@@ -31,6 +32,7 @@ __all__ = [
     "campaigns",
     "compare",
     "customer",
+    "delivery",
     "discover",
     "install",
     "micro_segments",
@@ -90,6 +92,13 @@ def approval_desk(ws: Workspace) -> ApprovalDesk:
     from optinb.views.desk import ApprovalDesk
 
     return ApprovalDesk(ws)
+
+
+def delivery(ws: Workspace) -> DeliveryView:
+    """What is published and what waits in the inbox, with a button that imports and models it while one works on."""
+    from optinb.views.delivery_view import DeliveryView
+
+    return DeliveryView(ws)
 
 
 def rule_editor(ws: Workspace, rule: Rule | str | None = None, *, group: str | None = None) -> RuleEditor:

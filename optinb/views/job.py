@@ -16,7 +16,7 @@ from optinb.views.newest import answer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Tell = Callable[[int, str], None]
+    from optinb.progress import Tell
 
 _THREADS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="optinb job")
 
@@ -27,6 +27,8 @@ class StoppedError(Exception):
 
 class Job(w.VBox):
     """A button that begins long work, and while it runs its progress and a button to cancel it.
+
+    What is cancelled ends at its next step; only then, when it is known what came of it, is anything said of it.
 
     Args:
         label: of the button.
@@ -45,7 +47,7 @@ class Job(w.VBox):
         steps: Callable[[], int],
     ) -> None:
         self._prepare, self._show, self._steps = prepare, done, steps
-        self._run, self._at, self._what = 0, 0, ""
+        self._at, self._of, self._what, self._is_cancelled = 0, 1, "", False
         self.start, self.cancel = button(label, style="primary"), button("Cancel")
         self.cancel.layout.display = "none"
         self.progress = Pane()
@@ -65,49 +67,47 @@ class Job(w.VBox):
         except OptinbError as error:
             self.progress.say(str(error), kind="bad")
             return
-        self._run += 1
-        self._at, self._what = 0, ""
-        run, steps = self._run, max(self._steps(), 1)
+        self._at, self._of, self._what, self._is_cancelled = 0, max(self._steps(), 1), "", False
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            self._end(run, answer(lambda: work(self._tell(run, steps, lambda call: call()))))
+            self._end(answer(lambda: work(self._tell(lambda call: call()))))
             return
         self._arrange(running=True)
-        self._say(run, steps)
-        tell = self._tell(run, steps, loop.call_soon_threadsafe)
+        self._say()
+        tell = self._tell(loop.call_soon_threadsafe)
         future = loop.run_in_executor(_THREADS, answer, lambda: work(tell))
-        future.add_done_callback(lambda finished: self._end(run, finished.result()))
+        future.add_done_callback(lambda finished: self._end(finished.result()))
 
-    def _tell(self, run: int, steps: int, later: Callable[[Callable[[], None]], Any]) -> Tell:
-        def tell(done: int, what: str) -> None:
-            if run != self._run:
+    def _tell(self, later: Callable[[Callable[[], None]], Any]) -> Tell:
+        def tell(done: int, what: str = "", /) -> None:
+            if self._is_cancelled:
                 raise StoppedError
             self._at, self._what = self._at + done, what or self._what
-            later(lambda: self._say(run, steps))
+            later(self._say)
 
         return tell
 
-    def _say(self, run: int, steps: int) -> None:
-        if run != self._run or not self.is_running:
+    def _say(self) -> None:
+        if not self.is_running:
             return
-        share = min(self._at / steps, 1)
+        share = min(self._at / self._of, 1)
+        what = "Cancelling, at the end of this step …" if self._is_cancelled else self._what
         self.progress.show(
             f'<div class="ob-progress"><progress max="1" value="{share:.3f}" aria-label="Progress"></progress> '
-            f"<span>{share:.0%} {escape(self._what)}</span></div>"
+            f"<span>{share:.0%} {escape(what)}</span></div>"
         )
 
     def _stop(self) -> None:
-        self._run += 1
-        self._arrange(running=False)
-        self.progress.say("Cancelled; nothing was changed.")
+        self._is_cancelled = self.cancel.disabled = True
+        self._say()
 
-    def _end(self, run: int, found: Any) -> None:
-        if run != self._run:
-            return
+    def _end(self, found: Any) -> None:
         self._arrange(running=False)
         self.progress.say("")
-        if isinstance(found, OptinbError):
+        if isinstance(found, StoppedError):
+            self.progress.say("Cancelled; what is published and saved is as it was.")
+        elif isinstance(found, OptinbError):
             self.progress.say(str(found), kind="bad")
         elif isinstance(found, Exception):
             self.progress.say("This couldn't be done; see the log of the notebook.", kind="bad")
@@ -117,4 +117,5 @@ class Job(w.VBox):
 
     def _arrange(self, *, running: bool) -> None:
         self.start.disabled = running
+        self.cancel.disabled = not running
         self.cancel.layout.display = "" if running else "none"

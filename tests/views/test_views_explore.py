@@ -190,8 +190,11 @@ def test_cancelled_work_ends_at_its_next_step_and_shows_nothing():
         made.start.click()
         await begun.wait()
         made.cancel.click()
-        assert not made.is_running and "Cancelled" in text_of(made.progress.value)
+        assert made.is_running and "Cancelling" in text_of(made.progress.value)
         cancelled.set()
+        while made.is_running:
+            await asyncio.sleep(0)
+        assert "Cancelled" in text_of(made.progress.value)
 
     asyncio.run(wait())
     assert stopped.wait(10) and shown == []

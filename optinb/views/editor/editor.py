@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from optinb.rules import Rule
     from optinb.views.editor.building import Built
     from optinb.views.editor.document import Path
-    from optinb.workspace import Preview, Workspace
+    from optinb.workspace import Preview, Vocabulary, Workspace
 
 COUNTING = '<div class="ob-counting">counting …</div>'
 KEEP_S = 0.5  # after the last edit, until it is kept
@@ -45,6 +45,7 @@ class RuleEditor(w.VBox):
         self.add_class("ob-editor")
         self._ws = ws
         self._newest, self._count_soon = Newest(), Later(self._count, pause_s=PAUSE_S)
+        self._vocabulary = Newest()
         self._focus_soon: Path | None = None
         self._code_error = ""
         self.preview: Preview | None = None
@@ -58,6 +59,7 @@ class RuleEditor(w.VBox):
         self._offer_kept()
         self._changed(None)
         follow(self, lambda: tuple(g.name for g in ws.groups.list()), self._learn_groups)
+        follow(self, lambda: ws.warehouse.current, lambda _version: self._read_again())
 
     @property
     def rule(self) -> Rule | None:
@@ -68,6 +70,16 @@ class RuleEditor(w.VBox):
         """Lets lines name groups that were saved meanwhile."""
         self.desk.vocabulary = replace(self.desk.vocabulary, groups=names)
         self._show(self.built.problems)
+
+    def _read_again(self) -> None:
+        """Counts on the version that was published meanwhile, whose attributes and events may be others."""
+        self._recount()
+        self._vocabulary.ask(self._ws.vocabulary, self._learn)
+
+    def _learn(self, found: Vocabulary | Exception) -> None:
+        if not isinstance(found, Exception):
+            self.desk.vocabulary = found
+            self._show(self.built.problems)
 
     def _make_controls(self, name: str) -> None:
         self.sentence = Pane()

@@ -8,6 +8,7 @@ import ipywidgets as w
 
 from optinb.errors import OptinbError
 from optinb.views.controls import Pane, box, styles
+from optinb.views.later import follow
 from optinb.views.newest import Newest
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class AskingView(w.VBox):
         for control in watch:
             control.observe(lambda _: self.ask(), "value")
         self.ask()
+        follow(self, lambda: self.ws.warehouse.current, lambda _version: self.ask())
 
     def ask(self) -> None:
         """Takes the old answer away and asks anew."""
