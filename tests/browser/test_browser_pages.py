@@ -34,7 +34,7 @@ def faults(page) -> list[str]:
     return [
         f"{rule['id']}: {node['html']} ({node['failureSummary']})"
         for rule in found
-        if rule["impact"] in ("serious", "critical")
+        if rule["impact"] != "minor"
         for node in rule["nodes"]
     ]
 
