@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import nbformat
 import pytest
+from accessibility import faults
 
 from optinb import attr, did
-from optinb.demo import AUTHOR
+from optinb.demo import AUTHOR, RUN_DATE
 from optinb.share import shared
 from optinb.workspace import open_workspace
 
@@ -90,6 +91,7 @@ def test_analyst_builds_a_rule_discovers_a_group_and_finds_both_after_a_restart(
     last = editor.get_by_role("row", name="A push message arrives")
     expect(last.get_by_role("cell").last).to_have_text(f"{figures.recipients:,}")
     lab.picture(editor, "explore_segments")
+    assert faults(page, within=".ob-editor") == []
 
     # by keyboard: undo and redo
     editor.get_by_role("button", name="Undo").focus()
@@ -125,6 +127,22 @@ def test_analyst_builds_a_rule_discovers_a_group_and_finds_both_after_a_restart(
     with open_workspace(folder, user=AUTHOR) as ws:
         assert ws.groups.rule(MINE) == rule
         assert ws.groups.rule(FOUND) == ws.discover("future_value", depth=1)[0].rule
+
+    # a corrected delivery is imported and modelled from the same page, whose editor counts on it by itself
+    customers = folder / "inbox" / RUN_DATE.isoformat() / "customers.csv"
+    lines = customers.read_text().splitlines(keepends=True)
+    customers.write_text("".join(lines[:500] + lines[501:]))
+    working = page.get_by_role("button", name="Import and model")
+    working.click()
+    page.get_by_role("button", name="Cancel").first.click()
+    expect(
+        page.get_by_text("Cancelled; what is published").or_(page.get_by_text("since that was cancelled"))
+    ).to_be_visible()
+    working.click()
+    expect(page.get_by_role("progressbar", name="Progress")).to_be_visible()
+    expect(page.get_by_text("Checked and published in")).to_be_visible(timeout=60_000)
+    expect(count).to_contain_text(f"of {everybody - 1:,} customers")
+    lab.picture(page, "delivery")
 
     # a new kernel knows both
     page.evaluate(RESTART)
