@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
-from html import unescape
 from zoneinfo import ZoneInfo
 
 import pytest
+from page_text import text_of
 
 from optinb.errors import Exit
 from optinb.measure.pages import steps
@@ -55,11 +55,6 @@ def night(**changes) -> NightSummary:
         "model": ("BG/NBD fitted on 9,000 buyers.", "It beats both naive guesses."),
     }
     return NightSummary(**(fields | changes))
-
-
-def text_of(page: str) -> str:
-    body = re.sub(r"<(style|script)\b.*?</\1>", "", page, flags=re.DOTALL)
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
 
 def test_report_says_what_went_out_to_whom_and_when():

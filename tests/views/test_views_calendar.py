@@ -1,18 +1,13 @@
 from __future__ import annotations
 
-import re
 from datetime import date
-from html import unescape
 
 import pytest
+from page_text import text_of
 
 from optinb.demo import APPROVER, CAMPAIGNS
 from optinb.views.calendar_view import Calendar, weeks_of
 from optinb.workspace import open_workspace
-
-
-def text_of(html: str) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import asyncio
 import re
 import shutil
 from datetime import timedelta
-from html import unescape
 
 import pytest
 from conftest import START
+from page_text import text_of
 
 from optinb import views
 from optinb.demo import AUTHOR, RUN_DATE, demo_settings
@@ -15,10 +15,6 @@ from optinb.workspace import open_workspace
 from optinb.workspace.setup import init_workspace
 
 NEXT = RUN_DATE + timedelta(days=1)
-
-
-def text_of(html: str | None) -> str:
-    return " ".join(unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", html or "", flags=re.DOTALL)).split())
 
 
 @pytest.fixture

@@ -2,19 +2,15 @@ from __future__ import annotations
 
 import re
 from datetime import time
-from html import unescape
 
 import pytest
+from page_text import text_of
 
 from optinb import did
 from optinb.demo import APPROVER
 from optinb.views.desk import ApprovalDesk
 from optinb.views.planner_view import Planner
 from optinb.workspace import open_workspace
-
-
-def text_of(html: str) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import timedelta
-from html import unescape
 from threading import Event
 
 import pytest
+from page_text import text_of
 
 from optinb import attr, in_group, views
 from optinb.demo import AUTHOR, RUN_DATE, demo_settings
@@ -14,11 +14,6 @@ from optinb.errors import UsageError
 from optinb.views.job import Job
 from optinb.workspace import open_workspace
 from optinb.workspace.setup import init_workspace
-
-
-def text_of(html: str | None) -> str:
-    html = html or ""
-    return " ".join(unescape(re.sub(r"<style>.*?</style>|<[^>]+>", " ", html, flags=re.DOTALL)).split())
 
 
 @pytest.fixture

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-from html import unescape
 
 import pytest
+from page_text import text_of
 
 from optinb.demo import APPROVER, AUTHOR
 from optinb.views.planner_view import Planner
 from optinb.workspace import open_workspace
-
-
-def text_of(html: str) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import re
-from html import unescape
-
 import pytest
+from page_text import text_of
 
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE
 from optinb.night import Night
@@ -13,10 +11,6 @@ from optinb.workspace import open_workspace
 from optinb.workspace.watching import nights, watch
 
 NAME = "Summer, lapsed"
-
-
-def text_of(html: str) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
 
 
 @pytest.fixture

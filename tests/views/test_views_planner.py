@@ -1,19 +1,14 @@
 from __future__ import annotations
 
-import re
 from datetime import date, time
-from html import unescape
 
 import pytest
+from page_text import text_of
 
 from optinb.demo import AUTHOR, demo_settings
 from optinb.views.planner_view import COUNTING, Planner
 from optinb.workspace import open_workspace
 from optinb.workspace.setup import init_workspace
-
-
-def text_of(html: str) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
 
 
 @pytest.fixture

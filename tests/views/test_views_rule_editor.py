@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-import re
-from html import unescape
 from threading import Event
 from typing import Any
 
 import pytest
+from page_text import text_of
 
 from optinb import views
 from optinb.demo import APPROVER, AUTHOR, demo_settings
@@ -16,10 +15,6 @@ from optinb.views.editor.editor import COUNTING, RuleEditor
 from optinb.views.newest import Newest
 from optinb.workspace import open_workspace
 from optinb.workspace.setup import init_workspace
-
-
-def text_of(html: str) -> str:
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
 
 
 @pytest.fixture

@@ -3,13 +3,12 @@ from __future__ import annotations
 import pkgutil
 import re
 import sys
-from html import unescape
 from importlib import import_module
 from subprocess import run
-from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from page_text import text_of
 
 from optinb import attr, did, views
 from optinb.demo import CAMPAIGNS
@@ -18,11 +17,6 @@ from optinb.nightly import Blocked, Night
 from optinb.views import show
 from optinb.views.tables import typical
 from optinb.workspace import status, why
-
-
-def text_of(html: Any) -> str:
-    body = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
 
 
 @pytest.fixture
