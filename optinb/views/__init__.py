@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from optinb.views.explore.groups import Compare, OverlapView, SizesView
     from optinb.views.explore.moves import CustomerView, MigrationView
     from optinb.views.monitor_view import Monitor
-    from optinb.views.planner_view import Planner
+    from optinb.views.plan.planner import Planner
     from optinb.workspace import Workspace
 
 __all__ = [
@@ -68,7 +68,7 @@ def page(view: Callable[[Workspace], Any], workspace: str | Path | None = None, 
 
 def planner(ws: Workspace) -> Planner:
     """The form in which a marketer plans a campaign, sees who would get which message, and submits it."""
-    from optinb.views.planner_view import Planner
+    from optinb.views.plan.planner import Planner
 
     return Planner(ws)
 

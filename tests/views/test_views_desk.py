@@ -9,7 +9,7 @@ from page_text import text_of
 from optinb import did
 from optinb.demo import APPROVER
 from optinb.views.desk import ApprovalDesk
-from optinb.views.planner_view import Planner
+from optinb.views.plan.planner import Planner
 from optinb.workspace import open_workspace
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from optinb.campaigns import campaign_from
 from optinb.errors import CampaignError
-from optinb.views.draft import FIXED, TEMPLATES_OWN, Plan, Source, Timing, attribute, first_kind, suggested_name
 from optinb.views.later import Later, every
+from optinb.views.plan.draft import FIXED, TEMPLATES_OWN, Plan, Source, Timing, attribute, first_kind, suggested_name
 
 
 def plan(**changes) -> Plan:

@@ -8,7 +8,7 @@ import pytest
 from page_text import text_of
 
 from optinb.demo import APPROVER, AUTHOR
-from optinb.views.planner_view import Planner
+from optinb.views.plan.planner import Planner
 from optinb.workspace import open_workspace
 
 

@@ -6,7 +6,7 @@ import pytest
 from page_text import text_of
 
 from optinb.demo import AUTHOR, demo_settings
-from optinb.views.planner_view import COUNTING, Planner
+from optinb.views.plan.planner import COUNTING, Planner
 from optinb.workspace import open_workspace
 from optinb.workspace.setup import init_workspace
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from optinb.appboy import needed_properties
 from optinb.errors import OptinbError
 from optinb.views import values
-from optinb.views.board import Board
 from optinb.views.controls import choose
-from optinb.views.draft import Plan, named, suggested_name
-from optinb.views.keeping import Keeper
 from optinb.views.later import Later, every
 from optinb.views.newest import Newest
+from optinb.views.plan.board import Board
+from optinb.views.plan.draft import Plan, named, suggested_name
+from optinb.views.plan.keeping import Keeper
 
 if TYPE_CHECKING:
     from optinb.appboy import Template

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import ipywidgets as w
 
 from optinb.views.controls import box, choose, field
-from optinb.views.draft import OfferText
+from optinb.views.plan.draft import OfferText
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

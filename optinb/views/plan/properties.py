@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import ipywidgets as w
 
 from optinb.views.controls import box, choose, field
-from optinb.views.draft import FIXED, OFFER_FIELDS, TEMPLATES_OWN, Source, attribute, first_kind, from_offer
+from optinb.views.plan.draft import FIXED, OFFER_FIELDS, TEMPLATES_OWN, Source, attribute, first_kind, from_offer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The controls of the campaign board and where they stand; what they do is in `optinb.views.planner_view`."""
+"""The controls of the campaign board and where they stand; what they do is in `optinb.views.plan.planner`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import ipywidgets as w
 
 from optinb.campaigns import CHANNEL
 from optinb.views.controls import Pane, box, button, field, heading, styles
-from optinb.views.draft import Plan, Timing
-from optinb.views.offer import OfferEditor
-from optinb.views.properties import PropertyEditor
-from optinb.views.timing import TimingEditor
+from optinb.views.plan.draft import Plan, Timing
+from optinb.views.plan.offer import OfferEditor
+from optinb.views.plan.properties import PropertyEditor
+from optinb.views.plan.timing import TimingEditor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import date
 
-    from optinb.views.keeping import Keeper
+    from optinb.views.plan.keeping import Keeper
 
 
 class Board(w.VBox):

@@ -9,7 +9,7 @@ import ipywidgets as w
 
 from optinb.campaigns.schedule import WEEKDAYS
 from optinb.views.controls import Pane, box, field
-from optinb.views.draft import SCHEDULED, Timing
+from optinb.views.plan.draft import SCHEDULED, Timing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
