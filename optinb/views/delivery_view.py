@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ipywidgets as w
 from msgspec import Struct
@@ -60,7 +60,8 @@ class DeliveryView(w.VBox):
     def _offer(self, inbox: Inbox) -> None:
         self.about.say(told(inbox))
         options = [(day(d) + (", published" if d == inbox.published else ""), d) for d in inbox.waiting]
-        choose(self.delivery, options, keep=self.delivery.value)
+        chosen = self.delivery.value
+        choose(self.delivery, options, keep=chosen if chosen != inbox.published else None)
 
     def _ask_for_a_reason(self, wanted: bool) -> None:
         self.reason.layout.display = "" if wanted else "none"
@@ -103,7 +104,7 @@ def import_and_model(ws: Workspace, run_date: date, *, accept_anyway: str | None
 
 def told(inbox: Inbox) -> str:
     """What is published and what waits, in sentences."""
-    newer: Any = [d for d in inbox.waiting if inbox.published is None or d > inbox.published]
+    newer = [d for d in inbox.waiting if inbox.published is None or d > inbox.published]
     if newer:
         waits = f"The delivery of {day(newer[0])} waits in the inbox."
     elif inbox.published is None:

@@ -130,6 +130,22 @@ def test_the_published_day_can_be_imported_again_and_days_ahead_or_before_are_no
     assert "Imported before; nothing changed." in text_of(view.answer.value)
 
 
+def test_a_delivery_that_comes_meanwhile_is_offered_by_itself(ws, monkeypatch):
+    monkeypatch.setattr(ws, "now", lambda: START + timedelta(days=1))
+
+    async def wait():
+        view = views.delivery(ws)
+        chosen = view.delivery.value
+        shutil.copytree(ws.root / "inbox" / RUN_DATE.isoformat(), ws.root / "inbox" / NEXT.isoformat())
+        while view.delivery.value == chosen:
+            await asyncio.sleep(0.01)
+        view.close()
+        return chosen, view.delivery.value, text_of(view.about.value)
+
+    before, after, about = asyncio.run(wait())
+    assert (before, after) == (RUN_DATE, NEXT) and "The delivery of Tue 24 Nov 2026 waits" in about
+
+
 def test_an_empty_inbox_says_what_to_do(tmp_path):
     init_workspace(tmp_path / "new", settings=demo_settings("http://127.0.0.1:8021"))
     with open_workspace(tmp_path / "new", user=AUTHOR) as empty:
