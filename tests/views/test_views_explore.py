@@ -62,6 +62,23 @@ def test_groups_that_are_saved_meanwhile_are_offered_by_themselves(ws, monkeypat
     asyncio.run(look())
 
 
+def test_a_night_that_is_modelled_meanwhile_is_compared_by_itself(ws, monkeypatch):
+    monkeypatch.setattr("optinb.views.later.LOOK_AGAIN_S", 0.01)
+
+    async def look():
+        moves = views.migration(ws)
+        before = text_of(moves.answer.value)
+        ws.model(RUN_DATE + timedelta(days=1))
+        while "<table" not in moves.answer.value:
+            await asyncio.sleep(0.01)
+        moves.close()
+        return before, text_of(moves.answer.value)
+
+    before, after = asyncio.run(look())
+    assert "Moves need two nights" in before
+    assert "From Mon 23 Nov 2026 to Tue 24 Nov 2026" in after
+
+
 def test_sizes_moves_and_stages_are_told_night_by_night(ws):
     night = RUN_DATE + timedelta(days=1)
     ws.model(night)

@@ -35,7 +35,7 @@ class AskingView(w.VBox):
         for control in watch:
             control.observe(lambda _: self.ask(), "value")
         self.ask()
-        follow(self, lambda: self.ws.warehouse.current, lambda _version: self.ask())
+        follow(self, lambda: self.ws.warehouse.current, lambda _version: self.read_again())
 
     def ask(self) -> None:
         """Takes the old answer away and asks anew."""
@@ -46,6 +46,10 @@ class AskingView(w.VBox):
             return
         self.answer.show(WORKING)
         self._newest.ask(question, self._tell)
+
+    def read_again(self) -> None:
+        """Asks anew, since other tables were published; a view whose controls offer what they hold offers it anew."""
+        self.ask()
 
     def question(self) -> Callable[[], str] | str:
         """What finds the answer as HTML, called in a thread; or a sentence that says what to choose first.

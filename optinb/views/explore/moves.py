@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import ipywidgets as w
 
 from optinb.errors import OptinbError
+from optinb.measure.pages import day
 from optinb.views import values
-from optinb.views.controls import field
+from optinb.views.controls import choose, field
 from optinb.views.explore.asking import AskingView
 
 if TYPE_CHECKING:
@@ -24,15 +25,25 @@ class MigrationView(AskingView):
 
     def __init__(self, ws: Workspace) -> None:
         super().__init__(ws)
+        self.by = field(w.Dropdown, "Moves between", options=list(KEPT.items()))
+        self.since, self.until = field(w.Dropdown, "From the night of"), field(w.Dropdown, "to the night of")
+        self._offer()
+        self.arrange(self.by, self.since, self.until, watch=(self.by, self.since, self.until))
+
+    def read_again(self) -> None:
+        """Offers a night that was modelled meanwhile, and shows the moves to it where the newest one was shown."""
+        self._offer()
+        self.ask()
+
+    def _offer(self) -> None:
         try:
-            nights = ws.nights()
+            nights = self.ws.nights()
         except OptinbError:
             nights = ()
-        options = [(f"{night:%a} {night.day} {night:%b %Y}", night) for night in nights]
-        self.by = field(w.Dropdown, "Moves between", options=list(KEPT.items()))
-        self.since = field(w.Dropdown, "From the night of", options=options)
-        self.until = field(w.Dropdown, "to the night of", options=options, value=nights[-1] if nights else None)
-        self.arrange(self.by, self.since, self.until, watch=(self.by, self.since, self.until))
+        options = [(day(night), night) for night in nights]
+        is_newest = self.until.index in (None, len(self.until.options) - 1)
+        choose(self.since, options, keep=self.since.value)
+        choose(self.until, options, keep=nights[-1] if nights and is_newest else self.until.value)
 
     def question(self) -> Callable[[], str] | str:
         """Counts the moves."""
