@@ -6,11 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from optinb.errors import ConflictError, StateError
 from optinb.state import audit
-from optinb.state.codes import NOT_SENT, Draw, give_back, take
+from optinb.state.batches import mark, move, write
+from optinb.state.codes import Draw, take
 from optinb.state.delivery_rows import (
     StateName,
     as_json,
@@ -22,8 +23,6 @@ from optinb.state.delivery_rows import (
     batch_row,
     find_audience,
     of_night,
-    state_columns,
-    state_name,
 )
 from optinb.state.journal import (
     Batch,
@@ -31,9 +30,7 @@ from optinb.state.journal import (
     Cancelled,
     DeliveryCounts,
     FrozenAudience,
-    Sending,
     Settlement,
-    why,
 )
 from optinb.state.leases import lost, must_hold
 from optinb.state.schema import audiences, batches, campaign_versions
@@ -208,11 +205,11 @@ class Deliveries:
         Raises StateError when the lease is lost and more was wanted; what is settled is written all the same.
         """
         with self._database.writing() as con:
-            _write(con, settled, token=lease.token, now=now, given="sending")
+            write(con, settled, token=lease.token, now=now, given="sending")
             if not size:
                 return ()
             problem = lost(con, lease)
-            marked = () if problem else _mark(con, campaign_id, run_date, lease=lease, size=size, skip=skip, now=now)
+            marked = () if problem else mark(con, campaign_id, run_date, lease=lease, size=size, skip=skip, now=now)
         if problem:
             raise StateError(problem)
         return marked
@@ -230,13 +227,13 @@ class Deliveries:
         """Moves every batch that is in one state to another; returns how many recipients. Raises StateError."""
         with self._database.writing() as con:
             must_hold(con, lease)
-            return _move(con, campaign_id, run_date, given=given, to=to, who=lease.holder, now=now)
+            return move(con, campaign_id, run_date, given=given, to=to, who=lease.holder, now=now)
 
     def revise(self, changed: Sequence[Batch], *, given: StateName, lease: Lease, now: datetime) -> None:
         """Writes the new states of batches that are in a state that is over already. Raises StateError."""
         with self._database.writing() as con:
             must_hold(con, lease)
-            _write(con, changed, token=None, now=now, given=given)
+            write(con, changed, token=None, now=now, given=given)
 
     def settle(self, batch: Batch, settlement: Settlement) -> None:
         """Notes beside an unknown batch what Appboy said of its recipients; asked again, the later word counts."""
@@ -256,7 +253,7 @@ class Deliveries:
         with self._database.writing() as con:
             _change(con, campaign_id, run_date, cancelled=reason)
             to = Cancelled(message=reason)
-            return _move(con, campaign_id, run_date, given="planned", to=to, who=user, now=now)
+            return move(con, campaign_id, run_date, given="planned", to=to, who=user, now=now)
 
     def reschedule(
         self, campaign_id: str, run_date: date, *, send_at: datetime, user: str, now: datetime
@@ -302,98 +299,3 @@ def _must_be(con: Connection, audience: FrozenAudience, version: int) -> None:
         raise ConflictError(
             f"campaign {audience.campaign_name!r} was changed while its audience was built; run the night again"
         )
-
-
-def _mark(
-    con: Connection,
-    campaign_id: str,
-    run_date: date,
-    *,
-    lease: Lease,
-    size: int,
-    skip: Collection[int],
-    now: datetime,
-) -> tuple[Batch, ...]:
-    """Marks the next planned batches as sending."""
-    at = {"at_campaign": campaign_id, "at_date": run_date}
-    stopped = con.execute(_STOPPED, at).scalar()
-    if stopped is not None:
-        # what was under way when a person cancelled, and came back as certainly not sent
-        to = Cancelled(message=stopped)
-        _move(con, campaign_id, run_date, given="planned", to=to, who=lease.holder, now=now)
-        return ()
-    state = Sending(holder=lease.holder)
-    planned = con.execute(_NEXT, {**at, "skip": list(skip), "most": size})
-    marked = tuple(msgspec.structs.replace(batch_from(row), state=state) for row in planned)
-    if marked:
-        values = {"token": lease.token, "changed_at": now, **state_columns(state)}
-        con.execute(_MARK, {**at, "numbers": [batch.number for batch in marked], **values})
-    return marked
-
-
-def _move(
-    con: Connection, campaign_id: str, run_date: date, *, given: StateName, to: BatchState, who: str, now: datetime
-) -> int:
-    affected = of_night(campaign_id, run_date) & (batches.c.state == given)
-    recipients = int(con.execute(select(func.coalesce(func.sum(batches.c.size), 0)).where(affected)).scalar_one())
-    if recipients:
-        con.execute(update(batches).where(affected).values({**state_columns(to), "changed_at": now}))
-        if state_name(to) in NOT_SENT:
-            give_back(con, campaign_id, run_date)
-        audience = find_audience(con, campaign_id, run_date)
-        assert audience is not None
-        audit.record(
-            con,
-            who=who,
-            action=f"batches {state_columns(to)['state']}",
-            subject=audience.campaign_name,
-            now=now,
-            run_date=run_date,
-            recipients=recipients,
-            why=why(to),
-        )
-    return recipients
-
-
-# Made once, since a sender turns many windows a second.
-_AT = (batches.c.campaign_id == bindparam("at_campaign"), batches.c.run_date == bindparam("at_date"))
-_STOPPED = select(audiences.c.cancelled).where(
-    audiences.c.campaign_id == bindparam("at_campaign"), audiences.c.run_date == bindparam("at_date")
-)
-_NEXT = (
-    select(batches)
-    .where(*_AT, batches.c.state == "planned", batches.c.number.not_in(bindparam("skip", expanding=True)))
-    .order_by(batches.c.number)
-    .limit(bindparam("most"))
-)
-_MARK = (
-    update(batches)
-    .where(*_AT, batches.c.number.in_(bindparam("numbers", expanding=True)))
-    .values({name: bindparam(name) for name in ("token", "changed_at", "state", "detail", "why")})
-)
-_BATCH = update(batches).where(*_AT, batches.c.number == bindparam("at_number"), batches.c.state == bindparam("given"))
-_MY_BATCH = _BATCH.where(batches.c.token == bindparam("mine"))
-
-
-def _write(con: Connection, changed: Sequence[Batch], *, token: int | None, now: datetime, given: StateName) -> None:
-    """Writes the states of batches that are in the given one, and with a token only of those marked under it."""
-    if not changed:
-        return
-    where = {"given": given} if token is None else {"given": given, "mine": token}
-    con.execute(
-        _BATCH if token is None else _MY_BATCH,
-        [
-            {
-                "at_campaign": batch.campaign_id,
-                "at_date": batch.run_date,
-                "at_number": batch.number,
-                "changed_at": now,
-                **where,
-                **state_columns(batch.state),
-            }
-            for batch in changed
-        ],
-    )
-    ended = [batch.number for batch in changed if state_name(batch.state) in NOT_SENT]
-    if ended:
-        give_back(con, changed[0].campaign_id, changed[0].run_date, numbers=ended)
