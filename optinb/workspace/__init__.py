@@ -3,7 +3,7 @@
 from optinb.workspace.campaigns import Campaigns, Cancellation
 from optinb.workspace.clock import clock_for, clock_starting_at, is_pretended, system_clock
 from optinb.workspace.codes import Codes, CodesLeft
-from optinb.workspace.data import CustomerDay, CustomerReach, PastWorkspace
+from optinb.workspace.data import CustomerDay, CustomerReach
 from optinb.workspace.doctor import Diagnosis, GroupHealth
 from optinb.workspace.forget import ForgottenCustomer
 from optinb.workspace.groups import Groups, GroupSize
@@ -14,6 +14,7 @@ from optinb.workspace.lists import ListRecord, Lists
 from optinb.workspace.membership import Membership
 from optinb.workspace.moves import Migration, Move
 from optinb.workspace.over_time import Sizes
+from optinb.workspace.past import PastWorkspace
 from optinb.workspace.person import CustomerCard
 from optinb.workspace.preview import Preview
 from optinb.workspace.previewing import CampaignPreview, Rival

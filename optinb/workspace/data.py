@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 from msgspec import Struct
@@ -16,7 +16,6 @@ from optinb.rules import Contacted, nodes_of
 from optinb.segments import AppUse, explain, reach_figures, uses_of
 from optinb.warehouse import changes
 from optinb.workspace.engines import members_on
-from optinb.workspace.groups import Groups
 from optinb.workspace.looking import Looking
 from optinb.workspace.membership import Membership, why_member
 from optinb.workspace.preview import Preview, preview_of
@@ -27,10 +26,9 @@ if TYPE_CHECKING:
     from optinb.rules import Rule
     from optinb.segments import Explanation
     from optinb.settings import AppGroupSettings, Engine, Settings
-    from optinb.state import GroupRecord, Store
     from optinb.warehouse import Snapshot
     from optinb.workspace.contacted import Contacts
-    from optinb.workspace.handle import Workspace
+    from optinb.workspace.groups import Groups
     from optinb.workspace.lists import Lists
 
 REACH = "reach"  # the published table of the figures of every night
@@ -281,58 +279,6 @@ class Reading(Looking):
     def _modelled_on(self, day: date) -> date | None:
         days = [file.day for file in self.snapshot().contents.files if file.table == "history" and file.day <= day]
         return max(days, default=None)
-
-
-class PastGroups(Groups):
-    """The saved groups, to be counted on a past night."""
-
-    def __init__(self, past: PastWorkspace) -> None:
-        super().__init__(cast("Workspace", past))
-
-    def save(self, name: str, rule: Rule | str) -> GroupRecord:
-        """Refused: what is saved is today's."""
-        raise UsageError(f"the past can't be changed; save the group {name!r} with ws.groups.save(...)")
-
-
-class PastWorkspace(Reading):
-    """A workspace as it was: `ws.as_of("2026-11-20")`. It reads that night's version; close it, or use it with `with`.
-
-    Target groups are today's saved ones, counted on the tables of then.
-    """
-
-    def __init__(self, workspace: Workspace, snapshot: Snapshot) -> None:
-        self._workspace = workspace
-        self._snapshot = snapshot
-        self.settings = workspace.settings
-        self.groups = PastGroups(self)
-        self.lists = workspace.lists
-
-    def __repr__(self) -> str:
-        return f"{self._workspace!r} as of {self._snapshot.import_date} (version {self._snapshot.version})"
-
-    @property
-    def store(self) -> Store:
-        """Where the groups are saved."""
-        return self._workspace.store
-
-    @property
-    def contacts(self) -> Contacts:
-        """What campaigns did with customers; a rule looks at what was before its run date."""
-        return self._workspace.contacts
-
-    def snapshot(self) -> Snapshot:
-        """The version of that night."""
-        return self._snapshot
-
-    def close(self) -> None:
-        """Gives the version back."""
-        self._snapshot.close()
-
-    def __enter__(self) -> PastWorkspace:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 def reach_nights(snapshot: Snapshot, settings: Settings, *, night: date | None = None) -> pl.DataFrame:

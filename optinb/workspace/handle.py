@@ -15,12 +15,13 @@ from optinb.workspace.campaigns import Campaigns
 from optinb.workspace.clock import clock_for
 from optinb.workspace.codes import Codes
 from optinb.workspace.contacted import Contacts
-from optinb.workspace.data import PastWorkspace, Reading, as_day
+from optinb.workspace.data import Reading, as_day
 from optinb.workspace.doctor import Diagnosis, diagnose
 from optinb.workspace.drafts import Drafts
 from optinb.workspace.groups import Groups
 from optinb.workspace.inbox import Check, Inbox, Quarantine, check_folder, import_and_note, inbox_of, quarantined
 from optinb.workspace.lists import Lists
+from optinb.workspace.past import PastWorkspace
 from optinb.workspace.sends import Sends
 from optinb.workspace.templates import Templates
 from optinb.workspace.unsaved import Unsaved
