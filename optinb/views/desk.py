@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -9,25 +10,33 @@ import ipywidgets as w
 
 from optinb.errors import OptinbError
 from optinb.views import values
-from optinb.views.controls import Pane, box, button, choose, field, styles
+from optinb.views.controls import Pane, box, button, field, styles
 from optinb.views.later import every
 from optinb.workspace.decisions import last_approval
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from optinb.campaigns import CampaignRecord
     from optinb.workspace import Workspace
 
 LOOK_AGAIN_S = 2.0
 SAMPLES = 2
+DOUBLE_CLICK_S = 1.0  # after a decision, within which a click can't be meant for what is shown now
 
 
 class ApprovalDesk(w.VBox):
-    """The desk. It follows the store, so that what others submit or decide elsewhere shows by itself."""
+    """The desk. It follows the store, so that what others submit or decide elsewhere shows by itself.
 
-    def __init__(self, ws: Workspace) -> None:
+    What isn't there any more gives its place to nothing, never to another campaign, which a click that is on its way
+    would decide on unseen. `clock` tells seconds.
+    """
+
+    def __init__(self, ws: Workspace, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self.add_class("ob-view")
-        self._ws = ws
+        self._ws, self._clock = ws, clock
+        self._decided_at = -DOUBLE_CLICK_S
         self._waiting: dict[str, CampaignRecord] = {}
         self._seen: dict[str, str] = {}  # an approval must be of what the approver has seen
         self.who = Pane()
@@ -54,6 +63,7 @@ class ApprovalDesk(w.VBox):
 
     def refresh(self) -> None:
         """Reads what waits now."""
+        was_empty, chosen = not self._waiting, self.waiting.value
         self._waiting = {record.campaign.name: record for record in self._undecided()}
         names = list(self._waiting)
         self.waiting.rows = min(max(len(names), 3), 8)
@@ -61,7 +71,8 @@ class ApprovalDesk(w.VBox):
             (f"{name} (held)" if record.state == "held" else f"{name} (by {record.author})", name)
             for name, record in self._waiting.items()
         ]
-        choose(self.waiting, options, keep=self.waiting.value)
+        self.waiting.options = options
+        self.waiting.value = names[0] if was_empty and names else chosen if chosen in names else None
         for control in (self.waiting, self._decision):
             control.layout.display = "" if names else "none"
         self.nothing.say("" if names else "Nothing waits for a decision. What is submitted shows here by itself.")
@@ -99,6 +110,8 @@ class ApprovalDesk(w.VBox):
 
     def _decide(self, verb: str) -> None:
         name = self.waiting.value
+        if name is None or self._clock() < self._decided_at + DOUBLE_CLICK_S:
+            return
         try:
             comment = self.comment.value.strip()
             if verb == "approve":
@@ -112,3 +125,4 @@ class ApprovalDesk(w.VBox):
         except OptinbError as error:
             self.result.say(str(error), kind="bad")
         self.refresh()
+        self._decided_at = self._clock()

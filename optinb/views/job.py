@@ -62,6 +62,8 @@ class Job(w.VBox):
         return self.start.disabled
 
     def _begin(self) -> None:
+        if self.is_running:  # a double click comes as two, before the page knows that the button is off
+            return
         try:
             work = self._prepare()
         except OptinbError as error:

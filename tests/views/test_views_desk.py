@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from datetime import time
+from itertools import count
 
 import pytest
 from page_text import text_of
@@ -32,7 +33,18 @@ def approver(folder):
 
 @pytest.fixture
 def desk(submitted, approver) -> ApprovalDesk:
-    return ApprovalDesk(approver)
+    return ApprovalDesk(approver, clock=count(step=10).__next__)  # of somebody who takes their time
+
+
+@pytest.fixture
+def another(submitted, ws) -> str:
+    """A second campaign that waits for a decision."""
+    submitted.campaign.value = ""
+    submitted.group.value, submitted.name.value = "Club regulars", "Winter"
+    submitted.properties.rows["promo_code"].text.value = "WINTER"
+    submitted.submit.click()
+    assert ws.campaigns.get("Winter").state == "submitted"
+    return "Winter"
 
 
 def test_desk_shows_what_would_go_out(desk, ws):
@@ -122,6 +134,41 @@ def test_rule_that_changed_since_it_was_shown_is_not_approved(desk, ws):
     desk.approve.click()
     assert "rule of the target group" in text_of(desk.result.value)
     assert ws.campaigns.get("Summer, lapsed").state == "submitted"
+
+
+def test_a_double_click_does_not_decide_on_the_next_campaign_which_nobody_has_seen(desk, another, ws):
+    assert desk._look_again()
+    desk.approve.click()
+    desk.approve.click()
+    assert "“Summer, lapsed” is approved" in text_of(desk.result.value)
+    assert ws.campaigns.get(another).state == "submitted"
+    assert desk.waiting.value is None and "Choose a campaign." in text_of(desk.detail.value)
+    desk.waiting.value = another
+    desk.approve.click()
+    assert ws.campaigns.get(another).state == "approved"
+
+
+def test_a_double_click_does_not_approve_what_changed_while_it_was_shown(submitted, approver, ws):
+    seconds = [0.0]
+    desk = ApprovalDesk(approver, clock=lambda: seconds[0])
+    ws.groups.save("Lapsed buyers", did("purchase"))
+    desk.approve.click()
+    desk.approve.click()
+    assert "changed while you looked at it" in text_of(desk.result.value)
+    assert ws.campaigns.get("Summer, lapsed").state == "submitted"
+    seconds[0] = 5.0
+    desk.approve.click()
+    assert ws.campaigns.get("Summer, lapsed").state == "approved"
+
+
+def test_what_somebody_else_decided_meanwhile_gives_its_place_to_no_other_campaign(desk, another, ws, folder):
+    assert desk._look_again() and desk.waiting.value == "Summer, lapsed"
+    with open_workspace(folder, user=APPROVER) as colleague:
+        colleague.campaigns.reject("Summer, lapsed", comment="too many")
+    assert desk._look_again()
+    desk.approve.click()
+    assert desk.waiting.value is None
+    assert ws.campaigns.get(another).state == "submitted"
 
 
 def test_desk_notices_what_is_submitted_elsewhere(approver, ws):
