@@ -6,6 +6,7 @@ where it stopped, and a night that is run twice sends nothing twice.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,6 +28,7 @@ from optinb.measure import (
     render_report,
 )
 from optinb.night.tonight import WAIT_S, Tonight
+from optinb.warehouse import OutdatedError
 from optinb.workspace import Workspace, note_head, system_clock
 
 if TYPE_CHECKING:
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
     from optinb.customers import CustomerModel
     from optinb.warehouse import ImportReport
     from optinb.workspace import GroupSync
+
+
+DATA_WAIT_S = 900.0  # longer than what somebody imports or models by hand at the same time takes
+MODEL_TRIES = 3  # as often as others may publish meanwhile
 
 
 class Blocked(Struct, frozen=True, kw_only=True):
@@ -91,7 +97,7 @@ class Night:
                 self._warnings.append(f"{missing}; the night goes on with the tables of {published}")
             return Blocked(step="import", reason=self._tonight.blocked or self._warnings[-1])
         try:
-            self._imported = self.ws.import_delivery(self.run_date)
+            self._imported = self.ws.import_delivery(self.run_date, wait_s=DATA_WAIT_S)
         except (GateError, DeliveryError) as error:
             self._tonight.blocked = str(error)
             return Blocked(step="import", reason=self._tonight.blocked)
@@ -101,7 +107,11 @@ class Night:
         """Models the customers of the published version."""
         if self._tonight.blocked or self._tonight.overtaken:
             return Blocked(step="model", reason=self._tonight.blocked or self._tonight.overtaken or "")
-        self._model = self.ws.model(self.run_date)
+        for _ in range(MODEL_TRIES - 1):
+            with suppress(OutdatedError):
+                self._model = self.ws.model(self.run_date, wait_s=DATA_WAIT_S)
+                return self._model
+        self._model = self.ws.model(self.run_date, wait_s=DATA_WAIT_S)
         return self._model
 
     def templates(self) -> tuple[GroupSync, ...]:

@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 
 STEPS = 200  # hundredths of the import, and of the models
 UNMODELLED = "The delivery is published. Its customers aren't modelled, since that was cancelled; begin again to do it."
+FAILED = "The delivery is published. Its customers aren't modelled: {why}. Begin again to do it."
 
 
 class Made(Struct, frozen=True, kw_only=True):
-    """What came of it: the import or what blocks it, and the customers by stage, None where they weren't modelled."""
+    """What came of it: the import or what blocks it, and the customers by stage, or why they weren't modelled."""
 
     imported: ImportReport | BlockedError
     stages: dict[str, int] | None = None
+    why_not: str = UNMODELLED
 
 
 class DeliveryView(w.VBox):
@@ -84,14 +86,14 @@ class DeliveryView(w.VBox):
         with suppress(OptinbError):
             self._offer(self._ws.inbox())
         if made.stages is None:
-            below = values.page("notice.html.j2", text=UNMODELLED)
+            below = values.page("notice.html.j2", text=made.why_not)
         else:
             below = values.page("stages.html.j2", stages=made.stages)
         self.answer.value = values.import_report(made.imported) + below
 
 
 def import_and_model(ws: Workspace, run_date: date, *, accept_anyway: str | None, tell: Tell) -> Made:
-    """Imports a delivery and models its customers; cancelled between the two, the import stands."""
+    """Imports a delivery and models its customers; what ends it between the two leaves the import as it stands."""
     try:
         report = ws.import_delivery(run_date, accept_anyway=accept_anyway, tell=tell)
     except BlockedError as error:
@@ -100,6 +102,8 @@ def import_and_model(ws: Workspace, run_date: date, *, accept_anyway: str | None
         return Made(imported=report, stages=ws.model(tell=tell).stages)
     except StoppedError:
         return Made(imported=report)
+    except OptinbError as error:
+        return Made(imported=report, why_not=FAILED.format(why=error))
 
 
 def told(inbox: Inbox) -> str:

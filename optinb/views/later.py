@@ -76,7 +76,7 @@ def follow(view: DOMWidget, read: Callable[[], T], changed: Callable[[T], None])
     def look() -> bool:
         if view.comm is None:
             return False
-        with suppress(OptinbError):
+        with suppress(OptinbError, OSError):
             now = read()
             if now != last[0]:
                 last[0] = now

@@ -7,12 +7,13 @@ from optinb.warehouse.forgetting import Removed
 from optinb.warehouse.importing import BlockedError
 from optinb.warehouse.report import Gate, ImportReport, TableReport
 from optinb.warehouse.snapshot import Snapshot
-from optinb.warehouse.warehouse import VersionInfo, Warehouse
+from optinb.warehouse.warehouse import OutdatedError, VersionInfo, Warehouse
 
 __all__ = [
     "BlockedError",
     "Gate",
     "ImportReport",
+    "OutdatedError",
     "Removed",
     "Snapshot",
     "TableReport",

@@ -55,7 +55,7 @@ class Versions:
 
     @property
     def current(self) -> int | None:
-        """The published version, None before the first. Raises WarehouseError if the pointer is damaged."""
+        """The published version, None before the first. Raises WarehouseError if the pointer can't be read."""
         try:
             text = (self.folder / "CURRENT").read_text(encoding="ascii").strip()
             return int(text)
@@ -66,6 +66,8 @@ class Versions:
                 f"{self.folder / 'CURRENT'} doesn't hold a version number; write the number of the newest "
                 f"v….duckdb file into it"
             ) from error
+        except OSError as error:
+            raise _unreadable(self.folder / "CURRENT", error) from error
 
     def numbers(self) -> list[int]:
         """Every version that is still there, oldest first."""
@@ -136,11 +138,16 @@ class Versions:
 
 
 def open_shared(path: Path) -> int | None:
-    """A descriptor that keeps a version's file from being removed; None if it is gone. Close it with os.close."""
+    """A descriptor that keeps a version's file from being removed; None if it is gone. Close it with os.close.
+
+    Raises WarehouseError for a file that may not be read.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise _unreadable(path, error) from error
     # A blocked lock means that the file is being removed at this moment.
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -160,6 +167,10 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _unreadable(path: Path, error: OSError) -> WarehouseError:
+    return WarehouseError(f"{path} can't be read: {error.strerror}; check the rights of the file and its folders")
 
 
 def _locked(stream: TextIO) -> bool:

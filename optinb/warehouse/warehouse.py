@@ -42,6 +42,10 @@ class VersionInfo(Struct, frozen=True):
     created_at: datetime
 
 
+class OutdatedError(WarehouseError):
+    """Tables weren't published, since another version than the one they were made from is current now."""
+
+
 class Warehouse:
     """Published tables of a workspace. `root` is the workspace folder: root/inbox, root/warehouse, root/quarantine."""
 
@@ -83,7 +87,7 @@ class Warehouse:
         if now.tzinfo is None:
             raise UsageError(f"now={now} has no time zone; pass datetime.now(UTC)")
         what = f"the import of {run_date}"
-        with self._versions.lease(what, user=user, now=now, wait_s=wait_s), self._mendable(what):
+        with self._mendable(what), self._versions.lease(what, user=user, now=now, wait_s=wait_s):
             job = Import(self._root, self._versions, self._settings, run_date=run_date, now=now)
             return job.run(accept_anyway=accept_anyway, user=user, tell=tell)
 
@@ -114,8 +118,8 @@ class Warehouse:
         it replaces that day's. `now` (aware) becomes `created_at`; left out, it is the clock's.
         `wait_s`: seconds to wait for another import or publication to end.
 
-        Returns the version. Raises WarehouseError before the first import, without the lease, or when `made_from` isn't
-        the published version any more; UsageError for the name of a delivered table.
+        Returns the version. Raises WarehouseError before the first import or without the lease, OutdatedError when
+        `made_from` isn't the published version any more, UsageError for the name of a delivered table.
         """
         for name in tables:
             if name in TABLES or name in OWN_TABLES or name == "history":
@@ -124,12 +128,12 @@ class Warehouse:
         versions = self._versions
         what = f"the publication of {', '.join(tables) or 'history'}"
         lease = versions.lease(what, user="", now=now, wait_s=wait_s)
-        with lease, self._mendable(what), connect(scratch=versions.work / "spill") as con:
+        with self._mendable(what), lease, connect(scratch=versions.work / "spill") as con:
             current = versions.current
             if current is None:
                 raise WarehouseError("nothing has been imported yet: run `optinb import`")
             if made_from is not None and made_from != current:
-                raise WarehouseError(
+                raise OutdatedError(
                     f"{what} was made from version {made_from}, and version {current} has been published meanwhile: "
                     "run `optinb model` again"
                 )
@@ -184,7 +188,7 @@ class Warehouse:
         older versions that are open already must be opened again. Raises WarehouseError without the lease.
         """
         what = "the removal of a customer"
-        with self._versions.lease(what, user=user, now=now, wait_s=wait_s), self._mendable(what):
+        with self._mendable(what), self._versions.lease(what, user=user, now=now, wait_s=wait_s):
             return forget(
                 self._versions,
                 customer_id,

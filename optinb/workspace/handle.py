@@ -116,15 +116,21 @@ class Workspace(Reading):
             ) from error
 
     def import_delivery(
-        self, run_date: date | None = None, *, accept_anyway: str | None = None, tell: Tell | None = None
+        self,
+        run_date: date | None = None,
+        *,
+        accept_anyway: str | None = None,
+        wait_s: float = 0.0,
+        tell: Tell | None = None,
     ) -> ImportReport:
         """Checks and publishes the delivery `inbox/<run_date>`. Raises GateError when a gate blocks it.
 
         `accept_anyway` says why it is published although a gate fails; who did it and why enters the audit trail.
+        `wait_s`: seconds to wait for another import or publication to end.
         `tell` is told that so many more hundredths are done, and what is next; what it raises ends the import, and
         nothing is published. Without it, a bar shows how far it is.
         """
-        return import_and_note(self, run_date or self.today(), accept_anyway=accept_anyway, tell=tell)
+        return import_and_note(self, run_date or self.today(), accept_anyway=accept_anyway, wait_s=wait_s, tell=tell)
 
     def inbox(self) -> Inbox:
         """Which delivery is published, and which ones could be imported."""
@@ -138,15 +144,15 @@ class Workspace(Reading):
         """The rows of a delivery (the newest that was examined) that were not loaded, by reason, with examples."""
         return quarantined(self, as_day(run_date) if run_date else None)
 
-    def model(self, run_date: date | None = None, *, tell: Tell | None = None) -> CustomerModel:
+    def model(self, run_date: date | None = None, *, wait_s: float = 0.0, tell: Tell | None = None) -> CustomerModel:
         """Features, lifecycle stage and value of every customer, published as the next version.
 
-        `tell` as of `import_delivery`. Raises UsageError for a night before the published delivery, WarehouseError when
-        something else was published while it worked.
+        `wait_s` and `tell` as of `import_delivery`. Raises UsageError for a night before the published delivery,
+        OutdatedError when something else was published while it worked.
         """
         from optinb.workspace.modelling import model_night
 
-        return model_night(self, run_date, tell=tell)
+        return model_night(self, run_date, wait_s=wait_s, tell=tell)
 
     def model_card(self, night: date | str | None = None) -> ModelCard:
         """The model card of a night (of the published model, when none is given). Raises UsageError without one."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.errors import Exit, UsageError
+from optinb.errors import DeliveryError, Exit, UsageError
 from optinb.warehouse import ImportReport
 
 if TYPE_CHECKING:
@@ -88,10 +88,12 @@ def inbox_of(ws: Workspace) -> Inbox:
 
 
 def import_and_note(
-    ws: Workspace, run_date: date, *, accept_anyway: str | None, tell: Tell | None = None
+    ws: Workspace, run_date: date, *, accept_anyway: str | None, wait_s: float = 0.0, tell: Tell | None = None
 ) -> ImportReport:
     """Imports a delivery; an override of its gates is noted in the audit trail, once."""
-    report = ws.warehouse.import_delivery(run_date, now=ws.now(), accept_anyway=accept_anyway, user=ws.user, tell=tell)
+    report = ws.warehouse.import_delivery(
+        run_date, now=ws.now(), accept_anyway=accept_anyway, user=ws.user, wait_s=wait_s, tell=tell
+    )
     subject = f"delivery {run_date}"
     # An import that was killed between publishing and this line is noted by the next one, which finds it unchanged.
     if report.accepted_by is not None and not any(
@@ -154,7 +156,10 @@ def grouped(rejects: pl.DataFrame, *, run_date: date) -> Quarantine:
 
 def _days(folder: Path) -> list[date]:
     """The days that a folder has something of, the first one first."""
-    return sorted(day for path in folder.iterdir() if (day := _date(path.name))) if folder.is_dir() else []
+    try:
+        return sorted(day for path in folder.iterdir() if (day := _date(path.name))) if folder.is_dir() else []
+    except OSError as error:
+        raise DeliveryError(f"{folder} can't be read: {error.strerror}; check the rights of the folder") from error
 
 
 def _date(text: str) -> date | None:

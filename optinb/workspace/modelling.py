@@ -30,7 +30,9 @@ UNTOLD = "untold"
 """The published table of what no model tells tonight: attribute, reason."""
 
 
-def model_night(ws: Workspace, run_date: date | None, *, tell: Tell | None = None) -> CustomerModel:
+def model_night(
+    ws: Workspace, run_date: date | None, *, wait_s: float = 0.0, tell: Tell | None = None
+) -> CustomerModel:
     """Models every customer and publishes the result; see `Workspace.model`."""
     snapshot = ws.snapshot()
     run_date = run_date or snapshot.import_date
@@ -54,7 +56,9 @@ def model_night(ws: Workspace, run_date: date | None, *, tell: Tell | None = Non
             ),
         }
         step(0, "publishing")
-        ws.warehouse.publish(tables, model_date=run_date, made_from=snapshot.version, history=model.history)
+        ws.warehouse.publish(
+            tables, model_date=run_date, made_from=snapshot.version, history=model.history, wait_s=wait_s
+        )
     return model
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
@@ -11,10 +13,31 @@ from page_text import text_of
 
 from optinb import views
 from optinb.demo import AUTHOR, RUN_DATE, demo_settings
-from optinb.workspace import open_workspace
+from optinb.errors import DeliveryError
+from optinb.workspace import modelling, open_workspace
 from optinb.workspace.setup import init_workspace
 
 NEXT = RUN_DATE + timedelta(days=1)
+
+
+@contextmanager
+def nobody(*, reaching):
+    """Does what follows without the rights of root, which may read everything."""
+    if os.geteuid():
+        yield
+        return
+    modes = {
+        path: path.stat().st_mode for path in (reaching, *reaching.parents) if path.stat().st_mode & 0o011 != 0o011
+    }
+    for path, mode in modes.items():
+        path.chmod(mode | 0o011)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        for path, mode in modes.items():
+            path.chmod(mode)
 
 
 @pytest.fixture
@@ -66,6 +89,23 @@ def test_a_delivery_is_imported_and_modelled_while_one_goes_on_working(tomorrow)
     assert tomorrow.snapshot().model_date == NEXT and counted == 1999
 
 
+def test_a_double_click_imports_once_and_is_told_no_error(tomorrow):
+    async def work():
+        view = views.delivery(tomorrow)
+        view.job.start.click()
+        view.job.start.click()
+        said = set()
+        while view.job.is_running:
+            said.add(view.job.progress.value)
+            await asyncio.sleep(0.001)
+        view.close()
+        return " ".join(text_of(html) for html in said), text_of(view.answer.value)
+
+    said, answer = asyncio.run(work())
+    assert "under way" not in said and "Delivery of Tue 24 Nov 2026 version 3" in answer
+    assert tomorrow.warehouse.current == 4 and tomorrow.snapshot().model_date == NEXT
+
+
 def test_what_is_cancelled_while_it_reads_publishes_nothing_and_can_be_begun_again(tomorrow):
     async def work():
         view = views.delivery(tomorrow)
@@ -100,6 +140,39 @@ def test_cancelled_after_the_import_the_import_stands_and_is_told(tomorrow):
     assert "aren't modelled, since that was cancelled" in answer
     assert "(version 3), not modelled yet" in about
     assert tomorrow.snapshot().import_date == NEXT
+
+
+def test_when_the_models_fail_the_import_stands_and_both_are_told(tomorrow, monkeypatch):
+    make = modelling._made
+
+    def meanwhile(ws, *args, **named):
+        monkeypatch.setattr(modelling, "_made", make)
+        with open_workspace(ws.root, user=AUTHOR) as colleague:
+            colleague.model()
+        return make(ws, *args, **named)
+
+    monkeypatch.setattr(modelling, "_made", meanwhile)
+    view = views.delivery(tomorrow)
+    view.job.start.click()
+    answer = text_of(view.answer.value)
+    assert "Delivery of Tue 24 Nov 2026 version 3" in answer
+    assert "The delivery is published. Its customers aren't modelled: " in answer
+    assert "version 4 has been published meanwhile" in answer
+    assert "Tue 24 Nov 2026 is published (version 4)" in text_of(view.about.value)
+
+
+def test_an_inbox_that_may_not_be_read_is_named(tmp_path):
+    init_workspace(tmp_path / "new", settings=demo_settings("http://127.0.0.1:8021"))
+    with open_workspace(tmp_path / "new", user=AUTHOR) as closed:
+        views.delivery(closed)
+        inbox = closed.root / "inbox"
+        inbox.mkdir(exist_ok=True)
+        inbox.chmod(0)
+        with (
+            nobody(reaching=closed.root),
+            pytest.raises(DeliveryError, match=r"inbox can't be read: Permission denied"),
+        ):
+            views.delivery(closed)
 
 
 def test_a_blocked_delivery_asks_for_a_reason_and_is_published_with_it(tomorrow):

@@ -157,9 +157,10 @@ def test_an_import_tells_how_far_it_is_and_given_up_at_any_step_publishes_nothin
     folder.load()
     folder.deliver({}, day=NEXT)
     last: list[str] = []
+    said: list[str] = []
     step, version = 0, None
     while version is None:
-        said: list[str] = []
+        said = []
         try:
             version = folder.warehouse.import_delivery(NEXT, now=LATER, tell=give_up_at(step, said)).version
         except GivenUpError:
@@ -261,6 +262,27 @@ def test_a_second_import_is_told_who_holds_the_lease_and_a_dead_holder_holds_not
         holder.kill()
         holder.wait()
     assert folder.warehouse.import_delivery(DAY, now=NOW).version == 1
+
+
+def test_an_import_where_nothing_can_be_locked_says_so_and_what_to_check(folder: Folder) -> None:
+    folder.load()
+    lease = folder.root / "warehouse" / "LEASE"
+    lease.unlink()
+    lease.mkdir()
+    folder.deliver({}, day=NEXT)
+    with pytest.raises(
+        WarehouseError, match=r"import of .* failed and version 1 stays current: .*; check .* permissions"
+    ):
+        folder.warehouse.import_delivery(NEXT, now=LATER)
+    with pytest.raises(WarehouseError, match="publication of history failed and version 1 stays current"):
+        folder.warehouse.publish({}, model_date=DAY)
+
+
+def test_a_pointer_that_cannot_be_read_is_named(folder: Folder) -> None:
+    pointer = folder.root / "warehouse" / "CURRENT"
+    pointer.mkdir(parents=True)
+    with pytest.raises(WarehouseError, match=r"CURRENT can't be read: .*; check the rights"):
+        folder.warehouse.open()
 
 
 def test_a_second_import_waits_for_the_first(folder: Folder) -> None:
