@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from optinb.logs import KERNEL_OF_A_COMMAND, watched_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 WHOLE = 100
 
 
+Listener = Callable[[int, str], object]
+"""Hears that so much more is done, and what is next (empty: the same). What it raises ends the work."""
+
+
 class Tell(Protocol):
-    """Tells that so much more is done, and what is next. What it raises ends the step, before anything is published."""
+    """Tells whoever listens that so much more is done, and what is next."""
 
     def __call__(self, done: int, what: str = "", /) -> None: ...
 
@@ -28,7 +33,7 @@ def quiet(_done: int, _what: str = "", /) -> None:
 class Hundredths:
     """Tells a watcher of whole hundredths, whatever the parts of the work are counted in."""
 
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, tell: Listener) -> None:
         self._tell, self._exact, self._told = tell, 0.0, 0
 
     def part(self, what: str, *, hundredths: float, of: int = 1) -> Callable[[int], None]:
@@ -39,20 +44,24 @@ class Hundredths:
             self._exact = min(self._exact + hundredths * more / max(of, 1), WHOLE)
             whole = int(self._exact + 1e-9)
             if whole > self._told:
-                self._tell(whole - self._told)
+                self._tell(whole - self._told, "")
                 self._told = whole
 
         return done
 
 
 @contextmanager
-def progress(title: str, *, total: int | None = WHOLE, unit: str = "%", tell: Tell | None = None) -> Iterator[Tell]:
+def progress(title: str, *, total: int | None = WHOLE, unit: str = "%", tell: Listener | None = None) -> Iterator[Tell]:
     """A bar on standard error, or in the notebook, that goes when the step is done; nothing where nobody watches.
 
     With `tell`, that is told instead.
     """
     if tell is not None:
-        yield tell
+
+        def hand_on(done: int, what: str = "", /) -> None:
+            tell(done, what)
+
+        yield hand_on
         return
     if not watched():
         yield quiet

@@ -19,7 +19,7 @@ from optinb.progress import quiet
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from optinb.progress import Tell
+    from optinb.progress import Listener
 
 _TRIED, _CHOSEN = 7, 14  # hundredths of a night's models, for whoever waits: each candidate, and the winner
 
@@ -53,7 +53,7 @@ class Forecaster(Protocol):
 
 
 def choose_value_model(
-    bought: pl.LazyFrame, attributes: pl.DataFrame, *, run_date: date, value_days: int, tell: Tell = quiet
+    bought: pl.LazyFrame, attributes: pl.DataFrame, *, run_date: date, value_days: int, tell: Listener = quiet
 ) -> tuple[ValueReport, pl.DataFrame | None]:
     """Tries the candidates on the last window, at most `value_days` days and a third of the history, and scores all.
 
@@ -97,7 +97,7 @@ def choose_value_model(
         left_out=left_out,
     )
     told = final.forecast(now, days=value_days).with_columns(*ranges.columns())
-    tell(_CHOSEN)
+    tell(_CHOSEN, "")
     return report, told
 
 
@@ -110,7 +110,7 @@ def window_of(bought: pl.LazyFrame, run_date: date, value_days: int) -> int:
 
 
 def _fitted(
-    held: pl.DataFrame, before: pl.DataFrame, attributes: pl.DataFrame, window_days: int, *, tell: Tell
+    held: pl.DataFrame, before: pl.DataFrame, attributes: pl.DataFrame, window_days: int, *, tell: Listener
 ) -> tuple[list[Forecaster], dict[str, str]]:
     """The candidates, fitted on what was known before the window that is held out; and why others were not."""
     candidates: dict[str, Callable[[], Forecaster]] = {
@@ -126,7 +126,7 @@ def _fitted(
             fitted.append(fit())
         except ModelError as error:
             left_out[name] = str(error)
-        tell(_TRIED)
+        tell(_TRIED, "")
     return fitted, left_out
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from optinb.customers.features import Feature
-    from optinb.progress import Tell
+    from optinb.progress import Listener
     from optinb.settings import LifecycleSection
 
 NO_ATTRIBUTES = frozenset({"customer_id", "external_user_id", "time_zone", "push_opt_in", "is_blocked", "is_test"})
@@ -76,7 +76,7 @@ def model_customers(
     declared: tuple[Feature, ...] = (),
     models: ModelsSection | None = None,
     before: Segmentation | None = None,
-    tell: Tell = quiet,
+    tell: Listener = quiet,
 ) -> CustomerModel:
     """Models every customer on the night of `run_date`; frames as for `build_features`.
 
@@ -107,7 +107,7 @@ def model_customers(
     staged = nw.from_native(features).with_columns(churn_after_expression(thresholds).alias("churn_after_days"))
     table = staged.with_columns(stage_expression(thresholds).alias("stage")).to_native().sort("customer_id").collect()
 
-    tell(10)
+    tell(10, "")
     attributes = coded(customers, leave=NO_ATTRIBUTES)
     value, forecast = choose_value_model(
         bought, attributes, run_date=run_date, value_days=settings.value_days, tell=tell
@@ -128,7 +128,7 @@ def model_customers(
     segmentation, table, drift = segment(
         table, customers, run_date=run_date, settings=models or ModelsSection(), leave=NO_ATTRIBUTES, before=before
     )
-    tell(20)
+    tell(20, "")
     table = table.join(chance, on="customer_id", how="left", maintain_order="left")
     table = _valued(table, forecast).select(columns(declared))
 

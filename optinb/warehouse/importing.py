@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-    from optinb.progress import Tell
+    from optinb.progress import Listener, Tell
     from optinb.settings import Settings
     from optinb.warehouse.contract import Table
     from optinb.warehouse.versions import Versions
@@ -82,7 +82,7 @@ class Import:
         self._now = now
         self._current = versions.current
 
-    def run(self, *, accept_anyway: str | None, user: str, tell: Tell | None = None) -> ImportReport:
+    def run(self, *, accept_anyway: str | None, user: str, tell: Listener | None = None) -> ImportReport:
         """Imports the delivery; see `Warehouse.import_delivery`."""
         began = time.monotonic()
         zone = self._settings.workspace.time_zone

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from optinb.progress import Tell
+    from optinb.progress import Listener
     from optinb.settings import Settings
     from optinb.warehouse.report import ImportReport
 
@@ -71,7 +71,7 @@ class Warehouse:
         accept_anyway: str | None = None,
         user: str = "",
         wait_s: float = 0.0,
-        tell: Tell | None = None,
+        tell: Listener | None = None,
     ) -> ImportReport:
         """Checks the delivery inbox/`run_date` and publishes it as the next version.
 

@@ -9,7 +9,7 @@ from optinb.errors import RuleError, did_you_mean
 from optinb.progress import progress
 
 if TYPE_CHECKING:
-    from optinb.progress import Tell
+    from optinb.progress import Listener
     from optinb.rules import Rule
     from optinb.segments.discovery import Discovery
     from optinb.workspace.data import Reading
@@ -20,7 +20,7 @@ def run_discovery(
     target: Rule | str,
     within: Rule | str | None,
     *,
-    tell: Tell | None = None,
+    tell: Listener | None = None,
     **options: Any,
 ) -> Discovery:
     """Discovers groups on the version of the tables that is read; `options` are those of `segments.discovery`.

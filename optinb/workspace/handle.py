@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optinb.customers import CustomerModel, ModelCard
-    from optinb.progress import Tell
+    from optinb.progress import Listener
     from optinb.workspace.forget import ForgottenCustomer
     from optinb.workspace.history import Why
     from optinb.workspace.moves import Migration
@@ -121,7 +121,7 @@ class Workspace(Reading):
         *,
         accept_anyway: str | None = None,
         wait_s: float = 0.0,
-        tell: Tell | None = None,
+        tell: Listener | None = None,
     ) -> ImportReport:
         """Checks and publishes the delivery `inbox/<run_date>`. Raises GateError when a gate blocks it.
 
@@ -144,7 +144,9 @@ class Workspace(Reading):
         """The rows of a delivery (the newest that was examined) that were not loaded, by reason, with examples."""
         return quarantined(self, as_day(run_date) if run_date else None)
 
-    def model(self, run_date: date | None = None, *, wait_s: float = 0.0, tell: Tell | None = None) -> CustomerModel:
+    def model(
+        self, run_date: date | None = None, *, wait_s: float = 0.0, tell: Listener | None = None
+    ) -> CustomerModel:
         """Features, lifecycle stage and value of every customer, published as the next version.
 
         `wait_s` and `tell` as of `import_delivery`. Raises UsageError for a night before the published delivery,

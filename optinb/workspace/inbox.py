@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from optinb.progress import Tell
+    from optinb.progress import Listener
     from optinb.workspace.handle import Workspace
 
 EXAMPLES = 3
@@ -88,7 +88,7 @@ def inbox_of(ws: Workspace) -> Inbox:
 
 
 def import_and_note(
-    ws: Workspace, run_date: date, *, accept_anyway: str | None, wait_s: float = 0.0, tell: Tell | None = None
+    ws: Workspace, run_date: date, *, accept_anyway: str | None, wait_s: float = 0.0, tell: Listener | None = None
 ) -> ImportReport:
     """Imports a delivery; an override of its gates is noted in the audit trail, once."""
     report = ws.warehouse.import_delivery(

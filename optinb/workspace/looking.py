@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from optinb.progress import Tell
+    from optinb.progress import Listener
     from optinb.rules import Rule
     from optinb.segments import Overlap, Profile
     from optinb.segments.discovery import Discovery
@@ -70,7 +70,7 @@ class Looking:
         groups: Iterable[str],
         *,
         nights: int = 30,
-        tell: Tell | None = None,
+        tell: Listener | None = None,
     ) -> Sizes:
         """How many customers some saved groups, as their rules are today, had on the newest nights.
 
@@ -99,7 +99,7 @@ class Looking:
         depth: int = 3,
         min_size: int | None = None,
         limit: int = 12,
-        tell: Tell | None = None,
+        tell: Listener | None = None,
     ) -> Discovery:
         """Groups of customers whose target is higher than everybody else's, as rules that can be saved.
 

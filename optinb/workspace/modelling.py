@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from optinb.progress import Tell
+    from optinb.progress import Listener
     from optinb.warehouse import Snapshot
     from optinb.workspace.handle import Workspace
 
@@ -31,7 +31,7 @@ UNTOLD = "untold"
 
 
 def model_night(
-    ws: Workspace, run_date: date | None, *, wait_s: float = 0.0, tell: Tell | None = None
+    ws: Workspace, run_date: date | None, *, wait_s: float = 0.0, tell: Listener | None = None
 ) -> CustomerModel:
     """Models every customer and publishes the result; see `Workspace.model`."""
     snapshot = ws.snapshot()
@@ -62,7 +62,7 @@ def model_night(
     return model
 
 
-def _made(ws: Workspace, snapshot: Snapshot, run_date: date, *, tell: Tell) -> CustomerModel:
+def _made(ws: Workspace, snapshot: Snapshot, run_date: date, *, tell: Listener) -> CustomerModel:
     return model_customers(
         snapshot.table("customers"),
         snapshot.scan("transactions"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optinb.engine import Tables
-    from optinb.progress import Tell
+    from optinb.progress import Listener
     from optinb.rules import Rule
     from optinb.workspace.data import Reading
 
@@ -50,7 +50,7 @@ def sizes_of(
     groups: Iterable[str],
     *,
     nights: int,
-    tell: Tell = quiet,
+    tell: Listener = quiet,
 ) -> Sizes:
     """Counts groups on the newest nights that were modelled.
 

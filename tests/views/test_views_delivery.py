@@ -5,10 +5,9 @@ import os
 import re
 import shutil
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
-from conftest import START
 from page_text import text_of
 
 from optinb import views
@@ -18,6 +17,10 @@ from optinb.workspace import modelling, open_workspace
 from optinb.workspace.setup import init_workspace
 
 NEXT = RUN_DATE + timedelta(days=1)
+
+
+def a_day_later() -> datetime:
+    return datetime.fromisoformat(os.environ["OPTINB_NOW"]) + timedelta(days=1)
 
 
 @contextmanager
@@ -48,7 +51,7 @@ def tomorrow(folder, monkeypatch):
     customers = inbox / NEXT.isoformat() / "customers.csv"
     lines = customers.read_text().splitlines(keepends=True)
     customers.write_text("".join(lines[:500] + lines[501:]))
-    monkeypatch.setenv("OPTINB_NOW", (START + timedelta(days=1)).isoformat())
+    monkeypatch.setenv("OPTINB_NOW", a_day_later().isoformat())
     with open_workspace(folder, user=AUTHOR) as opened:
         yield opened
 
@@ -204,7 +207,7 @@ def test_the_published_day_can_be_imported_again_and_days_ahead_or_before_are_no
 
 
 def test_a_delivery_that_comes_meanwhile_is_offered_by_itself(ws, monkeypatch):
-    monkeypatch.setattr(ws, "now", lambda: START + timedelta(days=1))
+    monkeypatch.setattr(ws, "now", a_day_later)
 
     async def wait():
         view = views.delivery(ws)

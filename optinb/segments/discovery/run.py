@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from optinb.engine import Tables
-    from optinb.progress import Tell
+    from optinb.progress import Listener
     from optinb.rules import Rule
     from optinb.segments.discovery.choice import Group
     from optinb.segments.discovery.columns import Column
@@ -45,7 +45,7 @@ def discover(
     depth: int = 3,
     min_size: int | None = None,
     limit: int = 12,
-    tell: Tell = quiet,
+    tell: Listener = quiet,
 ) -> Discovery:
     """Finds groups of customers whose target is higher than everybody else's, as rules of the language.
 
