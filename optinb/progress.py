@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 WHOLE = 100
 
+_HUNDREDTHS = "{l_bar}{bar}| [{elapsed}<{remaining}{postfix}]"
+
 
 Listener = Callable[[int, str], object]
 """Hears that so much more is done, and what is next (empty: the same). What it raises ends the work."""
@@ -71,8 +73,12 @@ def progress(title: str, *, total: int | None = WHOLE, unit: str = "%", tell: Li
     else:
         from tqdm.auto import tqdm
 
-    units = unit if unit == "%" else f" {unit}s"
-    with tqdm(desc=title, total=total, unit=units, unit_scale=True, leave=False, file=watched_stream()) as bar:
+    # a number of hundredths, or how many a second, would repeat the bar's own percentage
+    form = _HUNDREDTHS if unit == "%" else None
+    units = f" {unit}s"
+    with tqdm(
+        desc=title, total=total, unit=units, unit_scale=True, bar_format=form, leave=False, file=watched_stream()
+    ) as bar:
 
         def show(done: int, what: str = "", /) -> None:
             if what:

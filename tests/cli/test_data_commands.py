@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import struct
 import subprocess
 import sys
@@ -154,6 +155,8 @@ def test_a_terminal_shows_a_bar_and_lines_for_people(folder: Path) -> None:
     assert process.returncode == 0
     assert "delivery of 2026-11-23:" in text and "customers]" in text
     assert "table checked" in text and '{"' not in text
+    # of hundredths, the percentage says all; neither their number nor how many a second is of use
+    assert re.search(r" \d+%\|", text) and "/100" not in text and "%/s" not in text
 
 
 def _read(descriptor: int) -> bytes:
