@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from optinb.errors import UsageError
+from optinb.errors import UsageError, interruptible
 from optinb.notebook import run_night
 from optinb.rules import did
 from optinb.sandbox import Sandbox, demo_world
@@ -68,13 +68,15 @@ CAMPAIGNS = (
 def run_demo(folder: Path | None, *, say: Callable[[str], None]) -> tuple[NightSummary, Path]:
     """Makes a workspace and runs one night on it; returns the night's summary and the folder.
 
+    Of a demo that Ctrl-C ends nothing stays, so that the same command begins anew.
+
     Args:
         folder: a new or empty folder; a temporary one when left out.
         say: told each step.
     """
     root = _new_folder(folder)
     start = datetime.combine(RUN_DATE, time(2), tzinfo=load_settings(shared(f"data/{FILE_NAME}")).zone)
-    with Sandbox(demo_world(), journal=root / "sandbox.jsonl", now=start) as sandbox:
+    with _whole_or_gone(root), Sandbox(demo_world(), journal=root / "sandbox.jsonl", now=start) as sandbox:
         say(f"sandbox   {sandbox.url}")
         settings = demo_settings(sandbox.url)
         init_workspace(root, settings=settings)
@@ -179,6 +181,17 @@ def _new_folder(folder: Path | None) -> Path:
     except OSError as error:
         raise UsageError(f"{folder} can't be made: {error.strerror}; give the demo another folder") from error
     return folder
+
+
+@contextmanager
+def _whole_or_gone(folder: Path) -> Iterator[None]:
+    """Removes a folder that was new or empty when Ctrl-C ends what fills it; after an error it can be looked at."""
+    try:
+        with interruptible():
+            yield
+    except KeyboardInterrupt:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 @contextmanager

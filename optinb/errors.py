@@ -20,12 +20,13 @@ An error's text names the thing, the value and the remedy, in a sentence that a 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from difflib import get_close_matches
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 __all__ = [
     "AppboyError",
@@ -44,6 +45,7 @@ __all__ = [
     "UsageError",
     "WarehouseError",
     "did_you_mean",
+    "interruptible",
 ]
 
 
@@ -145,3 +147,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         return ""
     shown = ", ".join(repr(n) for n in sorted(names)[:12])
     return f"; known are {shown}" + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Lets Ctrl-C be a KeyboardInterrupt in the midst of a query, too, where DuckDB raises a bare RuntimeError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if str(error) != "Query interrupted":
+            raise
+        raise KeyboardInterrupt from error

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from optinb import __version__, logs
-from optinb.errors import OptinbError
+from optinb.errors import OptinbError, interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +108,16 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """Commands that Ctrl-C ends with a word, whatever they were at."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command that was asked for."""
+        with interruptible():
+            return super().invoke(ctx)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 def main() -> None:
     """From customer tables to approved push campaigns, scheduled with Appboy.

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -242,3 +243,36 @@ def test_the_demo_shows_the_whole_way(tmp_path: Path) -> None:
         assert expected in demo.stdout
     assert "optinb lab" in demo.stderr
     assert call("demo", "--workspace", str(tmp_path / "demo")).exit_code == 2
+
+
+ENDLESS = """
+import os, signal, threading
+import duckdb
+from optinb.cli import main
+
+@main.command()
+def endless():
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    duckdb.connect().execute("SELECT count(*) FROM range(1000000000000) t(i) WHERE i * i % 7 = 3").fetchall()
+
+main(["endless"])
+"""
+
+
+def test_ctrl_c_in_the_midst_of_a_query_ends_a_command_without_a_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", ENDLESS], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr.strip()) == (1, "Aborted!")
+
+
+def test_ctrl_c_in_the_demo_leaves_nothing_so_that_the_same_command_begins_anew(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "optinb", "demo", "--workspace", str(tmp_path / "demo")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as demo:
+        assert demo.stderr is not None
+        said = ""
+        for line in demo.stderr:
+            said += line
+            if line.startswith("import "):
+                demo.send_signal(signal.SIGINT)
+    assert demo.returncode == 1, said
+    assert said.rstrip().endswith("Aborted!") and "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
