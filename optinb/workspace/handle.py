@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,6 +92,12 @@ class Workspace(Reading):
         """The date in the workspace's time zone."""
         return self.now().astimezone(self.settings.zone).date()
 
+    def _refuse_ahead(self, run_date: date) -> None:
+        """Tomorrow may be looked at, as a dry run does; a mistyped later day would stay in the history, and make every
+        delivery before it too old."""
+        if run_date > self.today() + timedelta(days=1):
+            raise UsageError(f"{run_date} lies ahead; today is {self.today()}: name today, or an earlier day")
+
     def snapshot(self) -> Snapshot:
         """The published version of the warehouse; opened again when a newer one has been published."""
         current = self.warehouse.current
@@ -128,9 +135,11 @@ class Workspace(Reading):
         `accept_anyway` says why it is published although a gate fails; who did it and why enters the audit trail.
         `wait_s`: seconds to wait for another import or publication to end.
         `tell` is told that so many more hundredths are done, and what is next; what it raises ends the import, and
-        nothing is published. Without it, a bar shows how far it is.
+        nothing is published. Without it, a bar shows how far it is. Raises UsageError for a day that lies ahead.
         """
-        return import_and_note(self, run_date or self.today(), accept_anyway=accept_anyway, wait_s=wait_s, tell=tell)
+        run_date = run_date or self.today()
+        self._refuse_ahead(run_date)
+        return import_and_note(self, run_date, accept_anyway=accept_anyway, wait_s=wait_s, tell=tell)
 
     def inbox(self) -> Inbox:
         """Which delivery is published, and which ones could be imported."""
@@ -149,11 +158,13 @@ class Workspace(Reading):
     ) -> CustomerModel:
         """Features, lifecycle stage and value of every customer, published as the next version.
 
-        `wait_s` and `tell` as of `import_delivery`. Raises UsageError for a night before the published delivery,
-        OutdatedError when something else was published while it worked.
+        `wait_s` and `tell` as of `import_delivery`. Raises UsageError for a night before the published delivery or one
+        that lies ahead, OutdatedError when something else was published while it worked.
         """
         from optinb.workspace.modelling import model_night
 
+        if run_date:
+            self._refuse_ahead(run_date)
         return model_night(self, run_date, wait_s=wait_s, tell=tell)
 
     def model_card(self, night: date | str | None = None) -> ModelCard:
