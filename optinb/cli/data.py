@@ -71,7 +71,8 @@ def reach(ws: Workspace, run_date: date | None, since: date | None, app_group: s
         return ws.reach_of(customer, app_group=app_group)
     rows = ws.reach(app_group=app_group, since=since, until=run_date).to_dicts()
     if not rows:
-        raise UsageError("no reach is kept of that time; it is, from the first `optinb model` on")
+        asked = " ".join(f"{word} {day}" for word, day in (("from", since), ("up to", run_date)) if day)
+        raise UsageError(f"no reach is kept of a night {asked}".rstrip() + "; it is, from the first `optinb model` on")
     newest = rows[-1]["day"]
     return Rows(rows=tuple(row for row in rows if since is not None or row["day"] == newest))
 

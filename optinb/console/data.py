@@ -63,7 +63,8 @@ def _(value: ModelReport) -> str:
 def _(value: Quarantine) -> str:
     if not value.rows:
         return f"every row of the delivery of {value.run_date} can be loaded"
-    lines = [f"{value.rows:,} rows of the delivery of {value.run_date} can't be loaded"]
+    rows = f"{value.rows:,} {'row' if value.rows == 1 else 'rows'}"
+    lines = [f"{rows} of the delivery of {value.run_date} can't be loaded"]
     for refusal in value.refusals:
         lines.append(f"\n{refusal.rows:,} × {refusal.table}: {refusal.reason}")
         lines.extend(

@@ -229,7 +229,8 @@ def read_ids(path: Path) -> pl.Series:
                 lines = path.read_text(encoding="utf-8-sig").splitlines()
                 return _ids(lines)
     except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
-        raise UsageError(f"the list {path} can't be read: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"the list {path} can't be read: {why}; name a file of customer ids") from error
     if "customer_id" not in frame.columns:
         raise UsageError(f"{path} has no column 'customer_id'{did_you_mean('customer_id', frame.columns)}")
     return _ids(frame["customer_id"].cast(pl.String).to_list())

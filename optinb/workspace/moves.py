@@ -45,7 +45,10 @@ class Migration(Struct, frozen=True, kw_only=True):
 
 
 def migration(ws: Workspace, since: date | str, until: date | str, by: str) -> Migration:
-    """The matrix of moves between two days. Raises UsageError for a value that isn't kept, or a day without a model."""
+    """The matrix of moves between two days.
+
+    Raises UsageError for a value that isn't kept, a day without a model, or a first day after the second.
+    """
     import polars as pl
 
     first, last, both = _both(ws, since, until, by)
@@ -69,6 +72,8 @@ def changers(ws: Workspace, since: date | str, until: date | str, by: str) -> pl
 def _both(ws: Workspace, since: date | str, until: date | str, by: str) -> tuple[date, date, pl.DataFrame]:
     import polars as pl
 
+    if as_day(since) > as_day(until):
+        raise UsageError(f"{since} is later than {until}: name the earlier day first")
     snapshot = ws.snapshot()
     nights = sorted({file.day for file in snapshot.contents.files if file.table == "history"})
     days = []

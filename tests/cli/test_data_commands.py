@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -103,7 +104,9 @@ def test_reach_by_app_group_and_for_one_customer(folder: Path) -> None:
     assert one["is_known"] and len(one["apps"]) == 4 and {a["why_not"] for a in one["apps"]} == {"", "doesn't use it"}
     assert "a push can arrive" in call(folder, "reach", "--customer", "000007").stdout
     assert "is no customer" in call(folder, "reach", "--customer", "nobody").stdout
-    assert call(folder, "reach", "--date", "2020-01-01").exit_code == 2
+    nowhen = call(folder, "reach", "--date", "2020-01-01")
+    assert (nowhen.exit_code, "no reach is kept of a night up to 2020-01-01;" in nowhen.stderr) == (2, True)
+    assert "a night from 2099-01-01;" in call(folder, "reach", "--since", "2099-01-01").stderr
     assert "did you mean 'Shop'" in call(folder, "reach", "--app-group", "Shpo").stderr
 
 
@@ -119,8 +122,21 @@ def test_history_and_one_customer_on_a_day(folder: Path) -> None:
     assert "customer 000007 on 2026-11-23: active" in call(folder, "customer", "000007").stdout
     moves = told(folder, "migration", "2026-11-23", "2026-11-23")["rows"]
     assert sum(move["customers"] for move in moves) == 2000 and all(m["before"] == m["after"] for m in moves)
+    turned = call(folder, "migration", "2026-11-24", "2026-11-23")
+    assert (turned.exit_code, "2026-11-24 is later than 2026-11-23: name the earlier" in turned.stderr) == (2, True)
     assert "no customer on 2026-11-23" in call(folder, "customer", "nobody").stdout
     assert "the first delivery is of 2026-11-23" in call(folder, "customer", "000007", "--date", "2026-11-22").stderr
+
+
+@pytest.mark.parametrize("command", ["import", "model"])
+def test_a_mistyped_later_day_is_neither_imported_nor_modelled(folder: Path, command: str) -> None:
+    # it would stay in the history, and of an import every delivery before it would be too old
+    before = told(folder, "status")
+    shutil.copytree(folder / "inbox" / "2026-11-23", folder / "inbox" / "2027-11-23")
+    refused = call(folder, command, "--date", "2027-11-23")
+    assert refused.exit_code == 2
+    assert "2027-11-23 lies ahead; today is 2026-11-23: name today, or an earlier day" in refused.stderr
+    assert told(folder, "status") == before
 
 
 def import_again(folder: Path, *arguments: str) -> list[str]:

@@ -50,7 +50,8 @@ def test_what_is_no_list_is_refused_and_nothing_is_kept(ws: Workspace, tmp_path:
     (tmp_path / "a.csv").write_text("customer\n1\n")
     for source, complaint in [
         (tmp_path / "a.csv", "no column 'customer_id'"),
-        (tmp_path / "none.csv", "can't be read"),
+        (tmp_path / "none.csv", "none.csv can't be read: No such file or directory"),
+        (tmp_path / "none.txt", "none.txt can't be read: No such file or directory; name a file of customer ids"),
         ([], "no customer id"),
         ([1, 2], "no text"),
         (["x\x00y"], "in line 1"),
