@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from conftest import CUSTOMERS, DAY, NOW
+from small_deliveries import CUSTOMERS, DAY, NOW
 
 from optinb.errors import GateError, UsageError
 from optinb.settings import ImportSection
@@ -18,7 +18,7 @@ from optinb.warehouse import BlockedError, TableReport
 from optinb.warehouse.gates import failed, judge
 
 if TYPE_CHECKING:
-    from conftest import Folder
+    from small_deliveries import Folder
 
 NEXT = DAY + timedelta(days=1)
 LATER = NOW + timedelta(days=1)

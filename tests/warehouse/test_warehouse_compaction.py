@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow.parquet as pq
-from conftest import DAY, NOW
 from hypothesis import given
 from hypothesis import strategies as st
+from small_deliveries import DAY, NOW
 
 from optinb.warehouse.compaction import due, rows_to_join
 from optinb.warehouse.days import DayFile
 
 if TYPE_CHECKING:
-    from conftest import Folder
+    from small_deliveries import Folder
 
 HEAD = "transaction_id,customer_id,occurred_at,amount\n"
 NO_EVENTS = "customer_id,occurred_at,name\n"

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from conftest import CUSTOMERS, DAY, NOW, TRANSACTIONS
+from small_deliveries import CUSTOMERS, DAY, NOW, TRANSACTIONS
 
 from optinb.errors import WarehouseError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Folder
+    from small_deliveries import Folder
 
 NEXT = DAY + timedelta(days=1)
 LATER = NOW + timedelta(days=1)

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from conftest import CUSTOMERS, DAY, NOW
+from small_deliveries import CUSTOMERS, DAY, NOW
 
 from optinb.errors import DeliveryError, GateError
 
 if TYPE_CHECKING:
-    from conftest import Folder
+    from small_deliveries import Folder
 
 HEADER = "customer_id,registered_at,note\n"
 
@@ -216,7 +216,7 @@ def test_a_link_out_of_the_inbox_is_refused(folder: Folder, target: str) -> None
 
 
 def test_names_and_values_are_only_ever_names_and_values(tmp_path) -> None:
-    from conftest import Folder
+    from small_deliveries import Folder
 
     root = tmp_path / "it's [a] *folder*; DROP TABLE x"
     root.mkdir()

@@ -16,7 +16,7 @@ import msgspec
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from conftest import DAY, NOW, Folder, settings
+from small_deliveries import DAY, NOW, Folder, settings
 
 from optinb.errors import GateError, WarehouseError
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
-from conftest import DAY, NOW
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_deliveries import DAY, NOW
 
 from optinb.warehouse import keyindex, runs
 from optinb.warehouse.keyindex import KEYS, KeyIndex
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
-    from conftest import Folder
+    from small_deliveries import Folder
 
 FIRST = date(2026, 1, 1)
 ENTRIES = st.lists(st.integers(0, (1 << 64) - 1) | st.integers(0, 300) | st.just((1 << 64) - 1), max_size=200)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from conftest import DAY, NOW, settings
+from small_deliveries import DAY, NOW, settings
 
 if TYPE_CHECKING:
-    from conftest import Folder
+    from small_deliveries import Folder
 
 # A long run: OPTINB_KILLS=100 pytest -m chaos tests/warehouse
 KILLS = int(os.environ.get("OPTINB_KILLS", "4"))

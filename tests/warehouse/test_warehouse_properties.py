@@ -9,9 +9,9 @@ import tempfile
 from pathlib import Path
 
 import polars as pl
-from conftest import CUSTOMERS, DAY, NOW, Folder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from small_deliveries import CUSTOMERS, DAY, NOW, Folder
 
 from optinb.errors import GateError
 

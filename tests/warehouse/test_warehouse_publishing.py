@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from conftest import CUSTOMERS, DAY, NOW, TRANSACTIONS
+from small_deliveries import CUSTOMERS, DAY, NOW, TRANSACTIONS
 
 from optinb.errors import DeliveryError, UsageError, WarehouseError
 
 if TYPE_CHECKING:
-    from conftest import Folder
+    from small_deliveries import Folder
 
 NEXT = DAY + timedelta(days=1)
 LATER = NOW + timedelta(days=1)
