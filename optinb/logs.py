@@ -10,11 +10,17 @@ import os
 import sys
 from contextlib import nullcontext
 from functools import cache
-from typing import TextIO
+from typing import Any, TextIO
 
 ROOT = "optinb"
 KERNEL_OF_A_COMMAND = "OPTINB_KERNEL_OF_A_COMMAND"
 """Set in the environment of a kernel whose command is watched instead of its notebook."""
+
+
+def kernel() -> Any | None:
+    """The kernel of a notebook that this process is; None elsewhere."""
+    ipython = sys.modules.get("IPython")
+    return getattr(ipython.get_ipython(), "kernel", None) if ipython else None
 
 
 def watched_stream() -> TextIO:

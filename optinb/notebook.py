@@ -63,7 +63,13 @@ def run_night(workspace: str | Path | None, run_date: date | None = None, *, dry
 
 @contextlib.contextmanager
 def _shown_here() -> Iterator[None]:
-    """Kernels that start meanwhile show bars and log lines on this process's standard error."""
+    """Kernels that start meanwhile show bars and log lines on this process's standard error.
+
+    Not where that is a notebook's: the lines are a command's, and would stand there as an error does.
+    """
+    if logs.kernel() is not None:
+        yield
+        return
     os.environ[logs.KERNEL_OF_A_COMMAND] = "1"
     try:
         yield

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from optinb.logs import KERNEL_OF_A_COMMAND, watched_stream
+from optinb.logs import KERNEL_OF_A_COMMAND, kernel, watched_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,8 +90,7 @@ def progress(title: str, *, total: int | None = WHOLE, unit: str = "%", tell: Li
 def watched() -> bool:
     """Whether somebody watches: a cell that can't ask its user anything runs without one (papermill, nbconvert),
     unless a command in a terminal runs it."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    if shell is None or not hasattr(shell, "kernel") or os.environ.get(KERNEL_OF_A_COMMAND):
+    notebook = kernel()
+    if notebook is None or os.environ.get(KERNEL_OF_A_COMMAND):
         return watched_stream().isatty()
-    return bool(getattr(shell.kernel, "_allow_stdin", False))
+    return bool(getattr(notebook, "_allow_stdin", False))
