@@ -200,5 +200,8 @@ def sdk_rollout(ws: Workspace, *, app_group: str | None = None) -> HTML:
     from IPython.display import HTML
 
     from optinb.views.charts import sdk_rollout
+    from optinb.views.tables import NOTHING_YET, notice
 
+    if ws.warehouse.current is None:
+        return notice(NOTHING_YET)
     return HTML(sdk_rollout(ws.reach(app_group=app_group)))

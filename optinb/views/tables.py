@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from optinb.workspace import Workspace
 
 MOST_FREQUENT = 4
+NOTHING_YET = (
+    "Nothing is imported yet: views.delivery(ws) imports what waits in the inbox, and so does `optinb import`."
+)
 
 
 class AttributeRow(Struct, frozen=True, kw_only=True):
@@ -36,6 +39,8 @@ class AttributeRow(Struct, frozen=True, kw_only=True):
 
 def attributes(ws: Workspace) -> HTML:
     """Every attribute that rules can ask about."""
+    if ws.warehouse.current is None:
+        return notice(NOTHING_YET)
     of = kinds(ws.tables().customer_schema)
     frame = ws.customers().select(list(of)).collect()
     meanings = {a.name: a.sentence for a in ATTRIBUTES}
@@ -74,6 +79,8 @@ def campaigns(ws: Workspace) -> HTML:
 
 def stages(ws: Workspace) -> HTML:
     """The customers by lifecycle stage."""
+    if ws.warehouse.current is None:
+        return notice(NOTHING_YET)
     customers = ws.customers()
     if "stage" not in customers.collect_schema():
         return notice("The customers aren't modelled yet: run ws.model() or `optinb model`.")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 from datetime import timedelta
 from threading import Event
 
@@ -11,6 +12,7 @@ from page_text import text_of
 from optinb import attr, in_group, views
 from optinb.demo import AUTHOR, RUN_DATE, demo_settings
 from optinb.errors import UsageError
+from optinb.share import shared
 from optinb.views.job import Job
 from optinb.workspace import open_workspace
 from optinb.workspace.setup import init_workspace
@@ -60,6 +62,24 @@ def test_groups_that_are_saved_meanwhile_are_offered_by_themselves(ws, monkeypat
             view.close()
 
     asyncio.run(look())
+
+
+def test_views_of_a_new_workspace_say_how_to_import_and_offer_what_is_imported(empty, monkeypatch):
+    monkeypatch.setattr("optinb.views.later.LOOK_AGAIN_S", 0.01)
+    for view in (views.stages, views.attributes, views.sdk_rollout):
+        assert "Nothing is imported yet: views.delivery(ws) imports" in text_of(view(empty).data)
+
+    async def look():
+        searching = views.discover(empty)
+        before = searching.target.options
+        shutil.copytree(shared(f"data/sample/{RUN_DATE}"), empty.root / "inbox" / RUN_DATE.isoformat())
+        empty.import_delivery(RUN_DATE)
+        while "newsletter" not in searching.target.options:
+            await asyncio.sleep(0.01)
+        searching.close()
+        return before
+
+    assert asyncio.run(look()) == ()
 
 
 def test_a_night_that_is_modelled_meanwhile_is_compared_by_itself(ws, monkeypatch):

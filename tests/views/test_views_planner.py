@@ -176,6 +176,28 @@ def test_suggested_name_is_one_that_no_other_campaign_bears(planner, ws):
     assert other.name.value == f"{first} 2"
 
 
+def test_a_group_that_others_save_is_offered_and_leaves_what_is_open_as_it_is(planner, ws):
+    planner.properties.rows["promo_code"].text.value = "SUMMER"
+    planner.submit.click()
+    ws.groups.save("Another", "attr('country') == 'DE'")
+    assert planner._look_again()
+    assert "Another" in planner.group.options and planner.group.value == "Lapsed buyers"
+    assert not planner.keeper.is_dirty
+
+
+def test_attributes_that_are_delivered_meanwhile_are_offered_and_nothing_chosen_changes(planner, ws, monkeypatch):
+    origin = planner.properties.rows["first_name"].origin
+    assert origin.value == "attribute first_name"
+    planner.properties.rows["promo_code"].text.value = "SUMMER"
+    planner.submit.click()
+    monkeypatch.setattr(planner, "_attributes", lambda: ["shoe_size"])
+    ws.model()
+    assert planner._look_again()
+    assert {"attribute shoe_size", "attribute first_name"} <= {value for _, value in origin.options}
+    assert "attribute city" not in {value for _, value in origin.options}
+    assert origin.value == "attribute first_name" and not planner.keeper.is_dirty
+
+
 def test_planner_without_groups_or_templates_says_what_to_do(tmp_path):
     init_workspace(tmp_path / "new", settings=demo_settings("http://127.0.0.1:8021"))
     with open_workspace(tmp_path / "new", user=AUTHOR) as empty:

@@ -12,13 +12,14 @@ from optinb.views.controls import Pane, box, button, choose, field, styles
 from optinb.views.explore.groups import names_of
 from optinb.views.job import Job
 from optinb.views.later import follow
+from optinb.views.newest import Newest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from optinb.progress import Tell
     from optinb.segments.discovery import Discovery, Finding
-    from optinb.workspace import Workspace
+    from optinb.workspace import Vocabulary, Workspace
 
 EVERYBODY = ("Everybody", None)
 DEPTHS = (("one condition", 1), ("up to two conditions", 2), ("up to three conditions", 3))
@@ -32,16 +33,15 @@ class DiscoverView(w.VBox):
         super().__init__()
         self.add_class("ob-view")
         self._ws = ws
-        vocabulary = ws.vocabulary()
-        numbers = [name for name, kind in vocabulary.attributes.items() if kind in ("number", "yes/no")]
-        self.target = field(
-            w.Combobox,
-            "What should be high",
-            options=[*vocabulary.groups, *numbers],
-            placeholder="an attribute, a group, or a rule",
+        self.target = field(w.Combobox, "What should be high", placeholder="an attribute, a group, or a rule")
+        self.within = field(w.Dropdown, "Among")
+        self._vocabulary = Newest()
+        self._offer(ws.vocabulary())
+        follow(
+            self,
+            lambda: (ws.warehouse.current, names_of(ws)),
+            lambda _: self._vocabulary.ask(ws.vocabulary, self._offer),
         )
-        self.within = field(w.Dropdown, "Among", options=[EVERYBODY, *((n, n) for n in vocabulary.groups)])
-        follow(self, lambda: names_of(ws), self._offer)
         self.depth = field(w.Dropdown, "Groups have", options=DEPTHS, value=2)
         self.job = Job("Discover", prepare=self._prepare, done=self._show, steps=lambda: 100)
         self.about = Pane()
@@ -55,9 +55,13 @@ class DiscoverView(w.VBox):
             self.found,
         )
 
-    def _offer(self, names: list[str]) -> None:
-        """Offers groups that were saved meanwhile."""
-        choose(self.within, [EVERYBODY, *((name, name) for name in names)], keep=self.within.value)
+    def _offer(self, found: Vocabulary | Exception) -> None:
+        """Offers groups and attributes, also those that were saved or published meanwhile."""
+        if isinstance(found, Exception):
+            return
+        numbers = [name for name, kind in found.attributes.items() if kind in ("number", "yes/no")]
+        self.target.options = [*found.groups, *numbers]
+        choose(self.within, [EVERYBODY, *((name, name) for name in found.groups)], keep=self.within.value)
 
     @property
     def findings(self) -> tuple[FindingView, ...]:

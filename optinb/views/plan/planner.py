@@ -130,7 +130,12 @@ class Planner(Board):
             self._is_made = was
 
     def _load_groups(self) -> None:
-        choose(self.group, [g.name for g in self._ws.groups.list()], keep=self.group.value)
+        chosen, was = self.group.value, self._is_made
+        self._is_made = False  # new options set a control for a moment to the first of them, which nobody has written
+        choose(self.group, [g.name for g in self._ws.groups.list()], keep=chosen)
+        self._is_made = was
+        if self.group.value != chosen:
+            self._changed()
         self.offer.offer_pools([pool.name for pool in self._ws.codes.list()])
         self._describe_group()
 
@@ -167,6 +172,7 @@ class Planner(Board):
             self._list()
             if self._ws.warehouse.current != self._version:
                 self._version = self._ws.warehouse.current
+                self.properties.learn(self._attributes())
                 self._refresh()
         return True
 

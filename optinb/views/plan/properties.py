@@ -39,6 +39,12 @@ class PropertyEditor(w.VBox):
         self.rows = {one.name: self._made[one.name] for one in needed}
         self.children = tuple(self.rows.values())
 
+    def learn(self, attributes: Sequence[str]) -> None:
+        """Offers the attributes of other tables; nobody is told of a change, since nothing that is chosen changes."""
+        self._attributes = attributes
+        for row in self._made.values():
+            row.learn(attributes)
+
     def sources(self) -> dict[str, Source]:
         """Where each property comes from."""
         return {name: row.source() for name, row in self.rows.items()}
@@ -81,6 +87,16 @@ class PropertyRow(w.VBox):
             return
         chosen = self.origin.value
         choose(self.origin, options, keep=chosen if chosen in dict(options).values() else self._first())
+
+    def learn(self, attributes: Sequence[str]) -> None:
+        """Offers other attributes; one that is chosen stays, also where it isn't delivered any more."""
+        chosen = str(self.origin.value)
+        gone = [name for name in self._attributes if attribute(name) == chosen and name not in attributes]
+        self._attributes, self._is_loading = [*attributes, *gone], True
+        try:
+            self.offer(has_default=self._has_default)
+        finally:
+            self._is_loading = False
 
     def source(self) -> Source:
         """What the controls say."""
