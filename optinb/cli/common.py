@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from datetime import date
+from datetime import date, datetime
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -39,7 +39,23 @@ class Day(click.ParamType):
             self.fail(f"{value!r} is no date; write it as 2026-11-23", param, ctx)
 
 
-DAY = Day()
+class Moment(click.ParamType):
+    """A time with its offset."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Reads ISO 8601."""
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            self.fail(f"{value!r} is no time with an offset; write it as 2026-11-23T02:00:00+01:00", param, ctx)
+        return moment
+
+
+DAY, MOMENT = Day(), Moment()
 
 
 def date_option(left_out: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -10,6 +10,7 @@ import click
 
 from optinb.cli.common import (
     DAY,
+    MOMENT,
     fail,
     json_option,
     main,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 @click.option(
     "--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What goes wrong, as JSON."
 )
-@click.option("--now", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z"]), help="Where its clock starts.")
+@click.option("--now", type=MOMENT, help="Where its clock starts, such as 2026-11-23T02:00:00+01:00.")
 @prints
 def sandbox(port: int, journal: Path | None, world: Path | None, faults: Path | None, now: Any) -> None:
     """Run an Appboy on this machine, for rehearsals."""

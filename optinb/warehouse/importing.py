@@ -48,6 +48,8 @@ _DAY_TABLE = (100 - _READING - _WHOLE - _CHANGES) // len(DAILY)
 # With what Python and its libraries take, under 2 GB; what is beyond it is spilled to disk while it is checked.
 _MEMORY = "1500MB"
 
+_DELIVER = "put the delivery there (data/README.md says what it holds)"
+
 _log = logging.getLogger("optinb.warehouse")
 
 
@@ -96,6 +98,8 @@ class Import:
             imported = [delivery.run_date for delivery in contents.deliveries] if contents else []
             folder = inbox / self._run_date.isoformat()
             fetch_missing(self._settings.sources, folder, run_date=self._run_date, delivered=imported, tell=step)
+            if not folder.is_dir():
+                raise GateError(f"there is no folder inbox/{self._run_date}, {self._stays}; {_DELIVER}")
             files, warnings = find_files(inbox, folder)
             print_of = digest(files, context=self._fingerprint())
             last = contents.delivery(self._run_date) if contents else None
@@ -216,12 +220,15 @@ class Import:
                 "transactions-late.csv"
             )
 
+    @property
+    def _stays(self) -> str:
+        return f"version {self._current} stays current" if self._current else "nothing is published"
+
     def _judge(self, seen: Examined, files: Sequence[DeliveredFile], accept_anyway: str | None) -> None:
         bad = gates.failed(seen.gates)
-        stays = f"version {self._current} stays current" if self._current else "nothing is published"
         if bad and not (accept_anyway or "").strip():
             raise BlockedError(
-                f"the delivery of {self._run_date} is blocked, {stays}: "
+                f"the delivery of {self._run_date} is blocked, {self._stays}: "
                 + "; ".join(gate.message for gate in bad)
                 + f". Put a corrected delivery into inbox/{self._run_date} and import again, or accept this one with "
                 "`optinb import --accept-anyway REASON`",
@@ -230,8 +237,8 @@ class Import:
             )
         if not seen.staged:
             raise DeliveryError(
-                f"inbox/{self._run_date} has {'no file that can be read' if files else 'no files'}, {stays}; "
-                "put the delivery there (data/README.md says what it holds)"
+                f"inbox/{self._run_date} has {'no file that can be read' if files else 'no files'}, {self._stays}; "
+                f"{_DELIVER}"
             )
 
     def _publish(

@@ -230,6 +230,12 @@ def test_names_and_values_are_only_ever_names_and_values(tmp_path) -> None:
 
 
 def test_a_date_without_a_folder_is_a_gate_that_says_what_is_missing(folder: Folder) -> None:
+    with pytest.raises(
+        GateError, match=f"there is no folder inbox/{DAY}, nothing is published; put the delivery there"
+    ):
+        folder.warehouse.import_delivery(DAY, now=NOW)
+    assert not (folder.root / "quarantine").exists()
+    folder.deliver({}, base=False)
     with pytest.raises(GateError, match="customers is missing"):
         folder.warehouse.import_delivery(DAY, now=NOW)
     with pytest.raises(DeliveryError, match="has no files"):

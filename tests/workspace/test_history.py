@@ -279,6 +279,7 @@ def test_the_quarantine_is_grouped_by_reason_also_of_a_delivery_that_was_blocked
 
 def test_a_failed_import_without_files_is_told_and_not_noted(opened: Callable[..., Workspace]) -> None:
     with opened(FIRST) as ws:
+        (ws.root / "inbox" / f"{FIRST}").mkdir(parents=True, exist_ok=True)
         with pytest.raises(DeliveryError, match="has no files"):
             ws.import_delivery(FIRST, accept_anyway="whatever")
         assert ws.store.audit.list() == ()
