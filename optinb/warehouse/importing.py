@@ -98,14 +98,14 @@ class Import:
             imported = [delivery.run_date for delivery in contents.deliveries] if contents else []
             folder = inbox / self._run_date.isoformat()
             fetch_missing(self._settings.sources, folder, run_date=self._run_date, delivered=imported, tell=step)
-            if not folder.is_dir():
-                raise GateError(f"there is no folder inbox/{self._run_date}, {self._stays}; {_DELIVER}")
             files, warnings = find_files(inbox, folder)
             print_of = digest(files, context=self._fingerprint())
             last = contents.delivery(self._run_date) if contents else None
             if last and last.digest == print_of:
                 return replace(last.report, unchanged=True)
             self._refuse_older(contents)
+            if not folder.is_dir():
+                raise GateError(f"there is no folder inbox/{self._run_date}, {self._stays}; {_DELIVER}")
             seen = self._examine(con, files, contents, scratch=scratch, tell=step)
             warnings += seen.warnings
             write_quarantine(con, seen.staged, folder=self._root / "quarantine" / self._run_date.isoformat())
