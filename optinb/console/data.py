@@ -28,6 +28,11 @@ def _(value: ImportReport) -> str:
     lines = [f"delivery of {value.run_date}: {state} as version {value.version}"]
     lines.append(table(rows, head=("table", "read", "loaded", "quarantined")))
     lines.extend(f"  {count:,} × {t.table}: {reason}" for t in value.tables for reason, count in t.reasons.items())
+    lines.extend(
+        f"  {count:,} × {t.table}: {name} can't be read and is left as it was, or empty"
+        for t in value.tables
+        for name, count in t.emptied.items()
+    )
     return "\n".join([*lines, *(f"note: {w}" for w in value.warnings)])
 
 
@@ -61,10 +66,11 @@ def _(value: ModelReport) -> str:
 
 @show.register
 def _(value: Quarantine) -> str:
-    if not value.rows:
+    if not value.refusals:
         return f"every row of the delivery of {value.run_date} can be loaded"
-    rows = f"{value.rows:,} {'row' if value.rows == 1 else 'rows'}"
-    lines = [f"{rows} of the delivery of {value.run_date} can't be loaded"]
+    rows = f"{value.rows:,} {'row' if value.rows == 1 else 'rows'} of the delivery of {value.run_date} can't be loaded"
+    values = f"{value.values:,} {'value' if value.values == 1 else 'values'} can't be read, in rows that can be loaded"
+    lines = ["; ".join([rows] * bool(value.rows or not value.values) + [values] * bool(value.values))]
     for refusal in value.refusals:
         lines.append(f"\n{refusal.rows:,} × {refusal.table}: {refusal.reason}")
         lines.extend(
@@ -83,7 +89,9 @@ def _(value: Check) -> str:
         *(f"! {reason}" for reason in value.blocked),
         *(f"note: {warning}" for warning in value.report.warnings),
     ]
-    return "\n".join([part for part in parts if part] + (["", show(value.quarantine)] if value.quarantine.rows else []))
+    return "\n".join(
+        [part for part in parts if part] + (["", show(value.quarantine)] if value.quarantine.refusals else [])
+    )
 
 
 @show.register

@@ -72,10 +72,16 @@ class WorkspaceSection(_Section, frozen=True):
 
 
 class ImportSection(_Section, frozen=True):
-    """`[import]`: the gates of a delivery."""
+    """`[import]`: how a delivery is read, and its gates.
+
+    `missing`: words that stand for no value, in any case. `max_emptied_share`: of a column's values, those that can't
+    be read.
+    """
 
     required: tuple[str, ...] = ("customers", "app_users")
     max_reject_share: Share = 0.05
+    max_emptied_share: Share = 0.05
+    missing: tuple[str, ...] = ("NULL", "\\N", "n/a", "None", "nan", "#N/A")
     max_shrink: Share = 0.3
     max_growth: Annotated[float, Meta(ge=0, le=1_000_000)] = 1.0
     max_age_days: Annotated[int, Meta(ge=0, le=3650)] = 2

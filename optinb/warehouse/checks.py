@@ -1,7 +1,7 @@
-"""The row checks of the contract as SQL, built from `contract.py`. Pure: text in, text out.
+"""The checks of a value as SQL, built from `contract.py`. Pure: text in, text out.
 
-A row's cells are text; each column becomes a parsed value, and one CASE finds the first complaint, which says what to
-write instead. A null is never a complaint, except where the column is required.
+A cell's text `t_…` becomes a parsed value `v_…`; each complaint says what to write instead. A null is never a
+complaint, except where the column is required.
 """
 
 from __future__ import annotations
@@ -12,111 +12,38 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from optinb.warehouse.contract import MAX_KEY_LENGTH, AttributeType, Column, Table
-from optinb.warehouse.sql import ident, literal, utc
-from optinb.warehouse.zones import local_from_utc, utc_from_local
+from optinb.warehouse.contract import MAX_KEY_LENGTH, Column, Table
+from optinb.warehouse.sql import ident, utc
+from optinb.warehouse.zones import utc_from_local
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from optinb.warehouse.facts import Facts
 
 NOT_AN_OBJECT = "the line is not one JSON object: write one {…} a line"
 NAMED_TWICE = "the object gives a value to one name in two spellings: names in upper and lower case are the same"
+NUL = "holds a NUL character, or bytes that are no UTF-8: write plain text in UTF-8"
 UNKNOWN_CUSTOMER = (
     "customer_id isn't in customers, or the customer's own row was refused: deliver that too, or leave this row out"
 )
 UNKNOWN_APP = "app_id is no app of the settings: add it to [[app_groups.apps]] in optinb.toml, or leave the row out"
-_YES = "('true', 't', 'yes', 'y', '1')"
-_NO = "('false', 'f', 'no', 'n', '0')"
+# Flags with gaps are floats in many tools.
+YES = ("true", "t", "yes", "y", "1", "1.0")
+NO = ("false", "f", "no", "n", "0", "0.0")
 
 
 class Context(Struct, frozen=True, kw_only=True):
-    """What the checks of one delivery depend on. `latest`: no time may be after it (aware)."""
+    """What the checks of one delivery depend on.
+
+    `latest`: no time may be after it (aware). `missing`: words that stand for no value, in any case.
+    """
 
     zone: ZoneInfo
     latest: datetime
     currency: str
+    missing: tuple[str, ...] = ()
 
 
-def stage_query(
-    table: Table,
-    columns: Sequence[str],
-    relation: str,
-    *,
-    attributes: Sequence[str],
-    context: Context,
-    lines: bool,
-    facts: Facts,
-) -> str:
-    """SELECT of one file's rows: stored values, attributes a0, a1, … as text, reason, a reject's cells (JSON).
-
-    `columns[i]` names cell `ci` of `relation`; `lines`: the relation has a text `broken`, what is wrong with the line.
-    What `facts` rule out isn't looked for.
-    """
-    at = {name: f"c{i}" for i, name in enumerate(columns) if name}
-
-    def cell(name: str) -> str:
-        if name not in at:
-            return "NULL::VARCHAR"
-        # A CSV cell without a character is null already.
-        return at[name] if facts.trimmed else f"nullif(trim({at[name]}), '')"
-
-    texts = [f"{cell(column.name)} AS {ident('t_' + column.name)}" for column in table.columns]
-    texts += [f"{cell(name)} AS a{i}" for i, name in enumerate(attributes)]
-    local = [
-        f"TRY_CAST({ident('t_' + column.name)} AS TIMESTAMP) AS {ident('p_' + column.name)}"
-        for column in table.columns
-        if column.kind == "time"
-    ]
-    parsed = [f"{_parsed(column, context)} AS {ident('v_' + column.name)}" for column in table.columns]
-    complaints: list[tuple[str, str]] = []
-    for column in table.columns:
-        if column.name in at or column.required:
-            complaints += _complaints(column, context.latest, facts)
-    if not facts.printable:
-        complaints += [
-            (f"contains(a{i}, chr(0))", f"{name} holds a NUL character: write plain text")
-            for i, name in enumerate(attributes)
-        ]
-    cases = " ".join(f"WHEN {test} THEN {literal(reason)}" for test, reason in complaints)
-    broken = "coalesce(broken, " * lines
-    everything = f"[{', '.join(f'c{i}' for i in range(len(columns)))}]::VARCHAR[]"
-    kept = [f"a{i}" for i in range(len(attributes))]
-    return (
-        f"SELECT {', '.join([*stored_values(table, context), *kept])}, reason, "
-        f"CASE WHEN reason IS NOT NULL THEN to_json({everything})::VARCHAR END AS cells FROM ("
-        f"SELECT *, {broken}CASE {cases} END{')' * lines} AS reason FROM ("
-        f"SELECT *, {', '.join(parsed)} FROM ("
-        f"SELECT {', '.join(['*', *local])} FROM ("
-        f"SELECT *, {', '.join(texts)} FROM {relation}))))"
-    )
-
-
-def stored_values(table: Table, context: Context) -> list[str]:
-    """The stored columns from the parsed values `v_…`: with defaults, times in UTC, the day in the workspace's zone."""
-    defaults = {"customer_id": ident("v_customer_id"), "currency": literal(context.currency)}
-    values = []
-    for column in table.columns:
-        value = ident("v_" + column.name)
-        if column.kind == "time":
-            values.append(f"{value} AS {ident(column.name)}")
-        else:
-            default = defaults.get(column.default or "", column.default)
-            values.append(f"{f'coalesce({value}, {default})' if default else value} AS {ident(column.name)}")
-        if column.name == table.by_day:
-            values.append(f"CAST({local_from_utc(value, context.zone, until=context.latest)} AS DATE) AS day")
-    return values
-
-
-def stage_columns(table: Table, attributes: int) -> str:
-    """Column definitions of the staging table that takes `stage_query`."""
-    columns = [f"{ident(name)} {kind}" for name, kind in table.stored().items()]
-    columns += [f"a{i} VARCHAR" for i in range(attributes)]
-    return ", ".join([*columns, "reason VARCHAR", "cells VARCHAR"])
-
-
-def _parsed(column: Column, context: Context) -> str:
+def parsed(column: Column, context: Context) -> str:
     """The value of a column, null where the text is none; times as TIMESTAMP in UTC."""
     text, local = ident("t_" + column.name), ident("p_" + column.name)
     match column.kind:
@@ -133,12 +60,12 @@ def _parsed(column: Column, context: Context) -> str:
         case "date":
             return f"TRY_CAST({text} AS DATE)"
         case "flag":
-            return f"CASE WHEN lower({text}) IN {_YES} THEN true WHEN lower({text}) IN {_NO} THEN false END"
+            return f"CASE WHEN lower({text}) IN {YES} THEN true WHEN lower({text}) IN {NO} THEN false END"
         case _:
             return text
 
 
-def _complaints(column: Column, latest: datetime, facts: Facts) -> list[tuple[str, str]]:
+def complaints(column: Column, latest: datetime, facts: Facts) -> list[tuple[str, str]]:
     """(test, reason) of one column, the likeliest mistake first."""
     name, text, value = column.name, ident("t_" + column.name), ident("v_" + column.name)
     tests = [(f"{text} IS NULL", f"{name} is missing: every row needs one")] if column.required else []
@@ -156,7 +83,7 @@ def _complaints(column: Column, latest: datetime, facts: Facts) -> list[tuple[st
                 control = f"regexp_matches({text}, '[\\x00-\\x1f\\x7f]')"
                 tests.append((control, f"{name} holds a control character: write plain text"))
         case "text" if not facts.printable:
-            tests.append((f"contains({text}, chr(0))", f"{name} holds a NUL character: write plain text"))
+            tests.append((f"contains({text}, chr(0))", f"{name} {NUL}"))
         case "number":
             tests += [
                 (
@@ -168,7 +95,7 @@ def _complaints(column: Column, latest: datetime, facts: Facts) -> list[tuple[st
                     f"{name} isn't a finite number: write a number that exists, or leave it empty",
                 ),
                 (
-                    f"abs({value}) >= {_EXACT}",
+                    f"abs({value}) >= {EXACT}",
                     f"{name} has more than 15 digits before the point, and would lose the last: a shifted column?",
                 ),
             ]
@@ -188,7 +115,7 @@ def _complaints(column: Column, latest: datetime, facts: Facts) -> list[tuple[st
                     f"{unparsed} OR NOT {is_date(text)}",
                     f"{name} isn't a date: write ISO 8601, such as 1990-05-31",
                 ),
-                (f"{value} < DATE '{_FIRST_YEAR}-01-01'", f"{name} is before the year {_FIRST_YEAR}: check the year"),
+                (f"{value} < DATE '{FIRST_YEAR}-01-01'", f"{name} is before the year {FIRST_YEAR}: check the year"),
                 (f"{value} > CAST({utc(latest)} AS DATE)", f"{name} is in the future: check the century"),
             ]
         case "flag":
@@ -207,78 +134,23 @@ def _complaints(column: Column, latest: datetime, facts: Facts) -> list[tuple[st
 
 def is_time(text: str) -> str:
     """A test whether a text is written as ISO 8601 has times, or as a date, which is the midnight that begins it."""
-    return f"regexp_full_match({text}, '{_DAY}([T ]{_CLOCK}({_OFFSET})?)?')"
+    return f"regexp_full_match({text}, '{DAY}([T ]{CLOCK}({OFFSET})?)?')"
 
 
 def is_date(text: str) -> str:
     """A test whether a text is written as ISO 8601 has dates; databases also write a date as its midnight."""
-    return rf"regexp_full_match({text}, '{_DAY}([T ]00:00(:00(\.0+)?)?)?')"
+    return rf"regexp_full_match({text}, '{DAY}([T ]00:00(:00(\.0+)?)?)?')"
 
 
-_DAY = r"\d{4}-\d\d-\d\d"
-_CLOCK = r"\d\d:\d\d(:\d\d(\.\d+)?)?"
+DAY = r"\d{4}-\d\d-\d\d"
+CLOCK = r"\d\d:\d\d(:\d\d(\.\d+)?)?"
 # No place on Earth is further from UTC than 14 hours.
-_OFFSET = r"Z|[-+](0\d|1[0-4])(:?[0-5]\d)?"
+OFFSET = r"Z|[-+](0\d|1[0-4])(:?[0-5]\d)?"
 _EARLIEST = "TIMESTAMP '1900-01-01 00:00:00'"
 # The calendars of what reads the tables begin in the year 1; long before that a year is a slip of the pen.
-_FIRST_YEAR = 1800
+FIRST_YEAR = 1800
 # From here on whole numbers are no longer told apart as DOUBLE.
-_EXACT = "1e15"
-
-# Most narrow first. What a value must look like for a type, and how it is then read; leading zeros mean text.
-ATTRIBUTE_TYPES: tuple[AttributeType, ...] = ("BOOLEAN", "BIGINT", "DOUBLE", "DATE", "TIMESTAMP", "VARCHAR")
-_NUMBER = r"-?(0|[1-9]\d*)"
-
-
-def fits(kind: str, text: str) -> str:
-    """A test whether a non-null text can be stored as an attribute type."""
-    match kind:
-        case "BOOLEAN":
-            return f"lower({text}) IN ('true', 'false')"
-        case "BIGINT":
-            return f"(regexp_full_match({text}, '{_NUMBER}') AND TRY_CAST({text} AS BIGINT) IS NOT NULL)"
-        case "DOUBLE":
-            # What has more digits than a DOUBLE keeps is an identifier, not a quantity, and stays text.
-            number = rf"{_NUMBER}(\.\d+)?([eE][-+]?\d+)?"
-            value = f"TRY_CAST({text} AS DOUBLE)"
-            return (
-                f"(regexp_full_match({text}, '{number}') AND coalesce(isfinite({value}), false) "
-                f"AND (abs({value}) < {_EXACT} OR regexp_matches({text}, '[eE]')))"
-            )
-        case "DATE":
-            value = f"TRY_CAST({text} AS DATE)"
-            return f"(regexp_full_match({text}, '{_DAY}') AND coalesce({value} >= DATE '{_FIRST_YEAR}-01-01', false))"
-        case "TIMESTAMP":
-            value = converted(kind, text)
-            return (
-                f"(regexp_full_match({text}, '{_DAY}[T ]{_CLOCK}({_OFFSET})?') AND coalesce({value} >= TIMESTAMP "
-                f"'{_FIRST_YEAR}-01-01 00:00:00' AND {value} < TIMESTAMP '10000-01-01 00:00:00', false))"
-            )
-        case _:
-            return "true"
-
-
-def converted(kind: str, text: str) -> str:
-    """An attribute's text as its type; a text that doesn't fit becomes null (its row is a reject before)."""
-    match kind:
-        case "TIMESTAMP":
-            return f"timezone('UTC', TRY_CAST({text} AS TIMESTAMPTZ))"
-        case "VARCHAR":
-            return text
-        case _:
-            return f"TRY_CAST({text} AS {kind})"
-
-
-def misfit(name: str, kind: str) -> str:
-    """Why a row is refused whose attribute doesn't fit the type that was published."""
-    words = {
-        "BOOLEAN": "true or false",
-        "BIGINT": "a whole number",
-        "DOUBLE": "a number such as 1234.56",
-        "DATE": "a date such as 2026-11-23",
-        "TIMESTAMP": "a time such as 2026-11-23T18:30:00",
-    }
-    return f"{name} has been {words[kind]} since it was first delivered: write that, or use a new column name"
+EXACT = "1e15"
 
 
 def duplicate(table: Table) -> str:

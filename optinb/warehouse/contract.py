@@ -40,12 +40,15 @@ class Column(Struct, frozen=True):
     """One column of a delivered table.
 
     `default`: what a missing value becomes: `true`, `false`, the row's `customer_id`, or the workspace's `currency`.
+    `permits`: it decides who may be written to, so that the default only fills a column that was never delivered; once
+    it was, the last delivered value stays, and without one nothing is permitted.
     """
 
     name: str
     kind: Kind
     required: bool = False
     default: str | None = None
+    permits: bool = False
 
 
 class Table(Struct, frozen=True, kw_only=True):
@@ -81,16 +84,16 @@ CUSTOMERS = Table(
     name="customers",
     columns=(
         Column("customer_id", "key", required=True),
-        Column("external_user_id", "key", default="customer_id"),
+        Column("external_user_id", "key", default="customer_id", permits=True),
         Column("registered_at", "time", required=True),
         Column("country", "text"),
         Column("language", "text"),
         Column("time_zone", "zone"),
         Column("gender", "text"),
         Column("birth_date", "date"),
-        Column("push_opt_in", "flag", default="true"),
-        Column("is_blocked", "flag", default="false"),
-        Column("is_test", "flag", default="false"),
+        Column("push_opt_in", "flag", default="true", permits=True),
+        Column("is_blocked", "flag", default="false", permits=True),
+        Column("is_test", "flag", default="false", permits=True),
     ),
     key=("customer_id",),
     whole=True,
@@ -102,7 +105,7 @@ APP_USERS = Table(
     columns=(
         Column("customer_id", "key", required=True),
         Column("app_id", "key", required=True),
-        Column("push_enabled", "flag", default="true"),
+        Column("push_enabled", "flag", default="true", permits=True),
         Column("app_version", "text"),
         Column("first_used_at", "time"),
         Column("last_used_at", "time"),

@@ -24,28 +24,31 @@ _WIDE_BLANKS = (b"\xc2\xa0", b"\xe1\x9a\x80", b"\xe2\x80", b"\xe2\x81\x9f", b"\x
 
 
 class Facts(Struct, frozen=True):
-    """`trimmed`: no cell begins or ends with a blank. `printable`: no cell holds a control character."""
+    """`trimmed`: no cell begins or ends with a blank. `printable`: no cell holds a control character. `ascii`: no cell
+    holds another character than those of ASCII."""
 
     trimmed: bool = False
     printable: bool = False
+    ascii: bool = False
 
 
 def facts_of(path: Path, delimiter: str) -> Facts:
     """What holds for all cells of a CSV file; what is in doubt, doesn't."""
-    trimmed = printable = True
+    trimmed = printable = ascii_only = True
     with path.open("rb") as stream:
         before = b"\n"
-        while chunk := stream.read(_CHUNK):
+        while (trimmed or printable or ascii_only) and (chunk := stream.read(_CHUNK)):
             text = before + chunk
             here, fresh = np.frombuffer(text, dtype=np.uint8), np.frombuffer(chunk, dtype=np.uint8)
-            if (fresh == _QUOTE).any():
-                return Facts()  # a quoted cell may hold anything
+            if (trimmed or printable) and (fresh == _QUOTE).any():
+                trimmed = printable = False  # a quoted cell may hold anything
             wide = fresh.max() >= _DELETE
+            ascii_only = ascii_only and not (wide and fresh.max() > _DELETE)
             printable = printable and not (wide and _DELETE in chunk) and _only_separators(here, fresh, ord(delimiter))
             trimmed = trimmed and not _padded(here, ord(delimiter))
             trimmed = trimmed and not (wide and any(blank in text for blank in _WIDE_BLANKS))
             before = text[-_OVERLAP:]
-    return Facts(trimmed=trimmed and not before.endswith(b" "), printable=printable)
+    return Facts(trimmed=trimmed and not before.endswith(b" "), printable=printable, ascii=ascii_only)
 
 
 def _only_separators(here: NDArray[np.uint8], fresh: NDArray[np.uint8], delimiter: int) -> bool:

@@ -30,6 +30,7 @@ def judge(
     gates = [_required(name, reports) for name in limits.required]
     gates += [_readable(name, why) for name, why in problems.items()]
     gates += [_rejects(report, limits.max_reject_share) for report in tables if report.read]
+    gates += [_emptied(report, name, limits.max_emptied_share) for report in tables for name in report.emptied]
     for report in tables:
         before = (last or {}).get(report.table, 0)
         if TABLES[report.table].whole and before > 0:
@@ -86,6 +87,23 @@ def _rejects(report: TableReport, limit: float) -> Gate:
         message=text
         if share <= limit
         else f"{text}; most often: {most[0]} ({most[1]:,} {'row' if most[1] == 1 else 'rows'})",
+    )
+
+
+def _emptied(report: TableReport, name: str, limit: float) -> Gate:
+    share = report.emptied[name] / report.read
+    text = (
+        f"{report.emptied[name]:,} of {report.read:,} values of {name} in {report.table} can't be read ({share:.2%}; "
+        f"limit {limit:.2%})"
+    )
+    return Gate(
+        name="emptied",
+        table=report.table,
+        value=share,
+        limit=limit,
+        passed=share <= limit,
+        setting="max_emptied_share",
+        message=text if share <= limit else f"{text}; `optinb quarantine` shows them, with what to write instead",
     )
 
 

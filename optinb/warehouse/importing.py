@@ -14,13 +14,14 @@ from msgspec.structs import replace
 
 from optinb.errors import DeliveryError, GateError
 from optinb.progress import Hundredths, progress
-from optinb.warehouse import building, compaction, gates
+from optinb.warehouse import building, compaction, consent, gates, tool_traces
 from optinb.warehouse.building import Attribute, Contents, Delivery
 from optinb.warehouse.changes import write_changes
 from optinb.warehouse.checks import Context
 from optinb.warehouse.contract import DAILY, TABLES
 from optinb.warehouse.days import DayFile, DayWriter
 from optinb.warehouse.forgotten import read_forgotten
+from optinb.warehouse.headers import columns_delivered
 from optinb.warehouse.keyindex import KEYS, KeyIndex
 from optinb.warehouse.quarantine import read_quarantine, write_quarantine
 from optinb.warehouse.reading import DeliveredFile, digest, find_files
@@ -136,22 +137,27 @@ class Import:
         """Stages and checks the files against the version that is attached as `cur`, if there is one."""
         latest = self._now + timedelta(minutes=self._settings.imports.future_tolerance_minutes)
         workspace = self._settings.workspace
-        context = Context(zone=self._settings.zone, latest=latest, currency=workspace.currency)
+        limits = self._settings.imports
+        context = Context(zone=self._settings.zone, latest=latest, currency=workspace.currency, missing=limits.missing)
         stager = Stager(con, context=context, scratch=scratch)
         known = {a.name: a for a in contents.attributes if a.since < self._run_date} if contents else {}
         customers = "cur.customers" if contents else "(SELECT NULL::VARCHAR AS customer_id WHERE false)"
         forgotten = read_forgotten(self._versions.folder)
+        last = self._night_before(con, contents)
+        before = columns_delivered(con, contents) if contents else {}
         kinds: dict[str, str] = {}
         staged: list[Staged] = []
+        altered: list[Gate] = []
         sizes = {name: sum(f.path.stat().st_size for f in files if f.table == name) for name in TABLES}
         for table in _stepwise(sizes, tell=tell):
-            part = stager.stage(table, [file for file in files if file.table == table.name])
+            mine = [file for file in files if file.table == table.name]
+            part = stager.stage(table, mine, before=before.get(table.name, ()))
             if part is None:
                 continue
             tell(0, f"checking {table.name}")
             stager.leave_out(part, forgotten)
             if table.attributes:
-                stager.refuse_misfits(part, {name: a.kind for name, a in known.items()})
+                stager.empty_misfits(part, {name: a.kind for name, a in known.items()})
             else:
                 stager.refuse_unknown(part, customers=customers, apps=self._settings.app_ids())
             stager.refuse_duplicates(part)
@@ -162,18 +168,27 @@ class Import:
                 gone = sorted(known.keys() - set(part.attributes))
                 stager.warnings += [f"customers: the column {name!r} is no longer delivered" for name in gone]
             staged.append(part)
+        for name in ("persons_now", "persons_before"):
+            con.execute(f"CREATE TEMP TABLE IF NOT EXISTS {name} (customer_id VARCHAR, person_id VARCHAR)")
+        for part in staged:
+            if part.table.whole:
+                kept = before.get(part.table.name, ())
+                stager.warnings += tool_traces.lost_zeros(con, part, last=last)
+                stager.warnings += consent.carry(con, part, before=kept, last=last)
+            altered += tool_traces.altered_ids(con, part)
         tables = tuple(stager.report(part) for part in staged)
         stager.warnings += [
             f"{t.table}: {t.forgotten:,} rows of forgotten customers left out" for t in tables if t.forgotten
         ]
+        stager.warnings += [_said_of_words(t) for t in tables if t.read_as_missing]
         for table in tables:
             figures = {"read": table.read, "loaded": table.loaded, "quarantined": table.quarantined}
             _log.info("table checked", extra={"table": table.table, "run_date": str(self._run_date), **figures})
-        before = contents.rows_before(self._run_date) if contents else None
+        rows = contents.rows_before(self._run_date) if contents else None
         return Examined(
             staged=tuple(staged),
             tables=tables,
-            gates=gates.judge(tables, limits=self._settings.imports, last=before, problems=stager.problems),
+            gates=(*gates.judge(tables, limits=limits, last=rows, problems=stager.problems), *altered),
             warnings=(*stager.warnings, *(f"{t.table} has a header and no row" for t in tables if t.read == 0)),
             attributes=building.merged(known, kinds, self._run_date),
             kinds=kinds,
@@ -206,6 +221,20 @@ class Import:
             return None
         building.attach(con, self._versions.path(self._current), "cur", read_only=True)
         return building.read_contents(con, "cur")
+
+    def _night_before(self, con: duckdb.DuckDBPyConnection, contents: Contents | None) -> str | None:
+        """Attaches the version that this delivery follows, which for a correction is none of its own day."""
+        if contents is None:
+            return None
+        if contents.import_date < self._run_date:
+            return "cur"
+        for number in sorted(self._versions.numbers(), reverse=True):
+            if number < contents.version:
+                building.attach(con, self._versions.path(number), "earlier", read_only=True)
+                if building.read_contents(con, "earlier").import_date < self._run_date:
+                    return "earlier"
+                con.execute("DETACH earlier")
+        return None
 
     def _fingerprint(self) -> str:
         """The settings that decide what a row means: with others, the same files are another delivery."""
@@ -295,6 +324,7 @@ class Import:
         versions.publish(built, report.version)
         if contents:
             con.execute("DETACH cur")
+            con.execute("DETACH DATABASE IF EXISTS earlier")
         building.clean_up(con, versions, keep=self._settings.workspace.keep_versions)
         return report
 
@@ -336,6 +366,11 @@ class Import:
             files += kept
             tell(_DAY_TABLE)
         return tuple(files)
+
+
+def _said_of_words(table: TableReport) -> str:
+    columns = ", ".join(f"{name} ({count:,})" for name, count in table.read_as_missing.items())
+    return f"{table.table}: words such as NULL or n/a were read as missing values: {columns}; leave the fields empty"
 
 
 def _stepwise(sizes: Mapping[str, int], *, tell: Tell) -> Iterator[Table]:

@@ -1,4 +1,4 @@
-"""Keeps every refused row: source file, line, raw text and reason, as Parquet."""
+"""Keeps every refused row and every value that was emptied: source file, line, raw text and reason, as Parquet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from optinb.warehouse.locate import KEEP_RAW, RecordFinder
-from optinb.warehouse.sql import literal
+from optinb.warehouse.sql import ident, literal
 from optinb.warehouse.staging import FORGOTTEN
 
 if TYPE_CHECKING:
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     from optinb.warehouse.staging import Staged, StagedFile
 
-Reject = tuple[int | None, str, str]
+Reject = tuple[int | None, str, str, str | None, str | None]
 
 FILE = "rejects.parquet"
+COLUMNS = ("table", "file", "line", "raw", "reason", "column", "value")
 _BATCH = 50_000
 _CELLS = msgspec.json.Decoder(list[str | None])
 
@@ -31,20 +32,13 @@ _CELLS = msgspec.json.Decoder(list[str | None])
 def write_quarantine(con: duckdb.DuckDBPyConnection, staged: Sequence[Staged], *, folder: Path) -> None:
     """Writes the rejects of a delivery to `folder`/rejects.parquet, replacing those of an earlier import of that day.
 
-    Columns: table, file, line (int64; null where it can't be told), raw, reason (text).
+    Columns: table, file, line (int64; null where it can't be told), raw, reason (text), and of a value that was emptied
+    in a row which was loaded, column and value (text; null of a row that was refused).
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pa.schema(
-        [
-            ("table", pa.string()),
-            ("file", pa.string()),
-            ("line", pa.int64()),
-            ("raw", pa.string()),
-            ("reason", pa.string()),
-        ]
-    )
+    schema = pa.schema([(name, pa.int64() if name == "line" else pa.string()) for name in COLUMNS])
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".{FILE}.unfinished"
     try:
@@ -66,40 +60,51 @@ def write_quarantine(con: duckdb.DuckDBPyConnection, staged: Sequence[Staged], *
 
 
 def read_quarantine(folder: Path) -> pl.DataFrame:
-    """The rejects of a day: table, file, line, raw, reason; empty if there are none."""
+    """The rejects and emptied values of a day, with COLUMNS; empty if there are none."""
     import polars as pl
 
+    schema = {name: pl.Int64() if name == "line" else pl.String() for name in COLUMNS}
     if not (folder / FILE).is_file():
-        text = pl.String()
-        return pl.DataFrame(schema={"table": text, "file": text, "line": pl.Int64(), "raw": text, "reason": text})
-    return pl.read_parquet(folder / FILE, glob=False)
+        return pl.DataFrame(schema=schema)
+    rows = pl.read_parquet(folder / FILE, glob=False)
+    # Those of an earlier version of optinb have no values that were emptied.
+    return rows.with_columns(pl.lit(None, schema[name]).alias(name) for name in COLUMNS if name not in rows.columns)
 
 
 def _rejects(con: duckdb.DuckDBPyConnection, part: Staged, file: StagedFile) -> Iterator[list[Reject]]:
-    """(line, raw, reason) of one file in batches: malformed lines first, then rows that failed a check."""
+    """(line, raw, reason, column, value) of one file in batches: malformed lines first, then what failed a check."""
     malformed = con.execute(
         f"SELECT place, line, reason FROM {part.malformed} WHERE file_no = ? ORDER BY place", [file.number]
     ).fetchall()
     finder = RecordFinder(file.source, [(at, len(text.encode())) for at, text, _ in malformed])
     found: list[Reject] = [
-        (finder.line_at(at), text.strip("\r\n")[:KEEP_RAW], reason) for at, text, reason in malformed
+        (finder.line_at(at), text.strip("\r\n")[:KEEP_RAW], reason, None, None) for at, text, reason in malformed
     ]
     for start in range(0, len(found), _BATCH):
         yield found[start : start + _BATCH]
     key, stored = (
-        f"coalesce(s.cells, to_json([{', '.join(f'{name}::VARCHAR' for name in names)}]))"
+        f"coalesce(s.cells, to_json([{', '.join(f's.{ident(name)}::VARCHAR' for name in names)}]))"
         for names in (part.table.key or ("customer_id",), part.table.stored())
     )
     cursor = con.cursor().execute(
-        f"SELECT s.rowid - {file.first}, r.reason, {key}, {stored} "
-        f"FROM {part.rejects} r JOIN {part.name} s ON s.rowid = r.row "
-        f"WHERE s.rowid >= {file.first} AND s.rowid < {file.after} AND r.reason <> {literal(FORGOTTEN)} ORDER BY 1"
+        f"SELECT s.rowid - {file.first}, r.reason, {key}, {stored}, r.name, r.value "
+        f"FROM (SELECT row, reason, NULL AS name, NULL AS value FROM {part.rejects} UNION ALL "
+        f"SELECT row, reason, name, value FROM {part.emptied} WHERE row NOT IN (SELECT row FROM {part.rejects})) r "
+        f"JOIN {part.name} s ON s.rowid = r.row WHERE s.rowid >= {file.first} AND s.rowid < {file.after} "
+        f"AND r.reason <> {literal(FORGOTTEN)} ORDER BY 1, r.name"
     )
+    place = {name: i for i, name in enumerate(file.source.columns)}
     while rows := cursor.fetchmany(_BATCH):
         places = finder.find([row[0] for row in rows], [_CELLS.decode(row[2]) for row in rows])
         yield [
-            (line, raw if raw is not None else _as_line(_CELLS.decode(cells), file.source.delimiter), reason)
-            for (_, reason, _, cells), (line, raw) in zip(rows, places, strict=True)
+            (
+                line,
+                raw if raw is not None else _as_line(_CELLS.decode(cells), file.source.delimiter),
+                reason,
+                name,
+                value if value is not None or name is None else _CELLS.decode(cells)[place[name]],
+            )
+            for (_, reason, _, cells, name, value), (line, raw) in zip(rows, places, strict=True)
         ]
 
 

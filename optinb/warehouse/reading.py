@@ -255,12 +255,27 @@ def _open_ndjson(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Pat
 def _open_parquet(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> Source:
     rows = f"read_parquet({literal(exact_path(plain))}, hive_partitioning = false)"
     described = con.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()
-    cells = []
-    for i, (name, kind, *_) in enumerate(described):
-        nested = kind.startswith(("STRUCT", "MAP")) or kind.endswith("]")
-        cells.append(f"{f'to_json({ident(name)})' if nested else ident(name)}::VARCHAR AS c{i}")
     columns = tuple(name.strip().lower() for name in _names_in(con, plain))
+    ids = {column.name for column in TABLES[file.table].columns if column.kind == "key"}
+    cells = [
+        f"{_as_text(ident(name), kind, is_id=column in ids)} AS c{i}"
+        for i, ((name, kind, *_), column) in enumerate(zip(described, columns, strict=True))
+    ]
     return Source(file=file, plain=plain, columns=columns, relation=f"(SELECT {', '.join(cells)} FROM {rows})")
+
+
+def _as_text(value: str, kind: str, *, is_id: bool) -> str:
+    """SQL of a Parquet value as text."""
+    if kind.startswith(("STRUCT", "MAP")) or kind.endswith("]"):
+        return f"to_json({value})::VARCHAR"
+    if kind == "BLOB":
+        # Some writers don't mark text as UTF-8. A NUL stands for what is none, and no check lets it pass.
+        return f"CASE WHEN {value} IS NOT NULL THEN coalesce(TRY(decode({value})), chr(0)) END"
+    if is_id and kind.startswith(("FLOAT", "DOUBLE", "DECIMAL")):
+        # Whole numbers with gaps are floats in many tools. From 2^53 on a float no longer tells one from the next.
+        whole = f"{value} = trunc({value}) AND abs({value}) < 9e15"
+        return f"CASE WHEN {whole} THEN {value}::BIGINT::VARCHAR ELSE {value}::VARCHAR END"
+    return f"{value}::VARCHAR"
 
 
 def _names_in(con: duckdb.DuckDBPyConnection, plain: Path) -> Iterator[str]:

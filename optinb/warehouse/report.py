@@ -10,7 +10,9 @@ from msgspec import Struct, field
 class TableReport(Struct, frozen=True, kw_only=True):
     """Rows of one table; read = loaded + quarantined + forgotten, always.
 
-    `forgotten` are rows of customers whom the workspace has forgotten: they are left out, and kept nowhere.
+    `forgotten` are rows of customers whom the workspace has forgotten: they are left out, and kept nowhere. `emptied`:
+    for each column how many values of loaded rows couldn't be read and were left empty; `read_as_missing`: in how many
+    rows a word such as NULL stood for a missing value.
     """
 
     table: str
@@ -19,6 +21,8 @@ class TableReport(Struct, frozen=True, kw_only=True):
     quarantined: int
     reasons: dict[str, int] = field(default_factory=dict)
     forgotten: int = 0
+    emptied: dict[str, int] = field(default_factory=dict)
+    read_as_missing: dict[str, int] = field(default_factory=dict)
 
 
 class Gate(Struct, frozen=True, kw_only=True):

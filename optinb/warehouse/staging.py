@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from optinb.warehouse import checks
+from optinb.warehouse import attribute_types, checks, row_query, tool_traces
 from optinb.warehouse.contract import APP_USERS, CUSTOMERS, MAX_COLUMNS, TABLES, Table
 from optinb.warehouse.damage import first_line, is_machines
 from optinb.warehouse.facts import Facts, facts_of
@@ -48,11 +49,15 @@ class StagedFile(Struct, frozen=True, kw_only=True):
 
 
 class Staged(Struct, frozen=True, kw_only=True):
-    """One table of the delivery, read and checked. `attributes` are its further columns, in the order of a0, a1, …"""
+    """One table of the delivery, read and checked. `attributes` are its further columns, in the order of a0, a1, …
+
+    `delivered`: the columns of the contract that some file has.
+    """
 
     table: Table
     files: tuple[StagedFile, ...]
     attributes: tuple[str, ...]
+    delivered: frozenset[str] = frozenset()
 
     @property
     def name(self) -> str:
@@ -63,6 +68,11 @@ class Staged(Struct, frozen=True, kw_only=True):
     def rejects(self) -> str:
         """The table of this table's refused rows: rowid, reason."""
         return f"rejects_{self.table.name}"
+
+    @property
+    def emptied(self) -> str:
+        """The table of values that couldn't be read and were emptied: row, column, reason, value (null: in `cells`)."""
+        return f"emptied_{self.table.name}"
 
     @property
     def malformed(self) -> str:
@@ -89,19 +99,28 @@ class Stager:
         zones = ", ".join(literal(name) for name in sorted(available_timezones()))
         con.execute(f"CREATE TYPE zone_name AS ENUM ({zones})")
 
-    def stage(self, table: Table, files: Iterable[DeliveredFile]) -> Staged | None:
-        """Reads and checks the files of one table, row by row; None if no file of it can be read."""
+    def stage(self, table: Table, files: Iterable[DeliveredFile], *, before: Collection[str]) -> Staged | None:
+        """Reads and checks the files of one table, row by row; None if no file of it can be read.
+
+        `before`: the columns that earlier deliveries brought. What permits something has its default only where it was
+        never delivered; otherwise a value that is missing is not known.
+        """
         sources = self._within_limits(source for file in files if (source := self._open(file)) is not None)
         attributes = self._attributes(table, sources)
-        staged = Staged(table=table, files=(), attributes=attributes)
-        self._con.execute(f"CREATE TABLE {staged.name} ({checks.stage_columns(table, len(attributes))})")
+        delivered = frozenset(c.name for c in table.columns if any(c.name in source.columns for source in sources))
+        defaults = frozenset(
+            c.name for c in table.columns if c.default and not (c.permits and c.name in {*delivered, *before})
+        )
+        staged = Staged(table=table, files=(), attributes=attributes, delivered=delivered)
+        self._con.execute(f"CREATE TABLE {staged.name} ({row_query.stage_columns(table, len(attributes))})")
         self._con.execute(
             f"CREATE TABLE {staged.malformed} (file_no INTEGER, place BIGINT, line VARCHAR, reason VARCHAR)"
         )
         read: list[StagedFile] = []
         for number, source in enumerate(sources):
+            self.warnings += tool_traces.thousands_points(self._con, source)
             first = read[-1].after if read else 0
-            outcome = self._read(staged, source, number)
+            outcome = self._read(staged, source, number, defaults)
             if outcome is not None:
                 used, rows = outcome
                 read.append(StagedFile(number=number, source=used, first=first, after=first + rows))
@@ -110,7 +129,33 @@ class Stager:
         self._con.execute(
             f"CREATE TABLE {staged.rejects} AS SELECT rowid AS row, reason FROM {staged.name} WHERE reason IS NOT NULL"
         )
-        return Staged(table=table, files=tuple(read), attributes=attributes)
+        whole = replace(staged, files=tuple(read))
+        self._note_emptied(whole)
+        return whole
+
+    def _note_emptied(self, staged: Staged) -> None:
+        """Lists the optional values that `row_query` emptied."""
+        con = self._con
+        con.execute(f'CREATE TABLE {staged.emptied} ("row" BIGINT, name VARCHAR, reason VARCHAR, value VARCHAR)')
+        if not _first(con, f"SELECT count(*) FROM {staged.name} WHERE unfit <> 0"):
+            return
+        for name, test, reason in row_query.emptied_values(staged.table, self._context):
+            con.execute(
+                f"INSERT INTO {staged.emptied} SELECT rowid, {literal(name)}, {literal(reason)}, NULL "
+                f"FROM {staged.name} WHERE unfit <> 0 AND {test}"
+            )
+        if _first(con, f"SELECT count(*) FROM {staged.name} WHERE unfit >= {row_query.UNPRINTABLE}"):
+            for i, name in enumerate(staged.attributes):
+                self._empty(staged, i, f"contains(a{i}, chr(0))", f"{name} {checks.NUL}")
+
+    def _empty(self, staged: Staged, i: int, test: str, reason: str) -> None:
+        """Empties the values of an attribute that fulfil a test."""
+        found = self._con.execute(
+            f"INSERT INTO {staged.emptied} SELECT rowid, {literal(staged.attributes[i])}, {literal(reason)}, a{i} "
+            f"FROM {staged.name} WHERE {test}"
+        ).fetchall()
+        if found[0][0]:
+            self._con.execute(f"UPDATE {staged.name} SET a{i} = NULL WHERE {test}")
 
     def leave_out(self, staged: Staged, forgotten: Forgotten) -> None:
         """Leaves out the rows of customers who were forgotten; also those that were refused already."""
@@ -123,14 +168,13 @@ class Stager:
         self._con.execute(f"INSERT INTO {staged.rejects} SELECT rowid, {literal(FORGOTTEN)} FROM ({rows})")
         self._con.execute("DROP TABLE theirs")
 
-    def refuse_misfits(self, staged: Staged, kinds: Mapping[str, str]) -> None:
-        """Refuses rows whose attribute doesn't fit the type that it was published with."""
+    def empty_misfits(self, staged: Staged, kinds: Mapping[str, str]) -> None:
+        """Empties every value of an attribute that doesn't fit the type which it was published with."""
         for i, name in enumerate(staged.attributes):
             kind = kinds.get(name, "VARCHAR")
             if kind != "VARCHAR":
-                self._refuse(
-                    staged, f"a{i} IS NOT NULL AND NOT {checks.fits(kind, f'a{i}')}", checks.misfit(name, kind)
-                )
+                test = f"a{i} IS NOT NULL AND NOT {attribute_types.suits(kind, f'a{i}')}"
+                self._empty(staged, i, test, attribute_types.misfit(name, kind))
 
     def refuse_unknown(self, staged: Staged, *, customers: str, apps: Collection[str]) -> None:
         """Refuses rows whose customer isn't in `customers` (a table), and app users of an unknown app."""
@@ -176,9 +220,12 @@ class Stager:
             return kinds
         # Most types are out of the question after a few rows; only the rest are held against all of them.
         possible = self._fitting(
-            dict.fromkeys((i for i, _ in new), checks.ATTRIBUTE_TYPES), f"(FROM {staged.good} LIMIT {_FIRST_ROWS})"
+            dict.fromkeys((i for i, _ in new), attribute_types.ATTRIBUTE_TYPES),
+            f"(FROM {staged.good} LIMIT {_FIRST_ROWS})",
         )
-        possible = self._fitting({i: kinds or checks.ATTRIBUTE_TYPES for i, kinds in possible.items()}, staged.good)
+        possible = self._fitting(
+            {i: kinds or attribute_types.ATTRIBUTE_TYPES for i, kinds in possible.items()}, staged.good
+        )
         return kinds | {name: possible[i][0] for i, name in new if possible[i]}
 
     def _fitting(self, kinds: Mapping[int, Sequence[str]], rows: str) -> dict[int, list[str]]:
@@ -188,7 +235,7 @@ class Stager:
         questions = [(i, kind) for i, some in kinds.items() for kind in some]
         for start in range(0, len(questions), _QUESTIONS):
             asked = questions[start : start + _QUESTIONS]
-            tests = [f"bool_and({checks.fits(kind, f'a{i}')}) FILTER (a{i} IS NOT NULL)" for i, kind in asked]
+            tests = [f"bool_and({attribute_types.fits(kind, f'a{i}')}) FILTER (a{i} IS NOT NULL)" for i, kind in asked]
             verdicts = self._con.execute(f"SELECT {', '.join(tests)} FROM {rows}").fetchone() or ()
             for (i, kind), fits in zip(asked, verdicts, strict=True):
                 if fits:
@@ -206,6 +253,10 @@ class Stager:
         reasons = dict(rows)
         forgotten = reasons.pop(FORGOTTEN, 0)
         refused = sum(reasons.values())
+        emptied = self._con.execute(
+            f"SELECT name, count(*) FROM {staged.emptied} WHERE row NOT IN (SELECT row FROM {staged.rejects}) "
+            "GROUP BY name ORDER BY 2 DESC, 1"
+        ).fetchall()
         return TableReport(
             table=staged.table.name,
             read=read,
@@ -213,7 +264,22 @@ class Stager:
             quarantined=refused,
             reasons=reasons,
             forgotten=forgotten,
+            emptied=dict(emptied),
+            read_as_missing=self._words(staged),
         )
+
+    def _words(self, staged: Staged) -> dict[str, int]:
+        """In how many rows of which columns a word such as NULL stood for a value that is missing."""
+        if not _first(self._con, f"SELECT count(*) FROM {staged.name} WHERE words <> 0"):
+            return {}
+        names = row_query.word_columns(staged.table, staged.attributes)
+        names = [
+            *names[: row_query.MOST_COUNTED],
+            *(["further columns"] if len(names) > row_query.MOST_COUNTED else []),
+        ]
+        counts = ", ".join(f"count_if((words >> {i}) & 1 = 1)" for i in range(len(names)))
+        found = self._con.execute(f"SELECT {counts} FROM {staged.name} WHERE words <> 0").fetchone() or ()
+        return {name: count for name, count in zip(names, found, strict=True) if count}
 
     def _refuse(self, staged: Staged, test: str, reason: str) -> None:
         self._con.execute(
@@ -264,12 +330,14 @@ class Stager:
         self.warnings.append(f"{table.name}: columns that the contract doesn't know are ignored: {shown}")
         return ()
 
-    def _read(self, staged: Staged, source: Source, number: int) -> tuple[Source, int] | None:
+    def _read(
+        self, staged: Staged, source: Source, number: int, defaults: Collection[str]
+    ) -> tuple[Source, int] | None:
         """Stages one file: how it was read in the end, and how many rows it has; None if it is unreadable."""
         import duckdb
 
         try:
-            return source, self._insert(staged, source, number)
+            return source, self._insert(staged, source, number, defaults)
         except duckdb.Error as first:
             if is_machines(first):
                 raise
@@ -278,7 +346,7 @@ class Stager:
                 again = self._open(source.file, with_plain_newlines(source, scratch=self._scratch))
             try:
                 if again is not None and again.columns == source.columns:
-                    return again, self._insert(staged, again, number)
+                    return again, self._insert(staged, again, number, defaults)
             except duckdb.Error as second:
                 if is_machines(second):
                     raise
@@ -287,9 +355,9 @@ class Stager:
             )
             return None
 
-    def _insert(self, staged: Staged, source: Source, number: int) -> int:
+    def _insert(self, staged: Staged, source: Source, number: int, defaults: Collection[str]) -> int:
         form = source.file.name.format
-        query = checks.stage_query(
+        query = row_query.stage_query(
             staged.table,
             source.columns,
             source.relation,
@@ -297,6 +365,7 @@ class Stager:
             context=self._context,
             lines=form == "ndjson",
             facts=facts_of(source.plain, source.delimiter) if form == "csv" else Facts(),
+            defaults=defaults,
         )
         try:
             rows = self._con.execute(f"INSERT INTO {staged.name} {query}").fetchall()
@@ -323,7 +392,7 @@ def customers_query(staged: Staged, kinds: Mapping[str, str]) -> str:
     """SELECT of the customers to publish, once rejects are dropped: the contract's columns and typed attributes."""
     columns = [ident(name) for name in CUSTOMERS.stored()]
     columns += [
-        f"{checks.converted(kinds.get(name, 'VARCHAR'), f'a{i}')} AS {ident(name)}"
+        f"{attribute_types.converted(kinds.get(name, 'VARCHAR'), f'a{i}')} AS {ident(name)}"
         for i, name in enumerate(staged.attributes)
     ]
     return f"SELECT {', '.join(columns)} FROM {staged.name}"
@@ -332,6 +401,11 @@ def customers_query(staged: Staged, kinds: Mapping[str, str]) -> str:
 def rows_query(staged: Staged) -> str:
     """SELECT of the rows to publish of any other table, once rejects are dropped."""
     return f"SELECT {', '.join(ident(name) for name in TABLES[staged.table.name].stored())} FROM {staged.name}"
+
+
+def _first(con: duckdb.DuckDBPyConnection, query: str) -> Any:
+    """The one value of a query."""
+    return con.execute(query).fetchall()[0][0]
 
 
 def _short(error: Exception, path: Path) -> str:

@@ -44,19 +44,24 @@ class Example(Struct, frozen=True, kw_only=True):
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
-    """Why rows of a table were not loaded, how many, and the first of them."""
+    """Why rows of a table were not loaded, or values of a `column` left empty, how many, and the first of them."""
 
     table: str
+    column: str | None
     reason: str
     rows: int
     examples: tuple[Example, ...]
 
 
 class Quarantine(Struct, frozen=True, kw_only=True):
-    """What was not loaded of a delivery, the most frequent reason first."""
+    """What was not loaded of a delivery, the most frequent reason first.
+
+    `rows` were not loaded; `values` couldn't be read and were left empty in rows that were.
+    """
 
     run_date: date
     rows: int
+    values: int
     refusals: tuple[Refusal, ...]
 
 
@@ -139,14 +144,15 @@ def quarantined(ws: Workspace, run_date: date | None) -> Quarantine:
 
 
 def grouped(rejects: pl.DataFrame, *, run_date: date) -> Quarantine:
-    """Rows of the quarantine (table, file, line, raw, reason) by table and reason, with the first examples of each."""
+    """The quarantine (table, file, line, raw, reason, column) by table and reason, with the first examples of each."""
     import polars as pl
 
     one = pl.struct("file", "line", pl.col("raw").str.slice(0, SHOWN)).head(EXAMPLES).alias("examples")
-    reasons = rejects.group_by("table", "reason").agg(pl.len().alias("rows"), one)
+    reasons = rejects.group_by("table", "column", "reason").agg(pl.len().alias("rows"), one)
     return Quarantine(
         run_date=run_date,
-        rows=rejects.height,
+        rows=rejects["column"].null_count(),
+        values=rejects.height - rejects["column"].null_count(),
         refusals=tuple(
             Refusal(**{**row, "examples": tuple(Example(**example) for example in row["examples"])})
             for row in reasons.sort("rows", "table", "reason", descending=[True, False, False]).to_dicts()

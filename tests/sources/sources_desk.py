@@ -17,6 +17,8 @@ def settings(*sources: SourceSection, **limits: Any) -> Settings:
     return Settings(
         workspace=WorkspaceSection(time_zone="Europe/Berlin"),
         app_groups=(AppGroupSettings(id="g", name="Shop", api="http://127.0.0.1:1", apps=apps),),
-        imports=ImportSection(**{"required": ("customers",), "max_reject_share": 1.0, **limits}),
+        imports=ImportSection(
+            **{"required": ("customers",), "max_reject_share": 1.0, "max_emptied_share": 1.0, **limits}
+        ),
         sources=sources,
     )

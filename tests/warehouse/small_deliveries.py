@@ -22,7 +22,7 @@ CUSTOMERS = """customer_id,registered_at,country,plan,visits
 """
 APP_USERS = """customer_id,app_id,push_enabled,app_version
 007,shop-ios,true,3.2.0
-008,shop-android,,3.1.0
+008,shop-android,true,3.1.0
 009,shop-ios,no,1.0
 """
 TRANSACTIONS = """transaction_id,customer_id,occurred_at,amount,product
@@ -44,7 +44,7 @@ FILES = {
 
 def settings(*, keep_versions: int = 14, time_zone: str = "Europe/Berlin", **limits: object) -> Settings:
     """Settings with one app group; the gates are wide unless a test narrows them."""
-    wide = {"max_reject_share": 1.0, "max_shrink": 1.0, "max_growth": 100.0}
+    wide = {"max_reject_share": 1.0, "max_emptied_share": 1.0, "max_shrink": 1.0, "max_growth": 100.0}
     apps = (
         AppSettings(id="shop-ios", name="iPhone", platform="ios"),
         AppSettings(id="shop-android", name="Android", platform="android"),

@@ -33,15 +33,17 @@ def test_no_cell_has_what_the_facts_rule_out(
         patch.setattr(facts, "_CHUNK", chunk)
         found = facts_of(path, delimiter)
     cells = [cell for line in text.split(newline) for cell in line.split(delimiter)]
-    assert '"' not in text or found == Facts()
+    assert '"' not in text or not (found.trimmed or found.printable)
+    assert found.ascii == text.isascii()
     assert not found.trimmed or all(cell == cell.strip(BLANKS) for cell in cells)
     assert not found.printable or not any(CONTROL.search(cell) for cell in cells)
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_a_plain_file_rules_out_all(tmp_path: Path, delimiter: str, newline: str) -> None:
+@pytest.mark.parametrize("name", ["Zoe B", "Zoë B"])
+def test_a_plain_file_rules_out_all(tmp_path: Path, delimiter: str, newline: str, name: str) -> None:
     path = tmp_path / "customers.csv"
-    rows = [["customer_id", "registered_at", "name"], ["007", "2026-11-20 10:00:00", "Zoë B"], ["008", "", ""]]
+    rows = [["customer_id", "registered_at", "name"], ["007", "2026-11-20 10:00:00", name], ["008", "", ""]]
     path.write_bytes(newline.join(delimiter.join(row) for row in rows).encode() + newline.encode())
-    assert facts_of(path, delimiter) == Facts(trimmed=True, printable=True)
+    assert facts_of(path, delimiter) == Facts(trimmed=True, printable=True, ascii=name.isascii())

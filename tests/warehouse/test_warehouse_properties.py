@@ -35,7 +35,10 @@ def imported(name: str, content: bytes) -> int | None:
             return None
         for table in report.tables:
             assert table.read == table.loaded + table.quarantined == table.loaded + sum(table.reasons.values())
-        assert folder.warehouse.quarantine(DAY).height == sum(table.quarantined for table in report.tables)
+        emptied = sum(sum(table.emptied.values()) for table in report.tables)
+        kept = folder.warehouse.quarantine(DAY)
+        assert kept["column"].null_count() == sum(table.quarantined for table in report.tables)
+        assert kept.height == kept["column"].null_count() + emptied
         with folder.warehouse.open() as snapshot:
             assert snapshot.scan("transactions").collect().height == report.table("transactions").loaded
             assert snapshot.table("customers").collect().height == report.table("customers").loaded

@@ -1,0 +1,108 @@
+"""What tools do to ids and numbers on their way: floats, scientific notation, lost zeros, thousands points.
+
+The files can be read, and no row is wrong by itself: only together do the values show what happened to them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from optinb.warehouse.contract import TABLES
+from optinb.warehouse.damage import readable
+from optinb.warehouse.report import Gate
+from optinb.warehouse.sql import ident
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import duckdb
+
+    from optinb.warehouse.reading import Source
+    from optinb.warehouse.staging import Staged
+
+# A row of another table with an altered customer_id is refused anyway, as one of an unknown customer.
+_IDS = {"customers": ("customer_id", "external_user_id"), "transactions": ("transaction_id",), "events": ("event_id",)}
+_EXAMPLES = 5
+_LOOKED_AT = 100_000  # rows of a file
+_THOUSANDS = r"-?\d{1,3}(\.\d{3})+"
+
+
+def altered_ids(con: duckdb.DuckDBPyConnection, staged: Staged) -> Iterator[Gate]:
+    """A gate for every column of ids that a tool has written as numbers: `1002.0`, or `1.23457E+11`."""
+    for name in _IDS.get(staged.table.name, ()):
+        if name not in staged.delivered:
+            continue
+        column = ident(name)
+        # What looks for two short texts costs a tenth of a pattern.
+        test = (
+            f"(ends_with({column}, '.0') AND regexp_full_match({column}, '-?[0-9]+[.]0')) OR "
+            f"((contains({column}, 'E+') OR contains({column}, 'e+')) "
+            f"AND regexp_full_match({column}, '-?[0-9]([.][0-9]+)?[eE][+][0-9]+'))"
+        )
+        count, examples = _found(con, f"SELECT {column} AS value FROM {staged.name} WHERE {test}")
+        if count:
+            yield Gate(
+                name="ids",
+                table=staged.table.name,
+                value=float(count),
+                limit=0.0,
+                passed=False,
+                setting="",
+                message=f"{count:,} values of {name} in {staged.table.name} were written as numbers by a tool "
+                f"({examples}), and are no ids any more; export {name} as text, as the systems know it",
+            )
+
+
+def lost_zeros(con: duckdb.DuckDBPyConnection, staged: Staged, *, last: str | None) -> Iterator[str]:
+    """Says of customers' ids that came without the zeros which they began with in the version `last`."""
+    if last is None or staged.table.name != "customers":
+        return
+    for name in ("customer_id", "external_user_id"):
+        column = ident(name)
+        with readable("the published customers"):
+            count, examples = _found(
+                con,
+                f"SELECT n.{column} || ' (it was ' || c.{column} || ')' AS value FROM ("
+                f"SELECT {column} FROM {staged.good} WHERE {column} IS NOT NULL EXCEPT ALL SELECT {column} "
+                f"FROM {last}.customers) n JOIN (SELECT {column}, ltrim({column}, '0') AS short FROM {last}.customers "
+                f"WHERE starts_with({column}, '0')) c ON ltrim(n.{column}, '0') = c.short "
+                f"WHERE strlen(n.{column}) < strlen(c.{column})",
+            )
+        if count:
+            yield (
+                f"customers: {count:,} values of {name} seem to have lost the zeros that they begin with: {examples}; "
+                f"for Appboy and for the contact policy these are other people: export {name} as text"
+            )
+
+
+def thousands_points(con: duckdb.DuckDBPyConnection, source: Source) -> Iterator[str]:
+    """Says of numbers in a file with semicolons that they may be whole ones with thousands points."""
+    if source.file.name.format != "csv" or source.delimiter != ";":
+        return
+    table = TABLES[source.file.table]
+    kinds = {column.name: column.kind for column in table.columns}
+    wanted = [
+        (i, name)
+        for i, name in enumerate(source.columns)
+        if kinds.get(name) == "number" or (table.attributes and name and name not in kinds)
+    ]
+    for i, name in wanted:
+        rows = f"(SELECT trim(c{i}) AS value FROM {source.relation} LIMIT {_LOOKED_AT}) WHERE contains(value, '.')"
+        found = con.execute(
+            f"SELECT bool_and(regexp_full_match(value, '{_THOUSANDS}')), (list(value))[:{_EXAMPLES}] FROM {rows}"
+        ).fetchall()
+        con.execute("DROP TABLE IF EXISTS csv_rejects")
+        con.execute("DROP TABLE IF EXISTS csv_scans")
+        said, values = found[0]
+        if said:
+            yield (
+                f"{source.file.path.name}: every point in {name} is followed by three digits ({', '.join(values)}); "
+                "they are read as decimals: if they are thousands, write 1234 without a point"
+            )
+
+
+def _found(con: duckdb.DuckDBPyConnection, query: str) -> tuple[int, str]:
+    """How many values a query finds, and the first few of them."""
+    rows = con.execute(f"SELECT count(*), (list(value ORDER BY value))[:{_EXAMPLES}] FROM ({query})").fetchall()
+    count, values = rows[0]
+    return count, ", ".join(values or ())
