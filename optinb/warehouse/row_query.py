@@ -118,31 +118,34 @@ def emptied_values(table: Table, context: Context) -> Iterator[tuple[str, str, s
 
 def word_columns(table: Table, attributes: Sequence[str]) -> list[str]:
     """The columns in which a word may stand for a missing value: bit n of `words` is that of the n-th."""
-    return [column.name for column in table.columns if _may_be_word(column)] + list(attributes)
+    return [column.name for column in table.columns if _may_be_word(table, column)] + list(attributes)
 
 
-def _may_be_word(column: Column) -> bool:
-    # What every row needs is refused if it can't be read, except that a word is an id like any other.
-    return not column.required or (column.kind == "key" and column.name.endswith("_id"))
+def _may_be_word(table: Table, column: Column) -> bool:
+    return table.whole and not column.required
+
+
+def is_word(text: str, context: Context, *, is_day: bool = False) -> str:
+    """A test whether a text only says that there is no value; `is_day`: also whether it is a day that doesn't exist."""
+    words = sorted({word.lower() for word in context.missing if word})
+    some = f"({', '.join(map(literal, words))})"
+    longest = max((len(word.encode()) for word in words), default=0)
+    letters = ", ".join(sorted({str(ord(letter)) for word in words for letter in (word[0], word[0].upper())}))
+    # Databases write days that don't exist for one that isn't known.
+    day = f"WHEN strlen({text}) IN (10, 19) THEN {text} LIKE '____-__-00%' " * is_day
+    # Most cells are too long, or begin with another letter: each is asked the cheaper question first.
+    word = f"WHEN ord({text}) IN ({letters}) THEN lower({text}) IN {some} " * bool(words)
+    return f"(CASE {day}WHEN strlen({text}) > {longest} THEN false {word}ELSE false END)"
 
 
 def _word_tests(table: Table, attributes: Sequence[str], at: Collection[str], context: Context) -> dict[str, str]:
     """For each delivered column in which it may be so: a test whether its text only says that there is no value."""
-    words = sorted({word.lower() for word in context.missing})
-    some = f"({', '.join(map(literal, words))})"
-    longest = max((len(word.encode()) for word in words), default=0)
-
-    def test(text: str, *, is_day: bool) -> str:
-        said = f"(strlen({text}) <= {longest} AND lower({text}) IN {some})" if words else "false"
-        # Databases write days that don't exist for one that isn't known.
-        return f"({said} OR (strlen({text}) IN (10, 19) AND {text} LIKE '____-__-00%'))" if is_day else said
-
     found = {
-        c.name: test(ident("x_" + c.name), is_day=c.kind in ("date", "time"))
+        c.name: is_word(ident("x_" + c.name), context, is_day=c.kind in ("date", "time"))
         for c in table.columns
-        if c.name in at and _may_be_word(c)
+        if c.name in at and _may_be_word(table, c)
     }
-    return found | {name: test(f"x{i}", is_day=True) for i, name in enumerate(attributes) if name in at}
+    return found | {name: is_word(f"x{i}", context, is_day=True) for i, name in enumerate(attributes) if name in at}
 
 
 def _without(test: str | None, text: str) -> str:

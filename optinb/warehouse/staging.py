@@ -130,6 +130,10 @@ class Stager:
             f"CREATE TABLE {staged.rejects} AS SELECT rowid AS row, reason FROM {staged.name} WHERE reason IS NOT NULL"
         )
         whole = replace(staged, files=tuple(read))
+        if table.attributes:
+            # An id of another table that is a word for nothing is one of an unknown customer.
+            word = row_query.is_word("customer_id", self._context)
+            self._refuse(whole, word, "customer_id is missing: every row needs one")
         self._note_emptied(whole)
         return whole
 
