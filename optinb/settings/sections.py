@@ -72,7 +72,10 @@ class WorkspaceSection(_Section, frozen=True):
 
 
 class ImportSection(_Section, frozen=True):
-    """`[import]`: the gates of a delivery."""
+    """`[import]`: the gates of a delivery, and how its rows are read.
+
+    `drop_repeated_events`: whether an event without `event_id` that equals one of an earlier delivery is left out.
+    """
 
     required: tuple[str, ...] = ("customers", "app_users")
     max_reject_share: Share = 0.05
@@ -80,6 +83,7 @@ class ImportSection(_Section, frozen=True):
     max_growth: Annotated[float, Meta(ge=0, le=1_000_000)] = 1.0
     max_age_days: Annotated[int, Meta(ge=0, le=3650)] = 2
     future_tolerance_minutes: Annotated[int, Meta(ge=0, le=527_040)] = 60
+    drop_repeated_events: bool = True
 
 
 class SourceSection(_Section, frozen=True):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from optinb.warehouse.again import REPEATED
 from optinb.warehouse.locate import KEEP_RAW, RecordFinder
 from optinb.warehouse.sql import literal
 from optinb.warehouse.staging import FORGOTTEN
@@ -90,10 +91,11 @@ def _rejects(con: duckdb.DuckDBPyConnection, part: Staged, file: StagedFile) -> 
         f"coalesce(s.cells, to_json([{', '.join(f'{name}::VARCHAR' for name in names)}]))"
         for names in (part.table.key or ("customer_id",), part.table.stored())
     )
+    left_out = ", ".join(map(literal, (FORGOTTEN, REPEATED)))
     cursor = con.cursor().execute(
         f"SELECT s.rowid - {file.first}, r.reason, {key}, {stored} "
         f"FROM {part.rejects} r JOIN {part.name} s ON s.rowid = r.row "
-        f"WHERE s.rowid >= {file.first} AND s.rowid < {file.after} AND r.reason <> {literal(FORGOTTEN)} ORDER BY 1"
+        f"WHERE s.rowid >= {file.first} AND s.rowid < {file.after} AND r.reason NOT IN ({left_out}) ORDER BY 1"
     )
     while rows := cursor.fetchmany(_BATCH):
         places = finder.find([row[0] for row in rows], [_CELLS.decode(row[2]) for row in rows])

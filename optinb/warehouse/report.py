@@ -8,9 +8,10 @@ from msgspec import Struct, field
 
 
 class TableReport(Struct, frozen=True, kw_only=True):
-    """Rows of one table; read = loaded + quarantined + forgotten, always.
+    """Rows of one table; read = loaded + quarantined + forgotten + repeated, always.
 
     `forgotten` are rows of customers whom the workspace has forgotten: they are left out, and kept nowhere.
+    `repeated` are events that came before, and are left out too.
     """
 
     table: str
@@ -19,6 +20,7 @@ class TableReport(Struct, frozen=True, kw_only=True):
     quarantined: int
     reasons: dict[str, int] = field(default_factory=dict)
     forgotten: int = 0
+    repeated: int = 0
 
 
 class Gate(Struct, frozen=True, kw_only=True):

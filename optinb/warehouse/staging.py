@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.warehouse import checks
+from optinb.warehouse.again import REPEATED
 from optinb.warehouse.contract import APP_USERS, CUSTOMERS, MAX_COLUMNS, TABLES, Table
 from optinb.warehouse.damage import first_line, is_machines
 from optinb.warehouse.facts import Facts, facts_of
@@ -204,15 +205,16 @@ class Stager:
         malformed = self._con.execute(f"SELECT count(*) FROM {staged.malformed}").fetchone()
         read = sum(file.after - file.first for file in staged.files) + (malformed[0] if malformed else 0)
         reasons = dict(rows)
-        forgotten = reasons.pop(FORGOTTEN, 0)
+        forgotten, again = reasons.pop(FORGOTTEN, 0), reasons.pop(REPEATED, 0)
         refused = sum(reasons.values())
         return TableReport(
             table=staged.table.name,
             read=read,
-            loaded=read - refused - forgotten,
+            loaded=read - refused - forgotten - again,
             quarantined=refused,
             reasons=reasons,
             forgotten=forgotten,
+            repeated=again,
         )
 
     def _refuse(self, staged: Staged, test: str, reason: str) -> None:

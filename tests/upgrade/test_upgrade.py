@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,13 @@ import make_workspace as week
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 import optinb
+from optinb import attr, did
 from optinb.cli import main
 from optinb.demo import AUTHOR
-from optinb.errors import UsageError
+from optinb.errors import RuleError, UsageError
 from optinb.sandbox import Sandbox, demo_world
 from optinb.workspace import verify_audit
 
@@ -147,6 +149,50 @@ def test_the_next_nights_go_to_those_who_may_get_it_and_to_nobody_else(root: Pat
     with optinb.open_workspace(root, user=AUTHOR) as ws:
         assert verify_audit(ws).problem is None
         assert ws.codes.get("Drinks").left == 200 - len(gone) - len(mine)
+
+
+def test_its_events_which_know_no_id_are_read_joined_and_forgotten_beside_those_that_have_one(
+    root: Path, sandbox: Sandbox
+) -> None:
+    with optinb.open_workspace(root, user=AUTHOR) as ws:
+        before = ws.snapshot().scan("events").collect()
+    # An earlier day than most of the old files, so that the first file that is read knows the column.
+    late = {"customer_id": week.customer(2), "occurred_at": "2026-11-15T23:00:00Z", "name": "open"}
+    week.deliver(root, NEXT)
+    with (root / "inbox" / NEXT.isoformat() / "events.ndjson").open("a") as out:
+        out.writelines(json.dumps({**late, "event_id": name}) + "\n" for name in ("e1", "e2"))
+        out.write(week.events(LAST))  # yesterday's once more
+    with optinb.open_workspace(root, user=AUTHOR) as ws:
+        imported = ws.import_delivery(NEXT).table("events")
+        assert imported.repeated == len(week.events(LAST).splitlines())
+        ws.reopen()
+        everybody = did("open").at_least(1)
+        found = ws.members(everybody)
+        assert found.height == 59
+        assert ws.members(everybody, engine="duckdb").sort("customer_id").equals(found.sort("customer_id"))
+        assert ws.snapshot().scan("events").collect().height == before.height + imported.loaded
+        with pytest.raises(RuleError, match="event_id"):
+            ws.members(did("open").where(attr("event_id") == "e1"))
+    # Months later the days of November become one file.
+    winter = date(2027, 2, 1)
+    for number, day in enumerate((winter, winter + timedelta(days=1))):
+        week.set_clock(sandbox, week.at(day, 2))
+        week.deliver(root, day)
+        with optinb.open_workspace(root, user=AUTHOR) as ws:
+            ws.import_delivery(day)
+            ws.reopen()
+            files = [file for file in ws.snapshot().files("events") if file.day < date(2026, 12, 1)]
+            assert len(files) == 1
+            rows = ws.snapshot().scan("events").filter(pl.col("day") < date(2026, 12, 1)).collect()
+            assert rows.height == before.height + imported.loaded
+            assert rows["event_id"].drop_nulls().sort().to_list() == ["e1", "e2"]
+            if number == 0:
+                assert ws.forget(week.customer(4)).rows["events"] > 0
+                rows = rows.filter(pl.col("customer_id") != week.customer(4))
+                left = ws.snapshot().scan("events").filter(pl.col("day") < date(2026, 12, 1)).collect()
+                assert left.height == rows.height
+                before = before.filter(pl.col("customer_id") != week.customer(4))
+                imported = replace(imported, loaded=left.height - before.height)
 
 
 def _codes(rows: pl.DataFrame) -> list[str]:
