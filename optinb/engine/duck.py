@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from optinb.engine.polars import TABLE_OF, event_names, own_names, untold
+from optinb.engine.polars import TABLE_OF, event_names, own_names, rule_columns, untold
 from optinb.engine.tables import Tables
-from optinb.warehouse.contract import TABLES
 from optinb.warehouse.sql import connect, exact_path, ident, literal
 
 if TYPE_CHECKING:
@@ -55,11 +54,13 @@ def _of_days(
     con: duckdb.DuckDBPyConnection, snapshot: Snapshot, table: str, first: date | None, last: date | None
 ) -> nw.LazyFrame:
     files = snapshot.files(TABLE_OF[table], since=first, until=last)
+    # Named one by one, since a file of an earlier version lacks columns that none of these is.
+    names = rule_columns(table)
     if files:
         paths = ", ".join(literal(exact_path(snapshot.path(file))) for file in files)
-        query = f"SELECT * FROM read_parquet([{paths}], hive_partitioning = false)"
+        query = f"SELECT {', '.join(map(ident, names))} FROM read_parquet([{paths}], hive_partitioning = false)"
     else:
-        columns = (f"NULL::{kind} AS {ident(name)}" for name, kind in TABLES[TABLE_OF[table]].stored().items())
+        columns = (f"NULL::{kind} AS {ident(name)}" for name, kind in names.items())
         query = f"SELECT {', '.join(columns)} WHERE false"
     rows = nw.from_native(con.sql(query))
     return rows.filter(nw.col("amount") > 0) if table == "purchases" else rows

@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 import narwhals as nw
 
 from optinb.engine.tables import Tables
+from optinb.warehouse.contract import TABLES
 
 if TYPE_CHECKING:
     from datetime import date
@@ -76,6 +77,12 @@ def event_names(snapshot: Snapshot) -> frozenset[str]:
     return _NAMES[snapshot]
 
 
+def rule_columns(table: str) -> dict[str, str]:
+    """The columns of purchases or events that rules see, and their DuckDB types: all but an id that may be missing."""
+    contract = TABLES[TABLE_OF[table]]
+    return {name: kind for name, kind in contract.stored().items() if name != contract.optional_key}
+
+
 def _of_days(snapshot: Snapshot, table: str, first: date | None, last: date | None) -> nw.LazyFrame:
-    rows = nw.from_native(snapshot.scan(TABLE_OF[table], since=first, until=last))
+    rows = nw.from_native(snapshot.scan(TABLE_OF[table], since=first, until=last).select(list(rule_columns(table))))
     return rows.filter(nw.col("amount") > 0) if table == "purchases" else rows

@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 import narwhals as nw
 
-from optinb.engine.polars import TABLE_OF, event_names, own_names
+from optinb.engine.polars import TABLE_OF, event_names, own_names, rule_columns
 from optinb.engine.tables import Tables
 from optinb.errors import UsageError
 from optinb.warehouse import export_tables
@@ -124,7 +124,8 @@ def _of_days(
     snapshot: Snapshot, session: SparkSession, table: str, first: date | None, last: date | None
 ) -> nw.LazyFrame:
     files = snapshot.files(TABLE_OF[table], since=first, until=last)
-    columns = polars_schema(TABLES[TABLE_OF[table]])
+    known = polars_schema(TABLES[TABLE_OF[table]])
+    columns = {name: known[name] for name in rule_columns(table)}
     read = (
         session.read.schema(schema_of(columns)).parquet(*(_address(snapshot.path(file)) for file in files))
         if files

@@ -75,7 +75,8 @@ class ImportSection(_Section, frozen=True):
     """`[import]`: how a delivery is read, and its gates.
 
     `missing`: words that stand for no value, in any case. `max_emptied_share`: of a column's values, those that can't
-    be read.
+    be read. `drop_repeated_events`: whether an event without `event_id` that equals one of an earlier delivery is left
+    out.
     """
 
     required: tuple[str, ...] = ("customers", "app_users")
@@ -86,6 +87,7 @@ class ImportSection(_Section, frozen=True):
     max_growth: Annotated[float, Meta(ge=0, le=1_000_000)] = 1.0
     max_age_days: Annotated[int, Meta(ge=0, le=3650)] = 2
     future_tolerance_minutes: Annotated[int, Meta(ge=0, le=527_040)] = 60
+    drop_repeated_events: bool = True
 
 
 class SourceSection(_Section, frozen=True):

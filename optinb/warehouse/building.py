@@ -16,6 +16,7 @@ from optinb.errors import WarehouseError
 from optinb.warehouse.contract import OWN_TABLES, TABLES
 from optinb.warehouse.damage import readable
 from optinb.warehouse.days import DayFile, read_files, write_files
+from optinb.warehouse.keyindex import INDEX_OF
 from optinb.warehouse.report import ImportReport
 from optinb.warehouse.sql import connect, ident, literal
 from optinb.warehouse.versions import sync
@@ -225,7 +226,7 @@ def clean_up(con: duckdb.DuckDBPyConnection, versions: Versions, *, keep: int) -
     gone = versions.remove(number for number, night in nights.items() if night not in kept)
     versions.remove_unnamed(
         {path for number, paths in named.items() if number not in gone for path in paths},
-        ("transactions", "events", "history", "changes", "keys"),
+        ("transactions", "events", "history", "changes", *INDEX_OF.values()),
     )
 
 

@@ -56,6 +56,7 @@ class Table(Struct, frozen=True, kw_only=True):
 
     `whole`: each delivery replaces it (otherwise rows are added). `attributes`: further columns are kept.
     `by_day`: the time whose day in the workspace's zone decides which day's Parquet files a row lies in.
+    `optional_key`: a column that tells rows apart where it is filled.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Table(Struct, frozen=True, kw_only=True):
     whole: bool = False
     attributes: bool = False
     by_day: str | None = None
+    optional_key: str | None = None
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -138,8 +140,10 @@ EVENTS = Table(
         Column("name", "key", required=True),
         Column("value", "number"),
         Column("properties", "json"),
+        Column("event_id", "key"),
     ),
     by_day="occurred_at",
+    optional_key="event_id",
 )
 
 # In the order of import: a row may refer to a table before its own.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from optinb.warehouse.contract import TABLES
 from optinb.warehouse.damage import readable, require_whole
 from optinb.warehouse.sql import exact_path, literal
 from optinb.warehouse.versions import sync
@@ -131,7 +132,7 @@ class DayWriter:
             if file.path not in touched:
                 kept.append(file)
             elif touched[file.path] < file.rows:
-                rest = self.join([file], where=f"{key} NOT IN (SELECT {key} FROM {rows})")
+                rest = self.join([file], where=f"({key} IN (SELECT {key} FROM {rows})) IS NOT TRUE")
                 kept.append(replace(rest, delivery=file.delivery))
         return kept
 
@@ -151,9 +152,13 @@ class DayWriter:
 
 def scan_of(root: Path, files: Sequence[DayFile], *, filename: bool = False, by_name: bool = False) -> str:
     """SQL that reads some Parquet files of the warehouse in `root` as one table; `by_name` if columns differ."""
+    key = TABLES[files[0].table].optional_key if files[0].table in TABLES else None
+    by_name = by_name or key is not None
     paths = ", ".join(literal(exact_path(root / file.path)) for file in files)
     how = f"hive_partitioning = false, filename = {str(filename).lower()}, union_by_name = {str(by_name).lower()}"
-    return f"read_parquet([{paths}], {how})"
+    scan = f"read_parquet([{paths}], {how})"
+    # Files of version 0.1 lack the column.
+    return f"(SELECT * FROM {scan} UNION ALL BY NAME SELECT NULL::VARCHAR AS {key} WHERE false)" if key else scan
 
 
 def read_files(con: duckdb.DuckDBPyConnection, table: str) -> list[DayFile]:

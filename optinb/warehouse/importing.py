@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from optinb.errors import DeliveryError, GateError
 from optinb.progress import Hundredths, progress
-from optinb.warehouse import building, compaction, consent, gates, tool_traces
+from optinb.warehouse import again, building, compaction, consent, gates, tool_traces
 from optinb.warehouse.building import Attribute, Contents, Delivery
 from optinb.warehouse.changes import write_changes
 from optinb.warehouse.checks import Context
@@ -22,7 +22,7 @@ from optinb.warehouse.contract import DAILY, TABLES
 from optinb.warehouse.days import DayFile, DayWriter
 from optinb.warehouse.forgotten import read_forgotten
 from optinb.warehouse.headers import columns_delivered
-from optinb.warehouse.keyindex import KEYS, KeyIndex
+from optinb.warehouse.keyindex import INDEX_OF, KeyIndex
 from optinb.warehouse.quarantine import read_quarantine, write_quarantine
 from optinb.warehouse.reading import DeliveredFile, digest, find_files
 from optinb.warehouse.report import Gate, ImportReport, TableReport
@@ -161,6 +161,13 @@ class Import:
             else:
                 stager.refuse_unknown(part, customers=customers, apps=self._settings.app_ids())
             stager.refuse_duplicates(part)
+            again.leave_out_repeated(
+                con,
+                part,
+                stored=contents.before(self._run_date) if contents else (),
+                root=self._versions.folder,
+                drop_equal=self._settings.imports.drop_repeated_events,
+            )
             if table.attributes:
                 kinds = stager.attribute_types(part, {name: a.kind for name, a in known.items()})
                 con.execute(f"CREATE TABLE known_customers AS SELECT customer_id FROM {part.good}")
@@ -181,6 +188,7 @@ class Import:
             f"{t.table}: {t.forgotten:,} rows of forgotten customers left out" for t in tables if t.forgotten
         ]
         stager.warnings += [_said_of_words(t) for t in tables if t.read_as_missing]
+        stager.warnings += [again.told(t) for t in tables if t.repeated]
         for table in tables:
             figures = {"read": table.read, "loaded": table.loaded, "quarantined": table.quarantined}
             _log.info("table checked", extra={"table": table.table, "run_date": str(self._run_date), **figures})
@@ -239,7 +247,8 @@ class Import:
     def _fingerprint(self) -> str:
         """The settings that decide what a row means: with others, the same files are another delivery."""
         workspace = self._settings.workspace
-        return "\0".join([workspace.time_zone, workspace.currency, *sorted(self._settings.app_ids())])
+        keeps = [] if self._settings.imports.drop_repeated_events else ["repeated events are kept"]
+        return "\0".join([workspace.time_zone, workspace.currency, *sorted(self._settings.app_ids()), *keeps])
 
     def _refuse_older(self, contents: Contents | None) -> None:
         if contents and self._run_date < contents.import_date:
@@ -294,7 +303,11 @@ class Import:
         if contents:
             building.carry_over(con, without=[name for name in staged if TABLES[name].whole])
         building.create_missing(con)
-        base = tuple(f for f in contents.before(self._run_date) if f.table in (*DAILY, KEYS)) if contents else ()
+        base = (
+            tuple(f for f in contents.before(self._run_date) if f.table in (*DAILY, *INDEX_OF.values()))
+            if contents
+            else ()
+        )
         history = tuple(file for file in contents.files if file.table == "history") if contents else ()
         tell(_WHOLE, "storing what changed of customers")
         history += write_changes(con, contents, root=versions.folder, work=versions.work, run_date=self._run_date)
@@ -341,21 +354,24 @@ class Import:
         versions = self._versions
         writer = DayWriter(con, root=versions.folder, work=versions.work, version=version, delivery=self._run_date)
         files: list[DayFile] = []
-        index = KeyIndex(con, root=versions.folder, version=version, delivery=self._run_date)
         for name in DAILY:
             tell(0, f"storing {name}")
             kept = [file for file in base if file.table == name]
             part = staged.get(name)
-            if TABLES[name].key:
-                key = TABLES[name].key[0]
-                runs = [file for file in base if file.table == KEYS]
-                if not index.complete(runs, kept):
+            optional = TABLES[name].optional_key
+            if key := optional or next(iter(TABLES[name].key), None):
+                index = KeyIndex(
+                    con, root=versions.folder, version=version, delivery=self._run_date, name=INDEX_OF[name]
+                )
+                runs = [file for file in base if file.table == INDEX_OF[name]]
+                if not index.complete(runs, kept, optional=optional is not None):
                     runs = index.rebuild(kept, key=key)
                 if part:
                     runs, earlier = index.add(runs, key=key, rows=part.name)
                     if len(earlier):
-                        index.select(earlier, key=key, rows=part.name, into="changed")
-                        kept = writer.without(kept, key=key, rows="changed", days=days_of(earlier))
+                        changed = f"changed_{name}"
+                        index.select(earlier, key=key, rows=part.name, into=changed)
+                        kept = writer.without(kept, key=key, rows=changed, days=days_of(earlier))
                 files += runs
             if part:
                 kept += writer.write(name, rows_query(part))

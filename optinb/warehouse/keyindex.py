@@ -1,4 +1,4 @@
-"""The index of transaction ids: tells a night's new rows from changed ones without reading history.
+"""The index of the ids of transactions and events: tells a night's new rows from changed ones without reading history.
 
 Each night adds a run of its own rows' entries, and runs of like size are merged, so that there are few; runs are files
 that are never changed, and a version names its own as it names its Parquet files. 100 M keys take 1 GB.
@@ -38,16 +38,21 @@ if TYPE_CHECKING:
     from optinb.warehouse.runs import Entries, Run
 
 KEYS = "keys"
+# The name under which the runs of a table's ids are kept.
+INDEX_OF = {"transactions": KEYS, "events": "event_keys"}
 # Entries that are sorted at once, 64 MB: a delivery of any size is indexed in parts.
 _AT_ONCE = 1 << 23
 
 
 class KeyIndex:
-    """Looks up and adds keys for one new version. A run is a DayFile of the table `keys`."""
+    """Looks up and adds keys for one new version. A run is a DayFile of the table `name`."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, *, root: Path, version: int, delivery: date) -> None:
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, *, root: Path, version: int, delivery: date, name: str = KEYS
+    ) -> None:
         self._con = con
         self._root = root
+        self._name = name
         self._version = version
         self._delivery = delivery
         self._mine: set[str] = set()
@@ -55,9 +60,9 @@ class KeyIndex:
         rows = con.execute("SELECT printf('%016x', hash('a fixed text that tells hashes apart'))").fetchall()
         self._hashes = rows[0][0]
 
-    def complete(self, runs: Sequence[DayFile], files: Sequence[DayFile]) -> bool:
-        """Whether `runs` can be used as the index of the rows in `files`."""
-        return bool(runs or not files) and all(
+    def complete(self, runs: Sequence[DayFile], files: Sequence[DayFile], *, optional: bool = False) -> bool:
+        """Whether `runs` can be used as the index of the rows in `files`; without any, no row may have an id."""
+        return bool(runs or not files or optional) and all(
             f"/{self._hashes}-" in run.path and self._open(run) is not None for run in runs
         )
 
@@ -72,7 +77,7 @@ class KeyIndex:
     def add(self, runs: Sequence[DayFile], *, key: str, rows: str) -> tuple[list[DayFile], Entries]:
         """`runs` with the keys and days of `rows` (a table) added, and the earlier entries of these keys."""
         index, found = list(runs), [np.empty(0, dtype=np.uint64)]
-        query = f"SELECT {_hash(key)} | (day - DATE '{FIRST_DAY}')::UBIGINT FROM {rows}"
+        query = f"SELECT {_hash(key)} | (day - DATE '{FIRST_DAY}')::UBIGINT FROM {rows} WHERE {key} IS NOT NULL"
         for entries in numbers(self._con, query, at_once=_AT_ONCE):
             found += [run.find(hashes_of(entries)) for run in self._opened(runs)]
             index.append(self._write(in_parts(entries), at_most=len(entries)))
@@ -97,14 +102,19 @@ class KeyIndex:
         self._con.unregister("found_hashes")
 
     def _write(self, parts: Iterable[Entries], *, at_most: int) -> DayFile:
-        path = f"{KEYS}/{self._hashes}-v{self._version:06d}-{len(self._mine) + 1:04d}.run"
+        path = f"{self._name}/{self._hashes}-v{self._version:06d}-{len(self._mine) + 1:04d}.run"
         self._mine.add(path)
         target = self._root / path
         target.parent.mkdir(parents=True, exist_ok=True)
         count = write_run(target, parts, at_most=at_most)
         sync(target.parent)
         return DayFile(
-            table=KEYS, day=self._delivery, path=path, rows=count, bytes=target.stat().st_size, delivery=self._delivery
+            table=self._name,
+            day=self._delivery,
+            path=path,
+            rows=count,
+            bytes=target.stat().st_size,
+            delivery=self._delivery,
         )
 
     def _open(self, file: DayFile) -> Run | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from optinb.warehouse.again import REPEATED
 from optinb.warehouse.locate import KEEP_RAW, RecordFinder
 from optinb.warehouse.sql import ident, literal
 from optinb.warehouse.staging import FORGOTTEN
@@ -86,12 +87,13 @@ def _rejects(con: duckdb.DuckDBPyConnection, part: Staged, file: StagedFile) -> 
         f"coalesce(s.cells, to_json([{', '.join(f's.{ident(name)}::VARCHAR' for name in names)}]))"
         for names in (part.table.key or ("customer_id",), part.table.stored())
     )
+    left_out = ", ".join(map(literal, (FORGOTTEN, REPEATED)))
     cursor = con.cursor().execute(
         f"SELECT s.rowid - {file.first}, r.reason, {key}, {stored}, r.name, r.value "
         f"FROM (SELECT row, reason, NULL AS name, NULL AS value FROM {part.rejects} UNION ALL "
         f"SELECT row, reason, name, value FROM {part.emptied} WHERE row NOT IN (SELECT row FROM {part.rejects})) r "
         f"JOIN {part.name} s ON s.rowid = r.row WHERE s.rowid >= {file.first} AND s.rowid < {file.after} "
-        f"AND r.reason <> {literal(FORGOTTEN)} ORDER BY 1, r.name"
+        f"AND r.reason NOT IN ({left_out}) ORDER BY 1, r.name"
     )
     place = {name: i for i, name in enumerate(file.source.columns)}
     while rows := cursor.fetchmany(_BATCH):

@@ -8,11 +8,11 @@ from msgspec import Struct, field
 
 
 class TableReport(Struct, frozen=True, kw_only=True):
-    """Rows of one table; read = loaded + quarantined + forgotten, always.
+    """Rows of one table; read = loaded + quarantined + forgotten + repeated, always.
 
     `forgotten` are rows of customers whom the workspace has forgotten: they are left out, and kept nowhere. `emptied`:
     for each column how many values of loaded rows couldn't be read and were left empty; `read_as_missing`: in how many
-    rows a word such as NULL stood for a missing value.
+    rows a word such as NULL stood for a missing value. `repeated` are events that came before, and are left out too.
     """
 
     table: str
@@ -23,6 +23,7 @@ class TableReport(Struct, frozen=True, kw_only=True):
     forgotten: int = 0
     emptied: dict[str, int] = field(default_factory=dict)
     read_as_missing: dict[str, int] = field(default_factory=dict)
+    repeated: int = 0
 
 
 class Gate(Struct, frozen=True, kw_only=True):

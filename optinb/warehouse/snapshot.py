@@ -125,7 +125,14 @@ class Snapshot:
         files = self.files(name, since=since, until=until)
         if not files:
             return pl.LazyFrame(schema=polars_schema(TABLES[name]))
-        return pl.scan_parquet([self._folder / f.path for f in files], glob=False, hive_partitioning=False)
+        # A file of an earlier version lacks columns that the contract has today.
+        return pl.scan_parquet(
+            [self._folder / f.path for f in files],
+            glob=False,
+            hive_partitioning=False,
+            schema=polars_schema(TABLES[name]),
+            missing_columns="insert",
+        )
 
     def files(self, name: str, *, since: date | None = None, until: date | None = None) -> list[DayFile]:
         """The Parquet files of a table that may hold rows of some days, each of them whole. Raises WarehouseError."""

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.warehouse import attribute_types, checks, row_query, tool_traces
+from optinb.warehouse.again import REPEATED
 from optinb.warehouse.contract import APP_USERS, CUSTOMERS, MAX_COLUMNS, TABLES, Table
 from optinb.warehouse.damage import first_line, is_machines
 from optinb.warehouse.facts import Facts, facts_of
@@ -255,7 +256,7 @@ class Stager:
         malformed = self._con.execute(f"SELECT count(*) FROM {staged.malformed}").fetchone()
         read = sum(file.after - file.first for file in staged.files) + (malformed[0] if malformed else 0)
         reasons = dict(rows)
-        forgotten = reasons.pop(FORGOTTEN, 0)
+        forgotten, again = reasons.pop(FORGOTTEN, 0), reasons.pop(REPEATED, 0)
         refused = sum(reasons.values())
         emptied = self._con.execute(
             f"SELECT name, count(*) FROM {staged.emptied} WHERE row NOT IN (SELECT row FROM {staged.rejects}) "
@@ -264,12 +265,13 @@ class Stager:
         return TableReport(
             table=staged.table.name,
             read=read,
-            loaded=read - refused - forgotten,
+            loaded=read - refused - forgotten - again,
             quarantined=refused,
             reasons=reasons,
             forgotten=forgotten,
             emptied=dict(emptied),
             read_as_missing=self._words(staged),
+            repeated=again,
         )
 
     def _words(self, staged: Staged) -> dict[str, int]:
