@@ -101,17 +101,20 @@ def read_column(path: Path, wanted: Wanted) -> Column:
 def without_header(column: Column, wanted: Wanted) -> Column:
     """A column without its header, if it has one.
 
-    Raises UnreadableError where only a person can tell, and for a header that comes again.
+    Raises UnreadableError where only a person can tell, and for a header further below.
     """
+    names = wanted.names
     if column.cells and (column.named or _has_header(column.cells, wanted)):
-        head = {*wanted.names, plain_name(column.cells[0])}
+        names = {*names, plain_name(column.cells[0])}
         column = column.rest
-        again = [line for cell, line in zip(column.cells, column.lines, strict=True) if plain_name(cell) in head]
-        if again and not is_word_like(column.cells):
-            raise UnreadableError(
-                f"{name_lines(again)} names the column again; delete what is none of the {wanted.what}, or say that "
-                f"the first line is one of them too: {_answer('header', 'no')}"
-            )
+    if wanted.header is False or is_word_like(column.cells):
+        return column
+    again = [line for cell, line in zip(column.cells, column.lines, strict=True) if plain_name(cell) in names]
+    if again:
+        raise UnreadableError(
+            f"{name_lines(again)} names the column; delete what is none of the {wanted.what}, or say that all lines "
+            f"are: {_answer('header', 'no')}"
+        )
     return column
 
 
@@ -139,9 +142,9 @@ def _answer(option: str, value: str) -> str:
 
 
 def _of_text(stream: TextIO, wanted: Wanted) -> Column:
-    sample = stream.read(_SAMPLE)
-    rest = stream.readline()  # so that the sample ends with a line
-    hint, sample = _hint(sample + rest)
+    beginning = stream.read(_SAMPLE)
+    further = _lines(stream)
+    hint, sample = _hint(beginning + next(further, ""))  # so that the sample ends with a line
     skipped = 1 if hint else 0
     names = wanted.names if wanted.column is None else {plain_name(wanted.column)}
     delimiter = hint or delimiter_of(sample, known=names, like=plain_name)
@@ -150,7 +153,7 @@ def _of_text(stream: TextIO, wanted: Wanted) -> Column:
     if not few:
         return Column([], [])
     place, named, width = _place(few, wanted)
-    reader = csv.reader(chain(StringIO(sample, newline=""), stream), **form)
+    reader = csv.reader(chain(StringIO(sample, newline=""), further), **form)
     cells: list[str] = []
     lines: list[int] = []
     wide: list[int] = []
@@ -169,6 +172,14 @@ def _of_text(stream: TextIO, wanted: Wanted) -> Column:
             "line of its own"
         )
     return Column(cells, lines, named)
+
+
+def _lines(stream: TextIO) -> Iterator[str]:
+    """The lines of a text, none of them larger than memory allows."""
+    while line := stream.readline(_SAMPLE):
+        if len(line) == _SAMPLE:
+            raise UnreadableError(f"it has a line of more than {_SAMPLE:,} characters; write one cell a line")
+        yield line
 
 
 def _hint(text: str) -> tuple[str | None, str]:

@@ -123,7 +123,9 @@ def test_what_a_spreadsheet_has_made_of_codes_is_refused(tmp_path: Path) -> None
     for content, complaint in (
         ("code\n1,234E+05\n".encode("utf-16"), "it is UTF-16 text; save it as UTF-8. Nothing was imported"),
         ("code\n123456\n1.234E+15\n", "line 3 has a long number as a spreadsheet shortens it; format the column"),
-        ("code\nA-1\nB-2\ncode\nC-3\n", "line 4 names the column again; delete what is none of the codes"),
+        ("code\nA-1\nB-2\ncode\nC-3\n", "line 4 names the column; delete what is none of the codes"),
+        ("A-1\nB-2\nPromo Code\nC-3\n", "line 3 has a space"),
+        ("A-1\nB-2\npromo_code\nC-3\n", "line 3 names the column"),
         (b"PK\x03\x04...", "it is a spreadsheet, not a text"),
     ):
         with pytest.raises(CampaignError, match=complaint):

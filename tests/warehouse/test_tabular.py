@@ -46,6 +46,14 @@ def test_spreadsheets_of_all_kinds_give_the_same_ids(
     assert read(tmp_path / "c.csv", bom + end.join(i + delimiter * 2 for i in IDS)) == [*enumerate(IDS, start=1)]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_long_list_is_read_to_its_end(tmp_path: Path, end: str) -> None:
+    ids = [f"{n:07}" for n in range(90_000)]
+    cells = read(tmp_path / "a.csv", "customer_id;n" + end + "".join(f'{i};"a{end}b"{end}' for i in ids))
+    assert [cell for _, cell in cells] == ids
+    assert [cell for _, cell in read(tmp_path / "a.txt", end.join(ids))] == ids
+
+
 def test_tables_and_compressed_files_give_the_same_ids(tmp_path: Path) -> None:
     pl.DataFrame({"x": [1, 2, 3], "Customer_ID": IDS}).write_parquet(tmp_path / "a.parquet")
     lines = "".join(json.dumps({"customer_id": i, "x": None}) + "\n" for i in IDS)
@@ -87,10 +95,16 @@ def test_whole_floats_of_a_table_are_the_numbers_and_those_that_lost_digits_are_
             "Kunde\n001\n002\n",
             r"its first line \('Kunde'\) may be a header or one of the customer ids, and it",
         ),
-        ("a.csv", "customer_id\n1\ncustomer_id\n2\n", "line 3 names the column again"),
+        (
+            "a.csv",
+            "customer_id\n1\ncustomer_id\n2\n",
+            "line 3 names the column; delete what is none of the customer ids",
+        ),
         ("a.jsonl", '{"customer_id": "1"}\n[]\n', "1 of its lines can't be read"),
         ("a.jsonl", '{"id": "1"}\n', r"no column 'customer_id' \(it has 'id'\).*column='id' \(--column id\)"),
+        ("a.txt", "1\ncustomer_id\n2\n", "line 2 names the column"),
         ("a.txt", "x" * 200_000, "can't be taken apart"),
+        ("a.txt", "1\n" * 200_000 + "x," * 300_000, "it has a line of more than 262,144 characters"),
     ],
 )
 def test_what_a_person_has_to_mend_or_say_is_told(
