@@ -243,16 +243,17 @@ def outcome_of_ann(
     held_out: bool = False,
     caps: tuple[Limit, ...] = (),
     new: dict[str, object] | None = None,
-    **old: int,
+    night: date = NIGHT,
+    **old: object,
 ) -> str:
     """What happens to one customer who was contacted, by a campaign with these fields, so many days before."""
     rules, customers_users = replace(FREE, caps=caps), frames([ANN])
-    competition = Competition(Roster(*customers_users), days=[NIGHT], policy=section(rules))
+    competition = Competition(Roster(*customers_users), days=[night], policy=section(rules))
     other = replace(SHOP, id="old", **old)
-    day = NIGHT - timedelta(days=before)
+    day = night - timedelta(days=before)
     competition.add(pl.Series(["ann"]), competitor(other, day), control=held_out)
     schedule = Schedule(every="day", at="10:00")
-    return told(replace(SHOP, **(new or {})), rules, [ANN], competition, night=NIGHT, schedule=schedule)["ann"]
+    return told(replace(SHOP, **(new or {})), rules, [ANN], competition, night=night, schedule=schedule)["ann"]
 
 
 @pytest.mark.parametrize("days", [1, 2, 7, 30])
@@ -288,6 +289,7 @@ def test_every_window_ends_on_its_day_and_not_a_day_later_or_earlier(days: int) 
         ("month", 26, "recipient"),
         ("month", -4, "frequency_cap"),
         ("month", -5, "recipient"),
+        ("week", 364, "recipient"),  # the same week of another year, and the same month
         ("month", 365, "recipient"),
     ],
 )
@@ -295,8 +297,26 @@ def test_a_calendar_cap_counts_in_its_own_period_alone(per: str, before: int, sa
     caps = (Limit(messages=1, days=None, per=per, app_group=None),)
     assert outcome_of_ann(before=before, caps=caps) == said
     assert outcome_of_ann(before=before, caps=caps, held_out=True) == "recipient"
-    other = (Limit(messages=1, days=None, per=per, app_group="club"),)
-    assert outcome_of_ann(before=before, caps=other) == "recipient"
+
+
+def test_a_week_that_two_years_share_is_one_week() -> None:
+    caps = (Limit(messages=1, days=None, per="week", app_group=None),)
+    said = [outcome_of_ann(night=date(2027, 1, 1), before=before, caps=caps) for before in (4, 5)]
+    assert said == ["frequency_cap", "recipient"]
+
+
+@pytest.mark.parametrize(("days", "per"), [(3, None), (None, "day"), (None, "week"), (None, "month")])
+def test_the_cap_of_an_app_group_counts_and_keeps_back_its_own_messages_alone(
+    days: int | None, per: str | None
+) -> None:
+    caps = (Limit(messages=1, days=days, per=per, app_group="shop"),)
+    said = {
+        (old, new): outcome_of_ann(caps=caps, app_group=old, new={"app_group": new})
+        for old in ("shop", "club")
+        for new in ("shop", "club")
+    }
+    assert said.pop(("shop", "shop")) == "frequency_cap"
+    assert set(said.values()) == {"recipient"}
 
 
 @given(HOURS, HOURS, st.times())
