@@ -35,7 +35,7 @@ from optinb.campaigns.campaign import (
     Offer,
     Property,
 )
-from optinb.campaigns.codes import EXAMPLE_CODE, CodeFile, check_codes, name_lines, read_codes
+from optinb.campaigns.codes import EXAMPLE_CODE, CodeFile, check_codes, read_codes
 from optinb.campaigns.files import campaign_from, campaign_toml, read_campaign
 from optinb.campaigns.life import ALIVE, CampaignState, Step
 from optinb.campaigns.policy import Competitor, check_quiet, days_back, quiet_zones
@@ -88,7 +88,6 @@ __all__ = [
     "fingerprint",
     "finish",
     "may_move",
-    "name_lines",
     "new_key",
     "personal",
     "power_of",

@@ -31,6 +31,7 @@ REASONS: dict[str, str] = {
     "blocked": "is blocked",
     "test": "is a test customer",
     "opted_out": "has opted out of push messages",
+    "no_external_id": "has no external user id, by which Appboy would know them",
     "quiet_hours": "would get it in the quiet hours of their time zone",
     "property_missing": "has no value for a property that the template needs",
     "same_external_id": "shares the external user id with another customer of the audience",
@@ -208,7 +209,8 @@ def personal(
         customers: customer_id, external_user_id, is_test and the attributes that `properties` name.
 
     Returns:
-        customer_id, external_user_id, is_test, property_missing (flags, never null) and properties (a JSON object).
+        customer_id, external_user_id (empty without one), is_test, property_missing (flags, never null) and properties
+        (a JSON object).
     """
     properties = properties or {}
     attributes = sorted({p.attribute for p in properties.values() if p.attribute})
@@ -217,7 +219,7 @@ def personal(
     needed = [pl.col(p.attribute).is_null() for p in properties.values() if p.attribute and p.default is None]
     return customers.with_columns(pl.col(a).alias(f"attribute {a}") for a in attributes).select(
         "customer_id",
-        "external_user_id",
+        pl.col("external_user_id").fill_null(""),
         pl.col("is_test").fill_null(False),
         property_missing=pl.any_horizontal(needed) if needed else pl.lit(False),
         properties=properties_json(properties, kinds, offer or {}),

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
+from hashlib import file_digest
 from typing import TYPE_CHECKING
 
 import polars as pl
 from msgspec import Struct
 
 from optinb.errors import CampaignError
+from optinb.warehouse.delimited import SHORTENED, name_lines, plain_cell
+from optinb.warehouse.reading import UnreadableError
+from optinb.warehouse.tabular import Column, Wanted, read_column, without_header
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 MAX_CODE_LENGTH = 64
 MAX_CODES = 10_000_000
 EXAMPLE_CODE = "YOUR-CODE"
 """What previews and test sends show instead of a code: none is drawn before the night."""
-SHOWN = 5  # lines that an error names
+# The names of a column of codes, as `plain_name` makes them; German ones too, as spreadsheets here have them.
+HEADERS = frozenset(
+    {
+        *("code", "codes", "codeid", "couponcode", "couponcodes", "coupon", "coupons", "discountcode", "discountcodes"),
+        *("promocode", "promocodes", "promotioncode", "promotioncodes", "voucher", "vouchers", "vouchercode"),
+        *("vouchercodes", "giftcode", "couponid", "voucherid", "gutschein", "gutscheine", "gutscheincode"),
+        *("gutscheincodes", "gutscheinnummer", "rabattcode", "rabattcodes", "aktionscode", "aktionscodes"),
+    }
+)
 
 
 class CodeFile(Struct, frozen=True):
@@ -28,52 +40,78 @@ class CodeFile(Struct, frozen=True):
     sha256: str
 
 
-def read_codes(path: Path) -> CodeFile:
-    """Reads a text file with a code a line; a first line `code`, the head of a CSV, and empty lines are passed over.
+def read_codes(path: Path, *, column: str | None = None, header: bool | None = None) -> CodeFile:
+    """Reads a file with a code a line, or a column of codes; empty lines are passed over.
+
+    A first line such as `promo_code` is a header. One that is unlike all others is asked about, unless `header` says
+    what it is. `column` is the name or number of the one with the codes.
 
     Raises CampaignError that names lines and the remedy, and never shows a code.
     """
+    wanted = _wanted(column=column, header=header)
     try:
-        raw = path.read_bytes()
+        rows = _codes_of(read_column(path, wanted), wanted, source=str(path))
+        digest = _digest(path)
     except FileNotFoundError as error:
         raise CampaignError(f"the file of codes {path} isn't there") from error
     except OSError as error:
         raise CampaignError(f"the file of codes {path} can't be read: {error.strerror}") from error
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise CampaignError(f"{path}: line {line} isn't UTF-8; save the file as UTF-8. Nothing was imported") from None
-    found = check_codes(text.split("\n"), source=str(path))
-    return CodeFile(tuple(found["code"].to_list()), tuple(found["line"].to_list()), sha256(raw).hexdigest())
+    except UnreadableError as error:
+        raise CampaignError(f"{path}: {error}. Nothing was imported") from error
+    return CodeFile(tuple(rows["code"].to_list()), tuple(rows["line"].to_list()), digest)
 
 
-def check_codes(lines: list[str], *, source: str) -> pl.DataFrame:
+def check_codes(lines: Sequence[str], *, source: str, header: bool | None = None) -> pl.DataFrame:
     """`line` (from 1) and `code` of lines. Raises CampaignError for what no code can be, or one that comes twice."""
-    rows = pl.DataFrame({"code": pl.Series(lines, dtype=pl.String).str.strip_chars()}).with_row_index("line", offset=1)
-    if rows.height and rows["code"][0].strip('"').casefold() == "code":
-        rows = rows.tail(-1)
-    # what a spreadsheet puts around a text
-    rows = rows.with_columns(pl.col("code").str.replace(r'^"(.*)"$', "$1")).filter(pl.col("code") != "")
+    cells = [plain_cell(line) for line in lines]
+    filled = [at for at, cell in enumerate(cells) if cell]
+    column = Column([cells[at] for at in filled], [at + 1 for at in filled])
+    try:
+        return _codes_of(column, _wanted(header=header), source=source)
+    except UnreadableError as error:
+        raise CampaignError(f"{source}: {error}. Nothing was imported") from error
+
+
+def _codes_of(column: Column, wanted: Wanted, *, source: str) -> pl.DataFrame:
+    """The codes of a column. What can't be one is told before a first line is asked about."""
+    _check(_rows(column.rest), source=source, each_once=False)
+    rows = _rows(without_header(column, wanted))
     if rows.is_empty():
         raise CampaignError(f"{source} has no code in it; give a file with a code a line. Nothing was imported")
+    _check(rows, source=source)
+    return rows
+
+
+def _rows(column: Column) -> pl.DataFrame:
+    return pl.DataFrame({"line": column.lines, "code": column.cells}, schema={"line": pl.UInt32, "code": pl.String})
+
+
+def _wanted(*, column: str | None = None, header: bool | None = None) -> Wanted:
+    return Wanted(what="codes", name="code", names=HEADERS, column=column, header=header, secret=True)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()
+
+
+def _check(rows: pl.DataFrame, *, source: str, each_once: bool = True) -> None:
     if rows.height > MAX_CODES:
         raise CampaignError(f"{source} has {rows.height:,} codes; import at most {MAX_CODES:,} at a time")
     code = pl.col("code")
     for wrong, what in (
         (code.str.contains("[,;\t]"), "has several columns; give a file with nothing but a code in each line"),
         (code.str.len_chars() > MAX_CODE_LENGTH, f"has more than {MAX_CODE_LENGTH} characters, too many for a code"),
+        (
+            code.str.contains(f"^(?:{SHORTENED.pattern})$"),
+            "has a long number as a spreadsheet shortens it; format the column as text, fill it again and save it",
+        ),
         (code.str.contains(r"[\s\p{C}]"), "has a space or a character in it that nobody can see; remove it"),
-        (~code.is_first_distinct(), "has a code that stands in an earlier line too; each code is for one person"),
+        (
+            pl.lit(each_once) & ~code.is_first_distinct(),
+            "has a code that stands in an earlier line too; each code is for one person",
+        ),
     ):
         found = rows.filter(wrong)["line"].to_list()
         if found:
             raise CampaignError(f"{source}: {name_lines(found)} {what}. Nothing was imported")
-    return rows
-
-
-def name_lines(lines: list[int]) -> str:
-    """Lines for a sentence: the first few, and how many there are besides."""
-    shown = ", ".join(str(line) for line in lines[:SHOWN])
-    more = f" (and {len(lines) - SHOWN:,} more)" if len(lines) > SHOWN else ""
-    return f"line {shown}{more}"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from optinb.settings import AppSettings
 
 # What keeps every push of an app group's apps away, in the order in which it is examined.
-NO_PUSH = ("no_app", "no_sdk", "push_off", "blocked", "test", "opted_out")
+NO_PUSH = ("no_app", "no_sdk", "push_off", "blocked", "test", "opted_out", "no_external_id")
 
 
 class AppUses(NamedTuple):
@@ -60,7 +60,8 @@ def app_uses(
 def against(people: pl.DataFrame, uses: Iterable[AppUses]) -> NDArray[np.uint8]:
     """What speaks against a push in some apps: 0 nothing, else a place in NO_PUSH from 1.
 
-    `people`: is_blocked, is_test and push_opt_in, a row each place.
+    `people`: is_blocked, is_test, push_opt_in and external_user_id, a row each place. A flag that is null isn't known,
+    and what isn't known permits nothing.
     """
     able = [np.zeros(people.height, dtype=np.bool_) for _ in AppUses._fields]
     for use in uses:
@@ -68,9 +69,10 @@ def against(people: pl.DataFrame, uses: Iterable[AppUses]) -> NDArray[np.uint8]:
             all_of_them |= mine
     conditions = (
         *(~some for some in able),
-        people["is_blocked"].fill_null(False).to_numpy(),
-        people["is_test"].fill_null(False).to_numpy(),
-        ~people["push_opt_in"].fill_null(True).to_numpy(),
+        people["is_blocked"].fill_null(True).to_numpy(),
+        people["is_test"].fill_null(True).to_numpy(),
+        ~people["push_opt_in"].fill_null(False).to_numpy(),
+        (people["external_user_id"].cast(pl.String).fill_null("") == "").to_numpy(),
     )
     codes = np.zeros(people.height, dtype=np.uint8)
     for code, holds in reversed(tuple(enumerate(conditions, start=1))):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optinb.cli.common import main, on_workspace
+from optinb.cli.common import column_options, main, on_workspace
 
 if TYPE_CHECKING:
     from optinb.workspace import Workspace
@@ -21,10 +21,11 @@ def codes() -> None:
 @codes.command("import")
 @click.argument("pool")
 @click.argument("file", type=click.Path(path_type=Path))
+@column_options
 @on_workspace
-def codes_import(ws: Workspace, pool: str, file: Path) -> Any:
+def codes_import(ws: Workspace, pool: str, file: Path, column: str | None, header: bool | None) -> Any:
     """Add the codes in FILE, a code a line, to POOL; a code that was imported before is refused."""
-    return ws.codes.add(pool, file)
+    return ws.codes.add(pool, file, column=column, header=header)
 
 
 @codes.command("list")

@@ -63,6 +63,18 @@ def date_option(left_out: str) -> Callable[[Callable[..., Any]], Callable[..., A
     return click.option("--date", "run_date", type=DAY, help=f"The night's date; {left_out} when left out.")
 
 
+def column_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The options --column and --header of a command that reads a list from a file."""
+    header = click.option(
+        "--header",
+        type=click.Choice(["yes", "no"]),
+        callback=lambda _context, _option, said: None if said is None else said == "yes",
+        help="Whether the first line names the columns; only needed where that can't be told.",
+    )
+    column = click.option("--column", metavar="NAME", help="The column to take: its name, or its number from 1.")
+    return column(header(function))
+
+
 workspace_option = click.option(
     "--workspace",
     "-w",

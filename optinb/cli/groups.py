@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optinb.cli.common import date_option, main, on_workspace
+from optinb.cli.common import column_options, date_option, main, on_workspace
 
 if TYPE_CHECKING:
     from datetime import date
@@ -87,10 +87,11 @@ def lists_show(ws: Workspace, name: str) -> Any:
 @lists.command("save")
 @click.argument("name")
 @click.argument("file", type=click.Path(path_type=Path))
+@column_options
 @on_workspace
-def lists_save(ws: Workspace, name: str, file: Path) -> Any:
-    """Save the customer ids in FILE under NAME: Parquet or CSV with a column customer_id, or an id a line."""
-    return ws.lists.save(name, file)
+def lists_save(ws: Workspace, name: str, file: Path, column: str | None, header: bool | None) -> Any:
+    """Save the customer ids in FILE under NAME: an id a line, or CSV, NDJSON or Parquet with a column customer_id."""
+    return ws.lists.save(name, file, column=column, header=header)
 
 
 @main.command()

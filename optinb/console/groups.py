@@ -36,7 +36,9 @@ def _(value: Membership) -> str:
 def _(value: ListRecord) -> str:
     unknown = f", {value.unknown:,} of them unknown" if value.unknown else ""
     head = f"{value.name} (version {value.version}, {value.author}, {value.uploaded_at:%Y-%m-%d})"
-    return f"{head}\n  {many(value.customers, 'customer')}{unknown}\n  in_list({value.name!r}), content {value.sha256}"
+    lines = [head, f"  {many(value.customers, 'customer')}{unknown}"]
+    lines += [f"  warning: {warning}" for warning in value.warnings]
+    return "\n".join([*lines, f"  in_list({value.name!r}), content {value.sha256}"])
 
 
 @show.register

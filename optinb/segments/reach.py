@@ -70,7 +70,8 @@ def reachable_apps(app_users: pl.LazyFrame, apps: Iterable[AppSettings]) -> pl.L
 
     Returns:
         one row for each customer and app: customer_id, app_id, platform, has_sdk, push_enabled. A version that isn't
-        known counts as one with the SDK, since only apps that report one can be too old.
+        known counts as one with the SDK, since only apps that report one can be too old; push that isn't known to be on
+        is off.
     """
     known = pl.LazyFrame(
         [(app.id, app.platform, app.sdk_from_version) for app in apps],
@@ -87,7 +88,7 @@ def reachable_apps(app_users: pl.LazyFrame, apps: Iterable[AppSettings]) -> pl.L
             | pl.col("app_version").is_null()
             | (pl.col("version") >= pl.col("needed"))
         )
-        .select("customer_id", "app_id", "platform", "has_sdk", pl.col("push_enabled").fill_null(True))
+        .select("customer_id", "app_id", "platform", "has_sdk", pl.col("push_enabled").fill_null(False))
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
-import io
 import shutil
 import zlib
 from pathlib import Path
@@ -18,7 +17,8 @@ from msgspec import Struct
 
 from optinb.errors import DeliveryError
 from optinb.warehouse.checks import NAMED_TWICE, NOT_AN_OBJECT
-from optinb.warehouse.contract import MAX_COLUMNS, MAX_NAME_LENGTH, TABLES, FileName, read_name
+from optinb.warehouse.contract import FORMATS, MAX_COLUMNS, MAX_NAME_LENGTH, TABLES, FileName, read_name
+from optinb.warehouse.delimited import header_of
 from optinb.warehouse.sql import exact_path, ident, literal
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ _BOMS = {
     b"\xff\xfe": "UTF-16",
     b"\xfe\xff": "UTF-16",
 }
+
+# A zip, as workbooks of all kinds are, and the older form of Excel's.
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
 
 
 class UnreadableError(DeliveryError):
@@ -171,6 +174,8 @@ def _start(plain: Path) -> bytes:
         start = stream.read(_HEADER_BYTES)
     if start.startswith(b"\x1f\x8b"):
         raise UnreadableError("it is compressed with gzip; add .gz to its name")
+    if start.startswith(_WORKBOOKS):
+        raise UnreadableError('it is a spreadsheet, not a text; open it and save it as "CSV UTF-8"')
     for bom, encoding in _BOMS.items():
         if start.startswith(bom):
             raise UnreadableError(f"it is {encoding} text; save it as UTF-8")
@@ -207,13 +212,7 @@ def _lines(plain: Path, cells: str, form: str, *, quote: str = '"', errors: str 
 def _header(text: str, table: str) -> tuple[str, tuple[str, ...]]:
     """Delimiter and column names: the delimiter is the one that finds most of the table's columns."""
     known = {column.name for column in TABLES[table].columns}
-    readings = []
-    for delimiter in (",", ";", "\t"):
-        row = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True), [])
-        header = tuple(name.strip().lower() for name in row)
-        readings.append((len(known.intersection(header)), len(header), delimiter, header))
-    _, _, delimiter, header = max(readings, key=lambda reading: reading[:2])
-    return delimiter, header
+    return header_of(text, known=known, like=lambda name: name.strip().lower())
 
 
 def _open_ndjson(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> Source:
@@ -292,3 +291,22 @@ def _names_in(con: duckdb.DuckDBPyConnection, plain: Path) -> Iterator[str]:
     for name, children in elements:
         pass_over(children)
         yield name
+
+
+def open_other(con: duckdb.DuckDBPyConnection, path: Path, *, scratch: Path) -> Source | Path:
+    """Opens a file that is no table of a delivery, a list or codes, by what its name ends with, as deliveries are read.
+
+    Returns the uncompressed file, UTF-8 as far as its beginning tells, where it is a text of lines. Raises
+    UnreadableError.
+    """
+    endings = [ending.lower().lstrip(".") for ending in path.suffixes]
+    gzipped = endings[-1:] == ["gz"]
+    ending = next(iter(endings[:-1][-1:] if gzipped else endings[-1:]), "")
+    file = DeliveredFile(path, FileName("", FORMATS.get(ending, "csv"), gzipped))
+    plain = _plain(file, scratch)
+    if plain.stat().st_size == 0:
+        raise UnreadableError("it is empty")
+    if file.name.format == "csv":
+        _start(plain)
+        return plain
+    return {"ndjson": _open_ndjson, "parquet": _open_parquet}[file.name.format](con, file, plain)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.campaigns import check_codes, name_lines, read_codes
+from optinb.campaigns import check_codes, read_codes
 from optinb.errors import CampaignError
 from optinb.state import CodePool
+from optinb.warehouse.delimited import name_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,12 +38,22 @@ class Codes:
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
 
-    def add(self, pool: str, source: str | Path | Iterable[str]) -> CodePool:
+    def add(
+        self,
+        pool: str,
+        source: str | Path | Iterable[str],
+        *,
+        column: str | None = None,
+        header: bool | None = None,
+    ) -> CodePool:
         """Adds single-use codes to the pool of this name, which campaigns take from with `codes` of their offer.
 
         Args:
             pool: the name; known without regard to case.
-            source: codes, or the path of a text or CSV file with a code a line.
+            source: codes, or the path of a file with a code a line: text, CSV, NDJSON or Parquet, as in deliveries.
+            column: of a file with several columns, the name of the one with the codes, or its number from 1.
+            header: whether the first line is a header. It needn't be said where the line is certainly one, such as
+                `promo_code`, or one of the codes; it must be where the line is unlike all others.
 
         Raises CampaignError that names the lines which can't be taken, such as those whose code was imported before;
         then nothing is.
@@ -51,11 +62,11 @@ class Codes:
         if not pool or len(pool) > 120 or not pool.isprintable():
             raise CampaignError(f"the pool's name {pool[:130]!r} must have 1 to 120 printable characters")
         if isinstance(source, str | Path):
-            file, name = read_codes(Path(source)), str(source)
+            file, name = read_codes(Path(source), column=column, header=header), str(source)
             codes, lines, digest = file.codes, file.lines, file.sha256
         else:
             name, digest = "the list", ""
-            rows = check_codes([str(code) for code in source], source=name)
+            rows = check_codes([str(code) for code in source], source=name, header=header)
             codes, lines = tuple(rows["code"].to_list()), tuple(rows["line"].to_list())
         added = self._ws.store.codes.add(pool, codes, user=self._ws.user, now=self._ws.now(), sha256=digest)
         if isinstance(added, CodePool):

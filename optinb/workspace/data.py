@@ -188,7 +188,13 @@ class Reading(Looking):
         mine = pl.col("customer_id") == customer_id
         rows = snapshot.table("customers").filter(mine).collect().to_dicts()
         flags = (
-            {"blocked": rows[0]["is_blocked"], "test": rows[0]["is_test"], "opted_out": rows[0]["push_opt_in"] is False}
+            {
+                # as in campaigns: what isn't known permits nothing
+                "blocked": rows[0]["is_blocked"] is not False,
+                "test": rows[0]["is_test"] is not False,
+                "opted_out": rows[0]["push_opt_in"] is not True,
+                "no_external_id": not rows[0]["external_user_id"],
+            }
             if rows
             else {}
         )

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from optinb.errors import ConflictError, RuleError, StateError, UsageError, did_you_mean
 from optinb.files import write_atomically
+from optinb.workspace.list_files import Known, compare, ids_of, read_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
 
     from optinb.workspace.handle import Workspace
 
-MAX_IDS = 10_000_000
 MAX_NAME = 120
 
 
 class ListRecord(Struct, frozen=True, kw_only=True):
     """A version of an uploaded list: how many customers stand on it, and the SHA-256 of its content.
 
-    `unknown` of them are no customers of the version of the warehouse that was published then.
+    `unknown` of them are no customers of the version of the warehouse that was published then; `warnings` say what
+    about those looks like a mistake, such as zeros in front that a spreadsheet took away.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ListRecord(Struct, frozen=True, kw_only=True):
     unknown: int
     author: str
     uploaded_at: datetime
+    warnings: tuple[str, ...] = ()
 
 
 class Lists:
@@ -47,13 +49,23 @@ class Lists:
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
 
-    def save(self, name: str, source: str | Path | Iterable[str], *, may_be_empty: bool = False) -> ListRecord:
+    def save(
+        self,
+        name: str,
+        source: str | Path | Iterable[str],
+        *,
+        column: str | None = None,
+        header: bool | None = None,
+        may_be_empty: bool = False,
+    ) -> ListRecord:
         """Keeps a list under a name; new content becomes its next version, and the same content changes nothing.
 
         Args:
             name: as rules write it, `in_list("Trade fair")`.
-            source: customer ids, or the path of a file: a Parquet or CSV file with a column `customer_id`, or a text
-                file with an id a line.
+            source: customer ids, or the path of a file with an id a line, or with a column `customer_id`: CSV with
+                commas, semicolons or tabs, text, NDJSON or Parquet, as in deliveries.
+            column: of a file with several columns, the name of the one with the ids, or its number from 1.
+            header: whether the first line of a file names the columns; only needed where that can't be told.
             may_be_empty: whether nobody may be left on it, which for a person's file is a mistake.
 
         Raises UsageError for a list without an id or one that can't be read, RuleError for a name that can't be shown.
@@ -63,7 +75,10 @@ class Lists:
         name = name.strip()
         if not name or len(name) > MAX_NAME or not name.isprintable():
             raise RuleError(f"the list's name {name[:130]!r} must have 1 to {MAX_NAME} printable characters")
-        found = read_ids(Path(source)) if isinstance(source, str | Path) else _ids(source)
+        if isinstance(source, str | Path):
+            found = read_ids(Path(source), column=column, header=header, customers=self._customers())
+        else:
+            found = ids_of(enumerate(source, start=1))
         ids = pl.DataFrame({"customer_id": found.unique().sort()}, schema={"customer_id": pl.String})
         if ids.is_empty() and not may_be_empty:
             raise UsageError(f"the list {name!r} has no customer id in it; nothing was saved")
@@ -71,14 +86,17 @@ class Lists:
         digest = _digest(ids)
         if current and current.sha256 == digest:
             return current
+        customers = self._customers()
+        beside = Known(unknown=0) if customers is None else compare(ids, customers)
         record = ListRecord(
             name=name,
             version=current.version + 1 if current else 1,
             sha256=digest,
             customers=ids.height,
-            unknown=self._unknown(ids),
+            unknown=beside.unknown,
             author=self._ws.user,
             uploaded_at=self._ws.now(),
+            warnings=beside.warnings,
         )
         self._keep(record, ids)
         self._ws.store.audit.note(
@@ -173,11 +191,11 @@ class Lists:
         newest = max(folder.glob("*.json"), default=None)
         return msgspec.json.decode(newest.read_bytes(), type=ListRecord) if newest else None
 
-    def _unknown(self, ids: pl.DataFrame) -> int:
+    def _customers(self) -> pl.LazyFrame | None:
+        """customer_id of everybody in the published tables."""
         if self._ws.warehouse.current is None:
-            return 0
-        customers = self._ws.snapshot().table("customers").select("customer_id")
-        return ids.lazy().join(customers, on="customer_id", how="anti").collect().height
+            return None
+        return self._ws.snapshot().table("customers").select("customer_id")
 
     def _write(self, path: Path, ids: pl.DataFrame) -> None:
         """Writes a content, whole or not at all, unless it's there."""
@@ -213,42 +231,3 @@ class Lists:
 def _digest(ids: pl.DataFrame) -> str:
     """The SHA-256 that a content is known by."""
     return sha256("\n".join(ids["customer_id"]).encode()).hexdigest()
-
-
-def read_ids(path: Path) -> pl.Series:
-    """The customer ids in a file. Raises UsageError naming the file and the remedy."""
-    import polars as pl
-
-    try:
-        match path.suffix.lower():
-            case ".parquet":
-                frame = pl.read_parquet(path)
-            case ".csv":
-                frame = pl.read_csv(path, infer_schema=False, encoding="utf8")
-            case _:
-                lines = path.read_text(encoding="utf-8-sig").splitlines()
-                return _ids(lines)
-    except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise UsageError(f"the list {path} can't be read: {why}; name a file of customer ids") from error
-    if "customer_id" not in frame.columns:
-        raise UsageError(f"{path} has no column 'customer_id'{did_you_mean('customer_id', frame.columns)}")
-    return _ids(frame["customer_id"].cast(pl.String).to_list())
-
-
-def _ids(ids: Iterable[str | None]) -> pl.Series:
-    import polars as pl
-
-    kept = []
-    for line, one in enumerate(ids, start=1):
-        if one is not None and not isinstance(one, str):
-            raise UsageError(f"{one!r} in place {line} of the list is no text; customer ids are texts")
-        text = (one or "").strip()
-        if not text:
-            continue
-        if len(text) > 512 or not text.isprintable():
-            raise UsageError(f"{text[:60]!r} in line {line} of the list is no customer id")
-        kept.append(text)
-        if len(kept) > MAX_IDS:
-            raise UsageError(f"the list has more than {MAX_IDS:,} ids; write a rule for so many")
-    return pl.Series("customer_id", kept, dtype=pl.String)

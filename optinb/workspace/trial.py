@@ -56,12 +56,14 @@ def send_test(ws: Workspace, resolved: Resolved, *, customers: Collection[str] |
     everybody = ws.tables().customers.to_native()
     people = personal(everybody, properties=campaign.properties, offer=campaign.exampled)
     rows = chosen(people, customers)
-    skipped = {
-        customer_id: REASONS["property_missing"]
-        for customer_id, missing in rows.select("customer_id", "property_missing").iter_rows()
-        if missing
-    }
-    rows = rows.filter(~pl.col("property_missing"))
+    rows = rows.with_columns(
+        against=pl.when(pl.col("external_user_id") == "")
+        .then(pl.lit(REASONS["no_external_id"]))
+        .when("property_missing")
+        .then(pl.lit(REASONS["property_missing"]))
+    )
+    skipped = dict(rows.filter(pl.col("against").is_not_null()).select("customer_id", "against").iter_rows())
+    rows = rows.filter(pl.col("against").is_null())
     if rows.is_empty():
         reasons = "; ".join(f"{customer_id!r} {why}" for customer_id, why in skipped.items())
         raise CampaignError(f"no test customer can get {campaign.name!r}: {reasons}")
@@ -113,7 +115,8 @@ def chosen(people: pl.LazyFrame, customers: Collection[str] | None) -> pl.DataFr
         others = rows.filter(~pl.col("is_test"))["customer_id"].to_list()
         if others:
             raise CampaignError(f"{others[0]!r} is no test customer and gets no test send; {HOW}")
-    rows = rows.unique("external_user_id", keep="first", maintain_order=True)
+    external_id = pl.col("external_user_id")
+    rows = rows.filter((external_id == "") | external_id.is_first_distinct())
     if rows.height > MAX_RECIPIENTS:
         raise CampaignError(
             f"there are more than {MAX_RECIPIENTS} test customers, and a test send goes to {MAX_RECIPIENTS} at most; "

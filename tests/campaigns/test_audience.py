@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optinb.campaigns import REASONS, Property, build_audience, waterfall
+from optinb.campaigns import REASONS, Property, build_audience, personal, waterfall
 from optinb.engine.shares import in_share
 from optinb.errors import CampaignError
 from optinb.segments import version_key
@@ -74,6 +74,47 @@ def test_everybody_left_out_has_the_first_reason_that_applies() -> None:
     assert list(figures.excluded) == [reason for reason in REASONS if reason in figures.excluded]
     assert figures.target == 10 == figures.recipients + figures.control + sum(figures.excluded.values())
     assert figures.steps()[-1][2] == figures.recipients == 2
+
+
+def test_what_is_not_known_of_a_customer_permits_nothing() -> None:
+    people = customers(
+        {"customer_id": "blocked", "is_blocked": None},
+        {"customer_id": "fine"},
+        {"customer_id": "out", "push_opt_in": None},
+        {"customer_id": "push", "push_opt_in": True},
+        {"customer_id": "test", "is_test": None},
+    )
+    apps = uses(
+        *((name, "android", True, None) for name in ("blocked", "fine", "out", "test")), ("push", "android", None, None)
+    )
+    audience = build_audience(people.select("customer_id"), people, apps, apps=APPS)
+    assert outcome(audience) == {
+        "blocked": "blocked",
+        "fine": "recipient",
+        "out": "opted_out",
+        "push": "push_off",
+        "test": "test",
+    }
+
+
+def test_whoever_has_no_external_user_id_cannot_be_addressed_and_shares_it_with_nobody() -> None:
+    people = customers(
+        {"customer_id": "empty", "external_user_id": ""},
+        {"customer_id": "fine"},
+        {"customer_id": "null", "external_user_id": None},
+        {"customer_id": "out", "external_user_id": "", "push_opt_in": False},
+        {"customer_id": "too", "external_user_id": ""},
+    )
+    apps = uses(*((name, "android", True, None) for name in ("empty", "fine", "null", "out", "too")))
+    audience = build_audience(people.select("customer_id"), people, apps, apps=APPS)
+    assert outcome(audience) == {
+        "empty": "no_external_id",
+        "fine": "recipient",
+        "null": "no_external_id",
+        "out": "opted_out",
+        "too": "no_external_id",
+    }
+    assert personal(people).collect()["external_user_id"].to_list() == ["", "fine", "", "", ""]
 
 
 def test_one_app_with_push_is_enough() -> None:

@@ -17,6 +17,7 @@ from optinb.campaigns import (
     Property,
     build_audience,
     campaign_from,
+    check_codes,
     personal,
     read_codes,
     with_codes,
@@ -63,6 +64,72 @@ def test_a_file_that_can_not_be_taken_says_which_lines_and_shows_no_code(
     with pytest.raises(CampaignError, match=complaint) as caught:
         read_codes(file(tmp_path, content))
     assert "GOOD" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "head", ["code", "promo_code", "Promo Code", "Gutscheincode", "VOUCHER", "coupon-code", '"Code ID"', "Rabattcode"]
+)
+@pytest.mark.parametrize("codes", [["PR-A1", "VO-B2"], ["A1B2"], ["aaaa1111", "BB-2"]])
+def test_a_known_header_is_never_a_code(tmp_path: Path, head: str, codes: list[str]) -> None:
+    assert read_codes(file(tmp_path, "\n".join([head, *codes]))).codes == tuple(codes)
+    assert check_codes([head, *codes], source="the list")["code"].to_list() == codes
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Aktion", "A1-B2", "C3-D4"],
+        ["Sommer Aktion", "A1-B2"],
+        ["Meine_Codes", "ABCD", "EFGH"],
+        ["KAMPAGNE", "ABCD", "EFGH"],
+        ["CODE", "ABCD", "EFGH"],
+        ["VOUCHER", "WINTERX", "SUMMERX"],
+        ["SPRINGTIME", "A1B2C3D4", "E5F6G7H8"],
+    ],
+)
+def test_a_first_line_that_may_be_a_header_is_asked_about_and_never_swallowed(tmp_path: Path, lines: list[str]) -> None:
+    path = file(tmp_path, "\n".join(lines))
+    with pytest.raises(CampaignError, match="may be a header or one of the codes") as caught:
+        read_codes(path)
+    assert lines[0] not in str(caught.value).replace(str(path), "")
+    assert "header=True (--header yes), or header=False (--header no). Nothing was imported" in str(caught.value)
+    with pytest.raises(CampaignError, match="the list: its first line may be a header"):
+        check_codes(lines, source="the list")
+    assert read_codes(path, header=True).codes == tuple(lines[1:])
+    if " " not in lines[0]:
+        assert read_codes(path, header=False).codes == tuple(lines)
+        assert check_codes(lines, source="the list", header=False).height == len(lines)
+
+
+@pytest.mark.parametrize(
+    "codes", [["SOMMER", "WINTER", "HERBST"], ["A1-B2", "C3-D4"], ["SAVE10", "WELCOME5"], ["AB-99", "AB-100"], ["ONE"]]
+)
+def test_true_codes_are_not_asked_about_and_all_are_kept(tmp_path: Path, codes: list[str]) -> None:
+    assert read_codes(file(tmp_path, "\n".join(codes))).codes == tuple(codes)
+
+
+def test_codes_among_other_columns_are_found_by_their_name_or_chosen(tmp_path: Path) -> None:
+    path = file(tmp_path, "\ufeffNr;Promo Code;Betrag\r\n1;A-1;10 %\r\n2;B-2;20 %\r\n")
+    assert read_codes(path) == read_codes(path, column="promo code") == read_codes(path, column="2")
+    assert read_codes(path).codes == ("A-1", "B-2")
+    path = file(tmp_path, "Aktion;Karte\nA;K-1\nB;K-2\n")
+    with pytest.raises(CampaignError, match=r"line 1, 2, 3 has several columns, and none is named 'code'") as caught:
+        read_codes(path)
+    assert "K-1" not in str(caught.value)
+    assert read_codes(path, column="Karte").codes == ("K-1", "K-2")
+
+
+def test_what_a_spreadsheet_has_made_of_codes_is_refused(tmp_path: Path) -> None:
+    for content, complaint in (
+        ("code\n1,234E+05\n".encode("utf-16"), "it is UTF-16 text; save it as UTF-8. Nothing was imported"),
+        ("code\n123456\n1.234E+15\n", "line 3 has a long number as a spreadsheet shortens it; format the column"),
+        ("code\nA-1\nB-2\ncode\nC-3\n", "line 4 names the column; delete what is none of the codes"),
+        ("A-1\nB-2\nPromo Code\nC-3\n", "line 3 has a space"),
+        ("A-1\nB-2\npromo_code\nC-3\n", "line 3 names the column"),
+        (b"PK\x03\x04...", "it is a spreadsheet, not a text"),
+    ):
+        with pytest.raises(CampaignError, match=complaint):
+            read_codes(file(tmp_path, content))
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:

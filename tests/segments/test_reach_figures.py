@@ -48,10 +48,10 @@ def test_figures_agree_with_counting_by_hand(seed: int) -> None:
         for key in ((of, app), (of, None)) if of else ():
             sets = facts.setdefault(key, {name: set() for name in FIGURES.names()[2:]})
             sets["users"].add(customer)
-            for name, holds in (("push_enabled", push is not False), ("with_sdk", sdk)):
+            for name, holds in (("push_enabled", push is True), ("with_sdk", sdk)):
                 if holds:
                     sets[name].add(customer)
-            if push is not False and sdk:
+            if push is True and sdk:
                 sets["reachable"].add(customer)
     found = reach_figures(users(rows), GROUPS)
     assert found.schema == FIGURES

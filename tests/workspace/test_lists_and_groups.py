@@ -9,6 +9,7 @@ import pytest
 
 import optinb
 from optinb import all_of, attr, in_group, in_list
+from optinb.console.base import show
 from optinb.demo import APPROVER, SCHEDULER
 from optinb.errors import ApprovalError, RuleError, StateError, UsageError
 
@@ -46,10 +47,53 @@ def test_a_list_comes_from_a_file(ws: Workspace, tmp_path: Path) -> None:
     assert len(found) == 1
 
 
+def test_a_list_comes_from_a_spreadsheet(ws: Workspace, tmp_path: Path) -> None:
+    ids = some_ids(ws, 3)
+    (tmp_path / "a.csv").write_text("\ufeffcustomer_id;Name\r\n" + "".join(f'"{i}";"A;b"\r\n' for i in ids))
+    (tmp_path / "b.txt").write_text("Customer ID\n" + "\n\n".join(ids))
+    (tmp_path / "c.csv").write_text("Nr\tKunde\n" + "".join(f"1\t{i}\n" for i in ids))
+    (tmp_path / "d.txt").write_text("Kunden\n" + "\n".join(ids))
+    found = [ws.lists.save("One", tmp_path / name) for name in ("a.csv", "b.txt")]
+    found += [ws.lists.save("One", tmp_path / "c.csv", column="Kunde")]
+    found += [ws.lists.save("One", tmp_path / "d.txt", header=True)]
+    assert len({record.sha256 for record in found}) == 1
+    assert (found[0].customers, found[0].unknown, found[0].warnings) == (3, 0, ())
+    assert ws.lists.save("Two", tmp_path / "d.txt", header=False).unknown == 1
+
+
+def test_ids_that_lost_their_zeros_are_told_with_examples_and_counted_as_unknown(ws: Workspace) -> None:
+    ids = some_ids(ws, 3)
+    assert all(i.startswith("0") for i in ids)
+    record = ws.lists.save("Fair", [*(i.lstrip("0") or "0" for i in ids), "x1", "1234567890123450000"])
+    assert (record.customers, record.unknown) == (5, 5)
+    zeros, rounded = record.warnings
+    assert zeros.startswith("3 unknown ids would be customers with other zeros in front") and ids[1] in zeros
+    assert rounded.startswith("1 unknown ids such as 1234567890123450000 have only zeros after the 15th digit")
+    assert show(record).count("warning: ") == 2 and ws.lists.get("Fair") == record
+    assert not ws.lists.save("Fair", ids).warnings
+
+
+def test_ids_of_a_list_are_compared_as_customers_are_known(ws: Workspace) -> None:
+    assert ws.lists.save("One", ["Zoe\u0308"]).sha256 == ws.lists.save("Two", ["Zo\u00eb"]).sha256
+
+
 def test_what_is_no_list_is_refused_and_nothing_is_kept(ws: Workspace, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("customer\n1\n")
+    (tmp_path / "b.csv").write_text("001,Ann\n002,Bob\n")
+    (tmp_path / "c.csv").write_text("customer_id;n\n1;x\n1,234E+05;y\n")
+    (tmp_path / "d.txt").write_text("1001\n1002.0\n")
+    (tmp_path / "e.txt").write_text("customer_id\n1\n", encoding="utf-16")
+    (tmp_path / "f.xlsx").write_bytes(b"PK\x03\x04")
     for source, complaint in [
         (tmp_path / "a.csv", "no column 'customer_id'"),
+        (tmp_path / "b.csv", "line 1, 2 has several columns .*; name the column so in the first line"),
+        (
+            tmp_path / "c.csv",
+            r"line 3 \('1,234E\+05'\) is a long number as a spreadsheet shortens it.*format the column",
+        ),
+        (tmp_path / "d.txt", r"line 2 \('1002.0'\) is a number with decimals.*Nothing was saved"),
+        (tmp_path / "e.txt", "it is UTF-16 text; save it as UTF-8"),
+        (tmp_path / "f.xlsx", "it is a spreadsheet"),
         (tmp_path / "none.csv", "none.csv can't be read: No such file or directory"),
         (tmp_path / "none.txt", "none.txt can't be read: No such file or directory; name a file of customer ids"),
         ([], "no customer id"),

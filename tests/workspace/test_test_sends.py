@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -47,6 +48,24 @@ def test_named_test_customers_alone_get_it_and_nobody_else_can_be_named(ws: Work
     with pytest.raises(CampaignError, match="'nobody' is no customer"):
         ws.campaigns.test_send(SUMMER, customers=["nobody"])
     assert len(sandbox.world.dispatches) == 1
+
+
+def test_test_customers_without_an_external_user_id_are_told_and_not_sent_to(
+    ws: Workspace, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = the_testers(ws)
+    nameless = pl.col("customer_id").is_in(ids[:2])
+    known = ws.tables().customers.to_native()
+    emptied = known.with_columns(
+        external_user_id=pl.when(nameless).then(pl.lit("")).otherwise("external_user_id"), first_name=pl.lit("Ada")
+    )
+    tables = SimpleNamespace(customers=SimpleNamespace(to_native=lambda: emptied))
+    monkeypatch.setattr(type(ws), "tables", lambda _: tables)
+    sent = ws.campaigns.test_send(SUMMER)
+    assert sent.skipped == dict.fromkeys(ids[:2], "has no external user id, by which Appboy would know them")
+    assert "" not in sandbox.world.dispatches[0].ids
+    with pytest.raises(CampaignError, match=r"no test customer can get .* has no external user id"):
+        ws.campaigns.test_send(SUMMER, customers=ids[:1])
 
 
 @pytest.mark.parametrize(
