@@ -72,7 +72,11 @@ class WorkspaceSection(_Section, frozen=True):
 
 
 class ImportSection(_Section, frozen=True):
-    """`[import]`: the gates of a delivery."""
+    """`[import]`: the gates of a delivery.
+
+    `max_age_days`: how old the published delivery, and each table, may be for a night that sends; `max_age`: the same
+    for tables that come more rarely. `settle_seconds`: how long a file that is still being written is waited for.
+    """
 
     required: tuple[str, ...] = ("customers", "app_users")
     max_reject_share: Share = 0.05
@@ -80,6 +84,8 @@ class ImportSection(_Section, frozen=True):
     max_growth: Annotated[float, Meta(ge=0, le=1_000_000)] = 1.0
     max_age_days: Annotated[int, Meta(ge=0, le=3650)] = 2
     future_tolerance_minutes: Annotated[int, Meta(ge=0, le=527_040)] = 60
+    settle_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 20.0
+    max_age: dict[str, Annotated[int, Meta(ge=0, le=3650)]] = field(default_factory=dict)
 
 
 class SourceSection(_Section, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 
 from msgspec import Struct, field
 
@@ -10,7 +10,8 @@ from msgspec import Struct, field
 class TableReport(Struct, frozen=True, kw_only=True):
     """Rows of one table; read = loaded + quarantined + forgotten, always.
 
-    `forgotten` are rows of customers whom the workspace has forgotten: they are left out, and kept nowhere.
+    `forgotten` are rows of customers whom the workspace has forgotten: they are left out, and kept nowhere. `newest` is
+    the newest time (UTC) among the loaded rows of a table that is kept by day.
     """
 
     table: str
@@ -19,6 +20,7 @@ class TableReport(Struct, frozen=True, kw_only=True):
     quarantined: int
     reasons: dict[str, int] = field(default_factory=dict)
     forgotten: int = 0
+    newest: datetime | None = None
 
 
 class Gate(Struct, frozen=True, kw_only=True):

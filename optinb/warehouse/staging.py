@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -17,6 +18,7 @@ from optinb.warehouse.sql import ident, literal, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     import duckdb
@@ -213,7 +215,14 @@ class Stager:
             quarantined=refused,
             reasons=reasons,
             forgotten=forgotten,
+            newest=self._newest(staged),
         )
+
+    def _newest(self, staged: Staged) -> datetime | None:
+        if staged.table.by_day is None:
+            return None
+        newest = self._con.execute(f"SELECT max({ident(staged.table.by_day)}) FROM {staged.good}").fetchone()
+        return newest[0].replace(tzinfo=UTC) if newest and newest[0] is not None else None
 
     def _refuse(self, staged: Staged, test: str, reason: str) -> None:
         self._con.execute(
