@@ -171,6 +171,10 @@ def _complaints(column: Column, latest: datetime, facts: Facts) -> list[tuple[st
                     f"abs({value}) >= {_EXACT}",
                     f"{name} has more than 15 digits before the point, and would lose the last: a shifted column?",
                 ),
+                (
+                    f"NOT {is_exact(text)}",
+                    f"{name} has more than {_DIGITS} digits and would be rounded: write at most 15, such as 1234.56",
+                ),
             ]
         case "time":
             tests += [
@@ -205,6 +209,13 @@ def _complaints(column: Column, latest: datetime, facts: Facts) -> list[tuple[st
     return tests
 
 
+def is_exact(text: str) -> str:
+    """A test whether a number's text has no more digits than a DOUBLE is written with, but for zeros at the ends."""
+    # Programs write up to 17 digits of a DOUBLE; databases write a decimal with all zeros of its scale.
+    digits = f"ltrim(rtrim(replace(regexp_extract({text}, '^[-+]?([0-9.]*)', 1), '.', ''), '0'), '0')"
+    return f"(strlen({text}) <= {_DIGITS} OR strlen({digits}) <= {_DIGITS})"
+
+
 def is_time(text: str) -> str:
     """A test whether a text is written as ISO 8601 has times, or as a date, which is the midnight that begins it."""
     return f"regexp_full_match({text}, '{_DAY}([T ]{_CLOCK}({_OFFSET})?)?')"
@@ -224,6 +235,7 @@ _EARLIEST = "TIMESTAMP '1900-01-01 00:00:00'"
 _FIRST_YEAR = 1800
 # From here on whole numbers are no longer told apart as DOUBLE.
 _EXACT = "1e15"
+_DIGITS = 17
 
 # Most narrow first. What a value must look like for a type, and how it is then read; leading zeros mean text.
 ATTRIBUTE_TYPES: tuple[AttributeType, ...] = ("BOOLEAN", "BIGINT", "DOUBLE", "DATE", "TIMESTAMP", "VARCHAR")
@@ -243,7 +255,7 @@ def fits(kind: str, text: str) -> str:
             value = f"TRY_CAST({text} AS DOUBLE)"
             return (
                 f"(regexp_full_match({text}, '{number}') AND coalesce(isfinite({value}), false) "
-                f"AND (abs({value}) < {_EXACT} OR regexp_matches({text}, '[eE]')))"
+                f"AND (abs({value}) < {_EXACT} OR regexp_matches({text}, '[eE]')) AND {is_exact(text)})"
             )
         case "DATE":
             value = f"TRY_CAST({text} AS DATE)"
@@ -274,7 +286,7 @@ def misfit(name: str, kind: str) -> str:
     words = {
         "BOOLEAN": "true or false",
         "BIGINT": "a whole number",
-        "DOUBLE": "a number such as 1234.56",
+        "DOUBLE": f"a number such as 1234.56 (of at most {_DIGITS} digits)",
         "DATE": "a date such as 2026-11-23",
         "TIMESTAMP": "a time such as 2026-11-23T18:30:00",
     }

@@ -46,11 +46,15 @@ def fewer(tables: Sequence[TableReport], replaced: ImportReport | None) -> tuple
         return ()
     now = {report.table: report.loaded for report in tables}
     return tuple(
-        f"{was.table} has {now.get(was.table, 0):,} rows, the delivery of the same day that this one replaces had "
+        f"{was.table} has {_rows(now.get(was.table, 0))}, the delivery of the same day that this one replaces had "
         f"{was.loaded:,}: import the first one again if this is not meant"
         for was in replaced.tables
         if now.get(was.table, 0) < was.loaded
     )
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} {'row' if count == 1 else 'rows'}"
 
 
 def failed(gates: Iterable[Gate]) -> tuple[Gate, ...]:
@@ -99,9 +103,7 @@ def _rejects(report: TableReport, limit: float) -> Gate:
         limit=limit,
         passed=share <= limit,
         setting="max_reject_share",
-        message=text
-        if share <= limit
-        else f"{text}; most often: {most[0]} ({most[1]:,} {'row' if most[1] == 1 else 'rows'})",
+        message=text if share <= limit else f"{text}; most often: {most[0]} ({_rows(most[1])})",
     )
 
 

@@ -31,8 +31,11 @@ _CELLS = msgspec.json.Decoder(list[str | None])
 def write_quarantine(con: duckdb.DuckDBPyConnection, staged: Sequence[Staged], *, folder: Path) -> None:
     """Writes the rejects of a delivery to `folder`/rejects.parquet, replacing those of an earlier import of that day.
 
-    Columns: table, file, line (int64; null where it can't be told), raw, reason (text).
+    Columns: table, file, line (int64; null where it can't be told), raw, reason (text). Of a delivery of which nothing
+    could be read there is no quarantine.
     """
+    if not staged:
+        return
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -63,6 +66,8 @@ def write_quarantine(con: duckdb.DuckDBPyConnection, staged: Sequence[Staged], *
         unfinished.replace(folder / FILE)
     finally:
         unfinished.unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def read_quarantine(folder: Path) -> pl.DataFrame:
