@@ -40,6 +40,8 @@ def _(value: ImportReport) -> str:
 def _(value: ForgottenCustomer) -> str:
     if not value.found:
         lines = ["nothing of this customer was left to remove; a delivery that names them brings nobody back"]
+        if value.forgotten_before:
+            lines = [f"this customer was forgotten before: {lines[0]}"]
     else:
         removed = ", ".join(f"{count:,} of {table}" for table, count in value.rows.items()) or "none"
         lines = [

@@ -13,6 +13,7 @@ from optinb.customers.gamma_gamma import GammaGamma, fit_gamma_gamma
 from optinb.customers.lifecycle import STAGES, Thresholds, choose_thresholds, pause_histogram, stage_expression
 from optinb.customers.markov import StageForecast, forecast_stages
 from optinb.customers.model import CustomerModel, model_customers
+from optinb.customers.origins import origins
 from optinb.customers.purchases import purchase_days
 from optinb.customers.ranks import VALUE_SEGMENTS
 from optinb.customers.risk import RiskReport, risks
@@ -51,6 +52,7 @@ __all__ = [
     "fit_value_model",
     "forecast_stages",
     "model_customers",
+    "origins",
     "pause_histogram",
     "purchase_days",
     "risks",

@@ -73,8 +73,11 @@ class CampaignSummary(Struct, frozen=True, kw_only=True):
 
 
 class NightSummary(Struct, frozen=True, kw_only=True):
-    """`summary.json`: one night. `model` holds the lines of the model card, `templates` what became of templates in
-    Appboy since the night before."""
+    """`summary.json`: one night.
+
+    `model` holds the lines of the model card, `templates` what became of templates in Appboy since the night before,
+    `stale` the tables that are too old to be sent from, each with the reason, which holds the campaigns that read it.
+    """
 
     run_date: date
     dry_run: bool
@@ -92,6 +95,7 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     report: str | None
     model: tuple[str, ...] = ()
     templates: tuple[TemplateNews, ...] = ()
+    stale: dict[str, str] = field(default_factory=dict)
 
 
 def held(name: str, app_group: str, template: str, reason: str, figures: Waterfall | None = None) -> CampaignSummary:

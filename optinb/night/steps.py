@@ -188,7 +188,7 @@ class Night:
         problems += left_over(campaigns, dry_run=self.dry_run)
         unfinished = bool(tonight.failures) or (not self.dry_run and any(c.pending and not c.held for c in campaigns))
         code = Exit.FAILED if unfinished else exit_code(blocked=tonight.blocked is not None, campaigns=campaigns)
-        report = self._imported
+        report, ages = self._imported, tonight.ages()
         return NightSummary(
             run_date=self.run_date,
             dry_run=self.dry_run,
@@ -204,7 +204,8 @@ class Night:
             model=tuple(self._model.card.lines()) if self._model else (),
             campaigns=campaigns,
             problems=tuple(problems),
-            warnings=(*(report.warnings if report else ()), *self._warnings),
+            warnings=(*(report.warnings if report else ()), *self._warnings, *(a.warning for a in ages if a.warning)),
+            stale={age.table: age.stale for age in ages if age.stale},
             exit_code=int(code),
             notebook=self.notebook,
             report=str(self.folder / "report.html"),

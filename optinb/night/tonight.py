@@ -13,12 +13,13 @@ from optinb.delivery import FrozenAudience, close_past, plan, send, why_short
 from optinb.errors import CampaignError, OptinbError, StateError
 from optinb.measure import CampaignSummary, frozen, held, rehearsed
 from optinb.progress import progress
-from optinb.workspace import Workspace, is_pretended, system_clock, why_unrecorded
+from optinb.workspace import Workspace, ages_on, is_pretended, system_clock, why_stale, why_unrecorded
 
 if TYPE_CHECKING:
     from datetime import date
 
     from optinb.campaigns import Campaign, CampaignRecord, Competition
+    from optinb.warehouse import TableAge
     from optinb.workspace import GroupSync, Resolved, SharedGroups
 
 WAIT_S = 45.0  # longer than a dead run's hold lasts
@@ -86,6 +87,10 @@ class Tonight:
                     self._summaries[campaign_id] = self._sent(audience)
         return self.summaries
 
+    def ages(self) -> tuple[TableAge, ...]:
+        """How old the tables of this night are."""
+        return ages_on(self._ws, self._run_date)
+
     @cached_property
     def _competition(self) -> Competition:
         return self._ws.campaigns.compete(self._run_date, tables_of=self._run_date)
@@ -100,7 +105,7 @@ class Tonight:
         return summary
 
     def _why_held(self, record: CampaignRecord, resolved: Resolved) -> str | None:
-        """Why a campaign may not go out: its templates, its approval, or an approval that nobody gave; else None."""
+        """Why a campaign may not go out: templates, its approval, one that nobody gave, or stale tables; else None."""
         now = self._ws.now()
         if is_pretended() and record.approval:
             # in a rehearsal somebody may have approved by a clock that went ahead of this one
@@ -110,7 +115,7 @@ class Tonight:
         reason = unchecked or why_held(record, resolved.parts(), authority=authority, now=now)
         if reason is None and (forged := why_unrecorded(self._ws, record)):
             reason = f"the audit trail was tampered with: {forged}"
-        return reason
+        return reason or why_stale(self._ws, resolved, self.ages())
 
     def _audience(self, record: CampaignRecord, shared: SharedGroups) -> CampaignSummary:
         campaign = record.campaign

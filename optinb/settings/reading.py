@@ -83,6 +83,9 @@ def _check(settings: Settings, complain: _Complaint) -> None:
     for table in settings.imports.required:
         if table not in TABLE_NAMES:
             raise complain("import.required", f"{table!r} is no table{did_you_mean(table, TABLE_NAMES)}")
+    for table in settings.imports.max_age:
+        if table not in TABLE_NAMES:
+            raise complain(f"import.max_age.{table}", f"{table!r} is no table{did_you_mean(table, TABLE_NAMES)}")
     for field_name, problem_of in (("outgoing_addresses", problem_of_outgoing), ("plain_http_hosts", problem_of_host)):
         for text in getattr(settings.network, field_name):
             if problem := problem_of(text):

@@ -76,7 +76,8 @@ class ImportSection(_Section, frozen=True):
 
     `missing`: words that stand for no value, in any case. `max_emptied_share`: of a column's values, those that can't
     be read. `drop_repeated_events`: whether an event without `event_id` that equals one of an earlier delivery is left
-    out.
+    out. `max_age_days`: how old the published delivery, and each table, may be for a night that sends; `max_age`: the
+    same for tables that come more rarely. `settle_seconds`: how long a file that is still being written is waited for.
     """
 
     required: tuple[str, ...] = ("customers", "app_users")
@@ -88,6 +89,8 @@ class ImportSection(_Section, frozen=True):
     max_age_days: Annotated[int, Meta(ge=0, le=3650)] = 2
     future_tolerance_minutes: Annotated[int, Meta(ge=0, le=527_040)] = 60
     drop_repeated_events: bool = True
+    settle_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 20.0
+    max_age: dict[str, Annotated[int, Meta(ge=0, le=3650)]] = field(default_factory=dict)
 
 
 class SourceSection(_Section, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from optinb.warehouse.building import export_tables
 from optinb.warehouse.forgetting import Removed
+from optinb.warehouse.freshness import TableAge, table_ages
 from optinb.warehouse.importing import BlockedError
 from optinb.warehouse.report import Gate, ImportReport, TableReport
 from optinb.warehouse.snapshot import Snapshot
@@ -16,8 +17,10 @@ __all__ = [
     "OutdatedError",
     "Removed",
     "Snapshot",
+    "TableAge",
     "TableReport",
     "VersionInfo",
     "Warehouse",
     "export_tables",
+    "table_ages",
 ]

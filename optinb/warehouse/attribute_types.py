@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from optinb.warehouse.checks import CLOCK, DAY, EXACT, FIRST_YEAR, NO, OFFSET, YES
+from optinb.warehouse.checks import CLOCK, DAY, DIGITS, EXACT, FIRST_YEAR, NO, OFFSET, YES, is_exact
 
 if TYPE_CHECKING:
     from optinb.warehouse.contract import AttributeType
@@ -27,7 +27,7 @@ def fits(kind: str, text: str) -> str:
             value = f"TRY_CAST({text} AS DOUBLE)"
             return (
                 f"(regexp_full_match({text}, '{number}') AND coalesce(isfinite({value}), false) "
-                f"AND (abs({value}) < {EXACT} OR regexp_matches({text}, '[eE]')))"
+                f"AND (abs({value}) < {EXACT} OR regexp_matches({text}, '[eE]')) AND {is_exact(text)})"
             )
         case "DATE":
             value = f"TRY_CAST({text} AS DATE)"
@@ -75,7 +75,7 @@ def misfit(name: str, kind: str) -> str:
     words = {
         "BOOLEAN": "true or false",
         "BIGINT": "a whole number",
-        "DOUBLE": "a number such as 1234.56",
+        "DOUBLE": f"a number such as 1234.56 (of at most {DIGITS} digits)",
         "DATE": "a date such as 2026-11-23",
         "TIMESTAMP": "a time such as 2026-11-23T18:30:00",
     }

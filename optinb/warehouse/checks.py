@@ -98,6 +98,10 @@ def complaints(column: Column, latest: datetime, facts: Facts) -> list[tuple[str
                     f"abs({value}) >= {EXACT}",
                     f"{name} has more than 15 digits before the point, and would lose the last: a shifted column?",
                 ),
+                (
+                    f"NOT {is_exact(text)}",
+                    f"{name} has more than {DIGITS} digits and would be rounded: write at most 15, such as 1234.56",
+                ),
             ]
         case "time":
             tests += [
@@ -132,6 +136,14 @@ def complaints(column: Column, latest: datetime, facts: Facts) -> list[tuple[str
     return tests
 
 
+def is_exact(text: str) -> str:
+    """A test whether a number's text has no more digits than a DOUBLE is written with, but for zeros at the ends."""
+    # Programs write up to 17 digits of a DOUBLE; databases write a decimal with all zeros of its scale.
+    digits = f"ltrim(rtrim(replace(regexp_extract({text}, '^[-+]?([0-9.]*)', 1), '.', ''), '0'), '0')"
+    # Few texts are so long that the dearer question has to be asked.
+    return f"CASE WHEN strlen({text}) <= {DIGITS} THEN true ELSE strlen({digits}) <= {DIGITS} END"
+
+
 def is_time(text: str) -> str:
     """A test whether a text is written as ISO 8601 has times, or as a date, which is the midnight that begins it."""
     return f"regexp_full_match({text}, '{DAY}([T ]{CLOCK}({OFFSET})?)?')"
@@ -151,6 +163,7 @@ _EARLIEST = "TIMESTAMP '1900-01-01 00:00:00'"
 FIRST_YEAR = 1800
 # From here on whole numbers are no longer told apart as DOUBLE.
 EXACT = "1e15"
+DIGITS = 17
 
 
 def duplicate(table: Table) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import duckdb
+    import polars as pl
 
     from optinb.warehouse.versions import Versions
 
@@ -74,6 +75,17 @@ def external_ids(versions: Versions, customer_id: str) -> frozenset[str]:
             found.update(row[0] for row in rows if row[0])
             con.execute("DETACH cur")
     return frozenset(found)
+
+
+def holds(versions: Versions, customer_id: str, *, quarantine: Path) -> bool:
+    """Whether a kept version, a file by day or the quarantine names a customer."""
+    with connect() as con:
+        for number in versions.numbers():
+            version = _look(con, versions, number, customer_id)
+            files = (*version.contents.files, *version.contents.base_files)
+            if version.rows or _holding(con, versions.folder, files, customer_id):
+                return True
+    return any(_named(path, {customer_id}).any() for path in _quarantines(quarantine))
 
 
 def forget(
@@ -254,17 +266,26 @@ def _blank(quarantine: Path, names: Collection[str]) -> int:
     """Takes the text out of every refused row that names the customer, and leaves the row, so that counts stay."""
     import polars as pl
 
-    # A name stands alone between separators, quotes and blanks: '42' isn't in '1042'.
-    cell = rf"(?:^|[\s,;|\"'\[:])(?:{'|'.join(re.escape(name) for name in sorted(names))})(?:$|[\s,;|\"'\]}}])"
     blanked = 0
-    for path in sorted(quarantine.glob(f"*/{FILE}")) if quarantine.is_dir() else ():
-        rows = read_quarantine(path.parent)
-        hit = rows["raw"].str.contains(cell).fill_null(False)
+    for path in _quarantines(quarantine):
+        hit = _named(path, names)
         if not hit.any():
             continue
+        rows = read_quarantine(path.parent)
         unfinished = path.with_name(f".{FILE}.unfinished")
         rows.with_columns(raw=pl.when(hit).then(pl.lit(BLANKED)).otherwise("raw")).write_parquet(unfinished)
         sync(unfinished)
         unfinished.replace(path)
         blanked += int(hit.sum())
     return blanked
+
+
+def _quarantines(quarantine: Path) -> list[Path]:
+    return sorted(quarantine.glob(f"*/{FILE}")) if quarantine.is_dir() else []
+
+
+def _named(path: Path, names: Collection[str]) -> pl.Series:
+    """Which refused rows of a file name the customer."""
+    # A name stands alone between separators, quotes and blanks: '42' isn't in '1042'.
+    cell = rf"(?:^|[\s,;|\"'\[:])(?:{'|'.join(re.escape(name) for name in sorted(names))})(?:$|[\s,;|\"'\]}}])"
+    return read_quarantine(path.parent)["raw"].str.contains(cell).fill_null(False)

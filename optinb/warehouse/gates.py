@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from optinb.settings import ImportSection
-    from optinb.warehouse.report import TableReport
+    from optinb.warehouse.report import ImportReport, TableReport
 
 
 def judge(
@@ -36,6 +36,26 @@ def judge(
         if TABLES[report.table].whole and before > 0:
             gates += _size(report, before, limits)
     return tuple(gates)
+
+
+def fewer(tables: Sequence[TableReport], replaced: ImportReport | None) -> tuple[str, ...]:
+    """What a corrected delivery lacks against the one of the same day that it replaces, in sentences.
+
+    The gates compare with the day before, and there is none for the very first.
+    """
+    if replaced is None:
+        return ()
+    now = {report.table: report.loaded for report in tables}
+    return tuple(
+        f"{was.table} has {_rows(now.get(was.table, 0))}, the delivery of the same day that this one replaces had "
+        f"{was.loaded:,}: import the first one again if this is not meant"
+        for was in replaced.tables
+        if now.get(was.table, 0) < was.loaded
+    )
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} {'row' if count == 1 else 'rows'}"
 
 
 def failed(gates: Iterable[Gate]) -> tuple[Gate, ...]:
@@ -84,9 +104,7 @@ def _rejects(report: TableReport, limit: float) -> Gate:
         limit=limit,
         passed=share <= limit,
         setting="max_reject_share",
-        message=text
-        if share <= limit
-        else f"{text}; most often: {most[0]} ({most[1]:,} {'row' if most[1] == 1 else 'rows'})",
+        message=text if share <= limit else f"{text}; most often: {most[0]} ({_rows(most[1])})",
     )
 
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from optinb.errors import DeliveryError, GateError
 from optinb.progress import Hundredths, progress
-from optinb.warehouse import again, building, compaction, consent, gates, tool_traces
+from optinb.warehouse import again, building, compaction, consent, gates, settling, tool_traces
 from optinb.warehouse.building import Attribute, Contents, Delivery
 from optinb.warehouse.changes import write_changes
 from optinb.warehouse.checks import Context
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from optinb.progress import Listener, Tell
     from optinb.settings import Settings
     from optinb.warehouse.contract import Table
+    from optinb.warehouse.settling import Unsettled
     from optinb.warehouse.versions import Versions
 
 # What a person who waits is told of an import, in hundredths; the rest is the tables that are kept by day.
@@ -87,6 +88,15 @@ class Import:
 
     def run(self, *, accept_anyway: str | None, user: str, tell: Listener | None = None) -> ImportReport:
         """Imports the delivery; see `Warehouse.import_delivery`."""
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                return self._run(accept_anyway, user, tell=tell, until=until)
+            except settling.ChangedError:
+                _log.info("files changed while they were read; read again", extra={"run_date": str(self._run_date)})
+
+    def _run(self, accept_anyway: str | None, user: str, *, tell: Listener | None, until: float) -> ImportReport:
+        """Imports the delivery. Raises ChangedError for one that changes while it is read, before a point in time."""
         began = time.monotonic()
         zone = self._settings.workspace.time_zone
         scratch = self._versions.work
@@ -98,7 +108,9 @@ class Import:
             inbox = self._root / "inbox"
             imported = [delivery.run_date for delivery in contents.deliveries] if contents else []
             folder = inbox / self._run_date.isoformat()
+            unsettled = self._settle(folder, tell=step)
             fetch_missing(self._settings.sources, folder, run_date=self._run_date, delivered=imported, tell=step)
+            there = settling.look_at(folder)
             files, warnings = find_files(inbox, folder)
             print_of = digest(files, context=self._fingerprint())
             last = contents.delivery(self._run_date) if contents else None
@@ -108,6 +120,10 @@ class Import:
             if not folder.is_dir():
                 raise GateError(f"there is no folder inbox/{self._run_date}, {self._stays}; {_DELIVER}")
             seen = self._examine(con, files, contents, scratch=scratch, tell=step)
+            late = settling.changed(there, settling.look_at(folder))
+            if late and time.monotonic() < until:
+                raise settling.ChangedError(late)
+            seen = replace(seen, gates=(*settling.gates_of(unsettled, late, limit_s=self._patience), *seen.gates))
             warnings += seen.warnings
             write_quarantine(con, seen.staged, folder=self._root / "quarantine" / self._run_date.isoformat())
             self._judge(seen, files, accept_anyway)
@@ -193,6 +209,8 @@ class Import:
             figures = {"read": table.read, "loaded": table.loaded, "quarantined": table.quarantined}
             _log.info("table checked", extra={"table": table.table, "run_date": str(self._run_date), **figures})
         rows = contents.rows_before(self._run_date) if contents else None
+        replaced = contents.delivery(self._run_date) if contents else None
+        stager.warnings += gates.fewer(tables, replaced.report if replaced else None)
         return Examined(
             staged=tuple(staged),
             tables=tables,
@@ -211,8 +229,12 @@ class Import:
             progress(f"check of {folder.name}", total=_READING) as tell,
         ):
             contents = self._contents(con)
+            unsettled = self._settle(folder, tell=tell)
+            there = settling.look_at(folder)
             files, warnings = find_files(folder, folder)
             seen = self._examine(con, files, contents, scratch=Path(scratch), tell=tell)
+            late = settling.changed(there, settling.look_at(folder))
+            seen = replace(seen, gates=(*settling.gates_of(unsettled, late, limit_s=self._patience), *seen.gates))
             write_quarantine(con, seen.staged, folder=Path(scratch) / "quarantine")
             report = ImportReport(
                 run_date=self._run_date,
@@ -243,6 +265,13 @@ class Import:
                     return "earlier"
                 con.execute("DETACH earlier")
         return None
+
+    @property
+    def _patience(self) -> float:
+        return self._settings.imports.settle_seconds
+
+    def _settle(self, folder: Path, *, tell: Tell) -> tuple[Unsettled, ...]:
+        return settling.settle(lambda: settling.look_at(folder), limit_s=self._patience, tell=tell)
 
     def _fingerprint(self) -> str:
         """The settings that decide what a row means: with others, the same files are another delivery."""

@@ -34,8 +34,11 @@ def write_quarantine(con: duckdb.DuckDBPyConnection, staged: Sequence[Staged], *
     """Writes the rejects of a delivery to `folder`/rejects.parquet, replacing those of an earlier import of that day.
 
     Columns: table, file, line (int64; null where it can't be told), raw, reason (text), and of a value that was emptied
-    in a row which was loaded, column and value (text; null of a row that was refused).
+    in a row which was loaded, column and value (text; null of a row that was refused). Of a delivery of which nothing
+    could be read there is no quarantine.
     """
+    if not staged:
+        return
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -58,6 +61,8 @@ def write_quarantine(con: duckdb.DuckDBPyConnection, staged: Sequence[Staged], *
         unfinished.replace(folder / FILE)
     finally:
         unfinished.unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def read_quarantine(folder: Path) -> pl.DataFrame:

@@ -19,6 +19,7 @@ from optinb.errors import DeliveryError
 from optinb.warehouse.checks import NAMED_TWICE, NOT_AN_OBJECT
 from optinb.warehouse.contract import FORMATS, MAX_COLUMNS, MAX_NAME_LENGTH, TABLES, FileName, read_name
 from optinb.warehouse.delimited import header_of
+from optinb.warehouse.settling import finished_name
 from optinb.warehouse.sql import exact_path, ident, literal
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def find_files(inbox: Path, folder: Path) -> tuple[list[DeliveredFile], list[str
         name = read_name(path.name)
         if not path.is_file():
             warnings.append(f"{path.name} is ignored: it is not a file")
+        elif name is None and finished_name(path.name):
+            continue  # a gate tells of it
         elif name is None:
             warnings.append(
                 f"{path.name} is ignored: its name is none of the contract's; files are named "

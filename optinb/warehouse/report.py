@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 
 from msgspec import Struct, field
 
@@ -13,6 +13,7 @@ class TableReport(Struct, frozen=True, kw_only=True):
     `forgotten` are rows of customers whom the workspace has forgotten: they are left out, and kept nowhere. `emptied`:
     for each column how many values of loaded rows couldn't be read and were left empty; `read_as_missing`: in how many
     rows a word such as NULL stood for a missing value. `repeated` are events that came before, and are left out too.
+    `newest` is the newest time (UTC) among the loaded rows of a table that is kept by day.
     """
 
     table: str
@@ -24,6 +25,7 @@ class TableReport(Struct, frozen=True, kw_only=True):
     emptied: dict[str, int] = field(default_factory=dict)
     read_as_missing: dict[str, int] = field(default_factory=dict)
     repeated: int = 0
+    newest: datetime | None = None
 
 
 class Gate(Struct, frozen=True, kw_only=True):

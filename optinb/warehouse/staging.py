@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -19,6 +20,7 @@ from optinb.warehouse.sql import ident, literal, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     import duckdb
@@ -272,6 +274,7 @@ class Stager:
             emptied=dict(emptied),
             read_as_missing=self._words(staged),
             repeated=again,
+            newest=self._newest(staged),
         )
 
     def _words(self, staged: Staged) -> dict[str, int]:
@@ -286,6 +289,12 @@ class Stager:
         counts = ", ".join(f"count_if((words >> {i}) & 1 = 1)" for i in range(len(names)))
         found = self._con.execute(f"SELECT {counts} FROM {staged.name} WHERE words <> 0").fetchone() or ()
         return {name: count for name, count in zip(names, found, strict=True) if count}
+
+    def _newest(self, staged: Staged) -> datetime | None:
+        if staged.table.by_day is None:
+            return None
+        newest = self._con.execute(f"SELECT max({ident(staged.table.by_day)}) FROM {staged.good}").fetchone()
+        return newest[0].replace(tzinfo=UTC) if newest and newest[0] is not None else None
 
     def _refuse(self, staged: Staged, test: str, reason: str) -> None:
         self._con.execute(

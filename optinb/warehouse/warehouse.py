@@ -14,7 +14,7 @@ from optinb.warehouse import building
 from optinb.warehouse.contract import OWN_TABLES, TABLES
 from optinb.warehouse.damage import first_line
 from optinb.warehouse.days import DayWriter
-from optinb.warehouse.forgetting import Removed, external_ids, forget
+from optinb.warehouse.forgetting import Removed, external_ids, forget, holds
 from optinb.warehouse.forgotten import Forgotten, read_forgotten
 from optinb.warehouse.importing import Import
 from optinb.warehouse.quarantine import read_quarantine
@@ -173,6 +173,11 @@ class Warehouse:
     def external_ids(self, customer_id: str) -> frozenset[str]:
         """The external user ids under which any kept version knows a customer."""
         return external_ids(self._versions, customer_id)
+
+    def holds(self, customer_id: str) -> bool:
+        """Whether any kept version, file by day or quarantine names a customer. Raises WarehouseError."""
+        with self._mendable("the search for a customer"):
+            return holds(self._versions, customer_id, quarantine=self._root / "quarantine")
 
     @property
     def forgotten(self) -> Forgotten:

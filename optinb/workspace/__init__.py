@@ -6,6 +6,7 @@ from optinb.workspace.codes import Codes, CodesLeft
 from optinb.workspace.data import CustomerDay, CustomerReach
 from optinb.workspace.doctor import Diagnosis, GroupHealth
 from optinb.workspace.forget import ForgottenCustomer
+from optinb.workspace.freshness import ages_on, why_stale
 from optinb.workspace.groups import Groups, GroupSize
 from optinb.workspace.handle import Workspace, open_workspace, workspace_folder
 from optinb.workspace.history import Answer, Status, Why, status, why
@@ -71,6 +72,7 @@ __all__ = [
     "Vocabulary",
     "Why",
     "Workspace",
+    "ages_on",
     "clock_for",
     "clock_starting_at",
     "is_pretended",
@@ -80,6 +82,7 @@ __all__ = [
     "system_clock",
     "verify_audit",
     "why",
+    "why_stale",
     "why_unrecorded",
     "workspace_folder",
 ]

@@ -13,6 +13,7 @@ from msgspec import Struct
 from optinb.delivery import anonymise, holding, last_moment, orphans
 from optinb.errors import StateError, UsageError
 from optinb.workspace.clock import system_clock
+from optinb.workspace.named import is_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +34,7 @@ class ForgottenCustomer(Struct, frozen=True, kw_only=True):
     `rows` of the published tables, `versions` and `files` of the warehouse that were written anew, `quarantined` rows
     whose text was blanked, `lists` and `audiences` that they were on. What a person has to see to: `inbox`, the
     delivered files that still hold them; `scheduled`, the sends that Appboy has already and that reach them;
-    `named_in`, what people wrote that names them.
+    `named_in`, what people wrote that names them. `forgotten_before`: by an earlier call, which this one repeated.
     """
 
     person: str
@@ -46,6 +47,7 @@ class ForgottenCustomer(Struct, frozen=True, kw_only=True):
     inbox: tuple[str, ...]
     scheduled: tuple[str, ...]
     named_in: tuple[str, ...]
+    forgotten_before: bool = False
 
     @property
     def found(self) -> bool:
@@ -61,7 +63,13 @@ def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustome
         raise UsageError("by must not name the customer: it is kept in the audit trail; name who asked, or a ticket")
     night = ws.today()
     with ws.store.lease(f"night {night}", holder=ws.sends.holder, clock=system_clock, what=f"the night of {night}"):
+        before = ws.warehouse.forgotten.knows(customer_id)
         held = tuple(holding(ws.store, customer_id, root=ws.root))
+        if not (before or held or is_named(ws, customer_id, delivered=_files_with(ws.root / "inbox", (customer_id,)))):
+            raise UsageError(
+                f"{customer_id!r} is in no table, list, audience or delivery of {ws.root}, and was not forgotten "
+                "before: nothing is changed; look the customer_id up, whose leading zeros and case count"
+            )
         _must_be_over(ws, held)
         # The warehouse comes last: it knows the external user id, by which a resumed run finds the rest.
         others = {*ws.warehouse.external_ids(customer_id), *(h.external_user_id for h in held if h.external_user_id)}
@@ -84,6 +92,7 @@ def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustome
             inbox=tuple(_files_with(ws.root / "inbox", (customer_id, *sorted(others)))),
             scheduled=scheduled,
             named_in=tuple(_named_in(ws, customer_id)),
+            forgotten_before=before,
         )
         _note(ws, done, removed, by=by)
         ws.store.wipe()

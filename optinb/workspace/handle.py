@@ -222,8 +222,8 @@ class Workspace(Reading):
             customer_id: whom.
             by: who asked for it, or a ticket, for the audit trail, which doesn't name the person.
 
-        Raises StateError while a send to them is still to be made, LeaseTaken while the night is under way,
-        WarehouseError while an import is.
+        Raises UsageError for an id that nothing here ever named, StateError while a send to them is still to be made,
+        LeaseTaken while the night is under way, WarehouseError while an import is.
         """
         from optinb.workspace.forget import forget
 

@@ -149,6 +149,14 @@ class Lists:
         """The SHA-256 of every content that is kept."""
         return frozenset(path.stem for path in self._folder.glob("content/*.parquet"))
 
+    def holds(self, customer_id: str) -> bool:
+        """Whether a customer is on any version of any list."""
+        import polars as pl
+
+        mine = pl.col("customer_id") == customer_id
+        contents = sorted(self._folder.glob("content/*.parquet"))
+        return any(pl.read_parquet(path).select(mine.any()).item() for path in contents)
+
     def forget(self, customer_id: str) -> int:
         """Takes a customer off every version of every list; returns how many lists they were on.
 

@@ -45,6 +45,7 @@ FILES = {
 def settings(*, keep_versions: int = 14, time_zone: str = "Europe/Berlin", **limits: object) -> Settings:
     """Settings with one app group; the gates are wide unless a test narrows them."""
     wide = {"max_reject_share": 1.0, "max_emptied_share": 1.0, "max_shrink": 1.0, "max_growth": 100.0}
+    wide["settle_seconds"] = 0.0  # files are whole as soon as a test has written them
     apps = (
         AppSettings(id="shop-ios", name="iPhone", platform="ios"),
         AppSettings(id="shop-android", name="Android", platform="android"),

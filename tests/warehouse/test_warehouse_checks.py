@@ -140,6 +140,36 @@ def test_an_attribute_keeps_every_digit_and_only_dates_that_readers_know(folder:
     assert rows[0] == ("12345678901234567890", date(9999, 12, 31))
 
 
+LONG = ("0.123456789012345678", "1234567890.123456789", "-98765.4321098765432", "1.234567890123456789e5")
+WRITTEN = ("12.50000000000000000000", "0.30000000000000004", "1.2345678901234567", "-1e-7", "0.00000000000000000001")
+
+
+@pytest.mark.parametrize("text", LONG)
+def test_an_amount_with_more_digits_than_a_number_keeps_is_refused(folder: Folder, text: str) -> None:
+    rows = f"transaction_id,customer_id,occurred_at,amount\nt1,007,2026-11-20T10:00:00,{text}\n"
+    report = folder.load({"transactions.csv": rows})
+    (reason,) = report.table("transactions").reasons
+    assert reason == "amount has more than 17 digits and would be rounded: write at most 15, such as 1234.56"
+
+
+@pytest.mark.parametrize("text", WRITTEN)
+def test_an_amount_as_programs_and_databases_write_it_is_loaded_as_it_is(folder: Folder, text: str) -> None:
+    rows = f"transaction_id,customer_id,occurred_at,amount\nt1,007,2026-11-20T10:00:00,{text}\n"
+    assert folder.load({"transactions.csv": rows}).table("transactions").loaded == 1
+    with folder.warehouse.open() as snapshot:
+        assert snapshot.scan("transactions").collect()["amount"].to_list() == [float(text)]
+
+
+def test_an_attribute_with_more_digits_than_a_number_keeps_stays_text(folder: Folder) -> None:
+    rows = ["customer_id,registered_at,rating,exact"]
+    rows += [f"{i},2026-01-05,{text},{written}" for i, (text, written) in enumerate(zip(LONG, WRITTEN, strict=False))]
+    folder.load({"customers.csv": "\n".join(rows) + "\n"})
+    with folder.warehouse.open() as snapshot:
+        customers = snapshot.table("customers").collect()
+    assert customers["rating"].to_list() == list(LONG)
+    assert customers["exact"].to_list() == [float(text) for text in WRITTEN[: len(LONG)]]
+
+
 def test_a_type_once_published_stays_and_what_does_not_fit_is_emptied(folder: Folder) -> None:
     folder.load()
     changed = CUSTOMERS.replace("free,5", "free,five")

@@ -240,3 +240,17 @@ def test_a_date_without_a_folder_is_a_gate_that_says_what_is_missing(folder: Fol
         folder.warehouse.import_delivery(DAY, now=NOW)
     with pytest.raises(DeliveryError, match="has no files"):
         folder.configure(required=()).import_delivery(DAY, now=NOW)
+    folder.deliver({"customers.csv": ""}, base=False)
+    with pytest.raises(GateError, match="it is empty"):
+        folder.warehouse.import_delivery(DAY, now=NOW)
+    assert not (folder.root / "quarantine" / DAY.isoformat()).exists()
+
+
+def test_what_is_refused_of_a_blocked_delivery_stays_when_nothing_of_the_next_can_be_read(folder: Folder) -> None:
+    with pytest.raises(GateError, match="app_users is missing"):
+        folder.load({"customers.csv": "customer_id,registered_at\n1,never\n"}, base=False)
+    assert folder.warehouse.quarantine(DAY).height == 1
+    folder.deliver({"customers.csv": ""}, base=False)
+    with pytest.raises(GateError, match="it is empty"):
+        folder.warehouse.import_delivery(DAY, now=NOW)
+    assert folder.warehouse.quarantine(DAY).height == 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from small_deliveries import CUSTOMERS, DAY, NOW, TRANSACTIONS
+from small_deliveries import APP_USERS, CUSTOMERS, DAY, NOW, TRANSACTIONS
 
 from optinb.errors import DeliveryError, UsageError, WarehouseError
 
@@ -114,6 +114,27 @@ def test_a_corrected_delivery_replaces_all_that_the_first_one_brought(folder: Fo
     assert amounts(folder) == {"t1": 10.5, "t2": 20, "t3": 30, "t5": 5}
     with folder.warehouse.open() as snapshot:
         assert sorted(snapshot.scan("events").collect()["name"]) == ["app_open", "right", "search"]
+
+
+def test_the_first_day_delivered_again_with_fewer_rows_is_told(folder: Folder) -> None:
+    folder.load()
+    smaller = folder.load(
+        {"customers.csv": "\n".join(CUSTOMERS.splitlines()[:2]), "app_users.csv": APP_USERS}, base=False
+    )
+    told = [warning for warning in smaller.warnings if "the same day" in warning]
+    assert told[0].startswith("customers has 1 row, the delivery of the same day that this one replaces had 3:")
+    (folder.root / "inbox" / DAY.isoformat() / "transactions.csv").unlink()
+    without = folder.load({"app_users.csv": APP_USERS.splitlines()[0]}, base=False)
+    assert any(warning.startswith("transactions has 0 rows") for warning in without.warnings)
+    back = folder.load({"customers.csv": CUSTOMERS, "transactions.csv": TRANSACTIONS, "app_users.csv": APP_USERS})
+    assert not any("the same day" in warning for warning in back.warnings)
+
+
+def test_a_check_of_a_day_that_was_delivered_tells_what_would_be_fewer(folder: Folder) -> None:
+    folder.load()
+    home = folder.deliver({"customers.csv": "\n".join(CUSTOMERS.splitlines()[:3])})
+    report, _ = folder.warehouse.check(home, run_date=DAY, now=NOW)
+    assert any(warning.startswith("customers has 2 rows") for warning in report.warnings)
 
 
 def test_an_older_delivery_than_the_published_one_is_refused(folder: Folder) -> None:

@@ -22,11 +22,13 @@ from forgetting_child import PLACES
 import optinb
 from optinb.campaigns import AUDIENCE_SCHEMA, Campaign, Schedule
 from optinb.cli import main
+from optinb.console import show
 from optinb.delivery import FORGOTTEN, plan, read_frozen
 from optinb.demo import AUTHOR, RUN_DATE
 from optinb.errors import StateError, UsageError, WarehouseError
 from optinb.state import Settlement, Unknown
 from optinb.workspace import verify_audit, why
+from optinb.workspace.named import delivers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,7 +199,8 @@ def test_the_trail_records_it_without_naming_the_person(known: Workspace) -> Non
     with pytest.raises(UsageError, match=f"customer '{WHO}' was forgotten, so nothing about them is kept"):
         why(known, WHO, run_date=RUN_DATE)
     again = known.forget(WHO)
-    assert not again.found
+    assert not again.found and again.forgotten_before and not done.forgotten_before
+    assert show(again).startswith("this customer was forgotten before: nothing of this customer was left to remove")
     assert known.store.audit.list(limit=1) == (forgotten,)
 
 
@@ -253,6 +256,45 @@ def test_an_import_under_way_is_waited_for_by_a_person(known: Workspace) -> None
         known.forget(WHO)
 
 
+@pytest.mark.parametrize("customer_id", ["nobody", "00001", "1000001"])
+def test_an_id_that_never_was_is_told_and_leaves_nothing(known: Workspace, root: Path, customer_id: str) -> None:
+    before = known.store.audit.list(limit=1)
+    with pytest.raises(UsageError, match=f"'{customer_id}' is in no table, list, audience or delivery of"):
+        known.forget(customer_id)
+    assert not (root / "warehouse" / "FORGOTTEN.json").exists()
+    assert known.store.audit.list(limit=1) == before
+
+
+@pytest.mark.parametrize("place", ["list", "inbox", "audience", "quarantine"])
+def test_who_is_named_in_one_place_only_is_forgotten(known: Workspace, root: Path, place: str) -> None:
+    other = "z-9"
+    match place:
+        case "list":
+            known.lists.save("Others", [other])
+        case "inbox":
+            (root / "inbox" / "2026-11-25").mkdir()
+            (root / "inbox" / "2026-11-25" / "customers.csv").write_text(f"customer_id,registered_at\n{other},2026\n")
+        case "audience":
+            (audience,) = known.store.deliveries.list()
+            rows = pl.read_parquet(root / audience.path).with_columns(
+                customer_id=pl.col("customer_id").replace("000003", other)
+            )
+            rows.write_parquet(root / audience.path.replace(".parquet", "-left.parquet"))
+        case _:
+            refused = root / "quarantine" / NEXT.isoformat() / "rejects.parquet"
+            rows = pl.read_parquet(refused)
+            named = rows.head(1).with_columns(raw=pl.lit(f"{other},never"))
+            pl.concat([rows, named]).write_parquet(refused)
+    known.forget(other)
+    assert known.warehouse.forgotten.knows(other)
+
+
+def test_the_command_says_that_an_id_never_was_and_ends_with_wrong_use(known: Workspace, root: Path) -> None:
+    result = CliRunner().invoke(main, ["forget", "nobody", "--yes", "--workspace", str(root)])
+    assert result.exit_code == 2
+    assert "'nobody' is in no table" in result.output
+
+
 def test_wrong_calls_say_what_to_write(known: Workspace) -> None:
     with pytest.raises(UsageError, match="is no customer id"):
         known.forget(" ")
@@ -274,5 +316,22 @@ def test_the_command_asks_first_and_says_what_it_did(root: Path) -> None:
     assert exit_code == 0, said
     assert json.loads(said)["audiences"] == 1
     exit_code, said = call("--yes")
-    assert said.startswith("nothing of this customer was left to remove")
+    assert said.startswith("this customer was forgotten before: nothing of this customer was left to remove")
     assert "still in the inbox, for IT to remove: 2026-11-23/customers.csv" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_theirs"),
+    [
+        ("transactions.csv", "transaction_id;Customer_ID;quantity\nt1;7;1\n", True),
+        ("transactions.csv", "transaction_id,customer_id,quantity\nt1,8,7\n", False),
+        ("events.ndjson", '{"customer_id": 7, "name": "open"}\n', True),
+        ("events.ndjson", '{"customer_id": "8", "value": 7}\n', False),
+        ("notes.txt", "call 7 back\n", True),
+    ],
+)
+def test_a_delivered_file_names_a_customer_by_the_column_of_their_ids(
+    tmp_path: Path, name: str, text: str, is_theirs: bool
+) -> None:
+    (tmp_path / name).write_text(text)
+    assert delivers(tmp_path / name, "7") is is_theirs

@@ -1,0 +1,74 @@
+"""Which delivered tables a rule reads, so that nobody is chosen by one that stopped coming."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from optinb.errors import RuleError
+from optinb.rules import (
+    PURCHASE,
+    AllOf,
+    AnyOf,
+    Birthday,
+    Compare,
+    Contacted,
+    Did,
+    InGroup,
+    InList,
+    Matches,
+    Missing,
+    Not,
+    OneOf,
+    Rank,
+    Text,
+    Uses,
+    walk,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from optinb.rules import Rule
+
+NONE: frozenset[str] = frozenset()
+
+
+def tables_read(rule: Rule, origins: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """The delivered tables that decide who belongs to a rule.
+
+    What campaigns did and who stands on an uploaded list is no delivered table, but a response is a purchase too.
+
+    Args:
+        rule: one in which the groups that it names are in their places (`expand`).
+        origins: the tables behind each attribute that is made of others; any other one is delivered with customers.
+
+    Raises RuleError for a rule that still names a group.
+    """
+    return NONE.union(*(_read(node, origins) for node in walk(rule)))
+
+
+def tables_behind(attributes: Iterable[str], origins: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """The delivered tables that attributes are made of."""
+    return NONE.union(*(origins.get(name, frozenset({"customers"})) for name in attributes))
+
+
+def _read(node: Rule, origins: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    match node:
+        case AllOf() | AnyOf() | Not():  # their parts come in turn
+            return NONE
+        case Compare(name) | OneOf(name) | Text(name) | Matches(name) | Missing(name) | Birthday(name):
+            return tables_behind([name], origins)
+        case Rank():
+            return tables_behind([node.attribute, *([node.within] if node.within is not None else [])], origins)
+        case Did():
+            return frozenset({"transactions" if node.event == PURCHASE else "events"})
+        case Uses():
+            return frozenset({"app_users"})
+        case Contacted():
+            return frozenset({"transactions"}) if node.what == "responded" else NONE
+        case InList():
+            return NONE
+        case InGroup(name):
+            raise RuleError(f"the rule names the group {name!r}: put the group's rule in its place with expand(...)")
+        case _:
+            assert_never(node)
