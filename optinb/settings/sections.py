@@ -80,6 +80,7 @@ class ImportSection(_Section, frozen=True):
     max_growth: Annotated[float, Meta(ge=0, le=1_000_000)] = 1.0
     max_age_days: Annotated[int, Meta(ge=0, le=3650)] = 2
     future_tolerance_minutes: Annotated[int, Meta(ge=0, le=527_040)] = 60
+    max_ids_per_person: Annotated[int, Meta(ge=2, le=1_000_000)] = 50
 
 
 class SourceSection(_Section, frozen=True):

@@ -14,14 +14,15 @@ from msgspec.structs import replace
 
 from optinb.errors import DeliveryError, GateError
 from optinb.progress import Hundredths, progress
-from optinb.warehouse import building, compaction, gates
+from optinb.warehouse import building, compaction, gates, persons
 from optinb.warehouse.building import Attribute, Contents, Delivery
 from optinb.warehouse.changes import write_changes
 from optinb.warehouse.checks import Context
-from optinb.warehouse.contract import DAILY, TABLES
+from optinb.warehouse.contract import CUSTOMER_IDS, DAILY, PEOPLE_TABLES, TABLES
 from optinb.warehouse.days import DayFile, DayWriter
 from optinb.warehouse.forgotten import read_forgotten
 from optinb.warehouse.keyindex import KEYS, KeyIndex
+from optinb.warehouse.merging import stricter
 from optinb.warehouse.quarantine import read_quarantine, write_quarantine
 from optinb.warehouse.reading import DeliveredFile, digest, find_files
 from optinb.warehouse.report import Gate, ImportReport, TableReport
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from optinb.progress import Listener, Tell
     from optinb.settings import Settings
     from optinb.warehouse.contract import Table
+    from optinb.warehouse.persons import Linked
     from optinb.warehouse.versions import Versions
 
 # What a person who waits is told of an import, in hundredths; the rest is the tables that are kept by day.
@@ -149,6 +151,9 @@ class Import:
             if part is None:
                 continue
             tell(0, f"checking {table.name}")
+            if table is CUSTOMER_IDS:
+                staged.append(part)
+                continue
             stager.leave_out(part, forgotten)
             if table.attributes:
                 stager.refuse_misfits(part, {name: a.kind for name, a in known.items()})
@@ -162,6 +167,8 @@ class Import:
                 gone = sorted(known.keys() - set(part.attributes))
                 stager.warnings += [f"customers: the column {name!r} is no longer delivered" for name in gone]
             staged.append(part)
+        linked = self._link(con, staged, contents)
+        stager.warnings += linked.warnings
         tables = tuple(stager.report(part) for part in staged)
         stager.warnings += [
             f"{t.table}: {t.forgotten:,} rows of forgotten customers left out" for t in tables if t.forgotten
@@ -173,10 +180,26 @@ class Import:
         return Examined(
             staged=tuple(staged),
             tables=tables,
-            gates=gates.judge(tables, limits=self._settings.imports, last=before, problems=stager.problems),
+            gates=(
+                *gates.judge(tables, limits=self._settings.imports, last=before, problems=stager.problems),
+                *linked.gates,
+            ),
             warnings=(*stager.warnings, *(f"{t.table} has a header and no row" for t in tables if t.read == 0)),
             attributes=building.merged(known, kinds, self._run_date),
             kinds=kinds,
+        )
+
+    def _link(self, con: duckdb.DuckDBPyConnection, staged: Sequence[Staged], contents: Contents | None) -> Linked:
+        """Finds who is one person under several ids, among tonight's customers and those before."""
+        good = {part.table.name: part.good for part in staged}
+        nobody = "(SELECT NULL::VARCHAR AS customer_id, NULL::VARCHAR AS external_user_id WHERE false)"
+        return persons.link(
+            con,
+            customers=good.get("customers", "cur.customers" if contents else nobody),
+            mapping=good.get(CUSTOMER_IDS.name),
+            run_date=self._run_date,
+            known=contents is not None,
+            most_ids=self._settings.imports.max_ids_per_person,
         )
 
     def check(self, folder: Path) -> tuple[ImportReport, pl.DataFrame]:
@@ -263,8 +286,17 @@ class Import:
                 con.execute(f"CREATE TABLE next.{ident(name)} AS {query}")
                 con.execute(f"DROP TABLE {part.name}")
         if contents:
-            building.carry_over(con, without=[name for name in staged if TABLES[name].whole])
+            whole = [name for name in staged if TABLES[name].whole]
+            building.carry_over(con, without=[*whole, *PEOPLE_TABLES])
         building.create_missing(con)
+        persons.publish(con)
+        merged = stricter(con, known=contents is not None)
+        report = replace(
+            report,
+            merged=merged.people,
+            merged_stricter=merged.stricter,
+            warnings=(*report.warnings, *merged.warnings),
+        )
         base = tuple(f for f in contents.before(self._run_date) if f.table in (*DAILY, KEYS)) if contents else ()
         history = tuple(file for file in contents.files if file.table == "history") if contents else ()
         tell(_WHOLE, "storing what changed of customers")
