@@ -112,7 +112,8 @@ def person_of(customer_id: str, tables: Tables, *, group: Callable[[str], Rule])
 
     def rows(table: str) -> list[Row]:
         if table not in read:
-            frame = nw.from_native(tables.contacts()) if table == "contacts" else getattr(tables, table)
+            told = tables.contacts_of(tables.contacts()) if table == "contacts" else None
+            frame = getattr(tables, table) if told is None else nw.from_native(told)
             read[table] = list(frame.lazy().filter(mine).collect("polars").rows(named=True))
         return read[table]
 

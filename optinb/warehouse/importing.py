@@ -374,6 +374,9 @@ def _stepwise(sizes: Mapping[str, int], *, tell: Tell) -> Iterator[Table]:
     """The tables of the contract one by one, which are read in proportion to the bytes that were delivered of each."""
     hundredths, whole = Hundredths(tell), sum(sizes.values()) or 1
     for table in TABLES.values():
+        if not sizes[table.name]:
+            yield table
+            continue
         done = hundredths.part(f"reading {table.name}", hundredths=_READING * sizes[table.name] / whole)
         yield table
         done(1)
