@@ -153,6 +153,16 @@ def build_audience(
     ).with_columns(properties=pl.when(pl.col("outcome") != "excluded").then("properties"))
 
 
+def why_kept(audience: pl.DataFrame, roster: Roster, *, name: str, salt: str, control: float) -> str | None:
+    """How many of an audience are its control group only since they were merged with somebody of it, in a sentence."""
+    held = roster.places(audience.lazy().filter(pl.col("outcome") == "control"))
+    count = roster.persons.kept_by_merge(held, salt=salt, share=control)
+    if not count:
+        return None
+    who = "1 customer who was merged stays" if count == 1 else f"{count:,} customers who were merged stay"
+    return f"{name!r}: {who} in its control group, where one of their ids was before"
+
+
 def with_codes(audience: pl.DataFrame, codes: pl.Series, *, properties: Iterable[str]) -> pl.DataFrame:
     """An audience with AUDIENCE_SCHEMA whose recipients have, in their order, a promotion code each.
 

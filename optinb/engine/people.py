@@ -168,6 +168,15 @@ class People:
         others = rows.drop("customer_id", "external_user_id", strict=False)[told["row"]]
         return others.with_columns(customer_id=ids).select(c for c in rows.columns if c != "external_user_id")
 
+    @cached_property
+    def earlier_ids(self) -> pl.DataFrame:
+        """`earlier` and customer_id: other ids of people who have several, gone or not, with their id of today."""
+        if self._groups is None:
+            return pl.DataFrame(schema={"earlier": pl.String, "customer_id": pl.String})
+        told = self._groups.places.with_columns(now=self.index["customer_id"].gather(self._groups.places["place"]))
+        pairs = self._groups.ids.select("group", earlier="customer_id").join(told, on="group", how="inner")
+        return pairs.filter(pl.col("earlier") != pl.col("now")).select("earlier", customer_id="now")
+
     def doubles(self, places: NDArray[np.uint32]) -> NDArray[np.bool_]:
         """Which of some places are a person who is among them with a newer id, or with one that stands before."""
         extra = np.zeros(len(places), np.bool_)

@@ -116,6 +116,15 @@ class Tables:
         """Some rows of `contacts`, under the customer ids of tonight."""
         return self.people.today(rows) if "external_user_id" in rows.columns else rows
 
+    def earlier_ids(self) -> pl.DataFrame:
+        """`earlier` and customer_id: other ids of people who have several, with the one that they have tonight."""
+        import polars as pl
+
+        persons = self.identity().persons
+        if persons is None or persons.is_empty():
+            return pl.DataFrame(schema={"earlier": pl.String, "customer_id": pl.String})
+        return self.people.earlier_ids
+
     def app_versions(self) -> frozenset[str]:
         """Every version of an app that somebody has."""
         found = self.app_users.select("app_version").unique("app_version").collect("polars").to_native()

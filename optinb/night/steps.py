@@ -204,7 +204,7 @@ class Night:
             model=tuple(self._model.card.lines()) if self._model else (),
             campaigns=campaigns,
             problems=tuple(problems),
-            warnings=(*(report.warnings if report else ()), *self._warnings),
+            warnings=(*(report.warnings if report else ()), *self._warnings, *self._tonight.notes),
             exit_code=int(code),
             notebook=self.notebook,
             report=str(self.folder / "report.html"),

@@ -47,6 +47,10 @@ def contacted(rule: Contacted, tables: Tables) -> nw.LazyFrame:
     if rule.response_days is not None:
         bought = tables.rows("purchases", first, tables.run_date)
         bought = bought.filter(nw.col("day") <= tables.run_date).select("customer_id", bought=nw.col("day"))
+        earlier = tables.earlier_ids()
+        if earlier.height:
+            theirs = bought.rename({"customer_id": "earlier"}).join(tables.take(earlier), on="earlier", how="inner")
+            bought = nw.concat([bought, theirs.select("customer_id", "bought")])
         until = nw.col("day").dt.offset_by(f"{rule.response_days}d") if rule.response_days else nw.col("day")
         nights = nights.join(bought, on="customer_id", how="inner")
         nights = nights.filter(nw.col("bought") >= nw.col("day"), nw.col("bought") <= until)
