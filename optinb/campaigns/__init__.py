@@ -27,6 +27,7 @@ from optinb.campaigns.audience import (
     build_audience,
     personal,
     waterfall,
+    why_kept,
     with_codes,
 )
 from optinb.campaigns.campaign import (
@@ -101,5 +102,6 @@ __all__ = [
     "waterfall",
     "why_held",
     "why_held_by_size",
+    "why_kept",
     "with_codes",
 ]

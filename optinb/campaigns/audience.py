@@ -10,7 +10,6 @@ import polars as pl
 from msgspec import Struct
 
 from optinb.campaigns.roster import Roster
-from optinb.engine.shares import in_share
 from optinb.errors import CampaignError, did_you_mean
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from optinb.campaigns.campaign import Property, Scalar
     from optinb.campaigns.policy import Competitor
     from optinb.campaigns.standing import Competition
+    from optinb.engine.people import Identity
     from optinb.settings import AppSettings
 
 Outcome = Literal["recipient", "control", "excluded"]
@@ -34,7 +34,7 @@ REASONS: dict[str, str] = {
     "no_external_id": "has no external user id, by which Appboy would know them",
     "quiet_hours": "would get it in the quiet hours of their time zone",
     "property_missing": "has no value for a property that the template needs",
-    "same_external_id": "shares the external user id with another customer of the audience",
+    "same_external_id": "is the same person as another customer of the audience, by a newer id or the external user id",
     "global_control": "is in the lasting control group, which gets no campaign",
     "held_out": "is held out in the control group of another campaign that is still measured",
     "exclusion_period": "is in the exclusion period of another campaign",
@@ -92,6 +92,7 @@ def build_audience(
     zone: str = "UTC",
     competition: Competition | None = None,
     who: Competitor | None = None,
+    identity: Identity | None = None,
 ) -> pl.DataFrame:
     """One row for every member of the target group: what happens to them tonight, and why.
 
@@ -110,6 +111,7 @@ def build_audience(
         zone: of customers whose time zone isn't known.
         competition: what the contact policy knows of these very customers; it judges nothing if left out.
         who: the campaign, as the policy sees it; given with `competition`.
+        identity: who of them is one person; with `competition`, its roster knows.
 
     Returns:
         a frame with AUDIENCE_SCHEMA, sorted by customer_id. `reason` is null for recipients and controls, and
@@ -122,7 +124,7 @@ def build_audience(
     kinds = customers.collect_schema()
     _check_attributes(attributes, kinds.names(), untold or {})
     if competition is None:
-        roster, standing = Roster(customers, app_users), None
+        roster, standing = Roster(customers, app_users, identity=identity), None
     else:
         roster, standing = competition.roster, competition.on(who.day) if who else None
     places = roster.places(members)
@@ -131,9 +133,8 @@ def build_audience(
     rows = roster.people[places].select("customer_id", "external_user_id")
     texts = _texts(rows, customers, properties, attributes, kinds, offer or {})
     codes[(codes == 0) & texts["is_missing"].to_numpy()] = _CODES["property_missing"]
-    if roster.shares_external_ids:
-        able = np.flatnonzero(codes == 0)
-        codes[able[~rows["external_user_id"][able].is_first_distinct().to_numpy()]] = _CODES["same_external_id"]
+    able = np.flatnonzero(codes == 0)
+    codes[able[roster.persons.doubles(places[able])]] = _CODES["same_external_id"]
     able = np.flatnonzero(codes == 0)
     stays = np.zeros(len(able), dtype=np.bool_)
     if standing is not None and who is not None:
@@ -141,7 +142,7 @@ def build_audience(
         codes[able] = np.where(verdicts == 0, 0, verdicts + _CODES["same_external_id"])
         able = able[verdicts == 0]
         stays = standing.stays_in_control(places[able], who)
-    codes[able[in_share(rows["customer_id"][able], salt=salt, share=control).to_numpy() | stays]] = _CODES["control"]
+    codes[able[roster.persons.drawn(places[able], salt=salt, share=control) | stays]] = _CODES["control"]
     return rows.with_columns(
         outcome=pl.Series(np.minimum(np.where(codes == _CODES["control"], 1, 2 * (codes > 0)), 2)).replace_strict(
             {0: "recipient", 1: "control", 2: "excluded"}, return_dtype=pl.String
@@ -151,6 +152,16 @@ def build_audience(
         ),
         properties=texts["text"],
     ).with_columns(properties=pl.when(pl.col("outcome") != "excluded").then("properties"))
+
+
+def why_kept(audience: pl.DataFrame, roster: Roster, *, name: str, salt: str, control: float) -> str | None:
+    """How many of an audience are its control group only since they were merged with somebody of it, in a sentence."""
+    held = roster.places(audience.lazy().filter(pl.col("outcome") == "control"))
+    count = roster.persons.kept_by_merge(held, salt=salt, share=control)
+    if not count:
+        return None
+    who = "1 customer who was merged stays" if count == 1 else f"{count:,} customers who were merged stay"
+    return f"{name!r}: {who} in its control group, where one of their ids was before"
 
 
 def with_codes(audience: pl.DataFrame, codes: pl.Series, *, properties: Iterable[str]) -> pl.DataFrame:

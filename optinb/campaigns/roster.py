@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
+from optinb.engine.people import Identity, People
 from optinb.segments import reachable_apps
 
 if TYPE_CHECKING:
@@ -83,13 +84,14 @@ def against(people: pl.DataFrame, uses: Iterable[AppUses]) -> NDArray[np.uint8]:
 class Roster:
     """Customers by place: sorted by customer_id, counted from 0."""
 
-    def __init__(self, customers: pl.LazyFrame, app_users: pl.LazyFrame) -> None:
+    def __init__(self, customers: pl.LazyFrame, app_users: pl.LazyFrame, *, identity: Identity | None = None) -> None:
         """Args: `customers`: customer_id, external_user_id, is_blocked, is_test, push_opt_in, and time_zone if they
-        have one; `app_users` as in `reachable_apps`."""
+        have one; `app_users` as in `reachable_apps`; `identity`: who of them is one person."""
         known = customers.collect_schema().names()
         wanted = ["customer_id", "external_user_id", "is_blocked", "is_test", "push_opt_in", "time_zone"]
         columns = [name for name in wanted if name in known]
         self.people = customers.select(columns).sort("customer_id").with_row_index("place").collect()
+        self.persons = People(self.people, identity or Identity())
         self._app_users = app_users
         self._against: dict[tuple[AppSettings, ...], NDArray[np.uint8]] = {}
 
@@ -100,11 +102,6 @@ class Roster:
     def index(self) -> pl.DataFrame:
         """customer_id and place."""
         return self.people.select("customer_id", "place")
-
-    @cached_property
-    def shares_external_ids(self) -> bool:
-        """Whether an external user id stands for more than one customer."""
-        return self.people["external_user_id"].n_unique() < self.people.height
 
     def places(self, ids: pl.LazyFrame) -> NDArray[np.uint32]:
         """The places, ascending, of those customers of a frame with customer_id who are known."""

@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 
 from optinb.campaigns.policy import GLOBAL_CONTROL, in_window
-from optinb.engine.shares import in_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,12 +52,13 @@ class Standing:
     the night has promised already; then each campaign asks whom it may have.
     """
 
-    def __init__(self, ids: pl.Series, *, day: date, policy: PolicySection) -> None:
-        """Args: `ids` of all customers by place; `day` on which the messages that are judged go out; `policy`."""
+    def __init__(self, global_control: NDArray[np.bool_], *, day: date, policy: PolicySection) -> None:
+        """Args: `global_control`: who of all customers, by place, is in the lasting control group; `day` on which the
+        messages that are judged go out; `policy`."""
         self.day = day
         self._policy = policy
-        self._size = size = len(ids)
-        self._global = in_share(ids, salt=GLOBAL_CONTROL, share=policy.global_control).to_numpy()
+        self._size = size = len(global_control)
+        self._global = global_control
         self._counts = [np.zeros(size, dtype=np.uint16) for _ in policy.caps]
         self._excluded, self._held = Marks(size), Marks(size)
         self._promised: dict[int, Marks] = {}  # by how many days ahead: those who get or await something then
@@ -107,16 +107,22 @@ class Competition:
 
     def __init__(self, roster: Roster, *, days: Iterable[date], policy: PolicySection) -> None:
         self.roster = roster
-        ids = roster.people["customer_id"]
-        self._standings = {day: Standing(ids, day=day, policy=policy) for day in sorted(set(days))}
+        everybody = np.arange(len(roster), dtype=np.uint32)
+        held_out = roster.persons.drawn(everybody, salt=GLOBAL_CONTROL, share=policy.global_control)
+        self._standings = {day: Standing(held_out, day=day, policy=policy) for day in sorted(set(days))}
 
     def on(self, day: date) -> Standing:
         """Where everybody stands on a day."""
         return self._standings[day]
 
-    def add(self, customer_ids: pl.Series, who: Competitor, *, control: bool = False) -> None:
-        """Adds customers who got, or are to get, a campaign's message, or who are its control group."""
-        places = self.roster.places(customer_ids.to_frame("customer_id").lazy())
+    def add(self, contacts: pl.Series | pl.DataFrame, who: Competitor, *, control: bool = False) -> None:
+        """Adds customers who got, or are to get, a campaign's message, or who are its control group.
+
+        `contacts`: their ids, or frames with customer_id and the external_user_id of then; each counts for everybody
+        who is that person tonight.
+        """
+        rows = contacts.to_frame("customer_id") if isinstance(contacts, pl.Series) else contacts
+        places = self.roster.persons.places(rows)
         for standing in self._standings.values():
             standing.add(places, who, control=control)
 

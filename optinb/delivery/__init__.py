@@ -4,6 +4,8 @@ from optinb.delivery.anonymous import FORGOTTEN, Held, anonymise, holding, orpha
 from optinb.delivery.batch import BATCH_SIZE, backoff_s, cut, is_late
 from optinb.delivery.budget import Budget
 from optinb.delivery.closing import close_past, lease_name
+from optinb.delivery.contact_history import CONTACTS, HISTORY, ContactHistory, counting, of_today, sending_day
+from optinb.delivery.contact_status import COUNTING, MEANING, RECEIVED, Meaning, Role, Status, status_of
 from optinb.delivery.frozen import FrozenFile, Recipients, freeze, read_frozen
 from optinb.delivery.machine import next_state
 from optinb.delivery.planning import plan, why_short
@@ -15,23 +17,33 @@ from optinb.state import Batch, BatchState, DeliveryCounts, FrozenAudience
 
 __all__ = [
     "BATCH_SIZE",
+    "CONTACTS",
+    "COUNTING",
     "FORGOTTEN",
+    "HISTORY",
+    "MEANING",
+    "RECEIVED",
     "Batch",
     "BatchState",
     "Budget",
+    "ContactHistory",
     "DeliveryCounts",
     "FrozenAudience",
     "FrozenFile",
     "Held",
+    "Meaning",
     "Move",
     "Poster",
     "Recall",
     "Recipients",
     "Reconciled",
+    "Role",
+    "Status",
     "Tools",
     "anonymise",
     "backoff_s",
     "close_past",
+    "counting",
     "cut",
     "freeze",
     "holding",
@@ -39,6 +51,7 @@ __all__ = [
     "last_moment",
     "lease_name",
     "next_state",
+    "of_today",
     "orphans",
     "plan",
     "read_frozen",
@@ -48,5 +61,7 @@ __all__ = [
     "reschedule",
     "schedule_of",
     "send",
+    "sending_day",
+    "status_of",
     "why_short",
 ]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 from msgspec import Struct
 
+from optinb.delivery.contact_history import ContactHistory
 from optinb.delivery.frozen import freeze, read_frozen
-from optinb.errors import StateError
 from optinb.state import Batch, FrozenAudience
 
 if TYPE_CHECKING:
@@ -31,25 +31,11 @@ class Held(Struct, frozen=True):
 
 def holding(store: Store, customer_id: str, *, root: Path) -> Iterator[Held]:
     """Every frozen audience that a customer is in. Raises StateError for a file that can't be read."""
-    mine = pl.col("customer_id") == customer_id
-    for audience in store.deliveries.list():
-        path = root / audience.path
-        try:
-            found = (
-                pl.scan_parquet(path, glob=False)
-                .select("customer_id", "external_user_id", sent=pl.col("outcome") == "recipient")
-                .with_columns(place=pl.col("sent").cast(pl.Int64).cum_sum() - 1)
-                .filter(mine)
-                .collect()
-            )
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise StateError(
-                f"the frozen audience {path} can't be read, so that nobody knows whether the customer is in it; "
-                "restore it from a copy, then forget the customer again"
-            ) from error
-        for _, external_id, sent, place in found.iter_rows():
-            batches = store.deliveries.batches(*audience.night) if sent else ()
-            batch = next((b for b in batches if b.first <= place < b.first + b.size), None)
+    history = ContactHistory(root, store)
+    for audience in history.nights():
+        rows = history.rows(audience, ("customer_id", "external_user_id", "place"))
+        for _, external_id, place in rows.filter(pl.col("customer_id") == customer_id).iter_rows():
+            batch = None if place is None else store.deliveries.batch_of(*audience.night, place)
             yield Held(audience, external_id, batch)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
+from optinb.engine.people import Identity
 from optinb.engine.polars import TABLE_OF, event_names, own_names, rule_columns, untold
 from optinb.engine.tables import Tables
 from optinb.warehouse.sql import connect, exact_path, ident, literal
@@ -41,7 +42,7 @@ def duckdb_tables_of(snapshot: Snapshot, *, run_date: date, zone: ZoneInfo, **kn
         of_days=of_days,
         take=partial(take, con),
         untold=untold(snapshot),
-        **known,
+        **{"identity": partial(Identity.of, snapshot), **known},
     )
 
 

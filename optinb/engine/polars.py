@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary
 
 import narwhals as nw
 
+from optinb.engine.people import Identity
 from optinb.engine.tables import Tables
 from optinb.warehouse.contract import TABLES
 
@@ -35,7 +36,7 @@ def tables_of(snapshot: Snapshot, *, run_date: date, zone: ZoneInfo, **known: An
         zone=zone,
         of_days=of_days,
         untold=untold(snapshot),
-        **known,
+        **{"identity": partial(Identity.of, snapshot), **known},
     )
 
 

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import narwhals as nw
 
+from optinb.engine.people import Identity
 from optinb.engine.polars import TABLE_OF, event_names, own_names, rule_columns
 from optinb.engine.tables import Tables
 from optinb.errors import UsageError
@@ -79,7 +80,7 @@ def spark_tables_of(
         take=partial(take, session),
         moment=moment,
         probe=False,
-        **known,
+        **{"identity": partial(Identity.of, snapshot), **known},
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import narwhals as nw
 
+from optinb.engine.people import Identity, People
 from optinb.errors import RuleError
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ class Tables:
     event_names: the names of all events that were ever delivered; called only for a rule that asks about an event.
     apps: the platform of each app by its id; None when they aren't known.
     contacts: what campaigns did, with the columns of CONTACTS: `campaign` is its name, `day` the day of sending in the
-        workspace's zone, `outcome` "received" (accepted by Appboy) or "in_control".
+        workspace's zone, `outcome` "received" (accepted by Appboy) or "in_control". With external_user_id too, a row is
+        of everybody who is that person tonight.
+    identity: who is one person under several ids.
     lists: the customers (customer_id) of an uploaded list by the SHA-256 of its content.
     list_names: the SHA-256 of every list whose content is kept; None when they aren't known.
     campaigns: the names of campaigns; None when they aren't known.
@@ -70,6 +73,7 @@ class Tables:
     zone: ZoneInfo
     apps: Mapping[str, str] | None = None
     contacts: Callable[[], pl.DataFrame] = no_contacts
+    identity: Callable[[], Identity] = Identity
     lists: Callable[[str], pl.DataFrame] = no_list
     list_names: frozenset[str] | None = None
     campaigns: frozenset[str] | None = None
@@ -100,6 +104,26 @@ class Tables:
     def event_schema(self) -> Mapping[str, nw.dtypes.DType]:
         """The columns of `events` with their types."""
         return self.events.collect_schema()
+
+    @cached_property
+    def people(self) -> People:
+        """The customers as people."""
+        return People(
+            self.customers.select("customer_id", "external_user_id").collect("polars").to_native(), self.identity()
+        )
+
+    def contacts_of(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Some rows of `contacts`, under the customer ids of tonight."""
+        return self.people.today(rows) if "external_user_id" in rows.columns else rows
+
+    def earlier_ids(self) -> pl.DataFrame:
+        """`earlier` and customer_id: other ids of people who have several, with the one that they have tonight."""
+        import polars as pl
+
+        persons = self.identity().persons
+        if persons is None or persons.is_empty():
+            return pl.DataFrame(schema={"earlier": pl.String, "customer_id": pl.String})
+        return self.people.earlier_ids
 
     def app_versions(self) -> frozenset[str]:
         """Every version of an app that somebody has."""

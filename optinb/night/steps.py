@@ -204,7 +204,12 @@ class Night:
             model=tuple(self._model.card.lines()) if self._model else (),
             campaigns=campaigns,
             problems=tuple(problems),
-            warnings=(*(report.warnings if report else ()), *self._warnings, *(a.warning for a in ages if a.warning)),
+            warnings=(
+                *(report.warnings if report else ()),
+                *self._warnings,
+                *(age.warning for age in ages if age.warning),
+                *self._tonight.notes,
+            ),
             stale={age.table: age.stale for age in ages if age.stale},
             exit_code=int(code),
             notebook=self.notebook,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from optinb.campaigns import ALIVE, Competitor, waterfall, why_held, why_held_by_size
+from optinb.campaigns import ALIVE, Competitor, waterfall, why_held, why_held_by_size, why_kept
 from optinb.delivery import FrozenAudience, close_past, plan, send, why_short
 from optinb.errors import CampaignError, OptinbError, StateError
 from optinb.measure import CampaignSummary, frozen, held, rehearsed
@@ -29,7 +29,8 @@ class Tonight:
     """The campaigns of one night on a workspace.
 
     Attributes: `blocked`: why a data gate blocks the sends; `overtaken`: why nothing new can be planned; `synced`: what
-    the import of templates found; `failures`: what went wrong in sends, in sentences.
+    the import of templates found; `failures`: what went wrong in sends, in sentences; `notes`: what is to be told of
+    audiences.
     """
 
     def __init__(self, workspace: Workspace, run_date: date, *, dry_run: bool) -> None:
@@ -41,6 +42,7 @@ class Tonight:
         self.overtaken: str | None = None
         self.synced: tuple[GroupSync, ...] = ()
         self.failures: list[str] = []
+        self.notes: list[str] = []
 
     @property
     def summaries(self) -> tuple[CampaignSummary, ...]:
@@ -135,6 +137,8 @@ class Tonight:
             )
         except OptinbError as error:
             return held(*names, str(error))
+        kept = why_kept(rows, among.roster, name=campaign.name, salt=campaign.id, control=campaign.control)
+        self.notes += [kept] if kept else []
         figures = waterfall(rows)
         reason = reason or why_held_by_size(record, figures.recipients) or self._why_short(campaign, figures.recipients)
         if reason or record.approval is None:

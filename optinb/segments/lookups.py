@@ -33,19 +33,24 @@ def with_flag(customers: nw.LazyFrame, found: nw.LazyFrame, column: str) -> nw.L
 def contacted(rule: Contacted, tables: Tables) -> nw.LazyFrame:
     """The customers (customer_id, each once) with whom campaigns did this often enough."""
     first, last = days_of(rule.window, tables.run_date)
-    history = tables.contacts()
-    nights = tables.take(history).filter(
+    # whose a contact is tonight is looked up for those alone that are asked about
+    history = nw.from_native(tables.contacts()).filter(
         nw.col("outcome") == ("in_control" if rule.what == "in_control" else "received"), nw.col("day") <= last
     )
     if first is not None:
-        nights = nights.filter(nw.col("day") >= first)
+        history = history.filter(nw.col("day") >= first)
     if rule.campaign is not None:
-        nights = nights.filter(nw.col("campaign") == rule.campaign)
+        history = history.filter(nw.col("campaign") == rule.campaign)
+    nights = tables.take(tables.contacts_of(history.to_native()))
     night = ["customer_id", "campaign", "day"]
     nights = nights.select(*night).unique(night)
     if rule.response_days is not None:
         bought = tables.rows("purchases", first, tables.run_date)
         bought = bought.filter(nw.col("day") <= tables.run_date).select("customer_id", bought=nw.col("day"))
+        earlier = tables.earlier_ids()
+        if earlier.height:
+            theirs = bought.rename({"customer_id": "earlier"}).join(tables.take(earlier), on="earlier", how="inner")
+            bought = nw.concat([bought, theirs.select("customer_id", "bought")])
         until = nw.col("day").dt.offset_by(f"{rule.response_days}d") if rule.response_days else nw.col("day")
         nights = nights.join(bought, on="customer_id", how="inner")
         nights = nights.filter(nw.col("bought") >= nw.col("day"), nw.col("bought") <= until)

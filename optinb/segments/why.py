@@ -73,12 +73,15 @@ class Verdict(Struct, frozen=True, kw_only=True):
         return [own, *(line for part in self.parts for line in part.lines(depth + 1))]
 
 
+RESPONSES = "purchases under any id"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Person:
     """What is known of one customer on a night.
 
-    `rows` gives the customer's rows of purchases, events, app_users or contacts; `is_listed` and `is_ranked` look at
-    more than the customer; `group` gives the rule of a saved group.
+    `rows` gives the customer's rows of purchases, events, app_users, contacts or RESPONSES; `is_listed` and `is_ranked`
+    look at more than the customer; `group` gives the rule of a saved group.
     """
 
     row: Row
@@ -112,8 +115,13 @@ def person_of(customer_id: str, tables: Tables, *, group: Callable[[str], Rule])
 
     def rows(table: str) -> list[Row]:
         if table not in read:
-            frame = nw.from_native(tables.contacts()) if table == "contacts" else getattr(tables, table)
-            read[table] = list(frame.lazy().filter(mine).collect("polars").rows(named=True))
+            frame, who = getattr(tables, "purchases" if table == RESPONSES else table), mine
+            if table == "contacts":
+                frame = nw.from_native(tables.contacts_of(tables.contacts()))
+            elif table == RESPONSES:
+                others = tables.earlier_ids().filter(customer_id=customer_id)["earlier"]
+                who = nw.col("customer_id").is_in([customer_id, *others])
+            read[table] = list(frame.lazy().filter(who).collect("polars").rows(named=True))
         return read[table]
 
     def is_listed(rule: InList) -> bool:
@@ -274,7 +282,7 @@ def _contacted(rule: Contacted, person: Person) -> tuple[bool, str]:
         if c["outcome"] == outcome and rule.campaign in (None, c["campaign"]) and person.within(c["day"], rule.window)
     ]
     if rule.response_days is not None:
-        bought = [p["day"] for p in person.rows("purchases") if p["day"] <= person.run_date]
+        bought = [p["day"] for p in person.rows(RESPONSES) if p["day"] <= person.run_date]
         until = timedelta(days=rule.response_days)
         found = [c for c in found if any(c["day"] <= day <= c["day"] + until for day in bought)]
     nights = {(c["campaign"], c["day"]) for c in found}

@@ -91,6 +91,7 @@ class ImportSection(_Section, frozen=True):
     drop_repeated_events: bool = True
     settle_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 20.0
     max_age: dict[str, Annotated[int, Meta(ge=0, le=3650)]] = field(default_factory=dict)
+    max_ids_per_person: Annotated[int, Meta(ge=2, le=1_000_000)] = 50
 
 
 class SourceSection(_Section, frozen=True):

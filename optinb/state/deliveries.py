@@ -145,6 +145,19 @@ class Deliveries:
         with self._database.reading() as con:
             return tuple(batch_from(row) for row in con.execute(query))
 
+    def states(self, campaign_id: str, run_date: date) -> dict[StateName, int]:
+        """How many batches of a campaign's night are in each state."""
+        query = select(batches.c.state, func.count()).where(of_night(campaign_id, run_date)).group_by(batches.c.state)
+        with self._database.reading() as con:
+            return {row[0]: row[1] for row in con.execute(query)}
+
+    def batch_of(self, campaign_id: str, run_date: date, place: int) -> Batch | None:
+        """The batch that the recipient at a place (from 0) of a campaign's night is in."""
+        here = (batches.c.first <= place) & (batches.c.first + batches.c.size > place)
+        with self._database.reading() as con:
+            row = con.execute(select(batches).where(of_night(campaign_id, run_date), here)).first()
+        return batch_from(row) if row else None
+
     def counts(self, campaign_id: str, run_date: date) -> DeliveryCounts:
         """Where the recipients of a campaign's night are."""
         night = of_night(campaign_id, run_date)

@@ -14,7 +14,7 @@ from optinb.warehouse.damage import readable
 from optinb.warehouse.sql import ident, literal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     import duckdb
 
@@ -26,15 +26,32 @@ NOBODY = ""  # the external user id of whom Appboy can't know
 _STRICTER = {"push_opt_in": "bool_and", "push_enabled": "bool_and", "is_blocked": "bool_or", "is_test": "bool_or"}
 
 
+def keep_ids(
+    con: duckdb.DuckDBPyConnection,
+    staged: Iterable[Staged],
+    *,
+    before: Mapping[str, Collection[str]],
+    last: str | None,
+) -> None:
+    """Fills missing external user ids with those that the same customers had, by which it is found out who is who."""
+    con.execute("CREATE OR REPLACE TEMP TABLE carried (customer_id VARCHAR, app_id VARCHAR, field VARCHAR)")
+    for part in staged:
+        if part.table is CUSTOMERS and last and "external_user_id" in before.get(part.table.name, ()):
+            missing = "external_user_id IS NULL"
+            if _count(con, part, missing):
+                _fill(con, part, last, "external_user_id", missing, by_person=False)
+
+
 def carry(
     con: duckdb.DuckDBPyConnection, staged: Staged, *, before: Collection[str], last: str | None
 ) -> Iterator[str]:
-    """Fills what is missing of a staged whole table with what was delivered last, and says what was filled.
+    """Fills what is missing of customers or app users with what was delivered last, and says what was filled.
 
     Args:
         con: with the tables persons_before and persons_now (customer_id, person_id) of those whose person isn't told
-            by their customer_id.
-        staged: customers or app users, of which every reject is known.
+            by their customer_id, and what `keep_ids` made. `carried` then has a row (customer_id, app_id, field) for
+            each value that wasn't delivered.
+        staged: a table of which every reject is known; of others than those two nothing is filled.
         before: the columns of the contract that earlier deliveries brought.
         last: the attached version of the night before, None where there was none.
 
@@ -42,24 +59,30 @@ def carry(
         sentences for the people who prepare the files.
     """
     table = staged.table
+    if table not in (CUSTOMERS, APP_USERS):
+        return
     kept = set(before) if last else set()
     permitting = [c.name for c in table.columns if c.permits and c.name in {*staged.delivered, *before}]
-    gone = [c.name for c in table.columns if not (c.permits or c.required) and c.name in kept - staged.delivered]
-    unread = _unread(con, staged) - set(permitting)
     for name in permitting:
         missing = f"{ident(name)} IS NULL"
         empty = _count(con, staged, missing)
-        if not empty:
-            continue
-        found = _fill(con, staged, last, name, missing) if name in kept else 0
-        if table is CUSTOMERS and name == "external_user_id":
+        found = _fill(con, staged, last, name, missing) if empty and name in kept else 0
+        if name == "external_user_id":
             con.execute(f"UPDATE {staged.name} SET external_user_id = {literal(NOBODY)} WHERE {missing}")
-        yield _sentence(table.name, name, empty, found)
-    for name in gone:
-        _fill(con, staged, last, name, f"{ident(name)} IS NULL")
-    for name in sorted(unread & kept):
-        rows = f"SELECT row FROM {staged.emptied} WHERE name = {literal(name)}"
-        _fill(con, staged, last, name, f"{ident(name)} IS NULL AND rowid IN ({rows})")
+            (own,) = con.execute("SELECT count(*) FROM carried WHERE field = 'external_user_id'").fetchall()[0]
+            empty, found = empty - found + own, own
+        if empty:
+            yield _sentence(table.name, name, empty, found)
+    unread = _unread(con, staged) - set(permitting)
+    for column in table.columns:
+        if column.permits or column.required or column.name not in kept:
+            continue
+        missing = f"{ident(column.name)} IS NULL"
+        if column.name not in staged.delivered:
+            _fill(con, staged, last, column.name, missing)
+        elif column.name in unread:
+            rows = f"SELECT row FROM {staged.emptied} WHERE name = {literal(column.name)}"
+            _fill(con, staged, last, column.name, f"{missing} AND rowid IN ({rows})")
 
 
 def _sentence(table: str, name: str, empty: int, found: int) -> str:
@@ -86,22 +109,36 @@ def _count(con: duckdb.DuckDBPyConnection, staged: Staged, test: str) -> int:
     return con.execute(f"SELECT count(*) FROM {staged.good} WHERE {test}").fetchall()[0][0]
 
 
-def _fill(con: duckdb.DuckDBPyConnection, staged: Staged, last: str | None, name: str, test: str) -> int:
+def _fill(
+    con: duckdb.DuckDBPyConnection,
+    staged: Staged,
+    last: str | None,
+    name: str,
+    test: str,
+    *,
+    by_person: bool = True,
+) -> int:
     """Fills a column where a test holds with the last value of the same person; returns how many rows got one."""
     column, app = ident(name), ", app_id" if staged.table is APP_USERS else ""
     value = f"{_STRICTER.get(name, 'max')}({column})"
-    empty = f"nullif({column}, {literal(NOBODY)})" if name == "external_user_id" else column
+    known = f"nullif({column}, {literal(NOBODY)})" if name == "external_user_id" else column
+
+    def person(when: str) -> tuple[str, str]:
+        if not by_person:
+            return "c.customer_id", ""
+        return "coalesce(p.person_id, c.customer_id)", f" LEFT JOIN persons_{when} p USING (customer_id)"
+
+    who, joined = person("now")
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE wanted AS SELECT s.rowid AS at, s.customer_id, "
-        f"coalesce(p.person_id, s.customer_id) AS person_id{', s.app_id' if app else ''} "
-        f"FROM (SELECT rowid, * FROM {staged.name} WHERE {test} AND rowid NOT IN (SELECT row FROM {staged.rejects})) s "
-        "LEFT JOIN persons_now p USING (customer_id)"
+        f"CREATE OR REPLACE TEMP TABLE wanted AS SELECT c.at, c.customer_id, {who} AS person_id{app} "
+        f"FROM (SELECT rowid AS at, * FROM {staged.name} WHERE {test} "
+        f"AND rowid NOT IN (SELECT row FROM {staged.rejects})) c{joined}"
     )
+    who, joined = person("before")
     with readable(f"the published {staged.table.name}"):
         con.execute(
-            "CREATE OR REPLACE TEMP TABLE lasting AS SELECT person_id" + app + f", {value} AS value FROM ("
-            f"SELECT coalesce(p.person_id, c.customer_id) AS person_id{app}, {empty} AS {column} "
-            f"FROM {last}.{staged.table.name} c LEFT JOIN persons_before p USING (customer_id)"
+            f"CREATE OR REPLACE TEMP TABLE lasting AS SELECT person_id{app}, {value} AS value FROM ("
+            f"SELECT {who} AS person_id{app}, {known} AS {column} FROM {last}.{staged.table.name} c{joined}"
             f") WHERE {column} IS NOT NULL AND person_id IN (SELECT person_id FROM wanted) GROUP BY ALL"
         )
     join = "w.person_id = l.person_id" + (" AND w.app_id = l.app_id" if app else "")
@@ -109,6 +146,11 @@ def _fill(con: duckdb.DuckDBPyConnection, staged: Staged, last: str | None, name
         f"UPDATE {staged.name} SET {column} = l.value FROM wanted w JOIN lasting l ON {join} "
         f"WHERE {staged.name}.rowid = w.at"
     ).fetchall()
+    if found[0][0]:
+        con.execute(
+            f"INSERT INTO carried SELECT w.customer_id, {'w.app_id' if app else literal('')}, {literal(name)} "
+            f"FROM wanted w JOIN lasting l ON {join}"
+        )
     con.execute("DROP TABLE wanted")
     con.execute("DROP TABLE lasting")
     return found[0][0]

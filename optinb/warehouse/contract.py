@@ -82,6 +82,15 @@ class Table(Struct, frozen=True, kw_only=True):
         return columns
 
 
+CUSTOMER_IDS = Table(
+    name="customer_ids",
+    columns=(
+        Column("old", "key", required=True),
+        Column("new", "key", required=True),
+        Column("since", "time"),
+    ),
+)
+
 CUSTOMERS = Table(
     name="customers",
     columns=(
@@ -146,12 +155,16 @@ EVENTS = Table(
     optional_key="event_id",
 )
 
-# In the order of import: a row may refer to a table before its own.
-TABLES: Mapping[str, Table] = {table.name: table for table in (CUSTOMERS, APP_USERS, TRANSACTIONS, EVENTS)}
+# In the order of import: a row may refer to a table before its own, and who is whom is asked of every other table.
+TABLES: Mapping[str, Table] = {
+    table.name: table for table in (CUSTOMER_IDS, CUSTOMERS, APP_USERS, TRANSACTIONS, EVENTS)
+}
 DAILY: tuple[str, ...] = tuple(table.name for table in TABLES.values() if table.by_day)
 
 # What the warehouse itself writes beside the published tables.
 OWN_TABLES = frozenset({"meta", "files", "base_files", "deliveries", "attributes"})
+# What it finds out about people at each import; readers see these, and a model can't publish one.
+PEOPLE_TABLES = frozenset({"customer_ids", "persons", "merged_consent"})
 
 # A part's number may follow anything; a word (customers-eu.csv) only a hyphen or a dot, since `customers_old` is
 # more likely another table than a part of this one.

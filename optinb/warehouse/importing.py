@@ -4,48 +4,46 @@ from __future__ import annotations
 
 import logging
 import time
-from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.errors import DeliveryError, GateError
-from optinb.progress import Hundredths, progress
-from optinb.warehouse import again, building, compaction, consent, gates, settling, tool_traces
-from optinb.warehouse.building import Attribute, Contents, Delivery
+from optinb.progress import progress
+from optinb.settings import ImportSection
+from optinb.warehouse import building, compaction, gates, persons, settling
+from optinb.warehouse.building import Contents, Delivery
 from optinb.warehouse.changes import write_changes
-from optinb.warehouse.checks import Context
-from optinb.warehouse.contract import DAILY, TABLES
+from optinb.warehouse.contract import DAILY, PEOPLE_TABLES, TABLES
 from optinb.warehouse.days import DayFile, DayWriter
-from optinb.warehouse.forgotten import read_forgotten
-from optinb.warehouse.headers import columns_delivered
+from optinb.warehouse.examining import READING, Examination, Examined
 from optinb.warehouse.keyindex import INDEX_OF, KeyIndex
+from optinb.warehouse.merging import stricter
 from optinb.warehouse.quarantine import read_quarantine, write_quarantine
 from optinb.warehouse.reading import DeliveredFile, digest, find_files
 from optinb.warehouse.report import Gate, ImportReport, TableReport
 from optinb.warehouse.runs import days_of
 from optinb.warehouse.sources import fetch_missing
 from optinb.warehouse.sql import connect, ident
-from optinb.warehouse.staging import Staged, Stager, customers_query, drop_rejects, rows_query
+from optinb.warehouse.staging import Staged, customers_query, drop_rejects, rows_query
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
+    from datetime import date, datetime
 
     import duckdb
     import polars as pl
 
     from optinb.progress import Listener, Tell
     from optinb.settings import Settings
-    from optinb.warehouse.contract import Table
     from optinb.warehouse.settling import Unsettled
     from optinb.warehouse.versions import Versions
 
 # What a person who waits is told of an import, in hundredths; the rest is the tables that are kept by day.
-_READING, _WHOLE, _CHANGES = 60, 5, 5
-_DAY_TABLE = (100 - _READING - _WHOLE - _CHANGES) // len(DAILY)
+_WHOLE, _CHANGES = 5, 5
+_DAY_TABLE = (100 - READING - _WHOLE - _CHANGES) // len(DAILY)
 
 # With what Python and its libraries take, under 2 GB; what is beyond it is spilled to disk while it is checked.
 _MEMORY = "1500MB"
@@ -62,17 +60,6 @@ class BlockedError(GateError):
         super().__init__(text)
         self.gates = gates
         self.tables = tables
-
-
-class Examined(Struct, frozen=True, kw_only=True):
-    """A delivery that was staged, checked and judged, and not published."""
-
-    staged: tuple[Staged, ...]
-    tables: tuple[TableReport, ...]
-    gates: tuple[Gate, ...]
-    warnings: tuple[str, ...]
-    attributes: tuple[Attribute, ...]
-    kinds: dict[str, str]
 
 
 class Import:
@@ -119,7 +106,7 @@ class Import:
             self._refuse_older(contents)
             if not folder.is_dir():
                 raise GateError(f"there is no folder inbox/{self._run_date}, {self._stays}; {_DELIVER}")
-            seen = self._examine(con, files, contents, scratch=scratch, tell=step)
+            seen = self._examination(con, contents, scratch=scratch).run(files, tell=step)
             late = settling.changed(there, settling.look_at(folder))
             if late and time.monotonic() < until:
                 raise settling.ChangedError(late)
@@ -141,98 +128,19 @@ class Import:
             )
             return self._publish(con, seen, contents, report, digest=print_of, began=began, tell=step)
 
-    def _examine(
-        self,
-        con: duckdb.DuckDBPyConnection,
-        files: Sequence[DeliveredFile],
-        contents: Contents | None,
-        *,
-        scratch: Path,
-        tell: Tell,
-    ) -> Examined:
-        """Stages and checks the files against the version that is attached as `cur`, if there is one."""
-        latest = self._now + timedelta(minutes=self._settings.imports.future_tolerance_minutes)
-        workspace = self._settings.workspace
-        limits = self._settings.imports
-        context = Context(zone=self._settings.zone, latest=latest, currency=workspace.currency, missing=limits.missing)
-        stager = Stager(con, context=context, scratch=scratch)
-        known = {a.name: a for a in contents.attributes if a.since < self._run_date} if contents else {}
-        customers = "cur.customers" if contents else "(SELECT NULL::VARCHAR AS customer_id WHERE false)"
-        forgotten = read_forgotten(self._versions.folder)
-        last = self._night_before(con, contents)
-        before = columns_delivered(con, contents) if contents else {}
-        kinds: dict[str, str] = {}
-        staged: list[Staged] = []
-        altered: list[Gate] = []
-        sizes = {name: sum(f.path.stat().st_size for f in files if f.table == name) for name in TABLES}
-        for table in _stepwise(sizes, tell=tell):
-            mine = [file for file in files if file.table == table.name]
-            part = stager.stage(table, mine, before=before.get(table.name, ()))
-            if part is None:
-                continue
-            tell(0, f"checking {table.name}")
-            stager.leave_out(part, forgotten)
-            if table.attributes:
-                stager.empty_misfits(part, {name: a.kind for name, a in known.items()})
-            else:
-                stager.refuse_unknown(part, customers=customers, apps=self._settings.app_ids())
-            stager.refuse_duplicates(part)
-            again.leave_out_repeated(
-                con,
-                part,
-                stored=contents.before(self._run_date) if contents else (),
-                root=self._versions.folder,
-                drop_equal=self._settings.imports.drop_repeated_events,
-            )
-            if table.attributes:
-                kinds = stager.attribute_types(part, {name: a.kind for name, a in known.items()})
-                con.execute(f"CREATE TABLE known_customers AS SELECT customer_id FROM {part.good}")
-                customers = "known_customers"
-                gone = sorted(known.keys() - set(part.attributes))
-                stager.warnings += [f"customers: the column {name!r} is no longer delivered" for name in gone]
-            staged.append(part)
-        for name in ("persons_now", "persons_before"):
-            con.execute(f"CREATE TEMP TABLE IF NOT EXISTS {name} (customer_id VARCHAR, person_id VARCHAR)")
-        for part in staged:
-            if part.table.whole:
-                kept = before.get(part.table.name, ())
-                stager.warnings += tool_traces.lost_zeros(con, part, last=last)
-                stager.warnings += consent.carry(con, part, before=kept, last=last)
-            altered += tool_traces.altered_ids(con, part)
-        tables = tuple(stager.report(part) for part in staged)
-        stager.warnings += [
-            f"{t.table}: {t.forgotten:,} rows of forgotten customers left out" for t in tables if t.forgotten
-        ]
-        stager.warnings += [_said_of_words(t) for t in tables if t.read_as_missing]
-        stager.warnings += [again.told(t) for t in tables if t.repeated]
-        for table in tables:
-            figures = {"read": table.read, "loaded": table.loaded, "quarantined": table.quarantined}
-            _log.info("table checked", extra={"table": table.table, "run_date": str(self._run_date), **figures})
-        rows = contents.rows_before(self._run_date) if contents else None
-        replaced = contents.delivery(self._run_date) if contents else None
-        stager.warnings += gates.fewer(tables, replaced.report if replaced else None)
-        return Examined(
-            staged=tuple(staged),
-            tables=tables,
-            gates=(*gates.judge(tables, limits=limits, last=rows, problems=stager.problems), *altered),
-            warnings=(*stager.warnings, *(f"{t.table} has a header and no row" for t in tables if t.read == 0)),
-            attributes=building.merged(known, kinds, self._run_date),
-            kinds=kinds,
-        )
-
     def check(self, folder: Path) -> tuple[ImportReport, pl.DataFrame]:
         """Reads and judges a folder as a delivery, and publishes nothing; see `Warehouse.check`."""
         began = time.monotonic()
         with (
             TemporaryDirectory() as scratch,
             connect(scratch=Path(scratch), zone=self._settings.zone.key) as con,
-            progress(f"check of {folder.name}", total=_READING) as tell,
+            progress(f"check of {folder.name}", total=READING) as tell,
         ):
             contents = self._contents(con)
             unsettled = self._settle(folder, tell=tell)
             there = settling.look_at(folder)
             files, warnings = find_files(folder, folder)
-            seen = self._examine(con, files, contents, scratch=Path(scratch), tell=tell)
+            seen = self._examination(con, contents, scratch=Path(scratch)).run(files, tell=tell)
             late = settling.changed(there, settling.look_at(folder))
             seen = replace(seen, gates=(*settling.gates_of(unsettled, late, limit_s=self._patience), *seen.gates))
             write_quarantine(con, seen.staged, folder=Path(scratch) / "quarantine")
@@ -252,19 +160,16 @@ class Import:
         building.attach(con, self._versions.path(self._current), "cur", read_only=True)
         return building.read_contents(con, "cur")
 
-    def _night_before(self, con: duckdb.DuckDBPyConnection, contents: Contents | None) -> str | None:
-        """Attaches the version that this delivery follows, which for a correction is none of its own day."""
-        if contents is None:
-            return None
-        if contents.import_date < self._run_date:
-            return "cur"
-        for number in sorted(self._versions.numbers(), reverse=True):
-            if number < contents.version:
-                building.attach(con, self._versions.path(number), "earlier", read_only=True)
-                if building.read_contents(con, "earlier").import_date < self._run_date:
-                    return "earlier"
-                con.execute("DETACH earlier")
-        return None
+    def _examination(self, con: duckdb.DuckDBPyConnection, contents: Contents | None, *, scratch: Path) -> Examination:
+        return Examination(
+            con,
+            contents,
+            versions=self._versions,
+            settings=self._settings,
+            run_date=self._run_date,
+            now=self._now,
+            scratch=scratch,
+        )
 
     @property
     def _patience(self) -> float:
@@ -276,7 +181,9 @@ class Import:
     def _fingerprint(self) -> str:
         """The settings that decide what a row means: with others, the same files are another delivery."""
         workspace = self._settings.workspace
-        keeps = [] if self._settings.imports.drop_repeated_events else ["repeated events are kept"]
+        limits = self._settings.imports
+        keeps = [] if limits.drop_repeated_events else ["repeated events are kept"]
+        keeps += [] if limits.missing == ImportSection().missing else ["missing", *limits.missing]
         return "\0".join([workspace.time_zone, workspace.currency, *sorted(self._settings.app_ids()), *keeps])
 
     def _refuse_older(self, contents: Contents | None) -> None:
@@ -330,8 +237,17 @@ class Import:
                 con.execute(f"CREATE TABLE next.{ident(name)} AS {query}")
                 con.execute(f"DROP TABLE {part.name}")
         if contents:
-            building.carry_over(con, without=[name for name in staged if TABLES[name].whole])
+            whole = [name for name in staged if TABLES[name].whole]
+            building.carry_over(con, without=[*whole, *PEOPLE_TABLES])
         building.create_missing(con)
+        persons.publish(con)
+        merged = stricter(con, known=contents is not None)
+        report = replace(
+            report,
+            merged=merged.people,
+            merged_stricter=merged.stricter,
+            warnings=(*report.warnings, *merged.warnings),
+        )
         base = (
             tuple(f for f in contents.before(self._run_date) if f.table in (*DAILY, *INDEX_OF.values()))
             if contents
@@ -411,17 +327,3 @@ class Import:
             files += kept
             tell(_DAY_TABLE)
         return tuple(files)
-
-
-def _said_of_words(table: TableReport) -> str:
-    columns = ", ".join(f"{name} ({count:,})" for name, count in table.read_as_missing.items())
-    return f"{table.table}: words such as NULL or n/a were read as missing values: {columns}; leave the fields empty"
-
-
-def _stepwise(sizes: Mapping[str, int], *, tell: Tell) -> Iterator[Table]:
-    """The tables of the contract one by one, which are read in proportion to the bytes that were delivered of each."""
-    hundredths, whole = Hundredths(tell), sum(sizes.values()) or 1
-    for table in TABLES.values():
-        done = hundredths.part(f"reading {table.name}", hundredths=_READING * sizes[table.name] / whole)
-        yield table
-        done(1)

@@ -90,7 +90,7 @@ def _rejects(con: duckdb.DuckDBPyConnection, part: Staged, file: StagedFile) -> 
         yield found[start : start + _BATCH]
     key, stored = (
         f"coalesce(s.cells, to_json([{', '.join(f's.{ident(name)}::VARCHAR' for name in names)}]))"
-        for names in (part.table.key or ("customer_id",), part.table.stored())
+        for names in (part.table.key or part.table.required[:1], part.table.stored())
     )
     left_out = ", ".join(map(literal, (FORGOTTEN, REPEATED)))
     cursor = con.cursor().execute(

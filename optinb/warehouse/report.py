@@ -45,6 +45,8 @@ class ImportReport(Struct, frozen=True, kw_only=True):
 
     `version` is the published one. `unchanged`: the same files had been imported before, nothing was done, and the
     figures are those of the first time. `accepted_by` and `accepted_because` say who overrode failed gates, and why.
+    `merged`: people who were known under two ids and turned out to be one; for `merged_stricter` of them one side had
+    denied what the other allows, and the denial counts.
     """
 
     run_date: date
@@ -56,6 +58,8 @@ class ImportReport(Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     accepted_by: str | None = None
     accepted_because: str | None = None
+    merged: int = 0
+    merged_stricter: int = 0
 
     def table(self, name: str) -> TableReport:
         """The figures of one table; zeros if it was not delivered."""

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from optinb.errors import UsageError, WarehouseError
 from optinb.warehouse import building
-from optinb.warehouse.contract import OWN_TABLES, TABLES
+from optinb.warehouse.contract import OWN_TABLES, PEOPLE_TABLES, TABLES
 from optinb.warehouse.damage import first_line
 from optinb.warehouse.days import DayWriter
 from optinb.warehouse.forgetting import Removed, external_ids, forget, holds
@@ -122,7 +122,7 @@ class Warehouse:
         `made_from` isn't the published version any more, UsageError for the name of a delivered table.
         """
         for name in tables:
-            if name in TABLES or name in OWN_TABLES or name == "history":
+            if name in TABLES or name in OWN_TABLES | PEOPLE_TABLES or name == "history":
                 raise UsageError(f"a model can't publish a table named {name!r}: that name is the warehouse's own")
         now = now or datetime.now(UTC)
         versions = self._versions

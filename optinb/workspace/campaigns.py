@@ -331,6 +331,7 @@ class Campaigns:
             zone=settings.workspace.time_zone,
             competition=among,
             who=self.competitor(resolved, night) if among is not None and night is not None else None,
+            identity=tables.identity(),
         )
 
     def preview(

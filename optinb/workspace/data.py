@@ -23,11 +23,11 @@ from optinb.workspace.preview import Preview, preview_of
 if TYPE_CHECKING:
     import polars as pl
 
+    from optinb.delivery import ContactHistory
     from optinb.rules import Rule
     from optinb.segments import Explanation
     from optinb.settings import AppGroupSettings, Engine, Settings
     from optinb.warehouse import Snapshot
-    from optinb.workspace.contacted import Contacts
     from optinb.workspace.groups import Groups
     from optinb.workspace.lists import Lists
 
@@ -80,7 +80,7 @@ class Reading(Looking):
         raise UsageError("open a workspace to read from")
 
     @property
-    def contacts(self) -> Contacts:
+    def contacts(self) -> ContactHistory:
         """What campaigns did with customers."""
         raise UsageError("open a workspace to read from")
 
@@ -92,7 +92,7 @@ class Reading(Looking):
             run_date=run_date or snapshot.import_date,
             zone=self.settings.zone,
             apps={app.id: app.platform for group in self.settings.app_groups for app in group.apps},
-            contacts=lambda: self.contacts.table(),
+            contacts=lambda: self.contacts.contacts(),
             lists=self.lists.content,
             list_names=self.lists.kept(),
         )

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optinb.delivery import ContactHistory
 from optinb.errors import SettingsError, UsageError, WarehouseError
 from optinb.settings import FILE_NAME, Settings, current_user, load_settings, read_secret
 from optinb.state import Store
@@ -15,7 +16,6 @@ from optinb.warehouse import ImportReport, Snapshot, Warehouse
 from optinb.workspace.campaigns import Campaigns
 from optinb.workspace.clock import clock_for
 from optinb.workspace.codes import Codes
-from optinb.workspace.contacted import Contacts
 from optinb.workspace.data import Reading, as_day
 from optinb.workspace.doctor import Diagnosis, diagnose
 from optinb.workspace.drafts import Drafts
@@ -63,7 +63,7 @@ class Workspace(Reading):
         self.sends = Sends(self)
         self.unsaved = Unsaved(self)
         self._snapshot: Snapshot | None = None
-        self._contacts: Contacts | None = None
+        self._contacts: ContactHistory | None = None
 
     def __repr__(self) -> str:
         return f"Workspace({str(self.root)!r})"
@@ -82,10 +82,10 @@ class Workspace(Reading):
         return Store.open(read_secret(state) if state.startswith(("env:", "keyring:")) else state)
 
     @property
-    def contacts(self) -> Contacts:
-        """What campaigns did with customers, for rules such as `received("Summer sale")`."""
+    def contacts(self) -> ContactHistory:
+        """Who got what: for rules such as `received("Summer sale")`, the contact policy, and whoever asks why."""
         if self._contacts is None:
-            self._contacts = Contacts(self.root, self.store, self.settings.zone)
+            self._contacts = ContactHistory(self.root, self.store)
         return self._contacts
 
     def today(self) -> date:

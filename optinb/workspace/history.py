@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 from msgspec import Struct
 
 from optinb.campaigns import OUTCOMES
-from optinb.delivery import read_frozen
+from optinb.engine.people import Identity
 from optinb.errors import UsageError
 from optinb.state import Cancelled, RunRecord, Verdict
 
@@ -106,8 +106,8 @@ def why(ws: Workspace, customer_id: str, *, run_date: date | None = None) -> Why
     run = next((r for r in runs if not (r.summary or {}).get("dry_run")), None)
     if run is None:
         raise UsageError(f"no night of {run_date} has run" if run_date else "no night has run yet: `optinb nightly`")
-    night = run.run_date
-    answers = [answer_of(ws, audience, customer_id) for audience in ws.store.deliveries.list(run_date=night)]
+    night, who = run.run_date, names_of(ws, customer_id)
+    answers = [answer_of(ws, audience, who) for audience in ws.contacts.nights(run_date=night)]
     told = {answer.campaign for answer in answers}
     for campaign in (run.summary or {}).get("campaigns", ()):
         if campaign["name"] not in told:
@@ -119,29 +119,48 @@ def why(ws: Workspace, customer_id: str, *, run_date: date | None = None) -> Why
     return Why(customer_id=customer_id, run_date=night, is_known=known, answers=tuple(answers))
 
 
-def answer_of(ws: Workspace, audience: FrozenAudience, customer_id: str) -> Answer:
-    """What became of a customer in a frozen audience, and why."""
-    rows = read_frozen(ws.root / audience.path, audience.sha256)
-    mine = rows.filter(pl.col("customer_id") == customer_id)
-    if mine.is_empty():
+class Names(NamedTuple):
+    """The ids of one person: the one that is asked about, all of them, and the external user ids they have now."""
+
+    asked: str
+    ids: tuple[str, ...]
+    external_ids: tuple[str, ...] = ()
+
+
+def names_of(ws: Workspace, customer_id: str) -> Names:
+    """Every name under which somebody may stand in earlier audiences."""
+    if ws.warehouse.current is None:
+        return Names(customer_id, (customer_id,))
+    snapshot = ws.snapshot()
+    ids = Identity.of(snapshot).ids_of(customer_id)
+    mine = pl.col("customer_id").is_in(ids)
+    external = snapshot.table("customers").filter(mine).select("external_user_id").collect()["external_user_id"]
+    return Names(customer_id, ids, tuple(external.filter(external != "").unique().sort()))
+
+
+def answer_of(ws: Workspace, audience: FrozenAudience, who: Names) -> Answer:
+    """What became of a person in a frozen audience, and why."""
+    rows = ws.contacts.of_person(audience, who.ids, who.external_ids)
+    if rows.is_empty():
         return Answer(
             campaign=audience.campaign_name, outcome="not in the group", why="is not in the target group that night"
         )
-    row = mine.row(0, named=True)
-    why, delivery, settled, code = OUTCOMES[row["reason"] or row["outcome"]], None, None, None
-    if row["outcome"] == "recipient":
-        recipients = rows.filter(pl.col("outcome") == "recipient")["customer_id"]
-        place = int((recipients == customer_id).arg_max() or 0)
-        batches = ws.store.deliveries.batches(*audience.night)
-        batch = next(batch for batch in batches if batch.first <= place < batch.first + batch.size)
+    # what they got under the id that is asked about, else whatever of them got furthest
+    ranked = rows.sort(pl.col("customer_id") != who.asked, "role", maintain_order=True)
+    row = ranked.row(0, named=True)
+    why, delivery, settled, code = OUTCOMES[row["reason"] or row["role"]], None, None, None
+    batch = ws.store.deliveries.batch_of(*audience.night, row["place"]) if row["role"] == "recipient" else None
+    if batch is not None:
         delivery = str(batch.state.__struct_config__.tag)
         settled = batch.settlement.verdict_on(row["external_user_id"]) if batch.settlement else None
         is_recalled = isinstance(batch.state, Cancelled) and batch.state.schedule_id is not None
         why = SETTLED[settled] if settled else DELIVERIES["recalled" if is_recalled else delivery]
-        code = ws.store.codes.code_of(audience, place)
+        code = ws.store.codes.code_of(audience, row["place"])
+    if row["customer_id"] != who.asked:
+        why = f"{why} (as customer {row['customer_id']!r})"
     return Answer(
         campaign=audience.campaign_name,
-        outcome=row["outcome"],
+        outcome=row["role"],
         why=why,
         delivery=delivery,
         settled=settled,

@@ -9,10 +9,10 @@ from optinb.workspace.data import Reading
 from optinb.workspace.groups import Groups
 
 if TYPE_CHECKING:
+    from optinb.delivery import ContactHistory
     from optinb.rules import Rule
     from optinb.state import GroupRecord, Store
     from optinb.warehouse import Snapshot
-    from optinb.workspace.contacted import Contacts
     from optinb.workspace.handle import Workspace
 
 
@@ -49,7 +49,7 @@ class PastWorkspace(Reading):
         return self._workspace.store
 
     @property
-    def contacts(self) -> Contacts:
+    def contacts(self) -> ContactHistory:
         """What campaigns did with customers; a rule looks at what was before its run date."""
         return self._workspace.contacts
 

@@ -22,7 +22,6 @@ from optinb.delivery import (
     Tools,
     last_moment,
     lease_name,
-    read_frozen,
     recall,
     reconcile,
     reschedule,
@@ -167,8 +166,11 @@ class Sends:
         name = audience.campaign_name[: MAX_NAME - len(tail)].strip() + tail
         if found.ask_after or not (found.missing_ids or lists.has(name)):
             return None
-        rows = read_frozen(self._ws.root / audience.path, audience.sha256)
-        missing = rows.filter(pl.col("outcome") == "recipient", pl.col("external_user_id").is_in(found.missing_ids))
+        rows = self._ws.contacts.rows(audience)
+        missing = rows.filter(pl.col("role") == "recipient", pl.col("external_user_id").is_in(found.missing_ids))
+        missing = missing.select("customer_id", "external_user_id")
+        if self._ws.warehouse.current is not None:
+            missing = self._ws.tables().people.today(missing)  # whoever has another id since is on it by that one
         return lists.save(name, missing["customer_id"], may_be_empty=True).name
 
     def _moved(self, audience: FrozenAudience, at: str) -> datetime:

@@ -1,0 +1,253 @@
+"""Who got what: the one derivation of it, from the sealed audiences and the journal, for whoever asks.
+
+The contact policy, rules, `why`, the card of a customer, lists of whom a message missed, forgetting and results read
+this, and none of them derives it again. Rows carry the ids of then; `engine.people` says whose they are today.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, get_args
+
+import numpy as np
+import polars as pl
+
+from optinb.delivery.contact_status import COUNTING, MEANING, RECEIVED, Role, status_of, status_of_night
+from optinb.delivery.frozen import is_sealed
+from optinb.errors import StateError
+from optinb.state import Accepted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from datetime import date
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from optinb.delivery.contact_status import Status
+    from optinb.engine.people import Identity, People
+    from optinb.state import Batch, FrozenAudience, Settlement, Store, Verdict
+    from optinb.state.delivery_rows import StateName
+
+    Codes = NDArray[np.uint8]
+
+STATUS, ROLE = pl.Enum(list(MEANING)), pl.Enum(get_args(Role))
+_STATUSES = pl.Series(list(MEANING), dtype=STATUS)
+_CODE = {status: np.uint8(code) for code, status in enumerate(MEANING)}
+
+# A row for every customer of every campaign and night. `night` scheduled it, `day` is that of sending; `reason` is why
+# somebody was excluded; `place` counts recipients from 0, in the order of their batches; `variant` is for tests with
+# several messages; the status of controls is that of the night. Times are in UTC.
+HISTORY = pl.Schema(
+    {
+        "campaign_id": pl.String,
+        "campaign": pl.String,
+        "night": pl.Date,
+        "day": pl.Date,
+        "customer_id": pl.String,
+        "external_user_id": pl.String,
+        "variant": pl.String,
+        "role": ROLE,
+        "reason": pl.String,
+        "status": STATUS,
+        "send_at": pl.Datetime("us", "UTC"),
+        "dispatch_id": pl.String,
+        "place": pl.UInt32,
+        "properties": pl.String,
+    }
+)
+WHO = ("customer_id", "external_user_id", "role", "status")
+"""The columns that most readers need."""
+CONTACTS = pl.Schema(
+    {
+        "customer_id": pl.String,
+        "external_user_id": pl.String,
+        "campaign": pl.String,
+        "day": pl.Date,
+        "outcome": pl.String,
+    }
+)
+
+
+class ContactHistory:
+    """The contact history of a workspace. Each night is read when it's asked for, from a file whose seal is whole."""
+
+    def __init__(self, root: Path, store: Store) -> None:
+        self._root, self._store = root, store
+        self._contacts: dict[tuple[str, date], tuple[object, pl.DataFrame]] = {}
+
+    def nights(self, *, since: date | None = None, run_date: date | None = None) -> tuple[FrozenAudience, ...]:
+        """What was frozen (in the nights from `since` on, or in one), the newest night first."""
+        found = self._store.deliveries.list(run_date=run_date)
+        return tuple(audience for audience in found if since is None or audience.run_date >= since)
+
+    def rows(self, audience: FrozenAudience, columns: Collection[str] = WHO) -> pl.DataFrame:
+        """Some columns of HISTORY for everybody of a campaign's night, in the order of its file.
+
+        Raises StateError when the frozen audience can't be read, or was changed since.
+        """
+        return self._rows(audience, columns, _Journal(self._store, audience))
+
+    def of_person(self, audience: FrozenAudience, ids: Collection[str], external_ids: Collection[str]) -> pl.DataFrame:
+        """The rows (HISTORY) of whoever had one of some ids, or one of some external user ids, then."""
+        rows = self.rows(audience, HISTORY.names())
+        return rows.filter(_has("customer_id", ids) | _has("external_user_id", external_ids))
+
+    def contacts(self) -> pl.DataFrame:
+        """What rules ask about, with CONTACTS: who received what, and who was held out from it.
+
+        `outcome` is "received" where Appboy accepted the request that the customer was in, or said later that it
+        arrived, and "in_control" for those held out from a night of which that is so of somebody. An audience never
+        changes, so that each is read once for as long as nothing more is known of it.
+        """
+        found = [self._contacts_of(audience) for audience in self._store.deliveries.list()]
+        return pl.concat(found) if found else pl.DataFrame(schema=CONTACTS)
+
+    def campaigns(self) -> frozenset[str]:
+        """The names of all campaigns."""
+        sent = {audience.campaign_name for audience in self._store.deliveries.list()}
+        return frozenset(sent | {record.campaign.name for record in self._store.campaigns.list()})
+
+    def _contacts_of(self, audience: FrozenAudience) -> pl.DataFrame:
+        journal = _Journal(self._store, audience)
+        if not MEANING[journal.of_night].received:
+            return pl.DataFrame(schema=CONTACTS)
+        key = (audience.sha256, audience.clock, journal.mark)
+        kept, frame = self._contacts.get(audience.night, (None, None))
+        if frame is None or kept != key:
+            rows = self._rows(audience, (*WHO, "campaign", "day"), journal)
+            rows = rows.filter(pl.col("status").is_in(RECEIVED), pl.col("role") != "excluded")
+            is_sent = pl.col("role") == "recipient"
+            outcome = pl.when(is_sent).then(pl.lit("received")).otherwise(pl.lit("in_control"))
+            frame = rows.with_columns(outcome=outcome).select(CONTACTS.names())
+            self._contacts[audience.night] = key, frame
+        return frame
+
+    def _rows(self, audience: FrozenAudience, columns: Collection[str], journal: _Journal) -> pl.DataFrame:
+        delivered = {"external_user_id", "outcome", *({"customer_id", "reason", "properties"} & set(columns))}
+        file = _sealed(self._root, audience, sorted(delivered))
+        is_sent = (file["outcome"] == "recipient").to_numpy()
+        places = np.cumsum(is_sent, dtype=np.uint32) - np.uint32(1)
+        codes = np.full(file.height, _CODE[journal.of_night], np.uint8)
+        codes[is_sent] = journal.codes(file["external_user_id"].filter(pl.Series(is_sent)))
+        told = {
+            "campaign_id": audience.campaign_id,
+            "campaign": audience.campaign_name,
+            "night": audience.run_date,
+            "day": sending_day(audience),
+            "variant": None,
+            "send_at": audience.send_at,
+        }
+        parts: dict[str, Callable[[], pl.Series]] = {
+            "role": lambda: file["outcome"].cast(ROLE),
+            "status": lambda: _STATUSES.gather(codes),
+            "place": lambda: pl.select(pl.when(pl.Series(is_sent)).then(pl.Series(places))).to_series(),
+            "dispatch_id": lambda: journal.dispatches(is_sent),
+        }
+        found = [
+            parts[name]().alias(name)
+            if name in parts
+            else pl.repeat(told[name], file.height, dtype=dtype, eager=True).alias(name)
+            if name in told
+            else file[name]
+            for name, dtype in HISTORY.items()
+            if name in columns
+        ]
+        return pl.DataFrame(found)
+
+
+class _Journal:
+    """What the journal says of a night: the state that most of its batches are in, and the others one by one."""
+
+    def __init__(self, store: Store, audience: FrozenAudience) -> None:
+        self._store, self._audience = store, audience
+        counts = store.deliveries.states(*audience.night)
+        # a night may have many thousand batches, nearly all of them in one state
+        told: list[StateName] = [state for state in counts if state != "unknown"]
+        usual = max(told, key=counts.__getitem__) if told else None
+        first = store.deliveries.batches(*audience.night, state=usual, limit=1) if usual else ()
+        self._usual: Status | None = status_of(first[0].state) if first else None
+        self._others = [
+            batch
+            for state in sorted(counts.keys() - {usual})
+            for batch in store.deliveries.batches(*audience.night, state=state)
+        ]
+        one_by_one = tuple((batch.first, status_of(batch.state), batch.settlement) for batch in self._others)
+        self.mark = (tuple(sorted(counts.items())), one_by_one)
+
+    @property
+    def of_night(self) -> Status:
+        """The status of the control group."""
+        usual = () if self._usual is None else (self._usual,)
+        return status_of_night([*usual, *(status for batch in self._others for status in _statuses(batch))])
+
+    def codes(self, external_ids: pl.Series) -> Codes:
+        """The status of each recipient, in their order."""
+        codes = np.full(len(external_ids), _CODE[self._usual or "planned"], np.uint8)
+        for batch in self._others:
+            span = slice(batch.first, batch.first + batch.size)
+            codes[span] = _CODE[status_of(batch.state)]
+            if batch.settlement is not None:
+                said = _verdicts(batch.settlement)
+                codes[span] = [_CODE[status_of(batch.state, said.get(user))] for user in external_ids[span].to_list()]
+        return codes
+
+    def dispatches(self, is_sent: NDArray[np.bool_]) -> pl.Series:
+        """The dispatch_id of each row."""
+        ids: list[str | None] = [None] * int(is_sent.sum())
+        for batch in self._store.deliveries.batches(*self._audience.night, state="accepted"):
+            if isinstance(batch.state, Accepted):
+                ids[batch.first : batch.first + batch.size] = [batch.state.dispatch_id] * batch.size
+        found = np.full(len(is_sent), None, dtype=object)
+        found[is_sent] = ids
+        return pl.Series("dispatch_id", found.tolist(), dtype=pl.String)
+
+
+def sending_day(audience: FrozenAudience) -> date:
+    """The day on which the messages of a night go out; on the customers' own clocks it's the next one."""
+    return audience.run_date + timedelta(days=0 if audience.clock == "workspace" else 1)
+
+
+def counting(rows: pl.DataFrame, role: Role) -> pl.DataFrame:
+    """Those of some rows (WHO) in a role whom the contact policy counts."""
+    found = rows.filter(pl.col("role") == role, pl.col("status").is_in(COUNTING))
+    return found.select("customer_id", "external_user_id")
+
+
+def of_today(history: pl.DataFrame, people: People, identity: Identity) -> pl.DataFrame:
+    """Some rows of the history with `customer_id` of today, and `person_id`, for everybody whom each is about."""
+    told = people.today(history.with_columns(external="external_user_id")).rename({"external": "external_user_id"})
+    return told.with_columns(person_id=identity.person_ids(told["customer_id"]))
+
+
+def _has(column: str, values: Collection[str]) -> pl.Expr:
+    return pl.col(column).is_in(pl.Series(sorted(values), dtype=pl.String).implode()).fill_null(False)
+
+
+def _statuses(batch: Batch) -> Iterator[Status]:
+    if batch.settlement is None:
+        yield status_of(batch.state)
+        return
+    for verdict in dict.fromkeys(_verdicts(batch.settlement).values()):
+        yield status_of(batch.state, verdict)
+
+
+def _verdicts(settlement: Settlement) -> dict[str, Verdict]:
+    said: dict[Verdict, tuple[str, ...]] = {"untold": settlement.untold, "missing": settlement.missing}
+    said["received"] = settlement.received
+    return {user: verdict for verdict, users in said.items() for user in users}
+
+
+def _sealed(root: Path, audience: FrozenAudience, columns: list[str]) -> pl.DataFrame:
+    """Some columns of a frozen audience whose seal is whole. Raises StateError."""
+    path, cause = root / audience.path, None
+    try:
+        if is_sealed(path, audience.sha256):
+            return pl.read_parquet(path, columns=columns, glob=False)
+        what = "was changed since it was sealed"
+    except (OSError, pl.exceptions.PolarsError) as error:
+        what, cause = "can't be read", error
+    raise StateError(
+        f"the frozen audience {path} {what}, so that nobody knows whom {audience.campaign_name!r} reached on "
+        f"{audience.run_date}; restore it from a copy"
+    ) from cause

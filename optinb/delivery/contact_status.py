@@ -1,0 +1,103 @@
+"""What became of a contact, as one word, and what each reader makes of it: decided here, and nowhere else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, assert_never
+
+from msgspec import Struct
+
+from optinb.state import Accepted, Cancelled, Expired, Planned, Refused, Sending, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from optinb.state import BatchState, Verdict
+
+Role = Literal["recipient", "control", "excluded"]
+Status = Literal[
+    "planned",
+    "accepted",
+    "confirmed",
+    "filtered",
+    "unconfirmed",
+    "unknown",
+    "refused",
+    "expired",
+    "cancelled",
+]
+
+
+class Meaning(Struct, frozen=True, kw_only=True):
+    """What a status means.
+
+    `counts`: the contact policy takes it for a message, since it was sent, will be or may have been. `received`: rules
+    and results take it for one that was sent. `in_doubt`: nobody knows whether Appboy took it. `said`: the same in
+    words.
+    """
+
+    counts: bool
+    received: bool
+    in_doubt: bool = False
+    said: str
+
+
+# From the last to the first that speaks for a night as a whole.
+MEANING: dict[Status, Meaning] = {
+    "cancelled": Meaning(counts=False, received=False, said="a person stopped it before it reached anybody"),
+    "expired": Meaning(counts=False, received=False, said="its time had passed before it could be sent"),
+    "refused": Meaning(counts=False, received=False, said="Appboy refused the request"),
+    "filtered": Meaning(counts=False, received=False, said="Appboy says that nothing arrived"),
+    "unknown": Meaning(counts=True, received=False, in_doubt=True, said="nobody knows whether Appboy took it"),
+    "unconfirmed": Meaning(counts=True, received=False, in_doubt=True, said="Appboy was asked and can't tell any more"),
+    "planned": Meaning(counts=True, received=False, said="it is on the list and still to be sent"),
+    "accepted": Meaning(counts=True, received=True, said="Appboy accepted the request"),
+    "confirmed": Meaning(counts=True, received=True, said="Appboy says that it arrived"),
+}
+COUNTING = tuple(status for status, meaning in MEANING.items() if meaning.counts)
+RECEIVED = tuple(status for status, meaning in MEANING.items() if meaning.received)
+
+
+def status_of(state: BatchState, verdict: Verdict | None = None) -> Status:
+    """The status of a recipient whose batch is in a state; `verdict`: what Appboy said of them where that is unknown.
+
+    A batch that is being sent is planned: until its request ends, it is neither known nor lost.
+    """
+    match state:
+        case Planned() | Sending():
+            return "planned"
+        case Accepted():
+            return "accepted"
+        case Refused():
+            return "refused"
+        case Expired():
+            return "expired"
+        case Cancelled():
+            return "cancelled"
+        case Unknown():
+            return _asked(verdict)
+        case _:
+            assert_never(state)
+
+
+def status_of_night(statuses: Iterable[Status]) -> Status:
+    """The status of a night's control group: the furthest that any recipient came.
+
+    A campaign that reached nobody has no control group to be measured against; one without recipients is as planned.
+    """
+    order: dict[Status, int] = {status: at for at, status in enumerate(MEANING)}
+    found = tuple(statuses)
+    return max(found, key=order.__getitem__) if found else "planned"
+
+
+def _asked(verdict: Verdict | None) -> Status:
+    match verdict:
+        case None:
+            return "unknown"
+        case "received":
+            return "confirmed"
+        case "missing":
+            return "filtered"
+        case "untold":
+            return "unconfirmed"
+        case _:
+            assert_never(verdict)
