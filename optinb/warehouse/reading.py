@@ -258,7 +258,8 @@ def _open_parquet(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Pa
     rows = f"read_parquet({literal(exact_path(plain))}, hive_partitioning = false)"
     described = con.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()
     columns = tuple(name.strip().lower() for name in _names_in(con, plain))
-    ids = {column.name for column in TABLES[file.table].columns if column.kind == "key"}
+    table = TABLES.get(file.table)  # none of a list or of codes, which have nothing but ids
+    ids = {column.name for column in table.columns if column.kind == "key"} if table else set(columns)
     cells = [
         f"{_as_text(ident(name), kind, is_id=column in ids)} AS c{i}"
         for i, ((name, kind, *_), column) in enumerate(zip(described, columns, strict=True))
