@@ -87,7 +87,7 @@ def some_people(chance: random.Random, count: int = 40) -> list[Person]:
     return [
         Person(
             id=f"c{n:02}",
-            external_id=chance.choice([None, "", f"u{n // 2}", *[f"u{n}x"] * 9]),
+            external_id=chance.choice([None, "", *[f"u{n // 3}"] * 4, *[f"u{n}x"] * 8]),
             blocked=flag(False),
             test=flag(False),
             opted_in=flag(True),
