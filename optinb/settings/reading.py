@@ -195,7 +195,7 @@ class _Complaint:
 
     def _line(self, path: str) -> int:
         while path and path not in self._lines:
-            path = re.sub(r"(\[\d+\]|\.?[^.\[]+)$", "", path)
+            path = re.sub(r"(\[[^\]]*\]|\.?[^.\[]+)$", "", path)  # [...]: some value of a table of names
         return self._lines.get(path, 1)
 
 

@@ -97,22 +97,23 @@ def settle(
         now: seconds since the epoch.
         sleep: waits so many seconds.
     """
-    began = now()
+    waited_s = 0.0  # not by the clock, which may be set meanwhile
     seen, grew = look(), dict[str, float]()
-    look_again = limit_s > 0 and any(began - file.changed < _LOOK_S for file in seen.values())
+    look_again = limit_s > 0 and any(now() - file.changed < _LOOK_S for file in seen.values())
     while True:
         at = now()
         unfinished = [name for name in seen if finished_name(name)]
-        growing = [name for name, when in grew.items() if name in seen and at - when < _STILL_S]
+        growing = [name for name, when in grew.items() if name in seen and waited_s - when < _STILL_S]
         waited_for = [name for name in unfinished if at - seen[name].changed < limit_s] + growing
-        if not look_again and (not waited_for or at - began >= limit_s):
+        if not look_again and (not waited_for or waited_s >= limit_s):
             break
         if waited_for:
             tell(0, f"waiting for {waited_for[0]}")
         sleep(_LOOK_S)
+        waited_s += _LOOK_S
         look_again, before, seen = False, seen, look()
-        grew |= dict.fromkeys(changed(before, seen), now())
-    return tuple(Unsettled(name, waited_s=round(at - began, 1)) for name in dict.fromkeys([*unfinished, *growing]))
+        grew |= dict.fromkeys(changed(before, seen), waited_s)
+    return tuple(Unsettled(name, waited_s=round(waited_s, 1)) for name in dict.fromkeys([*unfinished, *growing]))
 
 
 def changed(before: Mapping[str, Seen], after: Mapping[str, Seen]) -> list[str]:
