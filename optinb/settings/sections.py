@@ -72,7 +72,13 @@ class WorkspaceSection(_Section, frozen=True):
 
 
 class ImportSection(_Section, frozen=True):
-    """`[import]`: the gates of a delivery."""
+    """`[import]`: the gates of a delivery, and the names of its columns.
+
+    `columns`: the header under which a column is delivered, by the column's name or by `table.column`; an empty text
+    for one that is no longer delivered. The `max_…_change` limit how far what a column holds may move against the
+    deliveries before: shares of empty and of true values as a difference (`consent` of the columns that decide who may
+    be written to), the number of different values and the median as a share by which they may fall.
+    """
 
     required: tuple[str, ...] = ("customers", "app_users")
     max_reject_share: Share = 0.05
@@ -80,6 +86,12 @@ class ImportSection(_Section, frozen=True):
     max_growth: Annotated[float, Meta(ge=0, le=1_000_000)] = 1.0
     max_age_days: Annotated[int, Meta(ge=0, le=3650)] = 2
     future_tolerance_minutes: Annotated[int, Meta(ge=0, le=527_040)] = 60
+    max_consent_change: Share = 0.1
+    max_null_change: Share = 0.25
+    max_true_change: Share = 0.25
+    max_distinct_change: Share = 0.4
+    max_median_change: Share = 0.5
+    columns: dict[str, str | dict[str, str]] = field(default_factory=dict)
 
 
 class SourceSection(_Section, frozen=True):

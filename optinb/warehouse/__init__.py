@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from optinb.warehouse.building import export_tables
+from optinb.warehouse.drift import MEASURES, figure, span, told_first
 from optinb.warehouse.forgetting import Removed
 from optinb.warehouse.importing import BlockedError
-from optinb.warehouse.report import Gate, ImportReport, TableReport
+from optinb.warehouse.report import Drift, Gate, ImportReport, TableReport
 from optinb.warehouse.snapshot import Snapshot
 from optinb.warehouse.warehouse import OutdatedError, VersionInfo, Warehouse
 
 __all__ = [
+    "MEASURES",
     "BlockedError",
+    "Drift",
     "Gate",
     "ImportReport",
     "OutdatedError",
@@ -20,4 +23,7 @@ __all__ = [
     "VersionInfo",
     "Warehouse",
     "export_tables",
+    "figure",
+    "span",
+    "told_first",
 ]

@@ -18,20 +18,22 @@ from optinb.warehouse import building, compaction, gates
 from optinb.warehouse.building import Attribute, Contents, Delivery
 from optinb.warehouse.changes import write_changes
 from optinb.warehouse.checks import Context
+from optinb.warehouse.column_names import names_of
+from optinb.warehouse.columns import ColumnWatch, slim
 from optinb.warehouse.contract import DAILY, TABLES
 from optinb.warehouse.days import DayFile, DayWriter
 from optinb.warehouse.forgotten import read_forgotten
 from optinb.warehouse.keyindex import KEYS, KeyIndex
 from optinb.warehouse.quarantine import read_quarantine, write_quarantine
 from optinb.warehouse.reading import DeliveredFile, digest, find_files
-from optinb.warehouse.report import Gate, ImportReport, TableReport
+from optinb.warehouse.report import Drift, Gate, ImportReport, TableReport
 from optinb.warehouse.runs import days_of
 from optinb.warehouse.sources import fetch_missing
 from optinb.warehouse.sql import connect, ident
 from optinb.warehouse.staging import Staged, Stager, customers_query, drop_rejects, rows_query
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     import duckdb
     import polars as pl
@@ -54,12 +56,15 @@ _log = logging.getLogger("optinb.warehouse")
 
 
 class BlockedError(GateError):
-    """A gate blocked the import. `gates` and `tables` are the figures; nothing was published."""
+    """A gate blocked the import. `gates`, `tables` and `drift` are the figures; nothing was published."""
 
-    def __init__(self, text: str, *, gates: tuple[Gate, ...], tables: tuple[TableReport, ...]) -> None:
+    def __init__(
+        self, text: str, *, gates: tuple[Gate, ...], tables: tuple[TableReport, ...], drift: tuple[Drift, ...] = ()
+    ) -> None:
         super().__init__(text)
         self.gates = gates
         self.tables = tables
+        self.drift = drift
 
 
 class Examined(Struct, frozen=True, kw_only=True):
@@ -71,12 +76,25 @@ class Examined(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     attributes: tuple[Attribute, ...]
     kinds: dict[str, str]
+    drift: tuple[Drift, ...]
 
 
 class Import:
     """One import on one connection, under the lease of its caller."""
 
-    def __init__(self, root: Path, versions: Versions, settings: Settings, *, run_date: date, now: datetime) -> None:
+    def __init__(
+        self,
+        root: Path,
+        versions: Versions,
+        settings: Settings,
+        *,
+        run_date: date,
+        now: datetime,
+        watched: Collection[str] = (),
+    ) -> None:
+        """Args: `watched` are the attributes that rules and campaigns use."""
+        self._names = names_of(settings.imports.columns)
+        self._watched = watched
         self._root = root
         self._versions = versions
         self._settings = settings
@@ -119,6 +137,7 @@ class Import:
                 tables=seen.tables,
                 warnings=tuple(warnings),
                 gates=seen.gates,
+                drift=seen.drift,
                 accepted_by=user if blocked else None,
                 accepted_because=accept_anyway if blocked else None,
             )
@@ -137,7 +156,11 @@ class Import:
         latest = self._now + timedelta(minutes=self._settings.imports.future_tolerance_minutes)
         workspace = self._settings.workspace
         context = Context(zone=self._settings.zone, latest=latest, currency=workspace.currency)
-        stager = Stager(con, context=context, scratch=scratch)
+        stager = Stager(con, context=context, scratch=scratch, names=self._names)
+        limits = self._settings.imports
+        watch = ColumnWatch(
+            con, contents, run_date=self._run_date, names=self._names, limits=limits, watched=self._watched
+        )
         known = {a.name: a for a in contents.attributes if a.since < self._run_date} if contents else {}
         customers = "cur.customers" if contents else "(SELECT NULL::VARCHAR AS customer_id WHERE false)"
         forgotten = read_forgotten(self._versions.folder)
@@ -159,10 +182,11 @@ class Import:
                 kinds = stager.attribute_types(part, {name: a.kind for name, a in known.items()})
                 con.execute(f"CREATE TABLE known_customers AS SELECT customer_id FROM {part.good}")
                 customers = "known_customers"
-                gone = sorted(known.keys() - set(part.attributes))
+                gone = sorted(known.keys() - set(part.attributes) - self._names.no_longer(table.name))
                 stager.warnings += [f"customers: the column {name!r} is no longer delivered" for name in gone]
+            watch.look(part, kinds if table.attributes else {})
             staged.append(part)
-        tables = tuple(stager.report(part) for part in staged)
+        tables = tuple(watch.noted(stager.report(part)) for part in staged)
         stager.warnings += [
             f"{t.table}: {t.forgotten:,} rows of forgotten customers left out" for t in tables if t.forgotten
         ]
@@ -173,10 +197,15 @@ class Import:
         return Examined(
             staged=tuple(staged),
             tables=tables,
-            gates=gates.judge(tables, limits=self._settings.imports, last=before, problems=stager.problems),
-            warnings=(*stager.warnings, *(f"{t.table} has a header and no row" for t in tables if t.read == 0)),
+            gates=(*gates.judge(tables, limits=limits, last=before, problems=stager.problems), *watch.gates),
+            warnings=(
+                *stager.warnings,
+                *watch.warnings,
+                *(f"{t.table} has a header and no row" for t in tables if t.read == 0),
+            ),
             attributes=building.merged(known, kinds, self._run_date),
             kinds=kinds,
+            drift=tuple(watch.drift),
         )
 
     def check(self, folder: Path) -> tuple[ImportReport, pl.DataFrame]:
@@ -197,6 +226,7 @@ class Import:
                 tables=seen.tables,
                 warnings=(*warnings, *seen.warnings),
                 gates=seen.gates,
+                drift=seen.drift,
                 seconds=round(time.monotonic() - began, 3),
             )
             return report, read_quarantine(Path(scratch) / "quarantine")
@@ -210,7 +240,8 @@ class Import:
     def _fingerprint(self) -> str:
         """The settings that decide what a row means: with others, the same files are another delivery."""
         workspace = self._settings.workspace
-        return "\0".join([workspace.time_zone, workspace.currency, *sorted(self._settings.app_ids())])
+        meanings = [workspace.time_zone, workspace.currency, *sorted(self._settings.app_ids()), *self._names.told()]
+        return "\0".join(meanings)
 
     def _refuse_older(self, contents: Contents | None) -> None:
         if contents and self._run_date < contents.import_date:
@@ -234,6 +265,7 @@ class Import:
                 "`optinb import --accept-anyway REASON`",
                 gates=seen.gates,
                 tables=seen.tables,
+                drift=seen.drift,
             )
         if not seen.staged:
             raise DeliveryError(
@@ -286,7 +318,7 @@ class Import:
                 model_date=contents.model_date if contents else None,
                 files=(*daily, *history),
                 base_files=base,
-                deliveries=(*earlier, delivery),
+                deliveries=slim((*earlier, delivery)),
                 attributes=seen.attributes if "customers" in staged or not contents else contents.attributes,
             ),
         )

@@ -3,14 +3,66 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Literal
 
 from msgspec import Struct, field
+
+Measure = Literal["empty", "true", "values", "median"]
+Verdict = Literal["ok", "jump", "rare values", "not gated"]
+
+
+class ColumnFigures(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a column holds, by some rows; None for what doesn't apply or isn't known.
+
+    Attributes:
+        rows: how many were looked at.
+        nulls: the share of rows without a value.
+        true: of the rows with a value, the share that says yes.
+        sampled: how many values were looked at for the rest, which is told of a sample.
+        distinct: the number of different values.
+        evenly: the number of values that would be as varied if all were equally frequent; rare ones hardly count.
+        low, median, high: a quarter, half, and three quarters of the values are below.
+    """
+
+    rows: int
+    nulls: float | None = None
+    true: float | None = None
+    sampled: int | None = None
+    distinct: int | None = None
+    evenly: float | None = None
+    low: float | None = None
+    median: float | None = None
+    high: float | None = None
+
+
+class Drift(Struct, frozen=True, kw_only=True):
+    """How a figure of a column moved against the deliveries before.
+
+    Attributes:
+        measure: the share of rows that are `empty`, the share of values that are `true`, the number of different
+            `values`, or the `median`.
+        lowest, highest: between them it may lie; None where there is no bound.
+        verdict: `jump` blocks; `rare values` came or went, which doesn't; what no rule and no campaign uses is
+            `not gated`.
+    """
+
+    table: str
+    column: str
+    measure: Measure
+    before: float
+    now: float
+    lowest: float | None
+    highest: float | None
+    verdict: Verdict
+    setting: str
 
 
 class TableReport(Struct, frozen=True, kw_only=True):
     """Rows of one table; read = loaded + quarantined + forgotten, always.
 
-    `forgotten` are rows of customers whom the workspace has forgotten: they are left out, and kept nowhere.
+    `forgotten` are rows of customers whom the workspace has forgotten: they are left out, and kept nowhere. `columns`
+    are those of the contract that every part had, `delivered` those that any delivery so far brought; `figures` tell
+    what the columns hold.
     """
 
     table: str
@@ -19,6 +71,9 @@ class TableReport(Struct, frozen=True, kw_only=True):
     quarantined: int
     reasons: dict[str, int] = field(default_factory=dict)
     forgotten: int = 0
+    columns: tuple[str, ...] = ()
+    delivered: tuple[str, ...] = ()
+    figures: dict[str, ColumnFigures] = field(default_factory=dict)
 
 
 class Gate(Struct, frozen=True, kw_only=True):
@@ -38,6 +93,7 @@ class ImportReport(Struct, frozen=True, kw_only=True):
 
     `version` is the published one. `unchanged`: the same files had been imported before, nothing was done, and the
     figures are those of the first time. `accepted_by` and `accepted_because` say who overrode failed gates, and why.
+    `drift` compares what the columns hold with the deliveries before.
     """
 
     run_date: date
@@ -49,6 +105,7 @@ class ImportReport(Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     accepted_by: str | None = None
     accepted_because: str | None = None
+    drift: tuple[Drift, ...] = ()
 
     def table(self, name: str) -> TableReport:
         """The figures of one table; zeros if it was not delivered."""

@@ -69,6 +69,19 @@ def test_check_of_a_clean_delivery_ends_with_0(folder: Path) -> None:
     assert found.exit_code == 0 and "it would be published" in found.stdout
 
 
+def test_check_shows_how_the_content_of_columns_moved(folder: Path, tmp_path: Path) -> None:
+    made = tmp_path / "2026-11-24"
+    shutil.copytree(folder / "inbox" / "2026-11-23", made)
+    text = call(folder, "check", str(made))
+    assert text.exit_code == 0, text.stdout
+    (head,) = [line.split() for line in text.stdout.splitlines() if line.startswith("table") and "verdict" in line]
+    assert head == ["table", "column", "figure", "before", "now", "limit", "verdict"]
+    assert any(line.split()[:3] == ["customers", "country", "empty"] for line in text.stdout.splitlines())
+    found = told(folder, "check", str(made))["report"]["drift"]
+    assert found and {one["verdict"] for one in found} <= {"ok", "not gated"}
+    assert all(one["before"] == one["now"] for one in found if one["table"] == "customers")
+
+
 def test_quarantine_is_shown_by_reason_with_examples(folder: Path) -> None:
     found = told(folder, "quarantine", "--date", "2026-11-23")
     assert found["rows"] == sum(r["rows"] for r in found["refusals"]) == 20
