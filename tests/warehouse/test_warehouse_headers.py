@@ -18,6 +18,8 @@ from optinb.warehouse.headers import columns_delivered
 from optinb.warehouse.nearness import near, opposite
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from small_deliveries import Folder
 
 NEXT, LATER = DAY + timedelta(days=1), NOW + timedelta(days=1)
@@ -329,7 +331,7 @@ def test_a_table_can_be_named_in_both_ways() -> None:
 
 
 def test_a_key_that_a_few_objects_leave_out_by_chance_is_not_missed(folder: Folder) -> None:
-    def events(values: list[float | None]) -> str:
+    def events(values: Sequence[float | None]) -> str:
         rows = [{"customer_id": "007", "occurred_at": "2026-11-22", "name": "n", "value": v} for v in values]
         return "".join(json.dumps({k: v for k, v in row.items() if v is not None}) + "\n" for row in rows)
 
