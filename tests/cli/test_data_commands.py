@@ -12,13 +12,16 @@ import struct
 import subprocess
 import sys
 import termios
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from optinb import attr, open_workspace
 from optinb.cli import main
-from optinb.demo import AUTHOR
+from optinb.demo import AUTHOR, CAMPAIGNS
+from optinb.workspace.used import attributes_used
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,6 +83,17 @@ def test_check_shows_how_the_content_of_columns_moved(folder: Path, tmp_path: Pa
     found = told(folder, "check", str(made))["report"]["drift"]
     assert found and {one["verdict"] for one in found} <= {"ok", "not gated"}
     assert all(one["before"] == one["now"] for one in found if one["table"] == "customers")
+
+
+def test_attributes_of_groups_and_campaigns_are_watched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_workspace(folder, user=AUTHOR) as ws:
+        ws.groups.save("Pro", attr("country") == "DE")
+        planned = SimpleNamespace(campaign=ws.campaigns.read(CAMPAIGNS[0]))
+        monkeypatch.setattr(ws.campaigns, "list", lambda: (planned,))
+        assert {"first_name", "country"} <= attributes_used(ws)
+        (ws.root / "state.sqlite").rename(ws.root / "elsewhere.sqlite")
+    with open_workspace(folder, user=AUTHOR) as ws:
+        assert attributes_used(ws) == frozenset() and not (ws.root / "state.sqlite").exists()
 
 
 def test_quarantine_is_shown_by_reason_with_examples(folder: Path) -> None:
