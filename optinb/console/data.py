@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from optinb.console.base import cell, show, table
-from optinb.warehouse import ImportReport
+from optinb.warehouse import MEASURES, Drift, ImportReport, figure, span, told_first
 from optinb.workspace import Check, CustomerCard, CustomerDay, CustomerReach, ForgottenCustomer, Quarantine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MOST_DRIFT = 10  # lines after an import; a check shows all
 
 
 class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +39,20 @@ def _(value: ImportReport) -> str:
         for t in value.tables
         for name, count in t.emptied.items()
     )
-    return "\n".join([*lines, *(f"note: {w}" for w in value.warnings)])
+    moved = drift_table(value.drift, most=MOST_DRIFT)
+    return "\n".join([*lines, *(f"note: {w}" for w in value.warnings), *(["", moved] if moved else [])])
+
+
+def drift_table(drift: Sequence[Drift], *, most: int | None = None) -> str:
+    """What the columns held before and hold now, what moved furthest first; at most so many lines."""
+    found = told_first(drift)
+    rows = [
+        (d.table, d.column, MEASURES[d.measure], figure(d, d.before), figure(d, d.now), span(d), d.verdict)
+        for d in found[:most]
+    ]
+    text = table(rows, head=("table", "column", "figure", "before", "now", "limit", "verdict"))
+    rest = len(found) - len(rows)
+    return text + (f"\n… and {rest:,} more figures that moved less; `--json` has all" if rest else "")
 
 
 @show.register
@@ -90,6 +109,7 @@ def _(value: Check) -> str:
         table(rows, head=("table", "read", "would be loaded", "would be quarantined")),
         *(f"! {reason}" for reason in value.blocked),
         *(f"note: {warning}" for warning in value.report.warnings),
+        *(["", drift_table(value.report.drift)] if value.report.drift else []),
     ]
     return "\n".join(
         [part for part in parts if part] + (["", show(value.quarantine)] if value.quarantine.refusals else [])

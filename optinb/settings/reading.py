@@ -17,6 +17,7 @@ from optinb.settings.sections import FILE_NAME, TABLE_NAMES, Settings, SourceSec
 from optinb.toml_lines import line_numbers
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 NOT_HERE = (
@@ -86,6 +87,7 @@ def _check(settings: Settings, complain: _Complaint) -> None:
     for table in settings.imports.max_age:
         if table not in TABLE_NAMES:
             raise complain(f"import.max_age.{table}", f"{table!r} is no table{did_you_mean(table, TABLE_NAMES)}")
+    _check_columns(settings.imports.columns, complain)
     for field_name, problem_of in (("outgoing_addresses", problem_of_outgoing), ("plain_http_hosts", problem_of_host)):
         for text in getattr(settings.network, field_name):
             if problem := problem_of(text):
@@ -113,6 +115,21 @@ def _check(settings: Settings, complain: _Complaint) -> None:
                 )
     _check_sources(settings.sources, complain)
     _check_policy(settings, complain)
+
+
+def _check_columns(columns: Mapping[str, str | dict[str, str]], complain: _Complaint) -> None:
+    """That the tables exist and nothing is empty; which columns there are, only the warehouse knows."""
+    for key, value in columns.items():
+        at = f"import.columns.{key}"
+        if isinstance(value, dict) and key not in TABLE_NAMES:
+            raise complain(at, f"{key!r} is no table{did_you_mean(key, TABLE_NAMES)}")
+        prefix, dot, name = key.partition(".")
+        near = did_you_mean(prefix, TABLE_NAMES)
+        if dot and prefix not in TABLE_NAMES and "did you mean" in near:
+            raise complain(at, f"{prefix!r} is no table{near}")
+        for part in (name if dot else key, *(value if isinstance(value, dict) else ())):
+            if not part.strip():
+                raise complain(at, "a column has no name; write the name of one, such as push_opt_in")
 
 
 def _check_policy(settings: Settings, complain: _Complaint) -> None:

@@ -78,6 +78,10 @@ class ImportSection(_Section, frozen=True):
     be read. `drop_repeated_events`: whether an event without `event_id` that equals one of an earlier delivery is left
     out. `max_age_days`: how old the published delivery, and each table, may be for a night that sends; `max_age`: the
     same for tables that come more rarely. `settle_seconds`: how long a file that is still being written is waited for.
+    `columns`: the header under which a column is delivered, by the column's name or by `table.column`; an empty text
+    for one that is no longer delivered. The `max_…_change` limit how far what a column holds may move against the
+    deliveries before: shares of empty and of true values as a difference (`consent` of the columns that decide who may
+    be written to), the number of different values and the median as a share by which they may fall.
     """
 
     required: tuple[str, ...] = ("customers", "app_users")
@@ -92,6 +96,12 @@ class ImportSection(_Section, frozen=True):
     settle_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 20.0
     max_age: dict[str, Annotated[int, Meta(ge=0, le=3650)]] = field(default_factory=dict)
     max_ids_per_person: Annotated[int, Meta(ge=2, le=1_000_000)] = 50
+    max_consent_change: Share = 0.1
+    max_null_change: Share = 0.25
+    max_true_change: Share = 0.25
+    max_distinct_change: Share = 0.4
+    max_median_change: Share = 0.5
+    columns: dict[str, str | dict[str, str]] = field(default_factory=dict)
 
 
 class SourceSection(_Section, frozen=True):

@@ -8,6 +8,7 @@ from optinb.appboy import told
 from optinb.customers import STAGES
 from optinb.measure.pages import render_page, steps
 from optinb.measure.report import fall, needs_a_person, outcomes, verdict
+from optinb.warehouse import MEASURES, figure, span, told_first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +76,8 @@ def waterfall(figures: Waterfall) -> str:
 
 def import_report(report: ImportReport) -> str:
     """What an import read, loaded and refused."""
-    return page("import_report.html.j2", report=report, tables={t.table: t for t in report.tables})
+    moves = [(d, MEASURES[d.measure], figure(d, d.before), figure(d, d.now), span(d)) for d in told_first(report.drift)]
+    return page("import_report.html.j2", report=report, tables={t.table: t for t in report.tables}, moves=moves)
 
 
 def customer_model(model: CustomerModel) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from optinb.warehouse.building import export_tables
+from optinb.warehouse.drift import MEASURES, figure, span, told_first
 from optinb.warehouse.forgetting import Removed
 from optinb.warehouse.freshness import TableAge, table_ages
 from optinb.warehouse.importing import BlockedError
-from optinb.warehouse.report import Gate, ImportReport, TableReport
+from optinb.warehouse.report import Drift, Gate, ImportReport, TableReport
 from optinb.warehouse.snapshot import Snapshot
 from optinb.warehouse.warehouse import OutdatedError, VersionInfo, Warehouse
 
 __all__ = [
+    "MEASURES",
     "BlockedError",
+    "Drift",
     "Gate",
     "ImportReport",
     "OutdatedError",
@@ -22,5 +25,8 @@ __all__ = [
     "VersionInfo",
     "Warehouse",
     "export_tables",
+    "figure",
+    "span",
     "table_ages",
+    "told_first",
 ]

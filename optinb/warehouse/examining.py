@@ -12,14 +12,14 @@ from optinb.progress import Hundredths
 from optinb.warehouse import again, building, consent, gates, persons, tool_traces
 from optinb.warehouse.building import Attribute
 from optinb.warehouse.checks import Context
+from optinb.warehouse.columns import ColumnWatch
 from optinb.warehouse.contract import CUSTOMER_IDS, TABLES
 from optinb.warehouse.forgotten import read_forgotten
-from optinb.warehouse.headers import columns_delivered
-from optinb.warehouse.report import Gate, TableReport
+from optinb.warehouse.report import Drift, Gate, TableReport
 from optinb.warehouse.staging import Staged, Stager
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import date, datetime
     from pathlib import Path
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from optinb.progress import Tell
     from optinb.settings import Settings
     from optinb.warehouse.building import Contents
+    from optinb.warehouse.column_names import ColumnNames
     from optinb.warehouse.contract import Table
     from optinb.warehouse.persons import Linked
     from optinb.warehouse.reading import DeliveredFile
@@ -47,6 +48,7 @@ class Examined(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     attributes: tuple[Attribute, ...]
     kinds: dict[str, str]
+    drift: tuple[Drift, ...]
 
 
 class Examination:
@@ -59,6 +61,8 @@ class Examination:
         *,
         versions: Versions,
         settings: Settings,
+        names: ColumnNames,
+        watched: Collection[str],
         run_date: date,
         now: datetime,
         scratch: Path,
@@ -67,6 +71,8 @@ class Examination:
         self._contents = contents
         self._versions = versions
         self._settings = settings
+        self._names = names
+        self._watched = watched
         self._run_date = run_date
         self._now = now
         self._scratch = scratch
@@ -77,12 +83,15 @@ class Examination:
         limits, workspace = self._settings.imports, self._settings.workspace
         latest = self._now + timedelta(minutes=limits.future_tolerance_minutes)
         context = Context(zone=self._settings.zone, latest=latest, currency=workspace.currency, missing=limits.missing)
-        stager = Stager(con, context=context, scratch=self._scratch)
+        stager = Stager(con, context=context, scratch=self._scratch, names=self._names)
         known = {a.name: a for a in contents.attributes if a.since < self._run_date} if contents else {}
         customers = "cur.customers" if contents else "(SELECT NULL::VARCHAR AS customer_id WHERE false)"
         forgotten = read_forgotten(self._versions.folder)
         last = self._night_before(con, contents)
-        before = columns_delivered(con, contents) if contents else {}
+        watch = ColumnWatch(
+            con, contents, run_date=self._run_date, names=self._names, limits=limits, watched=self._watched
+        )
+        before = watch.delivered
         kinds: dict[str, str] = {}
         staged: list[Staged] = []
         altered: list[Gate] = []
@@ -113,8 +122,9 @@ class Examination:
                 kinds = stager.attribute_types(part, {name: a.kind for name, a in known.items()})
                 con.execute(f"CREATE TABLE known_customers AS SELECT customer_id FROM {part.good}")
                 customers = "known_customers"
-                gone = sorted(known.keys() - set(part.attributes))
+                gone = sorted(known.keys() - set(part.attributes) - self._names.no_longer(table.name))
                 stager.warnings += [f"customers: the column {name!r} is no longer delivered" for name in gone]
+            watch.look(part, kinds if table.attributes else {})
             staged.append(part)
         consent.keep_ids(con, staged, before=before, last=last)
         linked = self._link(con, staged, contents)
@@ -123,7 +133,7 @@ class Examination:
             altered += tool_traces.altered_ids(con, part)
             stager.warnings += tool_traces.lost_zeros(con, part, last=last)
             stager.warnings += consent.carry(con, part, before=before.get(part.table.name, ()), last=last)
-        tables = tuple(stager.report(part) for part in staged)
+        tables = tuple(watch.noted(stager.report(part)) for part in staged)
         stager.warnings += [
             f"{t.table}: {t.forgotten:,} rows of forgotten customers left out" for t in tables if t.forgotten
         ]
@@ -138,10 +148,20 @@ class Examination:
         return Examined(
             staged=tuple(staged),
             tables=tables,
-            gates=(*gates.judge(tables, limits=limits, last=rows, problems=stager.problems), *altered, *linked.gates),
-            warnings=(*stager.warnings, *(f"{t.table} has a header and no row" for t in tables if t.read == 0)),
+            gates=(
+                *gates.judge(tables, limits=limits, last=rows, problems=stager.problems),
+                *watch.gates,
+                *altered,
+                *linked.gates,
+            ),
+            warnings=(
+                *stager.warnings,
+                *watch.warnings,
+                *(f"{t.table} has a header and no row" for t in tables if t.read == 0),
+            ),
             attributes=building.merged(known, kinds, self._run_date),
             kinds=kinds,
+            drift=tuple(watch.drift),
         )
 
     def _link(self, con: duckdb.DuckDBPyConnection, staged: Sequence[Staged], contents: Contents | None) -> Linked:

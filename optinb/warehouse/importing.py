@@ -16,6 +16,8 @@ from optinb.settings import ImportSection
 from optinb.warehouse import building, compaction, gates, persons, settling
 from optinb.warehouse.building import Contents, Delivery
 from optinb.warehouse.changes import write_changes
+from optinb.warehouse.column_names import names_of
+from optinb.warehouse.columns import slim
 from optinb.warehouse.contract import DAILY, PEOPLE_TABLES, TABLES
 from optinb.warehouse.days import DayFile, DayWriter
 from optinb.warehouse.examining import READING, Examination, Examined
@@ -23,14 +25,14 @@ from optinb.warehouse.keyindex import INDEX_OF, KeyIndex
 from optinb.warehouse.merging import stricter
 from optinb.warehouse.quarantine import read_quarantine, write_quarantine
 from optinb.warehouse.reading import DeliveredFile, digest, find_files
-from optinb.warehouse.report import Gate, ImportReport, TableReport
+from optinb.warehouse.report import Drift, Gate, ImportReport, TableReport
 from optinb.warehouse.runs import days_of
 from optinb.warehouse.sources import fetch_missing
 from optinb.warehouse.sql import connect, ident
 from optinb.warehouse.staging import Staged, customers_query, drop_rejects, rows_query
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import date, datetime
 
     import duckdb
@@ -54,18 +56,33 @@ _log = logging.getLogger("optinb.warehouse")
 
 
 class BlockedError(GateError):
-    """A gate blocked the import. `gates` and `tables` are the figures; nothing was published."""
+    """A gate blocked the import. `gates`, `tables` and `drift` are the figures; nothing was published."""
 
-    def __init__(self, text: str, *, gates: tuple[Gate, ...], tables: tuple[TableReport, ...]) -> None:
+    def __init__(
+        self, text: str, *, gates: tuple[Gate, ...], tables: tuple[TableReport, ...], drift: tuple[Drift, ...] = ()
+    ) -> None:
         super().__init__(text)
         self.gates = gates
         self.tables = tables
+        self.drift = drift
 
 
 class Import:
     """One import on one connection, under the lease of its caller."""
 
-    def __init__(self, root: Path, versions: Versions, settings: Settings, *, run_date: date, now: datetime) -> None:
+    def __init__(
+        self,
+        root: Path,
+        versions: Versions,
+        settings: Settings,
+        *,
+        run_date: date,
+        now: datetime,
+        watched: Collection[str] = (),
+    ) -> None:
+        """Args: `watched` are the attributes that rules and campaigns use."""
+        self._names = names_of(settings.imports.columns)
+        self._watched = watched
         self._root = root
         self._versions = versions
         self._settings = settings
@@ -123,6 +140,7 @@ class Import:
                 tables=seen.tables,
                 warnings=tuple(warnings),
                 gates=seen.gates,
+                drift=seen.drift,
                 accepted_by=user if blocked else None,
                 accepted_because=accept_anyway if blocked else None,
             )
@@ -150,6 +168,7 @@ class Import:
                 tables=seen.tables,
                 warnings=(*warnings, *seen.warnings),
                 gates=seen.gates,
+                drift=seen.drift,
                 seconds=round(time.monotonic() - began, 3),
             )
             return report, read_quarantine(Path(scratch) / "quarantine")
@@ -166,6 +185,8 @@ class Import:
             contents,
             versions=self._versions,
             settings=self._settings,
+            names=self._names,
+            watched=self._watched,
             run_date=self._run_date,
             now=self._now,
             scratch=scratch,
@@ -184,7 +205,8 @@ class Import:
         limits = self._settings.imports
         keeps = [] if limits.drop_repeated_events else ["repeated events are kept"]
         keeps += [] if limits.missing == ImportSection().missing else ["missing", *limits.missing]
-        return "\0".join([workspace.time_zone, workspace.currency, *sorted(self._settings.app_ids()), *keeps])
+        meanings = [workspace.time_zone, workspace.currency, *sorted(self._settings.app_ids()), *self._names.told()]
+        return "\0".join([*meanings, *keeps])
 
     def _refuse_older(self, contents: Contents | None) -> None:
         if contents and self._run_date < contents.import_date:
@@ -208,6 +230,7 @@ class Import:
                 "`optinb import --accept-anyway REASON`",
                 gates=seen.gates,
                 tables=seen.tables,
+                drift=seen.drift,
             )
         if not seen.staged:
             raise DeliveryError(
@@ -273,7 +296,7 @@ class Import:
                 model_date=contents.model_date if contents else None,
                 files=(*daily, *history),
                 base_files=base,
-                deliveries=(*earlier, delivery),
+                deliveries=slim((*earlier, delivery)),
                 attributes=seen.attributes if "customers" in staged or not contents else contents.attributes,
             ),
         )

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from optinb.errors import DeliveryError
 from optinb.warehouse.checks import NAMED_TWICE, NOT_AN_OBJECT
+from optinb.warehouse.column_names import PLACE, ColumnNames
 from optinb.warehouse.contract import FORMATS, MAX_COLUMNS, MAX_NAME_LENGTH, TABLES, FileName, read_name
 from optinb.warehouse.delimited import header_of
+from optinb.warehouse.header_gates import did_you_mean_column
 from optinb.warehouse.settling import finished_name
 from optinb.warehouse.sql import exact_path, ident, literal
 
@@ -109,9 +112,14 @@ def digest(files: Sequence[DeliveredFile], *, context: str) -> str:
 
 
 def open_source(
-    con: duckdb.DuckDBPyConnection, file: DeliveredFile, *, scratch: Path, plain: Path | None = None
+    con: duckdb.DuckDBPyConnection,
+    file: DeliveredFile,
+    *,
+    scratch: Path,
+    plain: Path | None = None,
+    names: ColumnNames | None = None,
 ) -> Source:
-    """Opens a delivered file, or an uncompressed copy of it.
+    """Opens a delivered file, or an uncompressed copy of it; `names` say what its headers mean.
 
     Raises UnreadableError, which says what to mend, if no row of it can be read.
     """
@@ -120,6 +128,8 @@ def open_source(
         raise UnreadableError("it is empty; write at least the header, or leave the file out")
     opener = {"csv": _open_csv, "ndjson": _open_ndjson, "parquet": _open_parquet}[file.name.format]
     source = opener(con, file, plain)
+    headers = source.columns
+    source = replace(source, columns=(names or ColumnNames()).named(file.table, headers))
     named = [column for column in source.columns if column]
     odd = next((name for name in named if len(name) > MAX_NAME_LENGTH or "\0" in name), None)
     if odd is not None:
@@ -128,11 +138,19 @@ def open_source(
         )
     twice = sorted({column for column in named if named.count(column) > 1})
     if twice:
+        alike = [header for header, name in zip(headers, source.columns, strict=True) if name == twice[0]]
+        if len(set(alike)) > 1:
+            raise UnreadableError(
+                f"its header has both {' and '.join(map(repr, alike))}, which {PLACE} makes one column; keep one of "
+                "them, or take the line out there"
+            )
         raise UnreadableError(f"its header has {twice[0]!r} more than once; keep one of them")
-    missing = [column for column in TABLES[file.table].required if column not in named]
+    table = TABLES[file.table]
+    missing = [column for column in table.required if column not in named]
     if missing and file.name.format != "ndjson":
         has = ", ".join(repr(name[:40]) for name in named[:12]) or "none"
-        raise UnreadableError(f"its header has no column {missing[0]!r} (it has {has}); add it")
+        meant = did_you_mean_column(named, missing[0], table)
+        raise UnreadableError(f"its header has no column {missing[0]!r} (it has {has}); add it{meant}")
     return source
 
 

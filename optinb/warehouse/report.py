@@ -3,8 +3,58 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Literal
 
 from msgspec import Struct, field
+
+Measure = Literal["empty", "true", "values", "median"]
+Verdict = Literal["ok", "jump", "rare values", "not gated"]
+
+
+class ColumnFigures(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a column holds, by some rows; None for what doesn't apply or isn't known.
+
+    Attributes:
+        rows: how many were looked at.
+        nulls: the share of rows without a value.
+        true: of the rows with a value, the share that says yes.
+        sampled: how many values were looked at for the rest, which is told of a sample.
+        distinct: the number of different values.
+        evenly: the number of values that would be as varied if all were equally frequent; rare ones hardly count.
+        low, median, high: a quarter, half, and three quarters of the values are below.
+    """
+
+    rows: int
+    nulls: float | None = None
+    true: float | None = None
+    sampled: int | None = None
+    distinct: int | None = None
+    evenly: float | None = None
+    low: float | None = None
+    median: float | None = None
+    high: float | None = None
+
+
+class Drift(Struct, frozen=True, kw_only=True):
+    """How a figure of a column moved against the deliveries before.
+
+    Attributes:
+        measure: the share of rows that are `empty`, the share of values that are `true`, the number of different
+            `values`, or the `median`.
+        lowest, highest: between them it may lie; None where there is no bound.
+        verdict: `jump` blocks; `rare values` came or went, which doesn't; what no rule and no campaign uses is
+            `not gated`.
+    """
+
+    table: str
+    column: str
+    measure: Measure
+    before: float
+    now: float
+    lowest: float | None
+    highest: float | None
+    verdict: Verdict
+    setting: str
 
 
 class TableReport(Struct, frozen=True, kw_only=True):
@@ -13,7 +63,9 @@ class TableReport(Struct, frozen=True, kw_only=True):
     `forgotten` are rows of customers whom the workspace has forgotten: they are left out, and kept nowhere. `emptied`:
     for each column how many values of loaded rows couldn't be read and were left empty; `read_as_missing`: in how many
     rows a word such as NULL stood for a missing value. `repeated` are events that came before, and are left out too.
-    `newest` is the newest time (UTC) among the loaded rows of a table that is kept by day.
+    `newest` is the newest time (UTC) among the loaded rows of a table that is kept by day. `columns`
+    are those of the contract that every part had, `delivered` those that any delivery so far brought; `figures` tell
+    what the columns hold.
     """
 
     table: str
@@ -26,6 +78,9 @@ class TableReport(Struct, frozen=True, kw_only=True):
     read_as_missing: dict[str, int] = field(default_factory=dict)
     repeated: int = 0
     newest: datetime | None = None
+    columns: tuple[str, ...] = ()
+    delivered: tuple[str, ...] = ()
+    figures: dict[str, ColumnFigures] = field(default_factory=dict)
 
 
 class Gate(Struct, frozen=True, kw_only=True):
@@ -47,6 +102,7 @@ class ImportReport(Struct, frozen=True, kw_only=True):
     figures are those of the first time. `accepted_by` and `accepted_because` say who overrode failed gates, and why.
     `merged`: people who were known under two ids and turned out to be one; for `merged_stricter` of them one side had
     denied what the other allows, and the denial counts.
+    `drift` compares what the columns hold with the deliveries before.
     """
 
     run_date: date
@@ -60,6 +116,7 @@ class ImportReport(Struct, frozen=True, kw_only=True):
     accepted_because: str | None = None
     merged: int = 0
     merged_stricter: int = 0
+    drift: tuple[Drift, ...] = ()
 
     def table(self, name: str) -> TableReport:
         """The figures of one table; zeros if it was not delivered."""

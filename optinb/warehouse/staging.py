@@ -13,6 +13,7 @@ from optinb.warehouse.again import REPEATED
 from optinb.warehouse.contract import APP_USERS, CUSTOMERS, MAX_COLUMNS, TABLES, Table
 from optinb.warehouse.damage import first_line, is_machines
 from optinb.warehouse.facts import Facts, facts_of
+from optinb.warehouse.headers import IGNORED
 from optinb.warehouse.reading import DeliveredFile, Source, UnreadableError, open_source, with_plain_newlines
 from optinb.warehouse.report import TableReport
 from optinb.warehouse.runs import repeated
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from optinb.warehouse.column_names import ColumnNames
     from optinb.warehouse.forgotten import Forgotten
     from optinb.warehouse.runs import Entries
 
@@ -91,12 +93,15 @@ class Staged(Struct, frozen=True, kw_only=True):
 class Stager:
     """Stages the files of one delivery on one connection. `problems` collects files that can't be read at all."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, *, context: checks.Context, scratch: Path) -> None:
+    def __init__(
+        self, con: duckdb.DuckDBPyConnection, *, context: checks.Context, scratch: Path, names: ColumnNames
+    ) -> None:
         from zoneinfo import available_timezones
 
         self._con = con
         self._context = context
         self._scratch = scratch
+        self._names = names
         self.problems: dict[str, str] = {}
         self.warnings: list[str] = []
         zones = ", ".join(literal(name) for name in sorted(available_timezones()))
@@ -306,7 +311,7 @@ class Stager:
         import duckdb
 
         try:
-            source = open_source(self._con, file, scratch=self._scratch, plain=plain)
+            source = open_source(self._con, file, scratch=self._scratch, plain=plain, names=self._names)
         except UnreadableError as error:
             self.problems[file.path.name] = str(error)
             return None
@@ -342,7 +347,7 @@ class Stager:
         if table.attributes or not further:
             return tuple(further)
         shown = ", ".join(repr(name) for name in further[:12])
-        self.warnings.append(f"{table.name}: columns that the contract doesn't know are ignored: {shown}")
+        self.warnings.append(f"{table.name}: {IGNORED}: {shown}")
         return ()
 
     def _read(

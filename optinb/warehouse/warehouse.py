@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from optinb.errors import UsageError, WarehouseError
 from optinb.warehouse import building
+from optinb.warehouse.column_names import names_of
 from optinb.warehouse.contract import OWN_TABLES, PEOPLE_TABLES, TABLES
 from optinb.warehouse.damage import first_line
 from optinb.warehouse.days import DayWriter
@@ -47,11 +48,15 @@ class OutdatedError(WarehouseError):
 
 
 class Warehouse:
-    """Published tables of a workspace. `root` is the workspace folder: root/inbox, root/warehouse, root/quarantine."""
+    """Published tables of a workspace. `root` is the workspace folder: root/inbox, root/warehouse, root/quarantine.
+
+    Raises SettingsError for `[import.columns]` that would mix up columns.
+    """
 
     def __init__(self, root: Path, settings: Settings) -> None:
         self._root = root
         self._settings = settings
+        names_of(settings.imports.columns)
         self._versions = Versions(root / "warehouse")
 
     @property
@@ -72,6 +77,7 @@ class Warehouse:
         user: str = "",
         wait_s: float = 0.0,
         tell: Listener | None = None,
+        watched: Collection[str] = (),
     ) -> ImportReport:
         """Checks the delivery inbox/`run_date` and publishes it as the next version.
 
@@ -79,7 +85,7 @@ class Warehouse:
         (`unchanged`); a corrected one of the newest day replaces what the first one brought. `accept_anyway` is the
         reason why `user` overrides gates that fail. `wait_s`: seconds to wait for another import or publication to end.
         `tell` is told that so many more hundredths are done, and what is next; what it raises ends the import, and
-        nothing is published.
+        nothing is published. `watched`: the attributes that rules and campaigns use, whose content may not jump.
 
         Raises GateError if a gate fails (nothing is published), DeliveryError for a delivery that can't be imported,
         WarehouseError if another import or publication holds the lease.
@@ -88,18 +94,21 @@ class Warehouse:
             raise UsageError(f"now={now} has no time zone; pass datetime.now(UTC)")
         what = f"the import of {run_date}"
         with self._mendable(what), self._versions.lease(what, user=user, now=now, wait_s=wait_s):
-            job = Import(self._root, self._versions, self._settings, run_date=run_date, now=now)
+            job = Import(self._root, self._versions, self._settings, run_date=run_date, now=now, watched=watched)
             return job.run(accept_anyway=accept_anyway, user=user, tell=tell)
 
-    def check(self, folder: Path, *, run_date: date, now: datetime) -> tuple[ImportReport, pl.DataFrame]:
+    def check(
+        self, folder: Path, *, run_date: date, now: datetime, watched: Collection[str] = ()
+    ) -> tuple[ImportReport, pl.DataFrame]:
         """What an import of any folder would say, without importing it: the figures, and every row it would refuse.
 
         A gate that fails is in the report (`passed` is false) and raises nothing; the report's `version` is the
-        published one. The frame has the columns table, file, line, raw, reason.
+        published one. The frame has the columns table, file, line, raw, reason. `watched` as of `import_delivery`.
         """
         what = f"the check of {folder}"
         with self._mendable(what):
-            return Import(self._root, self._versions, self._settings, run_date=run_date, now=now).check(folder)
+            job = Import(self._root, self._versions, self._settings, run_date=run_date, now=now, watched=watched)
+            return job.check(folder)
 
     def publish(
         self,

@@ -12,13 +12,16 @@ import struct
 import subprocess
 import sys
 import termios
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
 
+from optinb import attr, open_workspace
 from optinb.cli import main
-from optinb.demo import AUTHOR
+from optinb.demo import AUTHOR, CAMPAIGNS
+from optinb.workspace.used import attributes_used
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,6 +70,30 @@ def test_check_says_what_an_import_would_and_ends_with_3_where_a_gate_would_bloc
 def test_check_of_a_clean_delivery_ends_with_0(folder: Path) -> None:
     found = call(folder, "check", str(folder / "inbox" / "2026-11-23"))
     assert found.exit_code == 0 and "it would be published" in found.stdout
+
+
+def test_check_shows_how_the_content_of_columns_moved(folder: Path, tmp_path: Path) -> None:
+    made = tmp_path / "2026-11-24"
+    shutil.copytree(folder / "inbox" / "2026-11-23", made)
+    text = call(folder, "check", str(made))
+    assert text.exit_code == 0, text.stdout
+    (head,) = [line.split() for line in text.stdout.splitlines() if line.startswith("table") and "verdict" in line]
+    assert head == ["table", "column", "figure", "before", "now", "limit", "verdict"]
+    assert any(line.split()[:3] == ["customers", "country", "empty"] for line in text.stdout.splitlines())
+    found = told(folder, "check", str(made))["report"]["drift"]
+    assert found and {one["verdict"] for one in found} <= {"ok", "not gated"}
+    assert all(one["before"] == one["now"] for one in found if one["table"] == "customers")
+
+
+def test_attributes_of_groups_and_campaigns_are_watched(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_workspace(folder, user=AUTHOR) as ws:
+        ws.groups.save("Pro", attr("country") == "DE")
+        planned = SimpleNamespace(campaign=ws.campaigns.read(CAMPAIGNS[0]))
+        monkeypatch.setattr(ws.campaigns, "list", lambda: (planned,))
+        assert {"first_name", "country"} <= attributes_used(ws)
+        (ws.root / "state.sqlite").rename(ws.root / "elsewhere.sqlite")
+    with open_workspace(folder, user=AUTHOR) as ws:
+        assert attributes_used(ws) == frozenset() and not (ws.root / "state.sqlite").exists()
 
 
 def test_quarantine_is_shown_by_reason_with_examples(folder: Path) -> None:

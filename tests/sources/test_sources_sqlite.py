@@ -265,3 +265,19 @@ def test_a_query_on_sqlite_can_only_read(shop: sa.Engine, warehouse: Any, tmp_pa
     with pytest.raises(GateError, match=r"not authorized|authorization denied"):
         warehouse(changed(CRM, query=query.format(tmp_path / "made.db"))).import_delivery(DAY, now=NOW)
     assert (tmp_path / "shop.sqlite").read_bytes() == before and not list(tmp_path.rglob("made*"))
+
+
+def test_a_column_that_a_query_no_longer_names_blocks_like_one_that_a_file_lacks(
+    shop: sa.Engine, warehouse: Any, tmp_path: Path
+) -> None:
+    query = "SELECT id AS customer_id, '2026-01-05' AS registered_at, id = '007' AS {} FROM crm"
+    warehouse(changed(CRM, query=query.format("is_blocked"))).import_delivery(DAY, now=NOW)
+    renamed = changed(CRM, query=query.format("blocked"))
+    later = {"now": NOW + timedelta(days=1)}
+    with pytest.raises(GateError, match=r"the column is_blocked, which earlier deliveries had, .*'blocked' is there"):
+        warehouse(renamed).import_delivery(NEXT, **later)
+    house = warehouse(renamed, columns={"is_blocked": "blocked"})
+    house.import_delivery(NEXT, **later)
+    with house.open() as snapshot:
+        blocked = snapshot.table("customers").filter(pl.col("is_blocked")).collect()
+    assert blocked["customer_id"].to_list() == ["007"]

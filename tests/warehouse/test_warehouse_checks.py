@@ -190,7 +190,7 @@ def test_a_correction_of_the_day_that_brought_an_attribute_may_change_its_type(f
 
 def test_attributes_appear_and_disappear_and_come_back_with_their_type(folder: Folder) -> None:
     folder.load()
-    without = "customer_id,registered_at,tier\n007,2026-01-05,gold\n"
+    without = "customer_id,registered_at,country,tier\n007,2026-01-05,DE,gold\n"
     report = folder.load({"customers.csv": without}, day=NEXT, now=LATER)
     assert "visits" not in attributes(folder) and attributes(folder)["tier"] == pl.String()
     assert any("'visits' is no longer delivered" in warning for warning in report.warnings)

@@ -126,7 +126,7 @@ def test_a_full_disk_leaves_the_old_version_whole_and_the_next_import_succeeds(f
     folder.load()
     rows = "".join(f"t{i},007,2026-11-{1 + i % 20:02},{i},p{i * 7919 % 100003}\n" for i in range(40_000))
     refused = "".join(f"b{i},never{i * 7919},DE,,\n" for i in range(4_000))
-    head, people = "transaction_id,customer_id,occurred_at,amount,product\n", "customer_id,registered_at,a,b,c\n"
+    head, people = "transaction_id,customer_id,occurred_at,amount,product\n", "customer_id,registered_at,country,b,c\n"
     folder.deliver(
         {"transactions.csv": head + rows, "customers.csv": f"{people}007,2026-01-01,,,\n{refused}"}, day=NEXT
     )

@@ -92,7 +92,7 @@ def test_a_lost_or_damaged_index_is_made_anew_from_the_published_rows(folder: Fo
                 path.unlink()
             else:
                 path.write_bytes(path.read_bytes()[:-8])
-        text = f"transaction_id,customer_id,occurred_at,amount\nt{step},007,2026-11-01,{step}000\n"
+        text = f"transaction_id,customer_id,occurred_at,amount,product\nt{step},007,2026-11-01,{step}000,\n"
         folder.load({"transactions.csv": text}, day=DAY + timedelta(days=step), now=NOW + timedelta(days=step))
     with folder.warehouse.open() as snapshot:
         rows = snapshot.scan("transactions").sort("transaction_id").select("transaction_id", "amount").collect().rows()

@@ -39,8 +39,8 @@ for line in sys.stdin:
 
 def rows(count: int, day: int) -> str:
     """`count` transactions of four months, two of them to be joined; one in four replaces one of the day before."""
-    lines = [f"t{day * count * 3 // 4 + i},007,2026-{8 + i % 4:02}-{10 + (i + day) % 12},{day}" for i in range(count)]
-    return "\n".join(["transaction_id,customer_id,occurred_at,amount", *lines])
+    lines = [f"t{day * count * 3 // 4 + i},007,2026-{8 + i % 4:02}-{10 + (i + day) % 12},{day}," for i in range(count)]
+    return "\n".join(["transaction_id,customer_id,occurred_at,amount,product", *lines])
 
 
 @pytest.mark.chaos
@@ -56,7 +56,8 @@ def test_a_kill_at_any_moment_leaves_one_whole_version_and_the_next_import_succe
     took, landed = 0.5, 0
     for day in range(1, KILLS + 1):
         date, now = DAY + timedelta(days=day), NOW + timedelta(days=day)
-        folder.deliver({"transactions.csv": rows(count, day), "events.csv": "customer_id,occurred_at,name\n"}, day=date)
+        events = "customer_id,occurred_at,name,value,properties\n"
+        folder.deliver({"transactions.csv": rows(count, day), "events.csv": events}, day=date)
         process = subprocess.Popen(
             [sys.executable, "-c", IMPORT, str(folder.root), encoded],
             stdin=subprocess.PIPE,

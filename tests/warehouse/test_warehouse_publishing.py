@@ -17,6 +17,7 @@ from optinb.errors import DeliveryError, UsageError, WarehouseError
 if TYPE_CHECKING:
     from small_deliveries import Folder
 
+HEAD = "transaction_id,customer_id,occurred_at,amount,product\n"
 NEXT = DAY + timedelta(days=1)
 LATER = NOW + timedelta(days=1)
 
@@ -84,8 +85,12 @@ def test_a_changed_transaction_replaces_the_earlier_one_and_leaves_other_days_al
     folder.load()
     with folder.warehouse.open() as old:
         before = set(old.paths("transactions"))
-        changed = "transaction_id,customer_id,occurred_at,amount\nt1,007,2026-11-20T10:00:00,99\nt4,009,2026-11-23,1\n"
-        folder.load({"transactions.csv": changed, "events.csv": "customer_id,occurred_at,name\n"}, day=NEXT, now=LATER)
+        changed = f"{HEAD}t1,007,2026-11-20T10:00:00,99,\nt4,009,2026-11-23,1,\n"
+        folder.load(
+            {"transactions.csv": changed, "events.csv": "customer_id,occurred_at,name,value,properties\n"},
+            day=NEXT,
+            now=LATER,
+        )
         assert amounts(folder) == {"t1": 99, "t2": 20, "t3": 30, "t4": 1}
         with folder.warehouse.open() as new:
             assert {p.parent.name for p in before & set(new.paths("transactions"))} == {"day=2026-11-22"}
@@ -94,7 +99,7 @@ def test_a_changed_transaction_replaces_the_earlier_one_and_leaves_other_days_al
 
 def test_a_transaction_that_moves_to_another_day_leaves_no_trace_in_the_old_one(folder: Folder) -> None:
     folder.load()
-    moved = "transaction_id,customer_id,occurred_at,amount\nt2,007,2026-11-10,21\n"
+    moved = f"{HEAD}t2,007,2026-11-10,21,\n"
     folder.load({"transactions.csv": moved}, day=NEXT, now=LATER)
     with folder.warehouse.open() as snapshot:
         rows = snapshot.scan("transactions").filter(pl.col("transaction_id") == "t2").collect()
@@ -103,10 +108,10 @@ def test_a_transaction_that_moves_to_another_day_leaves_no_trace_in_the_old_one(
 
 def test_a_corrected_delivery_replaces_all_that_the_first_one_brought(folder: Folder) -> None:
     folder.load()
-    wrong = "transaction_id,customer_id,occurred_at,amount\nt1,007,2026-11-20,1000\nt9,007,2026-11-23,9\n"
-    events = "customer_id,occurred_at,name\n009,2026-11-23,wrong\n"
+    wrong = f"{HEAD}t1,007,2026-11-20,1000,\nt9,007,2026-11-23,9,\n"
+    events = "customer_id,occurred_at,name,value,properties\n009,2026-11-23,wrong,,\n"
     folder.load({"transactions.csv": wrong, "events.csv": events}, day=NEXT, now=LATER)
-    right = "transaction_id,customer_id,occurred_at,amount\nt5,007,2026-11-23,5\n"
+    right = f"{HEAD}t5,007,2026-11-23,5,\n"
     report = folder.load(
         {"transactions.csv": right, "events.csv": events.replace("wrong", "right")}, day=NEXT, now=LATER
     )

@@ -183,7 +183,7 @@ def test_history_goes_through_attributes_that_come_go_return_and_change_by_corre
                     with pytest.raises(GateError, match="seats has been a whole number"):
                         ws.import_delivery(day)
                 else:
-                    ws.import_delivery(day)
+                    ws.import_delivery(day, accept_anyway=None if "country" in head else "a night without countries")
     with opened(FIRST + timedelta(days=4)) as ws:
         seen = [ws.customer_on("a", FIRST + timedelta(days=n)).attributes for n in range(4)]
         assert [(s.get("country"), s.get("tier"), s.get("seats")) for s in seen] == [

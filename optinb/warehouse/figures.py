@@ -1,0 +1,194 @@
+"""Measures what the columns of a table hold: exact shares of a whole table, the rest on a sample of its rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
+
+from optinb.warehouse.headers import published_rows
+from optinb.warehouse.report import ColumnFigures
+from optinb.warehouse.sql import ident
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    import duckdb
+
+    from optinb.warehouse.building import Contents
+    from optinb.warehouse.contract import Column, Table
+    from optinb.warehouse.staging import Staged
+
+# Enough for shares within a quarter of a percent; more would cost time and tell no more.
+SAMPLE = 200_000
+# Rows are taken as DuckDB keeps them, by whole blocks, since others would be read for nothing.
+_BLOCK = 2048
+# Of more columns the figures would be larger than the night's other news.
+MOST_ATTRIBUTES = 200
+_AT_ONCE = 20
+Sort = Literal["flag", "number", "text", "plain"]
+
+
+class Measured(Struct, frozen=True):
+    """A column to measure: its value in SQL (null where it is missing), and what can be told of it."""
+
+    name: str
+    value: str
+    sort: Sort
+
+
+def staged_figures(
+    con: duckdb.DuckDBPyConnection,
+    staged: Staged,
+    kinds: Mapping[str, str],
+    *,
+    delivered: Collection[str],
+    watched: Collection[str],
+) -> dict[str, ColumnFigures]:
+    """Figures of a staged table's good rows.
+
+    Args:
+        con: where it is staged.
+        staged: the table.
+        kinds: types of its attributes, as far as they are known.
+        delivered: the columns of the contract that some file has.
+        watched: attributes that are measured in any case, where there are very many.
+    """
+    columns = _contract(staged.table, delivered)
+    numbered = sorted(enumerate(staged.attributes), key=lambda item: item[1] not in watched)[:MOST_ATTRIBUTES]
+    columns += [_attribute(name, f"a{i}", kinds.get(name, "VARCHAR"), text=True) for i, name in sorted(numbered)]
+    refused = f"rowid NOT IN (SELECT row FROM {staged.rejects})"
+    return _figures(con, staged.name, columns, where=refused, exact=staged.table.by_day is None)
+
+
+def published_figures(
+    con: duckdb.DuckDBPyConnection, contents: Contents, table: Table, *, delivered: Collection[str]
+) -> dict[str, ColumnFigures]:
+    """Figures of a published table that no report has: what a column's default filled is not told from other rows."""
+    rows, there = published_rows(con, contents, table)
+    if rows is None:
+        return {}
+    columns = [column for column in _contract(table, delivered) if column.name in there]
+    if table.attributes:
+        kinds = {a.name: a.kind for a in contents.attributes if a.name in there}
+        some = sorted(kinds.items())[:MOST_ATTRIBUTES]
+        columns += [_attribute(name, ident(name), kind, text=False) for name, kind in some]
+    if table.by_day is not None:
+        rows = f"(SELECT * FROM {rows} LIMIT {SAMPLE})"
+    found = _figures(con, rows, columns, exact=table.by_day is None, blocks=table.by_day is None)
+    defaults = {column.name for column in table.columns if column.default}
+    return {name: _without_nulls(figures) if name in defaults else figures for name, figures in found.items()}
+
+
+def _without_nulls(figures: ColumnFigures) -> ColumnFigures:
+    from msgspec.structs import replace
+
+    return replace(figures, nulls=None)
+
+
+def _contract(table: Table, delivered: Collection[str]) -> list[Measured]:
+    found = [_own(table, column) for column in table.columns if column.name in delivered]
+    return [column for column in found if column is not None]
+
+
+def _own(table: Table, column: Column) -> Measured | None:
+    value = ident(column.name)
+    if column.name == "customer_id" or column.name in table.key or (column.required and column.kind == "time"):
+        return None
+    match column.kind:
+        case "flag":
+            return Measured(column.name, value, "flag")
+        case "number":
+            return Measured(column.name, value, "number")
+        case "time" | "json":
+            return Measured(column.name, value, "plain")
+        case "key":
+            return Measured(column.name, f"nullif({value}, '')", "text")
+        case _:
+            return Measured(column.name, value, "text")
+
+
+def _attribute(name: str, value: str, kind: str, *, text: bool) -> Measured:
+    match kind:
+        case "BOOLEAN":
+            return Measured(name, f"TRY_CAST({value} AS BOOLEAN)" if text else value, "flag")
+        case "BIGINT" | "DOUBLE":
+            return Measured(name, f"TRY_CAST({value} AS DOUBLE)", "number")
+        case "TIMESTAMP":
+            return Measured(name, value, "plain")
+        case _:
+            return Measured(name, value, "text")
+
+
+def _figures(
+    con: duckdb.DuckDBPyConnection,
+    rows: str,
+    columns: Sequence[Measured],
+    *,
+    where: str = "true",
+    exact: bool,
+    blocks: bool = True,
+) -> dict[str, ColumnFigures]:
+    if not columns:
+        return {}
+    (count,) = con.execute(f"SELECT count(*) FROM {rows}").fetchone() or (0,)
+    every = 1 + (count - 1) // SAMPLE if blocks and count else 1
+    some = f"{where} AND (rowid // {_BLOCK}) % {every} = 0" if every > 1 else where
+    values = ", ".join(f"{column.value} AS v{i}" for i, column in enumerate(columns))
+    con.execute(f"CREATE OR REPLACE TEMP TABLE measured AS SELECT {values} FROM {rows} WHERE {some}")
+    try:
+        counted = f"(SELECT {values} FROM {rows} WHERE {where})" if exact and every > 1 else "measured"
+        shares = _shares(con, counted, columns)
+        told = _values(con, columns)
+    finally:
+        con.execute("DROP TABLE measured")
+    return {c.name: ColumnFigures(**shares[c.name], **told.get(c.name, {})) for c in columns if c.name in shares}
+
+
+def _shares(con: duckdb.DuckDBPyConnection, rows: str, columns: Sequence[Measured]) -> dict[str, dict[str, Any]]:
+    """Rows, and the shares of nulls and of true."""
+    asked = ["count(*)"]
+    for i, column in enumerate(columns):
+        asked += [f"count(v{i})", f"count_if(v{i})" if column.sort == "flag" else "NULL"]
+    counts: tuple[Any, ...] = con.execute(f"SELECT {', '.join(asked)} FROM {rows}").fetchone() or (0,)
+    whole, found = counts[0], counts[1:]
+    if not whole:
+        return {}
+    shares: dict[str, dict[str, Any]] = {}
+    for i, column in enumerate(columns):
+        known, true = found[2 * i], found[2 * i + 1]
+        shares[column.name] = {"rows": whole, "nulls": _round(1 - known / whole)}
+        if true is not None and known:
+            shares[column.name]["true"] = _round(true / known)
+    return shares
+
+
+def _values(con: duckdb.DuckDBPyConnection, columns: Sequence[Measured]) -> dict[str, dict[str, Any]]:
+    """How many different values the sample has, and the quarters of numbers."""
+    found: dict[str, dict[str, Any]] = {}
+    numbered = [(i, column) for i, column in enumerate(columns) if column.sort in ("number", "text")]
+    for start in range(0, len(numbered), _AT_ONCE):
+        part = numbered[start : start + _AT_ONCE]
+        asked = [
+            f"(SELECT [count(*), sum(n), sum(n * n)] FROM (SELECT count(*)::DOUBLE AS n FROM measured "
+            f"WHERE v{i} IS NOT NULL GROUP BY v{i}))"
+            for i, _ in part
+        ]
+        told: tuple[Any, ...] = con.execute(f"SELECT {', '.join(asked)}").fetchone() or ()
+        for (_, column), (different, rows, squares) in zip(part, told, strict=True):
+            if different:
+                evenly = _round(rows * rows / squares)
+                found[column.name] = {"sampled": int(rows), "distinct": int(different), "evenly": evenly}
+    numbers = [(i, column) for i, column in numbered if column.sort == "number" and column.name in found]
+    if numbers:
+        asked = [f"quantile_cont(v{i}, [0.25, 0.5, 0.75]) FILTER (isfinite(v{i}))" for i, _ in numbers]
+        told = con.execute(f"SELECT {', '.join(asked)} FROM measured").fetchone() or ()
+        for (_, column), quarters in zip(numbers, told, strict=True):
+            if quarters:
+                found[column.name] |= dict(zip(("low", "median", "high"), map(_round, quarters), strict=True))
+    return found
+
+
+def _round(value: float) -> float:
+    """A figure with as many digits as it tells: each night keeps them."""
+    return float(f"{value:.6g}")
