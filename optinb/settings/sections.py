@@ -75,6 +75,7 @@ class ImportSection(_Section, frozen=True):
     """`[import]`: the gates of a delivery, and how its rows are read.
 
     `drop_repeated_events`: whether an event without `event_id` that equals one of an earlier delivery is left out.
+    `max_unpacked_gb`: how large a gzip may become.
     """
 
     required: tuple[str, ...] = ("customers", "app_users")
@@ -84,6 +85,7 @@ class ImportSection(_Section, frozen=True):
     max_age_days: Annotated[int, Meta(ge=0, le=3650)] = 2
     future_tolerance_minutes: Annotated[int, Meta(ge=0, le=527_040)] = 60
     drop_repeated_events: bool = True
+    max_unpacked_gb: Annotated[float, Meta(gt=0, le=10_000)] = 20.0
 
 
 class SourceSection(_Section, frozen=True):

@@ -137,7 +137,7 @@ class Import:
         latest = self._now + timedelta(minutes=self._settings.imports.future_tolerance_minutes)
         workspace = self._settings.workspace
         context = Context(zone=self._settings.zone, latest=latest, currency=workspace.currency)
-        stager = Stager(con, context=context, scratch=scratch)
+        stager = Stager(con, context=context, scratch=scratch, most_gb=self._settings.imports.max_unpacked_gb)
         known = {a.name: a for a in contents.attributes if a.since < self._run_date} if contents else {}
         customers = "cur.customers" if contents else "(SELECT NULL::VARCHAR AS customer_id WHERE false)"
         forgotten = read_forgotten(self._versions.folder)

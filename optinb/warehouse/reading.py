@@ -19,6 +19,14 @@ from msgspec import Struct
 from optinb.errors import DeliveryError
 from optinb.warehouse.checks import NAMED_TWICE, NOT_AN_OBJECT
 from optinb.warehouse.contract import MAX_COLUMNS, MAX_NAME_LENGTH, TABLES, FileName, read_name
+from optinb.warehouse.limits import (
+    MOST_UNPACKED_GB,
+    UnreadableError,
+    refuse_long_footer,
+    refuse_long_lines,
+    refuse_many_columns,
+    unpack,
+)
 from optinb.warehouse.sql import exact_path, ident, literal
 
 if TYPE_CHECKING:
@@ -35,10 +43,6 @@ _BOMS = {
     b"\xff\xfe": "UTF-16",
     b"\xfe\xff": "UTF-16",
 }
-
-
-class UnreadableError(DeliveryError):
-    """One file that can't be read as a whole; the text says why and what to do."""
 
 
 class DeliveredFile(Struct, frozen=True):
@@ -103,13 +107,18 @@ def digest(files: Sequence[DeliveredFile], *, context: str) -> str:
 
 
 def open_source(
-    con: duckdb.DuckDBPyConnection, file: DeliveredFile, *, scratch: Path, plain: Path | None = None
+    con: duckdb.DuckDBPyConnection,
+    file: DeliveredFile,
+    *,
+    scratch: Path,
+    plain: Path | None = None,
+    most_gb: float = MOST_UNPACKED_GB,
 ) -> Source:
-    """Opens a delivered file, or an uncompressed copy of it.
+    """Opens a delivered file, or an uncompressed copy of it; a gzip may become so many GB.
 
     Raises UnreadableError, which says what to mend, if no row of it can be read.
     """
-    plain = plain or _plain(file, scratch)
+    plain = plain or _plain(file, scratch, most_gb=most_gb)
     if plain.stat().st_size == 0:
         raise UnreadableError("it is empty; write at least the header, or leave the file out")
     opener = {"csv": _open_csv, "ndjson": _open_ndjson, "parquet": _open_parquet}[file.name.format]
@@ -150,14 +159,13 @@ def _inside(path: Path, home: Path) -> None:
         )
 
 
-def _plain(file: DeliveredFile, scratch: Path) -> Path:
+def _plain(file: DeliveredFile, scratch: Path, *, most_gb: float) -> Path:
     """The file uncompressed; a gzip is unpacked first, since only its end says whether it is whole."""
     if not file.name.gzipped:
         return file.path
     target = scratch / f"{file.path.name}.plain"
     try:
-        with gzip.open(file.path, "rb") as packed, target.open("wb") as out:
-            shutil.copyfileobj(packed, out, 1 << 20)
+        unpack(file.path, target, most_gb=most_gb)
     except EOFError as error:
         raise UnreadableError("its gzip ends too early: the transfer was cut; send the file again") from error
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -182,6 +190,8 @@ def _start(plain: Path) -> bytes:
 def _open_csv(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> Source:
     start = _start(plain).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     text = start.lstrip(b"\n")
+    if len(text) > _HEADER_BYTES // 2 and b"\n" not in text:
+        raise UnreadableError("its first line is too long for a header; it must name the columns, at most 1,000")
     try:
         text.split(b"\n", 1)[0].decode()
         delimiter, header = _header(text.decode(errors="replace"), file.table)
@@ -191,6 +201,8 @@ def _open_csv(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) 
         raise UnreadableError(f"its header can't be read ({error}); the first line must name the columns") from error
     if not header:
         raise UnreadableError("it has no header; the first line must name the columns")
+    refuse_many_columns(len(header))
+    refuse_long_lines(plain, delimiter=delimiter)
     cells = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(header)))
     relation = _lines(plain, cells, f"header = true, skip = {len(start) - len(text)}, delim = {literal(delimiter)}")
     return Source(file=file, plain=plain, columns=header, relation=relation, delimiter=delimiter)
@@ -218,6 +230,7 @@ def _header(text: str, table: str) -> tuple[str, tuple[str, ...]]:
 
 def _open_ndjson(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> Source:
     _start(plain)
+    refuse_long_lines(plain)
 
     # Read as lines, not by read_ndjson: that one loses its place after a line that is no JSON.
     def objects(errors: str) -> str:
@@ -254,12 +267,15 @@ def _open_ndjson(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Pat
 
 def _open_parquet(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> Source:
     rows = f"read_parquet({literal(exact_path(plain))}, hive_partitioning = false)"
+    refuse_long_footer(plain)
+    names = tuple(_names_in(con, plain))
+    refuse_many_columns(len(names))
     described = con.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()
     cells = []
     for i, (name, kind, *_) in enumerate(described):
         nested = kind.startswith(("STRUCT", "MAP")) or kind.endswith("]")
         cells.append(f"{f'to_json({ident(name)})' if nested else ident(name)}::VARCHAR AS c{i}")
-    columns = tuple(name.strip().lower() for name in _names_in(con, plain))
+    columns = tuple(name.strip().lower() for name in names)
     return Source(file=file, plain=plain, columns=columns, relation=f"(SELECT {', '.join(cells)} FROM {rows})")
 
 
