@@ -81,7 +81,7 @@ class ImportSection(_Section, frozen=True):
     `columns`: the header under which a column is delivered, by the column's name or by `table.column`; an empty text
     for one that is no longer delivered. The `max_…_change` limit how far what a column holds may move against the
     deliveries before: shares of empty and of true values as a difference (`consent` of the columns that decide who may
-    be written to), the number of different values and the median as a share by which they may fall.
+    be written to), the number of different values and the median as a share by which they may fall. `max_unpacked_gb`: how large a gzip may become.
     """
 
     required: tuple[str, ...] = ("customers", "app_users")
@@ -102,6 +102,7 @@ class ImportSection(_Section, frozen=True):
     max_distinct_change: Share = 0.4
     max_median_change: Share = 0.5
     columns: dict[str, str | dict[str, str]] = field(default_factory=dict)
+    max_unpacked_gb: Annotated[float, Meta(gt=0, le=10_000)] = 20.0
 
 
 class SourceSection(_Section, frozen=True):

@@ -20,7 +20,7 @@ from optinb.warehouse.runs import repeated
 from optinb.warehouse.sql import ident, literal, numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 REPEATED = "repeated"  # the reason of rows that are left out because they came before
 _AT_ONCE = 1 << 24
+_ROUGHLY = "hash(customer_id, occurred_at)"
 
 
 def leave_out_repeated(
@@ -108,25 +109,38 @@ def _leave_out_equal(
     with_ids: bool,
 ) -> None:
     """Rows that are equal to a stored one in everything but an id that one of the two hasn't got."""
-    days = _days(con, staged)
-    near = [file for file in files if any(file.holds(day) for day in days)]
+    near, stored = _near(files, _days(con, staged.good), root)
     if not near:
         return
-    require_whole(root, near)
-    said = [ident(name) for name in staged.table.stored() if name != key]
-    alike = " AND ".join(f"s.{name} IS NOT DISTINCT FROM d.{name}" for name in said)
-    some = ", ".join(f"DATE '{day}'" for day in sorted(days))
-    stored = f"SELECT * FROM {scan_of(root, near)} WHERE day IN ({some})"
     # A row without an id is any row that says the same; one with an id can only be one that was stored without.
     sides = [("IS NULL", "true"), ("IS NOT NULL", f"{key} IS NULL")] if with_ids else [("IS NULL", "true")]
-    with readable(f"the published {staged.table.name} of {min(days)} to {max(days)}"):
-        for delivered, before in sides:
+    require_whole(root, near)
+    with readable(f"the published {staged.table.name} of {near[0].day} to {near[-1].day}"):
+        # Most rows are told apart by whose they are and when, a number of 8 bytes; only the rest is compared in full.
+        con.execute(
+            f"CREATE TEMP TABLE perhaps AS SELECT rowid AS row, day, {_ROUGHLY} AS n FROM {staged.name} "
+            f"WHERE {_ROUGHLY} IN (SELECT {_ROUGHLY} FROM {stored})"
+        )
+        near, stored = _near(near, _days(con, "perhaps"), root)
+        alike = " AND ".join(
+            f"s.{ident(name)} IS NOT DISTINCT FROM d.{ident(name)}" for name in staged.table.stored() if name != key
+        )
+        for delivered, before in sides if near else ():
             con.execute(
-                f"INSERT INTO {staged.rejects} SELECT s.rowid, {literal(REPEATED)} FROM {staged.name} s "
-                f"SEMI JOIN (SELECT * FROM ({stored}) WHERE {before}) d ON {alike} "
-                f"WHERE s.{key} {delivered} AND s.rowid NOT IN (SELECT row FROM {staged.rejects})"
+                f"INSERT INTO {staged.rejects} SELECT s.rowid, {literal(REPEATED)} FROM {staged.name} s SEMI JOIN "
+                f"(SELECT * FROM {stored} WHERE {before} AND {_ROUGHLY} IN (SELECT n FROM perhaps)) d ON {alike} "
+                f"WHERE s.rowid IN (SELECT row FROM perhaps) AND s.{key} {delivered} "
+                f"AND s.rowid NOT IN (SELECT row FROM {staged.rejects})"
             )
+        con.execute("DROP TABLE perhaps")
 
 
-def _days(con: duckdb.DuckDBPyConnection, staged: Staged) -> set[date]:
-    return {row[0] for row in con.execute(f"SELECT DISTINCT day FROM {staged.good}").fetchall()}
+def _near(files: Iterable[DayFile], days: Collection[date], root: Path) -> tuple[list[DayFile], str]:
+    """The files in which rows of some days may lie, and SQL of these rows."""
+    near = [file for file in files if any(file.holds(day) for day in days)]
+    some = ", ".join(f"DATE '{day}'" for day in sorted(days))
+    return near, f"(SELECT * FROM {scan_of(root, near)} WHERE day IN ({some}))" if near else ""
+
+
+def _days(con: duckdb.DuckDBPyConnection, rows: str) -> set[date]:
+    return {row[0] for row in con.execute(f"SELECT DISTINCT day FROM {rows}").fetchall()}

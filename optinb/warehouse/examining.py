@@ -83,7 +83,7 @@ class Examination:
         limits, workspace = self._settings.imports, self._settings.workspace
         latest = self._now + timedelta(minutes=limits.future_tolerance_minutes)
         context = Context(zone=self._settings.zone, latest=latest, currency=workspace.currency, missing=limits.missing)
-        stager = Stager(con, context=context, scratch=self._scratch, names=self._names)
+        stager = Stager(con, context=context, scratch=self._scratch, names=self._names, most_gb=limits.max_unpacked_gb)
         known = {a.name: a for a in contents.attributes if a.since < self._run_date} if contents else {}
         customers = "cur.customers" if contents else "(SELECT NULL::VARCHAR AS customer_id WHERE false)"
         forgotten = read_forgotten(self._versions.folder)

@@ -22,6 +22,14 @@ from optinb.warehouse.column_names import PLACE, ColumnNames
 from optinb.warehouse.contract import FORMATS, MAX_COLUMNS, MAX_NAME_LENGTH, TABLES, FileName, read_name
 from optinb.warehouse.delimited import header_of
 from optinb.warehouse.header_gates import did_you_mean_column
+from optinb.warehouse.limits import (
+    MOST_UNPACKED_GB,
+    UnreadableError,
+    refuse_long_footer,
+    refuse_long_lines,
+    refuse_many_columns,
+    unpack,
+)
 from optinb.warehouse.settling import finished_name
 from optinb.warehouse.sql import exact_path, ident, literal
 
@@ -42,10 +50,6 @@ _BOMS = {
 
 # A zip, as workbooks of all kinds are, and the older form of Excel's.
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
-
-
-class UnreadableError(DeliveryError):
-    """One file that can't be read as a whole; the text says why and what to do."""
 
 
 class DeliveredFile(Struct, frozen=True):
@@ -118,12 +122,15 @@ def open_source(
     scratch: Path,
     plain: Path | None = None,
     names: ColumnNames | None = None,
+    most_gb: float = MOST_UNPACKED_GB,
 ) -> Source:
-    """Opens a delivered file, or an uncompressed copy of it; `names` say what its headers mean.
+    """Opens a delivered file, or an uncompressed copy of it; a gzip may become so many GB.
+
+    `names` say what its headers mean.
 
     Raises UnreadableError, which says what to mend, if no row of it can be read.
     """
-    plain = plain or _plain(file, scratch)
+    plain = plain or _plain(file, scratch, most_gb=most_gb)
     if plain.stat().st_size == 0:
         raise UnreadableError("it is empty; write at least the header, or leave the file out")
     opener = {"csv": _open_csv, "ndjson": _open_ndjson, "parquet": _open_parquet}[file.name.format]
@@ -174,14 +181,13 @@ def _inside(path: Path, home: Path) -> None:
         )
 
 
-def _plain(file: DeliveredFile, scratch: Path) -> Path:
+def _plain(file: DeliveredFile, scratch: Path, *, most_gb: float) -> Path:
     """The file uncompressed; a gzip is unpacked first, since only its end says whether it is whole."""
     if not file.name.gzipped:
         return file.path
     target = scratch / f"{file.path.name}.plain"
     try:
-        with gzip.open(file.path, "rb") as packed, target.open("wb") as out:
-            shutil.copyfileobj(packed, out, 1 << 20)
+        unpack(file.path, target, most_gb=most_gb)
     except EOFError as error:
         raise UnreadableError("its gzip ends too early: the transfer was cut; send the file again") from error
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -208,6 +214,8 @@ def _start(plain: Path) -> bytes:
 def _open_csv(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> Source:
     start = _start(plain).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     text = start.lstrip(b"\n")
+    if len(text) > _HEADER_BYTES // 2 and b"\n" not in text:
+        raise UnreadableError("its first line is too long for a header; it must name the columns, at most 1,000")
     try:
         text.split(b"\n", 1)[0].decode()
         delimiter, header = _header(text.decode(errors="replace"), file.table)
@@ -217,6 +225,8 @@ def _open_csv(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) 
         raise UnreadableError(f"its header can't be read ({error}); the first line must name the columns") from error
     if not header:
         raise UnreadableError("it has no header; the first line must name the columns")
+    refuse_many_columns(len(header))
+    refuse_long_lines(plain, delimiter=delimiter)
     cells = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(header)))
     relation = _lines(plain, cells, f"header = true, skip = {len(start) - len(text)}, delim = {literal(delimiter)}")
     return Source(file=file, plain=plain, columns=header, relation=relation, delimiter=delimiter)
@@ -238,6 +248,7 @@ def _header(text: str, table: str) -> tuple[str, tuple[str, ...]]:
 
 def _open_ndjson(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> Source:
     _start(plain)
+    refuse_long_lines(plain)
 
     # Read as lines, not by read_ndjson: that one loses its place after a line that is no JSON.
     def objects(errors: str) -> str:
@@ -274,8 +285,11 @@ def _open_ndjson(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Pat
 
 def _open_parquet(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> Source:
     rows = f"read_parquet({literal(exact_path(plain))}, hive_partitioning = false)"
+    refuse_long_footer(plain)
+    names = tuple(_names_in(con, plain))
+    refuse_many_columns(len(names))
     described = con.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()
-    columns = tuple(name.strip().lower() for name in _names_in(con, plain))
+    columns = tuple(name.strip().lower() for name in names)
     table = TABLES.get(file.table)  # none of a list or of codes, which have nothing but ids
     ids = {column.name for column in table.columns if column.kind == "key"} if table else set(columns)
     cells = [

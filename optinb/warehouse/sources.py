@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
@@ -33,6 +34,10 @@ PARAMETERS = ("run_date", "since")
 CONNECT_S = 15
 # Before any delivery there is nothing that could have been missed: all rows are new.
 BEGINNING = date(1900, 1, 1)
+
+# Behind blanks, comments and brackets.
+_FIRST_WORD = re.compile(r"(?:\s|--[^\n]*(?:\n|$)|/\*.*?\*/|\()*(?P<word>\w+)", re.DOTALL)
+_READING = frozenset({"SELECT", "WITH", "VALUES", "TABLE"})
 
 _log = logging.getLogger("optinb.warehouse")
 
@@ -119,6 +124,8 @@ def _write(source: SourceSection, part: Path, parameters: dict[str, date]) -> It
 
     with _plain_words(source) as url:
         clause = _clause(source)
+        if url.get_backend_name() != "sqlite":  # which decides on every action itself
+            _refuse_other_statements(source)
         engine = _engine(url, source)
         try:
             # A cursor on the server: a table of any size passes through in batches.
@@ -179,6 +186,17 @@ def _clause(source: SourceSection) -> TextClause:
             )
     # As a date, since a text would be compared letter by letter, or not at all.
     return clause.bindparams(*(bindparam(name, type_=Date) for name in _names(clause)))
+
+
+def _refuse_other_statements(source: SourceSection) -> None:
+    """Refuses a query that isn't one that reads. What it reads with may still write: a database's own rights decide."""
+    begins = _FIRST_WORD.match(source.query)
+    word = begins["word"].upper() if begins else ""
+    if word not in _READING:
+        raise SourceError(
+            f"{_title(source)}: the query begins with {word or source.query.strip()[:20]!r}, and a source only reads; "
+            "write a SELECT"
+        )
 
 
 def _names(clause: TextClause) -> list[str]:

@@ -91,10 +91,19 @@ class Staged(Struct, frozen=True, kw_only=True):
 
 
 class Stager:
-    """Stages the files of one delivery on one connection. `problems` collects files that can't be read at all."""
+    """Stages the files of one delivery on one connection; a gzip may become `most_gb`.
+
+    `problems` collects files that can't be read at all.
+    """
 
     def __init__(
-        self, con: duckdb.DuckDBPyConnection, *, context: checks.Context, scratch: Path, names: ColumnNames
+        self,
+        con: duckdb.DuckDBPyConnection,
+        *,
+        context: checks.Context,
+        scratch: Path,
+        names: ColumnNames,
+        most_gb: float,
     ) -> None:
         from zoneinfo import available_timezones
 
@@ -102,6 +111,7 @@ class Stager:
         self._context = context
         self._scratch = scratch
         self._names = names
+        self._most_gb = most_gb
         self.problems: dict[str, str] = {}
         self.warnings: list[str] = []
         zones = ", ".join(literal(name) for name in sorted(available_timezones()))
@@ -311,7 +321,9 @@ class Stager:
         import duckdb
 
         try:
-            source = open_source(self._con, file, scratch=self._scratch, plain=plain, names=self._names)
+            source = open_source(
+                self._con, file, scratch=self._scratch, plain=plain, names=self._names, most_gb=self._most_gb
+            )
         except UnreadableError as error:
             self.problems[file.path.name] = str(error)
             return None

@@ -1,14 +1,18 @@
-"""Writes the delivery that the benchmarks import: plain CSV, every value drawn from a hash, so that runs are alike."""
+"""Writes the deliveries that the benchmarks import: every value drawn from a hash, so that runs are alike."""
 
 from __future__ import annotations
 
 import resource
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from optinb.settings import AppGroupSettings, AppSettings, ImportSection, Settings, WorkspaceSection
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 RUN_DATE = date(2026, 11, 23)
 IDS = {"sequential": "'T' || lpad({i}::VARCHAR, 12, '0')", "random": "md5({i}::VARCHAR)"}
@@ -44,6 +48,13 @@ TYPED = {
         "product": "VARCHAR",
         "category": "VARCHAR",
     },
+    "events": {
+        "customer_id": "VARCHAR",
+        "occurred_at": "TIMESTAMP",
+        "name": "VARCHAR",
+        "value": "DOUBLE",
+        "properties": "JSON",
+    },
 }
 
 
@@ -72,9 +83,27 @@ def settings() -> Settings:
 
 
 def write(
-    folder: Path, *, customers: int, app_users: int, transactions: int, ids: str = "sequential", damaged: int = 0
+    folder: Path,
+    *,
+    customers: int,
+    app_users: int,
+    transactions: int,
+    events: int = 0,
+    ids: str = "sequential",
+    damaged: int = 0,
+    night: int = 0,
+    parquet: Collection[str] = (),
 ) -> None:
-    """Writes customers.csv, app_users.csv and transactions.csv; `damaged`: one transaction of so many has no amount."""
+    """Writes customers.csv, app_users.csv, transactions.csv and, if there are any, events.ndjson.
+
+    Args:
+        folder: a new one.
+        customers: how many rows, like `app_users`, `transactions` and `events`.
+        ids: how those of transactions are made.
+        damaged: one transaction of so many has no amount.
+        night: a further one brings other transactions and events, of which one in twenty is of an earlier day.
+        parquet: the tables that come as Parquet files.
+    """
     folder.mkdir(parents=True)
     selects = {
         "customers": f"""
@@ -101,8 +130,22 @@ def write(
               if({damaged} > 0 AND i % {max(damaged, 1)} = 0, '', ((hash(i, 2) % 20000) / 100.0)::VARCHAR) AS amount,
               'EUR' AS currency, 1 + hash(i, 3) % 3 AS quantity, 'product-' || hash(i, 4) % 3000 AS product,
               'category-' || hash(i, 5) % 40 AS category
-            FROM range({transactions}) r(i)""",
+            FROM range({night * transactions}, {(night + 1) * transactions}) r(i)""",
+        "events": f"""
+            SELECT 'C' || lpad((hash(i) % {customers})::VARCHAR, 9, '0') AS customer_id,
+              strftime(if({night} > 0 AND i % 20 > 0, TIMESTAMP '2026-11-21 23:00:00', TIMESTAMP '2026-10-24')
+                + INTERVAL (hash(i, 1) % if({night} > 0 AND i % 20 > 0, 86400, 2500000)) SECOND, {TIME}) AS occurred_at,
+              ['open', 'view', 'search'][1 + (hash(i, 2) % 3)::INT] AS name, (hash(i, 3) % 100) / 4 AS value,
+              {{'page': 'p' || hash(i, 4) % 500, 'place': hash(i, 5) % 9}} AS properties
+            FROM range({night * events}, {(night + 1) * events}) r(i)""",
     }
+    if not events:
+        del selects["events"]
     with duckdb.connect() as con:
         for table, select in selects.items():
-            con.execute(f"COPY ({select}) TO '{folder / table}.csv' (HEADER)")
+            if table in parquet:
+                con.execute(f"COPY ({select}) TO '{folder / table}.parquet'")
+            elif table == "events":
+                con.execute(f"COPY ({select}) TO '{folder / table}.ndjson' (FORMAT json)")
+            else:
+                con.execute(f"COPY ({select}) TO '{folder / table}.csv' (HEADER)")

@@ -160,3 +160,49 @@ def test_a_query_sees_one_state_of_the_database_while_others_write(database: sa.
         stop.set()
         writer.join()
     assert report.loaded == report.read >= 120_000 and report.read % 2 == 0
+
+
+WRITING = """
+CREATE FUNCTION adds() RETURNS int LANGUAGE plpgsql AS $$ BEGIN INSERT INTO crm (no) VALUES (99); RETURN 99; END $$;
+CREATE FUNCTION frees() RETURNS int LANGUAGE plpgsql AS $$
+  BEGIN SET TRANSACTION READ WRITE; INSERT INTO crm (no) VALUES (99); RETURN 99; END $$;
+CREATE SEQUENCE counter;
+"""
+
+
+@pytest.mark.parametrize(
+    ("query", "complaint"),
+    [
+        ("INSERT INTO crm (no) VALUES (99) RETURNING no AS customer_id", "begins with 'INSERT'"),
+        ("/* a */ -- b\n DELETE FROM crm RETURNING no AS customer_id", "begins with 'DELETE'"),
+        ("COPY (SELECT 1) TO PROGRAM 'true'", "begins with 'COPY'"),
+        ("SET TRANSACTION READ WRITE; INSERT INTO crm (no) VALUES (99)", "begins with 'SET'"),
+        ("WITH x AS (INSERT INTO crm (no) VALUES (99) RETURNING no) SELECT no AS customer_id FROM x", "data-modifying"),
+        ("SELECT 1 AS customer_id; INSERT INTO crm (no) VALUES (99)", "multiple commands"),
+        ("SELECT 1 AS customer_id; COMMIT; INSERT INTO crm (no) VALUES (99); SELECT 1", "multiple commands"),
+        ("SELECT no AS customer_id INTO made FROM crm", "INTO"),
+        ("SELECT adds() AS customer_id", "read-only transaction"),
+        ("SELECT frees() AS customer_id", "read-write mode"),
+        ("SELECT set_config('transaction_read_only', 'off', false), adds() AS customer_id", "read-write mode"),
+        ("SELECT set_config('default_transaction_read_only', 'off', false), adds() AS c", "read-only transaction"),
+        ("SELECT nextval('counter') AS customer_id", "read-only transaction"),
+    ],
+)
+def test_a_query_on_postgresql_can_only_read(
+    database: sa.Engine, warehouse: Any, tmp_path: Path, query: str, complaint: str
+) -> None:
+    with database.connect() as con:
+        con.exec_driver_sql(WRITING)
+        before = con.exec_driver_sql("SELECT no, note FROM crm ORDER BY no").fetchall()
+        with pytest.raises(GateError) as caught:
+            warehouse(source(query)).import_delivery(DAY, now=NOW)
+        assert complaint in str(caught.value) and "source customers-source" in str(caught.value)
+        assert con.exec_driver_sql("SELECT no, note FROM crm ORDER BY no").fetchall() == before
+    assert not (tmp_path / "ws" / "inbox" / f"{DAY}").exists()
+
+
+@pytest.mark.parametrize("query", ["SELECT 7 AS customer_id", "(SELECT 7 AS customer_id)", "VALUES (7)", "TABLE crm"])
+def test_whatever_reads_is_let_through(database: sa.Engine, warehouse: Any, tmp_path: Path, query: str) -> None:
+    with pytest.raises(GateError, match=r"its header has no column"):
+        warehouse(source(query)).import_delivery(DAY, now=NOW)
+    assert (tmp_path / "ws" / "inbox" / f"{DAY}" / "customers-source.parquet").exists()

@@ -258,7 +258,15 @@ def test_a_wrong_source_is_refused_on_opening_the_settings(text: str, complaint:
 
 @pytest.mark.parametrize(
     "query",
-    ["ATTACH '{}' AS other", "ATTACH 'file:{}?mode=rwc' AS other", "PRAGMA user_version = 7", "VACUUM INTO '{}'"],
+    [
+        "ATTACH '{}' AS other",
+        "ATTACH 'file:{}?mode=rwc' AS other",
+        "PRAGMA user_version = 7",
+        "VACUUM INTO '{}'",
+        "INSERT INTO crm VALUES ('010', '2026-01-05', 'DE', 0) RETURNING id AS customer_id",
+        "DELETE FROM crm RETURNING id AS customer_id",
+        "CREATE TABLE made (id TEXT)",
+    ],
 )
 def test_a_query_on_sqlite_can_only_read(shop: sa.Engine, warehouse: Any, tmp_path: Path, query: str) -> None:
     before = (tmp_path / "shop.sqlite").read_bytes()
