@@ -26,6 +26,7 @@ from optinb.warehouse.merging import stricter
 from optinb.warehouse.quarantine import read_quarantine, write_quarantine
 from optinb.warehouse.reading import DeliveredFile, digest, find_files
 from optinb.warehouse.report import Gate, ImportReport, TableReport
+from optinb.warehouse.returning import remember
 from optinb.warehouse.runs import days_of
 from optinb.warehouse.sources import fetch_missing
 from optinb.warehouse.sql import connect, ident
@@ -151,10 +152,10 @@ class Import:
             if part is None:
                 continue
             tell(0, f"checking {table.name}")
+            stager.leave_out(part, forgotten)
             if table is CUSTOMER_IDS:
                 staged.append(part)
                 continue
-            stager.leave_out(part, forgotten)
             if table.attributes:
                 stager.refuse_misfits(part, {name: a.kind for name, a in known.items()})
             else:
@@ -322,6 +323,7 @@ class Import:
                 attributes=seen.attributes if "customers" in staged or not contents else contents.attributes,
             ),
         )
+        remember(con, read_forgotten(versions.folder), versions.folder)
         building.finish(con, exported=versions.built_tables if self._settings.engine.spark_master else None)
         tell(0, "publishing")
         versions.publish(built, report.version)
