@@ -225,10 +225,10 @@ def _has(column: str, values: Collection[str]) -> pl.Expr:
 
 
 def _statuses(batch: Batch) -> Iterator[Status]:
-    if batch.settlement is None:
-        yield status_of(batch.state)
-        return
-    for verdict in dict.fromkeys(_verdicts(batch.settlement).values()):
+    said = _verdicts(batch.settlement) if batch.settlement else {}
+    if len(said) < batch.size:
+        yield status_of(batch.state)  # somebody of whom nothing was said
+    for verdict in dict.fromkeys(said.values()):
         yield status_of(batch.state, verdict)
 
 
