@@ -109,6 +109,11 @@ class People:
         named = shared.with_columns(person_id=pl.col("customer_id").min().over("external"), drawn=pl.lit(True))
         return named.filter(pl.col("customer_id") != pl.col("person_id")).select(PERSONS.names())
 
+    @property
+    def numbers(self) -> NDArray[np.int32]:
+        """By place the number of the person, for those who have several ids; -1 for all others."""
+        return np.full(self.index.height, -1, np.int32) if self._groups is None else self._groups.by_place
+
     @cached_property
     def has_twins(self) -> bool:
         """Whether some person is there more than once."""
