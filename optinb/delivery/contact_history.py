@@ -93,7 +93,7 @@ class ContactHistory:
         rows = self.rows(audience, HISTORY.names())
         return rows.filter(_has("customer_id", ids) | _has("external_user_id", external_ids))
 
-    def contacts(self) -> pl.DataFrame:
+    def table(self) -> pl.DataFrame:
         """What rules ask about, with CONTACTS: who received what, and who was held out from it.
 
         `outcome` is "received" where Appboy accepted the request that the customer was in, or said later that it

@@ -156,15 +156,21 @@ class People:
         several = pl.concat([hit.cast({"group": pl.UInt32}), named.select("row", "group")]).unique()
         return [several.join(groups.places, on="group", how="inner").select("row", "place")]
 
-    def places(self, rows: pl.DataFrame) -> NDArray[np.uint32]:
-        """The places, ascending and each once, of everybody whom some rows (as of `pairs`) are about."""
+    def places(self, rows: pl.DataFrame) -> tuple[NDArray[np.uint32], NDArray[np.uint16] | None]:
+        """The places, ascending and each once, of everybody whom some rows (as of `pairs`) are about.
+
+        With it, how many of the rows are about each, or None where that is one for everybody.
+        """
         if self._groups is None and "external_user_id" not in rows.columns:
-            found = rows.join(self.index, on="customer_id", how="inner")["place"]
+            found = rows.join(self.index, on="customer_id", how="inner")["place"].to_numpy()
         else:
-            found = self.pairs(rows)["place"]
+            found = self.pairs(rows)["place"].to_numpy()
         there = np.zeros(self.index.height, np.bool_)
-        there[found.to_numpy()] = True
-        return np.flatnonzero(there).astype(np.uint32)
+        there[found] = True
+        places = np.flatnonzero(there).astype(np.uint32)
+        if len(places) == len(found):
+            return places, None
+        return places, np.bincount(found, minlength=self.index.height)[places].astype(np.uint16)
 
     def today(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows with today's customer ids: one for everybody whom each is about, without external_user_id."""

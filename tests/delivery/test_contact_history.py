@@ -194,7 +194,7 @@ def test_the_history_and_the_figures_of_the_journal_never_disagree(
     assert len(in_doubt) + counts.received + counts.missing == counts.unknown
     for status in ("refused", "expired", "cancelled"):
         assert statuses.count(status) == getattr(counts, status)
-    contacts = history.contacts()
+    contacts = history.table()
     assert contacts.filter(pl.col("outcome") == "received").height == counts.accepted + counts.received
     assert contacts.filter(pl.col("outcome") == "in_control").height == (2 if counts.accepted + counts.received else 0)
     left = counts.recipients - counts.refused - counts.expired - counts.cancelled - counts.missing
@@ -206,12 +206,12 @@ def test_the_history_and_the_figures_of_the_journal_never_disagree(
 def test_what_becomes_known_later_is_told_the_next_time(store: Store, tmp_path: Path) -> None:
     audience = frozen(store, tmp_path, [STATES["unknown"]])
     history = ContactHistory(tmp_path, store)
-    assert history.contacts().is_empty()
+    assert history.table().is_empty()
     assert by_customer(history.rows(audience))["r0"] == "unknown"
     (batch,) = store.deliveries.batches(*audience.night)
     store.deliveries.settle(batch, said(received=("er0",), untold=("er1",)))
     assert by_customer(history.rows(audience))["r1"] == "unconfirmed"
-    assert by_customer(history.contacts(), "outcome") == {"r0": "received", "c0": "in_control", "c1": "in_control"}
+    assert by_customer(history.table(), "outcome") == {"r0": "received", "c0": "in_control", "c1": "in_control"}
 
 
 def test_a_file_that_was_changed_or_is_gone_is_never_read(store: Store, tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_a_file_that_was_changed_or_is_gone_is_never_read(store: Store, tmp_path
     assert history.rows(audience).height == 5
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     with pytest.raises(StateError, match="was changed since it was sealed"):
-        history.contacts()
+        history.table()
     path.unlink()
     with pytest.raises(StateError, match=r"can't be read.*restore it from a copy"):
         history.rows(audience)
@@ -273,7 +273,8 @@ def test_people_who_are_nobody_elses_are_matched_by_their_own_id_alone() -> None
     found, _ = people({}, everybody)
     rows = pl.DataFrame({"customer_id": ["3", "7", "gone"], "external_user_id": ["e3", "e7", "gone too"]})
     assert found.today(rows)["customer_id"].to_list() == ["3", "7"]
-    assert found.places(rows).tolist() == [3, 7]
+    places, times = found.places(rows)
+    assert places.tolist() == [3, 7] and times is None
     assert not found.doubles(np.arange(50, dtype=np.uint32)).any()
 
 
@@ -281,3 +282,10 @@ def test_of_a_person_who_is_there_twice_the_newer_id_is_kept() -> None:
     found, _ = people({"b": "z"}, {"a": "ea", "b": "eb", "z": "ez"}, replaced=["b"])
     assert found.doubles(np.array([0, 1, 2], np.uint32)).tolist() == [False, True, False]
     assert not found.doubles(np.array([0, 1], np.uint32)).any(), "who is alone in an audience is nobody's double"
+
+
+def test_who_got_it_under_two_ids_got_it_twice() -> None:
+    found, _ = people({"b": "a"}, {"b": "eb", "c": "ec"})
+    rows = pl.DataFrame({"customer_id": ["a", "b", "c"], "external_user_id": ["ea", "eb", "ec"]})
+    places, times = found.places(rows)
+    assert (places.tolist(), [] if times is None else times.tolist()) == ([0, 1], [2, 1])
