@@ -15,8 +15,8 @@ FILE_NAME = "optinb.toml"
 Platform = Literal["ios", "android", "kindle", "web"]
 Engine = Literal["polars", "duckdb", "spark"]
 ENGINES: tuple[Engine, ...] = ("polars", "duckdb", "spark")
-Table = Literal["customers", "app_users", "transactions", "events"]
-TABLE_NAMES: tuple[Table, ...] = ("customers", "app_users", "transactions", "events")
+Table = Literal["customer_ids", "customers", "app_users", "transactions", "events"]
+TABLE_NAMES: tuple[Table, ...] = ("customer_ids", "customers", "app_users", "transactions", "events")
 PLATFORMS: tuple[Platform, ...] = ("ios", "android", "kindle", "web")
 Share = Annotated[float, Meta(ge=0, le=1)]
 Days = Annotated[int, Meta(ge=1, le=3650)]
