@@ -64,13 +64,23 @@ class Standing:
         self._promised: dict[int, Marks] = {}  # by how many days ahead: those who get or await something then
         self._numbers: dict[str, int] = {}
 
-    def add(self, places: NDArray[np.uint32], who: Competitor, *, control: bool = False) -> None:
-        """Adds customers, each at most once, who got a campaign's message on its day, or were its control group."""
+    def add(
+        self,
+        places: NDArray[np.uint32],
+        who: Competitor,
+        *,
+        control: bool = False,
+        times: NDArray[np.uint16] | None = None,
+    ) -> None:
+        """Adds customers, each at most once, who got a campaign's message on its day, or were its control group.
+
+        `times`: how many messages each got, under several ids; one, when it's left out.
+        """
         number, gap = self._number(who), (self.day - who.day).days
         if not control:
             for cap, count in zip(self._policy.caps, self._counts, strict=True):
                 if cap.app_group in (None, who.app_group_id) and in_window(cap, who.day, self.day):
-                    count[places] += 1
+                    count[places] += np.uint16(1) if times is None else times
         if 0 <= gap < who.exclusion_days:
             self._excluded.add(places, number)
         if control and 0 <= gap < who.measurement_days:
@@ -122,9 +132,9 @@ class Competition:
         who is that person tonight.
         """
         rows = contacts.to_frame("customer_id") if isinstance(contacts, pl.Series) else contacts
-        places = self.roster.persons.places(rows)
+        places, times = self.roster.persons.places(rows)
         for standing in self._standings.values():
-            standing.add(places, who, control=control)
+            standing.add(places, who, control=control, times=times)
 
     def promise(self, audience: pl.DataFrame, who: Competitor) -> None:
         """Adds the recipients and the control group of an audience with AUDIENCE_SCHEMA."""

@@ -93,7 +93,7 @@ class ContactHistory:
         rows = self.rows(audience, HISTORY.names())
         return rows.filter(_has("customer_id", ids) | _has("external_user_id", external_ids))
 
-    def contacts(self) -> pl.DataFrame:
+    def table(self) -> pl.DataFrame:
         """What rules ask about, with CONTACTS: who received what, and who was held out from it.
 
         `outcome` is "received" where Appboy accepted the request that the customer was in, or said later that it
@@ -225,10 +225,10 @@ def _has(column: str, values: Collection[str]) -> pl.Expr:
 
 
 def _statuses(batch: Batch) -> Iterator[Status]:
-    if batch.settlement is None:
-        yield status_of(batch.state)
-        return
-    for verdict in dict.fromkeys(_verdicts(batch.settlement).values()):
+    said = _verdicts(batch.settlement) if batch.settlement else {}
+    if len(said) < batch.size:
+        yield status_of(batch.state)  # somebody of whom nothing was said
+    for verdict in dict.fromkeys(said.values()):
         yield status_of(batch.state, verdict)
 
 

@@ -109,6 +109,11 @@ class People:
         named = shared.with_columns(person_id=pl.col("customer_id").min().over("external"), drawn=pl.lit(True))
         return named.filter(pl.col("customer_id") != pl.col("person_id")).select(PERSONS.names())
 
+    @property
+    def numbers(self) -> NDArray[np.int32]:
+        """By place the number of the person, for those who have several ids; -1 for all others."""
+        return np.full(self.index.height, -1, np.int32) if self._groups is None else self._groups.by_place
+
     @cached_property
     def has_twins(self) -> bool:
         """Whether some person is there more than once."""
@@ -151,15 +156,21 @@ class People:
         several = pl.concat([hit.cast({"group": pl.UInt32}), named.select("row", "group")]).unique()
         return [several.join(groups.places, on="group", how="inner").select("row", "place")]
 
-    def places(self, rows: pl.DataFrame) -> NDArray[np.uint32]:
-        """The places, ascending and each once, of everybody whom some rows (as of `pairs`) are about."""
+    def places(self, rows: pl.DataFrame) -> tuple[NDArray[np.uint32], NDArray[np.uint16] | None]:
+        """The places, ascending and each once, of everybody whom some rows (as of `pairs`) are about.
+
+        With it, how many of the rows are about each, or None where that is one for everybody.
+        """
         if self._groups is None and "external_user_id" not in rows.columns:
-            found = rows.join(self.index, on="customer_id", how="inner")["place"]
+            found = rows.join(self.index, on="customer_id", how="inner")["place"].to_numpy()
         else:
-            found = self.pairs(rows)["place"]
+            found = self.pairs(rows)["place"].to_numpy()
         there = np.zeros(self.index.height, np.bool_)
-        there[found.to_numpy()] = True
-        return np.flatnonzero(there).astype(np.uint32)
+        there[found] = True
+        places = np.flatnonzero(there).astype(np.uint32)
+        if len(places) == len(found):
+            return places, None
+        return places, np.bincount(found, minlength=self.index.height)[places].astype(np.uint16)
 
     def today(self, rows: pl.DataFrame) -> pl.DataFrame:
         """The rows with today's customer ids: one for everybody whom each is about, without external_user_id."""

@@ -15,8 +15,8 @@ FILE_NAME = "optinb.toml"
 Platform = Literal["ios", "android", "kindle", "web"]
 Engine = Literal["polars", "duckdb", "spark"]
 ENGINES: tuple[Engine, ...] = ("polars", "duckdb", "spark")
-Table = Literal["customers", "app_users", "transactions", "events"]
-TABLE_NAMES: tuple[Table, ...] = ("customers", "app_users", "transactions", "events")
+Table = Literal["customer_ids", "customers", "app_users", "transactions", "events"]
+TABLE_NAMES: tuple[Table, ...] = ("customer_ids", "customers", "app_users", "transactions", "events")
 PLATFORMS: tuple[Platform, ...] = ("ios", "android", "kindle", "web")
 Share = Annotated[float, Meta(ge=0, le=1)]
 Days = Annotated[int, Meta(ge=1, le=3650)]
@@ -81,7 +81,8 @@ class ImportSection(_Section, frozen=True):
     `columns`: the header under which a column is delivered, by the column's name or by `table.column`; an empty text
     for one that is no longer delivered. The `max_…_change` limit how far what a column holds may move against the
     deliveries before: shares of empty and of true values as a difference (`consent` of the columns that decide who may
-    be written to), the number of different values and the median as a share by which they may fall. `max_unpacked_gb`: how large a gzip may become.
+    be written to), the number of different values and the median as a share by which they may fall.
+    `max_unpacked_gb`: how large a gzip may become.
     """
 
     required: tuple[str, ...] = ("customers", "app_users")

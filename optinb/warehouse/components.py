@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from numpy.typing import NDArray
 
 PEOPLE = pl.Schema({"customer_id": pl.String, "person_id": pl.String, "drawn": pl.Boolean})
@@ -27,6 +29,15 @@ def components(links: pl.DataFrame) -> pl.DataFrame:
             "is_new": pl.Series(np.isin(np.arange(len(ids)), new)),
         }
     )
+
+
+def linked(links: pl.DataFrame, ids: Collection[str]) -> frozenset[str]:
+    """Everybody whom a chain of links joins to one of some ids."""
+    if links.is_empty():
+        return frozenset()
+    found = components(links)
+    groups = found.filter(pl.col("customer_id").is_in(list(ids)))["group"].unique()
+    return frozenset(found.filter(pl.col("group").is_in(groups.implode()))["customer_id"])
 
 
 def cycles(links: pl.DataFrame) -> list[list[str]]:

@@ -102,10 +102,10 @@ class Examination:
             if part is None:
                 continue
             tell(0, f"checking {table.name}")
+            stager.leave_out(part, forgotten)
             if table is CUSTOMER_IDS:
                 staged.append(part)
                 continue
-            stager.leave_out(part, forgotten)
             if table.attributes:
                 stager.empty_misfits(part, {name: a.kind for name, a in known.items()})
             else:

@@ -17,10 +17,12 @@ from msgspec.structs import replace
 from optinb.warehouse import building
 from optinb.warehouse.building import Contents
 from optinb.warehouse.changes import TABLE as CHANGES
-from optinb.warehouse.contract import DAILY, OWN_TABLES
+from optinb.warehouse.components import linked
+from optinb.warehouse.contract import CUSTOMER_IDS, DAILY, OWN_TABLES
 from optinb.warehouse.damage import readable
 from optinb.warehouse.days import DayFile, DayWriter, scan_of
 from optinb.warehouse.forgotten import read_forgotten, write_forgotten
+from optinb.warehouse.persons import MOST_SHARING
 from optinb.warehouse.quarantine import FILE, read_quarantine
 from optinb.warehouse.sql import connect, ident, literal
 from optinb.warehouse.versions import sync
@@ -62,19 +64,53 @@ class _Named(Struct, frozen=True):
     rows: dict[str, int]
 
 
-def external_ids(versions: Versions, customer_id: str) -> frozenset[str]:
-    """The external user ids under which any kept version knows a customer."""
-    found: set[str] = set()
+class KnownAs(Struct, frozen=True, kw_only=True):
+    """The names of a person in the kept versions: `ids` of customers, and `external_ids`, which nobody else has."""
+
+    ids: tuple[str, ...]
+    external_ids: frozenset[str]
+
+
+def known_as(versions: Versions, customer_id: str) -> KnownAs:
+    """Every id under which any kept version knows a person, and their external user ids."""
+    ids, external, shared = {customer_id}, set[str](), set[str]()
     with connect() as con:
         for number in versions.numbers():
             building.attach(con, versions.path(number), "cur", read_only=True)
             with readable(f"the customers of version {number}"):
-                rows = con.execute(
-                    "SELECT external_user_id FROM cur.customers WHERE customer_id = ?", [customer_id]
-                ).fetchall()
-            found.update(row[0] for row in rows if row[0])
+                if "customer_ids" in _tables(con):
+                    links = con.sql("SELECT old, new FROM cur.customer_ids").pl()
+                    ids |= linked(links, ids)
+                mine, others = _holders(con, ids)
+                if len(others) < MOST_SHARING:
+                    ids |= others
+                    mine, others = _holders(con, ids)
+            external |= mine
+            shared |= _shared(con, mine, ids)
             con.execute("DETACH cur")
-    return frozenset(found)
+    return KnownAs(ids=(customer_id, *sorted(ids - {customer_id})), external_ids=frozenset(external - shared))
+
+
+def _holders(con: duckdb.DuckDBPyConnection, ids: Collection[str]) -> tuple[set[str], set[str]]:
+    """The external user ids of some customers, and who else has them."""
+    mine = con.execute(
+        f"SELECT DISTINCT external_user_id FROM cur.customers WHERE {_is(ids)} AND external_user_id <> ''"
+    ).fetchall()
+    found = {row[0] for row in mine}
+    named = ", ".join(map(literal, sorted(found))) or "NULL"
+    others = con.execute(
+        f"SELECT customer_id FROM cur.customers WHERE external_user_id IN ({named}) AND NOT {_is(ids)}"
+    ).fetchall()
+    return found, {row[0] for row in others}
+
+
+def _shared(con: duckdb.DuckDBPyConnection, external_ids: Collection[str], ids: Collection[str]) -> set[str]:
+    """Those of some external user ids that others have too, such as what a system writes for everybody unknown."""
+    named = ", ".join(map(literal, sorted(external_ids))) or "NULL"
+    rows = con.execute(
+        f"SELECT DISTINCT external_user_id FROM cur.customers WHERE external_user_id IN ({named}) AND NOT {_is(ids)}"
+    ).fetchall()
+    return {row[0] for row in rows}
 
 
 def holds(versions: Versions, customer_id: str, *, quarantine: Path) -> bool:
@@ -90,35 +126,37 @@ def holds(versions: Versions, customer_id: str, *, quarantine: Path) -> bool:
 
 def forget(
     versions: Versions,
-    customer_id: str,
+    ids: Collection[str],
     *,
+    external_ids: Collection[str],
     others: Collection[str],
     quarantine: Path,
     now: datetime,
     keep: int,
     exported: bool,
 ) -> Removed:
-    """Removes a customer, and remembers a keyed hash of the id. Needs the lease.
+    """Removes a person, and remembers keyed hashes of their ids. Needs the lease.
 
     Args:
         versions: those that are kept.
-        customer_id: whom.
-        others: further texts that name the customer in the quarantine, such as the external user id.
+        ids: all customer ids of the person.
+        external_ids: those that are theirs alone; whoever is delivered with one of them is left out.
+        others: further texts that name the person in the quarantine.
         quarantine: the folder of the quarantines.
         now: in UTC.
         keep: how many nights are kept.
         exported: whether the next version is to be written for Spark too.
     """
     # must precede the rest: a delivery that comes while this is being resumed brings nobody back
-    write_forgotten(versions.folder, read_forgotten(versions.folder).with_(customer_id))
-    blanked = _blank(quarantine, {customer_id, *others})
+    write_forgotten(versions.folder, read_forgotten(versions.folder).with_(ids, external_ids))
+    blanked = _blank(quarantine, {*ids, *external_ids, *others})
     current = versions.current
     if current is None:
         return Removed(rows={}, versions=0, files=0, quarantined=blanked)
     with connect(scratch=versions.work / "spill") as con:
-        named = {number: _look(con, versions, number, customer_id) for number in versions.numbers()}
+        named = {number: _look(con, versions, number, ids) for number in versions.numbers()}
         every = {f.path: f for n in named.values() for f in (*n.contents.files, *n.contents.base_files)}
-        holding = _holding(con, versions.folder, every.values(), customer_id)
+        holding = _holding(con, versions.folder, every.values(), ids)
         writer = DayWriter(
             con,
             root=versions.folder,
@@ -126,14 +164,12 @@ def forget(
             version=current + 1,
             delivery=named[current].contents.import_date,
         )
-        moved = {path: writer.without_rows(every[path], _not(customer_id)) for path in holding}
+        moved = {path: writer.without_rows(every[path], _not(ids)) for path in holding}
         mine = {file.path for file in named[current].contents.files}
         rows = Counter(named[current].rows)
         for path in holding.keys() & mine:
             rows[every[path].table] += holding[path]
-        written = _write_versions(
-            con, versions, named, moved, customer_id=customer_id, current=current, now=now, exported=exported
-        )
+        written = _write_versions(con, versions, named, moved, ids=ids, current=current, now=now, exported=exported)
         building.clean_up(con, versions, keep=keep)  # the files that held the customer, which no version names now
     return Removed(rows=dict(sorted(rows.items())), versions=written, files=len(moved), quarantined=blanked)
 
@@ -144,7 +180,7 @@ def _write_versions(
     named: Mapping[int, _Named],
     moved: Mapping[str, DayFile | None],
     *,
-    customer_id: str,
+    ids: Collection[str],
     current: int,
     now: datetime,
     exported: bool,
@@ -159,10 +195,10 @@ def _write_versions(
             continue
         if number == current:
             contents = replace(_moved(version.contents, moved), version=current + 1, created_at=now)
-            built = _built(con, versions, number, contents, customer_id, exported=exported)
+            built = _built(con, versions, number, contents, ids, exported=exported)
             versions.publish(built, current + 1)
             written += 1
-        built = _built(con, versions, number, _moved(version.contents, moved), customer_id, exported=False)
+        built = _built(con, versions, number, _moved(version.contents, moved), ids, exported=False)
         sync(built)
         built.replace(versions.path(number))
         sync(versions.folder)
@@ -177,7 +213,7 @@ def _built(
     versions: Versions,
     number: int,
     contents: Contents,
-    customer_id: str,
+    ids: Collection[str],
     *,
     exported: bool,
 ) -> Path:
@@ -186,8 +222,8 @@ def _built(
     built.unlink(missing_ok=True)
     building.attach(con, versions.path(number), "cur", read_only=True)
     building.attach(con, built, "next", read_only=False)
-    for name, of_customers in _tables(con).items():
-        where = f" WHERE {_not(customer_id)}" if of_customers else ""
+    for name, columns in _tables(con).items():
+        where = " WHERE " + " AND ".join(_not(ids, column) for column in columns) if columns else ""
         with readable(f"the published table {name!r}"):
             con.execute(f"CREATE TABLE next.{ident(name)} AS SELECT * FROM cur.{ident(name)}{where}")
     building.write_contents(con, contents)
@@ -196,13 +232,14 @@ def _built(
     return built
 
 
-def _look(con: duckdb.DuckDBPyConnection, versions: Versions, number: int, customer_id: str) -> _Named:
+def _look(con: duckdb.DuckDBPyConnection, versions: Versions, number: int, ids: Collection[str]) -> _Named:
     building.attach(con, versions.path(number), "cur", read_only=True)
     try:
         rows = {}
-        for name in (name for name, of_customers in _tables(con).items() if of_customers):
+        for name, columns in ((name, columns) for name, columns in _tables(con).items() if columns):
+            where = " OR ".join(_is(ids, column) for column in columns)
             with readable(f"the published table {name!r}"):
-                found = con.execute(f"SELECT count(*) FROM cur.{ident(name)} WHERE {_is(customer_id)}").fetchone()
+                found = con.execute(f"SELECT count(*) FROM cur.{ident(name)} WHERE {where}").fetchone()
             if found and found[0]:
                 rows[name] = found[0]
         return _Named(building.read_contents(con, "cur"), rows)
@@ -210,17 +247,18 @@ def _look(con: duckdb.DuckDBPyConnection, versions: Versions, number: int, custo
         con.execute("DETACH cur")
 
 
-def _tables(con: duckdb.DuckDBPyConnection) -> dict[str, bool]:
-    """The published tables of the attached version, and whether their rows are customers'."""
+def _tables(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
+    """The published tables of the attached version, and in which columns customers are named."""
     found = con.execute(
         "SELECT table_name, bool_or(column_name = 'customer_id') FROM duckdb_columns() "
         "WHERE database_name = 'cur' GROUP BY table_name ORDER BY table_name"
     ).fetchall()
-    return {name: of_customers for name, of_customers in found if name not in OWN_TABLES}
+    named = {name: ("customer_id",) if of_customers else () for name, of_customers in found if name not in OWN_TABLES}
+    return named | ({CUSTOMER_IDS.name: ("old", "new")} if CUSTOMER_IDS.name in named else {})
 
 
 def _holding(
-    con: duckdb.DuckDBPyConnection, folder: Path, files: Iterable[DayFile], customer_id: str
+    con: duckdb.DuckDBPyConnection, folder: Path, files: Iterable[DayFile], ids: Collection[str]
 ) -> dict[str, int]:
     """How many rows of the customer each Parquet file holds, for those that hold any."""
     found: dict[str, int] = {}
@@ -232,7 +270,7 @@ def _holding(
             scan = scan_of(folder, file_group, filename=True, by_name=True)
             with readable(f"the published {table}"):
                 rows = con.execute(
-                    f"SELECT filename, count(*) FROM {scan} WHERE {_is(customer_id)} GROUP BY filename"
+                    f"SELECT filename, count(*) FROM {scan} WHERE {_is(ids)} GROUP BY filename"
                 ).fetchall()
             found |= {paths[name]: count for name, count in rows}
     return found
@@ -254,12 +292,12 @@ def _names_any(contents: Contents, moved: Mapping[str, DayFile | None]) -> bool:
     return any(file.path in moved for file in (*contents.files, *contents.base_files))
 
 
-def _is(customer_id: str) -> str:
-    return f"customer_id = {literal(customer_id)}"
+def _is(ids: Collection[str], column: str = "customer_id") -> str:
+    return f"({column} IN ({', '.join(map(literal, sorted(ids)))}))"
 
 
-def _not(customer_id: str) -> str:
-    return f"customer_id IS DISTINCT FROM {literal(customer_id)}"
+def _not(ids: Collection[str], column: str = "customer_id") -> str:
+    return f"{_is(ids, column)} IS NOT TRUE"
 
 
 def _blank(quarantine: Path, names: Collection[str]) -> int:

@@ -21,11 +21,13 @@ from optinb.warehouse.columns import slim
 from optinb.warehouse.contract import DAILY, PEOPLE_TABLES, TABLES
 from optinb.warehouse.days import DayFile, DayWriter
 from optinb.warehouse.examining import READING, Examination, Examined
+from optinb.warehouse.forgotten import read_forgotten
 from optinb.warehouse.keyindex import INDEX_OF, KeyIndex
 from optinb.warehouse.merging import stricter
 from optinb.warehouse.quarantine import read_quarantine, write_quarantine
 from optinb.warehouse.reading import DeliveredFile, digest, find_files
 from optinb.warehouse.report import Drift, Gate, ImportReport, TableReport
+from optinb.warehouse.returning import remember
 from optinb.warehouse.runs import days_of
 from optinb.warehouse.sources import fetch_missing
 from optinb.warehouse.sql import connect, ident
@@ -300,6 +302,7 @@ class Import:
                 attributes=seen.attributes if "customers" in staged or not contents else contents.attributes,
             ),
         )
+        remember(con, read_forgotten(versions.folder), versions.folder)
         building.finish(con, exported=versions.built_tables if self._settings.engine.spark_master else None)
         tell(0, "publishing")
         versions.publish(built, report.version)

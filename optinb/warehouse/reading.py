@@ -339,7 +339,7 @@ def open_other(con: duckdb.DuckDBPyConnection, path: Path, *, scratch: Path) -> 
     gzipped = endings[-1:] == ["gz"]
     ending = next(iter(endings[:-1][-1:] if gzipped else endings[-1:]), "")
     file = DeliveredFile(path, FileName("", FORMATS.get(ending, "csv"), gzipped))
-    plain = _plain(file, scratch)
+    plain = _plain(file, scratch, most_gb=MOST_UNPACKED_GB)
     if plain.stat().st_size == 0:
         raise UnreadableError("it is empty")
     if file.name.format == "csv":

@@ -10,12 +10,13 @@ from msgspec.structs import replace
 
 from optinb.warehouse import attribute_types, checks, row_query, tool_traces
 from optinb.warehouse.again import REPEATED
-from optinb.warehouse.contract import APP_USERS, CUSTOMERS, MAX_COLUMNS, TABLES, Table
+from optinb.warehouse.contract import APP_USERS, CUSTOMER_IDS, CUSTOMERS, MAX_COLUMNS, TABLES, Table
 from optinb.warehouse.damage import first_line, is_machines
 from optinb.warehouse.facts import Facts, facts_of
 from optinb.warehouse.headers import IGNORED
 from optinb.warehouse.reading import DeliveredFile, Source, UnreadableError, open_source, with_plain_newlines
 from optinb.warehouse.report import TableReport
+from optinb.warehouse.returning import RETURNING, note_returning
 from optinb.warehouse.runs import repeated
 from optinb.warehouse.sql import ident, literal, numbers
 
@@ -180,15 +181,15 @@ class Stager:
             self._con.execute(f"UPDATE {staged.name} SET a{i} = NULL WHERE {test}")
 
     def leave_out(self, staged: Staged, forgotten: Forgotten) -> None:
-        """Leaves out the rows of customers who were forgotten; also those that were refused already."""
-        if not forgotten.hashes:
+        """Leaves out the rows of people who were forgotten, under whatever id; also those that were refused already."""
+        if not forgotten:
             return
-        self._con.execute(f"CREATE TEMP TABLE theirs AS SELECT DISTINCT customer_id FROM {staged.name}")
-        self._con.execute(f"DELETE FROM theirs WHERE NOT coalesce({forgotten.test('customer_id')}, false)")
-        rows = f"SELECT rowid FROM {staged.name} WHERE customer_id IN (SELECT customer_id FROM theirs)"
+        note_returning(self._con, staged.table, staged.name, forgotten)
+        named = ("old", "new") if staged.table is CUSTOMER_IDS else ("customer_id",)
+        theirs = " OR ".join(f"{column} IN (SELECT customer_id FROM {RETURNING})" for column in named)
+        rows = f"SELECT rowid FROM {staged.name} WHERE {theirs}"
         self._con.execute(f"DELETE FROM {staged.rejects} WHERE row IN ({rows})")
         self._con.execute(f"INSERT INTO {staged.rejects} SELECT rowid, {literal(FORGOTTEN)} FROM ({rows})")
-        self._con.execute("DROP TABLE theirs")
 
     def empty_misfits(self, staged: Staged, kinds: Mapping[str, str]) -> None:
         """Empties every value of an attribute that doesn't fit the type which it was published with."""

@@ -15,7 +15,7 @@ from optinb.warehouse.column_names import names_of
 from optinb.warehouse.contract import OWN_TABLES, PEOPLE_TABLES, TABLES
 from optinb.warehouse.damage import first_line
 from optinb.warehouse.days import DayWriter
-from optinb.warehouse.forgetting import Removed, external_ids, forget, holds
+from optinb.warehouse.forgetting import KnownAs, Removed, forget, holds, known_as
 from optinb.warehouse.forgotten import Forgotten, read_forgotten
 from optinb.warehouse.importing import Import
 from optinb.warehouse.quarantine import read_quarantine
@@ -179,9 +179,9 @@ class Warehouse:
             versions.publish(built, current + 1)
         return current + 1
 
-    def external_ids(self, customer_id: str) -> frozenset[str]:
-        """The external user ids under which any kept version knows a customer."""
-        return external_ids(self._versions, customer_id)
+    def known_as(self, customer_id: str) -> KnownAs:
+        """Every id under which any kept version knows a person, and their external user ids."""
+        return known_as(self._versions, customer_id)
 
     def holds(self, customer_id: str) -> bool:
         """Whether any kept version, file by day or quarantine names a customer. Raises WarehouseError."""
@@ -196,16 +196,19 @@ class Warehouse:
     def forget(
         self, customer_id: str, *, others: Collection[str] = (), user: str, now: datetime, wait_s: float = 0.0
     ) -> Removed:
-        """Removes a customer from all kept versions, files by day and quarantines; deliveries bring nobody back.
+        """Removes a person, under all of their ids, from all kept versions, files by day and quarantines.
 
-        Killed half-way, the same call goes on. `others`: further names of the customer in the quarantine. Readers of
-        older versions that are open already must be opened again. Raises WarehouseError without the lease.
+        Deliveries bring nobody back, under a new id neither. Killed half-way, the same call goes on. `others`: further
+        names of the person in the quarantine. Readers of older versions that are open already must be opened again.
+        Raises WarehouseError without the lease.
         """
         what = "the removal of a customer"
         with self._mendable(what), self._versions.lease(what, user=user, now=now, wait_s=wait_s):
+            person = known_as(self._versions, customer_id)
             return forget(
                 self._versions,
-                customer_id,
+                person.ids,
+                external_ids=person.external_ids,
                 others=others,
                 quarantine=self._root / "quarantine",
                 now=now,

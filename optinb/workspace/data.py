@@ -92,7 +92,7 @@ class Reading(Looking):
             run_date=run_date or snapshot.import_date,
             zone=self.settings.zone,
             apps={app.id: app.platform for group in self.settings.app_groups for app in group.apps},
-            contacts=lambda: self.contacts.contacts(),
+            contacts=lambda: self.contacts.table(),
             lists=self.lists.content,
             list_names=self.lists.kept(),
         )

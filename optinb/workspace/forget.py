@@ -16,7 +16,7 @@ from optinb.workspace.clock import system_clock
 from optinb.workspace.named import is_named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from pathlib import Path
     from typing import BinaryIO
 
@@ -64,22 +64,23 @@ def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustome
     night = ws.today()
     with ws.store.lease(f"night {night}", holder=ws.sends.holder, clock=system_clock, what=f"the night of {night}"):
         before = ws.warehouse.forgotten.knows(customer_id)
-        held = tuple(holding(ws.store, customer_id, root=ws.root))
+        person = ws.warehouse.known_as(customer_id)
+        held = tuple(holding(ws.store, person.ids, root=ws.root))
         if not (before or held or is_named(ws, customer_id, delivered=_files_with(ws.root / "inbox", (customer_id,)))):
             raise UsageError(
                 f"{customer_id!r} is in no table, list, audience or delivery of {ws.root}, and was not forgotten "
                 "before: nothing is changed; look the customer_id up, whose leading zeros and case count"
             )
         _must_be_over(ws, held)
-        # The warehouse comes last: it knows the external user id, by which a resumed run finds the rest.
-        others = {*ws.warehouse.external_ids(customer_id), *(h.external_user_id for h in held if h.external_user_id)}
+        # The warehouse comes last: it knows the other ids, by which a resumed run finds the rest.
+        others = {*person.external_ids, *(h.external_user_id for h in held if h.external_user_id)}
         scheduled = tuple(
             f"{h.audience.campaign_name}, {h.audience.run_date}"
             for h in held
             if h.batch and _state(h) in ("accepted", "unknown") and ws.now() < last_moment(h.audience)
         )
-        audiences = _anonymise(ws, held, customer_id)
-        lists = ws.lists.forget(customer_id)
+        audiences = _anonymise(ws, held, person.ids)
+        lists = sum(ws.lists.forget(one) for one in person.ids)
         removed = ws.warehouse.forget(customer_id, others=others, user=ws.user, now=ws.now())
         done = ForgottenCustomer(
             person=ws.warehouse.forgotten.hash_of(customer_id),
@@ -89,9 +90,9 @@ def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustome
             quarantined=removed.quarantined,
             lists=lists,
             audiences=audiences,
-            inbox=tuple(_files_with(ws.root / "inbox", (customer_id, *sorted(others)))),
+            inbox=tuple(_files_with(ws.root / "inbox", (*person.ids, *sorted(others)))),
             scheduled=scheduled,
-            named_in=tuple(_named_in(ws, customer_id)),
+            named_in=tuple(named for one in person.ids for named in _named_in(ws, one)),
             forgotten_before=before,
         )
         _note(ws, done, removed, by=by)
@@ -114,23 +115,22 @@ def _state(held: Held) -> str:
     return str(held.batch.state.__struct_config__.tag) if held.batch else ""
 
 
-def _anonymise(ws: Workspace, held: Iterable[Held], customer_id: str) -> int:
-    count = 0
-    for one in held:
+def _anonymise(ws: Workspace, held: Iterable[Held], ids: Collection[str]) -> int:
+    audiences = {one.audience.night: one.audience for one in held}
+    for audience in audiences.values():
         anonymise(
             ws.store,
-            one.audience,
-            customer_id,
+            audience,
+            ids,
             root=ws.root,
             token=token_hex(8),
             why=WHY,
             user=ws.user,
             now=ws.now(),
         )
-        count += 1
-    for path in orphans(ws.store, customer_id, root=ws.root):
+    for path in orphans(ws.store, ids, root=ws.root):
         path.unlink(missing_ok=True)
-    return count
+    return len(audiences)
 
 
 def _note(ws: Workspace, done: ForgottenCustomer, removed: Removed, *, by: str) -> None:

@@ -214,8 +214,9 @@ class Workspace(Reading):
     def forget(self, customer_id: str, *, by: str = "") -> ForgottenCustomer:
         """Removes a person from tables, files by day, quarantine, lists and frozen audiences; figures stay.
 
-        Rows in audiences become anonymous, and the audit trail has both seals of each; a keyed hash of the id stays, so
-        that a delivery which names them again brings nobody back. Killed half-way, the same call goes on. Delivered
+        All of their ids are forgotten, those that were merged too. Rows in audiences become anonymous, and the audit
+        trail has both seals of each; keyed hashes of the ids stay, so that a delivery which names them again, or has
+        their external user id under a new id, brings nobody back. Killed half-way, the same call goes on. Delivered
         files in the inbox are named, not changed. Notebooks that have an older version open must open it again.
 
         Args:

@@ -10,6 +10,7 @@ import polars as pl
 
 from optinb.campaigns import REASONS, Waterfall
 from optinb.campaigns.roster import NO_PUSH, against, app_uses
+from optinb.engine.people import Identity, People
 from optinb.engine.polars import customers_of
 from optinb.segments import AppReach, Reach
 
@@ -29,7 +30,14 @@ class Live:
     are far fewer patterns than customers, and what is counted of a group follows from how many of each are in it.
     """
 
-    def __init__(self, customers: pl.DataFrame, app_users: pl.LazyFrame, apps: Iterable[AppSettings]) -> None:
+    def __init__(
+        self,
+        customers: pl.DataFrame,
+        app_users: pl.LazyFrame,
+        apps: Iterable[AppSettings],
+        *,
+        identity: Identity | None = None,
+    ) -> None:
         """Args: as in `build_audience`; each customer once."""
         self.apps = tuple(apps)
         places = customers.lazy().select("customer_id").with_row_index("place")
@@ -42,13 +50,10 @@ class Live:
         first[pattern] = np.arange(len(pattern))
         self._codes = codes[first]
         self._uses = [(use.users[first], use.gets[first]) for use in uses]
-        # Of customers with the same external user id only one gets a push. They are few, so that only they are kept.
-        ids = customers["external_user_id"]
-        shared = np.zeros(0, dtype=np.int64)
-        if not (ids == customers["customer_id"]).all(ignore_nulls=False):
-            shared = np.flatnonzero(ids.is_duplicated().to_numpy() & (codes == 0))
-        self._shared_rows = shared
-        self._shared_ids = ids.gather(shared)
+        # Of one person's customers only one gets a push. They are few, so that only they are kept.
+        persons = People(customers, identity or Identity()).numbers
+        self._twin_rows = np.flatnonzero((persons >= 0) & (codes == 0))
+        self._twins = pl.Series(persons[self._twin_rows])
 
     def figures(self, inside: pl.Series) -> tuple[Reach, Waterfall]:
         """The reach of a group, and how it becomes recipients; booleans without null, in the order of the customers."""
@@ -57,9 +62,9 @@ class Live:
         return self._reach(counts), self._waterfall(counts, self._same_external_id(inside))
 
     def _same_external_id(self, inside: pl.Series) -> int:
-        """How many could get a push if it weren't for another member with the same external user id."""
-        ids = self._shared_ids.filter(inside.gather(self._shared_rows))
-        return len(ids) - ids.n_unique()
+        """How many could get a push if it weren't for another member who is the same person."""
+        persons = self._twins.filter(inside.gather(self._twin_rows))
+        return len(persons) - persons.n_unique()
 
     def _waterfall(self, counts: NDArray[np.int64], same_external_id: int) -> Waterfall:
         codes = self._codes
@@ -128,5 +133,5 @@ def live(snapshot: Snapshot, apps: Iterable[AppSettings]) -> Live:
     apps, kept = tuple(apps), _LIVE.setdefault(snapshot, {})
     # A version never changes, so that it is looked up once, however often a rule is tried.
     if apps not in kept:
-        kept[apps] = Live(customers_of(snapshot), snapshot.table("app_users"), apps)
+        kept[apps] = Live(customers_of(snapshot), snapshot.table("app_users"), apps, identity=Identity.of(snapshot))
     return kept[apps]

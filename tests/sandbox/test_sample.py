@@ -21,6 +21,7 @@ from optinb.warehouse.contract import TABLES, read_name
 
 DATA = Path(__file__).parents[2] / "data"
 COMMITTED = DATA / "sample" / "2026-11-23"
+SAMPLED = [name for name in TABLES if name != "customer_ids"]  # nobody of the sample was merged
 ZONES = available_timezones()
 MIDNIGHT = datetime(2026, 11, 22, 23, tzinfo=UTC)  # of the first run date, in Berlin
 
@@ -68,7 +69,7 @@ def test_same_arguments_make_the_same_bytes(tmp_path: Path, fmt) -> None:
 def test_another_seed_makes_another_shop(tmp_path: Path) -> None:
     for seed in (1, 2):
         write_sample(tmp_path / str(seed), customers=50, days=30, seed=seed)
-    for table in TABLES:
+    for table in SAMPLED:
         one, two = (rows_of(tmp_path / str(seed) / "2026-11-23", table) for seed in (1, 2))
         assert one != two, table
 
@@ -98,7 +99,7 @@ def test_files_and_columns_are_those_of_the_contract(sample) -> None:
     folder, report = sample
     names = [read_name(path.name) for path in folder.iterdir()]
     assert None not in names
-    for name in TABLES:
+    for name in SAMPLED:
         rows = rows_of(folder, name)
         assert len(rows) == report.tables[name] == report.deliveries["2026-11-23"][name]
         seen = set().union(*rows)
@@ -144,7 +145,7 @@ def test_the_report_counts_exactly_the_rows_that_are_bad(sample) -> None:
     folder, report = sample
     apps = load_settings(DATA / "optinb.toml").app_ids()
     good = {row["customer_id"] for row in rows_of(folder, "customers")} - {"", "999998", "999997"}
-    for table in TABLES:
+    for table in SAMPLED:
         seen: set = set()
         found = [complaint(table, row, customers=good, apps=apps, seen=seen) for row in rows_of(folder, table)]
         assert Counter(kind for kind in found if kind) == report.bad[table], table
@@ -156,7 +157,7 @@ def test_without_bad_rows_every_row_is_good(tmp_path: Path) -> None:
     folder = tmp_path / "2026-11-23"
     customers = {row["customer_id"] for row in rows_of(folder, "customers")}
     apps = load_settings(DATA / "optinb.toml").app_ids()
-    for table in TABLES:
+    for table in SAMPLED:
         seen: set = set()
         rows = rows_of(folder, table)
         assert [complaint(table, row, customers=customers, apps=apps, seen=seen) for row in rows] == [None] * len(rows)
@@ -272,7 +273,7 @@ def test_parquet_holds_the_same_rows_typed_and_the_bad_ones_in_a_second_part(tmp
     assert reports["csv"] == reports["parquet"]
     folder = tmp_path / "parquet" / "2026-11-23"
     assert all(read_name(path.name) for path in folder.iterdir())
-    for table in TABLES:
+    for table in SAMPLED:
         typed = pl.read_parquet(folder / f"{table}-1.parquet")
         bad = list(csv.DictReader(io.StringIO(content(folder / f"{table}-2.csv"))))
         texts = rows_of(tmp_path / "csv" / "2026-11-23", table)

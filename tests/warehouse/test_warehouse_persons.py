@@ -202,3 +202,74 @@ def test_a_circle_is_found_and_a_chain_is_none() -> None:
     assert cycles(chain) == []
     closed = pl.concat([chain, pl.DataFrame({"old": ["d", "x"], "new": ["b", "a"]})])
     assert cycles(closed) == [["b", "c", "d"]]
+
+
+def there(folder: Folder) -> dict[str, list[str]]:
+    """The customers of each table of the published version."""
+    with folder.warehouse.open() as version:
+        rows = {name: version.table(name).select("customer_id").collect() for name in ("customers", "app_users")}
+        rows["transactions"] = version.scan("transactions").select("customer_id").collect()
+    return {name: frame["customer_id"].unique().sort().to_list() for name, frame in rows.items()}
+
+
+def forget(folder: Folder, customer_id: str) -> None:
+    folder.warehouse.forget(customer_id, user="ann", now=NOW)
+
+
+def bought(folder: Folder, number: int, *ids: str) -> None:
+    text = "".join(f"t{number}{i},{i},2026-11-20T10:00:00,5\n" for i in ids)
+    day = DAY + timedelta(days=number)
+    folder.deliver({"transactions.csv": "transaction_id,customer_id,occurred_at,amount\n" + text}, day=day, base=False)
+
+
+def test_a_forgotten_person_is_left_out_under_a_new_id_with_their_external_id_and_stays_so(folder: Folder) -> None:
+    night(folder, 0, ("a", "e1", "yes"), ("b", "e2", "yes"))
+    forget(folder, "a")
+    bought(folder, 1, "m", "b")
+    report = night(folder, 1, ("m", "e1", "yes"), ("b", "e2", "yes"))
+    assert there(folder) == {"customers": ["b"], "app_users": ["b"], "transactions": ["b"]}
+    assert [(t.table, t.forgotten, t.quarantined) for t in report.tables] == [
+        ("customers", 1, 0),
+        ("app_users", 1, 0),
+        ("transactions", 1, 0),
+    ]
+    night(folder, 2, ("m", "e9", "yes"), ("b", "e2", "yes"))
+    night(folder, 3, ("z", "e9", "yes"), ("b", "e2", "yes"))
+    assert there(folder)["customers"] == ["b"], "the new id and its new external id are known by now"
+
+
+def test_a_forgotten_person_is_left_out_under_an_id_that_customer_ids_leads_to(folder: Folder) -> None:
+    night(folder, 0, ("a", "e1", "yes"), ("b", "e2", "yes"))
+    forget(folder, "a")
+    night(folder, 1, ("n", "f1", "yes"), ("b", "e2", "yes"), ids=[("a", "mid"), ("mid", "n"), ("x", "b")])
+    assert there(folder)["customers"] == ["b"]
+    with folder.warehouse.open() as version:
+        assert version.table("customer_ids").select("old", "new").collect().rows() == [("x", "b")]
+    night(folder, 2, ("n", "f1", "yes"), ("b", "e2", "yes"))
+    assert there(folder)["customers"] == ["b"]
+
+
+def test_all_ids_of_a_person_who_was_merged_are_forgotten_with_any_of_them(folder: Folder) -> None:
+    bought(folder, 0, "a", "c")
+    night(folder, 0, ("a", "e1", "no"), ("c", "e3", "yes"), ("d", "e4", "yes"))
+    bought(folder, 1, "b", "c")
+    night(folder, 1, ("b", "e2", "yes"), ("c", "e3", "yes"), ("d", "e4", "yes"), ids=[("a", "b"), ("c", "d")])
+    forget(folder, "b")
+    assert there(folder)["transactions"] == ["c"] and persons(folder) == {"d": "c"}
+    for info in folder.warehouse.versions():
+        with folder.warehouse.open(info.version) as version:
+            for name in version.tables:
+                texts = version.table(name).select(pl.col(pl.String)).collect()
+                assert not {"a", "b", "e1", "e2"} & {text for column in texts.iter_columns() for text in column}, name
+    night(folder, 2, ("a", "f1", "yes"), ("c", "e3", "yes"), ("x", "e2", "yes"))
+    assert there(folder)["customers"] == ["c"]
+
+
+def test_nobody_else_is_left_out_with_somebody_who_was_forgotten(folder: Folder) -> None:
+    unknown = [(f"u{n:02}", "unknown", "yes") for n in range(20)]
+    night(folder, 0, ("a", "42", "yes"), ("b", "e2", "yes"), *unknown)
+    forget(folder, "a")
+    forget(folder, "u00")
+    # 42 is a customer id here, and `a` an external user id; the others share what stands for everybody unknown
+    night(folder, 1, ("42", "e42", "yes"), ("c", "a", "yes"), ("b", "e2", "yes"), *unknown)
+    assert there(folder)["customers"] == ["42", "b", "c", *(i for i, _, _ in unknown[1:])]

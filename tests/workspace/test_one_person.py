@@ -12,7 +12,7 @@ import pytest
 
 from optinb import attr, open_workspace, received, responded, was_in_control
 from optinb.demo import APPROVER, AUTHOR, RUN_DATE, SCHEDULER, demo_settings
-from optinb.errors import StateError
+from optinb.errors import StateError, UsageError
 from optinb.night import Night
 from optinb.settings import parse_settings
 
@@ -285,3 +285,26 @@ def test_an_audience_that_was_changed_holds_whatever_the_policy_would_have_to_ju
     assert shop.sent() == []
     with shop.open() as ws, pytest.raises(StateError, match="was changed since it was sealed"):
         ws.why("1", run_date=FIRST)
+
+
+def test_a_person_who_was_forgotten_gets_nothing_under_a_new_id_and_leaves_no_trace(uncapped: Shop) -> None:
+    shop = uncapped
+    shop.deliver(FIRST, SHOP)
+    shop.plan()
+    shop.night(FIRST)
+    shop.deliver(after(1), MOVED, ids=[("3", "n3")])
+    shop.night(after(1))
+    shop.sent()
+    with shop.open() as ws:
+        done = ws.forget("n3", by="ticket 7")
+        assert done.audiences == 2, "the night under the old id and the one under the new"
+        with pytest.raises(UsageError, match="was forgotten"):
+            ws.why("3", run_date=FIRST)
+        assert ws.why("1", run_date=FIRST).answers[0].outcome == "recipient"
+    for path in (shop.root / "audiences").rglob("*.parquet"):
+        rows = pl.read_parquet(path)
+        assert not {"3", "n3"} & set(rows["customer_id"]) and not {"e3", "f3"} & set(rows["external_user_id"])
+    others = {i: e for i, e in MOVED.items() if i != "n3"}
+    shop.deliver(after(2), {"q": "f3", **others})
+    shop.night(after(2))
+    assert shop.sent() == sorted(others.values())
