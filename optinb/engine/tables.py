@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import narwhals as nw
 
-from optinb.engine.people import Identity, People
+from optinb.engine.persons import Identity, Persons
 from optinb.errors import RuleError
 
 if TYPE_CHECKING:
@@ -106,9 +106,9 @@ class Tables:
         return self.events.collect_schema()
 
     @cached_property
-    def people(self) -> People:
+    def people(self) -> Persons:
         """The customers as people."""
-        return People(
+        return Persons(
             self.customers.select("customer_id", "external_user_id").collect("polars").to_native(), self.identity()
         )
 

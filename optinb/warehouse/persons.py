@@ -64,6 +64,11 @@ def link(
     published = _published(con) if known else frozenset()
     kept = f"FROM cur.customer_ids WHERE NOT (delivery = ? AND source = {literal(MAPPING)})"
     _create(con, "persons_before", PERSONS, "FROM cur.persons" if "persons" in published else "")
+    if known and "persons" not in published:
+        # a version from before anybody looked: who shared an external user id was one person there too
+        con.register("shared_before", _sharing(con, "cur.customers"))
+        con.execute("INSERT INTO persons_before SELECT new, old, false FROM shared_before")
+        con.unregister("shared_before")
     con.execute(f"CREATE OR REPLACE TEMP TABLE person_links ({LINKS})")
     if "customer_ids" in published:
         con.execute(f"INSERT INTO person_links {kept}", [run_date])

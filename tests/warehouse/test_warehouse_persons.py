@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import duckdb
 import polars as pl
 import pytest
 from hypothesis import given
@@ -171,6 +172,30 @@ def test_people_who_have_nothing_to_do_with_a_merge_keep_what_they_said(folder: 
     night(folder, 0, ("a", "e1", "no"), ("b", "e2", "yes"), *others)
     night(folder, 1, ("b", "e2", "yes"), *others, ids=[("a", "b")])
     assert consent(folder) == {"b": False, **{i: said == "yes" for i, _, said in others}}
+
+
+def test_only_who_was_a_person_of_their_own_counts_as_drawn_for_when_two_are_one(folder: Folder) -> None:
+    def drawn() -> dict[str, bool]:
+        with folder.warehouse.open() as version:
+            return dict(version.table("persons").select("customer_id", "drawn").collect().iter_rows())
+
+    night(folder, 0, ("a", "e", "yes"), ("b", "e", "yes"), ("c", "ec", "yes"), ("d", "ed", "yes"))
+    assert drawn() == {"b": False}, "they shared it from the beginning"
+    night(folder, 1, ("a", "e", "yes"), ("b", "e", "yes"), ("m", "ec", "yes"), ("d", "ed", "yes"), ids=[("a", "d")])
+    assert drawn() == {"b": False, "d": True, "m": False}
+
+
+def test_a_version_from_before_persons_were_kept_is_followed_without_a_merge(folder: Folder) -> None:
+    night(folder, 0, ("a", "e", "yes"), ("b", "e", "no"), ("c", "ec", "yes"))
+    path = max((folder.root / "warehouse").glob("v*.duckdb"))
+    with duckdb.connect(str(path)) as con:
+        for name in ("persons", "customer_ids", "merged_consent"):
+            con.execute(f"DROP TABLE {name}")
+    with folder.warehouse.open() as version:
+        assert not version.has("persons")
+    report = night(folder, 1, ("a", "e", "yes"), ("b", "e", "no"), ("m", "ec", "yes"))
+    assert (report.merged, persons(folder)) == (0, {"b": "a", "m": "c"})
+    assert consent(folder) == {"a": False, "b": False, "m": True}
 
 
 def test_a_model_cannot_publish_what_is_known_of_people(folder: Folder) -> None:
