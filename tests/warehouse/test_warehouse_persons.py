@@ -65,6 +65,16 @@ def test_a_new_id_with_the_external_id_of_one_that_is_gone_is_the_same_person_fo
     assert persons(folder) == {"m": "a", "o": "a"}, "a chain of ids leads to the first"
 
 
+def test_a_new_id_that_comes_some_nights_after_the_old_one_is_gone_is_the_same_person(folder: Folder) -> None:
+    night(folder, 0, ("a", "e1", "yes"), ("b", "e2", "yes"), ("c", "e3", "yes"))
+    night(folder, 1, ("b", "e2", "yes"), ("c", "e3", "yes"))
+    night(folder, 2, ("c", "e3", "yes"))
+    night(folder, 3, ("m", "e1", "yes"), ("b", "e2", "yes"), ("c", "e3", "yes"), ("n", "e4", "yes"))
+    assert persons(folder) == {"m": "a"}
+    with folder.warehouse.open() as version:
+        assert version.table("departed_customers").collect().is_empty(), "one has an heir, and the other is back"
+
+
 def test_an_external_id_that_was_a_customer_id_before_is_found_too(folder: Folder) -> None:
     night(folder, 0, ("a", "", "yes"), ("b", "", "yes"))
     night(folder, 1, ("m", "a", "yes"), ("b", "", "yes"))
@@ -189,7 +199,7 @@ def test_a_version_from_before_persons_were_kept_is_followed_without_a_merge(fol
     night(folder, 0, ("a", "e", "yes"), ("b", "e", "no"), ("c", "ec", "yes"))
     path = max((folder.root / "warehouse").glob("v*.duckdb"))
     with duckdb.connect(str(path)) as con:
-        for name in ("persons", "customer_ids", "merged_consent"):
+        for name in ("persons", "customer_ids", "merged_consent", "departed_customers"):
             con.execute(f"DROP TABLE {name}")
     with folder.warehouse.open() as version:
         assert not version.has("persons")
@@ -261,6 +271,15 @@ def test_a_forgotten_person_is_left_out_under_a_new_id_with_their_external_id_an
     night(folder, 2, ("m", "e9", "yes"), ("b", "e2", "yes"))
     night(folder, 3, ("z", "e9", "yes"), ("b", "e2", "yes"))
     assert there(folder)["customers"] == ["b"], "the new id and its new external id are known by now"
+
+
+def test_somebody_who_is_gone_can_be_forgotten_with_the_external_id_that_was_theirs(folder: Folder) -> None:
+    folder.configure(keep_versions=1)
+    night(folder, 0, ("a", "e1", "yes"), ("b", "e2", "yes"))
+    night(folder, 1, ("b", "e2", "yes"))
+    forget(folder, "a")
+    night(folder, 2, ("m", "e1", "yes"), ("b", "e2", "yes"))
+    assert there(folder)["customers"] == ["b"]
 
 
 def test_a_forgotten_person_is_left_out_under_an_id_that_customer_ids_leads_to(folder: Folder) -> None:
