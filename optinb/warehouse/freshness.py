@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.warehouse.contract import DAILY, TABLES
+from optinb.warehouse.contract import CUSTOMER_IDS, DAILY, TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,7 +57,8 @@ def table_ages(contents: Contents, *, run_date: date, limits: ImportSection, zon
     """
     deliveries = sorted((d for d in contents.deliveries if d.run_date <= run_date), key=lambda d: d.run_date)
     found = []
-    for name in TABLES:
+    # What was merged once stays merged, so that nobody need say it again.
+    for name in (name for name in TABLES if name != CUSTOMER_IDS.name):
         brought = [d for d in deliveries if any(table.table == name for table in d.report.tables)]
         if brought:
             files = [file for file in contents.files if file.table == name and file.rows] if name in DAILY else []

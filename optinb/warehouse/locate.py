@@ -11,6 +11,7 @@ import io
 import mmap
 import re
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 import numpy as np
 
@@ -82,7 +83,9 @@ class RecordFinder:
             fields = next(csv.reader(io.StringIO(raw, newline=""), delimiter=self._source.delimiter), [])
         except csv.Error:
             return False
-        return all(value in fields or value.strip() in map(str.strip, fields) for value in values if value)
+        # Stored texts are composed.
+        alike = {normalize("NFC", field.strip()) for field in fields}
+        return all(normalize("NFC", value.strip()) in alike for value in values if value)
 
     def _line_start(self, offset: int) -> int:
         # After a quoted newline DuckDB's offsets are one byte late.

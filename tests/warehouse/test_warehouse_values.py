@@ -148,6 +148,8 @@ def test_texts_and_ids_are_composed_and_ids_that_fall_together_are_one(folder: F
     rows = f"{apart},2026-01-01,{apart}\n{together},2026-01-01,x\n"
     report = only(folder, f"{HEAD},name\n{rows}").table("customers")
     assert (report.loaded, report.quarantined) == (1, 1) and customers(folder)[together]["name"] == together
+    refused = folder.warehouse.quarantine(DAY).select("line", "raw").rows()
+    assert refused == [(3, f"{together},2026-01-01,x")]
     only(folder, parquet(customer_id=[apart], registered_at=["2026-01-01"]), name="customers.parquet", day=NEXT)
     assert list(customers(folder)) == [together]
 
