@@ -40,7 +40,7 @@ _log = logging.getLogger("optinb.warehouse")
 
 
 class Examined(Struct, frozen=True, kw_only=True):
-    """A delivery that was staged, checked and judged, and not published."""
+    """A delivery that was staged, checked and judged, and not published. `last`: the version of the night before."""
 
     staged: tuple[Staged, ...]
     tables: tuple[TableReport, ...]
@@ -49,6 +49,7 @@ class Examined(Struct, frozen=True, kw_only=True):
     attributes: tuple[Attribute, ...]
     kinds: dict[str, str]
     drift: tuple[Drift, ...]
+    last: str | None
 
 
 class Examination:
@@ -126,13 +127,19 @@ class Examination:
                 stager.warnings += [f"customers: the column {name!r} is no longer delivered" for name in gone]
             watch.look(part, kinds if table.attributes else {})
             staged.append(part)
-        consent.keep_ids(con, staged, before=before, last=last)
-        linked = self._link(con, staged, contents)
+        consent.keep_ids(con, staged, before=watch.delivered_until_then, last=last)
+        linked = self._link(con, staged, contents, last=last)
         stager.warnings += linked.warnings
         for part in staged:
             altered += tool_traces.altered_ids(con, part)
             stager.warnings += tool_traces.lost_zeros(con, part, last=last)
-            stager.warnings += consent.carry(con, part, before=before.get(part.table.name, ()), last=last)
+            stager.warnings += consent.carry(
+                con,
+                part,
+                before=before.get(part.table.name, ()),
+                until_then=watch.delivered_until_then.get(part.table.name, ()),
+                last=last,
+            )
         tables = tuple(watch.noted(stager.report(part)) for part in staged)
         stager.warnings += [
             f"{t.table}: {t.forgotten:,} rows of forgotten customers left out" for t in tables if t.forgotten
@@ -162,9 +169,12 @@ class Examination:
             attributes=building.merged(known, kinds, self._run_date),
             kinds=kinds,
             drift=tuple(watch.drift),
+            last=last,
         )
 
-    def _link(self, con: duckdb.DuckDBPyConnection, staged: Sequence[Staged], contents: Contents | None) -> Linked:
+    def _link(
+        self, con: duckdb.DuckDBPyConnection, staged: Sequence[Staged], contents: Contents | None, *, last: str | None
+    ) -> Linked:
         """Finds who is one person under several ids, among tonight's customers and those before."""
         good = {part.table.name: part.good for part in staged}
         nobody = "(SELECT NULL::VARCHAR AS customer_id, NULL::VARCHAR AS external_user_id WHERE false)"
@@ -174,6 +184,7 @@ class Examination:
             mapping=good.get(CUSTOMER_IDS.name),
             run_date=self._run_date,
             known=contents is not None,
+            last=last,
             most_ids=self._settings.imports.max_ids_per_person,
         )
 

@@ -49,9 +49,10 @@ def link(
     mapping: str | None,
     run_date: date,
     known: bool,
+    last: str | None,
     most_ids: int,
 ) -> Linked:
-    """Finds who is who, in TEMP tables: `persons_now`, `persons_before` (of `cur`) and `person_links`.
+    """Finds who is who, in TEMP tables: `persons_now`, `persons_before` (of `cur`), `persons_last` and `person_links`.
 
     Args:
         con: the import's connection.
@@ -59,17 +60,21 @@ def link(
         mapping: SQL of the delivered rows of customer_ids, if any.
         run_date: of the delivery; delivered again, it replaces what it said before.
         known: whether `cur` is attached.
+        last: the attached version of the night before, None where there was none. A correction follows that one.
         most_ids: more of one person than this are a mistake of whoever wrote customer_ids.
     """
-    published = _published(con) if known else frozenset()
-    kept = f"FROM cur.customer_ids WHERE NOT (delivery = ? AND source = {literal(MAPPING)})"
+    published = tables_of(con, "cur") if known else frozenset()
+    kept = "FROM cur.customer_ids WHERE delivery <> ?"
     _create(con, "persons_before", PERSONS, "FROM cur.persons" if "persons" in published else "")
+    earlier = tables_of(con, last) if last else frozenset()
+    _create(con, "persons_last", PERSONS, f"FROM {last}.persons" if "persons" in earlier else "")
     con.execute(f"CREATE OR REPLACE TEMP TABLE person_links ({LINKS})")
     if "customer_ids" in published:
         con.execute(f"INSERT INTO person_links {kept}", [run_date])
     delivered = _delivered(con, mapping, run_date) if mapping else pl.DataFrame(schema={"old": pl.String})
-    if known:
-        _inherit(con, customers, run_date)
+    for version in dict.fromkeys((last, "cur") if known else ()):
+        if version is not None:
+            _inherit(con, customers, run_date, version=version)
     _create(con, "persons_now", PERSONS, "")
     links = con.sql("SELECT old, new FROM person_links").pl()
     together = pl.concat([links, _sharing(con, customers)])
@@ -92,8 +97,9 @@ def publish(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE TABLE next.persons AS FROM persons_now ORDER BY customer_id")
 
 
-def _published(con: duckdb.DuckDBPyConnection) -> frozenset[str]:
-    rows = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'cur'").fetchall()
+def tables_of(con: duckdb.DuckDBPyConnection, version: str) -> frozenset[str]:
+    """The tables of an attached version; those about people are new in this version of optinb."""
+    rows = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = ?", [version]).fetchall()
     return frozenset(name for (name,) in rows)
 
 
@@ -113,12 +119,12 @@ def _delivered(con: duckdb.DuckDBPyConnection, mapping: str, run_date: date) -> 
     return con.sql(f"SELECT DISTINCT old, new FROM {mapping} WHERE old <> new").pl()
 
 
-def _inherit(con: duckdb.DuckDBPyConnection, customers: str, run_date: date) -> None:
-    """Links whoever is gone with those who have their external user id now."""
+def _inherit(con: duckdb.DuckDBPyConnection, customers: str, run_date: date, *, version: str) -> None:
+    """Links whoever is gone since a version with those who have their external user id now."""
     # hashes are compared instead of the ids: eight bytes a customer, and only a few rows are left after it
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE gone AS SELECT customer_id, external_user_id FROM cur.customers "
-        f"WHERE hash(customer_id) NOT IN (SELECT hash(customer_id) FROM {customers})"
+        "CREATE OR REPLACE TEMP TABLE gone AS SELECT customer_id, external_user_id FROM "
+        f"{version}.customers WHERE hash(customer_id) NOT IN (SELECT hash(customer_id) FROM {customers})"
     )
     con.execute(
         "INSERT INTO person_links WITH heirs AS (SELECT t.customer_id, t.external_user_id FROM "
