@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from optinb.warehouse.contract import Table
     from optinb.warehouse.days import DayFile
     from optinb.warehouse.report import TableReport
-    from optinb.warehouse.staging import Staged
+    from optinb.warehouse.staged import Staged
 
 REPEATED = "repeated"  # the reason of rows that are left out because they came before
 _AT_ONCE = 1 << 24

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from optinb.warehouse.column_names import ColumnNames
     from optinb.warehouse.contract import Table
     from optinb.warehouse.report import ColumnFigures, Drift, Gate, TableReport
-    from optinb.warehouse.staging import Staged
+    from optinb.warehouse.staged import Staged
 
 # So many deliveries are compared with, and some more, in case that a table doesn't come every day.
 _KEPT = 4 * drift.NIGHTS

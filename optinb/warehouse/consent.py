@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from optinb.warehouse.contract import APP_USERS, CUSTOMERS
 from optinb.warehouse.damage import readable
-from optinb.warehouse.sql import ident, literal
+from optinb.warehouse.sql import first_value, ident, literal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     import duckdb
 
-    from optinb.warehouse.staging import Staged
+    from optinb.warehouse.staged import Staged
 
 NOBODY = ""  # the external user id of whom Appboy can't know
 
@@ -113,7 +113,7 @@ def _unread(con: duckdb.DuckDBPyConnection, staged: Staged) -> set[str]:
 
 
 def _count(con: duckdb.DuckDBPyConnection, staged: Staged, test: str) -> int:
-    return con.execute(f"SELECT count(*) FROM {staged.good} WHERE {test}").fetchall()[0][0]
+    return first_value(con, f"SELECT count(*) FROM {staged.good} WHERE {test}")
 
 
 def _fill(

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.progress import Hundredths
-from optinb.warehouse import again, building, consent, gates, persons, tool_traces
+from optinb.warehouse import again, building, consent, gates, persons, table_checks, tool_traces
 from optinb.warehouse.building import Attribute
 from optinb.warehouse.checks import Context
 from optinb.warehouse.columns import ColumnWatch
-from optinb.warehouse.contract import CUSTOMER_IDS, TABLES
+from optinb.warehouse.contract import CUSTOMER_IDS, CUSTOMERS, TABLES
 from optinb.warehouse.forgotten import read_forgotten
 from optinb.warehouse.report import Drift, Gate, TableReport
-from optinb.warehouse.staging import Staged, Stager
+from optinb.warehouse.staged import Staged
+from optinb.warehouse.staging import Stager
+from optinb.warehouse.table_report import table_report
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -68,128 +70,141 @@ class Examination:
         now: datetime,
         scratch: Path,
     ) -> None:
-        self._con = con
-        self._contents = contents
-        self._versions = versions
-        self._settings = settings
-        self._names = names
-        self._watched = watched
+        self._con, self._contents = con, contents
+        self._versions, self._settings, self._names = versions, settings, names
         self._run_date = run_date
-        self._now = now
-        self._scratch = scratch
+        limits = settings.imports
+        latest = now + timedelta(minutes=limits.future_tolerance_minutes)
+        currency = settings.workspace.currency
+        context = Context(zone=settings.zone, latest=latest, currency=currency, missing=limits.missing)
+        self._stager = Stager(con, context=context, scratch=scratch, names=names, most_gb=limits.max_unpacked_gb)
+        self._watch = ColumnWatch(con, contents, run_date=run_date, names=names, limits=limits, watched=watched)
+        self._known = {a.name: a for a in contents.attributes if a.since < run_date} if contents else {}
+        self._kinds: dict[str, str] = {}
+        self._warnings: list[str] = []
+        self._last: str | None = None
 
     def run(self, files: Sequence[DeliveredFile], *, tell: Tell) -> Examined:
         """Stages, checks and judges the files of a delivery."""
-        con, contents = self._con, self._contents
-        limits, workspace = self._settings.imports, self._settings.workspace
-        latest = self._now + timedelta(minutes=limits.future_tolerance_minutes)
-        context = Context(zone=self._settings.zone, latest=latest, currency=workspace.currency, missing=limits.missing)
-        stager = Stager(con, context=context, scratch=self._scratch, names=self._names, most_gb=limits.max_unpacked_gb)
-        known = {a.name: a for a in contents.attributes if a.since < self._run_date} if contents else {}
-        customers = "cur.customers" if contents else "(SELECT NULL::VARCHAR AS customer_id WHERE false)"
-        forgotten = read_forgotten(self._versions.folder)
-        last = self._night_before(con, contents)
-        watch = ColumnWatch(
-            con, contents, run_date=self._run_date, names=self._names, limits=limits, watched=self._watched
+        staged = self._stage(files, tell=tell)
+        more_gates = self._look_at_people(staged)
+        tables = tuple(self._watch.noted(table_report(self._con, part)) for part in staged)
+        self._tell(tables)
+        limits, contents = self._settings.imports, self._contents
+        last = contents.rows_before(self._run_date) if contents else None
+        return Examined(
+            staged=staged,
+            tables=tables,
+            gates=(
+                *gates.judge(tables, limits=limits, last=last, problems=self._stager.problems),
+                *self._watch.gates,
+                *more_gates,
+            ),
+            warnings=(*self._stager.warnings, *self._warnings),
+            attributes=building.merged(self._known, self._kinds, self._run_date),
+            kinds=self._kinds,
+            drift=tuple(self._watch.drift),
+            last=self._last,
         )
-        before = watch.delivered
-        kinds: dict[str, str] = {}
-        staged: list[Staged] = []
-        altered: list[Gate] = []
+
+    def _stage(self, files: Sequence[DeliveredFile], *, tell: Tell) -> tuple[Staged, ...]:
+        """Reads the files, table by table, and checks their rows and columns."""
         sizes = {name: sum(f.path.stat().st_size for f in files if f.table == name) for name in TABLES}
+        forgotten = read_forgotten(self._versions.folder)
+        staged: list[Staged] = []
         for table in _stepwise(sizes, tell=tell):
             mine = [file for file in files if file.table == table.name]
-            part = stager.stage(table, mine, before=before.get(table.name, ()))
+            part = self._stager.stage(table, mine, before=self._watch.delivered.get(table.name, ()))
             if part is None:
                 continue
             tell(0, f"checking {table.name}")
-            stager.leave_out(part, forgotten)
-            if table is CUSTOMER_IDS:
-                staged.append(part)
-                continue
-            if table.attributes:
-                stager.empty_misfits(part, {name: a.kind for name, a in known.items()})
-            else:
-                stager.refuse_unknown(part, customers=customers, apps=self._settings.app_ids())
-            stager.refuse_duplicates(part)
-            again.leave_out_repeated(
-                con,
-                part,
-                stored=contents.before(self._run_date) if contents else (),
-                root=self._versions.folder,
-                drop_equal=limits.drop_repeated_events,
-            )
-            if table.attributes:
-                kinds = stager.attribute_types(part, {name: a.kind for name, a in known.items()})
-                con.execute(f"CREATE TABLE known_customers AS SELECT customer_id FROM {part.good}")
-                customers = "known_customers"
-                gone = sorted(known.keys() - set(part.attributes) - self._names.no_longer(table.name))
-                stager.warnings += [f"customers: the column {name!r} is no longer delivered" for name in gone]
-            watch.look(part, kinds if table.attributes else {})
+            table_checks.leave_out(self._con, part, forgotten)
+            if table is not CUSTOMER_IDS:
+                has_customers = any(other.table is CUSTOMERS for other in staged)
+                self._check(part, customers="known_customers" if has_customers else self._customers_before)
             staged.append(part)
-        consent.keep_ids(con, staged, before=watch.delivered_until_then, last=last)
-        linked = self._link(con, staged, contents, last=last)
-        stager.warnings += linked.warnings
+        return tuple(staged)
+
+    @property
+    def _customers_before(self) -> str:
+        return "cur.customers" if self._contents else "(SELECT NULL::VARCHAR AS customer_id WHERE false)"
+
+    def _check(self, part: Staged, *, customers: str) -> None:
+        """Checks a staged table as a whole; `customers`: SQL of those that its rows may be of."""
+        con, contents, kinds = self._con, self._contents, {name: a.kind for name, a in self._known.items()}
+        if part.table.attributes:
+            table_checks.empty_misfits(con, part, kinds)
+        else:
+            table_checks.refuse_unknown(con, part, customers=customers, apps=self._settings.app_ids())
+        table_checks.refuse_duplicates(con, part)
+        again.leave_out_repeated(
+            con,
+            part,
+            stored=contents.before(self._run_date) if contents else (),
+            root=self._versions.folder,
+            drop_equal=self._settings.imports.drop_repeated_events,
+        )
+        if part.table.attributes:
+            self._kinds = table_checks.types_of_attributes(con, part, kinds)
+            con.execute(f"CREATE TABLE known_customers AS SELECT customer_id FROM {part.good}")
+            gone = sorted(self._known.keys() - set(part.attributes) - self._names.no_longer(part.table.name))
+            self._warnings += [f"customers: the column {name!r} is no longer delivered" for name in gone]
+        # What was delivered is looked at, before anything of it is filled.
+        self._watch.look(part, self._kinds if part.table.attributes else {})
+
+    def _look_at_people(self, staged: Sequence[Staged]) -> list[Gate]:
+        """Finds who is who, and fills what isn't delivered of people with what was; returns the gates about ids."""
+        con, before = self._con, self._watch.delivered
+        self._last = last = self._night_before()
+        until_then = self._watch.delivered_until_then
+        consent.keep_ids(con, staged, before=until_then, last=last)
+        linked = self._link(staged)
+        self._warnings += linked.warnings
+        found = [*linked.gates]
         for part in staged:
-            altered += tool_traces.altered_ids(con, part)
-            stager.warnings += tool_traces.lost_zeros(con, part, last=last)
-            stager.warnings += consent.carry(
+            found += tool_traces.altered_ids(con, part)
+            self._warnings += tool_traces.lost_zeros(con, part, last=last)
+            self._warnings += consent.carry(
                 con,
                 part,
                 before=before.get(part.table.name, ()),
-                until_then=watch.delivered_until_then.get(part.table.name, ()),
+                until_then=until_then.get(part.table.name, ()),
                 last=last,
             )
-        tables = tuple(watch.noted(stager.report(part)) for part in staged)
-        stager.warnings += [
-            f"{t.table}: {t.forgotten:,} rows of forgotten customers left out" for t in tables if t.forgotten
+        return found
+
+    def _tell(self, tables: Sequence[TableReport]) -> None:
+        """Says in words, and in the log, what the figures of the tables tell."""
+        replaced = self._contents.delivery(self._run_date) if self._contents else None
+        self._warnings += [
+            *(f"{t.table}: {t.forgotten:,} rows of forgotten customers left out" for t in tables if t.forgotten),
+            *(_said_of_words(t) for t in tables if t.read_as_missing),
+            *(again.told(t) for t in tables if t.repeated),
+            *gates.fewer(tables, replaced.report if replaced else None),
+            *self._watch.warnings,
+            *(f"{t.table} has a header and no row" for t in tables if t.read == 0),
         ]
-        stager.warnings += [_said_of_words(t) for t in tables if t.read_as_missing]
-        stager.warnings += [again.told(t) for t in tables if t.repeated]
         for table in tables:
             figures = {"read": table.read, "loaded": table.loaded, "quarantined": table.quarantined}
             _log.info("table checked", extra={"table": table.table, "run_date": str(self._run_date), **figures})
-        rows = contents.rows_before(self._run_date) if contents else None
-        replaced = contents.delivery(self._run_date) if contents else None
-        stager.warnings += gates.fewer(tables, replaced.report if replaced else None)
-        return Examined(
-            staged=tuple(staged),
-            tables=tables,
-            gates=(
-                *gates.judge(tables, limits=limits, last=rows, problems=stager.problems),
-                *watch.gates,
-                *altered,
-                *linked.gates,
-            ),
-            warnings=(
-                *stager.warnings,
-                *watch.warnings,
-                *(f"{t.table} has a header and no row" for t in tables if t.read == 0),
-            ),
-            attributes=building.merged(known, kinds, self._run_date),
-            kinds=kinds,
-            drift=tuple(watch.drift),
-            last=last,
-        )
 
-    def _link(
-        self, con: duckdb.DuckDBPyConnection, staged: Sequence[Staged], contents: Contents | None, *, last: str | None
-    ) -> Linked:
+    def _link(self, staged: Sequence[Staged]) -> Linked:
         """Finds who is one person under several ids, among tonight's customers and those before."""
         good = {part.table.name: part.good for part in staged}
         nobody = "(SELECT NULL::VARCHAR AS customer_id, NULL::VARCHAR AS external_user_id WHERE false)"
         return persons.link(
-            con,
-            customers=good.get("customers", "cur.customers" if contents else nobody),
+            self._con,
+            customers=good.get("customers", "cur.customers" if self._contents else nobody),
             mapping=good.get(CUSTOMER_IDS.name),
             run_date=self._run_date,
-            known=contents is not None,
-            last=last,
+            known=self._contents is not None,
+            last=self._last,
             most_ids=self._settings.imports.max_ids_per_person,
         )
 
-    def _night_before(self, con: duckdb.DuckDBPyConnection, contents: Contents | None) -> str | None:
+    def _night_before(self) -> str | None:
         """Attaches the version that this delivery follows, which for a correction is none of its own day."""
+        con, contents = self._con, self._contents
         if contents is None:
             return None
         if contents.import_date < self._run_date:

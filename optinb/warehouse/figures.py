@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from optinb.warehouse.building import Contents
     from optinb.warehouse.contract import Column, Table
-    from optinb.warehouse.staging import Staged
+    from optinb.warehouse.staged import Staged
 
 # Enough for shares within a quarter of a percent; more would cost time and tell no more.
 SAMPLE = 200_000

@@ -31,7 +31,7 @@ from optinb.warehouse.returning import remember
 from optinb.warehouse.runs import days_of
 from optinb.warehouse.sources import fetch_missing
 from optinb.warehouse.sql import connect, ident
-from optinb.warehouse.staging import Staged, customers_query, drop_rejects, rows_query
+from optinb.warehouse.staged import Staged, customers_query, drop_rejects, rows_query
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -64,17 +64,17 @@ def link(
         most_ids: more of one person than this are a mistake of whoever wrote customer_ids.
     """
     published = tables_of(con, "cur") if known else frozenset()
-    kept = "FROM cur.customer_ids WHERE delivery <> ?"
+    base = last or "cur"
+    kept = f"FROM {base}.customer_ids WHERE NOT (delivery = ? AND source = {literal(MAPPING)})"
     _create(con, "persons_before", PERSONS, "FROM cur.persons" if "persons" in published else "")
     earlier = tables_of(con, last) if last else frozenset()
     _create(con, "persons_last", PERSONS, f"FROM {last}.persons" if "persons" in earlier else "")
     con.execute(f"CREATE OR REPLACE TEMP TABLE person_links ({LINKS})")
-    if "customer_ids" in published:
+    if "customer_ids" in (earlier if last else published):
         con.execute(f"INSERT INTO person_links {kept}", [run_date])
     delivered = _delivered(con, mapping, run_date) if mapping else pl.DataFrame(schema={"old": pl.String})
-    for version in dict.fromkeys((last, "cur") if known else ()):
-        if version is not None:
-            _inherit(con, customers, run_date, version=version)
+    if known:
+        _inherit(con, customers, run_date, version=base)
     _create(con, "persons_now", PERSONS, "")
     links = con.sql("SELECT old, new FROM person_links").pl()
     together = pl.concat([links, _sharing(con, customers)])

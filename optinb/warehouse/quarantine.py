@@ -11,7 +11,7 @@ import msgspec
 from optinb.warehouse.again import REPEATED
 from optinb.warehouse.locate import KEEP_RAW, RecordFinder
 from optinb.warehouse.sql import ident, literal
-from optinb.warehouse.staging import FORGOTTEN
+from optinb.warehouse.staged import FORGOTTEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-    from optinb.warehouse.staging import Staged, StagedFile
+    from optinb.warehouse.staged import Staged, StagedFile
 
 Reject = tuple[int | None, str, str, str | None, str | None]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,6 +50,11 @@ def numbers(con: duckdb.DuckDBPyConnection, query: str, *, at_once: int) -> Iter
             parts = []
     if parts:
         yield pl.Series(np.concatenate(parts)).sort().to_numpy()
+
+
+def first_value(con: duckdb.DuckDBPyConnection, query: str) -> Any:
+    """The one value of a query that gives one row."""
+    return con.execute(query).fetchall()[0][0]
 
 
 def connect(*, scratch: Path | None = None, memory: str = "1200MB", zone: str = "UTC") -> duckdb.DuckDBPyConnection:

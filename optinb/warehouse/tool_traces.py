@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from optinb.warehouse.reading import Source
-    from optinb.warehouse.staging import Staged
+    from optinb.warehouse.staged import Staged
 
 # A row of another table with an altered customer_id is refused anyway, as one of an unknown customer.
 _IDS = {"customers": ("customer_id", "external_user_id"), "transactions": ("transaction_id",), "events": ("event_id",)}
