@@ -245,11 +245,16 @@ class Known:
     links: list[tuple[str, str]] = field(default_factory=list)
     kept: dict[tuple[str, str, str], tuple[bool | None, str]] = field(default_factory=dict)
 
+    @property
+    def shared(self) -> list[tuple[str, str]]:
+        """Pairs of customers who have one external user id."""
+        ids = [(one, external) for one, external in self.external.items() if external]
+        return [(a, b) for a, one in ids for b, other in ids if a < b and one == other]
+
     def may(self) -> dict[str, set[str]]:
         """By app, the customers who may be written to there."""
-        fine = {
-            one for one, flags in self.flags.items() if all(flags[f] is v for f, v in FLAGS.items()) and self.external[one]
-        }
+        willing = {one for one, flags in self.flags.items() if all(flags[f] is v for f, v in FLAGS.items())}
+        fine = {one for one in willing if self.external[one]}
         return {app: {one for one in fine if self.uses.get((one, app))} for app in APPS}
 
 
@@ -303,8 +308,7 @@ class Oracle:
             now.flags = {one: {name: _flag(row.get(name)) for name in FLAGS} for one, row in mine.items()}
         carried: set[tuple[str, str, str]] = set()
         now.links = [*last.links, *self._linked(last, now, rows.get("customer_ids", []))]
-        shared = [(a, b) for a in now.external for b in now.external if a < b and now.external[a] == now.external[b] != ""]
-        person = _people([*now.flags, *last.flags], [*now.links, *shared])
+        person = _people([*now.flags, *last.flags], [*now.links, *now.shared])
         if read.get("customers"):
             ids = person
             for one, flags in now.flags.items():
@@ -340,9 +344,7 @@ class Oracle:
         known = [value for value in past if value is not None] if name in self.before.ever.get(table, ()) else []
         return (permits if all(value is permits for value in known) else not permits) if known else None
 
-    def _linked(
-        self, last: Known, now: Known, mapping: list[dict[str, str | None]]
-    ) -> list[tuple[str, str]]:
+    def _linked(self, last: Known, now: Known, mapping: list[dict[str, str | None]]) -> list[tuple[str, str]]:
         told = [(row["old"] or "", row["new"] or "") for row in mapping]
         gone = {one: external for one, external in last.external.items() if one not in now.external and external}
         heirs = [(old, new) for old, e in gone.items() for new, same in now.external.items() if same == e]
@@ -356,10 +358,7 @@ class Oracle:
         carried: set[tuple[str, str, str]],
     ) -> None:
         """A denial of any id of a person counts for all of them."""
-        shared = [
-            (a, b) for a in last.external for b in last.external if a < b and last.external[a] == last.external[b] != ""
-        ]
-        prior = _people(last.flags, [*last.links, *shared])
+        prior = _people(last.flags, [*last.links, *last.shared])
         mine, theirs = _consent(now), {k: v for k, v in _consent(last).items() if k[0] not in now.flags}
         for key, (value, whose) in last.kept.items():
             one, app, name = key
