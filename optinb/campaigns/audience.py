@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from optinb.campaigns.campaign import Property, Scalar
     from optinb.campaigns.policy import Competitor
     from optinb.campaigns.standing import Competition
-    from optinb.engine.people import Identity
+    from optinb.engine.persons import Identity
     from optinb.settings import AppSettings
 
 Outcome = Literal["recipient", "control", "excluded"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from optinb.engine.people import Identity, People
+from optinb.engine.persons import Identity, Persons
 from optinb.segments import reachable_apps
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Roster:
         wanted = ["customer_id", "external_user_id", "is_blocked", "is_test", "push_opt_in", "time_zone"]
         columns = [name for name in wanted if name in known]
         self.people = customers.select(columns).sort("customer_id").with_row_index("place").collect()
-        self.persons = People(self.people, identity or Identity())
+        self.persons = Persons(self.people, identity or Identity())
         self._app_users = app_users
         self._against: dict[tuple[AppSettings, ...], NDArray[np.uint8]] = {}
 

@@ -1,7 +1,7 @@
 """Who got what: the one derivation of it, from the sealed audiences and the journal, for whoever asks.
 
 The contact policy, rules, `why`, the card of a customer, lists of whom a message missed, forgetting and results read
-this, and none of them derives it again. Rows carry the ids of then; `engine.people` says whose they are today.
+this, and none of them derives it again. Rows carry the ids of then; `engine.persons` says whose they are today.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from optinb.delivery.contact_status import Status
-    from optinb.engine.people import Identity, People
+    from optinb.engine.persons import Identity, Persons
     from optinb.state import Batch, FrozenAudience, Settlement, Store, Verdict
     from optinb.state.delivery_rows import StateName
 
@@ -214,7 +214,7 @@ def counting(rows: pl.DataFrame, role: Role) -> pl.DataFrame:
     return found.select("customer_id", "external_user_id")
 
 
-def of_today(history: pl.DataFrame, people: People, identity: Identity) -> pl.DataFrame:
+def of_today(history: pl.DataFrame, people: Persons, identity: Identity) -> pl.DataFrame:
     """Some rows of the history with `customer_id` of today, and `person_id`, for everybody whom each is about."""
     told = people.today(history.with_columns(external="external_user_id")).rename({"external": "external_user_id"})
     return told.with_columns(person_id=identity.person_ids(told["customer_id"]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from optinb.engine.people import Identity
+from optinb.engine.persons import Identity
 from optinb.engine.polars import TABLE_OF, event_names, own_names, rule_columns, untold
 from optinb.engine.tables import Tables
 from optinb.warehouse.sql import connect, exact_path, ident, literal

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import narwhals as nw
 
-from optinb.engine.people import Identity
+from optinb.engine.persons import Identity
 from optinb.engine.tables import Tables
 from optinb.warehouse.contract import TABLES
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import narwhals as nw
 
-from optinb.engine.people import Identity, People
+from optinb.engine.persons import Identity, Persons
 from optinb.errors import RuleError
 
 if TYPE_CHECKING:
@@ -106,15 +106,25 @@ class Tables:
         return self.events.collect_schema()
 
     @cached_property
-    def people(self) -> People:
+    def people(self) -> Persons:
         """The customers as people."""
-        return People(
+        return Persons(
             self.customers.select("customer_id", "external_user_id").collect("polars").to_native(), self.identity()
         )
 
     def contacts_of(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Some rows of `contacts`, under the customer ids of tonight."""
         return self.people.today(rows) if "external_user_id" in rows.columns else rows
+
+    def listed(self, sha256: str) -> pl.DataFrame:
+        """customer_id of everybody on an uploaded list, and of whoever is on it under an earlier id."""
+        import polars as pl
+
+        ids, earlier = self.lists(sha256).select("customer_id"), self.earlier_ids()
+        if earlier.is_empty():
+            return ids
+        now = earlier.join(ids.rename({"customer_id": "earlier"}), on="earlier", how="semi").select("customer_id")
+        return pl.concat([ids, now]).unique()
 
     def earlier_ids(self) -> pl.DataFrame:
         """`earlier` and customer_id: other ids of people who have several, with the one that they have tonight."""

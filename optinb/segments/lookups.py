@@ -20,7 +20,7 @@ def with_lookup(customers: nw.LazyFrame, lookup: Uses | InList | Rank, column: s
     """The customers with one more column, true or false: whether the lookup finds them."""
     if isinstance(lookup, Rank):
         return _with_rank(customers, lookup, column, tables)
-    found = _users(lookup, tables) if isinstance(lookup, Uses) else tables.take(tables.lists(lookup.sha256 or ""))
+    found = _users(lookup, tables) if isinstance(lookup, Uses) else tables.take(tables.listed(lookup.sha256 or ""))
     return with_flag(customers, found.select("customer_id").unique("customer_id"), column)
 
 

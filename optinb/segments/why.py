@@ -125,7 +125,7 @@ def person_of(customer_id: str, tables: Tables, *, group: Callable[[str], Rule])
         return read[table]
 
     def is_listed(rule: InList) -> bool:
-        return customer_id in tables.lists(rule.sha256 or "")["customer_id"]
+        return customer_id in tables.listed(rule.sha256 or "")["customer_id"]
 
     def is_ranked(rule: Rank) -> bool:
         return bool(members(rule, tables).filter(mine).collect("polars").shape[0])

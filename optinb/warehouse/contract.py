@@ -164,7 +164,7 @@ DAILY: tuple[str, ...] = tuple(table.name for table in TABLES.values() if table.
 # What the warehouse itself writes beside the published tables.
 OWN_TABLES = frozenset({"meta", "files", "base_files", "deliveries", "attributes"})
 # What it finds out about people at each import; readers see these, and a model can't publish one.
-PEOPLE_TABLES = frozenset({"customer_ids", "persons", "merged_consent"})
+PEOPLE_TABLES = frozenset({"customer_ids", "persons", "merged_consent", "departed_customers"})
 
 # A part's number may follow anything; a word (customers-eu.csv) only a hyphen or a dot, since `customers_old` is
 # more likely another table than a part of this one.

@@ -93,10 +93,13 @@ def known_as(versions: Versions, customer_id: str) -> KnownAs:
 
 def _holders(con: duckdb.DuckDBPyConnection, ids: Collection[str]) -> tuple[set[str], set[str]]:
     """The external user ids of some customers, and who else has them."""
-    mine = con.execute(
-        f"SELECT DISTINCT external_user_id FROM cur.customers WHERE {_is(ids)} AND external_user_id <> ''"
-    ).fetchall()
-    found = {row[0] for row in mine}
+    tables = [name for name in ("customers", "departed_customers") if name in _tables(con)]
+    found = {
+        external_id
+        for name in tables
+        for (external_id,) in con.execute(f"SELECT external_user_id FROM cur.{name} WHERE {_is(ids)}").fetchall()
+        if external_id
+    }
     named = ", ".join(map(literal, sorted(found))) or "NULL"
     others = con.execute(
         f"SELECT customer_id FROM cur.customers WHERE external_user_id IN ({named}) AND NOT {_is(ids)}"

@@ -7,7 +7,7 @@ corrected delivery of the same day: whoever is taken for two people is written t
 
 The published `persons` (customer_id, person_id, drawn) holds only ids whose person has another name. `drawn` ids once
 were people of their own, for whom control groups were drawn. Ids that no delivery has any more are in it too, so that
-what happened under them is still theirs.
+what happened under them is still theirs. `departed_customers` keeps for a while who is gone without an heir.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 LINKS = "old VARCHAR, new VARCHAR, since TIMESTAMP, delivery DATE, source VARCHAR"
 PERSONS = "customer_id VARCHAR, person_id VARCHAR, drawn BOOLEAN"
+DEPARTED = "customer_id VARCHAR, external_user_id VARCHAR, since DATE"
 MAPPING, INHERITED = "customer_ids", "external_user_id"
+DEPARTED_DAYS = 400
+"""So long whoever takes over the external user id of somebody who is gone counts as that person."""
 MOST_SHARING = 10
 """An external user id of more customers is no person's, but what a system writes for everybody it doesn't know."""
 SHOWN = 5
@@ -67,14 +70,23 @@ def link(
     base = last or "cur"
     kept = f"FROM {base}.customer_ids WHERE NOT (delivery = ? AND source = {literal(MAPPING)})"
     _create(con, "persons_before", PERSONS, "FROM cur.persons" if "persons" in published else "")
-    earlier = tables_of(con, last) if last else frozenset()
-    _create(con, "persons_last", PERSONS, f"FROM {last}.persons" if "persons" in earlier else "")
+    if known and "persons" not in published:
+        # a version from before anybody looked: who shared an external user id was one person there too
+        con.register("shared_before", _sharing(con, "cur.customers"))
+        con.execute("INSERT INTO persons_before SELECT new, old, false FROM shared_before")
+        con.unregister("shared_before")
+    earlier = published if last == "cur" else tables_of(con, last) if last else frozenset()
+    same = "FROM persons_before" if last == "cur" else f"FROM {last}.persons" if "persons" in earlier else ""
+    _create(con, "persons_last", PERSONS, same)
+    there = earlier if last else published
     con.execute(f"CREATE OR REPLACE TEMP TABLE person_links ({LINKS})")
-    if "customer_ids" in (earlier if last else published):
+    if "customer_ids" in there:
         con.execute(f"INSERT INTO person_links {kept}", [run_date])
     delivered = _delivered(con, mapping, run_date) if mapping else pl.DataFrame(schema={"old": pl.String})
+    _create(con, "departed", DEPARTED, "")
     if known:
-        _inherit(con, customers, run_date, version=base)
+        _depart(con, customers, run_date, version=base, earlier="departed_customers" in there)
+        _inherit(con, customers, run_date)
     _create(con, "persons_now", PERSONS, "")
     links = con.sql("SELECT old, new FROM person_links").pl()
     together = pl.concat([links, _sharing(con, customers)])
@@ -95,6 +107,8 @@ def publish(con: duckdb.DuckDBPyConnection) -> None:
     """Writes what `link` found into the version that is being built."""
     con.execute("CREATE TABLE next.customer_ids AS FROM person_links ORDER BY delivery, old, new")
     con.execute("CREATE TABLE next.persons AS FROM persons_now ORDER BY customer_id")
+    heirless = "FROM departed WHERE customer_id NOT IN (SELECT old FROM person_links)"
+    con.execute(f"CREATE TABLE next.departed_customers AS {heirless} ORDER BY customer_id")
 
 
 def tables_of(con: duckdb.DuckDBPyConnection, version: str) -> frozenset[str]:
@@ -119,26 +133,42 @@ def _delivered(con: duckdb.DuckDBPyConnection, mapping: str, run_date: date) -> 
     return con.sql(f"SELECT DISTINCT old, new FROM {mapping} WHERE old <> new").pl()
 
 
-def _inherit(con: duckdb.DuckDBPyConnection, customers: str, run_date: date, *, version: str) -> None:
-    """Links whoever is gone since a version with those who have their external user id now."""
+def _depart(con: duckdb.DuckDBPyConnection, customers: str, run_date: date, *, version: str, earlier: bool) -> None:
+    """Notes who is gone since a version, or since some night before it."""
     # hashes are compared instead of the ids: eight bytes a customer, and only a few rows are left after it
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE gone AS SELECT customer_id, external_user_id FROM "
-        f"{version}.customers WHERE hash(customer_id) NOT IN (SELECT hash(customer_id) FROM {customers})"
+        f"INSERT INTO departed SELECT customer_id, external_user_id, ? FROM {version}.customers "
+        f"WHERE hash(customer_id) NOT IN (SELECT hash(customer_id) FROM {customers})",
+        [run_date],
     )
+    if earlier:
+        con.execute(
+            "INSERT INTO departed SELECT customer_id, external_user_id, since "
+            f"FROM {version}.departed_customers WHERE since > ?::DATE - {DEPARTED_DAYS} "
+            "AND customer_id NOT IN (SELECT customer_id FROM departed) "
+            f"AND customer_id NOT IN (SELECT customer_id FROM {customers})",
+            [run_date],
+        )
+
+
+def _inherit(con: duckdb.DuckDBPyConnection, customers: str, run_date: date) -> None:
+    """Links whoever is gone with those who have their external user id now."""
     con.execute(
-        "INSERT INTO person_links WITH heirs AS (SELECT t.customer_id, t.external_user_id FROM "
-        f"{customers} t WHERE t.external_user_id <> '' AND t.external_user_id IN (SELECT external_user_id FROM gone)), "
-        "pairs AS (SELECT g.customer_id AS old, h.customer_id AS new, g.external_user_id FROM gone g JOIN heirs h "
-        "USING (external_user_id)), few AS (SELECT external_user_id FROM pairs GROUP BY ALL "
-        f"HAVING count(*) <= {MOST_SHARING}) "
-        "SELECT old, new, NULL, ?, ? FROM pairs WHERE external_user_id IN (FROM few) "
-        "AND (old, new) NOT IN (SELECT (old, new) FROM person_links)",
+        f"""INSERT INTO person_links
+        WITH heirs AS (
+          SELECT t.customer_id, t.external_user_id FROM {customers} t
+          WHERE t.external_user_id <> '' AND t.external_user_id IN (SELECT external_user_id FROM departed)),
+        pairs AS (
+          SELECT d.customer_id AS old, h.customer_id AS new, external_user_id
+          FROM departed d JOIN heirs h USING (external_user_id)),
+        few AS (SELECT external_user_id FROM pairs GROUP BY ALL HAVING count(*) <= {MOST_SHARING})
+        SELECT old, new, NULL, ?, ? FROM pairs
+        WHERE external_user_id IN (FROM few) AND (old, new) NOT IN (SELECT (old, new) FROM person_links)""",
         [run_date, INHERITED],
     )
     # Ids were stored as they came by earlier versions of optinb, and are composed (NFC) now.
     con.execute(
-        "INSERT INTO person_links SELECT g.customer_id, t.customer_id, NULL, ?, ? FROM gone g "
+        "INSERT INTO person_links SELECT g.customer_id, t.customer_id, NULL, ?, ? FROM departed g "
         f"JOIN {customers} t ON t.customer_id = nfc_normalize(g.customer_id) "
         "WHERE (g.customer_id, t.customer_id) NOT IN (SELECT (old, new) FROM person_links)",
         [run_date, INHERITED],
@@ -165,7 +195,8 @@ def _sharing(con: duckdb.DuckDBPyConnection, customers: str) -> pl.DataFrame:
 
 def _people(con: duckdb.DuckDBPyConnection, members: pl.DataFrame, *, known: bool) -> str:
     """Registers who each of the members is, and returns the name of what was registered."""
-    there = "(SELECT customer_id FROM cur.customers WHERE customer_id IN (SELECT customer_id FROM members))"
+    mine = "WHERE customer_id IN (SELECT customer_id FROM members)"
+    there = f"(SELECT customer_id FROM cur.customers {mine} UNION SELECT customer_id FROM departed {mine})"
     nobody = "(SELECT NULL::VARCHAR AS customer_id WHERE false)"
     told = con.sql(
         'SELECT m.customer_id, m."group", m.is_new, '

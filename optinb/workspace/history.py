@@ -9,7 +9,7 @@ import polars as pl
 from msgspec import Struct
 
 from optinb.campaigns import OUTCOMES
-from optinb.engine.people import Identity
+from optinb.engine.persons import Identity
 from optinb.errors import UsageError
 from optinb.state import Cancelled, RunRecord, Verdict
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from optinb.campaigns import REASONS, Waterfall
 from optinb.campaigns.roster import NO_PUSH, against, app_uses
-from optinb.engine.people import Identity, People
+from optinb.engine.persons import Identity, Persons
 from optinb.engine.polars import customers_of
 from optinb.segments import AppReach, Reach
 
@@ -51,7 +51,7 @@ class Live:
         self._codes = codes[first]
         self._uses = [(use.users[first], use.gets[first]) for use in uses]
         # Of one person's customers only one gets a push. They are few, so that only they are kept.
-        persons = People(customers, identity or Identity()).numbers
+        persons = Persons(customers, identity or Identity()).numbers
         self._twin_rows = np.flatnonzero((persons >= 0) & (codes == 0))
         self._twins = pl.Series(persons[self._twin_rows])
 

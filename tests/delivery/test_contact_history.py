@@ -29,7 +29,7 @@ from optinb.delivery import (
     status_of,
 )
 from optinb.delivery.contact_status import status_of_night
-from optinb.engine.people import Identity, People
+from optinb.engine.persons import Identity, Persons
 from optinb.errors import StateError
 from optinb.state import (
     Accepted,
@@ -242,7 +242,7 @@ def test_messages_on_the_customers_own_clocks_are_of_the_next_day(store: Store, 
 
 def people(
     persons: dict[str, str], external: dict[str, str], *, replaced: Sequence[str] = ()
-) -> tuple[People, Identity]:
+) -> tuple[Persons, Identity]:
     told = pl.DataFrame(
         [(i, p, False) for i, p in persons.items()],
         schema={"customer_id": pl.String, "person_id": pl.String, "drawn": pl.Boolean},
@@ -250,7 +250,7 @@ def people(
     )
     identity = Identity(persons=told, replaced=frozenset(replaced))
     customers = pl.DataFrame({"customer_id": list(external), "external_user_id": list(external.values())})
-    return People(customers, identity), identity
+    return Persons(customers, identity), identity
 
 
 def test_a_row_is_of_everybody_who_is_that_person_tonight(store: Store, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import duckdb
 import polars as pl
 import pytest
 from hypothesis import given
@@ -62,6 +63,16 @@ def test_a_new_id_with_the_external_id_of_one_that_is_gone_is_the_same_person_fo
     assert persons(folder) == {"m": "a"}
     night(folder, 3, ("o", "e9", "yes"), ("b", "e2", "yes"))
     assert persons(folder) == {"m": "a", "o": "a"}, "a chain of ids leads to the first"
+
+
+def test_a_new_id_that_comes_some_nights_after_the_old_one_is_gone_is_the_same_person(folder: Folder) -> None:
+    night(folder, 0, ("a", "e1", "yes"), ("b", "e2", "yes"), ("c", "e3", "yes"))
+    night(folder, 1, ("b", "e2", "yes"), ("c", "e3", "yes"))
+    night(folder, 2, ("c", "e3", "yes"))
+    night(folder, 3, ("m", "e1", "yes"), ("b", "e2", "yes"), ("c", "e3", "yes"), ("n", "e4", "yes"))
+    assert persons(folder) == {"m": "a"}
+    with folder.warehouse.open() as version:
+        assert version.table("departed_customers").collect().is_empty(), "one has an heir, and the other is back"
 
 
 def test_an_external_id_that_was_a_customer_id_before_is_found_too(folder: Folder) -> None:
@@ -205,6 +216,30 @@ def test_people_who_have_nothing_to_do_with_a_merge_keep_what_they_said(folder: 
     assert consent(folder) == {"b": False, **{i: said == "yes" for i, _, said in others}}
 
 
+def test_only_who_was_a_person_of_their_own_counts_as_drawn_for_when_two_are_one(folder: Folder) -> None:
+    def drawn() -> dict[str, bool]:
+        with folder.warehouse.open() as version:
+            return dict(version.table("persons").select("customer_id", "drawn").collect().iter_rows())
+
+    night(folder, 0, ("a", "e", "yes"), ("b", "e", "yes"), ("c", "ec", "yes"), ("d", "ed", "yes"))
+    assert drawn() == {"b": False}, "they shared it from the beginning"
+    night(folder, 1, ("a", "e", "yes"), ("b", "e", "yes"), ("m", "ec", "yes"), ("d", "ed", "yes"), ids=[("a", "d")])
+    assert drawn() == {"b": False, "d": True, "m": False}
+
+
+def test_a_version_from_before_persons_were_kept_is_followed_without_a_merge(folder: Folder) -> None:
+    night(folder, 0, ("a", "e", "yes"), ("b", "e", "no"), ("c", "ec", "yes"))
+    path = max((folder.root / "warehouse").glob("v*.duckdb"))
+    with duckdb.connect(str(path)) as con:
+        for name in ("persons", "customer_ids", "merged_consent", "departed_customers"):
+            con.execute(f"DROP TABLE {name}")
+    with folder.warehouse.open() as version:
+        assert not version.has("persons")
+    report = night(folder, 1, ("a", "e", "yes"), ("b", "e", "no"), ("m", "ec", "yes"))
+    assert (report.merged, persons(folder)) == (0, {"b": "a", "m": "c"})
+    assert consent(folder) == {"a": False, "b": False, "m": True}
+
+
 def test_a_model_cannot_publish_what_is_known_of_people(folder: Folder) -> None:
     folder.load()
     for name in ("persons", "customer_ids", "merged_consent"):
@@ -268,6 +303,15 @@ def test_a_forgotten_person_is_left_out_under_a_new_id_with_their_external_id_an
     night(folder, 2, ("m", "e9", "yes"), ("b", "e2", "yes"))
     night(folder, 3, ("z", "e9", "yes"), ("b", "e2", "yes"))
     assert there(folder)["customers"] == ["b"], "the new id and its new external id are known by now"
+
+
+def test_somebody_who_is_gone_can_be_forgotten_with_the_external_id_that_was_theirs(folder: Folder) -> None:
+    folder.configure(keep_versions=1)
+    night(folder, 0, ("a", "e1", "yes"), ("b", "e2", "yes"))
+    night(folder, 1, ("b", "e2", "yes"))
+    forget(folder, "a")
+    night(folder, 2, ("m", "e1", "yes"), ("b", "e2", "yes"))
+    assert there(folder)["customers"] == ["b"]
 
 
 def test_a_forgotten_person_is_left_out_under_an_id_that_customer_ids_leads_to(folder: Folder) -> None:

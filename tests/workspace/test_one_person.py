@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from optinb import attr, open_workspace, received, responded, was_in_control
+from optinb import attr, in_list, open_workspace, received, responded, was_in_control
 from optinb.demo import APPROVER, AUTHOR, RUN_DATE, SCHEDULER, demo_settings
 from optinb.errors import StateError, UsageError
 from optinb.night import Night
@@ -191,6 +191,21 @@ def test_a_purchase_under_either_id_is_a_response_of_the_person(uncapped: Shop) 
             assert ws.members(responded("Once", days=1), engine=engine)["customer_id"].to_list() == ["6", "n3"]
         assert ws.why_member("n3", responded("Once", days=1)).is_member
         assert not ws.why_member("m1", responded("Once", days=1)).is_member
+
+
+def test_whoever_stands_on_a_list_stands_on_it_under_a_new_id_too(uncapped: Shop) -> None:
+    shop = uncapped
+    shop.deliver(FIRST, SHOP)
+    with shop.open() as ws:
+        ws.import_delivery(FIRST)
+        ws.lists.save("Never write to", ["3", "1", "6"])
+    shop.deliver(after(1), MOVED, ids=[("3", "n3")])
+    with shop.open() as ws:
+        ws.import_delivery(after(1))
+        rule = in_list("Never write to")
+        assert ws.members(rule)["customer_id"].to_list() == ["6", "m1", "n3"]
+        assert ws.members(~rule)["customer_id"].to_list() == ["4", "5", "7", "m2"]
+        assert ws.why_member("n3", rule).is_member and not ws.why_member("m2", rule).is_member
 
 
 def test_an_exclusion_period_is_the_persons_and_not_the_ids(uncapped: Shop) -> None:

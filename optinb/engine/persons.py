@@ -71,7 +71,7 @@ class _Groups(NamedTuple):
     by_place: NDArray[np.int32]
 
 
-class People:
+class Persons:
     """The customers of a night by place, counted from 0 in the order in which they are given."""
 
     def __init__(self, customers: pl.DataFrame, identity: Identity) -> None:
@@ -106,7 +106,7 @@ class People:
             return pl.DataFrame(schema=PERSONS)
         rows = pl.DataFrame({"customer_id": self.index["customer_id"], "external": external})
         shared = rows.filter(pl.col("external").is_duplicated(), pl.col("external") != "")
-        named = shared.with_columns(person_id=pl.col("customer_id").min().over("external"), drawn=pl.lit(True))
+        named = shared.with_columns(person_id=pl.col("customer_id").min().over("external"), drawn=pl.lit(False))
         return named.filter(pl.col("customer_id") != pl.col("person_id")).select(PERSONS.names())
 
     @property
