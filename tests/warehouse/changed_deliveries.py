@@ -236,7 +236,10 @@ def _alter(rnd: Random, part: Part, at: int, column: str, how: str, share: float
 
 @dataclass
 class Known:
-    """What one night left known. `uses` by (customer, app); `kept` are denials of merges: (value then, whose)."""
+    """What one night left known. `uses` by (customer, app); `kept` are denials of merges: (value then, whose).
+
+    `departed`: external user ids of who is gone.
+    """
 
     ever: dict[str, set[str]] = field(default_factory=dict)
     external: dict[str, str] = field(default_factory=dict)
@@ -244,6 +247,7 @@ class Known:
     uses: dict[tuple[str, str], bool | None] = field(default_factory=dict)
     links: list[tuple[str, str]] = field(default_factory=list)
     kept: dict[tuple[str, str, str], tuple[bool | None, str]] = field(default_factory=dict)
+    departed: dict[str, str] = field(default_factory=dict)
 
     @property
     def shared(self) -> list[tuple[str, str]]:
@@ -346,8 +350,9 @@ class Oracle:
 
     def _linked(self, last: Known, now: Known, mapping: list[dict[str, str | None]]) -> list[tuple[str, str]]:
         told = [(row["old"] or "", row["new"] or "") for row in mapping]
-        gone = {one: external for one, external in last.external.items() if one not in now.external and external}
-        heirs = [(old, new) for old, e in gone.items() for new, same in now.external.items() if same == e]
+        gone = last.departed | last.external
+        now.departed = {one: external for one, external in gone.items() if one not in now.external}
+        heirs = [(old, new) for old, e in now.departed.items() for new, same in now.external.items() if same == e != ""]
         return told + heirs
 
     def _stricter(
@@ -364,7 +369,7 @@ class Oracle:
             one, app, name = key
             said = mine.get(key, "gone")
             other = mine.get((whose, app, name), "gone")
-            if said == "gone" or whose not in person[one] or (other != "gone" and not _denied(name, other)):
+            if said == "gone" or whose not in person.get(one, ()) or (other != "gone" and not _denied(name, other)):
                 continue
             if said == value or key in carried:
                 now.kept[key] = value, whose
@@ -372,7 +377,7 @@ class Oracle:
             if _denied(name, value) or (one, app, name) in now.kept:
                 continue
             sources = []
-            for other in person[one] - {one}:
+            for other in person.get(one, frozenset()) - {one}:
                 here, there = mine.get((other, app, name)), theirs.get((other, app, name))
                 apart = one in last.flags and other in last.flags and prior[one] != prior[other]
                 if _denied(name, here) or (_denied(name, there) and apart):
