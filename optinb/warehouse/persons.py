@@ -168,9 +168,9 @@ def _inherit(con: duckdb.DuckDBPyConnection, customers: str, run_date: date) -> 
     )
     # Ids were stored as they came by earlier versions of optinb, and are composed (NFC) now.
     con.execute(
-        "INSERT INTO person_links SELECT g.customer_id, t.customer_id, NULL, ?, ? FROM departed g "
-        f"JOIN {customers} t ON t.customer_id = nfc_normalize(g.customer_id) "
-        "WHERE (g.customer_id, t.customer_id) NOT IN (SELECT (old, new) FROM person_links)",
+        "INSERT INTO person_links SELECT d.customer_id, t.customer_id, NULL, ?, ? FROM departed d "
+        f"JOIN {customers} t ON t.customer_id = nfc_normalize(d.customer_id) "
+        "WHERE (d.customer_id, t.customer_id) NOT IN (SELECT (old, new) FROM person_links)",
         [run_date, INHERITED],
     )
 
