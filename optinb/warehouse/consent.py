@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from optinb.warehouse.contract import APP_USERS, CUSTOMERS
 from optinb.warehouse.damage import readable
+from optinb.warehouse.persons import tables_of
 from optinb.warehouse.sql import first_value, ident, literal
 
 if TYPE_CHECKING:
@@ -138,10 +139,15 @@ def _fill(
         f"FROM (SELECT rowid AS at, * FROM {staged.name} WHERE {test} "
         f"AND rowid NOT IN (SELECT row FROM {staged.rejects})) c{joined}"
     )
+    rows = f"SELECT * FROM {last}.{staged.table.name}"
+    if name in _STRICTER and staged.table is CUSTOMERS and "departed_customers" in tables_of(con, last or ""):
+        # Of whoever is back it counts what they had said when they left.
+        rows = f"SELECT customer_id, {column} FROM {last}.customers"
+        rows += f" UNION ALL SELECT customer_id, {column} FROM {last}.departed_customers"
     with readable(f"the published {staged.table.name}"):
         con.execute(
             f"CREATE OR REPLACE TEMP TABLE lasting AS SELECT person_id{app}, {value} AS value FROM ("
-            f"SELECT {who} AS person_id{app}, {known} AS {column} FROM {last}.{staged.table.name} c{joined}"
+            f"SELECT {who} AS person_id{app}, {known} AS {column} FROM ({rows}) c{joined}"
             f") WHERE {column} IS NOT NULL AND person_id IN (SELECT person_id FROM wanted) GROUP BY ALL"
         )
     join = "w.person_id = l.person_id" + (" AND w.app_id = l.app_id" if app else "")

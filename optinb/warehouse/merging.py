@@ -60,6 +60,7 @@ def stricter(con: duckdb.DuckDBPyConnection, *, last: str | None) -> MergedCount
         return MergedCounts()
     con.execute(f"CREATE OR REPLACE TEMP TABLE consent_now AS {_consent('next')}")
     con.execute(f"CREATE OR REPLACE TEMP TABLE consent_gone AS {_consent(last) if last else 'FROM consent_now'}")
+    con.execute(f"INSERT INTO consent_gone {_of_departed()}")
     con.execute("DELETE FROM consent_gone WHERE customer_id IN (SELECT customer_id FROM next.customers)")
     if last and "merged_consent" in tables_of(con, last):
         con.execute(f"INSERT INTO next.merged_consent SELECT m.* FROM {last}.merged_consent m {_STILL}")
@@ -92,9 +93,23 @@ def _consent(version: str) -> str:
     return " UNION ALL ".join(parts)
 
 
+def _of_departed() -> str:
+    """The same of those who left before last night, which nobody has taken over until now."""
+    parts = [
+        f"SELECT d.customer_id, p.person_id, '' AS app_id, {literal(column)} AS field, d.{column} AS value, "
+        f"coalesce(d.{column} = {denied}, false) AS denied FROM departed d JOIN person_of p USING (customer_id)"
+        for column, denied in DENIED[CUSTOMERS.name].items()
+    ]
+    return " UNION ".join(parts)
+
+
 def _known(last: str | None) -> str:
     """Who each of them was before: customer_id, person_id, prior; only those whom that version knows."""
-    there = f"SELECT customer_id FROM {last}.customers" if last else "SELECT NULL::VARCHAR AS customer_id WHERE false"
+    there = (
+        f"SELECT customer_id FROM {last}.customers UNION SELECT customer_id FROM departed"
+        if last
+        else "SELECT NULL::VARCHAR AS customer_id WHERE false"
+    )
     return (
         "SELECT p.customer_id, p.person_id, coalesce(b.person_id, p.customer_id) AS prior FROM person_of p "
         f"LEFT JOIN persons_last b USING (customer_id) WHERE p.customer_id IN ({there})"

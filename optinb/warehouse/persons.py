@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 LINKS = "old VARCHAR, new VARCHAR, since TIMESTAMP, delivery DATE, source VARCHAR"
 PERSONS = "customer_id VARCHAR, person_id VARCHAR, drawn BOOLEAN"
-DEPARTED = "customer_id VARCHAR, external_user_id VARCHAR, since DATE"
+SAID = "push_opt_in, is_blocked, is_test"
+DEPARTED = "customer_id VARCHAR, external_user_id VARCHAR, since DATE, " + ", ".join(
+    f"{name} BOOLEAN" for name in SAID.split(", ")
+)
 MAPPING, INHERITED = "customer_ids", "external_user_id"
 DEPARTED_DAYS = 400
 """So long whoever takes over the external user id of somebody who is gone counts as that person."""
@@ -137,13 +140,13 @@ def _depart(con: duckdb.DuckDBPyConnection, customers: str, run_date: date, *, v
     """Notes who is gone since a version, or since some night before it."""
     # hashes are compared instead of the ids: eight bytes a customer, and only a few rows are left after it
     con.execute(
-        f"INSERT INTO departed SELECT customer_id, external_user_id, ? FROM {version}.customers "
+        f"INSERT INTO departed SELECT customer_id, external_user_id, ?, {SAID} FROM {version}.customers "
         f"WHERE hash(customer_id) NOT IN (SELECT hash(customer_id) FROM {customers})",
         [run_date],
     )
     if earlier:
         con.execute(
-            "INSERT INTO departed SELECT customer_id, external_user_id, since "
+            f"INSERT INTO departed SELECT customer_id, external_user_id, since, {SAID} "
             f"FROM {version}.departed_customers WHERE since > ?::DATE - {DEPARTED_DAYS} "
             "AND customer_id NOT IN (SELECT customer_id FROM departed) "
             f"AND customer_id NOT IN (SELECT customer_id FROM {customers})",

@@ -186,6 +186,15 @@ def test_what_the_one_that_stays_had_denied_counts_where_its_value_is_missing(
     assert consent(folder) == {**{i: False for i, _, _ in stays}, "b": False, "d": True}
 
 
+def test_what_somebody_had_said_who_left_some_nights_ago_counts_when_they_are_merged_or_back(folder: Folder) -> None:
+    some = (("a", "e1", "no"), ("b", "e2", "yes"), ("c", "e3", "yes"), ("d", "e4", "no"), ("e", "e5", "yes"))
+    night(folder, 0, *some)
+    night(folder, 1, ("b", "e2", "yes"), ("f", "e6", "no"))
+    night(folder, 2, ("b", "e2", "yes"), ("f", "e6", "no"))
+    night(folder, 3, ("b", "e2", "yes"), ("c", "e3", ""), ("d", "e4", ""), ("e", "e5", "no"), ids=[("a", "b")])
+    assert consent(folder) == {"b": False, "c": True, "d": False, "e": False}
+
+
 def test_a_correction_merges_people_by_what_they_had_said_the_night_before(folder: Folder) -> None:
     night(folder, 0, ("a", "e1", "no"), ("b", "e2", "yes"), ("c", "e3", "yes"), ("d", "e4", "yes"))
     night(folder, 1, ("b", "e2", "no"), ("d", "e4", "no"))
