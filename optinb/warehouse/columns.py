@@ -30,7 +30,10 @@ _KEPT = 4 * drift.NIGHTS
 
 
 class ColumnWatch:
-    """The columns of one delivery. `gates` are those that fail; `drift` is everything that could be compared."""
+    """The columns of one delivery. `gates` are those that fail; `drift` is everything that could be compared.
+
+    `delivered` are the columns of earlier deliveries, `delivered_until_then` those of earlier days.
+    """
 
     def __init__(
         self,
@@ -48,6 +51,10 @@ class ColumnWatch:
         self._figures: dict[str, dict[str, ColumnFigures]] = {}
         self._columns: dict[str, tuple[tuple[str, ...], frozenset[str]]] = {}
         self.delivered: Mapping[str, frozenset[str]] = columns_delivered(con, contents) if contents else {}
+        self.delivered_until_then = self.delivered
+        if contents and contents.import_date >= run_date:
+            until_then = tuple(d for d in contents.deliveries if d.run_date < run_date)
+            self.delivered_until_then = columns_delivered(con, replace(contents, deliveries=until_then))
         self.gates: list[Gate] = []
         self.warnings: list[str] = []
         self.drift: list[Drift] = []

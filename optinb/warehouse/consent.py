@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from optinb.warehouse.contract import APP_USERS, CUSTOMERS
 from optinb.warehouse.damage import readable
+from optinb.warehouse.persons import tables_of
 from optinb.warehouse.sql import first_value, ident, literal
 
 if TYPE_CHECKING:
@@ -43,16 +44,23 @@ def keep_ids(
 
 
 def carry(
-    con: duckdb.DuckDBPyConnection, staged: Staged, *, before: Collection[str], last: str | None
+    con: duckdb.DuckDBPyConnection,
+    staged: Staged,
+    *,
+    before: Collection[str],
+    until_then: Collection[str],
+    last: str | None,
 ) -> Iterator[str]:
     """Fills what is missing of customers or app users with what was delivered last, and says what was filled.
 
     Args:
-        con: with the tables persons_before and persons_now (customer_id, person_id) of those whose person isn't told
-            by their customer_id, and what `keep_ids` made. `carried` then has a row (customer_id, app_id, field) for
-            each value that wasn't delivered.
+        con: with the table persons_now (customer_id, person_id) of those whose person isn't told by their customer_id,
+            and what `keep_ids` made. `carried` then has a row (customer_id, app_id, field) for each value that wasn't
+            delivered.
         staged: a table of which every reject is known; of others than those two nothing is filled.
         before: the columns of the contract that earlier deliveries brought.
+        until_then: those that deliveries up to `last` brought. A correction may be the second to bring a column: what
+            `last` has in it is the default.
         last: the attached version of the night before, None where there was none.
 
     Yields:
@@ -61,7 +69,7 @@ def carry(
     table = staged.table
     if table not in (CUSTOMERS, APP_USERS):
         return
-    kept = set(before) if last else set()
+    kept = set(until_then) if last else set()
     permitting = [c.name for c in table.columns if c.permits and c.name in {*staged.delivered, *before}]
     for name in permitting:
         missing = f"{ident(name)} IS NULL"
@@ -123,22 +131,23 @@ def _fill(
     value = f"{_STRICTER.get(name, 'max')}({column})"
     known = f"nullif({column}, {literal(NOBODY)})" if name == "external_user_id" else column
 
-    def person(when: str) -> tuple[str, str]:
-        if not by_person:
-            return "c.customer_id", ""
-        return "coalesce(p.person_id, c.customer_id)", f" LEFT JOIN persons_{when} p USING (customer_id)"
-
-    who, joined = person("now")
+    # Whoever turns out to be one person tonight had all of their ids' values.
+    who = "coalesce(p.person_id, c.customer_id)" if by_person else "c.customer_id"
+    joined = " LEFT JOIN persons_now p USING (customer_id)" if by_person else ""
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE wanted AS SELECT c.at, c.customer_id, {who} AS person_id{app} "
         f"FROM (SELECT rowid AS at, * FROM {staged.name} WHERE {test} "
         f"AND rowid NOT IN (SELECT row FROM {staged.rejects})) c{joined}"
     )
-    who, joined = person("before")
+    rows = f"SELECT * FROM {last}.{staged.table.name}"
+    if name in _STRICTER and staged.table is CUSTOMERS and "departed_customers" in tables_of(con, last or ""):
+        # Of whoever is back it counts what they had said when they left.
+        rows = f"SELECT customer_id, {column} FROM {last}.customers"
+        rows += f" UNION ALL SELECT customer_id, {column} FROM {last}.departed_customers"
     with readable(f"the published {staged.table.name}"):
         con.execute(
             f"CREATE OR REPLACE TEMP TABLE lasting AS SELECT person_id{app}, {value} AS value FROM ("
-            f"SELECT {who} AS person_id{app}, {known} AS {column} FROM {last}.{staged.table.name} c{joined}"
+            f"SELECT {who} AS person_id{app}, {known} AS {column} FROM ({rows}) c{joined}"
             f") WHERE {column} IS NOT NULL AND person_id IN (SELECT person_id FROM wanted) GROUP BY ALL"
         )
     join = "w.person_id = l.person_id" + (" AND w.app_id = l.app_id" if app else "")

@@ -42,7 +42,7 @@ _log = logging.getLogger("optinb.warehouse")
 
 
 class Examined(Struct, frozen=True, kw_only=True):
-    """A delivery that was staged, checked and judged, and not published."""
+    """A delivery that was staged, checked and judged, and not published. `last`: the version of the night before."""
 
     staged: tuple[Staged, ...]
     tables: tuple[TableReport, ...]
@@ -51,6 +51,7 @@ class Examined(Struct, frozen=True, kw_only=True):
     attributes: tuple[Attribute, ...]
     kinds: dict[str, str]
     drift: tuple[Drift, ...]
+    last: str | None
 
 
 class Examination:
@@ -81,6 +82,7 @@ class Examination:
         self._known = {a.name: a for a in contents.attributes if a.since < run_date} if contents else {}
         self._kinds: dict[str, str] = {}
         self._warnings: list[str] = []
+        self._last: str | None = None
 
     def run(self, files: Sequence[DeliveredFile], *, tell: Tell) -> Examined:
         """Stages, checks and judges the files of a delivery."""
@@ -102,6 +104,7 @@ class Examination:
             attributes=building.merged(self._known, self._kinds, self._run_date),
             kinds=self._kinds,
             drift=tuple(self._watch.drift),
+            last=self._last,
         )
 
     def _stage(self, files: Sequence[DeliveredFile], *, tell: Tell) -> tuple[Staged, ...]:
@@ -152,15 +155,22 @@ class Examination:
     def _look_at_people(self, staged: Sequence[Staged]) -> list[Gate]:
         """Finds who is who, and fills what isn't delivered of people with what was; returns the gates about ids."""
         con, before = self._con, self._watch.delivered
-        last = self._night_before()
-        consent.keep_ids(con, staged, before=before, last=last)
+        self._last = last = self._night_before()
+        until_then = self._watch.delivered_until_then
+        consent.keep_ids(con, staged, before=until_then, last=last)
         linked = self._link(staged)
         self._warnings += linked.warnings
         found = [*linked.gates]
         for part in staged:
             found += tool_traces.altered_ids(con, part)
             self._warnings += tool_traces.lost_zeros(con, part, last=last)
-            self._warnings += consent.carry(con, part, before=before.get(part.table.name, ()), last=last)
+            self._warnings += consent.carry(
+                con,
+                part,
+                before=before.get(part.table.name, ()),
+                until_then=until_then.get(part.table.name, ()),
+                last=last,
+            )
         return found
 
     def _tell(self, tables: Sequence[TableReport]) -> None:
@@ -188,6 +198,7 @@ class Examination:
             mapping=good.get(CUSTOMER_IDS.name),
             run_date=self._run_date,
             known=self._contents is not None,
+            last=self._last,
             most_ids=self._settings.imports.max_ids_per_person,
         )
 

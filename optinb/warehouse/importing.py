@@ -266,7 +266,7 @@ class Import:
             building.carry_over(con, without=[*whole, *PEOPLE_TABLES])
         building.create_missing(con)
         persons.publish(con)
-        merged = stricter(con, known=contents is not None)
+        merged = stricter(con, last=seen.last)
         report = replace(
             report,
             merged=merged.people,

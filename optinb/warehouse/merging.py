@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.warehouse.contract import APP_USERS, CUSTOMERS
+from optinb.warehouse.persons import tables_of
 from optinb.warehouse.sql import literal
 
 if TYPE_CHECKING:
@@ -44,10 +45,11 @@ class MergedCounts(Struct, frozen=True, kw_only=True):
         return (told,)
 
 
-def stricter(con: duckdb.DuckDBPyConnection, *, known: bool) -> MergedCounts:
+def stricter(con: duckdb.DuckDBPyConnection, *, last: str | None) -> MergedCounts:
     """Lets every denial count for the whole person, in the tables that are being built.
 
-    Needs what `persons.link` has found, and `carried` of `consent.carry`. `known`: whether `cur` is attached.
+    Needs what `persons.link` has found, and `carried` of `consent.carry`. `last`: the attached version of the night
+    before, None where there was none: a correction merges people anew, by what they had said until then.
     """
     con.execute(f"CREATE TABLE next.merged_consent ({KEPT})")
     con.execute(
@@ -57,16 +59,12 @@ def stricter(con: duckdb.DuckDBPyConnection, *, known: bool) -> MergedCounts:
     if con.execute("SELECT count(*) FROM person_of").fetchall() == [(0,)]:
         return MergedCounts()
     con.execute(f"CREATE OR REPLACE TEMP TABLE consent_now AS {_consent('next')}")
-    con.execute(f"CREATE OR REPLACE TEMP TABLE consent_gone AS {_consent('cur') if known else 'FROM consent_now'}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE consent_gone AS {_consent(last) if last else 'FROM consent_now'}")
+    con.execute(f"INSERT INTO consent_gone {_of_departed()}")
     con.execute("DELETE FROM consent_gone WHERE customer_id IN (SELECT customer_id FROM next.customers)")
-    if (
-        known
-        and con.execute(
-            "SELECT 1 FROM duckdb_tables() WHERE database_name = 'cur' AND table_name = 'merged_consent'"
-        ).fetchall()
-    ):
-        con.execute(f"INSERT INTO next.merged_consent {_STILL}")
-    con.execute(f"CREATE OR REPLACE TEMP TABLE known_people AS {_known(known=known)}")
+    if last and "merged_consent" in tables_of(con, last):
+        con.execute(f"INSERT INTO next.merged_consent SELECT m.* FROM {last}.merged_consent m {_STILL}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE known_people AS {_known(last)}")
     con.execute(f"CREATE OR REPLACE TEMP TABLE new_denials AS {_NEW}")
     con.execute("INSERT INTO next.merged_consent SELECT * EXCLUDE (person_id) FROM new_denials")
     for table, columns in DENIED.items():
@@ -95,18 +93,31 @@ def _consent(version: str) -> str:
     return " UNION ALL ".join(parts)
 
 
-def _known(*, known: bool) -> str:
-    """Who each of them was before: customer_id, person_id, prior; only those whom the published version knows."""
-    there = "SELECT customer_id FROM cur.customers" if known else "SELECT NULL::VARCHAR AS customer_id WHERE false"
+def _of_departed() -> str:
+    """The same of those who left before last night, which nobody has taken over until now."""
+    parts = [
+        f"SELECT d.customer_id, p.person_id, '' AS app_id, {literal(column)} AS field, d.{column} AS value, "
+        f"coalesce(d.{column} = {denied}, false) AS denied FROM departed d JOIN person_of p USING (customer_id)"
+        for column, denied in DENIED[CUSTOMERS.name].items()
+    ]
+    return " UNION ".join(parts)
+
+
+def _known(last: str | None) -> str:
+    """Who each of them was before: customer_id, person_id, prior; only those whom that version knows."""
+    there = (
+        f"SELECT customer_id FROM {last}.customers UNION SELECT customer_id FROM departed"
+        if last
+        else "SELECT NULL::VARCHAR AS customer_id WHERE false"
+    )
     return (
         "SELECT p.customer_id, p.person_id, coalesce(b.person_id, p.customer_id) AS prior FROM person_of p "
-        f"LEFT JOIN persons_before b USING (customer_id) WHERE p.customer_id IN ({there})"
+        f"LEFT JOIN persons_last b USING (customer_id) WHERE p.customer_id IN ({there})"
     )
 
 
 # Denials of earlier merges: as long as both are one person, and neither has said anything since.
 _STILL = """
-SELECT m.* FROM cur.merged_consent m
 JOIN consent_now t ON t.customer_id = m.customer_id AND t.app_id = m.app_id AND t.field = m.field
 JOIN person_of s ON s.customer_id = m.source AND s.person_id = t.person_id
 WHERE (t.value IS NOT DISTINCT FROM m.delivered OR (t.customer_id, t.app_id, t.field) IN (FROM carried))

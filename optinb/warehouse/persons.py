@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 
 LINKS = "old VARCHAR, new VARCHAR, since TIMESTAMP, delivery DATE, source VARCHAR"
 PERSONS = "customer_id VARCHAR, person_id VARCHAR, drawn BOOLEAN"
-DEPARTED = "customer_id VARCHAR, external_user_id VARCHAR, since DATE"
+SAID = "push_opt_in, is_blocked, is_test"
+DEPARTED = "customer_id VARCHAR, external_user_id VARCHAR, since DATE, " + ", ".join(
+    f"{name} BOOLEAN" for name in SAID.split(", ")
+)
 MAPPING, INHERITED = "customer_ids", "external_user_id"
 DEPARTED_DAYS = 400
 """So long whoever takes over the external user id of somebody who is gone counts as that person."""
@@ -52,9 +55,10 @@ def link(
     mapping: str | None,
     run_date: date,
     known: bool,
+    last: str | None,
     most_ids: int,
 ) -> Linked:
-    """Finds who is who, in TEMP tables: `persons_now`, `persons_before` (of `cur`) and `person_links`.
+    """Finds who is who, in TEMP tables: `persons_now`, `persons_before` (of `cur`), `persons_last` and `person_links`.
 
     Args:
         con: the import's connection.
@@ -62,23 +66,29 @@ def link(
         mapping: SQL of the delivered rows of customer_ids, if any.
         run_date: of the delivery; delivered again, it replaces what it said before.
         known: whether `cur` is attached.
+        last: the attached version of the night before, None where there was none. A correction follows that one.
         most_ids: more of one person than this are a mistake of whoever wrote customer_ids.
     """
-    published = _published(con) if known else frozenset()
-    kept = f"FROM cur.customer_ids WHERE NOT (delivery = ? AND source = {literal(MAPPING)})"
+    published = tables_of(con, "cur") if known else frozenset()
+    base = last or "cur"
+    kept = f"FROM {base}.customer_ids WHERE NOT (delivery = ? AND source = {literal(MAPPING)})"
     _create(con, "persons_before", PERSONS, "FROM cur.persons" if "persons" in published else "")
     if known and "persons" not in published:
         # a version from before anybody looked: who shared an external user id was one person there too
         con.register("shared_before", _sharing(con, "cur.customers"))
         con.execute("INSERT INTO persons_before SELECT new, old, false FROM shared_before")
         con.unregister("shared_before")
+    earlier = published if last == "cur" else tables_of(con, last) if last else frozenset()
+    same = "FROM persons_before" if last == "cur" else f"FROM {last}.persons" if "persons" in earlier else ""
+    _create(con, "persons_last", PERSONS, same)
+    there = earlier if last else published
     con.execute(f"CREATE OR REPLACE TEMP TABLE person_links ({LINKS})")
-    if "customer_ids" in published:
+    if "customer_ids" in there:
         con.execute(f"INSERT INTO person_links {kept}", [run_date])
     delivered = _delivered(con, mapping, run_date) if mapping else pl.DataFrame(schema={"old": pl.String})
     _create(con, "departed", DEPARTED, "")
     if known:
-        _depart(con, customers, run_date, earlier="departed_customers" in published)
+        _depart(con, customers, run_date, version=base, earlier="departed_customers" in there)
         _inherit(con, customers, run_date)
     _create(con, "persons_now", PERSONS, "")
     links = con.sql("SELECT old, new FROM person_links").pl()
@@ -104,8 +114,9 @@ def publish(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(f"CREATE TABLE next.departed_customers AS {heirless} ORDER BY customer_id")
 
 
-def _published(con: duckdb.DuckDBPyConnection) -> frozenset[str]:
-    rows = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'cur'").fetchall()
+def tables_of(con: duckdb.DuckDBPyConnection, version: str) -> frozenset[str]:
+    """The tables of an attached version; those about people are new in this version of optinb."""
+    rows = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = ?", [version]).fetchall()
     return frozenset(name for (name,) in rows)
 
 
@@ -125,18 +136,19 @@ def _delivered(con: duckdb.DuckDBPyConnection, mapping: str, run_date: date) -> 
     return con.sql(f"SELECT DISTINCT old, new FROM {mapping} WHERE old <> new").pl()
 
 
-def _depart(con: duckdb.DuckDBPyConnection, customers: str, run_date: date, *, earlier: bool) -> None:
-    """Notes who is gone, tonight or since some night before."""
+def _depart(con: duckdb.DuckDBPyConnection, customers: str, run_date: date, *, version: str, earlier: bool) -> None:
+    """Notes who is gone since a version, or since some night before it."""
     # hashes are compared instead of the ids: eight bytes a customer, and only a few rows are left after it
     con.execute(
-        "INSERT INTO departed SELECT customer_id, external_user_id, ? FROM cur.customers "
+        f"INSERT INTO departed SELECT customer_id, external_user_id, ?, {SAID} FROM {version}.customers "
         f"WHERE hash(customer_id) NOT IN (SELECT hash(customer_id) FROM {customers})",
         [run_date],
     )
     if earlier:
         con.execute(
-            "INSERT INTO departed SELECT customer_id, external_user_id, since FROM cur.departed_customers "
-            f"WHERE since > ?::DATE - {DEPARTED_DAYS} AND customer_id NOT IN (SELECT customer_id FROM departed) "
+            f"INSERT INTO departed SELECT customer_id, external_user_id, since, {SAID} "
+            f"FROM {version}.departed_customers WHERE since > ?::DATE - {DEPARTED_DAYS} "
+            "AND customer_id NOT IN (SELECT customer_id FROM departed) "
             f"AND customer_id NOT IN (SELECT customer_id FROM {customers})",
             [run_date],
         )

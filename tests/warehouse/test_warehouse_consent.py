@@ -100,6 +100,16 @@ def test_a_correction_follows_the_night_before_and_not_what_it_corrects(folder: 
     assert value(folder, "push_opt_in") is False
 
 
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_correction_takes_no_default_for_the_value_of_a_column_that_came_with_what_it_corrects(
+    folder: Folder, name: str
+) -> None:
+    load(folder, {})
+    load(folder, {name: text(STRICT[name])}, days=1)
+    load(folder, {name: ""}, days=1)
+    assert value(folder, name) == DENIED[name]
+
+
 def test_push_in_an_app_follows_its_own_last_value(folder: Folder) -> None:
     def use(flags: tuple[str, str], days: int) -> list[object]:
         rows = f"customer_id,app_id,push_enabled\n007,shop-ios,{flags[0]}\n007,shop-android,{flags[1]}\n"

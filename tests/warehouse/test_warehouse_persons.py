@@ -177,6 +177,47 @@ def test_a_new_id_of_somebody_who_had_opted_out_has_its_own_delivered_word(folde
     assert report.merged == 0 and consent(folder) == {"m": True, "n": False}
 
 
+@pytest.mark.parametrize("stays", [(), (("a", "e1", "yes"),)], ids=["alone", "both"])
+def test_what_the_one_that_stays_had_denied_counts_where_its_value_is_missing(
+    folder: Folder, stays: tuple[Row, ...]
+) -> None:
+    night(folder, 0, ("a", "e1", "yes"), ("b", "e2", "no"), ("c", "e3", "yes"), ("d", "e4", "yes"))
+    night(folder, 1, *stays, ("b", "e2", ""), ("d", "e4", ""), ids=[("a", "b"), ("c", "d")])
+    assert consent(folder) == {**{i: False for i, _, _ in stays}, "b": False, "d": True}
+
+
+def test_what_somebody_had_said_who_left_some_nights_ago_counts_when_they_are_merged_or_back(folder: Folder) -> None:
+    some = (("a", "e1", "no"), ("b", "e2", "yes"), ("c", "e3", "yes"), ("d", "e4", "no"), ("e", "e5", "yes"))
+    night(folder, 0, *some)
+    night(folder, 1, ("b", "e2", "yes"), ("f", "e6", "no"))
+    night(folder, 2, ("b", "e2", "yes"), ("f", "e6", "no"))
+    night(folder, 3, ("b", "e2", "yes"), ("c", "e3", ""), ("d", "e4", ""), ("e", "e5", "no"), ids=[("a", "b")])
+    assert consent(folder) == {"b": False, "c": True, "d": False, "e": False}
+
+
+def test_a_correction_merges_people_by_what_they_had_said_the_night_before(folder: Folder) -> None:
+    night(folder, 0, ("a", "e1", "no"), ("b", "e2", "yes"), ("c", "e3", "yes"), ("d", "e4", "yes"))
+    night(folder, 1, ("b", "e2", "no"), ("d", "e4", "no"))
+    night(folder, 1, ("b", "e2", "yes"), ("d", "e4", "yes"), ids=[("a", "b"), ("c", "d")])
+    assert consent(folder) == {"b": False, "d": True}
+
+
+def test_a_correction_finds_a_new_id_of_somebody_whom_the_first_delivery_lacked(folder: Folder) -> None:
+    night(folder, 0, ("a", "e1", "yes"), ("b", "e2", "no"))
+    night(folder, 1, ("c", "e3", "yes"))
+    night(folder, 1, ("m", "e1", ""), ("n", "e2", ""), ("c", "e3", "yes"))
+    assert persons(folder) == {"m": "a", "n": "b"}
+    assert consent(folder) == {"m": True, "n": False, "c": True}
+
+
+def test_a_correction_parts_whom_a_wrong_external_id_had_made_one_person(folder: Folder) -> None:
+    night(folder, 0, ("a", "e1", "no"), ("b", "e2", "yes"))
+    night(folder, 1, ("b", "e1", "yes"))
+    assert persons(folder) == {"b": "a"}
+    night(folder, 1, ("a", "e1", "no"), ("b", "e2", "yes"))
+    assert persons(folder) == {} and consent(folder) == {"a": False, "b": True}
+
+
 def test_people_who_have_nothing_to_do_with_a_merge_keep_what_they_said(folder: Folder) -> None:
     others = [(f"c{n}", f"x{n}", "yes" if n % 2 else "no") for n in range(20)]
     night(folder, 0, ("a", "e1", "no"), ("b", "e2", "yes"), *others)
