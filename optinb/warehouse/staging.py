@@ -90,6 +90,12 @@ class Staged(Struct, frozen=True, kw_only=True):
         """SQL of the rows that passed."""
         return f"(SELECT * FROM {self.name} WHERE rowid NOT IN (SELECT row FROM {self.rejects}))"
 
+    @property
+    def forgotten(self) -> str:
+        """SQL of the rows that are left out since they are of somebody who was forgotten."""
+        theirs = f"SELECT row FROM {self.rejects} WHERE reason = {literal(FORGOTTEN)}"
+        return f"(SELECT * FROM {self.name} WHERE rowid IN ({theirs}))"
+
 
 class Stager:
     """Stages the files of one delivery on one connection; a gzip may become `most_gb`.

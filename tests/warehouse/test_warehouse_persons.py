@@ -295,3 +295,14 @@ def test_nobody_else_is_left_out_with_somebody_who_was_forgotten(folder: Folder)
     # 42 is a customer id here, and `a` an external user id; the others share what stands for everybody unknown
     night(folder, 1, ("42", "e42", "yes"), ("c", "a", "yes"), ("b", "e2", "yes"), *unknown)
     assert there(folder)["customers"] == ["42", "b", "c", *(i for i, _, _ in unknown[1:])]
+
+
+def test_a_column_with_one_value_for_everybody_forgets_nobody_else(folder: Folder) -> None:
+    rows = [(f"c{n:02}", f"e{n:02}", "yes") for n in range(80)]
+    night(folder, 0, *rows)
+    forget(folder, "c00")
+    everybody = [(i, "unknown") for i, _, _ in rows[:60]]
+    with pytest.raises(GateError, match=r"one person of at most 61 ids \(limit 50\)"):
+        night(folder, 1, *rows, ids=everybody)
+    night(folder, 2, *rows)
+    assert len(there(folder)["customers"]) == 79
