@@ -15,6 +15,7 @@ from optinb.warehouse.checks import Context
 from optinb.warehouse.columns import ColumnWatch
 from optinb.warehouse.contract import CUSTOMER_IDS, CUSTOMERS, TABLES
 from optinb.warehouse.forgotten import read_forgotten
+from optinb.warehouse.persons import Linked
 from optinb.warehouse.report import Drift, Gate, TableReport
 from optinb.warehouse.staged import Staged
 from optinb.warehouse.staging import Stager
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from optinb.warehouse.building import Contents
     from optinb.warehouse.column_names import ColumnNames
     from optinb.warehouse.contract import Table
-    from optinb.warehouse.persons import Linked
     from optinb.warehouse.reading import DeliveredFile
     from optinb.warehouse.versions import Versions
 
@@ -192,15 +192,23 @@ class Examination:
         """Finds who is one person under several ids, among tonight's customers and those before."""
         good = {part.table.name: part.good for part in staged}
         nobody = "(SELECT NULL::VARCHAR AS customer_id, NULL::VARCHAR AS external_user_id WHERE false)"
-        return persons.link(
+        most_ids = self._settings.imports.max_ids_per_person
+        linked = persons.link(
             self._con,
             customers=good.get("customers", "cur.customers" if self._contents else nobody),
             mapping=good.get(CUSTOMER_IDS.name),
             run_date=self._run_date,
             known=self._contents is not None,
             last=self._last,
-            most_ids=self._settings.imports.max_ids_per_person,
+            most_ids=most_ids,
         )
+        forgotten = [
+            gate
+            for part in staged
+            if part.table is CUSTOMER_IDS
+            for gate in persons.left_out(self._con, part.forgotten, most_ids=most_ids)
+        ]
+        return Linked(warnings=linked.warnings, gates=(*linked.gates, *forgotten))
 
     def _night_before(self) -> str | None:
         """Attaches the version that this delivery follows, which for a correction is none of its own day."""

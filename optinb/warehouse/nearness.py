@@ -22,7 +22,9 @@ _PUSH = _many(
     "optin pushoptin pushopt pushoptedin optedin optinpush optedinpush pushconsent consentpush pushconsentgiven "
     "pushpermission pushallowed allowpush pushok pushagreed pushaccepted pushsubscribe pushsubscribed "
     "pushsubscription pushenabled pushenable enablepush pushactive pushon pushnotifications pushnotificationsenabled "
-    "notificationsenabled notificationenabled notificationsallowed notificationoptin notificationsoptin"
+    "notificationsenabled notificationenabled notificationsallowed notificationoptin notificationsoptin "
+    "push pushnotification pushnotif notifications allownotifications notificationpermission notificationspermission "
+    "pushstatus"
 )
 _NO_PUSH = _many(
     "optout pushoptout optedout pushoptedout optoutpush pushdisabled pushdisable disablepush pushoff pushblocked "

@@ -106,6 +106,17 @@ def link(
     return Linked(warnings=_circles(links), gates=(_gate(int(sizes["count"].max() or 0), most_ids),))  # pyright: ignore[reportArgumentType]
 
 
+def left_out(con: duckdb.DuckDBPyConnection, rows: str, *, most_ids: int) -> tuple[Gate, ...]:
+    """The gate on delivered rows of customer_ids that lead to somebody who was forgotten.
+
+    Whoever they name is left out, and for good: a column with one value for everybody would forget everybody.
+    """
+    links = con.sql(f"SELECT DISTINCT old, new FROM {rows} WHERE old <> new").pl()
+    if links.is_empty():
+        return ()
+    return (_gate(int(components(links)["group"].value_counts()["count"].max() or 0), most_ids),)  # pyright: ignore[reportArgumentType]
+
+
 def publish(con: duckdb.DuckDBPyConnection) -> None:
     """Writes what `link` found into the version that is being built."""
     con.execute("CREATE TABLE next.customer_ids AS FROM person_links ORDER BY delivery, old, new")

@@ -1,7 +1,8 @@
 """The SELECT that reads one file's rows into a staging table, built from `contract.py`. Pure: text in, text out.
 
-A row is refused for its first complaint, except that of a whole table only what every row needs refuses a row: there
-an optional value that can't be read is emptied, and the row stays, since one bad value is no reason to lose a person.
+A row is refused for its first complaint, except that of a whole table, and of merges, only what every row needs
+refuses a row: there an optional value that can't be read is emptied, and the row stays, since one bad value is no
+reason to lose a person.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from optinb.warehouse.checks import Context, complaints, parsed
+from optinb.warehouse.contract import CUSTOMER_IDS
 from optinb.warehouse.facts import Facts
 from optinb.warehouse.sql import ident, literal
 from optinb.warehouse.zones import local_from_utc
@@ -122,7 +124,7 @@ def word_columns(table: Table, attributes: Sequence[str]) -> list[str]:
 
 
 def _may_be_word(table: Table, column: Column) -> bool:
-    return table.whole and not column.required
+    return _is_emptied(table, column)
 
 
 def is_word(text: str, context: Context, *, is_day: bool = False) -> str:
@@ -153,7 +155,8 @@ def _without(test: str | None, text: str) -> str:
 
 
 def _is_emptied(table: Table, column: Column) -> bool:
-    return table.whole and not column.required
+    # who is lost from customer_ids is taken for two people, and written to twice
+    return (table.whole or table is CUSTOMER_IDS) and not column.required
 
 
 def _emptying(

@@ -9,7 +9,7 @@ from msgspec import Struct
 from optinb.warehouse import attribute_types
 from optinb.warehouse.contract import CUSTOMERS, TABLES, Table
 from optinb.warehouse.reading import Source
-from optinb.warehouse.sql import ident
+from optinb.warehouse.sql import ident, literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +63,12 @@ class Staged(Struct, frozen=True, kw_only=True):
     def good(self) -> str:
         """SQL of the rows that passed."""
         return f"(SELECT * FROM {self.name} WHERE rowid NOT IN (SELECT row FROM {self.rejects}))"
+
+    @property
+    def forgotten(self) -> str:
+        """SQL of the rows that are left out since they are of somebody who was forgotten."""
+        theirs = f"SELECT row FROM {self.rejects} WHERE reason = {literal(FORGOTTEN)}"
+        return f"(SELECT * FROM {self.name} WHERE rowid IN ({theirs}))"
 
 
 def drop_rejects(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:

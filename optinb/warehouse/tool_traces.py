@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from optinb.warehouse.staged import Staged
 
 # A row of another table with an altered customer_id is refused anyway, as one of an unknown customer.
-_IDS = {"customers": ("customer_id", "external_user_id"), "transactions": ("transaction_id",), "events": ("event_id",)}
+_IDS = {
+    "customer_ids": ("old", "new"),
+    "customers": ("customer_id", "external_user_id"),
+    "transactions": ("transaction_id",),
+    "events": ("event_id",),
+}
 _EXAMPLES = 5
 _LOOKED_AT = 100_000  # rows of a file
 _THOUSANDS = r"-?\d{1,3}(\.\d{3})+"

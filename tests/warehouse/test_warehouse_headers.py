@@ -29,7 +29,8 @@ NEAR = {
         "pushoptin|push opt in|push-opt-in|push.opt.in|push_opt_in_flag|push_opt_in_yn|is_push_opt_in|has_push_opt_in|"
         "opt_in|optin|push_optin|push_consent|pushconsent|push_opt_inn|push_optn|psuh_opt_in|customers.push_opt_in|"
         "max(push_opt_in)|push_opt_in_1|push_opt_in_x|ispushoptinflag|push_enabled|email_opt_in|emailoptin|sms_opt_in|"
-        "push_opt_out|optout|push_opted_in|push opt-in (y/n)|push_opt_in\u200b|push_opt_in_at|user_push_opt_in"
+        "push_opt_out|optout|push_opted_in|push opt-in (y/n)|push_opt_in\u200b|push_opt_in_at|user_push_opt_in|"
+        "push|Notifications|allow_notifications|notification permission|push_status"
     ),
     "external_user_id": (
         "external_id|ext_id|braze_id|appboy_id|user_id|externaluserid|external_userid|extuserid|extrenal_user_id|"

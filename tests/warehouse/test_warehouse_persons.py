@@ -143,6 +143,28 @@ def test_ids_without_old_or_new_are_rejects_and_every_row_is_accounted_for(folde
     assert folder.warehouse.quarantine(DAY)["table"].to_list() == ["customer_ids"] * 2
 
 
+@pytest.mark.parametrize("ids", [("7.0", "m"), ("7", "8.0"), ("7", "1.23457E+11")])
+def test_ids_in_customer_ids_that_a_tool_wrote_as_numbers_block(folder: Folder, ids: tuple[str, str]) -> None:
+    night(folder, 0, ("7", "e1", "yes"))
+    night(folder, 1, ("7", "e1", "yes"), ids=[("6.0a", "5")])
+    with pytest.raises(GateError, match=r"1 values of (old|new) in customer_ids were written as numbers"):
+        night(folder, 2, ("m", "e9", "yes"), ids=[ids])
+
+
+@pytest.mark.parametrize("since", ["20.11.2026", "0000-00-00", "2036-01-01", "NULL"])
+def test_a_day_of_a_merge_that_cannot_be_read_does_not_lose_the_merge(folder: Folder, since: str) -> None:
+    night(folder, 0, ("a", "e1", "yes"))
+    files: dict[str, str | bytes] = {
+        "customers.csv": "customer_id,registered_at,external_user_id,push_opt_in\nm,2026-01-05,e9,yes\n",
+        "app_users.csv": "customer_id,app_id,push_enabled\nm,shop-ios,yes\n",
+        "customer_ids.csv": f"old,new,since\na,m,{since}\n" + "".join(f"x{i},y{i},\n" for i in range(40)),
+    }
+    report = folder.load(files, day=DAY + timedelta(days=1), now=NOW + timedelta(days=1), base=False)
+    assert persons(folder)["m"] == "a"
+    told = next(table for table in report.tables if table.table == "customer_ids")
+    assert (told.read, told.loaded, told.quarantined) == (41, 41, 0)
+
+
 def test_the_denial_of_either_counts_when_two_known_customers_merge(folder: Folder) -> None:
     rows = ("a", "e1", "no"), ("b", "e2", "yes"), ("c", "e3", "yes"), ("d", "e4", "yes")
     night(folder, 0, *rows)
@@ -358,3 +380,14 @@ def test_nobody_else_is_left_out_with_somebody_who_was_forgotten(folder: Folder)
     # 42 is a customer id here, and `a` an external user id; the others share what stands for everybody unknown
     night(folder, 1, ("42", "e42", "yes"), ("c", "a", "yes"), ("b", "e2", "yes"), *unknown)
     assert there(folder)["customers"] == ["42", "b", "c", *(i for i, _, _ in unknown[1:])]
+
+
+def test_a_column_with_one_value_for_everybody_forgets_nobody_else(folder: Folder) -> None:
+    rows = [(f"c{n:02}", f"e{n:02}", "yes") for n in range(80)]
+    night(folder, 0, *rows)
+    forget(folder, "c00")
+    everybody = [(i, "unknown") for i, _, _ in rows[:60]]
+    with pytest.raises(GateError, match=r"one person of at most 61 ids \(limit 50\)"):
+        night(folder, 1, *rows, ids=everybody)
+    night(folder, 2, *rows)
+    assert len(there(folder)["customers"]) == 79
