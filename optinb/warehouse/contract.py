@@ -155,6 +155,12 @@ EVENTS = Table(
     optional_key="event_id",
 )
 
+# The value of each column that keeps messages away.
+DENIED: dict[str, dict[str, bool]] = {
+    CUSTOMERS.name: {"push_opt_in": False, "is_blocked": True, "is_test": True},
+    APP_USERS.name: {"push_enabled": False},
+}
+
 # In the order of import: a row may refer to a table before its own, and who is whom is asked of every other table.
 TABLES: Mapping[str, Table] = {
     table.name: table for table in (CUSTOMER_IDS, CUSTOMERS, APP_USERS, TRANSACTIONS, EVENTS)

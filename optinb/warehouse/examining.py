@@ -114,7 +114,8 @@ class Examination:
         staged: list[Staged] = []
         for table in _stepwise(sizes, tell=tell):
             mine = [file for file in files if file.table == table.name]
-            part = self._stager.stage(table, mine, before=self._watch.delivered.get(table.name, ()))
+            before = self._watch.delivered.get(table.name, ())
+            part = self._stager.stage(table, mine, before=before, known=self._known if table.attributes else ())
             if part is None:
                 continue
             tell(0, f"checking {table.name}")

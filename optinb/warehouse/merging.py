@@ -11,18 +11,13 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.warehouse.contract import APP_USERS, CUSTOMERS
+from optinb.warehouse.contract import APP_USERS, CUSTOMERS, DENIED
 from optinb.warehouse.persons import tables_of
 from optinb.warehouse.sql import literal
 
 if TYPE_CHECKING:
     import duckdb
 
-# The value of each column that keeps messages away.
-DENIED: dict[str, dict[str, bool]] = {
-    CUSTOMERS.name: {"push_opt_in": False, "is_blocked": True, "is_test": True},
-    APP_USERS.name: {"push_enabled": False},
-}
 KEPT = "customer_id VARCHAR, app_id VARCHAR, field VARCHAR, delivered BOOLEAN, source VARCHAR"
 
 

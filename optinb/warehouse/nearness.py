@@ -24,7 +24,7 @@ _PUSH = _many(
     "pushsubscription pushenabled pushenable enablepush pushactive pushon pushnotifications pushnotificationsenabled "
     "notificationsenabled notificationenabled notificationsallowed notificationoptin notificationsoptin "
     "push pushnotification pushnotif notifications allownotifications notificationpermission notificationspermission "
-    "pushstatus"
+    "pushstatus consent subscribed issubscribed enabled isenabled"
 )
 _NO_PUSH = _many(
     "optout pushoptout optedout pushoptedout optoutpush pushdisabled pushdisable disablepush pushoff pushblocked "

@@ -166,7 +166,11 @@ def _depart(con: duckdb.DuckDBPyConnection, customers: str, run_date: date, *, v
 
 
 def _inherit(con: duckdb.DuckDBPyConnection, customers: str, run_date: date) -> None:
-    """Links whoever is gone with those who have their external user id now."""
+    """Links whoever is gone with the one who has their external user id now.
+
+    Where several have it they are one person while they share it; what they share may be a word for nobody, and must
+    not tie them together for good.
+    """
     con.execute(
         f"""INSERT INTO person_links
         WITH heirs AS (
@@ -175,7 +179,9 @@ def _inherit(con: duckdb.DuckDBPyConnection, customers: str, run_date: date) -> 
         pairs AS (
           SELECT d.customer_id AS old, h.customer_id AS new, external_user_id
           FROM departed d JOIN heirs h USING (external_user_id)),
-        few AS (SELECT external_user_id FROM pairs GROUP BY ALL HAVING count(*) <= {MOST_SHARING})
+        few AS (
+          SELECT external_user_id FROM pairs GROUP BY ALL
+          HAVING count(*) <= {MOST_SHARING} AND count(DISTINCT new) = 1)
         SELECT old, new, NULL, ?, ? FROM pairs
         WHERE external_user_id IN (FROM few) AND (old, new) NOT IN (SELECT (old, new) FROM person_links)""",
         [run_date, INHERITED],

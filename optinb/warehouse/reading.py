@@ -309,7 +309,7 @@ def _as_text(value: str, kind: str, *, is_id: bool) -> str:
     if is_id and kind.startswith(("FLOAT", "DOUBLE", "DECIMAL")):
         # Whole numbers with gaps are floats in many tools. From 2^53 on a float no longer tells one from the next.
         whole = f"{value} = trunc({value}) AND abs({value}) < 9e15"
-        return f"CASE WHEN {whole} THEN {value}::BIGINT::VARCHAR ELSE {value}::VARCHAR END"
+        return f"CASE WHEN {whole} THEN TRY_CAST({value} AS BIGINT)::VARCHAR ELSE {value}::VARCHAR END"
     return f"{value}::VARCHAR"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from optinb.warehouse import attribute_types, checks
-from optinb.warehouse.contract import APP_USERS, CUSTOMER_IDS
+from optinb.warehouse.contract import APP_USERS, CUSTOMER_IDS, DENIED
 from optinb.warehouse.returning import RETURNING, note_returning
 from optinb.warehouse.runs import repeated
 from optinb.warehouse.sql import literal, numbers
@@ -78,6 +78,12 @@ def _refuse_repeated(con: duckdb.DuckDBPyConnection, staged: Staged, key: str, h
         f"WHERE hash({key}) IN (SELECT n FROM repeated_hashes) "
         f"AND rowid NOT IN (SELECT row FROM {staged.rejects})) WHERE nth > 1"
     )
+    # Of rows that contradict each other the first stays, and with it whatever any of them denies.
+    for name, denied in DENIED.get(staged.table.name, {}).items():
+        con.execute(
+            f"UPDATE {staged.name} SET {name} = {denied} WHERE {name} = {not denied} AND ({key}) IN (SELECT ({key}) "
+            f"FROM {staged.name} WHERE hash({key}) IN (SELECT n FROM repeated_hashes) AND {name} = {denied})"
+        )
     con.unregister("repeated_hashes")
 
 

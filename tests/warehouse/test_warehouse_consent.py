@@ -132,3 +132,21 @@ def test_other_values_that_cannot_be_read_stay_as_they_were_and_empty_ones_are_e
     assert (row["time_zone"], str(row["birth_date"]), row["country"]) == ("Europe/Paris", "1990-05-31", None)
     load(folder, {"country": "FR"}, days=2)
     assert value(folder, "time_zone") == "Europe/Paris"
+
+
+@pytest.mark.parametrize("values", [("true", "false"), ("false", "true")])
+def test_of_rows_that_contradict_each_other_the_denial_counts(folder: Folder, values: tuple[str, str]) -> None:
+    folder.configure(required=())
+    rows = "".join(f"7,2026-01-01,{said}\n" for said in values)
+    report = folder.load(
+        {"customers.csv": f"customer_id,registered_at,push_opt_in\n{rows}8,2026-01-01,true\n"}, base=False
+    )
+    assert report.table("customers").quarantined == 1
+    with folder.warehouse.open() as snapshot:
+        found = snapshot.table("customers").sort("customer_id").collect()
+    assert found["push_opt_in"].to_list() == [False, True]
+
+
+def test_a_header_that_nearly_is_a_consent_permits_nothing_if_it_is_let_pass(folder: Folder) -> None:
+    load(folder, {"pushOptIn": "false"})
+    assert value(folder, "push_opt_in") is None and value(folder, "is_blocked") is False

@@ -391,3 +391,11 @@ def test_a_column_with_one_value_for_everybody_forgets_nobody_else(folder: Folde
         night(folder, 1, *rows, ids=everybody)
     night(folder, 2, *rows)
     assert len(there(folder)["customers"]) == 79
+
+
+def test_what_several_customers_share_ties_nobody_together_for_good(folder: Folder) -> None:
+    night(folder, 0, ("a", "0", "yes"), ("b", "0", "yes"), ("c", "0", "yes"), ("d", "e4", "yes"))
+    night(folder, 1, ("b", "0", "yes"), ("c", "0", "yes"), ("d", "e4", "yes"))
+    night(folder, 2, ("b", "e2", "yes"), ("c", "e3", "yes"), ("d", "e4", "yes"))
+    assert not {("b", "c"), ("c", "b")} & {*persons(folder).items()}
+    assert persons(folder).get("b", "b") != persons(folder).get("c", "c")

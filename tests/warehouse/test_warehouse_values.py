@@ -139,7 +139,7 @@ def test_days_that_do_not_exist_are_missing_where_a_day_is_optional(folder: Fold
     assert [(row["birth_date"], row["seen"]) for row in customers(folder).values()] == [
         (None, None), (date(1990, 5, 31), None), (None, date(2026, 1, 5)),
     ]  # fmt: skip
-    assert only(folder, f"{HEAD}\n1,0000-00-00\n2,2026-01-01\n", day=NEXT).table("customers").quarantined == 1
+    assert only(folder, f"{HEAD},birth_date\n1,0000-00-00,\n2,2026-01-01,\n").table("customers").quarantined == 1
 
 
 def test_texts_and_ids_are_composed_and_ids_that_fall_together_are_one(folder: Folder) -> None:
@@ -178,6 +178,12 @@ def test_whole_floats_of_a_parquet_file_are_the_ids_that_they_were(folder: Folde
     only(folder, content, name="customers.parquet")
     found = [(row["customer_id"], row["external_user_id"], row["ratio"]) for row in customers(folder).values()]
     assert found == [("1001", "7001", 1.0), ("1002", "7002", 2.0)]
+
+
+def test_a_float_that_is_none_refuses_its_row_and_no_other(folder: Folder) -> None:
+    content = parquet(customer_id=pl.Series([1001.0, float("nan")]), registered_at=["2026-01-01"] * 2)
+    report = only(folder, content, name="customers.parquet").table("customers")
+    assert (report.loaded, report.quarantined) == (1, 1) and list(customers(folder)) == ["1001"]
 
 
 ALTERED = ["1002.0", "1.23457E+11", "1e+15", "9E+9"]
