@@ -8,7 +8,8 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from changed_deliveries import APPS, ENABLED, EXTERNAL, FLAGS, Oracle, Part, World, mutate
+from changed_deliveries import APPS, ENABLED, EXTERNAL, FLAGS, Part, World, mutate
+from consent_oracle import Oracle
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from small_deliveries import DAY, NOW, Folder
