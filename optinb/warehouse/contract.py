@@ -41,7 +41,8 @@ class Column(Struct, frozen=True):
 
     `default`: what a missing value becomes: `true`, `false`, the row's `customer_id`, or the workspace's `currency`.
     `permits`: it decides who may be written to, so that the default only fills a column that was never delivered; once
-    it was, the last delivered value stays, and without one nothing is permitted.
+    it was, the last delivered value stays, and without one nothing is permitted. `varies`: what a night has of it hangs
+    on what happened, so that no night is held to those before.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Column(Struct, frozen=True):
     required: bool = False
     default: str | None = None
     permits: bool = False
+    varies: bool = False
 
 
 class Table(Struct, frozen=True, kw_only=True):
@@ -147,8 +149,8 @@ EVENTS = Table(
         Column("customer_id", "key", required=True),
         Column("occurred_at", "time", required=True),
         Column("name", "key", required=True),
-        Column("value", "number"),
-        Column("properties", "json"),
+        Column("value", "number", varies=True),
+        Column("properties", "json", varies=True),
         Column("event_id", "key"),
     ),
     by_day="occurred_at",

@@ -106,7 +106,7 @@ def compare(
         if name not in last:
             continue
         column = contract.get(name)
-        gated = column is not None or name in watched
+        gated = (column is not None and not column.varies) or name in watched
         moves = _moves(table, name, figures, last[name], column=column, limits=limits)
         found += moves if gated else map(_not_gated, moves)
     return tuple(found)

@@ -62,12 +62,17 @@ class Stager:
         con.execute(f"CREATE TYPE zone_name AS ENUM ({zones})")
 
     def stage(
-        self, table: Table, files: Iterable[DeliveredFile], *, before: Collection[str], known: Collection[str] = ()
+        self,
+        table: Table,
+        files: Iterable[DeliveredFile],
+        *,
+        before: Collection[str],
+        known: Collection[str] = (),
     ) -> Staged | None:
         """Reads and checks the files of one table, row by row; None if no file of it can be read.
 
-        `before`: the columns that earlier deliveries brought; `known`: the attributes that were published. What permits something has its default only where it was
-        never delivered; otherwise a value that is missing is not known.
+        `before`: the columns that earlier deliveries brought; `known`: the attributes that were published. What permits
+        something has its default only where it was never delivered; otherwise a value that is missing is not known.
         """
         sources = self._within_limits(source for file in files if (source := self._open(file)) is not None)
         attributes = self._attributes(table, sources)

@@ -76,7 +76,9 @@ def test_a_new_id_that_comes_some_nights_after_the_old_one_is_gone_is_the_same_p
 
 
 def test_an_external_id_that_was_a_customer_id_before_is_found_too(folder: Folder) -> None:
-    folder.load({"customers.csv": "customer_id,registered_at\na,2026-01-05\nb,2026-01-05\n"})
+    customers = "customer_id,registered_at\na,2026-01-05\nb,2026-01-05\n"
+    uses = "customer_id,app_id,push_enabled\na,shop-ios,yes\n"
+    folder.load({"customers.csv": customers, "app_users.csv": uses}, base=False)
     night(folder, 1, ("m", "a", "yes"), ("b", "b", "yes"))
     assert persons(folder) == {"m": "a"}
 
