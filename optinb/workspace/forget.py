@@ -6,6 +6,7 @@ import gzip
 import re
 from secrets import token_hex
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 import msgspec
 from msgspec import Struct
@@ -61,6 +62,8 @@ def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustome
         raise UsageError(f"{customer_id!r} is no customer id")
     if customer_id in by:
         raise UsageError("by must not name the customer: it is kept in the audit trail; name who asked, or a ticket")
+    if not ws.warehouse.holds(customer_id):
+        customer_id = normalize("NFC", customer_id)  # as ids are stored
     night = ws.today()
     with ws.store.lease(f"night {night}", holder=ws.sends.holder, clock=system_clock, what=f"the night of {night}"):
         before = ws.warehouse.forgotten.knows(customer_id)

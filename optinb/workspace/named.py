@@ -30,7 +30,7 @@ def is_named(ws: Workspace, customer_id: str, *, delivered: Iterable[str]) -> bo
     return (
         ws.warehouse.holds(customer_id)
         or ws.lists.holds(customer_id)
-        or any(orphans(ws.store, customer_id, root=ws.root))
+        or any(orphans(ws.store, (customer_id,), root=ws.root))
         or bool(ws.store.audit.naming(customer_id))
         or any(delivers(ws.root / "inbox" / name, customer_id) for name in delivered)
     )

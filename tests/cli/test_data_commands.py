@@ -139,7 +139,7 @@ def test_reach_by_app_group_and_for_one_customer(folder: Path) -> None:
 
 def test_history_and_one_customer_on_a_day(folder: Path) -> None:
     stages = told(folder, "history", "stage")["rows"]
-    assert sum(row["customers"] for row in stages) == 2000 and {row["day"] for row in stages} == {"2026-11-23"}
+    assert sum(row["customers"] for row in stages) == 2001 and {row["day"] for row in stages} == {"2026-11-23"}
     assert "DE" in call(folder, "history", "country", "--since", "2026-11-23", "--until", "2026-11-23").stdout
     assert "did you mean 'country'" in call(folder, "history", "contry").stderr
     one = told(folder, "customer", "000007", "--date", "2026-11-23")
@@ -148,7 +148,7 @@ def test_history_and_one_customer_on_a_day(folder: Path) -> None:
     assert card["stage"] == "active" and card["months"] and card["future"]["future_value"] > 0
     assert "customer 000007 on 2026-11-23: active" in call(folder, "customer", "000007").stdout
     moves = told(folder, "migration", "2026-11-23", "2026-11-23")["rows"]
-    assert sum(move["customers"] for move in moves) == 2000 and all(m["before"] == m["after"] for m in moves)
+    assert sum(move["customers"] for move in moves) == 2001 and all(m["before"] == m["after"] for m in moves)
     turned = call(folder, "migration", "2026-11-24", "2026-11-23")
     assert (turned.exit_code, "2026-11-24 is later than 2026-11-23: name the earlier" in turned.stderr) == (2, True)
     assert "no customer on 2026-11-23" in call(folder, "customer", "nobody").stdout

@@ -88,8 +88,8 @@ def test_a_delivery_is_imported_and_modelled_while_one_goes_on_working(tomorrow)
     assert "The delivery of Tue 24 Nov 2026 waits in the inbox" in before
     assert len(shares) > 10 and turns > 50
     assert "Tue 24 Nov 2026 is published (version 4), modelled. No newer one waits" in after
-    assert "Delivery of Tue 24 Nov 2026 version 3" in answer and "1,999" in answer and "active" in answer
-    assert tomorrow.snapshot().model_date == NEXT and counted == 1999
+    assert "Delivery of Tue 24 Nov 2026 version 3" in answer and "2,000" in answer and "active" in answer
+    assert tomorrow.snapshot().model_date == NEXT and counted == 2000
 
 
 def test_a_double_click_imports_once_and_is_told_no_error(tomorrow):

@@ -29,7 +29,7 @@ def two_nights(ws: Workspace) -> Workspace:
 def test_moves_between_two_nights_are_counted_and_listed(two_nights: Workspace) -> None:
     moves = two_nights.migration(RUN_DATE, NEXT)
     assert (moves.since, moves.until) == (RUN_DATE, NEXT)
-    assert sum(move.customers for move in moves.moves) == 2000
+    assert sum(move.customers for move in moves.moves) == 2001
     before = two_nights.history("stage", since=RUN_DATE, until=RUN_DATE)
     for stage, count in before.select("stage", "customers").iter_rows():
         assert sum(move.customers for move in moves.moves if move.before == stage) == count

@@ -108,7 +108,7 @@ def test_the_summary_file_says_what_the_night_returned(ws: Workspace, folder: Pa
     written = json.loads((folder / "runs" / RUN_DATE.isoformat() / "summary.json").read_text())
     assert written["exit_code"] == 0
     assert written["run_date"] == "2026-11-23"
-    assert written["customers"] == sum(written["stages"].values()) == 2000
+    assert written["customers"] == sum(written["stages"].values()) == 2001
     assert set(written["imported"]) == {"customers", "app_users", "transactions", "events"}
     for counts in written["imported"].values():
         assert counts["read"] == counts["loaded"] + counts["quarantined"]
