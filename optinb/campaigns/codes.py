@@ -11,7 +11,7 @@ from msgspec import Struct
 from optinb.errors import CampaignError
 from optinb.warehouse.delimited import SHORTENED, name_lines, plain_cell
 from optinb.warehouse.reading import UnreadableError
-from optinb.warehouse.tabular import Column, Wanted, read_column, without_header
+from optinb.warehouse.tabular import ReadColumn, Wanted, read_column, without_header
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,14 +65,14 @@ def check_codes(lines: Sequence[str], *, source: str, header: bool | None = None
     """`line` (from 1) and `code` of lines. Raises CampaignError for what no code can be, or one that comes twice."""
     cells = [plain_cell(line) for line in lines]
     filled = [at for at, cell in enumerate(cells) if cell]
-    column = Column([cells[at] for at in filled], [at + 1 for at in filled])
+    column = ReadColumn([cells[at] for at in filled], [at + 1 for at in filled])
     try:
         return _codes_of(column, _wanted(header=header), source=source)
     except UnreadableError as error:
         raise CampaignError(f"{source}: {error}. Nothing was imported") from error
 
 
-def _codes_of(column: Column, wanted: Wanted, *, source: str) -> pl.DataFrame:
+def _codes_of(column: ReadColumn, wanted: Wanted, *, source: str) -> pl.DataFrame:
     """The codes of a column. What can't be one is told before a first line is asked about."""
     _check(_rows(column.rest), source=source, each_once=False)
     rows = _rows(without_header(column, wanted))
@@ -82,7 +82,7 @@ def _codes_of(column: Column, wanted: Wanted, *, source: str) -> pl.DataFrame:
     return rows
 
 
-def _rows(column: Column) -> pl.DataFrame:
+def _rows(column: ReadColumn) -> pl.DataFrame:
     return pl.DataFrame({"line": column.lines, "code": column.cells}, schema={"line": pl.UInt32, "code": pl.String})
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from optinb.console.base import cell, show, table
-from optinb.warehouse import MEASURES, Drift, ImportReport, figure, span, told_first
+from optinb.warehouse import MEASURES, ColumnDrift, ImportReport, figure, span, told_first
 from optinb.workspace import Check, CustomerCard, CustomerDay, CustomerReach, ForgottenCustomer, Quarantine
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _(value: ImportReport) -> str:
     return "\n".join([*lines, *(f"note: {w}" for w in value.warnings), *(["", moved] if moved else [])])
 
 
-def drift_table(drift: Sequence[Drift], *, most: int | None = None) -> str:
+def drift_table(drift: Sequence[ColumnDrift], *, most: int | None = None) -> str:
     """What the columns held before and hold now, what moved furthest first; at most so many lines."""
     found = told_first(drift)
     rows = [

@@ -7,14 +7,14 @@ from optinb.warehouse.drift import MEASURES, figure, span, told_first
 from optinb.warehouse.forgetting import Removed
 from optinb.warehouse.freshness import TableAge, table_ages
 from optinb.warehouse.importing import BlockedError
-from optinb.warehouse.report import Drift, Gate, ImportReport, TableReport
+from optinb.warehouse.report import ColumnDrift, Gate, ImportReport, TableReport
 from optinb.warehouse.snapshot import Snapshot
 from optinb.warehouse.warehouse import OutdatedError, VersionInfo, Warehouse
 
 __all__ = [
     "MEASURES",
     "BlockedError",
-    "Drift",
+    "ColumnDrift",
     "Gate",
     "ImportReport",
     "OutdatedError",

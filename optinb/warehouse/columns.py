@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from optinb.warehouse.building import Contents, Delivery
     from optinb.warehouse.column_names import ColumnNames
     from optinb.warehouse.contract import Table
-    from optinb.warehouse.report import ColumnFigures, Drift, Gate, TableReport
+    from optinb.warehouse.report import ColumnDrift, ColumnFigures, Gate, TableReport
     from optinb.warehouse.staged import Staged
 
 # So many deliveries are compared with, and some more, in case that a table doesn't come every day.
@@ -57,7 +57,7 @@ class ColumnWatch:
             self.delivered_until_then = columns_delivered(con, replace(contents, deliveries=until_then))
         self.gates: list[Gate] = []
         self.warnings: list[str] = []
-        self.drift: list[Drift] = []
+        self.drift: list[ColumnDrift] = []
 
     def look(self, staged: Staged, kinds: Mapping[str, str]) -> None:
         """Looks at a staged table once its rejects are known; `kinds` are the types of its attributes."""

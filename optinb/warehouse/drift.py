@@ -9,7 +9,7 @@ from math import sqrt
 from statistics import median
 from typing import TYPE_CHECKING
 
-from optinb.warehouse.report import ColumnFigures, Drift, Gate
+from optinb.warehouse.report import ColumnDrift, ColumnFigures, Gate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -90,7 +90,7 @@ def compare(
     *,
     limits: ImportSection,
     watched: Collection[str],
-) -> tuple[Drift, ...]:
+) -> tuple[ColumnDrift, ...]:
     """How each column moved that this delivery has and earlier ones had.
 
     Args:
@@ -101,7 +101,7 @@ def compare(
         watched: further columns that rules or campaigns use; the others aren't gated.
     """
     contract = {column.name: column for column in table.columns}
-    found: list[Drift] = []
+    found: list[ColumnDrift] = []
     for name, figures in now.items():
         if name not in last:
             continue
@@ -112,7 +112,7 @@ def compare(
     return tuple(found)
 
 
-def gates_of(drifts: Iterable[Drift]) -> tuple[Gate, ...]:
+def gates_of(drifts: Iterable[ColumnDrift]) -> tuple[Gate, ...]:
     """The gates that fail since a figure jumped."""
     return tuple(
         Gate(
@@ -129,22 +129,22 @@ def gates_of(drifts: Iterable[Drift]) -> tuple[Gate, ...]:
     )
 
 
-def figure(drift: Drift, value: float | None) -> str:
+def figure(drift: ColumnDrift, value: float | None) -> str:
     """A figure of a column as people read it."""
     if value is None:
         return "…"
     return f"{value:.1%}" if drift.measure in ("empty", "true") else f"{value:,.6g}"
 
 
-def span(drift: Drift) -> str:
+def span(drift: ColumnDrift) -> str:
     """Between what a figure may lie."""
     return f"{figure(drift, drift.lowest)} to {figure(drift, drift.highest)}"
 
 
-def told_first(drifts: Iterable[Drift]) -> list[Drift]:
+def told_first(drifts: Iterable[ColumnDrift]) -> list[ColumnDrift]:
     """The same, those that jumped first, then those that moved furthest of what they may."""
 
-    def order(drift: Drift) -> tuple[bool, bool, float]:
+    def order(drift: ColumnDrift) -> tuple[bool, bool, float]:
         bound = drift.highest if drift.now >= drift.before else drift.lowest
         room = abs((drift.now if bound is None else bound) - drift.before)
         moved = abs(drift.now - drift.before)
@@ -161,7 +161,7 @@ def _moves(
     *,
     column: Column | None,
     limits: ImportSection,
-) -> Iterator[Drift]:
+) -> Iterator[ColumnDrift]:
     strict = column is not None and column.permits
     by_day = table.by_day is not None
     shared = "max_consent_change" if strict else "max_null_change"
@@ -209,13 +209,13 @@ def _share(
     last: ColumnFigures,
     most: float,
     strict: bool,
-) -> Drift:
+) -> ColumnDrift:
     pooled = (was * last.rows + is_now * now.rows) / max(last.rows + now.rows, 1)
     chance = _CHANCE * sqrt(pooled * (1 - pooled) * (1 / max(last.rows, 1) + 1 / max(now.rows, 1)))
     may = max(most, chance)
     turned = strict and most < 1 and min(was, is_now) <= 1 - _ALL and max(was, is_now) >= _ALL
     jumped = min(now.rows, last.rows) >= _HANDFUL and (turned or abs(is_now - was) > may + 1e-9)
-    return Drift(
+    return ColumnDrift(
         table=table.name,
         column=name,
         measure=measure,
@@ -228,7 +228,7 @@ def _share(
     )
 
 
-def _values(table: Table, name: str, now: ColumnFigures, last: ColumnFigures, *, most: float) -> Drift:
+def _values(table: Table, name: str, now: ColumnFigures, last: ColumnFigures, *, most: float) -> ColumnDrift:
     was, is_now = last.distinct or 0, now.distinct or 0
     even, even_now = last.evenly or 0.0, now.evenly or 0.0
     known, known_now = last.sampled or 0, now.sampled or 0
@@ -242,7 +242,7 @@ def _values(table: Table, name: str, now: ColumnFigures, last: ColumnFigures, *,
         verdict = "jump" if even_now < even * (1 - most) else "rare values"
     elif enough and is_now * (1 - most) > was and even * _ROWS_A_VALUE <= known:
         verdict = "jump" if even_now * (1 - most) > even else "rare values"
-    return Drift(
+    return ColumnDrift(
         table=table.name,
         column=name,
         measure="values",
@@ -255,7 +255,7 @@ def _values(table: Table, name: str, now: ColumnFigures, last: ColumnFigures, *,
     )
 
 
-def _middle(table: Table, name: str, now: ColumnFigures, last: ColumnFigures, *, most: float) -> Drift:
+def _middle(table: Table, name: str, now: ColumnFigures, last: ColumnFigures, *, most: float) -> ColumnDrift:
     was, is_now = last.median or 0.0, now.median or 0.0
     near = sorted([was * (1 - most), was / (1 - most)] if most < 1 else [])
     # Within what half of the rows had, another median is no jump, however far it is relative to a small number.
@@ -264,7 +264,7 @@ def _middle(table: Table, name: str, now: ColumnFigures, last: ColumnFigures, *,
     # A night's few purchases may well all have been free of charge.
     told = most < 1 and (table.by_day is None or was != 0)
     outside = told and not lowest - 1e-9 <= is_now <= highest + 1e-9
-    return Drift(
+    return ColumnDrift(
         table=table.name,
         column=name,
         measure="median",
@@ -277,19 +277,19 @@ def _middle(table: Table, name: str, now: ColumnFigures, last: ColumnFigures, *,
     )
 
 
-def _not_gated(drift: Drift) -> Drift:
+def _not_gated(drift: ColumnDrift) -> ColumnDrift:
     from msgspec.structs import replace
 
     return replace(drift, verdict="not gated")
 
 
-def _crossed(drift: Drift) -> float:
+def _crossed(drift: ColumnDrift) -> float:
     below = drift.lowest is not None and drift.now < drift.lowest
     bound = drift.lowest if below else drift.highest
     return drift.now if bound is None else bound
 
 
-def _sentence(drift: Drift) -> str:
+def _sentence(drift: ColumnDrift) -> str:
     return (
         f"{drift.table}: {_WORDS[drift.measure]} of {drift.column} is {figure(drift, drift.now)}, and was "
         f"{figure(drift, drift.before)} in the deliveries before; it may lie from {span(drift)} ({drift.setting}): "

@@ -16,7 +16,7 @@ from optinb.warehouse.columns import ColumnWatch
 from optinb.warehouse.contract import CUSTOMER_IDS, CUSTOMERS, TABLES
 from optinb.warehouse.forgotten import read_forgotten
 from optinb.warehouse.persons import Linked
-from optinb.warehouse.report import Drift, Gate, TableReport
+from optinb.warehouse.report import ColumnDrift, Gate, TableReport
 from optinb.warehouse.staged import Staged
 from optinb.warehouse.staging import Stager
 from optinb.warehouse.table_report import table_report
@@ -50,7 +50,7 @@ class Examined(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     attributes: tuple[Attribute, ...]
     kinds: dict[str, str]
-    drift: tuple[Drift, ...]
+    drift: tuple[ColumnDrift, ...]
     last: str | None
 
 

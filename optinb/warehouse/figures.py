@@ -29,7 +29,7 @@ _AT_ONCE = 20
 Sort = Literal["flag", "number", "text", "plain"]
 
 
-class Measured(Struct, frozen=True):
+class MeasuredColumn(Struct, frozen=True):
     """A column to measure: its value in SQL (null where it is missing), and what can be told of it."""
 
     name: str
@@ -86,44 +86,44 @@ def _without_nulls(figures: ColumnFigures) -> ColumnFigures:
     return replace(figures, nulls=None)
 
 
-def _contract(table: Table, delivered: Collection[str]) -> list[Measured]:
+def _contract(table: Table, delivered: Collection[str]) -> list[MeasuredColumn]:
     found = [_own(table, column) for column in table.columns if column.name in delivered]
     return [column for column in found if column is not None]
 
 
-def _own(table: Table, column: Column) -> Measured | None:
+def _own(table: Table, column: Column) -> MeasuredColumn | None:
     value = ident(column.name)
     if column.name == "customer_id" or column.name in table.key or (column.required and column.kind == "time"):
         return None
     match column.kind:
         case "flag":
-            return Measured(column.name, value, "flag")
+            return MeasuredColumn(column.name, value, "flag")
         case "number":
-            return Measured(column.name, value, "number")
+            return MeasuredColumn(column.name, value, "number")
         case "time" | "json":
-            return Measured(column.name, value, "plain")
+            return MeasuredColumn(column.name, value, "plain")
         case "key":
-            return Measured(column.name, f"nullif({value}, '')", "text")
+            return MeasuredColumn(column.name, f"nullif({value}, '')", "text")
         case _:
-            return Measured(column.name, value, "text")
+            return MeasuredColumn(column.name, value, "text")
 
 
-def _attribute(name: str, value: str, kind: str, *, text: bool) -> Measured:
+def _attribute(name: str, value: str, kind: str, *, text: bool) -> MeasuredColumn:
     match kind:
         case "BOOLEAN":
-            return Measured(name, f"TRY_CAST({value} AS BOOLEAN)" if text else value, "flag")
+            return MeasuredColumn(name, f"TRY_CAST({value} AS BOOLEAN)" if text else value, "flag")
         case "BIGINT" | "DOUBLE":
-            return Measured(name, f"TRY_CAST({value} AS DOUBLE)", "number")
+            return MeasuredColumn(name, f"TRY_CAST({value} AS DOUBLE)", "number")
         case "TIMESTAMP":
-            return Measured(name, value, "plain")
+            return MeasuredColumn(name, value, "plain")
         case _:
-            return Measured(name, value, "text")
+            return MeasuredColumn(name, value, "text")
 
 
 def _figures(
     con: duckdb.DuckDBPyConnection,
     rows: str,
-    columns: Sequence[Measured],
+    columns: Sequence[MeasuredColumn],
     *,
     where: str = "true",
     exact: bool,
@@ -145,7 +145,7 @@ def _figures(
     return {c.name: ColumnFigures(**shares[c.name], **told.get(c.name, {})) for c in columns if c.name in shares}
 
 
-def _shares(con: duckdb.DuckDBPyConnection, rows: str, columns: Sequence[Measured]) -> dict[str, dict[str, Any]]:
+def _shares(con: duckdb.DuckDBPyConnection, rows: str, columns: Sequence[MeasuredColumn]) -> dict[str, dict[str, Any]]:
     """Rows, and the shares of nulls and of true."""
     asked = ["count(*)"]
     for i, column in enumerate(columns):
@@ -163,7 +163,7 @@ def _shares(con: duckdb.DuckDBPyConnection, rows: str, columns: Sequence[Measure
     return shares
 
 
-def _values(con: duckdb.DuckDBPyConnection, columns: Sequence[Measured]) -> dict[str, dict[str, Any]]:
+def _values(con: duckdb.DuckDBPyConnection, columns: Sequence[MeasuredColumn]) -> dict[str, dict[str, Any]]:
     """How many different values the sample has, and the quarters of numbers."""
     found: dict[str, dict[str, Any]] = {}
     numbered = [(i, column) for i, column in enumerate(columns) if column.sort in ("number", "text")]

@@ -26,7 +26,7 @@ from optinb.warehouse.keyindex import INDEX_OF, KeyIndex
 from optinb.warehouse.merging import stricter
 from optinb.warehouse.quarantine import read_quarantine, write_quarantine
 from optinb.warehouse.reading import DeliveredFile, digest, find_files
-from optinb.warehouse.report import Drift, Gate, ImportReport, TableReport
+from optinb.warehouse.report import ColumnDrift, Gate, ImportReport, TableReport
 from optinb.warehouse.returning import remember
 from optinb.warehouse.runs import days_of
 from optinb.warehouse.sources import fetch_missing
@@ -61,7 +61,12 @@ class BlockedError(GateError):
     """A gate blocked the import. `gates`, `tables` and `drift` are the figures; nothing was published."""
 
     def __init__(
-        self, text: str, *, gates: tuple[Gate, ...], tables: tuple[TableReport, ...], drift: tuple[Drift, ...] = ()
+        self,
+        text: str,
+        *,
+        gates: tuple[Gate, ...],
+        tables: tuple[TableReport, ...],
+        drift: tuple[ColumnDrift, ...] = (),
     ) -> None:
         super().__init__(text)
         self.gates = gates

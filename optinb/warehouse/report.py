@@ -35,7 +35,7 @@ class ColumnFigures(Struct, frozen=True, kw_only=True, omit_defaults=True):
     high: float | None = None
 
 
-class Drift(Struct, frozen=True, kw_only=True):
+class ColumnDrift(Struct, frozen=True, kw_only=True):
     """How a figure of a column moved against the deliveries before.
 
     Attributes:
@@ -116,7 +116,7 @@ class ImportReport(Struct, frozen=True, kw_only=True):
     accepted_because: str | None = None
     merged: int = 0
     merged_stricter: int = 0
-    drift: tuple[Drift, ...] = ()
+    drift: tuple[ColumnDrift, ...] = ()
 
     def table(self, name: str) -> TableReport:
         """The figures of one table; zeros if it was not delivered."""

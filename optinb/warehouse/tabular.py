@@ -56,7 +56,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     known: Callable[[str], bool] = lambda _: False
 
 
-class Column(Struct, frozen=True):
+class ReadColumn(Struct, frozen=True):
     """The cells of a column that hold something, without blanks around them, and the line of each.
 
     `named`: the first of them is certainly its name. Otherwise `without_header` decides or asks.
@@ -67,12 +67,12 @@ class Column(Struct, frozen=True):
     named: bool = False
 
     @property
-    def rest(self) -> Column:
+    def rest(self) -> ReadColumn:
         """The column without its first cell."""
-        return Column(self.cells[1:], self.lines[1:])
+        return ReadColumn(self.cells[1:], self.lines[1:])
 
 
-def read_column(path: Path, wanted: Wanted) -> Column:
+def read_column(path: Path, wanted: Wanted) -> ReadColumn:
     """The column that is looked for, from a text with a cell a line, CSV, TSV, NDJSON or Parquet, also with gzip.
 
     Its header, if any, is still its first cell: see `without_header`. Raises OSError and UnreadableError, whose text
@@ -82,7 +82,7 @@ def read_column(path: Path, wanted: Wanted) -> Column:
         raise UnreadableError('it is a spreadsheet, not a text; open it and save it as "CSV UTF-8"')
     with path.open("rb") as stream:
         if not stream.read(1):
-            return Column([], [])
+            return ReadColumn([], [])
     with TemporaryDirectory() as folder, connect(scratch=Path(folder) / "spill") as con:
         opened = open_other(con, path, scratch=Path(folder))
         if isinstance(opened, Source):
@@ -98,7 +98,7 @@ def read_column(path: Path, wanted: Wanted) -> Column:
             raise UnreadableError(f"a line can't be taken apart ({error}); write one cell a line") from error
 
 
-def without_header(column: Column, wanted: Wanted) -> Column:
+def without_header(column: ReadColumn, wanted: Wanted) -> ReadColumn:
     """A column without its header, if it has one.
 
     Raises UnreadableError where only a person can tell, and for a header further below.
@@ -141,7 +141,7 @@ def _answer(option: str, value: str) -> str:
     return f"{option}={spoken} (--{option} {value})"
 
 
-def _of_text(stream: TextIO, wanted: Wanted) -> Column:
+def _of_text(stream: TextIO, wanted: Wanted) -> ReadColumn:
     beginning = stream.read(_SAMPLE)
     further = _lines(stream)
     hint, sample = _hint(beginning + next(further, ""))  # so that the sample ends with a line
@@ -151,7 +151,7 @@ def _of_text(stream: TextIO, wanted: Wanted) -> Column:
     form = {"delimiter": delimiter, "skipinitialspace": True}
     few = [row for row in csv.reader(StringIO(sample, newline=""), **form) if any(map(str.strip, row))]
     if not few:
-        return Column([], [])
+        return ReadColumn([], [])
     place, named, width = _place(few, wanted)
     reader = csv.reader(chain(StringIO(sample, newline=""), further), **form)
     cells: list[str] = []
@@ -171,7 +171,7 @@ def _of_text(stream: TextIO, wanted: Wanted) -> Column:
             + f'; put quotes ("…") around a cell that has {delimiter!r} in it, or give {wanted.what} alone, each in a '
             "line of its own"
         )
-    return Column(cells, lines, named)
+    return ReadColumn(cells, lines, named)
 
 
 def _lines(stream: TextIO) -> Iterator[str]:
@@ -229,7 +229,7 @@ def _chosen(names: Sequence[str], wanted: Wanted, width: int) -> tuple[int, bool
     )
 
 
-def _of_table(con: duckdb.DuckDBPyConnection, source: Source, wanted: Wanted) -> Column:
+def _of_table(con: duckdb.DuckDBPyConnection, source: Source, wanted: Wanted) -> ReadColumn:
     """The column of a file whose columns have names."""
     if wanted.column is None:
         places = [at for at, name in enumerate(source.columns) if plain_name(name) in wanted.names]
@@ -254,7 +254,7 @@ def _of_table(con: duckdb.DuckDBPyConnection, source: Source, wanted: Wanted) ->
             cells.append(cell)
             lines.append(line)
     # as a text would have it, so that the name isn't looked for among the cells
-    return Column([wanted.name, *cells], [0, *lines], named=True)
+    return ReadColumn([wanted.name, *cells], [0, *lines], named=True)
 
 
 def _texts(con: duckdb.DuckDBPyConnection, source: Source, place: int) -> Iterator[str]:

@@ -23,7 +23,7 @@ SHOWN = 5  # ids that a warning names
 NAMES = frozenset({"customerid"})
 
 
-class Known(Struct, frozen=True, kw_only=True):
+class KnownIds(Struct, frozen=True, kw_only=True):
     """How many ids of a list are no customers, and what about those looks like a spreadsheet's work."""
 
     unknown: int
@@ -85,7 +85,7 @@ def ids_of(numbered: Iterable[tuple[int, str | None]], *, source: str = "the lis
     return pl.Series("customer_id", kept, dtype=pl.String)
 
 
-def compare(ids: pl.DataFrame, customers: pl.LazyFrame) -> Known:
+def compare(ids: pl.DataFrame, customers: pl.LazyFrame) -> KnownIds:
     """What a list's ids (customer_id, each once) are beside those of all customers."""
     import polars as pl
 
@@ -111,4 +111,4 @@ def compare(ids: pl.DataFrame, customers: pl.LazyFrame) -> Known:
                 f"{rounded.height:,} unknown ids such as {rounded['customer_id'][0]} have only zeros after the 15th "
                 "digit, as a spreadsheet rounds them; format the column as text, fill it again and save the list again"
             )
-    return Known(unknown=unknown.height, warnings=tuple(warnings))
+    return KnownIds(unknown=unknown.height, warnings=tuple(warnings))

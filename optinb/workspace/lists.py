@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from optinb.errors import ConflictError, RuleError, StateError, UsageError, did_you_mean
 from optinb.files import write_atomically
-from optinb.workspace.list_files import Known, compare, ids_of, read_ids
+from optinb.workspace.list_files import KnownIds, compare, ids_of, read_ids
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,7 +87,7 @@ class Lists:
         if current and current.sha256 == digest:
             return current
         customers = self._customers()
-        beside = Known(unknown=0) if customers is None else compare(ids, customers)
+        beside = KnownIds(unknown=0) if customers is None else compare(ids, customers)
         record = ListRecord(
             name=name,
             version=current.version + 1 if current else 1,
