@@ -104,7 +104,9 @@ def customer(ws: Workspace, customer: str, run_date: date | None) -> Any:
 def forget(ws: Workspace, customer: str, by: str, yes: bool) -> Any:
     """Remove CUSTOMER from tables, quarantine, lists and audiences, for good; figures stay."""
     if not yes:
-        click.confirm(f"Remove customer {customer} from {ws.root} for good?", abort=True, err=True)
+        others = [one for one in ws.warehouse.known_as(customer).ids if one != customer]
+        known = f", who is known as {', '.join(others)} too," if others else ""
+        click.confirm(f"Remove customer {customer}{known} from {ws.root} for good?", abort=True, err=True)
     return ws.forget(customer, by=by)
 
 

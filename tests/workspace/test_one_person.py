@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 
 from optinb import attr, in_list, open_workspace, received, responded, was_in_control
+from optinb.cli import main
 from optinb.demo import APPROVER, AUTHOR, RUN_DATE, SCHEDULER, demo_settings
 from optinb.errors import StateError, UsageError
 from optinb.night import Night
@@ -311,6 +313,8 @@ def test_a_person_who_was_forgotten_gets_nothing_under_a_new_id_and_leaves_no_tr
     shop.night(after(1))
     shop.sent()
     with shop.open() as ws:
+        asked = CliRunner().invoke(main, ["forget", "n3", "-w", str(ws.root)], input="n\n")
+        assert asked.exit_code == 1 and "Remove customer n3, who is known as 3 too, from" in asked.output
         done = ws.forget("n3", by="ticket 7")
         assert done.audiences == 2, "the night under the old id and the one under the new"
         with pytest.raises(UsageError, match="was forgotten"):
