@@ -71,6 +71,7 @@ def carry(
         return
     kept = set(until_then) if last else set()
     permitting = [c.name for c in table.columns if c.permits and c.name in {*staged.delivered, *before}]
+    counts: dict[str, tuple[int, int]] = {}
     for name in permitting:
         missing = f"{ident(name)} IS NULL"
         empty = _count(con, staged, missing)
@@ -80,7 +81,9 @@ def carry(
             (own,) = con.execute("SELECT count(*) FROM carried WHERE field = 'external_user_id'").fetchall()[0]
             empty, found = empty - found + own, own
         if empty:
-            yield _sentence(table.name, name, empty, found)
+            counts[name] = empty, found
+    if counts:
+        yield _sentence(table.name, counts)
     unread = _unread(con, staged) - set(permitting)
     for column in table.columns:
         if column.permits or column.required or column.name not in kept:
@@ -93,19 +96,14 @@ def carry(
             _fill(con, staged, last, column.name, f"{missing} AND rowid IN ({rows})")
 
 
-def _sentence(table: str, name: str, empty: int, found: int) -> str:
-    rows = f"{empty:,} {'row' if empty == 1 else 'rows'}"
-    said = []
-    if found:
-        said.append(
-            f"what was delivered last counts for {found:,} of them"
-            if found < empty
-            else "what was delivered last counts"
-        )
-    if found < empty:
-        nothing = "they have no id in Appboy" if name == "external_user_id" else "nothing is permitted"
-        said.append(f"{empty - found:,} had none before, so that {nothing}")
-    return f"{table}: {name} is missing or can't be read in {rows}: {', and '.join(said)}"
+def _sentence(table: str, counts: Mapping[str, tuple[int, int]]) -> str:
+    """Says of columns in how many rows they have no value, and in how many of these the last one counts."""
+    said = [
+        f"{name} in {empty:,}" + (f" (the last value counts in {found:,})" if found else "")
+        for name, (empty, found) in counts.items()
+    ]
+    so = "; without a last value nobody is written to" * any(found < empty for empty, found in counts.values())
+    return f"{table}: rows without a readable value: {', '.join(said)}{so}"
 
 
 def _unread(con: duckdb.DuckDBPyConnection, staged: Staged) -> set[str]:

@@ -108,7 +108,8 @@ def stage_columns(table: Table, attributes: int) -> str:
     """Column definitions of the staging table that takes `stage_query`."""
     columns = [f"{ident(name)} {kind}" for name, kind in table.stored().items()]
     columns += [f"a{i} VARCHAR" for i in range(attributes)]
-    return ", ".join([*columns, "reason VARCHAR", "unfit BIGINT", "words BIGINT", "cells VARCHAR"])
+    marks = "BIGINT" if table.whole else "UTINYINT"  # of tables by day nothing is emptied or a word for nothing
+    return ", ".join([*columns, "reason VARCHAR", f"unfit {marks}", f"words {marks}", "cells VARCHAR"])
 
 
 def emptied_values(table: Table, context: Context) -> Iterator[tuple[str, str, str]]:

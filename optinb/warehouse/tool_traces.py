@@ -44,7 +44,9 @@ def altered_ids(con: duckdb.DuckDBPyConnection, staged: Staged) -> Iterator[Gate
             f"((contains({column}, 'E+') OR contains({column}, 'e+')) "
             f"AND regexp_full_match({column}, '-?[0-9]([.][0-9]+)?[eE][+][0-9]+'))"
         )
-        count, examples = _found(con, f"SELECT {column} AS value FROM {staged.name} WHERE {test}")
+        # A tool that alters ids alters all of them: of a night's rows a part tells.
+        rows = staged.name if staged.table.by_day is None else f"(FROM {staged.name} LIMIT {_LOOKED_AT})"
+        count, examples = _found(con, f"SELECT {column} AS value FROM {rows} WHERE {test}")
         if count:
             yield Gate(
                 name="ids",
@@ -64,14 +66,19 @@ def lost_zeros(con: duckdb.DuckDBPyConnection, staged: Staged, *, last: str | No
         return
     for name in ("customer_id", "external_user_id"):
         column = ident(name)
+        lost = (
+            f"SELECT {column} FROM {last}.customers WHERE starts_with({column}, '0') "
+            f"AND {column} NOT IN (SELECT {column} FROM {staged.name} WHERE {column} IS NOT NULL)"
+        )
         with readable("the published customers"):
+            # Few shops have ids that begin with a zero; nothing more is asked of the others.
+            if not con.execute(f"SELECT 1 FROM {last}.customers WHERE starts_with({column}, '0') LIMIT 1").fetchall():
+                continue
             count, examples = _found(
                 con,
-                f"SELECT n.{column} || ' (it was ' || c.{column} || ')' AS value FROM ("
-                f"SELECT {column} FROM {staged.good} WHERE {column} IS NOT NULL EXCEPT ALL SELECT {column} "
-                f"FROM {last}.customers) n JOIN (SELECT {column}, ltrim({column}, '0') AS short FROM {last}.customers "
-                f"WHERE starts_with({column}, '0')) c ON ltrim(n.{column}, '0') = c.short "
-                f"WHERE strlen(n.{column}) < strlen(c.{column})",
+                f"SELECT n.{column} || ' (it was ' || c.{column} || ')' AS value FROM {staged.good} n JOIN ({lost}) c "
+                f"ON ltrim(n.{column}, '0') = ltrim(c.{column}, '0') WHERE strlen(n.{column}) < strlen(c.{column}) "
+                f"AND n.{column} NOT IN (SELECT {column} FROM {last}.customers)",
             )
         if count:
             yield (

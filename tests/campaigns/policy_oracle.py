@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time
 from hashlib import md5
 from zoneinfo import ZoneInfo
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 
 class Use(Struct, frozen=True):
@@ -162,6 +162,15 @@ def policy_says(plan: Plan, rules: Rules, customer: str, contacts: list[Contact]
     return "control" if measured else None
 
 
+def owners(people: list[Person]) -> dict[str, str]:
+    """Who each customer is as a person: those who share an external user id are the first of them."""
+    first: dict[str, str] = {}
+    for person in sorted(people, key=lambda person: person.id):
+        if person.external_id:
+            first.setdefault(person.external_id, person.id)
+    return {person.id: first.get(person.external_id or "", person.id) for person in people}
+
+
 def expected(
     plan: Plan,
     rules: Rules,
@@ -176,6 +185,8 @@ def expected(
     """Everybody's outcome or reason. `at`: when it is sent; None on each customer's own clock."""
     found: dict[str, str] = {}
     taken: set[str | None] = set()
+    owner = owners(people)
+    contacts = [structs.replace(c, customer=owner.get(c.customer, c.customer)) for c in contacts]
     for person in sorted(people, key=lambda person: person.id):
         said = no_push(person, {app: first for app, first in apps.items() if app in plan.apps})
         if said is None and at is not None and is_quiet_for(rules, person.zone or zone, at):
@@ -186,8 +197,8 @@ def expected(
             said = "same_external_id"
         if said is None:
             taken.add(person.external_id)
-            said = policy_says(plan, rules, person.id, contacts, day)
-        if said is None and share_of(plan.id, person.id) < plan.control:
+            said = policy_says(plan, rules, owner[person.id], contacts, day)
+        if said is None and share_of(plan.id, owner[person.id]) < plan.control:
             said = "control"
         found[person.id] = said or "recipient"
     return found

@@ -98,7 +98,7 @@ def test_attributes_of_groups_and_campaigns_are_watched(folder: Path, monkeypatc
 
 def test_quarantine_is_shown_by_reason_with_examples(folder: Path) -> None:
     found = told(folder, "quarantine", "--date", "2026-11-23")
-    assert found["rows"] == sum(r["rows"] for r in found["refusals"]) == 20
+    assert found["rows"] + found["values"] == sum(r["rows"] for r in found["refusals"]) == 20 and found["values"] == 1
     assert found == told(folder, "quarantine")
     text = call(folder, "quarantine").stdout
     assert "3 × transactions: customer_id isn't in customers" in text and "transactions.csv.gz:13391  '" in text
