@@ -93,6 +93,10 @@ class Oracle:
                 for one, row in mine.items()
             }
             now.flags = {one: {name: _flag(row.get(name)) for name in FLAGS} for one, row in mine.items()}
+            for row in rows["customers"]:
+                for name in FLAGS:
+                    if row.get("customer_id") and _denied(name, said := _flag(row.get(name))):
+                        now.flags[row["customer_id"] or ""][name] = said
         carried: set[tuple[str, str, str]] = set()
         now.links = [*last.links, *self._linked(last, now, rows.get("customer_ids", []))]
         person = _people([*now.flags, *last.flags, *last.left], [*now.links, *now.shared])
@@ -111,8 +115,9 @@ class Oracle:
             now.uses = {}
             for row in rows["app_users"]:
                 key = row.get("customer_id") or "", row.get("app_id") or ""
-                if key[0] in now.flags and key not in now.uses:
-                    now.uses[key] = _flag(row.get(ENABLED))
+                if key[0] in now.flags:
+                    said = _flag(row.get(ENABLED))
+                    now.uses[key] = said if key not in now.uses or said is False else now.uses[key]
             for (one, app), said in now.uses.items():
                 if said is None:
                     past = [last.uses[i, app] for i in person[one] if (i, app) in last.uses]
@@ -139,8 +144,8 @@ class Oracle:
         told = [(row["old"] or "", row["new"] or "") for row in mapping]
         gone = last.departed | last.external
         now.departed = {one: external for one, external in gone.items() if one not in now.external}
-        heirs = [(old, new) for old, e in now.departed.items() for new, same in now.external.items() if same == e != ""]
-        return told + heirs
+        holders = {e: [one for one, same in now.external.items() if same == e != ""] for e in now.departed.values()}
+        return told + [(old, holders[e][0]) for old, e in now.departed.items() if len(holders[e]) == 1]
 
     def _stricter(
         self,
