@@ -80,9 +80,12 @@ def _refuse_repeated(con: duckdb.DuckDBPyConnection, staged: Staged, key: str, h
     )
     # Of rows that contradict each other the first stays, and with it whatever any of them denies.
     for name, denied in DENIED.get(staged.table.name, {}).items():
+        theirs = (
+            f"SELECT ({key}) FROM {staged.name} "
+            f"WHERE hash({key}) IN (SELECT n FROM repeated_hashes) AND {name} = {denied}"
+        )
         con.execute(
-            f"UPDATE {staged.name} SET {name} = {denied} WHERE {name} IS DISTINCT FROM {denied} AND ({key}) IN ("
-            f"SELECT ({key}) FROM {staged.name} WHERE hash({key}) IN (SELECT n FROM repeated_hashes) AND {name} = {denied})"
+            f"UPDATE {staged.name} SET {name} = {denied} WHERE {name} IS DISTINCT FROM {denied} AND ({key}) IN ({theirs})"
         )
     con.unregister("repeated_hashes")
 
