@@ -85,7 +85,8 @@ def _refuse_repeated(con: duckdb.DuckDBPyConnection, staged: Staged, key: str, h
             f"WHERE hash({key}) IN (SELECT n FROM repeated_hashes) AND {name} = {denied}"
         )
         con.execute(
-            f"UPDATE {staged.name} SET {name} = {denied} WHERE {name} IS DISTINCT FROM {denied} AND ({key}) IN ({theirs})"
+            f"UPDATE {staged.name} SET {name} = {denied} "
+            f"WHERE {name} IS DISTINCT FROM {denied} AND ({key}) IN ({theirs})"
         )
     con.unregister("repeated_hashes")
 
