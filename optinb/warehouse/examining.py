@@ -114,8 +114,7 @@ class Examination:
         staged: list[Staged] = []
         for table in _stepwise(sizes, tell=tell):
             mine = [file for file in files if file.table == table.name]
-            before = self._watch.delivered.get(table.name, ())
-            part = self._stager.stage(table, mine, before=before, known=self._known if table.attributes else ())
+            part = self._stager.stage(table, mine, before=self._watch.delivered.get(table.name, ()))
             if part is None:
                 continue
             tell(0, f"checking {table.name}")

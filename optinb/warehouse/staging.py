@@ -11,7 +11,6 @@ from optinb.warehouse.contract import MAX_COLUMNS, Table
 from optinb.warehouse.damage import first_line, is_machines
 from optinb.warehouse.facts import Facts, facts_of
 from optinb.warehouse.headers import IGNORED
-from optinb.warehouse.nearness import near
 from optinb.warehouse.reading import DeliveredFile, Source, UnreadableError, open_source, with_plain_newlines
 from optinb.warehouse.sql import first_value, literal
 from optinb.warehouse.staged import Staged, StagedFile
@@ -61,27 +60,17 @@ class Stager:
         zones = ", ".join(literal(name) for name in sorted(available_timezones()))
         con.execute(f"CREATE TYPE zone_name AS ENUM ({zones})")
 
-    def stage(
-        self,
-        table: Table,
-        files: Iterable[DeliveredFile],
-        *,
-        before: Collection[str],
-        known: Collection[str] = (),
-    ) -> Staged | None:
+    def stage(self, table: Table, files: Iterable[DeliveredFile], *, before: Collection[str]) -> Staged | None:
         """Reads and checks the files of one table, row by row; None if no file of it can be read.
 
-        `before`: the columns that earlier deliveries brought; `known`: the attributes that were published. What permits
-        something has its default only where it was never delivered; otherwise a value that is missing is not known.
+        `before`: the columns that earlier deliveries brought. What permits something has its default only where it was
+        never delivered; otherwise a value that is missing is not known.
         """
         sources = self._within_limits(source for file in files if (source := self._open(file)) is not None)
         attributes = self._attributes(table, sources)
         delivered = frozenset(c.name for c in table.columns if any(c.name in source.columns for source in sources))
-        # A header that nearly is such a column says as much: if it is let pass, nothing is known.
-        headers = {*attributes} - self._names.own(table) - {*known}
-        suspected = {c.name for c in table.columns if c.permits and any(near(name, c.name) for name in headers)}
-        withheld = {*delivered, *before, *suspected}
-        defaults = frozenset(c.name for c in table.columns if c.default and not (c.permits and c.name in withheld))
+        told = {*delivered, *before}
+        defaults = frozenset(c.name for c in table.columns if c.default and not (c.permits and c.name in told))
         staged = Staged(table=table, files=(), attributes=attributes, delivered=delivered)
         self._con.execute(f"CREATE TABLE {staged.name} ({row_query.stage_columns(table, len(attributes))})")
         self._con.execute(
@@ -101,10 +90,6 @@ class Stager:
             f"CREATE TABLE {staged.rejects} AS SELECT rowid AS row, reason FROM {staged.name} WHERE reason IS NOT NULL"
         )
         whole = replace(staged, files=tuple(read))
-        if table.attributes:
-            # An id of another table that is a word for nothing is one of an unknown customer.
-            word = row_query.is_word("customer_id", self._context)
-            table_checks.refuse(self._con, whole, word, "customer_id is missing: every row needs one")
         self._note_emptied(whole)
         return whole
 

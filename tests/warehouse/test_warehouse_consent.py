@@ -145,8 +145,3 @@ def test_of_rows_that_contradict_each_other_the_denial_counts(folder: Folder, va
     with folder.warehouse.open() as snapshot:
         found = snapshot.table("customers").sort("customer_id").collect()
     assert found["push_opt_in"].to_list() == [False, True]
-
-
-def test_a_header_that_nearly_is_a_consent_permits_nothing_if_it_is_let_pass(folder: Folder) -> None:
-    load(folder, {"pushOptIn": "false"})
-    assert value(folder, "push_opt_in") is None and value(folder, "is_blocked") is False
