@@ -110,15 +110,13 @@ def _(value: CodePool) -> str:
 
 @show.register
 def _(value: Diagnosis) -> str:
-    if not value.app_groups:
-        return "there is no app group in optinb.toml: add an [[app_groups]] table"
-    return "\n\n".join(
-        "\n".join(
-            [f"{health.app_group} ({health.api})"]
-            + [f"  {SIGNS[v.standing]} {v.about}: {v.text}" for v in health.verdicts]
-        )
-        for health in value.app_groups
-    )
+    groups = [(f"{health.app_group} ({health.api})", health.verdicts) for health in value.app_groups]
+    shown = [
+        "\n".join([head, *(f"  {SIGNS[v.standing]} {v.about}: {v.text}" for v in verdicts)])
+        for head, verdicts in [*groups, *([("People", value.people)] if value.people else [])]
+    ]
+    none = [] if groups else ["there is no app group in optinb.toml: add an [[app_groups]] table"]
+    return "\n\n".join([*none, *shown])
 
 
 @show.register

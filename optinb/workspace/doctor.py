@@ -1,4 +1,4 @@
-"""`optinb doctor`: whether the app groups of a workspace can be worked with."""
+"""`optinb doctor`: whether the app groups of a workspace can be worked with, and what proves who works."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.appboy import AppboyClient, Verdict, examine
-from optinb.errors import Exit, StateError
+from optinb.errors import Exit, SettingsError, StateError
 
 if TYPE_CHECKING:
     from optinb.appboy import Template
@@ -24,10 +24,11 @@ class GroupHealth(Struct, frozen=True, kw_only=True):
 
 
 class Diagnosis(Struct, frozen=True, kw_only=True):
-    """The verdicts on app groups; `exit_code` is 1 where one of them is bad."""
+    """The verdicts on app groups and on who works; `exit_code` is 1 where one of them is bad."""
 
     app_groups: tuple[GroupHealth, ...]
     exit_code: int
+    people: tuple[Verdict, ...] = ()
 
 
 def diagnose(ws: Workspace, app_group: str | None = None) -> Diagnosis:
@@ -35,8 +36,22 @@ def diagnose(ws: Workspace, app_group: str | None = None) -> Diagnosis:
     settings = ws.settings
     groups = settings.app_groups if app_group is None else (settings.app_group(app_group),)
     found = tuple(_health(ws, group) for group in groups)
-    bad = any(verdict.standing == "bad" for health in found for verdict in health.verdicts)
-    return Diagnosis(app_groups=found, exit_code=int(Exit.FAILED if bad else Exit.DONE))
+    people = (_who_works(ws),)
+    bad = any(v.standing == "bad" for verdicts in (people, *(health.verdicts for health in found)) for v in verdicts)
+    return Diagnosis(app_groups=found, exit_code=int(Exit.FAILED if bad else Exit.DONE), people=people)
+
+
+def _who_works(ws: Workspace) -> Verdict:
+    """What proves who works here; a hub that is to say so is asked."""
+    workspace = ws.settings.workspace
+    if workspace.identity == "asserted":
+        text = "names are asserted: anybody can approve as anybody; for more than tests and demos write"
+        return Verdict(about="who works", standing="note", text=f'{text} identity = "login" under [workspace]')
+    try:
+        source = "the login on this machine" if workspace.hub is None else f"as the hub {workspace.hub} says"
+        return Verdict(about="who works", standing="good", text=f"{ws.user}, {source}")
+    except SettingsError as error:
+        return Verdict(about="who works", standing="bad", text=str(error))
 
 
 def _health(ws: Workspace, group: AppGroupSettings) -> GroupHealth:
