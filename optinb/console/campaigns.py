@@ -110,13 +110,13 @@ def _(value: CodePool) -> str:
 
 @show.register
 def _(value: Diagnosis) -> str:
-    groups = [(f"{health.app_group} ({health.api})", health.verdicts) for health in value.app_groups]
-    shown = [
-        "\n".join([head, *(f"  {SIGNS[v.standing]} {v.about}: {v.text}" for v in verdicts)])
-        for head, verdicts in [*groups, *([("People", value.people)] if value.people else [])]
-    ]
-    none = [] if groups else ["there is no app group in optinb.toml: add an [[app_groups]] table"]
-    return "\n\n".join([*none, *shown])
+    parts = [(f"{health.app_group} ({health.api})", health.verdicts) for health in value.app_groups]
+    if not parts:
+        parts = [("there is no app group in optinb.toml: add an [[app_groups]] table", ())]
+    parts += [("people", value.people)] if value.people else []
+    return "\n\n".join(
+        "\n".join([head, *(f"  {SIGNS[v.standing]} {v.about}: {v.text}" for v in verdicts)]) for head, verdicts in parts
+    )
 
 
 @show.register

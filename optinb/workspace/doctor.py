@@ -37,8 +37,8 @@ def diagnose(ws: Workspace, app_group: str | None = None) -> Diagnosis:
     groups = settings.app_groups if app_group is None else (settings.app_group(app_group),)
     found = tuple(_health(ws, group) for group in groups)
     people = (_who_works(ws),)
-    bad = any(v.standing == "bad" for verdicts in (people, *(health.verdicts for health in found)) for v in verdicts)
-    return Diagnosis(app_groups=found, exit_code=int(Exit.FAILED if bad else Exit.DONE), people=people)
+    bad = any(v.standing == "bad" for v in (*people, *(v for health in found for v in health.verdicts)))
+    return Diagnosis(app_groups=found, people=people, exit_code=int(Exit.FAILED if bad else Exit.DONE))
 
 
 def _who_works(ws: Workspace) -> Verdict:

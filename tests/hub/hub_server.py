@@ -69,7 +69,8 @@ def proxy_command(folder: Path) -> str:
     if shutil.which("npm") is None:
         _missing("configurable-http-proxy and npm aren't installed: apt-get install npm")
     (folder / "package.json").write_text("{}", encoding="utf-8")
-    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "configurable-http-proxy@^5"]
+    # 5 needs Node 20, and Debian's stable release may have an older one
+    command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "configurable-http-proxy@^4.6.3"]
     subprocess.run(command, cwd=folder, check=True, timeout=240)
     return str(folder / "node_modules" / ".bin" / "configurable-http-proxy")
 
