@@ -18,6 +18,7 @@ from optinb.campaigns.campaign import Campaign
 from optinb.campaigns.life import ALIVE, TRANSITIONS, CampaignState, next_state
 from optinb.campaigns.signing import is_signed, sign
 from optinb.errors import ApprovalError, CampaignError
+from optinb.people import folded, is_among, same_person
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -239,9 +240,9 @@ def why_held(
 def why_void(record: CampaignRecord, approval: Approval, authority: Authority, now: datetime) -> str | None:
     """Why an approval doesn't count by the settings as they are now, or None."""
     name, who = record.campaign.name, approval.approver
-    if who not in authority.approvers:
+    if not is_among(who, authority.approvers):
         return f"{who!r}, who approved {name!r}, isn't among the approvers in optinb.toml; approve it again"
-    if who == record.author and not authority.approve_own:
+    if same_person(who, record.author) and not authority.approve_own:
         return f"{who!r} submitted {name!r} and approved it too; a second person must approve it"
     if approval.approved_at > now:
         return f"the approval of {name!r} is dated ahead, {approval.approved_at:%Y-%m-%d %H:%M} UTC; approve it again"
@@ -250,7 +251,7 @@ def why_void(record: CampaignRecord, approval: Approval, authority: Authority, n
         return f"the approval of {name!r} expired on {until:%Y-%m-%d}, after {authority.days} days; approve it again"
     if not authority.keys:
         return None
-    public = authority.keys.get(who)
+    public = {folded(name): key for name, key in authority.keys.items()}.get(folded(who))
     if public is None:
         return f"{who!r}, who approved {name!r}, has no key under [policy.keys]; sign it with one that is listed there"
     if not is_signed(approval, campaign_id=record.id, public=public):
@@ -318,10 +319,10 @@ def _must_be_second(
     record: CampaignRecord, *, user: str, approvers: Sequence[str], approve_own: bool, verb: str
 ) -> None:
     name = record.campaign.name
-    if user not in approvers:
+    if not is_among(user, approvers):
         listed = ", ".join(repr(a) for a in approvers) or "nobody"
         raise ApprovalError(
             f"{user!r} may not {verb} campaigns; approvers in optinb.toml are {listed} (approvers under [workspace])"
         )
-    if user == record.author and not approve_own:
+    if same_person(user, record.author) and not approve_own:
         raise ApprovalError(f"{user!r} submitted {name!r} and can't {verb} it; a second person must")

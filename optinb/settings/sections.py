@@ -60,12 +60,19 @@ class AppGroupSettings(_Section, frozen=True):
 
 
 class WorkspaceSection(_Section, frozen=True):
-    """`[workspace]`: the team, its clock and its money. `keep_versions`: nights whose published versions are kept."""
+    """`[workspace]`: the team, its clock and its money.
+
+    `keep_versions`: nights whose published versions are kept. `hub`: the address of a JupyterHub's API, which is asked
+    who is working; without it the machine's login says so. `hub_ca`: the file with the certificate of the authority
+    that vouches for the hub, where that isn't a public one.
+    """
 
     time_zone: str = "UTC"
     currency: str = "EUR"
     approvers: tuple[str, ...] = ()
     identity: Literal["login", "asserted"] = "login"
+    hub: str | None = None
+    hub_ca: str | None = None
     approve_own: bool = False
     state: str | None = None
     keep_versions: Annotated[int, Meta(ge=1, le=3650)] = 14

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from optinb.campaigns import cancel, draft
 from optinb.errors import CampaignError, ConflictError
+from optinb.people import same_person
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +68,7 @@ class Drafts:
 
     def mine(self) -> CampaignRecord | None:
         """The draft that the user wrote at last."""
-        own = [r for r in self.open() if r.state == "draft" and r.author == self._ws.user]
+        own = [r for r in self.open() if r.state == "draft" and same_person(r.author, self._ws.user)]
         return max(own, key=lambda record: record.updated_at, default=None)
 
     def _put(self, record: CampaignRecord, action: str, *, expected: int | None) -> None:
