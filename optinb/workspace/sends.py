@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -67,6 +67,7 @@ class Sends:
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
         self._budgets: dict[str, Budget] = {}
+        self._remembered: set[str] = set()
 
     @property
     def holder(self) -> str:
@@ -81,9 +82,14 @@ class Sends:
         return self._budgets[app_group_id]
 
     def client(self, audience: FrozenAudience) -> AppboyClient:
-        """A client of an audience's app group."""
+        """A client of an audience's app group, which knows what was answered since the night before that audience's."""
         group = self._ws.settings.app_group(audience.app_group_id)
-        return AppboyClient(group, timeout_s=self._ws.settings.send.timeout_s)
+        client = AppboyClient(group, timeout_s=self._ws.settings.send.timeout_s)
+        if group.id not in self._remembered:
+            since = audience.run_date - timedelta(days=1)
+            client.remember(self._ws.store.deliveries.answered_ids(group.id, since=since))
+            self._remembered.add(group.id)
+        return client
 
     def recallable(self, record: CampaignRecord) -> tuple[FrozenAudience, ...]:
         """The nights of a campaign of which something is planned, under way or accepted, and not over."""
