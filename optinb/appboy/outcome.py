@@ -269,6 +269,6 @@ def _answered_at(headers: Mapping[str, str], now: datetime) -> datetime:
 def _date(text: str) -> datetime | None:
     try:
         found = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return found if found.tzinfo is not None else None

@@ -24,7 +24,7 @@ from optinb.delivery.batch import backoff_s, deadline, is_late
 from optinb.delivery.closing import close_dead, lease_name
 from optinb.delivery.frozen import Recipients
 from optinb.delivery.machine import NotBegun, next_state
-from optinb.delivery.request import request_for, schedule_of
+from optinb.delivery.request import Failed, read_as_set, request_for, schedule_of
 from optinb.delivery.window import Half, Posters, Request
 from optinb.errors import StateError
 from optinb.state import Planned
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from optinb.state import Batch, DeliveryCounts, FrozenAudience, Lease, Store
 
 GRACE_S = 5.0  # for requests that are under way when a person interrupts
+_LOOK = "look at the template and the campaign's properties, then run the night again"
+_WAIT = "when Appboy works again, run the night again for the others"
 logger = logging.getLogger("optinb.delivery")
 
 
@@ -258,6 +260,7 @@ class _Sender:
             if self._halt.is_set() or self._is_late():
                 return None
             outcome = self._client.schedule(request_for(self._audience.template_id, self._schedule, request.rows))
+            outcome = read_as_set(outcome, self._settings.after_500)
             if isinstance(outcome, Stopped):
                 self._halt.set()
             return outcome
@@ -271,13 +274,13 @@ class _Sender:
             outcome = request.outcome
             if isinstance(outcome, Stopped):
                 return _Stop(f"{outcome.message}; {outcome.advice}")
-            if isinstance(outcome, Refused):
+            if isinstance(outcome, Refused | Failed):
                 self._refusals += 1
                 if self._refusals >= self._settings.max_refusals:
                     self._halt.set()
+                    verb, advice = ("refused", _LOOK) if isinstance(outcome, Refused) else ("failed", _WAIT)
                     return _Stop(
-                        f"Appboy refused {self._refusals} requests in a row, the last with: {outcome.message}; look at "
-                        "the template and the campaign's properties, then run the night again"
+                        f"Appboy {verb} {self._refusals} requests in a row, the last with: {outcome.message}; {advice}"
                     )
             elif isinstance(outcome, Accepted | Unknown):
                 self._refusals = 0

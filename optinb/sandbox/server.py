@@ -188,7 +188,7 @@ class Sandbox:
         )
         self.requests[request.path] += 1
         fault = fault_for(self._faults, request.path, self.requests[request.path], seed=self.world.seed)
-        address = tuple(http.scope.get("client") or ())
+        address = (http.client.host, http.client.port) if http.client else ("", 0)
         last = self._connections.last(address)
         reply = self._take(request) if fault is None else await self._wrong(fault, request, last)
         self._connections.note(address, reply)
