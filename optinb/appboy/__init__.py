@@ -7,6 +7,7 @@ from optinb.appboy.doctor import Standing, Verdict, examine
 from optinb.appboy.outcome import (
     Accepted,
     Later,
+    NotTied,
     Outcome,
     RateLimit,
     Refused,
@@ -55,6 +56,7 @@ __all__ = [
     "Later",
     "Message",
     "Needed",
+    "NotTied",
     "Outcome",
     "RateLimit",
     "Recipient",

@@ -17,6 +17,7 @@ from optinb.appboy.lines import Held, transport_to
 from optinb.appboy.outcome import (
     Accepted,
     Later,
+    NotTied,
     Outcome,
     RateLimit,
     Refused,
@@ -67,7 +68,7 @@ class _Answer(msgspec.Struct, frozen=True):
     doubt: str | None = None
 
     def meaning(self, now: datetime) -> Outcome:
-        return Unknown(self.doubt) if self.doubt else meaning(self.status, self.headers, self.body, now)
+        return NotTied(self.doubt) if self.doubt else meaning(self.status, self.headers, self.body, now)
 
 
 class AppboyClient:
@@ -133,7 +134,7 @@ class AppboyClient:
         """Asks for a message to a batch at a later time. One request, no repetition."""
         outcome = self._post("/campaigns/trigger/schedule/create", request, schedule=request.schedule)
         if isinstance(outcome, Accepted) and outcome.schedule_id is None:
-            return Unknown("the answer says success and names no schedule, so it may be another request's")
+            return NotTied("the answer says success and names no schedule, so it may be another request's")
         return outcome
 
     def remember(self, ids: Iterable[str]) -> None:

@@ -60,6 +60,10 @@ class Unknown(Struct, frozen=True):
     message: str
 
 
+class NotTied(Unknown, frozen=True):
+    """An answer came, and it may be another request's: something between here and Appboy is broken."""
+
+
 Outcome = Accepted | Refused | Stopped | Later | Unknown
 
 

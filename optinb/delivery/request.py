@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from msgspec import Raw
 
-from optinb.appboy import Later, Outcome, Recipient, Schedule, ScheduleRequest, Unknown
+from optinb.appboy import Later, Outcome, Recipient, Refused, Schedule, ScheduleRequest, Unknown
 from optinb.campaigns.schedule import EARLIEST_ZONE
 
 if TYPE_CHECKING:
@@ -50,6 +50,17 @@ def read_as_set(outcome: Outcome, after_500: Literal["again", "unknown"]) -> Out
     if after_500 == "unknown" and isinstance(outcome, Later) and outcome.cause == "server":
         return Failed(outcome.message)
     return outcome
+
+
+def why_refused(times: int, last: Refused | Unknown) -> str:
+    """Why a sender gives up after so many requests in a row that Appboy didn't take, or didn't certainly take."""
+    if isinstance(last, Refused):
+        return (
+            f"Appboy refused {times} requests in a row, the last with: {last.message}; look at the template and the "
+            "campaign's properties, then run the night again"
+        )
+    what = "Appboy failed" if isinstance(last, Failed) else "nobody knows what became of"
+    return f"{what} {times} requests in a row, the last with: {last.message}; when that is mended, run the night again"
 
 
 def request_for(template_id: str, schedule: Schedule, rows: Iterable[tuple[str, str]]) -> ScheduleRequest:

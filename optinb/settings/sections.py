@@ -159,9 +159,9 @@ class SendSection(_Section, frozen=True):
     """`[send]`: how the sender behaves.
 
     `an_hour` is Appboy's documented limit of requests for an app group, `reserve` the share of it that is left to
-    others; `max_refusals` requests refused in a row stop a campaign. `recall_minutes`: how long recalling or moving
-    what is scheduled may take. `after_500`: whether a request that Appboy answered with 500, 502 or 503 is sent again,
-    as its pages allow, or is unknown.
+    others; `max_refusals` requests in a row that were refused, or got another's answer, stop a campaign.
+    `recall_minutes`: how long recalling or moving what is scheduled may take. `after_500`: whether a request that
+    Appboy answered with 500, 502 or 503 is sent again, as its pages allow, or is unknown.
     """
 
     window_batches: Annotated[int, Meta(ge=1, le=1000)] = 40

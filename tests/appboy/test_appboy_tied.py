@@ -21,6 +21,7 @@ from optinb.appboy import (
     Accepted,
     AppboyClient,
     CallError,
+    NotTied,
     Outcome,
     Recipient,
     Schedule,
@@ -169,7 +170,7 @@ def test_an_answer_out_of_a_cache_is_unknown_and_ends_its_connection(header: dic
     cached = answer(status, **header)
     with proxy(lambda line, n: line.sendall(cached if n == 1 else answer())) as found:
         first, second = outcomes(found, 2)
-        assert isinstance(first, Unknown) and "nobody knows what became of this request" in first.message
+        assert isinstance(first, NotTied) and "nobody knows what became of this request" in first.message
         assert isinstance(second, Accepted) and found.connections == 2
 
 
@@ -177,12 +178,12 @@ def test_an_answer_out_of_a_cache_is_unknown_and_ends_its_connection(header: dic
 def test_only_a_cache_that_says_so_is_one(value: str) -> None:
     with proxy(lambda line, _: line.sendall(answer(X_Cache=value, Age="0"))) as found:
         (outcome,) = outcomes(found, 1)
-        assert isinstance(outcome, Unknown if "hit-" in value else Accepted)
+        assert isinstance(outcome, NotTied if "hit-" in value else Accepted)
 
 
 def test_an_answer_written_twice_is_unknown_and_its_copy_is_nobodys() -> None:
     with proxy(lambda line, n: line.sendall(answer() * 2 if n == 1 else answer())) as found:
-        assert kinds(outcomes(found, 3)) == [Unknown, Accepted, Accepted]
+        assert kinds(outcomes(found, 3)) == [NotTied, Accepted, Accepted]
         assert found.connections == 2
 
 
@@ -213,7 +214,7 @@ def test_a_copy_that_is_read_as_the_next_answer_leaves_that_one_unknown() -> Non
     with proxy(script) as found:
         first, second, third = outcomes(found, 3, pause_s=0.1)
         assert isinstance(first, Accepted) and isinstance(third, Accepted)
-        assert isinstance(second, Unknown) and "its id repeats" in second.message
+        assert isinstance(second, NotTied) and "its id repeats" in second.message
         assert first.schedule_id != third.schedule_id and found.connections == 2
 
 
@@ -235,22 +236,22 @@ def test_the_copy_of_an_answer_without_ids_is_never_read_as_the_next_ones(status
 
 def test_a_request_id_that_repeats_is_unknown_whatever_the_answer_says() -> None:
     with proxy(lambda line, _: line.sendall(answer(X_Request_Id="same"))) as found:
-        assert kinds(outcomes(found, 2)) == [Accepted, Unknown]
+        assert kinds(outcomes(found, 2)) == [Accepted, NotTied]
 
 
 def test_ids_are_shared_by_the_clients_of_an_app_group_and_known_from_a_journal() -> None:
     same = answer("201 Created", {"message": "success", "dispatch_id": "d", "schedule_id": "s"})
     with proxy(lambda line, _: line.sendall(same)) as found:
-        assert kinds(outcomes(found, 1) + outcomes(found, 1)) == [Accepted, Unknown]
+        assert kinds(outcomes(found, 1) + outcomes(found, 1)) == [Accepted, NotTied]
     with proxy(lambda line, _: line.sendall(same)) as found, AppboyClient(group_at(found.port)) as client:
         client.remember(["s"])
-        assert isinstance(client.schedule(BATCH), Unknown)
+        assert isinstance(client.schedule(BATCH), NotTied)
 
 
 def test_a_success_that_names_no_schedule_is_not_the_answer_to_a_batch() -> None:
     with proxy(lambda line, _: line.sendall(answer("201 Created", {"message": "success"}))) as found:
         (outcome,) = outcomes(found, 1)
-        assert isinstance(outcome, Unknown) and "names no schedule" in outcome.message
+        assert isinstance(outcome, NotTied) and "names no schedule" in outcome.message
 
 
 def test_nothing_is_sent_on_a_connection_that_speaks_first() -> None:
@@ -288,7 +289,7 @@ def test_encrypted_connections_are_watched_as_well(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(lines.httpx, "HTTPTransport", trusting)
     with proxy(lambda line, n: line.sendall(answer() * (2 if n == 4 else 1)), tls=server) as found:
         told = outcomes(found, 6, scheme="https")
-        assert kinds(told) == [Accepted, Accepted, Accepted, Unknown, Accepted, Accepted]
+        assert kinds(told) == [Accepted, Accepted, Accepted, NotTied, Accepted, Accepted]
         assert found.connections == 2  # sessions' tickets are no answers
 
 
@@ -327,7 +328,7 @@ def test_a_replayed_success_recalls_and_moves_nothing(verb: str, monkeypatch: py
                 if isinstance(batch, Accepted)
             ]
     # the second is the first on its connection, where there is nothing to replay
-    assert kinds(done) == [Unknown, Accepted, Unknown]
+    assert kinds(done) == [NotTied, Accepted, NotTied]
     assert [len(d.plans) > 1 or any(plan.until for plan in d.plans) for d in world.dispatches] == [False, True, False]
 
 

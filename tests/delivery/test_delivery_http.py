@@ -82,7 +82,7 @@ def test_a_proxy_that_doubles_and_replays_answers_costs_certainty_and_neither_tw
         ]
     )
     frozen = desk.plan(10_000, template_id=template_id)
-    counts = desk.send(client, frozen, concurrency=8, window_batches=40, max_tries=20)
+    counts = desk.send(client, frozen, concurrency=8, window_batches=40, max_tries=20, max_refusals=1_000)
     assert counts.accepted + counts.unknown == 10_000 and 0 < counts.unknown < 5_000
     ids: dict[str | None, set[str]] = {
         line["schedule_id"]: {r["external_user_id"] for r in line["recipients"]} for line in journal(desk.root)

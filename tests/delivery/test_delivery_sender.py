@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from delivery_desk import NOW, Scripted
 
-from optinb.appboy import Accepted, Later, Outcome, Refused, ScheduleRequest, Stopped, Unknown
+from optinb.appboy import Accepted, Later, NotTied, Outcome, Refused, ScheduleRequest, Stopped, Unknown
 from optinb.delivery import DeliveryCounts, close_past
 from optinb.errors import StateError
 from optinb.state import LeaseTaken, Planned, Sending
@@ -369,6 +369,15 @@ def test_an_appboy_that_keeps_failing_does_not_make_a_whole_night_unknown(desk: 
     counts = desk.send(Scripted(*[FAILED] * 20), desk.plan(1000), after_500="unknown", max_refusals=3)
     assert counts.stopped is not None and counts.stopped.startswith("Appboy failed 3 requests in a row")
     assert 150 <= counts.unknown <= 300 and counts.pending == 1000 - counts.unknown
+
+
+def test_a_proxy_that_gives_others_answers_does_not_make_a_whole_night_unknown(desk: Desk) -> None:
+    cached = NotTied("the answer comes out of a cache")
+    frozen = desk.plan(1000)
+    counts = desk.send(Scripted(*[cached] * 20), frozen, max_refusals=3)
+    assert counts.stopped is not None and counts.stopped.startswith("nobody knows what became of 3 requests in a row")
+    assert 150 <= counts.unknown <= 300 and counts.pending == 1000 - counts.unknown
+    assert desk.send(Scripted(), frozen).accepted == 1000 - counts.unknown
 
 
 def test_refusals_with_takings_between_them_stop_nothing(desk: Desk) -> None:
