@@ -133,7 +133,10 @@ def campaigns_test(ws: Workspace, name: str, customers: tuple[str, ...]) -> Any:
 @click.option("--comment", default="", help="Why.")
 @on_workspace
 def campaigns_cancel(ws: Workspace, name: str, comment: str) -> Any:
-    """Cancel a campaign: no later night sends it, and what is scheduled already is recalled."""
+    """Cancel a campaign: no later night sends it, and what is scheduled already is recalled.
+
+    Exit code 1 where something is still scheduled (run it again to go on), 5 where nobody knows who of some gets it.
+    """
     return ws.campaigns.cancel(name, comment=comment)
 
 
@@ -143,7 +146,10 @@ def campaigns_cancel(ws: Workspace, name: str, comment: str) -> Any:
 @date_option("the next")
 @on_workspace
 def campaigns_reschedule(ws: Workspace, name: str, at: str, run_date: date | None) -> Any:
-    """Move what is scheduled of a campaign to a later time of the same day; for approvers."""
+    """Move what is scheduled of a campaign to a later time of the same day; for approvers.
+
+    Exit code 5 where some may get it at the old time.
+    """
     return ws.sends.reschedule(name, at, run_date=run_date)
 
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 import time
+import uuid
 from collections import Counter
 from datetime import datetime
 from email.utils import format_datetime
@@ -24,7 +25,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from optinb.errors import UsageError
-from optinb.sandbox.broken import Connections, ResetReply, SlowReply, TruncatedReply
+from optinb.sandbox.broken import Connections, DoubledReply, ResetReply, SlowReply, TruncatedReply
 from optinb.sandbox.clock import Clock
 from optinb.sandbox.faults import Fault, fault_for, parse_faults
 from optinb.sandbox.handle import Request, handle
@@ -191,7 +192,11 @@ class Sandbox:
         )
         self.requests[request.path] += 1
         fault = fault_for(self._faults, request.path, self.requests[request.path], seed=self.world.seed)
-        return self._take(request) if fault is None else await self._wrong(fault, request)
+        address = (http.client.host, http.client.port) if http.client else ("", 0)
+        last = self._connections.last(address)
+        reply = self._take(request) if fault is None else await self._wrong(fault, request, last)
+        self._connections.note(address, reply)
+        return reply
 
     def _take(self, request: Request) -> Response:
         """Handles a request and makes its changes, without giving way to another one."""
@@ -202,10 +207,13 @@ class Sandbox:
         for change in handled.changes:
             apply(self.world, change)
         reply = handled.reply
-        return Response(reply.body, reply.status, {**reply.headers, "Date": format_datetime(now, usegmt=True)})
+        told = {"Date": format_datetime(now, usegmt=True), "X-Request-Id": str(uuid.uuid4())}
+        return Response(reply.body, reply.status, {**reply.headers, **told})
 
-    async def _wrong(self, fault: Fault, request: Request) -> Response:
-        """What a fault makes of a request."""
+    async def _wrong(self, fault: Fault, request: Request, last: Response | None) -> Response:
+        """What a fault makes of a request; `last` is what was answered before on its connection."""
+        if fault.do == "replay" and last is None:
+            return self._take(request)
         if fault.do == "delay" and not fault.after_taking:
             # taken late, even if the client has left meanwhile
             await self._wait(fault.delay_s)
@@ -213,12 +221,16 @@ class Sandbox:
         reply = self._take(request) if fault.takes else None
         if fault.do == "slow" and reply is not None:
             return SlowReply(reply, seconds=fault.delay_s, wait=self._wait)
+        if fault.do == "double" and reply is not None:
+            return DoubledReply(reply, self._connections, seconds=fault.delay_s, wait=self._wait)
         await self._wait(fault.delay_s)
         match fault.do:
             case "reset":
                 return ResetReply(self._connections)
             case "truncate" if reply is not None:
                 return TruncatedReply(reply, self._connections)
+            case "replay" if last is not None:
+                return Response(last.body, last.status_code, dict(last.headers))
             case "delay" if reply is not None:
                 return reply
             case "errors" if reply is not None:

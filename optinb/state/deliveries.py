@@ -45,6 +45,11 @@ if TYPE_CHECKING:
     from optinb.state.leases import Lease
 
 
+class _Ids(msgspec.Struct, frozen=True):
+    dispatch_id: str | None = None
+    schedule_id: str | None = None
+
+
 class Deliveries:
     """Frozen audiences and their batches, by campaign and night."""
 
@@ -157,6 +162,16 @@ class Deliveries:
         with self._database.reading() as con:
             row = con.execute(select(batches).where(of_night(campaign_id, run_date), here)).first()
         return batch_from(row) if row else None
+
+    def answered_ids(self, app_group_id: str, *, since: date) -> frozenset[str]:
+        """The ids that Appboy gave to batches of an app group, of the nights from a date on."""
+        night = (batches.c.campaign_id == audiences.c.campaign_id) & (batches.c.run_date == audiences.c.run_date)
+        query = select(batches.c.detail).join(audiences, night)
+        query = query.where(audiences.c.app_group_id == app_group_id, audiences.c.run_date >= since)
+        query = query.where(batches.c.state.in_(("accepted", "cancelled")))
+        with self._database.reading() as con:
+            told = [msgspec.json.decode(text, type=_Ids) for text in con.execute(query).scalars()]
+        return frozenset(text for ids in told for text in (ids.dispatch_id, ids.schedule_id) if text)
 
     def counts(self, campaign_id: str, run_date: date) -> DeliveryCounts:
         """Where the recipients of a campaign's night are."""

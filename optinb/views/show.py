@@ -48,7 +48,7 @@ MANY: dict[tuple[str, str], str] = {
 # Values that say what a command would, in text.
 TEXT: tuple[tuple[str, str], ...] = (
     ("optinb.delivery.recall", "Move"),
-    ("optinb.workspace.campaigns", "Cancellation"),
+    ("optinb.workspace.sends", "Cancellation"),
     ("optinb.workspace.sends", "Settlements"),
 )
 

@@ -1,6 +1,6 @@
 """A workspace: the one handle on everything, for notebooks, commands and tests."""
 
-from optinb.workspace.campaigns import Campaigns, Cancellation
+from optinb.workspace.campaigns import Campaigns
 from optinb.workspace.clock import clock_for, clock_starting_at, is_pretended, system_clock
 from optinb.workspace.codes import Codes, CodesLeft
 from optinb.workspace.data import CustomerDay, CustomerReach
@@ -21,7 +21,7 @@ from optinb.workspace.preview import Preview
 from optinb.workspace.previewing import CampaignPreview, Rival
 from optinb.workspace.resolved import Resolved
 from optinb.workspace.samples import SampleMessage
-from optinb.workspace.sends import Sends, Settled, Settlements
+from optinb.workspace.sends import Cancellation, Sends, Settled, Settlements
 from optinb.workspace.shared import SharedGroups
 from optinb.workspace.templates import GroupSync, TemplateListing, Templates
 from optinb.workspace.trial import SentTest

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
-from msgspec import Struct
 
 from optinb.campaigns import (
     ALIVE,
@@ -38,18 +37,17 @@ from optinb.campaigns import (
     reject,
     step,
     submit,
-    waterfall,
 )
-from optinb.delivery import Recall
 from optinb.errors import ApprovalError, CampaignError, ConflictError, OptinbError
 from optinb.rules import from_json, is_bound, to_json
 from optinb.segments import members
 from optinb.workspace.contacts import competition
 from optinb.workspace.power import power_for
 from optinb.workspace.previewing import CampaignPreview, preview_of
-from optinb.workspace.refusals import check_empty, check_sendable
+from optinb.workspace.refusals import check_audience, check_sendable
 from optinb.workspace.resolved import Resolved
 from optinb.workspace.samples import SampleMessage, sample_message
+from optinb.workspace.sends import Cancellation
 from optinb.workspace.shared import SharedGroups
 from optinb.workspace.trial import SentTest, send_test
 
@@ -62,14 +60,6 @@ if TYPE_CHECKING:
     from optinb.workspace.handle import Workspace
 
 SIGNING_KEY = "OPTINB_SIGNING_KEY"
-
-
-class Cancellation(Struct, frozen=True, kw_only=True):
-    """A campaign that was cancelled, and what could be stopped and recalled of its nights."""
-
-    campaign: str
-    comment: str
-    nights: tuple[Recall, ...]
 
 
 class Campaigns:
@@ -111,9 +101,7 @@ class Campaigns:
         check_sendable(self._ws, resolved)
         check_schedule(campaign.schedule, now=now, zone=self._ws.settings.zone)
         check_quiet(self._ws.settings.policy, campaign.schedule)
-        check_empty(
-            resolved.campaign, waterfall(self.audience(resolved))
-        )  # what a night would stumble over is said now
+        check_audience(resolved.campaign, self.audience(resolved))  # what a night would stumble over is said now
         earlier = self._ws.store.campaigns.find(campaign.id)
         record = submit(campaign, user=self._ws.user, now=now, earlier=earlier)
         self._put(record, "submit", expected=earlier.version if earlier else None)

@@ -27,6 +27,7 @@ from optinb.errors import OptinbError
 from optinb.workspace.codes import CodesLeft
 from optinb.workspace.contacts import competition
 from optinb.workspace.power import power_for
+from optinb.workspace.refusals import check_size
 from optinb.workspace.samples import SampleMessage, sample_messages
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def preview_of(
     night = next(campaign.schedule.nights(today), campaign.schedule.night_of(campaign.schedule.date or today))
     among = among or competition(ws, night=night, due=[campaign], tables=ws.tables())
     audience = ws.campaigns.audience(resolved, night=night, among=among)
+    check_size(audience)
     figures, parts = waterfall(audience), resolved.parts()
     goes_out = calendar([campaign], since=today, zone=ws.settings.zone)
     last = _last_approved(ws, campaign)
