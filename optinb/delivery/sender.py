@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from optinb.appboy import Accepted, Later, Outcome, RateLimit, Refused, ScheduleRequest, Stopped, Unknown
 from optinb.delivery.batch import backoff_s, deadline, is_late
 from optinb.delivery.closing import close_dead, lease_name
-from optinb.delivery.frozen import Recipients
+from optinb.delivery.frozen import Recipients, check_planned
 from optinb.delivery.machine import NotBegun, next_state
 from optinb.delivery.request import request_for, schedule_of
 from optinb.delivery.window import Half, Posters, Request
@@ -91,7 +91,7 @@ def send(
 
     Raises:
         LeaseTaken when another sender is at work on this night; StateError when the frozen audience was changed, or
-        when the store fails.
+        isn't what the audit trail recorded, or when the store fails.
     """
     held = store.lease(
         lease_name(audience),
@@ -108,6 +108,7 @@ def send(
         stopped = None
         # What has no request to come needs no file: a night that is done can be asked for again at any time.
         if store.deliveries.counts(*audience.night).pending:
+            check_planned(store, audience)
             recipients = _recipients(audience, root)
             sender = _Sender(store, client, audience, recipients, lease, clock=clock, settings=settings, budget=budget)
             stopped = sender.run(sleep=sleep, draw=draw, progress=progress or (lambda _count: None))

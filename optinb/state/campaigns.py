@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -10,13 +11,15 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import func, insert, or_, select
 
-from optinb.campaigns import CampaignRecord
+from optinb.campaigns import CampaignRecord, Decision
 from optinb.errors import CampaignError, ConflictError, StateError, did_you_mean
 from optinb.state import audit
 from optinb.state.schema import campaign_versions
 
 if TYPE_CHECKING:
     from optinb.state.database import Database
+
+PREFIX = "campaign "  # of the actions in the audit trail
 
 
 class CampaignChange(Struct, frozen=True, kw_only=True):
@@ -117,14 +120,14 @@ class Campaigns:
             audit.record(
                 con,
                 who=user,
-                action=f"campaign {action}",
+                action=f"{PREFIX}{action}",
                 subject=name,
                 now=now,
                 version=record.version,
                 before=last.state if last else None,
                 state=record.state,
                 fingerprint=record.approval.fingerprint if record.approval else None,
-                content=record.campaign,
+                record=record,
             )
         return record
 
@@ -144,6 +147,23 @@ class Campaigns:
                 )
                 for row in con.execute(query)
             )
+
+    def decisions(self) -> dict[str, list[Decision]]:
+        """What the audit trail says of every campaign, the oldest first, by the id that its name makes."""
+        with self._database.reading() as con:
+            entries = audit.entries_under(con, PREFIX)
+        found: dict[str, list[Decision]] = {}
+        for entry in entries:
+            with suppress(msgspec.MsgspecError):  # not written by optinb: missing, it breaks the succession
+                decision = _decision(entry)
+                found.setdefault(decision.content.id, []).append(decision)
+        return found
+
+
+def _decision(entry: audit.AuditEntry) -> Decision:
+    fields = {"content": (entry.detail.get("record") or {}).get("campaign"), **entry.detail}
+    step = entry.action.removeprefix(PREFIX)
+    return msgspec.convert({**fields, "step": step, "who": entry.who}, Decision)
 
 
 def _decode(text: str, name: str) -> CampaignRecord:

@@ -34,7 +34,7 @@ def plan(ws: Workspace, folder: Path, *, approve: bool = True) -> None:
     if approve:
         with open_workspace(folder, user=APPROVER) as approver:
             for campaign in CAMPAIGNS:
-                approver.campaigns.approve(campaign["name"])
+                approver.campaigns.approve(campaign["name"], seen=approver.campaigns.preview(campaign["name"]))
 
 
 def run(folder: Path, run_date: date = RUN_DATE, *, dry_run: bool = False) -> NightSummary:
@@ -256,7 +256,7 @@ def test_why_has_an_answer_for_everybody(ws: Workspace, folder: Path) -> None:
 def test_the_author_cannot_approve(ws: Workspace) -> None:
     ws.campaigns.submit(CAMPAIGNS[0])
     with pytest.raises(ApprovalError, match="approvers in"):
-        ws.campaigns.approve(SUMMER)
+        ws.campaigns.approve(SUMMER, seen=ws.campaigns.preview(SUMMER))
 
 
 @pytest.mark.parametrize(
@@ -411,7 +411,7 @@ def test_a_campaign_that_is_mended_and_approved_again_goes_out_the_same_night(
     crashed(folder)
     ws.campaigns.submit({**CAMPAIGNS[0], "control": 0.5})
     with open_workspace(folder, user=APPROVER) as approver:
-        approver.campaigns.approve(SUMMER)
+        approver.campaigns.approve(SUMMER, seen=approver.campaigns.preview(SUMMER))
     summary = run(folder)
     summer = campaign(summary, SUMMER)
     assert summer.accepted == summer.recipients
