@@ -103,6 +103,7 @@ class Deliveries:
                 subject=audience.campaign_name,
                 now=now,
                 **manifest(audience, spans_of(planned)),
+                code_runs=draw.runs if draw else (),
             )
         return audience
 

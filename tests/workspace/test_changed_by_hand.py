@@ -7,6 +7,7 @@ contradict doesn't either. Every case also shows a campaign that nobody touched,
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -18,7 +19,7 @@ from msgspec.structs import replace
 
 import optinb
 from optinb.campaigns import CampaignRecord, SizeBand, new_key
-from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
+from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, StateError
 from optinb.night import Night
 from optinb.sandbox import Sandbox, demo_world
@@ -47,8 +48,8 @@ def prepared(
     shutil.copytree(modelled, root)
     settings = root / "optinb.toml"
     with pytest.MonkeyPatch.context() as patch, Sandbox(demo_world(), now=START) as sandbox:
-        patch.setenv("OPTINB_NOW", START.isoformat())
-        patch.setenv("OPTINB_SIGNING_KEY", KEY.private)
+        for variable, value in {**KEYS, "OPTINB_NOW": START.isoformat(), "OPTINB_SIGNING_KEY": KEY.private}.items():
+            patch.setenv(variable, value)
         text = settings.read_text().replace(PLACEHOLDER, sandbox.url)
         keys = f'\n[policy.keys]\n"{APPROVER}" = "{KEY.public}"\n"{AUTHOR}" = "{OTHER_KEY.public}"\n'
         text = text.replace(f'["{APPROVER}"]', f'["{APPROVER}", "{AUTHOR}"]') + keys * request.param
@@ -144,7 +145,7 @@ def template_of(root: Path, name: str) -> str:
 def only_club(root: Path, summary: NightSummary, why: str) -> None:
     """What was changed is held with its reason, and the other campaign goes to each of its recipients once."""
     summer, club = (next(c for c in summary.campaigns if c.name == name) for name in (SUMMER, CLUB))
-    assert why in f"{summer.held} {summary.problems}"
+    assert re.search(why, f"{summer.held} {summary.problems}")
     assert (summer.accepted, club.held, club.accepted) == (0, None, club.recipients)
     (people,) = sent(root).values()
     assert list(sent(root)) == [template_of(root, CLUB)]
@@ -215,7 +216,7 @@ CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
         ),
         "rule of the target group",
     ),
-    "its approval's band": (lambda root: record_of(root, wider), "'approve' by"),
+    "its approval's band": (lambda root: record_of(root, wider), "'approve' by|doesn't bear the signature"),
 }  # fmt: skip
 
 
