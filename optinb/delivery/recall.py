@@ -130,7 +130,7 @@ def reschedule(
     has not confirmed keeps its earlier time there, also after a crash; asking again for the same time moves what is
     left. Raises StateError.
     """
-    check_planned(store, store.deliveries.find(*audience.night) or audience)
+    check_planned(store, audience)
     _close_dead(store, audience, tools, lease)
     # must precede the move: what went out at the earlier time would look like something that never arrived
     for state in ("accepted", "unknown"):

@@ -102,13 +102,13 @@ def send(
         what=f"the send of {audience.campaign_name!r} for {audience.run_date}",
     )
     with held as lease:
+        check_planned(store, audience)
         close_dead(store, audience, lease, now=clock(), late_minutes=settings.late_minutes)
         # whoever had the lease before may have moved the send to another time
         audience = store.deliveries.find(*audience.night) or audience
         stopped = None
         # What has no request to come needs no file: a night that is done can be asked for again at any time.
         if store.deliveries.counts(*audience.night).pending:
-            check_planned(store, audience)
             recipients = _recipients(audience, root)
             sender = _Sender(store, client, audience, recipients, lease, clock=clock, settings=settings, budget=budget)
             stopped = sender.run(sleep=sleep, draw=draw, progress=progress or (lambda _count: None))

@@ -96,11 +96,6 @@ def entries_of(con: Connection, *, action: str, since: datetime) -> tuple[AuditE
     return tuple(_entry(row) for row in con.execute(chosen.order_by(audit_entries.c.seq.desc())))
 
 
-def entries_under(con: Connection, prefix: str) -> tuple[AuditEntry, ...]:
-    """The entries whose action begins with a prefix, the oldest first."""
-    return entries_since(con, 0, audit_entries.c.action.startswith(prefix, autoescape=True))
-
-
 def entries_since(con: Connection, seq: int, *those: ColumnElement[bool]) -> tuple[AuditEntry, ...]:
     """The entries from a number on, all or `those`, the oldest first."""
     chosen = select(audit_entries).where(audit_entries.c.seq >= seq, *those).order_by(audit_entries.c.seq)

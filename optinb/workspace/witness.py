@@ -78,7 +78,7 @@ def verify_audit(ws: Workspace) -> AuditVerdict:
 
 def why_unrecorded(ws: Workspace, record: CampaignRecord) -> str | None:
     """Why a campaign isn't what the audit trail says was decided on it at last, and by whom; None if it is."""
-    return why_unlike(record, ws.store.campaigns.decisions().get(record.id, ()))
+    return why_unlike(record, ws.store.campaigns.decisions(record.id).get(record.id, ()))
 
 
 def _differences(ws: Workspace) -> Iterator[str | None]:
