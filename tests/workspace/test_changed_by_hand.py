@@ -307,6 +307,28 @@ def test_by_a_trail_that_was_cut_or_written_anew_nothing_is_planned_sent_or_appr
     nothing(root, run(root), "by the note of the night 2026-11-22")
 
 
+@pytest.mark.parametrize("column", ["at", "who", "action", "subject", "detail", "previous", "hash", "seq"])
+def test_an_entry_of_the_trail_that_was_changed_in_any_column_is_found(root: Path, column: str) -> None:
+    value = {"seq": "99", "at": "'2020-01-01 00:00:00.000000'", "detail": "'{}'"}.get(column, "'eve'")
+    by_hand(
+        root, f"update audit_entries set {column} = {value} where action = 'campaign approve' and subject = '{CLUB}'"
+    )
+    with optinb.open_workspace(root, user=SCHEDULER) as ws, pytest.raises(StateError, match="tampered with: entry"):
+        verify_audit(ws)
+    if column == "who":  # one of them through a whole night
+        nothing(root, run(root), "was changed after it was written")
+
+
+def test_a_template_that_was_changed_by_hand_is_read_anew_and_what_was_approved_goes_out(root: Path) -> None:
+    by_hand(root, """update templates set body = replace(body, '"alert":"', '"alert":"Forged ')""")
+    summary = run(root)
+    assert [c.held for c in summary.campaigns] == [None, None]
+    assert set(sent(root)) == {template_of(root, SUMMER), template_of(root, CLUB)}
+    with optinb.open_workspace(root, user=AUTHOR) as ws:
+        template = ws.templates.get("Shop", template_of(root, SUMMER))
+        assert not any("Forged" in message.alert for message in template.messages)
+
+
 def test_an_author_does_not_approve_by_writing_somebody_else_into_the_record(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
