@@ -94,7 +94,8 @@ def _(value: CampaignPreview) -> str:
         lines.append(f"  {value.after_rivals:>12,}  recipients are left by the others of that night")
     if value.changed:
         lines.append(f"  changed since the last approval: {', '.join(value.changed)}")
-    return "\n".join([*lines, *(show(sample) for sample in value.sample)])
+    seen = f"  fingerprint {value.fingerprint}, for `optinb campaigns approve {c.name!r} --seen {value.fingerprint}`"
+    return "\n".join([*lines, *(show(sample) for sample in value.sample), seen])
 
 
 def _rival(rival: Rival) -> str:

@@ -18,6 +18,7 @@ from optinb.appboy import Later, Outcome, RateLimit, Refused, Schedule, Stopped,
 from optinb.delivery.batch import backoff_s
 from optinb.delivery.budget import Budget
 from optinb.delivery.closing import close_dead
+from optinb.delivery.frozen import check_planned
 from optinb.delivery.machine import Event, Moved, Moving, Recalled, next_state
 from optinb.delivery.request import last_moment, schedule_of
 from optinb.errors import Exit
@@ -171,6 +172,7 @@ def reschedule(
     has not confirmed keeps its earlier time there, also after a crash; asking again for the same time moves what is
     left. Raises StateError.
     """
+    check_planned(store, audience)
     _close_dead(store, audience, tools, lease)
     # must precede the move: what went out at the earlier time would look like something that never arrived
     for state in ("accepted", "unknown"):

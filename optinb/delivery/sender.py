@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from optinb.appboy import Accepted, Later, NotTied, Outcome, RateLimit, Refused, ScheduleRequest, Stopped, Unknown
 from optinb.delivery.batch import backoff_s, deadline, is_late
 from optinb.delivery.closing import close_dead, lease_name
-from optinb.delivery.frozen import Recipients
+from optinb.delivery.frozen import Recipients, check_planned
 from optinb.delivery.machine import NotBegun, next_state
 from optinb.delivery.request import Failed, read_as_set, request_for, schedule_of, why_refused
 from optinb.delivery.window import Half, Posters, Request
@@ -91,7 +91,7 @@ def send(
 
     Raises:
         LeaseTaken when another sender is at work on this night; StateError when the frozen audience was changed, or
-        when the store fails.
+        isn't what the audit trail recorded, or when the store fails.
     """
     held = store.lease(
         lease_name(audience),
@@ -102,6 +102,7 @@ def send(
         what=f"the send of {audience.campaign_name!r} for {audience.run_date}",
     )
     with held as lease:
+        check_planned(store, audience)
         close_dead(store, audience, lease, now=clock(), late_minutes=settings.late_minutes)
         # whoever had the lease before may have moved the send to another time
         audience = store.deliveries.find(*audience.night) or audience

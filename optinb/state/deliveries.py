@@ -33,6 +33,15 @@ from optinb.state.journal import (
     Settlement,
 )
 from optinb.state.leases import lost, must_hold
+from optinb.state.manifest import (
+    MOVED,
+    PLANNED,
+    all_unlike_planned,
+    manifest,
+    planned_before,
+    spans_of,
+    why_unlike_planned,
+)
 from optinb.state.schema import audiences, batches, campaign_versions
 
 if TYPE_CHECKING:
@@ -77,6 +86,11 @@ class Deliveries:
             there = find_audience(con, *audience.night)
             if there and not _stopped_whole(con, there):
                 return there
+            if there is None and (before := planned_before(con, audience)):
+                raise StateError(
+                    f"{audience.campaign_name!r} was planned for {audience.run_date} already, by entry {before.seq} of "
+                    "the audit trail, but its audience isn't there any more; compare the database with a copy"
+                )
             if campaign_version is not None:
                 _must_be(con, audience, campaign_version)
             if there:
@@ -90,15 +104,11 @@ class Deliveries:
             audit.record(
                 con,
                 who=user,
-                action="delivery planned",
+                action=PLANNED,
                 subject=audience.campaign_name,
                 now=now,
-                run_date=audience.run_date,
-                send_at=audience.send_at,
-                recipients=audience.recipients,
-                batches=len(planned),
-                sha256=audience.sha256,
-                fingerprint=audience.fingerprint,
+                **manifest(audience, spans_of(planned)),
+                code_runs=draw.runs if draw else (),
             )
         return audience
 
@@ -263,6 +273,16 @@ class Deliveries:
             must_hold(con, lease)
             write(con, changed, token=None, now=now, given=given)
 
+    def why_unlike_planned(self, audience: FrozenAudience) -> str | None:
+        """Why the rows of an audience aren't what the audit trail recorded, or None."""
+        with self._database.reading() as con:
+            return why_unlike_planned(con, audience)
+
+    def all_unlike_planned(self) -> tuple[str, ...]:
+        """Why audiences aren't what the audit trail recorded, of all of them."""
+        with self._database.reading() as con:
+            return tuple(all_unlike_planned(con))
+
     def settle(self, batch: Batch, settlement: Settlement) -> None:
         """Notes beside an unknown batch what Appboy said of its recipients; asked again, the later word counts."""
         with self._database.writing() as con:
@@ -297,9 +317,10 @@ class Deliveries:
             audit.record(
                 con,
                 who=user,
-                action="delivery rescheduled",
+                action=MOVED,
                 subject=before.campaign_name,
                 now=now,
+                campaign_id=campaign_id,
                 run_date=run_date,
                 before=before.send_at,
                 send_at=send_at,

@@ -26,7 +26,7 @@ from optinb.workspace.shared import SharedGroups
 from optinb.workspace.templates import GroupSync, TemplateListing, Templates
 from optinb.workspace.trial import SentTest
 from optinb.workspace.vocabulary import Distribution, Vocabulary
-from optinb.workspace.witness import note_head, verify_audit, why_unrecorded
+from optinb.workspace.witness import note_head, verify_audit, why_behind, why_distrusted, why_unrecorded
 
 __all__ = [
     "Answer",
@@ -85,6 +85,8 @@ __all__ = [
     "system_clock",
     "verify_audit",
     "why",
+    "why_behind",
+    "why_distrusted",
     "why_stale",
     "why_unrecorded",
     "workspace_folder",

@@ -33,6 +33,7 @@ from optinb.progress import Tell, progress
 from optinb.state import Accepted
 from optinb.workspace.clock import system_clock
 from optinb.workspace.lists import MAX_NAME
+from optinb.workspace.witness import why_unrecorded
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -142,6 +143,8 @@ class Sends:
         """
         ws = self._ws
         record, workspace = ws.campaigns.get(name), ws.settings.workspace
+        if forged := why_unrecorded(ws, record):
+            raise CampaignError(f"the audit trail was tampered with: {forged}")
         may_move(record, user=ws.user, approvers=workspace.approvers, approve_own=workspace.approve_own)
         nights = [a for a in self.recallable(record) if run_date in (None, a.run_date) and ws.now() < a.send_at]
         if not nights:

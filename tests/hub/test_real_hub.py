@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.hub, pytest.mark.timeout(600)]
 NAME = campaign_from(CAMPAIGNS[0]).name
 SUBMIT = "from optinb.demo import CAMPAIGNS; ws.campaigns.submit(CAMPAIGNS[0])"
-APPROVE = f"print(ws.campaigns.approve({NAME!r}).approval.approver)"
+APPROVE = f"print(ws.campaigns.approve({NAME!r}, seen=ws.campaigns.preview({NAME!r})).approval.approver)"
 ACT = """
 import sys, optinb
 from optinb.errors import OptinbError

@@ -259,7 +259,7 @@ def plan(root: Path) -> None:
             ws.campaigns.submit(campaign)
     with working(root, FIRST_RUN, user=APPROVER) as ws:
         for name in CAMPAIGNS:
-            ws.campaigns.approve(name)
+            ws.campaigns.approve(name, seen=ws.campaigns.preview(name))
 
 
 def move_clock(api: str, to: datetime) -> None:

@@ -87,7 +87,7 @@ class Shop:
             ws.groups.save("Germans", rule)
             ws.campaigns.submit({**ONCE, **fields})
         with self.open(APPROVER) as boss:
-            boss.campaigns.approve(fields.get("name", "Once"))
+            boss.campaigns.approve(fields.get("name", "Once"), seen=boss.campaigns.preview(fields.get("name", "Once")))
 
     def night(self, day: date) -> NightSummary:
         """A whole night, at two o'clock of its day."""

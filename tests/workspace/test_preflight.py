@@ -31,8 +31,8 @@ def planned(ws: Workspace, folder: Path) -> Workspace:
     for campaign in CAMPAIGNS:
         ws.campaigns.submit(campaign)
     with open_workspace(folder, user=APPROVER) as approver:
-        approver.campaigns.approve(SUMMER)
-        approver.campaigns.approve(CLUB)
+        approver.campaigns.approve(SUMMER, seen=approver.campaigns.preview(SUMMER))
+        approver.campaigns.approve(CLUB, seen=approver.campaigns.preview(CLUB))
     return ws
 
 
@@ -71,7 +71,7 @@ def test_a_key_of_an_app_group_that_is_not_due_is_not_asked_for(
 ) -> None:
     ws.campaigns.submit(CAMPAIGNS[1])
     with open_workspace(folder, user=APPROVER) as approver:
-        approver.campaigns.approve(CLUB)
+        approver.campaigns.approve(CLUB, seen=approver.campaigns.preview(CLUB))
     monkeypatch.delenv("OPTINB_SHOP_KEY")
     night = Night(open_workspace(folder, user=SCHEDULER), RUN_DATE)
     found = night.preflight()

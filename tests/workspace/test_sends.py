@@ -37,7 +37,7 @@ def sent(ws: Workspace, folder: Path) -> FrozenAudience:
     """The first campaign, approved and scheduled for 18:30."""
     ws.campaigns.submit(CAMPAIGNS[0])
     with open_workspace(folder, user=APPROVER) as approver:
-        approver.campaigns.approve(NAME)
+        approver.campaigns.approve(NAME, seen=approver.campaigns.preview(NAME))
     night = Night(open_workspace(folder, user=SCHEDULER), RUN_DATE)
     night.import_delivery()
     night.model()

@@ -12,7 +12,7 @@ from optinb.people import same_person
 from optinb.views import values
 from optinb.views.controls import Pane, box, button
 from optinb.views.later import Later
-from optinb.workspace.drafts import FREE
+from optinb.workspace.drafts import is_free
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +100,7 @@ class Keeper(w.VBox):
 
     @property
     def _is_free(self) -> bool:
-        return self.record is None or self.record.state in FREE
+        return self.record is None or is_free(self.record)
 
     def _show_theirs(self) -> None:
         with suppress(OptinbError):
