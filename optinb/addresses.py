@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -73,3 +73,28 @@ def problem_of_outgoing(address: str) -> str | None:
     except ValueError:
         return f"{address!r} is no IP address; write one such as '203.0.113.7', or a range such as '203.0.113.0/28'"
     return None
+
+
+def is_named_here(host: str, names: Collection[str] = ()) -> bool:
+    """Whether the `Host` of a request names a server on this machine: in numbers, as localhost, or one of `names`.
+
+    A page of somebody else can let a name of its own lead here (DNS rebinding), but then asks for that name.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?", host):
+        return False
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        ip_address(name)
+    except ValueError:
+        return name == "localhost" or name in names
+    return True
+
+
+def origin_of(url: str) -> str:
+    """The `Origin` that a browser names for the pages of an address, such as `https://crm.example.com`; "" for none."""
+    parts = urlsplit(url)
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    if usual is None or not parts.hostname:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + ("" if parts.port in (None, usual) else f":{parts.port}")

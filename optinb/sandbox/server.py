@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import signal
 import socket
@@ -15,13 +14,13 @@ from datetime import datetime
 from email.utils import format_datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Self
-from urllib.parse import parse_qs
 
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from optinb.errors import UsageError
@@ -30,7 +29,8 @@ from optinb.sandbox.clock import Clock
 from optinb.sandbox.faults import Fault, fault_for, parse_faults
 from optinb.sandbox.handle import Request, handle
 from optinb.sandbox.journal import Journal
-from optinb.sandbox.page import page
+from optinb.sandbox.page import page, page_headers
+from optinb.sandbox.screened import Screened
 from optinb.sandbox.world import World, apply
 
 if TYPE_CHECKING:
@@ -130,43 +130,34 @@ class Sandbox:
 
     def _app(self) -> Starlette:
         return Starlette(
+            middleware=[Middleware(Screened)],
             routes=[
                 Route("/", self._page, methods=["GET"]),
                 Route("/sandbox/clock", self._set_clock, methods=["GET", "POST"]),
                 Route("/sandbox/faults", self._set_faults, methods=["GET", "POST"]),
                 Route("/{path:path}", self._api, methods=METHODS),
-            ]
+            ],
         )
 
     async def _page(self, request: HttpRequest) -> Response:
         every = request.query_params.get("every", "")
-        return HTMLResponse(
-            page(
-                self.world,
-                self.clock.now(),
-                campaign=request.query_params.get("campaign"),
-                faults=self._faults,
-                asked=self.requests,
-                every=int(every) if re.fullmatch("[1-9][0-9]?", every) else None,
-            )
+        shown = page(
+            self.world,
+            self.clock.now(),
+            campaign=request.query_params.get("campaign"),
+            faults=self._faults,
+            asked=self.requests,
+            every=int(every) if re.fullmatch("[1-9][0-9]?", every) else None,
         )
+        return HTMLResponse(shown, headers=page_headers())
 
     async def _set_clock(self, request: HttpRequest) -> Response:
-        if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-            return await self._clock_button(request)
         try:
             if request.method == "POST":
                 self.clock.move(msgspec.json.decode(await request.body(), type=_Move).to)
         except (UsageError, msgspec.DecodeError) as error:
             return _json(400, {"message": str(error)})
         return _json(200, {"now": self.clock.now().isoformat(), "whose": self._whose})
-
-    async def _clock_button(self, request: HttpRequest) -> Response:
-        """A button of the page was pressed; one of an old page, whose time has passed, moves nothing."""
-        with contextlib.suppress(UsageError, ValueError, KeyError):
-            form = parse_qs((await request.body()).decode())
-            self.clock.move(datetime.fromisoformat(form["to"][0]))
-        return RedirectResponse("/", 303)
 
     async def _set_faults(self, request: HttpRequest) -> Response:
         try:

@@ -96,5 +96,6 @@ def _function(name: str) -> Callable[[Any], str]:
 
 def _plain(value: Any, printer: Any, cycle: bool) -> None:
     from optinb.console import show
+    from optinb.printable import printable
 
-    printer.text(repr(value) if cycle else show(value))
+    printer.text(repr(value) if cycle else printable(show(value)))

@@ -16,6 +16,7 @@ from optinb.cli import main
 from optinb.demo import APPROVER, AUTHOR, RUN_DATE, SCHEDULER, demo_settings
 from optinb.errors import StateError, UsageError
 from optinb.night import Night
+from optinb.sandbox.screened import HEADER
 from optinb.settings import parse_settings
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Shop:
             request = urllib.request.Request(
                 self._sandbox.url + "/sandbox/clock",
                 data=json.dumps({"to": now.isoformat()}).encode(),
-                headers={"Content-Type": "application/json"},
+                headers={"Content-Type": "application/json", HEADER: "1"},
             )
             urllib.request.urlopen(request).close()
         night = Night(self.open(SCHEDULER), day)
