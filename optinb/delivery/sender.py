@@ -314,6 +314,8 @@ class _Sender:
         known = {batch.number: batch for half in self._going for batch in half.settled()}
         known |= {batch.number: batch for batch in self._settled}
         night, journal = self._audience.night, self._store.deliveries
+        # must precede the database, which may be why the run ends
+        journal.keep(*night, list(known.values()), lease=self._lease, now=self._clock())
         settled = [
             # what was marked and isn't known here was never posted
             known.get(batch.number) or replace(batch, state=next_state(batch.state, NotBegun()))

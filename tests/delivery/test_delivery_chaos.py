@@ -55,7 +55,7 @@ class Arena:
 
     def __init__(self, root: Path, address: str, sandbox: Sandbox) -> None:
         self.root, self.address, self.sandbox = root, address, sandbox
-        self.store = Store.open(address)
+        self.store = Store.open(address, root=root)
         self._group = sandbox.world.group("Shop")
         self._fork = multiprocessing.get_context("forkserver")
         self._usual_s, self._is_warm = 0.0, False
