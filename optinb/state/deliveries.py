@@ -34,7 +34,7 @@ from optinb.state.journal import (
     Settlement,
 )
 from optinb.state.leases import lost, must_hold
-from optinb.state.recovering import changed, whole
+from optinb.state.recovering import changed
 from optinb.state.schema import audiences, batches, campaign_versions
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Deliveries:
                 sha256=audience.sha256,
                 fingerprint=audience.fingerprint,
             )
-            line = whole(con, audience, now=now)
+            line = msgspec.structs.replace(changed(con, audience, now=now), anew=True)
         self._append(audience, line)
         return audience
 

@@ -125,6 +125,7 @@ class Sends:
         Raises CampaignError, ApprovalError, and LeaseTaken while a sender is at work.
         """
         ws = self._ws
+        must_not_be_behind(ws)
         record, workspace = ws.campaigns.get(name), ws.settings.workspace
         may_move(record, user=ws.user, approvers=workspace.approvers, approve_own=workspace.approve_own)
         nights = [a for a in self.recallable(record.id) if run_date in (None, a.run_date) and ws.now() < a.send_at]
