@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 from sqlalchemy import func, insert, or_, select
 
-from optinb.campaigns import CampaignRecord
+from optinb.campaigns import CampaignRecord, id_of
 from optinb.errors import CampaignError, ConflictError, StateError, did_you_mean
 from optinb.state import audit
 from optinb.state.schema import campaign_versions
@@ -45,7 +44,7 @@ class Campaigns:
 
     def find(self, name_or_id: str) -> CampaignRecord | None:
         """The newest version of a campaign, or None."""
-        made_from_name = sha256(name_or_id.casefold().encode()).hexdigest()[:12]  # as Campaign.id
+        made_from_name = id_of(name_or_id)
         query = (
             select(campaign_versions.c.record, campaign_versions.c.name)
             .where(or_(campaign_versions.c.id == made_from_name, campaign_versions.c.id == name_or_id))

@@ -49,7 +49,9 @@ if TYPE_CHECKING:
     from optinb.state.leases import Lease
 
 MAYBE = Unknown(message="its request may have been made before the database was put back to an earlier state")
-UNREADABLE = Unknown(message="the database was put back to an earlier state, and the file of its answers is damaged")
+UNREADABLE = Unknown(
+    message="the database was put back to an earlier state, and the file of answers is damaged or missing"
+)
 
 
 class RebuiltNight(Struct, frozen=True, kw_only=True):
@@ -118,6 +120,13 @@ class Recovery:
         """What a night's file of answers says; None where there is none. Raises StateError."""
         return self._answers.read(campaign_id, run_date)
 
+    def rebuild_unknown(
+        self, audience: FrozenAudience, *, batch_size: int, why: str, user: str, now: datetime, dry_run: bool = False
+    ) -> RebuiltNight:
+        """Makes a night known of which only the audience is left: whether it was sent is unknown. Raises StateError."""
+        account = Account(audience=audience, batch_size=batch_size, damaged=[0])
+        return self._rebuild(account, why=why, user=user, now=now, dry_run=dry_run)
+
     def rebuild(
         self, campaign_id: str, run_date: date, *, why: str, user: str, now: datetime, dry_run: bool = False
     ) -> RebuiltNight:
@@ -126,11 +135,14 @@ class Recovery:
         Raises StateError, also for a file that has lost its plan.
         """
         account = self._answers.read(campaign_id, run_date) or Account()
+        return self._rebuild(account, why=why, user=user, now=now, dry_run=dry_run)
+
+    def _rebuild(self, account: Account, *, why: str, user: str, now: datetime, dry_run: bool) -> RebuiltNight:
         with suppress(_DryRun), self._database.writing() as con:
             rebuilt = _rebuild(con, account, why=why, user=user, now=now)
             if dry_run:
                 raise _DryRun
-            there = find_audience(con, campaign_id, run_date)
+            there = account.audience and find_audience(con, *account.audience.night)
             assert there is not None
             self._append(there, whole(con, there, now=now))
         return rebuilt  # pyright: ignore[reportPossiblyUnboundVariable]

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
+from optinb.campaigns import Waterfall, id_of
 from optinb.errors import OptinbError, StateError
-from optinb.state import RebuiltNight, send_lease
+from optinb.measure import CampaignSummary
+from optinb.state import FrozenAudience, RebuiltNight, send_lease
 from optinb.workspace.behind import nights_with_answers
 from optinb.workspace.clock import system_clock
 from optinb.workspace.sends import Settled
 from optinb.workspace.witness import SUBJECT, Witness, lost_witnesses, note_head
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import date
 
     from optinb.workspace.handle import Workspace
 
 ACTION = "journal recovered"
+NO_FILE = "it isn't in the database, and has no file of answers"
 WAIT_S = 45.0  # longer than a dead sender's hold lasts
 
 
@@ -53,6 +58,16 @@ def recover(ws: Workspace, *, dry_run: bool = False) -> Recovered:
                 nights.append(_rebuilt(ws, campaign_id, night, why=problem, dry_run=dry_run))
         except StateError as error:
             problems.append(f"the night of {night}: {error}")
+    for night in sorted({night for night, _, _ in lost}):
+        try:
+            nights += [
+                ws.store.recovery.rebuild_unknown(
+                    audience, batch_size=size, why=NO_FILE, user=ws.user, now=ws.now(), dry_run=dry_run
+                )
+                for audience, size in _told_by_summary(ws, night)
+            ]
+        except OptinbError as error:
+            problems.append(f"the night of {night}, whose summary tells of sends without a file of answers: {error}")
     if not dry_run and (lost or nights):
         _enter(ws, lost, nights)
     known = {record.campaign.name for record in ws.campaigns.list(archived=True)}
@@ -70,6 +85,47 @@ def recover(ws: Workspace, *, dry_run: bool = False) -> Recovered:
         settled=tuple(settled),
         problems=tuple(problems),
     )
+
+
+class _Sends(Struct, frozen=True):
+    """What is read of a night's summary."""
+
+    campaigns: tuple[CampaignSummary, ...]
+
+
+def _told_by_summary(ws: Workspace, night: date) -> Iterator[tuple[FrozenAudience, int]]:
+    """What a night has frozen, by its summary, that neither the database nor a file of answers knows; and batch sizes.
+
+    As after a night of an optinb that kept no such files. Raises OptinbError where it can't be told whose it is.
+    """
+    try:
+        told = msgspec.json.decode((ws.root / "runs" / night.isoformat() / "summary.json").read_bytes(), type=_Sends)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise StateError(f"its summary can't be read ({error}); don't run that night again") from error
+    for c in told.campaigns:
+        known = ws.store.campaigns.find(c.name)
+        campaign_id = id_of(c.name)
+        is_kept = ws.store.recovery.account(campaign_id, night) or ws.store.deliveries.find(campaign_id, night)
+        if is_kept or not (c.audience and c.audience_sha256 and c.send_at):
+            continue
+        group = ws.settings.app_group(c.app_group)
+        audience = FrozenAudience(
+            campaign_id=campaign_id,
+            campaign_name=c.name,
+            run_date=night,
+            app_group_id=group.id,
+            template_id=ws.templates.get(group.name, c.template).id,
+            path=c.audience,
+            sha256=c.audience_sha256,
+            send_at=c.send_at,
+            recipients=c.recipients,
+            batches=c.batches,
+            waterfall=Waterfall(target=c.target, excluded=c.excluded, control=c.control, recipients=c.recipients),
+            fingerprint="",
+            planned_at=c.send_at,
+            clock=known.campaign.schedule.clock if known else "workspace",
+        )
+        yield audience, -(-c.recipients // c.batches) if c.batches else 0
 
 
 def _rebuilt(ws: Workspace, campaign_id: str, night: date, *, why: str, dry_run: bool) -> RebuiltNight:

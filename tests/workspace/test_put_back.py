@@ -176,3 +176,21 @@ def test_a_damaged_file_leaves_unknown_what_it_can_not_tell(folder: Path, evenin
     second = run(folder)
     assert taken(folder) == sent
     assert [c.unknown for c in second.campaigns] == [c.recipients for c in first.campaigns]
+
+
+def test_a_night_that_left_no_file_of_answers_is_unknown_by_its_summary_and_not_sent_again(
+    folder: Path, evening: Path
+) -> None:
+    first = run(folder)
+    sent = taken(folder)
+    for file in (folder / "audiences").glob("*/*.answers.jsonl"):
+        file.unlink()
+    put_back(folder, evening)
+    with pytest.raises(StateError, match="was put back to an earlier state"):
+        run(folder)
+    code, said = optinb(folder, "recover")
+    assert code == 0 and "it isn't in the database, and has no file of answers" in said
+    second = run(folder)
+    assert taken(folder) == sent
+    assert [(c.unknown, c.recipients) for c in second.campaigns] == [(c.recipients,) * 2 for c in first.campaigns]
+    assert optinb(folder, "audit", "verify")[0] == 0
