@@ -128,17 +128,17 @@ def why_behind(account: Account, there: JournalSide) -> str | None:
     line. Nor is what a crash leaves between file and database, which `Recovery.take_over` brings together.
     """
     mine, theirs = account.audience, there.audience
-    if mine is None:
-        return None
     if theirs is None:
-        return "it isn't in the database"
-    if mine.sha256 != theirs.sha256:
+        return "it isn't in the database" if mine or account.states else None
+    if mine and mine.sha256 != theirs.sha256:
         return None if mine.sha256 in there.seals else "its list was frozen anew since"
     further = len(account.begun & there.planned)
     if further:
         return f"{further:,} of its {theirs.batches:,} requests were made or decided on, which are planned there"
     if account.token > there.token:
         return "somebody has worked on it since"
+    if mine is None:
+        return None
     if mine.cancelled is not None and theirs.cancelled is None:
         return f"it was cancelled since ({mine.cancelled})"
     return f"it was moved to {mine.send_at:%H:%M} UTC since" if mine.send_at > theirs.send_at else None

@@ -125,7 +125,7 @@ class Recovery:
     ) -> RebuiltNight:
         """Makes a night known of which only the audience is left: whether it was sent is unknown. Raises StateError."""
         account = Account(audience=audience, batch_size=batch_size, damaged=[0])
-        return self._rebuild(account, why=why, user=user, now=now, dry_run=dry_run)
+        return self._rebuild(account, audience.night, why=why, user=user, now=now, dry_run=dry_run)
 
     def rebuild(
         self, campaign_id: str, run_date: date, *, why: str, user: str, now: datetime, dry_run: bool = False
@@ -135,14 +135,16 @@ class Recovery:
         Raises StateError, also for a file that has lost its plan.
         """
         account = self._answers.read(campaign_id, run_date) or Account()
-        return self._rebuild(account, why=why, user=user, now=now, dry_run=dry_run)
+        return self._rebuild(account, (campaign_id, run_date), why=why, user=user, now=now, dry_run=dry_run)
 
-    def _rebuild(self, account: Account, *, why: str, user: str, now: datetime, dry_run: bool) -> RebuiltNight:
+    def _rebuild(
+        self, account: Account, night: tuple[str, date], *, why: str, user: str, now: datetime, dry_run: bool
+    ) -> RebuiltNight:
         with suppress(_DryRun), self._database.writing() as con:
-            rebuilt = _rebuild(con, account, why=why, user=user, now=now)
+            rebuilt = _rebuild(con, account, night, why=why, user=user, now=now)
             if dry_run:
                 raise _DryRun
-            there = account.audience and find_audience(con, *account.audience.night)
+            there = find_audience(con, *night)
             assert there is not None
             self._append(there, whole(con, there, now=now))
         return rebuilt  # pyright: ignore[reportPossiblyUnboundVariable]
@@ -228,33 +230,42 @@ def _take_over(con: Connection, account: Account, audience: FrozenAudience, *, l
     return len(everything)
 
 
-def _rebuild(con: Connection, account: Account, *, why: str, user: str, now: datetime) -> RebuiltNight:
+def _rebuild(
+    con: Connection, account: Account, night: tuple[str, date], *, why: str, user: str, now: datetime
+) -> RebuiltNight:
     """Makes the database know of a night what its file does; what that leaves open is unknown from now on.
 
     A token of a lease that the database has forgotten is jumped, so that whoever still holds it is fenced off.
     Raises StateError for a file that has lost its first line.
     """
-    audience = account.audience
-    if audience is None or (audience.batches and not account.batch_size):
-        raise StateError("the file of answers has no plan in it; restore it from a copy")
-    there = find_audience(con, *audience.night)
+    there = find_audience(con, *night)
+    audience = account.audience or there
+    if audience is None or (there is None and audience.batches and not account.batch_size):
+        raise StateError("the file of answers has lost its plan; restore it from a copy")
+    if there and (there.planned_at, there.recipients) != (audience.planned_at, audience.recipients):
+        # it was cancelled before anything was sent, and planned anew
+        for table, rows in ((batches, of_night(*night)), (audiences, audience_of_night(*night))):
+            con.execute(delete(table).where(rows))
+        con.execute(
+            delete(code_grants).where(code_grants.c.campaign_id == night[0], code_grants.c.run_date == night[1])
+        )
+        there = None
     if there is None:
         con.execute(insert(audiences).values(audience_row(audience)))
         con.execute(insert(batches), [batch_row(b, now=now) for b in _cut(audience, account.batch_size)])
     else:
         mine = {name: getattr(audience, name) for name in ("path", "sha256", "send_at", "cancelled")}
-        con.execute(update(audiences).where(audience_of_night(*audience.night)).values(mine))
+        con.execute(update(audiences).where(audience_of_night(*night)).values(mine))
     _grant(con, audience, account.grants)
-    night = of_night(*audience.night)
     everything: list[Batch] = []
-    for row in con.execute(select(batches).where(night).order_by(batches.c.number)).all():
+    for row in con.execute(select(batches).where(of_night(*night)).order_by(batches.c.number)).all():
         batch = batch_from(row)
         state = _state_after(batch.state, account.states.get(batch.number), is_whole=not account.damaged)
         everything.append(replace(batch, state=state))
         if state != batch.state:
             write(con, everything[-1:], token=None, now=now, given=row.state)
-    give_back(con, *audience.night)
-    _jump(con, send_lease(*audience.night), account.token, user=user, now=now)
+    give_back(con, *night)
+    _jump(con, send_lease(*night), account.token, user=user, now=now)
     sizes = _by_state(everything)
     audit.record(
         con,

@@ -26,6 +26,7 @@ from optinb.errors import StateError
 from optinb.sandbox import Fault, Sandbox
 from optinb.settings import SendSection
 from optinb.state import Accepted, DeliveryCounts, FrozenAudience, Store, Unknown, replay
+from optinb.state.answers import Line, Pen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -207,6 +208,34 @@ def test_a_file_that_cannot_be_written_stops_the_sender_before_anything_is_poste
     file.write_bytes(kept)
     desk.move(60)
     assert desk.send(poster, frozen) == DeliveryCounts(batches=3, accepted=120)
+
+
+def test_a_file_that_can_be_written_no_longer_leaves_what_is_known_to_the_database(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = desk.plan(300)
+    full = threading.Event()
+    append = Pen._append
+
+    def appended(pen: Pen, path: Path, line: Line) -> None:
+        if full.is_set():
+            raise OSError(28, "No space left on device")
+        append(pen, path, line)
+
+    def filling(_request: object):
+        full.set()
+        return TAKEN
+
+    monkeypatch.setattr(Pen, "_append", appended)
+    poster = Scripted(filling)
+    with pytest.raises(StateError, match="No space left on device"):
+        desk.send(poster, frozen)
+    counts = desk.store.deliveries.counts(*frozen.night)
+    assert (counts.accepted, counts.unknown, counts.pending) == (len(poster.users), 0, 300 - len(poster.users))
+    full.clear()
+    desk.move(60)
+    assert desk.send(poster, frozen) == DeliveryCounts(batches=6, accepted=300)
+    assert sorted(poster.users) == [f"u{n:07}" for n in range(300)]
 
 
 def test_a_night_that_has_no_file_yet_gets_one_and_is_sent(desk: Desk) -> None:

@@ -203,6 +203,34 @@ def test_rebuilding_what_is_whole_already_changes_no_state(kept: Store) -> None:
     assert all(isinstance(batch.state, Cancelled) for batch in before)
 
 
+def test_a_plan_made_anew_replaces_the_one_that_was_put_back(kept: Store) -> None:
+    first = kept.deliveries.plan(frozen(), planned(), user="cron", now=NOW)
+    kept.deliveries.cancel(*first.night, reason="wrong", user="ana", now=NOW)
+    later = frozen(sha256="b" * 64, recipients=50, batches=1, planned_at=NOW + timedelta(hours=1))
+    assert kept.deliveries.plan(later, planned()[:1], user="cron", now=NOW) == later
+    file = kept.deliveries.answers.path(*first.night)
+    text_of_later = file.read_bytes()
+    forget_everything(kept)
+    kept.deliveries.plan(first, planned(), user="cron", now=NOW)
+    file.write_bytes(text_of_later)
+    assert kept.recovery.why_behind(*first.night) == "its list was frozen anew since"
+    assert kept.recovery.rebuild(*first.night, why="put back", user="ops", now=NOW).recipients == {"planned": 50}
+    assert kept.deliveries.find(*first.night) == later
+
+
+def test_a_file_that_lost_its_plan_still_tells_what_was_sent(kept: Store) -> None:
+    audience = kept.deliveries.plan(frozen(), planned(), user="cron", now=NOW)
+    file = kept.deliveries.answers.path(*audience.night)
+    file.write_bytes(text(b"{damaged\n", Line(at=NOW, token=1, states=(((0,), TAKEN),))))
+    assert (kept.recovery.why_behind(*audience.night) or "").startswith("1 of its 3 requests were made")
+    found = kept.recovery.rebuild(*audience.night, why="put back", user="ops", now=NOW)
+    assert found.recipients == {"accepted": 50, "unknown": 80}
+    forget_everything(kept)
+    file.write_bytes(text(b"{damaged\n", Line(at=NOW, token=1, states=(((0,), TAKEN),))))
+    with pytest.raises(StateError, match="has lost its plan"):
+        kept.recovery.rebuild(*audience.night, why="put back", user="ops", now=NOW)
+
+
 def test_a_new_seal_is_no_reason_to_refuse_and_an_old_one_is(kept: Store) -> None:
     audience = kept.deliveries.plan(frozen(), planned(), user="cron", now=NOW)
     sealed = {"path": "audiences/2026-11-23/anew.parquet", "sha256": "b" * 64}
