@@ -36,6 +36,7 @@ from optinb.campaigns.campaign import (
     Campaign,
     Offer,
     Property,
+    id_of,
 )
 from optinb.campaigns.codes import EXAMPLE_CODE, CodeFile, check_codes, read_codes
 from optinb.campaigns.files import campaign_from, campaign_toml, read_campaign
@@ -92,6 +93,7 @@ __all__ = [
     "draft",
     "fingerprint",
     "finish",
+    "id_of",
     "may",
     "may_move",
     "new_key",

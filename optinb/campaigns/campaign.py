@@ -123,7 +123,7 @@ class Campaign(_Value, frozen=True):
         It salts the control group and keys the journal, so that a campaign that is submitted again under its name
         keeps its control group and can't reach the same customers twice in a night.
         """
-        return sha256(self.name.casefold().encode()).hexdigest()[:12]
+        return id_of(self.name)
 
     @property
     def offered(self) -> dict[str, Scalar]:
@@ -150,3 +150,8 @@ class Campaign(_Value, frozen=True):
         """A file name for this campaign."""
         words = re.sub(r"[^a-z0-9]+", "-", self.name.casefold()).strip("-")[:40].strip("-")
         return f"{words}-{self.id[:6]}" if words else self.id
+
+
+def id_of(name: str) -> str:
+    """The id of the campaign of a name."""
+    return sha256(name.casefold().encode()).hexdigest()[:12]

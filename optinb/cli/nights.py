@@ -53,6 +53,14 @@ def reconcile(ws: Workspace, run_date: date | None) -> Any:
 
 
 @main.command()
+@click.option("--dry-run", is_flag=True, help="Only tell what would be rebuilt.")
+@on_workspace
+def recover(ws: Workspace, dry_run: bool) -> Any:
+    """Rebuild what a database that was put back to an earlier state has forgotten of sends."""
+    return ws.recover(dry_run=dry_run)
+
+
+@main.command()
 @on_workspace
 def status(ws: Workspace) -> Any:
     """Show what is published, what waits, and what ran."""

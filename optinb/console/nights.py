@@ -11,7 +11,7 @@ from optinb.console.base import cell, show, table
 from optinb.delivery import Move
 from optinb.measure import NightSummary
 from optinb.state import AuditVerdict
-from optinb.workspace import Cancellation, Settlements, Status, Why
+from optinb.workspace import Cancellation, Recovered, Settlements, Status, Why
 
 if TYPE_CHECKING:
     from optinb.state import RunRecord
@@ -138,9 +138,31 @@ def _(value: Why) -> str:
 
 
 @show.register
+def _(value: Recovered) -> str:
+    if not (value.nights or value.witnesses or value.problems):
+        return "the database knows all that lies beside it: there is nothing to recover"
+    lines = ["what would be done (nothing is changed):"] if value.dry_run else ["the database was brought up to date:"]
+    lines += [f"  the audit trail was put back: {witness}" for witness in value.witnesses]
+    for night in value.nights:
+        lines.append(f"  {night.campaign!r}, night of {night.run_date}: {night.why}")
+        lines.append(f"    rebuilt, in recipients: {_counts(night.recipients) or 'none'}")
+    if value.unknown_campaigns:
+        names = ", ".join(map(repr, value.unknown_campaigns))
+        lines.append(f"  not known any more, so plan and approve again what is to go on: {names}")
+    lines.append("  groups, campaigns and approvals saved after the moment it was put back to are lost")
+    if any(night.recipients.get("unknown") for night in value.nights):
+        lines.append(
+            "  of the unknown nobody can tell by what lies here; `optinb reconcile` asks Appboy, once they are out"
+        )
+    lines += [show(Settlements(nights=value.settled, exit_code=0))] if value.settled else []
+    return "\n".join([*lines, *(f"  ! {problem}" for problem in value.problems)])
+
+
+@show.register
 def _(value: AuditVerdict) -> str:
     verdict = value.problem or "whole, and it holds every approval that campaigns have"
-    return f"the audit trail is {verdict}\n  {value.entries:,} entries, the last with the hash {value.head}"
+    lines = [f"the audit trail is {verdict}", f"  {value.entries:,} entries, the last with the hash {value.head}"]
+    return "\n".join([*lines, *(f"  {broken}" for broken in value.breaks)])
 
 
 def _counts(counts: dict[str, int]) -> str:

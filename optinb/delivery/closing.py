@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from optinb.delivery.batch import is_late
 from optinb.delivery.machine import Interrupted, Passed, next_state
-from optinb.state import LeaseTaken, Planned, Sending
+from optinb.state import LeaseTaken, Planned, Sending, send_lease
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,7 +18,7 @@ DIED = Interrupted("the sender died while the request was under way")
 
 def lease_name(audience: FrozenAudience) -> str:
     """The lease under which a campaign's night is sent."""
-    return f"send {audience.campaign_id} {audience.run_date}"
+    return send_lease(*audience.night)
 
 
 def close_past(store: Store, *, now: datetime, late_minutes: int, holder: str) -> tuple[FrozenAudience, ...]:
@@ -44,8 +44,10 @@ def close_past(store: Store, *, now: datetime, late_minutes: int, holder: str) -
 def close_dead(store: Store, audience: FrozenAudience, lease: Lease, *, now: datetime, late_minutes: int) -> None:
     """Calls unknown what an earlier, dead sender left as sending, and expired what is planned and too late.
 
-    Under the lease nobody else is sending this night, so whoever marked a batch as sending is gone.
+    Under the lease nobody else is sending this night, so whoever marked a batch as sending is gone; what they learned
+    is taken over first. Raises StateError, also for a database that was put back to an earlier state.
     """
+    store.recovery.take_over(*audience.night, lease=lease, now=now)
     died = next_state(Sending(holder=""), DIED)
     store.deliveries.move(*audience.night, given="sending", to=died, lease=lease, now=now)
     if is_late(audience.send_at, now, late_minutes):

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from optinb.campaigns import AUDIENCE_SCHEMA
 from optinb.errors import StateError
+from optinb.files import sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +51,7 @@ def freeze(audience: pl.DataFrame, *, folder: Path, stem: str) -> FrozenFile:
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
-        _sync_folder(folder)
+        sync_folder(folder)
     except (OSError, pl.exceptions.ComputeError) as error:
         raise StateError(
             f"the audience can't be written to {folder} ({error}); nothing was sent; check the space and the rights "
@@ -154,14 +155,3 @@ class Recipients:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return file_digest(file, "sha256").hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename last through a power failure; where folders can't be opened, the system sees to it."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

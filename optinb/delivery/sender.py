@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter, deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
@@ -313,6 +314,8 @@ class _Sender:
         known = {batch.number: batch for half in self._going for batch in half.settled()}
         known |= {batch.number: batch for batch in self._settled}
         night, journal = self._audience.night, self._store.deliveries
+        with suppress(StateError):  # the database may be why the run ends, or the file: the other one is told then
+            journal.keep(*night, list(known.values()), lease=self._lease, now=self._clock())
         settled = [
             # what was marked and isn't known here was never posted
             known.get(batch.number) or replace(batch, state=next_state(batch.state, NotBegun()))

@@ -30,7 +30,14 @@ from optinb.measure import (
 from optinb.night.preflight import examine_night, problems, unready
 from optinb.night.tonight import WAIT_S, Tonight
 from optinb.warehouse import OutdatedError
-from optinb.workspace import Diagnosis, Workspace, note_head, system_clock
+from optinb.workspace import (
+    Diagnosis,
+    Workspace,
+    must_not_be_behind,
+    note_head,
+    system_clock,
+    without_answers,
+)
 
 if TYPE_CHECKING:
     from datetime import date
@@ -59,12 +66,13 @@ class Night:
     def __init__(
         self, workspace: Workspace, run_date: date, *, dry_run: bool = False, notebook: str | None = None
     ) -> None:
+        must_not_be_behind(workspace)
         self.ws, self.run_date, self.dry_run, self.notebook = workspace, run_date, dry_run, notebook
         self._tonight = Tonight(workspace, run_date, dry_run=dry_run)
         self._preflight: Diagnosis | None = None
         self._imported: ImportReport | None = None
         self._model: CustomerModel | None = None
-        self._warnings: list[str] = []
+        self._warnings = list(without_answers(workspace, run_date))
         self._reported: NightSummary | None = None
         self._started_at = workspace.now()
         self._lease = workspace.store.lease(

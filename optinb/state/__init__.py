@@ -1,5 +1,6 @@
 """The transactional store: groups, templates, campaigns, deliveries, runs, leases and the audit trail."""
 
+from optinb.state.answers import TAIL, Account, AnswerFiles, JournalSide, behind, replay, send_lease, why_behind
 from optinb.state.audit import AuditEntry, AuditVerdict
 from optinb.state.campaigns import CampaignChange
 from optinb.state.codes import Clash, CodePool, CodesTaken, Draw
@@ -20,12 +21,16 @@ from optinb.state.journal import (
     Verdict,
 )
 from optinb.state.leases import HeldLease, Lease, LeaseTaken
+from optinb.state.recovering import RebuiltNight
 from optinb.state.runs import RunRecord
 from optinb.state.store import Store
 from optinb.state.templates import TemplateSync
 
 __all__ = [
+    "TAIL",
     "Accepted",
+    "Account",
+    "AnswerFiles",
     "AuditEntry",
     "AuditVerdict",
     "Batch",
@@ -41,9 +46,11 @@ __all__ = [
     "FrozenAudience",
     "GroupRecord",
     "HeldLease",
+    "JournalSide",
     "Lease",
     "LeaseTaken",
     "Planned",
+    "RebuiltNight",
     "Refused",
     "RunRecord",
     "Sending",
@@ -52,4 +59,8 @@ __all__ = [
     "TemplateSync",
     "Unknown",
     "Verdict",
+    "behind",
+    "replay",
+    "send_lease",
+    "why_behind",
 ]

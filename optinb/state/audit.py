@@ -36,7 +36,7 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
 
 
 class AuditVerdict(Struct, frozen=True, kw_only=True):
-    """What checking the chain found: `problem` is None when it's whole.
+    """What checking the chain found: `problem` is None when it's whole, `breaks` say when entries were lost.
 
     Entries cut off at the end leave a whole chain behind: keep `head` elsewhere and compare to notice that.
     """
@@ -44,6 +44,7 @@ class AuditVerdict(Struct, frozen=True, kw_only=True):
     entries: int
     head: str
     problem: str | None
+    breaks: tuple[str, ...] = ()
 
 
 def digest(entry: AuditEntry) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, select, update
 
 from optinb.state import audit
 from optinb.state.codes import NOT_SENT, give_back
@@ -70,11 +70,11 @@ def mark(
 
 def move(
     con: Connection, campaign_id: str, run_date: date, *, given: StateName, to: BatchState, who: str, now: datetime
-) -> int:
-    """Moves every batch that is in one state to another, with an entry in the audit trail; returns the recipients."""
+) -> tuple[Batch, ...]:
+    """Moves every batch that is in one state to another, with an entry in the audit trail; returns them as they are."""
     affected = of_night(campaign_id, run_date) & (batches.c.state == given)
-    recipients = int(con.execute(select(func.coalesce(func.sum(batches.c.size), 0)).where(affected)).scalar_one())
-    if recipients:
+    rows = con.execute(select(batches).where(affected).order_by(batches.c.number)).all()
+    if rows:
         con.execute(update(batches).where(affected).values({**state_columns(to), "changed_at": now}))
         if state_name(to) in NOT_SENT:
             give_back(con, campaign_id, run_date)
@@ -88,10 +88,10 @@ def move(
             now=now,
             campaign_id=campaign_id,
             run_date=run_date,
-            recipients=recipients,
+            recipients=sum(row.size for row in rows),
             why=why(to),
         )
-    return recipients
+    return tuple(msgspec.structs.replace(batch_from(row), state=to) for row in rows)
 
 
 def write(con: Connection, changed: Sequence[Batch], *, token: int | None, now: datetime, given: StateName) -> None:

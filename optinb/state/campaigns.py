@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 from sqlalchemy import func, insert, or_, select
 
-from optinb.campaigns import CampaignRecord, Decision
+from optinb.campaigns import CampaignRecord, Decision, id_of
 from optinb.errors import CampaignError, ConflictError, StateError, did_you_mean
 from optinb.state import audit
 from optinb.state.schema import audit_entries, campaign_versions
@@ -48,7 +47,7 @@ class Campaigns:
 
     def find(self, name_or_id: str) -> CampaignRecord | None:
         """The newest version of a campaign, or None."""
-        made_from_name = _id_of(name_or_id)
+        made_from_name = id_of(name_or_id)
         query = (
             select(campaign_versions.c.record, campaign_versions.c.name)
             .where(or_(campaign_versions.c.id == made_from_name, campaign_versions.c.id == name_or_id))
@@ -154,17 +153,13 @@ class Campaigns:
         with self._database.reading() as con:
             if campaign_id is not None:
                 names = con.execute(select(audit_entries.c.subject).where(ours).distinct()).scalars()
-                ours &= audit_entries.c.subject.in_([name for name in names if _id_of(name) == campaign_id])
+                ours &= audit_entries.c.subject.in_([name for name in names if id_of(name) == campaign_id])
             entries = audit.entries_since(con, 0, ours)
         found: dict[str, list[Decision]] = {}
         for entry in entries:
             with suppress(msgspec.MsgspecError):  # not written by optinb: missing, it breaks the succession
-                found.setdefault(_id_of(entry.subject), []).append(_decision(entry))
+                found.setdefault(id_of(entry.subject), []).append(_decision(entry))
         return found
-
-
-def _id_of(name: str) -> str:
-    return sha256(name.casefold().encode()).hexdigest()[:12]  # as Campaign.id
 
 
 def _decision(entry: audit.AuditEntry) -> Decision:

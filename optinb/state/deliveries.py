@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from optinb.errors import ConflictError, StateError
 from optinb.state import audit
+from optinb.state.answers import grouped
 from optinb.state.batches import mark, move, write
 from optinb.state.codes import Draw, take
 from optinb.state.delivery_rows import (
@@ -42,6 +43,7 @@ from optinb.state.manifest import (
     spans_of,
     why_unlike_planned,
 )
+from optinb.state.recovering import changed
 from optinb.state.schema import audiences, batches, campaign_versions
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from optinb.state.answers import AnswerFiles, Line
     from optinb.state.database import Database
     from optinb.state.leases import Lease
 
@@ -62,8 +65,8 @@ class _Ids(msgspec.Struct, frozen=True):
 class Deliveries:
     """Frozen audiences and their batches, by campaign and night."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, answers: AnswerFiles) -> None:
+        self._database, self.answers = database, answers
 
     def plan(
         self,
@@ -110,6 +113,8 @@ class Deliveries:
                 **manifest(audience, spans_of(planned)),
                 code_runs=draw.runs if draw else (),
             )
+            line = msgspec.structs.replace(changed(con, audience, now=now), anew=True)
+        self._append(audience, line)
         return audience
 
     def find(self, campaign_id: str, run_date: date) -> FrozenAudience | None:
@@ -240,17 +245,35 @@ class Deliveries:
         out the numbers in `skip`, and is returned; nothing is marked of a send that was cancelled. It must come before
         the requests, so that a crash in between looks like unknown.
 
-        Raises StateError when the lease is lost and more was wanted; what is settled is written all the same.
+        What is settled stands in the file of answers before the database is asked, and what is marked after it.
+
+        Raises StateError when the lease is lost and more was wanted, or when the file can't be written; what is
+        settled is written all the same.
         """
-        with self._database.writing() as con:
-            write(con, settled, token=lease.token, now=now, given="sending")
-            if not size:
-                return ()
-            problem = lost(con, lease)
-            marked = () if problem else mark(con, campaign_id, run_date, lease=lease, size=size, skip=skip, now=now)
-        if problem:
-            raise StateError(problem)
+        problem: str | None = None
+        marked: tuple[Batch, ...] = ()
+        with self.answers.appending(campaign_id, run_date) as pen:
+            try:
+                pen.tell(settled, at=now, token=lease.token)
+            except StateError as error:
+                problem = str(error)
+            with self._database.writing() as con:
+                write(con, settled, token=lease.token, now=now, given="sending")
+                problem = problem or (lost(con, lease) if size else None)
+                if size and not problem:
+                    marked = mark(con, campaign_id, run_date, lease=lease, size=size, skip=skip, now=now)
+            if problem:
+                raise StateError(problem)
+            pen.tell(marked, at=now, token=lease.token)
         return marked
+
+    def keep(self, campaign_id: str, run_date: date, settled: Sequence[Batch], *, lease: Lease, now: datetime) -> None:
+        """Appends what became of batches to the file of answers alone, for a sender whose database has failed.
+
+        Whoever has the lease next takes it over from there. Raises StateError.
+        """
+        with self.answers.appending(campaign_id, run_date) as pen:
+            pen.tell(settled, at=now, token=lease.token)
 
     def move(
         self,
@@ -265,13 +288,23 @@ class Deliveries:
         """Moves every batch that is in one state to another; returns how many recipients. Raises StateError."""
         with self._database.writing() as con:
             must_hold(con, lease)
-            return move(con, campaign_id, run_date, given=given, to=to, who=lease.holder, now=now)
+            moved = move(con, campaign_id, run_date, given=given, to=to, who=lease.holder, now=now)
+        with self.answers.appending(campaign_id, run_date) as pen:
+            pen.tell(moved, at=now, token=lease.token)
+        return sum(batch.size for batch in moved)
 
-    def revise(self, changed: Sequence[Batch], *, given: StateName, lease: Lease, now: datetime) -> None:
-        """Writes the new states of batches that are in a state that is over already. Raises StateError."""
-        with self._database.writing() as con:
-            must_hold(con, lease)
-            write(con, changed, token=None, now=now, given=given)
+    def revise(self, revised: Sequence[Batch], *, given: StateName, lease: Lease, now: datetime) -> None:
+        """Writes the new states of batches that are in a state that is over already. Raises StateError.
+
+        They stand in the file of answers first: Appboy has done already what they say.
+        """
+        if not revised:
+            return
+        with self.answers.appending(*revised[0].night) as pen:
+            pen.tell(revised, at=now, token=lease.token)
+            with self._database.writing() as con:
+                must_hold(con, lease)
+                write(con, revised, token=None, now=now, given=given)
 
     def why_unlike_planned(self, audience: FrozenAudience) -> str | None:
         """Why the rows of an audience aren't what the audit trail recorded, or None."""
@@ -301,7 +334,12 @@ class Deliveries:
         with self._database.writing() as con:
             _change(con, campaign_id, run_date, cancelled=reason)
             to = Cancelled(message=reason)
-            return move(con, campaign_id, run_date, given="planned", to=to, who=user, now=now)
+            moved = move(con, campaign_id, run_date, given="planned", to=to, who=user, now=now)
+            audience = find_audience(con, campaign_id, run_date)
+            assert audience is not None
+            line = changed(con, audience, now=now)
+        self._append(audience, msgspec.structs.replace(line, states=grouped(moved)))
+        return sum(batch.size for batch in moved)
 
     def reschedule(
         self, campaign_id: str, run_date: date, *, send_at: datetime, user: str, now: datetime
@@ -325,7 +363,14 @@ class Deliveries:
                 before=before.send_at,
                 send_at=send_at,
             )
-        return msgspec.structs.replace(before, send_at=send_at)
+            after = msgspec.structs.replace(before, send_at=send_at)
+            line = changed(con, after, now=now)
+        self._append(after, line)
+        return after
+
+    def _append(self, audience: FrozenAudience, line: Line) -> None:
+        with self.answers.appending(*audience.night) as pen:
+            pen.write(line)
 
 
 def _change(con: Connection, campaign_id: str, run_date: date, **values: Any) -> None:

@@ -127,6 +127,11 @@ class Batch(Struct, frozen=True, kw_only=True):
         """Campaign, night and number."""
         return f"{self.campaign_id}/{self.run_date}/{self.number}"
 
+    @property
+    def night(self) -> tuple[str, date]:
+        """Whose it is: campaign and date."""
+        return self.campaign_id, self.run_date
+
 
 class FrozenAudience(Struct, frozen=True, kw_only=True):
     """The list of a campaign's night as it was frozen, and the plan of its sending.

@@ -12,20 +12,22 @@ from optinb.state import audit
 from optinb.state.delivery_rows import as_json, audience_of_night, of_night
 from optinb.state.journal import FrozenAudience, Settlement
 from optinb.state.manifest import SEALED
+from optinb.state.recovering import changed
 from optinb.state.schema import audiences, batches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from optinb.state.answers import AnswerFiles
     from optinb.state.database import Database
 
 
 class Seals:
     """Replaces the file of a frozen audience, on the record."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, answers: AnswerFiles) -> None:
+        self._database, self._answers = database, answers
 
     def renew(
         self,
@@ -80,7 +82,11 @@ class Seals:
                 sha256_before=audience.sha256,
                 why=why,
             )
-        return msgspec.structs.replace(audience, path=path, sha256=sha256)
+            sealed = msgspec.structs.replace(audience, path=path, sha256=sha256)
+            line = changed(con, sealed, now=now)
+        with self._answers.appending(*audience.night) as pen:
+            pen.write(line)
+        return sealed
 
 
 def _renamed(settlement: Settlement, names: Mapping[str, str]) -> Settlement:

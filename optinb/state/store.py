@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Self
 
+from optinb.state.answers import AnswerFiles
 from optinb.state.audit import AuditTrail
 from optinb.state.campaigns import Campaigns
 from optinb.state.codes import Codes
@@ -12,6 +13,7 @@ from optinb.state.database import Database
 from optinb.state.deliveries import Deliveries
 from optinb.state.groups import Groups
 from optinb.state.leases import TTL_S, HeldLease, Leases, LeaseTaken
+from optinb.state.recovering import Recovery
 from optinb.state.runs import Runs
 from optinb.state.seals import Seals
 from optinb.state.templates import Templates
@@ -28,29 +30,32 @@ class Store:
     Several processes and threads may use the same store at once; each change is one transaction with its audit entry.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, root: Path | None = None) -> None:
         self._database = database
+        answers = AnswerFiles(root)
         self.groups = Groups(database)
         self.templates = Templates(database)
         self.campaigns = Campaigns(database)
         self.codes = Codes(database)
-        self.deliveries = Deliveries(database)
-        self.seals = Seals(database)
+        self.deliveries = Deliveries(database, answers)
+        self.seals = Seals(database, answers)
+        self.recovery = Recovery(database, answers)
         self.runs = Runs(database)
         self.audit = AuditTrail(database)
         self.leases = Leases(database)
 
     @classmethod
-    def open(cls, address: str | Path) -> Store:
+    def open(cls, address: str | Path, *, root: Path | None = None) -> Store:
         """Opens a store, and makes or migrates its tables.
 
         Args:
             address: path of an SQLite file, or an SQLAlchemy URL such as `postgresql+psycopg://user:password@host/name`.
+            root: the workspace, where the journal is kept a second time beside each frozen audience; None: nowhere.
 
         Raises:
             StateError when it can't be opened, without the password.
         """
-        return cls(Database.open(address))
+        return cls(Database.open(address), root)
 
     def lease(
         self,

@@ -1,5 +1,6 @@
 """A workspace: the one handle on everything, for notebooks, commands and tests."""
 
+from optinb.workspace.behind import must_not_be_behind, without_answers
 from optinb.workspace.campaigns import Campaigns
 from optinb.workspace.clock import clock_for, clock_starting_at, is_pretended, system_clock
 from optinb.workspace.codes import Codes, CodesLeft
@@ -19,6 +20,7 @@ from optinb.workspace.past import PastWorkspace
 from optinb.workspace.person import CustomerCard
 from optinb.workspace.preview import Preview
 from optinb.workspace.previewing import CampaignPreview, Rival
+from optinb.workspace.recovering import Recovered
 from optinb.workspace.resolved import Resolved
 from optinb.workspace.samples import SampleMessage
 from optinb.workspace.sends import Cancellation, Sends, Settled, Settlements
@@ -56,6 +58,7 @@ __all__ = [
     "PastWorkspace",
     "Preview",
     "Quarantine",
+    "Recovered",
     "Refusal",
     "Resolved",
     "Rival",
@@ -79,6 +82,7 @@ __all__ = [
     "examine_machine",
     "group_health",
     "is_pretended",
+    "must_not_be_behind",
     "note_head",
     "open_workspace",
     "status",
@@ -89,5 +93,6 @@ __all__ = [
     "why_distrusted",
     "why_stale",
     "why_unrecorded",
+    "without_answers",
     "workspace_folder",
 ]

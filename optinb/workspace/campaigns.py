@@ -204,16 +204,18 @@ class Campaigns:
 
         A night that is under way sends no more of it. One that is cancelled already may be cancelled again, to recall
         what couldn't be recalled the first time. Raises CampaignError when it's over, LeaseTaken while its sender
-        doesn't come to an end.
+        doesn't come to an end, StateError when the database was put back to an earlier state.
         """
-        record = self.get(name)
         reason = comment or "the campaign was cancelled"
-        is_still_to_go_out = bool(self._ws.sends.recallable(record))
+        if forgotten := self._ws.sends.forgotten(name):
+            return Cancellation(campaign=name, comment=comment, nights=self._ws.sends.recall(forgotten, reason=reason))
+        record = self.get(name)
+        is_still_to_go_out = bool(self._ws.sends.recallable(record.id))
         if may(record.state, "cancel") or not is_still_to_go_out:
             cancelled = cancel(record, comment=comment, now=self._ws.now(), is_still_to_go_out=is_still_to_go_out)
             self._put(cancelled, "cancel", expected=record.version)
         self._stop(record, reason)
-        return Cancellation(campaign=name, comment=comment, nights=self._ws.sends.recall(record, reason=reason))
+        return Cancellation(campaign=name, comment=comment, nights=self._ws.sends.recall(record.id, reason=reason))
 
     def finish(self, campaign_id: str) -> None:
         """Marks a campaign of one date as done, after its night; one that a person changed meanwhile is left alone."""

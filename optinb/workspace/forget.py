@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from optinb.delivery import anonymise, holding, last_moment, orphans
 from optinb.errors import StateError, UsageError
+from optinb.workspace.behind import must_not_be_behind
 from optinb.workspace.clock import system_clock
 from optinb.workspace.named import is_named
 
@@ -64,6 +65,7 @@ def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustome
         raise UsageError("by must not name the customer: it is kept in the audit trail; name who asked, or a ticket")
     if not ws.warehouse.holds(customer_id):
         customer_id = normalize("NFC", customer_id)  # as ids are stored
+    must_not_be_behind(ws)
     night = ws.today()
     with ws.store.lease(f"night {night}", holder=ws.sends.holder, clock=system_clock, what=f"the night of {night}"):
         before = ws.warehouse.forgotten.knows(customer_id)

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from optinb.workspace.history import Why
     from optinb.workspace.moves import Migration
     from optinb.workspace.person import CustomerCard
+    from optinb.workspace.recovering import Recovered
 
 VARIABLE = "OPTINB_WORKSPACE"
 
@@ -78,8 +79,8 @@ class Workspace(Reading):
         """Campaigns, approvals, deliveries and the audit trail."""
         state = self.settings.workspace.state
         if state is None:
-            return Store.open(self.root / "state.sqlite")
-        return Store.open(read_secret(state) if state.startswith(("env:", "keyring:")) else state)
+            return Store.open(self.root / "state.sqlite", root=self.root)
+        return Store.open(read_secret(state) if state.startswith(("env:", "keyring:")) else state, root=self.root)
 
     @property
     def contacts(self) -> ContactHistory:
@@ -210,6 +211,20 @@ class Workspace(Reading):
     def doctor(self, app_group: str | None = None) -> Diagnosis:
         """Whether one app group, or each, can be worked with; nothing is changed there or here."""
         return diagnose(self, app_group)
+
+    def recover(self, *, dry_run: bool = False) -> Recovered:
+        """Brings a database that was put back to an earlier state up to date with what lies outside it.
+
+        The nights that it has forgotten are rebuilt from the files of answers beside the frozen audiences; of what
+        these leave open, Appboy is asked. Campaigns, approvals and groups that were saved after the moment it was put
+        back to are lost. The audit trail says so from then on. Done again, it finds nothing to do; killed half-way, the
+        same call goes on. With `dry_run` it only tells what it would do.
+
+        Raises LeaseTaken while somebody is at work on such a night.
+        """
+        from optinb.workspace.recovering import recover
+
+        return recover(self, dry_run=dry_run)
 
     def forget(self, customer_id: str, *, by: str = "") -> ForgottenCustomer:
         """Removes a person from tables, files by day, quarantine, lists and frozen audiences; figures stay.

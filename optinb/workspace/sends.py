@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.appboy import AppboyClient
-from optinb.campaigns import CampaignRecord, may_move
+from optinb.campaigns import may_move
 from optinb.campaigns.schedule import EARLIEST_ZONE
 from optinb.delivery import (
     Budget,
@@ -31,6 +31,7 @@ from optinb.delivery.reconcile import AN_HOUR
 from optinb.errors import CampaignError, Exit, OptinbError, UsageError
 from optinb.progress import Tell, progress
 from optinb.state import Accepted
+from optinb.workspace.behind import must_not_be_behind
 from optinb.workspace.clock import system_clock
 from optinb.workspace.lists import MAX_NAME
 from optinb.workspace.witness import why_unrecorded
@@ -109,19 +110,30 @@ class Sends:
             self._remembered.add(group.id)
         return client
 
-    def recallable(self, record: CampaignRecord) -> tuple[FrozenAudience, ...]:
-        """The nights of a campaign of which something is planned, under way or accepted, and not over."""
+    def recallable(self, campaign_id: str) -> tuple[FrozenAudience, ...]:
+        """The nights of a campaign of which something is planned, under way or accepted, and not over.
+
+        Raises StateError when the database was put back to an earlier state.
+        """
+        must_not_be_behind(self._ws)
         deliveries, now = self._ws.store.deliveries, self._ws.now()
-        found = deliveries.list(campaign_id=record.id, having=("planned", "sending", "accepted"))
+        found = deliveries.list(campaign_id=campaign_id, having=("planned", "sending", "accepted"))
         return tuple(audience for audience in found if now < last_moment(audience))
 
-    def recall(self, record: CampaignRecord, *, reason: str) -> tuple[Recall, ...]:
+    def forgotten(self, name: str) -> str | None:
+        """The id of a campaign of this name that only its sends remember, as after a recovery; None without any."""
+        if self._ws.store.campaigns.find(name):
+            return None
+        everything = self._ws.store.deliveries.list(having=("planned", "sending", "accepted"))
+        return next((a.campaign_id for a in everything if a.campaign_name == name), None)
+
+    def recall(self, campaign_id: str, *, reason: str) -> tuple[Recall, ...]:
         """Stops every night of a campaign that isn't over, and recalls what Appboy has accepted of it.
 
         A sender that is at work ends at its next window and is waited for. Raises LeaseTaken when it doesn't.
         """
         ws, found, until = self._ws, [], self._until()
-        for audience in self.recallable(record):
+        for audience in self.recallable(campaign_id):
             stopped = ws.store.deliveries.cancel(*audience.night, reason=reason, user=ws.user, now=ws.now())
             with (
                 self._hold(audience) as lease,
@@ -142,11 +154,12 @@ class Sends:
         Raises CampaignError, ApprovalError, and LeaseTaken while a sender is at work.
         """
         ws = self._ws
+        must_not_be_behind(ws)
         record, workspace = ws.campaigns.get(name), ws.settings.workspace
         if forged := why_unrecorded(ws, record):
             raise CampaignError(f"the audit trail was tampered with: {forged}")
         may_move(record, user=ws.user, approvers=workspace.approvers, approve_own=workspace.approve_own)
-        nights = [a for a in self.recallable(record) if run_date in (None, a.run_date) and ws.now() < a.send_at]
+        nights = [a for a in self.recallable(record.id) if run_date in (None, a.run_date) and ws.now() < a.send_at]
         if not nights:
             raise CampaignError(f"nothing of {name!r} is scheduled and still to go out, so nothing can be moved")
         audience = nights[0]
@@ -163,6 +176,7 @@ class Sends:
         stop the others. Raises UsageError when that night sent nothing at all.
         """
         ws = self._ws
+        must_not_be_behind(ws)
         audiences = ws.store.deliveries.list(run_date=run_date, having=("unknown",))
         if run_date is not None and not ws.store.deliveries.list(run_date=run_date):
             raise UsageError(f"nothing was sent in the night of {run_date}; `optinb status` shows the nights that ran")

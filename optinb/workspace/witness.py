@@ -6,10 +6,12 @@ what the nights' folders say.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from optinb.campaigns import why_unlike
 from optinb.errors import StateError
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from optinb.workspace.handle import Workspace
 
 FILE_NAME = "audit-head.json"
+SUBJECT = "the journal"  # of the entry that says which witnesses a database put back doesn't fit any more
 
 
 class Witness(Struct, frozen=True, kw_only=True):
@@ -47,20 +50,37 @@ def why_behind(ws: Workspace) -> str | None:
     It asks for no more than the noted entries, so that every act may ask it first. Raises StateError for a note that
     can't be read.
     """
-    noted = {file.parent.name: _read(file) for file in sorted((ws.root / "runs").glob(f"*/{FILE_NAME}"))}
-    found = ws.store.audit.hashes({witness.entries for witness in noted.values()})
-    for night, witness in noted.items():
-        there = found.get(witness.entries)
-        if there != witness.head:
-            what = "is missing: the end was cut off" if there is None else "is another than it was"
-            return f"entry {witness.entries} {what}, by the note of the night {night}"
-    return None
+    lost = lost_witnesses(ws)
+    return lost[0][2] if lost else None
+
+
+def lost_witnesses(ws: Workspace) -> list[tuple[date, Witness, str]]:
+    """The notes of nights that the trail doesn't fit, and why; not those of which it says so itself since.
+
+    Raises StateError for a note that can't be read.
+    """
+    witnesses = _witnesses(ws)
+    heads = ws.store.audit.hashes({witness.entries for _, witness in witnesses})
+    return [(night, w, why) for night, w in witnesses if (why := _why_lost(night, w, heads.get(w.entries)))]
+
+
+def newest_witness(ws: Workspace) -> tuple[date, str | None] | None:
+    """The night whose note knows most entries, and why the trail doesn't fit it, if so; None without any."""
+    night, newest = max(_witnesses(ws), key=lambda one: one[1].entries, default=(None, None))
+    if night is None or newest is None:
+        return None
+    return night, _why_lost(night, newest, ws.store.audit.hash_of(newest.entries))
 
 
 def why_distrusted(ws: Workspace) -> str | None:
     """Why the audit trail can't be gone by, or None: it must be whole, and the one that the nights noted."""
     problem = ws.store.audit.verify().problem or why_behind(ws)
-    return f"the audit trail was tampered with: {problem}; compare it with a copy of the database" if problem else None
+    return (
+        f"the audit trail was tampered with, or its database was put back to an earlier state: {problem}; compare it "
+        "with a copy of the database, or `optinb recover`"
+        if problem
+        else None
+    )
 
 
 def verify_audit(ws: Workspace) -> AuditVerdict:
@@ -73,7 +93,7 @@ def verify_audit(ws: Workspace) -> AuditVerdict:
     problem = next(filter(None, _differences(ws)), None)
     if problem:
         raise StateError(f"the audit trail was tampered with: {problem}; compare it with a copy of the database")
-    return ws.store.audit.verify()
+    return replace(ws.store.audit.verify(), breaks=_breaks(ws))
 
 
 def why_unrecorded(ws: Workspace, record: CampaignRecord) -> str | None:
@@ -90,8 +110,32 @@ def _differences(ws: Workspace) -> Iterator[str | None]:
     yield from ws.store.deliveries.all_unlike_planned()
 
 
-def _read(file: Path) -> Witness:
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=Witness)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise StateError(f"{file} can't be read ({error}); restore it from a copy") from error
+def _witnesses(ws: Workspace) -> list[tuple[date, Witness]]:
+    """The notes of nights, but those of which the trail itself says that it doesn't fit them any more."""
+    entries = ws.store.audit.list(subject=SUBJECT)
+    given_up = {(one["entries"], one["head"]) for entry in entries for one in entry.detail.get("lost", ())}
+    found = []
+    for file in sorted((ws.root / "runs").glob(f"*/{FILE_NAME}")):
+        try:
+            night, witness = date.fromisoformat(file.parent.name), msgspec.json.decode(file.read_bytes(), type=Witness)
+        except (OSError, ValueError, msgspec.MsgspecError) as error:
+            raise StateError(f"{file} can't be read ({error}); restore it from a copy") from error
+        if (witness.entries, witness.head) not in given_up:
+            found.append((night, witness))
+    return found
+
+
+def _why_lost(night: date, witness: Witness, there: str | None) -> str | None:
+    if there == witness.head:
+        return None
+    what = "is missing: the end was cut off" if there is None else "is another than it was"
+    return f"entry {witness.entries} {what}, by the note of the night {night}"
+
+
+def _breaks(ws: Workspace) -> tuple[str, ...]:
+    return tuple(
+        f"on {entry.at:%Y-%m-%d %H:%M} UTC {entry.who} recovered a database that had been put back: {len(lost)} notes "
+        "of nights tell of entries that are lost"
+        for entry in reversed(ws.store.audit.list(subject=SUBJECT))
+        if (lost := entry.detail.get("lost"))
+    )

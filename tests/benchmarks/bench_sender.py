@@ -71,7 +71,7 @@ def planned(root: Path, where: dict[str, str], recipients: int):
     from optinb.delivery import plan
     from optinb.state import Store
 
-    store = Store.open(root / "state.sqlite")
+    store = Store.open(root / "state.sqlite", root=root)
     now = datetime.now(UTC)
     frozen = plan(
         store,

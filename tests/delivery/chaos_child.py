@@ -23,7 +23,7 @@ def run(address: str, root: str, api: str, key: str, campaign_id: str, night: da
     """Sends what is planned of a night, by a clock that is ahead; leaves when another one keeps the lease."""
     os.environ[KEY_NAME] = key
     group = AppGroupSettings(id="g", name="Shop", api=api, key=f"env:{KEY_NAME}")
-    with Store.open(address) as store, AppboyClient(group, timeout_s=20) as client:
+    with Store.open(address, root=Path(root)) as store, AppboyClient(group, timeout_s=20) as client:
         audience = store.deliveries.find(campaign_id, night)
         assert audience is not None
         client.remember(store.deliveries.answered_ids(audience.app_group_id, since=night))

@@ -54,7 +54,7 @@ class Desk:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.store = Store.open(store_address(root))
+        self.store = Store.open(store_address(root), root=root)
         self.now = NOW
         self.waits: list[float] = []
         self.on_wait: Callable[[float], None] = self.move

@@ -44,7 +44,7 @@ def main(root: Path, api: str, group_id: str, ahead_s: float, place: str, at: in
                 os.kill(os.getpid(), signal.SIGKILL)
 
     group = AppGroupSettings(id=group_id, name="Shop", api=api, key=f"env:{KEY_NAME}")
-    with Store.open(store_address(root)) as store, AppboyClient(group) as client:
+    with Store.open(store_address(root), root=root) as store, AppboyClient(group) as client:
         client.schedule = dying(client.schedule, "before a request", "after a request")
         journal = store.deliveries
         journal.turn = dying(journal.turn, "before a turn", "after a turn")

@@ -23,7 +23,7 @@ import optinb
 from optinb.campaigns import AUDIENCE_SCHEMA, Campaign, Schedule
 from optinb.cli import main
 from optinb.console import show
-from optinb.delivery import FORGOTTEN, plan, read_frozen
+from optinb.delivery import FORGOTTEN, lease_name, plan, read_frozen
 from optinb.demo import AUTHOR, RUN_DATE
 from optinb.errors import StateError, UsageError, WarehouseError
 from optinb.state import Settlement, Unknown
@@ -66,7 +66,7 @@ def frozen(ws: Workspace, *, name: str = "Summer", sent: bool = True) -> None:
     )
     if not sent:
         return
-    lease = ws.store.leases.take("send", holder="box", now=NIGHT)
+    lease = ws.store.leases.take(lease_name(audience), holder="box", now=NIGHT)
     ws.store.deliveries.turn(*audience.night, lease=lease, now=NIGHT, size=1)
     ws.store.deliveries.move(*audience.night, given="sending", to=Unknown(message="?"), lease=lease, now=NIGHT)
     (batch,) = ws.store.deliveries.batches(*audience.night)

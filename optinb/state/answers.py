@@ -1,0 +1,273 @@
+"""What the journal says, a second time and outside the database: a file of answers for each frozen audience.
+
+A database can be put back to an earlier moment, and then it plans what was sent long ago. The file can't be put back
+with it: a line is appended, and reaches the disk, for each step of the sender. What Appboy has answered is appended
+before the database is told, so that it is kept where the database can't be written; what is marked as sending is
+appended after that, and before its requests. So a batch that is planned in the database although the file knows more
+of it is one that the database has forgotten: no crash leaves that behind.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct, field
+
+from optinb.errors import StateError
+from optinb.files import sync_folder
+from optinb.state.journal import Batch, BatchState, FrozenAudience, Planned, Sending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+TAIL = ".answers.jsonl"
+Requests = tuple[int, int]  # so many recipients each, and how many such requests follow one another
+Grant = tuple[int, int, int]  # of promotion codes: the first number, how many, and the place of the first recipient
+
+
+class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One step: new states of batches by their numbers, or a changed audience.
+
+    `token` is of the lease under which it was made. `anew`: a plan, and everything before it counts no more.
+    `after_torn`: a crash has torn the line before this one.
+    """
+
+    at: datetime
+    token: int | None = None
+    states: tuple[tuple[tuple[int, ...], BatchState], ...] = ()
+    audience: FrozenAudience | None = None
+    requests: tuple[Requests, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    anew: bool = False
+    after_torn: bool = False
+
+
+class Account(Struct, kw_only=True):
+    """What a file says in the end: the audience, and the newest state of each batch that ever left its plan.
+
+    `tokens` are those of the leases under which these states were written, `token` the greatest of all. `damaged` are
+    the numbers of lines (from 1) that can't be read although no crash has torn them.
+    """
+
+    audience: FrozenAudience | None = None
+    requests: tuple[Requests, ...] = ()
+    grants: tuple[Grant, ...] = ()
+    states: dict[int, BatchState] = field(default_factory=dict)
+    tokens: dict[int, int | None] = field(default_factory=dict)
+    token: int = 0
+    damaged: list[int] = field(default_factory=list)
+
+    @property
+    def begun(self) -> set[int]:
+        """The batches that are past their plan."""
+        return {number for number, state in self.states.items() if not isinstance(state, Planned)}
+
+
+class JournalSide(Struct, frozen=True, kw_only=True):
+    """What the database says of the same night: its plan, the batches still planned, and the newest lease's token.
+
+    `seals`: the digest of every file that its audit trail knows for this campaign.
+    """
+
+    audience: FrozenAudience | None
+    planned: frozenset[int] = frozenset()
+    token: int = 0
+    seals: frozenset[str] = frozenset()
+
+
+def send_lease(campaign_id: str, run_date: date) -> str:
+    """The name of the lease under which a campaign's night is sent."""
+    return f"send {campaign_id} {run_date}"
+
+
+def replay(text: bytes) -> Account:
+    """The account that a file's lines add up to.
+
+    A line of somebody whose hold had been taken over by then is left out, as the database leaves it out.
+    """
+    account = Account()
+    torn: int | None = None
+    for number, raw in enumerate(text.splitlines(), start=1):
+        try:
+            line = _LINE.decode(raw)
+        except msgspec.MsgspecError:
+            if torn is not None:
+                account.damaged.append(torn)
+            torn = number
+            continue
+        if torn is not None and not line.after_torn:
+            account.damaged.append(torn)
+        torn = None
+        _add(account, line)
+    if torn is not None and text.endswith(b"\n"):
+        account.damaged.append(torn)
+    return account
+
+
+def _add(account: Account, line: Line) -> None:
+    if line.token is not None and line.token < account.token:
+        return
+    account.token = max(account.token, line.token or 0)
+    if line.anew:
+        account.states, account.tokens = {}, {}
+    if line.audience is not None:
+        account.audience, account.requests, account.grants = line.audience, line.requests, line.grants
+    for numbers, state in line.states:
+        account.states.update(dict.fromkeys(numbers, state))
+        account.tokens.update(dict.fromkeys(numbers, line.token))
+
+
+def why_behind(account: Account, there: JournalSide) -> str | None:
+    """What the database has forgotten of a night, in a few words; None where it knows all that the file does.
+
+    A database that knows more is none of this: the file of another machine, or one that a crash kept from its last
+    line. Nor is what a crash leaves between file and database, which `Recovery.take_over` brings together.
+    """
+    mine, theirs = account.audience, there.audience
+    if theirs is None:
+        return "it isn't in the database" if mine or account.states else None
+    if mine and mine.sha256 != theirs.sha256:
+        return None if mine.sha256 in there.seals else "its list was frozen anew since"
+    further = len(account.begun & there.planned)
+    if further:
+        return f"{further:,} of its {theirs.batches:,} requests were made or decided on, which are planned there"
+    if account.token > there.token:
+        return "somebody has worked on it since"
+    if mine is None:
+        return None
+    if mine.cancelled is not None and theirs.cancelled is None:
+        return f"it was cancelled since ({mine.cancelled})"
+    return f"it was moved to {mine.send_at:%H:%M} UTC since" if mine.send_at > theirs.send_at else None
+
+
+def behind(reasons: Sequence[str]) -> str:
+    """The sentence with which everything is refused on a database that was put back to an earlier state."""
+    more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+    return (
+        "the database of this workspace was put back to an earlier state, or is another one than what lies beside it: "
+        f"{'; '.join(reasons[:3])}{more}. Nothing was done, since people could get a message twice. `optinb recover` "
+        "rebuilds what the database has forgotten; `optinb recover --dry-run` tells what it would do"
+    )
+
+
+def grouped(changed: Iterable[Batch]) -> tuple[tuple[tuple[int, ...], BatchState], ...]:
+    """The states of batches with the numbers of the batches that share each."""
+    found: dict[BatchState, list[int]] = {}
+    for batch in changed:
+        found.setdefault(batch.state, []).append(batch.number)
+    return tuple((tuple(numbers), state) for state, numbers in found.items())
+
+
+class AnswerFiles:
+    """The files of a workspace, `audiences/DATE/CAMPAIGN.answers.jsonl`; without a folder, nothing is written."""
+
+    def __init__(self, root: Path | None) -> None:
+        self._root = root
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a folder for them."""
+        return self._root is not None
+
+    def path(self, campaign_id: str, run_date: date) -> Path:
+        """Where a night's file lies."""
+        assert self._root is not None
+        return self._root / "audiences" / run_date.isoformat() / f"{campaign_id}{TAIL}"
+
+    def read(self, campaign_id: str, run_date: date) -> Account | None:
+        """What a night's file says; None where there is none. Raises StateError."""
+        return None if self._root is None else read_account(self.path(campaign_id, run_date))
+
+    @contextmanager
+    def appending(self, campaign_id: str, run_date: date) -> Iterator[Pen]:
+        """Lets lines be appended to a night's file; all of them are on the disk at the end, whatever happens."""
+        pen = Pen(None if self._root is None else self.path(campaign_id, run_date))
+        try:
+            yield pen
+        except BaseException:
+            pen.close(is_failing=True)
+            raise
+        pen.close()
+
+
+class Pen:
+    """Appends lines to one file. Each is written by one call, so that several processes don't mix theirs."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path, self._file, self._is_new, self._is_torn = path, None, False, False
+
+    def write(self, line: Line) -> None:
+        """Appends a line. Raises StateError when the disk doesn't take it."""
+        if self._path is None:
+            return
+        try:
+            self._append(self._path, line)
+        except OSError as error:
+            raise self._explained(error) from error
+
+    def tell(self, changed: Sequence[Batch], *, at: datetime, token: int | None = None) -> None:
+        """Appends what batches have become, if there are any. Raises StateError."""
+        if changed:
+            self.write(Line(at=at, token=token, states=grouped(changed)))
+
+    def close(self, *, is_failing: bool = False) -> None:
+        """Brings to the disk what was written. Raises StateError, but not over another failure."""
+        if self._file is None or self._path is None:
+            return
+        try:
+            with self._file:
+                os.fsync(self._file.fileno())
+            if self._is_new:
+                sync_folder(self._path.parent)
+        except OSError as error:
+            if not is_failing:
+                raise self._explained(error) from error
+
+    def _append(self, path: Path, line: Line) -> None:
+        if self._file is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._is_new = not path.exists()
+            self._file = open(path, "ab+", buffering=0, opener=_private)  # noqa: SIM115 - closed by `close`
+            if self._file.seek(0, os.SEEK_END):
+                self._file.seek(-1, os.SEEK_END)
+                self._is_torn = self._file.read(1) != b"\n"
+        if self._is_torn:
+            line = msgspec.structs.replace(line, after_torn=True)
+        data = b"\n" * self._is_torn + msgspec.json.encode(line) + b"\n"
+        written = self._file.write(data)
+        self._is_torn = written != len(data)
+        if self._is_torn:
+            raise OSError(f"only {written:,} of {len(data):,} bytes were taken")
+
+    def _explained(self, error: OSError) -> StateError:
+        return StateError(
+            f"the answers file {self._path} can't be written ({error.strerror or error}); nothing more is sent of this "
+            "night; check the space and the rights of that folder, then run it again"
+        )
+
+
+def read_account(path: Path) -> Account | None:
+    """What a file says; None where there is none. Raises StateError when it can't be read."""
+    try:
+        return replay(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StateError(f"the answers file {path} can't be read ({error.strerror}); check its rights") from error
+
+
+def certain(state: BatchState) -> bool:
+    """Whether a state in a file says what became of a batch: not one whose request was about to be made."""
+    return not isinstance(state, Sending)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+_LINE = msgspec.json.Decoder(Line)

@@ -1,0 +1,161 @@
+"""Bringing a database that was put back to an earlier state up to date with what lies outside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import Struct
+
+from optinb.campaigns import Waterfall, id_of
+from optinb.errors import OptinbError, StateError
+from optinb.measure import CampaignSummary
+from optinb.state import FrozenAudience, RebuiltNight, send_lease
+from optinb.workspace.behind import nights_with_answers
+from optinb.workspace.clock import system_clock
+from optinb.workspace.sends import Settled
+from optinb.workspace.witness import SUBJECT, Witness, lost_witnesses, note_head
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import date
+
+    from optinb.workspace.handle import Workspace
+
+ACTION = "journal recovered"
+NO_FILE = "it isn't in the database, and has no file of answers"
+WAIT_S = 45.0  # longer than a dead sender's hold lasts
+
+
+class Recovered(Struct, frozen=True, kw_only=True):
+    """What was rebuilt of a database that was put back, or would be.
+
+    `witnesses` are the notes of nights that the audit trail doesn't fit any more, `unknown_campaigns` those that were
+    planned after the moment that the database was put back to, and are lost. `settled` is what Appboy said of unknown
+    recipients, `problems` what couldn't be read or done.
+    """
+
+    dry_run: bool
+    witnesses: tuple[str, ...] = ()
+    nights: tuple[RebuiltNight, ...] = ()
+    unknown_campaigns: tuple[str, ...] = ()
+    settled: tuple[Settled, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """1 where something couldn't be read or done."""
+        return int(bool(self.problems))
+
+
+def recover(ws: Workspace, *, dry_run: bool = False) -> Recovered:
+    """Rebuilds what the database has forgotten; see `Workspace.recover`."""
+    lost = lost_witnesses(ws)
+    nights, problems = [], []
+    for night, campaign_id in nights_with_answers(ws):
+        try:
+            if problem := ws.store.recovery.why_behind(campaign_id, night):
+                nights.append(_rebuilt(ws, campaign_id, night, why=problem, dry_run=dry_run))
+        except StateError as error:
+            problems.append(f"the night of {night}: {error}")
+    for night in sorted({night for night, _, _ in lost}):
+        try:
+            nights += [
+                ws.store.recovery.rebuild_unknown(
+                    audience, requests=requests, why=NO_FILE, user=ws.user, now=ws.now(), dry_run=dry_run
+                )
+                for audience, requests in _told_by_summary(ws, night)
+            ]
+        except OptinbError as error:
+            problems.append(f"the night of {night}, whose summary tells of sends without a file of answers: {error}")
+    if not dry_run and (lost or nights):
+        _enter(ws, lost, nights)
+    known = {record.campaign.name for record in ws.campaigns.list(archived=True)}
+    settled: list[Settled] = []
+    for night in sorted({n.run_date for n in nights if n.recipients.get("unknown")}) if not dry_run else ():
+        try:
+            settled += ws.sends.reconcile(night).nights
+        except OptinbError as error:
+            problems.append(f"the unknown of {night} couldn't be asked about: {error}")
+    return Recovered(
+        dry_run=dry_run,
+        witnesses=tuple(problem for _, _, problem in lost),
+        nights=tuple(nights),
+        unknown_campaigns=tuple(sorted({n.campaign for n in nights} - known)),
+        settled=tuple(settled),
+        problems=tuple(problems),
+    )
+
+
+class _Sends(Struct, frozen=True):
+    """What is read of a night's summary."""
+
+    campaigns: tuple[CampaignSummary, ...]
+
+
+def _told_by_summary(ws: Workspace, night: date) -> Iterator[tuple[FrozenAudience, tuple[tuple[int, int], ...]]]:
+    """What a night has frozen, by its summary, that neither the database nor a file of answers knows; and its requests.
+
+    As after a night of an optinb that kept no such files. Raises OptinbError where it can't be told whose it is.
+    """
+    try:
+        told = msgspec.json.decode((ws.root / "runs" / night.isoformat() / "summary.json").read_bytes(), type=_Sends)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise StateError(f"its summary can't be read ({error}); don't run that night again") from error
+    for c in told.campaigns:
+        known = ws.store.campaigns.find(c.name)
+        campaign_id = id_of(c.name)
+        is_kept = ws.store.recovery.account(campaign_id, night) or ws.store.deliveries.find(campaign_id, night)
+        if is_kept or not (c.audience and c.audience_sha256 and c.send_at):
+            continue
+        group = ws.settings.app_group(c.app_group)
+        audience = FrozenAudience(
+            campaign_id=campaign_id,
+            campaign_name=c.name,
+            run_date=night,
+            app_group_id=group.id,
+            template_id=ws.templates.get(group.name, c.template).id,
+            path=c.audience,
+            sha256=c.audience_sha256,
+            send_at=c.send_at,
+            recipients=c.recipients,
+            batches=c.batches,
+            waterfall=Waterfall(target=c.target, excluded=c.excluded, control=c.control, recipients=c.recipients),
+            fingerprint="",
+            planned_at=c.send_at,
+            clock=known.campaign.schedule.clock if known else "workspace",
+        )
+        yield audience, _evenly(c.recipients, c.batches)
+
+
+def _evenly(recipients: int, batches: int) -> tuple[tuple[int, int], ...]:
+    """So many requests, of which all but the last have one size."""
+    size = -(-recipients // batches) if batches else 0
+    whole = recipients // size if size else 0
+    return tuple((n, count) for n, count in ((size, whole), (recipients - whole * size, 1)) if n * count)
+
+
+def _rebuilt(ws: Workspace, campaign_id: str, night: date, *, why: str, dry_run: bool) -> RebuiltNight:
+    def rebuild() -> RebuiltNight:
+        return ws.store.recovery.rebuild(campaign_id, night, why=why, user=ws.user, now=ws.now(), dry_run=dry_run)
+
+    if dry_run:
+        return rebuild()
+    name = send_lease(campaign_id, night)
+    with ws.store.lease(name, holder=ws.sends.holder, clock=system_clock, wait_s=WAIT_S, what=f"a send of {night}"):
+        return rebuild()
+
+
+def _enter(ws: Workspace, lost: list[tuple[date, Witness, str]], nights: list[RebuiltNight]) -> None:
+    """Enters it into the audit trail, and notes how far that has come: from here on, it is followed again."""
+    ws.store.audit.note(
+        who=ws.user,
+        action=ACTION,
+        subject=SUBJECT,
+        now=ws.now(),
+        lost=[{"night": night, "entries": witness.entries, "head": witness.head} for night, witness, _ in lost],
+        nights=[{"campaign": n.campaign, "run_date": n.run_date, "recipients": n.recipients} for n in nights],
+    )
+    folder = ws.root / "runs" / ws.today().isoformat()
+    folder.mkdir(parents=True, exist_ok=True)
+    note_head(ws, folder)
