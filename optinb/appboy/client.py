@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -15,6 +16,7 @@ import httpx
 import msgspec
 
 from optinb.appboy import wire
+from optinb.appboy.guard import Withheld, last_look
 from optinb.appboy.outcome import (
     Accepted,
     Later,
@@ -46,6 +48,9 @@ MAX_DAYS_AHEAD = 90
 READ_TRIES = 5
 MAX_READ_WAIT_S = 60.0
 MAX_ANSWER_BYTES = 32 * 2**20
+WRITE_S = 5.0
+"""How long a request may take to leave this machine: a sender's hold has to outlast it, and `GONE_S` after it."""
+GONE_S = 10.0
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "optinb"}
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)
 
@@ -96,7 +101,7 @@ class AppboyClient:
         self._without_key: Callable[[bytes], bytes] = lambda body: body
         self._key_lock = threading.Lock()
         self._base = group.api.rstrip("/")
-        self._timeouts = httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0)).as_dict()
+        self._timeouts = httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0), write=min(timeout_s, WRITE_S)).as_dict()
         # one address needs one transport; a client around it would look for cookies, redirects and logins in every
         # answer, which costs a tenth of a sender's rate
         self._transport = transport or _transport(group)
@@ -196,6 +201,8 @@ class AppboyClient:
             answer = self._call("POST", path, body=body)
         except SettingsError as error:
             return Stopped(None, str(error), "store the key where the settings name it")
+        except Withheld as withheld:
+            return withheld.outcome()
         except FAILURES as error:
             return meaning_of_failure(type(error).__name__, self._redacted(str(error)))
         return meaning(answer.status, answer.headers, answer.body, now)
@@ -284,7 +291,7 @@ class AppboyClient:
             params=params or None,
             headers=headers,
             content=content,
-            extensions={"timeout": self._timeouts},
+            extensions={"timeout": self._timeouts, **last_look()},
         )
         response = self._transport.handle_request(request)
         try:
@@ -326,7 +333,14 @@ def _transport(group: AppGroupSettings) -> httpx.BaseTransport:
         limits=httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=5.0),
         proxy=proxy,
         trust_env=not group.is_loopback,
+        socket_options=_GIVE_UP,
     )
+
+
+# else the system repeats for minutes what a broken network doesn't take, also for a process that is stopped or gone
+_GIVE_UP = (
+    [(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(GONE_S * 1000))] if hasattr(socket, "TCP_USER_TIMEOUT") else None
+)
 
 
 def _span(days: int, ending_at: datetime | None) -> dict[str, Any]:

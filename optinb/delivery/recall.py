@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
+from optinb.appboy import WITHHELD, Later, Outcome, RateLimit, Refused, Schedule, Stopped, Unknown, posting_while
 from optinb.appboy import Accepted as Done
-from optinb.appboy import Later, Outcome, RateLimit, Refused, Schedule, Stopped, Unknown
 from optinb.delivery.batch import backoff_s
 from optinb.delivery.budget import Budget
 from optinb.delivery.closing import close_dead
@@ -80,7 +80,10 @@ class Move(Struct, frozen=True, kw_only=True):
 
 
 class Tools(Struct, frozen=True):
-    """What changing needs beside the journal: the client, its clock, its settings and its budget."""
+    """What changing needs beside the journal: the client, its clock, its settings and its budget.
+
+    `may_ask`: whether the lease is held surely enough for one more request.
+    """
 
     client: Changer
     clock: Callable[[], datetime]
@@ -88,6 +91,7 @@ class Tools(Struct, frozen=True):
     budget: Budget | None = None
     sleep: Callable[[float], None] = time.sleep
     draw: Callable[[], float] = random.random
+    may_ask: Callable[[], bool] = lambda: True
 
 
 def recall(store: Store, audience: FrozenAudience, tools: Tools, *, lease: Lease, reason: str) -> Recall:
@@ -214,7 +218,10 @@ def _ask_each(
         if tools.budget:
             tools.budget.enter(patience_s=float("inf"))
         try:
-            return ask(*key)
+            if not tools.may_ask():
+                return Later(0.0, WITHHELD, "not_sent")
+            with posting_while(tools.may_ask):
+                return ask(*key)
         finally:
             if tools.budget:
                 tools.budget.leave(tools.client.rate_limit)

@@ -8,7 +8,6 @@ unknown and never sends them again.
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
@@ -19,15 +18,27 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from optinb.appboy import Accepted, Later, Outcome, RateLimit, Refused, ScheduleRequest, Stopped, Unknown
+from optinb.appboy import (
+    WITHHELD,
+    Accepted,
+    Later,
+    Outcome,
+    RateLimit,
+    Refused,
+    ScheduleRequest,
+    Stopped,
+    Unknown,
+    posting_while,
+)
 from optinb.delivery.batch import backoff_s, deadline, is_late
 from optinb.delivery.closing import close_dead, lease_name
 from optinb.delivery.frozen import Recipients
 from optinb.delivery.machine import NotBegun, next_state
 from optinb.delivery.request import request_for, schedule_of
 from optinb.delivery.window import Half, Posters, Request
+from optinb.delivery.window_log import WindowLog
 from optinb.errors import StateError
-from optinb.state import Planned
+from optinb.state import TTL_S, Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,10 +47,9 @@ if TYPE_CHECKING:
 
     from optinb.delivery.budget import Budget
     from optinb.settings import SendSection
-    from optinb.state import Batch, DeliveryCounts, FrozenAudience, Lease, Store
+    from optinb.state import Batch, DeliveryCounts, FrozenAudience, HeldLease, Store
 
 GRACE_S = 5.0  # for requests that are under way when a person interrupts
-logger = logging.getLogger("optinb.delivery")
 
 
 class Poster(Protocol):
@@ -66,6 +76,7 @@ def send(
     draw: Callable[[], float] = random.random,
     wait_s: float = 0.0,
     lease_clock: Callable[[], datetime] | None = None,
+    ttl_s: float = TTL_S,
     progress: Callable[[int], None] | None = None,
 ) -> DeliveryCounts:
     """Sends what is still planned of a campaign's night, and says where all its recipients are.
@@ -86,7 +97,8 @@ def send(
         sleep: waits so many seconds.
         draw: random numbers from 0 to 1, which spread the waits.
         wait_s: how long to wait for another sender of the same night to end.
-        lease_clock: the clock by which a dead sender's hold ends, where `clock` is a pretended one.
+        lease_clock: the clock by which a dead sender's hold ends: `store.clock`, unless `clock` counts for all.
+        ttl_s: how long a dead sender's hold lasts.
         progress: called with the number of recipients that have come to an end, again and again.
 
     Raises:
@@ -97,6 +109,7 @@ def send(
         lease_name(audience),
         holder=holder,
         clock=lease_clock or clock,
+        ttl_s=ttl_s,
         wait_s=wait_s,
         sleep=sleep,
         what=f"the send of {audience.campaign_name!r} for {audience.run_date}",
@@ -109,7 +122,7 @@ def send(
         # What has no request to come needs no file: a night that is done can be asked for again at any time.
         if store.deliveries.counts(*audience.night).pending:
             recipients = _recipients(audience, root)
-            sender = _Sender(store, client, audience, recipients, lease, clock=clock, settings=settings, budget=budget)
+            sender = _Sender(store, client, audience, recipients, held, clock=clock, settings=settings, budget=budget)
             stopped = sender.run(sleep=sleep, draw=draw, progress=progress or (lambda _count: None))
     return replace(store.deliveries.counts(*audience.night), stopped=stopped)
 
@@ -145,13 +158,13 @@ class _Sender:
         client: Poster,
         audience: FrozenAudience,
         recipients: Recipients,
-        lease: Lease,
+        held: HeldLease,
         *,
         clock: Callable[[], datetime],
         settings: SendSection,
         budget: Budget | None,
     ) -> None:
-        self._store, self._client, self._lease = store, client, lease
+        self._store, self._client, self._held, self._lease = store, client, held, held.lease
         self._audience, self._recipients = audience, recipients
         self._clock, self._settings, self._budget = clock, settings, budget
         self._schedule = schedule_of(audience)
@@ -162,7 +175,7 @@ class _Sender:
         self._settled: list[Batch] = []
         self._tries: Counter[int] = Counter()
         self._refusals = 0
-        self._log = _WindowLog(audience, settings.window_batches)
+        self._log = WindowLog(audience, settings.window_batches)
 
     def run(
         self, *, sleep: Callable[[float], None], draw: Callable[[], float], progress: Callable[[int], None]
@@ -257,13 +270,20 @@ class _Sender:
             request.begun = True
             if self._halt.is_set() or self._is_late():
                 return None
-            outcome = self._client.schedule(request_for(self._audience.template_id, self._schedule, request.rows))
+            if not self._held.is_safe():
+                return Later(0.0, WITHHELD, "not_sent")
+            with posting_while(self._may_post):
+                outcome = self._client.schedule(request_for(self._audience.template_id, self._schedule, request.rows))
             if isinstance(outcome, Stopped):
                 self._halt.set()
             return outcome
         finally:
             if self._budget:
                 self._budget.leave(self._client.rate_limit)
+
+    def _may_post(self) -> bool:
+        """Whether a request may still go out that was begun with: it may have waited since, or been stopped."""
+        return not self._halt.is_set() and not self._is_late() and self._held.is_safe()
 
     def _judge(self, requests: Sequence[Request], draw: Callable[[], float]) -> _Stop | _Pause | None:
         """Whether to go on after half a window."""
@@ -331,39 +351,3 @@ def _sterner(one: _Stop | _Pause | None, other: _Stop | _Pause | None) -> _Stop 
             return one
         case _:
             return other
-
-
-class _WindowLog:
-    """One line of the log for each window: what became of its batches, and how fast."""
-
-    def __init__(self, audience: FrozenAudience, window: int) -> None:
-        self._audience, self._window = audience, window
-        self._begun = time.monotonic()
-        self._states: Counter[str] = Counter()
-        self._recipients = 0
-
-    def note(self, settled: Sequence[Batch]) -> None:
-        """Adds half a window."""
-        self._states.update(str(type(batch.state).__struct_config__.tag) for batch in settled)
-        self._recipients += sum(batch.size for batch in settled)
-        if self._states.total() >= self._window:
-            self.write()
-
-    def write(self) -> None:
-        """Writes the line, if anything has come since the last one."""
-        if not self._states:
-            return
-        now = time.monotonic()
-        seconds = max(now - self._begun, 1e-6)
-        logger.info(
-            "window",
-            extra={
-                "campaign": self._audience.campaign_name,
-                "night": self._audience.run_date.isoformat(),
-                **self._states,
-                "seconds": round(seconds, 3),
-                "recipients_a_second": round(self._recipients / seconds),
-            },
-        )
-        self._begun, self._recipients = now, 0
-        self._states.clear()

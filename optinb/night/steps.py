@@ -29,7 +29,7 @@ from optinb.measure import (
 )
 from optinb.night.tonight import WAIT_S, Tonight
 from optinb.warehouse import OutdatedError
-from optinb.workspace import Workspace, note_head, system_clock
+from optinb.workspace import Workspace, note_head
 
 if TYPE_CHECKING:
     from datetime import date
@@ -68,7 +68,7 @@ class Night:
         self._lease = workspace.store.lease(
             f"night {run_date}",
             holder=workspace.sends.holder,
-            clock=system_clock,
+            clock=workspace.store.clock,
             wait_s=WAIT_S,
             what=f"the night of {run_date}",
         )

@@ -13,7 +13,7 @@ from optinb.delivery import FrozenAudience, close_past, plan, send, why_short
 from optinb.errors import CampaignError, OptinbError, StateError
 from optinb.measure import CampaignSummary, frozen, held, rehearsed
 from optinb.progress import progress
-from optinb.workspace import Workspace, ages_on, is_pretended, system_clock, why_stale, why_unrecorded
+from optinb.workspace import Workspace, ages_on, is_pretended, why_stale, why_unrecorded
 
 if TYPE_CHECKING:
     from datetime import date
@@ -80,8 +80,10 @@ class Tonight:
     def send(self) -> tuple[CampaignSummary, ...]:
         """Schedules every frozen audience with Appboy. What fails for one campaign doesn't stop the others."""
         if not self._dry_run:
-            late = self._ws.settings.send.late_minutes
-            for closed in close_past(self._ws.store, now=self._ws.now(), late_minutes=late, holder=self._holder):
+            store, late = self._ws.store, self._ws.settings.send.late_minutes
+            for closed in close_past(
+                store, now=self._ws.now(), late_minutes=late, holder=self._holder, lease_clock=store.clock
+            ):
                 self._ws.campaigns.finish(closed.campaign_id)
             for campaign_id, summary in self._summaries.items():
                 audience = self._ws.store.deliveries.find(campaign_id, self._run_date)
@@ -237,7 +239,7 @@ class Tonight:
                 audience,
                 root=self._ws.root,
                 clock=self._ws.now,
-                lease_clock=system_clock,
+                lease_clock=self._ws.store.clock,
                 settings=self._ws.settings.send,
                 holder=self._holder,
                 budget=self._ws.sends.budget(audience.app_group_id),

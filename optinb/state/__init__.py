@@ -19,12 +19,13 @@ from optinb.state.journal import (
     Unknown,
     Verdict,
 )
-from optinb.state.leases import HeldLease, Lease, LeaseTaken
+from optinb.state.leases import TTL_S, HeldLease, Lease, LeaseTaken
 from optinb.state.runs import RunRecord
 from optinb.state.store import Store
 from optinb.state.templates import TemplateSync
 
 __all__ = [
+    "TTL_S",
     "Accepted",
     "AuditEntry",
     "AuditVerdict",

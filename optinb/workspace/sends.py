@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from datetime import date, datetime, time
@@ -20,8 +21,10 @@ from optinb.delivery import (
     Recall,
     Reconciled,
     Tools,
-    last_moment,
+    ask_after,
+    close_dead,
     lease_name,
+    may_be_stopped,
     recall,
     reconcile,
     reschedule,
@@ -30,13 +33,13 @@ from optinb.delivery.reconcile import AN_HOUR
 from optinb.errors import CampaignError, Exit, OptinbError, UsageError
 from optinb.progress import progress
 from optinb.state import Accepted
-from optinb.workspace.clock import system_clock
 from optinb.workspace.lists import MAX_NAME
 
 if TYPE_CHECKING:
     from optinb.state import FrozenAudience, HeldLease
     from optinb.workspace.handle import Workspace
 
+logger = logging.getLogger("optinb.delivery")
 WAIT_S = 45.0  # longer than a dead sender's hold lasts, and than a window takes
 
 
@@ -87,9 +90,13 @@ class Sends:
 
     def recallable(self, record: CampaignRecord) -> tuple[FrozenAudience, ...]:
         """The nights of a campaign of which something is planned, under way or accepted, and not over."""
-        deliveries, now = self._ws.store.deliveries, self._ws.now()
-        found = deliveries.list(campaign_id=record.id, having=("planned", "sending", "accepted"))
-        return tuple(audience for audience in found if now < last_moment(audience))
+        deliveries, now, late = self._ws.store.deliveries, self._ws.now(), self._ws.settings.send.late_minutes
+        pending = {a.night for a in deliveries.list(campaign_id=record.id, having=("planned", "sending"))}
+        return tuple(
+            audience
+            for audience in deliveries.list(campaign_id=record.id, having=("planned", "sending", "accepted"))
+            if may_be_stopped(audience, pending=audience.night in pending, now=now, late_minutes=late)
+        )
 
     def recall(self, record: CampaignRecord, *, reason: str) -> tuple[Recall, ...]:
         """Stops every night of a campaign that isn't over, and recalls what Appboy has accepted of it.
@@ -99,8 +106,9 @@ class Sends:
         ws, found = self._ws, []
         for audience in self.recallable(record):
             stopped = ws.store.deliveries.cancel(*audience.night, reason=reason, user=ws.user, now=ws.now())
-            with self._hold(audience) as lease, self.client(audience) as client:
-                done = recall(ws.store, audience, self._tools(client, audience), lease=lease, reason=reason)
+            held = self._hold(audience)
+            with held as lease, self.client(audience) as client:
+                done = recall(ws.store, audience, self._tools(client, audience, held), lease=lease, reason=reason)
                 found.append(replace(done, stopped=stopped))
         return tuple(found)
 
@@ -120,8 +128,9 @@ class Sends:
             raise CampaignError(f"nothing of {name!r} is scheduled and still to go out, so nothing can be moved")
         audience = nights[0]
         send_at = self._moved(audience, at)
-        with self._hold(audience) as lease, self.client(audience) as client:
-            tools = self._tools(client, audience)
+        held = self._hold(audience)
+        with held as lease, self.client(audience) as client:
+            tools = self._tools(client, audience, held)
             return reschedule(ws.store, audience, tools, lease=lease, send_at=send_at, user=ws.user)
 
     def reconcile(self, run_date: date | None = None) -> Settlements:
@@ -131,8 +140,14 @@ class Sends:
         again, the list gets a new version where Appboy says something else. What goes wrong for one campaign doesn't
         stop the others. Raises UsageError when that night sent nothing at all.
         """
-        ws = self._ws
-        audiences = ws.store.deliveries.list(run_date=run_date, having=("unknown",))
+        ws, late = self._ws, self._ws.settings.send.late_minutes
+        asked = {a.night for a in ws.store.deliveries.list(run_date=run_date, having=("unknown",))}
+        audiences = [
+            audience
+            for audience in ws.store.deliveries.list(run_date=run_date, having=("unknown", "sending"))
+            # what a sender that was stopped or killed has left becomes unknown once its time is over
+            if audience.night in asked or ws.now() >= ask_after(audience, late)
+        ]
         if run_date is not None and not ws.store.deliveries.list(run_date=run_date):
             raise UsageError(f"nothing was sent in the night of {run_date}; `optinb status` shows the nights that ran")
         budget = {a.app_group_id: Budget(an_hour=AN_HOUR, reserve=0.0) for a in audiences}
@@ -143,7 +158,11 @@ class Sends:
 
     def _settled(self, audience: FrozenAudience, budget: Budget) -> Settled:
         ws, total = self._ws, self._ws.store.deliveries.counts(*audience.night).unknown
+        late = ws.settings.send.late_minutes
         try:
+            if ws.now() >= ask_after(audience, late):
+                with self._hold(audience) as lease:  # no sender can be at work on it, or come back to it
+                    close_dead(ws.store, audience, lease, now=ws.now(), late_minutes=late)
             with self.client(audience) as client, progress("asking Appboy", total=total, unit="customer") as tell:
                 found = reconcile(
                     ws.store,
@@ -152,13 +171,17 @@ class Sends:
                     root=ws.root,
                     clock=ws.now,
                     user=ws.user,
+                    late_minutes=late,
                     budget=budget,
                     progress=tell,
                 )
             return Settled(reconciled=found, list=self._listed(audience, found))
-        except OptinbError as error:
+        except Exception as error:  # whatever it is, it must not keep the other nights from being asked about
+            if not isinstance(error, OptinbError):
+                logger.exception("reconcile", extra={"campaign": audience.campaign_name})
             asked = Reconciled(campaign=audience.campaign_name, run_date=audience.run_date, unknown=total)
-            return Settled(reconciled=asked, problem=str(error))
+            what = str(error) if isinstance(error, OptinbError) else f"it failed ({type(error).__name__}: {error})"
+            return Settled(reconciled=asked, problem=what)
 
     def _listed(self, audience: FrozenAudience, found: Reconciled) -> str | None:
         """Keeps the customers that got nothing as a list, which a campaign can target."""
@@ -198,15 +221,15 @@ class Sends:
             )
         return send_at.astimezone(audience.send_at.tzinfo)
 
-    def _tools(self, client: AppboyClient, audience: FrozenAudience) -> Tools:
+    def _tools(self, client: AppboyClient, audience: FrozenAudience, held: HeldLease) -> Tools:
         ws = self._ws
-        return Tools(client, ws.now, ws.settings.send, self.budget(audience.app_group_id))
+        return Tools(client, ws.now, ws.settings.send, self.budget(audience.app_group_id), may_ask=held.is_safe)
 
     def _hold(self, audience: FrozenAudience) -> HeldLease:
         return self._ws.store.lease(
             lease_name(audience),
             holder=self.holder,
-            clock=system_clock,
+            clock=self._ws.store.clock,
             wait_s=WAIT_S,
             what=f"the send of {audience.campaign_name!r} for {audience.run_date}",
         )

@@ -105,7 +105,7 @@ def test_unknown_deliveries_are_settled_and_listed_for_a_new_approval(
     ws.store.deliveries.revise(doubtful, given="accepted", lease=lease, now=ws.now())
     early = ws.sends.reconcile(RUN_DATE)
     assert early.exit_code == Exit.DELIVERIES_UNKNOWN and "it is too early to ask" in show(early)
-    late = datetime.fromisoformat("2026-11-23T18:40:00+01:00")
+    late = datetime.fromisoformat("2026-11-23T18:55:00+01:00")
     sandbox.move_clock(to=late)
     monkeypatch.setenv("OPTINB_NOW", late.isoformat())
     with open_workspace(folder, user=SCHEDULER) as later:
