@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
+from optinb.delivery.elsewhere import must_be_here
 from optinb.delivery.frozen import Recipients
 from optinb.delivery.request import ask_after
 from optinb.state import Settlement, Unknown, Verdict
@@ -160,6 +161,7 @@ def reconcile(
             ask_after=opens_at if unknown else None,
         )
     others = store.deliveries.list()
+    must_be_here(store, audience, root)
     recipients = Recipients(root / audience.path, audience.sha256)
     found: dict[Verdict, list[str]] = {"received": [], "missing": [], "untold": []}
     for batch in unknown:

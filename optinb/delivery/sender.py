@@ -32,6 +32,7 @@ from optinb.appboy import (
 )
 from optinb.delivery.batch import backoff_s, deadline, is_late
 from optinb.delivery.closing import close_dead, lease_name
+from optinb.delivery.elsewhere import must_be_here
 from optinb.delivery.frozen import Recipients
 from optinb.delivery.machine import NotBegun, next_state
 from optinb.delivery.request import request_for, schedule_of
@@ -121,13 +122,14 @@ def send(
         stopped = None
         # What has no request to come needs no file: a night that is done can be asked for again at any time.
         if store.deliveries.counts(*audience.night).pending:
-            recipients = _recipients(audience, root)
+            recipients = _recipients(store, audience, root)
             sender = _Sender(store, client, audience, recipients, held, clock=clock, settings=settings, budget=budget)
             stopped = sender.run(sleep=sleep, draw=draw, progress=progress or (lambda _count: None))
     return replace(store.deliveries.counts(*audience.night), stopped=stopped)
 
 
-def _recipients(audience: FrozenAudience, root: Path) -> Recipients:
+def _recipients(store: Store, audience: FrozenAudience, root: Path) -> Recipients:
+    must_be_here(store, audience, root)
     recipients = Recipients(root / audience.path, audience.sha256)
     if len(recipients) != audience.recipients:
         raise StateError(

@@ -110,13 +110,14 @@ class Tonight:
 
     def _why_held(self, record: CampaignRecord, resolved: Resolved) -> str | None:
         """Why a campaign may not go out: templates, its approval, one that nobody gave, or stale tables; else None."""
-        now = self._ws.now()
+        now, name = self._ws.now(), record.campaign.name
+        latest = None if is_pretended() else self._ws.store.audit.latest_since("campaign approve", subject=name)
         if is_pretended() and record.approval:
             # in a rehearsal somebody may have approved by a clock that went ahead of this one
             now = max(now, record.approval.approved_at)
         unchecked = self._unchecked(resolved.app_group.id)
         authority = self._ws.campaigns.authority
-        reason = unchecked or why_held(record, resolved.parts(), authority=authority, now=now)
+        reason = unchecked or why_held(record, resolved.parts(), authority=authority, now=now, latest=latest)
         if reason is None and (forged := why_unrecorded(self._ws, record)):
             reason = f"the audit trail was tampered with: {forged}"
         return reason or why_stale(self._ws, resolved, self.ages())

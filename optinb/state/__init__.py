@@ -3,6 +3,7 @@
 from optinb.state.audit import AuditEntry, AuditVerdict
 from optinb.state.campaigns import CampaignChange
 from optinb.state.codes import Clash, CodePool, CodesTaken, Draw
+from optinb.state.deliveries import PLANNED
 from optinb.state.groups import GroupRecord
 from optinb.state.journal import (
     Accepted,
@@ -25,6 +26,7 @@ from optinb.state.store import Store
 from optinb.state.templates import TemplateSync
 
 __all__ = [
+    "PLANNED",
     "TTL_S",
     "Accepted",
     "AuditEntry",

@@ -202,6 +202,8 @@ def _prepare_postgresql(engine: Engine) -> None:
     def _connected(raw: Any, _record: object) -> None:
         # The driver reads times in ISO 8601 alone, and a server or a role may be set to another style.
         raw.execute("SET datestyle = 'ISO, YMD'")
+        # A process that is stopped in a transaction would keep all others out for as long as it likes.
+        raw.execute("SET idle_in_transaction_session_timeout = '60s'")
         raw.commit()
 
 

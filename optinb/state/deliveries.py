@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from optinb.state.leases import Lease
 
 
+PLANNED = "delivery planned"
+"""The action of the audit trail's entry on a plan."""
+
+
 class Deliveries:
     """Frozen audiences and their batches, by campaign and night."""
 
@@ -60,6 +64,7 @@ class Deliveries:
         now: datetime,
         campaign_version: int | None = None,
         draw: Draw | None = None,
+        place: dict[str, str] | None = None,
     ) -> FrozenAudience:
         """Registers an audience with all its batches, or none of it.
 
@@ -67,6 +72,7 @@ class Deliveries:
         in place of one that a person stopped before anything of it was sent. With `campaign_version`, raises
         ConflictError when the campaign has changed since that version was read. The codes in `draw` are given to the
         recipients, in order, with the plan or not at all; CodesTaken says that somebody else has got some of them.
+        `place` says on which machine and in which folder the file lies.
         """
         with self._database.writing() as con:
             there = find_audience(con, *audience.night)
@@ -85,7 +91,7 @@ class Deliveries:
             audit.record(
                 con,
                 who=user,
-                action="delivery planned",
+                action=PLANNED,
                 subject=audience.campaign_name,
                 now=now,
                 run_date=audience.run_date,
@@ -94,6 +100,7 @@ class Deliveries:
                 batches=len(planned),
                 sha256=audience.sha256,
                 fingerprint=audience.fingerprint,
+                place=place,
             )
         return audience
 
