@@ -211,3 +211,17 @@ def test_an_app_group_that_cannot_be_asked_does_not_keep_the_others_from_it(
         assert found.exit_code == Exit.FAILED and "it couldn't be asked: " in show(found)
         sandbox.world.put(club)
         assert later.sends.reconcile().exit_code == Exit.DONE
+
+
+def test_what_nobody_foresaw_in_one_campaign_is_told_and_not_thrown(
+    folder: Path, doubtful: NightSummary, now: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_args: object, **_more: object) -> None:
+        raise RecursionError("too deep")
+
+    now("2026-11-23T18:55:00+01:00")
+    monkeypatch.setattr("optinb.workspace.sends.reconcile", broken)
+    with open_workspace(folder, user=SCHEDULER) as ws:
+        found = ws.sends.reconcile(RUN_DATE)
+    assert found.exit_code == Exit.FAILED
+    assert [night.problem for night in found.nights] == ["it failed (RecursionError: too deep)"]
