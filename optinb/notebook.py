@@ -17,7 +17,7 @@ from optinb.measure import NightSummary
 from optinb.night import WAIT_S, night_folder
 from optinb.nightly import parse_date
 from optinb.share import shared
-from optinb.workspace import open_workspace, system_clock
+from optinb.workspace import open_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ def run_night(workspace: str | Path | None, run_date: date | None = None, *, dry
         lease = ws.store.lease(
             f"notebook {run_date}",
             holder=f"{ws.user}@{socket.gethostname()}:{os.getpid()}",
-            clock=system_clock,
+            clock=ws.store.clock,
             wait_s=WAIT_S,
             what=f"the notebook of the night of {run_date}",
         )

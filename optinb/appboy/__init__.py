@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from optinb.appboy.client import AppboyClient, CallError
 from optinb.appboy.doctor import MOST_LOOKS, Standing, Verdict, examine
+from optinb.appboy.guard import WITHHELD, posting_while
 from optinb.appboy.outcome import (
     Accepted,
     Later,
@@ -46,6 +47,7 @@ from optinb.appboy.wire import (
 __all__ = [
     "MAX_RECIPIENTS",
     "MOST_LOOKS",
+    "WITHHELD",
     "Accepted",
     "AppboyClient",
     "CallError",
@@ -80,6 +82,7 @@ __all__ = [
     "meaning",
     "meaning_of_failure",
     "needed_properties",
+    "posting_while",
     "rate_limit",
     "render",
     "template_changes",

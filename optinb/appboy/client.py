@@ -13,6 +13,7 @@ import httpx
 import msgspec
 
 from optinb.appboy import wire
+from optinb.appboy.guard import Withheld, last_look
 from optinb.appboy.lines import Held, transport_to
 from optinb.appboy.outcome import (
     Accepted,
@@ -47,6 +48,8 @@ MAX_DAYS_AHEAD = 90
 READ_TRIES = 5
 MAX_READ_WAIT_S = 60.0
 MAX_ANSWER_BYTES = 32 * 2**20
+WRITE_S = 5.0
+"""How long a request may take to leave this machine: a sender's hold has to outlast it, and `lines.GONE_S` after it."""
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "optinb"}
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)
 
@@ -103,7 +106,7 @@ class AppboyClient:
         self._without_key: Callable[[bytes], bytes] = lambda body: body
         self._key_lock = threading.Lock()
         self._base = group.api.rstrip("/")
-        self._timeouts = httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0)).as_dict()
+        self._timeouts = httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0), write=min(timeout_s, WRITE_S)).as_dict()
         # one address needs one transport; a client around it would look for cookies, redirects and logins in every
         # answer, which costs a tenth of a sender's rate
         self._transport = transport or transport_to(group)
@@ -220,6 +223,8 @@ class AppboyClient:
             answer = self._call("POST", path, body=body, schedule_id=schedule_id)
         except SettingsError as error:
             return Stopped(None, str(error), "store the key where the settings name it")
+        except Withheld as withheld:
+            return withheld.outcome()
         except FAILURES as error:
             return meaning_of_failure(type(error).__name__, self._redacted(str(error)))
         return answer.meaning(now)
@@ -317,7 +322,7 @@ class AppboyClient:
             params=params or None,
             headers=headers,
             content=content,
-            extensions={"timeout": self._timeouts},
+            extensions={"timeout": self._timeouts, **last_look()},
         )
         response = self._transport.handle_request(request)
         held, keep = Held(response), False

@@ -7,6 +7,7 @@ sent. After an answer nothing may be left. A connection is used again only after
 
 from __future__ import annotations
 
+import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from optinb.settings import AppGroupSettings
+
+
+GONE_S = 10.0
+"""How long the system repeats what a broken network doesn't take; else it does for minutes, also for a process that is
+stopped or gone."""
+_GIVE_UP = (
+    [(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(GONE_S * 1000))] if hasattr(socket, "TCP_USER_TIMEOUT") else None
+)
 
 
 class Line(httpcore.NetworkStream):
@@ -144,6 +153,7 @@ def transport_to(group: AppGroupSettings) -> httpx.BaseTransport:
         limits=httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=5.0),
         proxy=proxy,
         trust_env=not group.is_loopback,
+        socket_options=_GIVE_UP,
     )
     # httpx hands no backend on to httpcore's pools, which take one
     transport._pool._network_backend = _Lines(transport._pool._network_backend)

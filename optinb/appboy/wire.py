@@ -165,11 +165,11 @@ class Engaged(Struct, frozen=True):
 
 
 class CampaignReceived(Struct, frozen=True):
-    """A campaign that a user received; `last_received` is ISO 8601."""
+    """A campaign that a user received; `last_received` is ISO 8601, or what can't be read."""
 
     name: str = ""
     api_campaign_id: str | None = None
-    last_received: str | None = None
+    last_received: Any = None
     engaged: Engaged = field(default_factory=Engaged)
     converted: bool = False
 

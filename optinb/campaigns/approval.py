@@ -233,11 +233,13 @@ def why_held(
     *,
     authority: Authority | None = None,
     now: datetime | None = None,
+    latest: datetime | None = None,
 ) -> str | None:
     """Why a campaign that is due may not go out, or None. The size is checked when the audience is known.
 
     With `authority` and `now`, whoever approved must still be allowed to, the approval must not have expired, and it
-    must be signed where approvers have keys.
+    must be signed where approvers have keys. `latest`: the last moment that anything is known of since it was given,
+    so that a clock that is set back revives nothing.
     """
     name, approval = record.campaign.name, record.approval
     if approval is None or record.state not in ALIVE:
@@ -251,10 +253,12 @@ def why_held(
     changed = differences(approval.parts, current)
     if changed:
         return f"changed since {approval.approver} approved it: {', '.join(changed)}; approve it again"
-    return why_void(record, approval, authority, now) if authority is not None and now is not None else None
+    return why_void(record, approval, authority, now, latest) if authority is not None and now is not None else None
 
 
-def why_void(record: CampaignRecord, approval: Approval, authority: Authority, now: datetime) -> str | None:
+def why_void(
+    record: CampaignRecord, approval: Approval, authority: Authority, now: datetime, latest: datetime | None = None
+) -> str | None:
     """Why an approval doesn't count by the settings as they are now, or None."""
     name, who = record.campaign.name, approval.approver
     if not is_among(who, authority.approvers):
@@ -264,7 +268,7 @@ def why_void(record: CampaignRecord, approval: Approval, authority: Authority, n
     if approval.approved_at > now:
         return f"the approval of {name!r} is dated ahead, {approval.approved_at:%Y-%m-%d %H:%M} UTC; approve it again"
     until = approval.approved_at + timedelta(days=authority.days)
-    if now > until:
+    if max(now, latest or now) > until:
         return f"the approval of {name!r} expired on {until:%Y-%m-%d}, after {authority.days} days; approve it again"
     if not authority.keys:
         return None

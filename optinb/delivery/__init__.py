@@ -3,7 +3,7 @@
 from optinb.delivery.anonymous import FORGOTTEN, Held, anonymise, holding, orphans
 from optinb.delivery.batch import BATCH_SIZE, backoff_s, cut, is_late
 from optinb.delivery.budget import Budget
-from optinb.delivery.closing import close_past, lease_name
+from optinb.delivery.closing import close_dead, close_past, lease_name
 from optinb.delivery.contact_history import CONTACTS, HISTORY, ContactHistory, counting, of_today, sending_day
 from optinb.delivery.contact_status import COUNTING, MEANING, RECEIVED, Meaning, Role, Status, status_of
 from optinb.delivery.frozen import FrozenFile, Recipients, freeze, read_frozen
@@ -11,7 +11,7 @@ from optinb.delivery.machine import next_state
 from optinb.delivery.planning import plan, why_short, why_too_large
 from optinb.delivery.recall import Move, Recall, Tools, recall, reschedule
 from optinb.delivery.reconcile import Reconciled, reconcile
-from optinb.delivery.request import last_moment, request_for, schedule_of
+from optinb.delivery.request import ask_after, last_moment, may_be_stopped, request_for, schedule_of
 from optinb.delivery.sender import Poster, send
 from optinb.state import Batch, BatchState, DeliveryCounts, FrozenAudience
 
@@ -41,7 +41,9 @@ __all__ = [
     "Status",
     "Tools",
     "anonymise",
+    "ask_after",
     "backoff_s",
+    "close_dead",
     "close_past",
     "counting",
     "cut",
@@ -50,6 +52,7 @@ __all__ = [
     "is_late",
     "last_moment",
     "lease_name",
+    "may_be_stopped",
     "next_state",
     "of_today",
     "orphans",

@@ -9,6 +9,7 @@ from optinb.delivery.machine import Interrupted, Passed, next_state
 from optinb.state import LeaseTaken, Planned, Sending, send_lease
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from optinb.state import FrozenAudience, Lease, Store
@@ -21,22 +22,28 @@ def lease_name(audience: FrozenAudience) -> str:
     return send_lease(*audience.night)
 
 
-def close_past(store: Store, *, now: datetime, late_minutes: int, holder: str) -> tuple[FrozenAudience, ...]:
+def close_past(
+    store: Store,
+    *,
+    now: datetime,
+    late_minutes: int,
+    holder: str,
+    lease_clock: Callable[[], datetime] | None = None,
+) -> tuple[FrozenAudience, ...]:
     """Closes the accounts of sends that were given up: what is still planned after its time is expired.
 
     What a dead sender left as sending becomes unknown. Returns the audiences that were closed; one that a sender is at
-    work on is left to it. Raises StateError when the store fails.
+    work on, by `lease_clock` or by `now`, is left to it. Raises StateError when the store fails.
     """
     closed = []
     for audience in store.deliveries.list(having=("planned", "sending")):
         if not is_late(audience.send_at, now, late_minutes):
             continue
         try:
-            lease = store.leases.take(lease_name(audience), holder=holder, now=now)
+            with store.lease(lease_name(audience), holder=holder, clock=lease_clock or (lambda: now)) as lease:
+                close_dead(store, audience, lease, now=now, late_minutes=late_minutes)
         except LeaseTaken:
             continue
-        close_dead(store, audience, lease, now=now, late_minutes=late_minutes)
-        store.leases.release(lease)
         closed.append(audience)
     return tuple(closed)
 

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from optinb.delivery.contact_status import COUNTING, MEANING, RECEIVED, Role, status_of, status_of_night
+from optinb.delivery.elsewhere import must_be_here
 from optinb.delivery.frozen import is_sealed
 from optinb.errors import StateError
 from optinb.state import Accepted
@@ -125,6 +126,7 @@ class ContactHistory:
 
     def _rows(self, audience: FrozenAudience, columns: Collection[str], journal: _Journal) -> pl.DataFrame:
         delivered = {"external_user_id", "outcome", *({"customer_id", "reason", "properties"} & set(columns))}
+        must_be_here(self._store, audience, self._root)
         file = _sealed(self._root, audience, sorted(delivered))
         is_sent = (file["outcome"] == "recipient").to_numpy()
         places = np.cumsum(is_sent, dtype=np.uint32) - np.uint32(1)

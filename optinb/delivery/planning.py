@@ -8,6 +8,7 @@ import polars as pl
 
 from optinb.campaigns import waterfall, with_codes
 from optinb.delivery.batch import BATCH_SIZE, MAX_PROPERTIES, cut
+from optinb.delivery.elsewhere import place_of
 from optinb.delivery.frozen import freeze
 from optinb.errors import CampaignError
 from optinb.state import CodesTaken, Draw, FrozenAudience
@@ -101,6 +102,7 @@ def plan(
                 now=now,
                 campaign_version=campaign_version,
                 draw=draw,
+                place=place_of(frozen.path),
             )
         except CodesTaken:
             frozen.path.unlink(missing_ok=True)  # it tells of codes that others have

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
+from optinb.appboy import WITHHELD, Later, Outcome, RateLimit, Refused, Schedule, Stopped, Unknown, posting_while
 from optinb.appboy import Accepted as Done
-from optinb.appboy import Later, Outcome, RateLimit, Refused, Schedule, Stopped, Unknown
 from optinb.delivery.batch import backoff_s
 from optinb.delivery.budget import Budget
 from optinb.delivery.closing import close_dead
@@ -98,6 +98,7 @@ class Tools(Struct, frozen=True):
     """What changing needs beside the journal: the client, its clock, its settings and its budget.
 
     `until`: when `ticks`, in seconds, have come so far, nothing more is asked.
+    `may_ask`: whether the lease is held surely enough for one more request.
     """
 
     client: Changer
@@ -113,6 +114,8 @@ class Tools(Struct, frozen=True):
     def left_s(self) -> float:
         """Seconds until nothing more is asked."""
         return max(0.0, self.until - self.ticks())
+
+    may_ask: Callable[[], bool] = lambda: True
 
 
 def recall(
@@ -262,7 +265,10 @@ def _ask_each(
         if not tools.left_s or (tools.budget and not tools.budget.enter(patience_s=tools.left_s)):
             return Later(0.0, OVER, "not_sent")
         try:
-            return ask(*key)
+            if not tools.may_ask():
+                return Later(0.0, WITHHELD, "not_sent")
+            with posting_while(tools.may_ask):
+                return ask(*key)
         finally:
             if tools.budget:
                 tools.budget.leave(tools.client.rate_limit)

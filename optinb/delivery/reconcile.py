@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
+from optinb.delivery.elsewhere import must_be_here
 from optinb.delivery.frozen import Recipients
-from optinb.delivery.request import last_moment
+from optinb.delivery.request import ask_after
 from optinb.state import Settlement, Unknown, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from optinb.appboy import Exported, ExportedUser, RateLimit
+    from optinb.appboy import CampaignReceived, Exported, RateLimit
     from optinb.delivery.budget import Budget
     from optinb.state import FrozenAudience, Store
 
 AN_HOUR = 250 * 60  # exports that Appboy allows newer accounts
-CONSISTENT = timedelta(minutes=5)
-"""How long after the last message went out Appboy is asked: as its pages advise for calls that follow one another."""
 FIELDS = ("external_id", "campaigns_received")
 
 
@@ -52,21 +51,55 @@ class Reconciled(Struct, frozen=True, kw_only=True):
     missing_ids: tuple[str, ...] = ()
 
 
-def verdict_on(user: ExportedUser | None, *, template_id: str, since: datetime, until: datetime | None) -> Verdict:
-    """Whether a user received a template's message that was due at `since`; None is a user whom Appboy doesn't know.
+def verdict_on(
+    received: Iterable[CampaignReceived], *, template_id: str, since: datetime, until: datetime | None
+) -> Verdict:
+    """Whether a user whom Appboy names received a template's message that was due at `since`.
 
     Appboy keeps the last time only: with one at or after `until`, when the same template went out again, nobody can
-    tell what happened before.
+    tell what happened before; nor with a time that can't be read, or one that doesn't say which template it is of.
     """
-    for campaign in user.campaigns_received if user else ():
-        if campaign.api_campaign_id != template_id or not campaign.last_received:
+    found: set[Verdict] = set()
+    for campaign in received:
+        if campaign.api_campaign_id not in (template_id, None):
             continue
-        at = datetime.fromisoformat(campaign.last_received)
-        at = at if at.tzinfo else at.replace(tzinfo=UTC)
-        if at < since:
-            return "missing"
-        return "untold" if until is not None and at >= until else "received"
-    return "missing"
+        at = _moment(campaign.last_received)
+        if at is not None and at < since:
+            continue
+        is_told = at is not None and campaign.api_campaign_id is not None and (until is None or at < until)
+        found.add("received" if is_told else "untold")
+    return "received" if "received" in found else "untold" if found else "missing"
+
+
+def verdicts(
+    told: Exported, ids: Iterable[str], *, template_id: str, since: datetime, until: datetime | None
+) -> dict[str, Verdict]:
+    """The verdict on each id that was asked about.
+
+    Only whom the answer names can be missing: a user without the message, or an id that Appboy says it doesn't know,
+    to which it sends nothing. What it passes over in silence is untold.
+    """
+    received: dict[str, list[CampaignReceived]] = {}
+    for user in told.users:
+        received.setdefault(user.external_id, []).extend(user.campaigns_received)
+    nobody = set(told.invalid_user_ids)
+    return {
+        user_id: verdict_on(received[user_id], template_id=template_id, since=since, until=until)
+        if user_id in received
+        else "missing"
+        if user_id in nobody
+        else "untold"
+        for user_id in ids
+    }
+
+
+def _moment(text: Any) -> datetime | None:
+    """A moment as Appboy writes it, in UTC where it doesn't say; None where it can't be read."""
+    try:
+        at = datetime.fromisoformat(text)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _lasting(before: Verdict | None, now: Verdict) -> Verdict:
@@ -94,6 +127,7 @@ def reconcile(
     root: Path,
     clock: Callable[[], datetime],
     user: str,
+    late_minutes: int,
     budget: Budget,
     progress: Callable[[int], None] = lambda _count: None,
 ) -> Reconciled:
@@ -109,6 +143,7 @@ def reconcile(
         root: the workspace that `audience.path` is relative to.
         clock: the time in UTC.
         user: who asks.
+        late_minutes: how long after its time a send may still be posted; nobody is asked about before that.
         budget: of exports, which have a limit of their own.
         progress: called with the number of recipients asked about, again and again.
 
@@ -117,15 +152,16 @@ def reconcile(
     """
     unknown = store.deliveries.batches(*audience.night, state="unknown")
     total = sum(batch.size for batch in unknown)
-    ask_after = last_moment(audience) + CONSISTENT
-    if not unknown or clock() < ask_after:
+    opens_at = ask_after(audience, late_minutes)
+    if not unknown or clock() < opens_at:
         return Reconciled(
             campaign=audience.campaign_name,
             run_date=audience.run_date,
             unknown=total,
-            ask_after=ask_after if unknown else None,
+            ask_after=opens_at if unknown else None,
         )
     others = store.deliveries.list()
+    must_be_here(store, audience, root)
     recipients = Recipients(root / audience.path, audience.sha256)
     found: dict[Verdict, list[str]] = {"received": [], "missing": [], "untold": []}
     for batch in unknown:
@@ -133,10 +169,10 @@ def reconcile(
         since = min(audience.send_at, moved or audience.send_at)
         until = sent_again_at(audience, others, since=since)
         ids = [user_id for user_id, _ in recipients.rows(batch.first, batch.size)]
-        known = {user.external_id: user for user in _export(client, ids, budget).users}
+        exported = _export(client, ids, budget)
+        now = verdicts(exported, ids, template_id=audience.template_id, since=since, until=until)
         told: dict[Verdict, list[str]] = {"received": [], "missing": [], "untold": []}
-        for user_id in ids:
-            verdict = verdict_on(known.get(user_id), template_id=audience.template_id, since=since, until=until)
+        for user_id, verdict in now.items():
             verdict = _lasting(batch.settlement.verdict_on(user_id) if batch.settlement else None, verdict)
             told[verdict].append(user_id)
             found[verdict].append(user_id)

@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from optinb.appboy import Later, Outcome, Recipient, Refused, Schedule, ScheduleRequest, Unknown
 from optinb.campaigns.schedule import EARLIEST_ZONE
+from optinb.delivery.batch import deadline, is_late
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from optinb.state import FrozenAudience
 
 LATEST_ZONE = timedelta(hours=-12)  # Baker Island: nowhere on earth does an hour strike later
+CONSISTENT = timedelta(minutes=5)
+"""How long after the last message went out Appboy is asked: as its pages advise for calls that follow one another. Much
+longer, too, than a request takes that was begun at the last moment."""
 
 
 def last_moment(audience: FrozenAudience) -> datetime:
@@ -30,6 +34,16 @@ def last_moment(audience: FrozenAudience) -> datetime:
             return audience.send_at + timedelta(days=1) + EARLIEST_ZONE - LATEST_ZONE
         case _:
             assert_never(audience.clock)
+
+
+def may_be_stopped(audience: FrozenAudience, *, pending: bool, now: datetime, late_minutes: int) -> bool:
+    """Whether some of a night can be kept from going out; what is `pending` may be posted a while after its time."""
+    return now < last_moment(audience) or (pending and not is_late(audience.send_at, now, late_minutes))
+
+
+def ask_after(audience: FrozenAudience, late_minutes: int) -> datetime:
+    """From when Appboy can be asked who got it: nobody posts of it any more, and everybody's time has passed."""
+    return max(last_moment(audience), deadline(audience.send_at, late_minutes)) + CONSISTENT
 
 
 def schedule_of(audience: FrozenAudience) -> Schedule:

@@ -8,7 +8,6 @@ unknown and never sends them again.
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
@@ -20,15 +19,29 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from optinb.appboy import Accepted, Later, NotTied, Outcome, RateLimit, Refused, ScheduleRequest, Stopped, Unknown
+from optinb.appboy import (
+    WITHHELD,
+    Accepted,
+    Later,
+    NotTied,
+    Outcome,
+    RateLimit,
+    Refused,
+    ScheduleRequest,
+    Stopped,
+    Unknown,
+    posting_while,
+)
 from optinb.delivery.batch import backoff_s, deadline, is_late
 from optinb.delivery.closing import close_dead, lease_name
+from optinb.delivery.elsewhere import must_be_here
 from optinb.delivery.frozen import Recipients, check_planned
 from optinb.delivery.machine import NotBegun, next_state
 from optinb.delivery.request import Failed, read_as_set, request_for, schedule_of, why_refused
 from optinb.delivery.window import Half, Posters, Request
+from optinb.delivery.window_log import WindowLog
 from optinb.errors import StateError
-from optinb.state import Planned
+from optinb.state import TTL_S, Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,10 +50,9 @@ if TYPE_CHECKING:
 
     from optinb.delivery.budget import Budget
     from optinb.settings import SendSection
-    from optinb.state import Batch, DeliveryCounts, FrozenAudience, Lease, Store
+    from optinb.state import Batch, DeliveryCounts, FrozenAudience, HeldLease, Store
 
 GRACE_S = 5.0  # for requests that are under way when a person interrupts
-logger = logging.getLogger("optinb.delivery")
 
 
 class Poster(Protocol):
@@ -67,6 +79,7 @@ def send(
     draw: Callable[[], float] = random.random,
     wait_s: float = 0.0,
     lease_clock: Callable[[], datetime] | None = None,
+    ttl_s: float = TTL_S,
     progress: Callable[[int], None] | None = None,
 ) -> DeliveryCounts:
     """Sends what is still planned of a campaign's night, and says where all its recipients are.
@@ -87,7 +100,8 @@ def send(
         sleep: waits so many seconds.
         draw: random numbers from 0 to 1, which spread the waits.
         wait_s: how long to wait for another sender of the same night to end.
-        lease_clock: the clock by which a dead sender's hold ends, where `clock` is a pretended one.
+        lease_clock: the clock by which a dead sender's hold ends: `store.clock`, unless `clock` counts for all.
+        ttl_s: how long a dead sender's hold lasts.
         progress: called with the number of recipients that have come to an end, again and again.
 
     Raises:
@@ -98,6 +112,7 @@ def send(
         lease_name(audience),
         holder=holder,
         clock=lease_clock or clock,
+        ttl_s=ttl_s,
         wait_s=wait_s,
         sleep=sleep,
         what=f"the send of {audience.campaign_name!r} for {audience.run_date}",
@@ -110,13 +125,14 @@ def send(
         stopped = None
         # What has no request to come needs no file: a night that is done can be asked for again at any time.
         if store.deliveries.counts(*audience.night).pending:
-            recipients = _recipients(audience, root)
-            sender = _Sender(store, client, audience, recipients, lease, clock=clock, settings=settings, budget=budget)
+            recipients = _recipients(store, audience, root)
+            sender = _Sender(store, client, audience, recipients, held, clock=clock, settings=settings, budget=budget)
             stopped = sender.run(sleep=sleep, draw=draw, progress=progress or (lambda _count: None))
     return replace(store.deliveries.counts(*audience.night), stopped=stopped)
 
 
-def _recipients(audience: FrozenAudience, root: Path) -> Recipients:
+def _recipients(store: Store, audience: FrozenAudience, root: Path) -> Recipients:
+    must_be_here(store, audience, root)
     recipients = Recipients(root / audience.path, audience.sha256)
     if len(recipients) != audience.recipients:
         raise StateError(
@@ -147,13 +163,13 @@ class _Sender:
         client: Poster,
         audience: FrozenAudience,
         recipients: Recipients,
-        lease: Lease,
+        held: HeldLease,
         *,
         clock: Callable[[], datetime],
         settings: SendSection,
         budget: Budget | None,
     ) -> None:
-        self._store, self._client, self._lease = store, client, lease
+        self._store, self._client, self._held, self._lease = store, client, held, held.lease
         self._audience, self._recipients = audience, recipients
         self._clock, self._settings, self._budget = clock, settings, budget
         self._schedule = schedule_of(audience)
@@ -164,7 +180,7 @@ class _Sender:
         self._settled: list[Batch] = []
         self._tries: Counter[int] = Counter()
         self._refusals = 0
-        self._log = _WindowLog(audience, settings.window_batches)
+        self._log = WindowLog(audience, settings.window_batches)
 
     def run(
         self, *, sleep: Callable[[float], None], draw: Callable[[], float], progress: Callable[[int], None]
@@ -259,7 +275,10 @@ class _Sender:
             request.begun = True
             if self._halt.is_set() or self._is_late():
                 return None
-            outcome = self._client.schedule(request_for(self._audience.template_id, self._schedule, request.rows))
+            if not self._held.is_safe():
+                return Later(0.0, WITHHELD, "not_sent")
+            with posting_while(self._may_post):
+                outcome = self._client.schedule(request_for(self._audience.template_id, self._schedule, request.rows))
             outcome = read_as_set(outcome, self._settings.after_500)
             if isinstance(outcome, Stopped):
                 self._halt.set()
@@ -267,6 +286,10 @@ class _Sender:
         finally:
             if self._budget:
                 self._budget.leave(self._client.rate_limit)
+
+    def _may_post(self) -> bool:
+        """Whether a request may still go out that was begun with: it may have waited since, or been stopped."""
+        return not self._halt.is_set() and not self._is_late() and self._held.is_safe()
 
     def _judge(self, requests: Sequence[Request], draw: Callable[[], float]) -> _Stop | _Pause | None:
         """Whether to go on after half a window."""
@@ -333,39 +356,3 @@ def _sterner(one: _Stop | _Pause | None, other: _Stop | _Pause | None) -> _Stop 
             return one
         case _:
             return other
-
-
-class _WindowLog:
-    """One line of the log for each window: what became of its batches, and how fast."""
-
-    def __init__(self, audience: FrozenAudience, window: int) -> None:
-        self._audience, self._window = audience, window
-        self._begun = time.monotonic()
-        self._states: Counter[str] = Counter()
-        self._recipients = 0
-
-    def note(self, settled: Sequence[Batch]) -> None:
-        """Adds half a window."""
-        self._states.update(str(type(batch.state).__struct_config__.tag) for batch in settled)
-        self._recipients += sum(batch.size for batch in settled)
-        if self._states.total() >= self._window:
-            self.write()
-
-    def write(self) -> None:
-        """Writes the line, if anything has come since the last one."""
-        if not self._states:
-            return
-        now = time.monotonic()
-        seconds = max(now - self._begun, 1e-6)
-        logger.info(
-            "window",
-            extra={
-                "campaign": self._audience.campaign_name,
-                "night": self._audience.run_date.isoformat(),
-                **self._states,
-                "seconds": round(seconds, 3),
-                "recipients_a_second": round(self._recipients / seconds),
-            },
-        )
-        self._begun, self._recipients = now, 0
-        self._states.clear()

@@ -30,14 +30,7 @@ from optinb.measure import (
 from optinb.night.preflight import examine_night, problems, unready
 from optinb.night.tonight import WAIT_S, Tonight
 from optinb.warehouse import OutdatedError
-from optinb.workspace import (
-    Diagnosis,
-    Workspace,
-    must_not_be_behind,
-    note_head,
-    system_clock,
-    without_answers,
-)
+from optinb.workspace import Diagnosis, Workspace, must_not_be_behind, note_head, without_answers
 
 if TYPE_CHECKING:
     from datetime import date
@@ -78,7 +71,7 @@ class Night:
         self._lease = workspace.store.lease(
             f"night {run_date}",
             holder=workspace.sends.holder,
-            clock=system_clock,
+            clock=workspace.store.clock,
             wait_s=WAIT_S,
             what=f"the night of {run_date}",
         )

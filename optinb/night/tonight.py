@@ -13,7 +13,7 @@ from optinb.delivery import FrozenAudience, close_past, plan, send, why_short
 from optinb.errors import CampaignError, OptinbError, StateError
 from optinb.measure import CampaignSummary, frozen, held, rehearsed
 from optinb.progress import progress
-from optinb.workspace import Workspace, ages_on, is_pretended, system_clock, why_distrusted, why_stale, why_unrecorded
+from optinb.workspace import Workspace, ages_on, is_pretended, why_distrusted, why_stale, why_unrecorded
 
 if TYPE_CHECKING:
     from datetime import date
@@ -91,8 +91,10 @@ class Tonight:
         """Schedules every frozen audience with Appboy. What fails for one campaign doesn't stop the others."""
         self._look_at_trail()
         if not self._dry_run and not self.distrusted:
-            late = self._ws.settings.send.late_minutes
-            for closed in close_past(self._ws.store, now=self._ws.now(), late_minutes=late, holder=self._holder):
+            store, late = self._ws.store, self._ws.settings.send.late_minutes
+            for closed in close_past(
+                store, now=self._ws.now(), late_minutes=late, holder=self._holder, lease_clock=store.clock
+            ):
                 self._ws.campaigns.finish(closed.campaign_id)
             for campaign_id, summary in self._summaries.items():
                 audience = self._ws.store.deliveries.find(campaign_id, self._run_date)
@@ -119,13 +121,14 @@ class Tonight:
 
     def _why_held(self, record: CampaignRecord, resolved: Resolved) -> str | None:
         """Why a campaign may not go out: templates, its approval, one that nobody gave, or stale tables; else None."""
-        now = self._ws.now()
+        now, name = self._ws.now(), record.campaign.name
+        latest = None if is_pretended() else self._ws.store.audit.latest_since("campaign approve", subject=name)
         if is_pretended() and record.approval:
             # in a rehearsal somebody may have approved by a clock that went ahead of this one
             now = max(now, record.approval.approved_at)
         unchecked = self.unready.get(resolved.app_group.name) or self._unchecked(resolved.app_group.id)
         authority = self._ws.campaigns.authority
-        reason = unchecked or why_held(record, resolved.parts(), authority=authority, now=now)
+        reason = unchecked or why_held(record, resolved.parts(), authority=authority, now=now, latest=latest)
         if reason is None and (forged := why_unrecorded(self._ws, record)):
             reason = f"the audit trail was tampered with: {forged}"
         return reason or why_stale(self._ws, resolved, self.ages())
@@ -260,7 +263,7 @@ class Tonight:
                 audience,
                 root=self._ws.root,
                 clock=self._ws.now,
-                lease_clock=system_clock,
+                lease_clock=self._ws.store.clock,
                 settings=self._ws.settings.send,
                 holder=self._holder,
                 budget=self._ws.sends.budget(audience.app_group_id),

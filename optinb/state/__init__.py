@@ -4,6 +4,7 @@ from optinb.state.answers import TAIL, Account, AnswerFiles, JournalSide, behind
 from optinb.state.audit import AuditEntry, AuditVerdict
 from optinb.state.campaigns import CampaignChange
 from optinb.state.codes import Clash, CodePool, CodesTaken, Draw
+from optinb.state.deliveries import PLANNED
 from optinb.state.groups import GroupRecord
 from optinb.state.journal import (
     Accepted,
@@ -20,14 +21,16 @@ from optinb.state.journal import (
     Unknown,
     Verdict,
 )
-from optinb.state.leases import HeldLease, Lease, LeaseTaken
+from optinb.state.leases import TTL_S, HeldLease, Lease, LeaseTaken
 from optinb.state.recovering import RebuiltNight
 from optinb.state.runs import RunRecord
 from optinb.state.store import Store
 from optinb.state.templates import TemplateSync
 
 __all__ = [
+    "PLANNED",
     "TAIL",
+    "TTL_S",
     "Accepted",
     "Account",
     "AnswerFiles",

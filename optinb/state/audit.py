@@ -135,6 +135,19 @@ class AuditTrail:
         with self._database.reading() as con:
             return {row.seq: row.hash for row in con.execute(chosen)}
 
+    def latest_since(self, action: str, *, subject: str) -> datetime | None:
+        """The last moment of any entry after the newest of one action on a subject; None where there is none.
+
+        Whatever the clock shows now, that moment has been. What is dated before that action proves nothing of it: a
+        clock that once went far ahead would end for good all that is granted afterwards.
+        """
+        given = select(func.coalesce(func.max(audit_entries.c.seq), 0)).where(
+            audit_entries.c.action == action, audit_entries.c.subject == subject
+        )
+        after = select(func.max(audit_entries.c.at)).where(audit_entries.c.seq > given.scalar_subquery())
+        with self._database.reading() as con:
+            return con.execute(after).scalar()
+
     def hash_of(self, seq: int) -> str | None:
         """The hash of an entry by its number, None if it isn't there."""
         with self._database.reading() as con:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,18 @@ class Database:
     def address(self) -> str:
         """Where the store is, for people: without a password."""
         return _shown(self._engine.url)
+
+    @property
+    def tells_time(self) -> bool:
+        """Whether it has a clock of its own, which all machines share that use it."""
+        return self._engine.dialect.name == "postgresql"
+
+    def now(self) -> datetime:
+        """The time in UTC: the database's own, where it tells one, else this machine's. Raises StateError."""
+        if not self.tells_time:
+            return datetime.now(UTC)
+        with self.reading() as con:
+            return con.execute(text("select clock_timestamp()")).scalar_one().astimezone(UTC)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -189,6 +202,8 @@ def _prepare_postgresql(engine: Engine) -> None:
     def _connected(raw: Any, _record: object) -> None:
         # The driver reads times in ISO 8601 alone, and a server or a role may be set to another style.
         raw.execute("SET datestyle = 'ISO, YMD'")
+        # A process that is stopped in a transaction would keep all others out for as long as it likes.
+        raw.execute("SET idle_in_transaction_session_timeout = '60s'")
         raw.commit()
 
 

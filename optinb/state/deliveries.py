@@ -77,6 +77,7 @@ class Deliveries:
         now: datetime,
         campaign_version: int | None = None,
         draw: Draw | None = None,
+        place: dict[str, str] | None = None,
     ) -> FrozenAudience:
         """Registers an audience with all its batches, or none of it.
 
@@ -84,6 +85,7 @@ class Deliveries:
         in place of one that a person stopped before anything of it was sent. With `campaign_version`, raises
         ConflictError when the campaign has changed since that version was read. The codes in `draw` are given to the
         recipients, in order, with the plan or not at all; CodesTaken says that somebody else has got some of them.
+        `place` says on which machine and in which folder the file lies.
         """
         with self._database.writing() as con:
             there = find_audience(con, *audience.night)
@@ -112,6 +114,7 @@ class Deliveries:
                 now=now,
                 **manifest(audience, spans_of(planned)),
                 code_runs=draw.runs if draw else (),
+                place=place,
             )
             line = msgspec.structs.replace(changed(con, audience, now=now), anew=True)
         self._append(audience, line)

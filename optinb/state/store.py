@@ -12,7 +12,7 @@ from optinb.state.codes import Codes
 from optinb.state.database import Database
 from optinb.state.deliveries import Deliveries
 from optinb.state.groups import Groups
-from optinb.state.leases import TTL_S, HeldLease, Leases, LeaseTaken
+from optinb.state.leases import TTL_S, HeldLease, Leases, LeaseTaken, SharedClock, Watch, ticks
 from optinb.state.recovering import Recovery
 from optinb.state.runs import Runs
 from optinb.state.seals import Seals
@@ -43,6 +43,7 @@ class Store:
         self.runs = Runs(database)
         self.audit = AuditTrail(database)
         self.leases = Leases(database)
+        self.clock = SharedClock(database)
 
     @classmethod
     def open(cls, address: str | Path, *, root: Path | None = None) -> Store:
@@ -73,7 +74,7 @@ class Store:
         Args:
             name: of the thing, the same for all who work on it.
             holder: who takes it, for people: host and process, or a user.
-            clock: the time in UTC.
+            clock: the time in UTC; `store.clock`, unless all who want it go by another one.
             ttl_s: how long it lasts when its holder has died.
             wait_s: how long to wait for it, when somebody else has it.
             sleep: waits so many seconds.
@@ -82,15 +83,19 @@ class Store:
         Raises:
             LeaseTaken with a sentence that names the holder, when somebody else keeps it.
         """
-        waited = 0.0
+        waited, watch = 0.0, Watch()
+        margin_s = clock.margin_s if isinstance(clock, SharedClock) else 0.0
         while True:
+            since = ticks()
             try:
-                lease = self.leases.take(name, holder=holder, now=clock(), ttl_s=ttl_s, what=what)
+                lease = self.leases.take(
+                    name, holder=holder, now=clock(), ttl_s=ttl_s, what=what, margin_s=margin_s, watch=watch
+                )
             except LeaseTaken:
                 if waited >= wait_s:
                     raise
             else:
-                return HeldLease(self.leases, lease, clock=clock, ttl_s=ttl_s)
+                return HeldLease(self.leases, lease, clock=clock, ttl_s=ttl_s, since=since)
             sleep(1.0)
             waited += 1.0
 

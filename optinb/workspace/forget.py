@@ -14,8 +14,8 @@ from msgspec import Struct
 from optinb.delivery import anonymise, holding, last_moment, orphans
 from optinb.errors import StateError, UsageError
 from optinb.workspace.behind import must_not_be_behind
-from optinb.workspace.clock import system_clock
 from optinb.workspace.named import is_named
+from optinb.workspace.sends import WAIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -67,7 +67,8 @@ def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustome
         customer_id = normalize("NFC", customer_id)  # as ids are stored
     must_not_be_behind(ws)
     night = ws.today()
-    with ws.store.lease(f"night {night}", holder=ws.sends.holder, clock=system_clock, what=f"the night of {night}"):
+    name, what = f"night {night}", f"the night of {night}"
+    with ws.store.lease(name, holder=ws.sends.holder, clock=ws.store.clock, wait_s=WAIT_S, what=what):
         before = ws.warehouse.forgotten.knows(customer_id)
         person = ws.warehouse.known_as(customer_id)
         held = tuple(holding(ws.store, person.ids, root=ws.root))

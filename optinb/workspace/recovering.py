@@ -12,7 +12,6 @@ from optinb.errors import OptinbError, StateError
 from optinb.measure import CampaignSummary
 from optinb.state import FrozenAudience, RebuiltNight, send_lease
 from optinb.workspace.behind import nights_with_answers
-from optinb.workspace.clock import system_clock
 from optinb.workspace.sends import Settled
 from optinb.workspace.witness import SUBJECT, Witness, lost_witnesses, note_head
 
@@ -142,7 +141,7 @@ def _rebuilt(ws: Workspace, campaign_id: str, night: date, *, why: str, dry_run:
     if dry_run:
         return rebuild()
     name = send_lease(campaign_id, night)
-    with ws.store.lease(name, holder=ws.sends.holder, clock=system_clock, wait_s=WAIT_S, what=f"a send of {night}"):
+    with ws.store.lease(name, holder=ws.sends.holder, clock=ws.store.clock, wait_s=WAIT_S, what=f"a send of {night}"):
         return rebuild()
 
 

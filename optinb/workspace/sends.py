@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 from datetime import date, datetime, time, timedelta
@@ -21,8 +22,10 @@ from optinb.delivery import (
     Recall,
     Reconciled,
     Tools,
-    last_moment,
+    ask_after,
+    close_dead,
     lease_name,
+    may_be_stopped,
     recall,
     reconcile,
     reschedule,
@@ -32,7 +35,6 @@ from optinb.errors import CampaignError, Exit, OptinbError, UsageError
 from optinb.progress import Tell, progress
 from optinb.state import Accepted
 from optinb.workspace.behind import must_not_be_behind
-from optinb.workspace.clock import system_clock
 from optinb.workspace.lists import MAX_NAME
 from optinb.workspace.witness import why_unrecorded
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from optinb.state import FrozenAudience, HeldLease
     from optinb.workspace.handle import Workspace
 
+logger = logging.getLogger("optinb.delivery")
 WAIT_S = 45.0  # longer than a dead sender's hold lasts, and than a window takes
 
 
@@ -116,9 +119,13 @@ class Sends:
         Raises StateError when the database was put back to an earlier state.
         """
         must_not_be_behind(self._ws)
-        deliveries, now = self._ws.store.deliveries, self._ws.now()
-        found = deliveries.list(campaign_id=campaign_id, having=("planned", "sending", "accepted"))
-        return tuple(audience for audience in found if now < last_moment(audience))
+        deliveries, now, late = self._ws.store.deliveries, self._ws.now(), self._ws.settings.send.late_minutes
+        pending = {a.night for a in deliveries.list(campaign_id=campaign_id, having=("planned", "sending"))}
+        return tuple(
+            audience
+            for audience in deliveries.list(campaign_id=campaign_id, having=("planned", "sending", "accepted"))
+            if may_be_stopped(audience, pending=audience.night in pending, now=now, late_minutes=late)
+        )
 
     def forgotten(self, name: str) -> str | None:
         """The id of a campaign of this name that only its sends remember, as after a recovery; None without any."""
@@ -135,12 +142,9 @@ class Sends:
         ws, found, until = self._ws, [], self._until()
         for audience in self.recallable(campaign_id):
             stopped = ws.store.deliveries.cancel(*audience.night, reason=reason, user=ws.user, now=ws.now())
-            with (
-                self._hold(audience) as lease,
-                self.client(audience) as client,
-                self._told("recalling", audience) as tell,
-            ):
-                tools = self._tools(client, audience, until)
+            held = self._hold(audience)
+            with held as lease, self.client(audience) as client, self._told("recalling", audience) as tell:
+                tools = self._tools(client, audience, held, until)
                 done = recall(ws.store, audience, tools, lease=lease, reason=reason, progress=tell)
                 found.append(replace(done, stopped=stopped))
         return tuple(found)
@@ -164,8 +168,9 @@ class Sends:
             raise CampaignError(f"nothing of {name!r} is scheduled and still to go out, so nothing can be moved")
         audience = nights[0]
         send_at = self._moved(audience, at)
-        with self._hold(audience) as lease, self.client(audience) as client, self._told("moving", audience) as tell:
-            tools = self._tools(client, audience, self._until())
+        held = self._hold(audience)
+        with held as lease, self.client(audience) as client, self._told("moving", audience) as tell:
+            tools = self._tools(client, audience, held, self._until())
             return reschedule(ws.store, audience, tools, lease=lease, send_at=send_at, user=ws.user, progress=tell)
 
     def reconcile(self, run_date: date | None = None) -> Settlements:
@@ -175,9 +180,15 @@ class Sends:
         again, the list gets a new version where Appboy says something else. What goes wrong for one campaign doesn't
         stop the others. Raises UsageError when that night sent nothing at all.
         """
-        ws = self._ws
+        ws, late = self._ws, self._ws.settings.send.late_minutes
         must_not_be_behind(ws)
-        audiences = ws.store.deliveries.list(run_date=run_date, having=("unknown",))
+        asked = {a.night for a in ws.store.deliveries.list(run_date=run_date, having=("unknown",))}
+        audiences = [
+            audience
+            for audience in ws.store.deliveries.list(run_date=run_date, having=("unknown", "sending"))
+            # what a sender that was stopped or killed has left becomes unknown once its time is over
+            if audience.night in asked or ws.now() >= ask_after(audience, late)
+        ]
         if run_date is not None and not ws.store.deliveries.list(run_date=run_date):
             raise UsageError(f"nothing was sent in the night of {run_date}; `optinb status` shows the nights that ran")
         budget = {a.app_group_id: Budget(an_hour=AN_HOUR, reserve=0.0) for a in audiences}
@@ -188,7 +199,11 @@ class Sends:
 
     def _settled(self, audience: FrozenAudience, budget: Budget) -> Settled:
         ws, total = self._ws, self._ws.store.deliveries.counts(*audience.night).unknown
+        late = ws.settings.send.late_minutes
         try:
+            if ws.now() >= ask_after(audience, late):
+                with self._hold(audience) as lease:  # no sender can be at work on it, or come back to it
+                    close_dead(ws.store, audience, lease, now=ws.now(), late_minutes=late)
             with self.client(audience) as client, progress("asking Appboy", total=total, unit="customer") as tell:
                 found = reconcile(
                     ws.store,
@@ -197,13 +212,17 @@ class Sends:
                     root=ws.root,
                     clock=ws.now,
                     user=ws.user,
+                    late_minutes=late,
                     budget=budget,
                     progress=tell,
                 )
             return Settled(reconciled=found, list=self._listed(audience, found))
-        except OptinbError as error:
+        except Exception as error:  # whatever it is, it must not keep the other nights from being asked about
+            if not isinstance(error, OptinbError):
+                logger.exception("reconcile", extra={"campaign": audience.campaign_name})
             asked = Reconciled(campaign=audience.campaign_name, run_date=audience.run_date, unknown=total)
-            return Settled(reconciled=asked, problem=str(error))
+            what = str(error) if isinstance(error, OptinbError) else f"it failed ({type(error).__name__}: {error})"
+            return Settled(reconciled=asked, problem=what)
 
     def _listed(self, audience: FrozenAudience, found: Reconciled) -> str | None:
         """Keeps the customers that got nothing as a list, which a campaign can target."""
@@ -243,9 +262,9 @@ class Sends:
             )
         return send_at.astimezone(audience.send_at.tzinfo)
 
-    def _tools(self, client: AppboyClient, audience: FrozenAudience, until: float) -> Tools:
-        ws = self._ws
-        return Tools(client, ws.now, ws.settings.send, self.budget(audience.app_group_id), until=until)
+    def _tools(self, client: AppboyClient, audience: FrozenAudience, held: HeldLease, until: float) -> Tools:
+        ws, budget = self._ws, self.budget(audience.app_group_id)
+        return Tools(client, ws.now, ws.settings.send, budget, until=until, may_ask=held.is_safe)
 
     def _until(self) -> float:
         """When recalling or moving has taken long enough."""
@@ -260,7 +279,7 @@ class Sends:
         return self._ws.store.lease(
             lease_name(audience),
             holder=self.holder,
-            clock=system_clock,
+            clock=self._ws.store.clock,
             wait_s=WAIT_S,
             what=f"the send of {audience.campaign_name!r} for {audience.run_date}",
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from optinb.delivery import last_moment
+from optinb.delivery import may_be_stopped
 from optinb.state import DeliveryCounts, FrozenAudience, RunRecord
 
 if TYPE_CHECKING:
@@ -65,7 +65,10 @@ def watch(ws: Workspace, run_date: date) -> NightSends:
     sends = []
     for audience in ws.store.deliveries.list(run_date=run_date):
         counts = ws.store.deliveries.counts(*audience.night)
-        recallable = bool(counts.accepted or counts.pending) and ws.now() < last_moment(audience)
+        pending, late = counts.pending > 0, ws.settings.send.late_minutes
+        recallable = bool(counts.accepted or pending) and may_be_stopped(
+            audience, pending=pending, now=ws.now(), late_minutes=late
+        )
         sends.append(Send(audience=audience, counts=counts, is_recallable=recallable))
     named = {send.audience.campaign_name for send in sends}
     campaigns = (run.summary or {}).get("campaigns", ()) if run else ()

@@ -81,6 +81,16 @@ def test_a_signed_approval_counts_while_it_holds() -> None:
     assert "expired on 2026-12-23" in held(record, now=NOW + timedelta(days=30, seconds=1))
 
 
+def test_a_clock_that_is_set_back_revives_no_approval() -> None:
+    record, over = approved(), NOW + timedelta(days=30, seconds=1)
+
+    def known(latest: datetime | None) -> str:
+        return why_held(record, PARTS, authority=SIGNED, now=NOW, latest=latest) or ""
+
+    assert known(None) == known(NOW + timedelta(days=30)) == known(NOW - timedelta(days=9)) == ""
+    assert "expired on 2026-12-23" in known(over)
+
+
 def test_a_forged_approval_is_caught() -> None:
     record = approved(key=None)
     assert "doesn't bear the signature" in held(record)

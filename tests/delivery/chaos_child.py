@@ -12,22 +12,36 @@ from delivery_desk import KEY_NAME
 
 from optinb.appboy import AppboyClient
 from optinb.delivery import send
+from optinb.errors import StateError
 from optinb.settings import AppGroupSettings, SendSection
-from optinb.state import LeaseTaken, Store
+from optinb.state import TTL_S, LeaseTaken, Store
 
 WINDOW = 8
 HURRY = 20.0  # how much shorter waits are
 
 
-def run(address: str, root: str, api: str, key: str, campaign_id: str, night: date, ahead_s: float) -> None:
-    """Sends what is planned of a night, by a clock that is ahead; leaves when another one keeps the lease."""
+def run(
+    address: str,
+    root: str,
+    api: str,
+    key: str,
+    campaign_id: str,
+    night: date,
+    ahead_s: float,
+    ttl_s: float | None = None,
+) -> None:
+    """Sends what is planned of a night, by a clock that is ahead; leaves when another one keeps the lease, or takes it.
+
+    With `ttl_s`, a hold lasts so long, by the clock that all share, and a dead one's end is waited for.
+    """
     os.environ[KEY_NAME] = key
     group = AppGroupSettings(id="g", name="Shop", api=api, key=f"env:{KEY_NAME}")
     with Store.open(address, root=Path(root)) as store, AppboyClient(group, timeout_s=20) as client:
         audience = store.deliveries.find(campaign_id, night)
         assert audience is not None
         client.remember(store.deliveries.answered_ids(audience.app_group_id, since=night))
-        with contextlib.suppress(LeaseTaken):
+        # a store that a stopped one had locked, and a hold that it lost, are told; the next round goes on
+        with contextlib.suppress(LeaseTaken if ttl_s is None else StateError):
             send(
                 store,
                 client,
@@ -37,5 +51,7 @@ def run(address: str, root: str, api: str, key: str, campaign_id: str, night: da
                 settings=SendSection(window_batches=WINDOW, concurrency=4),
                 holder=f"chaos:{os.getpid()}",
                 sleep=lambda seconds: time.sleep(min(seconds, 20.0) / HURRY),
-                wait_s=5.0,
+                wait_s=5.0 if ttl_s is None else 8.0,
+                lease_clock=None if ttl_s is None else store.clock,
+                ttl_s=ttl_s or TTL_S,
             )

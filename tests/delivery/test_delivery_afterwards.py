@@ -11,17 +11,20 @@ from delivery_desk import Scripted
 from msgspec.structs import replace
 
 from optinb import appboy
-from optinb.appboy import AppboyClient, CampaignReceived, ExportedUser
+from optinb.appboy import AppboyClient, CampaignReceived, Exported, ExportedUser
 from optinb.delivery import Budget, DeliveryCounts, FrozenAudience, Tools, lease_name, recall, reconcile, reschedule
-from optinb.delivery.reconcile import sent_again_at, verdict_on
+from optinb.delivery.reconcile import sent_again_at, verdict_on, verdicts
 from optinb.errors import Exit
 from optinb.sandbox import Fault, Sandbox
 from optinb.settings import SendSection
 from optinb.state import Accepted, Unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from delivery_desk import Desk
 
+    from optinb.delivery.reconcile import Exporter
     from optinb.state import Verdict
 
 AT = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
@@ -200,8 +203,14 @@ def test_what_was_unknown_before_a_move_counts_as_received_when_it_went_out_at_t
     there = desk.store.deliveries.find(*frozen.night)
     assert there is not None and there.send_at == frozen.send_at + timedelta(hours=2)
     exports = Budget(an_hour=15_000, reserve=0.0)
-    found = reconcile(desk.store, client, there, root=desk.root, clock=desk.clock, user="ann", budget=exports)
+    found = asked(desk, client, there, exports)
     assert (found.received, found.missing) == (50, 50)
+
+
+def asked(desk: Desk, client: Exporter, frozen: FrozenAudience, exports: Budget):
+    return reconcile(
+        desk.store, client, frozen, root=desk.root, clock=desk.clock, user="ann", late_minutes=15, budget=exports
+    )
 
 
 def test_a_sender_that_died_before_a_move_leaves_its_batches_unknown_at_the_earlier_time(
@@ -276,14 +285,14 @@ def test_unknown_recipients_are_asked_about_after_the_time_and_only_then(
     assert (counts.accepted, counts.unknown) == (200, 100)
     exports = Budget(an_hour=15_000, reserve=0.0)
 
-    def ask():
-        return reconcile(desk.store, client, frozen, root=desk.root, clock=desk.clock, user="ann", budget=exports)
-
-    early = ask()
-    assert early.ask_after == frozen.send_at + timedelta(minutes=5) and sandbox.requests["/users/export/ids"] == 0
-    desk.now = frozen.send_at + timedelta(minutes=6)
+    opens_at = frozen.send_at + timedelta(minutes=15 + 5)  # nobody posts any more, and what was posted has arrived
+    for early in (frozen.send_at, opens_at - timedelta(seconds=1)):
+        desk.now = early
+        assert asked(desk, client, frozen, exports).ask_after == opens_at
+        assert sandbox.requests["/users/export/ids"] == 0
+    desk.now = opens_at
     sandbox.move_clock(to=desk.now)
-    found = ask()
+    found = asked(desk, client, frozen, exports)
     assert (found.received, found.missing, found.untold, found.unknown) == (50, 50, 0, 100)
     assert found.missing_ids == tuple(f"u{n:07}" for n in range(50, 100))
     counts = desk.store.deliveries.counts(*frozen.night)
@@ -308,9 +317,62 @@ def test_the_last_time_says_who_received_it_unless_it_went_out_again(
 ) -> None:
     told = (CampaignReceived(api_campaign_id="t", last_received=last.isoformat()),) if last else ()
     other = CampaignReceived(api_campaign_id="other", last_received=AT.isoformat())
-    user = ExportedUser(external_id="u", campaigns_received=(other, *told))
-    assert verdict_on(user, template_id="t", since=AT, until=until) == verdict
-    assert verdict_on(None, template_id="t", since=AT, until=until) == "missing"
+    assert verdict_on((other, *told), template_id="t", since=AT, until=until) == verdict
+
+
+@pytest.mark.parametrize("last", [None, "", "yesterday", "2026-11-23T25:00:00Z", 1_795_453_200])
+def test_a_time_that_cannot_be_read_tells_nothing_and_stops_nothing(last: Any) -> None:
+    unreadable = CampaignReceived(api_campaign_id="t", last_received=last)
+    whose = CampaignReceived(last_received=AT.isoformat())
+    known = CampaignReceived(api_campaign_id="t", last_received=AT.isoformat())
+    before = CampaignReceived(last_received="2026-11-22T17:00:00Z")
+    assert verdict_on((unreadable,), template_id="t", since=AT, until=None) == "untold"
+    assert verdict_on((whose,), template_id="t", since=AT, until=None) == "untold"
+    assert verdict_on((unreadable, known), template_id="t", since=AT, until=None) == "received"
+    assert verdict_on((before,), template_id="t", since=AT, until=None) == "missing"
+
+
+def test_only_whom_the_export_names_can_be_missing() -> None:
+    mine = (CampaignReceived(api_campaign_id="t", last_received=AT.isoformat()),)
+    users = (
+        ExportedUser(external_id="got it"),
+        ExportedUser(external_id="got it", campaigns_received=mine),
+        ExportedUser(external_id="got nothing"),
+    )
+    told = Exported(users=users, invalid_user_ids=("nobody",))
+    ids = ["got it", "got nothing", "nobody", "passed over"]
+    assert verdicts(told, ids, template_id="t", since=AT, until=None) == {
+        "got it": "received",
+        "got nothing": "missing",
+        "nobody": "missing",
+        "passed over": "untold",
+    }
+
+
+class Silent:
+    """An export that leaves every second user out, as one that was cut off would."""
+
+    def __init__(self, client: AppboyClient) -> None:
+        self._client = client
+        self.rate_limit: appboy.RateLimit | None = None
+
+    def export_users(self, external_ids: Iterable[str], fields: Iterable[str]) -> Exported:
+        told = self._client.export_users(external_ids, fields)
+        return Exported(users=told.users[::2], invalid_user_ids=told.invalid_user_ids)
+
+
+def test_silence_of_the_export_sends_nobody_a_second_message(
+    desk: Desk, sandbox: Sandbox, client: AppboyClient, template_id: str
+) -> None:
+    frozen = desk.plan(50, template_id=template_id)
+    desk.send(Scripted(appboy.Unknown("504")), frozen)
+    desk.now = frozen.send_at + timedelta(hours=1)
+    sandbox.move_clock(to=desk.now)
+    exports = Budget(an_hour=15_000, reserve=0.0)
+    first = asked(desk, Silent(client), frozen, exports)
+    assert (first.received, first.missing, first.untold) == (0, 25, 25)
+    again = asked(desk, client, frozen, exports)
+    assert (again.received, again.missing, again.untold) == (0, 50, 0)
 
 
 def test_a_later_send_of_the_same_template_is_known(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 Each run is a campaign of 2,000 customers whose senders are killed with SIGKILL and started again until nothing is left
 to send, against one sandbox with faults of every kind. OPTINB_CHAOS_RUNS sets how many runs one
 sender gets (60), and two at once get a third of them on each database; OPTINB_CHAOS_SEED sets when they are killed.
+In a tenth of them, on each database, senders are stopped with SIGSTOP, and go on while or after another takes over.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import multiprocessing
 import os
 import random
 import shutil
+import signal
 import sqlite3
 import time
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,12 +35,14 @@ from optinb.state import Accepted, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from multiprocessing.context import ForkServerProcess
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
 RECIPIENTS = 2_000
 RUNS = int(os.environ.get("OPTINB_CHAOS_RUNS", "60"))
 SEED = os.environ.get("OPTINB_CHAOS_SEED", "1")
+TTL_S = 3.0  # of a hold, where senders are stopped
 MAX_KILLS = 3  # rounds of a run in which somebody is killed
 # the first rule whose share a request's draw is under: 2 to 3 % of the requests each
 FAULTS = (
@@ -93,15 +97,8 @@ class Arena:
         """Starts senders until nothing is left, and kills some; returns how many."""
         kills, rounds, took_s = 0, 0, 0.0
         while self._is_open(frozen):
-            arguments = (
-                self.address,
-                str(self.root),
-                self.sandbox.url,
-                self._group.keys[0].key,
-                *frozen.night,
-                40.0 * rounds,  # by now the hold of a dead one has ended
-            )
-            children = [self._fork.Process(target=chaos_child.run, args=arguments) for _ in range(senders)]
+            # by now the hold of a dead one has ended
+            children = [self._child(frozen, ahead_s=40.0 * rounds) for _ in range(senders)]
             begun = time.monotonic()
             for child in children:
                 child.start()
@@ -160,6 +157,30 @@ class Arena:
         shutil.copy(copy, self.address)
         self.store = Store.open(self.address, root=self.root)
 
+    def run_with_stops(self, frozen: FrozenAudience, rng: random.Random) -> int:
+        """Starts pairs of senders until nothing is left; the first is stopped, and goes on at any time after that."""
+        stops, rounds = 0, 0
+        while self._is_open(frozen):
+            first, second = (self._child(frozen, ttl_s=TTL_S) for _ in range(2))
+            first.start()
+            first.join(rng.uniform(0.0, 2 * self._usual_s))
+            stops += _signal(first, signal.SIGSTOP)
+            second.start()
+            # within its hold, as it ends, or when the other is done; one that was stopped in a transaction has to go on
+            second.join(rng.uniform(0.0, 3 * TTL_S))
+            _signal(first, signal.SIGCONT)
+            for child in (first, second):
+                child.join()
+                assert child.exitcode == 0
+            rounds += 1
+            assert rounds < 30
+        return stops
+
+    def _child(self, frozen: FrozenAudience, *, ahead_s: float = 0.0, ttl_s: float | None = None) -> ForkServerProcess:
+        key = self._group.keys[0].key
+        arguments = (self.address, str(self.root), self.sandbox.url, key, *frozen.night, ahead_s, ttl_s)
+        return self._fork.Process(target=chaos_child.run, args=arguments)
+
     def check(self, frozen: FrozenAudience, taken: Counter[str], kills: int) -> None:
         """Nobody twice, everybody accounted for, and unknown by a death at most a window a kill."""
         counts = self.store.deliveries.counts(*frozen.night)
@@ -176,6 +197,14 @@ class Arena:
 
     def _is_open(self, frozen: FrozenAudience) -> bool:
         return self.store.deliveries.counts(*frozen.night).pending > 0
+
+
+def _signal(child: ForkServerProcess, what: signal.Signals) -> bool:
+    """Whether a child was there to be told."""
+    with suppress(ProcessLookupError):
+        os.kill(child.pid or 0, what)
+        return True
+    return False
 
 
 def taken_by_template(journal: Path) -> dict[str, Counter[str]]:
@@ -250,4 +279,20 @@ def test_killed_and_put_back_to_any_moment_nobody_is_taken_twice_and_what_is_sch
         known = [b.state for b in arena.store.deliveries.batches(*frozen.night) if isinstance(b.state, Accepted)]
         assert {state.schedule_id for state in known} <= schedules
     assert sum(put_back for _, _, put_back in runs) >= len(runs)
+    assert arena.store.audit.verify().problem is None
+
+
+@pytest.mark.parametrize("address", ["sqlite", "postgresql"], indirect=True)
+def test_whoever_is_stopped_and_goes_on_sends_nobody_twice_and_loses_nobody(arena: Arena, tmp_path: Path) -> None:
+    rng = random.Random(SEED)
+    for number in (0, 1):
+        arena.run(arena.plan(number), rng, senders=1)  # how long it takes when nobody is stopped
+    runs = []
+    for number in range(2, max(3, round(RUNS / 10)) + 2):
+        frozen = arena.plan(number)
+        runs.append((frozen, arena.run_with_stops(frozen, rng)))
+    taken = taken_by_template(tmp_path / "journal.jsonl")
+    for frozen, stops in runs:
+        arena.check(frozen, taken[frozen.template_id], stops)
+    assert sum(stops for _, stops in runs) >= len(runs) / 2
     assert arena.store.audit.verify().problem is None

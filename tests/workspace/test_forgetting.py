@@ -228,7 +228,7 @@ def test_a_removal_that_is_killed_goes_on_where_it_stopped(known: Workspace, roo
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OPTINB_NOW", (NIGHT + timedelta(hours=2)).isoformat())
         # by then the hold of the one that died has ended
-        patch.setattr("optinb.workspace.forget.system_clock", lambda: datetime.now(UTC) + timedelta(hours=1))
+        patch.setattr(known.store, "clock", lambda: datetime.now(UTC) + timedelta(hours=1))
         known.forget(WHO)
     assert traces(root) == set()
     (audience,) = known.store.deliveries.list()

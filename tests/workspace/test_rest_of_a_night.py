@@ -100,7 +100,7 @@ def test_the_rest_of_a_night_is_listed_approved_anew_and_sent_so_that_everybody_
 ) -> None:
     frozen = recipients(folder, doubtful)
     assert len(taken(folder)) == len(frozen) - 50
-    now("2026-11-23T18:40:00+01:00")
+    now("2026-11-23T18:55:00+01:00")
     with open_workspace(folder, user=SCHEDULER) as ws:
         (night,) = ws.sends.reconcile(RUN_DATE).nights
     assert (night.reconciled.received, night.reconciled.missing, night.list) == (50, 50, LIST)
@@ -116,7 +116,7 @@ def test_the_rest_of_a_night_is_listed_approved_anew_and_sent_so_that_everybody_
     assert (sent.accepted, sent.recipients, sent.held) == (50, 50, None)
     assert taken(folder) == dict.fromkeys(frozen["external_user_id"], 1)
     # asked once more, when the same template has gone out again, Appboy has no word any more, and the first one counts
-    now("2026-11-24T18:40:00+01:00")
+    now("2026-11-24T18:55:00+01:00")
     with open_workspace(folder, user=SCHEDULER) as ws:
         again = ws.sends.reconcile(RUN_DATE)
         assert (again.nights[0].reconciled.received, again.nights[0].reconciled.missing) == (50, 50)
@@ -127,7 +127,7 @@ def test_the_rest_of_a_night_is_listed_approved_anew_and_sent_so_that_everybody_
 def test_once_everybody_is_asked_about_the_night_needs_nobody_any_more(
     folder: Path, doubtful: NightSummary, now: Any
 ) -> None:
-    now("2026-11-23T18:40:00+01:00")
+    now("2026-11-23T18:55:00+01:00")
     with open_workspace(folder, user=SCHEDULER) as ws:
         told = show(ws.sends.reconcile(RUN_DATE))
     assert f'who didn\'t: in_list("{LIST}")' in told and "with its own approval" in told
@@ -137,7 +137,7 @@ def test_once_everybody_is_asked_about_the_night_needs_nobody_any_more(
 
 
 def test_a_list_of_the_rest_follows_what_appboy_says_later(folder: Path, doubtful: NightSummary, now: Any) -> None:
-    now("2026-11-23T18:40:00+01:00")
+    now("2026-11-23T18:55:00+01:00")
     with open_workspace(folder, user=SCHEDULER) as ws:
         ws.sends.reconcile(RUN_DATE)
         batch, told = next((batch, told) for batch, told in settlements(ws) if told.missing)
@@ -160,7 +160,7 @@ def test_why_tells_what_appboy_said_later(
 
     (before,) = ws.why(frozen["customer_id"][0]).answers
     assert (before.delivery, before.settled) == ("unknown", None) and "it is unknown whether Appboy took" in before.why
-    now("2026-11-23T18:40:00+01:00")
+    now("2026-11-23T18:55:00+01:00")
     with open_workspace(folder, user=SCHEDULER) as later:
         later.sends.reconcile(RUN_DATE)
     told = {
@@ -185,7 +185,7 @@ def test_rules_know_who_received_it_after_all(folder: Path, doubtful: NightSumma
     accepted = doubtful.campaigns[0].accepted
     with open_workspace(folder, user="ann") as ws:
         assert ws.members(received(NAME)).height == accepted
-    now("2026-11-23T18:40:00+01:00")
+    now("2026-11-23T18:55:00+01:00")
     with open_workspace(folder, user=SCHEDULER) as ws:
         ws.sends.reconcile(RUN_DATE)
         assert ws.members(received(NAME)).height == accepted + 50
@@ -202,7 +202,7 @@ def test_an_app_group_that_cannot_be_asked_does_not_keep_the_others_from_it(
     club = sandbox.world.group("Club")
     keys = tuple(replace(key, permissions=("campaigns.list",)) for key in club.keys)
     sandbox.world.put(replace(club, keys=keys))
-    now("2026-11-23T18:40:00+01:00")
+    now("2026-11-23T18:55:00+01:00")
     with open_workspace(folder, user=SCHEDULER) as later:
         found = later.sends.reconcile()
         by_name = {night.reconciled.campaign: night for night in found.nights}
@@ -211,3 +211,17 @@ def test_an_app_group_that_cannot_be_asked_does_not_keep_the_others_from_it(
         assert found.exit_code == Exit.FAILED and "it couldn't be asked: " in show(found)
         sandbox.world.put(club)
         assert later.sends.reconcile().exit_code == Exit.DONE
+
+
+def test_what_nobody_foresaw_in_one_campaign_is_told_and_not_thrown(
+    folder: Path, doubtful: NightSummary, now: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_args: object, **_more: object) -> None:
+        raise RecursionError("too deep")
+
+    now("2026-11-23T18:55:00+01:00")
+    monkeypatch.setattr("optinb.workspace.sends.reconcile", broken)
+    with open_workspace(folder, user=SCHEDULER) as ws:
+        found = ws.sends.reconcile(RUN_DATE)
+    assert found.exit_code == Exit.FAILED
+    assert [night.problem for night in found.nights] == ["it failed (RecursionError: too deep)"]

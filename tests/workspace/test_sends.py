@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,6 +48,24 @@ def sent(ws: Workspace, folder: Path) -> FrozenAudience:
     assert summary.accepted == summary.recipients > 100
     (audience,) = ws.store.deliveries.list()
     return audience
+
+
+@pytest.mark.parametrize(("days", "held"), [(89, ""), (91, "expired on 2027-02-2")])
+def test_a_clock_that_is_set_back_revives_no_approval_that_the_trail_has_outlived(
+    ws: Workspace, folder: Path, monkeypatch: pytest.MonkeyPatch, days: int, held: str
+) -> None:
+    ws.campaigns.submit(CAMPAIGNS[0])
+    with open_workspace(folder, user=APPROVER) as approver:
+        approver.campaigns.approve(NAME)
+    ws.store.audit.note(who="ann", action="list saved", subject="A", now=ws.now() + timedelta(days=days))
+    monkeypatch.setattr("optinb.night.tonight.is_pretended", lambda: False)
+    night = Night(open_workspace(folder, user=SCHEDULER), RUN_DATE)
+    night.import_delivery()
+    night.model()
+    night.templates()
+    (summary,) = night.audiences()
+    night.close()
+    assert held in (summary.held or "") and (summary.held is None) == (held == "")
 
 
 def test_cancelling_a_scheduled_campaign_recalls_it_and_says_so(
@@ -160,7 +178,7 @@ def test_unknown_deliveries_are_settled_and_listed_for_a_new_approval(
     ws.store.deliveries.revise(doubtful, given="accepted", lease=lease, now=ws.now())
     early = ws.sends.reconcile(RUN_DATE)
     assert early.exit_code == Exit.DELIVERIES_UNKNOWN and "it is too early to ask" in show(early)
-    late = datetime.fromisoformat("2026-11-23T18:40:00+01:00")
+    late = datetime.fromisoformat("2026-11-23T18:55:00+01:00")
     sandbox.move_clock(to=late)
     monkeypatch.setenv("OPTINB_NOW", late.isoformat())
     with open_workspace(folder, user=SCHEDULER) as later:

@@ -1,0 +1,52 @@
+"""A last look before a request is written: who has lost the right to post while it waited, or was stopped, doesn't."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from optinb.appboy.outcome import Later, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+WITHHELD = "not posted: the sender was stopped for a while and may have lost its hold"
+_MAY_POST: ContextVar[Callable[[], bool] | None] = ContextVar("may_post", default=None)
+
+
+class Withheld(Exception):  # noqa: N818 - nothing went wrong
+    """The request was held back; `begun`: after its head was written, which no server can take for a request."""
+
+    def __init__(self, *, begun: bool) -> None:
+        super().__init__(WITHHELD)
+        self.begun = begun
+
+    def outcome(self) -> Later | Unknown:
+        """What it means for the batch. A proxy may make anything of half a request."""
+        return Unknown(f"half {WITHHELD}") if self.begun else Later(0.0, WITHHELD, "not_sent")
+
+
+@contextmanager
+def posting_while(may_post: Callable[[], bool]) -> Iterator[None]:
+    """Requests that this thread makes meanwhile ask `may_post` at the last moment, with their connection open."""
+    token = _MAY_POST.set(may_post)
+    try:
+        yield
+    finally:
+        _MAY_POST.reset(token)
+
+
+def last_look() -> dict[str, Any]:
+    """The extension of an httpx request that asks before its head and before its body; empty where nobody wants it."""
+    may_post = _MAY_POST.get()
+    if may_post is None:
+        return {}
+
+    # as httpcore names its steps; connecting, which takes longest, comes before both
+    def look(step: str, _info: object) -> None:
+        begun = step.endswith("send_request_body.started")
+        if (begun or step.endswith("send_request_headers.started")) and not may_post():
+            raise Withheld(begun=begun)
+
+    return {"trace": look}

@@ -1,0 +1,89 @@
+"""A sender in a process of its own, which stops itself with SIGSTOP at a given place, as a suspended one would be.
+
+Arguments: workspace, api, app group id, seconds that its clock is ahead, where to stop, how long its hold lasts. The
+night is the only one in the store. Ends with 3 when it finds that it has lost its hold.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from delivery_desk import KEY_NAME, store_address
+from httpcore import SyncBackend
+
+from optinb.appboy import AppboyClient
+from optinb.delivery import send
+from optinb.errors import StateError
+from optinb.settings import AppGroupSettings, SendSection
+from optinb.state import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
+CALLS = {"marked": 2, "about to ask": 3, "about to connect": 1, "connected": 2}
+
+
+def main(root: Path, api: str, group_id: str, ahead_s: float, place: str, ttl_s: float) -> None:
+    calls, lock = itertools.count(1), threading.Lock()
+    outside = threading.Lock()  # one that is stopped within a transaction keeps all others from the store
+
+    def stop(here: str) -> None:
+        with lock:
+            if here != place or next(calls) != CALLS[place]:
+                return
+            with outside:
+                os.kill(os.getpid(), signal.SIGSTOP)
+
+    def stopping(call, *, before: str = "", after: str = ""):
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            stop(before)
+            result = call(*args, **kwargs)
+            stop(after)
+            return result
+
+        return wrapped
+
+    SyncBackend.connect_tcp = stopping(SyncBackend.connect_tcp, before="about to connect", after="connected")
+    group = AppGroupSettings(id=group_id, name="Shop", api=api, key=f"env:{KEY_NAME}")
+    with Store.open(store_address(root)) as store, AppboyClient(group) as client:
+        writing = store._database.writing
+
+        @contextmanager
+        def alone() -> Iterator[Connection]:
+            with outside, writing() as con:
+                yield con
+
+        store._database.writing = alone
+        client.schedule = stopping(client.schedule, before="about to ask")
+        store.deliveries.turn = stopping(store.deliveries.turn, after="marked")
+        (audience,) = store.deliveries.list()
+        try:
+            send(
+                store,
+                client,
+                audience,
+                root=root,
+                clock=lambda: datetime.now(UTC) + timedelta(seconds=ahead_s),
+                lease_clock=store.clock,
+                ttl_s=ttl_s,
+                settings=SendSection(window_batches=8, concurrency=4),
+                holder=f"stopping:{os.getpid()}",
+            )
+        except StateError as error:
+            assert "had expired" in str(error), error
+            sys.exit(3)
+
+
+if __name__ == "__main__":
+    workspace, url, group, ahead, where, life = sys.argv[1:]
+    main(Path(workspace), url, group, float(ahead), where, float(life))
