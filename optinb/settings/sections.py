@@ -60,7 +60,11 @@ class AppGroupSettings(_Section, frozen=True):
 
 
 class WorkspaceSection(_Section, frozen=True):
-    """`[workspace]`: the team, its clock and its money. `keep_versions`: nights whose published versions are kept."""
+    """`[workspace]`: the team, its clock and its money.
+
+    `keep_versions`: nights whose published versions are kept. `group`: the group of this machine that shares the
+    folder; without one it is its owner's alone.
+    """
 
     time_zone: str = "UTC"
     currency: str = "EUR"
@@ -69,6 +73,7 @@ class WorkspaceSection(_Section, frozen=True):
     approve_own: bool = False
     state: str | None = None
     keep_versions: Annotated[int, Meta(ge=1, le=3650)] = 14
+    group: Annotated[str, Meta(min_length=1)] | None = None
 
 
 class ImportSection(_Section, frozen=True):

@@ -1,4 +1,4 @@
-"""`optinb doctor`: whether the app groups of a workspace can be worked with."""
+"""`optinb doctor`: whether the app groups of a workspace can be worked with, and who can read its folder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from optinb.appboy import AppboyClient, Verdict, examine
 from optinb.errors import Exit, StateError
+from optinb.workspace.private import open_paths
 
 if TYPE_CHECKING:
     from optinb.appboy import Template
@@ -24,10 +25,11 @@ class GroupHealth(Struct, frozen=True, kw_only=True):
 
 
 class Diagnosis(Struct, frozen=True, kw_only=True):
-    """The verdicts on app groups; `exit_code` is 1 where one of them is bad."""
+    """The verdicts on app groups, and on the workspace's folder; `exit_code` is 1 where one of them is bad."""
 
     app_groups: tuple[GroupHealth, ...]
     exit_code: int
+    folder: tuple[Verdict, ...] = ()
 
 
 def diagnose(ws: Workspace, app_group: str | None = None) -> Diagnosis:
@@ -35,8 +37,24 @@ def diagnose(ws: Workspace, app_group: str | None = None) -> Diagnosis:
     settings = ws.settings
     groups = settings.app_groups if app_group is None else (settings.app_group(app_group),)
     found = tuple(_health(ws, group) for group in groups)
-    bad = any(verdict.standing == "bad" for health in found for verdict in health.verdicts)
-    return Diagnosis(app_groups=found, exit_code=int(Exit.FAILED if bad else Exit.DONE))
+    folder = (_privacy(ws),)
+    bad = any(v.standing == "bad" for v in (*folder, *(v for health in found for v in health.verdicts)))
+    return Diagnosis(app_groups=found, folder=folder, exit_code=int(Exit.FAILED if bad else Exit.DONE))
+
+
+def _privacy(ws: Workspace) -> Verdict:
+    """Who else on this machine can read customers' data here."""
+    found, group = open_paths(ws.root, ws.settings), ws.settings.workspace.group
+    if found is None:
+        whose = "its owner" if group is None else f"its owner and the group {group}"
+        return Verdict(about="files", standing="good", text=f"only {whose} can read {ws.root}")
+    text = (
+        f"{found.count:,} paths of {ws.root} are open to others on this machine, such as {', '.join(found.examples)}; "
+        f"run: {found.command}"
+    )
+    if group is None:
+        text += " (where a team, or IT with its deliveries, needs the folder, set group under [workspace])"
+    return Verdict(about="files", standing="bad", text=text)
 
 
 def _health(ws: Workspace, group: AppGroupSettings) -> GroupHealth:

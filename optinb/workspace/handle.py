@@ -23,6 +23,7 @@ from optinb.workspace.groups import Groups
 from optinb.workspace.inbox import Check, Inbox, Quarantine, check_folder, import_and_note, inbox_of, quarantined
 from optinb.workspace.lists import Lists
 from optinb.workspace.past import PastWorkspace
+from optinb.workspace.private import keep_private
 from optinb.workspace.sends import Sends
 from optinb.workspace.templates import Templates
 from optinb.workspace.unsaved import Unsaved
@@ -257,7 +258,7 @@ def workspace_folder(folder: str | Path | None = None) -> Path:
 
 
 def open_workspace(folder: str | Path | None = None, *, user: str | None = None) -> Workspace:
-    """Opens a workspace.
+    """Opens a workspace; what this process makes from then on is for its owner, or the settings' group, alone.
 
     Args:
         folder: where its `optinb.toml` lies; OPTINB_WORKSPACE or `data` when left out.
@@ -272,4 +273,5 @@ def open_workspace(folder: str | Path | None = None, *, user: str | None = None)
             f'the user can\'t be given as {user!r}: identity is "{settings.workspace.identity}" in {FILE_NAME}, so the '
             "login says who is working"
         )
+    keep_private(root, settings)
     return Workspace(root, settings, user=user, clock=clock_for(settings))

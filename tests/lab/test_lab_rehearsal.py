@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import optinb
 from optinb.demo import APPROVER, demo_settings
 from optinb.errors import UsageError
-from optinb.lab import notebooks_folder, run_lab, running_sandbox
+from optinb.lab import run_lab, running_sandbox
 from optinb.settings import parse_settings
 
 if TYPE_CHECKING:
@@ -107,17 +106,4 @@ def test_a_port_of_something_else_is_named(folder: Path, sandbox: Sandbox) -> No
 
         Thread(target=hang_up, daemon=True).start()
         with pytest.raises(UsageError, match=f"port {other.getsockname()[1]}"):
-            run_lab(folder, rehearse=True)
-
-
-def test_notebooks_that_cannot_be_copied_are_said_in_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    installed = tmp_path / "share" / "notebooks"
-    installed.mkdir(parents=True)
-    (installed / "one.ipynb").write_text("{}")
-    monkeypatch.setattr(optinb.lab, "shared", lambda _name: installed)
-    assert (notebooks_folder(tmp_path) / "one.ipynb").exists()
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="can't be copied"):
-        notebooks_folder(tmp_path / "file")
+            run_lab(folder, rehearse=True, say=print)
