@@ -12,6 +12,7 @@ from optinb.state.database import Database
 from optinb.state.deliveries import Deliveries
 from optinb.state.groups import Groups
 from optinb.state.leases import TTL_S, HeldLease, Leases, LeaseTaken
+from optinb.state.rewording import Rewording
 from optinb.state.runs import Runs
 from optinb.state.seals import Seals
 from optinb.state.templates import Templates
@@ -36,6 +37,7 @@ class Store:
         self.codes = Codes(database)
         self.deliveries = Deliveries(database)
         self.seals = Seals(database)
+        self.rewording = Rewording(database)
         self.runs = Runs(database)
         self.audit = AuditTrail(database)
         self.leases = Leases(database)
@@ -89,9 +91,9 @@ class Store:
             sleep(1.0)
             waited += 1.0
 
-    def wipe(self) -> None:
-        """Overwrites what was removed, where the database keeps it for a while."""
-        self._database.wipe()
+    def wipe(self) -> bool:
+        """Overwrites what was removed, where the database keeps it for a while; whether that could be done."""
+        return self._database.wipe()
 
     @property
     def address(self) -> str:

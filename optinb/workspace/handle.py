@@ -213,12 +213,13 @@ class Workspace(Reading):
         return diagnose(self, app_group)
 
     def forget(self, customer_id: str, *, by: str = "") -> ForgottenCustomer:
-        """Removes a person from tables, files by day, quarantine, lists and frozen audiences; figures stay.
+        """Removes a person from tables, files by day, quarantine, lists, audiences, journals, notebooks, logs, drafts.
 
-        All of their ids are forgotten, those that were merged too. Rows in audiences become anonymous, and the audit
-        trail has both seals of each; keyed hashes of the ids stay, so that a delivery which names them again, or has
-        their external user id under a new id, brings nobody back. Killed half-way, the same call goes on. Delivered
-        files in the inbox are named, not changed. Notebooks that have an older version open must open it again.
+        Figures stay. All of their ids are forgotten, those that were merged too. Rows in audiences become anonymous,
+        and the audit trail has both seals of each; keyed hashes of the ids stay, so that a delivery which names them
+        again, or has their external user id under a new id, brings nobody back. Killed half-way, the same call goes
+        on. Delivered files in the inbox, and what can't be rewritten, are named. Notebooks that have an older version
+        open must open it again.
 
         Args:
             customer_id: whom.
