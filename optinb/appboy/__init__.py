@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from optinb.appboy.client import AppboyClient, CallError
-from optinb.appboy.doctor import Standing, Verdict, examine
+from optinb.appboy.doctor import MOST_LOOKS, Standing, Verdict, examine
 from optinb.appboy.outcome import (
     Accepted,
     Later,
@@ -44,6 +44,7 @@ from optinb.appboy.wire import (
 
 __all__ = [
     "MAX_RECIPIENTS",
+    "MOST_LOOKS",
     "Accepted",
     "AppboyClient",
     "CallError",

@@ -110,12 +110,14 @@ def _(value: CodePool) -> str:
 
 @show.register
 def _(value: Diagnosis) -> str:
-    parts = [(f"{health.app_group} ({health.api})", health.verdicts) for health in value.app_groups]
-    if not parts:
-        parts = [("there is no app group in optinb.toml: add an [[app_groups]] table", ())]
-    parts += [("this workspace", value.folder)] if value.folder else []
+    if not value.app_groups:
+        return "there is no app group in optinb.toml: add an [[app_groups]] table"
     return "\n\n".join(
-        "\n".join([head, *(f"  {SIGNS[v.standing]} {v.about}: {v.text}" for v in verdicts)]) for head, verdicts in parts
+        "\n".join(
+            [f"{health.app_group} ({health.api})" if health.api else health.app_group]
+            + [f"  {SIGNS[v.standing]} {v.about}: {v.text}" for v in health.verdicts]
+        )
+        for health in value.app_groups
     )
 
 

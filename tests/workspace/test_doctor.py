@@ -32,7 +32,7 @@ def test_a_healthy_group_has_a_verdict_a_line_and_nothing_is_changed(ws: Workspa
     before = ws.store.audit.list(limit=1)
     found = ws.doctor()
     assert found.exit_code == 0
-    assert [health.app_group for health in found.app_groups] == ["Shop", "Club"]
+    assert [health.app_group for health in found.app_groups] == ["This machine", "Shop", "Club"]
     for about in ("reachable", "credential", "permission campaigns.list", "permission users.export.ids", "templates"):
         assert standings(found, about) == ["good", "good"]
     assert standings(found, "permission campaigns.trigger.send") == ["unknown", "unknown"]

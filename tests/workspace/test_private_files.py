@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from optinb.appboy import Verdict
     from optinb.workspace import Workspace
 
 # Root may hand a folder to any group; others only to their own.
@@ -108,18 +109,21 @@ def test_a_folder_that_is_not_shared_yet_is_refused_with_the_command_that_shares
 
 
 def test_doctor_names_what_others_can_read_and_the_command_that_closes_it(ws: Workspace) -> None:
-    assert [verdict.standing for verdict in ws.doctor().folder] == ["good"]
+    def files() -> Verdict:
+        (found,) = [v for health in ws.doctor().app_groups for v in health.verdicts if v.about == "files"]
+        return found
+
+    assert files().standing == "good"
     (ws.root / "warehouse").chmod(0o755)  # in a folder that nobody else can enter
-    assert [verdict.standing for verdict in ws.doctor().folder] == ["good"]
+    assert files().standing == "good"
     ws.root.chmod(0o755)
     (ws.root / "inbox" / "late.csv").touch(0o644)
     (ws.root / "inbox").chmod(0o755)
-    found = ws.doctor()
-    assert (found.exit_code, found.folder[0].standing) == (1, "bad")
-    assert f"{ws.root} are open to others on this machine, such as ., inbox, inbox/" in found.folder[0].text
-    assert found.folder[0].text in show(found)
-    assert "open to others" in diagnosis(found)
-    subprocess.run(found.folder[0].text.split("run: ")[1].split(" (where")[0], shell=True, check=True)
+    assert files().standing == "bad"
+    assert f"{ws.root} are open to others on this machine, such as ., inbox, inbox/" in files().text
+    assert (ws.doctor().exit_code, files().text in show(ws.doctor())) == (1, True)
+    assert "open to others" in diagnosis(ws.doctor())
+    subprocess.run(files().text.split("run: ")[1].split(" (where")[0], shell=True, check=True)
     assert ws.doctor().exit_code == 0
     assert stat.S_IMODE(ws.root.stat().st_mode) == 0o700
 
