@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 EXAMPLE_API = "https://rest.iad-01.braze.com"
+EXAMPLE_HUB = "https://hub.example.com/hub/api"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -25,21 +26,34 @@ def problem_of_api(api: str, *, plain_http_hosts: Collection[str] = ()) -> str |
     Plain HTTP is for this machine, and for `plain_http_hosts`, where somebody has said that the key may be read on
     the way.
     """
+    return _problem(api, plain_http_hosts, secret="key", where="the credential is named by key", example=EXAMPLE_API)
+
+
+def problem_of_hub(hub: str, *, plain_http_hosts: Collection[str] = ()) -> str | None:
+    """Why a JupyterHub can't be asked at an address whose a token is, None if it can. Plain HTTP as for an API."""
+    where = "the token comes from the environment"
+    problem = _problem(hub, plain_http_hosts, secret="token", where=where, example=EXAMPLE_HUB)
+    if problem is None and not hub.rstrip("/").endswith("/hub/api"):
+        return f"{hub!r} isn't the address of a hub's API, which ends in /hub/api; write one such as '{EXAMPLE_HUB}'"
+    return problem
+
+
+def _problem(api: str, plain_http_hosts: Collection[str], *, secret: str, where: str, example: str) -> str | None:
     if "@" in api:
         # the address isn't shown: what stands before the @ may be a password
-        return "an address must not hold a user name or a password; the credential is named by key"
+        return f"an address must not hold a user name or a password; {where}"
     try:
         url = urlsplit(api)
         usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0 and not re.search(r"\s", api)
     except ValueError as error:
-        return f"{api!r} is no address ({error}); write one such as '{EXAMPLE_API}'"
+        return f"{api!r} is no address ({error}); write one such as '{example}'"
     if not usable:
-        return f"{api!r} is no address; write one such as '{EXAMPLE_API}'"
+        return f"{api!r} is no address; write one such as '{example}'"
     if "?" in api or "#" in api:
         return f"{api!r} must not have a query or a fragment; write the part before it only"
     if url.scheme == "http" and url.hostname not in LOOPBACK and url.hostname not in plain_http_hosts:
         return (
-            f"{api!r} would send the key in the clear; write https://, or allow it by name: "
+            f"{api!r} would send the {secret} in the clear; write https://, or allow it by name: "
             f'[network] plain_http_hosts = ["{url.hostname}"]'
         )
     return None
@@ -59,3 +73,28 @@ def problem_of_outgoing(address: str) -> str | None:
     except ValueError:
         return f"{address!r} is no IP address; write one such as '203.0.113.7', or a range such as '203.0.113.0/28'"
     return None
+
+
+def is_named_here(host: str, names: Collection[str] = ()) -> bool:
+    """Whether the `Host` of a request names a server on this machine: in numbers, as localhost, or one of `names`.
+
+    A page of somebody else can let a name of its own lead here (DNS rebinding), but then asks for that name.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9.-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?", host):
+        return False
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        ip_address(name)
+    except ValueError:
+        return name == "localhost" or name in names
+    return True
+
+
+def origin_of(url: str) -> str:
+    """The `Origin` that a browser names for the pages of an address, such as `https://crm.example.com`; "" for none."""
+    parts = urlsplit(url)
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    if usual is None or not parts.hostname:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + ("" if parts.port in (None, usual) else f":{parts.port}")

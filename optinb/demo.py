@@ -90,7 +90,7 @@ def run_demo(folder: Path | None, *, say: Callable[[str], None]) -> tuple[NightS
                     author.campaigns.submit(campaign)
             with open_workspace(root, user=APPROVER) as approver:
                 for campaign in CAMPAIGNS:
-                    approver.campaigns.approve(campaign["name"])
+                    approver.campaigns.approve(campaign["name"], seen=approver.campaigns.preview(campaign["name"]))
                     say(f"approved  {campaign['name']} by {APPROVER}")
             say("night     papermill runs notebooks/nightly_send.ipynb …")
             summary = run_night(root, RUN_DATE)

@@ -10,7 +10,12 @@ import os
 import sys
 from contextlib import nullcontext
 from functools import cache
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+from optinb.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
 
 ROOT = "optinb"
 KERNEL_OF_A_COMMAND = "OPTINB_KERNEL_OF_A_COMMAND"
@@ -60,6 +65,11 @@ def _formatter(for_people: bool) -> logging.Formatter:
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S" if for_people else "iso", utc=not for_people)
     last = structlog.dev.ConsoleRenderer() if for_people else structlog.processors.JSONRenderer(ensure_ascii=False)
     return ProcessorFormatter(
-        processors=[ProcessorFormatter.remove_processors_meta, last],
+        processors=[ProcessorFormatter.remove_processors_meta, _written_out, last],
         foreign_pre_chain=[add_log_level, add_logger_name, ExtraAdder(), stamp],
     )
+
+
+def _written_out(_logger: object, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+    """Names and values of customers and of Appboy don't act on the terminal that shows them."""
+    return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}

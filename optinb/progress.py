@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from optinb.logs import KERNEL_OF_A_COMMAND, kernel, watched_stream
+from optinb.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,12 +77,18 @@ def progress(title: str, *, total: int | None = WHOLE, unit: str = "%", tell: Li
     form = _HUNDREDTHS if unit == "%" else None
     units = f" {unit}s"
     with tqdm(
-        desc=title, total=total, unit=units, unit_scale=True, bar_format=form, leave=False, file=watched_stream()
+        desc=printable(title),
+        total=total,
+        unit=units,
+        unit_scale=True,
+        bar_format=form,
+        leave=False,
+        file=watched_stream(),
     ) as bar:
 
         def show(done: int, what: str = "", /) -> None:
             if what:
-                bar.set_postfix_str(what)
+                bar.set_postfix_str(printable(what))
             bar.update(done)
 
         yield show

@@ -21,10 +21,11 @@ TOKEN = "a-token-for-tests-alone"
 
 
 class PagesServer(NamedTuple):
-    """Where the pages are, and the address that lets a browser in."""
+    """Where the pages are, the address that lets a browser in, and all that the server has printed."""
 
     url: str
     token: str
+    said: list[str]
 
     def address(self, page: str = "", **query: str) -> str:
         """The address of a page, with the token."""
@@ -33,7 +34,9 @@ class PagesServer(NamedTuple):
 
 
 @contextmanager
-def serving(folder: Path, tmp_path: Path, *, user: str, options: tuple[str, ...] = ()) -> Iterator[PagesServer]:
+def serving(
+    folder: Path, tmp_path: Path, *, user: str, options: tuple[str, ...] = ("--base-url", "/")
+) -> Iterator[PagesServer]:
     """Serves the pages of a workspace for somebody until the end of the block."""
     port = free_port()
     process = subprocess.Popen(
@@ -59,8 +62,8 @@ def serving(folder: Path, tmp_path: Path, *, user: str, options: tuple[str, ...]
                 break
         else:
             pytest.fail(f"optinb serve ended with exit code {process.wait()}:\n{''.join(said)}")
-        Thread(target=process.stdout.read, daemon=True).start()
-        yield PagesServer(f"http://127.0.0.1:{port}", TOKEN)
+        Thread(target=lambda lines: said.extend(lines), args=(process.stdout,), daemon=True).start()
+        yield PagesServer(f"http://127.0.0.1:{port}", TOKEN, said)
     finally:
         process.terminate()
         process.wait(30)

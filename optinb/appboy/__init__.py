@@ -7,6 +7,7 @@ from optinb.appboy.doctor import MOST_LOOKS, Standing, Verdict, examine
 from optinb.appboy.outcome import (
     Accepted,
     Later,
+    NotTied,
     Outcome,
     RateLimit,
     Refused,
@@ -56,6 +57,7 @@ __all__ = [
     "Later",
     "Message",
     "Needed",
+    "NotTied",
     "Outcome",
     "RateLimit",
     "Recipient",

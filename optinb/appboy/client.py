@@ -8,16 +8,16 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 import msgspec
 
 from optinb.appboy import wire
+from optinb.appboy.lines import Held, transport_to
 from optinb.appboy.outcome import (
     Accepted,
     Later,
+    NotTied,
     Outcome,
     RateLimit,
     Refused,
@@ -31,6 +31,7 @@ from optinb.appboy.outcome import (
     short,
 )
 from optinb.appboy.secret import Secret, read_key, redactor, without_frames
+from optinb.appboy.tied import ids_of, seen_of, why_not_tied
 from optinb.errors import AppboyError, SettingsError
 
 if TYPE_CHECKING:
@@ -59,9 +60,15 @@ class CallError(AppboyError):
 
 
 class _Answer(msgspec.Struct, frozen=True):
+    """A complete answer; `doubt`: why it may be another request's."""
+
     status: int
     headers: Mapping[str, str]
     body: bytes
+    doubt: str | None = None
+
+    def meaning(self, now: datetime) -> Outcome:
+        return NotTied(self.doubt) if self.doubt else meaning(self.status, self.headers, self.body, now)
 
 
 class AppboyClient:
@@ -99,7 +106,8 @@ class AppboyClient:
         self._timeouts = httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0)).as_dict()
         # one address needs one transport; a client around it would look for cookies, redirects and logins in every
         # answer, which costs a tenth of a sender's rate
-        self._transport = transport or _transport(group)
+        self._transport = transport or transport_to(group)
+        self._seen = seen_of(group.api, group.id)
 
     def __repr__(self) -> str:
         return f"AppboyClient({self.group.name!r}, {self.group.api!r})"
@@ -124,7 +132,15 @@ class AppboyClient:
 
     def schedule(self, request: wire.ScheduleRequest) -> Outcome:
         """Asks for a message to a batch at a later time. One request, no repetition."""
-        return self._post("/campaigns/trigger/schedule/create", request, schedule=request.schedule)
+        outcome = self._post("/campaigns/trigger/schedule/create", request, schedule=request.schedule)
+        if isinstance(outcome, Accepted) and outcome.schedule_id is None:
+            return NotTied("the answer says success and names no schedule, so it may be another request's")
+        return outcome
+
+    def remember(self, ids: Iterable[str]) -> None:
+        """Keeps ids of earlier answers, as a journal has them: an answer that bears one again isn't believed."""
+        for text in ids:
+            self._seen.claim((text,))
 
     def send_now(self, request: wire.SendRequest) -> Outcome:
         """Asks for a message to a batch at once; for test sends."""
@@ -133,11 +149,12 @@ class AppboyClient:
     def reschedule(self, campaign_id: str, schedule_id: str, schedule: wire.Schedule) -> Outcome:
         """Replaces the schedule of an accepted batch; close to its time it may be too late for some."""
         body = wire.Reschedule(campaign_id, schedule_id, schedule)
-        return self._post("/campaigns/trigger/schedule/update", body, schedule=schedule)
+        return self._post("/campaigns/trigger/schedule/update", body, schedule=schedule, schedule_id=schedule_id)
 
     def unschedule(self, campaign_id: str, schedule_id: str) -> Outcome:
         """Recalls an accepted batch; close to its time it may be too late for some."""
-        return self._post("/campaigns/trigger/schedule/delete", wire.ScheduleKey(campaign_id, schedule_id))
+        body = wire.ScheduleKey(campaign_id, schedule_id)
+        return self._post("/campaigns/trigger/schedule/delete", body, schedule_id=schedule_id)
 
     def campaigns(self, include_archived: bool = False) -> list[wire.CampaignSummary]:
         """Every campaign of the app group, all pages. Raises AppboyError."""
@@ -187,18 +204,25 @@ class AppboyClient:
     def _name(self) -> str:
         return f"app group {self.group.name!r}"
 
-    def _post(self, path: str, body: msgspec.Struct, *, schedule: wire.Schedule | None = None) -> Outcome:
+    def _post(
+        self,
+        path: str,
+        body: msgspec.Struct,
+        *,
+        schedule: wire.Schedule | None = None,
+        schedule_id: str | None = None,
+    ) -> Outcome:
         now = self._clock()
         # a sandbox has a clock of its own, and sees to the limit itself
         if schedule is not None and not self.group.is_loopback and _too_far(schedule, now):
             return Refused(400, f"{schedule.time} is more than {MAX_DAYS_AHEAD} days ahead; schedule it later")
         try:
-            answer = self._call("POST", path, body=body)
+            answer = self._call("POST", path, body=body, schedule_id=schedule_id)
         except SettingsError as error:
             return Stopped(None, str(error), "store the key where the settings name it")
         except FAILURES as error:
             return meaning_of_failure(type(error).__name__, self._redacted(str(error)))
-        return meaning(answer.status, answer.headers, answer.body, now)
+        return answer.meaning(now)
 
     def _read(
         self,
@@ -217,11 +241,11 @@ class AppboyClient:
             cause: BaseException | None = None
             try:
                 answer = self._call(method, path, query=query, body=body)
-                outcome = meaning(answer.status, answer.headers, answer.body, self._clock())
+                outcome = answer.meaning(self._clock())
             except FAILURES as error:
                 cause = without_frames(error)
                 outcome = meaning_of_failure(type(error).__name__, self._redacted(str(error)))
-            if answer is not None and 200 <= answer.status < 300:
+            if answer is not None and 200 <= answer.status < 300 and not answer.doubt:
                 return self._decoded(path, answer, kind)
             again = isinstance(outcome, Later) or (repeatable and isinstance(outcome, Unknown))
             wait_s = max(outcome.wait_s if isinstance(outcome, Later) else 0.0, _backoff_s(attempt))
@@ -262,9 +286,18 @@ class AppboyClient:
                 return f"{start}an answer that can't be read"
 
     def _call(
-        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: msgspec.Struct | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: msgspec.Struct | None = None,
+        schedule_id: str | None = None,
     ) -> _Answer:
-        """One request and its complete answer. Raises httpx errors, and SettingsError without a key."""
+        """One request and its complete answer. Raises httpx errors, and SettingsError without a key.
+
+        `schedule_id`: the one that is asked about, which the answer may name.
+        """
         # unlike a dict, they don't show a credential to whoever prints them
         headers = httpx.Headers(_HEADERS)
         params = dict(query or {})
@@ -287,6 +320,7 @@ class AppboyClient:
             extensions={"timeout": self._timeouts},
         )
         response = self._transport.handle_request(request)
+        held, keep = Held(response), False
         try:
             chunks, size = [], 0
             for chunk in response.iter_bytes():
@@ -296,12 +330,17 @@ class AppboyClient:
                     raise httpx.DecodingError(f"the answer is longer than {MAX_ANSWER_BYTES // 2**20} MB")
                 if time.monotonic() > deadline:
                     raise httpx.ReadTimeout(f"the answer wasn't complete after {self._timeout_s:g} s")
+            answered, content = dict(response.headers), b"".join(chunks)
+            ids = ids_of(answered, content, asked=schedule_id)
+            doubt = why_not_tied(answered, ids, self._seen, left=held.is_followed())
+            # of what bears no id, a copy that comes late couldn't be told from the next answer
+            keep = doubt is None and bool(ids) and 200 <= response.status_code < 300
         finally:
-            response.close()
-        answered = dict(response.headers)
-        self.rate_limit = rate_limit(answered) or self.rate_limit
-        self._dated = answered, self._clock()
-        return _Answer(response.status_code, answered, self._without_key(b"".join(chunks)))
+            held.release(keep=keep)
+        if doubt is None:
+            self.rate_limit = rate_limit(answered) or self.rate_limit
+            self._dated = answered, self._clock()
+        return _Answer(response.status_code, answered, self._without_key(content), doubt)
 
     def _secret(self) -> Secret:
         with self._key_lock:
@@ -312,21 +351,6 @@ class AppboyClient:
 
     def _redacted(self, text: str) -> str:
         return self._without_key(text.encode()).decode()
-
-
-def _transport(group: AppGroupSettings) -> httpx.BaseTransport:
-    """Connections to a group's address, by the proxy of the environment unless the address is on this machine."""
-    proxy = None
-    if not group.is_loopback:
-        url = urlsplit(group.api)
-        proxies = getproxies()
-        if not proxy_bypass(url.hostname or ""):
-            proxy = proxies.get(url.scheme) or proxies.get("all")
-    return httpx.HTTPTransport(
-        limits=httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=5.0),
-        proxy=proxy,
-        trust_env=not group.is_loopback,
-    )
 
 
 def _span(days: int, ending_at: datetime | None) -> dict[str, Any]:

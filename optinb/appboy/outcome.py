@@ -60,6 +60,10 @@ class Unknown(Struct, frozen=True):
     message: str
 
 
+class NotTied(Unknown, frozen=True):
+    """An answer came, and it may be another request's: something between here and Appboy is broken."""
+
+
 Outcome = Accepted | Refused | Stopped | Later | Unknown
 
 
@@ -269,6 +273,6 @@ def _answered_at(headers: Mapping[str, str], now: datetime) -> datetime:
 def _date(text: str) -> datetime | None:
     try:
         found = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return found if found.tzinfo is not None else None

@@ -6,6 +6,7 @@ from optinb.campaigns.approval import (
     CampaignRecord,
     SizeBand,
     approve,
+    archive,
     cancel,
     content_parts,
     differences,
@@ -38,13 +39,14 @@ from optinb.campaigns.campaign import (
 )
 from optinb.campaigns.codes import EXAMPLE_CODE, CodeFile, check_codes, read_codes
 from optinb.campaigns.files import campaign_from, campaign_toml, read_campaign
-from optinb.campaigns.life import ALIVE, CampaignState, Step
+from optinb.campaigns.life import ALIVE, CampaignState, Step, may
 from optinb.campaigns.policy import Competitor, check_quiet, days_back, quiet_zones
 from optinb.campaigns.power import Power, power_of
 from optinb.campaigns.roster import Roster
 from optinb.campaigns.schedule import Going, Schedule, SendTime, calendar, check_schedule, send_times
 from optinb.campaigns.signing import KeyPair, new_key
 from optinb.campaigns.standing import Competition, Standing
+from optinb.campaigns.trail import Decision, why_unlike
 
 __all__ = [
     "ALIVE",
@@ -61,6 +63,7 @@ __all__ = [
     "CodeFile",
     "Competition",
     "Competitor",
+    "Decision",
     "Going",
     "KeyPair",
     "Offer",
@@ -74,6 +77,7 @@ __all__ = [
     "Step",
     "Waterfall",
     "approve",
+    "archive",
     "build_audience",
     "calendar",
     "campaign_from",
@@ -88,6 +92,7 @@ __all__ = [
     "draft",
     "fingerprint",
     "finish",
+    "may",
     "may_move",
     "new_key",
     "personal",
@@ -103,5 +108,6 @@ __all__ = [
     "why_held",
     "why_held_by_size",
     "why_kept",
+    "why_unlike",
     "with_codes",
 ]

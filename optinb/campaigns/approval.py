@@ -15,9 +15,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.campaigns.campaign import Campaign
-from optinb.campaigns.life import ALIVE, TRANSITIONS, CampaignState, next_state
+from optinb.campaigns.life import ALIVE, TRANSITIONS, CampaignState, may, next_state
 from optinb.campaigns.signing import is_signed, sign
 from optinb.errors import ApprovalError, CampaignError
+from optinb.people import folded, is_among, same_person
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +59,8 @@ class Authority(Struct, frozen=True, kw_only=True):
 class Approval(Struct, frozen=True, kw_only=True):
     """Who approved what, exactly: `parts` maps each part of the content to its canonical text.
 
-    `submission` is the version of the record that was approved.
+    `submission` is the version of the record that was approved, and `author` whoever submitted that; an approval of an
+    earlier release doesn't say.
     """
 
     approver: str
@@ -67,6 +69,7 @@ class Approval(Struct, frozen=True, kw_only=True):
     parts: dict[str, str]
     band: SizeBand
     submission: int = 0
+    author: str = ""
     signature: str | None = None
 
 
@@ -135,8 +138,11 @@ def draft(campaign: Campaign, *, user: str, now: datetime, earlier: CampaignReco
 def submit(campaign: Campaign, *, user: str, now: datetime, earlier: CampaignRecord | None) -> CampaignRecord:
     """A submitted campaign. One that exists already is replaced and loses its approval.
 
-    Raises CampaignError when the campaign with this name has been sent and can't change any more.
+    The same one again, by the same person, while it waits for a decision, is that one still. Raises CampaignError when
+    the campaign with this name has been sent and can't change any more.
     """
+    if earlier and (earlier.state, earlier.author, earlier.campaign) == ("submitted", user, campaign):
+        return earlier
     record = _written(campaign, "submit", user=user, now=now, earlier=earlier)
     return replace(record, submission=record.version)
 
@@ -165,6 +171,7 @@ def approve(
         parts=dict(parts),
         band=SizeBand.around(recipients),
         submission=record.submission,
+        author=record.author,
     )
     if private_key is not None:
         approval = replace(approval, signature=sign(approval, campaign_id=record.id, private=private_key))
@@ -185,11 +192,20 @@ def cancel(record: CampaignRecord, *, comment: str, now: datetime, is_still_to_g
     One that is done may be cancelled while it `is_still_to_go_out`: scheduled, and its time to come. Raises
     CampaignError when it's over already.
     """
-    if record.state == "cancelled" or (record.state == "done" and not is_still_to_go_out):
-        raise CampaignError(f"campaign {record.campaign.name!r} is {record.state}; there is nothing to cancel")
-    return replace(
-        record, state="cancelled", comment=comment, approval=None, updated_at=now, version=record.version + 1
-    )
+    name = record.campaign.name
+    if not may(record.state, "cancel") or (record.state == "done" and not is_still_to_go_out):
+        raise CampaignError(f"campaign {name!r} is {record.state}; there is nothing to cancel")
+    state = next_state(record.state, "cancel", name=name)
+    return replace(record, state=state, comment=comment, approval=None, updated_at=now, version=record.version + 1)
+
+
+def archive(record: CampaignRecord, *, now: datetime) -> CampaignRecord:
+    """A campaign that is out of sight. Raises CampaignError for one that may still go out."""
+    name = record.campaign.name
+    if not may(record.state, "archive"):
+        raise CampaignError(f"campaign {name!r} is {record.state}; cancel it before it is archived")
+    state = next_state(record.state, "archive", name=name)
+    return replace(record, state=state, archived=True, updated_at=now, version=record.version + 1)
 
 
 def may_move(record: CampaignRecord, *, user: str, approvers: Sequence[str], approve_own: bool) -> None:
@@ -230,6 +246,8 @@ def why_held(
         return f"the stored approval of {name!r} doesn't match its own fingerprint; approve it again"
     if approval.submission != record.submission:
         return f"the approval of {name!r} is of another submission; approve it again"
+    if approval.author not in ("", record.author):
+        return f"the approval of {name!r} is of what {approval.author!r} submitted, not {record.author!r}"
     changed = differences(approval.parts, current)
     if changed:
         return f"changed since {approval.approver} approved it: {', '.join(changed)}; approve it again"
@@ -239,9 +257,9 @@ def why_held(
 def why_void(record: CampaignRecord, approval: Approval, authority: Authority, now: datetime) -> str | None:
     """Why an approval doesn't count by the settings as they are now, or None."""
     name, who = record.campaign.name, approval.approver
-    if who not in authority.approvers:
+    if not is_among(who, authority.approvers):
         return f"{who!r}, who approved {name!r}, isn't among the approvers in optinb.toml; approve it again"
-    if who == record.author and not authority.approve_own:
+    if same_person(who, record.author) and not authority.approve_own:
         return f"{who!r} submitted {name!r} and approved it too; a second person must approve it"
     if approval.approved_at > now:
         return f"the approval of {name!r} is dated ahead, {approval.approved_at:%Y-%m-%d %H:%M} UTC; approve it again"
@@ -250,7 +268,7 @@ def why_void(record: CampaignRecord, approval: Approval, authority: Authority, n
         return f"the approval of {name!r} expired on {until:%Y-%m-%d}, after {authority.days} days; approve it again"
     if not authority.keys:
         return None
-    public = authority.keys.get(who)
+    public = {folded(name): key for name, key in authority.keys.items()}.get(folded(who))
     if public is None:
         return f"{who!r}, who approved {name!r}, has no key under [policy.keys]; sign it with one that is listed there"
     if not is_signed(approval, campaign_id=record.id, public=public):
@@ -279,15 +297,13 @@ def _written(
     now: datetime,
     earlier: CampaignRecord | None,
 ) -> CampaignRecord:
+    state = next_state(earlier.state if earlier else None, step, name=campaign.name)
     if earlier is None:
-        state: CampaignState = "draft" if step == "draft" else "submitted"
         return CampaignRecord(campaign=campaign, state=state, author=user, submitted_at=now, updated_at=now)
-    if earlier.state == "done":
-        raise CampaignError(f"campaign {campaign.name!r} has been sent; submit the new one under another name")
     return replace(
         earlier,
         campaign=campaign,
-        state=next_state(earlier.state, step, name=campaign.name),
+        state=state,
         author=user,
         submitted_at=now,
         updated_at=now,
@@ -318,10 +334,10 @@ def _must_be_second(
     record: CampaignRecord, *, user: str, approvers: Sequence[str], approve_own: bool, verb: str
 ) -> None:
     name = record.campaign.name
-    if user not in approvers:
+    if not is_among(user, approvers):
         listed = ", ".join(repr(a) for a in approvers) or "nobody"
         raise ApprovalError(
             f"{user!r} may not {verb} campaigns; approvers in optinb.toml are {listed} (approvers under [workspace])"
         )
-    if user == record.author and not approve_own:
+    if same_person(user, record.author) and not approve_own:
         raise ApprovalError(f"{user!r} submitted {name!r} and can't {verb} it; a second person must")

@@ -64,4 +64,6 @@ def is_signed(approval: Approval, *, campaign_id: str, public: str) -> bool:
 def _signed(approval: Approval, campaign_id: str) -> bytes:
     content = {**msgspec.to_builtins(approval), "campaign_id": campaign_id}
     del content["signature"]
+    if not approval.author:
+        del content["author"]  # an earlier release signed without
     return msgspec.json.encode(content, order="sorted")

@@ -14,6 +14,7 @@ import msgspec
 
 from optinb import __version__, logs
 from optinb.errors import OptinbError, UsageError, interruptible
+from optinb.printable import printable, printable_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,17 +147,17 @@ def rehearsable(who: str) -> Callable[[Callable[..., Any]], Callable[..., None]]
 
 
 def fail(error: OptinbError) -> NoReturn:
-    click.echo(f"optinb: {error}", err=True)
+    click.echo(f"optinb: {printable(str(error))}", err=True)
     sys.exit(error.exit_code)
 
 
 def print_value(value: Any, *, as_json: bool) -> None:
     if as_json:
-        click.echo(msgspec.json.encode(value, enc_hook=_plain).decode())
+        click.echo(printable_json(msgspec.json.encode(value, enc_hook=_plain).decode()))
     elif value is not None:
         from optinb.console import records, show
 
-        click.echo(records(value.rows) if isinstance(value, Rows) else show(value))
+        click.echo(printable(records(value.rows) if isinstance(value, Rows) else show(value)))
 
 
 def _plain(value: Any) -> Any:

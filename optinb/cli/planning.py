@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from optinb.errors import UsageError
 if TYPE_CHECKING:
     from datetime import date
 
-    from optinb.workspace import Workspace
+    from optinb.workspace import CampaignPreview, Workspace
 
 
 @main.command()
@@ -91,7 +92,7 @@ def campaigns_preview(ws: Workspace, name: str | None, file: Path | None) -> Any
     """Show what an approval of the campaign NAME is of: who, when, what, at which cost, and against which others."""
     if (name is None) == (file is None):
         raise UsageError("give either the name of a campaign or --file")
-    return ws.campaigns.preview(file or ws.campaigns.get(name or "").campaign, in_full=True)
+    return ws.campaigns.preview(file or name or "", in_full=True)
 
 
 @campaigns.command("submit")
@@ -104,10 +105,29 @@ def campaigns_submit(ws: Workspace, file: Path) -> Any:
 
 @campaigns.command("approve")
 @click.argument("name")
+@click.option("--seen", metavar="FINGERPRINT", help="What you approve, as `optinb campaigns preview NAME` prints it.")
 @on_workspace
-def campaigns_approve(ws: Workspace, name: str) -> Any:
-    """Approve a submitted campaign exactly as it is now."""
-    return ws.campaigns.approve(name)
+def campaigns_approve(ws: Workspace, name: str, seen: str | None) -> Any:
+    """Approve a submitted campaign exactly as you saw it.
+
+    A terminal shows it and asks; elsewhere --seen says what you looked at.
+    """
+    return ws.campaigns.approve(name, seen=seen if seen is not None else _looked_at(ws, name))
+
+
+def _looked_at(ws: Workspace, name: str) -> CampaignPreview:
+    """Shows a campaign on a terminal and asks. Raises UsageError where there is none."""
+    from optinb.console import show
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(
+            f"say what you approve: `optinb campaigns preview {name!r}` shows it and prints its fingerprint, for --seen"
+        )
+    preview = ws.campaigns.preview(name, in_full=True)
+    click.echo(show(ws.campaigns.get(name)), err=True)
+    click.echo(show(preview), err=True)
+    click.confirm(f"Approve {name!r} exactly as shown?", abort=True, err=True)
+    return preview
 
 
 @campaigns.command("reject")
@@ -133,7 +153,10 @@ def campaigns_test(ws: Workspace, name: str, customers: tuple[str, ...]) -> Any:
 @click.option("--comment", default="", help="Why.")
 @on_workspace
 def campaigns_cancel(ws: Workspace, name: str, comment: str) -> Any:
-    """Cancel a campaign: no later night sends it, and what is scheduled already is recalled."""
+    """Cancel a campaign: no later night sends it, and what is scheduled already is recalled.
+
+    Exit code 1 where something is still scheduled (run it again to go on), 5 where nobody knows who of some gets it.
+    """
     return ws.campaigns.cancel(name, comment=comment)
 
 
@@ -143,7 +166,10 @@ def campaigns_cancel(ws: Workspace, name: str, comment: str) -> Any:
 @date_option("the next")
 @on_workspace
 def campaigns_reschedule(ws: Workspace, name: str, at: str, run_date: date | None) -> Any:
-    """Move what is scheduled of a campaign to a later time of the same day; for approvers."""
+    """Move what is scheduled of a campaign to a later time of the same day; for approvers.
+
+    Exit code 5 where some may get it at the old time.
+    """
     return ws.sends.reschedule(name, at, run_date=run_date)
 
 

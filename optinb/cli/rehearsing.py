@@ -95,7 +95,8 @@ def lab(rehearse: bool, user: str | None, workspace: Path | None, jupyter_option
 @click.option("--user", default=None, help="With --rehearse: who works (default: demo-author).")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8866, show_default=True)
-@click.option("--base-url", default="/", show_default=True, help="The path that a proxy has for the pages.")
+@click.option("--base-url", help="The path that a proxy has for the pages (default: one that only the token tells).")
+@click.option("--public-url", default="", help="What people open, where a proxy does TLS: https://crm.example.com/.")
 @click.option("--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True)
 @workspace_option
 def serve(workspace: Path | None, **options: Any) -> None:

@@ -94,7 +94,8 @@ def _(value: CampaignPreview) -> str:
         lines.append(f"  {value.after_rivals:>12,}  recipients are left by the others of that night")
     if value.changed:
         lines.append(f"  changed since the last approval: {', '.join(value.changed)}")
-    return "\n".join([*lines, *(show(sample) for sample in value.sample)])
+    seen = f"  fingerprint {value.fingerprint}, for `optinb campaigns approve {c.name!r} --seen {value.fingerprint}`"
+    return "\n".join([*lines, *(show(sample) for sample in value.sample), seen])
 
 
 def _rival(rival: Rival) -> str:
@@ -110,14 +111,10 @@ def _(value: CodePool) -> str:
 
 @show.register
 def _(value: Diagnosis) -> str:
-    if not value.app_groups:
-        return "there is no app group in optinb.toml: add an [[app_groups]] table"
+    parts = [("This machine", value.machine)]
+    parts += [(f"{health.app_group} ({health.api})", health.verdicts) for health in value.app_groups]
     return "\n\n".join(
-        "\n".join(
-            [f"{health.app_group} ({health.api})" if health.api else health.app_group]
-            + [f"  {SIGNS[v.standing]} {v.about}: {v.text}" for v in health.verdicts]
-        )
-        for health in value.app_groups
+        "\n".join([head, *(f"  {SIGNS[v.standing]} {v.about}: {v.text}" for v in verdicts)]) for head, verdicts in parts
     )
 
 

@@ -55,6 +55,8 @@ def _(value: Cancellation) -> str:
             f"  night of {night.run_date}: {night.stopped:,} were not sent, {night.recalled:,} were recalled, "
             f"{may_be_out:,} may already be out"
         )
+        if night.left:
+            lines.append(f"  {night.left:,} of these are still scheduled; run the same command again to recall them")
         lines.extend(f"    {count:,} × {problem}" for problem, count in night.problems.items())
     if not value.nights:
         lines.append("  nothing of it was scheduled")
@@ -67,6 +69,11 @@ def _(value: Move) -> str:
     lines = [head, f"  {value.moved:,} were moved, {value.to_come:,} are still to be sent and go out at the new time"]
     if value.unmoved:
         lines.append(f"  {value.unmoved:,} couldn't be moved and may get it at the old time; reschedule again")
+    if value.unknown:
+        lines.append(
+            f"  {value.unknown:,} were unknown before and can't be moved: whom Appboy took of them gets it at the old "
+            "time; ask with `optinb reconcile` afterwards"
+        )
     return "\n".join([*lines, *(f"    {count:,} × {problem}" for problem, count in value.problems.items())])
 
 

@@ -8,7 +8,7 @@ from optinb.delivery.contact_history import CONTACTS, HISTORY, ContactHistory, c
 from optinb.delivery.contact_status import COUNTING, MEANING, RECEIVED, Meaning, Role, Status, status_of
 from optinb.delivery.frozen import FrozenFile, Recipients, freeze, read_frozen
 from optinb.delivery.machine import next_state
-from optinb.delivery.planning import plan, why_short
+from optinb.delivery.planning import plan, why_short, why_too_large
 from optinb.delivery.recall import Move, Recall, Tools, recall, reschedule
 from optinb.delivery.reconcile import Reconciled, reconcile
 from optinb.delivery.request import last_moment, request_for, schedule_of
@@ -64,4 +64,5 @@ __all__ = [
     "sending_day",
     "status_of",
     "why_short",
+    "why_too_large",
 ]

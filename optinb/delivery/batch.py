@@ -2,33 +2,55 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from datetime import timedelta
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from optinb.state import Batch, Planned
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from datetime import date, datetime
 
 BATCH_SIZE = 50  # recipients that Appboy takes in one request
+MAX_PROPERTIES = 50_000  # bytes of trigger properties in one request; Appboy's pages say 50 KB
 BASE_WAIT_S = 1.0
 MAX_WAIT_S = 60.0
 MAX_TOLD_WAIT_S = 3_700.0  # Appboy's limits are by the clock hour, so it never has reason to ask for more
 
 
-def cut(recipients: int, *, campaign_id: str, run_date: date, size: int = BATCH_SIZE) -> list[Batch]:
-    """The planned batches of so many recipients: batch n has the rows `n * size` to `(n + 1) * size`, 0-based."""
+def cut(
+    recipients: int, *, campaign_id: str, run_date: date, size: int = BATCH_SIZE, weights: Sequence[int] | None = None
+) -> list[Batch]:
+    """The planned batches of so many recipients: each has the rows `first` to `first + size`, 0-based.
+
+    A batch has `size` of them, and fewer where their `weights`, the bytes of each one's properties, exceed what a
+    request may have.
+    """
     return [
         Batch(
             campaign_id=campaign_id,
             run_date=run_date,
             number=number,
             first=first,
-            size=min(size, recipients - first),
+            size=last - first,
             state=Planned(),
         )
-        for number, first in enumerate(range(0, recipients, size))
+        for number, (first, last) in enumerate(_spans(recipients, size, weights or ()))
     ]
+
+
+def _spans(recipients: int, size: int, weights: Sequence[int]) -> Iterator[tuple[int, int]]:
+    sums = list(accumulate(weights, initial=0)) if max(weights, default=0) * size > MAX_PROPERTIES else None
+    first = 0
+    while first < recipients:
+        last = min(first + size, recipients)
+        if sums:
+            # one alone is never too large: planning refuses that
+            last = max(first + 1, min(last, bisect_right(sums, sums[first] + MAX_PROPERTIES) - 1))
+        yield first, last
+        first = last
 
 
 def is_late(send_at: datetime, now: datetime, late_minutes: int) -> bool:

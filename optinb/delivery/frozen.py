@@ -19,6 +19,8 @@ from optinb.errors import StateError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from optinb.state import FrozenAudience, Store
+
 PART_ROWS = 20_000  # of a row group: what is read at once
 _SENT = pl.col("outcome") == "recipient"
 
@@ -97,6 +99,13 @@ def is_sealed(path: Path, sha256: str) -> bool:
             return False
         _WHOLE[key] = sha256
     return True
+
+
+def check_planned(store: Store, audience: FrozenAudience) -> None:
+    """Raises StateError when what is to be sent of an audience isn't what the audit trail recorded of it."""
+    there = store.deliveries.find(*audience.night) or audience
+    if store.deliveries.counts(*audience.night).pending and (problem := store.deliveries.why_unlike_planned(there)):
+        raise StateError(f"{problem}; nothing of it is sent, compare the database with a copy")
 
 
 class Recipients:

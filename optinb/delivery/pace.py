@@ -7,7 +7,8 @@ go out one at a time. Where answers tell nothing, the documented limit counts.
 
 Times are seconds since 1970 on this machine's clock. The window's end is told on the server's, whose answers bear
 their own date in whole seconds: the largest difference seen so far is the best guess that is never too large, so that
-a window is never taken to end before it does.
+a window is never taken to end before it does. One that is told to end later than an hour from now (in milliseconds, or
+by a broken clock) is taken to end with the clock hour, as Appboy's windows do.
 """
 
 from __future__ import annotations
@@ -79,9 +80,12 @@ def answered(pace: Pace, told: RateLimit | None, now: float) -> Pace:
     if told.answered_at is not None:
         seen = told.answered_at - now
         pace = replace(pace, ahead=seen if pace.ahead is None else max(pace.ahead, seen))
-    if pace.remaining is None or told.reset > pace.reset:
-        return replace(pace, limit=told.limit, remaining=told.remaining, reset=told.reset, is_silent=False)
-    if told.reset < pace.reset:
+    server_now = told.answered_at if told.answered_at is not None else now + (pace.ahead or 0.0)
+    # answers bear whole seconds
+    reset = told.reset if told.reset <= server_now + HOUR_S + 1.0 else (server_now // HOUR_S + 1) * HOUR_S
+    if pace.remaining is None or reset > pace.reset:
+        return replace(pace, limit=told.limit, remaining=told.remaining, reset=reset, is_silent=False)
+    if reset < pace.reset:
         return pace  # of a window that is over
     return replace(pace, remaining=min(pace.remaining, told.remaining))
 

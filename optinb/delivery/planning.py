@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from optinb.campaigns import waterfall, with_codes
-from optinb.delivery.batch import BATCH_SIZE, cut
+from optinb.delivery.batch import BATCH_SIZE, MAX_PROPERTIES, cut
 from optinb.delivery.frozen import freeze
 from optinb.errors import CampaignError
 from optinb.state import CodesTaken, Draw, FrozenAudience
@@ -58,20 +58,24 @@ def plan(
         user: who plans, for the audit trail.
         now: in UTC.
         campaign_version: of the record that was checked; a campaign that has changed since is not planned.
-        batch_size: recipients of a request, at most 50.
+        batch_size: recipients of a request, at most 50; fewer where their properties are large.
 
     Raises:
-        CampaignError when the pool of codes doesn't suffice, ConflictError when the campaign has changed, StateError
-        when it can't be written.
+        CampaignError when the pool of codes doesn't suffice or somebody's properties are too large, ConflictError when
+        the campaign has changed, StateError when it can't be written.
     """
     there = store.deliveries.find(campaign.id, run_date)
     if there and there.cancelled is None:
         return there
     figures = waterfall(audience)
-    planned = cut(figures.recipients, campaign_id=campaign.id, run_date=run_date, size=batch_size)
 
     def register(draw: Draw | None) -> FrozenAudience:
         rows = with_codes(audience, pl.Series(draw.codes), properties=campaign.code_properties) if draw else audience
+        large = why_too_large(rows)
+        if large:
+            raise CampaignError(large)
+        weights = _weights(rows).to_list()
+        planned = cut(len(weights), campaign_id=campaign.id, run_date=run_date, size=batch_size, weights=weights)
         frozen = freeze(rows, folder=root / "audiences" / run_date.isoformat(), stem=campaign.slug)
         try:
             planned_as = store.deliveries.plan(
@@ -123,6 +127,23 @@ def why_short(campaign: Campaign, *, left: int, needed: int) -> str | None:
         f"{needed - left:,} promotion codes are missing: {needed:,} recipients, and {left:,} codes are left in the "
         f"pool {campaign.codes!r}; import more of them: `optinb codes import`"
     )
+
+
+def why_too_large(audience: pl.DataFrame) -> str | None:
+    """Why the properties of an audience with AUDIENCE_SCHEMA can't be sent, or None."""
+    weights = _weights(audience)
+    large = int((weights > MAX_PROPERTIES).sum())
+    if not large:
+        return None
+    return (
+        f"the properties of {large:,} recipients are too large: up to {weights.max():,} bytes, and Appboy takes "
+        f"{MAX_PROPERTIES:,} in a request; shorten the texts under [properties] or the attributes that they show"
+    )
+
+
+def _weights(audience: pl.DataFrame) -> pl.Series:
+    """The bytes of each recipient's properties, in the order in which they are sent."""
+    return audience.filter(pl.col("outcome") == "recipient")["properties"].str.len_bytes()
 
 
 def _drawn(store: Store, campaign: Campaign, recipients: int) -> Draw:

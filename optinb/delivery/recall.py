@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -17,8 +18,10 @@ from optinb.appboy import Later, Outcome, RateLimit, Refused, Schedule, Stopped,
 from optinb.delivery.batch import backoff_s
 from optinb.delivery.budget import Budget
 from optinb.delivery.closing import close_dead
+from optinb.delivery.frozen import check_planned
 from optinb.delivery.machine import Event, Moved, Moving, Recalled, next_state
 from optinb.delivery.request import last_moment, schedule_of
+from optinb.errors import Exit
 from optinb.settings import SendSection
 from optinb.state import Accepted, Cancelled
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 SURE = timedelta(minutes=10)
 """How long before its time a recall is sure to reach everybody: Appboy promises nothing "close to the time"."""
+OVER = "the time that this may take was over; ask again"
 STEP = 40  # batches whose answers are journalled together
 
 
@@ -50,8 +54,8 @@ class Recall(Struct, frozen=True, kw_only=True):
     """What became of a recall, in recipients.
 
     `stopped` had not been sent, and `recalled` were: both certainly get nothing. `may_be_out`: recalled close to the
-    time or without an answer, or unknown before; `out`: sent already, or not to be recalled. `problems` maps what
-    Appboy said to the number of requests.
+    time or without an answer, or unknown before; `out`: sent already, or not recalled, of which `left` may be by asking
+    again, because Appboy wasn't asked or couldn't do it. `problems` maps what Appboy said to the number of requests.
     """
 
     campaign: str
@@ -60,13 +64,22 @@ class Recall(Struct, frozen=True, kw_only=True):
     recalled: int = 0
     may_be_out: int = 0
     out: int = 0
+    left: int = 0
     problems: dict[str, int] = {}
+
+    @property
+    def exit_code(self) -> Exit:
+        """1 where something is still scheduled, 5 where nobody knows who gets it."""
+        if self.left or (self.out and self.problems):
+            return Exit.FAILED
+        return Exit.DELIVERIES_UNKNOWN if self.may_be_out else Exit.DONE
 
 
 class Move(Struct, frozen=True, kw_only=True):
     """What became of moving a send to another time, in recipients.
 
-    `moved` get it at `send_at`; `unmoved` may get it at `before`; `to_come` had not been sent yet.
+    `moved` get it at `send_at`; `unmoved` may get it at `before`, and so may those who were `unknown` before, whom
+    nobody can move; `to_come` had not been sent yet. `exit_code` is 5 where somebody may get it at the old time.
     """
 
     campaign: str
@@ -75,12 +88,17 @@ class Move(Struct, frozen=True, kw_only=True):
     send_at: datetime
     moved: int = 0
     unmoved: int = 0
+    unknown: int = 0
     to_come: int = 0
     problems: dict[str, int] = {}
+    exit_code: int = 0
 
 
 class Tools(Struct, frozen=True):
-    """What changing needs beside the journal: the client, its clock, its settings and its budget."""
+    """What changing needs beside the journal: the client, its clock, its settings and its budget.
+
+    `until`: when `ticks`, in seconds, have come so far, nothing more is asked.
+    """
 
     client: Changer
     clock: Callable[[], datetime]
@@ -88,12 +106,28 @@ class Tools(Struct, frozen=True):
     budget: Budget | None = None
     sleep: Callable[[float], None] = time.sleep
     draw: Callable[[], float] = random.random
+    until: float = math.inf
+    ticks: Callable[[], float] = time.monotonic
+
+    @property
+    def left_s(self) -> float:
+        """Seconds until nothing more is asked."""
+        return max(0.0, self.until - self.ticks())
 
 
-def recall(store: Store, audience: FrozenAudience, tools: Tools, *, lease: Lease, reason: str) -> Recall:
+def recall(
+    store: Store,
+    audience: FrozenAudience,
+    tools: Tools,
+    *,
+    lease: Lease,
+    reason: str,
+    progress: Callable[[int], object] = lambda _count: None,
+) -> Recall:
     """Deletes every schedule that Appboy has accepted of a campaign's night, and journals what became of each.
 
-    The lease is the sender's: nobody sends meanwhile. Asking again recalls what is left. Raises StateError.
+    The lease is the sender's: nobody sends meanwhile. Asking again recalls what is left. `progress` is told of so many
+    more recipients, again and again. Raises StateError.
     """
     _close_dead(store, audience, tools, lease)
     found = Recall(campaign=audience.campaign_name, run_date=audience.run_date.isoformat())
@@ -107,21 +141,30 @@ def recall(store: Store, audience: FrozenAudience, tools: Tools, *, lease: Lease
         return Recalled(outcome, (state.before or audience.send_at) - tools.clock() >= SURE, message)
 
     problems: dict[str, int] = {}
-    recalled, may_be_out, out = 0, open_before, before.received
+    recalled, may_be_out, out, left = 0, open_before, before.received, 0
     for batch, outcome in _change(store, audience, tools, tools.client.unschedule, event=event, lease=lease):
         match batch.state:
             case Cancelled():
                 recalled += batch.size
             case Accepted():
                 out += batch.size
+                left += 0 if isinstance(outcome, Refused) else batch.size
             case _:
                 may_be_out += batch.size
         _note(problems, outcome)
-    return replace(found, recalled=recalled, may_be_out=may_be_out, out=out, problems=problems)
+        progress(batch.size)
+    return replace(found, recalled=recalled, may_be_out=may_be_out, out=out, left=left, problems=problems)
 
 
 def reschedule(
-    store: Store, audience: FrozenAudience, tools: Tools, *, lease: Lease, send_at: datetime, user: str
+    store: Store,
+    audience: FrozenAudience,
+    tools: Tools,
+    *,
+    lease: Lease,
+    send_at: datetime,
+    user: str,
+    progress: Callable[[int], object] = lambda _count: None,
 ) -> Move:
     """Moves a campaign's night to another time: what is still planned, and what Appboy has accepted.
 
@@ -129,6 +172,7 @@ def reschedule(
     has not confirmed keeps its earlier time there, also after a crash; asking again for the same time moves what is
     left. Raises StateError.
     """
+    check_planned(store, audience)
     _close_dead(store, audience, tools, lease)
     # must precede the move: what went out at the earlier time would look like something that never arrived
     for state in ("accepted", "unknown"):
@@ -155,6 +199,8 @@ def reschedule(
     for batch, outcome in _change(store, audience, tools, ask, event=event, lease=lease, skip=is_out):
         sizes[isinstance(outcome, Done)] += batch.size
         _note(problems, outcome)
+        progress(batch.size)
+    unknown = counts.unknown - counts.received - counts.missing
     return Move(
         campaign=audience.campaign_name,
         run_date=audience.run_date.isoformat(),
@@ -162,8 +208,10 @@ def reschedule(
         send_at=send_at,
         moved=sizes[True],
         unmoved=sizes[False],
+        unknown=unknown,
         to_come=counts.pending,
         problems=problems,
+        exit_code=int(Exit.DELIVERIES_UNKNOWN if sizes[False] or unknown else Exit.DONE),
     )
 
 
@@ -189,7 +237,7 @@ def _change(
             states = {b.number: b.state for b in step if isinstance(b.state, Accepted)}
             keys = {n: state.schedule_id for n, state in states.items() if state.schedule_id and not skip(state)}
             outcomes: dict[int, Outcome] = {}
-            if not is_stopped:
+            if not is_stopped and tools.left_s:
                 outcomes = _ask_each(pool, {n: (audience.template_id, key) for n, key in keys.items()}, ask, tools)
                 is_stopped = any(isinstance(outcome, Stopped) for outcome in outcomes.values())
             changed = [
@@ -211,8 +259,8 @@ def _ask_each(
     """The outcome of each request, repeated while there is none, as these requests may be."""
 
     def one(key: tuple[str, str]) -> Outcome:
-        if tools.budget:
-            tools.budget.enter(patience_s=float("inf"))
+        if not tools.left_s or (tools.budget and not tools.budget.enter(patience_s=tools.left_s)):
+            return Later(0.0, OVER, "not_sent")
         try:
             return ask(*key)
         finally:
@@ -233,10 +281,10 @@ def _ask_each(
             outcomes[number] = outcome
         left = [number for number, outcome in asked.items() if isinstance(outcome, Later | Unknown)]
         left = [number for number in left if not (number in doubtful and attempt > 2)]
-        if not left or any(isinstance(outcome, Stopped) for outcome in asked.values()):
+        if not left or not tools.left_s or any(isinstance(outcome, Stopped) for outcome in asked.values()):
             break
         told = max((o.wait_s for o in asked.values() if isinstance(o, Later)), default=0.0)
-        tools.sleep(backoff_s(attempt, told_s=told, draw=tools.draw()))
+        tools.sleep(min(backoff_s(attempt, told_s=told, draw=tools.draw()), tools.left_s))
     return outcomes
 
 

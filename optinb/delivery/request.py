@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, assert_never
 
 from msgspec import Raw
 
-from optinb.appboy import Recipient, Schedule, ScheduleRequest
+from optinb.appboy import Later, Outcome, Recipient, Refused, Schedule, ScheduleRequest, Unknown
 from optinb.campaigns.schedule import EARLIEST_ZONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Literal
 
     from optinb.state import FrozenAudience
 
@@ -38,6 +39,28 @@ def schedule_of(audience: FrozenAudience) -> Schedule:
         return Schedule(f"{at:%Y-%m-%dT%H:%M:%SZ}")
     wall = f"{at + EARLIEST_ZONE:%Y-%m-%dT%H:%M:%S}"
     return Schedule(wall, in_local_time=audience.clock == "local", at_optimal_time=audience.clock == "optimal")
+
+
+class Failed(Unknown, frozen=True):
+    """Appboy failed, and the settings don't believe its pages that nothing was sent then."""
+
+
+def read_as_set(outcome: Outcome, after_500: Literal["again", "unknown"]) -> Outcome:
+    """What an outcome means by the setting: Appboy's pages say that nothing is sent after a 500, 502 or 503."""
+    if after_500 == "unknown" and isinstance(outcome, Later) and outcome.cause == "server":
+        return Failed(outcome.message)
+    return outcome
+
+
+def why_refused(times: int, last: Refused | Unknown) -> str:
+    """Why a sender gives up after so many requests in a row that Appboy didn't take, or didn't certainly take."""
+    if isinstance(last, Refused):
+        return (
+            f"Appboy refused {times} requests in a row, the last with: {last.message}; look at the template and the "
+            "campaign's properties, then run the night again"
+        )
+    what = "Appboy failed" if isinstance(last, Failed) else "nobody knows what became of"
+    return f"{what} {times} requests in a row, the last with: {last.message}; when that is mended, run the night again"
 
 
 def request_for(template_id: str, schedule: Schedule, rows: Iterable[tuple[str, str]]) -> ScheduleRequest:

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from optinb.appboy import Accepted, Later, Outcome, RateLimit, Refused, ScheduleRequest, Stopped, Unknown
+from optinb.appboy import Accepted, Later, NotTied, Outcome, RateLimit, Refused, ScheduleRequest, Stopped, Unknown
 from optinb.delivery.batch import backoff_s, deadline, is_late
 from optinb.delivery.closing import close_dead, lease_name
-from optinb.delivery.frozen import Recipients
+from optinb.delivery.frozen import Recipients, check_planned
 from optinb.delivery.machine import NotBegun, next_state
-from optinb.delivery.request import request_for, schedule_of
+from optinb.delivery.request import Failed, read_as_set, request_for, schedule_of, why_refused
 from optinb.delivery.window import Half, Posters, Request
 from optinb.errors import StateError
 from optinb.state import Planned
@@ -91,7 +91,7 @@ def send(
 
     Raises:
         LeaseTaken when another sender is at work on this night; StateError when the frozen audience was changed, or
-        when the store fails.
+        isn't what the audit trail recorded, or when the store fails.
     """
     held = store.lease(
         lease_name(audience),
@@ -102,6 +102,7 @@ def send(
         what=f"the send of {audience.campaign_name!r} for {audience.run_date}",
     )
     with held as lease:
+        check_planned(store, audience)
         close_dead(store, audience, lease, now=clock(), late_minutes=settings.late_minutes)
         # whoever had the lease before may have moved the send to another time
         audience = store.deliveries.find(*audience.night) or audience
@@ -258,6 +259,7 @@ class _Sender:
             if self._halt.is_set() or self._is_late():
                 return None
             outcome = self._client.schedule(request_for(self._audience.template_id, self._schedule, request.rows))
+            outcome = read_as_set(outcome, self._settings.after_500)
             if isinstance(outcome, Stopped):
                 self._halt.set()
             return outcome
@@ -271,14 +273,11 @@ class _Sender:
             outcome = request.outcome
             if isinstance(outcome, Stopped):
                 return _Stop(f"{outcome.message}; {outcome.advice}")
-            if isinstance(outcome, Refused):
+            if isinstance(outcome, Refused | Failed | NotTied):
                 self._refusals += 1
                 if self._refusals >= self._settings.max_refusals:
                     self._halt.set()
-                    return _Stop(
-                        f"Appboy refused {self._refusals} requests in a row, the last with: {outcome.message}; look at "
-                        "the template and the campaign's properties, then run the night again"
-                    )
+                    return _Stop(why_refused(self._refusals, outcome))
             elif isinstance(outcome, Accepted | Unknown):
                 self._refusals = 0
         again = {r.batch.number: r.outcome for r in requests if isinstance(r.outcome, Later)}

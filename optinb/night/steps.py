@@ -136,7 +136,12 @@ class Night:
 
     def audiences(self) -> tuple[CampaignSummary, ...]:
         """Builds and freezes the audience of every campaign that is due; names what holds the others."""
-        return self._tonight.freeze()
+        frozen = self._tonight.freeze()
+        if not self.dry_run:
+            # what is sent tonight is recorded by now, and mustn't change until it is
+            self.folder.mkdir(parents=True, exist_ok=True)
+            note_head(self.ws, self.folder)
+        return frozen
 
     def sends(self) -> tuple[CampaignSummary, ...]:
         """Schedules every frozen audience with Appboy. What fails for one campaign doesn't stop the others."""

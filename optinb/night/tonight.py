@@ -13,7 +13,7 @@ from optinb.delivery import FrozenAudience, close_past, plan, send, why_short
 from optinb.errors import CampaignError, OptinbError, StateError
 from optinb.measure import CampaignSummary, frozen, held, rehearsed
 from optinb.progress import progress
-from optinb.workspace import Workspace, ages_on, is_pretended, system_clock, why_stale, why_unrecorded
+from optinb.workspace import Workspace, ages_on, is_pretended, system_clock, why_distrusted, why_stale, why_unrecorded
 
 if TYPE_CHECKING:
     from datetime import date
@@ -29,9 +29,10 @@ WAIT_S = 45.0  # longer than a dead run's hold lasts
 class Tonight:
     """The campaigns of one night on a workspace.
 
-    Attributes: `blocked`: why a data gate blocks the sends; `overtaken`: why nothing new can be planned; `synced`: what
-    the import of templates found; `unready`: names of app groups to which nothing can go, and why; `failures`: what
-    went wrong in sends, in sentences; `notes`: what is to be told of audiences.
+    Attributes: `blocked`: why a data gate blocks the sends; `distrusted`: why the audit trail can't be gone by, so that
+    nothing is planned or sent; `overtaken`: why nothing new can be planned; `synced`: what the import of templates
+    found; `unready`: names of app groups to which nothing can go, and why; `failures`: what went wrong in sends, in
+    sentences; `notes`: what is to be told of audiences.
     """
 
     def __init__(self, workspace: Workspace, run_date: date, *, dry_run: bool) -> None:
@@ -40,6 +41,7 @@ class Tonight:
         self._summaries: dict[str, CampaignSummary] = {}
         self._promised: Counter[str] = Counter()  # codes of pools, in a dry run
         self.blocked: str | None = None
+        self.distrusted: str | None = None
         self.overtaken: str | None = None
         self.synced: tuple[GroupSync, ...] = ()
         self.unready: dict[str, str] = {}
@@ -75,8 +77,9 @@ class Tonight:
 
     def freeze(self) -> tuple[CampaignSummary, ...]:
         """Builds and freezes the audience of every campaign that is due; names what holds the others."""
+        self._look_at_trail()
         tonight = self.due()
-        waiting = [r.campaign for r in tonight if not self.blocked and self._planned(r) is None]
+        waiting = [r.campaign for r in tonight if not self._stopped() and self._planned(r) is None]
         shared = self._ws.campaigns.share(waiting, run_date=self._run_date)
         # Each chooses after those before it; they are told of in the order of their names.
         turns = sorted(tonight, key=self._turn)
@@ -86,7 +89,8 @@ class Tonight:
 
     def send(self) -> tuple[CampaignSummary, ...]:
         """Schedules every frozen audience with Appboy. What fails for one campaign doesn't stop the others."""
-        if not self._dry_run:
+        self._look_at_trail()
+        if not self._dry_run and not self.distrusted:
             late = self._ws.settings.send.late_minutes
             for closed in close_past(self._ws.store, now=self._ws.now(), late_minutes=late, holder=self._holder):
                 self._ws.campaigns.finish(closed.campaign_id)
@@ -106,7 +110,7 @@ class Tonight:
 
     def _noted(self, record: CampaignRecord, summary: CampaignSummary) -> CampaignSummary:
         """Notes on the campaign itself that this night holds or runs it; a night without data says nothing of it."""
-        if not self._dry_run and not self.blocked and record.state in ALIVE:
+        if not self._dry_run and not self._stopped() and record.state in ALIVE:
             if summary.held:
                 self._ws.campaigns.note(record, "hold", comment=summary.held)
             elif record.campaign.schedule.date is None:
@@ -133,8 +137,8 @@ class Tonight:
         if there:
             figures = self._figures(there)
             return replace(figures, held=self._why_not_now(there)) if figures.pending else figures
-        if self.blocked:
-            return held(*names, self._gate())
+        if stopped := self._stopped():
+            return held(*names, stopped)
         try:
             resolved = self._ws.campaigns.resolve(campaign)
             reason = self._why_held(record, resolved)
@@ -196,20 +200,32 @@ class Tonight:
 
     def _why_not_now(self, audience: FrozenAudience) -> str | None:
         """Why what is frozen and not sent yet may not go out now, or None: the campaign as it is now is checked."""
-        if self.blocked:
-            return self._gate()
+        if stopped := self._stopped():
+            return stopped
         try:
-            record = self._ws.campaigns.get(audience.campaign_name)
+            record = self._ws.campaigns.get(audience.campaign_id)
             resolved = self._ws.campaigns.resolve(record.campaign)
         except OptinbError as error:
             return str(error)
         reason = self._why_held(record, resolved)
         if reason is None and record.approval and record.approval.fingerprint != audience.fingerprint:
             return "it was approved anew after this night's audience was frozen, so that the rest of it is not sent"
+        if (resolved.app_group.id, resolved.template.id) != (audience.app_group_id, audience.template_id):
+            reason = reason or "its frozen audience isn't of the app group and template that were approved"
         return reason
 
-    def _gate(self) -> str:
-        return f"the data gate blocked the sends: {self.blocked}"
+    def _look_at_trail(self) -> None:
+        """By an audit trail that isn't whole, or not the one that the nights noted, nobody knows what was decided."""
+        try:
+            self.distrusted = why_distrusted(self._ws)
+        except StateError as error:
+            self.distrusted = str(error)
+        if self.distrusted and self.distrusted not in self.failures:
+            self.failures.append(self.distrusted)
+
+    def _stopped(self) -> str | None:
+        """Why nothing at all is planned or sent, or None."""
+        return self.distrusted or (f"the data gate blocked the sends: {self.blocked}" if self.blocked else None)
 
     def _unchecked(self, app_group_id: str) -> str | None:
         """Why the templates of an app group couldn't be compared with Appboy tonight, or None."""

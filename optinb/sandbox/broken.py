@@ -7,6 +7,7 @@ import contextlib
 import socket
 import struct
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -20,14 +21,15 @@ _DRIPS = 10
 
 
 class Connections:
-    """The open connections of a server, by the client's address."""
+    """The open connections of a server, by the client's address, and what was answered last on each."""
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, int], asyncio.Transport] = {}
+        self._last: dict[tuple[str, int], Response] = {}
 
     def protocol(self) -> type[asyncio.Protocol]:
         """A protocol for uvicorn that keeps this record."""
-        connections = self._open
+        connections, last = self._open, self._last
 
         class Tracked(HttpToolsProtocol):
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -38,9 +40,25 @@ class Connections:
             def connection_lost(self, exc: Exception | None) -> None:
                 if self.client is not None:
                     connections.pop(self.client, None)
+                    last.pop(self.client, None)
                 super().connection_lost(exc)
 
         return Tracked
+
+    def last(self, client: tuple[str, int]) -> Response | None:
+        """What was answered last on a client's connection, None if nothing was."""
+        return self._last.get(client)
+
+    def note(self, client: tuple[str, int], reply: Response) -> None:
+        """Keeps what is answered on a client's connection."""
+        if client in self._open:
+            self._last[client] = reply
+
+    def write(self, client: tuple[str, int], content: bytes) -> None:
+        """Writes to a client what isn't an answer to any request of theirs."""
+        transport = self._open.get(client)
+        if transport is not None and not transport.is_closing():
+            transport.write(content)
 
     async def reset(self, client: tuple[str, int]) -> None:
         """Breaks a client's connection so that it sees a reset."""
@@ -80,6 +98,22 @@ class TruncatedReply(Response):
         half = bytes(self.body[: len(self.body) // 2])
         await send({"type": "http.response.body", "body": half, "more_body": True})
         await self._connections.reset(tuple(scope["client"]))
+
+
+class DoubledReply(Response):
+    """A reply that is written twice, the second time after some seconds."""
+
+    def __init__(self, reply: Response, connections: Connections, *, seconds: float, wait: Wait) -> None:
+        super().__init__(reply.body, reply.status_code, dict(reply.headers))
+        self._connections, self._seconds, self._wait = connections, seconds, wait
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(scope, receive, send)
+        if self._seconds:
+            await self._wait(self._seconds)
+        head = f"HTTP/1.1 {self.status_code} {HTTPStatus(self.status_code).phrase}".encode()
+        lines = [head, *(name + b": " + value for name, value in self.raw_headers), b"", bytes(self.body)]
+        self._connections.write(tuple(scope["client"]), b"\r\n".join(lines))
 
 
 class SlowReply(Response):

@@ -1,4 +1,4 @@
-"""The page at `/` of the sandbox: what arrived, for people who rehearse. No script, no network.
+"""The page at `/` of the sandbox: what arrived, for people who rehearse. No keys, no network.
 
 What it shows is collected as values first; `templates/page.html.j2` lays them out.
 """
@@ -6,9 +6,11 @@ What it shows is collected as values first; `templates/page.html.j2` lays them o
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections import Counter
 from datetime import datetime, timedelta
 from functools import cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -75,7 +77,6 @@ class Page(Struct, frozen=True):
     """Everything on the page; `chosen` is the campaign that it is narrowed to."""
 
     now: datetime
-    keys: dict[str, tuple[str, ...]]
     rows: tuple[CampaignRow, ...]
     idle: int
     chosen: CampaignRow | None
@@ -115,6 +116,19 @@ def page(
     return _template().render(page=collect(world, now, campaign=campaign, faults=faults, asked=asked, every=every))
 
 
+@cache
+def page_headers() -> dict[str, str]:
+    """What browsers are told: the page runs its own script and nothing else, asks here only, and stands in no frame."""
+    own = {part: _environment().get_template(f"page.{part}").render().encode() for part in ("js", "css")}
+    known = {part: f"'sha256-{b64encode(sha256(text).digest()).decode()}'" for part, text in own.items()}
+    policy = f"default-src 'none'; script-src {known['js']}; style-src {known['css']}; connect-src 'self'"
+    return {
+        "Content-Security-Policy": f"{policy}; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+        "Referrer-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
 def collect(
     world: World,
     now: datetime,
@@ -136,7 +150,6 @@ def collect(
     ]
     return Page(
         now=now,
-        keys={group.name: tuple(key.key for key in group.keys) for group in world.app_groups.values()},
         rows=used,
         idle=len(rows) - len(used),
         chosen=next((row for row in rows if row.id == campaign), None),
@@ -210,8 +223,12 @@ def _push(campaign: Campaign | None, recipient: dict[str, Any]) -> Push:
     )
 
 
-@cache
 def _template() -> Template:
+    return _environment().get_template("page.html.j2")
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("optinb.sandbox"),
         autoescape=True,
@@ -220,4 +237,4 @@ def _template() -> Template:
         lstrip_blocks=True,
     )
     environment.filters["n"] = lambda number: f"{number:,}"
-    return environment.get_template("page.html.j2")
+    return environment

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 import signal
 import socket
 import threading
 import time
+import uuid
 from collections import Counter
 from datetime import datetime
 from email.utils import format_datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Self
-from urllib.parse import parse_qs
 
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from optinb.errors import UsageError
-from optinb.sandbox.broken import Connections, ResetReply, SlowReply, TruncatedReply
+from optinb.sandbox.broken import Connections, DoubledReply, ResetReply, SlowReply, TruncatedReply
 from optinb.sandbox.clock import Clock
 from optinb.sandbox.faults import Fault, fault_for, parse_faults
 from optinb.sandbox.handle import Request, handle
 from optinb.sandbox.journal import Journal
-from optinb.sandbox.page import page
+from optinb.sandbox.page import page, page_headers
+from optinb.sandbox.screened import Screened
 from optinb.sandbox.world import World, apply
 
 if TYPE_CHECKING:
@@ -129,43 +130,34 @@ class Sandbox:
 
     def _app(self) -> Starlette:
         return Starlette(
+            middleware=[Middleware(Screened)],
             routes=[
                 Route("/", self._page, methods=["GET"]),
                 Route("/sandbox/clock", self._set_clock, methods=["GET", "POST"]),
                 Route("/sandbox/faults", self._set_faults, methods=["GET", "POST"]),
                 Route("/{path:path}", self._api, methods=METHODS),
-            ]
+            ],
         )
 
     async def _page(self, request: HttpRequest) -> Response:
         every = request.query_params.get("every", "")
-        return HTMLResponse(
-            page(
-                self.world,
-                self.clock.now(),
-                campaign=request.query_params.get("campaign"),
-                faults=self._faults,
-                asked=self.requests,
-                every=int(every) if re.fullmatch("[1-9][0-9]?", every) else None,
-            )
+        shown = page(
+            self.world,
+            self.clock.now(),
+            campaign=request.query_params.get("campaign"),
+            faults=self._faults,
+            asked=self.requests,
+            every=int(every) if re.fullmatch("[1-9][0-9]?", every) else None,
         )
+        return HTMLResponse(shown, headers=page_headers())
 
     async def _set_clock(self, request: HttpRequest) -> Response:
-        if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-            return await self._clock_button(request)
         try:
             if request.method == "POST":
                 self.clock.move(msgspec.json.decode(await request.body(), type=_Move).to)
         except (UsageError, msgspec.DecodeError) as error:
             return _json(400, {"message": str(error)})
         return _json(200, {"now": self.clock.now().isoformat(), "whose": self._whose})
-
-    async def _clock_button(self, request: HttpRequest) -> Response:
-        """A button of the page was pressed; one of an old page, whose time has passed, moves nothing."""
-        with contextlib.suppress(UsageError, ValueError, KeyError):
-            form = parse_qs((await request.body()).decode())
-            self.clock.move(datetime.fromisoformat(form["to"][0]))
-        return RedirectResponse("/", 303)
 
     async def _set_faults(self, request: HttpRequest) -> Response:
         try:
@@ -191,7 +183,11 @@ class Sandbox:
         )
         self.requests[request.path] += 1
         fault = fault_for(self._faults, request.path, self.requests[request.path], seed=self.world.seed)
-        return self._take(request) if fault is None else await self._wrong(fault, request)
+        address = (http.client.host, http.client.port) if http.client else ("", 0)
+        last = self._connections.last(address)
+        reply = self._take(request) if fault is None else await self._wrong(fault, request, last)
+        self._connections.note(address, reply)
+        return reply
 
     def _take(self, request: Request) -> Response:
         """Handles a request and makes its changes, without giving way to another one."""
@@ -202,10 +198,13 @@ class Sandbox:
         for change in handled.changes:
             apply(self.world, change)
         reply = handled.reply
-        return Response(reply.body, reply.status, {**reply.headers, "Date": format_datetime(now, usegmt=True)})
+        told = {"Date": format_datetime(now, usegmt=True), "X-Request-Id": str(uuid.uuid4())}
+        return Response(reply.body, reply.status, {**reply.headers, **told})
 
-    async def _wrong(self, fault: Fault, request: Request) -> Response:
-        """What a fault makes of a request."""
+    async def _wrong(self, fault: Fault, request: Request, last: Response | None) -> Response:
+        """What a fault makes of a request; `last` is what was answered before on its connection."""
+        if fault.do == "replay" and last is None:
+            return self._take(request)
         if fault.do == "delay" and not fault.after_taking:
             # taken late, even if the client has left meanwhile
             await self._wait(fault.delay_s)
@@ -213,12 +212,16 @@ class Sandbox:
         reply = self._take(request) if fault.takes else None
         if fault.do == "slow" and reply is not None:
             return SlowReply(reply, seconds=fault.delay_s, wait=self._wait)
+        if fault.do == "double" and reply is not None:
+            return DoubledReply(reply, self._connections, seconds=fault.delay_s, wait=self._wait)
         await self._wait(fault.delay_s)
         match fault.do:
             case "reset":
                 return ResetReply(self._connections)
             case "truncate" if reply is not None:
                 return TruncatedReply(reply, self._connections)
+            case "replay" if last is not None:
+                return Response(last.body, last.status_code, dict(last.headers))
             case "delay" if reply is not None:
                 return reply
             case "errors" if reply is not None:

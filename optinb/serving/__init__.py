@@ -10,10 +10,12 @@ from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from optinb.addresses import origin_of
 from optinb.errors import UsageError
 from optinb.lab import environment_of, run
-from optinb.serving.gate import MIN_TOKEN, PARAMETER
+from optinb.serving.gate import MIN_TOKEN, PARAMETER, path_of_its_own
 from optinb.settings import FILE_NAME, load_settings
 from optinb.workspace import workspace_folder
 from optinb.workspace.notebooks import copied_notebooks
@@ -34,7 +36,8 @@ def run_serve(
     user: str | None = None,
     host: str = LOOPBACK,
     port: int = PORT,
-    base_url: str = "/",
+    base_url: str | None = None,
+    public_url: str = "",
     theme: str = "light",
     say: Callable[[str], None],
 ) -> int:
@@ -47,7 +50,10 @@ def run_serve(
     Args:
         rehearse: as for `run_lab`.
         host: the address to listen on.
-        base_url: the path under which a proxy passes requests on, such as "/optinb/".
+        base_url: the path under which a proxy passes requests on, such as "/optinb/"; that of `public_url`, or one that
+            only the token tells, when left out.
+        public_url: what people open, where a proxy stands before this server; with https, browsers give the cookie to
+            nobody in the clear.
         theme: light or dark.
         say: told where the pages are.
 
@@ -66,15 +72,21 @@ def run_serve(
         token = given or secrets.token_urlsafe(24)
         if len(token) < MIN_TOKEN:
             raise UsageError(f"{TOKEN} has {len(token)} characters; give it {MIN_TOKEN} or more, or leave it out")
-        if not is_loopback(host):
+        if public_url and not origin_of(public_url):
+            raise UsageError(f"--public-url {public_url!r} is no address; write one such as https://crm.example.com/")
+        path = base_url or urlsplit(public_url).path or path_of_its_own(token)
+        path = f"/{path.strip('/')}/" if path.strip("/") else "/"
+        if not is_loopback(host) and not public_url:
             say(f"Everybody who can reach {host} may try the token, and nothing is encrypted: put a proxy before it.")
         shown = "…" if given else token
-        say(f"The pages, for you alone: http://{host}:{port}{base_url}?{PARAMETER}={shown}")
-        command = pages_command(pages, host=host, port=port, base_url=base_url, theme=theme)
+        start = origin_of(public_url) or f"http://{host}:{port}"
+        say(f"The pages, for you alone: {start}{path}?{PARAMETER}={shown}")
+        told = f"{start}{path}" if public_url else ""
+        command = pages_command(pages, host=host, port=port, base_url=path, public_url=told, theme=theme)
         return run(command, {**environment, TOKEN: token})
 
 
-def pages_command(pages: Path, *, host: str, port: int, base_url: str, theme: str) -> list[str]:
+def pages_command(pages: Path, *, host: str, port: int, base_url: str, public_url: str = "", theme: str) -> list[str]:
     """The command that serves a folder of notebooks behind the token."""
     options = {
         "Voila.ip": host,
@@ -82,6 +94,7 @@ def pages_command(pages: Path, *, host: str, port: int, base_url: str, theme: st
         "Voila.base_url": base_url,
         "Voila.open_browser": False,
         "Voila.log_level": "WARN",
+        "Pages.address": public_url,
         "VoilaConfiguration.theme": theme,
     }
     named = [f"--{name}={value}" for name, value in options.items()]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import secrets
+from socket import gethostname
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlencode
+from urllib.parse import urlsplit
 
 from jupyter_server.auth import IdentityProvider, User
 from tornado.ioloop import IOLoop
@@ -22,7 +23,9 @@ from voila.static_file_handler import AllowListFileHandler
 from voila.tornado.contentshandler import VoilaContentsHandler
 from voila.tornado.treehandler import TornadoVoilaTreeHandler
 
-from optinb.serving.gate import PARAMETER, Gate
+from optinb.serving import is_loopback
+from optinb.serving.gate import Gate, Refusal, forget_token
+from optinb.serving.screening import problem_of_path
 
 if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
@@ -33,52 +36,54 @@ FIRST = "plan.ipynb"
 # What widgets need of the page; what somebody has installed for JupyterLab besides stays out.
 EXTENSIONS = ["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"]
 IDLE_S = 3_600  # after which the kernel of a page that nobody has open any more is stopped
-CLOSED = "This page is closed to you. Open the address that `optinb serve` printed when it started; it holds a token."
+# A page's own address never reaches another server, and no other page shows this one in a frame.
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "frame-ancestors 'none'",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
-class Arriving(Matcher):
-    """Matches a request that brings the token."""
+class Doorkeeper(Matcher):
+    """Matches every request that Voilà must not see: what is turned away, and what brings the token."""
 
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
-
-    def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
-        return {} if request.method == "GET" and self._gate.brings_token(request) else None
-
-
-class Stranger(Matcher):
-    """Matches every request of a browser that hasn't brought the token."""
-
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
+    def __init__(self, gate: Gate, base_url: str) -> None:
+        self._gate, self._base_url = gate, base_url
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
-        return None if self._gate.knows(request) else {}
+        brought = self._gate.brings_token(request)
+        forget_token(request, self._gate.token)
+        refusal = self._gate.refuses(request, brought=brought)
+        if refusal is None and not brought:
+            return None
+        return {"target_kwargs": {"gate": self._gate, "base_url": self._base_url, "refusal": refusal}}
 
 
-class Admit(RequestHandler):
-    """Exchanges the token for a cookie, and takes it out of the address, which browsers and proxies keep."""
+class Door(RequestHandler):
+    """Turns a request away, or exchanges the token, which then leaves the address that browsers keep, for a cookie."""
 
-    def initialize(self, gate: Gate) -> None:
-        self._gate = gate
+    def initialize(self, gate: Gate, base_url: str, refusal: Refusal | None) -> None:
+        self._gate, self._base_url, self._refusal = gate, base_url, refusal
 
-    def get(self) -> None:
-        options = {"httponly": True, "samesite": "Lax", "secure": self.request.protocol == "https"}
-        self.set_cookie(self._gate.cookie, self._gate.pass_for(), **options)
-        kept = {name: self.get_query_arguments(name) for name in self.request.query_arguments if name != PARAMETER}
-        query = urlencode(kept, doseq=True)
-        # one slash: an address that begins with two would lead to another host
-        self.redirect("/" + self.request.path.lstrip("/\\") + (f"?{query}" if query else ""))
-
-
-class Closed(RequestHandler):
-    """Turns every request away."""
+    def set_default_headers(self) -> None:
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
 
     def prepare(self) -> None:
-        self.set_status(403)
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.set_header("Cache-Control", "no-store")
-        self.finish(CLOSED)
+        if self._refusal is not None:
+            self.set_status(self._refusal.status)
+            self.set_header("Content-Type", "text/plain; charset=utf-8")
+            self.finish(self._refusal.text)
+            return
+        options = {"httponly": True, "samesite": "Lax", "secure": self._gate.is_behind_tls}
+        self.set_cookie(self._gate.cookie, self._gate.pass_for(), path=self._base_url, **options)
+        path = self.request.path if problem_of_path(self.request.path) is None else ""
+        # one slash: an address that begins with two would lead to another host
+        path = "/" + path.lstrip("/\\")
+        if not path.startswith(self._base_url):
+            path = self._base_url + path.lstrip("/\\")
+        self.redirect(path + (f"?{self.request.query}" if self.request.query else ""))
 
 
 class Guests(IdentityProvider):
@@ -98,28 +103,37 @@ class Pages(Voila):
     """Voilà, told to serve the pages of optinb and nothing else."""
 
     identity_provider_class = Guests
-    address = Unicode("", help="Where a proxy before this server has it, for the line that tells people.").tag(
-        config=True
-    )
+    address = Unicode("", help="What people open, where a proxy stands before this server.").tag(config=True)
 
     def load_config_file(self, *_: object, **__: object) -> None:
         """Somebody's own `voila.json` must not open what is closed here."""
 
     def init_settings(self) -> Any:
         token = os.environ.pop(TOKEN)  # kernels inherit what is left
-        self.gate = Gate(token=token, secret=secrets.token_bytes(32), cookie=f"optinb-{self.port}")
+        public = urlsplit(self.address)
+        own = () if is_loopback(self.ip) else (self.ip, gethostname().lower())
+        self.gate = Gate(
+            token=token,
+            secret=secrets.token_bytes(32),
+            cookie=f"optinb-{self.port}",
+            names=frozenset({public.hostname or "", *own} - {""}),
+            public_url=self.address,
+        )
         Guests.gate = self.gate
         self.token = ""
-        return super().init_settings()
+        voilas: Any = super().init_settings()
+        return {**voilas, "headers": HEADERS, "xsrf_cookie_kwargs": {"secure": self.gate.is_behind_tls}}
 
     def init_handlers(self) -> Any:
         unused = (TornadoVoilaTreeHandler, VoilaContentsHandler, AllowListFileHandler)
         voilas: Any = super().init_handlers()
-        rest = [handler for handler in voilas if handler[1] not in unused]
+        # Voilà fails on addresses that name a template and no file of it
+        rest = [
+            (p.replace("templates/(.*)", "templates/([^/]+/static/.+)"), *r) for p, *r in voilas if r[0] not in unused
+        ]
         first = f"{self.base_url.rstrip('/')}/voila/render/{FIRST}"
         return [
-            Rule(Arriving(self.gate), Admit, {"gate": self.gate}),
-            Rule(Stranger(self.gate), Closed),
+            Rule(Doorkeeper(self.gate, self.base_url), Door),
             (self.base_url, RedirectHandler, {"url": first, "permanent": False}),
             *rest,
         ]

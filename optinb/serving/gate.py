@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hmac
+from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, unquote_plus
 
 from msgspec import Struct
 from tornado.web import create_signed_value, decode_signed_value
+
+from optinb.serving.screening import problem_of_path, problem_of_request
 
 if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
@@ -14,19 +18,35 @@ if TYPE_CHECKING:
 MIN_TOKEN = 16
 DAYS = 7  # after which a browser must bring the token again
 PARAMETER = "token"
+CLOSED = "This page is closed to you. Open the address that `optinb serve` printed when it started; it holds a token."
 _VALUE = "admitted"
+
+
+class Refusal(Struct, frozen=True):
+    """What a request is turned away with."""
+
+    status: int
+    text: str
 
 
 class Gate(Struct, frozen=True, kw_only=True):
     """What a visitor must bring.
 
     `secret` signs the cookies of one server; with a new secret at each start, those of an earlier one don't count.
-    Cookies are shared by all ports of a host, so that each server has a name of its own for its cookie.
+    Cookies are shared by all ports of a host, so that each server has a name of its own for its cookie. `names` are
+    those of this server, beside addresses in numbers; `public_url` is where a proxy has it.
     """
 
     token: str
     secret: bytes
     cookie: str
+    names: frozenset[str] = frozenset()
+    public_url: str = ""
+
+    @property
+    def is_behind_tls(self) -> bool:
+        """Whether people open the pages by TLS, so that no cookie has to go in the clear."""
+        return self.public_url.startswith("https:")
 
     def brings_token(self, request: HTTPServerRequest) -> bool:
         """Whether a request's address carries the token."""
@@ -40,6 +60,50 @@ class Gate(Struct, frozen=True, kw_only=True):
             return False
         return decode_signed_value(self.secret, self.cookie, found.value, max_age_days=DAYS) == _VALUE.encode()
 
+    def refuses(self, request: HTTPServerRequest, *, brought: bool) -> Refusal | None:
+        """Why a request gets nothing, None if it may be answered; `brought`: whether it came with the token."""
+        problem = problem_of_request(
+            request.method or "", request.headers, names=self.names, public_url=self.public_url
+        )
+        if problem is not None:
+            return Refusal(403, problem)
+        if brought and request.method == "GET":
+            return None
+        if not self.knows(request):
+            return Refusal(403, CLOSED)
+        unusable = problem_of_path(request.path)
+        return None if unusable is None else Refusal(404, unusable)
+
     def pass_for(self) -> str:
         """The value of the cookie for a browser that has brought the token."""
         return create_signed_value(self.secret, self.cookie, _VALUE).decode()
+
+
+def forget_token(request: HTTPServerRequest, token: str) -> None:
+    """Takes the token out of a request, whatever its method, before anything of it is logged or passed on.
+
+    Any `token` goes, since a wrong one may be that of another server.
+    """
+    path, _, query = (request.uri or "").partition("?")
+    kept = [part for part in query.split("&") if unquote_plus(part.partition("=")[0]).lstrip("?") != PARAMETER]
+    uri = path + ("?" + "&".join(kept) if any(kept) else "")
+    is_elsewhere = token in unquote_plus(uri)
+    if is_elsewhere:
+        uri, request.path = "/", "/"
+    request.uri = uri
+    request.query = uri.partition("?")[2]
+    for arguments in (request.arguments, request.query_arguments):
+        for name in [*arguments] if is_elsewhere else [PARAMETER]:
+            arguments.pop(name, None)
+    if f"{PARAMETER}=" in (referer := unquote(request.headers.get("Referer", ""))) or token in referer:
+        del request.headers["Referer"]
+
+
+def path_of_its_own(token: str) -> str:
+    """The path of a server's pages, which nobody knows who hasn't seen the token.
+
+    A browser gives a cookie to every port of a host, but only for its path: the program of somebody else on this
+    machine, which has another port, can't name the path, and so is never given the cookie.
+    """
+    digest = hmac.digest(token.encode(), b"path of the pages", "sha256")
+    return f"/{urlsafe_b64encode(digest[:12]).decode()}/"

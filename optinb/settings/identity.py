@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 from typing import TYPE_CHECKING
 
 from optinb.errors import SettingsError
+from optinb.people import folded
+from optinb.settings.hub import owner_of_token
 
 if TYPE_CHECKING:
     from optinb.settings.sections import Settings
 
 
 def current_user(settings: Settings) -> str:
-    """Who is working: the JupyterHub or machine login, or OPTINB_USER where the settings let it be asserted.
+    """Who is working: the machine's login, or who the hub of the settings says; OPTINB_USER where names are asserted.
 
-    The machine's login is the name of the process's user id, whatever LOGNAME or USER say. A hub's name counts only
-    beside the hub's token; on a hub all people may share one user id, so who may set the environment of somebody
-    else's kernel there (the hub's administrator) may work under that name. Raises SettingsError when there is no name.
+    Nothing of the environment proves a name. The machine's login is the name of the process's user id, whatever LOGNAME
+    or USER say. With `hub` in the settings, that hub is asked whose the token is, and the login never stands in for it.
+    Raises SettingsError when there is no name.
     """
     if settings.workspace.identity == "asserted":
         name = os.environ.get("OPTINB_USER", "").strip()
-        if not name:
+        if not folded(name):
             raise SettingsError(
                 'identity is "asserted", but the environment variable OPTINB_USER is not set; set it to your name'
             )
         return name
-    if os.environ.get("JUPYTERHUB_API_TOKEN") and (name := os.environ.get("JUPYTERHUB_USER", "").strip()):
-        return name
+    if settings.workspace.hub is not None:
+        return owner_of_token(settings.workspace.hub, ca=settings.workspace.hub_ca)
     try:
         import pwd
-    except ImportError:  # not on Windows
-        return getpass.getuser()
+    except ImportError:  # Windows, where this is what the system says, and no variable
+        return os.getlogin()
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError as error:

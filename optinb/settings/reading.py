@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import re
 import tomllib
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import msgspec
 import msgspec.inspect
 
-from optinb.addresses import problem_of_api, problem_of_host, problem_of_outgoing
+from optinb.addresses import problem_of_api, problem_of_host, problem_of_hub, problem_of_outgoing
 from optinb.errors import SettingsError, did_you_mean
+from optinb.people import folded
+from optinb.settings.hub import SERVICE
 from optinb.settings.sections import FILE_NAME, TABLE_NAMES, Settings, SourceSection
 from optinb.toml_lines import line_numbers
 
@@ -81,6 +84,7 @@ def _check(settings: Settings, complain: _Complaint) -> None:
         ) from error
     if settings.workspace.state is not None:
         _check_state(settings.workspace.state, complain)
+    _check_people(settings, complain)
     for table in settings.imports.required:
         if table not in TABLE_NAMES:
             raise complain("import.required", f"{table!r} is no table{did_you_mean(table, TABLE_NAMES)}")
@@ -115,6 +119,42 @@ def _check(settings: Settings, complain: _Complaint) -> None:
                 )
     _check_sources(settings.sources, complain)
     _check_policy(settings, complain)
+
+
+def _check_people(settings: Settings, complain: _Complaint) -> None:
+    """That everybody who may approve is a person, named once, with a key of their own, and how it's told who works."""
+    workspace, keys = settings.workspace, settings.policy.keys
+    for path, names in (("workspace.approvers", workspace.approvers), ("policy.keys", tuple(keys))):
+        seen: dict[str, str] = {}
+        for name in names:
+            if not folded(name):
+                raise complain(path, f"{name!r} is no name; write who it is, or leave it out")
+            if folded(name).startswith(SERVICE):
+                raise complain(path, f"{name!r} is a service of the hub, and only a person can approve; take it out")
+            if folded(name) in seen:
+                raise complain(
+                    path,
+                    f"{seen[folded(name)]!r} and {name!r} are one person, since a name counts whatever its case and "
+                    "the spaces around it; keep one",
+                )
+            seen[folded(name)] = name
+    owners: dict[str, str] = {}
+    for name, key in keys.items():
+        if (other := owners.setdefault(key.strip(), name)) != name:
+            raise complain(
+                "policy.keys",
+                f"{other!r} and {name!r} have the same key, so that one of them can sign for both; make one for each "
+                "with `optinb campaigns key`",
+            )
+    if workspace.hub is not None:
+        if workspace.identity == "asserted":
+            raise complain(
+                "workspace.hub", 'a hub is asked only where identity is "login"; write that, or leave hub out'
+            )
+        if problem := problem_of_hub(workspace.hub, plain_http_hosts=settings.network.plain_http_hosts):
+            raise complain("workspace.hub", problem)
+    if workspace.hub_ca is not None and not PurePath(workspace.hub_ca).is_absolute():
+        raise complain("workspace.hub_ca", f"{workspace.hub_ca!r} must be the whole path of a file, from the root on")
 
 
 def _check_columns(columns: Mapping[str, str | dict[str, str]], complain: _Complaint) -> None:

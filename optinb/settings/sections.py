@@ -62,14 +62,18 @@ class AppGroupSettings(_Section, frozen=True):
 class WorkspaceSection(_Section, frozen=True):
     """`[workspace]`: the team, its clock and its money.
 
-    `keep_versions`: nights whose published versions are kept. `group`: the group of this machine that shares the
-    folder; without one it is its owner's alone.
+    `keep_versions`: nights whose published versions are kept. `hub`: the address of a JupyterHub's API, which is asked
+    who is working; without it the machine's login says so. `hub_ca`: the file with the certificate of the authority
+    that vouches for the hub, where that isn't a public one. `group`: the group of this machine that shares the folder;
+    without one it is its owner's alone.
     """
 
     time_zone: str = "UTC"
     currency: str = "EUR"
     approvers: tuple[str, ...] = ()
     identity: Literal["login", "asserted"] = "login"
+    hub: str | None = None
+    hub_ca: str | None = None
     approve_own: bool = False
     state: str | None = None
     keep_versions: Annotated[int, Meta(ge=1, le=3650)] = 14
@@ -164,7 +168,9 @@ class SendSection(_Section, frozen=True):
     """`[send]`: how the sender behaves.
 
     `an_hour` is Appboy's documented limit of requests for an app group, `reserve` the share of it that is left to
-    others; `max_refusals` requests refused in a row stop a campaign.
+    others; `max_refusals` requests in a row that were refused, or got another's answer, stop a campaign.
+    `recall_minutes`: how long recalling or moving what is scheduled may take. `after_500`: whether a request that
+    Appboy answered with 500, 502 or 503 is sent again, as its pages allow, or is unknown.
     """
 
     window_batches: Annotated[int, Meta(ge=1, le=1000)] = 40
@@ -173,6 +179,8 @@ class SendSection(_Section, frozen=True):
     timeout_s: Annotated[float, Meta(gt=0, le=3600)] = 30.0
     max_tries: Annotated[int, Meta(ge=1, le=1000)] = 8
     max_refusals: Annotated[int, Meta(ge=1, le=100_000)] = 5
+    recall_minutes: Annotated[int, Meta(ge=1, le=1440)] = 15
+    after_500: Literal["again", "unknown"] = "again"
     an_hour: Annotated[int, Meta(ge=1, le=100_000_000)] = 250_000
     reserve: Annotated[float, Meta(ge=0, le=0.9)] = 0.02
 

@@ -13,9 +13,9 @@ from sqlalchemy import func, insert, select
 from optinb.state.schema import audit_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import ColumnElement, Connection, Row
 
     from optinb.state.database import Database
 
@@ -53,10 +53,10 @@ def digest(entry: AuditEntry) -> str:
     return sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
 
-def check_chain(entries: Iterable[AuditEntry]) -> AuditVerdict:
-    """Follows the chain from its beginning to the first entry that doesn't fit."""
-    count, head = 0, ORIGIN
-    for count, entry in enumerate(entries, start=1):
+def check_chain(entries: Iterable[AuditEntry], *, after: int = 0, head: str = ORIGIN) -> AuditVerdict:
+    """Follows the chain from its beginning, or from behind entry `after`, to the first entry that doesn't fit."""
+    count = after
+    for count, entry in enumerate(entries, start=after + 1):
         problem = None
         if entry.seq != count:
             problem = f"entry {count} is missing"
@@ -96,6 +96,12 @@ def entries_of(con: Connection, *, action: str, since: datetime) -> tuple[AuditE
     return tuple(_entry(row) for row in con.execute(chosen.order_by(audit_entries.c.seq.desc())))
 
 
+def entries_since(con: Connection, seq: int, *those: ColumnElement[bool]) -> tuple[AuditEntry, ...]:
+    """The entries from a number on, all or `those`, the oldest first."""
+    chosen = select(audit_entries).where(audit_entries.c.seq >= seq, *those).order_by(audit_entries.c.seq)
+    return tuple(_entry(row) for row in con.execute(chosen))
+
+
 class AuditTrail:
     """The audit trail; entries about the store come from its changes themselves."""
 
@@ -121,6 +127,12 @@ class AuditTrail:
         there = audit_entries.c.detail.contains(value, autoescape=True) | (audit_entries.c.subject == text)
         with self._database.reading() as con:
             return con.execute(select(func.count()).select_from(audit_entries).where(there)).scalar_one()
+
+    def hashes(self, numbers: Collection[int]) -> dict[int, str]:
+        """The hashes of the entries with these numbers, of those that are there."""
+        chosen = select(audit_entries.c.seq, audit_entries.c.hash).where(audit_entries.c.seq.in_(numbers))
+        with self._database.reading() as con:
+            return {row.seq: row.hash for row in con.execute(chosen)}
 
     def hash_of(self, seq: int) -> str | None:
         """The hash of an entry by its number, None if it isn't there."""

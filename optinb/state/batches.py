@@ -86,6 +86,7 @@ def move(
             action=f"batches {state_columns(to)['state']}",
             subject=audience.campaign_name,
             now=now,
+            campaign_id=campaign_id,
             run_date=run_date,
             recipients=recipients,
             why=why(to),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -10,13 +11,15 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import func, insert, or_, select
 
-from optinb.campaigns import CampaignRecord
+from optinb.campaigns import CampaignRecord, Decision
 from optinb.errors import CampaignError, ConflictError, StateError, did_you_mean
 from optinb.state import audit
-from optinb.state.schema import campaign_versions
+from optinb.state.schema import audit_entries, campaign_versions
 
 if TYPE_CHECKING:
     from optinb.state.database import Database
+
+PREFIX = "campaign "  # of the actions in the audit trail
 
 
 class CampaignChange(Struct, frozen=True, kw_only=True):
@@ -45,7 +48,7 @@ class Campaigns:
 
     def find(self, name_or_id: str) -> CampaignRecord | None:
         """The newest version of a campaign, or None."""
-        made_from_name = sha256(name_or_id.casefold().encode()).hexdigest()[:12]  # as Campaign.id
+        made_from_name = _id_of(name_or_id)
         query = (
             select(campaign_versions.c.record, campaign_versions.c.name)
             .where(or_(campaign_versions.c.id == made_from_name, campaign_versions.c.id == name_or_id))
@@ -117,14 +120,14 @@ class Campaigns:
             audit.record(
                 con,
                 who=user,
-                action=f"campaign {action}",
+                action=f"{PREFIX}{action}",
                 subject=name,
                 now=now,
                 version=record.version,
                 before=last.state if last else None,
                 state=record.state,
                 fingerprint=record.approval.fingerprint if record.approval else None,
-                content=record.campaign,
+                record=record,
             )
         return record
 
@@ -144,6 +147,30 @@ class Campaigns:
                 )
                 for row in con.execute(query)
             )
+
+    def decisions(self, campaign_id: str | None = None) -> dict[str, list[Decision]]:
+        """What the audit trail says of every campaign or of one, the oldest first, by the id that its name makes."""
+        ours = audit_entries.c.action.startswith(PREFIX, autoescape=True)
+        with self._database.reading() as con:
+            if campaign_id is not None:
+                names = con.execute(select(audit_entries.c.subject).where(ours).distinct()).scalars()
+                ours &= audit_entries.c.subject.in_([name for name in names if _id_of(name) == campaign_id])
+            entries = audit.entries_since(con, 0, ours)
+        found: dict[str, list[Decision]] = {}
+        for entry in entries:
+            with suppress(msgspec.MsgspecError):  # not written by optinb: missing, it breaks the succession
+                found.setdefault(_id_of(entry.subject), []).append(_decision(entry))
+        return found
+
+
+def _id_of(name: str) -> str:
+    return sha256(name.casefold().encode()).hexdigest()[:12]  # as Campaign.id
+
+
+def _decision(entry: audit.AuditEntry) -> Decision:
+    fields = {"content": (entry.detail.get("record") or {}).get("campaign"), **entry.detail}
+    step = entry.action.removeprefix(PREFIX)
+    return msgspec.convert({**fields, "step": step, "who": entry.who}, Decision)
 
 
 def _decode(text: str, name: str) -> CampaignRecord:

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from optinb.errors import CampaignError, ConflictError, did_you_mean
 from optinb.state import audit
+from optinb.state.code_checks import IMPORTED, NOT_SENT, check_content, check_free, digest_of
 from optinb.state.delivery_rows import audience_of_night, of_night
 from optinb.state.schema import audiences, batches, code_grants, code_pools, codes
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from optinb.state.journal import FrozenAudience
 
 AT_ONCE = 100_000  # codes that one statement takes
-# What became of batches that certainly reached nobody; nobody knows it of the unknown ones.
-NOT_SENT = ("refused", "expired", "cancelled")
 
 
 class CodePool(Struct, frozen=True, kw_only=True):
@@ -87,7 +86,15 @@ class Codes:
                 rows = select(literal(key), place + ((size or 0) + first + 1), code)
                 con.execute(insert(codes).from_select(["pool", "number", "code"], rows))
             audit.record(
-                con, who=user, action="codes imported", subject=name, now=now, codes=len(new), file_sha256=sha256
+                con,
+                who=user,
+                action=IMPORTED,
+                subject=name,
+                now=now,
+                codes=len(new),
+                file_sha256=sha256,
+                first=(size or 0) + 1,
+                content=digest_of(new),
             )
             return _pool(con, key)
 
@@ -113,12 +120,16 @@ class Codes:
             return tuple(_pool(con, key) for key in keys)
 
     def draw(self, name: str, wanted: int) -> Draw:
-        """So many codes that nobody has, or as many as are left. Only a plan takes them (`Deliveries.plan`)."""
+        """So many codes that nobody has, or as many as are left. Only a plan takes them (`Deliveries.plan`).
+
+        Raises StateError when they aren't those that were imported, by the audit trail.
+        """
         key = name.casefold()
         with self._database.reading() as con:
             runs = _free(con, key, wanted)
             if not runs:
                 return Draw(pool=key, codes=(), runs=())
+            check_content(con, key, runs)
             first, end = runs[0][0], sum(runs[-1])
             span = (codes.c.pool == key) & codes.c.number.between(first, end - 1)
             there = con.execute(select(codes.c.code).where(span).order_by(codes.c.number)).scalars().all()
@@ -137,7 +148,10 @@ class Codes:
 
 
 def take(con: Connection, draw: Draw, audience: FrozenAudience) -> None:
-    """Gives drawn codes to the recipients of an audience, in order. Raises CodesTaken when others got some."""
+    """Gives drawn codes to the recipients of an audience, in order.
+
+    Raises CodesTaken when others got some, StateError when the trail gave some to others who are to keep them.
+    """
     campaign_id, run_date = audience.night
     grant, place = code_grants.c, 0
     for first, count in draw.runs:
@@ -149,6 +163,7 @@ def take(con: Connection, draw: Draw, audience: FrozenAudience) -> None:
         values = {"campaign_id": campaign_id, "run_date": run_date, "place": place}
         con.execute(insert(code_grants).values(pool=draw.pool, first=first, count=count, **values))
         place += count
+    check_free(con, draw.pool, draw.runs, but=audience.night)
 
 
 def give_back(con: Connection, campaign_id: str, run_date: date, *, numbers: Collection[int] | None = None) -> None:

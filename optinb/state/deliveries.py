@@ -33,6 +33,15 @@ from optinb.state.journal import (
     Settlement,
 )
 from optinb.state.leases import lost, must_hold
+from optinb.state.manifest import (
+    MOVED,
+    PLANNED,
+    all_unlike_planned,
+    manifest,
+    planned_before,
+    spans_of,
+    why_unlike_planned,
+)
 from optinb.state.schema import audiences, batches, campaign_versions
 
 if TYPE_CHECKING:
@@ -43,6 +52,11 @@ if TYPE_CHECKING:
 
     from optinb.state.database import Database
     from optinb.state.leases import Lease
+
+
+class _Ids(msgspec.Struct, frozen=True):
+    dispatch_id: str | None = None
+    schedule_id: str | None = None
 
 
 class Deliveries:
@@ -72,6 +86,11 @@ class Deliveries:
             there = find_audience(con, *audience.night)
             if there and not _stopped_whole(con, there):
                 return there
+            if there is None and (before := planned_before(con, audience)):
+                raise StateError(
+                    f"{audience.campaign_name!r} was planned for {audience.run_date} already, by entry {before.seq} of "
+                    "the audit trail, but its audience isn't there any more; compare the database with a copy"
+                )
             if campaign_version is not None:
                 _must_be(con, audience, campaign_version)
             if there:
@@ -85,15 +104,11 @@ class Deliveries:
             audit.record(
                 con,
                 who=user,
-                action="delivery planned",
+                action=PLANNED,
                 subject=audience.campaign_name,
                 now=now,
-                run_date=audience.run_date,
-                send_at=audience.send_at,
-                recipients=audience.recipients,
-                batches=len(planned),
-                sha256=audience.sha256,
-                fingerprint=audience.fingerprint,
+                **manifest(audience, spans_of(planned)),
+                code_runs=draw.runs if draw else (),
             )
         return audience
 
@@ -157,6 +172,16 @@ class Deliveries:
         with self._database.reading() as con:
             row = con.execute(select(batches).where(of_night(campaign_id, run_date), here)).first()
         return batch_from(row) if row else None
+
+    def answered_ids(self, app_group_id: str, *, since: date) -> frozenset[str]:
+        """The ids that Appboy gave to batches of an app group, of the nights from a date on."""
+        night = (batches.c.campaign_id == audiences.c.campaign_id) & (batches.c.run_date == audiences.c.run_date)
+        query = select(batches.c.detail).join(audiences, night)
+        query = query.where(audiences.c.app_group_id == app_group_id, audiences.c.run_date >= since)
+        query = query.where(batches.c.state.in_(("accepted", "cancelled")))
+        with self._database.reading() as con:
+            told = [msgspec.json.decode(text, type=_Ids) for text in con.execute(query).scalars()]
+        return frozenset(text for ids in told for text in (ids.dispatch_id, ids.schedule_id) if text)
 
     def counts(self, campaign_id: str, run_date: date) -> DeliveryCounts:
         """Where the recipients of a campaign's night are."""
@@ -248,6 +273,16 @@ class Deliveries:
             must_hold(con, lease)
             write(con, changed, token=None, now=now, given=given)
 
+    def why_unlike_planned(self, audience: FrozenAudience) -> str | None:
+        """Why the rows of an audience aren't what the audit trail recorded, or None."""
+        with self._database.reading() as con:
+            return why_unlike_planned(con, audience)
+
+    def all_unlike_planned(self) -> tuple[str, ...]:
+        """Why audiences aren't what the audit trail recorded, of all of them."""
+        with self._database.reading() as con:
+            return tuple(all_unlike_planned(con))
+
     def settle(self, batch: Batch, settlement: Settlement) -> None:
         """Notes beside an unknown batch what Appboy said of its recipients; asked again, the later word counts."""
         with self._database.writing() as con:
@@ -282,9 +317,10 @@ class Deliveries:
             audit.record(
                 con,
                 who=user,
-                action="delivery rescheduled",
+                action=MOVED,
                 subject=before.campaign_name,
                 now=now,
+                campaign_id=campaign_id,
                 run_date=run_date,
                 before=before.send_at,
                 send_at=send_at,

@@ -11,6 +11,7 @@ from optinb.errors import ConflictError
 from optinb.state import audit
 from optinb.state.delivery_rows import as_json, audience_of_night, of_night
 from optinb.state.journal import FrozenAudience, Settlement
+from optinb.state.manifest import SEALED
 from optinb.state.schema import audiences, batches
 
 if TYPE_CHECKING:
@@ -69,10 +70,12 @@ class Seals:
             audit.record(
                 con,
                 who=user,
-                action="audience sealed anew",
+                action=SEALED,
                 subject=audience.campaign_name,
                 now=now,
+                campaign_id=audience.campaign_id,
                 run_date=audience.run_date,
+                path=path,
                 sha256=sha256,
                 sha256_before=audience.sha256,
                 why=why,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from optinb.campaigns import CampaignRecord
-    from optinb.workspace import Workspace
+    from optinb.workspace import CampaignPreview, Workspace
 
 LOOK_AGAIN_S = 2.0
 SAMPLES = 2
@@ -38,7 +38,7 @@ class ApprovalDesk(w.VBox):
         self._ws, self._clock = ws, clock
         self._decided_at = -DOUBLE_CLICK_S
         self._waiting: dict[str, CampaignRecord] = {}
-        self._seen: dict[str, str] = {}  # an approval must be of what the approver has seen
+        self._seen: CampaignPreview | None = None  # an approval must be of what the approver has seen
         self.who = Pane()
         self.who.show(
             values.fragment("desk.html.j2", "who", ws.user, ws.settings.workspace.approvers),
@@ -95,7 +95,7 @@ class ApprovalDesk(w.VBox):
 
     def _show(self) -> None:
         record = self._waiting.get(self.waiting.value)
-        self._seen = {}
+        self._seen = None
         if record is None:
             self.detail.say("Choose a campaign." if self._waiting else "")
             return
@@ -105,7 +105,7 @@ class ApprovalDesk(w.VBox):
         except OptinbError as error:
             self.detail.say(str(error), kind="bad")
             return
-        self._seen = preview.parts
+        self._seen = preview
         self.detail.show(values.for_decision(record, preview, last, power, self._ws.settings.zone))
 
     def _decide(self, verb: str) -> None:
@@ -114,7 +114,10 @@ class ApprovalDesk(w.VBox):
             return
         try:
             comment = self.comment.value.strip()
-            if verb == "approve":
+            if verb == "approve" and self._seen is None:
+                self.result.say(f"“{name}” can't be shown, so it can't be approved.", kind="bad")
+                return
+            if verb == "approve" and self._seen is not None:
                 approved = self._ws.campaigns.approve(name, seen=self._seen, comment=comment)
                 schedule = approved.campaign.schedule.sentence()
                 self.result.say(f"“{name}” is approved. It goes out {schedule}.", kind="good")

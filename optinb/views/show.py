@@ -48,7 +48,7 @@ MANY: dict[tuple[str, str], str] = {
 # Values that say what a command would, in text.
 TEXT: tuple[tuple[str, str], ...] = (
     ("optinb.delivery.recall", "Move"),
-    ("optinb.workspace.campaigns", "Cancellation"),
+    ("optinb.workspace.sends", "Cancellation"),
     ("optinb.workspace.sends", "Settlements"),
 )
 
@@ -96,5 +96,6 @@ def _function(name: str) -> Callable[[Any], str]:
 
 def _plain(value: Any, printer: Any, cycle: bool) -> None:
     from optinb.console import show
+    from optinb.printable import printable
 
-    printer.text(repr(value) if cycle else show(value))
+    printer.text(repr(value) if cycle else printable(show(value)))

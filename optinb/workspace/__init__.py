@@ -1,10 +1,10 @@
 """A workspace: the one handle on everything, for notebooks, commands and tests."""
 
-from optinb.workspace.campaigns import Campaigns, Cancellation
+from optinb.workspace.campaigns import Campaigns
 from optinb.workspace.clock import clock_for, clock_starting_at, is_pretended, system_clock
 from optinb.workspace.codes import Codes, CodesLeft
 from optinb.workspace.data import CustomerDay, CustomerReach
-from optinb.workspace.doctor import MACHINE, Diagnosis, GroupHealth, group_health, machine_health
+from optinb.workspace.doctor import Diagnosis, GroupHealth, bad, examine_machine, group_health
 from optinb.workspace.forget import ForgottenCustomer
 from optinb.workspace.freshness import ages_on, why_stale
 from optinb.workspace.groups import Groups, GroupSize
@@ -21,15 +21,14 @@ from optinb.workspace.preview import Preview
 from optinb.workspace.previewing import CampaignPreview, Rival
 from optinb.workspace.resolved import Resolved
 from optinb.workspace.samples import SampleMessage
-from optinb.workspace.sends import Sends, Settled, Settlements
+from optinb.workspace.sends import Cancellation, Sends, Settled, Settlements
 from optinb.workspace.shared import SharedGroups
 from optinb.workspace.templates import GroupSync, TemplateListing, Templates
 from optinb.workspace.trial import SentTest
 from optinb.workspace.vocabulary import Distribution, Vocabulary
-from optinb.workspace.witness import note_head, verify_audit, why_unrecorded
+from optinb.workspace.witness import note_head, verify_audit, why_behind, why_distrusted, why_unrecorded
 
 __all__ = [
-    "MACHINE",
     "Answer",
     "CampaignPreview",
     "Campaigns",
@@ -74,17 +73,20 @@ __all__ = [
     "Why",
     "Workspace",
     "ages_on",
+    "bad",
     "clock_for",
     "clock_starting_at",
+    "examine_machine",
     "group_health",
     "is_pretended",
-    "machine_health",
     "note_head",
     "open_workspace",
     "status",
     "system_clock",
     "verify_audit",
     "why",
+    "why_behind",
+    "why_distrusted",
     "why_stale",
     "why_unrecorded",
     "workspace_folder",

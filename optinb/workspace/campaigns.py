@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
-from msgspec import Struct
 
 from optinb.campaigns import (
     ALIVE,
@@ -22,34 +20,34 @@ from optinb.campaigns import (
     Competitor,
     Going,
     Power,
-    approve,
+    archive,
     build_audience,
     calendar,
     campaign_from,
     cancel,
     check_quiet,
     check_schedule,
-    differences,
     draft,
     finish,
+    may,
     personal,
     quiet_zones,
     read_campaign,
     reject,
     step,
     submit,
-    waterfall,
 )
-from optinb.delivery import Recall
-from optinb.errors import ApprovalError, CampaignError, ConflictError, OptinbError
-from optinb.rules import from_json, is_bound, to_json
+from optinb.errors import CampaignError, ConflictError, OptinbError
+from optinb.rules import from_json, is_bound, sentence, to_json
 from optinb.segments import members
+from optinb.workspace.approving import approve_seen
 from optinb.workspace.contacts import competition
 from optinb.workspace.power import power_for
 from optinb.workspace.previewing import CampaignPreview, preview_of
-from optinb.workspace.refusals import check_empty, check_sendable
+from optinb.workspace.refusals import check_audience, check_sendable
 from optinb.workspace.resolved import Resolved
 from optinb.workspace.samples import SampleMessage, sample_message
+from optinb.workspace.sends import Cancellation
 from optinb.workspace.shared import SharedGroups
 from optinb.workspace.trial import SentTest, send_test
 
@@ -60,16 +58,6 @@ if TYPE_CHECKING:
 
     from optinb.campaigns import Step
     from optinb.workspace.handle import Workspace
-
-SIGNING_KEY = "OPTINB_SIGNING_KEY"
-
-
-class Cancellation(Struct, frozen=True, kw_only=True):
-    """A campaign that was cancelled, and what could be stopped and recalled of its nights."""
-
-    campaign: str
-    comment: str
-    nights: tuple[Recall, ...]
 
 
 class Campaigns:
@@ -111,41 +99,27 @@ class Campaigns:
         check_sendable(self._ws, resolved)
         check_schedule(campaign.schedule, now=now, zone=self._ws.settings.zone)
         check_quiet(self._ws.settings.policy, campaign.schedule)
-        check_empty(
-            resolved.campaign, waterfall(self.audience(resolved))
-        )  # what a night would stumble over is said now
+        check_audience(resolved.campaign, self.audience(resolved))  # what a night would stumble over is said now
         earlier = self._ws.store.campaigns.find(campaign.id)
         record = submit(campaign, user=self._ws.user, now=now, earlier=earlier)
+        if record is earlier:
+            return record
         self._put(record, "submit", expected=earlier.version if earlier else None)
         self._stop(record, "a new version of the campaign was submitted")
         return record
 
-    def approve(self, name: str, *, seen: Mapping[str, str] | None = None, comment: str = "") -> CampaignRecord:
-        """Approves exactly what the campaign is now: rule, template, properties, schedule, control share and size.
+    def approve(self, name: str, *, seen: str | CampaignPreview, comment: str = "") -> CampaignRecord:
+        """Approves what the approver has seen: rule, template, properties, schedule, control share and size.
 
-        With `seen`, the parts of the preview that the approver looked at, it refuses what has changed since. Raises
-        ApprovalError when the user may not approve, or saw something else.
+        Args:
+            name: of the campaign.
+            seen: what they looked at: the preview, or its fingerprint.
+            comment: for the author.
+
+        Raises ApprovalError when the user may not approve, when the campaign isn't what they saw any more, or when the
+        audit trail tells another story of it.
         """
-        workspace = self._ws.settings.workspace
-        record = self.get(name)
-        check_sendable(self._ws, self.resolve(record.campaign))
-        preview = self.preview(record.campaign)
-        changed = differences(seen, preview.parts) if seen is not None else ()
-        if changed:
-            raise ApprovalError(f"{name!r} changed while you looked at it ({', '.join(changed)}); look again")
-        approved = approve(
-            record,
-            user=self._ws.user,
-            approvers=workspace.approvers,
-            approve_own=workspace.approve_own,
-            private_key=self._signing_key(),
-            comment=comment,
-            now=self._ws.now(),
-            parts=preview.parts,
-            recipients=preview.waterfall.recipients,
-        )
-        self._put(approved, "approve", expected=record.version)
-        return approved
+        return approve_seen(self._ws, name, seen=seen, comment=comment)
 
     def reject(self, name: str, *, comment: str = "") -> CampaignRecord:
         """Rejects a submitted campaign, with a reason for its author."""
@@ -170,18 +144,6 @@ class Campaigns:
             days=policy.approval_days,
             keys=policy.keys,
         )
-
-    def _signing_key(self) -> str | None:
-        """The private key of the user, where approvals must be signed. Raises ApprovalError when it isn't there."""
-        if not self._ws.settings.policy.keys:
-            return None
-        private = os.environ.get(SIGNING_KEY, "").strip()
-        if not private:
-            raise ApprovalError(
-                f"approvals are signed in this workspace: put your private key into {SIGNING_KEY}, or make one with "
-                "`optinb campaigns key`"
-            )
-        return private
 
     def save_draft(self, source: Campaign | Mapping[str, Any] | Path) -> CampaignRecord:
         """Keeps a campaign that is still being worked on; no night looks at it."""
@@ -211,9 +173,7 @@ class Campaigns:
     def archive(self, name: str) -> CampaignRecord:
         """Puts a campaign that is over out of sight. Raises CampaignError for one that may still go out."""
         record = self.get(name)
-        if record.state not in ("done", "cancelled", "rejected", "draft"):
-            raise CampaignError(f"campaign {name!r} is {record.state}; cancel it before it is archived")
-        archived = msgspec.structs.replace(record, archived=True, version=record.version + 1, updated_at=self._ws.now())
+        archived = archive(record, now=self._ws.now())
         self._put(archived, "archive", expected=record.version)
         return archived
 
@@ -249,7 +209,7 @@ class Campaigns:
         record = self.get(name)
         reason = comment or "the campaign was cancelled"
         is_still_to_go_out = bool(self._ws.sends.recallable(record))
-        if record.state != "cancelled" or not is_still_to_go_out:
+        if may(record.state, "cancel") or not is_still_to_go_out:
             cancelled = cancel(record, comment=comment, now=self._ws.now(), is_still_to_go_out=is_still_to_go_out)
             self._put(cancelled, "cancel", expected=record.version)
         self._stop(record, reason)
@@ -258,7 +218,7 @@ class Campaigns:
     def finish(self, campaign_id: str) -> None:
         """Marks a campaign of one date as done, after its night; one that a person changed meanwhile is left alone."""
         record = self._ws.store.campaigns.find(campaign_id)
-        if record and record.state in ALIVE and record.campaign.schedule.date is not None:
+        if record and may(record.state, "finish") and record.campaign.schedule.date is not None:
             with suppress(ConflictError):
                 self._put(finish(record, now=self._ws.now()), "finish", expected=record.version)
 
@@ -276,7 +236,7 @@ class Campaigns:
             app_group=app_group,
             template=template,
             rule_json=to_json(bound) if named else group.rule_json,
-            sentence=group.sentence,
+            sentence=sentence(from_json(group.rule_json)),  # not as it's stored, which nothing binds
         )
 
     def share(self, campaigns: Iterable[Campaign], *, run_date: date) -> SharedGroups:
@@ -336,19 +296,19 @@ class Campaigns:
 
     def preview(
         self,
-        source: Campaign | Mapping[str, Any] | Path,
+        source: str | Campaign | Mapping[str, Any] | Path,
         *,
         samples: int = 3,
         among: Competition | None = None,
         in_full: bool = False,
     ) -> CampaignPreview:
-        """Who would get a campaign on its next night, by today's tables, and what they would read.
+        """Who would get a campaign (or the one of that name) on its next night, by today's tables, and what they read.
 
         The contact policy counts what was sent or planned so far; with `among`, also what others were promised there.
         With `in_full` it also has what takes longer to find: the power of the test, and the other campaigns of that
         night with the customers that they take.
         """
-        return preview_of(self._ws, self.resolve(self.read(source)), samples=samples, among=among, in_full=in_full)
+        return preview_of(self._ws, self.resolve(self._named(source)), samples=samples, among=among, in_full=in_full)
 
     def power(self, preview: CampaignPreview) -> Power | None:
         """What the test of a previewed campaign can see, by the purchases of its group; None without control group."""

@@ -1,4 +1,4 @@
-"""`optinb doctor`, and the look before a night: whether this machine and the app groups can be worked with."""
+"""`optinb doctor`, and the look before a night: whether this machine, its people and the app groups are fit for it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from optinb.appboy import MOST_LOOKS, AppboyClient, Verdict, examine
-from optinb.errors import Exit, StateError
+from optinb.errors import Exit, SettingsError, StateError
 from optinb.workspace.clock import is_pretended
 from optinb.workspace.private import open_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import date
     from pathlib import Path
 
@@ -25,46 +24,45 @@ if TYPE_CHECKING:
     from optinb.workspace.handle import Workspace
 
 
-MACHINE = "This machine"
 _SPARE_MB = 200
 _CLOCKS_DIFFER = timedelta(minutes=5)  # people's machines do by less
 
 
 class GroupHealth(Struct, frozen=True, kw_only=True):
-    """The verdicts on one app group, or on this machine, which has no `api`."""
+    """The verdicts on one app group."""
 
     app_group: str
     api: str
     verdicts: tuple[Verdict, ...]
 
-    @property
-    def bad(self) -> tuple[Verdict, ...]:
-        """What must be mended."""
-        return tuple(verdict for verdict in self.verdicts if verdict.standing == "bad")
-
 
 class Diagnosis(Struct, frozen=True, kw_only=True):
     """The verdicts on this machine and on app groups; `exit_code` is 1 where one of them is bad."""
 
+    machine: tuple[Verdict, ...] = ()
     app_groups: tuple[GroupHealth, ...]
     exit_code: int
 
     @classmethod
-    def of(cls, found: tuple[GroupHealth, ...]) -> Diagnosis:
+    def of(cls, machine: Iterable[Verdict], app_groups: Iterable[GroupHealth]) -> Diagnosis:
         """The diagnosis of some verdicts."""
-        return cls(app_groups=found, exit_code=int(Exit.FAILED if any(h.bad for h in found) else Exit.DONE))
+        machine, app_groups = tuple(machine), tuple(app_groups)
+        is_bad = bad((*machine, *(verdict for health in app_groups for verdict in health.verdicts)))
+        return cls(machine=machine, app_groups=app_groups, exit_code=int(Exit.FAILED if is_bad else Exit.DONE))
+
+
+def bad(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+    """What must be mended."""
+    return tuple(verdict for verdict in verdicts if verdict.standing == "bad")
 
 
 def diagnose(ws: Workspace, app_group: str | None = None) -> Diagnosis:
     """Calls one app group, or all, without changing anything there or here. Raises SettingsError for a wrong name."""
     settings = ws.settings
     groups = settings.app_groups if app_group is None else (settings.app_group(app_group),)
-    found = tuple(group_health(ws, group) for group in groups)
-    if not found or app_group is not None:
-        return Diagnosis.of(found)
-    machine = machine_health(ws, ws.today())
-    # no reason to stop a night, which makes files of its own that are closed
-    return Diagnosis.of((replace(machine, verdicts=(*machine.verdicts, _privacy(ws))), *found))
+    # who reads the folder is no reason to stop a night, which makes files of its own that are closed
+    machine = (*examine_machine(ws, ws.today()), _who_works(ws), _privacy(ws), *_without_groups(groups))
+    return Diagnosis.of(machine, [group_health(ws, group) for group in groups])
 
 
 def _privacy(ws: Workspace) -> Verdict:
@@ -90,10 +88,28 @@ def group_health(ws: Workspace, group: AppGroupSettings, *, most_looks: int = MO
     return GroupHealth(app_group=group.name, api=group.api, verdicts=found)
 
 
-def machine_health(ws: Workspace, run_date: date) -> GroupHealth:
+def examine_machine(ws: Workspace, run_date: date) -> tuple[Verdict, ...]:
     """The verdicts on this machine, for the night of a date: rights, space, delivery and clock."""
-    verdicts = (_rights(ws.root), _space(ws, run_date), *_delivery(ws, run_date), *_clock(ws))
-    return GroupHealth(app_group=MACHINE, api="", verdicts=verdicts)
+    return (_rights(ws.root), _space(ws, run_date), *_delivery(ws, run_date), *_clock(ws))
+
+
+def _who_works(ws: Workspace) -> Verdict:
+    """What proves who works here; a hub that is to say so is asked."""
+    workspace = ws.settings.workspace
+    if workspace.identity == "asserted":
+        text = "names are asserted: anybody can approve as anybody; for more than tests and demos write"
+        return Verdict(about="who works", standing="note", text=f'{text} identity = "login" under [workspace]')
+    try:
+        source = "the login on this machine" if workspace.hub is None else f"as the hub {workspace.hub} says"
+        return Verdict(about="who works", standing="good", text=f"{ws.user}, {source}")
+    except SettingsError as error:
+        return Verdict(about="who works", standing="bad", text=str(error))
+
+
+def _without_groups(groups: Sequence[AppGroupSettings]) -> Iterator[Verdict]:
+    if not groups:
+        text = "there is no app group in optinb.toml: add an [[app_groups]] table"
+        yield Verdict(about="app groups", standing="note", text=text)
 
 
 def _rights(root: Path) -> Verdict:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from optinb.campaigns import cancel, draft
+from optinb.campaigns import draft, may, step
 from optinb.errors import CampaignError, ConflictError
+from optinb.people import same_person
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from optinb.state import CampaignChange
     from optinb.workspace.handle import Workspace
 
-# A draft of a campaign in any other state would take back what others have been asked or told.
-FREE = ("draft", "rejected", "cancelled")
+
+def is_free(record: CampaignRecord) -> bool:
+    """Whether a draft of a campaign takes nothing back that others have been asked or told."""
+    return may(record.state, "rename")
 
 
 class Drafts:
@@ -40,11 +43,11 @@ class Drafts:
         earlier = self.check_new(campaign) if seen is None or renamed else seen
         kept = draft(campaign, user=self._ws.user, now=now, earlier=earlier)
         self._put(kept, "draft", expected=earlier.version if earlier else None)
-        if renamed and seen is not None and seen.state in FREE:
+        if renamed and seen is not None and is_free(seen):
             # who changed the old one meanwhile keeps it
             with suppress(ConflictError):
-                away = seen if seen.state == "cancelled" else cancel(seen, comment="renamed", now=now)
-                self._put(replace(away, archived=True, version=seen.version + 1), "rename", expected=seen.version)
+                away = replace(step(seen, "rename", now=now, comment="renamed"), archived=True)
+                self._put(away, "rename", expected=seen.version)
         return kept
 
     def check_new(self, source: Campaign | Mapping[str, Any]) -> CampaignRecord | None:
@@ -67,7 +70,7 @@ class Drafts:
 
     def mine(self) -> CampaignRecord | None:
         """The draft that the user wrote at last."""
-        own = [r for r in self.open() if r.state == "draft" and r.author == self._ws.user]
+        own = [r for r in self.open() if r.state == "draft" and same_person(r.author, self._ws.user)]
         return max(own, key=lambda record: record.updated_at, default=None)
 
     def _put(self, record: CampaignRecord, action: str, *, expected: int | None) -> None:

@@ -20,6 +20,7 @@ from optinb.campaigns import (
     Waterfall,
     calendar,
     differences,
+    fingerprint,
     send_times,
     waterfall,
 )
@@ -27,11 +28,14 @@ from optinb.errors import OptinbError
 from optinb.workspace.codes import CodesLeft
 from optinb.workspace.contacts import competition
 from optinb.workspace.power import power_for
+from optinb.workspace.refusals import check_size
 from optinb.workspace.samples import SampleMessage, sample_messages
 
 if TYPE_CHECKING:
     from optinb.workspace.handle import Workspace
     from optinb.workspace.resolved import Resolved
+
+SHORT = 12  # of the hexadecimal digits of a fingerprint, which people copy
 
 
 class Rival(Struct, frozen=True, kw_only=True):
@@ -52,7 +56,8 @@ class Rival(Struct, frozen=True, kw_only=True):
 class CampaignPreview(Struct, frozen=True, kw_only=True):
     """What a campaign would do on its next date: who gets it, when, and what they read.
 
-    `parts` is what an approval of this binds to, in canonical text; `changed` names those that differ from the last
+    `parts` is what an approval of this binds to, in canonical text, and `fingerprint` stands for them and for who
+    submitted them when: whoever approves says it. `changed` names those that differ from the last
     approval, and `messages` is the cost: about how many go out in the coming 90 days, if the group stays as large;
     `codes` says how the pool of the offer suffices for that date. Only in full: `power` of the test, None without a
     control group; `rivals`, the other campaigns of that night; `after_rivals`, how many recipients these leave.
@@ -67,6 +72,7 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
     waterfall: Waterfall
     sample: tuple[SampleMessage, ...]
     parts: dict[str, str]
+    fingerprint: str
     changed: tuple[str, ...] = ()
     messages: int = 0
     codes: CodesLeft | None = None
@@ -83,6 +89,7 @@ def preview_of(
     night = next(campaign.schedule.nights(today), campaign.schedule.night_of(campaign.schedule.date or today))
     among = among or competition(ws, night=night, due=[campaign], tables=ws.tables())
     audience = ws.campaigns.audience(resolved, night=night, among=among)
+    check_size(audience)
     figures, parts = waterfall(audience), resolved.parts()
     goes_out = calendar([campaign], since=today, zone=ws.settings.zone)
     last = _last_approved(ws, campaign)
@@ -97,6 +104,7 @@ def preview_of(
         waterfall=figures,
         sample=sample_messages(audience, resolved.template, campaign, count=samples),
         parts=parts,
+        fingerprint=_seen(ws, campaign, parts),
         changed=differences(last, parts) if last is not None else (),
         messages=figures.recipients * len(goes_out),
         codes=ws.codes.left_for(campaign, recipients=figures.recipients),
@@ -104,6 +112,13 @@ def preview_of(
         rivals=rivals,
         after_rivals=after,
     )
+
+
+def _seen(ws: Workspace, campaign: Campaign, parts: dict[str, str]) -> str:
+    """The short fingerprint of what a preview shows; of a submitted campaign also of who submitted it, and when."""
+    record = ws.store.campaigns.find(campaign.id)
+    of = (record.author, str(record.submission)) if record and record.campaign == campaign else ("", "")
+    return fingerprint({**parts, "submitted by": of[0], "submission": of[1]})[:SHORT]
 
 
 def _rivals(ws: Workspace, resolved: Resolved, night: date, alone: pl.DataFrame) -> tuple[tuple[Rival, ...], int]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from optinb.appboy import needed_properties
+from optinb.campaigns import waterfall
+from optinb.delivery import why_too_large
 from optinb.errors import CampaignError
 
 if TYPE_CHECKING:
-    from optinb.campaigns import Campaign, Waterfall
+    import polars as pl
+
+    from optinb.campaigns import Campaign
     from optinb.workspace.handle import Workspace
     from optinb.workspace.resolved import Resolved
 
@@ -33,12 +37,13 @@ def check_sendable(ws: Workspace, resolved: Resolved) -> None:
             )
 
 
-def check_empty(campaign: Campaign, figures: Waterfall) -> None:
-    """Refuses attributes that are empty for some, unless the marketer has chosen what becomes of those.
+def check_audience(campaign: Campaign, audience: pl.DataFrame) -> None:
+    """Refuses an audience with properties that are too large, or with attributes that are empty for some.
 
-    Raises CampaignError.
+    The latter unless the marketer has chosen what becomes of those. Raises CampaignError.
     """
-    missing = figures.excluded.get("property_missing", 0)
+    check_size(audience)
+    missing = waterfall(audience).excluded.get("property_missing", 0)
     undecided = [
         f"{name!r} (attribute {source.attribute!r})"
         for name, source in campaign.properties.items()
@@ -49,3 +54,10 @@ def check_empty(campaign: Campaign, figures: Waterfall) -> None:
             f"{missing:,} customers of the target group have no value for {' or '.join(undecided)}; give it a "
             "default, or exclude_empty = true to leave them out"
         )
+
+
+def check_size(audience: pl.DataFrame) -> None:
+    """Refuses properties that are too large for a request. Raises CampaignError."""
+    large = why_too_large(audience)
+    if large:
+        raise CampaignError(large)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -28,12 +29,15 @@ from optinb.delivery import (
 )
 from optinb.delivery.reconcile import AN_HOUR
 from optinb.errors import CampaignError, Exit, OptinbError, UsageError
-from optinb.progress import progress
+from optinb.progress import Tell, progress
 from optinb.state import Accepted
 from optinb.workspace.clock import system_clock
 from optinb.workspace.lists import MAX_NAME
+from optinb.workspace.witness import why_unrecorded
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from optinb.state import FrozenAudience, HeldLease
     from optinb.workspace.handle import Workspace
 
@@ -61,12 +65,27 @@ class Settlements(Struct, frozen=True, kw_only=True):
     exit_code: int
 
 
+class Cancellation(Struct, frozen=True, kw_only=True):
+    """A campaign that was cancelled, and what could be stopped and recalled of its nights."""
+
+    campaign: str
+    comment: str
+    nights: tuple[Recall, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """That of the gravest night: 1 where something is still scheduled, 5 where nobody knows who gets it."""
+        codes = {night.exit_code for night in self.nights}
+        return int(Exit.FAILED if Exit.FAILED in codes else max(codes, default=Exit.DONE))
+
+
 class Sends:
     """`ws.sends`: recall, reschedule and reconcile."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._ws = workspace
         self._budgets: dict[str, Budget] = {}
+        self._remembered: set[str] = set()
 
     @property
     def holder(self) -> str:
@@ -81,9 +100,14 @@ class Sends:
         return self._budgets[app_group_id]
 
     def client(self, audience: FrozenAudience) -> AppboyClient:
-        """A client of an audience's app group."""
+        """A client of an audience's app group, which knows what was answered since the night before that audience's."""
         group = self._ws.settings.app_group(audience.app_group_id)
-        return AppboyClient(group, timeout_s=self._ws.settings.send.timeout_s)
+        client = AppboyClient(group, timeout_s=self._ws.settings.send.timeout_s)
+        if group.id not in self._remembered:
+            since = audience.run_date - timedelta(days=1)
+            client.remember(self._ws.store.deliveries.answered_ids(group.id, since=since))
+            self._remembered.add(group.id)
+        return client
 
     def recallable(self, record: CampaignRecord) -> tuple[FrozenAudience, ...]:
         """The nights of a campaign of which something is planned, under way or accepted, and not over."""
@@ -96,11 +120,16 @@ class Sends:
 
         A sender that is at work ends at its next window and is waited for. Raises LeaseTaken when it doesn't.
         """
-        ws, found = self._ws, []
+        ws, found, until = self._ws, [], self._until()
         for audience in self.recallable(record):
             stopped = ws.store.deliveries.cancel(*audience.night, reason=reason, user=ws.user, now=ws.now())
-            with self._hold(audience) as lease, self.client(audience) as client:
-                done = recall(ws.store, audience, self._tools(client, audience), lease=lease, reason=reason)
+            with (
+                self._hold(audience) as lease,
+                self.client(audience) as client,
+                self._told("recalling", audience) as tell,
+            ):
+                tools = self._tools(client, audience, until)
+                done = recall(ws.store, audience, tools, lease=lease, reason=reason, progress=tell)
                 found.append(replace(done, stopped=stopped))
         return tuple(found)
 
@@ -114,15 +143,17 @@ class Sends:
         """
         ws = self._ws
         record, workspace = ws.campaigns.get(name), ws.settings.workspace
+        if forged := why_unrecorded(ws, record):
+            raise CampaignError(f"the audit trail was tampered with: {forged}")
         may_move(record, user=ws.user, approvers=workspace.approvers, approve_own=workspace.approve_own)
         nights = [a for a in self.recallable(record) if run_date in (None, a.run_date) and ws.now() < a.send_at]
         if not nights:
             raise CampaignError(f"nothing of {name!r} is scheduled and still to go out, so nothing can be moved")
         audience = nights[0]
         send_at = self._moved(audience, at)
-        with self._hold(audience) as lease, self.client(audience) as client:
-            tools = self._tools(client, audience)
-            return reschedule(ws.store, audience, tools, lease=lease, send_at=send_at, user=ws.user)
+        with self._hold(audience) as lease, self.client(audience) as client, self._told("moving", audience) as tell:
+            tools = self._tools(client, audience, self._until())
+            return reschedule(ws.store, audience, tools, lease=lease, send_at=send_at, user=ws.user, progress=tell)
 
     def reconcile(self, run_date: date | None = None) -> Settlements:
         """Asks Appboy about the unknown recipients of a night, or of all, and lists those that it didn't reach.
@@ -198,9 +229,18 @@ class Sends:
             )
         return send_at.astimezone(audience.send_at.tzinfo)
 
-    def _tools(self, client: AppboyClient, audience: FrozenAudience) -> Tools:
+    def _tools(self, client: AppboyClient, audience: FrozenAudience, until: float) -> Tools:
         ws = self._ws
-        return Tools(client, ws.now, ws.settings.send, self.budget(audience.app_group_id))
+        return Tools(client, ws.now, ws.settings.send, self.budget(audience.app_group_id), until=until)
+
+    def _until(self) -> float:
+        """When recalling or moving has taken long enough."""
+        return monotonic() + 60.0 * self._ws.settings.send.recall_minutes
+
+    def _told(self, doing: str, audience: FrozenAudience) -> AbstractContextManager[Tell]:
+        """A line that says how far a recall or a move is."""
+        total = self._ws.store.deliveries.counts(*audience.night).accepted
+        return progress(f"{doing} {audience.campaign_name}", total=total, unit="recipient")
 
     def _hold(self, audience: FrozenAudience) -> HeldLease:
         return self._ws.store.lease(

@@ -185,3 +185,21 @@ def test_every_answer_has_a_meaning_and_only_a_2xx_is_accepted(
     if isinstance(outcome, Later):
         assert status in (429, 500, 502, 503)
         assert 0 <= outcome.wait_s <= MAX_WAIT_S
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-ratelimit-reset": "1795400000000"},
+        {"x-ratelimit-reset": "999999999999999"},
+        {"x-ratelimit-reset": "9" * 30},
+        {"retry-after": "999999999"},
+        {"retry-after": "9" * 30},
+        {"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"},
+        {"retry-after": "Fri, 31 Dec 2026 99999999999999999999:00:00 GMT"},
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_absurd_waits_are_an_hour_at_most(headers: dict[str, str], status: int) -> None:
+    outcome = meaning(status, headers, b"{}", datetime(2026, 11, 23, 2, 0, tzinfo=UTC))
+    assert isinstance(outcome, Later) and 0 <= outcome.wait_s <= 3_600

@@ -178,4 +178,4 @@ def start_lab(browser: Browser, screenshots: Path, tmp_path: Path) -> Iterator:
     yield start
     for process in processes:
         process.terminate()
-        process.wait(30)
+        process.wait(90)  # kernels may be at work on a busy machine

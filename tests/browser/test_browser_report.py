@@ -22,7 +22,7 @@ def report(folder, ws, tmp_path):
     for campaign in CAMPAIGNS:
         ws.campaigns.submit(campaign)
     with open_workspace(folder, user=APPROVER) as approver:
-        approver.campaigns.approve("Summer, lapsed")
+        approver.campaigns.approve("Summer, lapsed", seen=approver.campaigns.preview("Summer, lapsed"))
     night = Night(open_workspace(folder, user="scheduler"), RUN_DATE)
     for step in (night.import_delivery, night.model, night.templates, night.audiences, night.sends, night.report):
         step()

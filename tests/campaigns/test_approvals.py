@@ -16,6 +16,7 @@ from optinb.campaigns import (
     Step,
     approve,
     campaign_from,
+    may_move,
     new_key,
     step,
     submit,
@@ -66,7 +67,7 @@ def test_every_step_from_every_state_is_decided() -> None:
             else:
                 with pytest.raises(CampaignError, match=f"is {state} and can't be"):
                     next_state(state, what, name="A")
-    assert not TRANSITIONS["done"]
+    assert TRANSITIONS["done"] == {"cancel": "cancelled", "archive": "done"}
     assert {state for state, steps in TRANSITIONS.items() if "run" in steps} == set(ALIVE)
     assert {state for state, steps in TRANSITIONS.items() if steps.get("approve")} == {"submitted", "held"}
     assert all(to == "submitted" for (_, what), to in allowed.items() if what == "submit")
@@ -87,6 +88,43 @@ def test_a_forged_approval_is_caught() -> None:
     assert "isn't among the approvers" in held(approved(), authority=replace(SIGNED, approvers=("other",)))
     assert "has no key" in held(approved(user="author"), authority=replace(SIGNED, approve_own=True))
     assert "a second person" in held(approved(user="author"))
+
+
+def test_an_author_under_another_spelling_of_their_name_is_no_second_person() -> None:
+    for name in ("Author", "AUTHOR ", "au\u200bthor", "\uff41uthor"):
+        with pytest.raises(ApprovalError, match="a second person must"):
+            approve(
+                submitted(),
+                user=name,
+                approvers=["boss", name],
+                approve_own=False,
+                now=NOW,
+                parts=PARTS,
+                recipients=100,
+            )
+        with pytest.raises(ApprovalError, match="a second person must"):
+            may_move(submitted(), user=name, approvers=["boss", name], approve_own=False)
+        stored = approved(user="author")
+        assert stored.approval is not None
+        forged = replace(stored, approval=replace(stored.approval, approver=name))
+        assert "a second person must" in held(forged)
+
+
+def test_an_approver_is_who_is_listed_whatever_the_case_of_the_name() -> None:
+    record = approve(
+        submitted(),
+        user="Boss",
+        approvers=["boss"],
+        approve_own=False,
+        now=NOW,
+        parts=PARTS,
+        recipients=100,
+        private_key=BOSS.private,
+    )
+    assert held(record) == ""
+    assert "doesn't bear" in held(record, authority=replace(SIGNED, keys={"BOSS": OTHER.public}))
+    assert held(record, authority=replace(SIGNED, approvers=("BOSS ",), keys={"BOSS": BOSS.public})) == ""
+    assert "isn't among the approvers" in held(record, authority=replace(SIGNED, approvers=("bosse",)))
 
 
 def test_an_edited_approval_is_caught_whatever_is_edited() -> None:

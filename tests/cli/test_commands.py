@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -79,10 +80,15 @@ def test_a_campaign_goes_from_file_to_scheduled_by_commands_alone(folder: Path, 
     size = told("groups", "count", "Lapsed buyers", *w)
     assert 300 < size["customers"] < size["total"] == 2001
     assert told("campaigns", "submit", "--file", str(file), *w)["state"] == "submitted"
-    refused = call("campaigns", "approve", "Summer, lapsed", *w)
+    unseen = call("campaigns", "approve", "Summer, lapsed", *w, user=APPROVER)
+    assert (unseen.exit_code, unseen.stdout) == (2, "")
+    assert "optinb campaigns preview 'Summer, lapsed'" in unseen.stderr
+    seen = ("--seen", told("campaigns", "preview", "Summer, lapsed", *w)["fingerprint"])
+    assert seen[1] in call("campaigns", "preview", "Summer, lapsed", *w).stdout
+    refused = call("campaigns", "approve", "Summer, lapsed", *seen, *w)
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert APPROVER in refused.stderr
-    approved = told("campaigns", "approve", "Summer, lapsed", *w, user=APPROVER)
+    approved = told("campaigns", "approve", "Summer, lapsed", *seen, *w, user=APPROVER)
     assert len(approved["approval"]["fingerprint"]) == 64
 
     night = subprocess.run(
@@ -276,3 +282,29 @@ def test_ctrl_c_in_the_demo_leaves_nothing_so_that_the_same_command_begins_anew(
     assert demo.returncode == 1, said
     assert said.rstrip().endswith("Aborted!") and "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("answer", "state"), [("n", "submitted"), ("y", "approved")])
+def test_a_terminal_shows_what_is_approved_and_asks(
+    ws: Workspace, folder: Path, tmp_path: Path, answer: str, state: str
+) -> None:
+    file = tmp_path / "campaign.toml"
+    file.write_text(CAMPAIGN)
+    ws.campaigns.submit(file)
+    fingerprint = ws.campaigns.preview("Summer, lapsed").fingerprint
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "optinb", "campaigns", "approve", "Summer, lapsed", "-w", str(folder)]
+    running = subprocess.Popen(
+        command,
+        env={**os.environ, "OPTINB_USER": APPROVER},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+    )
+    os.write(ours, f"{answer}\n".encode())
+    shown = running.communicate(timeout=120)[1].decode()
+    os.close(theirs)
+    os.close(ours)
+    assert (running.returncode == 0) == (state == "approved"), shown
+    assert fingerprint in shown and "submitted by demo-author" in shown
+    assert ws.campaigns.get("Summer, lapsed").state == state

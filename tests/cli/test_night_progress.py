@@ -38,7 +38,7 @@ def planned(ws: Workspace, folder: Path, sandbox: Sandbox) -> Path:
     """A workspace with an approved campaign of three batches, whose requests take long enough to be watched."""
     ws.campaigns.submit(CAMPAIGNS[0])
     with open_workspace(folder, user=APPROVER) as approver:
-        approver.campaigns.approve(NAME)
+        approver.campaigns.approve(NAME, seen=approver.campaigns.preview(NAME))
     settings = folder / "optinb.toml"
     settings.write_text(settings.read_text(encoding="utf-8").replace(*WINDOWS_OF_TWO), encoding="utf-8")
     sandbox.set_faults([Fault("delay", endpoint="/campaigns/trigger/schedule/create", delay_s=0.6)])

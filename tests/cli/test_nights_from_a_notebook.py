@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def test_a_night_that_a_cell_runs_writes_no_log_into_the_notebook(ws: Workspace, folder: Path) -> None:
     ws.campaigns.submit(CAMPAIGNS[0])
     with open_workspace(folder, user=APPROVER) as approver:
-        approver.campaigns.approve(CAMPAIGNS[0]["name"])
+        approver.campaigns.approve(CAMPAIGNS[0]["name"], seen=approver.campaigns.preview(CAMPAIGNS[0]["name"]))
     code = (
         "from datetime import date\nfrom optinb.notebook import run_night\n"
         f"run_night({str(folder)!r}, date.fromisoformat({str(RUN_DATE)!r})).exit_code"

@@ -26,6 +26,7 @@ def run(address: str, root: str, api: str, key: str, campaign_id: str, night: da
     with Store.open(address) as store, AppboyClient(group, timeout_s=20) as client:
         audience = store.deliveries.find(campaign_id, night)
         assert audience is not None
+        client.remember(store.deliveries.answered_ids(audience.app_group_id, since=night))
         with contextlib.suppress(LeaseTaken):
             send(
                 store,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from optinb import appboy
 from optinb.appboy import AppboyClient, CampaignReceived, ExportedUser
 from optinb.delivery import Budget, DeliveryCounts, FrozenAudience, Tools, lease_name, recall, reconcile, reschedule
 from optinb.delivery.reconcile import sent_again_at, verdict_on
+from optinb.errors import Exit
 from optinb.sandbox import Fault, Sandbox
 from optinb.settings import SendSection
 from optinb.state import Accepted, Unknown
@@ -114,6 +116,36 @@ def test_a_recall_that_may_not_be_asked_for_changes_nothing(
     assert desk.store.deliveries.counts(*sent.night).accepted == 520
 
 
+def test_a_recall_from_an_appboy_that_fails_ends_at_its_deadline_and_goes_on_when_asked_again(
+    desk: Desk, sandbox: Sandbox, client: AppboyClient, sent: FrozenAudience
+) -> None:
+    sandbox.set_faults([Fault("status", endpoint=DELETE, nth=tuple(range(3, 500)), status=503)])
+    given = replace(tools(desk, client), until=60.0, ticks=lambda: (desk.now - sent.planned_at).total_seconds())
+    lease = desk.store.leases.take(lease_name(sent), holder="box:2", now=desk.now)
+    told: list[int] = []
+    done = recall(desk.store, sent, given, lease=lease, reason="wrong code", progress=told.append)
+    assert (desk.now - sent.planned_at).total_seconds() <= 60.0 and sum(told) == 520
+    assert done.recalled in (70, 100) and done.out == done.left == 520 - done.recalled
+    assert done.exit_code == Exit.FAILED
+    assert desk.store.deliveries.counts(*sent.night).accepted == done.left
+    sandbox.set_faults([])
+    again = recall(desk.store, sent, tools(desk, client), lease=lease, reason="wrong code")
+    assert (again.recalled, again.left, again.exit_code) == (done.left, 0, Exit.DONE)
+    assert all(d.plans[-1].until is not None for d in sandbox.world.dispatches)
+
+
+def test_a_recall_waits_for_the_limit_no_longer_than_its_deadline(
+    desk: Desk, sandbox: Sandbox, client: AppboyClient, sent: FrozenAudience
+) -> None:
+    budget = Budget(an_hour=250_000, reserve=0.0, clock=lambda: 1_000.0, sleep=desk.sleep)
+    budget.hold(3_600.0)
+    given = replace(tools(desk, client), budget=budget, until=time.monotonic() + 5.0)
+    lease = desk.store.leases.take(lease_name(sent), holder="box:2", now=desk.now)
+    done = recall(desk.store, sent, given, lease=lease, reason="wrong code")
+    assert (done.recalled, done.left) == (0, 520) and sandbox.requests[DELETE] == 0
+    assert list(done.problems) == ["the time that this may take was over; ask again"]
+
+
 def test_a_send_is_moved_with_everything_that_is_scheduled_and_still_planned(
     desk: Desk, sandbox: Sandbox, client: AppboyClient, template_id: str
 ) -> None:
@@ -126,6 +158,7 @@ def test_a_send_is_moved_with_everything_that_is_scheduled_and_still_planned(
     moved = reschedule(desk.store, frozen, tools(desk, client), lease=lease, send_at=later, user="ann")
     desk.store.leases.release(lease)
     assert (moved.moved, moved.unmoved, moved.to_come, moved.before) == (50, 50, 200, frozen.send_at)
+    assert (moved.unknown, moved.exit_code) == (0, Exit.DELIVERIES_UNKNOWN)
     counts = desk.send(client, frozen)
     assert counts.accepted == 300
     assert [error for error in counts.errors if "couldn't be moved to 2026-11-23T18:00:00Z" in error]
@@ -157,7 +190,10 @@ def test_what_was_unknown_before_a_move_counts_as_received_when_it_went_out_at_t
         return appboy.Unknown("504")
 
     desk.send(Scripted(lost, appboy.Unknown("504"), client.schedule), frozen)
-    moved(desk, client, frozen)
+    first = moved(desk, client, frozen)
+    # whoever of them was taken gets it at the earlier time, and the command says so
+    assert (first.moved, first.unmoved, first.unknown) == (50, 0, 100)
+    assert first.exit_code == Exit.DELIVERIES_UNKNOWN
     moved(desk, client, frozen, hours=2)
     desk.now = frozen.send_at + timedelta(hours=3)
     sandbox.move_clock(to=desk.now)
@@ -196,7 +232,8 @@ def test_a_move_that_was_cut_off_is_finished_by_asking_for_the_same_time_again(
         moved(desk, client, sent)
     left = [batch.state for batch in desk.store.deliveries.batches(*sent.night, state="accepted")]
     assert {state.before for state in left if isinstance(state, Accepted)} == {sent.send_at}
-    assert moved(desk, client, sent).moved == 520
+    whole = moved(desk, client, sent)
+    assert (whole.moved, whole.exit_code) == (520, Exit.DONE)
     assert {d.schedule["time"] for d in sandbox.world.dispatches if d.schedule} == {"2026-11-23T18:00:00Z"}
     done = [batch.state for batch in desk.store.deliveries.batches(*sent.night, state="accepted")]
     assert {state.before for state in done if isinstance(state, Accepted)} == {None}

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optinb.delivery import backoff_s, cut, is_late
+from optinb.delivery.batch import MAX_PROPERTIES
 from optinb.state import Planned
 
 
@@ -17,6 +18,25 @@ def test_batches_cover_every_recipient_once_and_in_order(recipients: int, size: 
     assert [row for b in batches for row in range(b.first, b.first + b.size)] == list(range(recipients))
     assert [b.number for b in batches] == list(range(len(batches)))
     assert all(1 <= b.size <= size and b.first == b.number * size and b.state == Planned() for b in batches)
+
+
+@given(weights=st.lists(st.integers(2, MAX_PROPERTIES), max_size=200), size=st.integers(1, 50))
+def test_no_batch_has_larger_properties_than_a_request_may_have_and_none_is_needlessly_small(
+    weights: list[int], size: int
+) -> None:
+    night = date(2026, 11, 23)
+    batches = cut(len(weights), campaign_id="c", run_date=night, size=size, weights=weights)
+    assert [row for b in batches for row in range(b.first, b.first + b.size)] == list(range(len(weights)))
+    sums = [sum(weights[b.first : b.first + b.size]) for b in batches]
+    assert all(1 <= b.size <= size for b in batches) and all(total <= MAX_PROPERTIES for total in sums)
+    for batch, total in zip(batches[:-1], sums, strict=False):
+        assert batch.size == size or total + weights[batch.first + batch.size] > MAX_PROPERTIES
+
+
+def test_small_properties_change_nothing_about_the_batches() -> None:
+    night = date(2026, 11, 23)
+    same = cut(520, campaign_id="c", run_date=night, weights=[1_000] * 520)
+    assert same == cut(520, campaign_id="c", run_date=night)
 
 
 def test_a_send_is_late_after_its_grace_and_not_before() -> None:

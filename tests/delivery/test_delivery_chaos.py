@@ -47,6 +47,10 @@ FAULTS = (
     Fault("status", share=0.12, status=504),
     Fault("truncate", share=0.14),
     Fault("delay", share=0.17, delay_s=0.05),
+    Fault("double", share=0.19),
+    Fault("double", share=0.21, delay_s=0.002),
+    Fault("replay", share=0.24),
+    Fault("replay", share=0.27, after_taking=True),
 )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import polars as pl
 import pytest
 from delivery_desk import KEY_NAME, NIGHT, Desk, audience
 from sending_child import WINDOW
@@ -23,7 +24,8 @@ from sending_child import WINDOW
 from optinb.appboy import AppboyClient
 from optinb.campaigns import Campaign, Schedule
 from optinb.delivery import BATCH_SIZE, DeliveryCounts, FrozenAudience, plan
-from optinb.sandbox import Key, Limits, Sandbox, World
+from optinb.errors import CampaignError
+from optinb.sandbox import Fault, Key, Limits, Sandbox, World
 from optinb.settings import AppGroupSettings
 from optinb.state import Accepted
 
@@ -65,6 +67,69 @@ def test_what_the_sandbox_refuses_is_refused_with_its_words(desk: Desk, client: 
     counts = desk.send(client, desk.plan(70, template_id="no such campaign"))
     assert (counts.refused, counts.pending, counts.stopped) == (70, 0, None)
     assert [count for message, count in counts.errors.items() if message.startswith("400")] == [2]
+
+
+def test_a_proxy_that_doubles_and_replays_answers_costs_certainty_and_neither_twice_nor_lost(
+    desk: Desk, sandbox: Sandbox, client: AppboyClient, template_id: str
+) -> None:
+    sandbox.set_faults(
+        [
+            Fault("double", share=0.1),
+            Fault("double", share=0.2, delay_s=0.002),
+            Fault("replay", share=0.3),
+            Fault("replay", share=0.4, after_taking=True),
+            Fault("status", share=0.45, status=503),
+        ]
+    )
+    frozen = desk.plan(10_000, template_id=template_id)
+    counts = desk.send(client, frozen, concurrency=8, window_batches=40, max_tries=20, max_refusals=1_000)
+    assert counts.accepted + counts.unknown == 10_000 and 0 < counts.unknown < 5_000
+    ids: dict[str | None, set[str]] = {
+        line["schedule_id"]: {r["external_user_id"] for r in line["recipients"]} for line in journal(desk.root)
+    }
+    assert len(taken(desk.root)) == len(set(taken(desk.root)))
+    for batch in batches(desk, frozen):
+        if isinstance(batch.state, Accepted):
+            # under its own schedule, so that a recall of it recalls these and nobody else
+            assert ids[batch.state.schedule_id] == {f"u{n:07}" for n in range(batch.first, batch.first + batch.size)}
+
+
+def test_large_properties_make_more_requests_and_none_that_is_too_large(
+    desk: Desk, client: AppboyClient, template_id: str
+) -> None:
+    rows = audience(300)
+    large = pl.concat_str(pl.lit('{"text":"'), pl.col("customer_id").str.pad_end(3_000, "x"), pl.lit('"}'))
+    rows = rows.with_columns(properties=pl.when(pl.col("outcome") == "recipient").then(large).otherwise("properties"))
+    frozen = planned(desk, rows, template_id)
+    assert frozen.batches == 19  # of 16: 50 kB
+    assert desk.send(client, frozen).accepted == 300
+    lines = journal(desk.root)
+    assert len(taken(desk.root)) == len(set(taken(desk.root))) == 300
+    sizes = [sum(len(json.dumps(r["trigger_properties"])) for r in line["recipients"]) for line in lines]
+    assert len(lines) == 19 and max(sizes) <= 50_500
+    huge = rows.with_columns(
+        properties=pl.when(pl.col("customer_id") == "c0000007").then(pl.lit("x" * 50_001)).otherwise("properties")
+    )
+    with pytest.raises(CampaignError, match=r"properties of 1 recipients are too large: up to 50,001 bytes"):
+        planned(desk, huge, template_id, name="Huge")
+
+
+def planned(desk: Desk, rows: pl.DataFrame, template_id: str, *, name: str = "Summer") -> FrozenAudience:
+    return plan(
+        desk.store,
+        rows,
+        campaign=Campaign(
+            name=name, app_group="Shop", template="T", group="G", schedule=Schedule(at="18:30", every="day")
+        ),
+        run_date=NIGHT,
+        app_group_id="shop",
+        template_id=template_id,
+        send_at=desk.now + timedelta(hours=15),
+        fingerprint="f" * 64,
+        root=desk.root,
+        user="cron",
+        now=desk.now,
+    )
 
 
 def test_a_wrong_key_sends_nothing_and_a_mended_one_goes_on(

@@ -81,6 +81,29 @@ def test_where_answers_tell_nothing_the_documented_limit_counts() -> None:
     assert ask(pace, 1_000.0)[1] == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize("reset", [1_000_000_000_000.0, 999_999_999_999_999.0, 1_000_000.0 + 3_700.0, 2_000_000.0])
+@pytest.mark.parametrize("date", [1_000_000.0, None])
+def test_an_absurd_reset_holds_up_nobody_for_more_than_an_hour(reset: float, date: float | None) -> None:
+    now = 1_000_000.0
+    pace, _ = ask(Pace(an_hour=100, reserve=0.0), now)
+    pace = answered(pace, RateLimit(100, 0, reset, date), now)
+    wait_s = ask(pace, now)[1]
+    assert 0 < wait_s <= 3_600
+    pace, again_s = ask(pace, now + wait_s)
+    assert again_s == 0
+    # a server that mends its clock is believed again
+    pace = answered(
+        pace, RateLimit(100, 50, now + wait_s + 1_800.0, None if date is None else now + wait_s), now + wait_s
+    )
+    assert pace.remaining == 50 and ask(pace, now + wait_s)[1] <= 1_800 / 50
+
+
+def test_a_reset_within_the_hour_is_believed_to_the_second() -> None:
+    now = 1_000_000.0
+    pace = answered(ask(Pace(an_hour=100, reserve=0.0), now)[0], RateLimit(100, 0, now + 3_600.0, now), now)
+    assert ask(pace, now)[1] == pytest.approx(3_600.0)
+
+
 def test_nobody_goes_before_a_pause_is_over() -> None:
     pace = closed(Pace(an_hour=100, reserve=0.0), 1_060.0)
     assert ask(pace, 1_000.0)[1] == 60.0

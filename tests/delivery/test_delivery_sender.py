@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 import threading
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import pytest
 from delivery_desk import NOW, Scripted
 
-from optinb.appboy import Accepted, Later, Outcome, Refused, ScheduleRequest, Stopped, Unknown
+from optinb.appboy import Accepted, Later, NotTied, Outcome, Refused, ScheduleRequest, Stopped, Unknown
 from optinb.delivery import DeliveryCounts, close_past
 from optinb.errors import StateError
 from optinb.state import LeaseTaken, Planned, Sending
@@ -341,6 +341,43 @@ def test_repeated_refusals_stop_the_campaign_and_what_was_not_asked_for_stays_pl
     again = Scripted()
     assert desk.send(again, frozen, max_refusals=3).accepted == 1000 - counts.refused
     assert len(poster.users + again.users) == len(set(poster.users + again.users)) == 1000
+
+
+FAILED = Later(0.0, "500 Internal Server Error: no", "server")
+
+
+def test_what_failed_with_a_500_is_sent_again_unless_the_settings_call_it_unknown(desk: Desk) -> None:
+    poster = Scripted(Accepted(), FAILED)
+    assert desk.send(poster, desk.plan(120, name="Again")) == DeliveryCounts(batches=3, accepted=120)
+    assert len(poster.requests) == 4
+    poster, frozen = Scripted(Accepted(), FAILED), desk.plan(120)
+    counts = desk.send(poster, frozen, after_500="unknown")
+    assert counts == DeliveryCounts(batches=3, accepted=70, unknown=50, errors={FAILED.message: 1})
+    assert desk.send(poster, frozen, after_500="unknown") == counts
+    assert len(poster.users) == len(set(poster.users)) == 120
+
+
+@pytest.mark.parametrize("cause", ["rate_limit", "not_sent"])
+def test_what_was_certainly_not_taken_is_sent_again_whatever_the_settings_say_of_a_500(
+    desk: Desk, cause: Literal["rate_limit", "not_sent"]
+) -> None:
+    poster = Scripted(Accepted(), Later(0.0, "later", cause))
+    assert desk.send(poster, desk.plan(120), after_500="unknown").accepted == 120
+
+
+def test_an_appboy_that_keeps_failing_does_not_make_a_whole_night_unknown(desk: Desk) -> None:
+    counts = desk.send(Scripted(*[FAILED] * 20), desk.plan(1000), after_500="unknown", max_refusals=3)
+    assert counts.stopped is not None and counts.stopped.startswith("Appboy failed 3 requests in a row")
+    assert 150 <= counts.unknown <= 300 and counts.pending == 1000 - counts.unknown
+
+
+def test_a_proxy_that_gives_others_answers_does_not_make_a_whole_night_unknown(desk: Desk) -> None:
+    cached = NotTied("the answer comes out of a cache")
+    frozen = desk.plan(1000)
+    counts = desk.send(Scripted(*[cached] * 20), frozen, max_refusals=3)
+    assert counts.stopped is not None and counts.stopped.startswith("nobody knows what became of 3 requests in a row")
+    assert 150 <= counts.unknown <= 300 and counts.pending == 1000 - counts.unknown
+    assert desk.send(Scripted(), frozen).accepted == 1000 - counts.unknown
 
 
 def test_refusals_with_takings_between_them_stop_nothing(desk: Desk) -> None:

@@ -27,6 +27,7 @@ from free_ports import free_port
 import optinb
 from optinb import attr, did, nightly
 from optinb.sandbox import AppGroup, Key, push_campaign
+from optinb.sandbox.screened import HEADER
 from optinb.workspace.setup import init_workspace
 
 if TYPE_CHECKING:
@@ -259,12 +260,12 @@ def plan(root: Path) -> None:
             ws.campaigns.submit(campaign)
     with working(root, FIRST_RUN, user=APPROVER) as ws:
         for name in CAMPAIGNS:
-            ws.campaigns.approve(name)
+            ws.campaigns.approve(name, seen=ws.campaigns.preview(name))
 
 
 def move_clock(api: str, to: datetime) -> None:
     """Moves the sandbox's clock ahead."""
-    httpx.post(f"{api}/sandbox/clock", json={"to": to.isoformat()}).raise_for_status()
+    httpx.post(f"{api}/sandbox/clock", json={"to": to.isoformat()}, headers={HEADER: "1"}).raise_for_status()
 
 
 def read_journal(root: Path) -> list[dict[str, Any]]:

@@ -19,7 +19,8 @@ from websockets.typing import Origin
 from optinb.demo import AUTHOR
 from optinb.errors import UsageError
 from optinb.serving import hub_command, is_loopback, is_on_hub, run_serve
-from optinb.serving.app import CLOSED, Pages, configuration
+from optinb.serving.app import Pages, configuration
+from optinb.serving.gate import CLOSED, path_of_its_own
 from optinb.share import shared
 
 KERNEL = "0b1e5a3c-1111-2222-3333-444455556666"
@@ -99,7 +100,7 @@ def test_stranger_gets_nothing_from_any_route(stranger, method):
     every = [*routes(), *FILES]
     assert len(every) > 25
     for path in every:
-        answer = stranger.request(method, path)
+        answer = stranger.request(method, path, headers={"Origin": str(stranger.base_url)})
         assert answer.status_code == 403, f"{method} {path}"
         assert answer.text in ("" if method == "HEAD" else CLOSED, CLOSED), f"{method} {path}"
         assert "set-cookie" not in answer.headers
@@ -115,7 +116,8 @@ def test_wrong_token_opens_nothing(stranger, bad):
 def test_token_counts_in_the_address_alone_and_only_for_a_page(stranger):
     for headers in ({"Authorization": f"token {TOKEN}"}, {"Cookie": f"token={TOKEN}"}, {"X-Token": TOKEN}):
         assert stranger.get("/voila/render/plan.ipynb", headers=headers).status_code == 403
-    assert stranger.post(f"/voila/api/shutdown/{KERNEL}?token={TOKEN}").status_code == 403
+    own = {"Origin": str(stranger.base_url)}
+    assert stranger.post(f"/voila/api/shutdown/{KERNEL}?token={TOKEN}", headers=own).text == CLOSED
 
 
 def test_forged_cookie_opens_nothing(pages, guest, stranger):
@@ -220,7 +222,7 @@ def test_server_listens_on_loopback_until_told_otherwise(monkeypatch, folder):
     assert "--Voila.ip=0.0.0.0" in second
     token = environment["OPTINB_SERVE_TOKEN"]
     assert len(token) >= 32
-    assert said[0] == f"The pages, for you alone: http://127.0.0.1:8866/?token={token}"
+    assert said[0] == f"The pages, for you alone: http://127.0.0.1:8866{path_of_its_own(token)}?token={token}"
     assert "nothing is encrypted" in said[1]
     assert commands[1][1]["OPTINB_SERVE_TOKEN"] != token
 

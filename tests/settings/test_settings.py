@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import pwd
 import re
 import tomllib
 from datetime import UTC, datetime
@@ -23,7 +21,6 @@ from optinb.settings import (
     LifecycleSection,
     SendSection,
     WorkspaceSection,
-    current_user,
     load_settings,
     parse_settings,
     read_secret,
@@ -48,7 +45,8 @@ def test_the_committed_example_is_read_and_shows_the_defaults() -> None:
     shown = {line[2:].split(" = ")[0]: line[2:] for line in EXAMPLE.splitlines() if re.match(r"# \w+ = ", line)}
     for section in (WorkspaceSection(), ImportSection(), LifecycleSection(), SendSection()):
         for name in section.__struct_fields__:
-            if name in shown and name not in ("state", "group", "churn_days", "churn_rhythm", "risk_days"):
+            undefined = ("state", "hub", "hub_ca", "group", "churn_days", "churn_rhythm", "risk_days")
+            if name in shown and name not in undefined:
                 default = getattr(section, name)
                 expected = list(default) if isinstance(default, tuple) else default
                 assert tomllib.loads(shown[name])[name] == expected, name
@@ -98,6 +96,18 @@ def test_the_committed_example_is_read_and_shows_the_defaults() -> None:
         ("[workspace]", '[workspace]\nstate = "postgresql://ann:s3cret@db/optinb"', "s3cret@db", "must not be in this"),
         ("[workspace]", '[workspace]\nstate = "postgresql://ann:/s3cret@db/o"', "s3cret@db", "must not be in this"),
         ("[workspace]", '[workspace]\nstate = "postgresql://db/o?password=s3cret"', "=s3cret", "must not be in this"),
+        ("[workspace]", '[workspace]\nhub = "hub.example.com"', "hub.example.com", "is no address"),
+        ("[workspace]", '[workspace]\nhub = "https://hub.example.com"', "hub.example.com", "ends in /hub/api"),
+        ("[workspace]", '[workspace]\nhub = "http://hub.example.com/hub/api"', "hub = ", "send the token in the clear"),
+        ("[workspace]", '[workspace]\nhub = "https://me:s3cret@hub/hub/api"', "s3cret@", "must not hold a user name"),
+        ("[workspace]", '[workspace]\nhub_ca = "our-own.pem"', "our-own.pem", "from the root on"),
+        ('["campaign-approver"]', '["Anna", "anna "]', "anna ", "'Anna' and 'anna ' are one person"),
+        ('["campaign-approver"]', '["Zo\u00eb", "Zoe\u0308"]', "Zo", "are one person"),
+        ('["campaign-approver"]', '["an\u200bna", "anna"]', "anna", "are one person"),
+        ('["campaign-approver"]', '["\u200b "]', "approvers", "is no name"),
+        ('["campaign-approver"]', '["Service/nightly"]', "nightly", "only a person can approve"),
+        ("[policy]", '[policy.keys]\nAnna = "k"\nanna = "l"', "[policy.keys]", "are one person"),
+        ("[policy]", '[policy.keys]\nanna = "k"\nbert = "k "', "[policy.keys]", "have the same key"),
     ],
 )
 def test_a_complaint_names_line_value_and_remedy(old: str, new: str, on_line: str, complaint: str) -> None:
@@ -164,38 +174,6 @@ def test_secrets_come_from_the_environment_or_the_keyring_by_name(monkeypatch: p
             read_secret(reference)
     with pytest.raises(SettingsError, match="no reference"):
         read_secret("file:/etc/passwd")
-
-
-def test_the_login_says_who_works_whatever_the_environment_claims(monkeypatch: pytest.MonkeyPatch) -> None:
-    login = parse_settings("[workspace]\nidentity = 'login'")
-    for name in ("LOGNAME", "USER", "JUPYTERHUB_USER", "OPTINB_USER"):
-        monkeypatch.setenv(name, "grace")
-    monkeypatch.delenv("JUPYTERHUB_API_TOKEN", raising=False)
-    assert current_user(login) == pwd.getpwuid(os.getuid()).pw_name
-    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "made-up")
-    assert current_user(login) == "grace"
-
-
-def test_a_user_id_without_a_name_is_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("JUPYTERHUB_API_TOKEN", raising=False)
-    monkeypatch.setattr(os, "getuid", lambda: 4_000_000_123)
-    with pytest.raises(SettingsError, match="4000000123 has no login name"):
-        current_user(parse_settings("[workspace]\nidentity = 'login'"))
-
-
-def test_a_name_is_asserted_where_the_settings_allow_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    asserted = parse_settings("[workspace]\nidentity = 'asserted'")
-    monkeypatch.setenv("OPTINB_USER", "linus")
-    assert current_user(asserted) == "linus"
-    monkeypatch.delenv("OPTINB_USER")
-    with pytest.raises(SettingsError, match="OPTINB_USER"):
-        current_user(asserted)
-
-
-def test_a_user_cannot_be_given_where_the_login_counts(tmp_path: Path) -> None:
-    (tmp_path / "optinb.toml").write_text("[workspace]\nidentity = 'login'")
-    with pytest.raises(SettingsError, match="login says who"):
-        optinb.open_workspace(tmp_path, user="somebody")
 
 
 def test_time_is_pretended_only_against_a_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:

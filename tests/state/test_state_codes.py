@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from optinb.campaigns import Waterfall
-from optinb.errors import CampaignError
+from optinb.errors import CampaignError, StateError
 from optinb.state import (
     Accepted,
     Batch,
@@ -222,3 +222,34 @@ def test_a_plan_that_replaces_a_stopped_one_draws_anew(store: Store, now: dateti
     again = plan(store, now, 2)
     assert held_by(store, again) == codes(10)
     assert store.codes.get("summer").left == 0
+
+
+def by_hand(store: Store, statement: str) -> None:
+    with store._database.writing() as con:
+        con.exec_driver_sql(statement)
+
+
+def test_codes_that_were_changed_by_hand_are_given_to_nobody(store: Store, now: datetime) -> None:
+    add(store, now, 20)
+    add(store, now, 20, since=20)
+    by_hand(store, "update codes set code = 'STOLEN' where number = 25")
+    assert store.codes.draw("Summer", 20).codes == tuple(codes(20))  # those of the other import
+    with pytest.raises(StateError, match="'Summer' aren't those that 'ann' imported by entry 2"):
+        store.codes.draw("Summer", 21)
+
+
+def test_codes_whose_owners_were_removed_by_hand_are_not_given_a_second_time(store: Store, now: datetime) -> None:
+    add(store, now, 20)
+    settle(store, plan(store, now, 2), now, Accepted(dispatch_id=None, schedule_id=None))
+    by_hand(store, "delete from code_grants")
+    with pytest.raises(StateError, match="entry 2 of the audit trail gave them to recipients of 'Campaign c1'"):
+        plan(store, now, 1, campaign="c2")
+    assert store.deliveries.find("c2", NIGHT) is None
+
+
+def test_codes_that_came_back_are_given_again(store: Store, now: datetime) -> None:
+    add(store, now, 10)
+    settle(store, plan(store, now, 2), now, *[Refused(status=400, message="no")] * 2)
+    assert store.codes.get("Summer").left == 10
+    plan(store, now, 1, campaign="c2")
+    assert store.codes.get("Summer").left == 5

@@ -26,7 +26,7 @@ def test_weeks_begin_with_the_monday_of_this_one():
 
 def test_what_goes_out_stands_on_its_day_with_its_time(submitted, folder):
     with open_workspace(folder, user=APPROVER) as approver:
-        approver.campaigns.approve("Club night, regulars")
+        approver.campaigns.approve("Club night, regulars", seen=approver.campaigns.preview("Club night, regulars"))
     shown = text_of(Calendar(submitted).pane.value)
     assert shown.count("17:00 Club night, regulars") == 5 * 7
     assert shown.count("18:30 Summer, lapsed not approved yet") == 1

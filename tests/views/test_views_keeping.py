@@ -100,7 +100,7 @@ def test_another_campaign_can_be_opened_and_left_again(planner, ws):
 def test_approved_campaign_is_not_touched_before_it_is_submitted_again(planner, ws, other):
     planner.properties.rows["promo_code"].text.value = "WINTER"
     planner.submit.click()
-    other.campaigns.approve("Winter")
+    other.campaigns.approve("Winter", seen=other.campaigns.preview("Winter"))
     planner._look_again()
     assert "approved" in text_of(planner.keeper.state.value)
     planner.control.value = 50

@@ -19,7 +19,7 @@ def night(folder, ws):
     for campaign in CAMPAIGNS:
         ws.campaigns.submit(campaign)
     with open_workspace(folder, user=APPROVER) as approver:
-        approver.campaigns.approve(NAME)
+        approver.campaigns.approve(NAME, seen=approver.campaigns.preview(NAME))
     begun = Night(open_workspace(folder, user="scheduler"), RUN_DATE)
     begun.import_delivery()
     begun.templates()

@@ -101,6 +101,7 @@ def test_a_diagnosis_and_messages_of_single_customers_are_shown(html, ws):
     shown = html(ws.doctor("Shop"))
     assert "credential good the key env:OPTINB_SHOP_KEY is accepted" in shown
     assert "permission campaigns.trigger.send can't be told" in shown
+    assert "who works note names are asserted" in shown
     sent = ws.campaigns.test_send(CAMPAIGNS[0])
     first = sent.sent[0]
     assert f"Sent to {len(sent.sent)} test customers" in html(sent)

@@ -32,6 +32,7 @@ def refused(ws: Workspace, fields: dict[str, Any], complaint: str) -> str:
     return str(caught.value)
 
 
+HUGE = properties(**{f"text_{n}": {"value": "x" * 3_990} for n in range(13)})
 WRONG: tuple[tuple[dict[str, Any], str], ...] = (
     ({"template": "Optimove_Club_Android"}, r"isn't known|isn't one of|no template"),
     ({"group": "Lapsd buyers"}, "did you mean 'Lapsed buyers'"),
@@ -47,6 +48,7 @@ WRONG: tuple[tuple[dict[str, Any], str], ...] = (
     ({"schedule": {**DAILY, "clock": "lokal"}}, "write one of 'workspace', 'local', 'optimal'"),
     ({"schedule": {**DAILY, "zone": "Mars/Olympus"}}, "'zone' is no field here"),
     (properties(promo_code={"value": "x" * 2_000_000}), "2,000,000 characters; a push message holds at most 4,000"),
+    (HUGE, r"properties of [\d,]+ recipients are too large: up to 5\d,\d+ bytes, and Appboy takes 50,000 in a request"),
     (properties(first_name={"attribute": "first_nam", "default": "x"}), "did you mean 'first_name'"),
     (properties(promo_code={"offer": "code"}), 'add codes = "NAME OF A POOL" under'),
     ({"properties": {}}, "needs the property .* which the campaign doesn't give; add it under"),
@@ -58,6 +60,12 @@ WRONG: tuple[tuple[dict[str, Any], str], ...] = (
 def test_what_can_not_go_out_is_refused_at_submission_with_the_remedy(ws: Workspace) -> None:
     for fields, complaint in WRONG:
         assert len(refused(ws, fields, complaint)) < 1_000
+
+
+def test_a_message_that_no_request_can_hold_has_no_preview(ws: Workspace) -> None:
+    with pytest.raises(CampaignError, match="are too large"):
+        ws.campaigns.preview({**SUMMER, **HUGE})
+    assert ws.campaigns.preview(SUMMER).waterfall.recipients > 0
 
 
 def test_a_template_of_another_app_group_names_those_of_the_chosen_one(ws: Workspace) -> None:

@@ -36,7 +36,7 @@ def test_a_campaign_lives_from_draft_to_archive(ws: Workspace, folder: Path) -> 
     assert (record.state, ws.campaigns.waiting()) == ("draft", [])
     assert ws.campaigns.submit(CLUB).state == "submitted"
     with optinb.open_workspace(folder, user=APPROVER) as boss:
-        assert boss.campaigns.approve(CLUB["name"]).state == "approved"
+        assert boss.campaigns.approve(CLUB["name"], seen=boss.campaigns.preview(CLUB["name"])).state == "approved"
     assert len(ws.campaigns.calendar(days=3)) == 3
     assert ws.campaigns.pause(CLUB["name"]).state == "paused"
     assert ws.campaigns.calendar(days=3) == ()
@@ -49,6 +49,26 @@ def test_a_campaign_lives_from_draft_to_archive(ws: Workspace, folder: Path) -> 
     ws.campaigns.cancel("Second")
     assert ws.campaigns.archive("Second").archived
     assert verify_audit(ws).problem is None
+
+
+def test_nobody_approves_what_they_have_not_seen(ws: Workspace, folder: Path) -> None:
+    ws.campaigns.submit(CLUB)
+    assert ws.campaigns.submit(CLUB).version == 1  # clicked twice
+    with optinb.open_workspace(folder, user=APPROVER) as boss:
+        preview = boss.campaigns.preview(CLUB["name"])
+        with optinb.open_workspace(folder, user="somebody") as other:
+            other.campaigns.submit(CLUB)  # the same, by another author
+        for seen, what in ((preview, "submitted again"), (preview.fingerprint, "you saw"), ("", "you saw nothing")):
+            with pytest.raises(ApprovalError, match=what):
+                boss.campaigns.approve(CLUB["name"], seen=seen)
+        ws.campaigns.submit({**CLUB, "control": 0.5})
+        with pytest.raises(ApprovalError, match="control share"):
+            boss.campaigns.approve(CLUB["name"], seen=preview)
+        with pytest.raises(TypeError):
+            boss.campaigns.approve(CLUB["name"])  # type: ignore[call-arg]
+        assert boss.campaigns.get(CLUB["name"]).state == "submitted"
+        seen = boss.campaigns.preview(CLUB["name"]).fingerprint
+        assert boss.campaigns.approve(CLUB["name"], seen=seen).state == "approved"
 
 
 def test_the_base_rate_of_a_test_is_that_of_the_group_before_the_window_and_not_after_it(ws: Workspace) -> None:
@@ -87,9 +107,9 @@ def test_approvals_are_signed_where_approvers_have_keys(
     ws.campaigns.submit(CLUB)
     with optinb.open_workspace(folder, user=APPROVER) as boss:
         with pytest.raises(ApprovalError, match="OPTINB_SIGNING_KEY"):
-            boss.campaigns.approve(CLUB["name"])
+            boss.campaigns.approve(CLUB["name"], seen=boss.campaigns.preview(CLUB["name"]))
         monkeypatch.setenv("OPTINB_SIGNING_KEY", pair.private)
-        approval = boss.campaigns.approve(CLUB["name"]).approval
+        approval = boss.campaigns.approve(CLUB["name"], seen=boss.campaigns.preview(CLUB["name"])).approval
     assert approval is not None
     assert approval.signature
 
@@ -122,7 +142,7 @@ def test_the_audit_commands_list_and_verify(ws: Workspace, folder: Path) -> None
 def test_an_approval_that_was_written_into_the_database_is_found_and_sends_nothing(ws: Workspace, folder: Path) -> None:
     ws.campaigns.submit(CLUB)
     with optinb.open_workspace(folder, user=APPROVER) as boss:
-        approval = boss.campaigns.approve(CLUB["name"]).approval
+        approval = boss.campaigns.approve(CLUB["name"], seen=boss.campaigns.preview(CLUB["name"])).approval
     assert verify_audit(ws).problem is None
     forged = {**CLUB, "name": "Forged"}
     record = replace(ws.campaigns.submit(forged), approval=approval, state="approved")

@@ -71,7 +71,7 @@ def test_a_night_on_a_delivery_without_a_column_writes_to_whom_it_wrote_before(
         ws.campaigns.submit(CAMPAIGN)
         zone = ws.settings.zone
     with open_workspace(root, user=APPROVER) as boss:
-        boss.campaigns.approve("Hello")
+        boss.campaigns.approve("Hello", seen=boss.campaigns.preview("Hello"))
     now = datetime.combine(NEXT, time(2), tzinfo=zone)
     monkeypatch.setenv("OPTINB_NOW", now.isoformat())
     sandbox.move_clock(to=now)

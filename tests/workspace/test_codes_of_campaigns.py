@@ -54,7 +54,7 @@ def night(folder: Path, *, dry_run: bool = False) -> CampaignSummary:
 
 def approve(folder: Path) -> None:
     with optinb.open_workspace(folder, user=APPROVER) as boss:
-        boss.campaigns.approve(SUMMER["name"])
+        boss.campaigns.approve(SUMMER["name"], seen=boss.campaigns.preview(SUMMER["name"]))
 
 
 def sent(folder: Path) -> dict[str, str]:

@@ -26,7 +26,7 @@ def test_rules_know_who_got_a_message_and_who_was_held_out(ws: Workspace, folder
         ws.campaigns.submit(campaign)
     with open_workspace(folder, user=APPROVER) as approver:
         for campaign in CAMPAIGNS:
-            approver.campaigns.approve(campaign["name"])
+            approver.campaigns.approve(campaign["name"], seen=approver.campaigns.preview(campaign["name"]))
     assert ws.groups.count(received()).customers == 0
     night = Night(open_workspace(folder, user=SCHEDULER), RUN_DATE, dry_run=False)
     try:

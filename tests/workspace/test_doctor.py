@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
-from optinb.appboy import AppboyClient, Refused, Stopped, examine
+import optinb
+from optinb.appboy import AppboyClient, Refused, Stopped, Verdict, examine
 from optinb.appboy.doctor import Findings, verdicts
 from optinb.console import show
 from optinb.sandbox import Fault, Key, Sandbox, World, push_campaign
@@ -24,6 +27,10 @@ def standings(found: Diagnosis, about: str) -> list[str]:
     return [v.standing for health in found.app_groups for v in health.verdicts if v.about == about]
 
 
+def who(found: Diagnosis) -> Verdict:
+    return next(verdict for verdict in found.machine if verdict.about == "who works")
+
+
 def texts(found: Diagnosis, about: str) -> str:
     return " ".join(v.text for health in found.app_groups for v in health.verdicts if v.about == about)
 
@@ -32,7 +39,7 @@ def test_a_healthy_group_has_a_verdict_a_line_and_nothing_is_changed(ws: Workspa
     before = ws.store.audit.list(limit=1)
     found = ws.doctor()
     assert found.exit_code == 0
-    assert [health.app_group for health in found.app_groups] == ["This machine", "Shop", "Club"]
+    assert [health.app_group for health in found.app_groups] == ["Shop", "Club"]
     for about in ("reachable", "credential", "permission campaigns.list", "permission users.export.ids", "templates"):
         assert standings(found, about) == ["good", "good"]
     assert standings(found, "permission campaigns.trigger.send") == ["unknown", "unknown"]
@@ -44,6 +51,31 @@ def test_a_healthy_group_has_a_verdict_a_line_and_nothing_is_changed(ws: Workspa
     assert sandbox.world.dispatches == []
     assert "✓ credential: the key env:OPTINB_SHOP_KEY is accepted" in show(found)
     assert msgspec.json.decode(msgspec.json.encode(found))["exit_code"] == 0
+
+
+def test_names_that_anybody_can_assert_are_told(ws: Workspace) -> None:
+    found = ws.doctor("Shop")
+    assert who(found).standing == "note"
+    assert "names are asserted: anybody can approve as anybody" in show(found)
+    assert found.exit_code == 0
+
+
+def test_who_works_and_what_says_so_is_told(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    login = ws.root / "optinb.toml"
+    text = login.read_text(encoding="utf-8").replace('"asserted"', '"login"', 1)
+    login.write_text(text, encoding="utf-8")
+    with optinb.open_workspace(ws.root) as own:
+        found = own.doctor("Shop")
+        assert who(found).standing == "good"
+        assert f"✓ who works: {pwd.getpwuid(os.getuid()).pw_name}, the login on this machine" in show(found)
+    monkeypatch.delenv("JUPYTERHUB_API_TOKEN", raising=False)
+    hub = '[workspace]\nhub = "https://hub.example.com/hub/api"'
+    login.write_text(text.replace("[workspace]", hub), encoding="utf-8")
+    with optinb.open_workspace(ws.root) as nobody:
+        found = nobody.doctor("Shop")
+        assert who(found).standing == "bad"
+        assert "the hub https://hub.example.com/hub/api says who is working" in show(found)
+        assert found.exit_code == 1
 
 
 def test_a_wrong_key_is_bad_and_not_shown(ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

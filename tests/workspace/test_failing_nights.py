@@ -32,8 +32,8 @@ def planned(ws: Workspace, folder: Path) -> Workspace:
     for campaign in CAMPAIGNS:
         ws.campaigns.submit(campaign)
     with open_workspace(folder, user=APPROVER) as approver:
-        approver.campaigns.approve(SUMMER)
-        approver.campaigns.approve(CLUB)
+        approver.campaigns.approve(SUMMER, seen=approver.campaigns.preview(SUMMER))
+        approver.campaigns.approve(CLUB, seen=approver.campaigns.preview(CLUB))
     settings = folder / "optinb.toml"
     text = settings.read_text(encoding="utf-8").replace("# max_refusals = 5 ", "max_refusals = 2 ")
     settings.write_text(text.replace("# window_batches = 40 ", "window_batches = 1 "), encoding="utf-8")

@@ -16,6 +16,7 @@ from optinb.cli import main
 from optinb.demo import APPROVER, AUTHOR, RUN_DATE, SCHEDULER, demo_settings
 from optinb.errors import StateError, UsageError
 from optinb.night import Night
+from optinb.sandbox.screened import HEADER
 from optinb.settings import parse_settings
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Shop:
             ws.groups.save("Germans", rule)
             ws.campaigns.submit({**ONCE, **fields})
         with self.open(APPROVER) as boss:
-            boss.campaigns.approve(fields.get("name", "Once"))
+            boss.campaigns.approve(fields.get("name", "Once"), seen=boss.campaigns.preview(fields.get("name", "Once")))
 
     def night(self, day: date) -> NightSummary:
         """A whole night, at two o'clock of its day."""
@@ -97,7 +98,7 @@ class Shop:
             request = urllib.request.Request(
                 self._sandbox.url + "/sandbox/clock",
                 data=json.dumps({"to": now.isoformat()}).encode(),
-                headers={"Content-Type": "application/json"},
+                headers={"Content-Type": "application/json", HEADER: "1"},
             )
             urllib.request.urlopen(request).close()
         night = Night(self.open(SCHEDULER), day)

@@ -13,7 +13,7 @@ from optinb import open_workspace
 from optinb.demo import APPROVER, CAMPAIGNS, KEYS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit, NightError
 from optinb.nightly import Night
-from optinb.workspace import machine_health
+from optinb.workspace import bad, examine_machine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,8 +31,8 @@ def planned(ws: Workspace, folder: Path) -> Workspace:
     for campaign in CAMPAIGNS:
         ws.campaigns.submit(campaign)
     with open_workspace(folder, user=APPROVER) as approver:
-        approver.campaigns.approve(SUMMER)
-        approver.campaigns.approve(CLUB)
+        approver.campaigns.approve(SUMMER, seen=approver.campaigns.preview(SUMMER))
+        approver.campaigns.approve(CLUB, seen=approver.campaigns.preview(CLUB))
     return ws
 
 
@@ -71,12 +71,12 @@ def test_a_key_of_an_app_group_that_is_not_due_is_not_asked_for(
 ) -> None:
     ws.campaigns.submit(CAMPAIGNS[1])
     with open_workspace(folder, user=APPROVER) as approver:
-        approver.campaigns.approve(CLUB)
+        approver.campaigns.approve(CLUB, seen=approver.campaigns.preview(CLUB))
     monkeypatch.delenv("OPTINB_SHOP_KEY")
     night = Night(open_workspace(folder, user=SCHEDULER), RUN_DATE)
     found = night.preflight()
     night.close()
-    assert [health.app_group for health in found.app_groups] == ["This machine", "Club"]
+    assert [health.app_group for health in found.app_groups] == ["Club"]
     assert found.exit_code == Exit.DONE
 
 
@@ -95,10 +95,10 @@ def test_a_key_that_is_refused_or_may_not_read_is_told_before_the_import(
     night = Night(open_workspace(folder, user=SCHEDULER), RUN_DATE)
     found = night.preflight()
     night.close()
-    bad = {health.app_group: bool(health.bad) for health in found.app_groups}
-    assert bad == {"This machine": False, "Club": False, "Shop": True}
+    assert not bad(found.machine)
+    assert {h.app_group: bool(bad(h.verdicts)) for h in found.app_groups} == {"Club": False, "Shop": True}
     shop_health = next(h for h in found.app_groups if h.app_group == "Shop")
-    assert any(said in v.about + v.text for v in shop_health.bad)
+    assert any(said in v.about + v.text for v in bad(shop_health.verdicts))
     assert all(key.key not in v.text for key in shop.keys for v in shop_health.verdicts)
 
 
@@ -116,7 +116,7 @@ def test_want_of_room_is_told_and_the_night_goes_on(
 def test_a_clock_behind_an_earlier_night_is_told(planned: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     planned.store.runs.start(RUN_DATE, user=SCHEDULER, now=planned.now() + timedelta(hours=2))
     monkeypatch.delenv("OPTINB_NOW")  # nobody minds a clock that is pretended
-    (told,) = machine_health(planned, RUN_DATE).bad
+    (told,) = bad(examine_machine(planned, RUN_DATE))
     assert told.about == "clock" and "set it by NTP" in told.text
 
 
@@ -125,7 +125,7 @@ def test_a_delivery_that_may_not_be_read_is_told(
 ) -> None:
     closed = folder / "inbox" / RUN_DATE.isoformat() / "customers.csv"
     monkeypatch.setattr("os.access", lambda path, _mode: path != closed)
-    (told,) = machine_health(planned, RUN_DATE).bad
+    (told,) = bad(examine_machine(planned, RUN_DATE))
     assert "customers.csv" in told.text and "give it the right" in told.text
 
 

@@ -77,7 +77,7 @@ def test_a_rival_whose_audience_can_not_be_built_says_why(ws: Workspace) -> None
 def test_differences_to_the_last_approval_are_named(ws: Workspace, folder: Path) -> None:
     ws.campaigns.submit(SUMMER)
     with optinb.open_workspace(folder, user=APPROVER) as boss:
-        boss.campaigns.approve(SUMMER["name"])
+        boss.campaigns.approve(SUMMER["name"], seen=boss.campaigns.preview(SUMMER["name"]))
     assert night_together(ws).changed == ()
     assert ws.campaigns.preview({**SUMMER, "priority": 90, "control": 0.2}).changed == ("control share", "priority")
 

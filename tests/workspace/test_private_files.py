@@ -110,7 +110,7 @@ def test_a_folder_that_is_not_shared_yet_is_refused_with_the_command_that_shares
 
 def test_doctor_names_what_others_can_read_and_the_command_that_closes_it(ws: Workspace) -> None:
     def files() -> Verdict:
-        (found,) = [v for health in ws.doctor().app_groups for v in health.verdicts if v.about == "files"]
+        (found,) = [verdict for verdict in ws.doctor().machine if verdict.about == "files"]
         return found
 
     assert files().standing == "good"

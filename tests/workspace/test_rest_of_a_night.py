@@ -35,7 +35,7 @@ NEXT = date(2026, 11, 24)
 def approve(ws: Workspace, campaign: dict[str, Any]) -> None:
     ws.campaigns.submit(campaign)
     with open_workspace(ws.root, user=APPROVER) as approver:
-        approver.campaigns.approve(campaign["name"])
+        approver.campaigns.approve(campaign["name"], seen=approver.campaigns.preview(campaign["name"]))
 
 
 def run(folder: Path, day: date) -> NightSummary:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from optinb import open_workspace
+from optinb.appboy import tied
+from optinb.appboy.tied import Seen
 from optinb.cli import main
 from optinb.console import show
 from optinb.delivery import lease_name
@@ -34,7 +37,7 @@ def sent(ws: Workspace, folder: Path) -> FrozenAudience:
     """The first campaign, approved and scheduled for 18:30."""
     ws.campaigns.submit(CAMPAIGNS[0])
     with open_workspace(folder, user=APPROVER) as approver:
-        approver.campaigns.approve(NAME)
+        approver.campaigns.approve(NAME, seen=approver.campaigns.preview(NAME))
     night = Night(open_workspace(folder, user=SCHEDULER), RUN_DATE)
     night.import_delivery()
     night.model()
@@ -87,6 +90,58 @@ def test_a_move_that_some_missed_may_be_asked_for_again(folder: Path, sandbox: S
         with pytest.raises(CampaignError, match="can only be moved to a later time"):
             approver.sends.reschedule(NAME, "19:30")
     assert {d.schedule["time"] for d in sandbox.world.dispatches if d.schedule} == {"2026-11-23T18:30:00Z"}
+
+
+def test_commands_end_with_what_somebody_has_to_see_to(
+    folder: Path,
+    sandbox: Sandbox,
+    sent: FrozenAudience,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def ended(*arguments: str, user: str = APPROVER) -> int | str | None:
+        monkeypatch.setenv("OPTINB_USER", user)
+        with pytest.raises(SystemExit) as stopped:
+            main([*arguments, "--workspace", str(folder)])
+        return stopped.value.code
+
+    update, delete = (f"/campaigns/trigger/schedule/{verb}" for verb in ("update", "delete"))
+    refused = '{"message":"no"}'
+    sandbox.set_faults([Fault("status", endpoint=update, nth=(1,), status=400, body=refused)])
+    assert ended("campaigns", "reschedule", NAME, "--at", "19:30") == Exit.DELIVERIES_UNKNOWN
+    assert "couldn't be moved and may get it at the old time" in capsys.readouterr().out
+    assert ended("campaigns", "reschedule", NAME, "--at", "19:30") == Exit.DONE
+    sandbox.set_faults([Fault("status", endpoint=delete, status=403, body=refused)])
+    assert ended("campaigns", "cancel", NAME) == Exit.FAILED
+    assert f"{sent.recipients} of these are still scheduled" in capsys.readouterr().out
+    sandbox.set_faults([])
+    assert ended("campaigns", "cancel", NAME) == Exit.DONE
+    assert f"{sent.recipients} were recalled" in capsys.readouterr().out
+
+
+def test_a_move_says_who_was_unknown_and_goes_at_the_old_time(
+    ws: Workspace, folder: Path, sent: FrozenAudience
+) -> None:
+    lease = ws.store.leases.take(lease_name(sent), holder="test", now=datetime.fromisoformat("2026-11-23T03:00:00Z"))
+    first = ws.store.deliveries.batches(*sent.night)[0]
+    doubtful = [replace(first, state=Unknown(message="504"))]
+    ws.store.deliveries.revise(doubtful, given="accepted", lease=lease, now=ws.now())
+    with open_workspace(folder, user=APPROVER) as approver:
+        moved = approver.sends.reschedule(NAME, "19:30")
+    assert (moved.unknown, moved.unmoved, moved.exit_code) == (first.size, 0, Exit.DELIVERIES_UNKNOWN)
+    assert f"{first.size} were unknown before and can't be moved" in show(moved)
+
+
+def test_answers_of_an_earlier_process_are_known_to_the_next(
+    folder: Path, sent: FrozenAudience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tied, "_SEEN", defaultdict(Seen))  # as another process has it
+    with open_workspace(folder, user=SCHEDULER) as ws, ws.sends.client(sent) as client:
+        (batch,) = ws.store.deliveries.batches(*sent.night)[:1]
+        assert isinstance(batch.state, Accepted) and batch.state.schedule_id and batch.state.dispatch_id
+        assert not client._seen.claim([batch.state.schedule_id])
+        assert not client._seen.claim([batch.state.dispatch_id])
+        assert client._seen.claim(["another"])
 
 
 def test_unknown_deliveries_are_settled_and_listed_for_a_new_approval(

@@ -71,7 +71,7 @@ def test_a_night_freezes_audiences_of_groups_found_together(
         ws.campaigns.submit(campaign)
     with open_workspace(folder, user=APPROVER) as approver:
         for campaign in CAMPAIGNS:
-            approver.campaigns.approve(campaign["name"])
+            approver.campaigns.approve(campaign["name"], seen=approver.campaigns.preview(campaign["name"]))
     alone: list[object] = []
     monkeypatch.setattr(campaigns_module, "members", lambda rule, _tables: alone.append(rule))
     night = Night(open_workspace(folder, user=SCHEDULER), RUN_DATE)

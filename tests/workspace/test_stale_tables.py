@@ -42,7 +42,7 @@ def go(ws: Workspace, folder: Path, sandbox: Sandbox, monkeypatch: pytest.Monkey
     ws.campaigns.submit({**CLUB, "name": "property", "group": "country", "control": 0.0, "properties": shown})
     with open_workspace(folder, user=APPROVER) as approver:
         for name in (*RULES, "property"):
-            approver.campaigns.approve(name)
+            approver.campaigns.approve(name, seen=approver.campaigns.preview(name))
 
     def night(days: int, *tables: str, more: str = "", delivered: bool = True) -> NightSummary:
         day = RUN_DATE + timedelta(days=days)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w
 
 from optinb.errors import ConflictError, OptinbError
+from optinb.people import same_person
 from optinb.views import values
 from optinb.views.controls import Pane, box, button
 from optinb.views.later import Later
-from optinb.workspace.drafts import FREE
+from optinb.workspace.drafts import is_free
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,8 +87,8 @@ class Keeper(w.VBox):
         if newest is None or self.record is None or newest.version <= self.record.version:
             return False
         change = self._ws.drafts.last_change(newest)
-        zone, mine = self._ws.settings.zone, self._ws.user
-        said = values.fragment("keeping.html.j2", "changed", change, mine, zone, self.is_dirty)
+        zone, is_own = self._ws.settings.zone, same_person(change.changed_by, self._ws.user)
+        said = values.fragment("keeping.html.j2", "changed", change, is_own, zone, self.is_dirty)
         if not self.is_dirty:
             self._load(newest)
             self.go_on(newest)
@@ -99,7 +100,7 @@ class Keeper(w.VBox):
 
     @property
     def _is_free(self) -> bool:
-        return self.record is None or self.record.state in FREE
+        return self.record is None or is_free(self.record)
 
     def _show_theirs(self) -> None:
         with suppress(OptinbError):

@@ -1,0 +1,150 @@
+"""Connections on which no answer is taken for another request's, over httpx's own.
+
+Before a request is written its connection must be silent: what comes then answers nothing of ours, and nothing was
+sent. After an answer nothing may be left. A connection is used again only after an answer that is tied to its request
+(see `tied`): the copy of any other could be read as the next one's.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import httpcore
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from optinb.settings import AppGroupSettings
+
+
+class Line(httpcore.NetworkStream):
+    """A connection that refuses to begin with a request while something is there to be read."""
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+        self._is_writing = False
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Writes; raises ConnectError, with nothing written, where a request would begin out of step."""
+        if not self._is_writing and self.unread() is not None:
+            self.close()
+            raise httpcore.ConnectError("the connection was closed, or spoke, before the request was written")
+        self._is_writing = True
+        self._stream.write(buffer, timeout)
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Reads."""
+        self._is_writing = False
+        return self._stream.read(max_bytes, timeout)
+
+    def close(self) -> None:
+        """Closes."""
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        """The same connection, encrypted from here on."""
+        return Line(self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        """What the connection below says of itself."""
+        return self._stream.get_extra_info(info)
+
+    def unread(self) -> bytes | None:
+        """A byte that has come and wasn't read, empty if the other side has closed; None while it is silent.
+
+        The byte is taken: whoever finds one closes the connection.
+        """
+        sock, inner = self.get_extra_info("socket"), self.get_extra_info("ssl_object")
+        if isinstance(inner, ssl.SSLObject):
+            # TLS within the TLS of a proxy: what the socket brings may be a session's ticket
+            return b"?" if inner.pending() else None
+        if sock is None or not (self.get_extra_info("is_readable") or (inner is not None and inner.pending())):
+            return None
+        sock.settimeout(0)
+        try:
+            return sock.recv(1)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None  # the socket brought a session's ticket
+        except OSError:
+            return b""
+
+
+class _Lines(httpcore.NetworkBackend):
+    """Makes connections of that kind."""
+
+    def __init__(self, backend: httpcore.NetworkBackend) -> None:
+        self._backend = backend
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        return Line(self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
+
+    def sleep(self, seconds: float) -> None:
+        self._backend.sleep(seconds)
+
+
+class Held(httpx.SyncByteStream):
+    """An answer's body, whose connection is held back from other requests until `release`."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        assert isinstance(response.stream, httpx.SyncByteStream)
+        self._stream = response.stream
+        self._line = response.extensions.get("network_stream")
+        response.stream = self
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._stream
+
+    def close(self) -> None:
+        """Waits for `release`: httpx closes as soon as a body was read, which lets the next request go."""
+
+    def is_followed(self) -> bool:
+        """Whether bytes came after the answer."""
+        state = _protocol_state(self._stream)
+        return bool(state is not None and state.trailing_data[0]) or (
+            isinstance(self._line, Line) and bool(self._line.unread())
+        )
+
+    def release(self, *, keep: bool) -> None:
+        """Lets go of the connection, for another request only with `keep`."""
+        # without its state nobody can tell what is left on it
+        if self._line is not None and not (keep and _protocol_state(self._stream) is not None):
+            self._line.close()
+        self._stream.close()
+
+
+def _protocol_state(stream: Any) -> Any:
+    """The h11 connection behind a body: httpcore has no public way to what came after it. None if it isn't there."""
+    for name in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
+        stream = getattr(stream, name, None)
+    return stream
+
+
+def transport_to(group: AppGroupSettings) -> httpx.BaseTransport:
+    """Connections to a group's address, by the proxy of the environment unless the address is on this machine."""
+    proxy = None
+    if not group.is_loopback:
+        url = urlsplit(group.api)
+        proxies = getproxies()
+        if not proxy_bypass(url.hostname or ""):
+            proxy = proxies.get(url.scheme) or proxies.get("all")
+    transport = httpx.HTTPTransport(
+        limits=httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=5.0),
+        proxy=proxy,
+        trust_env=not group.is_loopback,
+    )
+    # httpx hands no backend on to httpcore's pools, which take one
+    transport._pool._network_backend = _Lines(transport._pool._network_backend)
+    return transport

@@ -1,0 +1,340 @@
+"""Whole nights over HTTP after somebody changed the database by SQL, or cut or rewrote the audit trail.
+
+With signing keys nothing that wasn't approved goes out; without them, what the trail or the notes of the nights
+contradict doesn't either. Every case also shows a campaign that nobody touched, which goes out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+import optinb
+from optinb.campaigns import CampaignRecord, SizeBand, new_key
+from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, SCHEDULER
+from optinb.errors import ApprovalError, StateError
+from optinb.night import Night
+from optinb.sandbox import Sandbox, demo_world
+from optinb.state.audit import digest
+from optinb.workspace import note_head, verify_audit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from optinb.measure import NightSummary
+
+SUMMER, CLUB = (campaign["name"] for campaign in CAMPAIGNS)
+KEY, OTHER_KEY = new_key(), new_key()
+NOWHERE = "http://127.0.0.1:2"
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["without keys", "with keys"])
+def prepared(
+    request: pytest.FixtureRequest, modelled: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, bool]:
+    """A workspace with two approved campaigns, and the note of a night before."""
+    from conftest import PLACEHOLDER, START
+
+    root = tmp_path_factory.mktemp("approved") / "ws"
+    shutil.copytree(modelled, root)
+    settings = root / "optinb.toml"
+    with pytest.MonkeyPatch.context() as patch, Sandbox(demo_world(), now=START) as sandbox:
+        for variable, value in {**KEYS, "OPTINB_NOW": START.isoformat(), "OPTINB_SIGNING_KEY": KEY.private}.items():
+            patch.setenv(variable, value)
+        text = settings.read_text().replace(PLACEHOLDER, sandbox.url)
+        keys = f'\n[policy.keys]\n"{APPROVER}" = "{KEY.public}"\n"{AUTHOR}" = "{OTHER_KEY.public}"\n'
+        text = text.replace(f'["{APPROVER}"]', f'["{APPROVER}", "{AUTHOR}"]') + keys * request.param
+        settings.write_text(text)
+        with optinb.open_workspace(root, user=AUTHOR) as ws:
+            ws.templates.sync()
+            for campaign in CAMPAIGNS:
+                ws.campaigns.submit(campaign)
+        with optinb.open_workspace(root, user=APPROVER) as boss:
+            for name in (SUMMER, CLUB):
+                boss.campaigns.approve(name, seen=boss.campaigns.preview(name))
+            note(boss)
+        settings.write_text(text.replace(sandbox.url, NOWHERE))
+    return root, request.param
+
+
+@pytest.fixture
+def root(prepared: tuple[Path, bool], sandbox: Sandbox, tmp_path: Path) -> Path:
+    root = tmp_path / "prepared"
+    shutil.copytree(prepared[0], root)
+    settings = root / "optinb.toml"
+    settings.write_text(settings.read_text().replace(NOWHERE, sandbox.url))
+    return root
+
+
+def note(ws: optinb.Workspace) -> None:
+    before = ws.root / "runs" / "2026-11-22"
+    before.mkdir(parents=True, exist_ok=True)
+    note_head(ws, before)
+
+
+def by_hand(root: Path, *statements: str, values: tuple[Any, ...] = ()) -> None:
+    with closing(sqlite3.connect(root / "state.sqlite")) as con:
+        for statement in statements:
+            con.execute(statement, values)
+        con.commit()
+
+
+def rewritten(root: Path, change: Callable[[dict[str, Any]], None] = lambda _entry: None) -> None:
+    """The whole trail written anew, so that it's a whole chain again."""
+    with optinb.open_workspace(root, user="eve") as ws, closing(sqlite3.connect(root / "state.sqlite")) as con:
+        head = "0" * 64
+        for entry in reversed(ws.store.audit.list()):
+            raw = msgspec.to_builtins(entry)
+            change(raw)
+            entry = msgspec.convert({**raw, "previous": head}, type(entry))
+            head = digest(entry)
+            text = msgspec.json.encode(entry.detail, order="sorted").decode()
+            values = (entry.who, text, entry.previous, head, entry.seq)
+            con.execute("update audit_entries set who = ?, detail = ?, previous = ?, hash = ? where seq = ?", values)
+        con.commit()
+
+
+def record_of(root: Path, change: Callable[[CampaignRecord], CampaignRecord], *, name: str = SUMMER) -> None:
+    """Changes what is stored of a campaign at last."""
+    with closing(sqlite3.connect(root / "state.sqlite")) as con:
+        query = "select version, record from campaign_versions where name = ? order by version desc"
+        version, text = con.execute(query, (name,)).fetchone()
+        changed = change(msgspec.json.decode(text, type=CampaignRecord))
+        values = (msgspec.json.encode(changed, order="sorted").decode(), changed.state, name, version)
+        con.execute("update campaign_versions set record = ?, state = ? where name = ? and version = ?", values)
+        con.commit()
+
+
+def run(root: Path, between: Callable[[Path], None] = lambda _root: None) -> NightSummary:
+    """A night, between whose freezing and sending somebody may do something."""
+    night = Night(optinb.open_workspace(root, user=SCHEDULER), RUN_DATE)
+    try:
+        night.templates()
+        night.audiences()
+        between(root)
+        night.sends()
+        return night.report()
+    finally:
+        night.close()
+
+
+def sent(root: Path) -> dict[str, list[str]]:
+    """Who got which template, by what arrived at Appboy."""
+    file, found = root.parent / "sandbox.jsonl", {}
+    for line in map(json.loads, file.read_text().splitlines() if file.exists() else ()):
+        if line["endpoint"].endswith("schedule/create"):
+            found.setdefault(line["campaign_id"], []).extend(r["external_user_id"] for r in line["recipients"])
+    return found
+
+
+def template_of(root: Path, name: str) -> str:
+    with optinb.open_workspace(root, user=AUTHOR) as ws:
+        campaign = ws.campaigns.get(name).campaign
+        return ws.templates.get(campaign.app_group, campaign.template).id
+
+
+def only_club(root: Path, summary: NightSummary, why: str) -> None:
+    """What was changed is held with its reason, and the other campaign goes to each of its recipients once."""
+    summer, club = (next(c for c in summary.campaigns if c.name == name) for name in (SUMMER, CLUB))
+    assert re.search(why, f"{summer.held} {summary.problems}")
+    assert (summer.accepted, club.held, club.accepted) == (0, None, club.recipients)
+    (people,) = sent(root).values()
+    assert list(sent(root)) == [template_of(root, CLUB)]
+    assert len(set(people)) == len(people) == club.recipients > 0
+
+
+def nothing(root: Path, summary: NightSummary, why: str) -> None:
+    assert sent(root) == {}
+    assert any(why in problem for problem in summary.problems), summary.problems
+    assert summary.exit_code == 1
+
+
+def test_a_night_whose_database_nobody_touched_sends_both(root: Path) -> None:
+    summary = run(root)
+    assert (summary.exit_code, summary.problems) == (0, ())
+    assert set(sent(root)) == {template_of(root, SUMMER), template_of(root, CLUB)}
+    with optinb.open_workspace(root, user=SCHEDULER) as ws:
+        assert verify_audit(ws).problem is None
+
+
+def revive(root: Path) -> None:
+    """Cancels a campaign, and puts the record with its signed approval in the place of the cancelled one."""
+    with optinb.open_workspace(root, user=AUTHOR) as ws:
+        signed = ws.campaigns.get(SUMMER)
+        ws.campaigns.cancel(SUMMER)
+    record_of(root, lambda cancelled: replace(signed, version=cancelled.version))
+
+
+def drop_the_last(root: Path) -> None:
+    with optinb.open_workspace(root, user=AUTHOR) as ws:
+        ws.campaigns.cancel(SUMMER)
+    by_hand(root, "delete from campaign_versions where name = ? and state = 'cancelled'", values=(SUMMER,))
+
+
+def copy_under_another_id(root: Path) -> None:
+    """A second campaign out of the approved version of one that was cancelled."""
+    with optinb.open_workspace(root, user=AUTHOR) as ws:
+        ws.campaigns.cancel(SUMMER)
+    by_hand(root, f"update campaign_versions set id = 'x' where name = '{SUMMER}' and state = 'approved'")
+
+
+def wider(record: CampaignRecord) -> CampaignRecord:
+    """Approved for any size."""
+    assert record.approval is not None
+    return replace(record, approval=replace(record.approval, band=SizeBand(0, 9**9), signature=None))
+
+
+CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "a cancelled campaign revived": (revive, "isn't in it"),
+    "the version of its cancelling dropped": (drop_the_last, "isn't in it"),
+    "its approved version under another id": (copy_under_another_id, "isn't in it"),
+    "its author": (lambda root: record_of(root, lambda r: replace(r, author="eve")), "eve"),
+    "its state": (lambda root: record_of(root, lambda r: replace(r, state="running")), "made it approved, not running"),
+    "its submission": (lambda root: record_of(root, lambda r: replace(r, submission=7)), "another submission"),
+    "its content": (
+        lambda root: record_of(root, lambda r: replace(r, campaign=replace(r.campaign, control=0.5))),
+        "control share",
+    ),
+    "what a fingerprint leaves out": (
+        lambda root: record_of(root, lambda r: replace(r, campaign=replace(r.campaign, notes="x"))),
+        "isn't what 'approve'",
+    ),
+    "the rule of its group": (
+        lambda root: by_hand(
+            root,
+            "update group_versions set rule_json = (select rule_json from group_versions where name = 'Club regulars')"
+            " where name = 'Lapsed buyers'",
+        ),
+        "rule of the target group",
+    ),
+    "its approval's band": (lambda root: record_of(root, wider), "'approve' by|doesn't bear the signature"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_campaign_that_was_changed_by_hand_is_not_sent_and_the_audit_names_it(root: Path, change: str) -> None:
+    apply, why = CHANGES[change]
+    apply(root)
+    with optinb.open_workspace(root, user=SCHEDULER) as ws:
+        if change != "the rule of its group":  # approved with its rule, which differs
+            with pytest.raises(StateError, match="tampered with"):
+                verify_audit(ws)
+    only_club(root, run(root), why)
+
+
+@pytest.mark.parametrize(
+    ("statement", "why"),
+    [
+        ("audiences set template_id = ?", "app group and template that were approved"),
+        ("audiences set send_at = '2026-11-23 05:00:00.000000', clock = clock where ? <> ''", "send time"),
+        ("batches set first = 0 where ? <> ''", "recipients of each request"),
+    ],
+    ids=["template", "send time", "requests"],
+)
+def test_what_was_changed_between_freezing_and_sending_is_not_sent(root: Path, statement: str, why: str) -> None:
+    another, mine = (
+        template_of(root, CLUB),
+        "campaign_id in (select campaign_id from audiences where campaign_name = ?)",
+    )
+    where = f" {'and' if 'where' in statement else 'where'} {mine}"
+    only_club(root, run(root, lambda r: by_hand(r, f"update {statement}{where}", values=(another, SUMMER))), why)
+
+
+def test_another_template_in_an_audience_whose_trail_was_written_anew_too_is_found_by_the_note_of_the_freezing(
+    root: Path,
+) -> None:
+    another = template_of(root, CLUB)
+
+    def forge(r: Path) -> None:
+        by_hand(r, "update audiences set template_id = ? where campaign_name = ?", values=(another, SUMMER))
+
+        def change(entry: dict[str, Any]) -> None:
+            if entry["action"] == "delivery planned" and entry["subject"] == SUMMER:
+                entry["detail"]["template_id"] = another
+
+        rewritten(r, change)
+
+    nothing(root, run(root, forge), "is another than it was, by the note of the night 2026-11-23")
+
+
+def cut(root: Path) -> None:
+    """Takes a cancellation back by cutting it off the trail, with its version."""
+    with optinb.open_workspace(root, user=AUTHOR) as ws:
+        ws.campaigns.cancel(SUMMER)
+        note(ws)
+    drop = "delete from audit_entries where action = 'campaign cancel'"
+    by_hand(root, drop, "delete from campaign_versions where state = 'cancelled'")
+
+
+def write_anew(root: Path) -> None:
+    """Somebody else becomes the author, in the record and in a trail that is whole."""
+
+    def change(entry: dict[str, Any]) -> None:
+        if entry["action"] == "campaign submit":
+            entry["who"] = "eve"
+        if entry["detail"].get("record"):
+            entry["detail"]["record"]["author"] = "eve"
+
+    for name in (SUMMER, CLUB):
+        record_of(root, lambda r: replace(r, author="eve"), name=name)
+    rewritten(root, change)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"), [(cut, "is missing: the end was cut off|is another"), (write_anew, "is another than it was")]
+)
+def test_by_a_trail_that_was_cut_or_written_anew_nothing_is_planned_sent_or_approved(
+    root: Path, change: Callable[[Path], None], why: str
+) -> None:
+    change(root)
+    with optinb.open_workspace(root, user=SCHEDULER) as ws, pytest.raises(StateError, match=why):
+        verify_audit(ws)
+    summary = run(root)
+    nothing(root, summary, "by the note of the night 2026-11-22")
+    assert not (root / "audiences").exists()
+    with optinb.open_workspace(root, user=APPROVER) as boss, pytest.raises(ApprovalError, match="tampered"):
+        boss.campaigns.approve(CLUB, seen=boss.campaigns.preview(CLUB))
+    # the note of this night doesn't cover up what the others say
+    nothing(root, run(root), "by the note of the night 2026-11-22")
+
+
+@pytest.mark.parametrize("column", ["at", "who", "action", "subject", "detail", "previous", "hash", "seq"])
+def test_an_entry_of_the_trail_that_was_changed_in_any_column_is_found(root: Path, column: str) -> None:
+    value = {"seq": "99", "at": "'2020-01-01 00:00:00.000000'", "detail": "'{}'"}.get(column, "'eve'")
+    by_hand(
+        root, f"update audit_entries set {column} = {value} where action = 'campaign approve' and subject = '{CLUB}'"
+    )
+    with optinb.open_workspace(root, user=SCHEDULER) as ws, pytest.raises(StateError, match="tampered with: entry"):
+        verify_audit(ws)
+    if column == "who":  # one of them through a whole night
+        nothing(root, run(root), "was changed after it was written")
+
+
+def test_a_template_that_was_changed_by_hand_is_read_anew_and_what_was_approved_goes_out(root: Path) -> None:
+    by_hand(root, """update templates set body = replace(body, '"alert":"', '"alert":"Forged ')""")
+    summary = run(root)
+    assert [c.held for c in summary.campaigns] == [None, None]
+    assert set(sent(root)) == {template_of(root, SUMMER), template_of(root, CLUB)}
+    with optinb.open_workspace(root, user=AUTHOR) as ws:
+        template = ws.templates.get("Shop", template_of(root, SUMMER))
+        assert not any("Forged" in message.alert for message in template.messages)
+
+
+def test_an_author_does_not_approve_by_writing_somebody_else_into_the_record(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPTINB_SIGNING_KEY", OTHER_KEY.private)
+    with optinb.open_workspace(root, user=AUTHOR) as ws:
+        ws.campaigns.submit({**CAMPAIGNS[0], "control": 0.3})
+        record_of(root, lambda r: replace(r, author="ann"))
+        with pytest.raises(ApprovalError, match=f"was submitted by '{AUTHOR}', and its record says 'ann'"):
+            ws.campaigns.approve(SUMMER, seen=ws.campaigns.preview(SUMMER))
