@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optinb.errors import UsageError, interruptible
+from optinb.files import copy_tree
 from optinb.notebook import run_night
 from optinb.rehearsal import APPROVER, AUTHOR, JOURNAL, KEYS, SCHEDULER, environment
 from optinb.rules import did
@@ -76,7 +77,7 @@ def run_demo(folder: Path | None, *, say: Callable[[str], None]) -> tuple[NightS
         say(f"sandbox   {sandbox.url}")
         settings = demo_settings(sandbox.url)
         init_workspace(root, settings=settings)
-        shutil.copytree(shared(f"data/sample/{RUN_DATE}"), root / "inbox" / RUN_DATE.isoformat())
+        copy_tree(shared(f"data/sample/{RUN_DATE}"), root / "inbox" / RUN_DATE.isoformat())
         say(f"workspace {root}")
         with environment({**KEYS, NOW: start.isoformat(), "OPTINB_USER": SCHEDULER}):
             with open_workspace(root, user=AUTHOR) as author:
@@ -116,7 +117,7 @@ def start(folder: str | Path | None = None) -> Workspace:
             (root / FILE_NAME).write_text(settings, encoding="utf-8")
         else:
             init_workspace(root, settings=settings)
-            shutil.copytree(shared(f"data/sample/{RUN_DATE}"), root / "inbox" / RUN_DATE.isoformat())
+            copy_tree(shared(f"data/sample/{RUN_DATE}"), root / "inbox" / RUN_DATE.isoformat())
         ws = stack.enter_context(open_workspace(root, user=AUTHOR))
         if not is_known:
             ws.import_delivery(RUN_DATE)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import IO
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -31,3 +33,29 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """Copies a folder's content under the rights that new files get here, not those of the source."""
+    import shutil
+
+    target.mkdir(parents=True, exist_ok=True)
+    for path in sorted(source.rglob("*")):
+        copy = target / path.relative_to(source)
+        if path.is_dir():
+            copy.mkdir(exist_ok=True)
+        else:
+            shutil.copyfile(path, copy)
+
+
+def open_privately(path: Path, mode: str = "ab", *, buffering: int = -1) -> IO[bytes]:
+    """Opens a file to append to; a new one is for its owner alone, or for the group that its folder is shared with."""
+
+    def opener(name: str, flags: int) -> int:
+        known = path.exists()
+        descriptor = os.open(name, flags, 0o600)
+        if not known and path.parent.stat().st_mode & (shared := stat.S_ISGID | stat.S_IRWXG) == shared:
+            os.fchmod(descriptor, 0o660)
+        return descriptor
+
+    return open(path, mode, buffering=buffering, opener=opener)

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from optinb.errors import UsageError
 from optinb.rehearsal import AUTHOR, variables_for
 from optinb.settings import FILE_NAME, load_settings
-from optinb.share import shared
 from optinb.workspace import workspace_folder
+from optinb.workspace.notebooks import copied_notebooks
+from optinb.workspace.private import keep_private
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from optinb.settings import Settings
 
 
 def run_lab(
-    workspace: str | Path | None, *, rehearse: bool, user: str | None = None, options: Sequence[str] = ()
+    workspace: str | Path | None,
+    *,
+    rehearse: bool,
+    user: str | None = None,
+    options: Sequence[str] = (),
+    say: Callable[[str], None],
 ) -> int:
-    """Starts JupyterLab and waits for its end; returns its exit code.
+    """Starts JupyterLab on the workspace's copies of the notebooks and waits for its end; returns its exit code.
 
     Ctrl-C, or the end of the terminal, ends it as its own menu does: kernels stop and nothing is left behind.
 
@@ -34,10 +38,12 @@ def run_lab(
         rehearse: work as `user` with the sandbox that runs on the settings' port, or start one at the time of the
             newest delivery.
         options: for `jupyter lab`.
+        say: told of copies that somebody changed and that are newer in this version.
     """
     root = workspace_folder(workspace).resolve()
     settings = load_settings(root / FILE_NAME)
-    command = [sys.executable, "-m", "jupyter", "lab", f"--notebook-dir={notebooks_folder(root)}", *options]
+    keep_private(root, settings)
+    command = [sys.executable, "-m", "jupyter", "lab", f"--notebook-dir={copied_notebooks(root, say=say)}", *options]
     with ExitStack() as stack:
         return run(command, environment_of(root, settings, rehearse=rehearse, user=user, stack=stack))
 
@@ -64,20 +70,3 @@ def run(command: Sequence[str], environment: dict[str, str]) -> int:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def notebooks_folder(root: Path) -> Path:
-    """The notebooks to work on: those of a checkout, or else a copy in the workspace, which an update doesn't touch.
-
-    Raises UsageError when the copy can't be made.
-    """
-    notebooks = shared("notebooks")
-    if notebooks.parent.name != "share":
-        return notebooks
-    copy = root / "notebooks"
-    if not copy.exists():
-        try:
-            shutil.copytree(notebooks, copy)
-        except OSError as error:
-            raise UsageError(f"the notebooks can't be copied to {copy}: {error}; make the folder writable") from error
-    return copy

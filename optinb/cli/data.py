@@ -102,7 +102,7 @@ def customer(ws: Workspace, customer: str, run_date: date | None) -> Any:
 @click.option("--yes", is_flag=True, help="Don't ask whether this is meant.")
 @on_workspace
 def forget(ws: Workspace, customer: str, by: str, yes: bool) -> Any:
-    """Remove CUSTOMER from tables, quarantine, lists and audiences, for good; figures stay."""
+    """Remove CUSTOMER from tables, lists, audiences, journals, notebooks and logs, for good; figures stay."""
     if not yes:
         others = [one for one in ws.warehouse.known_as(customer).ids if one != customer]
         known = f", who is known as {', '.join(others)} too," if others else ""

@@ -81,8 +81,11 @@ def lab(rehearse: bool, user: str | None, workspace: Path | None, jupyter_option
     """Open JupyterLab on the notebooks, with this workspace. Options for Jupyter come after --."""
     from optinb.lab import run_lab
 
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
     try:
-        sys.exit(run_lab(workspace, rehearse=rehearse, user=user, options=jupyter_options))
+        sys.exit(run_lab(workspace, rehearse=rehearse, user=user, options=jupyter_options, say=say))
     except OptinbError as error:
         fail(error)
 

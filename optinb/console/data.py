@@ -67,6 +67,7 @@ def _(value: ForgottenCustomer) -> str:
             f"the customer was forgotten (in the audit trail: {value.person[:16]})",
             f"  rows removed: {removed}; {value.versions:,} versions and {value.files:,} files were written anew",
             f"  made anonymous: {value.audiences:,} audiences, {value.quarantined:,} refused rows",
+            f"  rewritten: {value.rewritten:,} journals, notebooks, reports, logs and drafts",
             f"  taken off {value.lists:,} lists"
             + ("; groups that name these must be approved again" * bool(value.lists)),
         ]

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from optinb.delivery.contact_history import ContactHistory
 from optinb.delivery.frozen import freeze, read_frozen
-from optinb.state import TAIL, Batch, FrozenAudience
+from optinb.state import Batch, FrozenAudience
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -102,7 +102,8 @@ def orphans(store: Store, ids: Collection[str], *, root: Path) -> Iterator[Path]
     """Files of audiences that no plan names, as a killed run leaves them, and that the person is in."""
     named = {root / audience.path for audience in store.deliveries.list()}
     for path in sorted((root / "audiences").glob("*/*")):
-        if path in named or not path.is_file() or path.name.endswith(TAIL):
+        # what isn't an audience, such as what Appboy answered, is evidence, and no left-over
+        if path in named or path.suffix not in (".parquet", ".draft") or not path.is_file():
             continue
         try:
             if pl.scan_parquet(path, glob=False).select("customer_id").filter(_is(ids)).collect().is_empty():

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from optinb.errors import UsageError
+from optinb.files import open_privately
 from optinb.sandbox.call import iso
 from optinb.sandbox.world import Change, Rescheduled, Taken
 
@@ -44,7 +48,7 @@ class Journal:
 
     def __init__(self, path: Path | None) -> None:
         try:
-            self._file = None if path is None else path.open("ab")
+            self._path, self._file = path, None if path is None else open_privately(path)
         except OSError as error:
             raise UsageError(f"the journal {path} can't be written: {error.strerror}; choose another file") from error
 
@@ -54,8 +58,20 @@ class Journal:
             return
         lines = [line for line in map(journal_line, changes) if line is not None]
         if lines:
+            self._hold()
             self._file.write(b"\n".join(lines) + b"\n")
             self._file.flush()
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _hold(self) -> None:
+        """Keeps others from rewriting the journal meanwhile; one that was rewritten, as by `forget`, is opened anew."""
+        assert self._file is not None and self._path is not None
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+        with suppress(OSError):  # gone with its folder: nobody reads it any more
+            while not os.path.samestat(self._path.stat(), os.fstat(self._file.fileno())):
+                self._file.close()
+                self._file = open_privately(self._path)
+                fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def close(self) -> None:
         """Closes the file."""

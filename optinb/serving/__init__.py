@@ -14,10 +14,12 @@ from urllib.parse import urlsplit
 
 from optinb.addresses import origin_of
 from optinb.errors import UsageError
-from optinb.lab import environment_of, notebooks_folder, run
+from optinb.lab import environment_of, run
 from optinb.serving.gate import MIN_TOKEN, PARAMETER, path_of_its_own
 from optinb.settings import FILE_NAME, load_settings
 from optinb.workspace import workspace_folder
+from optinb.workspace.notebooks import copied_notebooks
+from optinb.workspace.private import keep_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,7 +61,8 @@ def run_serve(
     """
     root = workspace_folder(workspace).resolve()
     settings = load_settings(root / FILE_NAME)
-    pages = notebooks_folder(root) / "pages"
+    keep_private(root, settings)
+    pages = copied_notebooks(root, say=say) / "pages"
     with ExitStack() as stack:
         environment = environment_of(root, settings, rehearse=rehearse, user=user, stack=stack)
         environment["JUPYTER_PATH"] = os.pathsep.join(filter(None, [str(_SHARE), environment.get("JUPYTER_PATH")]))

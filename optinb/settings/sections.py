@@ -64,7 +64,8 @@ class WorkspaceSection(_Section, frozen=True):
 
     `keep_versions`: nights whose published versions are kept. `hub`: the address of a JupyterHub's API, which is asked
     who is working; without it the machine's login says so. `hub_ca`: the file with the certificate of the authority
-    that vouches for the hub, where that isn't a public one.
+    that vouches for the hub, where that isn't a public one. `group`: the group of this machine that shares the folder;
+    without one it is its owner's alone.
     """
 
     time_zone: str = "UTC"
@@ -76,6 +77,7 @@ class WorkspaceSection(_Section, frozen=True):
     approve_own: bool = False
     state: str | None = None
     keep_versions: Annotated[int, Meta(ge=1, le=3650)] = 14
+    group: Annotated[str, Meta(min_length=1)] | None = None
 
 
 class ImportSection(_Section, frozen=True):

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct, field
 
 from optinb.errors import StateError
-from optinb.files import sync_folder
+from optinb.files import open_privately, sync_folder
 from optinb.state.journal import Batch, BatchState, FrozenAudience, Planned, Sending
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ class Pen:
         if self._file is None:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._is_new = not path.exists()
-            self._file = open(path, "ab+", buffering=0, opener=_private)  # noqa: SIM115 - closed by `close`
+            self._file = open_privately(path, "ab+", buffering=0)
             if self._file.seek(0, os.SEEK_END):
                 self._file.seek(-1, os.SEEK_END)
                 self._is_torn = self._file.read(1) != b"\n"
@@ -264,10 +264,6 @@ def read_account(path: Path) -> Account | None:
 def certain(state: BatchState) -> bool:
     """Whether a state in a file says what became of a batch: not one whose request was about to be made."""
     return not isinstance(state, Sending)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 _LINE = msgspec.json.Decoder(Line)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,17 +55,23 @@ class Database:
             raise
         return database
 
-    def wipe(self) -> None:
-        """Overwrites in SQLite's write-ahead log, too, what was removed; PostgreSQL's own vacuum does so in time.
+    def wipe(self) -> bool:
+        """Overwrites what was removed in SQLite's free pages, also by earlier versions, and in its write-ahead log.
 
-        Where another process reads just now, the log is overwritten by the next one that goes through it.
+        False where another process reads just now. PostgreSQL's own vacuum does it in time.
         """
-        if self._engine.dialect.name == "sqlite":
-            raw = self._engine.raw_connection()
-            try:
-                raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            finally:
-                raw.close()
+        if self._engine.dialect.name != "sqlite":
+            return True
+        import sqlite3
+
+        raw = self._engine.raw_connection()
+        try:
+            with suppress(sqlite3.OperationalError):
+                raw.cursor().execute("VACUUM")
+                return not raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            return False
+        finally:
+            raw.close()
 
     def close(self) -> None:
         """Gives the connections back."""
@@ -173,9 +179,14 @@ def _must_have_folder(url: URL) -> None:
         return
     if not url.database or url.database == ":memory:":
         raise StateError("the state store must be a file: in memory it would be lost with the process")
-    folder = Path(url.database).parent
-    if not folder.is_dir():
-        raise StateError(f"the folder {folder} of the state store isn't there; make the workspace with `optinb init`")
+    file = Path(url.database)
+    if not file.parent.is_dir():
+        raise StateError(
+            f"the folder {file.parent} of the state store isn't there; make the workspace with `optinb init`"
+        )
+    with suppress(OSError):  # SQLite says so itself
+        if not file.exists():
+            file.touch()  # SQLite's own new files are never writable for a group, and its logs are made like the file
 
 
 def _prepare_sqlite(engine: Engine) -> None:

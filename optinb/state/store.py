@@ -14,6 +14,7 @@ from optinb.state.deliveries import Deliveries
 from optinb.state.groups import Groups
 from optinb.state.leases import TTL_S, HeldLease, Leases, LeaseTaken, SharedClock, Watch, ticks
 from optinb.state.recovering import Recovery
+from optinb.state.rewording import Rewording
 from optinb.state.runs import Runs
 from optinb.state.seals import Seals
 from optinb.state.templates import Templates
@@ -40,6 +41,7 @@ class Store:
         self.deliveries = Deliveries(database, answers)
         self.seals = Seals(database, answers)
         self.recovery = Recovery(database, answers)
+        self.rewording = Rewording(database)
         self.runs = Runs(database)
         self.audit = AuditTrail(database)
         self.leases = Leases(database)
@@ -99,9 +101,9 @@ class Store:
             sleep(1.0)
             waited += 1.0
 
-    def wipe(self) -> None:
-        """Overwrites what was removed, where the database keeps it for a while."""
-        self._database.wipe()
+    def wipe(self) -> bool:
+        """Overwrites what was removed, where the database keeps it for a while; whether that could be done."""
+        return self._database.wipe()
 
     @property
     def address(self) -> str:

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
+from optinb.erasing import BLANKED
 from optinb.warehouse import building
 from optinb.warehouse.building import Contents
 from optinb.warehouse.changes import TABLE as CHANGES
-from optinb.warehouse.components import linked
 from optinb.warehouse.contract import CUSTOMER_IDS, DAILY, OWN_TABLES
 from optinb.warehouse.damage import readable
 from optinb.warehouse.days import DayFile, DayWriter, scan_of
 from optinb.warehouse.forgotten import read_forgotten, write_forgotten
-from optinb.warehouse.persons import MOST_SHARING
 from optinb.warehouse.quarantine import FILE, read_quarantine
 from optinb.warehouse.sql import connect, ident, literal
 from optinb.warehouse.versions import sync
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from optinb.warehouse.versions import Versions
 
 BY_DAY = (*DAILY, "history", CHANGES)
-BLANKED = "(removed: a customer was forgotten)"
 
 
 class Removed(Struct, frozen=True, kw_only=True):
@@ -64,65 +62,13 @@ class _Named(Struct, frozen=True):
     rows: dict[str, int]
 
 
-class KnownAs(Struct, frozen=True, kw_only=True):
-    """The names of a person in the kept versions: `ids` of customers, and `external_ids`, which nobody else has."""
-
-    ids: tuple[str, ...]
-    external_ids: frozenset[str]
-
-
-def known_as(versions: Versions, customer_id: str) -> KnownAs:
-    """Every id under which any kept version knows a person, and their external user ids."""
-    ids, external, shared = {customer_id}, set[str](), set[str]()
-    with connect() as con:
-        for number in versions.numbers():
-            building.attach(con, versions.path(number), "cur", read_only=True)
-            with readable(f"the customers of version {number}"):
-                if "customer_ids" in _tables(con):
-                    links = con.sql("SELECT old, new FROM cur.customer_ids").pl()
-                    ids |= linked(links, ids)
-                mine, others = _holders(con, ids)
-                if len(others) < MOST_SHARING:
-                    ids |= others
-                    mine, others = _holders(con, ids)
-            external |= mine
-            shared |= _shared(con, mine, ids)
-            con.execute("DETACH cur")
-    return KnownAs(ids=(customer_id, *sorted(ids - {customer_id})), external_ids=frozenset(external - shared))
-
-
-def _holders(con: duckdb.DuckDBPyConnection, ids: Collection[str]) -> tuple[set[str], set[str]]:
-    """The external user ids of some customers, and who else has them."""
-    tables = [name for name in ("customers", "departed_customers") if name in _tables(con)]
-    found = {
-        external_id
-        for name in tables
-        for (external_id,) in con.execute(f"SELECT external_user_id FROM cur.{name} WHERE {_is(ids)}").fetchall()
-        if external_id
-    }
-    named = ", ".join(map(literal, sorted(found))) or "NULL"
-    others = con.execute(
-        f"SELECT customer_id FROM cur.customers WHERE external_user_id IN ({named}) AND NOT {_is(ids)}"
-    ).fetchall()
-    return found, {row[0] for row in others}
-
-
-def _shared(con: duckdb.DuckDBPyConnection, external_ids: Collection[str], ids: Collection[str]) -> set[str]:
-    """Those of some external user ids that others have too, such as what a system writes for everybody unknown."""
-    named = ", ".join(map(literal, sorted(external_ids))) or "NULL"
-    rows = con.execute(
-        f"SELECT DISTINCT external_user_id FROM cur.customers WHERE external_user_id IN ({named}) AND NOT {_is(ids)}"
-    ).fetchall()
-    return {row[0] for row in rows}
-
-
 def holds(versions: Versions, customer_id: str, *, quarantine: Path) -> bool:
     """Whether a kept version, a file by day or the quarantine names a customer."""
     with connect() as con:
         for number in versions.numbers():
-            version = _look(con, versions, number, customer_id)
+            version = _look(con, versions, number, {customer_id})
             files = (*version.contents.files, *version.contents.base_files)
-            if version.rows or _holding(con, versions.folder, files, customer_id):
+            if version.rows or _holding(con, versions.folder, files, {customer_id}):
                 return True
     return any(_named(path, {customer_id}).any() for path in _quarantines(quarantine))
 
@@ -225,7 +171,7 @@ def _built(
     built.unlink(missing_ok=True)
     building.attach(con, versions.path(number), "cur", read_only=True)
     building.attach(con, built, "next", read_only=False)
-    for name, columns in _tables(con).items():
+    for name, columns in tables_of(con).items():
         where = " WHERE " + " AND ".join(_not(ids, column) for column in columns) if columns else ""
         with readable(f"the published table {name!r}"):
             con.execute(f"CREATE TABLE next.{ident(name)} AS SELECT * FROM cur.{ident(name)}{where}")
@@ -239,8 +185,8 @@ def _look(con: duckdb.DuckDBPyConnection, versions: Versions, number: int, ids: 
     building.attach(con, versions.path(number), "cur", read_only=True)
     try:
         rows = {}
-        for name, columns in ((name, columns) for name, columns in _tables(con).items() if columns):
-            where = " OR ".join(_is(ids, column) for column in columns)
+        for name, columns in ((name, columns) for name, columns in tables_of(con).items() if columns):
+            where = " OR ".join(is_any(ids, column) for column in columns)
             with readable(f"the published table {name!r}"):
                 found = con.execute(f"SELECT count(*) FROM cur.{ident(name)} WHERE {where}").fetchone()
             if found and found[0]:
@@ -250,7 +196,7 @@ def _look(con: duckdb.DuckDBPyConnection, versions: Versions, number: int, ids: 
         con.execute("DETACH cur")
 
 
-def _tables(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
+def tables_of(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
     """The published tables of the attached version, and in which columns customers are named."""
     found = con.execute(
         "SELECT table_name, bool_or(column_name = 'customer_id') FROM duckdb_columns() "
@@ -273,7 +219,7 @@ def _holding(
             scan = scan_of(folder, file_group, filename=True, by_name=True)
             with readable(f"the published {table}"):
                 rows = con.execute(
-                    f"SELECT filename, count(*) FROM {scan} WHERE {_is(ids)} GROUP BY filename"
+                    f"SELECT filename, count(*) FROM {scan} WHERE {is_any(ids)} GROUP BY filename"
                 ).fetchall()
             found |= {paths[name]: count for name, count in rows}
     return found
@@ -295,12 +241,13 @@ def _names_any(contents: Contents, moved: Mapping[str, DayFile | None]) -> bool:
     return any(file.path in moved for file in (*contents.files, *contents.base_files))
 
 
-def _is(ids: Collection[str], column: str = "customer_id") -> str:
+def is_any(ids: Collection[str], column: str = "customer_id") -> str:
+    """SQL that is true where a column holds one of some texts."""
     return f"({column} IN ({', '.join(map(literal, sorted(ids)))}))"
 
 
 def _not(ids: Collection[str], column: str = "customer_id") -> str:
-    return f"{_is(ids, column)} IS NOT TRUE"
+    return f"{is_any(ids, column)} IS NOT TRUE"
 
 
 def _blank(quarantine: Path, names: Collection[str]) -> int:

@@ -15,9 +15,10 @@ from optinb.warehouse.column_names import names_of
 from optinb.warehouse.contract import OWN_TABLES, PEOPLE_TABLES, TABLES
 from optinb.warehouse.damage import first_line
 from optinb.warehouse.days import DayWriter
-from optinb.warehouse.forgetting import KnownAs, Removed, forget, holds, known_as
+from optinb.warehouse.forgetting import Removed, forget, holds
 from optinb.warehouse.forgotten import Forgotten, read_forgotten
 from optinb.warehouse.importing import Import
+from optinb.warehouse.known_as import KnownAs, known_as
 from optinb.warehouse.quarantine import read_quarantine
 from optinb.warehouse.snapshot import Snapshot, open_snapshot
 from optinb.warehouse.sql import connect, ident, literal

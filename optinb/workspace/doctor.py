@@ -12,6 +12,7 @@ from msgspec import Struct
 from optinb.appboy import MOST_LOOKS, AppboyClient, Verdict, examine
 from optinb.errors import Exit, SettingsError, StateError
 from optinb.workspace.clock import is_pretended
+from optinb.workspace.private import open_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -59,8 +60,24 @@ def diagnose(ws: Workspace, app_group: str | None = None) -> Diagnosis:
     """Calls one app group, or all, without changing anything there or here. Raises SettingsError for a wrong name."""
     settings = ws.settings
     groups = settings.app_groups if app_group is None else (settings.app_group(app_group),)
-    machine = (*examine_machine(ws, ws.today()), _who_works(ws), *_without_groups(groups))
+    # who reads the folder is no reason to stop a night, which makes files of its own that are closed
+    machine = (*examine_machine(ws, ws.today()), _who_works(ws), _privacy(ws), *_without_groups(groups))
     return Diagnosis.of(machine, [group_health(ws, group) for group in groups])
+
+
+def _privacy(ws: Workspace) -> Verdict:
+    """Who else on this machine can read customers' data here."""
+    found, group = open_paths(ws.root, ws.settings), ws.settings.workspace.group
+    if found is None:
+        whose = "its owner" if group is None else f"its owner and the group {group}"
+        return Verdict(about="files", standing="good", text=f"only {whose} can read {ws.root}")
+    text = (
+        f"{found.count:,} paths of {ws.root} are open to others on this machine, such as {', '.join(found.examples)}; "
+        f"run: {found.command}"
+    )
+    if group is None:
+        text += " (where a team, or IT with its deliveries, needs the folder, set group under [workspace])"
+    return Verdict(about="files", standing="bad", text=text)
 
 
 def group_health(ws: Workspace, group: AppGroupSettings, *, most_looks: int = MOST_LOOKS) -> GroupHealth:

@@ -1,4 +1,4 @@
-"""Forgetting a person: out of tables, quarantine, lists, audiences and journal; what was counted stays counted."""
+"""Forgetting a person: out of tables, lists, audiences, journals, notebooks and drafts; what was counted stays so."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 from unicodedata import normalize
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from optinb.delivery import anonymise, holding, last_moment, orphans
+from optinb.delivery import FORGOTTEN, anonymise, holding, last_moment, orphans
+from optinb.erasing import Person
 from optinb.errors import StateError, UsageError
 from optinb.workspace.behind import must_not_be_behind
 from optinb.workspace.named import is_named
 from optinb.workspace.sends import WAIT_S
+from optinb.workspace.traces import erase_files
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -34,9 +36,10 @@ class ForgottenCustomer(Struct, frozen=True, kw_only=True):
     """What was removed of a customer, in figures; `person` is a keyed hash, which stands for them in the audit trail.
 
     `rows` of the published tables, `versions` and `files` of the warehouse that were written anew, `quarantined` rows
-    whose text was blanked, `lists` and `audiences` that they were on. What a person has to see to: `inbox`, the
-    delivered files that still hold them; `scheduled`, the sends that Appboy has already and that reach them;
-    `named_in`, what people wrote that names them. `forgotten_before`: by an earlier call, which this one repeated.
+    whose text was blanked, `lists` and `audiences` that they were on, `rewritten` texts: journals, notebooks, reports,
+    logs, drafts. What a person has to see to: `inbox`, the delivered files that still hold them; `scheduled`, the
+    sends that Appboy has already and that reach them; `named_in`, what names them still, as it can't be rewritten.
+    `forgotten_before`: by an earlier call, which this one repeated.
     """
 
     person: str
@@ -46,6 +49,7 @@ class ForgottenCustomer(Struct, frozen=True, kw_only=True):
     quarantined: int
     lists: int
     audiences: int
+    rewritten: int
     inbox: tuple[str, ...]
     scheduled: tuple[str, ...]
     named_in: tuple[str, ...]
@@ -54,7 +58,7 @@ class ForgottenCustomer(Struct, frozen=True, kw_only=True):
     @property
     def found(self) -> bool:
         """Whether there was anything to remove."""
-        return bool(self.versions or self.files or self.quarantined or self.lists or self.audiences)
+        return bool(self.versions or self.files or self.quarantined or self.lists or self.audiences or self.rewritten)
 
 
 def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustomer:
@@ -87,7 +91,11 @@ def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustome
         )
         audiences = _anonymise(ws, held, person.ids)
         lists = sum(ws.lists.forget(one) for one in person.ids)
-        removed = ws.warehouse.forget(customer_id, others=others, user=ws.user, now=ws.now())
+        gone = Person(
+            {*person.ids, *others, *person.names}, values=person.values, stand_in=f"{FORGOTTEN}{token_hex(8)}"
+        )
+        rows, files = ws.store.rewording.erase(gone), erase_files(ws.root, gone)
+        removed = ws.warehouse.forget(customer_id, others={*others, *person.names}, user=ws.user, now=ws.now())
         done = ForgottenCustomer(
             person=ws.warehouse.forgotten.hash_of(customer_id),
             rows=removed.rows,
@@ -96,13 +104,16 @@ def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustome
             quarantined=removed.quarantined,
             lists=lists,
             audiences=audiences,
+            rewritten=rows + files.rewritten,
             inbox=tuple(_files_with(ws.root / "inbox", (*person.ids, *sorted(others)))),
             scheduled=scheduled,
-            named_in=tuple(named for one in person.ids for named in _named_in(ws, one)),
+            named_in=(*ws.store.rewording.naming(gone), *files.left),
             forgotten_before=before,
         )
         _note(ws, done, removed, by=by)
-        ws.store.wipe()
+        if not ws.store.wipe():
+            left = "removed rows of the state store, while another program reads it: run this again later"
+            done = replace(done, named_in=(*done.named_in, left))
     ws.reopen()
     return done
 
@@ -158,17 +169,9 @@ def _note(ws: Workspace, done: ForgottenCustomer, removed: Removed, *, by: str) 
         quarantined=removed.quarantined,
         lists=done.lists,
         audiences=done.audiences,
+        rewritten=done.rewritten,
         left_in_inbox=len(done.inbox),
     )
-
-
-def _named_in(ws: Workspace, customer_id: str) -> Iterable[str]:
-    """What people wrote that names the customer, which nobody but people can change."""
-    text = msgspec.json.encode(customer_id).decode()
-    yield from (f"target group {group.name!r}" for group in ws.store.groups.list() if text in group.rule_json)
-    entries = ws.store.audit.naming(customer_id)
-    if entries:
-        yield f"{entries:,} entries of the audit trail, such as test sends to them, which nothing can change"
 
 
 def _files_with(inbox: Path, names: Iterable[str]) -> Iterable[str]:

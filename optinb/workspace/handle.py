@@ -23,6 +23,7 @@ from optinb.workspace.groups import Groups
 from optinb.workspace.inbox import Check, Inbox, Quarantine, check_folder, import_and_note, inbox_of, quarantined
 from optinb.workspace.lists import Lists
 from optinb.workspace.past import PastWorkspace
+from optinb.workspace.private import keep_private
 from optinb.workspace.sends import Sends
 from optinb.workspace.templates import Templates
 from optinb.workspace.unsaved import Unsaved
@@ -227,12 +228,13 @@ class Workspace(Reading):
         return recover(self, dry_run=dry_run)
 
     def forget(self, customer_id: str, *, by: str = "") -> ForgottenCustomer:
-        """Removes a person from tables, files by day, quarantine, lists and frozen audiences; figures stay.
+        """Removes a person from tables, files by day, quarantine, lists, audiences, journals, notebooks, logs, drafts.
 
-        All of their ids are forgotten, those that were merged too. Rows in audiences become anonymous, and the audit
-        trail has both seals of each; keyed hashes of the ids stay, so that a delivery which names them again, or has
-        their external user id under a new id, brings nobody back. Killed half-way, the same call goes on. Delivered
-        files in the inbox are named, not changed. Notebooks that have an older version open must open it again.
+        Figures stay. All of their ids are forgotten, those that were merged too. Rows in audiences become anonymous,
+        and the audit trail has both seals of each; keyed hashes of the ids stay, so that a delivery which names them
+        again, or has their external user id under a new id, brings nobody back. Killed half-way, the same call goes
+        on. Delivered files in the inbox, and what can't be rewritten, are named. Notebooks that have an older version
+        open must open it again.
 
         Args:
             customer_id: whom.
@@ -272,7 +274,7 @@ def workspace_folder(folder: str | Path | None = None) -> Path:
 
 
 def open_workspace(folder: str | Path | None = None, *, user: str | None = None) -> Workspace:
-    """Opens a workspace.
+    """Opens a workspace; what this process makes from then on is for its owner, or the settings' group, alone.
 
     Args:
         folder: where its `optinb.toml` lies; OPTINB_WORKSPACE or `data` when left out.
@@ -287,4 +289,5 @@ def open_workspace(folder: str | Path | None = None, *, user: str | None = None)
             f'the user can\'t be given as {user!r}: identity is "{settings.workspace.identity}" in {FILE_NAME}, so the '
             "login says who is working"
         )
+    keep_private(root, settings)
     return Workspace(root, settings, user=user, clock=clock_for(settings))

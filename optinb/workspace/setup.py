@@ -10,6 +10,7 @@ from optinb.errors import UsageError
 from optinb.files import write_atomically
 from optinb.settings import FILE_NAME, parse_settings
 from optinb.share import shared
+from optinb.workspace.private import make_private
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,11 +32,12 @@ def init_workspace(folder: Path, *, settings: str | None = None) -> NewWorkspace
     folder = folder.expanduser().resolve()
     file = folder / FILE_NAME
     text = settings if settings is not None else shared(f"data/{FILE_NAME}").read_text(encoding="utf-8")
-    parse_settings(text)
+    read = parse_settings(text)
     if file.exists():
         raise UsageError(f"{folder} is a workspace already: {file} is there, and stays as it is")
     try:
-        (folder / "inbox").mkdir(parents=True, exist_ok=True)
+        make_private(folder, read)
+        (folder / "inbox").mkdir(exist_ok=True)
         write_atomically(file, text.encode())
     except OSError as error:
         raise UsageError(f"no workspace can be made in {folder}: {error.strerror}; choose another folder") from error

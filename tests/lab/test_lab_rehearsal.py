@@ -14,10 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import optinb
 from optinb import open_workspace
 from optinb.errors import SettingsError, UsageError
-from optinb.lab import notebooks_folder
 from optinb.rehearsal import APPROVER, AUTHOR, KEYS, environment, running_sandbox, variables_for
 from optinb.settings import FILE_NAME, load_settings
 from optinb.workspace.clock import SANDBOX
@@ -163,16 +161,3 @@ def test_a_scheduler_rehearses_a_night_without_a_key_or_a_sandbox_of_their_own(
     done = optinb("nightly", "--rehearse")
     assert (done.returncode, "no campaign is due" in done.stdout) == (0, True), done.stdout + done.stderr
     assert optinb("doctor", "--user", "somebody").returncode == 2
-
-
-def test_notebooks_that_cannot_be_copied_are_said_in_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    installed = tmp_path / "share" / "notebooks"
-    installed.mkdir(parents=True)
-    (installed / "one.ipynb").write_text("{}")
-    monkeypatch.setattr(optinb.lab, "shared", lambda _name: installed)
-    assert (notebooks_folder(tmp_path) / "one.ipynb").exists()
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="can't be copied"):
-        notebooks_folder(tmp_path / "file")

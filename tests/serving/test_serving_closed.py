@@ -246,7 +246,7 @@ def test_on_a_hub_the_server_is_the_persons_own_there(monkeypatch, folder):
     monkeypatch.setattr("optinb.serving.find_spec", lambda name: object())
     run_serve(folder, say=print)
     assert commands[0][1:3] == ["-m", "jupyterhub.singleuser"]
-    assert f"--ServerApp.root_dir={shared('notebooks/pages')}" in commands[0]
+    assert f"--ServerApp.root_dir={folder / 'notebooks' / 'pages'}" in commands[0]
 
 
 def test_hub_without_its_package_is_named(monkeypatch, tmp_path):

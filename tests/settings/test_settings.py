@@ -45,7 +45,8 @@ def test_the_committed_example_is_read_and_shows_the_defaults() -> None:
     shown = {line[2:].split(" = ")[0]: line[2:] for line in EXAMPLE.splitlines() if re.match(r"# \w+ = ", line)}
     for section in (WorkspaceSection(), ImportSection(), LifecycleSection(), SendSection()):
         for name in section.__struct_fields__:
-            if name in shown and name not in ("state", "hub", "hub_ca", "churn_days", "churn_rhythm", "risk_days"):
+            undefined = ("state", "hub", "hub_ca", "group", "churn_days", "churn_rhythm", "risk_days")
+            if name in shown and name not in undefined:
                 default = getattr(section, name)
                 expected = list(default) if isinstance(default, tuple) else default
                 assert tomllib.loads(shown[name])[name] == expected, name

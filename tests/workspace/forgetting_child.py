@@ -12,8 +12,10 @@ from typing import Any
 
 from optinb import open_workspace
 from optinb.delivery import anonymous
+from optinb.state.rewording import Rewording
 from optinb.state.seals import Seals
 from optinb.warehouse import building, days, forgetting, versions
+from optinb.workspace import traces
 from optinb.workspace.lists import Lists
 
 PLACES: dict[str, tuple[Any, str]] = {
@@ -24,6 +26,8 @@ PLACES: dict[str, tuple[Any, str]] = {
     "older version built": (forgetting, "_built"),
     "audience frozen": (anonymous, "freeze"),
     "audience sealed": (Seals, "renew"),
+    "file rewritten": (traces, "_rewritten"),
+    "store reworded": (Rewording, "erase"),
     "list content written": (Lists, "_write"),
     "versions written": (forgetting, "_write_versions"),
     "cleaned up": (building, "clean_up"),

@@ -92,6 +92,7 @@ def full(modelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             ws.lists.save("Fair", [WHO, "000002", "000003"])
             ws.lists.save("Alone", [WHO])
             frozen(ws)
+    (root / "night.log").write_text(f"{WHO} was late\n1{WHO}9 was not\n")
     return root
 
 
@@ -134,14 +135,14 @@ def traces(root: Path) -> set[str]:
         elif path.suffix == ".sqlite":
             with closing(sqlite3.connect(path)) as con:
                 found.update(f"{where}" for line in con.iterdump() if EXTERNAL in line or f'"{WHO}"' in line)
-        elif path.suffix in (".json", ".html", ".csv") and names.search(path.read_text(errors="replace")):
+        elif path.suffix in (".json", ".html", ".csv", ".log") and names.search(path.read_text(errors="replace")):
             found.add(where)
     return found
 
 
 def test_a_forgotten_customer_leaves_no_trace_and_every_figure_stays(known: Workspace, root: Path) -> None:
     before = traces(root)
-    for place in ("audiences/", "warehouse/v", "/day=", "history/", "changes/", "quarantine/", "lists/"):
+    for place in ("audiences/", "warehouse/v", "/day=", "history/", "changes/", "quarantine/", "lists/", "night.log"):
         assert any(place in where for where in before), place
     assert "state.sqlite" in before
     customers = known.customers().collect().height
@@ -265,10 +266,14 @@ def test_an_id_that_never_was_is_told_and_leaves_nothing(known: Workspace, root:
     assert known.store.audit.list(limit=1) == before
 
 
-@pytest.mark.parametrize("place", ["list", "inbox", "audience", "quarantine"])
+@pytest.mark.parametrize("place", ["tables", "list", "inbox", "audience", "quarantine"])
 def test_who_is_named_in_one_place_only_is_forgotten(known: Workspace, root: Path, place: str) -> None:
     other = "z-9"
     match place:
+        case "tables":
+            shutil.rmtree(root / "inbox")
+            other = "000500"
+            assert known.warehouse.holds(other) and not known.warehouse.holds("00050")
         case "list":
             known.lists.save("Others", [other])
         case "inbox":

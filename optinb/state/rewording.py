@@ -1,0 +1,88 @@
+"""Taking what names a person out of the texts that the store keeps, and telling which name one and can't be changed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Column, and_, or_, select, update
+
+from optinb.state.schema import audit_entries, batches, campaign_versions, group_versions, runs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import ColumnElement, Connection, Row
+
+    from optinb.erasing import Person
+    from optinb.state.database import Database
+
+# What was approved, and what is chained in the trail, stays as it was: it is told.
+_REWORDED: tuple[tuple[Column[str], ColumnElement[bool] | None], ...] = (
+    (batches.c.detail, None),
+    (batches.c.why, None),
+    (batches.c.settlement, None),
+    (runs.c.summary, None),
+    (campaign_versions.c.record, campaign_versions.c.state == "draft"),
+)
+_LEFT = (
+    ("target group", group_versions.c.name, group_versions.c.rule_json),
+    ("campaign", campaign_versions.c.name, campaign_versions.c.record),
+)
+
+
+class Rewording:
+    """The texts of the store beside a person who is to be forgotten."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def erase(self, person: Person) -> int:
+        """Rewords what the API said of batches, nights' summaries and drafts of campaigns; returns how many rows."""
+        changed = 0
+        with self._database.writing() as con:
+            for column, only in _REWORDED:
+                table, keys = column.table, list(column.table.primary_key)
+                for row in _naming(con, column, person, only):
+                    after = _reworded(row[-1], person)
+                    if after != row[-1]:
+                        here = and_(*(key == value for key, value in zip(keys, row, strict=False)))
+                        con.execute(update(table).where(here).values({column: after}))
+                        changed += 1
+        return changed
+
+    def naming(self, person: Person) -> tuple[str, ...]:
+        """What names the person still: campaigns and target groups, whatever the version, and entries of the trail."""
+        found: dict[str, None] = {}
+        with self._database.reading() as con:
+            for what, name, column in _LEFT:
+                query = select(name, column).where(_holds(column, person)).order_by(name)
+                texts = con.execute(query).all()
+                found |= dict.fromkeys(f"{what} {row[0]!r}" for row in texts if _reworded(row[1], person) != row[1])
+            trail = con.execute(select(audit_entries.c.detail).where(_holds(audit_entries.c.detail, person))).all()
+            subjects = con.execute(select(audit_entries.c.subject).where(_holds(audit_entries.c.subject, person))).all()
+        entries = sum(_reworded(row[0], person) != row[0] for row in (*trail, *subjects))
+        if entries:
+            told = f"{entries:,} entries of the audit trail, such as test sends to them, which nothing can change"
+            return (*found, told)
+        return tuple(found)
+
+
+def _naming(
+    con: Connection, column: Column[str], person: Person, only: ColumnElement[bool] | None
+) -> Iterator[Row[Any]]:
+    query = select(*column.table.primary_key, column).where(_holds(column, person))
+    yield from con.execute(query if only is None else query.where(only)).all()
+
+
+def _holds(column: Column[str], person: Person) -> ColumnElement[bool]:
+    return or_(*(column.contains(name, autoescape=True) for name in person.spellings))
+
+
+def _reworded(text: str, person: Person) -> str:
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return person.text(text)
+    cleared = person.value(content)
+    return text if cleared == content else json.dumps(cleared, ensure_ascii=False, separators=(",", ":"))
