@@ -7,8 +7,6 @@ from optinb.campaigns.approval import (
     SizeBand,
     approve,
     cancel,
-    content_parts,
-    differences,
     draft,
     fingerprint,
     finish,
@@ -39,6 +37,8 @@ from optinb.campaigns.campaign import (
 from optinb.campaigns.codes import EXAMPLE_CODE, CodeFile, check_codes, read_codes
 from optinb.campaigns.files import campaign_from, campaign_toml, read_campaign
 from optinb.campaigns.life import ALIVE, CampaignState, Step
+from optinb.campaigns.part_words import NONE, part_words
+from optinb.campaigns.parts import content_parts, deciding_parts, differences, tables_for
 from optinb.campaigns.policy import Competitor, check_quiet, days_back, quiet_zones
 from optinb.campaigns.power import Power, power_of
 from optinb.campaigns.roster import Roster
@@ -51,6 +51,7 @@ __all__ = [
     "AUDIENCE_SCHEMA",
     "CHANNEL",
     "EXAMPLE_CODE",
+    "NONE",
     "OUTCOMES",
     "REASONS",
     "Approval",
@@ -84,12 +85,14 @@ __all__ = [
     "check_schedule",
     "content_parts",
     "days_back",
+    "deciding_parts",
     "differences",
     "draft",
     "fingerprint",
     "finish",
     "may_move",
     "new_key",
+    "part_words",
     "personal",
     "power_of",
     "quiet_zones",
@@ -99,6 +102,7 @@ __all__ = [
     "send_times",
     "step",
     "submit",
+    "tables_for",
     "waterfall",
     "why_held",
     "why_held_by_size",

@@ -106,7 +106,7 @@ class Tonight:
                 self._ws.campaigns.note(record, "run")
         return summary
 
-    def _why_held(self, record: CampaignRecord, resolved: Resolved) -> str | None:
+    def _why_held(self, record: CampaignRecord, parts: dict[str, str], resolved: Resolved) -> str | None:
         """Why a campaign may not go out: templates, its approval, one that nobody gave, or stale tables; else None."""
         now = self._ws.now()
         if is_pretended() and record.approval:
@@ -114,7 +114,7 @@ class Tonight:
             now = max(now, record.approval.approved_at)
         unchecked = self._unchecked(resolved.app_group.id)
         authority = self._ws.campaigns.authority
-        reason = unchecked or why_held(record, resolved.parts(), authority=authority, now=now)
+        reason = unchecked or why_held(record, parts, authority=authority, now=now)
         if reason is None and (forged := why_unrecorded(self._ws, record)):
             reason = f"the audit trail was tampered with: {forged}"
         return reason or why_stale(self._ws, resolved, self.ages())
@@ -130,7 +130,7 @@ class Tonight:
             return held(*names, self._gate())
         try:
             resolved = self._ws.campaigns.resolve(campaign)
-            reason = self._why_held(record, resolved)
+            reason = self._why_held(record, resolved.parts(), resolved)
             among = self._competition
             rows = self._ws.campaigns.audience(
                 resolved, run_date=self._run_date, night=self._run_date, among=among, shared=shared
@@ -196,7 +196,11 @@ class Tonight:
             resolved = self._ws.campaigns.resolve(record.campaign)
         except OptinbError as error:
             return str(error)
-        reason = self._why_held(record, resolved)
+        parts = resolved.parts()
+        if record.approval and record.approval.fingerprint == audience.fingerprint:
+            # what an earlier release froze is finished under the approval that it had then, which knew fewer parts
+            parts = {name: text for name, text in parts.items() if name in record.approval.parts}
+        reason = self._why_held(record, parts, resolved)
         if reason is None and record.approval and record.approval.fingerprint != audience.fingerprint:
             return "it was approved anew after this night's audience was frozen, so that the rest of it is not sent"
         return reason

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from optinb.state.database import Database
     from optinb.state.journal import FrozenAudience
 
+IMPORTED = "codes imported"
 AT_ONCE = 100_000  # codes that one statement takes
 # What became of batches that certainly reached nobody; nobody knows it of the unknown ones.
 NOT_SENT = ("refused", "expired", "cancelled")
@@ -37,6 +38,13 @@ class CodePool(Struct, frozen=True, kw_only=True):
     left: int
     changed_by: str
     changed_at: datetime
+
+
+class CodeImport(Struct, frozen=True, kw_only=True):
+    """One import into a pool: what it read, by its SHA-256, and how many codes that gave."""
+
+    sha256: str
+    codes: int
 
 
 class Clash(Struct, frozen=True):
@@ -86,9 +94,7 @@ class Codes:
                 place, code = _elements(con, new[first : first + AT_ONCE])
                 rows = select(literal(key), place + ((size or 0) + first + 1), code)
                 con.execute(insert(codes).from_select(["pool", "number", "code"], rows))
-            audit.record(
-                con, who=user, action="codes imported", subject=name, now=now, codes=len(new), file_sha256=sha256
-            )
+            audit.record(con, who=user, action=IMPORTED, subject=name, now=now, codes=len(new), file_sha256=sha256)
             return _pool(con, key)
 
     def find(self, name: str) -> CodePool | None:
@@ -111,6 +117,14 @@ class Codes:
         with self._database.reading() as con:
             keys = con.execute(select(code_pools.c.key).order_by(code_pools.c.key)).scalars().all()
             return tuple(_pool(con, key) for key in keys)
+
+    def imports(self, name: str) -> tuple[CodeImport, ...]:
+        """What a pool was imported from, the first first: by the audit trail, which codes that are given out don't
+        change."""
+        with self._database.reading() as con:
+            entries = audit.entries_of(con, action=IMPORTED)
+        mine = [entry.detail for entry in reversed(entries) if entry.subject.casefold() == name.casefold()]
+        return tuple(CodeImport(sha256=d.get("file_sha256", ""), codes=d.get("codes", 0)) for d in mine)
 
     def draw(self, name: str, wanted: int) -> Draw:
         """So many codes that nobody has, or as many as are left. Only a plan takes them (`Deliveries.plan`)."""
