@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from optinb.appboy.client import AppboyClient, CallError
 from optinb.appboy.doctor import Standing, Verdict, examine
+from optinb.appboy.live_content import live_content, with_live_content
 from optinb.appboy.outcome import (
     Accepted,
     Later,
@@ -74,6 +75,7 @@ __all__ = [
     "examine",
     "fetch_templates",
     "fitted",
+    "live_content",
     "meaning",
     "meaning_of_failure",
     "needed_properties",
@@ -83,4 +85,5 @@ __all__ = [
     "template_from_details",
     "told",
     "told_by_group",
+    "with_live_content",
 ]

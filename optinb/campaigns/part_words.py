@@ -45,7 +45,7 @@ def part_words(part: str, text: str) -> str:
                 return f"version {text[:8]}"
             case "latest start":
                 return f"at most {text} minutes late"
-            case "contact policy":
+            case "policy":
                 return _policy_words(msgspec.json.decode(text, type=PolicySection))
             case "promotion codes":
                 files = msgspec.json.decode(text, type=list[tuple[str, int]])
@@ -106,6 +106,10 @@ def _policy_words(policy: PolicySection) -> str:
     for cap in policy.caps:
         span = f"any {cap.days} days" if cap.days is not None else f"a {cap.per}"
         found.append(f"at most {cap.messages} in {span}" + (f" of app group {cap.app_group}" if cap.app_group else ""))
+    if policy.template_edited == "tell":
+        found.append("an edited template is told, not recalled")
+    if policy.refuse_live_content:
+        found.append(f"no template with {', '.join(policy.refuse_live_content)}")
     return "; ".join(found) or NONE
 
 

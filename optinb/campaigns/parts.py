@@ -86,7 +86,7 @@ def deciding_parts(
     return {
         "time zone": _clock(campaign.schedule, settings.zone),
         "latest start": str(settings.send.late_minutes),
-        "contact policy": canonical({k: v for k, v in policy.items() if k not in WHOSE_APPROVAL_COUNTS}),
+        "policy": canonical({k: v for k, v in policy.items() if k not in WHOSE_APPROVAL_COUNTS}),
         "promotion codes": canonical(imports),
         "definitions of figures": canonical(_definitions(settings, asked(campaign, rule) - set(delivered))),
         "platforms of apps": canonical(_platforms(settings) if nodes_of(rule, Uses) else {}),

@@ -12,6 +12,7 @@ from optinb.campaigns import ALIVE, Competitor, waterfall, why_held, why_held_by
 from optinb.delivery import FrozenAudience, close_past, plan, send, why_short
 from optinb.errors import CampaignError, OptinbError, StateError
 from optinb.measure import CampaignSummary, frozen, held, rehearsed
+from optinb.night.second_look import look_afterwards, look_before
 from optinb.progress import progress
 from optinb.workspace import Workspace, ages_on, is_pretended, system_clock, why_stale, why_unrecorded
 
@@ -224,17 +225,20 @@ class Tonight:
         if reason:
             return replace(figures, held=reason)
         try:
-            self._send(audience)
+            reason = self._send(audience)
         except OptinbError as error:
             self.failures.append(f"{audience.campaign_name!r}: {error}")
-        return self._figures(audience)
+        return replace(self._figures(audience), held=reason)
 
-    def _send(self, audience: FrozenAudience) -> None:
+    def _send(self, audience: FrozenAudience) -> str | None:
+        """Sends an audience between two looks at its template. Returns why it was held or recalled, or None."""
         left = self._ws.store.deliveries.counts(*audience.night).pending
         with (
             self._ws.sends.client(audience) as client,
             progress(audience.campaign_name, total=left, unit="recipient") as tell,
         ):
+            if left and (edited := look_before(self._ws, client, audience)):
+                return edited
             counts = send(
                 self._ws.store,
                 client,
@@ -248,10 +252,15 @@ class Tonight:
                 wait_s=WAIT_S,
                 progress=tell,
             )
-        if counts.pending == 0 and not (counts.cancelled and counts.cancelled == counts.recipients):
-            self._ws.campaigns.finish(audience.campaign_id)
+            after = look_afterwards(self._ws, client, audience)
+        self.notes += [after.note] if after.note else []
         if counts.stopped:
             self.failures.append(f"{audience.campaign_name!r}: {counts.stopped}")
+        if after.held:
+            return after.held
+        if counts.pending == 0 and not (counts.cancelled and counts.cancelled == counts.recipients):
+            self._ws.campaigns.finish(audience.campaign_id)
+        return None
 
     def _figures(self, audience: FrozenAudience) -> CampaignSummary:
         """The figures of a campaign whose audience is frozen, from the journal."""

@@ -22,12 +22,13 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     then); `reset` breaks the connection; `truncate` sends half of the reply and breaks it; `slow` lets the reply drip
     for `delay_s` seconds; `delay` only waits; `errors` puts `errors` beside the success of the reply. With
     `after_taking` the request has been taken before that happens, as with a 504 whose message goes out all the same;
-    truncate, slow and errors always take it. Whatever is done is done `delay_s` seconds late.
+    truncate, slow, errors and edit always take it. `edit` answers well, and then somebody edits in the dashboard the
+    campaign that the request names: its text is `body` from then on. Whatever is done is done `delay_s` seconds late.
 
     `endpoint` is a path or `*`; `nth` are numbers of its requests from 1, `every` a step, `share` a random share.
     """
 
-    do: Literal["status", "reset", "truncate", "slow", "delay", "errors"]
+    do: Literal["status", "reset", "truncate", "slow", "delay", "errors", "edit"]
     endpoint: str = "*"
     nth: tuple[int, ...] = ()
     every: Annotated[int, Meta(ge=1)] | None = None
@@ -55,7 +56,7 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     @property
     def takes(self) -> bool:
         """Whether the request is taken although its reply goes wrong."""
-        return self.after_taking or self.do in ("truncate", "slow", "delay", "errors")
+        return self.after_taking or self.do in ("truncate", "slow", "delay", "errors", "edit")
 
 
 def fault_for(rules: Iterable[Fault], endpoint: str, number: int, *, seed: str = "") -> Fault | None:

@@ -25,6 +25,7 @@ from starlette.routing import Route
 from optinb.errors import UsageError
 from optinb.sandbox.broken import Connections, ResetReply, SlowReply, TruncatedReply
 from optinb.sandbox.clock import Clock
+from optinb.sandbox.editing import campaign_of, edit_text
 from optinb.sandbox.faults import Fault, fault_for, parse_faults
 from optinb.sandbox.handle import Request, handle
 from optinb.sandbox.journal import Journal
@@ -216,6 +217,9 @@ class Sandbox:
             case "truncate" if reply is not None:
                 return TruncatedReply(reply, self._connections)
             case "delay" if reply is not None:
+                return reply
+            case "edit" if reply is not None:
+                edit_text(self.world, campaign_of(request), fault.body or "Edited.", now=self.clock.now())
                 return reply
             case "errors" if reply is not None:
                 told = {**msgspec.json.decode(bytes(reply.body)), "errors": fault.errors}

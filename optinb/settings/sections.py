@@ -18,6 +18,7 @@ ENGINES: tuple[Engine, ...] = ("polars", "duckdb", "spark")
 Table = Literal["customer_ids", "customers", "app_users", "transactions", "events"]
 TABLE_NAMES: tuple[Table, ...] = ("customer_ids", "customers", "app_users", "transactions", "events")
 PLATFORMS: tuple[Platform, ...] = ("ios", "android", "kindle", "web")
+LiveContent = Literal["content_blocks", "connected_content", "catalogs", "profile"]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Days = Annotated[int, Meta(ge=1, le=3650)]
 
@@ -210,7 +211,9 @@ class PolicySection(_Section, frozen=True):
 
     `global_control`: share of all customers who never get a campaign. `quiet_from`, `quiet_until`: times of day, by
     each customer's own clock. `approval_days`: how long an approval holds. `keys`: approvers' public keys; once there
-    is one, only signed approvals count.
+    is one, only signed approvals count. `template_edited`: what becomes of messages whose template was edited in
+    Appboy while they were scheduled. `refuse_live_content`: what no template may have of what Appboy fills in when it
+    sends, and nobody can approve.
     """
 
     global_control: Annotated[float, Meta(ge=0, lt=1)] = 0.0
@@ -218,6 +221,8 @@ class PolicySection(_Section, frozen=True):
     quiet_until: Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] | None = None
     caps: tuple[CapSettings, ...] = ()
     approval_days: Annotated[int, Meta(ge=1, le=3650)] = 90
+    template_edited: Literal["recall", "tell"] = "recall"
+    refuse_live_content: tuple[LiveContent, ...] = ()
     keys: dict[str, str] = field(default_factory=dict)
 
 

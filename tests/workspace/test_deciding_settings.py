@@ -213,7 +213,7 @@ def test_the_moment_of_a_single_date_is_approved_and_the_zone_of_wall_times() ->
     [
         ("time zone", "Europe/Berlin, 2026-11-23 17:30 UTC"),
         ("latest start", "at most 15 minutes late"),
-        ("contact policy", "at most 3 in any 7 days"),
+        ("policy", "at most 3 in any 7 days"),
         ("promotion codes", "200 codes of import abcdef12, 5 codes of import ?"),
         ("oldest data", "days 2"),
         ("platforms of apps", "club-android android; club-ios ios; shop-android android; shop-ios ios"),
@@ -271,7 +271,7 @@ def sent(folder: Path) -> list[dict[str, Any]]:
         ('key = "env:OPTINB_CLUB_KEY"', 'key = "env:OPTINB_SHOP_KEY"', "key of the app group"),
         ("# late_minutes = 15 ", "late_minutes = 600 ", "latest start was at most 15 minutes late and is at most 600"),
         ("# max_age_days = 2 ", "max_age_days = 99 ", "oldest data was days 2 and is days 99"),
-        ("# global_control = 0.02 ", "global_control = 0.5 ", "contact policy was none and is global control 50.0%"),
+        ("# global_control = 0.02 ", "global_control = 0.5 ", "policy was none and is global control 50.0%"),
         ("[policy]\n", '[policy]\nquiet_from = "22:00"\nquiet_until = "08:00"\n', "no message from 22:00 to 08:00"),
         ("[policy]\n", "[policy]\n[[policy.caps]]\nmessages = 1\ndays = 7\n", "at most 1 in any 7 days"),
     ],
