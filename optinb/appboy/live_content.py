@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -26,6 +25,8 @@ WORDS: dict[LiveContent, str] = {
     "catalogs": "catalogue items of",
     "profile": "Appboy's own value",
 }
+# of an address no more than its host: keys may stand before and behind it
+_HOST = re.compile(r"https?://(?:[^/?#\s]*@)?([^/?#\s]+)", re.IGNORECASE)
 _TAG = re.compile(r"\{%-?\s*(connected_content|catalog_items|catalog_selection_items)\s+(\S+)")
 
 
@@ -54,9 +55,11 @@ def _in(text: str) -> Iterator[tuple[LiveContent, str]]:
     for tag in IN_TAGS.findall(text):
         if match := _TAG.match(tag):
             word, name = match.groups()
-            # an address may bear keys in its query
-            is_web = word == "connected_content"
-            yield ("connected_content", urlsplit(name).hostname or name) if is_web else ("catalogs", name)
+            if word == "connected_content":
+                host = _HOST.match(name)
+                yield "connected_content", host[1] if host else re.split("[?#]", name)[0]
+            else:
+                yield "catalogs", name
             continue
         if "content_blocks" in tag and not DOLLAR.search(tag):
             yield "content_blocks", "?"

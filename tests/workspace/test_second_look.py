@@ -116,6 +116,22 @@ def test_an_edit_while_it_is_sent_recalls_and_everybody_gets_it_once_after_anoth
     assert set(goes_out(sandbox).values()) == {1}
 
 
+def test_what_an_earlier_attempt_has_sent_is_recalled_with_the_rest(
+    planned: Workspace, folder: Path, sandbox: Sandbox
+) -> None:
+    sandbox.set_faults([Fault("status", endpoint=CREATE, nth=tuple(range(2, 99)), status=401)])
+    (stopped,) = run(folder).campaigns
+    assert stopped.accepted > 0 < stopped.pending
+    assert goes_out(sandbox)
+    sandbox.set_faults([Fault("edit", endpoint=DETAILS, nth=(1,))])
+    (held,) = run(folder).campaigns
+    people = f"{stopped.pending:,} weren't sent, {stopped.accepted:,} were recalled; approve it again"
+    assert people in (held.held or "")
+    assert held.closes()
+    assert not goes_out(sandbox)
+    assert planned.campaigns.get(ONCE).state == "held"
+
+
 @pytest.mark.usefixtures("only_told")
 def test_an_edit_while_it_is_sent_is_only_told_where_the_settings_say_so(folder: Path, sandbox: Sandbox) -> None:
     sandbox.set_faults([Fault("edit", endpoint=CREATE, nth=(1,))])
