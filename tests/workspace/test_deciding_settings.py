@@ -90,6 +90,8 @@ BOUND: dict[str, Any] = {
     "policy.global_control": 0.2,
     "policy.quiet_from": "21:00",
     "policy.quiet_until": "09:00",
+    "policy.template_edited": "tell",
+    "policy.refuse_live_content": ("profile",),
     "policy.caps.messages": 9,
     "policy.caps.days": 2,
     "policy.caps.per": "week",
