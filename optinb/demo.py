@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import atexit
-import os
 import shutil
 import tempfile
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from optinb.errors import UsageError, interruptible
 from optinb.notebook import run_night
+from optinb.rehearsal import APPROVER, AUTHOR, JOURNAL, KEYS, SCHEDULER, environment
 from optinb.rules import did
 from optinb.sandbox import Sandbox, demo_world
 from optinb.settings import FILE_NAME, load_settings
@@ -27,12 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from optinb.measure import NightSummary
-    from optinb.settings import Settings
     from optinb.workspace import Workspace
 
 RUN_DATE = date(2026, 11, 23)  # of the committed sample
-AUTHOR, APPROVER, SCHEDULER = "demo-author", "demo-approver", "demo-scheduler"
-KEYS = {"OPTINB_SHOP_KEY": "sandbox-shop-key", "OPTINB_CLUB_KEY": "sandbox-club-key"}
 GROUPS = {
     "Lapsed buyers": did("purchase").at_least(2).within(days=365) & ~did("purchase").within(days=60),
     "Club regulars": did("purchase").at_least(3).within(days=90),
@@ -76,13 +72,13 @@ def run_demo(folder: Path | None, *, say: Callable[[str], None]) -> tuple[NightS
     """
     root = _new_folder(folder)
     start = datetime.combine(RUN_DATE, time(2), tzinfo=load_settings(shared(f"data/{FILE_NAME}")).zone)
-    with _whole_or_gone(root), Sandbox(demo_world(), journal=root / "sandbox.jsonl", now=start) as sandbox:
+    with _whole_or_gone(root), Sandbox(demo_world(), journal=root / JOURNAL, now=start) as sandbox:
         say(f"sandbox   {sandbox.url}")
         settings = demo_settings(sandbox.url)
         init_workspace(root, settings=settings)
         shutil.copytree(shared(f"data/sample/{RUN_DATE}"), root / "inbox" / RUN_DATE.isoformat())
         say(f"workspace {root}")
-        with _environment({**KEYS, NOW: start.isoformat(), "OPTINB_USER": SCHEDULER}):
+        with environment({**KEYS, NOW: start.isoformat(), "OPTINB_USER": SCHEDULER}):
             with open_workspace(root, user=AUTHOR) as author:
                 say(f"import    {author.import_delivery(RUN_DATE).version}")
                 author.model(RUN_DATE)
@@ -113,8 +109,8 @@ def start(folder: str | Path | None = None) -> Workspace:
     root = root if root is not None and is_known else _new_folder(root)
     now = datetime.combine(RUN_DATE, time(2), tzinfo=load_settings(shared(f"data/{FILE_NAME}")).zone)
     with ExitStack() as stack:
-        sandbox = stack.enter_context(Sandbox(demo_world(), journal=root / "sandbox.jsonl", now=now))
-        stack.enter_context(_environment({**KEYS, NOW: now.isoformat(), "OPTINB_USER": SCHEDULER}))
+        sandbox = stack.enter_context(Sandbox(demo_world(), journal=root / JOURNAL, now=now))
+        stack.enter_context(environment({**KEYS, NOW: now.isoformat(), "OPTINB_USER": SCHEDULER}))
         settings = demo_settings(sandbox.url)
         if is_known:
             (root / FILE_NAME).write_text(settings, encoding="utf-8")
@@ -153,23 +149,6 @@ def demo_settings(api: str) -> str:
     )
 
 
-@contextmanager
-def rehearsal(
-    settings: Settings, *, user: str, journal: Path, run_date: date | None = None
-) -> Iterator[dict[str, str]]:
-    """The sandbox on the port that the settings name, and the environment of somebody who rehearses with it.
-
-    Raises UsageError when an app group isn't on a sandbox.
-    """
-    addresses = {group.api for group in settings.app_groups}
-    if len(addresses) != 1 or not all(group.is_loopback for group in settings.app_groups):
-        raise UsageError("a rehearsal needs the address of one sandbox in every app group of optinb.toml")
-    now = None if run_date is None else datetime.combine(run_date, time(2), tzinfo=settings.zone)
-    with Sandbox(demo_world(), port=urlsplit(addresses.pop()).port or 8021, journal=journal, now=now):
-        environment = {**KEYS, "OPTINB_USER": user}
-        yield environment if now is None else {**environment, NOW: now.isoformat()}
-
-
 def _new_folder(folder: Path | None) -> Path:
     if folder is None:
         return Path(tempfile.mkdtemp(prefix="optinb-demo-"))
@@ -192,18 +171,3 @@ def _whole_or_gone(folder: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Sets environment variables for a while: the notebook's kernel reads them too."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

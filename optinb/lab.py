@@ -8,16 +8,13 @@ import signal
 import subprocess
 import sys
 from contextlib import ExitStack
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from optinb.demo import AUTHOR, KEYS, rehearsal
 from optinb.errors import UsageError
+from optinb.rehearsal import AUTHOR, variables_for
 from optinb.settings import FILE_NAME, load_settings
 from optinb.share import shared
-from optinb.warehouse import Warehouse
 from optinb.workspace import workspace_folder
-from optinb.workspace.clock import VARIABLE as NOW
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,34 +47,7 @@ def environment_of(
 ) -> dict[str, str]:
     """The environment in which kernels work on a workspace; a sandbox that it needs runs until `stack` is closed."""
     environment = {**os.environ, "OPTINB_WORKSPACE": str(root)}
-    if not rehearse:
-        return environment
-    user = user or AUTHOR
-    running = running_sandbox(settings)
-    if running is not None:
-        return environment | {**KEYS, "OPTINB_USER": user, NOW: running.isoformat()}
-    warehouse = Warehouse(root, settings)
-    newest = warehouse.open().import_date if warehouse.current is not None else None
-    journal = root / "sandbox.jsonl"
-    return environment | stack.enter_context(rehearsal(settings, user=user, journal=journal, run_date=newest))
-
-
-def running_sandbox(settings: Settings) -> datetime | None:
-    """The time of the sandbox that answers at the address of every app group; None where none does.
-
-    Somebody else's rehearsal may have started it: two people then share its campaigns and its clock.
-    """
-    import httpx
-    import msgspec
-
-    addresses = {group.api for group in settings.app_groups}
-    if len(addresses) != 1 or not all(group.is_loopback for group in settings.app_groups):
-        return None
-    try:
-        answer = httpx.get(f"{addresses.pop().rstrip('/')}/sandbox/clock", timeout=5, trust_env=False)
-        return datetime.fromisoformat(msgspec.json.decode(answer.content, type=dict[str, str])["now"])
-    except (httpx.HTTPError, msgspec.MsgspecError, KeyError, ValueError):
-        return None
+    return environment | variables_for(root, settings, user=user or AUTHOR, stack=stack) if rehearse else environment
 
 
 def run(command: Sequence[str], environment: dict[str, str]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from optinb.appboy.client import AppboyClient, CallError
-from optinb.appboy.doctor import Standing, Verdict, examine
+from optinb.appboy.doctor import MOST_LOOKS, Standing, Verdict, examine
 from optinb.appboy.live_content import live_content, with_live_content
 from optinb.appboy.outcome import (
     Accepted,
@@ -45,6 +45,7 @@ from optinb.appboy.wire import (
 
 __all__ = [
     "MAX_RECIPIENTS",
+    "MOST_LOOKS",
     "Accepted",
     "AppboyClient",
     "CallError",

@@ -65,15 +65,17 @@ class Findings(Struct, frozen=True, kw_only=True):
     unread: int = 0
 
 
-def examine(client: AppboyClient, *, known: Mapping[str, Template], outgoing: Sequence[str]) -> tuple[Verdict, ...]:
+def examine(
+    client: AppboyClient, *, known: Mapping[str, Template], outgoing: Sequence[str], most_looks: int = MOST_LOOKS
+) -> tuple[Verdict, ...]:
     """Looks at the app group of a client, by calls that only read. `known` are its templates as last imported, by id.
 
-    A client that tries each call once answers soonest.
+    A client that tries each call once answers soonest. Of new or edited templates at most `most_looks` are read.
     """
-    return verdicts(client.group, look(client, known=known), outgoing=outgoing)
+    return verdicts(client.group, look(client, known=known, most_looks=most_looks), outgoing=outgoing)
 
 
-def look(client: AppboyClient, *, known: Mapping[str, Template]) -> Findings:
+def look(client: AppboyClient, *, known: Mapping[str, Template], most_looks: int = MOST_LOOKS) -> Findings:
     """Makes the calls that tell, as long as there is somebody who answers."""
     listed: list[CampaignSummary] = []
     start = time.monotonic()
@@ -92,7 +94,7 @@ def look(client: AppboyClient, *, known: Mapping[str, Template]) -> Findings:
         probes["campaigns.details"] = _outcome(lambda: client.campaign_details(campaign))
         probes["campaigns.data_series"] = _outcome(lambda: client.campaign_series(campaign, days=1))
         probes["users.export.ids"] = _outcome(lambda: client.export_users([NOBODY], ["external_id"]))
-        if first is None and probes["campaigns.details"] is None and len(unread) <= MOST_LOOKS:
+        if first is None and probes["campaigns.details"] is None and len(unread) <= most_looks:
             try:
                 found = fetch_templates(client, client.group, known=known, listed=listed)
                 usable = sum(fitted(template, client.group).usable for template in found)

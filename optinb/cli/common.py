@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from datetime import date, datetime
 from functools import wraps
 from pathlib import Path
@@ -12,7 +13,7 @@ import click
 import msgspec
 
 from optinb import __version__, logs
-from optinb.errors import OptinbError, interruptible
+from optinb.errors import OptinbError, UsageError, interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +117,34 @@ def on_workspace(function: Callable[..., Any]) -> Callable[..., None]:
     return prints(command)
 
 
+def rehearsable(who: str) -> Callable[[Callable[..., Any]], Callable[..., None]]:
+    """A command that takes --workspace and can be tried out as `who`, without a key and without sending anything."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., None]:
+        @click.option(
+            "--rehearse", is_flag=True, help="With the sandbox, its keys, and a clock on the newest delivery."
+        )
+        @click.option("--user", default=None, help=f"With --rehearse: who works (default: {who}).")
+        @wraps(function)
+        def command(*args: Any, rehearse: bool, user: str | None, workspace: Path | None, **options: Any) -> None:
+            from optinb.rehearsal import rehearsing
+
+            try:
+                if user and not rehearse:
+                    raise UsageError(f"--user {user} goes with --rehearse only: otherwise the login says who works")
+                with ExitStack() as stack:
+                    if rehearse:
+                        day = options.get("run_date")
+                        stack.enter_context(rehearsing(workspace, user=user or who, run_date=day))
+                    function(*args, workspace=workspace, **options)
+            except OptinbError as error:
+                fail(error)
+
+        return command
+
+    return decorate
+
+
 def fail(error: OptinbError) -> NoReturn:
     click.echo(f"optinb: {error}", err=True)
     sys.exit(error.exit_code)
@@ -150,7 +179,7 @@ class Commands(click.Group):
 def main() -> None:
     """From customer tables to approved push campaigns, scheduled with Appboy.
 
-    Exit codes: 0 done, 1 failed, 2 wrong use, 3 the data gate blocked the sends, 4 a campaign was held, 5 some
-    deliveries are unknown.
+    Exit codes: 0 done, 1 failed, 2 wrong use, or something that a night needs isn't there, 3 the data gate blocked the
+    sends, 4 a campaign was held, 5 some deliveries are unknown.
     """
     logs.to_stderr()

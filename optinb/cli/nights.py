@@ -14,6 +14,7 @@ from optinb.cli.common import (
     main,
     on_workspace,
     print_value,
+    rehearsable,
     workspace_option,
 )
 from optinb.errors import OptinbError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Count and report, but freeze and send nothing.")
 @workspace_option
 @json_option
+@rehearsable("demo-scheduler")
 def nightly(run_date: date | None, dry_run: bool, workspace: Path | None, as_json: bool) -> None:
     """Run the night: import, model, templates, audiences, sends, report."""
     from optinb.notebook import run_night

@@ -12,6 +12,7 @@ from optinb.cli.common import (
     date_option,
     main,
     on_workspace,
+    rehearsable,
 )
 from optinb.errors import UsageError
 
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 
 @main.command()
 @click.option("--app-group", metavar="NAME", help="Only this app group.")
+@rehearsable("demo-author")
 @on_workspace
 def doctor(ws: Workspace, app_group: str | None) -> Any:
-    """Check address, credential, permissions and clock of the app groups, and change nothing.
+    """Check this machine, and address, credential, permissions and clock of the app groups; change nothing.
 
     Exit code 1 where something is bad.
     """
@@ -39,6 +41,7 @@ def templates() -> None:
 
 @templates.command("sync")
 @click.option("--app-group", metavar="NAME", help="Only this app group.")
+@rehearsable("demo-author")
 @on_workspace
 def templates_sync(ws: Workspace, app_group: str | None) -> Any:
     """Import the templates from Appboy."""

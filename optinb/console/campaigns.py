@@ -115,7 +115,7 @@ def _(value: Diagnosis) -> str:
         return "there is no app group in optinb.toml: add an [[app_groups]] table"
     return "\n\n".join(
         "\n".join(
-            [f"{health.app_group} ({health.api})"]
+            [f"{health.app_group} ({health.api})" if health.api else health.app_group]
             + [f"  {SIGNS[v.standing]} {v.about}: {v.text}" for v in health.verdicts]
         )
         for health in value.app_groups

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 _VERDICTS = {
     Exit.DONE: ("done", "ob-good", "Everything that was due is done."),
     Exit.FAILED: ("failed", "ob-bad", "The run didn't get to its end."),
-    Exit.WRONG_USE: ("failed", "ob-bad", "Settings or a call are wrong; nothing else was tried."),
+    Exit.WRONG_USE: (
+        "failed",
+        "ob-bad",
+        "Something that the night needs isn't there; the rest was done.",
+    ),
     Exit.DATA_BLOCKED: ("data blocked", "ob-bad", "The delivered data failed a check, so nothing was sent."),
     Exit.CAMPAIGN_HELD: ("campaign held", "ob-warn", "At least one campaign was held and sent to nobody."),
     Exit.DELIVERIES_UNKNOWN: (

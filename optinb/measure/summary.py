@@ -177,13 +177,18 @@ def left_over(campaigns: Iterable[CampaignSummary], *, dry_run: bool) -> list[st
     return to_send + unknown + lost
 
 
-def exit_code(*, blocked: bool, campaigns: Iterable[CampaignSummary]) -> Exit:
-    """What a night ends with; of several, the one that most needs a person."""
+def exit_code(*, blocked: bool, unprepared: bool, campaigns: Iterable[CampaignSummary]) -> Exit:
+    """What a night ends with; of several, the one that most needs a person.
+
+    `unprepared`: something that it needs of this machine or an app group wasn't there.
+    """
     campaigns = tuple(campaigns)
     if blocked:
         return Exit.DATA_BLOCKED
     if any(c.refused or c.expired or not c.closes() for c in campaigns):
         return Exit.FAILED
+    if unprepared:
+        return Exit.WRONG_USE
     if any(c.open for c in campaigns):
         return Exit.DELIVERIES_UNKNOWN
     if any(c.held for c in campaigns):

@@ -1,4 +1,4 @@
-"""One night: import, model, templates, audiences, sends, report.
+"""One night: preflight, import, model, templates, audiences, sends, report.
 
 Every step may be run again: what is done already is found and left as it is, so that a night that was killed goes on
 where it stopped, and a night that is run twice sends nothing twice.
@@ -27,9 +27,10 @@ from optinb.measure import (
     left_over,
     render_report,
 )
+from optinb.night.preflight import examine_night, problems, unready
 from optinb.night.tonight import WAIT_S, Tonight
 from optinb.warehouse import OutdatedError
-from optinb.workspace import Workspace, note_head, system_clock
+from optinb.workspace import Diagnosis, Workspace, note_head, system_clock
 
 if TYPE_CHECKING:
     from datetime import date
@@ -60,6 +61,7 @@ class Night:
     ) -> None:
         self.ws, self.run_date, self.dry_run, self.notebook = workspace, run_date, dry_run, notebook
         self._tonight = Tonight(workspace, run_date, dry_run=dry_run)
+        self._preflight: Diagnosis | None = None
         self._imported: ImportReport | None = None
         self._model: CustomerModel | None = None
         self._warnings: list[str] = []
@@ -83,9 +85,21 @@ class Night:
         """Where this night's notebook, report and summary lie."""
         return night_folder(self.ws.root, self.run_date, dry_run=self.dry_run)
 
+    def preflight(self) -> Diagnosis:
+        """Looks at what the night needs, before it begins: this machine, and the app groups that are due.
+
+        Nothing goes to an app group whose key isn't there or may not do what it must; all else goes on, and the night
+        ends with exit code 2 and a sentence for each.
+        """
+        self._tonight.overtaken = self._newer()
+        self._preflight = examine_night(self.ws, self.run_date, self._tonight.app_groups())
+        self._tonight.unready = unready(self._preflight)
+        return self._preflight
+
     def import_delivery(self) -> ImportReport | Blocked:
         """Imports `inbox/<run_date>`. A gate that fails blocks the sends of this night."""
-        self._tonight.overtaken = self._newer()
+        if self._preflight is None:
+            self.preflight()
         if self._tonight.overtaken:
             self._warnings.append(self._tonight.overtaken)
             return Blocked(step="import", reason=self._tonight.overtaken)
@@ -183,11 +197,17 @@ class Night:
 
     def _summary(self) -> NightSummary:
         tonight, campaigns = self._tonight, self._tonight.summaries
-        problems = [*([tonight.blocked] if tonight.blocked else []), *tonight.failures]
-        problems += [f"templates of {s.app_group!r}: {s.problem}" for s in tonight.synced if s.problem]
-        problems += left_over(campaigns, dry_run=self.dry_run)
+        unprepared = problems(self._preflight) if self._preflight else ()
+        told = [*unprepared, *([tonight.blocked] if tonight.blocked else []), *tonight.failures]
+        told += [
+            f"templates of {s.app_group!r}: {s.problem}"
+            for s in tonight.synced
+            if s.problem and s.app_group not in tonight.unready
+        ]
+        told += left_over(campaigns, dry_run=self.dry_run)
         unfinished = bool(tonight.failures) or (not self.dry_run and any(c.pending and not c.held for c in campaigns))
-        code = Exit.FAILED if unfinished else exit_code(blocked=tonight.blocked is not None, campaigns=campaigns)
+        code = exit_code(blocked=tonight.blocked is not None, unprepared=bool(unprepared), campaigns=campaigns)
+        code = Exit.FAILED if unfinished else code
         report, ages = self._imported, tonight.ages()
         return NightSummary(
             run_date=self.run_date,
@@ -203,7 +223,7 @@ class Night:
             stages=self._model.stages if self._model else {},
             model=tuple(self._model.card.lines()) if self._model else (),
             campaigns=campaigns,
-            problems=tuple(problems),
+            problems=tuple(told),
             warnings=(
                 *(report.warnings if report else ()),
                 *self._warnings,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from optinb.campaigns import Campaign, CampaignRecord, Competition
+    from optinb.settings import AppGroupSettings
     from optinb.warehouse import TableAge
     from optinb.workspace import GroupSync, Resolved, SharedGroups
 
@@ -30,8 +31,8 @@ class Tonight:
     """The campaigns of one night on a workspace.
 
     Attributes: `blocked`: why a data gate blocks the sends; `overtaken`: why nothing new can be planned; `synced`: what
-    the import of templates found; `failures`: what went wrong in sends, in sentences; `notes`: what is to be told of
-    audiences.
+    the import of templates found; `unready`: names of app groups to which nothing can go, and why; `failures`: what
+    went wrong in sends, in sentences; `notes`: what is to be told of audiences.
     """
 
     def __init__(self, workspace: Workspace, run_date: date, *, dry_run: bool) -> None:
@@ -42,6 +43,7 @@ class Tonight:
         self.blocked: str | None = None
         self.overtaken: str | None = None
         self.synced: tuple[GroupSync, ...] = ()
+        self.unready: dict[str, str] = {}
         self.failures: list[str] = []
         self.notes: list[str] = []
 
@@ -53,6 +55,11 @@ class Tonight:
     def due(self) -> tuple[CampaignRecord, ...]:
         """The campaigns of this night, by name."""
         return tuple(record for record in self._ws.campaigns.list(archived=True) if self._is_due(record))
+
+    def app_groups(self) -> tuple[AppGroupSettings, ...]:
+        """The app groups that campaigns of this night go to, as far as the settings know them."""
+        named = {record.campaign.app_group for record in self.due()}
+        return tuple(group for group in self._ws.settings.app_groups if {group.name, group.id} & named)
 
     def _is_due(self, record: CampaignRecord) -> bool:
         """Whether a campaign is of this night: due and wanted, or with an audience from an earlier attempt."""
@@ -113,7 +120,7 @@ class Tonight:
         if is_pretended() and record.approval:
             # in a rehearsal somebody may have approved by a clock that went ahead of this one
             now = max(now, record.approval.approved_at)
-        unchecked = self._unchecked(resolved.app_group.id)
+        unchecked = self.unready.get(resolved.app_group.name) or self._unchecked(resolved.app_group.id)
         authority = self._ws.campaigns.authority
         reason = unchecked or why_held(record, parts, authority=authority, now=now)
         if reason is None and (forged := why_unrecorded(self._ws, record)):

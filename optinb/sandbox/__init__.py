@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optinb.sandbox.faults import Fault, load_faults, parse_faults
 from optinb.sandbox.handle import ENDPOINTS, PERMISSIONS, Handled, Reply, Request, handle
-from optinb.sandbox.server import Sandbox, run_sandbox
+from optinb.sandbox.server import Sandbox, run_sandbox, whose
 from optinb.sandbox.setup import demo_world, load_world, make_world, push_campaign
 from optinb.sandbox.world import AppGroup, Campaign, Key, Limits, Rates, User, World, apply
 
@@ -32,4 +32,5 @@ __all__ = [
     "parse_faults",
     "push_campaign",
     "run_sandbox",
+    "whose",
 ]

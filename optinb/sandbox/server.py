@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from datetime import datetime
 from email.utils import format_datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING, Self
 from urllib.parse import parse_qs
 
@@ -47,8 +48,9 @@ class Sandbox:
     """An Appboy on this machine, served from a thread while the context lasts.
 
     `port` 0 takes a free one, `journal` names a file that gets a line for each accepted request, `now` (aware) is
-    where the sandbox's clock starts (None: real time), and `faults` are rules for what goes wrong. `requests`
-    counts what came to each path since the faults were set. Entering raises UsageError if the port is taken.
+    where the sandbox's clock starts (None: real time), and `faults` are rules for what goes wrong. With a `workspace`
+    it's for those who rehearse on that one. `requests` counts what came to each path since the faults were set.
+    Entering raises UsageError if the port is taken.
     """
 
     def __init__(
@@ -59,8 +61,10 @@ class Sandbox:
         journal: Path | None = None,
         now: datetime | None = None,
         faults: Iterable[Fault] = (),
+        workspace: Path | None = None,
     ) -> None:
         self.world = world
+        self._whose = None if workspace is None else whose(workspace)
         self.clock = Clock(now)
         self._port = port
         self._journal_path = journal
@@ -155,7 +159,7 @@ class Sandbox:
                 self.clock.move(msgspec.json.decode(await request.body(), type=_Move).to)
         except (UsageError, msgspec.DecodeError) as error:
             return _json(400, {"message": str(error)})
-        return _json(200, {"now": self.clock.now().isoformat()})
+        return _json(200, {"now": self.clock.now().isoformat(), "whose": self._whose})
 
     async def _clock_button(self, request: HttpRequest) -> Response:
         """A button of the page was pressed; one of an old page, whose time has passed, moves nothing."""
@@ -242,6 +246,11 @@ class Sandbox:
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not (self._server and self._server.should_exit):
             await asyncio.sleep(min(left, 0.02))
+
+
+def whose(workspace: Path) -> str:
+    """How a sandbox tells of which workspace it is, without telling a path."""
+    return sha256(str(workspace.resolve()).encode()).hexdigest()[:16]
 
 
 class _Move(msgspec.Struct):

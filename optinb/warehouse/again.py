@@ -18,6 +18,7 @@ from optinb.warehouse.damage import readable, require_whole
 from optinb.warehouse.days import scan_of
 from optinb.warehouse.runs import repeated
 from optinb.warehouse.sql import ident, literal, numbers
+from optinb.warehouse.staged import good_rows, passed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -75,7 +76,7 @@ def _leave_out_same_ids(con: duckdb.DuckDBPyConnection, staged: Staged, key: str
     parts = 1 + staged.files[-1].after // _AT_ONCE
     said = f"({', '.join(ident(name) for name in staged.table.stored())})"
     for part in range(parts):
-        some = f"SELECT hash({key}) AS n FROM {staged.good} WHERE {key} IS NOT NULL"
+        some = f"SELECT hash({key}) AS n FROM {good_rows(con, staged)} WHERE {key} IS NOT NULL"
         some += f" AND n % {parts} = {part}" * (parts > 1)
         for hashes in numbers(con, some, at_once=staged.files[-1].after):
             twice = repeated(hashes)
@@ -88,7 +89,7 @@ def _leave_out_same_ids(con: duckdb.DuckDBPyConnection, staged: Staged, key: str
                 f"SELECT rowid AS row, row_number() OVER ids AS nth, "
                 f"row{said} IS NOT DISTINCT FROM first_value(row{said}) OVER ids AS alike FROM {staged.name} "
                 f"WHERE hash({key}) IN (SELECT n FROM repeated_hashes) AND {key} IS NOT NULL "
-                f"AND rowid NOT IN (SELECT row FROM {staged.rejects}) "
+                f"AND {passed(con, staged)} "
                 f"WINDOW ids AS (PARTITION BY {key} ORDER BY rowid)) WHERE nth > 1"
             )
             con.unregister("repeated_hashes")
@@ -109,7 +110,7 @@ def _leave_out_equal(
     with_ids: bool,
 ) -> None:
     """Rows that are equal to a stored one in everything but an id that one of the two hasn't got."""
-    near, stored = _near(files, _days(con, staged.good), root)
+    near, stored = _near(files, _days(con, good_rows(con, staged)), root)
     if not near:
         return
     # A row without an id is any row that says the same; one with an id can only be one that was stored without.

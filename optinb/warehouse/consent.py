@@ -13,6 +13,7 @@ from optinb.warehouse.contract import APP_USERS, CUSTOMERS
 from optinb.warehouse.damage import readable
 from optinb.warehouse.persons import tables_of
 from optinb.warehouse.sql import first_value, ident, literal
+from optinb.warehouse.staged import good_rows, passed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -112,7 +113,7 @@ def _unread(con: duckdb.DuckDBPyConnection, staged: Staged) -> set[str]:
 
 
 def _count(con: duckdb.DuckDBPyConnection, staged: Staged, test: str) -> int:
-    return first_value(con, f"SELECT count(*) FROM {staged.good} WHERE {test}")
+    return first_value(con, f"SELECT count(*) FROM {good_rows(con, staged)} WHERE {test}")
 
 
 def _fill(
@@ -135,7 +136,7 @@ def _fill(
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE wanted AS SELECT c.at, c.customer_id, {who} AS person_id{app} "
         f"FROM (SELECT rowid AS at, * FROM {staged.name} WHERE {test} "
-        f"AND rowid NOT IN (SELECT row FROM {staged.rejects})) c{joined}"
+        f"AND {passed(con, staged)}) c{joined}"
     )
     rows = f"SELECT * FROM {last}.{staged.table.name}"
     if name in _STRICTER and staged.table is CUSTOMERS and "departed_customers" in tables_of(con, last or ""):

@@ -17,7 +17,7 @@ from optinb.warehouse.contract import CUSTOMER_IDS, CUSTOMERS, TABLES
 from optinb.warehouse.forgotten import read_forgotten
 from optinb.warehouse.persons import Linked
 from optinb.warehouse.report import ColumnDrift, Gate, TableReport
-from optinb.warehouse.staged import Staged
+from optinb.warehouse.staged import Staged, good_rows
 from optinb.warehouse.staging import Stager
 from optinb.warehouse.table_report import table_report
 
@@ -146,7 +146,7 @@ class Examination:
         )
         if part.table.attributes:
             self._kinds = table_checks.types_of_attributes(con, part, kinds)
-            con.execute(f"CREATE TABLE known_customers AS SELECT customer_id FROM {part.good}")
+            con.execute(f"CREATE TABLE known_customers AS SELECT customer_id FROM {good_rows(self._con, part)}")
             gone = sorted(self._known.keys() - set(part.attributes) - self._names.no_longer(part.table.name))
             self._warnings += [f"customers: the column {name!r} is no longer delivered" for name in gone]
         # What was delivered is looked at, before anything of it is filled.
@@ -190,7 +190,7 @@ class Examination:
 
     def _link(self, staged: Sequence[Staged]) -> Linked:
         """Finds who is one person under several ids, among tonight's customers and those before."""
-        good = {part.table.name: part.good for part in staged}
+        good = {part.table.name: good_rows(self._con, part) for part in staged}
         nobody = "(SELECT NULL::VARCHAR AS customer_id, NULL::VARCHAR AS external_user_id WHERE false)"
         most_ids = self._settings.imports.max_ids_per_person
         linked = persons.link(

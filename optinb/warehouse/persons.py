@@ -155,7 +155,7 @@ def _depart(con: duckdb.DuckDBPyConnection, customers: str, run_date: date, *, v
         f"WHERE hash(customer_id) NOT IN (SELECT hash(customer_id) FROM {customers})",
         [run_date],
     )
-    if earlier:
+    if earlier and con.execute(f"SELECT 1 FROM {version}.departed_customers LIMIT 1").fetchall():
         con.execute(
             f"INSERT INTO departed SELECT customer_id, external_user_id, since, {SAID} "
             f"FROM {version}.departed_customers WHERE since > ?::DATE - {DEPARTED_DAYS} "

@@ -42,7 +42,8 @@ def stage_query(
     `columns[i]` names cell `ci` of `relation`; `lines`: the relation has a text `broken`, what is wrong with the line.
     What `facts` rule out isn't looked for. `defaults`: the columns whose missing values get the contract's default.
     `unfit` tells the values that were emptied (`emptied_values`), `words` in which columns a word for a missing value
-    stood (`word_columns`); `cells` is JSON, of rows that are refused or of which a value was emptied.
+    stood (`word_columns`), both only of tables with marks; `cells` is JSON, of rows that are refused, or of which a
+    value was emptied.
     """
     at = {name: f"c{i}" for i, name in enumerate(columns) if name}
 
@@ -89,12 +90,13 @@ def stage_query(
     marks = [ident("u_" + column.name) for _, column, _ in emptying] + ["u"] * (
         not facts.printable and bool(attributes)
     )
+    marks_too, or_unfit = ("unfit, words, ", " OR unfit <> 0") if has_marks(table) else ("", "")
     everything = f"[{', '.join(f'c{i}' for i in range(len(columns)))}]::VARCHAR[]"
     emptied = {column.name for _, column, _ in emptying}
     kept = [f"a{i}" for i in range(len(attributes))]
     return (
         f"SELECT {', '.join([*_stored_values(table, context, emptied=emptied, defaults=defaults), *kept])}, reason, "
-        f"unfit, words, CASE WHEN reason IS NOT NULL OR unfit <> 0 THEN to_json({everything})::VARCHAR END AS cells "
+        f"{marks_too}CASE WHEN reason IS NOT NULL{or_unfit} THEN to_json({everything})::VARCHAR END AS cells "
         f"FROM (SELECT *, {' + '.join(marks) or '0'} AS unfit FROM ("
         f"SELECT {', '.join(['*', *unfit])}, {broken}CASE {cases} END{')' * lines} AS reason FROM ("
         f"SELECT *, {', '.join(values)} FROM ("
@@ -108,8 +110,13 @@ def stage_columns(table: Table, attributes: int) -> str:
     """Column definitions of the staging table that takes `stage_query`."""
     columns = [f"{ident(name)} {kind}" for name, kind in table.stored().items()]
     columns += [f"a{i} VARCHAR" for i in range(attributes)]
-    marks = "BIGINT" if table.whole else "UTINYINT"  # of tables by day nothing is emptied or a word for nothing
-    return ", ".join([*columns, "reason VARCHAR", f"unfit {marks}", f"words {marks}", "cells VARCHAR"])
+    marks = ["unfit BIGINT", "words BIGINT"] if has_marks(table) else []
+    return ", ".join([*columns, "reason VARCHAR", *marks, "cells VARCHAR"])
+
+
+def has_marks(table: Table) -> bool:
+    """Whether values of a table are emptied or words for nothing; of tables by day neither, which saves two columns."""
+    return table.by_day is None
 
 
 def emptied_values(table: Table, context: Context) -> Iterator[tuple[str, str, str]]:

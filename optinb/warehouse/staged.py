@@ -60,15 +60,24 @@ class Staged(Struct, frozen=True, kw_only=True):
         return f"malformed_{self.table.name}"
 
     @property
-    def good(self) -> str:
-        """SQL of the rows that passed."""
-        return f"(SELECT * FROM {self.name} WHERE rowid NOT IN (SELECT row FROM {self.rejects}))"
-
-    @property
     def forgotten(self) -> str:
         """SQL of the rows that are left out since they are of somebody who was forgotten."""
         theirs = f"SELECT row FROM {self.rejects} WHERE reason = {literal(FORGOTTEN)}"
         return f"(SELECT * FROM {self.name} WHERE rowid IN ({theirs}))"
+
+
+def passed(con: duckdb.DuckDBPyConnection, staged: Staged) -> str:
+    """SQL of a condition that holds for the rows that passed so far; where all did, no row is looked up."""
+    return f"rowid NOT IN (SELECT row FROM {staged.rejects})" if _any_rejects(con, staged) else "true"
+
+
+def good_rows(con: duckdb.DuckDBPyConnection, staged: Staged) -> str:
+    """SQL of the rows that passed so far."""
+    return f"(SELECT * FROM {staged.name} WHERE {passed(con, staged)})" if _any_rejects(con, staged) else staged.name
+
+
+def _any_rejects(con: duckdb.DuckDBPyConnection, staged: Staged) -> bool:
+    return bool(con.execute(f"SELECT 1 FROM {staged.rejects} LIMIT 1").fetchall())
 
 
 def drop_rejects(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:

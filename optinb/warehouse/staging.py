@@ -97,7 +97,9 @@ class Stager:
         """Lists the optional values that `row_query` emptied."""
         con = self._con
         con.execute(f'CREATE TABLE {staged.emptied} ("row" BIGINT, name VARCHAR, reason VARCHAR, value VARCHAR)')
-        if not first_value(con, f"SELECT count(*) FROM {staged.name} WHERE unfit <> 0"):
+        if not row_query.has_marks(staged.table) or not first_value(
+            con, f"SELECT count(*) FROM {staged.name} WHERE unfit <> 0"
+        ):
             return
         for name, test, reason in row_query.emptied_values(staged.table, self._context):
             con.execute(

@@ -9,7 +9,7 @@ from optinb.warehouse.contract import APP_USERS, CUSTOMER_IDS, DENIED
 from optinb.warehouse.returning import RETURNING, note_returning
 from optinb.warehouse.runs import repeated
 from optinb.warehouse.sql import literal, numbers
-from optinb.warehouse.staged import FORGOTTEN, Staged
+from optinb.warehouse.staged import FORGOTTEN, Staged, good_rows, passed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -61,7 +61,7 @@ def refuse_duplicates(con: duckdb.DuckDBPyConnection, staged: Staged) -> None:
     # Keys are told apart by a hash: 8 bytes a row instead of the key, and only what collides is looked at.
     parts = 1 + staged.files[-1].after // _AT_ONCE
     for part in range(parts):
-        some = f"SELECT hash({key}) AS n FROM {staged.good}" + f" WHERE n % {parts} = {part}" * (parts > 1)
+        some = f"SELECT hash({key}) AS n FROM {good_rows(con, staged)}" + f" WHERE n % {parts} = {part}" * (parts > 1)
         for hashes in numbers(con, some, at_once=staged.files[-1].after):
             _refuse_repeated(con, staged, key, repeated(hashes))
 
@@ -76,7 +76,7 @@ def _refuse_repeated(con: duckdb.DuckDBPyConnection, staged: Staged, key: str, h
         f"INSERT INTO {staged.rejects} SELECT row, {literal(checks.duplicate(staged.table))} FROM ("
         f"SELECT rowid AS row, row_number() OVER (PARTITION BY {key} ORDER BY rowid) AS nth FROM {staged.name} "
         f"WHERE hash({key}) IN (SELECT n FROM repeated_hashes) "
-        f"AND rowid NOT IN (SELECT row FROM {staged.rejects})) WHERE nth > 1"
+        f"AND {passed(con, staged)}) WHERE nth > 1"
     )
     # Of rows that contradict each other the first stays, and with it whatever any of them denies.
     for name, denied in DENIED.get(staged.table.name, {}).items():
@@ -104,10 +104,10 @@ def types_of_attributes(con: duckdb.DuckDBPyConnection, staged: Staged, known: M
     possible = _fitting(
         con,
         dict.fromkeys((i for i, _ in new), attribute_types.ATTRIBUTE_TYPES),
-        f"(FROM {staged.good} LIMIT {_FIRST_ROWS})",
+        f"(FROM {good_rows(con, staged)} LIMIT {_FIRST_ROWS})",
     )
     possible = _fitting(
-        con, {i: kinds or attribute_types.ATTRIBUTE_TYPES for i, kinds in possible.items()}, staged.good
+        con, {i: kinds or attribute_types.ATTRIBUTE_TYPES for i, kinds in possible.items()}, good_rows(con, staged)
     )
     return kinds | {name: possible[i][0] for i, name in new if possible[i]}
 
@@ -140,5 +140,5 @@ def empty(con: duckdb.DuckDBPyConnection, staged: Staged, i: int, test: str, rea
 def refuse(con: duckdb.DuckDBPyConnection, staged: Staged, test: str, reason: str) -> None:
     con.execute(
         f"INSERT INTO {staged.rejects} SELECT rowid, {literal(reason)} FROM {staged.name} "
-        f"WHERE {test} AND rowid NOT IN (SELECT row FROM {staged.rejects})"
+        f"WHERE {test} AND {passed(con, staged)}"
     )

@@ -9,7 +9,7 @@ from optinb.warehouse import row_query
 from optinb.warehouse.again import REPEATED
 from optinb.warehouse.report import TableReport
 from optinb.warehouse.sql import first_value, ident
-from optinb.warehouse.staged import FORGOTTEN, Staged
+from optinb.warehouse.staged import FORGOTTEN, Staged, good_rows
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -48,7 +48,9 @@ def table_report(con: duckdb.DuckDBPyConnection, staged: Staged) -> TableReport:
 
 def _words(con: duckdb.DuckDBPyConnection, staged: Staged) -> dict[str, int]:
     """In how many rows of which columns a word such as NULL stood for a value that is missing."""
-    if not first_value(con, f"SELECT count(*) FROM {staged.name} WHERE words <> 0"):
+    if not row_query.has_marks(staged.table) or not first_value(
+        con, f"SELECT count(*) FROM {staged.name} WHERE words <> 0"
+    ):
         return {}
     names = row_query.word_columns(staged.table, staged.attributes)
     names = [
@@ -63,5 +65,5 @@ def _words(con: duckdb.DuckDBPyConnection, staged: Staged) -> dict[str, int]:
 def _newest(con: duckdb.DuckDBPyConnection, staged: Staged) -> datetime | None:
     if staged.table.by_day is None:
         return None
-    newest = con.execute(f"SELECT max({ident(staged.table.by_day)}) FROM {staged.good}").fetchone()
+    newest = con.execute(f"SELECT max({ident(staged.table.by_day)}) FROM {good_rows(con, staged)}").fetchone()
     return newest[0].replace(tzinfo=UTC) if newest and newest[0] is not None else None

@@ -11,6 +11,7 @@ from optinb.warehouse.contract import TABLES
 from optinb.warehouse.damage import readable
 from optinb.warehouse.report import Gate
 from optinb.warehouse.sql import ident
+from optinb.warehouse.staged import good_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +77,8 @@ def lost_zeros(con: duckdb.DuckDBPyConnection, staged: Staged, *, last: str | No
                 continue
             count, examples = _found(
                 con,
-                f"SELECT n.{column} || ' (it was ' || c.{column} || ')' AS value FROM {staged.good} n JOIN ({lost}) c "
+                f"SELECT n.{column} || ' (it was ' || c.{column} || ')' AS value "
+                f"FROM {good_rows(con, staged)} n JOIN ({lost}) c "
                 f"ON ltrim(n.{column}, '0') = ltrim(c.{column}, '0') WHERE strlen(n.{column}) < strlen(c.{column}) "
                 f"AND n.{column} NOT IN (SELECT {column} FROM {last}.customers)",
             )

@@ -4,7 +4,7 @@ from optinb.workspace.campaigns import Campaigns, Cancellation
 from optinb.workspace.clock import clock_for, clock_starting_at, is_pretended, system_clock
 from optinb.workspace.codes import Codes, CodesLeft
 from optinb.workspace.data import CustomerDay, CustomerReach
-from optinb.workspace.doctor import Diagnosis, GroupHealth
+from optinb.workspace.doctor import MACHINE, Diagnosis, GroupHealth, group_health, machine_health
 from optinb.workspace.forget import ForgottenCustomer
 from optinb.workspace.freshness import ages_on, why_stale
 from optinb.workspace.groups import Groups, GroupSize
@@ -29,6 +29,7 @@ from optinb.workspace.vocabulary import Distribution, Vocabulary
 from optinb.workspace.witness import note_head, verify_audit, why_unrecorded
 
 __all__ = [
+    "MACHINE",
     "Answer",
     "CampaignPreview",
     "Campaigns",
@@ -75,7 +76,9 @@ __all__ = [
     "ages_on",
     "clock_for",
     "clock_starting_at",
+    "group_health",
     "is_pretended",
+    "machine_health",
     "note_head",
     "open_workspace",
     "status",

@@ -1,4 +1,4 @@
-"""What time it is: the machine's clock, or a pretended one for rehearsals against a sandbox."""
+"""What a rehearsal pretends: another time than the machine's, and another sandbox than the settings name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from optinb.errors import SettingsError
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from optinb.settings import Settings
 
 VARIABLE = "OPTINB_NOW"
+SANDBOX = "OPTINB_SANDBOX"
 
 
 def system_clock() -> datetime:
@@ -48,10 +51,28 @@ def clock_for(settings: Settings) -> Callable[[], datetime]:
         raise SettingsError(f"{VARIABLE} is {text!r}; write a time such as 2026-11-23T02:00:00+01:00") from error
     if start.tzinfo is None:
         start = start.replace(tzinfo=settings.zone)
+    _only_sandboxes(settings, VARIABLE, "pretends a time")
+    return clock_starting_at(start.astimezone(UTC))
+
+
+def on_sandbox(settings: Settings) -> Settings:
+    """The settings with the address of OPTINB_SANDBOX in every app group, where it is set.
+
+    Raises SettingsError unless that address, and every app group's own, is a sandbox on this machine.
+    """
+    address = os.environ.get(SANDBOX, "").strip()
+    if not address:
+        return settings
+    groups = tuple(replace(group, api=address) for group in settings.app_groups)
+    _only_sandboxes(settings, SANDBOX, "names a sandbox")
+    _only_sandboxes(replace(settings, app_groups=groups), SANDBOX, "names a sandbox")
+    return replace(settings, app_groups=groups)
+
+
+def _only_sandboxes(settings: Settings, variable: str, does: str) -> None:
     real = [group.name for group in settings.app_groups if not group.is_loopback]
     if real:
         raise SettingsError(
-            f"{VARIABLE} pretends a time, which is only for rehearsals, but app group {real[0]!r} is not a sandbox on "
-            f"this machine; unset {VARIABLE}"
+            f"{variable} {does}, which is only for rehearsals, but app group {real[0]!r} is not a sandbox on this "
+            f"machine; unset {variable}"
         )
-    return clock_starting_at(start.astimezone(UTC))

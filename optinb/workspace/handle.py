@@ -14,7 +14,7 @@ from optinb.settings import FILE_NAME, Settings, current_user, load_settings, re
 from optinb.state import Store
 from optinb.warehouse import ImportReport, Snapshot, Warehouse
 from optinb.workspace.campaigns import Campaigns
-from optinb.workspace.clock import clock_for
+from optinb.workspace.clock import clock_for, on_sandbox
 from optinb.workspace.codes import Codes
 from optinb.workspace.data import Reading, as_day
 from optinb.workspace.doctor import Diagnosis, diagnose
@@ -266,7 +266,7 @@ def open_workspace(folder: str | Path | None = None, *, user: str | None = None)
     Raises SettingsError naming line, value and remedy.
     """
     root = workspace_folder(folder).resolve()
-    settings = load_settings(root / FILE_NAME)
+    settings = on_sandbox(load_settings(root / FILE_NAME))
     if user is not None and settings.workspace.identity != "asserted":
         raise SettingsError(
             f'the user can\'t be given as {user!r}: identity is "{settings.workspace.identity}" in {FILE_NAME}, so the '

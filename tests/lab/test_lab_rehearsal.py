@@ -6,18 +6,21 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import optinb
-from optinb.demo import APPROVER, demo_settings
-from optinb.errors import UsageError
-from optinb.lab import notebooks_folder, run_lab, running_sandbox
-from optinb.settings import parse_settings
+from optinb import open_workspace
+from optinb.errors import SettingsError, UsageError
+from optinb.lab import notebooks_folder
+from optinb.rehearsal import APPROVER, AUTHOR, KEYS, environment, running_sandbox, variables_for
+from optinb.settings import FILE_NAME, load_settings
+from optinb.workspace.clock import SANDBOX
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,8 +73,8 @@ def test_a_second_person_rehearses_on_the_running_sandbox_and_leaves_nothing_beh
     assert timedelta(0) <= sandbox.clock.now() - pretended < timedelta(minutes=5)
 
 
-def test_only_a_sandbox_is_taken_for_one(sandbox: Sandbox) -> None:
-    found = running_sandbox(parse_settings(demo_settings(sandbox.url)))
+def test_only_a_sandbox_is_taken_for_one(sandbox: Sandbox, tmp_path: Path) -> None:
+    found = running_sandbox(sandbox.url, tmp_path)
     assert found is not None
     assert abs(found - sandbox.clock.now()) < timedelta(minutes=1)
 
@@ -85,29 +88,81 @@ def test_only_a_sandbox_is_taken_for_one(sandbox: Sandbox) -> None:
 
     with HTTPServer(("127.0.0.1", 0), Other) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        other = parse_settings(demo_settings(f"http://127.0.0.1:{server.server_port}"))
-        assert running_sandbox(other) is None
+        assert running_sandbox(f"http://127.0.0.1:{server.server_port}", tmp_path) is None
         server.shutdown()
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
-        assert running_sandbox(parse_settings(demo_settings(f"http://127.0.0.1:{nobody.getsockname()[1]}"))) is None
+        assert running_sandbox(f"http://127.0.0.1:{nobody.getsockname()[1]}", tmp_path) is None
+    assert running_sandbox("", tmp_path) is None
 
 
-def test_a_port_of_something_else_is_named(folder: Path, sandbox: Sandbox) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        other.settimeout(5)
-        settings = folder / "optinb.toml"
-        address = f"http://127.0.0.1:{other.getsockname()[1]}"
-        settings.write_text(settings.read_text(encoding="utf-8").replace(sandbox.url, address), encoding="utf-8")
+def variables(root: Path, stack: ExitStack, **given: Any) -> dict[str, str]:
+    return variables_for(root, load_settings(root / FILE_NAME), user=AUTHOR, stack=stack, **given)
 
-        def hang_up() -> None:
-            other.accept()[0].close()
 
-        Thread(target=hang_up, daemon=True).start()
-        with pytest.raises(UsageError, match=f"port {other.getsockname()[1]}"):
-            run_lab(folder, rehearse=True)
+def test_who_rehearses_on_one_workspace_shares_its_sandbox_and_another_workspace_has_its_own(
+    folder: Path, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    with socket.socket() as taken, ExitStack() as stack:
+        taken.bind(("127.0.0.1", 0))
+        settings = (folder / FILE_NAME).read_text("utf-8")
+        settings = settings.replace(sandbox.url, f"http://127.0.0.1:{taken.getsockname()[1]}")
+        for root in (folder, other):
+            root.mkdir(exist_ok=True)
+            (root / FILE_NAME).write_text(settings, "utf-8")
+        first, again, elsewhere = variables(folder, stack), variables(folder, stack), variables(other, stack)
+        assert first[SANDBOX] == again[SANDBOX] != elsewhere[SANDBOX]
+        assert str(taken.getsockname()[1]) not in first[SANDBOX] + elsewhere[SANDBOX]
+        assert first["OPTINB_NOW"].startswith("2026-11-23T02:00"), "the night of the newest delivery in the inbox"
+        with environment(elsewhere), open_workspace(other) as ws:
+            assert {group.api for group in ws.settings.app_groups} == {elsewhere[SANDBOX]}
+            assert [sync.problem for sync in ws.templates.sync()] == ["", ""]
+        given = variables(tmp_path / "other", stack)
+        assert given[SANDBOX] == elsewhere[SANDBOX]
+    assert running_sandbox(first[SANDBOX], folder) is None
+    assert not (folder / "sandbox.url").exists()
+
+
+def test_a_rehearsal_never_leads_a_workspace_with_a_real_address_elsewhere(
+    folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SANDBOX, "https://rest.iad-01.braze.com")
+    with pytest.raises(SettingsError, match="only for rehearsals"):
+        open_workspace(folder)
+    settings = folder / FILE_NAME
+    settings.write_text(settings.read_text("utf-8").replace(sandbox.url, "https://rest.iad-01.braze.com"), "utf-8")
+    monkeypatch.setenv(SANDBOX, sandbox.url)
+    monkeypatch.delenv("OPTINB_NOW")
+    with pytest.raises(SettingsError, match="only for rehearsals"):
+        open_workspace(folder)
+    with ExitStack() as stack, pytest.raises(UsageError, match="one sandbox in every app group"):
+        variables(folder, stack)
+
+
+def test_a_scheduler_rehearses_a_night_without_a_key_or_a_sandbox_of_their_own(
+    folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = folder / FILE_NAME
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    settings.write_text(settings.read_text("utf-8").replace(sandbox.url, address), "utf-8")
+    for name in (*KEYS, "OPTINB_NOW", "OPTINB_USER"):
+        monkeypatch.delenv(name)
+
+    def optinb(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "optinb", *arguments, "--workspace", str(folder)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    done = optinb("doctor", "--rehearse")
+    assert (done.returncode, "✗" in done.stdout) == (0, False), done.stdout + done.stderr
+    assert "This machine" in done.stdout
+    done = optinb("templates", "sync", "--rehearse")
+    assert (done.returncode, done.stdout.count("4 usable templates")) == (0, 2), done.stdout + done.stderr
+    done = optinb("nightly", "--rehearse")
+    assert (done.returncode, "no campaign is due" in done.stdout) == (0, True), done.stdout + done.stderr
+    assert optinb("doctor", "--user", "somebody").returncode == 2
 
 
 def test_notebooks_that_cannot_be_copied_are_said_in_a_sentence(

@@ -1,0 +1,138 @@
+"""Rehearsing on a workspace: a sandbox of its own, the demo's keys, and a clock that pretends its newest delivery."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, contextmanager
+from datetime import date, datetime, time
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+
+from optinb.errors import UsageError
+from optinb.files import write_atomically
+from optinb.sandbox import Sandbox, demo_world, whose
+from optinb.settings import FILE_NAME, load_settings
+from optinb.warehouse import Warehouse
+from optinb.workspace import workspace_folder
+from optinb.workspace.clock import SANDBOX
+from optinb.workspace.clock import VARIABLE as NOW
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from optinb.settings import Settings
+
+AUTHOR, APPROVER, SCHEDULER = "demo-author", "demo-approver", "demo-scheduler"
+KEYS = {"OPTINB_SHOP_KEY": "sandbox-shop-key", "OPTINB_CLUB_KEY": "sandbox-club-key"}
+JOURNAL = "sandbox.jsonl"
+_ADDRESS = "sandbox.url"  # where the sandbox of a workspace listens, as long as it runs
+_HOUR = time(2)  # of the night, as a scheduler has it
+
+
+class _Told(msgspec.Struct, frozen=True):
+    now: datetime
+    whose: str | None = None
+
+
+@contextmanager
+def rehearsing(
+    workspace: str | Path | None, *, user: str | None = None, run_date: date | None = None
+) -> Iterator[None]:
+    """Within it, this process and what it starts rehearse on a workspace; see `variables_for`."""
+    root = workspace_folder(workspace).resolve()
+    settings = load_settings(root / FILE_NAME)
+    with ExitStack() as stack:
+        found = variables_for(root, settings, user=user or AUTHOR, stack=stack, run_date=run_date)
+        stack.enter_context(environment(found))
+        yield
+
+
+def variables_for(
+    root: Path, settings: Settings, *, user: str, stack: ExitStack, run_date: date | None = None
+) -> dict[str, str]:
+    """The environment variables of somebody who rehearses on a workspace, and a sandbox until `stack` is closed.
+
+    The workspace's sandbox that runs already is taken, with its clock: who rehearses on one workspace at once sees the
+    same messages. Another workspace's isn't. A new one listens on the settings' port, or on any that is free.
+
+    Args:
+        root: the workspace.
+        settings: its settings.
+        user: who works.
+        stack: ends the sandbox.
+        run_date: the night whose 2 o'clock a new sandbox's clock begins with; that of the newest delivery if None.
+
+    Raises UsageError when an app group isn't on a sandbox.
+    """
+    addresses = {group.api for group in settings.app_groups}
+    if len(addresses) != 1 or not all(group.is_loopback for group in settings.app_groups):
+        raise UsageError("a rehearsal needs the address of one sandbox in every app group of optinb.toml")
+    address, told = addresses.pop(), root / _ADDRESS
+    for known in (address, told.read_text("utf-8").strip() if told.is_file() else ""):
+        now = running_sandbox(known, root)
+        if now is not None:
+            return {**KEYS, "OPTINB_USER": user, SANDBOX: known, NOW: now.isoformat()}
+    day = run_date or _newest(root, settings)
+    start = None if day is None else datetime.combine(day, _HOUR, tzinfo=settings.zone)
+    sandbox = _start(stack, root, urlsplit(address).port or 0, start)
+    write_atomically(told, sandbox.url.encode())
+    stack.callback(told.unlink, missing_ok=True)
+    begun = {} if start is None else {NOW: start.isoformat()}
+    return {**KEYS, "OPTINB_USER": user, SANDBOX: sandbox.url, **begun}
+
+
+def running_sandbox(address: str, root: Path) -> datetime | None:
+    """The time of the sandbox at an address, if it's this workspace's or one that somebody started for all; or None."""
+    import httpx
+
+    if not address:
+        return None
+    try:
+        answer = httpx.get(f"{address.rstrip('/')}/sandbox/clock", timeout=5, trust_env=False)
+        told = msgspec.json.decode(answer.content, type=_Told)
+    except (httpx.HTTPError, httpx.InvalidURL, msgspec.MsgspecError):
+        return None
+    return told.now if told.whose in (None, whose(root)) else None
+
+
+@contextmanager
+def environment(values: dict[str, str]) -> Iterator[None]:
+    """Sets environment variables for a while: what this process starts reads them too."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _start(stack: ExitStack, root: Path, port: int, start: datetime | None) -> Sandbox:
+    try:
+        return stack.enter_context(_sandbox(root, port, start))
+    except UsageError:  # somebody else has the port
+        return stack.enter_context(_sandbox(root, 0, start))
+
+
+def _sandbox(root: Path, port: int, start: datetime | None) -> Sandbox:
+    return Sandbox(demo_world(), port=port, journal=root / JOURNAL, now=start, workspace=root)
+
+
+def _newest(root: Path, settings: Settings) -> date | None:
+    """The day of the newest delivery: in the inbox, or else published."""
+    days = []
+    for folder in (root / "inbox").glob("????-??-??"):
+        try:
+            days.append(date.fromisoformat(folder.name))
+        except ValueError:
+            continue
+    if days:
+        return max(days)
+    warehouse = Warehouse(root, settings)
+    return warehouse.open().import_date if warehouse.current is not None else None
