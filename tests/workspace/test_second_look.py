@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ONCE, DAILY = (campaign["name"] for campaign in CAMPAIGNS)
 DETAILS, CREATE = "/campaigns/details", "/campaigns/trigger/schedule/create"
+# Requests for the details of a template: before the night begins, by its import, and by both looks.
+IMPORT, BEFORE, AFTER = 2, 3, 4
 EDITED = "the template was edited in Appboy since it was approved ("
 
 
@@ -70,7 +72,7 @@ def goes_out(sandbox: Sandbox) -> Counter[str]:
 def test_an_edit_before_the_first_request_holds_and_is_sent_once_it_is_approved(
     planned: Workspace, folder: Path, sandbox: Sandbox
 ) -> None:
-    edit = {"do": "edit", "endpoint": DETAILS, "nth": [1], "body": "Everything for 1 EUR"}
+    edit = {"do": "edit", "endpoint": DETAILS, "nth": [IMPORT], "body": "Everything for 1 EUR"}
     assert httpx.post(f"{sandbox.url}/sandbox/faults", json=[edit]).status_code == 200
     summary = run(folder)
     (held,) = summary.campaigns
@@ -123,7 +125,7 @@ def test_what_an_earlier_attempt_has_sent_is_recalled_with_the_rest(
     (stopped,) = run(folder).campaigns
     assert stopped.accepted > 0 < stopped.pending
     assert goes_out(sandbox)
-    sandbox.set_faults([Fault("edit", endpoint=DETAILS, nth=(1,))])
+    sandbox.set_faults([Fault("edit", endpoint=DETAILS, nth=(IMPORT,))])
     (held,) = run(folder).campaigns
     people = f"{stopped.pending:,} weren't sent, {stopped.accepted:,} were recalled; approve it again"
     assert people in (held.held or "")
@@ -145,7 +147,7 @@ def test_an_edit_while_it_is_sent_is_only_told_where_the_settings_say_so(folder:
 
 @pytest.mark.usefixtures("only_told")
 def test_an_edit_before_the_first_request_holds_whatever_the_settings_say(folder: Path, sandbox: Sandbox) -> None:
-    sandbox.set_faults([Fault("edit", endpoint=DETAILS, nth=(1,))])
+    sandbox.set_faults([Fault("edit", endpoint=DETAILS, nth=(IMPORT,))])
     assert EDITED in (run(folder).campaigns[0].held or "")
     assert not goes_out(sandbox)
 
@@ -155,7 +157,7 @@ def test_a_later_edit_is_found_by_running_the_night_again(ws: Workspace, folder:
     approve(folder, DAILY)
     assert run(folder).exit_code == Exit.DONE
     assert goes_out(sandbox)
-    sandbox.set_faults([Fault("edit", endpoint=DETAILS, nth=(1,))])
+    sandbox.set_faults([Fault("edit", endpoint=DETAILS, nth=(IMPORT,))])
     summary = run(folder)
     assert summary.exit_code == Exit.CAMPAIGN_HELD
     assert EDITED in (summary.campaigns[0].held or "")
@@ -166,7 +168,7 @@ def test_a_later_edit_is_found_by_running_the_night_again(ws: Workspace, folder:
 def test_a_campaign_that_is_done_is_recalled_too(planned: Workspace, folder: Path, sandbox: Sandbox) -> None:
     assert run(folder).exit_code == Exit.DONE
     assert planned.campaigns.get(ONCE).state == "done"
-    sandbox.set_faults([Fault("edit", endpoint=DETAILS, nth=(1,))])
+    sandbox.set_faults([Fault("edit", endpoint=DETAILS, nth=(IMPORT,))])
     (campaign,) = run(folder).campaigns
     assert "were recalled; copy it under another name to send it again" in (campaign.held or "")
     assert not goes_out(sandbox)
@@ -175,18 +177,18 @@ def test_a_campaign_that_is_done_is_recalled_too(planned: Workspace, folder: Pat
 def test_a_template_that_cannot_be_looked_at_afterwards_is_told_and_the_send_stands(
     planned: Workspace, folder: Path, sandbox: Sandbox
 ) -> None:
-    sandbox.set_faults([Fault("status", endpoint=DETAILS, nth=(3,), status=403)])
+    sandbox.set_faults([Fault("status", endpoint=DETAILS, nth=(AFTER,), status=403)])
     summary = run(folder)
     (campaign,) = summary.campaigns
     assert (summary.exit_code, campaign.accepted) == (Exit.DONE, campaign.recipients)
     assert any("edited while it was sent couldn't be asked" in warning for warning in summary.warnings)
-    assert sandbox.requests[DETAILS] == 3
+    assert sandbox.requests[DETAILS] == AFTER
     assert planned.campaigns.get(ONCE).state == "done"
 
 
 @pytest.mark.usefixtures("planned")
 def test_a_template_that_cannot_be_looked_at_before_sends_nothing_until_it_can(folder: Path, sandbox: Sandbox) -> None:
-    sandbox.set_faults([Fault("status", endpoint=DETAILS, nth=(2,), status=403)])
+    sandbox.set_faults([Fault("status", endpoint=DETAILS, nth=(BEFORE,), status=403)])
     summary = run(folder)
     assert summary.exit_code == Exit.FAILED
     assert summary.campaigns[0].pending == summary.campaigns[0].recipients
@@ -201,6 +203,6 @@ def test_a_night_without_an_edit_asks_once_before_and_once_after(folder: Path, s
     summary = run(folder)
     assert summary.exit_code == Exit.DONE
     assert not [warning for warning in summary.warnings if "template" in warning]
-    assert sandbox.requests[DETAILS] == 3  # with the import of the night
+    assert sandbox.requests[DETAILS] == AFTER
     journal = (folder.parent / "sandbox.jsonl").read_text().splitlines()
     assert sum(len(json.loads(line)["recipients"]) for line in journal) == summary.campaigns[0].recipients
