@@ -9,11 +9,12 @@ from contextlib import ExitStack, contextmanager
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from optinb.errors import UsageError, interruptible
 from optinb.files import copy_tree
 from optinb.notebook import run_night
-from optinb.rehearsal import APPROVER, AUTHOR, JOURNAL, KEYS, SCHEDULER, environment
+from optinb.rehearsal import APPROVER, AUTHOR, JOURNAL, KEYS, SCHEDULER, environment, start_sandbox
 from optinb.rules import did
 from optinb.sandbox import Sandbox, demo_world
 from optinb.settings import FILE_NAME, load_settings
@@ -110,7 +111,9 @@ def start(folder: str | Path | None = None) -> Workspace:
     root = root if root is not None and is_known else _new_folder(root)
     now = datetime.combine(RUN_DATE, time(2), tzinfo=load_settings(shared(f"data/{FILE_NAME}")).zone)
     with ExitStack() as stack:
-        sandbox = stack.enter_context(Sandbox(demo_world(), journal=root / JOURNAL, now=now))
+        # approvals are of an address too: where it can, the sandbox of a folder listens where it did
+        known = load_settings(root / FILE_NAME).app_groups[0].api if is_known else ""
+        sandbox = start_sandbox(stack, root, urlsplit(known).port or 0, now)
         stack.enter_context(environment({**KEYS, NOW: now.isoformat(), "OPTINB_USER": SCHEDULER}))
         settings = demo_settings(sandbox.url)
         if is_known:

@@ -77,7 +77,7 @@ def variables_for(
             return {**KEYS, "OPTINB_USER": user, SANDBOX: known, NOW: now.isoformat()}
     day = run_date or _newest(root, settings)
     start = None if day is None else datetime.combine(day, _HOUR, tzinfo=settings.zone)
-    sandbox = _start(stack, root, urlsplit(address).port or 0, start)
+    sandbox = start_sandbox(stack, root, urlsplit(address).port or 0, start)
     write_atomically(told, sandbox.url.encode())
     stack.callback(told.unlink, missing_ok=True)
     begun = {} if start is None else {NOW: start.isoformat()}
@@ -113,7 +113,8 @@ def environment(values: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _start(stack: ExitStack, root: Path, port: int, start: datetime | None) -> Sandbox:
+def start_sandbox(stack: ExitStack, root: Path, port: int, start: datetime | None) -> Sandbox:
+    """A sandbox for a workspace until `stack` is closed: on a port, or on any where that is taken."""
     try:
         return stack.enter_context(_sandbox(root, port, start))
     except UsageError:  # somebody else has the port

@@ -195,5 +195,7 @@ def prepare(root: Path, api: str, trap: Trap) -> list[str]:
             )
         known = set(ws.customers().select("customer_id").collect()["customer_id"])
     with open_workspace(root, user=APPROVER) as ws:
-        ws.campaigns.approve(name["campaign"], comment=f"{trap.image('comment')} {ANSI}")
+        ws.campaigns.approve(
+            name["campaign"], seen=ws.campaigns.preview(name["campaign"]), comment=f"{trap.image('comment')} {ANSI}"
+        )
     return [one for one in ids if one in known]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from optinb.appboy.client import AppboyClient, CallError
 from optinb.appboy.doctor import MOST_LOOKS, Standing, Verdict, examine
 from optinb.appboy.guard import WITHHELD, posting_while
+from optinb.appboy.live_content import live_content, with_live_content
 from optinb.appboy.outcome import (
     Accepted,
     Later,
@@ -79,6 +80,7 @@ __all__ = [
     "examine",
     "fetch_templates",
     "fitted",
+    "live_content",
     "meaning",
     "meaning_of_failure",
     "needed_properties",
@@ -89,4 +91,5 @@ __all__ = [
     "template_from_details",
     "told",
     "told_by_group",
+    "with_live_content",
 ]

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 TRIGGER = "api_trigger_properties"
 _USER = "user_attributes"
-_IN_TAGS = re.compile(r"\{\{.*?\}\}(?!\})|\{%.*?%\}", re.DOTALL)
-_DOLLAR = re.compile(r"(?:(?P<of>[\w\]'\"]+)\.)?\$\{\s*(?P<name>[^{}]+?)\s*\}")
+IN_TAGS = re.compile(r"\{\{.*?\}\}(?!\})|\{%.*?%\}", re.DOTALL)
+DOLLAR = re.compile(r"(?:(?P<of>[\w\]'\"]+)\.)?\$\{\s*(?P<name>[^{}]+?)\s*\}")
 _APPBOYS_OWN = (_USER, "custom_attribute", "content_blocks", "campaign", "targeted_device", "most_recently_used_device")
 _FOREIGN_TAGS = ("connected_content", "catalog_items", "catalog_selection_items", "message_extras", "event_data")
 
@@ -77,7 +77,7 @@ def rendered(text: str, properties: Mapping[str, Any]) -> str:
 
 def rewritten(text: str) -> str:
     """A text whose `${name}` forms are turned into what python-liquid reads."""
-    return _IN_TAGS.sub(lambda tag: _DOLLAR.sub(_index, tag[0]), text)
+    return IN_TAGS.sub(lambda tag: DOLLAR.sub(_index, tag[0]), text)
 
 
 def _index(match: re.Match[str]) -> str:

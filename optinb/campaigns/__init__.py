@@ -8,8 +8,6 @@ from optinb.campaigns.approval import (
     approve,
     archive,
     cancel,
-    content_parts,
-    differences,
     draft,
     fingerprint,
     finish,
@@ -41,6 +39,8 @@ from optinb.campaigns.campaign import (
 from optinb.campaigns.codes import EXAMPLE_CODE, CodeFile, check_codes, read_codes
 from optinb.campaigns.files import campaign_from, campaign_toml, read_campaign
 from optinb.campaigns.life import ALIVE, CampaignState, Step, may
+from optinb.campaigns.part_words import NONE, part_words
+from optinb.campaigns.parts import content_parts, deciding_parts, differences, tables_for
 from optinb.campaigns.policy import Competitor, check_quiet, days_back, quiet_zones
 from optinb.campaigns.power import Power, power_of
 from optinb.campaigns.roster import Roster
@@ -54,6 +54,7 @@ __all__ = [
     "AUDIENCE_SCHEMA",
     "CHANNEL",
     "EXAMPLE_CODE",
+    "NONE",
     "OUTCOMES",
     "REASONS",
     "Approval",
@@ -89,6 +90,7 @@ __all__ = [
     "check_schedule",
     "content_parts",
     "days_back",
+    "deciding_parts",
     "differences",
     "draft",
     "fingerprint",
@@ -97,6 +99,7 @@ __all__ = [
     "may",
     "may_move",
     "new_key",
+    "part_words",
     "personal",
     "power_of",
     "quiet_zones",
@@ -106,6 +109,7 @@ __all__ = [
     "send_times",
     "step",
     "submit",
+    "tables_for",
     "waterfall",
     "why_held",
     "why_held_by_size",

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from optinb.campaigns.campaign import Campaign
 from optinb.campaigns.life import ALIVE, TRANSITIONS, CampaignState, may, next_state
+from optinb.campaigns.part_words import why_different
 from optinb.campaigns.signing import is_signed, sign
 from optinb.errors import ApprovalError, CampaignError
 from optinb.people import folded, is_among, same_person
@@ -23,9 +24,7 @@ from optinb.people import folded, is_among, same_person
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from optinb.appboy import Template
     from optinb.campaigns.life import Step
-    from optinb.settings import AppGroupSettings
 
 
 class SizeBand(Struct, frozen=True):
@@ -93,41 +92,9 @@ class CampaignRecord(Struct, frozen=True, kw_only=True):
         return self.campaign.id
 
 
-def content_parts(
-    campaign: Campaign, *, rule_json: str, template: Template, app_group: AppGroupSettings
-) -> dict[str, str]:
-    """Every part of what goes out, in canonical text, by a name that a marketer knows."""
-
-    def canonical(value: object) -> str:
-        return msgspec.json.encode(value, order="sorted").decode()
-
-    apps = app_group.apps_on(frozenset(template.platforms))
-    return {
-        "target group": campaign.group,
-        "rule of the target group": rule_json,
-        "app group": app_group.id,
-        "apps": canonical([(app.id, app.platform, app.sdk_from_version) for app in apps]),
-        "template": template.id,
-        "content of the template": template.content_hash,
-        "properties": canonical(campaign.properties),
-        "schedule": canonical(campaign.schedule),
-        "control share": repr(campaign.control),
-        "offer": canonical(campaign.offer),
-        "priority": str(campaign.priority),
-        "exclusion period": str(campaign.exclusion_days),
-        "measurement window": str(campaign.measurement_days),
-        "ignoring others' exclusion periods": canonical(campaign.ignore_others),
-    }
-
-
 def fingerprint(parts: Mapping[str, str]) -> str:
     """SHA-256 over the canonical parts, in hexadecimal."""
     return sha256(msgspec.json.encode(dict(parts), order="sorted")).hexdigest()
-
-
-def differences(approved: Mapping[str, str], current: Mapping[str, str]) -> tuple[str, ...]:
-    """The names of the parts that changed since the approval."""
-    return tuple(name for name in {**approved, **current} if approved.get(name) != current.get(name))
 
 
 def draft(campaign: Campaign, *, user: str, now: datetime, earlier: CampaignRecord | None) -> CampaignRecord:
@@ -250,10 +217,10 @@ def why_held(
         return f"the approval of {name!r} is of another submission; approve it again"
     if approval.author not in ("", record.author):
         return f"the approval of {name!r} is of what {approval.author!r} submitted, not {record.author!r}"
-    changed = differences(approval.parts, current)
-    if changed:
-        return f"changed since {approval.approver} approved it: {', '.join(changed)}; approve it again"
-    return why_void(record, approval, authority, now, latest) if authority is not None and now is not None else None
+    different = why_different(approval.approver, approval.parts, current)
+    if different or authority is None or now is None:
+        return different
+    return why_void(record, approval, authority, now, latest)
 
 
 def why_void(

@@ -73,6 +73,7 @@ def _(value: CampaignPreview) -> str:
     lines = [
         f"{c.name}: to {value.sentence}",
         f"  {c.app_group}, template {value.template.name}, {c.schedule.sentence()}; the night of {value.run_date}",
+        *(f"  note: {note}" for note in value.template.notes),
         *(f"  {left:>12,}  {what}" + f" (-{gone:,})" * bool(gone) for what, gone, left in w.steps()),
         f"  {w.recipients:>12,}  recipients; about {value.messages:,} messages in the coming 90 days",
     ]

@@ -127,7 +127,7 @@ def why_short(campaign: Campaign, *, left: int, needed: int) -> str | None:
         return None
     return (
         f"{needed - left:,} promotion codes are missing: {needed:,} recipients, and {left:,} codes are left in the "
-        f"pool {campaign.codes!r}; import more of them: `optinb codes import`"
+        f"pool {campaign.codes!r}; import more of them (`optinb codes import`), and approve the campaign again"
     )
 
 

@@ -12,6 +12,7 @@ from optinb.campaigns import ALIVE, Competitor, waterfall, why_held, why_held_by
 from optinb.delivery import FrozenAudience, close_past, plan, send, why_short
 from optinb.errors import CampaignError, OptinbError, StateError
 from optinb.measure import CampaignSummary, frozen, held, rehearsed
+from optinb.night.second_look import look_afterwards, look_before
 from optinb.progress import progress
 from optinb.workspace import Workspace, ages_on, is_pretended, why_distrusted, why_stale, why_unrecorded
 
@@ -119,7 +120,7 @@ class Tonight:
                 self._ws.campaigns.note(record, "run")
         return summary
 
-    def _why_held(self, record: CampaignRecord, resolved: Resolved) -> str | None:
+    def _why_held(self, record: CampaignRecord, parts: dict[str, str], resolved: Resolved) -> str | None:
         """Why a campaign may not go out: templates, its approval, one that nobody gave, or stale tables; else None."""
         now, name = self._ws.now(), record.campaign.name
         latest = None if is_pretended() else self._ws.store.audit.latest_since("campaign approve", subject=name)
@@ -128,7 +129,7 @@ class Tonight:
             now = max(now, record.approval.approved_at)
         unchecked = self.unready.get(resolved.app_group.name) or self._unchecked(resolved.app_group.id)
         authority = self._ws.campaigns.authority
-        reason = unchecked or why_held(record, resolved.parts(), authority=authority, now=now, latest=latest)
+        reason = unchecked or why_held(record, parts, authority=authority, now=now, latest=latest)
         if reason is None and (forged := why_unrecorded(self._ws, record)):
             reason = f"the audit trail was tampered with: {forged}"
         return reason or why_stale(self._ws, resolved, self.ages())
@@ -144,7 +145,7 @@ class Tonight:
             return held(*names, stopped)
         try:
             resolved = self._ws.campaigns.resolve(campaign)
-            reason = self._why_held(record, resolved)
+            reason = self._why_held(record, resolved.parts(), resolved)
             among = self._competition
             rows = self._ws.campaigns.audience(
                 resolved, run_date=self._run_date, night=self._run_date, among=among, shared=shared
@@ -210,7 +211,11 @@ class Tonight:
             resolved = self._ws.campaigns.resolve(record.campaign)
         except OptinbError as error:
             return str(error)
-        reason = self._why_held(record, resolved)
+        parts = resolved.parts()
+        if record.approval and record.approval.fingerprint == audience.fingerprint:
+            # what an earlier release froze is finished under the approval that it had then, which knew fewer parts
+            parts = {name: text for name, text in parts.items() if name in record.approval.parts}
+        reason = self._why_held(record, parts, resolved)
         if reason is None and record.approval and record.approval.fingerprint != audience.fingerprint:
             return "it was approved anew after this night's audience was frozen, so that the rest of it is not sent"
         if (resolved.app_group.id, resolved.template.id) != (audience.app_group_id, audience.template_id):
@@ -246,17 +251,20 @@ class Tonight:
         if reason:
             return replace(figures, held=reason)
         try:
-            self._send(audience)
+            reason = self._send(audience)
         except OptinbError as error:
             self.failures.append(f"{audience.campaign_name!r}: {error}")
-        return self._figures(audience)
+        return replace(self._figures(audience), held=reason)
 
-    def _send(self, audience: FrozenAudience) -> None:
+    def _send(self, audience: FrozenAudience) -> str | None:
+        """Sends an audience between two looks at its template. Returns why it was held or recalled, or None."""
         left = self._ws.store.deliveries.counts(*audience.night).pending
         with (
             self._ws.sends.client(audience) as client,
             progress(audience.campaign_name, total=left, unit="recipient") as tell,
         ):
+            if left and (edited := look_before(self._ws, client, audience)):
+                return edited
             counts = send(
                 self._ws.store,
                 client,
@@ -270,10 +278,15 @@ class Tonight:
                 wait_s=WAIT_S,
                 progress=tell,
             )
-        if counts.pending == 0 and not (counts.cancelled and counts.cancelled == counts.recipients):
-            self._ws.campaigns.finish(audience.campaign_id)
+            after = look_afterwards(self._ws, client, audience)
+        self.notes += [after.note] if after.note else []
         if counts.stopped:
             self.failures.append(f"{audience.campaign_name!r}: {counts.stopped}")
+        if after.held:
+            return after.held
+        if counts.pending == 0 and not (counts.cancelled and counts.cancelled == counts.recipients):
+            self._ws.campaigns.finish(audience.campaign_id)
+        return None
 
     def _figures(self, audience: FrozenAudience) -> CampaignSummary:
         """The figures of a campaign whose audience is frozen, from the journal."""

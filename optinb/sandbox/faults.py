@@ -22,14 +22,15 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     then); `reset` breaks the connection; `truncate` sends half of the reply and breaks it; `slow` lets the reply drip
     for `delay_s` seconds; `delay` only waits; `errors` puts `errors` beside the success of the reply; `double` writes
     the reply twice, the second time after `delay_s` seconds; `replay` gives the reply again that was given last on the
-    same connection (the first one there gets its own), as broken proxies do. With `after_taking` the request was taken
-    before that happens, as with a 504 whose message goes out all the same; truncate, slow, errors and double always
-    take it. Whatever is done is done `delay_s` seconds late.
+    same connection (the first one there gets its own), as broken proxies do; `edit` answers well, and then somebody
+    edits in the dashboard the campaign that the request names: its text is `body` from then on. With `after_taking` the
+    request was taken before that happens, as with a 504 whose message goes out all the same; truncate, slow, errors,
+    double and edit always take it. Whatever is done is done `delay_s` seconds late.
 
     `endpoint` is a path or `*`; `nth` are numbers of its requests from 1, `every` a step, `share` a random share.
     """
 
-    do: Literal["status", "reset", "truncate", "slow", "delay", "errors", "double", "replay"]
+    do: Literal["status", "reset", "truncate", "slow", "delay", "errors", "double", "replay", "edit"]
     endpoint: str = "*"
     nth: tuple[int, ...] = ()
     every: Annotated[int, Meta(ge=1)] | None = None
@@ -57,7 +58,7 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     @property
     def takes(self) -> bool:
         """Whether the request is taken although its reply goes wrong."""
-        return self.after_taking or self.do in ("truncate", "slow", "delay", "errors", "double")
+        return self.after_taking or self.do in ("truncate", "slow", "delay", "errors", "double", "edit")
 
 
 def fault_for(rules: Iterable[Fault], endpoint: str, number: int, *, seed: str = "") -> Fault | None:

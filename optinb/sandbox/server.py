@@ -26,6 +26,7 @@ from starlette.routing import Route
 from optinb.errors import UsageError
 from optinb.sandbox.broken import Connections, DoubledReply, ResetReply, SlowReply, TruncatedReply
 from optinb.sandbox.clock import Clock
+from optinb.sandbox.editing import campaign_of, edit_text
 from optinb.sandbox.faults import Fault, fault_for, parse_faults
 from optinb.sandbox.handle import Request, handle
 from optinb.sandbox.journal import Journal
@@ -223,6 +224,9 @@ class Sandbox:
             case "replay" if last is not None:
                 return Response(last.body, last.status_code, dict(last.headers))
             case "delay" if reply is not None:
+                return reply
+            case "edit" if reply is not None:
+                edit_text(self.world, campaign_of(request), fault.body or "Edited.", now=self.clock.now())
                 return reply
             case "errors" if reply is not None:
                 told = {**msgspec.json.decode(bytes(reply.body)), "errors": fault.errors}

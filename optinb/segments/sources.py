@@ -52,14 +52,27 @@ def tables_behind(attributes: Iterable[str], origins: Mapping[str, frozenset[str
     return NONE.union(*(origins.get(name, frozenset({"customers"})) for name in attributes))
 
 
+def attributes_read(rule: Rule) -> frozenset[str]:
+    """The attributes of customers that a rule asks about; raises nothing."""
+    return NONE.union(*(_attributes(node) for node in walk(rule)))
+
+
+def _attributes(node: Rule) -> frozenset[str]:
+    match node:
+        case Compare(name) | OneOf(name) | Text(name) | Matches(name) | Missing(name) | Birthday(name):
+            return frozenset({name})
+        case Rank():
+            return frozenset({node.attribute, *([node.within] if node.within is not None else [])})
+        case _:
+            return NONE
+
+
 def _read(node: Rule, origins: Mapping[str, frozenset[str]]) -> frozenset[str]:
     match node:
         case AllOf() | AnyOf() | Not():  # their parts come in turn
             return NONE
-        case Compare(name) | OneOf(name) | Text(name) | Matches(name) | Missing(name) | Birthday(name):
-            return tables_behind([name], origins)
-        case Rank():
-            return tables_behind([node.attribute, *([node.within] if node.within is not None else [])], origins)
+        case Compare() | OneOf() | Text() | Matches() | Missing() | Birthday() | Rank():
+            return tables_behind(_attributes(node), origins)
         case Did():
             return frozenset({"transactions" if node.event == PURCHASE else "events"})
         case Uses():

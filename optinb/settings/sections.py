@@ -18,6 +18,7 @@ ENGINES: tuple[Engine, ...] = ("polars", "duckdb", "spark")
 Table = Literal["customer_ids", "customers", "app_users", "transactions", "events"]
 TABLE_NAMES: tuple[Table, ...] = ("customer_ids", "customers", "app_users", "transactions", "events")
 PLATFORMS: tuple[Platform, ...] = ("ios", "android", "kindle", "web")
+LiveContent = Literal["content_blocks", "connected_content", "catalogs", "profile"]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Days = Annotated[int, Meta(ge=1, le=3650)]
 
@@ -50,6 +51,11 @@ class AppGroupSettings(_Section, frozen=True):
         """Whether the API of this group is a sandbox on this machine."""
         return is_loopback(self.api)
 
+    @property
+    def named_api(self) -> str:
+        """The address that the settings name, which an approval is of."""
+        return self.api
+
     def platforms(self) -> frozenset[Platform]:
         """The platforms that this group has apps on."""
         return frozenset(app.platform for app in self.apps)
@@ -57,6 +63,17 @@ class AppGroupSettings(_Section, frozen=True):
     def apps_on(self, platforms: frozenset[str]) -> tuple[AppSettings, ...]:
         """The apps of this group on one of the given platforms."""
         return tuple(app for app in self.apps if app.platform in platforms)
+
+
+class RehearsedGroup(AppGroupSettings, frozen=True):
+    """An app group whose requests a rehearsal leads to another sandbox than the settings `named`."""
+
+    named: str = ""
+
+    @property
+    def named_api(self) -> str:
+        """The address that the settings name, which an approval is of."""
+        return self.named
 
 
 class WorkspaceSection(_Section, frozen=True):
@@ -223,7 +240,9 @@ class PolicySection(_Section, frozen=True):
 
     `global_control`: share of all customers who never get a campaign. `quiet_from`, `quiet_until`: times of day, by
     each customer's own clock. `approval_days`: how long an approval holds. `keys`: approvers' public keys; once there
-    is one, only signed approvals count.
+    is one, only signed approvals count. `template_edited`: what becomes of messages whose template was edited in
+    Appboy while they were scheduled. `refuse_live_content`: what no template may have of what Appboy fills in when it
+    sends, and nobody can approve.
     """
 
     global_control: Annotated[float, Meta(ge=0, lt=1)] = 0.0
@@ -231,6 +250,8 @@ class PolicySection(_Section, frozen=True):
     quiet_until: Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] | None = None
     caps: tuple[CapSettings, ...] = ()
     approval_days: Annotated[int, Meta(ge=1, le=3650)] = 90
+    template_edited: Literal["recall", "tell"] = "recall"
+    refuse_live_content: tuple[LiveContent, ...] = ()
     keys: dict[str, str] = field(default_factory=dict)
 
 

@@ -91,9 +91,11 @@ def record(con: Connection, *, who: str, action: str, subject: str, now: datetim
     con.execute(insert(audit_entries).values({**msgspec.structs.asdict(entry), "detail": text, "hash": digest(entry)}))
 
 
-def entries_of(con: Connection, *, action: str, since: datetime) -> tuple[AuditEntry, ...]:
-    """The entries of one action since a moment, the newest first."""
-    chosen = select(audit_entries).where(audit_entries.c.action == action, audit_entries.c.at >= since)
+def entries_of(con: Connection, *, action: str, since: datetime | None = None) -> tuple[AuditEntry, ...]:
+    """The entries of one action, all or since a moment, the newest first."""
+    chosen = select(audit_entries).where(audit_entries.c.action == action)
+    if since is not None:
+        chosen = chosen.where(audit_entries.c.at >= since)
     return tuple(_entry(row) for row in con.execute(chosen.order_by(audit_entries.c.seq.desc())))
 
 

@@ -38,6 +38,13 @@ class CodePool(Struct, frozen=True, kw_only=True):
     changed_at: datetime
 
 
+class CodeImport(Struct, frozen=True, kw_only=True):
+    """One import into a pool: what it read, by its SHA-256, and how many codes that gave."""
+
+    sha256: str
+    codes: int
+
+
 class Clash(Struct, frozen=True):
     """A code that is in a pool already: its place (from 0) among those to be imported, and that pool's name."""
 
@@ -118,6 +125,14 @@ class Codes:
         with self._database.reading() as con:
             keys = con.execute(select(code_pools.c.key).order_by(code_pools.c.key)).scalars().all()
             return tuple(_pool(con, key) for key in keys)
+
+    def imports(self, name: str) -> tuple[CodeImport, ...]:
+        """What a pool was imported from, the first first: by the audit trail, which codes that are given out don't
+        change."""
+        with self._database.reading() as con:
+            entries = audit.entries_of(con, action=IMPORTED)
+        mine = [entry.detail for entry in reversed(entries) if entry.subject.casefold() == name.casefold()]
+        return tuple(CodeImport(sha256=d.get("file_sha256", ""), codes=d.get("codes", 0)) for d in mine)
 
     def draw(self, name: str, wanted: int) -> Draw:
         """So many codes that nobody has, or as many as are left. Only a plan takes them (`Deliveries.plan`).

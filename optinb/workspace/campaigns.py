@@ -38,14 +38,14 @@ from optinb.campaigns import (
     submit,
 )
 from optinb.errors import CampaignError, ConflictError, OptinbError
-from optinb.rules import from_json, is_bound, sentence, to_json
+from optinb.rules import from_json
 from optinb.segments import members
 from optinb.workspace.approving import approve_seen
 from optinb.workspace.contacts import competition
 from optinb.workspace.power import power_for
 from optinb.workspace.previewing import CampaignPreview, preview_of
 from optinb.workspace.refusals import check_audience, check_sendable
-from optinb.workspace.resolved import Resolved
+from optinb.workspace.resolved import Resolved, resolve
 from optinb.workspace.samples import SampleMessage, sample_message
 from optinb.workspace.sends import Cancellation
 from optinb.workspace.shared import SharedGroups
@@ -226,20 +226,7 @@ class Campaigns:
 
     def resolve(self, campaign: Campaign) -> Resolved:
         """Finds app group, template and rule of a campaign. Raises CampaignError or SettingsError."""
-        app_group = self._ws.settings.app_group(campaign.app_group)
-        template = self._ws.templates.get(app_group.name, campaign.template)
-        group = self._ws.groups.get(campaign.group)
-        # what the group names is part of what is approved, so that its change is one of the campaign's too; a rule that
-        # names nothing stays as it was stored, also in an older form
-        bound = self._ws.groups.bound(campaign.group)
-        named = not is_bound(from_json(group.rule_json))
-        return Resolved(
-            campaign=campaign,
-            app_group=app_group,
-            template=template,
-            rule_json=to_json(bound) if named else group.rule_json,
-            sentence=sentence(from_json(group.rule_json)),  # not as it's stored, which nothing binds
-        )
+        return resolve(self._ws, campaign)
 
     def share(self, campaigns: Iterable[Campaign], *, run_date: date) -> SharedGroups:
         """The target groups of some campaigns, found together; those that can't be resolved are left out."""

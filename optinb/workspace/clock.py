@@ -7,9 +7,10 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from optinb.errors import SettingsError
+from optinb.settings import RehearsedGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +64,9 @@ def on_sandbox(settings: Settings) -> Settings:
     address = os.environ.get(SANDBOX, "").strip()
     if not address:
         return settings
-    groups = tuple(replace(group, api=address) for group in settings.app_groups)
+    groups = tuple(
+        RehearsedGroup(**{**asdict(group), "api": address}, named=group.api) for group in settings.app_groups
+    )
     _only_sandboxes(settings, SANDBOX, "names a sandbox")
     _only_sandboxes(replace(settings, app_groups=groups), SANDBOX, "names a sandbox")
     return replace(settings, app_groups=groups)

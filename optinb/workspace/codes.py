@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,9 +66,10 @@ class Codes:
             file, name = read_codes(Path(source), column=column, header=header), str(source)
             codes, lines, digest = file.codes, file.lines, file.sha256
         else:
-            name, digest = "the list", ""
+            name = "the list"
             rows = check_codes([str(code) for code in source], source=name, header=header)
             codes, lines = tuple(rows["code"].to_list()), tuple(rows["line"].to_list())
+            digest = sha256("\n".join(codes).encode()).hexdigest()
         added = self._ws.store.codes.add(pool, codes, user=self._ws.user, now=self._ws.now(), sha256=digest)
         if isinstance(added, CodePool):
             return added

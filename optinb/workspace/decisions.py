@@ -5,18 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 
-from optinb.campaigns import Offer, Property, Schedule, SizeBand
-from optinb.errors import OptinbError
-from optinb.rules import from_json, sentence
+from optinb.campaigns import NONE, SizeBand, part_words
 
 if TYPE_CHECKING:
     from optinb.workspace.handle import Workspace
     from optinb.workspace.previewing import CampaignPreview
 
-NONE = "none"
+NOT_A_PART = "not a part of an approval then"
 
 
 class PartChange(Struct, frozen=True, kw_only=True):
@@ -44,8 +41,8 @@ def last_approval(ws: Workspace, preview: CampaignPreview) -> LastApproval | Non
     if approval is None:
         return None
 
-    def words(part: str, text: str | None) -> str:
-        return NONE if text is None else _named(ws, part, text) or part_words(part, text)
+    def words(part: str, text: str | None, *, missing: str = NONE) -> str:
+        return missing if text is None else _named(ws, part, text) or part_words(part, text)
 
     return LastApproval(
         approver=approval.approver,
@@ -53,50 +50,13 @@ def last_approval(ws: Workspace, preview: CampaignPreview) -> LastApproval | Non
         band=approval.band,
         changes=tuple(
             PartChange(
-                part=part, before=words(part, approval.parts.get(part)), now=words(part, preview.parts.get(part))
+                part=part,
+                before=words(part, approval.parts.get(part), missing=NOT_A_PART),
+                now=words(part, preview.parts.get(part)),
             )
             for part in preview.changed
         ),
     )
-
-
-def part_words(part: str, text: str) -> str:
-    """The canonical text of a part of an approval, in words; as it is where there are none."""
-    try:
-        match part:
-            case "rule of the target group":
-                return sentence(from_json(text))
-            case "schedule":
-                return msgspec.json.decode(text, type=Schedule).sentence()
-            case "control share":
-                return f"{float(text):.1%}"
-            case "offer":
-                offer = msgspec.json.decode(text, type=Offer | None)
-                given = {**offer.fields(), "codes": offer.codes} if offer else {}
-                return ", ".join(str(value) for value in given.values() if value is not None) or NONE
-            case "properties":
-                given = msgspec.json.decode(text, type=dict[str, Property])
-                return "; ".join(f"{name}: {property_words(one)}" for name, one in sorted(given.items())) or NONE
-            case "exclusion period" | "measurement window":
-                return f"{text} {'day' if text == '1' else 'days'}"
-            case "ignoring others' exclusion periods":
-                return "yes" if text == "true" else "no"
-            case "content of the template":
-                return f"version {text[:8]}"
-            case _:
-                return text
-    except (msgspec.MsgspecError, OptinbError, ValueError):
-        return text  # of an older form; better told as it is than not at all
-
-
-def property_words(given: Property) -> str:
-    """Where a property comes from."""
-    if given.offer is not None:
-        return f"the offer's {given.offer.replace('_', ' ')}"
-    if given.attribute is None:
-        return f"“{given.value}”"
-    tail = f", else “{given.default}”" if given.default is not None else ""
-    return f"attribute {given.attribute}{tail}"
 
 
 def _named(ws: Workspace, part: str, text: str) -> str | None:

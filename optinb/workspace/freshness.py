@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from optinb.customers import declared_features, origins
+from optinb.campaigns import tables_for
 from optinb.rules import from_json
-from optinb.segments import tables_behind, tables_read
 from optinb.warehouse import table_ages
 
 if TYPE_CHECKING:
@@ -16,9 +15,6 @@ if TYPE_CHECKING:
     from optinb.warehouse import TableAge
     from optinb.workspace.handle import Workspace
     from optinb.workspace.resolved import Resolved
-
-# Whoever a rule chooses: their consent stands in one, their apps in the other.
-ALWAYS_READ = frozenset({"customers", "app_users"})
 
 
 def ages_on(ws: Workspace, run_date: date) -> tuple[TableAge, ...]:
@@ -32,11 +28,7 @@ def ages_on(ws: Workspace, run_date: date) -> tuple[TableAge, ...]:
 def reads(ws: Workspace, resolved: Resolved) -> frozenset[str]:
     """The delivered tables that a campaign reads: by its rule, by its properties, and what every audience needs."""
     delivered = ws.snapshot().schema("customers")
-    made = origins(declared_features(ws.settings.features, taken=delivered))
-    # A delivered attribute is never hidden by one of the models.
-    made = {name: tables for name, tables in made.items() if name not in delivered}
-    shown = [p.attribute for p in resolved.campaign.properties.values() if p.attribute is not None]
-    return ALWAYS_READ | tables_read(from_json(resolved.rule_json), made) | tables_behind(shown, made)
+    return tables_for(ws.settings, resolved.campaign, from_json(resolved.rule_json), delivered=delivered)
 
 
 def why_stale(ws: Workspace, resolved: Resolved, ages: Iterable[TableAge]) -> str | None:

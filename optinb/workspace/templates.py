@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from optinb.appboy import AppboyClient, Template, TemplateNews, fetch_templates, fitted
+from optinb.appboy import AppboyClient, Template, TemplateNews, fetch_templates, fitted, with_live_content
 from optinb.errors import AppboyError, SettingsError
 from optinb.state import TemplateSync
 
@@ -57,12 +57,12 @@ class Templates:
         group_id = settings.app_group(app_group).id if app_group else None
         groups = {group.id: group for group in settings.app_groups}
         found = self._ws.store.templates.list(group_id)
-        return tuple(fitted(t, groups[t.app_group_id]) if t.app_group_id in groups else t for t in found)
+        return tuple(self._told(t, groups[t.app_group_id]) if t.app_group_id in groups else t for t in found)
 
     def get(self, app_group: str, name_or_id: str) -> Template:
         """One template of an app group. Raises CampaignError with the nearest usable name."""
         group = self._ws.settings.app_group(app_group)
-        return fitted(self._ws.store.templates.get(group.id, name_or_id), group)
+        return self._told(self._ws.store.templates.get(group.id, name_or_id), group)
 
     def changes(self, *, since: datetime | None = None) -> tuple[TemplateNews, ...]:
         """What became of templates since a moment, the newest first.
@@ -84,6 +84,11 @@ class Templates:
         news = tuple(news for news in self.changes() if name in (None, news.app_group))
         found = sorted(self.list(app_group), key=lambda template: not template.usable)
         return TemplateListing(templates=tuple(found), news=news)
+
+    def _told(self, template: Template, group: AppGroupSettings) -> Template:
+        """A template with what these settings and its texts say about it."""
+        refused = self._ws.settings.policy.refuse_live_content
+        return fitted(with_live_content(template, refused=refused), group)
 
     def _sync(self, group: AppGroupSettings, fresh: Collection[str]) -> GroupSync:
         known = {template.id: template for template in self._ws.store.templates.list(group.id)}

@@ -17,10 +17,11 @@ from msgspec.structs import replace
 import optinb
 from optinb import attr, did
 from optinb.cli import main
-from optinb.demo import AUTHOR
+from optinb.demo import APPROVER, AUTHOR
 from optinb.errors import RuleError, UsageError
 from optinb.sandbox import Sandbox, demo_world
 from optinb.workspace import verify_audit
+from optinb.workspace.decisions import last_approval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,6 +133,19 @@ def test_the_next_nights_go_to_those_who_may_get_it_and_to_nobody_else(root: Pat
     for day in (NEXT, AFTER):
         deliver(root, day, numbers=range(1, NEW.stop))
         week.set_clock(sandbox, week.at(day, 2))
+        before = len(sent(root))
+        week.run_night(root, day)
+        held = {c["name"]: c["held"] for c in summary(root, day)["campaigns"] if c["held"]}
+        assert held.keys() == {NEXT: {week.DAILY}, AFTER: {week.CODES}}[day]
+        assert all("approved it before these were a part of an approval: " in why for why in held.values())
+        new = len(sent(root)) - before
+        assert new == sum(c["recipients"] for c in summary(root, day)["campaigns"] if not c["held"])
+        with optinb.open_workspace(root, user=APPROVER) as boss:
+            for name in held:
+                changes = last_approval(boss, boss.campaigns.preview(boss.campaigns.get(name).campaign))
+                assert changes is not None
+                assert {c.before for c in changes.changes} == {"not a part of an approval then"}
+                boss.campaigns.approve(name, seen=boss.campaigns.preview(name))
         week.run_night(root, day)
         assert summary(root, day)["exit_code"] == 0, summary(root, day)["problems"]
     daily = {day: audience(root, week.DAILY, day) for day in (NEXT, AFTER)}

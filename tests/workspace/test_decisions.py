@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from optinb.campaigns import campaign_from, content_parts
+from optinb.campaigns import campaign_from, content_parts, part_words
 from optinb.demo import CAMPAIGNS
 from optinb.rules import attr, to_json
-from optinb.workspace.decisions import part_words
 
 
 @pytest.fixture

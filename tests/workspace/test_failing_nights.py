@@ -71,10 +71,12 @@ def archive(ws: Workspace, sandbox: Sandbox, *, archived: bool = True) -> None:
     sandbox.world.put_campaign("Shop", replace(there, archived=archived))
 
 
-def test_a_template_archived_before_the_send_stops_its_campaign_and_no_other(
-    planned: Workspace, folder: Path, sandbox: Sandbox
+def test_a_template_archived_right_before_the_send_stops_its_campaign_and_no_other(
+    planned: Workspace, folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    summary = run(folder, before_sends=lambda: archive(planned, sandbox))
+    with monkeypatch.context() as after_the_look:
+        after_the_look.setattr("optinb.night.tonight.look_before", lambda *_: archive(planned, sandbox))
+        summary = run(folder)
     summer, club = of(summary, SUMMER), of(summary, CLUB)
     assert (summer.refused, summer.pending, summer.accepted) == (100, summer.recipients - 100, 0)
     assert club.accepted == club.recipients > 0
@@ -93,10 +95,13 @@ def test_a_template_archived_before_the_send_stops_its_campaign_and_no_other(
     assert set(taken(folder).values()) == {1}
 
 
-def test_a_night_of_which_all_was_refused_does_not_end_well(planned: Workspace, folder: Path, sandbox: Sandbox) -> None:
+def test_a_night_of_which_all_was_refused_does_not_end_well(
+    planned: Workspace, folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = folder / "optinb.toml"
     settings.write_text(settings.read_text("utf-8").replace("max_refusals = 2 ", "max_refusals = 99 "), "utf-8")
-    summary = run(folder, before_sends=lambda: archive(planned, sandbox))
+    monkeypatch.setattr("optinb.night.tonight.look_before", lambda *_: archive(planned, sandbox))
+    summary = run(folder)
     assert of(summary, SUMMER).refused == of(summary, SUMMER).recipients
     assert summary.exit_code == Exit.FAILED
 

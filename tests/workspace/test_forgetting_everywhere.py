@@ -71,7 +71,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
                 properties = {**CAMPAIGNS[0]["properties"], "mail": {"attribute": "mail", "default": "?"}}
                 ws.campaigns.submit({**CAMPAIGNS[0], "properties": properties})
             with optinb.open_workspace(root, user=APPROVER) as ws:
-                ws.campaigns.approve(CAMPAIGNS[0]["name"])
+                ws.campaigns.approve(CAMPAIGNS[0]["name"], seen=ws.campaigns.preview(CAMPAIGNS[0]["name"]))
             assert run_night(root, RUN_DATE).exit_code == 0
     line = json.loads((root / "sandbox.jsonl").read_text().splitlines()[0])
     person = line["recipients"][3]["external_user_id"].split("-")[1]

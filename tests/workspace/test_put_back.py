@@ -34,7 +34,7 @@ def plan(folder: Path, *campaigns: dict) -> None:
             author.campaigns.submit(campaign)
     with open_workspace(folder, user=APPROVER) as approver:
         for campaign in campaigns:
-            approver.campaigns.approve(campaign["name"])
+            approver.campaigns.approve(campaign["name"], seen=approver.campaigns.preview(campaign["name"]))
 
 
 def run(folder: Path) -> NightSummary:

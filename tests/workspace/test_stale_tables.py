@@ -58,6 +58,11 @@ def go(ws: Workspace, folder: Path, sandbox: Sandbox, monkeypatch: pytest.Monkey
         if more:
             settings = folder / "optinb.toml"
             settings.write_text(settings.read_text().replace("[import]", f"[import]\n{more}\n"))
+            run(folder, day)  # how old data may be is approved, so that another limit holds until it is
+            with open_workspace(folder, user=APPROVER) as approver:
+                for record in approver.campaigns.list():
+                    if record.state == "held":
+                        approver.campaigns.approve(record.campaign.name)
         return run(folder, day)
 
     return night

@@ -40,7 +40,7 @@ class Board(w.VBox):
         self.channel = field(w.Dropdown, "Channel", options=[CHANNEL])
         self.app_group = field(w.Dropdown, "App group", options=app_groups)
         self.template = field(w.Dropdown, "Template")
-        self.about_templates = Pane()
+        self.about_template, self.about_templates = Pane(), Pane()
         self.sync = button("Import templates", tooltip="Read the templates of this app group from Appboy again")
         self.group = field(w.Dropdown, "Target group")
         self.about_group = Pane()
@@ -67,6 +67,7 @@ class Board(w.VBox):
             heading("Who gets what"),
             box(self.channel, self.app_group, of="ob-pair"),
             self.template,
+            self.about_template,
             self.about_templates,
             box(self.sync, of="ob-buttons"),
             self.group,

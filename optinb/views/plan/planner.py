@@ -156,6 +156,7 @@ class Planner(Board):
     def _ask_for_properties(self) -> None:
         template = self._templates.get(self.template.value)
         needed = needed_properties(template) if template else ()
+        self.about_template.say(". ".join(template.notes) if template else "")
         self.about_properties.title("What the message says" if needed else "")
         self.about_properties.layout.display = "" if needed else "none"
         self.properties.ask_for(needed)

@@ -1,0 +1,129 @@
+"""The parts of an approval in words, and what is different from it. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from optinb.campaigns.campaign import Offer, Property
+from optinb.campaigns.parts import differences
+from optinb.campaigns.schedule import Schedule
+from optinb.errors import OptinbError
+from optinb.rules import InList, from_json, nodes_of, sentence
+from optinb.settings import PolicySection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NONE = "none"
+MOST_LETTERS = 80  # of both values of a part, where a sentence names them
+
+
+def part_words(part: str, text: str) -> str:
+    """The canonical text of a part of an approval, in words; as it is where there are none."""
+    try:
+        match part:
+            case "rule of the target group":
+                return _rule_words(text)
+            case "schedule":
+                return msgspec.json.decode(text, type=Schedule).sentence()
+            case "control share":
+                return f"{float(text):.1%}"
+            case "offer":
+                offer = msgspec.json.decode(text, type=Offer | None)
+                given = {**offer.fields(), "codes": offer.codes} if offer else {}
+                return ", ".join(str(value) for value in given.values() if value is not None) or NONE
+            case "properties":
+                given = msgspec.json.decode(text, type=dict[str, Property])
+                return "; ".join(f"{name}: {property_words(one)}" for name, one in sorted(given.items())) or NONE
+            case "exclusion period" | "measurement window":
+                return f"{text} {'day' if text == '1' else 'days'}"
+            case "ignoring others' exclusion periods":
+                return "yes" if text == "true" else "no"
+            case "content of the template":
+                return f"version {text[:8]}"
+            case "latest start":
+                return f"at most {text} minutes late"
+            case "policy":
+                return _policy_words(msgspec.json.decode(text, type=PolicySection))
+            case "promotion codes":
+                files = msgspec.json.decode(text, type=list[tuple[str, int]])
+                return ", ".join(f"{codes:,} codes of import {sha256[:8] or '?'}" for sha256, codes in files) or NONE
+            case "apps" | "definitions of figures" | "platforms of apps" | "oldest data" | "how deliveries are read":
+                return _plain(msgspec.json.decode(text)) or NONE
+            case _:
+                return text
+    except (msgspec.MsgspecError, OptinbError, ValueError):
+        return text  # of an older form; better told as it is than not at all
+
+
+def property_words(given: Property) -> str:
+    """Where a property comes from."""
+    if given.offer is not None:
+        return f"the offer's {given.offer.replace('_', ' ')}"
+    if given.attribute is None:
+        return f"“{given.value}”"
+    tail = f", else “{given.default}”" if given.default is not None else ""
+    return f"attribute {given.attribute}{tail}"
+
+
+def why_different(approver: str, approved: Mapping[str, str], current: Mapping[str, str]) -> str | None:
+    """What differs from an approval, in a sentence; None where nothing does.
+
+    What it says nothing about was added by a later release: nobody has approved that, whatever its value is.
+    """
+    changed = differences(approved, current)
+    known = [name for name in changed if name in approved]
+    if known:
+        moved = [told for name in known if (told := _moved(name, approved[name], current.get(name)))]
+        tail = f" ({'; '.join(moved)})" if moved else ""
+        return f"changed since {approver} approved it: {', '.join(known)}; approve it again{tail}"
+    if changed:
+        return (
+            f"{approver} approved it before these were a part of an approval: {', '.join(changed)}; look at them and "
+            "approve it again"
+        )
+    return None
+
+
+def _moved(part: str, before: str, now: str | None) -> str | None:
+    """What a part was and is, where that is short; a longer text is compared on the desk."""
+    values = part_words(part, before), NONE if now is None else part_words(part, now)
+    return f"{part} was {values[0]} and is {values[1]}" if sum(map(len, values)) <= MOST_LETTERS else None
+
+
+def _rule_words(text: str) -> str:
+    rule = from_json(text)
+    lists = [f"“{node.name}” in version {node.sha256[:8]}" for node in nodes_of(rule, InList) if node.sha256]
+    return sentence(rule) + (f" (list {', '.join(lists)})" if lists else "")
+
+
+def _policy_words(policy: PolicySection) -> str:
+    found = [f"global control {policy.global_control:.1%}"] if policy.global_control else []
+    if policy.quiet_from is not None:
+        found.append(f"no message from {policy.quiet_from} to {policy.quiet_until}")
+    for cap in policy.caps:
+        span = f"any {cap.days} days" if cap.days is not None else f"a {cap.per}"
+        found.append(f"at most {cap.messages} in {span}" + (f" of app group {cap.app_group}" if cap.app_group else ""))
+    if policy.template_edited == "tell":
+        found.append("an edited template is told, not recalled")
+    if policy.refuse_live_content:
+        found.append(f"no template with {', '.join(policy.refuse_live_content)}")
+    return "; ".join(found) or NONE
+
+
+def _plain(value: Any) -> str:
+    """A value of lists and tables in a line; what is empty is left out."""
+    match value:
+        case dict():
+            told = {name: _plain(item) for name, item in sorted(value.items())}
+            return "; ".join(f"{name} {text}" for name, text in told.items() if text)
+        case list():
+            return ", ".join(text for text in map(_plain, value) if text)
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case _:
+            return str(value)

@@ -1,0 +1,149 @@
+"""What an approval is of: every part that decides who gets what, where and when, in canonical text by its name. Pure.
+
+A campaign's own content is one half, the settings that decide about it are the other. What only says how fast, with
+which tool, or whose approval counts is no part: the first two change nothing that a customer sees, and the last is
+looked at anew each night. A test holds every setting to one side or the other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from optinb.customers import declared_features, origins
+from optinb.customers.attributes import CHANCES, STAGE, VALUE
+from optinb.rules import Uses, nodes_of
+from optinb.segments import attributes_read, tables_behind, tables_read
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from zoneinfo import ZoneInfo
+
+    from optinb.appboy import Template
+    from optinb.campaigns.campaign import Campaign
+    from optinb.campaigns.schedule import Schedule
+    from optinb.rules import Rule
+    from optinb.settings import AppGroupSettings, Settings
+
+MICRO_SEGMENT = "micro_segment"
+# What [lifecycle] decides about; everything else that the package makes is made the same way in every workspace.
+STAGED = frozenset({*(a.name for a in (*STAGE, *VALUE, *CHANCES)), MICRO_SEGMENT, "comeback_pause_days"})
+# Whoever a rule chooses: their consent stands in one, their apps in the other.
+ALWAYS_READ = frozenset({"customers", "app_users"})
+WHOSE_APPROVAL_COUNTS = ("approval_days", "keys")
+
+
+def canonical(value: object) -> str:
+    """A value as text that is the same whenever the value is."""
+    return msgspec.json.encode(value, order="sorted").decode()
+
+
+def content_parts(
+    campaign: Campaign, *, rule_json: str, template: Template, app_group: AppGroupSettings
+) -> dict[str, str]:
+    """Every part of what goes out that the campaign itself names, by a name that a marketer knows."""
+    apps = app_group.apps_on(frozenset(template.platforms))
+    return {
+        "target group": campaign.group,
+        "rule of the target group": rule_json,
+        "app group": app_group.id,
+        "address of Appboy": app_group.named_api,
+        "key of the app group": f"{app_group.auth} {app_group.key or ''}".strip(),
+        "apps": canonical([(app.id, app.platform, app.sdk_from_version) for app in apps]),
+        "template": template.id,
+        "content of the template": template.content_hash,
+        "properties": canonical(campaign.properties),
+        "schedule": canonical(campaign.schedule),
+        "control share": repr(campaign.control),
+        "offer": canonical(campaign.offer),
+        "priority": str(campaign.priority),
+        "exclusion period": str(campaign.exclusion_days),
+        "measurement window": str(campaign.measurement_days),
+        "ignoring others' exclusion periods": canonical(campaign.ignore_others),
+    }
+
+
+def deciding_parts(
+    settings: Settings,
+    campaign: Campaign,
+    rule: Rule,
+    *,
+    delivered: Collection[str],
+    imports: Sequence[tuple[str, int]],
+) -> dict[str, str]:
+    """Every part that the settings decide, by a name that a marketer knows.
+
+    Args:
+        rule: one in which the groups and lists that it names are in their places.
+        delivered: the columns of the delivered customers, which no figure of the models hides.
+        imports: the SHA-256 and the number of codes of each file that the offer's pool was imported from.
+    """
+    read = tables_for(settings, campaign, rule, delivered=delivered)
+    limits = settings.imports
+    policy = msgspec.to_builtins(settings.contact_policy())
+    sources = [msgspec.to_builtins(source) for source in settings.sources if source.table in read]
+    return {
+        "who says who works": settings.workspace.hub or settings.workspace.identity,
+        "time zone": _clock(campaign.schedule, settings.zone),
+        "latest start": str(settings.send.late_minutes),
+        "policy": canonical({k: v for k, v in policy.items() if k not in WHOSE_APPROVAL_COUNTS}),
+        "promotion codes": canonical(imports),
+        "definitions of figures": canonical(_definitions(settings, asked(campaign, rule) - set(delivered))),
+        "platforms of apps": canonical(_platforms(settings) if nodes_of(rule, Uses) else {}),
+        "oldest data": canonical(
+            {"days": limits.max_age_days, **{t: d for t, d in limits.max_age.items() if t in read}}
+        ),
+        "how deliveries are read": canonical(
+            {
+                "currency": settings.workspace.currency,
+                "no value": limits.missing,
+                "headers": limits.columns,
+                "repeated events left out": limits.drop_repeated_events,
+                "sources": [{k: v for k, v in source.items() if k != "batch_rows"} for source in sources],
+            }
+        ),
+    }
+
+
+def asked(campaign: Campaign, rule: Rule) -> frozenset[str]:
+    """The attributes of customers that choose them, or that their messages show."""
+    return attributes_read(rule) | {p.attribute for p in campaign.properties.values() if p.attribute is not None}
+
+
+def tables_for(settings: Settings, campaign: Campaign, rule: Rule, *, delivered: Collection[str]) -> frozenset[str]:
+    """The delivered tables that a campaign reads: by its rule, by its properties, and what every audience needs."""
+    made = origins(declared_features(settings.features, taken=delivered))
+    # A delivered attribute is never hidden by one of the models.
+    made = {name: tables for name, tables in made.items() if name not in delivered}
+    return ALWAYS_READ | tables_read(rule, made) | tables_behind(asked(campaign, rule), made)
+
+
+def differences(approved: Mapping[str, str], current: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of the parts that changed since the approval."""
+    return tuple(name for name in {**approved, **current} if approved.get(name) != current.get(name))
+
+
+def _clock(schedule: Schedule, zone: ZoneInfo) -> str:
+    """The zone of the wall times; of a single date also its moment, which a law on summer time may move."""
+    if schedule.date is None:
+        return zone.key
+    return f"{zone.key}, {schedule.send_at(schedule.night_of(schedule.date), zone):%Y-%m-%d %H:%M} UTC"
+
+
+def _definitions(settings: Settings, names: Collection[str]) -> dict[str, Any]:
+    """How the settings define the figures of these names."""
+    found: dict[str, Any] = {
+        feature.name: {k: v for k, v in msgspec.to_builtins(feature).items() if k not in ("name", "sentence")}
+        for feature in settings.features
+        if feature.name in names
+    }
+    for name in STAGED & set(names):
+        found[name] = msgspec.to_builtins(settings.lifecycle)
+    if MICRO_SEGMENT in names:
+        found[MICRO_SEGMENT] |= msgspec.to_builtins(settings.models)
+    return found
+
+
+def _platforms(settings: Settings) -> dict[str, str]:
+    return {app.id: app.platform for group in settings.app_groups for app in group.apps}
