@@ -184,7 +184,8 @@ def test_a_night_is_rebuilt_with_its_states_codes_and_holds(kept: Store) -> None
     assert [type(b.state) for b in kept.deliveries.batches(*audience.night)] == [Accepted, Unknown, Planned]
     assert kept.codes.get("Pool").left == 70
     assert kept.recovery.why_behind(*audience.night) is None
-    assert [entry.action for entry in kept.audit.list()] == ["night rebuilt"]
+    assert [entry.action for entry in kept.audit.list()] == ["night rebuilt", "delivery planned"]
+    assert kept.deliveries.why_unlike_planned(audience) is None, "its rest may go out"
     with pytest.raises(StateError, match="had expired"):
         kept.deliveries.turn(*audience.night, lease=lease, now=NOW, size=1)
     later = kept.leases.take(send_lease(*audience.night), holder="box:2", now=NOW)
