@@ -120,7 +120,7 @@ def test_a_policy_refuses_it_before_an_approval_and_holds_what_was_approved_befo
 ) -> None:
     edited.campaigns.submit(CAMPAIGNS[0])
     with open_workspace(folder, user=APPROVER) as boss:
-        boss.campaigns.approve(NAME)
+        boss.campaigns.approve(NAME, seen=boss.campaigns.preview(NAME))
     file = folder / "optinb.toml"
     text = file.read_text(encoding="utf-8")
     file.write_text(text.replace("[policy]\n", '[policy]\nrefuse_live_content = ["content_blocks"]\n'), "utf-8")
@@ -132,7 +132,7 @@ def test_a_policy_refuses_it_before_an_approval_and_holds_what_was_approved_befo
     assert "policy was none and is no template with content_blocks" in (held.held or "")
     assert not sandbox.world.dispatches
     with open_workspace(folder, user=APPROVER) as boss, pytest.raises(CampaignError, match="content block “footer”"):
-        boss.campaigns.approve(NAME)
+        boss.campaigns.approve(NAME, seen=boss.campaigns.preview(NAME))
     with open_workspace(folder, user=edited.user) as author:
         with pytest.raises(CampaignError, match="refused by refuse_live_content"):
             author.campaigns.submit({**CAMPAIGNS[0], "name": "Another"})

@@ -56,7 +56,7 @@ def test_a_clock_that_is_set_back_revives_no_approval_that_the_trail_has_outlive
 ) -> None:
     ws.campaigns.submit(CAMPAIGNS[0])
     with open_workspace(folder, user=APPROVER) as approver:
-        approver.campaigns.approve(NAME)
+        approver.campaigns.approve(NAME, seen=approver.campaigns.preview(NAME))
     ws.store.audit.note(who="ann", action="list saved", subject="A", now=ws.now() + timedelta(days=days))
     monkeypatch.setattr("optinb.night.tonight.is_pretended", lambda: False)
     night = Night(open_workspace(folder, user=SCHEDULER), RUN_DATE)

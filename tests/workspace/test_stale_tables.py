@@ -62,7 +62,9 @@ def go(ws: Workspace, folder: Path, sandbox: Sandbox, monkeypatch: pytest.Monkey
             with open_workspace(folder, user=APPROVER) as approver:
                 for record in approver.campaigns.list():
                     if record.state == "held":
-                        approver.campaigns.approve(record.campaign.name)
+                        approver.campaigns.approve(
+                            record.campaign.name, seen=approver.campaigns.preview(record.campaign.name)
+                        )
         return run(folder, day)
 
     return night
