@@ -74,13 +74,14 @@ def newest_witness(ws: Workspace) -> tuple[date, str | None] | None:
 
 def why_distrusted(ws: Workspace) -> str | None:
     """Why the audit trail can't be gone by, or None: it must be whole, and the one that the nights noted."""
-    problem = ws.store.audit.verify().problem or why_behind(ws)
-    return (
-        f"the audit trail was tampered with, or its database was put back to an earlier state: {problem}; compare it "
-        "with a copy of the database, or `optinb recover`"
-        if problem
-        else None
-    )
+    if broken := ws.store.audit.verify().problem:
+        return f"the audit trail was tampered with: {broken}; compare it with a copy of the database"
+    if behind := why_behind(ws):
+        return (
+            f"the audit trail was tampered with, or its database was put back to an earlier state: {behind}; compare "
+            "it with a copy of the database, or `optinb recover`"
+        )
+    return None
 
 
 def verify_audit(ws: Workspace) -> AuditVerdict:
