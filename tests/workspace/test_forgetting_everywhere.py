@@ -116,7 +116,7 @@ def scatter(ws: Workspace, person: str) -> None:
         "message": f"{external} isn't known",
         "external_ids": [external, "ext-0"],
     }
-    (night / "Summer.answers.jsonl").write_text(json.dumps(answer) + "\n")
+    (night / "Summer.notes.jsonl").write_text(json.dumps(answer) + "\n")
     with closing(sqlite3.connect(root / "state.sqlite")) as con:
         con.execute("UPDATE batches SET why = ? WHERE number = 0", (f"{external} isn't known",))
         problems = f'"problems":["{external} is late"]'
@@ -170,7 +170,7 @@ def test_who_was_sent_something_is_in_no_byte_any_more(copy: tuple[Path, str]) -
         "nightly.log",
         "runs/export.csv",
         "runs/page.html",
-        ".answers.jsonl",
+        ".notes.jsonl",
     ):
         assert any(place in where for where in before), place
     journal = [json.loads(line) for line in (root / "sandbox.jsonl").read_text().splitlines()]
@@ -200,7 +200,7 @@ def test_who_was_sent_something_is_in_no_byte_any_more(copy: tuple[Path, str]) -
     assert (root / "runs" / "export.csv").read_text() == f"customer_id,city\n{BLANKED}\n1{person}9,Basel\n"
     page = (root / "runs" / "page.html").read_text()
     assert "Ada" not in page and "<td>7</td>" in page
-    (answers,) = (root / "audiences").rglob("*.answers.jsonl")
+    (answers,) = (root / "audiences").rglob("*.notes.jsonl")
     answer = json.loads(answers.read_text())
     assert (answer["batch"], answer["dispatch_id"], answer["external_ids"][1]) == (3, "d-1", "ext-0")
 
@@ -214,12 +214,11 @@ def test_killed_among_the_files_the_same_call_goes_on(copy: tuple[Path, str], pl
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     left = root / ".nightly.log.forgetting"
     left.write_text(person)
-    with pytest.MonkeyPatch.context() as patch:
+    with optinb.open_workspace(root, user=AUTHOR) as ws, pytest.MonkeyPatch.context() as patch:
         # by then the hold of the one that died has ended
-        patch.setattr("optinb.workspace.forget.system_clock", lambda: datetime.now(UTC) + timedelta(hours=1))
-        with optinb.open_workspace(root, user=AUTHOR) as ws:
-            ws.forget(person)
-            assert verify_audit(ws).problem is None
+        patch.setattr(ws.store, "clock", lambda: datetime.now(UTC) + timedelta(hours=1))
+        ws.forget(person)
+        assert verify_audit(ws).problem is None
     assert traces(root, person) == set()
     assert not left.exists()
 
