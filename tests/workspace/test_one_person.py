@@ -294,7 +294,7 @@ def test_an_audience_that_was_changed_holds_whatever_the_policy_would_have_to_ju
     shop.plan()
     shop.night(FIRST)
     shop.sent()
-    (path,) = (shop.root / "audiences" / FIRST.isoformat()).iterdir()
+    (path,) = (shop.root / "audiences" / FIRST.isoformat()).glob("*.parquet")
     pl.read_parquet(path).filter(pl.col("customer_id") != "1").write_parquet(path)
     shop.deliver(after(1), SHOP)
     told = of(shop.night(after(1))).held or ""
