@@ -23,7 +23,7 @@ _AFTER = r"(?![\w@-])(?!\.\d)"
 _ROW = re.compile(r"<tr\b(?:(?!<tr\b).)*?</tr>", re.DOTALL | re.IGNORECASE)
 
 
-class Person:
+class ForgottenPerson:
     """What names somebody, and what stands there from now on.
 
     Args:

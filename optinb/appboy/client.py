@@ -14,7 +14,7 @@ import msgspec
 
 from optinb.appboy import wire
 from optinb.appboy.guard import Withheld, last_look
-from optinb.appboy.lines import Held, transport_to
+from optinb.appboy.lines import HeldBody, transport_to
 from optinb.appboy.outcome import (
     Accepted,
     Later,
@@ -325,7 +325,7 @@ class AppboyClient:
             extensions={"timeout": self._timeouts, **last_look()},
         )
         response = self._transport.handle_request(request)
-        held, keep = Held(response), False
+        held, keep = HeldBody(response), False
         try:
             chunks, size = [], 0
             for chunk in response.iter_bytes():

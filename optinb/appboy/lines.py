@@ -30,7 +30,7 @@ _GIVE_UP = (
 )
 
 
-class Line(httpcore.NetworkStream):
+class QuietLine(httpcore.NetworkStream):
     """A connection that refuses to begin with a request while something is there to be read."""
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
@@ -58,7 +58,7 @@ class Line(httpcore.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
         """The same connection, encrypted from here on."""
-        return Line(self._stream.start_tls(ssl_context, server_hostname, timeout))
+        return QuietLine(self._stream.start_tls(ssl_context, server_hostname, timeout))
 
     def get_extra_info(self, info: str) -> Any:
         """What the connection below says of itself."""
@@ -98,13 +98,13 @@ class _Lines(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        return Line(self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
+        return QuietLine(self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
 
     def sleep(self, seconds: float) -> None:
         self._backend.sleep(seconds)
 
 
-class Held(httpx.SyncByteStream):
+class HeldBody(httpx.SyncByteStream):
     """An answer's body, whose connection is held back from other requests until `release`."""
 
     def __init__(self, response: httpx.Response) -> None:
@@ -123,7 +123,7 @@ class Held(httpx.SyncByteStream):
         """Whether bytes came after the answer."""
         state = _protocol_state(self._stream)
         return bool(state is not None and state.trailing_data[0]) or (
-            isinstance(self._line, Line) and bool(self._line.unread())
+            isinstance(self._line, QuietLine) and bool(self._line.unread())
         )
 
     def release(self, *, keep: bool) -> None:

@@ -31,7 +31,7 @@ class _Ids(Struct, frozen=True):
     schedule_id: str | None = None
 
 
-class Seen:
+class SeenIds:
     """The ids that answers have borne, for the threads and clients of an app group; the newest are kept, not all."""
 
     def __init__(self) -> None:
@@ -51,11 +51,11 @@ class Seen:
         return is_first
 
 
-_SEEN: defaultdict[tuple[str, str], Seen] = defaultdict(Seen)
+_SEEN: defaultdict[tuple[str, str], SeenIds] = defaultdict(SeenIds)
 _SEEN_LOCK = threading.Lock()
 
 
-def seen_of(api: str, app_group_id: str) -> Seen:
+def seen_of(api: str, app_group_id: str) -> SeenIds:
     """What was seen in this process of an app group's answers, by any client."""
     with _SEEN_LOCK:
         return _SEEN[api, app_group_id]
@@ -82,7 +82,7 @@ def why_from_cache(headers: Mapping[str, str]) -> str | None:
     return None
 
 
-def why_not_tied(headers: Mapping[str, str], ids: Iterable[str], seen: Seen, *, left: bool) -> str | None:
+def why_not_tied(headers: Mapping[str, str], ids: Iterable[str], seen: SeenIds, *, left: bool) -> str | None:
     """Why an answer may be another request's, or None; `left`: bytes came after it. Keeps its ids as seen."""
     is_first = seen.claim(ids)
     if left:

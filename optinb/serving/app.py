@@ -24,7 +24,7 @@ from voila.tornado.contentshandler import VoilaContentsHandler
 from voila.tornado.treehandler import TornadoVoilaTreeHandler
 
 from optinb.serving import is_loopback
-from optinb.serving.gate import Gate, Refusal, forget_token
+from optinb.serving.gate import Gate, RefusedPage, forget_token
 from optinb.serving.screening import problem_of_path
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Doorkeeper(Matcher):
 class Door(RequestHandler):
     """Turns a request away, or exchanges the token, which then leaves the address that browsers keep, for a cookie."""
 
-    def initialize(self, gate: Gate, base_url: str, refusal: Refusal | None) -> None:
+    def initialize(self, gate: Gate, base_url: str, refusal: RefusedPage | None) -> None:
         self._gate, self._base_url, self._refusal = gate, base_url, refusal
 
     def set_default_headers(self) -> None:

@@ -22,7 +22,7 @@ CLOSED = "This page is closed to you. Open the address that `optinb serve` print
 _VALUE = "admitted"
 
 
-class Refusal(Struct, frozen=True):
+class RefusedPage(Struct, frozen=True):
     """What a request is turned away with."""
 
     status: int
@@ -60,19 +60,19 @@ class Gate(Struct, frozen=True, kw_only=True):
             return False
         return decode_signed_value(self.secret, self.cookie, found.value, max_age_days=DAYS) == _VALUE.encode()
 
-    def refuses(self, request: HTTPServerRequest, *, brought: bool) -> Refusal | None:
+    def refuses(self, request: HTTPServerRequest, *, brought: bool) -> RefusedPage | None:
         """Why a request gets nothing, None if it may be answered; `brought`: whether it came with the token."""
         problem = problem_of_request(
             request.method or "", request.headers, names=self.names, public_url=self.public_url
         )
         if problem is not None:
-            return Refusal(403, problem)
+            return RefusedPage(403, problem)
         if brought and request.method == "GET":
             return None
         if not self.knows(request):
-            return Refusal(403, CLOSED)
+            return RefusedPage(403, CLOSED)
         unusable = problem_of_path(request.path)
-        return None if unusable is None else Refusal(404, unusable)
+        return None if unusable is None else RefusedPage(404, unusable)
 
     def pass_for(self) -> str:
         """The value of the cookie for a browser that has brought the token."""

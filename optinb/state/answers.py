@@ -30,7 +30,7 @@ Requests = tuple[int, int]  # so many recipients each, and how many such request
 Grant = tuple[int, int, int]  # of promotion codes: the first number, how many, and the place of the first recipient
 
 
-class Line(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class AnswerLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One step: new states of batches by their numbers, or a changed audience.
 
     `token` is of the lease under which it was made. `anew`: a plan, and everything before it counts no more.
@@ -109,7 +109,7 @@ def replay(text: bytes) -> Account:
     return account
 
 
-def _add(account: Account, line: Line) -> None:
+def _add(account: Account, line: AnswerLine) -> None:
     if line.token is not None and line.token < account.token:
         return
     account.token = max(account.token, line.token or 0)
@@ -201,7 +201,7 @@ class Pen:
     def __init__(self, path: Path | None) -> None:
         self._path, self._file, self._is_new, self._is_torn = path, None, False, False
 
-    def write(self, line: Line) -> None:
+    def write(self, line: AnswerLine) -> None:
         """Appends a line. Raises StateError when the disk doesn't take it."""
         if self._path is None:
             return
@@ -213,7 +213,7 @@ class Pen:
     def tell(self, changed: Sequence[Batch], *, at: datetime, token: int | None = None) -> None:
         """Appends what batches have become, if there are any. Raises StateError."""
         if changed:
-            self.write(Line(at=at, token=token, states=grouped(changed)))
+            self.write(AnswerLine(at=at, token=token, states=grouped(changed)))
 
     def close(self, *, is_failing: bool = False) -> None:
         """Brings to the disk what was written. Raises StateError, but not over another failure."""
@@ -228,7 +228,7 @@ class Pen:
             if not is_failing:
                 raise self._explained(error) from error
 
-    def _append(self, path: Path, line: Line) -> None:
+    def _append(self, path: Path, line: AnswerLine) -> None:
         if self._file is None:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._is_new = not path.exists()
@@ -266,4 +266,4 @@ def certain(state: BatchState) -> bool:
     return not isinstance(state, Sending)
 
 
-_LINE = msgspec.json.Decoder(Line)
+_LINE = msgspec.json.Decoder(AnswerLine)

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from optinb.state.answers import AnswerFiles, Line
+    from optinb.state.answers import AnswerFiles, AnswerLine
     from optinb.state.database import Database
     from optinb.state.leases import Lease
 
@@ -371,7 +371,7 @@ class Deliveries:
         self._append(after, line)
         return after
 
-    def _append(self, audience: FrozenAudience, line: Line) -> None:
+    def _append(self, audience: FrozenAudience, line: AnswerLine) -> None:
         with self.answers.appending(*audience.night) as pen:
             pen.write(line)
 

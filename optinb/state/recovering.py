@@ -16,9 +16,9 @@ from optinb.errors import StateError
 from optinb.state import audit
 from optinb.state.answers import (
     Account,
+    AnswerLine,
     Grant,
     JournalSide,
-    Line,
     behind,
     certain,
     grouped,
@@ -158,7 +158,7 @@ class Recovery:
             self._append(there, whole(con, there, now=now))
         return rebuilt  # pyright: ignore[reportPossiblyUnboundVariable]
 
-    def _append(self, audience: FrozenAudience, line: Line) -> None:
+    def _append(self, audience: FrozenAudience, line: AnswerLine) -> None:
         with self._answers.appending(*audience.night) as pen:
             pen.write(line)
 
@@ -183,7 +183,7 @@ def _side_of(con: Connection, account: Account | None, campaign_id: str, run_dat
     return JournalSide(audience=there, planned=frozenset(planned), token=token or 0, seals=seals)
 
 
-def whole(con: Connection, audience: FrozenAudience, *, now: datetime) -> Line:
+def whole(con: Connection, audience: FrozenAudience, *, now: datetime) -> AnswerLine:
     """A line that a file can begin with: an audience, and all that the database knows of its batches by now."""
     rows = con.execute(select(batches).where(of_night(*audience.night)).order_by(batches.c.number))
     there = [batch_from(row) for row in rows]
@@ -194,7 +194,7 @@ def whole(con: Connection, audience: FrozenAudience, *, now: datetime) -> Line:
     )
 
 
-def changed(con: Connection, audience: FrozenAudience, *, now: datetime) -> Line:
+def changed(con: Connection, audience: FrozenAudience, *, now: datetime) -> AnswerLine:
     """A line that says how an audience is by now."""
     night = audience.night
     sizes = con.execute(select(batches.c.size).where(of_night(*night)).order_by(batches.c.number)).scalars()
@@ -204,7 +204,7 @@ def changed(con: Connection, audience: FrozenAudience, *, now: datetime) -> Line
         given.campaign_id == night[0], given.run_date == night[1]
     )
     grants = tuple((row[0], row[1], row[2]) for row in con.execute(mine.order_by(given.place)))
-    return Line(at=now, audience=audience, requests=requests, grants=grants)
+    return AnswerLine(at=now, audience=audience, requests=requests, grants=grants)
 
 
 def _take_over(con: Connection, account: Account, audience: FrozenAudience, *, lease: Lease, now: datetime) -> int:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Row
 
-    from optinb.erasing import Person
+    from optinb.erasing import ForgottenPerson
     from optinb.state.database import Database
 
 # What was approved, and what is chained in the trail, stays as it was: it is told.
@@ -37,7 +37,7 @@ class Rewording:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def erase(self, person: Person) -> int:
+    def erase(self, person: ForgottenPerson) -> int:
         """Rewords what the API said of batches, nights' summaries and drafts of campaigns; returns how many rows."""
         changed = 0
         with self._database.writing() as con:
@@ -51,7 +51,7 @@ class Rewording:
                         changed += 1
         return changed
 
-    def naming(self, person: Person) -> tuple[str, ...]:
+    def naming(self, person: ForgottenPerson) -> tuple[str, ...]:
         """What names the person still: campaigns and target groups, whatever the version, and entries of the trail."""
         found: dict[str, None] = {}
         with self._database.reading() as con:
@@ -69,17 +69,17 @@ class Rewording:
 
 
 def _naming(
-    con: Connection, column: Column[str], person: Person, only: ColumnElement[bool] | None
+    con: Connection, column: Column[str], person: ForgottenPerson, only: ColumnElement[bool] | None
 ) -> Iterator[Row[Any]]:
     query = select(*column.table.primary_key, column).where(_holds(column, person))
     yield from con.execute(query if only is None else query.where(only)).all()
 
 
-def _holds(column: Column[str], person: Person) -> ColumnElement[bool]:
+def _holds(column: Column[str], person: ForgottenPerson) -> ColumnElement[bool]:
     return or_(*(column.contains(name, autoescape=True) for name in person.spellings))
 
 
-def _reworded(text: str, person: Person) -> str:
+def _reworded(text: str, person: ForgottenPerson) -> str:
     try:
         content = json.loads(text)
     except ValueError:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.delivery import FORGOTTEN, anonymise, holding, last_moment, orphans
-from optinb.erasing import Person
+from optinb.erasing import ForgottenPerson
 from optinb.errors import StateError, UsageError
 from optinb.workspace.behind import must_not_be_behind
 from optinb.workspace.named import is_named
@@ -91,7 +91,7 @@ def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustome
         )
         audiences = _anonymise(ws, held, person.ids)
         lists = sum(ws.lists.forget(one) for one in person.ids)
-        gone = Person(
+        gone = ForgottenPerson(
             {*person.ids, *others, *person.names}, values=person.values, stand_in=f"{FORGOTTEN}{token_hex(8)}"
         )
         rows, files = ws.store.rewording.erase(gone), erase_files(ws.root, gone)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from optinb.erasing import Person
+    from optinb.erasing import ForgottenPerson
 
 # What has a service of its own: tables, refused rows and lists; deliveries, which are IT's.
 KEPT_ELSEWHERE = ("inbox", "warehouse", "quarantine", "lists")
@@ -30,7 +30,7 @@ class Erased(Struct, frozen=True):
     left: tuple[str, ...]
 
 
-def erase_files(root: Path, person: Person) -> Erased:
+def erase_files(root: Path, person: ForgottenPerson) -> Erased:
     """Rewrites every file that names a person, each whole or not at all; names those that can't be rewritten."""
     rewritten, left = 0, []
     for path in _files(root):
@@ -61,7 +61,7 @@ def _files(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _named(path: Path, person: Person) -> bool:
+def _named(path: Path, person: ForgottenPerson) -> bool:
     """Whether a file names the person."""
     match path.suffix.lower():
         case ".parquet":
@@ -98,7 +98,7 @@ def _named(path: Path, person: Person) -> bool:
                 )
 
 
-def _in_parquet(path: Path, person: Person) -> bool:
+def _in_parquet(path: Path, person: ForgottenPerson) -> bool:
     import polars as pl
 
     try:
@@ -108,7 +108,7 @@ def _in_parquet(path: Path, person: Person) -> bool:
         return False
 
 
-def _rewritten(path: Path, person: Person) -> bool:
+def _rewritten(path: Path, person: ForgottenPerson) -> bool:
     """Rewrites a file, if it is of a kind that can be; whether that changed anything."""
     rewrite = _REWRITES.get(path.suffix.lower())
     if rewrite is None:
@@ -133,7 +133,7 @@ def _rewritten(path: Path, person: Person) -> bool:
     return changed
 
 
-def _line(line: bytes, person: Person) -> bytes:
+def _line(line: bytes, person: ForgottenPerson) -> bytes:
     """A line of a journal: a value of JSON, or else a line of text."""
     try:
         content = json.loads(line)
@@ -145,7 +145,7 @@ def _line(line: bytes, person: Person) -> bytes:
     return json.dumps(cleared, ensure_ascii=False, separators=(",", ":")).encode() + line[len(line.rstrip(b"\r\n")) :]
 
 
-def _document(content: bytes, person: Person) -> bytes:
+def _document(content: bytes, person: ForgottenPerson) -> bytes:
     try:
         parsed = json.loads(content)
     except ValueError:
@@ -156,15 +156,15 @@ def _document(content: bytes, person: Person) -> bytes:
     return content if cleared == parsed else json.dumps(cleared, ensure_ascii=False, indent=indent).encode()
 
 
-def _page(content: bytes, person: Person) -> bytes:
+def _page(content: bytes, person: ForgottenPerson) -> bytes:
     return person.page(content.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
 
-def _lines(content: bytes, person: Person) -> bytes:
+def _lines(content: bytes, person: ForgottenPerson) -> bytes:
     return person.lines(content.decode(errors="surrogateescape")).encode(errors="surrogateescape")
 
 
-_REWRITES: dict[str, Callable[[bytes, Person], bytes]] = {
+_REWRITES: dict[str, Callable[[bytes, ForgottenPerson], bytes]] = {
     **dict.fromkeys((".json", ".ipynb"), _document),
     **dict.fromkeys((".jsonl", ".ndjson", ".log", ".txt", ".csv", ".tsv", ".md"), _line),
     **dict.fromkeys((".html", ".htm", ".svg", ".xml"), _page),

@@ -30,7 +30,7 @@ from optinb.appboy import (
     lines,
     tied,
 )
-from optinb.appboy.tied import Seen
+from optinb.appboy.tied import SeenIds
 from optinb.sandbox import Fault, Sandbox, make_world
 from optinb.settings import AppGroupSettings
 
@@ -334,7 +334,7 @@ def test_a_replayed_success_recalls_and_moves_nothing(verb: str, monkeypatch: py
 
 def test_the_memory_of_ids_is_bounded_and_keeps_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tied, "GENERATION", 100)
-    seen = Seen()
+    seen = SeenIds()
     assert all(seen.claim([f"id {number}"]) for number in range(1_000))
     assert len(seen._new) + len(seen._old) <= 202
     assert not any(seen.claim([f"id {number}"]) for number in range(950, 1_000))

@@ -26,7 +26,7 @@ from optinb.errors import StateError
 from optinb.sandbox import Fault, Sandbox
 from optinb.settings import SendSection
 from optinb.state import Accepted, DeliveryCounts, FrozenAudience, Store, Unknown, replay
-from optinb.state.answers import Line, Pen
+from optinb.state.answers import AnswerLine, Pen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -217,7 +217,7 @@ def test_a_file_that_can_be_written_no_longer_leaves_what_is_known_to_the_databa
     full = threading.Event()
     append = Pen._append
 
-    def appended(pen: Pen, path: Path, line: Line) -> None:
+    def appended(pen: Pen, path: Path, line: AnswerLine) -> None:
         if full.is_set():
             raise OSError(28, "No space left on device")
         append(pen, path, line)

@@ -28,7 +28,7 @@ from optinb.state import (
     send_lease,
     why_behind,
 )
-from optinb.state.answers import Line, Pen
+from optinb.state.answers import AnswerLine, Pen
 from optinb.state.schema import audiences, audit_entries, batches, code_grants, leases
 
 if TYPE_CHECKING:
@@ -68,20 +68,20 @@ def planned() -> list[Batch]:
     ]
 
 
-def text(*lines: Line | bytes) -> bytes:
+def text(*lines: AnswerLine | bytes) -> bytes:
     return b"".join(line if isinstance(line, bytes) else msgspec.json.encode(line) + b"\n" for line in lines)
 
 
-PLAN = Line(at=NOW, audience=frozen(), requests=((50, 2), (30, 1)), anew=True)
+PLAN = AnswerLine(at=NOW, audience=frozen(), requests=((50, 2), (30, 1)), anew=True)
 
 
 def test_the_newest_state_of_a_batch_counts_except_by_a_hold_that_was_taken_over() -> None:
     account = replay(
         text(
             PLAN,
-            Line(at=NOW, token=1, states=(((0, 1), MARKED),)),
-            Line(at=NOW, token=2, states=(((0, 1), Unknown(message="died")),)),
-            Line(at=NOW, token=1, states=(((0,), TAKEN), ((1,), Planned()))),
+            AnswerLine(at=NOW, token=1, states=(((0, 1), MARKED),)),
+            AnswerLine(at=NOW, token=2, states=(((0, 1), Unknown(message="died")),)),
+            AnswerLine(at=NOW, token=1, states=(((0,), TAKEN), ((1,), Planned()))),
         )
     )
     assert account.states == {0: Unknown(message="died"), 1: Unknown(message="died")}
@@ -89,24 +89,28 @@ def test_the_newest_state_of_a_batch_counts_except_by_a_hold_that_was_taken_over
 
 
 def test_a_new_plan_of_a_night_begins_again() -> None:
-    lines = [PLAN, Line(at=NOW, token=1, states=(((0,), TAKEN),)), Line(at=NOW, audience=frozen(cancelled="wrong"))]
+    lines = [
+        PLAN,
+        AnswerLine(at=NOW, token=1, states=(((0,), TAKEN),)),
+        AnswerLine(at=NOW, audience=frozen(cancelled="wrong")),
+    ]
     assert replay(text(*lines)).states == {0: TAKEN}
     again = replay(text(*lines, replace(PLAN, audience=frozen(sha256="b" * 64))))
     assert (again.states, again.audience) == ({}, frozen(sha256="b" * 64))
 
 
 def test_a_line_that_a_crash_has_torn_is_no_damage_and_any_other_is(tmp_path: Path) -> None:
-    torn = msgspec.json.encode(Line(at=NOW, token=1, states=(((0,), TAKEN),)))[:-9]
+    torn = msgspec.json.encode(AnswerLine(at=NOW, token=1, states=(((0,), TAKEN),)))[:-9]
     assert replay(text(PLAN, torn)).damaged == []
     file = tmp_path / "answers"
     file.write_bytes(text(PLAN, torn))
     pen = Pen(file)
-    pen.write(Line(at=NOW, token=1, states=(((1,), TAKEN),)))
-    pen.write(Line(at=NOW, token=1, states=(((2,), TAKEN),)))
+    pen.write(AnswerLine(at=NOW, token=1, states=(((1,), TAKEN),)))
+    pen.write(AnswerLine(at=NOW, token=1, states=(((2,), TAKEN),)))
     pen.close()
     account = replay(file.read_bytes())
     assert (account.damaged, account.states) == ([], {1: TAKEN, 2: TAKEN})
-    assert replay(text(PLAN, b"{damaged\n", Line(at=NOW))).damaged == [2]
+    assert replay(text(PLAN, b"{damaged\n", AnswerLine(at=NOW))).damaged == [2]
     assert replay(text(PLAN, b"{damaged\n")).damaged == [2]
     assert replay(text(b"{damaged\n", b"{damaged\n", PLAN)).damaged == [1, 2]
 
@@ -222,12 +226,12 @@ def test_a_plan_made_anew_replaces_the_one_that_was_put_back(kept: Store) -> Non
 def test_a_file_that_lost_its_plan_still_tells_what_was_sent(kept: Store) -> None:
     audience = kept.deliveries.plan(frozen(), planned(), user="cron", now=NOW)
     file = kept.deliveries.answers.path(*audience.night)
-    file.write_bytes(text(b"{damaged\n", Line(at=NOW, token=1, states=(((0,), TAKEN),))))
+    file.write_bytes(text(b"{damaged\n", AnswerLine(at=NOW, token=1, states=(((0,), TAKEN),))))
     assert (kept.recovery.why_behind(*audience.night) or "").startswith("1 of its 3 requests were made")
     found = kept.recovery.rebuild(*audience.night, why="put back", user="ops", now=NOW)
     assert found.recipients == {"accepted": 50, "unknown": 80}
     forget_everything(kept)
-    file.write_bytes(text(b"{damaged\n", Line(at=NOW, token=1, states=(((0,), TAKEN),))))
+    file.write_bytes(text(b"{damaged\n", AnswerLine(at=NOW, token=1, states=(((0,), TAKEN),))))
     with pytest.raises(StateError, match="has lost its plan"):
         kept.recovery.rebuild(*audience.night, why="put back", user="ops", now=NOW)
 

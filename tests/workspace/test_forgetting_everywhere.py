@@ -23,7 +23,7 @@ import pytest
 
 import optinb
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings
-from optinb.erasing import BLANKED, Person
+from optinb.erasing import BLANKED, ForgottenPerson
 from optinb.files import copy_tree
 from optinb.notebook import run_night
 from optinb.sandbox import Sandbox, demo_world
@@ -268,7 +268,7 @@ def test_what_cannot_be_rewritten_is_named(copy: tuple[Path, str]) -> None:
 
 def test_a_sandbox_that_runs_goes_on_in_the_journal_that_was_rewritten(tmp_path: Path) -> None:
     journal = tmp_path / "sandbox.jsonl"
-    person = Person(["C1"], stand_in="forgotten-1")
+    person = ForgottenPerson(["C1"], stand_in="forgotten-1")
     with Sandbox(demo_world(), journal=journal, now=START) as sandbox:
         (group,) = [group for group in sandbox.world.app_groups.values() if group.name == "Shop"]
         campaign, key = group.campaigns[0], group.keys[0].key
@@ -297,11 +297,11 @@ def test_a_sandbox_that_runs_goes_on_in_the_journal_that_was_rewritten(tmp_path:
     ],
 )
 def test_a_name_is_a_whole_word_and_no_figure(name: str, before: str, after: str) -> None:
-    assert Person([name], stand_in="X").text(before) == after
+    assert ForgottenPerson([name], stand_in="X").text(before) == after
 
 
 def test_a_record_that_names_somebody_loses_what_is_theirs_and_others_keep_theirs() -> None:
-    person = Person(["7"], values=["Ada"], stand_in="X")
+    person = ForgottenPerson(["7"], values=["Ada"], stand_in="X")
     rows = [{"id": "7", "name": "Ada", "n": 7, "more": {"a": 1}}, {"id": "8", "name": "Ada", "more": {"a": 1}}]
     assert person.value(rows) == [{"id": "X", "name": BLANKED, "n": 7, "more": {}}, rows[1]]
     assert person.value({"7": {"name": "Ada"}, "8": {"name": "Ada"}}) == {"X": {}, "8": {"name": "Ada"}}
