@@ -11,6 +11,7 @@ import re
 import shutil
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 SUMMER, CLUB = (campaign["name"] for campaign in CAMPAIGNS)
 KEY, OTHER_KEY = new_key(), new_key()
-NOWHERE = "http://127.0.0.1:2"
+START = datetime(2026, 11, 23, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["without keys", "with keys"])
@@ -43,8 +44,6 @@ def prepared(
     request: pytest.FixtureRequest, modelled: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, bool]:
     """A workspace with two approved campaigns, and the note of a night before."""
-    from conftest import PLACEHOLDER, START
-
     root = tmp_path_factory.mktemp("approved") / "ws"
     shutil.copytree(modelled, root)
     settings = root / "optinb.toml"
@@ -52,7 +51,7 @@ def prepared(
         given = {**KEYS, "OPTINB_NOW": START.isoformat(), "OPTINB_SIGNING_KEY": KEY.private, SANDBOX: sandbox.url}
         for variable, value in given.items():
             patch.setenv(variable, value)
-        text = settings.read_text().replace(PLACEHOLDER, NOWHERE)
+        text = settings.read_text()
         keys = f'\n[policy.keys]\n"{APPROVER}" = "{KEY.public}"\n"{AUTHOR}" = "{OTHER_KEY.public}"\n'
         text = text.replace(f'["{APPROVER}"]', f'["{APPROVER}", "{AUTHOR}"]') + keys * request.param
         settings.write_text(text)
