@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from optinb import open_workspace
 from optinb.appboy import tied
-from optinb.appboy.tied import Seen
+from optinb.appboy.tied import SeenIds
 from optinb.cli import main
 from optinb.console import show
 from optinb.delivery import lease_name
@@ -153,7 +153,7 @@ def test_a_move_says_who_was_unknown_and_goes_at_the_old_time(
 def test_answers_of_an_earlier_process_are_known_to_the_next(
     folder: Path, sent: FrozenAudience, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tied, "_SEEN", defaultdict(Seen))  # as another process has it
+    monkeypatch.setattr(tied, "_SEEN", defaultdict(SeenIds))  # as another process has it
     with open_workspace(folder, user=SCHEDULER) as ws, ws.sends.client(sent) as client:
         (batch,) = ws.store.deliveries.batches(*sent.night)[:1]
         assert isinstance(batch.state, Accepted) and batch.state.schedule_id and batch.state.dispatch_id
