@@ -6,6 +6,7 @@ night holds the campaign and is named.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
@@ -269,6 +270,8 @@ def _written(
     earlier: CampaignRecord | None,
 ) -> CampaignRecord:
     state = next_state(earlier.state if earlier else None, step, name=campaign.name)
+    if earlier is None and re.fullmatch("[0-9a-f]{12}", campaign.name.casefold()):
+        raise CampaignError(f"{campaign.name!r} looks like the id of another campaign; choose a name in words")
     if earlier is None:
         return CampaignRecord(campaign=campaign, state=state, author=user, submitted_at=now, updated_at=now)
     return replace(

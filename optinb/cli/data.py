@@ -16,6 +16,7 @@ from optinb.cli.common import (
     prints,
 )
 from optinb.errors import UsageError
+from optinb.printable import printable
 
 if TYPE_CHECKING:
     from datetime import date
@@ -106,7 +107,7 @@ def forget(ws: Workspace, customer: str, by: str, yes: bool) -> Any:
     if not yes:
         others = [one for one in ws.warehouse.known_as(customer).ids if one != customer]
         known = f", who is known as {', '.join(others)} too," if others else ""
-        click.confirm(f"Remove customer {customer}{known} from {ws.root} for good?", abort=True, err=True)
+        click.confirm(printable(f"Remove customer {customer}{known} from {ws.root} for good?"), abort=True, err=True)
     return ws.forget(customer, by=by)
 
 

@@ -118,14 +118,15 @@ def campaigns_approve(ws: Workspace, name: str, seen: str | None) -> Any:
 def _looked_at(ws: Workspace, name: str) -> CampaignPreview:
     """Shows a campaign on a terminal and asks. Raises UsageError where there is none."""
     from optinb.console import show
+    from optinb.printable import printable
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             f"say what you approve: `optinb campaigns preview {name!r}` shows it and prints its fingerprint, for --seen"
         )
     preview = ws.campaigns.preview(name, in_full=True)
-    click.echo(show(ws.campaigns.get(name)), err=True)
-    click.echo(show(preview), err=True)
+    click.echo(printable(show(ws.campaigns.get(name))), err=True)
+    click.echo(printable(show(preview)), err=True)
     click.confirm(f"Approve {name!r} exactly as shown?", abort=True, err=True)
     return preview
 

@@ -6,6 +6,7 @@ from optinb.appboy import Standing, Template, told, told_by_group
 from optinb.campaigns import CampaignRecord
 from optinb.console.base import show
 from optinb.measure.pages import many
+from optinb.printable import printable_line
 from optinb.state import CodePool
 from optinb.workspace import (
     CampaignPreview,
@@ -123,7 +124,8 @@ def _(value: Diagnosis) -> str:
 def _(value: SampleMessage) -> str:
     lines = []
     for m in value.messages:
-        lines.append(f"{value.customer_id}, {m.platform}: {m.title + ' – ' if m.title else ''}{m.alert}")
+        text = f"{value.customer_id}, {m.platform}: {m.title + ' – ' if m.title else ''}{m.alert}"
+        lines.append(printable_line(text))  # so that no value looks like a line of ours
         lines += [f"  ! {m.note}"] if m.note else []
     return "\n".join(lines)
 

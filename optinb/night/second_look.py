@@ -86,7 +86,8 @@ def _edited(ws: Workspace, client: AppboyClient, audience: FrozenAudience) -> st
 def _recalled(ws: Workspace, audience: FrozenAudience, edited: str) -> str:
     """Stops and recalls what isn't out of a campaign; returns why it is held."""
     record = ws.store.campaigns.get(audience.campaign_id)
-    found = ws.sends.recall(record.id, reason=edited)
+    # of this night alone: an earlier one was sent as it was approved
+    found = ws.sends.recall(record.id, reason=edited, run_date=audience.run_date)
     figures = {
         "weren't sent": sum(r.stopped for r in found),
         "were recalled": sum(r.recalled for r in found),

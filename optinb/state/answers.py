@@ -131,6 +131,10 @@ def why_behind(account: Account, there: JournalSide) -> str | None:
     mine, theirs = account.audience, there.audience
     if theirs is None:
         return "it isn't in the database" if mine or account.states else None
+    if mine and mine.planned_at < theirs.planned_at:
+        return None  # of an earlier plan, which was stopped: the database has a later one
+    if mine and mine.planned_at > theirs.planned_at:
+        return "it was planned anew since"
     if mine and mine.sha256 != theirs.sha256:
         return None if mine.sha256 in there.seals else "its list was frozen anew since"
     further = len(account.begun & there.planned)

@@ -60,7 +60,8 @@ def check_free(con: Connection, key: str, runs: Sequence[tuple[int, int]], *, bu
         if is_this or entry.detail.get("codes") != key or not entry.detail.get("code_runs"):
             continue
         place = 0
-        for first, count in entry.detail["code_runs"]:
+        for first, count, *given in entry.detail["code_runs"]:  # with their place after a recovery
+            place = given[0] if given else place
             theirs = [(place + low - first, high - low) for low, high in _overlap(runs, [(first, count)])]
             place += count
             if theirs and not _given_back(con, campaign_id, date.fromisoformat(night), theirs):

@@ -95,7 +95,7 @@ class Recovery:
             problem = why_behind(account, there) if account else None
             if problem:
                 raise StateError(behind([f"{audience.campaign_name!r}, night of {run_date}: {problem}"]))
-            begun = account and account.audience and account.audience.sha256 == audience.sha256
+            begun = account and account.audience and _plan(account.audience) == _plan(audience)
             if account and begun:
                 _take_over(con, account, audience, lease=lease, now=now)
             line = None if begun else whole(con, audience, now=now)
@@ -252,6 +252,8 @@ def _rebuild(
     audience = account.audience or there
     if audience is None or (there is None and audience.batches and not account.requests):
         raise StateError("the file of answers has lost its plan; restore it from a copy")
+    if there and there.planned_at > audience.planned_at:
+        raise StateError("the database has a later plan than the file of answers; that file is another machine's")
     if there and (there.planned_at, there.recipients) != (audience.planned_at, audience.recipients):
         # it was cancelled before anything was sent, and planned anew
         for table, rows in ((batches, of_night(*night)), (audiences, audience_of_night(*night))):
@@ -262,7 +264,9 @@ def _rebuild(
         there = None
     if there is None:
         con.execute(insert(audiences).values(audience_row(audience)))
-        con.execute(insert(batches), [batch_row(b, now=now) for b in _cut(audience, account.requests)])
+        rows = [batch_row(b, now=now) for b in _cut(audience, account.requests)]
+        if rows:
+            con.execute(insert(batches), rows)
     else:
         mine = {name: getattr(audience, name) for name in ("path", "sha256", "send_at", "cancelled")}
         con.execute(update(audiences).where(audience_of_night(*night)).values(mine))
@@ -285,7 +289,7 @@ def _rebuild(
         subject=audience.campaign_name,
         now=now,
         **manifest(audience, spans_of(everything)),
-        code_runs=[(first, count) for first, count, _ in account.grants],
+        code_runs=account.grants,
     )
     audit.record(
         con,
@@ -349,6 +353,11 @@ def _jump(con: Connection, name: str, token: int, *, user: str, now: datetime) -
         con.execute(insert(leases).values(**values, expires_at=None))
     else:
         con.execute(update(leases).where(leases.c.name == name).values(token=max(held, token) + 1, expires_at=None))
+
+
+def _plan(audience: FrozenAudience) -> tuple[str, datetime]:
+    """What tells the plans of one night apart: a stopped one may have been of the very same people."""
+    return audience.sha256, audience.planned_at
 
 
 def _by_state(everything: list[Batch]) -> dict[str, int]:

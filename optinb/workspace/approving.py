@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from optinb.campaigns import approve, differences
+from optinb.campaigns import SizeBand, approve, differences, why_held
 from optinb.errors import ApprovalError
 from optinb.workspace.refusals import check_sendable
 from optinb.workspace.witness import why_behind, why_unrecorded
@@ -38,6 +38,8 @@ def approve_seen(ws: Workspace, name: str, *, seen: str | CampaignPreview, comme
         parts=preview.parts,
         recipients=preview.waterfall.recipients,
     )
+    if wrong := why_held(approved, preview.parts, authority=ws.campaigns.authority, now=ws.now()):
+        raise ApprovalError(f"this approval wouldn't count: {wrong}")
     return ws.store.campaigns.put(approved, expected=record.version, user=ws.user, action="approve", now=ws.now())
 
 
@@ -46,6 +48,9 @@ def _unseen(seen: str | CampaignPreview, now: CampaignPreview) -> tuple[str, ...
     if isinstance(seen, str):
         whole = seen.strip().casefold()
         return () if whole == now.fingerprint else (f"you saw {whole or 'nothing'}, it is {now.fingerprint}",)
+    was, found = seen.waterfall.recipients, now.waterfall.recipients
+    if not SizeBand.around(was).holds(found):
+        return (f"you saw {was:,} recipients, there are {found:,}",)
     changed = differences(seen.parts, now.parts)
     return changed or (() if seen.fingerprint == now.fingerprint else ("it was submitted again",))
 

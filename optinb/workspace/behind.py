@@ -6,6 +6,7 @@ answers beside the frozen audiences.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -58,4 +59,5 @@ def without_answers(ws: Workspace, run_date: date) -> tuple[str, ...]:
 def nights_with_answers(ws: Workspace) -> Iterator[tuple[date, str]]:
     """The night and the campaign's id of every file of answers."""
     for path in sorted((ws.root / "audiences").glob(f"*/*{TAIL}")):
-        yield date.fromisoformat(path.parent.name), path.name.removesuffix(TAIL)
+        with suppress(ValueError):  # a copy that somebody made beside the nights
+            yield date.fromisoformat(path.parent.name), path.name.removesuffix(TAIL)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from optinb.workspace.handle import Workspace
     from optinb.workspace.resolved import Resolved
 
-SHORT = 12  # of the hexadecimal digits of a fingerprint, which people copy
+SHORT = 32  # of the hexadecimal digits of a fingerprint: of fewer, an author could make two campaigns that share them
 
 
 class Rival(Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from optinb.measure import CampaignSummary
 from optinb.state import FrozenAudience, RebuiltNight, send_lease
 from optinb.workspace.behind import nights_with_answers
 from optinb.workspace.sends import Settled
-from optinb.workspace.witness import SUBJECT, Witness, lost_witnesses, note_head
+from optinb.workspace.witness import RECOVERED, SUBJECT, Witness, lost_witnesses, note_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from optinb.workspace.handle import Workspace
 
-ACTION = "journal recovered"
 NO_FILE = "it isn't in the database, and has no file of answers"
 WAIT_S = 45.0  # longer than a dead sender's hold lasts
 
@@ -128,10 +127,9 @@ def _told_by_summary(ws: Workspace, night: date) -> Iterator[tuple[FrozenAudienc
 
 
 def _evenly(recipients: int, batches: int) -> tuple[tuple[int, int], ...]:
-    """So many requests, of which all but the last have one size."""
-    size = -(-recipients // batches) if batches else 0
-    whole = recipients // size if size else 0
-    return tuple((n, count) for n, count in ((size, whole), (recipients - whole * size, 1)) if n * count)
+    """So many requests of nearly one size."""
+    size, larger = divmod(recipients, batches) if batches else (0, 0)
+    return tuple((n, count) for n, count in ((size + 1, larger), (size, batches - larger)) if n * count)
 
 
 def _rebuilt(ws: Workspace, campaign_id: str, night: date, *, why: str, dry_run: bool) -> RebuiltNight:
@@ -149,7 +147,7 @@ def _enter(ws: Workspace, lost: list[tuple[date, Witness, str]], nights: list[Re
     """Enters it into the audit trail, and notes how far that has come: from here on, it is followed again."""
     ws.store.audit.note(
         who=ws.user,
-        action=ACTION,
+        action=RECOVERED,
         subject=SUBJECT,
         now=ws.now(),
         lost=[{"night": night, "entries": witness.entries, "head": witness.head} for night, witness, _ in lost],

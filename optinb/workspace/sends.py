@@ -134,13 +134,15 @@ class Sends:
         everything = self._ws.store.deliveries.list(having=("planned", "sending", "accepted"))
         return next((a.campaign_id for a in everything if a.campaign_name == name), None)
 
-    def recall(self, campaign_id: str, *, reason: str) -> tuple[Recall, ...]:
-        """Stops every night of a campaign that isn't over, and recalls what Appboy has accepted of it.
+    def recall(self, campaign_id: str, *, reason: str, run_date: date | None = None) -> tuple[Recall, ...]:
+        """Stops every night (or one) of a campaign that isn't over, and recalls what Appboy has accepted of it.
 
         A sender that is at work ends at its next window and is waited for. Raises LeaseTaken when it doesn't.
         """
         ws, found, until = self._ws, [], self._until()
         for audience in self.recallable(campaign_id):
+            if run_date not in (None, audience.run_date):
+                continue
             stopped = ws.store.deliveries.cancel(*audience.night, reason=reason, user=ws.user, now=ws.now())
             held = self._hold(audience)
             with held as lease, self.client(audience) as client, self._told("recalling", audience) as tell:

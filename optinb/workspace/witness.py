@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optinb.campaigns import CampaignRecord
-    from optinb.state import AuditVerdict
+    from optinb.state import AuditEntry, AuditVerdict
     from optinb.workspace.handle import Workspace
 
 FILE_NAME = "audit-head.json"
+RECOVERED = "journal recovered"
 SUBJECT = "the journal"  # of the entry that says which witnesses a database put back doesn't fit any more
 
 
@@ -113,8 +114,7 @@ def _differences(ws: Workspace) -> Iterator[str | None]:
 
 def _witnesses(ws: Workspace) -> list[tuple[date, Witness]]:
     """The notes of nights, but those of which the trail itself says that it doesn't fit them any more."""
-    entries = ws.store.audit.list(subject=SUBJECT)
-    given_up = {(one["entries"], one["head"]) for entry in entries for one in entry.detail.get("lost", ())}
+    given_up = {(one["entries"], one["head"]) for entry in _recoveries(ws) for one in entry.detail.get("lost", ())}
     found = []
     for file in sorted((ws.root / "runs").glob(f"*/{FILE_NAME}")):
         try:
@@ -124,6 +124,10 @@ def _witnesses(ws: Workspace) -> list[tuple[date, Witness]]:
         if (witness.entries, witness.head) not in given_up:
             found.append((night, witness))
     return found
+
+
+def _recoveries(ws: Workspace) -> list[AuditEntry]:
+    return [entry for entry in ws.store.audit.list(subject=SUBJECT) if entry.action == RECOVERED]
 
 
 def _why_lost(night: date, witness: Witness, there: str | None) -> str | None:
@@ -137,6 +141,6 @@ def _breaks(ws: Workspace) -> tuple[str, ...]:
     return tuple(
         f"on {entry.at:%Y-%m-%d %H:%M} UTC {entry.who} recovered a database that had been put back: {len(lost)} notes "
         "of nights tell of entries that are lost"
-        for entry in reversed(ws.store.audit.list(subject=SUBJECT))
+        for entry in reversed(_recoveries(ws))
         if (lost := entry.detail.get("lost"))
     )

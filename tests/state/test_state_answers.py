@@ -218,7 +218,7 @@ def test_a_plan_made_anew_replaces_the_one_that_was_put_back(kept: Store) -> Non
     forget_everything(kept)
     kept.deliveries.plan(first, planned(), user="cron", now=NOW)
     file.write_bytes(text_of_later)
-    assert kept.recovery.why_behind(*first.night) == "its list was frozen anew since"
+    assert kept.recovery.why_behind(*first.night) == "it was planned anew since"
     assert kept.recovery.rebuild(*first.night, why="put back", user="ops", now=NOW).recipients == {"planned": 50}
     assert kept.deliveries.find(*first.night) == later
 
@@ -254,3 +254,29 @@ def test_a_store_without_a_folder_keeps_no_files_and_compares_nothing(store: Sto
     audience = store.deliveries.plan(frozen(), planned(), user="cron", now=NOW)
     assert store.recovery.why_behind(*audience.night) is None
     assert not list(tmp_path.rglob("*.answers.jsonl"))
+
+
+def test_a_stopped_plan_of_the_same_people_is_not_taken_for_the_one_that_followed_it(kept: Store) -> None:
+    """As of two machines with folders of their own on one database: each has a file, one of them of the older plan."""
+    first = kept.deliveries.plan(frozen(), planned(), user="cron", now=NOW)
+    kept.deliveries.cancel(*first.night, reason="wrong", user="ana", now=NOW)
+    older = kept.deliveries.answers.path(*first.night).read_bytes()
+    again = kept.deliveries.plan(frozen(planned_at=NOW + timedelta(hours=1)), planned(), user="cron", now=NOW)
+    assert again.sha256 == first.sha256
+    lease = kept.leases.take(send_lease(*again.night), holder="box:2", now=NOW)
+    kept.recovery.take_over(*again.night, lease=lease, now=NOW)
+    marked = kept.deliveries.turn(*again.night, lease=lease, now=NOW, size=3)
+    kept.deliveries.turn(*again.night, lease=lease, now=NOW, settled=[replace(b, state=TAKEN) for b in marked])
+    kept.deliveries.answers.path(*first.night).write_bytes(older)  # what the other machine has
+    assert kept.recovery.why_behind(*again.night) is None
+    later = kept.leases.take(send_lease(*again.night), holder="box:1", now=NOW + timedelta(hours=1))
+    kept.recovery.take_over(*again.night, lease=later, now=NOW)
+    assert [type(b.state) for b in kept.deliveries.batches(*again.night)] == [Accepted] * 3
+
+
+def test_a_night_without_recipients_is_rebuilt_too(kept: Store) -> None:
+    nobody = frozen(recipients=0, batches=0, waterfall=Waterfall(target=0, excluded={}, control=0, recipients=0))
+    audience = kept.deliveries.plan(nobody, [], user="cron", now=NOW)
+    forget_everything(kept)
+    assert kept.recovery.rebuild(*audience.night, why="put back", user="ops", now=NOW).recipients == {}
+    assert kept.recovery.why_behind(*audience.night) is None
