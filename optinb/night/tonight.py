@@ -220,7 +220,7 @@ class Tonight:
             return "it was approved anew after this night's audience was frozen, so that the rest of it is not sent"
         if (resolved.app_group.id, resolved.template.id) != (audience.app_group_id, audience.template_id):
             reason = reason or "its frozen audience isn't of the app group and template that were approved"
-        return reason
+        return reason or why_held_by_size(record, audience.recipients)
 
     def _look_at_trail(self) -> None:
         """By an audit trail that isn't whole, or not the one that the nights noted, nobody knows what was decided."""

@@ -18,6 +18,7 @@ from optinb.workspace.witness import RECOVERED, SUBJECT, Witness, lost_witnesses
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import date
+    from pathlib import Path
 
     from optinb.workspace.handle import Workspace
 
@@ -56,7 +57,11 @@ def recover(ws: Workspace, *, dry_run: bool = False) -> Recovered:
                 nights.append(_rebuilt(ws, campaign_id, night, why=problem, dry_run=dry_run))
         except StateError as error:
             problems.append(f"the night of {night}: {error}")
+    kept = {night for night, _ in nights_with_answers(ws)}
+    unread: set[date] = set()
     for night in sorted({night for night, _, _ in lost}):
+        if night in kept and not _summary_of(ws, night).is_file():
+            continue  # it ended before its report, and its files of answers tell all that it sent
         try:
             nights += [
                 ws.store.recovery.rebuild_unknown(
@@ -66,8 +71,11 @@ def recover(ws: Workspace, *, dry_run: bool = False) -> Recovered:
             ]
         except OptinbError as error:
             problems.append(f"the night of {night}, whose summary tells of sends without a file of answers: {error}")
-    if not dry_run and (lost or nights):
-        _enter(ws, lost, nights)
+            unread.add(night)
+    # A night of which nobody knows what it sent keeps its note, so that nothing is done until it can be read.
+    told = [one for one in lost if one[0] not in unread]
+    if not dry_run and (told or nights):
+        _enter(ws, told, nights)
     known = {record.campaign.name for record in ws.campaigns.list(archived=True)}
     settled: list[Settled] = []
     for night in sorted({n.run_date for n in nights if n.recipients.get("unknown")}) if not dry_run else ():
@@ -91,13 +99,17 @@ class _Sends(Struct, frozen=True):
     campaigns: tuple[CampaignSummary, ...]
 
 
+def _summary_of(ws: Workspace, night: date) -> Path:
+    return ws.root / "runs" / night.isoformat() / "summary.json"
+
+
 def _told_by_summary(ws: Workspace, night: date) -> Iterator[tuple[FrozenAudience, tuple[tuple[int, int], ...]]]:
     """What a night has frozen, by its summary, that neither the database nor a file of answers knows; and its requests.
 
     As after a night of an optinb that kept no such files. Raises OptinbError where it can't be told whose it is.
     """
     try:
-        told = msgspec.json.decode((ws.root / "runs" / night.isoformat() / "summary.json").read_bytes(), type=_Sends)
+        told = msgspec.json.decode(_summary_of(ws, night).read_bytes(), type=_Sends)
     except (OSError, msgspec.MsgspecError) as error:
         raise StateError(f"its summary can't be read ({error}); don't run that night again") from error
     for c in told.campaigns:

@@ -194,3 +194,29 @@ def test_a_night_that_left_no_file_of_answers_is_unknown_by_its_summary_and_not_
     assert taken(folder) == sent
     assert [(c.unknown, c.recipients) for c in second.campaigns] == [(c.recipients,) * 2 for c in first.campaigns]
     assert optinb(folder, "audit", "verify")[0] == 0
+
+
+def test_a_night_that_ended_before_its_report_is_rebuilt_by_its_files_of_answers(folder: Path, evening: Path) -> None:
+    run(folder)
+    sent = taken(folder)
+    (folder / "runs" / RUN_DATE.isoformat() / "summary.json").unlink()
+    put_back(folder, evening)
+    code, said = optinb(folder, "recover")
+    assert code == 0 and "accepted" in said, said
+    assert run(folder).exit_code == Exit.DONE
+    assert taken(folder) == sent and max(sent.values()) == 1
+
+
+def test_a_night_of_which_nothing_is_left_but_its_note_stays_refused(folder: Path, evening: Path) -> None:
+    run(folder)
+    sent = taken(folder)
+    (folder / "runs" / RUN_DATE.isoformat() / "summary.json").unlink()
+    for file in (folder / "audiences").rglob("*.answers.jsonl"):
+        file.unlink()
+    put_back(folder, evening)
+    for _ in range(2):
+        code, said = optinb(folder, "recover")
+        assert code == 1 and "don't run that night again" in said
+        with pytest.raises(StateError, match="was put back to an earlier state"):
+            run(folder)
+    assert taken(folder) == sent and max(sent.values()) == 1
