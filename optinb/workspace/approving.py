@@ -49,9 +49,9 @@ def _unseen(seen: str | CampaignPreview, now: CampaignPreview) -> tuple[str, ...
         whole = seen.strip().casefold()
         return () if whole == now.fingerprint else (f"you saw {whole or 'nothing'}, it is {now.fingerprint}",)
     was, found = seen.waterfall.recipients, now.waterfall.recipients
-    if not SizeBand.around(was).holds(found):
-        return (f"you saw {was:,} recipients, there are {found:,}",)
     changed = differences(seen.parts, now.parts)
+    if not SizeBand.around(was).holds(found):
+        changed = (*changed, f"you saw {was:,} recipients, there are {found:,}")
     return changed or (() if seen.fingerprint == now.fingerprint else ("it was submitted again",))
 
 
