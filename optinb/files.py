@@ -24,15 +24,15 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Makes a new name last through a power failure; where folders can't be opened, the system sees to it."""
-    if os.name == "nt":
+def sync(path: Path) -> None:
+    """Waits until a file, or a folder with its new names, is on disk; folders that can't be opened are the system's."""
+    if os.name == "nt" and path.is_dir():
         return
-    handle = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        os.fsync(descriptor)
     finally:
-        os.close(handle)
+        os.close(descriptor)
 
 
 def copy_tree(source: Path, target: Path) -> None:

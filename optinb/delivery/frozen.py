@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from optinb.campaigns import AUDIENCE_SCHEMA
 from optinb.errors import StateError
-from optinb.files import sync_folder
+from optinb.files import sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ def freeze(audience: pl.DataFrame, *, folder: Path, stem: str) -> FrozenFile:
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
-        sync_folder(folder)
+        sync(folder)
     except (OSError, pl.exceptions.ComputeError) as error:
         raise StateError(
             f"the audience can't be written to {folder} ({error}); nothing was sent; check the space and the rights "

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct, field
 
 from optinb.errors import StateError
-from optinb.files import open_privately, sync_folder
+from optinb.files import open_privately, sync
 from optinb.state.journal import Batch, BatchState, FrozenAudience, Planned, Sending
 
 if TYPE_CHECKING:
@@ -227,7 +227,7 @@ class Pen:
             with self._file:
                 os.fsync(self._file.fileno())
             if self._is_new:
-                sync_folder(self._path.parent)
+                sync(self._path.parent)
         except OSError as error:
             if not is_failing:
                 raise self._explained(error) from error

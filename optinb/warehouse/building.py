@@ -13,13 +13,13 @@ import msgspec
 from msgspec import Struct, field
 
 from optinb.errors import WarehouseError
+from optinb.files import sync
 from optinb.warehouse.contract import OWN_TABLES, TABLES
 from optinb.warehouse.damage import readable
 from optinb.warehouse.days import DayFile, read_files, write_files
 from optinb.warehouse.keyindex import INDEX_OF
 from optinb.warehouse.report import ImportReport
 from optinb.warehouse.sql import connect, ident, literal
-from optinb.warehouse.versions import sync
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

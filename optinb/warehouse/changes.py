@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from optinb.files import sync
 from optinb.warehouse.days import DayFile
 from optinb.warehouse.sql import exact_path, ident, literal
-from optinb.warehouse.versions import sync
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

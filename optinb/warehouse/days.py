@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from optinb.files import sync
 from optinb.warehouse.contract import TABLES
 from optinb.warehouse.damage import readable, require_whole
 from optinb.warehouse.sql import exact_path, literal
-from optinb.warehouse.versions import sync
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

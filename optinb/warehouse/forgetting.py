@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.erasing import BLANKED
+from optinb.files import sync
 from optinb.warehouse import building
 from optinb.warehouse.building import Contents
 from optinb.warehouse.changes import TABLE as CHANGES
@@ -24,7 +25,6 @@ from optinb.warehouse.days import DayFile, DayWriter, scan_of
 from optinb.warehouse.forgotten import read_forgotten, write_forgotten
 from optinb.warehouse.quarantine import FILE, read_quarantine
 from optinb.warehouse.sql import connect, ident, literal
-from optinb.warehouse.versions import sync
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optinb.files import sync
 from optinb.warehouse.damage import readable, require_whole
 from optinb.warehouse.days import DayFile, scan_of
 from optinb.warehouse.runs import (
@@ -26,7 +27,6 @@ from optinb.warehouse.runs import (
     write_run,
 )
 from optinb.warehouse.sql import numbers
-from optinb.warehouse.versions import sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

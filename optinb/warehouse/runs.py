@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec import Struct
 
-from optinb.warehouse.versions import sync
+from optinb.files import sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

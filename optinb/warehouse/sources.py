@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from optinb.errors import GateError, SettingsError, did_you_mean
+from optinb.files import sync
 from optinb.settings import read_secret
 from optinb.warehouse.contract import read_name
-from optinb.warehouse.versions import sync
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence

@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
 from optinb.errors import WarehouseError
+from optinb.files import sync
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -158,15 +159,6 @@ def open_shared(path: Path) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
-
-
-def sync(path: Path) -> None:
-    """Waits until a file or a folder is on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _unreadable(path: Path, error: OSError) -> WarehouseError:
