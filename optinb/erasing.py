@@ -43,11 +43,6 @@ class ForgottenPerson:
         return tuple(sorted(found, key=lambda name: (-len(name), name)))
 
     @cached_property
-    def is_like_a_figure(self) -> bool:
-        """Whether a name can't be told from a count where people read it."""
-        return any(_FIGURE.fullmatch(name) for name in self.names)
-
-    @cached_property
     def _word(self) -> re.Pattern[str]:
         words = [re.escape(name) for name in self.spellings if not _FIGURE.fullmatch(name)]
         return re.compile(f"{_BEFORE}(?:{'|'.join(words)}){_AFTER}" if words else r"(?!)")

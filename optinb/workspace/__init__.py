@@ -2,7 +2,7 @@
 
 from optinb.workspace.behind import must_not_be_behind, without_answers
 from optinb.workspace.campaigns import Campaigns
-from optinb.workspace.clock import clock_for, clock_starting_at, is_pretended, system_clock
+from optinb.workspace.clock import clock_for, clock_starting_at, is_pretended
 from optinb.workspace.codes import Codes, CodesLeft
 from optinb.workspace.data import CustomerDay, CustomerReach
 from optinb.workspace.doctor import Diagnosis, GroupHealth, bad, examine_machine, group_health
@@ -86,7 +86,6 @@ __all__ = [
     "note_head",
     "open_workspace",
     "status",
-    "system_clock",
     "verify_audit",
     "why",
     "why_behind",

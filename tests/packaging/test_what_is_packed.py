@@ -27,7 +27,7 @@ def dirty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("build") / "optinb"
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
     shutil.copytree(ROOT / "optinb", root / "optinb", ignore=ignore)
-    for name in (*LISTED, "pyproject.toml", "hatch_build.py", "README.md", "CHANGELOG.md", "LICENSE"):
+    for name in (*LISTED, "pyproject.toml", ".ci/hatch_build.py", "README.md", "CHANGELOG.md", "LICENSE"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, root / name)
     for path in root.rglob("*.ipynb"):
