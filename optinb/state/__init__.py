@@ -4,7 +4,6 @@ from optinb.state.answers import TAIL, Account, AnswerFiles, JournalSide, behind
 from optinb.state.audit import AuditEntry, AuditVerdict
 from optinb.state.campaigns import CampaignChange
 from optinb.state.codes import Clash, CodePool, CodesTaken, Draw
-from optinb.state.deliveries import PLANNED
 from optinb.state.groups import GroupRecord
 from optinb.state.journal import (
     Accepted,
@@ -22,6 +21,7 @@ from optinb.state.journal import (
     Verdict,
 )
 from optinb.state.leases import TTL_S, HeldLease, Lease, LeaseTaken
+from optinb.state.manifest import PLANNED
 from optinb.state.recovering import RebuiltNight
 from optinb.state.runs import RunRecord
 from optinb.state.store import Store

@@ -36,11 +36,9 @@ from optinb.state.journal import (
 from optinb.state.leases import lost, must_hold
 from optinb.state.manifest import (
     MOVED,
-    PLANNED,
     all_unlike_planned,
-    manifest,
     planned_before,
-    spans_of,
+    record_plan,
     why_unlike_planned,
 )
 from optinb.state.recovering import changed
@@ -106,16 +104,8 @@ class Deliveries:
                 con.execute(insert(batches), [batch_row(batch, now=now) for batch in planned])
             if draw is not None:
                 take(con, draw, audience)
-            audit.record(
-                con,
-                who=user,
-                action=PLANNED,
-                subject=audience.campaign_name,
-                now=now,
-                **manifest(audience, spans_of(planned)),
-                code_runs=draw.runs if draw else (),
-                place=place,
-            )
+            code_runs = draw.runs if draw else ()
+            record_plan(con, audience, planned, user=user, now=now, code_runs=code_runs, place=place)
             line = msgspec.structs.replace(changed(con, audience, now=now), anew=True)
         self._append(audience, line)
         return audience

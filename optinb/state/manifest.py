@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import func, or_, select
 
-from optinb.state.audit import AuditEntry, check_chain, entries_since
+from optinb.state.audit import AuditEntry, check_chain, entries_since, record
 from optinb.state.delivery_rows import audience_from, audiences_with_counts, of_night
 from optinb.state.schema import audit_entries, batches
 
@@ -40,6 +40,7 @@ FIELDS = {
     "batches": "batches",
     "fingerprint": "approval",
     "codes": "promotion codes",
+    "planned_at": "time of planning",  # tells two plans of one night apart
     "requests": "recipients of each request",
 }
 
@@ -48,7 +49,35 @@ def manifest(audience: FrozenAudience, spans: Iterable[tuple[int, int, int]]) ->
     """What decides about a send, as the chain keeps it; `spans` are number, first and size of each batch, in order."""
     row = {name: getattr(audience, name) for name in FIELDS if name != "requests"}
     digest = sha256(msgspec.json.encode(list(spans))).hexdigest()
-    return {**row, "send_at": audience.send_at.astimezone(UTC), "requests": digest}
+    moments = {name: getattr(audience, name).astimezone(UTC) for name in ("send_at", "planned_at")}
+    return {**row, **moments, "requests": digest}
+
+
+def record_plan(
+    con: Connection,
+    audience: FrozenAudience,
+    planned: Iterable[Batch],
+    *,
+    user: str,
+    now: datetime,
+    code_runs: Sequence[tuple[int, ...]] = (),
+    place: Mapping[str, str] | None = None,
+) -> None:
+    """Enters a plan into the chain: from here on its rows are held to what they are now.
+
+    `code_runs` are the first number and the count of its codes in a row, after a recovery with the place of the first
+    recipient; `place` is where its file was written.
+    """
+    record(
+        con,
+        who=user,
+        action=PLANNED,
+        subject=audience.campaign_name,
+        now=now,
+        **manifest(audience, spans_of(planned)),
+        code_runs=code_runs,
+        place=place,
+    )
 
 
 def spans_of(planned: Iterable[Batch]) -> list[tuple[int, int, int]]:

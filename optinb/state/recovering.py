@@ -38,7 +38,7 @@ from optinb.state.delivery_rows import (
 )
 from optinb.state.journal import Accepted, Batch, BatchState, Cancelled, FrozenAudience, Planned, Sending, Unknown
 from optinb.state.leases import must_hold
-from optinb.state.manifest import PLANNED, manifest, spans_of
+from optinb.state.manifest import record_plan
 from optinb.state.schema import audiences, audit_entries, batches, code_grants, code_pools, leases
 
 if TYPE_CHECKING:
@@ -281,16 +281,7 @@ def _rebuild(
     give_back(con, *night)
     _jump(con, send_lease(*night), account.token, user=user, now=now)
     sizes = _by_state(everything)
-    # As it is planned: what goes on from here is held to the rows as they are now.
-    audit.record(
-        con,
-        who=user,
-        action=PLANNED,
-        subject=audience.campaign_name,
-        now=now,
-        **manifest(audience, spans_of(everything)),
-        code_runs=account.grants,
-    )
+    record_plan(con, audience, everything, user=user, now=now, code_runs=account.grants)
     audit.record(
         con,
         who=user,
