@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from delivery_desk import KEY_NAME, store_address
 from httpcore import SyncBackend
 
-from optinb.appboy import AppboyClient
+from optinb.appboy import AppboyClient, client, guard
 from optinb.delivery import send
 from optinb.errors import StateError
 from optinb.settings import AppGroupSettings, SendSection
@@ -35,7 +35,9 @@ CALLS = {"marked": 2, "about to ask": 3, "about to connect": 1, "connected": 2}
 
 def main(root: Path, api: str, group_id: str, ahead_s: float, place: str, ttl_s: float) -> None:
     calls, lock = itertools.count(1), threading.Lock()
-    outside = threading.Lock()  # one that is stopped within a transaction keeps all others from the store
+    # One that is stopped within a transaction keeps all others from the store; and between another thread's last look
+    # and its write lie the microseconds that no look can cover.
+    outside = threading.Lock()
 
     def stop(here: str) -> None:
         with lock:
@@ -53,9 +55,27 @@ def main(root: Path, api: str, group_id: str, ahead_s: float, place: str, ttl_s:
 
         return wrapped
 
+    def last_look() -> dict[str, Any]:
+        look = guard.last_look()["trace"]
+
+        def looking(step: str, info: object) -> None:
+            _, _, act = step.partition(".send_request_")
+            if act.endswith(".started"):
+                outside.acquire()
+                try:
+                    look(step, info)
+                except BaseException:
+                    outside.release()
+                    raise
+            elif act:
+                outside.release()
+
+        return {"trace": looking}
+
+    vars(client)["last_look"] = last_look
     SyncBackend.connect_tcp = stopping(SyncBackend.connect_tcp, before="about to connect", after="connected")
     group = AppGroupSettings(id=group_id, name="Shop", api=api, key=f"env:{KEY_NAME}")
-    with Store.open(store_address(root)) as store, AppboyClient(group) as client:
+    with Store.open(store_address(root)) as store, AppboyClient(group) as appboy:
         writing = store._database.writing
 
         @contextmanager
@@ -64,13 +84,13 @@ def main(root: Path, api: str, group_id: str, ahead_s: float, place: str, ttl_s:
                 yield con
 
         store._database.writing = alone
-        client.schedule = stopping(client.schedule, before="about to ask")
+        appboy.schedule = stopping(appboy.schedule, before="about to ask")
         store.deliveries.turn = stopping(store.deliveries.turn, after="marked")
         (audience,) = store.deliveries.list()
         try:
             send(
                 store,
-                client,
+                appboy,
                 audience,
                 root=root,
                 clock=lambda: datetime.now(UTC) + timedelta(seconds=ahead_s),

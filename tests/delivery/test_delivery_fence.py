@@ -190,8 +190,9 @@ def test_a_sender_that_was_stopped_for_a_while_goes_on_when_nobody_took_its_plac
             settings=SETTINGS,
             holder="box:1",
         )
-    assert (counts.accepted, counts.recipients) == (RECIPIENTS, RECIPIENTS)
-    assert len(sandbox.world.dispatches) == RECIPIENTS / 50
+    # a jump between a request's head and its body leaves half a request, of which nobody knows what becomes
+    assert counts.accepted + counts.unknown == RECIPIENTS and counts.unknown <= SETTINGS.concurrency * 50
+    assert len(sandbox.world.dispatches) == counts.accepted / 50
 
 
 @pytest.mark.parametrize(
