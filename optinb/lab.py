@@ -9,6 +9,7 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from optinb.errors import UsageError
 from optinb.rehearsal import AUTHOR, variables_for
 from optinb.settings import FILE_NAME, load_settings
 from optinb.workspace import workspace_folder
@@ -39,10 +40,17 @@ def run_lab(
             newest delivery.
         options: for `jupyter lab`.
         say: told of copies that somebody changed and that are newer in this version.
+
+    Raises UsageError for root, unless `options` allow it.
     """
     root = workspace_folder(workspace).resolve()
     settings = load_settings(root / FILE_NAME)
     keep_private(root, settings)
+    if os.geteuid() == 0 and "--allow-root" not in options:
+        raise UsageError(
+            "JupyterLab doesn't run as root, since any notebook could then change all of this machine: log in as "
+            "somebody else, or say that it is meant: `optinb lab -- --allow-root`"
+        )
     command = [sys.executable, "-m", "jupyter", "lab", f"--notebook-dir={copied_notebooks(root, say=say)}", *options]
     with ExitStack() as stack:
         return run(command, environment_of(root, settings, rehearse=rehearse, user=user, stack=stack))
