@@ -76,14 +76,16 @@ def copied_notebooks(root: Path, settings: Settings, *, say: Callable[[str], Non
 
 
 def changed_copies(folder: Path) -> tuple[str, ...]:
-    """Which copies in a folder say something else than what comes with this optinb."""
+    """Which copies in a folder say something else than what comes with this optinb, or can't be read."""
     source = shared("notebooks")
-    found = ((name, folder / name) for name in _names(source))
-    return tuple(
-        name
-        for name, copy in found
-        if copy.is_file() and _digest(name, copy.read_bytes()) != _digest(name, (source / name).read_bytes())
-    )
+    return tuple(name for name in _names(source) if _differs(name, folder / name, source / name))
+
+
+def _differs(name: str, copy: Path, own: Path) -> bool:
+    try:
+        return copy.is_file() and _digest(name, copy.read_bytes()) != _digest(name, own.read_bytes())
+    except OSError:
+        return True  # somebody else's, in a workspace that several share
 
 
 def _names(source: Path) -> Iterator[str]:
@@ -96,6 +98,6 @@ def _names(source: Path) -> Iterator[str]:
 def _digest(name: str, content: bytes) -> str:
     """What a file says: of a notebook its cells, as outputs and a program's notes in it are nobody's change."""
     if name.endswith(".ipynb"):
-        with suppress(ValueError, KeyError, TypeError):
+        with suppress(ValueError, KeyError, TypeError, RecursionError):
             content = msgspec.json.encode(sources(content))
     return sha256(content).hexdigest()

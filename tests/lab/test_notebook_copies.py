@@ -12,7 +12,7 @@ import optinb
 from optinb.errors import UsageError
 from optinb.lab import run_lab
 from optinb.settings import parse_settings
-from optinb.workspace.notebooks import copied_notebooks
+from optinb.workspace.notebooks import changed_copies, copied_notebooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +100,25 @@ def test_a_copy_of_an_earlier_version_without_a_record_stays(
     (folder / "track.ipynb").write_text(notebook("of long ago"))
     assert "track.ipynb" in copies()[1][0]
     assert "of long ago" in (folder / "track.ipynb").read_text()
+
+
+def test_a_copy_that_cannot_be_read_counts_as_changed(
+    copies: Callable[[], tuple[Path, list[str]]], shipped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = copies()
+    assert changed_copies(folder) == ()
+    (folder / "track.ipynb").write_text('{"cells":' + "[" * 100_000)
+    assert changed_copies(folder) == ("track.ipynb",)
+    closed = folder / "guides" / "nights.md"
+    read = Path.read_bytes
+
+    def refused(path: Path) -> bytes:
+        if path == closed:
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    assert changed_copies(folder) == ("guides/nights.md", "track.ipynb")
 
 
 def test_notebooks_that_cannot_be_copied_are_said_in_a_sentence(shipped: Path, tmp_path: Path) -> None:
