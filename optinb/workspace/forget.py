@@ -16,6 +16,7 @@ from optinb.erasing import ForgottenPerson
 from optinb.errors import StateError, UsageError
 from optinb.workspace.behind import must_not_be_behind
 from optinb.workspace.named import is_named
+from optinb.workspace.ownership import closed_folders, login_of
 from optinb.workspace.sends import WAIT_S
 from optinb.workspace.traces import erase_files
 
@@ -107,7 +108,7 @@ def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustome
             rewritten=rows + files.rewritten,
             inbox=tuple(_files_with(ws.root / "inbox", (*person.ids, *sorted(others)))),
             scheduled=scheduled,
-            named_in=(*ws.store.rewording.naming(gone), *files.left),
+            named_in=(*ws.store.rewording.naming(gone), *files.left, *_closed(ws.root)),
             forgotten_before=before,
         )
         _note(ws, done, removed, by=by)
@@ -116,6 +117,13 @@ def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustome
             done = replace(done, named_in=(*done.named_in, left))
     ws.reopen()
     return done
+
+
+def _closed(root: Path) -> Iterable[str]:
+    """The folders that can't be looked into, such as somebody's own copies of notebooks in a shared workspace."""
+    for folder in closed_folders(root):
+        name, owner = folder.relative_to(root).as_posix(), login_of(folder.stat().st_uid)
+        yield f"the folder {name}, perhaps, which is closed to others than {owner}: they must look into it"
 
 
 def _must_be_over(ws: Workspace, held: Iterable[Held]) -> None:

@@ -107,7 +107,7 @@ def test_root_is_told_how_to_open_the_notebooks(folder: Path, monkeypatch: pytes
     assert refused.exit_code == 2
     assert "`optinb lab -- --allow-root`" in refused.stderr
     began: list[list[str]] = []
-    monkeypatch.setattr("optinb.lab.run", lambda command, _environment: began.append(list(command)) or 0)
+    monkeypatch.setattr("optinb.lab.run", lambda command, _environment, _folder: began.append(list(command)) or 0)
     assert call("lab", "--workspace", str(folder), "--", "--allow-root").exit_code == 0
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert call("lab", "--workspace", str(folder)).exit_code == 0
