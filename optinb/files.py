@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from typing import IO
+
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # of network disks that know none
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -59,3 +64,33 @@ def open_privately(path: Path, mode: str = "ab", *, buffering: int = -1) -> IO[b
         return descriptor
 
     return open(path, mode, buffering=buffering, opener=opener)
+
+
+def lock_newest(file: IO[bytes], path: Path, reopen: Callable[[], IO[bytes]]) -> IO[bytes]:
+    """Waits until nobody else writes to a file, and keeps others from it until `unlock`, or until it is closed.
+
+    Returns the file that bears the name by then: one that was rewritten, as by `forget`, is opened anew.
+    """
+    while True:
+        _lock(file, fcntl.LOCK_EX)
+        try:
+            there = path.stat()
+        except OSError:
+            return file  # gone with its folder: nobody reads it any more
+        if os.path.samestat(there, os.fstat(file.fileno())):
+            return file
+        file.close()
+        file = reopen()
+
+
+def unlock(file: IO[bytes]) -> None:
+    """Lets others write to a file that was locked."""
+    _lock(file, fcntl.LOCK_UN)
+
+
+def _lock(file: IO[bytes], how: int) -> None:
+    try:
+        fcntl.flock(file, how)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise

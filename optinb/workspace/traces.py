@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import gzip
 import json
 import os
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 from msgspec import Struct
+
+from optinb.files import lock_newest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,9 +115,8 @@ def _rewritten(path: Path, person: ForgottenPerson) -> bool:
     if rewrite is None:
         return False
     draft = path.with_name(f".{path.name}{UNFINISHED}")
-    with path.open("rb") as old:
-        # whoever appends to a journal waits, and then sees that there is another
-        fcntl.flock(old, fcntl.LOCK_EX)
+    # a network disk locks only what is open for writing; whoever appends waits, and then sees that there is another
+    with lock_newest(path.open("r+b"), path, lambda: path.open("r+b")) as old:
         changed = False
         try:
             with draft.open("wb") as new:
