@@ -94,7 +94,7 @@ def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustome
         gone = ForgottenPerson(
             {*person.ids, *others, *person.names}, values=person.values, stand_in=f"{FORGOTTEN}{token_hex(8)}"
         )
-        rows, files = ws.store.rewording.erase(gone), erase_files(ws.root, gone)
+        rows, files = ws.store.rewording.erase(gone, user=ws.user, now=ws.now()), erase_files(ws.root, gone)
         removed = ws.warehouse.forget(customer_id, others={*others, *person.names}, user=ws.user, now=ws.now())
         done = ForgottenCustomer(
             person=ws.warehouse.forgotten.hash_of(customer_id),

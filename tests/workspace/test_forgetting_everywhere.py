@@ -252,12 +252,22 @@ def test_what_cannot_be_rewritten_is_named(copy: tuple[Path, str]) -> None:
     with optinb.open_workspace(root, user=AUTHOR) as ws:
         ws.groups.save("Only them", optinb.attr("mail") == mail(person))
         draft = {**CAMPAIGNS[1], "name": "In the making", "properties": {"promo_code": {"value": f"for {person}"}}}
-        ws.drafts.keep(draft, seen=None)
+        first = ws.drafts.keep(draft, seen=None)
+        ws.drafts.keep({**draft, "notes": person}, seen=first)
         done = ws.forget(person)
-        assert "forgotten-" in str(ws.campaigns.get("In the making"))
+        kept = ws.campaigns.get("In the making")
+        assert "for forgotten-" in str(kept.campaign.properties["promo_code"].value)
+        assert (kept.state, kept.author, kept.version) == ("draft", AUTHOR, 3)
+        # what was reworded is what the trail says of it, by somebody who isn't its author for that
+        assert verify_audit(ws).problem is None
+        assert ws.store.campaigns.history("In the making")[-1].action == "reword"
+        assert str(ws.forget(person).named_in) == str(done.named_in)
+        assert ws.campaigns.get("In the making") == kept
+        ws.campaigns.submit({**CAMPAIGNS[1], "name": "In the making"})
+        assert verify_audit(ws).problem is None
     assert set(done.named_in) == {
         "target group 'Only them'",
-        "2 entries of the audit trail, such as test sends to them, which nothing can change",
+        "3 entries of the audit trail, such as test sends to them, which nothing can change",
         "the file runs/mine.parquet",
         "the file runs/mine.xlsx",
         "the file runs/mine.gz",
