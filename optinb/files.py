@@ -9,7 +9,7 @@ import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import IO
 
@@ -51,6 +51,31 @@ def copy_tree(source: Path, target: Path) -> None:
             copy.mkdir(exist_ok=True)
         else:
             shutil.copyfile(path, copy)
+
+
+def walk(folder: Path, *, follows: Callable[[Path], bool] = lambda _link: True) -> Iterator[Path]:
+    """Whatever is no folder under one, in order, also behind those links that are followed; each folder comes once.
+
+    A link that isn't followed, and a folder that can't be read, come themselves.
+    """
+    yield from _walk(folder, follows, set())
+
+
+def _walk(folder: Path, follows: Callable[[Path], bool], seen: set[tuple[int, int]]) -> Iterator[Path]:
+    try:
+        status = folder.stat()
+        paths = sorted(folder.iterdir())
+    except OSError:
+        yield folder
+        return
+    if (status.st_dev, status.st_ino) in seen:
+        return
+    seen.add((status.st_dev, status.st_ino))
+    for path in paths:
+        if path.is_dir() and (not path.is_symlink() or follows(path)):
+            yield from _walk(path, follows, seen)
+        else:
+            yield path
 
 
 def open_privately(path: Path, mode: str = "ab", *, buffering: int = -1) -> IO[bytes]:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from optinb.delivery import FORGOTTEN, anonymise, holding, last_moment, orphans
 from optinb.erasing import ForgottenPerson
 from optinb.errors import StateError, UsageError
+from optinb.files import walk
 from optinb.workspace.behind import must_not_be_behind
 from optinb.workspace.named import is_named
 from optinb.workspace.sends import WAIT_S
@@ -177,7 +178,7 @@ def _note(ws: Workspace, done: ForgottenCustomer, removed: Removed, *, by: str) 
 def _files_with(inbox: Path, names: Iterable[str]) -> Iterable[str]:
     """The delivered files that name the customer, relative to the inbox."""
     names = tuple(names)
-    for path in sorted(inbox.rglob("*")) if inbox.is_dir() else ():
+    for path in walk(inbox):
         if path.is_file() and _names_any(path, names):
             yield path.relative_to(inbox).as_posix()
 
