@@ -13,7 +13,7 @@ from msgspec import Struct
 from optinb.appboy import template_changes, template_from_details, told
 from optinb.campaigns import ALIVE
 from optinb.delivery import last_moment
-from optinb.errors import AppboyError, Exit
+from optinb.errors import AppboyError, Exit, OptinbError
 
 if TYPE_CHECKING:
     from optinb.appboy import AppboyClient
@@ -43,8 +43,8 @@ def look_before(ws: Workspace, client: AppboyClient, audience: FrozenAudience) -
     if counts.pending == counts.recipients or ws.settings.policy.template_edited == "recall":
         return _recalled(ws, audience, edited)
     return SecondLook(
-        held=f"{edited}: undo the edit and run the night again to send the rest of it, or approve it again for its "
-        "next nights; the rest of this one is not sent then"
+        held=f"{edited}: undo the edit and run the night again to send the rest of it; once it is approved again, the "
+        "rest of this night is not sent"
     )
 
 
@@ -104,7 +104,8 @@ def _recalled(ws: Workspace, audience: FrozenAudience, edited: str) -> SecondLoo
     if counts.cancelled == counts.recipients:
         remedy = "approve it again" if is_alive else "copy it under another name to send it again"
     else:
-        remedy = _apart(ws, audience) + ("; approve it again for its next nights" if is_alive else "")
+        has_more = is_alive and record.campaign.schedule.date is None
+        remedy = _apart(ws, audience) + ("; approve it again for its next nights" if has_more else "")
     held = f"{edited}: of its recipients {people or 'none could be recalled any more'}; {remedy}"
     if is_alive:
         ws.campaigns.note(record, "hold", comment=held)
@@ -113,9 +114,12 @@ def _recalled(ws: Workspace, audience: FrozenAudience, edited: str) -> SecondLoo
 
 def _apart(ws: Workspace, audience: FrozenAudience) -> str:
     """What becomes of those who get nothing of a night that others got: it isn't built anew, so they are listed."""
-    name = ws.sends.list_cancelled(audience)
+    try:
+        name = ws.sends.list_cancelled(audience)
+    except OptinbError as error:  # what was recalled, and what wasn't, must be told all the same
+        return f"who gets nothing couldn't be listed ({error}): this night isn't built anew"
     if name is None:
-        return "approved again, it isn't sent once more this night"
+        return "this night isn't built anew, so that whoever gets it at all gets it as edited"
     return f"who certainly gets nothing is on the list {name!r}, for a campaign of its own: this night isn't built anew"
 
 
