@@ -83,7 +83,9 @@ def _files(root: Path) -> Iterator[Path]:
 
 def _is_followed(root: Path, path: Path) -> bool:
     """Whether a file or folder is the workspace's own although it may lie elsewhere."""
-    return not path.is_symlink() or path.parent in (root, root / "runs", root / "audiences")
+    if not path.is_symlink():
+        return True
+    return path.parent in (root, root / "runs", root / "audiences") and path not in map(root.joinpath, KEPT_ELSEWHERE)
 
 
 def _is_own(path: Path) -> bool:

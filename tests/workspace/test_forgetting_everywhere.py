@@ -386,6 +386,7 @@ def test_folders_on_other_storage_are_the_workspaces_own_and_what_lies_behind_ot
         "audiences/2026-11-23": storage / "night",
         "nightly.log": storage / "nightly.log",
         "latest": root / "notebooks",
+        "inbox": team,
         "notebooks/round": root,
         "notebooks/team": team,
         "notebooks/one.txt": team / "a.txt",
