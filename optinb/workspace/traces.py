@@ -7,7 +7,7 @@ import gzip
 import json
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 from msgspec import Struct
@@ -95,7 +95,7 @@ def _is_own(path: Path) -> bool:
 
 def _naming(path: Path, person: ForgottenPerson) -> int:
     """Whether a file names the person: SURELY, PERHAPS or not at all (0)."""
-    suffix = path.suffix.lower()
+    suffix = _kind(path)
     if suffix == ".parquet":
         return _in_parquet(path, person)
     if suffix in _REWRITES:
@@ -157,7 +157,7 @@ def _in_parquet(path: Path, person: ForgottenPerson) -> int:
 
 def _rewritten(path: Path, person: ForgottenPerson) -> bool:
     """Rewrites a file, if it is of a kind that can be; whether that changed anything."""
-    suffix = path.suffix.lower()
+    suffix = _kind(path)
     if suffix not in _REWRITES:
         return False
     draft = path.with_name(f".{path.name}{UNFINISHED}")
@@ -207,13 +207,31 @@ def _encoding(head: bytes) -> str | None:
     return None
 
 
+def _kind(path: Path) -> str:
+    return TAIL if path.name.endswith(TAIL) else path.suffix.lower()
+
+
+def _answers(line: bytes, person: ForgottenPerson) -> bytes:
+    """A line of a file of answers: what Appboy said may name somebody; what was planned stays as the trail has it."""
+    try:
+        content = json.loads(line)
+    except ValueError:
+        return _lines(line, person)  # torn by a crash, which it stays
+    if not isinstance(content, dict) or "states" not in content:
+        return line
+    return _in_place(line, content, content | {"states": person.value(content["states"])})
+
+
 def _line(line: bytes, person: ForgottenPerson) -> bytes:
     """A line of a journal: a value of JSON, or else a line of text."""
     try:
         content = json.loads(line)
     except ValueError:
         return _lines(line, person)
-    cleared = person.value(content)
+    return _in_place(line, content, person.value(content))
+
+
+def _in_place(line: bytes, content: Any, cleared: Any) -> bytes:
     if cleared == content:
         return line
     return json.dumps(cleared, ensure_ascii=False, separators=(",", ":")).encode() + line[len(line.rstrip(b"\r\n")) :]
@@ -241,6 +259,7 @@ def _lines(content: bytes, person: ForgottenPerson) -> bytes:
 _REWRITES: dict[str, Callable[[bytes, ForgottenPerson], bytes]] = {
     **dict.fromkeys((".json", ".ipynb"), _document),
     **dict.fromkeys((".jsonl", ".ndjson", ".log", ".txt", ".csv", ".tsv", ".md"), _line),
+    TAIL: _answers,
     **dict.fromkeys((".html", ".htm", ".svg", ".xml"), _page),
 }
 _WHOLE = (".json", ".ipynb", ".html", ".htm", ".svg", ".xml")

@@ -145,6 +145,17 @@ def test_a_pen_writes_on_in_a_file_that_was_rewritten_and_waits_while_it_is(tmp_
     assert (account.damaged, sorted(account.states)) == ([], list(range(600)))
 
 
+def test_a_forgotten_person_goes_from_what_appboy_said_and_the_plan_stays_readable(tmp_path: Path) -> None:
+    file = tmp_path / "c1.answers.jsonl"
+    plan = replace(PLAN, audience=frozen(campaign_name="C1"))
+    file.write_bytes(text(plan, AnswerLine(at=NOW, token=1, states=(((0,), Unknown(message="C1 isn't known")),))))
+    done = erase_files(tmp_path, ForgottenPerson(["C1"], stand_in="X"))
+    account = replay(file.read_bytes())
+    assert (done.rewritten, done.left, account.damaged) == (1, (), [])
+    assert account.audience == frozen(campaign_name="C1")
+    assert account.states == {0: Unknown(message="X isn't known")}
+
+
 @pytest.mark.parametrize(
     ("account", "there", "said"),
     [
