@@ -30,15 +30,15 @@ class SecondLook(Struct, frozen=True, kw_only=True):
     failure: str = ""
 
 
-def look_before(ws: Workspace, client: AppboyClient, audience: FrozenAudience) -> SecondLook:
-    """Looks whether an audience may not be sent now, since its template was edited.
+def look_before(ws: Workspace, client: AppboyClient, audience: FrozenAudience) -> SecondLook | None:
+    """Why an audience may not be sent now, since its template was edited, or None.
 
     What is frozen is given up, so that it is built anew once the campaign is approved again; what an earlier attempt
     has sent of it is recalled where the settings say so. Raises AppboyError when the template can't be looked at.
     """
     edited = _edited(ws, client, audience)
     if edited is None:
-        return SecondLook()
+        return None
     counts = ws.store.deliveries.counts(*audience.night)
     if counts.pending == counts.recipients or ws.settings.policy.template_edited == "recall":
         return _recalled(ws, audience, edited)

@@ -264,7 +264,7 @@ class Tonight:
             self._ws.sends.client(audience) as client,
             progress(audience.campaign_name, total=left, unit="recipient") as tell,
         ):
-            if left and (before := look_before(self._ws, client, audience)).held:
+            if left and (before := look_before(self._ws, client, audience)):
                 return self._told(audience, before)
             counts = send(
                 self._ws.store,
