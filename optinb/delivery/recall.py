@@ -56,6 +56,7 @@ class Recall(Struct, frozen=True, kw_only=True):
     `stopped` had not been sent, and `recalled` were: both certainly get nothing. `may_be_out`: recalled close to the
     time or without an answer, or unknown before; `out`: sent already, or not recalled, of which `left` may be by asking
     again, because Appboy wasn't asked or couldn't do it. `problems` maps what Appboy said to the number of requests.
+    `untold`: why the file of answers doesn't know of it; asking again tells it.
     """
 
     campaign: str
@@ -66,11 +67,12 @@ class Recall(Struct, frozen=True, kw_only=True):
     out: int = 0
     left: int = 0
     problems: dict[str, int] = {}
+    untold: str | None = None
 
     @property
     def exit_code(self) -> Exit:
-        """1 where something is still scheduled, 5 where nobody knows who gets it."""
-        if self.left or (self.out and self.problems):
+        """1 where something is still scheduled, or the file of answers untold; 5 where nobody knows who gets it."""
+        if self.left or self.untold or (self.out and self.problems):
             return Exit.FAILED
         return Exit.DELIVERIES_UNKNOWN if self.may_be_out else Exit.DONE
 
@@ -79,7 +81,8 @@ class Move(Struct, frozen=True, kw_only=True):
     """What became of moving a send to another time, in recipients.
 
     `moved` get it at `send_at`; `unmoved` may get it at `before`, and so may those who were `unknown` before, whom
-    nobody can move; `to_come` had not been sent yet. `exit_code` is 5 where somebody may get it at the old time.
+    nobody can move; `to_come` had not been sent yet. `untold`: why the file of answers doesn't know of it; asking again
+    tells it. `exit_code` is 5 where somebody may get it at the old time, and 1 where the file is untold.
     """
 
     campaign: str
@@ -91,6 +94,7 @@ class Move(Struct, frozen=True, kw_only=True):
     unknown: int = 0
     to_come: int = 0
     problems: dict[str, int] = {}
+    untold: str | None = None
     exit_code: int = 0
 
 
@@ -137,7 +141,8 @@ def recall(
     before = store.deliveries.counts(*audience.night)
     open_before = before.unknown - before.received - before.missing
     if tools.clock() >= last_moment(audience):
-        return replace(found, out=before.accepted + before.received, may_be_out=open_before)
+        untold = store.deliveries.answers.unwritten(*audience.night)
+        return replace(found, out=before.accepted + before.received, may_be_out=open_before, untold=untold)
     message = f"recalled: {reason}"
 
     def event(state: Accepted, outcome: Outcome) -> Event:
@@ -156,7 +161,10 @@ def recall(
                 may_be_out += batch.size
         _note(problems, outcome)
         progress(batch.size)
-    return replace(found, recalled=recalled, may_be_out=may_be_out, out=out, left=left, problems=problems)
+    untold = store.deliveries.answers.unwritten(*audience.night)
+    return replace(
+        found, recalled=recalled, may_be_out=may_be_out, out=out, left=left, problems=problems, untold=untold
+    )
 
 
 def reschedule(
@@ -204,6 +212,8 @@ def reschedule(
         _note(problems, outcome)
         progress(batch.size)
     unknown = counts.unknown - counts.received - counts.missing
+    untold = store.deliveries.answers.unwritten(*audience.night)
+    code = Exit.DELIVERIES_UNKNOWN if sizes[False] or unknown else Exit.DONE
     return Move(
         campaign=audience.campaign_name,
         run_date=audience.run_date.isoformat(),
@@ -214,7 +224,8 @@ def reschedule(
         unknown=unknown,
         to_come=counts.pending,
         problems=problems,
-        exit_code=int(Exit.DELIVERIES_UNKNOWN if sizes[False] or unknown else Exit.DONE),
+        untold=untold,
+        exit_code=int(Exit.FAILED if untold else code),
     )
 
 

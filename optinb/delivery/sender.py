@@ -125,6 +125,8 @@ def send(
         stopped = None
         # What has no request to come needs no file: a night that is done can be asked for again at any time.
         if store.deliveries.counts(*audience.night).pending:
+            if problem := store.deliveries.answers.unwritten(*audience.night):
+                raise StateError(problem)
             recipients = _recipients(store, audience, root)
             sender = _Sender(store, client, audience, recipients, held, clock=clock, settings=settings, budget=budget)
             stopped = sender.run(sleep=sleep, draw=draw, progress=progress or (lambda _count: None))
