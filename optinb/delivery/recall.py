@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from optinb.appboy import WITHHELD, Later, Outcome, RateLimit, Refused, Schedule, Stopped, Unknown, posting_while
 from optinb.appboy import Accepted as Done
 from optinb.delivery.batch import backoff_s
-from optinb.delivery.budget import Budget
+from optinb.delivery.budget import Budget, wait_while
 from optinb.delivery.closing import close_dead
 from optinb.delivery.frozen import check_planned
 from optinb.delivery.machine import Event, Moved, Moving, Recalled, next_state
@@ -102,7 +102,8 @@ class Tools(Struct, frozen=True):
     """What changing needs beside the journal: the client, its clock, its settings and its budget.
 
     `until`: when `ticks`, in seconds, have come so far, nothing more is asked.
-    `may_ask`: whether the lease is held surely enough for one more request.
+    `may_ask`: whether the lease is held surely enough for one more request. `goes_on`: whether nobody has called off
+    what is done.
     """
 
     client: Changer
@@ -120,6 +121,7 @@ class Tools(Struct, frozen=True):
         return max(0.0, self.until - self.ticks())
 
     may_ask: Callable[[], bool] = lambda: True
+    goes_on: Callable[[], bool] = lambda: True
 
 
 def recall(
@@ -207,6 +209,11 @@ def reschedule(
     def is_out(state: Accepted) -> bool:
         return state.before is not None and tools.clock() >= state.before
 
+    def is_wanted() -> bool:
+        there = store.deliveries.find(*audience.night)
+        return there is None or there.cancelled == audience.cancelled
+
+    tools = replace(tools, goes_on=is_wanted)  # who cancels it meanwhile mustn't wait for it
     for batch, outcome in _change(store, audience, tools, ask, event=event, lease=lease, skip=is_out):
         sizes[isinstance(outcome, Done)] += batch.size
         _note(problems, outcome)
@@ -251,7 +258,7 @@ def _change(
             states = {b.number: b.state for b in step if isinstance(b.state, Accepted)}
             keys = {n: state.schedule_id for n, state in states.items() if state.schedule_id and not skip(state)}
             outcomes: dict[int, Outcome] = {}
-            if not is_stopped and tools.left_s:
+            if not is_stopped and tools.left_s and tools.goes_on():
                 outcomes = _ask_each(pool, {n: (audience.template_id, key) for n, key in keys.items()}, ask, tools)
                 is_stopped = any(isinstance(outcome, Stopped) for outcome in outcomes.values())
             changed = [
@@ -273,7 +280,8 @@ def _ask_each(
     """The outcome of each request, repeated while there is none, as these requests may be."""
 
     def one(key: tuple[str, str]) -> Outcome:
-        if not tools.left_s or (tools.budget and not tools.budget.enter(patience_s=tools.left_s)):
+        is_over = not tools.left_s or not tools.goes_on()
+        if is_over or (tools.budget and not tools.budget.enter(patience_s=tools.left_s, goes_on=tools.goes_on)):
             return Later(0.0, OVER, "not_sent")
         try:
             if not tools.may_ask():
@@ -301,7 +309,7 @@ def _ask_each(
         if not left or not tools.left_s or any(isinstance(outcome, Stopped) for outcome in asked.values()):
             break
         told = max((o.wait_s for o in asked.values() if isinstance(o, Later)), default=0.0)
-        tools.sleep(min(backoff_s(attempt, told_s=told, draw=tools.draw()), tools.left_s))
+        wait_while(tools.goes_on, min(backoff_s(attempt, told_s=told, draw=tools.draw()), tools.left_s), tools.sleep)
     return outcomes
 
 

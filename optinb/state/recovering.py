@@ -99,7 +99,8 @@ class Recovery:
             begun = account and account.audience and _plan(account.audience) == _plan(audience)
             if account and begun:
                 _take_over(con, account, audience, lease=lease, now=now)
-            line = None if begun and not _is_untold(con, account, audience) else whole(con, audience, now=now)
+            is_current = account and begun and not _is_untold(con, account, audience)
+            line = None if is_current else whole(con, audience, now=now)
         if line:
             self._answers.note(*audience.night, line)
         else:

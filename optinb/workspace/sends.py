@@ -137,19 +137,36 @@ class Sends:
     def recall(self, campaign_id: str, *, reason: str, run_date: date | None = None) -> tuple[Recall, ...]:
         """Stops every night (or one) of a campaign that isn't over, and recalls what Appboy has accepted of it.
 
-        A sender that is at work ends at its next window and is waited for. Raises LeaseTaken when it doesn't.
+        A sender that is at work ends within seconds and is waited for. What goes wrong with one night, as a sender that
+        doesn't end, is among its `problems` and stops no other's recall.
         """
-        ws, found, until = self._ws, [], self._until()
-        for audience in self.recallable(campaign_id):
-            if run_date not in (None, audience.run_date):
-                continue
-            stopped = ws.store.deliveries.cancel(*audience.night, reason=reason, user=ws.user, now=ws.now())
+        ws, until = self._ws, self._until()
+        nights = [a for a in self.recallable(campaign_id) if run_date in (None, a.run_date)]
+        # all of them before any is waited for
+        stopped = [
+            ws.store.deliveries.cancel(*audience.night, reason=reason, user=ws.user, now=ws.now())
+            for audience in nights
+        ]
+        found = [self._recalled(audience, reason, until) for audience in nights]
+        return tuple(replace(done, stopped=count) for done, count in zip(found, stopped, strict=True))
+
+    def _recalled(self, audience: FrozenAudience, reason: str, until: float) -> Recall:
+        try:
             held = self._hold(audience)
             with held as lease, self.client(audience) as client, self._told("recalling", audience) as tell:
                 tools = self._tools(client, audience, held, until)
-                done = recall(ws.store, audience, tools, lease=lease, reason=reason, progress=tell)
-                found.append(replace(done, stopped=stopped))
-        return tuple(found)
+                return recall(self._ws.store, audience, tools, lease=lease, reason=reason, progress=tell)
+        except OptinbError as error:
+            counts = self._ws.store.deliveries.counts(*audience.night)
+            left = counts.accepted + counts.pending
+            return Recall(
+                campaign=audience.campaign_name,
+                run_date=audience.run_date.isoformat(),
+                may_be_out=counts.unknown - counts.received - counts.missing,
+                out=left,
+                left=left,
+                problems={str(error): 1},
+            )
 
     def reschedule(self, name: str, at: str, *, run_date: date | None = None) -> Move:
         """Moves a night of a campaign that is scheduled already to a later time of the same day.

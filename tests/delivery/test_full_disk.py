@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from delivery_desk import Desk, Scripted
+from msgspec.structs import replace
 
 from optinb.appboy import Accepted, Later, Outcome, ScheduleRequest, Stopped
 from optinb.delivery import Tools, lease_name, recall, reschedule
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from optinb.appboy import Schedule
-    from optinb.state import FrozenAudience
+    from optinb.appboy import RateLimit, Schedule
+    from optinb.state import Batch, FrozenAudience
 
 BUSY = Later(2.0, "Appboy is busy")
 NO_KEY = Stopped(401, "Invalid API key", "check the key")
@@ -82,16 +83,15 @@ def then(act: Callable[[], object], outcome: Outcome) -> Callable[[ScheduleReque
 class Recaller:
     """Deletes and moves schedules as Appboy does."""
 
-    rate_limit = None
-
     def __init__(self) -> None:
+        self.rate_limit: RateLimit | None = None
         self.deleted: list[str] = []
 
-    def unschedule(self, _campaign_id: str, schedule_id: str) -> Outcome:
+    def unschedule(self, campaign_id: str, schedule_id: str) -> Outcome:
         self.deleted.append(schedule_id)
         return Accepted()
 
-    def reschedule(self, _campaign_id: str, _schedule_id: str, _schedule: Schedule) -> Outcome:
+    def reschedule(self, campaign_id: str, schedule_id: str, schedule: Schedule) -> Outcome:
         return Accepted()
 
 
@@ -139,15 +139,15 @@ def test_a_database_put_back_to_the_moment_of_the_full_disk_is_noticed(desk: Des
 
 def test_a_try_that_began_after_the_full_disk_outweighs_what_the_database_said_then(desk: Desk) -> None:
     frozen = desk.plan(50)
-    night, at = frozen.night, {"lease": desk.store.leases.take(lease_name(frozen), holder="box:1", now=desk.now)}
+    night, lease = frozen.night, desk.store.leases.take(lease_name(frozen), holder="box:1", now=desk.now)
     with disk_of(desk, frozen) as disk:
-        (batch,) = desk.store.deliveries.turn(*night, **at, now=desk.now, size=1)
+        (batch,) = desk.store.deliveries.turn(*night, lease=lease, now=desk.now, size=1)
         disk.fill()
         with pytest.raises(StateError):
-            desk.store.deliveries.turn(*night, **at, now=desk.now, settled=[_planned(batch)])
+            desk.store.deliveries.turn(*night, lease=lease, now=desk.now, settled=[_planned(batch)])
         disk.free()
         (kept,) = desk.store.deliveries.batches(*night)
-        assert kept.state == Planned(untold=at["lease"].token)
+        assert kept.state == Planned(untold=lease.token)
         later = desk.store.leases.take(lease_name(frozen), holder="box:2", now=desk.now.replace(hour=3))
         account = desk.store.recovery.account(*night)
         with desk.store._database.reading() as con:
@@ -159,9 +159,7 @@ def test_a_try_that_began_after_the_full_disk_outweighs_what_the_database_said_t
         assert "1 of its 1 requests" in (why_behind(account, there) or "")
 
 
-def _planned(batch):
-    from msgspec.structs import replace
-
+def _planned(batch: Batch) -> Batch:
     return replace(batch, state=Planned())
 
 
