@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from datetime import date, datetime, time, timedelta
@@ -31,7 +30,7 @@ from optinb.delivery import (
     reschedule,
 )
 from optinb.delivery.reconcile import AN_HOUR
-from optinb.errors import CampaignError, Exit, OptinbError, UsageError
+from optinb.errors import CampaignError, Exit, UsageError, failure
 from optinb.progress import Tell, progress
 from optinb.state import Accepted
 from optinb.workspace.behind import must_not_be_behind
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from optinb.state import FrozenAudience, HeldLease
     from optinb.workspace.handle import Workspace
 
-logger = logging.getLogger("optinb.delivery")
 WAIT_S = 45.0  # longer than a dead sender's hold lasts, and than a window takes
 
 
@@ -156,7 +154,7 @@ class Sends:
             with held as lease, self.client(audience) as client, self._told("recalling", audience) as tell:
                 tools = self._tools(client, audience, held, until)
                 return recall(self._ws.store, audience, tools, lease=lease, reason=reason, progress=tell)
-        except OptinbError as error:
+        except Exception as error:  # whatever it is, it must not keep the other nights from being recalled
             counts = self._ws.store.deliveries.counts(*audience.night)
             left = counts.accepted + counts.pending
             return Recall(
@@ -165,7 +163,7 @@ class Sends:
                 may_be_out=counts.unknown - counts.received - counts.missing,
                 out=left,
                 left=left,
-                problems={str(error): 1},
+                problems={failure(error, doing=f"recall {audience.campaign_name!r}"): 1},
             )
 
     def reschedule(self, name: str, at: str, *, run_date: date | None = None) -> Move:
@@ -237,11 +235,9 @@ class Sends:
                 )
             return Settled(reconciled=found, list=self._listed(audience, found))
         except Exception as error:  # whatever it is, it must not keep the other nights from being asked about
-            if not isinstance(error, OptinbError):
-                logger.exception("reconcile", extra={"campaign": audience.campaign_name})
             asked = Reconciled(campaign=audience.campaign_name, run_date=audience.run_date, unknown=total)
-            what = str(error) if isinstance(error, OptinbError) else f"it failed ({type(error).__name__}: {error})"
-            return Settled(reconciled=asked, problem=what)
+            doing = f"reconcile {audience.campaign_name!r}"
+            return Settled(reconciled=asked, problem=failure(error, doing=doing))
 
     def _listed(self, audience: FrozenAudience, found: Reconciled) -> str | None:
         """Keeps the customers that got nothing as a list, which a campaign can target."""

@@ -355,21 +355,31 @@ def test_nights_that_were_given_up_are_closed_once_their_time_has_passed(desk: D
     desk.send(Scripted(), done)
     lease = desk.store.leases.take(f"send {given_up.campaign_id} {given_up.run_date}", holder="dead:9", now=desk.now)
     desk.store.deliveries.turn(*given_up.night, lease=lease, size=2, now=desk.now)
-    assert close_past(desk.store, now=desk.now, late_minutes=15, holder="box:2") == ()
+    assert close_past(desk.store, now=desk.now, late_minutes=15, holder="box:2").audiences == ()
     tomorrow = NOW + timedelta(days=1)
-    assert [a.campaign_name for a in close_past(desk.store, now=tomorrow, late_minutes=15, holder="box:2")] == [
-        "Given up"
-    ]
+    closed = close_past(desk.store, now=tomorrow, late_minutes=15, holder="box:2")
+    assert [a.campaign_name for a in closed.audiences] == ["Given up"] and closed.problems == ()
     counts = desk.store.deliveries.counts(given_up.campaign_id, given_up.run_date)
     assert (counts.expired, counts.unknown, counts.pending) == (200, 100, 0)
-    assert close_past(desk.store, now=tomorrow, late_minutes=15, holder="box:2") == ()
+    assert close_past(desk.store, now=tomorrow, late_minutes=15, holder="box:2").audiences == ()
+
+
+def test_a_night_that_cannot_be_closed_is_told_and_keeps_no_other_from_being_closed(desk: Desk) -> None:
+    bad, other = desk.plan(300, name="Bad"), desk.plan(50, name="Other")
+    file = desk.store.deliveries.answers.path(*bad.night)
+    file.unlink()
+    file.mkdir()
+    closed = close_past(desk.store, now=NOW + timedelta(days=1), late_minutes=15, holder="box:2")
+    assert [a.campaign_name for a in closed.audiences] == ["Other"]
+    assert [text.split(": ")[0] for text in closed.problems] == ["the send of 'Bad' for 2026-11-23 can't be closed"]
+    assert desk.store.deliveries.counts(*other.night).expired == 50
 
 
 def test_closing_leaves_a_night_alone_that_a_sender_is_at_work_on(desk: Desk) -> None:
     frozen = desk.plan(50)
     desk.now = frozen.send_at + timedelta(hours=1)
     desk.store.leases.take(f"send {frozen.campaign_id} {frozen.run_date}", holder="box:1", now=desk.now)
-    assert close_past(desk.store, now=desk.now, late_minutes=15, holder="box:2") == ()
+    assert close_past(desk.store, now=desk.now, late_minutes=15, holder="box:2").audiences == ()
     assert Sending not in {type(b.state) for b in desk.store.deliveries.batches(frozen.campaign_id, frozen.run_date)}
 
 
