@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, true, update
 
 from optinb.errors import ConflictError, StateError
 from optinb.state import audit
@@ -122,10 +122,12 @@ class Deliveries:
         run_date: date | None = None,
         campaign_id: str | None = None,
         having: Collection[StateName] | None = None,
+        unsettled: bool = False,
     ) -> tuple[FrozenAudience, ...]:
         """The plans of one night or campaign or of all, the newest night first, then by campaign name.
 
-        `having` leaves out those that have no batch in any of these states.
+        `having` leaves out those that have no batch in any of these states, with `unsettled` none of which Appboy
+        hasn't said anything yet.
         """
         query = audiences_with_counts().order_by(audiences.c.run_date.desc(), audiences.c.campaign_name)
         if run_date is not None:
@@ -137,6 +139,7 @@ class Deliveries:
                 batches.c.campaign_id == audiences.c.campaign_id,
                 batches.c.run_date == audiences.c.run_date,
                 batches.c.state.in_(having),
+                batches.c.settlement.is_(None) if unsettled else true(),
             )
             query = query.where(some.exists())
         with self._database.reading() as con:

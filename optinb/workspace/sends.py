@@ -193,28 +193,30 @@ class Sends:
     def reconcile(self, run_date: date | None = None) -> Settlements:
         """Asks Appboy about the unknown recipients of a night, or of all, and lists those that it didn't reach.
 
-        Nothing is sent: the list, `NAME DATE, not received`, is for a new campaign with an approval of its own. Asked
-        again, the list gets a new version where Appboy says something else. What goes wrong for one campaign doesn't
-        stop the others. Raises UsageError when that night sent nothing at all.
+        Nothing is sent: the list, `NAME DATE, not received`, is for a new campaign with an approval of its own. Without
+        a date, only those are asked about of whom Appboy hasn't said anything yet; a night is asked about as a whole,
+        and its list gets a new version where Appboy says something else. What goes wrong for one campaign doesn't stop
+        the others. Raises UsageError when that night sent nothing at all.
         """
         ws, late = self._ws, self._ws.settings.send.late_minutes
         must_not_be_behind(ws)
-        asked = {a.night for a in ws.store.deliveries.list(run_date=run_date, having=("unknown",))}
+        again, deliveries = run_date is not None, ws.store.deliveries
+        asked = {a.night for a in deliveries.list(run_date=run_date, having=("unknown",), unsettled=not again)}
         audiences = [
             audience
-            for audience in ws.store.deliveries.list(run_date=run_date, having=("unknown", "sending"))
+            for audience in deliveries.list(run_date=run_date, having=("unknown", "sending"), unsettled=not again)
             # what a sender that was stopped or killed has left becomes unknown once its time is over
             if audience.night in asked or ws.now() >= ask_after(audience, late)
         ]
-        if run_date is not None and not ws.store.deliveries.list(run_date=run_date):
+        if run_date is not None and not deliveries.list(run_date=run_date):
             raise UsageError(f"nothing was sent in the night of {run_date}; `optinb status` shows the nights that ran")
         budget = {a.app_group_id: Budget(an_hour=AN_HOUR, reserve=0.0) for a in audiences}
-        nights = tuple(self._settled(audience, budget[audience.app_group_id]) for audience in audiences)
+        nights = tuple(self._settled(a, budget[a.app_group_id], again=again) for a in audiences)
         is_open = any(n.reconciled.ask_after or n.reconciled.untold for n in nights)
         code = Exit.DELIVERIES_UNKNOWN if is_open else Exit.DONE
         return Settlements(nights=nights, exit_code=int(Exit.FAILED if any(n.problem for n in nights) else code))
 
-    def _settled(self, audience: FrozenAudience, budget: Budget) -> Settled:
+    def _settled(self, audience: FrozenAudience, budget: Budget, *, again: bool) -> Settled:
         ws, total = self._ws, self._ws.store.deliveries.counts(*audience.night).unknown
         late = ws.settings.send.late_minutes
         try:
@@ -231,6 +233,7 @@ class Sends:
                     user=ws.user,
                     late_minutes=late,
                     budget=budget,
+                    again=again,
                     progress=tell,
                 )
             return Settled(reconciled=found, list=self._listed(audience, found))
