@@ -145,12 +145,13 @@ class Sends:
             ws.store.deliveries.cancel(*audience.night, reason=reason, user=ws.user, now=ws.now())
             for audience in nights
         ]
-        found = [self._recalled(audience, reason, until) for audience in nights]
+        wait_until = monotonic() + WAIT_S  # all their senders have been told by now
+        found = [self._recalled(audience, reason, until, wait_s=wait_until - monotonic()) for audience in nights]
         return tuple(replace(done, stopped=count) for done, count in zip(found, stopped, strict=True))
 
-    def _recalled(self, audience: FrozenAudience, reason: str, until: float) -> Recall:
+    def _recalled(self, audience: FrozenAudience, reason: str, until: float, *, wait_s: float) -> Recall:
         try:
-            held = self._hold(audience)
+            held = self._hold(audience, wait_s=wait_s)
             with held as lease, self.client(audience) as client, self._told("recalling", audience) as tell:
                 tools = self._tools(client, audience, held, until)
                 return recall(self._ws.store, audience, tools, lease=lease, reason=reason, progress=tell)
@@ -293,11 +294,11 @@ class Sends:
         total = self._ws.store.deliveries.counts(*audience.night).accepted
         return progress(f"{doing} {audience.campaign_name}", total=total, unit="recipient")
 
-    def _hold(self, audience: FrozenAudience) -> HeldLease:
+    def _hold(self, audience: FrozenAudience, *, wait_s: float = WAIT_S) -> HeldLease:
         return self._ws.store.lease(
             lease_name(audience),
             holder=self.holder,
             clock=self._ws.store.clock,
-            wait_s=WAIT_S,
+            wait_s=wait_s,
             what=f"the send of {audience.campaign_name!r} for {audience.run_date}",
         )

@@ -186,6 +186,23 @@ def test_on_a_full_disk_what_is_scheduled_is_recalled_and_what_is_planned_is_sto
     assert len(account.states) == 8
 
 
+def test_a_night_that_was_planned_anew_while_the_disk_was_full_is_sent_once_there_is_room(desk: Desk) -> None:
+    first = desk.plan(100)
+    desk.store.deliveries.cancel(*first.night, reason="wrong", user="ann", now=desk.now)
+    desk.move(60)
+    with disk_of(desk, first) as disk:
+        disk.fill()
+        with pytest.raises(StateError, match="can't be written"):
+            desk.plan(100)
+        again, poster = desk.plan(100), Scripted()
+        assert again.planned_at > first.planned_at and desk.store.recovery.why_behind(*first.night) is None
+        with pytest.raises(StateError, match="can't be written"):
+            desk.send(poster, again)
+    assert desk.send(poster, again).accepted == 100 == len(set(poster.users)) == len(poster.users)
+    account = replay(disk.file.read_bytes())
+    assert account.audience == again and not account.damaged
+
+
 def test_on_a_full_disk_a_night_is_moved_and_says_that_the_file_does_not_know(desk: Desk) -> None:
     frozen = desk.plan(100)
     desk.send(Scripted(), frozen)
