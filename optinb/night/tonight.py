@@ -217,13 +217,13 @@ class Tonight:
         try:
             record = self._ws.campaigns.get(audience.campaign_id)
             resolved = self._ws.campaigns.resolve(record.campaign)
-            parts = resolved.parts()
-            if record.approval and record.approval.fingerprint == audience.fingerprint:
-                # what an earlier release froze is finished under the approval that it had then, which knew fewer parts
-                parts = {name: text for name, text in parts.items() if name in record.approval.parts}
-            reason = self._why_held(record, parts, resolved)
         except OptinbError as error:
             return str(error)
+        parts = resolved.parts()
+        if record.approval and record.approval.fingerprint == audience.fingerprint:
+            # what an earlier release froze is finished under the approval that it had then, which knew fewer parts
+            parts = {name: text for name, text in parts.items() if name in record.approval.parts}
+        reason = self._why_held(record, parts, resolved)
         if reason is None and record.approval and record.approval.fingerprint != audience.fingerprint:
             return "it was approved anew after this night's audience was frozen, so that the rest of it is not sent"
         if (resolved.app_group.id, resolved.template.id) != (audience.app_group_id, audience.template_id):
