@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from optinb.campaigns import ALIVE, Competitor, waterfall, why_held, why_held_by_size, why_kept
 from optinb.delivery import FrozenAudience, close_past, plan, send, why_short
-from optinb.errors import CampaignError, OptinbError, StateError
+from optinb.errors import CampaignError, OptinbError, StateError, failure
 from optinb.measure import CampaignSummary, frozen, held, rehearsed
 from optinb.night.second_look import look_afterwards, look_before
 from optinb.progress import progress
@@ -93,16 +93,24 @@ class Tonight:
         """Schedules every frozen audience with Appboy. What fails for one campaign doesn't stop the others."""
         self._look_at_trail()
         if not self._dry_run and not self.distrusted:
-            store, late = self._ws.store, self._ws.settings.send.late_minutes
-            for closed in close_past(
-                store, now=self._ws.now(), late_minutes=late, holder=self._holder, lease_clock=store.clock
-            ):
-                self._ws.campaigns.finish(closed.campaign_id)
+            self._close_past()
             for campaign_id, summary in self._summaries.items():
                 audience = self._ws.store.deliveries.find(campaign_id, self._run_date)
                 if audience and not summary.held:
                     self._summaries[campaign_id] = self._sent(audience)
         return self.summaries
+
+    def _close_past(self) -> None:
+        """Closes the accounts of earlier nights; what can't be closed is told, and stops nothing of this one."""
+        store, late = self._ws.store, self._ws.settings.send.late_minutes
+        done = close_past(store, now=self._ws.now(), late_minutes=late, holder=self._holder, lease_clock=store.clock)
+        self.failures += done.problems
+        for closed in done.audiences:
+            try:
+                self._ws.campaigns.finish(closed.campaign_id)
+            except Exception as error:
+                what = f"{closed.campaign_name!r} can't be finished"
+                self.failures.append(f"{what}: {failure(error, doing=what)}")
 
     def ages(self) -> tuple[TableAge, ...]:
         """How old the tables of this night are."""
@@ -247,14 +255,13 @@ class Tonight:
 
     def _sent(self, audience: FrozenAudience) -> CampaignSummary:
         """Sends what is still planned of an audience; a failure is noted, and its figures are told all the same."""
-        figures = self._figures(audience)
-        reason = self._why_not_now(audience) if figures.pending else None
-        if reason:
-            return replace(figures, held=reason)
+        reason = None
         try:
-            reason = self._send(audience)
-        except OptinbError as error:
-            self.failures.append(f"{audience.campaign_name!r}: {error}")
+            if self._ws.store.deliveries.counts(*audience.night).pending:
+                reason = self._why_not_now(audience)
+            reason = reason or self._send(audience)
+        except Exception as error:  # whatever it is, it must not keep the other campaigns from being sent
+            self.failures.append(f"{audience.campaign_name!r}: {failure(error, doing='send')}")
         return replace(self._figures(audience), held=reason)
 
     def _send(self, audience: FrozenAudience) -> str | None:
