@@ -89,8 +89,11 @@ def members_of(hint: Any) -> tuple[Any, ...]:
         return tuple((member,) for member in members_of(get_args(hint)[0]) if isinstance(member, str))
     if get_origin(hint) not in (Union, UnionType):
         return ()
-    found = [(None,) if part is NoneType else members_of(part) for part in get_args(hint)]
-    return tuple(member for members in found for member in members) if any(m != (None,) for m in found if m) else ()
+    parts = [part for part in get_args(hint) if part is not NoneType]
+    # yes and no beside any text or number are values like others
+    closed = [part for part in parts if members_of(part) and (part is not bool or len(parts) == 1)]
+    members = [member for part in closed for member in members_of(part)]
+    return (*members, None) if members and len(parts) < len(get_args(hint)) else tuple(members)
 
 
 def is_made_of_fields(kind: type) -> bool:

@@ -27,7 +27,7 @@ from optinb.console import show
 from optinb.console.data import ModelReport
 from optinb.delivery import Move, Reconciled
 from optinb.delivery.recall import Recall
-from optinb.demo import AUTHOR, CAMPAIGNS, KEYS, RUN_DATE
+from optinb.demo import AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, demo_settings
 from optinb.errors import Exit
 from optinb.measure import CampaignSummary, NightSummary, render_report
 from optinb.measure.pages import TAKEN
@@ -57,6 +57,7 @@ from optinb.workspace import (
 )
 from optinb.workspace.decisions import LastApproval, last_approval
 from optinb.workspace.history import DELIVERIES, SETTLED
+from optinb.workspace.setup import init_workspace
 from optinb.workspace.watching import Stage, watch
 
 if TYPE_CHECKING:
@@ -86,10 +87,19 @@ def used(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
             patch.setenv(name, value)
         patch.setenv("OPTINB_NOW", NOW.isoformat())
         file = root / "optinb.toml"
-        file.write_text(file.read_text().replace("http://127.0.0.1:1", appboy.url))
+        file.write_text(re.sub(r"http://127\.0\.0\.1:\d+", appboy.url, file.read_text()))
         with optinb.open_workspace(root, user=AUTHOR) as ws:
             in_each_state(ws)
             yield ws
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A workspace that has nothing but its settings."""
+    root = tmp_path_factory.mktemp("empty") / "ws"
+    init_workspace(root, settings=demo_settings("http://127.0.0.1:1"))
+    with optinb.open_workspace(root, user=AUTHOR) as ws:
+        yield ws
 
 
 def in_each_state(ws: Workspace) -> None:
@@ -337,3 +347,18 @@ def test_commands_list_a_workspace_with_a_campaign_in_each_state(command: str, u
         assert done.exit_code == Exit.DONE, done.output
         if command.startswith("campaigns l"):
             assert all(f"so it is {state}" in done.output for state in get_args(CampaignState))
+
+
+@pytest.mark.parametrize("name", sorted(set(views.__all__) - {"install", "page"}))
+def test_every_view_opens_on_a_workspace_in_which_nothing_is_yet(name: str, empty: Workspace) -> None:
+    assert getattr(views, name)(empty) is not None
+
+
+def test_the_planner_shows_every_kind_of_campaign_and_reads_the_same_back(
+    used: Workspace, examples: dict[type, list[Any]]
+) -> None:
+    planner, record = views.planner(used), used.campaigns.get("Is draft")
+    planned = [preview.campaign for preview in examples[CampaignPreview]]
+    for campaign in [*planned, *(changed for changed, _, _ in variants(planned[0]))]:
+        planner._load(replace(record, campaign=campaign))
+        assert used.campaigns.read(planner.fields()) == campaign
