@@ -140,10 +140,10 @@ def start(folder: str | Path | None = None) -> Workspace:
 
 def campaign(ws: Workspace) -> dict[str, Any]:
     """The first campaign of the trial, to be planned; where an earlier call sent it, a copy under another name."""
-    states = {record.campaign.name: record.state for record in ws.campaigns.list(archived=True)}
-    name = CAMPAIGNS[0]["name"]
-    names = (name if number == 1 else f"{name} {number}" for number in count(1))
-    return {**CAMPAIGNS[0], "name": next(free for free in names if may(states.get(free), "submit"))}
+    taken = {record.campaign.name for record in ws.campaigns.list(archived=True) if not may(record.state, "submit")}
+    first = CAMPAIGNS[0]["name"]
+    names = (first if number == 1 else f"{first} {number}" for number in count(1))
+    return {**CAMPAIGNS[0], "name": next(name for name in names if name not in taken)}
 
 
 def second_person(ws: Workspace) -> Workspace:
