@@ -73,7 +73,9 @@ def plan(ws: Workspace, boss: Workspace) -> None:
     for campaign in CAMPAIGNS:
         ws.campaigns.submit(campaign)
         boss.campaigns.approve(campaign["name"], seen=boss.campaigns.preview(campaign["name"]))
-    for name in ("Waits", "Rejected", "Cancelled", "Paused"):
+    later = {**CAMPAIGNS[1], "name": "Waits", "schedule": {"date": RUN_DATE + timedelta(days=30), "at": "17:00"}}
+    ws.campaigns.submit(later)
+    for name in ("Rejected", "Cancelled", "Paused"):
         ws.campaigns.submit({**CAMPAIGNS[1], "name": name})
     boss.campaigns.reject("Rejected", comment="which code?")
     ws.campaigns.cancel("Cancelled", comment="not now")

@@ -27,6 +27,7 @@ NOTEBOOKS = sorted(path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob(
 TRIAL = "start_here.ipynb"  # makes a workspace of its own
 ON_A_WORKSPACE = [name for name in NOTEBOOKS if name != TRIAL]
 AGES = ("fresh", "finished", "week_old")
+in_kernels = pytest.mark.timeout(1200)  # the first of them makes a week of nights
 
 
 def parameters_of(name: str, root: Path) -> dict[str, str]:
@@ -82,6 +83,7 @@ def test_a_notebook_runs_twice(
 
 
 @pytest.mark.notebooks
+@in_kernels
 @pytest.mark.parametrize("age", AGES)
 @pytest.mark.parametrize("name", ON_A_WORKSPACE)
 def test_a_notebook_runs_twice_in_kernels(
@@ -95,6 +97,7 @@ def test_a_notebook_runs_twice_in_kernels(
 
 
 @pytest.mark.notebooks
+@in_kernels
 def test_the_trial_runs_again_in_a_folder_that_is_kept(tmp_path: Path) -> None:
     names = [CAMPAIGNS[0]["name"], f"{CAMPAIGNS[0]['name']} 2"]
     for times in (1, 2):
@@ -118,6 +121,7 @@ def test_a_trial_that_sent_its_campaign_plans_a_copy_and_one_that_did_not_plans_
 
 
 @pytest.mark.notebooks
+@in_kernels
 @pytest.mark.parametrize("last", ["import_delivery", "model"])
 def test_a_trial_that_was_ended_while_it_was_made_goes_on_in_its_folder(last: str, tmp_path: Path) -> None:
     begin = f"from optinb import demo; ws = demo.start({str(tmp_path / 'trial')!r})"

@@ -225,7 +225,12 @@ def test_what_a_command_says_is_said_in_every_state(kind: type, examples: dict[t
 @pytest.mark.parametrize("code", Exit)
 def test_a_night_is_shown_however_it_ended(code: Exit, examples: dict[type, list[Any]]) -> None:
     ended = replace(examples[NightSummary][0], exit_code=int(code))
-    assert values.night(ended) and show(ended) and render_report(ended, currency="EUR")
+    for shown in (values.night, show, report):
+        drive(shown, [(ended,)], (NightSummary,))
+
+
+def report(summary: NightSummary) -> str:
+    return render_report(summary, currency="EUR")
 
 
 def test_a_waterfall_names_every_reason_in_the_order_in_which_they_are_examined(
