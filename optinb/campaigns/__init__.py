@@ -22,7 +22,6 @@ from optinb.campaigns.approval import (
 from optinb.campaigns.audience import (
     AUDIENCE_SCHEMA,
     OUTCOMES,
-    REASONS,
     Waterfall,
     build_audience,
     personal,
@@ -44,6 +43,7 @@ from optinb.campaigns.part_words import NONE, part_words
 from optinb.campaigns.parts import content_parts, deciding_parts, differences, tables_for
 from optinb.campaigns.policy import Competitor, check_quiet, days_back, quiet_zones
 from optinb.campaigns.power import Power, power_of
+from optinb.campaigns.reasons import REASONS, Exclusion
 from optinb.campaigns.roster import Roster
 from optinb.campaigns.schedule import Going, Schedule, SendTime, calendar, check_schedule, send_times
 from optinb.campaigns.signing import KeyPair, new_key
@@ -67,6 +67,7 @@ __all__ = [
     "Competition",
     "Competitor",
     "Decision",
+    "Exclusion",
     "Going",
     "KeyPair",
     "Offer",
