@@ -324,8 +324,8 @@ class Campaigns:
     ) -> SentTest:
         """Sends a campaign's message (or that of the campaign of that name) to test customers, now.
 
-        It goes to every customer with is_test, or to those of them in `customers`, 50 at most; it needs no approval,
-        enters the audit trail, and no journal or figure of a night. Raises CampaignError or AppboyError.
+        It goes to every customer with is_test who opted in, or to those of them in `customers`, 50 at most; it needs no
+        approval, enters the audit trail, and no journal or figure of a night. Raises CampaignError or AppboyError.
         """
         resolved = self.resolve(self._named(source))
         check_sendable(self._ws, resolved)
