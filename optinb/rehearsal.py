@@ -37,21 +37,33 @@ class _Told(msgspec.Struct, frozen=True):
     whose: str | None = None
 
 
+def goes_with_rehearsing(user: str | None, *, rehearse: bool) -> None:
+    """Refuses to be told who works when nothing is rehearsed. Raises UsageError."""
+    if user and not rehearse:
+        raise UsageError(f"--user {user} goes with --rehearse only: otherwise the login says who works")
+
+
 @contextmanager
 def rehearsing(
-    workspace: str | Path | None, *, user: str | None = None, run_date: date | None = None
+    workspace: str | Path | None, *, user: str | None = None, otherwise: str = AUTHOR, run_date: date | None = None
 ) -> Iterator[None]:
     """Within it, this process and what it starts rehearse on a workspace; see `variables_for`."""
     root = workspace_folder(workspace).resolve()
     settings = load_settings(root / FILE_NAME)
     with ExitStack() as stack:
-        found = variables_for(root, settings, user=user or AUTHOR, stack=stack, run_date=run_date)
+        found = variables_for(root, settings, user=user, otherwise=otherwise, stack=stack, run_date=run_date)
         stack.enter_context(environment(found))
         yield
 
 
 def variables_for(
-    root: Path, settings: Settings, *, user: str, stack: ExitStack, run_date: date | None = None
+    root: Path,
+    settings: Settings,
+    *,
+    user: str | None,
+    otherwise: str = AUTHOR,
+    stack: ExitStack,
+    run_date: date | None = None,
 ) -> dict[str, str]:
     """The environment variables of somebody who rehearses on a workspace, and a sandbox until `stack` is closed.
 
@@ -61,12 +73,20 @@ def variables_for(
     Args:
         root: the workspace.
         settings: its settings.
-        user: who works.
+        user: who works; only where the settings say `identity = "asserted"`.
+        otherwise: who works there when nobody is named.
         stack: ends the sandbox.
         run_date: the night whose 2 o'clock a new sandbox's clock begins with; that of the newest delivery if None.
 
-    Raises UsageError when an app group isn't on a sandbox.
+    Raises UsageError when an app group isn't on a sandbox, and for a `user` whom the settings won't take at their word.
     """
+    if user and settings.workspace.identity != "asserted":
+        says = "the login" if settings.workspace.hub is None else f"the hub {settings.workspace.hub}"
+        raise UsageError(
+            f"--user {user} can't be obeyed: {says} says who works in this workspace; leave it out, or rehearse in a "
+            f'workspace of its own whose {FILE_NAME} says identity = "asserted"'
+        )
+    user = user or otherwise
     addresses = {group.api for group in settings.app_groups}
     if len(addresses) != 1 or not all(group.is_loopback for group in settings.app_groups):
         raise UsageError("a rehearsal needs the address of one sandbox in every app group of optinb.toml")

@@ -13,8 +13,10 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
 from optinb import open_workspace
+from optinb.cli import main
 from optinb.errors import SettingsError, UsageError
 from optinb.rehearsal import APPROVER, AUTHOR, KEYS, environment, running_sandbox, variables_for
 from optinb.settings import FILE_NAME, load_settings
@@ -161,3 +163,22 @@ def test_a_scheduler_rehearses_a_night_without_a_key_or_a_sandbox_of_their_own(
     done = optinb("nightly", "--rehearse")
     assert (done.returncode, "no campaign is due" in done.stdout) == (0, True), done.stdout + done.stderr
     assert optinb("doctor", "--user", "somebody").returncode == 2
+
+
+def test_who_is_named_works_or_the_command_says_why_not(folder: Path, sandbox: Sandbox) -> None:
+    def told(*arguments: str) -> str:
+        done = CliRunner().invoke(main, [*arguments, "--workspace", str(folder)])
+        assert (done.exit_code, done.stdout) == (2, "")
+        return done.stderr
+
+    settings = folder / FILE_NAME
+    with ExitStack() as stack:
+        named = variables_for(folder, load_settings(settings), user=APPROVER, stack=stack)
+        assert named["OPTINB_USER"] == APPROVER
+        settings.write_text(settings.read_text("utf-8").replace('"asserted"', '"login"'), "utf-8")
+        nobody = variables_for(folder, load_settings(settings), user=None, stack=stack)
+        assert nobody[SANDBOX] == sandbox.url
+    for command in ("lab", "serve", "doctor"):
+        assert "--user demo-approver goes with --rehearse only" in told(command, "--user", APPROVER)
+        said = told(command, "--rehearse", "--user", APPROVER)
+        assert "--user demo-approver can't be obeyed: the login says who works in this workspace; leave it out" in said
