@@ -50,7 +50,7 @@ def content_parts(
         "target group": campaign.group,
         "rule of the target group": rule_json,
         "app group": app_group.id,
-        "address of Appboy": app_group.named_api,
+        "address of Appboy": app_group.named_api + (f" by {app_group.proxy}" if app_group.proxy else ""),
         "key of the app group": f"{app_group.auth} {app_group.key or ''}".strip(),
         "apps": canonical([(app.id, app.platform, app.sdk_from_version) for app in apps]),
         "template": template.id,

@@ -60,6 +60,7 @@ BOUND: dict[str, Any] = {
     "app_groups.api": "https://rest.iad-01.braze.com",
     "app_groups.auth": "app_group_id",
     "app_groups.key": "env:OTHER_KEY",
+    "app_groups.proxy": "http://proxy.example.com:3128",
     "app_groups.apps.id": "other-app",
     "app_groups.apps.platform": "web",
     "app_groups.apps.sdk_from_version": "9.9",
