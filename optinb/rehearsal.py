@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime, time
+from hmac import compare_digest
+from secrets import token_hex
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -12,7 +14,7 @@ import msgspec
 
 from optinb.errors import UsageError
 from optinb.files import write_atomically
-from optinb.sandbox import Sandbox, demo_world, whose
+from optinb.sandbox import PARAMETER, Sandbox, demo_world, proof_of, secret_of
 from optinb.settings import FILE_NAME, load_settings
 from optinb.warehouse import Warehouse
 from optinb.workspace import workspace_folder
@@ -34,7 +36,7 @@ _HOUR = time(2)  # of the night, as a scheduler has it
 
 class _Told(msgspec.Struct, frozen=True):
     now: datetime
-    whose: str | None = None
+    proof: str | None = None
 
 
 def goes_with_rehearsing(user: str | None, *, rehearse: bool) -> None:
@@ -105,17 +107,24 @@ def variables_for(
 
 
 def running_sandbox(address: str, root: Path) -> datetime | None:
-    """The time of the sandbox at an address, if it's this workspace's or one that somebody started for all; or None."""
+    """The time of the sandbox at an address, if it proves that it is this workspace's; or None.
+
+    What only answers like one may be anybody's program, and a rehearsal shows it every customer.
+    """
     import httpx
 
-    if not address:
+    secret = secret_of(root)
+    if not address or secret is None:
         return None
+    challenge = token_hex(16)
     try:
-        answer = httpx.get(f"{address.rstrip('/')}/sandbox/clock", timeout=5, trust_env=False)
+        url, port = f"{address.rstrip('/')}/sandbox/clock", urlsplit(address).port or 0
+        answer = httpx.get(url, params={PARAMETER: challenge}, timeout=5, trust_env=False)
         told = msgspec.json.decode(answer.content, type=_Told)
-    except (httpx.HTTPError, httpx.InvalidURL, msgspec.MsgspecError):
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, msgspec.MsgspecError):
         return None
-    return told.now if told.whose in (None, whose(root)) else None
+    proof = proof_of(secret, challenge, port=port, workspace=root)
+    return told.now if compare_digest(proof.encode(), (told.proof or "").encode()) else None
 
 
 @contextmanager
