@@ -41,7 +41,7 @@ def approve_seen(ws: Workspace, name: str, *, seen: str | CampaignPreview, comme
     if wrong := why_held(approved, preview.parts, authority=ws.campaigns.authority, now=ws.now()):
         raise ApprovalError(f"this approval wouldn't count: {wrong}")
     ws.store.campaigns.put(approved, expected=record.version, user=ws.user, action="approve", now=ws.now())
-    note_decision(ws)
+    note_decision(ws, approved, "approve")
     return approved
 
 

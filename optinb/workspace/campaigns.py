@@ -343,4 +343,4 @@ class Campaigns:
 
     def _put(self, record: CampaignRecord, action: str, *, expected: int | None) -> None:
         self._ws.store.campaigns.put(record, expected=expected, user=self._ws.user, action=action, now=self._ws.now())
-        note_decision(self._ws)
+        note_decision(self._ws, record, action)

@@ -77,4 +77,4 @@ class Drafts:
     def _put(self, record: CampaignRecord, action: str, *, expected: int | None) -> None:
         put, ws = self._ws.store.campaigns.put, self._ws
         put(record, expected=expected, user=ws.user, action=action, now=ws.now())
-        note_decision(ws)
+        note_decision(ws, record, action)

@@ -33,22 +33,23 @@ RECOVERED = "journal recovered"
 SUBJECT = "the journal"  # of the entry that says which witnesses a database put back doesn't fit any more
 
 
-class Witness(Struct, frozen=True, kw_only=True):
-    """The hash of the entry that was the last, and its number."""
+class Witness(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The hash of the entry that was the last, and its number; of a decision also who decided what."""
 
     entries: int
     head: str
+    decided: str = ""
 
 
-def note_head(ws: Workspace, folder: Path) -> None:
+def note_head(ws: Workspace, folder: Path, *, decided: str = "") -> None:
     """Notes in a night's folder how far the chain has come; a note that contradicts it stays, as evidence."""
     newest = ws.store.audit.list(limit=1)
     if newest and why_behind(ws) is None:
-        witness = Witness(entries=newest[0].seq, head=newest[0].hash)
+        witness = Witness(entries=newest[0].seq, head=newest[0].hash, decided=decided)
         write_atomically(folder / FILE_NAME, msgspec.json.encode(witness))
 
 
-def note_decision(ws: Workspace) -> None:
+def note_decision(ws: Workspace, record: CampaignRecord, action: str) -> None:
     """Notes beside the nights' folders how far the chain has come, so that no restore loses a decision unnoticed.
 
     The decision stands where that can't be written, for whoever may not write there too: then the log says so.
@@ -56,7 +57,7 @@ def note_decision(ws: Workspace) -> None:
     folder = ws.root / "runs"
     try:
         folder.mkdir(exist_ok=True)
-        note_head(ws, folder)
+        note_head(ws, folder, decided=f"{action} {record.campaign.name!r} by {ws.user}")
     except (OSError, StateError) as error:
         _log.warning("a decision isn't noted outside the database", extra={"error": str(error)})
 
@@ -159,7 +160,7 @@ def _why_lost(night: date | None, witness: Witness, there: str | None) -> str | 
     if there == witness.head:
         return None
     what = "is missing: the end was cut off" if there is None else "is another than it was"
-    whose = "the last decision" if night is None else f"the night {night}"
+    whose = f"the last decision ({witness.decided})" if night is None else f"the night {night}"
     return f"entry {witness.entries} {what}, by the note of {whose}"
 
 

@@ -137,7 +137,8 @@ def test_what_was_stopped_after_the_copy_is_not_sent_by_it(folder: Path, evening
             getattr(author.campaigns, step)(SUMMER)
     after = copied(folder, "after")
     put_back(folder, evening)
-    with pytest.raises(StateError, match=r"was put back to an earlier state.* by the note of the last decision"):
+    told = rf"was put back to an earlier state.* by the note of the last decision \({step} '{SUMMER}' by {AUTHOR}\)"
+    with pytest.raises(StateError, match=told):
         run(folder)
     assert not (folder.parent / "sandbox.jsonl").exists() or not taken(folder)
     code, said = optinb(folder, "recover", "--dry-run")
