@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from optinb.campaigns import Campaign, CampaignRecord, Competition
+    from optinb.night.second_look import SecondLook
     from optinb.settings import AppGroupSettings
     from optinb.warehouse import TableAge
     from optinb.workspace import GroupSync, Resolved, SharedGroups
@@ -263,8 +264,8 @@ class Tonight:
             self._ws.sends.client(audience) as client,
             progress(audience.campaign_name, total=left, unit="recipient") as tell,
         ):
-            if left and (edited := look_before(self._ws, client, audience)):
-                return edited
+            if left and (before := look_before(self._ws, client, audience)):
+                return self._told(audience, before)
             counts = send(
                 self._ws.store,
                 client,
@@ -279,14 +280,19 @@ class Tonight:
                 progress=tell,
             )
             after = look_afterwards(self._ws, client, audience)
-        self.notes += [after.note] if after.note else []
         if counts.stopped:
             self.failures.append(f"{audience.campaign_name!r}: {counts.stopped}")
-        if after.held:
+        if self._told(audience, after):
             return after.held
         if counts.pending == 0 and not (counts.cancelled and counts.cancelled == counts.recipients):
             self._ws.campaigns.finish(audience.campaign_id)
         return None
+
+    def _told(self, audience: FrozenAudience, look: SecondLook) -> str | None:
+        """Keeps what a look is to tell; returns why it holds the campaign."""
+        self.notes += [look.note] if look.note else []
+        self.failures += [f"{audience.campaign_name!r}: {look.failure}"] if look.failure else []
+        return look.held
 
     def _figures(self, audience: FrozenAudience) -> CampaignSummary:
         """The figures of a campaign whose audience is frozen, from the journal."""

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct, field
 
 from optinb.errors import StateError
-from optinb.files import open_privately, sync
+from optinb.files import lock_newest, open_privately, sync, unlock
 from optinb.state.journal import Batch, BatchState, FrozenAudience, Planned, Sending
 
 if TYPE_CHECKING:
@@ -200,10 +200,13 @@ class AnswerFiles:
 
 
 class Pen:
-    """Appends lines to one file. Each is written by one call, so that several processes don't mix theirs."""
+    """Appends lines to one file. Each is written by one call and alone, so that several processes don't mix theirs.
+
+    Whoever rewrites the file, as `forget` does, holds it meanwhile, and the next line goes to the new one.
+    """
 
     def __init__(self, path: Path | None) -> None:
-        self._path, self._file, self._is_new, self._is_torn = path, None, False, False
+        self._path, self._file, self._is_new = path, None, False
 
     def write(self, line: AnswerLine) -> None:
         """Appends a line. Raises StateError when the disk doesn't take it."""
@@ -237,15 +240,17 @@ class Pen:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._is_new = not path.exists()
             self._file = open_privately(path, "ab+", buffering=0)
-            if self._file.seek(0, os.SEEK_END):
-                self._file.seek(-1, os.SEEK_END)
-                self._is_torn = self._file.read(1) != b"\n"
-        if self._is_torn:
-            line = msgspec.structs.replace(line, after_torn=True)
-        data = b"\n" * self._is_torn + msgspec.json.encode(line) + b"\n"
-        written = self._file.write(data)
-        self._is_torn = written != len(data)
-        if self._is_torn:
+        self._file = file = lock_newest(self._file, path, lambda: open_privately(path, "ab+", buffering=0))
+        try:
+            end = file.seek(0, os.SEEK_END)
+            is_torn = end > 0 and os.pread(file.fileno(), 1, end - 1) != b"\n"
+            if is_torn:
+                line = msgspec.structs.replace(line, after_torn=True)
+            data = b"\n" * is_torn + msgspec.json.encode(line) + b"\n"
+            written = file.write(data)
+        finally:
+            unlock(file)
+        if written != len(data):
             raise OSError(f"only {written:,} of {len(data):,} bytes were taken")
 
     def _explained(self, error: OSError) -> StateError:

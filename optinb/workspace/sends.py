@@ -228,16 +228,28 @@ class Sends:
 
     def _listed(self, audience: FrozenAudience, found: Reconciled) -> str | None:
         """Keeps the customers that got nothing as a list, which a campaign can target."""
-        lists, tail = self._ws.lists, f" {audience.run_date}, not received"
-        name = audience.campaign_name[: MAX_NAME - len(tail)].strip() + tail
-        if found.ask_after or not (found.missing_ids or lists.has(name)):
+        if found.ask_after:
             return None
-        rows = self._ws.contacts.rows(audience)
-        missing = rows.filter(pl.col("role") == "recipient", pl.col("external_user_id").is_in(found.missing_ids))
-        missing = missing.select("customer_id", "external_user_id")
+        return self._list_of(audience, pl.col("external_user_id").is_in(found.missing_ids), "not received")
+
+    def list_cancelled(self, audience: FrozenAudience) -> str | None:
+        """Keeps whoever was stopped or recalled of a night as a list, `NAME DATE, recalled`, for another campaign.
+
+        Returns its name, or None where there was never anybody.
+        """
+        return self._list_of(audience, pl.col("status") == "cancelled", "recalled")
+
+    def _list_of(self, audience: FrozenAudience, those: pl.Expr, what: str) -> str | None:
+        """Keeps some recipients of a night as a list; None where there is nobody, and was nobody on it before."""
+        lists, tail = self._ws.lists, f" {audience.run_date}, {what}"
+        name = audience.campaign_name[: MAX_NAME - len(tail)].strip() + tail
+        people = self._ws.contacts.rows(audience).filter(pl.col("role") == "recipient", those)
+        if people.is_empty() and not lists.has(name):
+            return None
+        people = people.select("customer_id", "external_user_id")
         if self._ws.warehouse.current is not None:
-            missing = self._ws.tables().people.today(missing)  # whoever has another id since is on it by that one
-        return lists.save(name, missing["customer_id"], may_be_empty=True).name
+            people = self._ws.tables().people.today(people)  # whoever has another id since is on it by that one
+        return lists.save(name, people["customer_id"], may_be_empty=True).name
 
     def _moved(self, audience: FrozenAudience, at: str) -> datetime:
         """The moment of another time on the day of a send. Raises CampaignError."""

@@ -219,7 +219,8 @@ def test_a_scheduler_rehearses_a_night_without_a_key_or_a_sandbox_of_their_own(
 
 def test_who_is_named_works_or_the_command_says_why_not(folder: Path, own: Sandbox) -> None:
     def told(*arguments: str) -> str:
-        done = CliRunner().invoke(main, [*arguments, "--workspace", str(folder)])
+        jupyters = ("--", "--allow-root") if arguments[0] == "lab" else ()
+        done = CliRunner().invoke(main, [*arguments, "--workspace", str(folder), *jupyters])
         assert (done.exit_code, done.stdout) == (2, "")
         return done.stderr
 
