@@ -59,7 +59,7 @@ def recover(ws: Workspace, *, dry_run: bool = False) -> Recovered:
             problems.append(f"the night of {night}: {error}")
     kept = {night for night, _ in nights_with_answers(ws)}
     unread: set[date] = set()
-    for night in sorted({night for night, _, _ in lost}):
+    for night in sorted({night for night, _, _ in lost if night}):
         if night in kept and not _summary_of(ws, night).is_file():
             continue  # it ended before its report, and its files of answers tell all that it sent
         try:
@@ -155,7 +155,7 @@ def _rebuilt(ws: Workspace, campaign_id: str, night: date, *, why: str, dry_run:
         return rebuild()
 
 
-def _enter(ws: Workspace, lost: list[tuple[date, Witness, str]], nights: list[RebuiltNight]) -> None:
+def _enter(ws: Workspace, lost: list[tuple[date | None, Witness, str]], nights: list[RebuiltNight]) -> None:
     """Enters it into the audit trail, and notes how far that has come: from here on, it is followed again."""
     ws.store.audit.note(
         who=ws.user,

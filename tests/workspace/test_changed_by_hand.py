@@ -21,7 +21,7 @@ from msgspec.structs import replace
 import optinb
 from optinb.campaigns import CampaignRecord, SizeBand, new_key
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, SCHEDULER
-from optinb.errors import ApprovalError, StateError
+from optinb.errors import ApprovalError, CampaignError, StateError
 from optinb.night import Night
 from optinb.sandbox import Sandbox, demo_world
 from optinb.state.audit import digest
@@ -337,3 +337,24 @@ def test_an_author_does_not_approve_by_writing_somebody_else_into_the_record(
         record_of(root, lambda r: replace(r, author="ann"))
         with pytest.raises(ApprovalError, match=f"was submitted by '{AUTHOR}', and its record says 'ann'"):
             ws.campaigns.approve(SUMMER, seen=ws.campaigns.preview(SUMMER))
+
+
+def test_nobody_approves_a_template_whose_text_was_changed_by_hand_until_it_is_imported_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPTINB_SIGNING_KEY", KEY.private)
+    with optinb.open_workspace(root, user=AUTHOR) as ws:
+        ws.campaigns.submit({**CAMPAIGNS[0], "priority": 60})
+    by_hand(root, """update templates set body = replace(body, '"alert":"', '"alert":"Harmless ')""")
+    with optinb.open_workspace(root, user=APPROVER) as boss:
+        for look in (boss.campaigns.preview, boss.campaigns.test_send, lambda name: approve(boss, name)):
+            with pytest.raises(CampaignError, match="isn't what its last import from Appboy brought"):
+                look(SUMMER)
+        boss.templates.sync()  # Appboy hasn't edited it since, and it is read again all the same
+        preview = boss.campaigns.preview(SUMMER)
+        assert not any("Harmless" in message.alert for message in preview.template.messages)
+        boss.campaigns.approve(SUMMER, seen=preview)
+
+
+def approve(ws: optinb.Workspace, name: str) -> None:
+    ws.campaigns.approve(name, seen="whatever the preview of another machine said")
