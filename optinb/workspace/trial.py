@@ -28,6 +28,7 @@ from optinb.workspace.samples import SampleMessage, sample_message
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from optinb.campaigns import Exclusion
     from optinb.workspace.handle import Workspace
     from optinb.workspace.resolved import Resolved
 
@@ -105,9 +106,13 @@ def _with_reasons(rows: pl.DataFrame, everybody: pl.LazyFrame) -> pl.DataFrame:
         opted_out=~pl.col("push_opt_in").fill_null(False),
     )
     said = said.join(rows.lazy(), on="external_user_id", how="semi").group_by("external_user_id").agg(pl.all().any())
-    reasons = [("no_external_id", pl.col("external_user_id") == "")]
-    reasons += [(name, pl.col(name)) for name in ("blocked", "opted_out", "property_missing")]
-    against = pl.coalesce(pl.when(holds).then(pl.lit(REASONS[name])) for name, holds in reasons)
+    reasons: dict[Exclusion, pl.Expr] = {
+        "no_external_id": pl.col("external_user_id") == "",
+        "blocked": pl.col("blocked"),
+        "opted_out": pl.col("opted_out"),
+        "property_missing": pl.col("property_missing"),
+    }
+    against = pl.coalesce(pl.when(holds).then(pl.lit(REASONS[name])) for name, holds in reasons.items())
     return rows.join(said.collect(), on="external_user_id", how="left").with_columns(against=against)
 
 
