@@ -39,11 +39,13 @@ from optinb.campaigns.campaign import (
 from optinb.campaigns.codes import EXAMPLE_CODE, CodeFile, check_codes, read_codes
 from optinb.campaigns.files import campaign_from, campaign_toml, read_campaign
 from optinb.campaigns.life import ALIVE, CampaignState, Step, may
+from optinb.campaigns.moving import TimeMove, sign_move, why_untimely
 from optinb.campaigns.part_words import NONE, part_words
 from optinb.campaigns.parts import content_parts, deciding_parts, differences, tables_for
 from optinb.campaigns.policy import Competitor, check_quiet, days_back, quiet_zones
 from optinb.campaigns.power import Power, power_of
-from optinb.campaigns.roster import Roster
+from optinb.campaigns.rebuilt import REBUILT, RebuiltAudience, approved_rebuilt, rebuilt_parts
+from optinb.campaigns.roster import NO_PUSH, Roster
 from optinb.campaigns.schedule import Going, Schedule, SendTime, calendar, check_schedule, send_times
 from optinb.campaigns.signing import KeyPair, new_key
 from optinb.campaigns.standing import Competition, Standing
@@ -55,8 +57,10 @@ __all__ = [
     "CHANNEL",
     "EXAMPLE_CODE",
     "NONE",
+    "NO_PUSH",
     "OUTCOMES",
     "REASONS",
+    "REBUILT",
     "Approval",
     "Authority",
     "Campaign",
@@ -71,14 +75,17 @@ __all__ = [
     "Offer",
     "Power",
     "Property",
+    "RebuiltAudience",
     "Roster",
     "Schedule",
     "SendTime",
     "SizeBand",
     "Standing",
     "Step",
+    "TimeMove",
     "Waterfall",
     "approve",
+    "approved_rebuilt",
     "archive",
     "build_audience",
     "calendar",
@@ -105,8 +112,10 @@ __all__ = [
     "quiet_zones",
     "read_campaign",
     "read_codes",
+    "rebuilt_parts",
     "reject",
     "send_times",
+    "sign_move",
     "step",
     "submit",
     "tables_for",
@@ -115,5 +124,6 @@ __all__ = [
     "why_held_by_size",
     "why_kept",
     "why_unlike",
+    "why_untimely",
     "with_codes",
 ]

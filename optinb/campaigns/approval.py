@@ -240,12 +240,17 @@ def why_void(
         return f"the approval of {name!r} expired on {until:%Y-%m-%d}, after {authority.days} days; approve it again"
     if not authority.keys:
         return None
-    public = {folded(name): key for name, key in authority.keys.items()}.get(folded(who))
+    public = key_of(who, authority)
     if public is None:
         return f"{who!r}, who approved {name!r}, has no key under [policy.keys]; sign it with one that is listed there"
     if not is_signed(approval, campaign_id=record.id, public=public):
         return f"the approval of {name!r} doesn't bear the signature of {who!r}; approve it again, with the key"
     return None
+
+
+def key_of(who: str, authority: Authority) -> str | None:
+    """The public key of an approver, None without one."""
+    return {folded(name): key for name, key in authority.keys.items()}.get(folded(who))
 
 
 def why_held_by_size(record: CampaignRecord, recipients: int) -> str | None:

@@ -120,11 +120,16 @@ def send(
     with held as lease:
         check_planned(store, audience)
         close_dead(store, audience, lease, now=clock(), late_minutes=settings.late_minutes)
-        # whoever had the lease before may have moved the send to another time
-        audience = store.deliveries.find(*audience.night) or audience
+        # whoever had the lease before may have moved the send to another time, and nothing else
+        before, audience = audience, store.deliveries.find(*audience.night) or audience
         stopped = None
         # What has no request to come needs no file: a night that is done can be asked for again at any time.
         if store.deliveries.counts(*audience.night).pending:
+            if replace(audience, send_at=before.send_at, cancelled=before.cancelled) != before:
+                raise StateError(
+                    f"the audience of {audience.campaign_name!r} of {audience.run_date} was changed while its sender "
+                    "waited; nothing of it is sent, run the night again"
+                )
             recipients = _recipients(store, audience, root)
             sender = _Sender(store, client, audience, recipients, held, clock=clock, settings=settings, budget=budget)
             stopped = sender.run(sleep=sleep, draw=draw, progress=progress or (lambda _count: None))

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from optinb.campaigns import ALIVE, Competitor, waterfall, why_held, why_held_by_size, why_kept
+from optinb.campaigns import (
+    ALIVE,
+    REBUILT,
+    Competitor,
+    approved_rebuilt,
+    waterfall,
+    why_held,
+    why_held_by_size,
+    why_kept,
+    why_untimely,
+)
 from optinb.delivery import FrozenAudience, close_past, plan, send, why_short
 from optinb.errors import CampaignError, OptinbError, StateError
 from optinb.measure import CampaignSummary, frozen, held, rehearsed
+from optinb.night.frozen_people import why_other_people
 from optinb.night.second_look import look_afterwards, look_before
 from optinb.progress import progress
 from optinb.workspace import Workspace, ages_on, is_pretended, why_distrusted, why_stale, why_unrecorded
 
 if TYPE_CHECKING:
-    from datetime import date
+    from datetime import date, datetime
 
-    from optinb.campaigns import Campaign, CampaignRecord, Competition
+    from optinb.campaigns import Campaign, CampaignRecord, Competition, RebuiltAudience
     from optinb.settings import AppGroupSettings
     from optinb.warehouse import TableAge
     from optinb.workspace import GroupSync, Resolved, SharedGroups
@@ -40,6 +52,7 @@ class Tonight:
         self._ws, self._run_date, self._dry_run = workspace, run_date, dry_run
         self._holder = workspace.sends.holder
         self._summaries: dict[str, CampaignSummary] = {}
+        self._looked_at: set[tuple[str, datetime]] = set()  # plans whose recipients are those of the approved rule
         self._promised: Counter[str] = Counter()  # codes of pools, in a dry run
         self.blocked: str | None = None
         self.distrusted: str | None = None
@@ -140,7 +153,9 @@ class Tonight:
         there = self._planned(record)
         if there:
             figures = self._figures(there)
-            return replace(figures, held=self._why_not_now(there)) if figures.pending else figures
+            with suppress(StateError):  # told when it is to be sent
+                return replace(figures, held=self._why_not_now(there)) if figures.pending else figures
+            return figures
         if stopped := self._stopped():
             return held(*names, stopped)
         try:
@@ -162,6 +177,7 @@ class Tonight:
         if self._dry_run:
             among.promise(rows, self._ws.campaigns.competitor(resolved, self._run_date))
             return rehearsed(campaign.name, resolved.app_group.name, resolved.template.name, figures, send_at)
+        now = self._ws.now()
         try:
             audience = plan(
                 self._ws.store,
@@ -175,10 +191,12 @@ class Tonight:
                 fingerprint=record.approval.fingerprint,
                 root=self._ws.root,
                 user=self._ws.user,
-                now=self._ws.now(),
+                now=now,
             )
         except (StateError, CampaignError) as error:
             return held(*names, str(error), figures)
+        if audience.planned_at == now:  # and not another run's
+            self._looked_at.add((audience.sha256, audience.planned_at))
         among.promise(rows, self._ws.campaigns.competitor(resolved, self._run_date))
         return self._figures(audience)
 
@@ -211,16 +229,49 @@ class Tonight:
             resolved = self._ws.campaigns.resolve(record.campaign)
         except OptinbError as error:
             return str(error)
-        parts = resolved.parts()
-        if record.approval and record.approval.fingerprint == audience.fingerprint:
+        parts, approval = resolved.parts(), record.approval
+        if approval and approval.fingerprint == audience.fingerprint:
             # what an earlier release froze is finished under the approval that it had then, which knew fewer parts
-            parts = {name: text for name, text in parts.items() if name in record.approval.parts}
+            parts = {name: text for name, text in parts.items() if name in approval.parts or name == REBUILT}
         reason = self._why_held(record, parts, resolved)
-        if reason is None and record.approval and record.approval.fingerprint != audience.fingerprint:
+        if reason or approval is None:
+            return reason
+        try:
+            origin = self._ws.store.origins.of(audience)
+        except StateError as error:
+            return str(error)
+        rebuilt = approved_rebuilt(approval.parts, run_date=audience.run_date, sha256=audience.sha256)
+        if origin.is_rebuilt and rebuilt is None:
+            return "its audience was rebuilt by a recovery, and nobody approved that file; approve the campaign again"
+        if not rebuilt and approval.fingerprint != audience.fingerprint:
             return "it was approved anew after this night's audience was frozen, so that the rest of it is not sent"
         if (resolved.app_group.id, resolved.template.id) != (audience.app_group_id, audience.template_id):
-            reason = reason or "its frozen audience isn't of the app group and template that were approved"
-        return reason or why_held_by_size(record, audience.recipients)
+            return "its frozen audience isn't of the app group and template that were approved"
+        schedule = record.campaign.schedule
+        untimely = why_untimely(
+            record,
+            audience.send_at,
+            run_date=audience.run_date,
+            sha256=audience.sha256,
+            planned=rebuilt.send_at if rebuilt else schedule.send_at(audience.run_date, self._ws.settings.zone),
+            moves=origin.moves,
+            authority=self._ws.campaigns.authority,
+        )
+        if untimely is None and rebuilt is None and not schedule.is_due(audience.run_date):
+            untimely = "by its schedule nothing of it goes out by this night"
+        return (
+            untimely or why_held_by_size(record, audience.recipients) or self._why_others(resolved, audience, rebuilt)
+        )
+
+    def _why_others(self, resolved: Resolved, audience: FrozenAudience, rebuilt: RebuiltAudience | None) -> str | None:
+        """Why what is frozen may not go to those people, or None; what this run has built itself it knows."""
+        plan = (audience.sha256, audience.planned_at)
+        if plan in self._looked_at:
+            return None
+        reason = why_other_people(self._ws, resolved, audience, is_bound=rebuilt is not None)
+        if reason is None:
+            self._looked_at.add(plan)
+        return reason
 
     def _look_at_trail(self) -> None:
         """By an audit trail that isn't whole, or not the one that the nights noted, nobody knows what was decided."""
@@ -246,12 +297,11 @@ class Tonight:
 
     def _sent(self, audience: FrozenAudience) -> CampaignSummary:
         """Sends what is still planned of an audience; a failure is noted, and its figures are told all the same."""
-        figures = self._figures(audience)
-        reason = self._why_not_now(audience) if figures.pending else None
-        if reason:
-            return replace(figures, held=reason)
+        reason = None
         try:
-            reason = self._send(audience)
+            if self._figures(audience).pending:
+                reason = self._why_not_now(audience)
+            reason = reason or self._send(audience)
         except OptinbError as error:
             self.failures.append(f"{audience.campaign_name!r}: {error}")
         return replace(self._figures(audience), held=reason)

@@ -39,6 +39,7 @@ from optinb.state.delivery_rows import (
 from optinb.state.journal import Accepted, Batch, BatchState, Cancelled, FrozenAudience, Planned, Sending, Unknown
 from optinb.state.leases import must_hold
 from optinb.state.manifest import record_plan
+from optinb.state.origins import REBUILT_NIGHT
 from optinb.state.schema import audiences, audit_entries, batches, code_grants, code_pools, leases
 
 if TYPE_CHECKING:
@@ -285,10 +286,12 @@ def _rebuild(
     audit.record(
         con,
         who=user,
-        action="night rebuilt",
+        action=REBUILT_NIGHT,
         subject=audience.campaign_name,
         now=now,
+        campaign_id=audience.campaign_id,
         run_date=audience.run_date,
+        send_at=audience.send_at,
         sha256=audience.sha256,
         fingerprint=audience.fingerprint,
         recipients=sizes,
