@@ -157,3 +157,25 @@ def test_a_file_of_answers_under_the_name_of_another_campaign_is_not_rebuilt(fol
     with open_workspace(folder, user=APPROVER) as boss:
         (problem,) = boss.recover().problems
     assert f"is of '{SUMMER}' of {RUN_DATE} by its text" in problem
+
+
+def test_whoever_opts_out_between_freezing_and_sending_is_not_written_to_and_the_others_are_once_approved_anew(
+    folder: Path, sandbox: Sandbox, evening: Path
+) -> None:
+    begun(folder).close()
+    frozen = pl.read_parquet(folder / plan_of(folder, SUMMER)[1].path).filter(pl.col("outcome") == "recipient")
+    gone, other = frozen.row(0, named=True), frozen.row(1, named=True)
+    file = folder / "inbox" / RUN_DATE.isoformat() / "customers.csv"
+    rows = pl.read_csv(file, infer_schema=False)
+    theirs = pl.col("customer_id") == gone["customer_id"]
+    rows.with_columns(push_opt_in=pl.when(theirs).then(pl.lit("false")).otherwise("push_opt_in")).write_csv(file)
+    summer = next(c for c in ended(begun(folder)).campaigns if c.name == SUMMER)
+    assert "(who 1 has opted out of push messages); cancel what is left" in (summer.held or "")
+    assert other["external_user_id"] not in scheduled(sandbox)
+    with open_workspace(folder, user=AUTHOR) as author:
+        author.campaigns.cancel(SUMMER)
+        author.campaigns.submit(CAMPAIGNS[0])
+    approve(folder, SUMMER)
+    summer = next(c for c in ended(begun(folder)).campaigns if c.name == SUMMER)
+    assert (summer.held, summer.accepted) == (None, frozen.height - 1)
+    assert scheduled(sandbox)[other["external_user_id"]] == 1 and gone["external_user_id"] not in scheduled(sandbox)
