@@ -13,17 +13,15 @@ from optinb.campaigns import (
     ALIVE,
     REBUILT,
     Competitor,
-    approved_rebuilt,
     waterfall,
     why_held,
     why_held_by_size,
     why_kept,
-    why_untimely,
 )
 from optinb.delivery import FrozenAudience, close_past, plan, send, why_short
 from optinb.errors import CampaignError, OptinbError, StateError
 from optinb.measure import CampaignSummary, frozen, held, rehearsed
-from optinb.night.frozen_people import why_other_people
+from optinb.night.frozen_audience import why_not_approved
 from optinb.night.second_look import look_afterwards, look_before
 from optinb.progress import progress
 from optinb.workspace import Workspace, ages_on, is_pretended, why_distrusted, why_stale, why_unrecorded
@@ -31,7 +29,7 @@ from optinb.workspace import Workspace, ages_on, is_pretended, why_distrusted, w
 if TYPE_CHECKING:
     from datetime import date, datetime
 
-    from optinb.campaigns import Campaign, CampaignRecord, Competition, RebuiltAudience
+    from optinb.campaigns import Campaign, CampaignRecord, Competition
     from optinb.settings import AppGroupSettings
     from optinb.warehouse import TableAge
     from optinb.workspace import GroupSync, Resolved, SharedGroups
@@ -153,7 +151,7 @@ class Tonight:
         there = self._planned(record)
         if there:
             figures = self._figures(there)
-            with suppress(StateError):  # told when it is to be sent
+            with suppress(OptinbError):  # which is told when it is to be sent
                 return replace(figures, held=self._why_not_now(there)) if figures.pending else figures
             return figures
         if stopped := self._stopped():
@@ -221,7 +219,10 @@ class Tonight:
         return there
 
     def _why_not_now(self, audience: FrozenAudience) -> str | None:
-        """Why what is frozen and not sent yet may not go out now, or None: the campaign as it is now is checked."""
+        """Why what is frozen and not sent yet may not go out now, or None: the campaign as it is now is checked.
+
+        Raises OptinbError where what is frozen can't be read here.
+        """
         if stopped := self._stopped():
             return stopped
         try:
@@ -236,39 +237,8 @@ class Tonight:
         reason = self._why_held(record, parts, resolved)
         if reason or approval is None:
             return reason
-        try:
-            origin = self._ws.store.origins.of(audience)
-        except StateError as error:
-            return str(error)
-        rebuilt = approved_rebuilt(approval.parts, run_date=audience.run_date, sha256=audience.sha256)
-        if origin.is_rebuilt and rebuilt is None:
-            return "its audience was rebuilt by a recovery, and nobody approved that file; approve the campaign again"
-        if not rebuilt and approval.fingerprint != audience.fingerprint:
-            return "it was approved anew after this night's audience was frozen, so that the rest of it is not sent"
-        if (resolved.app_group.id, resolved.template.id) != (audience.app_group_id, audience.template_id):
-            return "its frozen audience isn't of the app group and template that were approved"
-        schedule = record.campaign.schedule
-        untimely = why_untimely(
-            record,
-            audience.send_at,
-            run_date=audience.run_date,
-            sha256=audience.sha256,
-            planned=rebuilt.send_at if rebuilt else schedule.send_at(audience.run_date, self._ws.settings.zone),
-            moves=origin.moves,
-            authority=self._ws.campaigns.authority,
-        )
-        if untimely is None and rebuilt is None and not schedule.is_due(audience.run_date):
-            untimely = "by its schedule nothing of it goes out by this night"
-        return (
-            untimely or why_held_by_size(record, audience.recipients) or self._why_others(resolved, audience, rebuilt)
-        )
-
-    def _why_others(self, resolved: Resolved, audience: FrozenAudience, rebuilt: RebuiltAudience | None) -> str | None:
-        """Why what is frozen may not go to those people, or None; what this run has built itself it knows."""
         plan = (audience.sha256, audience.planned_at)
-        if plan in self._looked_at:
-            return None
-        reason = why_other_people(self._ws, resolved, audience, is_bound=rebuilt is not None)
+        reason = why_not_approved(self._ws, record, resolved, audience, is_known=plan in self._looked_at)
         if reason is None:
             self._looked_at.add(plan)
         return reason

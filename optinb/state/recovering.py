@@ -254,7 +254,10 @@ def _rebuild(
     if audience is None or (there is None and audience.batches and not account.requests):
         raise StateError("the file of answers has lost its plan; restore it from a copy")
     if there and there.planned_at > audience.planned_at:
-        raise StateError("the database has a later plan than the file of answers; that file is another machine's")
+        raise StateError(
+            "the database has a later plan than the file of answers: if another machine recalled what that file tells "
+            "of and planned it anew, put the file away; else compare the database with a copy"
+        )
     if there and (there.planned_at, there.recipients) != (audience.planned_at, audience.recipients):
         # it was cancelled before anything was sent, and planned anew
         for table, rows in ((batches, of_night(*night)), (audiences, audience_of_night(*night))):

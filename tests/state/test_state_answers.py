@@ -132,7 +132,22 @@ def test_a_line_that_a_crash_has_torn_is_no_damage_and_any_other_is(tmp_path: Pa
             "it was moved to 18:00 UTC since",
         ),
         (Account(audience=frozen(sha256="b" * 64)), JournalSide(audience=frozen()), "its list was frozen anew"),
+        (
+            Account(audience=frozen(sha256="b" * 64), states={1: TAKEN}),
+            JournalSide(audience=frozen(), planned=ONE, seals=frozenset({"b" * 64})),
+            "1 of its",
+        ),
+        (
+            Account(audience=frozen(), states={1: TAKEN, 2: Cancelled(message="wrong")}),
+            JournalSide(audience=frozen(planned_at=NOW + timedelta(hours=1)), planned=ONE),
+            "1 requests of an earlier plan were made, and weren't recalled",
+        ),
         # what a crash or another machine leaves behind
+        (
+            Account(audience=frozen(), states={1: Cancelled(message="wrong"), 2: Planned()}),
+            JournalSide(audience=frozen(planned_at=NOW + timedelta(hours=1)), planned=ONE),
+            None,
+        ),
         (Account(audience=frozen()), JournalSide(audience=frozen(cancelled="wrong"), token=4), None),
         (Account(audience=frozen(), states={1: TAKEN}), JournalSide(audience=frozen(), planned=frozenset({2})), None),
         (
@@ -142,7 +157,7 @@ def test_a_line_that_a_crash_has_torn_is_no_damage_and_any_other_is(tmp_path: Pa
         ),
         (
             Account(audience=frozen(sha256="b" * 64), states={1: TAKEN}),
-            JournalSide(audience=frozen(), planned=ONE, seals=frozenset({"b" * 64})),
+            JournalSide(audience=frozen(), planned=frozenset({2}), seals=frozenset({"b" * 64})),
             None,
         ),
         (Account(), JournalSide(audience=None), None),

@@ -1,4 +1,4 @@
-"""Whether those whom a frozen audience writes to may be written to tonight, and are those who were approved.
+"""Whether a frozen audience that is still to be sent is what was approved: by whom, when it goes out, and to whom.
 
 A file is sealed and its plan is in the audit trail, but both can be added by whoever can write to the database or to
 the folder of the audiences; what is sent is what the approved rule makes of the tables of tonight.
@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
-from optinb.campaigns import NO_PUSH, REASONS
+from optinb.campaigns import NO_PUSH, REASONS, approved_rebuilt, why_held_by_size, why_untimely
 from optinb.delivery import must_be_here, read_frozen
 from optinb.rules import Contacted, from_json, nodes_of
 
 if TYPE_CHECKING:
-    from optinb.campaigns import Campaign
+    from optinb.campaigns import Campaign, CampaignRecord
     from optinb.state import FrozenAudience
     from optinb.workspace import Resolved, Workspace
 
@@ -25,7 +25,41 @@ WHO = ["customer_id", "external_user_id"]
 REMEDY = "cancel what is left of this night, and approve the campaign again"
 
 
-def why_other_people(ws: Workspace, resolved: Resolved, audience: FrozenAudience, *, is_bound: bool) -> str | None:
+def why_not_approved(
+    ws: Workspace, record: CampaignRecord, resolved: Resolved, audience: FrozenAudience, *, is_known: bool
+) -> str | None:
+    """Why what is frozen of an approved campaign isn't what was approved, or None.
+
+    `is_known`: its people were looked at already. Raises OptinbError where it can't be read, or isn't here.
+    """
+    approval, schedule = record.approval, record.campaign.schedule
+    if approval is None:
+        return "it is not approved"
+    origin = ws.store.origins.of(audience)
+    rebuilt = approved_rebuilt(approval.parts, run_date=audience.run_date, sha256=audience.sha256)
+    if origin.is_rebuilt and rebuilt is None:
+        return "its audience was rebuilt by a recovery, and nobody approved that file; approve the campaign again"
+    if not rebuilt and approval.fingerprint != audience.fingerprint:
+        return "it was approved anew after this night's audience was frozen, so that the rest of it is not sent"
+    if (resolved.app_group.id, resolved.template.id) != (audience.app_group_id, audience.template_id):
+        return "its frozen audience isn't of the app group and template that were approved"
+    if not rebuilt and not schedule.is_due(audience.run_date):
+        return f"by its schedule nothing of it goes out by the night of {audience.run_date}"
+    untimely = why_untimely(
+        record,
+        audience.send_at,
+        run_date=audience.run_date,
+        sha256=audience.sha256,
+        planned=rebuilt.send_at if rebuilt else schedule.send_at(audience.run_date, ws.settings.zone),
+        moves=origin.moves,
+        authority=ws.campaigns.authority,
+    )
+    if reason := untimely or why_held_by_size(record, audience.recipients):
+        return reason
+    return None if is_known else _why_other_people(ws, resolved, audience, is_bound=rebuilt is not None)
+
+
+def _why_other_people(ws: Workspace, resolved: Resolved, audience: FrozenAudience, *, is_bound: bool) -> str | None:
     """Why the recipients of a frozen audience may not be written to, or None.
 
     Everybody must be a customer who may be written to tonight, under their own external user id. Unless an approval
