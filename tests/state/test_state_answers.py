@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import delete
 
-from optinb.campaigns import Waterfall
+from optinb.campaigns import TimeMove, Waterfall
 from optinb.errors import StateError
 from optinb.state import (
     Accepted,
@@ -29,6 +29,7 @@ from optinb.state import (
     why_behind,
 )
 from optinb.state.answers import AnswerLine, Pen
+from optinb.state.origins import Origin
 from optinb.state.schema import audiences, audit_entries, batches, code_grants, leases
 
 if TYPE_CHECKING:
@@ -287,6 +288,26 @@ def test_a_stopped_plan_of_the_same_people_is_not_taken_for_the_one_that_followe
     later = kept.leases.take(send_lease(*again.night), holder="box:1", now=NOW + timedelta(hours=1))
     kept.recovery.take_over(*again.night, lease=later, now=NOW)
     assert [type(b.state) for b in kept.deliveries.batches(*again.night)] == [Accepted] * 3
+
+
+def test_the_trail_tells_who_moved_an_audience_and_what_a_recovery_left_to_be_sent(kept: Store) -> None:
+    audience = kept.deliveries.plan(frozen(), planned(), user="cron", now=NOW)
+    at = audience.send_at + timedelta(hours=1)
+    kept.deliveries.reschedule(*audience.night, send_at=at, user="ana", now=NOW, signature="signed")
+    move = TimeMove(who="ana", before=audience.send_at, send_at=at, signature="signed")
+    assert kept.origins.of(audience) == Origin(is_rebuilt=False, moves=(move,))
+    assert kept.origins.rebuilt(audience.campaign_id) == ()
+    forget_everything(kept)
+    kept.recovery.rebuild(*audience.night, why="put back", user="ops", now=NOW)
+    assert kept.origins.of(audience) == Origin(is_rebuilt=True, moves=())
+    (rebuilt,) = kept.origins.rebuilt(audience.campaign_id)
+    assert (rebuilt.recipients, rebuilt.unsent) == (audience.recipients, audience.recipients)
+    assert (rebuilt.sha256, rebuilt.send_at, rebuilt.run_date) == (audience.sha256, at, audience.run_date)
+    assert kept.origins.rebuilt("another") == ()
+    # planned anew after it was stopped, it is the night's own work again
+    kept.deliveries.cancel(*audience.night, reason="wrong", user="ana", now=NOW)
+    kept.deliveries.plan(frozen(planned_at=NOW + timedelta(hours=1)), planned(), user="cron", now=NOW)
+    assert not kept.origins.of(audience).is_rebuilt
 
 
 def test_a_night_without_recipients_is_rebuilt_too(kept: Store) -> None:

@@ -28,7 +28,7 @@ from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, StateError
 from optinb.night import Night
 from optinb.sandbox import Sandbox, demo_world
-from optinb.state import Store
+from optinb.state import Cancelled, Store
 from optinb.state.audit import digest
 from optinb.workspace import note_head, verify_audit
 from optinb.workspace.clock import SANDBOX
@@ -402,6 +402,24 @@ def test_entries_that_were_added_to_a_whole_trail_with_the_rows_that_they_tell_o
     root: Path, add: Adding, why: str
 ) -> None:
     only_club(root, run(root, forging(add)), why)
+
+
+def test_a_night_that_was_sent_and_is_planned_once_more_by_hand_is_not_sent_again(root: Path) -> None:
+    run(root)
+    before = sent(root)
+    stopped = msgspec.json.encode(Cancelled(message="x")).decode()
+    by_hand(root, "update audiences set cancelled = 'x'")
+    by_hand(root, "update batches set state = 'cancelled', detail = ?", values=(stopped,))
+
+    def plan(store: Store, _root: Path, summer: FrozenAudience, _club: FrozenAudience) -> None:
+        again = replace(summer, planned_at=LATER, cancelled=None)
+        batches = requests_of(summer.recipients, campaign_id=summer.campaign_id, run_date=RUN_DATE)
+        assert store.deliveries.plan(again, batches, user=SCHEDULER, now=LATER) == again
+
+    forging(plan)(root)
+    with pytest.raises(StateError, match="requests of an earlier plan were made, and weren't recalled"):
+        run(root)
+    assert sent(root) == before != {}
 
 
 def test_with_keys_only_a_move_that_its_approver_signed_moves_a_send(root: Path, prepared: tuple[Path, bool]) -> None:

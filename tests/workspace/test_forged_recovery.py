@@ -115,7 +115,9 @@ def test_what_a_recovery_rebuilds_waits_for_an_approval_of_that_very_file_and_th
         with pytest.raises(StateError, match="was put back"):
             author.sends.reconcile()
     with open_workspace(folder, user=APPROVER) as boss:
-        assert [night.recipients.keys() for night in boss.recover().nights] == [{"planned"}] * 2
+        recovered = boss.recover()
+        assert [night.recipients.keys() for night in recovered.nights] == [{"planned"}] * 2
+        assert f"held until an approver has looked at what was rebuilt: '{CLUB}', '{SUMMER}'" in show(recovered)
         assert {boss.campaigns.get(name).state for name in (SUMMER, CLUB)} == {"held"}
     held = ended(begun(folder))
     assert scheduled(sandbox) == {} and held.exit_code == Exit.CAMPAIGN_HELD
