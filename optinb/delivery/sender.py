@@ -81,6 +81,7 @@ def send(
     lease_clock: Callable[[], datetime] | None = None,
     ttl_s: float = TTL_S,
     progress: Callable[[int], None] | None = None,
+    why_not: Callable[[FrozenAudience], str | None] = lambda _audience: None,
 ) -> DeliveryCounts:
     """Sends what is still planned of a campaign's night, and says where all its recipients are.
 
@@ -103,6 +104,7 @@ def send(
         lease_clock: the clock by which a dead sender's hold ends: `store.clock`, unless `clock` counts for all.
         ttl_s: how long a dead sender's hold lasts.
         progress: called with the number of recipients that have come to an end, again and again.
+        why_not: why an audience may not be sent, or None; asked where it was changed since it was given.
 
     Raises:
         LeaseTaken when another sender is at work on this night; StateError when the frozen audience was changed, or
@@ -120,15 +122,14 @@ def send(
     with held as lease:
         check_planned(store, audience)
         close_dead(store, audience, lease, now=clock(), late_minutes=settings.late_minutes)
-        # whoever had the lease before may have moved the send to another time, and nothing else
+        # whoever had the lease before may have moved the send to another time
         before, audience = audience, store.deliveries.find(*audience.night) or audience
         stopped = None
         # What has no request to come needs no file: a night that is done can be asked for again at any time.
         if store.deliveries.counts(*audience.night).pending:
-            if replace(audience, send_at=before.send_at, cancelled=before.cancelled) != before:
+            if audience != before and (why := why_not(audience)):
                 raise StateError(
-                    f"the audience of {audience.campaign_name!r} of {audience.run_date} was changed while its sender "
-                    "waited; nothing of it is sent, run the night again"
+                    f"{audience.campaign_name!r} was changed while its sender waited: {why}; nothing is sent"
                 )
             recipients = _recipients(store, audience, root)
             sender = _Sender(store, client, audience, recipients, held, clock=clock, settings=settings, budget=budget)

@@ -297,6 +297,7 @@ class Tonight:
                 budget=self._ws.sends.budget(audience.app_group_id),
                 wait_s=WAIT_S,
                 progress=tell,
+                why_not=self._why_not_now,
             )
             after = look_afterwards(self._ws, client, audience)
         self.notes += [after.note] if after.note else []
