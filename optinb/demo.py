@@ -7,10 +7,12 @@ import shutil
 import tempfile
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime, time
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from optinb.campaigns import may
 from optinb.errors import UsageError, interruptible
 from optinb.files import copy_tree
 from optinb.notebook import run_night
@@ -26,6 +28,7 @@ from optinb.workspace.setup import init_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
     from optinb.measure import NightSummary
     from optinb.workspace import Workspace
@@ -122,15 +125,25 @@ def start(folder: str | Path | None = None) -> Workspace:
             init_workspace(root, settings=settings)
             copy_tree(shared(f"data/sample/{RUN_DATE}"), root / "inbox" / RUN_DATE.isoformat())
         ws = stack.enter_context(open_workspace(root, user=AUTHOR))
-        if not is_known:
+        # an earlier call may have been ended anywhere
+        if ws.warehouse.current is None:
             ws.import_delivery(RUN_DATE)
+        if ws.snapshot().model_date is None:
             ws.model(RUN_DATE)
-            for name, rule in GROUPS.items():
-                ws.groups.save(name, rule)
+        for name in GROUPS.keys() - {group.name for group in ws.groups.list()}:
+            ws.groups.save(name, GROUPS[name])
         ws.templates.sync()
         install()  # as opening a workspace does in a notebook
         atexit.register(stack.pop_all().close)
     return ws
+
+
+def campaign(ws: Workspace) -> dict[str, Any]:
+    """The first campaign of the trial, to be planned; where an earlier call sent it, a copy under another name."""
+    taken = {record.campaign.name for record in ws.campaigns.list(archived=True) if not may(record.state, "submit")}
+    first = CAMPAIGNS[0]["name"]
+    names = (first if number == 1 else f"{first} {number}" for number in count(1))
+    return {**CAMPAIGNS[0], "name": next(name for name in names if name not in taken)}
 
 
 def second_person(ws: Workspace) -> Workspace:

@@ -12,11 +12,15 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
 BLANKED = "(removed: a customer was forgotten)"
 # In a text that people read such a number may be a count or a year as well as an id, and counts stay.
 _FIGURE = re.compile(r"\d{1,4}")
+# Under these a number is an id, however short; elsewhere a number is one where it can't be a count or a year.
+_ID_KEYS = frozenset({"customer_id", "external_user_id", "external_id", "user_id"})
+# Numbers of notebooks that nobody chose.
+_COUNTED = frozenset({"execution_count", "nbformat", "nbformat_minor", "version_major", "version_minor"})
 # JSON within JSON writes a line's end as two characters, the second of which is no part of a word.
 _BEFORE = r"(?:(?<![\w@-])(?<!\d\.)|(?<=\\[nrtbf]))"
 _AFTER = r"(?![\w@-])(?!\.\d)"
@@ -30,10 +34,18 @@ class ForgottenPerson:
         names: ids, and whatever else is theirs alone, such as an e-mail address.
         values: what they share with others, such as a first name: it goes where a record names them.
         stand_in: the word in place of a name.
+        numbers: whether a number of JSON may be an id; what optinb writes has ids as texts, and counts as numbers.
     """
 
-    def __init__(self, names: Collection[str], *, values: Collection[str] = (), stand_in: str) -> None:
+    def __init__(
+        self, names: Collection[str], *, values: Collection[str] = (), stand_in: str, numbers: bool = False
+    ) -> None:
         self.names, self.values, self.stand_in = frozenset(names) - {""}, frozenset(values), stand_in
+        self.numbers = numbers
+
+    def also_as_numbers(self) -> ForgottenPerson:
+        """The same person, whom numbers may name, too."""
+        return ForgottenPerson(self.names, values=self.values, stand_in=self.stand_in, numbers=True)
 
     @cached_property
     def spellings(self) -> tuple[str, ...]:
@@ -44,16 +56,39 @@ class ForgottenPerson:
 
     @cached_property
     def _word(self) -> re.Pattern[str]:
-        words = [re.escape(name) for name in self.spellings if not _FIGURE.fullmatch(name)]
-        return re.compile(f"{_BEFORE}(?:{'|'.join(words)}){_AFTER}" if words else r"(?!)")
+        return _words(name for name in self.spellings if not _FIGURE.fullmatch(name))
 
     @cached_property
     def _any_word(self) -> re.Pattern[str]:
-        return re.compile(f"{_BEFORE}(?:{'|'.join(map(re.escape, self.spellings))}){_AFTER}" if self.names else r"(?!)")
+        return _words(self.spellings)
+
+    @cached_property
+    def _quoted(self) -> re.Pattern[str]:
+        figures = "|".join(name for name in self.spellings if _FIGURE.fullmatch(name))
+        return re.compile(rf"(?<=[\"'])(?:{figures})(?=[\"'])" if figures else r"(?!)")
 
     def may_be_in(self, content: bytes) -> bool:
         """Whether bytes hold a name at all, be it as a part of a longer one."""
-        return any(name.encode(code) in content for name in self.spellings for code in ("utf-8", "utf-16-le"))
+        codes = ("utf-8", "utf-16-le", "utf-16-be")
+        return any(name.encode(code) in content for name in self.spellings for code in codes)
+
+    def may_name(self, value: Any) -> bool:
+        """Whether a value of JSON names the person, be it by a word or a number that may be a count."""
+        match value:
+            case str():
+                return self.is_in(value, figures=True)
+            case list():
+                return any(map(self.may_name, value))
+            case dict():
+                chosen = ((k, v) for k, v in value.items() if k not in _COUNTED and not k.startswith("image/"))
+                return any(self.may_name(key) or self.may_name(one) for key, one in chosen)
+            case _:
+                return self._is_number(value, figures=True)
+
+    def numerals(self, *, figures: bool = False) -> list[float]:
+        """The names that are whole numbers: those that can't be counts, or the `figures`."""
+        numbers = [name for name in self.names if name.isdecimal() and str(int(name)) == name]
+        return sorted(float(name) for name in numbers if bool(_FIGURE.fullmatch(name)) == figures)
 
     def is_in(self, text: str, *, figures: bool = False) -> bool:
         """Whether a text names the person; `figures`: be it by a word that may be a count."""
@@ -83,7 +118,7 @@ class ForgottenPerson:
             case dict():
                 return self._object(value)
             case _:
-                return value
+                return self.stand_in if self.numbers and self._is_number(value) else value
 
     def notebook(self, content: dict[str, Any]) -> dict[str, Any]:
         """A notebook without the outputs and saved widgets that name the person, and without the names elsewhere."""
@@ -95,8 +130,33 @@ class ForgottenPerson:
 
     def _cell(self, cell: dict[str, Any]) -> dict[str, Any]:
         gone = {"output_type": "stream", "name": "stdout", "text": [BLANKED]}
-        outputs = [gone if self.value(one) != one else one for one in cell.get("outputs", ())]
-        return self.value({**cell, "outputs": []} if outputs else cell) | ({"outputs": outputs} if outputs else {})
+        source = self._source(cell.get("source", ""))
+        is_about_them = source != cell.get("source", "")
+        outputs = [
+            gone if self.value(one) != one or (is_about_them and self.may_name(one)) else one
+            for one in cell.get("outputs", ())
+        ]
+        cleared = self.value({**cell, "outputs": []} if outputs else cell) | ({"outputs": outputs} if outputs else {})
+        return cleared | ({"source": source} if is_about_them else {})
+
+    def _source(self, source: Any) -> Any:
+        """The text of a cell, in which a short id in quotes is one."""
+        if isinstance(source, list):
+            return [self._source(line) for line in source]
+        return self._quoted.sub(self.stand_in, self.value(source)) if isinstance(source, str) else source
+
+    def _is_number(self, value: Any, *, figures: bool = False) -> bool:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        text = str(int(value) if isinstance(value, float) and value.is_integer() else value)
+        return text in self.names and (figures or not _FIGURE.fullmatch(text))
+
+    def _is_theirs(self, key: str, value: Any) -> bool:
+        """Whether a field of a record names the person."""
+        if isinstance(value, str):
+            return value in self.names
+        is_id = key.strip().casefold() in _ID_KEYS
+        return (is_id or self.numbers) and self._is_number(value, figures=is_id)
 
     def _string(self, text: str) -> str:
         if text[:1] in ("{", "["):
@@ -109,17 +169,25 @@ class ForgottenPerson:
         return self.text(text)
 
     def _object(self, fields: dict[str, Any]) -> dict[str, Any]:
-        theirs = any(isinstance(value, str) and value in self.names for value in fields.values())
+        theirs = any(self._is_theirs(key, value) for key, value in fields.items())
         result = {}
         for key, value in fields.items():
             if isinstance(value, dict) and (theirs or key in self.names):
                 cleared: Any = {}
             elif theirs and isinstance(value, str) and value in self.values:
                 cleared = BLANKED
+            elif not isinstance(value, str) and self._is_theirs(key, value):
+                cleared = self.stand_in
             else:
                 cleared = self.value(value)
             result[self.text(key)] = cleared
         return result
+
+
+def _words(names: Iterable[str]) -> re.Pattern[str]:
+    """Any of some names as a whole word; a column of whole numbers may have been written with a decimal place."""
+    words = "|".join(re.escape(name) + (r"(?:\.0+)?" if name.isdecimal() else "") for name in names)
+    return re.compile(f"{_BEFORE}(?:{words}){_AFTER}" if words else r"(?!)")
 
 
 def _blank(line: str) -> str:

@@ -20,6 +20,7 @@ An error's text names the thing, the value and the remedy, in a sentence that a 
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from difflib import get_close_matches
 from enum import IntEnum
@@ -45,6 +46,7 @@ __all__ = [
     "UsageError",
     "WarehouseError",
     "did_you_mean",
+    "failure",
     "interruptible",
 ]
 
@@ -130,6 +132,14 @@ class NightError(OptinbError):
     def __init__(self, message: str, exit_code: Exit) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+def failure(error: Exception, *, doing: str) -> str:
+    """The sentence of an error; one that nobody foresaw is named by its kind, and logged with its trace."""
+    if isinstance(error, OptinbError):
+        return str(error)
+    logging.getLogger("optinb").error(doing, exc_info=error)
+    return f"it failed ({type(error).__name__}: {error})"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import IO
+
+_NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)  # of network disks that know none
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -48,6 +53,31 @@ def copy_tree(source: Path, target: Path) -> None:
             shutil.copyfile(path, copy)
 
 
+def walk(folder: Path, *, follows: Callable[[Path], bool] = lambda _link: True) -> Iterator[Path]:
+    """Whatever is no folder under one, in order, also behind those links that are followed; each folder comes once.
+
+    A link that isn't followed, and a folder that can't be read, come themselves.
+    """
+    yield from _walk(folder, follows, set())
+
+
+def _walk(folder: Path, follows: Callable[[Path], bool], seen: set[tuple[int, int]]) -> Iterator[Path]:
+    try:
+        status = folder.stat()
+        paths = sorted(folder.iterdir())
+    except OSError:
+        yield folder
+        return
+    if (status.st_dev, status.st_ino) in seen:
+        return
+    seen.add((status.st_dev, status.st_ino))
+    for path in paths:
+        if path.is_dir() and (not path.is_symlink() or follows(path)):
+            yield from _walk(path, follows, seen)
+        else:
+            yield path
+
+
 def open_privately(path: Path, mode: str = "ab", *, buffering: int = -1) -> IO[bytes]:
     """Opens a file to append to; a new one is for its owner alone, or for the group that its folder is shared with."""
 
@@ -59,3 +89,33 @@ def open_privately(path: Path, mode: str = "ab", *, buffering: int = -1) -> IO[b
         return descriptor
 
     return open(path, mode, buffering=buffering, opener=opener)
+
+
+def lock_newest(file: IO[bytes], path: Path, reopen: Callable[[], IO[bytes]]) -> IO[bytes]:
+    """Waits until nobody else writes to a file, and keeps others from it until `unlock`, or until it is closed.
+
+    Returns the file that bears the name by then: one that was rewritten, as by `forget`, is opened anew.
+    """
+    while True:
+        _lock(file, fcntl.LOCK_EX)
+        try:
+            there = path.stat()
+        except OSError:
+            return file  # gone with its folder: nobody reads it any more
+        if os.path.samestat(there, os.fstat(file.fileno())):
+            return file
+        file.close()
+        file = reopen()
+
+
+def unlock(file: IO[bytes]) -> None:
+    """Lets others write to a file that was locked."""
+    _lock(file, fcntl.LOCK_UN)
+
+
+def _lock(file: IO[bytes], how: int) -> None:
+    try:
+        fcntl.flock(file, how)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise

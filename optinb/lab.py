@@ -9,10 +9,12 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from optinb.errors import UsageError
 from optinb.rehearsal import AUTHOR, variables_for
 from optinb.settings import FILE_NAME, load_settings
 from optinb.workspace import workspace_folder
 from optinb.workspace.notebooks import copied_notebooks
+from optinb.workspace.ownership import loopholes
 from optinb.workspace.private import keep_private
 
 if TYPE_CHECKING:
@@ -37,15 +39,31 @@ def run_lab(
     Args:
         rehearse: work as `user` with the sandbox that runs on the settings' port, or start one at the time of the
             newest delivery.
-        options: for `jupyter lab`.
-        say: told of copies that somebody changed and that are newer in this version.
+        options: for `jupyter lab`, which starts in the folder of the copies.
+        say: told of copies that aren't as they come with optinb, and of others who can change the settings.
+
+    Raises UsageError for root, unless `options` allow it.
     """
+    root, settings = opened(workspace, say=say)
+    if os.geteuid() == 0 and "--allow-root" not in options:
+        raise UsageError(
+            "JupyterLab doesn't run as root, since any notebook could then change all of this machine: log in as "
+            "somebody else, or say that it is meant: `optinb lab -- --allow-root`"
+        )
+    folder = copied_notebooks(root, settings, say=say)
+    command = [sys.executable, "-m", "jupyter", "lab", f"--notebook-dir={folder}", *options]
+    with ExitStack() as stack:
+        return run(command, environment_of(root, settings, rehearse=rehearse, user=user, stack=stack), folder)
+
+
+def opened(workspace: str | Path | None, *, say: Callable[[str], None]) -> tuple[Path, Settings]:
+    """The folder and settings of a workspace that a server is to work on; `say` is told who else can change them."""
     root = workspace_folder(workspace).resolve()
     settings = load_settings(root / FILE_NAME)
     keep_private(root, settings)
-    command = [sys.executable, "-m", "jupyter", "lab", f"--notebook-dir={copied_notebooks(root, say=say)}", *options]
-    with ExitStack() as stack:
-        return run(command, environment_of(root, settings, rehearse=rehearse, user=user, stack=stack))
+    if found := loopholes(root / FILE_NAME):
+        say(f"Whoever can change {FILE_NAME} says who approves: {found[0].how}. `optinb doctor` tells what closes it.")
+    return root, settings
 
 
 def environment_of(
@@ -56,11 +74,15 @@ def environment_of(
     return environment | variables_for(root, settings, user=user or AUTHOR, stack=stack) if rehearse else environment
 
 
-def run(command: Sequence[str], environment: dict[str, str]) -> int:
-    """Runs a server until it ends or this process is told to; returns its exit code."""
+def run(command: Sequence[str], environment: dict[str, str], folder: Path) -> int:
+    """Runs a server in a folder until it ends or this process is told to; returns its exit code.
+
+    Python looks for modules, and Jupyter for settings, where they are started. That may be a folder that others share,
+    so that it is always one that only this login, or whoever installed optinb, can write to.
+    """
     # In a group of its own the terminal's Ctrl-C comes to us only: JupyterLab would ask back, or, without a terminal,
     # stop at once and leave its files. Told to terminate, it ends cleanly, which must be waited for.
-    with subprocess.Popen(command, env=environment, process_group=0) as lab:
+    with subprocess.Popen(command, env=environment, cwd=folder, process_group=0) as lab:
         before = {
             number: signal.signal(number, lambda *_: lab.terminate())
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -95,6 +95,8 @@ def _execute(notebook: Path, output: Path, parameters: dict[str, object]) -> Opt
                 str(output),
                 parameters=parameters,
                 kernel_name="python3",
+                # a kernel looks for modules where it starts, which may be a folder that others share
+                cwd=str(notebook.parent),
                 progress_bar=sys.stderr.isatty(),
                 log_output=False,
                 extra_arguments=["--IPKernelApp.log_level=CRITICAL", "--IPKernelApp.capture_fd_output=False"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from datetime import datetime, time
 from typing import TYPE_CHECKING
@@ -13,7 +14,9 @@ from postgres_server import address as address
 from postgres_server import cluster as cluster
 
 import optinb
-from optinb.demo import AUTHOR, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings
+from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings
+from optinb.nightly import Night
+from optinb.rehearsal import JOURNAL
 from optinb.sandbox import Sandbox, demo_world
 from optinb.settings import parse_settings
 from optinb.share import shared
@@ -60,6 +63,33 @@ def modelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def finished(modelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the modelled workspace after its night, which sent both campaigns; its sandbox's journal lies in it."""
+    root = tmp_path_factory.mktemp("finished") / "ws"
+    shutil.copytree(modelled, root)
+    with pytest.MonkeyPatch.context() as patch, Sandbox(demo_world(), journal=root / JOURNAL, now=START) as appboy:
+        for name, value in {**KEYS, "OPTINB_NOW": START.isoformat()}.items():
+            patch.setenv(name, value)
+        point_at(root, appboy.url)
+        with optinb.open_workspace(root, user=AUTHOR) as ws, optinb.open_workspace(root, user=APPROVER) as boss:
+            ws.templates.sync()
+            for campaign in CAMPAIGNS:
+                ws.campaigns.submit(campaign)
+                boss.campaigns.approve(campaign["name"], seen=boss.campaigns.preview(campaign["name"]))
+        night = Night(optinb.open_workspace(root, user=SCHEDULER), RUN_DATE)
+        for step in (night.import_delivery, night.templates, night.audiences, night.sends, night.report, night.finish):
+            step()
+    return root
+
+
+def point_at(root: Path, url: str) -> None:
+    """Has the app groups of a workspace at another address."""
+    file = root / "optinb.toml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(re.sub(r"http://127\.0\.0\.1:\d+", url, text), encoding="utf-8")
+
+
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     """An Appboy on loopback whose clock stands on the sample's night; its journal is `sandbox.jsonl`."""
@@ -72,8 +102,7 @@ def folder(modelled: Path, sandbox: Sandbox, tmp_path: Path) -> Path:
     """A copy of the modelled workspace, for one test, that talks to `sandbox`."""
     root = tmp_path / "ws"
     shutil.copytree(modelled, root)
-    settings = root / "optinb.toml"
-    settings.write_text(settings.read_text(encoding="utf-8").replace(PLACEHOLDER, sandbox.url), encoding="utf-8")
+    point_at(root, sandbox.url)
     return root
 
 

@@ -35,12 +35,18 @@ class PagesServer(NamedTuple):
 
 @contextmanager
 def serving(
-    folder: Path, tmp_path: Path, *, user: str, options: tuple[str, ...] = ("--base-url", "/")
+    folder: Path,
+    tmp_path: Path,
+    *,
+    user: str,
+    options: tuple[str, ...] = ("--base-url", "/"),
+    started_in: Path | None = None,
 ) -> Iterator[PagesServer]:
-    """Serves the pages of a workspace for somebody until the end of the block."""
+    """Serves the pages of a workspace for somebody, who starts it in a folder, until the end of the block."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "optinb", "serve", "--workspace", str(folder), "--port", str(port), *options],
+        # as the installed command does, this looks for no modules in the folder where it is started
+        [sys.executable, "-P", "-m", "optinb", "serve", "--workspace", str(folder), "--port", str(port), *options],
         env={
             **os.environ,
             "OPTINB_USER": user,
@@ -49,6 +55,7 @@ def serving(
             "JUPYTER_RUNTIME_DIR": str(tmp_path / "jupyter-runtime"),
             "IPYTHONDIR": str(tmp_path / "ipython"),
         },
+        cwd=started_in,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -23,8 +23,7 @@ PASSWORD = "p@ss:w0rd/№1"
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[sa.URL]:
     """A PostgreSQL server on loopback, run by somebody who isn't root, as the server demands."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    initdb = str(found[-1]) if found else shutil.which("initdb")
+    initdb = _program("initdb")
     if initdb is None:
         missing = "PostgreSQL isn't installed: apt-get install postgresql"
         pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
@@ -58,6 +57,29 @@ def cluster() -> Iterator[sa.URL]:
             )
         finally:
             run("pg_ctl", "-m", "immediate", "stop")
+
+
+def _program(name: str) -> str | None:
+    """The newest of the server's programs of a name, which most systems keep off the PATH."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
+    return str(found[-1]) if found else shutil.which(name)
+
+
+def dump(address: str, file: Path) -> None:
+    """Writes a backup of a database, as of one moment, while others go on writing to it."""
+    _backup("pg_dump", "--format=custom", f"--file={file}", address=address)
+
+
+def restore(address: str, file: Path) -> None:
+    """Puts a backup in the place of what a database holds."""
+    _backup("pg_restore", "--clean", "--exit-on-error", "--single-transaction", str(file), address=address)
+
+
+def _backup(name: str, *arguments: str, address: str) -> None:
+    url = sa.make_url(address)
+    where = f"--dbname=host={url.host} port={url.port} user={url.username} dbname={url.database}"
+    command = [_program(name) or name, where, *arguments]
+    subprocess.run(command, check=True, env={**os.environ, "PGPASSWORD": str(url.password)})
 
 
 def emptied(cluster: sa.URL) -> str:

@@ -13,6 +13,7 @@ from optinb.campaigns.approval import (
     finish,
     may_move,
     reject,
+    reworded,
     step,
     submit,
     why_held,
@@ -21,7 +22,6 @@ from optinb.campaigns.approval import (
 from optinb.campaigns.audience import (
     AUDIENCE_SCHEMA,
     OUTCOMES,
-    REASONS,
     Waterfall,
     build_audience,
     personal,
@@ -44,8 +44,9 @@ from optinb.campaigns.part_words import NONE, part_words
 from optinb.campaigns.parts import content_parts, deciding_parts, differences, tables_for
 from optinb.campaigns.policy import Competitor, check_quiet, days_back, quiet_zones
 from optinb.campaigns.power import Power, power_of
+from optinb.campaigns.reasons import NO_PUSH, REASONS, Exclusion
 from optinb.campaigns.rebuilt import REBUILT, RebuiltAudience, approved_rebuilt, rebuilt_parts
-from optinb.campaigns.roster import NO_PUSH, Roster
+from optinb.campaigns.roster import Roster
 from optinb.campaigns.schedule import Going, Schedule, SendTime, calendar, check_schedule, send_times
 from optinb.campaigns.signing import KeyPair, new_key
 from optinb.campaigns.standing import Competition, Standing
@@ -70,6 +71,7 @@ __all__ = [
     "Competition",
     "Competitor",
     "Decision",
+    "Exclusion",
     "Going",
     "KeyPair",
     "Offer",
@@ -114,6 +116,7 @@ __all__ = [
     "read_codes",
     "rebuilt_parts",
     "reject",
+    "reworded",
     "send_times",
     "sign_move",
     "step",

@@ -23,8 +23,9 @@ from optinb.errors import ApprovalError, CampaignError
 from optinb.people import folded, is_among, same_person
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from optinb.campaigns.campaign import Scalar
     from optinb.campaigns.life import Step
 
 
@@ -188,6 +189,30 @@ def step(record: CampaignRecord, step: Step, *, now: datetime, comment: str = ""
     """A campaign after one of the steps that change nothing but its state. Raises CampaignError."""
     state = next_state(record.state, step, name=record.campaign.name)
     return replace(record, state=state, comment=comment or record.comment, updated_at=now, version=record.version + 1)
+
+
+def reworded(record: CampaignRecord, words: Callable[[str], str]) -> CampaignRecord:
+    """A campaign whose texts are what `words` makes of them; what it is called, and what it refers to, stays.
+
+    Raises ValueError where a text gets longer than it may be.
+    """
+
+    def value(scalar: Scalar | None) -> Scalar | None:
+        return words(scalar) if isinstance(scalar, str) else scalar
+
+    campaign, offer = record.campaign, record.campaign.offer
+    if offer is not None:
+        offer = replace(offer, name=words(offer.name), value=value(offer.value), terms=words(offer.terms))
+    properties = {
+        name: replace(source, value=value(source.value), default=value(source.default))
+        for name, source in campaign.properties.items()
+    }
+    content = replace(campaign, offer=offer, properties=properties, notes=words(campaign.notes))
+    try:
+        read_again = msgspec.convert(msgspec.to_builtins(content), Campaign)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error
+    return replace(record, campaign=read_again, comment=words(record.comment))
 
 
 def finish(record: CampaignRecord, *, now: datetime) -> CampaignRecord:

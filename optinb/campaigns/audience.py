@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 
+from optinb.campaigns.reasons import CODES, REASONS
 from optinb.campaigns.roster import Roster
 from optinb.errors import CampaignError, did_you_mean
 
@@ -23,30 +24,12 @@ if TYPE_CHECKING:
 
 Outcome = Literal["recipient", "control", "excluded"]
 
-# In the order in which they are examined: the first that applies is a customer's reason.
-REASONS: dict[str, str] = {
-    "no_app": "uses none of the apps that the message goes to",
-    "no_sdk": "uses only versions of them without the Appboy SDK",
-    "push_off": "has push switched off in all of them",
-    "blocked": "is blocked",
-    "test": "is a test customer",
-    "opted_out": "has opted out of push messages",
-    "no_external_id": "has no external user id, by which Appboy would know them",
-    "quiet_hours": "would get it in the quiet hours of their time zone",
-    "property_missing": "has no value for a property that the template needs",
-    "same_external_id": "is the same person as another customer of the audience, by a newer id or the external user id",
-    "global_control": "is in the lasting control group, which gets no campaign",
-    "held_out": "is held out in the control group of another campaign that is still measured",
-    "exclusion_period": "is in the exclusion period of another campaign",
-    "frequency_cap": "has got as many messages lately as the contact policy allows",
-}
 OUTCOMES: dict[str, str] = {
     "recipient": "gets the message",
     "control": "is held out in the control group",
     **REASONS,
 }
-# What is known of a row while its audience is built: 0 for a recipient.
-_CODES = {"recipient": 0, **{name: code for code, name in enumerate((*REASONS, "control"), start=1)}}
+_CONTROL = max(CODES.values()) + 1  # of a row while its audience is built, beside 0 for a recipient and the reasons
 AUDIENCE_SCHEMA = pl.Schema(
     {
         "customer_id": pl.String,
@@ -72,7 +55,7 @@ class Waterfall(Struct, frozen=True, kw_only=True):
         rows = [("target group", 0, left)]
         for reason, count in self.excluded.items():
             left -= count
-            rows.append((REASONS[reason], count, left))
+            rows.append((OUTCOMES[reason], count, left))
         rows.append(("is held out in the control group", self.control, left - self.control))
         return rows
 
@@ -129,26 +112,26 @@ def build_audience(
         roster, standing = competition.roster, competition.on(who.day) if who else None
     places = roster.places(members)
     codes = roster.against(apps)[places]
-    codes[(codes == 0) & roster.in_zones(quiet, unknown=zone)[places]] = _CODES["quiet_hours"]
+    codes[(codes == 0) & roster.in_zones(quiet, unknown=zone)[places]] = CODES["quiet_hours"]
     rows = roster.people[places].select("customer_id", "external_user_id")
     texts = _texts(rows, customers, properties, attributes, kinds, offer or {})
-    codes[(codes == 0) & texts["is_missing"].to_numpy()] = _CODES["property_missing"]
+    codes[(codes == 0) & texts["is_missing"].to_numpy()] = CODES["property_missing"]
     able = np.flatnonzero(codes == 0)
-    codes[able[roster.persons.doubles(places[able])]] = _CODES["same_external_id"]
+    codes[able[roster.persons.doubles(places[able])]] = CODES["same_external_id"]
     able = np.flatnonzero(codes == 0)
     stays = np.zeros(len(able), dtype=np.bool_)
     if standing is not None and who is not None:
         verdicts = standing.verdicts(places[able], who)
-        codes[able] = np.where(verdicts == 0, 0, verdicts + _CODES["same_external_id"])
+        codes[able] = verdicts
         able = able[verdicts == 0]
         stays = standing.stays_in_control(places[able], who)
-    codes[able[roster.persons.drawn(places[able], salt=salt, share=control) | stays]] = _CODES["control"]
+    codes[able[roster.persons.drawn(places[able], salt=salt, share=control) | stays]] = _CONTROL
     return rows.with_columns(
-        outcome=pl.Series(np.minimum(np.where(codes == _CODES["control"], 1, 2 * (codes > 0)), 2)).replace_strict(
+        outcome=pl.Series(np.where(codes == _CONTROL, 1, 2 * (codes > 0))).replace_strict(
             {0: "recipient", 1: "control", 2: "excluded"}, return_dtype=pl.String
         ),
         reason=pl.Series(codes).replace_strict(
-            {code: name if name in REASONS else None for name, code in _CODES.items()}, return_dtype=pl.String
+            {0: None, _CONTROL: None, **{code: reason for reason, code in CODES.items()}}, return_dtype=pl.String
         ),
         properties=texts["text"],
     ).with_columns(properties=pl.when(pl.col("outcome") != "excluded").then("properties"))

@@ -8,12 +8,24 @@ from optinb.errors import CampaignError
 
 CampaignState = Literal["draft", "submitted", "approved", "rejected", "held", "running", "paused", "done", "cancelled"]
 Step = Literal[
-    "draft", "submit", "approve", "reject", "hold", "run", "pause", "resume", "finish", "cancel", "archive", "rename"
+    "draft",
+    "submit",
+    "approve",
+    "reject",
+    "hold",
+    "run",
+    "pause",
+    "resume",
+    "finish",
+    "cancel",
+    "archive",
+    "rename",
+    "reword",
 ]
 
 # What a campaign that isn't there yet becomes.
 FIRST: dict[Step, CampaignState] = {"draft": "draft", "submit": "submitted"}
-# `hold`, `run` and `finish` are the night's, all others are people's.
+# `hold`, `run` and `finish` are the night's, `reword` is what forgetting a customer does, all others are people's.
 TRANSITIONS: dict[CampaignState, dict[Step, CampaignState]] = {
     "draft": {
         "draft": "draft",
@@ -21,6 +33,7 @@ TRANSITIONS: dict[CampaignState, dict[Step, CampaignState]] = {
         "cancel": "cancelled",
         "archive": "draft",
         "rename": "cancelled",
+        "reword": "draft",
     },
     "submitted": {
         "draft": "draft",
@@ -75,7 +88,7 @@ ALIVE: tuple[CampaignState, ...] = ("approved", "held", "running")
 _WORDS: dict[Step, str] = {"draft": "made a draft", "submit": "submitted", "approve": "approved", "reject": "rejected",
                            "hold": "held", "run": "run", "pause": "paused", "resume": "resumed",
                            "finish": "finished", "cancel": "cancelled", "archive": "archived",
-                           "rename": "put away"}  # fmt: skip
+                           "rename": "put away", "reword": "reworded"}  # fmt: skip
 
 
 def may(state: CampaignState | None, step: Step) -> bool:
@@ -88,7 +101,7 @@ def next_state(state: CampaignState | None, step: Step, *, name: str) -> Campaig
     steps = FIRST if state is None else TRANSITIONS[state]
     found = steps.get(step)
     if found is None:
-        others = [_WORDS[other] for other in steps if other not in ("hold", "run", "finish")]
+        others = [_WORDS[other] for other in steps if other not in ("hold", "run", "finish", "reword")]
         again = state == "done" and step in FIRST
         instead = "copy it under another name" if again else f"it can be {' or '.join(others)}"
         raise CampaignError(f"campaign {name!r} is {state} and can't be {_WORDS[step]}; {instead}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
+from optinb.campaigns.reasons import first_against
 from optinb.engine.persons import Identity, Persons
 from optinb.segments import reachable_apps
 
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from optinb.settings import AppSettings
-
-# What keeps every push of an app group's apps away, in the order in which it is examined.
-NO_PUSH = ("no_app", "no_sdk", "push_off", "blocked", "test", "opted_out", "no_external_id")
 
 
 class AppUses(NamedTuple):
@@ -59,7 +57,7 @@ def app_uses(
 
 
 def against(people: pl.DataFrame, uses: Iterable[AppUses]) -> NDArray[np.uint8]:
-    """What speaks against a push in some apps: 0 nothing, else a place in NO_PUSH from 1.
+    """What speaks against a push in some apps: 0 nothing, else a number in `reasons.CODES`.
 
     `people`: is_blocked, is_test, push_opt_in and external_user_id, a row each place. A flag that is null isn't known,
     and what isn't known permits nothing.
@@ -68,17 +66,18 @@ def against(people: pl.DataFrame, uses: Iterable[AppUses]) -> NDArray[np.uint8]:
     for use in uses:
         for all_of_them, mine in zip(able, use, strict=True):
             all_of_them |= mine
-    conditions = (
-        *(~some for some in able),
-        people["is_blocked"].fill_null(True).to_numpy(),
-        people["is_test"].fill_null(True).to_numpy(),
-        ~people["push_opt_in"].fill_null(False).to_numpy(),
-        (people["external_user_id"].cast(pl.String).fill_null("") == "").to_numpy(),
+    users, with_sdk, gets = able
+    return first_against(
+        {
+            "no_app": ~users,
+            "no_sdk": ~with_sdk,
+            "push_off": ~gets,
+            "blocked": people["is_blocked"].fill_null(True).to_numpy(),
+            "test": people["is_test"].fill_null(True).to_numpy(),
+            "opted_out": ~people["push_opt_in"].fill_null(False).to_numpy(),
+            "no_external_id": (people["external_user_id"].cast(pl.String).fill_null("") == "").to_numpy(),
+        }
     )
-    codes = np.zeros(people.height, dtype=np.uint8)
-    for code, holds in reversed(tuple(enumerate(conditions, start=1))):
-        codes[holds] = code
-    return codes
 
 
 class Roster:
@@ -110,7 +109,7 @@ class Roster:
         return np.sort(places)
 
     def against(self, apps: Iterable[AppSettings]) -> NDArray[np.uint8]:
-        """What speaks against a push in some apps, for every customer: 0 nothing, else a place in NO_PUSH from 1."""
+        """What speaks against a push in some apps, for every customer, as `against` does."""
         apps = tuple(apps)
         if apps not in self._against:
             uses = app_uses(self.index.lazy(), self._app_users, apps, size=len(self))

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from optinb.campaigns.policy import GLOBAL_CONTROL, in_window
+from optinb.campaigns.reasons import first_against
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from optinb.settings import PolicySection
 
 NOBODY, SEVERAL = -1, -2
-# In the order in which they are examined; 0 is nothing against it, and the first that applies counts.
-VERDICTS = ("global_control", "held_out", "exclusion_period", "frequency_cap")
 
 
 class Marks:
@@ -89,7 +88,7 @@ class Standing:
             self._promised.setdefault(-gap, Marks(self._size)).add(places, number)
 
     def verdicts(self, places: NDArray[np.uint32], who: Competitor) -> NDArray[np.uint8]:
-        """For each customer what is against the campaign: 0 nothing, else the place in VERDICTS, counted from 1."""
+        """For each customer what is against the campaign: 0 nothing, else a number in `reasons.CODES`."""
         number = self._number(who)
         excluded = np.zeros(len(places), dtype=np.bool_)
         if not who.ignore_others:
@@ -101,8 +100,14 @@ class Standing:
         for cap, count in zip(self._policy.caps, self._counts, strict=True):
             if cap.app_group in (None, who.app_group_id):
                 capped |= count[places] >= cap.messages
-        conditions = [self._global[places], self._held.by_others(places, number), excluded, capped]
-        return np.select(conditions, np.arange(1, len(conditions) + 1, dtype=np.uint8), default=np.uint8(0))
+        return first_against(
+            {
+                "global_control": self._global[places],
+                "held_out": self._held.by_others(places, number),
+                "exclusion_period": excluded,
+                "frequency_cap": capped,
+            }
+        )
 
     def stays_in_control(self, places: NDArray[np.uint32], who: Competitor) -> NDArray[np.bool_]:
         """Who was in this campaign's control group before, and is still measured there."""

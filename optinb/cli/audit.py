@@ -36,7 +36,8 @@ def audit_list(ws: Workspace, subject: str | None, limit: int) -> Any:
                 "detail": msgspec.json.encode(e.detail).decode()[:200],
             }
             for e in entries
-        )
+        ),
+        empty=f"nothing was done to {subject!r} yet" if subject else "nothing was done yet",
     )
 
 

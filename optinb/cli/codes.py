@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optinb.cli.common import column_options, main, on_workspace
+from optinb.cli.common import Listing, column_options, main, on_workspace
 
 if TYPE_CHECKING:
     from optinb.workspace import Workspace
@@ -32,4 +32,8 @@ def codes_import(ws: Workspace, pool: str, file: Path, column: str | None, heade
 @on_workspace
 def codes_list(ws: Workspace) -> Any:
     """Show how many codes are left in each pool."""
-    return ws.codes.list()
+    return Listing(
+        items=tuple(ws.codes.list()),
+        kind="pool",
+        empty="no promotion codes are imported yet; `optinb codes import POOL FILE` imports a file with a code a line",
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,9 +21,22 @@ if TYPE_CHECKING:
 
 
 class Rows(msgspec.Struct, frozen=True, kw_only=True):
-    """A table with a row for each of `rows`, all of the same columns."""
+    """A table with a row for each of `rows`, all of the same columns; `empty`: what is said where there is none.
+
+    `shown`: what a person sees of them, where that is shorter.
+    """
 
     rows: tuple[dict[str, Any], ...]
+    empty: str
+    shown: tuple[dict[str, Any], ...] | None = None
+
+
+class Listing(msgspec.Struct, frozen=True, kw_only=True):
+    """Several values of one kind: what they are, and what is said where there is none."""
+
+    items: tuple[Any, ...]
+    kind: str
+    empty: str
 
 
 class Day(click.ParamType):
@@ -58,6 +71,7 @@ class Moment(click.ParamType):
 
 
 DAY, MOMENT = Day(), Moment()
+_ZONE = "optinb.zone"  # of the workspace, in the context of its command
 
 
 def date_option(left_out: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -113,6 +127,7 @@ def on_workspace(function: Callable[..., Any]) -> Callable[..., None]:
         from optinb.workspace import open_workspace
 
         with open_workspace(workspace) as ws:
+            click.get_current_context().meta[_ZONE] = ws.settings.zone
             return function(ws, *args, **options)
 
     return prints(command)
@@ -152,12 +167,34 @@ def fail(error: OptinbError) -> NoReturn:
 
 
 def print_value(value: Any, *, as_json: bool) -> None:
+    """Prints a value: as text in the zone of the workspace that the command opened, or as JSON, whose times are UTC."""
     if as_json:
+        match value:
+            case Rows():
+                value = {"rows": value.rows}
+            case Listing():
+                value = value.items
         click.echo(printable_json(msgspec.json.encode(value, enc_hook=_plain).decode()))
     elif value is not None:
-        from optinb.console import records, show
+        from optinb.console import times_in
 
-        click.echo(printable(records(value.rows) if isinstance(value, Rows) else show(value)))
+        with times_in(click.get_current_context().meta.get(_ZONE, UTC)):
+            click.echo(printable(_text(value)))
+
+
+def _text(value: Any) -> str:
+    from optinb.console import records, show
+    from optinb.measure.pages import many
+
+    match value:
+        case Rows(rows=()) | Listing(items=()):
+            return value.empty
+        case Rows():
+            return records(value.rows if value.shown is None else value.shown)
+        case Listing():
+            return "\n\n".join([f"{many(len(value.items), value.kind)}:", *map(show, value.items)])
+        case _:
+            return show(value)
 
 
 def _plain(value: Any) -> Any:

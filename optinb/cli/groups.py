@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optinb.cli.common import column_options, date_option, main, on_workspace
+from optinb.cli.common import Listing, column_options, date_option, main, on_workspace
 
 if TYPE_CHECKING:
     from datetime import date
@@ -24,7 +24,11 @@ def groups() -> None:
 @on_workspace
 def groups_list(ws: Workspace) -> Any:
     """Show every group."""
-    return ws.groups.list()
+    return Listing(
+        items=tuple(ws.groups.list()),
+        kind="target group",
+        empty="no target group is saved yet; `optinb groups save NAME RULE` saves one, `optinb discover` finds some",
+    )
 
 
 @groups.command("show")
@@ -73,7 +77,11 @@ def lists() -> None:
 @on_workspace
 def lists_list(ws: Workspace) -> Any:
     """Show the newest version of every list."""
-    return ws.lists.list()
+    return Listing(
+        items=tuple(ws.lists.list()),
+        kind="list",
+        empty="no list is saved yet; `optinb lists save NAME FILE` saves the customer ids in a file",
+    )
 
 
 @lists.command("show")

@@ -48,7 +48,10 @@ def nightly(run_date: date | None, dry_run: bool, workspace: Path | None, as_jso
 @date_option("every night that has some")
 @on_workspace
 def reconcile(ws: Workspace, run_date: date | None) -> Any:
-    """Ask Appboy who received the deliveries that are unknown; nothing is sent."""
+    """Ask Appboy who received the deliveries that are unknown; nothing is sent.
+
+    What it has said something about is asked again only with the date of its night.
+    """
     return ws.sends.reconcile(run_date)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optinb.cli.common import (
+    Listing,
     Rows,
     date_option,
     main,
@@ -73,7 +74,11 @@ def campaigns() -> None:
 @on_workspace
 def campaigns_list(ws: Workspace, archived: bool) -> Any:
     """Show every campaign."""
-    return ws.campaigns.list(archived=archived)
+    return Listing(
+        items=tuple(ws.campaigns.list(archived=archived)),
+        kind="campaign",
+        empty="no campaign is planned yet; `optinb campaigns submit --file campaign.toml` plans one",
+    )
 
 
 @campaigns.command("show")
@@ -221,8 +226,13 @@ def campaigns_archive(ws: Workspace, name: str) -> Any:
 @on_workspace
 def campaigns_calendar(ws: Workspace, days: int) -> Any:
     """Show what goes out in the coming days."""
+    from optinb.console import folded
+
+    going = ws.campaigns.calendar(days=days)
     return Rows(
-        rows=tuple({"day": g.day, "campaign": g.campaign, "at": g.at} for g in ws.campaigns.calendar(days=days))
+        rows=tuple({"day": g.day, "campaign": g.campaign, "at": g.at} for g in going),
+        shown=folded(going, ws.settings.zone),
+        empty=f"nothing goes out in the coming {days} days; a campaign does once it is approved",
     )
 
 
@@ -243,4 +253,4 @@ def campaigns_key(ws: Workspace) -> Any:
     from optinb.campaigns import new_key
 
     pair = new_key()
-    return Rows(rows=({"user": ws.user, "public": pair.public, "private": pair.private},))
+    return Rows(rows=({"user": ws.user, "public": pair.public, "private": pair.private},), empty="")

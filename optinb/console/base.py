@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime, tzinfo
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,24 @@ import msgspec
 from optinb.printable import printable_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+_ZONE: ContextVar[tzinfo] = ContextVar("zone", default=UTC)
+
+
+@contextmanager
+def times_in(zone: tzinfo) -> Iterator[None]:
+    """Tells times in a zone, the workspace's, meanwhile; in UTC otherwise."""
+    token = _ZONE.set(zone)
+    try:
+        yield
+    finally:
+        _ZONE.reset(token)
+
+
+def local_time(value: datetime) -> str:
+    """A time as texts tell it: `2026-11-23 18:30 CET`."""
+    return f"{value.astimezone(_ZONE.get()):%Y-%m-%d %H:%M %Z}"
 
 
 def table(rows: Iterable[Iterable[object]], *, head: Sequence[str]) -> str:
@@ -40,7 +59,7 @@ def cell(value: object) -> str:
         case float():
             return f"{value:,.2f}"
         case datetime():
-            return f"{value:%Y-%m-%d %H:%M} UTC"
+            return local_time(value)
         case _:
             return printable_line(str(value))
 
@@ -51,7 +70,7 @@ def _is_figure(text: str) -> bool:
 
 def records(rows: Sequence[Mapping[str, object]]) -> str:
     """Rows of the same columns as a table."""
-    return table((row.values() for row in rows), head=tuple(rows[0])) if rows else "nothing"
+    return table((row.values() for row in rows), head=tuple(rows[0]))
 
 
 @singledispatch

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
 from optinb.appboy import Standing, Template, told, told_by_group
 from optinb.campaigns import REBUILT, CampaignRecord, part_words
-from optinb.console.base import show
+from optinb.console.base import local_time, show
 from optinb.measure.pages import many
 from optinb.printable import printable_line
 from optinb.state import CodePool
@@ -17,6 +20,12 @@ from optinb.workspace import (
     SentTest,
     TemplateListing,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from zoneinfo import ZoneInfo
+
+    from optinb.campaigns import Going
 
 SIGNS: dict[Standing, str] = {"good": "✓", "note": "·", "bad": "✗", "unknown": "?"}
 
@@ -56,16 +65,32 @@ def _(value: CampaignRecord) -> str:
         f"{c.name}: {value.state}" + (f" ({value.comment})" if value.comment else ""),
         f"  {c.channel}, {c.app_group}, template {c.template}, group {c.group}",
         f"  {c.schedule.sentence()}, control group {100 * c.control:g}%",
-        f"  submitted by {value.author} {value.submitted_at:%Y-%m-%d %H:%M} UTC",
+        f"  submitted by {value.author} {local_time(value.submitted_at)}",
     ]
     if value.approval:
         a = value.approval
         lines.append(
-            f"  approved by {a.approver} {a.approved_at:%Y-%m-%d %H:%M} UTC "
-            f"for {a.band.low:,} to {a.band.high:,} recipients"
+            f"  approved by {a.approver} {local_time(a.approved_at)} for {a.band.low:,} to {a.band.high:,} recipients"
         )
         lines.append(f"  fingerprint {a.fingerprint}")
     return "\n".join(lines)
+
+
+def folded(going: Iterable[Going], zone: ZoneInfo) -> tuple[dict[str, Any], ...]:
+    """A calendar with a line for each campaign: how often it goes out, from when to when, at what time in a zone."""
+    found: dict[str, list[Going]] = {}
+    for one in going:
+        found.setdefault(one.campaign, []).append(one)
+    lines = []
+    for name, days in found.items():
+        first, last = days[0].day, days[-1].day
+        daily = len(days) > 1 and (last - first).days + 1 == len(days)
+        weekdays = " ".join(f"{date(2024, 1, n):%a}" for n in sorted({one.day.isoweekday() for one in days}))
+        times = sorted({f"{one.at.astimezone(zone):%H:%M}" for one in days})
+        on = "every day" if daily else weekdays
+        at = f"{', '.join(times)} {zone.key}"
+        lines.append({"campaign": name, "times": len(days), "first": str(first), "last": str(last), "on": on, "at": at})
+    return tuple(lines)
 
 
 @show.register

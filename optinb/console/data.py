@@ -10,6 +10,7 @@ import msgspec
 from optinb.console.base import cell, show, table
 from optinb.warehouse import MEASURES, ColumnDrift, ImportReport, figure, span, told_first
 from optinb.workspace import Check, CustomerCard, CustomerDay, CustomerReach, ForgottenCustomer, Quarantine
+from optinb.workspace.setup import NewWorkspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +26,19 @@ class ModelReport(msgspec.Struct, frozen=True, kw_only=True):
     customers: int
     stages: dict[str, int]
     card: tuple[str, ...]
+
+
+@show.register
+def _(value: NewWorkspace) -> str:
+    return "\n".join(
+        [
+            f"a new workspace: {value.folder}",
+            f"  settings  {value.settings}",
+            f"  inbox     {value.inbox}",
+            "Next: say in the settings who approves, and which app groups there are; have the first delivery put into",
+            f"inbox/DATE; `optinb doctor --workspace {value.folder}` then says what is still missing.",
+        ]
+    )
 
 
 @show.register

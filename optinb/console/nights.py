@@ -58,6 +58,7 @@ def _(value: Cancellation) -> str:
         if night.left:
             lines.append(f"  {night.left:,} of these are still scheduled; run the same command again to recall them")
         lines.extend(f"    {count:,} × {problem}" for problem, count in night.problems.items())
+        lines += [f"  ! {night.untold}"] if night.untold else []
     if not value.nights:
         lines.append("  nothing of it was scheduled")
     return "\n".join(lines)
@@ -74,7 +75,8 @@ def _(value: Move) -> str:
             f"  {value.unknown:,} were unknown before and can't be moved: whom Appboy took of them gets it at the old "
             "time; ask with `optinb reconcile` afterwards"
         )
-    return "\n".join([*lines, *(f"    {count:,} × {problem}" for problem, count in value.problems.items())])
+    lines.extend(f"    {count:,} × {problem}" for problem, count in value.problems.items())
+    return "\n".join([*lines, *([f"  ! {value.untold}"] if value.untold else [])])
 
 
 @show.register

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 2.0  # a longer wait isn't for a request that is journalled as sending already
 LOOK_S = 0.05
+SLICE_S = 5.0  # of a long sleep: whoever recalls a send waits for its sender, but not for long
+
+
+def wait_while(goes_on: Callable[[], bool], seconds: float, sleep: Callable[[float], None]) -> None:
+    """Waits so many seconds, and no longer once a look in between says that it doesn't go on."""
+    left_s = seconds
+    while left_s > 0 and goes_on():
+        sleep(min(left_s, SLICE_S))
+        left_s -= SLICE_S
 
 
 def steady(wall: Callable[[], float], ticks: Callable[[], float]) -> Callable[[], float]:
@@ -45,8 +54,11 @@ class Budget:
         self._clock, self._sleep = clock or steady(time.time, time.monotonic), sleep
         self._changed = threading.Condition()
 
-    def enter(self, *, patience_s: float = PATIENCE_S) -> bool:
-        """Waits until a request may go out; `leave` must follow. False, without a request, when that takes longer."""
+    def enter(self, *, patience_s: float = PATIENCE_S, goes_on: Callable[[], bool] = lambda: True) -> bool:
+        """Waits until a request may go out; `leave` must follow.
+
+        False, without a request, when that takes longer or doesn't go on meanwhile.
+        """
         until = self._clock() + patience_s
         while True:
             with self._changed:
@@ -57,9 +69,9 @@ class Budget:
                 if wait_s == float("inf"):
                     self._changed.wait(LOOK_S)
                     continue
-            if now + wait_s > until:
+            if now + wait_s > until or not goes_on():
                 return False
-            self._sleep(wait_s)
+            self._sleep(min(wait_s, SLICE_S))
 
     def leave(self, told: RateLimit | None) -> None:
         """A request has ended; `told` is what the answers last said of the limit."""

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from optinb.delivery.batch import is_late
 from optinb.delivery.machine import Interrupted, Passed, next_state
-from optinb.state import LeaseTaken, Planned, Sending, send_lease
+from optinb.errors import failure
+from optinb.state import FrozenAudience, LeaseTaken, Planned, Sending, send_lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from optinb.state import FrozenAudience, Lease, Store
+    from optinb.state import Lease, Store
 
 DIED = Interrupted("the sender died while the request was under way")
+
+
+class Closed(Struct, frozen=True, kw_only=True):
+    """The `audiences` whose accounts were closed; `problems` say of which that couldn't be done, and why."""
+
+    audiences: tuple[FrozenAudience, ...]
+    problems: tuple[str, ...]
 
 
 def lease_name(audience: FrozenAudience) -> str:
@@ -29,13 +39,13 @@ def close_past(
     late_minutes: int,
     holder: str,
     lease_clock: Callable[[], datetime] | None = None,
-) -> tuple[FrozenAudience, ...]:
+) -> Closed:
     """Closes the accounts of sends that were given up: what is still planned after its time is expired.
 
-    What a dead sender left as sending becomes unknown. Returns the audiences that were closed; one that a sender is at
-    work on, by `lease_clock` or by `now`, is left to it. Raises StateError when the store fails.
+    What a dead sender left as sending becomes unknown. One that a sender is at work on, by `lease_clock` or by `now`,
+    is left to it, and one that can't be closed keeps no other from it. Raises StateError when the store fails.
     """
-    closed = []
+    closed, problems = [], []
     for audience in store.deliveries.list(having=("planned", "sending")):
         if not is_late(audience.send_at, now, late_minutes):
             continue
@@ -44,8 +54,12 @@ def close_past(
                 close_dead(store, audience, lease, now=now, late_minutes=late_minutes)
         except LeaseTaken:
             continue
+        except Exception as error:  # whatever it is, it must not keep tonight's from being sent
+            what = f"the send of {audience.campaign_name!r} for {audience.run_date}"
+            problems.append(f"{what} can't be closed: {failure(error, doing=f'close {what}')}")
+            continue
         closed.append(audience)
-    return tuple(closed)
+    return Closed(audiences=tuple(closed), problems=tuple(problems))
 
 
 def close_dead(store: Store, audience: FrozenAudience, lease: Lease, *, now: datetime, late_minutes: int) -> None:

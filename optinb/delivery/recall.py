@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from optinb.appboy import WITHHELD, Later, Outcome, RateLimit, Refused, Schedule, Stopped, Unknown, posting_while
 from optinb.appboy import Accepted as Done
 from optinb.delivery.batch import backoff_s
-from optinb.delivery.budget import Budget
+from optinb.delivery.budget import Budget, wait_while
 from optinb.delivery.closing import close_dead
 from optinb.delivery.frozen import check_planned
 from optinb.delivery.machine import Event, Moved, Moving, Recalled, next_state
@@ -56,6 +56,7 @@ class Recall(Struct, frozen=True, kw_only=True):
     `stopped` had not been sent, and `recalled` were: both certainly get nothing. `may_be_out`: recalled close to the
     time or without an answer, or unknown before; `out`: sent already, or not recalled, of which `left` may be by asking
     again, because Appboy wasn't asked or couldn't do it. `problems` maps what Appboy said to the number of requests.
+    `untold`: why the file of answers doesn't know of it; asking again tells it.
     """
 
     campaign: str
@@ -66,11 +67,12 @@ class Recall(Struct, frozen=True, kw_only=True):
     out: int = 0
     left: int = 0
     problems: dict[str, int] = {}
+    untold: str | None = None
 
     @property
     def exit_code(self) -> Exit:
-        """1 where something is still scheduled, 5 where nobody knows who gets it."""
-        if self.left or (self.out and self.problems):
+        """1 where something is still scheduled, or the file of answers untold; 5 where nobody knows who gets it."""
+        if self.left or self.untold or (self.out and self.problems):
             return Exit.FAILED
         return Exit.DELIVERIES_UNKNOWN if self.may_be_out else Exit.DONE
 
@@ -79,7 +81,8 @@ class Move(Struct, frozen=True, kw_only=True):
     """What became of moving a send to another time, in recipients.
 
     `moved` get it at `send_at`; `unmoved` may get it at `before`, and so may those who were `unknown` before, whom
-    nobody can move; `to_come` had not been sent yet. `exit_code` is 5 where somebody may get it at the old time.
+    nobody can move; `to_come` had not been sent yet. `untold`: why the file of answers doesn't know of it; asking again
+    tells it. `exit_code` is 5 where somebody may get it at the old time, and 1 where the file is untold.
     """
 
     campaign: str
@@ -91,6 +94,7 @@ class Move(Struct, frozen=True, kw_only=True):
     unknown: int = 0
     to_come: int = 0
     problems: dict[str, int] = {}
+    untold: str | None = None
     exit_code: int = 0
 
 
@@ -98,7 +102,8 @@ class Tools(Struct, frozen=True):
     """What changing needs beside the journal: the client, its clock, its settings and its budget.
 
     `until`: when `ticks`, in seconds, have come so far, nothing more is asked.
-    `may_ask`: whether the lease is held surely enough for one more request.
+    `may_ask`: whether the lease is held surely enough for one more request. `goes_on`: whether nobody has called off
+    what is done.
     """
 
     client: Changer
@@ -116,6 +121,7 @@ class Tools(Struct, frozen=True):
         return max(0.0, self.until - self.ticks())
 
     may_ask: Callable[[], bool] = lambda: True
+    goes_on: Callable[[], bool] = lambda: True
 
 
 def recall(
@@ -137,7 +143,8 @@ def recall(
     before = store.deliveries.counts(*audience.night)
     open_before = before.unknown - before.received - before.missing
     if tools.clock() >= last_moment(audience):
-        return replace(found, out=before.accepted + before.received, may_be_out=open_before)
+        untold = store.deliveries.answers.unwritten(*audience.night)
+        return replace(found, out=before.accepted + before.received, may_be_out=open_before, untold=untold)
     message = f"recalled: {reason}"
 
     def event(state: Accepted, outcome: Outcome) -> Event:
@@ -156,7 +163,10 @@ def recall(
                 may_be_out += batch.size
         _note(problems, outcome)
         progress(batch.size)
-    return replace(found, recalled=recalled, may_be_out=may_be_out, out=out, left=left, problems=problems)
+    untold = store.deliveries.answers.unwritten(*audience.night)
+    return replace(
+        found, recalled=recalled, may_be_out=may_be_out, out=out, left=left, problems=problems, untold=untold
+    )
 
 
 def reschedule(
@@ -202,11 +212,18 @@ def reschedule(
     def is_out(state: Accepted) -> bool:
         return state.before is not None and tools.clock() >= state.before
 
+    def is_wanted() -> bool:
+        there = store.deliveries.find(*audience.night)
+        return there is None or there.cancelled == audience.cancelled
+
+    tools = replace(tools, goes_on=is_wanted)  # who cancels it meanwhile mustn't wait for it
     for batch, outcome in _change(store, audience, tools, ask, event=event, lease=lease, skip=is_out):
         sizes[isinstance(outcome, Done)] += batch.size
         _note(problems, outcome)
         progress(batch.size)
     unknown = counts.unknown - counts.received - counts.missing
+    untold = store.deliveries.answers.unwritten(*audience.night)
+    code = Exit.DELIVERIES_UNKNOWN if sizes[False] or unknown else Exit.DONE
     return Move(
         campaign=audience.campaign_name,
         run_date=audience.run_date.isoformat(),
@@ -217,7 +234,8 @@ def reschedule(
         unknown=unknown,
         to_come=counts.pending,
         problems=problems,
-        exit_code=int(Exit.DELIVERIES_UNKNOWN if sizes[False] or unknown else Exit.DONE),
+        untold=untold,
+        exit_code=int(Exit.FAILED if untold else code),
     )
 
 
@@ -243,7 +261,7 @@ def _change(
             states = {b.number: b.state for b in step if isinstance(b.state, Accepted)}
             keys = {n: state.schedule_id for n, state in states.items() if state.schedule_id and not skip(state)}
             outcomes: dict[int, Outcome] = {}
-            if not is_stopped and tools.left_s:
+            if not is_stopped and tools.left_s and tools.goes_on():
                 outcomes = _ask_each(pool, {n: (audience.template_id, key) for n, key in keys.items()}, ask, tools)
                 is_stopped = any(isinstance(outcome, Stopped) for outcome in outcomes.values())
             changed = [
@@ -265,7 +283,8 @@ def _ask_each(
     """The outcome of each request, repeated while there is none, as these requests may be."""
 
     def one(key: tuple[str, str]) -> Outcome:
-        if not tools.left_s or (tools.budget and not tools.budget.enter(patience_s=tools.left_s)):
+        is_over = not tools.left_s or not tools.goes_on()
+        if is_over or (tools.budget and not tools.budget.enter(patience_s=tools.left_s, goes_on=tools.goes_on)):
             return Later(0.0, OVER, "not_sent")
         try:
             if not tools.may_ask():
@@ -293,7 +312,7 @@ def _ask_each(
         if not left or not tools.left_s or any(isinstance(outcome, Stopped) for outcome in asked.values()):
             break
         told = max((o.wait_s for o in asked.values() if isinstance(o, Later)), default=0.0)
-        tools.sleep(min(backoff_s(attempt, told_s=told, draw=tools.draw()), tools.left_s))
+        wait_while(tools.goes_on, min(backoff_s(attempt, told_s=told, draw=tools.draw()), tools.left_s), tools.sleep)
     return outcomes
 
 

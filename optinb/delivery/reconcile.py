@@ -129,12 +129,13 @@ def reconcile(
     user: str,
     late_minutes: int,
     budget: Budget,
+    again: bool = True,
     progress: Callable[[int], None] = lambda _count: None,
 ) -> Reconciled:
     """Asks Appboy about the recipients of a night's unknown batches, and notes beside each batch what it said.
 
     Nothing is sent, and the batches stay unknown. May be done again: the later word counts, except where Appboy had a
-    word before and none any more.
+    word before and none any more. Without `again`, what it said of a batch once stands.
 
     Args:
         store: with the journal.
@@ -145,6 +146,7 @@ def reconcile(
         user: who asks.
         late_minutes: how long after its time a send may still be posted; nobody is asked about before that.
         budget: of exports, which have a limit of their own.
+        again: ask about the batches too of which Appboy has said something.
         progress: called with the number of recipients asked about, again and again.
 
     Raises:
@@ -165,6 +167,10 @@ def reconcile(
     recipients = Recipients(root / audience.path, audience.sha256)
     found: dict[Verdict, list[str]] = {"received": [], "missing": [], "untold": []}
     for batch in unknown:
+        if batch.settlement and not again:
+            _add(found, batch.settlement)
+            progress(batch.size)
+            continue
         moved = batch.state.since if isinstance(batch.state, Unknown) else None
         since = min(audience.send_at, moved or audience.send_at)
         until = sent_again_at(audience, others, since=since)
@@ -175,17 +181,15 @@ def reconcile(
         for user_id, verdict in now.items():
             verdict = _lasting(batch.settlement.verdict_on(user_id) if batch.settlement else None, verdict)
             told[verdict].append(user_id)
-            found[verdict].append(user_id)
-        store.deliveries.settle(
-            batch,
-            Settlement(
-                received=tuple(told["received"]),
-                missing=tuple(told["missing"]),
-                untold=tuple(told["untold"]),
-                asked_at=clock(),
-                asked_by=user,
-            ),
+        settlement = Settlement(
+            received=tuple(told["received"]),
+            missing=tuple(told["missing"]),
+            untold=tuple(told["untold"]),
+            asked_at=clock(),
+            asked_by=user,
         )
+        store.deliveries.settle(batch, settlement)
+        _add(found, settlement)
         progress(batch.size)
     return Reconciled(
         campaign=audience.campaign_name,
@@ -196,6 +200,12 @@ def reconcile(
         untold=len(found["untold"]),
         missing_ids=tuple(found["missing"]),
     )
+
+
+def _add(found: dict[Verdict, list[str]], told: Settlement) -> None:
+    found["received"] += told.received
+    found["missing"] += told.missing
+    found["untold"] += told.untold
 
 
 def _export(client: Exporter, ids: list[str], budget: Budget) -> Exported:

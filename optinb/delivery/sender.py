@@ -33,6 +33,7 @@ from optinb.appboy import (
     posting_while,
 )
 from optinb.delivery.batch import backoff_s, deadline, is_late
+from optinb.delivery.budget import SLICE_S, wait_while
 from optinb.delivery.closing import close_dead, lease_name
 from optinb.delivery.elsewhere import must_be_here
 from optinb.delivery.frozen import Recipients, check_planned
@@ -131,6 +132,8 @@ def send(
                 raise StateError(
                     f"{audience.campaign_name!r} was changed while its sender waited: {why}; nothing is sent"
                 )
+            if problem := store.deliveries.answers.unwritten(*audience.night):
+                raise StateError(problem)
             recipients = _recipients(store, audience, root)
             sender = _Sender(store, client, audience, recipients, held, clock=clock, settings=settings, budget=budget)
             stopped = sender.run(sleep=sleep, draw=draw, progress=progress or (lambda _count: None))
@@ -239,7 +242,9 @@ class _Sender:
                 self._log.write()
                 return done, verdict
             half = self._going[0]
-            half.wait()
+            while not half.wait(SLICE_S):
+                if self._is_called_off():
+                    self._halt.set()
             self._settled = half.settled()
             self._going.popleft()
             verdict = _sterner(verdict, self._judge(half.requests, draw))
@@ -330,9 +335,16 @@ class _Sender:
         return is_late(self._audience.send_at, self._clock(), self._settings.late_minutes)
 
     def _wait(self, seconds: float, sleep: Callable[[float], None]) -> None:
-        """Waits, but not beyond the moment at which the send is too late anyway."""
+        """Waits, but not beyond the moment at which the send is too late anyway, nor when it is called off."""
         left = (deadline(self._audience.send_at, self._settings.late_minutes) - self._clock()).total_seconds()
-        sleep(max(0.0, min(seconds, left + 1.0)))
+        wait_while(lambda: not self._is_called_off(), min(seconds, left + 1.0), sleep)
+
+    def _is_called_off(self) -> bool:
+        """Whether a person has stopped this send, who waits for its end."""
+        with suppress(StateError):  # a database that is busy for once may answer at the next look
+            there = self._store.deliveries.find(*self._audience.night)
+            return there is not None and there.cancelled is not None
+        return False
 
     def _break_off(self) -> None:
         """Journals what is known of the requests under way when the run ends before its time."""

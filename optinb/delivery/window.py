@@ -62,9 +62,9 @@ class Half:
         self._lock = threading.Lock()
         self._all_ended = threading.Event()
 
-    def wait(self) -> None:
-        """Waits until every request has ended."""
-        self._all_ended.wait()
+    def wait(self, seconds: float) -> bool:
+        """Waits until every request has ended; False when that takes longer."""
+        return self._all_ended.wait(seconds)
 
     def made(self) -> None:
         """Counts a request that has ended; called by the threads."""

@@ -50,14 +50,15 @@ def steps(
     return [*rows, step(end, 0, recipients)]
 
 
-def render_page(name: str, /, *, package: str = "optinb.measure", **values: Any) -> str:
-    """The page of a template in `<package>/templates`; templates of this package can be included from anywhere."""
-    return environment(package).get_template(name).render(values)
+def render_page(name: str, /, **values: Any) -> str:
+    """The page of a template of this package."""
+    return environment("optinb.measure").get_template(name).render(values)
 
 
 @cache
 def environment(package: str) -> Environment:
-    """Templates that escape whatever they are given, with the filters for figures and times."""
+    """The templates of a package, and of this one, which escape whatever they are given, with the filters for figures
+    and times."""
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     found = Environment(

@@ -13,22 +13,24 @@ from msgspec import Struct
 from optinb.appboy import template_changes, template_from_details, told
 from optinb.campaigns import ALIVE, approved_rebuilt
 from optinb.delivery import last_moment
-from optinb.errors import AppboyError
+from optinb.errors import AppboyError, Exit, OptinbError
 
 if TYPE_CHECKING:
     from optinb.appboy import AppboyClient
+    from optinb.delivery import Recall
     from optinb.state import FrozenAudience
     from optinb.workspace import Workspace
 
 
-class Afterwards(Struct, frozen=True, kw_only=True):
-    """What the look after a send found: why the campaign is `held`, and what is to be told."""
+class SecondLook(Struct, frozen=True, kw_only=True):
+    """What a look found: why the campaign is `held`, what is to be told, and what went wrong with its recall."""
 
     held: str | None = None
     note: str = ""
+    failure: str = ""
 
 
-def look_before(ws: Workspace, client: AppboyClient, audience: FrozenAudience) -> str | None:
+def look_before(ws: Workspace, client: AppboyClient, audience: FrozenAudience) -> SecondLook | None:
     """Why an audience may not be sent now, since its template was edited, or None.
 
     What is frozen is given up, so that it is built anew once the campaign is approved again; what an earlier attempt
@@ -40,10 +42,13 @@ def look_before(ws: Workspace, client: AppboyClient, audience: FrozenAudience) -
     counts = ws.store.deliveries.counts(*audience.night)
     if counts.pending == counts.recipients or ws.settings.policy.template_edited == "recall":
         return _recalled(ws, audience, edited)
-    return f"{edited}; approve it again"
+    return SecondLook(
+        held=f"{edited}: undo the edit and run the night again to send the rest of it; once it is approved again, the "
+        "rest of this night is not sent"
+    )
 
 
-def look_afterwards(ws: Workspace, client: AppboyClient, audience: FrozenAudience) -> Afterwards:
+def look_afterwards(ws: Workspace, client: AppboyClient, audience: FrozenAudience) -> SecondLook:
     """Looks once more at the template of what was scheduled, and recalls it where the settings say so.
 
     That Appboy can't be asked is told, and stops nothing.
@@ -51,21 +56,21 @@ def look_afterwards(ws: Workspace, client: AppboyClient, audience: FrozenAudienc
     name = audience.campaign_name
     counts = ws.store.deliveries.counts(*audience.night)
     if not (counts.accepted or counts.unknown) or ws.now() >= last_moment(audience):
-        return Afterwards()
+        return SecondLook()
     try:
         edited = _edited(ws, client, audience)
     except AppboyError as error:
-        return Afterwards(
+        return SecondLook(
             note=f"{name!r}: whether its template was edited while it was sent couldn't be asked ({error}); look at it "
             "in the dashboard, or run the night again"
         )
     if edited is None:
-        return Afterwards()
+        return SecondLook()
     if ws.settings.policy.template_edited == "tell":
-        return Afterwards(
+        return SecondLook(
             note=f"{name!r}: {edited}, and goes out as edited; `optinb campaigns cancel` recalls what isn't out yet"
         )
-    return Afterwards(held=_recalled(ws, audience, edited))
+    return _recalled(ws, audience, edited)
 
 
 def _edited(ws: Workspace, client: AppboyClient, audience: FrozenAudience) -> str | None:
@@ -86,8 +91,8 @@ def _edited(ws: Workspace, client: AppboyClient, audience: FrozenAudience) -> st
     return "the template was edited in Appboy since it was approved" + (f" ({'; '.join(changes)})" if changes else "")
 
 
-def _recalled(ws: Workspace, audience: FrozenAudience, edited: str) -> str:
-    """Stops and recalls what isn't out of a campaign; returns why it is held."""
+def _recalled(ws: Workspace, audience: FrozenAudience, edited: str) -> SecondLook:
+    """Stops and recalls what isn't out of a campaign; says why it is held, and what couldn't be recalled."""
     record = ws.store.campaigns.get(audience.campaign_id)
     # of this night alone: an earlier one was sent as it was approved
     found = ws.sends.recall(record.id, reason=edited, run_date=audience.run_date)
@@ -98,8 +103,36 @@ def _recalled(ws: Workspace, audience: FrozenAudience, edited: str) -> str:
     }
     people = ", ".join(f"{count:,} {what}" for what, count in figures.items() if count)
     is_alive = record.state in ALIVE
-    remedy = "approve it again" if is_alive else "copy it under another name to send it again"
-    held = f"{edited}: of its recipients {people}; {remedy}"
+    counts = ws.store.deliveries.counts(*audience.night)
+    if counts.cancelled == counts.recipients:
+        remedy = "approve it again" if is_alive else "copy it under another name to send it again"
+    else:
+        has_more = is_alive and record.campaign.schedule.date is None
+        remedy = _apart(ws, audience) + ("; approve it again for its next nights" if has_more else "")
+    held = f"{edited}: of its recipients {people or 'none could be recalled any more'}; {remedy}"
     if is_alive:
         ws.campaigns.note(record, "hold", comment=held)
-    return held
+    return SecondLook(held=held, failure="; ".join(filter(None, (_unrecalled(r) for r in found))))
+
+
+def _apart(ws: Workspace, audience: FrozenAudience) -> str:
+    """What becomes of those who get nothing of a night that others got: it isn't built anew, so they are listed."""
+    try:
+        name = ws.sends.list_cancelled(audience)
+    except OptinbError as error:  # what was recalled, and what wasn't, must be told all the same
+        return f"who gets nothing couldn't be listed ({error}): this night isn't built anew"
+    if name is None:
+        return "this night isn't built anew, so that whoever gets it at all gets it as edited"
+    return f"who certainly gets nothing is on the list {name!r}, for a campaign of its own: this night isn't built anew"
+
+
+def _unrecalled(recalled: Recall) -> str:
+    """What went wrong with a recall, in words; nothing where all is well."""
+    if not recalled.problems and recalled.exit_code is not Exit.FAILED:
+        return ""
+    said = ", ".join(f"{message} ({count:,} requests)" for message, count in recalled.problems.items())
+    return (
+        f"its template was edited, and of its recipients {recalled.out + recalled.may_be_out:,} couldn't surely be "
+        f"recalled, of whom {recalled.left:,} are scheduled still: {said or 'nobody was asked'}; run the night again "
+        "to recall what is left"
+    )

@@ -19,7 +19,7 @@ from optinb.campaigns import (
     why_kept,
 )
 from optinb.delivery import FrozenAudience, close_past, plan, send, why_short
-from optinb.errors import CampaignError, OptinbError, StateError
+from optinb.errors import CampaignError, OptinbError, StateError, failure
 from optinb.measure import CampaignSummary, frozen, held, rehearsed
 from optinb.night.frozen_audience import why_not_approved
 from optinb.night.second_look import look_afterwards, look_before
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from optinb.campaigns import Campaign, CampaignRecord, Competition
+    from optinb.night.second_look import SecondLook
     from optinb.settings import AppGroupSettings
     from optinb.warehouse import TableAge
     from optinb.workspace import GroupSync, Resolved, SharedGroups
@@ -103,16 +104,24 @@ class Tonight:
         """Schedules every frozen audience with Appboy. What fails for one campaign doesn't stop the others."""
         self._look_at_trail()
         if not self._dry_run and not self.distrusted:
-            store, late = self._ws.store, self._ws.settings.send.late_minutes
-            for closed in close_past(
-                store, now=self._ws.now(), late_minutes=late, holder=self._holder, lease_clock=store.clock
-            ):
-                self._ws.campaigns.finish(closed.campaign_id)
+            self._close_past()
             for campaign_id, summary in self._summaries.items():
                 audience = self._ws.store.deliveries.find(campaign_id, self._run_date)
                 if audience and not summary.held:
                     self._summaries[campaign_id] = self._sent(audience)
         return self.summaries
+
+    def _close_past(self) -> None:
+        """Closes the accounts of earlier nights; what can't be closed is told, and stops nothing of this one."""
+        store, late = self._ws.store, self._ws.settings.send.late_minutes
+        done = close_past(store, now=self._ws.now(), late_minutes=late, holder=self._holder, lease_clock=store.clock)
+        self.failures += done.problems
+        for closed in done.audiences:
+            try:
+                self._ws.campaigns.finish(closed.campaign_id)
+            except Exception as error:
+                what = f"{closed.campaign_name!r} can't be finished"
+                self.failures.append(f"{what}: {failure(error, doing=what)}")
 
     def ages(self) -> tuple[TableAge, ...]:
         """How old the tables of this night are."""
@@ -269,11 +278,11 @@ class Tonight:
         """Sends what is still planned of an audience; a failure is noted, and its figures are told all the same."""
         reason = None
         try:
-            if self._figures(audience).pending:
+            if self._ws.store.deliveries.counts(*audience.night).pending:
                 reason = self._why_not_now(audience)
             reason = reason or self._send(audience)
-        except OptinbError as error:
-            self.failures.append(f"{audience.campaign_name!r}: {error}")
+        except Exception as error:  # whatever it is, it must not keep the other campaigns from being sent
+            self.failures.append(f"{audience.campaign_name!r}: {failure(error, doing='send')}")
         return replace(self._figures(audience), held=reason)
 
     def _send(self, audience: FrozenAudience) -> str | None:
@@ -283,8 +292,8 @@ class Tonight:
             self._ws.sends.client(audience) as client,
             progress(audience.campaign_name, total=left, unit="recipient") as tell,
         ):
-            if left and (edited := look_before(self._ws, client, audience)):
-                return edited
+            if left and (before := look_before(self._ws, client, audience)):
+                return self._told(audience, before)
             counts = send(
                 self._ws.store,
                 client,
@@ -300,14 +309,19 @@ class Tonight:
                 why_not=self._why_not_now,
             )
             after = look_afterwards(self._ws, client, audience)
-        self.notes += [after.note] if after.note else []
         if counts.stopped:
             self.failures.append(f"{audience.campaign_name!r}: {counts.stopped}")
-        if after.held:
+        if self._told(audience, after):
             return after.held
         if counts.pending == 0 and not (counts.cancelled and counts.cancelled == counts.recipients):
             self._ws.campaigns.finish(audience.campaign_id)
         return None
+
+    def _told(self, audience: FrozenAudience, look: SecondLook) -> str | None:
+        """Keeps what a look is to tell; returns why it holds the campaign."""
+        self.notes += [look.note] if look.note else []
+        self.failures += [f"{audience.campaign_name!r}: {look.failure}"] if look.failure else []
+        return look.held
 
     def _figures(self, audience: FrozenAudience) -> CampaignSummary:
         """The figures of a campaign whose audience is frozen, from the journal."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from optinb.errors import UsageError
-from optinb.files import open_privately
+from optinb.files import lock_newest, open_privately, unlock
 from optinb.sandbox.call import iso
 from optinb.sandbox.world import Change, Rescheduled, Taken
 
@@ -54,24 +51,15 @@ class Journal:
 
     def write(self, changes: Iterable[Change]) -> None:
         """Writes the lines of some changes."""
-        if self._file is None:
+        if self._file is None or self._path is None:
             return
         lines = [line for line in map(journal_line, changes) if line is not None]
         if lines:
-            self._hold()
+            path = self._path
+            self._file = lock_newest(self._file, path, lambda: open_privately(path))
             self._file.write(b"\n".join(lines) + b"\n")
             self._file.flush()
-            fcntl.flock(self._file, fcntl.LOCK_UN)
-
-    def _hold(self) -> None:
-        """Keeps others from rewriting the journal meanwhile; one that was rewritten, as by `forget`, is opened anew."""
-        assert self._file is not None and self._path is not None
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        with suppress(OSError):  # gone with its folder: nobody reads it any more
-            while not os.path.samestat(self._path.stat(), os.fstat(self._file.fileno())):
-                self._file.close()
-                self._file = open_privately(self._path)
-                fcntl.flock(self._file, fcntl.LOCK_EX)
+            unlock(self._file)
 
     def close(self) -> None:
         """Closes the file."""

@@ -14,12 +14,10 @@ from urllib.parse import urlsplit
 
 from optinb.addresses import origin_of
 from optinb.errors import UsageError
-from optinb.lab import environment_of, run
+from optinb.lab import environment_of, opened, run
 from optinb.serving.gate import MIN_TOKEN, PARAMETER, path_of_its_own
-from optinb.settings import FILE_NAME, load_settings
-from optinb.workspace import workspace_folder
-from optinb.workspace.notebooks import copied_notebooks
-from optinb.workspace.private import keep_private
+from optinb.share import shared
+from optinb.workspace.notebooks import FOLDER, changed_copies, folder_of_copies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +39,7 @@ def run_serve(
     theme: str = "light",
     say: Callable[[str], None],
 ) -> int:
-    """Serves the pages and waits for the end; returns the exit code.
+    """Serves the pages, as they come with optinb, and waits for the end; returns the exit code.
 
     Everybody who is let in works as the one who started it, as the login says: one server for each person. On a
     JupyterHub it is the person's own server there, and the hub asks for the login. Elsewhere whoever brings the token
@@ -55,19 +53,21 @@ def run_serve(
         public_url: what people open, where a proxy stands before this server; with https, browsers give the cookie to
             nobody in the clear.
         theme: light or dark.
-        say: told where the pages are.
+        say: told where the pages are, which copies aren't served, and who else can change the settings.
 
     Raises UsageError and SettingsError.
     """
-    root = workspace_folder(workspace).resolve()
-    settings = load_settings(root / FILE_NAME)
-    keep_private(root, settings)
-    pages = copied_notebooks(root, say=say) / "pages"
+    root, settings = opened(workspace, say=say)
+    pages = shared("notebooks/pages")
+    for folder in dict.fromkeys((root / FOLDER, folder_of_copies(root, settings))):
+        if changed := [name for name in changed_copies(folder) if name.startswith(f"{pages.name}/")]:
+            say(f"Pages come with optinb; of {folder} these differ, and aren't served: {', '.join(changed)}.")
     with ExitStack() as stack:
         environment = environment_of(root, settings, rehearse=rehearse, user=user, stack=stack)
         environment["JUPYTER_PATH"] = os.pathsep.join(filter(None, [str(_SHARE), environment.get("JUPYTER_PATH")]))
         if is_on_hub(environment):
-            return run(hub_command(pages, theme=theme), environment)
+            environment.pop("JUPYTERHUB_ROOT_DIR", None)  # it would stand in for the folder of the pages
+            return run(hub_command(pages, theme=theme), environment, pages)
         given = environment.get(TOKEN, "")
         token = given or secrets.token_urlsafe(24)
         if len(token) < MIN_TOKEN:
@@ -83,7 +83,7 @@ def run_serve(
         say(f"The pages, for you alone: {start}{path}?{PARAMETER}={shown}")
         told = f"{start}{path}" if public_url else ""
         command = pages_command(pages, host=host, port=port, base_url=path, public_url=told, theme=theme)
-        return run(command, {**environment, TOKEN: token})
+        return run(command, {**environment, TOKEN: token}, pages)
 
 
 def pages_command(pages: Path, *, host: str, port: int, base_url: str, public_url: str = "", theme: str) -> list[str]:

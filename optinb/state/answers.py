@@ -9,8 +9,9 @@ of it is one that the database has forgotten: no crash leaves that behind.
 
 from __future__ import annotations
 
+import logging
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,14 @@ import msgspec
 from msgspec import Struct, field
 
 from optinb.errors import StateError
-from optinb.files import open_privately, sync
+from optinb.files import lock_newest, open_privately, sync, unlock
 from optinb.state.journal import Batch, BatchState, Cancelled, FrozenAudience, Planned, Sending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+logger = logging.getLogger("optinb.state")
 TAIL = ".answers.jsonl"
 Requests = tuple[int, int]  # so many recipients each, and how many such requests follow one another
 Grant = tuple[int, int, int]  # of promotion codes: the first number, how many, and the place of the first recipient
@@ -67,15 +69,23 @@ class Account(Struct, kw_only=True):
         """The batches that are past their plan."""
         return {number for number, state in self.states.items() if not isinstance(state, Planned)}
 
+    def is_overtaken(self, number: int, untold: int | None) -> bool:
+        """Whether a batch that is under way here is known to have come to nothing, under the hold `untold`."""
+        token = self.tokens.get(number)
+        is_under_way = isinstance(self.states.get(number), Sending)
+        return is_under_way and token is not None and untold is not None and token <= untold
+
 
 class JournalSide(Struct, frozen=True, kw_only=True):
     """What the database says of the same night: its plan, the batches still planned, and the newest lease's token.
 
-    `seals`: the digest of every file that its audit trail knows for this campaign.
+    `seals`: the digest of every file that its audit trail knows for this campaign. `untold`: of planned batches whose
+    last try the file doesn't know to have come to nothing, the token of the hold under which it was made.
     """
 
     audience: FrozenAudience | None
     planned: frozenset[int] = frozenset()
+    untold: dict[int, int] = {}
     token: int = 0
     seals: frozenset[str] = frozenset()
 
@@ -139,7 +149,7 @@ def why_behind(account: Account, there: JournalSide) -> str | None:
         return "it was planned anew since"
     if mine and mine.sha256 != theirs.sha256 and mine.sha256 not in there.seals:
         return "its list was frozen anew since"
-    further = len(account.begun & there.planned)
+    further = sum(not account.is_overtaken(n, there.untold.get(n)) for n in account.begun & there.planned)
     if further:
         return f"{further:,} of its {theirs.batches:,} requests were made or decided on, which are planned there"
     if account.token > there.token:
@@ -174,6 +184,7 @@ class AnswerFiles:
 
     def __init__(self, root: Path | None) -> None:
         self._root = root
+        self._unwritten: dict[tuple[str, date], str] = {}
 
     @property
     def is_kept(self) -> bool:
@@ -189,6 +200,32 @@ class AnswerFiles:
         """What a night's file says; None where there is none. Raises StateError."""
         return None if self._root is None else read_account(self.path(campaign_id, run_date))
 
+    def unwritten(self, campaign_id: str, run_date: date) -> str | None:
+        """Why a night's file isn't up to date with the database since this process failed to write it, or None."""
+        return self._unwritten.get((campaign_id, run_date))
+
+    def append(self, campaign_id: str, run_date: date, line: AnswerLine) -> None:
+        """Appends a line that nothing may go on without. Raises StateError when the disk doesn't take it."""
+        with self.appending(campaign_id, run_date) as pen:
+            pen.write(line)
+        if line.anew:
+            self.is_current(campaign_id, run_date)
+
+    def is_current(self, campaign_id: str, run_date: date) -> None:
+        """Notes that a night's file says what the database does."""
+        self._unwritten.pop((campaign_id, run_date), None)
+
+    def note(self, campaign_id: str, run_date: date, line: AnswerLine) -> None:
+        """Appends a line that makes nothing more be sent; that the disk doesn't take it must not stop a recall.
+
+        `unwritten` tells it, and whoever takes the night over next brings the file up to date.
+        """
+        try:
+            self.append(campaign_id, run_date, line)
+        except StateError as error:
+            logger.warning("answers not written", extra={"campaign": campaign_id, "problem": str(error)})
+            self._unwritten[campaign_id, run_date] = str(error)
+
     @contextmanager
     def appending(self, campaign_id: str, run_date: date) -> Iterator[Pen]:
         """Lets lines be appended to a night's file; all of them are on the disk at the end, whatever happens."""
@@ -202,10 +239,13 @@ class AnswerFiles:
 
 
 class Pen:
-    """Appends lines to one file. Each is written by one call, so that several processes don't mix theirs."""
+    """Appends lines to one file. Each is written by one call and alone, so that several processes don't mix theirs.
+
+    Whoever rewrites the file, as `forget` does, holds it meanwhile, and the next line goes to the new one.
+    """
 
     def __init__(self, path: Path | None) -> None:
-        self._path, self._file, self._is_new, self._is_torn = path, None, False, False
+        self._path, self._file, self._is_new = path, None, False
 
     def write(self, line: AnswerLine) -> None:
         """Appends a line. Raises StateError when the disk doesn't take it."""
@@ -221,33 +261,40 @@ class Pen:
         if changed:
             self.write(AnswerLine(at=at, token=token, states=grouped(changed)))
 
-    def close(self, *, is_failing: bool = False) -> None:
-        """Brings to the disk what was written. Raises StateError, but not over another failure."""
+    def sync(self) -> None:
+        """Waits until what was written is on the disk. Raises StateError."""
         if self._file is None or self._path is None:
             return
         try:
-            with self._file:
-                os.fsync(self._file.fileno())
+            os.fsync(self._file.fileno())
             if self._is_new:
                 sync(self._path.parent)
         except OSError as error:
-            if not is_failing:
-                raise self._explained(error) from error
+            raise self._explained(error) from error
+
+    def close(self, *, is_failing: bool = False) -> None:
+        """Brings to the disk what was written. Raises StateError, but not over another failure."""
+        if self._file is None:
+            return
+        with self._file, suppress(StateError) if is_failing else nullcontext():
+            self.sync()
 
     def _append(self, path: Path, line: AnswerLine) -> None:
         if self._file is None:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._is_new = not path.exists()
             self._file = open_privately(path, "ab+", buffering=0)
-            if self._file.seek(0, os.SEEK_END):
-                self._file.seek(-1, os.SEEK_END)
-                self._is_torn = self._file.read(1) != b"\n"
-        if self._is_torn:
-            line = msgspec.structs.replace(line, after_torn=True)
-        data = b"\n" * self._is_torn + msgspec.json.encode(line) + b"\n"
-        written = self._file.write(data)
-        self._is_torn = written != len(data)
-        if self._is_torn:
+        self._file = file = lock_newest(self._file, path, lambda: open_privately(path, "ab+", buffering=0))
+        try:
+            end = file.seek(0, os.SEEK_END)
+            is_torn = end > 0 and os.pread(file.fileno(), 1, end - 1) != b"\n"
+            if is_torn:
+                line = msgspec.structs.replace(line, after_torn=True)
+            data = b"\n" * is_torn + msgspec.json.encode(line) + b"\n"
+            written = file.write(data)
+        finally:
+            unlock(file)
+        if written != len(data):
             raise OSError(f"only {written:,} of {len(data):,} bytes were taken")
 
     def _explained(self, error: OSError) -> StateError:

@@ -16,6 +16,8 @@ from optinb.state import audit
 from optinb.state.schema import audit_entries, campaign_versions
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from optinb.state.database import Database
 
 PREFIX = "campaign "  # of the actions in the audit trail
@@ -104,30 +106,7 @@ class Campaigns:
                     if last
                     else f"campaign {name!r} isn't in this store; submit it again"
                 )
-            con.execute(
-                insert(campaign_versions).values(
-                    id=record.id,
-                    version=record.version,
-                    name=name,
-                    state=record.state,
-                    record=msgspec.json.encode(record, order="sorted").decode(),
-                    changed_by=user,
-                    action=action,
-                    changed_at=now,
-                )
-            )
-            audit.record(
-                con,
-                who=user,
-                action=f"{PREFIX}{action}",
-                subject=name,
-                now=now,
-                version=record.version,
-                before=last.state if last else None,
-                state=record.state,
-                fingerprint=record.approval.fingerprint if record.approval else None,
-                record=record,
-            )
+            add_version(con, record, before=last.state if last else None, user=user, action=action, now=now)
         return record
 
     def history(self, name_or_id: str) -> tuple[CampaignChange, ...]:
@@ -160,6 +139,41 @@ class Campaigns:
             with suppress(msgspec.MsgspecError):  # not written by optinb: missing, it breaks the succession
                 found.setdefault(id_of(entry.subject), []).append(_decision(entry))
         return found
+
+
+def add_version(
+    con: Connection, record: CampaignRecord, *, before: str | None, user: str, action: str, now: datetime
+) -> None:
+    """Stores a version of a campaign with its audit entry; `before` is the state that it had."""
+    con.execute(
+        insert(campaign_versions).values(
+            id=record.id,
+            version=record.version,
+            name=record.campaign.name,
+            state=record.state,
+            record=encoded(record),
+            changed_by=user,
+            action=action,
+            changed_at=now,
+        )
+    )
+    audit.record(
+        con,
+        who=user,
+        action=f"{PREFIX}{action}",
+        subject=record.campaign.name,
+        now=now,
+        version=record.version,
+        before=before,
+        state=record.state,
+        fingerprint=record.approval.fingerprint if record.approval else None,
+        record=record,
+    )
+
+
+def encoded(record: CampaignRecord) -> str:
+    """A campaign as it is stored."""
+    return msgspec.json.encode(record, order="sorted").decode()
 
 
 def _decision(entry: audit.AuditEntry) -> Decision:

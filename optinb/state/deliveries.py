@@ -6,11 +6,11 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, select, true, update
 
 from optinb.errors import ConflictError, StateError
 from optinb.state import audit
-from optinb.state.answers import grouped
+from optinb.state.answers import AnswerLine, grouped
 from optinb.state.batches import mark, move, write
 from optinb.state.codes import Draw, take
 from optinb.state.delivery_rows import (
@@ -31,6 +31,7 @@ from optinb.state.journal import (
     Cancelled,
     DeliveryCounts,
     FrozenAudience,
+    Planned,
     Settlement,
 )
 from optinb.state.leases import lost, must_hold
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from optinb.state.answers import AnswerFiles, AnswerLine
+    from optinb.state.answers import AnswerFiles
     from optinb.state.database import Database
     from optinb.state.leases import Lease
 
@@ -107,7 +108,7 @@ class Deliveries:
             code_runs = draw.runs if draw else ()
             record_plan(con, audience, planned, user=user, now=now, code_runs=code_runs, place=place)
             line = msgspec.structs.replace(changed(con, audience, now=now), anew=True)
-        self._append(audience, line)
+        self.answers.append(*audience.night, line)
         return audience
 
     def find(self, campaign_id: str, run_date: date) -> FrozenAudience | None:
@@ -121,10 +122,12 @@ class Deliveries:
         run_date: date | None = None,
         campaign_id: str | None = None,
         having: Collection[StateName] | None = None,
+        unsettled: bool = False,
     ) -> tuple[FrozenAudience, ...]:
         """The plans of one night or campaign or of all, the newest night first, then by campaign name.
 
-        `having` leaves out those that have no batch in any of these states.
+        `having` leaves out those that have no batch in any of these states, with `unsettled` none of which Appboy
+        hasn't said anything yet.
         """
         query = audiences_with_counts().order_by(audiences.c.run_date.desc(), audiences.c.campaign_name)
         if run_date is not None:
@@ -136,6 +139,7 @@ class Deliveries:
                 batches.c.campaign_id == audiences.c.campaign_id,
                 batches.c.run_date == audiences.c.run_date,
                 batches.c.state.in_(having),
+                batches.c.settlement.is_(None) if unsettled else true(),
             )
             query = query.where(some.exists())
         with self._database.reading() as con:
@@ -238,7 +242,8 @@ class Deliveries:
         out the numbers in `skip`, and is returned; nothing is marked of a send that was cancelled. It must come before
         the requests, so that a crash in between looks like unknown.
 
-        What is settled stands in the file of answers before the database is asked, and what is marked after it.
+        What is settled stands in the file of answers before the database is asked, and what is marked after it. Where
+        the file can't be written, the database says of what is planned again that the file wasn't told.
 
         Raises StateError when the lease is lost and more was wanted, or when the file can't be written; what is
         settled is written all the same.
@@ -248,8 +253,10 @@ class Deliveries:
         with self.answers.appending(campaign_id, run_date) as pen:
             try:
                 pen.tell(settled, at=now, token=lease.token)
+                if any(isinstance(batch.state, Planned) for batch in settled):
+                    pen.sync()  # a file that lost this line would make the database look put back
             except StateError as error:
-                problem = str(error)
+                problem, settled = str(error), [_untold(batch, lease) for batch in settled]
             with self._database.writing() as con:
                 write(con, settled, token=lease.token, now=now, given="sending")
                 problem = problem or (lost(con, lease) if size else None)
@@ -282,22 +289,22 @@ class Deliveries:
         with self._database.writing() as con:
             must_hold(con, lease)
             moved = move(con, campaign_id, run_date, given=given, to=to, who=lease.holder, now=now)
-        with self.answers.appending(campaign_id, run_date) as pen:
-            pen.tell(moved, at=now, token=lease.token)
+        if moved:
+            line = AnswerLine(at=now, token=lease.token, states=grouped(moved))
+            self.answers.note(campaign_id, run_date, line)
         return sum(batch.size for batch in moved)
 
     def revise(self, revised: Sequence[Batch], *, given: StateName, lease: Lease, now: datetime) -> None:
         """Writes the new states of batches that are in a state that is over already. Raises StateError.
 
-        They stand in the file of answers first: Appboy has done already what they say.
+        They stand in the file of answers first, or nowhere but in the database: Appboy has done already what they say.
         """
         if not revised:
             return
-        with self.answers.appending(*revised[0].night) as pen:
-            pen.tell(revised, at=now, token=lease.token)
-            with self._database.writing() as con:
-                must_hold(con, lease)
-                write(con, revised, token=None, now=now, given=given)
+        self.answers.note(*revised[0].night, AnswerLine(at=now, token=lease.token, states=grouped(revised)))
+        with self._database.writing() as con:
+            must_hold(con, lease)
+            write(con, revised, token=None, now=now, given=given)
 
     def why_unlike_planned(self, audience: FrozenAudience) -> str | None:
         """Why the rows of an audience aren't what the audit trail recorded, or None."""
@@ -331,7 +338,7 @@ class Deliveries:
             audience = find_audience(con, campaign_id, run_date)
             assert audience is not None
             line = changed(con, audience, now=now)
-        self._append(audience, msgspec.structs.replace(line, states=grouped(moved)))
+        self.answers.note(*audience.night, msgspec.structs.replace(line, states=grouped(moved)))
         return sum(batch.size for batch in moved)
 
     def reschedule(
@@ -366,18 +373,21 @@ class Deliveries:
             )
             after = msgspec.structs.replace(before, send_at=send_at)
             line = changed(con, after, now=now)
-        self._append(after, line)
+        self.answers.note(*after.night, line)
         return after
-
-    def _append(self, audience: FrozenAudience, line: AnswerLine) -> None:
-        with self.answers.appending(*audience.night) as pen:
-            pen.write(line)
 
 
 def _change(con: Connection, campaign_id: str, run_date: date, **values: Any) -> None:
     found = con.execute(update(audiences).where(audience_of_night(campaign_id, run_date)).values(values))
     if found.rowcount != 1:
         raise StateError(f"campaign {campaign_id} has no plan for {run_date}, so there is nothing to change")
+
+
+def _untold(batch: Batch, lease: Lease) -> Batch:
+    """A batch as the database keeps it where the file of answers goes on calling it under way."""
+    if not isinstance(batch.state, Planned):
+        return batch
+    return msgspec.structs.replace(batch, state=msgspec.structs.replace(batch.state, untold=lease.token))
 
 
 def _stopped_whole(con: Connection, there: FrozenAudience) -> bool:

@@ -11,10 +11,15 @@ from optinb.campaigns import Waterfall
 from optinb.campaigns.schedule import Clock
 
 
-class Planned(Struct, frozen=True, kw_only=True, tag_field="state", tag="planned"):
-    """Certainly not sent so far, and to be sent. `note`: why an earlier try came to nothing."""
+class Planned(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="state", tag="planned"):
+    """Certainly not sent so far, and to be sent. `note`: why an earlier try came to nothing.
+
+    `untold`: the token of the hold under which that try was made, where the file of answers, whose disk was full,
+    couldn't be told that it came to nothing, and still calls it under way. Nothing was tried under that hold since.
+    """
 
     note: str | None = None
+    untold: int | None = None
 
 
 class Sending(Struct, frozen=True, kw_only=True, tag_field="state", tag="sending"):

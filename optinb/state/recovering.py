@@ -80,7 +80,8 @@ class Recovery:
         """Brings both together before anything else is done under a lease.
 
         What the file knows of batches that were under way when the database failed is written, and a file that is
-        missing is begun. Raises StateError for a database that was put back to an earlier state.
+        missing, or that a full disk kept from what the database knows, is brought up to date; where that fails, the
+        files' `unwritten` says so. Raises StateError for a database that was put back to an earlier state.
         """
         if not self._answers.is_kept:
             return
@@ -99,9 +100,12 @@ class Recovery:
             begun = account and account.audience and _plan(account.audience) == _plan(audience)
             if account and begun:
                 _take_over(con, account, audience, lease=lease, now=now)
-            line = None if begun else whole(con, audience, now=now)
+            is_current = account and begun and not _is_untold(con, account, audience)
+            line = None if is_current else whole(con, audience, now=now)
         if line:
-            self._append(audience, line)
+            self._answers.note(*audience.night, line)
+        else:
+            self._answers.is_current(*audience.night)
         self._taken.add((lease.name, lease.token))
 
     def why_behind(self, campaign_id: str, run_date: date) -> str | None:
@@ -156,12 +160,8 @@ class Recovery:
                 raise _DryRun
             there = find_audience(con, *night)
             assert there is not None
-            self._append(there, whole(con, there, now=now))
+            self._answers.append(*there.night, whole(con, there, now=now))
         return rebuilt  # pyright: ignore[reportPossiblyUnboundVariable]
-
-    def _append(self, audience: FrozenAudience, line: AnswerLine) -> None:
-        with self._answers.appending(*audience.night) as pen:
-            pen.write(line)
 
 
 class _DryRun(Exception):  # noqa: N818 - takes a transaction back
@@ -173,6 +173,9 @@ def _side_of(con: Connection, account: Account | None, campaign_id: str, run_dat
     there = find_audience(con, campaign_id, run_date)
     at = of_night(campaign_id, run_date)
     planned = con.execute(select(batches.c.number).where(at, batches.c.state == "planned")).scalars()
+    tried = select(batches).where(at, batches.c.state == "planned", batches.c.detail.contains('"untold"'))
+    states = {row.number: batch_from(row).state for row in con.execute(tried)}
+    untold = {n: state.untold for n, state in states.items() if isinstance(state, Planned) and state.untold}
     token = con.execute(select(leases.c.token).where(leases.c.name == send_lease(campaign_id, run_date))).scalar()
     seals: frozenset[str] = frozenset()
     if there and account and account.audience and account.audience.sha256 != there.sha256:
@@ -181,7 +184,7 @@ def _side_of(con: Connection, account: Account | None, campaign_id: str, run_dat
             audit_entries.c.detail.contains(account.audience.sha256, autoescape=True),
         )
         seals = frozenset({account.audience.sha256} if con.execute(known.limit(1)).first() else ())
-    return JournalSide(audience=there, planned=frozenset(planned), token=token or 0, seals=seals)
+    return JournalSide(audience=there, planned=frozenset(planned), token=token or 0, seals=seals, untold=untold)
 
 
 def whole(con: Connection, audience: FrozenAudience, *, now: datetime) -> AnswerLine:
@@ -206,6 +209,15 @@ def changed(con: Connection, audience: FrozenAudience, *, now: datetime) -> Answ
     )
     grants = tuple((row[0], row[1], row[2]) for row in con.execute(mine.order_by(given.place)))
     return AnswerLine(at=now, audience=audience, requests=requests, grants=grants)
+
+
+def _is_untold(con: Connection, account: Account, audience: FrozenAudience) -> bool:
+    """Whether a file lacks what the database knows, since it couldn't be written for a while."""
+    if account.audience != audience:
+        return True
+    rows = con.execute(select(batches.c.number, batches.c.state).where(of_night(*audience.night)))
+    mine = {number: state_name(state) for number, state in account.states.items()}
+    return any(mine.get(number, "planned") != state for number, state in rows)
 
 
 def _take_over(con: Connection, account: Account, audience: FrozenAudience, *, lease: Lease, now: datetime) -> int:
@@ -278,7 +290,10 @@ def _rebuild(
     everything: list[Batch] = []
     for row in con.execute(select(batches).where(of_night(*night)).order_by(batches.c.number)).all():
         batch = batch_from(row)
-        state = _state_after(batch.state, account.states.get(batch.number), is_whole=not account.damaged)
+        told = account.states.get(batch.number)
+        if isinstance(batch.state, Planned) and account.is_overtaken(batch.number, batch.state.untold):
+            told = batch.state
+        state = _state_after(batch.state, told, is_whole=not account.damaged)
         everything.append(replace(batch, state=state))
         if state != batch.state:
             write(con, everything[-1:], token=None, now=now, given=row.state)

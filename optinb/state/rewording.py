@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, and_, or_, select, update
+import msgspec
+from sqlalchemy import Column, and_, func, or_, select, update
 
+from optinb.campaigns import CampaignRecord, reworded, step
+from optinb.state.campaigns import add_version, encoded
 from optinb.state.schema import audit_entries, batches, campaign_versions, group_versions, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection, Row
 
@@ -18,13 +23,7 @@ if TYPE_CHECKING:
     from optinb.state.database import Database
 
 # What was approved, and what is chained in the trail, stays as it was: it is told.
-_REWORDED: tuple[tuple[Column[str], ColumnElement[bool] | None], ...] = (
-    (batches.c.detail, None),
-    (batches.c.why, None),
-    (batches.c.settlement, None),
-    (runs.c.summary, None),
-    (campaign_versions.c.record, campaign_versions.c.state == "draft"),
-)
+_REWORDED: tuple[Column[str], ...] = (batches.c.detail, batches.c.why, batches.c.settlement, runs.c.summary)
 _LEFT = (
     ("target group", group_versions.c.name, group_versions.c.rule_json),
     ("campaign", campaign_versions.c.name, campaign_versions.c.record),
@@ -37,19 +36,22 @@ class Rewording:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def erase(self, person: ForgottenPerson) -> int:
-        """Rewords what the API said of batches, nights' summaries and drafts of campaigns; returns how many rows."""
+    def erase(self, person: ForgottenPerson, *, user: str, now: datetime) -> int:
+        """Rewords what the API said of batches, nights' summaries and drafts of campaigns; returns how many rows.
+
+        A draft is what the trail says of it, so its newest version is followed by one that the trail knows as reworded.
+        """
         changed = 0
         with self._database.writing() as con:
-            for column, only in _REWORDED:
-                table, keys = column.table, list(column.table.primary_key)
-                for row in _naming(con, column, person, only):
+            for column in _REWORDED:
+                keys = list(column.table.primary_key)
+                for row in _naming(con, column, person):
                     after = _reworded(row[-1], person)
                     if after != row[-1]:
                         here = and_(*(key == value for key, value in zip(keys, row, strict=False)))
-                        con.execute(update(table).where(here).values({column: after}))
+                        con.execute(update(column.table).where(here).values({column: after}))
                         changed += 1
-        return changed
+            return changed + _erase_drafts(con, person, user=user, now=now)
 
     def naming(self, person: ForgottenPerson) -> tuple[str, ...]:
         """What names the person still: campaigns and target groups, whatever the version, and entries of the trail."""
@@ -68,11 +70,30 @@ class Rewording:
         return tuple(found)
 
 
-def _naming(
-    con: Connection, column: Column[str], person: ForgottenPerson, only: ColumnElement[bool] | None
-) -> Iterator[Row[Any]]:
+def _erase_drafts(con: Connection, person: ForgottenPerson, *, user: str, now: datetime) -> int:
+    """Rewords drafts, in every version."""
+    it, changed = campaign_versions.c, 0
+    versions = select(it.id, func.max(it.version)).group_by(it.id)
+    newest = set(map(tuple, con.execute(versions)))
+    drafts = select(it.id, it.version, it.record).where(it.state == "draft", _holds(it.record, person))
+    for key, version, text in con.execute(drafts).all():
+        before, after = msgspec.json.decode(text, type=CampaignRecord), None
+        with suppress(ValueError):  # no room for the words that take a name's place: it is told as naming the person
+            after = reworded(before, person.text)
+        if after is None or after == before:
+            continue
+        here = (it.id == key) & (it.version == version)
+        con.execute(update(campaign_versions).where(here).values(record=encoded(after)))
+        changed += 1
+        if (key, version) in newest:
+            following = step(after, "reword", now=now)
+            add_version(con, following, before=before.state, user=user, action="reword", now=now)
+    return changed
+
+
+def _naming(con: Connection, column: Column[str], person: ForgottenPerson) -> Iterator[Row[Any]]:
     query = select(*column.table.primary_key, column).where(_holds(column, person))
-    yield from con.execute(query if only is None else query.where(only)).all()
+    yield from con.execute(query).all()
 
 
 def _holds(column: Column[str], person: ForgottenPerson) -> ColumnElement[bool]:

@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 
 from optinb.errors import ConflictError
 from optinb.state import audit
-from optinb.state.delivery_rows import as_json, audience_of_night, of_night
+from optinb.state.delivery_rows import as_json, audience_of_night, find_audience, of_night
 from optinb.state.journal import FrozenAudience, Settlement
 from optinb.state.manifest import SEALED
 from optinb.state.recovering import changed
@@ -43,7 +43,7 @@ class Seals:
         """Registers another file in place of an audience's, with both hashes in the audit trail, in one transaction.
 
         Args:
-            audience: as it was read.
+            audience: as it was read; what was moved or cancelled since stays so.
             path: of the new file, relative to the workspace.
             sha256: of the new file.
             renamed: external user ids that what Appboy said of unknown batches names, and what stands there from now.
@@ -82,7 +82,8 @@ class Seals:
                 sha256_before=audience.sha256,
                 why=why,
             )
-            sealed = msgspec.structs.replace(audience, path=path, sha256=sha256)
+            sealed = find_audience(con, *audience.night)
+            assert sealed is not None
             line = changed(con, sealed, now=now)
         with self._answers.appending(*audience.night) as pen:
             pen.write(line)

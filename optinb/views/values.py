@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from optinb.appboy import told
 from optinb.customers import STAGES
-from optinb.measure.pages import render_page, steps
+from optinb.measure.pages import environment, steps
 from optinb.measure.report import fall, needs_a_person, outcomes, verdict
+from optinb.views.states import FILTERS, OUTCOMES
 from optinb.warehouse import MEASURES, figure, span, told_first
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     import polars as pl
+    from jinja2 import Environment
 
     from optinb.appboy import Template
     from optinb.campaigns import CampaignRecord, Power, Waterfall
@@ -48,14 +51,21 @@ if TYPE_CHECKING:
 
 def page(name: str, **values: Any) -> str:
     """A template of this package, with the style that follows the notebook's theme."""
-    return render_page(name, package="optinb.views", **values)
+    return _templates().get_template(name).render(values)
 
 
 def fragment(name: str, macro: str, *values: Any) -> str:
     """One macro of a template, without the style: for a widget that brings the style once."""
-    from optinb.measure.pages import environment
+    return str(getattr(_templates().get_template(name).module, macro)(*values))
 
-    return str(getattr(environment("optinb.views").get_template(name).module, macro)(*values))
+
+@cache
+def _templates() -> Environment:
+    """Those of this package, which look the words of closed sets up."""
+    found = environment("optinb.views")
+    found.filters |= FILTERS
+    found.globals["outcomes_of_requests"] = OUTCOMES
+    return found
 
 
 def steps_of(figures: Waterfall, *, end: str = "Get the message") -> list[Step]:

@@ -254,12 +254,11 @@ def _open_ndjson(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Pat
     def objects(errors: str) -> str:
         # No JSON text holds this separator unescaped.
         lines = _lines(plain, "'line': 'VARCHAR'", "header = false, delim = '\x01'", quote="", errors=errors)
-        return f"(SELECT CASE WHEN json_valid(line) THEN line::JSON END AS json FROM {lines} WHERE line IS NOT NULL)"
+        return f"(SELECT CASE WHEN json_valid(line) THEN line END AS json FROM {lines} WHERE line IS NOT NULL)"
 
-    # More names than are read anyhow needn't be collected.
+    # More names than are read anyhow needn't be collected; what is no object has none.
     rows = con.execute(
-        f"SELECT DISTINCT unnest(json_keys(json)) FROM {objects('ignore_errors = true')} "
-        f"WHERE json_type(json) = 'OBJECT' LIMIT {MAX_COLUMNS + 1}"
+        f"SELECT DISTINCT unnest(json_keys(json)) FROM {objects('ignore_errors = true')} LIMIT {MAX_COLUMNS + 1}"
     ).fetchall()
     spellings: dict[str, list[str]] = {}
     for (key,) in sorted(rows):

@@ -203,8 +203,8 @@ class Campaigns:
         """Cancels a campaign: no later night sends it, and what is scheduled of it and not out yet is recalled.
 
         A night that is under way sends no more of it. One that is cancelled already may be cancelled again, to recall
-        what couldn't be recalled the first time. Raises CampaignError when it's over, LeaseTaken while its sender
-        doesn't come to an end, StateError when the database was put back to an earlier state.
+        what couldn't be recalled the first time. Raises CampaignError when it's over, StateError when the database was
+        put back to an earlier state.
         """
         reason = comment or "the campaign was cancelled"
         if forgotten := self._ws.sends.forgotten(name):
@@ -214,8 +214,9 @@ class Campaigns:
         if may(record.state, "cancel") or not is_still_to_go_out:
             cancelled = cancel(record, comment=comment, now=self._ws.now(), is_still_to_go_out=is_still_to_go_out)
             self._put(cancelled, "cancel", expected=record.version)
+        nights = self._ws.sends.recall(record.id, reason=reason)
         self._stop(record, reason)
-        return Cancellation(campaign=name, comment=comment, nights=self._ws.sends.recall(record.id, reason=reason))
+        return Cancellation(campaign=name, comment=comment, nights=nights)
 
     def finish(self, campaign_id: str) -> None:
         """Marks a campaign of one date as done, after its night; one that a person changed meanwhile is left alone."""

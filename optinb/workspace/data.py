@@ -23,6 +23,7 @@ from optinb.workspace.preview import Preview, preview_of
 if TYPE_CHECKING:
     import polars as pl
 
+    from optinb.campaigns import Exclusion
     from optinb.delivery import ContactHistory
     from optinb.rules import Rule
     from optinb.segments import Explanation
@@ -187,7 +188,7 @@ class Reading(Looking):
         )
         mine = pl.col("customer_id") == customer_id
         rows = snapshot.table("customers").filter(mine).collect().to_dicts()
-        flags = (
+        flags: dict[Exclusion, bool] = (
             {
                 # as in campaigns: what isn't known permits nothing
                 "blocked": rows[0]["is_blocked"] is not False,

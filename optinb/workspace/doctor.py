@@ -11,7 +11,9 @@ from msgspec import Struct
 
 from optinb.appboy import MOST_LOOKS, AppboyClient, Verdict, examine
 from optinb.errors import Exit, SettingsError, StateError
+from optinb.settings import FILE_NAME
 from optinb.workspace.clock import is_pretended
+from optinb.workspace.ownership import login_of, loopholes
 from optinb.workspace.private import open_paths
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def diagnose(ws: Workspace, app_group: str | None = None) -> Diagnosis:
     settings = ws.settings
     groups = settings.app_groups if app_group is None else (settings.app_group(app_group),)
     # who reads the folder is no reason to stop a night, which makes files of its own that are closed
-    machine = (*examine_machine(ws, ws.today()), _who_works(ws), _privacy(ws), *_without_groups(groups))
+    machine = (*examine_machine(ws, ws.today()), _who_works(ws), _settings(ws), _privacy(ws), *_without_groups(groups))
     return Diagnosis.of(machine, [group_health(ws, group) for group in groups])
 
 
@@ -104,6 +106,19 @@ def _who_works(ws: Workspace) -> Verdict:
         return Verdict(about="who works", standing="good", text=f"{ws.user}, {source}")
     except SettingsError as error:
         return Verdict(about="who works", standing="bad", text=str(error))
+
+
+def _settings(ws: Workspace) -> Verdict:
+    """Who says, by writing to the settings, which people approve and which hub names them."""
+    path = ws.root / FILE_NAME
+    found, owner = loopholes(path), login_of(path.stat().st_uid)
+    if not found:
+        text = f"only {owner} and root can change {FILE_NAME}, which says who approves"
+        return Verdict(about="settings", standing="good", text=text)
+    hows, commands = "; ".join(one.how for one in found), " && ".join(one.command for one in found)
+    text = f"whoever can change {FILE_NAME} says who approves: {hows}; {owner} or root runs: {commands}"
+    proves = ws.settings.workspace.identity != "asserted"  # else anybody approves as anybody, whatever the file says
+    return Verdict(about="settings", standing="bad" if proves else "note", text=text)
 
 
 def _without_groups(groups: Sequence[AppGroupSettings]) -> Iterator[Verdict]:

@@ -14,8 +14,10 @@ from msgspec.structs import replace
 from optinb.delivery import FORGOTTEN, anonymise, holding, last_moment, orphans
 from optinb.erasing import ForgottenPerson
 from optinb.errors import StateError, UsageError
+from optinb.files import walk
 from optinb.workspace.behind import must_not_be_behind
 from optinb.workspace.named import is_named
+from optinb.workspace.ownership import closed_folders, login_of
 from optinb.workspace.sends import WAIT_S
 from optinb.workspace.traces import erase_files
 
@@ -94,7 +96,7 @@ def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustome
         gone = ForgottenPerson(
             {*person.ids, *others, *person.names}, values=person.values, stand_in=f"{FORGOTTEN}{token_hex(8)}"
         )
-        rows, files = ws.store.rewording.erase(gone), erase_files(ws.root, gone)
+        rows, files = ws.store.rewording.erase(gone, user=ws.user, now=ws.now()), erase_files(ws.root, gone)
         removed = ws.warehouse.forget(customer_id, others={*others, *person.names}, user=ws.user, now=ws.now())
         done = ForgottenCustomer(
             person=ws.warehouse.forgotten.hash_of(customer_id),
@@ -107,7 +109,7 @@ def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustome
             rewritten=rows + files.rewritten,
             inbox=tuple(_files_with(ws.root / "inbox", (*person.ids, *sorted(others)))),
             scheduled=scheduled,
-            named_in=(*ws.store.rewording.naming(gone), *files.left),
+            named_in=(*ws.store.rewording.naming(gone), *files.left, *_closed(ws.root)),
             forgotten_before=before,
         )
         _note(ws, done, removed, by=by)
@@ -116,6 +118,13 @@ def forget(ws: Workspace, customer_id: str, *, by: str = "") -> ForgottenCustome
             done = replace(done, named_in=(*done.named_in, left))
     ws.reopen()
     return done
+
+
+def _closed(root: Path) -> Iterable[str]:
+    """The folders that can't be looked into, such as somebody's own copies of notebooks in a shared workspace."""
+    for folder in closed_folders(root):
+        name, owner = folder.relative_to(root).as_posix(), login_of(folder.stat().st_uid)
+        yield f"the folder {name}, perhaps, which is closed to others than {owner}: they must look into it"
 
 
 def _must_be_over(ws: Workspace, held: Iterable[Held]) -> None:
@@ -177,7 +186,7 @@ def _note(ws: Workspace, done: ForgottenCustomer, removed: Removed, *, by: str) 
 def _files_with(inbox: Path, names: Iterable[str]) -> Iterable[str]:
     """The delivered files that name the customer, relative to the inbox."""
     names = tuple(names)
-    for path in sorted(inbox.rglob("*")) if inbox.is_dir() else ():
+    for path in walk(inbox):
         if path.is_file() and _names_any(path, names):
             yield path.relative_to(inbox).as_posix()
 

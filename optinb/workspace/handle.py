@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from optinb.delivery import ContactHistory
 from optinb.errors import SettingsError, UsageError, WarehouseError
 from optinb.settings import FILE_NAME, Settings, current_user, load_settings, read_secret
+from optinb.share import shared
 from optinb.state import Store
 from optinb.warehouse import ImportReport, Snapshot, Warehouse
 from optinb.workspace.campaigns import Campaigns
@@ -270,8 +271,17 @@ class Workspace(Reading):
 
 
 def workspace_folder(folder: str | Path | None = None) -> Path:
-    """The folder of a workspace: as given, from OPTINB_WORKSPACE, or `data`."""
-    return Path(folder or os.environ.get(VARIABLE) or "data").expanduser()
+    """The folder of a workspace: as given, from OPTINB_WORKSPACE, or `data`.
+
+    Raises UsageError where that is optinb's own, in a clone of its sources.
+    """
+    found = Path(folder or os.environ.get(VARIABLE) or "data").expanduser()
+    if found.resolve() == shared(f"data/{FILE_NAME}").parent.resolve():
+        raise UsageError(
+            f"{found} holds optinb's own template of settings and its sample, and is no workspace: make one with "
+            f"`optinb init FOLDER`, and say --workspace FOLDER (or {VARIABLE}=FOLDER)"
+        )
+    return found
 
 
 def open_workspace(folder: str | Path | None = None, *, user: str | None = None) -> Workspace:

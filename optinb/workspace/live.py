@@ -8,8 +8,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import polars as pl
 
-from optinb.campaigns import REASONS, Waterfall
-from optinb.campaigns.roster import NO_PUSH, against, app_uses
+from optinb.campaigns import Waterfall
+from optinb.campaigns.reasons import CODES
+from optinb.campaigns.roster import against, app_uses
 from optinb.engine.persons import Identity, Persons
 from optinb.engine.polars import customers_of
 from optinb.segments import AppReach, Reach
@@ -68,11 +69,11 @@ class Live:
 
     def _waterfall(self, counts: NDArray[np.int64], same_external_id: int) -> Waterfall:
         codes = self._codes
-        by_code = {name: int(counts[codes == code].sum()) for code, name in enumerate(NO_PUSH, start=1)}
-        by_code["same_external_id"] = same_external_id
+        excluded = {reason: int(counts[codes == code].sum()) for reason, code in CODES.items()}
+        excluded["same_external_id"] = same_external_id
         return Waterfall(
             target=int(counts.sum()),
-            excluded={reason: by_code[reason] for reason in REASONS if by_code.get(reason)},
+            excluded={reason: count for reason, count in excluded.items() if count},
             control=0,
             recipients=int(counts[codes == 0].sum()) - same_external_id,
         )

@@ -1,11 +1,14 @@
 """Copies of the notebooks in a workspace, to work on: what they show of customers stays there.
 
 notebooks/              the copies; they belong to whoever changes them
-notebooks/.copied.json  of each, what it was a copy of, so that a newer optinb replaces only what nobody changed
+notebooks-LOGIN/        in a workspace that a group shares: each person's own, which nobody else can change
+  .copied.json          of each, what it was a copy of, so that a newer optinb replaces only what nobody changed
 """
 
 from __future__ import annotations
 
+import os
+import re
 from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -16,34 +19,46 @@ from optinb.errors import UsageError
 from optinb.files import write_atomically
 from optinb.share import shared
 from optinb.stripped import sources, stripped
+from optinb.workspace.ownership import login_of, make_own_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from optinb.settings import Settings
+
 FOLDER, RECORD = "notebooks", ".copied.json"
 KINDS = frozenset({".ipynb", ".md", ".png", ".svg"})
 
 
-def copied_notebooks(root: Path, *, say: Callable[[str], None]) -> Path:
-    """The folder of a workspace's own notebooks, with all that come with this version of optinb.
+def folder_of_copies(root: Path, settings: Settings) -> Path:
+    """Where the copies are that this login works on: its own where a group shares the workspace."""
+    if settings.workspace.group is None or os.name != "posix":
+        return root / FOLDER
+    return root / f"{FOLDER}-{re.sub(r'[^a-zA-Z0-9_.@-]', '_', login_of(os.geteuid()))}"
+
+
+def copied_notebooks(root: Path, settings: Settings, *, say: Callable[[str], None]) -> Path:
+    """The folder of notebooks that this login works on, with all that come with this version of optinb.
 
     One whose cells nobody changed is replaced by a newer one; one that somebody changed stays, and `say` is told so.
-    Raises UsageError when they can't be copied.
+    Raises UsageError when they can't be copied, or when others could change the copies of a shared workspace.
     """
-    source, folder = shared("notebooks"), root / FOLDER
+    source, folder = shared("notebooks"), folder_of_copies(root, settings)
     record = folder / RECORD
     known: dict[str, str] = {}
-    with suppress(OSError, msgspec.MsgspecError):  # where it can't be told, every copy counts as changed
-        known = msgspec.json.decode(record.read_bytes(), type=dict[str, str])
-    kept = []
+    newer = []
     try:
+        if folder != root / FOLDER:
+            make_own_folder(folder)
+        with suppress(OSError, msgspec.MsgspecError):  # where it can't be told, every copy counts as changed
+            known = msgspec.json.decode(record.read_bytes(), type=dict[str, str])
         for name in _names(source):
             new, copy = (source / name).read_bytes(), folder / name
             shipped = _digest(name, new)
             there = _digest(name, copy.read_bytes()) if copy.exists() else None
             if there not in (None, shipped, known.get(name)):
-                kept += [] if known.get(name) == shipped else [name]
+                newer += [] if known.get(name) == shipped else [name]
                 continue
             if there != shipped:
                 copy.parent.mkdir(parents=True, exist_ok=True)
@@ -52,9 +67,25 @@ def copied_notebooks(root: Path, *, say: Callable[[str], None]) -> Path:
         write_atomically(record, msgspec.json.encode(known, order="sorted"))
     except (OSError, ValueError) as error:
         raise UsageError(f"the notebooks can't be copied to {folder}: {error}; make the folder writable") from error
-    if kept:
-        say(f"Changed in {folder}, so kept, and newer in this optinb: {', '.join(kept)}. Remove one for ours.")
+    if changed := changed_copies(folder):
+        also = f" (newer in this one: {', '.join(newer)})" if newer else ""
+        say(f"Not as they come with optinb, in {folder}: {', '.join(changed)}{also}. They stay; remove one for ours.")
+    if folder != root / FOLDER and any((root / FOLDER).glob("*.ipynb")):
+        say(f"{root / FOLDER}, which others can change, is no longer used; take over into {folder} what you have read.")
     return folder
+
+
+def changed_copies(folder: Path) -> tuple[str, ...]:
+    """Which copies in a folder say something else than what comes with this optinb, or can't be read."""
+    source = shared("notebooks")
+    return tuple(name for name in _names(source) if _differs(name, folder / name, source / name))
+
+
+def _differs(name: str, copy: Path, own: Path) -> bool:
+    try:
+        return copy.is_file() and _digest(name, copy.read_bytes()) != _digest(name, own.read_bytes())
+    except OSError:
+        return True  # somebody else's, in a workspace that several share
 
 
 def _names(source: Path) -> Iterator[str]:
@@ -67,6 +98,6 @@ def _names(source: Path) -> Iterator[str]:
 def _digest(name: str, content: bytes) -> str:
     """What a file says: of a notebook its cells, as outputs and a program's notes in it are nobody's change."""
     if name.endswith(".ipynb"):
-        with suppress(ValueError, KeyError, TypeError):
+        with suppress(ValueError, KeyError, TypeError, RecursionError):
             content = msgspec.json.encode(sources(content))
     return sha256(content).hexdigest()

@@ -2,51 +2,68 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from optinb.errors import UsageError
 from optinb.workspace.data import Reading
 from optinb.workspace.groups import Groups
+from optinb.workspace.lists import Lists
 
 if TYPE_CHECKING:
     from optinb.delivery import ContactHistory
     from optinb.rules import Rule
-    from optinb.state import GroupRecord, Store
+    from optinb.state import GroupRecord
     from optinb.warehouse import Snapshot
     from optinb.workspace.handle import Workspace
 
 
 class PastGroups(Groups):
-    """The saved groups, to be counted on a past night."""
+    """The groups that are saved today, to be counted on a past night."""
 
-    def __init__(self, past: PastWorkspace) -> None:
+    def __init__(self, past: PastWorkspace, today: Groups) -> None:
         super().__init__(cast("Workspace", past))
+        self._today = today
 
-    def save(self, name: str, rule: Rule | str) -> GroupRecord:
+    def save(self, name: str, rule: Rule | str) -> NoReturn:
         """Refused: what is saved is today's."""
-        raise UsageError(f"the past can't be changed; save the group {name!r} with ws.groups.save(...)")
+        raise _unchangeable(f"save the group {name!r} with ws.groups.save(...)")
+
+    def list(self) -> tuple[GroupRecord, ...]:
+        """Every group that is saved today, by name."""
+        return self._today.list()
+
+    def get(self, name: str) -> GroupRecord:
+        """One of them. Raises CampaignError with the nearest name."""
+        return self._today.get(name)
+
+
+class PastLists(Lists):
+    """Today's lists, to be read beside a past night."""
+
+    def save(self, name: str, *_: Any, **__: Any) -> NoReturn:
+        """Refused: what is saved is today's."""
+        raise _unchangeable(f"save the list {name!r} with ws.lists.save(...)")
+
+    def forget(self, customer_id: str) -> NoReturn:
+        """Refused: whom nobody may know any more is forgotten everywhere, not on a night's lists."""
+        raise _unchangeable(f"forget customer {customer_id!r} with ws.forget(...)")
 
 
 class PastWorkspace(Reading):
     """A workspace as it was: `ws.as_of("2026-11-20")`. It reads that night's version; close it, or use it with `with`.
 
-    Target groups are today's saved ones, counted on the tables of then.
+    Target groups and lists are today's saved ones, looked at on the tables of then. Nothing can be changed through it.
     """
 
     def __init__(self, workspace: Workspace, snapshot: Snapshot) -> None:
         self._workspace = workspace
         self._snapshot = snapshot
         self.settings = workspace.settings
-        self.groups = PastGroups(self)
-        self.lists = workspace.lists
+        self.groups = PastGroups(self, workspace.groups)
+        self.lists = PastLists(workspace)
 
     def __repr__(self) -> str:
         return f"{self._workspace!r} as of {self._snapshot.import_date} (version {self._snapshot.version})"
-
-    @property
-    def store(self) -> Store:
-        """Where the groups are saved."""
-        return self._workspace.store
 
     @property
     def contacts(self) -> ContactHistory:
@@ -66,3 +83,7 @@ class PastWorkspace(Reading):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _unchangeable(instead: str) -> UsageError:
+    return UsageError(f"the past can't be changed; {instead}")

@@ -48,7 +48,10 @@ def keep_private(root: Path, settings: Settings) -> None:
 
 
 def make_private(root: Path, settings: Settings) -> None:
-    """Makes the folder of a new workspace, for its owner or group alone. Raises OSError and SettingsError."""
+    """Makes the folder of a new workspace, for its owner or group alone. Raises OSError and SettingsError.
+
+    Of a group's folder nobody puts something of their own in the place of what others made there: it is sticky.
+    """
     group = settings.workspace.group
     number = None if group is None else _number(group)
     os.umask(0o077 if number is None else 0o007)
@@ -57,7 +60,7 @@ def make_private(root: Path, settings: Settings) -> None:
         return
     if number is not None:
         os.chown(root, -1, number)
-        root.chmod(0o2770)
+        root.chmod(0o3770)
     elif not root.stat().st_mode & stat.S_ISGID:  # such a folder was prepared for a group, which the settings name next
         with suppress(PermissionError):  # somebody else's: `optinb doctor` says so
             root.chmod(0o700)
@@ -112,7 +115,9 @@ def _command(root: Path, group: str | None) -> str:
     folder = quote(str(root))
     if group is None:
         return f"chmod -R go= {folder}"
+    settings, own = quote(str(root / FILE_NAME)), quote(str(root / "notebooks-*"))  # which are each person's alone
     return (
-        f"chgrp -R {quote(group)} {folder} && chmod -R u=rwX,g=rwX,o= {folder} && "
-        f"find {folder} -type d -exec chmod g+s {{}} +"
+        f"chgrp -R {quote(group)} {folder} && "
+        f"find {folder} -path {own} -prune -o ! -type l -exec chmod u=rwX,g=rwX,o= {{}} + && "
+        f"find {folder} -type d -exec chmod g+s {{}} + && chmod g-w {settings} && chmod +t {folder}"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 from datetime import date, datetime, time, timedelta
@@ -31,7 +30,7 @@ from optinb.delivery import (
     reschedule,
 )
 from optinb.delivery.reconcile import AN_HOUR
-from optinb.errors import CampaignError, Exit, OptinbError, UsageError
+from optinb.errors import CampaignError, Exit, UsageError, failure
 from optinb.progress import Tell, progress
 from optinb.state import Accepted
 from optinb.workspace.approving import signing_key
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from optinb.state import FrozenAudience, HeldLease
     from optinb.workspace.handle import Workspace
 
-logger = logging.getLogger("optinb.delivery")
 WAIT_S = 45.0  # longer than a dead sender's hold lasts, and than a window takes
 
 
@@ -138,19 +136,37 @@ class Sends:
     def recall(self, campaign_id: str, *, reason: str, run_date: date | None = None) -> tuple[Recall, ...]:
         """Stops every night (or one) of a campaign that isn't over, and recalls what Appboy has accepted of it.
 
-        A sender that is at work ends at its next window and is waited for. Raises LeaseTaken when it doesn't.
+        A sender that is at work ends within seconds and is waited for. What goes wrong with one night, as a sender that
+        doesn't end, is among its `problems` and stops no other's recall.
         """
-        ws, found, until = self._ws, [], self._until()
-        for audience in self.recallable(campaign_id):
-            if run_date not in (None, audience.run_date):
-                continue
-            stopped = ws.store.deliveries.cancel(*audience.night, reason=reason, user=ws.user, now=ws.now())
-            held = self._hold(audience)
+        ws, until = self._ws, self._until()
+        nights = [a for a in self.recallable(campaign_id) if run_date in (None, a.run_date)]
+        # all of them before any is waited for
+        stopped = [
+            ws.store.deliveries.cancel(*audience.night, reason=reason, user=ws.user, now=ws.now())
+            for audience in nights
+        ]
+        wait_until = monotonic() + WAIT_S  # all their senders have been told by now
+        found = [self._recalled(audience, reason, until, wait_s=wait_until - monotonic()) for audience in nights]
+        return tuple(replace(done, stopped=count) for done, count in zip(found, stopped, strict=True))
+
+    def _recalled(self, audience: FrozenAudience, reason: str, until: float, *, wait_s: float) -> Recall:
+        try:
+            held = self._hold(audience, wait_s=wait_s)
             with held as lease, self.client(audience) as client, self._told("recalling", audience) as tell:
                 tools = self._tools(client, audience, held, until)
-                done = recall(ws.store, audience, tools, lease=lease, reason=reason, progress=tell)
-                found.append(replace(done, stopped=stopped))
-        return tuple(found)
+                return recall(self._ws.store, audience, tools, lease=lease, reason=reason, progress=tell)
+        except Exception as error:  # whatever it is, it must not keep the other nights from being recalled
+            counts = self._ws.store.deliveries.counts(*audience.night)
+            left = counts.accepted + counts.pending
+            return Recall(
+                campaign=audience.campaign_name,
+                run_date=audience.run_date.isoformat(),
+                may_be_out=counts.unknown - counts.received - counts.missing,
+                out=left,
+                left=left,
+                problems={failure(error, doing=f"recall {audience.campaign_name!r}"): 1},
+            )
 
     def reschedule(self, name: str, at: str, *, run_date: date | None = None) -> Move:
         """Moves a night of a campaign that is scheduled already to a later time of the same day.
@@ -194,28 +210,30 @@ class Sends:
     def reconcile(self, run_date: date | None = None) -> Settlements:
         """Asks Appboy about the unknown recipients of a night, or of all, and lists those that it didn't reach.
 
-        Nothing is sent: the list, `NAME DATE, not received`, is for a new campaign with an approval of its own. Asked
-        again, the list gets a new version where Appboy says something else. What goes wrong for one campaign doesn't
-        stop the others. Raises UsageError when that night sent nothing at all.
+        Nothing is sent: the list, `NAME DATE, not received`, is for a new campaign with an approval of its own. Without
+        a date, only those are asked about of whom Appboy hasn't said anything yet; a night is asked about as a whole,
+        and its list gets a new version where Appboy says something else. What goes wrong for one campaign doesn't stop
+        the others. Raises UsageError when that night sent nothing at all.
         """
         ws, late = self._ws, self._ws.settings.send.late_minutes
         must_not_be_behind(ws)
-        asked = {a.night for a in ws.store.deliveries.list(run_date=run_date, having=("unknown",))}
+        again, deliveries = run_date is not None, ws.store.deliveries
+        asked = {a.night for a in deliveries.list(run_date=run_date, having=("unknown",), unsettled=not again)}
         audiences = [
             audience
-            for audience in ws.store.deliveries.list(run_date=run_date, having=("unknown", "sending"))
+            for audience in deliveries.list(run_date=run_date, having=("unknown", "sending"), unsettled=not again)
             # what a sender that was stopped or killed has left becomes unknown once its time is over
             if audience.night in asked or ws.now() >= ask_after(audience, late)
         ]
-        if run_date is not None and not ws.store.deliveries.list(run_date=run_date):
+        if run_date is not None and not deliveries.list(run_date=run_date):
             raise UsageError(f"nothing was sent in the night of {run_date}; `optinb status` shows the nights that ran")
         budget = {a.app_group_id: Budget(an_hour=AN_HOUR, reserve=0.0) for a in audiences}
-        nights = tuple(self._settled(audience, budget[audience.app_group_id]) for audience in audiences)
+        nights = tuple(self._settled(a, budget[a.app_group_id], again=again) for a in audiences)
         is_open = any(n.reconciled.ask_after or n.reconciled.untold for n in nights)
         code = Exit.DELIVERIES_UNKNOWN if is_open else Exit.DONE
         return Settlements(nights=nights, exit_code=int(Exit.FAILED if any(n.problem for n in nights) else code))
 
-    def _settled(self, audience: FrozenAudience, budget: Budget) -> Settled:
+    def _settled(self, audience: FrozenAudience, budget: Budget, *, again: bool) -> Settled:
         ws, total = self._ws, self._ws.store.deliveries.counts(*audience.night).unknown
         late = ws.settings.send.late_minutes
         try:
@@ -232,28 +250,39 @@ class Sends:
                     user=ws.user,
                     late_minutes=late,
                     budget=budget,
+                    again=again,
                     progress=tell,
                 )
             return Settled(reconciled=found, list=self._listed(audience, found))
         except Exception as error:  # whatever it is, it must not keep the other nights from being asked about
-            if not isinstance(error, OptinbError):
-                logger.exception("reconcile", extra={"campaign": audience.campaign_name})
             asked = Reconciled(campaign=audience.campaign_name, run_date=audience.run_date, unknown=total)
-            what = str(error) if isinstance(error, OptinbError) else f"it failed ({type(error).__name__}: {error})"
-            return Settled(reconciled=asked, problem=what)
+            doing = f"reconcile {audience.campaign_name!r}"
+            return Settled(reconciled=asked, problem=failure(error, doing=doing))
 
     def _listed(self, audience: FrozenAudience, found: Reconciled) -> str | None:
         """Keeps the customers that got nothing as a list, which a campaign can target."""
-        lists, tail = self._ws.lists, f" {audience.run_date}, not received"
-        name = audience.campaign_name[: MAX_NAME - len(tail)].strip() + tail
-        if found.ask_after or not (found.missing_ids or lists.has(name)):
+        if found.ask_after:
             return None
-        rows = self._ws.contacts.rows(audience)
-        missing = rows.filter(pl.col("role") == "recipient", pl.col("external_user_id").is_in(found.missing_ids))
-        missing = missing.select("customer_id", "external_user_id")
+        return self._list_of(audience, pl.col("external_user_id").is_in(found.missing_ids), "not received")
+
+    def list_cancelled(self, audience: FrozenAudience) -> str | None:
+        """Keeps whoever was stopped or recalled of a night as a list, `NAME DATE, recalled`, for another campaign.
+
+        Returns its name, or None where there was never anybody.
+        """
+        return self._list_of(audience, pl.col("status") == "cancelled", "recalled")
+
+    def _list_of(self, audience: FrozenAudience, those: pl.Expr, what: str) -> str | None:
+        """Keeps some recipients of a night as a list; None where there is nobody, and was nobody on it before."""
+        lists, tail = self._ws.lists, f" {audience.run_date}, {what}"
+        name = audience.campaign_name[: MAX_NAME - len(tail)].strip() + tail
+        people = self._ws.contacts.rows(audience).filter(pl.col("role") == "recipient", those)
+        if people.is_empty() and not lists.has(name):
+            return None
+        people = people.select("customer_id", "external_user_id")
         if self._ws.warehouse.current is not None:
-            missing = self._ws.tables().people.today(missing)  # whoever has another id since is on it by that one
-        return lists.save(name, missing["customer_id"], may_be_empty=True).name
+            people = self._ws.tables().people.today(people)  # whoever has another id since is on it by that one
+        return lists.save(name, people["customer_id"], may_be_empty=True).name
 
     def _moved(self, audience: FrozenAudience, at: str) -> datetime:
         """The moment of another time on the day of a send. Raises CampaignError."""
@@ -293,11 +322,11 @@ class Sends:
         total = self._ws.store.deliveries.counts(*audience.night).accepted
         return progress(f"{doing} {audience.campaign_name}", total=total, unit="recipient")
 
-    def _hold(self, audience: FrozenAudience) -> HeldLease:
+    def _hold(self, audience: FrozenAudience, *, wait_s: float = WAIT_S) -> HeldLease:
         return self._ws.store.lease(
             lease_name(audience),
             holder=self.holder,
             clock=self._ws.store.clock,
-            wait_s=WAIT_S,
+            wait_s=wait_s,
             what=f"the send of {audience.campaign_name!r} for {audience.run_date}",
         )

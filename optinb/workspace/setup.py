@@ -39,6 +39,7 @@ def init_workspace(folder: Path, *, settings: str | None = None) -> NewWorkspace
         make_private(folder, read)
         (folder / "inbox").mkdir(exist_ok=True)
         write_atomically(file, text.encode())
+        file.chmod(file.stat().st_mode & ~0o022)  # a group works here by what one person has set
     except OSError as error:
         raise UsageError(f"no workspace can be made in {folder}: {error.strerror}; choose another folder") from error
     return NewWorkspace(folder=str(folder), settings=str(file), inbox=str(folder / "inbox"))

@@ -66,6 +66,7 @@ FUNCTIONS: dict[Step, Callable[[CampaignRecord], CampaignRecord]] = {
     "pause": lambda r: step(r, "pause", now=NOW),
     "resume": lambda r: step(r, "resume", now=NOW),
     "rename": lambda r: step(r, "rename", now=NOW),
+    "reword": lambda r: step(r, "reword", now=NOW),
 }
 
 

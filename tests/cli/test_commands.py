@@ -125,8 +125,13 @@ def test_a_held_night_ends_with_exit_code_4_and_plain_papermill_with_1(
     (tmp_path / "c.toml").write_text(CAMPAIGN)
     ws.campaigns.submit(tmp_path / "c.toml")
     w = ("--workspace", str(folder))
+    shared_folder = tmp_path / "shared"  # with a module in it that somebody else has left
+    shared_folder.mkdir()
+    (shared_folder / "ipykernel_launcher.py").write_text("open('planted', 'w').close()")
     night = subprocess.run(
-        [sys.executable, "-m", "optinb", "nightly", "--date", "2026-11-23", *w],
+        # as the installed command does, this looks for no modules in the folder where it is started
+        [sys.executable, "-P", "-m", "optinb", "nightly", "--date", "2026-11-23", *w],
+        cwd=shared_folder,
         env=os.environ,
         capture_output=True,
         text=True,
@@ -134,6 +139,7 @@ def test_a_held_night_ends_with_exit_code_4_and_plain_papermill_with_1(
     )
     assert night.returncode == 4, night.stderr
     assert "HELD: 'Summer, lapsed' is submitted, not approved" in night.stdout
+    assert not (shared_folder / "planted").exists()
     notebook = str(shared("notebooks/nightly_send.ipynb"))
     parameters = ("-p", "run_date", "2026-11-23", "-p", "workspace", str(folder))
     plain = subprocess.run(

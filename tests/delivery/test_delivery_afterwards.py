@@ -183,6 +183,25 @@ def moved(desk: Desk, client: AppboyClient, frozen: FrozenAudience, *, hours: fl
         desk.store.leases.release(lease)
 
 
+def test_a_move_that_appboy_holds_up_ends_at_the_next_look_once_it_is_called_off(
+    desk: Desk, sandbox: Sandbox, client: AppboyClient, sent: FrozenAudience
+) -> None:
+    headers = {"Retry-After": "3600"}
+    sandbox.set_faults([Fault("status", endpoint=UPDATE, nth=tuple(range(1, 500)), status=429, headers=headers)])
+
+    def cancel_once(seconds: float) -> None:
+        desk.move(seconds)
+        if len(desk.waits) == 2:
+            desk.store.deliveries.cancel(*sent.night, reason="wrong", user="ann", now=desk.now)
+
+    desk.on_wait = cancel_once
+    done = moved(desk, client, sent)
+    assert (done.moved, done.unmoved) == (0, 520)
+    assert len(desk.waits) == 2 and max(desk.waits) <= 5.0
+    sandbox.set_faults([])
+    assert recalled(desk, client, sent).recalled == 520
+
+
 def test_what_was_unknown_before_a_move_counts_as_received_when_it_went_out_at_the_earlier_time(
     desk: Desk, sandbox: Sandbox, client: AppboyClient, template_id: str
 ) -> None:

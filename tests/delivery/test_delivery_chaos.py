@@ -3,7 +3,8 @@
 Each run is a campaign of 2,000 customers whose senders are killed with SIGKILL and started again until nothing is left
 to send, against one sandbox with faults of every kind. OPTINB_CHAOS_RUNS sets how many runs one
 sender gets (60), and two at once get a third of them on each database; OPTINB_CHAOS_SEED sets when they are killed.
-In a tenth of them, on each database, senders are stopped with SIGSTOP, and go on while or after another takes over.
+In a third of them (a tenth on PostgreSQL) the database is put back to copies that were made while senders were at work;
+in a tenth, on each database, senders are stopped with SIGSTOP, and go on while or after another takes over.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING
 import chaos_child
 import pytest
 from delivery_desk import NIGHT, audience
-from postgres_server import emptied
+from postgres_server import dump, emptied, restore
 
 from optinb.campaigns import Campaign, Schedule
 from optinb.delivery import FrozenAudience, plan
@@ -67,6 +68,7 @@ class Arena:
     def __init__(self, root: Path, address: str, sandbox: Sandbox) -> None:
         self.root, self.address, self.sandbox = root, address, sandbox
         self.store = Store.open(address, root=root)
+        self._is_file = not address.startswith("postgresql")
         self._group = sandbox.world.group("Shop")
         self._fork = multiprocessing.get_context("forkserver")
         self._usual_s, self._is_warm = 0.0, False
@@ -146,15 +148,21 @@ class Arena:
 
     def _copied(self, frozen: FrozenAudience, name: str) -> Path:
         copy = self.root / f"{frozen.campaign_id}-{name}.copy"
-        with closing(sqlite3.connect(self.address)) as there, closing(sqlite3.connect(copy)) as here:
-            there.backup(here)
+        if self._is_file:
+            with closing(sqlite3.connect(self.address)) as there, closing(sqlite3.connect(copy)) as here:
+                there.backup(here)
+        else:
+            dump(self.address, copy)
         return copy
 
     def _put_back(self, copy: Path) -> None:
         self.store.close()
-        for file in self.root.glob("state.sqlite*"):
-            file.unlink()
-        shutil.copy(copy, self.address)
+        if self._is_file:
+            for file in self.root.glob("state.sqlite*"):
+                file.unlink()
+            shutil.copy(copy, self.address)
+        else:
+            restore(self.address, copy)
         self.store = Store.open(self.address, root=self.root)
 
     def run_with_stops(self, frozen: FrozenAudience, rng: random.Random) -> int:
@@ -260,15 +268,15 @@ def test_whatever_fails_nobody_is_taken_twice_and_everybody_is_accounted_for(
     assert arena.store.audit.verify().problem is None
 
 
-@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(("address", "share"), [("sqlite", 1 / 3), ("postgresql", 1 / 10)], indirect=["address"])
 def test_killed_and_put_back_to_any_moment_nobody_is_taken_twice_and_what_is_scheduled_is_known(
-    arena: Arena, tmp_path: Path
+    arena: Arena, tmp_path: Path, share: float
 ) -> None:
     rng = random.Random(f"put back {SEED}")
     for number in (0, 1):
         arena.run(arena.plan(number), rng, senders=1)
     runs = []
-    for number in range(2, max(1, RUNS // 3) + 2):
+    for number in range(2, max(3, round(RUNS * share)) + 2):
         frozen = arena.plan(number)
         runs.append((frozen, *arena.run_put_back(frozen, rng)))
     taken = taken_by_template(tmp_path / "journal.jsonl")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -120,7 +121,7 @@ def test_a_client_that_fails_leaves_its_batch_unknown(desk: Desk) -> None:
 def test_what_appboy_asks_to_send_later_is_sent_later_and_once(desk: Desk) -> None:
     poster = Scripted(Accepted(), BUSY, Later(90.0, "429", "rate_limit"), Accepted(), BUSY)
     assert desk.send(poster, desk.plan(300)) == DeliveryCounts(batches=6, accepted=300)
-    assert desk.waits == [90.0, 2.0]
+    assert desk.waits == [5.0] * 18 + [2.0]
     assert len(poster.requests) == 9
 
 
@@ -190,7 +191,7 @@ def test_a_send_that_becomes_late_while_it_waits_expires(desk: Desk) -> None:
     desk.now = frozen.send_at
     counts = desk.send(Scripted(*[Accepted()] * 3, Later(3_600.0, "429", "rate_limit")), frozen)
     assert (counts.accepted, counts.expired, counts.pending, counts.stopped) == (250, 50, 0, None)
-    assert desk.waits == [15 * 60 + 1.0]
+    assert sum(desk.waits) == 15 * 60 + 1.0
 
 
 def test_what_a_dead_sender_left_is_unknown_and_the_rest_is_sent(desk: Desk) -> None:
@@ -273,6 +274,51 @@ def test_a_cancelled_send_stops_at_the_next_window(desk: Desk) -> None:
     assert counts == DeliveryCounts(batches=20, accepted=150, cancelled=850, errors={"wrong text": 17})
 
 
+def test_a_send_that_waits_for_an_hour_is_called_off_at_the_next_look(desk: Desk) -> None:
+    frozen = desk.plan(300)
+
+    def cancel_once(seconds: float) -> None:
+        desk.move(seconds)
+        if len(desk.waits) == 3:
+            desk.store.deliveries.cancel(*frozen.night, reason="wrong", user="ann", now=desk.now)
+
+    desk.on_wait = cancel_once
+    counts = desk.send(Scripted(Accepted(), Later(3_600.0, "429", "rate_limit")), frozen)
+    assert counts.accepted + counts.cancelled == 300 and counts.cancelled >= 50
+    assert desk.waits == [5.0] * 3
+
+
+def test_whoever_recalls_gets_the_hold_of_a_sender_that_waits_for_an_hour_and_of_one_whose_appboy_hangs(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("budget", "sender"):
+        monkeypatch.setattr(f"optinb.delivery.{module}.SLICE_S", 0.1)
+    desk.on_wait = time.sleep
+    begun = threading.Event()
+
+    def slow(_request: ScheduleRequest) -> Outcome:
+        begun.set()
+        time.sleep(0.5)
+        return Accepted("d", str(time.monotonic()))
+
+    for name, poster, most in (
+        ("Waits", Scripted(lambda _r: (begun.set(), Later(3_600.0, "429", "rate_limit"))[1]), 50),
+        ("Hangs", Scripted(*[slow] * 200), 250),
+    ):
+        begun.clear()
+        frozen = desk.plan(5_000, name=name)
+        sender = threading.Thread(
+            target=desk.send, args=(poster, frozen), kwargs={"window_batches": 100 if name == "Hangs" else 1}
+        )
+        sender.start()
+        assert begun.wait(20)
+        desk.store.deliveries.cancel(*frozen.night, reason="wrong", user="ann", now=desk.now)
+        with desk.store.lease(f"send {frozen.campaign_id} {frozen.run_date}", holder="ann", clock=desk.clock, wait_s=8):
+            counts = desk.store.deliveries.counts(*frozen.night)
+        sender.join()
+        assert counts.pending == 0 and counts.accepted <= most and counts.cancelled == 5_000 - counts.accepted
+
+
 def test_a_changed_frozen_file_sends_nothing(desk: Desk) -> None:
     frozen = desk.plan(120)
     with (desk.root / frozen.path).open("ab") as file:
@@ -309,21 +355,31 @@ def test_nights_that_were_given_up_are_closed_once_their_time_has_passed(desk: D
     desk.send(Scripted(), done)
     lease = desk.store.leases.take(f"send {given_up.campaign_id} {given_up.run_date}", holder="dead:9", now=desk.now)
     desk.store.deliveries.turn(*given_up.night, lease=lease, size=2, now=desk.now)
-    assert close_past(desk.store, now=desk.now, late_minutes=15, holder="box:2") == ()
+    assert close_past(desk.store, now=desk.now, late_minutes=15, holder="box:2").audiences == ()
     tomorrow = NOW + timedelta(days=1)
-    assert [a.campaign_name for a in close_past(desk.store, now=tomorrow, late_minutes=15, holder="box:2")] == [
-        "Given up"
-    ]
+    closed = close_past(desk.store, now=tomorrow, late_minutes=15, holder="box:2")
+    assert [a.campaign_name for a in closed.audiences] == ["Given up"] and closed.problems == ()
     counts = desk.store.deliveries.counts(given_up.campaign_id, given_up.run_date)
     assert (counts.expired, counts.unknown, counts.pending) == (200, 100, 0)
-    assert close_past(desk.store, now=tomorrow, late_minutes=15, holder="box:2") == ()
+    assert close_past(desk.store, now=tomorrow, late_minutes=15, holder="box:2").audiences == ()
+
+
+def test_a_night_that_cannot_be_closed_is_told_and_keeps_no_other_from_being_closed(desk: Desk) -> None:
+    bad, other = desk.plan(300, name="Bad"), desk.plan(50, name="Other")
+    file = desk.store.deliveries.answers.path(*bad.night)
+    file.unlink()
+    file.mkdir()
+    closed = close_past(desk.store, now=NOW + timedelta(days=1), late_minutes=15, holder="box:2")
+    assert [a.campaign_name for a in closed.audiences] == ["Other"]
+    assert [text.split(": ")[0] for text in closed.problems] == ["the send of 'Bad' for 2026-11-23 can't be closed"]
+    assert desk.store.deliveries.counts(*other.night).expired == 50
 
 
 def test_closing_leaves_a_night_alone_that_a_sender_is_at_work_on(desk: Desk) -> None:
     frozen = desk.plan(50)
     desk.now = frozen.send_at + timedelta(hours=1)
     desk.store.leases.take(f"send {frozen.campaign_id} {frozen.run_date}", holder="box:1", now=desk.now)
-    assert close_past(desk.store, now=desk.now, late_minutes=15, holder="box:2") == ()
+    assert close_past(desk.store, now=desk.now, late_minutes=15, holder="box:2").audiences == ()
     assert Sending not in {type(b.state) for b in desk.store.deliveries.batches(frozen.campaign_id, frozen.run_date)}
 
 

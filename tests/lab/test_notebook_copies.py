@@ -11,11 +11,13 @@ import pytest
 import optinb
 from optinb.errors import UsageError
 from optinb.lab import run_lab
-from optinb.workspace.notebooks import copied_notebooks
+from optinb.settings import parse_settings
+from optinb.workspace.notebooks import changed_copies, copied_notebooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ALONE = parse_settings("")
 TRACKED = Path(__file__).parents[2] / "notebooks"
 
 
@@ -47,7 +49,7 @@ def copies(tmp_path: Path) -> Callable[[], tuple[Path, list[str]]]:
 
     def copy() -> tuple[Path, list[str]]:
         said: list[str] = []
-        return copied_notebooks(root, say=said.append), said
+        return copied_notebooks(root, ALONE, say=said.append), said
 
     return copy
 
@@ -70,7 +72,9 @@ def test_a_newer_version_replaces_what_was_only_run_and_keeps_what_was_changed(
     (folder / "track.ipynb").write_text(notebook("1", output="ran"))
     (folder / "pages" / "plan.ipynb").write_text(notebook("2 + my own"))
     (folder / "own.ipynb").write_text(notebook("mine"))
-    assert copies()[1] == []
+    assert copies()[1] == [
+        f"Not as they come with optinb, in {folder}: pages/plan.ipynb. They stay; remove one for ours."
+    ]
     assert "ran" in (folder / "track.ipynb").read_text()
 
     (shipped / "track.ipynb").write_text(notebook("new 1"))
@@ -81,7 +85,7 @@ def test_a_newer_version_replaces_what_was_only_run_and_keeps_what_was_changed(
     assert (folder / "guides" / "nights.md").read_text() == "new"
     assert "my own" in (folder / "pages" / "plan.ipynb").read_text()
     assert "mine" in (folder / "own.ipynb").read_text()
-    assert len(said) == 1 and said[0].endswith("newer in this optinb: pages/plan.ipynb. Remove one for ours.")
+    assert len(said) == 1 and ": pages/plan.ipynb (newer in this one: pages/plan.ipynb). They stay" in said[0]
 
     (folder / "pages" / "plan.ipynb").unlink()
     assert copies()[1] == []
@@ -98,15 +102,34 @@ def test_a_copy_of_an_earlier_version_without_a_record_stays(
     assert "of long ago" in (folder / "track.ipynb").read_text()
 
 
+def test_a_copy_that_cannot_be_read_counts_as_changed(
+    copies: Callable[[], tuple[Path, list[str]]], shipped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = copies()
+    assert changed_copies(folder) == ()
+    (folder / "track.ipynb").write_text('{"cells":' + "[" * 100_000)
+    assert changed_copies(folder) == ("track.ipynb",)
+    closed = folder / "guides" / "nights.md"
+    read = Path.read_bytes
+
+    def refused(path: Path) -> bytes:
+        if path == closed:
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    assert changed_copies(folder) == ("guides/nights.md", "track.ipynb")
+
+
 def test_notebooks_that_cannot_be_copied_are_said_in_a_sentence(shipped: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="can't be copied"):
-        copied_notebooks(tmp_path / "file", say=print)
+        copied_notebooks(tmp_path / "file", ALONE, say=print)
 
 
 def test_lab_works_on_copies_from_a_checkout_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
-    monkeypatch.setattr(optinb.lab, "run", lambda command, _: commands.append(command) or 0)
+    monkeypatch.setattr(optinb.lab, "run", lambda command, *_: commands.append(command) or 0)
     before = {path: path.read_bytes() for path in TRACKED.rglob("*") if path.is_file()}
     run_lab(folder, rehearse=False, say=print)
     (option,) = [option for option in commands[0] if option.startswith("--notebook-dir=")]

@@ -214,7 +214,9 @@ def test_short_token_is_refused(folder, monkeypatch):
 
 def test_server_listens_on_loopback_until_told_otherwise(monkeypatch, folder):
     commands, said = [], []
-    monkeypatch.setattr("optinb.serving.run", lambda command, environment: commands.append((command, environment)) or 0)
+    monkeypatch.setattr(
+        "optinb.serving.run", lambda command, environment, _: commands.append((command, environment)) or 0
+    )
     run_serve(folder, say=said.append)
     run_serve(folder, host="0.0.0.0", say=said.append)
     (first, environment), (second, _) = commands
@@ -237,16 +239,20 @@ def test_token_that_was_given_is_not_told_again(monkeypatch, folder):
 
 def test_on_a_hub_the_server_is_the_persons_own_there(monkeypatch, folder):
     hub = {"JUPYTERHUB_API_TOKEN": "secret", "JUPYTERHUB_SERVICE_PREFIX": "/user/ada/"}
+    hub["JUPYTERHUB_ROOT_DIR"] = str(folder / "notebooks")
     assert is_on_hub(hub)
     assert not is_on_hub({"JUPYTERHUB_API_TOKEN": "secret"})
     for name, value in hub.items():
         monkeypatch.setenv(name, value)
     commands = []
-    monkeypatch.setattr("optinb.serving.run", lambda command, _: commands.append(command) or 0)
+    monkeypatch.setattr("optinb.serving.run", lambda command, *given: commands.append((command, *given)) or 0)
     monkeypatch.setattr("optinb.serving.find_spec", lambda name: object())
     run_serve(folder, say=print)
-    assert commands[0][1:3] == ["-m", "jupyterhub.singleuser"]
-    assert f"--ServerApp.root_dir={folder / 'notebooks' / 'pages'}" in commands[0]
+    ((command, environment, started_in),) = commands
+    assert command[1:3] == ["-m", "jupyterhub.singleuser"]
+    assert f"--ServerApp.root_dir={shared('notebooks/pages')}" in command
+    assert started_in == shared("notebooks/pages")
+    assert "JUPYTERHUB_ROOT_DIR" not in environment
 
 
 def test_hub_without_its_package_is_named(monkeypatch, tmp_path):

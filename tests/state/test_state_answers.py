@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from msgspec.structs import replace
 from sqlalchemy import delete
 
 from optinb.campaigns import TimeMove, Waterfall
+from optinb.erasing import ForgottenPerson
 from optinb.errors import StateError
 from optinb.state import (
     Accepted,
@@ -31,6 +34,7 @@ from optinb.state import (
 from optinb.state.answers import AnswerLine, Pen
 from optinb.state.origins import Origin
 from optinb.state.schema import audiences, audit_entries, batches, code_grants, leases
+from optinb.workspace.traces import erase_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,6 +118,43 @@ def test_a_line_that_a_crash_has_torn_is_no_damage_and_any_other_is(tmp_path: Pa
     assert replay(text(PLAN, b"{damaged\n", AnswerLine(at=NOW))).damaged == [2]
     assert replay(text(PLAN, b"{damaged\n")).damaged == [2]
     assert replay(text(b"{damaged\n", b"{damaged\n", PLAN)).damaged == [1, 2]
+
+
+def test_a_pen_writes_on_in_a_file_that_was_rewritten_and_waits_while_it_is(tmp_path: Path) -> None:
+    """A sender in a process of its own, while people are forgotten: no line of it is lost."""
+    file = tmp_path / "audiences" / "c1.answers.jsonl"
+    script = (
+        "import sys, time; from datetime import UTC, datetime; from pathlib import Path\n"
+        "from optinb.state.answers import AnswerLine, Pen\n"
+        "from optinb.state.journal import Accepted\n"
+        "pen = Pen(Path(sys.argv[1]))\n"
+        "for n in range(600):\n"
+        "    time.sleep(0.002)\n"
+        "    said = Accepted(dispatch_id=f'for C{n % 40} d', schedule_id='s')\n"
+        "    pen.write(AnswerLine(at=datetime.now(UTC), token=1, states=(((n,), said),)))\n"
+        "pen.close()\n"
+    )
+    sender = subprocess.Popen([sys.executable, "-c", script, str(file)])
+    rewritten, n = 0, 0
+    while sender.poll() is None:
+        person = ForgottenPerson([f"C{n % 40}"], stand_in="forgotten-1")
+        rewritten += erase_files(tmp_path, person).rewritten
+        n += 1
+    assert sender.returncode == 0
+    account = replay(file.read_bytes())
+    assert rewritten > 5
+    assert (account.damaged, sorted(account.states)) == ([], list(range(600)))
+
+
+def test_a_forgotten_person_goes_from_what_appboy_said_and_the_plan_stays_readable(tmp_path: Path) -> None:
+    file = tmp_path / "c1.answers.jsonl"
+    plan = replace(PLAN, audience=frozen(campaign_name="C1"))
+    file.write_bytes(text(plan, AnswerLine(at=NOW, token=1, states=(((0,), Unknown(message="C1 isn't known")),))))
+    done = erase_files(tmp_path, ForgottenPerson(["C1"], stand_in="X"))
+    account = replay(file.read_bytes())
+    assert (done.rewritten, done.left, account.damaged) == (1, (), [])
+    assert account.audience == frozen(campaign_name="C1")
+    assert account.states == {0: Unknown(message="X isn't known")}
 
 
 @pytest.mark.parametrize(
@@ -264,6 +305,20 @@ def test_a_new_seal_is_no_reason_to_refuse_and_an_old_one_is(kept: Store) -> Non
     kept.recovery.rebuild(*audience.night, why="put back", user="ops", now=NOW)
     found = kept.deliveries.find(*audience.night)
     assert found is not None and found.sha256 == "b" * 64
+
+
+def test_a_new_seal_keeps_what_was_moved_or_cancelled_since_the_audience_was_read(kept: Store) -> None:
+    audience = kept.deliveries.plan(frozen(), planned(), user="cron", now=NOW)
+    later = NOW + timedelta(hours=17)
+    kept.deliveries.reschedule(*audience.night, send_at=later, user="ann", now=NOW)
+    kept.deliveries.cancel(*audience.night, reason="wrong", user="ann", now=NOW)
+    sealed = kept.seals.renew(
+        audience, path="audiences/anew", sha256="b" * 64, renamed={}, why="somebody was forgotten", user="ann", now=NOW
+    )
+    assert sealed == kept.deliveries.find(*audience.night)
+    account = kept.recovery.account(*audience.night)
+    assert account is not None and account.audience == sealed
+    assert (sealed.send_at, sealed.cancelled, sealed.sha256) == (later, "wrong", "b" * 64)
 
 
 def test_a_store_without_a_folder_keeps_no_files_and_compares_nothing(store: Store, tmp_path: Path) -> None:

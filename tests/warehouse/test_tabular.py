@@ -84,7 +84,7 @@ def test_whole_floats_of_a_table_are_the_numbers_and_those_that_lost_digits_are_
         ("a.xlsx", b"anything", "it is a spreadsheet, not a text; open it and save it as .CSV UTF-8."),
         ("a.csv", b"PK\x03\x04anything", "it is a spreadsheet, not a text"),
         ("a.csv.gz", b"no gzip", "no valid gzip"),
-        ("a.csv", gzip.compress(b"1\n"), "add .gz to its name"),
+        ("a.csv", gzip.compress(b"1\n", mtime=0), "add .gz to its name"),
         ("a.csv", "1;a\n2;b\n", r"line 1, 2 has several columns \('1', 'a'\), and none is named 'customer_id'"),
         ("a.csv", "id;Name\n2;b\n", r"choose by name or number: column='2' \(--column 2\)"),
         ("a.csv", "customer_id,Customer ID\n1,2\n", "more than one could be 'customer_id'"),

@@ -119,7 +119,7 @@ def long_footer(path: Path) -> None:
         ("customers.parquet", wide_parquet, "it has 20,002 columns, and a table at most 1,000"),
         ("customers.parquet", long_footer, "takes 150 MB, more than 64"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
 def test_a_hostile_file_is_refused_in_a_sentence_and_leaves_nothing(
     folder: Folder, name: str, make: Callable[[Path], object], complaint: str

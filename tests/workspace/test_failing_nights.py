@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from optinb import open_workspace
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit
 from optinb.nightly import Night
+from optinb.state import Batch, Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from optinb.measure import CampaignSummary, NightSummary
     from optinb.sandbox import Sandbox
+    from optinb.state import FrozenAudience
     from optinb.workspace import Workspace
 
 SUMMER, CLUB = (campaign["name"] for campaign in CAMPAIGNS)
@@ -130,3 +133,40 @@ def test_a_key_that_is_wrong_for_one_of_two_app_groups_stops_that_one_and_goes_o
     sandbox.world.put(right)
     assert of(run(folder), SUMMER).accepted == of(summary, SUMMER).recipients
     assert set(taken(folder).values()) == {1}
+
+
+def test_an_earlier_night_that_cannot_be_closed_is_told_and_stops_nothing_of_this_one(
+    planned: Workspace, folder: Path
+) -> None:
+    def spoil() -> None:
+        (audience,) = (a for a in planned.store.deliveries.list(run_date=RUN_DATE) if a.campaign_name == SUMMER)
+        day = timedelta(days=1)
+        old = replace(audience, run_date=RUN_DATE - day, send_at=audience.send_at - day, batches=1)
+        batch = Batch(campaign_id=old.campaign_id, run_date=old.run_date, number=0, first=0, size=50, state=Planned())
+        planned.store.deliveries.plan(old, [batch], user="cron", now=planned.now())
+        file = planned.store.deliveries.answers.path(*old.night)
+        file.unlink()
+        file.mkdir()
+
+    summary = run(folder, before_sends=spoil)
+    assert all(campaign.accepted == campaign.recipients > 0 for campaign in summary.campaigns)
+    assert summary.exit_code == Exit.FAILED
+    assert any("for 2026-11-22 can't be closed: the answers file" in problem for problem in summary.problems)
+
+
+def test_what_nobody_foresaw_in_one_send_stops_no_other(
+    planned: Workspace, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = "optinb.night.tonight.look_before"
+
+    def broken(_ws: object, _client: object, audience: FrozenAudience) -> None:
+        if audience.campaign_name == SUMMER:
+            raise RecursionError("too deep")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(look, broken)
+        summary = run(folder)
+    summer, club = of(summary, SUMMER), of(summary, CLUB)
+    assert (summer.accepted, club.accepted) == (0, club.recipients)
+    assert summary.exit_code == Exit.FAILED
+    assert f"{SUMMER!r}: it failed (RecursionError: too deep)" in summary.problems

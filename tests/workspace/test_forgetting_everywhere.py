@@ -249,15 +249,34 @@ def test_what_cannot_be_rewritten_is_named(copy: tuple[Path, str]) -> None:
     (root / "runs" / "mine.py").write_text(f"WHO = '{person}'\n")
     (root / "runs" / f"card {person}.txt").write_text("a card")
     (root / "runs" / "others.xyz").write_text(f"1{person}9")
+    # the nights lie on other storage, and so does a delivery
+    (root / "runs").rename(root.parent / "storage")
+    (root / "runs").symlink_to(root.parent / "storage")
+    (root.parent / "delivered").mkdir()
+    (root.parent / "delivered" / "customers.csv").write_text(f"customer_id,city\n{person},Bern\n")
+    (root / "inbox").mkdir()
+    (root / "inbox" / "2026-12-01").symlink_to(root.parent / "delivered")
     with optinb.open_workspace(root, user=AUTHOR) as ws:
         ws.groups.save("Only them", optinb.attr("mail") == mail(person))
         draft = {**CAMPAIGNS[1], "name": "In the making", "properties": {"promo_code": {"value": f"for {person}"}}}
-        ws.drafts.keep(draft, seen=None)
+        first = ws.drafts.keep(draft, seen=None)
+        ws.drafts.keep({**draft, "notes": person}, seen=first)
         done = ws.forget(person)
-        assert "forgotten-" in str(ws.campaigns.get("In the making"))
+        assert done.inbox == ("2026-12-01/customers.csv",)
+        assert BLANKED in (root.parent / "storage" / "export.csv").read_text()
+        kept = ws.campaigns.get("In the making")
+        assert "for forgotten-" in str(kept.campaign.properties["promo_code"].value)
+        assert (kept.state, kept.author, kept.version) == ("draft", AUTHOR, 3)
+        # what was reworded is what the trail says of it, by somebody who isn't its author for that
+        assert verify_audit(ws).problem is None
+        assert ws.store.campaigns.history("In the making")[-1].action == "reword"
+        assert str(ws.forget(person).named_in) == str(done.named_in)
+        assert ws.campaigns.get("In the making") == kept
+        ws.campaigns.submit({**CAMPAIGNS[1], "name": "In the making"})
+        assert verify_audit(ws).problem is None
     assert set(done.named_in) == {
         "target group 'Only them'",
-        "2 entries of the audit trail, such as test sends to them, which nothing can change",
+        "3 entries of the audit trail, such as test sends to them, which nothing can change",
         "the file runs/mine.parquet",
         "the file runs/mine.xlsx",
         "the file runs/mine.gz",
@@ -285,6 +304,105 @@ def test_a_sandbox_that_runs_goes_on_in_the_journal_that_was_rewritten(tmp_path:
     assert users == ["forgotten-1", "C10"]
 
 
+def test_texts_in_utf_16_are_rewritten_as_they_are_written(tmp_path: Path) -> None:
+    rows = ["customer_id,city\r\n", "C1,Zürich\r\n", "C10,Bern\r\n"]
+    left = "".join([rows[0], f"{BLANKED}\r\n", rows[2]])
+    for code, mark in (("utf-16-le", "\ufeff"), ("utf-16-be", "\ufeff"), ("utf-16-le", ""), ("utf-16-be", "")):
+        for name in ("a.csv", "a.log"):
+            (tmp_path / name).write_bytes((mark + "".join(rows)).encode(code))
+        (tmp_path / "a.json").write_bytes((mark + '{"who": ["C1", "C10"]}').encode(code))
+        done = erase_files(tmp_path, ForgottenPerson(["C1"], stand_in="X"))
+        assert (done.rewritten, done.left) == (3, ())
+        assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "a.log").read_bytes() == (mark + left).encode(code)
+        assert (tmp_path / "a.json").read_bytes() == (mark + '{"who": ["X", "C10"]}').encode(code)
+    broken = b"\xff\xfe" + "C1".encode("utf-16-le") + b"\0"
+    (tmp_path / "broken.txt").write_bytes(broken)
+    assert erase_files(tmp_path, ForgottenPerson(["C1"], stand_in="X")).left == ("the file broken.txt",)
+    assert (tmp_path / "broken.txt").read_bytes() == broken
+
+
+def test_an_id_that_stands_as_a_number_goes_where_numbers_may_be_ids(tmp_path: Path) -> None:
+    person = ForgottenPerson(["48213"], values=["Ada"], stand_in="X")
+    written = {
+        "rows.ndjson": ('{"customer_id":48213,"city":"Bern","name":"Ada"}\n{"customer_id":48214,"name":"Ada"}\n'),
+        "split.json": '{"columns": ["id", "name"], "data": [[48213, "Eve"], [48214.0, "Bo"], [48213.0, true]]}',
+        "ids.csv": "customer_id\n48213\n48214\n48213.0,x\n48213.5,x\n",
+    }
+    # what optinb itself writes has ids as texts: a number is a count there
+    counted = {
+        "audiences/2026-11-23/c1.answers.jsonl": '{"at":"2026-11-23T02:00:00Z","requests":[[50,48213]]}\n',
+        "runs/2026-11-23/summary.json": '{"customers": 48213}',
+        "sandbox.jsonl": '{"recipients":[{"external_user_id":"C2","trigger_properties":{"points":48213}}]}\n',
+    }
+    for name, text in (written | counted).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    pl.DataFrame({"id": [48213]}).write_parquet(tmp_path / "mine.parquet")
+    pl.DataFrame({"id": [48213.0, None]}).write_parquet(tmp_path / "mine too.parquet")
+    pl.DataFrame({"id": [48214], "share": [0.5]}).write_parquet(tmp_path / "others.parquet")
+    done = erase_files(tmp_path, person)
+    assert (done.rewritten, done.left) == (3, ("the file mine too.parquet", "the file mine.parquet"))
+    first, second = (json.loads(line) for line in (tmp_path / "rows.ndjson").read_text().splitlines())
+    assert (first, second["name"]) == ({"customer_id": "X", "city": "Bern", "name": BLANKED}, "Ada")
+    data = json.loads((tmp_path / "split.json").read_text())["data"]
+    assert data == [["X", "Eve"], [48214.0, "Bo"], ["X", True]]
+    assert (tmp_path / "ids.csv").read_text() == f'customer_id\n"X"\n48214\n{BLANKED}\n48213.5,x\n'
+    assert {name: (tmp_path / name).read_text() for name in counted} == counted
+
+
+def test_a_short_id_goes_from_notebooks_where_it_surely_is_one_and_is_told_elsewhere(tmp_path: Path) -> None:
+    def book(source: str, *shown: str) -> str:
+        outputs = [{"output_type": "stream", "name": "stdout", "text": [text]} for text in shown]
+        cell = {"cell_type": "code", "id": "a", "metadata": {}, "source": [source], "execution_count": 7}
+        content = {"cells": [{**cell, "outputs": outputs}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+        return json.dumps(content)
+
+    (tmp_path / "mine.ipynb").write_text(book('ws.customer("7")', "Ada, 7, Bern", "a card"))
+    (tmp_path / "count.ipynb").write_text(book("ws.count()", "7 customers"))
+    (tmp_path / "other.ipynb").write_text(book('ws.customer("17")', "Bo, 17, Bern"))
+    (tmp_path / "rows.ndjson").write_text('{"customer_id":7,"n":7}\n')
+    pl.DataFrame({"id": [7]}).write_parquet(tmp_path / "mine.parquet")
+    done = erase_files(tmp_path, ForgottenPerson(["7"], stand_in="X"))
+    told = ", perhaps: a short id may be a count there"
+    assert done.left == (f"the file count.ipynb{told}", f"the file mine.parquet{told}", f"the file rows.ndjson{told}")
+    assert done.rewritten == 2
+    (cell,) = json.loads((tmp_path / "mine.ipynb").read_text())["cells"]
+    assert cell["source"] == ['ws.customer("X")']
+    assert [output["text"] for output in cell["outputs"]] == [[BLANKED], ["a card"]]
+    assert (tmp_path / "other.ipynb").read_text() == book('ws.customer("17")', "Bo, 17, Bern")
+    assert json.loads((tmp_path / "rows.ndjson").read_text()) == {"customer_id": "X", "n": 7}
+
+
+def test_folders_on_other_storage_are_the_workspaces_own_and_what_lies_behind_other_links_is_told(
+    tmp_path: Path,
+) -> None:
+    root, storage, team = tmp_path / "ws", tmp_path / "storage", tmp_path / "team"
+    for folder in (root / "notebooks", root / "audiences", storage / "runs", storage / "night", team):
+        folder.mkdir(parents=True)
+        (folder / "a.txt").write_text("C1\nC10\n")
+    (storage / "nightly.log").write_text("C1\nC10\n")
+    for link, to in {
+        "runs": storage / "runs",
+        "audiences/2026-11-23": storage / "night",
+        "nightly.log": storage / "nightly.log",
+        "latest": root / "notebooks",
+        "inbox": team,
+        "notebooks/round": root,
+        "notebooks/team": team,
+        "notebooks/one.txt": team / "a.txt",
+        "notebooks/gone": tmp_path / "nowhere",
+    }.items():
+        (root / link).symlink_to(to)
+    done = erase_files(root, ForgottenPerson(["C1"], stand_in="X"))
+    assert done.rewritten == 5
+    assert set(done.left) == {"the file notebooks/one.txt", "what lies in notebooks/team, perhaps: it isn't looked at"}
+    mine = [root / "notebooks", root / "audiences", storage / "runs", storage / "night"]
+    for path in (*(folder / "a.txt" for folder in mine), storage / "nightly.log"):
+        assert path.read_text() == f"{BLANKED}\nC10\n"
+    assert (root / "nightly.log").is_symlink()
+    assert (team / "a.txt").read_text() == "C1\nC10\n"
+
+
 @pytest.mark.parametrize(
     ("name", "before", "after"),
     [
@@ -293,6 +411,7 @@ def test_a_sandbox_that_runs_goes_on_in_the_journal_that_was_rewritten(tmp_path:
         ("ada", "ada wrote ada@example.com", "X wrote ada@example.com"),
         ("a&b", "<b>a&amp;b</b> a&b", "<b>X</b> X"),
         ("48213", "48213.50 and 0.48213", "48213.50 and 0.48213"),
+        ("48213", "48213.0 and 48213.00", "X and X"),
         ("C1", r"\nC1", r"\nX"),
     ],
 )

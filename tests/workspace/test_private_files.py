@@ -22,7 +22,7 @@ from optinb.files import copy_tree
 from optinb.sandbox import Sandbox, demo_world
 from optinb.share import shared
 from optinb.views.values import diagnosis
-from optinb.workspace.notebooks import copied_notebooks
+from optinb.workspace.notebooks import copied_notebooks, folder_of_copies
 from optinb.workspace.private import keep_private
 from optinb.workspace.setup import init_workspace
 
@@ -57,7 +57,7 @@ def work(ws: Workspace) -> None:
     """Writes what the demo doesn't."""
     ws.lists.save("Fair", ["000001", "000002"])
     ws.unsaved.keep("a campaign", "{}")
-    copied_notebooks(ws.root, say=print)
+    copied_notebooks(ws.root, ws.settings, say=print)
     shutil.copytree(ws.root / "inbox" / RUN_DATE.isoformat(), ws.root / "inbox" / "2026-11-24")
 
 
@@ -85,7 +85,14 @@ def test_a_group_of_people_shares_all_of_it_and_nobody_else(tmp_path: Path, monk
         ws.import_delivery(RUN_DATE)
         ws.model(RUN_DATE)
         work(ws)
-        assert modes(root) == {"files": {0o660}, "folders": {0o2770}}
+        copies = folder_of_copies(root, ws.settings)
+        assert stat.S_IMODE(copies.stat().st_mode) == 0o2700, "but for what one of them works on"
+        copies.chmod(0o2770)
+        assert modes(root) == {"files": {0o660, 0o640}, "folders": {0o2770, 0o3770}}
+        assert [path.name for path in root.rglob("*") if path.is_file() and not path.stat().st_mode & 0o020] == [
+            "optinb.toml"
+        ], "what a group works by is its owner's to change"
+        assert stat.S_IMODE(root.stat().st_mode) == 0o3770, "nor does anybody put another in its place"
         assert {path.stat().st_gid for path in root.rglob("*")} == {GROUP.gr_gid}
         assert "only its owner and the group" in show(ws.doctor())
 
@@ -94,6 +101,7 @@ def test_a_folder_that_is_not_shared_yet_is_refused_with_the_command_that_shares
     root = tmp_path / "ws"
     init_workspace(root, settings=demo_settings("http://127.0.0.1:1"))
     (root / "old.json").write_text("{}")
+    (root / "notebooks-eve").mkdir(0o700)
     settings = root / "optinb.toml"
     alone = settings.read_text()
     settings.write_text(alone.replace('identity = "asserted"', SHARED))
@@ -102,7 +110,9 @@ def test_a_folder_that_is_not_shared_yet_is_refused_with_the_command_that_shares
     subprocess.run(str(refused.value).split("runs once: ")[1], shell=True, check=True)
     with optinb.open_workspace(root, user=AUTHOR) as ws:
         ws.unsaved.keep("a campaign", "{}")
-    assert modes(root) == {"files": {0o660}, "folders": {0o2770}}
+    assert stat.S_IMODE((root / "notebooks-eve").stat().st_mode) == 0o2700, "what is somebody's own stays so"
+    (root / "notebooks-eve").rmdir()
+    assert modes(root) == {"files": {0o660, 0o640}, "folders": {0o2770, 0o3770}}
     settings.write_text(alone.replace('identity = "asserted"', 'identity = "asserted"\ngroup = "no-such-group"'))
     with pytest.raises(SettingsError, match="this machine has no such group"):
         optinb.open_workspace(root, user=AUTHOR)

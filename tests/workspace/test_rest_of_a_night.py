@@ -17,6 +17,7 @@ from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit
 from optinb.nightly import Night
 from optinb.sandbox import Fault
+from optinb.state import Accepted, Unknown, send_lease
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 NAME = CAMPAIGNS[0]["name"]
 CREATE = "/campaigns/trigger/schedule/create"
+EXPORT = "/users/export/ids"
 LIST = f"{NAME} {RUN_DATE}, not received"
 NEXT = date(2026, 11, 24)
 
@@ -211,6 +213,36 @@ def test_an_app_group_that_cannot_be_asked_does_not_keep_the_others_from_it(
         assert found.exit_code == Exit.FAILED and "it couldn't be asked: " in show(found)
         sandbox.world.put(club)
         assert later.sends.reconcile().exit_code == Exit.DONE
+
+
+def test_without_a_date_nobody_is_asked_about_twice_so_that_what_cannot_be_told_any_more_ends_with_0_the_next_time(
+    folder: Path, sandbox: Sandbox, doubtful: NightSummary, now: Any
+) -> None:
+    now("2026-11-23T18:55:00+01:00")
+    with open_workspace(folder, user=SCHEDULER) as ws:
+        assert ws.sends.reconcile().nights[0].reconciled.missing == 50
+        (untold, told), (missing, _) = sorted(settlements(ws), key=lambda each: len(each[1].missing))
+        ws.store.deliveries.settle(untold, replace(told, received=(), untold=told.received))
+        asked = sandbox.requests[EXPORT]
+        again = ws.sends.reconcile()
+        assert (again.nights, again.exit_code, sandbox.requests[EXPORT]) == ((), Exit.DONE, asked)
+        # another request of that night, of which nobody has asked yet: the others' words stand, and so does the list
+        lease = ws.store.leases.take(send_lease(*untold.night), holder="test", now=ws.now())
+        third = next(b for b in ws.store.deliveries.batches(*untold.night) if isinstance(b.state, Accepted))
+        ws.store.deliveries.revise(
+            [replace(third, state=Unknown(message="504"))], given="accepted", lease=lease, now=ws.now()
+        )
+        ws.store.leases.release(lease)
+        (night,) = ws.sends.reconcile().nights
+        found = night.reconciled
+        assert (found.received, found.missing, found.untold) == (third.size, 50, 50)
+        assert sandbox.requests[EXPORT] == asked + 1 and ws.lists.get(LIST).version == 1
+        assert ws.sends.reconcile().exit_code == Exit.DONE
+        # by its date it is asked about as a whole, and Appboy has a word again
+        (night,) = ws.sends.reconcile(RUN_DATE).nights
+        assert (night.reconciled.received, night.reconciled.untold) == (50 + third.size, 0)
+        assert sandbox.requests[EXPORT] == asked + 4
+        assert missing.size == 50
 
 
 def test_what_nobody_foresaw_in_one_campaign_is_told_and_not_thrown(

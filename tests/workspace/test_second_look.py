@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from optinb import open_workspace
+from optinb import in_list, open_workspace
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit
 from optinb.nightly import Night
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ONCE, DAILY = (campaign["name"] for campaign in CAMPAIGNS)
 DETAILS, CREATE = "/campaigns/details", "/campaigns/trigger/schedule/create"
+DELETE = "/campaigns/trigger/schedule/delete"
 # Requests for the details of a template: before the night begins, by its import, and by both looks.
 IMPORT, BEFORE, AFTER = 2, 3, 4
 EDITED = "the template was edited in Appboy since it was approved ("
@@ -132,6 +133,67 @@ def test_what_an_earlier_attempt_has_sent_is_recalled_with_the_rest(
     assert held.closes()
     assert not goes_out(sandbox)
     assert planned.campaigns.get(ONCE).state == "held"
+
+
+def test_a_recall_that_fails_in_part_is_a_failure_and_whom_it_reached_are_sent_to_from_their_list(
+    planned: Workspace, folder: Path, sandbox: Sandbox
+) -> None:
+    forbidden = Fault("status", endpoint=DELETE, nth=tuple(range(2, 99)), status=401)
+    sandbox.set_faults([Fault("edit", endpoint=CREATE, nth=(1,), body="Everything for 1 EUR"), forbidden])
+    summary = run(folder)
+    (held,) = summary.campaigns
+    assert 0 < held.cancelled < held.recipients
+    assert summary.exit_code == Exit.FAILED
+    (problem,) = [p for p in summary.problems if "scheduled still" in p]
+    assert f"{held.recipients - held.cancelled:,} couldn't surely be recalled" in problem
+    assert "401" in problem and "run the night again" in problem
+    name = f"{ONCE} {RUN_DATE}, recalled"
+    assert f"{held.cancelled:,} were recalled" in (held.held or "")
+    assert f"on the list {name!r}" in (held.held or "")
+    reached = goes_out(sandbox)
+    assert len(reached) == held.recipients - held.cancelled
+    # what is left is recalled by the same night, and they get onto the list too
+    sandbox.set_faults([Fault("status", endpoint=DELETE, nth=tuple(range(2, 99)), status=401)])
+    again = run(folder)
+    assert again.campaigns[0].cancelled > held.cancelled
+    reached = goes_out(sandbox)
+    with open_workspace(folder, user=planned.user) as ws:
+        assert len(ws.lists.members(name)) == again.campaigns[0].cancelled
+        # approved anew and run again, nothing of this night reaches them
+        approve(folder)
+        sandbox.set_faults([])
+        assert run(folder).exit_code == Exit.DONE
+        assert goes_out(sandbox) == reached
+        ws.groups.save("Recalled", in_list(name))
+        ws.campaigns.submit({**CAMPAIGNS[0], "name": "Once more", "group": "Recalled", "control": 0})
+    approve(folder, "Once more")
+    (_, more) = sorted(run(folder).campaigns, key=lambda c: c.name != ONCE)
+    assert (more.held, more.accepted) == (None, again.campaigns[0].cancelled)
+    everybody = goes_out(sandbox)
+    assert len(everybody) == held.recipients
+    assert set(everybody.values()) == {1}
+
+
+@pytest.mark.usefixtures("only_told")
+def test_the_rest_of_a_night_goes_out_once_the_edit_is_undone(folder: Path, sandbox: Sandbox) -> None:
+    sandbox.set_faults([Fault("status", endpoint=CREATE, nth=tuple(range(2, 99)), status=401)])
+    (stopped,) = run(folder).campaigns
+    assert stopped.accepted > 0 < stopped.pending
+    group, template = next(
+        (group, campaign)
+        for group in sandbox.world.app_groups.values()
+        for campaign in group.campaigns
+        if campaign.name == CAMPAIGNS[0]["template"]
+    )
+    sandbox.set_faults([Fault("edit", endpoint=DETAILS, nth=(IMPORT,), body="Everything for 1 EUR")])
+    (held,) = run(folder).campaigns
+    assert "undo the edit and run the night again to send the rest of it" in (held.held or "")
+    assert len(goes_out(sandbox)) == stopped.accepted
+    sandbox.set_faults([])
+    sandbox.world.put_campaign(group.id, template)
+    (sent,) = run(folder).campaigns
+    assert (sent.held, sent.accepted) == (None, sent.recipients)
+    assert set(goes_out(sandbox).values()) == {1}
 
 
 @pytest.mark.usefixtures("only_told")

@@ -20,7 +20,7 @@ from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, CampaignError, Exit, UsageError
 from optinb.nightly import Night
 from optinb.sandbox import Fault
-from optinb.state import Accepted, Unknown
+from optinb.state import Accepted, Batch, Planned, Unknown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,6 +78,28 @@ def test_cancelling_a_scheduled_campaign_recalls_it_and_says_so(
     assert all(d.plans[-1].until is not None for d in sandbox.world.dispatches)
     with pytest.raises(CampaignError, match="is cancelled; there is nothing to cancel"):
         ws.campaigns.cancel(NAME)
+
+
+def test_a_night_whose_sender_does_not_end_keeps_no_other_night_of_the_campaign_from_being_recalled(
+    ws: Workspace, sandbox: Sandbox, sent: FrozenAudience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("optinb.workspace.sends.WAIT_S", 0.0)
+    stuck = replace(
+        sent, run_date=sent.run_date + timedelta(days=1), send_at=sent.send_at + timedelta(days=1), batches=1
+    )
+    batch = Batch(campaign_id=sent.campaign_id, run_date=stuck.run_date, number=0, first=0, size=50, state=Planned())
+    ws.store.deliveries.plan(stuck, [batch], user="cron", now=ws.now())
+    held = ws.store.lease(lease_name(stuck), holder="stuck:9", clock=ws.store.clock)
+    with held as lease:
+        ws.store.deliveries.turn(*stuck.night, lease=lease, now=ws.now(), size=1)
+        done = ws.campaigns.cancel(NAME, comment="wrong code")
+        newer, older = done.nights
+        assert older.recalled == sent.recipients
+        assert all(d.plans[-1].until is not None for d in sandbox.world.dispatches)
+        assert (newer.left, newer.exit_code, done.exit_code) == (50, Exit.FAILED, Exit.FAILED)
+        assert "stuck:9 is working on the send" in show(done) and "run the same command again" in show(done)
+    again = ws.campaigns.cancel(NAME)
+    assert (again.exit_code, [night.may_be_out for night in again.nights]) == (Exit.DELIVERIES_UNKNOWN, [50])
 
 
 def test_only_a_second_person_moves_a_scheduled_campaign_and_only_to_later(

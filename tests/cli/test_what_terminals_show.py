@@ -1,0 +1,114 @@
+"""What people read in a terminal: named lists, times of their own zone, what to do next; JSON stays as it is."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from click.testing import CliRunner, Result
+
+from optinb.campaigns import Going
+from optinb.cli import main
+from optinb.console import folded
+from optinb.demo import AUTHOR
+from optinb.share import shared
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments), env={"OPTINB_USER": AUTHOR})
+
+
+def going(campaign: str, days: list[date], *, hour: int) -> list[Going]:
+    return [
+        Going(
+            day=day,
+            night=day,
+            at=datetime(day.year, day.month, day.day, hour, 30, tzinfo=BERLIN).astimezone(UTC),
+            campaign=campaign,
+            campaign_id=campaign,
+        )
+        for day in days
+    ]
+
+
+def test_a_campaign_of_every_day_is_one_line_whose_time_is_that_of_the_shop_in_summer_and_winter() -> None:
+    daily = [date(2026, 10, 20) + timedelta(days=n) for n in range(10)]  # the clocks change on the 25th
+    some = [date(2026, 11, 2), date(2026, 11, 9), date(2026, 11, 12)]
+    found = folded(
+        [
+            *going("Daily", daily, hour=18),
+            *going("Some", some, hour=9),
+            *going("Once", some[1:2], hour=7),
+        ],
+        BERLIN,
+    )
+    assert [tuple(line.values()) for line in found] == [
+        ("Daily", 10, "2026-10-20", "2026-10-29", "every day", "18:30 Europe/Berlin"),
+        ("Some", 3, "2026-11-02", "2026-11-12", "Mon Thu", "09:30 Europe/Berlin"),
+        ("Once", 1, "2026-11-09", "2026-11-09", "Mon", "07:30 Europe/Berlin"),
+    ]
+
+
+def test_lists_say_what_they_are_and_what_to_do_when_there_is_nothing(folder: Path) -> None:
+    where = ("--workspace", str(folder))
+    groups = call("groups", "list", *where).stdout
+    assert groups.splitlines()[0] == "2 target groups:" and "Lapsed buyers (version 1" in groups
+    for command, remedy in (
+        (("campaigns", "list"), "optinb campaigns submit"),
+        (("lists", "list"), "optinb lists save"),
+        (("codes", "list"), "optinb codes import"),
+        (("campaigns", "calendar"), "once it is approved"),
+        (("audit", "list", "--subject", "nobody"), "nothing was done to 'nobody' yet"),
+    ):
+        shown = call(*command, *where)
+        assert shown.exit_code == 0 and remedy in shown.stdout, shown.output
+        told = json.loads(call(*command, *where, "--json").stdout)
+        assert told in ([], {"rows": []})
+
+
+def test_times_are_those_of_the_workspace_and_of_utc_in_json(folder: Path) -> None:
+    where = ("--workspace", str(folder))
+    newest = json.loads(call("audit", "list", "--limit", "1", *where, "--json").stdout)["rows"][0]
+    at = datetime.fromisoformat(newest["at"])
+    assert at.utcoffset() == timedelta(0)
+    shown = call("audit", "list", "--limit", "1", *where).stdout
+    assert f"{at.astimezone(BERLIN):%Y-%m-%d %H:%M} CET" in shown and " UTC" not in shown
+
+
+def test_a_new_workspace_says_what_comes_next(tmp_path: Path) -> None:
+    made = call("init", str(tmp_path / "shop"))
+    assert made.exit_code == 0
+    assert "Next:" in made.stdout and f"optinb doctor --workspace {tmp_path / 'shop'}" in made.stdout
+
+
+def test_the_folder_of_templates_of_a_clone_is_never_worked_in() -> None:
+    ours = shared("data")
+    before = sorted(path.name for path in ours.iterdir())
+    for command in (("status",), ("lab",), ("serve",), ("nightly",), ("doctor", "--rehearse")):
+        refused = call(*command, "--workspace", str(ours))
+        assert refused.exit_code == 2, refused.output
+        assert "is no workspace: make one with `optinb init FOLDER`" in refused.stderr
+    assert sorted(path.name for path in ours.iterdir()) == before
+
+
+def test_root_is_told_how_to_open_the_notebooks(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    refused = call("lab", "--workspace", str(folder))
+    assert refused.exit_code == 2
+    assert "`optinb lab -- --allow-root`" in refused.stderr
+    began: list[list[str]] = []
+    monkeypatch.setattr("optinb.lab.run", lambda command, _environment, _folder: began.append(list(command)) or 0)
+    assert call("lab", "--workspace", str(folder), "--", "--allow-root").exit_code == 0
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert call("lab", "--workspace", str(folder)).exit_code == 0
+    assert ["--allow-root" in command for command in began] == [True, False]

@@ -1,0 +1,369 @@
+"""Everything that is shown, once for each member of every closed set that it is made of, as the types name them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+from closed_sets import Place, members_of, parameters, places_of, variants
+from msgspec.structs import replace
+from page_text import text_of
+
+import optinb
+from optinb import views
+from optinb.appboy import Standing, TemplateNews
+from optinb.appboy.template_changes import TemplateChange
+from optinb.campaigns import OUTCOMES, REASONS, CampaignRecord, CampaignState, SendTime, Step, Waterfall
+from optinb.campaigns.audience import Outcome
+from optinb.cli import main
+from optinb.console import show
+from optinb.console.data import ModelReport
+from optinb.delivery import Move, Reconciled
+from optinb.delivery.recall import Recall
+from optinb.demo import AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, demo_settings
+from optinb.errors import Exit
+from optinb.measure import CampaignSummary, NightSummary, render_report
+from optinb.measure.pages import TAKEN
+from optinb.nightly import Blocked, Night
+from optinb.rehearsal import JOURNAL
+from optinb.sandbox import Sandbox, demo_world
+from optinb.segments.discovery.values import Discovery
+from optinb.settings import Platform
+from optinb.state import AuditVerdict, CampaignChange
+from optinb.state import Verdict as Said
+from optinb.state.delivery_rows import StateName
+from optinb.views import states, values
+from optinb.views.calendar_view import weeks_of
+from optinb.warehouse.report import ColumnDrift
+from optinb.workspace import (
+    Answer,
+    CampaignPreview,
+    Cancellation,
+    Distribution,
+    ForgottenCustomer,
+    Recovered,
+    Settled,
+    Settlements,
+    TemplateListing,
+    Workspace,
+    status,
+)
+from optinb.workspace.decisions import LastApproval, last_approval
+from optinb.workspace.history import DELIVERIES, SETTLED
+from optinb.workspace.setup import init_workspace
+from optinb.workspace.watching import Stage, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from optinb.workspace.watching import NightSends
+
+NOW = datetime(2026, 11, 23, 2, tzinfo=UTC)
+SHOWN: dict[str, Callable[..., str]] = {
+    name: function
+    for name, function in inspect.getmembers(values, inspect.isfunction)
+    if function.__module__ == values.__name__ and not name.startswith("_")
+    if name not in ("page", "fragment", "steps_of")
+}
+TEXTS = tuple(kind for kind in show.registry if kind is not object)
+# Rules have sentences of their own, and the inner figures of models are no words of anybody's.
+ELSEWHERE = ("optinb.rules", "optinb.customers.layers", "optinb.settings")
+
+
+@pytest.fixture(scope="module")
+def used(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A workspace whose night is over, with a campaign in each state."""
+    root = tmp_path_factory.mktemp("used") / "ws"
+    shutil.copytree(finished, root)
+    with pytest.MonkeyPatch.context() as patch, Sandbox(demo_world(), journal=root / JOURNAL, now=NOW) as appboy:
+        for name, value in KEYS.items():
+            patch.setenv(name, value)
+        patch.setenv("OPTINB_NOW", NOW.isoformat())
+        file = root / "optinb.toml"
+        file.write_text(re.sub(r"http://127\.0\.0\.1:\d+", appboy.url, file.read_text()))
+        with optinb.open_workspace(root, user=AUTHOR) as ws:
+            in_each_state(ws)
+            yield ws
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+    """A workspace that has nothing but its settings."""
+    root = tmp_path_factory.mktemp("empty") / "ws"
+    init_workspace(root, settings=demo_settings("http://127.0.0.1:1"))
+    with optinb.open_workspace(root, user=AUTHOR) as ws:
+        yield ws
+
+
+def in_each_state(ws: Workspace) -> None:
+    """Plans a campaign for each state, named as the state is."""
+    approval = ws.campaigns.get(CAMPAIGNS[0]["name"]).approval
+    for state in get_args(CampaignState):
+        fields = {**CAMPAIGNS[1], "name": f"Is {state}", "app_group": "Club"}
+        record = ws.campaigns.submit(fields)
+        given = None if state in ("draft", "submitted", "rejected") else approval
+        there = replace(record, state=state, version=2, comment=f"so it is {state}", approval=given)
+        ws.store.campaigns.put(there, expected=1, user=AUTHOR, action="submit", now=NOW)
+
+
+@pytest.fixture(scope="module")
+def examples(used: Workspace) -> dict[type, list[Any]]:
+    """Values of every kind that is shown, made by a workspace that has been worked with."""
+    ws, shop, club = used, CAMPAIGNS[0], CAMPAIGNS[1]
+    offer = {"name": "Ten", "kind": "discount", "value": "10 %", "terms": "none", "valid_until": "2027-01-01"}
+    properties = {**shop["properties"], "promo_code": {"offer": "value"}}
+    shop_plan = {**shop, "offer": offer, "properties": properties}
+    on_a_day = [{"date": "2026-12-01"}, {"every": "week", "days": ["monday"]}, {"every": "month", "day": "last"},
+                {"every": "day"}]  # fmt: skip
+    campaigns = [
+        ws.campaigns.read({**shop_plan, "name": f"Kind {at}", "schedule": {**when, "at": "18:30"}})
+        for at, when in enumerate(on_a_day)
+    ]
+    zone = SendTime(zone="Europe/Berlin", customers=3, wall="18:30", at=NOW)
+    previews = [replace(ws.campaigns.preview(one, samples=2), send_times=(zone,)) for one in campaigns]
+    previews.append(ws.campaigns.preview({**club, "name": "Beside others"}, samples=2, in_full=True))
+    offered = ws.campaigns.submit({**shop_plan, "name": "An offer", "schedule": {"every": "day", "at": "18:30"}})
+    records = (offered, *ws.campaigns.list())
+    reason = Answer(
+        campaign="A", outcome="recipient", why="gets it", delivery="unknown", settled="missing", send_at=NOW
+    )
+    change = TemplateChange(template_id="t", name="T", what="new")
+    news = TemplateNews(at=NOW, app_group="Shop", change=change)
+    drift = ColumnDrift(table="customers", column="country", measure="empty", before=0.1, now=0.2, lowest=0.0,
+                        highest=0.1, verdict="jump", setting="max_drift")  # fmt: skip
+    imported = replace(ws.import_delivery(RUN_DATE), drift=(drift,))
+    check = replace(ws.check(ws.root / "inbox" / f"{RUN_DATE}"), report=imported)
+    ws.codes.add("Codes", ["A1", "B2"])
+    (run, *_) = ws.store.runs.list()
+    night = msgspec.convert(run.summary, NightSummary)
+    listed = ws.templates.list("Shop")
+    synced = ws.templates.sync("Shop")
+    reconciled = Reconciled(campaign="A", run_date=RUN_DATE, unknown=3, received=1, missing=1, untold=1)
+    settled = Settled(reconciled=reconciled, list="A, missing")
+    found = ws.discover('did("purchase").within(days=30)')
+    card, model = ws.model_card(), ws.model()
+    made: list[Any] = [
+        ws, imported, check, model, card, ws.customer("000014"), ws.why_member("000014", "Lapsed buyers"),
+        ws.migration(RUN_DATE, RUN_DATE), ws.preview("Lapsed buyers", app_group="Shop"), ws.distribution("country"),
+        ws.profile("Lapsed buyers"), ws.overlap(("Lapsed buyers", "Club regulars")), found,
+        ws.sizes(("Lapsed buyers", "Club regulars")), ws.reach_of("000014"), ws.groups.count("Lapsed buyers"),
+        *ws.groups.list(), *listed, ws.doctor(), ws.campaigns.message(shop, "000014"), ws.campaigns.test_send(shop),
+        *records, *previews, replace(night, templates=(news,)), *night.campaigns, Blocked(step="import", reason="no"),
+        status(ws), replace(ws.why("000014"), answers=(reason,)), Night(ws, RUN_DATE, dry_run=True),
+        previews[0].waterfall,
+        ws.preview("Lapsed buyers", app_group="Shop").reach,
+        Move(campaign="A", run_date=f"{RUN_DATE}", before=NOW, send_at=NOW, moved=1, unmoved=1, unknown=1),
+        Cancellation(campaign="A", comment="", nights=(Recall(campaign="A", run_date=f"{RUN_DATE}", recalled=1),)),
+        Settlements(nights=(settled,), exit_code=0), AuditVerdict(entries=1, head="0", problem=None),
+        Recovered(dry_run=True, settled=(settled,)), TemplateListing(templates=tuple(listed), news=(news,)),
+        ModelReport(run_date=RUN_DATE, warehouse_version=1, customers=1, stages={}, card=()),
+        *ws.codes.list(), ws.quarantine(), ws.customer_on("000014", RUN_DATE), ws.lists.save("Few", ["000014"]),
+        last_approval(ws, ws.campaigns.preview(shop)),
+    ]  # fmt: skip
+    forgotten = ForgottenCustomer(person="0" * 64, rows={"customers": 1}, versions=1, files=1, quarantined=1, lists=1,
+                                  audiences=1, rewritten=1, inbox=(), scheduled=("B",), named_in=("C",))  # fmt: skip
+    made += [forgotten, *(replace(one, result=replace(one.result, changes=(change,))) for one in synced)]
+    by_kind: dict[type, list[Any]] = {}
+    for one in made:
+        by_kind.setdefault(type(one), []).append(one)
+    return by_kind
+
+
+def arguments(name: str, examples: dict[type, list[Any]]) -> list[tuple[Any, ...]]:
+    """What a function of `optinb.views.values` is called with, as the types of its parameters say."""
+    ws, records, previews = examples[Workspace][0], examples[CampaignRecord], examples[CampaignPreview]
+    last, zone = examples[LastApproval][0], ws.settings.zone
+    own: dict[str, Callable[[], list[tuple[Any, ...]]]] = {
+        "distribution": lambda: [(examples[Distribution][0], "where they live")],
+        "finding": lambda: [(found, found.findings[0]) for found in examples[Discovery]],
+        "message": lambda: [(one, 0) for one in previews],
+        "audience": lambda: [(one, zone) for one in previews],
+        "for_decision": lambda: [(records[0], one, last, one.power, zone) for one in previews],
+        "stages_over_time": lambda: [(ws.history("stage"),)],
+        "micro_segments": lambda: [(ws.micro_segments(),)],
+        "night_begun": lambda: [(examples[Night][0],)],
+    }
+    if name in own:
+        return own[name]()
+    (hint,) = parameters(SHOWN[name])
+    return [(examples[get_args(hint)[0]],)] if get_args(hint) else [(one,) for one in examples[hint]]
+
+
+def drive(show_it: Callable[..., str], arguments: list[tuple[Any, ...]], kinds: tuple[Any, ...]) -> None:
+    """Shows everything, then each with each member of each set that `kinds` are made of, and misses none."""
+    seen: set[Place] = set()
+    for given in arguments:
+        assert show_it(*given)
+        for changed, place, member in variants(given):
+            seen.add(place)
+            try:
+                assert show_it(*changed), (place, member)
+            except Exception as error:
+                error.add_note(f"{place.owner.__name__}.{place.field} was {member!r}")
+                raise
+    missed = set().union(*(places_of(kind, but=ELSEWHERE) for kind in kinds)) - seen
+    assert not missed, "no example holds these"
+
+
+@pytest.mark.parametrize("name", sorted(SHOWN))
+def test_what_a_notebook_shows_is_shown_in_every_state(name: str, examples: dict[type, list[Any]]) -> None:
+    drive(SHOWN[name], arguments(name, examples), parameters(SHOWN[name]))
+
+
+@pytest.mark.parametrize("kind", TEXTS, ids=lambda kind: kind.__name__)
+def test_what_a_command_says_is_said_in_every_state(kind: type, examples: dict[type, list[Any]]) -> None:
+    drive(show, [(one,) for one in examples[kind]], (kind,))
+
+
+@pytest.mark.parametrize("code", Exit)
+def test_a_night_is_shown_however_it_ended(code: Exit, examples: dict[type, list[Any]]) -> None:
+    ended = replace(examples[NightSummary][0], exit_code=int(code))
+    for shown in (values.night, show, report):
+        drive(shown, [(ended,)], (NightSummary,))
+
+
+def report(summary: NightSummary) -> str:
+    return render_report(summary, currency="EUR")
+
+
+def test_a_waterfall_names_every_reason_in_the_order_in_which_they_are_examined(
+    examples: dict[type, list[Any]],
+) -> None:
+    figures = Waterfall(target=len(REASONS) + 2, excluded=dict.fromkeys(REASONS, 1), control=1, recipients=1)
+    excluded = {**figures.excluded, "held": 0}
+    summary = replace(examples[CampaignSummary][0], **{**msgspec.structs.asdict(figures), "excluded": excluded})
+    night = replace(examples[NightSummary][0], campaigns=(summary,))
+    texts = [
+        text_of(values.waterfall(figures)),
+        text_of(values.campaign_summaries((summary,))),
+        text_of(render_report(night, currency="EUR")),
+        show(night),
+        str(figures.steps()),
+    ]
+    for text in texts:
+        places = [text.index(said) for said in REASONS.values()]
+        assert places == sorted(places)
+    assert TAKEN["held"] in texts[1]
+
+
+def test_what_became_of_a_recipient_has_words_for_every_state_and_verdict() -> None:
+    assert set(DELIVERIES) == {*get_args(StateName), "recalled"}
+    assert set(SETTLED) == set(get_args(Said))
+    assert set(OUTCOMES) == {*get_args(Outcome), *REASONS} - {"excluded"}
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (states.CAMPAIGNS, CampaignState),
+        (states.GOING, CampaignState),
+        (states.STEPS, Step),
+        (states.STAGES, Stage),
+        (states.STANDINGS, Standing),
+        (states.DEVICES, Platform),
+        ({"planned": "", "sending": "", **states.OUTCOMES}, StateName),
+    ],
+)
+def test_the_words_of_a_closed_set_are_those_of_its_type(words: dict[str, Any], kind: Any) -> None:
+    assert tuple(words) == members_of(kind)
+
+
+def test_no_template_keeps_a_closed_set_of_its_own() -> None:
+    """What is looked up by a state in a template must not stand in the template: nobody would see that one is new."""
+    folder = Path(values.__file__).parent / "templates"
+    for template in [*folder.glob("*.j2"), *(folder.parents[1] / "measure" / "templates").glob("*.j2")]:
+        assert not re.search(r"\{%\s*set[^%]*=\s*\{", template.read_text(encoding="utf-8")), template.name
+
+
+def test_sends_are_shown_at_every_stage(used: Workspace) -> None:
+    night = watch(used, RUN_DATE)
+    send = night.sends[0]
+    whole = replace(send, counts=replace(send.counts, accepted=send.audience.recipients, pending=0))
+    to_come = replace(send.counts, accepted=0, pending=send.audience.recipients)
+    found = {
+        one.stage: one
+        for one in (
+            whole,
+            replace(whole, counts=to_come),
+            replace(whole, counts=replace(to_come, pending=1)),
+            replace(whole, audience=replace(send.audience, cancelled="wrong code")),
+        )
+    }
+    assert set(found) == set(get_args(Stage))
+    for one in found.values():
+        drive(lambda shown: sent_and_monitored(used, shown), [(replace(night, sends=(one,)),)], (type(night),))
+        for state in set(get_args(StateName)) - {"planned", "sending"}:
+            counts = replace(to_come, pending=0, **{state: send.audience.recipients})
+            shown = sent_and_monitored(used, replace(night, sends=(replace(one, counts=counts),)))
+            assert f"{send.audience.recipients:,}" in text_of(shown)
+
+
+def sent_and_monitored(ws: Workspace, night: NightSends) -> str:
+    """A night's sends as `views.sent` and `views.monitor` show them."""
+    rates = dict.fromkeys((send.audience.campaign_id for send in night.sends), 2.0)
+    groups = {group.id: group.name for group in ws.settings.app_groups}
+    table = values.page("sent.html.j2", nights=[night], groups=groups, zone=ws.settings.zone)
+    return table + values.fragment("monitor.html.j2", "monitor", night, rates, ws.settings.zone)
+
+
+@pytest.mark.parametrize("step", get_args(Step))
+def test_what_somebody_else_did_to_a_draft_is_told_whatever_it_was(step: str, used: Workspace) -> None:
+    change = CampaignChange(record=used.campaigns.list()[0], action=step, changed_by="ann", changed_at=NOW)
+    assert f"ann {states.STEPS[step]} this" in text_of(
+        values.fragment("keeping.html.j2", "changed", change, False, used.settings.zone, True)
+    )
+
+
+@pytest.mark.parametrize("name", sorted(set(views.__all__) - {"install", "page"}))
+def test_every_view_opens_on_a_workspace_with_a_campaign_in_each_state(name: str, used: Workspace) -> None:
+    shown = getattr(views, name)(used)
+    if name == "campaigns":
+        text = text_of(shown.data)
+        assert all(f"Is {state} by {AUTHOR} {state} so it is {state}" in text for state in get_args(CampaignState))
+
+
+@pytest.mark.parametrize("state", get_args(CampaignState))
+def test_the_planner_opens_a_campaign_in_each_state(state: CampaignState, used: Workspace) -> None:
+    planner = views.planner(used)
+    planner.keeper.go_on(used.campaigns.get(f"Is {state}"))
+    assert state in text_of(planner.keeper.state.value)
+
+
+@pytest.mark.parametrize("state", get_args(CampaignState))
+def test_a_campaign_goes_into_the_calendar_in_each_state(state: CampaignState, used: Workspace) -> None:
+    record = replace(used.campaigns.get("Is running"), state=state)
+    going = [one for one in used.campaigns.calendar(days=7, waiting=True) if one.campaign_id == record.id]
+    weeks = weeks_of(going, today=RUN_DATE, weeks=1)
+    shown = values.fragment("calendar.html.j2", "calendar", weeks, {record.id: record}, RUN_DATE, used.settings.zone)
+    assert f"Is running{f' {states.GOING[state][0]}' if states.GOING[state][0] else ''}" in text_of(shown)
+
+
+@pytest.mark.parametrize("command", ["campaigns list", "campaigns calendar", "status", "groups list"])
+def test_commands_list_a_workspace_with_a_campaign_in_each_state(command: str, used: Workspace) -> None:
+    for options in ([], ["--json"]):
+        done = CliRunner().invoke(main, [*command.split(), "--workspace", str(used.root), *options])
+        assert done.exit_code == Exit.DONE, done.output
+        if command.startswith("campaigns l"):
+            assert all(f"so it is {state}" in done.output for state in get_args(CampaignState))
+
+
+@pytest.mark.parametrize("name", sorted(set(views.__all__) - {"install", "page"}))
+def test_every_view_opens_on_a_workspace_in_which_nothing_is_yet(name: str, empty: Workspace) -> None:
+    assert getattr(views, name)(empty) is not None
+
+
+def test_the_planner_shows_every_kind_of_campaign_and_reads_the_same_back(
+    used: Workspace, examples: dict[type, list[Any]]
+) -> None:
+    planner, record = views.planner(used), used.campaigns.get("Is draft")
+    planned = [preview.campaign for preview in examples[CampaignPreview]]
+    for campaign in [*planned, *(changed for changed, _, _ in variants(planned[0]))]:
+        planner._load(replace(record, campaign=campaign))
+        assert used.campaigns.read(planner.fields()) == campaign
