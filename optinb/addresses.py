@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 EXAMPLE_API = "https://rest.iad-01.braze.com"
 EXAMPLE_HUB = "https://hub.example.com/hub/api"
+EXAMPLE_PROXY = "http://proxy.example.com:3128"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -57,6 +58,16 @@ def _problem(api: str, plain_http_hosts: Collection[str], *, secret: str, where:
             f'[network] plain_http_hosts = ["{url.hostname}"]'
         )
     return None
+
+
+def problem_of_proxy(proxy: str) -> str | None:
+    """Why a text is no address of a proxy, None if it is one. It is never shown: it may hold a password."""
+    try:
+        url = urlsplit(proxy)
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0 and len(proxy.split()) == 1
+    except ValueError:
+        usable = False
+    return None if usable else f"what is written there is no address; write one such as '{EXAMPLE_PROXY}'"
 
 
 def problem_of_host(host: str) -> str | None:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from optinb.errors import UsageError
-from optinb.rehearsal import AUTHOR, variables_for
+from optinb.rehearsal import goes_with_rehearsing, variables_for
 from optinb.settings import FILE_NAME, load_settings
 from optinb.workspace import workspace_folder
 from optinb.workspace.notebooks import copied_notebooks
@@ -70,8 +70,9 @@ def environment_of(
     root: Path, settings: Settings, *, rehearse: bool, user: str | None, stack: ExitStack
 ) -> dict[str, str]:
     """The environment in which kernels work on a workspace; a sandbox that it needs runs until `stack` is closed."""
+    goes_with_rehearsing(user, rehearse=rehearse)
     environment = {**os.environ, "OPTINB_WORKSPACE": str(root)}
-    return environment | variables_for(root, settings, user=user or AUTHOR, stack=stack) if rehearse else environment
+    return environment | variables_for(root, settings, user=user, stack=stack) if rehearse else environment
 
 
 def run(command: Sequence[str], environment: dict[str, str], folder: Path) -> int:

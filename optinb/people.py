@@ -16,7 +16,8 @@ _UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\
 def folded(name: str) -> str:
     """A name as it counts: composed (NFKC), whatever its case, without what can't be seen and spaces around.
 
-    "A second person must" is kept by comparing these: `Anna`, `anna ` and a composed or invisible variant are one.
+    "A second person must" is kept by comparing these: `Anna`, `anna ` and a composed or invisible variant are one. It
+    only ever forbids: what a name permits, it permits to the letter.
     """
     seen = _UNSEEN.sub("", "".join(sign for sign in normalize("NFD", name) if category(sign) not in ("Cc", "Cf")))
     # folding the case can take a composition apart, and composing can bring a capital back (Unicode 3.13, D147)

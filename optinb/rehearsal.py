@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime, time
+from hmac import compare_digest
+from secrets import token_hex
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -12,7 +14,7 @@ import msgspec
 
 from optinb.errors import UsageError
 from optinb.files import write_atomically
-from optinb.sandbox import Sandbox, demo_world, whose
+from optinb.sandbox import PARAMETER, Sandbox, demo_world, proof_of, secret_of
 from optinb.settings import FILE_NAME, load_settings
 from optinb.warehouse import Warehouse
 from optinb.workspace import workspace_folder
@@ -34,24 +36,36 @@ _HOUR = time(2)  # of the night, as a scheduler has it
 
 class _Told(msgspec.Struct, frozen=True):
     now: datetime
-    whose: str | None = None
+    proof: str | None = None
+
+
+def goes_with_rehearsing(user: str | None, *, rehearse: bool) -> None:
+    """Refuses to be told who works when nothing is rehearsed. Raises UsageError."""
+    if user and not rehearse:
+        raise UsageError(f"--user {user} goes with --rehearse only: otherwise the login says who works")
 
 
 @contextmanager
 def rehearsing(
-    workspace: str | Path | None, *, user: str | None = None, run_date: date | None = None
+    workspace: str | Path | None, *, user: str | None = None, otherwise: str = AUTHOR, run_date: date | None = None
 ) -> Iterator[None]:
     """Within it, this process and what it starts rehearse on a workspace; see `variables_for`."""
     root = workspace_folder(workspace).resolve()
     settings = load_settings(root / FILE_NAME)
     with ExitStack() as stack:
-        found = variables_for(root, settings, user=user or AUTHOR, stack=stack, run_date=run_date)
+        found = variables_for(root, settings, user=user, otherwise=otherwise, stack=stack, run_date=run_date)
         stack.enter_context(environment(found))
         yield
 
 
 def variables_for(
-    root: Path, settings: Settings, *, user: str, stack: ExitStack, run_date: date | None = None
+    root: Path,
+    settings: Settings,
+    *,
+    user: str | None,
+    otherwise: str = AUTHOR,
+    stack: ExitStack,
+    run_date: date | None = None,
 ) -> dict[str, str]:
     """The environment variables of somebody who rehearses on a workspace, and a sandbox until `stack` is closed.
 
@@ -61,12 +75,20 @@ def variables_for(
     Args:
         root: the workspace.
         settings: its settings.
-        user: who works.
+        user: who works; only where the settings say `identity = "asserted"`.
+        otherwise: who works there when nobody is named.
         stack: ends the sandbox.
         run_date: the night whose 2 o'clock a new sandbox's clock begins with; that of the newest delivery if None.
 
-    Raises UsageError when an app group isn't on a sandbox.
+    Raises UsageError when an app group isn't on a sandbox, and for a `user` whom the settings won't take at their word.
     """
+    if user and settings.workspace.identity != "asserted":
+        says = "the login" if settings.workspace.hub is None else f"the hub {settings.workspace.hub}"
+        raise UsageError(
+            f"--user {user} can't be obeyed: {says} says who works in this workspace; leave it out, or rehearse in a "
+            f'workspace of its own whose {FILE_NAME} says identity = "asserted"'
+        )
+    user = user or otherwise
     addresses = {group.api for group in settings.app_groups}
     if len(addresses) != 1 or not all(group.is_loopback for group in settings.app_groups):
         raise UsageError("a rehearsal needs the address of one sandbox in every app group of optinb.toml")
@@ -85,17 +107,24 @@ def variables_for(
 
 
 def running_sandbox(address: str, root: Path) -> datetime | None:
-    """The time of the sandbox at an address, if it's this workspace's or one that somebody started for all; or None."""
+    """The time of the sandbox at an address, if it proves that it is this workspace's; or None.
+
+    What only answers like one may be anybody's program, and a rehearsal shows it every customer.
+    """
     import httpx
 
-    if not address:
+    secret = secret_of(root)
+    if not address or secret is None:
         return None
+    challenge = token_hex(16)
     try:
-        answer = httpx.get(f"{address.rstrip('/')}/sandbox/clock", timeout=5, trust_env=False)
+        url, port = f"{address.rstrip('/')}/sandbox/clock", urlsplit(address).port or 0
+        answer = httpx.get(url, params={PARAMETER: challenge}, timeout=5, trust_env=False)
         told = msgspec.json.decode(answer.content, type=_Told)
-    except (httpx.HTTPError, httpx.InvalidURL, msgspec.MsgspecError):
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, msgspec.MsgspecError):
         return None
-    return told.now if told.whose in (None, whose(root)) else None
+    proof = proof_of(secret, challenge, port=port, workspace=root)
+    return told.now if compare_digest(proof.encode(), (told.proof or "").encode()) else None
 
 
 @contextmanager

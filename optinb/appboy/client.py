@@ -222,7 +222,7 @@ class AppboyClient:
         try:
             answer = self._call("POST", path, body=body, schedule_id=schedule_id)
         except SettingsError as error:
-            return Stopped(None, str(error), "store the key where the settings name it")
+            return Stopped(None, str(error), "then run it again")
         except Withheld as withheld:
             return withheld.outcome()
         except FAILURES as error:

@@ -7,6 +7,7 @@ sent. After an answer nothing may be left. A connection is used again only after
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,10 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpcore
 import httpx
+
+from optinb.addresses import EXAMPLE_PROXY, problem_of_proxy
+from optinb.errors import SettingsError
+from optinb.settings import FILE_NAME, is_reference, read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -141,14 +146,26 @@ def _protocol_state(stream: Any) -> Any:
     return stream
 
 
+class _Nowhere(httpx.BaseTransport):
+    """Connections that nobody has settled the way of: nothing is sent, and whoever tries is told why."""
+
+    def __init__(self, error: SettingsError) -> None:
+        self._told = str(error)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        raise SettingsError(self._told)
+
+
 def transport_to(group: AppGroupSettings) -> httpx.BaseTransport:
-    """Connections to a group's address, by the proxy of the environment unless the address is on this machine."""
-    proxy = None
-    if not group.is_loopback:
-        url = urlsplit(group.api)
-        proxies = getproxies()
-        if not proxy_bypass(url.hostname or ""):
-            proxy = proxies.get(url.scheme) or proxies.get("all")
+    """Connections to a group's address, by the proxy that its settings name and by no other.
+
+    Who may set variables could else lead requests, with the key of an address without TLS, over a machine of theirs:
+    where the environment names a proxy and the settings none, each request raises SettingsError and isn't sent.
+    """
+    try:
+        proxy = None if group.is_loopback else _proxy_of(group)
+    except SettingsError as error:
+        return _Nowhere(error)
     transport = httpx.HTTPTransport(
         limits=httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=5.0),
         proxy=proxy,
@@ -158,3 +175,22 @@ def transport_to(group: AppGroupSettings) -> httpx.BaseTransport:
     # httpx hands no backend on to httpcore's pools, which take one
     transport._pool._network_backend = _Lines(transport._pool._network_backend)
     return transport
+
+
+def _proxy_of(group: AppGroupSettings) -> str | None:
+    """The proxy on the way to a group's address. Raises SettingsError, which shows no password."""
+    if group.proxy is not None:
+        address = read_secret(group.proxy) if is_reference(group.proxy) else group.proxy
+        if problem := problem_of_proxy(address):
+            raise SettingsError(f"the proxy of app group {group.name!r}: {problem}")
+        return address
+    url, proxies = urlsplit(group.api), getproxies()
+    kind = next((kind for kind in (url.scheme, "all") if proxies.get(kind)), None)
+    if kind is None or proxy_bypass(url.hostname or ""):
+        return None
+    variable = next((name for name in os.environ if name.lower() == f"{kind}_proxy"), None)
+    where, named = (variable, f'"env:{variable}"') if variable else ("the system", f'"{EXAMPLE_PROXY}"')
+    raise SettingsError(
+        f"{where} would lead the requests of app group {group.name!r} over a proxy that {FILE_NAME} doesn't name: "
+        f"write proxy = {named} in its [[app_groups]] table, or put {url.hostname} into NO_PROXY"
+    )

@@ -20,7 +20,7 @@ from optinb.campaigns.life import ALIVE, TRANSITIONS, CampaignState, may, next_s
 from optinb.campaigns.part_words import why_different
 from optinb.campaigns.signing import is_signed, sign
 from optinb.errors import ApprovalError, CampaignError
-from optinb.people import folded, is_among, same_person
+from optinb.people import is_among, same_person
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -254,7 +254,7 @@ def why_void(
 ) -> str | None:
     """Why an approval doesn't count by the settings as they are now, or None."""
     name, who = record.campaign.name, approval.approver
-    if not is_among(who, authority.approvers):
+    if who not in authority.approvers:
         return f"{who!r}, who approved {name!r}, isn't among the approvers in optinb.toml; approve it again"
     if same_person(who, record.author) and not authority.approve_own:
         return f"{who!r} submitted {name!r} and approved it too; a second person must approve it"
@@ -265,17 +265,12 @@ def why_void(
         return f"the approval of {name!r} expired on {until:%Y-%m-%d}, after {authority.days} days; approve it again"
     if not authority.keys:
         return None
-    public = key_of(who, authority)
+    public = authority.keys.get(who)
     if public is None:
         return f"{who!r}, who approved {name!r}, has no key under [policy.keys]; sign it with one that is listed there"
     if not is_signed(approval, campaign_id=record.id, public=public):
         return f"the approval of {name!r} doesn't bear the signature of {who!r}; approve it again, with the key"
     return None
-
-
-def key_of(who: str, authority: Authority) -> str | None:
-    """The public key of an approver, None without one."""
-    return {folded(name): key for name, key in authority.keys.items()}.get(folded(who))
 
 
 def why_held_by_size(record: CampaignRecord, recipients: int) -> str | None:
@@ -338,10 +333,13 @@ def _must_be_second(
     record: CampaignRecord, *, user: str, approvers: Sequence[str], approve_own: bool, verb: str
 ) -> None:
     name = record.campaign.name
-    if not is_among(user, approvers):
+    # to the letter: whoever signs up under a name that only looks like an approver's is none
+    if user not in approvers:
         listed = ", ".join(repr(a) for a in approvers) or "nobody"
+        alike = ", and names count to the letter there" if is_among(user, approvers) else ""
         raise ApprovalError(
-            f"{user!r} may not {verb} campaigns; approvers in optinb.toml are {listed} (approvers under [workspace])"
+            f"{user!r} may not {verb} campaigns; approvers in optinb.toml are {listed}{alike} (approvers under "
+            "[workspace])"
         )
     if same_person(user, record.author) and not approve_own:
         raise ApprovalError(f"{user!r} submitted {name!r} and can't {verb} it; a second person must")

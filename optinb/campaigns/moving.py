@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from optinb.campaigns.approval import CampaignRecord, key_of, may_move
+from optinb.campaigns.approval import CampaignRecord, may_move
 from optinb.campaigns.signing import bears, signature_of
 from optinb.errors import ApprovalError
 
@@ -60,7 +60,7 @@ def why_untimely(
         except ApprovalError as error:
             return f"by the audit trail {told}, but {error}"
         content = move.content(campaign_id=record.id, run_date=run_date, sha256=sha256)
-        if authority.keys and not bears(move.signature, content, public=key_of(move.who, authority) or ""):
+        if authority.keys and not bears(move.signature, content, public=authority.keys.get(move.who, "")):
             return f"by the audit trail {told}, without their signature"
         if move.before != at:
             break

@@ -31,6 +31,8 @@ MICRO_SEGMENT = "micro_segment"
 STAGED = frozenset({*(a.name for a in (*STAGE, *VALUE, *CHANCES)), MICRO_SEGMENT, "comeback_pause_days"})
 # Whoever a rule chooses: their consent stands in one, their apps in the other.
 ALWAYS_READ = frozenset({"customers", "app_users"})
+# Who is one person decides whose consent and purchases count. No age of it holds a night: what it said once holds on.
+WHO_IS_WHO = frozenset({"customer_ids"})
 WHOSE_APPROVAL_COUNTS = ("approval_days", "keys")
 
 
@@ -48,7 +50,7 @@ def content_parts(
         "target group": campaign.group,
         "rule of the target group": rule_json,
         "app group": app_group.id,
-        "address of Appboy": app_group.named_api,
+        "address of Appboy": app_group.named_api + (f" by {app_group.proxy}" if app_group.proxy else ""),
         "key of the app group": f"{app_group.auth} {app_group.key or ''}".strip(),
         "apps": canonical([(app.id, app.platform, app.sdk_from_version) for app in apps]),
         "template": template.id,
@@ -82,7 +84,7 @@ def deciding_parts(
     read = tables_for(settings, campaign, rule, delivered=delivered)
     limits = settings.imports
     policy = msgspec.to_builtins(settings.contact_policy())
-    sources = [msgspec.to_builtins(source) for source in settings.sources if source.table in read]
+    sources = [msgspec.to_builtins(source) for source in settings.sources if source.table in read | WHO_IS_WHO]
     return {
         "who says who works": settings.workspace.hub or settings.workspace.identity,
         "time zone": _clock(campaign.schedule, settings.zone),

@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from optinb import __version__, logs
-from optinb.errors import OptinbError, UsageError, interruptible
+from optinb.errors import OptinbError, interruptible
 from optinb.printable import printable, printable_json
 
 if TYPE_CHECKING:
@@ -143,15 +143,14 @@ def rehearsable(who: str) -> Callable[[Callable[..., Any]], Callable[..., None]]
         @click.option("--user", default=None, help=f"With --rehearse: who works (default: {who}).")
         @wraps(function)
         def command(*args: Any, rehearse: bool, user: str | None, workspace: Path | None, **options: Any) -> None:
-            from optinb.rehearsal import rehearsing
+            from optinb.rehearsal import goes_with_rehearsing, rehearsing
 
             try:
-                if user and not rehearse:
-                    raise UsageError(f"--user {user} goes with --rehearse only: otherwise the login says who works")
+                goes_with_rehearsing(user, rehearse=rehearse)
                 with ExitStack() as stack:
                     if rehearse:
                         day = options.get("run_date")
-                        stack.enter_context(rehearsing(workspace, user=user or who, run_date=day))
+                        stack.enter_context(rehearsing(workspace, user=user, otherwise=who, run_date=day))
                     function(*args, workspace=workspace, **options)
             except OptinbError as error:
                 fail(error)

@@ -150,7 +150,7 @@ def campaigns_reject(ws: Workspace, name: str, comment: str) -> Any:
 @click.option("--customer", "customers", multiple=True, metavar="ID", help="Only this test customer; may be repeated.")
 @on_workspace
 def campaigns_test(ws: Workspace, name: str, customers: tuple[str, ...]) -> Any:
-    """Send a campaign's message to the test customers (is_test), now."""
+    """Send a campaign's message to the test customers (is_test) who opted in, now."""
     return ws.campaigns.test_send(name, customers=customers or None)
 
 

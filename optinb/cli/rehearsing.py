@@ -34,8 +34,16 @@ if TYPE_CHECKING:
     "--faults", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="What goes wrong, as JSON."
 )
 @click.option("--now", type=MOMENT, help="Where its clock starts, such as 2026-11-23T02:00:00+01:00.")
+@click.option(
+    "--workspace",
+    "-w",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The workspace whose rehearsals take it for theirs; others bring their own.",
+)
 @prints
-def sandbox(port: int, journal: Path | None, world: Path | None, faults: Path | None, now: Any) -> None:
+def sandbox(
+    port: int, journal: Path | None, world: Path | None, faults: Path | None, now: Any, workspace: Path | None
+) -> None:
     """Run an Appboy on this machine, for rehearsals."""
     from optinb.sandbox import demo_world, load_faults, load_world, run_sandbox
 
@@ -45,6 +53,7 @@ def sandbox(port: int, journal: Path | None, world: Path | None, faults: Path | 
         journal=journal,
         now=now,
         faults=load_faults(faults) if faults else (),
+        workspace=workspace,
         ready=_tell_sandbox,
     )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from optinb.sandbox.faults import Fault, load_faults, parse_faults
 from optinb.sandbox.handle import ENDPOINTS, PERMISSIONS, Handled, Reply, Request, handle
-from optinb.sandbox.server import Sandbox, run_sandbox, whose
+from optinb.sandbox.proof import PARAMETER, proof_of, secret_of
+from optinb.sandbox.server import Sandbox, run_sandbox
 from optinb.sandbox.setup import demo_world, load_world, make_world, push_campaign
 from optinb.sandbox.world import AppGroup, Campaign, Key, Limits, Rates, User, World, apply
 
 __all__ = [
     "ENDPOINTS",
+    "PARAMETER",
     "PERMISSIONS",
     "AppGroup",
     "Campaign",
@@ -30,7 +32,8 @@ __all__ = [
     "load_world",
     "make_world",
     "parse_faults",
+    "proof_of",
     "push_campaign",
     "run_sandbox",
-    "whose",
+    "secret_of",
 ]

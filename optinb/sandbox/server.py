@@ -12,7 +12,6 @@ import uuid
 from collections import Counter
 from datetime import datetime
 from email.utils import format_datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING, Self
 
 import msgspec
@@ -31,6 +30,7 @@ from optinb.sandbox.faults import Fault, fault_for, parse_faults
 from optinb.sandbox.handle import Request, handle
 from optinb.sandbox.journal import Journal
 from optinb.sandbox.page import page, page_headers
+from optinb.sandbox.proof import PARAMETER, proof_of, secret_of
 from optinb.sandbox.screened import Screened
 from optinb.sandbox.world import World, apply
 
@@ -50,8 +50,8 @@ class Sandbox:
 
     `port` 0 takes a free one, `journal` names a file that gets a line for each accepted request, `now` (aware) is
     where the sandbox's clock starts (None: real time), and `faults` are rules for what goes wrong. With a `workspace`
-    it's for those who rehearse on that one. `requests` counts what came to each path since the faults were set.
-    Entering raises UsageError if the port is taken.
+    it proves to those who rehearse on that one that it is theirs. `requests` counts what came to each path since the
+    faults were set. Entering raises UsageError if the port is taken.
     """
 
     def __init__(
@@ -65,7 +65,8 @@ class Sandbox:
         workspace: Path | None = None,
     ) -> None:
         self.world = world
-        self._whose = None if workspace is None else whose(workspace)
+        self._workspace = workspace
+        self._secret = None if workspace is None else secret_of(workspace, make=True)
         self.clock = Clock(now)
         self._port = port
         self._journal_path = journal
@@ -158,7 +159,13 @@ class Sandbox:
                 self.clock.move(msgspec.json.decode(await request.body(), type=_Move).to)
         except (UsageError, msgspec.DecodeError) as error:
             return _json(400, {"message": str(error)})
-        return _json(200, {"now": self.clock.now().isoformat(), "whose": self._whose})
+        return _json(200, {"now": self.clock.now().isoformat(), "proof": self._proof(request)})
+
+    def _proof(self, request: HttpRequest) -> str | None:
+        challenge = request.query_params.get(PARAMETER)
+        if challenge is None or self._workspace is None or self._secret is None:
+            return None
+        return proof_of(self._secret, challenge, port=self._port, workspace=self._workspace)
 
     async def _set_faults(self, request: HttpRequest) -> Response:
         try:
@@ -251,11 +258,6 @@ class Sandbox:
             await asyncio.sleep(min(left, 0.02))
 
 
-def whose(workspace: Path) -> str:
-    """How a sandbox tells of which workspace it is, without telling a path."""
-    return sha256(str(workspace.resolve()).encode()).hexdigest()[:16]
-
-
 class _Move(msgspec.Struct):
     to: datetime
 
@@ -292,13 +294,14 @@ def run_sandbox(
     journal: Path | None = None,
     now: datetime | None = None,
     faults: Iterable[Fault] = (),
+    workspace: Path | None = None,
     ready: Callable[[Sandbox], None] | None = None,
 ) -> None:
     """Serves a world until SIGINT or SIGTERM; `ready` is called once it listens. Raises UsageError if it can't."""
     stop = threading.Event()
     before = {name: signal.signal(name, lambda *_: stop.set()) for name in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with Sandbox(world, port=port, journal=journal, now=now, faults=faults) as sandbox:
+        with Sandbox(world, port=port, journal=journal, now=now, faults=faults, workspace=workspace) as sandbox:
             if ready is not None:
                 ready(sandbox)
             stop.wait()

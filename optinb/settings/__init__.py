@@ -6,7 +6,7 @@ needed.
 
 from optinb.settings.identity import current_user
 from optinb.settings.reading import load_settings, parse_settings
-from optinb.settings.secrets import read_secret
+from optinb.settings.secrets import is_reference, read_secret
 from optinb.settings.sections import (
     ENGINES,
     FILE_NAME,
@@ -58,6 +58,7 @@ __all__ = [
     "Table",
     "WorkspaceSection",
     "current_user",
+    "is_reference",
     "load_settings",
     "parse_settings",
     "read_secret",

@@ -12,10 +12,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 import msgspec.inspect
 
-from optinb.addresses import problem_of_api, problem_of_host, problem_of_hub, problem_of_outgoing
+from optinb.addresses import problem_of_api, problem_of_host, problem_of_hub, problem_of_outgoing, problem_of_proxy
 from optinb.errors import SettingsError, did_you_mean
 from optinb.people import folded
 from optinb.settings.hub import SERVICE
+from optinb.settings.secrets import is_reference
 from optinb.settings.sections import FILE_NAME, TABLE_NAMES, Settings, SourceSection
 from optinb.toml_lines import line_numbers
 
@@ -108,8 +109,13 @@ def _check(settings: Settings, complain: _Complaint) -> None:
                 raise complain(
                     at, 'an app group with auth = \'rest_api_key\' needs key = "env:NAME" or "keyring:SERVICE/NAME"'
                 )
-            if not _is_reference(group.key):
+            if not is_reference(group.key):
                 raise complain(f"{at}.key", f"the key itself {NOT_HERE}")
+        if group.proxy is not None and not is_reference(group.proxy):
+            if "@" in group.proxy:
+                raise complain(f"{at}.proxy", f"an address with a password {NOT_HERE}")
+            if problem := problem_of_proxy(group.proxy):
+                raise complain(f"{at}.proxy", problem)
         for j, app in enumerate(group.apps):
             _once(seen, app.id, f"{at}.apps[{j}].id", complain)
             if app.sdk_from_version is not None and not re.fullmatch(_VERSION, app.sdk_from_version.strip()):
@@ -200,16 +206,11 @@ def _check_sources(sources: tuple[SourceSection, ...], complain: _Complaint) -> 
         at = f"sources[{i}]"
         if not source.query.strip():
             raise complain(f"{at}.query", "must not be empty; write the SELECT whose rows are to be delivered")
-        if not _is_reference(source.address):
+        if not is_reference(source.address):
             raise complain(f"{at}.address", f"an address holds a password and {NOT_HERE}")
         other = seen.setdefault((source.table, source.name), at)
         if other != at:
             raise complain(at, f"{other} brings {source.table} under the same name; give each a name of its own")
-
-
-def _is_reference(text: str) -> bool:
-    """Whether a text names a secret instead of being one."""
-    return re.fullmatch(r"env:\w+|keyring:[^/]+/.+", text) is not None
 
 
 def _once(seen: dict[str, str], name: str, path: str, complain: _Complaint) -> None:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 
 from optinb.errors import SettingsError
+
+
+def is_reference(text: str) -> bool:
+    """Whether a text names a secret instead of being one."""
+    return re.fullmatch(r"env:\w+|keyring:[^/]+/.+", text) is not None
 
 
 def read_secret(reference: str) -> str:

@@ -37,13 +37,18 @@ class AppSettings(_Section, frozen=True):
 
 
 class AppGroupSettings(_Section, frozen=True):
-    """An app group: where its API is, who we are there, and which apps belong to it."""
+    """An app group: where its API is, who we are there, and which apps belong to it.
+
+    `proxy`: the address of the proxy on the way to the API, or a reference to it; without one no proxy is used, and
+    one that the environment names is refused.
+    """
 
     id: str
     name: str
     api: str
     auth: Literal["rest_api_key", "app_group_id"] = "rest_api_key"
     key: str | None = None
+    proxy: str | None = None
     apps: tuple[AppSettings, ...] = ()
 
     @property

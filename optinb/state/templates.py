@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,11 +12,13 @@ from sqlalchemy import insert, select, update
 from optinb.appboy import Template, TemplateChange, TemplateNews, template_changes
 from optinb.errors import CampaignError, did_you_mean
 from optinb.state import audit
-from optinb.state.schema import templates
+from optinb.state.schema import audit_entries, templates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from sqlalchemy import Connection
 
     from optinb.state.database import Database
 
@@ -40,13 +43,17 @@ class Templates:
     def sync(
         self, app_group_id: str, found: Sequence[Template], *, now: datetime, user: str = "optinb"
     ) -> TemplateSync:
-        """Stores what Appboy has now for an app group; `found` must be all of it."""
+        """Stores what Appboy has now for an app group; `found` must be all of it.
+
+        The audit trail keeps a seal of each template that changed, by which `why_unlike_imported` tells a forged one.
+        """
         with self._database.writing() as con:
             rows = con.execute(select(templates).where(templates.c.app_group_id == app_group_id)).all()
             known = {row.id: row for row in rows}
             there = {template.id: template for template in found}
             gone = [_vanished(_decode(row.body)) for row in rows if row.in_appboy and row.id not in there]
             changes: list[TemplateChange] = []
+            before, seals = _seals(con, app_group_id), {}
             for template in [*there.values(), *gone]:
                 row = known.get(template.id)
                 happened = template_changes(None if row is None else _decode(row.body), template)
@@ -54,9 +61,11 @@ class Templates:
                 values = {
                     "name": template.name,
                     "in_appboy": template.id in there,
-                    "body": _encode(template),
+                    "body": (body := _encode(template)),
                     "synced_at": now,
                 } | ({"changed_at": now} if happened else {})
+                if before.get(template.id) != (seal := _seal(body)):
+                    seals[template.id] = seal
                 if row is None:
                     con.execute(insert(templates).values(app_group_id=app_group_id, id=template.id, **values))
                     continue
@@ -70,8 +79,8 @@ class Templates:
                 usable=sum(template.usable for template in there.values()),
                 unusable=sum(not template.usable for template in there.values()),
             )
-            if changes:
-                audit.record(con, who=user, action=SYNCED, subject=app_group_id, now=now, found=result)
+            if changes or seals:
+                audit.record(con, who=user, action=SYNCED, subject=app_group_id, now=now, found=result, seals=seals)
         return result
 
     def changes(self, *, since: datetime) -> tuple[TemplateNews, ...]:
@@ -92,6 +101,30 @@ class Templates:
             query = query.where(templates.c.app_group_id == app_group_id)
         with self._database.reading() as con:
             return tuple(_decode(body) for body in con.execute(query).scalars())
+
+    def imported(self, app_group_id: str) -> dict[str, Template]:
+        """The templates of an app group, by id, that are stored as the audit trail says that they were imported."""
+        with self._database.reading() as con:
+            seals = _seals(con, app_group_id)
+            rows = con.execute(select(templates.c.id, templates.c.body).where(templates.c.app_group_id == app_group_id))
+            return {row.id: _decode(row.body) for row in rows if seals.get(row.id) == _seal(row.body)}
+
+    def why_unlike_imported(self, template: Template) -> str | None:
+        """Why what is stored of a template isn't what its last import brought, or None.
+
+        Of an app group of which only an earlier release has imported templates, the trail doesn't say.
+        """
+        with self._database.reading() as con:
+            seals = _seals(con, template.app_group_id)
+            those = (templates.c.app_group_id == template.app_group_id) & (templates.c.id == template.id)
+            body = con.execute(select(templates.c.body).where(those)).scalar()
+        if not seals or (body is not None and seals.get(template.id) == _seal(body)):
+            return None
+        return (
+            f"what is stored of the template {template.name!r} isn't what its last import from Appboy brought, so that "
+            "somebody else than optinb wrote it; import it again with `optinb templates sync`, and see who can write "
+            "to the database"
+        )
 
     def get(self, app_group_id: str, name_or_id: str) -> Template:
         """A template of an app group, by id or by name; it may be one that can't be used.
@@ -121,6 +154,21 @@ def _vanished(template: Template) -> Template:
     # Without `last_edited` its details are read anew, should it come back.
     problems = (*template.problems, VANISHED)
     return msgspec.structs.replace(template, usable=False, problems=problems, last_edited=None, vanished=True)
+
+
+def _seals(con: Connection, app_group_id: str) -> dict[str, str]:
+    """What the audit trail says of the templates of an app group, as each was imported last, by id."""
+    mine = (audit_entries.c.action == SYNCED) & (audit_entries.c.subject == app_group_id)
+    found: dict[str, str] = {}
+    for entry in audit.entries_since(con, 0, mine):
+        found |= entry.detail.get("seals") or {}
+    return found
+
+
+def _seal(body: str) -> str:
+    """SHA-256 over what is stored of a template but when it was edited, which decides only when it is read again."""
+    content = {k: v for k, v in msgspec.json.decode(body).items() if k not in ("last_edited", "updated_at")}
+    return sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
 
 def _encode(template: Template) -> str:

@@ -50,6 +50,7 @@ STEPS: dict[Step, str] = {
     "cancel": "cancelled",
     "archive": "archived",
     "rename": "renamed",
+    "reword": "reworded",
 }
 STAGES: dict[Stage, tuple[str, str]] = {
     "planned": ("to come", ""),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from optinb.campaigns import SizeBand, approve, differences, why_held
 from optinb.errors import ApprovalError
 from optinb.workspace.refusals import check_sendable
-from optinb.workspace.witness import why_behind, why_unrecorded
+from optinb.workspace.witness import note_decision, why_behind, why_unrecorded
 
 if TYPE_CHECKING:
     from optinb.campaigns import CampaignRecord
@@ -40,7 +40,9 @@ def approve_seen(ws: Workspace, name: str, *, seen: str | CampaignPreview, comme
     )
     if wrong := why_held(approved, preview.parts, authority=ws.campaigns.authority, now=ws.now()):
         raise ApprovalError(f"this approval wouldn't count: {wrong}")
-    return ws.store.campaigns.put(approved, expected=record.version, user=ws.user, action="approve", now=ws.now())
+    ws.store.campaigns.put(approved, expected=record.version, user=ws.user, action="approve", now=ws.now())
+    note_decision(ws, approved, "approve")
+    return approved
 
 
 def _unseen(seen: str | CampaignPreview, now: CampaignPreview) -> tuple[str, ...]:

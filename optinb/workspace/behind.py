@@ -1,7 +1,7 @@
 """Noticing a database that was put back to an earlier state, before anything is done with it.
 
-What lies outside the database is its witness: the notes that every night makes of the audit trail, and the files of
-answers beside the frozen audiences.
+What lies outside the database is its witness: the notes that every night and decision makes of the audit trail, and
+the files of answers beside the frozen audiences.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def must_not_be_behind(ws: Workspace) -> None:
     reasons = [newest[1]] if newest and newest[1] else []
     nights = list(nights_with_answers(ws))
     since = max((night for night, _ in nights), default=date.min + LOOKED_AT) - LOOKED_AT
-    if newest:
+    if newest and newest[0]:
         since = min(since, max(newest[0] - LOOKED_AT, date.min))
     for night, campaign_id in nights:
         if night >= since and (problem := ws.store.recovery.why_behind(campaign_id, night)):

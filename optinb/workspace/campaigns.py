@@ -50,6 +50,7 @@ from optinb.workspace.samples import SampleMessage, sample_message
 from optinb.workspace.sends import Cancellation
 from optinb.workspace.shared import SharedGroups
 from optinb.workspace.trial import SentTest, send_test
+from optinb.workspace.witness import note_decision
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -331,8 +332,8 @@ class Campaigns:
     ) -> SentTest:
         """Sends a campaign's message (or that of the campaign of that name) to test customers, now.
 
-        It goes to every customer with is_test, or to those of them in `customers`, 50 at most; it needs no approval,
-        enters the audit trail, and no journal or figure of a night. Raises CampaignError or AppboyError.
+        It goes to every customer with is_test who opted in, or to those of them in `customers`, 50 at most; it needs no
+        approval, enters the audit trail, and no journal or figure of a night. Raises CampaignError or AppboyError.
         """
         resolved = self.resolve(self._named(source))
         check_sendable(self._ws, resolved)
@@ -349,3 +350,4 @@ class Campaigns:
 
     def _put(self, record: CampaignRecord, action: str, *, expected: int | None) -> None:
         self._ws.store.campaigns.put(record, expected=expected, user=self._ws.user, action=action, now=self._ws.now())
+        note_decision(self._ws, record, action)

@@ -28,7 +28,7 @@ from optinb.errors import OptinbError
 from optinb.workspace.codes import CodesLeft
 from optinb.workspace.contacts import competition
 from optinb.workspace.power import power_for
-from optinb.workspace.refusals import check_size
+from optinb.workspace.refusals import check_imported, check_size
 from optinb.workspace.samples import SampleMessage, sample_messages
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def preview_of(
     ws: Workspace, resolved: Resolved, *, samples: int, among: Competition | None, in_full: bool
 ) -> CampaignPreview:
     """The preview of a campaign; see `Campaigns.preview`."""
+    check_imported(ws, resolved.template)
     campaign, today = resolved.campaign, ws.today()
     night = next(campaign.schedule.nights(today), campaign.schedule.night_of(campaign.schedule.date or today))
     among = among or competition(ws, night=night, due=[campaign], tables=ws.tables())

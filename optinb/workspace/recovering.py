@@ -10,7 +10,6 @@ from msgspec import Struct
 from optinb.campaigns import ALIVE, Waterfall, id_of
 from optinb.errors import ApprovalError, OptinbError, StateError
 from optinb.measure import CampaignSummary
-from optinb.people import is_among
 from optinb.state import FrozenAudience, RebuiltNight, send_lease
 from optinb.workspace.behind import nights_with_answers
 from optinb.workspace.sends import Settled
@@ -62,7 +61,7 @@ def recover(ws: Workspace, *, dry_run: bool = False) -> Recovered:
             problems.append(f"the night of {night}: {error}")
     kept = {night for night, _ in nights_with_answers(ws)}
     unread: set[date] = set()
-    for night in sorted({night for night, _, _ in lost}):
+    for night in sorted({night for night, _, _ in lost if night}):
         if night in kept and not _summary_of(ws, night).is_file():
             continue  # it ended before its report, and its files of answers tell all that it sent
         try:
@@ -168,7 +167,7 @@ def _rebuilt(ws: Workspace, campaign_id: str, night: date, *, why: str, dry_run:
 def _must_approve(ws: Workspace) -> None:
     """Refuses whoever is no approver, since evidence of what was approved is given up here. Raises ApprovalError."""
     approvers = ws.settings.workspace.approvers
-    if not is_among(ws.user, approvers):
+    if ws.user not in approvers:
         listed = ", ".join(map(repr, approvers)) or "nobody"
         raise ApprovalError(
             f"{ws.user!r} may not recover; approvers in optinb.toml are {listed}. `optinb recover --dry-run` tells "
@@ -186,7 +185,7 @@ def _hold(ws: Workspace, nights: list[RebuiltNight]) -> None:
             )
 
 
-def _enter(ws: Workspace, lost: list[tuple[date, Witness, str]], nights: list[RebuiltNight]) -> None:
+def _enter(ws: Workspace, lost: list[tuple[date | None, Witness, str]], nights: list[RebuiltNight]) -> None:
     """Enters it into the audit trail, gives lost notes up and makes a new one: from here on, it is followed again."""
     ws.store.audit.note(
         who=ws.user,

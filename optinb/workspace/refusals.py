@@ -12,14 +12,25 @@ from optinb.errors import CampaignError
 if TYPE_CHECKING:
     import polars as pl
 
+    from optinb.appboy import Template
     from optinb.campaigns import Campaign
     from optinb.workspace.handle import Workspace
     from optinb.workspace.resolved import Resolved
 
 
+def check_imported(ws: Workspace, template: Template) -> None:
+    """Refuses to show a template that isn't stored as it was imported. Raises CampaignError.
+
+    Who approves it sees its texts, and approves what Appboy's own have as their hash.
+    """
+    if unlike := ws.store.templates.why_unlike_imported(template):
+        raise CampaignError(unlike)
+
+
 def check_sendable(ws: Workspace, resolved: Resolved) -> None:
     """Refuses a campaign that no night could send. Raises CampaignError."""
     template, campaign = resolved.template, resolved.campaign
+    check_imported(ws, template)
     if not template.usable:
         raise CampaignError(f"template {template.name!r} can't be used: {'; '.join(template.problems)}")
     for needed in needed_properties(template):

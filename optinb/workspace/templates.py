@@ -91,7 +91,7 @@ class Templates:
         return fitted(with_live_content(template, refused=refused), group)
 
     def _sync(self, group: AppGroupSettings, fresh: Collection[str]) -> GroupSync:
-        known = {template.id: template for template in self._ws.store.templates.list(group.id)}
+        known = self._ws.store.templates.imported(group.id)  # what somebody forged is read again
         try:
             with AppboyClient(group, timeout_s=self._ws.settings.send.timeout_s) as client:
                 found = fetch_templates(client, group, known=known, fresh=fresh)

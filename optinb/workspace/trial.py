@@ -47,7 +47,7 @@ class SentTest(Struct, frozen=True, kw_only=True):
 
 
 def send_test(ws: Workspace, resolved: Resolved, *, customers: Collection[str] | None = None) -> SentTest:
-    """Sends a campaign's message to test customers now: all of them, or those named.
+    """Sends a campaign's message to test customers now: all of them, or those named, but those who didn't opt in.
 
     One request that is never repeated. It enters the audit trail, and no journal or figure. Raises CampaignError where
     nobody may get it, AppboyError with what to do where Appboy doesn't take it.
@@ -55,13 +55,7 @@ def send_test(ws: Workspace, resolved: Resolved, *, customers: Collection[str] |
     campaign = resolved.campaign
     everybody = ws.tables().customers.to_native()
     people = personal(everybody, properties=campaign.properties, offer=campaign.exampled)
-    rows = chosen(people, customers)
-    rows = rows.with_columns(
-        against=pl.when(pl.col("external_user_id") == "")
-        .then(pl.lit(REASONS["no_external_id"]))
-        .when("property_missing")
-        .then(pl.lit(REASONS["property_missing"]))
-    )
+    rows = _with_reasons(chosen(people, customers), everybody)
     skipped = dict(rows.filter(pl.col("against").is_not_null()).select("customer_id", "against").iter_rows())
     rows = rows.filter(pl.col("against").is_null())
     if rows.is_empty():
@@ -98,6 +92,23 @@ def send_test(ws: Workspace, resolved: Resolved, *, customers: Collection[str] |
         skipped=skipped,
         errors=outcome.errors,
     )
+
+
+def _with_reasons(rows: pl.DataFrame, everybody: pl.LazyFrame) -> pl.DataFrame:
+    """The same rows with what is `against` a message, null where nothing is; what isn't known permits nothing.
+
+    Appboy knows people by their external user id, so that a no of anybody who shares one counts.
+    """
+    said = everybody.select(
+        pl.col("external_user_id").fill_null(""),
+        blocked=pl.col("is_blocked").fill_null(True),
+        opted_out=~pl.col("push_opt_in").fill_null(False),
+    )
+    said = said.join(rows.lazy(), on="external_user_id", how="semi").group_by("external_user_id").agg(pl.all().any())
+    reasons = [("no_external_id", pl.col("external_user_id") == "")]
+    reasons += [(name, pl.col(name)) for name in ("blocked", "opted_out", "property_missing")]
+    against = pl.coalesce(pl.when(holds).then(pl.lit(REASONS[name])) for name, holds in reasons)
+    return rows.join(said.collect(), on="external_user_id", how="left").with_columns(against=against)
 
 
 def chosen(people: pl.LazyFrame, customers: Collection[str] | None) -> pl.DataFrame:

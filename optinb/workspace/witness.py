@@ -1,4 +1,4 @@
-"""Witnesses of the audit trail: every night notes, outside the database, how far the chain had come.
+"""Witnesses of the audit trail: every night and decision notes, outside the database, how far the chain had come.
 
 Whoever can write to the database can cut entries off its end, or write the whole chain anew; they can't make it fit
 what the nights' folders say. Nor can they give such a note up: that is a renamed file.
@@ -6,6 +6,7 @@ what the nights' folders say. Nor can they give such a note up: that is a rename
 
 from __future__ import annotations
 
+import logging
 from datetime import date
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -26,25 +27,41 @@ if TYPE_CHECKING:
     from optinb.state import AuditVerdict
     from optinb.workspace.handle import Workspace
 
+_log = logging.getLogger("optinb.workspace")
+
 FILE_NAME = "audit-head.json"
 GIVEN_UP = "audit-head.given-up-"  # begins the name of what was one
 RECOVERED = "journal recovered"
 SUBJECT = "the journal"  # of the entry that says which witnesses a database put back doesn't fit any more
 
 
-class Witness(Struct, frozen=True, kw_only=True):
-    """The hash of the entry that was the last, and its number."""
+class Witness(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The hash of the entry that was the last, and its number; of a decision also who decided what."""
 
     entries: int
     head: str
+    decided: str = ""
 
 
-def note_head(ws: Workspace, folder: Path) -> None:
+def note_head(ws: Workspace, folder: Path, *, decided: str = "") -> None:
     """Notes in a night's folder how far the chain has come; a note that contradicts it stays, as evidence."""
     newest = ws.store.audit.list(limit=1)
     if newest and why_behind(ws) is None:
-        witness = Witness(entries=newest[0].seq, head=newest[0].hash)
+        witness = Witness(entries=newest[0].seq, head=newest[0].hash, decided=decided)
         write_atomically(folder / FILE_NAME, msgspec.json.encode(witness))
+
+
+def note_decision(ws: Workspace, record: CampaignRecord, action: str) -> None:
+    """Notes beside the nights' folders how far the chain has come, so that no restore loses a decision unnoticed.
+
+    The decision stands where that can't be written, for whoever may not write there too: then the log says so.
+    """
+    folder = ws.root / "runs"
+    try:
+        folder.mkdir(exist_ok=True)
+        note_head(ws, folder, decided=f"{action} {record.campaign.name!r} by {ws.user}")
+    except (OSError, StateError) as error:
+        _log.warning("a decision isn't noted outside the database", extra={"error": str(error)})
 
 
 def why_behind(ws: Workspace) -> str | None:
@@ -57,8 +74,10 @@ def why_behind(ws: Workspace) -> str | None:
     return lost[0][2] if lost else None
 
 
-def lost_witnesses(ws: Workspace) -> list[tuple[date, Witness, str]]:
-    """The notes of nights that the trail doesn't fit, and why; not those that a recovery gave up.
+def lost_witnesses(ws: Workspace) -> list[tuple[date | None, Witness, str]]:
+    """The notes of nights, or of the last decision (None), that the trail doesn't fit, and why.
+
+    Not those that a recovery gave up.
 
     Raises StateError for a note that can't be read.
     """
@@ -67,20 +86,23 @@ def lost_witnesses(ws: Workspace) -> list[tuple[date, Witness, str]]:
     return [(night, w, why) for night, w in witnesses if (why := _why_lost(night, w, heads.get(w.entries)))]
 
 
-def give_up(ws: Workspace, night: date) -> None:
+def give_up(ws: Workspace, night: date | None) -> None:
     """Puts a note away that the trail can't fit any more, where whoever looks at the night's folder sees it.
 
     The trail can't say so by itself: whoever can add an entry to it could have written all of it anew.
     """
-    note = ws.root / "runs" / night.isoformat() / FILE_NAME
+    note = ws.root / "runs" / (night.isoformat() if night else "") / FILE_NAME
     note.replace(note.with_name(f"{GIVEN_UP}{sha256(note.read_bytes()).hexdigest()[:12]}.json"))
     sync(note.parent)
 
 
-def newest_witness(ws: Workspace) -> tuple[date, str | None] | None:
-    """The night whose note knows most entries, and why the trail doesn't fit it, if so; None without any."""
+def newest_witness(ws: Workspace) -> tuple[date | None, str | None] | None:
+    """The night, or None for a decision, whose note knows most entries, and why the trail doesn't fit it, if so.
+
+    None without any.
+    """
     night, newest = max(_witnesses(ws), key=lambda one: one[1].entries, default=(None, None))
-    if night is None or newest is None:
+    if newest is None:
         return None
     return night, _why_lost(night, newest, ws.store.audit.hash_of(newest.entries))
 
@@ -124,23 +146,28 @@ def _differences(ws: Workspace) -> Iterator[str | None]:
     yield from ws.store.deliveries.all_unlike_planned()
 
 
-def _witnesses(ws: Workspace) -> list[tuple[date, Witness]]:
-    """The notes of nights, but those that a recovery gave up. Raises StateError for one that can't be read."""
-    found = []
-    for file in sorted((ws.root / "runs").glob(f"*/{FILE_NAME}")):
+def _witnesses(ws: Workspace) -> list[tuple[date | None, Witness]]:
+    """The notes of nights and of the last decision (None), but those that a recovery gave up.
+
+    Raises StateError for one that can't be read.
+    """
+    found, folder = [], ws.root / "runs"
+    for file in (*sorted(folder.glob(f"*/{FILE_NAME}")), *folder.glob(FILE_NAME)):
         try:
-            night, witness = date.fromisoformat(file.parent.name), msgspec.json.decode(file.read_bytes(), type=Witness)
+            night = None if file.parent == folder else date.fromisoformat(file.parent.name)
+            witness = msgspec.json.decode(file.read_bytes(), type=Witness)
         except (OSError, ValueError, msgspec.MsgspecError) as error:
             raise StateError(f"{file} can't be read ({error}); restore it from a copy") from error
         found.append((night, witness))
     return found
 
 
-def _why_lost(night: date, witness: Witness, there: str | None) -> str | None:
+def _why_lost(night: date | None, witness: Witness, there: str | None) -> str | None:
     if there == witness.head:
         return None
     what = "is missing: the end was cut off" if there is None else "is another than it was"
-    return f"entry {witness.entries} {what}, by the note of the night {night}"
+    whose = f"the last decision ({witness.decided})" if night is None else f"the night {night}"
+    return f"entry {witness.entries} {what}, by the note of {whose}"
 
 
 def _breaks(ws: Workspace) -> tuple[str, ...]:
@@ -148,7 +175,7 @@ def _breaks(ws: Workspace) -> tuple[str, ...]:
     recovered = [entry for entry in reversed(ws.store.audit.list(subject=SUBJECT)) if entry.action == RECOVERED]
     lost = [entry for entry in recovered if entry.detail.get("lost")]
     told = {one["head"] for entry in lost for one in entry.detail["lost"]}
-    files = sorted((ws.root / "runs").glob(f"*/{GIVEN_UP}*.json"))
+    files = sorted((ws.root / "runs").rglob(f"{GIVEN_UP}*.json"))
     return (
         *(
             f"on {entry.at:%Y-%m-%d %H:%M} UTC {entry.who} recovered a database that had been put back: "
@@ -156,7 +183,7 @@ def _breaks(ws: Workspace) -> tuple[str, ...]:
             for entry in lost
         ),
         *(
-            f"the note of the night {file.parent.name} was given up ({file.name}), and the trail doesn't say so"
+            f"the note {file.relative_to(ws.root)} was given up, and the trail doesn't say so"
             for file in files
             if msgspec.json.decode(file.read_bytes(), type=Witness).head not in told
         ),

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -367,13 +367,12 @@ def test_a_proxy_of_the_environment_is_not_asked_for_a_sandbox(
         assert client.campaigns()
 
 
-@pytest.mark.parametrize(("bypass", "asked"), [("", [b"CONNECT rest.invalid:443 HTTP/1.1"]), ("rest.invalid", [])])
-def test_a_proxy_of_the_environment_is_asked_for_an_address_elsewhere_unless_it_is_excepted(
-    monkeypatch: pytest.MonkeyPatch, bypass: str, asked: list[bytes]
-) -> None:
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY", "HTTPS_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    heard: list[bytes] = []
+PROXIES = ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY")
+
+
+@contextlib.contextmanager
+def proxy(heard: list[bytes]) -> Iterator[str]:
+    """A proxy that keeps the first line that it hears, and lets nobody through."""
 
     def listen(server: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -386,11 +385,71 @@ def test_a_proxy_of_the_environment_is_asked_for_an_address_elsewhere_unless_it_
         server.settimeout(1.5)
         thread = threading.Thread(target=listen, args=(server,), daemon=True)
         thread.start()
-        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{server.getsockname()[1]}")
-        monkeypatch.setenv("no_proxy", bypass)
-        monkeypatch.setenv("ELSEWHERE", "k" * 20)
-        group = AppGroupSettings(id="g", name="Shop", api="https://rest.invalid", key="env:ELSEWHERE")
-        with AppboyClient(group, timeout_s=1) as client:
-            assert isinstance(client.unschedule("c", "s"), Later)
-    thread.join(10)
-    assert heard == asked
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join(10)
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> AppGroupSettings:
+    """An app group that isn't on this machine, in an environment without proxies."""
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ELSEWHERE", "k" * 20)
+    return AppGroupSettings(id="g", name="Shop", api="https://rest.invalid", key="env:ELSEWHERE")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "named"),
+    [
+        ("https", "https_proxy"),
+        ("https", "HTTPS_PROXY"),
+        ("https", "ALL_PROXY"),
+        ("http", "http_proxy"),
+        ("http", "all_proxy"),
+    ],
+)
+def test_a_proxy_that_only_the_environment_names_gets_no_request_and_is_told(
+    elsewhere: AppGroupSettings, monkeypatch: pytest.MonkeyPatch, scheme: str, named: str
+) -> None:
+    heard: list[bytes] = []
+    group = msgspec.structs.replace(elsewhere, api=f"{scheme}://rest.invalid")
+    with proxy(heard) as address:
+        monkeypatch.setenv(named, address)
+        with AppboyClient(group, timeout_s=1, sleep=lambda _: None) as client:
+            outcome = client.unschedule("c", "s")
+            with pytest.raises(SettingsError, match=f'write proxy = "env:{named}" in its') as caught:
+                client.campaigns()
+    assert isinstance(outcome, Stopped)
+    assert f"{named} would lead the requests of app group 'Shop' over a proxy" in outcome.message
+    assert address not in f"{outcome} {caught.value}"
+    assert heard == []
+
+
+@pytest.mark.parametrize("proxies", [{}, {"https_proxy": "http://127.0.0.1:9", "no_proxy": "rest.invalid"}])
+def test_without_a_proxy_on_the_way_requests_go_to_the_address_itself(
+    elsewhere: AppGroupSettings, monkeypatch: pytest.MonkeyPatch, proxies: dict[str, str]
+) -> None:
+    for name, value in proxies.items():
+        monkeypatch.setenv(name, value)
+    with AppboyClient(elsewhere, timeout_s=1) as client:
+        outcome = client.unschedule("c", "s")
+    assert isinstance(outcome, Later)
+    assert outcome.cause == "not_sent"
+
+
+def test_a_proxy_that_the_settings_name_is_asked_whatever_the_environment_says(
+    elsewhere: AppGroupSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[bytes] = []
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    for reference in (False, True):
+        with proxy(heard) as address:
+            monkeypatch.setenv("OUR_PROXY", address)
+            group = msgspec.structs.replace(elsewhere, proxy="env:OUR_PROXY" if reference else address)
+            with AppboyClient(group, timeout_s=1) as client:
+                assert isinstance(client.unschedule("c", "s"), Later)
+    assert heard == [b"CONNECT rest.invalid:443 HTTP/1.1"] * 2
+    monkeypatch.setenv("OUR_PROXY", "me:s3cret@nowhere")
+    with AppboyClient(group, timeout_s=1) as client, pytest.raises(SettingsError, match="is no address") as caught:
+        client.campaigns()
+    assert "s3cret" not in str(caught.value)

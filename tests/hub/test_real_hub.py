@@ -55,7 +55,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory, proxy: str) -> Iterator[Hub]:
 def told_by(settings: Path, *lines: str) -> None:
     """Lets `lines` under [workspace] say who works, and anna, bert and this machine's login approve."""
     login = pwd.getpwuid(os.getuid()).pw_name
-    text = re.sub(r"(?m)^approvers = .*$", f'approvers = ["anna", "Bert", "{login}"]', settings.read_text("utf-8"))
+    text = re.sub(r"(?m)^approvers = .*$", f'approvers = ["anna", "bert", "{login}"]', settings.read_text("utf-8"))
     text = text.replace('identity = "asserted"', "\n".join(['identity = "login"', *lines]))
     settings.write_text(text, encoding="utf-8")
     parse_settings(text)

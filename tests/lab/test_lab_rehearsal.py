@@ -2,35 +2,49 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
+from click.testing import CliRunner
 
 from optinb import open_workspace
+from optinb.cli import main
 from optinb.errors import SettingsError, UsageError
 from optinb.rehearsal import APPROVER, AUTHOR, KEYS, environment, running_sandbox, variables_for
+from optinb.sandbox import Sandbox, demo_world
+from optinb.sandbox.proof import SECRET
 from optinb.settings import FILE_NAME, load_settings
 from optinb.workspace.clock import SANDBOX
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from optinb.sandbox import Sandbox
 
 # Runs inside JupyterLab as it starts: what it was given.
 CONFIG = "import json, os\nopen(os.environ['SEEN'], 'w').write(json.dumps(dict(os.environ)))\n"
 
 
+@pytest.fixture
+def own(folder: Path, sandbox: Sandbox) -> Iterator[Sandbox]:
+    """The sandbox that somebody started for the workspace, which names its address."""
+    with Sandbox(demo_world(), now=sandbox.clock.now(), workspace=folder) as mine:
+        settings = folder / FILE_NAME
+        settings.write_text(settings.read_text("utf-8").replace(sandbox.url, mine.url), "utf-8")
+        yield mine
+
+
 def test_a_second_person_rehearses_on_the_running_sandbox_and_leaves_nothing_behind(
-    folder: Path, sandbox: Sandbox, tmp_path: Path
+    folder: Path, own: Sandbox, tmp_path: Path
 ) -> None:
     config, runtime, seen = tmp_path / "config", tmp_path / "runtime", tmp_path / "seen.json"
     config.mkdir()
@@ -67,31 +81,71 @@ def test_a_second_person_rehearses_on_the_running_sandbox_and_leaves_nothing_beh
     assert not list(runtime.glob("jpserver-*"))
     environment = json.loads(seen.read_text())
     assert environment["OPTINB_USER"] == APPROVER
+    assert environment[SANDBOX] == own.url
     pretended = datetime.fromisoformat(environment["OPTINB_NOW"])
-    assert timedelta(0) <= sandbox.clock.now() - pretended < timedelta(minutes=5)
+    assert timedelta(0) <= own.clock.now() - pretended < timedelta(minutes=5)
 
 
-def test_only_a_sandbox_is_taken_for_one(sandbox: Sandbox, tmp_path: Path) -> None:
-    found = running_sandbox(sandbox.url, tmp_path)
-    assert found is not None
-    assert abs(found - sandbox.clock.now()) < timedelta(minutes=1)
+@contextmanager
+def answering(answer: Callable[[str], bytes]) -> Iterator[str]:
+    """A program on a port of its own that answers each path as it's told."""
 
     class Other(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(b'["a shop"]')
+            self.wfile.write(answer(self.path))
 
-        def log_message(self, *_arguments: object) -> None: ...
+        def log_message(self, format: str, *args: object) -> None: ...
 
     with HTTPServer(("127.0.0.1", 0), Other) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        assert running_sandbox(f"http://127.0.0.1:{server.server_port}", tmp_path) is None
+        yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+def test_only_the_workspaces_own_sandbox_is_taken_for_it(sandbox: Sandbox, tmp_path: Path) -> None:
+    own, other = tmp_path / "own", tmp_path / "other"
+    own.mkdir()
+    assert running_sandbox(sandbox.url, own) is None, "no sandbox was ever started for it"
+    with Sandbox(demo_world(), now=sandbox.clock.now(), workspace=own) as mine:
+        found = running_sandbox(mine.url, own)
+        assert found is not None and abs(found - mine.clock.now()) < timedelta(minutes=1)
+        assert (own / SECRET).stat().st_mode & 0o077 == 0
+        assert running_sandbox(sandbox.url, own) is None, "somebody else's sandbox proves nothing"
+        shutil.copytree(own, other)
+        assert running_sandbox(mine.url, other) is None, "a copy of the workspace is another one"
+        for answer in (
+            lambda _: b'["a shop"]',
+            lambda _: b'{"now": "2026-11-23T02:00:00+01:00"}',
+            lambda _: b'{"now": "2026-11-23T02:00:00+01:00", "proof": ""}',
+            lambda path: httpx.get(mine.url + path).content,  # hands the question on to the true one
+        ):
+            with answering(answer) as address:
+                assert running_sandbox(address, own) is None
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
-        assert running_sandbox(f"http://127.0.0.1:{nobody.getsockname()[1]}", tmp_path) is None
-    assert running_sandbox("", tmp_path) is None
+        assert running_sandbox(f"http://127.0.0.1:{nobody.getsockname()[1]}", own) is None
+    assert running_sandbox("", own) is None
+    (own / SECRET).write_bytes(b"")
+    with pytest.raises(UsageError, match=r"sandbox\.secret is damaged; remove it"):
+        running_sandbox(mine.url, own)
+
+
+def test_another_program_on_the_sandboxs_port_gets_nothing_of_a_rehearsal(folder: Path, sandbox: Sandbox) -> None:
+    settings, asked = folder / FILE_NAME, []
+
+    def answer(path: str) -> bytes:
+        asked.append(path)
+        return b'{"now": "2026-11-23T02:00:00+01:00"}'
+
+    with answering(answer) as address, ExitStack() as stack:
+        settings.write_text(settings.read_text("utf-8").replace(sandbox.url, address), "utf-8")
+        given = variables(folder, stack)
+        assert given[SANDBOX] not in (address, sandbox.url)
+        with environment(given), open_workspace(folder) as ws:
+            assert [sync.problem for sync in ws.templates.sync()] == ["", ""]
+    assert asked == []
 
 
 def variables(root: Path, stack: ExitStack, **given: Any) -> dict[str, str]:
@@ -161,3 +215,23 @@ def test_a_scheduler_rehearses_a_night_without_a_key_or_a_sandbox_of_their_own(
     done = optinb("nightly", "--rehearse")
     assert (done.returncode, "no campaign is due" in done.stdout) == (0, True), done.stdout + done.stderr
     assert optinb("doctor", "--user", "somebody").returncode == 2
+
+
+def test_who_is_named_works_or_the_command_says_why_not(folder: Path, own: Sandbox) -> None:
+    def told(*arguments: str) -> str:
+        jupyters = ("--", "--allow-root") if arguments[0] == "lab" else ()
+        done = CliRunner().invoke(main, [*arguments, "--workspace", str(folder), *jupyters])
+        assert (done.exit_code, done.stdout) == (2, "")
+        return done.stderr
+
+    settings = folder / FILE_NAME
+    with ExitStack() as stack:
+        named = variables_for(folder, load_settings(settings), user=APPROVER, stack=stack)
+        assert named["OPTINB_USER"] == APPROVER
+        settings.write_text(settings.read_text("utf-8").replace('"asserted"', '"login"'), "utf-8")
+        nobody = variables_for(folder, load_settings(settings), user=None, stack=stack)
+        assert nobody[SANDBOX] == own.url
+    for command in ("lab", "serve", "doctor"):
+        assert "--user demo-approver goes with --rehearse only" in told(command, "--user", APPROVER)
+        said = told(command, "--rehearse", "--user", APPROVER)
+        assert "--user demo-approver can't be obeyed: the login says who works in this workspace; leave it out" in said

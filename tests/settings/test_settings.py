@@ -61,6 +61,8 @@ def test_the_committed_example_is_read_and_shows_the_defaults() -> None:
         ('platform = "android"', 'platform = "droid"', "droid", "one of 'android', 'ios', 'kindle', 'web'"),
         ('"env:OPTINB_CLUB_KEY"', '"s3cret-key"', "s3cret-key", "must not be in this file"),
         ('key = "env:OPTINB_CLUB_KEY"', "", "[[app_groups]]", "needs key"),
+        ('# proxy = "env:HTTPS_PROXY"', 'proxy = "http://me:s3cret@proxy"', "s3cret@", "must not be in this file"),
+        ('# proxy = "env:HTTPS_PROXY"', 'proxy = "proxy.example.com"', "proxy.example.com", "is no address"),
         ('name = "Club"', 'name = "Shop"', 'name = "Shop"', "already used"),
         ('id = "club-android"', 'id = "shop-ios"', 'id = "shop-ios"', "already used"),
         ("http://127.0.0.1:8021", "http://rest.example.com", "rest.example.com", "in the clear"),

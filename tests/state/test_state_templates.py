@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import update
 
 from optinb.appboy import Message, Template
 from optinb.errors import CampaignError
+from optinb.state.schema import templates
 
 if TYPE_CHECKING:
     from optinb.state import Store, TemplateSync
@@ -100,3 +103,31 @@ def test_an_unknown_template_names_the_nearest_usable_one(store: Store, now: dat
     store.templates.sync(SHOP, [template("SummerSale"), template("Summer_Sal", problems=("draft",))], now=now)
     with pytest.raises(CampaignError, match="did you mean 'SummerSale'"):
         store.templates.get(SHOP, "Summer_Sale")
+
+
+def test_what_was_written_by_hand_is_not_what_was_imported(store: Store, now: datetime) -> None:
+    def forged(**columns: object) -> None:
+        with store._database.writing() as con:
+            con.execute(update(templates).where(templates.c.name == "A").values(**columns))
+
+    def told(name: str) -> str | None:
+        return store.templates.why_unlike_imported(store.templates.get(SHOP, name))
+
+    a, b = template("A"), template("B")
+    store.templates.sync(SHOP, [a, b], now=now)
+    assert store.templates.imported(SHOP) == {t.id: t for t in (a, b)}
+    edited = replace(a, last_edited="2026-11-22T10:00:00+00:00")
+    store.templates.sync(SHOP, [edited, b], now=now)
+    assert (told("A"), told("B")) == (None, None)
+    other = replace(a, messages=(replace(a.messages[0], alert="Harmless"),))
+    for body in (other, replace(a, content_hash="another"), replace(a, problems=("x",), usable=False)):
+        forged(body=msgspec.json.encode(body, order="sorted").decode())
+        assert "isn't what its last import from Appboy brought" in (told("A") or "")
+        assert "templates sync" in (told("A") or "")
+        assert (told("B"), list(store.templates.imported(SHOP))) == (None, [b.id])
+        store.templates.sync(SHOP, [a, b], now=now)
+        assert told("A") is None
+    forged(id="id of C", body=msgspec.json.encode(replace(a, id="id of C"), order="sorted").decode())
+    assert store.templates.why_unlike_imported(replace(a, id="id of C")) is not None
+    unknown = replace(template("D"), app_group_id="imported by an earlier release")
+    assert store.templates.why_unlike_imported(unknown) is None

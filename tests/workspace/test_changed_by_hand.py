@@ -25,7 +25,7 @@ from optinb.campaigns import CampaignRecord, SizeBand, new_key
 from optinb.delivery import cut as requests_of
 from optinb.delivery import freeze
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, SCHEDULER
-from optinb.errors import ApprovalError, StateError
+from optinb.errors import ApprovalError, CampaignError, StateError
 from optinb.night import Night
 from optinb.sandbox import Sandbox, demo_world
 from optinb.state import Cancelled, Store
@@ -467,5 +467,26 @@ def test_an_added_entry_of_a_recovery_does_not_make_a_rewritten_trail_trusted_bu
     for made in (root / "runs").glob("*/audit-head.json"):
         made.unlink()
     with optinb.open_workspace(root, user=SCHEDULER) as ws:
-        (told,) = verify_audit(ws).breaks
-    assert f"the note of the night 2026-11-22 was given up ({kept.name})" in told
+        told = verify_audit(ws).breaks  # of the night, and of the last decision
+    assert f"the note runs/2026-11-22/{kept.name} was given up, and the trail doesn't say so" in told
+
+
+def test_nobody_approves_a_template_whose_text_was_changed_by_hand_until_it_is_imported_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPTINB_SIGNING_KEY", KEY.private)
+    with optinb.open_workspace(root, user=AUTHOR) as ws:
+        ws.campaigns.submit({**CAMPAIGNS[0], "priority": 60})
+    by_hand(root, """update templates set body = replace(body, '"alert":"', '"alert":"Harmless ')""")
+    with optinb.open_workspace(root, user=APPROVER) as boss:
+        for look in (boss.campaigns.preview, boss.campaigns.test_send, lambda name: approve(boss, name)):
+            with pytest.raises(CampaignError, match="isn't what its last import from Appboy brought"):
+                look(SUMMER)
+        boss.templates.sync()  # Appboy hasn't edited it since, and it is read again all the same
+        preview = boss.campaigns.preview(SUMMER)
+        assert not any("Harmless" in message.alert for message in preview.template.messages)
+        boss.campaigns.approve(SUMMER, seen=preview)
+
+
+def approve(ws: optinb.Workspace, name: str) -> None:
+    ws.campaigns.approve(name, seen="whatever the preview of another machine said")

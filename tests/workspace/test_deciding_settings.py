@@ -17,7 +17,7 @@ from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER, demo_s
 from optinb.errors import Exit
 from optinb.nightly import Night
 from optinb.sandbox import Sandbox, demo_world
-from optinb.settings import Settings, SourceSection, parse_settings
+from optinb.settings import TABLE_NAMES, Settings, SourceSection, Table, parse_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +60,7 @@ BOUND: dict[str, Any] = {
     "app_groups.api": "https://rest.iad-01.braze.com",
     "app_groups.auth": "app_group_id",
     "app_groups.key": "env:OTHER_KEY",
+    "app_groups.proxy": "http://proxy.example.com:3128",
     "app_groups.apps.id": "other-app",
     "app_groups.apps.platform": "web",
     "app_groups.apps.sdk_from_version": "9.9",
@@ -163,6 +164,10 @@ def changed(value: Any, path: Sequence[str], new: Any) -> Any:
     return replace(value, **{path[0]: inner})
 
 
+def source_of(table: Table, *, query: str = "SELECT 1") -> SourceSection:
+    return SourceSection(table=table, query=query, address="env:SHOP", name="more")
+
+
 @pytest.fixture
 def template(ws: Workspace) -> Template:
     return ws.templates.get("Shop", "Optimove_SummerSale_iOS")
@@ -196,8 +201,13 @@ def test_settings_that_a_campaign_does_not_read_hold_nothing(template: Template)
     before = parts(SETTINGS)
     for path in ("features.days", "lifecycle.new_days", "models.most_clusters", "app_groups.apps.platform"):
         assert parts(changed(SETTINGS, path.split("."), BOUND[path])) == before, path
-    more = SourceSection(table="events", query="SELECT 1", address="env:SHOP")
-    assert parts(replace(SETTINGS, sources=(*SETTINGS.sources, more))) == before
+    for table in TABLE_NAMES:
+        more = replace(SETTINGS, sources=(*SETTINGS.sources, source_of(table)))
+        # who is one person decides about everybody: whose consent counts, and who gets one message instead of two
+        is_read = table in ("customers", "app_users", "customer_ids")
+        assert (parts(more) != before) == is_read, table
+        edited = replace(SETTINGS, sources=(*SETTINGS.sources, source_of(table, query="SELECT 2")))
+        assert (parts(edited) != parts(more)) == is_read, table
     # a delivered column is never hidden by one of the models, so that it isn't defined by the settings
     delivered = deciding_parts(SETTINGS, campaign, attr("stage") == "new", delivered=("stage",), imports=())
     assert delivered["definitions of figures"] == "{}"

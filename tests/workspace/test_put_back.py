@@ -131,6 +131,36 @@ def test_every_act_on_the_database_of_the_evening_before_is_refused_until_it_is_
     assert optinb(folder, "audit", "verify")[0] == 0
 
 
+@pytest.mark.parametrize("step", ["cancel", "pause", "submit"])
+def test_what_was_stopped_after_the_copy_is_not_sent_by_it(folder: Path, evening: Path, step: str) -> None:
+    with open_workspace(folder, user=AUTHOR) as author:
+        if step == "submit":
+            author.campaigns.submit({**CAMPAIGNS[0], "priority": 60})
+        else:
+            getattr(author.campaigns, step)(SUMMER)
+    after = copied(folder, "after")
+    put_back(folder, evening)
+    told = rf"was put back to an earlier state.* by the note of the last decision \({step} '{SUMMER}' by {AUTHOR}\)"
+    with pytest.raises(StateError, match=told):
+        run(folder)
+    assert not (folder.parent / "sandbox.jsonl").exists() or not taken(folder)
+    code, said = optinb(folder, "recover", "--dry-run")
+    assert code == 0 and "by the note of the last decision" in said
+    put_back(folder, after)
+    assert {c.name for c in run(folder).campaigns if c.accepted} == {CLUB}
+
+
+def test_a_decision_stands_where_its_note_can_not_be_written(
+    folder: Path, evening: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.rmtree(folder / "runs")
+    (folder / "runs").write_text("no folder")
+    with open_workspace(folder, user=AUTHOR) as author:
+        author.campaigns.pause(SUMMER)
+        assert author.campaigns.get(SUMMER).state == "paused"
+    assert "a decision isn't noted outside the database" in caplog.text
+
+
 def test_a_campaign_that_the_database_has_forgotten_can_be_recalled_by_its_name(
     folder: Path, sandbox: Sandbox, evening: Path
 ) -> None:

@@ -23,12 +23,12 @@ def the_testers(ws: Workspace) -> list[str]:
     return sorted(ws.tables().customers.to_native().filter("is_test").collect()["customer_id"])
 
 
-def test_it_goes_to_every_test_customer_at_once_and_into_no_journal(ws: Workspace, sandbox: Sandbox) -> None:
+def test_it_goes_at_once_to_test_customers_who_opted_in_and_into_no_journal(ws: Workspace, sandbox: Sandbox) -> None:
     ws.campaigns.submit(SUMMER)
     sent = ws.campaigns.test_send(SUMMER["name"])
     (dispatch,) = sandbox.world.dispatches
     assert dispatch.schedule_id is None
-    assert [sample.customer_id for sample in sent.sent] + sorted(sent.skipped) == the_testers(ws)
+    assert sorted([sample.customer_id for sample in sent.sent] + [*sent.skipped]) == the_testers(ws)
     assert len(dispatch.ids) == len(sent.sent) > 1
     assert all(message.alert for sample in sent.sent for message in sample.messages)
     assert ws.store.deliveries.list() == ()
@@ -57,7 +57,9 @@ def test_test_customers_without_an_external_user_id_are_told_and_not_sent_to(
     nameless = pl.col("customer_id").is_in(ids[:2])
     known = ws.tables().customers.to_native()
     emptied = known.with_columns(
-        external_user_id=pl.when(nameless).then(pl.lit("")).otherwise("external_user_id"), first_name=pl.lit("Ada")
+        external_user_id=pl.when(nameless).then(pl.lit("")).otherwise("external_user_id"),
+        first_name=pl.lit("Ada"),
+        push_opt_in=True,
     )
     tables = SimpleNamespace(customers=SimpleNamespace(to_native=lambda: emptied))
     monkeypatch.setattr(type(ws), "tables", lambda _: tables)
@@ -66,6 +68,33 @@ def test_test_customers_without_an_external_user_id_are_told_and_not_sent_to(
     assert "" not in sandbox.world.dispatches[0].ids
     with pytest.raises(CampaignError, match=r"no test customer can get .* has no external user id"):
         ws.campaigns.test_send(SUMMER, customers=ids[:1])
+
+
+def test_a_test_customer_who_opted_out_or_is_blocked_gets_no_test_send_and_those_who_opted_in_do(
+    ws: Workspace, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, untold, blocked, shares, *others = the_testers(ws)
+    known, is_one = ws.tables().customers.to_native().collect(), pl.col("customer_id").is_in
+    people = {row["customer_id"]: row["external_user_id"] for row in known.to_dicts()}
+    stranger = next(row["customer_id"] for row in known.to_dicts() if not row["is_test"])
+    changed = known.with_columns(
+        push_opt_in=pl.when(is_one([out, stranger]))
+        .then(False)
+        .when(~is_one([untold]))
+        .then(pl.col("is_test") | pl.col("push_opt_in")),
+        is_blocked=is_one([blocked]),
+        external_user_id=pl.when(is_one([stranger])).then(pl.lit(people[shares])).otherwise("external_user_id"),
+        first_name=pl.lit("Ada"),
+    ).lazy()
+    tables = SimpleNamespace(customers=SimpleNamespace(to_native=lambda: changed))
+    monkeypatch.setattr(type(ws), "tables", lambda _: tables)
+    sent = ws.campaigns.test_send(SUMMER)
+    opted_out = "has opted out of push messages"
+    assert sent.skipped == {**dict.fromkeys((out, untold, shares), opted_out), blocked: "is blocked"}
+    assert [sample.customer_id for sample in sent.sent] == others
+    assert sorted(sandbox.world.dispatches[0].ids) == sorted(people[one] for one in others)
+    with pytest.raises(CampaignError, match=f"no test customer can get .*{opted_out}"):
+        ws.campaigns.test_send(SUMMER, customers=[out])
 
 
 @pytest.mark.parametrize(
