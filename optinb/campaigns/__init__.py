@@ -39,11 +39,13 @@ from optinb.campaigns.campaign import (
 from optinb.campaigns.codes import EXAMPLE_CODE, CodeFile, check_codes, read_codes
 from optinb.campaigns.files import campaign_from, campaign_toml, read_campaign
 from optinb.campaigns.life import ALIVE, CampaignState, Step, may
+from optinb.campaigns.moving import TimeMove, sign_move, why_untimely
 from optinb.campaigns.part_words import NONE, part_words
 from optinb.campaigns.parts import content_parts, deciding_parts, differences, tables_for
 from optinb.campaigns.policy import Competitor, check_quiet, days_back, quiet_zones
 from optinb.campaigns.power import Power, power_of
-from optinb.campaigns.reasons import REASONS, Exclusion
+from optinb.campaigns.reasons import NO_PUSH, REASONS, Exclusion
+from optinb.campaigns.rebuilt import REBUILT, RebuiltAudience, approved_rebuilt, rebuilt_parts
 from optinb.campaigns.roster import Roster
 from optinb.campaigns.schedule import Going, Schedule, SendTime, calendar, check_schedule, send_times
 from optinb.campaigns.signing import KeyPair, new_key
@@ -56,8 +58,10 @@ __all__ = [
     "CHANNEL",
     "EXAMPLE_CODE",
     "NONE",
+    "NO_PUSH",
     "OUTCOMES",
     "REASONS",
+    "REBUILT",
     "Approval",
     "Authority",
     "Campaign",
@@ -73,14 +77,17 @@ __all__ = [
     "Offer",
     "Power",
     "Property",
+    "RebuiltAudience",
     "Roster",
     "Schedule",
     "SendTime",
     "SizeBand",
     "Standing",
     "Step",
+    "TimeMove",
     "Waterfall",
     "approve",
+    "approved_rebuilt",
     "archive",
     "build_audience",
     "calendar",
@@ -107,9 +114,11 @@ __all__ = [
     "quiet_zones",
     "read_campaign",
     "read_codes",
+    "rebuilt_parts",
     "reject",
     "reworded",
     "send_times",
+    "sign_move",
     "step",
     "submit",
     "tables_for",
@@ -118,5 +127,6 @@ __all__ = [
     "why_held_by_size",
     "why_kept",
     "why_unlike",
+    "why_untimely",
     "with_codes",
 ]

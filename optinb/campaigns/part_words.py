@@ -8,6 +8,7 @@ import msgspec
 
 from optinb.campaigns.campaign import Offer, Property
 from optinb.campaigns.parts import differences
+from optinb.campaigns.rebuilt import REBUILT, read_rebuilt
 from optinb.campaigns.schedule import Schedule
 from optinb.errors import OptinbError
 from optinb.rules import InList, from_json, nodes_of, sentence
@@ -50,6 +51,8 @@ def part_words(part: str, text: str) -> str:
             case "promotion codes":
                 files = msgspec.json.decode(text, type=list[tuple[str, int]])
                 return ", ".join(f"{codes:,} codes of import {sha256[:8] or '?'}" for sha256, codes in files) or NONE
+            case _ if part == REBUILT:
+                return "; ".join(one.sentence() for one in read_rebuilt(text)) or NONE
             case "apps" | "definitions of figures" | "platforms of apps" | "oldest data" | "how deliveries are read":
                 return _plain(msgspec.json.decode(text)) or NONE
             case _:

@@ -44,6 +44,10 @@ REASONS: dict[Exclusion, str] = {
     "exclusion_period": "is in the exclusion period of another campaign",
     "frequency_cap": "has got as many messages lately as the contact policy allows",
 }
+# What keeps every push of an app group away from a customer, whatever the campaign.
+NO_PUSH: tuple[Exclusion, ...] = (
+    "no_app", "no_sdk", "push_off", "blocked", "test", "opted_out", "no_external_id",
+)  # fmt: skip
 # The number that stands for a reason in an array, where 0 is nothing against the message.
 CODES: dict[Exclusion, int] = {reason: code for code, reason in enumerate(get_args(Exclusion), start=1)}
 

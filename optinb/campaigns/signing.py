@@ -1,4 +1,4 @@
-"""Signed approvals: who can write to the database still can't approve, without an approver's private key.
+"""Signed approvals and moves: who can write to the database still can't approve, without an approver's private key.
 
 A signature is an Ed25519 one over everything that the approval says and the submission it is of. Keys are written as
 base64 of their 32 raw bytes: the public ones in the settings, the private one where its owner keeps it.
@@ -37,6 +37,16 @@ def new_key() -> KeyPair:
 
 def sign(approval: Approval, *, campaign_id: str, private: str) -> str:
     """The signature of an approval in base64. Raises ApprovalError when the key can't be read; it isn't shown."""
+    return signature_of(_signed(approval, campaign_id), private=private)
+
+
+def is_signed(approval: Approval, *, campaign_id: str, public: str) -> bool:
+    """Whether an approval bears the signature of a key, for this very campaign and submission."""
+    return bears(approval.signature, _signed(approval, campaign_id), public=public)
+
+
+def signature_of(content: bytes, *, private: str) -> str:
+    """The signature of a text in base64. Raises ApprovalError when the key can't be read; it isn't shown."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     try:
@@ -45,17 +55,17 @@ def sign(approval: Approval, *, campaign_id: str, private: str) -> str:
         raise ApprovalError(
             "the signing key can't be read; it must be the private line that `optinb campaigns key` printed"
         ) from None
-    return b64encode(key.sign(_signed(approval, campaign_id))).decode()
+    return b64encode(key.sign(content)).decode()
 
 
-def is_signed(approval: Approval, *, campaign_id: str, public: str) -> bool:
-    """Whether an approval bears the signature of a key, for this very campaign and submission."""
+def bears(signature: str | None, content: bytes, *, public: str) -> bool:
+    """Whether a text bears the signature of a key."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
         key = Ed25519PublicKey.from_public_bytes(b64decode(public, validate=True))
-        key.verify(b64decode(approval.signature or "", validate=True), _signed(approval, campaign_id))
+        key.verify(b64decode(signature or "", validate=True), content)
     except (ValueError, NoBase64, InvalidSignature):
         return False
     return True

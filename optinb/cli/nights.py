@@ -59,7 +59,7 @@ def reconcile(ws: Workspace, run_date: date | None) -> Any:
 @click.option("--dry-run", is_flag=True, help="Only tell what would be rebuilt.")
 @on_workspace
 def recover(ws: Workspace, dry_run: bool) -> Any:
-    """Rebuild what a database that was put back to an earlier state has forgotten of sends."""
+    """Rebuild what a database that was put back has forgotten of sends; approvers only, but for --dry-run."""
     return ws.recover(dry_run=dry_run)
 
 

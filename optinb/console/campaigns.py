@@ -6,7 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from optinb.appboy import Standing, Template, told, told_by_group
-from optinb.campaigns import CampaignRecord
+from optinb.campaigns import REBUILT, CampaignRecord, part_words
 from optinb.console.base import local_time, show
 from optinb.measure.pages import many
 from optinb.printable import printable_line
@@ -119,6 +119,7 @@ def _(value: CampaignPreview) -> str:
     lines += [f"  {_rival(rival)}" for rival in value.rivals]
     if value.rivals and value.after_rivals is not None:
         lines.append(f"  {value.after_rivals:>12,}  recipients are left by the others of that night")
+    lines += [f"  note: {REBUILT}: {part_words(REBUILT, text)}"] if (text := value.parts.get(REBUILT)) else []
     if value.changed:
         lines.append(f"  changed since the last approval: {', '.join(value.changed)}")
     seen = f"  fingerprint {value.fingerprint}, for `optinb campaigns approve {c.name!r} --seen {value.fingerprint}`"

@@ -151,6 +151,8 @@ def _(value: Recovered) -> str:
     if value.unknown_campaigns:
         names = ", ".join(map(repr, value.unknown_campaigns))
         lines.append(f"  not known any more, so plan and approve again what is to go on: {names}")
+    if waiting := sorted({night.campaign for night in value.nights if night.recipients.get("planned")}):
+        lines.append(f"  held until an approver has looked at what was rebuilt: {', '.join(map(repr, waiting))}")
     lines.append("  groups, campaigns and approvals saved after the moment it was put back to are lost")
     if any(night.recipients.get("unknown") for night in value.nights):
         lines.append(

@@ -6,6 +6,7 @@ from optinb.delivery.budget import Budget
 from optinb.delivery.closing import close_dead, close_past, lease_name
 from optinb.delivery.contact_history import CONTACTS, HISTORY, ContactHistory, counting, of_today, sending_day
 from optinb.delivery.contact_status import COUNTING, MEANING, RECEIVED, Meaning, Role, Status, status_of
+from optinb.delivery.elsewhere import must_be_here
 from optinb.delivery.frozen import FrozenFile, Recipients, freeze, read_frozen
 from optinb.delivery.machine import next_state
 from optinb.delivery.planning import plan, why_short, why_too_large
@@ -53,6 +54,7 @@ __all__ = [
     "last_moment",
     "lease_name",
     "may_be_stopped",
+    "must_be_here",
     "next_state",
     "of_today",
     "orphans",

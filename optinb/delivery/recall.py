@@ -177,13 +177,14 @@ def reschedule(
     lease: Lease,
     send_at: datetime,
     user: str,
+    signature: str | None = None,
     progress: Callable[[int], object] = lambda _count: None,
 ) -> Move:
     """Moves a campaign's night to another time: what is still planned, and what Appboy has accepted.
 
     The lease is the sender's: nobody sends meanwhile. What couldn't be moved says so in the journal, and what Appboy
     has not confirmed keeps its earlier time there, also after a crash; asking again for the same time moves what is
-    left. Raises StateError.
+    left. `signature` is that of the user, where approvers have keys. Raises StateError.
     """
     check_planned(store, audience)
     _close_dead(store, audience, tools, lease)
@@ -195,7 +196,9 @@ def reschedule(
         ]
         store.deliveries.revise(noted, given=state, lease=lease, now=tools.clock())
     counts = store.deliveries.counts(*audience.night)
-    moved_to = store.deliveries.reschedule(*audience.night, send_at=send_at, user=user, now=tools.clock())
+    moved_to = store.deliveries.reschedule(
+        *audience.night, send_at=send_at, user=user, now=tools.clock(), signature=signature
+    )
     schedule = schedule_of(moved_to)
     problems: dict[str, int] = {}
     sizes = {True: 0, False: 0}

@@ -82,6 +82,7 @@ def send(
     lease_clock: Callable[[], datetime] | None = None,
     ttl_s: float = TTL_S,
     progress: Callable[[int], None] | None = None,
+    why_not: Callable[[FrozenAudience], str | None] = lambda _audience: None,
 ) -> DeliveryCounts:
     """Sends what is still planned of a campaign's night, and says where all its recipients are.
 
@@ -104,6 +105,7 @@ def send(
         lease_clock: the clock by which a dead sender's hold ends: `store.clock`, unless `clock` counts for all.
         ttl_s: how long a dead sender's hold lasts.
         progress: called with the number of recipients that have come to an end, again and again.
+        why_not: why an audience may not be sent, or None; asked where it was changed since it was given.
 
     Raises:
         LeaseTaken when another sender is at work on this night; StateError when the frozen audience was changed, or
@@ -122,10 +124,14 @@ def send(
         check_planned(store, audience)
         close_dead(store, audience, lease, now=clock(), late_minutes=settings.late_minutes)
         # whoever had the lease before may have moved the send to another time
-        audience = store.deliveries.find(*audience.night) or audience
+        before, audience = audience, store.deliveries.find(*audience.night) or audience
         stopped = None
         # What has no request to come needs no file: a night that is done can be asked for again at any time.
         if store.deliveries.counts(*audience.night).pending:
+            if audience != before and (why := why_not(audience)):
+                raise StateError(
+                    f"{audience.campaign_name!r} was changed while its sender waited: {why}; nothing is sent"
+                )
             if problem := store.deliveries.answers.unwritten(*audience.night):
                 raise StateError(problem)
             recipients = _recipients(store, audience, root)

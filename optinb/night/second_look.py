@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.appboy import template_changes, template_from_details, told
-from optinb.campaigns import ALIVE
+from optinb.campaigns import ALIVE, approved_rebuilt
 from optinb.delivery import last_moment
 from optinb.errors import AppboyError, Exit, OptinbError
 
@@ -76,11 +76,14 @@ def look_afterwards(ws: Workspace, client: AppboyClient, audience: FrozenAudienc
 def _edited(ws: Workspace, client: AppboyClient, audience: FrozenAudience) -> str | None:
     """What is different in Appboy from the template that was approved, in words, or None; the edit is imported then."""
     record = ws.store.campaigns.find(audience.campaign_id)
-    if record is None or record.approval is None or record.approval.fingerprint != audience.fingerprint:
+    if record is None or (approval := record.approval) is None:
         return None  # decided on meanwhile: what becomes of it then is not this look's affair
+    is_rebuilt = approved_rebuilt(approval.parts, run_date=audience.run_date, sha256=audience.sha256) is not None
+    if not is_rebuilt and approval.fingerprint != audience.fingerprint:
+        return None  # the same
     details = client.campaign_details(audience.template_id)
     now = template_from_details(audience.app_group_id, audience.template_id, details)
-    if now.content_hash == record.approval.parts.get("content of the template"):
+    if now.content_hash == approval.parts.get("content of the template"):
         return None
     changes = told(template_changes(ws.store.templates.get(audience.app_group_id, audience.template_id), now))
     # whoever approves it again must see it as it is

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from optinb.campaigns import ALIVE, Competitor, waterfall, why_held, why_held_by_size, why_kept
+from optinb.campaigns import (
+    ALIVE,
+    REBUILT,
+    Competitor,
+    waterfall,
+    why_held,
+    why_held_by_size,
+    why_kept,
+)
 from optinb.delivery import FrozenAudience, close_past, plan, send, why_short
 from optinb.errors import CampaignError, OptinbError, StateError, failure
 from optinb.measure import CampaignSummary, frozen, held, rehearsed
+from optinb.night.frozen_audience import why_not_approved
 from optinb.night.second_look import look_afterwards, look_before
 from optinb.progress import progress
 from optinb.workspace import Workspace, ages_on, is_pretended, why_distrusted, why_stale, why_unrecorded
 
 if TYPE_CHECKING:
-    from datetime import date
+    from datetime import date, datetime
 
     from optinb.campaigns import Campaign, CampaignRecord, Competition
     from optinb.night.second_look import SecondLook
@@ -41,6 +51,7 @@ class Tonight:
         self._ws, self._run_date, self._dry_run = workspace, run_date, dry_run
         self._holder = workspace.sends.holder
         self._summaries: dict[str, CampaignSummary] = {}
+        self._looked_at: set[tuple[str, datetime]] = set()  # plans whose recipients are those of the approved rule
         self._promised: Counter[str] = Counter()  # codes of pools, in a dry run
         self.blocked: str | None = None
         self.distrusted: str | None = None
@@ -149,7 +160,9 @@ class Tonight:
         there = self._planned(record)
         if there:
             figures = self._figures(there)
-            return replace(figures, held=self._why_not_now(there)) if figures.pending else figures
+            with suppress(OptinbError):  # which is told when it is to be sent
+                return replace(figures, held=self._why_not_now(there)) if figures.pending else figures
+            return figures
         if stopped := self._stopped():
             return held(*names, stopped)
         try:
@@ -171,6 +184,7 @@ class Tonight:
         if self._dry_run:
             among.promise(rows, self._ws.campaigns.competitor(resolved, self._run_date))
             return rehearsed(campaign.name, resolved.app_group.name, resolved.template.name, figures, send_at)
+        now = self._ws.now()
         try:
             audience = plan(
                 self._ws.store,
@@ -184,10 +198,12 @@ class Tonight:
                 fingerprint=record.approval.fingerprint,
                 root=self._ws.root,
                 user=self._ws.user,
-                now=self._ws.now(),
+                now=now,
             )
         except (StateError, CampaignError) as error:
             return held(*names, str(error), figures)
+        if audience.planned_at == now:  # and not another run's
+            self._looked_at.add((audience.sha256, audience.planned_at))
         among.promise(rows, self._ws.campaigns.competitor(resolved, self._run_date))
         return self._figures(audience)
 
@@ -212,7 +228,10 @@ class Tonight:
         return there
 
     def _why_not_now(self, audience: FrozenAudience) -> str | None:
-        """Why what is frozen and not sent yet may not go out now, or None: the campaign as it is now is checked."""
+        """Why what is frozen and not sent yet may not go out now, or None: the campaign as it is now is checked.
+
+        Raises OptinbError where what is frozen can't be read here.
+        """
         if stopped := self._stopped():
             return stopped
         try:
@@ -220,16 +239,18 @@ class Tonight:
             resolved = self._ws.campaigns.resolve(record.campaign)
         except OptinbError as error:
             return str(error)
-        parts = resolved.parts()
-        if record.approval and record.approval.fingerprint == audience.fingerprint:
+        parts, approval = resolved.parts(), record.approval
+        if approval and approval.fingerprint == audience.fingerprint:
             # what an earlier release froze is finished under the approval that it had then, which knew fewer parts
-            parts = {name: text for name, text in parts.items() if name in record.approval.parts}
+            parts = {name: text for name, text in parts.items() if name in approval.parts or name == REBUILT}
         reason = self._why_held(record, parts, resolved)
-        if reason is None and record.approval and record.approval.fingerprint != audience.fingerprint:
-            return "it was approved anew after this night's audience was frozen, so that the rest of it is not sent"
-        if (resolved.app_group.id, resolved.template.id) != (audience.app_group_id, audience.template_id):
-            reason = reason or "its frozen audience isn't of the app group and template that were approved"
-        return reason or why_held_by_size(record, audience.recipients)
+        if reason or approval is None:
+            return reason
+        plan = (audience.sha256, audience.planned_at)
+        reason = why_not_approved(self._ws, record, resolved, audience, is_known=plan in self._looked_at)
+        if reason is None:
+            self._looked_at.add(plan)
+        return reason
 
     def _look_at_trail(self) -> None:
         """By an audit trail that isn't whole, or not the one that the nights noted, nobody knows what was decided."""
@@ -285,6 +306,7 @@ class Tonight:
                 budget=self._ws.sends.budget(audience.app_group_id),
                 wait_s=WAIT_S,
                 progress=tell,
+                why_not=self._why_not_now,
             )
             after = look_afterwards(self._ws, client, audience)
         if counts.stopped:

@@ -20,7 +20,7 @@ from msgspec import Struct, field
 
 from optinb.errors import StateError
 from optinb.files import lock_newest, open_privately, sync, unlock
-from optinb.state.journal import Batch, BatchState, FrozenAudience, Planned, Sending
+from optinb.state.journal import Batch, BatchState, Cancelled, FrozenAudience, Planned, Sending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -142,11 +142,13 @@ def why_behind(account: Account, there: JournalSide) -> str | None:
     if theirs is None:
         return "it isn't in the database" if mine or account.states else None
     if mine and mine.planned_at < theirs.planned_at:
-        return None  # of an earlier plan, which was stopped: the database has a later one
+        # Of an earlier plan, all of which was stopped or recalled: else nothing could have been planned after it.
+        taken = sum(not isinstance(state, Planned | Cancelled) for state in account.states.values())
+        return f"{taken:,} requests of an earlier plan were made, and weren't recalled" if taken else None
     if mine and mine.planned_at > theirs.planned_at:
         return "it was planned anew since"
-    if mine and mine.sha256 != theirs.sha256:
-        return None if mine.sha256 in there.seals else "its list was frozen anew since"
+    if mine and mine.sha256 != theirs.sha256 and mine.sha256 not in there.seals:
+        return "its list was frozen anew since"
     further = sum(not account.is_overtaken(n, there.untold.get(n)) for n in account.begun & there.planned)
     if further:
         return f"{further:,} of its {theirs.batches:,} requests were made or decided on, which are planned there"

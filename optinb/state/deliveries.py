@@ -342,11 +342,18 @@ class Deliveries:
         return sum(batch.size for batch in moved)
 
     def reschedule(
-        self, campaign_id: str, run_date: date, *, send_at: datetime, user: str, now: datetime
+        self,
+        campaign_id: str,
+        run_date: date,
+        *,
+        send_at: datetime,
+        user: str,
+        now: datetime,
+        signature: str | None = None,
     ) -> FrozenAudience:
         """Gives a campaign's night another time, with an entry in the audit trail; returns its plan.
 
-        Raises StateError when there is no plan.
+        `signature` is that of the user, where approvers have keys. Raises StateError when there is no plan.
         """
         with self._database.writing() as con:
             before = find_audience(con, campaign_id, run_date)
@@ -362,6 +369,7 @@ class Deliveries:
                 run_date=run_date,
                 before=before.send_at,
                 send_at=send_at,
+                signature=signature,
             )
             after = msgspec.structs.replace(before, send_at=send_at)
             line = changed(con, after, now=now)

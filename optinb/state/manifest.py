@@ -100,14 +100,14 @@ def why_unlike_planned(con: Connection, audience: FrozenAudience) -> str | None:
     problem = check_chain(since, after=planned.seq - 1, head=planned.previous).problem
     if problem:
         return f"the audit trail since {of} was planned isn't whole: {problem}"
-    return _why_unlike(con, audience, [planned, *(e for e in since[1:] if _night_of(e) == audience.night)])
+    return _why_unlike(con, audience, [planned, *(e for e in since[1:] if night_of(e) == audience.night)])
 
 
 def all_unlike_planned(con: Connection) -> Iterator[str]:
     """Why audiences aren't what the audit trail recorded, of all of them; the trail itself must be whole."""
     entries: dict[tuple[str, date], list[AuditEntry]] = {}
     for entry in entries_since(con, 0, audit_entries.c.action.in_([PLANNED, MOVED, SEALED, *_ENDED.values()])):
-        mine = entries.setdefault(_night_of(entry), [])
+        mine = entries.setdefault(night_of(entry), [])
         if entry.action == PLANNED:
             mine.clear()
         mine.append(entry)
@@ -178,10 +178,10 @@ def _entries_about(con: Connection, audience: FrozenAudience) -> list[AuditEntry
         audit_entries.c.detail.contains(f'"{audience.campaign_id}"', autoescape=True),
     )
     found = entries_since(con, 0, audit_entries.c.action == PLANNED, named)
-    return [entry for entry in found if _night_of(entry) == audience.night]
+    return [entry for entry in found if night_of(entry) == audience.night]
 
 
-def _night_of(entry: AuditEntry) -> tuple[str, date]:
+def night_of(entry: AuditEntry) -> tuple[str, date]:
     """The campaign's night that an entry is about; those of 0.1 name the campaign as their subject only."""
     made_from_name = sha256(entry.subject.casefold().encode()).hexdigest()[:12]  # as Campaign.id
     try:

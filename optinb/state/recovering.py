@@ -39,6 +39,7 @@ from optinb.state.delivery_rows import (
 from optinb.state.journal import Accepted, Batch, BatchState, Cancelled, FrozenAudience, Planned, Sending, Unknown
 from optinb.state.leases import must_hold
 from optinb.state.manifest import record_plan
+from optinb.state.origins import REBUILT_NIGHT
 from optinb.state.schema import audiences, audit_entries, batches, code_grants, code_pools, leases
 
 if TYPE_CHECKING:
@@ -265,7 +266,10 @@ def _rebuild(
     if audience is None or (there is None and audience.batches and not account.requests):
         raise StateError("the file of answers has lost its plan; restore it from a copy")
     if there and there.planned_at > audience.planned_at:
-        raise StateError("the database has a later plan than the file of answers; that file is another machine's")
+        raise StateError(
+            "the database has a later plan than the file of answers: if another machine recalled what that file tells "
+            "of and planned it anew, put the file away; else compare the database with a copy"
+        )
     if there and (there.planned_at, there.recipients) != (audience.planned_at, audience.recipients):
         # it was cancelled before anything was sent, and planned anew
         for table, rows in ((batches, of_night(*night)), (audiences, audience_of_night(*night))):
@@ -300,10 +304,12 @@ def _rebuild(
     audit.record(
         con,
         who=user,
-        action="night rebuilt",
+        action=REBUILT_NIGHT,
         subject=audience.campaign_name,
         now=now,
+        campaign_id=audience.campaign_id,
         run_date=audience.run_date,
+        send_at=audience.send_at,
         sha256=audience.sha256,
         fingerprint=audience.fingerprint,
         recipients=sizes,

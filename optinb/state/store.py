@@ -13,6 +13,7 @@ from optinb.state.database import Database
 from optinb.state.deliveries import Deliveries
 from optinb.state.groups import Groups
 from optinb.state.leases import TTL_S, HeldLease, Leases, LeaseTaken, SharedClock, Watch, ticks
+from optinb.state.origins import Origins
 from optinb.state.recovering import Recovery
 from optinb.state.rewording import Rewording
 from optinb.state.runs import Runs
@@ -41,6 +42,7 @@ class Store:
         self.deliveries = Deliveries(database, answers)
         self.seals = Seals(database, answers)
         self.recovery = Recovery(database, answers)
+        self.origins = Origins(database)
         self.rewording = Rewording(database)
         self.runs = Runs(database)
         self.audit = AuditTrail(database)

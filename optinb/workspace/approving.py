@@ -32,7 +32,7 @@ def approve_seen(ws: Workspace, name: str, *, seen: str | CampaignPreview, comme
         user=ws.user,
         approvers=workspace.approvers,
         approve_own=workspace.approve_own,
-        private_key=_signing_key(ws),
+        private_key=signing_key(ws),
         comment=comment,
         now=ws.now(),
         parts=preview.parts,
@@ -57,14 +57,17 @@ def _unseen(seen: str | CampaignPreview, now: CampaignPreview) -> tuple[str, ...
     return changed or (() if seen.fingerprint == now.fingerprint else ("it was submitted again",))
 
 
-def _signing_key(ws: Workspace) -> str | None:
-    """The private key of the user, where approvals must be signed. Raises ApprovalError when it isn't there."""
+def signing_key(ws: Workspace) -> str | None:
+    """The private key of the user, where approvals and moves must be signed; else None.
+
+    Raises ApprovalError when it must be there and isn't.
+    """
     if not ws.settings.policy.keys:
         return None
     private = os.environ.get(SIGNING_KEY, "").strip()
     if not private:
         raise ApprovalError(
-            f"approvals are signed in this workspace: put your private key into {SIGNING_KEY}, or make one with "
-            "`optinb campaigns key`"
+            f"approvals and moves are signed in this workspace: put your private key into {SIGNING_KEY}, or make one "
+            "with `optinb campaigns key`"
         )
     return private

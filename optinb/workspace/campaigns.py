@@ -41,7 +41,7 @@ from optinb.errors import CampaignError, ConflictError, OptinbError
 from optinb.rules import from_json
 from optinb.segments import members
 from optinb.workspace.approving import approve_seen
-from optinb.workspace.contacts import competition
+from optinb.workspace.contacts import competition, uncontested
 from optinb.workspace.power import power_for
 from optinb.workspace.previewing import CampaignPreview, preview_of
 from optinb.workspace.refusals import check_audience, check_sendable
@@ -243,6 +243,10 @@ class Campaigns:
         due = [record.campaign for record in self.list() if record.campaign.schedule.is_due(night)]
         return competition(self._ws, night=night, due=due, tables=self._ws.tables(tables_of))
 
+    def uncontested(self, campaign: Campaign, night: date) -> Competition:
+        """The same for one campaign, as if no other one, and no other night of its own, had contacted anybody."""
+        return uncontested(self._ws, night=night, due=[campaign], tables=self._ws.tables(night))
+
     def competitor(self, resolved: Resolved, night: date) -> Competitor:
         """A campaign as the contact policy sees it, in the night that schedules it."""
         day = resolved.campaign.schedule.day_of(night)
@@ -256,14 +260,16 @@ class Campaigns:
         night: date | None = None,
         among: Competition | None = None,
         shared: SharedGroups | None = None,
+        people: pl.LazyFrame | None = None,
     ) -> pl.DataFrame:
         """The audience as of a date: a row for every member of the target group (see `build_audience`).
 
         With `among`, as the contact policy lets it be in `night`. With `shared`, the members that were found there.
+        With `people` (customer_id, each once), these instead of the members.
         """
         rule, campaign, settings = from_json(resolved.rule_json), resolved.campaign, self._ws.settings
         tables = self._ws.tables_for(rule, run_date=run_date)
-        group = shared.members(self._ws, rule, run_date=run_date) if shared is not None else None
+        group = shared.members(self._ws, rule, run_date=run_date) if shared is not None else people
         quiet: frozenset[str] = frozenset()
         if among is not None and night is not None:
             zones = among.roster.zones(unknown=settings.workspace.time_zone)

@@ -24,11 +24,7 @@ def competition(ws: Workspace, *, night: date, due: Iterable[Campaign], tables: 
     counts for the person. Raises StateError when a frozen audience that counts can't be read or was changed.
     """
     known = {record.id: record.campaign for record in ws.campaigns.list(archived=True)}
-    policy = ws.settings.contact_policy()
-    days = {night, *(campaign.schedule.day_of(night) for campaign in due)}
-    customers, app_users = tables.customers.to_native(), tables.app_users.to_native()
-    roster = Roster(customers, app_users, identity=tables.identity())
-    found = Competition(roster, days=days, policy=policy)
+    policy, found = ws.settings.contact_policy(), uncontested(ws, night=night, due=due, tables=tables)
     oldest = night - timedelta(days=days_back(policy, known.values()))
     for audience in ws.contacts.nights(since=oldest):
         campaign = known.get(audience.campaign_id)
@@ -43,3 +39,11 @@ def competition(ws: Workspace, *, night: date, due: Iterable[Campaign], tables: 
         found.add(counting(rows, "recipient"), who)
         found.add(counting(rows, "control"), who, control=True)
     return found
+
+
+def uncontested(ws: Workspace, *, night: date, due: Iterable[Campaign], tables: Tables) -> Competition:
+    """Where every customer stands with the contact policy as if no campaign had contacted anybody."""
+    days = {night, *(campaign.schedule.day_of(night) for campaign in due)}
+    customers, app_users = tables.customers.to_native(), tables.app_users.to_native()
+    roster = Roster(customers, app_users, identity=tables.identity())
+    return Competition(roster, days=days, policy=ws.settings.contact_policy())

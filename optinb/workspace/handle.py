@@ -219,10 +219,11 @@ class Workspace(Reading):
 
         The nights that it has forgotten are rebuilt from the files of answers beside the frozen audiences; of what
         these leave open, Appboy is asked. Campaigns, approvals and groups that were saved after the moment it was put
-        back to are lost. The audit trail says so from then on. Done again, it finds nothing to do; killed half-way, the
+        back to are lost. What is still to be sent of a rebuilt night waits for an approval of the file that it was
+        rebuilt of. The audit trail says so from then on. Done again, it finds nothing to do; killed half-way, the
         same call goes on. With `dry_run` it only tells what it would do.
 
-        Raises LeaseTaken while somebody is at work on such a night.
+        Raises ApprovalError for whoever is no approver, LeaseTaken while somebody is at work on such a night.
         """
         from optinb.workspace.recovering import recover
 

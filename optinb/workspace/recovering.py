@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from optinb.campaigns import Waterfall, id_of
-from optinb.errors import OptinbError, StateError
+from optinb.campaigns import ALIVE, Waterfall, id_of
+from optinb.errors import ApprovalError, OptinbError, StateError
 from optinb.measure import CampaignSummary
 from optinb.state import FrozenAudience, RebuiltNight, send_lease
 from optinb.workspace.behind import nights_with_answers
 from optinb.workspace.sends import Settled
-from optinb.workspace.witness import RECOVERED, SUBJECT, Witness, lost_witnesses, note_head
+from optinb.workspace.witness import RECOVERED, SUBJECT, Witness, give_up, lost_witnesses, note_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +49,8 @@ class Recovered(Struct, frozen=True, kw_only=True):
 
 def recover(ws: Workspace, *, dry_run: bool = False) -> Recovered:
     """Rebuilds what the database has forgotten; see `Workspace.recover`."""
+    if not dry_run:
+        _must_approve(ws)
     lost = lost_witnesses(ws)
     nights, problems = [], []
     for night, campaign_id in nights_with_answers(ws):
@@ -76,6 +78,7 @@ def recover(ws: Workspace, *, dry_run: bool = False) -> Recovered:
     told = [one for one in lost if one[0] not in unread]
     if not dry_run and (told or nights):
         _enter(ws, told, nights)
+        _hold(ws, nights)
     known = {record.campaign.name for record in ws.campaigns.list(archived=True)}
     settled: list[Settled] = []
     for night in sorted({n.run_date for n in nights if n.recipients.get("unknown")}) if not dry_run else ():
@@ -148,6 +151,12 @@ def _rebuilt(ws: Workspace, campaign_id: str, night: date, *, why: str, dry_run:
     def rebuild() -> RebuiltNight:
         return ws.store.recovery.rebuild(campaign_id, night, why=why, user=ws.user, now=ws.now(), dry_run=dry_run)
 
+    account = ws.store.recovery.account(campaign_id, night)
+    told = account.audience if account else None
+    if told and ((id_of(told.campaign_name), told.run_date) != (campaign_id, night) or told.campaign_id != campaign_id):
+        raise StateError(
+            f"the file of answers of {campaign_id} is of {told.campaign_name!r} of {told.run_date} by its text"
+        )
     if dry_run:
         return rebuild()
     name = send_lease(campaign_id, night)
@@ -155,8 +164,29 @@ def _rebuilt(ws: Workspace, campaign_id: str, night: date, *, why: str, dry_run:
         return rebuild()
 
 
+def _must_approve(ws: Workspace) -> None:
+    """Refuses whoever is no approver, since evidence of what was approved is given up here. Raises ApprovalError."""
+    approvers = ws.settings.workspace.approvers
+    if ws.user not in approvers:
+        listed = ", ".join(map(repr, approvers)) or "nobody"
+        raise ApprovalError(
+            f"{ws.user!r} may not recover; approvers in optinb.toml are {listed}. `optinb recover --dry-run` tells "
+            "everybody what it would do"
+        )
+
+
+def _hold(ws: Workspace, nights: list[RebuiltNight]) -> None:
+    """Holds the campaigns of which something is still to be sent, so that an approver looks at what was rebuilt."""
+    for campaign in {night.campaign for night in nights if night.recipients.get("planned")}:
+        record = ws.store.campaigns.find(campaign)
+        if record and record.state in ALIVE:
+            ws.campaigns.note(
+                record, "hold", comment="a recovery rebuilt its audience; look at it and approve it again"
+            )
+
+
 def _enter(ws: Workspace, lost: list[tuple[date | None, Witness, str]], nights: list[RebuiltNight]) -> None:
-    """Enters it into the audit trail, and notes how far that has come: from here on, it is followed again."""
+    """Enters it into the audit trail, gives lost notes up and makes a new one: from here on, it is followed again."""
     ws.store.audit.note(
         who=ws.user,
         action=RECOVERED,
@@ -165,6 +195,8 @@ def _enter(ws: Workspace, lost: list[tuple[date | None, Witness, str]], nights: 
         lost=[{"night": night, "entries": witness.entries, "head": witness.head} for night, witness, _ in lost],
         nights=[{"campaign": n.campaign, "run_date": n.run_date, "recipients": n.recipients} for n in nights],
     )
+    for night, _, _ in lost:
+        give_up(ws, night)
     folder = ws.root / "runs" / ws.today().isoformat()
     folder.mkdir(parents=True, exist_ok=True)
     note_head(ws, folder)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.appboy import Template
-from optinb.campaigns import Campaign, content_parts, deciding_parts
+from optinb.campaigns import Campaign, content_parts, deciding_parts, rebuilt_parts
 from optinb.rules import from_json, is_bound, sentence, to_json
 from optinb.settings import AppGroupSettings
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 class Resolved(Struct, frozen=True, kw_only=True):
-    """A campaign with everything that its names stand for; `decided` are the parts that the settings decide."""
+    """A campaign with everything that its names stand for; `decided` are the parts that the settings decide, and
+    the audiences of its nights that were rebuilt."""
 
     campaign: Campaign
     app_group: AppGroupSettings
@@ -56,5 +57,5 @@ def resolve(ws: Workspace, campaign: Campaign) -> Resolved:
         template=template,
         rule_json=to_json(bound) if named else group.rule_json,
         sentence=sentence(from_json(group.rule_json)),  # not as it's stored, which nothing binds
-        decided=decided,
+        decided=decided | rebuilt_parts(ws.store.origins.rebuilt(campaign.id)),
     )

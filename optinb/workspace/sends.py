@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.appboy import AppboyClient
-from optinb.campaigns import may_move
+from optinb.campaigns import TimeMove, may_move, sign_move
 from optinb.campaigns.schedule import EARLIEST_ZONE
 from optinb.delivery import (
     Budget,
@@ -33,6 +33,7 @@ from optinb.delivery.reconcile import AN_HOUR
 from optinb.errors import CampaignError, Exit, UsageError, failure
 from optinb.progress import Tell, progress
 from optinb.state import Accepted
+from optinb.workspace.approving import signing_key
 from optinb.workspace.behind import must_not_be_behind
 from optinb.workspace.lists import MAX_NAME
 from optinb.workspace.witness import why_unrecorded
@@ -186,10 +187,25 @@ class Sends:
             raise CampaignError(f"nothing of {name!r} is scheduled and still to go out, so nothing can be moved")
         audience = nights[0]
         send_at = self._moved(audience, at)
+        private, signature = signing_key(ws), None
+        if private:
+            move, of = TimeMove(who=ws.user, before=audience.send_at, send_at=send_at), audience
+            signature = sign_move(
+                move, campaign_id=of.campaign_id, run_date=of.run_date, sha256=of.sha256, private=private
+            )
         held = self._hold(audience)
         with held as lease, self.client(audience) as client, self._told("moving", audience) as tell:
             tools = self._tools(client, audience, held, self._until())
-            return reschedule(ws.store, audience, tools, lease=lease, send_at=send_at, user=ws.user, progress=tell)
+            return reschedule(
+                ws.store,
+                audience,
+                tools,
+                lease=lease,
+                send_at=send_at,
+                user=ws.user,
+                signature=signature,
+                progress=tell,
+            )
 
     def reconcile(self, run_date: date | None = None) -> Settlements:
         """Asks Appboy about the unknown recipients of a night, or of all, and lists those that it didn't reach.

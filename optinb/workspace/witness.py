@@ -1,13 +1,14 @@
 """Witnesses of the audit trail: every night and decision notes, outside the database, how far the chain had come.
 
 Whoever can write to the database can cut entries off its end, or write the whole chain anew; they can't make it fit
-what the nights' folders say.
+what the nights' folders say. Nor can they give such a note up: that is a renamed file.
 """
 
 from __future__ import annotations
 
 import logging
 from datetime import date
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,19 +17,20 @@ from msgspec.structs import replace
 
 from optinb.campaigns import why_unlike
 from optinb.errors import StateError
-from optinb.files import write_atomically
+from optinb.files import sync, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from optinb.campaigns import CampaignRecord
-    from optinb.state import AuditEntry, AuditVerdict
+    from optinb.state import AuditVerdict
     from optinb.workspace.handle import Workspace
 
 _log = logging.getLogger("optinb.workspace")
 
 FILE_NAME = "audit-head.json"
+GIVEN_UP = "audit-head.given-up-"  # begins the name of what was one
 RECOVERED = "journal recovered"
 SUBJECT = "the journal"  # of the entry that says which witnesses a database put back doesn't fit any more
 
@@ -75,13 +77,23 @@ def why_behind(ws: Workspace) -> str | None:
 def lost_witnesses(ws: Workspace) -> list[tuple[date | None, Witness, str]]:
     """The notes of nights, or of the last decision (None), that the trail doesn't fit, and why.
 
-    Not those of which it says so itself since.
+    Not those that a recovery gave up.
 
     Raises StateError for a note that can't be read.
     """
     witnesses = _witnesses(ws)
     heads = ws.store.audit.hashes({witness.entries for _, witness in witnesses})
     return [(night, w, why) for night, w in witnesses if (why := _why_lost(night, w, heads.get(w.entries)))]
+
+
+def give_up(ws: Workspace, night: date | None) -> None:
+    """Puts a note away that the trail can't fit any more, where whoever looks at the night's folder sees it.
+
+    The trail can't say so by itself: whoever can add an entry to it could have written all of it anew.
+    """
+    note = ws.root / "runs" / (night.isoformat() if night else "") / FILE_NAME
+    note.replace(note.with_name(f"{GIVEN_UP}{sha256(note.read_bytes()).hexdigest()[:12]}.json"))
+    sync(note.parent)
 
 
 def newest_witness(ws: Workspace) -> tuple[date | None, str | None] | None:
@@ -135,11 +147,10 @@ def _differences(ws: Workspace) -> Iterator[str | None]:
 
 
 def _witnesses(ws: Workspace) -> list[tuple[date | None, Witness]]:
-    """The notes of nights and of the last decision (None).
+    """The notes of nights and of the last decision (None), but those that a recovery gave up.
 
-    But those of which the trail itself says that it doesn't fit them any more.
+    Raises StateError for one that can't be read.
     """
-    given_up = {(one["entries"], one["head"]) for entry in _recoveries(ws) for one in entry.detail.get("lost", ())}
     found, folder = [], ws.root / "runs"
     for file in (*sorted(folder.glob(f"*/{FILE_NAME}")), *folder.glob(FILE_NAME)):
         try:
@@ -147,13 +158,8 @@ def _witnesses(ws: Workspace) -> list[tuple[date | None, Witness]]:
             witness = msgspec.json.decode(file.read_bytes(), type=Witness)
         except (OSError, ValueError, msgspec.MsgspecError) as error:
             raise StateError(f"{file} can't be read ({error}); restore it from a copy") from error
-        if (witness.entries, witness.head) not in given_up:
-            found.append((night, witness))
+        found.append((night, witness))
     return found
-
-
-def _recoveries(ws: Workspace) -> list[AuditEntry]:
-    return [entry for entry in ws.store.audit.list(subject=SUBJECT) if entry.action == RECOVERED]
 
 
 def _why_lost(night: date | None, witness: Witness, there: str | None) -> str | None:
@@ -165,9 +171,20 @@ def _why_lost(night: date | None, witness: Witness, there: str | None) -> str | 
 
 
 def _breaks(ws: Workspace) -> tuple[str, ...]:
-    return tuple(
-        f"on {entry.at:%Y-%m-%d %H:%M} UTC {entry.who} recovered a database that had been put back: {len(lost)} notes "
-        "of nights tell of entries that are lost"
-        for entry in reversed(_recoveries(ws))
-        if (lost := entry.detail.get("lost"))
+    """What recoveries gave up, by the trail and by the files that are left of it; either may lack in the other."""
+    recovered = [entry for entry in reversed(ws.store.audit.list(subject=SUBJECT)) if entry.action == RECOVERED]
+    lost = [entry for entry in recovered if entry.detail.get("lost")]
+    told = {one["head"] for entry in lost for one in entry.detail["lost"]}
+    files = sorted((ws.root / "runs").rglob(f"{GIVEN_UP}*.json"))
+    return (
+        *(
+            f"on {entry.at:%Y-%m-%d %H:%M} UTC {entry.who} recovered a database that had been put back: "
+            f"{len(entry.detail['lost'])} notes of nights tell of entries that are lost"
+            for entry in lost
+        ),
+        *(
+            f"the note {file.relative_to(ws.root)} was given up, and the trail doesn't say so"
+            for file in files
+            if msgspec.json.decode(file.read_bytes(), type=Witness).head not in told
+        ),
     )

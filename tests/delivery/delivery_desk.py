@@ -121,6 +121,7 @@ class Desk:
         *,
         holder: str = "box:1",
         budget: Budget | None = None,
+        why_not: Callable[[FrozenAudience], str | None] = lambda _audience: None,
         **settings: Any,
     ) -> DeliveryCounts:
         given: dict[str, Any] = {"window_batches": 4, "concurrency": 1, "max_tries": 3} | settings
@@ -135,6 +136,7 @@ class Desk:
             budget=budget,
             sleep=self.sleep,
             draw=lambda: 1.0,
+            why_not=why_not,
         )
         assert counts.recipients == frozen.recipients
         return counts

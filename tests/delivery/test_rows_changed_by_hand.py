@@ -184,6 +184,16 @@ def test_a_night_that_release_0_1_planned_is_finished_and_what_its_entry_has_is_
         refused(desk, frozen, why)
 
 
+def test_what_was_changed_since_it_was_looked_at_is_looked_at_once_more_under_the_lease(desk: Desk) -> None:
+    frozen, poster = desk.plan(RECIPIENTS), Scripted()
+    later = frozen.send_at + timedelta(hours=1)
+    moved = desk.store.deliveries.reschedule(*frozen.night, send_at=later, user="eve", now=NOW)
+    with pytest.raises(StateError, match="was changed while its sender waited: 'eve' may not move it; nothing is sent"):
+        desk.send(poster, frozen, why_not=lambda one: "'eve' may not move it" if one == moved else None)
+    assert poster.requests == []
+    assert desk.send(poster, moved, why_not=lambda _: "not asked").accepted == RECIPIENTS
+
+
 def test_the_check_reads_what_it_compares_once_a_send(desk: Desk) -> None:
     asked: list[FrozenAudience] = []
     look = desk.store.deliveries.why_unlike_planned

@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import delete
 
-from optinb.campaigns import Waterfall
+from optinb.campaigns import TimeMove, Waterfall
 from optinb.erasing import ForgottenPerson
 from optinb.errors import StateError
 from optinb.state import (
@@ -32,6 +32,7 @@ from optinb.state import (
     why_behind,
 )
 from optinb.state.answers import AnswerLine, Pen
+from optinb.state.origins import Origin
 from optinb.state.schema import audiences, audit_entries, batches, code_grants, leases
 from optinb.workspace.traces import erase_files
 
@@ -173,7 +174,22 @@ def test_a_forgotten_person_goes_from_what_appboy_said_and_the_plan_stays_readab
             "it was moved to 18:00 UTC since",
         ),
         (Account(audience=frozen(sha256="b" * 64)), JournalSide(audience=frozen()), "its list was frozen anew"),
+        (
+            Account(audience=frozen(sha256="b" * 64), states={1: TAKEN}),
+            JournalSide(audience=frozen(), planned=ONE, seals=frozenset({"b" * 64})),
+            "1 of its",
+        ),
+        (
+            Account(audience=frozen(), states={1: TAKEN, 2: Cancelled(message="wrong")}),
+            JournalSide(audience=frozen(planned_at=NOW + timedelta(hours=1)), planned=ONE),
+            "1 requests of an earlier plan were made, and weren't recalled",
+        ),
         # what a crash or another machine leaves behind
+        (
+            Account(audience=frozen(), states={1: Cancelled(message="wrong"), 2: Planned()}),
+            JournalSide(audience=frozen(planned_at=NOW + timedelta(hours=1)), planned=ONE),
+            None,
+        ),
         (Account(audience=frozen()), JournalSide(audience=frozen(cancelled="wrong"), token=4), None),
         (Account(audience=frozen(), states={1: TAKEN}), JournalSide(audience=frozen(), planned=frozenset({2})), None),
         (
@@ -183,7 +199,7 @@ def test_a_forgotten_person_goes_from_what_appboy_said_and_the_plan_stays_readab
         ),
         (
             Account(audience=frozen(sha256="b" * 64), states={1: TAKEN}),
-            JournalSide(audience=frozen(), planned=ONE, seals=frozenset({"b" * 64})),
+            JournalSide(audience=frozen(), planned=frozenset({2}), seals=frozenset({"b" * 64})),
             None,
         ),
         (Account(), JournalSide(audience=None), None),
@@ -327,6 +343,26 @@ def test_a_stopped_plan_of_the_same_people_is_not_taken_for_the_one_that_followe
     later = kept.leases.take(send_lease(*again.night), holder="box:1", now=NOW + timedelta(hours=1))
     kept.recovery.take_over(*again.night, lease=later, now=NOW)
     assert [type(b.state) for b in kept.deliveries.batches(*again.night)] == [Accepted] * 3
+
+
+def test_the_trail_tells_who_moved_an_audience_and_what_a_recovery_left_to_be_sent(kept: Store) -> None:
+    audience = kept.deliveries.plan(frozen(), planned(), user="cron", now=NOW)
+    at = audience.send_at + timedelta(hours=1)
+    kept.deliveries.reschedule(*audience.night, send_at=at, user="ana", now=NOW, signature="signed")
+    move = TimeMove(who="ana", before=audience.send_at, send_at=at, signature="signed")
+    assert kept.origins.of(audience) == Origin(is_rebuilt=False, moves=(move,))
+    assert kept.origins.rebuilt(audience.campaign_id) == ()
+    forget_everything(kept)
+    kept.recovery.rebuild(*audience.night, why="put back", user="ops", now=NOW)
+    assert kept.origins.of(audience) == Origin(is_rebuilt=True, moves=())
+    (rebuilt,) = kept.origins.rebuilt(audience.campaign_id)
+    assert (rebuilt.recipients, rebuilt.unsent) == (audience.recipients, audience.recipients)
+    assert (rebuilt.sha256, rebuilt.send_at, rebuilt.run_date) == (audience.sha256, at, audience.run_date)
+    assert kept.origins.rebuilt("another") == ()
+    # planned anew after it was stopped, it is the night's own work again
+    kept.deliveries.cancel(*audience.night, reason="wrong", user="ana", now=NOW)
+    kept.deliveries.plan(frozen(planned_at=NOW + timedelta(hours=1)), planned(), user="cron", now=NOW)
+    assert not kept.origins.of(audience).is_rebuilt
 
 
 def test_a_night_without_recipients_is_rebuilt_too(kept: Store) -> None:

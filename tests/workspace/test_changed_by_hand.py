@@ -10,33 +10,39 @@ import json
 import re
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import polars as pl
 import pytest
 from msgspec.structs import replace
 
 import optinb
 from optinb.campaigns import CampaignRecord, SizeBand, new_key
+from optinb.delivery import cut as requests_of
+from optinb.delivery import freeze
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, CampaignError, StateError
 from optinb.night import Night
 from optinb.sandbox import Sandbox, demo_world
+from optinb.state import Cancelled, Store
 from optinb.state.audit import digest
 from optinb.workspace import note_head, verify_audit
 from optinb.workspace.clock import SANDBOX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from optinb.measure import NightSummary
+    from optinb.state import FrozenAudience
 
 SUMMER, CLUB = (campaign["name"] for campaign in CAMPAIGNS)
 KEY, OTHER_KEY = new_key(), new_key()
 START = datetime(2026, 11, 23, 1, tzinfo=UTC)
+LATER = START + timedelta(minutes=1)
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["without keys", "with keys"])
@@ -337,6 +343,132 @@ def test_an_author_does_not_approve_by_writing_somebody_else_into_the_record(
         record_of(root, lambda r: replace(r, author="ann"))
         with pytest.raises(ApprovalError, match=f"was submitted by '{AUTHOR}', and its record says 'ann'"):
             ws.campaigns.approve(SUMMER, seen=ws.campaigns.preview(SUMMER))
+
+
+Adding = Callable[["Store", "Path", "FrozenAudience", "FrozenAudience"], None]
+
+
+def plan_anew(store: Store, _root: Path, summer: FrozenAudience, club: FrozenAudience) -> None:
+    """Stops a plan, and plans another campaign's list in its place."""
+    now = replace(summer, path=club.path, sha256=club.sha256, recipients=club.recipients, planned_at=LATER)
+    store.deliveries.cancel(*summer.night, reason="x", user=APPROVER, now=LATER)
+    batches = requests_of(club.recipients, campaign_id=summer.campaign_id, run_date=RUN_DATE)
+    store.deliveries.plan(now, batches, user=SCHEDULER, now=LATER)
+
+
+def seal_another_list(store: Store, _root: Path, summer: FrozenAudience, club: FrozenAudience) -> None:
+    store.seals.renew(summer, path=club.path, sha256=club.sha256, renamed={}, why="x", user=SCHEDULER, now=LATER)
+
+
+def seal_another_text(store: Store, root: Path, summer: FrozenAudience, _club: FrozenAudience) -> None:
+    rows = pl.read_parquet(root / summer.path)
+    forged = pl.when(pl.col("properties").is_not_null()).then(pl.lit('{"product":"Forged"}')).alias("properties")
+    file = freeze(rows.with_columns(forged), folder=(root / summer.path).parent, stem="forged")
+    path = file.path.relative_to(root).as_posix()
+    store.seals.renew(summer, path=path, sha256=file.sha256, renamed={}, why="x", user=SCHEDULER, now=LATER)
+
+
+def moved_by(user: str) -> Adding:
+    def move(store: Store, _root: Path, summer: FrozenAudience, _club: FrozenAudience) -> None:
+        at = summer.send_at + timedelta(hours=4)
+        store.deliveries.reschedule(*summer.night, send_at=at, user=user, now=LATER)
+
+    return move
+
+
+def forging(add: Adding) -> Callable[[Path], None]:
+    """Adds entries and rows by the database alone, without a line in the files of answers."""
+
+    def forge(root: Path) -> None:
+        with Store.open(root / "state.sqlite") as store:
+            of = {audience.campaign_name: audience for audience in store.deliveries.list(run_date=RUN_DATE)}
+            add(store, root, of[SUMMER], of[CLUB])
+
+    return forge
+
+
+@pytest.mark.parametrize(
+    ("add", "why"),
+    [
+        (plan_anew, "of the recipients that were frozen may not be written to by tonight's data"),
+        (seal_another_list, "of the recipients that were frozen may not be written to by tonight's data"),
+        (seal_another_text, "of the recipients that were frozen aren't those of the approved rule and properties"),
+        (moved_by("eve"), "'eve' may not move campaigns"),
+        (moved_by(AUTHOR), f"'{AUTHOR}' submitted '{SUMMER}' and can't move it"),
+    ],
+    ids=["planned", "another list", "another text", "moved by nobody", "moved by its author"],
+)
+def test_entries_that_were_added_to_a_whole_trail_with_the_rows_that_they_tell_of_send_nothing(
+    root: Path, add: Adding, why: str
+) -> None:
+    only_club(root, run(root, forging(add)), why)
+
+
+def test_a_night_that_was_sent_and_is_planned_once_more_by_hand_is_not_sent_again(root: Path) -> None:
+    run(root)
+    before = sent(root)
+    stopped = msgspec.json.encode(Cancelled(message="x")).decode()
+    by_hand(root, "update audiences set cancelled = 'x'")
+    by_hand(root, "update batches set state = 'cancelled', detail = ?", values=(stopped,))
+
+    def plan(store: Store, _root: Path, summer: FrozenAudience, _club: FrozenAudience) -> None:
+        again = replace(summer, planned_at=LATER, cancelled=None)
+        batches = requests_of(summer.recipients, campaign_id=summer.campaign_id, run_date=RUN_DATE)
+        assert store.deliveries.plan(again, batches, user=SCHEDULER, now=LATER) == again
+
+    forging(plan)(root)
+    with pytest.raises(StateError, match="requests of an earlier plan were made, and weren't recalled"):
+        run(root)
+    assert sent(root) == before != {}
+
+
+def test_with_keys_only_a_move_that_its_approver_signed_moves_a_send(root: Path, prepared: tuple[Path, bool]) -> None:
+    summary = run(root, forging(moved_by(APPROVER)))
+    if prepared[1]:
+        only_club(root, summary, "without their signature")
+    else:  # nobody can tell, as the guide says
+        assert [c.held for c in summary.campaigns] == [None, None]
+
+
+def test_a_move_by_an_approver_goes_out_at_its_time(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def move(root: Path) -> None:
+        monkeypatch.setenv("OPTINB_SIGNING_KEY", KEY.private)
+        with optinb.open_workspace(root, user=APPROVER) as boss:
+            assert boss.sends.reschedule(SUMMER, "20:15").to_come > 0
+
+    summer = next(c for c in run(root, move).campaigns if c.name == SUMMER)
+    assert (summer.held, summer.accepted, summer.send_at) == (
+        None,
+        summer.recipients,
+        datetime(2026, 11, 23, 19, 15, tzinfo=UTC),
+    )
+
+
+def test_an_added_entry_of_a_recovery_does_not_make_a_rewritten_trail_trusted_but_a_recovery_is_told_beside_it(
+    root: Path,
+) -> None:
+    note = root / "runs" / "2026-11-22" / "audit-head.json"
+    lost = msgspec.json.decode(note.read_bytes())
+    note.with_name("summary.json").write_text('{"campaigns": []}')
+    write_anew(root)
+    with Store.open(root / "state.sqlite") as store:
+        store.audit.note(who=APPROVER, action="journal recovered", subject="the journal", now=LATER, lost=[lost])
+    with pytest.raises(StateError, match="by the note of the night 2026-11-22"):
+        run(root)
+    with optinb.open_workspace(root, user=APPROVER) as boss:
+        assert boss.recover().witnesses
+    (kept,) = note.parent.glob("audit-head.given-up-*.json")
+    assert msgspec.json.decode(kept.read_bytes()) == lost and not note.exists()
+    with Store.open(root / "state.sqlite") as store, closing(sqlite3.connect(root / "state.sqlite")) as con:
+        con.execute("update audit_entries set action = 'x' where action = 'journal recovered'")
+        con.commit()
+        assert store.audit.verify().problem
+    rewritten(root)  # whoever hides the recovery in the trail still leaves the file
+    for made in (root / "runs").glob("*/audit-head.json"):
+        made.unlink()
+    with optinb.open_workspace(root, user=SCHEDULER) as ws:
+        told = verify_audit(ws).breaks  # of the night, and of the last decision
+    assert f"the note runs/2026-11-22/{kept.name} was given up, and the trail doesn't say so" in told
 
 
 def test_nobody_approves_a_template_whose_text_was_changed_by_hand_until_it_is_imported_again(

@@ -38,7 +38,7 @@ def codes(count: int, *, since: int = 0) -> list[str]:
     return [f"SUMMER-{n:06}" for n in range(since, since + count)]
 
 
-def night(folder: Path, *, dry_run: bool = False) -> CampaignSummary:
+def night(folder: Path, *, dry_run: bool = False, dies_before_sending: bool = False) -> CampaignSummary:
     with pytest.MonkeyPatch.context() as patch:
         # every workspace that is opened begins its clock anew, and the approval must not lie ahead of the night
         patch.setenv("OPTINB_NOW", (START + timedelta(minutes=5)).isoformat())
@@ -46,7 +46,8 @@ def night(folder: Path, *, dry_run: bool = False) -> CampaignSummary:
     try:
         run.templates()
         run.audiences()
-        run.sends()
+        if not dies_before_sending:
+            run.sends()
         return run.report().campaigns[0]
     finally:
         run.close()
@@ -85,6 +86,19 @@ def test_every_recipient_of_a_night_gets_a_code_of_their_own(ws: Workspace, fold
     assert (answer.outcome, answer.code) == ("recipient", code)
     shown = CliRunner().invoke(main, ["why", people[user], "-w", str(folder)])
     assert f"promotion code {code}" in shown.output
+
+
+def test_a_night_that_goes_on_with_what_another_run_froze_sends_the_codes_of_then(
+    ws: Workspace, folder: Path, sandbox: Sandbox
+) -> None:
+    ws.codes.add("Summer codes", codes(1_500))
+    ws.campaigns.submit(SUMMER)
+    approve(folder)
+    frozen = night(folder, dies_before_sending=True)
+    assert (frozen.accepted, frozen.pending) == (0, frozen.recipients)
+    summary = night(folder)
+    assert (summary.held, summary.accepted) == (None, frozen.recipients)
+    assert set(sent(folder).values()) == set(codes(summary.recipients))
 
 
 def test_a_pool_that_will_not_suffice_holds_the_campaign_before_the_first_request(

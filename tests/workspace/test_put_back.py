@@ -71,7 +71,10 @@ def taken(folder: Path) -> Counter[str]:
 
 
 def optinb(folder: Path, *arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(main, [*arguments, "--workspace", str(folder)], catch_exceptions=False)
+    """A command of the scheduler; only an approver recovers."""
+    user = APPROVER if arguments[0] == "recover" else SCHEDULER
+    called = [*arguments, "--workspace", str(folder)]
+    result = CliRunner().invoke(main, called, env={"OPTINB_USER": user}, catch_exceptions=False)
     return result.exit_code, result.output
 
 
@@ -177,7 +180,7 @@ def test_a_database_that_was_not_put_back_is_left_alone(folder: Path, evening: P
     night = copied(folder, "night")
     put_back(folder, night)
     run(folder)
-    with open_workspace(folder, user=SCHEDULER) as ws:
+    with open_workspace(folder, user=APPROVER) as ws:
         entries = ws.store.audit.list()
         assert ws.recover().nights == ()
         assert ws.store.audit.list() == entries
