@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import msgspec
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, func, select, update
 
 from optinb.state import audit
 from optinb.state.codes import NOT_SENT, give_back
 from optinb.state.delivery_rows import StateName, batch_from, find_audience, of_night, state_columns, state_name
-from optinb.state.journal import Batch, BatchState, Cancelled, Sending, why
+from optinb.state.journal import Batch, BatchState, Cancelled, FrozenAudience, Planned, Sending, why
 from optinb.state.schema import audiences, batches
 
 if TYPE_CHECKING:
@@ -116,3 +116,18 @@ def write(con: Connection, changed: Sequence[Batch], *, token: int | None, now: 
     ended = [batch.number for batch in changed if state_name(batch.state) in NOT_SENT]
     if ended:
         give_back(con, changed[0].campaign_id, changed[0].run_date, numbers=ended)
+
+
+def untold(batch: Batch, lease: Lease) -> Batch:
+    """A batch as the database keeps it where the file of answers goes on calling it under way."""
+    if not isinstance(batch.state, Planned):
+        return batch
+    return msgspec.structs.replace(batch, state=msgspec.structs.replace(batch.state, untold=lease.token))
+
+
+def stopped_whole(con: Connection, there: FrozenAudience) -> bool:
+    """Whether a person stopped a plan before anything of it was sent, or recalled all of it."""
+    if there.cancelled is None:
+        return False
+    others = of_night(*there.night) & (batches.c.state != "cancelled")
+    return con.execute(select(func.count()).select_from(batches).where(others)).scalar_one() == 0

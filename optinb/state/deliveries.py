@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, insert, select, true, update
 from optinb.errors import ConflictError, StateError
 from optinb.state import audit
 from optinb.state.answers import AnswerLine, grouped
-from optinb.state.batches import mark, move, write
+from optinb.state.batches import mark, move, stopped_whole, untold, write
 from optinb.state.codes import Draw, take
 from optinb.state.delivery_rows import (
     StateName,
@@ -88,7 +88,7 @@ class Deliveries:
         """
         with self._database.writing() as con:
             there = find_audience(con, *audience.night)
-            if there and not _stopped_whole(con, there):
+            if there and not stopped_whole(con, there):
                 return there
             if there is None and (before := planned_before(con, audience)):
                 raise StateError(
@@ -256,7 +256,7 @@ class Deliveries:
                 if any(isinstance(batch.state, Planned) for batch in settled):
                     pen.sync()  # a file that lost this line would make the database look put back
             except StateError as error:
-                problem, settled = str(error), [_untold(batch, lease) for batch in settled]
+                problem, settled = str(error), [untold(batch, lease) for batch in settled]
             with self._database.writing() as con:
                 write(con, settled, token=lease.token, now=now, given="sending")
                 problem = problem or (lost(con, lease) if size else None)
@@ -381,21 +381,6 @@ def _change(con: Connection, campaign_id: str, run_date: date, **values: Any) ->
     found = con.execute(update(audiences).where(audience_of_night(campaign_id, run_date)).values(values))
     if found.rowcount != 1:
         raise StateError(f"campaign {campaign_id} has no plan for {run_date}, so there is nothing to change")
-
-
-def _untold(batch: Batch, lease: Lease) -> Batch:
-    """A batch as the database keeps it where the file of answers goes on calling it under way."""
-    if not isinstance(batch.state, Planned):
-        return batch
-    return msgspec.structs.replace(batch, state=msgspec.structs.replace(batch.state, untold=lease.token))
-
-
-def _stopped_whole(con: Connection, there: FrozenAudience) -> bool:
-    """Whether a person stopped a plan before anything of it was sent, or recalled all of it."""
-    if there.cancelled is None:
-        return False
-    others = of_night(*there.night) & (batches.c.state != "cancelled")
-    return con.execute(select(func.count()).select_from(batches).where(others)).scalar_one() == 0
 
 
 def _must_be(con: Connection, audience: FrozenAudience, version: int) -> None:

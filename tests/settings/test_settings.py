@@ -193,7 +193,10 @@ def test_time_is_pretended_only_against_a_sandbox(monkeypatch: pytest.MonkeyPatc
     assert abs((clock_for(real)() - datetime.now(UTC)).total_seconds()) < 5
 
 
-def test_the_workspace_is_given_named_by_the_environment_or_data(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_workspace_is_given_named_by_the_environment_or_data(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
     assert str(workspace_folder()) == "data"
     monkeypatch.setenv("OPTINB_WORKSPACE", "elsewhere")
     assert str(workspace_folder()) == "elsewhere"
