@@ -299,7 +299,10 @@ def test_a_second_run_of_the_same_night_names_the_first(
         (("2026-11-23", "data", "false"), "dry_run is 'false'"),
     ],
 )
-def test_parameters_of_the_wrong_kind_are_refused_with_what_to_write(parameters: tuple, complaint: str) -> None:
+def test_parameters_of_the_wrong_kind_are_refused_with_what_to_write(
+    parameters: tuple, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=complaint):
         nightly.begin(*parameters)
 
