@@ -167,7 +167,8 @@ def prepare(root: Path, api: str, trap: Trap) -> list[str]:
 
     Returns the ids of its hostile customers that were imported.
     """
-    init_workspace(root, settings=demo_settings(api))
+    # one at a time, so that a request has the same number in each run
+    init_workspace(root, settings=demo_settings(api).replace("[send]\n", "[send]\nconcurrency = 1\n"))
     ids = deliver(root / "inbox" / DAY.isoformat(), trap)
     name = names(trap)
     with open_workspace(root, user=AUTHOR) as ws:

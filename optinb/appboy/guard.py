@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 WITHHELD = "not posted: the sender was stopped for a while and may have lost its hold"
-_MAY_POST: ContextVar[Callable[[], bool] | None] = ContextVar("may_post", default=None)
+_MAY_POST: ContextVar[Callable[[bool], bool] | None] = ContextVar("may_post", default=None)
 
 
 class Withheld(Exception):  # noqa: N818 - nothing went wrong
@@ -28,9 +28,14 @@ class Withheld(Exception):  # noqa: N818 - nothing went wrong
 
 
 @contextmanager
-def posting_while(may_post: Callable[[], bool]) -> Iterator[None]:
-    """Requests that this thread makes meanwhile ask `may_post` at the last moment, with their connection open."""
-    token = _MAY_POST.set(may_post)
+def posting_while(may_post: Callable[[], bool], *, may_begin: Callable[[], bool] = lambda: True) -> Iterator[None]:
+    """Requests that this thread makes meanwhile ask at the last moment, with their connection open.
+
+    Args:
+        may_post: asked before a request's head and before its body.
+        may_begin: asked before its head only, about what is no reason to leave half a request.
+    """
+    token = _MAY_POST.set(lambda begun: (begun or may_begin()) and may_post())
     try:
         yield
     finally:
@@ -46,7 +51,7 @@ def last_look() -> dict[str, Any]:
     # as httpcore names its steps; connecting, which takes longest, comes before both
     def look(step: str, _info: object) -> None:
         begun = step.endswith("send_request_body.started")
-        if (begun or step.endswith("send_request_headers.started")) and not may_post():
+        if (begun or step.endswith("send_request_headers.started")) and not may_post(begun):
             raise Withheld(begun=begun)
 
     return {"trace": look}

@@ -77,7 +77,8 @@ def campaigns_list(ws: Workspace, archived: bool) -> Any:
     return Listing(
         items=tuple(ws.campaigns.list(archived=archived)),
         kind="campaign",
-        empty="no campaign is planned yet; `optinb campaigns submit --file campaign.toml` plans one",
+        empty="no campaign is planned; `optinb campaigns submit --file campaign.toml` plans one, and "
+        "`optinb campaigns list --archived` shows those of before",
     )
 
 

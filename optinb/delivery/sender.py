@@ -288,7 +288,7 @@ class _Sender:
                 return None
             if not self._held.is_safe():
                 return Later(0.0, WITHHELD, "not_sent")
-            with posting_while(self._may_post):
+            with posting_while(self._may_post, may_begin=lambda: not self._halt.is_set()):
                 outcome = self._client.schedule(request_for(self._audience.template_id, self._schedule, request.rows))
             outcome = read_as_set(outcome, self._settings.after_500)
             if isinstance(outcome, Stopped):
@@ -300,7 +300,7 @@ class _Sender:
 
     def _may_post(self) -> bool:
         """Whether a request may still go out that was begun with: it may have waited since, or been stopped."""
-        return not self._halt.is_set() and not self._is_late() and self._held.is_safe()
+        return not self._is_late() and self._held.is_safe()
 
     def _judge(self, requests: Sequence[Request], draw: Callable[[], float]) -> _Stop | _Pause | None:
         """Whether to go on after half a window."""

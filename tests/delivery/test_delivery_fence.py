@@ -15,7 +15,7 @@ import pytest
 from delivery_desk import NOW
 from stopping_child import CALLS
 
-from optinb.appboy import Later, Unknown, posting_while
+from optinb.appboy import Accepted, Later, Unknown, posting_while
 from optinb.delivery import (
     Budget,
     Tools,
@@ -214,6 +214,18 @@ def test_a_request_is_held_back_with_its_connection_open(
         client.schedule(request)
     client.schedule(request)  # nobody asks any more
     assert len(sandbox.world.dispatches) == arrived + 2
+
+
+@pytest.mark.parametrize("halted_before_head", [True, False])
+def test_a_request_whose_head_is_written_is_ended_although_the_send_is_halted(
+    client: AppboyClient, sandbox: Sandbox, template_id: str, desk: Desk, halted_before_head: bool
+) -> None:
+    request = request_for(template_id, schedule_of(desk.plan(50)), [("u1", "{}")])
+    looks = iter([not halted_before_head])  # a second look would raise
+    with posting_while(lambda: True, may_begin=lambda: next(looks)):
+        outcome = client.schedule(request)
+    assert isinstance(outcome, Later if halted_before_head else Accepted)
+    assert len(sandbox.world.dispatches) == (0 if halted_before_head else 1)
 
 
 def test_no_clock_that_is_set_back_or_stands_still_hides_that_time_has_passed() -> None:

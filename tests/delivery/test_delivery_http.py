@@ -141,7 +141,7 @@ def test_a_wrong_key_sends_nothing_and_a_mended_one_goes_on(
     frozen = desk.plan(300, template_id=template_id)
     with AppboyClient(settings) as client:
         counts = desk.send(client, frozen, concurrency=4)
-    assert (counts.accepted, counts.pending) == (0, 300)
+    assert (counts.accepted, counts.pending) == (0, 300), counts.errors
     assert counts.stopped is not None and "check the app group's key" in counts.stopped
     assert "revoked" not in counts.stopped + "".join(counts.errors)
     monkeypatch.setenv(KEY_NAME, group.keys[0].key)

@@ -131,7 +131,7 @@ def test_lab_works_on_copies_from_a_checkout_too(folder: Path, monkeypatch: pyte
     commands: list[list[str]] = []
     monkeypatch.setattr(optinb.lab, "run", lambda command, *_: commands.append(command) or 0)
     before = {path: path.read_bytes() for path in TRACKED.rglob("*") if path.is_file()}
-    run_lab(folder, rehearse=False, say=print)
+    run_lab(folder, rehearse=False, options=["--allow-root"], say=print)
     (option,) = [option for option in commands[0] if option.startswith("--notebook-dir=")]
     worked_in = Path(option.split("=", 1)[1])
     assert worked_in == folder / "notebooks"

@@ -157,7 +157,7 @@ def test_each_person_of_a_group_works_on_copies_of_their_own(root: Path, monkeyp
     (root / "notebooks" / "track.ipynb").write_text("{}")
     started, said = [], []
     monkeypatch.setattr("optinb.lab.run", lambda *given: started.append(given) or 0)
-    run_lab(root, rehearse=False, say=said.append)
+    run_lab(root, rehearse=False, options=["--allow-root"], say=said.append)
     own = root / f"notebooks-{LOGIN}"
     ((command, _, started_in),) = started
     assert f"--notebook-dir={own}" in command
