@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from click.testing import CliRunner, Result
 
-from optinb.campaigns import Going
+from optinb.campaigns import Going, Schedule
 from optinb.cli import main
 from optinb.console import folded
 from optinb.demo import AUTHOR
@@ -51,12 +51,23 @@ def test_a_campaign_of_every_day_is_one_line_whose_time_is_that_of_the_shop_in_s
             *going("Once", some[1:2], hour=7),
         ],
         BERLIN,
+        dict.fromkeys(("Daily", "Some", "Once"), Schedule(every="day", at="18:30")),
     )
     assert [tuple(line.values()) for line in found] == [
         ("Daily", 10, "2026-10-20", "2026-10-29", "every day", "18:30 Europe/Berlin"),
         ("Some", 3, "2026-11-02", "2026-11-12", "Mon Thu", "09:30 Europe/Berlin"),
         ("Once", 1, "2026-11-09", "2026-11-09", "Mon", "07:30 Europe/Berlin"),
     ]
+
+
+def test_a_calendar_tells_customers_own_clocks_and_the_best_time_as_such() -> None:
+    days = [date(2026, 11, 30)]
+    schedules = {
+        "Own": Schedule(date=days[0], at="09:00", clock="local"),
+        "Best": Schedule(date=days[0], at="09:00", clock="optimal"),
+    }
+    found = folded([*going("Own", days, hour=20), *going("Best", days, hour=20)], BERLIN, schedules)
+    assert [line["at"] for line in found] == ["09:00, their own clock", "best time"]
 
 
 def test_lists_say_what_they_are_and_what_to_do_when_there_is_nothing(folder: Path) -> None:
