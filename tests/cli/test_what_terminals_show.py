@@ -8,13 +8,16 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+import msgspec
 from click.testing import CliRunner, Result
 
 from optinb.campaigns import Going, Schedule
 from optinb.cli import main
 from optinb.console import folded
-from optinb.demo import AUTHOR
+from optinb.demo import AUTHOR, RUN_DATE
+from optinb.measure import NightSummary
 from optinb.share import shared
+from optinb.workspace import open_workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,6 +97,18 @@ def test_times_are_those_of_the_workspace_and_of_utc_in_json(folder: Path) -> No
     assert at.utcoffset() == timedelta(0)
     shown = call("audit", "list", "--limit", "1", *where).stdout
     assert f"{at.astimezone(BERLIN):%Y-%m-%d %H:%M} CET" in shown and " UTC" not in shown
+
+
+def test_a_night_and_the_demo_tell_times_of_the_workspace(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_workspace(finished) as ws:
+        (run,) = ws.store.runs.list(run_date=RUN_DATE)
+    summary = msgspec.convert(run.summary, NightSummary)
+    monkeypatch.setattr("optinb.notebook.run_night", lambda *_, **__: summary)
+    monkeypatch.setattr("optinb.demo.run_demo", lambda *_, **__: (summary, finished))
+    for command in ("nightly", "demo"):
+        shown = call(command, "--workspace", str(finished))
+        assert shown.exit_code == summary.exit_code == 0, shown.output
+        assert f"{RUN_DATE} 18:30 CET" in shown.stdout and " UTC" not in shown.stdout
 
 
 def test_a_new_workspace_says_what_comes_next(tmp_path: Path) -> None:
