@@ -255,7 +255,9 @@ def why_void(
     """Why an approval doesn't count by the settings as they are now, or None."""
     name, who = record.campaign.name, approval.approver
     if who not in authority.approvers:
-        return f"{who!r}, who approved {name!r}, isn't among the approvers in optinb.toml; approve it again"
+        listed = next((other for other in authority.approvers if same_person(who, other)), None)
+        remedy = f"they name {listed!r}, and names count to the letter: correct that" if listed else "approve it again"
+        return f"{who!r}, who approved {name!r}, isn't among the approvers in optinb.toml; {remedy}"
     if same_person(who, record.author) and not authority.approve_own:
         return f"{who!r} submitted {name!r} and approved it too; a second person must approve it"
     if approval.approved_at > now:

@@ -133,6 +133,14 @@ def on_workspace(function: Callable[..., Any]) -> Callable[..., None]:
     return prints(command)
 
 
+def tell_times_of(workspace: Path | None) -> None:
+    """Has this command tell times in the zone of a workspace that something else opened for it."""
+    from optinb.settings import FILE_NAME, load_settings
+    from optinb.workspace import workspace_folder
+
+    click.get_current_context().meta[_ZONE] = load_settings(workspace_folder(workspace) / FILE_NAME).zone
+
+
 def rehearsable(who: str) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """A command that takes --workspace and can be tried out as `who`, without a key and without sending anything."""
 

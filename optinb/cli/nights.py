@@ -15,6 +15,7 @@ from optinb.cli.common import (
     on_workspace,
     print_value,
     rehearsable,
+    tell_times_of,
     workspace_option,
 )
 from optinb.errors import OptinbError
@@ -38,6 +39,7 @@ def nightly(run_date: date | None, dry_run: bool, workspace: Path | None, as_jso
 
     try:
         summary = run_night(workspace, run_date, dry_run=dry_run)
+        tell_times_of(workspace)
     except OptinbError as error:
         fail(error)
     print_value(summary, as_json=as_json)

@@ -230,9 +230,10 @@ def campaigns_calendar(ws: Workspace, days: int) -> Any:
     from optinb.console import folded
 
     going = ws.campaigns.calendar(days=days)
+    schedules = {record.id: record.campaign.schedule for record in ws.campaigns.list()}
     return Rows(
         rows=tuple({"day": g.day, "campaign": g.campaign, "at": g.at} for g in going),
-        shown=folded(going, ws.settings.zone),
+        shown=folded(going, ws.settings.zone, schedules),
         empty=f"nothing goes out in the coming {days} days; a campaign does once it is approved",
     )
 

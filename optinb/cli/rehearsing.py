@@ -16,6 +16,7 @@ from optinb.cli.common import (
     main,
     print_value,
     prints,
+    tell_times_of,
     workspace_option,
 )
 from optinb.errors import OptinbError
@@ -131,6 +132,7 @@ def demo(workspace: Path | None, as_json: bool) -> None:
 
     try:
         summary, root = run_demo(workspace, say=lambda line: click.echo(line, err=True))
+        tell_times_of(root)
     except OptinbError as error:
         fail(error)
     click.echo(err=True)

@@ -22,10 +22,10 @@ from optinb.workspace import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from zoneinfo import ZoneInfo
 
-    from optinb.campaigns import Going
+    from optinb.campaigns import Going, Schedule
 
 SIGNS: dict[Standing, str] = {"good": "✓", "note": "·", "bad": "✗", "unknown": "?"}
 
@@ -76,8 +76,11 @@ def _(value: CampaignRecord) -> str:
     return "\n".join(lines)
 
 
-def folded(going: Iterable[Going], zone: ZoneInfo) -> tuple[dict[str, Any], ...]:
-    """A calendar with a line for each campaign: how often it goes out, from when to when, at what time in a zone."""
+def folded(going: Iterable[Going], zone: ZoneInfo, schedules: Mapping[str, Schedule]) -> tuple[dict[str, Any], ...]:
+    """A calendar with a line for each campaign: how often it goes out, from when to when, and at what time.
+
+    `schedules`, by the campaigns' ids, say on whose clock; `zone` is the workspace's.
+    """
     found: dict[str, list[Going]] = {}
     for one in going:
         found.setdefault(one.campaign, []).append(one)
@@ -86,11 +89,21 @@ def folded(going: Iterable[Going], zone: ZoneInfo) -> tuple[dict[str, Any], ...]
         first, last = days[0].day, days[-1].day
         daily = len(days) > 1 and (last - first).days + 1 == len(days)
         weekdays = " ".join(f"{date(2024, 1, n):%a}" for n in sorted({one.day.isoweekday() for one in days}))
-        times = sorted({f"{one.at.astimezone(zone):%H:%M}" for one in days})
         on = "every day" if daily else weekdays
-        at = f"{', '.join(times)} {zone.key}"
+        at = _time_of(days, schedules[days[0].campaign_id], zone)
         lines.append({"campaign": name, "times": len(days), "first": str(first), "last": str(last), "on": on, "at": at})
     return tuple(lines)
+
+
+def _time_of(days: Iterable[Going], schedule: Schedule, zone: ZoneInfo) -> str:
+    match schedule.clock:
+        case "workspace":
+            times = sorted({f"{one.at.astimezone(zone):%H:%M}" for one in days})
+            return f"{', '.join(times)} {zone.key}"
+        case "local":
+            return f"{schedule.at}, their own clock"
+        case "optimal":
+            return "best time"
 
 
 @show.register

@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from optinb.appboy import told
+from optinb.campaigns import REBUILT, part_words
 from optinb.customers import STAGES
 from optinb.measure.pages import environment, steps
 from optinb.measure.report import fall, needs_a_person, outcomes, verdict
@@ -65,7 +66,14 @@ def _templates() -> Environment:
     found = environment("optinb.views")
     found.filters |= FILTERS
     found.globals["outcomes_of_requests"] = OUTCOMES
+    found.globals["rebuilt_words"] = rebuilt_words
     return found
+
+
+def rebuilt_words(found: CampaignPreview) -> str:
+    """The audiences that a recovery rebuilt and an approval of this would let go out; nothing, where there are none."""
+    text = found.parts.get(REBUILT)
+    return part_words(REBUILT, text) if text else ""
 
 
 def steps_of(figures: Waterfall, *, end: str = "Get the message") -> list[Step]:

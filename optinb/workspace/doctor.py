@@ -113,10 +113,12 @@ def _settings(ws: Workspace) -> Verdict:
     path = ws.root / FILE_NAME
     found, owner = loopholes(path), login_of(path.stat().st_uid)
     if not found:
-        text = f"only {owner} and root can change {FILE_NAME}, which says who approves"
+        who = owner if owner == "root" else f"{owner} and root"
+        text = f"only {who} can change {FILE_NAME}, which says who approves"
         return Verdict(about="settings", standing="good", text=text)
+    who = owner if owner == "root" else f"{owner} or root"
     hows, commands = "; ".join(one.how for one in found), " && ".join(one.command for one in found)
-    text = f"whoever can change {FILE_NAME} says who approves: {hows}; {owner} or root runs: {commands}"
+    text = f"whoever can change {FILE_NAME} says who approves: {hows}; {who} runs: {commands}"
     proves = ws.settings.workspace.identity != "asserted"  # else anybody approves as anybody, whatever the file says
     return Verdict(about="settings", standing="bad" if proves else "note", text=text)
 

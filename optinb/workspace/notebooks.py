@@ -45,14 +45,11 @@ def copied_notebooks(root: Path, settings: Settings, *, say: Callable[[str], Non
     Raises UsageError when they can't be copied, or when others could change the copies of a shared workspace.
     """
     source, folder = shared("notebooks"), folder_of_copies(root, settings)
-    record = folder / RECORD
-    known: dict[str, str] = {}
     newer = []
     try:
         if folder != root / FOLDER:
             make_own_folder(folder)
-        with suppress(OSError, msgspec.MsgspecError):  # where it can't be told, every copy counts as changed
-            known = msgspec.json.decode(record.read_bytes(), type=dict[str, str])
+        known = _recorded(folder)
         for name in _names(source):
             new, copy = (source / name).read_bytes(), folder / name
             shipped = _digest(name, new)
@@ -64,7 +61,7 @@ def copied_notebooks(root: Path, settings: Settings, *, say: Callable[[str], Non
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 write_atomically(copy, stripped(new) if copy.suffix == ".ipynb" else new)
             known[name] = shipped
-        write_atomically(record, msgspec.json.encode(known, order="sorted"))
+        write_atomically(folder / RECORD, msgspec.json.encode(known, order="sorted"))
     except (OSError, ValueError) as error:
         raise UsageError(f"the notebooks can't be copied to {folder}: {error}; make the folder writable") from error
     if changed := changed_copies(folder):
@@ -76,14 +73,24 @@ def copied_notebooks(root: Path, settings: Settings, *, say: Callable[[str], Non
 
 
 def changed_copies(folder: Path) -> tuple[str, ...]:
-    """Which copies in a folder say something else than what comes with this optinb, or can't be read."""
-    source = shared("notebooks")
-    return tuple(name for name in _names(source) if _differs(name, folder / name, source / name))
+    """Which copies in a folder somebody changed, or that can't be read.
+
+    One that still is what it was a copy of is only older than what comes with this optinb.
+    """
+    source, known = shared("notebooks"), _recorded(folder)
+    return tuple(name for name in _names(source) if _differs(name, folder / name, source / name, known.get(name)))
 
 
-def _differs(name: str, copy: Path, own: Path) -> bool:
+def _recorded(folder: Path) -> dict[str, str]:
+    """Of each copy in a folder, what it was a copy of; where that can't be told, every copy counts as changed."""
+    with suppress(OSError, msgspec.MsgspecError):
+        return msgspec.json.decode((folder / RECORD).read_bytes(), type=dict[str, str])
+    return {}
+
+
+def _differs(name: str, copy: Path, own: Path, known: str | None) -> bool:
     try:
-        return copy.is_file() and _digest(name, copy.read_bytes()) != _digest(name, own.read_bytes())
+        return copy.is_file() and _digest(name, copy.read_bytes()) not in (known, _digest(name, own.read_bytes()))
     except OSError:
         return True  # somebody else's, in a workspace that several share
 

@@ -142,7 +142,7 @@ def test_an_approver_is_who_is_listed_to_the_letter_and_nobody_whose_name_looks_
     with pytest.raises(ApprovalError, match="may not move"):
         may_move(submitted(), user=name, approvers=["boss"], approve_own=False)
     stored, listed = by([name]), replace(SIGNED, approvers=("boss", name))
-    assert "isn't among the approvers" in held(stored)
+    assert "isn't among the approvers in optinb.toml; they name 'boss', and names count to the letter" in held(stored)
     assert "has no key" in held(stored, authority=listed)
     assert held(stored, authority=replace(listed, keys={name: BOSS.public})) == ""
     assert held(approved()) == ""

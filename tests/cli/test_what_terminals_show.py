@@ -8,13 +8,16 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+import msgspec
 from click.testing import CliRunner, Result
 
-from optinb.campaigns import Going
+from optinb.campaigns import Going, Schedule
 from optinb.cli import main
 from optinb.console import folded
-from optinb.demo import AUTHOR
+from optinb.demo import AUTHOR, RUN_DATE
+from optinb.measure import NightSummary
 from optinb.share import shared
+from optinb.workspace import open_workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,12 +54,23 @@ def test_a_campaign_of_every_day_is_one_line_whose_time_is_that_of_the_shop_in_s
             *going("Once", some[1:2], hour=7),
         ],
         BERLIN,
+        dict.fromkeys(("Daily", "Some", "Once"), Schedule(every="day", at="18:30")),
     )
     assert [tuple(line.values()) for line in found] == [
         ("Daily", 10, "2026-10-20", "2026-10-29", "every day", "18:30 Europe/Berlin"),
         ("Some", 3, "2026-11-02", "2026-11-12", "Mon Thu", "09:30 Europe/Berlin"),
         ("Once", 1, "2026-11-09", "2026-11-09", "Mon", "07:30 Europe/Berlin"),
     ]
+
+
+def test_a_calendar_tells_customers_own_clocks_and_the_best_time_as_such() -> None:
+    days = [date(2026, 11, 30)]
+    schedules = {
+        "Own": Schedule(date=days[0], at="09:00", clock="local"),
+        "Best": Schedule(date=days[0], at="09:00", clock="optimal"),
+    }
+    found = folded([*going("Own", days, hour=20), *going("Best", days, hour=20)], BERLIN, schedules)
+    assert [line["at"] for line in found] == ["09:00, their own clock", "best time"]
 
 
 def test_lists_say_what_they_are_and_what_to_do_when_there_is_nothing(folder: Path) -> None:
@@ -83,6 +97,18 @@ def test_times_are_those_of_the_workspace_and_of_utc_in_json(folder: Path) -> No
     assert at.utcoffset() == timedelta(0)
     shown = call("audit", "list", "--limit", "1", *where).stdout
     assert f"{at.astimezone(BERLIN):%Y-%m-%d %H:%M} CET" in shown and " UTC" not in shown
+
+
+def test_a_night_and_the_demo_tell_times_of_the_workspace(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_workspace(finished) as ws:
+        (run,) = ws.store.runs.list(run_date=RUN_DATE)
+    summary = msgspec.convert(run.summary, NightSummary)
+    monkeypatch.setattr("optinb.notebook.run_night", lambda *_, **__: summary)
+    monkeypatch.setattr("optinb.demo.run_demo", lambda *_, **__: (summary, finished))
+    for command in ("nightly", "demo"):
+        shown = call(command, "--workspace", str(finished))
+        assert shown.exit_code == summary.exit_code == 0, shown.output
+        assert f"{RUN_DATE} 18:30 CET" in shown.stdout and " UTC" not in shown.stdout
 
 
 def test_a_new_workspace_says_what_comes_next(tmp_path: Path) -> None:

@@ -102,6 +102,17 @@ def test_a_copy_of_an_earlier_version_without_a_record_stays(
     assert "of long ago" in (folder / "track.ipynb").read_text()
 
 
+def test_a_copy_that_is_only_older_than_this_optinb_counts_as_nobodys_change(
+    shipped: Path, copies: Callable[[], tuple[Path, list[str]]]
+) -> None:
+    folder, _ = copies()
+    for page in ("pages/plan.ipynb", "track.ipynb"):
+        (shipped / page).write_text(notebook("newer"))
+    assert changed_copies(folder) == ()
+    (folder / "pages" / "plan.ipynb").write_text(notebook("mine"))
+    assert changed_copies(folder) == ("pages/plan.ipynb",)
+
+
 def test_a_copy_that_cannot_be_read_counts_as_changed(
     copies: Callable[[], tuple[Path, list[str]]], shipped: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import re
-from datetime import time
+from datetime import UTC, datetime, time
 from itertools import count
 
 import pytest
+from msgspec.structs import replace
 from page_text import text_of
 
 from optinb import did
-from optinb.demo import APPROVER
+from optinb.campaigns.rebuilt import RebuiltAudience, rebuilt_parts
+from optinb.demo import APPROVER, RUN_DATE
+from optinb.views import values
 from optinb.views.desk import ApprovalDesk
 from optinb.views.plan.planner import Planner
 from optinb.workspace import open_workspace
@@ -62,6 +65,22 @@ def test_desk_shows_the_test_and_what_was_never_approved(desk):
     shown = text_of(desk.detail.value)
     assert "It was never approved before." in shown
     assert "What the test can see" in shown
+
+
+def test_an_audience_that_a_recovery_rebuilt_is_shown_before_an_approval_lets_it_go_out(approver, submitted, ws):
+    record = ws.campaigns.get("Summer, lapsed")
+    at = datetime(2026, 11, 23, 17, 30, tzinfo=UTC)
+    file = RebuiltAudience(run_date=RUN_DATE, sha256="abcdef012345" * 5, recipients=123, unsent=45, send_at=at)
+    plain = approver.campaigns.preview(record.campaign)
+    found = replace(plain, parts=plain.parts | rebuilt_parts([file]))
+    zone = ws.settings.zone
+    desk, notebook = values.for_decision(record, found, None, None, zone), values.campaign_preview(found)
+    assert "It was never approved before." in desk
+    for shown in (desk, notebook):
+        told = "approving it lets that audience go out: the night of 2026-11-23: 45 of 123 recipients are still"
+        assert told in text_of(shown) and "abcdef012345" in shown
+    for shown in (values.for_decision(record, plain, None, None, zone), values.campaign_preview(plain)):
+        assert "recovery" not in shown
 
 
 def test_desk_tells_what_is_different_from_the_last_approval(desk, submitted, ws):
