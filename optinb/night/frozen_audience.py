@@ -54,8 +54,10 @@ def why_not_approved(
         moves=origin.moves,
         authority=ws.campaigns.authority,
     )
-    if reason := untimely or why_held_by_size(record, audience.recipients):
-        return reason
+    if untimely:
+        return untimely
+    if not rebuilt and (reason := why_held_by_size(record, audience.recipients)):
+        return reason  # who approved a file that was rebuilt saw how many are in it
     return None if is_known else _why_other_people(ws, resolved, audience, is_bound=rebuilt is not None)
 
 
