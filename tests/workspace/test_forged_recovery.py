@@ -18,6 +18,7 @@ from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, Exit, StateError
 from optinb.night.frozen_audience import why_not_approved
 from optinb.nightly import Night
+from optinb.state import Accepted, send_lease
 from optinb.state.answers import AnswerLine, replay
 from optinb.workspace import verify_audit
 
@@ -220,3 +221,28 @@ def test_whoever_opts_out_between_freezing_and_sending_is_not_written_to_and_the
     summer = next(c for c in ended(begun(folder)).campaigns if c.name == SUMMER)
     assert (summer.held, summer.accepted) == (None, frozen.height - 1)
     assert scheduled(sandbox)[other["external_user_id"]] == 1 and gone["external_user_id"] not in scheduled(sandbox)
+
+
+@pytest.mark.parametrize("what", ["opted out", "changed"])
+def test_what_became_of_whoever_got_it_already_does_not_hold_the_others(
+    folder: Path, sandbox: Sandbox, evening: Path, what: str
+) -> None:
+    begun(folder).close()
+    audience = plan_of(folder, SUMMER)[1]
+    frozen = pl.read_parquet(folder / audience.path).filter(pl.col("outcome") == "recipient")
+    with open_workspace(folder, user=SCHEDULER) as ws:
+        lease = ws.store.leases.take(send_lease(*audience.night), holder="a run", now=ws.now())
+        ws.store.recovery.take_over(*audience.night, lease=lease, now=ws.now())
+        (first,) = ws.store.deliveries.turn(*audience.night, lease=lease, now=ws.now(), size=1)
+        answer = Accepted(dispatch_id="d", schedule_id="s")
+        settled = [replace(first, state=answer)]
+        ws.store.deliveries.turn(*audience.night, lease=lease, now=ws.now(), settled=settled)
+        ws.store.leases.release(lease)
+    column, value = {"opted out": ("push_opt_in", "false"), "changed": ("first_name", "Somebody")}[what]
+    file = folder / "inbox" / RUN_DATE.isoformat() / "customers.csv"
+    rows = pl.read_csv(file, infer_schema=False)
+    theirs = pl.col("customer_id") == frozen["customer_id"][0]
+    rows.with_columns(pl.when(theirs).then(pl.lit(value)).otherwise(column).alias(column)).write_csv(file)
+    summer = next(c for c in ended(begun(folder)).campaigns if c.name == SUMMER)
+    assert (summer.held, summer.accepted) == (None, audience.recipients)
+    assert sum(scheduled(sandbox).values()) >= audience.recipients - first.size
