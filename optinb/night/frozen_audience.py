@@ -54,22 +54,24 @@ def why_not_approved(
         moves=origin.moves,
         authority=ws.campaigns.authority,
     )
-    if reason := untimely or why_held_by_size(record, audience.recipients):
-        return reason
+    if untimely:
+        return untimely
+    if not rebuilt and (reason := why_held_by_size(record, audience.recipients)):
+        return reason  # who approved a file that was rebuilt saw how many are in it
     return None if is_known else _why_other_people(ws, resolved, audience, is_bound=rebuilt is not None)
 
 
 def _why_other_people(ws: Workspace, resolved: Resolved, audience: FrozenAudience, *, is_bound: bool) -> str | None:
-    """Why the recipients of a frozen audience may not be written to, or None.
+    """Why the recipients of a frozen audience whose batches are still to be sent may not be written to, or None.
 
-    Everybody must be a customer who may be written to tonight, under their own external user id. Unless an approval
-    `is_bound` to this very file, everybody must also be in the target group, outside of its control group, and get what
-    the approved properties say. What the contact policy knows of other campaigns isn't judged anew.
+    Everybody of these must be a customer who may be written to tonight, under their own external user id. Unless an
+    approval `is_bound` to this very file, everybody must also be in the target group, outside of its control group, and
+    get what the approved properties say. What the contact policy knows of other campaigns isn't judged anew.
 
     Raises StateError when the file isn't here or was changed.
     """
     must_be_here(ws.store, audience, ws.root)
-    frozen = read_frozen(ws.root / audience.path, audience.sha256).filter(pl.col("outcome") == "recipient")
+    frozen = _still_planned(ws, audience)
     is_reproducible = not (
         is_bound or nodes_of(from_json(resolved.rule_json), Contacted) or _is_overtaken(ws, audience)
     )
@@ -100,6 +102,13 @@ def _why_other_people(ws: Workspace, resolved: Resolved, audience: FrozenAudienc
             f"tonight's data; {REMEDY}"
         )
     return None
+
+
+def _still_planned(ws: Workspace, audience: FrozenAudience) -> pl.DataFrame:
+    """The recipients of the batches that are still planned; what became of the others, no hold takes back."""
+    recipients = read_frozen(ws.root / audience.path, audience.sha256).filter(pl.col("outcome") == "recipient")
+    planned = ws.store.deliveries.batches(*audience.night, state="planned")
+    return pl.concat([recipients.clear(), *(recipients.slice(batch.first, batch.size) for batch in planned)])
 
 
 def _is_overtaken(ws: Workspace, audience: FrozenAudience) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -46,18 +47,27 @@ class Origins:
             moves=tuple(_read({**e.detail, "who": e.who}, TimeMove, e) for e in mine if e.action == MOVED),
         )
 
-    def rebuilt(self, campaign_id: str) -> tuple[RebuiltAudience, ...]:
+    def rebuilt(self, campaign_id: str, *, late_minutes: int) -> tuple[RebuiltAudience, ...]:
         """Every audience of a campaign that a recovery rebuilt with something still to be sent, the oldest first.
 
+        Those whose time had passed by more than `late_minutes` when they were rebuilt are left out, and so are those
+        that an earlier release rebuilt: its entries don't say when they go out, so that no approval can name them.
         Raises StateError for an entry that can't be read.
         """
+        late = timedelta(minutes=late_minutes)
         with self._database.reading() as con:
             entries = entries_since(con, 0, audit_entries.c.action == REBUILT_NIGHT)
-        return tuple(
-            _read({**e.detail, "recipients": sum(sizes.values()), "unsent": sizes["planned"]}, RebuiltAudience, e)
+        found = [
+            (
+                e.at,
+                _read({**e.detail, "recipients": sum(sizes.values()), "unsent": sizes["planned"]}, RebuiltAudience, e),
+            )
             for e in entries
-            if night_of(e)[0] == campaign_id and (sizes := e.detail["recipients"]).get("planned")
-        )
+            if night_of(e)[0] == campaign_id
+            and (sizes := e.detail["recipients"]).get("planned")
+            and "send_at" in e.detail
+        ]
+        return tuple(audience for at, audience in found if at <= audience.send_at + late)
 
 
 def _read(fields: dict[str, object], kind: type[Kind], entry: AuditEntry) -> Kind:

@@ -17,16 +17,22 @@ if TYPE_CHECKING:
     from optinb.workspace.handle import Workspace
 
 
-def competition(ws: Workspace, *, night: date, due: Iterable[Campaign], tables: Tables) -> Competition:
+def competition(
+    ws: Workspace, *, night: date, due: Iterable[Campaign], tables: Tables, but: str | None = None
+) -> Competition:
     """Where every customer stands with the contact policy before a night's campaigns choose.
 
     What earlier nights sent or held out counts, and what this one has frozen already; under whatever id it was, it
-    counts for the person. Raises StateError when a frozen audience that counts can't be read or was changed.
+    counts for the person. `but`: the id of a campaign whose own audience of this night doesn't count.
+
+    Raises StateError when a frozen audience that counts can't be read or was changed.
     """
     known = {record.id: record.campaign for record in ws.campaigns.list(archived=True)}
     policy, found = ws.settings.contact_policy(), uncontested(ws, night=night, due=due, tables=tables)
     oldest = night - timedelta(days=days_back(policy, known.values()))
     for audience in ws.contacts.nights(since=oldest):
+        if audience.night == (but, night):
+            continue
         campaign = known.get(audience.campaign_id)
         who = Competitor(
             campaign_id=audience.campaign_id,

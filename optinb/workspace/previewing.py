@@ -88,7 +88,7 @@ def preview_of(
     check_imported(ws, resolved.template)
     campaign, today = resolved.campaign, ws.today()
     night = next(campaign.schedule.nights(today), campaign.schedule.night_of(campaign.schedule.date or today))
-    among = among or competition(ws, night=night, due=[campaign], tables=ws.tables())
+    among = among or competition(ws, night=night, due=[campaign], tables=ws.tables(), but=campaign.id)
     audience = ws.campaigns.audience(resolved, night=night, among=among)
     check_size(audience)
     figures, parts = waterfall(audience), resolved.parts()
@@ -135,7 +135,8 @@ def _rivals(ws: Workspace, resolved: Resolved, night: date, alone: pl.DataFrame)
         if record.id != campaign.id and record.state in ("submitted", *ALIVE) and record.campaign.schedule.is_due(night)
     ]
     turns = {r.id: Competitor.of(r.campaign, app_group_id="", day=r.campaign.schedule.day_of(night)).order for r in due}
-    among = competition(ws, night=night, due=[campaign, *(r.campaign for r in due)], tables=ws.tables())
+    everybody = [campaign, *(r.campaign for r in due)]
+    among = competition(ws, night=night, due=everybody, tables=ws.tables(), but=campaign.id)
     held: dict[str, pl.Series] = {}
     problems: dict[str, str] = {}
     for record in sorted(due, key=lambda r: turns[r.id]):

@@ -51,11 +51,12 @@ def resolve(ws: Workspace, campaign: Campaign) -> Resolved:
         delivered=ws.snapshot().schema("customers") if ws.warehouse.current is not None else (),
         imports=[(file.sha256, file.codes) for file in imports],
     )
+    rebuilt = ws.store.origins.rebuilt(campaign.id, late_minutes=ws.settings.send.late_minutes)
     return Resolved(
         campaign=campaign,
         app_group=app_group,
         template=template,
         rule_json=to_json(bound) if named else group.rule_json,
         sentence=sentence(from_json(group.rule_json)),  # not as it's stored, which nothing binds
-        decided=decided | rebuilt_parts(ws.store.origins.rebuilt(campaign.id)),
+        decided=decided | rebuilt_parts(rebuilt),
     )

@@ -351,14 +351,14 @@ def test_the_trail_tells_who_moved_an_audience_and_what_a_recovery_left_to_be_se
     kept.deliveries.reschedule(*audience.night, send_at=at, user="ana", now=NOW, signature="signed")
     move = TimeMove(who="ana", before=audience.send_at, send_at=at, signature="signed")
     assert kept.origins.of(audience) == Origin(is_rebuilt=False, moves=(move,))
-    assert kept.origins.rebuilt(audience.campaign_id) == ()
+    assert kept.origins.rebuilt(audience.campaign_id, late_minutes=15) == ()
     forget_everything(kept)
     kept.recovery.rebuild(*audience.night, why="put back", user="ops", now=NOW)
     assert kept.origins.of(audience) == Origin(is_rebuilt=True, moves=())
-    (rebuilt,) = kept.origins.rebuilt(audience.campaign_id)
+    (rebuilt,) = kept.origins.rebuilt(audience.campaign_id, late_minutes=15)
     assert (rebuilt.recipients, rebuilt.unsent) == (audience.recipients, audience.recipients)
     assert (rebuilt.sha256, rebuilt.send_at, rebuilt.run_date) == (audience.sha256, at, audience.run_date)
-    assert kept.origins.rebuilt("another") == ()
+    assert kept.origins.rebuilt("another", late_minutes=15) == ()
     # planned anew after it was stopped, it is the night's own work again
     kept.deliveries.cancel(*audience.night, reason="wrong", user="ana", now=NOW)
     kept.deliveries.plan(frozen(planned_at=NOW + timedelta(hours=1)), planned(), user="cron", now=NOW)
@@ -371,3 +371,23 @@ def test_a_night_without_recipients_is_rebuilt_too(kept: Store) -> None:
     forget_everything(kept)
     assert kept.recovery.rebuild(*audience.night, why="put back", user="ops", now=NOW).recipients == {}
     assert kept.recovery.why_behind(*audience.night) is None
+
+
+def test_what_no_approval_can_release_any_more_is_not_told_as_still_to_be_sent(kept: Store) -> None:
+    audience = kept.deliveries.plan(frozen(), planned(), user="cron", now=NOW)
+    moment = audience.send_at + timedelta(minutes=15)
+    for minutes, told in ((0, 1), (1, 0)):
+        forget_everything(kept)
+        kept.recovery.rebuild(*audience.night, why="put back", user="ops", now=moment + timedelta(minutes=minutes))
+        assert len(kept.origins.rebuilt(audience.campaign_id, late_minutes=15)) == told
+        assert kept.origins.of(audience).is_rebuilt
+
+
+def test_what_an_earlier_release_rebuilt_is_held_and_its_campaign_can_be_read(kept: Store) -> None:
+    audience = kept.deliveries.plan(frozen(), planned(), user="cron", now=NOW)
+    kept.audit.note(
+        who="ops", action="night rebuilt", subject=audience.campaign_name, now=NOW, campaign_id=audience.campaign_id,
+        run_date=audience.run_date, sha256=audience.sha256, recipients={"planned": 120},
+    )  # fmt: skip
+    assert kept.origins.rebuilt(audience.campaign_id, late_minutes=15) == ()
+    assert kept.origins.of(audience).is_rebuilt

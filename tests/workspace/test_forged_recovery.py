@@ -16,7 +16,9 @@ from optinb.console import show
 from optinb.delivery import freeze
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, Exit, StateError
+from optinb.night.frozen_audience import why_not_approved
 from optinb.nightly import Night
+from optinb.state import Accepted, send_lease
 from optinb.state.answers import AnswerLine, replay
 from optinb.workspace import verify_audit
 
@@ -55,6 +57,13 @@ def ended(night: Night) -> NightSummary:
 
 def scheduled(sandbox: Sandbox) -> Counter[str]:
     return Counter(user for dispatch in sandbox.world.dispatches for user in dispatch.ids)
+
+
+@pytest.fixture
+def capped(folder: Path) -> None:
+    """Nobody gets more than one message in a week."""
+    with (folder / "optinb.toml").open("a", encoding="utf-8") as file:
+        file.write("\n[[policy.caps]]\nmessages = 1\ndays = 7\n")
 
 
 @pytest.fixture
@@ -135,6 +144,37 @@ def test_what_a_recovery_rebuilds_waits_for_an_approval_of_that_very_file_and_th
         assert verify_audit(ws).problem is None
 
 
+def test_under_a_cap_a_rebuilt_night_goes_out_once_it_is_approved_by_a_preview_that_does_not_count_the_night_itself(
+    folder: Path, sandbox: Sandbox, capped: None, evening: Path
+) -> None:
+    begun(folder).close()
+    put_back(folder, evening)
+    with open_workspace(folder, user=APPROVER) as boss:
+        boss.recover()
+        audience, preview = plan_of(folder, CLUB)[1], boss.campaigns.preview(CLUB, in_full=True)
+        assert preview.waterfall.recipients == preview.after_rivals == audience.recipients > 50
+    approve(folder, CLUB)
+    club = {c.name: c for c in ended(begun(folder)).campaigns}[CLUB]
+    assert (club.held, club.accepted) == (None, audience.recipients)
+
+
+def test_a_rebuilt_night_is_not_held_by_the_size_that_its_group_has_now(
+    folder: Path, sandbox: Sandbox, evening: Path
+) -> None:
+    begun(folder).close()
+    put_back(folder, evening)
+    with open_workspace(folder, user=APPROVER) as boss:
+        boss.recover()
+    approve(folder, SUMMER)
+    with open_workspace(folder, user=SCHEDULER) as ws:
+        record, audience = ws.campaigns.get(SUMMER), plan_of(folder, SUMMER)[1]
+        assert record.approval is not None
+        band = replace(record.approval.band, low=0, high=1)
+        record = replace(record, approval=replace(record.approval, band=band))
+        resolved = ws.campaigns.resolve(record.campaign)
+        assert why_not_approved(ws, record, resolved, audience, is_known=True) is None
+
+
 def test_a_forged_file_of_answers_is_not_sent_even_when_an_approver_recovers_it(
     folder: Path, sandbox: Sandbox, evening: Path
 ) -> None:
@@ -181,3 +221,28 @@ def test_whoever_opts_out_between_freezing_and_sending_is_not_written_to_and_the
     summer = next(c for c in ended(begun(folder)).campaigns if c.name == SUMMER)
     assert (summer.held, summer.accepted) == (None, frozen.height - 1)
     assert scheduled(sandbox)[other["external_user_id"]] == 1 and gone["external_user_id"] not in scheduled(sandbox)
+
+
+@pytest.mark.parametrize("what", ["opted out", "changed"])
+def test_what_became_of_whoever_got_it_already_does_not_hold_the_others(
+    folder: Path, sandbox: Sandbox, evening: Path, what: str
+) -> None:
+    begun(folder).close()
+    audience = plan_of(folder, SUMMER)[1]
+    frozen = pl.read_parquet(folder / audience.path).filter(pl.col("outcome") == "recipient")
+    with open_workspace(folder, user=SCHEDULER) as ws:
+        lease = ws.store.leases.take(send_lease(*audience.night), holder="a run", now=ws.now())
+        ws.store.recovery.take_over(*audience.night, lease=lease, now=ws.now())
+        (first,) = ws.store.deliveries.turn(*audience.night, lease=lease, now=ws.now(), size=1)
+        answer = Accepted(dispatch_id="d", schedule_id="s")
+        settled = [replace(first, state=answer)]
+        ws.store.deliveries.turn(*audience.night, lease=lease, now=ws.now(), settled=settled)
+        ws.store.leases.release(lease)
+    column, value = {"opted out": ("push_opt_in", "false"), "changed": ("first_name", "Somebody")}[what]
+    file = folder / "inbox" / RUN_DATE.isoformat() / "customers.csv"
+    rows = pl.read_csv(file, infer_schema=False)
+    theirs = pl.col("customer_id") == frozen["customer_id"][0]
+    rows.with_columns(pl.when(theirs).then(pl.lit(value)).otherwise(column).alias(column)).write_csv(file)
+    summer = next(c for c in ended(begun(folder)).campaigns if c.name == SUMMER)
+    assert (summer.held, summer.accepted) == (None, audience.recipients)
+    assert sum(scheduled(sandbox).values()) >= audience.recipients - first.size
