@@ -444,6 +444,19 @@ def test_a_move_by_an_approver_goes_out_at_its_time(root: Path, monkeypatch: pyt
     )
 
 
+def test_a_note_of_more_entries_that_came_meanwhile_is_not_replaced(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with optinb.open_workspace(root, user=AUTHOR) as ws:
+        known = ws.store.audit.list(limit=1)
+        ws.store.audit.note(who="ann", action="list saved", subject="A", now=ws.now())
+        note(ws)
+        newer = (root / "runs" / "2026-11-22" / "audit-head.json").read_bytes()
+        monkeypatch.setattr(ws.store.audit, "list", lambda **_: known)
+        note(ws)
+    assert (root / "runs" / "2026-11-22" / "audit-head.json").read_bytes() == newer
+
+
 def test_an_added_entry_of_a_recovery_does_not_make_a_rewritten_trail_trusted_but_a_recovery_is_told_beside_it(
     root: Path,
 ) -> None:
