@@ -141,14 +141,19 @@ class Sends:
         """
         ws, until = self._ws, self._until()
         nights = [a for a in self.recallable(campaign_id) if run_date in (None, a.run_date)]
-        # all of them before any is waited for
-        stopped = [
+        before = [self._unsent(audience) for audience in nights]
+        for audience in nights:  # all of them before any is waited for
             ws.store.deliveries.cancel(*audience.night, reason=reason, user=ws.user, now=ws.now())
-            for audience in nights
-        ]
         wait_until = monotonic() + WAIT_S  # all their senders have been told by now
         found = [self._recalled(audience, reason, until, wait_s=wait_until - monotonic()) for audience in nights]
+        # what a sender had in hand is stopped by itself, at its end
+        stopped = [self._unsent(audience) - known for audience, known in zip(nights, before, strict=True)]
         return tuple(replace(done, stopped=count) for done, count in zip(found, stopped, strict=True))
+
+    def _unsent(self, audience: FrozenAudience) -> int:
+        """How many recipients of a night were cancelled before any request was made for them."""
+        counts = self._ws.store.deliveries.counts(*audience.night)
+        return counts.cancelled - counts.recalled
 
     def _recalled(self, audience: FrozenAudience, reason: str, until: float, *, wait_s: float) -> Recall:
         try:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
+from threading import Event
+from time import sleep
 from typing import TYPE_CHECKING
 
 import pytest
@@ -100,6 +103,38 @@ def test_a_night_whose_sender_does_not_end_keeps_no_other_night_of_the_campaign_
         assert "stuck:9 is working on the send" in show(done) and "run the same command again" in show(done)
     again = ws.campaigns.cancel(NAME)
     assert (again.exit_code, [night.may_be_out for night in again.nights]) == (Exit.DELIVERIES_UNKNOWN, [50])
+
+
+def test_whom_a_working_sender_stops_at_its_end_count_as_not_sent(ws: Workspace, sent: FrozenAudience) -> None:
+    night = replace(
+        sent, run_date=sent.run_date + timedelta(days=1), send_at=sent.send_at + timedelta(days=1), batches=3
+    )
+    batches = [
+        Batch(campaign_id=sent.campaign_id, run_date=night.run_date, number=n, first=50 * n, size=50, state=Planned())
+        for n in range(3)
+    ]
+    deliveries = ws.store.deliveries
+    deliveries.plan(night, batches, user="cron", now=ws.now())
+    has_begun = Event()
+
+    def send() -> None:
+        """Begins with everything, and once it is cancelled, ends with what it didn't come to."""
+        with ws.store.lease(lease_name(night), holder="cron:9", clock=ws.store.clock) as lease:
+            one, *rest = deliveries.turn(*night.night, lease=lease, now=ws.now(), size=3)
+            has_begun.set()
+            while (there := deliveries.find(*night.night)) and there.cancelled is None:
+                sleep(0.01)
+            taken = replace(one, state=Accepted(dispatch_id="d", schedule_id=None))
+            left = [replace(batch, state=Planned()) for batch in rest]
+            deliveries.turn(*night.night, lease=lease, now=ws.now(), settled=[taken, *left], size=3)
+
+    with ThreadPoolExecutor(1) as pool:
+        sender = pool.submit(send)
+        assert has_begun.wait(30)
+        newer, older = ws.campaigns.cancel(NAME, comment="wrong code").nights
+        sender.result()
+    assert (newer.stopped, older.stopped, older.recalled) == (100, 0, sent.recipients)
+    assert deliveries.counts(*night.night).cancelled == 100
 
 
 def test_only_a_second_person_moves_a_scheduled_campaign_and_only_to_later(
