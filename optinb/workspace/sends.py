@@ -191,15 +191,17 @@ class Sends:
         if not nights:
             raise CampaignError(f"nothing of {name!r} is scheduled and still to go out, so nothing can be moved")
         audience = nights[0]
-        send_at = self._moved(audience, at)
+        self._moved(audience, at)  # what can't be is refused before anybody is waited for
         private, signature = signing_key(ws), None
-        if private:
-            move, of = TimeMove(who=ws.user, before=audience.send_at, send_at=send_at), audience
-            signature = sign_move(
-                move, campaign_id=of.campaign_id, run_date=of.run_date, sha256=of.sha256, private=private
-            )
         held = self._hold(audience)
         with held as lease, self.client(audience) as client, self._told("moving", audience) as tell:
+            audience = self._as_it_is_now(audience)  # somebody else may have moved it until then
+            send_at = self._moved(audience, at)
+            if private:
+                move, of = TimeMove(who=ws.user, before=audience.send_at, send_at=send_at), audience
+                signature = sign_move(
+                    move, campaign_id=of.campaign_id, run_date=of.run_date, sha256=of.sha256, private=private
+                )
             tools = self._tools(client, audience, held, self._until())
             return reschedule(
                 ws.store,
@@ -288,6 +290,16 @@ class Sends:
         if self._ws.warehouse.current is not None:
             people = self._ws.tables().people.today(people)  # whoever has another id since is on it by that one
         return lists.save(name, people["customer_id"], may_be_empty=True).name
+
+    def _as_it_is_now(self, audience: FrozenAudience) -> FrozenAudience:
+        """A night that is to be moved, once nobody else works on it. Raises CampaignError."""
+        there = self._ws.store.deliveries.find(*audience.night)
+        if there is None or there.cancelled != audience.cancelled or self._ws.now() >= there.send_at:
+            raise CampaignError(
+                f"{audience.campaign_name!r} was cancelled or went out meanwhile, so nothing of it was moved; "
+                "`optinb status` shows what became of it"
+            )
+        return there
 
     def _moved(self, audience: FrozenAudience, at: str) -> datetime:
         """The moment of another time on the day of a send. Raises CampaignError."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optinb.sandbox import Sandbox
-    from optinb.state import FrozenAudience
+    from optinb.state import FrozenAudience, HeldLease
     from optinb.workspace import Workspace
 
 NAME = CAMPAIGNS[0]["name"]
@@ -135,6 +135,39 @@ def test_whom_a_working_sender_stops_at_its_end_count_as_not_sent(ws: Workspace,
         sender.result()
     assert (newer.stopped, older.stopped, older.recalled) == (100, 0, sent.recipients)
     assert deliveries.counts(*night.night).cancelled == 100
+
+
+def test_a_time_that_somebody_else_has_moved_meanwhile_is_the_one_to_be_later_than(
+    folder: Path, sent: FrozenAudience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_workspace(folder, user=APPROVER) as first, open_workspace(folder, user=APPROVER) as second:
+        hold = second.sends._hold  # pyright: ignore[reportPrivateUsage]
+
+        def after_the_first(audience: FrozenAudience) -> HeldLease:
+            first.sends.reschedule(NAME, "20:15")
+            return hold(audience)
+
+        monkeypatch.setattr(second.sends, "_hold", after_the_first)
+        with pytest.raises(CampaignError, match="goes out at 20:15 and can only be moved to a later time"):
+            second.sends.reschedule(NAME, "19:30")
+        (there,) = second.store.deliveries.list()
+        assert there.send_at == sent.send_at + timedelta(hours=1, minutes=45)
+
+
+def test_what_was_cancelled_while_a_move_waited_is_not_moved(
+    ws: Workspace, folder: Path, sent: FrozenAudience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_workspace(folder, user=APPROVER) as approver:
+        hold = approver.sends._hold  # pyright: ignore[reportPrivateUsage]
+
+        def once_cancelled(audience: FrozenAudience) -> HeldLease:
+            ws.campaigns.cancel(NAME)
+            return hold(audience)
+
+        monkeypatch.setattr(approver.sends, "_hold", once_cancelled)
+        with pytest.raises(CampaignError, match="was cancelled or went out meanwhile, so nothing of it was moved"):
+            approver.sends.reschedule(NAME, "19:30")
+        assert [audience.send_at for audience in ws.store.deliveries.list()] == [sent.send_at]
 
 
 def test_only_a_second_person_moves_a_scheduled_campaign_and_only_to_later(
