@@ -263,7 +263,7 @@ class Pen:
 
     def sync(self) -> None:
         """Waits until what was written is on the disk. Raises StateError."""
-        if self._file is None or self._path is None:
+        if self._file is None or self._file.closed or self._path is None:
             return
         try:
             os.fsync(self._file.fileno())
@@ -274,13 +274,13 @@ class Pen:
 
     def close(self, *, is_failing: bool = False) -> None:
         """Brings to the disk what was written. Raises StateError, but not over another failure."""
-        if self._file is None:
+        if self._file is None or self._file.closed:
             return
         with self._file, suppress(StateError) if is_failing else nullcontext():
             self.sync()
 
     def _append(self, path: Path, line: AnswerLine) -> None:
-        if self._file is None:
+        if self._file is None or self._file.closed:  # closed where a rewritten one couldn't be opened
             path.parent.mkdir(parents=True, exist_ok=True)
             self._is_new = not path.exists()
             self._file = open_privately(path, "ab+", buffering=0)

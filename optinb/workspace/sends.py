@@ -141,14 +141,19 @@ class Sends:
         """
         ws, until = self._ws, self._until()
         nights = [a for a in self.recallable(campaign_id) if run_date in (None, a.run_date)]
-        # all of them before any is waited for
-        stopped = [
+        before = [self._unsent(audience) for audience in nights]
+        for audience in nights:  # all of them before any is waited for
             ws.store.deliveries.cancel(*audience.night, reason=reason, user=ws.user, now=ws.now())
-            for audience in nights
-        ]
         wait_until = monotonic() + WAIT_S  # all their senders have been told by now
         found = [self._recalled(audience, reason, until, wait_s=wait_until - monotonic()) for audience in nights]
+        # what a sender had in hand is stopped by itself, at its end
+        stopped = [self._unsent(audience) - known for audience, known in zip(nights, before, strict=True)]
         return tuple(replace(done, stopped=count) for done, count in zip(found, stopped, strict=True))
+
+    def _unsent(self, audience: FrozenAudience) -> int:
+        """How many recipients of a night were cancelled before any request was made for them."""
+        counts = self._ws.store.deliveries.counts(*audience.night)
+        return counts.cancelled - counts.recalled
 
     def _recalled(self, audience: FrozenAudience, reason: str, until: float, *, wait_s: float) -> Recall:
         try:
@@ -186,15 +191,17 @@ class Sends:
         if not nights:
             raise CampaignError(f"nothing of {name!r} is scheduled and still to go out, so nothing can be moved")
         audience = nights[0]
-        send_at = self._moved(audience, at)
+        self._moved(audience, at)  # what can't be is refused before anybody is waited for
         private, signature = signing_key(ws), None
-        if private:
-            move, of = TimeMove(who=ws.user, before=audience.send_at, send_at=send_at), audience
-            signature = sign_move(
-                move, campaign_id=of.campaign_id, run_date=of.run_date, sha256=of.sha256, private=private
-            )
         held = self._hold(audience)
         with held as lease, self.client(audience) as client, self._told("moving", audience) as tell:
+            audience = self._as_it_is_now(audience)  # somebody else may have moved it until then
+            send_at = self._moved(audience, at)
+            if private:
+                move, of = TimeMove(who=ws.user, before=audience.send_at, send_at=send_at), audience
+                signature = sign_move(
+                    move, campaign_id=of.campaign_id, run_date=of.run_date, sha256=of.sha256, private=private
+                )
             tools = self._tools(client, audience, held, self._until())
             return reschedule(
                 ws.store,
@@ -283,6 +290,16 @@ class Sends:
         if self._ws.warehouse.current is not None:
             people = self._ws.tables().people.today(people)  # whoever has another id since is on it by that one
         return lists.save(name, people["customer_id"], may_be_empty=True).name
+
+    def _as_it_is_now(self, audience: FrozenAudience) -> FrozenAudience:
+        """A night that is to be moved, once nobody else works on it. Raises CampaignError."""
+        there = self._ws.store.deliveries.find(*audience.night)
+        if there is None or there.cancelled != audience.cancelled or self._ws.now() >= there.send_at:
+            raise CampaignError(
+                f"{audience.campaign_name!r} was cancelled or went out meanwhile, so nothing of it was moved; "
+                "`optinb status` shows what became of it"
+            )
+        return there
 
     def _moved(self, audience: FrozenAudience, at: str) -> datetime:
         """The moment of another time on the day of a send. Raises CampaignError."""

@@ -44,11 +44,16 @@ class Witness(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def note_head(ws: Workspace, folder: Path, *, decided: str = "") -> None:
-    """Notes in a night's folder how far the chain has come; a note that contradicts it stays, as evidence."""
+    """Notes in a night's folder how far the chain has come; a note that contradicts it stays, as evidence.
+
+    So does one that knows more entries: somebody else has noted theirs meanwhile.
+    """
     newest = ws.store.audit.list(limit=1)
     if newest and why_behind(ws) is None:
         witness = Witness(entries=newest[0].seq, head=newest[0].hash, decided=decided)
-        write_atomically(folder / FILE_NAME, msgspec.json.encode(witness))
+        note = folder / FILE_NAME
+        if not (note.exists() and _decoded(note).entries > witness.entries):
+            write_atomically(note, msgspec.json.encode(witness))
 
 
 def note_decision(ws: Workspace, record: CampaignRecord, action: str) -> None:
@@ -155,11 +160,14 @@ def _witnesses(ws: Workspace) -> list[tuple[date | None, Witness]]:
     for file in (*sorted(folder.glob(f"*/{FILE_NAME}")), *folder.glob(FILE_NAME)):
         try:
             night = None if file.parent == folder else date.fromisoformat(file.parent.name)
-            witness = msgspec.json.decode(file.read_bytes(), type=Witness)
+            found.append((night, _decoded(file)))
         except (OSError, ValueError, msgspec.MsgspecError) as error:
             raise StateError(f"{file} can't be read ({error}); restore it from a copy") from error
-        found.append((night, witness))
     return found
+
+
+def _decoded(file: Path) -> Witness:
+    return msgspec.json.decode(file.read_bytes(), type=Witness)
 
 
 def _why_lost(night: date | None, witness: Witness, there: str | None) -> str | None:
@@ -185,6 +193,6 @@ def _breaks(ws: Workspace) -> tuple[str, ...]:
         *(
             f"the note {file.relative_to(ws.root)} was given up, and the trail doesn't say so"
             for file in files
-            if msgspec.json.decode(file.read_bytes(), type=Witness).head not in told
+            if _decoded(file).head not in told
         ),
     )

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ from sqlalchemy import delete
 from optinb.campaigns import TimeMove, Waterfall
 from optinb.erasing import ForgottenPerson
 from optinb.errors import StateError
+from optinb.files import write_atomically
 from optinb.state import (
     Accepted,
     Account,
@@ -31,7 +33,7 @@ from optinb.state import (
     send_lease,
     why_behind,
 )
-from optinb.state.answers import AnswerLine, Pen
+from optinb.state.answers import AnswerFiles, AnswerLine, Pen
 from optinb.state.origins import Origin
 from optinb.state.schema import audiences, audit_entries, batches, code_grants, leases
 from optinb.workspace.traces import erase_files
@@ -125,7 +127,7 @@ def test_a_pen_writes_on_in_a_file_that_was_rewritten_and_waits_while_it_is(tmp_
     file = tmp_path / "audiences" / "c1.answers.jsonl"
     script = (
         "import sys, time; from datetime import UTC, datetime; from pathlib import Path\n"
-        "from optinb.state.answers import AnswerLine, Pen\n"
+        "from optinb.state.answers import AnswerFiles, AnswerLine, Pen\n"
         "from optinb.state.journal import Accepted\n"
         "pen = Pen(Path(sys.argv[1]))\n"
         "for n in range(600):\n"
@@ -144,6 +146,32 @@ def test_a_pen_writes_on_in_a_file_that_was_rewritten_and_waits_while_it_is(tmp_
     account = replay(file.read_bytes())
     assert rewritten > 5
     assert (account.damaged, sorted(account.states)) == ([], list(range(600)))
+
+
+def test_a_rewritten_file_that_cannot_be_opened_is_told_of_and_written_once_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = AnswerFiles(tmp_path)
+    line = AnswerLine(at=NOW, states=(((0,), TAKEN),))
+    path = files.path("c1", NIGHT)
+    with files.appending("c1", NIGHT) as pen:
+        pen.write(line)
+        write_atomically(path, path.read_bytes())
+        with monkeypatch.context() as full, pytest.raises(StateError, match=r"can't be written \(no handles\)"):
+            full.setattr("optinb.state.answers.open_privately", Mock(side_effect=OSError(24, "no handles")))
+            pen.write(line)
+        pen.sync()
+        pen.write(line)
+    assert path.read_bytes().count(b"\n") == 2
+    with (
+        monkeypatch.context() as full,
+        pytest.raises(StateError, match="no handles"),
+        files.appending("c1", NIGHT) as pen,
+    ):
+        pen.write(line)
+        write_atomically(path, path.read_bytes())
+        full.setattr("optinb.state.answers.open_privately", Mock(side_effect=OSError(24, "no handles")))
+        pen.write(line)
 
 
 def test_a_forgotten_person_goes_from_what_appboy_said_and_the_plan_stays_readable(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optinb.measure import NightSummary
-    from optinb.state import FrozenAudience
+    from optinb.state import FrozenAudience, HeldLease
 
 SUMMER, CLUB = (campaign["name"] for campaign in CAMPAIGNS)
 KEY, OTHER_KEY = new_key(), new_key()
@@ -442,6 +442,39 @@ def test_a_move_by_an_approver_goes_out_at_its_time(root: Path, monkeypatch: pyt
         summer.recipients,
         datetime(2026, 11, 23, 19, 15, tzinfo=UTC),
     )
+
+
+def test_two_moves_at_once_go_out_at_the_later_time(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def move(root: Path) -> None:
+        monkeypatch.setenv("OPTINB_SIGNING_KEY", KEY.private)
+        with (
+            optinb.open_workspace(root, user=APPROVER) as first,
+            optinb.open_workspace(root, user=APPROVER) as second,
+        ):
+            hold = second.sends._hold  # pyright: ignore[reportPrivateUsage]
+
+            def after_the_first(audience: FrozenAudience) -> HeldLease:
+                first.sends.reschedule(SUMMER, "19:30")
+                return hold(audience)
+
+            monkeypatch.setattr(second.sends, "_hold", after_the_first)
+            assert second.sends.reschedule(SUMMER, "20:15").to_come > 0
+
+    summer = next(c for c in run(root, move).campaigns if c.name == SUMMER)
+    assert (summer.held, summer.send_at) == (None, datetime(2026, 11, 23, 19, 15, tzinfo=UTC))
+
+
+def test_a_note_of_more_entries_that_came_meanwhile_is_not_replaced(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with optinb.open_workspace(root, user=AUTHOR) as ws:
+        known = ws.store.audit.list(limit=1)
+        ws.store.audit.note(who="ann", action="list saved", subject="A", now=ws.now())
+        note(ws)
+        newer = (root / "runs" / "2026-11-22" / "audit-head.json").read_bytes()
+        monkeypatch.setattr(ws.store.audit, "list", lambda **_: known)
+        note(ws)
+    assert (root / "runs" / "2026-11-22" / "audit-head.json").read_bytes() == newer
 
 
 def test_an_added_entry_of_a_recovery_does_not_make_a_rewritten_trail_trusted_but_a_recovery_is_told_beside_it(

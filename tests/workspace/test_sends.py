@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime, timedelta
+from threading import Event
+from time import sleep
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optinb.sandbox import Sandbox
-    from optinb.state import FrozenAudience
+    from optinb.state import FrozenAudience, HeldLease
     from optinb.workspace import Workspace
 
 NAME = CAMPAIGNS[0]["name"]
@@ -100,6 +103,71 @@ def test_a_night_whose_sender_does_not_end_keeps_no_other_night_of_the_campaign_
         assert "stuck:9 is working on the send" in show(done) and "run the same command again" in show(done)
     again = ws.campaigns.cancel(NAME)
     assert (again.exit_code, [night.may_be_out for night in again.nights]) == (Exit.DELIVERIES_UNKNOWN, [50])
+
+
+def test_whom_a_working_sender_stops_at_its_end_count_as_not_sent(ws: Workspace, sent: FrozenAudience) -> None:
+    night = replace(
+        sent, run_date=sent.run_date + timedelta(days=1), send_at=sent.send_at + timedelta(days=1), batches=3
+    )
+    batches = [
+        Batch(campaign_id=sent.campaign_id, run_date=night.run_date, number=n, first=50 * n, size=50, state=Planned())
+        for n in range(3)
+    ]
+    deliveries = ws.store.deliveries
+    deliveries.plan(night, batches, user="cron", now=ws.now())
+    has_begun = Event()
+
+    def send() -> None:
+        """Begins with everything, and once it is cancelled, ends with what it didn't come to."""
+        with ws.store.lease(lease_name(night), holder="cron:9", clock=ws.store.clock) as lease:
+            one, *rest = deliveries.turn(*night.night, lease=lease, now=ws.now(), size=3)
+            has_begun.set()
+            while (there := deliveries.find(*night.night)) and there.cancelled is None:
+                sleep(0.01)
+            taken = replace(one, state=Accepted(dispatch_id="d", schedule_id=None))
+            left = [replace(batch, state=Planned()) for batch in rest]
+            deliveries.turn(*night.night, lease=lease, now=ws.now(), settled=[taken, *left], size=3)
+
+    with ThreadPoolExecutor(1) as pool:
+        sender = pool.submit(send)
+        assert has_begun.wait(30)
+        newer, older = ws.campaigns.cancel(NAME, comment="wrong code").nights
+        sender.result()
+    assert (newer.stopped, older.stopped, older.recalled) == (100, 0, sent.recipients)
+    assert deliveries.counts(*night.night).cancelled == 100
+
+
+def test_a_time_that_somebody_else_has_moved_meanwhile_is_the_one_to_be_later_than(
+    folder: Path, sent: FrozenAudience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_workspace(folder, user=APPROVER) as first, open_workspace(folder, user=APPROVER) as second:
+        hold = second.sends._hold  # pyright: ignore[reportPrivateUsage]
+
+        def after_the_first(audience: FrozenAudience) -> HeldLease:
+            first.sends.reschedule(NAME, "20:15")
+            return hold(audience)
+
+        monkeypatch.setattr(second.sends, "_hold", after_the_first)
+        with pytest.raises(CampaignError, match="goes out at 20:15 and can only be moved to a later time"):
+            second.sends.reschedule(NAME, "19:30")
+        (there,) = second.store.deliveries.list()
+        assert there.send_at == sent.send_at + timedelta(hours=1, minutes=45)
+
+
+def test_what_was_cancelled_while_a_move_waited_is_not_moved(
+    ws: Workspace, folder: Path, sent: FrozenAudience, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_workspace(folder, user=APPROVER) as approver:
+        hold = approver.sends._hold  # pyright: ignore[reportPrivateUsage]
+
+        def once_cancelled(audience: FrozenAudience) -> HeldLease:
+            ws.campaigns.cancel(NAME)
+            return hold(audience)
+
+        monkeypatch.setattr(approver.sends, "_hold", once_cancelled)
+        with pytest.raises(CampaignError, match="was cancelled or went out meanwhile, so nothing of it was moved"):
+            approver.sends.reschedule(NAME, "19:30")
+        assert [audience.send_at for audience in ws.store.deliveries.list()] == [sent.send_at]
 
 
 def test_only_a_second_person_moves_a_scheduled_campaign_and_only_to_later(
