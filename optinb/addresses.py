@@ -64,6 +64,8 @@ def problem_of_proxy(proxy: str) -> str | None:
     """Why a text is no address of a proxy, None if it is one. It is never shown: it may hold a password."""
     try:
         url = urlsplit(proxy)
+        if re.fullmatch(r"socks\w*", url.scheme):
+            return f"only http:// and https:// proxies are known here, no SOCKS; write one such as '{EXAMPLE_PROXY}'"
         usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0 and len(proxy.split()) == 1
     except ValueError:
         usable = False

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from optinb.settings import Settings
 
+_ALLOW_ROOT = {"--allow-root", "--ServerApp.allow_root=True", "--LabApp.allow_root=True"}
+
 
 def run_lab(
     workspace: str | Path | None,
@@ -45,7 +47,7 @@ def run_lab(
     Raises UsageError for root, unless `options` allow it.
     """
     root, settings = opened(workspace, say=say)
-    if os.geteuid() == 0 and "--allow-root" not in options:
+    if os.geteuid() == 0 and not _ALLOW_ROOT & set(options):
         raise UsageError(
             "JupyterLab doesn't run as root, since any notebook could then change all of this machine: log in as "
             "somebody else, or say that it is meant: `optinb lab -- --allow-root`"

@@ -100,7 +100,13 @@ def variables_for(
     day = run_date or _newest(root, settings)
     start = None if day is None else datetime.combine(day, _HOUR, tzinfo=settings.zone)
     sandbox = start_sandbox(stack, root, urlsplit(address).port or 0, start)
-    write_atomically(told, sandbox.url.encode())
+    try:
+        write_atomically(told, sandbox.url.encode())
+    except PermissionError as error:
+        raise UsageError(
+            f"this login can't write {told}, which a rehearsal that was killed may have left; its owner, or that of "
+            "the folder, removes it"
+        ) from error
     stack.callback(told.unlink, missing_ok=True)
     begun = {} if start is None else {NOW: start.isoformat()}
     return {**KEYS, "OPTINB_USER": user, SANDBOX: sandbox.url, **begun}

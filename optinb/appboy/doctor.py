@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from optinb.appboy.client import AppboyClient, CallError
+from optinb.appboy.lines import ProxyError
 from optinb.appboy.outcome import Later, Outcome, RateLimit, Refused, Stopped, Unknown
 from optinb.appboy.templates import Template, fetch_templates, fitted
 from optinb.errors import AppboyError, SettingsError
@@ -58,6 +59,7 @@ class Findings(Struct, frozen=True, kw_only=True):
     probes: dict[str, Outcome | None]
     seconds: float = 0.0
     no_key: str = ""
+    no_way: str = ""
     rate: RateLimit | None = None
     ahead_s: float | None = None
     campaigns: int | None = None
@@ -81,6 +83,8 @@ def look(client: AppboyClient, *, known: Mapping[str, Template], most_looks: int
     start = time.monotonic()
     try:
         first = _outcome(lambda: listed.extend(client.campaigns(include_archived=True)))
+    except ProxyError as error:
+        return Findings(probes={}, no_way=str(error))
     except SettingsError as error:
         return Findings(probes={}, no_key=str(error))
     seconds = time.monotonic() - start
@@ -137,6 +141,11 @@ def _answers(outcome: Outcome | None) -> bool:
 
 def verdicts(group: AppGroupSettings, found: Findings, *, outgoing: Sequence[str]) -> tuple[Verdict, ...]:
     """The verdicts on what was found, in the order in which they are best mended. Pure."""
+    if found.no_way:
+        return (
+            Verdict(about="proxy", standing="bad", text=found.no_way),
+            Verdict(about="reachable", standing="unknown", text="nothing was asked before the proxy is settled"),
+        )
     if found.no_key:
         return (
             Verdict(about="credential", standing="bad", text=found.no_key),

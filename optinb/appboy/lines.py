@@ -146,6 +146,10 @@ def _protocol_state(stream: Any) -> Any:
     return stream
 
 
+class ProxyError(SettingsError):
+    """Nothing is sent, since nobody has settled which proxy is on the way."""
+
+
 class _Nowhere(httpx.BaseTransport):
     """Connections that nobody has settled the way of: nothing is sent, and whoever tries is told why."""
 
@@ -153,7 +157,7 @@ class _Nowhere(httpx.BaseTransport):
         self._told = str(error)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        raise SettingsError(self._told)
+        raise ProxyError(self._told)
 
 
 def transport_to(group: AppGroupSettings) -> httpx.BaseTransport:
@@ -180,7 +184,7 @@ def transport_to(group: AppGroupSettings) -> httpx.BaseTransport:
 def _proxy_of(group: AppGroupSettings) -> str | None:
     """The proxy on the way to a group's address. Raises SettingsError, which shows no password."""
     if group.proxy is not None:
-        address = read_secret(group.proxy) if is_reference(group.proxy) else group.proxy
+        address = read_secret(group.proxy, "proxy") if is_reference(group.proxy) else group.proxy
         if problem := problem_of_proxy(address):
             raise SettingsError(f"the proxy of app group {group.name!r}: {problem}")
         return address

@@ -13,7 +13,7 @@ def is_reference(text: str) -> bool:
     return re.fullmatch(r"env:\w+|keyring:[^/]+/.+", text) is not None
 
 
-def read_secret(reference: str) -> str:
+def read_secret(reference: str, what: str = "key") -> str:
     """The secret behind `env:NAME` or `keyring:SERVICE/NAME`. Raises SettingsError that names the reference only."""
     kind, _, name = reference.partition(":")
     if kind == "env":
@@ -32,5 +32,5 @@ def read_secret(reference: str) -> str:
     else:
         raise SettingsError(f"{reference!r} is no reference to a secret; write env:NAME or keyring:SERVICE/NAME")
     if not value or not value.strip():
-        raise SettingsError(f"the key {reference!r} isn't there; {remedy}")
+        raise SettingsError(f"the {what} {reference!r} isn't there; {remedy}")
     return value.strip()

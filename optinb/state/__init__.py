@@ -4,6 +4,7 @@ from optinb.state.answers import TAIL, Account, AnswerFiles, JournalSide, behind
 from optinb.state.audit import AuditEntry, AuditVerdict
 from optinb.state.campaigns import CampaignChange
 from optinb.state.codes import Clash, CodePool, CodesTaken, Draw
+from optinb.state.database import in_folder
 from optinb.state.groups import GroupRecord
 from optinb.state.journal import (
     Accepted,
@@ -63,6 +64,7 @@ __all__ = [
     "Unknown",
     "Verdict",
     "behind",
+    "in_folder",
     "replay",
     "send_lease",
     "why_behind",

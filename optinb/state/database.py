@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import time
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -143,6 +144,16 @@ class Database:
             raise StateError(_explain(error, self._engine.url)) from error
 
 
+def in_folder(address: str, folder: Path) -> str:
+    """An address, whose path is taken from a folder on where it is a relative one of an SQLite file."""
+    if "://" not in address:
+        return str(folder / address)
+    head, slashes, path = address.partition(":///")
+    if head.split("+")[0] != "sqlite" or not slashes or path.startswith(("/", ":", "file:", "?")) or not path:
+        return address
+    return f"{head}:///{folder / path}"
+
+
 def _url(address: str | Path) -> URL:
     """The URL of an address; a path is one of an SQLite file."""
     if isinstance(address, Path) or "://" not in address:
@@ -252,7 +263,9 @@ def _explain(error: SQLAlchemyError, url: URL) -> str:
     if "not a database" in cause:
         return f"{place} isn't an SQLite file; restore it from a copy, or move it away to begin anew"
     if "readonly" in cause or "unable to open" in cause:
-        return f"{place} can't be opened for writing ({first}); check the rights of the file and its folder"
+        return f"{place} can't be opened for writing ({first}); check the rights of the file and its folder" + _sticky(
+            url
+        )
     if "password authentication failed" in cause:
         return f"{place} refuses this user and password; check the address that [workspace] state refers to"
     if "connection" in cause and url.get_backend_name() == "postgresql":
@@ -260,3 +273,10 @@ def _explain(error: SQLAlchemyError, url: URL) -> str:
     if any(words in cause for words in ("disk I/O error", "disk is full", "No space left")):
         return f"{place} can't be written ({first}); check the space and the rights of its folder, then run it again"
     return f"{place} failed: {first}"
+
+
+def _sticky(url: URL) -> str:
+    folder = Path(url.database or "").absolute().parent
+    if not _is_sqlite(url) or folder.stat().st_mode & (stat.S_ISVTX | stat.S_IWOTH) != stat.S_ISVTX:
+        return ""
+    return f", which is sticky, so that files that others made can't be opened: its owner runs chmod -t {folder}"

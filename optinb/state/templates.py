@@ -54,6 +54,8 @@ class Templates:
             gone = [_vanished(_decode(row.body)) for row in rows if row.in_appboy and row.id not in there]
             changes: list[TemplateChange] = []
             before, seals = _seals(con, app_group_id), {}
+            if not before:  # only an earlier release has imported: what had vanished by then gets its seal now
+                seals = {row.id: _seal(row.body) for row in rows if not row.in_appboy and row.id not in there}
             for template in [*there.values(), *gone]:
                 row = known.get(template.id)
                 happened = template_changes(None if row is None else _decode(row.body), template)

@@ -13,7 +13,6 @@ import re
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -24,6 +23,7 @@ from optinb.warehouse.contract import read_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from sqlalchemy import URL, Engine, TextClause
 
@@ -126,7 +126,7 @@ def _write(source: SourceSection, part: Path, parameters: dict[str, date]) -> It
         clause = _clause(source)
         if url.get_backend_name() != "sqlite":  # which decides on every action itself
             _refuse_other_statements(source)
-        engine = _engine(url, source)
+        engine = _engine(url, source, part.parents[2])
         try:
             # A cursor on the server: a table of any size passes through in batches.
             with engine.connect().execution_options(stream_results=True, max_row_buffer=source.batch_rows) as con:
@@ -203,13 +203,13 @@ def _names(clause: TextClause) -> list[str]:
     return sorted(clause.compile().params)
 
 
-def _engine(url: URL, source: SourceSection) -> Engine:
+def _engine(url: URL, source: SourceSection, root: Path) -> Engine:
     from sqlalchemy import create_engine, event
 
     options: dict[str, Any] = {}
     match url.get_backend_name():
         case "sqlite":
-            database = Path(url.database or "")
+            database = root / (url.database or "")
             if not database.is_file():
                 raise SourceError(f"{_title(source)}: there is no SQLite file {database}; check {source.address}")
             # Read-only: a source is only ever read, and a missing file is not made.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from datetime import timedelta
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -14,7 +16,7 @@ from optinb.errors import Exit, SettingsError, StateError
 from optinb.settings import FILE_NAME
 from optinb.workspace.clock import is_pretended
 from optinb.workspace.ownership import login_of, loopholes
-from optinb.workspace.private import open_paths
+from optinb.workspace.private import keeps_sqlite, open_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -63,7 +65,8 @@ def diagnose(ws: Workspace, app_group: str | None = None) -> Diagnosis:
     settings = ws.settings
     groups = settings.app_groups if app_group is None else (settings.app_group(app_group),)
     # who reads the folder is no reason to stop a night, which makes files of its own that are closed
-    machine = (*examine_machine(ws, ws.today()), _who_works(ws), _settings(ws), _privacy(ws), *_without_groups(groups))
+    people = (_who_works(ws), _settings(ws), *_sticky(ws), _privacy(ws))
+    machine = (*examine_machine(ws, ws.today()), *people, *_without_groups(groups))
     return Diagnosis.of(machine, [group_health(ws, group) for group in groups])
 
 
@@ -111,16 +114,35 @@ def _who_works(ws: Workspace) -> Verdict:
 def _settings(ws: Workspace) -> Verdict:
     """Who says, by writing to the settings, which people approve and which hub names them."""
     path = ws.root / FILE_NAME
-    found, owner = loopholes(path), login_of(path.stat().st_uid)
+    with_sqlite, group = keeps_sqlite(ws.settings), ws.settings.workspace.group
+    own_folder = "chmod +t" if not with_sqlite else "chmod go-w" if group is None else ""
+    found, owner = loopholes(path, own_folder=own_folder), login_of(path.stat().st_uid)
     if not found:
         who = owner if owner == "root" else f"{owner} and root"
         text = f"only {who} can change {FILE_NAME}, which says who approves"
         return Verdict(about="settings", standing="good", text=text)
-    who = owner if owner == "root" else f"{owner} or root"
-    hows, commands = "; ".join(one.how for one in found), " && ".join(one.command for one in found)
-    text = f"whoever can change {FILE_NAME} says who approves: {hows}; {who} runs: {commands}"
+    hows, commands = "; ".join(one.how for one in found), " && ".join(one.command for one in found if one.command)
+    text = f"whoever can change {FILE_NAME} says who approves: {hows}"
+    if not all(one.command for one in found):
+        text += (
+            f"; {ws.root} has to stay open to the group as long as the state is an SQLite file: a state in "
+            "PostgreSQL (`state` under [workspace]) lets the folder be closed"
+        )
+    if commands:
+        text += f"; {owner if owner == 'root' else f'{owner} or root'} runs: {commands}"
     proves = ws.settings.workspace.identity != "asserted"  # else anybody approves as anybody, whatever the file says
     return Verdict(about="settings", standing="bad" if proves else "note", text=text)
+
+
+def _sticky(ws: Workspace) -> Iterator[Verdict]:
+    """Linux mostly keeps people of a group from opening what others made in a sticky folder, as SQLite opens files."""
+    found = ws.root.stat()
+    if ws.settings.workspace.group is not None and keeps_sqlite(ws.settings) and found.st_mode & stat.S_ISVTX:
+        text = (
+            f"{ws.root} is sticky, which keeps people of the group from an SQLite file that another of them made; "
+            f"{login_of(found.st_uid)} or root runs: chmod -t {quote(str(ws.root))}"
+        )
+        yield Verdict(about="folder", standing="bad", text=text)
 
 
 def _without_groups(groups: Sequence[AppGroupSettings]) -> Iterator[Verdict]:

@@ -12,7 +12,7 @@ from optinb.delivery import ContactHistory
 from optinb.errors import SettingsError, UsageError, WarehouseError
 from optinb.settings import FILE_NAME, Settings, current_user, load_settings, read_secret
 from optinb.share import shared
-from optinb.state import Store
+from optinb.state import Store, in_folder
 from optinb.warehouse import ImportReport, Snapshot, Warehouse
 from optinb.workspace.campaigns import Campaigns
 from optinb.workspace.clock import clock_for, on_sandbox
@@ -82,7 +82,8 @@ class Workspace(Reading):
         state = self.settings.workspace.state
         if state is None:
             return Store.open(self.root / "state.sqlite", root=self.root)
-        return Store.open(read_secret(state) if state.startswith(("env:", "keyring:")) else state, root=self.root)
+        address = read_secret(state) if state.startswith(("env:", "keyring:")) else state
+        return Store.open(in_folder(address, self.root), root=self.root)
 
     @property
     def contacts(self) -> ContactHistory:

@@ -21,22 +21,26 @@ _ROOT = 0
 
 
 class Loophole(Struct, frozen=True):
-    """How others than the owner of a file, and root, can change it or put another in its place, and what closes it."""
+    """How others than the owner of a file, and root, can change it or put another in its place, and what closes it.
+
+    `command` is empty where that has to stay open.
+    """
 
     how: str
     command: str
 
 
-def loopholes(path: Path) -> tuple[Loophole, ...]:
+def loopholes(path: Path, *, own_folder: str = "chmod +t") -> tuple[Loophole, ...]:
     """All of them for a file; none where only its owner and root can change it.
 
     Whoever can write to a folder puts anything in the place of what lies there, unless the folder is sticky (`+t`):
-    then they do so with their own alone. So each folder on the way counts.
+    then they do so with their own alone. So each folder on the way counts. `own_folder` is the command that closes the
+    one that the file lies in, if any may.
     """
-    return tuple(_loopholes(path)) if os.name == "posix" else ()
+    return tuple(_loopholes(path, own_folder)) if os.name == "posix" else ()
 
 
-def _loopholes(path: Path) -> Iterator[Loophole]:
+def _loopholes(path: Path, own_folder: str) -> Iterator[Loophole]:
     own = path.stat()
     if who := _writers(own):
         yield Loophole(f"{path} can be written to by {who}", f"chmod go-w {quote(str(path))}")
@@ -48,7 +52,8 @@ def _loopholes(path: Path) -> Iterator[Loophole]:
             yield Loophole(how, f"chown {quote(owner)} {quote(str(folder))}")
         if not found.st_mode & stat.S_ISVTX and (who := _writers(found)):
             how = f"{folder} can be written to by {who}, so that another {path.name} can be put there"
-            yield Loophole(how, f"chmod +t {quote(str(folder))}")
+            command = own_folder if folder == path.parent else "chmod +t"
+            yield Loophole(how, command and f"{command} {quote(str(folder))}")
 
 
 def make_own_folder(folder: Path) -> None:

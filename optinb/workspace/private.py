@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.errors import SettingsError
-from optinb.settings import FILE_NAME
+from optinb.settings import FILE_NAME, is_reference, read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,19 @@ class OpenPaths(Struct, frozen=True, kw_only=True):
     command: str
 
 
+def keeps_sqlite(settings: Settings) -> bool:
+    """Whether the state is an SQLite file. A secret that can't be read is taken for an address with a password."""
+    state = settings.workspace.state
+    if state is None:
+        return True
+    if is_reference(state):
+        try:
+            state = read_secret(state)
+        except SettingsError:
+            return False
+    return "://" not in state or state.startswith("sqlite")
+
+
 def keep_private(root: Path, settings: Settings) -> None:
     """From here on, whatever this process and its children make is for the workspace's owner or group alone.
 
@@ -42,7 +55,7 @@ def keep_private(root: Path, settings: Settings) -> None:
     if number is not None and root.is_dir() and not _is_shared(root, number):
         raise SettingsError(
             f'group is "{group}" in {FILE_NAME}, and {root} isn\'t shared with it; its owner runs once: '
-            f"{_command(root, group)}"
+            f"{_command(root, settings)}"
         )
     os.umask(0o077 if number is None else 0o007)
 
@@ -50,7 +63,8 @@ def keep_private(root: Path, settings: Settings) -> None:
 def make_private(root: Path, settings: Settings) -> None:
     """Makes the folder of a new workspace, for its owner or group alone. Raises OSError and SettingsError.
 
-    Of a group's folder nobody puts something of their own in the place of what others made there: it is sticky.
+    Of a group's folder nobody puts something of their own in the place of what others made there: it is sticky. Not
+    with an SQLite file for a state: in a sticky folder, Linux mostly keeps people from the files that others made.
     """
     group = settings.workspace.group
     number = None if group is None else _number(group)
@@ -60,7 +74,7 @@ def make_private(root: Path, settings: Settings) -> None:
         return
     if number is not None:
         os.chown(root, -1, number)
-        root.chmod(0o3770)
+        root.chmod(0o2770 if keeps_sqlite(settings) else 0o3770)
     elif not root.stat().st_mode & stat.S_ISGID:  # such a folder was prepared for a group, which the settings name next
         with suppress(PermissionError):  # somebody else's: `optinb doctor` says so
             root.chmod(0o700)
@@ -74,7 +88,7 @@ def open_paths(root: Path, settings: Settings) -> OpenPaths | None:
     if not found:
         return None
     named = tuple("." if path == root else path.relative_to(root).as_posix() for path in found[:SHOWN])
-    return OpenPaths(count=len(found), examples=named, command=_command(root, group))
+    return OpenPaths(count=len(found), examples=named, command=_command(root, settings))
 
 
 def _open(path: Path, group: int | None) -> Iterator[Path]:
@@ -110,14 +124,15 @@ def _is_shared(root: Path, number: int) -> bool:
     return found.st_gid == number and found.st_mode & 0o2077 == 0o2070
 
 
-def _command(root: Path, group: str | None) -> str:
+def _command(root: Path, settings: Settings) -> str:
     """What closes a workspace to others."""
-    folder = quote(str(root))
+    folder, group = quote(str(root)), settings.workspace.group
     if group is None:
         return f"chmod -R go= {folder}"
-    settings, own = quote(str(root / FILE_NAME)), quote(str(root / "notebooks-*"))  # which are each person's alone
+    file, own = quote(str(root / FILE_NAME)), quote(str(root / "notebooks-*"))  # which are each person's alone
+    sticky = "-t" if keeps_sqlite(settings) else "+t"
     return (
         f"chgrp -R {quote(group)} {folder} && "
         f"find {folder} -path {own} -prune -o ! -type l -exec chmod u=rwX,g=rwX,o= {{}} + && "
-        f"find {folder} -type d -exec chmod g+s {{}} + && chmod g-w {settings} && chmod +t {folder}"
+        f"find {folder} -type d -exec chmod g+s {{}} + && chmod g-w {file} && chmod {sticky} {folder}"
     )

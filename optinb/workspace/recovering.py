@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -52,6 +53,8 @@ def recover(ws: Workspace, *, dry_run: bool = False) -> Recovered:
     if not dry_run:
         _must_approve(ws)
     lost = lost_witnesses(ws)
+    if not dry_run:
+        _must_rename(ws, [night for night, _, _ in lost])
     nights, problems = [], []
     for night, campaign_id in nights_with_answers(ws):
         try:
@@ -173,6 +176,17 @@ def _must_approve(ws: Workspace) -> None:
             f"{ws.user!r} may not recover; approvers in optinb.toml are {listed}. `optinb recover --dry-run` tells "
             "everybody what it would do"
         )
+
+
+def _must_rename(ws: Workspace, nights: list[date | None]) -> None:
+    """Refuses, before anything is entered, a login that couldn't give lost notes up. Raises StateError."""
+    for night in nights:
+        folder = ws.root / "runs" / (night.isoformat() if night else "")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise StateError(
+                f"nothing was recovered, since this login can't rename the note in {folder}; give this login the right "
+                "to write to runs/ and the folders in it, then recover again"
+            )
 
 
 def _hold(ws: Workspace, nights: list[RebuiltNight]) -> None:

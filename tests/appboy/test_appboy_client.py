@@ -453,3 +453,9 @@ def test_a_proxy_that_the_settings_name_is_asked_whatever_the_environment_says(
     with AppboyClient(group, timeout_s=1) as client, pytest.raises(SettingsError, match="is no address") as caught:
         client.campaigns()
     assert "s3cret" not in str(caught.value)
+    monkeypatch.setenv("OUR_PROXY", "socks5://me:s3cret@nowhere:1080")
+    with AppboyClient(group, timeout_s=1) as client, pytest.raises(SettingsError, match="only http:// and https://"):
+        client.campaigns()
+    monkeypatch.delenv("OUR_PROXY")
+    with AppboyClient(group, timeout_s=1) as client, pytest.raises(SettingsError, match="the proxy 'env:OUR_PROXY' is"):
+        client.campaigns()

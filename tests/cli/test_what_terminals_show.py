@@ -134,7 +134,8 @@ def test_root_is_told_how_to_open_the_notebooks(folder: Path, monkeypatch: pytes
     assert "`optinb lab -- --allow-root`" in refused.stderr
     began: list[list[str]] = []
     monkeypatch.setattr("optinb.lab.run", lambda command, _environment, _folder: began.append(list(command)) or 0)
-    assert call("lab", "--workspace", str(folder), "--", "--allow-root").exit_code == 0
+    for allowed in ("--allow-root", "--ServerApp.allow_root=True", "--LabApp.allow_root=True"):
+        assert call("lab", "--workspace", str(folder), "--", allowed).exit_code == 0
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert call("lab", "--workspace", str(folder)).exit_code == 0
-    assert ["--allow-root" in command for command in began] == [True, False]
+    assert ["allow" in command[-1] for command in began] == [True, True, True, False]

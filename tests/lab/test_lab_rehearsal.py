@@ -235,3 +235,14 @@ def test_who_is_named_works_or_the_command_says_why_not(folder: Path, own: Sandb
         assert "--user demo-approver goes with --rehearse only" in told(command, "--user", APPROVER)
         said = told(command, "--rehearse", "--user", APPROVER)
         assert "--user demo-approver can't be obeyed: the login says who works in this workspace; leave it out" in said
+
+
+def test_what_anothers_killed_rehearsal_left_is_told_in_a_sentence(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("optinb.rehearsal.write_atomically", refuse)
+    with ExitStack() as stack, pytest.raises(UsageError, match=r"can't write \S+sandbox.url, which a rehearsal that"):
+        variables_for(folder, load_settings(folder / FILE_NAME), user=APPROVER, stack=stack)

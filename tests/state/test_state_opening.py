@@ -18,7 +18,7 @@ from postgres_server import emptied
 
 import optinb.state
 from optinb.errors import StateError
-from optinb.state import Store, database
+from optinb.state import Store, database, in_folder
 from optinb.state.schema import REVISION, metadata
 
 if TYPE_CHECKING:
@@ -153,3 +153,12 @@ def test_a_wrong_address_is_explained_without_its_password(address: str, says: s
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     assert says in texts[0]
     assert not any("s3cret" in text for text in texts)
+
+
+def test_a_relative_path_is_one_from_the_workspace_on_wherever_the_process_stands(
+    tmp_path: Path,
+) -> None:
+    for address in ("other.sqlite", "sqlite:///other.sqlite"):
+        assert in_folder(address, tmp_path) == address.replace("other", f"{tmp_path}/other")
+    for address in ("sqlite:////var/other.sqlite", "postgresql+psycopg://ann@db:5432/optinb", "/var/other.sqlite"):
+        assert in_folder(address, tmp_path) == address

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 from msgspec.structs import replace
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from optinb.appboy import Message, Template
 from optinb.errors import CampaignError
-from optinb.state.schema import templates
+from optinb.state.schema import audit_entries, templates
 
 if TYPE_CHECKING:
     from optinb.state import Store, TemplateSync
@@ -131,3 +131,12 @@ def test_what_was_written_by_hand_is_not_what_was_imported(store: Store, now: da
     assert store.templates.why_unlike_imported(replace(a, id="id of C")) is not None
     unknown = replace(template("D"), app_group_id="imported by an earlier release")
     assert store.templates.why_unlike_imported(unknown) is None
+
+
+def test_what_had_vanished_before_the_first_import_that_seals_counts_as_imported(store: Store, now: datetime) -> None:
+    store.templates.sync(SHOP, [template("A"), template("B")], now=now)
+    store.templates.sync(SHOP, [template("A")], now=now)
+    with store._database.writing() as con:
+        con.execute(delete(audit_entries))
+    store.templates.sync(SHOP, [template("A")], now=now)
+    assert store.templates.why_unlike_imported(store.templates.get(SHOP, "B")) is None

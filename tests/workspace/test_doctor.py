@@ -198,3 +198,17 @@ def test_a_401_for_one_call_alone_is_a_permission_because_the_pages_disagree() -
     assert found["credential"] == "good"
     assert found["permission campaigns.details"] == "good"
     assert found["permission campaigns.data_series"] == "bad"
+
+
+def test_a_proxy_that_nobody_has_settled_is_told_as_such_and_not_as_a_credential(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KEY_OF_SHOP", "k" * 20)
+    monkeypatch.delenv("OUR_PROXY", raising=False)
+    group = AppGroupSettings(
+        id="g", name="Shop", api="https://rest.invalid", key="env:KEY_OF_SHOP", proxy="env:OUR_PROXY"
+    )
+    with AppboyClient(group) as client:
+        found = examine(client, known={}, outgoing=())
+    assert [(verdict.about, verdict.standing) for verdict in found] == [("proxy", "bad"), ("reachable", "unknown")]
+    assert found[0].text == "the proxy 'env:OUR_PROXY' isn't there; set the environment variable OUR_PROXY"

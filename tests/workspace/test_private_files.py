@@ -88,11 +88,10 @@ def test_a_group_of_people_shares_all_of_it_and_nobody_else(tmp_path: Path, monk
         copies = folder_of_copies(root, ws.settings)
         assert stat.S_IMODE(copies.stat().st_mode) == 0o2700, "but for what one of them works on"
         copies.chmod(0o2770)
-        assert modes(root) == {"files": {0o660, 0o640}, "folders": {0o2770, 0o3770}}
+        assert modes(root) == {"files": {0o660, 0o640}, "folders": {0o2770}}
         assert [path.name for path in root.rglob("*") if path.is_file() and not path.stat().st_mode & 0o020] == [
             "optinb.toml"
         ], "what a group works by is its owner's to change"
-        assert stat.S_IMODE(root.stat().st_mode) == 0o3770, "nor does anybody put another in its place"
         assert {path.stat().st_gid for path in root.rglob("*")} == {GROUP.gr_gid}
         assert "only its owner and the group" in show(ws.doctor())
 
@@ -107,15 +106,34 @@ def test_a_folder_that_is_not_shared_yet_is_refused_with_the_command_that_shares
     settings.write_text(alone.replace('identity = "asserted"', SHARED))
     with pytest.raises(SettingsError, match="isn't shared with it; its owner runs once: chgrp -R") as refused:
         optinb.open_workspace(root, user=AUTHOR)
+    root.chmod(0o1700)  # as it was made for groups
     subprocess.run(str(refused.value).split("runs once: ")[1], shell=True, check=True)
     with optinb.open_workspace(root, user=AUTHOR) as ws:
         ws.unsaved.keep("a campaign", "{}")
     assert stat.S_IMODE((root / "notebooks-eve").stat().st_mode) == 0o2700, "what is somebody's own stays so"
     (root / "notebooks-eve").rmdir()
-    assert modes(root) == {"files": {0o660, 0o640}, "folders": {0o2770, 0o3770}}
+    assert modes(root) == {"files": {0o660, 0o640}, "folders": {0o2770}}
     settings.write_text(alone.replace('identity = "asserted"', 'identity = "asserted"\ngroup = "no-such-group"'))
     with pytest.raises(SettingsError, match="this machine has no such group"):
         optinb.open_workspace(root, user=AUTHOR)
+
+
+@pytest.mark.parametrize(
+    ("state", "mode"),
+    [
+        ("sqlite:///other.sqlite", 0o2770),
+        ("env:A_FILE", 0o2770),
+        ("env:NOT_SET", 0o3770),
+        ("postgresql+psycopg://ann@db:5432/optinb", 0o3770),
+    ],
+)
+def test_a_groups_folder_is_sticky_only_without_an_sqlite_file_that_all_of_them_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, mode: int
+) -> None:
+    monkeypatch.setenv("A_FILE", "sqlite:///other.sqlite")
+    text = demo_settings("http://127.0.0.1:1").replace('identity = "asserted"', f'{SHARED}\nstate = "{state}"')
+    init_workspace(tmp_path / "ws", settings=text)
+    assert stat.S_IMODE((tmp_path / "ws").stat().st_mode) == mode
 
 
 def test_doctor_names_what_others_can_read_and_the_command_that_closes_it(ws: Workspace) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections import Counter
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -253,3 +255,17 @@ def test_a_night_of_which_nothing_is_left_but_its_note_stays_refused(folder: Pat
         with pytest.raises(StateError, match="was put back to an earlier state"):
             run(folder)
     assert taken(folder) == sent and max(sent.values()) == 1
+
+
+def test_who_may_not_write_to_the_notes_of_nights_is_told_before_anything_is_recovered(
+    folder: Path, evening: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(folder)
+    put_back(folder, evening)
+    with monkeypatch.context() as patched:
+        refusing = SimpleNamespace(access=lambda *_: False, W_OK=os.W_OK, X_OK=os.X_OK)
+        patched.setattr("optinb.workspace.recovering.os", refusing)
+        code, said = optinb(folder, "recover")
+    assert code != 0 and "give this login the right to write to runs/" in said
+    assert "journal recovered" not in optinb(folder, "audit", "list")[1]
+    assert optinb(folder, "recover")[0] == 0
