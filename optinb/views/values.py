@@ -66,11 +66,11 @@ def _templates() -> Environment:
     found = environment("optinb.views")
     found.filters |= FILTERS
     found.globals["outcomes_of_requests"] = OUTCOMES
-    found.globals["rebuilt_words"] = rebuilt_words
+    found.globals["rebuilt_words"] = _rebuilt_words
     return found
 
 
-def rebuilt_words(found: CampaignPreview) -> str:
+def _rebuilt_words(found: CampaignPreview) -> str:
     """The audiences that a recovery rebuilt and an approval of this would let go out; nothing, where there are none."""
     text = found.parts.get(REBUILT)
     return part_words(REBUILT, text) if text else ""
