@@ -17,6 +17,7 @@ from optinb.night import steps
 from optinb.night import tonight as night_module
 from optinb.nightly import Blocked, Night
 from optinb.workspace import why
+from optinb.workspace.setup import init_workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -302,6 +303,7 @@ def test_a_second_run_of_the_same_night_names_the_first(
 def test_parameters_of_the_wrong_kind_are_refused_with_what_to_write(
     parameters: tuple, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    init_workspace(tmp_path / "data")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match=complaint):
         nightly.begin(*parameters)
