@@ -165,7 +165,7 @@ def test_commands_import_and_list_codes_and_never_show_one(folder: Path, tmp_pat
         return result.exit_code, result.output
 
     assert call("import", "Summer codes", str(file)) == (0, "Summer codes: 20 of 20 promotion codes are left\n")
-    assert call("list") == (0, "Summer codes: 20 of 20 promotion codes are left\n")
+    assert call("list") == (0, "1 pool:\n\nSummer codes: 20 of 20 promotion codes are left\n")
     exit_code, said = call("import", "Winter", str(file))
     assert exit_code == 2
     assert "line 2, 3, 4, 5, 6 (and 5 more) has a code that is in the pool 'Summer codes' already" in said
