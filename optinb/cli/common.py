@@ -27,7 +27,7 @@ class Rows(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     rows: tuple[dict[str, Any], ...]
-    empty: str
+    empty: str = ""
     shown: tuple[dict[str, Any], ...] | None = None
 
 

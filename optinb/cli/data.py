@@ -75,7 +75,7 @@ def reach(ws: Workspace, run_date: date | None, since: date | None, app_group: s
         asked = " ".join(f"{word} {day}" for word, day in (("from", since), ("up to", run_date)) if day)
         raise UsageError(f"no reach is kept of a night {asked}".rstrip() + "; it is, from the first `optinb model` on")
     newest = rows[-1]["day"]
-    return Rows(rows=tuple(row for row in rows if since is not None or row["day"] == newest), empty="")
+    return Rows(rows=tuple(row for row in rows if since is not None or row["day"] == newest))
 
 
 @main.command()

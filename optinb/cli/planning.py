@@ -255,4 +255,4 @@ def campaigns_key(ws: Workspace) -> Any:
     from optinb.campaigns import new_key
 
     pair = new_key()
-    return Rows(rows=({"user": ws.user, "public": pair.public, "private": pair.private},), empty="")
+    return Rows(rows=({"user": ws.user, "public": pair.public, "private": pair.private},))
