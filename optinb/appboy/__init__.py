@@ -1,7 +1,5 @@
 """The Appboy (Braze) API: wire values, client, templates, and the meaning of each outcome."""
 
-from __future__ import annotations
-
 from optinb.appboy.client import AppboyClient, CallError
 from optinb.appboy.doctor import MOST_LOOKS, Standing, Verdict, examine
 from optinb.appboy.guard import WITHHELD, posting_while
@@ -20,6 +18,7 @@ from optinb.appboy.outcome import (
     rate_limit,
 )
 from optinb.appboy.template_changes import TemplateChange, TemplateNews, template_changes, told, told_by_group
+from optinb.appboy.template_store import TemplateSync
 from optinb.appboy.templates import (
     Message,
     Needed,
@@ -75,6 +74,7 @@ __all__ = [
     "Template",
     "TemplateChange",
     "TemplateNews",
+    "TemplateSync",
     "Unknown",
     "Verdict",
     "examine",

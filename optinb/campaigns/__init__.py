@@ -29,13 +29,8 @@ from optinb.campaigns.audience import (
     why_kept,
     with_codes,
 )
-from optinb.campaigns.campaign import (
-    CHANNEL,
-    Campaign,
-    Offer,
-    Property,
-    id_of,
-)
+from optinb.campaigns.campaign import CHANNEL, Campaign, Offer, Property, id_of
+from optinb.campaigns.campaign_store import CampaignChange
 from optinb.campaigns.codes import EXAMPLE_CODE, CodeFile, check_codes, read_codes
 from optinb.campaigns.files import campaign_from, campaign_toml, read_campaign
 from optinb.campaigns.life import ALIVE, CampaignState, Step, may
@@ -65,6 +60,7 @@ __all__ = [
     "Approval",
     "Authority",
     "Campaign",
+    "CampaignChange",
     "CampaignRecord",
     "CampaignState",
     "CodeFile",

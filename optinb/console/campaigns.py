@@ -8,18 +8,10 @@ from typing import TYPE_CHECKING, Any
 from optinb.appboy import Standing, Template, told, told_by_group
 from optinb.campaigns import REBUILT, CampaignRecord, part_words
 from optinb.console.base import local_time, show
+from optinb.delivery.journal import CodePool
 from optinb.measure.pages import many
 from optinb.printable import printable_line
-from optinb.state import CodePool
-from optinb.workspace import (
-    CampaignPreview,
-    Diagnosis,
-    GroupSync,
-    Rival,
-    SampleMessage,
-    SentTest,
-    TemplateListing,
-)
+from optinb.workspace import CampaignPreview, Diagnosis, GroupSync, Rival, SampleMessage, SentTest, TemplateListing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

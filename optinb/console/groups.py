@@ -5,8 +5,8 @@ from __future__ import annotations
 from optinb.console.base import show, table
 from optinb.measure.pages import many
 from optinb.rules import from_json, to_text
+from optinb.segments import GroupRecord
 from optinb.segments.discovery.values import Discovery
-from optinb.state import GroupRecord
 from optinb.workspace import GroupSize, ListRecord, Membership
 
 

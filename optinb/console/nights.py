@@ -10,11 +10,11 @@ from optinb.campaigns import REASONS
 from optinb.console.base import cell, show, table
 from optinb.delivery import Move
 from optinb.measure import NightSummary
-from optinb.state import AuditVerdict
+from optinb.store import AuditVerdict
 from optinb.workspace import Cancellation, Recovered, Settlements, Status, Why
 
 if TYPE_CHECKING:
-    from optinb.state import RunRecord
+    from optinb.store import RunRecord
 
 
 @show.register

@@ -8,13 +8,13 @@ from optinb.delivery.contact_history import CONTACTS, HISTORY, ContactHistory, c
 from optinb.delivery.contact_status import COUNTING, MEANING, RECEIVED, Meaning, Role, Status, status_of
 from optinb.delivery.elsewhere import must_be_here
 from optinb.delivery.frozen import FrozenFile, Recipients, freeze, read_frozen
+from optinb.delivery.journal import Batch, BatchState, DeliveryCounts, FrozenAudience
 from optinb.delivery.machine import next_state
 from optinb.delivery.planning import plan, why_short, why_too_large
 from optinb.delivery.recall import Move, Recall, Tools, recall, reschedule
 from optinb.delivery.reconcile import Reconciled, reconcile
 from optinb.delivery.request import ask_after, last_moment, may_be_stopped, request_for, schedule_of
 from optinb.delivery.sender import Poster, send
-from optinb.state import Batch, BatchState, DeliveryCounts, FrozenAudience
 
 __all__ = [
     "BATCH_SIZE",

@@ -9,14 +9,14 @@ from msgspec import Struct
 
 from optinb.delivery.contact_history import ContactHistory
 from optinb.delivery.frozen import freeze, read_frozen
-from optinb.state import Batch, FrozenAudience
+from optinb.delivery.journal import Batch, FrozenAudience
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from datetime import datetime
     from pathlib import Path
 
-    from optinb.state import Store
+    from optinb.delivery.journal import Store
 
 FORGOTTEN = "forgotten-"
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from optinb.state import Batch, Planned
+from optinb.delivery.journal import Batch, Planned
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

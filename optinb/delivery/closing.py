@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.delivery.batch import is_late
+from optinb.delivery.journal import FrozenAudience, Planned, Sending, send_lease
 from optinb.delivery.machine import Interrupted, Passed, next_state
 from optinb.errors import failure
-from optinb.state import FrozenAudience, LeaseTaken, Planned, Sending, send_lease
+from optinb.store import LeaseTaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from optinb.state import Lease, Store
+    from optinb.delivery.journal import Store
+    from optinb.store import Lease
 
 DIED = Interrupted("the sender died while the request was under way")
 

@@ -15,8 +15,8 @@ import polars as pl
 from optinb.delivery.contact_status import COUNTING, MEANING, RECEIVED, Role, status_of, status_of_night
 from optinb.delivery.elsewhere import must_be_here
 from optinb.delivery.frozen import is_sealed
+from optinb.delivery.journal import Accepted
 from optinb.errors import StateError
-from optinb.state import Accepted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from optinb.delivery.contact_status import Status
+    from optinb.delivery.journal import Batch, FrozenAudience, Settlement, Store, Verdict
+    from optinb.delivery.journal.rows import StateName
     from optinb.engine.persons import Identity, Persons
-    from optinb.state import Batch, FrozenAudience, Settlement, Store, Verdict
-    from optinb.state.delivery_rows import StateName
 
     Codes = NDArray[np.uint8]
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 from msgspec import Struct
 
-from optinb.state import Accepted, Cancelled, Expired, Planned, Refused, Sending, Unknown
+from optinb.delivery.journal import Accepted, Cancelled, Expired, Planned, Refused, Sending, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from optinb.state import BatchState, Verdict
+    from optinb.delivery.journal import BatchState, Verdict
 
 Role = Literal["recipient", "control", "excluded"]
 Status = Literal[

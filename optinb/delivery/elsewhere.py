@@ -5,13 +5,13 @@ from __future__ import annotations
 from socket import gethostname
 from typing import TYPE_CHECKING
 
+from optinb.delivery.journal import PLANNED
 from optinb.errors import StateError
-from optinb.state import PLANNED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from optinb.state import FrozenAudience, Store
+    from optinb.delivery.journal import FrozenAudience, Store
 
 
 def place_of(path: Path) -> dict[str, str]:

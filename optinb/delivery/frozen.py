@@ -20,7 +20,7 @@ from optinb.files import sync
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from optinb.state import FrozenAudience, Store
+    from optinb.delivery.journal import FrozenAudience, Store
 
 PART_ROWS = 20_000  # of a row group: what is read at once
 _SENT = pl.col("outcome") == "recipient"

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from optinb import appboy
 from optinb.appboy import Outcome
-from optinb.state import Accepted, BatchState, Cancelled, Expired, Planned, Refused, Sending, Unknown
+from optinb.delivery.journal import Accepted, BatchState, Cancelled, Expired, Planned, Refused, Sending, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

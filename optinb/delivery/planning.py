@@ -10,15 +10,15 @@ from optinb.campaigns import waterfall, with_codes
 from optinb.delivery.batch import BATCH_SIZE, MAX_PROPERTIES, cut
 from optinb.delivery.elsewhere import place_of
 from optinb.delivery.frozen import freeze
+from optinb.delivery.journal import CodesTaken, Draw, FrozenAudience
 from optinb.errors import CampaignError
-from optinb.state import CodesTaken, Draw, FrozenAudience
 
 if TYPE_CHECKING:
     from datetime import date, datetime
     from pathlib import Path
 
     from optinb.campaigns import Campaign
-    from optinb.state import Store
+    from optinb.delivery.journal import Store
 
 TRIES = 5  # to get codes that several campaigns draw at once
 

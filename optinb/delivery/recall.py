@@ -19,16 +19,17 @@ from optinb.delivery.batch import backoff_s
 from optinb.delivery.budget import Budget, wait_while
 from optinb.delivery.closing import close_dead
 from optinb.delivery.frozen import check_planned
+from optinb.delivery.journal import Accepted, Cancelled
 from optinb.delivery.machine import Event, Moved, Moving, Recalled, next_state
 from optinb.delivery.request import last_moment, schedule_of
 from optinb.errors import Exit
 from optinb.settings import SendSection
-from optinb.state import Accepted, Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from optinb.state import Batch, FrozenAudience, Lease, Store
+    from optinb.delivery.journal import Batch, FrozenAudience, Store
+    from optinb.store import Lease
 
 SURE = timedelta(minutes=10)
 """How long before its time a recall is sure to reach everybody: Appboy promises nothing "close to the time"."""

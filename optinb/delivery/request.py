@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Literal
 
-    from optinb.state import FrozenAudience
+    from optinb.delivery.journal import FrozenAudience
 
 LATEST_ZONE = timedelta(hours=-12)  # Baker Island: nowhere on earth does an hour strike later
 CONSISTENT = timedelta(minutes=5)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from optinb.appboy import Outcome
-    from optinb.state import Batch
+    from optinb.delivery.journal import Batch
 
 Row = tuple[str, str]
 

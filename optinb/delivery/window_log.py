@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from optinb.state import Batch, FrozenAudience
+    from optinb.delivery.journal import Batch, FrozenAudience
 
 logger = logging.getLogger("optinb.delivery")
 

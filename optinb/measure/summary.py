@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from optinb.campaigns import Waterfall
-    from optinb.state import DeliveryCounts, FrozenAudience
+    from optinb.delivery.journal import DeliveryCounts, FrozenAudience
 
 
 class TableCounts(Struct, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from optinb.rules import Contacted, from_json, nodes_of
 
 if TYPE_CHECKING:
     from optinb.campaigns import Campaign, CampaignRecord
-    from optinb.state import FrozenAudience
+    from optinb.delivery.journal import FrozenAudience
     from optinb.workspace import Resolved, Workspace
 
 WHO = ["customer_id", "external_user_id"]

@@ -18,7 +18,7 @@ from optinb.errors import AppboyError, Exit, OptinbError
 if TYPE_CHECKING:
     from optinb.appboy import AppboyClient
     from optinb.delivery import Recall
-    from optinb.state import FrozenAudience
+    from optinb.delivery.journal import FrozenAudience
     from optinb.workspace import Workspace
 
 

@@ -2,6 +2,7 @@
 
 from optinb.segments.compile import belongs, check, explain, members, plan, run
 from optinb.segments.explain import Explanation, Reason
+from optinb.segments.group_store import GroupRecord
 from optinb.segments.overlap import Combination, Overlap, overlap
 from optinb.segments.plan import Plan, Scan, plan_of
 from optinb.segments.profile import Band, Difference, Profile, profile
@@ -17,6 +18,7 @@ __all__ = [
     "Combination",
     "Difference",
     "Explanation",
+    "GroupRecord",
     "Overlap",
     "Person",
     "Plan",

@@ -42,7 +42,7 @@ MANY: dict[tuple[str, str], str] = {
     ("optinb.appboy.templates", "Template"): "templates",
     ("optinb.campaigns.approval", "CampaignRecord"): "campaigns",
     ("optinb.measure.summary", "CampaignSummary"): "campaign_summaries",
-    ("optinb.state.groups", "GroupRecord"): "groups",
+    ("optinb.segments.group_store", "GroupRecord"): "groups",
     ("optinb.workspace.templates", "GroupSync"): "syncs",
 }
 # Values that say what a command would, in text.

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     from optinb.appboy import Standing
     from optinb.campaigns import CampaignState, Step
+    from optinb.delivery.journal.rows import StateName
     from optinb.settings import Platform
-    from optinb.state.delivery_rows import StateName
     from optinb.workspace.watching import Stage
 
 CAMPAIGNS: dict[CampaignState, str] = {

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from optinb.measure import CampaignSummary, NightSummary
     from optinb.measure.pages import Step
     from optinb.night import Blocked, Night
-    from optinb.segments import Overlap, Profile, Reach
+    from optinb.segments import GroupRecord, Overlap, Profile, Reach
     from optinb.segments.discovery import Discovery, Finding
-    from optinb.state import GroupRecord
     from optinb.warehouse import ImportReport
     from optinb.workspace import (
         CampaignPreview,

@@ -10,8 +10,8 @@ from contextlib import suppress
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+from optinb.delivery.journal import TAIL, behind
 from optinb.errors import StateError
-from optinb.state import TAIL, behind
 from optinb.workspace.witness import newest_witness
 
 if TYPE_CHECKING:

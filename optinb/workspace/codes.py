@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.campaigns import check_codes, read_codes
+from optinb.delivery.journal import CodePool
 from optinb.errors import CampaignError
-from optinb.state import CodePool
 from optinb.warehouse.delimited import name_lines
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from optinb.campaigns import Campaign, CampaignRecord
-    from optinb.state import CampaignChange
+    from optinb.campaigns import Campaign, CampaignChange, CampaignRecord
     from optinb.workspace.handle import Workspace
 
 

@@ -14,7 +14,7 @@ from optinb.segments import check, members
 
 if TYPE_CHECKING:
     from optinb.rules import Rule
-    from optinb.state import GroupRecord
+    from optinb.segments import GroupRecord
     from optinb.workspace.handle import Workspace
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optinb.delivery import ContactHistory
+from optinb.delivery.journal import Store
 from optinb.errors import SettingsError, UsageError, WarehouseError
 from optinb.settings import FILE_NAME, Settings, current_user, load_settings, read_secret
 from optinb.share import shared
-from optinb.state import Store, in_folder
+from optinb.store import in_folder
 from optinb.warehouse import ImportReport, Snapshot, Warehouse
 from optinb.workspace.campaigns import Campaigns
 from optinb.workspace.clock import clock_for, on_sandbox

@@ -9,12 +9,13 @@ import polars as pl
 from msgspec import Struct
 
 from optinb.campaigns import OUTCOMES
+from optinb.delivery.journal import Cancelled, Verdict
 from optinb.engine.persons import Identity
 from optinb.errors import UsageError
-from optinb.state import Cancelled, RunRecord, Verdict
+from optinb.store import RunRecord
 
 if TYPE_CHECKING:
-    from optinb.state import FrozenAudience
+    from optinb.delivery.journal import FrozenAudience
     from optinb.workspace.handle import Workspace
 
 

@@ -12,7 +12,7 @@ from optinb.workspace.lists import Lists
 if TYPE_CHECKING:
     from optinb.delivery import ContactHistory
     from optinb.rules import Rule
-    from optinb.state import GroupRecord
+    from optinb.segments import GroupRecord
     from optinb.warehouse import Snapshot
     from optinb.workspace.handle import Workspace
 

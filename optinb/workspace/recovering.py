@@ -9,9 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from optinb.campaigns import ALIVE, Waterfall, id_of
+from optinb.delivery.journal import FrozenAudience, RebuiltNight, send_lease
 from optinb.errors import ApprovalError, OptinbError, StateError
 from optinb.measure import CampaignSummary
-from optinb.state import FrozenAudience, RebuiltNight, send_lease
 from optinb.workspace.behind import nights_with_answers
 from optinb.workspace.sends import Settled
 from optinb.workspace.witness import RECOVERED, SUBJECT, Witness, give_up, lost_witnesses, note_head

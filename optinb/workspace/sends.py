@@ -29,10 +29,10 @@ from optinb.delivery import (
     reconcile,
     reschedule,
 )
+from optinb.delivery.journal import Accepted
 from optinb.delivery.reconcile import AN_HOUR
 from optinb.errors import CampaignError, Exit, UsageError, failure
 from optinb.progress import Tell, progress
-from optinb.state import Accepted
 from optinb.workspace.approving import signing_key
 from optinb.workspace.behind import must_not_be_behind
 from optinb.workspace.lists import MAX_NAME
@@ -41,7 +41,8 @@ from optinb.workspace.witness import why_unrecorded
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from optinb.state import FrozenAudience, HeldLease
+    from optinb.delivery.journal import FrozenAudience
+    from optinb.store import HeldLease
     from optinb.workspace.handle import Workspace
 
 WAIT_S = 45.0  # longer than a dead sender's hold lasts, and than a window takes

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from optinb.appboy import AppboyClient, Template, TemplateNews, fetch_templates, fitted, with_live_content
+from optinb.appboy import AppboyClient, Template, TemplateNews, TemplateSync, fetch_templates, fitted, with_live_content
 from optinb.errors import AppboyError, SettingsError
-from optinb.state import TemplateSync
 
 if TYPE_CHECKING:
     from collections.abc import Collection

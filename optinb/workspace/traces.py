@@ -12,8 +12,8 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 
 from msgspec import Struct
 
+from optinb.delivery.journal import TAIL
 from optinb.files import lock_newest, walk
-from optinb.state import TAIL
 from optinb.workspace.unsaved import FOLDER
 
 if TYPE_CHECKING:

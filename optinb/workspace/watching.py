@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from optinb.delivery import may_be_stopped
-from optinb.state import DeliveryCounts, FrozenAudience, RunRecord
+from optinb.delivery.journal import DeliveryCounts, FrozenAudience
+from optinb.store import RunRecord
 
 if TYPE_CHECKING:
     from optinb.workspace.handle import Workspace

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optinb.campaigns import CampaignRecord
-    from optinb.state import AuditVerdict
+    from optinb.store import AuditVerdict
     from optinb.workspace.handle import Workspace
 
 _log = logging.getLogger("optinb.workspace")

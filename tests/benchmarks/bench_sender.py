@@ -69,7 +69,7 @@ def planned(root: Path, where: dict[str, str], recipients: int):
     """A store with one planned night, and the night."""
     from optinb.campaigns import Campaign, Schedule
     from optinb.delivery import plan
-    from optinb.state import Store
+    from optinb.delivery.journal import Store
 
     store = Store.open(root / "state.sqlite", root=root)
     now = datetime.now(UTC)

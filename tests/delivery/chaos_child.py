@@ -12,9 +12,10 @@ from delivery_desk import KEY_NAME
 
 from optinb.appboy import AppboyClient
 from optinb.delivery import send
+from optinb.delivery.journal import Store
 from optinb.errors import StateError
 from optinb.settings import AppGroupSettings, SendSection
-from optinb.state import TTL_S, LeaseTaken, Store
+from optinb.store import TTL_S, LeaseTaken
 
 WINDOW = 8
 HURRY = 20.0  # how much shorter waits are

@@ -17,7 +17,7 @@ from delivery_desk import NIGHT, NOW, audience
 
 from optinb.campaigns import Campaign, Offer, Property, Schedule
 from optinb.delivery import plan, planning
-from optinb.state import FrozenAudience, Store, deliveries
+from optinb.delivery.journal import FrozenAudience, Store, deliveries
 
 POOL = "Summer"
 

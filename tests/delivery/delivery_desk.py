@@ -11,15 +11,15 @@ import polars as pl
 from optinb.appboy import Accepted, Outcome, RateLimit, ScheduleRequest
 from optinb.campaigns import AUDIENCE_SCHEMA, Campaign, Schedule
 from optinb.delivery import Budget, DeliveryCounts, FrozenAudience, plan, send
+from optinb.delivery.journal import Store
 from optinb.settings import SendSection
-from optinb.state import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from optinb.campaigns.schedule import Clock
-    from optinb.state import Batch
+    from optinb.delivery.journal import Batch
 
 NIGHT = date(2026, 11, 23)
 NOW = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)

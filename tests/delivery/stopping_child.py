@@ -21,9 +21,9 @@ from httpcore import SyncBackend
 
 from optinb.appboy import AppboyClient, client, guard
 from optinb.delivery import send
+from optinb.delivery.journal import Store
 from optinb.errors import StateError
 from optinb.settings import AppGroupSettings, SendSection
-from optinb.state import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -29,9 +29,7 @@ from optinb.delivery import (
     status_of,
 )
 from optinb.delivery.contact_status import status_of_night
-from optinb.engine.persons import Identity, Persons
-from optinb.errors import StateError
-from optinb.state import (
+from optinb.delivery.journal import (
     Accepted,
     Batch,
     BatchState,
@@ -46,6 +44,8 @@ from optinb.state import (
     Unknown,
     Verdict,
 )
+from optinb.engine.persons import Identity, Persons
+from optinb.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

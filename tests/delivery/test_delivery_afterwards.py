@@ -13,19 +13,19 @@ from msgspec.structs import replace
 from optinb import appboy
 from optinb.appboy import AppboyClient, CampaignReceived, Exported, ExportedUser
 from optinb.delivery import Budget, DeliveryCounts, FrozenAudience, Tools, lease_name, recall, reconcile, reschedule
+from optinb.delivery.journal import Accepted, Unknown
 from optinb.delivery.reconcile import sent_again_at, verdict_on, verdicts
 from optinb.errors import Exit
 from optinb.sandbox import Fault, Sandbox
 from optinb.settings import SendSection
-from optinb.state import Accepted, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from delivery_desk import Desk
 
+    from optinb.delivery.journal import Verdict
     from optinb.delivery.reconcile import Exporter
-    from optinb.state import Verdict
 
 AT = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 DELETE, UPDATE = "/campaigns/trigger/schedule/delete", "/campaigns/trigger/schedule/update"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from optinb.delivery import backoff_s, cut, is_late
 from optinb.delivery.batch import MAX_PROPERTIES
-from optinb.state import Planned
+from optinb.delivery.journal import Planned
 
 
 @given(recipients=st.integers(0, 2_000), size=st.integers(1, 50))

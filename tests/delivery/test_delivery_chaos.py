@@ -31,8 +31,8 @@ from postgres_server import dump, emptied, restore
 from optinb.campaigns import Campaign, Schedule
 from optinb.delivery import FrozenAudience, plan
 from optinb.delivery.closing import DIED
+from optinb.delivery.journal import Accepted, Store
 from optinb.sandbox import Fault, Sandbox, make_world
-from optinb.state import Accepted, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

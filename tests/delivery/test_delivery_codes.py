@@ -16,8 +16,8 @@ from msgspec import Raw
 
 from optinb.appboy import Accepted, Recipient, Refused, Unknown
 from optinb.delivery import read_frozen
+from optinb.delivery.journal import CodePool, FrozenAudience, Store
 from optinb.errors import CampaignError
-from optinb.state import CodePool, FrozenAudience, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,8 @@ from postgres_server import emptied
 
 from optinb.appboy import Unknown
 from optinb.delivery import Budget, ContactHistory, reconcile
+from optinb.delivery.journal import Store
 from optinb.errors import StateError
-from optinb.state import Store
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -29,7 +29,7 @@ from optinb.delivery import (
     send,
 )
 from optinb.settings import SendSection
-from optinb.state.leases import elapsed_s
+from optinb.store.leases import elapsed_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from optinb.appboy import AppboyClient
     from optinb.delivery import FrozenAudience
     from optinb.sandbox import Sandbox
-    from optinb.state import HeldLease
+    from optinb.store import HeldLease
 
 TTL_S = 2.0
 RECIPIENTS = 1_000
@@ -178,7 +178,7 @@ def test_a_sender_that_was_stopped_for_a_while_goes_on_when_nobody_took_its_plac
         return looks() + (3_600 if next(jumped, False) else 0)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("optinb.state.leases.time.time", wall)
+        patch.setattr("optinb.store.leases.time.time", wall)
         counts = send(
             desk.store,
             client,

@@ -24,10 +24,10 @@ from sending_child import WINDOW
 from optinb.appboy import AppboyClient
 from optinb.campaigns import Campaign, Schedule
 from optinb.delivery import BATCH_SIZE, DeliveryCounts, FrozenAudience, plan
+from optinb.delivery.journal import Accepted
 from optinb.errors import CampaignError
 from optinb.sandbox import Fault, Key, Limits, Sandbox, World
 from optinb.settings import AppGroupSettings
-from optinb.state import Accepted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 
 from optinb import appboy
+from optinb.delivery.journal import Accepted, BatchState, Cancelled, Expired, Planned, Refused, Sending, Unknown
 from optinb.delivery.machine import (
     TRANSITIONS,
     Answered,
@@ -23,7 +24,6 @@ from optinb.delivery.machine import (
     Recalled,
     next_state,
 )
-from optinb.state import Accepted, BatchState, Cancelled, Expired, Planned, Refused, Sending, Unknown
 
 AT = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 EARLIER = AT - timedelta(hours=1)

@@ -22,11 +22,11 @@ from delivery_desk import Desk, Scripted, store_address
 from optinb.appboy import Accepted as Taken
 from optinb.appboy import AppboyClient
 from optinb.delivery import Tools, lease_name, recall, reschedule
+from optinb.delivery.journal import Accepted, DeliveryCounts, FrozenAudience, Store, Unknown, replay
+from optinb.delivery.journal.answers import AnswerLine, Pen
 from optinb.errors import StateError
 from optinb.sandbox import Fault, Sandbox
 from optinb.settings import SendSection
-from optinb.state import Accepted, DeliveryCounts, FrozenAudience, Store, Unknown, replay
-from optinb.state.answers import AnswerLine, Pen
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,8 +14,9 @@ from delivery_desk import NOW, Scripted
 
 from optinb.appboy import Accepted, Later, NotTied, Outcome, Refused, ScheduleRequest, Stopped, Unknown
 from optinb.delivery import DeliveryCounts, close_past
+from optinb.delivery.journal import Planned, Sending
 from optinb.errors import StateError
-from optinb.state import LeaseTaken, Planned, Sending
+from optinb.store import LeaseTaken
 
 if TYPE_CHECKING:
     from delivery_desk import Desk

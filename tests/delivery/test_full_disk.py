@@ -18,18 +18,18 @@ from msgspec.structs import replace
 
 from optinb.appboy import Accepted, Later, Outcome, ScheduleRequest, Stopped
 from optinb.delivery import Tools, lease_name, recall, reschedule
+from optinb.delivery.journal import Accepted as Taken
+from optinb.delivery.journal import Planned, Sending, replay, why_behind
+from optinb.delivery.journal.recovering import _side_of
 from optinb.errors import Exit, StateError
 from optinb.settings import SendSection
-from optinb.state import Accepted as Taken
-from optinb.state import Planned, Sending, replay, why_behind
-from optinb.state.recovering import _side_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from optinb.appboy import RateLimit, Schedule
-    from optinb.state import Batch, FrozenAudience
+    from optinb.delivery.journal import Batch, FrozenAudience
 
 BUSY = Later(2.0, "Appboy is busy")
 NO_KEY = Stopped(401, "Invalid API key", "check the key")

@@ -17,8 +17,8 @@ import pytest
 from delivery_desk import NIGHT, NOW, Desk, Scripted, store_address
 
 from optinb.errors import StateError
-from optinb.state.audit import AuditEntry, digest
-from optinb.state.schema import audiences, batches
+from optinb.store.audit import AuditEntry, digest
+from optinb.store.schema import audiences, batches
 
 if TYPE_CHECKING:
     from optinb.delivery import FrozenAudience

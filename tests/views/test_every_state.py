@@ -20,12 +20,14 @@ import optinb
 from optinb import views
 from optinb.appboy import Standing, TemplateNews
 from optinb.appboy.template_changes import TemplateChange
-from optinb.campaigns import OUTCOMES, REASONS, CampaignRecord, CampaignState, SendTime, Step, Waterfall
+from optinb.campaigns import OUTCOMES, REASONS, CampaignChange, CampaignRecord, CampaignState, SendTime, Step, Waterfall
 from optinb.campaigns.audience import Outcome
 from optinb.cli import main
 from optinb.console import show
 from optinb.console.data import ModelReport
 from optinb.delivery import Move, Reconciled
+from optinb.delivery.journal import Verdict as Said
+from optinb.delivery.journal.rows import StateName
 from optinb.delivery.recall import Recall
 from optinb.demo import AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, demo_settings
 from optinb.errors import Exit
@@ -36,9 +38,7 @@ from optinb.rehearsal import JOURNAL
 from optinb.sandbox import Sandbox, demo_world
 from optinb.segments.discovery.values import Discovery
 from optinb.settings import Platform
-from optinb.state import AuditVerdict, CampaignChange
-from optinb.state import Verdict as Said
-from optinb.state.delivery_rows import StateName
+from optinb.store import AuditVerdict
 from optinb.views import states, values
 from optinb.views.calendar_view import weeks_of
 from optinb.warehouse.report import ColumnDrift

@@ -11,9 +11,9 @@ import sys
 from typing import Any
 
 from optinb import open_workspace
+from optinb.campaigns.rewording import Rewording
 from optinb.delivery import anonymous
-from optinb.state.rewording import Rewording
-from optinb.state.seals import Seals
+from optinb.delivery.journal.seals import Seals
 from optinb.warehouse import building, days, forgetting, versions
 from optinb.workspace import traces
 from optinb.workspace.lists import Lists

@@ -20,7 +20,7 @@ from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, CampaignError, StateError
 from optinb.night import Night
 from optinb.rules import did, in_group
-from optinb.state.schema import audit_entries, campaign_versions
+from optinb.store.schema import audit_entries, campaign_versions
 from optinb.workspace import note_head, verify_audit
 
 if TYPE_CHECKING:

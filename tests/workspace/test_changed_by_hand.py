@@ -24,20 +24,21 @@ import optinb
 from optinb.campaigns import CampaignRecord, SizeBand, new_key
 from optinb.delivery import cut as requests_of
 from optinb.delivery import freeze
+from optinb.delivery.journal import Cancelled, Store
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, CampaignError, StateError
 from optinb.night import Night
 from optinb.sandbox import Sandbox, demo_world
-from optinb.state import Cancelled, Store
-from optinb.state.audit import digest
+from optinb.store.audit import digest
 from optinb.workspace import note_head, verify_audit
 from optinb.workspace.clock import SANDBOX
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from optinb.delivery.journal import FrozenAudience
     from optinb.measure import NightSummary
-    from optinb.state import FrozenAudience, HeldLease
+    from optinb.store import HeldLease
 
 SUMMER, CLUB = (campaign["name"] for campaign in CAMPAIGNS)
 KEY, OTHER_KEY = new_key(), new_key()

@@ -12,18 +12,18 @@ import pytest
 from msgspec.structs import replace
 
 from optinb import open_workspace
+from optinb.delivery.journal import Batch, Planned
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit
 from optinb.nightly import Night
-from optinb.state import Batch, Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from optinb.delivery.journal import FrozenAudience
     from optinb.measure import CampaignSummary, NightSummary
     from optinb.sandbox import Sandbox
-    from optinb.state import FrozenAudience
     from optinb.workspace import Workspace
 
 SUMMER, CLUB = (campaign["name"] for campaign in CAMPAIGNS)

@@ -14,20 +14,20 @@ from msgspec.structs import replace
 from optinb import open_workspace
 from optinb.console import show
 from optinb.delivery import freeze
+from optinb.delivery.journal import Accepted, send_lease
+from optinb.delivery.journal.answers import AnswerLine, replay
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, Exit, StateError
 from optinb.night.frozen_audience import why_not_approved
 from optinb.nightly import Night
-from optinb.state import Accepted, send_lease
-from optinb.state.answers import AnswerLine, replay
 from optinb.workspace import verify_audit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from optinb.delivery.journal import FrozenAudience
     from optinb.measure import NightSummary
     from optinb.sandbox import Sandbox
-    from optinb.state import FrozenAudience
     from optinb.workspace import Workspace
 
 SUMMER, CLUB = (campaign["name"] for campaign in CAMPAIGNS)

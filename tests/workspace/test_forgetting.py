@@ -24,9 +24,9 @@ from optinb.campaigns import AUDIENCE_SCHEMA, Campaign, Schedule
 from optinb.cli import main
 from optinb.console import show
 from optinb.delivery import FORGOTTEN, lease_name, plan, read_frozen
+from optinb.delivery.journal import Settlement, Unknown
 from optinb.demo import AUTHOR, RUN_DATE
 from optinb.errors import StateError, UsageError, WarehouseError
-from optinb.state import Settlement, Unknown
 from optinb.workspace import verify_audit, why
 from optinb.workspace.named import delivers
 

@@ -13,18 +13,18 @@ from msgspec.structs import replace
 
 from optinb import all_of, in_list, open_workspace, received
 from optinb.console import show
+from optinb.delivery.journal import Accepted, Unknown, send_lease
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit
 from optinb.nightly import Night
 from optinb.sandbox import Fault
-from optinb.state import Accepted, Unknown, send_lease
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from optinb.delivery.journal import Batch, Settlement
     from optinb.measure import NightSummary
     from optinb.sandbox import Sandbox
-    from optinb.state import Batch, Settlement
     from optinb.workspace import Workspace
 
 NAME = CAMPAIGNS[0]["name"]

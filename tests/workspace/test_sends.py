@@ -19,17 +19,18 @@ from optinb.appboy.tied import SeenIds
 from optinb.cli import main
 from optinb.console import show
 from optinb.delivery import lease_name
+from optinb.delivery.journal import Accepted, Batch, Planned, Unknown
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, CampaignError, Exit, UsageError
 from optinb.nightly import Night
 from optinb.sandbox import Fault
-from optinb.state import Accepted, Batch, Planned, Unknown
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from optinb.delivery.journal import FrozenAudience
     from optinb.sandbox import Sandbox
-    from optinb.state import FrozenAudience, HeldLease
+    from optinb.store import HeldLease
     from optinb.workspace import Workspace
 
 NAME = CAMPAIGNS[0]["name"]

@@ -1,0 +1,101 @@
+"""Frozen audiences and batches as rows, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from sqlalchemy import Select, and_, func, select
+
+from optinb.campaigns import Waterfall
+from optinb.delivery.journal.values import Batch, BatchState, FrozenAudience, Settlement, why
+from optinb.store.schema import audiences, batches
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from sqlalchemy import ColumnElement, Connection, Row
+
+StateName = Literal["planned", "sending", "accepted", "refused", "unknown", "expired", "cancelled"]
+_STATE: msgspec.json.Decoder[BatchState] = msgspec.json.Decoder(BatchState)
+
+
+def of_night(campaign_id: str, run_date: date) -> ColumnElement[bool]:
+    """The batches of a campaign's night."""
+    return and_(batches.c.campaign_id == campaign_id, batches.c.run_date == run_date)
+
+
+def audience_of_night(campaign_id: str, run_date: date) -> ColumnElement[bool]:
+    """The audience of a campaign's night."""
+    return and_(audiences.c.campaign_id == campaign_id, audiences.c.run_date == run_date)
+
+
+def audiences_with_counts() -> Select[Any]:
+    """Every audience with its number of batches."""
+    count = (
+        select(func.count())
+        .where(batches.c.campaign_id == audiences.c.campaign_id, batches.c.run_date == audiences.c.run_date)
+        .scalar_subquery()
+    )
+    return select(audiences, count.label("batches"))
+
+
+def find_audience(con: Connection, campaign_id: str, run_date: date) -> FrozenAudience | None:
+    """The audience of a campaign's night, or None."""
+    row = con.execute(audiences_with_counts().where(audience_of_night(campaign_id, run_date))).first()
+    return audience_from(row) if row else None
+
+
+def audience_from(row: Row[Any]) -> FrozenAudience:
+    """The audience in a row of `audiences_with_counts`."""
+    fields = dict(row._mapping)
+    waterfall = msgspec.json.decode(fields.pop("waterfall"), type=Waterfall)
+    return FrozenAudience(waterfall=waterfall, **fields)
+
+
+def audience_row(audience: FrozenAudience) -> dict[str, Any]:
+    """The row of an audience."""
+    row = msgspec.structs.asdict(audience)
+    del row["batches"]
+    return {**row, "waterfall": as_json(audience.waterfall)}
+
+
+def batch_from(row: Row[Any]) -> Batch:
+    """The batch in a row."""
+    return Batch(
+        campaign_id=row.campaign_id,
+        run_date=row.run_date,
+        number=row.number,
+        first=row.first,
+        size=row.size,
+        state=_STATE.decode(row.detail),
+        settlement=msgspec.json.decode(row.settlement, type=Settlement) if row.settlement else None,
+    )
+
+
+def batch_row(batch: Batch, *, now: datetime) -> dict[str, Any]:
+    """The row of a new batch."""
+    return {
+        "campaign_id": batch.campaign_id,
+        "run_date": batch.run_date,
+        "number": batch.number,
+        "first": batch.first,
+        "size": batch.size,
+        "changed_at": now,
+        **state_columns(batch.state),
+    }
+
+
+def state_columns(state: BatchState) -> dict[str, str | None]:
+    """The columns that hold a state."""
+    return {"state": state_name(state), "detail": as_json(state), "why": why(state)}
+
+
+def state_name(state: BatchState) -> str:
+    """The name of a state in the column of that name."""
+    return str(type(state).__struct_config__.tag)
+
+
+def as_json(value: object) -> str:
+    """A value as JSON text."""
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,123 @@
+"""The store of campaigns, approvals and deliveries: one handle on its repositories."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Self
+
+from optinb.appboy.template_store import TemplateStore
+from optinb.campaigns.campaign_store import CampaignStore
+from optinb.campaigns.rewording import Rewording
+from optinb.delivery.journal.answers import AnswerFiles
+from optinb.delivery.journal.codes import CodeStore
+from optinb.delivery.journal.deliveries import Deliveries
+from optinb.delivery.journal.origins import Origins
+from optinb.delivery.journal.recovering import Recovery
+from optinb.delivery.journal.seals import Seals
+from optinb.segments.group_store import GroupStore
+from optinb.store.audit import AuditTrail
+from optinb.store.database import Database
+from optinb.store.leases import TTL_S, HeldLease, Leases, LeaseTaken, SharedClock, Watch, ticks
+from optinb.store.runs import Runs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+
+class Store:
+    """Groups, templates, campaigns, codes, deliveries, runs and the audit trail of a workspace.
+
+    Several processes and threads may use the same store at once; each change is one transaction with its audit entry.
+    """
+
+    def __init__(self, database: Database, root: Path | None = None) -> None:
+        self._database = database
+        answers = AnswerFiles(root)
+        self.groups = GroupStore(database)
+        self.templates = TemplateStore(database)
+        self.campaigns = CampaignStore(database)
+        self.codes = CodeStore(database)
+        self.deliveries = Deliveries(database, answers)
+        self.seals = Seals(database, answers)
+        self.recovery = Recovery(database, answers)
+        self.origins = Origins(database)
+        self.rewording = Rewording(database)
+        self.runs = Runs(database)
+        self.audit = AuditTrail(database)
+        self.leases = Leases(database)
+        self.clock = SharedClock(database)
+
+    @classmethod
+    def open(cls, address: str | Path, *, root: Path | None = None) -> Store:
+        """Opens a store, and makes or migrates its tables.
+
+        Args:
+            address: path of an SQLite file, or an SQLAlchemy URL such as `postgresql+psycopg://user:password@host/name`.
+            root: the workspace, where the journal is kept a second time beside each frozen audience; None: nowhere.
+
+        Raises:
+            StateError when it can't be opened, without the password.
+        """
+        return cls(Database.open(address), root)
+
+    def lease(
+        self,
+        name: str,
+        *,
+        holder: str,
+        clock: Callable[[], datetime],
+        ttl_s: float = TTL_S,
+        wait_s: float = 0.0,
+        sleep: Callable[[float], None] = time.sleep,
+        what: str | None = None,
+    ) -> HeldLease:
+        """Takes the lease `name` and renews it in the background until it's released.
+
+        Args:
+            name: of the thing, the same for all who work on it.
+            holder: who takes it, for people: host and process, or a user.
+            clock: the time in UTC; `store.clock`, unless all who want it go by another one.
+            ttl_s: how long it lasts when its holder has died.
+            wait_s: how long to wait for it, when somebody else has it.
+            sleep: waits so many seconds.
+            what: the name for people; `name` if left out.
+
+        Raises:
+            LeaseTaken with a sentence that names the holder, when somebody else keeps it.
+        """
+        waited, watch = 0.0, Watch()
+        margin_s = clock.margin_s if isinstance(clock, SharedClock) else 0.0
+        while True:
+            since = ticks()
+            try:
+                lease = self.leases.take(
+                    name, holder=holder, now=clock(), ttl_s=ttl_s, what=what, margin_s=margin_s, watch=watch
+                )
+            except LeaseTaken:
+                if waited >= wait_s:
+                    raise
+            else:
+                return HeldLease(self.leases, lease, clock=clock, ttl_s=ttl_s, since=since)
+            sleep(1.0)
+            waited += 1.0
+
+    def wipe(self) -> bool:
+        """Overwrites what was removed, where the database keeps it for a while; whether that could be done."""
+        return self._database.wipe()
+
+    @property
+    def address(self) -> str:
+        """Where the store is, without a password."""
+        return self._database.address
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
