@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import insert, select, update
 
-from optinb.appboy import Template, TemplateChange, TemplateNews, template_changes
+from optinb.appboy.template_changes import TemplateChange, TemplateNews, template_changes
+from optinb.appboy.templates import Template
 from optinb.errors import CampaignError, did_you_mean
 from optinb.store import audit
 from optinb.store.schema import audit_entries, templates

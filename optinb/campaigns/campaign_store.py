@@ -10,7 +10,9 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import func, insert, or_, select
 
-from optinb.campaigns import CampaignRecord, Decision, id_of
+from optinb.campaigns.approval import CampaignRecord
+from optinb.campaigns.campaign import id_of
+from optinb.campaigns.trail import Decision
 from optinb.errors import CampaignError, ConflictError, StateError, did_you_mean
 from optinb.store import audit
 from optinb.store.schema import audit_entries, campaign_versions

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import Column, and_, func, or_, select, update
 
-from optinb.campaigns import CampaignRecord, reworded, step
+from optinb.campaigns.approval import CampaignRecord, reworded, step
 from optinb.campaigns.campaign_store import add_version, encoded
 from optinb.store.schema import audit_entries, batches, campaign_versions, group_versions, runs
 

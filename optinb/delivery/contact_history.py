@@ -77,6 +77,10 @@ class ContactHistory:
         self._root, self._store = root, store
         self._contacts: dict[tuple[str, date], tuple[object, pl.DataFrame]] = {}
 
+    def reopen(self) -> None:
+        """Lets go of what was read."""
+        self._contacts.clear()
+
     def nights(self, *, since: date | None = None, run_date: date | None = None) -> tuple[FrozenAudience, ...]:
         """What was frozen (in the nights from `since` on, or in one), the newest night first."""
         found = self._store.deliveries.list(run_date=run_date)

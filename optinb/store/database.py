@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import threading
 import time
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from optinb.errors import StateError
 from optinb.store.schema import REVISION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Engine
 
@@ -27,10 +28,16 @@ _WRITER_LOCK = 0x6F7074696E62
 
 
 class Database:
-    """An engine whose transactions either only read, or are the only one that writes."""
+    """An engine whose transactions either only read, or are the only one that writes.
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    It is opened when it is first needed: whoever only looks at tables makes no database.
+    """
+
+    def __init__(self, address: Callable[[], str | Path]) -> None:
+        """Args: `address`: finds a file path or an SQLAlchemy URL."""
+        self._find = address
+        self._opened: Engine | None = None
+        self._opening = threading.Lock()
 
     @classmethod
     def open(cls, address: str | Path) -> Database:
@@ -38,6 +45,18 @@ class Database:
 
         Raises StateError with a sentence that holds no password.
         """
+        database = cls(lambda: address)
+        with database.reading():
+            return database
+
+    @property
+    def _engine(self) -> Engine:
+        with self._opening:
+            if self._opened is None:
+                self._opened = self._open(self._find())
+            return self._opened
+
+    def _open(self, address: str | Path) -> Engine:
         url = _url(address)
         _must_have_folder(url)
         try:
@@ -48,13 +67,12 @@ class Database:
             _prepare_sqlite(engine)
         else:
             _prepare_postgresql(engine)
-        database = cls(engine)
         try:
-            database._migrate()
+            _migrate(engine)
         except BaseException:
             engine.dispose()
             raise
-        return database
+        return engine
 
     def wipe(self) -> bool:
         """Overwrites what was removed in SQLite's free pages, also by earlier versions, and in its write-ahead log.
@@ -75,8 +93,11 @@ class Database:
             raw.close()
 
     def close(self) -> None:
-        """Gives the connections back."""
-        self._engine.dispose()
+        """Gives the connections back, if there are any; the next use opens it again."""
+        with self._opening:
+            if self._opened is not None:
+                self._opened.dispose()
+                self._opened = None
 
     @property
     def address(self) -> str:
@@ -98,50 +119,64 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database. Raises StateError."""
-        with self._plain_words(), self._engine.connect() as con, con.begin():
+        with _reading(self._engine) as con:
             yield con
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction that is alone in writing; it commits at the end or takes everything back. Raises StateError."""
-        with self._plain_words(), self._engine.connect() as con:
-            con = con.execution_options(optinb_writes=True)
-            with con.begin():
-                if con.dialect.name == "postgresql":
-                    con.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
-                yield con
+        with _writing(self._engine) as con:
+            yield con
 
-    def _migrate(self) -> None:
-        """Brings the tables up to date. Several processes may do this at once: the first does it, the others wait."""
-        with self.reading() as con:
-            if _revision(con) == REVISION:
-                return
-        with self.writing() as con:
-            found = _revision(con)
-            if found == REVISION:
-                return
-            from alembic import command
-            from alembic.config import Config
-            from alembic.script import ScriptDirectory
 
-            config = Config()
-            config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-            config.set_main_option("path_separator", "os")
-            config.attributes["connection"] = con
-            known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-            if found is not None and found not in known:
-                raise StateError(
-                    f"the state store {self.address} was made by a newer optinb (its version is {found}, this one "
-                    f"knows {REVISION}); update optinb"
-                )
-            command.upgrade(config, "head")
+@contextmanager
+def _reading(engine: Engine) -> Iterator[Connection]:
+    with _plain_words(engine.url), engine.connect() as con, con.begin():
+        yield con
 
-    @contextmanager
-    def _plain_words(self) -> Iterator[None]:
-        try:
-            yield
-        except SQLAlchemyError as error:
-            raise StateError(_explain(error, self._engine.url)) from error
+
+@contextmanager
+def _writing(engine: Engine) -> Iterator[Connection]:
+    with _plain_words(engine.url), engine.connect() as con:
+        con = con.execution_options(optinb_writes=True)
+        with con.begin():
+            if con.dialect.name == "postgresql":
+                con.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _WRITER_LOCK})
+            yield con
+
+
+@contextmanager
+def _plain_words(url: URL) -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise StateError(_explain(error, url)) from error
+
+
+def _migrate(engine: Engine) -> None:
+    """Brings the tables up to date. Several processes may do this at once: the first does it, the others wait."""
+    with _reading(engine) as con:
+        if _revision(con) == REVISION:
+            return
+    with _writing(engine) as con:
+        found = _revision(con)
+        if found == REVISION:
+            return
+        from alembic import command
+        from alembic.config import Config
+        from alembic.script import ScriptDirectory
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = con
+        known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+        if found is not None and found not in known:
+            raise StateError(
+                f"the state store {_shown(engine.url)} was made by a newer optinb (its version is {found}, this one "
+                f"knows {REVISION}); update optinb"
+            )
+        command.upgrade(config, "head")
 
 
 def in_folder(address: str, folder: Path) -> str:

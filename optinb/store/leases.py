@@ -50,14 +50,15 @@ class Lease(Struct, frozen=True, kw_only=True):
 
 
 class SharedClock:
-    """The clock by which leases end where several machines may want them.
-
-    Attributes: `margin_s`: by how much another holder's may differ from it.
-    """
+    """The clock by which leases end where several machines may want them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.margin_s = 0.0 if database.tells_time else APART_S
+
+    @property
+    def margin_s(self) -> float:
+        """By how many seconds another holder's clock may differ from it."""
+        return 0.0 if self._database.tells_time else APART_S
 
     def __call__(self) -> datetime:
         """The database's time on PostgreSQL, this machine's on SQLite; in UTC."""

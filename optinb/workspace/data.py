@@ -75,14 +75,10 @@ class Reading(Looking):
     settings: Settings
     groups: Groups
     lists: Lists
+    contacts: ContactHistory
 
     def snapshot(self) -> Snapshot:
         """The version of the warehouse that is read."""
-        raise UsageError("open a workspace to read from")
-
-    @property
-    def contacts(self) -> ContactHistory:
-        """What campaigns did with customers."""
         raise UsageError("open a workspace to read from")
 
     def tables(self, run_date: date | None = None) -> Tables:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optinb.delivery import ContactHistory
 from optinb.delivery.journal import Store
 from optinb.errors import SettingsError, UsageError, WarehouseError
-from optinb.settings import FILE_NAME, Settings, current_user, load_settings, read_secret
+from optinb.settings import FILE_NAME, Settings, load_settings, read_secret
 from optinb.share import shared
 from optinb.store import in_folder
 from optinb.warehouse import ImportReport, Snapshot, Warehouse
 from optinb.workspace.campaigns import Campaigns
 from optinb.workspace.clock import clock_for, on_sandbox
 from optinb.workspace.codes import Codes
+from optinb.workspace.context import Context
 from optinb.workspace.data import Reading, as_day
 from optinb.workspace.doctor import Diagnosis, diagnose
 from optinb.workspace.drafts import Drafts
@@ -55,8 +55,10 @@ class Workspace(Reading):
     """
 
     def __init__(self, root: Path, settings: Settings, *, user: str | None, clock: Callable[[], datetime]) -> None:
-        self.root, self.settings, self.now = root, settings, clock
-        self._given_user = user
+        self.context = Context(root, settings, now=clock, user=user)
+        self.root, self.settings = root, settings
+        self.store = Store.when_needed(self._address, root=root)
+        self.contacts = ContactHistory(root, self.store)
         self.warehouse = Warehouse(root, settings)
         self.lists = Lists(self)
         self.groups = Groups(self)
@@ -67,35 +69,29 @@ class Workspace(Reading):
         self.sends = Sends(self)
         self.unsaved = Unsaved(self)
         self._snapshot: Snapshot | None = None
-        self._contacts: ContactHistory | None = None
 
     def __repr__(self) -> str:
         return f"Workspace({str(self.root)!r})"
 
-    @cached_property
+    @property
     def user(self) -> str:
-        """Who is working, asked for by the first thing that writes. Raises SettingsError when nobody is named."""
-        return self._given_user or current_user(self.settings)
-
-    @cached_property
-    def store(self) -> Store:
-        """Campaigns, approvals, deliveries and the audit trail."""
-        state = self.settings.workspace.state
-        if state is None:
-            return Store.open(self.root / "state.sqlite", root=self.root)
-        address = read_secret(state) if state.startswith(("env:", "keyring:")) else state
-        return Store.open(in_folder(address, self.root), root=self.root)
+        """Who is working. Raises SettingsError when nobody is named."""
+        return self.context.user
 
     @property
-    def contacts(self) -> ContactHistory:
-        """Who got what: for rules such as `received("Summer sale")`, the contact policy, and whoever asks why."""
-        if self._contacts is None:
-            self._contacts = ContactHistory(self.root, self.store)
-        return self._contacts
+    def now(self) -> Callable[[], datetime]:
+        """The clock, in UTC."""
+        return self.context.now
+
+    def _address(self) -> str | Path:
+        state = self.settings.workspace.state
+        if state is None:
+            return self.root / "state.sqlite"
+        return in_folder(read_secret(state) if state.startswith(("env:", "keyring:")) else state, self.root)
 
     def today(self) -> date:
         """The date in the workspace's time zone."""
-        return self.now().astimezone(self.settings.zone).date()
+        return self.context.today()
 
     def _refuse_ahead(self, run_date: date) -> None:
         """Tomorrow may be looked at, as a dry run does; a mistyped later day would stay in the history, and make every
@@ -255,15 +251,15 @@ class Workspace(Reading):
         """Lets go of what was read, so that the next look finds the published version and the journal as they are."""
         if self._snapshot is not None:
             self._snapshot.close()
-        self._snapshot = self._contacts = None
+        self._snapshot = None
+        self.contacts.reopen()
 
     def close(self) -> None:
         """Gives back files and connections."""
         if self._snapshot is not None:
             self._snapshot.close()
             self._snapshot = None
-        if "store" in self.__dict__:
-            self.store.close()
+        self.store.close()
 
     def __enter__(self) -> Workspace:
         return self

@@ -10,7 +10,6 @@ from optinb.workspace.groups import Groups
 from optinb.workspace.lists import Lists
 
 if TYPE_CHECKING:
-    from optinb.delivery import ContactHistory
     from optinb.rules import Rule
     from optinb.segments import GroupRecord
     from optinb.warehouse import Snapshot
@@ -61,14 +60,10 @@ class PastWorkspace(Reading):
         self.settings = workspace.settings
         self.groups = PastGroups(self, workspace.groups)
         self.lists = PastLists(workspace)
+        self.contacts = workspace.contacts
 
     def __repr__(self) -> str:
         return f"{self._workspace!r} as of {self._snapshot.import_date} (version {self._snapshot.version})"
-
-    @property
-    def contacts(self) -> ContactHistory:
-        """What campaigns did with customers; a rule looks at what was before its run date."""
-        return self._workspace.contacts
 
     def snapshot(self) -> Snapshot:
         """The version of that night."""

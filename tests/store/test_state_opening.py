@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import optinb.state
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -17,6 +16,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from postgres_server import emptied
 
+import optinb.store
 from optinb.delivery.journal import Store
 from optinb.errors import StateError
 from optinb.store import database, in_folder
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 OPENER = """
 import sys
-from optinb.state import Store
+from optinb.delivery.journal import Store
 from datetime import UTC, datetime
 with Store.open(sys.argv[1]) as store:
     store.groups.save(sys.argv[2], rule_json="{}", sentence="all", user="u", now=datetime.now(UTC))
@@ -47,7 +47,7 @@ def test_migrations_make_exactly_the_tables_of_the_schema(store: Store, address:
 
 def test_the_newest_migration_is_the_one_the_schema_names() -> None:
     config = Config()
-    config.set_main_option("script_location", str(Path(optinb.state.__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(Path(optinb.store.__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
     assert ScriptDirectory.from_config(config).get_current_head() == REVISION
 

@@ -207,7 +207,7 @@ def test_the_published_day_can_be_imported_again_and_days_ahead_or_before_are_no
 
 
 def test_a_delivery_that_comes_meanwhile_is_offered_by_itself(ws, monkeypatch):
-    monkeypatch.setattr(ws, "now", a_day_later)
+    monkeypatch.setattr(ws.context, "now", a_day_later)
 
     async def wait():
         view = views.delivery(ws)

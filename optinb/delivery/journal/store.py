@@ -62,6 +62,11 @@ class Store:
         """
         return cls(Database.open(address), root)
 
+    @classmethod
+    def when_needed(cls, address: Callable[[], str | Path], *, root: Path | None = None) -> Store:
+        """The same, but nothing is opened, nor made, before something is read or written; then raises StateError."""
+        return cls(Database(address), root)
+
     def lease(
         self,
         name: str,

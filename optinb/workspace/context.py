@@ -1,0 +1,35 @@
+"""Where, by which settings, when and by whom something is done: what every service needs, and no service itself."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from optinb.settings import current_user
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import date, datetime
+    from pathlib import Path
+
+    from optinb.settings import Settings
+
+
+class Context:
+    """The circumstances of work on a workspace.
+
+    Attributes: `root` is its folder, `settings` those of its file, `now` the clock, in UTC.
+    """
+
+    def __init__(self, root: Path, settings: Settings, *, now: Callable[[], datetime], user: str | None = None) -> None:
+        self.root, self.settings, self.now = root, settings, now
+        self._given_user = user
+
+    @cached_property
+    def user(self) -> str:
+        """Who is working, asked for by the first thing that writes. Raises SettingsError when nobody is named."""
+        return self._given_user or current_user(self.settings)
+
+    def today(self) -> date:
+        """The date in the workspace's time zone."""
+        return self.now().astimezone(self.settings.zone).date()
