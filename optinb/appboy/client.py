@@ -106,6 +106,7 @@ class AppboyClient:
         self._without_key: Callable[[bytes], bytes] = lambda body: body
         self._key_lock = threading.Lock()
         self._base = group.api.rstrip("/")
+        self._urls: dict[str, httpx.URL] = {}  # reading an address takes longer than all else of a request's making
         self._timeouts = httpx.Timeout(timeout_s, connect=min(timeout_s, 10.0), write=min(timeout_s, WRITE_S)).as_dict()
         # one address needs one transport; a client around it would look for cookies, redirects and logins in every
         # answer, which costs a tenth of a sender's rate
@@ -318,7 +319,7 @@ class AppboyClient:
         deadline = time.monotonic() + self._timeout_s
         request = httpx.Request(
             method,
-            self._base + path,
+            self._url(path),
             params=params or None,
             headers=headers,
             content=content,
@@ -346,6 +347,11 @@ class AppboyClient:
             self.rate_limit = rate_limit(answered) or self.rate_limit
             self._dated = answered, self._clock()
         return _Answer(response.status_code, answered, self._without_key(content), doubt)
+
+    def _url(self, path: str) -> httpx.URL:
+        if path not in self._urls:
+            self._urls[path] = httpx.URL(self._base + path)
+        return self._urls[path]
 
     def _secret(self) -> Secret:
         with self._key_lock:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+import threading
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -22,7 +23,7 @@ from optinb.errors import SettingsError
 from optinb.settings import FILE_NAME, is_reference, read_secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from optinb.settings import AppGroupSettings
 
@@ -160,6 +161,27 @@ class _Nowhere(httpx.BaseTransport):
         raise ProxyError(self._told)
 
 
+class _OfEachThread(httpx.BaseTransport):
+    """Connections of its own for each thread: a pool looks at all of its connections for each request, which costs a
+    sender with eight threads a sixth of its rate."""
+
+    def __init__(self, make: Callable[[], httpx.BaseTransport]) -> None:
+        self._make = make
+        self._mine = threading.local()
+        self._all: list[httpx.BaseTransport] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        mine = getattr(self._mine, "transport", None)
+        if mine is None:
+            mine = self._mine.transport = self._make()
+            self._all.append(mine)
+        return mine.handle_request(request)
+
+    def close(self) -> None:
+        for transport in self._all:
+            transport.close()
+
+
 def transport_to(group: AppGroupSettings) -> httpx.BaseTransport:
     """Connections to a group's address, by the proxy that its settings name and by no other.
 
@@ -170,15 +192,21 @@ def transport_to(group: AppGroupSettings) -> httpx.BaseTransport:
         proxy = None if group.is_loopback else _proxy_of(group)
     except SettingsError as error:
         return _Nowhere(error)
-    transport = httpx.HTTPTransport(
-        limits=httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=5.0),
-        proxy=proxy,
-        trust_env=not group.is_loopback,
-        socket_options=_GIVE_UP,
-    )
-    # httpx hands no backend on to httpcore's pools, which take one
-    transport._pool._network_backend = _Lines(transport._pool._network_backend)
-    return transport
+    trusted = httpx.create_ssl_context(trust_env=not group.is_loopback)
+
+    def make() -> httpx.HTTPTransport:
+        transport = httpx.HTTPTransport(
+            verify=trusted,
+            limits=httpx.Limits(keepalive_expiry=5.0),
+            proxy=proxy,
+            trust_env=not group.is_loopback,
+            socket_options=_GIVE_UP,
+        )
+        # httpx hands no backend on to httpcore's pools, which take one
+        transport._pool._network_backend = _Lines(transport._pool._network_backend)
+        return transport
+
+    return _OfEachThread(make)
 
 
 def _proxy_of(group: AppGroupSettings) -> str | None:

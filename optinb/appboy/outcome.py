@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -270,6 +271,7 @@ def _answered_at(headers: Mapping[str, str], now: datetime) -> datetime:
     return date_of(headers) or now
 
 
+@lru_cache(maxsize=64)  # a sender reads the same second in hundreds of answers
 def _date(text: str) -> datetime | None:
     try:
         found = parsedate_to_datetime(text)

@@ -257,7 +257,7 @@ def test_a_success_that_names_no_schedule_is_not_the_answer_to_a_batch() -> None
 def test_nothing_is_sent_on_a_connection_that_speaks_first() -> None:
     with proxy(lambda line, _: line.sendall(answer()), greeting=answer("503 Service Unavailable")) as found:
         with AppboyClient(group_at(found.port), timeout_s=5) as client:
-            pool = client._transport._pool  # type: ignore[attr-defined]
+            pool = client._transport._make()._pool  # type: ignore[attr-defined]
             line = pool._network_backend.connect_tcp("127.0.0.1", found.port)
             time.sleep(0.1)
             with pytest.raises(Exception, match="before the request was written"):
@@ -280,13 +280,9 @@ def test_encrypted_connections_are_watched_as_well(monkeypatch: pytest.MonkeyPat
     authority.issue_cert("127.0.0.1").configure_cert(server)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    made = httpx.HTTPTransport
-
+    made = httpx.create_ssl_context
     # an address on this machine is called without what the environment says of certificates
-    def trusting(**given: Any) -> httpx.HTTPTransport:
-        return made(**{**given, "trust_env": True})
-
-    monkeypatch.setattr(lines.httpx, "HTTPTransport", trusting)
+    monkeypatch.setattr(lines.httpx, "create_ssl_context", lambda **_: made(trust_env=True))
     with proxy(lambda line, n: line.sendall(answer() * (2 if n == 4 else 1)), tls=server) as found:
         told = outcomes(found, 6, scheme="https")
         assert kinds(told) == [Accepted, Accepted, Accepted, NotTied, Accepted, Accepted]
