@@ -215,7 +215,7 @@ def test_short_token_is_refused(folder, monkeypatch):
 def test_server_listens_on_loopback_until_told_otherwise(monkeypatch, folder):
     commands, said = [], []
     monkeypatch.setattr(
-        "optinb.serving.run", lambda command, environment, _: commands.append((command, environment)) or 0
+        "optinb.serving.pages.run", lambda command, environment, _: commands.append((command, environment)) or 0
     )
     run_serve(folder, say=said.append)
     run_serve(folder, host="0.0.0.0", say=said.append)
@@ -230,7 +230,7 @@ def test_server_listens_on_loopback_until_told_otherwise(monkeypatch, folder):
 
 
 def test_token_that_was_given_is_not_told_again(monkeypatch, folder):
-    monkeypatch.setattr("optinb.serving.run", lambda *_: 0)
+    monkeypatch.setattr("optinb.serving.pages.run", lambda *_: 0)
     monkeypatch.setenv("OPTINB_SERVE_TOKEN", TOKEN)
     said = []
     run_serve(folder, say=said.append)
@@ -245,8 +245,8 @@ def test_on_a_hub_the_server_is_the_persons_own_there(monkeypatch, folder):
     for name, value in hub.items():
         monkeypatch.setenv(name, value)
     commands = []
-    monkeypatch.setattr("optinb.serving.run", lambda command, *given: commands.append((command, *given)) or 0)
-    monkeypatch.setattr("optinb.serving.find_spec", lambda name: object())
+    monkeypatch.setattr("optinb.serving.pages.run", lambda command, *given: commands.append((command, *given)) or 0)
+    monkeypatch.setattr("optinb.serving.pages.find_spec", lambda name: object())
     run_serve(folder, say=print)
     ((command, environment, started_in),) = commands
     assert command[1:3] == ["-m", "jupyterhub.singleuser"]
@@ -256,7 +256,7 @@ def test_on_a_hub_the_server_is_the_persons_own_there(monkeypatch, folder):
 
 
 def test_hub_without_its_package_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr("optinb.serving.find_spec", lambda name: None)
+    monkeypatch.setattr("optinb.serving.pages.find_spec", lambda name: None)
     with pytest.raises(UsageError, match="install jupyterhub"):
         hub_command(tmp_path, theme="light")
 

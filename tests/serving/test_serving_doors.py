@@ -249,7 +249,7 @@ def test_pages_tell_no_other_server_where_they_are_and_stand_in_no_frame(pages, 
 
 
 def test_public_address_that_is_none_is_named(folder, monkeypatch):
-    monkeypatch.setattr("optinb.serving.run", lambda *_: 0)
+    monkeypatch.setattr("optinb.serving.pages.run", lambda *_: 0)
     with pytest.raises(UsageError, match=r"'crm\.example\.com' is no address; write one such as https://"):
         run_serve(folder, public_url="crm.example.com", say=print)
 
