@@ -35,6 +35,7 @@ from optinb.campaigns.codes import EXAMPLE_CODE, CodeFile, check_codes, read_cod
 from optinb.campaigns.files import campaign_from, campaign_toml, read_campaign
 from optinb.campaigns.life import ALIVE, CampaignState, Step, may
 from optinb.campaigns.moving import TimeMove, sign_move, why_untimely
+from optinb.campaigns.outlook import Going, calendar
 from optinb.campaigns.part_words import NONE, part_words
 from optinb.campaigns.parts import content_parts, deciding_parts, differences, tables_for
 from optinb.campaigns.policy import Competitor, check_quiet, days_back, quiet_zones
@@ -42,7 +43,7 @@ from optinb.campaigns.power import Power, power_of
 from optinb.campaigns.reasons import NO_PUSH, REASONS, Exclusion
 from optinb.campaigns.rebuilt import REBUILT, RebuiltAudience, approved_rebuilt, rebuilt_parts
 from optinb.campaigns.roster import Roster
-from optinb.campaigns.schedule import Going, Schedule, SendTime, calendar, check_schedule, send_times
+from optinb.campaigns.schedule import Schedule, SendTime, check_schedule, send_times
 from optinb.campaigns.signing import KeyPair, new_key
 from optinb.campaigns.standing import Competition, Standing
 from optinb.campaigns.trail import Decision, why_unlike

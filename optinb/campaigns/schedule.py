@@ -17,9 +17,7 @@ from msgspec import Meta, Struct
 from optinb.errors import CampaignError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from optinb.campaigns.campaign import Campaign
+    from collections.abc import Iterator, Mapping
 
 MAX_DAYS_AHEAD = 90
 LOOK_AHEAD_DAYS = 366  # a schedule that finds no day within a leap year finds none
@@ -175,16 +173,6 @@ class SendTime(Struct, frozen=True, kw_only=True):
     shift: Literal["skipped", "twice"] | None = None
 
 
-class Going(Struct, frozen=True, kw_only=True):
-    """One entry of the calendar: a campaign goes out on a day; `night` schedules it, `at` as `Schedule.send_at`."""
-
-    day: date
-    night: date
-    at: datetime
-    campaign: str
-    campaign_id: str
-
-
 def shift_of(day: date, at: time, zone: ZoneInfo) -> Literal["skipped", "twice"] | None:
     """What a change of the clocks does to a local time."""
     early, late = (datetime.combine(day, at, tzinfo=zone).replace(fold=fold) for fold in (0, 1))
@@ -226,26 +214,6 @@ def send_times(
             )
         )
     return tuple(found)
-
-
-def calendar(
-    campaigns: Iterable[Campaign], *, since: date, zone: ZoneInfo, days: int = MAX_DAYS_AHEAD
-) -> tuple[Going, ...]:
-    """What goes out on `days` days from a day on, in the order of its moments, then of names."""
-    until = since + timedelta(days=days)
-    found = [
-        Going(
-            day=day,
-            night=night,
-            at=campaign.schedule.send_at(night, zone),
-            campaign=campaign.name,
-            campaign_id=campaign.id,
-        )
-        for campaign in campaigns
-        for night in campaign.schedule.nights(campaign.schedule.night_of(since), days=days)
-        if (day := campaign.schedule.day_of(night)) < until
-    ]
-    return tuple(sorted(found, key=lambda going: (going.day, going.at, going.campaign.casefold(), going.campaign_id)))
 
 
 def check_schedule(schedule: Schedule, *, now: datetime, zone: ZoneInfo) -> None:

@@ -23,8 +23,8 @@ from voila.static_file_handler import AllowListFileHandler
 from voila.tornado.contentshandler import VoilaContentsHandler
 from voila.tornado.treehandler import TornadoVoilaTreeHandler
 
-from optinb.serving.pages import is_loopback
 from optinb.serving.gate import Gate, RefusedPage, forget_token
+from optinb.serving.pages import is_loopback
 from optinb.serving.screening import problem_of_path
 
 if TYPE_CHECKING:

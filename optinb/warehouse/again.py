@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from optinb.warehouse.checks import duplicate
-from optinb.warehouse.damage import readable, require_whole
-from optinb.warehouse.days import scan_of
+from optinb.warehouse.damage import readable
+from optinb.warehouse.days import require_whole, scan_of
 from optinb.warehouse.runs import repeated
 from optinb.warehouse.sql import ident, literal, numbers
 from optinb.warehouse.staged import good_rows, passed

@@ -2,39 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from optinb.errors import WarehouseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    from optinb.warehouse.days import DayFile
+    from collections.abc import Iterator
 
 REMEDY = "restore it from a backup, or write the number of an older version into CURRENT and import again"
-_END = b"PAR1"
 # DuckDB has no class of its own for a disk or a quota that is full, or a limit of open files.
 _MACHINES = ("No space left", "File too large", "quota exceeded", "Could not write", "Too many open files")
-
-
-def require_whole(root: Path, files: Iterable[DayFile]) -> None:
-    """Looks at length and end of Parquet files under `root`. Raises WarehouseError for the first that isn't whole."""
-    for file in files:
-        try:
-            with (root / file.path).open("rb") as stream:
-                size = stream.seek(0, os.SEEK_END)
-                stream.seek(max(size - len(_END), 0))
-                whole = size == file.bytes and stream.read() == _END
-        except FileNotFoundError as error:
-            raise WarehouseError(f"{root / file.path}, a file of the published tables, is missing; {REMEDY}") from error
-        if not whole:
-            raise WarehouseError(
-                f"{root / file.path}, a file of the published tables, is damaged ({size:,} bytes of {file.bytes:,}); "
-                f"{REMEDY}"
-            )
 
 
 @contextmanager

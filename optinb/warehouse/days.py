@@ -6,6 +6,7 @@ that holds a row which is replaced is written anew, without that row. Files of o
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,17 +14,19 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from optinb.errors import WarehouseError
 from optinb.files import sync
 from optinb.warehouse.contract import TABLES
-from optinb.warehouse.damage import readable, require_whole
+from optinb.warehouse.damage import REMEDY, readable
 from optinb.warehouse.sql import exact_path, literal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import duckdb
 
 _ROW_GROUP = 30_000
+_END = b"PAR1"
 FILES_COLUMNS = '"table" VARCHAR, day DATE, path VARCHAR, rows BIGINT, bytes BIGINT, delivery DATE, until DATE'
 
 
@@ -148,6 +151,23 @@ class DayWriter:
                 f"WHERE {key} IN (SELECT {key} FROM {rows}) GROUP BY filename"
             ).fetchall()
         return {paths[name]: count for name, count in counts}
+
+
+def require_whole(root: Path, files: Iterable[DayFile]) -> None:
+    """Looks at length and end of Parquet files under `root`. Raises WarehouseError for the first that isn't whole."""
+    for file in files:
+        try:
+            with (root / file.path).open("rb") as stream:
+                size = stream.seek(0, os.SEEK_END)
+                stream.seek(max(size - len(_END), 0))
+                whole = size == file.bytes and stream.read() == _END
+        except FileNotFoundError as error:
+            raise WarehouseError(f"{root / file.path}, a file of the published tables, is missing; {REMEDY}") from error
+        if not whole:
+            raise WarehouseError(
+                f"{root / file.path}, a file of the published tables, is damaged ({size:,} bytes of {file.bytes:,}); "
+                f"{REMEDY}"
+            )
 
 
 def scan_of(root: Path, files: Sequence[DayFile], *, filename: bool = False, by_name: bool = False) -> str:

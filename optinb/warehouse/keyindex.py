@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optinb.files import sync
-from optinb.warehouse.damage import readable, require_whole
-from optinb.warehouse.days import DayFile, scan_of
+from optinb.warehouse.damage import readable
+from optinb.warehouse.days import DayFile, require_whole, scan_of
 from optinb.warehouse.runs import (
     DAY_BITS,
     FIRST_DAY,

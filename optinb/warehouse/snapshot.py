@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Self
 from optinb.errors import WarehouseError, did_you_mean
 from optinb.warehouse.building import attach, read_contents
 from optinb.warehouse.contract import DAILY, OWN_TABLES, TABLES, polars_schema
-from optinb.warehouse.damage import readable, require_whole
+from optinb.warehouse.damage import readable
+from optinb.warehouse.days import require_whole
 from optinb.warehouse.sql import connect, ident
 from optinb.warehouse.versions import open_shared
 
