@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, Self, TypeVar
 
 from optinb.errors import RuleError
 from optinb.rules.values import as_value
@@ -10,11 +10,36 @@ from optinb.rules.values import as_value
 if TYPE_CHECKING:
     from datetime import date
 
-    from optinb.rules.tree import Did, Measure, Rule
-    from optinb.rules.values import Amount
+    from optinb.rules.values import Amount, Measure
 
 
-class Measured:
+class Behaviour(Protocol):
+    """What customers did, of which something can be measured: `tree.Did`, which knows this module."""
+
+    @property
+    def event(self) -> str:
+        """What they did."""
+        ...
+
+    def within(self, *, days: int) -> Self:
+        """Only in the last days."""
+        ...
+
+    def between(self, first: date, last: date) -> Self:
+        """Only from one day to another."""
+        ...
+
+    def where(self, condition: Any) -> Self:
+        """Only rows that fit a condition."""
+        ...
+
+    def _made(self, word: str, **fields: object) -> Self: ...
+
+
+Did = TypeVar("Did", bound=Behaviour)
+
+
+class Measured(Generic[Did]):
     """A measure of what customers did, waiting to be compared with a number or a day."""
 
     __slots__ = ("_column", "_did", "_measure")
@@ -58,15 +83,15 @@ class Measured:
         """Exactly this much."""
         return self == value
 
-    def within(self, *, days: int) -> Measured:
+    def within(self, *, days: int) -> Measured[Did]:
         """Only in the last `days` days before the run date, and on it."""
         return Measured(self._did.within(days=days), self._measure, self._column)
 
-    def between(self, first: date, last: date) -> Measured:
+    def between(self, first: date, last: date) -> Measured[Did]:
         """Only from one day to another, both included."""
         return Measured(self._did.between(first, last), self._measure, self._column)
 
-    def where(self, condition: Rule) -> Measured:
+    def where(self, condition: Any) -> Measured[Did]:
         """Only rows that fit a condition on their own columns."""
         return Measured(self._did.where(condition), self._measure, self._column)
 

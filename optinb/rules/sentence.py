@@ -7,6 +7,7 @@ from typing import assert_never
 
 from optinb.rules.extent import check_size
 from optinb.rules.tree import (
+    FORMS,
     PURCHASE,
     AllOf,
     AnyOf,
@@ -231,3 +232,6 @@ def _name(attribute: str) -> str:
 
 def _quoted(text: str) -> str:
     return "“" + text.replace("\\", "\\\\").replace("”", "\\”") + "”"
+
+
+FORMS["sentence"] = sentence

@@ -13,6 +13,7 @@ from optinb.rules.build import RESPONSE_DAYS, Attribute
 from optinb.rules.extent import check_size
 from optinb.rules.measured import Measured
 from optinb.rules.tree import (
+    FORMS,
     AllOf,
     AnyOf,
     Birthday,
@@ -293,3 +294,6 @@ def _operand(rule: Rule) -> str:
         case _:
             is_bare = not isinstance(rule, Compare)
     return _write(rule) if is_bare else f"({_write(rule)})"
+
+
+FORMS["text"] = to_text

@@ -16,20 +16,26 @@ What a rule means for missing values, everywhere and in every engine:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 
 from msgspec import Meta
 from msgspec.structs import replace
 
 from optinb.errors import RuleError
-from optinb.rules.leaves import Birthday, Compare, Matches, Missing, Node, OneOf, Rank, Text
 from optinb.rules.measured import Measured
+from optinb.rules.pattern import check_pattern
 from optinb.rules.values import (
     MAX_DAYS,
+    MAX_SET,
     Amount,
+    Comparison,
     Day,
     DaysAgo,
+    Measure,
     Name,
+    RuleValue,
+    Scalar,
+    Value,
     Window,
     check_number,
     check_version,
@@ -38,9 +44,38 @@ from optinb.rules.values import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from datetime import date
 
 PURCHASE = "purchase"
+
+
+FORMS: dict[str, Callable[[Any], str]] = {}  # how rules are put into words: by modules above this one
+N = TypeVar("N", bound="Node")
+
+
+class Node(RuleValue, frozen=True):
+    """A rule. Combine rules with `&` (and), `|` (or) and `~` (not)."""
+
+    def __and__(self, other: Rule) -> AllOf:
+        return AllOf((*parts_of(AllOf, self), *parts_of(AllOf, other)))
+
+    def __or__(self, other: Rule) -> AnyOf:
+        return AnyOf((*parts_of(AnyOf, self), *parts_of(AnyOf, other)))
+
+    def __invert__(self) -> Rule:
+        return self.rule if isinstance(self, Not) else Not(self)  # type: ignore[arg-type]
+
+    def __bool__(self) -> NoReturn:
+        raise RuleError("a rule is neither true nor false by itself: combine rules with & | ~, not with and, or, not")
+
+    def sentence(self) -> str:
+        """What the rule says, in plain English."""
+        return FORMS["sentence"](self)
+
+    def to_text(self) -> str:
+        """The rule as people write it; `parse(rule.to_text()) == rule`."""
+        return FORMS["text"](self)
 
 
 class AllOf(Node, frozen=True, tag="all"):
@@ -61,7 +96,94 @@ class Not(Node, frozen=True, tag="not"):
     rule: Rule
 
 
-Measure = Literal["count", "total", "average", "first", "last", "days_in_a_row"]
+class Compare(Node, frozen=True, tag="compare"):
+    """An attribute against a value; false where the attribute is empty."""
+
+    attribute: Name
+    op: Comparison
+    value: Value
+
+    def __post_init__(self) -> None:
+        check_number(self.value)
+        if isinstance(self.value, bool) and self.op not in ("eq", "ne"):
+            raise ValueError("yes and no can only be compared with == and !=")
+
+
+class OneOf(Node, frozen=True, tag="one_of"):
+    """An attribute is one of several values; false where it is empty."""
+
+    attribute: Name
+    values: tuple[Scalar, ...]
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise ValueError("an empty set of values fits nobody; give at least one")
+        if len(self.values) > MAX_SET:
+            raise ValueError(f"{len(self.values):,} values are too many; upload them with ws.lists.save(...)")
+        for value in self.values:
+            if not isinstance(value, str | bool | int | float):
+                raise ValueError(f"{value!r} can't stand in a set of values; only texts and numbers can")
+            check_number(value)
+        if len({"number" if is_number(v) else type(v).__name__ for v in self.values}) > 1:
+            raise ValueError("the values of a set must be all texts or all numbers")
+
+
+class Text(Node, frozen=True, tag="text"):
+    """A text attribute contains, starts or ends with a piece of text, exactly as written."""
+
+    attribute: Name
+    op: Literal["contains", "starts_with", "ends_with"]
+    value: Annotated[str, Meta(min_length=1, max_length=1000)]
+
+
+class Matches(Node, frozen=True, tag="matches"):
+    """Some part of a text attribute fits a pattern (see `optinb.rules.pattern`); false where it is empty."""
+
+    attribute: Name
+    pattern: str
+
+    def __post_init__(self) -> None:
+        check_pattern(self.pattern)
+
+
+class Missing(Node, frozen=True, tag="missing"):
+    """An attribute is empty."""
+
+    attribute: Name
+
+
+class Birthday(Node, frozen=True, tag="birthday"):
+    """The anniversary of a day falls from `first` to `last` days after the run date, both included.
+
+    Negative numbers lie before it. The first anniversary is a year after the day itself; 29 February is kept on
+    28 February in years without it. False where the attribute is empty.
+    """
+
+    attribute: Name
+    first: Annotated[int, Meta(ge=-366, le=366)]
+    last: Annotated[int, Meta(ge=-366, le=366)]
+
+    def __post_init__(self) -> None:
+        if self.last < self.first:
+            raise ValueError(f"the window ends ({self.last}) before it begins ({self.first}); swap the days")
+
+
+class Rank(Node, frozen=True, tag="rank"):
+    """An attribute is among the highest or lowest `percent` of all customers, or of those alike in `within`.
+
+    Of n customers who have both attributes (and the same value of `within`), those belong of whom fewer than `percent`
+    % of n have a strictly better value (`better * 100.0 < percent * n` in 64-bit floats): all who tie at the border
+    belong, and the best one always. False where one of the attributes is empty.
+    """
+
+    attribute: Name
+    side: Literal["top", "bottom"]
+    percent: int | float
+    within: Name | None = None
+
+    def __post_init__(self) -> None:
+        if not is_number(self.percent) or not 0 < self.percent < 100:
+            raise ValueError(f"{self.percent!r} % is no part of the customers; give a number above 0 and below 100")
 
 
 class Did(Node, frozen=True, tag="did"):
@@ -116,19 +238,19 @@ class Did(Node, frozen=True, tag="did"):
         """Less often than this: also true of customers who never did it."""
         return self._made("less_than", op="lt", value=times)
 
-    def total(self, column: str) -> Measured:
+    def total(self, column: str) -> Measured[Did]:
         """The sum of a column, to be compared: `did("purchase").total("amount") >= 100`."""
         return Measured(self, "total", column)
 
-    def average(self, column: str) -> Measured:
+    def average(self, column: str) -> Measured[Did]:
         """The mean of a column, to be compared; every comparison is false for customers without a value."""
         return Measured(self, "average", column)
 
-    def first(self) -> Measured:
+    def first(self) -> Measured[Did]:
         """The first day, to be compared: `did("purchase").first() >= days_ago(30)`; false for who never did it."""
         return Measured(self, "first")
 
-    def last(self) -> Measured:
+    def last(self) -> Measured[Did]:
         """The last day, to be compared: `did("purchase").last() < days_ago(60)`; false for who never did it."""
         return Measured(self, "last")
 
@@ -150,10 +272,7 @@ class Did(Node, frozen=True, tag="did"):
         return replace(self, window=window_of("between", first=first, last=last))
 
     def _made(self, word: str, **fields: object) -> Did:
-        try:
-            return replace(self, **fields)
-        except (ValueError, TypeError) as error:
-            raise RuleError(f"did({self.event!r}).{word}: {error}") from error
+        return _changed(self, f"did({self.event!r}).{word}", fields)
 
 
 class Uses(Node, frozen=True, tag="uses"):
@@ -190,10 +309,7 @@ class Uses(Node, frozen=True, tag="uses"):
         return replace(self, last_used=window_of("used_between", first=first, last=last))
 
     def _made(self, word: str, **fields: object) -> Uses:
-        try:
-            return replace(self, **fields)
-        except ValueError as error:
-            raise RuleError(f"uses_app(...).{word}: {error}") from error
+        return _changed(self, f"uses_app(...).{word}", fields)
 
 
 class Contacted(Node, frozen=True, tag="contacted"):
@@ -278,3 +394,10 @@ def parts_of(kind: type[AllOf | AnyOf], node: Node) -> tuple[Rule, ...]:
     if not isinstance(node, Node):
         raise RuleError(f"{node!r} is no rule; write something like attr('country') == 'DE'")
     return node.rules if isinstance(node, kind) else (node,)  # type: ignore[return-value]
+
+
+def _changed(node: N, words: str, fields: Mapping[str, object]) -> N:
+    try:
+        return replace(node, **fields)
+    except (ValueError, TypeError) as error:
+        raise RuleError(f"{words}: {error}") from error

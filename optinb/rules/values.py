@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from optinb.errors import RuleError
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Measure = Literal["count", "total", "average", "first", "last", "days_in_a_row"]
 Comparison = Literal["eq", "ne", "lt", "le", "gt", "ge"]
 MAX_DAYS = 36_500
 MAX_SET = 10_000
