@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 from msgspec import Struct
 
-from optinb.campaigns import REASONS
 from optinb.engine import Tables, tables_of
 from optinb.errors import UsageError, did_you_mean
 from optinb.rules import Contacted, nodes_of
-from optinb.segments import AppUse, explain, reach_figures, uses_of
+from optinb.segments import REASONS, AppUse, explain, kept_away, reach_figures, uses_of
 from optinb.warehouse import changes
 from optinb.workspace.engines import members_on
 from optinb.workspace.looking import Looking
@@ -23,7 +22,6 @@ from optinb.workspace.preview import Preview, preview_of
 if TYPE_CHECKING:
     import polars as pl
 
-    from optinb.campaigns import Exclusion
     from optinb.delivery import ContactHistory
     from optinb.rules import Rule
     from optinb.segments import Explanation
@@ -183,23 +181,12 @@ class Reading(Looking):
             (self.settings.app_group(app_group),) if app_group else self.settings.app_groups
         )
         mine = pl.col("customer_id") == customer_id
-        rows = snapshot.table("customers").filter(mine).collect().to_dicts()
-        flags: dict[Exclusion, bool] = (
-            {
-                # as in campaigns: what isn't known permits nothing
-                "blocked": rows[0]["is_blocked"] is not False,
-                "test": rows[0]["is_test"] is not False,
-                "opted_out": rows[0]["push_opt_in"] is not True,
-                "no_external_id": not rows[0]["external_user_id"],
-            }
-            if rows
-            else {}
-        )
+        person = snapshot.table("customers").filter(mine).collect()
         return CustomerReach(
             customer_id=customer_id,
             day=snapshot.import_date,
-            is_known=bool(rows),
-            why_not=tuple(REASONS[reason] for reason, holds in flags.items() if holds),
+            is_known=not person.is_empty(),
+            why_not=tuple(REASONS[reason] for reason, holds in kept_away(person).items() if holds.any()),
             apps=uses_of(snapshot.table("app_users").filter(mine), wanted),
         )
 

@@ -8,12 +8,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import polars as pl
 
-from optinb.campaigns import Waterfall
-from optinb.campaigns.reasons import CODES
-from optinb.campaigns.roster import against, app_uses
 from optinb.engine.persons import Identity, Persons
 from optinb.engine.polars import customers_of
-from optinb.segments import AppReach, Reach
+from optinb.segments import CODES, AppReach, Reach, Waterfall, against, app_uses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

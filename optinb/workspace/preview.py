@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from optinb.campaigns import Waterfall
 from optinb.rules import sentence
-from optinb.segments import Reach, belongs
+from optinb.segments import Reach, Waterfall, belongs
 from optinb.workspace.engines import members_on
 from optinb.workspace.live import live
 from optinb.workspace.remembered import remembered
