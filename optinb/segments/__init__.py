@@ -8,7 +8,17 @@ from optinb.segments.overlap import Combination, Overlap, overlap
 from optinb.segments.plan import Plan, Scan, plan_of
 from optinb.segments.profile import Band, Difference, Profile, profile
 from optinb.segments.push import AppUses, against, app_uses, kept_away
-from optinb.segments.reach import AppReach, AppUse, Reach, reach, reach_figures, reachable_apps, uses_of, version_key
+from optinb.segments.reach import (
+    AppReach,
+    AppUse,
+    Reach,
+    reach,
+    reach_figures,
+    reach_nights,
+    reachable_apps,
+    uses_of,
+    version_key,
+)
 from optinb.segments.sources import attributes_read, tables_behind, tables_read
 from optinb.segments.together import members_of_all
 from optinb.segments.why import Person, Verdict, judge, person_of
@@ -55,6 +65,7 @@ __all__ = [
     "profile",
     "reach",
     "reach_figures",
+    "reach_nights",
     "reachable_apps",
     "run",
     "tables_behind",

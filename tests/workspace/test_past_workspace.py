@@ -45,6 +45,7 @@ READS: dict[str, tuple[Any, ...]] = {
     "PastWorkspace.tables_on": (RUN_DATE,),
     "PastWorkspace.vocabulary": (),
     "PastWorkspace.why_member": ("000014", GROUP),
+    "PastGroups.attributes": (),
     "PastGroups.bound": (GROUP,),
     "PastGroups.count": (GROUP,),
     "PastGroups.get": (GROUP,),
