@@ -106,34 +106,6 @@ def version_key(version: pl.Expr) -> pl.Expr:
     return pl.concat_str(parts)
 
 
-def reach(members: pl.LazyFrame, app_users: pl.LazyFrame, apps: Iterable[AppSettings]) -> Reach:
-    """The reach of some customers (`members`: customer_id, each once) over some apps."""
-    apps = tuple(apps)
-    uses = (
-        reachable_apps(app_users, apps)
-        .join(members.select("customer_id"), on="customer_id", how="semi")
-        .select("customer_id", "app_id", "platform", reachable=pl.col("has_sdk") & pl.col("push_enabled"))
-        .collect()
-    )
-
-    def people(rows: pl.DataFrame) -> int:
-        return rows["customer_id"].n_unique()
-
-    can = uses.filter("reachable")
-    by_app = tuple(
-        AppReach(
-            app_id=app.id,
-            app=app.name,
-            platform=app.platform,
-            users=people(uses.filter(pl.col("app_id") == app.id)),
-            reachable=people(can.filter(pl.col("app_id") == app.id)),
-        )
-        for app in apps
-    )
-    platforms = {p: people(can.filter(pl.col("platform") == p)) for p in dict.fromkeys(app.platform for app in apps)}
-    return Reach(apps=by_app, platforms=platforms, users=people(uses), reachable=people(can))
-
-
 def reach_figures(app_users: pl.LazyFrame, groups: Iterable[AppGroupSettings]) -> pl.DataFrame:
     """How many customers use each app and each app group (by their ids), have push enabled, and have the SDK.
 

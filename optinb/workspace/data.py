@@ -135,18 +135,17 @@ class Reading(ABC):
         Returns the columns day, app_group, app_id, app, platform, users, push_enabled, with_sdk, reachable; app_id is
         null in the row of a whole app group, whose customers count once each. Nights are kept from the first model on.
         """
-        wanted = (self.settings.app_group(app_group),) if app_group else self.settings.app_groups
+        wanted = self._app_groups(app_group)
         rows = reach_nights(self.snapshot(), self.settings)
-        names = [(g.id, a.id if a else None, g.name, a.name if a else None, a.platform if a else None)
-                 for g in wanted for a in (None, *g.apps)]  # fmt: skip
         told = pl.DataFrame(
-            names, schema=dict.fromkeys(("app_group", "app_id", "group", "app", "platform"), pl.String), orient="row"
+            [(group.id, app.id, app.name, app.platform) for group in wanted for app in group.apps],
+            schema=dict.fromkeys(("app_group", "app_id", "app", "platform"), pl.String),
+            orient="row",
         )
-        rows = rows.filter(pl.col("app_group").is_in([g.id for g in wanted]))
-        rows = rows.filter(pl.col("day").is_between(*_span(since, until)))
-        # An app that is no longer in the settings keeps its past under its id.
-        found = rows.join(told, on=["app_group", "app_id"], how="left", nulls_equal=True, maintain_order="left")
         shown = {group.id: group.name for group in wanted}
+        rows = rows.filter(pl.col("app_group").is_in(list(shown)), pl.col("day").is_between(*_span(since, until)))
+        # An app that is no longer in the settings keeps its past under its id.
+        found = rows.join(told, on=["app_group", "app_id"], how="left", maintain_order="left")
         figures = ("users", "push_enabled", "with_sdk", "reachable")
         return found.select(
             "day",
@@ -160,9 +159,6 @@ class Reading(ABC):
     def reach_of(self, customer_id: str, *, app_group: str | None = None) -> CustomerReach:
         """Whether a push message can reach a customer in each app (of one app group), and if not, why."""
         snapshot = self.snapshot()
-        wanted: tuple[AppGroupSettings, ...] = (
-            (self.settings.app_group(app_group),) if app_group else self.settings.app_groups
-        )
         mine = pl.col("customer_id") == customer_id
         person = snapshot.table("customers").filter(mine).collect()
         return CustomerReach(
@@ -170,8 +166,12 @@ class Reading(ABC):
             day=snapshot.import_date,
             is_known=not person.is_empty(),
             why_not=tuple(REASONS[reason] for reason, holds in kept_away(person).items() if holds.any()),
-            apps=uses_of(snapshot.table("app_users").filter(mine), wanted),
+            apps=uses_of(snapshot.table("app_users").filter(mine), self._app_groups(app_group)),
         )
+
+    def _app_groups(self, name: str | None) -> tuple[AppGroupSettings, ...]:
+        """One app group, or all of them."""
+        return (self.settings.app_group(name),) if name else self.settings.app_groups
 
     def history(
         self, attribute: str, *, since: date | str | None = None, until: date | str | None = None

@@ -36,7 +36,8 @@ class Live:
         *,
         identity: Identity | None = None,
     ) -> None:
-        """Args: as in `build_audience`; each customer once."""
+        """Args: `customers`: customer_id, and as in `kept_away`, each once; `app_users` as in `reachable_apps`;
+        `identity`: who of them is one person."""
         self.apps = tuple(apps)
         places = customers.lazy().select("customer_id").with_row_index("place")
         uses = app_uses(places, app_users, self.apps, size=customers.height)

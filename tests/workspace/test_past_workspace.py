@@ -62,6 +62,7 @@ READS: dict[str, tuple[Any, ...]] = {
     "ContactHistory.campaigns": (),
     "ContactHistory.nights": (),
     "ContactHistory.of_person": (None, ("000014",), ()),
+    "ContactHistory.reopen": (),
     "ContactHistory.rows": (None,),
     "ContactHistory.table": (),
     "Snapshot.files": ("customers",),
