@@ -21,8 +21,6 @@ from optinb.campaigns.approval import (
 )
 from optinb.campaigns.audience import (
     AUDIENCE_SCHEMA,
-    OUTCOMES,
-    Waterfall,
     build_audience,
     personal,
     waterfall,
@@ -40,13 +38,13 @@ from optinb.campaigns.part_words import NONE, part_words
 from optinb.campaigns.parts import content_parts, deciding_parts, differences, tables_for
 from optinb.campaigns.policy import Competitor, check_quiet, days_back, quiet_zones
 from optinb.campaigns.power import Power, power_of
-from optinb.campaigns.reasons import NO_PUSH, REASONS, Exclusion
 from optinb.campaigns.rebuilt import REBUILT, RebuiltAudience, approved_rebuilt, rebuilt_parts
 from optinb.campaigns.roster import Roster
 from optinb.campaigns.schedule import Schedule, SendTime, check_schedule, send_times
 from optinb.campaigns.signing import KeyPair, new_key
 from optinb.campaigns.standing import Competition, Standing
 from optinb.campaigns.trail import Decision, why_unlike
+from optinb.segments import NO_PUSH, OUTCOMES, REASONS, Exclusion, Waterfall
 
 __all__ = [
     "ALIVE",

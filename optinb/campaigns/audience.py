@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import polars as pl
-from msgspec import Struct
 
-from optinb.campaigns.reasons import CODES, REASONS
 from optinb.campaigns.roster import Roster
 from optinb.errors import CampaignError, did_you_mean
+from optinb.segments import CODES, REASONS, Waterfall
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -22,13 +21,6 @@ if TYPE_CHECKING:
     from optinb.engine.persons import Identity
     from optinb.settings import AppSettings
 
-Outcome = Literal["recipient", "control", "excluded"]
-
-OUTCOMES: dict[str, str] = {
-    "recipient": "gets the message",
-    "control": "is held out in the control group",
-    **REASONS,
-}
 _CONTROL = max(CODES.values()) + 1  # of a row while its audience is built, beside 0 for a recipient and the reasons
 AUDIENCE_SCHEMA = pl.Schema(
     {
@@ -39,25 +31,6 @@ AUDIENCE_SCHEMA = pl.Schema(
         "properties": pl.String,
     }
 )
-
-
-class Waterfall(Struct, frozen=True, kw_only=True):
-    """How a target group becomes recipients; target = recipients + control + the sum of excluded."""
-
-    target: int
-    excluded: dict[str, int]
-    control: int
-    recipients: int
-
-    def steps(self) -> list[tuple[str, int, int]]:
-        """(what happens, customers it takes away, customers left), from the target group to the recipients."""
-        left = self.target
-        rows = [("target group", 0, left)]
-        for reason, count in self.excluded.items():
-            left -= count
-            rows.append((OUTCOMES[reason], count, left))
-        rows.append(("is held out in the control group", self.control, left - self.control))
-        return rows
 
 
 def build_audience(

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from optinb.campaigns.policy import GLOBAL_CONTROL, in_window
-from optinb.campaigns.reasons import first_against
+from optinb.segments import first_against
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -39,6 +39,7 @@ def duckdb_tables_of(snapshot: Snapshot, *, run_date: date, zone: ZoneInfo, **kn
         event_names=partial(event_names, snapshot),
         run_date=run_date,
         zone=zone,
+        version=snapshot.version,
         of_days=of_days,
         take=partial(take, con),
         untold=untold(snapshot),

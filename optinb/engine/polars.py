@@ -34,6 +34,7 @@ def tables_of(snapshot: Snapshot, *, run_date: date, zone: ZoneInfo, **known: An
         event_names=partial(event_names, snapshot),
         run_date=run_date,
         zone=zone,
+        version=snapshot.version,
         of_days=of_days,
         untold=untold(snapshot),
         **{"identity": partial(Identity.of, snapshot), **known},

@@ -76,6 +76,7 @@ def spark_tables_of(
         event_names=partial(event_names, snapshot),
         run_date=run_date,
         zone=zone,
+        version=snapshot.version,
         of_days=of_days,
         take=partial(take, session),
         moment=moment,

@@ -60,6 +60,7 @@ class Tables:
     of_days: purchases or events of some days (the first may be None), when the engine can leave whole files shut.
     take: makes a Polars frame one of the engine's.
     moment: what the engine compares a stored time with, for a moment in UTC without a zone.
+    version: of the warehouse, which these are the tables of.
     probe: whether looking at a few customers costs next to nothing.
     untold: attributes that a model would tell, but doesn't tonight, each with the reason.
     """
@@ -80,6 +81,7 @@ class Tables:
     of_days: Callable[[str, date | None, date], nw.LazyFrame] | None = None
     take: Callable[[pl.DataFrame], nw.LazyFrame] = field(default=lazy_polars)
     moment: Callable[[datetime], object] = field(default=lambda moment: moment)
+    version: int = 0
     probe: bool = True
     untold: Mapping[str, str] = field(default_factory=dict)
 

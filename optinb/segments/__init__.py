@@ -1,24 +1,42 @@
 """Target groups on data: who belongs to a rule, and whom a push can reach."""
 
 from optinb.segments.compile import belongs, check, explain, members, plan, run
+from optinb.segments.exclusions import CODES, NO_PUSH, OUTCOMES, REASONS, Exclusion, Outcome, Waterfall, first_against
 from optinb.segments.explain import Explanation, Reason
 from optinb.segments.group_store import GroupRecord
 from optinb.segments.overlap import Combination, Overlap, overlap
 from optinb.segments.plan import Plan, Scan, plan_of
 from optinb.segments.profile import Band, Difference, Profile, profile
-from optinb.segments.reach import AppReach, AppUse, Reach, reach, reach_figures, reachable_apps, uses_of, version_key
+from optinb.segments.push import AppUses, against, app_uses, kept_away
+from optinb.segments.reach import (
+    AppReach,
+    AppUse,
+    Reach,
+    reach_figures,
+    reach_nights,
+    reachable_apps,
+    uses_of,
+    version_key,
+)
 from optinb.segments.sources import attributes_read, tables_behind, tables_read
 from optinb.segments.together import members_of_all
 from optinb.segments.why import Person, Verdict, judge, person_of
 
 __all__ = [
+    "CODES",
+    "NO_PUSH",
+    "OUTCOMES",
+    "REASONS",
     "AppReach",
     "AppUse",
+    "AppUses",
     "Band",
     "Combination",
     "Difference",
+    "Exclusion",
     "Explanation",
     "GroupRecord",
+    "Outcome",
     "Overlap",
     "Person",
     "Plan",
@@ -27,11 +45,16 @@ __all__ = [
     "Reason",
     "Scan",
     "Verdict",
+    "Waterfall",
+    "against",
+    "app_uses",
     "attributes_read",
     "belongs",
     "check",
     "explain",
+    "first_against",
     "judge",
+    "kept_away",
     "members",
     "members_of_all",
     "overlap",
@@ -39,8 +62,8 @@ __all__ = [
     "plan",
     "plan_of",
     "profile",
-    "reach",
     "reach_figures",
+    "reach_nights",
     "reachable_apps",
     "run",
     "tables_behind",

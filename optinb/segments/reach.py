@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -10,8 +11,10 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from optinb.settings import AppGroupSettings, AppSettings
+    from optinb.settings import AppGroupSettings, AppSettings, Settings
+    from optinb.warehouse import Snapshot
 
+REACH = "reach"  # the published table of FIGURES by night
 # Figures of an app, or of all apps of an app group where app_id is null; each customer counts once.
 FIGURES = pl.Schema(
     {
@@ -103,34 +106,6 @@ def version_key(version: pl.Expr) -> pl.Expr:
     return pl.concat_str(parts)
 
 
-def reach(members: pl.LazyFrame, app_users: pl.LazyFrame, apps: Iterable[AppSettings]) -> Reach:
-    """The reach of some customers (`members`: customer_id, each once) over some apps."""
-    apps = tuple(apps)
-    uses = (
-        reachable_apps(app_users, apps)
-        .join(members.select("customer_id"), on="customer_id", how="semi")
-        .select("customer_id", "app_id", "platform", reachable=pl.col("has_sdk") & pl.col("push_enabled"))
-        .collect()
-    )
-
-    def people(rows: pl.DataFrame) -> int:
-        return rows["customer_id"].n_unique()
-
-    can = uses.filter("reachable")
-    by_app = tuple(
-        AppReach(
-            app_id=app.id,
-            app=app.name,
-            platform=app.platform,
-            users=people(uses.filter(pl.col("app_id") == app.id)),
-            reachable=people(can.filter(pl.col("app_id") == app.id)),
-        )
-        for app in apps
-    )
-    platforms = {p: people(can.filter(pl.col("platform") == p)) for p in dict.fromkeys(app.platform for app in apps)}
-    return Reach(apps=by_app, platforms=platforms, users=people(uses), reachable=people(can))
-
-
 def reach_figures(app_users: pl.LazyFrame, groups: Iterable[AppGroupSettings]) -> pl.DataFrame:
     """How many customers use each app and each app group (by their ids), have push enabled, and have the SDK.
 
@@ -167,6 +142,19 @@ def reach_figures(app_users: pl.LazyFrame, groups: Iterable[AppGroupSettings]) -
         .select(FIGURES.names())
         .collect()
     )
+
+
+def reach_nights(snapshot: Snapshot, settings: Settings, *, night: date | None = None) -> pl.DataFrame:
+    """The figures of reach of every night that is kept, and of the version's own: day, and FIGURES.
+
+    `night` (the version's newest, when none is given) is counted from the tables, also when it was counted before: a
+    corrected delivery may have come since.
+    """
+    night = night or max(snapshot.import_date, snapshot.model_date or date.min)
+    kept = snapshot.table(REACH).collect() if snapshot.has(REACH) else None
+    figures = reach_figures(snapshot.table("app_users"), settings.app_groups)
+    mine = figures.select(pl.lit(night).alias("day"), pl.all())
+    return mine if kept is None else pl.concat([kept.filter(pl.col("day") != night), mine])
 
 
 def uses_of(app_users: pl.LazyFrame, groups: Iterable[AppGroupSettings]) -> tuple[AppUse, ...]:

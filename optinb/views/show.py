@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # Where a type is defined, its name, and the function of optinb.views.values that shows it.
 ONE: dict[tuple[str, str], str] = {
-    ("optinb.campaigns.audience", "Waterfall"): "waterfall",
+    ("optinb.segments.exclusions", "Waterfall"): "waterfall",
     ("optinb.customers.model", "CustomerModel"): "customer_model",
     ("optinb.measure.summary", "NightSummary"): "night",
     ("optinb.night.steps", "Blocked"): "blocked",

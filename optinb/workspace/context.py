@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from optinb.errors import UsageError
 from optinb.settings import current_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import date, datetime
+    from datetime import datetime
     from pathlib import Path
 
     from optinb.settings import Settings
@@ -33,3 +35,13 @@ class Context:
     def today(self) -> date:
         """The date in the workspace's time zone."""
         return self.now().astimezone(self.settings.zone).date()
+
+
+def as_day(value: date | str) -> date:
+    """A day from a date or a text such as "2026-11-20". Raises UsageError."""
+    if isinstance(value, date):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f'{value!r} is no date; write it as "2026-11-20"') from error

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import narwhals as nw
+import polars as pl
 from msgspec import Struct
 
-from optinb.campaigns import REASONS
 from optinb.engine import Tables, tables_of
 from optinb.errors import UsageError, did_you_mean
 from optinb.rules import Contacted, nodes_of
-from optinb.segments import AppUse, explain, reach_figures, uses_of
+from optinb.segments import REASONS, AppUse, kept_away, reach_nights, uses_of
 from optinb.warehouse import changes
+from optinb.workspace.context import as_day
 from optinb.workspace.engines import members_on
-from optinb.workspace.looking import Looking
-from optinb.workspace.membership import Membership, why_member
-from optinb.workspace.preview import Preview, preview_of
 
 if TYPE_CHECKING:
-    import polars as pl
-
-    from optinb.campaigns import Exclusion
-    from optinb.delivery import ContactHistory
     from optinb.rules import Rule
-    from optinb.segments import Explanation
     from optinb.settings import AppGroupSettings, Engine, Settings
     from optinb.warehouse import Snapshot
     from optinb.workspace.groups import Groups
     from optinb.workspace.lists import Lists
 
-REACH = "reach"  # the published table of the figures of every night
 COUNTABLE = "text, yes/no, a whole number or a date"
 
 
@@ -69,17 +62,29 @@ class CustomerReach(Struct, frozen=True, kw_only=True):
         return self.is_known and not self.why_not and any(use.is_reachable for use in self.apps)
 
 
-class Reading(Looking):
-    """Everything that is read of one version of the tables; `snapshot` says of which."""
+class Contacts(Protocol):
+    """What campaigns did, as rules ask about it."""
+
+    def table(self) -> pl.DataFrame:
+        """Who received what, and who was held out from it; with the columns of `engine.tables.CONTACTS`."""
+        ...
+
+    def campaigns(self) -> frozenset[str]:
+        """The names of all campaigns."""
+        ...
+
+
+class Reading(ABC):
+    """What is read of one version of the tables; `snapshot` says of which. A subclass sets what is declared here."""
 
     settings: Settings
     groups: Groups
     lists: Lists
-    contacts: ContactHistory
+    _contacts: Contacts
 
+    @abstractmethod
     def snapshot(self) -> Snapshot:
         """The version of the warehouse that is read."""
-        raise UsageError("open a workspace to read from")
 
     def tables(self, run_date: date | None = None) -> Tables:
         """What rules read, as of a night (the date of the version's delivery, when none is given)."""
@@ -89,7 +94,7 @@ class Reading(Looking):
             run_date=run_date or snapshot.import_date,
             zone=self.settings.zone,
             apps={app.id: app.platform for group in self.settings.app_groups for app in group.apps},
-            contacts=lambda: self.contacts.table(),
+            contacts=self._contacts.table,
             lists=self.lists.content,
             list_names=self.lists.kept(),
         )
@@ -98,7 +103,7 @@ class Reading(Looking):
         """The same for some rules: with the names of campaigns, where one of them asks about one."""
         tables = self.tables(run_date)
         asked = any(nodes_of(rule, Contacted) for rule in rules)
-        return replace(tables, campaigns=self.contacts.campaigns()) if asked else tables
+        return replace(tables, campaigns=self._contacts.campaigns()) if asked else tables
 
     def tables_on(self, day: date, *rules: Rule) -> Tables:
         """The same as they were on a past day: customers with what is kept of it, and what they did up to it.
@@ -112,14 +117,6 @@ class Reading(Looking):
         """Every customer with profile, attributes and features: one row each."""
         return self.tables().customers.to_native()
 
-    def preview(self, rule: Rule | str, *, app_group: str | None = None, engine: Engine | None = None) -> Preview:
-        """A rule, or a saved group by name, on the data.
-
-        Reach and waterfall look at the apps of `app_group`, or at all apps when none is named. `engine`: "polars",
-        "duckdb" or "spark" finds the members; the one of the settings, when left out.
-        """
-        return preview_of(self, rule, app_group=app_group, engine=engine)
-
     def members(self, rule: Rule | str, *, engine: Engine | None = None) -> pl.DataFrame:
         """The customers of a rule or saved group, with all their attributes, sorted by customer_id.
 
@@ -130,18 +127,6 @@ class Reading(Looking):
         found = members_on(self, bound, tables, engine).lazy()
         return tables.customers.to_native().join(found, on="customer_id", how="semi").sort("customer_id").collect()
 
-    def explain(self, rule: Rule | str) -> Explanation:
-        """How a rule or saved group is evaluated, and why nobody is lost by what is left out; print it."""
-        bound = self.groups.bound(rule)
-        return explain(bound, self.tables_for(bound))
-
-    def why_member(self, customer_id: str, rule: Rule | str) -> Membership:
-        """Why a customer belongs to a rule or saved group, or doesn't: every part of it, and the value that was found.
-
-        Raises RuleError when the rule doesn't fit the data.
-        """
-        return why_member(self, customer_id, rule)
-
     def reach(
         self, *, app_group: str | None = None, since: date | str | None = None, until: date | str | None = None
     ) -> pl.DataFrame:
@@ -150,20 +135,17 @@ class Reading(Looking):
         Returns the columns day, app_group, app_id, app, platform, users, push_enabled, with_sdk, reachable; app_id is
         null in the row of a whole app group, whose customers count once each. Nights are kept from the first model on.
         """
-        import polars as pl
-
-        wanted = (self.settings.app_group(app_group),) if app_group else self.settings.app_groups
+        wanted = self._app_groups(app_group)
         rows = reach_nights(self.snapshot(), self.settings)
-        names = [(g.id, a.id if a else None, g.name, a.name if a else None, a.platform if a else None)
-                 for g in wanted for a in (None, *g.apps)]  # fmt: skip
         told = pl.DataFrame(
-            names, schema=dict.fromkeys(("app_group", "app_id", "group", "app", "platform"), pl.String), orient="row"
+            [(group.id, app.id, app.name, app.platform) for group in wanted for app in group.apps],
+            schema=dict.fromkeys(("app_group", "app_id", "app", "platform"), pl.String),
+            orient="row",
         )
-        rows = rows.filter(pl.col("app_group").is_in([g.id for g in wanted]))
-        rows = rows.filter(pl.col("day").is_between(*_span(since, until)))
-        # An app that is no longer in the settings keeps its past under its id.
-        found = rows.join(told, on=["app_group", "app_id"], how="left", nulls_equal=True, maintain_order="left")
         shown = {group.id: group.name for group in wanted}
+        rows = rows.filter(pl.col("app_group").is_in(list(shown)), pl.col("day").is_between(*_span(since, until)))
+        # An app that is no longer in the settings keeps its past under its id.
+        found = rows.join(told, on=["app_group", "app_id"], how="left", maintain_order="left")
         figures = ("users", "push_enabled", "with_sdk", "reachable")
         return found.select(
             "day",
@@ -176,32 +158,20 @@ class Reading(Looking):
 
     def reach_of(self, customer_id: str, *, app_group: str | None = None) -> CustomerReach:
         """Whether a push message can reach a customer in each app (of one app group), and if not, why."""
-        import polars as pl
-
         snapshot = self.snapshot()
-        wanted: tuple[AppGroupSettings, ...] = (
-            (self.settings.app_group(app_group),) if app_group else self.settings.app_groups
-        )
         mine = pl.col("customer_id") == customer_id
-        rows = snapshot.table("customers").filter(mine).collect().to_dicts()
-        flags: dict[Exclusion, bool] = (
-            {
-                # as in campaigns: what isn't known permits nothing
-                "blocked": rows[0]["is_blocked"] is not False,
-                "test": rows[0]["is_test"] is not False,
-                "opted_out": rows[0]["push_opt_in"] is not True,
-                "no_external_id": not rows[0]["external_user_id"],
-            }
-            if rows
-            else {}
-        )
+        person = snapshot.table("customers").filter(mine).collect()
         return CustomerReach(
             customer_id=customer_id,
             day=snapshot.import_date,
-            is_known=bool(rows),
-            why_not=tuple(REASONS[reason] for reason, holds in flags.items() if holds),
-            apps=uses_of(snapshot.table("app_users").filter(mine), wanted),
+            is_known=not person.is_empty(),
+            why_not=tuple(REASONS[reason] for reason, holds in kept_away(person).items() if holds.any()),
+            apps=uses_of(snapshot.table("app_users").filter(mine), self._app_groups(app_group)),
         )
+
+    def _app_groups(self, name: str | None) -> tuple[AppGroupSettings, ...]:
+        """One app group, or all of them."""
+        return (self.settings.app_group(name),) if name else self.settings.app_groups
 
     def history(
         self, attribute: str, *, since: date | str | None = None, until: date | str | None = None
@@ -213,8 +183,6 @@ class Reading(Looking):
 
         Raises UsageError for a name that isn't known, or a measure whose every value is another one.
         """
-        import polars as pl
-
         snapshot = self.snapshot()
         since, until = _span(since, until)
         state_schema = snapshot.history().collect_schema()
@@ -256,8 +224,6 @@ class Reading(Looking):
 
     def customer_on(self, customer_id: str, day: date | str) -> CustomerDay:
         """What was known of a customer on a day. Raises UsageError for a day before the first delivery."""
-        import polars as pl
-
         day = as_day(day)
         delivery = self._delivery_on(day)
         rows = self.customers_on(day).filter(pl.col("customer_id") == customer_id).collect().to_dicts()
@@ -279,34 +245,12 @@ class Reading(Looking):
             raise UsageError(f"nothing is known of {day}: the first delivery is of {deliveries[0]}")
         return before[-1]
 
+    def nights(self) -> tuple[date, ...]:
+        """The nights whose customers were modelled and are kept, in order."""
+        return tuple(sorted({file.day for file in self.snapshot().contents.files if file.table == "history"}))
+
     def _modelled_on(self, day: date) -> date | None:
-        days = [file.day for file in self.snapshot().contents.files if file.table == "history" and file.day <= day]
-        return max(days, default=None)
-
-
-def reach_nights(snapshot: Snapshot, settings: Settings, *, night: date | None = None) -> pl.DataFrame:
-    """The figures of reach of every night that is kept, and of the version's own: day, and `segments.reach.FIGURES`.
-
-    `night` (the version's newest, when none is given) is counted from the tables, also when it was counted before: a
-    corrected delivery may have come since.
-    """
-    import polars as pl
-
-    night = night or max(snapshot.import_date, snapshot.model_date or date.min)
-    kept = snapshot.table(REACH).collect() if snapshot.has(REACH) else None
-    figures = reach_figures(snapshot.table("app_users"), settings.app_groups)
-    mine = figures.select(pl.lit(night).alias("day"), pl.all())
-    return mine if kept is None else pl.concat([kept.filter(pl.col("day") != night), mine])
-
-
-def as_day(value: date | str) -> date:
-    """A day from a date or a text such as "2026-11-20". Raises UsageError."""
-    if isinstance(value, date):
-        return value
-    try:
-        return date.fromisoformat(value)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f'{value!r} is no date; write it as "2026-11-20"') from error
+        return max((night for night in self.nights() if night <= day), default=None)
 
 
 def _span(since: date | str | None, until: date | str | None) -> tuple[date, date]:

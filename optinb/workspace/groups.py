@@ -6,16 +6,23 @@ from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING
 
+import narwhals as nw
 from msgspec import Struct
 
-from optinb.errors import CampaignError, RuleError
-from optinb.rules import Node, expand, from_json, parse, sentence, to_json, with_lists
+from optinb.errors import CampaignError, OptinbError, RuleError
+from optinb.rules import Node, attributes_of, expand, from_json, parse, sentence, to_json, with_lists
 from optinb.segments import check, members
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from optinb.engine import Tables
     from optinb.rules import Rule
     from optinb.segments import GroupRecord
-    from optinb.workspace.handle import Workspace
+    from optinb.segments.group_store import GroupStore
+    from optinb.warehouse import Snapshot
+    from optinb.workspace.context import Context
+    from optinb.workspace.lists import Lists
 
 
 class GroupSize(Struct, frozen=True, kw_only=True):
@@ -32,8 +39,18 @@ class GroupSize(Struct, frozen=True, kw_only=True):
 class Groups:
     """`ws.groups`: save, list and count target groups."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._ws = workspace
+    def __init__(
+        self,
+        context: Context,
+        store: GroupStore,
+        lists: Lists,
+        *,
+        published: Callable[[], Snapshot | None],
+        tables_for: Callable[..., Tables],
+    ) -> None:
+        """Args: `published`: the version that is read, None before the first import; `tables_for` as of `Reading`."""
+        self._context, self._store, self._lists = context, store, lists
+        self._published, self._tables_for = published, tables_for
 
     def save(self, name: str, rule: Rule | str) -> GroupRecord:
         """Saves a rule under a name; a changed rule becomes a new version.
@@ -45,19 +62,19 @@ class Groups:
             raise RuleError(f"the group's name {name[:130]!r} must have 1 to 120 printable characters")
         rule = self.rule(rule)
         bound = self._expanded(rule, name=self._known_as(name))
-        if self._ws.warehouse.current is not None:
-            check(bound, self._ws.tables_for(bound))
-        return self._ws.store.groups.save(
-            name, rule_json=to_json(rule), sentence=sentence(rule), user=self._ws.user, now=self._ws.now()
+        if self._published() is not None:
+            check(bound, self._tables_for(bound))
+        return self._store.save(
+            name, rule_json=to_json(rule), sentence=sentence(rule), user=self._context.user, now=self._context.now()
         )
 
     def list(self) -> tuple[GroupRecord, ...]:
         """Every saved group, by name."""
-        return self._ws.store.groups.list()
+        return self._store.list()
 
     def get(self, name: str) -> GroupRecord:
         """One saved group. Raises CampaignError with the nearest name."""
-        return self._ws.store.groups.get(name)
+        return self._store.get(name)
 
     def rule(self, rule_or_name: Rule | str) -> Rule:
         """A rule as it is, the rule of a saved group, or the rule in a text such as `attr("country") == "DE"`.
@@ -85,15 +102,24 @@ class Groups:
         saved = self._known_as(rule_or_name) if isinstance(rule_or_name, str) else None
         return self._expanded(self.rule(rule_or_name), name=saved)
 
+    def attributes(self) -> frozenset[str]:
+        """The attributes of customers that saved groups read."""
+        found: set[str] = set()
+        for group in self.list():
+            # A rule that can't be read any more says so where it is used, and stands in nobody's way here.
+            with suppress(OptinbError):
+                found |= attributes_of(from_json(group.rule_json))
+        return frozenset(found)
+
     def with_lists(self, rule: Rule) -> Rule:
         """A rule with the content of its lists in place, in which groups stay named."""
-        return with_lists(rule, lambda name: self._ws.lists.get(name).sha256)
+        return with_lists(rule, lambda name: self._lists.get(name).sha256)
 
     def _expanded(self, rule: Rule, *, name: str | None) -> Rule:
         return expand(
             rule,
             group=lambda other: from_json(self.get(other).rule_json),
-            list_sha256=lambda other: self._ws.lists.get(other).sha256,
+            list_sha256=lambda other: self._lists.get(other).sha256,
             name=name,
         )
 
@@ -105,11 +131,8 @@ class Groups:
 
     def count(self, rule_or_name: Rule | str, *, run_date: date | None = None) -> GroupSize:
         """The exact number of customers in a group or rule."""
-        import narwhals as nw
-
-        rule = self.rule(rule_or_name)
-        bound = self.bound(rule_or_name)
-        tables = self._ws.tables_for(bound, run_date=run_date)
+        rule, bound = self.rule(rule_or_name), self.bound(rule_or_name)
+        tables = self._tables_for(bound, run_date=run_date)
         count = members(bound, tables).select(nw.len()).collect().item()
         return GroupSize(
             name=rule_or_name if isinstance(rule_or_name, str) else "",
@@ -117,5 +140,5 @@ class Groups:
             customers=count,
             total=tables.customers.select(nw.len()).collect().item(),
             run_date=tables.run_date,
-            warehouse_version=self._ws.snapshot().version,
+            warehouse_version=tables.version,
         )

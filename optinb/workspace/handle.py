@@ -17,13 +17,13 @@ from optinb.warehouse import ImportReport, Snapshot, Warehouse
 from optinb.workspace.campaigns import Campaigns
 from optinb.workspace.clock import clock_for, on_sandbox
 from optinb.workspace.codes import Codes
-from optinb.workspace.context import Context
-from optinb.workspace.data import Reading, as_day
+from optinb.workspace.context import Context, as_day
 from optinb.workspace.doctor import Diagnosis, diagnose
 from optinb.workspace.drafts import Drafts
 from optinb.workspace.groups import Groups
 from optinb.workspace.inbox import Check, Inbox, Quarantine, check_folder, import_and_note, inbox_of, quarantined
 from optinb.workspace.lists import Lists
+from optinb.workspace.looking import Looking
 from optinb.workspace.past import PastWorkspace
 from optinb.workspace.private import keep_private
 from optinb.workspace.sends import Sends
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 VARIABLE = "OPTINB_WORKSPACE"
 
 
-class Workspace(Reading):
+class Workspace(Looking):
     """A workspace on disk, opened by somebody.
 
     Attributes: `root`, `settings`, `user`, and what it is made of: `groups`, `lists`, `templates`, `codes`,
@@ -58,10 +58,12 @@ class Workspace(Reading):
         self.context = Context(root, settings, now=clock, user=user)
         self.root, self.settings = root, settings
         self.store = Store.when_needed(self._address, root=root)
-        self.contacts = ContactHistory(root, self.store)
+        self.contacts = self._contacts = ContactHistory(root, self.store)
         self.warehouse = Warehouse(root, settings)
-        self.lists = Lists(self)
-        self.groups = Groups(self)
+        self.lists = Lists(self.context, self.store.audit, published=self._published)
+        self.groups = Groups(
+            self.context, self.store.groups, self.lists, published=self._published, tables_for=self.tables_for
+        )
         self.templates = Templates(self)
         self.codes = Codes(self)
         self.campaigns = Campaigns(self)
@@ -107,6 +109,19 @@ class Workspace(Reading):
             self._snapshot = self.warehouse.open()
         return self._snapshot
 
+    def _published(self) -> Snapshot | None:
+        return self.snapshot() if self.warehouse.current is not None else None
+
+    def attributes_used(self) -> frozenset[str]:
+        """The attributes that saved groups read and campaigns show, which the gates of a delivery watch.
+
+        A workspace that has no state yet has neither, and none is made.
+        """
+        if self.settings.workspace.state is None and not (self.root / "state.sqlite").exists():
+            return frozenset()
+        sources = (source for record in self.campaigns.list() for source in record.campaign.properties.values())
+        return self.groups.attributes() | {source.attribute for source in sources if source.attribute}
+
     def as_of(self, day: date | str) -> PastWorkspace:
         """The workspace as it was on a day, to read from: rules, members and groups on that night's version.
 
@@ -116,7 +131,13 @@ class Workspace(Reading):
         if day > self.today():
             raise UsageError(f"{day} lies ahead; today is {self.today()}")
         try:
-            return PastWorkspace(self, self.warehouse.as_of(day))
+            return PastWorkspace(
+                self.context,
+                self.warehouse.as_of(day),
+                groups=self.store.groups,
+                audit=self.store.audit,
+                contacts=self.contacts,
+            )
         except WarehouseError as error:
             raise WarehouseError(
                 f"{error}; keep_versions in optinb.toml says how many are kept. What every customer was on {day} is "

@@ -9,7 +9,6 @@ from msgspec import Struct
 
 from optinb.errors import DeliveryError, Exit, UsageError
 from optinb.warehouse import ImportReport
-from optinb.workspace.used import attributes_used
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +103,7 @@ def import_and_note(
         user=ws.user,
         wait_s=wait_s,
         tell=tell,
-        watched=attributes_used(ws),
+        watched=ws.attributes_used(),
     )
     subject = f"delivery {run_date}"
     # An import that was killed between publishing and this line is noted by the next one, which finds it unchanged.
@@ -129,7 +128,7 @@ def check_folder(ws: Workspace, folder: Path, *, run_date: date | None) -> Check
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder; name the one that the files of a delivery lie in")
     day = run_date or _date(folder.resolve().name) or ws.today()
-    report, refused = ws.warehouse.check(folder, run_date=day, now=ws.now(), watched=attributes_used(ws))
+    report, refused = ws.warehouse.check(folder, run_date=day, now=ws.now(), watched=ws.attributes_used())
     return Check(
         folder=str(folder),
         report=report,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING
 
+import polars as pl
 from msgspec import Struct
 
 from optinb.errors import UsageError
@@ -15,8 +16,6 @@ from optinb.warehouse.tabular import Wanted, read_column, without_header
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-
-    import polars as pl
 
 MAX_IDS = 10_000_000
 SHOWN = 5  # ids that a warning names
@@ -37,7 +36,6 @@ def read_ids(
 
     Raises UsageError naming the file and the remedy.
     """
-    import polars as pl
 
     def is_customer(cell: str) -> bool:
         return customers is not None and not customers.filter(pl.col("customer_id") == cell).collect().is_empty()
@@ -68,8 +66,6 @@ def read_ids(
 
 def ids_of(numbered: Iterable[tuple[int, str | None]], *, source: str = "the list") -> pl.Series:
     """Ids with the line (or place) of each, as customers are known by them. Raises UsageError for what is none."""
-    import polars as pl
-
     kept = []
     for line, one in numbered:
         if one is not None and not isinstance(one, str):
@@ -87,8 +83,6 @@ def ids_of(numbered: Iterable[tuple[int, str | None]], *, source: str = "the lis
 
 def compare(ids: pl.DataFrame, customers: pl.LazyFrame) -> KnownIds:
     """What a list's ids (customer_id, each once) are beside those of all customers."""
-    import polars as pl
-
     here = pl.col("customer_id")
     unknown = ids.lazy().join(customers, on="customer_id", how="anti").collect()
     digits = unknown.filter(here.str.contains(r"^[0-9]+$"))

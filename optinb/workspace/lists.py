@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import msgspec
+import polars as pl
 from msgspec import Struct
 
 from optinb.errors import ConflictError, RuleError, StateError, UsageError, did_you_mean
@@ -17,11 +18,11 @@ from optinb.files import write_atomically
 from optinb.workspace.list_files import KnownIds, compare, ids_of, read_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    import polars as pl
-
-    from optinb.workspace.handle import Workspace
+    from optinb.store.audit import AuditTrail
+    from optinb.warehouse import Snapshot
+    from optinb.workspace.context import Context
 
 MAX_NAME = 120
 
@@ -46,8 +47,10 @@ class ListRecord(Struct, frozen=True, kw_only=True):
 class Lists:
     """`ws.lists`: save, list and read uploaded lists of customer ids. Nothing is ever written over."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._ws = workspace
+    def __init__(self, context: Context, audit: AuditTrail, *, published: Callable[[], Snapshot | None]) -> None:
+        """Args: `published`: the version whose customers a list is compared with, None before the first import."""
+        self._context, self._audit, self._published = context, audit, published
+        self._folder = context.root / "lists"
 
     def save(
         self,
@@ -70,8 +73,6 @@ class Lists:
 
         Raises UsageError for a list without an id or one that can't be read, RuleError for a name that can't be shown.
         """
-        import polars as pl
-
         name = name.strip()
         if not name or len(name) > MAX_NAME or not name.isprintable():
             raise RuleError(f"the list's name {name[:130]!r} must have 1 to {MAX_NAME} printable characters")
@@ -94,12 +95,12 @@ class Lists:
             sha256=digest,
             customers=ids.height,
             unknown=beside.unknown,
-            author=self._ws.user,
-            uploaded_at=self._ws.now(),
+            author=self._context.user,
+            uploaded_at=self._context.now(),
             warnings=beside.warnings,
         )
         self._keep(record, ids)
-        self._ws.store.audit.note(
+        self._audit.note(
             who=record.author,
             action="list saved",
             subject=name,
@@ -134,8 +135,6 @@ class Lists:
 
     def content(self, digest: str) -> pl.DataFrame:
         """customer_id of the list with this SHA-256. Raises StateError when it isn't kept or was changed."""
-        import polars as pl
-
         path = self._content(digest)
         try:
             ids = pl.read_parquet(path)
@@ -151,8 +150,6 @@ class Lists:
 
     def holds(self, customer_id: str) -> bool:
         """Whether a customer is on any version of any list."""
-        import polars as pl
-
         mine = pl.col("customer_id") == customer_id
         contents = sorted(self._folder.glob("content/*.parquet"))
         return any(pl.read_parquet(path).select(mine.any()).item() for path in contents)
@@ -162,8 +159,6 @@ class Lists:
 
         Their content is another then, so that approvals of groups which name such a list have to be given again.
         """
-        import polars as pl
-
         lists: set[Path] = set()
         for path in sorted(self._folder.glob("content/*.parquet")):
             ids = pl.read_parquet(path)
@@ -181,10 +176,6 @@ class Lists:
             path.unlink()  # once no version names it any more
         return len(lists)
 
-    @property
-    def _folder(self) -> Path:
-        return self._ws.root / "lists"
-
     def _content(self, digest: str) -> Path:
         return self._folder / "content" / f"{digest}.parquet"
 
@@ -201,9 +192,8 @@ class Lists:
 
     def _customers(self) -> pl.LazyFrame | None:
         """customer_id of everybody in the published tables."""
-        if self._ws.warehouse.current is None:
-            return None
-        return self._ws.snapshot().table("customers").select("customer_id")
+        published = self._published()
+        return None if published is None else published.table("customers").select("customer_id")
 
     def _write(self, path: Path, ids: pl.DataFrame) -> None:
         """Writes a content, whole or not at all, unless it's there."""

@@ -8,12 +8,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import polars as pl
 
-from optinb.campaigns import Waterfall
-from optinb.campaigns.reasons import CODES
-from optinb.campaigns.roster import against, app_uses
 from optinb.engine.persons import Identity, Persons
 from optinb.engine.polars import customers_of
-from optinb.segments import AppReach, Reach
+from optinb.segments import CODES, AppReach, Reach, Waterfall, against, app_uses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +36,8 @@ class Live:
         *,
         identity: Identity | None = None,
     ) -> None:
-        """Args: as in `build_audience`; each customer once."""
+        """Args: `customers`: customer_id, and as in `kept_away`, each once; `app_users` as in `reachable_apps`;
+        `identity`: who of them is one person."""
         self.apps = tuple(apps)
         places = customers.lazy().select("customer_id").with_row_index("place")
         uses = app_uses(places, app_users, self.apps, size=customers.height)

@@ -45,6 +45,6 @@ def why_member(reading: Reading, customer_id: str, rule_or_name: Rule | str) -> 
         sentence=sentence(groups.rule(rule_or_name)),
         is_member=tree is not None and tree.holds,
         run_date=tables.run_date,
-        warehouse_version=reading.snapshot().version,
+        warehouse_version=tables.version,
         tree=tree,
     )

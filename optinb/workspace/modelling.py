@@ -9,7 +9,7 @@ import msgspec
 from optinb.customers import CustomerModel, ModelCard, Segmentation, declared_features, model_customers
 from optinb.errors import UsageError
 from optinb.progress import progress
-from optinb.workspace.data import REACH, reach_nights
+from optinb.segments.reach import REACH, reach_nights
 
 if TYPE_CHECKING:
     from datetime import date

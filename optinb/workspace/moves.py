@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.errors import UsageError, did_you_mean
-from optinb.workspace.data import as_day
+from optinb.workspace.context import as_day
 
 if TYPE_CHECKING:
     import polars as pl

@@ -5,18 +5,16 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
+import polars as pl
 from msgspec import Struct
 
 from optinb.errors import RuleError, UsageError
 from optinb.progress import quiet
 from optinb.rules import Uses, nodes_of
 from optinb.segments import check, members_of_all
-from optinb.workspace.vocabulary import nights_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import polars as pl
 
     from optinb.engine import Tables
     from optinb.progress import Listener
@@ -35,8 +33,6 @@ class Sizes(Struct, frozen=True, kw_only=True):
 
     def table(self) -> pl.DataFrame:
         """One row a group and night: day, group, customers."""
-        import polars as pl
-
         rows = [
             (night, group, count)
             for group, counts in self.customers.items()
@@ -45,13 +41,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
         return pl.DataFrame(rows, schema={"day": pl.Date, "group": pl.String, "customers": pl.Int64}, orient="row")
 
 
-def sizes_of(
-    reading: Reading,
-    groups: Iterable[str],
-    *,
-    nights: int,
-    tell: Listener = quiet,
-) -> Sizes:
+def sizes_of(reading: Reading, groups: Iterable[str], *, nights: int, tell: Listener = quiet) -> Sizes:
     """Counts groups on the newest nights that were modelled.
 
     Args:
@@ -64,7 +54,7 @@ def sizes_of(
     """
     if not 1 <= nights <= MOST_NIGHTS:
         raise UsageError(f"{nights} nights can't be counted; ask for 1 to {MOST_NIGHTS}")
-    kept = nights_of(reading)[-nights:]
+    kept = reading.nights()[-nights:]
     if not kept:
         raise UsageError("no night was modelled yet: run `optinb model`")
     rules = {name: reading.groups.bound(name) for name in groups}
@@ -72,8 +62,7 @@ def sizes_of(
     reasons: dict[str, str] = {}
     for night in kept:
         tell(0, f"{night}")
-        is_newest = night == kept[-1]
-        asked = rules.values()
+        is_newest, asked = night == kept[-1], rules.values()
         tables = reading.tables_for(*asked, run_date=night) if is_newest else reading.tables_on(night, *asked)
         able = {}
         for name, rule in rules.items():
@@ -82,10 +71,9 @@ def sizes_of(
                 able[name] = rule
             else:
                 reasons.setdefault(name, f"{night}: {reason}")
-        belong = members_of_all(able, tables) if able else None
+        found = members_of_all(able, tables).select(pl.col(able).sum()).row(0, named=True) if able else {}
         for name in rules:
-            known = belong is not None and name in able
-            counted[name].append(int(belong[name].sum()) if known else None)  # type: ignore[index]
+            counted[name].append(found.get(name))
         tell(1, "")
     return Sizes(nights=kept, customers={name: tuple(c) for name, c in counted.items()}, reasons=reasons)
 

@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from optinb.errors import UsageError
-from optinb.workspace.data import Reading
 from optinb.workspace.groups import Groups
 from optinb.workspace.lists import Lists
+from optinb.workspace.looking import Looking
 
 if TYPE_CHECKING:
     from optinb.rules import Rule
-    from optinb.segments import GroupRecord
+    from optinb.segments.group_store import GroupStore
+    from optinb.store.audit import AuditTrail
     from optinb.warehouse import Snapshot
-    from optinb.workspace.handle import Workspace
+    from optinb.workspace.context import Context
+    from optinb.workspace.data import Contacts
 
 
 class PastGroups(Groups):
     """The groups that are saved today, to be counted on a past night."""
 
-    def __init__(self, past: PastWorkspace, today: Groups) -> None:
-        super().__init__(cast("Workspace", past))
-        self._today = today
-
     def save(self, name: str, rule: Rule | str) -> NoReturn:
         """Refused: what is saved is today's."""
         raise _unchangeable(f"save the group {name!r} with ws.groups.save(...)")
-
-    def list(self) -> tuple[GroupRecord, ...]:
-        """Every group that is saved today, by name."""
-        return self._today.list()
-
-    def get(self, name: str) -> GroupRecord:
-        """One of them. Raises CampaignError with the nearest name."""
-        return self._today.get(name)
 
 
 class PastLists(Lists):
@@ -48,22 +38,23 @@ class PastLists(Lists):
         raise _unchangeable(f"forget customer {customer_id!r} with ws.forget(...)")
 
 
-class PastWorkspace(Reading):
+class PastWorkspace(Looking):
     """A workspace as it was: `ws.as_of("2026-11-20")`. It reads that night's version; close it, or use it with `with`.
 
     Target groups and lists are today's saved ones, looked at on the tables of then. Nothing can be changed through it.
     """
 
-    def __init__(self, workspace: Workspace, snapshot: Snapshot) -> None:
-        self._workspace = workspace
-        self._snapshot = snapshot
-        self.settings = workspace.settings
-        self.groups = PastGroups(self, workspace.groups)
-        self.lists = PastLists(workspace)
-        self.contacts = workspace.contacts
+    def __init__(
+        self, context: Context, snapshot: Snapshot, *, groups: GroupStore, audit: AuditTrail, contacts: Contacts
+    ) -> None:
+        self._root, self._snapshot = context.root, snapshot
+        self.settings = context.settings
+        self.lists = PastLists(context, audit, published=self.snapshot)
+        self.groups = PastGroups(context, groups, self.lists, published=self.snapshot, tables_for=self.tables_for)
+        self.contacts = self._contacts = contacts
 
     def __repr__(self) -> str:
-        return f"{self._workspace!r} as of {self._snapshot.import_date} (version {self._snapshot.version})"
+        return f"Workspace({str(self._root)!r}) as of {self._snapshot.import_date} (version {self._snapshot.version})"
 
     def snapshot(self) -> Snapshot:
         """The version of that night."""

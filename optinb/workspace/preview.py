@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from optinb.campaigns import Waterfall
 from optinb.rules import sentence
-from optinb.segments import Reach, belongs
+from optinb.segments import Reach, Waterfall
 from optinb.workspace.engines import members_on
 from optinb.workspace.live import live
-from optinb.workspace.remembered import remembered
+from optinb.workspace.remembered import flagged, remembered
 
 if TYPE_CHECKING:
     import polars as pl
@@ -60,7 +59,7 @@ def preview_of(reading: Reading, rule: Rule | str, *, app_group: str | None, eng
         customers=int(inside.sum()),
         total=len(inside),
         run_date=tables.run_date,
-        warehouse_version=reading.snapshot().version,
+        warehouse_version=tables.version,
         app_group=group.name if group else None,
         reach=reach,
         waterfall=waterfall,
@@ -77,16 +76,6 @@ def _sample(tables: Tables, inside: pl.Series) -> tuple[dict[str, Any], ...]:
 
 def _inside(reading: Reading, rule: Rule, tables: Tables, engine: Engine | None) -> pl.Series:
     """Who belongs to a rule: true or false for each customer, in the order of the tables."""
-    polars = (engine or reading.settings.engine.default) == "polars"
-    flags = belongs(rule, tables) if polars else None
-    if flags is not None:
-        return flags.collect("polars").to_native().to_series()
-    memory = remembered(reading.snapshot()) if polars else None
-    known = memory.inside(rule, tables) if memory is not None else None
-    if known is not None:
-        return known
-    customers = tables.customers.to_native().select("customer_id").collect().to_series()
-    found = customers.is_in(members_on(reading, rule, tables, engine)["customer_id"].implode())
-    if memory is not None:
-        memory.keep(rule, tables, found)
-    return found
+    if (engine or reading.settings.engine.default) == "polars":
+        return remembered(reading.snapshot()).inside(rule, tables)
+    return flagged(members_on(reading, rule, tables, engine), tables)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from optinb.rules import AllOf, Contacted, nodes_of
-from optinb.segments import belongs, check, members
+from optinb.segments import belongs, members
 from optinb.segments.pushdown import split
 
 if TYPE_CHECKING:
@@ -38,37 +38,41 @@ class Remembered:
         self._known: OrderedDict[tuple[Rule, date], pl.Series] = OrderedDict()
         self._last: tuple[Rule, date] | None = None  # the costly part that was counted last
 
-    def inside(self, rule: Rule, tables: Tables) -> pl.Series | None:
-        """Who belongs to a rule: true or false for each customer, in their order; None where that isn't remembered.
+    def inside(self, rule: Rule, tables: Tables) -> pl.Series:
+        """Who belongs to a rule: true or false for each customer, in their order.
 
         Raises RuleError when the rule doesn't fit the tables.
         """
-        check(rule, tables)
-        known = self._get((rule, tables.run_date))
-        if known is not None:
-            return known
+        found = _flags(rule, tables)
+        if found is not None:
+            return found
+        if nodes_of(rule, Contacted):  # whose answer changes with every send
+            return _counted(rule, tables)
+        key = (rule, tables.run_date)
+        found = self._get(key)
+        if found is None:
+            found = self._in_parts(rule, tables)
+        if found is None:
+            found = _counted(rule, tables)
+            self._keep(key, found)
+        return found
+
+    def _in_parts(self, rule: Rule, tables: Tables) -> pl.Series | None:
+        """The same from the costly part of a rule, counted once for several rules; None where that doesn't pay."""
         cheap, costly = split(rule)
-        if not cheap or not costly or _is_fleeting(rule):
+        within = _flags(_all(cheap), tables) if cheap and costly else None
+        if within is None:
             return None
-        flags = belongs(_all(cheap), tables)
-        if flags is None:
-            return None
-        within = flags.collect("polars").to_native().to_series()
-        rest = (_all(costly), tables.run_date)
-        is_same, self._last = rest == self._last, rest
-        found = self._get(rest)
+        rest = _all(costly)
+        key = (rest, tables.run_date)
+        is_same, self._last = key == self._last, key
+        found = self._get(key)
         if found is None:
             if not is_same or within.sum() < LEAST_SHARE * len(within):
                 return None
-            ids = tables.customers.to_native().select("customer_id").collect().to_series()
-            found = ids.is_in(members(rest[0], tables).collect("polars").to_native()["customer_id"].implode())
-            self._keep(rest, found)
+            found = _counted(rest, tables)
+            self._keep(key, found)
         return within & found
-
-    def keep(self, rule: Rule, tables: Tables, inside: pl.Series) -> None:
-        """Remembers who belongs to a rule."""
-        if not _is_fleeting(rule):
-            self._keep((rule, tables.run_date), inside)
 
     def _get(self, key: tuple[Rule, date]) -> pl.Series | None:
         with self._lock:
@@ -84,9 +88,20 @@ class Remembered:
                 self._known.popitem(last=False)
 
 
-def _is_fleeting(rule: Rule) -> bool:
-    """Whether the answer may change with the tables as they are: what campaigns did changes with every send."""
-    return bool(nodes_of(rule, Contacted))
+def flagged(found: pl.DataFrame, tables: Tables) -> pl.Series:
+    """Whether each customer is one of those that were found (customer_id), in the order of the tables."""
+    customers = tables.customers.to_native().select("customer_id").collect().to_series()
+    return customers.is_in(found["customer_id"].implode())
+
+
+def _counted(rule: Rule, tables: Tables) -> pl.Series:
+    return flagged(members(rule, tables).collect("polars").to_native(), tables)
+
+
+def _flags(rule: Rule, tables: Tables) -> pl.Series | None:
+    """Who belongs to a rule about the customers' own rows alone; None for another. Raises RuleError."""
+    found = belongs(rule, tables)
+    return None if found is None else found.collect("polars").to_native().to_series()
 
 
 def _all(parts: tuple[Rule, ...]) -> Rule:

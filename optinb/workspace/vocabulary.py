@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import polars as pl
 from msgspec import Struct
 
 from optinb.customers import ATTRIBUTES
 from optinb.engine import kinds
-from optinb.errors import UsageError, WarehouseError, did_you_mean
+from optinb.errors import WarehouseError
 from optinb.rules import Kind
 from optinb.segments import Band
-from optinb.segments.profile import bands_of, comparable
 
 if TYPE_CHECKING:
-    from datetime import date
+    from collections.abc import Callable, Iterable
 
     from optinb.workspace.data import Reading
 
@@ -58,8 +56,8 @@ class Distribution(Struct, frozen=True, kw_only=True):
     bands: tuple[Band, ...]
 
 
-def vocabulary_of(reading: Reading) -> Vocabulary:
-    """What can be asked of the version that is read."""
+def vocabulary_of(reading: Reading, *, campaigns: Callable[[], Iterable[str]]) -> Vocabulary:
+    """What can be asked of the version that is read; `campaigns`: finds their names."""
     names = {
         "apps": {app.id: (app.name, app.platform) for group in reading.settings.app_groups for app in group.apps},
         "groups": tuple(sorted(group.name for group in reading.groups.list())),
@@ -75,29 +73,6 @@ def vocabulary_of(reading: Reading) -> Vocabulary:
         events={name: kind for name, kind in kinds(tables.event_schema).items() if name not in KEYS},
         meanings={a.name: a.sentence for a in ATTRIBUTES},
         event_names=tuple(sorted(tables.event_names())),
-        campaigns=tuple(sorted(reading.contacts.campaigns())),
+        campaigns=tuple(sorted(campaigns())),
         **names,
     )
-
-
-def distribution_of(reading: Reading, attribute: str) -> Distribution:
-    """How an attribute is distributed over all customers. Raises UsageError for one that isn't known."""
-    tables = reading.tables()
-    known = kinds(tables.customer_schema)
-    if attribute not in known:
-        raise UsageError(f"attribute {attribute!r} isn't known{did_you_mean(attribute, known)}")
-    values = comparable(tables.customers.select(attribute).collect("polars").to_native()[attribute])
-    if values is None:
-        raise UsageError(f"attribute {attribute!r} has values that can't be counted")
-    return Distribution(
-        attribute=attribute,
-        kind=known[attribute],
-        customers=len(values),
-        known=len(values) - values.null_count(),
-        bands=bands_of(values, pl.repeat(False, len(values), eager=True)),
-    )
-
-
-def nights_of(reading: Reading) -> tuple[date, ...]:
-    """The nights whose customers were modelled and are kept, in order."""
-    return tuple(sorted({file.day for file in reading.snapshot().contents.files if file.table == "history"}))

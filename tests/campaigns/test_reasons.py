@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 
 from optinb.campaigns import REASONS, Competition, Competitor, Exclusion, Property, Roster, build_audience, waterfall
-from optinb.campaigns.reasons import CODES, first_against
 from optinb.campaigns.standing import Standing
+from optinb.segments import CODES, first_against
 from optinb.settings import AppSettings
 from optinb.settings.sections import CapSettings, PolicySection
 

@@ -21,7 +21,6 @@ from click.testing import CliRunner, Result
 from optinb import attr, open_workspace
 from optinb.cli import main
 from optinb.demo import AUTHOR, CAMPAIGNS
-from optinb.workspace.used import attributes_used
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,10 +89,10 @@ def test_attributes_of_groups_and_campaigns_are_watched(folder: Path, monkeypatc
         ws.groups.save("Pro", attr("country") == "DE")
         planned = SimpleNamespace(campaign=ws.campaigns.read(CAMPAIGNS[0]))
         monkeypatch.setattr(ws.campaigns, "list", lambda: (planned,))
-        assert {"first_name", "country"} <= attributes_used(ws)
+        assert {"first_name", "country"} <= ws.attributes_used()
         (ws.root / "state.sqlite").rename(ws.root / "elsewhere.sqlite")
     with open_workspace(folder, user=AUTHOR) as ws:
-        assert attributes_used(ws) == frozenset() and not (ws.root / "state.sqlite").exists()
+        assert ws.attributes_used() == frozenset() and not (ws.root / "state.sqlite").exists()
 
 
 def test_quarantine_is_shown_by_reason_with_examples(folder: Path) -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from optinb.segments import reach
 from optinb.settings import AppSettings
+from optinb.workspace.live import Live
 
 APPS = (
     AppSettings(id="ios", name="Shop for iPhone", platform="ios", sdk_from_version="2"),
@@ -22,9 +22,12 @@ def test_a_customer_with_two_apps_counts_once_in_each_sum() -> None:
         ("outsider", "ios", True, "3"),
     ]
     schema = {"customer_id": pl.String, "app_id": pl.String, "push_enabled": pl.Boolean, "app_version": pl.String}
-    found = reach(
-        pl.LazyFrame({"customer_id": ["a", "b", "c", "d"]}), pl.LazyFrame(rows, schema=schema, orient="row"), APPS
+    ids = ["a", "b", "c", "d", "outsider"]
+    people = pl.DataFrame({"customer_id": ids, "external_user_id": ids}).with_columns(
+        is_blocked=False, is_test=False, push_opt_in=True
     )
+    live = Live(people, pl.LazyFrame(rows, schema=schema, orient="row"), APPS)
+    found, _ = live.figures(people["customer_id"] != "outsider")
     assert [(app.app_id, app.users, app.reachable) for app in found.apps] == [
         ("ios", 2, 1),
         ("lite", 1, 1),

@@ -21,7 +21,6 @@ from optinb import views
 from optinb.appboy import Standing, TemplateNews
 from optinb.appboy.template_changes import TemplateChange
 from optinb.campaigns import OUTCOMES, REASONS, CampaignChange, CampaignRecord, CampaignState, SendTime, Step, Waterfall
-from optinb.campaigns.audience import Outcome
 from optinb.cli import main
 from optinb.console import show
 from optinb.console.data import ModelReport
@@ -36,6 +35,7 @@ from optinb.measure.pages import TAKEN
 from optinb.nightly import Blocked, Night
 from optinb.rehearsal import JOURNAL
 from optinb.sandbox import Sandbox, demo_world
+from optinb.segments import Outcome
 from optinb.segments.discovery.values import Discovery
 from optinb.settings import Platform
 from optinb.store import AuditVerdict

@@ -11,12 +11,14 @@ import pytest
 
 from optinb import attr, did
 from optinb.campaigns import build_audience, waterfall
-from optinb.segments import reach
+from optinb.segments import AppReach, Reach, reachable_apps
 from optinb.settings import AppSettings
 from optinb.views import values
 from optinb.workspace.live import Live, numbered
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from optinb.workspace import Workspace
 
 APPS = (
@@ -24,6 +26,33 @@ APPS = (
     AppSettings(id="ipad", name="iPad", platform="ios"),
     AppSettings(id="android", name="Android", platform="android", sdk_from_version="2"),
 )
+
+
+def reach(members: pl.LazyFrame, app_users: pl.LazyFrame, apps: Sequence[AppSettings]) -> Reach:
+    """The reach of some customers, counted from the rows of their apps."""
+    uses = (
+        reachable_apps(app_users, apps)
+        .join(members.select("customer_id"), on="customer_id", how="semi")
+        .select("customer_id", "app_id", "platform", reachable=pl.col("has_sdk") & pl.col("push_enabled"))
+        .collect()
+    )
+
+    def people(rows: pl.DataFrame) -> int:
+        return rows["customer_id"].n_unique()
+
+    can = uses.filter("reachable")
+    by_app = tuple(
+        AppReach(
+            app_id=app.id,
+            app=app.name,
+            platform=app.platform,
+            users=people(uses.filter(pl.col("app_id") == app.id)),
+            reachable=people(can.filter(pl.col("app_id") == app.id)),
+        )
+        for app in apps
+    )
+    platforms = {p: people(can.filter(pl.col("platform") == p)) for p in dict.fromkeys(app.platform for app in apps)}
+    return Reach(apps=by_app, platforms=platforms, users=people(uses), reachable=people(can))
 
 
 @pytest.mark.parametrize("apps", [APPS, APPS[:1], ()], ids=len)

@@ -9,7 +9,7 @@ import pytest
 from optinb import attr, did, in_group, received
 from optinb.demo import RUN_DATE
 from optinb.errors import RuleError
-from optinb.workspace import preview as previewing
+from optinb.workspace import remembered
 
 BOUGHT = did("purchase").at_least(2).within(days=365)
 QUIET = ~did("purchase").within(days=60)
@@ -17,15 +17,15 @@ QUIET = ~did("purchase").within(days=60)
 
 @pytest.fixture
 def counted_anew(monkeypatch):
-    """The rules that are counted from the rows of what customers did."""
+    """The rules, and parts of rules, that are counted from the rows of what customers did."""
     seen = []
-    found = previewing.members_on
+    found = remembered.members
 
-    def spy(reading, rule, *rest):
+    def spy(rule, tables):
         seen.append(rule)
-        return found(reading, rule, *rest)
+        return found(rule, tables)
 
-    monkeypatch.setattr(previewing, "members_on", spy)
+    monkeypatch.setattr(remembered, "members", spy)
     return seen
 
 
@@ -36,7 +36,7 @@ def test_every_count_is_that_of_the_members(ws, counted_anew, costly):
     for country in ("DE", "FR", "DE", "AT", "nowhere"):
         rule = (attr("country") != country) & costly & (attr("is_test") == False)  # noqa: E712
         assert ws.preview(rule).customers == len(ws.members(rule))
-    assert len(counted_anew) == 1
+    assert len(counted_anew) == 2  # the first rule, and with the second the part that both share
 
 
 def test_an_edit_of_the_behaviour_is_counted_anew_and_one_taken_back_is_not(ws, counted_anew):

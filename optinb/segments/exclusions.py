@@ -1,16 +1,18 @@
-"""Why somebody of a target group gets no message: the reasons by name, in the one order in which they are examined."""
+"""What becomes of the members of a target group: recipients, controls, and reasons in the one order of examination."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
+Outcome = Literal["recipient", "control", "excluded"]
 Exclusion = Literal[
     "no_app",
     "no_sdk",
@@ -44,12 +46,35 @@ REASONS: dict[Exclusion, str] = {
     "exclusion_period": "is in the exclusion period of another campaign",
     "frequency_cap": "has got as many messages lately as the contact policy allows",
 }
+OUTCOMES: dict[str, str] = {
+    "recipient": "gets the message",
+    "control": "is held out in the control group",
+    **REASONS,
+}
 # What keeps every push of an app group away from a customer, whatever the campaign.
 NO_PUSH: tuple[Exclusion, ...] = (
     "no_app", "no_sdk", "push_off", "blocked", "test", "opted_out", "no_external_id",
 )  # fmt: skip
 # The number that stands for a reason in an array, where 0 is nothing against the message.
 CODES: dict[Exclusion, int] = {reason: code for code, reason in enumerate(get_args(Exclusion), start=1)}
+
+
+class Waterfall(Struct, frozen=True, kw_only=True):
+    """How a target group becomes recipients; target = recipients + control + the sum of excluded."""
+
+    target: int
+    excluded: dict[str, int]
+    control: int
+    recipients: int
+
+    def steps(self) -> list[tuple[str, int, int]]:
+        """(what happens, customers it takes away, customers left), from the target group to the recipients."""
+        left = self.target
+        rows = [("target group", 0, left)]
+        for what, count in (*self.excluded.items(), ("control", self.control)):
+            left -= count
+            rows.append((OUTCOMES[what], count, left))
+        return rows
 
 
 def first_against(conditions: Mapping[Exclusion, NDArray[np.bool_]]) -> NDArray[np.uint8]:
