@@ -8,7 +8,7 @@ from optinb.segments.plan import Plan, Scan, plan_of
 from optinb.segments.profile import Band, Difference, Profile, profile
 from optinb.segments.reach import AppReach, AppUse, Reach, reach, reach_figures, reachable_apps, uses_of, version_key
 from optinb.segments.sources import attributes_read, tables_behind, tables_read
-from optinb.segments.together import members_of_all
+from optinb.segments.together import groups_of, members_of_all
 from optinb.segments.why import Person, Verdict, judge, person_of
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "belongs",
     "check",
     "explain",
+    "groups_of",
     "judge",
     "members",
     "members_of_all",
