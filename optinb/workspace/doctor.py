@@ -156,9 +156,8 @@ def who_sets(context: Context) -> Verdict:
         )
     if commands:
         text += f"; {owner if owner == 'root' else f'{owner} or root'} runs: {commands}"
-    proves = (
-        context.settings.workspace.identity != "asserted"
-    )  # else anybody approves as anybody, whatever the file says
+    # where names are asserted, anybody approves as anybody, whatever the file says
+    proves = context.settings.workspace.identity != "asserted"
     return Verdict(about="settings", standing="bad" if proves else "note", text=text)
 
 
