@@ -6,7 +6,6 @@ Appboy can carry out (content from a web service, catalogues) are let through, s
 
 from __future__ import annotations
 
-import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -17,26 +16,18 @@ from liquid.builtin.tags.assign_tag import AssignNode
 from liquid.exceptions import LiquidError
 from liquid.tag import Tag
 from liquid.token import TOKEN_EXPRESSION
-from msgspec import Struct
+
+from optinb.appboy.liquid_marks import DOLLAR, IN_TAGS, TRIGGER, Needed
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterable, Iterator, Mapping
 
     from liquid.expression import Expression
 
-TRIGGER = "api_trigger_properties"
 _USER = "user_attributes"
-IN_TAGS = re.compile(r"\{\{.*?\}\}(?!\})|\{%.*?%\}", re.DOTALL)
-DOLLAR = re.compile(r"(?:(?P<of>[\w\]'\"]+)\.)?\$\{\s*(?P<name>[^{}]+?)\s*\}")
 _APPBOYS_OWN = (_USER, "custom_attribute", "content_blocks", "campaign", "targeted_device", "most_recently_used_device")
 _FOREIGN_TAGS = ("connected_content", "catalog_items", "catalog_selection_items", "message_extras", "event_data")
-
-
-class Needed(Struct, frozen=True):
-    """A trigger property that a text uses; `has_default` if the text reads well without it."""
-
-    name: str
-    has_default: bool
 
 
 class AbortedMessage(Exception):  # noqa: N818 - an outcome of rendering, caught by `rendered`'s callers

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from optinb.appboy.liquid import DOLLAR, IN_TAGS, TRIGGER
+from optinb.appboy.liquid_marks import DOLLAR, IN_TAGS, TRIGGER
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

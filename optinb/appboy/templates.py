@@ -6,12 +6,10 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from liquid.exceptions import LiquidError
 from msgspec import Struct
 
-from optinb.appboy import liquid
 from optinb.appboy.client import AppboyClient, CallError
-from optinb.appboy.liquid import Needed
+from optinb.appboy.liquid_marks import Needed
 from optinb.appboy.outcome import Refused
 from optinb.appboy.wire import CampaignDetails, CampaignSummary
 from optinb.errors import AppboyError
@@ -133,6 +131,8 @@ def fitted(template: Template, group: AppGroupSettings) -> Template:
 
 def _problems(details: CampaignDetails, messages: tuple[Message, ...]) -> list[str]:
     """Why a campaign can't be a template."""
+    from optinb.appboy.liquid import problem
+
     channels = {str(wire.get("channel")) for wire in details.messages.values() if wire.get("type") != "control"}
     channels = channels or set(details.channels)
     others = ", ".join(sorted(channel.replace("_", " ") for channel in channels - PLATFORM_OF.keys()))
@@ -153,7 +153,7 @@ def _problems(details: CampaignDetails, messages: tuple[Message, ...]) -> list[s
     for message in messages:
         if not message.alert.strip():
             found.append(f"its message for {message.platform} has no text")
-        wrong = next((p for p in map(liquid.problem, message.texts()) if p), None)
+        wrong = next((p for p in map(problem, message.texts()) if p), None)
         if wrong:
             found.append(f"the Liquid of its message for {message.platform} can't be read: {wrong}")
     return found
@@ -182,20 +182,25 @@ def _content_hash(details: CampaignDetails) -> str:
 
 def needed_properties(template: Template) -> tuple[Needed, ...]:
     """The trigger properties that a template's texts use, by name; a default must hold in every text to count."""
+    from optinb.appboy.liquid import needed
+
     found: dict[str, bool] = {}
     for message in template.messages:
         for text in message.texts():
-            for use in liquid.needed(text):
+            for use in needed(text):
                 found[use.name] = found.get(use.name, True) and use.has_default
     return tuple(Needed(name, found[name]) for name in sorted(found))
 
 
 def render(message: Message, properties: Mapping[str, Any]) -> RenderedMessage:
     """A message for a customer with these trigger properties. Raises AppboyError for bad Liquid."""
+    from liquid.exceptions import LiquidError
+
+    from optinb.appboy.liquid import AbortedMessage, rendered
+
     try:
-        title = liquid.rendered(message.title, properties)
-        alert = liquid.rendered(message.alert, properties)
-    except liquid.AbortedMessage:
+        title, alert = rendered(message.title, properties), rendered(message.alert, properties)
+    except AbortedMessage:
         return RenderedMessage(message.platform, "", "", aborted=True)
     except LiquidError as error:
         wrong = " ".join(str(error.message).split())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from optinb.workspace import Diagnosis, bad, examine_machine, group_health
+from optinb.workspace import Diagnosis, Doctor, bad
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +21,8 @@ _ELSEWHERE = ("reachable", "addresses")
 
 def examine_night(ws: Workspace, run_date: date, groups: Iterable[AppGroupSettings]) -> Diagnosis:
     """The verdicts on this machine and on the app groups that are due. Nothing is changed there or here."""
-    return Diagnosis.of(examine_machine(ws, run_date), [group_health(ws, group, most_looks=0) for group in groups])
+    doctor = Doctor(ws.context, runs=ws.store.runs, templates=ws.store.templates)
+    return Diagnosis.of(doctor.machine(run_date), [doctor.app_group(group, most_looks=0) for group in groups])
 
 
 def unready(found: Diagnosis) -> dict[str, str]:

@@ -19,7 +19,7 @@ from optinb.segments.reach import (
     version_key,
 )
 from optinb.segments.sources import attributes_read, tables_behind, tables_read
-from optinb.segments.together import members_of_all
+from optinb.segments.together import groups_of, members_of_all
 from optinb.segments.why import Person, Verdict, judge, person_of
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "check",
     "explain",
     "first_against",
+    "groups_of",
     "judge",
     "kept_away",
     "members",

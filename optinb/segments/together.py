@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace as narrowed
 from typing import TYPE_CHECKING
 
 import narwhals as nw
 import numpy as np
 from msgspec.structs import replace
 
+from optinb.errors import RuleError
 from optinb.rules import Contacted, attributes_of, behaviours_of, nodes_of, walk
-from optinb.segments.compile import PROBED, Answers, check
+from optinb.segments.compile import PROBED, Answers, check, members
 from optinb.segments.conditions import condition
 from optinb.segments.lookups import contacted, with_flag
 from optinb.segments.plan import MAX_CONDITIONS, lookups_of, scans_of
@@ -17,7 +20,7 @@ from optinb.segments.pushdown import cheap_parts, either, relevance
 from optinb.segments.sharing import passes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     import polars as pl
     from numpy.typing import NDArray
@@ -52,6 +55,20 @@ def members_of_all(rules: Mapping[str, Rule], tables: Tables) -> pl.DataFrame:
     row = answers.row()
     belong = [condition(rule, row).alias(name) for name, rule in rules.items()]
     return frame.select("customer_id", *belong).to_native().collect()
+
+
+def groups_of(
+    customer_id: str, names: Iterable[str], *, rule: Callable[[str], Rule], tables: Tables
+) -> tuple[str, ...]:
+    """Which of some groups a customer is in; one whose rule can't be evaluated has nobody."""
+    mine = nw.col("customer_id") == customer_id
+    alone = narrowed(tables, customers=tables.customers.filter(mine))
+    found = []
+    for name in names:
+        with suppress(RuleError):
+            if len(members(rule(name), alone).filter(mine).collect()):
+                found.append(name)
+    return tuple(found)
 
 
 def _customers(rules: Iterable[Rule], answers: Answers) -> pl.DataFrame:

@@ -112,7 +112,7 @@ def model_card(card: ModelCard) -> str:
     return page("model_card.html.j2", card=card, plots=chances(card))
 
 
-def customer_card(card: CustomerCard) -> str:
+def customer_card(card: CustomerCard[Any]) -> str:
     """Everything about one customer."""
     from optinb.views.charts import purchases_by_month
 

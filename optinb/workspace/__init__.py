@@ -5,7 +5,7 @@ from optinb.workspace.campaigns import Campaigns
 from optinb.workspace.clock import clock_for, clock_starting_at, is_pretended
 from optinb.workspace.codes import Codes, CodesLeft
 from optinb.workspace.data import CustomerDay, CustomerReach
-from optinb.workspace.doctor import Diagnosis, GroupHealth, bad, examine_machine, group_health
+from optinb.workspace.doctor import Diagnosis, Doctor, GroupHealth, bad
 from optinb.workspace.forget import ForgottenCustomer
 from optinb.workspace.freshness import ages_on, why_stale
 from optinb.workspace.groups import Groups, GroupSize
@@ -43,6 +43,7 @@ __all__ = [
     "CustomerReach",
     "Diagnosis",
     "Distribution",
+    "Doctor",
     "Example",
     "ForgottenCustomer",
     "GroupHealth",
@@ -79,8 +80,6 @@ __all__ = [
     "bad",
     "clock_for",
     "clock_starting_at",
-    "examine_machine",
-    "group_health",
     "is_pretended",
     "must_not_be_behind",
     "note_head",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,14 @@ class Context:
     def today(self) -> date:
         """The date in the workspace's time zone."""
         return self.now().astimezone(self.settings.zone).date()
+
+    def refuse_ahead(self, run_date: date) -> None:
+        """Raises UsageError for a night later than tomorrow, which a dry run may look at.
+
+        A mistyped later day would stay in the history, and make every delivery before it too old.
+        """
+        if run_date > self.today() + timedelta(days=1):
+            raise UsageError(f"{run_date} lies ahead; today is {self.today()}: name today, or an earlier day")
 
 
 def as_day(value: date | str) -> date:

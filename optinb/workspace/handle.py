@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optinb.delivery import ContactHistory
 from optinb.delivery.journal import Store
 from optinb.errors import SettingsError, UsageError, WarehouseError
+from optinb.segments import groups_of
+from optinb.segments.reach import REACH, reach_nights
 from optinb.settings import FILE_NAME, Settings, load_settings, read_secret
 from optinb.share import shared
 from optinb.store import in_folder
@@ -18,10 +19,10 @@ from optinb.workspace.campaigns import Campaigns
 from optinb.workspace.clock import clock_for, on_sandbox
 from optinb.workspace.codes import Codes
 from optinb.workspace.context import Context, as_day
-from optinb.workspace.doctor import Diagnosis, diagnose
+from optinb.workspace.doctor import Diagnosis, Doctor
 from optinb.workspace.drafts import Drafts
 from optinb.workspace.groups import Groups
-from optinb.workspace.inbox import Check, Inbox, Quarantine, check_folder, import_and_note, inbox_of, quarantined
+from optinb.workspace.inbox import Arrivals, Check, Inbox, Quarantine
 from optinb.workspace.lists import Lists
 from optinb.workspace.looking import Looking
 from optinb.workspace.past import PastWorkspace
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from optinb.customers import CustomerModel, ModelCard
     from optinb.progress import Listener
     from optinb.workspace.forget import ForgottenCustomer
-    from optinb.workspace.history import Why
+    from optinb.workspace.history import Answer, Why
     from optinb.workspace.moves import Migration
     from optinb.workspace.person import CustomerCard
     from optinb.workspace.recovering import Recovered
@@ -60,6 +61,7 @@ class Workspace(Looking):
         self.store = Store.when_needed(self._address, root=root)
         self.contacts = self._contacts = ContactHistory(root, self.store)
         self.warehouse = Warehouse(root, settings)
+        self._arrivals = Arrivals(self.context, self.warehouse, audit=self.store.audit, watched=self.attributes_used)
         self.lists = Lists(self.context, self.store.audit, published=self._published)
         self.groups = Groups(
             self.context, self.store.groups, self.lists, published=self._published, tables_for=self.tables_for
@@ -94,12 +96,6 @@ class Workspace(Looking):
     def today(self) -> date:
         """The date in the workspace's time zone."""
         return self.context.today()
-
-    def _refuse_ahead(self, run_date: date) -> None:
-        """Tomorrow may be looked at, as a dry run does; a mistyped later day would stay in the history, and make every
-        delivery before it too old."""
-        if run_date > self.today() + timedelta(days=1):
-            raise UsageError(f"{run_date} lies ahead; today is {self.today()}: name today, or an earlier day")
 
     def snapshot(self) -> Snapshot:
         """The published version of the warehouse; opened again when a newer one has been published."""
@@ -159,21 +155,19 @@ class Workspace(Looking):
         `tell` is told that so many more hundredths are done, and what is next; what it raises ends the import, and
         nothing is published. Without it, a bar shows how far it is. Raises UsageError for a day that lies ahead.
         """
-        run_date = run_date or self.today()
-        self._refuse_ahead(run_date)
-        return import_and_note(self, run_date, accept_anyway=accept_anyway, wait_s=wait_s, tell=tell)
+        return self._arrivals.publish(run_date, accept_anyway=accept_anyway, wait_s=wait_s, tell=tell)
 
     def inbox(self) -> Inbox:
         """Which delivery is published, and which ones could be imported."""
-        return inbox_of(self)
+        return self._arrivals.inbox()
 
     def check(self, folder: str | Path, *, run_date: date | None = None) -> Check:
         """What importing a folder would say and quarantine, without importing it."""
-        return check_folder(self, Path(folder), run_date=run_date)
+        return self._arrivals.check(Path(folder), run_date=run_date)
 
     def quarantine(self, run_date: date | str | None = None) -> Quarantine:
         """The rows of a delivery (the newest that was examined) that were not loaded, by reason, with examples."""
-        return quarantined(self, as_day(run_date) if run_date else None)
+        return self._arrivals.quarantine(as_day(run_date) if run_date else None)
 
     def model(
         self, run_date: date | None = None, *, wait_s: float = 0.0, tell: Listener | None = None
@@ -186,24 +180,38 @@ class Workspace(Looking):
         from optinb.workspace.modelling import model_night
 
         if run_date:
-            self._refuse_ahead(run_date)
-        return model_night(self, run_date, wait_s=wait_s, tell=tell)
+            self.context.refuse_ahead(run_date)
+        snapshot = self.snapshot()
+        return model_night(
+            self.warehouse,
+            snapshot,
+            run_date,
+            settings=self.settings,
+            figures=lambda night: {REACH: reach_nights(snapshot, self.settings, night=night)},
+            wait_s=wait_s,
+            tell=tell,
+        )
 
     def model_card(self, night: date | str | None = None) -> ModelCard:
         """The model card of a night (of the published model, when none is given). Raises UsageError without one."""
         from optinb.workspace.modelling import card
 
-        day = as_day(night) if night else self.snapshot().model_date
-        found = card(self.snapshot(), day) if day else None
-        if found is None:
-            raise UsageError(f"no model card is kept of {day}" if day else "no night was modelled yet: run ws.model()")
-        return found
+        return card(self.snapshot(), as_day(night) if night else None)
 
-    def customer(self, customer_id: str) -> CustomerCard:
+    def customer(self, customer_id: str) -> CustomerCard[Answer]:
         """Everything about one customer: profile, stages, purchases, groups, messages and what is expected of them."""
-        from optinb.workspace.person import customer_card
+        from optinb.workspace.history import answer_of, names_of
+        from optinb.workspace.person import NEWEST, customer_card
 
-        return customer_card(self, customer_id)
+        tables, who = self.tables(), names_of(self, customer_id)
+        names = (group.name for group in self.groups.list())
+        return customer_card(
+            customer_id,
+            snapshot=self.snapshot(),
+            tables=tables,
+            groups=lambda: groups_of(customer_id, names, rule=self.groups.bound, tables=tables),
+            answers=((a.run_date, answer_of(self, a, who)) for a in self.contacts.nights()[:NEWEST]),
+        )
 
     def why(self, customer_id: str, *, run_date: date | str | None = None) -> Why:
         """Why a customer did or didn't get each campaign of a night, the newest that ran when none is given.
@@ -221,17 +229,17 @@ class Workspace(Looking):
         """
         from optinb.workspace.moves import migration
 
-        return migration(self, since, until, by)
+        return migration(self.snapshot(), as_day(since), as_day(until), by=by)
 
     def changers(self, since: date | str, until: date | str, *, by: str = "micro_segment") -> pl.DataFrame:
         """customer_id, before and after of everybody who moved between two days, sorted by customer_id."""
         from optinb.workspace.moves import changers
 
-        return changers(self, since, until, by)
+        return changers(self.snapshot(), as_day(since), as_day(until), by=by)
 
     def doctor(self, app_group: str | None = None) -> Diagnosis:
         """Whether one app group, or each, can be worked with; nothing is changed there or here."""
-        return diagnose(self, app_group)
+        return Doctor(self.context, runs=self.store.runs, templates=self.store.templates).diagnose(app_group)
 
     def recover(self, *, dry_run: bool = False) -> Recovered:
         """Brings a database that was put back to an earlier state up to date with what lies outside it.

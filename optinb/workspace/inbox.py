@@ -11,12 +11,15 @@ from optinb.errors import DeliveryError, Exit, UsageError
 from optinb.warehouse import ImportReport
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import polars as pl
 
     from optinb.progress import Listener
-    from optinb.workspace.handle import Workspace
+    from optinb.store.audit import AuditTrail
+    from optinb.warehouse import Warehouse
+    from optinb.workspace.context import Context
 
 EXAMPLES = 3
 SHOWN = 300  # characters of a row; the quarantine file has all of it
@@ -79,74 +82,92 @@ class Check(Struct, frozen=True, kw_only=True):
         return Exit.DATA_BLOCKED if self.blocked else Exit.DONE
 
 
-def inbox_of(ws: Workspace) -> Inbox:
-    """Looks at the inbox; where there are `[[sources]]`, today's delivery can be fetched."""
-    snapshot = ws.snapshot() if ws.warehouse.current is not None else None
-    published = snapshot.import_date if snapshot else None
-    days = set(_days(ws.root / "inbox")) | ({ws.today()} if ws.settings.sources else set())
-    return Inbox(
-        version=snapshot.version if snapshot else None,
-        published=published,
-        modelled=snapshot.model_date if snapshot else None,
-        waiting=tuple(sorted((d for d in days if (published or d) <= d <= ws.today()), reverse=True)),
-    )
+class Arrivals:
+    """The deliveries that come to a workspace: seen in the inbox, examined, published, or refused."""
 
+    def __init__(
+        self, context: Context, warehouse: Warehouse, *, audit: AuditTrail, watched: Callable[[], frozenset[str]]
+    ) -> None:
+        """`watched` tells the attributes that somebody uses, which the gates of a delivery watch."""
+        self._context, self._warehouse, self._audit, self._watched = context, warehouse, audit, watched
 
-def import_and_note(
-    ws: Workspace, run_date: date, *, accept_anyway: str | None, wait_s: float = 0.0, tell: Listener | None = None
-) -> ImportReport:
-    """Imports a delivery; an override of its gates is noted in the audit trail, once."""
-    report = ws.warehouse.import_delivery(
-        run_date,
-        now=ws.now(),
-        accept_anyway=accept_anyway,
-        user=ws.user,
-        wait_s=wait_s,
-        tell=tell,
-        watched=ws.attributes_used(),
-    )
-    subject = f"delivery {run_date}"
-    # An import that was killed between publishing and this line is noted by the next one, which finds it unchanged.
-    if report.accepted_by is not None and not any(
-        entry.action == OVERRIDE and entry.detail.get("version") == report.version
-        for entry in ws.store.audit.list(subject=subject)
-    ):
-        ws.store.audit.note(
-            who=report.accepted_by,
-            action=OVERRIDE,
-            subject=subject,
-            now=ws.now(),
-            version=report.version,
-            reason=report.accepted_because,
-            gates=[gate.message for gate in report.gates if not gate.passed],
+    def inbox(self) -> Inbox:
+        """Looks at the inbox; where there are `[[sources]]`, today's delivery can be fetched."""
+        version, published, modelled, today = None, None, None, self._context.today()
+        if self._warehouse.current is not None:
+            with self._warehouse.open() as snapshot:
+                version, published, modelled = snapshot.version, snapshot.import_date, snapshot.model_date
+        days = set(_days(self._context.root / "inbox")) | ({today} if self._context.settings.sources else set())
+        return Inbox(
+            version=version,
+            published=published,
+            modelled=modelled,
+            waiting=tuple(sorted((d for d in days if (published or d) <= d <= today), reverse=True)),
         )
-    return report
 
+    def publish(
+        self,
+        run_date: date | None = None,
+        *,
+        accept_anyway: str | None = None,
+        wait_s: float = 0.0,
+        tell: Listener | None = None,
+    ) -> ImportReport:
+        """Imports a delivery (today's, when no date is given); an override of its gates is noted in the audit trail.
 
-def check_folder(ws: Workspace, folder: Path, *, run_date: date | None) -> Check:
-    """Examines a folder as a delivery of `run_date` (of the date that is its name, else of today)."""
-    if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder; name the one that the files of a delivery lie in")
-    day = run_date or _date(folder.resolve().name) or ws.today()
-    report, refused = ws.warehouse.check(folder, run_date=day, now=ws.now(), watched=ws.attributes_used())
-    return Check(
-        folder=str(folder),
-        report=report,
-        quarantine=grouped(refused, run_date=day),
-        blocked=tuple(gate.message for gate in report.gates if not gate.passed),
-    )
+        Raises GateError when a gate blocks it, UsageError for a day that lies ahead.
+        """
+        run_date = run_date or self._context.today()
+        self._context.refuse_ahead(run_date)
+        report = self._warehouse.import_delivery(
+            run_date,
+            now=self._context.now(),
+            accept_anyway=accept_anyway,
+            user=self._context.user,
+            wait_s=wait_s,
+            tell=tell,
+            watched=self._watched(),
+        )
+        subject = f"delivery {run_date}"
+        # An import that was killed between publishing and this line is noted by the next one, which finds it unchanged.
+        if report.accepted_by is not None and not any(
+            entry.action == OVERRIDE and entry.detail.get("version") == report.version
+            for entry in self._audit.list(subject=subject)
+        ):
+            self._audit.note(
+                who=report.accepted_by,
+                action=OVERRIDE,
+                subject=subject,
+                now=self._context.now(),
+                version=report.version,
+                reason=report.accepted_because,
+                gates=_blocking(report),
+            )
+        return report
 
+    def check(self, folder: Path, *, run_date: date | None = None) -> Check:
+        """Examines a folder as a delivery of `run_date` (of the date that is its name, else of today)."""
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is no folder; name the one that the files of a delivery lie in")
+        day = run_date or _date(folder.resolve().name) or self._context.today()
+        report, refused = self._warehouse.check(folder, run_date=day, now=self._context.now(), watched=self._watched())
+        return Check(
+            folder=str(folder),
+            report=report,
+            quarantine=grouped(refused, run_date=day),
+            blocked=tuple(_blocking(report)),
+        )
 
-def quarantined(ws: Workspace, run_date: date | None) -> Quarantine:
-    """The quarantine of a delivery, or of the newest that was examined. Raises UsageError if there is none."""
-    days = _days(ws.root / "quarantine")
-    if not days:
-        raise UsageError("no delivery has been imported yet: run `optinb import`")
-    if run_date is not None and run_date not in days:
-        near = max((day for day in days if day < run_date), default=days[0])
-        raise UsageError(f"no delivery of {run_date} has been examined; the nearest is of {near}")
-    day = run_date or days[-1]
-    return grouped(ws.warehouse.quarantine(day), run_date=day)
+    def quarantine(self, run_date: date | None = None) -> Quarantine:
+        """The quarantine of a delivery, or of the newest that was examined. Raises UsageError if there is none."""
+        days = _days(self._context.root / "quarantine")
+        if not days:
+            raise UsageError("no delivery has been imported yet: run `optinb import`")
+        if run_date is not None and run_date not in days:
+            near = max((day for day in days if day < run_date), default=days[0])
+            raise UsageError(f"no delivery of {run_date} has been examined; the nearest is of {near}")
+        day = run_date or days[-1]
+        return grouped(self._warehouse.quarantine(day), run_date=day)
 
 
 def grouped(rejects: pl.DataFrame, *, run_date: date) -> Quarantine:
@@ -164,6 +185,11 @@ def grouped(rejects: pl.DataFrame, *, run_date: date) -> Quarantine:
             for row in reasons.sort("rows", "table", "reason", descending=[True, False, False]).to_dicts()
         ),
     )
+
+
+def _blocking(report: ImportReport) -> list[str]:
+    """The gates that a delivery failed, as sentences."""
+    return [gate.message for gate in report.gates if not gate.passed]
 
 
 def _days(folder: Path) -> list[date]:

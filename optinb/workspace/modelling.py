@@ -9,16 +9,16 @@ import msgspec
 from optinb.customers import CustomerModel, ModelCard, Segmentation, declared_features, model_customers
 from optinb.errors import UsageError
 from optinb.progress import progress
-from optinb.segments.reach import REACH, reach_nights
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from datetime import date
 
     import polars as pl
 
     from optinb.progress import Listener
-    from optinb.warehouse import Snapshot
-    from optinb.workspace.handle import Workspace
+    from optinb.settings import Settings
+    from optinb.warehouse import Snapshot, Warehouse
 
 CARDS = "cards"
 """The published table of the model card of every night: night, card (JSON)."""
@@ -31,10 +31,25 @@ UNTOLD = "untold"
 
 
 def model_night(
-    ws: Workspace, run_date: date | None, *, wait_s: float = 0.0, tell: Listener | None = None
+    warehouse: Warehouse,
+    snapshot: Snapshot,
+    run_date: date | None,
+    *,
+    settings: Settings,
+    figures: Callable[[date], Mapping[str, pl.DataFrame]],
+    wait_s: float = 0.0,
+    tell: Listener | None = None,
 ) -> CustomerModel:
-    """Models every customer and publishes the result; see `Workspace.model`."""
-    snapshot = ws.snapshot()
+    """Models every customer of the published version, and publishes the result as the next.
+
+    Args:
+        run_date: the night; that of the version's delivery, when none is given.
+        figures: what else is counted of a night and published with its models, by the table's name.
+        wait_s: seconds to wait for another import or publication to end.
+
+    Raises UsageError for a night before the published delivery, OutdatedError when something else was published while
+    it worked.
+    """
     run_date = run_date or snapshot.import_date
     if run_date < snapshot.import_date:
         raise UsageError(
@@ -42,40 +57,34 @@ def model_night(
             f"{run_date}: leave --date out"
         )
     with progress(f"models of {run_date}", tell=tell) as step:
-        model = _made(ws, snapshot, run_date, tell=step)
+        model = model_customers(
+            snapshot.table("customers"),
+            snapshot.scan("transactions"),
+            snapshot.table("app_users"),
+            run_date=run_date,
+            settings=settings.lifecycle,
+            time_zone=settings.workspace.time_zone,
+            events=snapshot.scan("events"),
+            declared=declared_features(settings.features, taken=snapshot.schema("customers")),
+            models=settings.models,
+            before=segmentation(snapshot),
+            tell=step,
+        )
         step(0, "storing")
         features, untold = model.published()
         fitted = model.segmentation
         tables = {
             "features": features,
             UNTOLD: untold,
-            REACH: reach_nights(snapshot, ws.settings, night=run_date),
+            **figures(run_date),
             CARDS: _with(snapshot, CARDS, night=run_date, card=_text(model.card)),
             SEGMENTATIONS: _with(
                 snapshot, SEGMENTATIONS, version=fitted.version, fitted_on=fitted.fitted_on, body=_text(fitted)
             ),
         }
         step(0, "publishing")
-        ws.warehouse.publish(
-            tables, model_date=run_date, made_from=snapshot.version, history=model.history, wait_s=wait_s
-        )
+        warehouse.publish(tables, model_date=run_date, made_from=snapshot.version, history=model.history, wait_s=wait_s)
     return model
-
-
-def _made(ws: Workspace, snapshot: Snapshot, run_date: date, *, tell: Listener) -> CustomerModel:
-    return model_customers(
-        snapshot.table("customers"),
-        snapshot.scan("transactions"),
-        snapshot.table("app_users"),
-        run_date=run_date,
-        settings=ws.settings.lifecycle,
-        time_zone=ws.settings.workspace.time_zone,
-        events=snapshot.scan("events"),
-        declared=declared_features(ws.settings.features, taken=snapshot.schema("customers")),
-        models=ws.settings.models,
-        before=segmentation(snapshot),
-        tell=tell,
-    )
 
 
 def segmentation(snapshot: Snapshot, version: int | None = None) -> Segmentation | None:
@@ -87,12 +96,15 @@ def segmentation(snapshot: Snapshot, version: int | None = None) -> Segmentation
     return msgspec.json.decode(body, type=Segmentation) if body else None
 
 
-def card(snapshot: Snapshot, night: date) -> ModelCard | None:
-    """The model card of a night; None if there is none."""
-    if not snapshot.has(CARDS):
-        return None
-    kept = dict(snapshot.table(CARDS).collect().iter_rows())
-    return msgspec.json.decode(kept[night], type=ModelCard) if night in kept else None
+def card(snapshot: Snapshot, night: date | None = None) -> ModelCard:
+    """The model card of a night (of the published model, when none is given). Raises UsageError without one."""
+    night = night or snapshot.model_date
+    if night is None:
+        raise UsageError("no night was modelled yet: run ws.model()")
+    kept = dict(snapshot.table(CARDS).collect().iter_rows()) if snapshot.has(CARDS) else {}
+    if night not in kept:
+        raise UsageError(f"no model card is kept of {night}")
+    return msgspec.json.decode(kept[night], type=ModelCard)
 
 
 def _with(snapshot: Snapshot, table: str, **row: Any) -> pl.DataFrame:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.errors import UsageError, did_you_mean
-from optinb.workspace.context import as_day
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from optinb.workspace.handle import Workspace
+    from optinb.warehouse import Snapshot
 
 NOT_YET = "not a customer"
 
@@ -44,14 +43,14 @@ class Migration(Struct, frozen=True, kw_only=True):
         return sum(move.customers for move in self.moves if (move.before, move.after) == (before, after))
 
 
-def migration(ws: Workspace, since: date | str, until: date | str, by: str) -> Migration:
+def migration(snapshot: Snapshot, since: date, until: date, *, by: str) -> Migration:
     """The matrix of moves between two days.
 
     Raises UsageError for a value that isn't kept, a day without a model, or a first day after the second.
     """
     import polars as pl
 
-    first, last, both = _both(ws, since, until, by)
+    first, last, both = _both(snapshot, since, until, by)
     counted = both.group_by("before", "after").agg(customers=pl.len()).sort("before", "after")
     return Migration(
         attribute=by,
@@ -61,23 +60,22 @@ def migration(ws: Workspace, since: date | str, until: date | str, by: str) -> M
     )
 
 
-def changers(ws: Workspace, since: date | str, until: date | str, by: str) -> pl.DataFrame:
+def changers(snapshot: Snapshot, since: date, until: date, *, by: str) -> pl.DataFrame:
     """customer_id, before and after of every customer whose value is another one on the second day, sorted."""
     import polars as pl
 
-    *_, both = _both(ws, since, until, by)
+    *_, both = _both(snapshot, since, until, by)
     return both.filter(pl.col("before") != pl.col("after")).sort("customer_id")
 
 
-def _both(ws: Workspace, since: date | str, until: date | str, by: str) -> tuple[date, date, pl.DataFrame]:
+def _both(snapshot: Snapshot, since: date, until: date, by: str) -> tuple[date, date, pl.DataFrame]:
     import polars as pl
 
-    if as_day(since) > as_day(until):
+    if since > until:
         raise UsageError(f"{since} is later than {until}: name the earlier day first")
-    snapshot = ws.snapshot()
     nights = sorted({file.day for file in snapshot.contents.files if file.table == "history"})
     days = []
-    for day in (as_day(since), as_day(until)):
+    for day in (since, until):
         before = [night for night in nights if night <= day]
         if not before:
             raise UsageError(

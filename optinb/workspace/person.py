@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
-from optinb.errors import RuleError
-from optinb.workspace.history import Answer, answer_of, names_of
 from optinb.workspace.modelling import segmentation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     import polars as pl
 
-    from optinb.workspace.handle import Workspace
+    from optinb.engine import Tables
+    from optinb.warehouse import Snapshot
 
 NEWEST = 50
 """Audiences that are looked through for a customer's messages."""
 
 FUTURE = ("expected_purchases", "future_value", "future_value_low", "future_value_high", "value_rank",
           "value_rank_in_stage", "value_segment", "churn_risk", "reactivation_chance")  # fmt: skip
+
+
+class Told(Protocol):
+    """Why a customer did or didn't get a campaign's message, as the journal of deliveries says it."""
+
+    @property
+    def outcome(self) -> str: ...
+
+
+A = TypeVar("A", bound=Told)
 
 
 class StageSpan(Struct, frozen=True, kw_only=True):
@@ -40,14 +50,14 @@ class Month(Struct, frozen=True, kw_only=True):
     spend: float
 
 
-class Message(Struct, frozen=True, kw_only=True):
+class Message(Struct, Generic[A], frozen=True, kw_only=True):
     """What became of a customer in a campaign of a night."""
 
     night: date
-    answer: Answer
+    answer: A
 
 
-class CustomerCard(Struct, frozen=True, kw_only=True):
+class CustomerCard(Struct, Generic[A], frozen=True, kw_only=True):
     """Everything that is known of a customer.
 
     `profile` is what is delivered, `features` what the models count, `future` what they expect, `untold` what none of
@@ -67,22 +77,27 @@ class CustomerCard(Struct, frozen=True, kw_only=True):
     stages: tuple[StageSpan, ...] = ()
     months: tuple[Month, ...] = ()
     groups: tuple[str, ...] = ()
-    messages: tuple[Message, ...] = ()
+    messages: tuple[Message[A], ...] = ()
 
 
-def customer_card(ws: Workspace, customer_id: str) -> CustomerCard:
-    """The card of a customer, as of the published version; with `is_known` false for an id that isn't there."""
+def customer_card(
+    customer_id: str,
+    *,
+    snapshot: Snapshot,
+    tables: Tables,
+    groups: Callable[[], tuple[str, ...]],
+    answers: Iterable[tuple[date, A]],
+) -> CustomerCard[A]:
+    """The card of a customer, as of the published version; with `is_known` false for an id that isn't there.
+
+    `groups` tells which saved groups they are in, and `answers` what became of them in the campaigns of a night.
+    """
     import polars as pl
 
-    snapshot, tables = ws.snapshot(), ws.tables()
     mine = pl.col("customer_id") == customer_id
     rows = tables.customers.to_native().lazy().filter(mine).collect().to_dicts()
-    who = names_of(ws, customer_id)
     messages = tuple(
-        Message(night=audience.run_date, answer=answer)
-        for audience in ws.contacts.nights()[:NEWEST]
-        for answer in (answer_of(ws, audience, who),)
-        if answer.outcome != "not in the group"
+        Message(night=night, answer=answer) for night, answer in answers if answer.outcome != "not in the group"
     )
     if not rows:
         return CustomerCard(customer_id=customer_id, day=tables.run_date, is_known=False, messages=messages)
@@ -102,7 +117,7 @@ def customer_card(ws: Workspace, customer_id: str) -> CustomerCard:
         about=labels.describe(known["micro_segment"]) if labels and "micro_segment" in known else (),
         stages=_stages(snapshot.history().filter(mine)),
         months=_months(snapshot.scan("transactions").filter(mine)),
-        groups=_groups(ws, customer_id),
+        groups=groups(),
         messages=messages,
     )
 
@@ -125,21 +140,3 @@ def _months(transactions: pl.LazyFrame) -> tuple[Month, ...]:
     bought = transactions.filter(pl.col("amount") > 0).group_by(pl.col("day").dt.truncate("1mo").alias("month"))
     counted = bought.agg(pl.col("day").n_unique(), pl.col("amount").sum().round(2)).sort("month").collect()
     return tuple(Month(first=month, purchases=days, spend=spend) for month, days, spend in counted.iter_rows())
-
-
-def _groups(ws: Workspace, customer_id: str) -> tuple[str, ...]:
-    """The saved groups that a customer is in; one that can't be counted today has nobody."""
-    import narwhals as nw
-
-    from optinb.segments import members
-
-    tables = ws.tables()
-    alone = replace(tables, customers=tables.customers.filter(nw.col("customer_id") == customer_id))
-    found = []
-    for record in ws.groups.list():
-        try:
-            if len(members(ws.groups.bound(record.name), alone).collect().to_native().filter(customer_id=customer_id)):
-                found.append(record.name)
-        except RuleError:
-            continue
-    return tuple(found)

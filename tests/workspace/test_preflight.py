@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from optinb import open_workspace
 from optinb.demo import APPROVER, CAMPAIGNS, KEYS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit, NightError
+from optinb.night.preflight import examine_night
 from optinb.nightly import Night
-from optinb.workspace import bad, examine_machine
+from optinb.workspace import bad
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,7 +117,7 @@ def test_want_of_room_is_told_and_the_night_goes_on(
 def test_a_clock_behind_an_earlier_night_is_told(planned: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     planned.store.runs.start(RUN_DATE, user=SCHEDULER, now=planned.now() + timedelta(hours=2))
     monkeypatch.delenv("OPTINB_NOW")  # nobody minds a clock that is pretended
-    (told,) = bad(examine_machine(planned, RUN_DATE))
+    (told,) = bad(examine_night(planned, RUN_DATE, ()).machine)
     assert told.about == "clock" and "set it by NTP" in told.text
 
 
@@ -125,7 +126,7 @@ def test_a_delivery_that_may_not_be_read_is_told(
 ) -> None:
     closed = folder / "inbox" / RUN_DATE.isoformat() / "customers.csv"
     monkeypatch.setattr("os.access", lambda path, _mode: path != closed)
-    (told,) = bad(examine_machine(planned, RUN_DATE))
+    (told,) = bad(examine_night(planned, RUN_DATE, ()).machine)
     assert "customers.csv" in told.text and "give it the right" in told.text
 
 

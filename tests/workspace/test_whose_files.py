@@ -19,7 +19,7 @@ from optinb.demo import demo_settings
 from optinb.errors import UsageError
 from optinb.lab import opened, run_lab
 from optinb.settings import load_settings
-from optinb.workspace.doctor import _settings
+from optinb.workspace.doctor import who_sets
 from optinb.workspace.notebooks import copied_notebooks, folder_of_copies
 from optinb.workspace.ownership import closed_folders, login_of, loopholes
 from optinb.workspace.setup import init_workspace
@@ -89,8 +89,8 @@ def test_what_a_group_works_by_is_changed_by_its_owner_and_another_put_there_onl
     settings.write_text(with_postgres, "utf-8")
     monkeypatch.setenv("STATE", "postgresql+psycopg://ann@db:5432/optinb")
     with optinb.open_workspace(root) as ws:
-        subprocess.run(_settings(ws).text.split("root runs: ")[1], shell=True, check=True)
-        assert _settings(ws).text == f"only {WHO.format('and')} can change optinb.toml, which says who approves"
+        subprocess.run(who_sets(ws.context).text.split("root runs: ")[1], shell=True, check=True)
+        assert who_sets(ws.context).text == f"only {WHO.format('and')} can change optinb.toml, which says who approves"
     if IS_ROOT:
         assert not as_another('mv "$1" "$1.old"', settings)
         assert not as_another('echo mine > "$1.new" && mv -f "$1.new" "$1"', settings)
@@ -131,7 +131,7 @@ def test_a_folder_of_nobody_but_its_owner_is_closed_to_others_by_taking_their_ri
     init_workspace(tmp_path / "ws", settings=demo_settings("http://127.0.0.1:1"))
     (tmp_path / "ws").chmod(0o777)
     with optinb.open_workspace(tmp_path / "ws", user="ada") as ws:
-        assert f"chmod go-w {tmp_path / 'ws'}" in _settings(ws).text
+        assert f"chmod go-w {tmp_path / 'ws'}" in who_sets(ws.context).text
 
 
 def test_a_folder_on_the_way_counts_and_a_group_of_one_does_not(

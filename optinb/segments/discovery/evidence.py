@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy.special import ndtr, ndtri, xlogy
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -30,6 +29,8 @@ def gain(inside: Sums, whole: Sums, *, yes_no: bool) -> NDArray[np.float64]:
     where the usual z is far off. Numbers: the z of a sample without replacement, which is that of permuted labels.
     Parts that are empty, or the whole, have 0.
     """
+    from scipy.special import xlogy
+
     n, k, _ = (np.asarray(x, float) for x in inside)
     size, total, squares = (np.asarray(x, float) for x in whole)
     rest = size - n
@@ -48,6 +49,8 @@ def gain(inside: Sums, whole: Sums, *, yes_no: bool) -> NDArray[np.float64]:
 
 def chance(z: ArrayLike) -> NDArray[np.float64]:
     """The chance of so many standard errors or more where there is no difference."""
+    from scipy.special import ndtr
+
     return ndtr(-np.asarray(z, float))
 
 
@@ -65,6 +68,8 @@ def interval(inside: Sums, outside: Sums, *, yes_no: bool, level: float = 0.95) 
 
     Yes/no: Newcombe's hybrid of Wilson intervals (1998, method 10). Numbers: Welch's, with normal quantiles.
     """
+    from scipy.special import ndtri
+
     z = float(ndtri(0.5 + level / 2))
     (n1, k1, q1), (n2, k2, q2) = ((float(x) for x in sums) for sums in (inside, outside))  # type: ignore[arg-type]
     p1, p2 = k1 / n1, k2 / n2

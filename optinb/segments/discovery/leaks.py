@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import rankdata
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +54,8 @@ def near_perfect(places: NDArray[np.int64], alone: Sums, target: Target, *, leas
 
 
 def _alike(column: Column, target: Target) -> float:
+    from scipy.stats import rankdata
+
     known = np.flatnonzero(column.known)[:ENOUGH]
     if len(known) < 3:
         return 0.0
