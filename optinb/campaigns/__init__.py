@@ -41,7 +41,7 @@ from optinb.campaigns.power import Power, power_of
 from optinb.campaigns.rebuilt import REBUILT, RebuiltAudience, approved_rebuilt, rebuilt_parts
 from optinb.campaigns.roster import Roster
 from optinb.campaigns.schedule import Schedule, SendTime, check_schedule, send_times
-from optinb.campaigns.signing import KeyPair, new_key
+from optinb.campaigns.signing import KeyPair, new_key, signing_key
 from optinb.campaigns.standing import Competition, Standing
 from optinb.campaigns.trail import Decision, why_unlike
 from optinb.segments import NO_PUSH, OUTCOMES, REASONS, Exclusion, Waterfall
@@ -114,6 +114,7 @@ __all__ = [
     "reworded",
     "send_times",
     "sign_move",
+    "signing_key",
     "step",
     "submit",
     "tables_for",

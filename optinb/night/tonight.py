@@ -24,7 +24,7 @@ from optinb.measure import CampaignSummary, frozen, held, rehearsed
 from optinb.night.frozen_audience import why_not_approved
 from optinb.night.second_look import look_afterwards, look_before
 from optinb.progress import progress
-from optinb.workspace import Workspace, ages_on, is_pretended, why_distrusted, why_stale, why_unrecorded
+from optinb.workspace import Workspace, is_pretended, why_distrusted, why_unrecorded
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -125,7 +125,7 @@ class Tonight:
 
     def ages(self) -> tuple[TableAge, ...]:
         """How old the tables of this night are."""
-        return ages_on(self._ws, self._run_date)
+        return self._ws.freshness.ages_on(self._run_date)
 
     @cached_property
     def _competition(self) -> Competition:
@@ -152,7 +152,7 @@ class Tonight:
         reason = unchecked or why_held(record, parts, authority=authority, now=now, latest=latest)
         if reason is None and (forged := why_unrecorded(self._ws, record)):
             reason = f"the audit trail was tampered with: {forged}"
-        return reason or why_stale(self._ws, resolved, self.ages())
+        return reason or self._ws.freshness.why_stale(resolved, self.ages())
 
     def _audience(self, record: CampaignRecord, shared: SharedGroups) -> CampaignSummary:
         campaign = record.campaign
@@ -182,7 +182,7 @@ class Tonight:
             return held(*names, reason or "it is not approved", figures)
         send_at = campaign.schedule.send_at(self._run_date, self._ws.settings.zone)
         if self._dry_run:
-            among.promise(rows, self._ws.campaigns.competitor(resolved, self._run_date))
+            among.promise(rows, resolved.competitor(self._run_date))
             return rehearsed(campaign.name, resolved.app_group.name, resolved.template.name, figures, send_at)
         now = self._ws.now()
         try:
@@ -204,7 +204,7 @@ class Tonight:
             return held(*names, str(error), figures)
         if audience.planned_at == now:  # and not another run's
             self._looked_at.add((audience.sha256, audience.planned_at))
-        among.promise(rows, self._ws.campaigns.competitor(resolved, self._run_date))
+        among.promise(rows, resolved.competitor(self._run_date))
         return self._figures(audience)
 
     def _why_short(self, campaign: Campaign, recipients: int) -> str | None:

@@ -12,7 +12,6 @@ from optinb.errors import OptinbError
 from optinb.views import values
 from optinb.views.controls import Pane, box, button, field, styles
 from optinb.views.later import every
-from optinb.workspace.decisions import last_approval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +100,7 @@ class ApprovalDesk(w.VBox):
             return
         try:
             preview = self._ws.campaigns.preview(record.campaign, samples=SAMPLES)
-            last, power = last_approval(self._ws, preview), self._ws.campaigns.power(preview)
+            last, power = self._ws.campaigns.last_approval(preview), self._ws.campaigns.power(preview)
         except OptinbError as error:
             self.detail.say(str(error), kind="bad")
             return

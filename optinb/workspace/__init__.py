@@ -7,7 +7,6 @@ from optinb.workspace.codes import Codes, CodesLeft
 from optinb.workspace.data import CustomerDay, CustomerReach
 from optinb.workspace.doctor import Diagnosis, Doctor, GroupHealth, bad
 from optinb.workspace.forget import ForgottenCustomer
-from optinb.workspace.freshness import ages_on, why_stale
 from optinb.workspace.groups import Groups, GroupSize
 from optinb.workspace.handle import Workspace, open_workspace, workspace_folder
 from optinb.workspace.history import Answer, Status, Why, status, why
@@ -76,7 +75,6 @@ __all__ = [
     "Vocabulary",
     "Why",
     "Workspace",
-    "ages_on",
     "bad",
     "clock_for",
     "clock_starting_at",
@@ -89,7 +87,6 @@ __all__ = [
     "why",
     "why_behind",
     "why_distrusted",
-    "why_stale",
     "why_unrecorded",
     "without_answers",
     "workspace_folder",

@@ -2,47 +2,91 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-from optinb.campaigns import SizeBand, approve, differences, why_held
+from optinb.campaigns import Authority, SizeBand, approve, differences, signing_key, why_held
 from optinb.errors import ApprovalError
-from optinb.workspace.refusals import check_sendable
-from optinb.workspace.witness import note_decision, why_behind, why_unrecorded
+from optinb.workspace.decisions import last_approval, newest_approval
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from optinb.campaigns import CampaignRecord
-    from optinb.workspace.handle import Workspace
-    from optinb.workspace.previewing import CampaignPreview
+    from optinb.campaigns.campaign_store import CampaignStore
+    from optinb.settings import Settings
+    from optinb.workspace.context import Context
+    from optinb.workspace.decisions import LastApproval
+    from optinb.workspace.previewing import CampaignPreview, Previews
+    from optinb.workspace.records import CampaignRecords
+    from optinb.workspace.resolved import Resolver
+    from optinb.workspace.templates import Templates
 
-SIGNING_KEY = "OPTINB_SIGNING_KEY"
+
+class Approvals:
+    """Approves campaigns as they were seen, and tells what is different from what was approved last."""
+
+    def __init__(
+        self,
+        context: Context,
+        campaigns: CampaignStore,
+        *,
+        records: CampaignRecords,
+        resolver: Resolver,
+        previews: Previews,
+        templates: Templates,
+        why_forged: Callable[[CampaignRecord], str | None],
+    ) -> None:
+        """Args: `why_forged` says why the audit trail tells another story of a campaign, or None."""
+        self._context, self._campaigns, self._records = context, campaigns, records
+        self._resolver, self._previews, self._templates = resolver, previews, templates
+        self._why_forged = why_forged
+
+    def approve(self, name: str, *, seen: str | CampaignPreview, comment: str) -> CampaignRecord:
+        """Approves a campaign as it was seen; see `Campaigns.approve`."""
+        record, context = self._campaigns.get(name), self._context
+        authority = authority_of(context.settings)
+        if forged := self._why_forged(record):
+            raise ApprovalError(f"the audit trail was tampered with: {forged}; compare the database with a copy")
+        self._resolver.to_send(record.campaign)
+        preview = self._previews.of(record.campaign)
+        if changed := _unseen(seen, preview):
+            raise ApprovalError(f"{name!r} changed while you looked at it ({', '.join(changed)}); look again")
+        approved = approve(
+            record,
+            user=context.user,
+            approvers=authority.approvers,
+            approve_own=authority.approve_own,
+            private_key=signing_key(context.settings),
+            comment=comment,
+            now=context.now(),
+            parts=preview.parts,
+            recipients=preview.waterfall.recipients,
+        )
+        if wrong := why_held(approved, preview.parts, authority=authority, now=context.now()):
+            raise ApprovalError(f"this approval wouldn't count: {wrong}")
+        return self._records.put(approved, "approve", before=record)
+
+    def last(self, preview: CampaignPreview) -> LastApproval | None:
+        """The last approval of a previewed campaign, with what has changed since; None where there was none."""
+        approval = newest_approval(self._campaigns, preview.campaign.id)
+        return last_approval(approval, preview, named=self._named) if approval else None
+
+    def _named(self, part: str, text: str) -> str | None:
+        if part == "app group":
+            return next((group.name for group in self._context.settings.app_groups if group.id == text), None)
+        if part == "template":
+            return next((template.name for template in self._templates.list() if template.id == text), None)
+        return None
 
 
-def approve_seen(ws: Workspace, name: str, *, seen: str | CampaignPreview, comment: str) -> CampaignRecord:
-    """Approves a campaign as it was seen; see `Campaigns.approve`."""
-    record, workspace = ws.campaigns.get(name), ws.settings.workspace
-    if forged := why_behind(ws) or why_unrecorded(ws, record):
-        raise ApprovalError(f"the audit trail was tampered with: {forged}; compare the database with a copy")
-    check_sendable(ws, ws.campaigns.resolve(record.campaign))
-    preview = ws.campaigns.preview(record.campaign)
-    if changed := _unseen(seen, preview):
-        raise ApprovalError(f"{name!r} changed while you looked at it ({', '.join(changed)}); look again")
-    approved = approve(
-        record,
-        user=ws.user,
-        approvers=workspace.approvers,
-        approve_own=workspace.approve_own,
-        private_key=signing_key(ws),
-        comment=comment,
-        now=ws.now(),
-        parts=preview.parts,
-        recipients=preview.waterfall.recipients,
+def authority_of(settings: Settings) -> Authority:
+    """Whose approval counts, by the settings."""
+    return Authority(
+        approvers=settings.workspace.approvers,
+        approve_own=settings.workspace.approve_own,
+        days=settings.policy.approval_days,
+        keys=settings.policy.keys,
     )
-    if wrong := why_held(approved, preview.parts, authority=ws.campaigns.authority, now=ws.now()):
-        raise ApprovalError(f"this approval wouldn't count: {wrong}")
-    ws.store.campaigns.put(approved, expected=record.version, user=ws.user, action="approve", now=ws.now())
-    note_decision(ws, approved, "approve")
-    return approved
 
 
 def _unseen(seen: str | CampaignPreview, now: CampaignPreview) -> tuple[str, ...]:
@@ -55,19 +99,3 @@ def _unseen(seen: str | CampaignPreview, now: CampaignPreview) -> tuple[str, ...
     if not SizeBand.around(was).holds(found):
         changed = (*changed, f"you saw {was:,} recipients, there are {found:,}")
     return changed or (() if seen.fingerprint == now.fingerprint else ("it was submitted again",))
-
-
-def signing_key(ws: Workspace) -> str | None:
-    """The private key of the user, where approvals and moves must be signed; else None.
-
-    Raises ApprovalError when it must be there and isn't.
-    """
-    if not ws.settings.policy.keys:
-        return None
-    private = os.environ.get(SIGNING_KEY, "").strip()
-    if not private:
-        raise ApprovalError(
-            f"approvals and moves are signed in this workspace: put your private key into {SIGNING_KEY}, or make one "
-            "with `optinb campaigns key`"
-        )
-    return private

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from optinb.campaigns import Campaign
-    from optinb.workspace.handle import Workspace
+    from optinb.delivery.journal.codes import CodeStore
+    from optinb.workspace.context import Context
 
 
 class CodesLeft(Struct, frozen=True, kw_only=True):
@@ -36,8 +37,8 @@ class CodesLeft(Struct, frozen=True, kw_only=True):
 class Codes:
     """`ws.codes`: import and list promotion codes. Who gets which is decided when a night freezes its plan."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._ws = workspace
+    def __init__(self, context: Context, store: CodeStore) -> None:
+        self._context, self._store = context, store
 
     def add(
         self,
@@ -70,7 +71,7 @@ class Codes:
             rows = check_codes([str(code) for code in source], source=name, header=header)
             codes, lines = tuple(rows["code"].to_list()), tuple(rows["line"].to_list())
             digest = sha256("\n".join(codes).encode()).hexdigest()
-        added = self._ws.store.codes.add(pool, codes, user=self._ws.user, now=self._ws.now(), sha256=digest)
+        added = self._store.add(pool, codes, user=self._context.user, now=self._context.now(), sha256=digest)
         if isinstance(added, CodePool):
             return added
         pools = ", ".join(sorted({repr(clash.pool) for clash in added}))
@@ -81,15 +82,15 @@ class Codes:
 
     def list(self) -> tuple[CodePool, ...]:
         """Every pool, by name."""
-        return self._ws.store.codes.list()
+        return self._store.list()
 
     def get(self, pool: str) -> CodePool:
         """One pool. Raises CampaignError with the nearest name."""
-        return self._ws.store.codes.get(pool)
+        return self._store.get(pool)
 
     def left_for(self, campaign: Campaign, *, recipients: int) -> CodesLeft | None:
         """How the pool of a campaign suffices for so many recipients; None where its offer has no codes."""
         if campaign.codes is None:
             return None
-        pool = self._ws.store.codes.find(campaign.codes)
+        pool = self._store.find(campaign.codes)
         return CodesLeft(pool=pool.name if pool else campaign.codes, left=pool.left if pool else 0, needed=recipients)

@@ -10,7 +10,10 @@ from msgspec import Struct
 from optinb.campaigns import NONE, SizeBand, part_words
 
 if TYPE_CHECKING:
-    from optinb.workspace.handle import Workspace
+    from collections.abc import Callable
+
+    from optinb.campaigns import Approval
+    from optinb.campaigns.campaign_store import CampaignStore
     from optinb.workspace.previewing import CampaignPreview
 
 NOT_A_PART = "not a part of an approval then"
@@ -33,16 +36,22 @@ class LastApproval(Struct, frozen=True, kw_only=True):
     changes: tuple[PartChange, ...]
 
 
-def last_approval(ws: Workspace, preview: CampaignPreview) -> LastApproval | None:
-    """The last approval of a previewed campaign, with what has changed since; None where there was none."""
-    store, campaign = ws.store.campaigns, preview.campaign
-    history = store.history(campaign.id) if store.find(campaign.id) else ()
-    approval = next((c.record.approval for c in reversed(history) if c.record.approval), None)
-    if approval is None:
-        return None
+def newest_approval(campaigns: CampaignStore, campaign_id: str) -> Approval | None:
+    """The last approval of a campaign, whether it still counts or not; None where there was none."""
+    history = campaigns.history(campaign_id) if campaigns.find(campaign_id) else ()
+    return next((change.record.approval for change in reversed(history) if change.record.approval), None)
+
+
+def last_approval(
+    approval: Approval, preview: CampaignPreview, *, named: Callable[[str, str], str | None]
+) -> LastApproval:
+    """An approval of a campaign with what has changed since, as its preview shows it.
+
+    `named`: the name that people know of something that an approval keeps by its id, given the part and the id.
+    """
 
     def words(part: str, text: str | None, *, missing: str = NONE) -> str:
-        return missing if text is None else _named(ws, part, text) or part_words(part, text)
+        return missing if text is None else named(part, text) or part_words(part, text)
 
     return LastApproval(
         approver=approval.approver,
@@ -57,12 +66,3 @@ def last_approval(ws: Workspace, preview: CampaignPreview) -> LastApproval | Non
             for part in preview.changed
         ),
     )
-
-
-def _named(ws: Workspace, part: str, text: str) -> str | None:
-    """The name that people know of something that an approval keeps by its id."""
-    if part == "app group":
-        return next((group.name for group in ws.settings.app_groups if group.id == text), None)
-    if part == "template":
-        return next((template.name for template in ws.templates.list() if template.id == text), None)
-    return None

@@ -10,14 +10,16 @@ from msgspec.structs import replace
 from optinb.campaigns import draft, may, step
 from optinb.errors import CampaignError, ConflictError
 from optinb.people import same_person
-from optinb.workspace.witness import note_decision
+from optinb.workspace.records import as_campaign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
     from optinb.campaigns import Campaign, CampaignChange, CampaignRecord
-    from optinb.workspace.handle import Workspace
+    from optinb.campaigns.campaign_store import CampaignStore
+    from optinb.workspace.context import Context
+    from optinb.workspace.records import CampaignRecords
 
 
 def is_free(record: CampaignRecord) -> bool:
@@ -28,8 +30,8 @@ def is_free(record: CampaignRecord) -> bool:
 class Drafts:
     """`ws.drafts`: keeps campaigns in the making, and tells who changed one last."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._ws = workspace
+    def __init__(self, context: Context, campaigns: CampaignStore, records: CampaignRecords) -> None:
+        self._context, self._campaigns, self._records = context, campaigns, records
 
     def keep(self, source: Campaign | Mapping[str, Any], *, seen: CampaignRecord | None) -> CampaignRecord:
         """Keeps a campaign that is still being worked on, on top of the version that its writer has `seen`.
@@ -38,21 +40,21 @@ class Drafts:
         Raises CampaignError when another campaign bears the name, or it is too late for a draft, ConflictError when
         somebody else changed the draft meanwhile.
         """
-        campaign, now = self._ws.campaigns.read(source), self._ws.now()
+        campaign, now = as_campaign(source), self._context.now()
         renamed = seen is not None and seen.id != campaign.id
         earlier = self.check_new(campaign) if seen is None or renamed else seen
-        kept = draft(campaign, user=self._ws.user, now=now, earlier=earlier)
-        self._put(kept, "draft", expected=earlier.version if earlier else None)
+        kept = draft(campaign, user=self._context.user, now=now, earlier=earlier)
+        self._records.put(kept, "draft", before=earlier)
         if renamed and seen is not None and is_free(seen):
             # who changed the old one meanwhile keeps it
             with suppress(ConflictError):
                 away = replace(step(seen, "rename", now=now, comment="renamed"), archived=True)
-                self._put(away, "rename", expected=seen.version)
+                self._records.put(away, "rename", before=seen)
         return kept
 
     def check_new(self, source: Campaign | Mapping[str, Any]) -> CampaignRecord | None:
         """Refuses a name that another campaign bears; returns the one of this name that was put away, if any."""
-        found = self._ws.store.campaigns.find(self._ws.campaigns.read(source).id)
+        found = self._campaigns.find(as_campaign(source).id)
         if found is not None and not found.archived:
             raise CampaignError(
                 f"there is a campaign {found.campaign.name!r} already ({found.state}); open that one, or choose "
@@ -62,18 +64,13 @@ class Drafts:
 
     def last_change(self, record: CampaignRecord) -> CampaignChange:
         """The newest version of a campaign: who did what, and when."""
-        return self._ws.store.campaigns.history(record.id)[-1]
+        return self._campaigns.history(record.id)[-1]
 
     def open(self) -> tuple[CampaignRecord, ...]:
         """The campaigns that may still be worked on, by name."""
-        return tuple(r for r in self._ws.campaigns.list() if r.state not in ("done", "cancelled"))
+        return tuple(r for r in self._campaigns.list() if not r.archived and r.state not in ("done", "cancelled"))
 
     def mine(self) -> CampaignRecord | None:
         """The draft that the user wrote at last."""
-        own = [r for r in self.open() if r.state == "draft" and same_person(r.author, self._ws.user)]
+        own = [r for r in self.open() if r.state == "draft" and same_person(r.author, self._context.user)]
         return max(own, key=lambda record: record.updated_at, default=None)
-
-    def _put(self, record: CampaignRecord, action: str, *, expected: int | None) -> None:
-        put, ws = self._ws.store.campaigns.put, self._ws
-        put(record, expected=expected, user=ws.user, action=action, now=ws.now())
-        note_decision(ws, record, action)

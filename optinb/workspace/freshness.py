@@ -12,29 +12,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
-    from optinb.warehouse import TableAge
-    from optinb.workspace.handle import Workspace
+    from optinb.warehouse import TableAge, Warehouse
+    from optinb.workspace.context import Context
+    from optinb.workspace.data import Reading
     from optinb.workspace.resolved import Resolved
 
 
-def ages_on(ws: Workspace, run_date: date) -> tuple[TableAge, ...]:
-    """How old each published table is on a night; nothing before the first import."""
-    if ws.warehouse.current is None:
-        return ()
-    contents, settings = ws.snapshot().contents, ws.settings
-    return table_ages(contents, run_date=run_date, limits=settings.imports, zone=settings.zone)
+class Freshness:
+    """`ws.freshness`: how old the published tables are, and which campaigns that holds."""
 
+    def __init__(self, context: Context, tables: Reading, warehouse: Warehouse) -> None:
+        self._settings, self._tables, self._warehouse = context.settings, tables, warehouse
 
-def reads(ws: Workspace, resolved: Resolved) -> frozenset[str]:
-    """The delivered tables that a campaign reads: by its rule, by its properties, and what every audience needs."""
-    delivered = ws.snapshot().schema("customers")
-    return tables_for(ws.settings, resolved.campaign, from_json(resolved.rule_json), delivered=delivered)
+    def ages_on(self, run_date: date) -> tuple[TableAge, ...]:
+        """How old each published table is on a night; nothing before the first import."""
+        if self._warehouse.current is None:
+            return ()
+        contents, settings = self._tables.snapshot().contents, self._settings
+        return table_ages(contents, run_date=run_date, limits=settings.imports, zone=settings.zone)
 
-
-def why_stale(ws: Workspace, resolved: Resolved, ages: Iterable[TableAge]) -> str | None:
-    """Why a campaign must not be sent from the tables as they are, or None."""
-    stale = [age for age in ages if age.stale is not None]
-    if not stale:
-        return None
-    read = reads(ws, resolved)
-    return "; ".join(age.stale for age in stale if age.stale and age.table in read) or None
+    def why_stale(self, resolved: Resolved, ages: Iterable[TableAge]) -> str | None:
+        """Why a campaign must not be sent from the tables as they are, or None."""
+        stale = [age for age in ages if age.stale is not None]
+        if not stale:
+            return None
+        rule, delivered = from_json(resolved.rule_json), self._tables.snapshot().schema("customers")
+        read = tables_for(self._settings, resolved.campaign, rule, delivered=delivered)
+        return "; ".join(age.stale for age in stale if age.stale and age.table in read) or None

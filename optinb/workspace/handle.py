@@ -15,21 +15,30 @@ from optinb.settings import FILE_NAME, Settings, load_settings, read_secret
 from optinb.share import shared
 from optinb.store import in_folder
 from optinb.warehouse import ImportReport, Snapshot, Warehouse
+from optinb.workspace.approving import Approvals
 from optinb.workspace.campaigns import Campaigns
 from optinb.workspace.clock import clock_for, on_sandbox
 from optinb.workspace.codes import Codes
+from optinb.workspace.contacts import Audiences
 from optinb.workspace.context import Context, as_day
 from optinb.workspace.doctor import Diagnosis, Doctor
 from optinb.workspace.drafts import Drafts
+from optinb.workspace.freshness import Freshness
 from optinb.workspace.groups import Groups
 from optinb.workspace.inbox import Arrivals, Check, Inbox, Quarantine
 from optinb.workspace.lists import Lists
 from optinb.workspace.looking import Looking
 from optinb.workspace.past import PastWorkspace
+from optinb.workspace.power import PowerOfTests
+from optinb.workspace.previewing import Previews
 from optinb.workspace.private import keep_private
+from optinb.workspace.records import CampaignRecords
+from optinb.workspace.resolved import Resolver
 from optinb.workspace.sends import Sends
 from optinb.workspace.templates import Templates
+from optinb.workspace.trial import Trials
 from optinb.workspace.unsaved import Unsaved
+from optinb.workspace.witness import note_decision, why_behind, why_unrecorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +61,7 @@ class Workspace(Looking):
     """A workspace on disk, opened by somebody.
 
     Attributes: `root`, `settings`, `user`, and what it is made of: `groups`, `lists`, `templates`, `codes`,
-    `campaigns`, `drafts`, `contacts`, `sends`, `unsaved`, `warehouse`, `store`.
+    `campaigns`, `drafts`, `contacts`, `freshness`, `sends`, `unsaved`, `warehouse`, `store`.
     """
 
     def __init__(self, root: Path, settings: Settings, *, user: str | None, clock: Callable[[], datetime]) -> None:
@@ -66,13 +75,61 @@ class Workspace(Looking):
         self.groups = Groups(
             self.context, self.store.groups, self.lists, published=self._published, tables_for=self.tables_for
         )
-        self.templates = Templates(self)
-        self.codes = Codes(self)
-        self.campaigns = Campaigns(self)
-        self.drafts = Drafts(self)
+        self.templates = Templates(self.context, self.store.templates, self.store.runs)
+        self.codes = Codes(self.context, self.store.codes)
         self.sends = Sends(self)
-        self.unsaved = Unsaved(self)
+        self.freshness = Freshness(self.context, self, self.warehouse)
+        self.unsaved = Unsaved(self.context)
+        records = CampaignRecords(
+            self.context,
+            self.store.campaigns,
+            deliveries=self.store.deliveries,
+            note_decision=lambda record, action: note_decision(self, record, action),
+        )
+        self.drafts = Drafts(self.context, self.store.campaigns, records)
+        self.campaigns = self._campaigns(records)
         self._snapshot: Snapshot | None = None
+
+    def _campaigns(self, records: CampaignRecords) -> Campaigns:
+        context, campaigns = self.context, self.store.campaigns
+        audiences = Audiences(context, self, campaigns=campaigns, contacts=self.contacts)
+        resolver = Resolver(
+            context,
+            self,
+            groups=self.groups,
+            warehouse=self.warehouse,
+            templates=self.templates,
+            codes=self.store.codes,
+            origins=self.store.origins,
+        )
+        previews = Previews(
+            context,
+            campaigns,
+            resolver=resolver,
+            audiences=audiences,
+            codes=self.codes,
+            power=PowerOfTests(self, self.groups),
+        )
+        approvals = Approvals(
+            context,
+            campaigns,
+            records=records,
+            resolver=resolver,
+            previews=previews,
+            templates=self.templates,
+            why_forged=lambda record: why_behind(self) or why_unrecorded(self, record),
+        )
+        return Campaigns(
+            context,
+            campaigns,
+            records=records,
+            resolver=resolver,
+            audiences=audiences,
+            previews=previews,
+            approvals=approvals,
+            trials=Trials(context, self, self.store.audit),
+            sends=self.sends,
+        )
 
     def __repr__(self) -> str:
         return f"Workspace({str(self.root)!r})"

@@ -14,23 +14,10 @@ if TYPE_CHECKING:
 
     from optinb.appboy import Template
     from optinb.campaigns import Campaign
-    from optinb.workspace.handle import Workspace
-    from optinb.workspace.resolved import Resolved
 
 
-def check_imported(ws: Workspace, template: Template) -> None:
-    """Refuses to show a template that isn't stored as it was imported. Raises CampaignError.
-
-    Who approves it sees its texts, and approves what Appboy's own have as their hash.
-    """
-    if unlike := ws.store.templates.why_unlike_imported(template):
-        raise CampaignError(unlike)
-
-
-def check_sendable(ws: Workspace, resolved: Resolved) -> None:
-    """Refuses a campaign that no night could send. Raises CampaignError."""
-    template, campaign = resolved.template, resolved.campaign
-    check_imported(ws, template)
+def check_template(template: Template, campaign: Campaign) -> None:
+    """Refuses a template that can't be used, or that needs what the campaign doesn't give. Raises CampaignError."""
     if not template.usable:
         raise CampaignError(f"template {template.name!r} can't be used: {'; '.join(template.problems)}")
     for needed in needed_properties(template):
@@ -39,13 +26,15 @@ def check_sendable(ws: Workspace, resolved: Resolved) -> None:
                 f"template {template.name!r} needs the property {needed.name!r}, which the campaign doesn't give; "
                 f"add it under [properties]"
             )
-    if campaign.codes is not None:
-        ws.codes.get(campaign.codes)
-        if not campaign.code_properties:
-            raise CampaignError(
-                f"the offer has codes from {campaign.codes!r}, but no property shows them; write "
-                'NAME = { offer = "code" } under [properties], or take codes out of [offer]'
-            )
+
+
+def check_codes_shown(campaign: Campaign) -> None:
+    """Refuses an offer with codes that no message shows. Raises CampaignError."""
+    if campaign.codes is not None and not campaign.code_properties:
+        raise CampaignError(
+            f"the offer has codes from {campaign.codes!r}, but no property shows them; write "
+            'NAME = { offer = "code" } under [properties], or take codes out of [offer]'
+        )
 
 
 def check_audience(campaign: Campaign, audience: pl.DataFrame) -> None:

@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.appboy import Template
-from optinb.campaigns import Campaign, content_parts, deciding_parts, rebuilt_parts
+from optinb.campaigns import Campaign, Competitor, content_parts, deciding_parts, rebuilt_parts
 from optinb.rules import from_json, is_bound, sentence, to_json
 from optinb.settings import AppGroupSettings
+from optinb.workspace.refusals import check_codes_shown, check_template
 
 if TYPE_CHECKING:
-    from optinb.workspace.handle import Workspace
+    from datetime import date
+
+    from optinb.delivery.journal.codes import CodeStore
+    from optinb.delivery.journal.origins import Origins
+    from optinb.warehouse import Warehouse
+    from optinb.workspace.context import Context
+    from optinb.workspace.data import Reading
+    from optinb.workspace.groups import Groups
+    from optinb.workspace.templates import Templates
 
 
 class Resolved(Struct, frozen=True, kw_only=True):
@@ -33,30 +42,70 @@ class Resolved(Struct, frozen=True, kw_only=True):
         )
         return {**content, **self.decided}
 
+    def competitor(self, night: date) -> Competitor:
+        """The campaign as the contact policy sees it, in the night that schedules it."""
+        day = self.campaign.schedule.day_of(night)
+        return Competitor.of(self.campaign, app_group_id=self.app_group.id, day=day)
 
-def resolve(ws: Workspace, campaign: Campaign) -> Resolved:
-    """Finds app group, template and rule of a campaign. Raises CampaignError or SettingsError."""
-    app_group = ws.settings.app_group(campaign.app_group)
-    template = ws.templates.get(app_group.name, campaign.template)
-    group = ws.groups.get(campaign.group)
-    # what the group names is part of what is approved, so that its change is one of the campaign's too; a rule that
-    # names nothing stays as it was stored, also in an older form
-    bound = ws.groups.bound(campaign.group)
-    named = not is_bound(from_json(group.rule_json))
-    imports = ws.store.codes.imports(campaign.codes) if campaign.codes is not None else ()
-    decided = deciding_parts(
-        ws.settings,
-        campaign,
-        bound,
-        delivered=ws.snapshot().schema("customers") if ws.warehouse.current is not None else (),
-        imports=[(file.sha256, file.codes) for file in imports],
-    )
-    rebuilt = ws.store.origins.rebuilt(campaign.id, late_minutes=ws.settings.send.late_minutes)
-    return Resolved(
-        campaign=campaign,
-        app_group=app_group,
-        template=template,
-        rule_json=to_json(bound) if named else group.rule_json,
-        sentence=sentence(from_json(group.rule_json)),  # not as it's stored, which nothing binds
-        decided=decided | rebuilt_parts(rebuilt),
-    )
+
+class Resolver:
+    """Finds what the names in campaigns stand for, as it is now."""
+
+    def __init__(
+        self,
+        context: Context,
+        tables: Reading,
+        *,
+        groups: Groups,
+        warehouse: Warehouse,
+        templates: Templates,
+        codes: CodeStore,
+        origins: Origins,
+    ) -> None:
+        self._settings, self._tables, self._warehouse = context.settings, tables, warehouse
+        self._groups, self._templates, self._codes, self._origins = groups, templates, codes, origins
+
+    def resolve(self, campaign: Campaign) -> Resolved:
+        """Finds app group, template and rule of a campaign. Raises CampaignError or SettingsError."""
+        app_group = self._settings.app_group(campaign.app_group)
+        template = self._templates.get(app_group.name, campaign.template)
+        group = self._groups.get(campaign.group)
+        # what the group names is part of what is approved, so that its change is one of the campaign's too; a rule that
+        # names nothing stays as it was stored, also in an older form
+        bound = self._groups.bound(campaign.group)
+        named = not is_bound(from_json(group.rule_json))
+        imports = self._codes.imports(campaign.codes) if campaign.codes is not None else ()
+        decided = deciding_parts(
+            self._settings,
+            campaign,
+            bound,
+            delivered=self._tables.snapshot().schema("customers") if self._warehouse.current is not None else (),
+            imports=[(file.sha256, file.codes) for file in imports],
+        )
+        rebuilt = self._origins.rebuilt(campaign.id, late_minutes=self._settings.send.late_minutes)
+        return Resolved(
+            campaign=campaign,
+            app_group=app_group,
+            template=template,
+            rule_json=to_json(bound) if named else group.rule_json,
+            sentence=sentence(from_json(group.rule_json)),  # not as it's stored, which nothing binds
+            decided=decided | rebuilt_parts(rebuilt),
+        )
+
+    def to_show(self, campaign: Campaign) -> Resolved:
+        """The same for eyes that approve it: with a template that is stored as it was imported.
+
+        Who approves it sees its texts, and approves what Appboy's own have as their hash. Raises CampaignError.
+        """
+        resolved = self.resolve(campaign)
+        self._templates.check_imported(resolved.template)
+        return resolved
+
+    def to_send(self, campaign: Campaign) -> Resolved:
+        """The same for a send. Raises CampaignError for a campaign that no night could send."""
+        resolved = self.to_show(campaign)
+        check_template(resolved.template, campaign)
+        if campaign.codes is not None:
+            self._codes.get(campaign.codes)
+        check_codes_shown(campaign)
+        return resolved

@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.appboy import AppboyClient
-from optinb.campaigns import TimeMove, may_move, sign_move
+from optinb.campaigns import TimeMove, may_move, sign_move, signing_key
 from optinb.campaigns.schedule import EARLIEST_ZONE
 from optinb.delivery import (
     Budget,
@@ -33,7 +33,6 @@ from optinb.delivery.journal import Accepted
 from optinb.delivery.reconcile import AN_HOUR
 from optinb.errors import CampaignError, Exit, UsageError, failure
 from optinb.progress import Tell, progress
-from optinb.workspace.approving import signing_key
 from optinb.workspace.behind import must_not_be_behind
 from optinb.workspace.lists import MAX_NAME
 from optinb.workspace.witness import why_unrecorded
@@ -193,7 +192,7 @@ class Sends:
             raise CampaignError(f"nothing of {name!r} is scheduled and still to go out, so nothing can be moved")
         audience = nights[0]
         self._moved(audience, at)  # what can't be is refused before anybody is waited for
-        private, signature = signing_key(ws), None
+        private, signature = signing_key(ws.settings), None
         held = self._hold(audience)
         with held as lease, self.client(audience) as client, self._told("moving", audience) as tell:
             audience = self._as_it_is_now(audience)  # somebody else may have moved it until then

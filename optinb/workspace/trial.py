@@ -1,4 +1,4 @@
-"""A test send: a campaign's message to test customers, at once, and outside every figure."""
+"""A campaign tried out: its message as one customer reads it, and a test send, at once and outside every figure."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ from optinb.workspace.samples import SampleMessage, sample_message
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from optinb.campaigns import Exclusion
-    from optinb.workspace.handle import Workspace
+    from optinb.campaigns import Campaign, Exclusion
+    from optinb.store.audit import AuditTrail
+    from optinb.workspace.context import Context
+    from optinb.workspace.data import Reading
     from optinb.workspace.resolved import Resolved
 
 HOW = "test customers are those with is_test in the customers table"
@@ -47,52 +49,74 @@ class SentTest(Struct, frozen=True, kw_only=True):
     errors: tuple[str, ...] = ()
 
 
-def send_test(ws: Workspace, resolved: Resolved, *, customers: Collection[str] | None = None) -> SentTest:
-    """Sends a campaign's message to test customers now: all of them, or those named, but those who didn't opt in.
+class Trials:
+    """Tries campaigns out on single customers."""
 
-    One request that is never repeated. It enters the audit trail, and no journal or figure. Raises CampaignError where
-    nobody may get it, AppboyError with what to do where Appboy doesn't take it.
-    """
-    campaign = resolved.campaign
-    everybody = ws.tables().customers.to_native()
-    people = personal(everybody, properties=campaign.properties, offer=campaign.exampled)
-    rows = _with_reasons(chosen(people, customers), everybody)
-    skipped = dict(rows.filter(pl.col("against").is_not_null()).select("customer_id", "against").iter_rows())
-    rows = rows.filter(pl.col("against").is_null())
-    if rows.is_empty():
-        reasons = "; ".join(f"{customer_id!r} {why}" for customer_id, why in skipped.items())
-        raise CampaignError(f"no test customer can get {campaign.name!r}: {reasons}")
-    request = SendRequest(
-        resolved.template.id,
-        tuple(
-            Recipient(external_id, msgspec.json.decode(properties))
-            for external_id, properties in rows.select("external_user_id", "properties").iter_rows()
-        ),
-    )
-    note = {
-        "who": ws.user,
-        "subject": campaign.id,
-        "campaign": campaign.name,
-        "customers": rows["customer_id"].to_list(),
-    }
-    # must precede the request: what may have been sent is in the trail, whatever happens next
-    ws.store.audit.note(action="test send asked for", now=ws.now(), **note)
-    with AppboyClient(resolved.app_group, timeout_s=ws.settings.send.timeout_s) as client:
-        outcome = client.send_now(request)
-    ws.store.audit.note(action="test send answered", now=ws.now(), **note, outcome=repr(outcome))
-    if not isinstance(outcome, Accepted):
-        _raise(campaign.name, outcome)
-    return SentTest(
-        campaign=campaign.name,
-        app_group=resolved.app_group.name,
-        template=resolved.template.name,
-        at=ws.now(),
-        sent=tuple(
-            sample_message(resolved.template, *row) for row in rows.select("customer_id", "properties").iter_rows()
-        ),
-        skipped=skipped,
-        errors=outcome.errors,
-    )
+    def __init__(self, context: Context, tables: Reading, audit: AuditTrail) -> None:
+        self._context, self._tables, self._audit = context, tables, audit
+
+    def message(self, resolved: Resolved, customer_id: str) -> SampleMessage:
+        """What one customer, in the audience or not, would read of a campaign; see `Campaigns.message`."""
+        people = _people(self._customers(), resolved.campaign)
+        rows = people.filter(pl.col("customer_id") == customer_id).collect().to_dicts()
+        if not rows:
+            raise CampaignError(f"{customer_id!r} is no customer of the published tables")
+        if rows[0]["property_missing"]:
+            raise CampaignError(f"customer {customer_id!r} {REASONS['property_missing']}, and gets no message")
+        return sample_message(resolved.template, customer_id, rows[0]["properties"])
+
+    def send(self, resolved: Resolved, *, customers: Collection[str] | None = None) -> SentTest:
+        """Sends a campaign's message to test customers now: all, or those named, but those who didn't opt in.
+
+        One request that is never repeated. It enters the audit trail, and no journal or figure. Raises CampaignError
+        where nobody may get it, AppboyError with what to do where Appboy doesn't take it.
+        """
+        campaign, context, everybody = resolved.campaign, self._context, self._customers()
+        rows = _with_reasons(_chosen(_people(everybody, campaign), customers), everybody)
+        skipped = dict(rows.filter(pl.col("against").is_not_null()).select("customer_id", "against").iter_rows())
+        rows = rows.filter(pl.col("against").is_null())
+        if rows.is_empty():
+            reasons = "; ".join(f"{customer_id!r} {why}" for customer_id, why in skipped.items())
+            raise CampaignError(f"no test customer can get {campaign.name!r}: {reasons}")
+        request = SendRequest(
+            resolved.template.id,
+            tuple(
+                Recipient(external_id, msgspec.json.decode(properties))
+                for external_id, properties in rows.select("external_user_id", "properties").iter_rows()
+            ),
+        )
+        note = {
+            "who": context.user,
+            "subject": campaign.id,
+            "campaign": campaign.name,
+            "customers": rows["customer_id"].to_list(),
+        }
+        # must precede the request: what may have been sent is in the trail, whatever happens next
+        self._audit.note(action="test send asked for", now=context.now(), **note)
+        with AppboyClient(resolved.app_group, timeout_s=context.settings.send.timeout_s) as client:
+            outcome = client.send_now(request)
+        self._audit.note(action="test send answered", now=context.now(), **note, outcome=repr(outcome))
+        if not isinstance(outcome, Accepted):
+            _raise(campaign.name, outcome)
+        return SentTest(
+            campaign=campaign.name,
+            app_group=resolved.app_group.name,
+            template=resolved.template.name,
+            at=context.now(),
+            sent=tuple(
+                sample_message(resolved.template, *row) for row in rows.select("customer_id", "properties").iter_rows()
+            ),
+            skipped=skipped,
+            errors=outcome.errors,
+        )
+
+    def _customers(self) -> pl.LazyFrame:
+        return self._tables.tables().customers.to_native()
+
+
+def _people(customers: pl.LazyFrame, campaign: Campaign) -> pl.LazyFrame:
+    """Every customer with what the message would say to them, with an example of a code."""
+    return personal(customers, properties=campaign.properties, offer=campaign.exampled)
 
 
 def _with_reasons(rows: pl.DataFrame, everybody: pl.LazyFrame) -> pl.DataFrame:
@@ -116,7 +140,7 @@ def _with_reasons(rows: pl.DataFrame, everybody: pl.LazyFrame) -> pl.DataFrame:
     return rows.join(said.collect(), on="external_user_id", how="left").with_columns(against=against)
 
 
-def chosen(people: pl.LazyFrame, customers: Collection[str] | None) -> pl.DataFrame:
+def _chosen(people: pl.LazyFrame, customers: Collection[str] | None) -> pl.DataFrame:
     """The test customers to send to, as in `personal`. Raises CampaignError, also for more than one request takes."""
     if customers is None:
         rows = people.filter("is_test").sort("customer_id").head(MAX_RECIPIENTS + 1).collect()

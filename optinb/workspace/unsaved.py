@@ -15,7 +15,7 @@ from optinb.files import write_atomically
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from optinb.workspace.handle import Workspace
+    from optinb.workspace.context import Context
 
 FOLDER = "unsaved"
 
@@ -30,14 +30,14 @@ class Kept(Struct, frozen=True):
 class Unsaved:
     """`ws.unsaved`: a text for each user and each thing that they write, which `what` names."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._ws = workspace
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     def keep(self, what: str, body: str) -> None:
         """Keeps a text; the one before is replaced."""
         path = self._path(what)
         path.parent.mkdir(exist_ok=True)
-        write_atomically(path, msgspec.json.encode(Kept(body, self._ws.now().astimezone(UTC))))
+        write_atomically(path, msgspec.json.encode(Kept(body, self._context.now().astimezone(UTC))))
 
     def get(self, what: str) -> Kept | None:
         """What is kept; None where there is nothing, or nothing that can be read."""
@@ -50,5 +50,5 @@ class Unsaved:
         self._path(what).unlink(missing_ok=True)
 
     def _path(self, what: str) -> Path:
-        name = sha256(f"{self._ws.user}\n{what}".encode()).hexdigest()[:32]
-        return self._ws.root / FOLDER / f"{name}.json"
+        name = sha256(f"{self._context.user}\n{what}".encode()).hexdigest()[:32]
+        return self._context.root / FOLDER / f"{name}.json"

@@ -21,7 +21,6 @@ from optinb.demo import APPROVER, AUTHOR
 from optinb.errors import RuleError, UsageError
 from optinb.sandbox import Sandbox, demo_world
 from optinb.workspace import verify_audit
-from optinb.workspace.decisions import last_approval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,7 +141,7 @@ def test_the_next_nights_go_to_those_who_may_get_it_and_to_nobody_else(root: Pat
         assert new == sum(c["recipients"] for c in summary(root, day)["campaigns"] if not c["held"])
         with optinb.open_workspace(root, user=APPROVER) as boss:
             for name in held:
-                changes = last_approval(boss, boss.campaigns.preview(boss.campaigns.get(name).campaign))
+                changes = boss.campaigns.last_approval(boss.campaigns.preview(boss.campaigns.get(name).campaign))
                 assert changes is not None
                 assert {c.before for c in changes.changes} == {"not a part of an approval then"}
                 boss.campaigns.approve(name, seen=boss.campaigns.preview(name))

@@ -55,7 +55,7 @@ from optinb.workspace import (
     Workspace,
     status,
 )
-from optinb.workspace.decisions import LastApproval, last_approval
+from optinb.workspace.decisions import LastApproval
 from optinb.workspace.history import DELIVERIES, SETTLED
 from optinb.workspace.setup import init_workspace
 from optinb.workspace.watching import Stage, watch
@@ -165,7 +165,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         Recovered(dry_run=True, settled=(settled,)), TemplateListing(templates=tuple(listed), news=(news,)),
         ModelReport(run_date=RUN_DATE, warehouse_version=1, customers=1, stages={}, card=()),
         *ws.codes.list(), ws.quarantine(), ws.customer_on("000014", RUN_DATE), ws.lists.save("Few", ["000014"]),
-        last_approval(ws, ws.campaigns.preview(shop)), init_workspace(ws.root.parent / "new"),
+        ws.campaigns.last_approval(ws.campaigns.preview(shop)), init_workspace(ws.root.parent / "new"),
     ]  # fmt: skip
     forgotten = ForgottenCustomer(person="0" * 64, rows={"customers": 1}, versions=1, files=1, quarantined=1, lists=1,
                                   audiences=1, rewritten=1, inbox=(), scheduled=("B",), named_in=("C",))  # fmt: skip

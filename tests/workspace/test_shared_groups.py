@@ -15,7 +15,7 @@ from optinb.night import Night
 from optinb.rules import from_json
 from optinb.segments import members
 from optinb.workspace import SharedGroups
-from optinb.workspace import campaigns as campaigns_module
+from optinb.workspace import contacts as audiences_module
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ def test_a_night_freezes_audiences_of_groups_found_together(
         for campaign in CAMPAIGNS:
             approver.campaigns.approve(campaign["name"], seen=approver.campaigns.preview(campaign["name"]))
     alone: list[object] = []
-    monkeypatch.setattr(campaigns_module, "members", lambda rule, _tables: alone.append(rule))
+    monkeypatch.setattr(audiences_module, "members", lambda rule, _tables: alone.append(rule))
     night = Night(open_workspace(folder, user=SCHEDULER), RUN_DATE)
     try:
         night.import_delivery()
