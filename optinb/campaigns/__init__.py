@@ -43,7 +43,7 @@ from optinb.campaigns.reasons import NO_PUSH, REASONS, Exclusion
 from optinb.campaigns.rebuilt import REBUILT, RebuiltAudience, approved_rebuilt, rebuilt_parts
 from optinb.campaigns.roster import Roster
 from optinb.campaigns.schedule import Going, Schedule, SendTime, calendar, check_schedule, send_times
-from optinb.campaigns.signing import KeyPair, new_key
+from optinb.campaigns.signing import KeyPair, new_key, signing_key
 from optinb.campaigns.standing import Competition, Standing
 from optinb.campaigns.trail import Decision, why_unlike
 
@@ -115,6 +115,7 @@ __all__ = [
     "reworded",
     "send_times",
     "sign_move",
+    "signing_key",
     "step",
     "submit",
     "tables_for",

@@ -6,6 +6,7 @@ base64 of their 32 raw bytes: the public ones in the settings, the private one w
 
 from __future__ import annotations
 
+import os
 from base64 import b64decode, b64encode
 from binascii import Error as NoBase64
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ from optinb.errors import ApprovalError
 
 if TYPE_CHECKING:
     from optinb.campaigns.approval import Approval
+    from optinb.settings import Settings
+
+SIGNING_KEY = "OPTINB_SIGNING_KEY"
 
 
 class KeyPair(Struct, frozen=True, kw_only=True):
@@ -33,6 +37,22 @@ def new_key() -> KeyPair:
     key = Ed25519PrivateKey.generate()
     public, private = key.public_key().public_bytes_raw(), key.private_bytes_raw()
     return KeyPair(public=b64encode(public).decode(), private=b64encode(private).decode())
+
+
+def signing_key(settings: Settings) -> str | None:
+    """The private key of the user, where approvals and moves must be signed; else None.
+
+    Raises ApprovalError when it must be there and isn't.
+    """
+    if not settings.policy.keys:
+        return None
+    private = os.environ.get(SIGNING_KEY, "").strip()
+    if not private:
+        raise ApprovalError(
+            f"approvals and moves are signed in this workspace: put your private key into {SIGNING_KEY}, or make one "
+            "with `optinb campaigns key`"
+        )
+    return private
 
 
 def sign(approval: Approval, *, campaign_id: str, private: str) -> str:

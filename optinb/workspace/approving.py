@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-from optinb.campaigns import SizeBand, approve, differences, why_held
+from optinb.campaigns import SizeBand, approve, differences, signing_key, why_held
 from optinb.errors import ApprovalError
 from optinb.workspace.refusals import check_sendable
-from optinb.workspace.witness import note_decision, why_behind, why_unrecorded
 
 if TYPE_CHECKING:
     from optinb.campaigns import CampaignRecord
     from optinb.workspace.handle import Workspace
     from optinb.workspace.previewing import CampaignPreview
 
-SIGNING_KEY = "OPTINB_SIGNING_KEY"
-
 
 def approve_seen(ws: Workspace, name: str, *, seen: str | CampaignPreview, comment: str) -> CampaignRecord:
     """Approves a campaign as it was seen; see `Campaigns.approve`."""
     record, workspace = ws.campaigns.get(name), ws.settings.workspace
-    if forged := why_behind(ws) or why_unrecorded(ws, record):
+    if forged := ws.checkpoints.why_behind() or ws.checkpoints.why_unrecorded(record):
         raise ApprovalError(f"the audit trail was tampered with: {forged}; compare the database with a copy")
     check_sendable(ws, ws.campaigns.resolve(record.campaign))
     preview = ws.campaigns.preview(record.campaign)
@@ -32,7 +28,7 @@ def approve_seen(ws: Workspace, name: str, *, seen: str | CampaignPreview, comme
         user=ws.user,
         approvers=workspace.approvers,
         approve_own=workspace.approve_own,
-        private_key=signing_key(ws),
+        private_key=signing_key(ws.settings),
         comment=comment,
         now=ws.now(),
         parts=preview.parts,
@@ -41,7 +37,7 @@ def approve_seen(ws: Workspace, name: str, *, seen: str | CampaignPreview, comme
     if wrong := why_held(approved, preview.parts, authority=ws.campaigns.authority, now=ws.now()):
         raise ApprovalError(f"this approval wouldn't count: {wrong}")
     ws.store.campaigns.put(approved, expected=record.version, user=ws.user, action="approve", now=ws.now())
-    note_decision(ws, approved, "approve")
+    ws.checkpoints.note_decision(approved, "approve")
     return approved
 
 
@@ -55,19 +51,3 @@ def _unseen(seen: str | CampaignPreview, now: CampaignPreview) -> tuple[str, ...
     if not SizeBand.around(was).holds(found):
         changed = (*changed, f"you saw {was:,} recipients, there are {found:,}")
     return changed or (() if seen.fingerprint == now.fingerprint else ("it was submitted again",))
-
-
-def signing_key(ws: Workspace) -> str | None:
-    """The private key of the user, where approvals and moves must be signed; else None.
-
-    Raises ApprovalError when it must be there and isn't.
-    """
-    if not ws.settings.policy.keys:
-        return None
-    private = os.environ.get(SIGNING_KEY, "").strip()
-    if not private:
-        raise ApprovalError(
-            f"approvals and moves are signed in this workspace: put your private key into {SIGNING_KEY}, or make one "
-            "with `optinb campaigns key`"
-        )
-    return private

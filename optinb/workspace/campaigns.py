@@ -50,7 +50,6 @@ from optinb.workspace.samples import SampleMessage, sample_message
 from optinb.workspace.sends import Cancellation
 from optinb.workspace.shared import SharedGroups
 from optinb.workspace.trial import SentTest, send_test
-from optinb.workspace.witness import note_decision
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -350,4 +349,4 @@ class Campaigns:
 
     def _put(self, record: CampaignRecord, action: str, *, expected: int | None) -> None:
         self._ws.store.campaigns.put(record, expected=expected, user=self._ws.user, action=action, now=self._ws.now())
-        note_decision(self._ws, record, action)
+        self._ws.checkpoints.note_decision(record, action)

@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from optinb.campaigns import draft, may, step
 from optinb.errors import CampaignError, ConflictError
 from optinb.people import same_person
-from optinb.workspace.witness import note_decision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,4 +75,4 @@ class Drafts:
     def _put(self, record: CampaignRecord, action: str, *, expected: int | None) -> None:
         put, ws = self._ws.store.campaigns.put, self._ws
         put(record, expected=expected, user=ws.user, action=action, now=ws.now())
-        note_decision(ws, record, action)
+        ws.checkpoints.note_decision(record, action)

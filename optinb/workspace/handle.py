@@ -22,6 +22,7 @@ from optinb.workspace.data import Reading, as_day
 from optinb.workspace.doctor import Diagnosis, diagnose
 from optinb.workspace.drafts import Drafts
 from optinb.workspace.groups import Groups
+from optinb.workspace.history import Answers, status
 from optinb.workspace.inbox import Check, Inbox, Quarantine, check_folder, import_and_note, inbox_of, quarantined
 from optinb.workspace.lists import Lists
 from optinb.workspace.past import PastWorkspace
@@ -29,6 +30,7 @@ from optinb.workspace.private import keep_private
 from optinb.workspace.sends import Sends
 from optinb.workspace.templates import Templates
 from optinb.workspace.unsaved import Unsaved
+from optinb.workspace.witness import AuditCheckpoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from optinb.customers import CustomerModel, ModelCard
     from optinb.progress import Listener
     from optinb.workspace.forget import ForgottenCustomer
-    from optinb.workspace.history import Why
+    from optinb.workspace.history import Status, Why
     from optinb.workspace.moves import Migration
     from optinb.workspace.person import CustomerCard
     from optinb.workspace.recovering import Recovered
@@ -51,7 +53,7 @@ class Workspace(Reading):
     """A workspace on disk, opened by somebody.
 
     Attributes: `root`, `settings`, `user`, and what it is made of: `groups`, `lists`, `templates`, `codes`,
-    `campaigns`, `drafts`, `contacts`, `sends`, `unsaved`, `warehouse`, `store`.
+    `campaigns`, `drafts`, `contacts`, `checkpoints`, `answers`, `sends`, `unsaved`, `warehouse`, `store`.
     """
 
     def __init__(self, root: Path, settings: Settings, *, user: str | None, clock: Callable[[], datetime]) -> None:
@@ -66,7 +68,16 @@ class Workspace(Reading):
         self.codes = Codes(self)
         self.campaigns = Campaigns(self)
         self.drafts = Drafts(self)
-        self.sends = Sends(self)
+        self.checkpoints = AuditCheckpoints(self.context, self.store)
+        self.answers = Answers(self.store, self.contacts, self.warehouse, published=self._published)
+        self.sends = Sends(
+            self.context,
+            self.store,
+            contacts=self.contacts,
+            lists=self.lists,
+            checkpoints=self.checkpoints,
+            people=lambda: self.tables().people if self._published() else None,
+        )
         self.unsaved = Unsaved(self)
         self._snapshot: Snapshot | None = None
 
@@ -106,6 +117,9 @@ class Workspace(Reading):
             # The one before closes with its last reader: another thread may still be counting on it.
             self._snapshot = self.warehouse.open()
         return self._snapshot
+
+    def _published(self) -> Snapshot | None:
+        return None if self.warehouse.current is None else self.snapshot()
 
     def as_of(self, day: date | str) -> PastWorkspace:
         """The workspace as it was on a day, to read from: rules, members and groups on that night's version.
@@ -189,9 +203,11 @@ class Workspace(Reading):
 
         Raises UsageError when nothing has run that night.
         """
-        from optinb.workspace.history import why
+        return self.answers.why(customer_id, run_date=as_day(run_date) if run_date else None)
 
-        return why(self, customer_id, run_date=as_day(run_date) if run_date else None)
+    def status(self) -> Status:
+        """What is published, what waits, and what ran lately."""
+        return status(self.root, self.store, self._published())
 
     def migration(self, since: date | str, until: date | str, *, by: str = "stage") -> Migration:
         """How many customers moved from which stage (or micro_segment, value_segment) to which between two days.
@@ -223,9 +239,17 @@ class Workspace(Reading):
 
         Raises ApprovalError for whoever is no approver, LeaseTaken while somebody is at work on such a night.
         """
-        from optinb.workspace.recovering import recover
+        from optinb.workspace.recovering import Recovering
 
-        return recover(self, dry_run=dry_run)
+        recovering = Recovering(
+            self.context,
+            self.store,
+            checkpoints=self.checkpoints,
+            templates=self.templates,
+            sends=self.sends,
+            note=self.campaigns.note,
+        )
+        return recovering.recover(dry_run=dry_run)
 
     def forget(self, customer_id: str, *, by: str = "") -> ForgottenCustomer:
         """Removes a person from tables, files by day, quarantine, lists, audiences, journals, notebooks, logs, drafts.
@@ -243,9 +267,14 @@ class Workspace(Reading):
         Raises UsageError for an id that nothing here ever named, StateError while a send to them is still to be made,
         LeaseTaken while the night is under way, WarehouseError while an import is.
         """
-        from optinb.workspace.forget import forget
+        from optinb.workspace.forget import Forgetting
 
-        return forget(self, customer_id, by=by)
+        forgetting = Forgetting(
+            self.context, self.store, warehouse=self.warehouse, lists=self.lists, checkpoints=self.checkpoints
+        )
+        done = forgetting.forget(customer_id, by=by)
+        self.reopen()
+        return done
 
     def reopen(self) -> None:
         """Lets go of what was read, so that the next look finds the published version and the journal as they are."""

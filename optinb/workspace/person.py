@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from optinb.errors import RuleError
-from optinb.workspace.history import Answer, answer_of, names_of
+from optinb.workspace.history import Answer
 from optinb.workspace.modelling import segmentation
 
 if TYPE_CHECKING:
@@ -77,13 +77,8 @@ def customer_card(ws: Workspace, customer_id: str) -> CustomerCard:
     snapshot, tables = ws.snapshot(), ws.tables()
     mine = pl.col("customer_id") == customer_id
     rows = tables.customers.to_native().lazy().filter(mine).collect().to_dicts()
-    who = names_of(ws, customer_id)
-    messages = tuple(
-        Message(night=audience.run_date, answer=answer)
-        for audience in ws.contacts.nights()[:NEWEST]
-        for answer in (answer_of(ws, audience, who),)
-        if answer.outcome != "not in the group"
-    )
+    newest = ws.answers.newest(customer_id, limit=NEWEST)
+    messages = tuple(Message(night=night, answer=answer) for night, answer in newest)
     if not rows:
         return CustomerCard(customer_id=customer_id, day=tables.run_date, is_known=False, messages=messages)
     known = {name: value for name, value in rows[0].items() if name != "customer_id" and value is not None}

@@ -283,7 +283,7 @@ def test_no_template_keeps_a_closed_set_of_its_own() -> None:
 
 
 def test_sends_are_shown_at_every_stage(used: Workspace) -> None:
-    night = watch(used, RUN_DATE)
+    night = watch(used.context, used.store, RUN_DATE)
     send = night.sends[0]
     whole = replace(send, counts=replace(send.counts, accepted=send.audience.recipients, pending=0))
     to_come = replace(send.counts, accepted=0, pending=send.audience.recipients)
