@@ -9,7 +9,8 @@ from unicodedata import normalize
 from msgspec import Struct
 from msgspec.structs import replace
 
-from optinb.delivery import FORGOTTEN, anonymise, holding, last_moment, orphans
+from optinb.delivery.anonymous import FORGOTTEN, anonymise, holding, orphans
+from optinb.delivery.request import last_moment
 from optinb.erasing import ForgottenPerson
 from optinb.errors import StateError, UsageError
 from optinb.workspace.named import delivers, files_with
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from pathlib import Path
 
-    from optinb.delivery import Held
+    from optinb.delivery.anonymous import Held
     from optinb.delivery.journal import Store
     from optinb.warehouse import Removed, Warehouse
     from optinb.workspace.context import Context

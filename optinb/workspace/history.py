@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from optinb.delivery import ContactHistory
+    from optinb.delivery.contact_history import ContactHistory
     from optinb.delivery.journal import FrozenAudience, Store
     from optinb.warehouse import Snapshot, Warehouse
 
@@ -95,7 +95,7 @@ def status(root: Path, store: Store, snapshot: Snapshot | None, *, runs: int = 7
     )
 
 
-class Names(NamedTuple):
+class _Names(NamedTuple):
     """The ids of one person: the one that is asked about, all of them, and the external user ids they have now."""
 
     asked: str
@@ -148,17 +148,17 @@ class Answers:
         found = ((a.run_date, self._answer(a, who)) for a in self._contacts.nights()[:limit])
         return tuple((night, answer) for night, answer in found if answer.outcome != "not in the group")
 
-    def _names_of(self, customer_id: str) -> Names:
+    def _names_of(self, customer_id: str) -> _Names:
         """Every name under which somebody may stand in earlier audiences."""
         published = self._published()
         if published is None:
-            return Names(customer_id, (customer_id,))
+            return _Names(customer_id, (customer_id,))
         ids = Identity.of(published).ids_of(customer_id)
         mine = pl.col("customer_id").is_in(ids)
         external = published.table("customers").filter(mine).select("external_user_id").collect()["external_user_id"]
-        return Names(customer_id, ids, tuple(external.filter(external != "").unique().sort()))
+        return _Names(customer_id, ids, tuple(external.filter(external != "").unique().sort()))
 
-    def _answer(self, audience: FrozenAudience, who: Names) -> Answer:
+    def _answer(self, audience: FrozenAudience, who: _Names) -> Answer:
         """What became of a person in a frozen audience, and why."""
         rows = self._contacts.of_person(audience, who.ids, who.external_ids)
         if rows.is_empty():

@@ -13,22 +13,12 @@ from msgspec.structs import replace
 from optinb.appboy import AppboyClient
 from optinb.campaigns import TimeMove, may_move, sign_move, signing_key
 from optinb.campaigns.schedule import EARLIEST_ZONE
-from optinb.delivery import (
-    Budget,
-    Move,
-    Recall,
-    Reconciled,
-    Tools,
-    ask_after,
-    close_dead,
-    lease_name,
-    may_be_stopped,
-    recall,
-    reconcile,
-    reschedule,
-)
+from optinb.delivery.budget import Budget
+from optinb.delivery.closing import close_dead, lease_name
 from optinb.delivery.journal import Accepted
-from optinb.delivery.reconcile import AN_HOUR
+from optinb.delivery.recall import Move, Recall, Tools, recall, reschedule
+from optinb.delivery.reconcile import AN_HOUR, Reconciled, reconcile
+from optinb.delivery.request import ask_after, may_be_stopped
 from optinb.errors import CampaignError, Exit, UsageError, failure
 from optinb.progress import Tell, progress
 from optinb.workspace.lists import MAX_NAME
@@ -37,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from optinb.delivery import ContactHistory
+    from optinb.delivery.contact_history import ContactHistory
     from optinb.delivery.journal import FrozenAudience, Store
     from optinb.engine.persons import Persons
     from optinb.store import HeldLease

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from optinb.delivery import may_be_stopped
 from optinb.delivery.journal import DeliveryCounts, FrozenAudience
+from optinb.delivery.request import may_be_stopped
 from optinb.store import RunRecord
 
 if TYPE_CHECKING:
