@@ -53,7 +53,6 @@ from optinb.workspace import (
     Settlements,
     TemplateListing,
     Workspace,
-    status,
 )
 from optinb.workspace.decisions import LastApproval, last_approval
 from optinb.workspace.history import DELIVERIES, SETTLED
@@ -156,7 +155,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         ws.sizes(("Lapsed buyers", "Club regulars")), ws.reach_of("000014"), ws.groups.count("Lapsed buyers"),
         *ws.groups.list(), *listed, ws.doctor(), ws.campaigns.message(shop, "000014"), ws.campaigns.test_send(shop),
         *records, *previews, replace(night, templates=(news,)), *night.campaigns, Blocked(step="import", reason="no"),
-        status(ws), replace(ws.why("000014"), answers=(reason,)), Night(ws, RUN_DATE, dry_run=True),
+        ws.status(), replace(ws.why("000014"), answers=(reason,)), Night(ws, RUN_DATE, dry_run=True),
         previews[0].waterfall,
         ws.preview("Lapsed buyers", app_group="Shop").reach,
         Move(campaign="A", run_date=f"{RUN_DATE}", before=NOW, send_at=NOW, moved=1, unmoved=1, unknown=1),
