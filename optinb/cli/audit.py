@@ -45,6 +45,4 @@ def audit_list(ws: Workspace, subject: str | None, limit: int) -> Any:
 @on_workspace
 def audit_verify(ws: Workspace) -> Any:
     """Follow the chain, and compare it with what each night has noted of it; exit code 1 when it's broken."""
-    from optinb.workspace import verify_audit
-
-    return verify_audit(ws)
+    return ws.checkpoints.verify()

@@ -69,9 +69,7 @@ def recover(ws: Workspace, dry_run: bool) -> Any:
 @on_workspace
 def status(ws: Workspace) -> Any:
     """Show what is published, what waits, and what ran."""
-    from optinb.workspace import status as status_of
-
-    return status_of(ws)
+    return ws.status()
 
 
 @main.command()
@@ -80,6 +78,4 @@ def status(ws: Workspace) -> Any:
 @on_workspace
 def why(ws: Workspace, customer: str, run_date: date | None) -> Any:
     """Say why CUSTOMER did or did not get a message."""
-    from optinb.workspace import why as why_of
-
-    return why_of(ws, customer, run_date=run_date)
+    return ws.why(customer, run_date=run_date)

@@ -30,7 +30,6 @@ from optinb.measure import (
 from optinb.night.preflight import examine_night, problems, unready
 from optinb.night.tonight import WAIT_S, Tonight
 from optinb.warehouse import OutdatedError
-from optinb.workspace import Diagnosis, Workspace, must_not_be_behind, note_head, without_answers
 
 if TYPE_CHECKING:
     from datetime import date
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from optinb.appboy import TemplateNews
     from optinb.customers import CustomerModel
     from optinb.warehouse import ImportReport
-    from optinb.workspace import GroupSync
+    from optinb.workspace import Diagnosis, GroupSync, Workspace
 
 
 DATA_WAIT_S = 900.0  # longer than what somebody imports or models by hand at the same time takes
@@ -59,18 +58,18 @@ class Night:
     def __init__(
         self, workspace: Workspace, run_date: date, *, dry_run: bool = False, notebook: str | None = None
     ) -> None:
-        must_not_be_behind(workspace)
+        workspace.checkpoints.must_not_be_behind()
         self.ws, self.run_date, self.dry_run, self.notebook = workspace, run_date, dry_run, notebook
         self._tonight = Tonight(workspace, run_date, dry_run=dry_run)
         self._preflight: Diagnosis | None = None
         self._imported: ImportReport | None = None
         self._model: CustomerModel | None = None
-        self._warnings = list(without_answers(workspace, run_date))
+        self._warnings = list(workspace.checkpoints.without_answers(run_date))
         self._reported: NightSummary | None = None
         self._started_at = workspace.now()
         self._lease = workspace.store.lease(
             f"night {run_date}",
-            holder=workspace.sends.holder,
+            holder=workspace.context.holder,
             clock=workspace.store.clock,
             wait_s=WAIT_S,
             what=f"the night of {run_date}",
@@ -141,7 +140,7 @@ class Night:
         if not self.dry_run:
             # what is sent tonight is recorded by now, and mustn't change until it is
             self.folder.mkdir(parents=True, exist_ok=True)
-            note_head(self.ws, self.folder)
+            self.ws.checkpoints.note_head(self.folder)
         return frozen
 
     def sends(self) -> tuple[CampaignSummary, ...]:
@@ -159,7 +158,7 @@ class Night:
         self.ws.store.runs.finish(
             self._run, exit_code=summary.exit_code, summary=msgspec.to_builtins(summary), now=self.ws.now()
         )
-        note_head(self.ws, self.folder)
+        self.ws.checkpoints.note_head(self.folder)
         self._reported = summary
         return summary
 

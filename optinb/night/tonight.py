@@ -24,7 +24,7 @@ from optinb.measure import CampaignSummary, frozen, held, rehearsed
 from optinb.night.frozen_audience import why_not_approved
 from optinb.night.second_look import look_afterwards, look_before
 from optinb.progress import progress
-from optinb.workspace import Workspace, is_pretended, why_distrusted, why_unrecorded
+from optinb.workspace import Workspace, is_pretended
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -49,7 +49,7 @@ class Tonight:
 
     def __init__(self, workspace: Workspace, run_date: date, *, dry_run: bool) -> None:
         self._ws, self._run_date, self._dry_run = workspace, run_date, dry_run
-        self._holder = workspace.sends.holder
+        self._holder = workspace.context.holder
         self._summaries: dict[str, CampaignSummary] = {}
         self._looked_at: set[tuple[str, datetime]] = set()  # plans whose recipients are those of the approved rule
         self._promised: Counter[str] = Counter()  # codes of pools, in a dry run
@@ -150,7 +150,7 @@ class Tonight:
         unchecked = self.unready.get(resolved.app_group.name) or self._unchecked(resolved.app_group.id)
         authority = self._ws.campaigns.authority
         reason = unchecked or why_held(record, parts, authority=authority, now=now, latest=latest)
-        if reason is None and (forged := why_unrecorded(self._ws, record)):
+        if reason is None and (forged := self._ws.checkpoints.why_unrecorded(record)):
             reason = f"the audit trail was tampered with: {forged}"
         return reason or self._ws.freshness.why_stale(resolved, self.ages())
 
@@ -255,7 +255,7 @@ class Tonight:
     def _look_at_trail(self) -> None:
         """By an audit trail that isn't whole, or not the one that the nights noted, nobody knows what was decided."""
         try:
-            self.distrusted = why_distrusted(self._ws)
+            self.distrusted = self._ws.checkpoints.why_distrusted()
         except StateError as error:
             self.distrusted = str(error)
         if self.distrusted and self.distrusted not in self.failures:

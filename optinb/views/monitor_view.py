@@ -71,12 +71,12 @@ class Monitor(w.VBox):
 
     def refresh(self) -> None:
         """Reads how far the sends are now."""
-        found = nights(self._ws)
+        found = nights(self._ws.store)
         options = [(NEWEST, ""), *((str(night), str(night)) for night in found)]
         if list(self.night.options) != options:
             choose(self.night, options, keep=self.night.value)
         chosen = next((night for night in found if self.night.value in ("", str(night))), None)
-        night = watch(self._ws, chosen) if chosen else None
+        night = watch(self._ws.context, self._ws.store, chosen) if chosen else None
         shown = values.fragment("monitor.html.j2", "monitor", night, self._rates(night), self._ws.settings.zone)
         if shown != self._shown:
             self._shown = shown

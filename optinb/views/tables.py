@@ -91,7 +91,7 @@ def stages(ws: Workspace) -> HTML:
 
 def sent(ws: Workspace, *, limit: int = 30) -> HTML:
     """What was sent to whom on the newest nights, campaign by campaign, and what was held."""
-    found = [watch(ws, night) for night in nights(ws, limit=limit)]
+    found = [watch(ws.context, ws.store, night) for night in nights(ws.store, limit=limit)]
     if not any(night.sends or night.held for night in found):
         return notice("Nothing was sent yet. What an approved campaign sends stands here after its night.")
     groups = {group.id: group.name for group in ws.settings.app_groups}

@@ -1,6 +1,5 @@
 """A workspace: the one handle on everything, for notebooks, commands and tests."""
 
-from optinb.workspace.behind import must_not_be_behind, without_answers
 from optinb.workspace.campaigns import Campaigns
 from optinb.workspace.clock import clock_for, clock_starting_at, is_pretended
 from optinb.workspace.codes import Codes, CodesLeft
@@ -9,7 +8,7 @@ from optinb.workspace.doctor import Diagnosis, Doctor, GroupHealth, bad
 from optinb.workspace.forget import ForgottenCustomer
 from optinb.workspace.groups import Groups, GroupSize
 from optinb.workspace.handle import Workspace, open_workspace, workspace_folder
-from optinb.workspace.history import Answer, Status, Why, status, why
+from optinb.workspace.history import Answer, Status, Why
 from optinb.workspace.inbox import Check, Example, Inbox, Quarantine, Refusal
 from optinb.workspace.lists import ListRecord, Lists
 from optinb.workspace.membership import Membership
@@ -27,10 +26,11 @@ from optinb.workspace.shared import SharedGroups
 from optinb.workspace.templates import GroupSync, TemplateListing, Templates
 from optinb.workspace.trial import SentTest
 from optinb.workspace.vocabulary import Distribution, Vocabulary
-from optinb.workspace.witness import note_head, verify_audit, why_behind, why_distrusted, why_unrecorded
+from optinb.workspace.witness import AuditCheckpoints
 
 __all__ = [
     "Answer",
+    "AuditCheckpoints",
     "CampaignPreview",
     "Campaigns",
     "Cancellation",
@@ -79,15 +79,6 @@ __all__ = [
     "clock_for",
     "clock_starting_at",
     "is_pretended",
-    "must_not_be_behind",
-    "note_head",
     "open_workspace",
-    "status",
-    "verify_audit",
-    "why",
-    "why_behind",
-    "why_distrusted",
-    "why_unrecorded",
-    "without_answers",
     "workspace_folder",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from datetime import date, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -31,6 +33,11 @@ class Context:
     def user(self) -> str:
         """Who is working, asked for by the first thing that writes. Raises SettingsError when nobody is named."""
         return self._given_user or current_user(self.settings)
+
+    @property
+    def holder(self) -> str:
+        """Who works in this process, for people who wait for it."""
+        return f"{self.user}@{socket.gethostname()}:{os.getpid()}"
 
     def today(self) -> date:
         """The date in the workspace's time zone."""

@@ -25,6 +25,7 @@ from optinb.workspace.doctor import Diagnosis, Doctor
 from optinb.workspace.drafts import Drafts
 from optinb.workspace.freshness import Freshness
 from optinb.workspace.groups import Groups
+from optinb.workspace.history import Answers, status
 from optinb.workspace.inbox import Arrivals, Check, Inbox, Quarantine
 from optinb.workspace.lists import Lists
 from optinb.workspace.looking import Looking
@@ -38,7 +39,7 @@ from optinb.workspace.sends import Sends
 from optinb.workspace.templates import Templates
 from optinb.workspace.trial import Trials
 from optinb.workspace.unsaved import Unsaved
-from optinb.workspace.witness import note_decision, why_behind, why_unrecorded
+from optinb.workspace.witness import AuditCheckpoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from optinb.customers import CustomerModel, ModelCard
     from optinb.progress import Listener
     from optinb.workspace.forget import ForgottenCustomer
-    from optinb.workspace.history import Answer, Why
+    from optinb.workspace.history import Answer, Status, Why
     from optinb.workspace.moves import Migration
     from optinb.workspace.person import CustomerCard
     from optinb.workspace.recovering import Recovered
@@ -61,7 +62,8 @@ class Workspace(Looking):
     """A workspace on disk, opened by somebody.
 
     Attributes: `root`, `settings`, `user`, and what it is made of: `groups`, `lists`, `templates`, `codes`,
-    `campaigns`, `drafts`, `contacts`, `freshness`, `sends`, `unsaved`, `warehouse`, `store`.
+    `campaigns`, `drafts`, `contacts`, `checkpoints`, `answers`, `freshness`, `sends`, `unsaved`, `warehouse`,
+    `store`.
     """
 
     def __init__(self, root: Path, settings: Settings, *, user: str | None, clock: Callable[[], datetime]) -> None:
@@ -77,14 +79,23 @@ class Workspace(Looking):
         )
         self.templates = Templates(self.context, self.store.templates, self.store.runs)
         self.codes = Codes(self.context, self.store.codes)
-        self.sends = Sends(self)
+        self.checkpoints = AuditCheckpoints(self.context, self.store)
+        self.answers = Answers(self.store, self.contacts, self.warehouse, published=self._published)
+        self.sends = Sends(
+            self.context,
+            self.store,
+            contacts=self.contacts,
+            lists=self.lists,
+            checkpoints=self.checkpoints,
+            people=lambda: self.tables().people if self._published() else None,
+        )
         self.freshness = Freshness(self.context, self, self.warehouse)
         self.unsaved = Unsaved(self.context)
         records = CampaignRecords(
             self.context,
             self.store.campaigns,
             deliveries=self.store.deliveries,
-            note_decision=lambda record, action: note_decision(self, record, action),
+            note_decision=self.checkpoints.note_decision,
         )
         self.drafts = Drafts(self.context, self.store.campaigns, records)
         self.campaigns = self._campaigns(records)
@@ -117,7 +128,7 @@ class Workspace(Looking):
             resolver=resolver,
             previews=previews,
             templates=self.templates,
-            why_forged=lambda record: why_behind(self) or why_unrecorded(self, record),
+            why_forged=lambda record: self.checkpoints.why_behind() or self.checkpoints.why_unrecorded(record),
         )
         return Campaigns(
             context,
@@ -257,17 +268,16 @@ class Workspace(Looking):
 
     def customer(self, customer_id: str) -> CustomerCard[Answer]:
         """Everything about one customer: profile, stages, purchases, groups, messages and what is expected of them."""
-        from optinb.workspace.history import answer_of, names_of
         from optinb.workspace.person import NEWEST, customer_card
 
-        tables, who = self.tables(), names_of(self, customer_id)
+        tables = self.tables()
         names = (group.name for group in self.groups.list())
         return customer_card(
             customer_id,
             snapshot=self.snapshot(),
             tables=tables,
             groups=lambda: groups_of(customer_id, names, rule=self.groups.bound, tables=tables),
-            answers=((a.run_date, answer_of(self, a, who)) for a in self.contacts.nights()[:NEWEST]),
+            answers=self.answers.newest(customer_id, limit=NEWEST),
         )
 
     def why(self, customer_id: str, *, run_date: date | str | None = None) -> Why:
@@ -275,9 +285,11 @@ class Workspace(Looking):
 
         Raises UsageError when nothing has run that night.
         """
-        from optinb.workspace.history import why
+        return self.answers.why(customer_id, run_date=as_day(run_date) if run_date else None)
 
-        return why(self, customer_id, run_date=as_day(run_date) if run_date else None)
+    def status(self) -> Status:
+        """What is published, what waits, and what ran lately."""
+        return status(self.root, self.store, self._published())
 
     def migration(self, since: date | str, until: date | str, *, by: str = "stage") -> Migration:
         """How many customers moved from which stage (or micro_segment, value_segment) to which between two days.
@@ -309,9 +321,17 @@ class Workspace(Looking):
 
         Raises ApprovalError for whoever is no approver, LeaseTaken while somebody is at work on such a night.
         """
-        from optinb.workspace.recovering import recover
+        from optinb.workspace.recovering import Recovering
 
-        return recover(self, dry_run=dry_run)
+        recovering = Recovering(
+            self.context,
+            self.store,
+            checkpoints=self.checkpoints,
+            templates=self.templates,
+            sends=self.sends,
+            note=self.campaigns.note,
+        )
+        return recovering.recover(dry_run=dry_run)
 
     def forget(self, customer_id: str, *, by: str = "") -> ForgottenCustomer:
         """Removes a person from tables, files by day, quarantine, lists, audiences, journals, notebooks, logs, drafts.
@@ -329,9 +349,14 @@ class Workspace(Looking):
         Raises UsageError for an id that nothing here ever named, StateError while a send to them is still to be made,
         LeaseTaken while the night is under way, WarehouseError while an import is.
         """
-        from optinb.workspace.forget import forget
+        from optinb.workspace.forget import Forgetting
 
-        return forget(self, customer_id, by=by)
+        forgetting = Forgetting(
+            self.context, self.store, warehouse=self.warehouse, lists=self.lists, checkpoints=self.checkpoints
+        )
+        done = forgetting.forget(customer_id, by=by)
+        self.reopen()
+        return done
 
     def reopen(self) -> None:
         """Lets go of what was read, so that the next look finds the published version and the journal as they are."""

@@ -15,9 +15,12 @@ from optinb.errors import UsageError
 from optinb.store import RunRecord
 
 if TYPE_CHECKING:
-    from optinb.delivery.journal import FrozenAudience
-    from optinb.workspace.handle import Workspace
+    from collections.abc import Callable
+    from pathlib import Path
 
+    from optinb.delivery.contact_history import ContactHistory
+    from optinb.delivery.journal import FrozenAudience, Store
+    from optinb.warehouse import Snapshot, Warehouse
 
 # What became of the request that a recipient was in.
 DELIVERIES: dict[str, str] = {
@@ -79,48 +82,20 @@ class Status(Struct, frozen=True, kw_only=True):
     runs: tuple[RunRecord, ...]
 
 
-def status(ws: Workspace, *, runs: int = 7) -> Status:
-    """The state of a workspace, with its newest runs."""
-    snapshot = ws.snapshot() if ws.warehouse.current is not None else None
-    states = [record.state for record in ws.campaigns.list()]
+def status(root: Path, store: Store, snapshot: Snapshot | None, *, runs: int = 7) -> Status:
+    """The state of a workspace, by what is published and kept, with its newest runs."""
+    states = [record.state for record in store.campaigns.list() if not record.archived]
     return Status(
-        workspace=str(ws.root),
+        workspace=str(root),
         warehouse_version=snapshot.version if snapshot else None,
         import_date=snapshot.import_date if snapshot else None,
         model_date=snapshot.model_date if snapshot else None,
         campaigns={state: states.count(state) for state in dict.fromkeys(states)},
-        runs=ws.store.runs.list(limit=runs),
+        runs=store.runs.list(limit=runs),
     )
 
 
-def why(ws: Workspace, customer_id: str, *, run_date: date | None = None) -> Why:
-    """Why a customer did or didn't get each campaign of a night (the newest night that ran, when none is given).
-
-    Raises UsageError when nothing has run that night, and for a customer who was forgotten: what is kept of them is
-    anonymous, so that every answer would be wrong.
-    """
-    if ws.warehouse.forgotten.knows(customer_id):
-        raise UsageError(
-            f"customer {customer_id!r} was forgotten, so nothing about them is kept; `optinb audit list` says when"
-        )
-    runs = ws.store.runs.list(run_date=run_date) if run_date else ws.store.runs.list()
-    run = next((r for r in runs if not (r.summary or {}).get("dry_run")), None)
-    if run is None:
-        raise UsageError(f"no night of {run_date} has run" if run_date else "no night has run yet: `optinb nightly`")
-    night, who = run.run_date, names_of(ws, customer_id)
-    answers = [answer_of(ws, audience, who) for audience in ws.contacts.nights(run_date=night)]
-    told = {answer.campaign for answer in answers}
-    for campaign in (run.summary or {}).get("campaigns", ()):
-        if campaign["name"] not in told:
-            outcome = "held" if campaign["held"] else "not sent"
-            answers.append(Answer(campaign=campaign["name"], outcome=outcome, why=campaign["held"] or "was not frozen"))
-    known = ws.warehouse.current is not None and bool(
-        ws.snapshot().table("customers").filter(pl.col("customer_id") == customer_id).collect().height
-    )
-    return Why(customer_id=customer_id, run_date=night, is_known=known, answers=tuple(answers))
-
-
-class Names(NamedTuple):
+class _Names(NamedTuple):
     """The ids of one person: the one that is asked about, all of them, and the external user ids they have now."""
 
     asked: str
@@ -128,44 +103,88 @@ class Names(NamedTuple):
     external_ids: tuple[str, ...] = ()
 
 
-def names_of(ws: Workspace, customer_id: str) -> Names:
-    """Every name under which somebody may stand in earlier audiences."""
-    if ws.warehouse.current is None:
-        return Names(customer_id, (customer_id,))
-    snapshot = ws.snapshot()
-    ids = Identity.of(snapshot).ids_of(customer_id)
-    mine = pl.col("customer_id").is_in(ids)
-    external = snapshot.table("customers").filter(mine).select("external_user_id").collect()["external_user_id"]
-    return Names(customer_id, ids, tuple(external.filter(external != "").unique().sort()))
+class Answers:
+    """`ws.answers`: what became of somebody in the campaigns of earlier nights, and why."""
 
+    def __init__(
+        self, store: Store, contacts: ContactHistory, warehouse: Warehouse, *, published: Callable[[], Snapshot | None]
+    ) -> None:
+        """Args: `published`: the published version; None before the first import."""
+        self._store, self._contacts, self._warehouse, self._published = store, contacts, warehouse, published
 
-def answer_of(ws: Workspace, audience: FrozenAudience, who: Names) -> Answer:
-    """What became of a person in a frozen audience, and why."""
-    rows = ws.contacts.of_person(audience, who.ids, who.external_ids)
-    if rows.is_empty():
-        return Answer(
-            campaign=audience.campaign_name, outcome="not in the group", why="is not in the target group that night"
+    def why(self, customer_id: str, *, run_date: date | None = None) -> Why:
+        """Why a customer did or didn't get each campaign of a night (the newest night that ran, when none is given).
+
+        Raises UsageError when nothing has run that night, and for a customer who was forgotten: what is kept of them is
+        anonymous, so that every answer would be wrong.
+        """
+        if self._warehouse.forgotten.knows(customer_id):
+            raise UsageError(
+                f"customer {customer_id!r} was forgotten, so nothing about them is kept; `optinb audit list` says when"
+            )
+        runs = self._store.runs.list(run_date=run_date)
+        run = next((r for r in runs if not (r.summary or {}).get("dry_run")), None)
+        if run is None:
+            raise UsageError(
+                f"no night of {run_date} has run" if run_date else "no night has run yet: `optinb nightly`"
+            )
+        night, who = run.run_date, self._names_of(customer_id)
+        answers = [self._answer(audience, who) for audience in self._contacts.nights(run_date=night)]
+        told = {answer.campaign for answer in answers}
+        for campaign in (run.summary or {}).get("campaigns", ()):
+            if campaign["name"] not in told:
+                outcome = "held" if campaign["held"] else "not sent"
+                why = campaign["held"] or "was not frozen"
+                answers.append(Answer(campaign=campaign["name"], outcome=outcome, why=why))
+        published = self._published()
+        known = published is not None and bool(
+            published.table("customers").filter(pl.col("customer_id") == customer_id).collect().height
         )
-    # what they got under the id that is asked about, else whatever of them got furthest
-    ranked = rows.sort(pl.col("customer_id") != who.asked, "role", maintain_order=True)
-    row = ranked.row(0, named=True)
-    why, delivery, settled, code = OUTCOMES[row["reason"] or row["role"]], None, None, None
-    batch = ws.store.deliveries.batch_of(*audience.night, row["place"]) if row["role"] == "recipient" else None
-    if batch is not None:
-        delivery = str(batch.state.__struct_config__.tag)
-        settled = batch.settlement.verdict_on(row["external_user_id"]) if batch.settlement else None
-        is_recalled = isinstance(batch.state, Cancelled) and batch.state.schedule_id is not None
-        why = SETTLED[settled] if settled else DELIVERIES["recalled" if is_recalled else delivery]
-        code = ws.store.codes.code_of(audience, row["place"])
-    if row["customer_id"] != who.asked:
-        why = f"{why} (as customer {row['customer_id']!r})"
-    return Answer(
-        campaign=audience.campaign_name,
-        outcome=row["role"],
-        why=why,
-        delivery=delivery,
-        settled=settled,
-        send_at=audience.send_at,
-        properties=row["properties"],
-        code=code,
-    )
+        return Why(customer_id=customer_id, run_date=night, is_known=known, answers=tuple(answers))
+
+    def newest(self, customer_id: str, *, limit: int) -> tuple[tuple[date, Answer], ...]:
+        """The night and the answer of each of the newest audiences, so many at most, whose group a customer was in."""
+        who = self._names_of(customer_id)
+        found = ((a.run_date, self._answer(a, who)) for a in self._contacts.nights()[:limit])
+        return tuple((night, answer) for night, answer in found if answer.outcome != "not in the group")
+
+    def _names_of(self, customer_id: str) -> _Names:
+        """Every name under which somebody may stand in earlier audiences."""
+        published = self._published()
+        if published is None:
+            return _Names(customer_id, (customer_id,))
+        ids = Identity.of(published).ids_of(customer_id)
+        mine = pl.col("customer_id").is_in(ids)
+        external = published.table("customers").filter(mine).select("external_user_id").collect()["external_user_id"]
+        return _Names(customer_id, ids, tuple(external.filter(external != "").unique().sort()))
+
+    def _answer(self, audience: FrozenAudience, who: _Names) -> Answer:
+        """What became of a person in a frozen audience, and why."""
+        rows = self._contacts.of_person(audience, who.ids, who.external_ids)
+        if rows.is_empty():
+            return Answer(
+                campaign=audience.campaign_name, outcome="not in the group", why="is not in the target group that night"
+            )
+        # what they got under the id that is asked about, else whatever of them got furthest
+        ranked = rows.sort(pl.col("customer_id") != who.asked, "role", maintain_order=True)
+        row = ranked.row(0, named=True)
+        why, delivery, settled, code = OUTCOMES[row["reason"] or row["role"]], None, None, None
+        batch = self._store.deliveries.batch_of(*audience.night, row["place"]) if row["role"] == "recipient" else None
+        if batch is not None:
+            delivery = str(batch.state.__struct_config__.tag)
+            settled = batch.settlement.verdict_on(row["external_user_id"]) if batch.settlement else None
+            is_recalled = isinstance(batch.state, Cancelled) and batch.state.schedule_id is not None
+            why = SETTLED[settled] if settled else DELIVERIES["recalled" if is_recalled else delivery]
+            code = self._store.codes.code_of(audience, row["place"])
+        if row["customer_id"] != who.asked:
+            why = f"{why} (as customer {row['customer_id']!r})"
+        return Answer(
+            campaign=audience.campaign_name,
+            outcome=row["role"],
+            why=why,
+            delivery=delivery,
+            settled=settled,
+            send_at=audience.send_at,
+            properties=row["properties"],
+            code=code,
+        )

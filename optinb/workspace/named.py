@@ -1,39 +1,31 @@
-"""Whether anything in a workspace names a customer, so that an id that never was is told from one that is gone."""
+"""Which delivered files name a customer, who is removed from everything else."""
 
 from __future__ import annotations
 
 import csv
 import gzip
 import io
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from optinb.delivery import orphans
+from optinb.files import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
     from pathlib import Path
     from typing import BinaryIO
-
-    from optinb.workspace.handle import Workspace
 
 _DELIMITERS = (",", ";", "\t")
 
 
-def is_named(ws: Workspace, customer_id: str, *, delivered: Iterable[str]) -> bool:
-    """Whether a table, quarantine, list, test send or delivery names a customer, frozen audiences apart.
-
-    `delivered`: files of the inbox, relative to it, that hold the id as a word, which may be a quantity too.
-    """
-    return (
-        ws.warehouse.holds(customer_id)
-        or ws.lists.holds(customer_id)
-        or any(orphans(ws.store, (customer_id,), root=ws.root))
-        or bool(ws.store.audit.naming(customer_id))
-        or any(delivers(ws.root / "inbox" / name, customer_id) for name in delivered)
-    )
+def files_with(inbox: Path, names: tuple[str, ...]) -> Iterator[str]:
+    """The delivered files that name the customer, relative to the inbox."""
+    for path in walk(inbox):
+        if path.is_file() and _names_any(path, names):
+            yield path.relative_to(inbox).as_posix()
 
 
 def delivers(path: Path, customer_id: str) -> bool:
@@ -55,6 +47,29 @@ def delivers(path: Path, customer_id: str) -> bool:
                     return any(len(row) > at and row[at].strip() == customer_id for row in rows)
         return True
     return True
+
+
+def _names_any(path: Path, names: tuple[str, ...]) -> bool:
+    import polars as pl
+
+    if path.suffix.lower() == ".parquet":
+        try:
+            scan = pl.scan_parquet(path, glob=False)
+            column = next((c for c in scan.collect_schema() if c.strip().casefold() == "customer_id"), None)
+            if column is None:
+                return False
+            return bool(scan.filter(pl.col(column).cast(pl.String).is_in(names)).head(1).collect().height)
+        except (OSError, pl.exceptions.PolarsError):
+            return False
+    encoded = [name.encode(code) for name in names for code in ("utf-8", "utf-16-le", "utf-16-be")]
+    cell = re.compile(
+        rb"(?:^|[\s,;|\"'\[:\x00])(?:" + b"|".join(map(re.escape, encoded)) + rb")(?:$|[\s,;|\"'\]}\x00])"
+    )
+    try:
+        with _opened(path) as stream:
+            return any(cell.search(line) for line in stream)
+    except (OSError, EOFError):
+        return False
 
 
 def _in_object(line: str, customer_id: str) -> bool:

@@ -96,9 +96,7 @@ def customer_card(
 
     mine = pl.col("customer_id") == customer_id
     rows = tables.customers.to_native().lazy().filter(mine).collect().to_dicts()
-    messages = tuple(
-        Message(night=night, answer=answer) for night, answer in answers if answer.outcome != "not in the group"
-    )
+    messages = tuple(Message(night=night, answer=answer) for night, answer in answers)
     if not rows:
         return CustomerCard(customer_id=customer_id, day=tables.run_date, is_known=False, messages=messages)
     known = {name: value for name, value in rows[0].items() if name != "customer_id" and value is not None}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from datetime import date, datetime, time, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -15,34 +13,27 @@ from msgspec.structs import replace
 from optinb.appboy import AppboyClient
 from optinb.campaigns import TimeMove, may_move, sign_move, signing_key
 from optinb.campaigns.schedule import EARLIEST_ZONE
-from optinb.delivery import (
-    Budget,
-    Move,
-    Recall,
-    Reconciled,
-    Tools,
-    ask_after,
-    close_dead,
-    lease_name,
-    may_be_stopped,
-    recall,
-    reconcile,
-    reschedule,
-)
+from optinb.delivery.budget import Budget
+from optinb.delivery.closing import close_dead, lease_name
 from optinb.delivery.journal import Accepted
-from optinb.delivery.reconcile import AN_HOUR
+from optinb.delivery.recall import Move, Recall, Tools, recall, reschedule
+from optinb.delivery.reconcile import AN_HOUR, Reconciled, reconcile
+from optinb.delivery.request import ask_after, may_be_stopped
 from optinb.errors import CampaignError, Exit, UsageError, failure
 from optinb.progress import Tell, progress
-from optinb.workspace.behind import must_not_be_behind
 from optinb.workspace.lists import MAX_NAME
-from optinb.workspace.witness import why_unrecorded
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from optinb.delivery.journal import FrozenAudience
+    from optinb.delivery.contact_history import ContactHistory
+    from optinb.delivery.journal import FrozenAudience, Store
+    from optinb.engine.persons import Persons
     from optinb.store import HeldLease
-    from optinb.workspace.handle import Workspace
+    from optinb.workspace.context import Context
+    from optinb.workspace.lists import Lists
+    from optinb.workspace.witness import AuditCheckpoints
 
 WAIT_S = 45.0  # longer than a dead sender's hold lasts, and than a window takes
 
@@ -85,30 +76,36 @@ class Cancellation(Struct, frozen=True, kw_only=True):
 class Sends:
     """`ws.sends`: recall, reschedule and reconcile."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._ws = workspace
+    def __init__(
+        self,
+        context: Context,
+        store: Store,
+        *,
+        contacts: ContactHistory,
+        lists: Lists,
+        checkpoints: AuditCheckpoints,
+        people: Callable[[], Persons | None],
+    ) -> None:
+        """Args: `people`: the customers of the published version; None before the first import."""
+        self._context, self._store, self._settings = context, store, context.settings
+        self._contacts, self._lists, self._checkpoints, self._people = contacts, lists, checkpoints, people
         self._budgets: dict[str, Budget] = {}
         self._remembered: set[str] = set()
 
-    @property
-    def holder(self) -> str:
-        """Who works in this process, for people who wait for it."""
-        return f"{self._ws.user}@{socket.gethostname()}:{os.getpid()}"
-
     def budget(self, app_group_id: str) -> Budget:
         """The requests of an app group, one budget for all of its campaigns."""
-        settings = self._ws.settings.send
+        settings = self._settings.send
         if app_group_id not in self._budgets:
             self._budgets[app_group_id] = Budget(an_hour=settings.an_hour, reserve=settings.reserve)
         return self._budgets[app_group_id]
 
     def client(self, audience: FrozenAudience) -> AppboyClient:
         """A client of an audience's app group, which knows what was answered since the night before that audience's."""
-        group = self._ws.settings.app_group(audience.app_group_id)
-        client = AppboyClient(group, timeout_s=self._ws.settings.send.timeout_s)
+        group = self._settings.app_group(audience.app_group_id)
+        client = AppboyClient(group, timeout_s=self._settings.send.timeout_s)
         if group.id not in self._remembered:
             since = audience.run_date - timedelta(days=1)
-            client.remember(self._ws.store.deliveries.answered_ids(group.id, since=since))
+            client.remember(self._store.deliveries.answered_ids(group.id, since=since))
             self._remembered.add(group.id)
         return client
 
@@ -117,8 +114,8 @@ class Sends:
 
         Raises StateError when the database was put back to an earlier state.
         """
-        must_not_be_behind(self._ws)
-        deliveries, now, late = self._ws.store.deliveries, self._ws.now(), self._ws.settings.send.late_minutes
+        self._checkpoints.must_not_be_behind()
+        deliveries, now, late = self._store.deliveries, self._context.now(), self._settings.send.late_minutes
         pending = {a.night for a in deliveries.list(campaign_id=campaign_id, having=("planned", "sending"))}
         return tuple(
             audience
@@ -128,9 +125,9 @@ class Sends:
 
     def forgotten(self, name: str) -> str | None:
         """The id of a campaign of this name that only its sends remember, as after a recovery; None without any."""
-        if self._ws.store.campaigns.find(name):
+        if self._store.campaigns.find(name):
             return None
-        everything = self._ws.store.deliveries.list(having=("planned", "sending", "accepted"))
+        everything = self._store.deliveries.list(having=("planned", "sending", "accepted"))
         return next((a.campaign_id for a in everything if a.campaign_name == name), None)
 
     def recall(self, campaign_id: str, *, reason: str, run_date: date | None = None) -> tuple[Recall, ...]:
@@ -139,11 +136,13 @@ class Sends:
         A sender that is at work ends within seconds and is waited for. What goes wrong with one night, as a sender that
         doesn't end, is among its `problems` and stops no other's recall.
         """
-        ws, until = self._ws, self._until()
+        until = self._until()
         nights = [a for a in self.recallable(campaign_id) if run_date in (None, a.run_date)]
         before = [self._unsent(audience) for audience in nights]
         for audience in nights:  # all of them before any is waited for
-            ws.store.deliveries.cancel(*audience.night, reason=reason, user=ws.user, now=ws.now())
+            self._store.deliveries.cancel(
+                *audience.night, reason=reason, user=self._context.user, now=self._context.now()
+            )
         wait_until = monotonic() + WAIT_S  # all their senders have been told by now
         found = [self._recalled(audience, reason, until, wait_s=wait_until - monotonic()) for audience in nights]
         # what a sender had in hand is stopped by itself, at its end
@@ -152,7 +151,7 @@ class Sends:
 
     def _unsent(self, audience: FrozenAudience) -> int:
         """How many recipients of a night were cancelled before any request was made for them."""
-        counts = self._ws.store.deliveries.counts(*audience.night)
+        counts = self._store.deliveries.counts(*audience.night)
         return counts.cancelled - counts.recalled
 
     def _recalled(self, audience: FrozenAudience, reason: str, until: float, *, wait_s: float) -> Recall:
@@ -160,9 +159,9 @@ class Sends:
             held = self._hold(audience, wait_s=wait_s)
             with held as lease, self.client(audience) as client, self._told("recalling", audience) as tell:
                 tools = self._tools(client, audience, held, until)
-                return recall(self._ws.store, audience, tools, lease=lease, reason=reason, progress=tell)
+                return recall(self._store, audience, tools, lease=lease, reason=reason, progress=tell)
         except Exception as error:  # whatever it is, it must not keep the other nights from being recalled
-            counts = self._ws.store.deliveries.counts(*audience.night)
+            counts = self._store.deliveries.counts(*audience.night)
             left = counts.accepted + counts.pending
             return Recall(
                 campaign=audience.campaign_name,
@@ -181,35 +180,35 @@ class Sends:
 
         Raises CampaignError, ApprovalError, and LeaseTaken while a sender is at work.
         """
-        ws = self._ws
-        must_not_be_behind(ws)
-        record, workspace = ws.campaigns.get(name), ws.settings.workspace
-        if forged := why_unrecorded(ws, record):
+        self._checkpoints.must_not_be_behind()
+        record, workspace = self._store.campaigns.get(name), self._settings.workspace
+        if forged := self._checkpoints.why_unrecorded(record):
             raise CampaignError(f"the audit trail was tampered with: {forged}")
-        may_move(record, user=ws.user, approvers=workspace.approvers, approve_own=workspace.approve_own)
-        nights = [a for a in self.recallable(record.id) if run_date in (None, a.run_date) and ws.now() < a.send_at]
+        may_move(record, user=self._context.user, approvers=workspace.approvers, approve_own=workspace.approve_own)
+        nights, now = self.recallable(record.id), self._context.now()
+        nights = [a for a in nights if run_date in (None, a.run_date) and now < a.send_at]
         if not nights:
             raise CampaignError(f"nothing of {name!r} is scheduled and still to go out, so nothing can be moved")
         audience = nights[0]
         self._moved(audience, at)  # what can't be is refused before anybody is waited for
-        private, signature = signing_key(ws.settings), None
+        private, signature = signing_key(self._settings), None
         held = self._hold(audience)
         with held as lease, self.client(audience) as client, self._told("moving", audience) as tell:
             audience = self._as_it_is_now(audience)  # somebody else may have moved it until then
             send_at = self._moved(audience, at)
             if private:
-                move, of = TimeMove(who=ws.user, before=audience.send_at, send_at=send_at), audience
+                move, of = TimeMove(who=self._context.user, before=audience.send_at, send_at=send_at), audience
                 signature = sign_move(
                     move, campaign_id=of.campaign_id, run_date=of.run_date, sha256=of.sha256, private=private
                 )
             tools = self._tools(client, audience, held, self._until())
             return reschedule(
-                ws.store,
+                self._store,
                 audience,
                 tools,
                 lease=lease,
                 send_at=send_at,
-                user=ws.user,
+                user=self._context.user,
                 signature=signature,
                 progress=tell,
             )
@@ -222,15 +221,14 @@ class Sends:
         and its list gets a new version where Appboy says something else. What goes wrong for one campaign doesn't stop
         the others. Raises UsageError when that night sent nothing at all.
         """
-        ws, late = self._ws, self._ws.settings.send.late_minutes
-        must_not_be_behind(ws)
-        again, deliveries = run_date is not None, ws.store.deliveries
+        self._checkpoints.must_not_be_behind()
+        again, deliveries, late = run_date is not None, self._store.deliveries, self._settings.send.late_minutes
         asked = {a.night for a in deliveries.list(run_date=run_date, having=("unknown",), unsettled=not again)}
         audiences = [
             audience
             for audience in deliveries.list(run_date=run_date, having=("unknown", "sending"), unsettled=not again)
             # what a sender that was stopped or killed has left becomes unknown once its time is over
-            if audience.night in asked or ws.now() >= ask_after(audience, late)
+            if audience.night in asked or self._context.now() >= ask_after(audience, late)
         ]
         if run_date is not None and not deliveries.list(run_date=run_date):
             raise UsageError(f"nothing was sent in the night of {run_date}; `optinb status` shows the nights that ran")
@@ -241,20 +239,19 @@ class Sends:
         return Settlements(nights=nights, exit_code=int(Exit.FAILED if any(n.problem for n in nights) else code))
 
     def _settled(self, audience: FrozenAudience, budget: Budget, *, again: bool) -> Settled:
-        ws, total = self._ws, self._ws.store.deliveries.counts(*audience.night).unknown
-        late = ws.settings.send.late_minutes
+        total, late = self._store.deliveries.counts(*audience.night).unknown, self._settings.send.late_minutes
         try:
-            if ws.now() >= ask_after(audience, late):
+            if self._context.now() >= ask_after(audience, late):
                 with self._hold(audience) as lease:  # no sender can be at work on it, or come back to it
-                    close_dead(ws.store, audience, lease, now=ws.now(), late_minutes=late)
+                    close_dead(self._store, audience, lease, now=self._context.now(), late_minutes=late)
             with self.client(audience) as client, progress("asking Appboy", total=total, unit="customer") as tell:
                 found = reconcile(
-                    ws.store,
+                    self._store,
                     client,
                     audience,
-                    root=ws.root,
-                    clock=ws.now,
-                    user=ws.user,
+                    root=self._context.root,
+                    clock=self._context.now,
+                    user=self._context.user,
                     late_minutes=late,
                     budget=budget,
                     again=again,
@@ -281,20 +278,20 @@ class Sends:
 
     def _list_of(self, audience: FrozenAudience, those: pl.Expr, what: str) -> str | None:
         """Keeps some recipients of a night as a list; None where there is nobody, and was nobody on it before."""
-        lists, tail = self._ws.lists, f" {audience.run_date}, {what}"
+        tail = f" {audience.run_date}, {what}"
         name = audience.campaign_name[: MAX_NAME - len(tail)].strip() + tail
-        people = self._ws.contacts.rows(audience).filter(pl.col("role") == "recipient", those)
-        if people.is_empty() and not lists.has(name):
+        people = self._contacts.rows(audience).filter(pl.col("role") == "recipient", those)
+        if people.is_empty() and not self._lists.has(name):
             return None
         people = people.select("customer_id", "external_user_id")
-        if self._ws.warehouse.current is not None:
-            people = self._ws.tables().people.today(people)  # whoever has another id since is on it by that one
-        return lists.save(name, people["customer_id"], may_be_empty=True).name
+        if (known := self._people()) is not None:
+            people = known.today(people)  # whoever has another id since is on it by that one
+        return self._lists.save(name, people["customer_id"], may_be_empty=True).name
 
     def _as_it_is_now(self, audience: FrozenAudience) -> FrozenAudience:
         """A night that is to be moved, once nobody else works on it. Raises CampaignError."""
-        there = self._ws.store.deliveries.find(*audience.night)
-        if there is None or there.cancelled != audience.cancelled or self._ws.now() >= there.send_at:
+        there = self._store.deliveries.find(*audience.night)
+        if there is None or there.cancelled != audience.cancelled or self._context.now() >= there.send_at:
             raise CampaignError(
                 f"{audience.campaign_name!r} was cancelled or went out meanwhile, so nothing of it was moved; "
                 "`optinb status` shows what became of it"
@@ -313,13 +310,13 @@ class Sends:
             wall = audience.send_at + EARLIEST_ZONE
             send_at = datetime.combine(wall.date(), clock, tzinfo=wall.tzinfo) - EARLIEST_ZONE
         else:
-            wall = audience.send_at.astimezone(self._ws.settings.zone)
+            wall = audience.send_at.astimezone(self._settings.zone)
             send_at = datetime.combine(wall.date(), clock, tzinfo=wall.tzinfo)
         is_repeated = send_at == audience.send_at and any(
             isinstance(batch.state, Accepted) and batch.state.before
-            for batch in self._ws.store.deliveries.batches(*audience.night, state="accepted")
+            for batch in self._store.deliveries.batches(*audience.night, state="accepted")
         )
-        if send_at <= max(audience.send_at, self._ws.now()) and not is_repeated:
+        if send_at <= max(audience.send_at, self._context.now()) and not is_repeated:
             raise CampaignError(
                 f"{audience.campaign_name!r} goes out at {wall:%H:%M} and can only be moved to a later time of that "
                 f"day, not to {at}; cancel it to send it earlier"
@@ -327,23 +324,23 @@ class Sends:
         return send_at.astimezone(audience.send_at.tzinfo)
 
     def _tools(self, client: AppboyClient, audience: FrozenAudience, held: HeldLease, until: float) -> Tools:
-        ws, budget = self._ws, self.budget(audience.app_group_id)
-        return Tools(client, ws.now, ws.settings.send, budget, until=until, may_ask=held.is_safe)
+        budget = self.budget(audience.app_group_id)
+        return Tools(client, self._context.now, self._settings.send, budget, until=until, may_ask=held.is_safe)
 
     def _until(self) -> float:
         """When recalling or moving has taken long enough."""
-        return monotonic() + 60.0 * self._ws.settings.send.recall_minutes
+        return monotonic() + 60.0 * self._settings.send.recall_minutes
 
     def _told(self, doing: str, audience: FrozenAudience) -> AbstractContextManager[Tell]:
         """A line that says how far a recall or a move is."""
-        total = self._ws.store.deliveries.counts(*audience.night).accepted
+        total = self._store.deliveries.counts(*audience.night).accepted
         return progress(f"{doing} {audience.campaign_name}", total=total, unit="recipient")
 
     def _hold(self, audience: FrozenAudience, *, wait_s: float = WAIT_S) -> HeldLease:
-        return self._ws.store.lease(
+        return self._store.lease(
             lease_name(audience),
-            holder=self.holder,
-            clock=self._ws.store.clock,
+            holder=self._context.holder,
+            clock=self._store.clock,
             wait_s=wait_s,
             what=f"the send of {audience.campaign_name!r} for {audience.run_date}",
         )

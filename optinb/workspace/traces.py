@@ -14,7 +14,6 @@ from msgspec import Struct
 
 from optinb.delivery.journal import TAIL
 from optinb.files import lock_newest, walk
-from optinb.workspace.unsaved import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 # What has a service of its own: tables, refused rows and lists; deliveries, which are IT's.
 KEPT_ELSEWHERE = ("inbox", "warehouse", "quarantine", "lists")
+UNSAVED = "unsaved"  # the folder of what people are still writing
 UNFINISHED = ".forgetting"
 PERHAPS, SURELY = 1, 2
 
@@ -90,7 +90,7 @@ def _is_followed(root: Path, path: Path) -> bool:
 
 def _is_own(path: Path) -> bool:
     """Whether optinb wrote a file, in which a number is no id."""
-    return path.name.endswith((TAIL, "summary.json", "audit-head.json", "sandbox.jsonl")) or path.parent.name == FOLDER
+    return path.name.endswith((TAIL, "summary.json", "audit-head.json", "sandbox.jsonl")) or path.parent.name == UNSAVED
 
 
 def _naming(path: Path, person: ForgottenPerson) -> int:

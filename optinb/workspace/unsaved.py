@@ -11,13 +11,12 @@ import msgspec
 from msgspec import Struct
 
 from optinb.files import write_atomically
+from optinb.workspace.traces import UNSAVED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from optinb.workspace.context import Context
-
-FOLDER = "unsaved"
 
 
 class Kept(Struct, frozen=True):
@@ -51,4 +50,4 @@ class Unsaved:
 
     def _path(self, what: str) -> Path:
         name = sha256(f"{self._context.user}\n{what}".encode()).hexdigest()[:32]
-        return self._context.root / FOLDER / f"{name}.json"
+        return self._context.root / UNSAVED / f"{name}.json"

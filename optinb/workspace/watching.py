@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from optinb.delivery import may_be_stopped
 from optinb.delivery.journal import DeliveryCounts, FrozenAudience
+from optinb.delivery.request import may_be_stopped
 from optinb.store import RunRecord
 
 if TYPE_CHECKING:
-    from optinb.workspace.handle import Workspace
+    from optinb.delivery.journal import Store
+    from optinb.workspace.context import Context
 
 Stage = Literal["planned", "sending", "done", "stopped"]
 
@@ -53,22 +54,22 @@ class NightSends(Struct, frozen=True, kw_only=True):
         return self.run is not None and self.run.finished_at is None
 
 
-def nights(ws: Workspace, *, limit: int = 30) -> tuple[date, ...]:
+def nights(store: Store, *, limit: int = 30) -> tuple[date, ...]:
     """The nights that ran or have sends, the newest first."""
-    ran = {run.run_date for run in ws.store.runs.list()}
-    planned = {audience.run_date for audience in ws.store.deliveries.list()}
+    ran = {run.run_date for run in store.runs.list()}
+    planned = {audience.run_date for audience in store.deliveries.list()}
     return tuple(sorted(ran | planned, reverse=True)[:limit])
 
 
-def watch(ws: Workspace, run_date: date) -> NightSends:
+def watch(context: Context, store: Store, run_date: date) -> NightSends:
     """The sends of a night as they are now."""
-    run = next((r for r in ws.store.runs.list(run_date=run_date) if not (r.summary or {}).get("dry_run")), None)
+    run = next((r for r in store.runs.list(run_date=run_date) if not (r.summary or {}).get("dry_run")), None)
     sends = []
-    for audience in ws.store.deliveries.list(run_date=run_date):
-        counts = ws.store.deliveries.counts(*audience.night)
-        pending, late = counts.pending > 0, ws.settings.send.late_minutes
+    for audience in store.deliveries.list(run_date=run_date):
+        counts = store.deliveries.counts(*audience.night)
+        pending, late = counts.pending > 0, context.settings.send.late_minutes
         recallable = bool(counts.accepted or pending) and may_be_stopped(
-            audience, pending=pending, now=ws.now(), late_minutes=late
+            audience, pending=pending, now=context.now(), late_minutes=late
         )
         sends.append(Send(audience=audience, counts=counts, is_recallable=recallable))
     named = {send.audience.campaign_name for send in sends}

@@ -87,7 +87,7 @@ def test_campaign_goes_from_the_plan_to_a_recall_on_pages_without_code(site, fol
         )
         assert night.returncode == 0, night.stderr
         with open_workspace(folder, user=AUTHOR) as ws:
-            recipients = watch(ws, RUN_DATE).sends[0].audience.recipients
+            recipients = watch(ws.context, ws.store, RUN_DATE).sends[0].audience.recipients
         expect(watcher.get_by_text(f"{recipients} of {recipients} recipients")).to_be_visible()
         expect(watcher.get_by_role("progressbar", name=NAME)).to_have_attribute("aria-valuenow", str(recipients))
         site.picture(watcher, "pages_monitor")

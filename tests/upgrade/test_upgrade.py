@@ -20,7 +20,6 @@ from optinb.cli import main
 from optinb.demo import APPROVER, AUTHOR
 from optinb.errors import RuleError, UsageError
 from optinb.sandbox import Sandbox, demo_world
-from optinb.workspace import verify_audit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +96,7 @@ def test_it_opens_and_everything_is_still_there(root: Path) -> None:
         assert week.customer(week.FORGOTTEN) not in ws.customers().collect()["customer_id"]
         with pytest.raises(UsageError, match="was forgotten"):
             ws.why(week.customer(week.FORGOTTEN))
-        assert verify_audit(ws).problem is None
+        assert ws.checkpoints.verify().problem is None
     assert files == {path: path.read_bytes() for path in root.glob("audiences/*/*")}
 
 
@@ -167,7 +166,7 @@ def test_the_next_nights_go_to_those_who_may_get_it_and_to_nobody_else(root: Pat
     assert len(mine) == len(set(mine)) == len(people(codes, "recipient"))
     assert not set(mine) & gone
     with optinb.open_workspace(root, user=AUTHOR) as ws:
-        assert verify_audit(ws).problem is None
+        assert ws.checkpoints.verify().problem is None
         assert ws.codes.get("Drinks").left == 200 - len(gone) - len(mine)
 
 

@@ -53,7 +53,6 @@ from optinb.workspace import (
     Settlements,
     TemplateListing,
     Workspace,
-    status,
 )
 from optinb.workspace.decisions import LastApproval
 from optinb.workspace.history import DELIVERIES, SETTLED
@@ -156,7 +155,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         ws.sizes(("Lapsed buyers", "Club regulars")), ws.reach_of("000014"), ws.groups.count("Lapsed buyers"),
         *ws.groups.list(), *listed, ws.doctor(), ws.campaigns.message(shop, "000014"), ws.campaigns.test_send(shop),
         *records, *previews, replace(night, templates=(news,)), *night.campaigns, Blocked(step="import", reason="no"),
-        status(ws), replace(ws.why("000014"), answers=(reason,)), Night(ws, RUN_DATE, dry_run=True),
+        ws.status(), replace(ws.why("000014"), answers=(reason,)), Night(ws, RUN_DATE, dry_run=True),
         previews[0].waterfall,
         ws.preview("Lapsed buyers", app_group="Shop").reach,
         Move(campaign="A", run_date=f"{RUN_DATE}", before=NOW, send_at=NOW, moved=1, unmoved=1, unknown=1),
@@ -283,7 +282,7 @@ def test_no_template_keeps_a_closed_set_of_its_own() -> None:
 
 
 def test_sends_are_shown_at_every_stage(used: Workspace) -> None:
-    night = watch(used, RUN_DATE)
+    night = watch(used.context, used.store, RUN_DATE)
     send = night.sends[0]
     whole = replace(send, counts=replace(send.counts, accepted=send.audience.recipients, pending=0))
     to_come = replace(send.counts, accepted=0, pending=send.audience.recipients)

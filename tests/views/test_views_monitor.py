@@ -43,7 +43,7 @@ def test_monitor_follows_a_night_that_another_process_runs(night, ws):
     ticks = iter((0.0, 5.0, 60.0))
     monitor = Monitor(ws, clock=lambda: next(ticks))
     shown = text_of(monitor.pane.value)
-    recipients = watch(ws, RUN_DATE).sends[0].audience.recipients
+    recipients = watch(ws.context, ws.store, RUN_DATE).sends[0].audience.recipients
     assert "The night of Mon 23 Nov 2026 is under way" in shown
     assert f"{NAME} to come 0 of {recipients} recipients; arrives Mon 23 Nov 2026, 18:30 (Europe/Berlin)" in shown
     night.sends()
@@ -62,7 +62,7 @@ def test_monitor_follows_a_night_that_another_process_runs(night, ws):
 def test_monitor_shows_the_rate_while_it_is_sent(night, ws, monkeypatch):
     from optinb.workspace import watching
 
-    found = watch(ws, RUN_DATE).sends[0]
+    found = watch(ws.context, ws.store, RUN_DATE).sends[0]
     counts = ({"accepted": 20}, {"accepted": 70, "unknown": 10, "refused": 10})
 
     def at(step):
@@ -104,7 +104,7 @@ def test_recall_is_asked_for_and_may_be_taken_back(night, ws):
 def test_recall_takes_back_what_appboy_has_scheduled(night, ws, sandbox):
     night.sends()
     night.report()
-    recipients = watch(ws, RUN_DATE).sends[0].audience.recipients
+    recipients = watch(ws.context, ws.store, RUN_DATE).sends[0].audience.recipients
     monitor = Monitor(ws)
     monitor.recall.click()
     monitor.reason.value = "wrong code"
@@ -119,7 +119,7 @@ def test_recall_takes_back_what_appboy_has_scheduled(night, ws, sandbox):
 
 
 def test_nights_are_told_newest_first(night, ws):
-    assert nights(ws) == (RUN_DATE,)
+    assert nights(ws.store) == (RUN_DATE,)
     monitor = Monitor(ws)
     assert [label for label, _ in monitor.night.options] == ["the newest night", "2026-11-23"]
 
@@ -127,7 +127,7 @@ def test_nights_are_told_newest_first(night, ws):
 def test_what_was_sent_to_whom_stands_in_a_table_with_what_was_held(night, ws):
     night.sends()
     night.report()
-    send = watch(ws, RUN_DATE).sends[0]
+    send = watch(ws.context, ws.store, RUN_DATE).sends[0]
     figures = send.audience.waterfall
     shown = text_of(str(sent(ws).data))
     assert (

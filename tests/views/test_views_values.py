@@ -16,7 +16,6 @@ from optinb.measure import CampaignSummary
 from optinb.nightly import Blocked, Night
 from optinb.views import show
 from optinb.views.tables import typical
-from optinb.workspace import status, why
 
 
 @pytest.fixture
@@ -126,8 +125,8 @@ def test_night_shows_itself_step_by_step(html, ws):
     night.templates()
     assert "is submitted, not approved" in html(night.audiences())
     assert "campaign held" in html(night.report())
-    assert "Mon 23 Nov 2026" in html(status(ws))
-    assert "Summer, lapsed held" in html(why(ws, "C000001"))
+    assert "Mon 23 Nov 2026" in html(ws.status())
+    assert "Summer, lapsed held" in html(ws.why("C000001"))
 
 
 def test_blocked_step_is_bad_news(html):

@@ -12,8 +12,7 @@ from optinb import open_workspace
 from optinb.campaigns import new_key
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS
 from optinb.errors import ApprovalError, CampaignError
-from optinb.workspace import verify_audit, why_behind
-from optinb.workspace.witness import SUBJECT, note_head
+from optinb.workspace.witness import SUBJECT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,12 +61,12 @@ def test_no_campaign_is_named_as_anothers_id(ws: Workspace) -> None:
 def test_only_a_recovery_gives_up_the_notes_of_nights(ws: Workspace, folder: Path) -> None:
     night = folder / "runs" / "2026-11-22"
     night.mkdir(parents=True)
-    note_head(ws, night)
+    ws.checkpoints.note_head(night)
     file = night / "audit-head.json"
     witness = {**msgspec.json.decode(file.read_bytes()), "head": "f" * 64}
     file.write_bytes(msgspec.json.encode(witness))
-    assert why_behind(ws)
+    assert ws.checkpoints.why_behind()
     ws.store.audit.note(who=AUTHOR, action="list saved", subject=SUBJECT, now=ws.now(), lost=[witness])
-    assert why_behind(ws)
+    assert ws.checkpoints.why_behind()
     file.unlink()
-    assert verify_audit(ws).problem is None
+    assert ws.checkpoints.verify().problem is None

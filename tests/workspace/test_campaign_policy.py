@@ -21,7 +21,6 @@ from optinb.errors import ApprovalError, CampaignError, StateError
 from optinb.night import Night
 from optinb.rules import did, in_group
 from optinb.store.schema import audit_entries, campaign_versions
-from optinb.workspace import note_head, verify_audit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +47,7 @@ def test_a_campaign_lives_from_draft_to_archive(ws: Workspace, folder: Path) -> 
         ws.campaigns.archive(CLUB["name"])
     ws.campaigns.cancel("Second")
     assert ws.campaigns.archive("Second").archived
-    assert verify_audit(ws).problem is None
+    assert ws.checkpoints.verify().problem is None
 
 
 def test_nobody_approves_what_they_have_not_seen(ws: Workspace, folder: Path) -> None:
@@ -118,16 +117,16 @@ def test_a_trail_whose_end_was_cut_off_or_that_was_written_anew_is_found(ws: Wor
     night = folder / "runs" / "2026-11-23"
     night.mkdir(parents=True)
     ws.campaigns.save_draft(CLUB)
-    note_head(ws, night)
+    ws.checkpoints.note_head(night)
     last = ws.store.audit.list(limit=1)[0]
     with ws.store._database.writing() as con:
         con.execute(sa.delete(audit_entries).where(audit_entries.c.seq == last.seq))
     assert ws.store.audit.verify().problem is None
     with pytest.raises(StateError, match="the end was cut off, by the note of the night 2026-11-23"):
-        verify_audit(ws)
+        ws.checkpoints.verify()
     ws.campaigns.copy(CLUB["name"], "Another")
     with pytest.raises(StateError, match="is another than it was"):
-        verify_audit(ws)
+        ws.checkpoints.verify()
 
 
 def test_the_audit_commands_list_and_verify(ws: Workspace, folder: Path) -> None:
@@ -143,14 +142,14 @@ def test_an_approval_that_was_written_into_the_database_is_found_and_sends_nothi
     ws.campaigns.submit(CLUB)
     with optinb.open_workspace(folder, user=APPROVER) as boss:
         approval = boss.campaigns.approve(CLUB["name"], seen=boss.campaigns.preview(CLUB["name"])).approval
-    assert verify_audit(ws).problem is None
+    assert ws.checkpoints.verify().problem is None
     forged = {**CLUB, "name": "Forged"}
     record = replace(ws.campaigns.submit(forged), approval=approval, state="approved")
     with ws.store._database.writing() as con:
         text = msgspec.json.encode(record, order="sorted").decode()
         con.execute(sa.update(campaign_versions).where(campaign_versions.c.name == "Forged").values(record=text))
     with pytest.raises(StateError, match=f"the approval of 'Forged' by '{APPROVER}' isn't in it, so cancel"):
-        verify_audit(ws)
+        ws.checkpoints.verify()
     night = Night(optinb.open_workspace(folder, user=SCHEDULER), RUN_DATE)
     night.templates()
     campaigns = {campaign.name: campaign for campaign in night.audiences()}

@@ -30,7 +30,6 @@ from optinb.errors import ApprovalError, CampaignError, StateError
 from optinb.night import Night
 from optinb.sandbox import Sandbox, demo_world
 from optinb.store.audit import digest
-from optinb.workspace import note_head, verify_audit
 from optinb.workspace.clock import SANDBOX
 
 if TYPE_CHECKING:
@@ -84,7 +83,7 @@ def root(prepared: tuple[Path, bool], sandbox: Sandbox, tmp_path: Path, monkeypa
 def note(ws: optinb.Workspace) -> None:
     before = ws.root / "runs" / "2026-11-22"
     before.mkdir(parents=True, exist_ok=True)
-    note_head(ws, before)
+    ws.checkpoints.note_head(before)
 
 
 def by_hand(root: Path, *statements: str, values: tuple[Any, ...] = ()) -> None:
@@ -169,7 +168,7 @@ def test_a_night_whose_database_nobody_touched_sends_both(root: Path) -> None:
     assert (summary.exit_code, summary.problems) == (0, ())
     assert set(sent(root)) == {template_of(root, SUMMER), template_of(root, CLUB)}
     with optinb.open_workspace(root, user=SCHEDULER) as ws:
-        assert verify_audit(ws).problem is None
+        assert ws.checkpoints.verify().problem is None
 
 
 def revive(root: Path) -> None:
@@ -233,7 +232,7 @@ def test_a_campaign_that_was_changed_by_hand_is_not_sent_and_the_audit_names_it(
     with optinb.open_workspace(root, user=SCHEDULER) as ws:
         if change != "the rule of its group":  # approved with its rule, which differs
             with pytest.raises(StateError, match="tampered with"):
-                verify_audit(ws)
+                ws.checkpoints.verify()
     only_club(root, run(root), why)
 
 
@@ -303,7 +302,7 @@ def test_by_a_trail_that_was_cut_or_written_anew_nothing_is_planned_sent_or_appr
 ) -> None:
     change(root)
     with optinb.open_workspace(root, user=SCHEDULER) as ws, pytest.raises(StateError, match=why):
-        verify_audit(ws)
+        ws.checkpoints.verify()
     with pytest.raises(StateError, match="by the note of the night 2026-11-22"):
         run(root)
     assert not (root / "audiences").exists() and not sent(root)
@@ -320,7 +319,7 @@ def test_an_entry_of_the_trail_that_was_changed_in_any_column_is_found(root: Pat
         root, f"update audit_entries set {column} = {value} where action = 'campaign approve' and subject = '{CLUB}'"
     )
     with optinb.open_workspace(root, user=SCHEDULER) as ws, pytest.raises(StateError, match="tampered with: entry"):
-        verify_audit(ws)
+        ws.checkpoints.verify()
     if column == "who":  # one of them through a whole night
         nothing(root, run(root), "was changed after it was written")
 
@@ -501,7 +500,7 @@ def test_an_added_entry_of_a_recovery_does_not_make_a_rewritten_trail_trusted_bu
     for made in (root / "runs").glob("*/audit-head.json"):
         made.unlink()
     with optinb.open_workspace(root, user=SCHEDULER) as ws:
-        told = verify_audit(ws).breaks  # of the night, and of the last decision
+        told = ws.checkpoints.verify().breaks  # of the night, and of the last decision
     assert f"the note runs/2026-11-22/{kept.name} was given up, and the trail doesn't say so" in told
 
 

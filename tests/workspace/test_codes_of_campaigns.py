@@ -15,7 +15,6 @@ from optinb.cli import main
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import CampaignError
 from optinb.nightly import Night
-from optinb.workspace import why
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +81,7 @@ def test_every_recipient_of_a_night_gets_a_code_of_their_own(ws: Workspace, fold
     assert sent(folder) == given
     people = dict(ws.customers().select("external_user_id", "customer_id").collect().iter_rows())
     user, code = next(iter(given.items()))
-    (answer,) = why(ws, people[user]).answers
+    (answer,) = ws.why(people[user]).answers
     assert (answer.outcome, answer.code) == ("recipient", code)
     shown = CliRunner().invoke(main, ["why", people[user], "-w", str(folder)])
     assert f"promotion code {code}" in shown.output
@@ -134,7 +133,7 @@ def test_codes_of_a_recalled_send_go_back_and_are_told_of_no_more(
     (recall,) = ws.campaigns.cancel(SUMMER["name"]).nights
     assert recall.recalled > 100
     assert ws.codes.get("Summer codes").left == 1_500
-    assert why(ws, people[next(iter(sent(folder)))]).answers[0].code is None
+    assert ws.why(people[next(iter(sent(folder)))]).answers[0].code is None
 
 
 def test_previews_and_test_sends_draw_no_code(ws: Workspace) -> None:

@@ -20,7 +20,6 @@ from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, Exit, StateError
 from optinb.night.frozen_audience import why_not_approved
 from optinb.nightly import Night
-from optinb.workspace import verify_audit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -141,7 +140,7 @@ def test_what_a_recovery_rebuilds_waits_for_an_approval_of_that_very_file_and_th
     assert (sent.held, sent.accepted, kept.accepted) == (None, audience.recipients, 0)
     assert kept.held and set(scheduled(sandbox).values()) == {1}
     with open_workspace(folder, user=SCHEDULER) as ws:
-        assert verify_audit(ws).problem is None
+        assert ws.checkpoints.verify().problem is None
 
 
 def test_under_a_cap_a_rebuilt_night_goes_out_once_it_is_approved_by_a_preview_that_does_not_count_the_night_itself(

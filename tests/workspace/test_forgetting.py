@@ -27,7 +27,6 @@ from optinb.delivery import FORGOTTEN, lease_name, plan, read_frozen
 from optinb.delivery.journal import Settlement, Unknown
 from optinb.demo import AUTHOR, RUN_DATE
 from optinb.errors import StateError, UsageError, WarehouseError
-from optinb.workspace import verify_audit, why
 from optinb.workspace.named import delivers
 
 if TYPE_CHECKING:
@@ -196,9 +195,9 @@ def test_the_trail_records_it_without_naming_the_person(known: Workspace) -> Non
     assert (sealed.action, sealed.detail["sha256_before"]) == ("audience sealed anew", audience.sha256)
     assert sealed.detail["sha256"] == known.store.deliveries.list()[0].sha256
     assert not known.store.audit.naming(WHO)
-    assert verify_audit(known).problem is None
+    assert known.checkpoints.verify().problem is None
     with pytest.raises(UsageError, match=f"customer '{WHO}' was forgotten, so nothing about them is kept"):
-        why(known, WHO, run_date=RUN_DATE)
+        known.why(WHO, run_date=RUN_DATE)
     again = known.forget(WHO)
     assert not again.found and again.forgotten_before and not done.forgotten_before
     assert show(again).startswith("this customer was forgotten before: nothing of this customer was left to remove")
@@ -237,7 +236,7 @@ def test_a_removal_that_is_killed_goes_on_where_it_stopped(known: Workspace, roo
     done = [entry for entry in known.store.audit.list() if entry.action == "customer forgotten"]
     assert len(done) == 1
     assert known.customers().collect().height == 2000
-    assert verify_audit(known).problem is None
+    assert known.checkpoints.verify().problem is None
 
 
 def test_who_is_still_to_be_written_to_is_not_forgotten_yet(known: Workspace, root: Path) -> None:

@@ -28,7 +28,6 @@ from optinb.files import copy_tree
 from optinb.notebook import run_night
 from optinb.sandbox import Sandbox, demo_world
 from optinb.share import shared
-from optinb.workspace import verify_audit
 from optinb.workspace.setup import init_workspace
 from optinb.workspace.traces import erase_files
 
@@ -179,7 +178,7 @@ def test_who_was_sent_something_is_in_no_byte_any_more(copy: tuple[Path, str]) -
         assert traces(root, person) == set()
         assert done.named_in == ()
         assert done.rewritten == 10
-        assert verify_audit(ws).problem is None
+        assert ws.checkpoints.verify().problem is None
         assert ws.forget(person).rewritten == 0
     left = [json.loads(line) for line in (root / "sandbox.jsonl").read_text().splitlines()]
     changed = [
@@ -218,7 +217,7 @@ def test_killed_among_the_files_the_same_call_goes_on(copy: tuple[Path, str], pl
         # by then the hold of the one that died has ended
         patch.setattr(ws.store, "clock", lambda: datetime.now(UTC) + timedelta(hours=1))
         ws.forget(person)
-        assert verify_audit(ws).problem is None
+        assert ws.checkpoints.verify().problem is None
     assert traces(root, person) == set()
     assert not left.exists()
 
@@ -268,12 +267,12 @@ def test_what_cannot_be_rewritten_is_named(copy: tuple[Path, str]) -> None:
         assert "for forgotten-" in str(kept.campaign.properties["promo_code"].value)
         assert (kept.state, kept.author, kept.version) == ("draft", AUTHOR, 3)
         # what was reworded is what the trail says of it, by somebody who isn't its author for that
-        assert verify_audit(ws).problem is None
+        assert ws.checkpoints.verify().problem is None
         assert ws.store.campaigns.history("In the making")[-1].action == "reword"
         assert str(ws.forget(person).named_in) == str(done.named_in)
         assert ws.campaigns.get("In the making") == kept
         ws.campaigns.submit({**CAMPAIGNS[1], "name": "In the making"})
-        assert verify_audit(ws).problem is None
+        assert ws.checkpoints.verify().problem is None
     assert set(done.named_in) == {
         "target group 'Only them'",
         "3 entries of the audit trail, such as test sends to them, which nothing can change",

@@ -16,7 +16,6 @@ from optinb.errors import ApprovalError, CampaignError, Exit, NightError, UsageE
 from optinb.night import steps
 from optinb.night import tonight as night_module
 from optinb.nightly import Blocked, Night
-from optinb.workspace import why
 from optinb.workspace.setup import init_workspace
 
 if TYPE_CHECKING:
@@ -235,16 +234,16 @@ def test_why_has_an_answer_for_everybody(ws: Workspace, folder: Path) -> None:
     rows = pl.read_parquet(folder / campaign(summary, SUMMER).audience)
     for outcome in ("recipient", "control", "excluded"):
         row = rows.filter(pl.col("outcome") == outcome).row(-1, named=True)
-        answer = next(a for a in why(ws, row["customer_id"]).answers if a.campaign == SUMMER)
+        answer = next(a for a in ws.why(row["customer_id"]).answers if a.campaign == SUMMER)
         assert answer.outcome == outcome
         assert (answer.delivery == "accepted") == (outcome == "recipient")
     outsider = ws.members("~" + "(did('purchase').at_least(2).within(days=365) & ~did('purchase').within(days=60))")
-    answer = next(a for a in why(ws, outsider["customer_id"][0]).answers if a.campaign == SUMMER)
+    answer = next(a for a in ws.why(outsider["customer_id"][0]).answers if a.campaign == SUMMER)
     assert answer.outcome == "not in the group"
-    stranger = why(ws, "nobody'; drop table customers")
+    stranger = ws.why("nobody'; drop table customers")
     assert not stranger.is_known
     with pytest.raises(UsageError, match="no night of 2020-01-01"):
-        why(ws, "1", run_date=date(2020, 1, 1))
+        ws.why("1", run_date=date(2020, 1, 1))
 
 
 def test_the_author_cannot_approve(ws: Workspace) -> None:
@@ -493,7 +492,7 @@ def test_a_dry_run_leaves_the_records_of_the_night_alone(ws: Workspace, folder: 
     run(folder, dry_run=True)
     assert file.read_bytes() == before
     assert json.loads((file.parent / "dry-run" / "summary.json").read_text())["dry_run"]
-    customer = why(ws, "000001")
+    customer = ws.why("000001")
     assert {a.campaign for a in customer.answers} == {SUMMER, CLUB}
     assert all(a.why != "was not frozen" for a in customer.answers)
 
@@ -505,7 +504,7 @@ def test_why_tells_what_became_of_a_recipient(ws: Workspace, folder: Path) -> No
     customer = rows.filter(pl.col("outcome") == "recipient")["customer_id"][0]
 
     def answer() -> str:
-        return next(a.why for a in why(ws, customer).answers if a.campaign == SUMMER)
+        return next(a.why for a in ws.why(customer).answers if a.campaign == SUMMER)
 
     assert "still to be made" in answer()
     ws.campaigns.cancel(SUMMER)

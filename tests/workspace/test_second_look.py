@@ -14,7 +14,6 @@ from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit
 from optinb.nightly import Night
 from optinb.sandbox import Fault
-from optinb.workspace import verify_audit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,7 +95,7 @@ def test_an_edit_before_the_first_request_holds_and_is_sent_once_it_is_approved(
     assert (sent.held, sent.accepted) == (None, held.recipients)
     assert set(goes_out(sandbox).values()) == {1}
     assert planned.campaigns.get(ONCE).state == "done"
-    assert verify_audit(planned).problem is None
+    assert planned.checkpoints.verify().problem is None
 
 
 def test_an_edit_while_it_is_sent_recalls_and_everybody_gets_it_once_after_another_approval(
