@@ -41,8 +41,9 @@ def begin(run_date: str, workspace: str, dry_run: bool = False, *, injected: Map
         raise UsageError(f"parameter dry_run is {dry_run!r}; give True or False")
     ws = open_workspace(workspace)
     day = parse_date(run_date, today=ws.today(), dry_run=dry_run)
-    if os.environ.get(logs.KERNEL_OF_A_COMMAND):
-        logs.to_stderr()
+    # a notebook that no command runs shows what a person must see beside its cells
+    logs.to_stderr(os.environ.get(logs.KERNEL_OF_A_COMMAND, "text"))
+    logs.to_file(ws.root)
     global _open
     if _open is not None:
         _open.close()  # a cell that is run again must not wait for its own kernel

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,6 +16,7 @@ from optinb.errors import Exit, NightError, OptinbError
 from optinb.measure import NightSummary
 from optinb.night import WAIT_S, night_folder
 from optinb.nightly import parse_date
+from optinb.progress import progress
 from optinb.share import shared
 from optinb.workspace import open_workspace
 
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
+    from optinb.progress import Tell
+
 NOTEBOOK = "nightly_send.ipynb"
+ENGINE = "optinb"
 
 
 def run_night(workspace: str | Path | None, run_date: date | None = None, *, dry_run: bool = False) -> NightSummary:
@@ -34,6 +38,7 @@ def run_night(workspace: str | Path | None, run_date: date | None = None, *, dry
     needs a person returns its summary with an exit code; raises OptinbError when it ended without a summary.
     """
     with open_workspace(workspace) as ws:
+        logs.to_file(ws.root)
         run_date = parse_date(run_date.isoformat() if run_date else "", today=ws.today(), dry_run=dry_run)
         output = night_folder(ws.root, run_date, dry_run=dry_run) / NOTEBOOK
         parameters = {
@@ -70,11 +75,33 @@ def _shown_here() -> Iterator[None]:
     if logs.kernel() is not None:
         yield
         return
-    os.environ[logs.KERNEL_OF_A_COMMAND] = "1"
+    os.environ[logs.KERNEL_OF_A_COMMAND] = logs.form_shown() or "1"
     try:
         yield
     finally:
         del os.environ[logs.KERNEL_OF_A_COMMAND]
+
+
+class _Cells:
+    """What papermill takes for its bar: counts the cells that ended in order."""
+
+    n = 0
+
+    def __init__(self, notebook: Any, tell: Tell) -> None:
+        self._notebook, self._tell = notebook, tell
+
+    def update(self, cells: int) -> None:
+        if not self._notebook.metadata.papermill["exception"]:
+            self._tell(cells)
+
+    def set_description(self, _what: str) -> None:
+        """Papermill names a cell that says so; ours don't."""
+
+    def refresh(self) -> None:
+        """It is told at each cell."""
+
+    def close(self) -> None:
+        """Whoever opened the bar closes it."""
 
 
 def _execute(notebook: Path, output: Path, parameters: dict[str, object]) -> OptinbError | None:
@@ -83,7 +110,19 @@ def _execute(notebook: Path, output: Path, parameters: dict[str, object]) -> Opt
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     import papermill
     from nbclient.exceptions import DeadKernelError
+    from papermill.engines import NBClientEngine, papermill_engines
     from papermill.exceptions import PapermillExecutionError
+
+    class Watched(NBClientEngine):
+        """Papermill's own way, but for its bar, which is whole for a notebook that failed, too."""
+
+        @classmethod
+        def execute_managed_notebook(cls, nb_man: Any, *arguments: Any, **options: Any) -> Any:
+            with progress("notebook", total=len(nb_man.nb.cells), unit="cell") as tell:
+                nb_man.pbar = _Cells(nb_man.nb, tell)
+                return super().execute_managed_notebook(nb_man, *arguments, **options)
+
+    papermill_engines.register(ENGINE, Watched)
 
     # it would warn of the output path, which is a parameter of papermill's own
     logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -97,7 +136,8 @@ def _execute(notebook: Path, output: Path, parameters: dict[str, object]) -> Opt
                 kernel_name="python3",
                 # a kernel looks for modules where it starts, which may be a folder that others share
                 cwd=str(notebook.parent),
-                progress_bar=sys.stderr.isatty(),
+                progress_bar=False,
+                engine_name=ENGINE,
                 log_output=False,
                 extra_arguments=["--IPKernelApp.log_level=CRITICAL", "--IPKernelApp.capture_fd_output=False"],
             )

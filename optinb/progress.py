@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from optinb.logs import KERNEL_OF_A_COMMAND, kernel, watched_stream
 from optinb.printable import printable
@@ -54,9 +54,10 @@ class Hundredths:
 
 @contextmanager
 def progress(title: str, *, total: int | None = WHOLE, unit: str = "%", tell: Listener | None = None) -> Iterator[Tell]:
-    """A bar on standard error, or in the notebook, that goes when the step is done; nothing where nobody watches.
+    """A bar on standard error, or in the notebook; nothing where nobody watches.
 
-    With `tell`, that is told instead.
+    It stays, whole and green, when the step is done; red and where it stood when the step failed or was interrupted. A
+    step that ends in order before all its units are done leaves it as it stood. With `tell`, that is told instead.
     """
     if tell is not None:
 
@@ -82,7 +83,7 @@ def progress(title: str, *, total: int | None = WHOLE, unit: str = "%", tell: Li
         unit=units,
         unit_scale=True,
         bar_format=form,
-        leave=False,
+        leave=True,
         file=watched_stream(),
     ) as bar:
 
@@ -91,7 +92,22 @@ def progress(title: str, *, total: int | None = WHOLE, unit: str = "%", tell: Li
                 bar.set_postfix_str(printable(what))
             bar.update(done)
 
-        yield show
+        try:
+            yield show
+        except BaseException:
+            _end(bar, "red")
+            raise
+        if unit == "%" and total is not None:
+            bar.update(total - bar.n)  # of hundredths that rounding has kept back
+        if total is None or bar.n >= total:
+            _end(bar, "green")
+
+
+def _end(bar: Any, colour: str) -> None:
+    bar.set_postfix_str("", refresh=False)
+    if not os.environ.get("NO_COLOR"):
+        bar.colour = colour
+    bar.refresh()
 
 
 def watched() -> bool:

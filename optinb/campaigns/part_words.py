@@ -11,6 +11,7 @@ from optinb.campaigns.parts import differences
 from optinb.campaigns.rebuilt import REBUILT, read_rebuilt
 from optinb.campaigns.schedule import Schedule
 from optinb.errors import OptinbError
+from optinb.figures import share
 from optinb.rules import InList, from_json, nodes_of, sentence
 from optinb.settings import PolicySection
 
@@ -30,7 +31,7 @@ def part_words(part: str, text: str) -> str:
             case "schedule":
                 return msgspec.json.decode(text, type=Schedule).sentence()
             case "control share":
-                return f"{float(text):.1%}"
+                return share(float(text))
             case "offer":
                 offer = msgspec.json.decode(text, type=Offer | None)
                 given = {**offer.fields(), "codes": offer.codes} if offer else {}
@@ -103,7 +104,7 @@ def _rule_words(text: str) -> str:
 
 
 def _policy_words(policy: PolicySection) -> str:
-    found = [f"global control {policy.global_control:.1%}"] if policy.global_control else []
+    found = [f"global control {share(policy.global_control)}"] if policy.global_control else []
     if policy.quiet_from is not None:
         found.append(f"no message from {policy.quiet_from} to {policy.quiet_until}")
     for cap in policy.caps:

@@ -6,6 +6,8 @@ from math import sqrt
 
 from msgspec import Struct
 
+from optinb.figures import amount, share
+
 LEVEL, POWER = 0.05, 0.8
 LEAST = 1e-9
 MOST = 0.2  # an effect beyond a fifth of the base rate is more than most campaigns bring
@@ -41,8 +43,9 @@ def power_of(*, recipients: int, control: int, base_rate: float, measurement_day
     elif effect > MOST * base_rate:
         relative = f"{effect / base_rate:.0%} of" if base_rate else "above"
         warning = (
-            f"low power: only a rise by {100 * effect:.2f} percentage points ({relative} the base rate of "
-            f"{base_rate:.2%}) would be found; a larger group, control share or measurement window sees smaller ones"
+            f"low power: only a rise by {amount(100 * effect)} percentage points ({relative} the base rate of "
+            f"{share(base_rate, decimals=2)}) would be found; a larger group, control share or measurement window sees "
+            "smaller ones"
         )
     return Power(
         recipients=recipients,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optinb.cli.common import Listing, column_options, main, on_workspace
+from optinb.cli.completing import names_of
 
 if TYPE_CHECKING:
     from optinb.workspace import Workspace
@@ -19,7 +20,7 @@ def codes() -> None:
 
 
 @codes.command("import")
-@click.argument("pool")
+@click.argument("pool", shell_complete=names_of("pool"))
 @click.argument("file", type=click.Path(path_type=Path))
 @column_options
 @on_workspace

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import sys
 from contextlib import ExitStack
 from datetime import UTC, date, datetime
@@ -13,7 +15,7 @@ import click
 import msgspec
 
 from optinb import __version__, logs
-from optinb.errors import OptinbError, interruptible
+from optinb.errors import Exit, OptinbError, interruptible
 from optinb.printable import printable, printable_json
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ class Moment(click.ParamType):
 
 
 DAY, MOMENT = Day(), Moment()
+INTERRUPTED = 130  # as shells say it of what Ctrl-C ended
 _ZONE = "optinb.zone"  # of the workspace, in the context of its command
 
 
@@ -99,12 +102,22 @@ workspace_option = click.option(
     help="The workspace folder (default: OPTINB_WORKSPACE, or data).",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+LOG_FORMS = click.Choice(["json", "text"])
+log_option = click.option(
+    "--log",
+    type=LOG_FORMS,
+    expose_value=False,
+    callback=lambda _context, _option, form: None if form is None else logs.to_stderr(form),
+    help="What standard error tells: json, a line for each event; text, what a person must see (default: text in a "
+    "terminal, json elsewhere).",
+)
 
 
 def prints(function: Callable[..., Any]) -> Callable[..., None]:
     """A command of a function that returns a value: prints it as text or JSON; errors become exit codes."""
 
     @json_option
+    @log_option
     @wraps(function)
     def command(*args: Any, as_json: bool, **options: Any) -> None:
         try:
@@ -127,6 +140,7 @@ def on_workspace(function: Callable[..., Any]) -> Callable[..., None]:
         from optinb.workspace import open_workspace
 
         with open_workspace(workspace) as ws:
+            logs.to_file(ws.root)
             click.get_current_context().meta[_ZONE] = ws.settings.zone
             return function(ws, *args, **options)
 
@@ -211,20 +225,48 @@ def _plain(value: Any) -> Any:
 
 
 class Commands(click.Group):
-    """Commands that Ctrl-C ends with a word, whatever they were at."""
+    """Commands that end with a sentence, whatever they were at and whatever happened."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command that was asked for."""
-        with interruptible():
-            return super().invoke(ctx)
+        try:
+            with interruptible():
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("\noptinb: interrupted; run the same command again to go on or to begin anew", err=True)
+            sys.exit(INTERRUPTED)
+        except click.Abort:
+            click.echo("optinb: nothing was done, since it wasn't confirmed", err=True)
+            sys.exit(Exit.FAILED)
+        except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
+            raise
+        except Exception as error:
+            fail(OptinbError(_unforeseen(error, ctx.invoked_subcommand or "")))
+
+
+def _unforeseen(error: Exception, command: str) -> str:
+    """What to tell of an error that no part of optinb told in words of its own."""
+    told = str(error)
+    is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if is_full or any(words in told.casefold() for words in ("no space left", "disk is full", "disk quota")):
+        named = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+        return f"the disk is full{named}; make room on it, then run the same command again"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or command}: {error.strerror}"
+    if isinstance(error, MemoryError):
+        return "this machine has too little memory for it"
+    logging.getLogger("optinb").error("the command failed", extra={"command": command}, exc_info=error)
+    return f"it failed, and optinb doesn't know why ({type(error).__name__}: {told}); {logs.whereabouts()}"
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
-def main() -> None:
+@click.option("--log", type=LOG_FORMS, help="The same as with each command.")
+def main(log: str | None) -> None:
     """From customer tables to approved push campaigns, scheduled with Appboy.
 
     Exit codes: 0 done, 1 failed, 2 wrong use, or something that a night needs isn't there, 3 the data gate blocked the
-    sends, 4 a campaign was held, 5 some deliveries are unknown.
+    sends, 4 a campaign was held, 5 some deliveries are unknown, 130 interrupted with Ctrl-C.
     """
-    logs.to_stderr()
+    logs.to_file(None)
+    logs.to_stderr(log)

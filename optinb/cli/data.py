@@ -15,6 +15,7 @@ from optinb.cli.common import (
     on_workspace,
     prints,
 )
+from optinb.cli.completing import names_of
 from optinb.errors import UsageError
 from optinb.printable import printable
 
@@ -63,7 +64,7 @@ def quarantine(ws: Workspace, run_date: date | None) -> Any:
 @main.command()
 @date_option("the newest")
 @click.option("--since", type=DAY, help="Every night from this date on, up to --date.")
-@click.option("--app-group", metavar="NAME", help="Only this app group.")
+@click.option("--app-group", metavar="NAME", shell_complete=names_of("app group"), help="Only this app group.")
 @click.option("--customer", metavar="ID", help="Why this customer can or can't be reached.")
 @on_workspace
 def reach(ws: Workspace, run_date: date | None, since: date | None, app_group: str | None, customer: str | None) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optinb.cli.common import Listing, column_options, date_option, main, on_workspace
+from optinb.cli.completing import names_of
 
 if TYPE_CHECKING:
     from datetime import date
@@ -32,7 +33,7 @@ def groups_list(ws: Workspace) -> Any:
 
 
 @groups.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("group"))
 @on_workspace
 def groups_show(ws: Workspace, name: str) -> Any:
     """Show one group."""
@@ -40,7 +41,7 @@ def groups_show(ws: Workspace, name: str) -> Any:
 
 
 @groups.command("save")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("group"))
 @click.argument("rule")
 @on_workspace
 def groups_save(ws: Workspace, name: str, rule: str) -> Any:
@@ -51,7 +52,7 @@ def groups_save(ws: Workspace, name: str, rule: str) -> Any:
 
 
 @groups.command("count")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("group"))
 @date_option("the published delivery's")
 @on_workspace
 def groups_count(ws: Workspace, name: str, run_date: date | None) -> Any:
@@ -60,7 +61,7 @@ def groups_count(ws: Workspace, name: str, run_date: date | None) -> Any:
 
 
 @groups.command("why")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("group"))
 @click.argument("customer_id")
 @on_workspace
 def groups_why(ws: Workspace, name: str, customer_id: str) -> Any:
@@ -104,7 +105,9 @@ def lists_save(ws: Workspace, name: str, file: Path, column: str | None, header:
 
 @main.command()
 @click.argument("target")
-@click.option("--within", metavar="GROUP", help="Only customers of this saved group (or rule).")
+@click.option(
+    "--within", metavar="GROUP", shell_complete=names_of("group"), help="Only customers of this saved group (or rule)."
+)
 @click.option("--exclude", metavar="ATTRIBUTE", multiple=True, help="Leave this attribute out; may be repeated.")
 @on_workspace
 def discover(ws: Workspace, target: str, within: str | None, exclude: tuple[str, ...]) -> Any:

@@ -11,6 +11,7 @@ from optinb.cli.common import (
     date_option,
     fail,
     json_option,
+    log_option,
     main,
     on_workspace,
     print_value,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Count and report, but freeze and send nothing.")
 @workspace_option
 @json_option
+@log_option
 @rehearsable("demo-scheduler")
 def nightly(run_date: date | None, dry_run: bool, workspace: Path | None, as_json: bool) -> None:
     """Run the night: import, model, templates, audiences, sends, report."""

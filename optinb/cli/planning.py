@@ -16,6 +16,7 @@ from optinb.cli.common import (
     on_workspace,
     rehearsable,
 )
+from optinb.cli.completing import names_of
 from optinb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @main.command()
-@click.option("--app-group", metavar="NAME", help="Only this app group.")
+@click.option("--app-group", metavar="NAME", shell_complete=names_of("app group"), help="Only this app group.")
 @rehearsable("demo-author")
 @on_workspace
 def doctor(ws: Workspace, app_group: str | None) -> Any:
@@ -42,7 +43,7 @@ def templates() -> None:
 
 
 @templates.command("sync")
-@click.option("--app-group", metavar="NAME", help="Only this app group.")
+@click.option("--app-group", metavar="NAME", shell_complete=names_of("app group"), help="Only this app group.")
 @rehearsable("demo-author")
 @on_workspace
 def templates_sync(ws: Workspace, app_group: str | None) -> Any:
@@ -57,7 +58,7 @@ def templates_sync(ws: Workspace, app_group: str | None) -> Any:
 
 
 @templates.command("list")
-@click.option("--app-group", metavar="NAME", help="Only this app group.")
+@click.option("--app-group", metavar="NAME", shell_complete=names_of("app group"), help="Only this app group.")
 @on_workspace
 def templates_list(ws: Workspace, app_group: str | None) -> Any:
     """Show the templates, why some can't be used, and what became of them since last night."""
@@ -83,7 +84,7 @@ def campaigns_list(ws: Workspace, archived: bool) -> Any:
 
 
 @campaigns.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("campaign"))
 @on_workspace
 def campaigns_show(ws: Workspace, name: str) -> Any:
     """Show one campaign with its approval."""
@@ -91,7 +92,7 @@ def campaigns_show(ws: Workspace, name: str) -> Any:
 
 
 @campaigns.command("preview")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=names_of("campaign"))
 @click.option("--file", "file", type=click.Path(path_type=Path), help="A campaign.toml that isn't submitted yet.")
 @on_workspace
 def campaigns_preview(ws: Workspace, name: str | None, file: Path | None) -> Any:
@@ -110,7 +111,7 @@ def campaigns_submit(ws: Workspace, file: Path) -> Any:
 
 
 @campaigns.command("approve")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("campaign"))
 @click.option("--seen", metavar="FINGERPRINT", help="What you approve, as `optinb campaigns preview NAME` prints it.")
 @on_workspace
 def campaigns_approve(ws: Workspace, name: str, seen: str | None) -> Any:
@@ -138,7 +139,7 @@ def _looked_at(ws: Workspace, name: str) -> CampaignPreview:
 
 
 @campaigns.command("reject")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("campaign"))
 @click.option("--comment", default="", help="Why, for its author.")
 @on_workspace
 def campaigns_reject(ws: Workspace, name: str, comment: str) -> Any:
@@ -147,7 +148,7 @@ def campaigns_reject(ws: Workspace, name: str, comment: str) -> Any:
 
 
 @campaigns.command("test")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("campaign"))
 @click.option("--customer", "customers", multiple=True, metavar="ID", help="Only this test customer; may be repeated.")
 @on_workspace
 def campaigns_test(ws: Workspace, name: str, customers: tuple[str, ...]) -> Any:
@@ -156,7 +157,7 @@ def campaigns_test(ws: Workspace, name: str, customers: tuple[str, ...]) -> Any:
 
 
 @campaigns.command("cancel")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("campaign"))
 @click.option("--comment", default="", help="Why.")
 @on_workspace
 def campaigns_cancel(ws: Workspace, name: str, comment: str) -> Any:
@@ -168,7 +169,7 @@ def campaigns_cancel(ws: Workspace, name: str, comment: str) -> Any:
 
 
 @campaigns.command("reschedule")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("campaign"))
 @click.option("--at", required=True, metavar="HH:MM", help="The later time of the same day.")
 @date_option("the next")
 @on_workspace
@@ -189,7 +190,7 @@ def campaigns_draft(ws: Workspace, file: Path) -> Any:
 
 
 @campaigns.command("copy")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("campaign"))
 @click.argument("new_name")
 @on_workspace
 def campaigns_copy(ws: Workspace, name: str, new_name: str) -> Any:
@@ -198,7 +199,7 @@ def campaigns_copy(ws: Workspace, name: str, new_name: str) -> Any:
 
 
 @campaigns.command("pause")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("campaign"))
 @click.option("--comment", default="", help="Why.")
 @on_workspace
 def campaigns_pause(ws: Workspace, name: str, comment: str) -> Any:
@@ -207,7 +208,7 @@ def campaigns_pause(ws: Workspace, name: str, comment: str) -> Any:
 
 
 @campaigns.command("resume")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("campaign"))
 @on_workspace
 def campaigns_resume(ws: Workspace, name: str) -> Any:
     """Let a paused campaign go on under its approval."""
@@ -215,7 +216,7 @@ def campaigns_resume(ws: Workspace, name: str) -> Any:
 
 
 @campaigns.command("archive")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("campaign"))
 @on_workspace
 def campaigns_archive(ws: Workspace, name: str) -> Any:
     """Put a campaign that is over out of sight."""
@@ -239,7 +240,7 @@ def campaigns_calendar(ws: Workspace, days: int) -> Any:
 
 
 @campaigns.command("export")
-@click.argument("name")
+@click.argument("name", shell_complete=names_of("campaign"))
 @on_workspace
 def campaigns_export(ws: Workspace, name: str) -> Any:
     """Print a campaign as a campaign.toml."""

@@ -13,6 +13,7 @@ from optinb.cli.common import (
     MOMENT,
     fail,
     json_option,
+    log_option,
     main,
     print_value,
     prints,
@@ -126,6 +127,7 @@ def serve(workspace: Path | None, **options: Any) -> None:
 @main.command()
 @click.option("--workspace", "-w", type=click.Path(file_okay=False, path_type=Path), help="A new or empty folder.")
 @json_option
+@log_option
 def demo(workspace: Path | None, as_json: bool) -> None:
     """Show the whole way on the sample: import, model, plan, approve, run a night against the sandbox."""
     from optinb.demo import run_demo

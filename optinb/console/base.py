@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from optinb.figures import amount
 from optinb.printable import printable_line
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def cell(value: object) -> str:
         case int():
             return f"{value:,}"
         case float():
-            return f"{value:,.2f}"
+            return amount(value)
         case datetime():
             return local_time(value)
         case _:
@@ -65,7 +66,7 @@ def cell(value: object) -> str:
 
 
 def _is_figure(text: str) -> bool:
-    return text.replace(",", "").replace(".", "").replace("-", "").isdigit() or not text
+    return text.removeprefix("under ").replace(",", "").replace(".", "").replace("-", "").isdigit() or not text
 
 
 def records(rows: Sequence[Mapping[str, object]]) -> str:

@@ -9,6 +9,7 @@ from optinb.appboy import Standing, Template, told, told_by_group
 from optinb.campaigns import REBUILT, CampaignRecord, part_words
 from optinb.console.base import local_time, show
 from optinb.delivery.journal import CodePool
+from optinb.figures import amount, figure, share
 from optinb.measure.pages import many
 from optinb.printable import printable_line
 from optinb.workspace import CampaignPreview, Diagnosis, GroupSync, Rival, SampleMessage, SentTest, TemplateListing
@@ -56,7 +57,7 @@ def _(value: CampaignRecord) -> str:
     lines = [
         f"{c.name}: {value.state}" + (f" ({value.comment})" if value.comment else ""),
         f"  {c.channel}, {c.app_group}, template {c.template}, group {c.group}",
-        f"  {c.schedule.sentence()}, control group {100 * c.control:g}%",
+        f"  {c.schedule.sentence()}, control group {figure(100 * c.control)}%",
         f"  submitted by {value.author} {local_time(value.submitted_at)}",
     ]
     if value.approval:
@@ -118,8 +119,8 @@ def _(value: CampaignPreview) -> str:
             f"  codes: {value.codes.needed:,} needed, {value.codes.left:,} left in {value.codes.pool!r}{short}"
         )
     if value.power and value.power.smallest_effect is not None:
-        effect = f"{100 * value.power.smallest_effect:.2f} percentage points"
-        lines.append(f"  test: sees a rise by {effect} over {value.power.base_rate:.2%}")
+        effect = f"{amount(100 * value.power.smallest_effect)} percentage points"
+        lines.append(f"  test: sees a rise by {effect} over {share(value.power.base_rate, decimals=2)}")
     lines += [f"  note: {value.power.warning}"] if value.power and value.power.warning else []
     lines += [f"  {_rival(rival)}" for rival in value.rivals]
     if value.rivals and value.after_rivals is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from optinb.console.base import show, table
+from optinb.figures import amount, share
 from optinb.measure.pages import many
 from optinb.rules import from_json, to_text
 from optinb.segments import GroupRecord
@@ -19,8 +20,8 @@ def _(value: GroupRecord) -> str:
 
 @show.register
 def _(value: GroupSize) -> str:
-    share = value.customers / value.total if value.total else 0
-    return f"{value.customers:,} of {value.total:,} customers ({share:.1%}) as of {value.run_date}: {value.sentence}"
+    part = value.customers / value.total if value.total else 0
+    return f"{value.customers:,} of {value.total:,} customers ({share(part)}) as of {value.run_date}: {value.sentence}"
 
 
 @show.register
@@ -46,7 +47,7 @@ def _(value: Discovery) -> str:
     yes_no = value.kind == "yes/no"
 
     def figure(number: float) -> str:
-        return f"{number:.1%}" if yes_no else f"{number:,.2f}"
+        return share(number, signed=number < 0) if yes_no else amount(number)
 
     among = f", within: {value.within}" if value.within else ""
     head = (
@@ -56,7 +57,7 @@ def _(value: Discovery) -> str:
     if not value.findings:
         return "\n".join([head, "no group differs by more than chance would bring about", *_notes(value)])
     rows = [
-        (i, f.size, figure(f.rate), figure(f.rate_outside), f"{f.lift:.1f}" if f.lift is not None else "",
+        (i, f.size, figure(f.rate), figure(f.rate_outside), amount(f.lift, decimals=1) if f.lift is not None else "",
          f"{figure(f.low)} to {figure(f.high)}", f.sentence)
         for i, f in enumerate(value)
     ]  # fmt: skip

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from optinb.customers.layers import Dimension, dimensions, figures
 from optinb.customers.sampling import halves, sample
 from optinb.customers.threads import one_thread
+from optinb.figures import figure
 
 if TYPE_CHECKING:
     from datetime import date
@@ -93,7 +94,10 @@ class Clustering(Struct, frozen=True, kw_only=True):
 
     def sentence(self, number: int) -> str:
         """The profile in words: the two figures that differ most."""
-        told = [f"{name} {there:,.3g} (of the stage {usual:,.3g})" for name, there, usual in self.profile(number)[:2]]
+        told = [
+            f"{name} {figure(there, digits=3)} (of the stage {figure(usual, digits=3)})"
+            for name, there, usual in self.profile(number)[:2]
+        ]
         return f"{self.layer}{number}: {', '.join(told)}" if told else f"{self.layer}{number}: everybody"
 
 

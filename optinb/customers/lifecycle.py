@@ -26,6 +26,8 @@ import narwhals as nw
 import polars as pl
 from msgspec import Struct
 
+from optinb.figures import figure
+
 if TYPE_CHECKING:
     from optinb.settings import LifecycleSection
 
@@ -94,14 +96,14 @@ def choose_thresholds(pauses: pl.DataFrame, *, settings: LifecycleSection) -> Th
         found = _percentile(pauses, settings.churn_percentile)
         days, source = min(max(found, CHURN_BOUNDS[0]), CHURN_BOUNDS[1]), "data"
         rhythm = rhythm or DEFAULT_CHURN_RHYTHM
-        share = f"{100 * settings.churn_percentile:.4g} %"
+        share = f"{figure(100 * settings.churn_percentile)} %"
         why = f"because {share} of the pauses between purchases last {found} days or less"
         why += f" ({total:,} pauses, each customer counting equally)"
         if days > found:
             why += f", and less than {days} days is too short for a churn"
         if days < found:
             why += f", and more than {days} days is too long to wait for a churn"
-    own = f" Who buys more rarely may be silent for {rhythm:g} of their own median pauses." if rhythm else ""
+    own = f" Who buys more rarely may be silent for {figure(rhythm)} of their own median pauses." if rhythm else ""
     return Thresholds(
         new_days=settings.new_days,
         churn_days=days,

@@ -8,6 +8,7 @@ import numpy as np
 
 from optinb.customers.threads import one_thread
 from optinb.errors import ModelError
+from optinb.figures import figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,4 +54,6 @@ def most_likely(
         slope = np.max(np.abs(found.jac[(at > low) & (at < high)]), initial=0.0)
         if slope < SETTLED and np.isfinite(found.fun):
             return [float(value) for value in np.exp(at)], -float(found.fun)
-    raise ModelError(f"{model}: no parameters fit this data best (the search ended on a slope of {slope:.2g})")
+    raise ModelError(
+        f"{model}: no parameters fit this data best (the search ended on a slope of {figure(float(slope), digits=2)})"
+    )

@@ -26,6 +26,7 @@ from optinb.customers.purchases import purchase_days
 from optinb.customers.ranks import value_rank, value_segment
 from optinb.customers.risk import MOST_DAYS, risks
 from optinb.customers.segmentation import Segmentation, segment
+from optinb.figures import share as in_percent
 from optinb.progress import quiet
 from optinb.settings import ModelsSection
 
@@ -208,7 +209,7 @@ def _notes(facts: _Facts, *, history_days: int, value_days: int, is_fitted: bool
         )
     if facts.refunds:
         share = facts.refunds / facts.transactions
-        notes.append(f"{share:.1%} of the transactions are refunds; spend and future value are before refunds.")
+        notes.append(f"{in_percent(share)} of the transactions are refunds; spend and future value are before refunds.")
     if is_fitted and history_days and value_days > 2 * history_days:
         notes.append(f"The forecast looks {value_days} days ahead from only {history_days} days of history.")
     return tuple(notes)

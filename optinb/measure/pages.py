@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from optinb.campaigns import REASONS
+from optinb.figures import amount, figure
+from optinb.figures import share as shown_share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,18 +70,26 @@ def environment(package: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"n": number, "percent": percent, "moment": moment, "clock": clock, "day": day, "many": many}
+    found.filters |= {
+        "n": number,
+        "amount": amount,
+        "percent": percent,
+        "moment": moment,
+        "clock": clock,
+        "day": day,
+        "many": many,
+    }
     return found
 
 
 def number(value: float | None) -> str:
     """A figure with separators; a dash where there is none."""
-    return "–" if value is None else f"{value:,}"
+    return figure(value)
 
 
 def percent(share: float) -> str:
     """A share of 0 to 1 as a percentage, with one decimal."""
-    return f"{share:.1%}"
+    return shown_share(share)
 
 
 def many(count: int, one: str, more: str | None = None) -> str:

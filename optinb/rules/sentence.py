@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import assert_never
 
+from optinb.figures import exact
 from optinb.rules.extent import check_size
 from optinb.rules.tree import (
     FORMS,
@@ -94,7 +95,7 @@ def _read(rule: Rule) -> str:
         case Rank(attribute, side, percent, within):
             among = "all customers" if within is None else f"the customers with the same {_name(within)}"
             end = "highest" if side == "top" else "lowest"
-            return f"{_name(attribute)} is among the {end} {percent:,} % of {among}"
+            return f"{_name(attribute)} is among the {end} {exact(percent, separators=True)} % of {among}"
         case Did():
             return _did(rule)
         case Uses():
@@ -121,7 +122,7 @@ def value_words(value: Value) -> str:
         case DaysAgo(days):
             return f"{_days(abs(days))} {'before' if days > 0 else 'after'} the run date"
         case int() | float():
-            return f"{value:,}"
+            return exact(value, separators=True)
         case str():
             is_plain = (
                 _PLAIN_VALUE.fullmatch(value) and value.casefold() not in _VALUE_BREAKERS and value[-1] not in ".:,"
@@ -221,7 +222,7 @@ def _times(count: object) -> str:
 
 
 def _days(count: float) -> str:
-    return "1 day" if count == 1 else f"{count:,} days"
+    return "1 day" if count == 1 else f"{exact(count, separators=True)} days"
 
 
 def _name(attribute: str) -> str:

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any, assert_never
 
 from optinb.errors import RuleError, did_you_mean
+from optinb.figures import exact
 from optinb.rules import build
 from optinb.rules.build import RESPONSE_DAYS, Attribute
 from optinb.rules.extent import check_size
@@ -177,7 +178,7 @@ def _write(rule: Rule) -> str:
         case Compare(attribute, op, value):
             return f"attr({attribute!r}) {_OPERATORS[op]} {_value(value)}"
         case OneOf(attribute, values):
-            return f"attr({attribute!r}).one_of([{', '.join(map(repr, values))}])"
+            return f"attr({attribute!r}).one_of([{', '.join(map(_literal, values))}])"
         case Text(attribute, op, value):
             return f"attr({attribute!r}).{op}({value!r})"
         case Matches(attribute, pattern):
@@ -188,7 +189,7 @@ def _write(rule: Rule) -> str:
             return f"attr({rule.attribute!r}).anniversary({_anniversary(rule)})"
         case Rank(attribute, side, percent, within):
             among = "" if within is None else f", within={within!r}"
-            return f"attr({attribute!r}).{side}({percent!r}{among})"
+            return f"attr({attribute!r}).{side}({exact(percent)}{among})"
         case Did():
             return _did(rule)
         case Uses():
@@ -222,7 +223,7 @@ def _did(rule: Did) -> str:
             return text + counted + _window(rule.window)
         case "days_in_a_row":
             counted = "" if rule.op == "ge" else _counted(rule)
-            return f"{text}.days_in_a_row({rule.value!r}){counted}{_window(rule.window)}"
+            return f"{text}.days_in_a_row({_literal(rule.value)}){counted}{_window(rule.window)}"
         case _:
             column = "" if rule.column is None else repr(rule.column)
             return f"{text}{_window(rule.window)}.{rule.measure}({column}) {_OPERATORS[rule.op]} {_value(rule.value)}"
@@ -230,7 +231,7 @@ def _did(rule: Did) -> str:
 
 def _counted(rule: Did) -> str:
     word = {"ge": "at_least", "le": "at_most", "eq": "exactly", "gt": "more_than", "lt": "less_than"}[rule.op]
-    return f".{word}({rule.value!r})"
+    return f".{word}({_literal(rule.value)})"
 
 
 def _uses(rule: Uses) -> str:
@@ -277,7 +278,11 @@ def _value(value: Value) -> str:
         case DaysAgo(days):
             return f"days_ago({days})"
         case _:
-            return repr(value)
+            return _literal(value)
+
+
+def _literal(value: object) -> str:
+    return exact(value) if isinstance(value, float) else repr(value)
 
 
 def _date(day: date) -> str:

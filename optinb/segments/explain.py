@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from optinb.figures import share
 from optinb.rules import Node, sentence
 from optinb.segments.plan import Plan, Scan
 from optinb.segments.pushdown import all_of, is_cheap
@@ -95,7 +96,7 @@ def _scan(scan: Scan) -> Step:
         told = f"{len(scan.rows)} kinds of rows in one pass"
         reasons.append(Reason("one pass", told, "each measure adds up only the rows of its own kind"))
     if scan.relevant is not None:
-        part = "" if scan.share is None else f" (about {scan.share:.0%})"
+        part = "" if scan.share is None else f" (about {share(scan.share, decimals=0)})"
         told = f"only rows of customers for whom {_said(scan.relevant)}{part}"
         why = "for all others the rule is decided, whatever they did"
         if scan.only is None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from msgspec import Struct
 
+from optinb.figures import figure
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -177,5 +179,5 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+        return figure(value)
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 import narwhals as nw
 from msgspec import Struct
 
+from optinb.figures import exact
 from optinb.rules import (
     DECIMALS,
     PURCHASE,
@@ -231,10 +232,12 @@ def _did(rule: Did, person: Person) -> tuple[bool, str]:
             return compare(len(rows), rule.value), f"{len(rows):,} times"
         case "total":
             total = round(sum(values), DECIMALS)
-            return compare(total, rule.value), f"{total:,}"
+            return compare(total, rule.value), exact(total, separators=True)
         case "average":
             mean = round(sum(values) / len(values), DECIMALS) if values else None
-            return mean is not None and compare(mean, rule.value), "none" if mean is None else f"{mean:,}"
+            return mean is not None and compare(mean, rule.value), "none" if mean is None else exact(
+                mean, separators=True
+            )
         case "days_in_a_row":
             longest = longest_run(days)
             return compare(longest, rule.value), f"{longest:,} days"

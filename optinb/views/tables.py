@@ -12,6 +12,7 @@ from optinb.customers import ATTRIBUTES
 from optinb.customers.lifecycle import STAGES
 from optinb.engine.tables import kinds
 from optinb.errors import OptinbError
+from optinb.figures import figure
 from optinb.views import values
 from optinb.views.values import page
 from optinb.workspace.watching import nights, watch
@@ -122,7 +123,7 @@ def micro_segments(ws: Workspace) -> HTML:
 def _short(value: object) -> str:
     """A value in few characters; of a time, the day."""
     if isinstance(value, float):
-        text = f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+        text = figure(value)
     elif isinstance(value, datetime):
         text = str(value.date())
     else:

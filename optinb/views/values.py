@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from optinb.appboy import told
 from optinb.campaigns import REBUILT, part_words
 from optinb.customers import STAGES
+from optinb.figures import figure as in_figures
+from optinb.figures import share
 from optinb.measure.pages import environment, steps
 from optinb.measure.report import fall, needs_a_person, outcomes, verdict
 from optinb.views.states import FILTERS, OUTCOMES
@@ -182,7 +184,7 @@ def _discovered(found: Discovery) -> dict[str, Any]:
     percent = found.kind == "yes/no"
 
     def figure(value: float) -> str:
-        return f"{value:.1%}" if percent else f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+        return share(value) if percent else in_figures(value)
 
     def signed(value: float) -> str:
         return f"{100 * value:+.1f}" if percent else ("+" if value >= 0 else "−") + figure(abs(value))

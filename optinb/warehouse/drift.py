@@ -9,6 +9,8 @@ from math import sqrt
 from statistics import median
 from typing import TYPE_CHECKING
 
+from optinb.figures import figure as in_figures
+from optinb.figures import share
 from optinb.warehouse.report import ColumnDrift, ColumnFigures, Gate
 
 if TYPE_CHECKING:
@@ -133,7 +135,7 @@ def figure(drift: ColumnDrift, value: float | None) -> str:
     """A figure of a column as people read it."""
     if value is None:
         return "…"
-    return f"{value:.1%}" if drift.measure in ("empty", "true") else f"{value:,.6g}"
+    return share(value) if drift.measure in ("empty", "true") else in_figures(value, digits=6)
 
 
 def span(drift: ColumnDrift) -> str:

@@ -11,6 +11,7 @@ import gzip
 from typing import TYPE_CHECKING
 
 from optinb.errors import DeliveryError
+from optinb.figures import figure
 from optinb.warehouse.contract import MAX_COLUMNS
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def unpack(packed: Path, target: Path, *, most_gb: float = MOST_UNPACKED_GB) -> 
                 done += len(chunk)
                 if done > most:
                     raise UnreadableError(
-                        f"unpacked it is larger than {most_gb:g} GB ({size / (1 << 20):,.1f} MB packed); deliver it in "
-                        "parts, or raise max_unpacked_gb under [import] in optinb.toml"
+                        f"unpacked it is larger than {figure(most_gb)} GB ({size / (1 << 20):,.1f} MB packed); deliver "
+                        "it in parts, or raise max_unpacked_gb under [import] in optinb.toml"
                     )
                 if done > max(_RATIO_FROM, _MOST_RATIO * size):
                     raise UnreadableError(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from optinb.figures import figure
 from optinb.warehouse.contract import read_name
 from optinb.warehouse.report import Gate
 
@@ -129,14 +130,14 @@ def gates_of(unsettled: Iterable[Unsettled], late: Iterable[str], *, limit_s: fl
 
 def _gate_of_read(name: str, limit_s: float) -> Gate:
     message = (
-        f"{name} was changed while the delivery was read (settle_seconds = {limit_s:g}): import again once the "
+        f"{name} was changed while the delivery was read (settle_seconds = {figure(limit_s)}): import again once the "
         f"transfer has ended; a sender best writes under another name, such as {name}.part, and renames the whole file"
     )
     return _failed(name, value=0.0, limit=limit_s, message=message)
 
 
 def _gate(one: Unsettled, limit_s: float) -> Gate:
-    waited = f"waited {one.waited_s:g} s; settle_seconds = {limit_s:g}"
+    waited = f"waited {figure(one.waited_s)} s; settle_seconds = {figure(limit_s)}"
     whole = finished_name(one.name)
     if whole is None:
         what = f"{one.name} still grows ({waited}): import again once it is whole"

@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
 from optinb.errors import WarehouseError
+from optinb.figures import figure
 from optinb.files import sync
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Versions:
             until = time.monotonic() + wait_s
             while not _locked(stream):
                 if time.monotonic() >= until:
-                    waited = f" after {wait_s:g} s" if wait_s else ""
+                    waited = f" after {figure(wait_s)} s" if wait_s else ""
                     raise WarehouseError(f"{_holder(stream)}{waited}; wait until it has ended, then try again")
                 time.sleep(_POLL_S)
             holder = {"what": what, "user": user, "pid": os.getpid(), "host": socket.gethostname(), "since": str(now)}

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from optinb.delivery.journal import TAIL
 from optinb.files import lock_newest, walk
+from optinb.logs import is_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -90,7 +91,8 @@ def _is_followed(root: Path, path: Path) -> bool:
 
 def _is_own(path: Path) -> bool:
     """Whether optinb wrote a file, in which a number is no id."""
-    return path.name.endswith((TAIL, "summary.json", "audit-head.json", "sandbox.jsonl")) or path.parent.name == UNSAVED
+    is_ours = path.name.endswith((TAIL, "summary.json", "audit-head.json", "sandbox.jsonl"))
+    return is_ours or is_log(path) or path.parent.name == UNSAVED
 
 
 def _naming(path: Path, person: ForgottenPerson) -> int:

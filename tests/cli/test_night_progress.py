@@ -79,7 +79,13 @@ def test_a_night_in_a_terminal_shows_rate_and_time_left_of_each_send(planned: Pa
     assert process.returncode == 0, text
     # done/total [elapsed<left, rate]
     assert re.search(rf"{NAME}: .*\d+/\d+ \[00:0\d<00:0\d, .*recipients/s\]", text), text
-    assert "window" in text and '{"' not in text
+    assert '{"' not in text and "[info" not in text
+    green = r"\x1b\[38;2;\S+m|\x1b\[32m"
+    for bar in (NAME, "models of 2026-11-23", "notebook"):
+        last = [part for part in re.split(r"[\r\n]+", text) if bar in part][-1]
+        assert "100%" in last and re.search(green, last), last
+    kept = (planned / "logs" / "optinb.log").read_text().splitlines()
+    assert [json.loads(line)["accepted"] for line in kept if '"window"' in line] == [2, 1]
 
 
 def test_a_night_in_a_notebook_shows_rate_and_time_left_of_each_send(planned: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_never
 
 from optinb.errors import RuleError
+from optinb.figures import exact
 from optinb.rules import (
     AllOf,
     AnyOf,
@@ -96,7 +97,7 @@ def _form(rule: Rule) -> Line | None:
         case Birthday(attribute, first, last):
             return Condition(attribute, "anniversary", "day", (str(first), str(last)), negated=negated)
         case Rank(attribute, side, percent, within):
-            return Condition(attribute, side, "number", (repr(percent),), within=within or "", negated=negated)
+            return Condition(attribute, side, "number", (exact(percent),), within=within or "", negated=negated)
         case Did():
             return _behaviour(leaf, negated=negated)
         case Uses(app, platform, low, high, window):
@@ -137,7 +138,7 @@ def _written(value: Value) -> tuple[str, Unit]:
         case DaysAgo(days):
             return str(abs(days)), ("days_ago" if days >= 0 else "days_ahead")
         case int() | float():
-            return repr(value), "date"
+            return exact(value), "date"
         case str():
             return value, "date"
 
