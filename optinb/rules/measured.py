@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from optinb.errors import RuleError
 from optinb.rules.values import as_value
@@ -18,7 +18,7 @@ class Measured:
     """A measure of what customers did, waiting to be compared with a number or a day."""
 
     __slots__ = ("_column", "_did", "_measure")
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __init__(self, did: Did, measure: Measure, column: str | None = None) -> None:
         self._did = did
