@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from datetime import datetime, time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -24,7 +25,6 @@ from optinb.workspace.setup import init_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from pyspark.sql import SparkSession
 
@@ -36,6 +36,46 @@ settings.register_profile("optinb", deadline=None)
 settings.load_profile("optinb")
 
 PLACEHOLDER = "http://127.0.0.1:1"
+
+# The heart, for `-m fast`, with the processor seconds that each needs after pytest has started, measured one by one.
+FAST = {
+    "rules/test_rules_language.py": 4,
+    "rules/test_rules_patterns.py": 1,
+    "rules/test_rules_guide.py": 1,
+    "campaigns/test_approvals.py": 1,
+    "campaigns/test_audience.py": 1,
+    "campaigns/test_campaign_files.py": 2,
+    "campaigns/test_campaign_life.py": 1,
+    "campaigns/test_campaign_machine.py": 1,
+    "campaigns/test_code_files.py": 3,
+    "campaigns/test_contact_policy.py": 5,
+    "campaigns/test_life_of_every_state.py": 1,
+    "campaigns/test_moves.py": 1,
+    "campaigns/test_policy_both_ways.py": 12,
+    "campaigns/test_reasons.py": 1,
+    "campaigns/test_schedule.py": 1,
+    "delivery/test_delivery_machine.py": 1,
+    "workspace/test_decisions.py": 8,
+    "workspace/test_approved_as_seen.py": 10,
+    "warehouse/test_warehouse_checks.py": 13,
+    "warehouse/test_warehouse_damage.py": 11,
+}
+FAST_BUDGET_S = 150  # of two cores in two minutes, less what their start and a modelled workspace each take
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Passes over other files where only fast tests are wanted: importing them all takes longer than running these."""
+    if config.option.markexpr != "fast" or not collection_path.match("test_*.py"):
+        return None
+    return collection_path.relative_to(Path(__file__).parent).as_posix() not in FAST or None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests of the files above as fast."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).as_posix() in FAST:
+            item.add_marker("fast")
 
 
 @pytest.fixture(autouse=True)
