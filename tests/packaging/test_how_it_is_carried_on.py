@@ -6,8 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
-import conftest
 import pytest
+from fast_files import FAST, FAST_BUDGET_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,8 +31,8 @@ def test_hooks_fetch_nothing() -> None:
 
 
 def test_the_fast_files_exist_and_stay_within_their_budget() -> None:
-    assert [name for name in conftest.FAST if not (ROOT / "tests" / name).is_file()] == []
-    assert sum(conftest.FAST.values()) <= conftest.FAST_BUDGET_S
+    assert [name for name in FAST if not (ROOT / "tests" / name).is_file()] == []
+    assert sum(FAST.values()) <= FAST_BUDGET_S
 
 
 def test_every_marker_and_extra_is_explained_to_who_contributes() -> None:
