@@ -31,14 +31,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from optinb.measure import NightSummary
+    from optinb.rules import Rule
     from optinb.workspace import Workspace
 
 RUN_DATE = date(2026, 11, 23)  # of the committed sample
-GROUPS = {
+GROUPS: dict[str, Rule] = {
     "Lapsed buyers": did("purchase").at_least(2).within(days=365) & ~did("purchase").within(days=60),
     "Club regulars": did("purchase").at_least(3).within(days=90),
 }
-CAMPAIGNS = (
+CAMPAIGNS: tuple[dict[str, Any], ...] = (
     {
         "name": "Summer, lapsed",
         "app_group": "Shop",

@@ -40,7 +40,9 @@ class ForgottenPerson:
     def __init__(
         self, names: Collection[str], *, values: Collection[str] = (), stand_in: str, numbers: bool = False
     ) -> None:
-        self.names, self.values, self.stand_in = frozenset(names) - {""}, frozenset(values), stand_in
+        self.names: frozenset[str] = frozenset(names) - {""}
+        self.values: frozenset[str] = frozenset(values)
+        self.stand_in = stand_in
         self.numbers = numbers
 
     def also_as_numbers(self) -> ForgottenPerson:

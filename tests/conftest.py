@@ -6,9 +6,11 @@ import os
 import re
 import shutil
 from datetime import datetime, time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from fast_files import FAST
 from hypothesis import settings
 from postgres_server import address as address
 from postgres_server import cluster as cluster
@@ -24,7 +26,6 @@ from optinb.workspace.setup import init_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from pyspark.sql import SparkSession
 
@@ -36,6 +37,21 @@ settings.register_profile("optinb", deadline=None)
 settings.load_profile("optinb")
 
 PLACEHOLDER = "http://127.0.0.1:1"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Passes over other files where only fast tests are wanted: importing them all takes longer than running these."""
+    if config.option.markexpr != "fast" or not collection_path.match("test_*.py"):
+        return None
+    return collection_path.relative_to(Path(__file__).parent).as_posix() not in FAST or None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests of the files above as fast."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).as_posix() in FAST:
+            item.add_marker("fast")
 
 
 @pytest.fixture(autouse=True)

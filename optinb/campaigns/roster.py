@@ -28,8 +28,8 @@ class Roster:
         known = customers.collect_schema().names()
         wanted = ["customer_id", "external_user_id", "is_blocked", "is_test", "push_opt_in", "time_zone"]
         columns = [name for name in wanted if name in known]
-        self.people = customers.select(columns).sort("customer_id").with_row_index("place").collect()
-        self.persons = Persons(self.people, identity or Identity())
+        self.people: pl.DataFrame = customers.select(columns).sort("customer_id").with_row_index("place").collect()
+        self.persons: Persons = Persons(self.people, identity or Identity())
         self._app_users = app_users
         self._against: dict[tuple[AppSettings, ...], NDArray[np.uint8]] = {}
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from optinb.settings import FeatureSection
 
-COLUMNS = {
+COLUMNS: dict[str, tuple[str, ...]] = {
     "purchases": ("day", "amount", "currency", "quantity", "product", "category"),
     "events": ("day", "name", "value"),
 }

@@ -28,8 +28,10 @@ class Request:
     __slots__ = ("batch", "begun", "ended", "error", "outcome", "rows")
 
     def __init__(self, batch: Batch, rows: Iterable[Row]) -> None:
-        self.batch, self.rows = batch, rows
-        self.begun = self.ended = False
+        self.batch: Batch = batch
+        self.rows: Iterable[Row] = rows
+        self.begun: bool = False
+        self.ended: bool = False
         self.outcome: Outcome | None = None
         self.error: Exception | None = None
 
@@ -57,7 +59,7 @@ class Half:
     """Half a window of batches that are marked as sending, with their requests."""
 
     def __init__(self, requests: Iterable[Request]) -> None:
-        self.requests = tuple(requests)
+        self.requests: tuple[Request, ...] = tuple(requests)
         self._left = len(self.requests)
         self._lock = threading.Lock()
         self._all_ended = threading.Event()

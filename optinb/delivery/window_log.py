@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from optinb.delivery.journal import Batch, FrozenAudience
 
-logger = logging.getLogger("optinb.delivery")
+_logger = logging.getLogger("optinb.delivery")
 
 
 class WindowLog:
@@ -37,7 +37,7 @@ class WindowLog:
             return
         now = time.monotonic()
         seconds = max(now - self._begun, 1e-6)
-        logger.info(
+        _logger.info(
             "window",
             extra={
                 "campaign": self._audience.campaign_name,

@@ -47,14 +47,14 @@ def duckdb_tables_of(snapshot: Snapshot, *, run_date: date, zone: ZoneInfo, **kn
     )
 
 
-def take(con: duckdb.DuckDBPyConnection, frame: pl.DataFrame) -> nw.LazyFrame:
+def take(con: duckdb.DuckDBPyConnection, frame: pl.DataFrame) -> nw.LazyFrame[Any]:
     """A Polars frame as a relation of a connection."""
     return nw.from_native(con.from_arrow(frame.to_arrow()))
 
 
 def _of_days(
     con: duckdb.DuckDBPyConnection, snapshot: Snapshot, table: str, first: date | None, last: date | None
-) -> nw.LazyFrame:
+) -> nw.LazyFrame[Any]:
     files = snapshot.files(TABLE_OF[table], since=first, until=last)
     # Named one by one, since a file of an earlier version lacks columns that none of these is.
     names = rule_columns(table)

@@ -76,7 +76,7 @@ class Persons:
 
     def __init__(self, customers: pl.DataFrame, identity: Identity) -> None:
         """Args: `customers`: customer_id, external_user_id, one row each; `identity`: of the same version."""
-        self.index = customers.select("customer_id").with_row_index("place")
+        self.index: pl.DataFrame = customers.select("customer_id").with_row_index("place")
         self._external = customers["external_user_id"]
         self._identity = identity
 

@@ -85,6 +85,6 @@ def rule_columns(table: str) -> dict[str, str]:
     return {name: kind for name, kind in contract.stored().items() if name != contract.optional_key}
 
 
-def _of_days(snapshot: Snapshot, table: str, first: date | None, last: date | None) -> nw.LazyFrame:
+def _of_days(snapshot: Snapshot, table: str, first: date | None, last: date | None) -> nw.LazyFrame[Any]:
     rows = nw.from_native(snapshot.scan(TABLE_OF[table], since=first, until=last).select(list(rule_columns(table))))
     return rows.filter(nw.col("amount") > 0) if table == "purchases" else rows

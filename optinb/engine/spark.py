@@ -90,7 +90,7 @@ def moment(at: datetime) -> nw.Expr:
     return nw.lit(at.isoformat(sep=" ")).cast(nw.Datetime("us"))
 
 
-def take(session: SparkSession, frame: pl.DataFrame) -> nw.LazyFrame:
+def take(session: SparkSession, frame: pl.DataFrame) -> nw.LazyFrame[Any]:
     """A Polars frame as one of Spark; times stay without a zone."""
     return nw.from_native(session.createDataFrame(frame.to_arrow(), schema=schema_of(frame.schema)))
 
@@ -124,7 +124,7 @@ def _customer_table(snapshot: Snapshot, session: SparkSession, name: str) -> Dat
 
 def _of_days(
     snapshot: Snapshot, session: SparkSession, table: str, first: date | None, last: date | None
-) -> nw.LazyFrame:
+) -> nw.LazyFrame[Any]:
     files = snapshot.files(TABLE_OF[table], since=first, until=last)
     known = polars_schema(TABLES[TABLE_OF[table]])
     columns = {name: known[name] for name in rule_columns(table)}

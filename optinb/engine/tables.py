@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 CONTACTS = ("customer_id", "campaign", "day", "outcome")
 
 
-def lazy_polars(frame: pl.DataFrame) -> nw.LazyFrame:
+def lazy_polars(frame: pl.DataFrame) -> nw.LazyFrame[Any]:
     """A Polars frame as the Polars engine takes it."""
     return nw.from_native(frame.lazy())
 
@@ -65,10 +65,10 @@ class Tables:
     untold: attributes that a model would tell, but doesn't tonight, each with the reason.
     """
 
-    customers: nw.LazyFrame
-    purchases: nw.LazyFrame
-    events: nw.LazyFrame
-    app_users: nw.LazyFrame
+    customers: nw.LazyFrame[Any]
+    purchases: nw.LazyFrame[Any]
+    events: nw.LazyFrame[Any]
+    app_users: nw.LazyFrame[Any]
     event_names: Callable[[], frozenset[str]]
     run_date: date
     zone: ZoneInfo
@@ -78,14 +78,14 @@ class Tables:
     lists: Callable[[str], pl.DataFrame] = no_list
     list_names: frozenset[str] | None = None
     campaigns: frozenset[str] | None = None
-    of_days: Callable[[str, date | None, date], nw.LazyFrame] | None = None
-    take: Callable[[pl.DataFrame], nw.LazyFrame] = field(default=lazy_polars)
+    of_days: Callable[[str, date | None, date], nw.LazyFrame[Any]] | None = None
+    take: Callable[[pl.DataFrame], nw.LazyFrame[Any]] = field(default=lazy_polars)
     moment: Callable[[datetime], object] = field(default=lambda moment: moment)
     version: int = 0
     probe: bool = True
     untold: Mapping[str, str] = field(default_factory=dict)
 
-    def rows(self, table: str, first: date | None, last: date) -> nw.LazyFrame:
+    def rows(self, table: str, first: date | None, last: date) -> nw.LazyFrame[Any]:
         """Purchases or events, of which those of some days (both ends included) are asked for; there may be more."""
         if self.of_days is not None:
             return self.of_days(table, first, last)

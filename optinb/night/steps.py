@@ -59,7 +59,8 @@ class Night:
         self, workspace: Workspace, run_date: date, *, dry_run: bool = False, notebook: str | None = None
     ) -> None:
         workspace.checkpoints.must_not_be_behind()
-        self.ws, self.run_date, self.dry_run, self.notebook = workspace, run_date, dry_run, notebook
+        self.ws: Workspace = workspace
+        self.run_date, self.dry_run, self.notebook = run_date, dry_run, notebook
         self._tonight = Tonight(workspace, run_date, dry_run=dry_run)
         self._preflight: Diagnosis | None = None
         self._imported: ImportReport | None = None

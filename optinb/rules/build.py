@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from optinb.errors import RuleError
 from optinb.rules.tree import (
@@ -38,7 +38,7 @@ class Attribute:
     """An attribute of the customer (or a column of a behaviour), waiting to be compared with something."""
 
     __slots__ = ("_name",)
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __init__(self, name: str) -> None:
         self._name = check_name(name, "attr('country')")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, Self, TypeVar
 
 from optinb.errors import RuleError
 from optinb.rules.values import as_value
@@ -43,7 +43,7 @@ class Measured(Generic[Did]):
     """A measure of what customers did, waiting to be compared with a number or a day."""
 
     __slots__ = ("_column", "_did", "_measure")
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __init__(self, did: Did, measure: Measure, column: str | None = None) -> None:
         self._did = did

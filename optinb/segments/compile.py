@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import reduce
 from operator import and_, or_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
@@ -76,7 +76,7 @@ def explain(rule: Rule, tables: Tables) -> Explanation:
     return explain_plan(plan(rule, tables))
 
 
-def members(rule: Rule, tables: Tables) -> nw.LazyFrame:
+def members(rule: Rule, tables: Tables) -> nw.LazyFrame[Any]:
     """The customers for whom a rule holds.
 
     Returns a lazy frame with one column, customer_id (text), each customer once, in no particular order.
@@ -85,7 +85,7 @@ def members(rule: Rule, tables: Tables) -> nw.LazyFrame:
     return run(plan(rule, tables), tables)
 
 
-def belongs(rule: Rule, tables: Tables) -> nw.LazyFrame | None:
+def belongs(rule: Rule, tables: Tables) -> nw.LazyFrame[Any] | None:
     """Whether a rule holds for each customer, in their order: one column, true or false, of no table but theirs.
 
     None for a rule that asks about more than the customer's own row. Raises RuleError when it doesn't fit the tables.
@@ -96,7 +96,7 @@ def belongs(rule: Rule, tables: Tables) -> nw.LazyFrame | None:
     return tables.customers.select(condition(rule, Answers(tables).row()).alias("belongs"))
 
 
-def run(plan: Plan, tables: Tables) -> nw.LazyFrame:
+def run(plan: Plan, tables: Tables) -> nw.LazyFrame[Any]:
     """Evaluates a plan: a lazy frame with one column, customer_id (text), each customer once."""
     answers = Answers(tables)
     customers = answers.with_lookups(tables.customers.select(*plan.columns), plan.lookups)
@@ -135,7 +135,7 @@ class Answers:
         tables = self.tables
         return Row(schema or tables.customer_schema, tables.run_date, tables.zone, tables.moment, self._leaves)
 
-    def with_lookups(self, customers: nw.LazyFrame, lookups: Iterable[Lookup]) -> nw.LazyFrame:
+    def with_lookups(self, customers: nw.LazyFrame[Any], lookups: Iterable[Lookup]) -> nw.LazyFrame[Any]:
         """The customers with a column for the answer of each lookup."""
         for lookup in lookups:
             customers = with_lookup(customers, lookup, self.flag(lookup), self.tables)
@@ -147,7 +147,7 @@ class Answers:
         self._leaves[rule] = nw.col(column)
         return column
 
-    def measured(self, scan: Scan) -> nw.LazyFrame:
+    def measured(self, scan: Scan) -> nw.LazyFrame[Any]:
         """What a scan answers: customer_id, each once, and columns that are true or false.
 
         Customers for whom it would answer what it does for those without rows are left out.
@@ -166,11 +166,11 @@ class Answers:
         self._leaves |= {leaf: nw.col(self.flag(leaf)).fill_null(value) for leaf, value in absent.items()}
         return found.filter(reduce(or_, told))
 
-    def present(self, scan: Scan) -> nw.LazyFrame:
+    def present(self, scan: Scan) -> nw.LazyFrame[Any]:
         """The customers (customer_id, perhaps several times) with a row that counts."""
         return self._rows(scan).select("customer_id")
 
-    def _rows(self, scan: Scan) -> nw.LazyFrame:
+    def _rows(self, scan: Scan) -> nw.LazyFrame[Any]:
         """The rows that count for something, without those of customers to whom they can't matter."""
         rows = self.tables.rows(scan.table, scan.first, scan.last).filter(nw.col("day") <= scan.last)
         if scan.first is not None:
@@ -244,7 +244,7 @@ def _figure(measure: Measure, counts: nw.Expr | None) -> nw.Expr:
             return counted.max()
 
 
-def _runs(rows: nw.LazyFrame, length: int) -> nw.LazyFrame:
+def _runs(rows: nw.LazyFrame[Any], length: int) -> nw.LazyFrame[Any]:
     """The customers with rows on N days in a row: their last is a day whose (N-1)th before it lies N-1 days back."""
     days = rows.select("customer_id", "day").unique(["customer_id", "day"])
     if length > 1:

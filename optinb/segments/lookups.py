@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 ANSWER = "optinb answer"
 
 
-def with_lookup(customers: nw.LazyFrame, lookup: Uses | InList | Rank, column: str, tables: Tables) -> nw.LazyFrame:
+def with_lookup(
+    customers: nw.LazyFrame[Any], lookup: Uses | InList | Rank, column: str, tables: Tables
+) -> nw.LazyFrame[Any]:
     """The customers with one more column, true or false: whether the lookup finds them."""
     if isinstance(lookup, Rank):
         return _with_rank(customers, lookup, column, tables)
@@ -24,13 +26,13 @@ def with_lookup(customers: nw.LazyFrame, lookup: Uses | InList | Rank, column: s
     return with_flag(customers, found.select("customer_id").unique("customer_id"), column)
 
 
-def with_flag(customers: nw.LazyFrame, found: nw.LazyFrame, column: str) -> nw.LazyFrame:
+def with_flag(customers: nw.LazyFrame[Any], found: nw.LazyFrame[Any], column: str) -> nw.LazyFrame[Any]:
     """The customers with one more column: whether they are among those found (customer_id, each once)."""
     flagged = customers.join(found.with_columns(nw.lit(True).alias(column)), on="customer_id", how="left")
     return flagged.with_columns(nw.col(column).fill_null(False))
 
 
-def contacted(rule: Contacted, tables: Tables) -> nw.LazyFrame:
+def contacted(rule: Contacted, tables: Tables) -> nw.LazyFrame[Any]:
     """The customers (customer_id, each once) with whom campaigns did this often enough."""
     first, last = days_of(rule.window, tables.run_date)
     # whose a contact is tonight is looked up for those alone that are asked about
@@ -61,7 +63,7 @@ def contacted(rule: Contacted, tables: Tables) -> nw.LazyFrame:
     return counted.filter(nw.col(ANSWER) >= rule.times).select("customer_id")
 
 
-def _users(rule: Uses, tables: Tables) -> nw.LazyFrame:
+def _users(rule: Uses, tables: Tables) -> nw.LazyFrame[Any]:
     users = tables.app_users
     if rule.app is not None:
         users = users.filter(nw.col("app_id") == rule.app)
@@ -88,7 +90,7 @@ def _is_one_of(column: str, values: list[str]) -> nw.Expr:
     return nw.col(column).is_in(values) if values else nw.col(column).is_null() & ~nw.col(column).is_null()
 
 
-def _with_rank(customers: nw.LazyFrame, rule: Rank, column: str, tables: Tables) -> nw.LazyFrame:
+def _with_rank(customers: nw.LazyFrame[Any], rule: Rank, column: str, tables: Tables) -> nw.LazyFrame[Any]:
     """Finds the last value of each part of the customers that is still good enough, by counting."""
     edge, part = f"{column} edge", f"{column} part"
     within = nw.lit(1) if rule.within is None else nw.col(rule.within)

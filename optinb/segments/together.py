@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace as narrowed
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import numpy as np
@@ -109,7 +109,7 @@ def _measured(part: Pass, answers: Answers, ids: pl.DataFrame) -> list[pl.Series
     return [column for scan in scans for column in _aligned(answers.measured(scan), ids)]
 
 
-def _aligned(found: nw.LazyFrame, ids: pl.DataFrame) -> list[pl.Series]:
+def _aligned(found: nw.LazyFrame[Any], ids: pl.DataFrame) -> list[pl.Series]:
     """The answers (one row a customer) in the order of the ids, null for customers that aren't there."""
     rows = found.collect("polars").to_native()
     return ids.join(rows, on="customer_id", how="left", maintain_order="left").drop("customer_id").get_columns()

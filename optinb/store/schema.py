@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     Boolean,
@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 if TYPE_CHECKING:
     from sqlalchemy import Dialect
+    from sqlalchemy.types import TypeEngine
 
 # The newest migration. Kept here so that opening a store that is up to date needn't import Alembic.
 REVISION = "0003"
@@ -30,8 +31,8 @@ REVISION = "0003"
 class Moment(TypeDecorator[datetime]):
     """A moment in UTC: always with its offset in Python, whatever the database keeps."""
 
-    impl = DateTime(timezone=True)
-    cache_ok = True
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = DateTime(timezone=True)
+    cache_ok: bool | None = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is None:
@@ -47,7 +48,7 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-metadata = MetaData(
+metadata: MetaData = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
         "fk": "fk_%(table_name)s_%(referred_table_name)s",
@@ -56,7 +57,7 @@ metadata = MetaData(
 )
 
 # Groups and campaigns are rows that are never changed: one for each version, and the newest counts.
-group_versions = Table(
+group_versions: Table[Any] = Table(
     "group_versions",
     metadata,
     Column("key", String(200), primary_key=True),  # the name without regard to case
@@ -68,7 +69,7 @@ group_versions = Table(
     Column("updated_at", Moment, nullable=False),
 )
 
-campaign_versions = Table(
+campaign_versions: Table[Any] = Table(
     "campaign_versions",
     metadata,
     Column("id", String(12), primary_key=True),
@@ -81,7 +82,7 @@ campaign_versions = Table(
     Column("changed_at", Moment, nullable=False),
 )
 
-templates = Table(
+templates: Table[Any] = Table(
     "templates",
     metadata,
     Column("app_group_id", String(100), primary_key=True),
@@ -93,7 +94,7 @@ templates = Table(
     Column("synced_at", Moment, nullable=False),
 )
 
-audiences = Table(
+audiences: Table[Any] = Table(
     "audiences",
     metadata,
     Column("campaign_id", String(12), primary_key=True),
@@ -114,7 +115,7 @@ audiences = Table(
     Index("ix_audiences_run_date", "run_date"),
 )
 
-batches = Table(
+batches: Table[Any] = Table(
     "batches",
     metadata,
     Column("campaign_id", String(12), primary_key=True),
@@ -132,7 +133,7 @@ batches = Table(
     Index("ix_batches_by_state", "campaign_id", "run_date", "state", "number"),
 )
 
-code_pools = Table(
+code_pools: Table[Any] = Table(
     "code_pools",
     metadata,
     Column("key", String(400), primary_key=True),  # the name without regard to case
@@ -142,7 +143,7 @@ code_pools = Table(
     Column("changed_at", Moment, nullable=False),
 )
 
-codes = Table(
+codes: Table[Any] = Table(
     "codes",
     metadata,
     Column("pool", String(400), primary_key=True),
@@ -155,7 +156,7 @@ codes = Table(
 
 # Whose codes are: the numbers `first` to `first + count` are those of the recipients `place` to `place + count`
 # (0-based, in file order) of a night's frozen audience. Numbers of a pool that are in no grant are free.
-code_grants = Table(
+code_grants: Table[Any] = Table(
     "code_grants",
     metadata,
     Column("pool", String(400), primary_key=True),
@@ -168,7 +169,7 @@ code_grants = Table(
     Index("ix_code_grants_campaign_id", "campaign_id", "run_date", "place"),
 )
 
-runs = Table(
+runs: Table[Any] = Table(
     "runs",
     metadata,
     Column("run_date", Date, primary_key=True),
@@ -180,7 +181,7 @@ runs = Table(
     Column("summary", Text),
 )
 
-leases = Table(
+leases: Table[Any] = Table(
     "leases",
     metadata,
     Column("name", String(200), primary_key=True),
@@ -190,7 +191,7 @@ leases = Table(
     Column("expires_at", Moment),  # null: given back
 )
 
-audit_entries = Table(
+audit_entries: Table[Any] = Table(
     "audit_entries",
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=False),

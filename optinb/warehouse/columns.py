@@ -51,7 +51,7 @@ class ColumnWatch:
         self._figures: dict[str, dict[str, ColumnFigures]] = {}
         self._columns: dict[str, tuple[tuple[str, ...], frozenset[str]]] = {}
         self.delivered: Mapping[str, frozenset[str]] = columns_delivered(con, contents) if contents else {}
-        self.delivered_until_then = self.delivered
+        self.delivered_until_then: Mapping[str, frozenset[str]] = self.delivered
         if contents and contents.import_date >= run_date:
             until_then = tuple(d for d in contents.deliveries if d.run_date < run_date)
             self.delivered_until_then = columns_delivered(con, replace(contents, deliveries=until_then))

@@ -40,7 +40,7 @@ class Versions:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.work = folder / "work"
+        self.work: Path = folder / "work"
 
     def path(self, version: int) -> Path:
         """The DuckDB file of a version."""

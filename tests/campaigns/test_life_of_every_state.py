@@ -25,7 +25,7 @@ from optinb.campaigns import (
     submit,
     why_unlike,
 )
-from optinb.campaigns.life import FIRST, TRANSITIONS
+from optinb.campaigns.life import FIRST, TRANSITIONS, next_state
 from optinb.campaigns.signing import is_signed
 from optinb.errors import CampaignError
 
@@ -164,3 +164,22 @@ def test_each_field_that_decides_is_compared(old: bool) -> None:
         *([] if old else [replace(record, approval=replace(approval, author="eve")), replace(record, comment="x")]),
     ):
         assert why_unlike(changed, said), changed
+
+
+@pytest.mark.parametrize(
+    ("state", "step", "instead"),
+    [
+        ("done", "submit", "is done and can't be submitted; copy it under another name"),
+        ("done", "approve", "is done and can't be approved; it can be cancelled or archived"),
+        ("running", "approve", "is running and can't be approved; it can be submitted or paused or cancelled"),
+        (
+            "cancelled",
+            "approve",
+            "is cancelled and can't be approved; it can be made a draft or submitted or archived or put away",
+        ),
+    ],
+)
+def test_a_refused_step_is_told_with_what_people_may_do_instead(state: CampaignState, step: Step, instead: str) -> None:
+    with pytest.raises(CampaignError) as refused:
+        next_state(state, step, name="Summer")
+    assert str(refused.value) == f"campaign 'Summer' {instead}"

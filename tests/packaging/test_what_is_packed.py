@@ -77,6 +77,7 @@ def from_source(made: Path) -> dict[str, bytes]:
 
 def test_a_wheel_has_the_listed_files_and_the_code_and_no_outputs(dirty: Path, tmp_path: Path) -> None:
     packed = from_wheel(build(dirty, "wheel", tmp_path))
+    assert "optinb/py.typed" in packed, "type checkers of others would take nothing from optinb"
     assert [name for name, content in packed.items() if NAME.encode() in content] == []
     assert {name for name in packed if name.startswith("optinb/share/")} == {f"optinb/share/{name}" for name in LISTED}
     for name in LISTED:

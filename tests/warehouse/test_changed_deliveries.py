@@ -19,7 +19,7 @@ from optinb.errors import DeliveryError, GateError
 from optinb.settings import AppSettings, ImportSection
 
 BUDGET = settings(
-    max_examples=14, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 WIDE: dict[str, object] = {}
 DEFAULTS: dict[str, object] = {

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-logger = logging.getLogger("optinb.delivery")
+_logger = logging.getLogger("optinb.delivery")
 TAIL = ".answers.jsonl"
 Requests = tuple[int, int]  # so many recipients each, and how many such requests follow one another
 Grant = tuple[int, int, int]  # of promotion codes: the first number, how many, and the place of the first recipient
@@ -223,7 +223,7 @@ class AnswerFiles:
         try:
             self.append(campaign_id, run_date, line)
         except StateError as error:
-            logger.warning("answers not written", extra={"campaign": campaign_id, "problem": str(error)})
+            _logger.warning("answers not written", extra={"campaign": campaign_id, "problem": str(error)})
             self._unwritten[campaign_id, run_date] = str(error)
 
     @contextmanager

@@ -59,7 +59,8 @@ class Deliveries:
     """Frozen audiences and their batches, by campaign and night."""
 
     def __init__(self, database: Database, answers: AnswerFiles) -> None:
-        self._database, self.answers = database, answers
+        self._database = database
+        self.answers: AnswerFiles = answers
 
     def plan(
         self,

@@ -35,19 +35,19 @@ class Store:
     def __init__(self, database: Database, root: Path | None = None) -> None:
         self._database = database
         answers = AnswerFiles(root)
-        self.groups = GroupStore(database)
-        self.templates = TemplateStore(database)
-        self.campaigns = CampaignStore(database)
-        self.codes = CodeStore(database)
-        self.deliveries = Deliveries(database, answers)
-        self.seals = Seals(database, answers)
-        self.recovery = Recovery(database, answers)
-        self.origins = Origins(database)
-        self.rewording = Rewording(database)
-        self.runs = Runs(database)
-        self.audit = AuditTrail(database)
-        self.leases = Leases(database)
-        self.clock = SharedClock(database)
+        self.groups: GroupStore = GroupStore(database)
+        self.templates: TemplateStore = TemplateStore(database)
+        self.campaigns: CampaignStore = CampaignStore(database)
+        self.codes: CodeStore = CodeStore(database)
+        self.deliveries: Deliveries = Deliveries(database, answers)
+        self.seals: Seals = Seals(database, answers)
+        self.recovery: Recovery = Recovery(database, answers)
+        self.origins: Origins = Origins(database)
+        self.rewording: Rewording = Rewording(database)
+        self.runs: Runs = Runs(database)
+        self.audit: AuditTrail = AuditTrail(database)
+        self.leases: Leases = Leases(database)
+        self.clock: SharedClock = SharedClock(database)
 
     @classmethod
     def open(cls, address: str | Path, *, root: Path | None = None) -> Store:

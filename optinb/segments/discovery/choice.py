@@ -104,8 +104,9 @@ class Sharpener:
     """Moves the ends of spans, and values into and out of sets, as long as a group gets stronger."""
 
     def __init__(self, columns: Sequence[Column], target: Target, least: int) -> None:
-        self.columns, self.target, self.least = columns, target, least
-        self.tests = 0
+        self.columns: Sequence[Column] = columns
+        self.target, self.least = target, least
+        self.tests: int = 0
         self._fine: dict[int, tuple[list[float | int], NDArray[np.int64]]] = {}
 
     def __call__(self, conditions: tuple[Condition, ...], left: NDArray[np.bool_]) -> tuple[Condition, ...]:

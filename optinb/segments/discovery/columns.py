@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 from msgspec import Struct
@@ -32,7 +32,7 @@ class Column:
 
     name: str
     kind: Kind
-    values: NDArray
+    values: NDArray[Any]
     known: NDArray[np.bool_]
     labels: tuple[str | bool, ...] = ()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -114,5 +114,5 @@ def _texts(series: pl.Series, known: NDArray[np.bool_]) -> Column:
     return Column(name=name, kind="text", values=places.fill_null(-1).to_numpy(), known=known, labels=tuple(labels))
 
 
-def _collected(frame: nw.LazyFrame) -> pl.DataFrame:
+def _collected(frame: nw.LazyFrame[Any]) -> pl.DataFrame:
     return frame.collect(backend="polars").to_native()
