@@ -1,10 +1,6 @@
 """Planning: campaigns, their approval, and the audience of a night."""
 
 from optinb.campaigns.approval import (
-    Approval,
-    Authority,
-    CampaignRecord,
-    SizeBand,
     approve,
     archive,
     cancel,
@@ -39,6 +35,7 @@ from optinb.campaigns.parts import content_parts, deciding_parts, differences, t
 from optinb.campaigns.policy import Competitor, check_quiet, days_back, quiet_zones
 from optinb.campaigns.power import Power, power_of
 from optinb.campaigns.rebuilt import REBUILT, RebuiltAudience, approved_rebuilt, rebuilt_parts
+from optinb.campaigns.record import Approval, Authority, CampaignRecord, SizeBand
 from optinb.campaigns.roster import Roster
 from optinb.campaigns.schedule import Schedule, SendTime, check_schedule, send_times
 from optinb.campaigns.signing import KeyPair, new_key, signing_key

@@ -12,12 +12,12 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.campaigns.campaign import Campaign
 from optinb.campaigns.life import ALIVE, TRANSITIONS, CampaignState, may, next_state
 from optinb.campaigns.part_words import why_different
+from optinb.campaigns.record import Approval, Authority, CampaignRecord, SizeBand
 from optinb.campaigns.signing import is_signed, sign
 from optinb.errors import ApprovalError, CampaignError
 from optinb.people import is_among, same_person
@@ -27,71 +27,6 @@ if TYPE_CHECKING:
 
     from optinb.campaigns.campaign import Scalar
     from optinb.campaigns.life import Step
-
-
-class SizeBand(Struct, frozen=True):
-    """How many recipients an approval expects: both ends included."""
-
-    low: int
-    high: int
-
-    @classmethod
-    def around(cls, recipients: int) -> SizeBand:
-        """Half to twice the approved number, and always room for 50 more or fewer, since small groups move a lot."""
-        return cls(max(0, min(recipients // 2, recipients - 50)), max(recipients * 2, recipients + 50))
-
-    def holds(self, recipients: int) -> bool:
-        """Whether a number lies in the band."""
-        return self.low <= recipients <= self.high
-
-
-class Authority(Struct, frozen=True, kw_only=True):
-    """Whose approval counts, and for how long: from the settings, which the database can't change.
-
-    `keys` maps approvers to their public keys; once there is one, only signed approvals count.
-    """
-
-    approvers: tuple[str, ...]
-    approve_own: bool = False
-    days: int = 90
-    keys: dict[str, str] = {}
-
-
-class Approval(Struct, frozen=True, kw_only=True):
-    """Who approved what, exactly: `parts` maps each part of the content to its canonical text.
-
-    `submission` is the version of the record that was approved, and `author` whoever submitted that; an approval of an
-    earlier release doesn't say.
-    """
-
-    approver: str
-    approved_at: datetime
-    fingerprint: str
-    parts: dict[str, str]
-    band: SizeBand
-    submission: int = 0
-    author: str = ""
-    signature: str | None = None
-
-
-class CampaignRecord(Struct, frozen=True, kw_only=True):
-    """A campaign with its life so far; `version` counts its changes, and `submission` is the one last submitted."""
-
-    campaign: Campaign
-    state: CampaignState
-    author: str
-    submitted_at: datetime
-    updated_at: datetime
-    version: int = 1
-    submission: int = 0
-    approval: Approval | None = None
-    comment: str = ""
-    archived: bool = False
-
-    @property
-    def id(self) -> str:
-        """The campaign's id."""
-        return self.campaign.id
 
 
 def fingerprint(parts: Mapping[str, str]) -> str:

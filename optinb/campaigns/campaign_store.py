@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import func, insert, or_, select
 
-from optinb.campaigns.approval import CampaignRecord
 from optinb.campaigns.campaign import id_of
+from optinb.campaigns.record import Approval, CampaignRecord
 from optinb.campaigns.trail import Decision
 from optinb.errors import CampaignError, ConflictError, StateError, did_you_mean
 from optinb.store import audit
@@ -127,6 +127,11 @@ class CampaignStore:
                 )
                 for row in con.execute(query)
             )
+
+    def newest_approval(self, campaign_id: str) -> Approval | None:
+        """The last approval of a campaign, whether it still counts or not; None where there was none."""
+        history = self.history(campaign_id) if self.find(campaign_id) else ()
+        return next((change.record.approval for change in reversed(history) if change.record.approval), None)
 
     def decisions(self, campaign_id: str | None = None) -> dict[str, list[Decision]]:
         """What the audit trail says of every campaign or of one, the oldest first, by the id that its name makes."""

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from optinb.campaigns.approval import CampaignRecord, may_move
+from optinb.campaigns.approval import may_move
 from optinb.campaigns.signing import bears, signature_of
 from optinb.errors import ApprovalError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from optinb.campaigns.approval import Authority
+    from optinb.campaigns.record import Authority, CampaignRecord
 
 
 class TimeMove(Struct, frozen=True, kw_only=True):

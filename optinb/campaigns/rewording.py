@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import Column, and_, func, or_, select, update
 
-from optinb.campaigns.approval import CampaignRecord, reworded, step
+from optinb.campaigns.approval import reworded, step
 from optinb.campaigns.campaign_store import add_version, encoded
+from optinb.campaigns.record import CampaignRecord
 from optinb.store.schema import audit_entries, batches, campaign_versions, group_versions, runs
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from msgspec import Struct
 from optinb.errors import ApprovalError
 
 if TYPE_CHECKING:
-    from optinb.campaigns.approval import Approval
+    from optinb.campaigns.record import Approval
     from optinb.settings import Settings
 
 SIGNING_KEY = "OPTINB_SIGNING_KEY"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from msgspec import Struct
 
-from optinb.campaigns.approval import CampaignRecord
 from optinb.campaigns.campaign import Campaign
 from optinb.campaigns.life import CampaignState, Step, may, next_state
+from optinb.campaigns.record import CampaignRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from optinb.campaigns import Authority, SizeBand, approve, differences, signing_key, why_held
 from optinb.errors import ApprovalError
-from optinb.workspace.decisions import last_approval, newest_approval
+from optinb.workspace.decisions import last_approval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ class Approvals:
 
     def last(self, preview: CampaignPreview) -> LastApproval | None:
         """The last approval of a previewed campaign, with what has changed since; None where there was none."""
-        approval = newest_approval(self._campaigns, preview.campaign.id)
+        approval = self._campaigns.newest_approval(preview.campaign.id)
         return last_approval(approval, preview, named=self._named) if approval else None
 
     def _named(self, part: str, text: str) -> str | None:

@@ -124,7 +124,7 @@ class Reading(ABC):
         """
         bound = self.groups.bound(rule)
         tables = self.tables_for(bound)
-        found = members_on(self, bound, tables, engine).lazy()
+        found = members_on(self.snapshot(), bound, tables, engine=engine, settings=self.settings.engine).lazy()
         return tables.customers.to_native().join(found, on="customer_id", how="semi").sort("customer_id").collect()
 
     def reach(

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from optinb.campaigns import Approval
-    from optinb.campaigns.campaign_store import CampaignStore
     from optinb.workspace.previewing import CampaignPreview
 
 NOT_A_PART = "not a part of an approval then"
@@ -34,12 +33,6 @@ class LastApproval(Struct, frozen=True, kw_only=True):
     approved_at: datetime
     band: SizeBand
     changes: tuple[PartChange, ...]
-
-
-def newest_approval(campaigns: CampaignStore, campaign_id: str) -> Approval | None:
-    """The last approval of a campaign, whether it still counts or not; None where there was none."""
-    history = campaigns.history(campaign_id) if campaigns.find(campaign_id) else ()
-    return next((change.record.approval for change in reversed(history) if change.record.approval), None)
 
 
 def last_approval(

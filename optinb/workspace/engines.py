@@ -12,22 +12,24 @@ if TYPE_CHECKING:
 
     from optinb.engine import Tables
     from optinb.rules import Rule
-    from optinb.settings import Engine
-    from optinb.workspace.data import Reading
+    from optinb.settings import Engine, EngineSection
+    from optinb.warehouse import Snapshot
 
 
-def members_on(reading: Reading, rule: Rule, tables: Tables, engine: Engine | None) -> pl.DataFrame:
+def members_on(
+    snapshot: Snapshot, rule: Rule, tables: Tables, *, engine: Engine | None, settings: EngineSection
+) -> pl.DataFrame:
     """The customers (customer_id, each once) for whom a rule holds.
 
     `tables` are those of Polars; another engine reads the same version anew. `engine`: "polars", "duckdb" or "spark",
-    or None for the one that the settings name. Raises RuleError, or UsageError for an engine that isn't there.
+    or None for the one that `settings` name. Raises RuleError, or UsageError for an engine that isn't there.
     """
-    engine = engine or reading.settings.engine.default
+    engine = engine or settings.default
     if engine != "polars":
         tables = open_tables(
-            reading.snapshot(),
+            snapshot,
             engine,
-            spark_master=reading.settings.engine.spark_master,
+            spark_master=settings.spark_master,
             run_date=tables.run_date,
             zone=tables.zone,
             apps=tables.apps,

@@ -78,4 +78,6 @@ def _inside(reading: Reading, rule: Rule, tables: Tables, engine: Engine | None)
     """Who belongs to a rule: true or false for each customer, in the order of the tables."""
     if (engine or reading.settings.engine.default) == "polars":
         return remembered(reading.snapshot()).inside(rule, tables)
-    return flagged(members_on(reading, rule, tables, engine), tables)
+    return flagged(
+        members_on(reading.snapshot(), rule, tables, engine=engine, settings=reading.settings.engine), tables
+    )

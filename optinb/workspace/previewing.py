@@ -27,7 +27,6 @@ from optinb.campaigns import (
 )
 from optinb.errors import OptinbError
 from optinb.workspace.codes import CodesLeft
-from optinb.workspace.decisions import newest_approval
 from optinb.workspace.refusals import check_size
 from optinb.workspace.samples import SampleMessage, sample_messages
 
@@ -112,7 +111,7 @@ class Previews:
         check_size(audience)
         figures, parts = waterfall(audience), resolved.parts()
         goes_out = calendar([campaign], since=today, zone=self._zone)
-        last = newest_approval(self._campaigns, campaign.id)
+        last = self._campaigns.newest_approval(campaign.id)
         rivals, after = self._rivals(resolved, night, audience) if in_full else ((), None)
         return CampaignPreview(
             campaign=campaign,
