@@ -16,14 +16,14 @@ from optinb.appboy import wire
 from optinb.appboy.guard import Withheld, last_look
 from optinb.appboy.lines import HeldBody, transport_to
 from optinb.appboy.outcome import (
-    Accepted,
-    Later,
     NotTied,
     Outcome,
     RateLimit,
-    Refused,
+    RequestAccepted,
+    RequestLater,
+    RequestRefused,
+    RequestUnknown,
     Stopped,
-    Unknown,
     date_of,
     meaning,
     meaning_of_failure,
@@ -137,7 +137,7 @@ class AppboyClient:
     def schedule(self, request: wire.ScheduleRequest) -> Outcome:
         """Asks for a message to a batch at a later time. One request, no repetition."""
         outcome = self._post("/campaigns/trigger/schedule/create", request, schedule=request.schedule)
-        if isinstance(outcome, Accepted) and outcome.schedule_id is None:
+        if isinstance(outcome, RequestAccepted) and outcome.schedule_id is None:
             return NotTied("the answer says success and names no schedule, so it may be another request's")
         return outcome
 
@@ -150,7 +150,7 @@ class AppboyClient:
         """Asks for a message to a batch at once; for test sends."""
         return self._post("/campaigns/trigger/send", request)
 
-    def reschedule(self, campaign_id: str, schedule_id: str, schedule: wire.Schedule) -> Outcome:
+    def reschedule(self, campaign_id: str, schedule_id: str, schedule: wire.WireSchedule) -> Outcome:
         """Replaces the schedule of an accepted batch; close to its time it may be too late for some."""
         body = wire.Reschedule(campaign_id, schedule_id, schedule)
         return self._post("/campaigns/trigger/schedule/update", body, schedule=schedule, schedule_id=schedule_id)
@@ -160,9 +160,9 @@ class AppboyClient:
         body = wire.ScheduleKey(campaign_id, schedule_id)
         return self._post("/campaigns/trigger/schedule/delete", body, schedule_id=schedule_id)
 
-    def campaigns(self, include_archived: bool = False) -> list[wire.CampaignSummary]:
+    def campaigns(self, include_archived: bool = False) -> list[wire.CampaignLine]:
         """Every campaign of the app group, all pages. Raises AppboyError."""
-        found: dict[str, wire.CampaignSummary] = {}
+        found: dict[str, wire.CampaignLine] = {}
         for page in range(MAX_PAGES):
             query = {"page": page, "include_archived": str(include_archived).lower(), "sort_direction": "asc"}
             answer = self._read("GET", "/campaigns/list", wire.CampaignList, query=query)
@@ -213,13 +213,13 @@ class AppboyClient:
         path: str,
         body: msgspec.Struct,
         *,
-        schedule: wire.Schedule | None = None,
+        schedule: wire.WireSchedule | None = None,
         schedule_id: str | None = None,
     ) -> Outcome:
         now = self._clock()
         # a sandbox has a clock of its own, and sees to the limit itself
         if schedule is not None and not self.group.is_loopback and _too_far(schedule, now):
-            return Refused(400, f"{schedule.time} is more than {MAX_DAYS_AHEAD} days ahead; schedule it later")
+            return RequestRefused(400, f"{schedule.time} is more than {MAX_DAYS_AHEAD} days ahead; schedule it later")
         try:
             answer = self._call("POST", path, body=body, schedule_id=schedule_id)
         except SettingsError as error:
@@ -253,8 +253,8 @@ class AppboyClient:
                 outcome = meaning_of_failure(type(error).__name__, self._redacted(str(error)))
             if answer is not None and 200 <= answer.status < 300 and not answer.doubt:
                 return self._decoded(path, answer, kind)
-            again = isinstance(outcome, Later) or (repeatable and isinstance(outcome, Unknown))
-            wait_s = max(outcome.wait_s if isinstance(outcome, Later) else 0.0, _backoff_s(attempt))
+            again = isinstance(outcome, RequestLater) or (repeatable and isinstance(outcome, RequestUnknown))
+            wait_s = max(outcome.wait_s if isinstance(outcome, RequestLater) else 0.0, _backoff_s(attempt))
             if not again or attempt == self._read_tries or waited_s + wait_s > MAX_READ_WAIT_S:
                 raise CallError(self._complaint(path, outcome, attempt), outcome) from cause
             waited_s += wait_s
@@ -271,7 +271,7 @@ class AppboyClient:
         raise CallError(
             f"{self._name} ({self.group.api}) answered {path} with {what}: "
             "check the address in `api`, and whether a proxy or a login page stands between",
-            Unknown(short(what)),
+            RequestUnknown(short(what)),
         )
 
     def _complaint(self, path: str, outcome: Outcome, tries: int) -> str:
@@ -280,15 +280,15 @@ class AppboyClient:
         match outcome:
             case Stopped(message=message, advice=advice):
                 return f"{start}{message}; {advice}"
-            case Later(wait_s=wait, message=message, cause="rate_limit"):
+            case RequestLater(wait_s=wait, message=message, cause="rate_limit"):
                 minutes = f"in {wait / 60:.0f} minutes" if wait >= 60 else "in a minute"
                 return f"{start}{message}; the app group's requests for this window are used up: try again {minutes}"
-            case Later(message=message) | Unknown(message=message):
+            case RequestLater(message=message) | RequestUnknown(message=message):
                 times = "once" if tries == 1 else f"{tries} times"
                 return f"{start}{message}; tried {times}: try again later, or look at the vendor's status page"
-            case Refused(message=message):
+            case RequestRefused(message=message):
                 return f"{start}{message}"
-            case Accepted():
+            case RequestAccepted():
                 return f"{start}an answer that can't be read"
 
     def _call(
@@ -374,7 +374,7 @@ def _backoff_s(attempt: int) -> float:
     return min(0.5 * 2 ** (attempt - 1), 10.0) * random.uniform(0.5, 1.0)
 
 
-def _too_far(schedule: wire.Schedule, now: datetime) -> bool:
+def _too_far(schedule: wire.WireSchedule, now: datetime) -> bool:
     at = datetime.fromisoformat(schedule.time)
     return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)) > now + timedelta(days=MAX_DAYS_AHEAD)
 

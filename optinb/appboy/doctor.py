@@ -10,14 +10,14 @@ from msgspec import Struct
 
 from optinb.appboy.client import AppboyClient, CallError
 from optinb.appboy.lines import ProxyError
-from optinb.appboy.outcome import Later, Outcome, RateLimit, Refused, Stopped, Unknown
+from optinb.appboy.outcome import Outcome, RateLimit, RequestLater, RequestRefused, RequestUnknown, Stopped
 from optinb.appboy.templates import Template, fetch_templates, fitted
 from optinb.errors import AppboyError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from optinb.appboy.wire import CampaignSummary
+    from optinb.appboy.wire import CampaignLine
     from optinb.settings import AppGroupSettings
 
 NOBODY = "optinb-doctor"  # stands for a customer and for a campaign that don't exist
@@ -79,7 +79,7 @@ def examine(
 
 def look(client: AppboyClient, *, known: Mapping[str, Template], most_looks: int = MOST_LOOKS) -> Findings:
     """Makes the calls that tell, as long as there is somebody who answers."""
-    listed: list[CampaignSummary] = []
+    listed: list[CampaignLine] = []
     start = time.monotonic()
     try:
         first = _outcome(lambda: listed.extend(client.campaigns(include_archived=True)))
@@ -122,18 +122,18 @@ def _outcome(call: Callable[[], object]) -> Outcome | None:
     except CallError as error:
         return error.outcome
     except AppboyError as error:
-        return Unknown(str(error))
+        return RequestUnknown(str(error))
     return None
 
 
 def _answers(outcome: Outcome | None) -> bool:
     """Whether it is Appboy that answered, whatever it said."""
     match outcome:
-        case None | Refused():
+        case None | RequestRefused():
             return True
         case Stopped(status=status):
             return status in (401, 403)
-        case Later(cause=cause):
+        case RequestLater(cause=cause):
             return cause == "rate_limit"
         case _:
             return False
@@ -169,7 +169,7 @@ def verdicts(group: AppGroupSettings, found: Findings, *, outgoing: Sequence[str
 def _credential(group: AppGroupSettings, found: Findings) -> Verdict:
     what = f"the key {group.key}" if group.auth == "rest_api_key" else f"the app group id {group.id}"
     outcomes = list(found.probes.values())
-    if any(o is None or isinstance(o, Refused) for o in outcomes):
+    if any(o is None or isinstance(o, RequestRefused) for o in outcomes):
         return Verdict(about="credential", standing="good", text=f"{what} is accepted")
     wrong = next((o for o in outcomes if isinstance(o, Stopped) and o.status == 401), None)
     if wrong is not None:
@@ -183,7 +183,7 @@ def _permissions(group: AppGroupSettings, found: Findings) -> list[Verdict]:
     verdicts = []
     for name, purpose in READS.items():
         match found.probes.get(name):
-            case None | Refused():
+            case None | RequestRefused():
                 standing, text = "good", f"given, {purpose}"
             case Stopped(status=401 | 403) as outcome:
                 standing, text = "bad", f"needed {purpose}: {_told(outcome)}"
@@ -247,7 +247,7 @@ def _told(outcome: Outcome | None) -> str:
     match outcome:
         case Stopped(message=message, advice=advice):
             return f"{message}; {advice}"
-        case Later(message=message) | Unknown(message=message) | Refused(message=message):
+        case RequestLater(message=message) | RequestUnknown(message=message) | RequestRefused(message=message):
             return message
         case _:
             return "an answer that can't be read"

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from optinb.appboy.outcome import Later, Unknown
+from optinb.appboy.outcome import RequestLater, RequestUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,9 +22,9 @@ class Withheld(Exception):  # noqa: N818 - nothing went wrong
         super().__init__(WITHHELD)
         self.begun = begun
 
-    def outcome(self) -> Later | Unknown:
+    def outcome(self) -> RequestLater | RequestUnknown:
         """What it means for the batch. A proxy may make anything of half a request."""
-        return Unknown(f"half {WITHHELD}") if self.begun else Later(0.0, WITHHELD, "not_sent")
+        return RequestUnknown(f"half {WITHHELD}") if self.begun else RequestLater(0.0, WITHHELD, "not_sent")
 
 
 @contextmanager

@@ -24,7 +24,7 @@ MAX_WAIT_S = 3600.0  # a rate window is a clock hour; a longer wait would come f
 MAX_MESSAGE = 300
 
 
-class Accepted(Struct, frozen=True):
+class RequestAccepted(Struct, frozen=True):
     """Appboy passed the batch on; `errors` name the recipients it did not take, in Appboy's words."""
 
     dispatch_id: str | None = None
@@ -32,7 +32,7 @@ class Accepted(Struct, frozen=True):
     errors: tuple[str, ...] = ()
 
 
-class Refused(Struct, frozen=True):
+class RequestRefused(Struct, frozen=True):
     """Nothing of this request is sent, and the same request would be refused again."""
 
     status: int
@@ -47,7 +47,7 @@ class Stopped(Struct, frozen=True):
     advice: str
 
 
-class Later(Struct, frozen=True):
+class RequestLater(Struct, frozen=True):
     """Nothing is sent; the same request may be made again, at the earliest in `wait_s` seconds (0: back off)."""
 
     wait_s: float
@@ -55,17 +55,17 @@ class Later(Struct, frozen=True):
     cause: Literal["rate_limit", "server", "not_sent"] = "server"
 
 
-class Unknown(Struct, frozen=True):
+class RequestUnknown(Struct, frozen=True):
     """It may have been sent; never repeated without settling that first."""
 
     message: str
 
 
-class NotTied(Unknown, frozen=True):
+class NotTied(RequestUnknown, frozen=True):
     """An answer came, and it may be another request's: something between here and Appboy is broken."""
 
 
-Outcome = Accepted | Refused | Stopped | Later | Unknown
+Outcome = RequestAccepted | RequestRefused | Stopped | RequestLater | RequestUnknown
 
 
 class RateLimit(Struct, frozen=True):
@@ -147,14 +147,14 @@ def meaning(status: int, headers: Mapping[str, str], body: bytes, now: datetime)
         return _taken(status, body)
     message = f"{status} {_phrase(status)}: {message_of(body)}"
     if status in (400, 413, 422):
-        return Refused(status, message)
+        return RequestRefused(status, message)
     if status == 429:
-        return Later(wait_s(headers, now), message, "rate_limit")
+        return RequestLater(wait_s(headers, now), message, "rate_limit")
     if status in (500, 502, 503):
-        return Later(retry_after_s(headers, now) or 0.0, message)
+        return RequestLater(retry_after_s(headers, now) or 0.0, message)
     if status >= 500 or status == 408:
         # 504 for certain; others of this kind come from gateways that nobody documents
-        return Unknown(message)
+        return RequestUnknown(message)
     if 300 <= status < 400:
         return Stopped(status, f"{status} {_phrase(status)}{_whereto(headers)}", _REDIRECTED)
     return Stopped(status, message, _CHECK.get(status, _OTHER))
@@ -164,10 +164,10 @@ def _taken(status: int, body: bytes) -> Outcome:
     try:
         reply = msgspec.json.decode(body, type=_Reply)
     except msgspec.DecodeError:
-        return Unknown(f"the answer ({status}) isn't Appboy's: {message_of(body)}")
+        return RequestUnknown(f"the answer ({status}) isn't Appboy's: {message_of(body)}")
     if reply.message != "success":
-        return Unknown(f"the answer ({status}) says {message_of(body)} instead of success")
-    return Accepted(reply.dispatch_id, reply.schedule_id, tuple(_as_text(error) for error in reply.errors or ()))
+        return RequestUnknown(f"the answer ({status}) says {message_of(body)} instead of success")
+    return RequestAccepted(reply.dispatch_id, reply.schedule_id, tuple(_as_text(error) for error in reply.errors or ()))
 
 
 def meaning_of_failure(kind: str, text: str) -> Outcome:
@@ -176,8 +176,10 @@ def meaning_of_failure(kind: str, text: str) -> Outcome:
     if kind in NOT_SENT:
         if "certificate" in text.casefold():
             return Stopped(None, told, _CERTIFICATE)
-        return Later(0.0, f"Appboy can't be reached: {told}; check the network and the address in `api`", "not_sent")
-    return Unknown(f"no complete answer came: {told}")
+        return RequestLater(
+            0.0, f"Appboy can't be reached: {told}; check the network and the address in `api`", "not_sent"
+        )
+    return RequestUnknown(f"no complete answer came: {told}")
 
 
 def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:

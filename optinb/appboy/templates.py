@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from optinb.appboy.client import AppboyClient, CallError
 from optinb.appboy.liquid_marks import Needed
-from optinb.appboy.outcome import Refused
-from optinb.appboy.wire import CampaignDetails, CampaignSummary
+from optinb.appboy.outcome import RequestRefused
+from optinb.appboy.wire import CampaignDetails, CampaignLine
 from optinb.errors import AppboyError
 from optinb.settings import PLATFORMS, AppGroupSettings, Platform
 
@@ -225,7 +225,7 @@ def fetch_templates(
     *,
     known: Mapping[str, Template],
     fresh: Container[str] = (),
-    listed: Sequence[CampaignSummary] | None = None,
+    listed: Sequence[CampaignLine] | None = None,
 ) -> list[Template]:
     """Every campaign of an app group as a template, usable or not, archived ones included.
 
@@ -240,15 +240,13 @@ def fetch_templates(
     ]
 
 
-def _fetched(
-    client: AppboyClient, group: AppGroupSettings, summary: CampaignSummary, known: Template | None
-) -> Template:
+def _fetched(client: AppboyClient, group: AppGroupSettings, summary: CampaignLine, known: Template | None) -> Template:
     if known is not None and known.last_edited is not None and known.last_edited == summary.last_edited:
         return known
     try:
         details = client.campaign_details(summary.id)
     except CallError as error:
-        if not isinstance(error.outcome, Refused):
+        if not isinstance(error.outcome, RequestRefused):
             raise
         # gone since the list was read, or of a kind that has no details; worth a line, not the end of the night
         details = CampaignDetails(name=summary.name, tags=summary.tags)

@@ -29,7 +29,7 @@ class Recipient(Struct, frozen=True, omit_defaults=True, gc=False):  # one for e
             raise AppboyError("a recipient has no external_user_id; leave customers without one out of the audience")
 
 
-class Schedule(Struct, frozen=True, omit_defaults=True):
+class WireSchedule(Struct, frozen=True, omit_defaults=True):
     """When a message goes out: ISO 8601, with an offset in UTC sending, without one in local or optimal time."""
 
     time: str
@@ -55,7 +55,7 @@ class ScheduleRequest(Struct, frozen=True, omit_defaults=True):
 
     campaign_id: str
     recipients: tuple[Recipient, ...]
-    schedule: Schedule
+    schedule: WireSchedule
     trigger_properties: Mapping[str, Any] = {}
     send_id: str | None = None
 
@@ -99,7 +99,7 @@ class Reschedule(Struct, frozen=True):
 
     campaign_id: str
     schedule_id: str
-    schedule: Schedule
+    schedule: WireSchedule
 
 
 class SendIdRequest(Struct, frozen=True, omit_defaults=True):
@@ -116,7 +116,7 @@ class ExportRequest(Struct, frozen=True):
     fields_to_export: tuple[str, ...]
 
 
-class CampaignSummary(Struct, frozen=True):
+class CampaignLine(Struct, frozen=True):
     """A line of campaigns/list; `last_edited` is ISO 8601."""
 
     id: str
@@ -129,7 +129,7 @@ class CampaignSummary(Struct, frozen=True):
 class CampaignList(Struct, frozen=True):
     """A page of campaigns/list."""
 
-    campaigns: tuple[CampaignSummary, ...]
+    campaigns: tuple[CampaignLine, ...]
 
 
 class CampaignDetails(Struct, frozen=True):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from optinb.cli.common import Rows, main, on_workspace
+from optinb.cli.common import ListedRows, main, on_workspace
 
 if TYPE_CHECKING:
     from optinb.workspace import Workspace
@@ -25,7 +25,7 @@ def audit() -> None:
 def audit_list(ws: Workspace, subject: str | None, limit: int) -> Any:
     """Show the newest entries."""
     entries = ws.store.audit.list(subject=subject, limit=limit)
-    return Rows(
+    return ListedRows(
         rows=tuple(
             {
                 "seq": e.seq,

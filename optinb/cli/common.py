@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Rows(msgspec.Struct, frozen=True, kw_only=True):
+class ListedRows(msgspec.Struct, frozen=True, kw_only=True):
     """A table with a row for each of `rows`, all of the same columns; `empty`: what is said where there is none.
 
     `shown`: what a person sees of them, where that is shorter.
@@ -41,7 +41,7 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
     empty: str
 
 
-class Day(click.ParamType):
+class DateType(click.ParamType):
     """A date on the command line."""
 
     name = "date"
@@ -56,7 +56,7 @@ class Day(click.ParamType):
             self.fail(f"{value!r} is no date; write it as 2026-11-23", param, ctx)
 
 
-class Moment(click.ParamType):
+class TimeType(click.ParamType):
     """A time with its offset."""
 
     name = "time"
@@ -72,7 +72,7 @@ class Moment(click.ParamType):
         return moment
 
 
-DAY, MOMENT = Day(), Moment()
+DAY, MOMENT = DateType(), TimeType()
 INTERRUPTED = 130  # as shells say it of what Ctrl-C ended
 _ZONE = "optinb.zone"  # of the workspace, in the context of its command
 
@@ -191,7 +191,7 @@ def print_value(value: Any, *, as_json: bool) -> None:
     """Prints a value: as text in the zone of the workspace that the command opened, or as JSON, whose times are UTC."""
     if as_json:
         match value:
-            case Rows():
+            case ListedRows():
                 value = {"rows": value.rows}
             case Listing():
                 value = value.items
@@ -208,9 +208,9 @@ def _text(value: Any) -> str:
     from optinb.measure.pages import many
 
     match value:
-        case Rows(rows=()) | Listing(items=()):
+        case ListedRows(rows=()) | Listing(items=()):
             return value.empty
-        case Rows():
+        case ListedRows():
             return records(value.rows if value.shown is None else value.shown)
         case Listing():
             return "\n\n".join([f"{many(len(value.items), value.kind)}:", *map(show, value.items)])

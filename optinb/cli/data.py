@@ -9,7 +9,7 @@ import click
 
 from optinb.cli.common import (
     DAY,
-    Rows,
+    ListedRows,
     date_option,
     main,
     on_workspace,
@@ -76,7 +76,7 @@ def reach(ws: Workspace, run_date: date | None, since: date | None, app_group: s
         asked = " ".join(f"{word} {day}" for word, day in (("from", since), ("up to", run_date)) if day)
         raise UsageError(f"no reach is kept of a night {asked}".rstrip() + "; it is, from the first `optinb model` on")
     newest = rows[-1]["day"]
-    return Rows(rows=tuple(row for row in rows if since is not None or row["day"] == newest))
+    return ListedRows(rows=tuple(row for row in rows if since is not None or row["day"] == newest))
 
 
 @main.command()
@@ -86,7 +86,7 @@ def reach(ws: Workspace, run_date: date | None, since: date | None, app_group: s
 @on_workspace
 def history(ws: Workspace, attribute: str, since: date | None, until: date | None) -> Any:
     """Count the customers by the values of ATTRIBUTE (such as stage or country), day by day."""
-    return Rows(
+    return ListedRows(
         rows=tuple(ws.history(attribute, since=since, until=until).to_dicts()),
         empty=f"no night of these days is kept with {attribute!r}; it is, from the first `optinb model` on",
     )
@@ -123,7 +123,7 @@ def forget(ws: Workspace, customer: str, by: str, yes: bool) -> Any:
 def migration(ws: Workspace, since: date, until: date, by: str) -> Any:
     """Count who moved from which stage to which between two days."""
     found = ws.migration(since, until, by=by)
-    return Rows(
+    return ListedRows(
         rows=tuple({"before": m.before, "after": m.after, "customers": m.customers} for m in found.moves),
         empty="nobody was a customer on both days",
     )

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optinb.cli.common import (
+    ListedRows,
     Listing,
-    Rows,
     date_option,
     main,
     on_workspace,
@@ -232,7 +232,7 @@ def campaigns_calendar(ws: Workspace, days: int) -> Any:
 
     going = ws.campaigns.calendar(days=days)
     schedules = {record.id: record.campaign.schedule for record in ws.campaigns.list()}
-    return Rows(
+    return ListedRows(
         rows=tuple({"day": g.day, "campaign": g.campaign, "at": g.at} for g in going),
         shown=folded(going, ws.settings.zone, schedules),
         empty=f"nothing goes out in the coming {days} days; a campaign does once it is approved",
@@ -256,4 +256,4 @@ def campaigns_key(ws: Workspace) -> Any:
     from optinb.campaigns import new_key
 
     pair = new_key()
-    return Rows(rows=({"user": ws.user, "public": pair.public, "private": pair.private},))
+    return ListedRows(rows=({"user": ws.user, "public": pair.public, "private": pair.private},))

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from optinb.appboy import told_by_group
 from optinb.campaigns import REASONS
 from optinb.console.base import cell, show, table
-from optinb.delivery import Move
+from optinb.delivery import SendMove
 from optinb.measure import NightSummary
 from optinb.store import AuditVerdict
-from optinb.workspace import Cancellation, Recovered, Settlements, Status, Why
+from optinb.workspace import Cancellation, Recovered, Settlements, Why, WorkspaceStatus
 
 if TYPE_CHECKING:
     from optinb.store import RunRecord
@@ -65,7 +65,7 @@ def _(value: Cancellation) -> str:
 
 
 @show.register
-def _(value: Move) -> str:
+def _(value: SendMove) -> str:
     head = f"{value.campaign!r}, night of {value.run_date}: from {cell(value.before)} to {cell(value.send_at)}"
     lines = [head, f"  {value.moved:,} were moved, {value.to_come:,} are still to be sent and go out at the new time"]
     if value.unmoved:
@@ -101,7 +101,7 @@ def _(value: Settlements) -> str:
 
 
 @show.register
-def _(value: Status) -> str:
+def _(value: WorkspaceStatus) -> str:
     version = f"version {value.warehouse_version} of {value.import_date}, modelled {value.model_date or 'never'}"
     published = version if value.warehouse_version is not None else "nothing is imported yet"
     runs = table((_run(r) for r in value.runs), head=("night", "attempt", "started", "finished", "exit", "by"))

@@ -11,7 +11,7 @@ from optinb.delivery.frozen import FrozenFile, Recipients, freeze, read_frozen
 from optinb.delivery.journal import Batch, BatchState, DeliveryCounts, FrozenAudience
 from optinb.delivery.machine import next_state
 from optinb.delivery.planning import plan, why_short, why_too_large
-from optinb.delivery.recall import Move, Recall, Tools, recall, reschedule
+from optinb.delivery.recall import Recall, RecallTools, SendMove, recall, reschedule
 from optinb.delivery.reconcile import Reconciled, reconcile
 from optinb.delivery.request import ask_after, last_moment, may_be_stopped, request_for, schedule_of
 from optinb.delivery.sender import Poster, send
@@ -33,14 +33,14 @@ __all__ = [
     "FrozenFile",
     "Held",
     "Meaning",
-    "Move",
     "Poster",
     "Recall",
+    "RecallTools",
     "Recipients",
     "Reconciled",
     "Role",
+    "SendMove",
     "Status",
-    "Tools",
     "anonymise",
     "ask_after",
     "backoff_s",

@@ -94,15 +94,15 @@ def _answered(state: Sending, event: Answered) -> BatchState:
     """
     outcome = event.outcome
     match outcome:
-        case appboy.Accepted():
+        case appboy.RequestAccepted():
             return Accepted(
                 dispatch_id=outcome.dispatch_id, schedule_id=outcome.schedule_id, errors=tuple(outcome.errors)
             )
-        case appboy.Refused():
+        case appboy.RequestRefused():
             return Refused(status=outcome.status, message=outcome.message)
-        case appboy.Stopped() | appboy.Later():
+        case appboy.Stopped() | appboy.RequestLater():
             return Planned(note=outcome.message)
-        case appboy.Unknown():
+        case appboy.RequestUnknown():
             return Unknown(message=outcome.message)
         case _:
             assert_never(outcome)
@@ -116,14 +116,14 @@ def _recalled(state: Accepted, event: Recalled) -> BatchState:
     """
     outcome = event.outcome
     match outcome:
-        case appboy.Accepted() if event.in_time:
+        case appboy.RequestAccepted() if event.in_time:
             return Cancelled(message=event.message, schedule_id=state.schedule_id)
-        case appboy.Accepted():
+        case appboy.RequestAccepted():
             text = f"{event.message}, but so close to its time that some may have got it"
             return Unknown(message=text, since=state.before)
-        case appboy.Unknown():
+        case appboy.RequestUnknown():
             return Unknown(message=f"{event.message}, but no answer came: {outcome.message}", since=state.before)
-        case appboy.Refused() | appboy.Stopped() | appboy.Later():
+        case appboy.RequestRefused() | appboy.Stopped() | appboy.RequestLater():
             return state
         case _:
             assert_never(outcome)
@@ -133,7 +133,7 @@ def _moved(state: Accepted, event: Moved) -> BatchState:
     """A batch that was moved, or that says why it may go out at its old time."""
     outcome = event.outcome
     others = tuple(error for error in state.errors if not error.startswith(UNMOVED))
-    if isinstance(outcome, appboy.Accepted):
+    if isinstance(outcome, appboy.RequestAccepted):
         return replace(state, before=None, errors=others)
     return replace(state, errors=(*others, f"{UNMOVED}{event.to}: {outcome.message}"))
 

@@ -13,8 +13,18 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from optinb.appboy import WITHHELD, Later, Outcome, RateLimit, Refused, Schedule, Stopped, Unknown, posting_while
-from optinb.appboy import Accepted as Done
+from optinb.appboy import (
+    WITHHELD,
+    Outcome,
+    RateLimit,
+    RequestLater,
+    RequestRefused,
+    RequestUnknown,
+    Stopped,
+    WireSchedule,
+    posting_while,
+)
+from optinb.appboy import RequestAccepted as Done
 from optinb.delivery.batch import backoff_s
 from optinb.delivery.budget import Budget, wait_while
 from optinb.delivery.closing import close_dead
@@ -46,7 +56,7 @@ class Changer(Protocol):
         """Deletes a schedule."""
         ...
 
-    def reschedule(self, campaign_id: str, schedule_id: str, schedule: Schedule) -> Outcome:
+    def reschedule(self, campaign_id: str, schedule_id: str, schedule: WireSchedule) -> Outcome:
         """Replaces a schedule."""
         ...
 
@@ -78,7 +88,7 @@ class Recall(Struct, frozen=True, kw_only=True):
         return Exit.DELIVERIES_UNKNOWN if self.may_be_out else Exit.DONE
 
 
-class Move(Struct, frozen=True, kw_only=True):
+class SendMove(Struct, frozen=True, kw_only=True):
     """What became of moving a send to another time, in recipients.
 
     `moved` get it at `send_at`; `unmoved` may get it at `before`, and so may those who were `unknown` before, whom
@@ -99,7 +109,7 @@ class Move(Struct, frozen=True, kw_only=True):
     exit_code: int = 0
 
 
-class Tools(Struct, frozen=True):
+class RecallTools(Struct, frozen=True):
     """What changing needs beside the journal: the client, its clock, its settings and its budget.
 
     `until`: when `ticks`, in seconds, have come so far, nothing more is asked.
@@ -128,7 +138,7 @@ class Tools(Struct, frozen=True):
 def recall(
     store: Store,
     audience: FrozenAudience,
-    tools: Tools,
+    tools: RecallTools,
     *,
     lease: Lease,
     reason: str,
@@ -159,7 +169,7 @@ def recall(
                 recalled += batch.size
             case Accepted():
                 out += batch.size
-                left += 0 if isinstance(outcome, Refused) else batch.size
+                left += 0 if isinstance(outcome, RequestRefused) else batch.size
             case _:
                 may_be_out += batch.size
         _note(problems, outcome)
@@ -173,14 +183,14 @@ def recall(
 def reschedule(
     store: Store,
     audience: FrozenAudience,
-    tools: Tools,
+    tools: RecallTools,
     *,
     lease: Lease,
     send_at: datetime,
     user: str,
     signature: str | None = None,
     progress: Callable[[int], object] = lambda _count: None,
-) -> Move:
+) -> SendMove:
     """Moves a campaign's night to another time: what is still planned, and what Appboy has accepted.
 
     The lease is the sender's: nobody sends meanwhile. What couldn't be moved says so in the journal, and what Appboy
@@ -225,7 +235,7 @@ def reschedule(
     unknown = counts.unknown - counts.received - counts.missing
     untold = store.deliveries.answers.unwritten(*audience.night)
     code = Exit.DELIVERIES_UNKNOWN if sizes[False] or unknown else Exit.DONE
-    return Move(
+    return SendMove(
         campaign=audience.campaign_name,
         run_date=audience.run_date.isoformat(),
         before=audience.send_at,
@@ -240,14 +250,14 @@ def reschedule(
     )
 
 
-def _close_dead(store: Store, audience: FrozenAudience, tools: Tools, lease: Lease) -> None:
+def _close_dead(store: Store, audience: FrozenAudience, tools: RecallTools, lease: Lease) -> None:
     close_dead(store, audience, lease, now=tools.clock(), late_minutes=tools.settings.late_minutes)
 
 
 def _change(
     store: Store,
     audience: FrozenAudience,
-    tools: Tools,
+    tools: RecallTools,
     ask: Callable[[str, str], Outcome],
     *,
     event: Callable[[Accepted, Outcome], Event],
@@ -279,17 +289,17 @@ def _ask_each(
     pool: ThreadPoolExecutor,
     keys: dict[int, tuple[str, str]],
     ask: Callable[[str, str], Outcome],
-    tools: Tools,
+    tools: RecallTools,
 ) -> dict[int, Outcome]:
     """The outcome of each request, repeated while there is none, as these requests may be."""
 
     def one(key: tuple[str, str]) -> Outcome:
         is_over = not tools.left_s or not tools.goes_on()
         if is_over or (tools.budget and not tools.budget.enter(patience_s=tools.left_s, goes_on=tools.goes_on)):
-            return Later(0.0, OVER, "not_sent")
+            return RequestLater(0.0, OVER, "not_sent")
         try:
             if not tools.may_ask():
-                return Later(0.0, WITHHELD, "not_sent")
+                return RequestLater(0.0, WITHHELD, "not_sent")
             with posting_while(tools.may_ask):
                 return ask(*key)
         finally:
@@ -302,21 +312,21 @@ def _ask_each(
     for attempt in range(1, tools.settings.max_tries + 1):
         asked = dict(zip(left, pool.map(one, [keys[number] for number in left]), strict=True))
         for number, outcome in asked.items():
-            if isinstance(outcome, Unknown):
+            if isinstance(outcome, RequestUnknown):
                 doubtful.add(number)
-            elif isinstance(outcome, Refused) and number in doubtful:
+            elif isinstance(outcome, RequestRefused) and number in doubtful:
                 # refused perhaps because the earlier request, whose answer never came, had done it
-                outcome = Unknown(outcome.message)
+                outcome = RequestUnknown(outcome.message)
             outcomes[number] = outcome
-        left = [number for number, outcome in asked.items() if isinstance(outcome, Later | Unknown)]
+        left = [number for number, outcome in asked.items() if isinstance(outcome, RequestLater | RequestUnknown)]
         left = [number for number in left if not (number in doubtful and attempt > 2)]
         if not left or not tools.left_s or any(isinstance(outcome, Stopped) for outcome in asked.values()):
             break
-        told = max((o.wait_s for o in asked.values() if isinstance(o, Later)), default=0.0)
+        told = max((o.wait_s for o in asked.values() if isinstance(o, RequestLater)), default=0.0)
         wait_while(tools.goes_on, min(backoff_s(attempt, told_s=told, draw=tools.draw()), tools.left_s), tools.sleep)
     return outcomes
 
 
 def _note(problems: dict[str, int], outcome: Outcome | None) -> None:
-    if isinstance(outcome, Refused | Stopped | Later | Unknown):
+    if isinstance(outcome, RequestRefused | Stopped | RequestLater | RequestUnknown):
         problems[outcome.message] = problems.get(outcome.message, 0) + 1

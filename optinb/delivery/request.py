@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, assert_never
 
 from msgspec import Raw
 
-from optinb.appboy import Later, Outcome, Recipient, Refused, Schedule, ScheduleRequest, Unknown
+from optinb.appboy import (
+    Outcome,
+    Recipient,
+    RequestLater,
+    RequestRefused,
+    RequestUnknown,
+    ScheduleRequest,
+    WireSchedule,
+)
 from optinb.campaigns.schedule import EARLIEST_ZONE
 from optinb.delivery.batch import deadline, is_late
 
@@ -46,29 +54,29 @@ def ask_after(audience: FrozenAudience, late_minutes: int) -> datetime:
     return max(last_moment(audience), deadline(audience.send_at, late_minutes)) + CONSISTENT
 
 
-def schedule_of(audience: FrozenAudience) -> Schedule:
+def schedule_of(audience: FrozenAudience) -> WireSchedule:
     """When the messages go out, as Appboy is told: a moment in UTC, or a time of each customer's own clock."""
     at = audience.send_at.astimezone(UTC)
     if audience.clock == "workspace":
-        return Schedule(f"{at:%Y-%m-%dT%H:%M:%SZ}")
+        return WireSchedule(f"{at:%Y-%m-%dT%H:%M:%SZ}")
     wall = f"{at + EARLIEST_ZONE:%Y-%m-%dT%H:%M:%S}"
-    return Schedule(wall, in_local_time=audience.clock == "local", at_optimal_time=audience.clock == "optimal")
+    return WireSchedule(wall, in_local_time=audience.clock == "local", at_optimal_time=audience.clock == "optimal")
 
 
-class Failed(Unknown, frozen=True):
+class Failed(RequestUnknown, frozen=True):
     """Appboy failed, and the settings don't believe its pages that nothing was sent then."""
 
 
 def read_as_set(outcome: Outcome, after_500: Literal["again", "unknown"]) -> Outcome:
     """What an outcome means by the setting: Appboy's pages say that nothing is sent after a 500, 502 or 503."""
-    if after_500 == "unknown" and isinstance(outcome, Later) and outcome.cause == "server":
+    if after_500 == "unknown" and isinstance(outcome, RequestLater) and outcome.cause == "server":
         return Failed(outcome.message)
     return outcome
 
 
-def why_refused(times: int, last: Refused | Unknown) -> str:
+def why_refused(times: int, last: RequestRefused | RequestUnknown) -> str:
     """Why a sender gives up after so many requests in a row that Appboy didn't take, or didn't certainly take."""
-    if isinstance(last, Refused):
+    if isinstance(last, RequestRefused):
         return (
             f"Appboy refused {times} requests in a row, the last with: {last.message}; look at the template and the "
             "campaign's properties, then run the night again"
@@ -77,7 +85,7 @@ def why_refused(times: int, last: Refused | Unknown) -> str:
     return f"{what} {times} requests in a row, the last with: {last.message}; when that is mended, run the night again"
 
 
-def request_for(template_id: str, schedule: Schedule, rows: Iterable[tuple[str, str]]) -> ScheduleRequest:
+def request_for(template_id: str, schedule: WireSchedule, rows: Iterable[tuple[str, str]]) -> ScheduleRequest:
     """The body for a batch; each row is an external_user_id and the properties as JSON text.
 
     It names customers one by one and never broadcasts. `send_to_existing_only` is left out: its documented default is

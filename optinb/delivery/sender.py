@@ -21,15 +21,15 @@ from msgspec.structs import replace
 
 from optinb.appboy import (
     WITHHELD,
-    Accepted,
-    Later,
     NotTied,
     Outcome,
     RateLimit,
-    Refused,
+    RequestAccepted,
+    RequestLater,
+    RequestRefused,
+    RequestUnknown,
     ScheduleRequest,
     Stopped,
-    Unknown,
     posting_while,
 )
 from optinb.delivery.batch import backoff_s, deadline, is_late
@@ -40,7 +40,7 @@ from optinb.delivery.frozen import Recipients, check_planned
 from optinb.delivery.journal import Planned
 from optinb.delivery.machine import NotBegun, next_state
 from optinb.delivery.request import Failed, read_as_set, request_for, schedule_of, why_refused
-from optinb.delivery.window import Half, Posters, Request
+from optinb.delivery.window import BatchRequest, Half, Posters
 from optinb.delivery.window_log import WindowLog
 from optinb.errors import StateError
 from optinb.store import TTL_S
@@ -274,12 +274,12 @@ class _Sender:
         return opened
 
     def _post(self, posters: Posters, batches: Sequence[Batch]) -> None:
-        half = Half(Request(batch, self._recipients.rows(batch.first, batch.size)) for batch in batches)
+        half = Half(BatchRequest(batch, self._recipients.rows(batch.first, batch.size)) for batch in batches)
         # must precede the posting: what isn't here was never posted
         self._going.append(half)
         posters.take(half)
 
-    def _request(self, request: Request) -> Outcome | None:
+    def _request(self, request: BatchRequest) -> Outcome | None:
         """Posts one request, in a thread; None if it wasn't begun with."""
         if self._halt.is_set() or (self._budget and not self._budget.enter()):
             return None
@@ -289,7 +289,7 @@ class _Sender:
             if self._halt.is_set() or self._is_late():
                 return None
             if not self._held.is_safe():
-                return Later(0.0, WITHHELD, "not_sent")
+                return RequestLater(0.0, WITHHELD, "not_sent")
             with posting_while(self._may_post, may_begin=lambda: not self._halt.is_set()):
                 outcome = self._client.schedule(request_for(self._audience.template_id, self._schedule, request.rows))
             outcome = read_as_set(outcome, self._settings.after_500)
@@ -304,20 +304,20 @@ class _Sender:
         """Whether a request may still go out that was begun with: it may have waited since, or been stopped."""
         return not self._is_late() and self._held.is_safe()
 
-    def _judge(self, requests: Sequence[Request], draw: Callable[[], float]) -> _Stop | _Pause | None:
+    def _judge(self, requests: Sequence[BatchRequest], draw: Callable[[], float]) -> _Stop | _Pause | None:
         """Whether to go on after half a window."""
         for request in requests:
             outcome = request.outcome
             if isinstance(outcome, Stopped):
                 return _Stop(f"{outcome.message}; {outcome.advice}")
-            if isinstance(outcome, Refused | Failed | NotTied):
+            if isinstance(outcome, RequestRefused | Failed | NotTied):
                 self._refusals += 1
                 if self._refusals >= self._settings.max_refusals:
                     self._halt.set()
                     return _Stop(why_refused(self._refusals, outcome))
-            elif isinstance(outcome, Accepted | Unknown):
+            elif isinstance(outcome, RequestAccepted | RequestUnknown):
                 self._refusals = 0
-        again = {r.batch.number: r.outcome for r in requests if isinstance(r.outcome, Later)}
+        again = {r.batch.number: r.outcome for r in requests if isinstance(r.outcome, RequestLater)}
         self._tries.update(again.keys())
         if again:
             told = max(outcome.wait_s for outcome in again.values())

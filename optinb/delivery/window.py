@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Row = tuple[str, str]
 
 
-class Request:
+class BatchRequest:
     """One batch's request. A thread sets `begun` before it posts and `ended` after, so that an interrupt at any moment
     can tell what was certainly not sent."""
 
@@ -35,7 +35,7 @@ class Request:
         self.outcome: Outcome | None = None
         self.error: Exception | None = None
 
-    def make(self, post: Callable[[Request], Outcome | None]) -> None:
+    def make(self, post: Callable[[BatchRequest], Outcome | None]) -> None:
         """Makes the request, in a thread; `post` sets `begun`."""
         try:
             self.outcome = post(self)
@@ -58,8 +58,8 @@ class Request:
 class Half:
     """Half a window of batches that are marked as sending, with their requests."""
 
-    def __init__(self, requests: Iterable[Request]) -> None:
-        self.requests: tuple[Request, ...] = tuple(requests)
+    def __init__(self, requests: Iterable[BatchRequest]) -> None:
+        self.requests: tuple[BatchRequest, ...] = tuple(requests)
         self._left = len(self.requests)
         self._lock = threading.Lock()
         self._all_ended = threading.Event()
@@ -92,9 +92,9 @@ class Posters:
     They take from one queue for the whole run: a future for each request would cost a sender a tenth of its rate.
     """
 
-    def __init__(self, count: int, post: Callable[[Request], Outcome | None]) -> None:
+    def __init__(self, count: int, post: Callable[[BatchRequest], Outcome | None]) -> None:
         self._post, self._count = post, count
-        self._waiting: SimpleQueue[tuple[Half, Request] | None] = SimpleQueue()
+        self._waiting: SimpleQueue[tuple[Half, BatchRequest] | None] = SimpleQueue()
         for number in range(count):
             # Daemons: a process that ends leaves a request under way to the journal, which calls it unknown.
             threading.Thread(target=self._work, name=f"send {number}", daemon=True).start()

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TAKEN = {**REASONS, "held": "would get it, but the campaign was held"}
 
 
-class Step(Struct, frozen=True):
+class WaterfallStep(Struct, frozen=True):
     """A step from a target group to its recipients: customers it takes away and leaves, both also in percent."""
 
     label: str
@@ -36,12 +36,12 @@ class Step(Struct, frozen=True):
 
 def steps(
     *, target: int, excluded: Mapping[str, int], control: int, recipients: int, end: str = "Get the message"
-) -> list[Step]:
+) -> list[WaterfallStep]:
     """The waterfall of an audience in customers, from the target group to the recipients, whom `end` names."""
 
-    def step(label: str, taken: int, left: int) -> Step:
+    def step(label: str, taken: int, left: int) -> WaterfallStep:
         whole = max(target, 1)
-        return Step(label, taken, left, 100 * taken / whole, 100 * left / whole)
+        return WaterfallStep(label, taken, left, 100 * taken / whole, 100 * left / whole)
 
     rows, left = [step("Target group", 0, target)], target
     for reason, count in excluded.items():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from optinb.customers import CustomerModel
-    from optinb.measure.pages import Step
+    from optinb.measure.pages import WaterfallStep
     from optinb.measure.summary import CampaignSummary, NightSummary
 
 _VERDICTS = {
@@ -43,7 +43,7 @@ class Todo(Struct, frozen=True):
     about: str = ""
 
 
-class Verdict(Struct, frozen=True):
+class NightVerdict(Struct, frozen=True):
     """How a night ended: a word, a class of the page's style and a sentence."""
 
     word: str
@@ -84,9 +84,9 @@ def render_report(
     )
 
 
-def verdict(exit_code: int) -> Verdict:
+def verdict(exit_code: int) -> NightVerdict:
     """What an exit code means to a reader."""
-    return Verdict(*_VERDICTS.get(Exit(exit_code), _VERDICTS[Exit.FAILED]))
+    return NightVerdict(*_VERDICTS.get(Exit(exit_code), _VERDICTS[Exit.FAILED]))
 
 
 def needs_a_person(summary: NightSummary) -> list[Todo]:
@@ -105,7 +105,7 @@ def needs_a_person(summary: NightSummary) -> list[Todo]:
     return found
 
 
-def fall(campaign: CampaignSummary) -> list[Step]:
+def fall(campaign: CampaignSummary) -> list[WaterfallStep]:
     """The waterfall of a campaign."""
     return steps(
         target=campaign.target,

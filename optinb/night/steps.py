@@ -28,7 +28,7 @@ from optinb.measure import (
     render_report,
 )
 from optinb.night.preflight import examine_night, problems, unready
-from optinb.night.tonight import WAIT_S, Tonight
+from optinb.night.tonight import WAIT_S, NightCampaigns
 from optinb.warehouse import OutdatedError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Night:
         workspace.checkpoints.must_not_be_behind()
         self.ws: Workspace = workspace
         self.run_date, self.dry_run, self.notebook = run_date, dry_run, notebook
-        self._tonight = Tonight(workspace, run_date, dry_run=dry_run)
+        self._tonight = NightCampaigns(workspace, run_date, dry_run=dry_run)
         self._preflight: Diagnosis | None = None
         self._imported: ImportReport | None = None
         self._model: CustomerModel | None = None

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 WAIT_S = 45.0  # longer than a dead run's hold lasts
 
 
-class Tonight:
+class NightCampaigns:
     """The campaigns of one night on a workspace.
 
     Attributes: `blocked`: why a data gate blocks the sends; `distrusted`: why the audit trail can't be gone by, so that

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 RESPONSE_DAYS = 7
 
 
-class Attribute:
+class AttributeTerm:
     """An attribute of the customer (or a column of a behaviour), waiting to be compared with something."""
 
     __slots__ = ("_name",)
@@ -146,9 +146,9 @@ class Attribute:
             raise RuleError(f"{self!r}: {error}") from error
 
 
-def attr(name: str) -> Attribute:
+def attr(name: str) -> AttributeTerm:
     """An attribute of the customer: `attr("country") == "DE"`, `attr("age") >= 18`, `attr("email").is_missing()`."""
-    return Attribute(name)
+    return AttributeTerm(name)
 
 
 def did(event: str) -> Did:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from optinb.rules.values import Amount, Measure
 
 
-class Behaviour(Protocol):
+class Measurable(Protocol):
     """What customers did, of which something can be measured: `tree.Did`, which knows this module."""
 
     @property
@@ -36,7 +36,7 @@ class Behaviour(Protocol):
     def _made(self, word: str, **fields: object) -> Self: ...
 
 
-Did = TypeVar("Did", bound=Behaviour)
+Did = TypeVar("Did", bound=Measurable)
 
 
 class Measured(Generic[Did]):

@@ -10,7 +10,7 @@ from typing import Any, assert_never
 from optinb.errors import RuleError, did_you_mean
 from optinb.figures import exact
 from optinb.rules import build
-from optinb.rules.build import RESPONSE_DAYS, Attribute
+from optinb.rules.build import RESPONSE_DAYS, AttributeTerm
 from optinb.rules.extent import check_size
 from optinb.rules.measured import Measured
 from optinb.rules.tree import (
@@ -41,7 +41,7 @@ _WORDS = (
 )  # fmt: skip
 _FUNCTIONS: dict[str, Any] = {**{word: getattr(build, word) for word in _WORDS}, "date": date}
 _METHODS: dict[type, tuple[str, ...]] = {
-    Attribute: (
+    AttributeTerm: (
         "one_of", "between", "contains", "starts_with", "ends_with", "matches", "is_missing", "is_known", "anniversary",
         "top", "bottom",
     ),
@@ -108,7 +108,7 @@ def _read(node: ast.expr) -> Any:
             subject = _read(left)
             if isinstance(subject, Did):
                 raise _refuse(node, "write .at_least(2), .at_most(2) or .exactly(2) instead of a comparison")
-            if not isinstance(subject, Attribute | Measured):
+            if not isinstance(subject, AttributeTerm | Measured):
                 raise _refuse(node, "write the attribute first, such as attr('age') >= 18")
             return getattr(subject, _COMPARISONS[type(op)])(_read(right))
         case ast.Call(func=ast.Name(id=name)):

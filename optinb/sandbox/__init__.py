@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from optinb.sandbox.faults import Fault, load_faults, parse_faults
-from optinb.sandbox.handle import ENDPOINTS, PERMISSIONS, Handled, Reply, Request, handle
+from optinb.sandbox.handle import ENDPOINTS, PERMISSIONS, Handled, Reply, SandboxRequest, handle
 from optinb.sandbox.proof import PARAMETER, proof_of, secret_of
 from optinb.sandbox.server import Sandbox, run_sandbox
 from optinb.sandbox.setup import demo_world, load_world, make_world, push_campaign
-from optinb.sandbox.world import AppGroup, Campaign, Key, Limits, Rates, User, World, apply
+from optinb.sandbox.world import AppGroup, DashboardCampaign, Key, Limits, Rates, User, World, apply
 
 __all__ = [
     "ENDPOINTS",
     "PARAMETER",
     "PERMISSIONS",
     "AppGroup",
-    "Campaign",
+    "DashboardCampaign",
     "Fault",
     "Handled",
     "Key",
     "Limits",
     "Rates",
     "Reply",
-    "Request",
     "Sandbox",
+    "SandboxRequest",
     "User",
     "World",
     "apply",

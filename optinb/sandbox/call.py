@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from optinb.sandbox.world import AppGroup, Campaign, Change, World
+from optinb.sandbox.world import AppGroup, Change, DashboardCampaign, World
 
 T = TypeVar("T")
 _KINDS = {"str": "a string", "int": "an integer", "bool": "a boolean", "array": "an array", "object": "an object"}
@@ -27,7 +27,7 @@ class Call(Struct, frozen=True):
     body: bytes
 
 
-class Answer(Struct, frozen=True):
+class CallResult(Struct, frozen=True):
     """What an endpoint answers and changes."""
 
     payload: Mapping[str, object]
@@ -84,7 +84,7 @@ def time_of(text: str | None, *, complaint: str) -> datetime:
     return at
 
 
-def known_campaign(call: Call, campaign_id: str | None) -> Campaign:
+def known_campaign(call: Call, campaign_id: str | None) -> DashboardCampaign:
     """The campaign that a request names. Raises RefusedError."""
     if not campaign_id:
         raise RefusedError(400, "campaign_id is required")

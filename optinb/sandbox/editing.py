@@ -9,7 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from optinb.sandbox.handle import Request
+    from optinb.sandbox.handle import SandboxRequest
     from optinb.sandbox.world import World
 
 
@@ -17,7 +17,7 @@ class _Named(msgspec.Struct):
     campaign_id: str = ""
 
 
-def campaign_of(request: Request) -> str:
+def campaign_of(request: SandboxRequest) -> str:
     """The id of the campaign that a request names; empty where it names none."""
     if not request.body:
         return request.query.get("campaign_id", "")

@@ -14,14 +14,14 @@ import msgspec
 from msgspec import Struct
 
 from optinb.sandbox import reading, series, trigger
-from optinb.sandbox.call import Answer, Call, RefusedError
+from optinb.sandbox.call import Call, CallResult, RefusedError
 from optinb.sandbox.world import AppGroup, Change, Counted, Key, Limits, World
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 
-class Request(Struct, frozen=True):
+class SandboxRequest(Struct, frozen=True):
     """One HTTP request; header names in lower case, `client` is the caller's IP address."""
 
     method: str
@@ -60,7 +60,7 @@ class Endpoint(Struct, frozen=True):
 
     method: str
     permission: str
-    run: Callable[[Call], Answer]
+    run: Callable[[Call], CallResult]
     limit: _Limit
 
 
@@ -89,7 +89,7 @@ ENDPOINTS: dict[str, Endpoint] = {
 PERMISSIONS = tuple(endpoint.permission for endpoint in ENDPOINTS.values())
 
 
-def handle(world: World, request: Request, now: datetime) -> Handled:
+def handle(world: World, request: SandboxRequest, now: datetime) -> Handled:
     """What Appboy answers to a request at a moment (aware), and what that changes; the world stays as it is."""
     endpoint = ENDPOINTS.get(request.path.rstrip("/"))
     if endpoint is None or endpoint.method != request.method:
@@ -111,7 +111,7 @@ def handle(world: World, request: Request, now: datetime) -> Handled:
     return _within_limit(world, group, endpoint, request, now)
 
 
-def _within_limit(world: World, group: AppGroup, endpoint: Endpoint, request: Request, now: datetime) -> Handled:
+def _within_limit(world: World, group: AppGroup, endpoint: Endpoint, request: SandboxRequest, now: datetime) -> Handled:
     limit = endpoint.limit
     allowed = limit.allowed(group.limits)
     window_s = limit.window_s(group.limits)
@@ -130,7 +130,7 @@ def _within_limit(world: World, group: AppGroup, endpoint: Endpoint, request: Re
     return Handled(_reply(answer.status, answer.payload, headers), (counted, *answer.changes))
 
 
-def _who(world: World, request: Request) -> tuple[AppGroup, Key | None]:
+def _who(world: World, request: SandboxRequest) -> tuple[AppGroup, Key | None]:
     """The app group that calls, with its key unless it came in by the way of 2015. Raises RefusedError."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.casefold() == "bearer":
@@ -148,7 +148,7 @@ def _who(world: World, request: Request) -> tuple[AppGroup, Key | None]:
     return group, None
 
 
-def _claimed_app_group(request: Request) -> str | None:
+def _claimed_app_group(request: SandboxRequest) -> str | None:
     """The app_group_id that a request names in its body or query."""
     if request.method == "GET":
         return request.query.get("app_group_id")

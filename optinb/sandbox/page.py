@@ -17,7 +17,7 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec import Struct
 
-from optinb.sandbox.world import PLATFORM_OF, AppGroup, Campaign, Dispatch, World, delivered_at, moment
+from optinb.sandbox.world import PLATFORM_OF, AppGroup, DashboardCampaign, Dispatch, World, delivered_at, moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -172,7 +172,7 @@ def filled(text: str, properties: Mapping[str, Any]) -> str:
     return _PLACEHOLDER.sub(value, text)
 
 
-def _row(world: World, group: AppGroup, campaign: Campaign, now: datetime) -> CampaignRow:
+def _row(world: World, group: AppGroup, campaign: DashboardCampaign, now: datetime) -> CampaignRow:
     dispatches = [world.dispatches[n] for n in world.by_campaign.get((group.id, campaign.id), ())]
     recipients: Counter[str] = Counter(dict.fromkeys(STATES, 0))
     for dispatch in dispatches:
@@ -211,7 +211,7 @@ def _state(dispatch: Dispatch, group: AppGroup, now: datetime) -> str:
     return "recalled" if dispatch.plans[-1].until is not None else "scheduled"
 
 
-def _push(campaign: Campaign | None, recipient: dict[str, Any]) -> Push:
+def _push(campaign: DashboardCampaign | None, recipient: dict[str, Any]) -> Push:
     messages = [m for m in (campaign.messages.values() if campaign else ()) if m.get("channel") in PLATFORM_OF]
     message = messages[0] if messages else {}
     properties = recipient["trigger_properties"]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from optinb.sandbox.call import Answer, Call, RefusedError, decode, iso, known_campaign, whole_number
+from optinb.sandbox.call import Call, CallResult, RefusedError, decode, iso, known_campaign, whole_number
 from optinb.sandbox.series import reaction
-from optinb.sandbox.world import Campaign, User, delivered_at, reached_platforms, zone_of
+from optinb.sandbox.world import DashboardCampaign, User, delivered_at, reached_platforms, zone_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,7 +19,7 @@ MAX_EXPORTED = 50
 _NAMES = {"ios": "iOS", "android": "Android", "kindle": "Kindle", "web": "Web"}
 
 
-def campaigns_list(call: Call) -> Answer:
+def campaigns_list(call: Call) -> CallResult:
     """A page of campaigns by creation, archived ones only when asked for."""
     page = whole_number(call.query, "page", default=0, least=0, most=None)
     direction = call.query.get("sort_direction", "asc")
@@ -29,7 +29,7 @@ def campaigns_list(call: Call) -> Answer:
     found = [campaign for campaign in call.group.campaigns if archived or not campaign.archived]
     found.sort(key=lambda campaign: campaign.created_at, reverse=direction == "desc")
     shown = found[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
-    return Answer(
+    return CallResult(
         {
             "message": "success",
             "campaigns": [
@@ -46,11 +46,11 @@ def campaigns_list(call: Call) -> Answer:
     )
 
 
-def campaigns_details(call: Call) -> Answer:
+def campaigns_details(call: Call) -> CallResult:
     """One campaign with its messages."""
     campaign = known_campaign(call, call.query.get("campaign_id"))
     sent = _sent(call, campaign)
-    return Answer(
+    return CallResult(
         {
             "message": "success",
             "created_at": iso(campaign.created_at),
@@ -72,7 +72,7 @@ def campaigns_details(call: Call) -> Answer:
     )
 
 
-def _sent(call: Call, campaign: Campaign) -> list[datetime]:
+def _sent(call: Call, campaign: DashboardCampaign) -> list[datetime]:
     """When each dispatch of a campaign went out, counted in the company's time zone."""
     world = call.world
     times = (
@@ -87,7 +87,7 @@ class _ExportBody(Struct, frozen=True):
     fields_to_export: list[str] | None = None
 
 
-def users_export_ids(call: Call) -> Answer:
+def users_export_ids(call: Call) -> CallResult:
     """What Appboy knows of up to 50 users, with the campaigns they received."""
     body = decode(call.body, _ExportBody)
     if not body.external_ids:
@@ -104,7 +104,7 @@ def users_export_ids(call: Call) -> Answer:
         else:
             exported = _exported(call, external_id, user)
             users.append({name: value for name, value in exported.items() if not wanted or name in wanted})
-    return Answer({"users": users, "invalid_user_ids": unknown, "message": "success"}, 201)
+    return CallResult({"users": users, "invalid_user_ids": unknown, "message": "success"}, 201)
 
 
 def _exported(call: Call, external_id: str, user: User) -> dict[str, Any]:

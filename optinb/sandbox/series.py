@@ -12,11 +12,11 @@ from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from optinb.sandbox.call import Answer, Call, RefusedError, known_campaign, time_of, whole_number
+from optinb.sandbox.call import Call, CallResult, RefusedError, known_campaign, time_of, whole_number
 from optinb.sandbox.world import (
     PLATFORM_OF,
     AppGroup,
-    Campaign,
+    DashboardCampaign,
     Dispatch,
     Tally,
     delivered_at,
@@ -34,14 +34,14 @@ _CONVERT_WITHIN_S = 3 * 86_400
 _EVER = datetime.max.replace(tzinfo=UTC)
 
 
-def campaign_series(call: Call) -> Answer:
+def campaign_series(call: Call) -> CallResult:
     """The figures of a campaign for each of up to 100 days."""
     campaign = known_campaign(call, call.query.get("campaign_id"))
     days = _days(call)
-    return Answer({"message": "success", "data": _series(call, campaign, _dispatches(call, campaign), days)})
+    return CallResult({"message": "success", "data": _series(call, campaign, _dispatches(call, campaign), days)})
 
 
-def send_series(call: Call) -> Answer:
+def send_series(call: Call) -> CallResult:
     """The same for the requests that bore one send_id, of the last 14 days."""
     campaign = known_campaign(call, call.query.get("campaign_id"))
     send_id = call.query.get("send_id", "")
@@ -50,7 +50,7 @@ def send_series(call: Call) -> Answer:
     oldest = call.now.date() - timedelta(days=SEND_SERIES_DAYS)
     days = [day for day in _days(call) if day > oldest]
     dispatches = (dispatch for dispatch in _dispatches(call, campaign) if dispatch.send_id == send_id)
-    return Answer({"message": "success", "data": _series(call, campaign, dispatches, days)})
+    return CallResult({"message": "success", "data": _series(call, campaign, dispatches, days)})
 
 
 class Reaction(NamedTuple):
@@ -81,12 +81,14 @@ def _days(call: Call) -> list[date]:
     return [last - timedelta(days=back) for back in reversed(range(length))]
 
 
-def _dispatches(call: Call, campaign: Campaign) -> Iterator[Dispatch]:
+def _dispatches(call: Call, campaign: DashboardCampaign) -> Iterator[Dispatch]:
     for number in call.world.by_campaign.get((call.group.id, campaign.id), ()):
         yield call.world.dispatches[number]
 
 
-def _series(call: Call, campaign: Campaign, dispatches: Iterable[Dispatch], days: list[date]) -> list[dict[str, Any]]:
+def _series(
+    call: Call, campaign: DashboardCampaign, dispatches: Iterable[Dispatch], days: list[date]
+) -> list[dict[str, Any]]:
     table = {day: _Day(campaign) for day in days}
     for dispatch in dispatches:
         tally = call.world.tally(dispatch.number, _tally)
@@ -137,7 +139,7 @@ def _tally(dispatch: Dispatch, group: AppGroup) -> Tally:
 class _Day:
     """The figures of one day while they are counted."""
 
-    def __init__(self, campaign: Campaign) -> None:
+    def __init__(self, campaign: DashboardCampaign) -> None:
         self.conversions = 0
         self.users: set[str] = set()
         self.rows: dict[str, dict[str, Any]] = {}

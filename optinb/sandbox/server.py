@@ -27,7 +27,7 @@ from optinb.sandbox.broken import Connections, DoubledReply, ResetReply, SlowRep
 from optinb.sandbox.clock import Clock
 from optinb.sandbox.editing import campaign_of, edit_text
 from optinb.sandbox.faults import Fault, fault_for, parse_faults
-from optinb.sandbox.handle import Request, handle
+from optinb.sandbox.handle import SandboxRequest, handle
 from optinb.sandbox.journal import Journal
 from optinb.sandbox.page import page, page_headers
 from optinb.sandbox.proof import PARAMETER, proof_of, secret_of
@@ -181,7 +181,7 @@ class Sandbox:
         except ClientDisconnect:
             # killed in the middle of its request, which hence never came; nobody reads this answer
             return Response(status_code=400)
-        request = Request(
+        request = SandboxRequest(
             method=http.method,
             path=http.scope["path"],
             query=http.query_params,
@@ -197,7 +197,7 @@ class Sandbox:
         self._connections.note(address, reply)
         return reply
 
-    def _take(self, request: Request) -> Response:
+    def _take(self, request: SandboxRequest) -> Response:
         """Handles a request and makes its changes, without giving way to another one."""
         now = self.clock.now()
         handled = handle(self.world, request, now)
@@ -209,7 +209,7 @@ class Sandbox:
         told = {"Date": format_datetime(now, usegmt=True), "X-Request-Id": str(uuid.uuid4())}
         return Response(reply.body, reply.status, {**reply.headers, **told})
 
-    async def _wrong(self, fault: Fault, request: Request, last: Response | None) -> Response:
+    async def _wrong(self, fault: Fault, request: SandboxRequest, last: Response | None) -> Response:
         """What a fault makes of a request; `last` is what was answered before on its connection."""
         if fault.do == "replay" and last is None:
             return self._take(request)

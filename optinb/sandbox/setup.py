@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from optinb.errors import UsageError
-from optinb.sandbox.world import CHANNEL_OF, AppGroup, Campaign, Key, Limits, Rates, User, World
+from optinb.sandbox.world import CHANNEL_OF, AppGroup, DashboardCampaign, Key, Limits, Rates, User, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +30,7 @@ def push_campaign(
     app_group_id: str = "",
     number: int = 0,
     **fields: Any,
-) -> Campaign:
+) -> DashboardCampaign:
     """An API-triggered push campaign with one message a platform; `fields` overrides any field of Campaign."""
     campaign_id = str(uuid.uuid5(_NAMESPACE, f"{app_group_id}/{name}"))
     messages = {
@@ -52,7 +52,7 @@ def push_campaign(
         "created_at": _CREATED + timedelta(days=number),
         "updated_at": _CREATED + timedelta(days=240 + number),
     }
-    return Campaign(**(given | fields))
+    return DashboardCampaign(**(given | fields))
 
 
 def make_world(

@@ -10,8 +10,17 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from optinb.sandbox.call import Answer, Call, RefusedError, decode, known_campaign, time_of
-from optinb.sandbox.world import Campaign, Dispatch, Plan, Rescheduled, SendIdMade, Taken, World, moment
+from optinb.sandbox.call import Call, CallResult, RefusedError, decode, known_campaign, time_of
+from optinb.sandbox.world import (
+    DashboardCampaign,
+    Dispatch,
+    DispatchPlan,
+    Rescheduled,
+    SendIdMade,
+    Taken,
+    World,
+    moment,
+)
 
 MAX_RECIPIENTS = 50
 MAX_SEND_ID = 64
@@ -40,7 +49,7 @@ class _Body(Struct, frozen=True):
     schedule_id: str | None = None
 
 
-def schedule_create(call: Call) -> Answer:
+def schedule_create(call: Call) -> CallResult:
     """Takes a request for later."""
     body = decode(call.body, _Body)
     campaign = _sendable(call, body)
@@ -50,19 +59,19 @@ def schedule_create(call: Call) -> Answer:
     schedule_id = str(uuid.UUID(_token(call.world, "schedule")))
     dispatch = _dispatch(call, campaign, body, plan=plan, schedule_id=schedule_id)
     payload = {"dispatch_id": dispatch.dispatch_id, "schedule_id": schedule_id, "message": "success"}
-    return Answer(payload, 201, (Taken(call.path, dispatch),))
+    return CallResult(payload, 201, (Taken(call.path, dispatch),))
 
 
-def send(call: Call) -> Answer:
+def send(call: Call) -> CallResult:
     """Takes a request for now."""
     body = decode(call.body, _Body)
     campaign = _sendable(call, body)
-    dispatch = _dispatch(call, campaign, body, plan=Plan(call.now, call.now), schedule_id=None)
+    dispatch = _dispatch(call, campaign, body, plan=DispatchPlan(call.now, call.now), schedule_id=None)
     payload = {"dispatch_id": dispatch.dispatch_id, "message": "success"}
-    return Answer(payload, 201, (Taken(call.path, dispatch),))
+    return CallResult(payload, 201, (Taken(call.path, dispatch),))
 
 
-def schedule_update(call: Call) -> Answer:
+def schedule_update(call: Call) -> CallResult:
     """Replaces the schedule wholly, for everybody who has not got the message yet."""
     body = decode(call.body, _Body)
     dispatch = _scheduled(call, body)
@@ -70,14 +79,14 @@ def schedule_update(call: Call) -> Answer:
         raise RefusedError(400, "schedule is required")
     plans = (*_ended(dispatch, call.now), _plan(call, body.schedule))
     changed = msgspec.structs.replace(dispatch, plans=plans, schedule=_as_asked(body.schedule))
-    return Answer({"message": "success"}, 201, (Rescheduled(call.path, changed, call.now, changed.schedule),))
+    return CallResult({"message": "success"}, 201, (Rescheduled(call.path, changed, call.now, changed.schedule),))
 
 
-def schedule_delete(call: Call) -> Answer:
+def schedule_delete(call: Call) -> CallResult:
     """Recalls the message from everybody who has not got it yet."""
     dispatch = _scheduled(call, decode(call.body, _Body))
     changed = msgspec.structs.replace(dispatch, plans=_ended(dispatch, call.now))
-    return Answer({"message": "success"}, 201, (Rescheduled(call.path, changed, call.now, None),))
+    return CallResult({"message": "success"}, 201, (Rescheduled(call.path, changed, call.now, None),))
 
 
 class _SendIdBody(Struct, frozen=True):
@@ -85,7 +94,7 @@ class _SendIdBody(Struct, frozen=True):
     send_id: str | None = None
 
 
-def send_id_create(call: Call) -> Answer:
+def send_id_create(call: Call) -> CallResult:
     """Makes a send_id that requests may bear, so that their figures are kept apart."""
     body = decode(call.body, _SendIdBody)
     campaign = known_campaign(call, body.campaign_id)
@@ -95,10 +104,10 @@ def send_id_create(call: Call) -> Answer:
     if (call.group.id, send_id) in call.world.send_ids:
         raise RefusedError(400, "send_id already exists")
     made = SendIdMade(call.group.id, campaign.id, send_id, call.now)
-    return Answer({"message": "success", "send_id": send_id}, 201, (made,))
+    return CallResult({"message": "success", "send_id": send_id}, 201, (made,))
 
 
-def _sendable(call: Call, body: _Body) -> Campaign:
+def _sendable(call: Call, body: _Body) -> DashboardCampaign:
     """The campaign of a request that may go out. Raises RefusedError."""
     campaign = known_campaign(call, body.campaign_id)
     if campaign.schedule_type != "api_triggered":
@@ -131,7 +140,9 @@ _NO_TIME = "Bad Request: Cannot parse send_at timestamp"
 _NO_BROADCAST = "broadcast to a whole segment is not something the sandbox does; name the recipients"
 
 
-def _dispatch(call: Call, campaign: Campaign, body: _Body, *, plan: Plan, schedule_id: str | None) -> Dispatch:
+def _dispatch(
+    call: Call, campaign: DashboardCampaign, body: _Body, *, plan: DispatchPlan, schedule_id: str | None
+) -> Dispatch:
     common = body.trigger_properties or {}
     merged: dict[str, dict[str, Any]] = {}
     for number, recipient in enumerate(body.recipients or ()):
@@ -158,7 +169,7 @@ def _dispatch(call: Call, campaign: Campaign, body: _Body, *, plan: Plan, schedu
     )
 
 
-def _plan(call: Call, schedule: _Schedule) -> Plan:
+def _plan(call: Call, schedule: _Schedule) -> DispatchPlan:
     """A checked schedule. Raises RefusedError."""
     at = time_of(schedule.time, complaint=_NO_TIME)
     if schedule.in_local_time or schedule.at_optimal_time:
@@ -175,7 +186,7 @@ def _plan(call: Call, schedule: _Schedule) -> Plan:
         at = at.astimezone(UTC)
     if moment(at, "UTC") > call.now + timedelta(days=call.group.limits.days_ahead):
         raise RefusedError(400, f"schedule.time may be at most {call.group.limits.days_ahead} days ahead")
-    return Plan(at, call.now)
+    return DispatchPlan(at, call.now)
 
 
 def _scheduled(call: Call, body: _Body) -> Dispatch:
@@ -190,7 +201,7 @@ def _scheduled(call: Call, body: _Body) -> Dispatch:
     return dispatch
 
 
-def _ended(dispatch: Dispatch, now: datetime) -> tuple[Plan, ...]:
+def _ended(dispatch: Dispatch, now: datetime) -> tuple[DispatchPlan, ...]:
     return (*dispatch.plans[:-1], msgspec.structs.replace(dispatch.plans[-1], until=now))
 
 

@@ -74,7 +74,7 @@ class Rates(Struct, frozen=True, forbid_unknown_fields=True):
     revenue: float = 25.0
 
 
-class Campaign(Struct, frozen=True, forbid_unknown_fields=True):
+class DashboardCampaign(Struct, frozen=True, forbid_unknown_fields=True):
     """A campaign as the dashboard holds it; `messages` maps a variation's id to its wire form."""
 
     id: str
@@ -107,7 +107,7 @@ class AppGroup(Struct, frozen=True, forbid_unknown_fields=True):
     keys: tuple[Key, ...] = ()
     auth: Literal["rest_api_key", "app_group_id", "either"] = "rest_api_key"
     allowed_addresses: tuple[str, ...] = ()
-    campaigns: tuple[Campaign, ...] = ()
+    campaigns: tuple[DashboardCampaign, ...] = ()
     users: dict[str, User] | None = None
     time_zone: str = "UTC"
     limits: Limits = Limits()
@@ -116,7 +116,7 @@ class AppGroup(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         check_zone(self.time_zone)
 
-    def campaign(self, campaign_id: str) -> Campaign | None:
+    def campaign(self, campaign_id: str) -> DashboardCampaign | None:
         """The campaign of that id, archived and draft ones included."""
         return next((campaign for campaign in self.campaigns if campaign.id == campaign_id), None)
 
@@ -125,7 +125,7 @@ class AppGroup(Struct, frozen=True, forbid_unknown_fields=True):
         return ANYBODY if self.users is None else self.users.get(external_user_id)
 
 
-class Plan(Struct, frozen=True, gc=False):
+class DispatchPlan(Struct, frozen=True, gc=False):
     """When a dispatch goes out, as it was asked between `since` and `until` (None: still).
 
     `at` is aware for a moment in UTC, naive for each user's own time.
@@ -147,7 +147,7 @@ class Dispatch(Struct, frozen=True, gc=False):
     send_id: str | None
     taken_at: datetime
     schedule: dict[str, Any] | None
-    plans: tuple[Plan, ...]
+    plans: tuple[DispatchPlan, ...]
     ids: tuple[str, ...]
     recipients: bytes
 
@@ -226,7 +226,7 @@ class World:
         """Adds or replaces an app group, as when somebody edits it in the dashboard."""
         self.app_groups[group.id] = group
 
-    def put_campaign(self, group: str, campaign: Campaign) -> None:
+    def put_campaign(self, group: str, campaign: DashboardCampaign) -> None:
         """Adds a campaign to an app group (by name or id), or replaces the one of the same id."""
         found = self.group(group)
         others = tuple(c for c in found.campaigns if c.id != campaign.id)
@@ -302,7 +302,7 @@ def zone_of(group: AppGroup, external_user_id: str) -> str | None:
     return None if user is None else user.time_zone or group.time_zone
 
 
-def reached_platforms(group: AppGroup, campaign: Campaign, external_user_id: str) -> tuple[str, ...]:
+def reached_platforms(group: AppGroup, campaign: DashboardCampaign, external_user_id: str) -> tuple[str, ...]:
     """The platforms on which a campaign reaches a user: where it has a message and the user a push token."""
     user = group.user(external_user_id)
     return () if user is None else tuple(p for p in campaign.platforms() if group.users is None or p in user.push)

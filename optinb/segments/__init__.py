@@ -20,7 +20,7 @@ from optinb.segments.reach import (
 )
 from optinb.segments.sources import attributes_read, tables_behind, tables_read
 from optinb.segments.together import groups_of, members_of_all
-from optinb.segments.why import Person, Verdict, judge, person_of
+from optinb.segments.why import PartVerdict, Person, judge, person_of
 
 __all__ = [
     "CODES",
@@ -38,13 +38,13 @@ __all__ = [
     "GroupRecord",
     "Outcome",
     "Overlap",
+    "PartVerdict",
     "Person",
     "Plan",
     "Profile",
     "Reach",
     "Reason",
     "Scan",
-    "Verdict",
     "Waterfall",
     "against",
     "app_uses",

@@ -15,9 +15,9 @@ from optinb.segments.conditions import Row, compared, condition
 from optinb.segments.explain import explain_plan
 from optinb.segments.lookups import contacted, with_flag, with_lookup
 from optinb.segments.plan import (
+    BehaviourRows,
     Measure,
     Plan,
-    Rows,
     Scan,
     absent_from,
     lookups_of,
@@ -127,7 +127,7 @@ class Answers:
 
     def __init__(self, tables: Tables) -> None:
         self.tables = tables
-        self._columns: dict[Measure | Rule | tuple[Rows, int], str] = {}
+        self._columns: dict[Measure | Rule | tuple[BehaviourRows, int], str] = {}
         self._leaves: dict[Rule, nw.Expr] = {}
 
     def row(self, schema: Mapping[str, nw.dtypes.DType] | None = None) -> Row:
@@ -188,7 +188,7 @@ class Answers:
         wanted = customers.filter(condition(scan.only, own.row())).select("customer_id")
         return rows.join(wanted, on="customer_id", how="semi")
 
-    def _counts(self, kind: Rows, scan: Scan) -> nw.Expr | None:
+    def _counts(self, kind: BehaviourRows, scan: Scan) -> nw.Expr | None:
         """Whether a row of the scan's days counts; None where every one does."""
         parts = []
         if kind.last < scan.last:
@@ -201,7 +201,7 @@ class Answers:
             parts.append(condition(kind.filter, self.row(self._schema(kind))))
         return reduce(and_, parts) if parts else None
 
-    def _column(self, answer: Measure | Rule | tuple[Rows, int]) -> str:
+    def _column(self, answer: Measure | Rule | tuple[BehaviourRows, int]) -> str:
         return self._columns.setdefault(answer, f"optinb {len(self._columns)}")
 
     def _answer(self, leaf: Did) -> nw.Expr:
@@ -224,7 +224,7 @@ class Answers:
         is_float = self._schema(rows_of(leaf, run_date))[leaf.column or ""].is_float()
         return compared(leaf.op, total.round(DECIMALS) if is_float else total, value)
 
-    def _schema(self, kind: Rows) -> Mapping[str, nw.dtypes.DType]:
+    def _schema(self, kind: BehaviourRows) -> Mapping[str, nw.dtypes.DType]:
         return self.tables.purchase_schema if kind.table == "purchases" else self.tables.event_schema
 
 

@@ -29,7 +29,7 @@ class Reason(Struct, frozen=True):
         return f"{'' if self.done else 'not done: '}{self.what}: {self.why}"
 
 
-class Step(Struct, frozen=True):
+class PlanStep(Struct, frozen=True):
     """A step of a plan, with its reasons."""
 
     does: str
@@ -40,7 +40,7 @@ class Explanation(Struct, frozen=True):
     """A rule's plan, step by step; `print` it, or look at `steps` and `plan`."""
 
     sentence: str
-    steps: tuple[Step, ...]
+    steps: tuple[PlanStep, ...]
     plan: Plan
 
     @property
@@ -63,13 +63,13 @@ def explain_plan(plan: Plan) -> Explanation:
     steps = [_customers(plan)]
     steps += [_scan(scan) for scan in plan.scans]
     if plan.contacts:
-        steps.append(Step("Count what campaigns did, by customer"))
+        steps.append(PlanStep("Count what campaigns did, by customer"))
     if plan.costly:
         steps.append(_join(plan))
     return Explanation(sentence=sentence(plan.rule), steps=tuple(steps), plan=plan)
 
 
-def _customers(plan: Plan) -> Step:
+def _customers(plan: Plan) -> PlanStep:
     reasons = [Reason("columns", f"columns {_listed(plan.columns)}", "nothing else of a customer is asked about")]
     if plan.lookups:
         looked_up = "; ".join(_said(lookup) for lookup in plan.lookups)
@@ -78,10 +78,10 @@ def _customers(plan: Plan) -> Step:
     if plan.cheap and not is_cheap(plan.rule):
         told = f"only customers for whom {_said(all_of(plan.cheap))}"
         reasons.append(Reason("customers", told, "every member fulfils it, so nobody else has to be looked at"))
-    return Step("Read the customers", tuple(reasons))
+    return PlanStep("Read the customers", tuple(reasons))
 
 
-def _scan(scan: Scan) -> Step:
+def _scan(scan: Scan) -> PlanStep:
     since = f"from {scan.first} to {scan.last}" if scan.first else f"up to {scan.last}"
     reasons = [
         Reason("days", f"only days {since}",
@@ -103,10 +103,10 @@ def _scan(scan: Scan) -> Step:
             why = "it would be safe, but so many fulfil it that looking them up costs more than it saves"
         reasons.append(Reason("customers", told, why, done=scan.only is not None))
     doing = f"find {scan.run} days in a row" if scan.run else f"measure {len(scan.measures)} figures"
-    return Step(f"Read {scan.table} and {doing}, by customer", tuple(reasons))
+    return PlanStep(f"Read {scan.table} and {doing}, by customer", tuple(reasons))
 
 
-def _join(plan: Plan) -> Step:
+def _join(plan: Plan) -> PlanStep:
     told = {
         "semi": ("members are looked for among the customers with rows", "whoever has no row doesn't belong"),
         "anti": ("who has rows that speak against it is taken away", "whoever has no row belongs and stays"),
@@ -114,7 +114,7 @@ def _join(plan: Plan) -> Step:
         "left": ("customers without rows are kept, with nothing counted", "some of them may belong"),
     }
     reasons = [_reason(scan, join, *told[join]) for scan, join in zip(plan.scans, plan.joins, strict=True)]
-    return Step("Bring them together", tuple(reasons))
+    return PlanStep("Bring them together", tuple(reasons))
 
 
 def _reason(scan: Scan, join: Join, what: str, why: str) -> Reason:

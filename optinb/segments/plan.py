@@ -38,7 +38,7 @@ Lookup = Uses | InList | Rank
 Share = Callable[[Rule], float | None]
 
 
-class Rows(Struct, frozen=True):
+class BehaviourRows(Struct, frozen=True):
     """The rows that count for a behaviour: of `purchases` or one event, in a window (both ends included), that fit."""
 
     table: Literal["purchases", "events"]
@@ -51,7 +51,7 @@ class Rows(Struct, frozen=True):
 class Measure(Struct, frozen=True):
     """A figure of each customer's rows: their number, the sum or the number of known values of a column, a day."""
 
-    rows: Rows
+    rows: BehaviourRows
     figure: Figure
     column: str | None = None
 
@@ -65,7 +65,7 @@ class Scan(Struct, frozen=True, kw_only=True):
     """
 
     table: Literal["purchases", "events"]
-    rows: tuple[Rows, ...]
+    rows: tuple[BehaviourRows, ...]
     leaves: tuple[Did, ...]
     measures: tuple[Measure, ...] = ()
     run: int | None = None
@@ -154,7 +154,7 @@ def lookups_of(rule: Rule) -> tuple[Lookup, ...]:
 def scans_of(behaviours: tuple[Did, ...], run_date: date) -> tuple[Scan, ...]:
     """The passes that measure some behaviours: one for each table, and one for each question about days in a row."""
     plain: dict[str, list[Did]] = {}
-    runs: dict[tuple[Rows, int], list[Did]] = {}
+    runs: dict[tuple[BehaviourRows, int], list[Did]] = {}
     for behaviour in behaviours:
         if behaviour.measure == "days_in_a_row":
             for length in run_lengths(behaviour):
@@ -171,12 +171,12 @@ def scans_of(behaviours: tuple[Did, ...], run_date: date) -> tuple[Scan, ...]:
     return tuple(found)
 
 
-def rows_of(behaviour: Did, run_date: date) -> Rows:
+def rows_of(behaviour: Did, run_date: date) -> BehaviourRows:
     """The rows that count for a behaviour. Raises RuleError when the window is outside the calendar."""
     first, last = days_of(behaviour.window, run_date)
     if behaviour.event == PURCHASE:
-        return Rows("purchases", None, first, last, behaviour.filter)
-    return Rows("events", behaviour.event, first, last, behaviour.filter)
+        return BehaviourRows("purchases", None, first, last, behaviour.filter)
+    return BehaviourRows("events", behaviour.event, first, last, behaviour.filter)
 
 
 def measures_of(behaviour: Did, run_date: date) -> tuple[Measure, ...]:

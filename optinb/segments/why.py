@@ -55,7 +55,7 @@ Row = dict[str, Any]
 _OPERATORS = {op: getattr(operator, op) for op in ("eq", "ne", "lt", "le", "gt", "ge")}
 
 
-class Verdict(Struct, frozen=True, kw_only=True):
+class PartVerdict(Struct, frozen=True, kw_only=True):
     """What one part of a rule says about a customer.
 
     `part` is all, any, not or group (of the `parts`), or leaf, where `found` is the value that decided, in words.
@@ -65,7 +65,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     text: str
     holds: bool
     found: str | None = None
-    parts: tuple[Verdict, ...] = ()
+    parts: tuple[PartVerdict, ...] = ()
 
     def lines(self, depth: int = 0) -> list[str]:
         """The tree as text, a part a line."""
@@ -143,24 +143,24 @@ def person_of(customer_id: str, tables: Tables, *, group: Callable[[str], Rule])
     )
 
 
-def judge(rule: Rule, person: Person) -> Verdict:
+def judge(rule: Rule, person: Person) -> PartVerdict:
     """What a rule that fits the data says about a customer, part by part."""
     match rule:
         case AllOf(rules):
             parts = tuple(judge(r, person) for r in rules)
-            return Verdict(part="all", text="all of these", holds=all(p.holds for p in parts), parts=parts)
+            return PartVerdict(part="all", text="all of these", holds=all(p.holds for p in parts), parts=parts)
         case AnyOf(rules):
             parts = tuple(judge(r, person) for r in rules)
-            return Verdict(part="any", text="at least one of these", holds=any(p.holds for p in parts), parts=parts)
+            return PartVerdict(part="any", text="at least one of these", holds=any(p.holds for p in parts), parts=parts)
         case Not(Missing(attribute)):
             value = person.row.get(attribute)
             return _leaf(rule, value is not None, _words(value, person))
         case Not(inner):
             part = judge(inner, person)
-            return Verdict(part="not", text="not this", holds=not part.holds, parts=(part,))
+            return PartVerdict(part="not", text="not this", holds=not part.holds, parts=(part,))
         case InGroup(name):
             part = judge(person.group(name), person)
-            return Verdict(part="group", text=sentence(rule), holds=part.holds, parts=(part,))
+            return PartVerdict(part="group", text=sentence(rule), holds=part.holds, parts=(part,))
         case Did():
             return _leaf(rule, *_did(rule, person))
         case Uses():
@@ -292,8 +292,8 @@ def _contacted(rule: Contacted, person: Person) -> tuple[bool, str]:
     return len(nights) >= rule.times, f"{len(nights):,} times"
 
 
-def _leaf(rule: Rule, holds: bool, found: str) -> Verdict:
-    return Verdict(part="leaf", text=sentence(rule), holds=holds, found=found)
+def _leaf(rule: Rule, holds: bool, found: str) -> PartVerdict:
+    return PartVerdict(part="leaf", text=sentence(rule), holds=holds, found=found)
 
 
 def _words(value: Any, person: Person) -> str:

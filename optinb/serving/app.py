@@ -23,7 +23,7 @@ from voila.static_file_handler import AllowListFileHandler
 from voila.tornado.contentshandler import VoilaContentsHandler
 from voila.tornado.treehandler import TornadoVoilaTreeHandler
 
-from optinb.serving.gate import Gate, RefusedPage, forget_token
+from optinb.serving.gate import Admission, RefusedPage, forget_token
 from optinb.serving.pages import is_loopback
 from optinb.serving.screening import problem_of_path
 
@@ -48,7 +48,7 @@ HEADERS = {
 class Doorkeeper(Matcher):
     """Matches every request that Voilà must not see: what is turned away, and what brings the token."""
 
-    def __init__(self, gate: Gate, base_url: str) -> None:
+    def __init__(self, gate: Admission, base_url: str) -> None:
         self._gate, self._base_url = gate, base_url
 
     def match(self, request: HTTPServerRequest) -> dict[str, Any] | None:
@@ -63,7 +63,7 @@ class Doorkeeper(Matcher):
 class Door(RequestHandler):
     """Turns a request away, or exchanges the token, which then leaves the address that browsers keep, for a cookie."""
 
-    def initialize(self, gate: Gate, base_url: str, refusal: RefusedPage | None) -> None:
+    def initialize(self, gate: Admission, base_url: str, refusal: RefusedPage | None) -> None:
         self._gate, self._base_url, self._refusal = gate, base_url, refusal
 
     def set_default_headers(self) -> None:
@@ -89,7 +89,7 @@ class Door(RequestHandler):
 class Guests(IdentityProvider):
     """Tells Voilà's own handlers the same as the gate, should one ever be reached without it."""
 
-    gate: ClassVar[Gate]
+    gate: ClassVar[Admission]
 
     def get_handlers(self) -> list[tuple[str, object]]:
         """No page to log in or out: there is nothing but the token."""
@@ -112,7 +112,7 @@ class Pages(Voila):
         token = os.environ.pop(TOKEN)  # kernels inherit what is left
         public = urlsplit(self.address)
         own = () if is_loopback(self.ip) else (self.ip, gethostname().lower())
-        self.gate = Gate(
+        self.gate = Admission(
             token=token,
             secret=secrets.token_bytes(32),
             cookie=f"optinb-{self.port}",

@@ -29,7 +29,7 @@ class RefusedPage(Struct, frozen=True):
     text: str
 
 
-class Gate(Struct, frozen=True, kw_only=True):
+class Admission(Struct, frozen=True, kw_only=True):
     """What a visitor must bring.
 
     `secret` signs the cookies of one server; with a new secret at each start, those of an earlier one don't count.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 REVISION = "0003"
 
 
-class Moment(TypeDecorator[datetime]):
+class UtcMoment(TypeDecorator[datetime]):
     """A moment in UTC: always with its offset in Python, whatever the database keeps."""
 
     impl: TypeEngine[Any] | type[TypeEngine[Any]] = DateTime(timezone=True)
@@ -66,7 +66,7 @@ group_versions: Table[Any] = Table(
     Column("rule_json", Text, nullable=False),
     Column("sentence", Text, nullable=False),
     Column("author", String(200), nullable=False),
-    Column("updated_at", Moment, nullable=False),
+    Column("updated_at", UtcMoment, nullable=False),
 )
 
 campaign_versions: Table[Any] = Table(
@@ -79,7 +79,7 @@ campaign_versions: Table[Any] = Table(
     Column("record", Text, nullable=False),
     Column("changed_by", String(200), nullable=False),
     Column("action", String(40), nullable=False),
-    Column("changed_at", Moment, nullable=False),
+    Column("changed_at", UtcMoment, nullable=False),
 )
 
 templates: Table[Any] = Table(
@@ -90,8 +90,8 @@ templates: Table[Any] = Table(
     Column("name", Text, nullable=False),
     Column("in_appboy", Boolean, nullable=False),
     Column("body", Text, nullable=False),
-    Column("changed_at", Moment, nullable=False),
-    Column("synced_at", Moment, nullable=False),
+    Column("changed_at", UtcMoment, nullable=False),
+    Column("synced_at", UtcMoment, nullable=False),
 )
 
 audiences: Table[Any] = Table(
@@ -104,11 +104,11 @@ audiences: Table[Any] = Table(
     Column("template_id", String(100), nullable=False),
     Column("path", Text, nullable=False),
     Column("sha256", String(64), nullable=False),
-    Column("send_at", Moment, nullable=False),
+    Column("send_at", UtcMoment, nullable=False),
     Column("recipients", Integer, nullable=False),
     Column("waterfall", Text, nullable=False),
     Column("fingerprint", String(64), nullable=False),
-    Column("planned_at", Moment, nullable=False),
+    Column("planned_at", UtcMoment, nullable=False),
     Column("cancelled", Text),
     Column("clock", String(20), nullable=False, server_default="workspace"),
     Column("codes", String(400)),  # the key of the pool that its recipients got codes from
@@ -127,7 +127,7 @@ batches: Table[Any] = Table(
     Column("detail", Text, nullable=False),  # the whole state as JSON, with its own fields
     Column("why", Text),  # what the API or the sender said, for counts by reason
     Column("token", Integer),  # of the lease under which it was last marked as sending
-    Column("changed_at", Moment, nullable=False),
+    Column("changed_at", UtcMoment, nullable=False),
     Column("settlement", Text),  # what Appboy said later of an unknown batch's recipients, as JSON
     ForeignKeyConstraint(["campaign_id", "run_date"], ["audiences.campaign_id", "audiences.run_date"]),
     Index("ix_batches_by_state", "campaign_id", "run_date", "state", "number"),
@@ -140,7 +140,7 @@ code_pools: Table[Any] = Table(
     Column("name", String(120), nullable=False),
     Column("size", Integer, nullable=False),
     Column("changed_by", String(200), nullable=False),
-    Column("changed_at", Moment, nullable=False),
+    Column("changed_at", UtcMoment, nullable=False),
 )
 
 codes: Table[Any] = Table(
@@ -175,8 +175,8 @@ runs: Table[Any] = Table(
     Column("run_date", Date, primary_key=True),
     Column("attempt", Integer, primary_key=True, autoincrement=False),
     Column("started_by", String(200), nullable=False),
-    Column("started_at", Moment, nullable=False),
-    Column("finished_at", Moment),
+    Column("started_at", UtcMoment, nullable=False),
+    Column("finished_at", UtcMoment),
     Column("exit_code", Integer),
     Column("summary", Text),
 )
@@ -187,15 +187,15 @@ leases: Table[Any] = Table(
     Column("name", String(200), primary_key=True),
     Column("token", Integer, nullable=False),  # grows with each taking: an earlier holder is told by a smaller one
     Column("holder", String(200), nullable=False),
-    Column("taken_at", Moment, nullable=False),
-    Column("expires_at", Moment),  # null: given back
+    Column("taken_at", UtcMoment, nullable=False),
+    Column("expires_at", UtcMoment),  # null: given back
 )
 
 audit_entries: Table[Any] = Table(
     "audit_entries",
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=False),
-    Column("at", Moment, nullable=False),
+    Column("at", UtcMoment, nullable=False),
     Column("who", String(200), nullable=False),
     Column("action", String(40), nullable=False),
     Column("subject", String(300), nullable=False),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from optinb.views.desk import ApprovalDesk
     from optinb.views.editor.editor import RuleEditor
     from optinb.views.explore.discover import DiscoverView
-    from optinb.views.explore.groups import Compare, OverlapView, SizesView
+    from optinb.views.explore.groups import CompareView, OverlapView, SizesView
     from optinb.views.explore.moves import CustomerView, MigrationView
     from optinb.views.monitor_view import Monitor
     from optinb.views.plan.planner import Planner
@@ -111,11 +111,11 @@ def rule_editor(ws: Workspace, rule: Rule | str | None = None, *, group: str | N
     return RuleEditor(ws, rule=rule, group=group)
 
 
-def compare(ws: Workspace) -> Compare:
+def compare(ws: Workspace) -> CompareView:
     """What makes a saved group different from everybody else, or from another group."""
-    from optinb.views.explore.groups import Compare
+    from optinb.views.explore.groups import CompareView
 
-    return Compare(ws)
+    return CompareView(ws)
 
 
 def overlap(ws: Workspace) -> OverlapView:

@@ -23,7 +23,7 @@ LOOK_AGAIN_S = 5.0
 WEEKS = [("the coming 2 weeks", 2), ("the coming 5 weeks", 5), ("the coming 13 weeks", 13)]
 
 
-class Day(Struct, frozen=True):
+class CalendarDay(Struct, frozen=True):
     """A day of the calendar, and what goes out on it."""
 
     day: date
@@ -31,14 +31,14 @@ class Day(Struct, frozen=True):
     going: tuple[Going, ...]
 
 
-def weeks_of(going: Iterable[Going], *, today: date, weeks: int) -> list[list[Day]]:
+def weeks_of(going: Iterable[Going], *, today: date, weeks: int) -> list[list[CalendarDay]]:
     """The days of so many weeks by week, from the Monday of this one on."""
     monday = today - timedelta(days=today.weekday())
     by_day: dict[date, list[Going]] = {}
     for one in going:
         by_day.setdefault(one.day, []).append(one)
     days = [monday + timedelta(days=n) for n in range(7 * weeks)]
-    cells = [Day(day, day < today, tuple(by_day.get(day, ()))) for day in days]
+    cells = [CalendarDay(day, day < today, tuple(by_day.get(day, ()))) for day in days]
     return [cells[n : n + 7] for n in range(0, len(cells), 7)]
 
 

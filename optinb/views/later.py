@@ -17,7 +17,7 @@ T = TypeVar("T")
 LOOK_AGAIN_S = 2.0
 
 
-class Later:
+class Debounce:
     """Makes a call once, a pause after the last of several requests; where no event loop runs, at once."""
 
     def __init__(self, call: Callable[[], object], *, pause_s: float) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from optinb.campaigns import CampaignRecord, Power, Waterfall
     from optinb.customers import CustomerModel, ModelCard
     from optinb.measure import CampaignSummary, NightSummary
-    from optinb.measure.pages import Step
+    from optinb.measure.pages import WaterfallStep
     from optinb.night import Blocked, Night
     from optinb.segments import GroupRecord, Overlap, Profile, Reach
     from optinb.segments.discovery import Discovery, Finding
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
         SampleMessage,
         SentTest,
         Sizes,
-        Status,
         Why,
         Workspace,
+        WorkspaceStatus,
     )
     from optinb.workspace.decisions import LastApproval
 
@@ -77,7 +77,7 @@ def _rebuilt_words(found: CampaignPreview) -> str:
     return part_words(REBUILT, text) if text else ""
 
 
-def steps_of(figures: Waterfall, *, end: str = "Get the message") -> list[Step]:
+def steps_of(figures: Waterfall, *, end: str = "Get the message") -> list[WaterfallStep]:
     """The waterfall of an audience, for `parts.html.j2`."""
     return steps(
         target=figures.target,
@@ -314,7 +314,7 @@ def night_begun(begun: Night) -> str:
     return page("night_begun.html.j2", night=begun)
 
 
-def status(found: Status) -> str:
+def status(found: WorkspaceStatus) -> str:
     """What is published, what waits, what ran."""
     return page("status.html.j2", status=found)
 

@@ -33,7 +33,7 @@ EXPORTED = frozenset({"customers", "app_users", "features"})
 _log = logging.getLogger("optinb.warehouse")
 
 
-class Attribute(Struct, frozen=True):
+class DeliveredAttribute(Struct, frozen=True):
     """A further attribute of customers: its type and the delivery that set it."""
 
     name: str
@@ -65,7 +65,7 @@ class Contents(Struct, frozen=True, kw_only=True):
     files: tuple[DayFile, ...] = ()
     base_files: tuple[DayFile, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
-    attributes: tuple[Attribute, ...] = field(default_factory=tuple)
+    attributes: tuple[DeliveredAttribute, ...] = field(default_factory=tuple)
 
     def before(self, run_date: date) -> tuple[DayFile, ...]:
         """The daily files that a delivery of that date adds to."""
@@ -121,7 +121,7 @@ def _contents(con: duckdb.DuckDBPyConnection, name: str) -> Contents:
             )
             for run_date, digest, version, at, report in deliveries
         ),
-        attributes=tuple(Attribute(*row) for row in attributes),
+        attributes=tuple(DeliveredAttribute(*row) for row in attributes),
     )
 
 
@@ -246,7 +246,9 @@ def naive(at: datetime) -> datetime:
     return at.astimezone(UTC).replace(tzinfo=None)
 
 
-def merged(old: Mapping[str, Attribute], kinds: Mapping[str, str], run_date: date) -> tuple[Attribute, ...]:
+def merged(
+    old: Mapping[str, DeliveredAttribute], kinds: Mapping[str, str], run_date: date
+) -> tuple[DeliveredAttribute, ...]:
     """The attributes known after a delivery: published ones stay, new ones begin."""
-    new = {name: Attribute(name, kind, run_date) for name, kind in kinds.items() if name not in old}
+    new = {name: DeliveredAttribute(name, kind, run_date) for name, kind in kinds.items() if name not in old}
     return tuple(sorted((new | dict(old)).values(), key=lambda attribute: attribute.name))

@@ -31,7 +31,7 @@ YES = ("true", "t", "yes", "y", "1", "1.0")
 NO = ("false", "f", "no", "n", "0", "0.0")
 
 
-class Context(Struct, frozen=True, kw_only=True):
+class CheckContext(Struct, frozen=True, kw_only=True):
     """What the checks of one delivery depend on.
 
     `latest`: no time may be after it (aware). `missing`: words that stand for no value, in any case.
@@ -43,7 +43,7 @@ class Context(Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...] = ()
 
 
-def parsed(column: Column, context: Context) -> str:
+def parsed(column: Column, context: CheckContext) -> str:
     """The value of a column, null where the text is none; times as TIMESTAMP in UTC."""
     text, local = ident("t_" + column.name), ident("p_" + column.name)
     match column.kind:

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from optinb.progress import Hundredths
 from optinb.warehouse import again, building, consent, gates, persons, table_checks, tool_traces
-from optinb.warehouse.building import Attribute
-from optinb.warehouse.checks import Context
+from optinb.warehouse.building import DeliveredAttribute
+from optinb.warehouse.checks import CheckContext
 from optinb.warehouse.columns import ColumnWatch
 from optinb.warehouse.contract import CUSTOMER_IDS, CUSTOMERS, TABLES
 from optinb.warehouse.forgotten import read_forgotten
@@ -48,7 +48,7 @@ class Examined(Struct, frozen=True, kw_only=True):
     tables: tuple[TableReport, ...]
     gates: tuple[Gate, ...]
     warnings: tuple[str, ...]
-    attributes: tuple[Attribute, ...]
+    attributes: tuple[DeliveredAttribute, ...]
     kinds: dict[str, str]
     drift: tuple[ColumnDrift, ...]
     last: str | None
@@ -76,7 +76,7 @@ class Examination:
         limits = settings.imports
         latest = now + timedelta(minutes=limits.future_tolerance_minutes)
         currency = settings.workspace.currency
-        context = Context(zone=settings.zone, latest=latest, currency=currency, missing=limits.missing)
+        context = CheckContext(zone=settings.zone, latest=latest, currency=currency, missing=limits.missing)
         self._stager = Stager(con, context=context, scratch=scratch, names=names, most_gb=limits.max_unpacked_gb)
         self._watch = ColumnWatch(con, contents, run_date=run_date, names=names, limits=limits, watched=watched)
         self._known = {a.name: a for a in contents.attributes if a.since < run_date} if contents else {}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from optinb.warehouse.reading import Source
+    from optinb.warehouse.reading import OpenedFile
 
 _CHUNK = 8 << 20
 _QUOTE, _NEWLINE, _RETURN = 34, 10, 13
@@ -31,7 +31,7 @@ KEEP_RAW = 20_000
 class RecordFinder:
     """Lines and raw texts of records by ordinal. `malformed`: (byte offset, length) of lines that are no record."""
 
-    def __init__(self, source: Source, malformed: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, source: OpenedFile, malformed: Sequence[tuple[int, int]]) -> None:
         self._source = source
         self._format = source.file.name.format
         places = [(self._line_start(offset), length) for offset, length in malformed]

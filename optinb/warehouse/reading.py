@@ -64,7 +64,7 @@ class DeliveredFile(Struct, frozen=True):
         return self.name.table
 
 
-class Source(Struct, frozen=True, kw_only=True):
+class OpenedFile(Struct, frozen=True, kw_only=True):
     """A file opened for reading: `relation` is SQL that gives text cells c0, c1, … in the file's order.
 
     `plain`: the uncompressed file. `columns[i]` names cell `ci`, lower-case and stripped; "" is one without a name.
@@ -123,7 +123,7 @@ def open_source(
     plain: Path | None = None,
     names: ColumnNames | None = None,
     most_gb: float = MOST_UNPACKED_GB,
-) -> Source:
+) -> OpenedFile:
     """Opens a delivered file, or an uncompressed copy of it; a gzip may become so many GB.
 
     `names` say what its headers mean.
@@ -161,7 +161,7 @@ def open_source(
     return source
 
 
-def with_plain_newlines(source: Source, *, scratch: Path) -> Path:
+def with_plain_newlines(source: OpenedFile, *, scratch: Path) -> Path:
     """A copy of a text file whose lines all end alike, since a file that mixes line ends can't be read as it is."""
     target = scratch / f"{source.file.path.name}.newlines"
     with (
@@ -211,7 +211,7 @@ def _start(plain: Path) -> bytes:
     return start.removeprefix(b"\xef\xbb\xbf")
 
 
-def _open_csv(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> Source:
+def _open_csv(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> OpenedFile:
     start = _start(plain).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     text = start.lstrip(b"\n")
     if len(text) > _HEADER_BYTES // 2 and b"\n" not in text:
@@ -229,7 +229,7 @@ def _open_csv(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) 
     refuse_long_lines(plain, delimiter=delimiter)
     cells = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(header)))
     relation = _lines(plain, cells, f"header = true, skip = {len(start) - len(text)}, delim = {literal(delimiter)}")
-    return Source(file=file, plain=plain, columns=header, relation=relation, delimiter=delimiter)
+    return OpenedFile(file=file, plain=plain, columns=header, relation=relation, delimiter=delimiter)
 
 
 def _lines(plain: Path, cells: str, form: str, *, quote: str = '"', errors: str = _KEEP_ERRORS) -> str:
@@ -246,7 +246,7 @@ def _header(text: str, table: str) -> tuple[str, tuple[str, ...]]:
     return header_of(text, known=known, like=lambda name: name.strip().lower())
 
 
-def _open_ndjson(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> Source:
+def _open_ndjson(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> OpenedFile:
     _start(plain)
     refuse_long_lines(plain)
 
@@ -279,10 +279,10 @@ def _open_ndjson(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Pat
         f"WHEN {' OR '.join(twice)} THEN {literal(NAMED_TWICE)} END AS broken"
     )
     relation = f"(SELECT {', '.join([*cells, broken])} FROM (SELECT json, {values} AS v FROM {objects(_KEEP_ERRORS)}))"
-    return Source(file=file, plain=plain, columns=tuple(spellings), relation=relation)
+    return OpenedFile(file=file, plain=plain, columns=tuple(spellings), relation=relation)
 
 
-def _open_parquet(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> Source:
+def _open_parquet(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> OpenedFile:
     rows = f"read_parquet({literal(exact_path(plain))}, hive_partitioning = false)"
     refuse_long_footer(plain)
     names = tuple(_names_in(con, plain))
@@ -295,7 +295,7 @@ def _open_parquet(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Pa
         f"{_as_text(ident(name), kind, is_id=column in ids)} AS c{i}"
         for i, ((name, kind, *_), column) in enumerate(zip(described, columns, strict=True))
     ]
-    return Source(file=file, plain=plain, columns=columns, relation=f"(SELECT {', '.join(cells)} FROM {rows})")
+    return OpenedFile(file=file, plain=plain, columns=columns, relation=f"(SELECT {', '.join(cells)} FROM {rows})")
 
 
 def _as_text(value: str, kind: str, *, is_id: bool) -> str:
@@ -328,7 +328,7 @@ def _names_in(con: duckdb.DuckDBPyConnection, plain: Path) -> Iterator[str]:
         yield name
 
 
-def open_other(con: duckdb.DuckDBPyConnection, path: Path, *, scratch: Path) -> Source | Path:
+def open_other(con: duckdb.DuckDBPyConnection, path: Path, *, scratch: Path) -> OpenedFile | Path:
     """Opens a file that is no table of a delivery, a list or codes, by what its name ends with, as deliveries are read.
 
     Returns the uncompressed file, UTF-8 as far as its beginning tells, where it is a text of lines. Raises

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from optinb.warehouse.checks import Context, complaints, parsed
+from optinb.warehouse.checks import CheckContext, complaints, parsed
 from optinb.warehouse.contract import CUSTOMER_IDS
 from optinb.warehouse.facts import Facts
 from optinb.warehouse.sql import ident, literal
@@ -32,7 +32,7 @@ def stage_query(
     relation: str,
     *,
     attributes: Sequence[str],
-    context: Context,
+    context: CheckContext,
     lines: bool,
     facts: Facts,
     defaults: Collection[str],
@@ -119,7 +119,7 @@ def has_marks(table: Table) -> bool:
     return table.by_day is None
 
 
-def emptied_values(table: Table, context: Context) -> Iterator[tuple[str, str, str]]:
+def emptied_values(table: Table, context: CheckContext) -> Iterator[tuple[str, str, str]]:
     """(column, test of `unfit`, reason) of every complaint for which an optional value is emptied."""
     for shift, column, found in _emptying(table, context, Facts(), {c.name for c in table.columns}):
         for number, (_, reason) in enumerate(found, start=1):
@@ -135,7 +135,7 @@ def _may_be_word(table: Table, column: Column) -> bool:
     return _is_emptied(table, column)
 
 
-def is_word(text: str, context: Context, *, is_day: bool = False) -> str:
+def is_word(text: str, context: CheckContext, *, is_day: bool = False) -> str:
     """A test whether a text only says that there is no value; `is_day`: also whether it is a day that doesn't exist."""
     words = sorted({word.lower() for word in context.missing if word})
     some = f"({', '.join(map(literal, words))})"
@@ -148,7 +148,7 @@ def is_word(text: str, context: Context, *, is_day: bool = False) -> str:
     return f"(CASE {day}WHEN strlen({text}) > {longest} THEN false {word}ELSE false END)"
 
 
-def _word_tests(table: Table, attributes: Sequence[str], at: Collection[str], context: Context) -> dict[str, str]:
+def _word_tests(table: Table, attributes: Sequence[str], at: Collection[str], context: CheckContext) -> dict[str, str]:
     """For each delivered column in which it may be so: a test whether its text only says that there is no value."""
     found = {
         c.name: is_word(ident("x_" + c.name), context, is_day=c.kind in ("date", "time"))
@@ -168,7 +168,7 @@ def _is_emptied(table: Table, column: Column) -> bool:
 
 
 def _emptying(
-    table: Table, context: Context, facts: Facts, at: Collection[str]
+    table: Table, context: CheckContext, facts: Facts, at: Collection[str]
 ) -> Iterator[tuple[int, Column, list[tuple[str, str]]]]:
     """Place in `unfit`, column and complaints of every delivered column whose bad values are emptied."""
     shift = 0
@@ -180,7 +180,9 @@ def _emptying(
             shift += _BITS
 
 
-def _stored_values(table: Table, context: Context, *, emptied: Collection[str], defaults: Collection[str]) -> list[str]:
+def _stored_values(
+    table: Table, context: CheckContext, *, emptied: Collection[str], defaults: Collection[str]
+) -> list[str]:
     """The stored columns from the parsed values `v_…`: with defaults, times in UTC, the day in the workspace's zone."""
     of_row = {"customer_id": ident("v_customer_id"), "currency": literal(context.currency)}
     values = []

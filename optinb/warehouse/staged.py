@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from optinb.warehouse import attribute_types
 from optinb.warehouse.contract import CUSTOMERS, TABLES, Table
-from optinb.warehouse.reading import Source
+from optinb.warehouse.reading import OpenedFile
 from optinb.warehouse.sql import ident, literal
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class StagedFile(Struct, frozen=True, kw_only=True):
     """One file in a staging table: its rows are those with `first <= rowid < after`."""
 
     number: int
-    source: Source
+    source: OpenedFile
     first: int
     after: int
 

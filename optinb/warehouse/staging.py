@@ -11,7 +11,7 @@ from optinb.warehouse.contract import MAX_COLUMNS, Table
 from optinb.warehouse.damage import first_line, is_machines
 from optinb.warehouse.facts import Facts, facts_of
 from optinb.warehouse.headers import IGNORED
-from optinb.warehouse.reading import DeliveredFile, Source, UnreadableError, open_source, with_plain_newlines
+from optinb.warehouse.reading import DeliveredFile, OpenedFile, UnreadableError, open_source, with_plain_newlines
 from optinb.warehouse.sql import first_value, literal
 from optinb.warehouse.staged import Staged, StagedFile
 
@@ -43,7 +43,7 @@ class Stager:
         self,
         con: duckdb.DuckDBPyConnection,
         *,
-        context: checks.Context,
+        context: checks.CheckContext,
         scratch: Path,
         names: ColumnNames,
         most_gb: float,
@@ -110,7 +110,7 @@ class Stager:
             for i, name in enumerate(staged.attributes):
                 table_checks.empty(con, staged, i, f"contains(a{i}, chr(0))", f"{name} {checks.NUL}")
 
-    def _open(self, file: DeliveredFile, plain: Path | None = None) -> Source | None:
+    def _open(self, file: DeliveredFile, plain: Path | None = None) -> OpenedFile | None:
         import duckdb
 
         try:
@@ -131,9 +131,9 @@ class Stager:
             self.warnings.append(f"{file.path.name}: a column without a name is ignored; name it in the header")
         return source
 
-    def _within_limits(self, sources: Iterable[Source]) -> list[Source]:
+    def _within_limits(self, sources: Iterable[OpenedFile]) -> list[OpenedFile]:
         """The files without those that bring the table more columns than it may have."""
-        kept: list[Source] = []
+        kept: list[OpenedFile] = []
         names: set[str] = set()
         for source in sources:
             names |= set(source.columns)
@@ -146,7 +146,7 @@ class Stager:
             kept.append(source)
         return kept
 
-    def _attributes(self, table: Table, sources: Sequence[Source]) -> tuple[str, ...]:
+    def _attributes(self, table: Table, sources: Sequence[OpenedFile]) -> tuple[str, ...]:
         own = {column.name for column in table.columns}
         further = list(dict.fromkeys(name for s in sources for name in s.columns if name and name not in own))
         if table.attributes or not further:
@@ -156,8 +156,8 @@ class Stager:
         return ()
 
     def _read(
-        self, staged: Staged, source: Source, number: int, defaults: Collection[str]
-    ) -> tuple[Source, int] | None:
+        self, staged: Staged, source: OpenedFile, number: int, defaults: Collection[str]
+    ) -> tuple[OpenedFile, int] | None:
         """Stages one file: how it was read in the end, and how many rows it has; None if it is unreadable."""
         import duckdb
 
@@ -180,7 +180,7 @@ class Stager:
             )
             return None
 
-    def _insert(self, staged: Staged, source: Source, number: int, defaults: Collection[str]) -> int:
+    def _insert(self, staged: Staged, source: OpenedFile, number: int, defaults: Collection[str]) -> int:
         form = source.file.name.format
         query = row_query.stage_query(
             staged.table,

@@ -25,7 +25,7 @@ from optinb.warehouse.delimited import (
     plain_cell,
     plain_name,
 )
-from optinb.warehouse.reading import Source, UnreadableError, open_other
+from optinb.warehouse.reading import OpenedFile, UnreadableError, open_other
 from optinb.warehouse.sql import connect, literal
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def read_column(path: Path, wanted: Wanted) -> ReadColumn:
             return ReadColumn([], [])
     with TemporaryDirectory() as folder, connect(scratch=Path(folder) / "spill") as con:
         opened = open_other(con, path, scratch=Path(folder))
-        if isinstance(opened, Source):
+        if isinstance(opened, OpenedFile):
             return _of_table(con, opened, wanted)
         if opened.stat().st_size > MAX_BYTES:
             raise UnreadableError(f"it is larger than {MAX_BYTES >> 20:,} MB; {wanted.what} need a line each")
@@ -229,7 +229,7 @@ def _chosen(names: Sequence[str], wanted: Wanted, width: int) -> tuple[int, bool
     )
 
 
-def _of_table(con: duckdb.DuckDBPyConnection, source: Source, wanted: Wanted) -> ReadColumn:
+def _of_table(con: duckdb.DuckDBPyConnection, source: OpenedFile, wanted: Wanted) -> ReadColumn:
     """The column of a file whose columns have names."""
     if wanted.column is None:
         places = [at for at, name in enumerate(source.columns) if plain_name(name) in wanted.names]
@@ -257,7 +257,7 @@ def _of_table(con: duckdb.DuckDBPyConnection, source: Source, wanted: Wanted) ->
     return ReadColumn([wanted.name, *cells], [0, *lines], named=True)
 
 
-def _texts(con: duckdb.DuckDBPyConnection, source: Source, place: int) -> Iterator[str]:
+def _texts(con: duckdb.DuckDBPyConnection, source: OpenedFile, place: int) -> Iterator[str]:
     """The cells of a column as text; a whole number that a tool keeps as a float is that number."""
     floats = False
     if source.file.name.format == "parquet":

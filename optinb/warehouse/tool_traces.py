@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from optinb.warehouse.reading import Source
+    from optinb.warehouse.reading import OpenedFile
     from optinb.warehouse.staged import Staged
 
 # A row of another table with an altered customer_id is refused anyway, as one of an unknown customer.
@@ -89,7 +89,7 @@ def lost_zeros(con: duckdb.DuckDBPyConnection, staged: Staged, *, last: str | No
             )
 
 
-def thousands_points(con: duckdb.DuckDBPyConnection, source: Source) -> Iterator[str]:
+def thousands_points(con: duckdb.DuckDBPyConnection, source: OpenedFile) -> Iterator[str]:
     """Says of numbers in a file with semicolons that they may be whole ones with thousands points."""
     if source.file.name.format != "csv" or source.delimiter != ";":
         return

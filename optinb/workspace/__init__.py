@@ -8,11 +8,11 @@ from optinb.workspace.doctor import Diagnosis, Doctor, GroupHealth, bad
 from optinb.workspace.forget import ForgottenCustomer
 from optinb.workspace.groups import Groups, GroupSize
 from optinb.workspace.handle import Workspace, open_workspace, workspace_folder
-from optinb.workspace.history import Answer, Status, Why
+from optinb.workspace.history import Answer, Why, WorkspaceStatus
 from optinb.workspace.inbox import Check, Example, Inbox, Quarantine, Refusal
 from optinb.workspace.lists import ListRecord, Lists
 from optinb.workspace.membership import Membership
-from optinb.workspace.moves import Migration, Move
+from optinb.workspace.moves import Migration, SegmentMove
 from optinb.workspace.over_time import Sizes
 from optinb.workspace.past import PastWorkspace
 from optinb.workspace.person import CustomerCard
@@ -54,7 +54,6 @@ __all__ = [
     "Lists",
     "Membership",
     "Migration",
-    "Move",
     "PastWorkspace",
     "Preview",
     "Quarantine",
@@ -63,18 +62,19 @@ __all__ = [
     "Resolved",
     "Rival",
     "SampleMessage",
+    "SegmentMove",
     "Sends",
     "SentTest",
     "Settled",
     "Settlements",
     "SharedGroups",
     "Sizes",
-    "Status",
     "TemplateListing",
     "Templates",
     "Vocabulary",
     "Why",
     "Workspace",
+    "WorkspaceStatus",
     "bad",
     "clock_for",
     "clock_starting_at",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from optinb.delivery import ContactHistory
     from optinb.rules import Rule
     from optinb.workspace.context import Context
-    from optinb.workspace.data import Reading
+    from optinb.workspace.data import TablesView
     from optinb.workspace.resolved import Resolved
 
 
@@ -30,7 +30,7 @@ class Audiences:
     """Builds audiences of campaigns, and finds where every customer stands with the contact policy before."""
 
     def __init__(
-        self, context: Context, tables: Reading, *, campaigns: CampaignStore, contacts: ContactHistory
+        self, context: Context, tables: TablesView, *, campaigns: CampaignStore, contacts: ContactHistory
     ) -> None:
         self._settings, self._tables = context.settings, tables
         self._campaigns, self._contacts = campaigns, contacts

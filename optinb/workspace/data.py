@@ -74,7 +74,7 @@ class Contacts(Protocol):
         ...
 
 
-class Reading(ABC):
+class TablesView(ABC):
     """What is read of one version of the tables; `snapshot` says of which. A subclass sets what is declared here."""
 
     settings: Settings

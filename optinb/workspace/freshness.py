@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
     from optinb.warehouse import TableAge, Warehouse
     from optinb.workspace.context import Context
-    from optinb.workspace.data import Reading
+    from optinb.workspace.data import TablesView
     from optinb.workspace.resolved import Resolved
 
 
 class Freshness:
     """`ws.freshness`: how old the published tables are, and which campaigns that holds."""
 
-    def __init__(self, context: Context, tables: Reading, warehouse: Warehouse) -> None:
+    def __init__(self, context: Context, tables: TablesView, warehouse: Warehouse) -> None:
         self._settings, self._tables, self._warehouse = context.settings, tables, warehouse
 
     def ages_on(self, run_date: date) -> tuple[TableAge, ...]:

@@ -25,10 +25,10 @@ from optinb.workspace.doctor import Diagnosis, Doctor
 from optinb.workspace.drafts import Drafts
 from optinb.workspace.freshness import Freshness
 from optinb.workspace.groups import Groups
-from optinb.workspace.history import Answers, status
+from optinb.workspace.history import NightAnswers, status
 from optinb.workspace.inbox import Arrivals, Check, Inbox, Quarantine
 from optinb.workspace.lists import Lists
-from optinb.workspace.looking import Looking
+from optinb.workspace.looking import Exploration
 from optinb.workspace.past import PastWorkspace
 from optinb.workspace.power import PowerOfTests
 from optinb.workspace.previewing import Previews
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from optinb.customers import CustomerModel, ModelCard
     from optinb.progress import Listener
     from optinb.workspace.forget import ForgottenCustomer
-    from optinb.workspace.history import Answer, Status, Why
+    from optinb.workspace.history import Answer, Why, WorkspaceStatus
     from optinb.workspace.moves import Migration
     from optinb.workspace.person import CustomerCard
     from optinb.workspace.recovering import Recovered
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 VARIABLE = "OPTINB_WORKSPACE"
 
 
-class Workspace(Looking):
+class Workspace(Exploration):
     """A workspace on disk, opened by somebody.
 
     Attributes: `root`, `settings`, `user`, and what it is made of: `groups`, `lists`, `templates`, `codes`,
@@ -80,7 +80,7 @@ class Workspace(Looking):
         self.templates = Templates(self.context, self.store.templates, self.store.runs)
         self.codes = Codes(self.context, self.store.codes)
         self.checkpoints = AuditCheckpoints(self.context, self.store)
-        self.answers = Answers(self.store, self.contacts, self.warehouse, published=self._published)
+        self.answers = NightAnswers(self.store, self.contacts, self.warehouse, published=self._published)
         self.sends = Sends(
             self.context,
             self.store,
@@ -287,7 +287,7 @@ class Workspace(Looking):
         """
         return self.answers.why(customer_id, run_date=as_day(run_date) if run_date else None)
 
-    def status(self) -> Status:
+    def status(self) -> WorkspaceStatus:
         """What is published, what waits, and what ran lately."""
         return status(self.root, self.store, self._published())
 

@@ -71,7 +71,7 @@ class Why(Struct, frozen=True, kw_only=True):
     answers: tuple[Answer, ...]
 
 
-class Status(Struct, frozen=True, kw_only=True):
+class WorkspaceStatus(Struct, frozen=True, kw_only=True):
     """What is published, what waits, and what ran lately."""
 
     workspace: str
@@ -82,10 +82,10 @@ class Status(Struct, frozen=True, kw_only=True):
     runs: tuple[RunRecord, ...]
 
 
-def status(root: Path, store: Store, snapshot: Snapshot | None, *, runs: int = 7) -> Status:
+def status(root: Path, store: Store, snapshot: Snapshot | None, *, runs: int = 7) -> WorkspaceStatus:
     """The state of a workspace, by what is published and kept, with its newest runs."""
     states = [record.state for record in store.campaigns.list() if not record.archived]
-    return Status(
+    return WorkspaceStatus(
         workspace=str(root),
         warehouse_version=snapshot.version if snapshot else None,
         import_date=snapshot.import_date if snapshot else None,
@@ -103,7 +103,7 @@ class _Names(NamedTuple):
     external_ids: tuple[str, ...] = ()
 
 
-class Answers:
+class NightAnswers:
     """`ws.answers`: what became of somebody in the campaigns of earlier nights, and why."""
 
     def __init__(

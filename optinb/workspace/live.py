@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from optinb.warehouse import Snapshot
 
 
-class Live:
+class ReachCache:
     """Customers by what a push makes of them, in the order in which they are given.
 
     Customers alike in what speaks against a push, the apps they use and the apps it arrives in make one pattern; there
@@ -124,13 +124,15 @@ def _dense(values: NDArray[np.uint64]) -> NDArray[np.uint32]:
     return (np.cumsum(is_there, dtype=np.uint32) - np.uint32(1))[values]
 
 
-_LIVE: WeakKeyDictionary[Snapshot, dict[tuple[AppSettings, ...], Live]] = WeakKeyDictionary()
+_LIVE: WeakKeyDictionary[Snapshot, dict[tuple[AppSettings, ...], ReachCache]] = WeakKeyDictionary()
 
 
-def live(snapshot: Snapshot, apps: Iterable[AppSettings]) -> Live:
+def live(snapshot: Snapshot, apps: Iterable[AppSettings]) -> ReachCache:
     """What a push over some apps makes of the customers of a version, in the order of `customers_of`."""
     apps, kept = tuple(apps), _LIVE.setdefault(snapshot, {})
     # A version never changes, so that it is looked up once, however often a rule is tried.
     if apps not in kept:
-        kept[apps] = Live(customers_of(snapshot), snapshot.table("app_users"), apps, identity=Identity.of(snapshot))
+        kept[apps] = ReachCache(
+            customers_of(snapshot), snapshot.table("app_users"), apps, identity=Identity.of(snapshot)
+        )
     return kept[apps]

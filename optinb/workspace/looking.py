@@ -14,7 +14,7 @@ from optinb.progress import progress
 from optinb.rules import Node, attributes_of, sentence
 from optinb.segments import explain, members_of_all, overlap, profile
 from optinb.segments.profile import bands_of, comparable
-from optinb.workspace.data import Reading
+from optinb.workspace.data import TablesView
 from optinb.workspace.membership import why_member
 from optinb.workspace.modelling import segmentation
 from optinb.workspace.over_time import sizes_of
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 MOST_GROUPS = 12  # a chart of more can't be read, and their combinations are thousands
 
 
-class Looking(Reading):
+class Exploration(TablesView):
     """What analysts explore with, on the version of the tables that is read."""
 
     def preview(self, rule: Rule | str, *, app_group: str | None = None, engine: Engine | None = None) -> Preview:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.rules import from_json, sentence
-from optinb.segments import Verdict, check, judge, person_of
+from optinb.segments import PartVerdict, check, judge, person_of
 
 if TYPE_CHECKING:
     from optinb.rules import Rule
-    from optinb.workspace.data import Reading
+    from optinb.workspace.data import TablesView
 
 
 class Membership(Struct, frozen=True, kw_only=True):
@@ -23,7 +23,7 @@ class Membership(Struct, frozen=True, kw_only=True):
     is_member: bool
     run_date: date
     warehouse_version: int
-    tree: Verdict | None
+    tree: PartVerdict | None
 
     @property
     def is_customer(self) -> bool:
@@ -31,7 +31,7 @@ class Membership(Struct, frozen=True, kw_only=True):
         return self.tree is not None
 
 
-def why_member(reading: Reading, customer_id: str, rule_or_name: Rule | str) -> Membership:
+def why_member(reading: TablesView, customer_id: str, rule_or_name: Rule | str) -> Membership:
     """Judges one customer. Raises RuleError when the rule doesn't fit the data."""
     groups = reading.groups
     bound = groups.bound(rule_or_name)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NOT_YET = "not a customer"
 
 
-class Move(Struct, frozen=True, kw_only=True):
+class SegmentMove(Struct, frozen=True, kw_only=True):
     """How many customers went from one value to another (the same, where they stayed)."""
 
     before: str
@@ -31,7 +31,7 @@ class Migration(Struct, frozen=True, kw_only=True):
     attribute: str
     since: date
     until: date
-    moves: tuple[Move, ...]
+    moves: tuple[SegmentMove, ...]
 
     def values(self, order: tuple[str, ...]) -> list[str]:
         """Every value that occurs: those of `order` first, in that order."""
@@ -56,7 +56,7 @@ def migration(snapshot: Snapshot, since: date, until: date, *, by: str) -> Migra
         attribute=by,
         since=first,
         until=last,
-        moves=tuple(Move(before=b, after=a, customers=n) for b, a, n in counted.iter_rows()),
+        moves=tuple(SegmentMove(before=b, after=a, customers=n) for b, a, n in counted.iter_rows()),
     )
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from optinb.engine import Tables
     from optinb.progress import Listener
     from optinb.rules import Rule
-    from optinb.workspace.data import Reading
+    from optinb.workspace.data import TablesView
 
 MOST_NIGHTS = 60
 
@@ -41,7 +41,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
         return pl.DataFrame(rows, schema={"day": pl.Date, "group": pl.String, "customers": pl.Int64}, orient="row")
 
 
-def sizes_of(reading: Reading, groups: Iterable[str], *, nights: int, tell: Listener = quiet) -> Sizes:
+def sizes_of(reading: TablesView, groups: Iterable[str], *, nights: int, tell: Listener = quiet) -> Sizes:
     """Counts groups on the newest nights that were modelled.
 
     Args:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from optinb.errors import UsageError
 from optinb.workspace.groups import Groups
 from optinb.workspace.lists import Lists
-from optinb.workspace.looking import Looking
+from optinb.workspace.looking import Exploration
 
 if TYPE_CHECKING:
     from optinb.rules import Rule
@@ -38,7 +38,7 @@ class PastLists(Lists):
         raise _unchangeable(f"forget customer {customer_id!r} with ws.forget(...)")
 
 
-class PastWorkspace(Looking):
+class PastWorkspace(Exploration):
     """A workspace as it was: `ws.as_of("2026-11-20")`. It reads that night's version; close it, or use it with `with`.
 
     Target groups and lists are today's saved ones, looked at on the tables of then. Nothing can be changed through it.

@@ -50,7 +50,7 @@ class Month(Struct, frozen=True, kw_only=True):
     spend: float
 
 
-class Message(Struct, Generic[A], frozen=True, kw_only=True):
+class CustomerMessage(Struct, Generic[A], frozen=True, kw_only=True):
     """What became of a customer in a campaign of a night."""
 
     night: date
@@ -77,7 +77,7 @@ class CustomerCard(Struct, Generic[A], frozen=True, kw_only=True):
     stages: tuple[StageSpan, ...] = ()
     months: tuple[Month, ...] = ()
     groups: tuple[str, ...] = ()
-    messages: tuple[Message[A], ...] = ()
+    messages: tuple[CustomerMessage[A], ...] = ()
 
 
 def customer_card(
@@ -96,7 +96,7 @@ def customer_card(
 
     mine = pl.col("customer_id") == customer_id
     rows = tables.customers.to_native().lazy().filter(mine).collect().to_dicts()
-    messages = tuple(Message(night=night, answer=answer) for night, answer in answers)
+    messages = tuple(CustomerMessage(night=night, answer=answer) for night, answer in answers)
     if not rows:
         return CustomerCard(customer_id=customer_id, day=tables.run_date, is_known=False, messages=messages)
     known = {name: value for name, value in rows[0].items() if name != "customer_id" and value is not None}

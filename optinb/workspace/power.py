@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from optinb.campaigns import Campaign, Power, Waterfall
     from optinb.rules import Rule
-    from optinb.workspace.data import Reading
+    from optinb.workspace.data import TablesView
     from optinb.workspace.groups import Groups
 
 TEST_DAYS = 14  # in which a test is looked at, where the campaign has no measurement window
@@ -26,7 +26,7 @@ TEST_DAYS = 14  # in which a test is looked at, where the campaign has no measur
 class PowerOfTests:
     """Finds what the tests of campaigns can see."""
 
-    def __init__(self, tables: Reading, groups: Groups) -> None:
+    def __init__(self, tables: TablesView, groups: Groups) -> None:
         self._tables, self._groups = tables, groups
 
     def of(self, campaign: Campaign, figures: Waterfall) -> Power | None:

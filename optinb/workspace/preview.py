@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from optinb.engine import Tables
     from optinb.rules import Rule
     from optinb.settings import Engine
-    from optinb.workspace.data import Reading
+    from optinb.workspace.data import TablesView
 
 SAMPLE = 5
 
@@ -46,7 +46,7 @@ class Preview(Struct, frozen=True, kw_only=True):
         return self.customers / self.total if self.total else 0.0
 
 
-def preview_of(reading: Reading, rule: Rule | str, *, app_group: str | None, engine: Engine | None) -> Preview:
+def preview_of(reading: TablesView, rule: Rule | str, *, app_group: str | None, engine: Engine | None) -> Preview:
     """A rule, or a saved group by name, on the data; see `Reading.preview`."""
     tree, bound = reading.groups.rule(rule), reading.groups.bound(rule)
     tables = reading.tables_for(bound)
@@ -74,7 +74,7 @@ def _sample(tables: Tables, inside: pl.Series) -> tuple[dict[str, Any], ...]:
     return tuple(tables.customers.to_native().collect()[places].to_dicts())
 
 
-def _inside(reading: Reading, rule: Rule, tables: Tables, engine: Engine | None) -> pl.Series:
+def _inside(reading: TablesView, rule: Rule, tables: Tables, engine: Engine | None) -> pl.Series:
     """Who belongs to a rule: true or false for each customer, in the order of the tables."""
     if (engine or reading.settings.engine.default) == "polars":
         return remembered(reading.snapshot()).inside(rule, tables)

@@ -30,7 +30,7 @@ MOST_KEPT = 16  # answers of one version; each is a bit a customer
 LEAST_SHARE = 0.125  # of all customers: for fewer, leaving out the rows of all others stays the faster way
 
 
-class Remembered:
+class MembershipCache:
     """The answers of one version of the tables."""
 
     def __init__(self) -> None:
@@ -108,9 +108,9 @@ def _all(parts: tuple[Rule, ...]) -> Rule:
     return parts[0] if len(parts) == 1 else AllOf(parts)
 
 
-_REMEMBERED: WeakKeyDictionary[Snapshot, Remembered] = WeakKeyDictionary()
+_REMEMBERED: WeakKeyDictionary[Snapshot, MembershipCache] = WeakKeyDictionary()
 
 
-def remembered(snapshot: Snapshot) -> Remembered:
+def remembered(snapshot: Snapshot) -> MembershipCache:
     """What is remembered of a version, which never changes."""
-    return _REMEMBERED.setdefault(snapshot, Remembered())
+    return _REMEMBERED.setdefault(snapshot, MembershipCache())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from optinb.delivery.journal.origins import Origins
     from optinb.warehouse import Warehouse
     from optinb.workspace.context import Context
-    from optinb.workspace.data import Reading
+    from optinb.workspace.data import TablesView
     from optinb.workspace.groups import Groups
     from optinb.workspace.templates import Templates
 
@@ -54,7 +54,7 @@ class Resolver:
     def __init__(
         self,
         context: Context,
-        tables: Reading,
+        tables: TablesView,
         *,
         groups: Groups,
         warehouse: Warehouse,

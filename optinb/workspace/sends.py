@@ -16,7 +16,7 @@ from optinb.campaigns.schedule import EARLIEST_ZONE
 from optinb.delivery.budget import Budget
 from optinb.delivery.closing import close_dead, lease_name
 from optinb.delivery.journal import Accepted
-from optinb.delivery.recall import Move, Recall, Tools, recall, reschedule
+from optinb.delivery.recall import Recall, RecallTools, SendMove, recall, reschedule
 from optinb.delivery.reconcile import AN_HOUR, Reconciled, reconcile
 from optinb.delivery.request import ask_after, may_be_stopped
 from optinb.errors import CampaignError, Exit, UsageError, failure
@@ -172,7 +172,7 @@ class Sends:
                 problems={failure(error, doing=f"recall {audience.campaign_name!r}"): 1},
             )
 
-    def reschedule(self, name: str, at: str, *, run_date: date | None = None) -> Move:
+    def reschedule(self, name: str, at: str, *, run_date: date | None = None) -> SendMove:
         """Moves a night of a campaign that is scheduled already to a later time of the same day.
 
         A time is a part of what was approved, so only whoever may approve the campaign may move it, and the audit trail
@@ -323,9 +323,9 @@ class Sends:
             )
         return send_at.astimezone(audience.send_at.tzinfo)
 
-    def _tools(self, client: AppboyClient, audience: FrozenAudience, held: HeldLease, until: float) -> Tools:
+    def _tools(self, client: AppboyClient, audience: FrozenAudience, held: HeldLease, until: float) -> RecallTools:
         budget = self.budget(audience.app_group_id)
-        return Tools(client, self._context.now, self._settings.send, budget, until=until, may_ask=held.is_safe)
+        return RecallTools(client, self._context.now, self._settings.send, budget, until=until, may_ask=held.is_safe)
 
     def _until(self) -> float:
         """When recalling or moving has taken long enough."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from optinb.engine import Tables
     from optinb.rules import Rule
-    from optinb.workspace.data import Reading
+    from optinb.workspace.data import TablesView
 
 
 class SharedGroups:
@@ -26,7 +26,7 @@ class SharedGroups:
     fewer than two rules to share anything. Whoever uses such a rule evaluates it alone and is told what is wrong.
     """
 
-    def __init__(self, reading: Reading, rules: Iterable[Rule], *, run_date: date | None) -> None:
+    def __init__(self, reading: TablesView, rules: Iterable[Rule], *, run_date: date | None) -> None:
         """Args: `rules` name no groups any more; `run_date` as in `Reading.tables`."""
         self._columns: dict[Rule, str] = {}
         self._found: pl.DataFrame | None = None
@@ -42,7 +42,7 @@ class SharedGroups:
             self._found = members_of_all(fitting, tables)
             self._columns = {rule: name for name, rule in fitting.items()}
 
-    def members(self, reading: Reading, rule: Rule, *, run_date: date | None) -> pl.LazyFrame | None:
+    def members(self, reading: TablesView, rule: Rule, *, run_date: date | None) -> pl.LazyFrame | None:
         """The customers (customer_id, each once) of one of the rules.
 
         None where they weren't found together with others, or on another version or night than is asked for.

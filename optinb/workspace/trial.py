@@ -11,15 +11,15 @@ from msgspec import Struct
 
 from optinb.appboy import (
     MAX_RECIPIENTS,
-    Accepted,
     AppboyClient,
-    Later,
     Outcome,
     Recipient,
-    Refused,
+    RequestAccepted,
+    RequestLater,
+    RequestRefused,
+    RequestUnknown,
     SendRequest,
     Stopped,
-    Unknown,
 )
 from optinb.campaigns import REASONS, personal
 from optinb.errors import AppboyError, CampaignError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from optinb.campaigns import Campaign, Exclusion
     from optinb.store.audit import AuditTrail
     from optinb.workspace.context import Context
-    from optinb.workspace.data import Reading
+    from optinb.workspace.data import TablesView
     from optinb.workspace.resolved import Resolved
 
 HOW = "test customers are those with is_test in the customers table"
@@ -52,7 +52,7 @@ class SentTest(Struct, frozen=True, kw_only=True):
 class Trials:
     """Tries campaigns out on single customers."""
 
-    def __init__(self, context: Context, tables: Reading, audit: AuditTrail) -> None:
+    def __init__(self, context: Context, tables: TablesView, audit: AuditTrail) -> None:
         self._context, self._tables, self._audit = context, tables, audit
 
     def message(self, resolved: Resolved, customer_id: str) -> SampleMessage:
@@ -96,7 +96,7 @@ class Trials:
         with AppboyClient(resolved.app_group, timeout_s=context.settings.send.timeout_s) as client:
             outcome = client.send_now(request)
         self._audit.note(action="test send answered", now=context.now(), **note, outcome=repr(outcome))
-        if not isinstance(outcome, Accepted):
+        if not isinstance(outcome, RequestAccepted):
             _raise(campaign.name, outcome)
         return SentTest(
             campaign=campaign.name,
@@ -171,12 +171,12 @@ def _raise(name: str, outcome: Outcome) -> NoReturn:
     match outcome:
         case Stopped(message=message, advice=advice):
             raise AppboyError(f"{start} was not sent: {message}; {advice}")
-        case Refused(message=message):
+        case RequestRefused(message=message):
             raise AppboyError(f"{start} was refused by Appboy: {message}")
-        case Later(wait_s=wait, message=message):
+        case RequestLater(wait_s=wait, message=message):
             when = f"in {wait:.0f} seconds" if wait else "in a moment"
             raise AppboyError(f"{start} was not sent: {message}; try again {when}")
-        case Unknown(message=message):
+        case RequestUnknown(message=message):
             raise AppboyError(f"{start} may have been sent: {message}; look at the phone before you repeat it")
-        case Accepted():
+        case RequestAccepted():
             raise AssertionError("an acceptance is no failure")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from optinb.workspace.context import Context
 
 
-class Kept(Struct, frozen=True):
+class UnsavedText(Struct, frozen=True):
     """What was being written (`body`), and when it was kept last (UTC)."""
 
     body: str
@@ -36,12 +36,12 @@ class Unsaved:
         """Keeps a text; the one before is replaced."""
         path = self._path(what)
         path.parent.mkdir(exist_ok=True)
-        write_atomically(path, msgspec.json.encode(Kept(body, self._context.now().astimezone(UTC))))
+        write_atomically(path, msgspec.json.encode(UnsavedText(body, self._context.now().astimezone(UTC))))
 
-    def get(self, what: str) -> Kept | None:
+    def get(self, what: str) -> UnsavedText | None:
         """What is kept; None where there is nothing, or nothing that can be read."""
         with suppress(OSError, msgspec.MsgspecError):
-            return msgspec.json.decode(self._path(what).read_bytes(), type=Kept)
+            return msgspec.json.decode(self._path(what).read_bytes(), type=UnsavedText)
         return None
 
     def forget(self, what: str) -> None:

@@ -15,7 +15,7 @@ from optinb.segments import Band
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from optinb.workspace.data import Reading
+    from optinb.workspace.data import TablesView
 
 KEYS = frozenset({"customer_id", "transaction_id", "event_id", "occurred_at"})
 
@@ -56,7 +56,7 @@ class Distribution(Struct, frozen=True, kw_only=True):
     bands: tuple[Band, ...]
 
 
-def vocabulary_of(reading: Reading, *, campaigns: Callable[[], Iterable[str]]) -> Vocabulary:
+def vocabulary_of(reading: TablesView, *, campaigns: Callable[[], Iterable[str]]) -> Vocabulary:
     """What can be asked of the version that is read; `campaigns`: finds their names."""
     names = {
         "apps": {app.id: (app.name, app.platform) for group in reading.settings.app_groups for app in group.apps},

@@ -17,14 +17,14 @@ import trustme
 from optinb.appboy import (
     AppboyClient,
     CallError,
-    Later,
     Outcome,
     Recipient,
-    Refused,
-    Schedule,
+    RequestLater,
+    RequestRefused,
+    RequestUnknown,
     ScheduleRequest,
     Stopped,
-    Unknown,
+    WireSchedule,
 )
 from optinb.errors import SettingsError
 from optinb.settings import parse_settings
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 Settle = Callable[..., "AppGroupSettings"]
 KEY = "a-very-secret-key"
-BATCH = ScheduleRequest("c", (Recipient("ann"),), Schedule("2026-11-23T18:30:00Z"))
+BATCH = ScheduleRequest("c", (Recipient("ann"),), WireSchedule("2026-11-23T18:30:00Z"))
 PAGE = b"<!doctype html><html><head><title>Sign in to the guest network</title></head><body>"
 
 
@@ -131,7 +131,7 @@ def test_a_certificate_that_nobody_trusts_stops_before_the_key_is_sent(settle: S
 def test_https_to_a_server_without_tls_is_not_sent(settle: Settle) -> None:
     with serving() as server:
         outcome = posted(settle(f"https://127.0.0.1:{server.port}", key=KEY))
-    assert isinstance(outcome, Later)
+    assert isinstance(outcome, RequestLater)
     assert outcome.cause == "not_sent"
     assert "check the network and the address in `api`" in outcome.message
     assert KEY not in str(server.asked)
@@ -144,7 +144,7 @@ def test_a_proxys_page_with_status_200_is_unknown_and_named(settle: Settle) -> N
         assert len(server.asked) == 1
         told = complaint(group)
         assert len(server.asked) == 2
-    assert isinstance(outcome, Unknown)
+    assert isinstance(outcome, RequestUnknown)
     assert "a web page titled 'Sign in to the guest network'" in outcome.message
     assert "a web page titled" in told
     assert "whether a proxy or a login page stands between" in told
@@ -153,9 +153,9 @@ def test_a_proxys_page_with_status_200_is_unknown_and_named(settle: Settle) -> N
 @pytest.mark.parametrize(
     ("status", "body", "meaning"),
     [
-        (200, PAGE + b"x" * 3_000_000, Unknown),
-        (201, b'{"message":"' + b"x" * 3_000_000 + b'"}', Unknown),
-        (400, b'{"message":"' + b"x" * 3_000_000 + b'"}', Refused),
+        (200, PAGE + b"x" * 3_000_000, RequestUnknown),
+        (201, b'{"message":"' + b"x" * 3_000_000 + b'"}', RequestUnknown),
+        (400, b'{"message":"' + b"x" * 3_000_000 + b'"}', RequestRefused),
         (403, b"x" * 3_000_000, Stopped),
     ],
 )
@@ -169,20 +169,20 @@ def test_an_answer_of_3_mb_is_told_in_a_line(settle: Settle, status: int, body: 
 
 def test_a_batch_of_3_mb_that_a_gateway_refuses_is_refused_and_not_repeated(settle: Settle) -> None:
     long = tuple(Recipient(f"u{n}", {"text": "x" * 61_000}) for n in range(50))
-    batch = ScheduleRequest("c", long, Schedule("2026-11-23T18:30:00Z"))
+    batch = ScheduleRequest("c", long, WireSchedule("2026-11-23T18:30:00Z"))
     with serving(413, b'{"message":"Payload too large"}') as server:
         outcome = posted(settle(f"http://127.0.0.1:{server.port}", key=KEY), batch)
-    assert outcome == Refused(413, "413 Request Entity Too Large: Payload too large")
+    assert outcome == RequestRefused(413, "413 Request Entity Too Large: Payload too large")
     assert len(server.asked) == 1
 
 
 def test_a_gateway_that_hangs_up_on_a_batch_of_3_mb_leaves_no_doubt_unsaid(settle: Settle) -> None:
     long = tuple(Recipient(f"u{n}", {"text": "x" * 61_000}) for n in range(50))
-    batch = ScheduleRequest("c", long, Schedule("2026-11-23T18:30:00Z"))
+    batch = ScheduleRequest("c", long, WireSchedule("2026-11-23T18:30:00Z"))
     with serving(413, b'{"message":"Payload too large"}', reads_body=False) as server:
         outcome = posted(settle(f"http://127.0.0.1:{server.port}", key=KEY), batch)
     # the system may drop the answer together with what was not read of the request
-    assert isinstance(outcome, Refused | Unknown)
+    assert isinstance(outcome, RequestRefused | RequestUnknown)
     assert len(server.asked) == 1
 
 
@@ -212,7 +212,7 @@ def test_a_redirect_to_another_host_is_never_followed_with_the_key(settle: Settl
 )
 def test_an_address_where_nobody_answers_is_not_sent(settle: Settle, api: str, told: str) -> None:
     outcome = posted(settle(api, key=KEY))
-    assert isinstance(outcome, Later)
+    assert isinstance(outcome, RequestLater)
     assert outcome.cause == "not_sent"
     assert told in outcome.message
 

@@ -15,25 +15,25 @@ import msgspec
 import pytest
 
 from optinb.appboy import (
-    Accepted,
     AppboyClient,
     CallError,
-    Later,
     Outcome,
     Recipient,
-    Refused,
-    Schedule,
+    RequestAccepted,
+    RequestLater,
+    RequestRefused,
+    RequestUnknown,
     ScheduleRequest,
     SendRequest,
     Stopped,
-    Unknown,
+    WireSchedule,
 )
 from optinb.errors import AppboyError, SettingsError
 from optinb.sandbox import AppGroup, Fault, Key, Sandbox, World, push_campaign
 from optinb.settings import AppGroupSettings
 
 BRAZE = "https://rest.iad-01.braze.com"
-EVENING = Schedule("2026-11-23T18:30:00Z")
+EVENING = WireSchedule("2026-11-23T18:30:00Z")
 Settle = Callable[..., AppGroupSettings]
 
 
@@ -68,13 +68,15 @@ def test_a_batch_is_scheduled_moved_and_recalled(sandbox: Sandbox, shop: AppGrou
     campaign = first_campaign(sandbox)
     with AppboyClient(shop) as client:
         taken = client.schedule(request_to(campaign, "ann", "bob"))
-        assert isinstance(taken, Accepted)
+        assert isinstance(taken, RequestAccepted)
         assert taken.schedule_id is not None
         assert client.rate_limit is not None
         assert client.rate_limit.limit == 250_000
-        assert isinstance(client.reschedule(campaign, taken.schedule_id, Schedule("2026-11-23T20:00:00Z")), Accepted)
-        assert isinstance(client.unschedule(campaign, taken.schedule_id), Accepted)
-        assert isinstance(client.unschedule(campaign, taken.schedule_id), Refused)
+        assert isinstance(
+            client.reschedule(campaign, taken.schedule_id, WireSchedule("2026-11-23T20:00:00Z")), RequestAccepted
+        )
+        assert isinstance(client.unschedule(campaign, taken.schedule_id), RequestAccepted)
+        assert isinstance(client.unschedule(campaign, taken.schedule_id), RequestRefused)
     (dispatch,) = sandbox.world.dispatches
     assert dispatch.ids == ("ann", "bob")
 
@@ -86,7 +88,7 @@ def test_a_test_send_goes_out_at_once_and_the_export_tells_who_received_it(
     with AppboyClient(shop) as client:
         send_id = client.create_send_id(campaign, "test-1")
         sent = client.send_now(SendRequest(campaign, (Recipient("ann"),), {"promo_code": "X"}, send_id))
-        assert isinstance(sent, Accepted)
+        assert isinstance(sent, RequestAccepted)
         assert sent.schedule_id is None
         exported = client.export_users(["ann", "bob"], ["external_id", "campaigns_received"])
         received = {user.external_id: user.campaigns_received for user in exported.users}
@@ -115,8 +117,8 @@ def test_the_way_of_2015_needs_no_key(settle: Settle) -> None:
         with AppboyClient(msgspec.structs.replace(group, key=None)) as client:
             (campaign,) = client.campaigns()
             far = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-            request = ScheduleRequest(campaign.id, (Recipient("ann"),), Schedule(far))
-            assert isinstance(client.schedule(request), Accepted)
+            request = ScheduleRequest(campaign.id, (Recipient("ann"),), WireSchedule(far))
+            assert isinstance(client.schedule(request), RequestAccepted)
             assert client.campaign_details(campaign.id).name == "C"
         other = AppboyClient(msgspec.structs.replace(group, id="other"))
         with other, pytest.raises(CallError, match="App Group API Identifier"):
@@ -159,18 +161,18 @@ def test_a_missing_permission_names_what_to_check(settle: Settle) -> None:
 @pytest.mark.parametrize(
     ("fault", "meaning", "taken"),
     [
-        (Fault("status", status=429, reset_in_s=120), Later, 0),
-        (Fault("status", status=500), Later, 0),
-        (Fault("status", status=503, headers={"Retry-After": "2"}), Later, 0),
-        (Fault("status", status=504, after_taking=True), Unknown, 1),
-        (Fault("status", status=504), Unknown, 0),
-        (Fault("status", status=200, body="<html>Please log in</html>"), Unknown, 0),
+        (Fault("status", status=429, reset_in_s=120), RequestLater, 0),
+        (Fault("status", status=500), RequestLater, 0),
+        (Fault("status", status=503, headers={"Retry-After": "2"}), RequestLater, 0),
+        (Fault("status", status=504, after_taking=True), RequestUnknown, 1),
+        (Fault("status", status=504), RequestUnknown, 0),
+        (Fault("status", status=200, body="<html>Please log in</html>"), RequestUnknown, 0),
         (Fault("status", status=302, headers={"Location": "https://elsewhere.example/"}), Stopped, 0),
-        (Fault("reset"), Unknown, 0),
-        (Fault("reset", after_taking=True), Unknown, 1),
-        (Fault("truncate"), Unknown, 1),
-        (Fault("delay", delay_s=5, after_taking=True), Unknown, 1),
-        (Fault("slow", delay_s=1.5), Unknown, 1),
+        (Fault("reset"), RequestUnknown, 0),
+        (Fault("reset", after_taking=True), RequestUnknown, 1),
+        (Fault("truncate"), RequestUnknown, 1),
+        (Fault("delay", delay_s=5, after_taking=True), RequestUnknown, 1),
+        (Fault("slow", delay_s=1.5), RequestUnknown, 1),
     ],
 )
 def test_each_fault_has_its_outcome_and_one_request_is_made(
@@ -189,21 +191,21 @@ def test_nobody_listening_is_not_sent(settle: Settle) -> None:
         gone = sandbox.url
     with AppboyClient(settle(gone)) as client:
         outcome = client.schedule(request_to("c", "ann"))
-    assert isinstance(outcome, Later)
+    assert isinstance(outcome, RequestLater)
     assert outcome.cause == "not_sent"
 
 
 @pytest.mark.parametrize(
     ("failure", "kind"),
     [
-        (httpx.ConnectTimeout("slow"), Later),
-        (httpx.PoolTimeout("full"), Later),
-        (httpx.ProxyError("no"), Later),
+        (httpx.ConnectTimeout("slow"), RequestLater),
+        (httpx.PoolTimeout("full"), RequestLater),
+        (httpx.ProxyError("no"), RequestLater),
         (httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed"), Stopped),
-        (httpx.WriteTimeout("half"), Unknown),
-        (httpx.WriteError("half"), Unknown),
-        (httpx.ReadTimeout("none"), Unknown),
-        (httpx.RemoteProtocolError("gone"), Unknown),
+        (httpx.WriteTimeout("half"), RequestUnknown),
+        (httpx.WriteError("half"), RequestUnknown),
+        (httpx.ReadTimeout("none"), RequestUnknown),
+        (httpx.RemoteProtocolError("gone"), RequestUnknown),
     ],
 )
 def test_failures_of_the_wire_become_outcomes(settle: Settle, failure: Exception, kind: type[Outcome]) -> None:
@@ -247,10 +249,10 @@ def test_a_key_that_was_stored_with_decoration_is_refused_before_any_request(set
 
 def test_more_than_90_days_ahead_is_refused_without_a_request(settle: Settle) -> None:
     client, asked = answering(settle(BRAZE), httpx.Response(500))
-    late = ScheduleRequest("c", (Recipient("ann"),), Schedule("2027-02-22T12:00:00Z"))
-    assert isinstance(client.schedule(late), Refused)
+    late = ScheduleRequest("c", (Recipient("ann"),), WireSchedule("2027-02-22T12:00:00Z"))
+    assert isinstance(client.schedule(late), RequestRefused)
     assert asked == []
-    near = ScheduleRequest("c", (Recipient("ann"),), Schedule("2027-02-20T12:00:00Z"))
+    near = ScheduleRequest("c", (Recipient("ann"),), WireSchedule("2027-02-20T12:00:00Z"))
     client.schedule(near)
     assert len(asked) == 1
 
@@ -327,7 +329,7 @@ def test_an_endless_answer_is_cut_off(settle: Settle, monkeypatch: pytest.Monkey
     large = httpx.Response(201, content=(b"x" * 2**20 for _ in range(100)))
     client, _ = answering(settle(BRAZE), large)
     outcome = client.schedule(request_to("c", "ann"))
-    assert isinstance(outcome, Unknown)
+    assert isinstance(outcome, RequestUnknown)
     assert "longer than 3 MB" in outcome.message
     assert len(outcome.message) < 400
 
@@ -352,8 +354,8 @@ def test_threads_share_a_client(sandbox: Sandbox, shop: AppGroupSettings) -> Non
 
         with ThreadPoolExecutor(8) as pool:
             outcomes = list(pool.map(post, range(80)))
-    assert all(isinstance(outcome, Accepted) for outcome in outcomes)
-    assert len({outcome.schedule_id for outcome in outcomes if isinstance(outcome, Accepted)}) == 80
+    assert all(isinstance(outcome, RequestAccepted) for outcome in outcomes)
+    assert len({outcome.schedule_id for outcome in outcomes if isinstance(outcome, RequestAccepted)}) == 80
     assert sorted(sandbox.world.recipients(campaign)) == sorted(f"user-{n}" for n in range(80))
     assert len(names) > 1
 
@@ -433,7 +435,7 @@ def test_without_a_proxy_on_the_way_requests_go_to_the_address_itself(
         monkeypatch.setenv(name, value)
     with AppboyClient(elsewhere, timeout_s=1) as client:
         outcome = client.unschedule("c", "s")
-    assert isinstance(outcome, Later)
+    assert isinstance(outcome, RequestLater)
     assert outcome.cause == "not_sent"
 
 
@@ -447,7 +449,7 @@ def test_a_proxy_that_the_settings_name_is_asked_whatever_the_environment_says(
             monkeypatch.setenv("OUR_PROXY", address)
             group = msgspec.structs.replace(elsewhere, proxy="env:OUR_PROXY" if reference else address)
             with AppboyClient(group, timeout_s=1) as client:
-                assert isinstance(client.unschedule("c", "s"), Later)
+                assert isinstance(client.unschedule("c", "s"), RequestLater)
     assert heard == [b"CONNECT rest.invalid:443 HTTP/1.1"] * 2
     monkeypatch.setenv("OUR_PROXY", "me:s3cret@nowhere")
     with AppboyClient(group, timeout_s=1) as client, pytest.raises(SettingsError, match="is no address") as caught:

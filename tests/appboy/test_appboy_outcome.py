@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optinb.appboy import Accepted, Later, RateLimit, Refused, Stopped, Unknown, meaning, meaning_of_failure, rate_limit
+from optinb.appboy import (
+    RateLimit,
+    RequestAccepted,
+    RequestLater,
+    RequestRefused,
+    RequestUnknown,
+    Stopped,
+    meaning,
+    meaning_of_failure,
+    rate_limit,
+)
 from optinb.appboy.outcome import MAX_WAIT_S, MAY_BE_SENT, NOT_SENT, message_of
 
 NOW = datetime(2026, 11, 23, 3, 20, tzinfo=UTC)
@@ -23,13 +33,13 @@ def of(status: int, body: bytes = b'{"message":"told"}', **headers: str) -> obje
 
 def test_success_is_accepted_with_its_ids() -> None:
     body = f'{{"dispatch_id":"{DISPATCH}","schedule_id":"s1","message":"success"}}'.encode()
-    assert of(201, body) == Accepted(DISPATCH, "s1")
-    assert of(200, b'{"message":"success","new":{"field":1}}') == Accepted()
+    assert of(201, body) == RequestAccepted(DISPATCH, "s1")
+    assert of(200, b'{"message":"success","new":{"field":1}}') == RequestAccepted()
 
 
 def test_errors_beside_success_are_kept_whatever_their_form() -> None:
     body = b'{"message":"success","errors":["user 7 is unknown",{"id":"8"}]}'
-    assert of(201, body) == Accepted(errors=("user 7 is unknown", '{"id":"8"}'))
+    assert of(201, body) == RequestAccepted(errors=("user 7 is unknown", '{"id":"8"}'))
 
 
 @pytest.mark.parametrize(
@@ -47,13 +57,13 @@ def test_errors_beside_success_are_kept_whatever_their_form() -> None:
 )
 def test_an_unreadable_2xx_is_unknown(body: bytes) -> None:
     for status in (200, 201, 202, 204):
-        assert isinstance(of(status, body), Unknown)
+        assert isinstance(of(status, body), RequestUnknown)
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_a_refusal_says_what_appboy_said(status: int) -> None:
     outcome = of(status, b'{"message":"Invalid Campaign ID","errors":["campaign_id"]}')
-    assert isinstance(outcome, Refused)
+    assert isinstance(outcome, RequestRefused)
     assert outcome.status == status
     assert "Invalid Campaign ID (campaign_id)" in outcome.message
 
@@ -81,19 +91,19 @@ def test_what_no_repetition_mends_stops_the_campaign_with_advice(status: int, ad
 
 @pytest.mark.parametrize("status", [500, 502, 503])
 def test_documented_server_errors_may_be_repeated_later(status: int) -> None:
-    assert isinstance(of(status), Later)
-    assert of(status, retry_after="7") == Later(7.0, of(status).message)  # type: ignore[attr-defined]
+    assert isinstance(of(status), RequestLater)
+    assert of(status, retry_after="7") == RequestLater(7.0, of(status).message)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("status", [408, 501, 504, 505, 520, 524, 599])
 def test_a_gateway_that_gave_up_leaves_the_batch_unknown(status: int) -> None:
-    assert isinstance(of(status), Unknown)
+    assert isinstance(of(status), RequestUnknown)
 
 
 def test_a_rate_limit_waits_until_the_reset_by_the_answers_own_clock() -> None:
     reset = str(int((NOW + timedelta(minutes=40)).timestamp()))
     outcome = of(429, x_ratelimit_reset=reset)
-    assert isinstance(outcome, Later)
+    assert isinstance(outcome, RequestLater)
     assert (outcome.wait_s, outcome.cause) == (2400.0, "rate_limit")
     ten_minutes_ahead = format_datetime(NOW + timedelta(minutes=10), usegmt=True)
     assert of(429, x_ratelimit_reset=reset, date=ten_minutes_ahead).wait_s == 1800.0  # type: ignore[attr-defined]
@@ -145,13 +155,13 @@ def test_no_failure_of_httpx_is_left_unmapped() -> None:
 @pytest.mark.parametrize("kind", sorted(NOT_SENT))
 def test_a_failure_before_the_request_is_not_sent(kind: str) -> None:
     outcome = meaning_of_failure(kind, "name or service not known")
-    assert isinstance(outcome, Later)
+    assert isinstance(outcome, RequestLater)
     assert outcome.cause == "not_sent"
 
 
 @pytest.mark.parametrize("kind", [*sorted(MAY_BE_SENT), "SomethingNew"])
 def test_any_other_failure_leaves_the_batch_unknown(kind: str) -> None:
-    assert isinstance(meaning_of_failure(kind, ""), Unknown)
+    assert isinstance(meaning_of_failure(kind, ""), RequestUnknown)
 
 
 def test_an_untrusted_certificate_stops_with_advice_because_waiting_mends_nothing() -> None:
@@ -179,10 +189,10 @@ def test_every_answer_has_a_meaning_and_only_a_2xx_is_accepted(
     status: int, body: bytes, headers: dict[str, str]
 ) -> None:
     outcome = meaning(status, headers, body, NOW)
-    if isinstance(outcome, Accepted):
+    if isinstance(outcome, RequestAccepted):
         assert 200 <= status < 300
         assert b"success" in body
-    if isinstance(outcome, Later):
+    if isinstance(outcome, RequestLater):
         assert status in (429, 500, 502, 503)
         assert 0 <= outcome.wait_s <= MAX_WAIT_S
 
@@ -202,4 +212,4 @@ def test_every_answer_has_a_meaning_and_only_a_2xx_is_accepted(
 @pytest.mark.parametrize("status", [429, 503])
 def test_absurd_waits_are_an_hour_at_most(headers: dict[str, str], status: int) -> None:
     outcome = meaning(status, headers, b"{}", datetime(2026, 11, 23, 2, 0, tzinfo=UTC))
-    assert isinstance(outcome, Later) and 0 <= outcome.wait_s <= 3_600
+    assert isinstance(outcome, RequestLater) and 0 <= outcome.wait_s <= 3_600

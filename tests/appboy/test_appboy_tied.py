@@ -18,15 +18,15 @@ import pytest
 import trustme
 
 from optinb.appboy import (
-    Accepted,
     AppboyClient,
     CallError,
     NotTied,
     Outcome,
     Recipient,
-    Schedule,
+    RequestAccepted,
+    RequestUnknown,
     ScheduleRequest,
-    Unknown,
+    WireSchedule,
     lines,
     tied,
 )
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEY_NAME = "OPTINB_TEST_TIED_KEY"
-BATCH = ScheduleRequest("c", (Recipient("ann"),), Schedule("2026-11-23T18:30:00Z"))
+BATCH = ScheduleRequest("c", (Recipient("ann"),), WireSchedule("2026-11-23T18:30:00Z"))
 REAL = {
     "Cache-Control": "max-age=0, private, must-revalidate",
     "ETag": 'W/"5f3a"',
@@ -147,7 +147,7 @@ def kinds(told: list[Outcome]) -> list[type]:
 def test_what_real_answers_bear_is_accepted_and_keeps_the_connection() -> None:
     real = {name.replace("-", "_"): value for name, value in REAL.items()}
     with proxy(lambda line, _: line.sendall(answer(**real, X_Request_Id=str(uuid4())))) as found:
-        assert kinds(outcomes(found, 5)) == [Accepted] * 5
+        assert kinds(outcomes(found, 5)) == [RequestAccepted] * 5
         assert (found.connections, found.requests) == (1, 5)
 
 
@@ -171,19 +171,19 @@ def test_an_answer_out_of_a_cache_is_unknown_and_ends_its_connection(header: dic
     with proxy(lambda line, n: line.sendall(cached if n == 1 else answer())) as found:
         first, second = outcomes(found, 2)
         assert isinstance(first, NotTied) and "nobody knows what became of this request" in first.message
-        assert isinstance(second, Accepted) and found.connections == 2
+        assert isinstance(second, RequestAccepted) and found.connections == 2
 
 
 @pytest.mark.parametrize("value", ["MISS from hit-counter-7", "MISS from white-proxy", "NONE", "DYNAMIC", "BYPASS"])
 def test_only_a_cache_that_says_so_is_one(value: str) -> None:
     with proxy(lambda line, _: line.sendall(answer(X_Cache=value, Age="0"))) as found:
         (outcome,) = outcomes(found, 1)
-        assert isinstance(outcome, NotTied if "hit-" in value else Accepted)
+        assert isinstance(outcome, NotTied if "hit-" in value else RequestAccepted)
 
 
 def test_an_answer_written_twice_is_unknown_and_its_copy_is_nobodys() -> None:
     with proxy(lambda line, n: line.sendall(answer() * 2 if n == 1 else answer())) as found:
-        assert kinds(outcomes(found, 3)) == [NotTied, Accepted, Accepted]
+        assert kinds(outcomes(found, 3)) == [NotTied, RequestAccepted, RequestAccepted]
         assert found.connections == 2
 
 
@@ -196,7 +196,7 @@ def test_a_copy_that_comes_before_the_next_request_leaves_the_first_accepted() -
             line.sendall(told)
 
     with proxy(script) as found:
-        assert kinds(outcomes(found, 3, pause_s=0.15)) == [Accepted] * 3
+        assert kinds(outcomes(found, 3, pause_s=0.15)) == [RequestAccepted] * 3
         assert found.connections == 2
 
 
@@ -213,7 +213,7 @@ def test_a_copy_that_is_read_as_the_next_answer_leaves_that_one_unknown() -> Non
 
     with proxy(script) as found:
         first, second, third = outcomes(found, 3, pause_s=0.1)
-        assert isinstance(first, Accepted) and isinstance(third, Accepted)
+        assert isinstance(first, RequestAccepted) and isinstance(third, RequestAccepted)
         assert isinstance(second, NotTied) and "its id repeats" in second.message
         assert first.schedule_id != third.schedule_id and found.connections == 2
 
@@ -230,19 +230,19 @@ def test_the_copy_of_an_answer_without_ids_is_never_read_as_the_next_ones(status
 
     with proxy(script) as found:
         first, second = outcomes(found, 2)
-        assert not isinstance(first, Accepted)
-        assert isinstance(second, Accepted) and found.connections == 2
+        assert not isinstance(first, RequestAccepted)
+        assert isinstance(second, RequestAccepted) and found.connections == 2
 
 
 def test_a_request_id_that_repeats_is_unknown_whatever_the_answer_says() -> None:
     with proxy(lambda line, _: line.sendall(answer(X_Request_Id="same"))) as found:
-        assert kinds(outcomes(found, 2)) == [Accepted, NotTied]
+        assert kinds(outcomes(found, 2)) == [RequestAccepted, NotTied]
 
 
 def test_ids_are_shared_by_the_clients_of_an_app_group_and_known_from_a_journal() -> None:
     same = answer("201 Created", {"message": "success", "dispatch_id": "d", "schedule_id": "s"})
     with proxy(lambda line, _: line.sendall(same)) as found:
-        assert kinds(outcomes(found, 1) + outcomes(found, 1)) == [Accepted, NotTied]
+        assert kinds(outcomes(found, 1) + outcomes(found, 1)) == [RequestAccepted, NotTied]
     with proxy(lambda line, _: line.sendall(same)) as found, AppboyClient(group_at(found.port)) as client:
         client.remember(["s"])
         assert isinstance(client.schedule(BATCH), NotTied)
@@ -271,7 +271,7 @@ def test_a_connection_that_was_closed_under_a_sender_costs_no_certainty() -> Non
         line.shutdown(socket.SHUT_RDWR)
 
     with proxy(script) as found:
-        assert not {Unknown} & set(kinds(outcomes(found, 4, pause_s=0.02)))
+        assert not {RequestUnknown} & set(kinds(outcomes(found, 4, pause_s=0.02)))
 
 
 def test_encrypted_connections_are_watched_as_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -285,7 +285,14 @@ def test_encrypted_connections_are_watched_as_well(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(lines.httpx, "create_ssl_context", lambda **_: made(trust_env=True))
     with proxy(lambda line, n: line.sendall(answer() * (2 if n == 4 else 1)), tls=server) as found:
         told = outcomes(found, 6, scheme="https")
-        assert kinds(told) == [Accepted, Accepted, Accepted, NotTied, Accepted, Accepted]
+        assert kinds(told) == [
+            RequestAccepted,
+            RequestAccepted,
+            RequestAccepted,
+            NotTied,
+            RequestAccepted,
+            RequestAccepted,
+        ]
         assert found.connections == 2  # sessions' tickets are no answers
 
 
@@ -315,16 +322,16 @@ def test_a_replayed_success_recalls_and_moves_nothing(verb: str, monkeypatch: py
         with AppboyClient(group) as client:
             taken = [client.schedule(ScheduleRequest(campaign, (Recipient(user),), BATCH.schedule)) for user in "abc"]
             sandbox.set_faults([Fault("replay", endpoint=f"/campaigns/trigger/schedule/{verb}")])
-            later = Schedule("2026-11-23T20:30:00Z")
+            later = WireSchedule("2026-11-23T20:30:00Z")
             done = [
                 client.unschedule(campaign, batch.schedule_id or "")
                 if verb == "delete"
                 else client.reschedule(campaign, batch.schedule_id or "", later)
                 for batch in taken
-                if isinstance(batch, Accepted)
+                if isinstance(batch, RequestAccepted)
             ]
     # the second is the first on its connection, where there is nothing to replay
-    assert kinds(done) == [NotTied, Accepted, NotTied]
+    assert kinds(done) == [NotTied, RequestAccepted, NotTied]
     assert [len(d.plans) > 1 or any(plan.until for plan in d.plans) for d in world.dispatches] == [False, True, False]
 
 

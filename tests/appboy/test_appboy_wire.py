@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from optinb.appboy import Recipient, Schedule, ScheduleRequest, SendRequest
+from optinb.appboy import Recipient, ScheduleRequest, SendRequest, WireSchedule
 from optinb.errors import AppboyError
 
-EVENING = Schedule("2026-11-23T18:30:00Z")
+EVENING = WireSchedule("2026-11-23T18:30:00Z")
 
 
 def batch(count: int) -> tuple[Recipient, ...]:
@@ -40,7 +40,7 @@ def test_a_recipient_stands_once_and_has_an_id() -> None:
 )
 def test_a_schedule_fits_its_kind_of_time(time: str, local: bool, complaint: str) -> None:
     with pytest.raises(AppboyError, match=complaint):
-        Schedule(time, in_local_time=local)
+        WireSchedule(time, in_local_time=local)
 
 
 def test_a_send_id_has_at_most_64_characters() -> None:

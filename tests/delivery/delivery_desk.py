@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from optinb.appboy import Accepted, Outcome, RateLimit, ScheduleRequest
+from optinb.appboy import Outcome, RateLimit, RequestAccepted, ScheduleRequest
 from optinb.campaigns import AUDIENCE_SCHEMA, Campaign, Schedule
 from optinb.delivery import Budget, DeliveryCounts, FrozenAudience, plan, send
 from optinb.delivery.journal import Store
@@ -36,7 +36,7 @@ class Scripted:
 
     def schedule(self, request: ScheduleRequest) -> Outcome:
         self.requests.append(request)
-        outcome = self._outcomes.pop(0) if self._outcomes else Accepted("d", f"s{len(self.requests)}")
+        outcome = self._outcomes.pop(0) if self._outcomes else RequestAccepted("d", f"s{len(self.requests)}")
         return outcome(request) if callable(outcome) else outcome
 
     @property

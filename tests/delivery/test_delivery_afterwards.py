@@ -12,7 +12,16 @@ from msgspec.structs import replace
 
 from optinb import appboy
 from optinb.appboy import AppboyClient, CampaignReceived, Exported, ExportedUser
-from optinb.delivery import Budget, DeliveryCounts, FrozenAudience, Tools, lease_name, recall, reconcile, reschedule
+from optinb.delivery import (
+    Budget,
+    DeliveryCounts,
+    FrozenAudience,
+    RecallTools,
+    lease_name,
+    recall,
+    reconcile,
+    reschedule,
+)
 from optinb.delivery.journal import Accepted, Unknown
 from optinb.delivery.reconcile import sent_again_at, verdict_on, verdicts
 from optinb.errors import Exit
@@ -31,8 +40,8 @@ AT = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 DELETE, UPDATE = "/campaigns/trigger/schedule/delete", "/campaigns/trigger/schedule/update"
 
 
-def tools(desk: Desk, client: AppboyClient) -> Tools:
-    return Tools(client, desk.clock, SendSection(concurrency=4, max_tries=4), None, desk.sleep, lambda: 1.0)
+def tools(desk: Desk, client: AppboyClient) -> RecallTools:
+    return RecallTools(client, desk.clock, SendSection(concurrency=4, max_tries=4), None, desk.sleep, lambda: 1.0)
 
 
 def recalled(desk: Desk, client: AppboyClient, frozen: FrozenAudience):
@@ -77,7 +86,7 @@ def test_a_recall_close_to_the_time_leaves_it_unknown_who_gets_it(
 
 def test_what_was_unknown_before_a_recall_may_be_out(desk: Desk, client: AppboyClient, template_id: str) -> None:
     frozen = desk.plan(300, template_id=template_id)
-    desk.send(Scripted(appboy.Unknown("504"), *[client.schedule] * 3, appboy.Stopped(401, "401", "key")), frozen)
+    desk.send(Scripted(appboy.RequestUnknown("504"), *[client.schedule] * 3, appboy.Stopped(401, "401", "key")), frozen)
     dead = desk.store.leases.take(lease_name(frozen), holder="dead:9", now=desk.now)
     assert len(desk.store.deliveries.turn(*frozen.night, lease=dead, size=1, now=desk.now)) == 1
     desk.move(31)
@@ -209,9 +218,9 @@ def test_what_was_unknown_before_a_move_counts_as_received_when_it_went_out_at_t
 
     def lost(request: appboy.ScheduleRequest) -> appboy.Outcome:
         client.schedule(request)
-        return appboy.Unknown("504")
+        return appboy.RequestUnknown("504")
 
-    desk.send(Scripted(lost, appboy.Unknown("504"), client.schedule), frozen)
+    desk.send(Scripted(lost, appboy.RequestUnknown("504"), client.schedule), frozen)
     first = moved(desk, client, frozen)
     # whoever of them was taken gets it at the earlier time, and the command says so
     assert (first.moved, first.unmoved, first.unknown) == (50, 0, 100)
@@ -298,9 +307,9 @@ def test_unknown_recipients_are_asked_about_after_the_time_and_only_then(
 
     def lost(request: appboy.ScheduleRequest) -> appboy.Outcome:
         client.schedule(request)
-        return appboy.Unknown("504")
+        return appboy.RequestUnknown("504")
 
-    counts = desk.send(Scripted(lost, appboy.Unknown("504"), *[client.schedule] * 4), frozen)
+    counts = desk.send(Scripted(lost, appboy.RequestUnknown("504"), *[client.schedule] * 4), frozen)
     assert (counts.accepted, counts.unknown) == (200, 100)
     exports = Budget(an_hour=15_000, reserve=0.0)
 
@@ -384,7 +393,7 @@ def test_silence_of_the_export_sends_nobody_a_second_message(
     desk: Desk, sandbox: Sandbox, client: AppboyClient, template_id: str
 ) -> None:
     frozen = desk.plan(50, template_id=template_id)
-    desk.send(Scripted(appboy.Unknown("504")), frozen)
+    desk.send(Scripted(appboy.RequestUnknown("504")), frozen)
     desk.now = frozen.send_at + timedelta(hours=1)
     sandbox.move_clock(to=desk.now)
     exports = Budget(an_hour=15_000, reserve=0.0)

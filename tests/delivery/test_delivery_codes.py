@@ -14,7 +14,7 @@ from coding_child import POOL, planned
 from delivery_desk import NOW, Desk, Scripted
 from msgspec import Raw
 
-from optinb.appboy import Accepted, Recipient, Refused, Unknown
+from optinb.appboy import Recipient, RequestAccepted, RequestRefused, RequestUnknown
 from optinb.delivery import read_frozen
 from optinb.delivery.journal import CodePool, FrozenAudience, Store
 from optinb.errors import CampaignError
@@ -90,7 +90,7 @@ def test_processes_that_plan_at_once_never_share_a_code(store: Store, address: s
 def test_what_is_sent_has_the_codes_and_what_is_refused_gives_them_back(desk: Desk) -> None:
     codes = fill(desk.store, 150)
     audience = planned(desk.store, desk.root, "Summer", 150)
-    poster = Scripted(Accepted("d", "s"), Refused(400, "bad"), Unknown("no answer"))
+    poster = Scripted(RequestAccepted("d", "s"), RequestRefused(400, "bad"), RequestUnknown("no answer"))
     counts = desk.send(poster, audience)
     assert (counts.accepted, counts.refused, counts.unknown) == (50, 50, 50)
     sent = [_promo(r) for q in poster.requests for r in q.recipients]

@@ -10,7 +10,7 @@ import pytest
 from delivery_desk import Scripted
 from postgres_server import emptied
 
-from optinb.appboy import Unknown
+from optinb.appboy import RequestUnknown
 from optinb.delivery import Budget, ContactHistory, reconcile
 from optinb.delivery.journal import Store
 from optinb.errors import StateError
@@ -48,7 +48,12 @@ def test_a_second_machine_says_where_the_frozen_audience_lies_and_sends_nothing(
 ) -> None:
     frozen = planned_here(shared, monkeypatch)
     folder = (shared.root / frozen.path).parent
-    assert shared.send(Scripted(Unknown("504"), *[Unknown("504")] * 2), shared.plan(120, name="Sent")).unknown == 120
+    assert (
+        shared.send(
+            Scripted(RequestUnknown("504"), *[RequestUnknown("504")] * 2), shared.plan(120, name="Sent")
+        ).unknown
+        == 120
+    )
     sent = shared.plan(120, name="Sent")
     on_another_machine(shared, tmp_path / "second", monkeypatch)
     poster = Scripted()

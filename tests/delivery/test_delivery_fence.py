@@ -15,10 +15,10 @@ import pytest
 from delivery_desk import NOW
 from stopping_child import CALLS
 
-from optinb.appboy import Accepted, Later, Unknown, posting_while
+from optinb.appboy import RequestAccepted, RequestLater, RequestUnknown, posting_while
 from optinb.delivery import (
     Budget,
-    Tools,
+    RecallTools,
     ask_after,
     lease_name,
     may_be_stopped,
@@ -134,7 +134,7 @@ def test_nothing_is_posted_once_a_cancel_has_returned(stopped: Callable[[str], S
     store.deliveries.cancel(*frozen.night, reason="wrong text", user="ann", now=sender.clock())
     held = sender.held()
     with held as lease:
-        tools = Tools(sender.client, sender.clock, SETTINGS, may_ask=held.is_safe)
+        tools = RecallTools(sender.client, sender.clock, SETTINGS, may_ask=held.is_safe)
         done = recall(store, frozen, tools, lease=lease, reason="wrong text")
     before = sender.on_the_wire()
     sender.go_on()
@@ -197,7 +197,7 @@ def test_a_sender_that_was_stopped_for_a_while_goes_on_when_nobody_took_its_plac
 
 @pytest.mark.parametrize(
     ("answers", "outcome", "arrived"),
-    [([False], Later, 0), ([True, False], Unknown, 0), ([True, True], None, 1)],
+    [([False], RequestLater, 0), ([True, False], RequestUnknown, 0), ([True, True], None, 1)],
     ids=["before its head", "before its body", "not at all"],
 )
 def test_a_request_is_held_back_with_its_connection_open(
@@ -224,7 +224,7 @@ def test_a_request_whose_head_is_written_is_ended_although_the_send_is_halted(
     looks = iter([not halted_before_head])  # a second look would raise
     with posting_while(lambda: True, may_begin=lambda: next(looks)):
         outcome = client.schedule(request)
-    assert isinstance(outcome, Later if halted_before_head else Accepted)
+    assert isinstance(outcome, RequestLater if halted_before_head else RequestAccepted)
     assert len(sandbox.world.dispatches) == (0 if halted_before_head else 1)
 
 

@@ -39,11 +39,11 @@ STATES: tuple[BatchState, ...] = (
     Unknown(message="504", since=EARLIER),
 )
 OUTCOMES: tuple[appboy.Outcome, ...] = (
-    appboy.Accepted("d2", "s2", ("e",)),
-    appboy.Refused(400, "400: no"),
+    appboy.RequestAccepted("d2", "s2", ("e",)),
+    appboy.RequestRefused(400, "400: no"),
     appboy.Stopped(401, "401: key", "check it"),
-    appboy.Later(3.0, "429", "rate_limit"),
-    appboy.Unknown("504"),
+    appboy.RequestLater(3.0, "429", "rate_limit"),
+    appboy.RequestUnknown("504"),
 )
 EVENTS: tuple[Event, ...] = (
     Marked("box:2"),
@@ -85,7 +85,7 @@ MOVES: dict[tuple[BatchState, Event], BatchState] = {
         )
         for state, before in ((STATES[2], None), (STATES[7], EARLIER))
         for outcome in OUTCOMES[1:]
-        if not isinstance(outcome, appboy.Accepted)
+        if not isinstance(outcome, appboy.RequestAccepted)
     },
     (STATES[7], Recalled(OUTCOMES[0], True, "recalled")): Cancelled(message="recalled", schedule_id="s"),
     (STATES[7], Recalled(OUTCOMES[0], False, "recalled")): Unknown(message=CLOSE, since=EARLIER),

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from delivery_desk import Desk, Scripted, store_address
 
-from optinb.appboy import Accepted as Taken
 from optinb.appboy import AppboyClient
-from optinb.delivery import Tools, lease_name, recall, reschedule
+from optinb.appboy import RequestAccepted as Taken
+from optinb.delivery import RecallTools, lease_name, recall, reschedule
 from optinb.delivery.journal import Accepted, DeliveryCounts, FrozenAudience, Store, Unknown, replay
 from optinb.delivery.journal.answers import AnswerLine, Pen
 from optinb.errors import StateError
@@ -80,7 +80,7 @@ def taken(root: Path) -> Counter[str]:
 
 
 def recall_all(desk: Desk, client: AppboyClient, frozen: FrozenAudience):
-    tools = Tools(client, desk.clock, SendSection(concurrency=2), sleep=desk.sleep)
+    tools = RecallTools(client, desk.clock, SendSection(concurrency=2), sleep=desk.sleep)
     with desk.store.lease(lease_name(frozen), holder="ops", clock=desk.clock) as lease:
         return recall(desk.store, frozen, tools, lease=lease, reason="wrong")
 
@@ -131,7 +131,7 @@ def test_what_was_recalled_or_moved_since_is_so_again(desk: Desk, client: Appboy
     desk.send(client, frozen)
     sent = copied(desk, "sent")
     moved_to = frozen.send_at + timedelta(hours=1)
-    tools = Tools(client, desk.clock, SendSection(concurrency=2), sleep=desk.sleep)
+    tools = RecallTools(client, desk.clock, SendSection(concurrency=2), sleep=desk.sleep)
     with desk.store.lease(lease_name(frozen), holder="ops", clock=desk.clock) as lease:
         assert reschedule(desk.store, frozen, tools, lease=lease, send_at=moved_to, user="ops").moved == 320
     moved = copied(desk, "moved")

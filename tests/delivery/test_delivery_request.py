@@ -53,6 +53,6 @@ def test_properties_go_out_as_they_were_frozen() -> None:
 
 
 def schedule_of_now():
-    from optinb.appboy import Schedule
+    from optinb.appboy import WireSchedule
 
-    return Schedule("2026-11-23T17:00:00Z")
+    return WireSchedule("2026-11-23T17:00:00Z")

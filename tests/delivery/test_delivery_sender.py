@@ -12,7 +12,16 @@ import msgspec
 import pytest
 from delivery_desk import NOW, Scripted
 
-from optinb.appboy import Accepted, Later, NotTied, Outcome, Refused, ScheduleRequest, Stopped, Unknown
+from optinb.appboy import (
+    NotTied,
+    Outcome,
+    RequestAccepted,
+    RequestLater,
+    RequestRefused,
+    RequestUnknown,
+    ScheduleRequest,
+    Stopped,
+)
 from optinb.delivery import DeliveryCounts, close_past
 from optinb.delivery.journal import Planned, Sending
 from optinb.errors import StateError
@@ -21,7 +30,7 @@ from optinb.store import LeaseTaken
 if TYPE_CHECKING:
     from delivery_desk import Desk
 
-BUSY = Later(0.0, "503 Service Unavailable: busy")
+BUSY = RequestLater(0.0, "503 Service Unavailable: busy")
 
 
 def test_every_recipient_is_sent_once_in_order_with_their_own_properties(desk: Desk) -> None:
@@ -61,7 +70,7 @@ def test_batches_are_journalled_as_sending_before_their_requests_and_at_most_a_w
         sending = desk.store.deliveries.batches(*frozen.night, state="sending")
         assert len(sending) <= window
         assert int(request.recipients[0].external_user_id[1:]) in {batch.first for batch in sending}
-        return Accepted()
+        return RequestAccepted()
 
     counts = desk.send(Scripted(*[look] * 10), frozen, window_batches=window, concurrency=2)
     assert counts == DeliveryCounts(batches=10, accepted=500)
@@ -85,15 +94,15 @@ def test_a_half_of_the_window_is_posted_while_the_other_is_journalled(desk: Desk
     def post(_request: ScheduleRequest) -> Outcome:
         posted.set()
         assert journalled.wait(20)
-        return Accepted()
+        return RequestAccepted()
 
     desk.store.deliveries.turn = slow
-    assert desk.send(Scripted(Accepted(), Accepted(), post), frozen).accepted == 800
+    assert desk.send(Scripted(RequestAccepted(), RequestAccepted(), post), frozen).accepted == 800
 
 
 def test_a_refused_batch_is_not_sent_again_and_the_others_go_out(desk: Desk) -> None:
     frozen = desk.plan(120)
-    counts = desk.send(Scripted(Accepted(), Refused(400, "400: bad time")), frozen)
+    counts = desk.send(Scripted(RequestAccepted(), RequestRefused(400, "400: bad time")), frozen)
     assert counts == DeliveryCounts(batches=3, accepted=70, refused=50, errors={"400: bad time": 1})
     poster = Scripted()
     desk.send(poster, frozen)
@@ -102,7 +111,7 @@ def test_a_refused_batch_is_not_sent_again_and_the_others_go_out(desk: Desk) -> 
 
 def test_an_unknown_batch_is_never_sent_again(desk: Desk) -> None:
     frozen = desk.plan(120)
-    counts = desk.send(Scripted(Unknown("504")), frozen)
+    counts = desk.send(Scripted(RequestUnknown("504")), frozen)
     assert counts == DeliveryCounts(batches=3, accepted=70, unknown=50, errors={"504": 1})
     poster = Scripted()
     assert desk.send(poster, frozen) == counts
@@ -120,7 +129,7 @@ def test_a_client_that_fails_leaves_its_batch_unknown(desk: Desk) -> None:
 
 
 def test_what_appboy_asks_to_send_later_is_sent_later_and_once(desk: Desk) -> None:
-    poster = Scripted(Accepted(), BUSY, Later(90.0, "429", "rate_limit"), Accepted(), BUSY)
+    poster = Scripted(RequestAccepted(), BUSY, RequestLater(90.0, "429", "rate_limit"), RequestAccepted(), BUSY)
     assert desk.send(poster, desk.plan(300)) == DeliveryCounts(batches=6, accepted=300)
     assert desk.waits == [5.0] * 18 + [2.0]
     assert len(poster.requests) == 9
@@ -154,7 +163,7 @@ def test_one_batch_that_never_gets_through_does_not_hold_up_the_others(desk: Des
     frozen = desk.plan(1000)
 
     def poisoned(request: ScheduleRequest) -> Outcome:
-        return BUSY if request.recipients[0].external_user_id == "u0000050" else Accepted()
+        return BUSY if request.recipients[0].external_user_id == "u0000050" else RequestAccepted()
 
     counts = desk.send(Scripted(*[poisoned] * 100), frozen)
     assert (counts.accepted, counts.pending) == (950, 50)
@@ -163,7 +172,7 @@ def test_one_batch_that_never_gets_through_does_not_hold_up_the_others(desk: Des
 
 def test_a_wrong_key_stops_the_campaign_and_a_mended_one_goes_on_the_same_night(desk: Desk) -> None:
     frozen = desk.plan(300)
-    poster = Scripted(Accepted(), Stopped(401, "401: Invalid API key: [key]", "check the key"))
+    poster = Scripted(RequestAccepted(), Stopped(401, "401: Invalid API key: [key]", "check the key"))
     counts = desk.send(poster, frozen)
     assert counts.stopped == "401: Invalid API key: [key]; check the key"
     taken = [r.external_user_id for n, request in enumerate(poster.requests) if n != 1 for r in request.recipients]
@@ -190,7 +199,7 @@ def test_a_send_whose_time_has_passed_is_expired_and_needs_no_file(desk: Desk) -
 def test_a_send_that_becomes_late_while_it_waits_expires(desk: Desk) -> None:
     frozen = desk.plan(300)
     desk.now = frozen.send_at
-    counts = desk.send(Scripted(*[Accepted()] * 3, Later(3_600.0, "429", "rate_limit")), frozen)
+    counts = desk.send(Scripted(*[RequestAccepted()] * 3, RequestLater(3_600.0, "429", "rate_limit")), frozen)
     assert (counts.accepted, counts.expired, counts.pending, counts.stopped) == (250, 50, 0, None)
     assert sum(desk.waits) == 15 * 60 + 1.0
 
@@ -219,9 +228,9 @@ def test_a_sender_that_was_taken_for_dead_leaves_the_rest_to_the_other(desk: Des
         assert window_marked.wait(20)
         desk.move(31)
         desk.send(other, frozen, holder="box:2")
-        return Accepted()
+        return RequestAccepted()
 
-    slow = Scripted(Accepted(), taken_over)
+    slow = Scripted(RequestAccepted(), taken_over)
     with pytest.raises(StateError, match=r"hold of box:1 on send .* had expired and box:2 has it now"):
         desk.send(slow, frozen)
     counts = desk.store.deliveries.counts(frozen.campaign_id, frozen.run_date)
@@ -238,7 +247,7 @@ def test_a_second_sender_leaves_while_the_first_is_at_work(desk: Desk) -> None:
         with pytest.raises(LeaseTaken) as caught:
             desk.send(Scripted(), frozen, holder="box:2")
         complaints.append(str(caught.value))
-        return Accepted()
+        return RequestAccepted()
 
     assert desk.send(Scripted(meanwhile), frozen).accepted == 50
     assert complaints[0].startswith("box:1 is working on the send of 'Summer' for 2026-11-23 since")
@@ -249,9 +258,9 @@ def test_an_interrupt_journals_what_is_known_and_the_next_run_goes_on(desk: Desk
 
     def interrupt(_request: ScheduleRequest) -> Outcome:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-        return Accepted()
+        return RequestAccepted()
 
-    first = Scripted(Accepted(), interrupt)
+    first = Scripted(RequestAccepted(), interrupt)
     with pytest.raises(KeyboardInterrupt):
         desk.send(first, frozen)
     counts = desk.store.deliveries.counts(frozen.campaign_id, frozen.run_date)
@@ -271,7 +280,7 @@ def test_a_cancelled_send_stops_at_the_next_window(desk: Desk) -> None:
         desk.store.deliveries.cancel(frozen.campaign_id, frozen.run_date, reason="wrong text", user="ann", now=desk.now)
         return BUSY
 
-    counts = desk.send(Scripted(Accepted(), cancel), frozen)
+    counts = desk.send(Scripted(RequestAccepted(), cancel), frozen)
     assert counts == DeliveryCounts(batches=20, accepted=150, cancelled=850, errors={"wrong text": 17})
 
 
@@ -284,7 +293,7 @@ def test_a_send_that_waits_for_an_hour_is_called_off_at_the_next_look(desk: Desk
             desk.store.deliveries.cancel(*frozen.night, reason="wrong", user="ann", now=desk.now)
 
     desk.on_wait = cancel_once
-    counts = desk.send(Scripted(Accepted(), Later(3_600.0, "429", "rate_limit")), frozen)
+    counts = desk.send(Scripted(RequestAccepted(), RequestLater(3_600.0, "429", "rate_limit")), frozen)
     assert counts.accepted + counts.cancelled == 300 and counts.cancelled >= 50
     assert desk.waits == [5.0] * 3
 
@@ -300,10 +309,10 @@ def test_whoever_recalls_gets_the_hold_of_a_sender_that_waits_for_an_hour_and_of
     def slow(_request: ScheduleRequest) -> Outcome:
         begun.set()
         time.sleep(0.5)
-        return Accepted("d", str(time.monotonic()))
+        return RequestAccepted("d", str(time.monotonic()))
 
     for name, poster, most in (
-        ("Waits", Scripted(lambda _r: (begun.set(), Later(3_600.0, "429", "rate_limit"))[1]), 50),
+        ("Waits", Scripted(lambda _r: (begun.set(), RequestLater(3_600.0, "429", "rate_limit"))[1]), 50),
         ("Hangs", Scripted(*[slow] * 200), 250),
     ):
         begun.clear()
@@ -339,7 +348,7 @@ def test_progress_counts_every_recipient_once(desk: Desk) -> None:
     frozen = desk.plan(520)
     send(
         desk.store,
-        Scripted(Accepted(), BUSY, Unknown("504"), Refused(400, "no")),
+        Scripted(RequestAccepted(), BUSY, RequestUnknown("504"), RequestRefused(400, "no")),
         frozen,
         root=desk.root,
         clock=desk.clock,
@@ -386,8 +395,8 @@ def test_closing_leaves_a_night_alone_that_a_sender_is_at_work_on(desk: Desk) ->
 
 def test_repeated_refusals_stop_the_campaign_and_what_was_not_asked_for_stays_planned(desk: Desk) -> None:
     frozen = desk.plan(1000)
-    refused = [Refused(400, f"400 Bad Request: no {n}") for n in range(9)]
-    poster = Scripted(Accepted(), refused[0], Accepted(), *refused[1:])
+    refused = [RequestRefused(400, f"400 Bad Request: no {n}") for n in range(9)]
+    poster = Scripted(RequestAccepted(), refused[0], RequestAccepted(), *refused[1:])
     counts = desk.send(poster, frozen, max_refusals=3)
     assert counts.stopped is not None and "Appboy refused 3 requests in a row, the last with: 400" in counts.stopped
     assert "run the night again" in counts.stopped
@@ -400,14 +409,14 @@ def test_repeated_refusals_stop_the_campaign_and_what_was_not_asked_for_stays_pl
     assert len(poster.users + again.users) == len(set(poster.users + again.users)) == 1000
 
 
-FAILED = Later(0.0, "500 Internal Server Error: no", "server")
+FAILED = RequestLater(0.0, "500 Internal Server Error: no", "server")
 
 
 def test_what_failed_with_a_500_is_sent_again_unless_the_settings_call_it_unknown(desk: Desk) -> None:
-    poster = Scripted(Accepted(), FAILED)
+    poster = Scripted(RequestAccepted(), FAILED)
     assert desk.send(poster, desk.plan(120, name="Again")) == DeliveryCounts(batches=3, accepted=120)
     assert len(poster.requests) == 4
-    poster, frozen = Scripted(Accepted(), FAILED), desk.plan(120)
+    poster, frozen = Scripted(RequestAccepted(), FAILED), desk.plan(120)
     counts = desk.send(poster, frozen, after_500="unknown")
     assert counts == DeliveryCounts(batches=3, accepted=70, unknown=50, errors={FAILED.message: 1})
     assert desk.send(poster, frozen, after_500="unknown") == counts
@@ -418,7 +427,7 @@ def test_what_failed_with_a_500_is_sent_again_unless_the_settings_call_it_unknow
 def test_what_was_certainly_not_taken_is_sent_again_whatever_the_settings_say_of_a_500(
     desk: Desk, cause: Literal["rate_limit", "not_sent"]
 ) -> None:
-    poster = Scripted(Accepted(), Later(0.0, "later", cause))
+    poster = Scripted(RequestAccepted(), RequestLater(0.0, "later", cause))
     assert desk.send(poster, desk.plan(120), after_500="unknown").accepted == 120
 
 
@@ -438,14 +447,21 @@ def test_a_proxy_that_gives_others_answers_does_not_make_a_whole_night_unknown(d
 
 
 def test_refusals_with_takings_between_them_stop_nothing(desk: Desk) -> None:
-    answers = [Accepted(), Accepted(), Refused(400, "no"), Accepted(), Unknown("504"), Refused(400, "no")] * 4
+    answers = [
+        RequestAccepted(),
+        RequestAccepted(),
+        RequestRefused(400, "no"),
+        RequestAccepted(),
+        RequestUnknown("504"),
+        RequestRefused(400, "no"),
+    ] * 4
     counts = desk.send(Scripted(*answers), desk.plan(1200), max_refusals=2)
     assert (counts.stopped, counts.pending, counts.refused, counts.unknown) == (None, 0, 400, 200)
 
 
 def test_each_window_is_one_line_of_the_log(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="optinb.delivery")
-    desk.send(Scripted(Accepted(), Refused(400, "no"), Unknown("504")), desk.plan(520))
+    desk.send(Scripted(RequestAccepted(), RequestRefused(400, "no"), RequestUnknown("504")), desk.plan(520))
     lines = [record.__dict__ for record in caplog.records if record.getMessage() == "window"]
     told = [{name: line.get(name) for name in ("accepted", "refused", "unknown")} for line in lines]
     assert [sum(filter(None, states.values())) for states in told] == [4, 4, 3]
@@ -458,9 +474,9 @@ def test_each_window_is_one_line_of_the_log(desk: Desk, caplog: pytest.LogCaptur
 def test_a_clock_that_jumps_while_it_sends_loses_nobody_and_sends_nobody_twice(desk: Desk, jump_s: float) -> None:
     def jump(_request: ScheduleRequest) -> Outcome:
         desk.move(jump_s)
-        return Accepted()
+        return RequestAccepted()
 
     frozen = desk.plan(1000)
-    poster = Scripted(Accepted(), Accepted(), Accepted(), jump)
+    poster = Scripted(RequestAccepted(), RequestAccepted(), RequestAccepted(), jump)
     assert desk.send(poster, frozen) == DeliveryCounts(batches=20, accepted=1000)
     assert len(poster.users) == len(set(poster.users)) == 1000

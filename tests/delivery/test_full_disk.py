@@ -16,8 +16,8 @@ import pytest
 from delivery_desk import Desk, Scripted
 from msgspec.structs import replace
 
-from optinb.appboy import Accepted, Later, Outcome, ScheduleRequest, Stopped
-from optinb.delivery import Tools, lease_name, recall, reschedule
+from optinb.appboy import Outcome, RequestAccepted, RequestLater, ScheduleRequest, Stopped
+from optinb.delivery import RecallTools, lease_name, recall, reschedule
 from optinb.delivery.journal import Accepted as Taken
 from optinb.delivery.journal import Planned, Sending, replay, why_behind
 from optinb.delivery.journal.recovering import _side_of
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from optinb.appboy import RateLimit, Schedule
+    from optinb.appboy import RateLimit, WireSchedule
     from optinb.delivery.journal import Batch, FrozenAudience
 
-BUSY = Later(2.0, "Appboy is busy")
+BUSY = RequestLater(2.0, "Appboy is busy")
 NO_KEY = Stopped(401, "Invalid API key", "check the key")
 ROOM = 8 << 20  # more than the database and its log need
 
@@ -89,10 +89,10 @@ class Recaller:
 
     def unschedule(self, campaign_id: str, schedule_id: str) -> Outcome:
         self.deleted.append(schedule_id)
-        return Accepted()
+        return RequestAccepted()
 
-    def reschedule(self, campaign_id: str, schedule_id: str, schedule: Schedule) -> Outcome:
-        return Accepted()
+    def reschedule(self, campaign_id: str, schedule_id: str, schedule: WireSchedule) -> Outcome:
+        return RequestAccepted()
 
 
 @pytest.mark.parametrize("room", [0, 20, 60])
@@ -102,7 +102,7 @@ def test_who_was_certainly_not_sent_to_before_the_disk_was_full_is_sent_to_after
 ) -> None:
     frozen = desk.plan(400)
     with disk_of(desk, frozen) as disk:
-        poster = Scripted(Accepted("d1", "s1"), then(lambda: disk.fill(room), last))
+        poster = Scripted(RequestAccepted("d1", "s1"), then(lambda: disk.fill(room), last))
         with pytest.raises(StateError, match=r"answers file .* can't be written .*check the space"):
             desk.send(poster, frozen)
         counts = desk.store.deliveries.counts(*frozen.night)
@@ -165,10 +165,10 @@ def _planned(batch: Batch) -> Batch:
 
 def test_on_a_full_disk_what_is_scheduled_is_recalled_and_what_is_planned_is_stopped(desk: Desk) -> None:
     frozen, recaller = desk.plan(400), Recaller()
-    tools = Tools(recaller, desk.clock, SendSection(concurrency=2), sleep=desk.sleep)
+    tools = RecallTools(recaller, desk.clock, SendSection(concurrency=2), sleep=desk.sleep)
     with disk_of(desk, frozen) as disk:
         with pytest.raises(StateError):
-            desk.send(Scripted(Accepted("d1", "s1"), Accepted("d2", "s2"), then(disk.fill, BUSY)), frozen)
+            desk.send(Scripted(RequestAccepted("d1", "s1"), RequestAccepted("d2", "s2"), then(disk.fill, BUSY)), frozen)
         accepted = desk.store.deliveries.counts(*frozen.night).accepted
         for _ in range(2):
             desk.store.deliveries.cancel(*frozen.night, reason="wrong", user="ann", now=desk.now)
@@ -206,7 +206,7 @@ def test_a_night_that_was_planned_anew_while_the_disk_was_full_is_sent_once_ther
 def test_on_a_full_disk_a_night_is_moved_and_says_that_the_file_does_not_know(desk: Desk) -> None:
     frozen = desk.plan(100)
     desk.send(Scripted(), frozen)
-    tools = Tools(Recaller(), desk.clock, SendSection(concurrency=2), sleep=desk.sleep)
+    tools = RecallTools(Recaller(), desk.clock, SendSection(concurrency=2), sleep=desk.sleep)
     to = frozen.send_at.replace(hour=18)
     with disk_of(desk, frozen) as disk, desk.store.lease(lease_name(frozen), holder="a", clock=desk.clock) as lease:
         disk.fill()

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from optinb.sandbox import Rates, Request, User, World, apply, handle, make_world
+from optinb.sandbox import Rates, SandboxRequest, User, World, apply, handle, make_world
 
 MORNING = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 EVENING = datetime(2026, 11, 23, 18, 30, tzinfo=UTC)
@@ -31,10 +31,10 @@ class Caller:
 
     def post(self, path: str, body: dict[str, Any], *, status: int = 201) -> dict[str, Any]:
         headers = {"authorization": "Bearer sandbox-group-1-key", "content-type": "application/json"}
-        return self._ask(Request("POST", path, {}, headers, json.dumps(body).encode()), status)
+        return self._ask(SandboxRequest("POST", path, {}, headers, json.dumps(body).encode()), status)
 
     def get(self, path: str, **query: str) -> dict[str, Any]:
-        return self._ask(Request("GET", path, query, {"authorization": "Bearer sandbox-group-1-key"}), 200)
+        return self._ask(SandboxRequest("GET", path, query, {"authorization": "Bearer sandbox-group-1-key"}), 200)
 
     def schedule(self, *users: str, time: str = "2026-11-23T18:30:00Z", **more: Any) -> str:
         body = {
@@ -54,7 +54,7 @@ class Caller:
         answer = self.post("/users/export/ids", {"external_ids": users, "fields_to_export": fields})
         return {u["external_id"]: c["last_received"] for u in answer["users"] for c in u["campaigns_received"]}
 
-    def _ask(self, request: Request, status: int) -> dict[str, Any]:
+    def _ask(self, request: SandboxRequest, status: int) -> dict[str, Any]:
         handled = handle(self.world, request, self.now)
         for change in handled.changes:
             apply(self.world, change)

@@ -17,7 +17,7 @@ from optinb.sandbox import (
     Handled,
     Key,
     Limits,
-    Request,
+    SandboxRequest,
     World,
     apply,
     demo_world,
@@ -49,7 +49,7 @@ def ask(
         given["content-type"] = "application/json"
     body = payload if isinstance(payload, bytes) else b"" if payload is None else json.dumps(payload).encode()
     method = "GET" if payload is None else "POST"
-    request = Request(method, path, query, given | (headers or {}), body, client)
+    request = SandboxRequest(method, path, query, given | (headers or {}), body, client)
     handled = handle(world, request, now)
     for change in handled.changes:
         apply(world, change)
@@ -101,7 +101,7 @@ def test_handling_changes_nothing_by_itself() -> None:
     campaign = next(iter(world.app_groups.values())).campaigns[0]
     body = {"campaign_id": campaign.id, "recipients": [{"external_user_id": "1"}], "schedule": EVENING}
     headers = {"authorization": "Bearer sandbox-group-1-key", "content-type": "application/json"}
-    request = Request("POST", CREATE, {}, headers, json.dumps(body).encode())
+    request = SandboxRequest("POST", CREATE, {}, headers, json.dumps(body).encode())
     first, second = handle(world, request, NOW), handle(world, request, NOW)
     assert first == second
     assert world.dispatches == []

@@ -17,7 +17,7 @@ from optinb.errors import RuleError
 from optinb.rules import AllOf, Rule, attr, days_ago, parse
 from optinb.segments import members
 from optinb.segments.discovery import Discovery, discover
-from optinb.segments.discovery.columns import Column, as_rule, conditions, cuts, holds, round_figure
+from optinb.segments.discovery.columns import AttributeColumn, as_rule, conditions, cuts, holds, round_figure
 from optinb.segments.discovery.evidence import Sums, chance, gain, interval, q_values
 from optinb.segments.discovery.masks import pack, products
 from optinb.segments.discovery.reading import read_column
@@ -188,8 +188,8 @@ def test_every_condition_holds_for_the_members_of_its_rule(data: st.DataObject) 
             assert set(frame.filter(holds(condition, column))["customer_id"]) == ids(rule, frame), rule
 
 
-def measure(values: np.ndarray, kind: str = "number") -> Column:
-    return Column(name="x", kind=kind, values=values, known=np.ones(len(values), bool))  # type: ignore[arg-type]
+def measure(values: np.ndarray, kind: str = "number") -> AttributeColumn:
+    return AttributeColumn(name="x", kind=kind, values=values, known=np.ones(len(values), bool))  # type: ignore[arg-type]
 
 
 def test_cuts_are_round_and_stand_on_both_sides_of_a_heavy_value() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import polars as pl
 
 from optinb.settings import AppSettings
-from optinb.workspace.live import Live
+from optinb.workspace.live import ReachCache
 
 APPS = (
     AppSettings(id="ios", name="Shop for iPhone", platform="ios", sdk_from_version="2"),
@@ -26,7 +26,7 @@ def test_a_customer_with_two_apps_counts_once_in_each_sum() -> None:
     people = pl.DataFrame({"customer_id": ids, "external_user_id": ids}).with_columns(
         is_blocked=False, is_test=False, push_opt_in=True
     )
-    live = Live(people, pl.LazyFrame(rows, schema=schema, orient="row"), APPS)
+    live = ReachCache(people, pl.LazyFrame(rows, schema=schema, orient="row"), APPS)
     found, _ = live.figures(people["customer_id"] != "outsider")
     assert [(app.app_id, app.users, app.reachable) for app in found.apps] == [
         ("ios", 2, 1),

@@ -11,7 +11,7 @@ from rule_strategies import rules
 from rule_worlds import WORDS, worlds
 
 from optinb.rules import InList, Rule, attr, days_ago, did, in_group, in_list, received, uses_app
-from optinb.segments import Verdict, judge, members, person_of
+from optinb.segments import PartVerdict, judge, members, person_of
 
 RULES = rules(WORDS, max_leaves=5)
 
@@ -45,7 +45,7 @@ WORLD = World(
 )
 
 
-def verdict_on(rule: Rule) -> Verdict:
+def verdict_on(rule: Rule) -> PartVerdict:
     person = person_of("a", WORLD.tables(), group=lambda name: attr("age") < 18)
     assert person is not None
     return judge(rule, person)

@@ -27,7 +27,7 @@ from optinb.rules import (
     uses_app,
 )
 from optinb.views.editor.building import build
-from optinb.views.editor.document import WHERE, Behaviour, Campaign, Code, Condition, Group, Saved, Window
+from optinb.views.editor.document import WHERE, BehaviourPart, CampaignPart, Code, Condition, GroupPart, Saved, Window
 from optinb.views.editor.edits import (
     History,
     add,
@@ -47,7 +47,7 @@ DE = attr("country") == "DE"
 BOUGHT = did("purchase").within(days=60)
 
 
-def rule_of(document: Group) -> Rule:
+def rule_of(document: GroupPart) -> Rule:
     built = build(document)
     assert built.rule is not None and not built.problems
     return built.rule
@@ -70,28 +70,31 @@ def test_a_part_of_any_rule_that_is_moved_keeps_every_condition(rule, data):
         assert sorted(map(repr, leaves(document))) == sorted(map(repr, before))
 
 
-def leaves(document: Group) -> list:
+def leaves(document: GroupPart) -> list:
     found = []
     for part in document.parts:
-        found += leaves(part) if isinstance(part, Group) else [part]
+        found += leaves(part) if isinstance(part, GroupPart) else [part]
     return found
 
 
 @pytest.mark.parametrize(
     ("rule", "document"),
     [
-        (DE, Group("all", (Condition("country", "eq", "text", ("DE",)),))),
-        (~DE, Group("all", (Condition("country", "eq", "text", ("DE",), negated=True),))),
-        (attr("a").is_known(), Group("all", (Condition("a", "known", values=()),))),
-        (~BOUGHT, Group("all", (Behaviour(window=Window("last", days="60"), negated=True),))),
-        (none_of(DE, in_group("VIPs")), Group("none", (Condition("country", values=("DE",)), Saved("group", "VIPs")))),
+        (DE, GroupPart("all", (Condition("country", "eq", "text", ("DE",)),))),
+        (~DE, GroupPart("all", (Condition("country", "eq", "text", ("DE",), negated=True),))),
+        (attr("a").is_known(), GroupPart("all", (Condition("a", "known", values=()),))),
+        (~BOUGHT, GroupPart("all", (BehaviourPart(window=Window("last", days="60"), negated=True),))),
+        (
+            none_of(DE, in_group("VIPs")),
+            GroupPart("none", (Condition("country", values=("DE",)), Saved("group", "VIPs"))),
+        ),
         (
             attr("born").anniversary(within_next=7),
-            Group("all", (Condition("born", "anniversary", "day", ("0", "7")),)),
+            GroupPart("all", (Condition("born", "anniversary", "day", ("0", "7")),)),
         ),
         (
             attr("registered_at") >= days_ago(-3),
-            Group("all", (Condition("registered_at", "ge", "day", ("3",), "days_ahead"),)),
+            GroupPart("all", (Condition("registered_at", "ge", "day", ("3",), "days_ahead"),)),
         ),
     ],
 )
@@ -135,11 +138,11 @@ def test_hardly_anything_needs_code(rule):
 
 
 def test_a_group_of_one_part_at_the_top_means_that_part_and_below_is_kept():
-    assert rule_of(Group("any", (A,))) == Compare("a", "eq", "x")
+    assert rule_of(GroupPart("any", (A,))) == Compare("a", "eq", "x")
     one = AllOf((Compare("a", "eq", "x"),))
     assert rule_of(document_of(one)) == one
-    assert rule_of(Group("all", (A, Group("any", (B,))))) == all_of(
-        rule_of(Group(parts=(A,))), any_of(attr("b") == "x")
+    assert rule_of(GroupPart("all", (A, GroupPart("any", (B,))))) == all_of(
+        rule_of(GroupPart(parts=(A,))), any_of(attr("b") == "x")
     )
 
 
@@ -155,34 +158,34 @@ def test_a_group_of_one_part_at_the_top_means_that_part_and_below_is_kept():
         (Condition("city", "one_of", "text", ("",)), "Write a value, one a line."),
         (Condition("value", "top", "number", ("120",)), "120 % is no part of the customers"),
         (Condition("mail", "matches", "text", ("(a+)+",)), "repetition"),
-        (Behaviour(event=""), "Choose what they did."),
-        (Behaviour(value="2.5"), "A count is a whole number and not negative, not 2.5."),
-        (Behaviour(measure="total"), "Choose the column that the total is of."),
-        (Behaviour(window=Window("last")), "Write a number of days."),
-        (Behaviour(window=Window("between", first="2026-02-01", last="2026-01-01")), "ends (2026-01-01) before"),
-        (Campaign(times="0"), "give a number from 1 to 10,000."),
+        (BehaviourPart(event=""), "Choose what they did."),
+        (BehaviourPart(value="2.5"), "A count is a whole number and not negative, not 2.5."),
+        (BehaviourPart(measure="total"), "Choose the column that the total is of."),
+        (BehaviourPart(window=Window("last")), "Write a number of days."),
+        (BehaviourPart(window=Window("between", first="2026-02-01", last="2026-01-01")), "ends (2026-01-01) before"),
+        (CampaignPart(times="0"), "give a number from 1 to 10,000."),
         (Saved("list"), "Choose a list."),
         (Code("attr('x')"), "is no rule yet"),
         (Code("attr('x') = 1"), "can't be read at column"),
-        (Group(), "Nothing is in this group yet"),
+        (GroupPart(), "Nothing is in this group yet"),
     ],
 )
 def test_what_is_missing_is_said_at_its_place(part, said):
-    built = build(Group("all", (A, part)))
+    built = build(GroupPart("all", (A, part)))
     assert built.rule is None
     assert [problem.path for problem in built.problems] == [(1,)]
     assert said in built.problems[0].text
 
 
 def test_everything_that_is_missing_is_told_at_once_and_inside_behaviours_too():
-    where = Group("any", (Condition(), A))
-    built = build(Group("all", (Condition(), Behaviour(where=where, negated=True))))
+    where = GroupPart("any", (Condition(), A))
+    built = build(GroupPart("all", (Condition(), BehaviourPart(where=where, negated=True))))
     assert [problem.path for problem in built.problems] == [(0,), (1, WHERE, 0)]
 
 
 def test_separators_of_thousands_are_read():
-    assert rule_of(Group("all", (Condition("spend", "ge", "number", ("1,250.5",)),))) == (attr("spend") >= 1250.5)
-    assert build(Group("all", (Condition("spend", "ge", "number", ("1,25",)),))).problems
+    assert rule_of(GroupPart("all", (Condition("spend", "ge", "number", ("1,250.5",)),))) == (attr("spend") >= 1250.5)
+    assert build(GroupPart("all", (Condition("spend", "ge", "number", ("1,25",)),))).problems
 
 
 @pytest.mark.parametrize(
@@ -196,76 +199,76 @@ def test_separators_of_thousands_are_read():
     ],
 )
 def test_an_error_of_the_rule_is_placed_at_its_part(message, path):
-    where = Group("any", (A, B))
-    none = Group("none", (A, Condition("b", "eq", "text", ("x",), negated=True)))
-    built = build(Group("all", (A, Behaviour(where=where, negated=True), none)))
+    where = GroupPart("any", (A, B))
+    none = GroupPart("none", (A, Condition("b", "eq", "text", ("x",), negated=True)))
+    built = build(GroupPart("all", (A, BehaviourPart(where=where, negated=True), none)))
     assert built.place(message).path == path
 
 
 def test_edits_change_one_place_and_leave_the_document_before_as_it_was():
-    document = Group("all", (A, Group("any", (B, C))))
-    assert add(document, (1,), A).parts[1] == Group("any", (B, C, A))
-    assert remove(document, (1, 0)).parts[1] == Group("any", (C,))
-    assert remove(document, ()) == Group()
-    assert change(document, (1, 1), values=("y",)).parts[1] == Group("any", (B, Condition("c", values=("y",))))
-    assert wrap(document, (0,)).parts[0] == Group("any", (A,))
-    assert unwrap(document, (1,)) == Group("all", (A, B, C))
+    document = GroupPart("all", (A, GroupPart("any", (B, C))))
+    assert add(document, (1,), A).parts[1] == GroupPart("any", (B, C, A))
+    assert remove(document, (1, 0)).parts[1] == GroupPart("any", (C,))
+    assert remove(document, ()) == GroupPart()
+    assert change(document, (1, 1), values=("y",)).parts[1] == GroupPart("any", (B, Condition("c", values=("y",))))
+    assert wrap(document, (0,)).parts[0] == GroupPart("any", (A,))
+    assert unwrap(document, (1,)) == GroupPart("all", (A, B, C))
     assert copy(document, (0,)).parts[:2] == (A, A)
-    assert document == Group("all", (A, Group("any", (B, C))))
+    assert document == GroupPart("all", (A, GroupPart("any", (B, C))))
 
 
 def test_a_part_goes_line_by_line_into_groups_and_out_again():
-    document, path = Group("all", (A, Group("any", (B,)), C)), (0,)
+    document, path = GroupPart("all", (A, GroupPart("any", (B,)), C)), (0,)
     seen = []
     for _ in range(5):
         document, path = move(document, path, 1)
         seen.append(path)
     assert seen == [(0, 0), (0, 1), (1,), (2,), (2,)]
-    assert document == Group("all", (Group("any", (B,)), C, A))
+    assert document == GroupPart("all", (GroupPart("any", (B,)), C, A))
     for _ in range(5):
         document, path = move(document, path, -1)
-    assert document == Group("all", (A, Group("any", (B,)), C))
+    assert document == GroupPart("all", (A, GroupPart("any", (B,)), C))
 
 
 def test_the_opposite_of_a_part_says_the_opposite():
-    for part in (A, Group("any", (A, B)), Group("all", (A, B))):
-        document = Group("all", (C, part))
+    for part in (A, GroupPart("any", (A, B)), GroupPart("all", (A, B))):
+        document = GroupPart("all", (C, part))
         plain, opposite = rule_of(document), rule_of(negate(document, (1,)))
         assert isinstance(plain, AllOf) and isinstance(opposite, AllOf)
         assert opposite.rules[1] == Not(plain.rules[1])
-    assert rule_of(negate(negate(Group("all", (C, Group("any", (A, B)))), (1,)), (1,))) == all_of(
+    assert rule_of(negate(negate(GroupPart("all", (C, GroupPart("any", (A, B)))), (1,)), (1,))) == all_of(
         attr("c") == "x", AnyOf((attr("a") == "x", attr("b") == "x"))
     )
 
 
 def test_edits_inside_a_behaviour_keep_to_its_own_conditions():
-    document = Group("all", (Behaviour(where=Group("all", (A, B))),))
+    document = GroupPart("all", (BehaviourPart(where=GroupPart("all", (A, B))),))
     moved, path = move(document, (0, WHERE, 0), -1)
     assert (moved, path) == (document, (0, WHERE, 0))
     emptied = remove(document, (0, WHERE))
-    assert part_at(emptied, (0, WHERE)) == Group()
+    assert part_at(emptied, (0, WHERE)) == GroupPart()
     assert rule_of(emptied) == did("purchase")
 
 
 def test_steps_are_taken_back_and_made_again():
-    history = History(Group()).do(Group("all", (A,))).do(Group("all", (A, B)))
-    assert history.undo().now == Group("all", (A,))
-    assert history.undo().undo().undo().now == Group()
+    history = History(GroupPart()).do(GroupPart("all", (A,))).do(GroupPart("all", (A, B)))
+    assert history.undo().now == GroupPart("all", (A,))
+    assert history.undo().undo().undo().now == GroupPart()
     assert history.undo().redo() == history.redo()
-    assert history.undo().do(Group("all", (C,))).redo().now == Group("all", (C,))
+    assert history.undo().do(GroupPart("all", (C,))).redo().now == GroupPart("all", (C,))
 
 
 def test_letters_typed_into_one_blank_are_one_step():
-    history = History(Group("all", (A,)))
+    history = History(GroupPart("all", (A,)))
     for typed in ("y", "yz"):
         history = history.do(change(history.now, (0,), values=(typed,)), topic="0 value")
     history = history.do(change(history.now, (0,), op="ne"), topic="0 op")
     assert len(history.before) == 2
-    assert history.undo().undo().now == Group("all", (A,))
+    assert history.undo().undo().now == GroupPart("all", (A,))
 
 
 def test_a_rule_that_is_too_large_is_a_problem_of_the_whole():
-    built = build(Group("all", (A,) * 3_000))
+    built = build(GroupPart("all", (A,) * 3_000))
     assert built.rule is None and built.problems[0].path == ()
     with pytest.raises(RuleError):
         to_json(AllOf((attr("a") == "x",) * 3_000))

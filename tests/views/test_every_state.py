@@ -24,7 +24,7 @@ from optinb.campaigns import OUTCOMES, REASONS, CampaignChange, CampaignRecord, 
 from optinb.cli import main
 from optinb.console import show
 from optinb.console.data import ModelReport
-from optinb.delivery import Move, Reconciled
+from optinb.delivery import Reconciled, SendMove
 from optinb.delivery.journal import Verdict as Said
 from optinb.delivery.journal.rows import StateName
 from optinb.delivery.recall import Recall
@@ -158,7 +158,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         ws.status(), replace(ws.why("000014"), answers=(reason,)), Night(ws, RUN_DATE, dry_run=True),
         previews[0].waterfall,
         ws.preview("Lapsed buyers", app_group="Shop").reach,
-        Move(campaign="A", run_date=f"{RUN_DATE}", before=NOW, send_at=NOW, moved=1, unmoved=1, unknown=1),
+        SendMove(campaign="A", run_date=f"{RUN_DATE}", before=NOW, send_at=NOW, moved=1, unmoved=1, unknown=1),
         Cancellation(campaign="A", comment="", nights=(Recall(campaign="A", run_date=f"{RUN_DATE}", recalled=1),)),
         Settlements(nights=(settled,), exit_code=0), AuditVerdict(entries=1, head="0", problem=None),
         Recovered(dry_run=True, settled=(settled,)), TemplateListing(templates=tuple(listed), news=(news,)),

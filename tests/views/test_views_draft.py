@@ -7,11 +7,20 @@ import pytest
 
 from optinb.campaigns import campaign_from
 from optinb.errors import CampaignError
-from optinb.views.later import Later, every
-from optinb.views.plan.draft import FIXED, TEMPLATES_OWN, Plan, Source, Timing, attribute, first_kind, suggested_name
+from optinb.views.later import Debounce, every
+from optinb.views.plan.draft import (
+    FIXED,
+    TEMPLATES_OWN,
+    PlannerPlan,
+    PropertySource,
+    Timing,
+    attribute,
+    first_kind,
+    suggested_name,
+)
 
 
-def plan(**changes) -> Plan:
+def plan(**changes) -> PlannerPlan:
     given = {
         "name": " Summer ",
         "app_group": "Shop",
@@ -19,9 +28,9 @@ def plan(**changes) -> Plan:
         "group": "G",
         "timing": Timing(on=date(2026, 11, 23), at=time(9, 5)),
         "control_percent": 2.5,
-        "properties": {"code": Source(FIXED, "X"), "name": Source(TEMPLATES_OWN)},
+        "properties": {"code": PropertySource(FIXED, "X"), "name": PropertySource(TEMPLATES_OWN)},
     }
-    return Plan(**(given | changes))
+    return PlannerPlan(**(given | changes))
 
 
 def test_plan_reads_as_a_campaign():
@@ -70,7 +79,7 @@ PROPERTIES = [
 )
 def test_campaign_comes_back_from_the_controls_as_it_was(fields):
     campaign = campaign_from({**plan(properties={}).fields(), **fields})
-    assert campaign_from(Plan.of(campaign).fields()) == campaign
+    assert campaign_from(PlannerPlan.of(campaign).fields()) == campaign
 
 
 @pytest.mark.parametrize(
@@ -90,9 +99,9 @@ def test_draft_with_something_missing_is_refused_by_name(missing, said):
 
 
 def test_attribute_without_a_default_has_none():
-    assert Source(attribute("city")).field() == {"attribute": "city"}
-    assert Source(attribute("city"), "home").field() == {"attribute": "city", "default": "home"}
-    assert Source(FIXED).field() is None
+    assert PropertySource(attribute("city")).field() == {"attribute": "city"}
+    assert PropertySource(attribute("city"), "home").field() == {"attribute": "city", "default": "home"}
+    assert PropertySource(FIXED).field() is None
 
 
 def test_property_starts_with_the_attribute_of_its_name():
@@ -112,7 +121,7 @@ def test_call_waits_for_the_last_of_several_requests():
 
     async def type_fast() -> None:
         done = asyncio.Event()
-        later = Later(lambda: (calls.append(1), done.set()), pause_s=0.001)
+        later = Debounce(lambda: (calls.append(1), done.set()), pause_s=0.001)
         later()
         later()
         assert not calls

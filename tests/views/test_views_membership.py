@@ -3,12 +3,12 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from optinb.segments import Verdict
+from optinb.segments import PartVerdict
 from optinb.views.values import membership
 from optinb.workspace import Membership
 
 
-def shown(tree: Verdict | None) -> str:
+def shown(tree: PartVerdict | None) -> str:
     found = Membership(
         customer_id="<000001>",
         sentence="the country is DE & more",
@@ -21,14 +21,14 @@ def shown(tree: Verdict | None) -> str:
 
 
 def test_every_part_of_the_rule_stands_nested_with_its_mark_and_what_was_found() -> None:
-    leaf = Verdict(part="leaf", text="bought", holds=True, found="3 times")
-    tree = Verdict(
+    leaf = PartVerdict(part="leaf", text="bought", holds=True, found="3 times")
+    tree = PartVerdict(
         part="all",
         text="all of these",
         holds=False,
         parts=(
-            Verdict(part="leaf", text="the country is DE", holds=True, found="<b>DE</b>"),
-            Verdict(part="not", text="not this", holds=False, parts=(leaf,)),
+            PartVerdict(part="leaf", text="the country is DE", holds=True, found="<b>DE</b>"),
+            PartVerdict(part="not", text="not this", holds=False, parts=(leaf,)),
         ),
     )
     html = shown(tree)

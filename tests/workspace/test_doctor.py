@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 import optinb
-from optinb.appboy import AppboyClient, Refused, Stopped, Verdict, examine
+from optinb.appboy import AppboyClient, RequestRefused, Stopped, Verdict, examine
 from optinb.appboy.doctor import Findings, verdicts
 from optinb.console import show
 from optinb.sandbox import Fault, Key, Sandbox, World, push_campaign
@@ -189,7 +189,7 @@ def test_the_way_of_2015_has_no_permissions() -> None:
 def test_a_401_for_one_call_alone_is_a_permission_because_the_pages_disagree() -> None:
     probes = {
         "campaigns.list": None,
-        "campaigns.details": Refused(400, "Invalid Campaign ID"),
+        "campaigns.details": RequestRefused(400, "Invalid Campaign ID"),
         "campaigns.data_series": Stopped(401, "401 Unauthorized: no", "check"),
         "users.export.ids": None,
     }

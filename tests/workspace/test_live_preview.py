@@ -14,7 +14,7 @@ from optinb.campaigns import build_audience, waterfall
 from optinb.segments import AppReach, Reach, reachable_apps
 from optinb.settings import AppSettings
 from optinb.views import values
-from optinb.workspace.live import Live, numbered
+from optinb.workspace.live import ReachCache, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +80,7 @@ def test_figures_agree_with_building_the_audience(seed: int, apps: tuple[AppSett
         schema={"customer_id": pl.String, "app_id": pl.String, "push_enabled": pl.Boolean, "app_version": pl.String},
         orient="row",
     )
-    live = Live(people, users, apps)
+    live = ReachCache(people, users, apps)
     for share in (0, 0.1, 0.6, 1):
         inside = pl.Series([chance.random() < share for _ in ids], dtype=pl.Boolean)
         members = people.lazy().filter(inside).select("customer_id")

@@ -27,7 +27,7 @@ class Place(Struct, frozen=True):
     cities: tuple[str, ...]
 
 
-class App(Struct, frozen=True):
+class SampleApp(Struct, frozen=True):
     """An app with its versions, oldest first, and the share of users on each."""
 
     id: str
@@ -64,10 +64,12 @@ FIRST_NAMES = {
     "es": ("Álvaro", "Carmen", "Diego", "Elena", "Íñigo", "Lucía", "Pablo", "Sofía"),
 }
 APPS = (
-    App("shop-ios", ("3.0.2", "3.1.4", "3.2.0", "3.4.1", "4.0.0", "4.1.3"), (0.04, 0.06, 0.08, 0.14, 0.23, 0.45)),
-    App("shop-android", ("2.9.8", "3.0.7", "3.1.0", "3.4.0", "4.0.2", "4.1.3"), (0.05, 0.07, 0.10, 0.15, 0.23, 0.40)),
-    App("club-ios", ("1.0.0", "1.1.0", "1.2.5"), (0.10, 0.25, 0.65)),
-    App("club-android", ("1.0.1", "1.1.0", "1.2.4"), (0.12, 0.28, 0.60)),
+    SampleApp("shop-ios", ("3.0.2", "3.1.4", "3.2.0", "3.4.1", "4.0.0", "4.1.3"), (0.04, 0.06, 0.08, 0.14, 0.23, 0.45)),
+    SampleApp(
+        "shop-android", ("2.9.8", "3.0.7", "3.1.0", "3.4.0", "4.0.2", "4.1.3"), (0.05, 0.07, 0.10, 0.15, 0.23, 0.40)
+    ),
+    SampleApp("club-ios", ("1.0.0", "1.1.0", "1.2.5"), (0.10, 0.25, 0.65)),
+    SampleApp("club-android", ("1.0.1", "1.1.0", "1.2.4"), (0.12, 0.28, 0.60)),
 )
 CATEGORIES = (
     Category("accessories", 0.26, 0.6, 80),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from optinb.segments.discovery.columns import Column
+    from optinb.segments.discovery.columns import AttributeColumn
     from optinb.segments.discovery.search import Tested
     from optinb.segments.discovery.target import Target
 
@@ -28,7 +28,7 @@ ADDS = 1e-3  # a condition of a sharpened group stays where its gain has at most
 ROUNDS = 4
 
 
-class Group(NamedTuple):
+class FoundGroup(NamedTuple):
     """A group that was found on the half that is searched: its conditions, and the share of false ones up to it."""
 
     conditions: tuple[Condition, ...]
@@ -39,13 +39,13 @@ def choose(
     tested: Tested,
     conditions: Sequence[Condition],
     bits: NDArray[np.uint8],
-    columns: Sequence[Column],
+    columns: Sequence[AttributeColumn],
     target: Target,
     *,
     least: int,
     limit: int,
     tell: Callable[[int], None] = lambda _done: None,
-) -> tuple[list[Group], int]:
+) -> tuple[list[FoundGroup], int]:
     """The groups that stay when each is measured on the customers whom none before it holds.
 
     Returns at most `limit` groups, the strongest first, and how many combinations were tested in all.
@@ -60,7 +60,7 @@ def choose(
     sizes = np.asarray(target.of_each(masks).customers)
     left = np.ones(size, bool)
     alive = np.ones(len(places), bool)
-    chosen: list[Group] = []
+    chosen: list[FoundGroup] = []
     chances: list[float] = []
     sharpen = Sharpener(columns, target, least)
     while len(chosen) < limit and alive.any():
@@ -77,7 +77,7 @@ def choose(
         if (mask & left).sum() < max(least, (1 - OVERLAP) * mask.sum()):
             continue
         chances.append(float(chance(least_gain(found, columns, target, left))))
-        chosen.append(Group(found, 1.0))
+        chosen.append(FoundGroup(found, 1.0))
         left &= ~mask
         tell(1)
     tests += sharpen.tests
@@ -91,7 +91,7 @@ def _adjusted(p: float, chances: NDArray[np.float64], tests: int) -> float:
 
 
 def least_gain(
-    conditions: Sequence[Condition], columns: Sequence[Column], target: Target, among: NDArray[np.bool_]
+    conditions: Sequence[Condition], columns: Sequence[AttributeColumn], target: Target, among: NDArray[np.bool_]
 ) -> float:
     """The least gain, in standard errors, over everybody and over the group without one of its conditions."""
     each = [holds(c, columns[c.column]) & among for c in conditions]
@@ -103,8 +103,8 @@ def least_gain(
 class Sharpener:
     """Moves the ends of spans, and values into and out of sets, as long as a group gets stronger."""
 
-    def __init__(self, columns: Sequence[Column], target: Target, least: int) -> None:
-        self.columns: Sequence[Column] = columns
+    def __init__(self, columns: Sequence[AttributeColumn], target: Target, least: int) -> None:
+        self.columns: Sequence[AttributeColumn] = columns
         self.target, self.least = target, least
         self.tests: int = 0
         self._fine: dict[int, tuple[list[float | int], NDArray[np.int64]]] = {}
@@ -196,15 +196,15 @@ class Sharpener:
 
 
 def confirmed(
-    groups: Sequence[Group], columns: Sequence[Column], target: Target
-) -> list[tuple[Group, NDArray[np.bool_], float]]:
+    groups: Sequence[FoundGroup], columns: Sequence[AttributeColumn], target: Target
+) -> list[tuple[FoundGroup, NDArray[np.bool_], float]]:
     """The groups that show on customers who were not searched, with their mask there and the chance of their gain.
 
     Each must have a gain there too over everybody and over every parent, on those whom no stronger group holds; its
     chance is held against the number of groups (Bonferroni).
     """
     left = np.ones(len(target.values), bool)
-    found: list[tuple[Group, NDArray[np.bool_], float]] = []
+    found: list[tuple[FoundGroup, NDArray[np.bool_], float]] = []
     for group in groups:
         mask = np.logical_and.reduce([holds(c, columns[c.column]) for c in group.conditions])
         whole = target.of(left)

@@ -21,7 +21,7 @@ MOST_VALUES, PAIRED_VALUES = 20, 6  # of a text: the most frequent ones are cond
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Column:
+class AttributeColumn:
     """One attribute of n customers.
 
     values: shape (n,); numbers as delivered, days as whole days before the run date, texts and yes/no as places in
@@ -67,7 +67,7 @@ class Known(Struct, frozen=True):
 Condition = Span | Among | Known
 
 
-def holds(condition: Condition, column: Column) -> NDArray[np.bool_]:
+def holds(condition: Condition, column: AttributeColumn) -> NDArray[np.bool_]:
     """For which customers a condition holds; false where the attribute is empty, as everywhere in the language."""
     match condition:
         case Span(low=low, high=high):
@@ -85,7 +85,7 @@ def holds(condition: Condition, column: Column) -> NDArray[np.bool_]:
             assert_never(condition)
 
 
-def as_rule(condition: Condition, column: Column) -> Rule:
+def as_rule(condition: Condition, column: AttributeColumn) -> Rule:
     """The condition in the language of target groups."""
     name = column.name
     match condition:
@@ -109,7 +109,7 @@ def as_rule(condition: Condition, column: Column) -> Rule:
             assert_never(condition)
 
 
-def conditions(place: int, column: Column) -> list[Condition]:
+def conditions(place: int, column: AttributeColumn) -> list[Condition]:
     """The conditions on a column that the search begins with, `place` being where the column stands."""
     found: list[Condition] = []
     if not column.known.all():
@@ -127,7 +127,7 @@ def conditions(place: int, column: Column) -> list[Condition]:
     return found
 
 
-def cuts(column: Column, number: int) -> list[float | int]:
+def cuts(column: AttributeColumn, number: int) -> list[float | int]:
     """Where a measure may be cut, ascending: near its quantiles, at round figures, and on both sides of a heavy value.
 
     A column of few different values is cut at each. Cuts are ints where the values are.

@@ -10,8 +10,8 @@ import numpy as np
 from optinb.errors import RuleError
 from optinb.progress import WHOLE
 from optinb.rules import sentence
-from optinb.segments.discovery.choice import Group, choose, confirmed
-from optinb.segments.discovery.columns import Column, Condition, as_rule, conditions, holds
+from optinb.segments.discovery.choice import FoundGroup, choose, confirmed
+from optinb.segments.discovery.columns import AttributeColumn, Condition, as_rule, conditions, holds
 from optinb.segments.discovery.leaks import near_perfect, restating
 from optinb.segments.discovery.masks import pack
 from optinb.segments.discovery.search import search
@@ -30,14 +30,14 @@ ALL_CONDITIONS = 5_000  # at most, the first of each column before the last: so 
 class Found(NamedTuple):
     """Confirmed groups, each with the chance on the other half; how many were tested; what was left out, and why."""
 
-    groups: list[tuple[Group, float]]
+    groups: list[tuple[FoundGroup, float]]
     tested: int
     left_out: dict[str, str]
     warnings: tuple[str, ...]
 
 
 def find(
-    columns: Sequence[Column],
+    columns: Sequence[AttributeColumn],
     values: NDArray[np.float64],
     *,
     yes_no: bool,
@@ -99,12 +99,14 @@ def find(
     return Found([(group, p) for group, _, p in shown], tests, left_out, warnings)
 
 
-def members_of(group: Sequence[Condition], columns: Sequence[Column]) -> NDArray[np.bool_]:
+def members_of(group: Sequence[Condition], columns: Sequence[AttributeColumn]) -> NDArray[np.bool_]:
     """Who is in a group."""
     return np.logical_and.reduce([holds(condition, columns[condition.column]) for condition in group])
 
 
-def _conditions(columns: Sequence[Column], least: int) -> tuple[list[Condition], NDArray[np.uint8], NDArray[np.int64]]:
+def _conditions(
+    columns: Sequence[AttributeColumn], least: int
+) -> tuple[list[Condition], NDArray[np.uint8], NDArray[np.int64]]:
     """Every condition that enough customers fit and enough don't, who fits it, and the column that it is on."""
     made: list[Condition] = []
     bits: list[NDArray[np.uint8]] = []
@@ -121,7 +123,7 @@ def _conditions(columns: Sequence[Column], least: int) -> tuple[list[Condition],
     return made, np.stack(bits), np.array([condition.column for condition in made])
 
 
-def _part(column: Column, rows: NDArray[np.bool_]) -> Column:
+def _part(column: AttributeColumn, rows: NDArray[np.bool_]) -> AttributeColumn:
     return replace(column, values=column.values[rows], known=column.known[rows])
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from optinb.segments.discovery.columns import Column
+    from optinb.segments.discovery.columns import AttributeColumn
     from optinb.segments.discovery.evidence import Sums
     from optinb.segments.discovery.target import Target
 
@@ -20,7 +20,9 @@ NEARLY_ALL = 0.98  # a rate that is told as too good, unless nearly everybody ha
 ENOUGH = 100_000  # customers that a rank correlation is measured on
 
 
-def restating(places: NDArray[np.int64], alone: Sums, columns: Sequence[Column], target: Target) -> dict[int, str]:
+def restating(
+    places: NDArray[np.int64], alone: Sums, columns: Sequence[AttributeColumn], target: Target
+) -> dict[int, str]:
     """The columns that restate the target by themselves, with the reason.
 
     Args:
@@ -53,7 +55,7 @@ def near_perfect(places: NDArray[np.int64], alone: Sums, target: Target, *, leas
     return by_size[np.sort(first)]
 
 
-def _alike(column: Column, target: Target) -> float:
+def _alike(column: AttributeColumn, target: Target) -> float:
     from scipy.stats import rankdata
 
     known = np.flatnonzero(column.known)[:ENOUGH]

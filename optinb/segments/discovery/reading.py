@@ -12,7 +12,7 @@ from optinb.engine import kinds
 from optinb.errors import RuleError, did_you_mean
 from optinb.rules import PURCHASE, attributes_of, behaviours_of
 from optinb.segments.compile import members
-from optinb.segments.discovery.columns import MOST_VALUES, Column
+from optinb.segments.discovery.columns import MOST_VALUES, AttributeColumn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,13 +76,13 @@ def read_target(tables: Tables, target: Rule | str, customers: pl.DataFrame) -> 
     return customers["customer_id"].is_in(ids.implode()).cast(pl.Float64).to_numpy(), True
 
 
-def read_column(series: pl.Series, tables: Tables) -> Column | None:
+def read_column(series: pl.Series, tables: Tables) -> AttributeColumn | None:
     """One attribute as a column; None for a type that discovery makes no condition of."""
     known = series.is_not_null().to_numpy()
     dtype = series.dtype
     if dtype == pl.Boolean:
         places = series.fill_null(False).cast(pl.Int64).to_numpy()
-        return Column(name=series.name, kind="yes/no", values=places, known=known, labels=(False, True))
+        return AttributeColumn(name=series.name, kind="yes/no", values=places, known=known, labels=(False, True))
     if dtype in (pl.String, pl.Categorical, pl.Enum):
         return _texts(series.cast(pl.String), known)
     if dtype == pl.Date or isinstance(dtype, pl.Datetime):
@@ -91,7 +91,7 @@ def read_column(series: pl.Series, tables: Tables) -> Column | None:
             series = utc.dt.convert_time_zone(tables.zone.key).dt.date()
         since_1970 = series.cast(pl.Int32).cast(pl.Int64).fill_null(0).to_numpy()
         ago = (tables.run_date.toordinal() - _EPOCH) - since_1970
-        return Column(name=series.name, kind="day", values=ago, known=known)
+        return AttributeColumn(name=series.name, kind="day", values=ago, known=known)
     if not dtype.is_numeric():
         return None
     if dtype.is_decimal():
@@ -99,19 +99,21 @@ def read_column(series: pl.Series, tables: Tables) -> Column | None:
     if series.dtype.is_float():
         # the engines sort what is no number above all numbers
         series = series.fill_nan(float("inf"))
-    return Column(name=series.name, kind="number", values=series.fill_null(0).to_numpy(), known=known)
+    return AttributeColumn(name=series.name, kind="number", values=series.fill_null(0).to_numpy(), known=known)
 
 
 _EPOCH = 719_163  # the ordinal of 1 January 1970
 
 
-def _texts(series: pl.Series, known: NDArray[np.bool_]) -> Column:
+def _texts(series: pl.Series, known: NDArray[np.bool_]) -> AttributeColumn:
     """A text with the places of its most frequent values; the others stand at -1."""
     name = series.name
     counted = series.drop_nulls().value_counts(name="customers").sort(["customers", name], descending=[True, False])
     labels = counted[name].head(2 * MOST_VALUES).to_list()
     places = series.replace_strict(labels, list(range(len(labels))), default=-1, return_dtype=pl.Int64)
-    return Column(name=name, kind="text", values=places.fill_null(-1).to_numpy(), known=known, labels=tuple(labels))
+    return AttributeColumn(
+        name=name, kind="text", values=places.fill_null(-1).to_numpy(), known=known, labels=tuple(labels)
+    )
 
 
 def _collected(frame: nw.LazyFrame[Any]) -> pl.DataFrame:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from optinb.engine import Tables
     from optinb.progress import Listener
     from optinb.rules import Rule
-    from optinb.segments.discovery.choice import Group
-    from optinb.segments.discovery.columns import Column
+    from optinb.segments.discovery.choice import FoundGroup
+    from optinb.segments.discovery.columns import AttributeColumn
 
 FEWEST = 200  # customers with a known target: fewer can't be searched and confirmed
 SMALLEST, SMALLEST_SHARE = 50, 0.005  # a group's customers, if nothing else is asked for
@@ -152,9 +152,9 @@ def _check_values(known: NDArray[np.float64], target: str, *, yes_no: bool) -> N
 
 
 def _finding(
-    group: Group,
+    group: FoundGroup,
     p_confirmed: float,
-    columns: Sequence[Column],
+    columns: Sequence[AttributeColumn],
     values: NDArray[np.float64],
     confirm: NDArray[np.bool_],
     yes_no: bool,

@@ -10,7 +10,7 @@ import ipywidgets as w
 from msgspec.structs import replace
 
 from optinb.views.editor.words import SPANS, UNITS
-from optinb.views.later import Later
+from optinb.views.later import Debounce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -122,7 +122,7 @@ def shut(widget: w.Widget) -> None:
 
 def soon(call: Callable[[], None]) -> None:
     """Makes a call when what was just shown is on the page."""
-    Later(call, pause_s=SHOWN_S)()
+    Debounce(call, pause_s=SHOWN_S)()
 
 
 def day(text: str) -> date | None:

@@ -31,7 +31,17 @@ from optinb.rules import (
     parse,
 )
 from optinb.rules.values import window_of
-from optinb.views.editor.document import WHERE, App, Behaviour, Campaign, Code, Condition, Group, Path, Saved
+from optinb.views.editor.document import (
+    WHERE,
+    AppPart,
+    BehaviourPart,
+    CampaignPart,
+    Code,
+    Condition,
+    GroupPart,
+    Path,
+    Saved,
+)
 from optinb.views.editor.words import OPERATORS
 
 if TYPE_CHECKING:
@@ -76,7 +86,7 @@ class _MissingError(Exception):
     """Something of a part is still to be written."""
 
 
-def build(document: Group) -> Built:
+def build(document: GroupPart) -> Built:
     """The rule of a document, or everything that is missing in it."""
     problems: list[Problem] = []
     paths: dict[str, Path] = {}
@@ -98,7 +108,7 @@ def line_rule(line: Line) -> Rule:
     return rule
 
 
-def _whole(group: Group, path: Path, at: str, problems: list[Problem], paths: dict[str, Path]) -> Rule | None:
+def _whole(group: GroupPart, path: Path, at: str, problems: list[Problem], paths: dict[str, Path]) -> Rule | None:
     """A document, or the conditions of a behaviour: a group of one part means that part."""
     if len(group.parts) == 1 and group.joined != "none":
         return _line(group.parts[0], (*path, 0), at, problems, paths)
@@ -108,9 +118,9 @@ def _whole(group: Group, path: Path, at: str, problems: list[Problem], paths: di
 def _line(line: Line, path: Path, at: str, problems: list[Problem], paths: dict[str, Path]) -> Rule | None:
     paths[at] = path
     match line:
-        case Group():
+        case GroupPart():
             return _group(line, path, at, problems, paths)
-        case Behaviour():
+        case BehaviourPart():
             inside = f"{at}.not.where" if line.negated else f"{at}.where"
             where = _whole(line.where, (*path, WHERE), inside, problems, paths) if line.where.parts else None
             if line.where.parts and where is None:
@@ -118,9 +128,9 @@ def _line(line: Line, path: Path, at: str, problems: list[Problem], paths: dict[
             found = _made(lambda: _behaviour(line, where), path, problems)
         case Condition():
             found = _made(lambda: _condition(line), path, problems)
-        case App():
+        case AppPart():
             found = _made(lambda: _app(line), path, problems)
-        case Campaign():
+        case CampaignPart():
             found = _made(lambda: _campaign(line), path, problems)
         case Saved():
             found = _made(lambda: _saved(line), path, problems)
@@ -134,7 +144,7 @@ def _line(line: Line, path: Path, at: str, problems: list[Problem], paths: dict[
     return Not(found)
 
 
-def _group(group: Group, path: Path, at: str, problems: list[Problem], paths: dict[str, Path]) -> Rule | None:
+def _group(group: GroupPart, path: Path, at: str, problems: list[Problem], paths: dict[str, Path]) -> Rule | None:
     if not group.parts:
         problems.append(Problem(path, "Nothing is in this group yet; add a condition, or remove it."))
         return None
@@ -197,7 +207,7 @@ def _condition(line: Condition) -> Rule:
             return Compare(line.attribute, op, _value(values[0], line.kind, line.unit))  # type: ignore[arg-type]
 
 
-def _behaviour(line: Behaviour, where: Rule | None) -> Rule:
+def _behaviour(line: BehaviourPart, where: Rule | None) -> Rule:
     if not line.event:
         _missing("choose what they did")
     column = None
@@ -214,14 +224,14 @@ def _behaviour(line: Behaviour, where: Rule | None) -> Rule:
     return Did(line.event, line.op, value, line.measure, column, where, _window(line.window))
 
 
-def _app(line: App) -> Rule:
+def _app(line: AppPart) -> Rule:
     window = _window(line.window)
     return Uses(
         line.app or None, line.platform or None, line.version_from or None, line.version_to or None, last_used=window
     )
 
 
-def _campaign(line: Campaign) -> Rule:
+def _campaign(line: CampaignPart) -> Rule:
     days = _whole_number(line.days, "days in which a purchase counts") if line.what == "responded" else None
     times = _whole_number(line.times, "how many times")
     if not 1 <= times <= 10_000:

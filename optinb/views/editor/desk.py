@@ -9,7 +9,17 @@ from msgspec.structs import replace
 
 from optinb.rules import PURCHASE
 from optinb.views.editor import edits
-from optinb.views.editor.document import WHERE, App, Behaviour, Campaign, Code, Condition, Group, Saved, Window
+from optinb.views.editor.document import (
+    WHERE,
+    AppPart,
+    BehaviourPart,
+    CampaignPart,
+    Code,
+    Condition,
+    GroupPart,
+    Saved,
+    Window,
+)
 from optinb.views.editor.edits import History
 from optinb.views.editor.words import OPERATORS
 
@@ -24,10 +34,10 @@ if TYPE_CHECKING:
 # what a new line begins with
 NEW: dict[str, Line] = {
     "attribute": Condition(),
-    "behaviour": Behaviour(window=Window("last", days="30")),
-    "nested": Group("any", (Condition(),)),
-    "app": App(),
-    "campaign": Campaign(),
+    "behaviour": BehaviourPart(window=Window("last", days="30")),
+    "nested": GroupPart("any", (Condition(),)),
+    "app": AppPart(),
+    "campaign": CampaignPart(),
     "saved": Saved(),
     "list": Saved("list"),
     "code": Code(),
@@ -46,7 +56,7 @@ class Desk:
 
     def __init__(
         self,
-        document: Group,
+        document: GroupPart,
         *,
         vocabulary: Vocabulary,
         distribution: Callable[[str], Distribution],
@@ -60,7 +70,7 @@ class Desk:
         self._quiet = 0
 
     @property
-    def document(self) -> Group:
+    def document(self) -> GroupPart:
         """The document as it is now."""
         return self.history.now
 
@@ -78,7 +88,7 @@ class Desk:
         finally:
             self._quiet -= 1
 
-    def put(self, document: Group, *, topic: str = "", focus: Path | None = None) -> None:
+    def put(self, document: GroupPart, *, topic: str = "", focus: Path | None = None) -> None:
         """Makes a document the next step."""
         history = self.history.do(document, topic=topic)
         if history is not self.history:
@@ -115,7 +125,7 @@ class Desk:
     def wrap(self, path: Path) -> None:
         """Puts a part into a group of its own, or a group's parts into the group around it."""
         part = edits.part_at(self.document, path)
-        unwrapped = isinstance(part, Group)
+        unwrapped = isinstance(part, GroupPart)
         self.put(edits.unwrap(self.document, path) if unwrapped else edits.wrap(self.document, path))
 
     def undo(self) -> None:
@@ -159,7 +169,7 @@ class Desk:
     def choose_measure(self, path: Path, measure: str) -> None:
         """Lets a behaviour be measured otherwise."""
         part = edits.part_at(self.document, path)
-        if not isinstance(part, Behaviour):
+        if not isinstance(part, BehaviourPart):
             return
         is_day, was_day = (m in ("first", "last") for m in (measure, part.measure))
         value = part.value if is_day == was_day else "" if is_day else "1"
@@ -172,7 +182,7 @@ class Desk:
     def add_where(self, path: Path) -> None:
         """Begins a condition on the columns of a behaviour."""
         part = edits.part_at(self.document, path)
-        if isinstance(part, Behaviour):
+        if isinstance(part, BehaviourPart):
             where = replace(part.where, parts=(*part.where.parts, Condition()))
             self.put(edits.change(self.document, path, where=where), focus=(*path, WHERE, len(where.parts) - 1))
 

@@ -29,7 +29,7 @@ class Window(Struct, frozen=True):
     last: str = ""
 
 
-class Group(Part, frozen=True, tag="group"):
+class GroupPart(Part, frozen=True, tag="group"):
     """All, any or none of some parts."""
 
     joined: Joined = "all"
@@ -57,7 +57,7 @@ class Condition(Part, frozen=True, tag="condition"):
     negated: bool = False
 
 
-class Behaviour(Part, frozen=True, tag="behaviour"):
+class BehaviourPart(Part, frozen=True, tag="behaviour"):
     """What customers did; `where` is a group of conditions on the columns of a row, without parts if there is none."""
 
     event: str = PURCHASE
@@ -66,12 +66,12 @@ class Behaviour(Part, frozen=True, tag="behaviour"):
     value: str = "1"
     unit: Unit = "days_ago"
     column: str = ""
-    where: Group = Group()
+    where: GroupPart = GroupPart()
     window: Window = Window()
     negated: bool = False
 
 
-class App(Part, frozen=True, tag="app"):
+class AppPart(Part, frozen=True, tag="app"):
     """Which app customers use, in which version, and when they did last; an empty text means any."""
 
     app: str = ""
@@ -82,7 +82,7 @@ class App(Part, frozen=True, tag="app"):
     negated: bool = False
 
 
-class Campaign(Part, frozen=True, tag="campaign"):
+class CampaignPart(Part, frozen=True, tag="campaign"):
     """What campaigns did; without a name, any campaign."""
 
     what: Literal["received", "in_control", "responded"] = "received"
@@ -109,7 +109,7 @@ class Code(Part, frozen=True, tag="code"):
     negated: bool = False
 
 
-Line = Group | Condition | Behaviour | App | Campaign | Saved | Code
+Line = GroupPart | Condition | BehaviourPart | AppPart | CampaignPart | Saved | Code
 Path = tuple[int, ...]
 """The way to a part: places in groups, and WHERE for the conditions inside a behaviour."""
 WHERE = -1

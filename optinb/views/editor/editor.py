@@ -18,10 +18,10 @@ from optinb.views.controls import Pane, box, button, field, heading, styles
 from optinb.views.editor.blanks import put, soon, tool
 from optinb.views.editor.building import Problem, build
 from optinb.views.editor.desk import Desk
-from optinb.views.editor.document import Condition, Group
+from optinb.views.editor.document import Condition, GroupPart
 from optinb.views.editor.groups import GroupView
 from optinb.views.editor.reading import document_of
-from optinb.views.later import Later, follow
+from optinb.views.later import Debounce, follow
 from optinb.views.newest import Newest
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class RuleEditor(w.VBox):
         self.add_class("ob-view")
         self.add_class("ob-editor")
         self._ws = ws
-        self._newest, self._count_soon = Newest(), Later(self._count, pause_s=PAUSE_S)
+        self._newest, self._count_soon = Newest(), Debounce(self._count, pause_s=PAUSE_S)
         self._vocabulary = Newest()
         self._focus_soon: Path | None = None
         self._code_error = ""
@@ -54,7 +54,7 @@ class RuleEditor(w.VBox):
         )
         self.built: Built = build(self.desk.document)
         self._what = f"rule editor\n{group or ''}\n{_written(self.desk.document)}"
-        self._first, self._keep_soon = self.desk.document, Later(self._keep, pause_s=KEEP_S)
+        self._first, self._keep_soon = self.desk.document, Debounce(self._keep, pause_s=KEEP_S)
         self._make_controls(group or "")
         self._offer_kept()
         self._changed(None)
@@ -154,7 +154,7 @@ class RuleEditor(w.VBox):
         """Offers what was being written last, from the same beginning."""
         try:
             found = self._ws.unsaved.get(self._what)
-            self._last = msgspec.json.decode(found.body, type=Group) if found else None
+            self._last = msgspec.json.decode(found.body, type=GroupPart) if found else None
         except (OptinbError, msgspec.MsgspecError):
             found = self._last = None
         self._hide_kept()
@@ -228,7 +228,7 @@ class RuleEditor(w.VBox):
         if self.desk.is_quiet:
             return
         try:
-            document = document_of(parse(change.new)) if change.new.strip() else Group("all", (Condition(),))
+            document = document_of(parse(change.new)) if change.new.strip() else GroupPart("all", (Condition(),))
         except RuleError as error:
             self._code_error = str(error)
             self.about_code.say(self._code_error, kind="bad")
@@ -281,16 +281,16 @@ class RuleEditor(w.VBox):
         self.result.say(f"“{record.name}” is saved as version {record.version}.", kind="good")
 
 
-def _first(ws: Workspace, rule: Rule | str | None, group: str | None) -> Group:
+def _first(ws: Workspace, rule: Rule | str | None, group: str | None) -> GroupPart:
     """The document to begin with: of a rule, of a saved group, or a line to be filled in."""
     if rule is None and group is None:
-        return Group("all", (Condition(),))
+        return GroupPart("all", (Condition(),))
     found = ws.groups.rule(rule if rule is not None else group or "")
     assert isinstance(found, Node)
     return document_of(found)
 
 
-def _written(document: Group) -> str:
+def _written(document: GroupPart) -> str:
     return msgspec.json.encode(document).decode()
 
 

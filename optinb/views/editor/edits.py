@@ -7,60 +7,60 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from optinb.views.editor.document import WHERE, Behaviour, Group, Joined, Line, Path
+from optinb.views.editor.document import WHERE, BehaviourPart, GroupPart, Joined, Line, Path
 
 MOST_STEPS = 200
 
 
-def part_at(document: Group, path: Path) -> Line:
+def part_at(document: GroupPart, path: Path) -> Line:
     """The part at a path. Raises IndexError when there is none."""
     part: Line = document
     for step in path:
-        if step == WHERE and isinstance(part, Behaviour):
+        if step == WHERE and isinstance(part, BehaviourPart):
             part = part.where
-        elif step >= 0 and isinstance(part, Group):
+        elif step >= 0 and isinstance(part, GroupPart):
             part = part.parts[step]
         else:
             raise IndexError(f"no part is at {path}")
     return part
 
 
-def with_part(document: Group, path: Path, part: Line) -> Group:
+def with_part(document: GroupPart, path: Path, part: Line) -> GroupPart:
     """The document with another part at a path."""
     for cut in range(len(path) - 1, -1, -1):
         holder, step = part_at(document, path[:cut]), path[cut]
-        if isinstance(holder, Behaviour) and step == WHERE and isinstance(part, Group):
+        if isinstance(holder, BehaviourPart) and step == WHERE and isinstance(part, GroupPart):
             part = replace(holder, where=part)
-        elif isinstance(holder, Group):
+        elif isinstance(holder, GroupPart):
             part = replace(holder, parts=(*holder.parts[:step], part, *holder.parts[step + 1 :]))
         else:
             raise IndexError(f"no part is at {path}")
-    if not isinstance(part, Group):
+    if not isinstance(part, GroupPart):
         raise TypeError("the outermost part of a document is a group")
     return part
 
 
-def change(document: Group, path: Path, **fields: Any) -> Group:
+def change(document: GroupPart, path: Path, **fields: Any) -> GroupPart:
     """The document with other fields in the part at a path."""
     return with_part(document, path, replace(part_at(document, path), **fields))
 
 
-def add(document: Group, path: Path, part: Line, *, at: int | None = None) -> Group:
+def add(document: GroupPart, path: Path, part: Line, *, at: int | None = None) -> GroupPart:
     """The document with one part more in the group at a path, as its last or at a place."""
     group = group_at(document, path)
     place = len(group.parts) if at is None else at
     return with_part(document, path, replace(group, parts=(*group.parts[:place], part, *group.parts[place:])))
 
 
-def remove(document: Group, path: Path) -> Group:
+def remove(document: GroupPart, path: Path) -> GroupPart:
     """The document without the part at a path; the outermost group is only emptied."""
     if not path or path[-1] == WHERE:
-        return with_part(document, path, Group())
+        return with_part(document, path, GroupPart())
     group, place = group_at(document, path[:-1]), path[-1]
     return with_part(document, path[:-1], replace(group, parts=group.parts[:place] + group.parts[place + 1 :]))
 
 
-def move(document: Group, path: Path, by: int) -> tuple[Group, Path]:
+def move(document: GroupPart, path: Path, by: int) -> tuple[GroupPart, Path]:
     """The document with a part one line further up (-1) or down (1), and where the part is then.
 
     A part goes into a group that it meets and out of its own at the ends, so that it gets everywhere line by line;
@@ -71,7 +71,7 @@ def move(document: Group, path: Path, by: int) -> tuple[Group, Path]:
     beside = place + by
     if 0 <= beside < len(group.parts):
         met = group.parts[beside]
-        if not isinstance(met, Group):
+        if not isinstance(met, GroupPart):
             swapped = list(group.parts)
             swapped[place], swapped[beside] = met, part
             return with_part(document, holder, replace(group, parts=tuple(swapped))), (*holder, beside)
@@ -85,12 +85,12 @@ def move(document: Group, path: Path, by: int) -> tuple[Group, Path]:
     return add(remove(document, path), holder[:-1], part, at=outer), (*holder[:-1], outer)
 
 
-def wrap(document: Group, path: Path, joined: Joined = "any") -> Group:
+def wrap(document: GroupPart, path: Path, joined: Joined = "any") -> GroupPart:
     """The document with the part at a path in a group of its own."""
-    return with_part(document, path, Group(joined, (part_at(document, path),)))
+    return with_part(document, path, GroupPart(joined, (part_at(document, path),)))
 
 
-def unwrap(document: Group, path: Path) -> Group:
+def unwrap(document: GroupPart, path: Path) -> GroupPart:
     """The document with the parts of a group in that group's place."""
     inner, group, place = group_at(document, path), group_at(document, path[:-1]), path[-1]
     return with_part(
@@ -98,10 +98,10 @@ def unwrap(document: Group, path: Path) -> Group:
     )
 
 
-def negate(document: Group, path: Path) -> Group:
+def negate(document: GroupPart, path: Path) -> GroupPart:
     """The document with the opposite of the part at a path: any becomes none and the other way round."""
     part = part_at(document, path)
-    if not isinstance(part, Group):
+    if not isinstance(part, GroupPart):
         return with_part(document, path, replace(part, negated=not part.negated))
     match part.joined:
         case "any":
@@ -109,18 +109,18 @@ def negate(document: Group, path: Path) -> Group:
         case "none":
             return with_part(document, path, replace(part, joined="any"))
         case "all":
-            return with_part(document, path, Group("none", (part,)))
+            return with_part(document, path, GroupPart("none", (part,)))
 
 
-def copy(document: Group, path: Path) -> Group:
+def copy(document: GroupPart, path: Path) -> GroupPart:
     """The document with the part at a path twice."""
     return add(document, path[:-1], part_at(document, path), at=path[-1] + 1)
 
 
-def group_at(document: Group, path: Path) -> Group:
+def group_at(document: GroupPart, path: Path) -> GroupPart:
     """The group at a path. Raises IndexError for another part."""
     part = part_at(document, path)
-    if not isinstance(part, Group):
+    if not isinstance(part, GroupPart):
         raise IndexError(f"no group is at {path}")
     return part
 
@@ -128,12 +128,12 @@ def group_at(document: Group, path: Path) -> Group:
 class History(Struct, frozen=True):
     """A document with what it was before, and what was taken back of it."""
 
-    now: Group
-    before: tuple[Group, ...] = ()
-    after: tuple[Group, ...] = ()
+    now: GroupPart
+    before: tuple[GroupPart, ...] = ()
+    after: tuple[GroupPart, ...] = ()
     topic: str = ""
 
-    def do(self, document: Group, *, topic: str = "") -> History:
+    def do(self, document: GroupPart, *, topic: str = "") -> History:
         """The next step; one of the same topic as the last, such as the next letter in a blank, joins it."""
         if document == self.now:
             return self

@@ -27,8 +27,8 @@ from optinb.views.editor.blanks import (
     word,
 )
 from optinb.views.editor.condition import ConditionView
-from optinb.views.editor.document import WHERE, App, Behaviour, Campaign, Code, Condition, Group, Saved
-from optinb.views.editor.line import LineView, Tools, say
+from optinb.views.editor.document import WHERE, AppPart, BehaviourPart, CampaignPart, Code, Condition, GroupPart, Saved
+from optinb.views.editor.line import LineTools, LineView, say
 from optinb.views.editor.others import AppView, CampaignView, CodeView, SavedView
 from optinb.views.editor.words import JOINED, MEASURES
 
@@ -63,7 +63,7 @@ class GroupView(w.VBox):
         self._columns: Mapping[str, Kind] | None = None
         self.joined = pick("How the conditions are joined", dict(JOINED.items()), of="ob-joined")
         self.first = self.joined
-        self.tools = Tools(desk, self, what="the group", is_group=True)  # type: ignore[arg-type]
+        self.tools = LineTools(desk, self, what="the group", is_group=True)  # type: ignore[arg-type]
         self.head = w.Box((self.joined,))
         self.head.add_class("ob-row")
         self.body = w.VBox()
@@ -86,7 +86,7 @@ class GroupView(w.VBox):
         return self.body.children
 
     def show(
-        self, group: Group, path: Path, problems: Sequence[Problem], columns: Mapping[str, Kind] | None = None
+        self, group: GroupPart, path: Path, problems: Sequence[Problem], columns: Mapping[str, Kind] | None = None
     ) -> None:
         """Shows a group at a path; `columns` are those of a behaviour, of whose conditions it is made."""
         self.path, self._columns = path, columns
@@ -149,7 +149,7 @@ class BehaviourView(LineView):
         on_change(desk, self.value, lambda new: desk.set(self.path, topic="value", value=new))
         self.add_where.on_click(lambda _: desk.add_where(self.path))
 
-    def fill(self, line: Behaviour, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
+    def fill(self, line: BehaviourPart, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
         """Fills the sentence."""
         events = {PURCHASE: PURCHASE, **{name: name for name in self.desk.vocabulary.event_names}}
         self.first = event = self.event.show(events, line.event)
@@ -159,7 +159,7 @@ class BehaviourView(LineView):
         arrange(self.sentence, self.lead, event, *self._measured(line), *window, *where)
         self._show_where(line, problems)
 
-    def _measured(self, line: Behaviour) -> tuple[w.Widget, ...]:
+    def _measured(self, line: BehaviourPart) -> tuple[w.Widget, ...]:
         """The controls for how much of it."""
         if line.measure in ("first", "last"):
             words = {op: text for op, text in COMPARED_DAY.items() if op != "ne"}
@@ -172,7 +172,7 @@ class BehaviourView(LineView):
         column = self.column.show({"": "choose a column", **numbers}, line.column)
         return (self.with_word, self.measure, column, operator, self.value)
 
-    def _show_where(self, line: Behaviour, problems: Sequence[Problem]) -> None:
+    def _show_where(self, line: BehaviourPart, problems: Sequence[Problem]) -> None:
         if not line.where.parts:
             self.children = (self.row, self.problem)
             self.where = None
@@ -184,11 +184,11 @@ class BehaviourView(LineView):
 
 
 VIEWS: dict[type, Any] = {
-    Group: GroupView,
+    GroupPart: GroupView,
     Condition: ConditionView,
-    Behaviour: BehaviourView,
-    App: AppView,
-    Campaign: CampaignView,
+    BehaviourPart: BehaviourView,
+    AppPart: AppView,
+    CampaignPart: CampaignView,
     Saved: SavedView,
     Code: CodeView,
 }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from optinb.views.editor.document import Path
 
 
-class Tools(w.Box):
+class LineTools(w.Box):
     """Up, down, copy, group, remove; and of a group its opposite, which a line says by how it begins."""
 
     def __init__(self, desk: Desk, line: LineView, *, what: str, is_group: bool = False) -> None:
@@ -57,7 +57,7 @@ class LineView(w.VBox):
         on_change(desk, self.lead, lambda new: desk.set(self.path, negated=new == "not"))
         self.sentence = w.Box()
         self.sentence.add_class("ob-sentence")
-        self.tools = Tools(desk, self, what=self.what)
+        self.tools = LineTools(desk, self, what=self.what)
         self.row = w.Box((self.sentence, self.tools))
         self.row.add_class("ob-row")
         self.problem = Pane()

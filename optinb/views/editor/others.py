@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from optinb.rules import Kind
     from optinb.views.editor.building import Problem
     from optinb.views.editor.desk import Desk
-    from optinb.views.editor.document import App, Campaign, Code, Saved
+    from optinb.views.editor.document import AppPart, CampaignPart, Code, Saved
 
 
 class AppView(LineView):
@@ -36,7 +36,7 @@ class AppView(LineView):
         on_change(desk, self.low, lambda new: desk.set(self.path, topic="low", version_from=new.strip()))
         on_change(desk, self.high, lambda new: desk.set(self.path, topic="high", version_to=new.strip()))
 
-    def fill(self, line: App, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
+    def fill(self, line: AppPart, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
         """Fills the sentence."""
         apps = self.desk.vocabulary.apps
         platforms = dict.fromkeys(platform for _, platform in apps.values())
@@ -70,7 +70,7 @@ class CampaignView(LineView):
         on_change(desk, self.times, lambda new: desk.set(self.path, topic="times", times=new))
         on_change(desk, self.days, lambda new: desk.set(self.path, topic="days", days=new))
 
-    def fill(self, line: Campaign, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
+    def fill(self, line: CampaignPart, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
         """Fills the sentence."""
         names = {name: name for name in self.desk.vocabulary.campaigns}
         offer(self.campaign_did, WHAT, line.what)

@@ -32,7 +32,7 @@ from optinb.rules import (
 )
 from optinb.rules.fit import kind_of
 from optinb.views.editor.building import line_rule
-from optinb.views.editor.document import App, Behaviour, Campaign, Code, Condition, Group, Saved, Window
+from optinb.views.editor.document import AppPart, BehaviourPart, CampaignPart, Code, Condition, GroupPart, Saved, Window
 
 if TYPE_CHECKING:
     from optinb.rules import Value
@@ -40,24 +40,28 @@ if TYPE_CHECKING:
     from optinb.views.editor.document import Line, Unit
 
 
-def document_of(rule: Rule) -> Group:
+def document_of(rule: Rule) -> GroupPart:
     """The document of a rule, whose outermost part is a group; `rule_of` makes the same rule of it again."""
     line = line_of(rule)
     # a group of one part at the very top means that part
-    return line if isinstance(line, Group) and (len(line.parts) > 1 or line.joined == "none") else Group("all", (line,))
+    return (
+        line
+        if isinstance(line, GroupPart) and (len(line.parts) > 1 or line.joined == "none")
+        else GroupPart("all", (line,))
+    )
 
 
 def line_of(rule: Rule) -> Line:
     """A rule as a line, or as a group of lines."""
     match rule:
         case AllOf(rules):
-            return Group("all", tuple(map(line_of, rules)))
+            return GroupPart("all", tuple(map(line_of, rules)))
         case AnyOf(rules):
-            return Group("any", tuple(map(line_of, rules)))
+            return GroupPart("any", tuple(map(line_of, rules)))
         case Not(AnyOf(rules)) if len(rules) > 1:
-            return Group("none", tuple(map(line_of, rules)))
+            return GroupPart("none", tuple(map(line_of, rules)))
         case Not(AllOf() | AnyOf() | Not() as inner):
-            return Group("none", (line_of(inner),))
+            return GroupPart("none", (line_of(inner),))
         case _:
             return _leaf(rule)
 
@@ -101,10 +105,10 @@ def _form(rule: Rule) -> Line | None:
         case Did():
             return _behaviour(leaf, negated=negated)
         case Uses(app, platform, low, high, window):
-            return App(app or "", platform or "", low or "", high or "", _window(window), negated)
+            return AppPart(app or "", platform or "", low or "", high or "", _window(window), negated)
         case Contacted(what, campaign, times, days, window):
             answer = str(7 if days is None else days)
-            return Campaign(what, campaign or "", str(times), answer, _window(window), negated)
+            return CampaignPart(what, campaign or "", str(times), answer, _window(window), negated)
         case InGroup(name):
             return Saved("group", name, "", negated)
         case InList(name, sha256):
@@ -113,16 +117,16 @@ def _form(rule: Rule) -> Line | None:
             return None
 
 
-def _behaviour(rule: Did, *, negated: bool) -> Behaviour:
+def _behaviour(rule: Did, *, negated: bool) -> BehaviourPart:
     text, unit = _written(rule.value)
-    return Behaviour(
+    return BehaviourPart(
         event=rule.event,
         measure=rule.measure,
         op=rule.op,
         value=text,
         unit=unit if rule.measure in ("first", "last") else "days_ago",
         column=rule.column or "",
-        where=Group() if rule.filter is None else document_of(rule.filter),
+        where=GroupPart() if rule.filter is None else document_of(rule.filter),
         window=_window(rule.window),
         negated=negated,
     )

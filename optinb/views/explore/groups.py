@@ -40,7 +40,7 @@ def offer_several(control: w.SelectMultiple, names: list[str]) -> None:
     control.value = chosen
 
 
-class Compare(AskingView):
+class CompareView(AskingView):
     """What makes a group different from everybody else, or from another group."""
 
     def __init__(self, ws: Workspace) -> None:

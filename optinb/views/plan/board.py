@@ -8,7 +8,7 @@ import ipywidgets as w
 
 from optinb.campaigns import CHANNEL
 from optinb.views.controls import Pane, box, button, field, heading, styles
-from optinb.views.plan.draft import Plan, Timing
+from optinb.views.plan.draft import PlannerPlan, Timing
 from optinb.views.plan.offer import OfferEditor
 from optinb.views.plan.properties import PropertyEditor
 from optinb.views.plan.timing import TimingEditor
@@ -101,9 +101,9 @@ class Board(w.VBox):
         shown.add_class("ob-beside")
         self.children = (styles(), box(form, shown, of="ob-columns"))
 
-    def plan(self) -> Plan:
+    def plan(self) -> PlannerPlan:
         """What the controls say."""
-        return Plan(
+        return PlannerPlan(
             name=self.name.value,
             channel=self.channel.value,
             app_group=self.app_group.value,
@@ -120,7 +120,7 @@ class Board(w.VBox):
             notes=self.notes.value,
         )
 
-    def show(self, plan: Plan, *, timing: Timing) -> None:
+    def show(self, plan: PlannerPlan, *, timing: Timing) -> None:
         """Sets the controls, but for app group and properties; what isn't offered any more is left unchosen."""
         for control, value in ((self.template, plan.template), (self.group, plan.group)):
             control.value = value if value in control.options else None

@@ -22,7 +22,7 @@ OFFER_FIELDS: tuple[OfferField, ...] = get_args(OfferField)
 SCHEDULED = time(18, 30)
 
 
-class Source(Struct, frozen=True):
+class PropertySource(Struct, frozen=True):
     """Where a property comes from: a text for all, the template's own, the offer, or an attribute with a default.
 
     `leave_out` says of an attribute that customers without it get no message.
@@ -33,7 +33,7 @@ class Source(Struct, frozen=True):
     leave_out: bool = False
 
     @classmethod
-    def of(cls, given: Property) -> Source:
+    def of(cls, given: Property) -> PropertySource:
         """The source that a campaign gives a property."""
         if given.attribute is not None:
             text = "" if given.default is None else str(given.default)
@@ -141,7 +141,7 @@ class OfferText(Struct, frozen=True, kw_only=True):
         return {"name": self.name.strip(), "kind": self.kind} | {name: value for name, value in more.items() if value}
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class PlannerPlan(Struct, frozen=True, kw_only=True):
     """Everything that the planner's controls say."""
 
     name: str = ""
@@ -156,11 +156,11 @@ class Plan(Struct, frozen=True, kw_only=True):
     exclusion_days: int = 0
     measurement_days: int = 0
     ignore_others: bool = False
-    properties: dict[str, Source] = {}
+    properties: dict[str, PropertySource] = {}
     notes: str = ""
 
     @classmethod
-    def of(cls, campaign: Campaign) -> Plan:
+    def of(cls, campaign: Campaign) -> PlannerPlan:
         """The plan of a campaign, for the controls."""
         return cls(
             name=campaign.name,
@@ -175,7 +175,7 @@ class Plan(Struct, frozen=True, kw_only=True):
             exclusion_days=campaign.exclusion_days,
             measurement_days=campaign.measurement_days,
             ignore_others=campaign.ignore_others,
-            properties={name: Source.of(given) for name, given in campaign.properties.items()},
+            properties={name: PropertySource.of(given) for name, given in campaign.properties.items()},
             notes=campaign.notes,
         )
 

@@ -11,7 +11,7 @@ from optinb.errors import ConflictError, OptinbError
 from optinb.people import same_person
 from optinb.views import values
 from optinb.views.controls import Pane, box, button
-from optinb.views.later import Later
+from optinb.views.later import Debounce
 from optinb.workspace.drafts import is_free
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Keeper(w.VBox):
         self.theirs, self.mine = button("Show their version"), button("Keep mine")
         self._choice = box(self.theirs, self.mine, of="ob-buttons")
         self.children = (self.state, self.news, self._choice)
-        self._save_soon = Later(self.save, pause_s=PAUSE_S)
+        self._save_soon = Debounce(self.save, pause_s=PAUSE_S)
         self.theirs.on_click(lambda _: self._show_theirs())
         self.mine.on_click(lambda _: self._keep_mine())
         self.go_on(None)

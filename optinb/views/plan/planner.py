@@ -12,10 +12,10 @@ from optinb.appboy import needed_properties
 from optinb.errors import OptinbError
 from optinb.views import values
 from optinb.views.controls import choose
-from optinb.views.later import Later, every
+from optinb.views.later import Debounce, every
 from optinb.views.newest import Newest
 from optinb.views.plan.board import Board
-from optinb.views.plan.draft import Plan, named, suggested_name
+from optinb.views.plan.draft import PlannerPlan, named, suggested_name
 from optinb.views.plan.keeping import Keeper
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Planner(Board):
             keeper=self.keeper,
             changed=self._changed,
         )
-        self._count_soon = Later(self._count, pause_s=PAUSE_S)
+        self._count_soon = Debounce(self._count, pause_s=PAUSE_S)
         self._load_groups()
         self._load_templates()
         self._ask_for_properties()
@@ -104,11 +104,11 @@ class Planner(Board):
         self._is_made = False
         try:
             if record is None:
-                plan = Plan(app_group=self.app_group.value, template=self.template.value, group=self.group.value)
+                plan = PlannerPlan(app_group=self.app_group.value, template=self.template.value, group=self.group.value)
                 self._suggested = ""
                 self.show(plan, timing=self.timing.fresh())
             else:
-                plan = Plan.of(record.campaign)
+                plan = PlannerPlan.of(record.campaign)
                 follows = record.state == "draft" and plan.name.startswith(suggested_name(plan.group, plan.template))
                 self._suggested = plan.name if follows else ""
                 self.app_group.value = plan.app_group if plan.app_group in self.app_group.options else None

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import ipywidgets as w
 
 from optinb.views.controls import box, choose, field
-from optinb.views.plan.draft import FIXED, OFFER_FIELDS, TEMPLATES_OWN, Source, attribute, first_kind, from_offer
+from optinb.views.plan.draft import (
+    FIXED,
+    OFFER_FIELDS,
+    TEMPLATES_OWN,
+    PropertySource,
+    attribute,
+    first_kind,
+    from_offer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,11 +53,11 @@ class PropertyEditor(w.VBox):
         for row in self._made.values():
             row.learn(attributes)
 
-    def sources(self) -> dict[str, Source]:
+    def sources(self) -> dict[str, PropertySource]:
         """Where each property comes from."""
         return {name: row.source() for name, row in self.rows.items()}
 
-    def show(self, sources: Mapping[str, Source] | None) -> None:
+    def show(self, sources: Mapping[str, PropertySource] | None) -> None:
         """Sets the controls of the properties that are shown, or clears them; nobody is told of a change."""
         for name, row in self.rows.items():
             row.show(None if sources is None else sources.get(name, row.missing))
@@ -98,18 +106,18 @@ class PropertyRow(w.VBox):
         finally:
             self._is_loading = False
 
-    def source(self) -> Source:
+    def source(self) -> PropertySource:
         """What the controls say."""
-        return Source(self.origin.value, self.text.value, self._is_attribute and self.leave_out.value)
+        return PropertySource(self.origin.value, self.text.value, self._is_attribute and self.leave_out.value)
 
     @property
-    def missing(self) -> Source:
+    def missing(self) -> PropertySource:
         """What the controls say of a property that a campaign doesn't give."""
-        return Source(TEMPLATES_OWN if self._has_default else FIXED)
+        return PropertySource(TEMPLATES_OWN if self._has_default else FIXED)
 
-    def show(self, source: Source | None) -> None:
+    def show(self, source: PropertySource | None) -> None:
         """Sets the controls; without a source to what the property starts with."""
-        source, kinds = source or Source(self._first()), [kind for _, kind in self.origin.options]
+        source, kinds = source or PropertySource(self._first()), [kind for _, kind in self.origin.options]
         self._is_loading = True
         try:
             self.origin.value = source.kind if source.kind in kinds else self._first()

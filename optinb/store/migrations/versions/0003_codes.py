@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from optinb.store.schema import Moment
+from optinb.store.schema import UtcMoment
 
 revision = "0003"
 down_revision = "0002"
@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.Column("name", sa.String(120), nullable=False),
         sa.Column("size", sa.Integer, nullable=False),
         sa.Column("changed_by", sa.String(200), nullable=False),
-        sa.Column("changed_at", Moment, nullable=False),
+        sa.Column("changed_at", UtcMoment, nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_code_pools"),
     )
     op.create_table(
