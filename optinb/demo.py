@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from optinb.base.files import copy_tree
+from optinb.base.settings import FILE_NAME, load_settings
+from optinb.base.share import shared
 from optinb.campaigns import may
 from optinb.errors import UsageError, interruptible
-from optinb.files import copy_tree
-from optinb.notebook import run_night
+from optinb.night.notebook import run_night
 from optinb.rehearsal import APPROVER, AUTHOR, JOURNAL, KEYS, SCHEDULER, environment, start_sandbox
 from optinb.rules import did
 from optinb.sandbox import Sandbox, demo_world
-from optinb.settings import FILE_NAME, load_settings
-from optinb.share import shared
 from optinb.views.show import install
 from optinb.workspace import open_workspace
 from optinb.workspace.clock import VARIABLE as NOW

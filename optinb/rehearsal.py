@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from optinb.base.files import write_atomically
+from optinb.base.settings import FILE_NAME, load_settings
 from optinb.errors import UsageError
-from optinb.files import write_atomically
 from optinb.sandbox import PARAMETER, Sandbox, demo_world, proof_of, secret_of
-from optinb.settings import FILE_NAME, load_settings
 from optinb.warehouse import Warehouse
 from optinb.workspace import workspace_folder
 from optinb.workspace.clock import SANDBOX
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from optinb.settings import Settings
+    from optinb.base.settings import Settings
 
 AUTHOR, APPROVER, SCHEDULER = "demo-author", "demo-approver", "demo-scheduler"
 KEYS = {"OPTINB_SHOP_KEY": "sandbox-shop-key", "OPTINB_CLUB_KEY": "sandbox-club-key"}

@@ -16,12 +16,12 @@ from postgres_server import address as address
 from postgres_server import cluster as cluster
 
 import optinb
+from optinb.base.settings import parse_settings
+from optinb.base.share import shared
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings
-from optinb.nightly import Night
+from optinb.night.entry import Night
 from optinb.rehearsal import JOURNAL
 from optinb.sandbox import Sandbox, demo_world
-from optinb.settings import parse_settings
-from optinb.share import shared
 from optinb.workspace.setup import init_workspace
 
 if TYPE_CHECKING:

@@ -38,7 +38,7 @@ from optinb.errors import AppboyError, SettingsError
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from optinb.settings import AppGroupSettings
+    from optinb.base.settings import AppGroupSettings
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from optinb.appboy.wire import CampaignLine
-    from optinb.settings import AppGroupSettings
+    from optinb.base.settings import AppGroupSettings
 
 NOBODY = "optinb-doctor"  # stands for a customer and for a campaign that don't exist
 MOST_LOOKS = 50

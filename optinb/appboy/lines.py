@@ -18,14 +18,14 @@ from urllib.request import getproxies, proxy_bypass
 import httpcore
 import httpx
 
-from optinb.addresses import EXAMPLE_PROXY, problem_of_proxy
+from optinb.base.addresses import EXAMPLE_PROXY, problem_of_proxy
+from optinb.base.settings import FILE_NAME, is_reference, read_secret
 from optinb.errors import SettingsError
-from optinb.settings import FILE_NAME, is_reference, read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from optinb.settings import AppGroupSettings
+    from optinb.base.settings import AppGroupSettings
 
 
 GONE_S = 10.0

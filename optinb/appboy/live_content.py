@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from optinb.appboy.templates import Template
-    from optinb.settings import LiveContent
+    from optinb.base.settings import LiveContent
 
 WORDS: dict[LiveContent, str] = {
     "content_blocks": "content block",

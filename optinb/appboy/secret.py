@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from optinb.base.settings import read_secret
 from optinb.errors import SettingsError
-from optinb.settings import read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable

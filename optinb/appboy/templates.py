@@ -12,8 +12,8 @@ from optinb.appboy.client import AppboyClient, CallError
 from optinb.appboy.liquid_marks import Needed
 from optinb.appboy.outcome import RequestRefused
 from optinb.appboy.wire import CampaignDetails, CampaignLine
+from optinb.base.settings import PLATFORMS, AppGroupSettings, Platform
 from optinb.errors import AppboyError
-from optinb.settings import PLATFORMS, AppGroupSettings, Platform
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 from msgspec.structs import replace
 
+from optinb.base.people import is_among, same_person
 from optinb.campaigns.campaign import Campaign
 from optinb.campaigns.life import ALIVE, TRANSITIONS, CampaignState, may, next_state
 from optinb.campaigns.part_words import why_different
 from optinb.campaigns.record import Approval, Authority, CampaignRecord, SizeBand
 from optinb.campaigns.signing import is_signed, sign
 from optinb.errors import ApprovalError, CampaignError
-from optinb.people import is_among, same_person
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

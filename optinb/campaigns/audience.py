@@ -15,11 +15,11 @@ from optinb.segments import CODES, REASONS, Waterfall
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from optinb.base.settings import AppSettings
     from optinb.campaigns.campaign import Property, Scalar
     from optinb.campaigns.policy import Competitor
     from optinb.campaigns.standing import Competition
     from optinb.engine.persons import Identity
-    from optinb.settings import AppSettings
 
 _CONTROL = max(CODES.values()) + 1  # of a row while its audience is built, beside 0 for a recipient and the reasons
 AUDIENCE_SCHEMA = pl.Schema(

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from optinb.base.figures import share
+from optinb.base.settings import PolicySection
 from optinb.campaigns.campaign import Offer, Property
 from optinb.campaigns.parts import differences
 from optinb.campaigns.rebuilt import REBUILT, read_rebuilt
 from optinb.campaigns.schedule import Schedule
 from optinb.errors import OptinbError
-from optinb.figures import share
 from optinb.rules import InList, from_json, nodes_of, sentence
-from optinb.settings import PolicySection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

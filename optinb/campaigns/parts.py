@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from optinb.appboy import Template
+    from optinb.base.settings import AppGroupSettings, Settings
     from optinb.campaigns.campaign import Campaign
     from optinb.campaigns.schedule import Schedule
     from optinb.rules import Rule
-    from optinb.settings import AppGroupSettings, Settings
 
 MICRO_SEGMENT = "micro_segment"
 # What [lifecycle] decides about; everything else that the package makes is made the same way in every workspace.

@@ -16,9 +16,9 @@ from optinb.errors import CampaignError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from optinb.base.settings import CapSettings, PolicySection
     from optinb.campaigns.campaign import Campaign
     from optinb.campaigns.schedule import Schedule
-    from optinb.settings import CapSettings, PolicySection
 
 GLOBAL_CONTROL = "global control"  # salt of the draw: whoever is in it stays in it
 CALENDAR_DAYS = {"day": 1, "week": 7, "month": 31}

@@ -6,7 +6,7 @@ from math import sqrt
 
 from msgspec import Struct
 
-from optinb.figures import amount, share
+from optinb.base.figures import amount, share
 
 LEVEL, POWER = 0.05, 0.8
 LEAST = 1e-9

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Row
 
-    from optinb.erasing import ForgottenPerson
+    from optinb.base.erasing import ForgottenPerson
     from optinb.store.database import Database
 
 # What was approved, and what is chained in the trail, stays as it was: it is told.

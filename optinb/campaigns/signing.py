@@ -17,8 +17,8 @@ from msgspec import Struct
 from optinb.errors import ApprovalError
 
 if TYPE_CHECKING:
+    from optinb.base.settings import Settings
     from optinb.campaigns.record import Approval
-    from optinb.settings import Settings
 
 SIGNING_KEY = "OPTINB_SIGNING_KEY"
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from optinb.base.settings import PolicySection
     from optinb.campaigns.policy import Competitor
     from optinb.campaigns.roster import Roster
-    from optinb.settings import PolicySection
 
 NOBODY, SEVERAL = -1, -2
 

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 import msgspec
 
-from optinb import __version__, logs
+from optinb import __version__
+from optinb.base import logs
+from optinb.base.printable import printable, printable_json
 from optinb.errors import Exit, OptinbError, interruptible
-from optinb.printable import printable, printable_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,7 +150,7 @@ def on_workspace(function: Callable[..., Any]) -> Callable[..., None]:
 
 def tell_times_of(workspace: Path | None) -> None:
     """Has this command tell times in the zone of a workspace that something else opened for it."""
-    from optinb.settings import FILE_NAME, load_settings
+    from optinb.base.settings import FILE_NAME, load_settings
     from optinb.workspace import workspace_folder
 
     click.get_current_context().meta[_ZONE] = load_settings(workspace_folder(workspace) / FILE_NAME).zone

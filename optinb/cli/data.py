@@ -7,17 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optinb.cli.common import (
-    DAY,
-    ListedRows,
-    date_option,
-    main,
-    on_workspace,
-    prints,
-)
+from optinb.base.printable import printable
+from optinb.cli.common import DAY, ListedRows, date_option, main, on_workspace, prints
 from optinb.cli.completing import names_of
 from optinb.errors import UsageError
-from optinb.printable import printable
 
 if TYPE_CHECKING:
     from datetime import date

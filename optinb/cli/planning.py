@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optinb.cli.common import (
-    ListedRows,
-    Listing,
-    date_option,
-    main,
-    on_workspace,
-    rehearsable,
-)
+from optinb.cli.common import ListedRows, Listing, date_option, main, on_workspace, rehearsable
 from optinb.cli.completing import names_of
 from optinb.errors import UsageError
 
@@ -124,8 +117,8 @@ def campaigns_approve(ws: Workspace, name: str, seen: str | None) -> Any:
 
 def _looked_at(ws: Workspace, name: str) -> CampaignPreview:
     """Shows a campaign on a terminal and asks. Raises UsageError where there is none."""
+    from optinb.base.printable import printable
     from optinb.console import show
-    from optinb.printable import printable
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(

@@ -90,7 +90,7 @@ def sample(customers: int, days: int, out: Path, run_date: date, seed: int, nigh
 @click.argument("jupyter_options", nargs=-1, type=click.UNPROCESSED)
 def lab(rehearse: bool, user: str | None, workspace: Path | None, jupyter_options: tuple[str, ...]) -> None:
     """Open JupyterLab on the notebooks, with this workspace. Options for Jupyter come after --."""
-    from optinb.lab import run_lab
+    from optinb.serve.lab import run_lab
 
     def say(line: str) -> None:
         click.echo(line, err=True)
@@ -116,7 +116,7 @@ def serve(workspace: Path | None, **options: Any) -> None:
     The token is made anew at each start, or is that of OPTINB_SERVE_TOKEN. Who opens the pages works as you: each
     person starts a server of their own, as JupyterHub does with `c.Spawner.cmd = ["optinb", "serve"]`.
     """
-    from optinb.serving import run_serve
+    from optinb.serve import run_serve
 
     try:
         sys.exit(run_serve(workspace, say=lambda line: click.echo(line, err=True), **options))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from optinb.figures import amount
-from optinb.printable import printable_line
+from optinb.base.figures import amount
+from optinb.base.printable import printable_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -6,12 +6,12 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from optinb.appboy import Standing, Template, told, told_by_group
+from optinb.base.figures import amount, figure, share
+from optinb.base.printable import printable_line
 from optinb.campaigns import REBUILT, CampaignRecord, part_words
 from optinb.console.base import local_time, show
 from optinb.delivery.journal import CodePool
-from optinb.figures import amount, figure, share
 from optinb.measure.pages import many
-from optinb.printable import printable_line
 from optinb.workspace import CampaignPreview, Diagnosis, GroupSync, Rival, SampleMessage, SentTest, TemplateListing
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from optinb.base.figures import amount, share
 from optinb.console.base import show, table
-from optinb.figures import amount, share
 from optinb.measure.pages import many
 from optinb.rules import from_json, to_text
 from optinb.segments import GroupRecord

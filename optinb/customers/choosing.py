@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Protocol
 import polars as pl
 from msgspec import Struct
 
+from optinb.base.progress import quiet
 from optinb.customers.backtest import Backtest, judge, split
 from optinb.customers.boosting import fit_boosting
 from optinb.customers.ranks import Ranges, learn_ranges
 from optinb.customers.value import ENOUGH_DAYS, ValueModel, fit_value_model
 from optinb.errors import ModelError
-from optinb.progress import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from optinb.progress import Listener
+    from optinb.base.progress import Listener
 
 _TRIED, _CHOSEN = 7, 14  # hundredths of a night's models, for whoever waits: each candidate, and the winner
 

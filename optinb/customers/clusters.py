@@ -15,10 +15,10 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
+from optinb.base.figures import figure
 from optinb.customers.layers import Dimension, dimensions, figures
 from optinb.customers.sampling import halves, sample
 from optinb.customers.threads import one_thread
-from optinb.figures import figure
 
 if TYPE_CHECKING:
     from datetime import date

@@ -10,7 +10,7 @@ from optinb.errors import SettingsError, did_you_mean
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from optinb.settings import FeatureSection
+    from optinb.base.settings import FeatureSection
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "purchases": ("day", "amount", "currency", "quantity", "product", "category"),

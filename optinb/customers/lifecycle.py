@@ -26,10 +26,10 @@ import narwhals as nw
 import polars as pl
 from msgspec import Struct
 
-from optinb.figures import figure
+from optinb.base.figures import figure
 
 if TYPE_CHECKING:
-    from optinb.settings import LifecycleSection
+    from optinb.base.settings import LifecycleSection
 
 STAGES: tuple[str, ...] = ("new", "active", "churned", "reactivated", "dormant")
 """The stages, in the order in which they are shown."""

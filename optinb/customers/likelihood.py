@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optinb.base.figures import figure
 from optinb.customers.threads import one_thread
 from optinb.errors import ModelError
-from optinb.figures import figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -8,6 +8,9 @@ import narwhals as nw
 import polars as pl
 from msgspec import Struct
 
+from optinb.base.figures import share as in_percent
+from optinb.base.progress import quiet
+from optinb.base.settings import ModelsSection
 from optinb.customers.attributes import HISTORY_COLUMNS, columns
 from optinb.customers.boosting import coded
 from optinb.customers.card import ModelCard, SegmentReport
@@ -26,16 +29,13 @@ from optinb.customers.purchases import purchase_days
 from optinb.customers.ranks import value_rank, value_segment
 from optinb.customers.risk import MOST_DAYS, risks
 from optinb.customers.segmentation import Segmentation, segment
-from optinb.figures import share as in_percent
-from optinb.progress import quiet
-from optinb.settings import ModelsSection
 
 if TYPE_CHECKING:
     from datetime import date
 
+    from optinb.base.progress import Listener
+    from optinb.base.settings import LifecycleSection
     from optinb.customers.features import Feature
-    from optinb.progress import Listener
-    from optinb.settings import LifecycleSection
 
 NO_ATTRIBUTES = frozenset({"customer_id", "external_user_id", "time_zone", "push_opt_in", "is_blocked", "is_test"})
 """Columns of the customers that say nothing about what they will buy."""

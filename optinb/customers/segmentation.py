@@ -22,8 +22,8 @@ from optinb.customers.lifecycle import STAGES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from optinb.base.settings import ModelsSection
     from optinb.customers.layers import Layer
-    from optinb.settings import ModelsSection
 
 DRIFTED = 0.25
 """The population stability index from which a shift of shares is commonly called large."""

@@ -13,9 +13,9 @@ from uuid import uuid4
 import polars as pl
 from msgspec import Struct
 
+from optinb.base.files import sync
 from optinb.campaigns import AUDIENCE_SCHEMA
 from optinb.errors import StateError
-from optinb.files import sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,6 +25,7 @@ from optinb.appboy import (
     posting_while,
 )
 from optinb.appboy import RequestAccepted as Done
+from optinb.base.settings import SendSection
 from optinb.delivery.batch import backoff_s
 from optinb.delivery.budget import Budget, wait_while
 from optinb.delivery.closing import close_dead
@@ -33,7 +34,6 @@ from optinb.delivery.journal import Accepted, Cancelled
 from optinb.delivery.machine import Event, Moved, Moving, Recalled, next_state
 from optinb.delivery.request import last_moment, schedule_of
 from optinb.errors import Exit
-from optinb.settings import SendSection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

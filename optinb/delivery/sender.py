@@ -50,9 +50,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from optinb.base.settings import SendSection
     from optinb.delivery.budget import Budget
     from optinb.delivery.journal import Batch, DeliveryCounts, FrozenAudience, Store
-    from optinb.settings import SendSection
     from optinb.store import HeldLease
 
 GRACE_S = 5.0  # for requests that are under way when a person interrupts

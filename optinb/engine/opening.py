@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, assert_never
 
+from optinb.base.settings import ENGINES
 from optinb.engine.duck import duckdb_tables_of
 from optinb.engine.polars import tables_of
 from optinb.engine.spark import spark_session, spark_tables_of
 from optinb.errors import UsageError, did_you_mean
-from optinb.settings import ENGINES
 
 if TYPE_CHECKING:
     from datetime import date
     from zoneinfo import ZoneInfo
 
+    from optinb.base.settings import Engine
     from optinb.engine.tables import Tables
-    from optinb.settings import Engine
     from optinb.warehouse import Snapshot
 
 

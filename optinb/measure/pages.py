@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from optinb.base.figures import amount, figure
+from optinb.base.figures import share as shown_share
 from optinb.campaigns import REASONS
-from optinb.figures import amount, figure
-from optinb.figures import share as shown_share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

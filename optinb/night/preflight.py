@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
 
-    from optinb.settings import AppGroupSettings
+    from optinb.base.settings import AppGroupSettings
     from optinb.workspace import Workspace
 
 # Without these nothing can go to an app group tonight.

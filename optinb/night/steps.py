@@ -12,21 +12,9 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from optinb.errors import (
-    DeliveryError,
-    Exit,
-    GateError,
-    NightError,
-)
-from optinb.files import write_atomically
-from optinb.measure import (
-    CampaignSummary,
-    NightSummary,
-    TableCounts,
-    exit_code,
-    left_over,
-    render_report,
-)
+from optinb.base.files import write_atomically
+from optinb.errors import DeliveryError, Exit, GateError, NightError
+from optinb.measure import CampaignSummary, NightSummary, TableCounts, exit_code, left_over, render_report
 from optinb.night.preflight import examine_night, problems, unready
 from optinb.night.tonight import WAIT_S, NightCampaigns
 from optinb.warehouse import OutdatedError

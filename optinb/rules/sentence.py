@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import assert_never
 
-from optinb.figures import exact
+from optinb.base.figures import exact
 from optinb.rules.extent import check_size
 from optinb.rules.tree import (
     FORMS,

@@ -7,8 +7,8 @@ import warnings
 from datetime import date
 from typing import Any, assert_never
 
+from optinb.base.figures import exact
 from optinb.errors import RuleError, did_you_mean
-from optinb.figures import exact
 from optinb.rules import build
 from optinb.rules.build import RESPONSE_DAYS, AttributeTerm
 from optinb.rules.extent import check_size

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from optinb.base.files import lock_newest, open_privately, unlock
 from optinb.errors import UsageError
-from optinb.files import lock_newest, open_privately, unlock
 from optinb.sandbox.call import iso
 from optinb.sandbox.world import Change, Rescheduled, Taken
 

@@ -9,8 +9,8 @@ import hmac
 from secrets import token_bytes
 from typing import TYPE_CHECKING
 
+from optinb.base.files import open_privately
 from optinb.errors import UsageError
-from optinb.files import open_privately
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 
-from optinb.addresses import is_named_here
+from optinb.base.addresses import is_named_here
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from optinb.figures import share
+from optinb.base.figures import share
 from optinb.rules import Node, sentence
 from optinb.segments.plan import Plan, Scan
 from optinb.segments.pushdown import all_of, is_cheap

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from msgspec import Struct
 
-from optinb.figures import figure
+from optinb.base.figures import figure
 
 if TYPE_CHECKING:
     from collections.abc import Collection

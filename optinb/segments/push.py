@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from optinb.base.settings import AppSettings
     from optinb.segments.exclusions import Exclusion
-    from optinb.settings import AppSettings
 
 
 class AppUses(NamedTuple):

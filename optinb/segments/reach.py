@@ -11,7 +11,7 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from optinb.settings import AppGroupSettings, AppSettings, Settings
+    from optinb.base.settings import AppGroupSettings, AppSettings, Settings
     from optinb.warehouse import Snapshot
 
 REACH = "reach"  # the published table of FIGURES by night

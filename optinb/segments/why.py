@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 import narwhals as nw
 from msgspec import Struct
 
-from optinb.figures import exact
+from optinb.base.figures import exact
 from optinb.rules import (
     DECIMALS,
     PURCHASE,

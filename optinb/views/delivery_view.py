@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
 
-    from optinb.progress import Tell
+    from optinb.base.progress import Tell
     from optinb.workspace import Inbox, Workspace
 
 STEPS = 200  # hundredths of the import, and of the models

@@ -16,7 +16,7 @@ from optinb.views.newest import answer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from optinb.progress import Tell
+    from optinb.base.progress import Tell
 
 _THREADS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="optinb job")
 

@@ -95,7 +95,7 @@ def _function(name: str) -> Callable[[Any], str]:
 
 
 def _plain(value: Any, printer: Any, cycle: bool) -> None:
+    from optinb.base.printable import printable
     from optinb.console import show
-    from optinb.printable import printable
 
     printer.text(repr(value) if cycle else printable(show(value)))

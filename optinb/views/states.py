@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from optinb.appboy import Standing
+    from optinb.base.settings import Platform
     from optinb.campaigns import CampaignState, Step
     from optinb.delivery.journal.rows import StateName
-    from optinb.settings import Platform
     from optinb.workspace.watching import Stage
 
 CAMPAIGNS: dict[CampaignState, str] = {

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from IPython.display import HTML
 from msgspec import Struct
 
+from optinb.base.figures import figure
 from optinb.customers import ATTRIBUTES
 from optinb.customers.lifecycle import STAGES
 from optinb.engine.tables import kinds
 from optinb.errors import OptinbError
-from optinb.figures import figure
 from optinb.views import values
 from optinb.views.values import page
 from optinb.workspace.watching import nights, watch

@@ -6,10 +6,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from optinb.appboy import told
+from optinb.base.figures import figure as in_figures
+from optinb.base.figures import share
 from optinb.campaigns import REBUILT, part_words
 from optinb.customers import STAGES
-from optinb.figures import figure as in_figures
-from optinb.figures import share
 from optinb.measure.pages import environment, steps
 from optinb.measure.report import fall, needs_a_person, outcomes, verdict
 from optinb.views.states import FILTERS, OUTCOMES

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct, field
 
+from optinb.base.files import sync
 from optinb.errors import WarehouseError
-from optinb.files import sync
 from optinb.warehouse.contract import OWN_TABLES, TABLES
 from optinb.warehouse.damage import readable
 from optinb.warehouse.days import DayFile, read_files, write_files

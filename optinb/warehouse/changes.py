@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from optinb.files import sync
+from optinb.base.files import sync
 from optinb.warehouse.days import DayFile
 from optinb.warehouse.sql import exact_path, ident, literal
 

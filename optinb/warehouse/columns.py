@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from optinb.settings import ImportSection
+    from optinb.base.settings import ImportSection
     from optinb.warehouse.building import Contents, Delivery
     from optinb.warehouse.column_names import ColumnNames
     from optinb.warehouse.contract import Table

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from optinb.base.files import sync
 from optinb.errors import WarehouseError
-from optinb.files import sync
 from optinb.warehouse.contract import TABLES
 from optinb.warehouse.damage import REMEDY, readable
 from optinb.warehouse.sql import exact_path, literal

@@ -9,14 +9,14 @@ from math import sqrt
 from statistics import median
 from typing import TYPE_CHECKING
 
-from optinb.figures import figure as in_figures
-from optinb.figures import share
+from optinb.base.figures import figure as in_figures
+from optinb.base.figures import share
 from optinb.warehouse.report import ColumnDrift, ColumnFigures, Gate
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from optinb.settings import ImportSection
+    from optinb.base.settings import ImportSection
     from optinb.warehouse.building import Delivery
     from optinb.warehouse.contract import Column, Table
     from optinb.warehouse.report import Measure, Verdict

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.progress import Hundredths
+from optinb.base.progress import Hundredths
 from optinb.warehouse import again, building, consent, gates, persons, table_checks, tool_traces
 from optinb.warehouse.building import DeliveredAttribute
 from optinb.warehouse.checks import CheckContext
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from optinb.progress import Tell
-    from optinb.settings import Settings
+    from optinb.base.progress import Tell
+    from optinb.base.settings import Settings
     from optinb.warehouse.building import Contents
     from optinb.warehouse.column_names import ColumnNames
     from optinb.warehouse.contract import Table

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from optinb.erasing import BLANKED
-from optinb.files import sync
+from optinb.base.erasing import BLANKED
+from optinb.base.files import sync
 from optinb.warehouse import building
 from optinb.warehouse.building import Contents
 from optinb.warehouse.changes import TABLE as CHANGES

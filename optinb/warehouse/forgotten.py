@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from optinb.base.files import write_atomically
 from optinb.errors import WarehouseError
-from optinb.files import write_atomically
 from optinb.warehouse.sql import literal
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from zoneinfo import ZoneInfo
 
-    from optinb.settings import ImportSection
+    from optinb.base.settings import ImportSection
     from optinb.warehouse.building import Contents, Delivery
     from optinb.warehouse.days import DayFile
 

@@ -10,7 +10,7 @@ from optinb.warehouse.report import Gate
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from optinb.settings import ImportSection
+    from optinb.base.settings import ImportSection
     from optinb.warehouse.report import ImportReport, TableReport
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from optinb.base.progress import progress
+from optinb.base.settings import ImportSection
 from optinb.errors import DeliveryError, GateError
-from optinb.progress import progress
-from optinb.settings import ImportSection
 from optinb.warehouse import building, compaction, gates, persons, settling
 from optinb.warehouse.building import Contents, Delivery
 from optinb.warehouse.changes import write_changes
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-    from optinb.progress import Listener, Tell
-    from optinb.settings import Settings
+    from optinb.base.progress import Listener, Tell
+    from optinb.base.settings import Settings
     from optinb.warehouse.settling import Unsettled
     from optinb.warehouse.versions import Versions
 

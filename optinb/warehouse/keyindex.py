@@ -13,19 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optinb.files import sync
+from optinb.base.files import sync
 from optinb.warehouse.damage import readable
 from optinb.warehouse.days import DayFile, require_whole, scan_of
-from optinb.warehouse.runs import (
-    DAY_BITS,
-    FIRST_DAY,
-    hashes_of,
-    in_parts,
-    mergeable,
-    merged,
-    open_run,
-    write_run,
-)
+from optinb.warehouse.runs import DAY_BITS, FIRST_DAY, hashes_of, in_parts, mergeable, merged, open_run, write_run
 from optinb.warehouse.sql import numbers
 
 if TYPE_CHECKING:

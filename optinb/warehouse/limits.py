@@ -10,8 +10,8 @@ from __future__ import annotations
 import gzip
 from typing import TYPE_CHECKING
 
+from optinb.base.figures import figure
 from optinb.errors import DeliveryError
-from optinb.figures import figure
 from optinb.warehouse.contract import MAX_COLUMNS
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec import Struct
 
-from optinb.files import sync
+from optinb.base.files import sync
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

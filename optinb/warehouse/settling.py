@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.figures import figure
+from optinb.base.figures import figure
 from optinb.warehouse.contract import read_name
 from optinb.warehouse.report import Gate
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from optinb.progress import Tell
+    from optinb.base.progress import Tell
 
 # What WinSCP, FileZilla, curl, browsers, rsync --partial and people's scripts call a file until it is whole.
 _ENDINGS = r"part|partial|filepart|tmp|temp|crdownload|download|incomplete|inprogress|upload|uploading|writing"

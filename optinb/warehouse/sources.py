@@ -16,9 +16,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from optinb.base.files import sync
+from optinb.base.settings import read_secret
 from optinb.errors import GateError, SettingsError, did_you_mean
-from optinb.files import sync
-from optinb.settings import read_secret
 from optinb.warehouse.contract import read_name
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL, Engine, TextClause
 
-    from optinb.progress import Tell
-    from optinb.settings import SourceSection
+    from optinb.base.progress import Tell
+    from optinb.base.settings import SourceSection
 
 PARAMETERS = ("run_date", "since")
 CONNECT_S = 15

@@ -22,9 +22,9 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
+from optinb.base.figures import figure
+from optinb.base.files import sync
 from optinb.errors import WarehouseError
-from optinb.figures import figure
-from optinb.files import sync
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator

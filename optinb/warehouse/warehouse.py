@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from optinb.progress import Listener
-    from optinb.settings import Settings
+    from optinb.base.progress import Listener
+    from optinb.base.settings import Settings
     from optinb.warehouse.report import ImportReport
 
 

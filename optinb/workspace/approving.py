@@ -11,9 +11,9 @@ from optinb.workspace.decisions import last_approval
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from optinb.base.settings import Settings
     from optinb.campaigns import CampaignRecord
     from optinb.campaigns.campaign_store import CampaignStore
-    from optinb.settings import Settings
     from optinb.workspace.context import Context
     from optinb.workspace.decisions import LastApproval
     from optinb.workspace.previewing import CampaignPreview, Previews

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict, replace
 
+from optinb.base.settings import RehearsedGroup
 from optinb.errors import SettingsError
-from optinb.settings import RehearsedGroup
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from optinb.settings import Settings
+    from optinb.base.settings import Settings
 
 VARIABLE = "OPTINB_NOW"
 SANDBOX = "OPTINB_SANDBOX"

@@ -8,15 +8,15 @@ from datetime import date, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from optinb.base.settings import current_user
 from optinb.errors import UsageError
-from optinb.settings import current_user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
 
-    from optinb.settings import Settings
+    from optinb.base.settings import Settings
 
 
 class Context:

@@ -20,8 +20,8 @@ from optinb.workspace.context import as_day
 from optinb.workspace.engines import members_on
 
 if TYPE_CHECKING:
+    from optinb.base.settings import AppGroupSettings, Engine, Settings
     from optinb.rules import Rule
-    from optinb.settings import AppGroupSettings, Engine, Settings
     from optinb.warehouse import Snapshot
     from optinb.workspace.groups import Groups
     from optinb.workspace.lists import Lists

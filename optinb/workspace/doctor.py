@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.appboy import MOST_LOOKS, AppboyClient, Verdict, examine
+from optinb.base.settings import FILE_NAME
 from optinb.errors import Exit, SettingsError, StateError
-from optinb.settings import FILE_NAME
 from optinb.workspace.clock import is_pretended
 from optinb.workspace.ownership import login_of, loopholes
 from optinb.workspace.private import keeps_sqlite, open_paths
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from optinb.appboy import Template
     from optinb.appboy.template_store import TemplateStore
-    from optinb.settings import AppGroupSettings
+    from optinb.base.settings import AppGroupSettings
     from optinb.store.runs import Runs
     from optinb.workspace.context import Context
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from optinb.base.people import same_person
 from optinb.campaigns import draft, may, step
 from optinb.errors import CampaignError, ConflictError
-from optinb.people import same_person
 from optinb.workspace.records import as_campaign
 
 if TYPE_CHECKING:

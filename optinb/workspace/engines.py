@@ -10,9 +10,9 @@ from optinb.segments import members
 if TYPE_CHECKING:
     import polars as pl
 
+    from optinb.base.settings import Engine, EngineSection
     from optinb.engine import Tables
     from optinb.rules import Rule
-    from optinb.settings import Engine, EngineSection
     from optinb.warehouse import Snapshot
 
 

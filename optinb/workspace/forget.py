@@ -9,9 +9,9 @@ from unicodedata import normalize
 from msgspec import Struct
 from msgspec.structs import replace
 
+from optinb.base.erasing import ForgottenPerson
 from optinb.delivery.anonymous import FORGOTTEN, anonymise, holding, orphans
 from optinb.delivery.request import last_moment
-from optinb.erasing import ForgottenPerson
 from optinb.errors import StateError, UsageError
 from optinb.workspace.named import delivers, files_with
 from optinb.workspace.ownership import closed_folders, login_of

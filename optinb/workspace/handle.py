@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from optinb.base.settings import FILE_NAME, Settings, load_settings, read_secret
+from optinb.base.share import shared
 from optinb.delivery import ContactHistory
 from optinb.delivery.journal import Store
 from optinb.errors import SettingsError, UsageError, WarehouseError
 from optinb.segments import groups_of
 from optinb.segments.reach import REACH, reach_nights
-from optinb.settings import FILE_NAME, Settings, load_settings, read_secret
-from optinb.share import shared
 from optinb.store import in_folder
 from optinb.warehouse import ImportReport, Snapshot, Warehouse
 from optinb.workspace.approving import Approvals
@@ -47,8 +47,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from optinb.base.progress import Listener
     from optinb.customers import CustomerModel, ModelCard
-    from optinb.progress import Listener
     from optinb.workspace.forget import ForgottenCustomer
     from optinb.workspace.history import Answer, Why, WorkspaceStatus
     from optinb.workspace.moves import Migration

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from optinb.progress import Listener
+    from optinb.base.progress import Listener
     from optinb.store.audit import AuditTrail
     from optinb.warehouse import Warehouse
     from optinb.workspace.context import Context

@@ -13,8 +13,8 @@ import msgspec
 import polars as pl
 from msgspec import Struct
 
+from optinb.base.files import write_atomically
 from optinb.errors import ConflictError, RuleError, StateError, UsageError, did_you_mean
-from optinb.files import write_atomically
 from optinb.workspace.list_files import KnownIds, compare, ids_of, read_ids
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from optinb.settings import AppSettings
+    from optinb.base.settings import AppSettings
     from optinb.warehouse import Snapshot
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 from msgspec.structs import replace
 
+from optinb.base.progress import progress
 from optinb.engine import kinds
 from optinb.errors import RuleError, UsageError, did_you_mean
-from optinb.progress import progress
 from optinb.rules import Node, attributes_of, sentence
 from optinb.segments import explain, members_of_all, overlap, profile
 from optinb.segments.profile import bands_of, comparable
@@ -25,11 +25,11 @@ from optinb.workspace.vocabulary import Distribution, vocabulary_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from optinb.progress import Listener
+    from optinb.base.progress import Listener
+    from optinb.base.settings import Engine
     from optinb.rules import Rule
     from optinb.segments import Explanation, Overlap, Profile
     from optinb.segments.discovery import Discovery
-    from optinb.settings import Engine
     from optinb.workspace.membership import Membership
     from optinb.workspace.over_time import Sizes
     from optinb.workspace.preview import Preview

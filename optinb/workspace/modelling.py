@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from optinb.base.progress import progress
 from optinb.customers import CustomerModel, ModelCard, Segmentation, declared_features, model_customers
 from optinb.errors import UsageError
-from optinb.progress import progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from optinb.progress import Listener
-    from optinb.settings import Settings
+    from optinb.base.progress import Listener
+    from optinb.base.settings import Settings
     from optinb.warehouse import Snapshot, Warehouse
 
 CARDS = "cards"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from optinb.files import walk
+from optinb.base.files import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

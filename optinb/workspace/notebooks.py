@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from optinb.base.files import write_atomically
+from optinb.base.share import shared
+from optinb.base.stripped import sources, stripped
 from optinb.errors import UsageError
-from optinb.files import write_atomically
-from optinb.share import shared
-from optinb.stripped import sources, stripped
 from optinb.workspace.ownership import login_of, make_own_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from optinb.settings import Settings
+    from optinb.base.settings import Settings
 
 FOLDER, RECORD = "notebooks", ".copied.json"
 KINDS = frozenset({".ipynb", ".md", ".png", ".svg"})

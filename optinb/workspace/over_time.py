@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import polars as pl
 from msgspec import Struct
 
+from optinb.base.progress import quiet
 from optinb.errors import RuleError, UsageError
-from optinb.progress import quiet
 from optinb.rules import Uses, nodes_of
 from optinb.segments import check, members_of_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from optinb.base.progress import Listener
     from optinb.engine import Tables
-    from optinb.progress import Listener
     from optinb.rules import Rule
     from optinb.workspace.data import TablesView
 

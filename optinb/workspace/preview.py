@@ -16,9 +16,9 @@ from optinb.workspace.remembered import flagged, remembered
 if TYPE_CHECKING:
     import polars as pl
 
+    from optinb.base.settings import Engine
     from optinb.engine import Tables
     from optinb.rules import Rule
-    from optinb.settings import Engine
     from optinb.workspace.data import TablesView
 
 SAMPLE = 5

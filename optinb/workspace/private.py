@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from optinb.base.settings import FILE_NAME, is_reference, read_secret
 from optinb.errors import SettingsError
-from optinb.settings import FILE_NAME, is_reference, read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from optinb.settings import Settings
+    from optinb.base.settings import Settings
 
 SHOWN = 3  # paths that a finding names
 

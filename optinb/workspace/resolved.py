@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.appboy import Template
+from optinb.base.settings import AppGroupSettings
 from optinb.campaigns import Campaign, Competitor, content_parts, deciding_parts, rebuilt_parts
 from optinb.rules import from_json, is_bound, sentence, to_json
-from optinb.settings import AppGroupSettings
 from optinb.workspace.refusals import check_codes_shown, check_template
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.appboy import AppboyClient
+from optinb.base.progress import Tell, progress
 from optinb.campaigns import TimeMove, may_move, sign_move, signing_key
 from optinb.campaigns.schedule import EARLIEST_ZONE
 from optinb.delivery.budget import Budget
@@ -20,7 +21,6 @@ from optinb.delivery.recall import Recall, RecallTools, SendMove, recall, resche
 from optinb.delivery.reconcile import AN_HOUR, Reconciled, reconcile
 from optinb.delivery.request import ask_after, may_be_stopped
 from optinb.errors import CampaignError, Exit, UsageError, failure
-from optinb.progress import Tell, progress
 from optinb.workspace.lists import MAX_NAME
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from optinb.base.files import write_atomically
+from optinb.base.settings import FILE_NAME, parse_settings
+from optinb.base.share import shared
 from optinb.errors import UsageError
-from optinb.files import write_atomically
-from optinb.settings import FILE_NAME, parse_settings
-from optinb.share import shared
 from optinb.workspace.private import make_private
 
 if TYPE_CHECKING:

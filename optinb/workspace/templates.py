@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from optinb.appboy.template_store import TemplateStore
-    from optinb.settings import AppGroupSettings
+    from optinb.base.settings import AppGroupSettings
     from optinb.store.runs import Runs
     from optinb.workspace.context import Context
 

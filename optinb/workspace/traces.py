@@ -12,16 +12,16 @@ from zipfile import BadZipFile, ZipFile, is_zipfile
 
 from msgspec import Struct
 
+from optinb.base.files import lock_newest, walk
+from optinb.base.logs import is_log
 from optinb.delivery.journal import TAIL
-from optinb.files import lock_newest, walk
-from optinb.logs import is_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
     from typing import IO
 
-    from optinb.erasing import ForgottenPerson
+    from optinb.base.erasing import ForgottenPerson
 
 # What has a service of its own: tables, refused rows and lists; deliveries, which are IT's.
 KEPT_ELSEWHERE = ("inbox", "warehouse", "quarantine", "lists")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from optinb.files import write_atomically
+from optinb.base.files import write_atomically
 from optinb.workspace.traces import UNSAVED
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from optinb.base.files import sync, write_atomically
 from optinb.campaigns import why_unlike
 from optinb.delivery.journal import TAIL, behind
 from optinb.errors import StateError
-from optinb.files import sync, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

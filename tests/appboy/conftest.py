@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from optinb.base.settings import AppGroupSettings
 from optinb.sandbox import Sandbox, demo_world
-from optinb.settings import AppGroupSettings
 
 NIGHT = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
 Settle = Callable[..., AppGroupSettings]

@@ -26,11 +26,11 @@ from optinb.appboy import (
     Stopped,
     WireSchedule,
 )
+from optinb.base.settings import parse_settings
 from optinb.errors import SettingsError
-from optinb.settings import parse_settings
 
 if TYPE_CHECKING:
-    from optinb.settings import AppGroupSettings
+    from optinb.base.settings import AppGroupSettings
 
 Settle = Callable[..., "AppGroupSettings"]
 KEY = "a-very-secret-key"

@@ -28,9 +28,9 @@ from optinb.appboy import (
     Stopped,
     WireSchedule,
 )
+from optinb.base.settings import AppGroupSettings
 from optinb.errors import AppboyError, SettingsError
 from optinb.sandbox import AppGroup, Fault, Key, Sandbox, World, push_campaign
-from optinb.settings import AppGroupSettings
 
 BRAZE = "https://rest.iad-01.braze.com"
 EVENING = WireSchedule("2026-11-23T18:30:00Z")

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from optinb.appboy import Message, Template, TemplateChange, fitted, template_changes, told
-from optinb.settings import AppGroupSettings, AppSettings
+from optinb.base.settings import AppGroupSettings, AppSettings
 
 IOS = Message(platform="ios", title="Sale", alert="Hi", variation_id="v1")
 ANDROID = Message(platform="android", title="Sale", alert="Hi", variation_id="v2")

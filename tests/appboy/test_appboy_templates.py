@@ -21,7 +21,7 @@ from optinb.errors import AppboyError
 from optinb.sandbox import Fault, Sandbox
 
 if TYPE_CHECKING:
-    from optinb.settings import AppGroupSettings
+    from optinb.base.settings import AppGroupSettings
 
 DETAILS = "/campaigns/details"
 

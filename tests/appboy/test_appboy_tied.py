@@ -31,8 +31,8 @@ from optinb.appboy import (
     tied,
 )
 from optinb.appboy.tied import SeenIds
+from optinb.base.settings import AppGroupSettings
 from optinb.sandbox import Fault, Sandbox, make_world
-from optinb.settings import AppGroupSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

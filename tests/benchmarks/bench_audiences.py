@@ -22,9 +22,9 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 
+from optinb.base.settings import AppSettings, CapSettings, PolicySection
 from optinb.campaigns import Competition, Competitor, Roster, build_audience, waterfall
 from optinb.engine.shares import in_share
-from optinb.settings import AppSettings, CapSettings, PolicySection
 
 NIGHT = date(2026, 11, 23)
 APPS = (

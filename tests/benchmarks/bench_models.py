@@ -50,8 +50,8 @@ def made_up(customers: int, purchases: float) -> tuple[pl.LazyFrame, pl.LazyFram
 
 
 def measure(customers: int, purchases: float) -> dict[str, float]:
+    from optinb.base.settings import LifecycleSection
     from optinb.customers import model_customers
-    from optinb.settings import LifecycleSection
 
     tables = made_up(customers, purchases)
     rows = tables[1].select(pl.len()).collect().item()

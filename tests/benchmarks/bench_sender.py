@@ -92,7 +92,7 @@ def planned(root: Path, where: dict[str, str], recipients: int):
 
 
 def group_settings(where: dict[str, str]):
-    from optinb.settings import AppGroupSettings
+    from optinb.base.settings import AppGroupSettings
 
     return AppGroupSettings(id=where["group"], name="Shop", api=where["url"], key="env:BENCH_KEY")
 
@@ -100,8 +100,8 @@ def group_settings(where: dict[str, str]):
 def run_sender(where: dict[str, str], recipients: int, concurrency: int, root: Path) -> dict[str, float]:
     """The whole sender, from taking the lease to the last outcome."""
     from optinb.appboy import AppboyClient
+    from optinb.base.settings import SendSection
     from optinb.delivery import send
-    from optinb.settings import SendSection
 
     store, frozen = planned(root, where, recipients)
     done = [0]

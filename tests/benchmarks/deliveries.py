@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from optinb.settings import AppGroupSettings, AppSettings, ImportSection, Settings, WorkspaceSection
+from optinb.base.settings import AppGroupSettings, AppSettings, ImportSection, Settings, WorkspaceSection
 
 if TYPE_CHECKING:
     from collections.abc import Collection

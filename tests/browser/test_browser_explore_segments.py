@@ -9,8 +9,8 @@ import pytest
 from accessibility import faults
 
 from optinb import attr, did
+from optinb.base.share import shared
 from optinb.demo import AUTHOR, RUN_DATE
-from optinb.share import shared
 from optinb.workspace import open_workspace
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import nbformat
 import polars as pl
 import pytest
 
+from optinb.base.share import shared
 from optinb.demo import APPROVER, AUTHOR, RUN_DATE
-from optinb.share import shared
 from optinb.workspace import open_workspace
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optinb.base.settings import AppSettings
 from optinb.campaigns import REASONS, Property, build_audience, personal, waterfall
 from optinb.engine.shares import in_share
 from optinb.errors import CampaignError
 from optinb.segments import version_key
-from optinb.settings import AppSettings
 
 APPS = (
     AppSettings(id="ios", name="Shop for iPhone", platform="ios", sdk_from_version="3.2.0"),

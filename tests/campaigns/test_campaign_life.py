@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from optinb.appboy import template_from_details
 from optinb.appboy.wire import CampaignDetails
+from optinb.base.settings import AppGroupSettings, AppSettings
 from optinb.campaigns import (
     Campaign,
     CampaignRecord,
@@ -27,7 +28,6 @@ from optinb.campaigns import (
     why_held_by_size,
 )
 from optinb.errors import ApprovalError, CampaignError
-from optinb.settings import AppGroupSettings, AppSettings
 
 NOW = datetime(2026, 11, 23, 1, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")

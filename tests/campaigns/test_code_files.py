@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optinb.base.settings import AppSettings
 from optinb.campaigns import (
     AUDIENCE_SCHEMA,
     EXAMPLE_CODE,
@@ -23,7 +24,6 @@ from optinb.campaigns import (
     with_codes,
 )
 from optinb.errors import CampaignError
-from optinb.settings import AppSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from optinb.base.settings import AppSettings, CapSettings, PolicySection
 from optinb.campaigns import Competition, Competitor, Roster, build_audience, waterfall
 from optinb.campaigns.policy import GLOBAL_CONTROL, is_quiet
 from optinb.engine.shares import in_share
-from optinb.settings import AppSettings, CapSettings, PolicySection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from policy_oracle import Contact, Limit, Person, Plan, Rules, Use, expected, is_quiet_for, moment
 
+from optinb.base.settings import AppSettings, CapSettings, PolicySection
 from optinb.campaigns import Competition, Competitor, Property, Roster, Schedule, build_audience, waterfall
 from optinb.campaigns.policy import check_quiet, days_back, is_quiet, quiet_zones
 from optinb.errors import CampaignError
-from optinb.settings import AppSettings, CapSettings, PolicySection
 
 if TYPE_CHECKING:
     import random

@@ -12,11 +12,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from optinb.base.settings import AppSettings
+from optinb.base.settings.sections import CapSettings, PolicySection
 from optinb.campaigns import REASONS, Competition, Competitor, Exclusion, Property, Roster, build_audience, waterfall
 from optinb.campaigns.standing import Standing
 from optinb.segments import CODES, first_against
-from optinb.settings import AppSettings
-from optinb.settings.sections import CapSettings, PolicySection
 
 GUIDE = Path(__file__).parents[2] / "notebooks" / "guides" / "campaigns.md"
 ORDER: tuple[Exclusion, ...] = get_args(Exclusion)

@@ -13,9 +13,9 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
+from optinb.base.share import shared
 from optinb.cli import main
 from optinb.demo import APPROVER, AUTHOR
-from optinb.share import shared
 
 if TYPE_CHECKING:
     from pathlib import Path

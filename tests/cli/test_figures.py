@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from optinb.base.figures import amount, exact, figure, share
 from optinb.campaigns.part_words import part_words
 from optinb.campaigns.power import power_of
 from optinb.console import show, table
 from optinb.console.base import cell
-from optinb.figures import amount, exact, figure, share
 from optinb.measure.pages import number, percent
 from optinb.rules import attr, from_json, parse, sentence, to_json, to_text
 from optinb.segments.discovery.values import Discovery, Finding

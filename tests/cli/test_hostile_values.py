@@ -18,10 +18,10 @@ import pytest
 from click.testing import CliRunner
 from hostile import ACTING, DAY, deliver, hostile_world, names, prepare, template_name, trap
 
+from optinb.base.printable import printable, printable_json, printable_line
 from optinb.cli import main
 from optinb.demo import AUTHOR
 from optinb.errors import Exit
-from optinb.printable import printable, printable_json, printable_line
 from optinb.sandbox import Fault, Sandbox
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner, Result
 
-from optinb import logs
+from optinb.base import logs
 from optinb.cli import main
 from optinb.demo import AUTHOR, KEYS, RUN_DATE
 from optinb.workspace import open_workspace

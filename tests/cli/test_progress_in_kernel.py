@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CODE = """
-from optinb.progress import progress
+from optinb.base.progress import progress
 with progress("delivery", total=2, unit="B") as tell:
     tell(1, "customers")
     tell(1)

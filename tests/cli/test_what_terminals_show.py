@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 from click.testing import CliRunner, Result
 
+from optinb.base.share import shared
 from optinb.campaigns import Going, Schedule
 from optinb.cli import main
 from optinb.console import folded
 from optinb.demo import AUTHOR, RUN_DATE
 from optinb.measure import NightSummary
-from optinb.share import shared
 from optinb.workspace import open_workspace
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def test_a_night_and_the_demo_tell_times_of_the_workspace(finished: Path, monkey
     with open_workspace(finished) as ws:
         (run,) = ws.store.runs.list(run_date=RUN_DATE)
     summary = msgspec.convert(run.summary, NightSummary)
-    monkeypatch.setattr("optinb.notebook.run_night", lambda *_, **__: summary)
+    monkeypatch.setattr("optinb.night.notebook.run_night", lambda *_, **__: summary)
     monkeypatch.setattr("optinb.demo.run_demo", lambda *_, **__: (summary, finished))
     for command in ("nightly", "demo"):
         shown = call(command, "--workspace", str(finished))
@@ -133,7 +133,7 @@ def test_root_is_told_how_to_open_the_notebooks(folder: Path, monkeypatch: pytes
     assert refused.exit_code == 2
     assert "`optinb lab -- --allow-root`" in refused.stderr
     began: list[list[str]] = []
-    monkeypatch.setattr("optinb.lab.run", lambda command, _environment, _folder: began.append(list(command)) or 0)
+    monkeypatch.setattr("optinb.serve.lab.run", lambda command, _environment, _folder: began.append(list(command)) or 0)
     for allowed in ("--allow-root", "--ServerApp.allow_root=True", "--LabApp.allow_root=True"):
         assert call("lab", "--workspace", str(folder), "--", allowed).exit_code == 0
     monkeypatch.setattr(os, "geteuid", lambda: 1000)

@@ -14,7 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from optinb import logs
+from optinb.base import logs
 from optinb.cli import main
 from optinb.demo import AUTHOR
 

@@ -5,9 +5,9 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
+from optinb.base.settings import FeatureSection, parse_settings
 from optinb.customers import build_features, declared_features
 from optinb.errors import SettingsError
-from optinb.settings import FeatureSection, parse_settings
 
 DECLARED = """
 [[features]]

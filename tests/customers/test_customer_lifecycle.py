@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optinb.base.settings import LifecycleSection
 from optinb.customers import (
     STAGES,
     Thresholds,
@@ -19,7 +20,6 @@ from optinb.customers import (
     stage_expression,
 )
 from optinb.customers.lifecycle import CHURN_BOUNDS, DEFAULT_CHURN_DAYS, MILLION, churn_after_expression
-from optinb.settings import LifecycleSection
 
 
 def thresholds(churn=60, new=30, reactivated=30):

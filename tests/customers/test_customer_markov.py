@@ -5,10 +5,10 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
+from optinb.base.settings import LifecycleSection
 from optinb.customers import STAGES, forecast_stages, purchase_days
 from optinb.customers.markov import past_stages
 from optinb.customers.model import model_customers
-from optinb.settings import LifecycleSection
 
 NIGHT = date(2026, 6, 30)
 

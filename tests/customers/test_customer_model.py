@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from optinb.base.settings import LifecycleSection
 from optinb.customers import ATTRIBUTES, HISTORY_COLUMNS, STAGES, CustomerModel, ModelCard, model_customers
-from optinb.settings import LifecycleSection
 
 ATTRIBUTES_NAMES = [attribute.name for attribute in ATTRIBUTES]
 DTYPES = {"date": pl.Date, "text": pl.String, "count": pl.Int64, "days": pl.Int64}

@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from optinb.base.settings import ModelsSection
 from optinb.customers import STAGES, Segmentation, segment
 from optinb.customers.clusters import choose_count
 from optinb.customers.segmentation import DRIFTED, stability_index
-from optinb.settings import ModelsSection
 
 NIGHT = date(2026, 6, 30)
 EMPTY = pl.LazyFrame({"customer_id": []}, schema={"customer_id": pl.String})

@@ -11,10 +11,10 @@ from pathlib import Path
 from delivery_desk import KEY_NAME
 
 from optinb.appboy import AppboyClient
+from optinb.base.settings import AppGroupSettings, SendSection
 from optinb.delivery import send
 from optinb.delivery.journal import Store
 from optinb.errors import StateError
-from optinb.settings import AppGroupSettings, SendSection
 from optinb.store import TTL_S, LeaseTaken
 
 WINDOW = 8

@@ -8,8 +8,8 @@ import pytest
 from delivery_desk import KEY_NAME, NOW, Desk
 
 from optinb.appboy import AppboyClient
+from optinb.base.settings import AppGroupSettings
 from optinb.sandbox import Sandbox, World, make_world
-from optinb.settings import AppGroupSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

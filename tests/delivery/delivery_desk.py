@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from optinb.appboy import Outcome, RateLimit, RequestAccepted, ScheduleRequest
+from optinb.base.settings import SendSection
 from optinb.campaigns import AUDIENCE_SCHEMA, Campaign, Schedule
 from optinb.delivery import Budget, DeliveryCounts, FrozenAudience, plan, send
 from optinb.delivery.journal import Store
-from optinb.settings import SendSection
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,9 +18,9 @@ import msgspec
 from delivery_desk import KEY_NAME, store_address
 
 from optinb.appboy import AppboyClient
+from optinb.base.settings import AppGroupSettings, SendSection
 from optinb.delivery import send
 from optinb.delivery.journal import Store
-from optinb.settings import AppGroupSettings, SendSection
 
 
 def main(root: Path, api: str, group_id: str, ahead_s: float, place: str, at: int, wait_s: float) -> None:

@@ -20,10 +20,10 @@ from delivery_desk import KEY_NAME, store_address
 from httpcore import SyncBackend
 
 from optinb.appboy import AppboyClient, client, guard
+from optinb.base.settings import AppGroupSettings, SendSection
 from optinb.delivery import send
 from optinb.delivery.journal import Store
 from optinb.errors import StateError
-from optinb.settings import AppGroupSettings, SendSection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from optinb import appboy
 from optinb.appboy import AppboyClient, CampaignReceived, Exported, ExportedUser
+from optinb.base.settings import SendSection
 from optinb.delivery import (
     Budget,
     DeliveryCounts,
@@ -26,7 +27,6 @@ from optinb.delivery.journal import Accepted, Unknown
 from optinb.delivery.reconcile import sent_again_at, verdict_on, verdicts
 from optinb.errors import Exit
 from optinb.sandbox import Fault, Sandbox
-from optinb.settings import SendSection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -16,6 +16,7 @@ from delivery_desk import NOW
 from stopping_child import CALLS
 
 from optinb.appboy import RequestAccepted, RequestLater, RequestUnknown, posting_while
+from optinb.base.settings import SendSection
 from optinb.delivery import (
     Budget,
     RecallTools,
@@ -28,7 +29,6 @@ from optinb.delivery import (
     schedule_of,
     send,
 )
-from optinb.settings import SendSection
 from optinb.store.leases import elapsed_s
 
 if TYPE_CHECKING:

@@ -22,12 +22,12 @@ from delivery_desk import KEY_NAME, NIGHT, Desk, audience
 from sending_child import WINDOW
 
 from optinb.appboy import AppboyClient
+from optinb.base.settings import AppGroupSettings
 from optinb.campaigns import Campaign, Schedule
 from optinb.delivery import BATCH_SIZE, DeliveryCounts, FrozenAudience, plan
 from optinb.delivery.journal import Accepted
 from optinb.errors import CampaignError
 from optinb.sandbox import Fault, Key, Limits, Sandbox, World
-from optinb.settings import AppGroupSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

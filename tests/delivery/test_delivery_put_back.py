@@ -21,12 +21,12 @@ from delivery_desk import Desk, Scripted, store_address
 
 from optinb.appboy import AppboyClient
 from optinb.appboy import RequestAccepted as Taken
+from optinb.base.settings import SendSection
 from optinb.delivery import RecallTools, lease_name, recall, reschedule
 from optinb.delivery.journal import Accepted, DeliveryCounts, FrozenAudience, Store, Unknown, replay
 from optinb.delivery.journal.answers import AnswerLine, Pen
 from optinb.errors import StateError
 from optinb.sandbox import Fault, Sandbox
-from optinb.settings import SendSection
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -341,8 +341,8 @@ def test_a_changed_frozen_file_sends_nothing(desk: Desk) -> None:
 
 
 def test_progress_counts_every_recipient_once(desk: Desk) -> None:
+    from optinb.base.settings import SendSection
     from optinb.delivery import send
-    from optinb.settings import SendSection
 
     steps: list[int] = []
     frozen = desk.plan(520)

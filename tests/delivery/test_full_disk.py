@@ -17,12 +17,12 @@ from delivery_desk import Desk, Scripted
 from msgspec.structs import replace
 
 from optinb.appboy import Outcome, RequestAccepted, RequestLater, ScheduleRequest, Stopped
+from optinb.base.settings import SendSection
 from optinb.delivery import RecallTools, lease_name, recall, reschedule
 from optinb.delivery.journal import Accepted as Taken
 from optinb.delivery.journal import Planned, Sending, replay, why_behind
 from optinb.delivery.journal.recovering import _side_of
 from optinb.errors import Exit, StateError
-from optinb.settings import SendSection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,9 +15,9 @@ import pytest
 from hub_server import SCHEDULER, Hub, proxy_command, running_hub
 
 import optinb
+from optinb.base.settings import parse_settings
 from optinb.campaigns import campaign_from
 from optinb.demo import CAMPAIGNS
-from optinb.settings import parse_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

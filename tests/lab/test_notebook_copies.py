@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import optinb
+from optinb.base.settings import parse_settings
 from optinb.errors import UsageError
-from optinb.lab import run_lab
-from optinb.settings import parse_settings
+from optinb.serve.lab import run_lab
 from optinb.workspace.notebooks import changed_copies, copied_notebooks
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def test_notebooks_that_cannot_be_copied_are_said_in_a_sentence(shipped: Path, t
 
 def test_lab_works_on_copies_from_a_checkout_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commands: list[list[str]] = []
-    monkeypatch.setattr(optinb.lab, "run", lambda command, *_: commands.append(command) or 0)
+    monkeypatch.setattr(optinb.serve.lab, "run", lambda command, *_: commands.append(command) or 0)
     before = {path: path.read_bytes() for path in TRACKED.rglob("*") if path.is_file()}
     run_lab(folder, rehearse=False, options=["--allow-root"], say=print)
     (option,) = [option for option in commands[0] if option.startswith("--notebook-dir=")]

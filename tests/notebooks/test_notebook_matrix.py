@@ -15,8 +15,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from ipywidgets import Widget
 
 from optinb import demo, views
+from optinb.base.share import shared
 from optinb.demo import AUTHOR, CAMPAIGNS
-from optinb.share import shared
 from optinb.workspace import open_workspace
 
 if TYPE_CHECKING:

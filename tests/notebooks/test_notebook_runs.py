@@ -3,8 +3,8 @@ from __future__ import annotations
 import papermill
 import pytest
 
+from optinb.base.share import shared
 from optinb.demo import AUTHOR
-from optinb.share import shared
 from optinb.workspace import open_workspace
 
 

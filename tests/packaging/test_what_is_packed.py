@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from optinb.stripped import stripped
+from optinb.base.stripped import stripped
 
 ROOT = Path(__file__).parents[2]
 NAME = "Ada Mustermann-Qx7"

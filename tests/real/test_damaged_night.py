@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 from complete_journey import CURRENCY, FIRST_RUN, GROUPS, ZONE, write_delivery
 
-from optinb.settings import AppGroupSettings, AppSettings, Settings, WorkspaceSection
+from optinb.base.settings import AppGroupSettings, AppSettings, Settings, WorkspaceSection
 from optinb.warehouse import Warehouse
 
 if TYPE_CHECKING:

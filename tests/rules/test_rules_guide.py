@@ -7,8 +7,8 @@ import re
 
 import pytest
 
+from optinb.base.share import shared
 from optinb.rules import parse, text, to_text
-from optinb.share import shared
 
 GUIDE = shared("notebooks/guides/rules.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo, available_timezones
 import polars as pl
 import pytest
 
+from optinb.base.settings import load_settings
 from optinb.errors import UsageError
 from optinb.sandbox.sample import SampleReport, write_sample
 from optinb.sandbox.sample import write as write_module
-from optinb.settings import load_settings
 from optinb.warehouse.contract import TABLES, read_name
 
 DATA = Path(__file__).parents[2] / "data"

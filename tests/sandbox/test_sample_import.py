@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from optinb.base.settings import load_settings
 from optinb.sandbox.sample import write_sample
-from optinb.settings import load_settings
 from optinb.warehouse import Warehouse
 
 SETTINGS = load_settings(Path(__file__).parents[2] / "data" / "optinb.toml")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from optinb.settings import AppSettings
+from optinb.base.settings import AppSettings
 from optinb.workspace.live import ReachCache
 
 APPS = (

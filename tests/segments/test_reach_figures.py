@@ -7,9 +7,9 @@ import random
 import polars as pl
 import pytest
 
+from optinb.base.settings import AppGroupSettings, AppSettings
 from optinb.segments import reach_figures, uses_of
 from optinb.segments.reach import FIGURES
-from optinb.settings import AppGroupSettings, AppSettings
 
 
 def group(name: str, *apps: AppSettings) -> AppGroupSettings:

@@ -16,12 +16,12 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from optinb.base.share import shared
 from optinb.demo import AUTHOR
 from optinb.errors import UsageError
-from optinb.serving import hub_command, is_loopback, is_on_hub, run_serve
-from optinb.serving.app import Pages, configuration
-from optinb.serving.gate import CLOSED, path_of_its_own
-from optinb.share import shared
+from optinb.serve import hub_command, is_loopback, is_on_hub, run_serve
+from optinb.serve.app import Pages, configuration
+from optinb.serve.gate import CLOSED, path_of_its_own
 
 KERNEL = "0b1e5a3c-1111-2222-3333-444455556666"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -215,7 +215,7 @@ def test_short_token_is_refused(folder, monkeypatch):
 def test_server_listens_on_loopback_until_told_otherwise(monkeypatch, folder):
     commands, said = [], []
     monkeypatch.setattr(
-        "optinb.serving.pages.run", lambda command, environment, _: commands.append((command, environment)) or 0
+        "optinb.serve.pages.run", lambda command, environment, _: commands.append((command, environment)) or 0
     )
     run_serve(folder, say=said.append)
     run_serve(folder, host="0.0.0.0", say=said.append)
@@ -230,7 +230,7 @@ def test_server_listens_on_loopback_until_told_otherwise(monkeypatch, folder):
 
 
 def test_token_that_was_given_is_not_told_again(monkeypatch, folder):
-    monkeypatch.setattr("optinb.serving.pages.run", lambda *_: 0)
+    monkeypatch.setattr("optinb.serve.pages.run", lambda *_: 0)
     monkeypatch.setenv("OPTINB_SERVE_TOKEN", TOKEN)
     said = []
     run_serve(folder, say=said.append)
@@ -245,8 +245,8 @@ def test_on_a_hub_the_server_is_the_persons_own_there(monkeypatch, folder):
     for name, value in hub.items():
         monkeypatch.setenv(name, value)
     commands = []
-    monkeypatch.setattr("optinb.serving.pages.run", lambda command, *given: commands.append((command, *given)) or 0)
-    monkeypatch.setattr("optinb.serving.pages.find_spec", lambda name: object())
+    monkeypatch.setattr("optinb.serve.pages.run", lambda command, *given: commands.append((command, *given)) or 0)
+    monkeypatch.setattr("optinb.serve.pages.find_spec", lambda name: object())
     run_serve(folder, say=print)
     ((command, environment, started_in),) = commands
     assert command[1:3] == ["-m", "jupyterhub.singleuser"]
@@ -256,7 +256,7 @@ def test_on_a_hub_the_server_is_the_persons_own_there(monkeypatch, folder):
 
 
 def test_hub_without_its_package_is_named(monkeypatch, tmp_path):
-    monkeypatch.setattr("optinb.serving.pages.find_spec", lambda name: None)
+    monkeypatch.setattr("optinb.serve.pages.find_spec", lambda name: None)
     with pytest.raises(UsageError, match="install jupyterhub"):
         hub_command(tmp_path, theme="light")
 

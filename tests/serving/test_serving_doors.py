@@ -14,12 +14,12 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
-from optinb.addresses import is_named_here, origin_of
+from optinb.base.addresses import is_named_here, origin_of
 from optinb.demo import APPROVER, AUTHOR
 from optinb.errors import UsageError
-from optinb.serving import run_serve
-from optinb.serving.gate import path_of_its_own
-from optinb.serving.screening import problem_of_path, problem_of_request
+from optinb.serve import run_serve
+from optinb.serve.gate import path_of_its_own
+from optinb.serve.screening import problem_of_path, problem_of_request
 
 PAGE = "/voila/render/plan.ipynb"
 SCRIPT = "/voila/static/voila.js"
@@ -249,7 +249,7 @@ def test_pages_tell_no_other_server_where_they_are_and_stand_in_no_frame(pages, 
 
 
 def test_public_address_that_is_none_is_named(folder, monkeypatch):
-    monkeypatch.setattr("optinb.serving.pages.run", lambda *_: 0)
+    monkeypatch.setattr("optinb.serve.pages.run", lambda *_: 0)
     with pytest.raises(UsageError, match=r"'crm\.example\.com' is no address; write one such as https://"):
         run_serve(folder, public_url="crm.example.com", say=print)
 

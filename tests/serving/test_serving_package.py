@@ -12,8 +12,8 @@ import httpx
 import pytest
 from pages_server import TOKEN, serving
 
+from optinb.base.settings import FILE_NAME, load_settings
 from optinb.demo import APPROVER
-from optinb.settings import FILE_NAME, load_settings
 from optinb.workspace.notebooks import copied_notebooks
 
 if TYPE_CHECKING:

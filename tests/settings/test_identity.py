@@ -16,8 +16,8 @@ import pytest
 import trustme
 
 import optinb
+from optinb.base.settings import Settings, current_user, hub, parse_settings
 from optinb.errors import SettingsError
-from optinb.settings import Settings, current_user, hub, parse_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optinb.people import folded, is_among, same_person
+from optinb.base.people import folded, is_among, same_person
 
 ONE = [
     ("Anna", "anna"),

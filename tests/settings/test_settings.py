@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 
 import optinb
 from optinb import errors
-from optinb.errors import SettingsError, did_you_mean
-from optinb.settings import (
+from optinb.base.settings import (
     TABLE_NAMES,
     AppSettings,
     ImportSection,
@@ -25,7 +24,8 @@ from optinb.settings import (
     parse_settings,
     read_secret,
 )
-from optinb.share import shared
+from optinb.base.share import shared
+from optinb.errors import SettingsError, did_you_mean
 from optinb.warehouse.contract import TABLES
 from optinb.workspace import clock_for, workspace_folder
 

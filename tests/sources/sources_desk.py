@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
-from optinb.settings import AppGroupSettings, AppSettings, ImportSection, Settings, SourceSection, WorkspaceSection
+from optinb.base.settings import AppGroupSettings, AppSettings, ImportSection, Settings, SourceSection, WorkspaceSection
 
 DAY = date(2026, 11, 23)
 NOW = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from postgres_server import PASSWORD
 from sources_desk import DAY, NOW
 
+from optinb.base.settings import SourceSection
 from optinb.errors import GateError
-from optinb.settings import SourceSection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

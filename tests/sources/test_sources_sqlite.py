@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 from sources_desk import DAY, NOW, settings
 
+from optinb.base.settings import SourceSection, parse_settings
 from optinb.errors import GateError, SettingsError
-from optinb.settings import SourceSection, parse_settings
 from optinb.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ import sys
 from datetime import date, datetime
 from pathlib import Path
 import msgspec
-from optinb.settings import Settings
+from optinb.base.settings import Settings
 from optinb.warehouse import Warehouse, sources
 real = sources._write
 def write(*args):

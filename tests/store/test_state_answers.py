@@ -13,6 +13,8 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import delete
 
+from optinb.base.erasing import ForgottenPerson
+from optinb.base.files import write_atomically
 from optinb.campaigns import TimeMove, Waterfall
 from optinb.delivery.journal import (
     Accepted,
@@ -32,9 +34,7 @@ from optinb.delivery.journal import (
 )
 from optinb.delivery.journal.answers import AnswerFiles, AnswerLine, Pen
 from optinb.delivery.journal.origins import Origin
-from optinb.erasing import ForgottenPerson
 from optinb.errors import StateError
-from optinb.files import write_atomically
 from optinb.store.schema import audiences, audit_entries, batches, code_grants, leases
 from optinb.workspace.traces import erase_files
 

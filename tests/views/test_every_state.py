@@ -20,6 +20,7 @@ import optinb
 from optinb import views
 from optinb.appboy import Standing, TemplateNews
 from optinb.appboy.template_changes import TemplateChange
+from optinb.base.settings import Platform
 from optinb.campaigns import OUTCOMES, REASONS, CampaignChange, CampaignRecord, CampaignState, SendTime, Step, Waterfall
 from optinb.cli import main
 from optinb.console import show
@@ -32,12 +33,11 @@ from optinb.demo import AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, demo_settings
 from optinb.errors import Exit
 from optinb.measure import CampaignSummary, NightSummary, render_report
 from optinb.measure.pages import TAKEN
-from optinb.nightly import Blocked, Night
+from optinb.night.entry import Blocked, Night
 from optinb.rehearsal import JOURNAL
 from optinb.sandbox import Sandbox, demo_world
 from optinb.segments import Outcome
 from optinb.segments.discovery.values import Discovery
-from optinb.settings import Platform
 from optinb.store import AuditVerdict
 from optinb.views import states, values
 from optinb.views.calendar_view import weeks_of
@@ -73,7 +73,7 @@ SHOWN: dict[str, Callable[..., str]] = {
 }
 TEXTS = tuple(kind for kind in show.registry if kind is not object)
 # Rules have sentences of their own, and the inner figures of models are no words of anybody's.
-ELSEWHERE = ("optinb.rules", "optinb.customers.layers", "optinb.settings")
+ELSEWHERE = ("optinb.rules", "optinb.customers.layers", "optinb.base.settings")
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 from page_text import text_of
 
 from optinb import attr, in_group, views
+from optinb.base.share import shared
 from optinb.demo import AUTHOR, RUN_DATE, demo_settings
 from optinb.errors import UsageError
-from optinb.share import shared
 from optinb.views.job import Job
 from optinb.workspace import open_workspace
 from optinb.workspace.setup import init_workspace

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from optinb.settings import AppGroupSettings, AppSettings, ImportSection, Settings, WorkspaceSection
+from optinb.base.settings import AppGroupSettings, AppSettings, ImportSection, Settings, WorkspaceSection
 from optinb.warehouse import Warehouse
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from small_deliveries import DAY, NOW, Folder
 
+from optinb.base.settings import AppSettings, ImportSection
 from optinb.campaigns.roster import Roster
 from optinb.errors import DeliveryError, GateError
-from optinb.settings import AppSettings, ImportSection
 
 BUDGET = settings(
     max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]

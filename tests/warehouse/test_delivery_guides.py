@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from small_deliveries import DAY, NOW, Folder
 
+from optinb.base.settings import ImportSection
+from optinb.base.share import shared
 from optinb.errors import DeliveryError
-from optinb.settings import ImportSection
-from optinb.share import shared
 from optinb.warehouse.contract import TABLES
 from optinb.warehouse.gates import failed
 

@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 from small_deliveries import CUSTOMERS, DAY, NOW
 
+from optinb.base.settings import ImportSection
 from optinb.errors import GateError, UsageError
-from optinb.settings import ImportSection
 from optinb.warehouse import BlockedError, TableReport
 from optinb.warehouse.gates import failed, judge
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from small_deliveries import DAY, NOW
 
-from optinb.settings import ImportSection
+from optinb.base.settings import ImportSection
 from optinb.warehouse import BlockedError, drift
 from optinb.warehouse.columns import slim
 from optinb.warehouse.contract import APP_USERS as APPS

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from small_deliveries import APP_USERS, CUSTOMERS, DAY, NOW, Folder
 
-from optinb.settings import ImportSection
+from optinb.base.settings import ImportSection
 from optinb.warehouse import ImportReport, TableAge, TableReport, table_ages
 from optinb.warehouse.building import Contents, Delivery
 from optinb.warehouse.days import DayFile

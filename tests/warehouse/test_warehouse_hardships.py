@@ -34,7 +34,7 @@ from datetime import date, datetime
 from pathlib import Path
 import msgspec
 from optinb.errors import WarehouseError
-from optinb.settings import Settings
+from optinb.base.settings import Settings
 from optinb.warehouse import Warehouse
 warehouse = Warehouse(Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=Settings))
 day, now = date.fromisoformat(sys.argv[3]), datetime.fromisoformat(sys.argv[4])
@@ -175,7 +175,7 @@ from datetime import date
 from pathlib import Path
 import msgspec
 import polars as pl
-from optinb.settings import Settings
+from optinb.base.settings import Settings
 from optinb.warehouse import Warehouse
 warehouse = Warehouse(Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=Settings))
 print("ready", flush=True)

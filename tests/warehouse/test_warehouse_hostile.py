@@ -32,7 +32,7 @@ from datetime import date, datetime
 from pathlib import Path
 import msgspec
 from optinb.errors import OptinbError
-from optinb.settings import Settings
+from optinb.base.settings import Settings
 from optinb.warehouse import Warehouse
 warehouse = Warehouse(Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=Settings))
 try:

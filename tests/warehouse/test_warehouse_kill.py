@@ -25,7 +25,7 @@ import sys
 from datetime import date, datetime
 from pathlib import Path
 import msgspec
-from optinb.settings import Settings
+from optinb.base.settings import Settings
 from optinb.warehouse import Warehouse
 import duckdb, numpy, polars, pyarrow.parquet
 warehouse = Warehouse(Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=Settings))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from small_deliveries import DAY, FILES, NOW, TRANSACTIONS, Folder
 
+from optinb.base.progress import quiet
 from optinb.errors import GateError
-from optinb.progress import quiet
 from optinb.warehouse.settling import Look, Seen, Unsettled, finished_name, settle
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from optinb.settings import ImportSection, Settings, WorkspaceSection
+from optinb.base.settings import ImportSection, Settings, WorkspaceSection
 from optinb.warehouse import Warehouse
 from optinb.warehouse.changes import attributes, counts_by_day, customers_on
 

@@ -12,12 +12,12 @@ from msgspec.structs import replace
 
 import optinb
 from optinb import attr, in_list, uses_app
+from optinb.base.settings import TABLE_NAMES, Settings, SourceSection, Table, parse_settings
 from optinb.campaigns import Campaign, campaign_from, content_parts, deciding_parts, part_words
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER, demo_settings
 from optinb.errors import Exit
-from optinb.nightly import Night
+from optinb.night.entry import Night
 from optinb.sandbox import Sandbox, demo_world
-from optinb.settings import TABLE_NAMES, Settings, SourceSection, Table, parse_settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

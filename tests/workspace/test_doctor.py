@@ -13,9 +13,9 @@ import pytest
 import optinb
 from optinb.appboy import AppboyClient, RequestRefused, Stopped, Verdict, examine
 from optinb.appboy.doctor import Findings, verdicts
+from optinb.base.settings import AppGroupSettings
 from optinb.console import show
 from optinb.sandbox import Fault, Key, Sandbox, World, push_campaign
-from optinb.settings import AppGroupSettings
 
 if TYPE_CHECKING:
     from optinb.workspace import Diagnosis, Workspace

@@ -22,12 +22,12 @@ import polars as pl
 import pytest
 
 import optinb
+from optinb.base.erasing import BLANKED, ForgottenPerson
+from optinb.base.files import copy_tree
+from optinb.base.share import shared
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings
-from optinb.erasing import BLANKED, ForgottenPerson
-from optinb.files import copy_tree
-from optinb.notebook import run_night
+from optinb.night.notebook import run_night
 from optinb.sandbox import Sandbox, demo_world
-from optinb.share import shared
 from optinb.workspace.setup import init_workspace
 from optinb.workspace.traces import erase_files
 

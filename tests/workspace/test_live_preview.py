@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 
 from optinb import attr, did
+from optinb.base.settings import AppSettings
 from optinb.campaigns import build_audience, waterfall
 from optinb.segments import AppReach, Reach, reachable_apps
-from optinb.settings import AppSettings
 from optinb.views import values
 from optinb.workspace.live import ReachCache, numbered
 

@@ -9,13 +9,14 @@ import polars as pl
 import pytest
 from msgspec.structs import replace
 
-from optinb import attr, nightly, open_workspace
+from optinb import attr, open_workspace
 from optinb.campaigns import SizeBand
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, CampaignError, Exit, NightError, UsageError
+from optinb.night import entry as nightly
 from optinb.night import steps
 from optinb.night import tonight as night_module
-from optinb.nightly import Blocked, Night
+from optinb.night.entry import Blocked, Night
 from optinb.workspace.setup import init_workspace
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 
 from optinb import open_workspace
 from optinb.demo import AUTHOR, RUN_DATE, SCHEDULER
-from optinb.nightly import Blocked, Night
+from optinb.night.entry import Blocked, Night
 from optinb.workspace import modelling
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner
 
 from optinb import attr, in_list, open_workspace, received, responded, was_in_control
+from optinb.base.settings import parse_settings
 from optinb.cli import main
 from optinb.demo import APPROVER, AUTHOR, RUN_DATE, SCHEDULER, demo_settings
 from optinb.errors import StateError, UsageError
 from optinb.night import Night
 from optinb.sandbox.screened import HEADER
-from optinb.settings import parse_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

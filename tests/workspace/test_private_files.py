@@ -14,13 +14,13 @@ import pytest
 from click.testing import CliRunner
 
 import optinb
+from optinb.base.files import copy_tree
+from optinb.base.share import shared
 from optinb.cli import main
 from optinb.console import show
 from optinb.demo import AUTHOR, RUN_DATE, demo_settings
 from optinb.errors import SettingsError
-from optinb.files import copy_tree
 from optinb.sandbox import Sandbox, demo_world
-from optinb.share import shared
 from optinb.views.values import diagnosis
 from optinb.workspace.notebooks import copied_notebooks, folder_of_copies
 from optinb.workspace.private import keep_private

@@ -13,11 +13,12 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
-from optinb import nightly, open_workspace
+from optinb import open_workspace
 from optinb.cli import main
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit, StateError
-from optinb.nightly import Night
+from optinb.night import entry as nightly
+from optinb.night.entry import Night
 
 if TYPE_CHECKING:
     from pathlib import Path

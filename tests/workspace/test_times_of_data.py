@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
-from optinb.settings import ImportSection, Settings, WorkspaceSection
+from optinb.base.settings import ImportSection, Settings, WorkspaceSection
 from optinb.warehouse import Warehouse
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 import optinb
+from optinb.base.settings import load_settings
 from optinb.console import show
 from optinb.demo import demo_settings
 from optinb.errors import UsageError
-from optinb.lab import opened, run_lab
-from optinb.settings import load_settings
+from optinb.serve.lab import opened, run_lab
 from optinb.workspace.doctor import who_sets
 from optinb.workspace.notebooks import copied_notebooks, folder_of_copies
 from optinb.workspace.ownership import closed_folders, login_of, loopholes
@@ -184,7 +184,7 @@ def test_each_person_of_a_group_works_on_copies_of_their_own(root: Path, monkeyp
     (root / "notebooks").mkdir()
     (root / "notebooks" / "track.ipynb").write_text("{}")
     started, said = [], []
-    monkeypatch.setattr("optinb.lab.run", lambda *given: started.append(given) or 0)
+    monkeypatch.setattr("optinb.serve.lab.run", lambda *given: started.append(given) or 0)
     run_lab(root, rehearse=False, options=["--ServerApp.allow_root=True"], say=said.append)
     own = root / f"notebooks-{LOGIN}"
     ((command, _, started_in),) = started

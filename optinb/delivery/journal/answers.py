@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct, field
 
+from optinb.base.files import lock_newest, open_privately, sync, unlock
 from optinb.delivery.journal.values import Batch, BatchState, Cancelled, FrozenAudience, Planned, Sending
 from optinb.errors import StateError
-from optinb.files import lock_newest, open_privately, sync, unlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from optinb.base.progress import WHOLE
 from optinb.errors import RuleError
-from optinb.progress import WHOLE
 from optinb.rules import sentence
 from optinb.segments.discovery.choice import FoundGroup, choose, confirmed
 from optinb.segments.discovery.columns import AttributeColumn, Condition, as_rule, conditions, holds
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from optinb.progress import Hundredths
+    from optinb.base.progress import Hundredths
 
 ALL_CONDITIONS = 5_000  # at most, the first of each column before the last: so many fit any machine
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optinb.base.progress import Hundredths, quiet
 from optinb.engine import kinds
 from optinb.engine.shares import in_share
 from optinb.errors import RuleError, did_you_mean
-from optinb.progress import Hundredths, quiet
 from optinb.rules import AllOf, sentence
 from optinb.segments.compile import check
 from optinb.segments.discovery.columns import as_rule
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from optinb.base.progress import Listener
     from optinb.engine import Tables
-    from optinb.progress import Listener
     from optinb.rules import Rule
     from optinb.segments.discovery.choice import FoundGroup
     from optinb.segments.discovery.columns import AttributeColumn

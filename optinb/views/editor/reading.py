@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
+from optinb.base.figures import exact
 from optinb.errors import RuleError
-from optinb.figures import exact
 from optinb.rules import (
     AllOf,
     AnyOf,

@@ -17,7 +17,7 @@ from optinb.views.newest import Newest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from optinb.progress import Tell
+    from optinb.base.progress import Tell
     from optinb.segments.discovery import Discovery, Finding
     from optinb.workspace import Vocabulary, Workspace
 

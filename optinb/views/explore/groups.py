@@ -16,7 +16,7 @@ from optinb.views.later import follow
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from optinb.progress import Tell
+    from optinb.base.progress import Tell
     from optinb.workspace import Sizes, Workspace
 
 NO_GROUP = "No target group is saved yet; save one in the rule editor above."

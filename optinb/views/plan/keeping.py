@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
+from optinb.base.people import same_person
 from optinb.errors import ConflictError, OptinbError
-from optinb.people import same_person
 from optinb.views import values
 from optinb.views.controls import Pane, box, button
 from optinb.views.later import Debounce

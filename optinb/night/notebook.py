@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from optinb import errors, logs
+from optinb import errors
+from optinb.base import logs
+from optinb.base.progress import progress
+from optinb.base.share import shared
 from optinb.errors import Exit, NightError, OptinbError
 from optinb.measure import NightSummary
-from optinb.night import WAIT_S, night_folder
-from optinb.nightly import parse_date
-from optinb.progress import progress
-from optinb.share import shared
+from optinb.night.entry import parse_date
+from optinb.night.steps import night_folder
+from optinb.night.tonight import WAIT_S
 from optinb.workspace import open_workspace
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
-    from optinb.progress import Tell
+    from optinb.base.progress import Tell
 
 NOTEBOOK = "nightly_send.ipynb"
 ENGINE = "optinb"

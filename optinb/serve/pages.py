@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from optinb.addresses import origin_of
+from optinb.base.addresses import origin_of
+from optinb.base.share import shared
 from optinb.errors import UsageError
-from optinb.lab import environment_of, opened, run
-from optinb.serving.gate import MIN_TOKEN, PARAMETER, path_of_its_own
-from optinb.share import shared
+from optinb.serve.gate import MIN_TOKEN, PARAMETER, path_of_its_own
+from optinb.serve.lab import environment_of, opened, run
 from optinb.workspace.notebooks import FOLDER, changed_copies, folder_of_copies
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def pages_command(pages: Path, *, host: str, port: int, base_url: str, public_ur
         "VoilaConfiguration.theme": theme,
     }
     named = [f"--{name}={value}" for name, value in options.items()]
-    return [sys.executable, "-m", "optinb.serving", *named, str(pages)]
+    return [sys.executable, "-m", "optinb.serve", *named, str(pages)]
 
 
 def hub_command(pages: Path, *, theme: str) -> list[str]:

@@ -6,9 +6,9 @@ import os
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from optinb import logs
+from optinb.base import logs
 from optinb.errors import UsageError
-from optinb.night import Blocked, Night
+from optinb.night.steps import Blocked, Night
 from optinb.workspace import open_workspace
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from optinb.logs import KERNEL_OF_A_COMMAND, kernel, watched_stream
-from optinb.printable import printable
+from optinb.base.logs import KERNEL_OF_A_COMMAND, kernel, watched_stream
+from optinb.base.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

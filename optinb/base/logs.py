@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
-from optinb.files import lock_newest, open_privately
-from optinb.printable import printable, printable_line
+from optinb.base.files import lock_newest, open_privately
+from optinb.base.printable import printable, printable_line
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta, Struct, field
 
-from optinb.addresses import is_loopback
+from optinb.base.addresses import is_loopback
 from optinb.errors import SettingsError, did_you_mean
 
 FILE_NAME = "optinb.toml"

@@ -1,8 +1,8 @@
-"""`python -m optinb.serving`, which `optinb serve` starts."""
+"""`python -m optinb.serve`, which `optinb serve` starts."""
 
 from __future__ import annotations
 
-from optinb.serving.app import Pages, configuration
+from optinb.serve.app import Pages, configuration
 
 if __name__ == "__main__":
     Pages.launch_instance(config=configuration())

@@ -12,13 +12,13 @@ from zoneinfo import ZoneInfo
 import msgspec
 import msgspec.inspect
 
-from optinb.addresses import problem_of_api, problem_of_host, problem_of_hub, problem_of_outgoing, problem_of_proxy
+from optinb.base.addresses import problem_of_api, problem_of_host, problem_of_hub, problem_of_outgoing, problem_of_proxy
+from optinb.base.people import folded
+from optinb.base.settings.hub import SERVICE
+from optinb.base.settings.secrets import is_reference
+from optinb.base.settings.sections import FILE_NAME, TABLE_NAMES, Settings, SourceSection
+from optinb.base.toml_lines import line_numbers
 from optinb.errors import SettingsError, did_you_mean
-from optinb.people import folded
-from optinb.settings.hub import SERVICE
-from optinb.settings.secrets import is_reference
-from optinb.settings.sections import FILE_NAME, TABLE_NAMES, Settings, SourceSection
-from optinb.toml_lines import line_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from optinb.errors import UsageError
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def shared(name: str) -> Path:

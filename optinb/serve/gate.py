@@ -10,7 +10,7 @@ from urllib.parse import unquote, unquote_plus
 from msgspec import Struct
 from tornado.web import create_signed_value, decode_signed_value
 
-from optinb.serving.screening import problem_of_path, problem_of_request
+from optinb.serve.screening import problem_of_path, problem_of_request
 
 if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest

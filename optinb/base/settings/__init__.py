@@ -4,10 +4,10 @@ Secrets are never in the file: a key is named by reference (`env:NAME` or `keyri
 needed.
 """
 
-from optinb.settings.identity import current_user
-from optinb.settings.reading import load_settings, parse_settings
-from optinb.settings.secrets import is_reference, read_secret
-from optinb.settings.sections import (
+from optinb.base.settings.identity import current_user
+from optinb.base.settings.reading import load_settings, parse_settings
+from optinb.base.settings.secrets import is_reference, read_secret
+from optinb.base.settings.sections import (
     ENGINES,
     FILE_NAME,
     PLATFORMS,

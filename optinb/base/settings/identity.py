@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from optinb.base.people import folded
+from optinb.base.settings.hub import owner_of_token
 from optinb.errors import SettingsError
-from optinb.people import folded
-from optinb.settings.hub import owner_of_token
 
 if TYPE_CHECKING:
-    from optinb.settings.sections import Settings
+    from optinb.base.settings.sections import Settings
 
 
 def current_user(settings: Settings) -> str:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from optinb.addresses import is_named_here, origin_of
+from optinb.base.addresses import is_named_here, origin_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -9,9 +9,9 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from optinb.base.settings import FILE_NAME, load_settings
 from optinb.errors import UsageError
 from optinb.rehearsal import goes_with_rehearsing, variables_for
-from optinb.settings import FILE_NAME, load_settings
 from optinb.workspace import workspace_folder
 from optinb.workspace.notebooks import copied_notebooks
 from optinb.workspace.ownership import loopholes
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from optinb.settings import Settings
+    from optinb.base.settings import Settings
 
 _ALLOW_ROOT = {"--allow-root", "--ServerApp.allow_root=True", "--LabApp.allow_root=True"}
 
