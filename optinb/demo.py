@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from optinb.base.clock import VARIABLE as NOW
 from optinb.base.files import copy_tree
+from optinb.base.new_workspace import init_workspace
 from optinb.base.settings import FILE_NAME, load_settings
 from optinb.base.share import shared
 from optinb.campaigns import may
@@ -23,8 +25,6 @@ from optinb.rules import did
 from optinb.sandbox import Sandbox, demo_world
 from optinb.views.show import install
 from optinb.workspace import open_workspace
-from optinb.workspace.clock import VARIABLE as NOW
-from optinb.workspace.setup import init_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

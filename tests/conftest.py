@@ -16,13 +16,13 @@ from postgres_server import address as address
 from postgres_server import cluster as cluster
 
 import optinb
+from optinb.base.new_workspace import init_workspace
 from optinb.base.settings import parse_settings
 from optinb.base.share import shared
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings
 from optinb.night.entry import Night
 from optinb.rehearsal import JOURNAL
 from optinb.sandbox import Sandbox, demo_world
-from optinb.workspace.setup import init_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

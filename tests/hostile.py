@@ -11,13 +11,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from optinb.base.new_workspace import init_workspace
 from optinb.demo import APPROVER, AUTHOR, KEYS, demo_settings
 from optinb.rules import attr, did, in_list
 from optinb.sandbox.sample import write_sample
 from optinb.sandbox.setup import demo_world, push_campaign
 from optinb.sandbox.world import AppGroup, Key, World
 from optinb.workspace import open_workspace
-from optinb.workspace.setup import init_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

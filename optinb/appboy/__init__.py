@@ -18,6 +18,7 @@ from optinb.appboy.outcome import (
     rate_limit,
 )
 from optinb.appboy.template_changes import TemplateChange, TemplateNews, template_changes, told, told_by_group
+from optinb.appboy.template_import import GroupSync, TemplateListing, Templates
 from optinb.appboy.template_store import TemplateSync
 from optinb.appboy.templates import (
     Message,
@@ -55,6 +56,7 @@ __all__ = [
     "CampaignReceived",
     "Exported",
     "ExportedUser",
+    "GroupSync",
     "Message",
     "Needed",
     "NotTied",
@@ -73,8 +75,10 @@ __all__ = [
     "Stopped",
     "Template",
     "TemplateChange",
+    "TemplateListing",
     "TemplateNews",
     "TemplateSync",
+    "Templates",
     "Verdict",
     "WireSchedule",
     "examine",

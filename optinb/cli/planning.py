@@ -15,7 +15,8 @@ from optinb.errors import UsageError
 if TYPE_CHECKING:
     from datetime import date
 
-    from optinb.workspace import CampaignPreview, Workspace
+    from optinb.planning import CampaignPreview
+    from optinb.workspace import Workspace
 
 
 @main.command()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from optinb.appboy import Standing, Template, told, told_by_group
+from optinb.appboy import GroupSync, Standing, Template, TemplateListing, told, told_by_group
 from optinb.base.figures import amount, figure, share
 from optinb.base.printable import printable_line
 from optinb.campaigns import REBUILT, CampaignRecord, part_words
 from optinb.console.base import local_time, show
 from optinb.delivery.journal import CodePool
 from optinb.measure.pages import many
-from optinb.workspace import CampaignPreview, Diagnosis, GroupSync, Rival, SampleMessage, SentTest, TemplateListing
+from optinb.planning import CampaignPreview, Diagnosis, Rival, SampleMessage, SentTest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

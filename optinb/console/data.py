@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from optinb.base.new_workspace import NewWorkspace
 from optinb.console.base import cell, show, table
-from optinb.warehouse import MEASURES, ColumnDrift, ImportReport, figure, span, told_first
-from optinb.workspace import Check, CustomerCard, CustomerDay, CustomerReach, ForgottenCustomer, Quarantine
-from optinb.workspace.setup import NewWorkspace
+from optinb.customers import CustomerCard
+from optinb.delivery import ForgottenCustomer
+from optinb.segments import CustomerDay, CustomerReach
+from optinb.warehouse import MEASURES, Check, ColumnDrift, ImportReport, Quarantine, figure, span, told_first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,9 +6,8 @@ from optinb.base.figures import amount, share
 from optinb.console.base import show, table
 from optinb.measure.pages import many
 from optinb.rules import from_json, to_text
-from optinb.segments import GroupRecord
+from optinb.segments import GroupRecord, GroupSize, ListRecord, Membership
 from optinb.segments.discovery.values import Discovery
-from optinb.workspace import GroupSize, ListRecord, Membership
 
 
 @show.register

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 from optinb.appboy import told_by_group
 from optinb.campaigns import REASONS
 from optinb.console.base import cell, show, table
-from optinb.delivery import SendMove
+from optinb.delivery import Cancellation, Recovered, SendMove, Settlements, Why, WorkspaceStatus
 from optinb.measure import NightSummary
 from optinb.store import AuditVerdict
-from optinb.workspace import Cancellation, Recovered, Settlements, Why, WorkspaceStatus
 
 if TYPE_CHECKING:
     from optinb.store import RunRecord

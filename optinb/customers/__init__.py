@@ -1,18 +1,18 @@
 """What is known and expected of every customer: features, lifecycle stage, future value and risk."""
 
-from __future__ import annotations
-
 from optinb.customers.attributes import ATTRIBUTES, HISTORY_COLUMNS, Attribute
 from optinb.customers.backtest import Backtest, Score
 from optinb.customers.bgnbd import BgNbd, fit_bgnbd
 from optinb.customers.card import ModelCard
 from optinb.customers.choosing import ValueReport, choose_value_model
+from optinb.customers.customer_card import CustomerCard
 from optinb.customers.declared import declared_features
 from optinb.customers.features import FEATURES, Aggregate, Derived, Feature, build_features, comeback_feature
 from optinb.customers.gamma_gamma import GammaGamma, fit_gamma_gamma
 from optinb.customers.lifecycle import STAGES, Thresholds, choose_thresholds, pause_histogram, stage_expression
 from optinb.customers.markov import StageForecast, forecast_stages
 from optinb.customers.model import CustomerModel, model_customers
+from optinb.customers.moves import Migration, SegmentMove
 from optinb.customers.origins import origins
 from optinb.customers.purchases import purchase_days
 from optinb.customers.ranks import VALUE_SEGMENTS
@@ -30,13 +30,16 @@ __all__ = [
     "Attribute",
     "Backtest",
     "BgNbd",
+    "CustomerCard",
     "CustomerModel",
     "Derived",
     "Feature",
     "GammaGamma",
+    "Migration",
     "ModelCard",
     "RiskReport",
     "Score",
+    "SegmentMove",
     "Segmentation",
     "StageForecast",
     "Thresholds",

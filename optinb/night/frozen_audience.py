@@ -19,7 +19,8 @@ from optinb.rules import Contacted, from_json, nodes_of
 if TYPE_CHECKING:
     from optinb.campaigns import Campaign, CampaignRecord
     from optinb.delivery.journal import FrozenAudience
-    from optinb.workspace import Resolved, Workspace
+    from optinb.planning import Resolved
+    from optinb.workspace import Workspace
 
 WHO = ["customer_id", "external_user_id"]
 REMEDY = "cancel what is left of this night, and approve the campaign again"

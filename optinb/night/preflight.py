@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from optinb.workspace import Diagnosis, Doctor, bad
+from optinb.planning import Diagnosis, Doctor, bad
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
-    from optinb.appboy import TemplateNews
+    from optinb.appboy import GroupSync, TemplateNews
     from optinb.customers import CustomerModel
+    from optinb.planning import Diagnosis
     from optinb.warehouse import ImportReport
-    from optinb.workspace import Diagnosis, GroupSync, Workspace
+    from optinb.workspace import Workspace
 
 
 DATA_WAIT_S = 900.0  # longer than what somebody imports or models by hand at the same time takes

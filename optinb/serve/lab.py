@@ -9,13 +9,13 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from optinb.base.ownership import loopholes
+from optinb.base.private import keep_private
 from optinb.base.settings import FILE_NAME, load_settings
 from optinb.errors import UsageError
 from optinb.rehearsal import goes_with_rehearsing, variables_for
+from optinb.serve.notebook_copies import copied_notebooks
 from optinb.workspace import workspace_folder
-from optinb.workspace.notebooks import copied_notebooks
-from optinb.workspace.ownership import loopholes
-from optinb.workspace.private import keep_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

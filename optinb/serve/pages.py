@@ -17,7 +17,7 @@ from optinb.base.share import shared
 from optinb.errors import UsageError
 from optinb.serve.gate import MIN_TOKEN, PARAMETER, path_of_its_own
 from optinb.serve.lab import environment_of, opened, run
-from optinb.workspace.notebooks import FOLDER, changed_copies, folder_of_copies
+from optinb.serve.notebook_copies import FOLDER, changed_copies, folder_of_copies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,7 +12,7 @@ from optinb.campaigns import Going
 from optinb.errors import OptinbError
 from optinb.views import values
 from optinb.views.controls import Pane, field, styles
-from optinb.views.later import every
+from optinb.views.debounce import every
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

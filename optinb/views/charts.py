@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from optinb.customers.customer_card import Month
     from optinb.segments import Overlap
-    from optinb.workspace.person import Month
 
 
 def purchases_by_month(months: Sequence[Month]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
-from optinb.views.later import later
+from optinb.views.debounce import later
 from optinb.views.values import page
 
 if TYPE_CHECKING:

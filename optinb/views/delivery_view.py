@@ -12,8 +12,8 @@ from optinb.errors import OptinbError, UsageError
 from optinb.measure.pages import day
 from optinb.views import values
 from optinb.views.controls import Pane, box, choose, field, styles
+from optinb.views.debounce import follow
 from optinb.views.job import Job, StoppedError
-from optinb.views.later import follow
 from optinb.warehouse import BlockedError, ImportReport
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from optinb.base.progress import Tell
-    from optinb.workspace import Inbox, Workspace
+    from optinb.warehouse import Inbox
+    from optinb.workspace import Workspace
 
 STEPS = 200  # hundredths of the import, and of the models
 UNMODELLED = "The delivery is published. Its customers aren't modelled, since that was cancelled; begin again to do it."

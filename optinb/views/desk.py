@@ -11,13 +11,14 @@ import ipywidgets as w
 from optinb.errors import OptinbError
 from optinb.views import values
 from optinb.views.controls import Pane, box, button, field, styles
-from optinb.views.later import every
+from optinb.views.debounce import every
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from optinb.campaigns import CampaignRecord
-    from optinb.workspace import CampaignPreview, Workspace
+    from optinb.planning import CampaignPreview
+    from optinb.workspace import Workspace
 
 LOOK_AGAIN_S = 2.0
 SAMPLES = 2

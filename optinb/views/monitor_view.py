@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as w
 
+from optinb.delivery.send_watch import nights, watch
 from optinb.errors import OptinbError
 from optinb.views import values
 from optinb.views.controls import Pane, box, button, choose, field, heading, styles
-from optinb.views.later import every
+from optinb.views.debounce import every
 from optinb.views.newest import Newest
-from optinb.workspace.watching import nights, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from optinb.workspace import Cancellation, Workspace
-    from optinb.workspace.watching import NightSends
+    from optinb.delivery import Cancellation
+    from optinb.delivery.send_watch import NightSends
+    from optinb.workspace import Workspace
 
 LOOK_AGAIN_S = 1.0
 RATE_OVER_S = 10.0

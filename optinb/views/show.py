@@ -22,20 +22,20 @@ ONE: dict[tuple[str, str], str] = {
     ("optinb.segments.profile", "Profile"): "profile",
     ("optinb.segments.reach", "Reach"): "reach",
     ("optinb.warehouse.report", "ImportReport"): "import_report",
-    ("optinb.workspace.previewing", "CampaignPreview"): "campaign_preview",
-    ("optinb.workspace.doctor", "Diagnosis"): "diagnosis",
-    ("optinb.workspace.groups", "GroupSize"): "group_size",
+    ("optinb.planning.campaign_preview", "CampaignPreview"): "campaign_preview",
+    ("optinb.planning.doctor", "Diagnosis"): "diagnosis",
+    ("optinb.segments.groups", "GroupSize"): "group_size",
     ("optinb.customers.card", "ModelCard"): "model_card",
-    ("optinb.workspace.handle", "Workspace"): "workspace",
-    ("optinb.workspace.membership", "Membership"): "membership",
-    ("optinb.workspace.moves", "Migration"): "migration",
-    ("optinb.workspace.person", "CustomerCard"): "customer_card",
-    ("optinb.workspace.history", "Status"): "status",
-    ("optinb.workspace.history", "Why"): "why",
-    ("optinb.workspace.over_time", "Sizes"): "sizes",
-    ("optinb.workspace.preview", "Preview"): "preview",
-    ("optinb.workspace.samples", "SampleMessage"): "sample",
-    ("optinb.workspace.trial", "SentTest"): "sent_test",
+    ("optinb.workspace", "Workspace"): "workspace",
+    ("optinb.segments.membership", "Membership"): "membership",
+    ("optinb.customers.moves", "Migration"): "migration",
+    ("optinb.customers.customer_card", "CustomerCard"): "customer_card",
+    ("optinb.delivery.night_answers", "Status"): "status",
+    ("optinb.delivery.night_answers", "Why"): "why",
+    ("optinb.segments.sizes_by_night", "Sizes"): "sizes",
+    ("optinb.segments.group_preview", "Preview"): "preview",
+    ("optinb.planning.sample_messages", "SampleMessage"): "sample",
+    ("optinb.planning.trial_sends", "SentTest"): "sent_test",
 }
 # The same for values that also come in lists: the function takes several.
 MANY: dict[tuple[str, str], str] = {
@@ -43,13 +43,13 @@ MANY: dict[tuple[str, str], str] = {
     ("optinb.campaigns.approval", "CampaignRecord"): "campaigns",
     ("optinb.measure.summary", "CampaignSummary"): "campaign_summaries",
     ("optinb.segments.group_store", "GroupRecord"): "groups",
-    ("optinb.workspace.templates", "GroupSync"): "syncs",
+    ("optinb.appboy.template_import", "GroupSync"): "syncs",
 }
 # Values that say what a command would, in text.
 TEXT: tuple[tuple[str, str], ...] = (
     ("optinb.delivery.recall", "Move"),
-    ("optinb.workspace.sends", "Cancellation"),
-    ("optinb.workspace.sends", "Settlements"),
+    ("optinb.delivery.sends", "Cancellation"),
+    ("optinb.delivery.sends", "Settlements"),
 )
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from optinb.base.settings import Platform
     from optinb.campaigns import CampaignState, Step
     from optinb.delivery.journal.rows import StateName
-    from optinb.workspace.watching import Stage
+    from optinb.delivery.send_watch import Stage
 
 CAMPAIGNS: dict[CampaignState, str] = {
     "draft": "",

@@ -11,11 +11,11 @@ from msgspec import Struct
 from optinb.base.figures import figure
 from optinb.customers import ATTRIBUTES
 from optinb.customers.lifecycle import STAGES
+from optinb.delivery.send_watch import nights, watch
 from optinb.engine.tables import kinds
 from optinb.errors import OptinbError
 from optinb.views import values
 from optinb.views.values import page
-from optinb.workspace.watching import nights, watch
 
 if TYPE_CHECKING:
     import polars as pl

@@ -22,33 +22,29 @@ if TYPE_CHECKING:
     import polars as pl
     from jinja2 import Environment
 
-    from optinb.appboy import Template
+    from optinb.appboy import GroupSync, Template
     from optinb.campaigns import CampaignRecord, Power, Waterfall
-    from optinb.customers import CustomerModel, ModelCard
+    from optinb.customers import CustomerCard, CustomerModel, Migration, ModelCard
+    from optinb.delivery import Why, WorkspaceStatus
     from optinb.measure import CampaignSummary, NightSummary
     from optinb.measure.pages import WaterfallStep
     from optinb.night import Blocked, Night
-    from optinb.segments import GroupRecord, Overlap, Profile, Reach
+    from optinb.planning import CampaignPreview, Diagnosis, SampleMessage, SentTest
+    from optinb.planning.last_approval import LastApproval
+    from optinb.segments import (
+        Distribution,
+        GroupRecord,
+        GroupSize,
+        Membership,
+        Overlap,
+        Preview,
+        Profile,
+        Reach,
+        Sizes,
+    )
     from optinb.segments.discovery import Discovery, Finding
     from optinb.warehouse import ImportReport
-    from optinb.workspace import (
-        CampaignPreview,
-        CustomerCard,
-        Diagnosis,
-        Distribution,
-        GroupSize,
-        GroupSync,
-        Membership,
-        Migration,
-        Preview,
-        SampleMessage,
-        SentTest,
-        Sizes,
-        Why,
-        Workspace,
-        WorkspaceStatus,
-    )
-    from optinb.workspace.decisions import LastApproval
+    from optinb.workspace import Workspace
 
 
 def page(name: str, **values: Any) -> str:
@@ -198,14 +194,14 @@ def _discovered(found: Discovery) -> dict[str, Any]:
 
 def sizes(found: Sizes) -> str:
     """Groups by night, as lines and as a table."""
-    from optinb.views.explore.charts import sizes as drawn
+    from optinb.views.customer_charts import sizes as drawn
 
     return page("sizes.html.j2", found=found, chart=drawn(found))
 
 
 def stages_over_time(history: pl.DataFrame) -> str:
     """The customers in each lifecycle stage by night (day, stage, customers), as lines and as a table."""
-    from optinb.views.explore.charts import stages as drawn
+    from optinb.views.customer_charts import stages as drawn
 
     nights: dict[Any, dict[str, int]] = {}
     for day, stage, count in history.drop_nulls().iter_rows():
@@ -215,7 +211,7 @@ def stages_over_time(history: pl.DataFrame) -> str:
 
 def micro_segments(segments: pl.DataFrame) -> str:
     """The micro-segments (as `ws.micro_segments()` returns them) as a map of value and risk, and as a table."""
-    from optinb.views.explore.charts import micro_segments as drawn
+    from optinb.views.customer_charts import micro_segments as drawn
 
     charts = {
         "Customers who buy: the chance that they stay away": drawn(segments, "churn_risk", "churn risk"),

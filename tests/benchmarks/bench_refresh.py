@@ -38,9 +38,9 @@ from typing import TYPE_CHECKING
 import nbformat
 from deliveries import RUN_DATE, write
 
+from optinb.base.new_workspace import init_workspace
 from optinb.rules import attr, did
 from optinb.workspace import open_workspace
-from optinb.workspace.setup import init_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,8 +23,8 @@ from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 
 from optinb import attr, open_workspace
+from optinb.base.new_workspace import init_workspace
 from optinb.demo import demo_settings
-from optinb.workspace.setup import init_workspace
 
 BARS_S = {"import": 0.1, "groups": 0.6}
 

@@ -10,9 +10,9 @@ import pytest
 from accessibility import faults
 from pages_server import serving
 
+from optinb.delivery.send_watch import watch
 from optinb.demo import APPROVER, AUTHOR, RUN_DATE
 from optinb.workspace import open_workspace
-from optinb.workspace.watching import watch
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(290)]
 

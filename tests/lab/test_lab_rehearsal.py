@@ -18,13 +18,13 @@ import pytest
 from click.testing import CliRunner
 
 from optinb import open_workspace
+from optinb.base.clock import SANDBOX
 from optinb.base.settings import FILE_NAME, load_settings
 from optinb.cli import main
 from optinb.errors import SettingsError, UsageError
 from optinb.rehearsal import APPROVER, AUTHOR, KEYS, environment, running_sandbox, variables_for
 from optinb.sandbox import Sandbox, demo_world
 from optinb.sandbox.proof import SECRET
-from optinb.workspace.clock import SANDBOX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,7 +12,7 @@ import optinb
 from optinb.base.settings import parse_settings
 from optinb.errors import UsageError
 from optinb.serve.lab import run_lab
-from optinb.workspace.notebooks import changed_copies, copied_notebooks
+from optinb.serve.notebook_copies import changed_copies, copied_notebooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "pages" / "plan.ipynb").write_text(notebook("2"))
     (folder / "guides" / "nights.md").write_text("old")
     (folder / ".ipynb_checkpoints" / "track-checkpoint.ipynb").write_text(notebook("0"))
-    monkeypatch.setattr("optinb.workspace.notebooks.shared", lambda _name: folder)
+    monkeypatch.setattr("optinb.serve.notebook_copies.shared", lambda _name: folder)
     return folder
 
 

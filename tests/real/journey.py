@@ -26,10 +26,10 @@ from free_ports import free_port
 
 import optinb
 from optinb import attr, did
+from optinb.base.new_workspace import init_workspace
 from optinb.night import entry as nightly
 from optinb.sandbox import AppGroup, Key, push_campaign
 from optinb.sandbox.screened import HEADER
-from optinb.workspace.setup import init_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

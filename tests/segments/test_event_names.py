@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import optinb
+from optinb.base.new_workspace import init_workspace
 from optinb.base.share import shared
 from optinb.demo import AUTHOR, RUN_DATE, demo_settings
 from optinb.engine import tables_of
 from optinb.errors import RuleError
 from optinb.rules import did
 from optinb.segments import check
-from optinb.workspace.setup import init_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

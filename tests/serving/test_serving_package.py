@@ -14,7 +14,7 @@ from pages_server import TOKEN, serving
 
 from optinb.base.settings import FILE_NAME, load_settings
 from optinb.demo import APPROVER
-from optinb.workspace.notebooks import copied_notebooks
+from optinb.serve.notebook_copies import copied_notebooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

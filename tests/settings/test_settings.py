@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import optinb
 from optinb import errors
+from optinb.base.clock import clock_for
 from optinb.base.settings import (
     TABLE_NAMES,
     AppSettings,
@@ -27,7 +28,7 @@ from optinb.base.settings import (
 from optinb.base.share import shared
 from optinb.errors import SettingsError, did_you_mean
 from optinb.warehouse.contract import TABLES
-from optinb.workspace import clock_for, workspace_folder
+from optinb.workspace import workspace_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

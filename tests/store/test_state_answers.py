@@ -34,9 +34,9 @@ from optinb.delivery.journal import (
 )
 from optinb.delivery.journal.answers import AnswerFiles, AnswerLine, Pen
 from optinb.delivery.journal.origins import Origin
+from optinb.delivery.traces import erase_files
 from optinb.errors import StateError
 from optinb.store.schema import audiences, audit_entries, batches, code_grants, leases
-from optinb.workspace.traces import erase_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,51 +18,50 @@ from page_text import text_of
 
 import optinb
 from optinb import views
-from optinb.appboy import Standing, TemplateNews
+from optinb.appboy import Standing, TemplateListing, TemplateNews
 from optinb.appboy.template_changes import TemplateChange
+from optinb.base.new_workspace import init_workspace
 from optinb.base.settings import Platform
 from optinb.campaigns import OUTCOMES, REASONS, CampaignChange, CampaignRecord, CampaignState, SendTime, Step, Waterfall
 from optinb.cli import main
 from optinb.console import show
 from optinb.console.data import ModelReport
-from optinb.delivery import Reconciled, SendMove
+from optinb.delivery import (
+    Answer,
+    Cancellation,
+    ForgottenCustomer,
+    Reconciled,
+    Recovered,
+    SendMove,
+    Settled,
+    Settlements,
+)
 from optinb.delivery.journal import Verdict as Said
 from optinb.delivery.journal.rows import StateName
+from optinb.delivery.night_answers import DELIVERIES, SETTLED
 from optinb.delivery.recall import Recall
+from optinb.delivery.send_watch import Stage, watch
 from optinb.demo import AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, demo_settings
 from optinb.errors import Exit
 from optinb.measure import CampaignSummary, NightSummary, render_report
 from optinb.measure.pages import TAKEN
 from optinb.night.entry import Blocked, Night
+from optinb.planning import CampaignPreview
+from optinb.planning.last_approval import LastApproval
 from optinb.rehearsal import JOURNAL
 from optinb.sandbox import Sandbox, demo_world
-from optinb.segments import Outcome
+from optinb.segments import Distribution, Outcome
 from optinb.segments.discovery.values import Discovery
 from optinb.store import AuditVerdict
 from optinb.views import states, values
 from optinb.views.calendar_view import weeks_of
 from optinb.warehouse.report import ColumnDrift
-from optinb.workspace import (
-    Answer,
-    CampaignPreview,
-    Cancellation,
-    Distribution,
-    ForgottenCustomer,
-    Recovered,
-    Settled,
-    Settlements,
-    TemplateListing,
-    Workspace,
-)
-from optinb.workspace.decisions import LastApproval
-from optinb.workspace.history import DELIVERIES, SETTLED
-from optinb.workspace.setup import init_workspace
-from optinb.workspace.watching import Stage, watch
+from optinb.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from optinb.workspace.watching import NightSends
+    from optinb.delivery.send_watch import NightSends
 
 NOW = datetime(2026, 11, 23, 2, tzinfo=UTC)
 SHOWN: dict[str, Callable[..., str]] = {

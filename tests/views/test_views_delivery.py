@@ -11,10 +11,11 @@ import pytest
 from page_text import text_of
 
 from optinb import views
+from optinb.base.new_workspace import init_workspace
+from optinb.customers import modelling
 from optinb.demo import AUTHOR, RUN_DATE, demo_settings
 from optinb.errors import DeliveryError
-from optinb.workspace import modelling, open_workspace
-from optinb.workspace.setup import init_workspace
+from optinb.workspace import open_workspace
 
 NEXT = RUN_DATE + timedelta(days=1)
 
@@ -58,7 +59,7 @@ def tomorrow(folder, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _look_often(monkeypatch):
-    monkeypatch.setattr("optinb.views.later.LOOK_AGAIN_S", 0.01)
+    monkeypatch.setattr("optinb.views.debounce.LOOK_AGAIN_S", 0.01)
 
 
 async def ended(view) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from optinb.campaigns import campaign_from
 from optinb.errors import CampaignError
-from optinb.views.later import Debounce, every
+from optinb.views.debounce import Debounce, every
 from optinb.views.plan.draft import (
     FIXED,
     TEMPLATES_OWN,

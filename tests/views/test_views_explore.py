@@ -10,12 +10,12 @@ import pytest
 from page_text import text_of
 
 from optinb import attr, in_group, views
+from optinb.base.new_workspace import init_workspace
 from optinb.base.share import shared
 from optinb.demo import AUTHOR, RUN_DATE, demo_settings
 from optinb.errors import UsageError
 from optinb.views.job import Job
 from optinb.workspace import open_workspace
-from optinb.workspace.setup import init_workspace
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_overlap_is_drawn_for_the_chosen_groups(ws):
 
 
 def test_groups_that_are_saved_meanwhile_are_offered_by_themselves(ws, monkeypatch):
-    monkeypatch.setattr("optinb.views.later.LOOK_AGAIN_S", 0.001)
+    monkeypatch.setattr("optinb.views.debounce.LOOK_AGAIN_S", 0.001)
 
     async def look() -> None:
         comparing, overlapping, searching = views.compare(ws), views.overlap(ws), views.discover(ws)
@@ -65,7 +65,7 @@ def test_groups_that_are_saved_meanwhile_are_offered_by_themselves(ws, monkeypat
 
 
 def test_views_of_a_new_workspace_say_how_to_import_and_offer_what_is_imported(empty, monkeypatch):
-    monkeypatch.setattr("optinb.views.later.LOOK_AGAIN_S", 0.01)
+    monkeypatch.setattr("optinb.views.debounce.LOOK_AGAIN_S", 0.01)
     for view in (views.stages, views.attributes, views.sdk_rollout):
         assert "Nothing is imported yet: views.delivery(ws) imports" in text_of(view(empty).data)
 
@@ -83,7 +83,7 @@ def test_views_of_a_new_workspace_say_how_to_import_and_offer_what_is_imported(e
 
 
 def test_a_night_that_is_modelled_meanwhile_is_compared_by_itself(ws, monkeypatch):
-    monkeypatch.setattr("optinb.views.later.LOOK_AGAIN_S", 0.01)
+    monkeypatch.setattr("optinb.views.debounce.LOOK_AGAIN_S", 0.01)
 
     async def look():
         moves = views.migration(ws)

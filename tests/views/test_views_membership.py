@@ -3,9 +3,8 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from optinb.segments import PartVerdict
+from optinb.segments import Membership, PartVerdict
 from optinb.views.values import membership
-from optinb.workspace import Membership
 
 
 def shown(tree: PartVerdict | None) -> str:

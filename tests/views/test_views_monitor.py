@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 from page_text import text_of
 
+from optinb.delivery.send_watch import nights, watch
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE
 from optinb.night import Night
 from optinb.views.monitor_view import Monitor, rate_of
 from optinb.views.tables import sent
 from optinb.workspace import open_workspace
-from optinb.workspace.watching import nights, watch
 
 NAME = "Summer, lapsed"
 
@@ -60,7 +60,7 @@ def test_monitor_follows_a_night_that_another_process_runs(night, ws):
 
 
 def test_monitor_shows_the_rate_while_it_is_sent(night, ws, monkeypatch):
-    from optinb.workspace import watching
+    from optinb.delivery import send_watch as watching
 
     found = watch(ws.context, ws.store, RUN_DATE).sends[0]
     counts = ({"accepted": 20}, {"accepted": 70, "unknown": 10, "refused": 10})

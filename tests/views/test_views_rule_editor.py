@@ -8,13 +8,13 @@ import pytest
 from page_text import text_of
 
 from optinb import views
+from optinb.base.new_workspace import init_workspace
 from optinb.demo import APPROVER, AUTHOR, demo_settings
 from optinb.rules import all_of, any_of, attr, did, in_group, none_of, parse, to_text, uses_app
 from optinb.views.editor.document import WHERE
 from optinb.views.editor.editor import COUNTING, RuleEditor
 from optinb.views.newest import Newest
 from optinb.workspace import open_workspace
-from optinb.workspace.setup import init_workspace
 
 
 @pytest.fixture

@@ -12,11 +12,10 @@ from typing import Any
 
 from optinb import open_workspace
 from optinb.campaigns.rewording import Rewording
-from optinb.delivery import anonymous
+from optinb.delivery import anonymous, traces
 from optinb.delivery.journal.seals import Seals
+from optinb.segments.lists import Lists
 from optinb.warehouse import building, days, forgetting, versions
-from optinb.workspace import traces
-from optinb.workspace.lists import Lists
 
 PLACES: dict[str, tuple[Any, str]] = {
     "hash kept": (forgetting, "write_forgotten"),

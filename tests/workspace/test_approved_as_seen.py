@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from optinb import open_workspace
 from optinb.campaigns import new_key
+from optinb.delivery.audit_checkpoint import SUBJECT
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS
 from optinb.errors import ApprovalError, CampaignError
-from optinb.workspace.witness import SUBJECT
 
 if TYPE_CHECKING:
     from pathlib import Path

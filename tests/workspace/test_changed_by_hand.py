@@ -21,6 +21,7 @@ import pytest
 from msgspec.structs import replace
 
 import optinb
+from optinb.base.clock import SANDBOX
 from optinb.campaigns import CampaignRecord, SizeBand, new_key
 from optinb.delivery import cut as requests_of
 from optinb.delivery import freeze
@@ -30,7 +31,6 @@ from optinb.errors import ApprovalError, CampaignError, StateError
 from optinb.night import Night
 from optinb.sandbox import Sandbox, demo_world
 from optinb.store.audit import digest
-from optinb.workspace.clock import SANDBOX
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -378,7 +378,7 @@ def test_what_an_earlier_release_froze_is_finished_and_its_next_night_waits_for_
     ws: Workspace, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as earlier:
-        earlier.setattr("optinb.workspace.resolved.deciding_parts", lambda *_, **__: {})
+        earlier.setattr("optinb.planning.resolved.deciding_parts", lambda *_, **__: {})
         approve(ws, CAMPAIGNS[1])
         (frozen,) = run(folder, steps=4).campaigns
         assert frozen.pending == frozen.recipients > 100

@@ -18,7 +18,8 @@ from optinb.console import show
 from optinb.sandbox import Fault, Key, Sandbox, World, push_campaign
 
 if TYPE_CHECKING:
-    from optinb.workspace import Diagnosis, Workspace
+    from optinb.planning import Diagnosis
+    from optinb.workspace import Workspace
 
 GROUP = AppGroupSettings(id="1", name="Shop", api="https://rest.iad-01.braze.com", key="env:K")
 

@@ -24,10 +24,10 @@ from optinb.campaigns import AUDIENCE_SCHEMA, Campaign, Schedule
 from optinb.cli import main
 from optinb.console import show
 from optinb.delivery import FORGOTTEN, lease_name, plan, read_frozen
+from optinb.delivery.delivered_files import delivers
 from optinb.delivery.journal import Settlement, Unknown
 from optinb.demo import AUTHOR, RUN_DATE
 from optinb.errors import StateError, UsageError, WarehouseError
-from optinb.workspace.named import delivers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,12 +24,12 @@ import pytest
 import optinb
 from optinb.base.erasing import BLANKED, ForgottenPerson
 from optinb.base.files import copy_tree
+from optinb.base.new_workspace import init_workspace
 from optinb.base.share import shared
+from optinb.delivery.traces import erase_files
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings
 from optinb.night.notebook import run_night
 from optinb.sandbox import Sandbox, demo_world
-from optinb.workspace.setup import init_workspace
-from optinb.workspace.traces import erase_files
 
 if TYPE_CHECKING:
     from optinb.workspace import Workspace

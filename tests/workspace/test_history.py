@@ -9,8 +9,8 @@ import pytest
 
 import optinb
 from optinb import attr, did
+from optinb.base.new_workspace import init_workspace
 from optinb.errors import DeliveryError, GateError, UsageError, WarehouseError
-from optinb.workspace.setup import init_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

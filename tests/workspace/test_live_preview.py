@@ -13,8 +13,8 @@ from optinb import attr, did
 from optinb.base.settings import AppSettings
 from optinb.campaigns import build_audience, waterfall
 from optinb.segments import AppReach, Reach, reachable_apps
+from optinb.segments.reach_cache import ReachCache, numbered
 from optinb.views import values
-from optinb.workspace.live import ReachCache, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from optinb import attr, open_workspace
+from optinb.base.new_workspace import init_workspace
 from optinb.campaigns import SizeBand
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, CampaignError, Exit, NightError, UsageError
@@ -17,7 +18,6 @@ from optinb.night import entry as nightly
 from optinb.night import steps
 from optinb.night import tonight as night_module
 from optinb.night.entry import Blocked, Night
-from optinb.workspace.setup import init_workspace
 
 if TYPE_CHECKING:
     from pathlib import Path

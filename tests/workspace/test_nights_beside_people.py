@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from optinb import open_workspace
+from optinb.customers import modelling
 from optinb.demo import AUTHOR, RUN_DATE, SCHEDULER
 from optinb.night.entry import Blocked, Night
-from optinb.workspace import modelling
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from optinb.workspace import PastWorkspace, Workspace
+    from optinb.segments import PastWorkspace
+    from optinb.workspace import Workspace
 
 GROUP, LIST = "Lapsed buyers", "Fair"
 # What each method that only reads is called with; whatever isn't named here has to refuse.

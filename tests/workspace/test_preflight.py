@@ -14,7 +14,7 @@ from optinb.demo import APPROVER, CAMPAIGNS, KEYS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit, NightError
 from optinb.night.entry import Night
 from optinb.night.preflight import examine_night
-from optinb.workspace import bad
+from optinb.planning import bad
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,8 @@ from optinb.demo import APPROVER, CAMPAIGNS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from optinb.workspace import CampaignPreview, Workspace
+    from optinb.planning import CampaignPreview
+    from optinb.workspace import Workspace
 
 SUMMER = {**CAMPAIGNS[0], "exclusion_days": 5}
 

@@ -15,16 +15,16 @@ from click.testing import CliRunner
 
 import optinb
 from optinb.base.files import copy_tree
+from optinb.base.new_workspace import init_workspace
+from optinb.base.private import keep_private
 from optinb.base.share import shared
 from optinb.cli import main
 from optinb.console import show
 from optinb.demo import AUTHOR, RUN_DATE, demo_settings
 from optinb.errors import SettingsError
 from optinb.sandbox import Sandbox, demo_world
+from optinb.serve.notebook_copies import copied_notebooks, folder_of_copies
 from optinb.views.values import diagnosis
-from optinb.workspace.notebooks import copied_notebooks, folder_of_copies
-from optinb.workspace.private import keep_private
-from optinb.workspace.setup import init_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

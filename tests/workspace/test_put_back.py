@@ -265,7 +265,7 @@ def test_who_may_not_write_to_the_notes_of_nights_is_told_before_anything_is_rec
     put_back(folder, evening)
     with monkeypatch.context() as patched:
         refusing = SimpleNamespace(access=lambda *_: False, W_OK=os.W_OK, X_OK=os.X_OK)
-        patched.setattr("optinb.workspace.recovering.os", refusing)
+        patched.setattr("optinb.delivery.recovery.os", refusing)
         code, said = optinb(folder, "recover")
     assert code != 0 and "give this login the right to write to runs/" in said
     assert "journal recovered" not in optinb(folder, "audit", "list")[1]

@@ -9,7 +9,7 @@ import pytest
 from optinb import attr, did, in_group, received
 from optinb.demo import RUN_DATE
 from optinb.errors import RuleError
-from optinb.workspace import remembered
+from optinb.segments import membership_cache as remembered
 
 BOUGHT = did("purchase").at_least(2).within(days=365)
 QUIET = ~did("purchase").within(days=60)

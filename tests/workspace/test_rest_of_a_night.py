@@ -252,7 +252,7 @@ def test_what_nobody_foresaw_in_one_campaign_is_told_and_not_thrown(
         raise RecursionError("too deep")
 
     now("2026-11-23T18:55:00+01:00")
-    monkeypatch.setattr("optinb.workspace.sends.reconcile", broken)
+    monkeypatch.setattr("optinb.delivery.sends.reconcile", broken)
     with open_workspace(folder, user=SCHEDULER) as ws:
         found = ws.sends.reconcile(RUN_DATE)
     assert found.exit_code == Exit.FAILED

@@ -87,7 +87,7 @@ def test_cancelling_a_scheduled_campaign_recalls_it_and_says_so(
 def test_a_night_whose_sender_does_not_end_keeps_no_other_night_of_the_campaign_from_being_recalled(
     ws: Workspace, sandbox: Sandbox, sent: FrozenAudience, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("optinb.workspace.sends.WAIT_S", 0.0)
+    monkeypatch.setattr("optinb.delivery.sends.WAIT_S", 0.0)
     stuck = replace(
         sent, run_date=sent.run_date + timedelta(days=1), send_at=sent.send_at + timedelta(days=1), batches=1
     )

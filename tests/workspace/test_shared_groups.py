@@ -12,10 +12,9 @@ from optinb import attr, did, in_list, open_workspace, received
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import RuleError
 from optinb.night import Night
+from optinb.planning import audiences as audiences_module
 from optinb.rules import from_json
-from optinb.segments import members
-from optinb.workspace import SharedGroups
-from optinb.workspace import contacts as audiences_module
+from optinb.segments import SharedGroups, members
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 import optinb
+from optinb.base.new_workspace import init_workspace
+from optinb.base.ownership import closed_folders, login_of, loopholes
 from optinb.base.settings import load_settings
 from optinb.console import show
 from optinb.demo import demo_settings
 from optinb.errors import UsageError
+from optinb.planning.doctor import who_sets
 from optinb.serve.lab import opened, run_lab
-from optinb.workspace.doctor import who_sets
-from optinb.workspace.notebooks import copied_notebooks, folder_of_copies
-from optinb.workspace.ownership import closed_folders, login_of, loopholes
-from optinb.workspace.setup import init_workspace
+from optinb.serve.notebook_copies import copied_notebooks, folder_of_copies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,7 +74,7 @@ def settings_of(root: Path) -> Verdict:
 def test_what_a_group_works_by_is_changed_by_its_owner_and_another_put_there_only_beside_an_sqlite_file(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("optinb.workspace.ownership._is_of_one", lambda *_: False)
+    monkeypatch.setattr("optinb.base.ownership._is_of_one", lambda *_: False)
     text = settings_of(root).text
     assert f"by the group {GROUP.gr_name}, so that another optinb.toml can be put there" in text
     assert text.endswith("a state in PostgreSQL (`state` under [workspace]) lets the folder be closed")
@@ -117,7 +117,7 @@ def test_a_sticky_folder_that_keeps_people_from_the_state_is_told_with_the_comma
 def test_doctor_says_that_others_can_change_who_approves_and_what_closes_it(
     root: Path, mode: int, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("optinb.workspace.ownership._is_of_one", lambda *_: False)
+    monkeypatch.setattr("optinb.base.ownership._is_of_one", lambda *_: False)
     (root / "optinb.toml").chmod(mode)
     found = settings_of(root)
     assert found.standing == "bad"
@@ -234,6 +234,6 @@ def test_forgetting_names_the_copies_that_only_their_owner_can_look_into(
 ) -> None:
     (ws.root / "notebooks-eve" / "pages").mkdir(parents=True)
     assert not list(closed_folders(ws.root))
-    monkeypatch.setattr("optinb.workspace.ownership.os.access", lambda path, _: Path(path).name != "notebooks-eve")
+    monkeypatch.setattr("optinb.base.ownership.os.access", lambda path, _: Path(path).name != "notebooks-eve")
     (named,) = [left for left in ws.forget("000001").named_in if "notebooks" in left]
     assert named == f"the folder notebooks-eve, perhaps, which is closed to others than {LOGIN}: they must look into it"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w
 from msgspec.structs import replace
 
+from optinb.views.debounce import Debounce
 from optinb.views.editor.words import SPANS, UNITS
-from optinb.views.later import Debounce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

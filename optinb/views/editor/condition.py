@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from optinb.rules import Kind
+    from optinb.segments import Distribution
     from optinb.views.editor.building import Problem
     from optinb.views.editor.desk import Desk
     from optinb.views.editor.document import Condition, Unit
-    from optinb.workspace import Distribution
 
 CHOOSE = "Choose an attribute"
 

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from optinb.rules import Kind
+    from optinb.segments import Distribution, Vocabulary
     from optinb.views.editor.document import Line, Path
     from optinb.views.newest import Newest
-    from optinb.workspace import Distribution, Vocabulary
 
 # what a new line begins with
 NEW: dict[str, Line] = {

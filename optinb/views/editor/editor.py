@@ -15,20 +15,21 @@ from optinb.measure.pages import moment
 from optinb.rules import Node, parse, sentence, to_text
 from optinb.views import values
 from optinb.views.controls import Pane, box, button, field, heading, styles
+from optinb.views.debounce import Debounce, follow
 from optinb.views.editor.blanks import put, soon, tool
 from optinb.views.editor.building import Problem, build
 from optinb.views.editor.desk import Desk
 from optinb.views.editor.document import Condition, GroupPart
 from optinb.views.editor.groups import GroupView
 from optinb.views.editor.reading import document_of
-from optinb.views.later import Debounce, follow
 from optinb.views.newest import Newest
 
 if TYPE_CHECKING:
     from optinb.rules import Rule
+    from optinb.segments import Preview, Vocabulary
     from optinb.views.editor.building import Built
     from optinb.views.editor.document import Path
-    from optinb.workspace import Preview, Vocabulary, Workspace
+    from optinb.workspace import Workspace
 
 COUNTING = '<div class="ob-counting">counting …</div>'
 KEEP_S = 0.5  # after the last edit, until it is kept

@@ -14,8 +14,8 @@ from optinb.views.newest import Newest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from optinb.segments import Distribution, Vocabulary
     from optinb.views.editor.desk import Desk
-    from optinb.workspace import Distribution, Vocabulary
 
 KEPT_LISTS = 3  # of those that a search has replaced
 

@@ -8,7 +8,7 @@ import ipywidgets as w
 
 from optinb.errors import OptinbError
 from optinb.views.controls import Pane, box, styles
-from optinb.views.later import follow
+from optinb.views.debounce import follow
 from optinb.views.newest import Newest
 
 if TYPE_CHECKING:

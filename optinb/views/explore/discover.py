@@ -9,17 +9,18 @@ import ipywidgets as w
 from optinb.errors import OptinbError, UsageError
 from optinb.views import values
 from optinb.views.controls import Pane, box, button, choose, field, styles
+from optinb.views.debounce import follow
 from optinb.views.explore.groups import names_of
 from optinb.views.job import Job
-from optinb.views.later import follow
 from optinb.views.newest import Newest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from optinb.base.progress import Tell
+    from optinb.segments import Vocabulary
     from optinb.segments.discovery import Discovery, Finding
-    from optinb.workspace import Vocabulary, Workspace
+    from optinb.workspace import Workspace
 
 EVERYBODY = ("Everybody", None)
 DEPTHS = (("one condition", 1), ("up to two conditions", 2), ("up to three conditions", 3))

@@ -9,15 +9,16 @@ import ipywidgets as w
 from optinb.errors import UsageError
 from optinb.views import values
 from optinb.views.controls import Pane, box, choose, field, styles
+from optinb.views.debounce import follow
 from optinb.views.explore.asking import AskingView
 from optinb.views.job import Job
-from optinb.views.later import follow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from optinb.base.progress import Tell
-    from optinb.workspace import Sizes, Workspace
+    from optinb.segments import Sizes
+    from optinb.workspace import Workspace
 
 NO_GROUP = "No target group is saved yet; save one in the rule editor above."
 EVERYBODY = "everybody else"

@@ -9,10 +9,10 @@ import ipywidgets as w
 
 from optinb.base.people import same_person
 from optinb.errors import ConflictError, OptinbError
+from optinb.planning.drafts import is_free
 from optinb.views import values
 from optinb.views.controls import Pane, box, button
-from optinb.views.later import Debounce
-from optinb.workspace.drafts import is_free
+from optinb.views.debounce import Debounce
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from optinb.appboy import needed_properties
 from optinb.errors import OptinbError
 from optinb.views import values
 from optinb.views.controls import choose
-from optinb.views.later import Debounce, every
+from optinb.views.debounce import Debounce, every
 from optinb.views.newest import Newest
 from optinb.views.plan.board import Board
 from optinb.views.plan.draft import PlannerPlan, named, suggested_name
@@ -21,7 +21,8 @@ from optinb.views.plan.keeping import Keeper
 if TYPE_CHECKING:
     from optinb.appboy import Template
     from optinb.campaigns import CampaignRecord, Power
-    from optinb.workspace import CampaignPreview, Workspace
+    from optinb.planning import CampaignPreview
+    from optinb.workspace import Workspace
 
 SAMPLES = 20
 LOOK_AGAIN_S = 2.0

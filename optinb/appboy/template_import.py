@@ -1,0 +1,109 @@
+"""Templates of a workspace: the API-triggered push campaigns of its app groups, as last imported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from optinb.appboy.client import AppboyClient
+from optinb.appboy.live_content import with_live_content
+from optinb.appboy.template_changes import TemplateNews
+from optinb.appboy.template_store import TemplateSync
+from optinb.appboy.templates import Template, fetch_templates, fitted
+from optinb.errors import AppboyError, CampaignError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+    from optinb.appboy.template_store import TemplateStore
+    from optinb.base.context import Context
+    from optinb.base.settings import AppGroupSettings
+    from optinb.store.runs import Runs
+
+
+class GroupSync(Struct, frozen=True, kw_only=True):
+    """What importing the templates of one app group brought; `problem` says why nothing came."""
+
+    app_group: str
+    app_group_id: str
+    result: TemplateSync | None = None
+    problem: str = ""
+
+
+class TemplateListing(Struct, frozen=True, kw_only=True):
+    """The templates, and what became of them since the newest night began."""
+
+    templates: tuple[Template, ...]
+    news: tuple[TemplateNews, ...]
+
+
+class Templates:
+    """`ws.templates`: import and list templates."""
+
+    def __init__(self, context: Context, store: TemplateStore, runs: Runs) -> None:
+        self._context, self._settings, self._store, self._runs = context, context.settings, store, runs
+
+    def sync(self, app_group: str | None = None, *, fresh: Collection[str] = ()) -> tuple[GroupSync, ...]:
+        """Imports the templates of one app group, or of all. A group that can't be reached doesn't stop the others.
+
+        Details are read only of what changed; those of the templates with an id in `fresh`, which are about to be
+        sent, are read in any case.
+        """
+        groups = self._settings.app_groups if app_group is None else (self._settings.app_group(app_group),)
+        return tuple(self._sync(group, fresh) for group in groups)
+
+    def list(self, app_group: str | None = None) -> tuple[Template, ...]:
+        """The templates of one app group, or of all: usable ones, and others with what is wrong with them."""
+        group_id = self._settings.app_group(app_group).id if app_group else None
+        groups = {group.id: group for group in self._settings.app_groups}
+        found = self._store.list(group_id)
+        return tuple(self._told(t, groups[t.app_group_id]) if t.app_group_id in groups else t for t in found)
+
+    def get(self, app_group: str, name_or_id: str) -> Template:
+        """One template of an app group. Raises CampaignError with the nearest usable name."""
+        group = self._settings.app_group(app_group)
+        return self._told(self._store.get(group.id, name_or_id), group)
+
+    def check_imported(self, template: Template) -> None:
+        """Refuses a template that isn't stored as it was imported. Raises CampaignError."""
+        if unlike := self._store.why_unlike_imported(template):
+            raise CampaignError(unlike)
+
+    def changes(self, *, since: datetime | None = None) -> tuple[TemplateNews, ...]:
+        """What became of templates since a moment, the newest first.
+
+        Without `since`: what the newest night found, and what came later; nothing before the first night.
+        """
+        if since is None:
+            last = next((run for run in self._runs.list(limit=1)), None)
+            if last is None:
+                return ()
+            since = last.started_at
+        names = {group.id: group.name for group in self._settings.app_groups}
+        found = self._store.changes(since=since)
+        return tuple(replace(news, app_group=names.get(news.app_group, news.app_group)) for news in found)
+
+    def listing(self, app_group: str | None = None) -> TemplateListing:
+        """The templates of one app group, or of all, usable ones first, with the news about them."""
+        name = self._settings.app_group(app_group).name if app_group else None
+        news = tuple(news for news in self.changes() if name in (None, news.app_group))
+        found = sorted(self.list(app_group), key=lambda template: not template.usable)
+        return TemplateListing(templates=tuple(found), news=news)
+
+    def _told(self, template: Template, group: AppGroupSettings) -> Template:
+        """A template with what these settings and its texts say about it."""
+        refused = self._settings.policy.refuse_live_content
+        return fitted(with_live_content(template, refused=refused), group)
+
+    def _sync(self, group: AppGroupSettings, fresh: Collection[str]) -> GroupSync:
+        known = self._store.imported(group.id)  # what somebody forged is read again
+        try:
+            with AppboyClient(group, timeout_s=self._settings.send.timeout_s) as client:
+                found = fetch_templates(client, group, known=known, fresh=fresh)
+        except (AppboyError, SettingsError) as error:
+            return GroupSync(app_group=group.name, app_group_id=group.id, problem=str(error))
+        result = self._store.sync(group.id, found, now=self._context.now(), user=self._context.user)
+        return GroupSync(app_group=group.name, app_group_id=group.id, result=result)

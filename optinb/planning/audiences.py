@@ -1,0 +1,112 @@
+"""Who gets a campaign: the members of its target group, as far as the contact policy and their consent let them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from optinb.campaigns import Competition, Competitor, Roster, build_audience, days_back, quiet_zones
+from optinb.delivery import counting, sending_day
+from optinb.rules import from_json
+from optinb.segments import members
+from optinb.segments.night_groups import SharedGroups
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+
+    import polars as pl
+
+    from optinb.base.context import Context
+    from optinb.campaigns import Campaign
+    from optinb.campaigns.campaign_store import CampaignStore
+    from optinb.delivery import ContactHistory
+    from optinb.planning.resolved import Resolved
+    from optinb.rules import Rule
+    from optinb.segments.tables_view import TablesView
+
+
+class Audiences:
+    """Builds audiences of campaigns, and finds where every customer stands with the contact policy before."""
+
+    def __init__(
+        self, context: Context, tables: TablesView, *, campaigns: CampaignStore, contacts: ContactHistory
+    ) -> None:
+        self._settings, self._tables = context.settings, tables
+        self._campaigns, self._contacts = campaigns, contacts
+
+    def competition(
+        self, night: date, due: Iterable[Campaign], *, tables_of: date | None = None, but: str | None = None
+    ) -> Competition:
+        """Where every customer stands with the contact policy before a night's campaigns choose.
+
+        What earlier nights sent or held out counts, and what this one has frozen already; under whatever id it was, it
+        counts for the person. `but`: the id of a campaign whose own audience of this night doesn't count.
+
+        Raises StateError when a frozen audience that counts can't be read or was changed.
+        """
+        known = {record.id: record.campaign for record in self._campaigns.list()}
+        found = self.uncontested(night, due, tables_of=tables_of)
+        oldest = night - timedelta(days=days_back(self._settings.contact_policy(), known.values()))
+        for audience in self._contacts.nights(since=oldest):
+            if audience.night == (but, night):
+                continue
+            campaign = known.get(audience.campaign_id)
+            who = Competitor(
+                campaign_id=audience.campaign_id,
+                app_group_id=audience.app_group_id,
+                day=sending_day(audience),
+                exclusion_days=campaign.exclusion_days if campaign else 0,
+                measurement_days=campaign.measurement_days if campaign else 0,
+            )
+            rows = self._contacts.rows(audience)
+            found.add(counting(rows, "recipient"), who)
+            found.add(counting(rows, "control"), who, control=True)
+        return found
+
+    def uncontested(self, night: date, due: Iterable[Campaign], *, tables_of: date | None = None) -> Competition:
+        """Where every customer stands with the contact policy as if no campaign had contacted anybody."""
+        tables = self._tables.tables(tables_of)
+        days = {night, *(campaign.schedule.day_of(night) for campaign in due)}
+        customers, app_users = tables.customers.to_native(), tables.app_users.to_native()
+        roster = Roster(customers, app_users, identity=tables.identity())
+        return Competition(roster, days=days, policy=self._settings.contact_policy())
+
+    def share(self, rules: Iterable[Rule], *, run_date: date) -> SharedGroups:
+        """The members of some rules, found together."""
+        return SharedGroups(self._tables, rules, run_date=run_date)
+
+    def build(
+        self,
+        resolved: Resolved,
+        *,
+        run_date: date | None = None,
+        night: date | None = None,
+        among: Competition | None = None,
+        shared: SharedGroups | None = None,
+        people: pl.LazyFrame | None = None,
+    ) -> pl.DataFrame:
+        """The audience of a campaign as of a date; see `Campaigns.audience`."""
+        rule, campaign, settings = from_json(resolved.rule_json), resolved.campaign, self._settings
+        tables = self._tables.tables_for(rule, run_date=run_date)
+        group = shared.members(self._tables, rule, run_date=run_date) if shared is not None else people
+        quiet: frozenset[str] = frozenset()
+        if among is not None and night is not None:
+            zones = among.roster.zones(unknown=settings.workspace.time_zone)
+            quiet = quiet_zones(settings.policy, campaign.schedule, night, zone=settings.zone, zones=zones)
+        return build_audience(
+            members(rule, tables).to_native() if group is None else group,
+            tables.customers.to_native(),
+            tables.app_users.to_native(),
+            apps=resolved.app_group.apps_on(frozenset(resolved.template.platforms)),
+            properties=campaign.properties,
+            offer=campaign.offered,
+            control=campaign.control,
+            salt=campaign.id,
+            untold=tables.untold,
+            quiet=quiet,
+            zone=settings.workspace.time_zone,
+            competition=among,
+            who=resolved.competitor(night) if among is not None and night is not None else None,
+            identity=tables.identity(),
+        )

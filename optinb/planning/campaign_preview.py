@@ -1,0 +1,206 @@
+"""What a campaign would do on its next date, as whoever approves it is to see it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+from msgspec import Struct
+
+from optinb.appboy import Template
+from optinb.campaigns import (
+    ALIVE,
+    Campaign,
+    CampaignRecord,
+    CampaignState,
+    Competition,
+    Competitor,
+    Power,
+    SendTime,
+    Waterfall,
+    calendar,
+    differences,
+    fingerprint,
+    send_times,
+    waterfall,
+)
+from optinb.errors import OptinbError
+from optinb.planning.code_pools import CodesLeft
+from optinb.planning.refusals import check_size
+from optinb.planning.sample_messages import SampleMessage, sample_messages
+
+if TYPE_CHECKING:
+    from optinb.base.context import Context
+    from optinb.campaigns.campaign_store import CampaignStore
+    from optinb.planning.audiences import Audiences
+    from optinb.planning.code_pools import Codes
+    from optinb.planning.power_of_tests import PowerOfTests
+    from optinb.planning.resolved import Resolved, Resolver
+
+SHORT = 32  # of the hexadecimal digits of a fingerprint: of fewer, an author could make two campaigns that share them
+
+
+class Rival(Struct, frozen=True, kw_only=True):
+    """Another campaign of the same night.
+
+    `takes`: so many customers this campaign loses to it, because it `goes_first` and the contact policy keeps them back
+    then; one that goes later takes nobody. `problem` says why its own audience can't be built.
+    """
+
+    campaign: str
+    state: CampaignState
+    priority: int
+    goes_first: bool
+    takes: int = 0
+    problem: str = ""
+
+
+class CampaignPreview(Struct, frozen=True, kw_only=True):
+    """What a campaign would do on its next date: who gets it, when, and what they read.
+
+    `parts` is what an approval of this binds to, in canonical text, and `fingerprint` stands for them and for who
+    submitted them when: whoever approves says it. `changed` names those that differ from the last
+    approval, and `messages` is the cost: about how many go out in the coming 90 days, if the group stays as large;
+    `codes` says how the pool of the offer suffices for that date. Only in full: `power` of the test, None without a
+    control group; `rivals`, the other campaigns of that night; `after_rivals`, how many recipients these leave.
+    """
+
+    campaign: Campaign
+    sentence: str
+    template: Template
+    run_date: date
+    send_at: datetime
+    send_times: tuple[SendTime, ...]
+    waterfall: Waterfall
+    sample: tuple[SampleMessage, ...]
+    parts: dict[str, str]
+    fingerprint: str
+    changed: tuple[str, ...] = ()
+    messages: int = 0
+    codes: CodesLeft | None = None
+    power: Power | None = None
+    rivals: tuple[Rival, ...] = ()
+    after_rivals: int | None = None
+
+
+class Previews:
+    """Finds what campaigns would do on their next date."""
+
+    def __init__(
+        self,
+        context: Context,
+        campaigns: CampaignStore,
+        *,
+        resolver: Resolver,
+        audiences: Audiences,
+        codes: Codes,
+        power: PowerOfTests,
+    ) -> None:
+        self._context, self._zone, self._campaigns = context, context.settings.zone, campaigns
+        self._resolver, self._audiences, self._codes, self._power = resolver, audiences, codes, power
+
+    def of(
+        self, campaign: Campaign, *, samples: int = 3, among: Competition | None = None, in_full: bool = False
+    ) -> CampaignPreview:
+        """The preview of a campaign; see `Campaigns.preview`."""
+        resolved, today = self._resolver.to_show(campaign), self._context.today()
+        night = next(campaign.schedule.nights(today), campaign.schedule.night_of(campaign.schedule.date or today))
+        among = among or self._audiences.competition(night, [campaign], but=campaign.id)
+        audience = self._audiences.build(resolved, night=night, among=among)
+        check_size(audience)
+        figures, parts = waterfall(audience), resolved.parts()
+        goes_out = calendar([campaign], since=today, zone=self._zone)
+        last = self._campaigns.newest_approval(campaign.id)
+        rivals, after = self._rivals(resolved, night, audience) if in_full else ((), None)
+        return CampaignPreview(
+            campaign=campaign,
+            sentence=resolved.sentence,
+            template=resolved.template,
+            run_date=night,
+            send_at=campaign.schedule.send_at(night, self._zone),
+            send_times=self._send_times(campaign, night, audience, among),
+            waterfall=figures,
+            sample=sample_messages(audience, resolved.template, campaign, count=samples),
+            parts=parts,
+            fingerprint=self._fingerprint(campaign, parts),
+            changed=differences(last.parts, parts) if last is not None else (),
+            messages=figures.recipients * len(goes_out),
+            codes=self._codes.left_for(campaign, recipients=figures.recipients),
+            power=self._power.of(campaign, figures) if in_full else None,
+            rivals=rivals,
+            after_rivals=after,
+        )
+
+    def power(self, preview: CampaignPreview) -> Power | None:
+        """What the test of a previewed campaign can see; see `Campaigns.power`."""
+        return self._power.of(preview.campaign, preview.waterfall)
+
+    def _fingerprint(self, campaign: Campaign, parts: dict[str, str]) -> str:
+        """The short one of what a preview shows; of a submitted campaign also of who submitted it, and when."""
+        record = self._campaigns.find(campaign.id)
+        of = (record.author, str(record.submission)) if record and record.campaign == campaign else ("", "")
+        return fingerprint({**parts, "submitted by": of[0], "submission": of[1]})[:SHORT]
+
+    def _rivals(self, resolved: Resolved, night: date, alone: pl.DataFrame) -> tuple[tuple[Rival, ...], int]:
+        """The other campaigns of a night, and how many recipients they leave this one, whose audience is `alone` now.
+
+        Those that wait for approval count as if they had it. They choose in the night's own order, so that only those
+        that go first take anybody.
+        """
+        campaign, mine = resolved.campaign, resolved.competitor(night)
+        due = [record for record in self._campaigns.list() if record.id != campaign.id and _may_rival(record, night)]
+        days = {record.id: record.campaign.schedule.day_of(night) for record in due}
+        turns = {r.id: Competitor.of(r.campaign, app_group_id="", day=days[r.id]).order for r in due}
+        everybody = [campaign, *(record.campaign for record in due)]
+        among = self._audiences.competition(night, everybody, but=campaign.id)
+        held: dict[str, pl.Series] = {}
+        problems: dict[str, str] = {}
+        for record in sorted(due, key=lambda r: turns[r.id]):
+            if turns[record.id] < mine.order:
+                try:
+                    held[record.id] = self._chosen(self._resolver.resolve(record.campaign), night, among)
+                except OptinbError as error:
+                    problems[record.id] = str(error)
+        left = _recipients(self._audiences.build(resolved, night=night, among=among))
+        lost = _recipients(alone)
+        lost = lost.filter(~lost.is_in(left.implode()))
+        rivals = tuple(
+            Rival(
+                campaign=record.campaign.name,
+                state=record.state,
+                priority=record.campaign.priority,
+                goes_first=turns[record.id] < mine.order,
+                takes=int(lost.is_in(held[record.id].implode()).sum()) if record.id in held else 0,
+                problem=problems.get(record.id, ""),
+            )
+            for record in due
+        )
+        return rivals, len(left)
+
+    def _chosen(self, resolved: Resolved, night: date, among: Competition) -> pl.Series:
+        """The customers whom a campaign takes in its turn, as recipients or as its control group."""
+        audience = self._audiences.build(resolved, night=night, among=among)
+        among.promise(audience, resolved.competitor(night))
+        return audience.filter(pl.col("outcome") != "excluded")["customer_id"]
+
+    def _send_times(
+        self, campaign: Campaign, night: date, audience: pl.DataFrame, among: Competition
+    ) -> tuple[SendTime, ...]:
+        """When the recipients of each time zone get it."""
+        people, recipients = among.roster.people, audience.filter(pl.col("outcome") == "recipient")
+        counts: dict[str | None, int] = {None: recipients.height}
+        if "time_zone" in people.columns:
+            there = people.select("customer_id", "time_zone").join(recipients, on="customer_id", how="semi")
+            counts = dict(there["time_zone"].value_counts().iter_rows())
+        return send_times(campaign.schedule, night, zone=self._zone, customers=counts)
+
+
+def _may_rival(record: CampaignRecord, night: date) -> bool:
+    """Whether a campaign goes out in a night, or would once it is approved."""
+    is_alive = record.state in ("submitted", *ALIVE) and not record.archived
+    return is_alive and record.campaign.schedule.is_due(night)
+
+
+def _recipients(audience: pl.DataFrame) -> pl.Series:
+    return audience.filter(pl.col("outcome") == "recipient")["customer_id"]

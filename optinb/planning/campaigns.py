@@ -1,0 +1,301 @@
+"""Campaigns of a workspace: planning, approval, and what a night will do with them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from optinb.campaigns import (
+    ALIVE,
+    Authority,
+    Campaign,
+    CampaignRecord,
+    Competition,
+    Going,
+    Power,
+    archive,
+    calendar,
+    campaign_from,
+    cancel,
+    check_quiet,
+    check_schedule,
+    draft,
+    finish,
+    may,
+    reject,
+    step,
+    submit,
+)
+from optinb.delivery.sends import Cancellation
+from optinb.errors import CampaignError, ConflictError, OptinbError
+from optinb.planning.approving import authority_of
+from optinb.planning.campaign_records import Source, as_campaign
+from optinb.planning.refusals import check_audience
+from optinb.rules import from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from datetime import date
+
+    import polars as pl
+
+    from optinb.base.context import Context
+    from optinb.campaigns import Step
+    from optinb.campaigns.campaign_store import CampaignStore
+    from optinb.delivery.sends import Sends
+    from optinb.planning.approving import Approvals
+    from optinb.planning.audiences import Audiences
+    from optinb.planning.campaign_preview import CampaignPreview, Previews
+    from optinb.planning.campaign_records import CampaignRecords
+    from optinb.planning.last_approval import LastApproval
+    from optinb.planning.resolved import Resolved, Resolver
+    from optinb.planning.sample_messages import SampleMessage
+    from optinb.planning.trial_sends import SentTest, Trials
+    from optinb.segments.night_groups import SharedGroups
+
+
+class Campaigns:
+    """`ws.campaigns`: submit, approve, reject, cancel, and look at campaigns."""
+
+    def __init__(
+        self,
+        context: Context,
+        store: CampaignStore,
+        *,
+        records: CampaignRecords,
+        resolver: Resolver,
+        audiences: Audiences,
+        previews: Previews,
+        approvals: Approvals,
+        trials: Trials,
+        sends: Sends,
+    ) -> None:
+        self._context, self._settings, self._store, self._records = context, context.settings, store, records
+        self._resolver, self._audiences, self._previews = resolver, audiences, previews
+        self._approvals, self._trials, self._sends = approvals, trials, sends
+
+    def list(self, *, archived: bool = False) -> tuple[CampaignRecord, ...]:
+        """Every campaign, by name; those that were archived only where they are asked for."""
+        return tuple(record for record in self._store.list() if archived or not record.archived)
+
+    def get(self, name: str) -> CampaignRecord:
+        """One campaign. Raises CampaignError with the nearest name."""
+        return self._store.get(name)
+
+    def waiting(self) -> list[CampaignRecord]:
+        """The campaigns that wait for a decision, the oldest first."""
+        return sorted((r for r in self.list() if r.state == "submitted"), key=lambda r: r.submitted_at)
+
+    def read(self, source: Source) -> Campaign:
+        """A campaign from a value, from its fields, or from a `campaign.toml`. Raises CampaignError."""
+        return as_campaign(source)
+
+    def submit(self, source: Source) -> CampaignRecord:
+        """Submits a campaign for approval by a second person.
+
+        A campaign that exists under this name is replaced and must be approved again. Raises CampaignError with the
+        remedy when the campaign can't go out as it is.
+        """
+        campaign, now = as_campaign(source), self._context.now()
+        resolved = self._resolver.to_send(campaign)
+        check_schedule(campaign.schedule, now=now, zone=self._settings.zone)
+        check_quiet(self._settings.policy, campaign.schedule)
+        check_audience(campaign, self._audiences.build(resolved))  # what a night would stumble over is said now
+        earlier = self._store.find(campaign.id)
+        record = submit(campaign, user=self._context.user, now=now, earlier=earlier)
+        if record is earlier:
+            return record
+        self._records.put(record, "submit", before=earlier)
+        self._records.stop(record, "a new version of the campaign was submitted")
+        return record
+
+    def approve(self, name: str, *, seen: str | CampaignPreview, comment: str = "") -> CampaignRecord:
+        """Approves what the approver has seen: rule, template, properties, schedule, control share and size.
+
+        Args:
+            name: of the campaign.
+            seen: what they looked at: the preview, or its fingerprint.
+            comment: for the author.
+
+        Raises ApprovalError when the user may not approve, when the campaign isn't what they saw any more, or when the
+        audit trail tells another story of it.
+        """
+        return self._approvals.approve(name, seen=seen, comment=comment)
+
+    def reject(self, name: str, *, comment: str = "") -> CampaignRecord:
+        """Rejects a submitted campaign, with a reason for its author."""
+        record = self.get(name)
+        rejected = reject(
+            record,
+            user=self._context.user,
+            approvers=self._settings.workspace.approvers,
+            comment=comment,
+            now=self._context.now(),
+        )
+        return self._records.put(rejected, "reject", before=record)
+
+    def last_approval(self, preview: CampaignPreview) -> LastApproval | None:
+        """The last approval of a previewed campaign, with what has changed since; None where there was none."""
+        return self._approvals.last(preview)
+
+    @property
+    def authority(self) -> Authority:
+        """Whose approval counts, by the settings."""
+        return authority_of(self._settings)
+
+    def save_draft(self, source: Source) -> CampaignRecord:
+        """Keeps a campaign that is still being worked on; no night looks at it."""
+        campaign = as_campaign(source)
+        earlier = self._store.find(campaign.id)
+        record = draft(campaign, user=self._context.user, now=self._context.now(), earlier=earlier)
+        return self._records.put(record, "draft", before=earlier)
+
+    def copy(self, name: str, new_name: str) -> CampaignRecord:
+        """A draft like another campaign, under a name of its own: it draws its own control group."""
+        campaign = campaign_from({**msgspec.to_builtins(self.get(name).campaign), "name": new_name})
+        if self._store.find(campaign.id):
+            raise CampaignError(f"there is a campaign {new_name!r} already; choose another name for the copy")
+        return self.save_draft(campaign)
+
+    def pause(self, name: str, *, comment: str = "") -> CampaignRecord:
+        """Lets a campaign rest: no night sends it until it's resumed, and what waits to be sent is stopped."""
+        record = self._step(name, "pause", comment=comment)
+        self._records.stop(record, comment or "the campaign was paused")
+        return record
+
+    def resume(self, name: str, *, comment: str = "") -> CampaignRecord:
+        """Lets a paused campaign go on under its approval, unless that has expired."""
+        return self._step(name, "resume", comment=comment)
+
+    def archive(self, name: str) -> CampaignRecord:
+        """Puts a campaign that is over out of sight. Raises CampaignError for one that may still go out."""
+        record = self.get(name)
+        return self._records.put(archive(record, now=self._context.now()), "archive", before=record)
+
+    def calendar(self, *, days: int = 90, waiting: bool = False) -> tuple[Going, ...]:
+        """What goes out in the coming days, of all campaigns that are approved, held or running.
+
+        With `waiting`, also what would go out of those that are submitted or paused.
+        """
+        states = (*ALIVE, "submitted", "paused") if waiting else ALIVE
+        alive = [record.campaign for record in self.list() if record.state in states]
+        return calendar(alive, since=self._context.today(), zone=self._settings.zone, days=days)
+
+    def note(self, record: CampaignRecord, what: Step, *, comment: str = "") -> None:
+        """Notes what a night does with a campaign; one that a person changed meanwhile is left alone."""
+        with suppress(ConflictError):
+            noted = step(record, what, now=self._context.now(), comment=comment)
+            if noted.state != record.state:
+                self._records.put(noted, what, before=record)
+
+    def _step(self, name: str, what: Step, *, comment: str) -> CampaignRecord:
+        record = self.get(name)
+        stepped = step(record, what, now=self._context.now(), comment=comment)
+        return self._records.put(stepped, what, before=record)
+
+    def cancel(self, name: str, *, comment: str = "") -> Cancellation:
+        """Cancels a campaign: no later night sends it, and what is scheduled of it and not out yet is recalled.
+
+        A night that is under way sends no more of it. One that is cancelled already may be cancelled again, to recall
+        what couldn't be recalled the first time. Raises CampaignError when it's over, StateError when the database was
+        put back to an earlier state.
+        """
+        reason = comment or "the campaign was cancelled"
+        if forgotten := self._sends.forgotten(name):
+            return Cancellation(campaign=name, comment=comment, nights=self._sends.recall(forgotten, reason=reason))
+        record = self.get(name)
+        is_still_to_go_out = bool(self._sends.recallable(record.id))
+        if may(record.state, "cancel") or not is_still_to_go_out:
+            cancelled = cancel(record, comment=comment, now=self._context.now(), is_still_to_go_out=is_still_to_go_out)
+            self._records.put(cancelled, "cancel", before=record)
+        nights = self._sends.recall(record.id, reason=reason)
+        self._records.stop(record, reason)
+        return Cancellation(campaign=name, comment=comment, nights=nights)
+
+    def finish(self, campaign_id: str) -> None:
+        """Marks a campaign of one date as done, after its night; one that a person changed meanwhile is left alone."""
+        record = self._store.find(campaign_id)
+        if record and may(record.state, "finish") and record.campaign.schedule.date is not None:
+            with suppress(ConflictError):
+                self._records.put(finish(record, now=self._context.now()), "finish", before=record)
+
+    def resolve(self, campaign: Campaign) -> Resolved:
+        """Finds app group, template and rule of a campaign. Raises CampaignError or SettingsError."""
+        return self._resolver.resolve(campaign)
+
+    def share(self, campaigns: Iterable[Campaign], *, run_date: date) -> SharedGroups:
+        """The target groups of some campaigns, found together; those that can't be resolved are left out."""
+        rules = []
+        for campaign in campaigns:
+            with suppress(OptinbError):
+                rules.append(from_json(self._resolver.resolve(campaign).rule_json))
+        return self._audiences.share(rules, run_date=run_date)
+
+    def compete(self, night: date, *, tables_of: date | None = None) -> Competition:
+        """Where every customer stands with the contact policy before a night's campaigns choose."""
+        due = [record.campaign for record in self.list() if record.campaign.schedule.is_due(night)]
+        return self._audiences.competition(night, due, tables_of=tables_of)
+
+    def uncontested(self, campaign: Campaign, night: date) -> Competition:
+        """The same for one campaign, as if no other one, and no other night of its own, had contacted anybody."""
+        return self._audiences.uncontested(night, [campaign], tables_of=night)
+
+    def audience(
+        self,
+        resolved: Resolved,
+        *,
+        run_date: date | None = None,
+        night: date | None = None,
+        among: Competition | None = None,
+        shared: SharedGroups | None = None,
+        people: pl.LazyFrame | None = None,
+    ) -> pl.DataFrame:
+        """The audience as of a date: a row for every member of the target group (see `build_audience`).
+
+        With `among`, as the contact policy lets it be in `night`. With `shared`, the members that were found there.
+        With `people` (customer_id, each once), these instead of the members.
+        """
+        return self._audiences.build(
+            resolved, run_date=run_date, night=night, among=among, shared=shared, people=people
+        )
+
+    def preview(
+        self,
+        source: str | Source,
+        *,
+        samples: int = 3,
+        among: Competition | None = None,
+        in_full: bool = False,
+    ) -> CampaignPreview:
+        """Who would get a campaign (or the one of that name) on its next night, by today's tables, and what they read.
+
+        The contact policy counts what was sent or planned so far; with `among`, also what others were promised there.
+        With `in_full` it also has what takes longer to find: the power of the test, and the other campaigns of that
+        night with the customers that they take.
+        """
+        return self._previews.of(self._named(source), samples=samples, among=among, in_full=in_full)
+
+    def power(self, preview: CampaignPreview) -> Power | None:
+        """What the test of a previewed campaign can see, by the purchases of its group; None without control group."""
+        return self._previews.power(preview)
+
+    def message(self, source: str | Source, customer_id: str) -> SampleMessage:
+        """What one customer, in the audience or not, would read of a campaign (or of the one of that name).
+
+        Raises CampaignError for a customer who isn't known or has no value for a property that the template needs,
+        AppboyError for Liquid that can't be read.
+        """
+        return self._trials.message(self._resolver.resolve(self._named(source)), customer_id)
+
+    def test_send(self, source: str | Source, *, customers: Collection[str] | None = None) -> SentTest:
+        """Sends a campaign's message (or that of the campaign of that name) to test customers, now.
+
+        It goes to every customer with is_test who opted in, or to those of them in `customers`, 50 at most; it needs no
+        approval, enters the audit trail, and no journal or figure of a night. Raises CampaignError or AppboyError.
+        """
+        return self._trials.send(self._resolver.to_send(self._named(source)), customers=customers)
+
+    def _named(self, source: str | Source) -> Campaign:
+        return self.get(source).campaign if isinstance(source, str) else as_campaign(source)

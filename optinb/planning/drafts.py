@@ -1,0 +1,76 @@
+"""Drafts of campaigns, kept while people work on them: nobody overwrites what they haven't seen."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from optinb.base.people import same_person
+from optinb.campaigns import draft, may, step
+from optinb.errors import CampaignError, ConflictError
+from optinb.planning.campaign_records import as_campaign
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from optinb.base.context import Context
+    from optinb.campaigns import Campaign, CampaignChange, CampaignRecord
+    from optinb.campaigns.campaign_store import CampaignStore
+    from optinb.planning.campaign_records import CampaignRecords
+
+
+def is_free(record: CampaignRecord) -> bool:
+    """Whether a draft of a campaign takes nothing back that others have been asked or told."""
+    return may(record.state, "rename")
+
+
+class Drafts:
+    """`ws.drafts`: keeps campaigns in the making, and tells who changed one last."""
+
+    def __init__(self, context: Context, campaigns: CampaignStore, records: CampaignRecords) -> None:
+        self._context, self._campaigns, self._records = context, campaigns, records
+
+    def keep(self, source: Campaign | Mapping[str, Any], *, seen: CampaignRecord | None) -> CampaignRecord:
+        """Keeps a campaign that is still being worked on, on top of the version that its writer has `seen`.
+
+        A name is a campaign's identity: under a new name it's another one, and the draft of the old name is put away.
+        Raises CampaignError when another campaign bears the name, or it is too late for a draft, ConflictError when
+        somebody else changed the draft meanwhile.
+        """
+        campaign, now = as_campaign(source), self._context.now()
+        renamed = seen is not None and seen.id != campaign.id
+        earlier = self.check_new(campaign) if seen is None or renamed else seen
+        kept = draft(campaign, user=self._context.user, now=now, earlier=earlier)
+        self._records.put(kept, "draft", before=earlier)
+        if renamed and seen is not None and is_free(seen):
+            # who changed the old one meanwhile keeps it
+            with suppress(ConflictError):
+                away = replace(step(seen, "rename", now=now, comment="renamed"), archived=True)
+                self._records.put(away, "rename", before=seen)
+        return kept
+
+    def check_new(self, source: Campaign | Mapping[str, Any]) -> CampaignRecord | None:
+        """Refuses a name that another campaign bears; returns the one of this name that was put away, if any."""
+        found = self._campaigns.find(as_campaign(source).id)
+        if found is not None and not found.archived:
+            raise CampaignError(
+                f"there is a campaign {found.campaign.name!r} already ({found.state}); open that one, or choose "
+                "another name"
+            )
+        return found
+
+    def last_change(self, record: CampaignRecord) -> CampaignChange:
+        """The newest version of a campaign: who did what, and when."""
+        return self._campaigns.history(record.id)[-1]
+
+    def open(self) -> tuple[CampaignRecord, ...]:
+        """The campaigns that may still be worked on, by name."""
+        return tuple(r for r in self._campaigns.list() if not r.archived and r.state not in ("done", "cancelled"))
+
+    def mine(self) -> CampaignRecord | None:
+        """The draft that the user wrote at last."""
+        own = [r for r in self.open() if r.state == "draft" and same_person(r.author, self._context.user)]
+        return max(own, key=lambda record: record.updated_at, default=None)

@@ -1,0 +1,111 @@
+"""A campaign with everything that its names stand for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from optinb.appboy import Template
+from optinb.base.settings import AppGroupSettings
+from optinb.campaigns import Campaign, Competitor, content_parts, deciding_parts, rebuilt_parts
+from optinb.planning.refusals import check_codes_shown, check_template
+from optinb.rules import from_json, is_bound, sentence, to_json
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from optinb.appboy.template_import import Templates
+    from optinb.base.context import Context
+    from optinb.delivery.journal.codes import CodeStore
+    from optinb.delivery.journal.origins import Origins
+    from optinb.segments.groups import Groups
+    from optinb.segments.tables_view import TablesView
+    from optinb.warehouse import Warehouse
+
+
+class Resolved(Struct, frozen=True, kw_only=True):
+    """A campaign with everything that its names stand for; `decided` are the parts that the settings decide, and
+    the audiences of its nights that were rebuilt."""
+
+    campaign: Campaign
+    app_group: AppGroupSettings
+    template: Template
+    rule_json: str
+    sentence: str
+    decided: dict[str, str]
+
+    def parts(self) -> dict[str, str]:
+        """The canonical parts that an approval binds to."""
+        content = content_parts(
+            self.campaign, rule_json=self.rule_json, template=self.template, app_group=self.app_group
+        )
+        return {**content, **self.decided}
+
+    def competitor(self, night: date) -> Competitor:
+        """The campaign as the contact policy sees it, in the night that schedules it."""
+        day = self.campaign.schedule.day_of(night)
+        return Competitor.of(self.campaign, app_group_id=self.app_group.id, day=day)
+
+
+class Resolver:
+    """Finds what the names in campaigns stand for, as it is now."""
+
+    def __init__(
+        self,
+        context: Context,
+        tables: TablesView,
+        *,
+        groups: Groups,
+        warehouse: Warehouse,
+        templates: Templates,
+        codes: CodeStore,
+        origins: Origins,
+    ) -> None:
+        self._settings, self._tables, self._warehouse = context.settings, tables, warehouse
+        self._groups, self._templates, self._codes, self._origins = groups, templates, codes, origins
+
+    def resolve(self, campaign: Campaign) -> Resolved:
+        """Finds app group, template and rule of a campaign. Raises CampaignError or SettingsError."""
+        app_group = self._settings.app_group(campaign.app_group)
+        template = self._templates.get(app_group.name, campaign.template)
+        group = self._groups.get(campaign.group)
+        # what the group names is part of what is approved, so that its change is one of the campaign's too; a rule that
+        # names nothing stays as it was stored, also in an older form
+        bound = self._groups.bound(campaign.group)
+        named = not is_bound(from_json(group.rule_json))
+        imports = self._codes.imports(campaign.codes) if campaign.codes is not None else ()
+        decided = deciding_parts(
+            self._settings,
+            campaign,
+            bound,
+            delivered=self._tables.snapshot().schema("customers") if self._warehouse.current is not None else (),
+            imports=[(file.sha256, file.codes) for file in imports],
+        )
+        rebuilt = self._origins.rebuilt(campaign.id, late_minutes=self._settings.send.late_minutes)
+        return Resolved(
+            campaign=campaign,
+            app_group=app_group,
+            template=template,
+            rule_json=to_json(bound) if named else group.rule_json,
+            sentence=sentence(from_json(group.rule_json)),  # not as it's stored, which nothing binds
+            decided=decided | rebuilt_parts(rebuilt),
+        )
+
+    def to_show(self, campaign: Campaign) -> Resolved:
+        """The same for eyes that approve it: with a template that is stored as it was imported.
+
+        Who approves it sees its texts, and approves what Appboy's own have as their hash. Raises CampaignError.
+        """
+        resolved = self.resolve(campaign)
+        self._templates.check_imported(resolved.template)
+        return resolved
+
+    def to_send(self, campaign: Campaign) -> Resolved:
+        """The same for a send. Raises CampaignError for a campaign that no night could send."""
+        resolved = self.to_show(campaign)
+        check_template(resolved.template, campaign)
+        if campaign.codes is not None:
+            self._codes.get(campaign.codes)
+        check_codes_shown(campaign)
+        return resolved

@@ -1,0 +1,237 @@
+"""What an analyst looks at: rules on the data, attributes, groups beside each other and over time, and found ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import polars as pl
+from msgspec.structs import replace
+
+from optinb.base.progress import progress
+from optinb.customers.modelling import segmentation
+from optinb.engine import kinds
+from optinb.errors import RuleError, UsageError, did_you_mean
+from optinb.rules import Node, attributes_of, sentence
+from optinb.segments.compile import explain
+from optinb.segments.group_preview import preview_of
+from optinb.segments.membership import why_member
+from optinb.segments.membership_cache import remembered
+from optinb.segments.overlap import overlap
+from optinb.segments.profile import bands_of, comparable, profile
+from optinb.segments.sizes_by_night import sizes_of
+from optinb.segments.tables_view import TablesView
+from optinb.segments.together import members_of_all
+from optinb.segments.vocabulary import Distribution, vocabulary_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from optinb.base.progress import Listener
+    from optinb.base.settings import Engine
+    from optinb.rules import Rule
+    from optinb.segments.discovery import Discovery
+    from optinb.segments.explain import Explanation
+    from optinb.segments.group_preview import Preview
+    from optinb.segments.membership import Membership
+    from optinb.segments.overlap import Overlap
+    from optinb.segments.profile import Profile
+    from optinb.segments.sizes_by_night import Sizes
+    from optinb.segments.vocabulary import Vocabulary
+
+MOST_GROUPS = 12  # a chart of more can't be read, and their combinations are thousands
+
+
+class Exploration(TablesView):
+    """What analysts explore with, on the version of the tables that is read."""
+
+    def preview(self, rule: Rule | str, *, app_group: str | None = None, engine: Engine | None = None) -> Preview:
+        """A rule, or a saved group by name, on the data.
+
+        Reach and waterfall look at the apps of `app_group`, or at all apps when none is named. `engine`: "polars",
+        "duckdb" or "spark" finds the members; the one of the settings, when left out.
+        """
+        return preview_of(self, rule, app_group=app_group, engine=engine)
+
+    def explain(self, rule: Rule | str) -> Explanation:
+        """How a rule or saved group is evaluated, and why nobody is lost by what is left out; print it."""
+        bound = self.groups.bound(rule)
+        return explain(bound, self.tables_for(bound))
+
+    def why_member(self, customer_id: str, rule: Rule | str) -> Membership:
+        """Why a customer belongs to a rule or saved group, or doesn't: every part of it, and the value that was found.
+
+        Raises RuleError when the rule doesn't fit the data.
+        """
+        return why_member(self, customer_id, rule)
+
+    def vocabulary(self) -> Vocabulary:
+        """Every name that rules can hold: attributes, events, apps, campaigns, groups and lists."""
+        return vocabulary_of(self, campaigns=self._contacts.campaigns)
+
+    def distribution(self, attribute: str) -> Distribution:
+        """How an attribute is distributed over all customers. Raises UsageError for one that isn't known."""
+        tables = self.tables()
+        known = kinds(tables.customer_schema)
+        if attribute not in known:
+            raise UsageError(f"attribute {attribute!r} isn't known{did_you_mean(attribute, known)}")
+        values = comparable(tables.customers.select(attribute).collect("polars").to_native()[attribute])
+        if values is None:
+            raise UsageError(f"attribute {attribute!r} has values that can't be counted")
+        return Distribution(
+            attribute=attribute,
+            kind=known[attribute],
+            customers=len(values),
+            known=len(values) - values.null_count(),
+            bands=bands_of(values, pl.repeat(False, len(values), eager=True)),
+        )
+
+    def profile(self, rule: Rule | str) -> Profile:
+        """What makes the customers of a rule or saved group different: attributes, the most different first.
+
+        Raises RuleError when the rule doesn't fit the data.
+        """
+        bound = self.groups.bound(rule)
+        tables = self.tables_for(bound)
+        return profile(
+            tables.customers.to_native().collect(),
+            remembered(self.snapshot()).inside(bound, tables),
+            sentence=sentence(self.groups.rule(rule)),
+            run_date=tables.run_date,
+            asked=attributes_of(bound),
+        )
+
+    def compare(self, one: Rule | str, other: Rule | str) -> Profile:
+        """Two rules or saved groups side by side: attributes, the most different first.
+
+        Who is in both counts on both sides. Raises RuleError when one of them doesn't fit the data.
+        """
+        bound = self.groups.bound(one), self.groups.bound(other)
+        tables, memory = self.tables_for(*bound), remembered(self.snapshot())
+        customers = tables.customers.to_native().collect()
+        sides = [customers.filter(memory.inside(rule, tables)) for rule in bound]
+        found = profile(
+            pl.concat(sides),
+            pl.concat([pl.repeat(rows is sides[0], rows.height, eager=True) for rows in sides]),
+            sentence=sentence(self.groups.rule(one)),
+            run_date=tables.run_date,
+            asked=attributes_of(bound[0]) | attributes_of(bound[1]),
+        )
+        return replace(found, against=sentence(self.groups.rule(other)))
+
+    def overlap(self, groups: Iterable[str] | Mapping[str, Rule | str]) -> Overlap:
+        """How many customers are in each combination of some saved groups, or of rules with names of one's choice.
+
+        Raises RuleError for a group that isn't known, UsageError unless there are 2 to MOST_GROUPS.
+        """
+        if isinstance(groups, str | Node):
+            raise UsageError('give several groups: ws.overlap(["Lapsed", "Germans"])')
+        named: dict[str, Rule | str] = (
+            dict(groups.items()) if isinstance(groups, Mapping) else {name: name for name in groups}
+        )
+        if not 2 <= len(named) <= MOST_GROUPS:
+            raise UsageError(f"{len(named)} groups can't be compared; give 2 to {MOST_GROUPS}")
+        for name in named:
+            if not isinstance(name, str) or not name.strip() or name == "customer_id":
+                raise UsageError(
+                    f"{name!r} is no name for a group; give saved names, or rules with names: "
+                    '{"young": attr("age") < 30}'
+                )
+        bound = {name: self.groups.bound(rule) for name, rule in named.items()}
+        tables = self.tables_for(*bound.values())
+        return overlap(members_of_all(bound, tables), run_date=tables.run_date)
+
+    def sizes(self, groups: Iterable[str], *, nights: int = 30, tell: Listener | None = None) -> Sizes:
+        """How many customers some saved groups, as their rules are today, had on the newest nights.
+
+        `tell` is told after each night that one more is done, and which is next; what it raises ends the count. A group
+        that a night can't tell of has None there, with the reason. Without `tell`, a bar shows how far it is. Raises
+        UsageError without a modelled night.
+        """
+        with progress("sizes", total=nights, unit="night", tell=tell) as step:
+            return sizes_of(self, groups, nights=nights, tell=step)
+
+    def micro_segments(self) -> pl.DataFrame:
+        """One row a micro-segment: stage, micro_segment, customers, and the means of what the models expect of them.
+
+        The largest first. Columns future_value (in the currency), churn_risk and reactivation_chance (0 to 1) are null
+        where no customer has one; `about` describes the micro-segment in words. Raises UsageError before the customers
+        are modelled.
+        """
+        customers = self.customers()
+        known = customers.collect_schema()
+        if "micro_segment" not in known:
+            raise UsageError("the customers aren't modelled yet: run ws.model() or `optinb model`")
+        means = [
+            (pl.col(name).mean() if name in known else pl.lit(None, pl.Float64)).alias(name)
+            for name in ("future_value", "churn_risk", "reactivation_chance")
+        ]
+        grouped = customers.group_by("stage", "micro_segment").agg(pl.len().cast(pl.Int64).alias("customers"), *means)
+        found = grouped.sort(["customers", "micro_segment"], descending=[True, False]).collect()
+        labels = segmentation(self.snapshot())
+        about = ["; ".join(labels.describe(name)) if labels and name else "" for name in found["micro_segment"]]
+        return found.with_columns(pl.Series("about", about, dtype=pl.String))
+
+    def discover(
+        self,
+        target: Rule | str,
+        *,
+        within: Rule | str | None = None,
+        exclude: Iterable[str] = (),
+        include: Iterable[str] = (),
+        depth: int = 3,
+        min_size: int | None = None,
+        limit: int = 12,
+        tell: Listener | None = None,
+    ) -> Discovery:
+        """Groups of customers whose target is higher than everybody else's, as rules that can be saved.
+
+        Args:
+            target: a yes/no or number attribute (`"future_value"`), a rule (`~did("purchase").within(days=60)`), or the
+                name of a saved group.
+            within: a rule or saved group that bounds the customers looked at.
+            exclude: attributes to leave out; ids, and what the target is made of, are left out in any case.
+            include: attributes to look at although they are made of what the target is made of.
+            depth: conditions in a group at most, 1 to 3.
+            min_size: customers in a group at least; 0.5 % and not under 50 when left out.
+            limit: groups at most.
+            tell: is told that so many more hundredths are done, and what is next; what it raises ends the search.
+                A bar shows it when left out.
+
+        Raises RuleError for a target that isn't known or the same for everybody, too few customers, no attribute.
+        """
+        # scipy takes a while to import, and most who open a workspace discover nothing
+        from optinb.segments.discovery import discover
+
+        wanted = self._target(target)
+        among = None if within is None else self.groups.bound(within)
+        with progress("discover", tell=tell) as step:
+            return discover(
+                self.tables(),
+                wanted,
+                within=among,
+                exclude=exclude,
+                include=include,
+                depth=depth,
+                min_size=min_size,
+                limit=limit,
+                tell=step,
+            )
+
+    def _target(self, target: Rule | str) -> Rule | str:
+        """An attribute by its name; else the rule, or that of a group's name or a text. Raises RuleError."""
+        if not isinstance(target, str):
+            return self.groups.bound(target)
+        tables = self.tables()
+        attributes = kinds(tables.customer_schema)
+        if target in attributes:
+            return target
+        try:
+            return self.groups.bound(target)
+        except RuleError as error:
+            if not target.isidentifier():
+                raise
+            if target in tables.untold:
+                raise RuleError(f"no model tells {target!r}: {tables.untold[target]}") from error
+            known = did_you_mean(target, [*attributes, *(group.name for group in self.groups.list())])
+            raise RuleError(f"the target {target!r} is neither an attribute nor a saved group{known}") from error

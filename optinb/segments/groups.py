@@ -1,0 +1,143 @@
+"""Target groups of a workspace: saved rules, by name."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import date
+from typing import TYPE_CHECKING
+
+import narwhals as nw
+from msgspec import Struct
+
+from optinb.errors import CampaignError, OptinbError, RuleError
+from optinb.rules import Node, attributes_of, expand, from_json, parse, sentence, to_json, with_lists
+from optinb.segments.compile import check, members
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from optinb.base.context import Context
+    from optinb.engine import Tables
+    from optinb.rules import Rule
+    from optinb.segments.group_store import GroupRecord, GroupStore
+    from optinb.segments.lists import Lists
+    from optinb.warehouse import Snapshot
+
+
+class GroupSize(Struct, frozen=True, kw_only=True):
+    """The exact size of a target group on a day."""
+
+    name: str
+    sentence: str
+    customers: int
+    total: int
+    run_date: date
+    warehouse_version: int
+
+
+class Groups:
+    """`ws.groups`: save, list and count target groups."""
+
+    def __init__(
+        self,
+        context: Context,
+        store: GroupStore,
+        lists: Lists,
+        *,
+        published: Callable[[], Snapshot | None],
+        tables_for: Callable[..., Tables],
+    ) -> None:
+        """Args: `published`: the version that is read, None before the first import; `tables_for` as of `Reading`."""
+        self._context, self._store, self._lists = context, store, lists
+        self._published, self._tables_for = published, tables_for
+
+    def save(self, name: str, rule: Rule | str) -> GroupRecord:
+        """Saves a rule under a name; a changed rule becomes a new version.
+
+        Raises RuleError when it doesn't fit, or refers to itself by way of other groups.
+        """
+        name = name.strip()
+        if not name or len(name) > 120 or not name.isprintable():
+            raise RuleError(f"the group's name {name[:130]!r} must have 1 to 120 printable characters")
+        rule = self.rule(rule)
+        bound = self._expanded(rule, name=self._known_as(name))
+        if self._published() is not None:
+            check(bound, self._tables_for(bound))
+        return self._store.save(
+            name, rule_json=to_json(rule), sentence=sentence(rule), user=self._context.user, now=self._context.now()
+        )
+
+    def list(self) -> tuple[GroupRecord, ...]:
+        """Every saved group, by name."""
+        return self._store.list()
+
+    def get(self, name: str) -> GroupRecord:
+        """One saved group. Raises CampaignError with the nearest name."""
+        return self._store.get(name)
+
+    def rule(self, rule_or_name: Rule | str) -> Rule:
+        """A rule as it is, the rule of a saved group, or the rule in a text such as `attr("country") == "DE"`.
+
+        A saved name comes first. Raises RuleError for a text that is neither.
+        """
+        if isinstance(rule_or_name, Node):
+            return rule_or_name  # type: ignore[return-value]
+        if not isinstance(rule_or_name, str):
+            raise RuleError(f"{rule_or_name!r} is neither a rule nor the name of a group")
+        try:
+            saved = self.get(rule_or_name.strip())
+        except CampaignError as unknown:
+            try:
+                return parse(rule_or_name)
+            except RuleError as unreadable:
+                raise RuleError(f"{unknown}; read as a rule: {unreadable}") from unreadable
+        return from_json(saved.rule_json)
+
+    def bound(self, rule_or_name: Rule | str) -> Rule:
+        """A rule, as `rule` finds it, with the rules of the groups it names and the content of its lists in place.
+
+        Raises RuleError for groups that refer to each other in a circle, and for unknown lists.
+        """
+        saved = self._known_as(rule_or_name) if isinstance(rule_or_name, str) else None
+        return self._expanded(self.rule(rule_or_name), name=saved)
+
+    def attributes(self) -> frozenset[str]:
+        """The attributes of customers that saved groups read."""
+        found: set[str] = set()
+        for group in self.list():
+            # A rule that can't be read any more says so where it is used, and stands in nobody's way here.
+            with suppress(OptinbError):
+                found |= attributes_of(from_json(group.rule_json))
+        return frozenset(found)
+
+    def with_lists(self, rule: Rule) -> Rule:
+        """A rule with the content of its lists in place, in which groups stay named."""
+        return with_lists(rule, lambda name: self._lists.get(name).sha256)
+
+    def _expanded(self, rule: Rule, *, name: str | None) -> Rule:
+        return expand(
+            rule,
+            group=lambda other: from_json(self.get(other).rule_json),
+            list_sha256=lambda other: self._lists.get(other).sha256,
+            name=name,
+        )
+
+    def _known_as(self, name: str) -> str:
+        """The name under which a group is saved, which is known without regard to case."""
+        with suppress(CampaignError):
+            return self.get(name.strip()).name
+        return name
+
+    def count(self, rule_or_name: Rule | str, *, run_date: date | None = None) -> GroupSize:
+        """The exact number of customers in a group or rule."""
+        rule, bound = self.rule(rule_or_name), self.bound(rule_or_name)
+        tables = self._tables_for(bound, run_date=run_date)
+        count = members(bound, tables).select(nw.len()).collect().item()
+        return GroupSize(
+            name=rule_or_name if isinstance(rule_or_name, str) else "",
+            sentence=sentence(rule),
+            customers=count,
+            total=tables.customers.select(nw.len()).collect().item(),
+            run_date=tables.run_date,
+            warehouse_version=tables.version,
+        )

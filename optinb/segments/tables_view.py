@@ -1,0 +1,260 @@
+"""What can be read of the customers: tables, rules, reach and history, of today's version or of a past night's."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from datetime import date
+from typing import TYPE_CHECKING, Any, Protocol
+
+import narwhals as nw
+import polars as pl
+from msgspec import Struct
+
+from optinb.base.context import as_day
+from optinb.engine import Tables, tables_of
+from optinb.errors import UsageError, did_you_mean
+from optinb.rules import Contacted, nodes_of
+from optinb.segments.engine_choice import members_on
+from optinb.segments.exclusions import REASONS
+from optinb.segments.push import kept_away
+from optinb.segments.reach import AppUse, reach_nights, uses_of
+from optinb.warehouse import changes
+
+if TYPE_CHECKING:
+    from optinb.base.settings import AppGroupSettings, Engine, Settings
+    from optinb.rules import Rule
+    from optinb.segments.groups import Groups
+    from optinb.segments.lists import Lists
+    from optinb.warehouse import Snapshot
+
+COUNTABLE = "text, yes/no, a whole number or a date"
+
+
+class CustomerDay(Struct, frozen=True, kw_only=True):
+    """What was known of a customer on a day.
+
+    `delivery` is the one that the profile came with, `modelled` the night of the stage and the values (None if there
+    was none yet). `is_customer` is false, and there is no attribute, where the delivery did not have them.
+    """
+
+    customer_id: str
+    day: date
+    delivery: date
+    modelled: date | None
+    is_customer: bool
+    attributes: dict[str, Any]
+
+
+class CustomerReach(Struct, frozen=True, kw_only=True):
+    """Whether a push message can reach a customer, app by app.
+
+    `why_not` holds what keeps every message away, whatever the app; it is empty for a customer who may get some.
+    """
+
+    customer_id: str
+    day: date
+    is_known: bool
+    why_not: tuple[str, ...]
+    apps: tuple[AppUse, ...]
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether a push message can arrive in at least one of the apps."""
+        return self.is_known and not self.why_not and any(use.is_reachable for use in self.apps)
+
+
+class Contacts(Protocol):
+    """What campaigns did, as rules ask about it."""
+
+    def table(self) -> pl.DataFrame:
+        """Who received what, and who was held out from it; with the columns of `engine.tables.CONTACTS`."""
+        ...
+
+    def campaigns(self) -> frozenset[str]:
+        """The names of all campaigns."""
+        ...
+
+
+class TablesView(ABC):
+    """What is read of one version of the tables; `snapshot` says of which. A subclass sets what is declared here."""
+
+    settings: Settings
+    groups: Groups
+    lists: Lists
+    _contacts: Contacts
+
+    @abstractmethod
+    def snapshot(self) -> Snapshot:
+        """The version of the warehouse that is read."""
+
+    def tables(self, run_date: date | None = None) -> Tables:
+        """What rules read, as of a night (the date of the version's delivery, when none is given)."""
+        snapshot = self.snapshot()
+        return tables_of(
+            snapshot,
+            run_date=run_date or snapshot.import_date,
+            zone=self.settings.zone,
+            apps={app.id: app.platform for group in self.settings.app_groups for app in group.apps},
+            contacts=self._contacts.table,
+            lists=self.lists.content,
+            list_names=self.lists.kept(),
+        )
+
+    def tables_for(self, *rules: Rule, run_date: date | None = None) -> Tables:
+        """The same for some rules: with the names of campaigns, where one of them asks about one."""
+        tables = self.tables(run_date)
+        asked = any(nodes_of(rule, Contacted) for rule in rules)
+        return replace(tables, campaigns=self._contacts.campaigns()) if asked else tables
+
+    def tables_on(self, day: date, *rules: Rule) -> Tables:
+        """The same as they were on a past day: customers with what is kept of it, and what they did up to it.
+
+        Which app they use isn't kept by day, and is that of now. Raises UsageError for a day before the first delivery.
+        """
+        customers = nw.from_native(self.customers_on(day).collect().lazy())
+        return replace(self.tables_for(*rules, run_date=day), customers=customers)
+
+    def customers(self) -> pl.LazyFrame:
+        """Every customer with profile, attributes and features: one row each."""
+        return self.tables().customers.to_native()
+
+    def members(self, rule: Rule | str, *, engine: Engine | None = None) -> pl.DataFrame:
+        """The customers of a rule or saved group, with all their attributes, sorted by customer_id.
+
+        `engine`: "polars", "duckdb" or "spark" finds them; the one of the settings, when left out.
+        """
+        bound = self.groups.bound(rule)
+        tables = self.tables_for(bound)
+        found = members_on(self.snapshot(), bound, tables, engine=engine, settings=self.settings.engine).lazy()
+        return tables.customers.to_native().join(found, on="customer_id", how="semi").sort("customer_id").collect()
+
+    def reach(
+        self, *, app_group: str | None = None, since: date | str | None = None, until: date | str | None = None
+    ) -> pl.DataFrame:
+        """Reach by night: how many customers use each app, have push enabled, run a version with the SDK, or all of it.
+
+        Returns the columns day, app_group, app_id, app, platform, users, push_enabled, with_sdk, reachable; app_id is
+        null in the row of a whole app group, whose customers count once each. Nights are kept from the first model on.
+        """
+        wanted = self._app_groups(app_group)
+        rows = reach_nights(self.snapshot(), self.settings)
+        told = pl.DataFrame(
+            [(group.id, app.id, app.name, app.platform) for group in wanted for app in group.apps],
+            schema=dict.fromkeys(("app_group", "app_id", "app", "platform"), pl.String),
+            orient="row",
+        )
+        shown = {group.id: group.name for group in wanted}
+        rows = rows.filter(pl.col("app_group").is_in(list(shown)), pl.col("day").is_between(*_span(since, until)))
+        # An app that is no longer in the settings keeps its past under its id.
+        found = rows.join(told, on=["app_group", "app_id"], how="left", maintain_order="left")
+        figures = ("users", "push_enabled", "with_sdk", "reachable")
+        return found.select(
+            "day",
+            pl.col("app_group").replace(shown),
+            "app_id",
+            pl.coalesce("app", "app_id").alias("app"),
+            "platform",
+            *figures,
+        ).sort("day", maintain_order=True)
+
+    def reach_of(self, customer_id: str, *, app_group: str | None = None) -> CustomerReach:
+        """Whether a push message can reach a customer in each app (of one app group), and if not, why."""
+        snapshot = self.snapshot()
+        mine = pl.col("customer_id") == customer_id
+        person = snapshot.table("customers").filter(mine).collect()
+        return CustomerReach(
+            customer_id=customer_id,
+            day=snapshot.import_date,
+            is_known=not person.is_empty(),
+            why_not=tuple(REASONS[reason] for reason, holds in kept_away(person).items() if holds.any()),
+            apps=uses_of(snapshot.table("app_users").filter(mine), self._app_groups(app_group)),
+        )
+
+    def _app_groups(self, name: str | None) -> tuple[AppGroupSettings, ...]:
+        """One app group, or all of them."""
+        return (self.settings.app_group(name),) if name else self.settings.app_groups
+
+    def history(
+        self, attribute: str, *, since: date | str | None = None, until: date | str | None = None
+    ) -> pl.DataFrame:
+        """How many customers had each value of an attribute, by day; both ends are included.
+
+        Delivered attributes (`country`) have a row for each day with a delivery, those of the model (`stage`,
+        `value_segment`) for each night that was modelled. Columns: day, the attribute's name, customers.
+
+        Raises UsageError for a name that isn't known, or a measure whose every value is another one.
+        """
+        snapshot = self.snapshot()
+        since, until = _span(since, until)
+        state_schema = snapshot.history().collect_schema()
+        delivered = changes.attributes(snapshot)
+        kind = delivered.get(attribute) or state_schema.get(attribute)
+        known = (state_schema.keys() | delivered.keys()) - {"customer_id", "day"}
+        if kind is None or attribute not in known:
+            raise UsageError(f"no history is kept of {attribute!r}{did_you_mean(attribute, known)}")
+        if not (kind.is_integer() or kind in (pl.String, pl.Boolean, pl.Date)):
+            raise UsageError(
+                f"{attribute!r} is a measure, which can't be counted by value; history(...) takes {COUNTABLE}, and "
+                "customers_on(day) gives everybody's values"
+            )
+        # As for rules: what IT delivers is never hidden by a column of the model.
+        if attribute in delivered:
+            days = [day for d in snapshot.contents.deliveries if since <= (day := d.run_date) <= until]
+            return changes.counts_by_day(snapshot, attribute, days)
+        states = snapshot.history(since=since, until=until)
+        if attribute not in states.collect_schema():
+            return pl.DataFrame(schema={"day": pl.Date, attribute: kind, "customers": pl.Int64})
+        counted = states.group_by("day", attribute).agg(pl.len().cast(pl.Int64).alias("customers"))
+        return counted.sort("day", attribute).collect()
+
+    def customers_on(self, day: date | str) -> pl.LazyFrame:
+        """Every customer of a day with their attributes, and their stage and values from the night's model.
+
+        Raises UsageError for a day before the first delivery.
+        """
+        day = as_day(day)
+        self._delivery_on(day)
+        snapshot = self.snapshot()
+        profiles = changes.customers_on(snapshot, day)
+        modelled = self._modelled_on(day)
+        if modelled is None:
+            return profiles
+        states = snapshot.history(since=modelled, until=modelled).drop("day")
+        own = [name for name in states.collect_schema() if name not in profiles.collect_schema()]
+        return profiles.join(states.select("customer_id", *own), on="customer_id", how="left")
+
+    def customer_on(self, customer_id: str, day: date | str) -> CustomerDay:
+        """What was known of a customer on a day. Raises UsageError for a day before the first delivery."""
+        day = as_day(day)
+        delivery = self._delivery_on(day)
+        rows = self.customers_on(day).filter(pl.col("customer_id") == customer_id).collect().to_dicts()
+        known = {name: value for name, value in rows[0].items() if name != "customer_id"} if rows else {}
+        return CustomerDay(
+            customer_id=customer_id,
+            day=day,
+            delivery=delivery,
+            modelled=self._modelled_on(day),
+            is_customer=bool(rows),
+            attributes=known,
+        )
+
+    def _delivery_on(self, day: date) -> date:
+        """The date of the last delivery up to a day."""
+        deliveries = sorted(delivery.run_date for delivery in self.snapshot().contents.deliveries)
+        before = [delivered for delivered in deliveries if delivered <= day]
+        if not before:
+            raise UsageError(f"nothing is known of {day}: the first delivery is of {deliveries[0]}")
+        return before[-1]
+
+    def nights(self) -> tuple[date, ...]:
+        """The nights whose customers were modelled and are kept, in order."""
+        return tuple(sorted({file.day for file in self.snapshot().contents.files if file.table == "history"}))
+
+    def _modelled_on(self, day: date) -> date | None:
+        return max((night for night in self.nights() if night <= day), default=None)
+
+
+def _span(since: date | str | None, until: date | str | None) -> tuple[date, date]:
+    """Two days, both included; the whole calendar where they are left out."""
+    return as_day(since or date.min), as_day(until or date.max)
