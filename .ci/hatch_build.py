@@ -16,7 +16,7 @@ class ListedFiles(BuildHookInterface):
             return
         root, self.scratch = Path(self.root), TemporaryDirectory()
         # by its path: importing optinb would need all that it depends on
-        spec = importlib.util.spec_from_file_location("stripped", root / "optinb" / "stripped.py")
+        spec = importlib.util.spec_from_file_location("stripped", root / "optinb" / "base" / "stripped.py")
         assert spec is not None and spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)

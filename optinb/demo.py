@@ -19,7 +19,7 @@ from optinb.base.settings import FILE_NAME, load_settings
 from optinb.base.share import shared
 from optinb.campaigns import may
 from optinb.errors import UsageError, interruptible
-from optinb.night.notebook import run_night
+from optinb.notebook import run_night
 from optinb.rehearsal import APPROVER, AUTHOR, JOURNAL, KEYS, SCHEDULER, environment, start_sandbox
 from optinb.rules import did
 from optinb.sandbox import Sandbox, demo_world

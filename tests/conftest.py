@@ -20,7 +20,7 @@ from optinb.base.new_workspace import init_workspace
 from optinb.base.settings import parse_settings
 from optinb.base.share import shared
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings
-from optinb.night.entry import Night
+from optinb.nightly import Night
 from optinb.rehearsal import JOURNAL
 from optinb.sandbox import Sandbox, demo_world
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @rehearsable("demo-scheduler")
 def nightly(run_date: date | None, dry_run: bool, workspace: Path | None, as_json: bool) -> None:
     """Run the night: import, model, templates, audiences, sends, report."""
-    from optinb.night.notebook import run_night
+    from optinb.notebook import run_night
 
     try:
         summary = run_night(workspace, run_date, dry_run=dry_run)

@@ -30,7 +30,7 @@ ONE: dict[tuple[str, str], str] = {
     ("optinb.segments.membership", "Membership"): "membership",
     ("optinb.customers.moves", "Migration"): "migration",
     ("optinb.customers.customer_card", "CustomerCard"): "customer_card",
-    ("optinb.delivery.night_answers", "Status"): "status",
+    ("optinb.delivery.night_answers", "WorkspaceStatus"): "status",
     ("optinb.delivery.night_answers", "Why"): "why",
     ("optinb.segments.sizes_by_night", "Sizes"): "sizes",
     ("optinb.segments.group_preview", "Preview"): "preview",
@@ -40,14 +40,14 @@ ONE: dict[tuple[str, str], str] = {
 # The same for values that also come in lists: the function takes several.
 MANY: dict[tuple[str, str], str] = {
     ("optinb.appboy.templates", "Template"): "templates",
-    ("optinb.campaigns.approval", "CampaignRecord"): "campaigns",
+    ("optinb.campaigns.record", "CampaignRecord"): "campaigns",
     ("optinb.measure.summary", "CampaignSummary"): "campaign_summaries",
     ("optinb.segments.group_store", "GroupRecord"): "groups",
     ("optinb.appboy.template_import", "GroupSync"): "syncs",
 }
 # Values that say what a command would, in text.
 TEXT: tuple[tuple[str, str], ...] = (
-    ("optinb.delivery.recall", "Move"),
+    ("optinb.delivery.recall", "SendMove"),
     ("optinb.delivery.sends", "Cancellation"),
     ("optinb.delivery.sends", "Settlements"),
 )

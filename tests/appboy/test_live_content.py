@@ -13,7 +13,7 @@ from optinb.campaigns import campaign_from
 from optinb.console import show
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import CampaignError
-from optinb.night.entry import Night
+from optinb.nightly import Night
 from optinb.views import values
 from optinb.views.desk import ApprovalDesk
 from optinb.views.plan.planner import Planner

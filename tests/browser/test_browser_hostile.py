@@ -12,7 +12,7 @@ from pages_server import serving
 
 from optinb.demo import APPROVER, AUTHOR
 from optinb.night import night_folder
-from optinb.night.notebook import run_night
+from optinb.notebook import run_night
 from optinb.sandbox import Sandbox
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(420)]

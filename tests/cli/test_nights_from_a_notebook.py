@@ -21,7 +21,7 @@ def test_a_night_that_a_cell_runs_writes_no_log_into_the_notebook(ws: Workspace,
     with open_workspace(folder, user=APPROVER) as approver:
         approver.campaigns.approve(CAMPAIGNS[0]["name"], seen=approver.campaigns.preview(CAMPAIGNS[0]["name"]))
     code = (
-        "from datetime import date\nfrom optinb.night.notebook import run_night\n"
+        "from datetime import date\nfrom optinb.notebook import run_night\n"
         f"run_night({str(folder)!r}, date.fromisoformat({str(RUN_DATE)!r})).exit_code"
     )
     # with the name of a test in its environment, a kernel takes up less of what is written than a person's does

@@ -103,7 +103,7 @@ def test_a_night_and_the_demo_tell_times_of_the_workspace(finished: Path, monkey
     with open_workspace(finished) as ws:
         (run,) = ws.store.runs.list(run_date=RUN_DATE)
     summary = msgspec.convert(run.summary, NightSummary)
-    monkeypatch.setattr("optinb.night.notebook.run_night", lambda *_, **__: summary)
+    monkeypatch.setattr("optinb.notebook.run_night", lambda *_, **__: summary)
     monkeypatch.setattr("optinb.demo.run_demo", lambda *_, **__: (summary, finished))
     for command in ("nightly", "demo"):
         shown = call(command, "--workspace", str(finished))

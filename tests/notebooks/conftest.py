@@ -14,7 +14,7 @@ from optinb import open_workspace
 from optinb.base.settings import FILE_NAME, load_settings
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, SCHEDULER, demo_settings
 from optinb.errors import NightError
-from optinb.night.entry import Night
+from optinb.nightly import Night
 from optinb.rehearsal import JOURNAL, start_sandbox
 from optinb.sandbox import Sandbox, demo_world
 from optinb.sandbox.sample import write_sample

@@ -25,9 +25,8 @@ from complete_journey import BABY_PRODUCTS, CURRENCY, FIRST_RUN, GROUPS, ZONE, C
 from free_ports import free_port
 
 import optinb
-from optinb import attr, did
+from optinb import attr, did, nightly
 from optinb.base.new_workspace import init_workspace
-from optinb.night import entry as nightly
 from optinb.sandbox import AppGroup, Key, push_campaign
 from optinb.sandbox.screened import HEADER
 

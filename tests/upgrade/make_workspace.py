@@ -24,11 +24,10 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
 import optinb
-from optinb import attr, did, in_group, in_list, received
+from optinb import attr, did, in_group, in_list, nightly, received
 from optinb.base.new_workspace import init_workspace
 from optinb.base.settings import parse_settings
 from optinb.demo import APPROVER, AUTHOR, KEYS, SCHEDULER, demo_settings
-from optinb.night import entry as nightly
 from optinb.sandbox import Fault, Sandbox, demo_world
 
 FIRST, NIGHTS = date(2026, 11, 16), 7  # a Monday

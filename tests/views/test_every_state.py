@@ -7,7 +7,7 @@ import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import msgspec
 import pytest
@@ -26,6 +26,7 @@ from optinb.campaigns import OUTCOMES, REASONS, CampaignChange, CampaignRecord, 
 from optinb.cli import main
 from optinb.console import show
 from optinb.console.data import ModelReport
+from optinb.customers import CustomerCard
 from optinb.delivery import (
     Answer,
     Cancellation,
@@ -45,7 +46,7 @@ from optinb.demo import AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, demo_settings
 from optinb.errors import Exit
 from optinb.measure import CampaignSummary, NightSummary, render_report
 from optinb.measure.pages import TAKEN
-from optinb.night.entry import Blocked, Night
+from optinb.nightly import Blocked, Night
 from optinb.planning import CampaignPreview
 from optinb.planning.last_approval import LastApproval
 from optinb.rehearsal import JOURNAL
@@ -191,6 +192,8 @@ def arguments(name: str, examples: dict[type, list[Any]]) -> list[tuple[Any, ...
     if name in own:
         return own[name]()
     (hint,) = parameters(SHOWN[name])
+    if get_origin(hint) is CustomerCard:  # whatever the answers on it are
+        hint = CustomerCard
     return [(examples[get_args(hint)[0]],)] if get_args(hint) else [(one,) for one in examples[hint]]
 
 

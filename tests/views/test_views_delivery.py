@@ -147,15 +147,15 @@ def test_cancelled_after_the_import_the_import_stands_and_is_told(tomorrow):
 
 
 def test_when_the_models_fail_the_import_stands_and_both_are_told(tomorrow, monkeypatch):
-    make = modelling._made
+    make = modelling.model_customers
 
-    def meanwhile(ws, *args, **named):
-        monkeypatch.setattr(modelling, "_made", make)
-        with open_workspace(ws.root, user=AUTHOR) as colleague:
+    def meanwhile(*args, **named):
+        monkeypatch.setattr(modelling, "model_customers", make)
+        with open_workspace(tomorrow.root, user=AUTHOR) as colleague:
             colleague.model()
-        return make(ws, *args, **named)
+        return make(*args, **named)
 
-    monkeypatch.setattr(modelling, "_made", meanwhile)
+    monkeypatch.setattr(modelling, "model_customers", meanwhile)
     view = views.delivery(tomorrow)
     view.job.start.click()
     answer = text_of(view.answer.value)

@@ -13,7 +13,7 @@ from page_text import text_of
 from optinb import attr, did, views
 from optinb.demo import CAMPAIGNS
 from optinb.measure import CampaignSummary
-from optinb.night.entry import Blocked, Night
+from optinb.nightly import Blocked, Night
 from optinb.views import show
 from optinb.views.tables import typical
 

@@ -14,7 +14,7 @@ from optinb.campaigns import EXAMPLE_CODE
 from optinb.cli import main
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import CampaignError
-from optinb.night.entry import Night
+from optinb.nightly import Night
 
 if TYPE_CHECKING:
     from pathlib import Path

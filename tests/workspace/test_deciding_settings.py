@@ -16,7 +16,7 @@ from optinb.base.settings import TABLE_NAMES, Settings, SourceSection, Table, pa
 from optinb.campaigns import Campaign, campaign_from, content_parts, deciding_parts, part_words
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER, demo_settings
 from optinb.errors import Exit
-from optinb.night.entry import Night
+from optinb.nightly import Night
 from optinb.sandbox import Sandbox, demo_world
 
 if TYPE_CHECKING:

@@ -116,7 +116,7 @@ def test_a_caller_off_the_allow_list_reads_which_addresses_must_be_on_it(ws: Wor
     off = (Key("sandbox-shop-key", allowed_addresses=("203.0.113.7",)),)
     sandbox.world.put(msgspec.structs.replace(shop, keys=off))
     network = msgspec.structs.replace(ws.settings.network, outgoing_addresses=("198.51.100.4",))
-    ws.settings = msgspec.structs.replace(ws.settings, network=network)
+    ws.context.settings = msgspec.structs.replace(ws.settings, network=network)
     found = ws.doctor("Shop")
     assert found.exit_code == 1
     assert standings(found, "credential") == ["unknown"]

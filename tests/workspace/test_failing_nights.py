@@ -15,7 +15,7 @@ from optinb import open_workspace
 from optinb.delivery.journal import Batch, Planned
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit
-from optinb.night.entry import Night
+from optinb.nightly import Night
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,8 +18,8 @@ from optinb.delivery.journal import Accepted, send_lease
 from optinb.delivery.journal.answers import AnswerLine, replay
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, Exit, StateError
-from optinb.night.entry import Night
 from optinb.night.frozen_audience import why_not_approved
+from optinb.nightly import Night
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -28,7 +28,7 @@ from optinb.base.new_workspace import init_workspace
 from optinb.base.share import shared
 from optinb.delivery.traces import erase_files
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings
-from optinb.night.notebook import run_night
+from optinb.notebook import run_night
 from optinb.sandbox import Sandbox, demo_world
 
 if TYPE_CHECKING:

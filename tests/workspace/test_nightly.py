@@ -9,15 +9,14 @@ import polars as pl
 import pytest
 from msgspec.structs import replace
 
-from optinb import attr, open_workspace
+from optinb import attr, nightly, open_workspace
 from optinb.base.new_workspace import init_workspace
 from optinb.campaigns import SizeBand
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, CampaignError, Exit, NightError, UsageError
-from optinb.night import entry as nightly
 from optinb.night import steps
 from optinb.night import tonight as night_module
-from optinb.night.entry import Blocked, Night
+from optinb.nightly import Blocked, Night
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import pytest
 from optinb import open_workspace
 from optinb.customers import modelling
 from optinb.demo import AUTHOR, RUN_DATE, SCHEDULER
-from optinb.night.entry import Blocked, Night
+from optinb.nightly import Blocked, Night
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ def test_a_night_waits_for_what_somebody_imports_or_models_by_hand(ws: Workspace
 def test_a_night_models_again_what_somebody_else_published_meanwhile(
     ws: Workspace, night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make, made = modelling._made, []
+    make, made = modelling.model_customers, []
 
     def meanwhile(*args: Any, **named: Any) -> Any:
         made.append(args)
@@ -62,7 +62,7 @@ def test_a_night_models_again_what_somebody_else_published_meanwhile(
             ws.model()
         return make(*args, **named)
 
-    monkeypatch.setattr(modelling, "_made", meanwhile)
+    monkeypatch.setattr(modelling, "model_customers", meanwhile)
     night.import_delivery()
     before = ws.warehouse.current or 0
     assert not isinstance(night.model(), Blocked)

@@ -13,12 +13,11 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
-from optinb import open_workspace
+from optinb import nightly, open_workspace
 from optinb.cli import main
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit, StateError
-from optinb.night import entry as nightly
-from optinb.night.entry import Night
+from optinb.nightly import Night
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from optinb.console import show
 from optinb.delivery.journal import Accepted, Unknown, send_lease
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit
-from optinb.night.entry import Night
+from optinb.nightly import Night
 from optinb.sandbox import Fault
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 from optinb import in_list, open_workspace
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit
-from optinb.night.entry import Night
+from optinb.nightly import Night
 from optinb.sandbox import Fault
 
 if TYPE_CHECKING:

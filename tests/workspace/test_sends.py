@@ -22,7 +22,7 @@ from optinb.delivery import lease_name
 from optinb.delivery.journal import Accepted, Batch, Planned, Unknown
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, CampaignError, Exit, UsageError
-from optinb.night.entry import Night
+from optinb.nightly import Night
 from optinb.sandbox import Fault
 
 if TYPE_CHECKING:

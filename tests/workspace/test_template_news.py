@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from optinb import open_workspace
 from optinb.console import show
 from optinb.demo import RUN_DATE, SCHEDULER
-from optinb.night.entry import Night
+from optinb.nightly import Night
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,9 +17,9 @@ from optinb.base.progress import progress
 from optinb.base.share import shared
 from optinb.errors import Exit, NightError, OptinbError
 from optinb.measure import NightSummary
-from optinb.night.entry import parse_date
 from optinb.night.steps import night_folder
 from optinb.night.tonight import WAIT_S
+from optinb.nightly import parse_date
 from optinb.workspace import open_workspace
 
 if TYPE_CHECKING:
