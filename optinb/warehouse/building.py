@@ -80,7 +80,7 @@ class Contents(Struct, frozen=True, kw_only=True):
         rows: dict[str, int] = {}
         for delivery in sorted(self.deliveries, key=lambda d: d.run_date):
             if delivery.run_date < run_date:
-                rows |= {table.table: table.loaded for table in delivery.report.tables}
+                rows |= {table.table: table.loaded for table in delivery.report.brought}
         return rows
 
 

@@ -97,7 +97,7 @@ class ColumnWatch:
             return {}
         earlier = [d for d in self._contents.deliveries if d.run_date < self._run_date]
         found = drift.before(earlier, table)
-        brought = any(report.table == table.name for d in earlier for report in d.report.tables)
+        brought = any(report.table == table.name for d in earlier for report in d.report.brought)
         if found or not brought or self._contents.import_date >= self._run_date:
             return found
         delivered = self.delivered.get(table.name, frozenset())
@@ -116,6 +116,7 @@ def slim(deliveries: Collection[Delivery]) -> tuple[Delivery, ...]:
                 delivery.report,
                 drift=(),
                 tables=tuple(replace(table, figures={}) for table in delivery.report.tables),
+                carried=tuple(replace(table, figures={}) for table in delivery.report.carried),
             ),
         )
         for delivery in deliveries

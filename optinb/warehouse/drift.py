@@ -54,7 +54,7 @@ def before(deliveries: Iterable[Delivery], table: Table) -> dict[str, ColumnFigu
     found: dict[str, list[ColumnFigures]] = {}
     settled: set[str] = set()
     for delivery in sorted(deliveries, key=lambda d: d.run_date, reverse=True):
-        for report in delivery.report.tables:
+        for report in delivery.report.brought:
             if report.table != table.name:
                 continue
             for name, figures in report.figures.items():

@@ -59,7 +59,7 @@ def table_ages(contents: Contents, *, run_date: date, limits: ImportSection, zon
     found = []
     # What was merged once stays merged, so that nobody need say it again.
     for name in (name for name in TABLES if name != CUSTOMER_IDS.name):
-        brought = [d for d in deliveries if any(table.table == name for table in d.report.tables)]
+        brought = [d for d in deliveries if any(table.table == name for table in d.report.brought)]
         if brought:
             files = [file for file in contents.files if file.table == name and file.rows] if name in DAILY else []
             found.append(_age(name, brought, files, run_date, last=deliveries[-1].run_date, limits=limits, zone=zone))

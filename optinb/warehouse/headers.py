@@ -82,7 +82,7 @@ def earlier_of(
         figures: what is usual for the table's columns.
     """
     deliveries = contents.deliveries if contents else ()
-    reports = [report for d in deliveries for report in d.report.tables if report.table == table.name]
+    reports = [report for d in deliveries for report in d.report.brought if report.table == table.name]
     told = [report for report in reports if report.columns]
     ignored = {
         name
@@ -107,7 +107,7 @@ def columns_delivered(con: duckdb.DuckDBPyConnection, contents: Contents) -> dic
     """
     found: dict[str, frozenset[str]] = {}
     for table in TABLES.values():
-        reports = [report for d in contents.deliveries for report in d.report.tables if report.table == table.name]
+        reports = [report for d in contents.deliveries for report in d.report.brought if report.table == table.name]
         told = frozenset(name for report in reports for name in (*report.delivered, *report.columns))
         if reports:
             found[table.name] = told or _by_values(con, contents, table)

@@ -272,8 +272,12 @@ class Import:
         building.create_missing(con)
         persons.publish(con)
         merged = stricter(con, last=seen.last)
+        corrected = contents.delivery(self._run_date) if contents else None
         report = replace(
             report,
+            carried=tuple(t for t in corrected.report.brought if TABLES[t.table].whole and t.table not in staged)
+            if corrected
+            else (),
             merged=merged.people,
             merged_stricter=merged.stricter,
             warnings=(*report.warnings, *merged.warnings),

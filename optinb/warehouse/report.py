@@ -102,7 +102,8 @@ class ImportReport(Struct, frozen=True, kw_only=True):
     figures are those of the first time. `accepted_by` and `accepted_because` say who overrode failed gates, and why.
     `merged`: people who were known under two ids and turned out to be one; for `merged_stricter` of them one side had
     denied what the other allows, and the denial counts.
-    `drift` compares what the columns hold with the deliveries before.
+    `drift` compares what the columns hold with the deliveries before. `carried` are whole tables as an earlier delivery
+    of the same day brought them, which this one leaves as they are.
     """
 
     run_date: date
@@ -117,6 +118,12 @@ class ImportReport(Struct, frozen=True, kw_only=True):
     merged: int = 0
     merged_stricter: int = 0
     drift: tuple[ColumnDrift, ...] = ()
+    carried: tuple[TableReport, ...] = ()
+
+    @property
+    def brought(self) -> tuple[TableReport, ...]:
+        """What came of the day in all: the tables of this delivery, and those that it left as they were."""
+        return (*self.tables, *self.carried)
 
     def table(self, name: str) -> TableReport:
         """The figures of one table; zeros if it was not delivered."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from small_deliveries import DAY, NOW
 
+from optinb.errors import GateError
+
 if TYPE_CHECKING:
     from small_deliveries import Folder
 
@@ -145,3 +147,32 @@ def test_of_rows_that_contradict_each_other_the_denial_counts(folder: Folder, va
     with folder.warehouse.open() as snapshot:
         found = snapshot.table("customers").sort("customer_id").collect()
     assert found["push_opt_in"].to_list() == [False, True]
+
+
+def correct_apps(folder: Folder, version: str = "3.1.0") -> None:
+    """Has a delivery of the first day take the place of the one before, which has no file of customers."""
+    (folder.root / "inbox" / DAY.isoformat() / "customers.csv").unlink(missing_ok=True)
+    apps = f"customer_id,app_id,app_version\n7,shop-ios,{version}\n"
+    report = folder.load({"app_users.csv": apps}, base=False, accept_anyway="the apps alone were wrong")
+    assert [table.table for table in report.tables] == ["app_users"]
+
+
+@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("how", ["empty", "gone"])
+def test_a_correction_without_customers_forgets_nothing_that_the_day_had_brought(
+    folder: Folder, name: str, how: str
+) -> None:
+    load(folder, {name: text(STRICT[name])})
+    for version in ("3.1.0", "3.2.0"):
+        correct_apps(folder, version)
+        assert value(folder, name) == STRICT[name]
+    load(folder, {"empty": {name: ""}, "gone": {}}[how], days=1)
+    assert value(folder, name) == STRICT[name]
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_column_that_went_since_a_correction_without_customers_is_blocked(folder: Folder, name: str) -> None:
+    load(folder, {name: text(STRICT[name])})
+    correct_apps(folder)
+    with pytest.raises(GateError, match=name):
+        load(folder, {}, days=1, accept=None)
