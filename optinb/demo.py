@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from optinb.base.clock import VARIABLE as NOW
 from optinb.base.files import copy_tree
-from optinb.base.new_workspace import init_workspace
 from optinb.base.settings import FILE_NAME, load_settings
 from optinb.base.share import shared
+from optinb.base.workspace_folder import init_workspace
 from optinb.campaigns import may
 from optinb.errors import UsageError, interruptible
 from optinb.notebook import run_night

@@ -16,10 +16,10 @@ from optinb.base.clock import SANDBOX
 from optinb.base.clock import VARIABLE as NOW
 from optinb.base.files import write_atomically
 from optinb.base.settings import FILE_NAME, load_settings
+from optinb.base.workspace_folder import workspace_folder
 from optinb.errors import UsageError
 from optinb.sandbox import PARAMETER, Sandbox, demo_world, proof_of, secret_of
 from optinb.warehouse import Warehouse
-from optinb.workspace import workspace_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

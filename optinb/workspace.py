@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from optinb.base.clock import clock_for, on_sandbox
 from optinb.base.context import Context, as_day
 from optinb.base.private import keep_private
 from optinb.base.settings import FILE_NAME, Settings, load_settings, read_secret
-from optinb.base.share import shared
+from optinb.base.workspace_folder import workspace_folder
 from optinb.delivery import ContactHistory
 from optinb.delivery.audit_checkpoint import AuditCheckpoints
 from optinb.delivery.journal import Store
@@ -54,8 +53,6 @@ if TYPE_CHECKING:
     from optinb.delivery.forgetting import ForgottenCustomer
     from optinb.delivery.night_answers import Answer, Why, WorkspaceStatus
     from optinb.delivery.recovery import Recovered
-
-VARIABLE = "OPTINB_WORKSPACE"
 
 
 class Workspace(Exploration):
@@ -377,20 +374,6 @@ class Workspace(Exploration):
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-
-def workspace_folder(folder: str | Path | None = None) -> Path:
-    """The folder of a workspace: as given, from OPTINB_WORKSPACE, or `data`.
-
-    Raises UsageError where that is optinb's own, in a clone of its sources.
-    """
-    found = Path(folder or os.environ.get(VARIABLE) or "data").expanduser()
-    if found.resolve() == shared(f"data/{FILE_NAME}").parent.resolve():
-        raise UsageError(
-            f"{found} holds optinb's own template of settings and its sample, and is no workspace: make one with "
-            f"`optinb init FOLDER`, and say --workspace FOLDER (or {VARIABLE}=FOLDER)"
-        )
-    return found
 
 
 def open_workspace(folder: str | Path | None = None, *, user: str | None = None) -> Workspace:

@@ -16,9 +16,9 @@ from postgres_server import address as address
 from postgres_server import cluster as cluster
 
 import optinb
-from optinb.base.new_workspace import init_workspace
 from optinb.base.settings import parse_settings
 from optinb.base.share import shared
+from optinb.base.workspace_folder import init_workspace
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings
 from optinb.nightly import Night
 from optinb.rehearsal import JOURNAL

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from optinb.base.new_workspace import init_workspace
+from optinb.base.workspace_folder import init_workspace
 from optinb.demo import APPROVER, AUTHOR, KEYS, demo_settings
 from optinb.rules import attr, did, in_list
 from optinb.sandbox.sample import write_sample

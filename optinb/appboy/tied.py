@@ -26,7 +26,7 @@ GENERATION = 250_000  # ids; a night of a million customers has 60,000
 _ASK_IT = "so nobody knows what became of this request; ask IT about the proxy between this machine and Appboy"
 
 
-class _Ids(Struct, frozen=True):
+class _AnswerIds(Struct, frozen=True):
     dispatch_id: str | None = None
     schedule_id: str | None = None
 
@@ -65,7 +65,7 @@ def ids_of(headers: Mapping[str, str], body: bytes, *, asked: str | None = None)
     """The ids that an answer bears and no other may; not of the schedule that was asked about."""
     found = {f"{name} {headers[name].strip()}" for name in REQUEST_IDS if headers.get(name, "").strip()}
     try:
-        named = msgspec.json.decode(body, type=_Ids)
+        named = msgspec.json.decode(body, type=_AnswerIds)
     except msgspec.DecodeError:
         return frozenset(found)
     found |= {text for text in (named.dispatch_id, named.schedule_id) if text and text != asked}

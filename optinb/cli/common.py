@@ -151,7 +151,7 @@ def on_workspace(function: Callable[..., Any]) -> Callable[..., None]:
 def tell_times_of(workspace: Path | None) -> None:
     """Has this command tell times in the zone of a workspace that something else opened for it."""
     from optinb.base.settings import FILE_NAME, load_settings
-    from optinb.workspace import workspace_folder
+    from optinb.base.workspace_folder import workspace_folder
 
     click.get_current_context().meta[_ZONE] = load_settings(workspace_folder(workspace) / FILE_NAME).zone
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @prints
 def init(folder: Path) -> Any:
     """Make a new workspace with commented settings."""
-    from optinb.base.new_workspace import init_workspace
+    from optinb.base.workspace_folder import init_workspace
 
     return init_workspace(folder)
 

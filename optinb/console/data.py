@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from optinb.base.new_workspace import NewWorkspace
+from optinb.base.workspace_folder import NewWorkspace
 from optinb.console.base import cell, show, table
 from optinb.customers import CustomerCard
 from optinb.delivery import ForgottenCustomer

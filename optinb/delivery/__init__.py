@@ -5,7 +5,7 @@ from optinb.delivery.audit_checkpoint import AuditCheckpoints
 from optinb.delivery.batch import BATCH_SIZE, backoff_s, cut, is_late
 from optinb.delivery.budget import Budget
 from optinb.delivery.closing import close_dead, close_past, lease_name
-from optinb.delivery.contact_history import CONTACTS, HISTORY, ContactHistory, counting, of_today, sending_day
+from optinb.delivery.contact_history import CONTACTS, HISTORY, ContactHistory, counting, sending_day
 from optinb.delivery.contact_status import COUNTING, MEANING, RECEIVED, Meaning, Role, Status, status_of
 from optinb.delivery.elsewhere import must_be_here
 from optinb.delivery.forgetting import ForgottenCustomer
@@ -71,7 +71,6 @@ __all__ = [
     "may_be_stopped",
     "must_be_here",
     "next_state",
-    "of_today",
     "orphans",
     "plan",
     "read_frozen",

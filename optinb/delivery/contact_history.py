@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from optinb.delivery.contact_status import Status
     from optinb.delivery.journal import Batch, FrozenAudience, Settlement, Store, Verdict
     from optinb.delivery.journal.rows import StateName
-    from optinb.engine.persons import Identity, Persons
 
     Codes = NDArray[np.uint8]
 
@@ -218,12 +217,6 @@ def counting(rows: pl.DataFrame, role: Role) -> pl.DataFrame:
     """Those of some rows (WHO) in a role whom the contact policy counts."""
     found = rows.filter(pl.col("role") == role, pl.col("status").is_in(COUNTING))
     return found.select("customer_id", "external_user_id")
-
-
-def of_today(history: pl.DataFrame, people: Persons, identity: Identity) -> pl.DataFrame:
-    """Some rows of the history with `customer_id` of today, and `person_id`, for everybody whom each is about."""
-    told = people.today(history.with_columns(external="external_user_id")).rename({"external": "external_user_id"})
-    return told.with_columns(person_id=identity.person_ids(told["customer_id"]))
 
 
 def _has(column: str, values: Collection[str]) -> pl.Expr:

@@ -294,11 +294,11 @@ class Uses(Node, frozen=True, tag="uses"):
 
     def version_at_least(self, version: str) -> Uses:
         """Has this version or a later one."""
-        return self._made("version_at_least", version_from=version)
+        return _changed(self, "uses_app(...).version_at_least", {"version_from": version})
 
     def version_below(self, version: str) -> Uses:
         """Has an earlier version than this."""
-        return self._made("version_below", version_to=version)
+        return _changed(self, "uses_app(...).version_below", {"version_to": version})
 
     def used_within(self, *, days: int) -> Uses:
         """Used it last in the last `days` days before the run date, or on it."""
@@ -307,9 +307,6 @@ class Uses(Node, frozen=True, tag="uses"):
     def used_between(self, first: date, last: date) -> Uses:
         """Used it last from one day to another, both included."""
         return replace(self, last_used=window_of("used_between", first=first, last=last))
-
-    def _made(self, word: str, **fields: object) -> Uses:
-        return _changed(self, f"uses_app(...).{word}", fields)
 
 
 class Contacted(Node, frozen=True, tag="contacted"):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from optinb.sandbox.world import World
 
 
-class _Named(msgspec.Struct):
+class _NamedBody(msgspec.Struct):
     campaign_id: str = ""
 
 
@@ -22,7 +22,7 @@ def campaign_of(request: SandboxRequest) -> str:
     if not request.body:
         return request.query.get("campaign_id", "")
     try:
-        return msgspec.json.decode(request.body, type=_Named).campaign_id
+        return msgspec.json.decode(request.body, type=_NamedBody).campaign_id
     except msgspec.DecodeError:
         return ""
 

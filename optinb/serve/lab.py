@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from optinb.base.ownership import loopholes
 from optinb.base.private import keep_private
 from optinb.base.settings import FILE_NAME, load_settings
+from optinb.base.workspace_folder import workspace_folder
 from optinb.errors import UsageError
 from optinb.rehearsal import goes_with_rehearsing, variables_for
 from optinb.serve.notebook_copies import copied_notebooks
-from optinb.workspace import workspace_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -38,7 +38,7 @@ from typing import TYPE_CHECKING
 import nbformat
 from deliveries import RUN_DATE, write
 
-from optinb.base.new_workspace import init_workspace
+from optinb.base.workspace_folder import init_workspace
 from optinb.rules import attr, did
 from optinb.workspace import open_workspace
 

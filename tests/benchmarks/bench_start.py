@@ -23,7 +23,7 @@ from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 
 from optinb import attr, open_workspace
-from optinb.base.new_workspace import init_workspace
+from optinb.base.workspace_folder import init_workspace
 from optinb.demo import demo_settings
 
 BARS_S = {"import": 0.1, "groups": 0.6}

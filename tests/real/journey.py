@@ -26,7 +26,7 @@ from free_ports import free_port
 
 import optinb
 from optinb import attr, did, nightly
-from optinb.base.new_workspace import init_workspace
+from optinb.base.workspace_folder import init_workspace
 from optinb.sandbox import AppGroup, Key, push_campaign
 from optinb.sandbox.screened import HEADER
 

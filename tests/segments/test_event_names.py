@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import optinb
-from optinb.base.new_workspace import init_workspace
 from optinb.base.share import shared
+from optinb.base.workspace_folder import init_workspace
 from optinb.demo import AUTHOR, RUN_DATE, demo_settings
 from optinb.engine import tables_of
 from optinb.errors import RuleError

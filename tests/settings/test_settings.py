@@ -26,9 +26,9 @@ from optinb.base.settings import (
     read_secret,
 )
 from optinb.base.share import shared
+from optinb.base.workspace_folder import workspace_folder
 from optinb.errors import SettingsError, did_you_mean
 from optinb.warehouse.contract import TABLES
-from optinb.workspace import workspace_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

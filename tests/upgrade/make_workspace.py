@@ -25,8 +25,8 @@ from pathlib import Path
 
 import optinb
 from optinb import attr, did, in_group, in_list, nightly, received
-from optinb.base.new_workspace import init_workspace
 from optinb.base.settings import parse_settings
+from optinb.base.workspace_folder import init_workspace
 from optinb.demo import APPROVER, AUTHOR, KEYS, SCHEDULER, demo_settings
 from optinb.sandbox import Fault, Sandbox, demo_world
 

@@ -20,8 +20,8 @@ import optinb
 from optinb import views
 from optinb.appboy import Standing, TemplateListing, TemplateNews
 from optinb.appboy.template_changes import TemplateChange
-from optinb.base.new_workspace import init_workspace
 from optinb.base.settings import Platform
+from optinb.base.workspace_folder import init_workspace
 from optinb.campaigns import OUTCOMES, REASONS, CampaignChange, CampaignRecord, CampaignState, SendTime, Step, Waterfall
 from optinb.cli import main
 from optinb.console import show

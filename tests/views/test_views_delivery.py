@@ -11,7 +11,7 @@ import pytest
 from page_text import text_of
 
 from optinb import views
-from optinb.base.new_workspace import init_workspace
+from optinb.base.workspace_folder import init_workspace
 from optinb.customers import modelling
 from optinb.demo import AUTHOR, RUN_DATE, demo_settings
 from optinb.errors import DeliveryError

@@ -10,8 +10,8 @@ import pytest
 from page_text import text_of
 
 from optinb import attr, in_group, views
-from optinb.base.new_workspace import init_workspace
 from optinb.base.share import shared
+from optinb.base.workspace_folder import init_workspace
 from optinb.demo import AUTHOR, RUN_DATE, demo_settings
 from optinb.errors import UsageError
 from optinb.views.job import Job

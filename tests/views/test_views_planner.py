@@ -5,7 +5,7 @@ from datetime import date, time
 import pytest
 from page_text import text_of
 
-from optinb.base.new_workspace import init_workspace
+from optinb.base.workspace_folder import init_workspace
 from optinb.demo import AUTHOR, demo_settings
 from optinb.views.plan.planner import COUNTING, Planner
 from optinb.workspace import open_workspace

@@ -8,7 +8,7 @@ import pytest
 from page_text import text_of
 
 from optinb import views
-from optinb.base.new_workspace import init_workspace
+from optinb.base.workspace_folder import init_workspace
 from optinb.demo import APPROVER, AUTHOR, demo_settings
 from optinb.rules import all_of, any_of, attr, did, in_group, none_of, parse, to_text, uses_app
 from optinb.views.editor.document import WHERE

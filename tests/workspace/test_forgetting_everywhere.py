@@ -24,8 +24,8 @@ import pytest
 import optinb
 from optinb.base.erasing import BLANKED, ForgottenPerson
 from optinb.base.files import copy_tree
-from optinb.base.new_workspace import init_workspace
 from optinb.base.share import shared
+from optinb.base.workspace_folder import init_workspace
 from optinb.delivery.traces import erase_files
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings
 from optinb.notebook import run_night

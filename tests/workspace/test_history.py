@@ -9,7 +9,7 @@ import pytest
 
 import optinb
 from optinb import attr, did
-from optinb.base.new_workspace import init_workspace
+from optinb.base.workspace_folder import init_workspace
 from optinb.errors import DeliveryError, GateError, UsageError, WarehouseError
 
 if TYPE_CHECKING:

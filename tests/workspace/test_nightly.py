@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from optinb import attr, nightly, open_workspace
-from optinb.base.new_workspace import init_workspace
+from optinb.base.workspace_folder import init_workspace
 from optinb.campaigns import SizeBand
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, CampaignError, Exit, NightError, UsageError

@@ -15,9 +15,9 @@ from click.testing import CliRunner
 
 import optinb
 from optinb.base.files import copy_tree
-from optinb.base.new_workspace import init_workspace
 from optinb.base.private import keep_private
 from optinb.base.share import shared
+from optinb.base.workspace_folder import init_workspace
 from optinb.cli import main
 from optinb.console import show
 from optinb.demo import AUTHOR, RUN_DATE, demo_settings

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import optinb
-from optinb.base.new_workspace import init_workspace
 from optinb.base.ownership import closed_folders, login_of, loopholes
 from optinb.base.settings import load_settings
+from optinb.base.workspace_folder import init_workspace
 from optinb.console import show
 from optinb.demo import demo_settings
 from optinb.errors import UsageError

@@ -1,8 +1,9 @@
-"""Making a new workspace."""
+"""The folder of a workspace: which it is, and how a new one is made."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -12,8 +13,7 @@ from optinb.base.settings import FILE_NAME, parse_settings
 from optinb.base.share import shared
 from optinb.errors import UsageError
 
-if TYPE_CHECKING:
-    from pathlib import Path
+VARIABLE = "OPTINB_WORKSPACE"
 
 
 class NewWorkspace(Struct, frozen=True, kw_only=True):
@@ -43,3 +43,17 @@ def init_workspace(folder: Path, *, settings: str | None = None) -> NewWorkspace
     except OSError as error:
         raise UsageError(f"no workspace can be made in {folder}: {error.strerror}; choose another folder") from error
     return NewWorkspace(folder=str(folder), settings=str(file), inbox=str(folder / "inbox"))
+
+
+def workspace_folder(folder: str | Path | None = None) -> Path:
+    """The folder of a workspace: as given, from OPTINB_WORKSPACE, or `data`.
+
+    Raises UsageError where that is optinb's own, in a clone of its sources.
+    """
+    found = Path(folder or os.environ.get(VARIABLE) or "data").expanduser()
+    if found.resolve() == shared(f"data/{FILE_NAME}").parent.resolve():
+        raise UsageError(
+            f"{found} holds optinb's own template of settings and its sample, and is no workspace: make one with "
+            f"`optinb init FOLDER`, and say --workspace FOLDER (or {VARIABLE}=FOLDER)"
+        )
+    return found
