@@ -41,7 +41,7 @@ def power_of(*, recipients: int, control: int, base_rate: float, measurement_day
     if effect is None:
         warning = "no effect can be measured: one of the two groups is too small; raise the control share or the group"
     elif effect > MOST * base_rate:
-        relative = f"{effect / base_rate:.0%} of" if base_rate else "above"
+        relative = f"{share(effect / base_rate, decimals=0)} of" if base_rate else "above"
         warning = (
             f"low power: only a rise by {amount(100 * effect)} percentage points ({relative} the base rate of "
             f"{share(base_rate, decimals=2)}) would be found; a larger group, control share or measurement window sees "

@@ -13,6 +13,8 @@ from optinb.campaigns import (
     Authority,
     CampaignRecord,
     CampaignState,
+    Offer,
+    Property,
     Step,
     approve,
     campaign_from,
@@ -23,9 +25,8 @@ from optinb.campaigns import (
     submit,
     why_held,
 )
-from optinb.campaigns.approval import fingerprint
+from optinb.campaigns.approval import archive, cancel, draft, fingerprint, finish, reworded, why_held_by_size
 from optinb.campaigns.life import TRANSITIONS, next_state
-from optinb.campaigns.power import power_of, smallest_effect
 from optinb.errors import ApprovalError, CampaignError
 
 NOW = datetime(2026, 11, 23, 1, tzinfo=UTC)
@@ -182,22 +183,75 @@ def test_a_key_that_can_not_be_read_is_never_shown() -> None:
     assert "my-secret" not in str(caught.value)
 
 
-def test_the_smallest_effect_is_the_textbooks() -> None:
-    # Fleiss, Levin, Paik (2003), table A.4: shares of 0.10 and 0.20 at 5 % and 80 % need 199 in each group.
-    effect = smallest_effect(recipients=199, control=199, base_rate=0.10)
-    assert effect == pytest.approx(0.10, abs=0.001)
+def test_every_step_says_who_and_when_and_makes_a_version() -> None:
+    later = NOW + timedelta(hours=1)
+    record = replace(approved(), comment="fine")
+    assert step(record, "pause", now=later) == replace(
+        record, state="paused", comment="fine", updated_at=later, version=record.version + 1
+    )
+    assert step(record, "pause", now=later, comment="a stock-take").comment == "a stock-take"
+    assert cancel(record, comment="too dear", now=later) == replace(
+        record, state="cancelled", comment="too dear", approval=None, updated_at=later, version=record.version + 1
+    )
+    rejected = reject(submitted(), user="boss", approvers=["boss"], comment="too dear", now=later)
+    assert archive(rejected, now=later) == replace(
+        rejected, state="rejected", archived=True, updated_at=later, version=rejected.version + 1
+    )
+    assert finish(record, now=later) == replace(record, state="done", updated_at=later, version=record.version + 1)
+    first = draft(campaign_from({"name": "A", **FIELDS}), user="author", now=NOW, earlier=None)
+    assert (first.author, first.submitted_at, first.updated_at, first.state) == ("author", NOW, NOW, "draft")
+    again = draft(first.campaign, user="other", now=later, earlier=replace(rejected, archived=True))
+    assert again == CampaignRecord(
+        campaign=first.campaign,
+        state="draft",
+        author="other",
+        submitted_at=later,
+        updated_at=later,
+        version=rejected.version + 1,
+        submission=rejected.submission,
+    )
 
 
-def test_a_group_in_which_nobody_buys_anyway_does_not_see_every_effect() -> None:
-    effect = smallest_effect(recipients=1_000, control=100, base_rate=0.0)
-    # By hand: 1.96 * sqrt(0.0431 * 0.9569 * (1/1000 + 1/100)) + 0.8416 * sqrt(0.0474 * 0.9526 / 1000) = 0.0474.
-    assert effect == pytest.approx(0.0474, abs=0.0002)
-    assert "low power" in (power_of(recipients=1_000, control=100, base_rate=0.0, measurement_days=14).warning or "")
+def test_an_audience_outside_the_approved_size_is_held_with_the_remedy() -> None:
+    record = approved()
+    assert why_held_by_size(record, 50) is why_held_by_size(record, 200) is None
+    assert why_held_by_size(record, 201) == (
+        "201 recipients are outside the approved size of 50 to 200; look at the group and approve it again"
+    )
+    assert why_held_by_size(submitted(), 100) == "'A' is not approved"
 
 
-def test_low_power_is_said_before_approval() -> None:
-    good = power_of(recipients=90_000, control=10_000, base_rate=0.05, measurement_days=14)
-    assert good.warning is None
-    assert good.smallest_effect == pytest.approx(0.0066, abs=0.0003)
-    assert "low power" in (power_of(recipients=900, control=100, base_rate=0.05, measurement_days=14).warning or "")
-    assert "no effect" in (power_of(recipients=9, control=0, base_rate=0.05, measurement_days=14).warning or "")
+def test_forgotten_words_leave_every_text_of_a_campaign_and_nothing_else() -> None:
+    fields = {
+        **FIELDS,
+        "offer": {"name": "for eve", "kind": "gift", "value": "eve's mug", "terms": "only eve"},
+        "properties": {
+            "fixed": {"value": "dear eve"},
+            "named": {"attribute": "first_name", "default": "eve"},
+            "number": {"value": 7},
+            "asked": {"attribute": "city", "exclude_empty": True},
+            "what": {"offer": "value"},
+        },
+        "notes": "eve asked for it",
+    }
+    record = replace(
+        submit(campaign_from({"name": "eve's A", **fields}), user="author", now=NOW, earlier=None), comment="by eve"
+    )
+    told = reworded(record, lambda text: text.replace("eve", "somebody"))
+    campaign = told.campaign
+    assert campaign.offer == Offer(name="for somebody", kind="gift", value="somebody's mug", terms="only somebody")
+    assert campaign.properties == {
+        "fixed": Property(value="dear somebody"),
+        "named": Property(attribute="first_name", default="somebody"),
+        "number": Property(value=7),
+        "asked": Property(attribute="city", exclude_empty=True),
+        "what": Property(offer="value"),
+    }
+    assert (campaign.notes, told.comment, campaign.name) == ("somebody asked for it", "by somebody", "eve's A")
+    kept = {"offer": None, "properties": {}, "notes": ""}
+    assert replace(campaign, **kept) == replace(record.campaign, **kept)
+    assert replace(told, campaign=record.campaign, comment="by eve") == record
+    plain = submitted()
+    assert reworded(plain, str.upper) == plain
+    with pytest.raises(ValueError, match="120"):
+        reworded(record, lambda text: text + "x" * 120)

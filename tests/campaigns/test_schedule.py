@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optinb.campaigns import Campaign, calendar, campaign_from, check_schedule, send_times
-from optinb.campaigns.schedule import WEEKDAYS, Schedule, shift_of
+from optinb.campaigns.outlook import Going
+from optinb.campaigns.schedule import WEEKDAYS, Schedule, SendTime, shift_of
 from optinb.errors import CampaignError
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -145,15 +146,105 @@ def test_a_schedule_that_can_never_go_out_is_refused_with_the_remedy(
         check_schedule(planned(**schedule).schedule, now=NOW, zone=BERLIN)
 
 
-def test_schedules_are_read_aloud() -> None:
-    sentences = {
-        Schedule(at="18:30", every="day").sentence(): "every day at 18:30",
-        planned(every="week", days=["friday", "monday"]).schedule.sentence(): "every Monday and Friday at 18:30",
-        planned(every="month", day="last", end="2026-12-31", clock="local").schedule.sentence(): (
-            "on the last day of every month at 18:30 of each customer's own clock until 2026-12-31"
+@pytest.mark.parametrize(
+    ("schedule", "whose"),
+    [
+        (planned(date="2026-11-23", at="02:00").schedule, ""),
+        (planned(date="2026-11-23", at="15:00", clock="local").schedule, " for the customers whose day begins first"),
+    ],
+)
+def test_a_single_date_is_refused_from_its_moment_on_and_not_before(schedule: Schedule, whose: str) -> None:
+    moment = datetime(2026, 11, 23, 1, tzinfo=UTC)
+    check_schedule(schedule, now=moment - timedelta(seconds=1), zone=BERLIN)
+    with pytest.raises(CampaignError) as caught:
+        check_schedule(schedule, now=moment, zone=BERLIN)
+    assert str(caught.value) == (
+        f"the send time 2026-11-23 {schedule.at} has passed{whose} (it is 2026-11-23 02:00 in Europe/Berlin); choose a "
+        "later one"
+    )
+
+
+def test_a_single_date_may_lie_ninety_days_ahead_and_not_a_minute_more() -> None:
+    check_schedule(planned(date="2027-02-21", at="02:00").schedule, now=NOW, zone=BERLIN)
+    with pytest.raises(CampaignError, match="2027-02-21 is more than 90 days ahead"):
+        check_schedule(planned(date="2027-02-21", at="02:01").schedule, now=NOW, zone=BERLIN)
+
+
+def test_a_schedule_ends_with_its_last_day_in_the_workspaces_zone() -> None:
+    schedule, noon = planned(every="day", end="2026-11-23", at="23:00").schedule, datetime(2026, 11, 23, 12, tzinfo=UTC)
+    check_schedule(schedule, now=noon, zone=BERLIN)
+    with pytest.raises(CampaignError, match="ended on 2026-11-23, and today is 2026-11-24"):
+        check_schedule(schedule, now=noon, zone=ZoneInfo("Pacific/Auckland"))
+    at_the_moment = datetime(2026, 11, 23, 22, tzinfo=UTC)
+    check_schedule(schedule, now=at_the_moment - timedelta(seconds=1), zone=BERLIN)
+    with pytest.raises(CampaignError, match="no day left"):
+        check_schedule(schedule, now=at_the_moment, zone=BERLIN)
+
+
+def test_a_schedule_that_starts_beyond_a_year_is_looked_at_from_its_start() -> None:
+    far = {"every": "week", "days": ["monday"], "start": "2028-11-23"}
+    check_schedule(planned(**far).schedule, now=NOW, zone=BERLIN)
+    with pytest.raises(CampaignError, match="no day left"):
+        check_schedule(planned(**far, end="2028-11-26").schedule, now=NOW, zone=BERLIN)
+
+
+def test_the_calendar_says_of_each_day_who_goes_out_when_and_ends_before_the_day_after() -> None:
+    campaign = planned("A", every="day", at="08:00", clock="local")
+    (going,) = calendar([campaign], since=TODAY, zone=BERLIN, days=1)
+    assert going == Going(
+        day=TODAY,
+        night=TODAY - timedelta(days=1),
+        at=datetime(2026, 11, 22, 18, tzinfo=UTC),
+        campaign="A",
+        campaign_id=campaign.id,
+    )
+    (here,) = calendar([planned(every="day")], since=TODAY, zone=BERLIN, days=1)
+    assert here.at == datetime(2026, 11, 23, 17, 30, tzinfo=UTC)
+    once = planned(date="2026-11-25")
+    assert days(once, count=2) == []
+    assert days(once, count=3) == ["11-25"]
+
+
+def test_the_night_of_a_single_date_is_found_from_that_night_on() -> None:
+    schedule = planned(date="2026-11-23").schedule
+    assert list(schedule.nights(TODAY)) == [TODAY]
+    assert list(schedule.nights(TODAY + timedelta(days=1))) == []
+
+
+def test_zones_of_equal_size_stand_in_the_order_of_their_names_also_where_appboy_chooses_the_time() -> None:
+    customers = {"Europe/Paris": 2, "America/New_York": 2, None: 3}
+    found = send_times(planned(every="day", clock="optimal").schedule, TODAY, zone=BERLIN, customers=customers)
+    wall = "2026-11-24 at Appboy's time"
+    assert found == (
+        SendTime(zone="Europe/Berlin", customers=3, wall=wall, at=None),
+        SendTime(zone="America/New_York", customers=2, wall=wall, at=None),
+        SendTime(zone="Europe/Paris", customers=2, wall=wall, at=None),
+    )
+
+
+@pytest.mark.parametrize(
+    ("schedule", "sentence"),
+    [
+        ({"date": "2026-12-01"}, "on 2026-12-01 at 18:30"),
+        ({"every": "day"}, "every day at 18:30"),
+        ({"every": "day", "start": "2026-12-01"}, "every day at 18:30 from 2026-12-01"),
+        ({"every": "day", "step": 3, "start": "2026-12-01"}, "every 3 days from 2026-12-01 on at 18:30"),
+        ({"every": "week", "days": ["monday"]}, "every Monday at 18:30"),
+        ({"every": "week", "days": ["friday", "monday"]}, "every Monday and Friday at 18:30"),
+        (
+            {"every": "week", "days": ["sunday", "friday", "wednesday", "monday"]},
+            "every Monday, Wednesday, Friday and Sunday at 18:30",
         ),
-        planned(every="day", step=3, start="2026-12-01").schedule.sentence(): (
-            "every 3 days from 2026-12-01 on at 18:30"
+        ({"every": "month", "day": 15}, "on day 15 of every month at 18:30"),
+        (
+            {"every": "month", "day": "last", "end": "2026-12-31", "clock": "local"},
+            "on the last day of every month at 18:30 of each customer's own clock until 2026-12-31",
         ),
-    }
-    assert all(said == wanted for said, wanted in sentences.items())
+        (
+            {"every": "day", "clock": "optimal", "blackout": ["2026-12-26", "2026-12-25"]},
+            "every day at the time of day that Appboy finds best for each customer but not on 2026-12-25, 2026-12-26",
+        ),
+    ],
+)
+def test_schedules_are_read_aloud(schedule: dict[str, object], sentence: str) -> None:
+    assert planned(**schedule).schedule.sentence() == sentence
