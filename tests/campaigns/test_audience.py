@@ -117,6 +117,29 @@ def test_whoever_has_no_external_user_id_cannot_be_addressed_and_shares_it_with_
     assert personal(people).collect()["external_user_id"].to_list() == ["", "fine", "", "", ""]
 
 
+def test_a_message_to_one_customer_says_what_it_lacks_and_who_it_tests() -> None:
+    people = customers(
+        {"customer_id": "all"},
+        {"customer_id": "nameless", "first_name": None},
+        {"customer_id": "ageless", "age": None, "is_test": True},
+        {"customer_id": "unsure", "is_test": None},
+    )
+    properties = {"age": Property(attribute="age"), "name": Property(attribute="first_name", default="you")}
+    rows = personal(people, properties=properties).collect()
+    told = {row["customer_id"]: (row["property_missing"], row["is_test"]) for row in rows.iter_rows(named=True)}
+    assert told == {
+        "all": (False, False),
+        "nameless": (False, False),
+        "ageless": (True, True),
+        "unsure": (False, False),
+    }
+    assert json.loads(rows["properties"][1]) == {"age": 30, "name": "you"}
+    without = personal(people, properties={"name": properties["name"]}).collect()
+    assert (
+        without["property_missing"].to_list() == personal(people).collect()["property_missing"].to_list() == [False] * 4
+    )
+
+
 def test_one_app_with_push_is_enough() -> None:
     people = customers({"customer_id": "a"})
     apps = uses(("a", "ios", True, "1.0"), ("a", "android", True, None))

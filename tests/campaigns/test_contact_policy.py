@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from optinb.base.settings import AppSettings, CapSettings, PolicySection
-from optinb.campaigns import Competition, Competitor, Roster, build_audience, waterfall
-from optinb.campaigns.policy import GLOBAL_CONTROL, is_quiet
+from optinb.campaigns import Competition, Competitor, Roster, Schedule, build_audience, campaign_from, waterfall
+from optinb.campaigns.policy import GLOBAL_CONTROL, check_quiet, is_quiet
 from optinb.engine.shares import in_share
+from optinb.errors import CampaignError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -230,3 +231,40 @@ def test_whoever_was_in_a_campaigns_control_group_stays_there_while_it_is_measur
 def test_quiet_hours_run_over_midnight(at: str, quiet: bool) -> None:
     policy = PolicySection(quiet_from="22:00", quiet_until="08:00")
     assert is_quiet(policy, time.fromisoformat(at)) is quiet
+
+
+def test_what_the_policy_knows_of_a_campaign_is_the_campaigns_own() -> None:
+    fields: dict[str, object] = {
+        "name": "A",
+        "app_group": "Shop",
+        "template": "t",
+        "group": "g",
+        "schedule": {"every": "day", "at": "18:30"},
+    }
+    plain = campaign_from(fields)
+    assert Competitor.of(plain, app_group_id="shop", day=FIRST) == Competitor(
+        campaign_id=plain.id, app_group_id="shop", day=FIRST
+    )
+    more = {"priority": 7, "exclusion_days": 3, "measurement_days": 14, "control": 0.1, "ignore_others": True}
+    told = campaign_from({**fields, **more})
+    assert Competitor.of(told, app_group_id="shop", day=FIRST) == Competitor(
+        campaign_id=told.id,
+        app_group_id="shop",
+        day=FIRST,
+        priority=7,
+        exclusion_days=3,
+        measurement_days=14,
+        has_control=True,
+        ignore_others=True,
+    )
+
+
+def test_a_time_that_appboy_chooses_is_refused_where_there_are_quiet_hours() -> None:
+    chosen = Schedule(at="12:00", every="day", clock="optimal")
+    check_quiet(PolicySection(), chosen)
+    with pytest.raises(CampaignError) as caught:
+        check_quiet(PolicySection(quiet_from="22:00", quiet_until="08:00"), chosen)
+    assert str(caught.value) == (
+        'with clock = "optimal" Appboy chooses the time, and nobody can promise that it keeps the quiet hours, '
+        '22:00 to 08:00; choose clock = "local", or take quiet_from and quiet_until out of [policy]'
+    )

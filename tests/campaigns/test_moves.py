@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 from msgspec.structs import replace
@@ -56,7 +56,13 @@ def test_it_goes_out_by_its_schedule_or_by_moves_of_an_approver_that_lead_there(
         (SEVEN, (), OPEN, "is 2026-11-23 19:00 UTC, but what was approved, or moved by somebody who may, is .* 18:00"),
         (SIX, (move(SIX, SEVEN),), OPEN, "is 2026-11-23 18:00 UTC, but .* is 2026-11-23 19:00 UTC"),
         (EIGHT, (move(SEVEN, EIGHT),), OPEN, "is 2026-11-23 18:00 UTC"),
-        (SEVEN, (move(SIX, SEVEN, who="eve"),), OPEN, "'eve' may not move campaigns"),
+        (
+            SEVEN,
+            (move(SIX, SEVEN, who="eve"),),
+            OPEN,
+            "^by the audit trail 'eve' moved 'Sale' to 2026-11-23 19:00 UTC, but 'eve' may not move campaigns",
+        ),
+        (SEVEN, (move(SIX, SEVEN, who="cid", seal=SEAL),), SIGNED, "'cid' may not move campaigns"),
         (SEVEN, (move(SIX, SEVEN, who="ann"),), OPEN, "a second person must"),
         (SEVEN, (move(SIX, SEVEN),), SIGNED, "without their signature"),
         (SEVEN, (move(SIX, SEVEN, seal="b" * 64),), SIGNED, "without their signature"),
@@ -68,7 +74,18 @@ def test_it_goes_out_by_its_schedule_or_by_moves_of_an_approver_that_lead_there(
             "without their signature",
         ),
     ],
-    ids=["unmoved", "moved", "from elsewhere", "nobody", "author", "unsigned", "other list", "changed", "other key"],
+    ids=[
+        "unmoved",
+        "moved",
+        "from elsewhere",
+        "nobody",
+        "unlisted",
+        "author",
+        "unsigned",
+        "other list",
+        "changed",
+        "other key",
+    ],
 )
 def test_it_is_held_at_a_time_that_nobody_who_may_has_given_it(
     send_at: datetime, moves: tuple[TimeMove, ...], authority: Authority, why: str
@@ -80,3 +97,20 @@ def test_a_move_that_was_signed_once_moves_nothing_a_second_time() -> None:
     first, back = move(SIX, SEVEN, seal=SEAL), move(SEVEN, EIGHT, seal=SEAL)
     assert untimely(SEVEN, first, back, first, authority=SIGNED) is not None
     assert untimely(EIGHT, first, back, authority=SIGNED) is None
+
+
+def test_an_author_who_may_approve_alone_may_move_alone() -> None:
+    own = move(SIX, SEVEN, who="ann")
+    assert untimely(SEVEN, own, authority=replace(OPEN, approve_own=True)) is None
+    assert "a second person must" in (untimely(SEVEN, own) or "")
+
+
+def test_an_approver_without_a_key_moves_nothing_where_approvers_have_keys() -> None:
+    told = untimely(SEVEN, move(SIX, SEVEN, who="dan"), authority=replace(SIGNED, approvers=("bob", "dan")))
+    assert told == "by the audit trail 'dan' moved 'Sale' to 2026-11-23 19:00 UTC, without their signature"
+
+
+def test_what_is_signed_is_this_move_of_this_file_in_this_form_for_good() -> None:
+    summer = datetime(2026, 11, 23, 20, tzinfo=timezone(timedelta(hours=2)))
+    content = TimeMove(who="bob", before=summer, send_at=SEVEN).content(campaign_id="c1", run_date=NIGHT, sha256="ab")
+    assert content == (b'["move","c1","2026-11-23","ab","bob","2026-11-23T18:00:00+00:00","2026-11-23T19:00:00+00:00"]')
