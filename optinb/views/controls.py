@@ -84,8 +84,13 @@ def styles() -> w.HTML:
     return w.HTML(page("style.html.j2"))
 
 
-def choose(control: Any, options: Sequence[Any], *, keep: Any) -> None:
-    """Gives a list new options, with `keep` chosen if it is among them, else the first."""
-    values = [option[1] if isinstance(option, tuple) else option for option in options]
+def choose(control: Any, options: Sequence[Any], *, keep: Any, first: Any = None) -> None:
+    """Gives a list new options, with `keep` chosen if it is among them, else `first`, else the first one."""
     control.options = options
-    control.value = keep if keep in values else next(iter(values), None)
+    known = offered(control)
+    control.value = next((value for value in (keep, first, *known) if value in known), None)
+
+
+def offered(control: Any) -> list[Any]:
+    """The values that a list offers."""
+    return [option[1] if isinstance(option, tuple) else option for option in control.options]

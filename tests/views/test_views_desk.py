@@ -22,7 +22,7 @@ def submitted(ws):
     planner = Planner(ws)
     planner.group.value = "Lapsed buyers"
     planner.name.value = "Summer, lapsed"
-    planner.properties.rows["promo_code"].text.value = "SUMMER"
+    planner.properties.rows["promo_code"].value.value = "SUMMER"
     planner.submit.click()
     return planner
 
@@ -44,7 +44,7 @@ def another(submitted, ws) -> str:
     """A second campaign that waits for a decision."""
     submitted.campaign.value = ""
     submitted.group.value, submitted.name.value = "Club regulars", "Winter"
-    submitted.properties.rows["promo_code"].text.value = "WINTER"
+    submitted.properties.rows["promo_code"].value.value = "WINTER"
     submitted.submit.click()
     assert ws.campaigns.get("Winter").state == "submitted"
     return "Winter"
@@ -88,7 +88,7 @@ def test_desk_tells_what_is_different_from_the_last_approval(desk, submitted, ws
     ws.groups.save("Lapsed buyers", did("purchase"))
     submitted.keeper.look()
     submitted.control.value = 25
-    submitted.timing.at.value = time(9, 15)
+    submitted.schedule.at.value = time(9, 15)
     submitted.offer.name.value = "Winter"
     submitted.submit.click()
     assert desk._look_again()
@@ -195,7 +195,7 @@ def test_desk_notices_what_is_submitted_elsewhere(approver, ws):
     assert "Nothing waits" in text_of(desk.nothing.value)
     planner = Planner(ws)
     planner.name.value = "News"
-    planner.properties.rows["promo_code"].text.value = "X"
+    planner.properties.rows["promo_code"].value.value = "X"
     planner.submit.click()
     assert desk._look_again()
     assert desk.waiting.value == "News"

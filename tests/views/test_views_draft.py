@@ -1,45 +1,53 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date, time
+from datetime import date
+from typing import Any
 
+import msgspec
 import pytest
 
-from optinb.campaigns import campaign_from
+from optinb.appboy import Needed
+from optinb.campaigns import Campaign, campaign_from
 from optinb.errors import CampaignError
 from optinb.views.debounce import Debounce, every
-from optinb.views.plan.draft import (
-    FIXED,
-    TEMPLATES_OWN,
-    PlannerPlan,
-    PropertySource,
-    Timing,
-    attribute,
-    first_kind,
-    suggested_name,
-)
+from optinb.views.form import Form, Sheet
+from optinb.views.plan.properties import PropertyEditor
+from optinb.views.plan.words import CAMPAIGN, sheets, suggested_name
+
+NEEDED = (Needed("p", has_default=True), Needed("q", has_default=False))
 
 
-def plan(**changes) -> PlannerPlan:
-    given = {
-        "name": " Summer ",
-        "app_group": "Shop",
-        "template": "T",
-        "group": "G",
-        "timing": Timing(on=date(2026, 11, 23), at=time(9, 5)),
-        "control_percent": 2.5,
-        "properties": {"code": PropertySource(FIXED, "X"), "name": PropertySource(TEMPLATES_OWN)},
-    }
-    return PlannerPlan(**(given | changes))
+def properties_of(*attributes: str, needed: tuple[Needed, ...] = NEEDED) -> PropertyEditor:
+    made = PropertyEditor(attributes)
+    made.ask_for(needed)
+    made.show(None)
+    return made
 
 
-def test_plan_reads_as_a_campaign():
-    campaign = campaign_from(plan().fields())
+def form_of(**given: Any) -> Form:
+    """The planner's form without the planner, with a campaign in it."""
+    words = sheets(zone="Europe/Berlin", tomorrow="2026-11-24")
+    made = Form(
+        Campaign, {Campaign: Sheet(fields=CAMPAIGN), **words}, made={"properties": properties_of("city", "first_name")}
+    )
+    for name, value in {"app_group": "Shop", "template": "T", "group": "G"}.items():
+        made.choices(name, [value])
+    made.offer.choices("codes", [("None", None), ("Spring", "Spring")])
+    made.show({"name": "Summer", "schedule": {"at": "09:05", "date": "2026-11-23"}, **given})
+    return made
+
+
+def test_what_the_form_says_reads_as_a_campaign():
+    form = form_of(control=0.025)
+    form.name.value = " Summer "
+    form.properties.rows["q"].value.value = "X"
+    campaign = campaign_from(form.read())
     assert campaign.name == "Summer"
     assert campaign.control == 0.025
     assert campaign.schedule.date == date(2026, 11, 23)
     assert campaign.schedule.at == "09:05"
-    assert list(campaign.properties) == ["code"]
+    assert list(campaign.properties) == ["q"]
     assert campaign.offer is None
 
 
@@ -78,36 +86,56 @@ PROPERTIES = [
     ],
 )
 def test_campaign_comes_back_from_the_controls_as_it_was(fields):
-    campaign = campaign_from({**plan(properties={}).fields(), **fields})
-    assert campaign_from(PlannerPlan.of(campaign).fields()) == campaign
+    campaign = campaign_from({**form_of().read(), **fields})
+    assert campaign_from(form_of(**msgspec.to_builtins(campaign)).read()) == campaign
 
 
 @pytest.mark.parametrize(
     ("missing", "said"),
     [
-        ({"timing": Timing(on=date(2026, 11, 23), at=None)}, '"HH:MM"'),
-        ({"timing": Timing()}, "give either every"),
-        ({"timing": Timing(often="week")}, 'days and every = "week" go together'),
-        ({"timing": Timing(often="days")}, "step counts days from start"),
-        ({"timing": Timing(often="day", blackout="Christmas")}, "blackout"),
+        ({"schedule": {"date": "2026-11-23"}}, '"HH:MM"'),
+        ({"schedule": {"at": "18:30"}}, "give either every"),
+        ({"schedule": {"at": "18:30", "every": "week"}}, 'days and every = "week" go together'),
+        ({"schedule": {"at": "18:30", "every": "day", "step": 2}}, "step counts days from start"),
+        ({"schedule": {"at": "18:30", "every": "day", "blackout": ["Christmas"]}}, "blackout"),
         ({"name": " "}, "name"),
     ],
 )
 def test_draft_with_something_missing_is_refused_by_name(missing, said):
     with pytest.raises(CampaignError, match=said):
-        campaign_from(plan(**missing).fields())
+        campaign_from(form_of(**missing).read())
 
 
 def test_attribute_without_a_default_has_none():
-    assert PropertySource(attribute("city")).field() == {"attribute": "city"}
-    assert PropertySource(attribute("city"), "home").field() == {"attribute": "city", "default": "home"}
-    assert PropertySource(FIXED).field() is None
+    row = properties_of("city").rows["q"]
+    row.origin.value = "attribute city"
+    assert row.read() == {"attribute": "city"}
+    row.default.value = "home"
+    assert row.read() == {"attribute": "city", "default": "home"}
+    row.origin.value = "fixed"
+    assert row.read() == {}
 
 
 def test_property_starts_with_the_attribute_of_its_name():
-    assert first_kind("city", attributes=["city"], has_default=True) == attribute("city")
-    assert first_kind("code", attributes=["city"], has_default=True) == TEMPLATES_OWN
-    assert first_kind("code", attributes=["city"], has_default=False) == FIXED
+    rows = properties_of("p").rows
+    assert {name: row.origin.value for name, row in rows.items()} == {"p": "attribute p", "q": "fixed"}
+    assert properties_of("city").rows["p"].origin.value == "template"
+
+
+def test_property_keeps_an_attribute_that_is_no_longer_delivered():
+    made = properties_of("city")
+    made.show({"p": {"attribute": "gone", "default": "x"}})
+    made.learn(["country"])
+    assert made.read() == {"p": {"attribute": "gone", "default": "x"}}
+    assert "attribute city" not in dict(made.rows["p"].origin.options).values()
+
+
+def test_property_gets_another_source_where_the_template_has_no_default_any_more():
+    made = properties_of("city")
+    assert made.rows["p"].origin.value == "template"
+    made.ask_for([Needed("p", has_default=False)])
+    assert made.rows["p"].origin.value == "fixed"
+    assert "template" not in dict(made.rows["p"].origin.options).values()
 
 
 def test_suggested_name_fits_a_campaign():

@@ -42,9 +42,9 @@ def test_looking_at_the_planner_saves_nothing(ws):
 
 def test_every_change_is_in_the_store(planner, ws):
     planner.control.value = 33
-    planner.timing.often.value = "day"
+    planner.schedule.often.value = "day"
     planner.offer.name.value = "Two for one"
-    planner.properties.rows["promo_code"].text.value = "WINTER"
+    planner.properties.rows["promo_code"].value.value = "WINTER"
     kept = ws.campaigns.get("Winter")
     assert (kept.state, kept.author) == ("draft", AUTHOR)
     assert kept.campaign.control == 0.33
@@ -57,8 +57,8 @@ def test_every_change_is_in_the_store(planner, ws):
 def test_planner_opened_again_goes_on_with_the_draft(planner, ws):
     planner.app_group.value = "Club"
     planner.template.value = "Optimove_Points_iOS"
-    planner.timing.often.value = "month"
-    planner.timing.day.value = "last"
+    planner.schedule.often.value = "month"
+    planner.schedule.day.value = "last"
     planner.priority.value = 7
     again = Planner(ws)
     assert again.fields() == planner.fields()
@@ -81,10 +81,10 @@ def test_new_name_moves_the_draft_and_leaves_no_second_one(planner, ws):
 
 def test_draft_that_says_nothing_sensible_yet_is_named_and_the_last_one_stays(planner, ws):
     planner.control.value = 20
-    planner.timing.often.value = "week"
+    planner.schedule.often.value = "week"
     assert "Not saved:" in text_of(planner.keeper.state.value)
     assert ws.campaigns.get("Winter").campaign.control == 0.2
-    planner.timing.weekdays["friday"].value = True
+    planner.schedule.days.boxes["friday"].value = True
     assert ws.campaigns.get("Winter").campaign.schedule.days == ("friday",)
 
 
@@ -98,7 +98,7 @@ def test_another_campaign_can_be_opened_and_left_again(planner, ws):
 
 
 def test_approved_campaign_is_not_touched_before_it_is_submitted_again(planner, ws, other):
-    planner.properties.rows["promo_code"].text.value = "WINTER"
+    planner.properties.rows["promo_code"].value.value = "WINTER"
     planner.submit.click()
     other.campaigns.approve("Winter", seen=other.campaigns.preview("Winter"))
     planner._look_again()
@@ -141,7 +141,7 @@ def test_their_version_can_be_shown_instead_of_mine(planner, theirs):
 
 
 def test_reason_of_a_rejection_stands_above_the_draft(planner, ws, other):
-    planner.properties.rows["promo_code"].text.value = "WINTER"
+    planner.properties.rows["promo_code"].value.value = "WINTER"
     planner.submit.click()
     other.campaigns.reject("Winter", comment="too <many>")
     planner._look_again()

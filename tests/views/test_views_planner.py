@@ -33,7 +33,7 @@ def test_only_usable_templates_are_offered_and_the_others_explained(planner):
 
 
 def test_message_reads_as_for_a_real_customer_and_the_next_one(planner, ws):
-    planner.properties.rows["promo_code"].text.value = "SUMMER"
+    planner.properties.rows["promo_code"].value.value = "SUMMER"
     sample = ws.campaigns.preview(planner.fields(), samples=2).sample
     assert sample[0].messages[0].alert in text_of(planner.message.value)
     assert "SUMMER" in sample[0].messages[0].alert
@@ -44,7 +44,7 @@ def test_message_reads_as_for_a_real_customer_and_the_next_one(planner, ws):
 
 
 def test_audience_is_what_the_workspace_counts(planner, ws):
-    planner.properties.rows["promo_code"].text.value = "SUMMER"
+    planner.properties.rows["promo_code"].value.value = "SUMMER"
     planner.control.value = 25
     figures = ws.campaigns.preview(planner.fields()).waterfall
     shown = text_of(planner.audience.value)
@@ -65,9 +65,9 @@ def test_old_figures_go_before_new_ones_are_counted(planner):
 def test_property_may_come_from_an_attribute_or_be_left_to_the_template(planner):
     planner.properties.rows["first_name"].origin.value = "template"
     planner.properties.rows["promo_code"].origin.value = "attribute city"
-    planner.properties.rows["promo_code"].text.value = "home"
+    planner.properties.rows["promo_code"].default.value = "home"
     assert planner.fields()["properties"] == {"promo_code": {"attribute": "city", "default": "home"}}
-    planner.properties.rows["promo_code"].leave_out.value = True
+    planner.properties.rows["promo_code"].exclude_empty.value = True
     assert planner.fields()["properties"] == {"promo_code": {"attribute": "city", "exclude_empty": True}}
 
 
@@ -91,13 +91,13 @@ def test_pool_of_codes_is_offered_and_says_how_many_are_missing(ws):
 
 
 def test_timing_is_read_aloud_and_what_is_missing_is_named(planner):
-    planner.timing.often.value = "week"
-    assert 'days and every = "week" go together' in text_of(planner.timing.sentence.value)
-    planner.timing.weekdays["monday"].value = True
-    planner.timing.weekdays["thursday"].value = True
-    assert "Goes out every Monday and Thursday at 18:30." in text_of(planner.timing.sentence.value)
-    planner.timing.clock.value = "local"
-    assert "at 18:30 of each customer's own clock" in text_of(planner.timing.sentence.value)
+    planner.schedule.often.value = "week"
+    assert 'days and every = "week" go together' in text_of(planner.sentence.value)
+    planner.schedule.days.boxes["monday"].value = True
+    planner.schedule.days.boxes["thursday"].value = True
+    assert "Goes out every Monday and Thursday at 18:30." in text_of(planner.sentence.value)
+    planner.schedule.clock.value = "local"
+    assert "at 18:30 of each customer's own clock" in text_of(planner.sentence.value)
     assert "When it arrives, by time zone" in text_of(planner.audience.value)
 
 
@@ -110,16 +110,16 @@ def test_test_against_the_control_group_says_what_it_can_see(planner, ws):
 
 
 def test_what_was_written_for_a_property_stays_when_the_template_changes(planner):
-    planner.properties.rows["promo_code"].text.value = "SUMMER"
+    planner.properties.rows["promo_code"].value.value = "SUMMER"
     planner.app_group.value = "Club"
-    assert planner.properties.rows["promo_code"].text.value == "SUMMER"
+    assert planner.properties.rows["promo_code"].value.value == "SUMMER"
 
 
 def test_submit_puts_the_campaign_into_the_store(planner, ws):
     planner.name.value = "Summer, lapsed"
-    planner.timing.often.value = "day"
-    planner.timing.at.value = time(9, 5)
-    planner.properties.rows["promo_code"].text.value = "SUMMER"
+    planner.schedule.often.value = "day"
+    planner.schedule.at.value = time(9, 5)
+    planner.properties.rows["promo_code"].value.value = "SUMMER"
     planner.submit.click()
     record = ws.campaigns.get("Summer, lapsed")
     assert (record.state, record.author, record.campaign.schedule.at) == ("submitted", AUTHOR, "09:05")
@@ -135,8 +135,8 @@ def test_submit_says_in_a_sentence_what_is_missing(planner, ws):
 
 
 def test_submit_says_that_the_date_has_passed(planner):
-    planner.properties.rows["promo_code"].text.value = "SUMMER"
-    planner.timing.on.value = date(2026, 11, 1)
+    planner.properties.rows["promo_code"].value.value = "SUMMER"
+    planner.schedule.date.value = date(2026, 11, 1)
     planner.submit.click()
     assert "has passed" in text_of(planner.result.value)
 
@@ -151,7 +151,7 @@ def test_name_is_suggested_until_somebody_writes_one(planner):
 
 
 def test_submitted_campaign_says_that_a_change_must_be_approved_again(planner):
-    planner.properties.rows["promo_code"].text.value = "SUMMER"
+    planner.properties.rows["promo_code"].value.value = "SUMMER"
     planner.submit.click()
     assert "submitted Once changed, it must be submitted and approved again." in text_of(planner.keeper.state.value)
     planner.control.value = 30
@@ -162,7 +162,7 @@ def test_name_of_another_campaign_is_refused(planner, ws):
     ws.drafts.keep({**planner.fields(), "name": "Theirs"}, seen=None)
     planner.name.value = "theirs"
     assert "there is a campaign 'Theirs' already (draft)" in text_of(planner.keeper.state.value)
-    planner.properties.rows["promo_code"].text.value = "SUMMER"
+    planner.properties.rows["promo_code"].value.value = "SUMMER"
     planner.submit.click()
     assert "open that one" in text_of(planner.result.value)
     assert ws.campaigns.get("Theirs").state == "draft"
@@ -177,7 +177,7 @@ def test_suggested_name_is_one_that_no_other_campaign_bears(planner, ws):
 
 
 def test_a_group_that_others_save_is_offered_and_leaves_what_is_open_as_it_is(planner, ws):
-    planner.properties.rows["promo_code"].text.value = "SUMMER"
+    planner.properties.rows["promo_code"].value.value = "SUMMER"
     planner.submit.click()
     ws.groups.save("Another", "attr('country') == 'DE'")
     assert planner._look_again()
@@ -188,7 +188,7 @@ def test_a_group_that_others_save_is_offered_and_leaves_what_is_open_as_it_is(pl
 def test_attributes_that_are_delivered_meanwhile_are_offered_and_nothing_chosen_changes(planner, ws, monkeypatch):
     origin = planner.properties.rows["first_name"].origin
     assert origin.value == "attribute first_name"
-    planner.properties.rows["promo_code"].text.value = "SUMMER"
+    planner.properties.rows["promo_code"].value.value = "SUMMER"
     planner.submit.click()
     monkeypatch.setattr(planner, "_attributes", lambda: ["shoe_size"])
     ws.model()
@@ -208,7 +208,7 @@ def test_planner_without_groups_or_templates_says_what_to_do(tmp_path):
 
 
 def test_what_people_write_is_escaped(planner):
-    planner.properties.rows["promo_code"].text.value = "<script>alert(1)</script>"
+    planner.properties.rows["promo_code"].value.value = "<script>alert(1)</script>"
     assert "<script" not in planner.message.value
     planner.name.value = "<img src=x>"
     planner.submit.click()

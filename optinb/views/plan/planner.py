@@ -6,7 +6,10 @@ What is written is kept as a draft; nothing that matters is lost with the kernel
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from optinb.appboy import needed_properties
 from optinb.errors import OptinbError
@@ -15,8 +18,8 @@ from optinb.views.controls import choose
 from optinb.views.debounce import Debounce, every
 from optinb.views.newest import Newest
 from optinb.views.plan.board import Board
-from optinb.views.plan.draft import PlannerPlan, named, suggested_name
 from optinb.views.plan.keeping import Keeper
+from optinb.views.plan.words import NO_CODES, named, suggested_name
 
 if TYPE_CHECKING:
     from optinb.appboy import Template
@@ -29,6 +32,8 @@ LOOK_AGAIN_S = 2.0
 PAUSE_S = 0.15  # of somebody who types, before the audience is counted
 COUNTING = '<div class="ob-counting">counting …</div>'
 NEW = "New campaign"
+SCHEDULED = "18:30"
+CONTROL = 0.1  # of a new campaign
 
 
 class Planner(Board):
@@ -40,37 +45,32 @@ class Planner(Board):
         self._preview: CampaignPreview | None = None
         self._at, self._version = 0, ws.warehouse.current
         self._suggested = ""
-        self._is_made = False
+        self._tomorrow = str(ws.today() + timedelta(days=1))
         self._counting, self._measuring = Newest(), Newest()
+        self._count_soon = Debounce(self._count, pause_s=PAUSE_S)
         self.keeper = Keeper(ws, fields=self.fields, load=self._load, saved=self._list)
         super().__init__(
             zone=ws.settings.workspace.time_zone,
-            today=ws.today(),
+            tomorrow=self._tomorrow,
             app_groups=[group.name for group in ws.settings.app_groups],
             attributes=self._attributes(),
             keeper=self.keeper,
-            changed=self._changed,
         )
-        self._count_soon = Debounce(self._count, pause_s=PAUSE_S)
-        self._load_groups()
-        self._load_templates()
-        self._ask_for_properties()
         self._observe()
-        self._is_made = True
-        mine = ws.drafts.mine()
-        self._open(mine)
+        self._open(ws.drafts.mine())
         every(LOOK_AGAIN_S, self._look_again)
 
     def fields(self) -> dict[str, Any]:
         """The campaign that the controls describe, as in a `campaign.toml`."""
-        return self.plan().fields()
+        return self.form.read()
 
     def _observe(self) -> None:
-        self.app_group.observe(lambda _: self._load_templates(), "value")
-        self.template.observe(lambda _: self._ask_for_properties(), "value")
-        self.group.observe(lambda _: self._describe_group(), "value")
-        for control in self.plain:
-            control.observe(lambda _: self._changed(), "value")
+        self.form.changed = self._changed
+        self.form.follows = {
+            "app_group": self._offer_templates,
+            "template": self._ask_for_properties,
+            "group": self._describe_group,
+        }
         self.campaign.observe(lambda _: self._choose(), "value")
         self.sync.on_click(lambda _: self._sync())
         self.previous.on_click(lambda _: self._show_message(self._at - 1))
@@ -85,7 +85,7 @@ class Planner(Board):
     def _choose(self) -> None:
         """Opens the chosen campaign, once what was written of the one before is saved."""
         chosen = self.campaign.value
-        if self._is_made and chosen != self._own_id:
+        if chosen != self._own_id and not self.form.is_quiet:
             self.keeper.save()
             self._open(self._ws.store.campaigns.find(chosen) if chosen else None)
 
@@ -102,23 +102,19 @@ class Planner(Board):
 
     def _load(self, record: CampaignRecord | None) -> None:
         """Sets all controls to a campaign, or to those of a new one."""
-        self._is_made = False
-        try:
+        with self.form.quiet():
+            self._offer_what_is_saved(record.campaign.codes if record else None)
+            self._suggested = ""
             if record is None:
-                plan = PlannerPlan(app_group=self.app_group.value, template=self.template.value, group=self.group.value)
-                self._suggested = ""
-                self.show(plan, timing=self.timing.fresh())
+                # of the one before, a new campaign keeps whom it is for and what they get
+                kept = {name: self.fields()[name] for name in ("app_group", "template", "group")}
+                schedule = {"at": SCHEDULED, "date": self._tomorrow}
+                self.form.show({**kept, "schedule": schedule, "control": CONTROL, "properties": None})
             else:
-                plan = PlannerPlan.of(record.campaign)
+                plan = record.campaign
                 follows = record.state == "draft" and plan.name.startswith(suggested_name(plan.group, plan.template))
                 self._suggested = plan.name if follows else ""
-                self.app_group.value = plan.app_group if plan.app_group in self.app_group.options else None
-                self._load_templates()
-                self.show(plan, timing=plan.timing)
-                self._ask_for_properties()
-            self.properties.show(plan.properties if record else None)
-        finally:
-            self._is_made = True
+                self.form.show(msgspec.to_builtins(plan))
         self._refresh()
 
     def _list(self) -> None:
@@ -126,21 +122,16 @@ class Planner(Board):
         options = [(NEW, "")]
         options += [(f"{r.campaign.name} ({r.state}, {r.author})", r.id) for r in self._ws.drafts.open()]
         if list(self.campaign.options) != options or self.campaign.value != self._own_id:
-            self._is_made, was = False, self._is_made
-            choose(self.campaign, options, keep=self._own_id)
-            self._is_made = was
+            with self.form.quiet():
+                choose(self.campaign, options, keep=self._own_id)
 
-    def _load_groups(self) -> None:
-        chosen, was = self.group.value, self._is_made
-        self._is_made = False  # new options set a control for a moment to the first of them, which nobody has written
-        choose(self.group, [g.name for g in self._ws.groups.list()], keep=chosen)
-        self._is_made = was
-        if self.group.value != chosen:
-            self._changed()
-        self.offer.offer_pools([pool.name for pool in self._ws.codes.list()])
-        self._describe_group()
+    def _offer_what_is_saved(self, own: str | None) -> None:
+        """Offers the groups and the pools of codes that there are, also the `own` pool of the offer."""
+        self.form.choices("group", [group.name for group in self._ws.groups.list()])
+        pools = dict.fromkeys([*(pool.name for pool in self._ws.codes.list()), *([own] if own else [])])
+        self.offer.choices("codes", [(NO_CODES, None), *((f"One each, from {pool}", pool) for pool in pools)])
 
-    def _load_templates(self) -> None:
+    def _offer_templates(self) -> None:
         """Offers the usable templates of the chosen app group, and says why the others are not usable."""
         found = self._ws.templates.list(self.app_group.value) if self.app_group.value else ()
         called = named(found)
@@ -152,7 +143,7 @@ class Planner(Board):
             )
         else:
             self.about_templates.show(values.fragment("template_list.html.j2", "unusable", others))
-        choose(self.template, list(self._templates), keep=self.template.value)
+        self.form.choices("template", list(self._templates))
 
     def _ask_for_properties(self) -> None:
         template = self._templates.get(self.template.value)
@@ -167,9 +158,7 @@ class Planner(Board):
         if self.comm is None:
             return False
         with suppress(OptinbError):
-            if list(self.group.options) != [group.name for group in self._ws.groups.list()]:
-                self._load_groups()
-            self.offer.offer_pools([pool.name for pool in self._ws.codes.list()])
+            self._offer_what_is_saved(self.offer.codes.value)
             self.keeper.look()
             self._list()
             if self._ws.warehouse.current != self._version:
@@ -190,15 +179,13 @@ class Planner(Board):
             return
         taken = [r.campaign.name for r in self._ws.campaigns.list() if r.id != self._own_id]
         self._suggested = suggested_name(self.group.value, self.template.value, taken=taken)
-        self._is_made, was = False, self._is_made
-        self.name.value = self._suggested
-        self._is_made = was
+        with self.form.quiet():
+            self.name.value = self._suggested
 
     def _changed(self) -> None:
         """Something was changed by hand."""
-        if self._is_made:
-            self._refresh()
-            self.keeper.changed()
+        self._refresh()
+        self.keeper.changed()
 
     def _refresh(self) -> None:
         """Takes the old figures away at once, and counts when the one who types has paused."""
@@ -213,9 +200,9 @@ class Planner(Board):
 
     def _describe_timing(self) -> None:
         try:
-            self.timing.sentence.say(f"Goes out {self._ws.campaigns.read(self.fields()).schedule.sentence()}.")
+            self.sentence.say(f"Goes out {self._ws.campaigns.read(self.fields()).schedule.sentence()}.")
         except OptinbError as error:
-            self.timing.sentence.say(str(error), kind="bad")
+            self.sentence.say(str(error), kind="bad")
 
     def _count(self) -> None:
         """Has the audience counted, in a thread, so that one can go on writing."""
@@ -255,8 +242,8 @@ class Planner(Board):
     def _sync(self) -> None:
         self.about_templates.say("Reading the templates from Appboy …")
         problems = [sync.problem for sync in self._ws.templates.sync(self.app_group.value) if sync.problem]
-        self._load_templates()
-        self._load_groups()
+        self._offer_templates()
+        self._offer_what_is_saved(self.offer.codes.value)
         for problem in problems:
             self.about_templates.say(problem, kind="bad")
 

@@ -1,0 +1,133 @@
+"""What the planner's form says: the words of each field of a campaign, in which rows they stand, and their kinds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from optinb.campaigns import CHANNEL, Offer, Schedule
+from optinb.campaigns.schedule import WEEKDAYS
+from optinb.views.form import Kind, Sheet, Words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from optinb.appboy import Template
+
+NO_CODES = "The same for everybody"
+ANY_DAYS = ("start", "end", "blackout")
+SLOW = {"continuous_update": False}  # told once it is written, not with each letter
+OFFERED = {
+    "name": "The offer's name",
+    "value": "The offer's value",
+    "terms": "The offer's terms",
+    "valid_until": "The offer's last day",
+    "code": "The customer's own code",
+}
+CAMPAIGN = {
+    "name": Words(label="Name of the campaign", traits=SLOW),
+    "channel": Words(control="choice", options={CHANNEL: CHANNEL}),
+    "app_group": Words(control="choice"),
+    "template": Words(control="choice"),
+    "group": Words(label="Target group", control="choice"),
+    "control": Words(label="Control group, %", control="percent", traits={"min": 0, "max": 99, "step": 1}),
+    "measurement_days": Words(label="Days measured"),
+    "exclusion_days": Words(label="Days without other campaigns"),
+    "priority": Words(label="Priority, 0 to 100"),
+    "ignore_others": Words(label="May go to customers who rest after another campaign"),
+    "notes": Words(label="Notes for the approver", control="area", traits=SLOW),
+}
+OFFER = Sheet(
+    fields={
+        "name": Words(label="Offer", traits={"placeholder": "Such as: 20 % off everything"}),
+        "kind": Words(
+            label="Kind of offer",
+            options={"discount": "A discount", "gift": "A gift", "points": "Points", "none": "Nothing to redeem"},
+        ),
+        "value": Words(label="Its value", traits={"placeholder": "Such as: 20 %"}),
+        "codes": Words(control="choice", options={None: NO_CODES}),
+    },
+    rows=("name", ("kind", "value", "valid_until", "codes", "terms")),
+)
+
+
+def schedule(*, zone: str, tomorrow: str) -> Sheet:
+    """The form of a schedule; `zone` is the workspace's own."""
+    return Sheet(
+        choice="often",
+        kinds={
+            "once": Kind("Once, on a date", {"every": None}, ("date",)),
+            "day": Kind("Every day", {"every": "day"}, ANY_DAYS),
+            # days are counted from its start
+            "days": Kind("Every few days", {"every": "day"}, ("step", *ANY_DAYS), {"start": tomorrow}),
+            "week": Kind("On days of the week", {"every": "week"}, ("days", *ANY_DAYS)),
+            "month": Kind("Every month", {"every": "month"}, ("day", *ANY_DAYS)),
+        },
+        fields={
+            "often": Words(label="Goes out"),
+            "at": Words(label="Time", control="time of day", unless=("clock", "optimal")),
+            "clock": Words(
+                label="Whose clock",
+                options={
+                    "workspace": f"One moment for everybody ({zone})",
+                    "local": "When each customer's own clock shows it",
+                    "optimal": "When Appboy finds it best for each customer",
+                },
+            ),
+            "step": Words(label="Days between two sends", traits={"min": 2}),
+            "days": Words(options={day: day.capitalize() for day in WEEKDAYS}),
+            "day": Words(
+                label="Day of the month", options={**{day: str(day) for day in range(1, 32)}, "last": "the last one"}
+            ),
+            "start": Words(label="From"),
+            "end": Words(label="Until, if it ends"),
+            "blackout": Words(label="Not on these days", traits={"placeholder": "2026-12-24, 2026-12-25"}),
+        },
+        rows=(("often", "clock"), "days", ("date", "step", "day", "at"), ANY_DAYS),
+    )
+
+
+def sheets(*, zone: str, tomorrow: str) -> dict[type, Sheet]:
+    """The forms of what a campaign consists of."""
+    return {Schedule: schedule(zone=zone, tomorrow=tomorrow), Offer: OFFER}
+
+
+def source(name: str, *, attributes: Iterable[str], has_default: bool) -> Sheet:
+    """The form of where a property comes from: a text for all, the template's own, the offer, or an attribute."""
+    nowhere = {"attribute": None, "offer": None}
+    kinds = {"fixed": Kind("The same text for everybody", nowhere, ("value",))}
+    if has_default:
+        kinds["template"] = Kind("The template's own default", {"value": None, **nowhere})
+    kinds |= {f"offer {field}": Kind(called, {"offer": field}) for field, called in OFFERED.items()}
+    asked = ("default", "exclude_empty")
+    kinds |= {f"attribute {one}": Kind(f"Attribute {one}", {"attribute": one}, asked) for one in attributes}
+    return Sheet(
+        choice="origin",
+        kinds=kinds,
+        fields={
+            "origin": Words(label=name),
+            "value": Words(label=f"{name}: text", control="exact", traits={"placeholder": "Write the text"}),
+            "default": Words(
+                label=f"{name}: if a customer has none",
+                control="exact",
+                traits={"placeholder": "What they read instead"},
+                unless=("exclude_empty", True),
+            ),
+            "exclude_empty": Words(label="Leave out customers who have none"),
+        },
+        rows=(("origin", "value", "default"), "exclude_empty"),
+    )
+
+
+def suggested_name(group: str | None, template: str | None, *, taken: Iterable[str] = ()) -> str:
+    """A name for a campaign of a group and a template, with a number where another one bears it."""
+    plain = ", ".join(part for part in (group, template) if part)[:110].strip()
+    others = {name.casefold() for name in taken}
+    names = (plain if n == 1 else f"{plain} {n}" for n in range(1, len(others) + 2))
+    return next(name for name in names if name.casefold() not in others)
+
+
+def named(templates: Iterable[Template]) -> dict[str, str]:
+    """How each usable template is called in a campaign: its name, or its id where another one bears the name too."""
+    usable = [t for t in templates if t.usable]
+    names = [t.name for t in usable]
+    return {t.id: t.name if names.count(t.name) == 1 else t.id for t in usable}
