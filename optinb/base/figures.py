@@ -69,6 +69,11 @@ def exact(value: float, *, separators: bool = False) -> str:
     return text if "." in text or isinstance(value, int) else f"{text}.0"
 
 
+def many(count: int, one: str, more: str | None = None) -> str:
+    """A count with its noun: `1 customer`, `2,000 customers`."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
 def _no_figure(value: float | None) -> str | None:
     """The word for what is no figure; None for a figure."""
     if value is None or isnan(value):

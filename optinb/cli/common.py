@@ -198,15 +198,16 @@ def print_value(value: Any, *, as_json: bool) -> None:
                 value = value.items
         click.echo(printable_json(msgspec.json.encode(value, enc_hook=_plain).decode()))
     elif value is not None:
-        from optinb.console import times_in
+        from optinb.show.tables import times_in
 
         with times_in(click.get_current_context().meta.get(_ZONE, UTC)):
             click.echo(printable(_text(value)))
 
 
 def _text(value: Any) -> str:
-    from optinb.console import records, show
-    from optinb.measure.pages import many
+    from optinb.base.figures import many
+    from optinb.show import text
+    from optinb.show.tables import records
 
     match value:
         case ListedRows(rows=()) | Listing(items=()):
@@ -214,9 +215,9 @@ def _text(value: Any) -> str:
         case ListedRows():
             return records(value.rows if value.shown is None else value.shown)
         case Listing():
-            return "\n\n".join([f"{many(len(value.items), value.kind)}:", *map(show, value.items)])
+            return "\n\n".join([f"{many(len(value.items), value.kind)}:", *map(text, value.items)])
         case _:
-            return show(value)
+            return text(value)
 
 
 def _plain(value: Any) -> Any:

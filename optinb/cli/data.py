@@ -127,7 +127,7 @@ def migration(ws: Workspace, since: date, until: date, by: str) -> Any:
 @on_workspace
 def model(ws: Workspace, run_date: date | None) -> Any:
     """Features, lifecycle stage and value for every customer."""
-    from optinb.console import ModelReport
+    from optinb.customers import ModelReport
 
     made = ws.model(run_date)
     return ModelReport(

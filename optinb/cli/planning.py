@@ -119,15 +119,15 @@ def campaigns_approve(ws: Workspace, name: str, seen: str | None) -> Any:
 def _looked_at(ws: Workspace, name: str) -> CampaignPreview:
     """Shows a campaign on a terminal and asks. Raises UsageError where there is none."""
     from optinb.base.printable import printable
-    from optinb.console import show
+    from optinb.show import text
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError(
             f"say what you approve: `optinb campaigns preview {name!r}` shows it and prints its fingerprint, for --seen"
         )
     preview = ws.campaigns.preview(name, in_full=True)
-    click.echo(printable(show(ws.campaigns.get(name))), err=True)
-    click.echo(printable(show(preview)), err=True)
+    click.echo(printable(text(ws.campaigns.get(name))), err=True)
+    click.echo(printable(text(preview)), err=True)
     click.confirm(f"Approve {name!r} exactly as shown?", abort=True, err=True)
     return preview
 
@@ -222,7 +222,7 @@ def campaigns_archive(ws: Workspace, name: str) -> Any:
 @on_workspace
 def campaigns_calendar(ws: Workspace, days: int) -> Any:
     """Show what goes out in the coming days."""
-    from optinb.console import folded
+    from optinb.show.campaigns import folded
 
     going = ws.campaigns.calendar(days=days)
     schedules = {record.id: record.campaign.schedule for record in ws.campaigns.list()}

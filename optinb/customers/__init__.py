@@ -3,7 +3,7 @@
 from optinb.customers.attributes import ATTRIBUTES, HISTORY_COLUMNS, Attribute
 from optinb.customers.backtest import Backtest, Score
 from optinb.customers.bgnbd import BgNbd, fit_bgnbd
-from optinb.customers.card import ModelCard
+from optinb.customers.card import ModelCard, ModelReport
 from optinb.customers.choosing import ValueReport, choose_value_model
 from optinb.customers.customer_card import CustomerCard
 from optinb.customers.declared import declared_features
@@ -37,6 +37,7 @@ __all__ = [
     "GammaGamma",
     "Migration",
     "ModelCard",
+    "ModelReport",
     "RiskReport",
     "Score",
     "SegmentMove",

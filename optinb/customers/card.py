@@ -33,6 +33,16 @@ class SegmentReport(Struct, frozen=True, kw_only=True):
     drift: Drift | None
 
 
+class ModelReport(Struct, frozen=True, kw_only=True):
+    """What `optinb model` prints; `card` is the model's card, a sentence each."""
+
+    run_date: date
+    warehouse_version: int | None
+    customers: int
+    stages: dict[str, int]
+    card: tuple[str, ...]
+
+
 class ModelCard(Struct, frozen=True, kw_only=True):
     """Everything that a reader of the nightly report must know to trust, or distrust, the models of a night.
 

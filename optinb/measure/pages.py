@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from optinb.base.figures import amount, figure
+from optinb.base.figures import amount, figure, many
 from optinb.base.figures import share as shown_share
 from optinb.campaigns import REASONS
 
@@ -90,11 +90,6 @@ def number(value: float | None) -> str:
 def percent(share: float) -> str:
     """A share of 0 to 1 as a percentage, with one decimal."""
     return shown_share(share)
-
-
-def many(count: int, one: str, more: str | None = None) -> str:
-    """A count with its noun: `1 customer`, `2,000 customers`."""
-    return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
 def day(value: date) -> str:

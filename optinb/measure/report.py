@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.appboy import told_by_group
+from optinb.base.figures import many
 from optinb.errors import Exit
 from optinb.measure.charts import chances, pauses
-from optinb.measure.pages import many, render_page, steps
+from optinb.measure.pages import render_page, steps
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from optinb.views.show import install
+from optinb.show.cells import install
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -199,7 +199,7 @@ def sdk_rollout(ws: Workspace, *, app_group: str | None = None) -> HTML:
     """How far the Appboy SDK has come among the users of each app, night by night."""
     from IPython.display import HTML
 
-    from optinb.views.charts import sdk_rollout
+    from optinb.show.charts import sdk_rollout
     from optinb.views.tables import NOTHING_YET, notice
 
     if ws.warehouse.current is None:

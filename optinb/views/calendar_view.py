@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from optinb.campaigns import Going
 from optinb.errors import OptinbError
-from optinb.views import values
+from optinb.show.pages import fragment
 from optinb.views.controls import Pane, field, styles
 from optinb.views.debounce import every
 
@@ -69,7 +69,7 @@ class Calendar(w.VBox):
             self.pane.say(str(error), kind="bad")
             return
         cells = weeks_of(going, today=ws.today(), weeks=weeks)
-        shown = values.fragment("calendar.html.j2", "calendar", cells, records, ws.today(), ws.settings.zone)
+        shown = fragment("calendar.html.j2", "calendar", cells, records, ws.today(), ws.settings.zone)
         if shown != self._shown:  # what is selected or focused on the page stays while nothing changes
             self._shown = shown
             self.pane.show(shown)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
+from optinb.show.pages import page
 from optinb.views.debounce import later
-from optinb.views.values import page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

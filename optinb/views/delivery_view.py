@@ -10,7 +10,8 @@ from msgspec import Struct
 
 from optinb.errors import OptinbError, UsageError
 from optinb.measure.pages import day
-from optinb.views import values
+from optinb.show import html
+from optinb.show.pages import page
 from optinb.views.controls import Pane, box, choose, field, styles
 from optinb.views.debounce import follow
 from optinb.views.job import Job, StoppedError
@@ -87,10 +88,10 @@ class DeliveryView(w.VBox):
         with suppress(OptinbError):
             self._offer(self._ws.inbox())
         if made.stages is None:
-            below = values.page("notice.html.j2", text=made.why_not)
+            below = page("notice.html.j2", text=made.why_not)
         else:
-            below = values.page("stages.html.j2", stages=made.stages)
-        self.answer.value = values.import_report(made.imported) + below
+            below = page("stages.html.j2", stages=made.stages)
+        self.answer.value = html(made.imported) + below
 
 
 def import_and_model(ws: Workspace, run_date: date, *, accept_anyway: str | None, tell: Tell) -> Made:

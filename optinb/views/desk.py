@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import ipywidgets as w
 
 from optinb.errors import OptinbError
-from optinb.views import values
+from optinb.show.pages import fragment
+from optinb.show.planning import for_decision
 from optinb.views.controls import Pane, box, button, field, styles
 from optinb.views.debounce import every
 
@@ -41,7 +42,7 @@ class ApprovalDesk(w.VBox):
         self._seen: CampaignPreview | None = None  # an approval must be of what the approver has seen
         self.who = Pane()
         self.who.show(
-            values.fragment("desk.html.j2", "who", ws.user, ws.settings.workspace.approvers),
+            fragment("desk.html.j2", "who", ws.user, ws.settings.workspace.approvers),
         )
         self.waiting = field(w.Select, "Waiting for a decision")
         self.nothing = Pane()
@@ -106,7 +107,7 @@ class ApprovalDesk(w.VBox):
             self.detail.say(str(error), kind="bad")
             return
         self._seen = preview
-        self.detail.show(values.for_decision(record, preview, last, power, self._ws.settings.zone))
+        self.detail.show(for_decision(record, preview, last, power, self._ws.settings.zone))
 
     def _decide(self, verb: str) -> None:
         name = self.waiting.value

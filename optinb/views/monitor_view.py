@@ -11,7 +11,7 @@ import ipywidgets as w
 
 from optinb.delivery.send_watch import nights, watch
 from optinb.errors import OptinbError
-from optinb.views import values
+from optinb.show.pages import fragment
 from optinb.views.controls import Pane, box, button, choose, field, heading, styles
 from optinb.views.debounce import every
 from optinb.views.newest import Newest
@@ -78,7 +78,7 @@ class Monitor(w.VBox):
             choose(self.night, options, keep=self.night.value)
         chosen = next((night for night in found if self.night.value in ("", str(night))), None)
         night = watch(self._ws.context, self._ws.store, chosen) if chosen else None
-        shown = values.fragment("monitor.html.j2", "monitor", night, self._rates(night), self._ws.settings.zone)
+        shown = fragment("monitor.html.j2", "monitor", night, self._rates(night), self._ws.settings.zone)
         if shown != self._shown:
             self._shown = shown
             self.pane.show(shown)
@@ -111,7 +111,7 @@ class Monitor(w.VBox):
         self._sure.layout.display = "" if is_asked else "none"
         self.recall.layout.display = "none" if is_asked else ""
         if is_asked:
-            self.question.show(values.fragment("monitor.html.j2", "question", self.campaign.value), role="alert")
+            self.question.show(fragment("monitor.html.j2", "question", self.campaign.value), role="alert")
 
     def _begin(self) -> None:
         name, reason = self.campaign.value, self.reason.value.strip()
@@ -126,7 +126,7 @@ class Monitor(w.VBox):
         elif isinstance(found, Exception):
             self.result.say("The recall failed; see the log of the notebook, and try it again.", kind="bad")
         else:
-            self.result.show(values.fragment("monitor.html.j2", "recalled", found), role="status")
+            self.result.show(fragment("monitor.html.j2", "recalled", found), role="status")
             self.reason.value = ""
         self._ask(False)
         self.refresh()

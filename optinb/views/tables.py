@@ -14,8 +14,8 @@ from optinb.customers.lifecycle import STAGES
 from optinb.delivery.send_watch import nights, watch
 from optinb.engine.tables import kinds
 from optinb.errors import OptinbError
-from optinb.views import values
-from optinb.views.values import page
+from optinb.show import customers, html
+from optinb.show.pages import page
 
 if TYPE_CHECKING:
     import polars as pl
@@ -75,7 +75,7 @@ def typical(column: pl.Series, kind: str) -> str:
 def campaigns(ws: Workspace) -> HTML:
     """Every campaign and where it stands."""
     records = ws.campaigns.list()
-    return HTML(values.campaigns(records)) if records else notice("No campaign is planned yet.")
+    return HTML(html(records)) if records else notice("No campaign is planned yet.")
 
 
 def stages(ws: Workspace) -> HTML:
@@ -107,7 +107,7 @@ def notice(text: str) -> HTML:
 def stages_over_time(ws: Workspace) -> HTML:
     """How many customers were in each lifecycle stage, night by night."""
     try:
-        return HTML(values.stages_over_time(ws.history("stage")))
+        return HTML(customers.stages_over_time(ws.history("stage")))
     except OptinbError as error:
         return notice(str(error))
 
@@ -115,7 +115,7 @@ def stages_over_time(ws: Workspace) -> HTML:
 def micro_segments(ws: Workspace) -> HTML:
     """The micro-segments by size, value and risk."""
     try:
-        return HTML(values.micro_segments(ws.micro_segments()))
+        return HTML(customers.micro_segments(ws.micro_segments()))
     except OptinbError as error:
         return notice(str(error))
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from optinb import show
 from optinb.appboy import Message, Template, live_content, with_live_content
 from optinb.campaigns import campaign_from
-from optinb.console import show
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import CampaignError
 from optinb.nightly import Night
-from optinb.views import values
 from optinb.views.desk import ApprovalDesk
 from optinb.views.plan.planner import Planner
 from optinb.workspace import open_workspace
@@ -101,15 +100,15 @@ def edited(ws: Workspace, sandbox: Sandbox) -> Workspace:
 
 
 def test_the_list_the_planner_the_desk_and_the_preview_name_it(edited: Workspace, folder: Path) -> None:
-    assert NAMED in show(edited.templates.listing())
-    assert NAMED in html.unescape(values.templates(edited.templates.list()))
+    assert NAMED in show.text(edited.templates.listing())
+    assert NAMED in html.unescape(show.html(edited.templates.list()))
     planner = Planner(edited)
     planner.template.value = CAMPAIGNS[0]["template"]
     assert NAMED in html.unescape(planner.about_template.value)
     planner.app_group.value = "Club"
     assert "Appboy fills" not in planner.about_template.value
-    assert NAMED in show(edited.campaigns.preview(CAMPAIGNS[0]))
-    assert NAMED not in show(edited.campaigns.preview(CAMPAIGNS[1]))
+    assert NAMED in show.text(edited.campaigns.preview(CAMPAIGNS[0]))
+    assert NAMED not in show.text(edited.campaigns.preview(CAMPAIGNS[1]))
     edited.campaigns.submit(CAMPAIGNS[0])
     with open_workspace(folder, user=APPROVER) as boss:
         assert NAMED in html.unescape(ApprovalDesk(boss).detail.value)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
+from optinb import show
 from optinb.cli import main
-from optinb.console import ModelReport, show
+from optinb.customers import ModelReport
 from optinb.warehouse import ImportReport
 from optinb.warehouse.report import TableReport
 
@@ -21,7 +22,7 @@ def test_a_model_is_shown_in_lines() -> None:
     report = ModelReport(
         run_date=date(2026, 11, 23), warehouse_version=2, customers=2000, stages={"new": 30}, card=("One.", "Two, too.")
     )
-    text = show(report)
+    text = show.text(report)
     assert text.startswith("2,000 customers modelled for 2026-11-23, published as version 2\n")
     assert text.endswith("\n\nOne.\nTwo, too.")
     assert "('" not in text
@@ -30,7 +31,7 @@ def test_a_model_is_shown_in_lines() -> None:
 def test_the_reasons_of_an_import_stand_below_the_table_a_line_each() -> None:
     reasons = {"customer_id is empty: " + "x" * 200: 3, "the amount is no number": 1}
     table = TableReport(table="customers", read=1004, loaded=1000, quarantined=4, reasons=reasons)
-    lines = show(ImportReport(run_date=date(2026, 11, 23), version=1, tables=(table,))).splitlines()
+    lines = show.text(ImportReport(run_date=date(2026, 11, 23), version=1, tables=(table,))).splitlines()
     assert lines[1].split() == ["table", "read", "loaded", "quarantined"]
     assert lines[4:] == [f"  3 × customers: {next(iter(reasons))}", "  1 × customers: the amount is no number"]
 

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from optinb import show
 from optinb.base.figures import amount, exact, figure, share
 from optinb.campaigns.part_words import part_words
 from optinb.campaigns.power import power_of
-from optinb.console import show, table
-from optinb.console.base import cell
 from optinb.measure.pages import number, percent
 from optinb.rules import attr, from_json, parse, sentence, to_json, to_text
 from optinb.segments.discovery.values import Discovery, Finding
 from optinb.segments.profile import _text as of_a_profile
-from optinb.views import values
+from optinb.show.segments import discovery_summary, finding
+from optinb.show.tables import cell, table
 from optinb.views.editor.reading import _written as in_the_editor
 from optinb.views.tables import _short as in_a_table
 
@@ -106,8 +106,8 @@ def test_what_was_discovered_shows_no_exponent(kind: Literal["yes/no", "number"]
         warnings=(),
         findings=(found,),
     )
-    page = re.sub(r"<style>.*?</style>", "", values.discovery(discovery), flags=re.DOTALL)
-    for text in (show(discovery), page, values.finding(discovery, found), values.discovery_summary(discovery)):
+    page = re.sub(r"<style>.*?</style>", "", show.html(discovery), flags=re.DOTALL)
+    for text in (show.text(discovery), page, finding(discovery, found), discovery_summary(discovery)):
         assert not EXPONENT.search(re.sub(r"<[^>]*>", "", text)), text
 
 

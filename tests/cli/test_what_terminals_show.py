@@ -14,9 +14,9 @@ from click.testing import CliRunner, Result
 from optinb.base.share import shared
 from optinb.campaigns import Going, Schedule
 from optinb.cli import main
-from optinb.console import folded
 from optinb.demo import AUTHOR, RUN_DATE
 from optinb.measure import NightSummary
+from optinb.show.campaigns import folded
 from optinb.workspace import open_workspace
 
 if TYPE_CHECKING:

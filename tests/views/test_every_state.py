@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import shutil
 from datetime import UTC, datetime
+from importlib import import_module
+from inspect import isfunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
@@ -17,16 +18,14 @@ from msgspec.structs import replace
 from page_text import text_of
 
 import optinb
-from optinb import views
+from optinb import show, views
 from optinb.appboy import Standing, TemplateListing, TemplateNews
 from optinb.appboy.template_changes import TemplateChange
 from optinb.base.settings import Platform
 from optinb.base.workspace_folder import init_workspace
 from optinb.campaigns import OUTCOMES, REASONS, CampaignChange, CampaignRecord, CampaignState, SendTime, Step, Waterfall
 from optinb.cli import main
-from optinb.console import show
-from optinb.console.data import ModelReport
-from optinb.customers import CustomerCard
+from optinb.customers import CustomerCard, ModelReport
 from optinb.delivery import (
     Answer,
     Cancellation,
@@ -53,8 +52,9 @@ from optinb.rehearsal import JOURNAL
 from optinb.sandbox import Sandbox, demo_world
 from optinb.segments import Distribution, Outcome
 from optinb.segments.discovery.values import Discovery
+from optinb.show import customers, pages, planning, segments, states
+from optinb.show.registry import ROOMS, entries, fields, find
 from optinb.store import AuditVerdict
-from optinb.views import states, values
 from optinb.views.calendar_view import weeks_of
 from optinb.warehouse.report import ColumnDrift
 from optinb.workspace import Workspace
@@ -65,13 +65,24 @@ if TYPE_CHECKING:
     from optinb.delivery.send_watch import NightSends
 
 NOW = datetime(2026, 11, 23, 2, tzinfo=UTC)
+ENTRIES = {entry.kind: entry for room in ROOMS for entry in entries(room)}
+# What the views show beside whole values: pieces without the style, and tables that have no type of their own.
+PIECES: tuple[Callable[..., str], ...] = (
+    customers.micro_segments,
+    customers.stages_over_time,
+    planning.audience,
+    planning.for_decision,
+    planning.message,
+    segments.discovery_summary,
+    segments.distribution,
+    segments.figures,
+    segments.finding,
+)
 SHOWN: dict[str, Callable[..., str]] = {
-    name: function
-    for name, function in inspect.getmembers(values, inspect.isfunction)
-    if function.__module__ == values.__name__ and not name.startswith("_")
-    if name not in ("page", "fragment", "steps_of")
+    **{kind: entry.html for kind, entry in ENTRIES.items() if entry.html},
+    **{piece.__name__: piece for piece in PIECES},
 }
-TEXTS = tuple(kind for kind in show.registry if kind is not object)
+TEXTS = tuple(kind for kind, entry in ENTRIES.items() if entry.text is not fields)
 # Rules have sentences of their own, and the inner figures of models are no words of anybody's.
 ELSEWHERE = ("optinb.rules", "optinb.customers.layers", "optinb.base.settings")
 
@@ -176,7 +187,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
 
 
 def arguments(name: str, examples: dict[type, list[Any]]) -> list[tuple[Any, ...]]:
-    """What a function of `optinb.views.values` is called with, as the types of its parameters say."""
+    """What a function that makes HTML is called with, as the types of its parameters say."""
     ws, records, previews = examples[Workspace][0], examples[CampaignRecord], examples[CampaignPreview]
     last, zone = examples[LastApproval][0], ws.settings.zone
     own: dict[str, Callable[[], list[tuple[Any, ...]]]] = {
@@ -187,7 +198,7 @@ def arguments(name: str, examples: dict[type, list[Any]]) -> list[tuple[Any, ...
         "for_decision": lambda: [(records[0], one, last, one.power, zone) for one in previews],
         "stages_over_time": lambda: [(ws.history("stage"),)],
         "micro_segments": lambda: [(ws.micro_segments(),)],
-        "night_begun": lambda: [(examples[Night][0],)],
+        "optinb.night.steps.Night": lambda: [(examples[Night][0],)],
     }
     if name in own:
         return own[name]()
@@ -218,15 +229,46 @@ def test_what_a_notebook_shows_is_shown_in_every_state(name: str, examples: dict
     drive(SHOWN[name], arguments(name, examples), parameters(SHOWN[name]))
 
 
-@pytest.mark.parametrize("kind", TEXTS, ids=lambda kind: kind.__name__)
-def test_what_a_command_says_is_said_in_every_state(kind: type, examples: dict[type, list[Any]]) -> None:
-    drive(show, [(one,) for one in examples[kind]], (kind,))
+@pytest.mark.parametrize("name", TEXTS)
+def test_what_a_command_says_is_said_in_every_state(name: str, examples: dict[type, list[Any]]) -> None:
+    kind = type_of(name)
+    drive(show.text, [(one,) for one in examples[kind]], (kind,))
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_every_type_that_is_shown_is_found_under_its_name_and_is_what_its_functions_take(name: str) -> None:
+    kind, entry = type_of(name), ENTRIES[name]
+    assert find(kind) == entry
+    for function in (entry.text, entry.html):
+        if function is not None and function is not fields:
+            (hint,) = parameters(function)
+            taken = get_args(hint)[0] if entry.many and function is entry.html else hint
+            assert (get_origin(taken) or taken) is kind
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_is_shown_by_a_module_that_has_entries_of_it(room: str) -> None:
+    assert any(entry.kind.startswith(f"optinb.{room}.") for entry in entries(room))
+
+
+def test_every_function_that_a_room_is_shown_by_is_driven() -> None:
+    driven = {function for entry in ENTRIES.values() for function in (entry.text, entry.html)} | set(PIECES)
+    for room in set(ROOMS.values()):
+        module = import_module(f"optinb.show.{room}")
+        own = {f for n, f in vars(module).items() if isfunction(f) and f.__module__ == module.__name__ and n[0] != "_"}
+        assert {f.__name__ for f in own - driven} <= {"drift_table", "folded"}, "neither registered nor a piece"
+
+
+def type_of(name: str) -> type:
+    """The type that an entry names."""
+    module, _, kind = name.rpartition(".")
+    return getattr(import_module(module), kind)
 
 
 @pytest.mark.parametrize("code", Exit)
 def test_a_night_is_shown_however_it_ended(code: Exit, examples: dict[type, list[Any]]) -> None:
     ended = replace(examples[NightSummary][0], exit_code=int(code))
-    for shown in (values.night, show, report):
+    for shown in (show.html, show.text, report):
         drive(shown, [(ended,)], (NightSummary,))
 
 
@@ -242,10 +284,10 @@ def test_a_waterfall_names_every_reason_in_the_order_in_which_they_are_examined(
     summary = replace(examples[CampaignSummary][0], **{**msgspec.structs.asdict(figures), "excluded": excluded})
     night = replace(examples[NightSummary][0], campaigns=(summary,))
     texts = [
-        text_of(values.waterfall(figures)),
-        text_of(values.campaign_summaries((summary,))),
+        text_of(show.html(figures)),
+        text_of(show.html((summary,))),
         text_of(render_report(night, currency="EUR")),
-        show(night),
+        show.text(night),
         str(figures.steps()),
     ]
     for text in texts:
@@ -278,7 +320,7 @@ def test_the_words_of_a_closed_set_are_those_of_its_type(words: dict[str, Any], 
 
 def test_no_template_keeps_a_closed_set_of_its_own() -> None:
     """What is looked up by a state in a template must not stand in the template: nobody would see that one is new."""
-    folder = Path(values.__file__).parent / "templates"
+    folder = Path(show.__file__).parent / "templates"
     for template in [*folder.glob("*.j2"), *(folder.parents[1] / "measure" / "templates").glob("*.j2")]:
         assert not re.search(r"\{%\s*set[^%]*=\s*\{", template.read_text(encoding="utf-8")), template.name
 
@@ -310,15 +352,15 @@ def sent_and_monitored(ws: Workspace, night: NightSends) -> str:
     """A night's sends as `views.sent` and `views.monitor` show them."""
     rates = dict.fromkeys((send.audience.campaign_id for send in night.sends), 2.0)
     groups = {group.id: group.name for group in ws.settings.app_groups}
-    table = values.page("sent.html.j2", nights=[night], groups=groups, zone=ws.settings.zone)
-    return table + values.fragment("monitor.html.j2", "monitor", night, rates, ws.settings.zone)
+    table = pages.page("sent.html.j2", nights=[night], groups=groups, zone=ws.settings.zone)
+    return table + pages.fragment("monitor.html.j2", "monitor", night, rates, ws.settings.zone)
 
 
 @pytest.mark.parametrize("step", get_args(Step))
 def test_what_somebody_else_did_to_a_draft_is_told_whatever_it_was(step: str, used: Workspace) -> None:
     change = CampaignChange(record=used.campaigns.list()[0], action=step, changed_by="ann", changed_at=NOW)
     assert f"ann {states.STEPS[step]} this" in text_of(
-        values.fragment("keeping.html.j2", "changed", change, False, used.settings.zone, True)
+        pages.fragment("keeping.html.j2", "changed", change, False, used.settings.zone, True)
     )
 
 
@@ -342,7 +384,7 @@ def test_a_campaign_goes_into_the_calendar_in_each_state(state: CampaignState, u
     record = replace(used.campaigns.get("Is running"), state=state)
     going = [one for one in used.campaigns.calendar(days=7, waiting=True) if one.campaign_id == record.id]
     weeks = weeks_of(going, today=RUN_DATE, weeks=1)
-    shown = values.fragment("calendar.html.j2", "calendar", weeks, {record.id: record}, RUN_DATE, used.settings.zone)
+    shown = pages.fragment("calendar.html.j2", "calendar", weeks, {record.id: record}, RUN_DATE, used.settings.zone)
     assert f"Is running{f' {states.GOING[state][0]}' if states.GOING[state][0] else ''}" in text_of(shown)
 
 

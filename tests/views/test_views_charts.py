@@ -5,7 +5,7 @@ from datetime import date
 import polars as pl
 
 from optinb import views
-from optinb.views.charts import sdk_rollout
+from optinb.show.charts import sdk_rollout
 
 
 def test_the_roll_out_of_the_sdk_is_a_line_for_each_app_with_users() -> None:

@@ -8,10 +8,10 @@ import pytest
 from msgspec.structs import replace
 from page_text import text_of
 
-from optinb import did
+from optinb import did, show
 from optinb.campaigns.rebuilt import RebuiltAudience, rebuilt_parts
 from optinb.demo import APPROVER, RUN_DATE
-from optinb.views import values
+from optinb.show.planning import for_decision
 from optinb.views.desk import ApprovalDesk
 from optinb.views.plan.planner import Planner
 from optinb.workspace import open_workspace
@@ -74,12 +74,12 @@ def test_an_audience_that_a_recovery_rebuilt_is_shown_before_an_approval_lets_it
     plain = approver.campaigns.preview(record.campaign)
     found = replace(plain, parts=plain.parts | rebuilt_parts([file]))
     zone = ws.settings.zone
-    desk, notebook = values.for_decision(record, found, None, None, zone), values.campaign_preview(found)
+    desk, notebook = for_decision(record, found, None, None, zone), show.html(found)
     assert "It was never approved before." in desk
     for shown in (desk, notebook):
         told = "approving it lets that audience go out: the night of 2026-11-23: 45 of 123 recipients are still"
         assert told in text_of(shown) and "abcdef012345" in shown
-    for shown in (values.for_decision(record, plain, None, None, zone), values.campaign_preview(plain)):
+    for shown in (for_decision(record, plain, None, None, zone), show.html(plain)):
         assert "recovery" not in shown
 
 

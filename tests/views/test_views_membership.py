@@ -3,8 +3,8 @@ from __future__ import annotations
 import re
 from datetime import date
 
+from optinb import show
 from optinb.segments import Membership, PartVerdict
-from optinb.views.values import membership
 
 
 def shown(tree: PartVerdict | None) -> str:
@@ -16,7 +16,7 @@ def shown(tree: PartVerdict | None) -> str:
         warehouse_version=1,
         tree=tree,
     )
-    return membership(found)
+    return show.html(found)
 
 
 def test_every_part_of_the_rule_stands_nested_with_its_mark_and_what_was_found() -> None:

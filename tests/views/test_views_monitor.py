@@ -138,7 +138,7 @@ def test_what_was_sent_to_whom_stands_in_a_table_with_what_was_held(night, ws):
 
 
 def test_names_are_escaped(ws, folder):
-    from optinb.views import values
+    from optinb.show.pages import fragment
 
     with open_workspace(folder, user=AUTHOR):
-        assert "<img" not in values.fragment("monitor.html.j2", "question", "<img src=x>")
+        assert "<img" not in fragment("monitor.html.j2", "question", "<img src=x>")

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from optinb import attr, did
+from optinb import attr, did, show
 from optinb.errors import RuleError, UsageError
-from optinb.views import values
 
 if TYPE_CHECKING:
     from optinb.workspace import Workspace
@@ -23,9 +22,9 @@ def test_a_profile_counts_the_members_and_shows_what_differs(ws: Workspace) -> N
     country = next(d for d in found.differences if d.attribute == "country")
     assert country.is_asked
     assert [(b.low, b.inside) for b in country.bands if b.inside] == [("DE", members.height)]
-    html = values.profile(found)
+    html = show.html(found)
     assert f"{found.inside:,}" in html and "the rule asks about it" in html
-    assert "nothing to compare" in values.profile(ws.profile(attr("country") == "XX"))
+    assert "nothing to compare" in show.html(ws.profile(attr("country") == "XX"))
 
 
 def test_an_overlap_agrees_with_the_members_of_each_combination(ws: Workspace) -> None:
@@ -34,7 +33,7 @@ def test_an_overlap_agrees_with_the_members_of_each_combination(ws: Workspace) -
     found = ws.overlap({"Germans": "Germans", "buyers": buyers})
     assert found.sizes["Germans"] == ws.groups.count("Germans").customers
     assert found.both("Germans", "buyers") == ws.members((attr("country") == "DE") & buyers).height
-    html = values.overlap(found)
+    html = show.html(found)
     assert "<svg" in html and "none of them" in html
     assert ws.overlap(["Germans", "Germans "]).both("Germans", "Germans ") == found.sizes["Germans"]
 

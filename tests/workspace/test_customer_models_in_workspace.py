@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 import polars as pl
 import pytest
 
+from optinb import show
 from optinb.campaigns import Campaign
-from optinb.console import show
 from optinb.demo import RUN_DATE
 from optinb.errors import CampaignError, RuleError, UsageError
 from optinb.rules import attr
-from optinb.views import values
 from optinb.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def test_moves_between_two_nights_are_counted_and_listed(two_nights: Workspace) 
         assert sum(move.customers for move in moves.moves if move.before == stage) == count
     moved = two_nights.changers(RUN_DATE, NEXT, by="stage")
     assert moved.height == sum(move.customers for move in moves.moves if move.before != move.after)
-    assert "active" in values.migration(moves)
+    assert "active" in show.html(moves)
     with pytest.raises(UsageError, match=r"no moves are known of 'stag' .*; did you mean 'stage'"):
         two_nights.migration(RUN_DATE, NEXT, by="stag")
     with pytest.raises(UsageError, match="no night up to 2020-01-01 was modelled; the first is 2026-11-23"):
@@ -61,8 +60,8 @@ def test_everything_about_a_customer_is_on_one_card(ws: Workspace) -> None:
     assert "Everybody" in card.groups
     assert card.future["future_value"] == best["future_value"]
     assert card.about
-    assert best["customer_id"] in values.customer_card(card)
-    assert "future_value" in show(card)
+    assert best["customer_id"] in show.html(card)
+    assert "future_value" in show.text(card)
     assert not ws.customer("nobody").is_known
 
 
@@ -93,7 +92,7 @@ def test_a_group_that_needs_what_no_model_tells_is_refused_with_the_reason(ws: W
 
 
 def test_a_card_is_shown_with_its_backtest_and_its_plots(ws: Workspace) -> None:
-    html = values.model_card(ws.model_card())
+    html = show.html(ws.model_card())
     assert "the last window again" in html and "published" in html
     assert "churn risk came true" in html and "<svg" in html
 

@@ -9,12 +9,10 @@ import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
-from optinb import attr, did
+from optinb import attr, did, show
 from optinb.cli import main
-from optinb.console import show
 from optinb.errors import RuleError
 from optinb.rules import from_json
-from optinb.views import values
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,7 +60,7 @@ def test_the_command_prints_the_groups_or_json(ws: Workspace, folder: Path) -> N
     found = ws.discover("future_value")
     told = CliRunner().invoke(main, ["discover", "future_value", "-w", str(folder)], catch_exceptions=False)
     assert told.exit_code == 0
-    assert told.stdout.strip() == show(found).strip()
+    assert told.stdout.strip() == show.text(found).strip()
     printed = CliRunner().invoke(main, ["discover", "future_value", "-w", str(folder), "--json"])
     assert [f["size"] for f in json.loads(printed.stdout)["findings"]] == [f.size for f in found]
     refused = CliRunner().invoke(main, ["discover", "futurevalue", "-w", str(folder)])
@@ -72,10 +70,10 @@ def test_the_command_prints_the_groups_or_json(ws: Workspace, folder: Path) -> N
 
 def test_a_notebook_shows_every_finding_with_its_figures(ws: Workspace) -> None:
     found = ws.discover("apps")
-    html = values.discovery(found)
+    html = show.html(found)
     for finding in found:
         assert f"{finding.size:,}" in html
     assert "not searched" in html
     assert found.table().height == len(found)
-    nothing = values.discovery(replace(found, findings=()))
+    nothing = show.html(replace(found, findings=()))
     assert "more than chance" in nothing

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 import optinb
+from optinb import show
 from optinb.appboy import AppboyClient, RequestRefused, Stopped, Verdict, examine
 from optinb.appboy.doctor import Findings, verdicts
 from optinb.base.settings import AppGroupSettings
-from optinb.console import show
 from optinb.sandbox import Fault, Key, Sandbox, World, push_campaign
 
 if TYPE_CHECKING:
@@ -50,14 +50,14 @@ def test_a_healthy_group_has_a_verdict_a_line_and_nothing_is_changed(ws: Workspa
     assert "of 250,000 requests are left" in texts(found, "requests")
     assert ws.store.audit.list(limit=1) == before
     assert sandbox.world.dispatches == []
-    assert "✓ credential: the key env:OPTINB_SHOP_KEY is accepted" in show(found)
+    assert "✓ credential: the key env:OPTINB_SHOP_KEY is accepted" in show.text(found)
     assert msgspec.json.decode(msgspec.json.encode(found))["exit_code"] == 0
 
 
 def test_names_that_anybody_can_assert_are_told(ws: Workspace) -> None:
     found = ws.doctor("Shop")
     assert who(found).standing == "note"
-    assert "names are asserted: anybody can approve as anybody" in show(found)
+    assert "names are asserted: anybody can approve as anybody" in show.text(found)
     assert found.exit_code == 0
 
 
@@ -68,14 +68,14 @@ def test_who_works_and_what_says_so_is_told(ws: Workspace, monkeypatch: pytest.M
     with optinb.open_workspace(ws.root) as own:
         found = own.doctor("Shop")
         assert who(found).standing == "good"
-        assert f"✓ who works: {pwd.getpwuid(os.getuid()).pw_name}, the login on this machine" in show(found)
+        assert f"✓ who works: {pwd.getpwuid(os.getuid()).pw_name}, the login on this machine" in show.text(found)
     monkeypatch.delenv("JUPYTERHUB_API_TOKEN", raising=False)
     hub = '[workspace]\nhub = "https://hub.example.com/hub/api"'
     login.write_text(text.replace("[workspace]", hub), encoding="utf-8")
     with optinb.open_workspace(ws.root) as nobody:
         found = nobody.doctor("Shop")
         assert who(found).standing == "bad"
-        assert "the hub https://hub.example.com/hub/api says who is working" in show(found)
+        assert "the hub https://hub.example.com/hub/api says who is working" in show.text(found)
         assert found.exit_code == 1
 
 
@@ -85,7 +85,7 @@ def test_a_wrong_key_is_bad_and_not_shown(ws: Workspace, monkeypatch: pytest.Mon
     assert found.exit_code == 1
     assert standings(found, "reachable") == ["good"]
     assert standings(found, "credential") == ["bad"]
-    assert "a-key-of-somebody-else" not in show(found)
+    assert "a-key-of-somebody-else" not in show.text(found)
     assert len(found.app_groups) == 1
 
 

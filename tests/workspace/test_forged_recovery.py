@@ -11,8 +11,7 @@ import polars as pl
 import pytest
 from msgspec.structs import replace
 
-from optinb import open_workspace
-from optinb.console import show
+from optinb import open_workspace, show
 from optinb.delivery import freeze
 from optinb.delivery.journal import Accepted, send_lease
 from optinb.delivery.journal.answers import AnswerLine, replay
@@ -125,13 +124,13 @@ def test_what_a_recovery_rebuilds_waits_for_an_approval_of_that_very_file_and_th
     with open_workspace(folder, user=APPROVER) as boss:
         recovered = boss.recover()
         assert [night.recipients.keys() for night in recovered.nights] == [{"planned"}] * 2
-        assert f"held until an approver has looked at what was rebuilt: '{CLUB}', '{SUMMER}'" in show(recovered)
+        assert f"held until an approver has looked at what was rebuilt: '{CLUB}', '{SUMMER}'" in show.text(recovered)
         assert {boss.campaigns.get(name).state for name in (SUMMER, CLUB)} == {"held"}
     held = ended(begun(folder))
     assert scheduled(sandbox) == {} and held.exit_code == Exit.CAMPAIGN_HELD
     assert all("audiences rebuilt by a recovery" in (c.held or "") for c in held.campaigns)
     with open_workspace(folder, user=APPROVER) as boss:
-        told, audience = show(boss.campaigns.preview(SUMMER)), plan_of(folder, SUMMER)[1]
+        told, audience = show.text(boss.campaigns.preview(SUMMER)), plan_of(folder, SUMMER)[1]
         assert f"{audience.recipients:,} of {audience.recipients:,} recipients are still to be sent to" in told
         assert f"{audience.send_at:%Y-%m-%d %H:%M} UTC, by the file with the SHA-256 {audience.sha256[:12]}" in told
     approve(folder, SUMMER)

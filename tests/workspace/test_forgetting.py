@@ -20,9 +20,9 @@ from click.testing import CliRunner
 from forgetting_child import PLACES
 
 import optinb
+from optinb import show
 from optinb.campaigns import AUDIENCE_SCHEMA, Campaign, Schedule
 from optinb.cli import main
-from optinb.console import show
 from optinb.delivery import FORGOTTEN, lease_name, plan, read_frozen
 from optinb.delivery.delivered_files import delivers
 from optinb.delivery.journal import Settlement, Unknown
@@ -200,7 +200,9 @@ def test_the_trail_records_it_without_naming_the_person(known: Workspace) -> Non
         known.why(WHO, run_date=RUN_DATE)
     again = known.forget(WHO)
     assert not again.found and again.forgotten_before and not done.forgotten_before
-    assert show(again).startswith("this customer was forgotten before: nothing of this customer was left to remove")
+    assert show.text(again).startswith(
+        "this customer was forgotten before: nothing of this customer was left to remove"
+    )
     assert known.store.audit.list(limit=1) == (forgotten,)
 
 

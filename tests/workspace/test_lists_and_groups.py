@@ -8,8 +8,7 @@ import polars as pl
 import pytest
 
 import optinb
-from optinb import all_of, attr, in_group, in_list
-from optinb.console.base import show
+from optinb import all_of, attr, in_group, in_list, show
 from optinb.demo import APPROVER, SCHEDULER
 from optinb.errors import ApprovalError, RuleError, StateError, UsageError
 
@@ -69,7 +68,7 @@ def test_ids_that_lost_their_zeros_are_told_with_examples_and_counted_as_unknown
     zeros, rounded = record.warnings
     assert zeros.startswith("3 unknown ids would be customers with other zeros in front") and ids[1] in zeros
     assert rounded.startswith("1 unknown ids such as 1234567890123450000 have only zeros after the 15th digit")
-    assert show(record).count("warning: ") == 2 and ws.lists.get("Fair") == record
+    assert show.text(record).count("warning: ") == 2 and ws.lists.get("Fair") == record
     assert not ws.lists.save("Fair", ids).warnings
 
 

@@ -9,12 +9,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from optinb import attr, did
+from optinb import attr, did, show
 from optinb.base.settings import AppSettings
 from optinb.campaigns import build_audience, waterfall
 from optinb.segments import AppReach, Reach, reachable_apps
 from optinb.segments.reach_cache import ReachCache, numbered
-from optinb.views import values
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +114,7 @@ def test_a_preview_of_the_workspace_agrees_with_its_members_and_audience(ws: Wor
     shown = [row["customer_id"] for row in found.sample]
     assert len(set(shown)) == len(shown) == min(5, found.customers)
     assert all(everybody[row["customer_id"]] == row for row in found.sample)
-    assert all(one in values.preview(found) for one in shown)
+    assert all(one in show.html(found) for one in shown)
 
 
 @pytest.mark.parametrize("columns", [0, 1, 12, 45])

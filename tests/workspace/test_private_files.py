@@ -14,17 +14,16 @@ import pytest
 from click.testing import CliRunner
 
 import optinb
+from optinb import show
 from optinb.base.files import copy_tree
 from optinb.base.private import keep_private
 from optinb.base.share import shared
 from optinb.base.workspace_folder import init_workspace
 from optinb.cli import main
-from optinb.console import show
 from optinb.demo import AUTHOR, RUN_DATE, demo_settings
 from optinb.errors import SettingsError
 from optinb.sandbox import Sandbox, demo_world
 from optinb.serve.notebook_copies import copied_notebooks, folder_of_copies
-from optinb.views.values import diagnosis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +92,7 @@ def test_a_group_of_people_shares_all_of_it_and_nobody_else(tmp_path: Path, monk
             "optinb.toml"
         ], "what a group works by is its owner's to change"
         assert {path.stat().st_gid for path in root.rglob("*")} == {GROUP.gr_gid}
-        assert "only its owner and the group" in show(ws.doctor())
+        assert "only its owner and the group" in show.text(ws.doctor())
 
 
 def test_a_folder_that_is_not_shared_yet_is_refused_with_the_command_that_shares_it(tmp_path: Path) -> None:
@@ -149,8 +148,8 @@ def test_doctor_names_what_others_can_read_and_the_command_that_closes_it(ws: Wo
     (ws.root / "inbox").chmod(0o755)
     assert files().standing == "bad"
     assert f"{ws.root} are open to others on this machine, such as ., inbox, inbox/" in files().text
-    assert (ws.doctor().exit_code, files().text in show(ws.doctor())) == (1, True)
-    assert "open to others" in diagnosis(ws.doctor())
+    assert (ws.doctor().exit_code, files().text in show.text(ws.doctor())) == (1, True)
+    assert "open to others" in show.html(ws.doctor())
     subprocess.run(files().text.split("run: ")[1].split(" (where")[0], shell=True, check=True)
     assert ws.doctor().exit_code == 0
     assert stat.S_IMODE(ws.root.stat().st_mode) == 0o700

@@ -11,8 +11,7 @@ import polars as pl
 import pytest
 from msgspec.structs import replace
 
-from optinb import all_of, in_list, open_workspace, received
-from optinb.console import show
+from optinb import all_of, in_list, open_workspace, received, show
 from optinb.delivery.journal import Accepted, Unknown, send_lease
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit
@@ -131,7 +130,7 @@ def test_once_everybody_is_asked_about_the_night_needs_nobody_any_more(
 ) -> None:
     now("2026-11-23T18:55:00+01:00")
     with open_workspace(folder, user=SCHEDULER) as ws:
-        told = show(ws.sends.reconcile(RUN_DATE))
+        told = show.text(ws.sends.reconcile(RUN_DATE))
     assert f'who didn\'t: in_list("{LIST}")' in told and "with its own approval" in told
     summary = run(folder, RUN_DATE)
     assert (summary.exit_code, summary.problems) == (Exit.DONE, ())
@@ -210,7 +209,7 @@ def test_an_app_group_that_cannot_be_asked_does_not_keep_the_others_from_it(
         by_name = {night.reconciled.campaign: night for night in found.nights}
         assert by_name[NAME].problem is None and by_name[NAME].reconciled.received > 100
         assert "permission" in str(by_name[CAMPAIGNS[1]["name"]].problem)
-        assert found.exit_code == Exit.FAILED and "it couldn't be asked: " in show(found)
+        assert found.exit_code == Exit.FAILED and "it couldn't be asked: " in show.text(found)
         sandbox.world.put(club)
         assert later.sends.reconcile().exit_code == Exit.DONE
 

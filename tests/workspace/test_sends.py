@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec.structs import replace
 
-from optinb import open_workspace
+from optinb import open_workspace, show
 from optinb.appboy import tied
 from optinb.appboy.tied import SeenIds
 from optinb.cli import main
-from optinb.console import show
 from optinb.delivery import lease_name
 from optinb.delivery.journal import Accepted, Batch, Planned, Unknown
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
@@ -78,7 +77,7 @@ def test_cancelling_a_scheduled_campaign_recalls_it_and_says_so(
     assert ws.campaigns.get(NAME).state == "done"
     done = ws.campaigns.cancel(NAME, comment="wrong code")
     assert ws.campaigns.get(NAME).state == "cancelled"
-    assert f"0 were not sent, {sent.recipients} were recalled, 0 may already be out" in show(done)
+    assert f"0 were not sent, {sent.recipients} were recalled, 0 may already be out" in show.text(done)
     assert all(d.plans[-1].until is not None for d in sandbox.world.dispatches)
     with pytest.raises(CampaignError, match="is cancelled; there is nothing to cancel"):
         ws.campaigns.cancel(NAME)
@@ -101,7 +100,7 @@ def test_a_night_whose_sender_does_not_end_keeps_no_other_night_of_the_campaign_
         assert older.recalled == sent.recipients
         assert all(d.plans[-1].until is not None for d in sandbox.world.dispatches)
         assert (newer.left, newer.exit_code, done.exit_code) == (50, Exit.FAILED, Exit.FAILED)
-        assert "stuck:9 is working on the send" in show(done) and "run the same command again" in show(done)
+        assert "stuck:9 is working on the send" in show.text(done) and "run the same command again" in show.text(done)
     again = ws.campaigns.cancel(NAME)
     assert (again.exit_code, [night.may_be_out for night in again.nights]) == (Exit.DELIVERIES_UNKNOWN, [50])
 
@@ -193,7 +192,7 @@ def test_a_move_that_some_missed_may_be_asked_for_again(folder: Path, sandbox: S
     sandbox.set_faults([Fault("status", endpoint=update, nth=(1,), status=400, body='{"message":"no"}')])
     with open_workspace(folder, user=APPROVER) as approver:
         first = approver.sends.reschedule(NAME, "19:30")
-        assert first.unmoved > 0 and "reschedule again" in show(first)
+        assert first.unmoved > 0 and "reschedule again" in show.text(first)
         again = approver.sends.reschedule(NAME, "19:30")
         assert (again.moved, again.unmoved) == (sent.recipients, 0)
         with pytest.raises(CampaignError, match="can only be moved to a later time"):
@@ -238,7 +237,7 @@ def test_a_move_says_who_was_unknown_and_goes_at_the_old_time(
     with open_workspace(folder, user=APPROVER) as approver:
         moved = approver.sends.reschedule(NAME, "19:30")
     assert (moved.unknown, moved.unmoved, moved.exit_code) == (first.size, 0, Exit.DELIVERIES_UNKNOWN)
-    assert f"{first.size} were unknown before and can't be moved" in show(moved)
+    assert f"{first.size} were unknown before and can't be moved" in show.text(moved)
 
 
 def test_answers_of_an_earlier_process_are_known_to_the_next(
@@ -268,7 +267,7 @@ def test_unknown_deliveries_are_settled_and_listed_for_a_new_approval(
     doubtful = [replace(batch, state=Unknown(message="504")) for batch in (first, second)]
     ws.store.deliveries.revise(doubtful, given="accepted", lease=lease, now=ws.now())
     early = ws.sends.reconcile(RUN_DATE)
-    assert early.exit_code == Exit.DELIVERIES_UNKNOWN and "it is too early to ask" in show(early)
+    assert early.exit_code == Exit.DELIVERIES_UNKNOWN and "it is too early to ask" in show.text(early)
     late = datetime.fromisoformat("2026-11-23T18:55:00+01:00")
     sandbox.move_clock(to=late)
     monkeypatch.setenv("OPTINB_NOW", late.isoformat())
@@ -278,7 +277,7 @@ def test_unknown_deliveries_are_settled_and_listed_for_a_new_approval(
     assert found.exit_code == Exit.DONE
     assert (night.reconciled.received, night.reconciled.missing) == (first.size, second.size)
     assert night.list is not None and ws.lists.get(night.list).customers == second.size
-    assert "with its own approval" in show(found)
+    assert "with its own approval" in show.text(found)
 
 
 def test_the_commands_say_the_same(folder: Path, sent: FrozenAudience, capsys: pytest.CaptureFixture[str]) -> None:

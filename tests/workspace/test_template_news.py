@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from optinb import open_workspace
-from optinb.console import show
+from optinb import open_workspace, show
 from optinb.demo import RUN_DATE, SCHEDULER
 from optinb.nightly import Night
 
@@ -49,7 +48,7 @@ def test_a_nights_report_tells_what_became_of_templates_since_the_night_before(
     }
     page = (night.folder / "report.html").read_text(encoding="utf-8")
     assert "Shop: Renamed_iOS: renamed, it was &#39;Optimove_SummerSale_iOS&#39;" in page
-    assert "template of Shop: Optimove_WinBack_iOS: vanished from Appboy" in show(summary)
+    assert "template of Shop: Optimove_WinBack_iOS: vanished from Appboy" in show.text(summary)
 
 
 def test_the_list_tells_it_below_the_templates_and_puts_usable_ones_first(ws: Workspace, sandbox: Sandbox) -> None:
@@ -61,5 +60,5 @@ def test_the_list_tells_it_below_the_templates_and_puts_usable_ones_first(ws: Wo
     usable = [template.usable for template in listing.templates]
     assert usable == sorted(usable, reverse=True)
     assert {news.change.what for news in listing.news} == {"renamed", "archived", "vanished"}
-    assert "since last night:" in show(listing)
+    assert "since last night:" in show.text(listing)
     assert ws.templates.listing("Club").news == ()

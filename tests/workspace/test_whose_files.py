@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import optinb
+from optinb import show
 from optinb.base.ownership import closed_folders, login_of, loopholes
 from optinb.base.settings import load_settings
 from optinb.base.workspace_folder import init_workspace
-from optinb.console import show
 from optinb.demo import demo_settings
 from optinb.errors import UsageError
 from optinb.planning.doctor import who_sets
@@ -66,7 +66,7 @@ def as_another(command: str, *arguments: Path) -> bool:
 def settings_of(root: Path) -> Verdict:
     with optinb.open_workspace(root) as ws:
         (found,) = [verdict for verdict in ws.doctor().machine if verdict.about == "settings"]
-        assert found.text in show(ws.doctor())
+        assert found.text in show.text(ws.doctor())
         assert found.standing == "good" or ws.doctor().exit_code == 1
         return found
 
@@ -196,7 +196,7 @@ def test_each_person_of_a_group_works_on_copies_of_their_own(root: Path, monkeyp
         f"{root / 'notebooks'}, which others can change, is no longer used; take over into {own} what you have read."
     ]
     with optinb.open_workspace(root) as ws:
-        assert "is open to others" not in show(ws.doctor())
+        assert "is open to others" not in show.text(ws.doctor())
     if IS_ROOT:
         for change in ('echo {} > "$1/track.ipynb"', 'echo 1 > "$1/polars.py"', 'ls "$1"'):
             assert not as_another(change, own), change

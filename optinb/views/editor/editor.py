@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from optinb.errors import CampaignError, OptinbError, RuleError
 from optinb.measure.pages import moment
 from optinb.rules import Node, parse, sentence, to_text
-from optinb.views import values
+from optinb.show.segments import figures
 from optinb.views.controls import Pane, box, button, field, heading, styles
 from optinb.views.debounce import Debounce, follow
 from optinb.views.editor.blanks import put, soon, tool
@@ -219,7 +219,7 @@ class RuleEditor(w.VBox):
             raise found
         else:
             self.preview = found
-            self.figures.show(values.figures(found), role="status")
+            self.figures.show(figures(found), role="status")
 
     def _show_code(self, *, shown: bool) -> None:
         self._code.layout.display = "" if shown else "none"

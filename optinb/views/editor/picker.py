@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
-from optinb.views import values
+from optinb.show.segments import distribution as distribution_of
 from optinb.views.controls import Pane, field
 from optinb.views.editor.blanks import on_change, put
 from optinb.views.newest import Newest
@@ -92,4 +92,4 @@ class AttributePicker(w.Box):
             self.about.say(str(distribution), kind="bad")
             return
         meaning = self._desk.vocabulary.meanings.get(distribution.attribute, "")
-        self.about.show(values.distribution(distribution, meaning))
+        self.about.show(distribution_of(distribution, meaning))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w
 
 from optinb.errors import OptinbError, UsageError
-from optinb.views import values
+from optinb.show.segments import discovery_summary
+from optinb.show.segments import finding as one_finding
 from optinb.views.controls import Pane, box, button, choose, field, styles
 from optinb.views.debounce import follow
 from optinb.views.explore.groups import names_of
@@ -78,7 +79,7 @@ class DiscoverView(w.VBox):
         return lambda tell: self._ws.discover(target, within=within, depth=depth, tell=tell)
 
     def _show(self, found: Discovery) -> None:
-        self.about.show(values.discovery_summary(found), role="status")
+        self.about.show(discovery_summary(found), role="status")
         self.found.children = [FindingView(self._ws, found, finding) for finding in found]
 
 
@@ -90,7 +91,7 @@ class FindingView(w.VBox):
         self.add_class("ob-finding")
         self._ws, self._rule = ws, finding.rule
         self.about, self.result = Pane(), Pane()
-        self.about.show(values.finding(found, finding))
+        self.about.show(one_finding(found, finding))
         self.name = field(w.Text, "Name of the group", value=short(finding.sentence))
         self.save = button("Save group", tooltip=f"Save the group of customers of whom {finding.sentence}")
         row = box(self.name, self.save, of="ob-saving")

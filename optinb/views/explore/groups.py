@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w
 
 from optinb.errors import UsageError
-from optinb.views import values
+from optinb.show import html
 from optinb.views.controls import Pane, box, choose, field, styles
 from optinb.views.debounce import follow
 from optinb.views.explore.asking import AskingView
@@ -65,8 +65,8 @@ class CompareView(AskingView):
         if group == other:
             return "This is the same group; choose another one to compare it with."
         if other == EVERYBODY:
-            return lambda: values.profile(self.ws.profile(group))
-        return lambda: values.profile(self.ws.compare(group, other))
+            return lambda: html(self.ws.profile(group))
+        return lambda: html(self.ws.compare(group, other))
 
 
 class OverlapView(AskingView):
@@ -85,7 +85,7 @@ class OverlapView(AskingView):
             return NO_GROUP
         if len(chosen) < 2:
             return "Choose two groups or more (with Ctrl or Shift)."
-        return lambda: values.overlap(self.ws.overlap(chosen))
+        return lambda: html(self.ws.overlap(chosen))
 
 
 class SizesView(w.VBox):
@@ -112,4 +112,4 @@ class SizesView(w.VBox):
         return lambda tell: self._ws.sizes(groups, nights=nights, tell=tell)
 
     def _show(self, found: Sizes) -> None:
-        self.answer.value = values.sizes(found)
+        self.answer.value = html(found)

@@ -8,7 +8,7 @@ import ipywidgets as w
 
 from optinb.errors import OptinbError
 from optinb.measure.pages import day
-from optinb.views import values
+from optinb.show import html
 from optinb.views.controls import choose, field
 from optinb.views.explore.asking import AskingView
 
@@ -52,7 +52,7 @@ class MigrationView(AskingView):
             return "Moves need two nights; come back when another delivery was modelled."
         if since >= until:
             return "Choose a first night that lies before the second."
-        return lambda: values.migration(self.ws.migration(since, until, by=by))
+        return lambda: html(self.ws.migration(since, until, by=by))
 
 
 class CustomerView(AskingView):
@@ -70,4 +70,4 @@ class CustomerView(AskingView):
         wanted = self.id.value.strip()
         if not wanted:
             return "Write the id of a customer, as IT delivers it."
-        return lambda: values.customer_card(self.ws.customer(wanted))
+        return lambda: html(self.ws.customer(wanted))

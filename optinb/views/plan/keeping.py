@@ -10,7 +10,7 @@ import ipywidgets as w
 from optinb.base.people import same_person
 from optinb.errors import ConflictError, OptinbError
 from optinb.planning.drafts import is_free
-from optinb.views import values
+from optinb.show.pages import fragment
 from optinb.views.controls import Pane, box, button
 from optinb.views.debounce import Debounce
 
@@ -88,7 +88,7 @@ class Keeper(w.VBox):
             return False
         change = self._ws.drafts.last_change(newest)
         zone, is_own = self._ws.settings.zone, same_person(change.changed_by, self._ws.user)
-        said = values.fragment("keeping.html.j2", "changed", change, is_own, zone, self.is_dirty)
+        said = fragment("keeping.html.j2", "changed", change, is_own, zone, self.is_dirty)
         if not self.is_dirty:
             self._load(newest)
             self.go_on(newest)
@@ -120,7 +120,7 @@ class Keeper(w.VBox):
     def _describe(self) -> None:
         record = self.record
         self.state.show(
-            values.fragment(
+            fragment(
                 "keeping.html.j2", "state", record, self.is_dirty, self._is_free, self.problem, self._ws.settings.zone
             )
         )

@@ -13,7 +13,8 @@ import msgspec
 
 from optinb.appboy import needed_properties
 from optinb.errors import OptinbError
-from optinb.views import values
+from optinb.show.pages import fragment
+from optinb.show.planning import audience, message
 from optinb.views.controls import choose
 from optinb.views.debounce import Debounce, every
 from optinb.views.newest import Newest
@@ -142,7 +143,7 @@ class Planner(Board):
                 "No template of this app group is imported yet. Import templates reads them from Appboy.", kind="bad"
             )
         else:
-            self.about_templates.show(values.fragment("template_list.html.j2", "unusable", others))
+            self.about_templates.show(fragment("template_list.html.j2", "unusable", others))
         self.form.choices("template", list(self._templates))
 
     def _ask_for_properties(self) -> None:
@@ -218,7 +219,7 @@ class Planner(Board):
             raise found
         else:
             self._preview = found
-            self.audience.show(values.audience(found, self._ws.settings.zone), role="status")
+            self.audience.show(audience(found, self._ws.settings.zone), role="status")
             self._show_message(self._at)
             self._measuring.ask(lambda: self._ws.campaigns.power(found), self._measured)
 
@@ -227,7 +228,7 @@ class Planner(Board):
         if isinstance(found, Exception):
             self.power.say("What the test can see couldn't be worked out.", kind="bad")
         else:
-            self.power.show(values.fragment("audience.html.j2", "power", found))
+            self.power.show(fragment("audience.html.j2", "power", found))
 
     def _show_message(self, at: int) -> None:
         sample = self._preview.sample if self._preview else ()
@@ -237,7 +238,7 @@ class Planner(Board):
             self.message.say("Nobody would get this message, so there is no customer to show it for.")
             return
         self._at = at % len(sample)
-        self.message.show(values.message(self._preview, self._at))
+        self.message.show(message(self._preview, self._at))
 
     def _sync(self) -> None:
         self.about_templates.say("Reading the templates from Appboy …")

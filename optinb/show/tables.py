@@ -1,14 +1,11 @@
-"""What every text is made of: tables, cells, and `show`, which each kind of value adds its own form to."""
+"""What every text is made of: tables and their cells."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, tzinfo
-from functools import singledispatch
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from optinb.base.figures import amount
 from optinb.base.printable import printable_line
@@ -72,13 +69,3 @@ def _is_figure(text: str) -> bool:
 def records(rows: Sequence[Mapping[str, object]]) -> str:
     """Rows of the same columns as a table."""
     return table((row.values() for row in rows), head=tuple(rows[0]))
-
-
-@singledispatch
-def show(value: Any) -> str:
-    """A value as text; what has no form of its own is shown as its fields."""
-    if isinstance(value, list | tuple):
-        return "\n\n".join(show(item) for item in value) if value else "nothing"
-    if isinstance(value, msgspec.Struct):
-        return "\n".join(f"{name}: {cell(item)}" for name, item in msgspec.structs.asdict(value).items())
-    return str(value)

@@ -1,0 +1,190 @@
+"""What becomes of deliveries, night by night and customer by customer, as text and HTML."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from optinb.show.pages import page
+from optinb.show.registry import Shown
+from optinb.show.tables import cell, table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from optinb.delivery import Cancellation, ForgottenCustomer, Recovered, SendMove, Settlements, Why, WorkspaceStatus
+    from optinb.delivery.journal import CodePool
+    from optinb.delivery.recovery import Settled
+    from optinb.store import RunRecord
+
+
+def pool_text(value: CodePool) -> str:
+    """How many promotion codes are left."""
+    return f"{value.name}: {value.left:,} of {value.codes:,} promotion codes are left"
+
+
+def forgotten_text(value: ForgottenCustomer) -> str:
+    """What was removed of a customer, and what is left to do."""
+    if not value.found:
+        lines = ["nothing of this customer was left to remove; a delivery that names them brings nobody back"]
+        if value.forgotten_before:
+            lines = [f"this customer was forgotten before: {lines[0]}"]
+    else:
+        removed = ", ".join(f"{count:,} of {table}" for table, count in value.rows.items()) or "none"
+        lines = [
+            f"the customer was forgotten (in the audit trail: {value.person[:16]})",
+            f"  rows removed: {removed}; {value.versions:,} versions and {value.files:,} files were written anew",
+            f"  made anonymous: {value.audiences:,} audiences, {value.quarantined:,} refused rows",
+            f"  rewritten: {value.rewritten:,} journals, notebooks, reports, logs and drafts",
+            f"  taken off {value.lists:,} lists"
+            + ("; groups that name these must be approved again" * bool(value.lists)),
+        ]
+    lines += [f"  still in the inbox, for IT to remove: {name}" for name in value.inbox]
+    lines += [f"  still scheduled with Appboy: {name}; cancel it, or write to Appboy" for name in value.scheduled]
+    return "\n".join([*lines, *(f"  still named in {name}" for name in value.named_in)])
+
+
+def cancellation_text(value: Cancellation) -> str:
+    """What became of a cancelled campaign's sends."""
+    lines = [f"campaign {value.campaign!r} is cancelled" + (f": {value.comment}" if value.comment else "")]
+    for night in value.nights:
+        may_be_out = night.may_be_out + night.out
+        lines.append(
+            f"  night of {night.run_date}: {night.stopped:,} were not sent, {night.recalled:,} were recalled, "
+            f"{may_be_out:,} may already be out"
+        )
+        if night.left:
+            lines.append(f"  {night.left:,} of these are still scheduled; run the same command again to recall them")
+        lines.extend(f"    {count:,} × {problem}" for problem, count in night.problems.items())
+        lines += [f"  ! {night.untold}"] if night.untold else []
+    if not value.nights:
+        lines.append("  nothing of it was scheduled")
+    return "\n".join(lines)
+
+
+def move_text(value: SendMove) -> str:
+    """What became of sends that were moved to another time."""
+    head = f"{value.campaign!r}, night of {value.run_date}: from {cell(value.before)} to {cell(value.send_at)}"
+    lines = [head, f"  {value.moved:,} were moved, {value.to_come:,} are still to be sent and go out at the new time"]
+    if value.unmoved:
+        lines.append(f"  {value.unmoved:,} couldn't be moved and may get it at the old time; reschedule again")
+    if value.unknown:
+        lines.append(
+            f"  {value.unknown:,} were unknown before and can't be moved: whom Appboy took of them gets it at the old "
+            "time; ask with `optinb reconcile` afterwards"
+        )
+    lines.extend(f"    {count:,} × {problem}" for problem, count in value.problems.items())
+    return "\n".join([*lines, *([f"  ! {value.untold}"] if value.untold else [])])
+
+
+def settlements_text(value: Settlements) -> str:
+    """What Appboy said of unknown deliveries."""
+    if not value.nights:
+        return "no delivery is unknown"
+    return "\n".join(_settled(value.nights))
+
+
+def _settled(nights: Sequence[Settled]) -> list[str]:
+    lines = []
+    for night in nights:
+        r = night.reconciled
+        lines.append(f"{r.campaign!r}, night of {r.run_date}: {r.unknown:,} unknown")
+        if night.problem:
+            lines.append(f"  ! it couldn't be asked: {night.problem}")
+            continue
+        if r.ask_after:
+            lines.append(f"  it is too early to ask; do it after {cell(r.ask_after)}")
+            continue
+        lines.append(f"  {r.received:,} received it, {r.missing:,} didn't, of {r.untold:,} it can't be said any more")
+        if night.list:
+            lines.append(f"  who didn't: in_list({json.dumps(night.list, ensure_ascii=False)})")
+            lines.append("  nothing is sent to them by itself; plan a campaign for that list, with its own approval")
+    return lines
+
+
+def recovered_text(value: Recovered) -> str:
+    """What a recovery put back, and what it can't."""
+    if not (value.nights or value.witnesses or value.problems):
+        return "the database knows all that lies beside it: there is nothing to recover"
+    lines = ["what would be done (nothing is changed):"] if value.dry_run else ["the database was brought up to date:"]
+    lines += [f"  the audit trail was put back: {witness}" for witness in value.witnesses]
+    for night in value.nights:
+        lines.append(f"  {night.campaign!r}, night of {night.run_date}: {night.why}")
+        lines.append(f"    rebuilt, in recipients: {_counts(night.recipients) or 'none'}")
+    if value.unknown_campaigns:
+        names = ", ".join(map(repr, value.unknown_campaigns))
+        lines.append(f"  not known any more, so plan and approve again what is to go on: {names}")
+    if waiting := sorted({night.campaign for night in value.nights if night.recipients.get("planned")}):
+        lines.append(f"  held until an approver has looked at what was rebuilt: {', '.join(map(repr, waiting))}")
+    lines.append("  groups, campaigns and approvals saved after the moment it was put back to are lost")
+    if any(night.recipients.get("unknown") for night in value.nights):
+        lines.append(
+            "  of the unknown nobody can tell by what lies here; `optinb reconcile` asks Appboy, once they are out"
+        )
+    lines += _settled(value.settled)
+    return "\n".join([*lines, *(f"  ! {problem}" for problem in value.problems)])
+
+
+def status_text(value: WorkspaceStatus) -> str:
+    """What is published, what waits, what ran."""
+    version = f"version {value.warehouse_version} of {value.import_date}, modelled {value.model_date or 'never'}"
+    published = version if value.warehouse_version is not None else "nothing is imported yet"
+    runs = table((_run(r) for r in value.runs), head=("night", "attempt", "started", "finished", "exit", "by"))
+    return "\n".join(
+        [
+            f"workspace {value.workspace}",
+            f"tables    {published}",
+            f"campaigns {_counts(value.campaigns) or 'none'}",
+            runs or "no night has run yet",
+        ]
+    )
+
+
+def status(found: WorkspaceStatus) -> str:
+    """What is published, what waits, what ran."""
+    return page("status.html.j2", status=found)
+
+
+def _run(run: RunRecord) -> tuple[object, ...]:
+    return (
+        str(run.run_date),
+        run.attempt,
+        run.started_at,
+        run.finished_at or "not finished",
+        run.exit_code,
+        run.started_by,
+    )
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def why_text(value: Why) -> str:
+    """Why a customer did or didn't get each message of a night."""
+    known = "" if value.is_known else " (no customer of the published tables)"
+    if not value.answers:
+        return f"customer {value.customer_id}{known}, night of {value.run_date}: no campaign was due"
+    lines = [f"customer {value.customer_id}{known}, night of {value.run_date}"]
+    for a in value.answers:
+        sent = f" ({a.delivery}, for {cell(a.send_at)})" if a.delivery else ""
+        code = f"; promotion code {a.code}" if a.code else ""
+        lines.append(f"  {a.campaign}: {a.outcome}{sent}: {a.why}{code}")
+    return "\n".join(lines)
+
+
+def why(found: Why) -> str:
+    """Why a customer did or didn't get each message of a night."""
+    return page("why.html.j2", why=found)
+
+
+SHOWN = (
+    Shown("optinb.delivery.journal.codes.CodePool", text=pool_text),
+    Shown("optinb.delivery.forgetting.ForgottenCustomer", text=forgotten_text),
+    Shown("optinb.delivery.sends.Cancellation", text=cancellation_text),
+    Shown("optinb.delivery.recall.SendMove", text=move_text),
+    Shown("optinb.delivery.sends.Settlements", text=settlements_text),
+    Shown("optinb.delivery.recovery.Recovered", text=recovered_text),
+    Shown("optinb.delivery.night_answers.WorkspaceStatus", text=status_text, html=status),
+    Shown("optinb.delivery.night_answers.Why", text=why_text, html=why),
+)
