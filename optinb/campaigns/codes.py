@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from optinb.errors import CampaignError
 from optinb.warehouse.delimited import SHORTENED, name_lines, plain_cell
-from optinb.warehouse.reading import UnreadableError
+from optinb.warehouse.limits import UnreadableError
 from optinb.warehouse.tabular import ReadColumn, Wanted, read_column, without_header
 
 if TYPE_CHECKING:

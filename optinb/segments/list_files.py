@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from optinb.errors import UsageError
 from optinb.warehouse.delimited import SHORTENED, WHOLE_FLOAT, name_lines
-from optinb.warehouse.reading import UnreadableError
+from optinb.warehouse.limits import UnreadableError
 from optinb.warehouse.tabular import Wanted, read_column, without_header
 
 if TYPE_CHECKING:

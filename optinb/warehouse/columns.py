@@ -67,7 +67,7 @@ class ColumnWatch:
                 file=file.source.file.path.name,
                 columns=file.source.columns,
                 rows=file.after - file.first,
-                sparse=file.source.file.name.format == "ndjson",
+                sparse=file.source.file.format.objects,
             )
             for file in staged.files
         ]

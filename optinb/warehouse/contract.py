@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -173,39 +172,6 @@ DAILY: tuple[str, ...] = tuple(table.name for table in TABLES.values() if table.
 OWN_TABLES = frozenset({"meta", "files", "base_files", "deliveries", "attributes"})
 # What it finds out about people at each import; readers see these, and a model can't publish one.
 PEOPLE_TABLES = frozenset({"customer_ids", "persons", "merged_consent", "departed_customers"})
-
-# A part's number may follow anything; a word (customers-eu.csv) only a hyphen or a dot, since `customers_old` is
-# more likely another table than a part of this one.
-_FILE = re.compile(
-    rf"(?P<table>{'|'.join(TABLES)})(?:[-_.]?(?:part[-_]?)?[0-9][0-9\-_]*|[-.][\w\-]+)?"
-    r"\.(?P<format>csv|tsv|txt|ndjson|jsonl|json|parquet)(?P<gz>\.gz)?",
-    re.IGNORECASE,
-)
-FORMATS: Mapping[str, Literal["csv", "ndjson", "parquet"]] = {
-    "csv": "csv",
-    "tsv": "csv",
-    "txt": "csv",
-    "ndjson": "ndjson",
-    "jsonl": "ndjson",
-    "json": "ndjson",
-    "parquet": "parquet",
-}
-
-
-class FileName(Struct, frozen=True):
-    """What a file's name says about its content."""
-
-    table: str
-    format: Literal["csv", "ndjson", "parquet"]
-    gzipped: bool
-
-
-def read_name(name: str) -> FileName | None:
-    """Table, format and compression of a delivered file by its name, or None if the contract knows no such name."""
-    match = _FILE.fullmatch(name)
-    if match is None:
-        return None
-    return FileName(match["table"].lower(), FORMATS[match["format"].lower()], match["gz"] is not None)
 
 
 def polars_schema(table: Table) -> dict[str, pl.DataType]:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from optinb.warehouse.building import Contents
     from optinb.warehouse.column_names import ColumnNames
     from optinb.warehouse.contract import Table
-    from optinb.warehouse.reading import DeliveredFile
+    from optinb.warehouse.formats import DeliveredFile
     from optinb.warehouse.versions import Versions
 
 READING = 60  # hundredths of an import that reading the files takes

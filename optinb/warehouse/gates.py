@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from optinb.warehouse.contract import TABLES
+from optinb.warehouse.formats import FORMATS
 from optinb.warehouse.report import Gate
 
 if TYPE_CHECKING:
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
     from optinb.base.settings import ImportSection
     from optinb.warehouse.report import ImportReport, TableReport
+
+_OTHER_ENDINGS = ", ".join(f".{form.name}" for form in FORMATS[1:])
 
 
 def judge(
@@ -74,7 +77,7 @@ def _required(name: str, reports: Mapping[str, TableReport]) -> Gate:
         setting="required",
         message=f"{name} was delivered"
         if found
-        else f"{name} is missing: the delivery has no usable file for it; deliver {name}.csv (or .ndjson, .parquet), "
+        else f"{name} is missing: the delivery has no usable file for it; deliver {name}.csv (or {_OTHER_ENDINGS}), "
         f"or take {name!r} out of `required`",
     )
 

@@ -25,7 +25,7 @@ from optinb.warehouse.forgotten import read_forgotten
 from optinb.warehouse.keyindex import INDEX_OF, KeyIndex
 from optinb.warehouse.merging import stricter
 from optinb.warehouse.quarantine import read_quarantine, write_quarantine
-from optinb.warehouse.reading import DeliveredFile, digest, find_files
+from optinb.warehouse.reading import digest, find_files
 from optinb.warehouse.report import ColumnDrift, Gate, ImportReport, TableReport
 from optinb.warehouse.returning import remember
 from optinb.warehouse.runs import days_of
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from optinb.base.progress import Listener, Tell
     from optinb.base.settings import Settings
+    from optinb.warehouse.formats import DeliveredFile
     from optinb.warehouse.settling import Unsettled
     from optinb.warehouse.versions import Versions
 

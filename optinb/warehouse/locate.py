@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from optinb.warehouse.reading import OpenedFile
+    from optinb.warehouse.formats import OpenedFile
 
 _CHUNK = 8 << 20
 _QUOTE, _NEWLINE, _RETURN = 34, 10, 13
@@ -33,10 +33,10 @@ class RecordFinder:
 
     def __init__(self, source: OpenedFile, malformed: Sequence[tuple[int, int]]) -> None:
         self._source = source
-        self._format = source.file.name.format
+        self._format = source.file.format
         places = [(self._line_start(offset), length) for offset, length in malformed]
         self._malformed = np.array(places, dtype=np.int64).reshape(-1, 2)
-        self._fast = self._format == "csv"
+        self._fast = self._format.delimited
         self._starts = self._ends = self._newlines = np.zeros(0, dtype=np.int64)
         self._scanned = False
 
@@ -55,7 +55,7 @@ class RecordFinder:
 
         `cells` guard against a miscount after broken quotation marks: a record that lacks them is (None, None).
         """
-        if self._format == "parquet":
+        if not self._format.text:
             return [(ordinal + 1, None) for ordinal in ordinals]
         found = [self._found(*record) for record in zip(ordinals, cells, strict=True)]
         if self._fast and any(line is None for line, _ in found):
@@ -77,7 +77,7 @@ class RecordFinder:
         return text[start:end].decode("utf-8", errors="replace").strip("\r\n")
 
     def _holds(self, raw: str, values: Sequence[str | None]) -> bool:
-        if self._format == "ndjson":
+        if not self._format.delimited:
             return True
         try:
             fields = next(csv.reader(io.StringIO(raw, newline=""), delimiter=self._source.delimiter), [])
@@ -107,7 +107,7 @@ class RecordFinder:
         self._scanned = True
         text = self._bytes()
         newline = _NEWLINE if text.find(b"\n") >= 0 else _RETURN
-        quoted = self._format == "csv" and text.find(b'"') >= 0
+        quoted = self._format.delimited and text.find(b'"') >= 0
         ends, newlines, odd = [], [], 0
         for start in range(0, len(text), _CHUNK):
             chunk = np.frombuffer(text[start : start + _CHUNK], dtype=np.uint8)
@@ -162,5 +162,5 @@ class RecordFinder:
         np.add.at(inside, np.searchsorted(starts, offsets + np.maximum(sizes, 1)), -1)
         blank |= np.cumsum(inside[:-1]) > 0
         starts, ends = starts[~blank], ends[~blank]
-        skipped = 1 if self._format == "csv" else 0
+        skipped = int(self._format.delimited)
         self._starts, self._ends = starts[skipped:], ends[skipped:]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.base.figures import figure
-from optinb.warehouse.contract import read_name
+from optinb.warehouse.formats import read_name
 from optinb.warehouse.report import Gate
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from uuid import UUID
 from optinb.base.files import sync
 from optinb.base.settings import read_secret
 from optinb.errors import GateError, SettingsError, did_you_mean
-from optinb.warehouse.contract import read_name
+from optinb.warehouse.formats import read_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from optinb.warehouse import attribute_types
 from optinb.warehouse.contract import CUSTOMERS, TABLES, Table
-from optinb.warehouse.reading import OpenedFile
+from optinb.warehouse.formats import OpenedFile
 from optinb.warehouse.sql import ident, literal
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from optinb.warehouse.contract import MAX_COLUMNS, Table
 from optinb.warehouse.damage import first_line, is_machines
 from optinb.warehouse.facts import Facts, facts_of
 from optinb.warehouse.headers import IGNORED
-from optinb.warehouse.reading import DeliveredFile, OpenedFile, UnreadableError, open_source, with_plain_newlines
+from optinb.warehouse.limits import UnreadableError
+from optinb.warehouse.reading import open_source, with_plain_newlines
 from optinb.warehouse.sql import first_value, literal
 from optinb.warehouse.staged import Staged, StagedFile
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from optinb.warehouse.column_names import ColumnNames
+    from optinb.warehouse.formats import DeliveredFile, OpenedFile
 
 _MALFORMED: dict[str, str] = {
     "MISSING COLUMNS": "the line has fewer fields than the header: write one field for each column, empty if need be",
@@ -124,7 +126,7 @@ class Stager:
             if is_machines(error):
                 raise
             self.problems[file.path.name] = (
-                f"it is no whole {file.name.format} file ({_short(error, file.path)}); send it again"
+                f"it is no whole {file.format.name} file ({_short(error, file.path)}); send it again"
             )
             return None
         if "" in source.columns:
@@ -167,7 +169,7 @@ class Stager:
             if is_machines(first):
                 raise
             again = None
-            if source.file.name.format != "parquet":
+            if source.file.format.text:
                 again = self._open(source.file, with_plain_newlines(source, scratch=self._scratch))
             try:
                 if again is not None and again.columns == source.columns:
@@ -181,21 +183,21 @@ class Stager:
             return None
 
     def _insert(self, staged: Staged, source: OpenedFile, number: int, defaults: Collection[str]) -> int:
-        form = source.file.name.format
+        form = source.file.format
         query = row_query.stage_query(
             staged.table,
             source.columns,
             source.relation,
             attributes=staged.attributes,
             context=self._context,
-            lines=form == "ndjson",
-            facts=facts_of(source.plain, source.delimiter) if form == "csv" else Facts(),
+            lines=form.objects,
+            facts=facts_of(source.plain, source.delimiter) if form.delimited else Facts(),
             defaults=defaults,
         )
         try:
             rows = self._con.execute(f"INSERT INTO {staged.name} {query}").fetchall()
-            if form != "parquet":
-                reasons = _MALFORMED | ({"TOO MANY COLUMNS": checks.NOT_AN_OBJECT} if form == "ndjson" else {})
+            if form.text:
+                reasons = {**_MALFORMED, **form.malformed}
                 cases = " ".join(f"WHEN {literal(kind)} THEN {literal(reason)}" for kind, reason in reasons.items())
                 # A line can have several errors and is one reject.
                 self._con.execute(

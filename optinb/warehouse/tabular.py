@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.warehouse.delimited import (
-    WHOLE_FLOAT,
     delimiter_of,
     differs_in_kind,
     is_word_like,
@@ -25,8 +24,10 @@ from optinb.warehouse.delimited import (
     plain_cell,
     plain_name,
 )
-from optinb.warehouse.reading import OpenedFile, UnreadableError, open_other
-from optinb.warehouse.sql import connect, literal
+from optinb.warehouse.formats import OpenedFile
+from optinb.warehouse.limits import UnreadableError
+from optinb.warehouse.reading import open_other
+from optinb.warehouse.sql import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -242,7 +243,7 @@ def _of_table(con: duckdb.DuckDBPyConnection, source: OpenedFile, wanted: Wanted
         place = places[0]
     else:
         place, _ = _chosen(source.columns, wanted, len(source.columns))
-    if source.file.name.format == "ndjson":
+    if source.file.format.objects:
         broken = con.execute(f"SELECT count(*), any_value(broken) FROM {source.relation} WHERE broken IS NOT NULL")
         count, why = broken.fetchone() or (0, None)
         if count:
@@ -258,21 +259,11 @@ def _of_table(con: duckdb.DuckDBPyConnection, source: OpenedFile, wanted: Wanted
 
 
 def _texts(con: duckdb.DuckDBPyConnection, source: OpenedFile, place: int) -> Iterator[str]:
-    """The cells of a column as text; a whole number that a tool keeps as a float is that number."""
-    floats = False
-    if source.file.name.format == "parquet":
-        kinds = con.execute(
-            f"SELECT type FROM parquet_schema({literal(str(source.plain))}) WHERE num_children IS NULL"
-        ).fetchall()
-        floats = len(kinds) == len(source.columns) and kinds[place][0] in ("DOUBLE", "FLOAT")
+    """The cells of a column as text."""
     rows = con.execute(f"SELECT c{place} FROM {source.relation}")
     while batch := rows.fetchmany(100_000):
         for (value,) in batch:
-            cell = plain_cell(value or "")
-            # beyond 15 digits a float no longer tells which number it was
-            if floats and WHOLE_FLOAT.fullmatch(cell) and len(cell) <= 17:
-                cell = cell.split(".")[0]
-            yield cell
+            yield plain_cell(value or "")
 
 
 def _first_undecodable(path: Path) -> int:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from optinb.warehouse.reading import OpenedFile
+    from optinb.warehouse.formats import OpenedFile
     from optinb.warehouse.staged import Staged
 
 # A row of another table with an altered customer_id is refused anyway, as one of an unknown customer.
@@ -91,7 +91,7 @@ def lost_zeros(con: duckdb.DuckDBPyConnection, staged: Staged, *, last: str | No
 
 def thousands_points(con: duckdb.DuckDBPyConnection, source: OpenedFile) -> Iterator[str]:
     """Says of numbers in a file with semicolons that they may be whole ones with thousands points."""
-    if source.file.name.format != "csv" or source.delimiter != ";":
+    if not source.file.format.delimited or source.delimiter != ";":
         return
     table = TABLES[source.file.table]
     kinds = {column.name: column.kind for column in table.columns}

@@ -20,7 +20,8 @@ from complete_journey import (
     write_nights,
 )
 
-from optinb.warehouse.contract import TABLES, read_name
+from optinb.warehouse.contract import TABLES
+from optinb.warehouse.formats import read_name
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,8 @@ from optinb.base.settings import load_settings
 from optinb.errors import UsageError
 from optinb.sandbox.sample import SampleReport, write_sample
 from optinb.sandbox.sample import write as write_module
-from optinb.warehouse.contract import TABLES, read_name
+from optinb.warehouse.contract import TABLES
+from optinb.warehouse.formats import read_name
 
 DATA = Path(__file__).parents[2] / "data"
 COMMITTED = DATA / "sample" / "2026-11-23"

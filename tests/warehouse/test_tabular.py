@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optinb.warehouse.delimited import delimiter_of, differs_in_kind, header_of, plain_cell, plain_name
-from optinb.warehouse.reading import UnreadableError
+from optinb.warehouse.limits import UnreadableError
 from optinb.warehouse.tabular import Wanted, read_column, without_header
 
 if TYPE_CHECKING:
