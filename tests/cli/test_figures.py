@@ -21,7 +21,7 @@ from optinb.segments.discovery.values import Discovery, Finding
 from optinb.segments.profile import _text as of_a_profile
 from optinb.show.segments import discovery_summary, finding
 from optinb.show.tables import cell, table
-from optinb.views.editor.reading import _written as in_the_editor
+from optinb.views.editor.holes import shown as in_the_editor
 from optinb.views.tables import _short as in_a_table
 
 EXPONENT = re.compile(r"\d[eE][+-]?\d")
@@ -40,7 +40,7 @@ SHOWN = {
     "share of a page": percent,
     "profile": of_a_profile,
     "table of a page": in_a_table,
-    "editor": lambda value: in_the_editor(value)[0],
+    "editor": in_the_editor,
     "sentence": lambda value: sentence(attr("spend") > value),
     "rule": lambda value: to_text(attr("spend") > value),
     "control": lambda value: part_words("control share", repr(value)),

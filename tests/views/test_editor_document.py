@@ -27,7 +27,23 @@ from optinb.rules import (
     uses_app,
 )
 from optinb.views.editor.building import build
-from optinb.views.editor.document import WHERE, BehaviourPart, CampaignPart, Code, Condition, GroupPart, Saved, Window
+from optinb.views.editor.document import (
+    NEW,
+    WHERE,
+    Json,
+    condition,
+    core,
+    document_of,
+    group_of,
+    joined,
+    kind_in,
+    operator_of,
+    opposite,
+    parts,
+    texts_of,
+    window_of,
+    with_texts,
+)
 from optinb.views.editor.edits import (
     History,
     add,
@@ -40,14 +56,24 @@ from optinb.views.editor.edits import (
     unwrap,
     wrap,
 )
-from optinb.views.editor.reading import document_of
+from optinb.views.editor.holes import BLANKS, filled, shown, unit_of, write
+from optinb.views.editor.words import OPERATORS
 
-A, B, C = (Condition(name, "eq", "text", ("x",)) for name in "abc")
+A, B, C = (condition(name, "eq", "text", ("x",)) for name in "abc")
 DE = attr("country") == "DE"
 BOUGHT = did("purchase").within(days=60)
+BEHAVIOUR, CAMPAIGN, EMPTY = NEW["behaviour"], NEW["campaign"], group_of("all", [])
 
 
-def rule_of(document: GroupPart) -> Rule:
+def all_(*lines: Json) -> Json:
+    return group_of("all", lines)
+
+
+def any_(*lines: Json) -> Json:
+    return group_of("any", lines)
+
+
+def rule_of(document: Json) -> Rule:
     built = build(document)
     assert built.rule is not None and not built.problems
     return built.rule
@@ -61,7 +87,7 @@ def test_every_rule_of_the_language_comes_back_from_its_document(rule):
 @given(rules(), st.data())
 def test_a_part_of_any_rule_that_is_moved_keeps_every_condition(rule, data):
     document = document_of(rule)
-    path = (data.draw(st.integers(0, len(document.parts) - 1)),)
+    path = (data.draw(st.integers(0, len(parts(document)) - 1)),)
     part = part_at(document, path)
     for by in data.draw(st.lists(st.sampled_from([-1, 1]), max_size=6)):
         before = leaves(document)
@@ -70,32 +96,73 @@ def test_a_part_of_any_rule_that_is_moved_keeps_every_condition(rule, data):
         assert sorted(map(repr, leaves(document))) == sorted(map(repr, before))
 
 
-def leaves(document: GroupPart) -> list:
+def leaves(document: Json) -> list:
     found = []
-    for part in document.parts:
-        found += leaves(part) if isinstance(part, GroupPart) else [part]
+    for part in parts(document):
+        found += leaves(part) if joined(part) else [part]
     return found
+
+
+@given(
+    st.sampled_from(sorted(BLANKS)), st.one_of(st.text(max_size=9), st.from_regex(r"-?[0-9,.]{0,9}", fullmatch=True))
+)
+def test_a_blank_shows_what_was_written_and_is_read_as_that(kind, text):
+    leaf = write(kind, text)
+    assert shown(leaf) == text
+    try:
+        value = BLANKS[kind].read(text) if text.strip() else None
+    except (RuleError, ValueError):
+        value = None
+    if kind in ("date", "days_ago", "days_ahead"):
+        assert unit_of(leaf) == kind
+        leaf = leaf["day" if kind == "date" else "days"]
+    if value is None:
+        assert leaf == {"is": "hole", "kind": kind, "text": text}
+    else:
+        assert filled(leaf) == value
+
+
+@pytest.mark.parametrize(("text", "leaf"), [("2", 2), ("12.5", 12.5), ("-3", -3)])
+def test_a_value_stands_in_the_document_as_in_the_rule(text, leaf):
+    assert write("number", text) == leaf
+    assert write("days_ago", "3") == {"is": "days_ago", "days": 3}
+    assert write("yes/no", "no") is False
+
+
+@pytest.mark.parametrize("text", ["", "1x", "12.", "12.50", "1,250", "05", " 2"])
+def test_what_would_read_otherwise_stays_as_it_was_written(text):
+    assert write("number", text) == {"is": "hole", "kind": "number", "text": text}
+
+
+def test_the_day_of_the_run_is_on_the_side_that_was_chosen():
+    assert unit_of(write("days_ahead", "0")) == "days_ahead"
+    document = all_(condition("born", "eq", "day", ("0",), "days_ahead"))
+    assert rule_of(document) == (attr("born") == days_ago(0))
+
+
+def test_every_operator_is_recognized_in_its_own_form():
+    for op, operator in OPERATORS.items():
+        for kind in operator.kinds:
+            line = condition("a", op, kind)
+            assert operator_of(line) == op
+            assert kind_in(line, {"a": kind}) == kind
+            assert texts_of(line) == operator.starts
+            assert with_texts(line, texts_of(line)) == line
 
 
 @pytest.mark.parametrize(
     ("rule", "document"),
     [
-        (DE, GroupPart("all", (Condition("country", "eq", "text", ("DE",)),))),
-        (~DE, GroupPart("all", (Condition("country", "eq", "text", ("DE",), negated=True),))),
-        (attr("a").is_known(), GroupPart("all", (Condition("a", "known", values=()),))),
-        (~BOUGHT, GroupPart("all", (BehaviourPart(window=Window("last", days="60"), negated=True),))),
+        (DE, all_(condition("country", "eq", "text", ("DE",)))),
+        (~DE, all_(opposite(condition("country", "eq", "text", ("DE",))))),
+        (attr("a").is_known(), all_(condition("a", "known", "text"))),
+        (~BOUGHT, all_(opposite(BEHAVIOUR | {"window": {"is": "last", "days": 60}}))),
         (
             none_of(DE, in_group("VIPs")),
-            GroupPart("none", (Condition("country", values=("DE",)), Saved("group", "VIPs"))),
+            group_of("none", [condition("country", "eq", "text", ("DE",)), {"is": "in_group", "group": "VIPs"}]),
         ),
-        (
-            attr("born").anniversary(within_next=7),
-            GroupPart("all", (Condition("born", "anniversary", "day", ("0", "7")),)),
-        ),
-        (
-            attr("registered_at") >= days_ago(-3),
-            GroupPart("all", (Condition("registered_at", "ge", "day", ("3",), "days_ahead"),)),
-        ),
+        (attr("born").anniversary(within_next=7), all_(condition("born", "birthday", "day", ("0", "7")))),
+        (attr("registered_at") >= days_ago(-3), all_(condition("registered_at", "ge", "day", ("3",), "days_ahead"))),
     ],
 )
 def test_what_has_a_form_is_shown_in_it(rule, document):
@@ -112,7 +179,7 @@ def test_what_has_a_form_is_shown_in_it(rule, document):
 )
 def test_what_no_blank_can_hold_is_a_line_of_code(rule):
     document = document_of(rule)
-    assert isinstance(document.parts[0], Code)
+    assert parts(document)[0]["is"] == "code"
     assert rule_of(document) == rule
 
 
@@ -133,59 +200,70 @@ def test_what_no_blank_can_hold_is_a_line_of_code(rule):
 )
 def test_hardly_anything_needs_code(rule):
     document = document_of(rule)
-    assert not isinstance(document.parts[0], Code)
+    assert core(parts(document)[0])["is"] != "code"
     assert rule_of(document) == rule
 
 
 def test_a_group_of_one_part_at_the_top_means_that_part_and_below_is_kept():
-    assert rule_of(GroupPart("any", (A,))) == Compare("a", "eq", "x")
+    assert rule_of(any_(A)) == Compare("a", "eq", "x")
     one = AllOf((Compare("a", "eq", "x"),))
     assert rule_of(document_of(one)) == one
-    assert rule_of(GroupPart("all", (A, GroupPart("any", (B,))))) == all_of(
-        rule_of(GroupPart(parts=(A,))), any_of(attr("b") == "x")
-    )
+    assert rule_of(all_(A, any_(B))) == all_of(rule_of(all_(A)), any_of(attr("b") == "x"))
 
 
 @pytest.mark.parametrize(
     ("part", "said"),
     [
-        (Condition(), "Choose an attribute."),
-        (Condition("age", "ge", "number", ("",)), "Write a number."),
-        (Condition("age", "ge", "number", ("1x",)), "“1x” is no number; write such as 1250 or 12.5."),
-        (Condition("is_test", "eq", "yes/no", ("",)), "Choose yes or no."),
-        (Condition("born", "eq", "day", ("23.11.2026",)), "“23.11.2026” is no date; write such as 2026-11-23."),
-        (Condition("born", "ge", "day", ("",), "days_ago"), "Write a number of days."),
-        (Condition("city", "one_of", "text", ("",)), "Write a value, one a line."),
-        (Condition("value", "top", "number", ("120",)), "120 % is no part of the customers"),
-        (Condition("mail", "matches", "text", ("(a+)+",)), "repetition"),
-        (BehaviourPart(event=""), "Choose what they did."),
-        (BehaviourPart(value="2.5"), "A count is a whole number and not negative, not 2.5."),
-        (BehaviourPart(measure="total"), "Choose the column that the total is of."),
-        (BehaviourPart(window=Window("last")), "Write a number of days."),
-        (BehaviourPart(window=Window("between", first="2026-02-01", last="2026-01-01")), "ends (2026-01-01) before"),
-        (CampaignPart(times="0"), "give a number from 1 to 10,000."),
-        (Saved("list"), "Choose a list."),
-        (Code("attr('x')"), "is no rule yet"),
-        (Code("attr('x') = 1"), "can't be read at column"),
-        (GroupPart(), "Nothing is in this group yet"),
+        (NEW["attribute"], "Choose an attribute."),
+        (condition("age", "ge", "number"), "Write a number."),
+        (condition("age", "ge", "number", ("1x",)), "“1x” is no number; write such as 1250 or 12.5."),
+        (condition("is_test", "eq", "yes/no"), "Choose yes or no."),
+        (
+            condition("born", "eq", "day", ("23.11.2026",), "date"),
+            "“23.11.2026” is no date; write such as 2026-11-23.",
+        ),
+        (condition("born", "ge", "day", ("",), "days_ago"), "Write a number of days."),
+        (condition("born", "ge", "day", ("-2",), "days_ago"), "“-2” lies on the other side of the run date"),
+        (condition("born", "birthday", "day", ("0", "400")), "400 days can't be asked for; give a number from -366 to"),
+        (condition("city", "eq", "text", (" B",)), "Spaces at the ends and line breaks can only be written as code."),
+        (condition("city", "one_of", "text"), "Write a value, one a line."),
+        (condition("value", "top", "number", ("120",)), "120 % is no part of the customers"),
+        (condition("mail", "matches", "text", ("(a+)+",)), "repetition"),
+        (BEHAVIOUR | {"event": write("event", "")}, "Choose what they did."),
+        (BEHAVIOUR | {"value": write("count", "2.5")}, "A count is a whole number and not negative, not 2.5."),
+        (BEHAVIOUR | {"measure": "total", "column": write("total", "")}, "Choose the column that the total is of."),
+        (BEHAVIOUR | {"window": window_of("last")}, "Write a number of days."),
+        (BEHAVIOUR | {"window": window_of("between")}, "Choose the first day."),
+        (
+            BEHAVIOUR | {"window": {"is": "between", "first": "2026-02-01", "last": "2026-01-01"}},
+            "ends (2026-01-01) before it begins (2026-02-01); swap the days.",
+        ),
+        (CAMPAIGN | {"times": write("times", "0")}, "give a number from 1 to 10,000."),
+        (NEW["app"] | {"version_from": "3.x"}, "is no version; write numbers with points between"),
+        (NEW["group"], "Choose a saved group."),
+        (NEW["list"], "Choose a list."),
+        (NEW["code"], "Write a rule, such as attr('country') == 'DE'."),
+        ({"is": "code", "text": "attr('x')"}, "is no rule yet"),
+        ({"is": "code", "text": "attr('x') = 1"}, "can't be read at column"),
+        (EMPTY, "Nothing is in this group yet"),
     ],
 )
 def test_what_is_missing_is_said_at_its_place(part, said):
-    built = build(GroupPart("all", (A, part)))
+    built = build(all_(A, part))
     assert built.rule is None
     assert [problem.path for problem in built.problems] == [(1,)]
     assert said in built.problems[0].text
 
 
 def test_everything_that_is_missing_is_told_at_once_and_inside_behaviours_too():
-    where = GroupPart("any", (Condition(), A))
-    built = build(GroupPart("all", (Condition(), BehaviourPart(where=where, negated=True))))
+    where = any_(NEW["attribute"], A)
+    built = build(all_(NEW["attribute"], opposite(BEHAVIOUR | {"filter": where})))
     assert [problem.path for problem in built.problems] == [(0,), (1, WHERE, 0)]
 
 
 def test_separators_of_thousands_are_read():
-    assert rule_of(GroupPart("all", (Condition("spend", "ge", "number", ("1,250.5",)),))) == (attr("spend") >= 1250.5)
-    assert build(GroupPart("all", (Condition("spend", "ge", "number", ("1,25",)),))).problems
+    assert rule_of(all_(condition("spend", "ge", "number", ("1,250.5",)))) == (attr("spend") >= 1250.5)
+    assert build(all_(condition("spend", "ge", "number", ("1,25",)))).problems
 
 
 @pytest.mark.parametrize(
@@ -199,76 +277,75 @@ def test_separators_of_thousands_are_read():
     ],
 )
 def test_an_error_of_the_rule_is_placed_at_its_part(message, path):
-    where = GroupPart("any", (A, B))
-    none = GroupPart("none", (A, Condition("b", "eq", "text", ("x",), negated=True)))
-    built = build(GroupPart("all", (A, BehaviourPart(where=where, negated=True), none)))
+    none = group_of("none", [A, opposite(B)])
+    built = build(all_(A, opposite(BEHAVIOUR | {"filter": any_(A, B)}), none))
     assert built.place(message).path == path
 
 
 def test_edits_change_one_place_and_leave_the_document_before_as_it_was():
-    document = GroupPart("all", (A, GroupPart("any", (B, C))))
-    assert add(document, (1,), A).parts[1] == GroupPart("any", (B, C, A))
-    assert remove(document, (1, 0)).parts[1] == GroupPart("any", (C,))
-    assert remove(document, ()) == GroupPart()
-    assert change(document, (1, 1), values=("y",)).parts[1] == GroupPart("any", (B, Condition("c", values=("y",))))
-    assert wrap(document, (0,)).parts[0] == GroupPart("any", (A,))
-    assert unwrap(document, (1,)) == GroupPart("all", (A, B, C))
-    assert copy(document, (0,)).parts[:2] == (A, A)
-    assert document == GroupPart("all", (A, GroupPart("any", (B, C))))
+    document = all_(A, any_(B, C))
+    assert parts(add(document, (1,), A))[1] == any_(B, C, A)
+    assert parts(remove(document, (1, 0)))[1] == any_(C)
+    assert remove(document, ()) == EMPTY
+    assert parts(change(document, (1, 1), value="y"))[1] == any_(B, C | {"value": "y"})
+    assert parts(wrap(document, (0,)))[0] == any_(A)
+    assert unwrap(document, (1,)) == all_(A, B, C)
+    assert parts(copy(document, (0,)))[:2] == [A, A]
+    assert document == all_(A, any_(B, C))
 
 
 def test_a_part_goes_line_by_line_into_groups_and_out_again():
-    document, path = GroupPart("all", (A, GroupPart("any", (B,)), C)), (0,)
+    document, path = all_(A, any_(B), C), (0,)
     seen = []
     for _ in range(5):
         document, path = move(document, path, 1)
         seen.append(path)
     assert seen == [(0, 0), (0, 1), (1,), (2,), (2,)]
-    assert document == GroupPart("all", (GroupPart("any", (B,)), C, A))
+    assert document == all_(any_(B), C, A)
     for _ in range(5):
         document, path = move(document, path, -1)
-    assert document == GroupPart("all", (A, GroupPart("any", (B,)), C))
+    assert document == all_(A, any_(B), C)
 
 
 def test_the_opposite_of_a_part_says_the_opposite():
-    for part in (A, GroupPart("any", (A, B)), GroupPart("all", (A, B))):
-        document = GroupPart("all", (C, part))
+    for part in (A, any_(A, B), all_(A, B)):
+        document = all_(C, part)
         plain, opposite = rule_of(document), rule_of(negate(document, (1,)))
         assert isinstance(plain, AllOf) and isinstance(opposite, AllOf)
         assert opposite.rules[1] == Not(plain.rules[1])
-    assert rule_of(negate(negate(GroupPart("all", (C, GroupPart("any", (A, B)))), (1,)), (1,))) == all_of(
+    assert rule_of(negate(negate(all_(C, any_(A, B)), (1,)), (1,))) == all_of(
         attr("c") == "x", AnyOf((attr("a") == "x", attr("b") == "x"))
     )
 
 
 def test_edits_inside_a_behaviour_keep_to_its_own_conditions():
-    document = GroupPart("all", (BehaviourPart(where=GroupPart("all", (A, B))),))
+    document = all_(BEHAVIOUR | {"filter": all_(A, B), "window": None})
     moved, path = move(document, (0, WHERE, 0), -1)
     assert (moved, path) == (document, (0, WHERE, 0))
     emptied = remove(document, (0, WHERE))
-    assert part_at(emptied, (0, WHERE)) == GroupPart()
+    assert part_at(emptied, (0,))["filter"] is None
     assert rule_of(emptied) == did("purchase")
 
 
 def test_steps_are_taken_back_and_made_again():
-    history = History(GroupPart()).do(GroupPart("all", (A,))).do(GroupPart("all", (A, B)))
-    assert history.undo().now == GroupPart("all", (A,))
-    assert history.undo().undo().undo().now == GroupPart()
+    history = History(EMPTY).do(all_(A)).do(all_(A, B))
+    assert history.undo().now == all_(A)
+    assert history.undo().undo().undo().now == EMPTY
     assert history.undo().redo() == history.redo()
-    assert history.undo().do(GroupPart("all", (C,))).redo().now == GroupPart("all", (C,))
+    assert history.undo().do(all_(C)).redo().now == all_(C)
 
 
 def test_letters_typed_into_one_blank_are_one_step():
-    history = History(GroupPart("all", (A,)))
+    history = History(all_(A))
     for typed in ("y", "yz"):
-        history = history.do(change(history.now, (0,), values=(typed,)), topic="0 value")
+        history = history.do(change(history.now, (0,), value=write("text", typed)), topic="0 value")
     history = history.do(change(history.now, (0,), op="ne"), topic="0 op")
     assert len(history.before) == 2
-    assert history.undo().undo().now == GroupPart("all", (A,))
+    assert history.undo().undo().now == all_(A)
 
 
 def test_a_rule_that_is_too_large_is_a_problem_of_the_whole():
-    built = build(GroupPart("all", (A,) * 3_000))
+    built = build(all_(*(A,) * 3_000))
     assert built.rule is None and built.problems[0].path == ()
     with pytest.raises(RuleError):
         to_json(AllOf((attr("a") == "x",) * 3_000))

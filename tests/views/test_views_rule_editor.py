@@ -10,7 +10,20 @@ from page_text import text_of
 from optinb import views
 from optinb.base.workspace_folder import init_workspace
 from optinb.demo import APPROVER, AUTHOR, demo_settings
-from optinb.rules import all_of, any_of, attr, did, in_group, none_of, parse, to_text, uses_app
+from optinb.rules import (
+    all_of,
+    any_of,
+    attr,
+    days_ago,
+    did,
+    in_group,
+    none_of,
+    parse,
+    received,
+    responded,
+    to_text,
+    uses_app,
+)
 from optinb.views.editor.document import WHERE
 from optinb.views.editor.editor import COUNTING, RuleEditor
 from optinb.views.newest import Newest
@@ -121,6 +134,51 @@ def test_operators_and_blanks_fit_the_kind_of_the_attribute(editor):
     assert line.values.value == "Berlin\n Bonn \n"
     line.operator.value = "known"
     assert editor.rule == attr("city").is_known()
+
+
+def test_what_is_known_and_what_is_missing_are_each_others_opposite(editor):
+    line = editor.tree.lines[0]
+    choose(line, "registered_at")
+    line.lead.value = "not"
+    line.operator.value = "known"
+    assert editor.rule == attr("registered_at").is_known() and line.lead.value == ""
+    line.lead.value = "not"
+    assert editor.rule == attr("registered_at").is_missing()
+    assert line.operator.value == "missing" and line.lead.value == ""
+    line.operator.value = "ge"
+    line.day.days.value = "30"
+    assert editor.rule == (attr("registered_at") >= days_ago(30))
+
+
+def test_half_a_number_stays_and_its_line_says_what_is_wrong(editor):
+    line = editor.tree.lines[0]
+    choose(line, "churn_risk")
+    for text, rule in {"1": 1, "1.": 1.0, "1.50": 1.5, "1.5x": None, "1,500": 1500}.items():
+        line.number.value = text
+        assert line.number.value == text
+        assert editor.rule == (None if rule is None else attr("churn_risk") == rule)
+        assert ("is no number" in line.problem.value) == (rule is None)
+
+
+def test_campaigns_groups_and_lists_are_lines(editor):
+    editor.tree.add["campaign"].click()
+    editor.tree.lines[0].tools.remove.click()
+    line = editor.tree.lines[0]
+    line.times.value = "2"
+    line.window.span.value = "last"
+    line.window.days.value = "30"
+    line.campaign_did.value = "responded"
+    assert editor.rule == responded(days=7).at_least(2).within(days=30)
+    line.campaign_did.value = "received"
+    assert editor.rule == received().at_least(2).within(days=30)
+    editor.tree.add["list"].click()
+    editor.tree.lines[0].tools.remove.click()
+    line = editor.tree.lines[0]
+    assert "Choose a list." in text_of(line.problem.value)
+    line.lead.value = "not"
+    line.kind.value = "group"
+    line.name.value = "Lapsed buyers"
+    assert editor.rule == ~in_group("Lapsed buyers")
 
 
 def test_picker_finds_by_name_and_meaning_and_shows_the_distribution(editor, ws):

@@ -1,1 +1,1 @@
-"""The rule editor: a document of frozen values that may be incomplete, and the widgets that show and change it."""
+"""The rule editor: a rule's JSON, with holes for what is still missing, and the widgets that show and change it."""

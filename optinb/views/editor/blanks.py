@@ -7,16 +7,17 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
-from msgspec.structs import replace
 
 from optinb.views.debounce import Debounce
+from optinb.views.editor.document import window_of
+from optinb.views.editor.holes import shown, unit_of, write
 from optinb.views.editor.words import SPANS, UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from optinb.views.editor.desk import Desk
-    from optinb.views.editor.document import Path, Unit, Window
+    from optinb.views.editor.document import Path
 
 
 SHOWN_S = 0.15  # until a new control is on the page
@@ -141,56 +142,59 @@ def on_change(desk: Desk, control: Any, call: Callable[[Any], None]) -> None:
 class DayBlanks:
     """A date, or a number of days before or after the run date."""
 
-    def __init__(self, desk: Desk, put_value: Callable[[str], None], put_unit: Callable[[Unit], None]) -> None:
+    def __init__(self, desk: Desk, put_value: Callable[[str], None], put_unit: Callable[[str], None]) -> None:
         self.date = blank(w.DatePicker, "Date")
         self.days = blank(w.Text, "Days", of="ob-short", placeholder="days")
-        self.unit = pick("Which day", dict(UNITS.items()))
+        self.unit = pick("Which day", UNITS)
         on_change(desk, self.date, lambda new: put_value(new.isoformat() if new else ""))
         on_change(desk, self.days, put_value)
         on_change(desk, self.unit, put_unit)
 
-    def show(self, value: str, unit: Unit) -> tuple[w.Widget, ...]:
-        """The controls for a day."""
-        offer(self.unit, dict(UNITS.items()), unit)
+    def show(self, value: Any) -> tuple[w.Widget, ...]:
+        """The controls for a day, as it stands in the JSON."""
+        unit = unit_of(value)
+        offer(self.unit, UNITS, unit)
         if unit == "date":
-            put(self.date, day(value))
+            put(self.date, day(shown(value)))
             return (self.unit, self.date)
-        put(self.days, value)
+        put(self.days, shown(value))
         return (self.days, self.unit)
 
 
 class WindowBlanks:
-    """A time: ever, the last days, or from one day to another."""
+    """A time: ever, the last days, or from one day to another; `field` of a line."""
 
-    def __init__(self, desk: Desk, path: Callable[[], Path], *, label: str = "When", ever: str = SPANS["ever"]) -> None:
-        self._desk, self._path = desk, path
-        self._window: Window | None = None
+    def __init__(
+        self, desk: Desk, path: Callable[[], Path], field: str, *, label: str = "When", ever: str = SPANS["ever"]
+    ) -> None:
+        self._desk, self._path, self._field = desk, path, field
+        self._window: Any = None
         self.span = pick(label)
         self._spans = {**SPANS, "ever": ever}
         self.days = blank(w.Text, "Number of days", of="ob-short", placeholder="30")
         self.first, self.last = blank(w.DatePicker, "First day"), blank(w.DatePicker, "Last day")
         self._days, self._to = w.Box((self.days, word("days"))), word("to")
         self._days.add_class("ob-together")
-        on_change(desk, self.span, lambda new: self._put("", span=new))
-        on_change(desk, self.days, lambda new: self._put("days", days=new))
-        on_change(desk, self.first, lambda new: self._put("first", first=new.isoformat() if new else ""))
-        on_change(desk, self.last, lambda new: self._put("last", last=new.isoformat() if new else ""))
+        on_change(desk, self.span, lambda new: desk.set(path(), **{field: window_of(new)}))
+        on_change(desk, self.days, lambda new: self._put("days", "last days", new))
+        on_change(desk, self.first, lambda new: self._put("first", "first day", new.isoformat() if new else ""))
+        on_change(desk, self.last, lambda new: self._put("last", "last day", new.isoformat() if new else ""))
 
-    def show(self, window: Window) -> tuple[w.Widget, ...]:
-        """The controls for a time."""
+    def show(self, window: Any) -> tuple[w.Widget, ...]:
+        """The controls for a time, as it stands in the JSON."""
         self._window = window
-        offer(self.span, dict(self._spans.items()), window.span)
-        match window.span:
-            case "ever":
-                return (self.span,)
-            case "last":
-                put(self.days, window.days)
+        offer(self.span, self._spans, window["is"] if window else "ever")
+        match window:
+            case {"is": "last", "days": days}:
+                put(self.days, shown(days))
                 return (self.span, self._days)
-            case "between":
-                put(self.first, day(window.first))
-                put(self.last, day(window.last))
+            case {"first": first, "last": last}:
+                put(self.first, day(shown(first)))
+                put(self.last, day(shown(last)))
                 return (self.span, self.first, self._to, self.last)
+            case _:
+                return (self.span,)
 
-    def _put(self, topic: str, **fields: Any) -> None:
-        if self._window is not None:
-            self._desk.set(self._path(), topic=topic and f"window {topic}", window=replace(self._window, **fields))
+    def _put(self, name: str, kind: str, text: str) -> None:
+        window = self._window | {name: write(kind, text)}
+        self._desk.set(self._path(), topic=f"window {name}", **{self._field: window})

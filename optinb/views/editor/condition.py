@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import ipywidgets as w
 
 from optinb.views.editor.blanks import DayBlanks, Pick, arrange, blank, offer, on_change, pick, put, shut, soon, word
+from optinb.views.editor.document import core, is_negated, kind_in, operator_of, texts_of
+from optinb.views.editor.holes import shown
 from optinb.views.editor.line import LineView
 from optinb.views.editor.picker import AttributePicker
 from optinb.views.editor.words import OPERATORS, column_operators, operators
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from optinb.segments import Distribution
     from optinb.views.editor.building import Problem
     from optinb.views.editor.desk import Desk
-    from optinb.views.editor.document import Condition, Unit
+    from optinb.views.editor.holes import Json
 
 CHOOSE = "Choose an attribute"
 
@@ -34,20 +36,19 @@ class ConditionView(LineView):
         self._newest = Newest()
         self._columns: Mapping[str, Kind] | None = None
         self._frequent = ""
-        self._line: Condition | None = None
         self.attribute = w.Button(layout=w.Layout(width="auto"), tooltip="The attribute; opens the list of all")
         self.attribute.add_class("ob-choose")
         self.column = Pick(desk, "Column", self._choose)
-        self.operator = Pick(desk, "Comparison", lambda new: desk.choose_operator(self.path, new))
+        self.operator = Pick(desk, "Comparison", lambda new: desk.choose_operator(self.path, new, self._kinds))
         self.value = blank(w.Combobox, "Value", placeholder="value")
         self.number = blank(w.Text, "Number", of="ob-short", placeholder="0")
         self.values = blank(w.Textarea, "Values, one a line", rows=3)
         self.yes = pick("Yes or no", {"": "choose", "yes": "yes", "no": "no"})
-        self.day = DayBlanks(desk, self._write, self._unit)
+        self.day = DayBlanks(desk, self._write, lambda new: desk.write_texts(self.path, ("",), unit=new))
         self.first = self.attribute
         self.from_day = blank(w.Text, "First day, counted from the run date", of="ob-short")
         self.to_day = blank(w.Text, "Last day, counted from the run date", of="ob-short")
-        self.within = Pick(desk, "Among whom", lambda new: desk.set(self.path, within=new))
+        self.within = Pick(desk, "Among whom", lambda new: desk.set(self.path, within=new or None))
         self.words = {text: word(text) for text in ("from", "to", "days after the run date", "%")}
         self.picker: AttributePicker | None = None  # while it's open
         self.attribute.on_click(lambda _: self._toggle())
@@ -57,36 +58,37 @@ class ConditionView(LineView):
         on_change(desk, self.from_day, lambda new: self._write_one(0, new))
         on_change(desk, self.to_day, lambda new: self._write_one(1, new))
 
-    def fill(self, line: Condition, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
+    def fill(self, line: Json, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
         """Fills the sentence."""
-        self._line, self._columns = line, columns
+        self._columns = columns
+        op, kind, attribute = operator_of(self.line), kind_in(self.line, self._kinds), shown(line["attribute"])
         if columns is None:
-            self.attribute.description = f"{line.attribute or CHOOSE} ▾"
+            self.attribute.description = f"{attribute or CHOOSE} ▾"
             subject = self.attribute
-            known = operators(line.kind)
+            known = operators(kind)
         else:
-            self.leads = ("where", "not where")
-            offer(self.lead, {"": "where", "not": "not where"}, "not" if line.negated else "")
-            subject = self.column.show({"": "choose a column", **{n: n for n in columns}}, line.attribute)
-            known = column_operators(line.kind)
-        known = known if line.op in known else {**known, line.op: OPERATORS[line.op].words}
-        operator = self.operator.show(known, line.op)
-        arrange(self.sentence, self.lead, subject, operator, *(self._blanks(line) if line.attribute else ()))
+            offer(self.lead, {"": "where", "not": "not where"}, "not" if is_negated(self.line) else "")
+            subject = self.column.show({"": "choose a column", **{n: n for n in columns}}, attribute)
+            known = column_operators(kind)
+        known = known if op in known else {**known, op: OPERATORS[op].words}
+        operator = self.operator.show(known, op)
+        arrange(self.sentence, self.lead, subject, operator, *(self._blanks(line, op, kind) if attribute else ()))
         if self.picker is not None:
-            self.picker.show(line.attribute)
-        self._suggest(line)
+            self.picker.show(attribute)
+        self._suggest(attribute, kind)
 
-    def _blanks(self, line: Condition) -> tuple[w.Widget, ...]:
+    def _blanks(self, line: Json, op: str, kind: Kind) -> tuple[w.Widget, ...]:
         """The controls for what the attribute is compared with."""
-        first, second = (*line.values, "", "")[:2]
-        match line.op:
+        texts = texts_of(self.line)
+        first, second = (*texts, "", "")[:2]
+        match op:
             case "missing" | "known":
                 return ()
             case "one_of":
-                if _lines(self.values.value) != line.values:  # an empty line that somebody has just begun stays
-                    put(self.values, "\n".join(line.values))
+                if _lines(self.values.value) != texts:  # an empty line that somebody has just begun stays
+                    put(self.values, "\n".join(texts))
                 return (self.values,)
-            case "anniversary":
+            case "birthday":
                 put(self.from_day, first)
                 put(self.to_day, second)
                 words = self.words
@@ -94,29 +96,29 @@ class ConditionView(LineView):
             case "top" | "bottom":
                 put(self.number, first)
                 names = self.desk.vocabulary.attributes
-                same = {name: f"of those with the same {name}" for name in names if name != line.attribute}
-                within = self.within.show({"": "of all customers", **same}, line.within)
+                same = {name: f"of those with the same {name}" for name in names if name != shown(line["attribute"])}
+                within = self.within.show({"": "of all customers", **same}, shown(line["within"]))
                 return (self.number, self.words["%"], within)
-            case _ if line.kind == "yes/no":
+            case _ if kind == "yes/no":
                 offer(self.yes, {"": "choose", "yes": "yes", "no": "no"}, first)
                 return (self.yes,)
-            case _ if line.kind == "day":
-                return self.day.show(first, line.unit)
-            case _ if line.kind == "number":
+            case _ if kind == "day":
+                return self.day.show(line["value"])
+            case _ if kind == "number":
                 put(self.number, first)
                 return (self.number,)
             case _:
                 put(self.value, first)
                 return (self.value,)
 
-    def _suggest(self, line: Condition) -> None:
+    def _suggest(self, attribute: str, kind: Kind) -> None:
         """Offers the most frequent values of a text."""
-        if self._columns is not None or line.kind != "text" or line.attribute == self._frequent:
+        if self._columns is not None or kind != "text" or attribute == self._frequent:
             return
-        self._frequent = line.attribute
+        self._frequent = attribute
         self.value.options = ()
-        if line.attribute in self.desk.vocabulary.attributes:
-            self.desk.distribution(line.attribute, self._newest, self._offer_values)
+        if attribute in self.desk.vocabulary.attributes:
+            self.desk.distribution(attribute, self._newest, self._offer_values)
 
     def _offer_values(self, found: Distribution | Exception) -> None:
         if not isinstance(found, Exception):
@@ -127,30 +129,30 @@ class ConditionView(LineView):
             self.children = (self.row, self.problem)
             shut(self.picker)
             self.picker = None
-        elif self._line is not None:
+        else:
             self.picker = AttributePicker(self.desk, self._choose)
-            self.picker.show(self._line.attribute)
+            self.picker.show(shown(core(self.line)["attribute"]))
             self.children = (self.row, self.problem, self.picker)
             soon(self.picker.search.focus)
 
     def _choose(self, name: str) -> None:
-        kinds = self.desk.vocabulary.attributes if self._columns is None else self._columns
-        self.desk.choose_attribute(self.path, name, kinds)
+        self.desk.choose_attribute(self.path, name, self._kinds)
+
+    @property
+    def _kinds(self) -> Mapping[str, Kind]:
+        """The kinds of what can be asked about: of the customer, or of the rows of a behaviour."""
+        return self.desk.vocabulary.attributes if self._columns is None else self._columns
 
     def _write(self, text: str) -> None:
         self._write_one(0, text)
 
     def _write_one(self, place: int, text: str) -> None:
-        if self._line is not None:
-            values = [*self._line.values, *[""] * (place + 1 - len(self._line.values))]
-            values[place] = text
-            self.desk.set(self.path, topic=f"value {place}", values=tuple(values))
+        texts = [*texts_of(self.line)]
+        texts[place] = text
+        self.desk.write_texts(self.path, texts, topic=f"value {place}")
 
     def _write_all(self, text: str) -> None:
-        self.desk.set(self.path, topic="values", values=_lines(text))
-
-    def _unit(self, unit: Unit) -> None:
-        self.desk.set(self.path, unit=unit, values=("",))
+        self.desk.write_texts(self.path, _lines(text), topic="values")
 
 
 def _lines(text: str) -> tuple[str, ...]:

@@ -5,43 +5,37 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
 from optinb.rules import PURCHASE
 from optinb.views.editor import edits
 from optinb.views.editor.document import (
+    CONDITION,
+    NEW,
     WHERE,
-    AppPart,
-    BehaviourPart,
-    CampaignPart,
-    Code,
-    Condition,
-    GroupPart,
-    Saved,
-    Window,
+    condition,
+    core,
+    group_of,
+    joined,
+    kind_in,
+    kind_measured,
+    operator_of,
+    parts,
+    texts_of,
+    unit_in,
+    with_core,
+    with_texts,
 )
 from optinb.views.editor.edits import History
+from optinb.views.editor.holes import shown, write
 from optinb.views.editor.words import OPERATORS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from optinb.rules import Kind
     from optinb.segments import Distribution, Vocabulary
-    from optinb.views.editor.document import Line, Path
+    from optinb.views.editor.document import Path
+    from optinb.views.editor.holes import Json
     from optinb.views.newest import Newest
-
-# what a new line begins with
-NEW: dict[str, Line] = {
-    "attribute": Condition(),
-    "behaviour": BehaviourPart(window=Window("last", days="30")),
-    "nested": GroupPart("any", (Condition(),)),
-    "app": AppPart(),
-    "campaign": CampaignPart(),
-    "saved": Saved(),
-    "list": Saved("list"),
-    "code": Code(),
-}
 
 
 class Desk:
@@ -56,7 +50,7 @@ class Desk:
 
     def __init__(
         self,
-        document: GroupPart,
+        document: Json,
         *,
         vocabulary: Vocabulary,
         distribution: Callable[[str], Distribution],
@@ -70,7 +64,7 @@ class Desk:
         self._quiet = 0
 
     @property
-    def document(self) -> GroupPart:
+    def document(self) -> Json:
         """The document as it is now."""
         return self.history.now
 
@@ -88,7 +82,7 @@ class Desk:
         finally:
             self._quiet -= 1
 
-    def put(self, document: GroupPart, *, topic: str = "", focus: Path | None = None) -> None:
+    def put(self, document: Json, *, topic: str = "", focus: Path | None = None) -> None:
         """Makes a document the next step."""
         history = self.history.do(document, topic=topic)
         if history is not self.history:
@@ -100,9 +94,13 @@ class Desk:
         changed = edits.change(self.document, path, **fields)
         self.put(changed, topic=f"{path} {topic}" if topic else "")
 
+    def join(self, path: Path, how: str) -> None:
+        """Joins the parts of a group otherwise, a key of `words.JOINED`."""
+        self.put(edits.join(self.document, path, how))
+
     def add(self, path: Path, what: str) -> None:
         """Adds a new line, a key of NEW, to the group at a path."""
-        place = len(edits.group_at(self.document, path).parts)
+        place = len(parts(edits.group_at(self.document, path)))
         self.put(edits.add(self.document, path, NEW[what]), focus=(*path, place))
 
     def remove(self, path: Path) -> None:
@@ -125,7 +123,7 @@ class Desk:
     def wrap(self, path: Path) -> None:
         """Puts a part into a group of its own, or a group's parts into the group around it."""
         part = edits.part_at(self.document, path)
-        unwrapped = isinstance(part, GroupPart)
+        unwrapped = joined(part)
         self.put(edits.unwrap(self.document, path) if unwrapped else edits.wrap(self.document, path))
 
     def undo(self) -> None:
@@ -141,50 +139,59 @@ class Desk:
             self.history = history
             self._changed(None)
 
+    def swap(self, path: Path, inner: Json) -> None:
+        """Puts another line in the place of one, negated as that was."""
+        self._set_line(path, with_core(edits.part_at(self.document, path), inner))
+
+    def write(self, path: Path, field: str, kind: str, text: str) -> None:
+        """Writes a text into a blank of a line."""
+        self.set(path, topic=field, **{field: write(kind, text)})
+
+    def write_texts(self, path: Path, texts: Sequence[str], *, topic: str = "", unit: str = "") -> None:
+        """Writes texts into the blanks of a condition; `unit` is that of a day, as before unless given."""
+        self._set_line(path, with_texts(edits.part_at(self.document, path), texts, unit), topic)
+
     def choose_attribute(self, path: Path, name: str, kinds: Mapping[str, Kind]) -> None:
         """Lets a condition ask about an attribute; what was compared with stays, where it can."""
-        part, kind = edits.part_at(self.document, path), kinds.get(name, "text")
-        if not isinstance(part, Condition):
-            return
-        fits = kind in OPERATORS[part.op].kinds
-        op = part.op if fits else "eq" if kind != "day" else "ge"
-        values = part.values if fits and kind == part.kind else blanks_of(op)
-        unit = part.unit if kind == part.kind else "days_ago" if kind == "day" else "date"
-        self.set(path, topic="attribute", attribute=name, kind=kind, op=op, values=values, unit=unit)
+        line, kind = edits.part_at(self.document, path), kinds.get(name, "text")
+        op = operator_of(line)
+        named = with_core(line, core(line) | {"attribute": write("attribute", name)})
+        if kind not in OPERATORS[op].kinds:
+            op = "eq" if kind != "day" else "ge"
+            named = with_core(line, condition(write("attribute", name), op, kind))
+        elif kind != kind_in(line, kinds):
+            named = with_core(line, core(condition(write("attribute", name), op, kind)))
+        self._set_line(path, named, "attribute")
 
-    def choose_operator(self, path: Path, op: str) -> None:
+    def choose_operator(self, path: Path, op: str, kinds: Mapping[str, Kind]) -> None:
         """Compares in another way; the first value stays, where the operator takes one."""
-        part = edits.part_at(self.document, path)
-        if isinstance(part, Condition):
-            takes = OPERATORS[op].takes
-            values = part.values if takes is None else (*part.values, *blanks_of(op))[:takes]
-            if op == "anniversary":
-                values = blanks_of(op)
-            self.set(path, op=op, values=values or (("",) if takes is None else ()))
-
-    def choose_event(self, path: Path, event: str) -> None:
-        """Lets a behaviour be about something else; conditions on columns that it hasn't stay, to be mended."""
-        self.set(path, event=event)
+        line = edits.part_at(self.document, path)
+        texts = () if op == "birthday" else texts_of(line)
+        made = condition(core(line)["attribute"], op, kind_in(line, kinds), texts, unit_in(line))
+        # what is known is what isn't missing: both say so in their words, and not by how the line begins
+        says_itself = op in ("missing", "known") or operator_of(line) == "known"
+        self._set_line(path, made if says_itself else with_core(line, made))
 
     def choose_measure(self, path: Path, measure: str) -> None:
         """Lets a behaviour be measured otherwise."""
-        part = edits.part_at(self.document, path)
-        if not isinstance(part, BehaviourPart):
-            return
-        is_day, was_day = (m in ("first", "last") for m in (measure, part.measure))
-        value = part.value if is_day == was_day else "" if is_day else "1"
-        columns = self.columns(part.event)
-        numbers = [name for name, kind in columns.items() if kind == "number"]
-        column = (part.column or (numbers[0] if numbers else "")) if measure in ("total", "average") else ""
-        unit = part.unit if is_day == was_day else "days_ago"
-        self.set(path, measure=measure, value=value, column=column, unit=unit)
+        did = core(edits.part_at(self.document, path))
+        is_day, was_day = (m in ("first", "last") for m in (measure, did["measure"]))
+        text = shown(did["value"]) if is_day == was_day else "" if is_day else "1"
+        numbers = [name for name, kind in self.columns(shown(did["event"])).items() if kind == "number"]
+        column = None
+        if measure in ("total", "average"):
+            column = write(measure, shown(did["column"]) or (numbers[0] if numbers else ""))
+        value = did["value"] if is_day and was_day else write(kind_measured(measure), text)
+        self.set(path, measure=measure, value=value, column=column)
 
     def add_where(self, path: Path) -> None:
         """Begins a condition on the columns of a behaviour."""
-        part = edits.part_at(self.document, path)
-        if isinstance(part, BehaviourPart):
-            where = replace(part.where, parts=(*part.where.parts, Condition()))
-            self.put(edits.change(self.document, path, where=where), focus=(*path, WHERE, len(where.parts) - 1))
+        where = core(edits.part_at(self.document, path))["filter"] or group_of("all", [])
+        more = group_of(joined(where), [*parts(where), CONDITION])
+        self.put(edits.change(self.document, path, filter=more), focus=(*path, WHERE, len(parts(where))))
+
+    def _set_line(self, path: Path, line: Json, topic: str = "") -> None:
+        self.put(edits.with_part(self.document, path, line), topic=f"{path} {topic}" if topic else "")
 
     def columns(self, event: str) -> dict[str, Kind]:
         """The columns of what customers did, with their kinds."""
@@ -203,11 +210,3 @@ class Desk:
             told(found)
 
         newest.ask(lambda: self._distribution(attribute), keep)
-
-
-def blanks_of(op: str) -> tuple[str, ...]:
-    """The blanks of an operator that nothing is written into yet."""
-    if op == "anniversary":
-        return ("0", "7")
-    takes = OPERATORS[op].takes
-    return ("",) * (1 if takes is None else takes)

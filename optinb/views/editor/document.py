@@ -1,115 +1,182 @@
-"""What the rule editor edits: a rule in the making, as frozen values. What is still to be written is an empty text.
+"""What the rule editor edits: the JSON of a rule, with holes for what isn't a value yet (see `holes`). Pure.
 
-Everything that people write stays as they wrote it, so that half a number is neither lost nor guessed at.
+Three things stand otherwise than in the rule, so that whatever is edited is a group or a line:
+
+* the outermost part, and the conditions inside a behaviour, are a group; one of a single part means that part;
+* "none of" is always `not` of `any`, so a group of one part in it means the opposite of that part;
+* what no blank can hold is a line of code: `{"is": "code", "text": "attr('city') == ''"}`.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+import msgspec
 
-from optinb.rules import PURCHASE, Kind
+from optinb.rules import Rule, did, to_text, uses_app
+from optinb.rules.build import received
+from optinb.views.editor.holes import Json, kind_of, shown, unit_of, write
+from optinb.views.editor.words import OF_THE_ATTRIBUTE, OPERATORS
 
-Joined = Literal["all", "any", "none"]
-Unit = Literal["date", "days_ago", "days_ahead"]
-Span = Literal["ever", "last", "between"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
+    from optinb.rules import Kind, Node
 
-class Part(Struct, frozen=True, tag_field="is"):
-    """A line of the editor, or a group of lines."""
-
-
-class Window(Struct, frozen=True):
-    """A time: ever, the last `days`, or from `first` to `last` (days such as 2026-11-23)."""
-
-    span: Span = "ever"
-    days: str = ""
-    first: str = ""
-    last: str = ""
-
-
-class GroupPart(Part, frozen=True, tag="group"):
-    """All, any or none of some parts."""
-
-    joined: Joined = "all"
-    parts: tuple[Line, ...] = ()
-
-
-class Condition(Part, frozen=True, tag="condition"):
-    """An attribute of the customer, or inside `where` a column of what they did, compared with something.
-
-    Attributes:
-        op: a key of `words.OPERATORS`.
-        kind: of the attribute, which says how `values` are read.
-        values: as many as the operator takes.
-        unit: of a day: a date, or a number of days before or after the run date.
-        within: of a rank, the attribute in which those compared are alike.
-        negated: the condition must not hold.
-    """
-
-    attribute: str = ""
-    op: str = "eq"
-    kind: Kind = "text"
-    values: tuple[str, ...] = ("",)
-    unit: Unit = "date"
-    within: str = ""
-    negated: bool = False
-
-
-class BehaviourPart(Part, frozen=True, tag="behaviour"):
-    """What customers did; `where` is a group of conditions on the columns of a row, without parts if there is none."""
-
-    event: str = PURCHASE
-    measure: Literal["count", "total", "average", "first", "last", "days_in_a_row"] = "count"
-    op: Literal["ge", "le", "eq", "gt", "lt"] = "ge"
-    value: str = "1"
-    unit: Unit = "days_ago"
-    column: str = ""
-    where: GroupPart = GroupPart()
-    window: Window = Window()
-    negated: bool = False
-
-
-class AppPart(Part, frozen=True, tag="app"):
-    """Which app customers use, in which version, and when they did last; an empty text means any."""
-
-    app: str = ""
-    platform: str = ""
-    version_from: str = ""
-    version_to: str = ""
-    window: Window = Window()
-    negated: bool = False
-
-
-class CampaignPart(Part, frozen=True, tag="campaign"):
-    """What campaigns did; without a name, any campaign."""
-
-    what: Literal["received", "in_control", "responded"] = "received"
-    campaign: str = ""
-    times: str = "1"
-    days: str = "7"
-    window: Window = Window()
-    negated: bool = False
-
-
-class Saved(Part, frozen=True, tag="saved"):
-    """Belongs to a saved group, or stands on an uploaded list; `sha256` ties it to the content of that list."""
-
-    kind: Literal["group", "list"] = "group"
-    name: str = ""
-    sha256: str = ""
-    negated: bool = False
-
-
-class Code(Part, frozen=True, tag="code"):
-    """A part of the rule as people write it, for what has no form of its own."""
-
-    text: str = ""
-    negated: bool = False
-
-
-Line = GroupPart | Condition | BehaviourPart | AppPart | CampaignPart | Saved | Code
 Path = tuple[int, ...]
 """The way to a part: places in groups, and WHERE for the conditions inside a behaviour."""
 WHERE = -1
+PLURAL = {"text": "texts", "number": "numbers"}
+
+
+def document_of(rule: Rule) -> Json:
+    """The document of a rule, whose outermost part is a group; `build` makes the same rule of it again."""
+    return _whole(json_of(rule))
+
+
+def json_of(rule: Node) -> Json:
+    """A rule as plain JSON."""
+    return msgspec.json.decode(msgspec.json.encode(rule))
+
+
+def joined(part: Json) -> str:
+    """How a group joins its parts, a key of `words.JOINED`; nothing for a line."""
+    if part["is"] == "not":
+        return "none" if part["rule"]["is"] == "any" else ""
+    return part["is"] if part["is"] in ("all", "any") else ""
+
+
+def parts(group: Json) -> list[Json]:
+    """The parts of a group."""
+    return (group["rule"] if group["is"] == "not" else group)["rules"]
+
+
+def group_of(how: str, rules: Sequence[Json]) -> Json:
+    """A group of parts."""
+    return opposite(group_of("any", rules)) if how == "none" else {"is": how, "rules": list(rules)}
+
+
+def core(line: Json) -> Json:
+    """A line without the `not` around it."""
+    return line["rule"] if line["is"] == "not" else line
+
+
+def with_core(line: Json, inner: Json) -> Json:
+    """A line with something else in the `not` around it, or without one as before."""
+    return {"is": "not", "rule": inner} if line["is"] == "not" else inner
+
+
+def is_negated(line: Json) -> bool:
+    """Whether a line says that something does not hold; what isn't missing is known, which has words of its own."""
+    return line["is"] == "not" and line["rule"]["is"] != "missing"
+
+
+def opposite(part: Json) -> Json:
+    """The opposite of a part: any becomes none and the other way round."""
+    if part["is"] == "not":
+        return part["rule"]
+    return {"is": "not", "rule": group_of("any", [part]) if part["is"] == "all" else part}
+
+
+def operator_of(line: Json) -> str:
+    """The operator of a condition, a key of `words.OPERATORS`; nothing for another line."""
+    inner = core(line)
+    name = inner.get("op", inner.get("side", inner["is"]))
+    return ("known" if line["is"] == "not" and name == "missing" else name) if "attribute" in inner else ""
+
+
+def texts_of(line: Json) -> tuple[str, ...]:
+    """What is written into the blanks of a condition."""
+    return tuple(map(shown, _leaves(line)))
+
+
+def kind_in(line: Json, kinds: Mapping[str, Kind]) -> Kind:
+    """The kind of attribute of a condition: as its values say, else as it's known, else the first that fits."""
+    operator, leaves = OPERATORS[operator_of(line)], _leaves(line)
+    if leaves and OF_THE_ATTRIBUTE in operator.blanks.values():
+        return kind_of(leaves[0])
+    return kinds.get(shown(core(line)["attribute"]), operator.kinds[0])
+
+
+def condition(attribute: Any, op: str, kind: Kind, texts: Sequence[str] = (), unit: str = "days_ago") -> Json:
+    """A condition with texts written into its blanks; `unit` is that of a day."""
+    found = OPERATORS[op]
+    of_kind = unit if kind == "day" else kind
+    made = {**found.form, "attribute": attribute}
+    if op == "one_of":
+        made["values"] = [write(PLURAL.get(kind, of_kind), text) for text in texts or found.starts]
+    else:
+        written = (*texts, *found.starts[len(texts) :])
+        made |= {name: write(blank or of_kind, text) for (name, blank), text in zip(found.blanks.items(), written)}  # noqa: B905
+    return opposite(made) if op == "known" else made
+
+
+def with_texts(line: Json, texts: Sequence[str], unit: str = "") -> Json:
+    """A condition with other texts in its blanks."""
+    inner, op = core(line), operator_of(line)
+    made = core(condition(inner["attribute"], op, kind_in(line, {}), texts, unit or unit_in(line)))
+    return with_core(line, inner | {name: made[name] for name in made if name != "within"})
+
+
+def unit_in(line: Json) -> str:
+    """How the day of a condition is given; before the run date where it has none."""
+    return unit_of((*_leaves(line), None)[0])
+
+
+def _leaves(line: Json) -> list[Any]:
+    inner, operator = core(line), OPERATORS[operator_of(line)]
+    return inner["values"] if inner["is"] == "one_of" else [inner[name] for name in operator.blanks]
+
+
+def _whole(part: Json) -> Json:
+    read = _read(part)
+    # a group of one part at the very top means that part
+    return read if joined(read) and (len(parts(read)) > 1 or joined(read) == "none") else group_of("all", [read])
+
+
+def _read(part: Json) -> Json:
+    """A part of a rule's JSON as a part of a document."""
+    match part:
+        case {"is": "not", "rule": {"is": "any", "rules": rules}} if len(rules) > 1:
+            return group_of("none", map(_read, rules))  # type: ignore[arg-type]
+        case {"is": "not", "rule": {"is": "all" | "any" | "not"} as inner}:
+            return group_of("none", [_read(inner)])
+        case {"is": "not", "rule": inner}:
+            return {"is": "not", "rule": _read(inner)}
+        case {"is": "all" | "any" as how, "rules": rules}:
+            return group_of(how, map(_read, rules))  # type: ignore[arg-type]
+        case {"is": "did", "filter": dict() as conditions}:
+            return part | {"filter": _whole(conditions)}
+        case _:
+            return part if _can_be_written(part) else {"is": "code", "text": to_text(msgspec.convert(part, Rule))}  # type: ignore[arg-type]
+
+
+def _can_be_written(line: Json) -> bool:
+    """Whether the blanks of a line can hold its values."""
+    op = operator_of(line)
+    return not op or with_texts(line, texts_of(line)) == line
+
+
+def window_of(span: str) -> Any:
+    """A time of a span, a key of `words.SPANS`, to be written."""
+    blanks = {"last": {"days": "last days"}, "between": {"first": "first day", "last": "last day"}}
+    return {"is": span} | {name: write(kind, "") for name, kind in blanks[span].items()} if span in blanks else None
+
+
+def kind_measured(measure: str) -> str:
+    """The kind of blank in which a measure of a behaviour is compared; `days_ago` may become another day."""
+    return {"first": "days_ago", "last": "days_ago", "total": "number", "average": "number"}.get(measure, measure)
+
+
+# what a new line begins with
+CONDITION = condition(write("attribute", ""), "eq", "text")
+NEW: dict[str, Json] = {
+    "attribute": CONDITION,
+    "behaviour": json_of(did("purchase").within(days=30)),
+    "nested": group_of("any", [CONDITION]),
+    "app": json_of(uses_app()),
+    "campaign": json_of(received()),
+    "group": {"is": "in_group", "group": write("group", "")},
+    "list": {"is": "in_list", "name": write("list", ""), "sha256": None},
+    "code": {"is": "code", "text": write("code", "")},
+}

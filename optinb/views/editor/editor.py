@@ -19,9 +19,8 @@ from optinb.views.debounce import Debounce, follow
 from optinb.views.editor.blanks import put, soon, tool
 from optinb.views.editor.building import Problem, build
 from optinb.views.editor.desk import Desk
-from optinb.views.editor.document import Condition, GroupPart
+from optinb.views.editor.document import NEW, document_of, group_of
 from optinb.views.editor.groups import GroupView
-from optinb.views.editor.reading import document_of
 from optinb.views.newest import Newest
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from optinb.segments import Preview, Vocabulary
     from optinb.views.editor.building import Built
     from optinb.views.editor.document import Path
+    from optinb.views.editor.holes import Json
     from optinb.workspace import Workspace
 
 COUNTING = '<div class="ob-counting">counting …</div>'
@@ -155,7 +155,7 @@ class RuleEditor(w.VBox):
         """Offers what was being written last, from the same beginning."""
         try:
             found = self._ws.unsaved.get(self._what)
-            self._last = msgspec.json.decode(found.body, type=GroupPart) if found else None
+            self._last = msgspec.json.decode(found.body) if found else None
         except (OptinbError, msgspec.MsgspecError):
             found = self._last = None
         self._hide_kept()
@@ -229,7 +229,7 @@ class RuleEditor(w.VBox):
         if self.desk.is_quiet:
             return
         try:
-            document = document_of(parse(change.new)) if change.new.strip() else GroupPart("all", (Condition(),))
+            document = document_of(parse(change.new)) if change.new.strip() else group_of("all", [NEW["attribute"]])
         except RuleError as error:
             self._code_error = str(error)
             self.about_code.say(self._code_error, kind="bad")
@@ -282,16 +282,16 @@ class RuleEditor(w.VBox):
         self.result.say(f"“{record.name}” is saved as version {record.version}.", kind="good")
 
 
-def _first(ws: Workspace, rule: Rule | str | None, group: str | None) -> GroupPart:
+def _first(ws: Workspace, rule: Rule | str | None, group: str | None) -> Json:
     """The document to begin with: of a rule, of a saved group, or a line to be filled in."""
     if rule is None and group is None:
-        return GroupPart("all", (Condition(),))
+        return group_of("all", [NEW["attribute"]])
     found = ws.groups.rule(rule if rule is not None else group or "")
     assert isinstance(found, Node)
     return document_of(found)
 
 
-def _written(document: GroupPart) -> str:
+def _written(document: Json) -> str:
     return msgspec.json.encode(document).decode()
 
 

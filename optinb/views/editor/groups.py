@@ -27,7 +27,8 @@ from optinb.views.editor.blanks import (
     word,
 )
 from optinb.views.editor.condition import ConditionView
-from optinb.views.editor.document import WHERE, AppPart, BehaviourPart, CampaignPart, Code, Condition, GroupPart, Saved
+from optinb.views.editor.document import WHERE, core, joined, kind_measured, operator_of, parts
+from optinb.views.editor.holes import shown, unit_of, write
 from optinb.views.editor.line import LineTools, LineView, say
 from optinb.views.editor.others import AppView, CampaignView, CodeView, SavedView
 from optinb.views.editor.words import JOINED, MEASURES
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from optinb.views.editor.building import Problem
     from optinb.views.editor.desk import Desk
     from optinb.views.editor.document import Path
+    from optinb.views.editor.holes import Json
 
 ADDED = {
     "attribute": "Attribute",
@@ -46,7 +48,7 @@ ADDED = {
     "nested": "Group of conditions",
     "app": "App",
     "campaign": "Campaign",
-    "saved": "Saved group",
+    "group": "Saved group",
     "list": "List",
     "code": "Line of code",
 }
@@ -61,7 +63,7 @@ class GroupView(w.VBox):
         self.desk = desk
         self.path: Path = ()
         self._columns: Mapping[str, Kind] | None = None
-        self.joined = pick("How the conditions are joined", dict(JOINED.items()), of="ob-joined")
+        self.joined = pick("How the conditions are joined", JOINED, of="ob-joined")
         self.first = self.joined
         self.tools = LineTools(desk, self, what="the group", is_group=True)  # type: ignore[arg-type]
         self.head = w.Box((self.joined,))
@@ -78,7 +80,7 @@ class GroupView(w.VBox):
         self.adders.add_class("ob-adders")
         super().__init__((self.head, self.body, self.problem, self.adders))
         self.add_class("ob-group")
-        on_change(desk, self.joined, lambda new: desk.set(self.path, joined=new))
+        on_change(desk, self.joined, lambda new: desk.join(self.path, new))
 
     @property
     def lines(self) -> tuple[Any, ...]:
@@ -86,22 +88,22 @@ class GroupView(w.VBox):
         return self.body.children
 
     def show(
-        self, group: GroupPart, path: Path, problems: Sequence[Problem], columns: Mapping[str, Kind] | None = None
+        self, group: Json, path: Path, problems: Sequence[Problem], columns: Mapping[str, Kind] | None = None
     ) -> None:
         """Shows a group at a path; `columns` are those of a behaviour, of whose conditions it is made."""
         self.path, self._columns = path, columns
-        offer(self.joined, dict(JOINED.items()), group.joined)
+        offer(self.joined, JOINED, joined(group))
         arrange(self.head, self.joined, *((self.tools,) if path else ()))
         say(self.problem, [problem.text for problem in problems if problem.path == path])
         before = self.lines
         views = []
-        for place, part in enumerate(group.parts):
-            wanted = VIEWS[type(part)]
+        for place, part in enumerate(parts(group)):
+            wanted = _view_of(part)
             kept = place < len(before) and type(before[place]) is wanted
             views.append(before[place] if kept else wanted(self.desk))
         if before != tuple(views):
             self.body.children = tuple(views)
-        for place, (view, part) in enumerate(zip(views, group.parts, strict=True)):
+        for place, (view, part) in enumerate(zip(views, parts(group), strict=True)):
             view.show(part, (*path, place), problems, columns)
         for gone in before:
             if gone not in views:
@@ -129,66 +131,76 @@ class BehaviourView(LineView):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self.event = Pick(desk, "What they did", lambda new: desk.choose_event(self.path, new))
+        self.event = Pick(desk, "What they did", lambda new: desk.set(self.path, event=new))
         self.measure = pick("Measured by", MEASURES)
-        self.column = Pick(desk, "Column", lambda new: desk.set(self.path, column=new))
+        self.column = Pick(desk, "Column", lambda new: desk.write(self.path, "column", core(self.line)["measure"], new))
         self.operator = Pick(desk, "Comparison", lambda new: desk.set(self.path, op=new))
         self.value = blank(w.Text, "Number", of="ob-short", placeholder="1")
         self.day = DayBlanks(
             desk,
-            lambda new: desk.set(self.path, topic="value", value=new),
-            lambda new: desk.set(self.path, unit=new, value=""),
+            lambda new: desk.write(self.path, "value", unit_of(core(self.line)["value"]), new),
+            lambda new: desk.set(self.path, value=write(new, "")),
         )
-        self.window = WindowBlanks(desk, lambda: self.path)
+        self.window = WindowBlanks(desk, lambda: self.path, "window")
         self.add_where = w.Button(description="where …", icon="plus", layout=w.Layout(width="auto"))
         self.add_where.tooltip = "Count only some of it, by its own columns"
         self.add_where.add_class("ob-add")
         self.with_word = word("with")
         self.where: GroupView | None = None
         on_change(desk, self.measure, lambda new: desk.choose_measure(self.path, new))
-        on_change(desk, self.value, lambda new: desk.set(self.path, topic="value", value=new))
+        on_change(desk, self.value, self._write)
         self.add_where.on_click(lambda _: desk.add_where(self.path))
 
-    def fill(self, line: BehaviourPart, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
+    def fill(self, line: Json, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
         """Fills the sentence."""
         events = {PURCHASE: PURCHASE, **{name: name for name in self.desk.vocabulary.event_names}}
-        self.first = event = self.event.show(events, line.event)
-        offer(self.measure, MEASURES, line.measure)
-        where = () if line.where.parts else (self.add_where,)
-        window = self.window.show(line.window)
+        self.first = event = self.event.show(events, shown(line["event"]))
+        offer(self.measure, MEASURES, line["measure"])
+        where = () if line["filter"] else (self.add_where,)
+        window = self.window.show(line["window"])
         arrange(self.sentence, self.lead, event, *self._measured(line), *window, *where)
         self._show_where(line, problems)
 
-    def _measured(self, line: BehaviourPart) -> tuple[w.Widget, ...]:
+    def _measured(self, line: Json) -> tuple[w.Widget, ...]:
         """The controls for how much of it."""
-        if line.measure in ("first", "last"):
+        if line["measure"] in ("first", "last"):
             words = {op: text for op, text in COMPARED_DAY.items() if op != "ne"}
-            return (self.measure, self.operator.show(words, line.op), *self.day.show(line.value, line.unit))
-        operator = self.operator.show(BOUNDS, line.op)
-        put(self.value, line.value)
-        if line.measure in ("count", "days_in_a_row"):
+            return (self.measure, self.operator.show(words, line["op"]), *self.day.show(line["value"]))
+        operator = self.operator.show(BOUNDS, line["op"])
+        put(self.value, shown(line["value"]))
+        if line["measure"] in ("count", "days_in_a_row"):
             return (operator, self.value, self.measure)
-        numbers = {name: name for name, kind in self.desk.columns(line.event).items() if kind == "number"}
-        column = self.column.show({"": "choose a column", **numbers}, line.column)
+        numbers = {name: name for name, kind in self.desk.columns(shown(line["event"])).items() if kind == "number"}
+        column = self.column.show({"": "choose a column", **numbers}, shown(line["column"]))
         return (self.with_word, self.measure, column, operator, self.value)
 
-    def _show_where(self, line: BehaviourPart, problems: Sequence[Problem]) -> None:
-        if not line.where.parts:
+    def _write(self, text: str) -> None:
+        self.desk.write(self.path, "value", kind_measured(core(self.line)["measure"]), text)
+
+    def _show_where(self, line: Json, problems: Sequence[Problem]) -> None:
+        if not line["filter"]:
             self.children = (self.row, self.problem)
             self.where = None
             return
         if self.where is None:
             self.where = GroupView(self.desk)
             self.children = (self.row, self.problem, self.where)
-        self.where.show(line.where, (*self.path, WHERE), problems, self.desk.columns(line.event))
+        self.where.show(line["filter"], (*self.path, WHERE), problems, self.desk.columns(shown(line["event"])))
 
 
-VIEWS: dict[type, Any] = {
-    GroupPart: GroupView,
-    Condition: ConditionView,
-    BehaviourPart: BehaviourView,
-    AppPart: AppView,
-    CampaignPart: CampaignView,
-    Saved: SavedView,
-    Code: CodeView,
+def _view_of(part: Json) -> type[Any]:
+    """The widget that shows a part."""
+    if joined(part):
+        return GroupView
+    return ConditionView if operator_of(part) else VIEWS[core(part)["is"]]
+
+
+# by the tag of the JSON; what has an attribute is a condition
+VIEWS: dict[str, Any] = {
+    "did": BehaviourView,
+    "uses": AppView,
+    "contacted": CampaignView,
+    "in_group": SavedView,
+    "in_list": SavedView,
+    "code": CodeView,
 }

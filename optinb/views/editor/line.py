@@ -9,6 +9,7 @@ import ipywidgets as w
 
 from optinb.views.controls import Pane
 from optinb.views.editor.blanks import offer, on_change, pick, tool
+from optinb.views.editor.document import core, is_negated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from optinb.views.editor.building import Problem
     from optinb.views.editor.desk import Desk
     from optinb.views.editor.document import Path
+    from optinb.views.editor.holes import Json
 
 
 class LineTools(w.Box):
@@ -53,8 +55,9 @@ class LineView(w.VBox):
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.path: Path = ()
+        self.line: Json = {}
         self.lead = pick("Whether it must hold")
-        on_change(desk, self.lead, lambda new: desk.set(self.path, negated=new == "not"))
+        on_change(desk, self.lead, lambda _: desk.negate(self.path))
         self.sentence = w.Box()
         self.sentence.add_class("ob-sentence")
         self.tools = LineTools(desk, self, what=self.what)
@@ -66,15 +69,19 @@ class LineView(w.VBox):
         self.add_class("ob-line")
         self.first: Any = self.lead
 
-    def show(self, line: Any, path: Path, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
+    def show(self, line: Json, path: Path, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
         """Shows a line at a path; `columns` are those of a behaviour, inside whose conditions it stands."""
         self.path = path
-        offer(self.lead, dict(zip(("", "not"), self.leads, strict=True)), "not" if line.negated else "")
+        offer(self.lead, dict(zip(("", "not"), self.leads, strict=True)), "not" if is_negated(line) else "")
         self.say([problem.text for problem in problems if problem.path == path])
-        self.fill(line, problems, columns)
+        self.line = line
+        self.fill(core(line), problems, columns)
 
-    def fill(self, line: Any, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
-        """Fills the sentence; each kind of line has its own. (Widgets can't be abstract classes by their metaclass.)"""
+    def fill(self, line: Json, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
+        """Fills the sentence from the line without its `not`; each kind of line has its own.
+
+        Widgets can't be abstract classes by their metaclass.
+        """
         raise NotImplementedError(f"{type(self).__name__} doesn't say how its sentence is filled")
 
     def say(self, texts: Sequence[str]) -> None:

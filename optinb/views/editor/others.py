@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as w
 
+from optinb.rules.build import RESPONSE_DAYS
 from optinb.views.editor.blanks import Pick, WindowBlanks, arrange, blank, offer, on_change, pick, put, word
+from optinb.views.editor.document import NEW, core
+from optinb.views.editor.holes import shown, write
 from optinb.views.editor.line import LineView
 from optinb.views.editor.words import WHAT
 
@@ -16,7 +19,9 @@ if TYPE_CHECKING:
     from optinb.rules import Kind
     from optinb.views.editor.building import Problem
     from optinb.views.editor.desk import Desk
-    from optinb.views.editor.document import AppPart, CampaignPart, Code, Saved
+    from optinb.views.editor.holes import Json
+
+FIELDS = {"group": "group", "list": "name"}
 
 
 class AppView(LineView):
@@ -27,26 +32,26 @@ class AppView(LineView):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self.app = Pick(desk, "App", lambda new: desk.set(self.path, app=new))
-        self.platform = Pick(desk, "Platform", lambda new: desk.set(self.path, platform=new))
+        self.app = Pick(desk, "App", lambda new: desk.set(self.path, app=new or None))
+        self.platform = Pick(desk, "Platform", lambda new: desk.set(self.path, platform=new or None))
         self.low = blank(w.Text, "Version at least", of="ob-short", placeholder="any")
         self.high = blank(w.Text, "Version below", of="ob-short", placeholder="any")
-        self.window = WindowBlanks(desk, lambda: self.path, label="Last used", ever="at any time")
+        self.window = WindowBlanks(desk, lambda: self.path, "last_used", label="Last used", ever="at any time")
         self.words = {text: word(text) for text in ("on", "from version", "to before", "last used")}
-        on_change(desk, self.low, lambda new: desk.set(self.path, topic="low", version_from=new.strip()))
-        on_change(desk, self.high, lambda new: desk.set(self.path, topic="high", version_to=new.strip()))
+        on_change(desk, self.low, lambda new: desk.set(self.path, topic="low", version_from=new.strip() or None))
+        on_change(desk, self.high, lambda new: desk.set(self.path, topic="high", version_to=new.strip() or None))
 
-    def fill(self, line: AppPart, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
+    def fill(self, line: Json, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
         """Fills the sentence."""
         apps = self.desk.vocabulary.apps
         platforms = dict.fromkeys(platform for _, platform in apps.values())
         named = {name: f"{called} ({name})" for name, (called, _) in apps.items()}
-        self.first = app = self.app.show({"": "any app", **named}, line.app)
-        platform = self.platform.show({"": "any platform", **{p: p for p in platforms}}, line.platform)
-        put(self.low, line.version_from)
-        put(self.high, line.version_to)
-        words, window = self.words, self.window.show(line.window)
-        on = () if line.app and not line.platform else (words["on"], platform)
+        self.first = app = self.app.show({"": "any app", **named}, shown(line["app"]))
+        platform = self.platform.show({"": "any platform", **{p: p for p in platforms}}, shown(line["platform"]))
+        put(self.low, shown(line["version_from"]))
+        put(self.high, shown(line["version_to"]))
+        words, window = self.words, self.window.show(line["last_used"])
+        on = () if line["app"] and not line["platform"] else (words["on"], platform)
         versions = (words["from version"], self.low, words["to before"], self.high)
         arrange(self.sentence, self.lead, app, *on, *versions, words["last used"], *window)
 
@@ -60,27 +65,31 @@ class CampaignView(LineView):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self.campaign_did = pick("What happened", WHAT)
-        self.campaign = Pick(desk, "Campaign", lambda new: desk.set(self.path, campaign=new))
+        self.campaign = Pick(desk, "Campaign", lambda new: desk.set(self.path, campaign=new or None))
         self.times = blank(w.Text, "How many times at least", of="ob-short")
         self.days = blank(w.Text, "Days in which a purchase counts", of="ob-short")
-        self.window = WindowBlanks(desk, lambda: self.path, label="Sent", ever="at any time")
+        self.window = WindowBlanks(desk, lambda: self.path, "window", label="Sent", ever="at any time")
         self.words = {text: word(text) for text in ("at least", "times, sent", "by buying within", "days,")}
         self.first = self.campaign_did
-        on_change(desk, self.campaign_did, lambda new: desk.set(self.path, what=new))
-        on_change(desk, self.times, lambda new: desk.set(self.path, topic="times", times=new))
-        on_change(desk, self.days, lambda new: desk.set(self.path, topic="days", days=new))
+        on_change(desk, self.campaign_did, self._happened)
+        on_change(desk, self.times, lambda new: desk.write(self.path, "times", "times", new))
+        on_change(desk, self.days, lambda new: desk.write(self.path, "response_days", "response", new))
 
-    def fill(self, line: CampaignPart, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
+    def fill(self, line: Json, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
         """Fills the sentence."""
         names = {name: name for name in self.desk.vocabulary.campaigns}
-        offer(self.campaign_did, WHAT, line.what)
-        campaign = self.campaign.show({"": "any campaign", **names}, line.campaign)
-        put(self.times, line.times)
-        put(self.days, line.days)
-        words, window = self.words, self.window.show(line.window)
-        answered = (words["by buying within"], self.days, words["days,"]) if line.what == "responded" else ()
+        offer(self.campaign_did, WHAT, line["what"])
+        campaign = self.campaign.show({"": "any campaign", **names}, shown(line["campaign"]))
+        put(self.times, shown(line["times"]))
+        put(self.days, shown(line["response_days"]))
+        words, window = self.words, self.window.show(line["window"])
+        answered = (words["by buying within"], self.days, words["days,"]) if line["what"] == "responded" else ()
         often = (words["at least"], self.times, words["times, sent"])
         arrange(self.sentence, self.lead, self.campaign_did, campaign, *answered, *often, *window)
+
+    def _happened(self, what: str) -> None:
+        """Only a response has days in which it counts."""
+        self.desk.set(self.path, what=what, response_days=RESPONSE_DAYS if what == "responded" else None)
 
 
 class SavedView(LineView):
@@ -92,17 +101,23 @@ class SavedView(LineView):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
         self.kind = pick("Group or list", {"group": "the group", "list": "the list"})
-        self.name = Pick(desk, "Name", lambda new: desk.set(self.path, name=new, sha256=""))
-        on_change(desk, self.kind, lambda new: desk.set(self.path, kind=new, name="", sha256=""))
+        self.name = Pick(desk, "Name", self._name)
+        on_change(desk, self.kind, lambda new: desk.swap(self.path, NEW[new]))
 
-    def fill(self, line: Saved, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
+    def fill(self, line: Json, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
         """Fills the sentence."""
-        known = self.desk.vocabulary.groups if line.kind == "group" else self.desk.vocabulary.lists
-        offer(self.kind, {"group": "the group", "list": "the list"}, line.kind)
-        first = f"choose a {line.kind}" if known else f"no {line.kind} is saved yet"
-        self.first = name = self.name.show({"": first, **{name: name for name in known}}, line.name)
-        tied = (word(f"with the content {line.sha256[:12]}"),) if line.sha256 else ()
+        kind, vocabulary = _kind(line), self.desk.vocabulary
+        known = vocabulary.groups if kind == "group" else vocabulary.lists
+        offer(self.kind, {"group": "the group", "list": "the list"}, kind)
+        first = f"choose a {kind}" if known else f"no {kind} is saved yet"
+        self.first = name = self.name.show({"": first, **{name: name for name in known}}, shown(line[FIELDS[kind]]))
+        tied = (word(f"with the content {line['sha256'][:12]}"),) if line.get("sha256") else ()
         arrange(self.sentence, self.lead, self.kind, name, *tied)
+
+    def _name(self, name: str) -> None:
+        """Names another; a list isn't tied to the content of the one before."""
+        kind = _kind(core(self.line))
+        self.desk.swap(self.path, NEW[kind] | {FIELDS[kind]: write(kind, name)})
 
 
 class CodeView(LineView):
@@ -116,9 +131,14 @@ class CodeView(LineView):
         self.code = blank(w.Textarea, "Part of the rule as code", rows=2, placeholder='attr("country") == "DE"')
         self.code.add_class("ob-code")
         self.first = self.code
-        on_change(desk, self.code, lambda new: desk.set(self.path, topic="code", text=new))
+        on_change(desk, self.code, lambda new: desk.write(self.path, "text", "code", new))
 
-    def fill(self, line: Code, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
+    def fill(self, line: Json, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
         """Fills the sentence."""
-        put(self.code, line.text)
+        put(self.code, shown(line["text"]))
         arrange(self.sentence, self.lead, self.code)
+
+
+def _kind(line: Json) -> str:
+    """Whether a line is about a saved group or a list."""
+    return line["is"].removeprefix("in_")

@@ -1,46 +1,72 @@
-"""The words of the editor: its operators by kind of attribute, and how they read."""
+"""What can be asked about an attribute, each with its words and its form in the rule's JSON; and other words."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from optinb.rules.sentence import COMPARED_DAY
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from optinb.rules import Kind
-    from optinb.views.editor.document import Joined, Span, Unit
+
+KINDS: dict[str, Kind] = {"t": "text", "n": "number", "y": "yes/no", "d": "day"}
+OF_THE_ATTRIBUTE = ""  # a blank that is read as the attribute's kind says
 
 
 class Operator(NamedTuple):
-    """How an operator reads, which kinds of attribute it fits, and how many values it takes (None: one or more)."""
+    """How an operator reads, the kinds of attribute it fits, and its form.
+
+    Attributes:
+        form: what its JSON always holds.
+        blanks: the kind (see `holes.BLANKS`) of each field that is written into.
+        starts: what stands in the blanks at first.
+    """
 
     words: str
-    kinds: frozenset[Kind]
-    takes: int | None
+    kinds: tuple[Kind, ...]
+    form: Mapping[str, Any]
+    blanks: Mapping[str, str]
+    starts: tuple[str, ...]
 
 
-def _of(words: str, kinds: str, takes: int | None = 1) -> Operator:
-    named: dict[str, Kind] = {"t": "text", "n": "number", "y": "yes/no", "d": "day"}
-    return Operator(words, frozenset(named[k] for k in kinds), takes)
+def _of(words: str, kinds: str, form: Mapping[str, Any], starts: tuple[str, ...] = ("",), **blanks: str) -> Operator:
+    return Operator(words, tuple(KINDS[k] for k in kinds), form, blanks, starts if blanks else ())
 
 
+def _compared(words: str, kinds: str, op: str) -> Operator:
+    return _of(words, kinds, {"is": "compare", "op": op}, value=OF_THE_ATTRIBUTE)
+
+
+def _piece(words: str, op: str) -> Operator:
+    return _of(words, "t", {"is": "text", "op": op}, value="piece")
+
+
+def _ranked(words: str, side: str) -> Operator:
+    return _of(words, "nd", {"is": "rank", "side": side, "within": None}, percent="percent")
+
+
+# by the operator or side of the JSON, where it has one, else by its tag; "known" is the opposite of missing
 OPERATORS: dict[str, Operator] = {
-    "eq": _of("is", "tnyd"),
-    "ne": _of("is known and not", "tnyd"),
-    "one_of": _of("is one of", "tn", None),
-    "ge": _of("is at least", "nd"),
-    "gt": _of("is above", "nd"),
-    "le": _of("is at most", "nd"),
-    "lt": _of("is below", "nd"),
-    "contains": _of("contains", "t"),
-    "starts_with": _of("starts with", "t"),
-    "ends_with": _of("ends with", "t"),
-    "matches": _of("fits the pattern", "t"),
-    "anniversary": _of("has its anniversary", "d", 2),
-    "top": _of("is among the highest", "nd"),
-    "bottom": _of("is among the lowest", "nd"),
-    "missing": _of("is missing", "tnyd", 0),
-    "known": _of("is known", "tnyd", 0),
+    "eq": _compared("is", "tnyd", "eq"),
+    "ne": _compared("is known and not", "tnyd", "ne"),
+    "one_of": _of("is one of", "tn", {"is": "one_of"}, values=OF_THE_ATTRIBUTE),
+    "ge": _compared("is at least", "nd", "ge"),
+    "gt": _compared("is above", "nd", "gt"),
+    "le": _compared("is at most", "nd", "le"),
+    "lt": _compared("is below", "nd", "lt"),
+    "contains": _piece("contains", "contains"),
+    "starts_with": _piece("starts with", "starts_with"),
+    "ends_with": _piece("ends with", "ends_with"),
+    "matches": _of("fits the pattern", "t", {"is": "matches"}, pattern="text"),
+    "birthday": _of(
+        "has its anniversary", "d", {"is": "birthday"}, ("0", "7"), first="anniversary", last="anniversary"
+    ),
+    "top": _ranked("is among the highest", "top"),
+    "bottom": _ranked("is among the lowest", "bottom"),
+    "missing": _of("is missing", "tnyd", {"is": "missing"}),
+    "known": _of("is known", "tnyd", {"is": "missing"}),
 }
 MEASURES = {
     "count": "times",
@@ -50,13 +76,13 @@ MEASURES = {
     "last": "the last time",
     "days_in_a_row": "days in a row",
 }
-JOINED: dict[Joined, str] = {
+JOINED = {
     "all": "All of these hold",
     "any": "At least one of these holds",
     "none": "None of these holds",
 }
-UNITS: dict[Unit, str] = {"date": "date", "days_ago": "days before the run date", "days_ahead": "days after it"}
-SPANS: dict[Span, str] = {"ever": "ever", "last": "in the last", "between": "from … to"}
+UNITS = {"date": "date", "days_ago": "days before the run date", "days_ahead": "days after it"}
+SPANS = {"ever": "ever", "last": "in the last", "between": "from … to"}
 WHAT = {"received": "received", "in_control": "was in control of", "responded": "responded to"}
 
 
