@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -30,15 +30,12 @@ from optinb.delivery.batch import backoff_s
 from optinb.delivery.budget import Budget, wait_while
 from optinb.delivery.closing import close_dead
 from optinb.delivery.frozen import check_planned
-from optinb.delivery.journal import Accepted, Cancelled
+from optinb.delivery.journal import Accepted, Batch, Cancelled, FrozenAudience, Store
 from optinb.delivery.machine import Event, Moved, Moving, Recalled, next_state
 from optinb.delivery.request import last_moment, schedule_of
 from optinb.errors import Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from optinb.delivery.journal import Batch, FrozenAudience, Store
     from optinb.store import Lease
 
 SURE = timedelta(minutes=10)

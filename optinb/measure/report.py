@@ -9,13 +9,12 @@ from msgspec import Struct
 from optinb.appboy import told_by_group
 from optinb.errors import Exit
 from optinb.measure.charts import chances, pauses
-from optinb.measure.pages import many, render_page, steps
+from optinb.measure.pages import WaterfallStep, many, render_page, steps
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from optinb.customers import CustomerModel
-    from optinb.measure.pages import WaterfallStep
     from optinb.measure.summary import CampaignSummary, NightSummary
 
 _VERDICTS = {

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from optinb.base.people import same_person
-from optinb.campaigns import draft, may, step
+from optinb.campaigns import Campaign, CampaignChange, CampaignRecord, draft, may, step
 from optinb.errors import CampaignError, ConflictError
-from optinb.planning.campaign_records import as_campaign
+from optinb.planning.campaign_records import CampaignRecords, as_campaign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
     from optinb.base.context import Context
-    from optinb.campaigns import Campaign, CampaignChange, CampaignRecord
     from optinb.campaigns.campaign_store import CampaignStore
-    from optinb.planning.campaign_records import CampaignRecords
 
 
 def is_free(record: CampaignRecord) -> bool:

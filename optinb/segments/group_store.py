@@ -6,15 +6,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from optinb.errors import CampaignError, ConflictError, did_you_mean
 from optinb.store import audit
 from optinb.store.schema import group_versions
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
-
     from optinb.store.database import Database
 
 
