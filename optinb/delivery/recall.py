@@ -146,7 +146,7 @@ def recall(
     The lease is the sender's: nobody sends meanwhile. Asking again recalls what is left. `progress` is told of so many
     more recipients, again and again. Raises StateError.
     """
-    _close_dead(store, audience, tools, lease)
+    close_dead(store, audience, lease, now=tools.clock(), late_minutes=tools.settings.late_minutes)
     found = Recall(campaign=audience.campaign_name, run_date=audience.run_date.isoformat())
     before = store.deliveries.counts(*audience.night)
     open_before = before.unknown - before.received - before.missing
@@ -195,7 +195,7 @@ def reschedule(
     left. `signature` is that of the user, where approvers have keys. Raises StateError.
     """
     check_planned(store, audience)
-    _close_dead(store, audience, tools, lease)
+    close_dead(store, audience, lease, now=tools.clock(), late_minutes=tools.settings.late_minutes)
     # must precede the move: what went out at the earlier time would look like something that never arrived
     for state in ("accepted", "unknown"):
         noted = [
@@ -211,21 +211,19 @@ def reschedule(
     problems: dict[str, int] = {}
     sizes = {True: 0, False: 0}
 
-    def ask(campaign_id: str, schedule_id: str) -> Outcome:
-        return tools.client.reschedule(campaign_id, schedule_id, schedule)
-
-    def event(_state: Accepted, outcome: Outcome) -> Event:
-        return Moved(outcome, schedule.time)
-
-    def is_out(state: Accepted) -> bool:
-        return state.before is not None and tools.clock() >= state.before
-
     def is_wanted() -> bool:
         there = store.deliveries.find(*audience.night)
         return there is None or there.cancelled == audience.cancelled
 
-    tools = replace(tools, goes_on=is_wanted)  # who cancels it meanwhile mustn't wait for it
-    for batch, outcome in _change(store, audience, tools, ask, event=event, lease=lease, skip=is_out):
+    for batch, outcome in _change(
+        store,
+        audience,
+        replace(tools, goes_on=is_wanted),  # who cancels it meanwhile mustn't wait for it
+        lambda campaign_id, schedule_id: tools.client.reschedule(campaign_id, schedule_id, schedule),
+        event=lambda _state, outcome: Moved(outcome, schedule.time),
+        lease=lease,
+        skip=lambda state: state.before is not None and tools.clock() >= state.before,
+    ):
         sizes[isinstance(outcome, Done)] += batch.size
         _note(problems, outcome)
         progress(batch.size)
@@ -245,10 +243,6 @@ def reschedule(
         untold=untold,
         exit_code=int(Exit.FAILED if untold else code),
     )
-
-
-def _close_dead(store: Store, audience: FrozenAudience, tools: RecallTools, lease: Lease) -> None:
-    close_dead(store, audience, lease, now=tools.clock(), late_minutes=tools.settings.late_minutes)
 
 
 def _change(
