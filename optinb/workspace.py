@@ -20,12 +20,11 @@ from optinb.planning.approving import Approvals
 from optinb.planning.audiences import Audiences
 from optinb.planning.campaign_preview import Previews
 from optinb.planning.campaign_records import CampaignRecords
-from optinb.planning.drafts import Drafts
+from optinb.planning.drafts import Drafts, Unsaved
 from optinb.planning.freshness import Freshness
 from optinb.planning.power_of_tests import PowerOfTests
 from optinb.planning.resolved import Resolver
 from optinb.planning.trial_sends import Trials
-from optinb.planning.unsaved import Unsaved
 from optinb.segments import Groups, Lists, PastWorkspace, groups_of
 from optinb.segments.exploration import Exploration
 from optinb.segments.reach import REACH, reach_nights

@@ -12,14 +12,12 @@ from sqlalchemy import Connection, insert, select, update
 from optinb.appboy.template_changes import TemplateChange, TemplateNews, template_changes
 from optinb.appboy.templates import Template
 from optinb.errors import CampaignError, did_you_mean
-from optinb.store import audit
+from optinb.store import Database, audit
 from optinb.store.schema import audit_entries, templates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-
-    from optinb.store.database import Database
 
 VANISHED = "no longer in Appboy"
 SYNCED = "templates synced"

@@ -35,15 +35,13 @@ from optinb.delivery.journal.values import (
     Settlement,
 )
 from optinb.errors import ConflictError, StateError
-from optinb.store import audit
+from optinb.store import Database, audit
 from optinb.store.leases import Lease, lost, must_hold
 from optinb.store.schema import audiences, batches, campaign_versions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import date, datetime
-
-    from optinb.store.database import Database
 
 
 class _Ids(msgspec.Struct, frozen=True):

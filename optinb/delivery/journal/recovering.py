@@ -49,14 +49,12 @@ from optinb.delivery.journal.values import (
     Unknown,
 )
 from optinb.errors import StateError
-from optinb.store import audit
+from optinb.store import Database, audit
 from optinb.store.leases import Lease, must_hold
 from optinb.store.schema import audiences, audit_entries, batches, code_grants, code_pools, leases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from optinb.store.database import Database
 
 MAYBE = Unknown(message="its request may have been made before the database was put back to an earlier state")
 UNREADABLE = Unknown(
