@@ -5,36 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optinb.appboy.template_import import Templates
+from optinb.appboy import Templates
 from optinb.base.clock import clock_for, on_sandbox
 from optinb.base.context import Context, as_day
 from optinb.base.private import keep_private
 from optinb.base.settings import FILE_NAME, Settings, load_settings, read_secret
 from optinb.base.workspace_folder import workspace_folder
-from optinb.delivery import ContactHistory
-from optinb.delivery.audit_checkpoint import AuditCheckpoints
+from optinb.delivery import AuditCheckpoints, ContactHistory, ForgottenCustomer, Recovered, Sends
 from optinb.delivery.journal import Store
-from optinb.delivery.night_answers import NightAnswers, status
-from optinb.delivery.sends import Sends
+from optinb.delivery.night_answers import Answer, NightAnswers, Why, WorkspaceStatus, status
 from optinb.errors import SettingsError, UsageError, WarehouseError
+from optinb.planning import Campaigns, Codes, Diagnosis, Doctor
 from optinb.planning.approving import Approvals
 from optinb.planning.audiences import Audiences
 from optinb.planning.campaign_preview import Previews
 from optinb.planning.campaign_records import CampaignRecords
-from optinb.planning.campaigns import Campaigns
-from optinb.planning.code_pools import Codes
-from optinb.planning.doctor import Diagnosis, Doctor
-from optinb.planning.drafts import Drafts
+from optinb.planning.drafts import Drafts, Unsaved
 from optinb.planning.freshness import Freshness
 from optinb.planning.power_of_tests import PowerOfTests
 from optinb.planning.resolved import Resolver
 from optinb.planning.trial_sends import Trials
-from optinb.planning.unsaved import Unsaved
-from optinb.segments import groups_of
+from optinb.segments import Groups, Lists, PastWorkspace, groups_of
 from optinb.segments.exploration import Exploration
-from optinb.segments.groups import Groups
-from optinb.segments.lists import Lists
-from optinb.segments.past import PastWorkspace
 from optinb.segments.reach import REACH, reach_nights
 from optinb.store import in_folder
 from optinb.warehouse import ImportReport, Snapshot, Warehouse
@@ -47,12 +39,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optinb.base.progress import Listener
-    from optinb.customers import CustomerModel, ModelCard
-    from optinb.customers.customer_card import CustomerCard
-    from optinb.customers.moves import Migration
-    from optinb.delivery.forgetting import ForgottenCustomer
-    from optinb.delivery.night_answers import Answer, Why, WorkspaceStatus
-    from optinb.delivery.recovery import Recovered
+    from optinb.customers import CustomerCard, CustomerModel, Migration, ModelCard
 
 
 class Workspace(Exploration):

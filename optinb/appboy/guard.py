@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from optinb.appboy.outcome import RequestLater, RequestUnknown
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 WITHHELD = "not posted: the sender was stopped for a while and may have lost its hold"
 _MAY_POST: ContextVar[Callable[[bool], bool] | None] = ContextVar("may_post", default=None)

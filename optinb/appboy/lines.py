@@ -11,7 +11,8 @@ import os
 import socket
 import ssl
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -19,14 +20,8 @@ import httpcore
 import httpx
 
 from optinb.base.addresses import EXAMPLE_PROXY, problem_of_proxy
-from optinb.base.settings import FILE_NAME, is_reference, read_secret
+from optinb.base.settings import FILE_NAME, AppGroupSettings, is_reference, read_secret
 from optinb.errors import SettingsError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from optinb.base.settings import AppGroupSettings
-
 
 GONE_S = 10.0
 """How long the system repeats what a broken network doesn't take; else it does for minutes, also for a process that is

@@ -7,18 +7,16 @@ Appboy has no idempotency key, so the question is always: may this have been sen
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
 
 MAX_WAIT_S = 3600.0  # a rate window is a clock hour; a longer wait would come from a wrong clock
 MAX_MESSAGE = 300

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from optinb.base.settings import read_secret
 from optinb.errors import SettingsError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MIN_REDACTED = 6  # a shorter text is no key, and may stand in any word of an answer
 SHOWN = "[key]"

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from optinb.appboy.client import AppboyClient
 from optinb.appboy.live_content import with_live_content
 from optinb.appboy.template_changes import TemplateNews
-from optinb.appboy.template_store import TemplateSync
+from optinb.appboy.template_store import TemplateStore, TemplateSync
 from optinb.appboy.templates import Template, fetch_templates, fitted
 from optinb.errors import AppboyError, CampaignError, SettingsError
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
-    from optinb.appboy.template_store import TemplateStore
     from optinb.base.context import Context
     from optinb.base.settings import AppGroupSettings
     from optinb.store.runs import Runs

@@ -7,21 +7,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from optinb.appboy.template_changes import TemplateChange, TemplateNews, template_changes
 from optinb.appboy.templates import Template
 from optinb.errors import CampaignError, did_you_mean
-from optinb.store import audit
+from optinb.store import Database, audit
 from optinb.store.schema import audit_entries, templates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-
-    from sqlalchemy import Connection
-
-    from optinb.store.database import Database
 
 VANISHED = "no longer in Appboy"
 SYNCED = "templates synced"
@@ -64,7 +60,7 @@ class TemplateStore:
                 values = {
                     "name": template.name,
                     "in_appboy": template.id in there,
-                    "body": (body := _encode(template)),
+                    "body": (body := msgspec.json.encode(template, order="sorted").decode()),
                     "synced_at": now,
                 } | ({"changed_at": now} if happened else {})
                 if before.get(template.id) != (seal := _seal(body)):
@@ -172,10 +168,6 @@ def _seal(body: str) -> str:
     """SHA-256 over what is stored of a template but when it was edited, which decides only when it is read again."""
     content = {k: v for k, v in msgspec.json.decode(body).items() if k not in ("last_edited", "updated_at")}
     return sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
-
-
-def _encode(template: Template) -> str:
-    return msgspec.json.encode(template, order="sorted").decode()
 
 
 def _decode(body: str) -> Template:

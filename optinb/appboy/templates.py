@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -14,9 +15,6 @@ from optinb.appboy.outcome import RequestRefused
 from optinb.appboy.wire import CampaignDetails, CampaignLine
 from optinb.base.settings import PLATFORMS, AppGroupSettings, Platform
 from optinb.errors import AppboyError
-
-if TYPE_CHECKING:
-    from collections.abc import Container, Mapping, Sequence
 
 PLATFORM_OF: dict[str, Platform] = {f"{platform}_push": platform for platform in PLATFORMS}
 # of the whole notification; Appboy's own additions come on top of ours

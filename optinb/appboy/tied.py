@@ -11,13 +11,10 @@ from __future__ import annotations
 import re
 import threading
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
 import msgspec
 from msgspec import Struct
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 REQUEST_IDS = ("x-request-id", "request-id", "x-amzn-requestid", "x-amz-cf-id", "cf-ray")
 CACHES = ("x-cache", "x-cache-status", "cf-cache-status", "x-proxy-cache")

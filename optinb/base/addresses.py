@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 EXAMPLE_API = "https://rest.iad-01.braze.com"
 EXAMPLE_HUB = "https://hub.example.com/hub/api"

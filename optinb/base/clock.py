@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict, replace
 
-from optinb.base.settings import RehearsedGroup
+from optinb.base.settings import RehearsedGroup, Settings
 from optinb.errors import SettingsError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from optinb.base.settings import Settings
 
 VARIABLE = "OPTINB_NOW"
 SANDBOX = "OPTINB_SANDBOX"

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from optinb.base.settings import current_user
+from optinb.base.settings import Settings, current_user
 from optinb.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-    from pathlib import Path
-
-    from optinb.base.settings import Settings
 
 
 class Context:

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection, Iterable
 from functools import cached_property
 from html import escape
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+from typing import Any
 
 BLANKED = "(removed: a customer was forgotten)"
 # In a text that people read such a number may be a count or a year as well as an id, and counts stay.

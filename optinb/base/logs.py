@@ -10,18 +10,15 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import MutableMapping
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from pathlib import Path
+from typing import IO, Any, Literal, TextIO
 
 from optinb.base.files import lock_newest, open_privately
 from optinb.base.printable import printable, printable_line
-
-if TYPE_CHECKING:
-    from collections.abc import MutableMapping
-    from pathlib import Path
-    from typing import IO
 
 ROOT = "optinb"
 KERNEL_OF_A_COMMAND = "OPTINB_KERNEL_OF_A_COMMAND"

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.base.settings import FILE_NAME, is_reference, read_secret
+from optinb.base.settings import FILE_NAME, Settings, is_reference, read_secret
 from optinb.errors import SettingsError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from optinb.base.settings import Settings
 
 SHOWN = 3  # paths that a finding names
 

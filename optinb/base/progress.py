@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from optinb.base.logs import KERNEL_OF_A_COMMAND, kernel, watched_stream
 from optinb.base.printable import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 WHOLE = 100
 

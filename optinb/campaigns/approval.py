@@ -7,26 +7,21 @@ night holds the campaign and is named.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
 
 from optinb.base.people import is_among, same_person
-from optinb.campaigns.campaign import Campaign
-from optinb.campaigns.life import ALIVE, TRANSITIONS, CampaignState, may, next_state
+from optinb.campaigns.campaign import Campaign, Scalar
+from optinb.campaigns.life import ALIVE, TRANSITIONS, CampaignState, Step, may, next_state
 from optinb.campaigns.part_words import why_different
 from optinb.campaigns.record import Approval, Authority, CampaignRecord, SizeBand
 from optinb.campaigns.signing import is_signed, sign
 from optinb.errors import ApprovalError, CampaignError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from optinb.campaigns.campaign import Scalar
-    from optinb.campaigns.life import Step
 
 
 def fingerprint(parts: Mapping[str, str]) -> str:

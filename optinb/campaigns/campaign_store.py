@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import func, insert, or_, select
+from sqlalchemy import Connection, func, insert, or_, select
 
 from optinb.campaigns.campaign import id_of
 from optinb.campaigns.record import Approval, CampaignRecord
 from optinb.campaigns.trail import Decision
 from optinb.errors import CampaignError, ConflictError, StateError, did_you_mean
-from optinb.store import audit
+from optinb.store import Database, audit
 from optinb.store.schema import audit_entries, campaign_versions
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from optinb.store.database import Database
 
 PREFIX = "campaign "  # of the actions in the audit trail
 

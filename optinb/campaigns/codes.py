@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import file_digest
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import polars as pl
 from msgspec import Struct
@@ -12,10 +13,6 @@ from optinb.errors import CampaignError
 from optinb.warehouse.delimited import SHORTENED, name_lines, plain_cell
 from optinb.warehouse.limits import UnreadableError
 from optinb.warehouse.tabular import ReadColumn, Wanted, read_column, without_header
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
 
 MAX_CODE_LENGTH = 64
 MAX_CODES = 10_000_000

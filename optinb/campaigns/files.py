@@ -6,7 +6,8 @@ import re
 import tomllib
 from collections.abc import Mapping
 from datetime import date
-from typing import TYPE_CHECKING, Any, get_args
+from pathlib import Path
+from typing import Any, get_args
 
 import msgspec
 import tomli_w
@@ -14,9 +15,6 @@ import tomli_w
 from optinb.campaigns.campaign import Campaign, Offer, OfferField, Property
 from optinb.campaigns.schedule import WEEKDAYS, Clock, Schedule
 from optinb.errors import CampaignError, did_you_mean
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _CHOICES: dict[str, tuple[str, ...]] = {
     "schedule.clock": get_args(Clock),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -14,9 +15,6 @@ from optinb.campaigns.rebuilt import REBUILT, read_rebuilt
 from optinb.campaigns.schedule import Schedule
 from optinb.errors import OptinbError
 from optinb.rules import InList, from_json, nodes_of, sentence
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 NONE = "none"
 MOST_LETTERS = 80  # of both values of a part, where a sentence names them

@@ -13,7 +13,7 @@ import msgspec
 
 from optinb.customers import declared_features, origins
 from optinb.customers.attributes import CHANCES, STAGE, VALUE
-from optinb.rules import Uses, nodes_of
+from optinb.rules import Rule, Uses, nodes_of
 from optinb.segments import attributes_read, tables_behind, tables_read
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from optinb.base.settings import AppGroupSettings, Settings
     from optinb.campaigns.campaign import Campaign
     from optinb.campaigns.schedule import Schedule
-    from optinb.rules import Rule
 
 MICRO_SEGMENT = "micro_segment"
 # What [lifecycle] decides about; everything else that the package makes is made the same way in every workspace.

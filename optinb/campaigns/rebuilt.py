@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
 from optinb.campaigns.parts import canonical
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 REBUILT = "audiences rebuilt by a recovery"
 

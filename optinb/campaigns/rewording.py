@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Column, and_, func, or_, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Row, and_, func, or_, select, update
 
 from optinb.campaigns.approval import reworded, step
 from optinb.campaigns.campaign_store import add_version, encoded
@@ -17,8 +17,6 @@ from optinb.store.schema import audit_entries, batches, campaign_versions, group
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
-
-    from sqlalchemy import ColumnElement, Connection, Row
 
     from optinb.base.erasing import ForgottenPerson
     from optinb.store.database import Database

@@ -8,16 +8,14 @@ same rules are shown for them.
 from __future__ import annotations
 
 from calendar import monthrange
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Annotated, Literal, assert_never
+from typing import Annotated, Literal, assert_never
 from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
 from optinb.errors import CampaignError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 MAX_DAYS_AHEAD = 90
 LOOK_AHEAD_DAYS = 366  # a schedule that finds no day within a leap year finds none

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from optinb.campaigns.policy import GLOBAL_CONTROL, in_window
+from optinb.campaigns.policy import GLOBAL_CONTROL, Competitor, in_window
 from optinb.segments import first_against
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from optinb.base.settings import PolicySection
-    from optinb.campaigns.policy import Competitor
     from optinb.campaigns.roster import Roster
 
 NOBODY, SEVERAL = -1, -2

@@ -6,16 +6,14 @@ is a chain: what was decided last, and by whom, is read there.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast, get_args
+from collections.abc import Sequence
+from typing import cast, get_args
 
 from msgspec import Struct
 
 from optinb.campaigns.campaign import Campaign
 from optinb.campaigns.life import CampaignState, Step, may, next_state
 from optinb.campaigns.record import CampaignRecord
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 class Decision(Struct, frozen=True, kw_only=True):

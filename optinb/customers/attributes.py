@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from msgspec import Struct
 
-from optinb.customers.features import FEATURES, Kind, comeback_feature
+from optinb.customers.features import FEATURES, Feature, Kind, comeback_feature
 from optinb.customers.lifecycle import STAGES
 from optinb.customers.ranks import HIGH_ABOVE, INSIDE, MEDIUM_ABOVE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from optinb.customers.features import Feature
 
 
 class Attribute(Struct, frozen=True, kw_only=True):

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import polars as pl
 from msgspec import Struct
 
-from optinb.base.progress import quiet
+from optinb.base.progress import Listener, quiet
 from optinb.customers.backtest import Backtest, judge, split
 from optinb.customers.boosting import fit_boosting
 from optinb.customers.ranks import Ranges, learn_ranges
 from optinb.customers.value import ENOUGH_DAYS, ValueModel, fit_value_model
 from optinb.errors import ModelError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from optinb.base.progress import Listener
 
 _TRIED, _CHOSEN = 7, 14  # hundredths of a night's models, for whoever waits: each candidate, and the winner
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.base.figures import figure
-from optinb.customers.layers import Dimension, dimensions, figures
+from optinb.customers.layers import Dimension, Layer, dimensions, figures
 from optinb.customers.sampling import halves, sample
 from optinb.customers.threads import one_thread
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     import polars as pl
     from numpy.typing import NDArray
-
-    from optinb.customers.layers import Layer
 
     Floats = NDArray[np.float64]
 

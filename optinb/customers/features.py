@@ -10,7 +10,7 @@ A count or a sum of nothing is 0; a date, a pause, an average or a favourite of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,8 +20,6 @@ from msgspec import Struct
 from optinb.customers.purchases import day_number, known_amounts, money, purchase_days, units_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import polars as pl
     from narwhals.typing import IntoDType
 

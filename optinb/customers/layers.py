@@ -7,17 +7,15 @@ category becomes one figure, 0 or 1, for each of its most frequent values.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterable
+from datetime import date
+from typing import Literal
 
 import narwhals as nw
 import polars as pl
 from msgspec import Struct
 
 from optinb.customers.purchases import day_number
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import date
 
 How = Literal["plain", "log", "since", "is"]
 MOST_VALUES = 4

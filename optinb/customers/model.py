@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from datetime import date
+from typing import NamedTuple
 
 import narwhals as nw
 import polars as pl
 from msgspec import Struct
 
 from optinb.base.figures import share as in_percent
-from optinb.base.progress import quiet
-from optinb.base.settings import ModelsSection
+from optinb.base.progress import Listener, quiet
+from optinb.base.settings import LifecycleSection, ModelsSection
 from optinb.customers.attributes import HISTORY_COLUMNS, columns
 from optinb.customers.boosting import coded
 from optinb.customers.card import ModelCard, SegmentReport
 from optinb.customers.choosing import choose_value_model
-from optinb.customers.features import build_features
+from optinb.customers.features import Feature, build_features
 from optinb.customers.lifecycle import (
     STAGES,
     Thresholds,
@@ -29,13 +30,6 @@ from optinb.customers.purchases import purchase_days
 from optinb.customers.ranks import value_rank, value_segment
 from optinb.customers.risk import MOST_DAYS, risks
 from optinb.customers.segmentation import Segmentation, segment
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    from optinb.base.progress import Listener
-    from optinb.base.settings import LifecycleSection
-    from optinb.customers.features import Feature
 
 NO_ATTRIBUTES = frozenset({"customer_id", "external_user_id", "time_zone", "push_opt_in", "is_blocked", "is_test"})
 """Columns of the customers that say nothing about what they will buy."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from optinb.base.progress import progress
+from optinb.base.progress import Listener, progress
 from optinb.customers.card import ModelCard
 from optinb.customers.declared import declared_features
 from optinb.customers.model import CustomerModel, model_customers
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from optinb.base.progress import Listener
     from optinb.base.settings import Settings
     from optinb.warehouse import Snapshot, Warehouse
 

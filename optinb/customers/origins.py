@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from collections.abc import Iterable, Mapping
+from typing import assert_never
 
 from optinb.customers.attributes import CHANCES, STAGE, VALUE
 from optinb.customers.features import FEATURES, Aggregate, Feature, Source, comeback_feature
 from optinb.customers.layers import LAYERS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 CUSTOMERS = frozenset({"customers"})
 PURCHASES = frozenset({"transactions"})

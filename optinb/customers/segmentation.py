@@ -16,14 +16,13 @@ import polars as pl
 from msgspec import Struct
 
 from optinb.customers.clusters import ENOUGH, Clustering, fit_clusters
-from optinb.customers.layers import LAYERS, people
+from optinb.customers.layers import LAYERS, Layer, people
 from optinb.customers.lifecycle import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from optinb.base.settings import ModelsSection
-    from optinb.customers.layers import Layer
 
 DRIFTED = 0.25
 """The population stability index from which a shift of shares is commonly called large."""

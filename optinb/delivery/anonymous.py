@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from pathlib import Path
 
 import polars as pl
 from msgspec import Struct
 
 from optinb.delivery.contact_history import ContactHistory
 from optinb.delivery.frozen import freeze, read_frozen
-from optinb.delivery.journal import Batch, FrozenAudience
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-    from datetime import datetime
-    from pathlib import Path
-
-    from optinb.delivery.journal import Store
+from optinb.delivery.journal import Batch, FrozenAudience, Store
 
 FORGOTTEN = "forgotten-"
 

@@ -18,8 +18,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.base.files import sync, write_atomically
-from optinb.campaigns import why_unlike
-from optinb.delivery.journal import TAIL, behind
+from optinb.campaigns import CampaignRecord, why_unlike
+from optinb.delivery.journal import TAIL, Store, behind
 from optinb.errors import StateError
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optinb.base.context import Context
-    from optinb.campaigns import CampaignRecord
-    from optinb.delivery.journal import Store
     from optinb.store import AuditVerdict
 
 _log = logging.getLogger("optinb.workspace")

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
 from optinb.delivery.journal import Batch, Planned
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from datetime import date, datetime
 
 BATCH_SIZE = 50  # recipients that Appboy takes in one request
 MAX_PROPERTIES = 50_000  # bytes of trigger properties in one request; Appboy's pages say 50 KB

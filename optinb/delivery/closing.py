@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from datetime import datetime
 
 from msgspec import Struct
 
 from optinb.delivery.batch import is_late
-from optinb.delivery.journal import FrozenAudience, Planned, Sending, send_lease
+from optinb.delivery.journal import FrozenAudience, Planned, Sending, Store, send_lease
 from optinb.delivery.machine import Interrupted, Passed, next_state
 from optinb.errors import failure
-from optinb.store import LeaseTaken
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
-    from optinb.delivery.journal import Store
-    from optinb.store import Lease
+from optinb.store import Lease, LeaseTaken
 
 DIED = Interrupted("the sender died while the request was under way")
 

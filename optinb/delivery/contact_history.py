@@ -6,27 +6,24 @@ this, and none of them derives it again. Rows carry the ids of then; `engine.per
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import polars as pl
 
-from optinb.delivery.contact_status import COUNTING, MEANING, RECEIVED, Role, status_of, status_of_night
+from optinb.delivery.contact_status import COUNTING, MEANING, RECEIVED, Role, Status, status_of, status_of_night
 from optinb.delivery.elsewhere import must_be_here
 from optinb.delivery.frozen import is_sealed
-from optinb.delivery.journal import Accepted
+from optinb.delivery.journal import Accepted, Batch, FrozenAudience, Settlement, Store, Verdict
 from optinb.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
-    from datetime import date
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from optinb.delivery.contact_status import Status
-    from optinb.delivery.journal import Batch, FrozenAudience, Settlement, Store, Verdict
     from optinb.delivery.journal.rows import StateName
 
     Codes = NDArray[np.uint8]

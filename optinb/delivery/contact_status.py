@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, assert_never
+from collections.abc import Iterable
+from typing import Literal, assert_never
 
 from msgspec import Struct
 
-from optinb.delivery.journal import Accepted, Cancelled, Expired, Planned, Refused, Sending, Unknown
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from optinb.delivery.journal import BatchState, Verdict
+from optinb.delivery.journal import (
+    Accepted,
+    BatchState,
+    Cancelled,
+    Expired,
+    Planned,
+    Refused,
+    Sending,
+    Unknown,
+    Verdict,
+)
 
 Role = Literal["recipient", "control", "excluded"]
 Status = Literal[

@@ -6,17 +6,14 @@ import csv
 import gzip
 import io
 import re
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
 from optinb.base.files import walk
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-    from typing import BinaryIO
 
 _DELIMITERS = (",", ";", "\t")
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from socket import gethostname
-from typing import TYPE_CHECKING
 
-from optinb.delivery.journal import PLANNED
+from optinb.delivery.journal import PLANNED, FrozenAudience, Store
 from optinb.errors import StateError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from optinb.delivery.journal import FrozenAudience, Store
 
 
 def place_of(path: Path) -> dict[str, str]:

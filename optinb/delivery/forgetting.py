@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from optinb.base.erasing import ForgottenPerson
 from optinb.base.ownership import closed_folders, login_of
-from optinb.delivery.anonymous import FORGOTTEN, anonymise, holding, orphans
+from optinb.delivery.anonymous import FORGOTTEN, Held, anonymise, holding, orphans
 from optinb.delivery.delivered_files import delivers, files_with
 from optinb.delivery.request import last_moment
 from optinb.delivery.sends import WAIT_S
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optinb.base.context import Context
-    from optinb.delivery.anonymous import Held
     from optinb.delivery.audit_checkpoint import AuditCheckpoints
     from optinb.delivery.journal import Store
     from optinb.segments.lists import Lists

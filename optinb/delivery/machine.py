@@ -12,8 +12,9 @@ An event that a state doesn't know changes nothing: whoever comes too late with 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import Any, assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,9 +22,6 @@ from msgspec.structs import replace
 from optinb import appboy
 from optinb.appboy import Outcome
 from optinb.delivery.journal import Accepted, BatchState, Cancelled, Expired, Planned, Refused, Sending, Unknown
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 
 class Marked(Struct, frozen=True):

@@ -9,7 +9,7 @@ import polars as pl
 from msgspec import Struct
 
 from optinb.campaigns import OUTCOMES
-from optinb.delivery.journal import Cancelled, Verdict
+from optinb.delivery.journal import Cancelled, FrozenAudience, Store, Verdict
 from optinb.engine.persons import Identity
 from optinb.errors import UsageError
 from optinb.store import RunRecord
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optinb.delivery.contact_history import ContactHistory
-    from optinb.delivery.journal import FrozenAudience, Store
     from optinb.warehouse import Snapshot, Warehouse
 
 # What became of the request that a recipient was in.

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import date, datetime
+from pathlib import Path
 
 import polars as pl
 
-from optinb.campaigns import waterfall, with_codes
+from optinb.campaigns import Campaign, waterfall, with_codes
 from optinb.delivery.batch import BATCH_SIZE, MAX_PROPERTIES, cut
 from optinb.delivery.elsewhere import place_of
 from optinb.delivery.frozen import freeze
-from optinb.delivery.journal import CodesTaken, Draw, FrozenAudience
+from optinb.delivery.journal import CodesTaken, Draw, FrozenAudience, Store
 from optinb.errors import CampaignError
-
-if TYPE_CHECKING:
-    from datetime import date, datetime
-    from pathlib import Path
-
-    from optinb.campaigns import Campaign
-    from optinb.delivery.journal import Store
 
 TRIES = 5  # to get codes that several campaigns draw at once
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -30,15 +30,12 @@ from optinb.delivery.batch import backoff_s
 from optinb.delivery.budget import Budget, wait_while
 from optinb.delivery.closing import close_dead
 from optinb.delivery.frozen import check_planned
-from optinb.delivery.journal import Accepted, Cancelled
+from optinb.delivery.journal import Accepted, Batch, Cancelled, FrozenAudience, Store
 from optinb.delivery.machine import Event, Moved, Moving, Recalled, next_state
 from optinb.delivery.request import last_moment, schedule_of
 from optinb.errors import Exit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from optinb.delivery.journal import Batch, FrozenAudience, Store
     from optinb.store import Lease
 
 SURE = timedelta(minutes=10)
@@ -149,7 +146,7 @@ def recall(
     The lease is the sender's: nobody sends meanwhile. Asking again recalls what is left. `progress` is told of so many
     more recipients, again and again. Raises StateError.
     """
-    _close_dead(store, audience, tools, lease)
+    close_dead(store, audience, lease, now=tools.clock(), late_minutes=tools.settings.late_minutes)
     found = Recall(campaign=audience.campaign_name, run_date=audience.run_date.isoformat())
     before = store.deliveries.counts(*audience.night)
     open_before = before.unknown - before.received - before.missing
@@ -198,7 +195,7 @@ def reschedule(
     left. `signature` is that of the user, where approvers have keys. Raises StateError.
     """
     check_planned(store, audience)
-    _close_dead(store, audience, tools, lease)
+    close_dead(store, audience, lease, now=tools.clock(), late_minutes=tools.settings.late_minutes)
     # must precede the move: what went out at the earlier time would look like something that never arrived
     for state in ("accepted", "unknown"):
         noted = [
@@ -214,21 +211,19 @@ def reschedule(
     problems: dict[str, int] = {}
     sizes = {True: 0, False: 0}
 
-    def ask(campaign_id: str, schedule_id: str) -> Outcome:
-        return tools.client.reschedule(campaign_id, schedule_id, schedule)
-
-    def event(_state: Accepted, outcome: Outcome) -> Event:
-        return Moved(outcome, schedule.time)
-
-    def is_out(state: Accepted) -> bool:
-        return state.before is not None and tools.clock() >= state.before
-
     def is_wanted() -> bool:
         there = store.deliveries.find(*audience.night)
         return there is None or there.cancelled == audience.cancelled
 
-    tools = replace(tools, goes_on=is_wanted)  # who cancels it meanwhile mustn't wait for it
-    for batch, outcome in _change(store, audience, tools, ask, event=event, lease=lease, skip=is_out):
+    for batch, outcome in _change(
+        store,
+        audience,
+        replace(tools, goes_on=is_wanted),  # who cancels it meanwhile mustn't wait for it
+        lambda campaign_id, schedule_id: tools.client.reschedule(campaign_id, schedule_id, schedule),
+        event=lambda _state, outcome: Moved(outcome, schedule.time),
+        lease=lease,
+        skip=lambda state: state.before is not None and tools.clock() >= state.before,
+    ):
         sizes[isinstance(outcome, Done)] += batch.size
         _note(problems, outcome)
         progress(batch.size)
@@ -248,10 +243,6 @@ def reschedule(
         untold=untold,
         exit_code=int(Exit.FAILED if untold else code),
     )
-
-
-def _close_dead(store: Store, audience: FrozenAudience, tools: RecallTools, lease: Lease) -> None:
-    close_dead(store, audience, lease, now=tools.clock(), late_minutes=tools.settings.late_minutes)
 
 
 def _change(

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from optinb.delivery.elsewhere import must_be_here
 from optinb.delivery.frozen import Recipients
-from optinb.delivery.journal import Settlement, Unknown, Verdict
+from optinb.delivery.journal import FrozenAudience, Settlement, Store, Unknown, Verdict
 from optinb.delivery.request import ask_after
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from optinb.appboy import CampaignReceived, Exported, RateLimit
     from optinb.delivery.budget import Budget
-    from optinb.delivery.journal import FrozenAudience, Store
 
 AN_HOUR = 250 * 60  # exports that Appboy allows newer accounts
 FIELDS = ("external_id", "campaigns_received")

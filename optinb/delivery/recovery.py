@@ -10,9 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from optinb.campaigns import ALIVE, Waterfall, id_of
-from optinb.delivery.audit_checkpoint import RECOVERED, SUBJECT, nights_with_answers
-from optinb.delivery.journal import FrozenAudience, RebuiltNight, send_lease
-from optinb.delivery.sends import WAIT_S, Settled
+from optinb.delivery.audit_checkpoint import RECOVERED, SUBJECT, AuditCheckpoints, LostCheckpoint, nights_with_answers
+from optinb.delivery.journal import FrozenAudience, RebuiltNight, Store, send_lease
+from optinb.delivery.sends import WAIT_S, Sends, Settled
 from optinb.errors import ApprovalError, OptinbError, StateError
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from optinb.appboy.template_import import Templates
     from optinb.base.context import Context
-    from optinb.delivery.audit_checkpoint import AuditCheckpoints, LostCheckpoint
-    from optinb.delivery.journal import Store
-    from optinb.delivery.sends import Sends
 
 NO_FILE = "it isn't in the database, and has no file of answers"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from msgspec import Raw
 
@@ -21,7 +21,6 @@ from optinb.delivery.batch import deadline, is_late
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Literal
 
     from optinb.delivery.journal import FrozenAudience
 

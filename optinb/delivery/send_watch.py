@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from optinb.delivery.journal import DeliveryCounts, FrozenAudience
+from optinb.delivery.journal import DeliveryCounts, FrozenAudience, Store
 from optinb.delivery.request import may_be_stopped
 from optinb.store import RunRecord
 
 if TYPE_CHECKING:
     from optinb.base.context import Context
-    from optinb.delivery.journal import Store
 
 Stage = Literal["planned", "sending", "done", "stopped"]
 

@@ -33,17 +33,17 @@ from optinb.appboy import (
     posting_while,
 )
 from optinb.delivery.batch import backoff_s, deadline, is_late
-from optinb.delivery.budget import SLICE_S, wait_while
+from optinb.delivery.budget import SLICE_S, Budget, wait_while
 from optinb.delivery.closing import close_dead, lease_name
 from optinb.delivery.elsewhere import must_be_here
 from optinb.delivery.frozen import Recipients, check_planned
-from optinb.delivery.journal import Planned
+from optinb.delivery.journal import Batch, DeliveryCounts, FrozenAudience, Planned, Store
 from optinb.delivery.machine import NotBegun, next_state
 from optinb.delivery.request import Failed, read_as_set, request_for, schedule_of, why_refused
 from optinb.delivery.window import BatchRequest, Half, Posters
 from optinb.delivery.window_log import WindowLog
 from optinb.errors import StateError
-from optinb.store import TTL_S
+from optinb.store import TTL_S, HeldLease
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,9 +51,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optinb.base.settings import SendSection
-    from optinb.delivery.budget import Budget
-    from optinb.delivery.journal import Batch, DeliveryCounts, FrozenAudience, Store
-    from optinb.store import HeldLease
 
 GRACE_S = 5.0  # for requests that are under way when a person interrupts
 

@@ -16,12 +16,12 @@ from optinb.campaigns import TimeMove, may_move, sign_move, signing_key
 from optinb.campaigns.schedule import EARLIEST_ZONE
 from optinb.delivery.budget import Budget
 from optinb.delivery.closing import close_dead, lease_name
-from optinb.delivery.journal import Accepted
+from optinb.delivery.journal import Accepted, FrozenAudience, Store
 from optinb.delivery.recall import Recall, RecallTools, SendMove, recall, reschedule
 from optinb.delivery.reconcile import AN_HOUR, Reconciled, reconcile
 from optinb.delivery.request import ask_after, may_be_stopped
 from optinb.errors import CampaignError, Exit, UsageError, failure
-from optinb.segments.lists import MAX_NAME
+from optinb.segments.lists import MAX_NAME, Lists
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     from optinb.base.context import Context
     from optinb.delivery.audit_checkpoint import AuditCheckpoints
     from optinb.delivery.contact_history import ContactHistory
-    from optinb.delivery.journal import FrozenAudience, Store
     from optinb.engine.persons import Persons
-    from optinb.segments.lists import Lists
     from optinb.store import HeldLease
 
 WAIT_S = 45.0  # longer than a dead sender's hold lasts, and than a window takes

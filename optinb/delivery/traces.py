@@ -7,7 +7,7 @@ import gzip
 import json
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
 from msgspec import Struct
@@ -19,7 +19,6 @@ from optinb.delivery.journal import TAIL
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
-    from typing import IO
 
     from optinb.base.erasing import ForgottenPerson
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, assert_never
 
-from optinb.base.settings import ENGINES
+from optinb.base.settings import ENGINES, Engine
 from optinb.engine.duck import duckdb_tables_of
 from optinb.engine.polars import tables_of
 from optinb.engine.spark import spark_session, spark_tables_of
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from datetime import date
     from zoneinfo import ZoneInfo
 
-    from optinb.base.settings import Engine
     from optinb.engine.tables import Tables
     from optinb.warehouse import Snapshot
 

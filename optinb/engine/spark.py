@@ -15,7 +15,7 @@ from optinb.engine.persons import Identity
 from optinb.engine.polars import TABLE_OF, event_names, own_names, rule_columns
 from optinb.engine.tables import Tables
 from optinb.errors import UsageError
-from optinb.warehouse import export_tables
+from optinb.warehouse import Snapshot, export_tables
 from optinb.warehouse.contract import TABLES, polars_schema
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     import polars as pl
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import DataType, StructType
-
-    from optinb.warehouse import Snapshot
 
 _EXPORTED: WeakKeyDictionary[Snapshot, tempfile.TemporaryDirectory[str]] = WeakKeyDictionary()
 

@@ -10,13 +10,12 @@ from optinb.appboy import told_by_group
 from optinb.base.figures import many
 from optinb.errors import Exit
 from optinb.measure.charts import chances, pauses
-from optinb.measure.pages import render_page, steps
+from optinb.measure.pages import WaterfallStep, render_page, steps
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from optinb.customers import CustomerModel
-    from optinb.measure.pages import WaterfallStep
     from optinb.measure.summary import CampaignSummary, NightSummary
 
 _VERDICTS = {

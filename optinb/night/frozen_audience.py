@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
-from optinb.campaigns import NO_PUSH, REASONS, approved_rebuilt, why_held_by_size, why_untimely
-from optinb.delivery import must_be_here, read_frozen
+from optinb.campaigns import (
+    NO_PUSH,
+    REASONS,
+    Campaign,
+    CampaignRecord,
+    approved_rebuilt,
+    why_held_by_size,
+    why_untimely,
+)
+from optinb.delivery import FrozenAudience, must_be_here, read_frozen
 from optinb.rules import Contacted, from_json, nodes_of
 
 if TYPE_CHECKING:
-    from optinb.campaigns import Campaign, CampaignRecord
-    from optinb.delivery.journal import FrozenAudience
     from optinb.planning import Resolved
     from optinb.workspace import Workspace
 

@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.appboy import template_changes, template_from_details, told
+from optinb.appboy import AppboyClient, template_changes, template_from_details, told
 from optinb.campaigns import ALIVE, approved_rebuilt
-from optinb.delivery import last_moment
+from optinb.delivery import FrozenAudience, Recall, last_moment
 from optinb.errors import AppboyError, Exit, OptinbError
 
 if TYPE_CHECKING:
-    from optinb.appboy import AppboyClient
-    from optinb.delivery import Recall
-    from optinb.delivery.journal import FrozenAudience
     from optinb.workspace import Workspace
 
 

@@ -17,7 +17,7 @@ from optinb.errors import DeliveryError, Exit, GateError, NightError
 from optinb.measure import CampaignSummary, NightSummary, TableCounts, exit_code, left_over, render_report
 from optinb.night.preflight import examine_night, problems, unready
 from optinb.night.tonight import WAIT_S, NightCampaigns
-from optinb.warehouse import OutdatedError
+from optinb.warehouse import ImportReport, OutdatedError
 
 if TYPE_CHECKING:
     from datetime import date
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from optinb.appboy import GroupSync, TemplateNews
     from optinb.customers import CustomerModel
     from optinb.planning import Diagnosis
-    from optinb.warehouse import ImportReport
     from optinb.workspace import Workspace
-
 
 DATA_WAIT_S = 900.0  # longer than what somebody imports or models by hand at the same time takes
 MODEL_TRIES = 3  # as often as others may publish meanwhile

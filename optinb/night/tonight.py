@@ -11,20 +11,29 @@ from msgspec.structs import replace
 
 from optinb.base.clock import is_pretended
 from optinb.base.progress import progress
-from optinb.campaigns import ALIVE, REBUILT, Competitor, waterfall, why_held, why_held_by_size, why_kept
+from optinb.campaigns import (
+    ALIVE,
+    REBUILT,
+    Campaign,
+    CampaignRecord,
+    Competition,
+    Competitor,
+    waterfall,
+    why_held,
+    why_held_by_size,
+    why_kept,
+)
 from optinb.delivery import FrozenAudience, close_past, plan, send, why_short
 from optinb.errors import CampaignError, OptinbError, StateError, failure
 from optinb.measure import CampaignSummary, frozen, held, rehearsed
 from optinb.night.frozen_audience import why_not_approved
-from optinb.night.second_look import look_afterwards, look_before
+from optinb.night.second_look import SecondLook, look_afterwards, look_before
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
     from optinb.appboy import GroupSync
     from optinb.base.settings import AppGroupSettings
-    from optinb.campaigns import Campaign, CampaignRecord, Competition
-    from optinb.night.second_look import SecondLook
     from optinb.planning import Resolved
     from optinb.segments import SharedGroups
     from optinb.warehouse import TableAge

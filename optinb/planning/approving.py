@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from optinb.campaigns import Authority, SizeBand, approve, differences, signing_key, why_held
+from optinb.campaigns import Authority, CampaignRecord, SizeBand, approve, differences, signing_key, why_held
 from optinb.errors import ApprovalError
-from optinb.planning.last_approval import last_approval
+from optinb.planning.last_approval import LastApproval, last_approval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,11 +14,9 @@ if TYPE_CHECKING:
     from optinb.appboy.template_import import Templates
     from optinb.base.context import Context
     from optinb.base.settings import Settings
-    from optinb.campaigns import CampaignRecord
     from optinb.campaigns.campaign_store import CampaignStore
     from optinb.planning.campaign_preview import CampaignPreview, Previews
     from optinb.planning.campaign_records import CampaignRecords
-    from optinb.planning.last_approval import LastApproval
     from optinb.planning.resolved import Resolver
 
 

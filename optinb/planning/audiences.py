@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from optinb.campaigns import Competition, Competitor, Roster, build_audience, days_back, quiet_zones
-from optinb.delivery import counting, sending_day
-from optinb.rules import from_json
-from optinb.segments import members
-from optinb.segments.night_groups import SharedGroups
+from optinb.campaigns import Campaign, Competition, Competitor, Roster, build_audience, days_back, quiet_zones
+from optinb.delivery import ContactHistory, counting, sending_day
+from optinb.rules import Rule, from_json
+from optinb.segments import SharedGroups, members
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import date
 
     import polars as pl
 
     from optinb.base.context import Context
-    from optinb.campaigns import Campaign
     from optinb.campaigns.campaign_store import CampaignStore
-    from optinb.delivery import ContactHistory
     from optinb.planning.resolved import Resolved
-    from optinb.rules import Rule
     from optinb.segments.tables_view import TablesView
 
 

@@ -26,7 +26,7 @@ from optinb.campaigns import (
     waterfall,
 )
 from optinb.errors import OptinbError
-from optinb.planning.code_pools import CodesLeft
+from optinb.planning.code_pools import Codes, CodesLeft
 from optinb.planning.refusals import check_size
 from optinb.planning.sample_messages import SampleMessage, sample_messages
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from optinb.base.context import Context
     from optinb.campaigns.campaign_store import CampaignStore
     from optinb.planning.audiences import Audiences
-    from optinb.planning.code_pools import Codes
     from optinb.planning.power_of_tests import PowerOfTests
     from optinb.planning.resolved import Resolved, Resolver
 

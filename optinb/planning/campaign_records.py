@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optinb.campaigns import Campaign, campaign_from, read_campaign
+from optinb.campaigns import Campaign, CampaignRecord, campaign_from, read_campaign
 from optinb.errors import CampaignError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from optinb.base.context import Context
-    from optinb.campaigns import CampaignRecord
     from optinb.campaigns.campaign_store import CampaignStore
     from optinb.delivery.journal.deliveries import Deliveries
 

@@ -15,6 +15,7 @@ from optinb.campaigns import (
     Competition,
     Going,
     Power,
+    Step,
     archive,
     calendar,
     campaign_from,
@@ -28,10 +29,10 @@ from optinb.campaigns import (
     step,
     submit,
 )
-from optinb.delivery.sends import Cancellation
+from optinb.delivery.sends import Cancellation, Sends
 from optinb.errors import CampaignError, ConflictError, OptinbError
-from optinb.planning.approving import authority_of
-from optinb.planning.campaign_records import Source, as_campaign
+from optinb.planning.approving import Approvals, authority_of
+from optinb.planning.campaign_records import CampaignRecords, Source, as_campaign
 from optinb.planning.refusals import check_audience
 from optinb.rules import from_json
 
@@ -42,13 +43,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optinb.base.context import Context
-    from optinb.campaigns import Step
     from optinb.campaigns.campaign_store import CampaignStore
-    from optinb.delivery.sends import Sends
-    from optinb.planning.approving import Approvals
     from optinb.planning.audiences import Audiences
     from optinb.planning.campaign_preview import CampaignPreview, Previews
-    from optinb.planning.campaign_records import CampaignRecords
     from optinb.planning.last_approval import LastApproval
     from optinb.planning.resolved import Resolved, Resolver
     from optinb.planning.sample_messages import SampleMessage

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.campaigns import check_codes, read_codes
+from optinb.campaigns import Campaign, check_codes, read_codes
 from optinb.delivery.journal import CodePool
 from optinb.errors import CampaignError
 from optinb.warehouse.delimited import name_lines
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from optinb.base.context import Context
-    from optinb.campaigns import Campaign
     from optinb.delivery.journal.codes import CodeStore
 
 

@@ -5,30 +5,26 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from datetime import timedelta
+from datetime import date, timedelta
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.appboy import MOST_LOOKS, AppboyClient, Verdict, examine
+from optinb.appboy import MOST_LOOKS, AppboyClient, Template, Verdict, examine
 from optinb.base.clock import is_pretended
 from optinb.base.ownership import login_of, loopholes
 from optinb.base.private import keeps_sqlite, open_paths
-from optinb.base.settings import FILE_NAME
+from optinb.base.settings import FILE_NAME, AppGroupSettings
 from optinb.errors import Exit, SettingsError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from datetime import date
     from pathlib import Path
 
-    from optinb.appboy import Template
     from optinb.appboy.template_store import TemplateStore
     from optinb.base.context import Context
-    from optinb.base.settings import AppGroupSettings
     from optinb.store.runs import Runs
-
 
 _SPARE_MB = 200
 _CLOCKS_DIFFER = timedelta(minutes=5)  # people's machines do by less

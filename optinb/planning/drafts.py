@@ -1,25 +1,29 @@
-"""Drafts of campaigns, kept while people work on them: nobody overwrites what they haven't seen."""
+"""What people still work on: drafts of campaigns, which nobody overwrites unseen, and texts that aren't saved yet."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
+from optinb.base.files import write_atomically
 from optinb.base.people import same_person
-from optinb.campaigns import draft, may, step
+from optinb.campaigns import Campaign, CampaignChange, CampaignRecord, draft, may, step
+from optinb.delivery.traces import UNSAVED
 from optinb.errors import CampaignError, ConflictError
-from optinb.planning.campaign_records import as_campaign
+from optinb.planning.campaign_records import CampaignRecords, as_campaign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
     from optinb.base.context import Context
-    from optinb.campaigns import Campaign, CampaignChange, CampaignRecord
     from optinb.campaigns.campaign_store import CampaignStore
-    from optinb.planning.campaign_records import CampaignRecords
 
 
 def is_free(record: CampaignRecord) -> bool:
@@ -74,3 +78,37 @@ class Drafts:
         """The draft that the user wrote at last."""
         own = [r for r in self.open() if r.state == "draft" and same_person(r.author, self._context.user)]
         return max(own, key=lambda record: record.updated_at, default=None)
+
+
+class UnsavedText(Struct, frozen=True):
+    """What was being written (`body`), and when it was kept last (UTC)."""
+
+    body: str
+    kept_at: datetime
+
+
+class Unsaved:
+    """`ws.unsaved`: a text for each user and each thing that they write, which `what` names."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def keep(self, what: str, body: str) -> None:
+        """Keeps a text; the one before is replaced."""
+        path = self._path(what)
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, msgspec.json.encode(UnsavedText(body, self._context.now().astimezone(UTC))))
+
+    def get(self, what: str) -> UnsavedText | None:
+        """What is kept; None where there is nothing, or nothing that can be read."""
+        with suppress(OSError, msgspec.MsgspecError):
+            return msgspec.json.decode(self._path(what).read_bytes(), type=UnsavedText)
+        return None
+
+    def forget(self, what: str) -> None:
+        """Throws a text away; nothing happens where there is none."""
+        self._path(what).unlink(missing_ok=True)
+
+    def _path(self, what: str) -> Path:
+        name = sha256(f"{self._context.user}\n{what}".encode()).hexdigest()[:32]
+        return self._context.root / UNSAVED / f"{name}.json"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from optinb.campaigns import tables_for
 from optinb.rules import from_json
-from optinb.warehouse import table_ages
+from optinb.warehouse import TableAge, Warehouse, table_ages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from optinb.base.context import Context
     from optinb.planning.resolved import Resolved
     from optinb.segments.tables_view import TablesView
-    from optinb.warehouse import TableAge, Warehouse
 
 
 class Freshness:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.campaigns import NONE, SizeBand, part_words
+from optinb.campaigns import NONE, Approval, SizeBand, part_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from optinb.campaigns import Approval
     from optinb.planning.campaign_preview import CampaignPreview
 
 NOT_A_PART = "not a part of an approval then"

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from optinb.campaigns import power_of
+from optinb.campaigns import Campaign, Power, Waterfall, power_of
 from optinb.errors import RuleError
-from optinb.segments import members
+from optinb.segments import Groups, members
 
 if TYPE_CHECKING:
-    from datetime import date
-
-    from optinb.campaigns import Campaign, Power, Waterfall
     from optinb.rules import Rule
-    from optinb.segments.groups import Groups
     from optinb.segments.tables_view import TablesView
 
 TEST_DAYS = 14  # in which a test is looked at, where the campaign has no measurement window

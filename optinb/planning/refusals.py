@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from optinb.appboy import needed_properties
-from optinb.campaigns import waterfall
+from optinb.appboy import Template, needed_properties
+from optinb.campaigns import Campaign, waterfall
 from optinb.delivery import why_too_large
 from optinb.errors import CampaignError
 
 if TYPE_CHECKING:
     import polars as pl
-
-    from optinb.appboy import Template
-    from optinb.campaigns import Campaign
 
 
 def check_template(template: Template, campaign: Campaign) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.appboy import Template
+from optinb.appboy import Template, Templates
 from optinb.base.settings import AppGroupSettings
 from optinb.campaigns import Campaign, Competitor, content_parts, deciding_parts, rebuilt_parts
 from optinb.planning.refusals import check_codes_shown, check_template
@@ -15,11 +15,10 @@ from optinb.rules import from_json, is_bound, sentence, to_json
 if TYPE_CHECKING:
     from datetime import date
 
-    from optinb.appboy.template_import import Templates
     from optinb.base.context import Context
     from optinb.delivery.journal.codes import CodeStore
     from optinb.delivery.journal.origins import Origins
-    from optinb.segments.groups import Groups
+    from optinb.segments import Groups
     from optinb.segments.tables_view import TablesView
     from optinb.warehouse import Warehouse
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 import polars as pl
 from msgspec import Struct
 
-from optinb.appboy import RenderedMessage, render
-from optinb.campaigns import EXAMPLE_CODE, with_codes
-
-if TYPE_CHECKING:
-    from optinb.appboy import Template
-    from optinb.campaigns import Campaign
+from optinb.appboy import RenderedMessage, Template, render
+from optinb.campaigns import EXAMPLE_CODE, Campaign, with_codes
 
 
 class SampleMessage(Struct, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from optinb.appboy import (
     SendRequest,
     Stopped,
 )
-from optinb.campaigns import REASONS, personal
+from optinb.campaigns import REASONS, Campaign, Exclusion, personal
 from optinb.errors import AppboyError, CampaignError
 from optinb.planning.sample_messages import SampleMessage, sample_message
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from optinb.base.context import Context
-    from optinb.campaigns import Campaign, Exclusion
     from optinb.planning.resolved import Resolved
     from optinb.segments.tables_view import TablesView
     from optinb.store.audit import AuditTrail

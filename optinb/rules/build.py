@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Iterable
+from typing import ClassVar
 
 from optinb.errors import RuleError
 from optinb.rules.tree import (
@@ -20,16 +21,11 @@ from optinb.rules.tree import (
     Not,
     OneOf,
     Rank,
+    Rule,
     Text,
     Uses,
 )
-from optinb.rules.values import MAX_DAYS, DaysAgo, as_value, check_name, is_after
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from optinb.rules.tree import Rule
-    from optinb.rules.values import Comparison, Scalar
+from optinb.rules.values import MAX_DAYS, Comparison, DaysAgo, Scalar, as_value, check_name, is_after
 
 RESPONSE_DAYS = 7
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -18,9 +18,6 @@ from optinb.rules.tree import (
     children,
     walk,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MAX_CHAIN = 30
 

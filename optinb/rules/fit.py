@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Collection, Mapping
+from typing import Literal
 
 from optinb.errors import RuleError, did_you_mean
 from optinb.rules.extent import check_size, short_path
@@ -28,9 +29,6 @@ from optinb.rules.tree import (
     children,
 )
 from optinb.rules.values import Day, DaysAgo, Scalar, Value
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
 
 Kind = Literal["text", "number", "yes/no", "day"]
 

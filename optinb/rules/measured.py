@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Protocol, Self, TypeVar
+from datetime import date
+from typing import Any, ClassVar, Generic, NoReturn, Protocol, Self, TypeVar
 
 from optinb.errors import RuleError
-from optinb.rules.values import as_value
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    from optinb.rules.values import Amount, Measure
+from optinb.rules.values import Amount, Measure, as_value
 
 
 class Measurable(Protocol):

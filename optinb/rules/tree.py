@@ -16,7 +16,9 @@ What a rule means for missing values, everywhere and in every engine:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
+from collections.abc import Callable, Mapping
+from datetime import date
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from msgspec import Meta
 from msgspec.structs import replace
@@ -42,10 +44,6 @@ from optinb.rules.values import (
     is_number,
     window_of,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import date
 
 PURCHASE = "purchase"
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from optinb.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
 
 
 class Fault(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -8,7 +8,7 @@ recorded traffic; where nobody has published an answer a comment says so.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from datetime import datetime
 
 import msgspec
 from msgspec import Struct
@@ -16,9 +16,6 @@ from msgspec import Struct
 from optinb.sandbox import reading, series, trigger
 from optinb.sandbox.call import Call, CallResult, RefusedError
 from optinb.sandbox.world import AppGroup, Change, Counted, Key, Limits, World
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 
 class SandboxRequest(Struct, frozen=True):

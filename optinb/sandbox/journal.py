@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from pathlib import Path
 
 import msgspec
 
@@ -10,10 +11,6 @@ from optinb.base.files import lock_newest, open_privately, unlock
 from optinb.errors import UsageError
 from optinb.sandbox.call import iso
 from optinb.sandbox.world import Change, Rescheduled, Taken
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
 
 
 def journal_line(change: Change) -> bytes | None:

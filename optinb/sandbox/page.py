@@ -22,8 +22,6 @@ from optinb.sandbox.world import PLATFORM_OF, AppGroup, DashboardCampaign, Dispa
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from jinja2 import Template
-
     from optinb.sandbox.faults import Fault
 
 SHOWN_REQUESTS = 60
@@ -113,7 +111,11 @@ def page(
         asked: how many requests came to each path.
         every: seconds after which a browser asks for the page again.
     """
-    return _template().render(page=collect(world, now, campaign=campaign, faults=faults, asked=asked, every=every))
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(page=collect(world, now, campaign=campaign, faults=faults, asked=asked, every=every))
+    )
 
 
 @cache
@@ -221,10 +223,6 @@ def _push(campaign: DashboardCampaign | None, recipient: dict[str, Any]) -> Push
         title=filled(str(message.get("title") or ""), properties),
         text=filled(str(message.get("alert") or ""), properties),
     )
-
-
-def _template() -> Template:
-    return _environment().get_template("page.html.j2")
 
 
 @cache

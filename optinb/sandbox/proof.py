@@ -6,14 +6,11 @@ Whatever else listens on its port could else be taken for it, and be sent a whol
 from __future__ import annotations
 
 import hmac
+from pathlib import Path
 from secrets import token_bytes
-from typing import TYPE_CHECKING
 
 from optinb.base.files import open_privately
 from optinb.errors import UsageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SECRET = "sandbox.secret"
 PARAMETER = "challenge"

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 
 from optinb.sandbox.call import Call, CallResult, RefusedError, decode, iso, known_campaign, whole_number
 from optinb.sandbox.series import reaction
 from optinb.sandbox.world import DashboardCampaign, User, delivered_at, reached_platforms, zone_of
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 PAGE_SIZE = 100
 MAX_EXPORTED = 50

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from optinb.sandbox.call import Call, CallResult, RefusedError, known_campaign, time_of, whole_number
 from optinb.sandbox.world import (
@@ -23,9 +24,6 @@ from optinb.sandbox.world import (
     reached_platforms,
     zone_of,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 SEND_SERIES_DAYS = 14
 _FIVE = struct.Struct(">5I")

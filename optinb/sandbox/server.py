@@ -10,15 +10,19 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
+from starlette.requests import Request as HttpRequest
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
@@ -33,13 +37,6 @@ from optinb.sandbox.page import page, page_headers
 from optinb.sandbox.proof import PARAMETER, proof_of, secret_of
 from optinb.sandbox.screened import Screened
 from optinb.sandbox.world import World, apply
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
-    from types import TracebackType
-
-    from starlette.requests import Request as HttpRequest
 
 HOST = "127.0.0.1"
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]

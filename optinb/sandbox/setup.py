@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
 
 from optinb.errors import UsageError
 from optinb.sandbox.world import CHANNEL_OF, AppGroup, DashboardCampaign, Key, Limits, Rates, User, World
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
 
 Auth = Literal["rest_api_key", "app_group_id", "either"]
 _NAMESPACE = uuid.UUID("3c1a7f52-6d4e-5b8a-9f10-2e7c4b9d8a61")

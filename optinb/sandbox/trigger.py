@@ -78,7 +78,7 @@ def schedule_update(call: Call) -> CallResult:
     if body.schedule is None:
         raise RefusedError(400, "schedule is required")
     plans = (*_ended(dispatch, call.now), _plan(call, body.schedule))
-    changed = msgspec.structs.replace(dispatch, plans=plans, schedule=_as_asked(body.schedule))
+    changed = msgspec.structs.replace(dispatch, plans=plans, schedule=msgspec.to_builtins(body.schedule))
     return CallResult({"message": "success"}, 201, (Rescheduled(call.path, changed, call.now, changed.schedule),))
 
 
@@ -162,7 +162,7 @@ def _dispatch(
         campaign_id=campaign.id,
         send_id=body.send_id,
         taken_at=call.now,
-        schedule=_as_asked(body.schedule) if schedule_id is not None and body.schedule is not None else None,
+        schedule=msgspec.to_builtins(body.schedule) if schedule_id is not None and body.schedule is not None else None,
         plans=(plan,),
         ids=tuple(merged),
         recipients=msgspec.json.encode(rows),
@@ -203,10 +203,6 @@ def _scheduled(call: Call, body: _Body) -> Dispatch:
 
 def _ended(dispatch: Dispatch, now: datetime) -> tuple[DispatchPlan, ...]:
     return (*dispatch.plans[:-1], msgspec.structs.replace(dispatch.plans[-1], until=now))
-
-
-def _as_asked(schedule: _Schedule) -> dict[str, Any]:
-    return msgspec.to_builtins(schedule)
 
 
 def _token(world: World, kind: str) -> str:

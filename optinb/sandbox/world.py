@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta, Struct
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 CHANNEL_OF = {"ios": "ios_push", "android": "android_push", "kindle": "kindle_push", "web": "web_push"}
 PLATFORM_OF = {channel: platform for platform, channel in CHANNEL_OF.items()}

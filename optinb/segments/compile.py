@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from operator import and_, or_
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import narwhals as nw
 
-from optinb.engine import kinds
+from optinb.engine import Tables, kinds
 from optinb.errors import RuleError, did_you_mean
 from optinb.rules import DECIMALS, PURCHASE, Day, DaysAgo, Did, Rule, attributes_of, behaviours_of, day_of, fit
 from optinb.segments.conditions import Row, compared, condition
-from optinb.segments.explain import explain_plan
+from optinb.segments.explain import Explanation, explain_plan
 from optinb.segments.lookups import contacted, with_flag, with_lookup
 from optinb.segments.plan import (
     BehaviourRows,
+    Lookup,
     Measure,
     Plan,
     Scan,
@@ -27,13 +29,6 @@ from optinb.segments.plan import (
     run_lengths,
 )
 from optinb.segments.pushdown import all_of, is_cheap
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from optinb.engine import Tables
-    from optinb.segments.explain import Explanation
-    from optinb.segments.plan import Lookup
 
 # Customers whose rows are looked at to estimate how many a condition lets through.
 PROBED = 20_000

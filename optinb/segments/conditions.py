@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from calendar import isleap
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import reduce
 from operator import and_, or_
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
+from zoneinfo import ZoneInfo
 
 import narwhals as nw
 
@@ -37,10 +39,6 @@ from optinb.rules import (
     day_of,
     engine_form,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from zoneinfo import ZoneInfo
 
 # Nobody's birthday lies before it, and a moment's anniversaries are looked for year by year.
 FIRST_YEAR = 1900

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from optinb.engine import open_tables
+from optinb.engine import Tables, open_tables
 from optinb.segments.compile import members
 
 if TYPE_CHECKING:
     import polars as pl
 
     from optinb.base.settings import Engine, EngineSection
-    from optinb.engine import Tables
     from optinb.rules import Rule
     from optinb.warehouse import Snapshot
 

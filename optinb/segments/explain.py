@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from msgspec import Struct
 
 from optinb.base.figures import share
 from optinb.rules import Node, sentence
-from optinb.segments.plan import Plan, Scan
+from optinb.segments.plan import Join, Plan, Scan
 from optinb.segments.pushdown import all_of, is_cheap
-
-if TYPE_CHECKING:
-    from optinb.segments.plan import Join
 
 What = Literal["days", "columns", "rows", "customers", "one pass", "join"]
 

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import polars as pl
 from msgspec.structs import replace
 
-from optinb.base.progress import progress
+from optinb.base.progress import Listener, progress
 from optinb.customers.modelling import segmentation
 from optinb.engine import kinds
 from optinb.errors import RuleError, UsageError, did_you_mean
-from optinb.rules import Node, attributes_of, sentence
+from optinb.rules import Node, Rule, attributes_of, sentence
 from optinb.segments.compile import explain
-from optinb.segments.group_preview import preview_of
-from optinb.segments.membership import why_member
+from optinb.segments.group_preview import Preview, preview_of
+from optinb.segments.membership import Membership, why_member
 from optinb.segments.membership_cache import remembered
-from optinb.segments.overlap import overlap
-from optinb.segments.profile import bands_of, comparable, profile
-from optinb.segments.sizes_by_night import sizes_of
+from optinb.segments.overlap import Overlap, overlap
+from optinb.segments.profile import Profile, bands_of, comparable, profile
+from optinb.segments.sizes_by_night import Sizes, sizes_of
 from optinb.segments.tables_view import TablesView
 from optinb.segments.together import members_of_all
-from optinb.segments.vocabulary import Distribution, vocabulary_of
+from optinb.segments.vocabulary import Distribution, Vocabulary, vocabulary_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from optinb.base.progress import Listener
     from optinb.base.settings import Engine
-    from optinb.rules import Rule
     from optinb.segments.discovery import Discovery
     from optinb.segments.explain import Explanation
-    from optinb.segments.group_preview import Preview
-    from optinb.segments.membership import Membership
-    from optinb.segments.overlap import Overlap
-    from optinb.segments.profile import Profile
-    from optinb.segments.sizes_by_night import Sizes
-    from optinb.segments.vocabulary import Vocabulary
 
 MOST_GROUPS = 12  # a chart of more can't be read, and their combinations are thousands
 

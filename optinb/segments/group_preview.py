@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from optinb.rules import sentence
+from optinb.rules import Rule, sentence
 from optinb.segments.engine_choice import members_on
 from optinb.segments.exclusions import Waterfall
 from optinb.segments.membership_cache import flagged, remembered
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from optinb.base.settings import Engine
     from optinb.engine import Tables
-    from optinb.rules import Rule
     from optinb.segments.tables_view import TablesView
 
 SAMPLE = 5

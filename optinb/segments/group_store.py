@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import func, insert, select
+from sqlalchemy import Connection, Row, func, insert, select
 
 from optinb.errors import CampaignError, ConflictError, did_you_mean
-from optinb.store import audit
+from optinb.store import Database, audit
 from optinb.store.schema import group_versions
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection, Row
-
-    from optinb.store.database import Database
 
 
 class GroupRecord(Struct, frozen=True, kw_only=True):

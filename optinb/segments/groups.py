@@ -10,7 +10,7 @@ import narwhals as nw
 from msgspec import Struct
 
 from optinb.errors import CampaignError, OptinbError, RuleError
-from optinb.rules import Node, attributes_of, expand, from_json, parse, sentence, to_json, with_lists
+from optinb.rules import Node, Rule, attributes_of, expand, from_json, parse, sentence, to_json, with_lists
 from optinb.segments.compile import check, members
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from optinb.base.context import Context
     from optinb.engine import Tables
-    from optinb.rules import Rule
     from optinb.segments.group_store import GroupRecord, GroupStore
     from optinb.segments.lists import Lists
     from optinb.warehouse import Snapshot

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from pathlib import Path
 
 import polars as pl
 from msgspec import Struct
@@ -12,10 +13,6 @@ from optinb.errors import UsageError
 from optinb.warehouse.delimited import SHORTENED, WHOLE_FLOAT, name_lines
 from optinb.warehouse.limits import UnreadableError
 from optinb.warehouse.tabular import Wanted, read_column, without_header
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
 
 MAX_IDS = 10_000_000
 SHOWN = 5  # ids that a warning names

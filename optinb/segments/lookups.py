@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import narwhals as nw
 
-from optinb.engine import day_bounds
+from optinb.engine import Tables, day_bounds
 from optinb.rules import Contacted, InList, Rank, Uses, days_of, version_numbers
-
-if TYPE_CHECKING:
-    from optinb.engine import Tables
 
 # The answer column of a lookup.
 ANSWER = "optinb answer"

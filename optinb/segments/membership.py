@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.rules import from_json, sentence
+from optinb.rules import Rule, from_json, sentence
 from optinb.segments.compile import check
 from optinb.segments.why import PartVerdict, judge, person_of
 
 if TYPE_CHECKING:
-    from optinb.rules import Rule
     from optinb.segments.tables_view import TablesView
 
 

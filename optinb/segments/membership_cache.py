@@ -13,7 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from optinb.rules import AllOf, Contacted, nodes_of
+from optinb.rules import AllOf, Contacted, Rule, nodes_of
 from optinb.segments.compile import belongs, members
 from optinb.segments.pushdown import split
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optinb.engine import Tables
-    from optinb.rules import Rule
     from optinb.warehouse import Snapshot
 
 MOST_KEPT = 16  # answers of one version; each is a bit a customer

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 from msgspec import Struct
 
 from optinb.base.figures import figure
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 BANDS = 10  # of an attribute, beside that of the customers of whom it isn't known
 IDS = ("customer_id", "external_user_id")  # they tell everybody apart, and nothing about a group

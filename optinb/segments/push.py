@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import polars as pl
 
-from optinb.segments.exclusions import first_against
+from optinb.segments.exclusions import Exclusion, first_against
 from optinb.segments.reach import reachable_apps
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from optinb.base.settings import AppSettings
-    from optinb.segments.exclusions import Exclusion
 
 
 class AppUses(NamedTuple):

@@ -12,12 +12,10 @@ did has to be measured. Three proofs are made here from the shape of the rule al
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from optinb.rules import AllOf, AnyOf, Contacted, Day, DaysAgo, Did, Not, Rule, children, walk
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 T = TypeVar("T")
 

@@ -8,18 +8,16 @@ from typing import TYPE_CHECKING
 import polars as pl
 from msgspec import Struct
 
-from optinb.base.progress import quiet
+from optinb.base.progress import Listener, quiet
 from optinb.errors import RuleError, UsageError
-from optinb.rules import Uses, nodes_of
+from optinb.rules import Rule, Uses, nodes_of
 from optinb.segments.compile import check
 from optinb.segments.together import members_of_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from optinb.base.progress import Listener
     from optinb.engine import Tables
-    from optinb.rules import Rule
     from optinb.segments.tables_view import TablesView
 
 MOST_NIGHTS = 60

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from collections.abc import Iterable, Mapping
+from typing import assert_never
 
 from optinb.errors import RuleError
 from optinb.rules import (
@@ -20,15 +21,11 @@ from optinb.rules import (
     Not,
     OneOf,
     Rank,
+    Rule,
     Text,
     Uses,
     walk,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from optinb.rules import Rule
 
 NONE: frozenset[str] = frozenset()
 

@@ -14,19 +14,17 @@ from msgspec import Struct
 from optinb.base.context import as_day
 from optinb.engine import Tables, tables_of
 from optinb.errors import UsageError, did_you_mean
-from optinb.rules import Contacted, nodes_of
+from optinb.rules import Contacted, Rule, nodes_of
 from optinb.segments.engine_choice import members_on
 from optinb.segments.exclusions import REASONS
 from optinb.segments.push import kept_away
 from optinb.segments.reach import AppUse, reach_nights, uses_of
-from optinb.warehouse import changes
+from optinb.warehouse import Snapshot, changes
 
 if TYPE_CHECKING:
     from optinb.base.settings import AppGroupSettings, Engine, Settings
-    from optinb.rules import Rule
     from optinb.segments.groups import Groups
     from optinb.segments.lists import Lists
-    from optinb.warehouse import Snapshot
 
 COUNTABLE = "text, yes/no, a whole number or a date"
 

@@ -11,13 +11,13 @@ import numpy as np
 from msgspec.structs import replace
 
 from optinb.errors import RuleError
-from optinb.rules import Contacted, attributes_of, behaviours_of, nodes_of, walk
+from optinb.rules import Contacted, Did, Rule, attributes_of, behaviours_of, nodes_of, walk
 from optinb.segments.compile import PROBED, Answers, check, members
 from optinb.segments.conditions import condition
 from optinb.segments.lookups import contacted, with_flag
 from optinb.segments.plan import MAX_CONDITIONS, lookups_of, scans_of
 from optinb.segments.pushdown import cheap_parts, either, relevance
-from optinb.segments.sharing import passes
+from optinb.segments.sharing import Pass, passes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from optinb.engine import Tables
-    from optinb.rules import Did, Rule
-    from optinb.segments.sharing import Pass
 
 
 def members_of_all(rules: Mapping[str, Rule], tables: Tables) -> pl.DataFrame:

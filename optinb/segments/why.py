@@ -33,6 +33,7 @@ from optinb.rules import (
     Rule,
     Text,
     Uses,
+    Window,
     anniversaries,
     day_of,
     days_of,
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from optinb.engine import Tables
-    from optinb.rules import Window
     from optinb.rules.tree import Leaf
 
 Row = dict[str, Any]

@@ -6,22 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from optinb.base.ownership import loopholes
 from optinb.base.private import keep_private
-from optinb.base.settings import FILE_NAME, load_settings
+from optinb.base.settings import FILE_NAME, Settings, load_settings
 from optinb.base.workspace_folder import workspace_folder
 from optinb.errors import UsageError
 from optinb.rehearsal import goes_with_rehearsing, variables_for
 from optinb.serve.notebook_copies import copied_notebooks
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
-    from optinb.base.settings import Settings
 
 _ALLOW_ROOT = {"--allow-root", "--ServerApp.allow_root=True", "--LabApp.allow_root=True"}
 

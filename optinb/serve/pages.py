@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from optinb.base.addresses import origin_of
@@ -18,9 +18,6 @@ from optinb.errors import UsageError
 from optinb.serve.gate import MIN_TOKEN, PARAMETER, path_of_its_own
 from optinb.serve.lab import environment_of, opened, run
 from optinb.serve.notebook_copies import FOLDER, changed_copies, folder_of_copies
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 TOKEN = "OPTINB_SERVE_TOKEN"
 LOOPBACK, PORT = "127.0.0.1", 8866

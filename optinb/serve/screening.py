@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
 from urllib.parse import unquote_to_bytes
 
 from optinb.base.addresses import is_named_here, origin_of
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 LONGEST_PATH = 1_000

@@ -1,7 +1,7 @@
 """The transactional database: engine, tables and migrations, leases, the audit chain, and runs."""
 
 from optinb.store.audit import AuditEntry, AuditVerdict
-from optinb.store.database import in_folder
+from optinb.store.database import Database, in_folder
 from optinb.store.leases import TTL_S, HeldLease, Lease, LeaseTaken
 from optinb.store.runs import RunRecord
 
@@ -9,6 +9,7 @@ __all__ = [
     "TTL_S",
     "AuditEntry",
     "AuditVerdict",
+    "Database",
     "HeldLease",
     "Lease",
     "LeaseTaken",

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select
 
 from optinb.store.schema import audit_entries
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
-
-    from sqlalchemy import ColumnElement, Connection, Row
 
     from optinb.store.database import Database
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from optinb.errors import StateError
 from optinb.store.schema import leases
@@ -21,8 +21,6 @@ from optinb.store.schema import leases
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-
-    from sqlalchemy import Connection
 
     from optinb.store.database import Database
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Row, func, insert, select, update
 
 from optinb.errors import StateError
 from optinb.store import audit
@@ -15,8 +15,6 @@ from optinb.store.schema import runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from sqlalchemy import Row
 
     from optinb.store.database import Database
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Dialect,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -21,7 +22,6 @@ from sqlalchemy import (
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy import Dialect
     from sqlalchemy.types import TypeEngine
 
 # The newest migration. Kept here so that opening a store that is up to date needn't import Alembic.

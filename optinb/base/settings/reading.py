@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 import tomllib
-from pathlib import PurePath
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path, PurePath
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -19,10 +19,6 @@ from optinb.base.settings.secrets import is_reference
 from optinb.base.settings.sections import FILE_NAME, TABLE_NAMES, Settings, SourceSection
 from optinb.base.toml_lines import line_numbers
 from optinb.errors import SettingsError, did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 NOT_HERE = (
     'must not be in this file; put it in the environment or the keyring and write "env:NAME" or "keyring:SERVICE/NAME"'

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import date, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import msgspec
 from msgspec import Struct, field
@@ -21,10 +22,6 @@ from msgspec import Struct, field
 from optinb.base.files import lock_newest, open_privately, sync, unlock
 from optinb.delivery.journal.values import Batch, BatchState, Cancelled, FrozenAudience, Planned, Sending
 from optinb.errors import StateError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
 _logger = logging.getLogger("optinb.delivery")
 TAIL = ".answers.jsonl"

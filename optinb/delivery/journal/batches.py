@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
 
 import msgspec
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from optinb.delivery.journal.codes import NOT_SENT, give_back
 from optinb.delivery.journal.rows import StateName, batch_from, find_audience, of_night, state_columns, state_name
 from optinb.delivery.journal.values import Batch, BatchState, Cancelled, FrozenAudience, Planned, Sending, why
-from optinb.store import audit
+from optinb.store import Lease, audit
 from optinb.store.schema import audiences, batches
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-    from datetime import date, datetime
-
-    from sqlalchemy import Connection
-
-    from optinb.store.leases import Lease
 
 # Made once, since a sender turns many windows a second.
 _AT = (batches.c.campaign_id == bindparam("at_campaign"), batches.c.run_date == bindparam("at_date"))

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import date
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from optinb.delivery.journal.manifest import PLANNED
 from optinb.delivery.journal.rows import of_night
 from optinb.errors import StateError
 from optinb.store.audit import entries_since
 from optinb.store.schema import audit_entries, batches, codes
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from sqlalchemy import Connection
 
 IMPORTED = "codes imported"
 NOT_SENT = ("refused", "expired", "cancelled")  # what became of batches that certainly reached nobody

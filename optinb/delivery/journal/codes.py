@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import cast, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, cast, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
 from optinb.delivery.journal.code_checks import IMPORTED, NOT_SENT, check_content, check_free, digest_of
 from optinb.delivery.journal.rows import audience_of_night, of_night
 from optinb.errors import CampaignError, ConflictError, did_you_mean
-from optinb.store import audit
+from optinb.store import Database, audit
 from optinb.store.schema import audiences, batches, code_grants, code_pools, codes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from datetime import date
-
-    from sqlalchemy import ColumnElement, Connection
 
     from optinb.delivery.journal.values import FrozenAudience
-    from optinb.store.database import Database
 
 AT_ONCE = 100_000  # codes that one statement takes
 

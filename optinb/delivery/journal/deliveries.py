@@ -6,9 +6,9 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import delete, func, insert, select, true, update
+from sqlalchemy import Connection, delete, func, insert, select, true, update
 
-from optinb.delivery.journal.answers import AnswerLine, grouped
+from optinb.delivery.journal.answers import AnswerFiles, AnswerLine, grouped
 from optinb.delivery.journal.batches import mark, move, stopped_whole, untold, write
 from optinb.delivery.journal.codes import Draw, take
 from optinb.delivery.journal.manifest import MOVED, all_unlike_planned, planned_before, record_plan, why_unlike_planned
@@ -35,19 +35,13 @@ from optinb.delivery.journal.values import (
     Settlement,
 )
 from optinb.errors import ConflictError, StateError
-from optinb.store import audit
-from optinb.store.leases import lost, must_hold
+from optinb.store import Database, audit
+from optinb.store.leases import Lease, lost, must_hold
 from optinb.store.schema import audiences, batches, campaign_versions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import date, datetime
-
-    from sqlalchemy import Connection
-
-    from optinb.delivery.journal.answers import AnswerFiles
-    from optinb.store.database import Database
-    from optinb.store.leases import Lease
 
 
 class _Ids(msgspec.Struct, frozen=True):

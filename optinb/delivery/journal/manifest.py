@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import func, or_, select
+from sqlalchemy import Connection, func, or_, select
 
 from optinb.delivery.journal.rows import audience_from, audiences_with_counts, of_night
 from optinb.store.audit import AuditEntry, check_chain, entries_since, record
@@ -20,8 +20,6 @@ from optinb.store.schema import audit_entries, batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from sqlalchemy import Connection
 
     from optinb.delivery.journal.values import Batch, FrozenAudience
 
@@ -74,15 +72,10 @@ def record_plan(
         action=PLANNED,
         subject=audience.campaign_name,
         now=now,
-        **manifest(audience, spans_of(planned)),
+        **manifest(audience, [(batch.number, batch.first, batch.size) for batch in planned]),
         code_runs=code_runs,
         place=place,
     )
-
-
-def spans_of(planned: Iterable[Batch]) -> list[tuple[int, int, int]]:
-    """Number, first and size of batches."""
-    return [(batch.number, batch.first, batch.size) for batch in planned]
 
 
 def planned_before(con: Connection, audience: FrozenAudience) -> AuditEntry | None:
@@ -129,7 +122,7 @@ def _why_unlike(con: Connection, audience: FrozenAudience, entries: Sequence[Aud
     chosen = select(batches.c.number, batches.c.first, batches.c.size).where(of_night(*audience.night))
     spans = [tuple(row) for row in con.execute(chosen.order_by(batches.c.number))]
     expected = expected_of(entries[0], entries[1:])
-    found = _as_json(manifest(audience, spans))
+    found = msgspec.json.decode(msgspec.json.encode(manifest(audience, spans)))
     different = [FIELDS[name] for name, value in expected.items() if _comparable(found[name]) != _comparable(value)]
     if entries[0].subject != audience.campaign_name:
         different.append("name of the campaign")
@@ -189,10 +182,6 @@ def night_of(entry: AuditEntry) -> tuple[str, date]:
     except (KeyError, TypeError, ValueError):
         night = date.min  # not about a night
     return entry.detail.get("campaign_id", made_from_name), night
-
-
-def _as_json(value: Mapping[str, Any]) -> dict[str, Any]:
-    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _comparable(value: Any) -> Any:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from optinb.delivery.journal.answers import (
     Account,
+    AnswerFiles,
     AnswerLine,
     Grant,
     JournalSide,
+    Requests,
     behind,
     certain,
     grouped,
@@ -47,18 +49,12 @@ from optinb.delivery.journal.values import (
     Unknown,
 )
 from optinb.errors import StateError
-from optinb.store import audit
-from optinb.store.leases import must_hold
+from optinb.store import Database, audit
+from optinb.store.leases import Lease, must_hold
 from optinb.store.schema import audiences, audit_entries, batches, code_grants, code_pools, leases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from sqlalchemy import Connection
-
-    from optinb.delivery.journal.answers import AnswerFiles, Requests
-    from optinb.store.database import Database
-    from optinb.store.leases import Lease
 
 MAYBE = Unknown(message="its request may have been made before the database was put back to an earlier state")
 UNREADABLE = Unknown(

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import date, datetime
+from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
 
 from optinb.campaigns import Waterfall
 from optinb.delivery.journal.values import Batch, BatchState, FrozenAudience, Settlement, why
 from optinb.store.schema import audiences, batches
-
-if TYPE_CHECKING:
-    from datetime import date, datetime
-
-    from sqlalchemy import ColumnElement, Connection, Row
 
 StateName = Literal["planned", "sending", "accepted", "refused", "unknown", "expired", "cancelled"]
 _STATE: msgspec.json.Decoder[BatchState] = msgspec.json.Decoder(BatchState)

@@ -12,7 +12,7 @@ from optinb.delivery.journal.recovering import changed
 from optinb.delivery.journal.rows import as_json, audience_of_night, find_audience, of_night
 from optinb.delivery.journal.values import FrozenAudience, Settlement
 from optinb.errors import ConflictError
-from optinb.store import audit
+from optinb.store import Database, audit
 from optinb.store.schema import audiences, batches
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from optinb.delivery.journal.answers import AnswerFiles
-    from optinb.store.database import Database
 
 
 class Seals:

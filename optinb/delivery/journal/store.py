@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Self
 
 from optinb.appboy.template_store import TemplateStore
 from optinb.campaigns.campaign_store import CampaignStore
@@ -19,11 +22,6 @@ from optinb.store.audit import AuditTrail
 from optinb.store.database import Database
 from optinb.store.leases import TTL_S, HeldLease, Leases, LeaseTaken, SharedClock, Watch, ticks
 from optinb.store.runs import Runs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-    from pathlib import Path
 
 
 class Store:

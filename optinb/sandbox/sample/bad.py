@@ -23,10 +23,7 @@ Each row is wrong in one way only. They are text, because a typed file couldn't 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from datetime import date
+from datetime import date
 
 Row = dict[str, str]
 

@@ -7,16 +7,13 @@ are drawn by the same exact code.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import date
 
 import numpy as np
 import polars as pl
 
 from optinb.sandbox.sample.people import People, customer_ids, instants_column
 from optinb.sandbox.sample.world import CATEGORIES, DAY_S, MEAN_APPETITE, appetite, pick
-
-if TYPE_CHECKING:
-    from datetime import date
 
 REFUNDS = 0.015
 FAVOURITE = 0.6  # chance that a purchase is of the customer's favourite category

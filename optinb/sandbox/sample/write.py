@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -18,10 +19,6 @@ from optinb.sandbox.sample.files import COLUMNS, Format, TableWriter
 from optinb.sandbox.sample.people import JOINED_EARLIER, customers_frame, day_start, draw_people
 from optinb.sandbox.sample.purchases import Tastes, corrections, transactions_frame
 from optinb.sandbox.sample.world import DAY_S, SHOP_UTC_OFFSET_S
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 BLOCK = 25_000  # customers in memory at once; part of what a seed means, like every share in this package
 EVENT_DAYS = 60

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from msgspec.structs import replace
 
-from optinb.segments.discovery.columns import FINE, Among, Condition, Span, cuts, holds
+from optinb.segments.discovery.columns import FINE, Among, AttributeColumn, Condition, Span, cuts, holds
 from optinb.segments.discovery.evidence import Sums, chance, gain, q_values
 from optinb.segments.discovery.masks import pack
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from optinb.segments.discovery.columns import AttributeColumn
     from optinb.segments.discovery.search import Tested
     from optinb.segments.discovery.target import Target
 

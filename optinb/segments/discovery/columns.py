@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any, assert_never
 import numpy as np
 from msgspec import Struct
 
-from optinb.rules import AllOf, Compare, DaysAgo, Missing, Not, OneOf
+from optinb.rules import AllOf, Compare, DaysAgo, Kind, Missing, Not, OneOf, Rule
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from optinb.rules import Kind, Rule
 
 COARSE, FINE = 11, 63  # cuts of a measure: in the search, and where a found group is sharpened
 SPAN_EVERY = 2  # spans between two cuts are searched on every other coarse cut

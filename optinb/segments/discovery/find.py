@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from optinb.base.progress import WHOLE
+from optinb.base.progress import WHOLE, Hundredths
 from optinb.errors import RuleError
 from optinb.rules import sentence
 from optinb.segments.discovery.choice import FoundGroup, choose, confirmed
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-
-    from optinb.base.progress import Hundredths
 
 ALL_CONDITIONS = 5_000  # at most, the first of each column before the last: so many fit any machine
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from optinb.customers import ATTRIBUTES
-from optinb.engine import kinds
+from optinb.engine import Tables, kinds
 from optinb.errors import RuleError, did_you_mean
-from optinb.rules import PURCHASE, attributes_of, behaviours_of
+from optinb.rules import PURCHASE, Rule, attributes_of, behaviours_of
 from optinb.segments.compile import members
 from optinb.segments.discovery.columns import MOST_VALUES, AttributeColumn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import narwhals as nw
     from numpy.typing import NDArray
-
-    from optinb.engine import Tables
-    from optinb.rules import Rule
 
 IDS = frozenset({"customer_id", "external_user_id"})
 OF_APPS = frozenset({"apps", "last_app_use_on"})
@@ -63,7 +59,7 @@ def read_customers(tables: Tables, names: Iterable[str], within: Rule | None) ->
     frame = tables.customers
     if within is not None:
         frame = frame.join(members(within, tables), on="customer_id", how="semi")
-    return _collected(frame.select("customer_id", *dict.fromkeys(names))).sort("customer_id")
+    return frame.select("customer_id", *dict.fromkeys(names)).collect(backend="polars").to_native().sort("customer_id")
 
 
 def read_target(tables: Tables, target: Rule | str, customers: pl.DataFrame) -> tuple[NDArray[np.float64], bool]:
@@ -72,7 +68,7 @@ def read_target(tables: Tables, target: Rule | str, customers: pl.DataFrame) -> 
         column = customers[target]
         values = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
         return np.where(np.isfinite(values), values, np.nan), column.dtype == pl.Boolean
-    ids = _collected(members(target, tables))["customer_id"]
+    ids = members(target, tables).collect(backend="polars").to_native()["customer_id"]
     return customers["customer_id"].is_in(ids.implode()).cast(pl.Float64).to_numpy(), True
 
 
@@ -114,7 +110,3 @@ def _texts(series: pl.Series, known: NDArray[np.bool_]) -> AttributeColumn:
     return AttributeColumn(
         name=name, kind="text", values=places.fill_null(-1).to_numpy(), known=known, labels=tuple(labels)
     )
-
-
-def _collected(frame: nw.LazyFrame[Any]) -> pl.DataFrame:
-    return frame.collect(backend="polars").to_native()

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optinb.base.progress import Hundredths, quiet
-from optinb.engine import kinds
+from optinb.base.progress import Hundredths, Listener, quiet
+from optinb.engine import Tables, kinds
 from optinb.engine.shares import in_share
 from optinb.errors import RuleError, did_you_mean
-from optinb.rules import AllOf, sentence
+from optinb.rules import AllOf, Rule, sentence
 from optinb.segments.compile import check
-from optinb.segments.discovery.columns import as_rule
+from optinb.segments.discovery.columns import AttributeColumn, as_rule
 from optinb.segments.discovery.evidence import Sums, interval
 from optinb.segments.discovery.find import find, members_of
 from optinb.segments.discovery.reading import choose_attributes, read_column, read_customers, read_target
@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from optinb.base.progress import Listener
-    from optinb.engine import Tables
-    from optinb.rules import Rule
     from optinb.segments.discovery.choice import FoundGroup
-    from optinb.segments.discovery.columns import AttributeColumn
 
 FEWEST = 200  # customers with a known target: fewer can't be searched and confirmed
 SMALLEST, SMALLEST_SHARE = 50, 0.005  # a group's customers, if nothing else is asked for
