@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from optinb.appboy import GroupSync, Standing, Template, TemplateListing, told, told_by_group
 from optinb.base.figures import amount, figure, share
 from optinb.base.printable import printable_line
-from optinb.campaigns import REBUILT, CampaignRecord, part_words
+from optinb.campaigns import REBUILT, CampaignRecord
+from optinb.campaigns.part_words import part_words
 from optinb.console.base import local_time, show
 from optinb.delivery.journal import CodePool
 from optinb.measure.pages import many

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from optinb.appboy import told
 from optinb.base.figures import figure as in_figures
 from optinb.base.figures import share
-from optinb.campaigns import REBUILT, part_words
+from optinb.campaigns import REBUILT
+from optinb.campaigns.part_words import part_words
 from optinb.customers import STAGES
 from optinb.measure.pages import environment, steps
 from optinb.measure.report import fall, needs_a_person, outcomes, verdict

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from optinb.appboy import Message, Template, live_content, with_live_content
+from optinb.appboy import Message, Template, with_live_content
+from optinb.appboy.live_content import live_content
 from optinb.campaigns import campaign_from
 from optinb.console import show
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
