@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from optinb.segments.reach import (
         AppReach,
         AppUse,
+        CustomerReach,
         Reach,
         reach_figures,
         reach_nights,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     )
     from optinb.segments.sizes_by_night import Sizes
     from optinb.segments.sources import attributes_read, tables_behind, tables_read
-    from optinb.segments.tables_view import CustomerDay, CustomerReach
+    from optinb.segments.tables_view import CustomerDay
     from optinb.segments.together import groups_of, members_of_all
     from optinb.segments.vocabulary import Distribution, Vocabulary
     from optinb.segments.why import PartVerdict, Person, judge, person_of
@@ -62,10 +63,11 @@ else:
             ".plan": "Plan Scan plan_of",
             ".profile": "Band Difference Profile",
             ".push": "AppUses against app_uses kept_away",
-            ".reach": "AppReach AppUse Reach reach_figures reach_nights reachable_apps uses_of version_key",
+            ".reach": "AppReach AppUse CustomerReach Reach reach_figures reach_nights "
+            "reachable_apps uses_of version_key",
             ".sizes_by_night": "Sizes",
             ".sources": "attributes_read tables_behind tables_read",
-            ".tables_view": "CustomerDay CustomerReach",
+            ".tables_view": "CustomerDay",
             ".together": "groups_of members_of_all",
             ".vocabulary": "Distribution Vocabulary",
             ".why": "PartVerdict Person judge person_of",
