@@ -5,32 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optinb.appboy import Templates
 from optinb.base.clock import clock_for, on_sandbox
 from optinb.base.context import Context, as_day
+from optinb.base.lazily import once
 from optinb.base.private import keep_private
 from optinb.base.settings import FILE_NAME, Settings, load_settings, read_secret
 from optinb.base.workspace_folder import workspace_folder
-from optinb.delivery import AuditCheckpoints, ContactHistory, ForgottenCustomer, Recovered, Sends
 from optinb.delivery.journal import Store
-from optinb.delivery.night_answers import Answer, NightAnswers, Why, WorkspaceStatus, status
 from optinb.errors import SettingsError, UsageError, WarehouseError
-from optinb.planning import Campaigns, Codes, Diagnosis, Doctor
-from optinb.planning.approving import Approvals
-from optinb.planning.audiences import Audiences
-from optinb.planning.campaign_preview import Previews
-from optinb.planning.campaign_records import CampaignRecords
-from optinb.planning.drafts import Drafts, Unsaved
-from optinb.planning.freshness import Freshness
-from optinb.planning.power_of_tests import PowerOfTests
-from optinb.planning.resolved import Resolver
-from optinb.planning.trial_sends import Trials
-from optinb.segments import Groups, Lists, PastWorkspace, groups_of
 from optinb.segments.exploration import Exploration
-from optinb.segments.reach import REACH, reach_nights
 from optinb.store import in_folder
-from optinb.warehouse import ImportReport, Snapshot, Warehouse
-from optinb.warehouse.inbox import Arrivals, Check, Inbox, Quarantine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +22,20 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from optinb.appboy.template_import import Templates
     from optinb.base.progress import Listener
-    from optinb.customers import CustomerCard, CustomerModel, Migration, ModelCard
+    from optinb.customers import CustomerModel, ModelCard
+    from optinb.customers.customer_card import CustomerCard
+    from optinb.customers.moves import Migration
+    from optinb.delivery import AuditCheckpoints, ContactHistory, ForgottenCustomer, Recovered, Sends
+    from optinb.delivery.night_answers import Answer, NightAnswers, Why, WorkspaceStatus
+    from optinb.planning import Campaigns, Codes, Diagnosis
+    from optinb.planning.campaign_records import CampaignRecords
+    from optinb.planning.drafts import Drafts, Unsaved
+    from optinb.planning.freshness import Freshness
+    from optinb.segments import Groups, Lists, PastWorkspace
+    from optinb.warehouse import ImportReport, Snapshot, Warehouse
+    from optinb.warehouse.inbox import Arrivals, Check, Inbox, Quarantine
 
 
 class Workspace(Exploration):
@@ -54,18 +50,72 @@ class Workspace(Exploration):
         self.context = Context(root, settings, now=clock, user=user)
         self.root, self.settings = root, settings
         self.store = Store.when_needed(self._address, root=root)
-        self.contacts = self._contacts = ContactHistory(root, self.store)
-        self.warehouse = Warehouse(root, settings)
-        self._arrivals = Arrivals(self.context, self.warehouse, audit=self.store.audit, watched=self.attributes_used)
-        self.lists = Lists(self.context, self.store.audit, published=self._published)
-        self.groups = Groups(
+        self._snapshot: Snapshot | None = None
+
+    @once
+    def warehouse(self) -> Warehouse:
+        """The published tables: versions, and imports as another program would make them."""
+        from optinb.warehouse import Warehouse
+
+        return Warehouse(self.root, self.settings)
+
+    @once
+    def groups(self) -> Groups:
+        """Target groups: save, list and count them."""
+        from optinb.segments.groups import Groups
+
+        return Groups(
             self.context, self.store.groups, self.lists, published=self._published, tables_for=self.tables_for
         )
-        self.templates = Templates(self.context, self.store.templates, self.store.runs)
-        self.codes = Codes(self.context, self.store.codes)
-        self.checkpoints = AuditCheckpoints(self.context, self.store)
-        self.answers = NightAnswers(self.store, self.contacts, self.warehouse, published=self._published)
-        self.sends = Sends(
+
+    @once
+    def lists(self) -> Lists:
+        """Uploaded lists of customers, for `in_list(...)`."""
+        from optinb.segments.lists import Lists
+
+        return Lists(self.context, self.store.audit, published=self._published)
+
+    @once
+    def templates(self) -> Templates:
+        """The API-triggered push campaigns of the app groups, as they were imported."""
+        from optinb.appboy.template_import import Templates
+
+        return Templates(self.context, self.store.templates, self.store.runs)
+
+    @once
+    def codes(self) -> Codes:
+        """Pools of single-use promotion codes, for offers."""
+        from optinb.planning.code_pools import Codes
+
+        return Codes(self.context, self.store.codes)
+
+    @once
+    def contacts(self) -> ContactHistory:
+        """Who got what, from the frozen audiences and the journal."""
+        from optinb.delivery import ContactHistory
+
+        return ContactHistory(self.root, self.store)
+
+    @once
+    def checkpoints(self) -> AuditCheckpoints:
+        """What each night has noted of the audit trail outside the database."""
+        from optinb.delivery import AuditCheckpoints
+
+        return AuditCheckpoints(self.context, self.store)
+
+    @once
+    def answers(self) -> NightAnswers:
+        """Why a customer did or didn't get each campaign of a night."""
+        from optinb.delivery.night_answers import NightAnswers
+
+        return NightAnswers(self.store, self.contacts, self.warehouse, published=self._published)
+
+    @once
+    def sends(self) -> Sends:
+        """What is scheduled with Appboy: move, recall or settle it."""
+        from optinb.delivery import Sends
+
+        return Sends(
             self.context,
             self.store,
             contacts=self.contacts,
@@ -73,20 +123,57 @@ class Workspace(Exploration):
             checkpoints=self.checkpoints,
             people=lambda: self.tables().people if self._published() else None,
         )
-        self.freshness = Freshness(self.context, self, self.warehouse)
-        self.unsaved = Unsaved(self.context)
-        records = CampaignRecords(
+
+    @once
+    def freshness(self) -> Freshness:
+        """How old the published tables are."""
+        from optinb.planning.freshness import Freshness
+
+        return Freshness(self.context, self, self.warehouse)
+
+    @once
+    def unsaved(self) -> Unsaved:
+        """What somebody has begun in a form and not saved yet."""
+        from optinb.planning.drafts import Unsaved
+
+        return Unsaved(self.context)
+
+    @once
+    def drafts(self) -> Drafts:
+        """Campaigns that are still being worked on."""
+        from optinb.planning.drafts import Drafts
+
+        return Drafts(self.context, self.store.campaigns, self._records)
+
+    @once
+    def _records(self) -> CampaignRecords:
+        from optinb.planning.campaign_records import CampaignRecords
+
+        return CampaignRecords(
             self.context,
             self.store.campaigns,
             deliveries=self.store.deliveries,
             note_decision=self.checkpoints.note_decision,
         )
-        self.drafts = Drafts(self.context, self.store.campaigns, records)
-        self.campaigns = self._campaigns(records)
-        self._snapshot: Snapshot | None = None
 
-    def _campaigns(self, records: CampaignRecords) -> Campaigns:
-        context, campaigns = self.context, self.store.campaigns
+    @once
+    def _arrivals(self) -> Arrivals:
+        from optinb.warehouse.inbox import Arrivals
+
+        return Arrivals(self.context, self.warehouse, audit=self.store.audit, watched=self.attributes_used)
+
+    @once
+    def campaigns(self) -> Campaigns:
+        """Campaigns: plan, preview, submit, approve and cancel them."""
+        from optinb.planning.approving import Approvals
+        from optinb.planning.audiences import Audiences
+        from optinb.planning.campaign_preview import Previews
+        from optinb.planning.campaigns import Campaigns
+        from optinb.planning.power_of_tests import PowerOfTests
+        from optinb.planning.resolved import Resolver
+        from optinb.planning.trial_sends import Trials
+
+        context, campaigns, records = self.context, self.store.campaigns, self._records
         audiences = Audiences(context, self, campaigns=campaigns, contacts=self.contacts)
         resolver = Resolver(
             context,
@@ -175,6 +262,8 @@ class Workspace(Exploration):
 
         Raises WarehouseError when no version of that night is kept any more, UsageError for a day ahead.
         """
+        from optinb.segments.past import PastWorkspace
+
         day = as_day(day)
         if day > self.today():
             raise UsageError(f"{day} lies ahead; today is {self.today()}")
@@ -230,6 +319,7 @@ class Workspace(Exploration):
         that lies ahead, OutdatedError when something else was published while it worked.
         """
         from optinb.customers.modelling import model_night
+        from optinb.segments.reach import REACH, reach_nights
 
         if run_date:
             self.context.refuse_ahead(run_date)
@@ -253,6 +343,7 @@ class Workspace(Exploration):
     def customer(self, customer_id: str) -> CustomerCard[Answer]:
         """Everything about one customer: profile, stages, purchases, groups, messages and what is expected of them."""
         from optinb.customers.customer_card import NEWEST, customer_card
+        from optinb.segments import groups_of
 
         tables = self.tables()
         names = (group.name for group in self.groups.list())
@@ -273,6 +364,8 @@ class Workspace(Exploration):
 
     def status(self) -> WorkspaceStatus:
         """What is published, what waits, and what ran lately."""
+        from optinb.delivery.night_answers import status
+
         return status(self.root, self.store, self._published())
 
     def migration(self, since: date | str, until: date | str, *, by: str = "stage") -> Migration:
@@ -292,6 +385,8 @@ class Workspace(Exploration):
 
     def doctor(self, app_group: str | None = None) -> Diagnosis:
         """Whether one app group, or each, can be worked with; nothing is changed there or here."""
+        from optinb.planning import Doctor
+
         return Doctor(self.context, runs=self.store.runs, templates=self.store.templates).diagnose(app_group)
 
     def recover(self, *, dry_run: bool = False) -> Recovered:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from optinb.customers import declared_features, origins
+from optinb.customers import declared_features
 from optinb.customers.attributes import CHANCES, STAGE, VALUE
+from optinb.customers.origins import origins
 from optinb.rules import Rule, Uses, nodes_of
 from optinb.segments import attributes_read, tables_behind, tables_read
 

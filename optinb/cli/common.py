@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 from functools import wraps
 from pathlib import Path
@@ -17,10 +17,11 @@ import msgspec
 from optinb import __version__
 from optinb.base import logs
 from optinb.base.printable import printable, printable_json
+from optinb.cli.completing import names_of
 from optinb.errors import Exit, OptinbError, interruptible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class ListedRows(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +103,9 @@ workspace_option = click.option(
     envvar="OPTINB_WORKSPACE",
     help="The workspace folder (default: OPTINB_WORKSPACE, or data).",
 )
+app_group_option = click.option(
+    "--app-group", metavar="NAME", shell_complete=names_of("app group"), help="Only this app group."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
 LOG_FORMS = click.Choice(["json", "text"])
 log_option = click.option(
@@ -121,10 +125,8 @@ def prints(function: Callable[..., Any]) -> Callable[..., None]:
     @log_option
     @wraps(function)
     def command(*args: Any, as_json: bool, **options: Any) -> None:
-        try:
+        with telling_errors():
             value = function(*args, **options)
-        except OptinbError as error:
-            fail(error)
         print_value(value, as_json=as_json)
         if code := getattr(value, "exit_code", 0):
             sys.exit(code)
@@ -156,31 +158,43 @@ def tell_times_of(workspace: Path | None) -> None:
     click.get_current_context().meta[_ZONE] = load_settings(workspace_folder(workspace) / FILE_NAME).zone
 
 
+def rehearse_options(who: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The options --rehearse and --user of a command that `who` tries out where no user is named."""
+    user = click.option("--user", default=None, help=f"With --rehearse: who works (default: {who}).")
+    rehearse = click.option(
+        "--rehearse", is_flag=True, help="With the sandbox, its keys, and a clock on the newest delivery."
+    )
+    return lambda function: rehearse(user(function))
+
+
 def rehearsable(who: str) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """A command that takes --workspace and can be tried out as `who`, without a key and without sending anything."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., None]:
-        @click.option(
-            "--rehearse", is_flag=True, help="With the sandbox, its keys, and a clock on the newest delivery."
-        )
-        @click.option("--user", default=None, help=f"With --rehearse: who works (default: {who}).")
+        @rehearse_options(who)
         @wraps(function)
         def command(*args: Any, rehearse: bool, user: str | None, workspace: Path | None, **options: Any) -> None:
             from optinb.rehearsal import goes_with_rehearsing, rehearsing
 
-            try:
+            with telling_errors(), ExitStack() as stack:
                 goes_with_rehearsing(user, rehearse=rehearse)
-                with ExitStack() as stack:
-                    if rehearse:
-                        day = options.get("run_date")
-                        stack.enter_context(rehearsing(workspace, user=user, otherwise=who, run_date=day))
-                    function(*args, workspace=workspace, **options)
-            except OptinbError as error:
-                fail(error)
+                if rehearse:
+                    day = options.get("run_date")
+                    stack.enter_context(rehearsing(workspace, user=user, otherwise=who, run_date=day))
+                function(*args, workspace=workspace, **options)
 
         return command
 
     return decorate
+
+
+@contextmanager
+def telling_errors() -> Iterator[None]:
+    """Ends the command with the sentence and the exit code of an error that is told in words."""
+    try:
+        yield
+    except OptinbError as error:
+        fail(error)
 
 
 def fail(error: OptinbError) -> NoReturn:

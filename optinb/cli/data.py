@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optinb.base.printable import printable
-from optinb.cli.common import DAY, ListedRows, date_option, main, on_workspace, prints
-from optinb.cli.completing import names_of
+from optinb.cli.common import DAY, ListedRows, app_group_option, date_option, main, on_workspace, prints
 from optinb.errors import UsageError
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def quarantine(ws: Workspace, run_date: date | None) -> Any:
 @main.command()
 @date_option("the newest")
 @click.option("--since", type=DAY, help="Every night from this date on, up to --date.")
-@click.option("--app-group", metavar="NAME", shell_complete=names_of("app group"), help="Only this app group.")
+@app_group_option
 @click.option("--customer", metavar="ID", help="Why this customer can or can't be reached.")
 @on_workspace
 def reach(ws: Workspace, run_date: date | None, since: date | None, app_group: str | None, customer: str | None) -> Any:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from optinb.workspace import Workspace
 
+group_argument = click.argument("name", shell_complete=names_of("group"))
+
 
 @main.group()
 def groups() -> None:
@@ -33,7 +35,7 @@ def groups_list(ws: Workspace) -> Any:
 
 
 @groups.command("show")
-@click.argument("name", shell_complete=names_of("group"))
+@group_argument
 @on_workspace
 def groups_show(ws: Workspace, name: str) -> Any:
     """Show one group."""
@@ -41,7 +43,7 @@ def groups_show(ws: Workspace, name: str) -> Any:
 
 
 @groups.command("save")
-@click.argument("name", shell_complete=names_of("group"))
+@group_argument
 @click.argument("rule")
 @on_workspace
 def groups_save(ws: Workspace, name: str, rule: str) -> Any:
@@ -52,7 +54,7 @@ def groups_save(ws: Workspace, name: str, rule: str) -> Any:
 
 
 @groups.command("count")
-@click.argument("name", shell_complete=names_of("group"))
+@group_argument
 @date_option("the published delivery's")
 @on_workspace
 def groups_count(ws: Workspace, name: str, run_date: date | None) -> Any:
@@ -61,7 +63,7 @@ def groups_count(ws: Workspace, name: str, run_date: date | None) -> Any:
 
 
 @groups.command("why")
-@click.argument("name", shell_complete=names_of("group"))
+@group_argument
 @click.argument("customer_id")
 @on_workspace
 def groups_why(ws: Workspace, name: str, customer_id: str) -> Any:

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from optinb.cli.common import (
     date_option,
-    fail,
-    json_option,
-    log_option,
     main,
     on_workspace,
-    print_value,
+    prints,
     rehearsable,
     tell_times_of,
     workspace_option,
 )
-from optinb.errors import OptinbError
 
 if TYPE_CHECKING:
     from datetime import date
@@ -31,21 +26,16 @@ if TYPE_CHECKING:
 @main.command()
 @date_option("today")
 @click.option("--dry-run", is_flag=True, help="Count and report, but freeze and send nothing.")
-@workspace_option
-@json_option
-@log_option
 @rehearsable("demo-scheduler")
-def nightly(run_date: date | None, dry_run: bool, workspace: Path | None, as_json: bool) -> None:
+@workspace_option
+@prints
+def nightly(run_date: date | None, dry_run: bool, workspace: Path | None) -> Any:
     """Run the night: import, model, templates, audiences, sends, report."""
     from optinb.notebook import run_night
 
-    try:
-        summary = run_night(workspace, run_date, dry_run=dry_run)
-        tell_times_of(workspace)
-    except OptinbError as error:
-        fail(error)
-    print_value(summary, as_json=as_json)
-    sys.exit(summary.exit_code)
+    summary = run_night(workspace, run_date, dry_run=dry_run)
+    tell_times_of(workspace)
+    return summary
 
 
 @main.command()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optinb.cli.common import ListedRows, Listing, date_option, main, on_workspace, rehearsable
+from optinb.cli.common import ListedRows, Listing, app_group_option, date_option, main, on_workspace, rehearsable
 from optinb.cli.completing import names_of
 from optinb.errors import UsageError
 
@@ -18,9 +18,13 @@ if TYPE_CHECKING:
     from optinb.planning import CampaignPreview
     from optinb.workspace import Workspace
 
+campaign_argument = click.argument("name", shell_complete=names_of("campaign"))
+file_option = click.option("--file", required=True, type=click.Path(path_type=Path), help="A campaign.toml.")
+comment_option = click.option("--comment", default="", help="Why.")
+
 
 @main.command()
-@click.option("--app-group", metavar="NAME", shell_complete=names_of("app group"), help="Only this app group.")
+@app_group_option
 @rehearsable("demo-author")
 @on_workspace
 def doctor(ws: Workspace, app_group: str | None) -> Any:
@@ -37,7 +41,7 @@ def templates() -> None:
 
 
 @templates.command("sync")
-@click.option("--app-group", metavar="NAME", shell_complete=names_of("app group"), help="Only this app group.")
+@app_group_option
 @rehearsable("demo-author")
 @on_workspace
 def templates_sync(ws: Workspace, app_group: str | None) -> Any:
@@ -52,7 +56,7 @@ def templates_sync(ws: Workspace, app_group: str | None) -> Any:
 
 
 @templates.command("list")
-@click.option("--app-group", metavar="NAME", shell_complete=names_of("app group"), help="Only this app group.")
+@app_group_option
 @on_workspace
 def templates_list(ws: Workspace, app_group: str | None) -> Any:
     """Show the templates, why some can't be used, and what became of them since last night."""
@@ -78,7 +82,7 @@ def campaigns_list(ws: Workspace, archived: bool) -> Any:
 
 
 @campaigns.command("show")
-@click.argument("name", shell_complete=names_of("campaign"))
+@campaign_argument
 @on_workspace
 def campaigns_show(ws: Workspace, name: str) -> Any:
     """Show one campaign with its approval."""
@@ -97,7 +101,7 @@ def campaigns_preview(ws: Workspace, name: str | None, file: Path | None) -> Any
 
 
 @campaigns.command("submit")
-@click.option("--file", "file", required=True, type=click.Path(path_type=Path), help="A campaign.toml.")
+@file_option
 @on_workspace
 def campaigns_submit(ws: Workspace, file: Path) -> Any:
     """Submit a campaign for approval."""
@@ -105,7 +109,7 @@ def campaigns_submit(ws: Workspace, file: Path) -> Any:
 
 
 @campaigns.command("approve")
-@click.argument("name", shell_complete=names_of("campaign"))
+@campaign_argument
 @click.option("--seen", metavar="FINGERPRINT", help="What you approve, as `optinb campaigns preview NAME` prints it.")
 @on_workspace
 def campaigns_approve(ws: Workspace, name: str, seen: str | None) -> Any:
@@ -133,7 +137,7 @@ def _looked_at(ws: Workspace, name: str) -> CampaignPreview:
 
 
 @campaigns.command("reject")
-@click.argument("name", shell_complete=names_of("campaign"))
+@campaign_argument
 @click.option("--comment", default="", help="Why, for its author.")
 @on_workspace
 def campaigns_reject(ws: Workspace, name: str, comment: str) -> Any:
@@ -142,7 +146,7 @@ def campaigns_reject(ws: Workspace, name: str, comment: str) -> Any:
 
 
 @campaigns.command("test")
-@click.argument("name", shell_complete=names_of("campaign"))
+@campaign_argument
 @click.option("--customer", "customers", multiple=True, metavar="ID", help="Only this test customer; may be repeated.")
 @on_workspace
 def campaigns_test(ws: Workspace, name: str, customers: tuple[str, ...]) -> Any:
@@ -151,8 +155,8 @@ def campaigns_test(ws: Workspace, name: str, customers: tuple[str, ...]) -> Any:
 
 
 @campaigns.command("cancel")
-@click.argument("name", shell_complete=names_of("campaign"))
-@click.option("--comment", default="", help="Why.")
+@campaign_argument
+@comment_option
 @on_workspace
 def campaigns_cancel(ws: Workspace, name: str, comment: str) -> Any:
     """Cancel a campaign: no later night sends it, and what is scheduled already is recalled.
@@ -163,7 +167,7 @@ def campaigns_cancel(ws: Workspace, name: str, comment: str) -> Any:
 
 
 @campaigns.command("reschedule")
-@click.argument("name", shell_complete=names_of("campaign"))
+@campaign_argument
 @click.option("--at", required=True, metavar="HH:MM", help="The later time of the same day.")
 @date_option("the next")
 @on_workspace
@@ -176,7 +180,7 @@ def campaigns_reschedule(ws: Workspace, name: str, at: str, run_date: date | Non
 
 
 @campaigns.command("draft")
-@click.option("--file", "file", required=True, type=click.Path(path_type=Path), help="A campaign.toml.")
+@file_option
 @on_workspace
 def campaigns_draft(ws: Workspace, file: Path) -> Any:
     """Keep a campaign that is still being worked on."""
@@ -184,7 +188,7 @@ def campaigns_draft(ws: Workspace, file: Path) -> Any:
 
 
 @campaigns.command("copy")
-@click.argument("name", shell_complete=names_of("campaign"))
+@campaign_argument
 @click.argument("new_name")
 @on_workspace
 def campaigns_copy(ws: Workspace, name: str, new_name: str) -> Any:
@@ -193,8 +197,8 @@ def campaigns_copy(ws: Workspace, name: str, new_name: str) -> Any:
 
 
 @campaigns.command("pause")
-@click.argument("name", shell_complete=names_of("campaign"))
-@click.option("--comment", default="", help="Why.")
+@campaign_argument
+@comment_option
 @on_workspace
 def campaigns_pause(ws: Workspace, name: str, comment: str) -> Any:
     """Let a campaign rest until it's resumed; what waits to be sent is stopped."""
@@ -202,7 +206,7 @@ def campaigns_pause(ws: Workspace, name: str, comment: str) -> Any:
 
 
 @campaigns.command("resume")
-@click.argument("name", shell_complete=names_of("campaign"))
+@campaign_argument
 @on_workspace
 def campaigns_resume(ws: Workspace, name: str) -> Any:
     """Let a paused campaign go on under its approval."""
@@ -210,7 +214,7 @@ def campaigns_resume(ws: Workspace, name: str) -> Any:
 
 
 @campaigns.command("archive")
-@click.argument("name", shell_complete=names_of("campaign"))
+@campaign_argument
 @on_workspace
 def campaigns_archive(ws: Workspace, name: str) -> Any:
     """Put a campaign that is over out of sight."""
@@ -234,7 +238,7 @@ def campaigns_calendar(ws: Workspace, days: int) -> Any:
 
 
 @campaigns.command("export")
-@click.argument("name", shell_complete=names_of("campaign"))
+@campaign_argument
 @on_workspace
 def campaigns_export(ws: Workspace, name: str) -> Any:
     """Print a campaign as a campaign.toml."""

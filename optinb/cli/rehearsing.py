@@ -11,16 +11,16 @@ import click
 from optinb.cli.common import (
     DAY,
     MOMENT,
-    fail,
     json_option,
     log_option,
     main,
     print_value,
     prints,
+    rehearse_options,
     tell_times_of,
+    telling_errors,
     workspace_option,
 )
-from optinb.errors import OptinbError
 
 if TYPE_CHECKING:
     from datetime import date
@@ -60,6 +60,10 @@ def sandbox(
     )
 
 
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
 def _tell_sandbox(running: Any) -> None:
     """Says where the sandbox is and which keys it accepts; they open nothing but this sandbox."""
     click.echo(f"Appboy sandbox at {running.url} (what arrives is shown there); stop it with Ctrl-C")
@@ -84,26 +88,19 @@ def sample(customers: int, days: int, out: Path, run_date: date, seed: int, nigh
 
 
 @main.command()
-@click.option("--rehearse", is_flag=True, help="With the sandbox, its keys, and a clock on the newest delivery.")
-@click.option("--user", default=None, help="With --rehearse: who works (default: demo-author).")
+@rehearse_options("demo-author")
 @workspace_option
 @click.argument("jupyter_options", nargs=-1, type=click.UNPROCESSED)
 def lab(rehearse: bool, user: str | None, workspace: Path | None, jupyter_options: tuple[str, ...]) -> None:
     """Open JupyterLab on the notebooks, with this workspace. Options for Jupyter come after --."""
     from optinb.serve.lab import run_lab
 
-    def say(line: str) -> None:
-        click.echo(line, err=True)
-
-    try:
-        sys.exit(run_lab(workspace, rehearse=rehearse, user=user, options=jupyter_options, say=say))
-    except OptinbError as error:
-        fail(error)
+    with telling_errors():
+        sys.exit(run_lab(workspace, rehearse=rehearse, user=user, options=jupyter_options, say=_say))
 
 
 @main.command()
-@click.option("--rehearse", is_flag=True, help="With the sandbox, its keys, and a clock on the newest delivery.")
-@click.option("--user", default=None, help="With --rehearse: who works (default: demo-author).")
+@rehearse_options("demo-author")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8866, show_default=True)
 @click.option("--base-url", help="The path that a proxy has for the pages (default: one that only the token tells).")
@@ -118,10 +115,8 @@ def serve(workspace: Path | None, **options: Any) -> None:
     """
     from optinb.serve import run_serve
 
-    try:
-        sys.exit(run_serve(workspace, say=lambda line: click.echo(line, err=True), **options))
-    except OptinbError as error:
-        fail(error)
+    with telling_errors():
+        sys.exit(run_serve(workspace, say=_say, **options))
 
 
 @main.command()
@@ -132,11 +127,9 @@ def demo(workspace: Path | None, as_json: bool) -> None:
     """Show the whole way on the sample: import, model, plan, approve, run a night against the sandbox."""
     from optinb.demo import run_demo
 
-    try:
-        summary, root = run_demo(workspace, say=lambda line: click.echo(line, err=True))
+    with telling_errors():
+        summary, root = run_demo(workspace, say=_say)
         tell_times_of(root)
-    except OptinbError as error:
-        fail(error)
     click.echo(err=True)
     print_value(summary, as_json=as_json)
     click.echo(

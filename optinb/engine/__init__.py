@@ -1,7 +1,19 @@
 """Published tables as one set of Narwhals frames, whatever engine runs them."""
 
-from optinb.engine.opening import open_tables
-from optinb.engine.polars import tables_of
-from optinb.engine.tables import Tables, day_bounds, kinds
+from typing import TYPE_CHECKING
 
-__all__ = ["Tables", "day_bounds", "kinds", "open_tables", "tables_of"]
+from optinb.base.lazily import lazily
+
+if TYPE_CHECKING:
+    from optinb.engine.opening import open_tables
+    from optinb.engine.polars import tables_of
+    from optinb.engine.tables import Tables, day_bounds, kinds
+else:
+    __getattr__ = lazily(
+        __name__,
+        {
+            ".opening": "open_tables",
+            ".polars": "tables_of",
+            ".tables": "Tables day_bounds kinds",
+        },
+    )

@@ -1,25 +1,26 @@
 """What was done and what came of it."""
 
-from optinb.measure.report import render_report
-from optinb.measure.summary import (
-    CampaignSummary,
-    NightSummary,
-    TableCounts,
-    exit_code,
-    frozen,
-    held,
-    left_over,
-    rehearsed,
-)
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "CampaignSummary",
-    "NightSummary",
-    "TableCounts",
-    "exit_code",
-    "frozen",
-    "held",
-    "left_over",
-    "rehearsed",
-    "render_report",
-]
+from optinb.base.lazily import lazily
+
+if TYPE_CHECKING:
+    from optinb.measure.report import render_report
+    from optinb.measure.summary import (
+        CampaignSummary,
+        NightSummary,
+        TableCounts,
+        exit_code,
+        frozen,
+        held,
+        left_over,
+        rehearsed,
+    )
+else:
+    __getattr__ = lazily(
+        __name__,
+        {
+            ".report": "render_report",
+            ".summary": "CampaignSummary NightSummary TableCounts exit_code frozen held left_over rehearsed",
+        },
+    )

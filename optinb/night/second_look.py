@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.appboy import AppboyClient, template_changes, template_from_details, told
+from optinb.appboy import AppboyClient, template_from_details, told
+from optinb.appboy.template_changes import template_changes
 from optinb.campaigns import ALIVE, approved_rebuilt
 from optinb.delivery import FrozenAudience, Recall, last_moment
 from optinb.errors import AppboyError, Exit, OptinbError

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.campaigns import NONE, Approval, SizeBand, part_words
+from optinb.campaigns import NONE, Approval, SizeBand
+from optinb.campaigns.part_words import part_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable

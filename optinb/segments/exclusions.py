@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, get_args
 
-import numpy as np
 from msgspec import Struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
 Outcome = Literal["recipient", "control", "excluded"]
@@ -82,6 +82,8 @@ def first_against(conditions: Mapping[Exclusion, NDArray[np.bool_]]) -> NDArray[
 
     `conditions`: for some reasons, in any order, whether each applies to each customer.
     """
+    import numpy as np
+
     codes = np.zeros(len(next(iter(conditions.values()))), dtype=np.uint8)
     for reason in reversed(REASONS):
         if reason in conditions:

@@ -5,29 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-import polars as pl
 from msgspec.structs import replace
 
-from optinb.base.progress import Listener, progress
-from optinb.customers.modelling import segmentation
-from optinb.engine import kinds
+from optinb.base.progress import progress
 from optinb.errors import RuleError, UsageError, did_you_mean
 from optinb.rules import Node, Rule, attributes_of, sentence
-from optinb.segments.compile import explain
-from optinb.segments.group_preview import Preview, preview_of
-from optinb.segments.membership import Membership, why_member
-from optinb.segments.membership_cache import remembered
-from optinb.segments.overlap import Overlap, overlap
-from optinb.segments.profile import Profile, bands_of, comparable, profile
-from optinb.segments.sizes_by_night import Sizes, sizes_of
 from optinb.segments.tables_view import TablesView
-from optinb.segments.together import members_of_all
-from optinb.segments.vocabulary import Distribution, Vocabulary, vocabulary_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import polars as pl
+
+    from optinb.base.progress import Listener
     from optinb.base.settings import Engine
     from optinb.segments.discovery import Discovery
     from optinb.segments.explain import Explanation
+    from optinb.segments.group_preview import Preview
+    from optinb.segments.membership import Membership
+    from optinb.segments.overlap import Overlap
+    from optinb.segments.profile import Profile
+    from optinb.segments.sizes_by_night import Sizes
+    from optinb.segments.vocabulary import Distribution, Vocabulary
 
 MOST_GROUPS = 12  # a chart of more can't be read, and their combinations are thousands
 
@@ -41,10 +40,14 @@ class Exploration(TablesView):
         Reach and waterfall look at the apps of `app_group`, or at all apps when none is named. `engine`: "polars",
         "duckdb" or "spark" finds the members; the one of the settings, when left out.
         """
+        from optinb.segments.group_preview import preview_of
+
         return preview_of(self, rule, app_group=app_group, engine=engine)
 
     def explain(self, rule: Rule | str) -> Explanation:
         """How a rule or saved group is evaluated, and why nobody is lost by what is left out; print it."""
+        from optinb.segments.compile import explain
+
         bound = self.groups.bound(rule)
         return explain(bound, self.tables_for(bound))
 
@@ -53,14 +56,24 @@ class Exploration(TablesView):
 
         Raises RuleError when the rule doesn't fit the data.
         """
+        from optinb.segments.membership import why_member
+
         return why_member(self, customer_id, rule)
 
     def vocabulary(self) -> Vocabulary:
         """Every name that rules can hold: attributes, events, apps, campaigns, groups and lists."""
-        return vocabulary_of(self, campaigns=self._contacts.campaigns)
+        from optinb.segments.vocabulary import vocabulary_of
+
+        return vocabulary_of(self, campaigns=self.contacts.campaigns)
 
     def distribution(self, attribute: str) -> Distribution:
         """How an attribute is distributed over all customers. Raises UsageError for one that isn't known."""
+        import polars as pl
+
+        from optinb.engine import kinds
+        from optinb.segments.profile import bands_of, comparable
+        from optinb.segments.vocabulary import Distribution
+
         tables = self.tables()
         known = kinds(tables.customer_schema)
         if attribute not in known:
@@ -81,6 +94,9 @@ class Exploration(TablesView):
 
         Raises RuleError when the rule doesn't fit the data.
         """
+        from optinb.segments.membership_cache import remembered
+        from optinb.segments.profile import profile
+
         bound = self.groups.bound(rule)
         tables = self.tables_for(bound)
         return profile(
@@ -96,6 +112,11 @@ class Exploration(TablesView):
 
         Who is in both counts on both sides. Raises RuleError when one of them doesn't fit the data.
         """
+        import polars as pl
+
+        from optinb.segments.membership_cache import remembered
+        from optinb.segments.profile import profile
+
         bound = self.groups.bound(one), self.groups.bound(other)
         tables, memory = self.tables_for(*bound), remembered(self.snapshot())
         customers = tables.customers.to_native().collect()
@@ -114,6 +135,9 @@ class Exploration(TablesView):
 
         Raises RuleError for a group that isn't known, UsageError unless there are 2 to MOST_GROUPS.
         """
+        from optinb.segments.overlap import overlap
+        from optinb.segments.together import members_of_all
+
         if isinstance(groups, str | Node):
             raise UsageError('give several groups: ws.overlap(["Lapsed", "Germans"])')
         named: dict[str, Rule | str] = (
@@ -138,6 +162,8 @@ class Exploration(TablesView):
         that a night can't tell of has None there, with the reason. Without `tell`, a bar shows how far it is. Raises
         UsageError without a modelled night.
         """
+        from optinb.segments.sizes_by_night import sizes_of
+
         with progress("sizes", total=nights, unit="night", tell=tell) as step:
             return sizes_of(self, groups, nights=nights, tell=step)
 
@@ -148,6 +174,10 @@ class Exploration(TablesView):
         where no customer has one; `about` describes the micro-segment in words. Raises UsageError before the customers
         are modelled.
         """
+        import polars as pl
+
+        from optinb.customers.modelling import segmentation
+
         customers = self.customers()
         known = customers.collect_schema()
         if "micro_segment" not in known:
@@ -210,6 +240,8 @@ class Exploration(TablesView):
 
     def _target(self, target: Rule | str) -> Rule | str:
         """An attribute by its name; else the rule, or that of a group's name or a text. Raises RuleError."""
+        from optinb.engine import kinds
+
         if not isinstance(target, str):
             return self.groups.bound(target)
         tables = self.tables()

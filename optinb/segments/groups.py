@@ -6,12 +6,10 @@ from contextlib import suppress
 from datetime import date
 from typing import TYPE_CHECKING
 
-import narwhals as nw
 from msgspec import Struct
 
 from optinb.errors import CampaignError, OptinbError, RuleError
 from optinb.rules import Node, Rule, attributes_of, expand, from_json, parse, sentence, to_json, with_lists
-from optinb.segments.compile import check, members
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +59,8 @@ class Groups:
         rule = self.rule(rule)
         bound = self._expanded(rule, name=self._known_as(name))
         if self._published() is not None:
+            from optinb.segments.compile import check
+
             check(bound, self._tables_for(bound))
         return self._store.save(
             name, rule_json=to_json(rule), sentence=sentence(rule), user=self._context.user, now=self._context.now()
@@ -129,6 +129,10 @@ class Groups:
 
     def count(self, rule_or_name: Rule | str, *, run_date: date | None = None) -> GroupSize:
         """The exact number of customers in a group or rule."""
+        import narwhals as nw
+
+        from optinb.segments.compile import members
+
         rule, bound = self.rule(rule_or_name), self.bound(rule_or_name)
         tables = self._tables_for(bound, run_date=run_date)
         count = members(bound, tables).select(nw.len()).collect().item()

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import msgspec
-import polars as pl
 from msgspec import Struct
 
 from optinb.base.files import write_atomically
 from optinb.errors import ConflictError, RuleError, StateError, UsageError, did_you_mean
-from optinb.segments.list_files import KnownIds, compare, ids_of, read_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    import polars as pl
 
     from optinb.base.context import Context
     from optinb.store.audit import AuditTrail
@@ -73,6 +73,10 @@ class Lists:
 
         Raises UsageError for a list without an id or one that can't be read, RuleError for a name that can't be shown.
         """
+        import polars as pl
+
+        from optinb.segments.list_files import KnownIds, compare, ids_of, read_ids
+
         name = name.strip()
         if not name or len(name) > MAX_NAME or not name.isprintable():
             raise RuleError(f"the list's name {name[:130]!r} must have 1 to {MAX_NAME} printable characters")
@@ -135,6 +139,8 @@ class Lists:
 
     def content(self, digest: str) -> pl.DataFrame:
         """customer_id of the list with this SHA-256. Raises StateError when it isn't kept or was changed."""
+        import polars as pl
+
         path = self._content(digest)
         try:
             ids = pl.read_parquet(path)
@@ -150,6 +156,8 @@ class Lists:
 
     def holds(self, customer_id: str) -> bool:
         """Whether a customer is on any version of any list."""
+        import polars as pl
+
         mine = pl.col("customer_id") == customer_id
         contents = sorted(self._folder.glob("content/*.parquet"))
         return any(pl.read_parquet(path).select(mine.any()).item() for path in contents)
@@ -159,6 +167,8 @@ class Lists:
 
         Their content is another then, so that approvals of groups which name such a list have to be given again.
         """
+        import polars as pl
+
         lists: set[Path] = set()
         for path in sorted(self._folder.glob("content/*.parquet")):
             ids = pl.read_parquet(path)

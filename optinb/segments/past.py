@@ -51,7 +51,7 @@ class PastWorkspace(Exploration):
         self.settings = context.settings
         self.lists = PastLists(context, audit, published=self.snapshot)
         self.groups = PastGroups(context, groups, self.lists, published=self.snapshot, tables_for=self.tables_for)
-        self.contacts = self._contacts = contacts
+        self.contacts = contacts
 
     def __repr__(self) -> str:
         return f"Workspace({str(self._root)!r}) as of {self._snapshot.import_date} (version {self._snapshot.version})"

@@ -64,6 +64,24 @@ class AppUse(Struct, frozen=True, kw_only=True):
         return not self.why_not
 
 
+class CustomerReach(Struct, frozen=True, kw_only=True):
+    """Whether a push message can reach a customer, app by app.
+
+    `why_not` holds what keeps every message away, whatever the app; it is empty for a customer who may get some.
+    """
+
+    customer_id: str
+    day: date
+    is_known: bool
+    why_not: tuple[str, ...]
+    apps: tuple[AppUse, ...]
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether a push message can arrive in at least one of the apps."""
+        return self.is_known and not self.why_not and any(use.is_reachable for use in self.apps)
+
+
 def reachable_apps(app_users: pl.LazyFrame, apps: Iterable[AppSettings]) -> pl.LazyFrame:
     """Which of the apps each customer uses, and whether a push can arrive there.
 

@@ -5,26 +5,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from datetime import date
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-import narwhals as nw
-import polars as pl
 from msgspec import Struct
 
 from optinb.base.context import as_day
-from optinb.engine import Tables, tables_of
 from optinb.errors import UsageError, did_you_mean
-from optinb.rules import Contacted, Rule, nodes_of
-from optinb.segments.engine_choice import members_on
-from optinb.segments.exclusions import REASONS
-from optinb.segments.push import kept_away
-from optinb.segments.reach import AppUse, reach_nights, uses_of
-from optinb.warehouse import Snapshot, changes
+from optinb.rules import Contacted, nodes_of
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from optinb.base.settings import AppGroupSettings, Engine, Settings
+    from optinb.engine import Tables
+    from optinb.rules import Rule
     from optinb.segments.groups import Groups
     from optinb.segments.lists import Lists
+    from optinb.segments.reach import CustomerReach
+    from optinb.warehouse import Snapshot
 
 COUNTABLE = "text, yes/no, a whole number or a date"
 
@@ -44,24 +43,6 @@ class CustomerDay(Struct, frozen=True, kw_only=True):
     attributes: dict[str, Any]
 
 
-class CustomerReach(Struct, frozen=True, kw_only=True):
-    """Whether a push message can reach a customer, app by app.
-
-    `why_not` holds what keeps every message away, whatever the app; it is empty for a customer who may get some.
-    """
-
-    customer_id: str
-    day: date
-    is_known: bool
-    why_not: tuple[str, ...]
-    apps: tuple[AppUse, ...]
-
-    @property
-    def is_reachable(self) -> bool:
-        """Whether a push message can arrive in at least one of the apps."""
-        return self.is_known and not self.why_not and any(use.is_reachable for use in self.apps)
-
-
 class Contacts(Protocol):
     """What campaigns did, as rules ask about it."""
 
@@ -78,9 +59,21 @@ class TablesView(ABC):
     """What is read of one version of the tables; `snapshot` says of which. A subclass sets what is declared here."""
 
     settings: Settings
-    groups: Groups
-    lists: Lists
-    _contacts: Contacts
+
+    @cached_property
+    @abstractmethod
+    def groups(self) -> Groups:
+        """Target groups: save, list and count them."""
+
+    @cached_property
+    @abstractmethod
+    def lists(self) -> Lists:
+        """Uploaded lists of customers, for `in_list(...)`."""
+
+    @cached_property
+    @abstractmethod
+    def contacts(self) -> Contacts:
+        """Who got what."""
 
     @abstractmethod
     def snapshot(self) -> Snapshot:
@@ -88,13 +81,15 @@ class TablesView(ABC):
 
     def tables(self, run_date: date | None = None) -> Tables:
         """What rules read, as of a night (the date of the version's delivery, when none is given)."""
+        from optinb.engine import tables_of
+
         snapshot = self.snapshot()
         return tables_of(
             snapshot,
             run_date=run_date or snapshot.import_date,
             zone=self.settings.zone,
             apps={app.id: app.platform for group in self.settings.app_groups for app in group.apps},
-            contacts=self._contacts.table,
+            contacts=self.contacts.table,
             lists=self.lists.content,
             list_names=self.lists.kept(),
         )
@@ -103,13 +98,15 @@ class TablesView(ABC):
         """The same for some rules: with the names of campaigns, where one of them asks about one."""
         tables = self.tables(run_date)
         asked = any(nodes_of(rule, Contacted) for rule in rules)
-        return replace(tables, campaigns=self._contacts.campaigns()) if asked else tables
+        return replace(tables, campaigns=self.contacts.campaigns()) if asked else tables
 
     def tables_on(self, day: date, *rules: Rule) -> Tables:
         """The same as they were on a past day: customers with what is kept of it, and what they did up to it.
 
         Which app they use isn't kept by day, and is that of now. Raises UsageError for a day before the first delivery.
         """
+        import narwhals as nw
+
         customers = nw.from_native(self.customers_on(day).collect().lazy())
         return replace(self.tables_for(*rules, run_date=day), customers=customers)
 
@@ -122,6 +119,8 @@ class TablesView(ABC):
 
         `engine`: "polars", "duckdb" or "spark" finds them; the one of the settings, when left out.
         """
+        from optinb.segments.engine_choice import members_on
+
         bound = self.groups.bound(rule)
         tables = self.tables_for(bound)
         found = members_on(self.snapshot(), bound, tables, engine=engine, settings=self.settings.engine).lazy()
@@ -135,6 +134,10 @@ class TablesView(ABC):
         Returns the columns day, app_group, app_id, app, platform, users, push_enabled, with_sdk, reachable; app_id is
         null in the row of a whole app group, whose customers count once each. Nights are kept from the first model on.
         """
+        import polars as pl
+
+        from optinb.segments.reach import reach_nights
+
         wanted = self._app_groups(app_group)
         rows = reach_nights(self.snapshot(), self.settings)
         told = pl.DataFrame(
@@ -158,6 +161,12 @@ class TablesView(ABC):
 
     def reach_of(self, customer_id: str, *, app_group: str | None = None) -> CustomerReach:
         """Whether a push message can reach a customer in each app (of one app group), and if not, why."""
+        import polars as pl
+
+        from optinb.segments.exclusions import REASONS
+        from optinb.segments.push import kept_away
+        from optinb.segments.reach import CustomerReach, uses_of
+
         snapshot = self.snapshot()
         mine = pl.col("customer_id") == customer_id
         person = snapshot.table("customers").filter(mine).collect()
@@ -183,6 +192,10 @@ class TablesView(ABC):
 
         Raises UsageError for a name that isn't known, or a measure whose every value is another one.
         """
+        import polars as pl
+
+        from optinb.warehouse import changes
+
         snapshot = self.snapshot()
         since, until = _span(since, until)
         state_schema = snapshot.history().collect_schema()
@@ -211,6 +224,8 @@ class TablesView(ABC):
 
         Raises UsageError for a day before the first delivery.
         """
+        from optinb.warehouse import changes
+
         day = as_day(day)
         self._delivery_on(day)
         snapshot = self.snapshot()
@@ -224,6 +239,8 @@ class TablesView(ABC):
 
     def customer_on(self, customer_id: str, day: date | str) -> CustomerDay:
         """What was known of a customer on a day. Raises UsageError for a day before the first delivery."""
+        import polars as pl
+
         day = as_day(day)
         delivery = self._delivery_on(day)
         rows = self.customers_on(day).filter(pl.col("customer_id") == customer_id).collect().to_dicts()

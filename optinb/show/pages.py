@@ -39,7 +39,8 @@ def _templates() -> Environment:
 
 def _rebuilt_words(found: CampaignPreview) -> str:
     """The audiences that a recovery rebuilt and an approval of this would let go out; nothing, where there are none."""
-    from optinb.campaigns import REBUILT, part_words
+    from optinb.campaigns import REBUILT
+    from optinb.campaigns.part_words import part_words
 
     text = found.parts.get(REBUILT)
     return part_words(REBUILT, text) if text else ""

@@ -22,7 +22,8 @@ SIGNS: dict[Standing, str] = {"good": "✓", "note": "·", "bad": "✗", "unknow
 
 def preview_text(value: CampaignPreview) -> str:
     """Who would get a campaign, when, and what they read."""
-    from optinb.campaigns import REBUILT, part_words
+    from optinb.campaigns import REBUILT
+    from optinb.campaigns.part_words import part_words
 
     c, w = value.campaign, value.waterfall
     lines = [

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from optinb.appboy import Message, Template, TemplateChange, fitted, template_changes, told
+from optinb.appboy import Message, Template, TemplateChange, fitted, told
+from optinb.appboy.template_changes import template_changes
 from optinb.base.settings import AppGroupSettings, AppSettings
 
 IOS = Message(platform="ios", title="Sale", alert="Hi", variation_id="v1")

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from optinb import show
-from optinb.appboy import Message, Template, live_content, with_live_content
+from optinb.appboy import Message, Template, with_live_content
+from optinb.appboy.live_content import live_content
 from optinb.campaigns import campaign_from
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import CampaignError

@@ -158,7 +158,7 @@ def test_what_nobody_foresaw_is_a_sentence(
     def fails(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr("optinb.workspace.status", fails)
+    monkeypatch.setattr("optinb.delivery.night_answers.status", fails)
     done = call("status", "--workspace", str(folder))
     assert done.exit_code == 1 and told in done.stderr and "Traceback" not in done.output
     kept = folder / logs.FOLDER / logs.NAME

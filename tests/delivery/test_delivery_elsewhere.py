@@ -11,8 +11,9 @@ from delivery_desk import Scripted
 from postgres_server import emptied
 
 from optinb.appboy import RequestUnknown
-from optinb.delivery import Budget, ContactHistory, reconcile
+from optinb.delivery import Budget, ContactHistory
 from optinb.delivery.journal import Store
+from optinb.delivery.reconcile import reconcile
 from optinb.errors import StateError
 
 if TYPE_CHECKING:

@@ -17,18 +17,9 @@ from stopping_child import CALLS
 
 from optinb.appboy import RequestAccepted, RequestLater, RequestUnknown, posting_while
 from optinb.base.settings import SendSection
-from optinb.delivery import (
-    Budget,
-    RecallTools,
-    ask_after,
-    lease_name,
-    may_be_stopped,
-    recall,
-    reconcile,
-    request_for,
-    schedule_of,
-    send,
-)
+from optinb.delivery import Budget, RecallTools, ask_after, lease_name, may_be_stopped, request_for, schedule_of, send
+from optinb.delivery.recall import recall
+from optinb.delivery.reconcile import reconcile
 from optinb.store.leases import elapsed_s
 
 if TYPE_CHECKING:

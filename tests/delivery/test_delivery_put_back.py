@@ -22,9 +22,10 @@ from delivery_desk import Desk, Scripted, store_address
 from optinb.appboy import AppboyClient
 from optinb.appboy import RequestAccepted as Taken
 from optinb.base.settings import SendSection
-from optinb.delivery import RecallTools, lease_name, recall, reschedule
+from optinb.delivery import RecallTools, lease_name, reschedule
 from optinb.delivery.journal import Accepted, DeliveryCounts, FrozenAudience, Store, Unknown, replay
 from optinb.delivery.journal.answers import AnswerLine, Pen
+from optinb.delivery.recall import recall
 from optinb.errors import StateError
 from optinb.sandbox import Fault, Sandbox
 

@@ -18,10 +18,11 @@ from msgspec.structs import replace
 
 from optinb.appboy import Outcome, RequestAccepted, RequestLater, ScheduleRequest, Stopped
 from optinb.base.settings import SendSection
-from optinb.delivery import RecallTools, lease_name, recall, reschedule
+from optinb.delivery import RecallTools, lease_name, reschedule
 from optinb.delivery.journal import Accepted as Taken
 from optinb.delivery.journal import Planned, Sending, replay, why_behind
 from optinb.delivery.journal.recovering import _side_of
+from optinb.delivery.recall import recall
 from optinb.errors import Exit, StateError
 
 if TYPE_CHECKING:

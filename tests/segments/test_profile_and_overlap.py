@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optinb.segments import overlap, profile
-from optinb.segments.profile import BANDS
+from optinb.segments.overlap import overlap
+from optinb.segments.profile import BANDS, profile
 
 DAY = date(2026, 11, 23)
 VALUES = {

@@ -7,7 +7,8 @@ from datetime import date
 from rule_oracle import RUN, World
 
 from optinb.rules import Not, all_of, any_of, attr, did, uses_app
-from optinb.segments import explain, plan_of
+from optinb.segments import plan_of
+from optinb.segments.compile import explain
 from optinb.segments.pushdown import relevance, split
 
 DE, VIP = attr("country") == "DE", attr("vip") == True  # noqa: E712

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 import optinb
 from optinb import attr, in_list, uses_app
 from optinb.base.settings import TABLE_NAMES, Settings, SourceSection, Table, parse_settings
-from optinb.campaigns import Campaign, campaign_from, content_parts, deciding_parts, part_words
+from optinb.campaigns import Campaign, campaign_from, content_parts, deciding_parts
+from optinb.campaigns.part_words import part_words
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER, demo_settings
 from optinb.errors import Exit
 from optinb.nightly import Night

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from optinb.campaigns import campaign_from, content_parts, part_words
+from optinb.campaigns import campaign_from, content_parts
+from optinb.campaigns.part_words import part_words
 from optinb.demo import CAMPAIGNS
 from optinb.rules import attr, to_json
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from datetime import datetime
-from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from optinb.appboy.template_store import TemplateStore
-from optinb.campaigns.campaign_store import CampaignStore
-from optinb.campaigns.rewording import Rewording
+from optinb.base.lazily import once
 from optinb.delivery.journal.answers import AnswerFiles
-from optinb.delivery.journal.codes import CodeStore
-from optinb.delivery.journal.deliveries import Deliveries
-from optinb.delivery.journal.origins import Origins
-from optinb.delivery.journal.recovering import Recovery
-from optinb.delivery.journal.seals import Seals
-from optinb.segments.group_store import GroupStore
 from optinb.store.audit import AuditTrail
 from optinb.store.database import Database
 from optinb.store.leases import TTL_S, HeldLease, Leases, LeaseTaken, SharedClock, Watch, ticks
 from optinb.store.runs import Runs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from optinb.appboy.template_store import TemplateStore
+    from optinb.campaigns.campaign_store import CampaignStore
+    from optinb.campaigns.rewording import Rewording
+    from optinb.delivery.journal.codes import CodeStore
+    from optinb.delivery.journal.deliveries import Deliveries
+    from optinb.delivery.journal.origins import Origins
+    from optinb.delivery.journal.recovering import Recovery
+    from optinb.delivery.journal.seals import Seals
+    from optinb.segments.group_store import GroupStore
 
 
 class Store:
@@ -32,20 +36,74 @@ class Store:
 
     def __init__(self, database: Database, root: Path | None = None) -> None:
         self._database = database
-        answers = AnswerFiles(root)
-        self.groups: GroupStore = GroupStore(database)
-        self.templates: TemplateStore = TemplateStore(database)
-        self.campaigns: CampaignStore = CampaignStore(database)
-        self.codes: CodeStore = CodeStore(database)
-        self.deliveries: Deliveries = Deliveries(database, answers)
-        self.seals: Seals = Seals(database, answers)
-        self.recovery: Recovery = Recovery(database, answers)
-        self.origins: Origins = Origins(database)
-        self.rewording: Rewording = Rewording(database)
+        self._answers = AnswerFiles(root)
         self.runs: Runs = Runs(database)
         self.audit: AuditTrail = AuditTrail(database)
         self.leases: Leases = Leases(database)
         self.clock: SharedClock = SharedClock(database)
+
+    @once
+    def groups(self) -> GroupStore:
+        """Target groups."""
+        from optinb.segments.group_store import GroupStore
+
+        return GroupStore(self._database)
+
+    @once
+    def templates(self) -> TemplateStore:
+        """Templates."""
+        from optinb.appboy.template_store import TemplateStore
+
+        return TemplateStore(self._database)
+
+    @once
+    def campaigns(self) -> CampaignStore:
+        """Campaigns and their approvals."""
+        from optinb.campaigns.campaign_store import CampaignStore
+
+        return CampaignStore(self._database)
+
+    @once
+    def codes(self) -> CodeStore:
+        """Pools of promotion codes."""
+        from optinb.delivery.journal.codes import CodeStore
+
+        return CodeStore(self._database)
+
+    @once
+    def deliveries(self) -> Deliveries:
+        """Frozen audiences and their batches."""
+        from optinb.delivery.journal.deliveries import Deliveries
+
+        return Deliveries(self._database, self._answers)
+
+    @once
+    def seals(self) -> Seals:
+        """The seals of frozen audiences."""
+        from optinb.delivery.journal.seals import Seals
+
+        return Seals(self._database, self._answers)
+
+    @once
+    def recovery(self) -> Recovery:
+        """Nights that are rebuilt."""
+        from optinb.delivery.journal.recovering import Recovery
+
+        return Recovery(self._database, self._answers)
+
+    @once
+    def origins(self) -> Origins:
+        """What sends came of."""
+        from optinb.delivery.journal.origins import Origins
+
+        return Origins(self._database)
+
+    @once
+    def rewording(self) -> Rewording:
+        """Texts that a person is taken out of."""
+        from optinb.campaigns.rewording import Rewording
+
+        return Rewording(self._database)
 
     @classmethod
     def open(cls, address: str | Path, *, root: Path | None = None) -> Store:
