@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
-    from optinb.base.progress import Tell
+    from optinb.base.progress import Advance
 
 NOTEBOOK = "nightly_send.ipynb"
 ENGINE = "optinb"
@@ -89,8 +89,8 @@ class _Cells:
 
     n = 0
 
-    def __init__(self, notebook: Any, tell: Tell) -> None:
-        self._notebook, self._tell = notebook, tell
+    def __init__(self, notebook: Any, on_progress: Advance) -> None:
+        self._notebook, self._tell = notebook, on_progress
 
     def update(self, cells: int) -> None:
         if not self._notebook.metadata.papermill["exception"]:
@@ -120,8 +120,8 @@ def _execute(notebook: Path, output: Path, parameters: dict[str, object]) -> Opt
 
         @classmethod
         def execute_managed_notebook(cls, nb_man: Any, *arguments: Any, **options: Any) -> Any:
-            with progress("notebook", total=len(nb_man.nb.cells), unit="cell") as tell:
-                nb_man.pbar = _Cells(nb_man.nb, tell)
+            with progress("notebook", total=len(nb_man.nb.cells), unit="cell") as on_progress:
+                nb_man.pbar = _Cells(nb_man.nb, on_progress)
                 return super().execute_managed_notebook(nb_man, *arguments, **options)
 
     papermill_engines.register(ENGINE, Watched)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optinb.appboy.template_import import Templates
-    from optinb.base.progress import Listener
+    from optinb.base.progress import OnProgress
     from optinb.customers import CustomerModel, ModelCard
     from optinb.customers.customer_card import CustomerCard
     from optinb.customers.moves import Migration
@@ -287,16 +287,16 @@ class Workspace(Exploration):
         *,
         accept_anyway: str | None = None,
         wait_s: float = 0.0,
-        tell: Listener | None = None,
+        on_progress: OnProgress | None = None,
     ) -> ImportReport:
         """Checks and publishes the delivery `inbox/<run_date>`. Raises GateError when a gate blocks it.
 
         `accept_anyway` says why it is published although a gate fails; who did it and why enters the audit trail.
-        `wait_s`: seconds to wait for another import or publication to end.
-        `tell` is told that so many more hundredths are done, and what is next; what it raises ends the import, and
-        nothing is published. Without it, a bar shows how far it is. Raises UsageError for a day that lies ahead.
+        `wait_s`: seconds to wait for another import or publication to end. `on_progress` is told that so many more
+        hundredths are done, and what is next; what it raises ends the import, and nothing is published. Without it, a
+        bar shows how far it is. Raises UsageError for a day that lies ahead.
         """
-        return self._arrivals.publish(run_date, accept_anyway=accept_anyway, wait_s=wait_s, tell=tell)
+        return self._arrivals.publish(run_date, accept_anyway=accept_anyway, wait_s=wait_s, on_progress=on_progress)
 
     def inbox(self) -> Inbox:
         """Which delivery is published, and which ones could be imported."""
@@ -311,12 +311,12 @@ class Workspace(Exploration):
         return self._arrivals.quarantine(as_day(run_date) if run_date else None)
 
     def model(
-        self, run_date: date | None = None, *, wait_s: float = 0.0, tell: Listener | None = None
+        self, run_date: date | None = None, *, wait_s: float = 0.0, on_progress: OnProgress | None = None
     ) -> CustomerModel:
         """Features, lifecycle stage and value of every customer, published as the next version.
 
-        `wait_s` and `tell` as of `import_delivery`. Raises UsageError for a night before the published delivery or one
-        that lies ahead, OutdatedError when something else was published while it worked.
+        `wait_s` and `on_progress` as of `import_delivery`. Raises UsageError for a night before the published delivery
+        or one that lies ahead, OutdatedError when something else was published while it worked.
         """
         from optinb.customers.modelling import model_night
         from optinb.segments.reach import REACH, reach_nights
@@ -331,7 +331,7 @@ class Workspace(Exploration):
             settings=self.settings,
             figures=lambda night: {REACH: reach_nights(snapshot, self.settings, night=night)},
             wait_s=wait_s,
-            tell=tell,
+            on_progress=on_progress,
         )
 
     def model_card(self, night: date | str | None = None) -> ModelCard:

@@ -15,11 +15,11 @@ WHOLE = 100
 _HUNDREDTHS = "{l_bar}{bar}| [{elapsed}<{remaining}{postfix}]"
 
 
-Listener = Callable[[int, str], object]
+OnProgress = Callable[[int, str], object]
 """Hears that so much more is done, and what is next (empty: the same). What it raises ends the work."""
 
 
-class Tell(Protocol):
+class Advance(Protocol):
     """Tells whoever listens that so much more is done, and what is next."""
 
     def __call__(self, done: int, what: str = "", /) -> None: ...
@@ -32,34 +32,37 @@ def quiet(_done: int, _what: str = "", /) -> None:
 class Hundredths:
     """Tells a watcher of whole hundredths, whatever the parts of the work are counted in."""
 
-    def __init__(self, tell: Listener) -> None:
-        self._tell, self._exact, self._told = tell, 0.0, 0
+    def __init__(self, on_progress: OnProgress) -> None:
+        self._on_progress, self._exact, self._told = on_progress, 0.0, 0
 
     def part(self, what: str, *, hundredths: float, of: int = 1) -> Callable[[int], None]:
         """A part of the way: the returned function is told that so many more `of` its whole are done."""
-        self._tell(0, what)
+        self._on_progress(0, what)
 
         def done(more: int) -> None:
             self._exact = min(self._exact + hundredths * more / max(of, 1), WHOLE)
             whole = int(self._exact + 1e-9)
             if whole > self._told:
-                self._tell(whole - self._told, "")
+                self._on_progress(whole - self._told, "")
                 self._told = whole
 
         return done
 
 
 @contextmanager
-def progress(title: str, *, total: int | None = WHOLE, unit: str = "%", tell: Listener | None = None) -> Iterator[Tell]:
+def progress(
+    title: str, *, total: int | None = WHOLE, unit: str = "%", on_progress: OnProgress | None = None
+) -> Iterator[Advance]:
     """A bar on standard error, or in the notebook; nothing where nobody watches.
 
     It stays, whole and green, when the step is done; red and where it stood when the step failed or was interrupted. A
-    step that ends in order before all its units are done leaves it as it stood. With `tell`, that is told instead.
+    step that ends in order before all its units are done leaves it as it stood. With `on_progress`, that is told
+    instead.
     """
-    if tell is not None:
+    if on_progress is not None:
 
         def hand_on(done: int, what: str = "", /) -> None:
-            tell(done, what)
+            on_progress(done, what)
 
         yield hand_on
         return

@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from optinb.campaigns.outlook import Going, calendar
     from optinb.campaigns.part_words import NONE
     from optinb.campaigns.parts import content_parts, deciding_parts, differences, tables_for
+    from optinb.campaigns.placed_customers import PlacedCustomers
     from optinb.campaigns.policy import Competitor, check_quiet, days_back, quiet_zones
+    from optinb.campaigns.policy_state import ContactPolicyDay, ContactPolicyState
     from optinb.campaigns.power import Power, power_of
     from optinb.campaigns.rebuilt import REBUILT, RebuiltAudience, approved_rebuilt, rebuilt_parts
     from optinb.campaigns.record import Approval, Authority, CampaignRecord, SizeBand
-    from optinb.campaigns.roster import Roster
     from optinb.campaigns.schedule import Schedule, SendTime, check_schedule, send_times
     from optinb.campaigns.signing import KeyPair, new_key, signing_key
-    from optinb.campaigns.standing import Competition, Standing
     from optinb.campaigns.trail import Decision, why_unlike
     from optinb.segments import NO_PUSH, OUTCOMES, REASONS, Exclusion, Waterfall
 else:
@@ -60,10 +60,10 @@ else:
             ".power": "Power power_of",
             ".rebuilt": "REBUILT RebuiltAudience approved_rebuilt rebuilt_parts",
             ".record": "Approval Authority CampaignRecord SizeBand",
-            ".roster": "Roster",
+            ".placed_customers": "PlacedCustomers",
             ".schedule": "Schedule SendTime check_schedule send_times",
             ".signing": "KeyPair new_key signing_key",
-            ".standing": "Competition Standing",
+            ".policy_state": "ContactPolicyState ContactPolicyDay",
             ".trail": "Decision why_unlike",
             "optinb.segments": "NO_PUSH OUTCOMES REASONS Exclusion Waterfall",
         },

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from optinb.campaigns.roster import Roster
+from optinb.campaigns.placed_customers import PlacedCustomers
 from optinb.errors import CampaignError, did_you_mean
 from optinb.segments import CODES, REASONS, Waterfall
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from optinb.base.settings import AppSettings
     from optinb.campaigns.campaign import Property, Scalar
     from optinb.campaigns.policy import Competitor
-    from optinb.campaigns.standing import Competition
+    from optinb.campaigns.policy_state import ContactPolicyState
     from optinb.engine.persons import Identity
 
 _CONTROL = max(CODES.values()) + 1  # of a row while its audience is built, beside 0 for a recipient and the reasons
@@ -43,10 +43,10 @@ def build_audience(
     offer: Mapping[str, Scalar] | None = None,
     control: float = 0.0,
     salt: str = "",
-    untold: Mapping[str, str] | None = None,
+    not_modelled: Mapping[str, str] | None = None,
     quiet: Collection[str] = (),
     zone: str = "UTC",
-    competition: Competition | None = None,
+    policy_state: ContactPolicyState | None = None,
     who: Competitor | None = None,
     identity: Identity | None = None,
 ) -> pl.DataFrame:
@@ -62,12 +62,12 @@ def build_audience(
         offer: the values of the offer's fields.
         control: share of the customers who could get the message that is held out.
         salt: makes the draw of the control group independent of others; a campaign's id.
-        untold: attributes that no model tells tonight, each with the reason.
+        not_modelled: attributes that no model tells tonight, each with the reason.
         quiet: the time zones whose quiet hours the message would break.
         zone: of customers whose time zone isn't known.
         competition: what the contact policy knows of these very customers; it judges nothing if left out.
-        who: the campaign, as the policy sees it; given with `competition`.
-        identity: who of them is one person; with `competition`, its roster knows.
+        who: the campaign, as the policy sees it; given with `policy_state`.
+        identity: who of them is one person; with `policy_state`, its roster knows.
 
     Returns:
         a frame with AUDIENCE_SCHEMA, sorted by customer_id. `reason` is null for recipients and controls, and
@@ -78,27 +78,27 @@ def build_audience(
     properties = properties or {}
     attributes = sorted({p.attribute for p in properties.values() if p.attribute})
     kinds = customers.collect_schema()
-    _check_attributes(attributes, kinds.names(), untold or {})
-    if competition is None:
-        roster, standing = Roster(customers, app_users, identity=identity), None
+    _check_attributes(attributes, kinds.names(), not_modelled or {})
+    if policy_state is None:
+        placed, policy_day = PlacedCustomers(customers, app_users, identity=identity), None
     else:
-        roster, standing = competition.roster, competition.on(who.day) if who else None
-    places = roster.places(members)
-    codes = roster.against(apps)[places]
-    codes[(codes == 0) & roster.in_zones(quiet, unknown=zone)[places]] = CODES["quiet_hours"]
-    rows = roster.people[places].select("customer_id", "external_user_id")
+        placed, policy_day = policy_state.placed, policy_state.on(who.day) if who else None
+    places = placed.places(members)
+    codes = placed.against(apps)[places]
+    codes[(codes == 0) & placed.in_zones(quiet, unknown=zone)[places]] = CODES["quiet_hours"]
+    rows = placed.people[places].select("customer_id", "external_user_id")
     texts = _texts(rows, customers, properties, attributes, kinds, offer or {})
     codes[(codes == 0) & texts["is_missing"].to_numpy()] = CODES["property_missing"]
     able = np.flatnonzero(codes == 0)
-    codes[able[roster.persons.doubles(places[able])]] = CODES["same_external_id"]
+    codes[able[placed.persons.doubles(places[able])]] = CODES["same_external_id"]
     able = np.flatnonzero(codes == 0)
     stays = np.zeros(len(able), dtype=np.bool_)
-    if standing is not None and who is not None:
-        verdicts = standing.verdicts(places[able], who)
+    if policy_day is not None and who is not None:
+        verdicts = policy_day.verdicts(places[able], who)
         codes[able] = verdicts
         able = able[verdicts == 0]
-        stays = standing.stays_in_control(places[able], who)
-    codes[able[roster.persons.drawn(places[able], salt=salt, share=control) | stays]] = _CONTROL
+        stays = policy_day.stays_in_control(places[able], who)
+    codes[able[placed.persons.drawn(places[able], salt=salt, share=control) | stays]] = _CONTROL
     return rows.with_columns(
         outcome=pl.Series(np.where(codes == _CONTROL, 1, 2 * (codes > 0))).replace_strict(
             {0: "recipient", 1: "control", 2: "excluded"}, return_dtype=pl.String
@@ -110,10 +110,10 @@ def build_audience(
     ).with_columns(properties=pl.when(pl.col("outcome") != "excluded").then("properties"))
 
 
-def why_kept(audience: pl.DataFrame, roster: Roster, *, name: str, salt: str, control: float) -> str | None:
+def why_kept(audience: pl.DataFrame, placed: PlacedCustomers, *, name: str, salt: str, control: float) -> str | None:
     """How many of an audience are its control group only since they were merged with somebody of it, in a sentence."""
-    held = roster.places(audience.lazy().filter(pl.col("outcome") == "control"))
-    count = roster.persons.kept_by_merge(held, salt=salt, share=control)
+    held = placed.places(audience.lazy().filter(pl.col("outcome") == "control"))
+    count = placed.persons.kept_by_merge(held, salt=salt, share=control)
     if not count:
         return None
     who = "1 customer who was merged stays" if count == 1 else f"{count:,} customers who were merged stay"
@@ -235,11 +235,13 @@ def properties_json(
     return pl.struct(values).struct.json_encode() if values else pl.lit("{}")
 
 
-def _check_attributes(attributes: list[str], known: list[str], untold: Mapping[str, str]) -> None:
+def _check_attributes(attributes: list[str], known: list[str], not_modelled: Mapping[str, str]) -> None:
     for attribute in attributes:
         if attribute not in known:
-            if attribute in untold:
-                raise CampaignError(f"no model tells {attribute!r}, which the properties need: {untold[attribute]}")
+            if attribute in not_modelled:
+                raise CampaignError(
+                    f"no model tells {attribute!r}, which the properties need: {not_modelled[attribute]}"
+                )
             raise CampaignError(
                 f"attribute {attribute!r} of the campaign's properties isn't known{did_you_mean(attribute, known)}"
             )

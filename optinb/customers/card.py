@@ -63,7 +63,7 @@ class ModelCard(Struct, frozen=True, kw_only=True):
     segments: SegmentReport
     notes: tuple[str, ...] = ()
 
-    def untold(self) -> dict[str, str]:
+    def not_modelled(self) -> dict[str, str]:
         """The attributes that no model tells tonight, each with the reason."""
         missing: dict[str, str] = {}
         if self.value.reason:

@@ -10,7 +10,7 @@ from typing import Protocol
 import polars as pl
 from msgspec import Struct
 
-from optinb.base.progress import Listener, quiet
+from optinb.base.progress import OnProgress, quiet
 from optinb.customers.backtest import Backtest, judge, split
 from optinb.customers.boosting import fit_boosting
 from optinb.customers.ranks import Ranges, learn_ranges
@@ -49,7 +49,7 @@ class Forecaster(Protocol):
 
 
 def choose_value_model(
-    bought: pl.LazyFrame, attributes: pl.DataFrame, *, run_date: date, value_days: int, tell: Listener = quiet
+    bought: pl.LazyFrame, attributes: pl.DataFrame, *, run_date: date, value_days: int, on_progress: OnProgress = quiet
 ) -> tuple[ValueReport, pl.DataFrame | None]:
     """Tries the candidates on the last window, at most `value_days` days and a third of the history, and scores all.
 
@@ -67,8 +67,8 @@ def choose_value_model(
         return ValueReport(name=None, reason=f"it couldn't be tested: {untested}", parameters=today), None
     held = split(bought, cut=run_date - timedelta(days=window_days), window_days=window_days)
     before = split(bought, cut=run_date - timedelta(days=2 * window_days), window_days=window_days)
-    fitted, left_out = _fitted(held, before, attributes, window_days, tell=tell)
-    tell(0, "the future value by the best of them")
+    fitted, left_out = _fitted(held, before, attributes, window_days, on_progress=on_progress)
+    on_progress(0, "the future value by the best of them")
     if not fitted:
         reason = (
             f"it couldn't be tested: before {run_date - timedelta(days=window_days)}, {next(iter(left_out.values()))}"
@@ -93,7 +93,7 @@ def choose_value_model(
         left_out=left_out,
     )
     told = final.forecast(now, days=value_days).with_columns(*ranges.columns())
-    tell(_CHOSEN, "")
+    on_progress(_CHOSEN, "")
     return report, told
 
 
@@ -106,7 +106,7 @@ def window_of(bought: pl.LazyFrame, run_date: date, value_days: int) -> int:
 
 
 def _fitted(
-    held: pl.DataFrame, before: pl.DataFrame, attributes: pl.DataFrame, window_days: int, *, tell: Listener
+    held: pl.DataFrame, before: pl.DataFrame, attributes: pl.DataFrame, window_days: int, *, on_progress: OnProgress
 ) -> tuple[list[Forecaster], dict[str, str]]:
     """The candidates, fitted on what was known before the window that is held out; and why others were not."""
     candidates: dict[str, Callable[[], Forecaster]] = {
@@ -117,12 +117,12 @@ def _fitted(
     fitted: list[Forecaster] = []
     left_out: dict[str, str] = {}
     for name, fit in candidates.items():
-        tell(0, f"trying {name}")
+        on_progress(0, f"trying {name}")
         try:
             fitted.append(fit())
         except ModelError as error:
             left_out[name] = str(error)
-        tell(_TRIED, "")
+        on_progress(_TRIED, "")
     return fitted, left_out
 
 

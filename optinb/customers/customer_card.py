@@ -60,9 +60,9 @@ class CustomerMessage(Struct, Generic[A], frozen=True, kw_only=True):
 class CustomerCard(Struct, Generic[A], frozen=True, kw_only=True):
     """Everything that is known of a customer.
 
-    `profile` is what is delivered, `features` what the models count, `future` what they expect, `untold` what none of
-    them tells, with the reason; `about` describes the micro-segment, a sentence for each layer. `groups` are the saved
-    target groups that they are in today; `messages` those of the newest nights, with controls and exclusions.
+    `profile` is what is delivered, `features` what the models count, `future` what they expect, `not_modelled` what
+    none of them tells, with the reason; `about` describes the micro-segment, a sentence for each layer. `groups` are
+    the saved target groups that they are in today; `messages` those of the newest nights, with controls and exclusions.
     """
 
     customer_id: str
@@ -72,7 +72,7 @@ class CustomerCard(Struct, Generic[A], frozen=True, kw_only=True):
     profile: dict[str, Any] = {}
     features: dict[str, Any] = {}
     future: dict[str, Any] = {}
-    untold: dict[str, str] = {}
+    not_modelled: dict[str, str] = {}
     about: tuple[str, ...] = ()
     stages: tuple[StageSpan, ...] = ()
     months: tuple[Month, ...] = ()
@@ -111,7 +111,7 @@ def customer_card(
         profile={name: value for name, value in known.items() if name in delivered},
         features={name: value for name, value in known.items() if name not in delivered and name not in FUTURE},
         future=future,
-        untold=dict(tables.untold),
+        not_modelled=dict(tables.not_modelled),
         about=labels.describe(known["micro_segment"]) if labels and "micro_segment" in known else (),
         stages=_stages(snapshot.history().filter(mine)),
         months=_months(snapshot.scan("transactions").filter(mine)),

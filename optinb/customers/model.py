@@ -10,7 +10,7 @@ import polars as pl
 from msgspec import Struct
 
 from optinb.base.figures import share as in_percent
-from optinb.base.progress import Listener, quiet
+from optinb.base.progress import OnProgress, quiet
 from optinb.base.settings import LifecycleSection, ModelsSection
 from optinb.customers.attributes import HISTORY_COLUMNS, columns
 from optinb.customers.boosting import coded
@@ -54,9 +54,9 @@ class CustomerModel(Struct, frozen=True, kw_only=True):
 
     def published(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The table without what no model tells tonight; and those attributes, each with its reason."""
-        untold = self.card.untold()
-        reasons = {"attribute": list(untold), "reason": list(untold.values())}
-        return self.table.drop(*untold), pl.DataFrame(reasons, schema=dict.fromkeys(reasons, pl.String))
+        not_modelled = self.card.not_modelled()
+        reasons = {"attribute": list(not_modelled), "reason": list(not_modelled.values())}
+        return self.table.drop(*not_modelled), pl.DataFrame(reasons, schema=dict.fromkeys(reasons, pl.String))
 
 
 def model_customers(
@@ -71,23 +71,23 @@ def model_customers(
     declared: tuple[Feature, ...] = (),
     models: ModelsSection | None = None,
     before: Segmentation | None = None,
-    tell: Listener = quiet,
+    on_progress: OnProgress = quiet,
 ) -> CustomerModel:
     """Models every customer on the night of `run_date`; frames as for `build_features`.
 
-    `before` is the segmentation of the night before, whose labels are kept as long as they fit. `tell` is told that so
-    many more hundredths are done, and what is next; what it raises ends the work.
+    `before` is the segmentation of the night before, whose labels are kept as long as they fit. `on_progress` is told
+    that so many more hundredths are done, and what is next; what it raises ends the work.
 
     Data that can't carry a model (no purchases, a few customers, a short history) is no failure: the stages are right,
     what no model tells is empty, and the card says why. Deterministic in any order of the rows.
     """
-    tell(0, "days of purchases")
+    on_progress(0, "days of purchases")
     facts = _facts(transactions, run_date)
     known = customers.lazy().select("customer_id")
     bought = purchase_days(transactions, run_date=run_date).join(known, on="customer_id", how="semi").collect().lazy()
     pauses = pause_histogram(bought)
     thresholds = choose_thresholds(pauses, settings=settings)
-    tell(10, "features and stages")
+    on_progress(10, "features and stages")
     features = build_features(
         customers,
         transactions,
@@ -102,12 +102,12 @@ def model_customers(
     staged = nw.from_native(features).with_columns(churn_after_expression(thresholds).alias("churn_after_days"))
     table = staged.with_columns(stage_expression(thresholds).alias("stage")).to_native().sort("customer_id").collect()
 
-    tell(10, "")
+    on_progress(10, "")
     attributes = coded(customers, leave=NO_ATTRIBUTES)
     value, forecast = choose_value_model(
-        bought, attributes, run_date=run_date, value_days=settings.value_days, tell=tell
+        bought, attributes, run_date=run_date, value_days=settings.value_days, on_progress=on_progress
     )
-    tell(0, "chances of purchase and churn")
+    on_progress(0, "chances of purchase and churn")
     at_once = value.parameters.purchases.leaves_at_once if value.parameters else False
     buyers = table.filter(pl.col("purchases") > 0).select("customer_id", "churn_after_days")
     chances, chance = risks(
@@ -117,13 +117,13 @@ def model_customers(
         days=settings.risk_days or min(thresholds.churn_days, MOST_DAYS),
         leaves_at_once=at_once,
     )
-    tell(13, "forecast of the stages")
+    on_progress(13, "forecast of the stages")
     stages = forecast_stages(bought, table, thresholds, run_date=run_date)
-    tell(4, "micro-segments")
+    on_progress(4, "micro-segments")
     segmentation, table, drift = segment(
         table, customers, run_date=run_date, settings=models or ModelsSection(), leave=NO_ATTRIBUTES, before=before
     )
-    tell(20, "")
+    on_progress(20, "")
     table = table.join(chance, on="customer_id", how="left", maintain_order="left")
     table = _valued(table, forecast).select(columns(declared))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from optinb.base.progress import Listener, progress
+from optinb.base.progress import OnProgress, progress
 from optinb.customers.card import ModelCard
 from optinb.customers.declared import declared_features
 from optinb.customers.model import CustomerModel, model_customers
@@ -28,7 +28,7 @@ CARDS = "cards"
 SEGMENTATIONS = "segmentations"
 """The published table of every version of the micro-segments: version, fitted_on, body (JSON)."""
 
-UNTOLD = "untold"
+NOT_MODELLED = "untold"  # as versions that are published call the table
 """The published table of what no model tells tonight: attribute, reason."""
 
 
@@ -40,7 +40,7 @@ def model_night(
     settings: Settings,
     figures: Callable[[date], Mapping[str, pl.DataFrame]],
     wait_s: float = 0.0,
-    tell: Listener | None = None,
+    on_progress: OnProgress | None = None,
 ) -> CustomerModel:
     """Models every customer of the published version, and publishes the result as the next.
 
@@ -58,7 +58,7 @@ def model_night(
             f"the published delivery is of {snapshot.import_date}; customers can't be modelled for the earlier "
             f"{run_date}: leave --date out"
         )
-    with progress(f"models of {run_date}", tell=tell) as step:
+    with progress(f"models of {run_date}", on_progress=on_progress) as step:
         model = model_customers(
             snapshot.table("customers"),
             snapshot.scan("transactions"),
@@ -70,14 +70,14 @@ def model_night(
             declared=declared_features(settings.features, taken=snapshot.schema("customers")),
             models=settings.models,
             before=segmentation(snapshot),
-            tell=step,
+            on_progress=step,
         )
         step(0, "storing")
-        features, untold = model.published()
+        features, not_modelled = model.published()
         fitted = model.segmentation
         tables = {
             "features": features,
-            UNTOLD: untold,
+            NOT_MODELLED: not_modelled,
             **figures(run_date),
             CARDS: _with(snapshot, CARDS, night=run_date, card=_text(model.card)),
             SEGMENTATIONS: _with(

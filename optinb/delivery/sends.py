@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.appboy import AppboyClient
-from optinb.base.progress import Tell, progress
+from optinb.base.progress import Advance, progress
 from optinb.campaigns import TimeMove, may_move, sign_move, signing_key
 from optinb.campaigns.schedule import EARLIEST_ZONE
 from optinb.delivery.budget import Budget
@@ -155,9 +155,9 @@ class Sends:
     def _recalled(self, audience: FrozenAudience, reason: str, until: float, *, wait_s: float) -> Recall:
         try:
             held = self._hold(audience, wait_s=wait_s)
-            with held as lease, self.client(audience) as client, self._told("recalling", audience) as tell:
+            with held as lease, self.client(audience) as client, self._told("recalling", audience) as on_progress:
                 tools = self._tools(client, audience, held, until)
-                return recall(self._store, audience, tools, lease=lease, reason=reason, progress=tell)
+                return recall(self._store, audience, tools, lease=lease, reason=reason, progress=on_progress)
         except Exception as error:  # whatever it is, it must not keep the other nights from being recalled
             counts = self._store.deliveries.counts(*audience.night)
             left = counts.accepted + counts.pending
@@ -191,7 +191,7 @@ class Sends:
         self._moved(audience, at)  # what can't be is refused before anybody is waited for
         private, signature = signing_key(self._settings), None
         held = self._hold(audience)
-        with held as lease, self.client(audience) as client, self._told("moving", audience) as tell:
+        with held as lease, self.client(audience) as client, self._told("moving", audience) as on_progress:
             audience = self._as_it_is_now(audience)  # somebody else may have moved it until then
             send_at = self._moved(audience, at)
             if private:
@@ -208,7 +208,7 @@ class Sends:
                 send_at=send_at,
                 user=self._context.user,
                 signature=signature,
-                progress=tell,
+                progress=on_progress,
             )
 
     def reconcile(self, run_date: date | None = None) -> Settlements:
@@ -242,7 +242,10 @@ class Sends:
             if self._context.now() >= ask_after(audience, late):
                 with self._hold(audience) as lease:  # no sender can be at work on it, or come back to it
                     close_dead(self._store, audience, lease, now=self._context.now(), late_minutes=late)
-            with self.client(audience) as client, progress("asking Appboy", total=total, unit="customer") as tell:
+            with (
+                self.client(audience) as client,
+                progress("asking Appboy", total=total, unit="customer") as on_progress,
+            ):
                 found = reconcile(
                     self._store,
                     client,
@@ -253,7 +256,7 @@ class Sends:
                     late_minutes=late,
                     budget=budget,
                     again=again,
-                    progress=tell,
+                    progress=on_progress,
                 )
             return Settled(reconciled=found, list=self._listed(audience, found))
         except Exception as error:  # whatever it is, it must not keep the other nights from being asked about
@@ -329,7 +332,7 @@ class Sends:
         """When recalling or moving has taken long enough."""
         return monotonic() + 60.0 * self._settings.send.recall_minutes
 
-    def _told(self, doing: str, audience: FrozenAudience) -> AbstractContextManager[Tell]:
+    def _told(self, doing: str, audience: FrozenAudience) -> AbstractContextManager[Advance]:
         """A line that says how far a recall or a move is."""
         total = self._store.deliveries.counts(*audience.night).accepted
         return progress(f"{doing} {audience.campaign_name}", total=total, unit="recipient")

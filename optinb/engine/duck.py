@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import narwhals as nw
 
 from optinb.engine.persons import Identity
-from optinb.engine.polars import TABLE_OF, event_names, own_names, rule_columns, untold
+from optinb.engine.polars import TABLE_OF, event_names, not_modelled, own_names, rule_columns
 from optinb.engine.tables import Tables
 from optinb.warehouse.sql import connect, exact_path, ident, literal
 
@@ -42,7 +42,7 @@ def duckdb_tables_of(snapshot: Snapshot, *, run_date: date, zone: ZoneInfo, **kn
         version=snapshot.version,
         of_days=of_days,
         take=partial(take, con),
-        untold=untold(snapshot),
+        not_modelled=not_modelled(snapshot),
         **{"identity": partial(Identity.of, snapshot), **known},
     )
 

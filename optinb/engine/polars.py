@@ -36,7 +36,7 @@ def tables_of(snapshot: Snapshot, *, run_date: date, zone: ZoneInfo, **known: An
         zone=zone,
         version=snapshot.version,
         of_days=of_days,
-        untold=untold(snapshot),
+        not_modelled=not_modelled(snapshot),
         **{"identity": partial(Identity.of, snapshot), **known},
     )
 
@@ -66,7 +66,7 @@ def own_names(snapshot: Snapshot) -> list[str]:
     return sorted(delivered & set(snapshot.schema("features")))
 
 
-def untold(snapshot: Snapshot) -> dict[str, str]:
+def not_modelled(snapshot: Snapshot) -> dict[str, str]:
     """The attributes that no model tells in a version, each with the reason."""
     return dict(snapshot.table("untold").collect().iter_rows()) if snapshot.has("untold") else {}
 

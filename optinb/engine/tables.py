@@ -62,7 +62,7 @@ class Tables:
     moment: what the engine compares a stored time with, for a moment in UTC without a zone.
     version: of the warehouse, which these are the tables of.
     probe: whether looking at a few customers costs next to nothing.
-    untold: attributes that a model would tell, but doesn't tonight, each with the reason.
+    not_modelled: attributes that a model would tell, but doesn't tonight, each with the reason.
     """
 
     customers: nw.LazyFrame[Any]
@@ -83,7 +83,7 @@ class Tables:
     moment: Callable[[datetime], object] = field(default=lambda moment: moment)
     version: int = 0
     probe: bool = True
-    untold: Mapping[str, str] = field(default_factory=dict)
+    not_modelled: Mapping[str, str] = field(default_factory=dict)
 
     def rows(self, table: str, first: date | None, last: date) -> nw.LazyFrame[Any]:
         """Purchases or events, of which those of some days (both ends included) are asked for; there may be more."""

@@ -16,8 +16,8 @@ from optinb.campaigns import (
     REBUILT,
     Campaign,
     CampaignRecord,
-    Competition,
     Competitor,
+    ContactPolicyState,
     waterfall,
     why_held,
     why_held_by_size,
@@ -132,7 +132,7 @@ class NightCampaigns:
         return self._ws.freshness.ages_on(self._run_date)
 
     @cached_property
-    def _competition(self) -> Competition:
+    def _policy_state(self) -> ContactPolicyState:
         return self._ws.campaigns.compete(self._run_date, tables_of=self._run_date)
 
     def _noted(self, record: CampaignRecord, summary: CampaignSummary) -> CampaignSummary:
@@ -172,13 +172,13 @@ class NightCampaigns:
         try:
             resolved = self._ws.campaigns.resolve(campaign)
             reason = self._why_held(record, resolved.parts(), resolved)
-            among = self._competition
+            among = self._policy_state
             rows = self._ws.campaigns.audience(
                 resolved, run_date=self._run_date, night=self._run_date, among=among, shared=shared
             )
         except OptinbError as error:
             return held(*names, str(error))
-        kept = why_kept(rows, among.roster, name=campaign.name, salt=campaign.id, control=campaign.control)
+        kept = why_kept(rows, among.placed, name=campaign.name, salt=campaign.id, control=campaign.control)
         self.notes += [kept] if kept else []
         figures = waterfall(rows)
         reason = reason or why_held_by_size(record, figures.recipients) or self._why_short(campaign, figures.recipients)
@@ -294,7 +294,7 @@ class NightCampaigns:
         left = self._ws.store.deliveries.counts(*audience.night).pending
         with (
             self._ws.sends.client(audience) as client,
-            progress(audience.campaign_name, total=left, unit="recipient") as tell,
+            progress(audience.campaign_name, total=left, unit="recipient") as on_progress,
         ):
             if left and (before := look_before(self._ws, client, audience)):
                 return self._told(audience, before)
@@ -309,7 +309,7 @@ class NightCampaigns:
                 holder=self._holder,
                 budget=self._ws.sends.budget(audience.app_group_id),
                 wait_s=WAIT_S,
-                progress=tell,
+                progress=on_progress,
                 why_not=self._why_not_now,
             )
             after = look_afterwards(self._ws, client, audience)

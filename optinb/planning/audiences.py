@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from optinb.campaigns import Campaign, Competition, Competitor, Roster, build_audience, days_back, quiet_zones
+from optinb.campaigns import (
+    Campaign,
+    Competitor,
+    ContactPolicyState,
+    PlacedCustomers,
+    build_audience,
+    days_back,
+    quiet_zones,
+)
 from optinb.delivery import ContactHistory, counting, sending_day
 from optinb.rules import Rule, from_json
 from optinb.segments import SharedGroups, members
@@ -30,9 +38,9 @@ class Audiences:
         self._settings, self._tables = context.settings, tables
         self._campaigns, self._contacts = campaigns, contacts
 
-    def competition(
+    def policy_state(
         self, night: date, due: Iterable[Campaign], *, tables_of: date | None = None, but: str | None = None
-    ) -> Competition:
+    ) -> ContactPolicyState:
         """Where every customer stands with the contact policy before a night's campaigns choose.
 
         What earlier nights sent or held out counts, and what this one has frozen already; under whatever id it was, it
@@ -59,13 +67,13 @@ class Audiences:
             found.add(counting(rows, "control"), who, control=True)
         return found
 
-    def uncontested(self, night: date, due: Iterable[Campaign], *, tables_of: date | None = None) -> Competition:
+    def uncontested(self, night: date, due: Iterable[Campaign], *, tables_of: date | None = None) -> ContactPolicyState:
         """Where every customer stands with the contact policy as if no campaign had contacted anybody."""
         tables = self._tables.tables(tables_of)
         days = {night, *(campaign.schedule.day_of(night) for campaign in due)}
         customers, app_users = tables.customers.to_native(), tables.app_users.to_native()
-        roster = Roster(customers, app_users, identity=tables.identity())
-        return Competition(roster, days=days, policy=self._settings.contact_policy())
+        placed = PlacedCustomers(customers, app_users, identity=tables.identity())
+        return ContactPolicyState(placed, days=days, policy=self._settings.contact_policy())
 
     def share(self, rules: Iterable[Rule], *, run_date: date) -> SharedGroups:
         """The members of some rules, found together."""
@@ -77,7 +85,7 @@ class Audiences:
         *,
         run_date: date | None = None,
         night: date | None = None,
-        among: Competition | None = None,
+        among: ContactPolicyState | None = None,
         shared: SharedGroups | None = None,
         people: pl.LazyFrame | None = None,
     ) -> pl.DataFrame:
@@ -87,7 +95,7 @@ class Audiences:
         group = shared.members(self._tables, rule, run_date=run_date) if shared is not None else people
         quiet: frozenset[str] = frozenset()
         if among is not None and night is not None:
-            zones = among.roster.zones(unknown=settings.workspace.time_zone)
+            zones = among.placed.zones(unknown=settings.workspace.time_zone)
             quiet = quiet_zones(settings.policy, campaign.schedule, night, zone=settings.zone, zones=zones)
         return build_audience(
             members(rule, tables).to_native() if group is None else group,
@@ -98,10 +106,10 @@ class Audiences:
             offer=campaign.offered,
             control=campaign.control,
             salt=campaign.id,
-            untold=tables.untold,
+            not_modelled=tables.not_modelled,
             quiet=quiet,
             zone=settings.workspace.time_zone,
-            competition=among,
+            policy_state=among,
             who=resolved.competitor(night) if among is not None and night is not None else None,
             identity=tables.identity(),
         )

@@ -14,8 +14,8 @@ from optinb.campaigns import (
     Campaign,
     CampaignRecord,
     CampaignState,
-    Competition,
     Competitor,
+    ContactPolicyState,
     Power,
     SendTime,
     Waterfall,
@@ -100,12 +100,12 @@ class Previews:
         self._resolver, self._audiences, self._codes, self._power = resolver, audiences, codes, power
 
     def of(
-        self, campaign: Campaign, *, samples: int = 3, among: Competition | None = None, in_full: bool = False
+        self, campaign: Campaign, *, samples: int = 3, among: ContactPolicyState | None = None, in_full: bool = False
     ) -> CampaignPreview:
         """The preview of a campaign; see `Campaigns.preview`."""
         resolved, today = self._resolver.to_show(campaign), self._context.today()
         night = next(campaign.schedule.nights(today), campaign.schedule.night_of(campaign.schedule.date or today))
-        among = among or self._audiences.competition(night, [campaign], but=campaign.id)
+        among = among or self._audiences.policy_state(night, [campaign], but=campaign.id)
         audience = self._audiences.build(resolved, night=night, among=among)
         check_size(audience)
         figures, parts = waterfall(audience), resolved.parts()
@@ -152,7 +152,7 @@ class Previews:
         days = {record.id: record.campaign.schedule.day_of(night) for record in due}
         turns = {r.id: Competitor.of(r.campaign, app_group_id="", day=days[r.id]).order for r in due}
         everybody = [campaign, *(record.campaign for record in due)]
-        among = self._audiences.competition(night, everybody, but=campaign.id)
+        among = self._audiences.policy_state(night, everybody, but=campaign.id)
         held: dict[str, pl.Series] = {}
         problems: dict[str, str] = {}
         for record in sorted(due, key=lambda r: turns[r.id]):
@@ -177,17 +177,17 @@ class Previews:
         )
         return rivals, len(left)
 
-    def _chosen(self, resolved: Resolved, night: date, among: Competition) -> pl.Series:
+    def _chosen(self, resolved: Resolved, night: date, among: ContactPolicyState) -> pl.Series:
         """The customers whom a campaign takes in its turn, as recipients or as its control group."""
         audience = self._audiences.build(resolved, night=night, among=among)
         among.promise(audience, resolved.competitor(night))
         return audience.filter(pl.col("outcome") != "excluded")["customer_id"]
 
     def _send_times(
-        self, campaign: Campaign, night: date, audience: pl.DataFrame, among: Competition
+        self, campaign: Campaign, night: date, audience: pl.DataFrame, among: ContactPolicyState
     ) -> tuple[SendTime, ...]:
         """When the recipients of each time zone get it."""
-        people, recipients = among.roster.people, audience.filter(pl.col("outcome") == "recipient")
+        people, recipients = among.placed.people, audience.filter(pl.col("outcome") == "recipient")
         counts: dict[str | None, int] = {None: recipients.height}
         if "time_zone" in people.columns:
             there = people.select("customer_id", "time_zone").join(recipients, on="customer_id", how="semi")

@@ -12,7 +12,7 @@ from optinb.campaigns import (
     Authority,
     Campaign,
     CampaignRecord,
-    Competition,
+    ContactPolicyState,
     Going,
     Power,
     Step,
@@ -230,12 +230,12 @@ class Campaigns:
                 rules.append(from_json(self._resolver.resolve(campaign).rule_json))
         return self._audiences.share(rules, run_date=run_date)
 
-    def compete(self, night: date, *, tables_of: date | None = None) -> Competition:
+    def compete(self, night: date, *, tables_of: date | None = None) -> ContactPolicyState:
         """Where every customer stands with the contact policy before a night's campaigns choose."""
         due = [record.campaign for record in self.list() if record.campaign.schedule.is_due(night)]
-        return self._audiences.competition(night, due, tables_of=tables_of)
+        return self._audiences.policy_state(night, due, tables_of=tables_of)
 
-    def uncontested(self, campaign: Campaign, night: date) -> Competition:
+    def uncontested(self, campaign: Campaign, night: date) -> ContactPolicyState:
         """The same for one campaign, as if no other one, and no other night of its own, had contacted anybody."""
         return self._audiences.uncontested(night, [campaign], tables_of=night)
 
@@ -245,7 +245,7 @@ class Campaigns:
         *,
         run_date: date | None = None,
         night: date | None = None,
-        among: Competition | None = None,
+        among: ContactPolicyState | None = None,
         shared: SharedGroups | None = None,
         people: pl.LazyFrame | None = None,
     ) -> pl.DataFrame:
@@ -263,7 +263,7 @@ class Campaigns:
         source: str | Source,
         *,
         samples: int = 3,
-        among: Competition | None = None,
+        among: ContactPolicyState | None = None,
         in_full: bool = False,
     ) -> CampaignPreview:
         """Who would get a campaign (or the one of that name) on its next night, by today's tables, and what they read.

@@ -40,8 +40,8 @@ def check(rule: Rule, tables: Tables) -> None:
     An event that was never delivered is refused too: by a slip of the pen, "didn't do it" would select everybody. So is
     an attribute that no model tells tonight, with the reason.
     """
-    for name in sorted(attributes_of(rule) & tables.untold.keys() - tables.customer_schema.keys()):
-        raise RuleError(f"no model tells {name!r}: {tables.untold[name]}")
+    for name in sorted(attributes_of(rule) & tables.not_modelled.keys() - tables.customer_schema.keys()):
+        raise RuleError(f"no model tells {name!r}: {tables.not_modelled[name]}")
     events = [behaviour.event for behaviour in behaviours_of(rule) if behaviour.event != PURCHASE]
     names = tables.event_names() if events else None
     if names is not None and not names:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from optinb.base.progress import Listener
+    from optinb.base.progress import OnProgress
     from optinb.base.settings import Engine
     from optinb.segments.discovery import Discovery
     from optinb.segments.explain import Explanation
@@ -155,17 +155,17 @@ class Exploration(TablesView):
         tables = self.tables_for(*bound.values())
         return overlap(members_of_all(bound, tables), run_date=tables.run_date)
 
-    def sizes(self, groups: Iterable[str], *, nights: int = 30, tell: Listener | None = None) -> Sizes:
+    def sizes(self, groups: Iterable[str], *, nights: int = 30, on_progress: OnProgress | None = None) -> Sizes:
         """How many customers some saved groups, as their rules are today, had on the newest nights.
 
-        `tell` is told after each night that one more is done, and which is next; what it raises ends the count. A group
-        that a night can't tell of has None there, with the reason. Without `tell`, a bar shows how far it is. Raises
-        UsageError without a modelled night.
+        `on_progress` is told after each night that one more is done, and which is next; what it raises ends the count.
+        A group that a night can't tell of has None there, with the reason. Without `on_progress`, a bar shows how far
+        it is. Raises UsageError without a modelled night.
         """
         from optinb.segments.sizes_by_night import sizes_of
 
-        with progress("sizes", total=nights, unit="night", tell=tell) as step:
-            return sizes_of(self, groups, nights=nights, tell=step)
+        with progress("sizes", total=nights, unit="night", on_progress=on_progress) as step:
+            return sizes_of(self, groups, nights=nights, on_progress=step)
 
     def micro_segments(self) -> pl.DataFrame:
         """One row a micro-segment: stage, micro_segment, customers, and the means of what the models expect of them.
@@ -202,7 +202,7 @@ class Exploration(TablesView):
         depth: int = 3,
         min_size: int | None = None,
         limit: int = 12,
-        tell: Listener | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Discovery:
         """Groups of customers whose target is higher than everybody else's, as rules that can be saved.
 
@@ -225,7 +225,7 @@ class Exploration(TablesView):
 
         wanted = self._target(target)
         among = None if within is None else self.groups.bound(within)
-        with progress("discover", tell=tell) as step:
+        with progress("discover", on_progress=on_progress) as step:
             return discover(
                 self.tables(),
                 wanted,
@@ -235,7 +235,7 @@ class Exploration(TablesView):
                 depth=depth,
                 min_size=min_size,
                 limit=limit,
-                tell=step,
+                on_progress=step,
             )
 
     def _target(self, target: Rule | str) -> Rule | str:
@@ -253,7 +253,7 @@ class Exploration(TablesView):
         except RuleError as error:
             if not target.isidentifier():
                 raise
-            if target in tables.untold:
-                raise RuleError(f"no model tells {target!r}: {tables.untold[target]}") from error
+            if target in tables.not_modelled:
+                raise RuleError(f"no model tells {target!r}: {tables.not_modelled[target]}") from error
             known = did_you_mean(target, [*attributes, *(group.name for group in self.groups.list())])
             raise RuleError(f"the target {target!r} is neither an attribute nor a saved group{known}") from error

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from msgspec import Struct
 
-from optinb.base.progress import Listener, quiet
+from optinb.base.progress import OnProgress, quiet
 from optinb.errors import RuleError, UsageError
 from optinb.rules import Rule, Uses, nodes_of
 from optinb.segments.compile import check
@@ -40,7 +40,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
         return pl.DataFrame(rows, schema={"day": pl.Date, "group": pl.String, "customers": pl.Int64}, orient="row")
 
 
-def sizes_of(reading: TablesView, groups: Iterable[str], *, nights: int, tell: Listener = quiet) -> Sizes:
+def sizes_of(reading: TablesView, groups: Iterable[str], *, nights: int, on_progress: OnProgress = quiet) -> Sizes:
     """Counts groups on the newest nights that were modelled.
 
     Args:
@@ -60,7 +60,7 @@ def sizes_of(reading: TablesView, groups: Iterable[str], *, nights: int, tell: L
     counted: dict[str, list[int | None]] = {name: [] for name in rules}
     reasons: dict[str, str] = {}
     for night in kept:
-        tell(0, f"{night}")
+        on_progress(0, f"{night}")
         is_newest, asked = night == kept[-1], rules.values()
         tables = reading.tables_for(*asked, run_date=night) if is_newest else reading.tables_on(night, *asked)
         able = {}
@@ -73,7 +73,7 @@ def sizes_of(reading: TablesView, groups: Iterable[str], *, nights: int, tell: L
         found = members_of_all(able, tables).select(pl.col(able).sum()).row(0, named=True) if able else {}
         for name in rules:
             counted[name].append(found.get(name))
-        tell(1, "")
+        on_progress(1, "")
     return Sizes(nights=kept, customers={name: tuple(c) for name, c in counted.items()}, reasons=reasons)
 
 

@@ -52,7 +52,7 @@ def customer_card_text(value: CustomerCard) -> str:
             for title, figures in (("profile", value.profile), ("so far", value.features), ("expected", value.future))
         ),
         "\n".join(value.about),
-        "\n".join(f"no model tells {name}: {reason}" for name, reason in value.untold.items()),
+        "\n".join(f"no model tells {name}: {reason}" for name, reason in value.not_modelled.items()),
         table([(s.stage, str(s.since), str(s.until)) for s in value.stages], head=("stage", "since", "until")),
         table(months, head=("month", "purchases", "spend")),
         f"groups: {', '.join(value.groups) or 'none'}",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import date
 
-    from optinb.base.progress import Tell
+    from optinb.base.progress import Advance
     from optinb.warehouse import Inbox
     from optinb.workspace import Workspace
 
@@ -72,12 +72,12 @@ class DeliveryView(w.VBox):
         if not wanted:
             self.reason.value = ""
 
-    def _prepare(self) -> Callable[[Tell], Made]:
+    def _prepare(self) -> Callable[[Advance], Made]:
         chosen, reason = self.delivery.value, self.reason.value.strip() or None
         if chosen is None:
             raise UsageError(f"there is no delivery to import: put its files into inbox/{self._ws.today()}")
         self.answer.say("")
-        return lambda tell: import_and_model(self._ws, chosen, accept_anyway=reason, tell=tell)
+        return lambda on_progress: import_and_model(self._ws, chosen, accept_anyway=reason, on_progress=on_progress)
 
     def _show(self, made: Made) -> None:
         if isinstance(made.imported, BlockedError):
@@ -94,14 +94,14 @@ class DeliveryView(w.VBox):
         self.answer.value = html(made.imported) + below
 
 
-def import_and_model(ws: Workspace, run_date: date, *, accept_anyway: str | None, tell: Tell) -> Made:
+def import_and_model(ws: Workspace, run_date: date, *, accept_anyway: str | None, on_progress: Advance) -> Made:
     """Imports a delivery and models its customers; what ends it between the two leaves the import as it stands."""
     try:
-        report = ws.import_delivery(run_date, accept_anyway=accept_anyway, tell=tell)
+        report = ws.import_delivery(run_date, accept_anyway=accept_anyway, on_progress=on_progress)
     except BlockedError as error:
         return Made(imported=error)
     try:
-        return Made(imported=report, stages=ws.model(tell=tell).stages)
+        return Made(imported=report, stages=ws.model(on_progress=on_progress).stages)
     except StoppedError:
         return Made(imported=report)
     except OptinbError as error:

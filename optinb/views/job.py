@@ -11,12 +11,12 @@ import ipywidgets as w
 
 from optinb.errors import OptinbError
 from optinb.views.controls import Pane, box, button
-from optinb.views.newest import answer
+from optinb.views.latest_only import answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from optinb.base.progress import Tell
+    from optinb.base.progress import Advance
 
 _THREADS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="optinb job")
 
@@ -32,8 +32,8 @@ class Job(w.VBox):
 
     Args:
         label: of the button.
-        prepare: reads the controls when the work begins and returns it: a call that takes `tell`, which it tells that
-            so many more steps are done, and what is next. Raises OptinbError when it can't begin.
+        prepare: reads the controls when the work begins and returns it: a call that takes `on_progress`, which it tells
+            that so many more steps are done, and what is next. Raises OptinbError when it can't begin.
         done: is given what the work returned.
         steps: of the whole work.
     """
@@ -42,7 +42,7 @@ class Job(w.VBox):
         self,
         label: str,
         *,
-        prepare: Callable[[], Callable[[Tell], Any]],
+        prepare: Callable[[], Callable[[Advance], Any]],
         done: Callable[[Any], None],
         steps: Callable[[], int],
     ) -> None:
@@ -77,18 +77,18 @@ class Job(w.VBox):
             return
         self._arrange(running=True)
         self._say()
-        tell = self._tell(loop.call_soon_threadsafe)
-        future = loop.run_in_executor(_THREADS, answer, lambda: work(tell))
+        on_progress = self._tell(loop.call_soon_threadsafe)
+        future = loop.run_in_executor(_THREADS, answer, lambda: work(on_progress))
         future.add_done_callback(lambda finished: self._end(finished.result()))
 
-    def _tell(self, later: Callable[[Callable[[], None]], Any]) -> Tell:
-        def tell(done: int, what: str = "", /) -> None:
+    def _tell(self, later: Callable[[Callable[[], None]], Any]) -> Advance:
+        def on_progress(done: int, what: str = "", /) -> None:
             if self._is_cancelled:
                 raise StoppedError
             self._at, self._what = self._at + done, what or self._what
             later(self._say)
 
-        return tell
+        return on_progress
 
     def _say(self) -> None:
         if not self.is_running:

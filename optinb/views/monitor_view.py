@@ -14,7 +14,7 @@ from optinb.errors import OptinbError
 from optinb.show.pages import fragment
 from optinb.views.controls import Pane, box, button, choose, field, heading, styles
 from optinb.views.debounce import every
-from optinb.views.newest import Newest
+from optinb.views.latest_only import LatestOnly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -43,7 +43,7 @@ class Monitor(w.VBox):
     def __init__(self, ws: Workspace, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self.add_class("ob-view")
-        self._ws, self._clock, self._recalling = ws, clock, Newest()
+        self._ws, self._clock, self._recalling = ws, clock, LatestOnly()
         self._seen: dict[str, deque[tuple[float, int]]] = {}
         self._shown = ""
         self.night = field(w.Dropdown, "Night", options=[(NEWEST, "")])

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from optinb.base.progress import Tell
+    from optinb.base.progress import Advance
     from optinb.base.settings import Settings
     from optinb.warehouse.building import Contents
     from optinb.warehouse.column_names import ColumnNames
@@ -84,9 +84,9 @@ class Examination:
         self._warnings: list[str] = []
         self._last: str | None = None
 
-    def run(self, files: Sequence[DeliveredFile], *, tell: Tell) -> Examined:
+    def run(self, files: Sequence[DeliveredFile], *, on_progress: Advance) -> Examined:
         """Stages, checks and judges the files of a delivery."""
-        staged = self._stage(files, tell=tell)
+        staged = self._stage(files, on_progress=on_progress)
         more_gates = self._look_at_people(staged)
         tables = tuple(self._watch.noted(table_report(self._con, part)) for part in staged)
         self._tell(tables)
@@ -107,17 +107,17 @@ class Examination:
             last=self._last,
         )
 
-    def _stage(self, files: Sequence[DeliveredFile], *, tell: Tell) -> tuple[Staged, ...]:
+    def _stage(self, files: Sequence[DeliveredFile], *, on_progress: Advance) -> tuple[Staged, ...]:
         """Reads the files, table by table, and checks their rows and columns."""
         sizes = {name: sum(f.path.stat().st_size for f in files if f.table == name) for name in TABLES}
         forgotten = read_forgotten(self._versions.folder)
         staged: list[Staged] = []
-        for table in _stepwise(sizes, tell=tell):
+        for table in _stepwise(sizes, on_progress=on_progress):
             mine = [file for file in files if file.table == table.name]
             part = self._stager.stage(table, mine, before=self._watch.delivered.get(table.name, ()))
             if part is None:
                 continue
-            tell(0, f"checking {table.name}")
+            on_progress(0, f"checking {table.name}")
             table_checks.leave_out(self._con, part, forgotten)
             if table is not CUSTOMER_IDS:
                 has_customers = any(other.table is CUSTOMERS for other in staged)
@@ -231,9 +231,9 @@ def _said_of_words(table: TableReport) -> str:
     return f"{table.table}: words such as NULL or n/a were read as missing values: {columns}; leave the fields empty"
 
 
-def _stepwise(sizes: Mapping[str, int], *, tell: Tell) -> Iterator[Table]:
+def _stepwise(sizes: Mapping[str, int], *, on_progress: Advance) -> Iterator[Table]:
     """The tables of the contract one by one, which are read in proportion to the bytes that were delivered of each."""
-    hundredths, whole = Hundredths(tell), sum(sizes.values()) or 1
+    hundredths, whole = Hundredths(on_progress), sum(sizes.values()) or 1
     for table in TABLES.values():
         if not sizes[table.name]:
             yield table

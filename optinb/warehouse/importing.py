@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import duckdb
     import polars as pl
 
-    from optinb.base.progress import Listener, Tell
+    from optinb.base.progress import Advance, OnProgress
     from optinb.base.settings import Settings
     from optinb.warehouse.formats import DeliveredFile
     from optinb.warehouse.settling import Unsettled
@@ -98,30 +98,32 @@ class Import:
         self._now = now
         self._current = versions.current
 
-    def run(self, *, accept_anyway: str | None, user: str, tell: Listener | None = None) -> ImportReport:
+    def run(self, *, accept_anyway: str | None, user: str, on_progress: OnProgress | None = None) -> ImportReport:
         """Imports the delivery; see `Warehouse.import_delivery`."""
         until = time.monotonic() + self._patience
         while True:
             try:
-                return self._run(accept_anyway, user, tell=tell, until=until)
+                return self._run(accept_anyway, user, on_progress=on_progress, until=until)
             except settling.ChangedError:
                 _log.info("files changed while they were read; read again", extra={"run_date": str(self._run_date)})
 
-    def _run(self, accept_anyway: str | None, user: str, *, tell: Listener | None, until: float) -> ImportReport:
+    def _run(
+        self, accept_anyway: str | None, user: str, *, on_progress: OnProgress | None, until: float
+    ) -> ImportReport:
         """Imports the delivery. Raises ChangedError for one that changes while it is read, before a point in time."""
         began = time.monotonic()
         zone = self._settings.workspace.time_zone
         scratch = self._versions.work
         with (
             connect(scratch=scratch / "spill", memory=_MEMORY, zone=zone) as con,
-            progress(f"delivery of {self._run_date}", tell=tell) as step,
+            progress(f"delivery of {self._run_date}", on_progress=on_progress) as step,
         ):
             contents = self._contents(con)
             inbox = self._root / "inbox"
             imported = [delivery.run_date for delivery in contents.deliveries] if contents else []
             folder = inbox / self._run_date.isoformat()
-            unsettled = self._settle(folder, tell=step)
-            fetch_missing(self._settings.sources, folder, run_date=self._run_date, delivered=imported, tell=step)
+            unsettled = self._settle(folder, on_progress=step)
+            fetch_missing(self._settings.sources, folder, run_date=self._run_date, delivered=imported, on_progress=step)
             there = settling.look_at(folder)
             files, warnings = find_files(inbox, folder)
             print_of = digest(files, context=self._fingerprint())
@@ -131,7 +133,7 @@ class Import:
             self._refuse_older(contents)
             if not folder.is_dir():
                 raise GateError(f"there is no folder inbox/{self._run_date}, {self._stays}; {_DELIVER}")
-            seen = self._examination(con, contents, scratch=scratch).run(files, tell=step)
+            seen = self._examination(con, contents, scratch=scratch).run(files, on_progress=step)
             late = settling.changed(there, settling.look_at(folder))
             if late and time.monotonic() < until:
                 raise settling.ChangedError(late)
@@ -152,7 +154,7 @@ class Import:
                 accepted_by=user if blocked else None,
                 accepted_because=accept_anyway if blocked else None,
             )
-            return self._publish(con, seen, contents, report, digest=print_of, began=began, tell=step)
+            return self._publish(con, seen, contents, report, digest=print_of, began=began, on_progress=step)
 
     def check(self, folder: Path) -> tuple[ImportReport, pl.DataFrame]:
         """Reads and judges a folder as a delivery, and publishes nothing; see `Warehouse.check`."""
@@ -160,13 +162,13 @@ class Import:
         with (
             TemporaryDirectory() as scratch,
             connect(scratch=Path(scratch), zone=self._settings.zone.key) as con,
-            progress(f"check of {folder.name}", total=READING) as tell,
+            progress(f"check of {folder.name}", total=READING) as on_progress,
         ):
             contents = self._contents(con)
-            unsettled = self._settle(folder, tell=tell)
+            unsettled = self._settle(folder, on_progress=on_progress)
             there = settling.look_at(folder)
             files, warnings = find_files(folder, folder)
-            seen = self._examination(con, contents, scratch=Path(scratch)).run(files, tell=tell)
+            seen = self._examination(con, contents, scratch=Path(scratch)).run(files, on_progress=on_progress)
             late = settling.changed(there, settling.look_at(folder))
             seen = replace(seen, gates=(*settling.gates_of(unsettled, late, limit_s=self._patience), *seen.gates))
             write_quarantine(con, seen.staged, folder=Path(scratch) / "quarantine")
@@ -204,8 +206,8 @@ class Import:
     def _patience(self) -> float:
         return self._settings.imports.settle_seconds
 
-    def _settle(self, folder: Path, *, tell: Tell) -> tuple[Unsettled, ...]:
-        return settling.settle(lambda: settling.look_at(folder), limit_s=self._patience, tell=tell)
+    def _settle(self, folder: Path, *, on_progress: Advance) -> tuple[Unsettled, ...]:
+        return settling.settle(lambda: settling.look_at(folder), limit_s=self._patience, on_progress=on_progress)
 
     def _fingerprint(self) -> str:
         """The settings that decide what a row means: with others, the same files are another delivery."""
@@ -255,7 +257,7 @@ class Import:
         *,
         digest: str,
         began: float,
-        tell: Tell,
+        on_progress: Advance,
     ) -> ImportReport:
         versions = self._versions
         built = versions.work / "next.duckdb"
@@ -263,7 +265,7 @@ class Import:
         staged = {part.table.name: part for part in seen.staged}
         for name, part in staged.items():
             if part.table.whole:
-                tell(0, f"storing {name}")
+                on_progress(0, f"storing {name}")
                 query = customers_query(part, seen.kinds) if part.table.attributes else rows_query(part)
                 con.execute(f"CREATE TABLE next.{ident(name)} AS {query}")
                 con.execute(f"DROP TABLE {part.name}")
@@ -289,11 +291,11 @@ class Import:
             else ()
         )
         history = tuple(file for file in contents.files if file.table == "history") if contents else ()
-        tell(_WHOLE, "storing what changed of customers")
+        on_progress(_WHOLE, "storing what changed of customers")
         history += write_changes(con, contents, root=versions.folder, work=versions.work, run_date=self._run_date)
-        tell(_CHANGES)
+        on_progress(_CHANGES)
         loaded = sum(table.loaded for table in report.tables)
-        daily = self._write_days(con, staged, base, version=report.version, loaded=loaded, tell=tell)
+        daily = self._write_days(con, staged, base, version=report.version, loaded=loaded, on_progress=on_progress)
         report = replace(report, seconds=round(time.monotonic() - began, 3))
         delivery = Delivery(
             run_date=self._run_date, digest=digest, version=report.version, imported_at=self._now, report=report
@@ -314,7 +316,7 @@ class Import:
         )
         remember(con, read_forgotten(versions.folder), versions.folder)
         building.finish(con, exported=versions.built_tables if self._settings.engine.spark_master else None)
-        tell(0, "publishing")
+        on_progress(0, "publishing")
         versions.publish(built, report.version)
         if contents:
             con.execute("DETACH cur")
@@ -330,13 +332,13 @@ class Import:
         *,
         version: int,
         loaded: int,
-        tell: Tell,
+        on_progress: Advance,
     ) -> tuple[DayFile, ...]:
         versions = self._versions
         writer = DayWriter(con, root=versions.folder, work=versions.work, version=version, delivery=self._run_date)
         files: list[DayFile] = []
         for name in DAILY:
-            tell(0, f"storing {name}")
+            on_progress(0, f"storing {name}")
             kept = [file for file in base if file.table == name]
             part = staged.get(name)
             optional = TABLES[name].optional_key
@@ -361,5 +363,5 @@ class Import:
                 joined = {file.path for file in old}
                 kept = [*(file for file in kept if file.path not in joined), writer.join(old)]
             files += kept
-            tell(_DAY_TABLE)
+            on_progress(_DAY_TABLE)
         return tuple(files)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optinb.base.context import Context
-    from optinb.base.progress import Listener
+    from optinb.base.progress import OnProgress
     from optinb.store.audit import AuditTrail
     from optinb.warehouse.warehouse import Warehouse
 
@@ -111,7 +111,7 @@ class Arrivals:
         *,
         accept_anyway: str | None = None,
         wait_s: float = 0.0,
-        tell: Listener | None = None,
+        on_progress: OnProgress | None = None,
     ) -> ImportReport:
         """Imports a delivery (today's, when no date is given); an override of its gates is noted in the audit trail.
 
@@ -125,7 +125,7 @@ class Arrivals:
             accept_anyway=accept_anyway,
             user=self._context.user,
             wait_s=wait_s,
-            tell=tell,
+            on_progress=on_progress,
             watched=self._watched(),
         )
         subject = f"delivery {run_date}"

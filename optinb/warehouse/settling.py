@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from optinb.base.progress import Tell
+    from optinb.base.progress import Advance
 
 # What WinSCP, FileZilla, curl, browsers, rsync --partial and people's scripts call a file until it is whole.
 _ENDINGS = r"part|partial|filepart|tmp|temp|crdownload|download|incomplete|inprogress|upload|uploading|writing"
@@ -82,7 +82,7 @@ def settle(
     look: Callable[[], Look],
     *,
     limit_s: float,
-    tell: Tell,
+    on_progress: Advance,
     now: Callable[[], float] = time.time,
     sleep: Callable[[float], object] = time.sleep,
 ) -> tuple[Unsettled, ...]:
@@ -109,7 +109,7 @@ def settle(
         if not look_again and (not waited_for or waited_s >= limit_s):
             break
         if waited_for:
-            tell(0, f"waiting for {waited_for[0]}")
+            on_progress(0, f"waiting for {waited_for[0]}")
         sleep(_LOOK_S)
         waited_s += _LOOK_S
         look_again, before, seen = False, seen, look()

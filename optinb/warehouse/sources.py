@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL, Engine, TextClause
 
-    from optinb.base.progress import Tell
+    from optinb.base.progress import Advance
     from optinb.base.settings import SourceSection
 
 PARAMETERS = ("run_date", "since")
@@ -47,7 +47,7 @@ class SourceError(GateError):
 
 
 def fetch_missing(
-    sources: Iterable[SourceSection], folder: Path, *, run_date: date, delivered: Collection[date], tell: Tell
+    sources: Iterable[SourceSection], folder: Path, *, run_date: date, delivered: Collection[date], on_progress: Advance
 ) -> None:
     """Fetches what the delivery of `run_date` still needs; `delivered` are the dates that were imported.
 
@@ -57,7 +57,9 @@ def fetch_missing(
     if any(day > run_date for day in delivered):
         return
     since = max((day for day in delivered if day < run_date), default=None)
-    for name, rows in fetch(missing(sources, folder), folder, run_date=run_date, since=since, tell=tell).items():
+    for name, rows in fetch(
+        missing(sources, folder), folder, run_date=run_date, since=since, on_progress=on_progress
+    ).items():
         _log.info("source fetched", extra={"file": name, "run_date": str(run_date), "rows": rows})
 
 
@@ -74,12 +76,12 @@ def missing(sources: Iterable[SourceSection], folder: Path) -> tuple[SourceSecti
 
 
 def fetch(
-    sources: Iterable[SourceSection], folder: Path, *, run_date: date, since: date | None, tell: Tell
+    sources: Iterable[SourceSection], folder: Path, *, run_date: date, since: date | None, on_progress: Advance
 ) -> dict[str, int]:
     """Fetches sources into a delivery folder; returns the rows of each file.
 
-    `since` is the date of the delivery before this one; a query may use `:run_date` and `:since`. `tell` hears how many
-    rows are there. No file takes its name before the rows of all of them are there.
+    `since` is the date of the delivery before this one; a query may use `:run_date` and `:since`. `on_progress` hears
+    how many rows are there. No file takes its name before the rows of all of them are there.
 
     Raises SourceError naming the source and the remedy, never the password.
     """
@@ -95,11 +97,11 @@ def fetch(
             target = folder / file_name(source)
             part = folder / f".{target.name}.unfinished"
             unfinished[part] = target
-            tell(0, f"fetching {target.name}")
+            on_progress(0, f"fetching {target.name}")
             rows[target.name] = 0
             for batch in _write(source, part, {"run_date": run_date, "since": since or BEGINNING}):
                 rows[target.name] += batch
-                tell(0, f"fetching {target.name}: {rows[target.name]:,} rows")
+                on_progress(0, f"fetching {target.name}: {rows[target.name]:,} rows")
         for part, target in unfinished.items():
             part.replace(target)
         sync(folder)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from optinb.base.progress import Listener
+    from optinb.base.progress import OnProgress
     from optinb.base.settings import Settings
     from optinb.warehouse.report import ImportReport
 
@@ -77,7 +77,7 @@ class Warehouse:
         accept_anyway: str | None = None,
         user: str = "",
         wait_s: float = 0.0,
-        tell: Listener | None = None,
+        on_progress: OnProgress | None = None,
         watched: Collection[str] = (),
     ) -> ImportReport:
         """Checks the delivery inbox/`run_date` and publishes it as the next version.
@@ -85,8 +85,8 @@ class Warehouse:
         `now` is aware; times further ahead than the tolerance are rejects. The same delivery again changes nothing
         (`unchanged`); a corrected one of the newest day replaces what the first one brought. `accept_anyway` is the
         reason why `user` overrides gates that fail. `wait_s`: seconds to wait for another import or publication to end.
-        `tell` is told that so many more hundredths are done, and what is next; what it raises ends the import, and
-        nothing is published. `watched`: the attributes that rules and campaigns use, whose content may not jump.
+        `on_progress` is told that so many more hundredths are done, and what is next; what it raises ends the import,
+        and nothing is published. `watched`: the attributes that rules and campaigns use, whose content may not jump.
 
         Raises GateError if a gate fails (nothing is published), DeliveryError for a delivery that can't be imported,
         WarehouseError if another import or publication holds the lease.
@@ -96,7 +96,7 @@ class Warehouse:
         what = f"the import of {run_date}"
         with self._mendable(what), self._versions.lease(what, user=user, now=now, wait_s=wait_s):
             job = Import(self._root, self._versions, self._settings, run_date=run_date, now=now, watched=watched)
-            return job.run(accept_anyway=accept_anyway, user=user, tell=tell)
+            return job.run(accept_anyway=accept_anyway, user=user, on_progress=on_progress)
 
     def check(
         self, folder: Path, *, run_date: date, now: datetime, watched: Collection[str] = ()

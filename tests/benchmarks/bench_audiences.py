@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 
 from optinb.base.settings import AppSettings, CapSettings, PolicySection
-from optinb.campaigns import Competition, Competitor, Roster, build_audience, waterfall
+from optinb.campaigns import Competitor, ContactPolicyState, PlacedCustomers, build_audience, waterfall
 from optinb.engine.shares import in_share
 
 NIGHT = date(2026, 11, 23)
@@ -81,7 +81,7 @@ def members(people: pl.LazyFrame, n: int) -> pl.LazyFrame:
 def ours(customers: int, campaigns: int) -> int:
     people, uses, past = world(customers)
     start = time.process_time(), time.perf_counter()
-    competition = Competition(Roster(people, uses), days=[NIGHT], policy=POLICY)
+    policy_state = ContactPolicyState(PlacedCustomers(people, uses), days=[NIGHT], policy=POLICY)
     known = rivals(campaigns)
     for (n, ago), rows in past.group_by("n", "ago"):
         who = Competitor(
@@ -90,7 +90,7 @@ def ours(customers: int, campaigns: int) -> int:
             day=NIGHT - timedelta(days=ago),
             exclusion_days=known[n].exclusion_days,
         )
-        competition.add(rows["customer_id"], who)
+        policy_state.add(rows["customer_id"], who)
     sent = 0
     for who in sorted(known, key=lambda rival: rival.order):
         n = int(who.campaign_id[1:])
@@ -101,10 +101,10 @@ def ours(customers: int, campaigns: int) -> int:
             apps=APPS,
             control=CONTROL,
             salt=who.campaign_id,
-            competition=competition,
+            policy_state=policy_state,
             who=who,
         )
-        competition.promise(audience, who)
+        policy_state.promise(audience, who)
         sent += waterfall(audience).recipients
     return report(start, sent)
 

@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from msgspec import Struct
 
 from optinb.base.settings import AppSettings, CapSettings, PolicySection
-from optinb.campaigns import Competition, Competitor, Roster, Schedule, build_audience, campaign_from, waterfall
+from optinb.campaigns import (
+    Competitor,
+    ContactPolicyState,
+    PlacedCustomers,
+    Schedule,
+    build_audience,
+    campaign_from,
+    waterfall,
+)
 from optinb.campaigns.policy import GLOBAL_CONTROL, check_quiet, is_quiet
 from optinb.engine.shares import in_share
 from optinb.errors import CampaignError
@@ -106,13 +114,13 @@ def night_of(campaigns: Iterable[Planned], night: date, past: list[Contact], pol
     uses = pl.LazyFrame({"customer_id": ids}).with_columns(
         app_id=pl.lit("app"), push_enabled=pl.lit(True), app_version=pl.lit(None, dtype=pl.String)
     )
-    competition = Competition(Roster(people, uses), days=[c.on(night).day for c in due], policy=policy)
+    policy_state = ContactPolicyState(PlacedCustomers(people, uses), days=[c.on(night).day for c in due], policy=policy)
     sent: dict[tuple[Planned, date, str], list[str]] = {}
     for contact in random.sample(past, len(past)):
         sent.setdefault((contact.campaign, contact.day, contact.outcome), []).append(contact.customer)
     for (campaign, day, outcome), customers in sent.items():
         on = campaign.on(day - timedelta(days=campaign.lead))
-        competition.add(pl.Series(customers), on, control=outcome == "control")
+        policy_state.add(pl.Series(customers), on, control=outcome == "control")
     found: list[Contact] = []
     for campaign in sorted(due, key=lambda c: c.on(night).order):
         who = campaign.on(night)
@@ -123,14 +131,14 @@ def night_of(campaigns: Iterable[Planned], night: date, past: list[Contact], pol
             apps=APPS,
             control=campaign.control,
             salt=campaign.id,
-            competition=competition,
+            policy_state=policy_state,
             who=who,
         )
         figures = waterfall(audience)
         assert figures.target == len(campaign.members) == audience["customer_id"].n_unique()
         assert figures.target == figures.recipients + figures.control + sum(figures.excluded.values())
         assert figures.steps()[-1][2] == figures.recipients
-        competition.promise(audience, who)
+        policy_state.promise(audience, who)
         kept = audience.filter(pl.col("outcome") != "excluded")
         found += [Contact(i, campaign, who.day, o) for i, o in kept.select("customer_id", "outcome").rows()]
     return found
@@ -183,15 +191,15 @@ PEOPLE = pl.LazyFrame({"customer_id": IDS, "external_user_id": IDS}).with_column
 USES = PEOPLE.select("customer_id", app_id=pl.lit("app"), push_enabled=True, app_version=pl.lit("1"))
 
 
-def competing(policy: PolicySection | None = None) -> Competition:
-    return Competition(Roster(PEOPLE, USES), days=[FIRST], policy=policy or PolicySection())
+def competing(policy: PolicySection | None = None) -> ContactPolicyState:
+    return ContactPolicyState(PlacedCustomers(PEOPLE, USES), days=[FIRST], policy=policy or PolicySection())
 
 
-def audience_of(who: Competitor, competition: Competition, *, control: float = 0.0) -> dict[str, str]:
+def audience_of(who: Competitor, policy_state: ContactPolicyState, *, control: float = 0.0) -> dict[str, str]:
     rows = build_audience(
-        PEOPLE, PEOPLE, USES, apps=APPS, control=control, salt=who.campaign_id, competition=competition, who=who
+        PEOPLE, PEOPLE, USES, apps=APPS, control=control, salt=who.campaign_id, policy_state=policy_state, who=who
     )
-    competition.promise(rows, who)
+    policy_state.promise(rows, who)
     return {row["customer_id"]: row["reason"] or row["outcome"] for row in rows.iter_rows(named=True)}
 
 
@@ -201,29 +209,29 @@ def rival(name: str, day: date = FIRST, **fields: object) -> Competitor:
 
 def test_the_first_reason_of_the_policy_is_told() -> None:
     policy = PolicySection(caps=(CapSettings(messages=1, days=7),))
-    competition = competing(policy)
-    competition.add(pl.Series(IDS[:2]), rival("old", FIRST - timedelta(days=6)))
-    competition.add(pl.Series(IDS[1:3]), rival("other", FIRST - timedelta(days=2), exclusion_days=3))
-    competition.add(pl.Series(IDS[2:4]), rival("test", FIRST - timedelta(days=3), measurement_days=4), control=True)
-    said = audience_of(rival("new"), competition)
+    policy_state = competing(policy)
+    policy_state.add(pl.Series(IDS[:2]), rival("old", FIRST - timedelta(days=6)))
+    policy_state.add(pl.Series(IDS[1:3]), rival("other", FIRST - timedelta(days=2), exclusion_days=3))
+    policy_state.add(pl.Series(IDS[2:4]), rival("test", FIRST - timedelta(days=3), measurement_days=4), control=True)
+    said = audience_of(rival("new"), policy_state)
     assert [said[i] for i in IDS[:5]] == ["frequency_cap", "exclusion_period", "held_out", "held_out", "recipient"]
 
 
 def test_a_campaign_may_ignore_exclusion_periods_but_neither_caps_nor_control_groups() -> None:
     policy = PolicySection(caps=(CapSettings(messages=1, per="day"),))
-    competition = competing(policy)
-    competition.add(pl.Series(IDS[:1]), rival("e", FIRST - timedelta(days=1), exclusion_days=9))
-    competition.add(pl.Series(IDS[1:2]), rival("t", FIRST - timedelta(days=1), measurement_days=9), control=True)
-    competition.add(pl.Series(IDS[2:3]), rival("s", FIRST))
-    said = audience_of(rival("new", ignore_others=True), competition)
+    policy_state = competing(policy)
+    policy_state.add(pl.Series(IDS[:1]), rival("e", FIRST - timedelta(days=1), exclusion_days=9))
+    policy_state.add(pl.Series(IDS[1:2]), rival("t", FIRST - timedelta(days=1), measurement_days=9), control=True)
+    policy_state.add(pl.Series(IDS[2:3]), rival("s", FIRST))
+    said = audience_of(rival("new", ignore_others=True), policy_state)
     assert [said[i] for i in IDS[:3]] == ["recipient", "held_out", "frequency_cap"]
 
 
 def test_whoever_was_in_a_campaigns_control_group_stays_there_while_it_is_measured() -> None:
     before = FIRST - timedelta(days=2)
-    competition = competing()
-    competition.add(pl.Series(IDS[:3]), rival("a", before, measurement_days=5), control=True)
-    said = audience_of(rival("a", measurement_days=5, has_control=True), competition, control=1e-9)
+    policy_state = competing()
+    policy_state.add(pl.Series(IDS[:3]), rival("a", before, measurement_days=5), control=True)
+    said = audience_of(rival("a", measurement_days=5, has_control=True), policy_state, control=1e-9)
     assert [i for i, outcome in said.items() if outcome == "control"] == IDS[:3]
 
 

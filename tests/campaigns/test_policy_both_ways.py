@@ -14,7 +14,15 @@ from msgspec.structs import replace
 from policy_oracle import Contact, Limit, Person, Plan, Rules, Use, expected, is_quiet_for, moment
 
 from optinb.base.settings import AppSettings, CapSettings, PolicySection
-from optinb.campaigns import Competition, Competitor, Property, Roster, Schedule, build_audience, waterfall
+from optinb.campaigns import (
+    Competitor,
+    ContactPolicyState,
+    PlacedCustomers,
+    Property,
+    Schedule,
+    build_audience,
+    waterfall,
+)
 from optinb.campaigns.policy import check_quiet, days_back, is_quiet, quiet_zones
 from optinb.errors import CampaignError
 
@@ -141,7 +149,7 @@ def told(
     plan: Plan,
     rules: Rules,
     people: Sequence[Person],
-    competition: Competition,
+    policy_state: ContactPolicyState,
     *,
     night: date,
     schedule: Schedule,
@@ -149,7 +157,7 @@ def told(
 ) -> dict[str, str]:
     """Everybody's outcome or reason, as the package says, which is then promised to the night's other campaigns."""
     customers, users = frames(people)
-    zones = competition.roster.zones(unknown=home)
+    zones = policy_state.placed.zones(unknown=home)
     assert zones == {z: sum((p.zone or home) == z for p in people) for z in {p.zone or home for p in people}}
     who = competitor(plan, schedule.day_of(night))
     rows = build_audience(
@@ -162,10 +170,10 @@ def told(
         salt=plan.id,
         quiet=quiet_zones(section(rules), schedule, night, zone=ZoneInfo(home), zones=zones),
         zone=home,
-        competition=competition,
+        policy_state=policy_state,
         who=who,
     )
-    competition.promise(rows, who)
+    policy_state.promise(rows, who)
     figures = waterfall(rows)
     assert figures.recipients + figures.control + sum(figures.excluded.values()) == figures.target == len(people)
     return {row["customer_id"]: row["reason"] or row["outcome"] for row in rows.iter_rows(named=True)}
@@ -198,9 +206,9 @@ def test_whoever_may_get_a_message_gets_it_and_nobody_else(
     customers, users = frames(people)
     schedules = {p.id: Schedule(every="day", at=at, clock=clock) for p, (at, clock) in zip(plans, times, strict=False)}  # type: ignore[arg-type]
     days = {schedule.day_of(night) for schedule in schedules.values()}
-    competition = Competition(Roster(customers, users), days=days, policy=section(rules))
+    policy_state = ContactPolicyState(PlacedCustomers(customers, users), days=days, policy=section(rules))
     for contact in contacts:
-        competition.add(pl.Series([contact.customer]), competitor(contact.plan, contact.day), control=contact.held_out)
+        policy_state.add(pl.Series([contact.customer]), competitor(contact.plan, contact.day), control=contact.held_out)
     in_turn = sorted(plans, key=lambda p: (schedules[p.id].day_of(night), -p.priority, p.id))
     assert in_turn == sorted(plans, key=lambda p: competitor(p, schedules[p.id].day_of(night)).order)
     for plan in in_turn:
@@ -208,7 +216,7 @@ def test_whoever_may_get_a_message_gets_it_and_nobody_else(
         day = schedule.day_of(night)
         at = moment(night, schedule.at, home) if schedule.clock == "workspace" else None
         should = expected(plan, rules, people, contacts, apps=SDK, day=day, at=at, zone=home)
-        assert told(plan, rules, people, competition, night=night, schedule=schedule, home=home) == should
+        assert told(plan, rules, people, policy_state, night=night, schedule=schedule, home=home) == should
         contacts += [Contact(i, plan, day, s == "control") for i, s in should.items() if s in ("recipient", "control")]
 
 
@@ -248,12 +256,12 @@ def outcome_of_ann(
 ) -> str:
     """What happens to one customer who was contacted, by a campaign with these fields, so many days before."""
     rules, customers_users = replace(FREE, caps=caps), frames([ANN])
-    competition = Competition(Roster(*customers_users), days=[night], policy=section(rules))
+    policy_state = ContactPolicyState(PlacedCustomers(*customers_users), days=[night], policy=section(rules))
     other = replace(SHOP, id="old", **old)
     day = night - timedelta(days=before)
-    competition.add(pl.Series(["ann"]), competitor(other, day), control=held_out)
+    policy_state.add(pl.Series(["ann"]), competitor(other, day), control=held_out)
     schedule = Schedule(every="day", at="10:00")
-    return told(replace(SHOP, **(new or {})), rules, [ANN], competition, night=night, schedule=schedule)["ann"]
+    return told(replace(SHOP, **(new or {})), rules, [ANN], policy_state, night=night, schedule=schedule)["ann"]
 
 
 @pytest.mark.parametrize("days", [1, 2, 7, 30])

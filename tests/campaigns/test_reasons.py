@@ -14,8 +14,17 @@ import pytest
 
 from optinb.base.settings import AppSettings
 from optinb.base.settings.sections import CapSettings, PolicySection
-from optinb.campaigns import REASONS, Competition, Competitor, Exclusion, Property, Roster, build_audience, waterfall
-from optinb.campaigns.standing import Standing
+from optinb.campaigns import (
+    REASONS,
+    Competitor,
+    ContactPolicyState,
+    Exclusion,
+    PlacedCustomers,
+    Property,
+    build_audience,
+    waterfall,
+)
+from optinb.campaigns.policy_state import ContactPolicyDay
 from optinb.segments import CODES, first_against
 
 GUIDE = Path(__file__).parents[2] / "notebooks" / "guides" / "campaigns.md"
@@ -75,12 +84,12 @@ def test_of_all_that_applies_to_somebody_an_audience_says_the_first() -> None:
         }
     )
     policy = PolicySection(caps=(CapSettings(messages=1, days=7),))
-    roster = Roster(people.lazy(), uses.lazy())
-    competition = Competition(roster, days=[DAY], policy=policy)
-    in_control = roster.index["customer_id"].is_in(
+    placed = PlacedCustomers(people.lazy(), uses.lazy())
+    policy_state = ContactPolicyState(placed, days=[DAY], policy=policy)
+    in_control = placed.index["customer_id"].is_in(
         [i for n, i in zip(numbers, ids, strict=True) if against(n, "global_control")]
     )
-    competition._standings[DAY] = Standing(in_control.to_numpy(), day=DAY, policy=policy)
+    policy_state._days[DAY] = ContactPolicyDay(in_control.to_numpy(), day=DAY, policy=policy)
     before = {"app_group_id": "g", "day": DAY - timedelta(days=1), "priority": 1}
     for reason, who, control in (
         ("held_out", Competitor(campaign_id="X", measurement_days=9, **before), True),
@@ -88,7 +97,7 @@ def test_of_all_that_applies_to_somebody_an_audience_says_the_first() -> None:
         ("frequency_cap", Competitor(campaign_id="Z", **before), False),
     ):
         mine = pl.Series([i for n, i in zip(numbers, ids, strict=True) if against(n, reason)])
-        competition.add(mine, who, control=control)
+        policy_state.add(mine, who, control=control)
     audience = build_audience(
         people.lazy(),
         people.lazy(),
@@ -96,7 +105,7 @@ def test_of_all_that_applies_to_somebody_an_audience_says_the_first() -> None:
         apps=[APP],
         properties={"name": Property(attribute="first_name")},
         quiet=["Asia/Tokyo"],
-        competition=competition,
+        policy_state=policy_state,
         who=Competitor(campaign_id="A", app_group_id="g", day=DAY, priority=1),
     )
     assert audience.filter(pl.col("customer_id").is_in(ids))["reason"].to_list() == [*ORDER, None]

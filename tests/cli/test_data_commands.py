@@ -49,7 +49,11 @@ def delivery(tmp_path: Path) -> Path:
 
 
 def test_check_says_what_an_import_would_and_ends_with_3_where_a_gate_would_block(folder: Path, delivery: Path) -> None:
-    before = sorted(path.name for path in folder.rglob("*") if "log" not in path.name)
+    def files() -> list[str]:
+        """All but logs, and what SQLite keeps beside its file while somebody has it open."""
+        return sorted(path.name for path in folder.rglob("*") if "log" not in path.name and ".sqlite-" not in path.name)
+
+    before = files()
     found = told(folder, "check", str(delivery), code=3)
     assert found["report"]["run_date"] == "2026-11-24"
     assert {t["table"]: (t["read"], t["quarantined"]) for t in found["report"]["tables"]} == {
@@ -62,7 +66,7 @@ def test_check_says_what_an_import_would_and_ends_with_3_where_a_gate_would_bloc
     assert text.exit_code == 3
     for expected in ("it would be blocked; nothing was imported", "would be quarantined", "customers.csv:4  '3,2026-"):
         assert expected in text.stdout
-    assert before == sorted(path.name for path in folder.rglob("*") if "log" not in path.name)
+    assert files() == before
     assert call(folder, "check", str(delivery / "nowhere")).exit_code == 2
 
 

@@ -87,7 +87,7 @@ def test_customers_who_follow_the_model_give_its_parameters_back(shop_model):
 def test_the_card_tells_the_data_the_models_and_the_backtest(shop_model):
     card = shop_model.card
     assert card.value.backtest is not None
-    assert card.untold() == {}
+    assert card.not_modelled() == {}
     assert card.value.backtest.models[0].total_error == pytest.approx(0, abs=0.15)
     text = "\n".join(card.lines())
     for part in (

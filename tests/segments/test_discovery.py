@@ -155,7 +155,7 @@ def test_customers_without_attributes_are_refused(customers: pl.DataFrame) -> No
 
 def test_progress_is_told_in_hundredths(customers: pl.DataFrame) -> None:
     steps: list[tuple[int, str]] = []
-    discover(planted.tables(customers), "response", depth=2, tell=lambda done, what: steps.append((done, what)))
+    discover(planted.tables(customers), "response", depth=2, on_progress=lambda done, what: steps.append((done, what)))
     assert 80 <= sum(done for done, _ in steps) <= 100
     assert {"reading", "searching", "choosing"} <= {what for _, what in steps}
 

@@ -181,8 +181,8 @@ def test_long_work_shows_how_far_it_is_and_then_its_result():
         ended, half = Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
 
-        def work(tell):
-            tell(2, "searching <b>")
+        def work(on_progress):
+            on_progress(2, "searching <b>")
             loop.call_soon_threadsafe(half.set)
             ended.wait(10)
             return "found"
@@ -210,11 +210,11 @@ def test_cancelled_work_ends_at_its_next_step_and_shows_nothing():
         begun, cancelled = asyncio.Event(), Event()
         loop = asyncio.get_running_loop()
 
-        def work(tell):
+        def work(on_progress):
             loop.call_soon_threadsafe(begun.set)
             cancelled.wait(10)
             try:
-                tell(1, "more")
+                on_progress(1, "more")
             finally:
                 stopped.set()
 
@@ -233,7 +233,7 @@ def test_cancelled_work_ends_at_its_next_step_and_shows_nothing():
 
 
 def test_work_that_fails_on_purpose_says_why():
-    def work(tell):
+    def work(on_progress):
         raise UsageError("nothing to do")
 
     made = job(work, [])

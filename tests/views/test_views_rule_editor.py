@@ -26,7 +26,7 @@ from optinb.rules import (
 )
 from optinb.views.editor.document import WHERE
 from optinb.views.editor.editor import COUNTING, RuleEditor
-from optinb.views.newest import Newest
+from optinb.views.latest_only import LatestOnly
 from optinb.workspace import open_workspace
 
 
@@ -254,7 +254,7 @@ def test_an_answer_that_comes_late_is_dropped():
     told = []
 
     async def ask() -> None:
-        newest, first, done = Newest(), Event(), asyncio.Event()
+        newest, first, done = LatestOnly(), Event(), asyncio.Event()
         newest.ask(lambda: first.wait(10), lambda found: told.append("old"))
         newest.ask(lambda: "middle", lambda found: told.append(found))
         newest.ask(lambda: "new", told.append)
@@ -270,10 +270,10 @@ def test_what_is_forgotten_is_never_told():
     told = []
 
     async def ask() -> None:
-        newest, done = Newest(), asyncio.Event()
+        newest, done = LatestOnly(), asyncio.Event()
         newest.ask(lambda: "old", told.append)
         newest.forget()
-        Newest().ask(lambda: None, lambda _: done.set())
+        LatestOnly().ask(lambda: None, lambda _: done.set())
         await done.wait()
 
     asyncio.run(ask())

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from small_deliveries import DAY, NOW, Folder
 
 from optinb.base.settings import AppSettings, ImportSection
-from optinb.campaigns.roster import Roster
+from optinb.campaigns.placed_customers import PlacedCustomers
 from optinb.errors import DeliveryError, GateError
 
 BUDGET = settings(
@@ -32,11 +32,11 @@ COLUMNS = (EXTERNAL, *FLAGS, ENABLED)
 def may(folder: Folder) -> dict[str, set[str]]:
     """By app, whom the published tables permit to be written to, as campaigns ask it."""
     with folder.warehouse.open() as version:
-        roster = Roster(version.table("customers"), version.table("app_users"))
+        placed = PlacedCustomers(version.table("customers"), version.table("app_users"))
         found = {}
         for app in APPS:
-            free = roster.against([AppSettings(id=app, name=app, platform="ios")]) == 0
-            found[app] = set(roster.people.filter(free)["customer_id"])
+            free = placed.against([AppSettings(id=app, name=app, platform="ios")]) == 0
+            found[app] = set(placed.people.filter(free)["customer_id"])
         return found
 
 

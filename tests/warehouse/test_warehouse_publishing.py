@@ -171,12 +171,12 @@ class GivenUpError(Exception):
 
 
 def give_up_at(step: int, said: list[str]):
-    def tell(_done: int, what: str = "", /) -> None:
+    def on_progress(_done: int, what: str = "", /) -> None:
         if len(said) == step:
             raise GivenUpError
         said.append(what)
 
-    return tell
+    return on_progress
 
 
 def test_an_import_tells_how_far_it_is_and_given_up_at_any_step_publishes_nothing(folder: Folder) -> None:
@@ -188,7 +188,7 @@ def test_an_import_tells_how_far_it_is_and_given_up_at_any_step_publishes_nothin
     while version is None:
         said = []
         try:
-            version = folder.warehouse.import_delivery(NEXT, now=LATER, tell=give_up_at(step, said)).version
+            version = folder.warehouse.import_delivery(NEXT, now=LATER, on_progress=give_up_at(step, said)).version
         except GivenUpError:
             assert folder.warehouse.current == 1 and amounts(folder) == {"t1": 10.5, "t2": 20, "t3": 30}
             last, step = said, step + 1

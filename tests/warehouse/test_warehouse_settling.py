@@ -67,11 +67,15 @@ class Pretended:
         self.waits += 1
 
     def settle(self, *, limit_s: float = 20.0) -> tuple[Unsettled, ...]:
-        def tell(_done: int, what: str = "", /) -> None:
+        def on_progress(_done: int, what: str = "", /) -> None:
             self.told.append(what)
 
         return settle(
-            lambda: self._looks(self.clock - 1000.0), limit_s=limit_s, tell=tell, now=self.now, sleep=self.sleep
+            lambda: self._looks(self.clock - 1000.0),
+            limit_s=limit_s,
+            on_progress=on_progress,
+            now=self.now,
+            sleep=self.sleep,
         )
 
 
@@ -225,6 +229,6 @@ def test_complete_files_of_this_moment_are_imported_without_a_noticeable_delay(f
     folder.configure(settle_seconds=20.0)
     folder.deliver({})
     written, began = Seen(1, time.time()), time.monotonic()
-    assert settle(lambda: {"customers.csv": written}, limit_s=20.0, tell=quiet) == ()
+    assert settle(lambda: {"customers.csv": written}, limit_s=20.0, on_progress=quiet) == ()
     assert time.monotonic() - began < 1
     assert folder.warehouse.import_delivery(DAY, now=NOW).version == 1

@@ -104,7 +104,7 @@ class GivenUpError(Exception):
 def test_models_tell_how_far_they_are_and_given_up_at_any_step_publish_nothing(ws: Workspace) -> None:
     version = ws.warehouse.current
     told: list[tuple[int, str]] = []
-    ws.model(NEXT, tell=lambda done, what="", /: told.append((done, what)))
+    ws.model(NEXT, on_progress=lambda done, what="", /: told.append((done, what)))
     assert [what for _, what in told if what][:2] == ["days of purchases", "features and stages"]
     assert told[-1] == (0, "publishing") and 50 < sum(done for done, _ in told) <= 100
     assert ws.warehouse.current == version + 1
@@ -117,7 +117,7 @@ def test_models_tell_how_far_they_are_and_given_up_at_any_step_publish_nothing(w
             heard.append(what)
 
         with pytest.raises(GivenUpError):
-            ws.model(NEXT, tell=give_up)
+            ws.model(NEXT, on_progress=give_up)
         assert ws.warehouse.current == version + 1 and len(heard) == step
 
 

@@ -78,13 +78,13 @@ def test_counting_over_time_can_be_followed_and_ended(two_nights):
 
     told = []
 
-    def tell(done: int, what: str) -> None:
+    def on_progress(done: int, what: str) -> None:
         told.append((done, what))
         if len(told) == 3:
             raise EndedError
 
     with pytest.raises(EndedError):
-        two_nights.sizes(["Lapsed buyers"], tell=tell)
+        two_nights.sizes(["Lapsed buyers"], on_progress=on_progress)
     assert told == [(0, f"{RUN_DATE}"), (1, ""), (0, f"{NEXT}")]
     with pytest.raises(UsageError, match="ask for 1 to 60"):
         two_nights.sizes(["Lapsed buyers"], nights=61)
@@ -106,11 +106,11 @@ def test_discovery_tells_how_far_it_is_and_stops_when_told_to(ws):
         pass
 
     told = []
-    ws.discover("future_value", depth=1, tell=lambda done, what: told.append((done, what)))
+    ws.discover("future_value", depth=1, on_progress=lambda done, what: told.append((done, what)))
     assert sum(done for done, _ in told) <= 100 and "searching" in [what for _, what in told]
 
     def stop(done: int, what: str) -> None:
         raise EndedError
 
     with pytest.raises(EndedError):
-        ws.discover("future_value", tell=stop)
+        ws.discover("future_value", on_progress=stop)

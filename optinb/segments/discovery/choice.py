@@ -43,7 +43,7 @@ def choose(
     *,
     least: int,
     limit: int,
-    tell: Callable[[int], None] = lambda _done: None,
+    on_progress: Callable[[int], None] = lambda _done: None,
 ) -> tuple[list[FoundGroup], int]:
     """The groups that stay when each is measured on the customers whom none before it holds.
 
@@ -78,7 +78,7 @@ def choose(
         chances.append(float(chance(least_gain(found, columns, target, left))))
         chosen.append(FoundGroup(found, 1.0))
         left &= ~mask
-        tell(1)
+        on_progress(1)
     tests += sharpen.tests
     adjusted = [_adjusted(p, tested.chances, tests) for p in chances]
     return [g._replace(q_value=q) for g, q in zip(chosen, adjusted, strict=True) if q <= FALSE_SHARE], tests

@@ -78,7 +78,12 @@ def find(
     made, bits, places = [c for c, kept in zip(made, keep, strict=True) if kept], bits[keep], places[keep]
     whole = len(target.values) * max(depth - 1, 1)
     tested = search(
-        bits, places, target, depth=depth, least=least, tell=pace.part("searching", hundredths=WHOLE - 15, of=whole)
+        bits,
+        places,
+        target,
+        depth=depth,
+        least=least,
+        on_progress=pace.part("searching", hundredths=WHOLE - 15, of=whole),
     )
     groups, tests = choose(
         tested,
@@ -88,7 +93,7 @@ def find(
         target,
         least=least,
         limit=limit,
-        tell=pace.part("choosing", hundredths=10, of=limit),
+        on_progress=pace.part("choosing", hundredths=10, of=limit),
     )
     other = values[confirm] if yes_no else steady(values[explore | confirm])[confirm[explore | confirm]]
     there = [_part(column, confirm) for column in columns]

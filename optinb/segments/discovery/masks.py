@@ -35,7 +35,7 @@ def products(
     weights: Sequence[NDArray[np.float32] | None],
     size: int,
     *,
-    tell: Callable[[int], None] = lambda _done: None,
+    on_progress: Callable[[int], None] = lambda _done: None,
 ) -> list[NDArray[np.float64]]:
     """Sums over the customers that fit a row and a column both.
 
@@ -61,5 +61,5 @@ def products(
                 # customers of no weight add nothing; of a yes/no target they are the most
                 few = len(only) < 0.5 * len(weighed)
                 total += (left[:, only] * weighed[only]) @ right[:, only].T if few else (left * weighed) @ right.T
-        tell(stop - start)
+        on_progress(stop - start)
     return sums

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optinb.base.progress import Hundredths, Listener, quiet
+from optinb.base.progress import Hundredths, OnProgress, quiet
 from optinb.engine import Tables, kinds
 from optinb.engine.shares import in_share
 from optinb.errors import RuleError, did_you_mean
@@ -41,7 +41,7 @@ def discover(
     depth: int = 3,
     min_size: int | None = None,
     limit: int = 12,
-    tell: Listener = quiet,
+    on_progress: OnProgress = quiet,
 ) -> Discovery:
     """Finds groups of customers whose target is higher than everybody else's, as rules of the language.
 
@@ -65,7 +65,7 @@ def discover(
     _check_limits(depth, min_size, limit)
     check_target(target, tables)
     names, left_out = choose_attributes(tables, target, exclude=tuple(exclude), include=tuple(include))
-    pace = Hundredths(tell)
+    pace = Hundredths(on_progress)
     read = pace.part("reading", hundredths=5, of=1)
     customers = read_customers(tables, [*names, *([target] if isinstance(target, str) else [])], within)
     if within is not None and customers.is_empty():

@@ -40,7 +40,7 @@ def search(
     *,
     depth: int,
     least: int,
-    tell: Callable[[int], None] = lambda _done: None,
+    on_progress: Callable[[int], None] = lambda _done: None,
 ) -> Tested:
     """Tests conjunctions of conditions on different columns.
 
@@ -63,10 +63,10 @@ def search(
     if depth > 1 and len(kept) > 1:
         kept = np.sort(kept[np.argsort(-np.round(strength[kept], 9), kind="stable")[:CONDITIONS]])
         level = _Level(bits[kept], columns[kept], target, whole, least)
-        both = level.pairs(tell)
+        both = level.pairs(on_progress)
         found.append(both._replace(places=_named(both.places, kept)))
         if depth > 2 and len(both.places):
-            third = level.triples(level.beam(both), tell)
+            third = level.triples(level.beam(both), on_progress)
             found.append(third._replace(places=_named(third.places, kept)))
     return Tested(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
@@ -79,8 +79,8 @@ class _Level:
     ) -> None:
         self.bits, self.columns, self.target, self.whole, self.least = bits, columns, target, whole, least
 
-    def pairs(self, tell: Callable[[int], None]) -> Tested:
-        self.both = self.target.of_both(self.bits, self.bits, tell=tell)
+    def pairs(self, on_progress: Callable[[int], None]) -> Tested:
+        self.both = self.target.of_both(self.bits, self.bits, on_progress=on_progress)
         i, j = np.triu_indices(len(self.columns), 1)
         other = self.columns[i] != self.columns[j]
         i, j = i[other], j[other]
@@ -102,9 +102,9 @@ class _Level:
                 break
         return both.places[best][:, :2]
 
-    def triples(self, beam: NDArray[np.int64], tell: Callable[[int], None]) -> Tested:
+    def triples(self, beam: NDArray[np.int64], on_progress: Callable[[int], None]) -> Tested:
         parents = self.bits[beam[:, 0]] & self.bits[beam[:, 1]]
-        sums = self.target.of_both(parents, self.bits, tell=tell)
+        sums = self.target.of_both(parents, self.bits, on_progress=on_progress)
         a, c = (x.ravel() for x in np.indices((len(beam), len(self.columns))))
         i, j = beam[a, 0], beam[a, 1]
         m = len(self.columns)

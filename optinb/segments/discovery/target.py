@@ -57,10 +57,14 @@ class Target:
         return Sums(*(found[:, 0] for found in products(bits, everybody, self._weights, len(self.values))))
 
     def of_both(
-        self, rows: NDArray[np.uint8], columns: NDArray[np.uint8], *, tell: Callable[[int], None] = lambda _done: None
+        self,
+        rows: NDArray[np.uint8],
+        columns: NDArray[np.uint8],
+        *,
+        on_progress: Callable[[int], None] = lambda _done: None,
     ) -> Sums:
         """The sums over the customers that fit a row and a column both: shape (rows, columns)."""
-        found = products(rows, columns, self._weights, len(self.values), tell=tell)
+        found = products(rows, columns, self._weights, len(self.values), on_progress=on_progress)
         return Sums(found[0], found[1], found[-1])
 
     def by_place(self, places: NDArray[np.integer], number: int) -> Sums:

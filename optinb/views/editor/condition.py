@@ -12,7 +12,7 @@ from optinb.views.editor.holes import shown
 from optinb.views.editor.line import LineView
 from optinb.views.editor.picker import AttributePicker
 from optinb.views.editor.words import OPERATORS, column_operators, operators
-from optinb.views.newest import Newest
+from optinb.views.latest_only import LatestOnly
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +33,7 @@ class ConditionView(LineView):
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk)
-        self._newest = Newest()
+        self._latest_only = LatestOnly()
         self._columns: Mapping[str, Kind] | None = None
         self._frequent = ""
         self.attribute = w.Button(layout=w.Layout(width="auto"), tooltip="The attribute; opens the list of all")
@@ -118,7 +118,7 @@ class ConditionView(LineView):
         self._frequent = attribute
         self.value.options = ()
         if attribute in self.desk.vocabulary.attributes:
-            self.desk.distribution(attribute, self._newest, self._offer_values)
+            self.desk.distribution(attribute, self._latest_only, self._offer_values)
 
     def _offer_values(self, found: Distribution | Exception) -> None:
         if not isinstance(found, Exception):

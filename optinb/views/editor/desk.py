@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from optinb.segments import Distribution, Vocabulary
     from optinb.views.editor.document import Path
     from optinb.views.editor.holes import Json
-    from optinb.views.newest import Newest
+    from optinb.views.latest_only import LatestOnly
 
 
 class Desk:
@@ -197,10 +197,12 @@ class Desk:
         """The columns of what customers did, with their kinds."""
         return self.vocabulary.purchases if event == PURCHASE else self.vocabulary.events
 
-    def distribution(self, attribute: str, newest: Newest, told: Callable[[Distribution | Exception], None]) -> None:
+    def distribution(
+        self, attribute: str, latest_only: LatestOnly, told: Callable[[Distribution | Exception], None]
+    ) -> None:
         """Tells how an attribute is distributed; at once, where that is known already."""
         if attribute in self._known:
-            newest.forget()
+            latest_only.forget()
             told(self._known[attribute])
             return
 
@@ -209,4 +211,4 @@ class Desk:
                 self._known[attribute] = found
             told(found)
 
-        newest.ask(lambda: self._distribution(attribute), keep)
+        latest_only.ask(lambda: self._distribution(attribute), keep)

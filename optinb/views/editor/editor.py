@@ -21,7 +21,7 @@ from optinb.views.editor.building import Problem, build
 from optinb.views.editor.desk import Desk
 from optinb.views.editor.document import NEW, document_of, group_of
 from optinb.views.editor.groups import GroupView
-from optinb.views.newest import Newest
+from optinb.views.latest_only import LatestOnly
 
 if TYPE_CHECKING:
     from optinb.rules import Rule
@@ -45,8 +45,8 @@ class RuleEditor(w.VBox):
         self.add_class("ob-view")
         self.add_class("ob-editor")
         self._ws = ws
-        self._newest, self._count_soon = Newest(), Debounce(self._count, pause_s=PAUSE_S)
-        self._vocabulary = Newest()
+        self._latest_only, self._count_soon = LatestOnly(), Debounce(self._count, pause_s=PAUSE_S)
+        self._vocabulary = LatestOnly()
         self._focus_soon: Path | None = None
         self._code_error = ""
         self.preview: Preview | None = None
@@ -181,7 +181,7 @@ class RuleEditor(w.VBox):
             self.tree.show(self.desk.document, (), problems)
 
     def _recount(self) -> None:
-        self._newest.forget()
+        self._latest_only.forget()
         self._count_soon.stop()
         self.preview = None
         rule = self.rule
@@ -206,7 +206,7 @@ class RuleEditor(w.VBox):
         rule, app_group = self.rule, self.app_group.value
         if rule is not None:
             only = None if app_group == EVERYWHERE else app_group
-            self._newest.ask(lambda: self._ws.preview(rule, app_group=only), self._tell)
+            self._latest_only.ask(lambda: self._ws.preview(rule, app_group=only), self._tell)
 
     def _tell(self, found: Preview | Exception) -> None:
         if isinstance(found, RuleError):

@@ -9,7 +9,7 @@ import ipywidgets as w
 from optinb.show.segments import distribution as distribution_of
 from optinb.views.controls import Pane, field
 from optinb.views.editor.blanks import on_change, put
-from optinb.views.newest import Newest
+from optinb.views.latest_only import LatestOnly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ class AttributePicker(w.Box):
     """Chooses an attribute of the customer. `chosen` is called with its name."""
 
     def __init__(self, desk: Desk, chosen: Callable[[str], None]) -> None:
-        self._desk, self._newest, self._chosen = desk, Newest(), chosen
+        self._desk, self._latest_only, self._chosen = desk, LatestOnly(), chosen
         self._old: list[w.Select] = []
         self._current = ""
         self.search = field(w.Text, "Search attributes", placeholder="a name or a meaning", continuous_update=True)
@@ -63,7 +63,7 @@ class AttributePicker(w.Box):
             self.about.say("Choose an attribute to see its values.")
             return
         self.about.say("Looking at its values …")
-        self._desk.distribution(attribute, self._newest, self._tell)
+        self._desk.distribution(attribute, self._latest_only, self._tell)
 
     def _offer(self) -> None:
         vocabulary = self._desk.vocabulary

@@ -9,7 +9,7 @@ import ipywidgets as w
 from optinb.errors import OptinbError
 from optinb.views.controls import Pane, box, styles
 from optinb.views.debounce import follow
-from optinb.views.newest import Newest
+from optinb.views.latest_only import LatestOnly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ class AskingView(w.VBox):
         super().__init__()
         self.add_class("ob-view")
         self.ws = ws
-        self._newest = Newest()
+        self._latest_only = LatestOnly()
         self.answer = Pane()
 
     def arrange(self, *controls: w.Widget, watch: tuple[Any, ...]) -> None:
@@ -39,13 +39,13 @@ class AskingView(w.VBox):
 
     def ask(self) -> None:
         """Takes the old answer away and asks anew."""
-        self._newest.forget()
+        self._latest_only.forget()
         question = self.question()
         if isinstance(question, str):
             self.answer.say(question)
             return
         self.answer.show(WORKING)
-        self._newest.ask(question, self._tell)
+        self._latest_only.ask(question, self._tell)
 
     def read_again(self) -> None:
         """Asks anew, since other tables were published; a view whose controls offer what they hold offers it anew."""

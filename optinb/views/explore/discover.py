@@ -13,12 +13,12 @@ from optinb.views.controls import Pane, box, button, choose, field, styles
 from optinb.views.debounce import follow
 from optinb.views.explore.groups import names_of
 from optinb.views.job import Job
-from optinb.views.newest import Newest
+from optinb.views.latest_only import LatestOnly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from optinb.base.progress import Tell
+    from optinb.base.progress import Advance
     from optinb.segments import Vocabulary
     from optinb.segments.discovery import Discovery, Finding
     from optinb.workspace import Workspace
@@ -37,7 +37,7 @@ class DiscoverView(w.VBox):
         self._ws = ws
         self.target = field(w.Combobox, "What should be high", placeholder="an attribute, a group, or a rule")
         self.within = field(w.Dropdown, "Among")
-        self._vocabulary = Newest()
+        self._vocabulary = LatestOnly()
         self._offer(ws.vocabulary())
         follow(
             self,
@@ -70,13 +70,13 @@ class DiscoverView(w.VBox):
         """What was found, each with its button."""
         return self.found.children
 
-    def _prepare(self) -> Callable[[Tell], Any]:
+    def _prepare(self) -> Callable[[Advance], Any]:
         target, within, depth = self.target.value.strip(), self.within.value, self.depth.value
         if not target:
             raise UsageError("say what should be high: an attribute such as future_value, a saved group, or a rule")
         self.about.say("")
         self.found.children = ()
-        return lambda tell: self._ws.discover(target, within=within, depth=depth, tell=tell)
+        return lambda on_progress: self._ws.discover(target, within=within, depth=depth, on_progress=on_progress)
 
     def _show(self, found: Discovery) -> None:
         self.about.show(discovery_summary(found), role="status")

@@ -16,7 +16,7 @@ from optinb.views.job import Job
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from optinb.base.progress import Tell
+    from optinb.base.progress import Advance
     from optinb.segments import Sizes
     from optinb.workspace import Workspace
 
@@ -104,12 +104,12 @@ class SizesView(w.VBox):
             self.answer.say(NO_GROUP)
         follow(self, lambda: names_of(ws), lambda names: offer_several(self.groups, names))
 
-    def _prepare(self) -> Callable[[Tell], Any]:
+    def _prepare(self) -> Callable[[Advance], Any]:
         groups, nights = self.groups.value, self.nights.value
         if not groups:
             raise UsageError("choose a group or several")
         self.answer.say("")
-        return lambda tell: self._ws.sizes(groups, nights=nights, tell=tell)
+        return lambda on_progress: self._ws.sizes(groups, nights=nights, on_progress=on_progress)
 
     def _show(self, found: Sizes) -> None:
         self.answer.value = html(found)

@@ -17,7 +17,7 @@ from optinb.show.pages import fragment
 from optinb.show.planning import audience, message
 from optinb.views.controls import choose
 from optinb.views.debounce import Debounce, every
-from optinb.views.newest import Newest
+from optinb.views.latest_only import LatestOnly
 from optinb.views.plan.board import Board
 from optinb.views.plan.keeping import Keeper
 from optinb.views.plan.words import NO_CODES, named, suggested_name
@@ -47,7 +47,7 @@ class Planner(Board):
         self._at, self._version = 0, ws.warehouse.current
         self._suggested = ""
         self._tomorrow = str(ws.today() + timedelta(days=1))
-        self._counting, self._measuring = Newest(), Newest()
+        self._counting, self._measuring = LatestOnly(), LatestOnly()
         self._count_soon = Debounce(self._count, pause_s=PAUSE_S)
         self.keeper = Keeper(ws, fields=self.fields, load=self._load, saved=self._list)
         super().__init__(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _THREADS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="optinb view")
 
 
-class Newest:
+class LatestOnly:
     """Answers the newest of several questions, one at a time; what comes too late is dropped.
 
     Where no event loop runs, the answer comes at once.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from optinb.base.settings import AppSettings
 
 
-class Roster:
+class PlacedCustomers:
     """Customers by place: sorted by customer_id, counted from 0."""
 
     def __init__(self, customers: pl.LazyFrame, app_users: pl.LazyFrame, *, identity: Identity | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Where every customer stands with the contact policy on one day: arrays, so that millions are judged in a moment."""
+"""What the contact policy knows of every customer on a day: arrays, so that millions are judged in a moment."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from optinb.base.settings import PolicySection
-    from optinb.campaigns.roster import Roster
+    from optinb.campaigns.placed_customers import PlacedCustomers
 
 NOBODY, SEVERAL = -1, -2
 
 
-class Marks:
-    """For each customer which campaign has marked them: none, one, or several."""
+class ClaimedBy:
+    """For each customer which campaign has claimed them: none, one, or several."""
 
     def __init__(self, size: int) -> None:
         self._who = np.full(size, NOBODY, dtype=np.int16)
 
     def add(self, places: NDArray[np.uint32], campaign: int) -> None:
-        """Marks some customers, each of them at most once in `places`."""
+        """Claims some customers, each of them at most once in `places`."""
         there = self._who[places]
         self._who[places] = np.where((there == NOBODY) | (there == campaign), campaign, SEVERAL)
 
     def by_others(self, places: NDArray[np.uint32], campaign: int) -> NDArray[np.bool_]:
-        """Who is marked by another campaign."""
+        """Who is claimed by another campaign."""
         there = self._who[places]
         return (there != NOBODY) & (there != campaign)
 
     def by(self, places: NDArray[np.uint32], campaign: int) -> NDArray[np.bool_]:
-        """Who is marked by this campaign alone."""
+        """Who is claimed by this campaign alone."""
         return self._who[places] == campaign
 
 
-class Standing:
+class ContactPolicyDay:
     """What the policy knows on one day of all customers: what they got, and what they are held out of.
 
-    Customers are known by their place in a roster. Contacts are added in any order, those of the past and those that
-    the night has promised already; then each campaign asks whom it may have.
+    Customers are known by their place in `PlacedCustomers`. Contacts are added in any order, those of the past and
+    those that the night has promised already; then each campaign asks whom it may have.
     """
 
     def __init__(self, global_control: NDArray[np.bool_], *, day: date, policy: PolicySection) -> None:
@@ -58,8 +58,8 @@ class Standing:
         self._size = size = len(global_control)
         self._global = global_control
         self._counts = [np.zeros(size, dtype=np.uint16) for _ in policy.caps]
-        self._excluded, self._held = Marks(size), Marks(size)
-        self._promised: dict[int, Marks] = {}  # by how many days ahead: those who get or await something then
+        self._excluded, self._held = ClaimedBy(size), ClaimedBy(size)
+        self._promised: dict[int, ClaimedBy] = {}  # by how many days ahead: those who get or await something then
         self._numbers: dict[str, int] = {}
 
     def add(
@@ -84,7 +84,7 @@ class Standing:
         if control and 0 <= gap < who.measurement_days:
             self._held.add(places, number)
         if gap <= 0:
-            self._promised.setdefault(-gap, Marks(self._size)).add(places, number)
+            self._promised.setdefault(-gap, ClaimedBy(self._size)).add(places, number)
 
     def verdicts(self, places: NDArray[np.uint32], who: Competitor) -> NDArray[np.uint8]:
         """For each customer what is against the campaign: 0 nothing, else a number in `reasons.CODES`."""
@@ -116,18 +116,18 @@ class Standing:
         return self._numbers.setdefault(who.campaign_id, len(self._numbers))
 
 
-class Competition:
-    """The standing of all customers on each day that a night writes for, while its campaigns choose one by one."""
+class ContactPolicyState:
+    """The contact policy on each day that a night writes for, while its campaigns choose their customers one by one."""
 
-    def __init__(self, roster: Roster, *, days: Iterable[date], policy: PolicySection) -> None:
-        self.roster = roster
-        everybody = np.arange(len(roster), dtype=np.uint32)
-        held_out = roster.persons.drawn(everybody, salt=GLOBAL_CONTROL, share=policy.global_control)
-        self._standings = {day: Standing(held_out, day=day, policy=policy) for day in sorted(set(days))}
+    def __init__(self, placed: PlacedCustomers, *, days: Iterable[date], policy: PolicySection) -> None:
+        self.placed = placed
+        everybody = np.arange(len(placed), dtype=np.uint32)
+        held_out = placed.persons.drawn(everybody, salt=GLOBAL_CONTROL, share=policy.global_control)
+        self._days = {day: ContactPolicyDay(held_out, day=day, policy=policy) for day in sorted(set(days))}
 
-    def on(self, day: date) -> Standing:
-        """Where everybody stands on a day."""
-        return self._standings[day]
+    def on(self, day: date) -> ContactPolicyDay:
+        """The policy on one of the days."""
+        return self._days[day]
 
     def add(self, contacts: pl.Series | pl.DataFrame, who: Competitor, *, control: bool = False) -> None:
         """Adds customers who got, or are to get, a campaign's message, or who are its control group.
@@ -136,9 +136,9 @@ class Competition:
         who is that person tonight.
         """
         rows = contacts.to_frame("customer_id") if isinstance(contacts, pl.Series) else contacts
-        places, times = self.roster.persons.places(rows)
-        for standing in self._standings.values():
-            standing.add(places, who, control=control, times=times)
+        places, times = self.placed.persons.places(rows)
+        for policy_day in self._days.values():
+            policy_day.add(places, who, control=control, times=times)
 
     def promise(self, audience: pl.DataFrame, who: Competitor) -> None:
         """Adds the recipients and the control group of an audience with AUDIENCE_SCHEMA."""
