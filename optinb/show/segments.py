@@ -217,6 +217,6 @@ SHOWN = (
     Shown("optinb.segments.membership.Membership", text=membership_text, html=membership),
     Shown("optinb.segments.lists.ListRecord", text=list_text),
     Shown("optinb.segments.tables_view.CustomerDay", text=day_text),
-    Shown("optinb.segments.tables_view.CustomerReach", text=customer_reach_text),
+    Shown("optinb.segments.reach.CustomerReach", text=customer_reach_text),
     Shown("optinb.segments.discovery.values.Discovery", text=discovery_text, html=discovery),
 )
