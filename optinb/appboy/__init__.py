@@ -39,14 +39,12 @@ if TYPE_CHECKING:
     from optinb.appboy.wire import (
         MAX_RECIPIENTS,
         CampaignDetails,
-        CampaignLine,
         CampaignReceived,
         Exported,
         ExportedUser,
         Recipient,
         ScheduleRequest,
         SendRequest,
-        SeriesDay,
         WireSchedule,
     )
 else:
@@ -64,7 +62,7 @@ else:
             ".template_store": "TemplateSync",
             ".templates": "Message Needed RenderedMessage Template fetch_templates fitted needed_properties render "
             "template_from_details",
-            ".wire": "MAX_RECIPIENTS CampaignDetails CampaignLine CampaignReceived Exported ExportedUser Recipient "
-            "ScheduleRequest SendRequest SeriesDay WireSchedule",
+            ".wire": "MAX_RECIPIENTS CampaignDetails CampaignReceived Exported ExportedUser Recipient ScheduleRequest "
+            "SendRequest WireSchedule",
         },
     )

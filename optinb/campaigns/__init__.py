@@ -14,7 +14,6 @@ if TYPE_CHECKING:
         finish,
         may_move,
         reject,
-        reworded,
         step,
         submit,
         why_held,
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from optinb.campaigns.audience import AUDIENCE_SCHEMA, build_audience, personal, waterfall, why_kept, with_codes
     from optinb.campaigns.campaign import CHANNEL, Campaign, Offer, Property, id_of
     from optinb.campaigns.campaign_store import CampaignChange
-    from optinb.campaigns.codes import EXAMPLE_CODE, CodeFile, check_codes, read_codes
+    from optinb.campaigns.codes import EXAMPLE_CODE, check_codes, read_codes
     from optinb.campaigns.files import campaign_from, campaign_toml, read_campaign
     from optinb.campaigns.life import ALIVE, CampaignState, Step, may
     from optinb.campaigns.moving import TimeMove, sign_move, why_untimely
@@ -32,24 +31,24 @@ if TYPE_CHECKING:
     from optinb.campaigns.parts import content_parts, deciding_parts, differences, tables_for
     from optinb.campaigns.placed_customers import PlacedCustomers
     from optinb.campaigns.policy import Competitor, check_quiet, days_back, quiet_zones
-    from optinb.campaigns.policy_state import ContactPolicyDay, ContactPolicyState
+    from optinb.campaigns.policy_state import ContactPolicyState
     from optinb.campaigns.power import Power, power_of
     from optinb.campaigns.rebuilt import REBUILT, RebuiltAudience, approved_rebuilt, rebuilt_parts
     from optinb.campaigns.record import Approval, Authority, CampaignRecord, SizeBand
     from optinb.campaigns.schedule import Schedule, SendTime, check_schedule, send_times
-    from optinb.campaigns.signing import KeyPair, new_key, signing_key
+    from optinb.campaigns.signing import new_key, signing_key
     from optinb.campaigns.trail import Decision, why_unlike
     from optinb.segments import NO_PUSH, OUTCOMES, REASONS, Exclusion, Waterfall
 else:
     __getattr__ = lazily(
         __name__,
         {
-            ".approval": "approve archive cancel draft fingerprint finish may_move reject reworded step submit "
-            "why_held why_held_by_size",
+            ".approval": "approve archive cancel draft fingerprint finish may_move reject step submit why_held "
+            "why_held_by_size",
             ".audience": "AUDIENCE_SCHEMA build_audience personal waterfall why_kept with_codes",
             ".campaign": "CHANNEL Campaign Offer Property id_of",
             ".campaign_store": "CampaignChange",
-            ".codes": "EXAMPLE_CODE CodeFile check_codes read_codes",
+            ".codes": "EXAMPLE_CODE check_codes read_codes",
             ".files": "campaign_from campaign_toml read_campaign",
             ".life": "ALIVE CampaignState Step may",
             ".moving": "TimeMove sign_move why_untimely",
@@ -62,8 +61,8 @@ else:
             ".record": "Approval Authority CampaignRecord SizeBand",
             ".placed_customers": "PlacedCustomers",
             ".schedule": "Schedule SendTime check_schedule send_times",
-            ".signing": "KeyPair new_key signing_key",
-            ".policy_state": "ContactPolicyState ContactPolicyDay",
+            ".signing": "new_key signing_key",
+            ".policy_state": "ContactPolicyState",
             ".trail": "Decision why_unlike",
             "optinb.segments": "NO_PUSH OUTCOMES REASONS Exclusion Waterfall",
         },

@@ -5,49 +5,47 @@ from typing import TYPE_CHECKING
 from optinb.base.lazily import lazily
 
 if TYPE_CHECKING:
-    from optinb.delivery.anonymous import FORGOTTEN, Held, anonymise, holding, orphans
+    from optinb.delivery.anonymous import FORGOTTEN
     from optinb.delivery.audit_checkpoint import AuditCheckpoints
     from optinb.delivery.batch import BATCH_SIZE, backoff_s, cut, is_late
     from optinb.delivery.budget import Budget
-    from optinb.delivery.closing import close_dead, close_past, lease_name
-    from optinb.delivery.contact_history import CONTACTS, HISTORY, ContactHistory, counting, sending_day
-    from optinb.delivery.contact_status import COUNTING, MEANING, RECEIVED, Meaning, Role, Status, status_of
+    from optinb.delivery.closing import close_past, lease_name
+    from optinb.delivery.contact_history import HISTORY, ContactHistory, counting, sending_day
+    from optinb.delivery.contact_status import COUNTING, MEANING, RECEIVED, Status, status_of
     from optinb.delivery.elsewhere import must_be_here
     from optinb.delivery.forgetting import ForgottenCustomer
-    from optinb.delivery.frozen import FrozenFile, Recipients, freeze, read_frozen
-    from optinb.delivery.journal import Batch, BatchState, DeliveryCounts, FrozenAudience
-    from optinb.delivery.machine import next_state
+    from optinb.delivery.frozen import Recipients, freeze, read_frozen
+    from optinb.delivery.journal import DeliveryCounts, FrozenAudience
     from optinb.delivery.night_answers import Answer, Why, WorkspaceStatus
     from optinb.delivery.planning import plan, why_short, why_too_large
     from optinb.delivery.recall import Recall, RecallTools, SendMove, reschedule
     from optinb.delivery.reconcile import Reconciled
     from optinb.delivery.recovery import Recovered
     from optinb.delivery.request import ask_after, last_moment, may_be_stopped, request_for, schedule_of
-    from optinb.delivery.sender import Poster, send
+    from optinb.delivery.sender import send
     from optinb.delivery.sends import Cancellation, Sends, Settled, Settlements
 else:
     __getattr__ = lazily(
         __name__,
         {
-            ".anonymous": "FORGOTTEN Held anonymise holding orphans",
+            ".anonymous": "FORGOTTEN",
             ".audit_checkpoint": "AuditCheckpoints",
             ".batch": "BATCH_SIZE backoff_s cut is_late",
             ".budget": "Budget",
-            ".closing": "close_dead close_past lease_name",
-            ".contact_history": "CONTACTS HISTORY ContactHistory counting sending_day",
-            ".contact_status": "COUNTING MEANING RECEIVED Meaning Role Status status_of",
+            ".closing": "close_past lease_name",
+            ".contact_history": "HISTORY ContactHistory counting sending_day",
+            ".contact_status": "COUNTING MEANING RECEIVED Status status_of",
             ".elsewhere": "must_be_here",
             ".forgetting": "ForgottenCustomer",
-            ".frozen": "FrozenFile Recipients freeze read_frozen",
-            ".journal": "Batch BatchState DeliveryCounts FrozenAudience",
-            ".machine": "next_state",
+            ".frozen": "Recipients freeze read_frozen",
+            ".journal": "DeliveryCounts FrozenAudience",
             ".night_answers": "Answer Why WorkspaceStatus",
             ".planning": "plan why_short why_too_large",
             ".recall": "Recall RecallTools SendMove reschedule",
             ".reconcile": "Reconciled",
             ".recovery": "Recovered",
             ".request": "ask_after last_moment may_be_stopped request_for schedule_of",
-            ".sender": "Poster send",
+            ".sender": "send",
             ".sends": "Cancellation Sends Settled Settlements",
         },
     )

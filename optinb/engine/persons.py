@@ -53,15 +53,6 @@ class Identity:
         others = self.persons.filter(pl.col("person_id") == person)["customer_id"]
         return tuple(dict.fromkeys((customer_id, person, *others)))
 
-    def person_ids(self, customer_ids: pl.Series) -> pl.Series:
-        """The person of each of some customers."""
-        if self.persons is None or self.persons.is_empty():
-            return customer_ids.alias("person_id")
-        rows = customer_ids.to_frame("customer_id").join(
-            self.persons.select("customer_id", "person_id"), on="customer_id", how="left", maintain_order="left"
-        )
-        return rows.select(pl.coalesce("person_id", "customer_id").alias("person_id")).to_series()
-
 
 class _Groups(NamedTuple):
     """People with several ids: `ids` (customer_id, group, drawn, replaced), `places` (group, place), and by place."""

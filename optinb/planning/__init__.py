@@ -7,8 +7,8 @@ from optinb.base.lazily import lazily
 if TYPE_CHECKING:
     from optinb.planning.campaign_preview import CampaignPreview, Rival
     from optinb.planning.campaigns import Campaigns
-    from optinb.planning.code_pools import Codes, CodesLeft
-    from optinb.planning.doctor import Diagnosis, Doctor, GroupHealth, bad
+    from optinb.planning.code_pools import Codes
+    from optinb.planning.doctor import Diagnosis, Doctor, bad
     from optinb.planning.resolved import Resolved
     from optinb.planning.sample_messages import SampleMessage
     from optinb.planning.trial_sends import SentTest
@@ -18,8 +18,8 @@ else:
         {
             ".campaign_preview": "CampaignPreview Rival",
             ".campaigns": "Campaigns",
-            ".code_pools": "Codes CodesLeft",
-            ".doctor": "Diagnosis Doctor GroupHealth bad",
+            ".code_pools": "Codes",
+            ".doctor": "Diagnosis Doctor bad",
             ".resolved": "Resolved",
             ".sample_messages": "SampleMessage",
             ".trial_sends": "SentTest",

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from optinb.warehouse.forgetting import Removed
     from optinb.warehouse.freshness import TableAge, table_ages
     from optinb.warehouse.importing import BlockedError
-    from optinb.warehouse.inbox import Check, Example, Inbox, Quarantine, Refusal
-    from optinb.warehouse.report import ColumnDrift, Gate, ImportReport, TableReport
+    from optinb.warehouse.inbox import Check, Inbox, Quarantine
+    from optinb.warehouse.report import ColumnDrift, ImportReport, TableReport
     from optinb.warehouse.snapshot import Snapshot
-    from optinb.warehouse.warehouse import OutdatedError, VersionInfo, Warehouse
+    from optinb.warehouse.warehouse import OutdatedError, Warehouse
 else:
     __getattr__ = lazily(
         __name__,
@@ -23,9 +23,9 @@ else:
             ".forgetting": "Removed",
             ".freshness": "TableAge table_ages",
             ".importing": "BlockedError",
-            ".inbox": "Check Example Inbox Quarantine Refusal",
-            ".report": "ColumnDrift Gate ImportReport TableReport",
+            ".inbox": "Check Inbox Quarantine",
+            ".report": "ColumnDrift ImportReport TableReport",
             ".snapshot": "Snapshot",
-            ".warehouse": "OutdatedError VersionInfo Warehouse",
+            ".warehouse": "OutdatedError Warehouse",
         },
     )

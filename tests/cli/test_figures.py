@@ -107,7 +107,17 @@ def test_what_was_discovered_shows_no_exponent(kind: Literal["yes/no", "number"]
         findings=(found,),
     )
     page = re.sub(r"<style>.*?</style>", "", show.html(discovery), flags=re.DOTALL)
-    for text in (show.text(discovery), page, finding(discovery, found), discovery_summary(discovery)):
+    rows = discovery.table()
+    assert (rows["size"].to_list(), rows["rate"].to_list()) == ([9], [figure(value)])
+    shown = (
+        show.text(discovery),
+        page,
+        finding(discovery, found),
+        discovery_summary(discovery),
+        str(rows),
+        rows._repr_html_(),
+    )
+    for text in shown:
         assert not EXPONENT.search(re.sub(r"<[^>]*>", "", text)), text
 
 

@@ -123,6 +123,11 @@ def test_a_condition_that_is_too_good_is_warned_of(customers: pl.DataFrame) -> N
     assert any("thanked" in warning and "exclude" in warning for warning in found.warnings)
 
 
+def test_a_number_that_is_the_same_for_all_is_told_without_an_exponent(customers: pl.DataFrame) -> None:
+    with pytest.raises(RuleError, match=r"is under 0\.0001 for all"):
+        discover(planted.tables(customers.with_columns(spent=9.785e-12)), "spent")
+
+
 @pytest.mark.parametrize(
     ("target", "options", "says"),
     [

@@ -5,16 +5,7 @@ from typing import TYPE_CHECKING
 from optinb.base.lazily import lazily
 
 if TYPE_CHECKING:
-    from optinb.delivery.journal.answers import (
-        TAIL,
-        Account,
-        AnswerFiles,
-        JournalSide,
-        behind,
-        replay,
-        send_lease,
-        why_behind,
-    )
+    from optinb.delivery.journal.answers import TAIL, Account, JournalSide, behind, replay, send_lease, why_behind
     from optinb.delivery.journal.codes import Clash, CodePool, CodesTaken, Draw
     from optinb.delivery.journal.manifest import PLANNED
     from optinb.delivery.journal.recovering import RebuiltNight
@@ -38,7 +29,7 @@ else:
     __getattr__ = lazily(
         __name__,
         {
-            ".answers": "TAIL Account AnswerFiles JournalSide behind replay send_lease why_behind",
+            ".answers": "TAIL Account JournalSide behind replay send_lease why_behind",
             ".codes": "Clash CodePool CodesTaken Draw",
             ".manifest": "PLANNED",
             ".recovering": "RebuiltNight",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from optinb.base.figures import figure
 from optinb.base.progress import Hundredths, OnProgress, quiet
 from optinb.engine import Tables, kinds
 from optinb.engine.shares import in_share
@@ -143,7 +144,11 @@ def _check_values(known: NDArray[np.float64], target: str, *, yes_no: bool) -> N
             f"{FEWEST:,} or more: widen within"
         )
     if known.min() == known.max():
-        same = ("holds for everybody" if known[0] else "holds for nobody") if yes_no else f"is {known[0]:,g} for all"
+        same = (
+            ("holds for everybody" if known[0] else "holds for nobody")
+            if yes_no
+            else f"is {figure(float(known[0]))} for all"
+        )
         raise RuleError(f"the target “{target}” {same} of {len(known):,} customers, so no group can differ")
 
 

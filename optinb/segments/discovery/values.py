@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from optinb.base.figures import figure
 from optinb.rules import Rule, sentence, to_text
 
 if TYPE_CHECKING:
@@ -99,10 +100,13 @@ class Discovery(Struct, frozen=True, kw_only=True):
         return self.findings[place]
 
     def table(self) -> pl.DataFrame:
-        """The findings as a frame, one row each, the strongest first."""
+        """The findings as a frame to read, one row each, the strongest first; all of its figures but `size` are text.
+
+        Whoever reckons with them takes the numbers of a finding: `found[0].rate`.
+        """
         import polars as pl
 
-        figures = ("size", "share", "rate", "rate_outside", "lift", "low", "high", "captured", "q_value", "p_confirmed")
-        schema = {"sentence": pl.String, "size": pl.Int64, **dict.fromkeys(figures[1:], pl.Float64), "rule": pl.String}
-        rows = [(f.sentence, *(getattr(f, name) for name in figures), f.text) for f in self.findings]
+        figures = ("share", "rate", "rate_outside", "lift", "low", "high", "captured", "q_value", "p_confirmed")
+        rows = [(f.sentence, f.size, *(figure(getattr(f, name)) for name in figures), f.text) for f in self.findings]
+        schema = {"sentence": pl.String, "size": pl.Int64, **dict.fromkeys((*figures, "rule"), pl.String)}
         return pl.DataFrame(rows, schema=schema, orient="row")

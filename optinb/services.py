@@ -1,0 +1,272 @@
+"""What a workspace is made of: each service, from the folder, the settings, the store and the clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optinb.base.context import Context
+from optinb.base.lazily import once
+from optinb.base.settings import Settings, read_secret
+from optinb.delivery.journal import Store
+from optinb.segments.tables_view import TablesView
+from optinb.store import in_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from optinb.appboy.template_import import Templates
+    from optinb.delivery import AuditCheckpoints, ContactHistory, Sends
+    from optinb.delivery.forgetting import Forgetting
+    from optinb.delivery.night_answers import NightAnswers
+    from optinb.delivery.recovery import Recovering
+    from optinb.planning import Campaigns, Codes, Doctor
+    from optinb.planning.campaign_records import CampaignRecords
+    from optinb.planning.drafts import Drafts, Unsaved
+    from optinb.planning.freshness import Freshness
+    from optinb.segments import Groups, Lists
+    from optinb.warehouse import Snapshot, Warehouse
+    from optinb.warehouse.inbox import Arrivals
+
+
+class Services(TablesView):
+    """The services of a workspace, each made when it is first used, and the tables that they read.
+
+    It only says what is made of what; what people call is `Workspace`.
+    """
+
+    def __init__(self, root: Path, settings: Settings, *, user: str | None, clock: Callable[[], datetime]) -> None:
+        self.context = Context(root, settings, now=clock, user=user)
+        self.root, self.settings = root, settings
+        self.store = Store.when_needed(self._address, root=root)
+        self._snapshot: Snapshot | None = None
+
+    def _address(self) -> str | Path:
+        state = self.settings.workspace.state
+        if state is None:
+            return self.root / "state.sqlite"
+        return in_folder(read_secret(state) if state.startswith(("env:", "keyring:")) else state, self.root)
+
+    def snapshot(self) -> Snapshot:
+        """The published version of the warehouse; opened again when a newer one has been published."""
+        current = self.warehouse.current
+        if self._snapshot is None or self._snapshot.version != current:
+            # The one before closes with its last reader: another thread may still be counting on it.
+            self._snapshot = self.warehouse.open()
+        return self._snapshot
+
+    def _published(self) -> Snapshot | None:
+        return self.snapshot() if self.warehouse.current is not None else None
+
+    def attributes_used(self) -> frozenset[str]:
+        """The attributes that saved groups read and campaigns show, which the gates of a delivery watch.
+
+        A workspace that has no state yet has neither, and none is made.
+        """
+        if self.settings.workspace.state is None and not (self.root / "state.sqlite").exists():
+            return frozenset()
+        sources = (source for record in self.campaigns.list() for source in record.campaign.properties.values())
+        return self.groups.attributes() | {source.attribute for source in sources if source.attribute}
+
+    @once
+    def warehouse(self) -> Warehouse:
+        """The published tables: versions, and imports as another program would make them."""
+        from optinb.warehouse import Warehouse
+
+        return Warehouse(self.root, self.settings)
+
+    @once
+    def groups(self) -> Groups:
+        """Target groups: save, list and count them."""
+        from optinb.segments.groups import Groups
+
+        return Groups(
+            self.context, self.store.groups, self.lists, published=self._published, tables_for=self.tables_for
+        )
+
+    @once
+    def lists(self) -> Lists:
+        """Uploaded lists of customers, for `in_list(...)`."""
+        from optinb.segments.lists import Lists
+
+        return Lists(self.context, self.store.audit, published=self._published)
+
+    @once
+    def templates(self) -> Templates:
+        """The API-triggered push campaigns of the app groups, as they were imported."""
+        from optinb.appboy.template_import import Templates
+
+        return Templates(self.context, self.store.templates, self.store.runs)
+
+    @once
+    def codes(self) -> Codes:
+        """Pools of single-use promotion codes, for offers."""
+        from optinb.planning.code_pools import Codes
+
+        return Codes(self.context, self.store.codes)
+
+    @once
+    def contacts(self) -> ContactHistory:
+        """Who got what, from the frozen audiences and the journal."""
+        from optinb.delivery import ContactHistory
+
+        return ContactHistory(self.root, self.store)
+
+    @once
+    def checkpoints(self) -> AuditCheckpoints:
+        """What each night has noted of the audit trail outside the database."""
+        from optinb.delivery import AuditCheckpoints
+
+        return AuditCheckpoints(self.context, self.store)
+
+    @once
+    def answers(self) -> NightAnswers:
+        """Why a customer did or didn't get each campaign of a night."""
+        from optinb.delivery.night_answers import NightAnswers
+
+        return NightAnswers(self.store, self.contacts, self.warehouse, published=self._published)
+
+    @once
+    def sends(self) -> Sends:
+        """What is scheduled with Appboy: move, recall or settle it."""
+        from optinb.delivery import Sends
+
+        return Sends(
+            self.context,
+            self.store,
+            contacts=self.contacts,
+            lists=self.lists,
+            checkpoints=self.checkpoints,
+            people=lambda: self.tables().people if self._published() else None,
+        )
+
+    @once
+    def freshness(self) -> Freshness:
+        """How old the published tables are."""
+        from optinb.planning.freshness import Freshness
+
+        return Freshness(self.context, self, self.warehouse)
+
+    @once
+    def unsaved(self) -> Unsaved:
+        """What somebody has begun in a form and not saved yet."""
+        from optinb.planning.drafts import Unsaved
+
+        return Unsaved(self.context)
+
+    @once
+    def drafts(self) -> Drafts:
+        """Campaigns that are still being worked on."""
+        from optinb.planning.drafts import Drafts
+
+        return Drafts(self.context, self.store.campaigns, self._records)
+
+    @once
+    def _records(self) -> CampaignRecords:
+        from optinb.planning.campaign_records import CampaignRecords
+
+        return CampaignRecords(
+            self.context,
+            self.store.campaigns,
+            deliveries=self.store.deliveries,
+            note_decision=self.checkpoints.note_decision,
+        )
+
+    @once
+    def _arrivals(self) -> Arrivals:
+        from optinb.warehouse.inbox import Arrivals
+
+        return Arrivals(self.context, self.warehouse, audit=self.store.audit, watched=self.attributes_used)
+
+    @once
+    def campaigns(self) -> Campaigns:
+        """Campaigns: plan, preview, submit, approve and cancel them."""
+        from optinb.planning.approving import Approvals
+        from optinb.planning.audiences import Audiences
+        from optinb.planning.campaign_preview import Previews
+        from optinb.planning.campaigns import Campaigns
+        from optinb.planning.power_of_tests import PowerOfTests
+        from optinb.planning.resolved import Resolver
+        from optinb.planning.trial_sends import Trials
+
+        context, campaigns, records = self.context, self.store.campaigns, self._records
+        audiences = Audiences(context, self, campaigns=campaigns, contacts=self.contacts)
+        resolver = Resolver(
+            context,
+            self,
+            groups=self.groups,
+            warehouse=self.warehouse,
+            templates=self.templates,
+            codes=self.store.codes,
+            origins=self.store.origins,
+        )
+        previews = Previews(
+            context,
+            campaigns,
+            resolver=resolver,
+            audiences=audiences,
+            codes=self.codes,
+            power=PowerOfTests(self, self.groups),
+        )
+        approvals = Approvals(
+            context,
+            campaigns,
+            records=records,
+            resolver=resolver,
+            previews=previews,
+            templates=self.templates,
+            why_forged=lambda record: self.checkpoints.why_behind() or self.checkpoints.why_unrecorded(record),
+        )
+        return Campaigns(
+            context,
+            campaigns,
+            records=records,
+            resolver=resolver,
+            audiences=audiences,
+            previews=previews,
+            approvals=approvals,
+            trials=Trials(context, self, self.store.audit),
+            sends=self.sends,
+        )
+
+    @once
+    def _doctor(self) -> Doctor:
+        from optinb.planning import Doctor
+
+        return Doctor(self.context, runs=self.store.runs, templates=self.store.templates)
+
+    @once
+    def _recovering(self) -> Recovering:
+        from optinb.delivery.recovery import Recovering
+
+        return Recovering(
+            self.context,
+            self.store,
+            checkpoints=self.checkpoints,
+            templates=self.templates,
+            sends=self.sends,
+            note=self.campaigns.note,
+        )
+
+    @once
+    def _forgetting(self) -> Forgetting:
+        from optinb.delivery.forgetting import Forgetting
+
+        return Forgetting(
+            self.context, self.store, warehouse=self.warehouse, lists=self.lists, checkpoints=self.checkpoints
+        )
+
+    def reopen(self) -> None:
+        """Lets go of what was read, so that the next look finds the published version and the journal as they are."""
+        if self._snapshot is not None:
+            self._snapshot.close()
+        self._snapshot = None
+        self.contacts.reopen()
+
+    def close(self) -> None:
+        """Gives back files and connections."""
+        if self._snapshot is not None:
+            self._snapshot.close()
+            self._snapshot = None
+        self.store.close()
