@@ -7,14 +7,14 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from optinb.appboy import RateLimit
 from optinb.delivery import Budget, DeliveryCounts
-from optinb.delivery.pace import Pace, answered, ask, closed
+from optinb.delivery.pace import SOON_S, Pace, answered, ask, closed
 from optinb.sandbox import Fault, Limits, Sandbox, World
 
 if TYPE_CHECKING:
@@ -104,6 +104,59 @@ def test_a_reset_within_the_hour_is_believed_to_the_second() -> None:
     assert ask(pace, now)[1] == pytest.approx(3_600.0)
 
 
+def test_what_is_left_less_the_reserve_and_what_is_under_way_is_spread_over_the_rest_of_the_window() -> None:
+    told = Pace(an_hour=100, reserve=0.1, limit=100, remaining=15, reset=1_030.0, slot=1_000.0)
+    # of 15, 10 are kept: the next ones follow every 6, 10 and 30 seconds
+    for under_way, interval in ((0, 6.0), (2, 10.0), (4, 30.0)):
+        assert ask(replace(told, under_way=under_way), 1_000.0)[1] == pytest.approx(interval)
+    assert ask(replace(told, under_way=5), 1_000.0)[1] == SOON_S
+    assert ask(replace(told, remaining=11), 1_000.0)[1] == pytest.approx(30.0)
+    assert ask(replace(told, remaining=10), 1_010.0)[1] == pytest.approx(20.0), "nothing is left: when the window ends"
+
+
+def test_a_slot_is_kept_by_who_comes_at_it_or_a_little_late_and_one_that_is_missed_is_lost() -> None:
+    told = Pace(an_hour=100, reserve=0.0, limit=100, remaining=10, reset=1_100.0, slot=990.0)
+    assert ask(told, 999.0)[1] > 0
+    for now, slot in ((1_000.0, 1_000.0), (1_001.0, 990.0 + 9.9), (1_050.0, 1_045.0)):
+        taken, wait_s = ask(told, now)
+        assert (wait_s, taken.under_way, taken.slot) == (0.0, 1, pytest.approx(slot))
+
+
+def test_a_window_that_is_over_keeps_nobody_and_each_request_is_counted() -> None:
+    spent = Pace(an_hour=100, reserve=0.0, limit=100, remaining=0, reset=1_000.0, closed_until=900.0)
+    assert ask(spent, 999.0) == (spent, 1.0)
+    for now in (1_000.0, 1_001.0):
+        taken, wait_s = ask(spent, now)
+        assert (wait_s, taken.under_way) == (0.0, 1)
+        assert ask(taken, now)[1] == SOON_S, "of the new window nothing is known until an answer tells"
+    assert ask(replace(spent, closed_until=1_000.0), 1_000.0)[1] == 0.0
+
+
+def test_a_window_ends_by_the_largest_difference_of_the_clocks_that_was_seen() -> None:
+    pace = Pace(an_hour=100, reserve=0.0)
+    for ahead in (7.0, 3.0):
+        pace = answered(replace(pace, under_way=1), RateLimit(100, 0, 2_000.0, 1_000.0 + ahead), 1_000.0)
+        assert pace.ahead == 7.0
+    assert ask(pace, 1_000.0)[1] == pytest.approx(993.0)
+    # where an answer bears no date, the difference that was seen tells what an hour from now is over there
+    ahead_by_an_hour = replace(pace, remaining=None, ahead=3_600.0)
+    assert answered(ahead_by_an_hour, RateLimit(100, 5, 8_000.0), 1_000.0).reset == 8_000.0
+    assert answered(replace(ahead_by_an_hour, ahead=0.0), RateLimit(100, 5, 8_000.0), 1_000.0).reset == 3_600.0
+    # and a date counts more than the difference, which may be old
+    assert answered(ahead_by_an_hour, RateLimit(100, 5, 8_000.0, 1_000.0), 1_000.0).reset == 3_600.0
+
+
+def test_an_answer_of_an_earlier_window_changes_nothing_and_of_one_window_the_fewest_count() -> None:
+    pace = Pace(an_hour=100, reserve=0.0, under_way=3)
+    pace = answered(pace, RateLimit(100, 50, 2_000.0), 1_000.0)
+    assert answered(pace, RateLimit(90, 40, 1_900.0), 1_000.0) == replace(pace, under_way=1)
+    assert answered(pace, RateLimit(100, 40, 2_000.0), 1_000.0) == replace(pace, under_way=1, remaining=40)
+    assert answered(pace, RateLimit(100, 60, 2_000.0), 1_000.0) == replace(pace, under_way=1, remaining=50)
+    assert answered(pace, None, 1_000.0) == replace(pace, under_way=1), "one answer without figures makes none silent"
+    later = answered(pace, RateLimit(90, 80, 2_100.0), 1_000.0)
+    assert (later.limit, later.remaining, later.reset, later.under_way) == (90, 80, 2_100.0, 1)
+
+
 def test_nobody_goes_before_a_pause_is_over() -> None:
     pace = closed(Pace(an_hour=100, reserve=0.0), 1_060.0)
     assert ask(pace, 1_000.0)[1] == 60.0
@@ -114,7 +167,7 @@ def test_a_small_hourly_limit_is_used_up_and_never_exceeded(
     desk: Desk, world: World, sandbox: Sandbox, client: AppboyClient, template_id: str
 ) -> None:
     hour_s, an_hour = 4, 120
-    group = msgspec.structs.replace(world.group("Shop"), limits=Limits(an_hour=an_hour, hour_s=hour_s))
+    group = replace(world.group("Shop"), limits=Limits(an_hour=an_hour, hour_s=hour_s))
     world.put(group)
     requests = 3 * an_hour
     frozen = desk.plan(requests * 10, template_id=template_id, batch_size=10)
@@ -131,7 +184,7 @@ def test_a_small_hourly_limit_is_used_up_and_never_exceeded(
 def test_all_campaigns_of_an_app_group_share_a_budget(
     desk: Desk, world: World, sandbox: Sandbox, client: AppboyClient, template_id: str
 ) -> None:
-    world.put(msgspec.structs.replace(world.group("Shop"), limits=Limits(an_hour=40, hour_s=2)))
+    world.put(replace(world.group("Shop"), limits=Limits(an_hour=40, hour_s=2)))
     budget = Budget(an_hour=250_000, reserve=0.0)
     desk.on_wait = time.sleep
     nights = [desk.plan(400, template_id=template_id, name=name, batch_size=10) for name in ("One", "Two")]
