@@ -171,6 +171,8 @@ def test_what_a_correction_lacks_against_what_it_replaces_is_told_and_nothing_el
     assert fewer([table(read=1_200), table("app_users", read=4), table("events")], first) == ()
     replaces = "the delivery of the same day that this one replaces had"
     again = "import the first one again if this is not meant"
+    one = ImportReport(run_date=date(2026, 11, 23), version=1, tables=(table("app_users", read=1),))
+    assert fewer([], one) == (f"app_users has 0 rows, {replaces} 1: {again}",)
     assert fewer([table(read=1), table("app_users", read=3)], first) == (
         f"customers has 1 row, {replaces} 1,200: {again}",
         f"events has 0 rows, {replaces} 100: {again}",
