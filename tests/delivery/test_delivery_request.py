@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 from delivery_desk import NOW, Scripted
+from msgspec.structs import replace
 
 from optinb.appboy import RequestAccepted, RequestLater, RequestRefused, RequestUnknown
 from optinb.delivery import last_moment, request_for, schedule_of
@@ -36,6 +39,17 @@ def test_a_schedule_is_told_by_the_clock_of_the_campaign(
     assert msgspec.to_builtins(schedule_of(frozen)) == schedule
     assert last_moment(frozen) == frozen.send_at + timedelta(hours=hours)
     assert desk.store.deliveries.find(*frozen.night) == frozen
+
+
+def test_a_schedule_is_told_in_utc_wherever_the_machine_stands(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen = desk.plan(1)
+    there = replace(frozen, send_at=frozen.send_at.astimezone(ZoneInfo("Asia/Tokyo")))
+    with monkeypatch.context() as machine:
+        machine.setenv("TZ", "America/New_York")
+        time.tzset()
+        told = schedule_of(there)
+    time.tzset()
+    assert told == schedule_of(frozen)
 
 
 def test_in_customers_own_times_the_earliest_zone_makes_a_send_late(desk: Desk) -> None:
@@ -91,6 +105,7 @@ def test_why_a_sender_gives_up_is_told_by_what_happened_last() -> None:
 def test_properties_go_out_as_they_were_frozen() -> None:
     properties = '{"n":1.10,"text":"Ä \\"x\\"","deep":{"a":[1,null]}}'
     request = request_for("t", schedule_of_now(), [("u1", properties), ("u2", "{}")])
+    assert (request.campaign_id, request.schedule) == ("t", schedule_of_now())
     sent = msgspec.json.encode(request).decode()
     assert f'{{"external_user_id":"u1","trigger_properties":{properties}}}' in sent
     assert '"broadcast"' not in sent
