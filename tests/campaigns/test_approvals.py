@@ -197,6 +197,7 @@ def test_every_step_says_who_and_when_and_makes_a_version() -> None:
     assert archive(rejected, now=later) == replace(
         rejected, state="rejected", archived=True, updated_at=later, version=rejected.version + 1
     )
+    assert archive(replace(rejected, archived=False), now=later + timedelta(hours=1)).updated_at > later
     assert finish(record, now=later) == replace(record, state="done", updated_at=later, version=record.version + 1)
     first = draft(campaign_from({"name": "A", **FIELDS}), user="author", now=NOW, earlier=None)
     assert (first.author, first.submitted_at, first.updated_at, first.state) == ("author", NOW, NOW, "draft")
@@ -210,6 +211,107 @@ def test_every_step_says_who_and_when_and_makes_a_version() -> None:
         version=rejected.version + 1,
         submission=rejected.submission,
     )
+
+
+def test_an_approval_says_of_whose_submission_it_is_and_when_it_was_given() -> None:
+    record, later = replace(submitted(), comment="of last time"), NOW + timedelta(hours=1)
+    assert (record.submitted_at, record.updated_at) == (NOW, NOW)
+    decided = approve(
+        record,
+        user="boss",
+        approvers=["boss"],
+        approve_own=False,
+        now=later,
+        parts=PARTS,
+        recipients=100,
+        comment="well done",
+    )
+    approval = decided.approval
+    assert approval is not None
+    assert (approval.approver, approval.approved_at, approval.author, approval.submission) == (
+        "boss",
+        later,
+        "author",
+        record.submission,
+    )
+    assert replace(decided, approval=None) == replace(
+        record, state="approved", comment="well done", updated_at=later, version=record.version + 1
+    )
+
+
+def test_an_approval_of_what_somebody_else_submitted_holds() -> None:
+    assert held(replace(approved(), author="mallory")) == (
+        "the approval of 'A' is of what 'author' submitted, not 'mallory'"
+    )
+
+
+def test_the_order_in_which_parts_are_told_changes_no_fingerprint() -> None:
+    assert fingerprint({"a": "1", "b": "2"}) == fingerprint({"b": "2", "a": "1"})
+    assert fingerprint({"a": "1", "b": "2"}) != fingerprint({"a": "2", "b": "1"})
+
+
+def test_a_changed_part_is_told_before_whether_the_approver_may_still_approve() -> None:
+    record, changed = approved(), {**PARTS, "rule": "evil"}
+    told = why_held(record, changed)
+    assert told is not None
+    assert "boss" in told
+    for authority in (SIGNED, replace(SIGNED, approvers=("other",))):
+        assert why_held(record, changed, authority=authority, now=NOW) == told
+
+
+def test_an_approval_is_held_against_settings_only_where_both_they_and_the_time_are_known() -> None:
+    record, nobody = approved(), replace(SIGNED, approvers=())
+    assert why_held(record, PARTS) is why_held(record, PARTS, authority=nobody) is why_held(record, PARTS, now=NOW)
+    assert why_held(record, PARTS) is None
+    assert "isn't among the approvers" in held(record, authority=nobody)
+
+
+def test_a_rejection_takes_the_approval_from_a_campaign_that_was_held_and_says_when() -> None:
+    record, later = step(approved(), "hold", now=NOW), NOW + timedelta(hours=1)
+    assert record.approval is not None
+    assert reject(record, user="boss", approvers=["boss"], comment="too dear", now=later) == replace(
+        record, state="rejected", comment="too dear", approval=None, updated_at=later, version=record.version + 1
+    )
+
+
+def test_an_author_who_is_no_approver_may_take_back_what_they_submitted_and_others_may_not() -> None:
+    assert reject(submitted(), user="author", approvers=["boss"], comment="a typo", now=NOW).state == "rejected"
+    with pytest.raises(ApprovalError, match="'other' may not reject"):
+        reject(submitted(), user="other", approvers=["boss"], comment="", now=NOW)
+
+
+def test_who_may_not_approve_is_told_who_may() -> None:
+    def refused(user: str, approvers: list[str]) -> str:
+        with pytest.raises(ApprovalError) as caught:
+            may_move(submitted(), user=user, approvers=approvers, approve_own=False)
+        return str(caught.value)
+
+    assert refused("other", []) == (
+        "'other' may not move campaigns; approvers in optinb.toml are nobody (approvers under [workspace])"
+    )
+    assert refused("other", ["boss", "chief"]) == (
+        "'other' may not move campaigns; approvers in optinb.toml are 'boss', 'chief' (approvers under [workspace])"
+    )
+    assert refused("author", ["author"]) == "'author' submitted 'A' and can't move it; a second person must"
+    assert held(approved(), authority=replace(SIGNED, approvers=("other",))) == (
+        "'boss', who approved 'A', isn't among the approvers in optinb.toml; approve it again"
+    )
+
+
+def test_a_campaign_that_is_submitted_again_is_what_was_written_then() -> None:
+    first, later = approved(), NOW + timedelta(hours=1)
+    changed = replace(first.campaign, notes="shorter")
+    again = submit(changed, user="other", now=later, earlier=first)
+    assert (again.campaign, again.author, again.submitted_at, again.updated_at) == (changed, "other", later, later)
+    assert (again.state, again.approval, again.id) == ("submitted", None, first.id)
+    assert again.submission == again.version == first.version + 1
+
+
+@pytest.mark.parametrize("name", ["0123456789ab", "DEADBEEF0123"])
+def test_a_new_campaign_can_not_be_named_like_the_id_of_another(name: str) -> None:
+    with pytest.raises(CampaignError, match=f"'{name}' looks like the id of another campaign"):
+        submitted(name)
+    assert submitted(name[1:]).campaign.name == name[1:]  # of other letters or another length it's a name
 
 
 def test_an_audience_outside_the_approved_size_is_held_with_the_remedy() -> None:

@@ -92,6 +92,7 @@ class Desk:
         name: str = "Summer",
         clock: Clock = "workspace",
         batch_size: int = 50,
+        send_at: datetime = NOW + timedelta(hours=15),
     ) -> FrozenAudience:
         return plan(
             self.store,
@@ -106,7 +107,7 @@ class Desk:
             run_date=NIGHT,
             app_group_id="shop",
             template_id=template_id,
-            send_at=NOW + timedelta(hours=15),
+            send_at=send_at,
             fingerprint="f" * 64,
             root=self.root,
             user="cron",

@@ -22,13 +22,15 @@ from optinb.appboy import (
     ScheduleRequest,
     Stopped,
 )
-from optinb.delivery import DeliveryCounts, close_past
+from optinb.delivery import DeliveryCounts, close_past, lease_name
 from optinb.delivery.journal import Planned, Sending
 from optinb.errors import StateError
 from optinb.store import LeaseTaken
 
 if TYPE_CHECKING:
     from delivery_desk import Desk
+
+    from optinb.campaigns.schedule import Clock
 
 BUSY = RequestLater(0.0, "503 Service Unavailable: busy")
 
@@ -372,6 +374,43 @@ def test_nights_that_were_given_up_are_closed_once_their_time_has_passed(desk: D
     counts = desk.store.deliveries.counts(given_up.campaign_id, given_up.run_date)
     assert (counts.expired, counts.unknown, counts.pending) == (200, 100, 0)
     assert close_past(desk.store, now=tomorrow, late_minutes=15, holder="box:2").audiences == ()
+
+
+def test_a_night_of_which_a_dead_sender_left_all_as_sending_is_closed_too(desk: Desk) -> None:
+    frozen = desk.plan(100)
+    lease = desk.store.leases.take(f"send {frozen.campaign_id} {frozen.run_date}", holder="dead:9", now=desk.now)
+    desk.store.deliveries.turn(*frozen.night, lease=lease, size=2, now=desk.now)
+    at_its_end, hour = frozen.send_at + timedelta(minutes=15), timedelta(hours=1)
+    assert close_past(desk.store, now=at_its_end, late_minutes=15, holder="box:2").audiences == ()
+    # the sender still lives by the clock that leases go by
+    living = close_past(desk.store, now=at_its_end + hour, late_minutes=15, holder="box:2", lease_clock=lambda: NOW)
+    assert living.audiences == living.problems == ()
+    closed = close_past(desk.store, now=at_its_end + hour, late_minutes=15, holder="box:2")
+    assert [audience.night for audience in closed.audiences] == [frozen.night]
+    counts = desk.store.deliveries.counts(*frozen.night)
+    assert (counts.unknown, counts.expired, counts.pending) == (100, 0, 0)
+    assert counts.errors == {"the sender died while the request was under way": 2}
+
+
+def test_nights_that_are_left_alone_keep_no_other_from_being_closed(desk: Desk) -> None:
+    to_come, at_work, given_up = (NOW + timedelta(hours=hours) for hours in (30, 2, 1))
+    whens = {"A": to_come, "B": at_work, "C": given_up, "D": at_work, "E": to_come}
+    sends = {name: desk.plan(50, name=name, send_at=at) for name, at in whens.items()}
+    now = NOW + timedelta(hours=10)
+    for name in "BD":
+        desk.store.leases.take(lease_name(sends[name]), holder="box:1", now=now)
+    closed = close_past(desk.store, now=now, late_minutes=15, holder="box:2")
+    assert [audience.campaign_name for audience in closed.audiences] == ["C"]
+    assert closed.problems == ()
+
+
+@pytest.mark.parametrize(("clock", "zone"), [("workspace", ","), ("local", " in the earliest time zone,")])
+def test_what_is_too_late_says_by_which_clock_its_time_had_passed(desk: Desk, clock: Clock, zone: str) -> None:
+    frozen = desk.plan(50, clock=clock)
+    desk.now = frozen.send_at + timedelta(minutes=8)
+    assert close_past(desk.store, now=desk.now, late_minutes=7, holder="box:2").problems == ()
+    errors = desk.store.deliveries.counts(*frozen.night).errors
+    assert errors == {f"its time, {frozen.send_at:%Y-%m-%d %H:%M} UTC{zone} had passed by more than 7 minutes": 1}
 
 
 def test_a_night_that_cannot_be_closed_is_told_and_keeps_no_other_from_being_closed(desk: Desk) -> None:
