@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,19 +17,14 @@ from msgspec import Struct, field
 from optinb.base.files import sync
 from optinb.errors import WarehouseError
 from optinb.warehouse.contract import OWN_TABLES, TABLES
-from optinb.warehouse.damage import readable
 from optinb.warehouse.days import DayFile, read_files, write_files
 from optinb.warehouse.keyindex import INDEX_OF
 from optinb.warehouse.report import ImportReport
-from optinb.warehouse.sql import connect, ident, literal
+from optinb.warehouse.sql import Connection, connect, ident, literal, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-    from pathlib import Path
-
-    import duckdb
-
     from optinb.warehouse.versions import Versions
+
 
 EXPORTED = frozenset({"customers", "app_users", "features"})
 _log = logging.getLogger("optinb.warehouse")
@@ -84,19 +81,19 @@ class Contents(Struct, frozen=True, kw_only=True):
         return rows
 
 
-def attach(con: duckdb.DuckDBPyConnection, path: Path, name: str, *, read_only: bool) -> None:
+def attach(con: Connection, path: Path, name: str, *, read_only: bool) -> None:
     """Attaches a version's file. Raises WarehouseError if it is none."""
     with readable(str(path)):
         con.execute(f"ATTACH {literal(str(path))} AS {name}{' (READ_ONLY)' if read_only else ''}")
 
 
-def read_contents(con: duckdb.DuckDBPyConnection, name: str) -> Contents:
+def read_contents(con: Connection, name: str) -> Contents:
     """What an attached version says about itself. Raises WarehouseError if that can't be read."""
     with readable("what the published version says about itself"):
         return _contents(con, name)
 
 
-def _contents(con: duckdb.DuckDBPyConnection, name: str) -> Contents:
+def _contents(con: Connection, name: str) -> Contents:
     meta = con.execute(f"SELECT version, created_at, import_date, model_date FROM {name}.meta").fetchone()
     if meta is None:
         raise WarehouseError("the published version says nothing about itself; import the delivery again")
@@ -125,7 +122,7 @@ def _contents(con: duckdb.DuckDBPyConnection, name: str) -> Contents:
     )
 
 
-def write_contents(con: duckdb.DuckDBPyConnection, contents: Contents) -> None:
+def write_contents(con: Connection, contents: Contents) -> None:
     """Writes what the version that is being built says about itself."""
     import polars as pl
 
@@ -158,7 +155,7 @@ def write_contents(con: duckdb.DuckDBPyConnection, contents: Contents) -> None:
     write_files(con, "next.base_files", contents.base_files)
 
 
-def carry_over(con: duckdb.DuckDBPyConnection, *, without: Collection[str]) -> None:
+def carry_over(con: Connection, *, without: Collection[str]) -> None:
     """Copies the published tables of the current version that the next one doesn't replace."""
     names = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'cur'").fetchall()
     for (name,) in sorted(names):
@@ -167,7 +164,7 @@ def carry_over(con: duckdb.DuckDBPyConnection, *, without: Collection[str]) -> N
                 con.execute(f"CREATE TABLE next.{ident(name)} AS SELECT * FROM cur.{ident(name)}")
 
 
-def create_missing(con: duckdb.DuckDBPyConnection) -> None:
+def create_missing(con: Connection) -> None:
     """Creates the contract's whole tables that were never delivered, empty, so that readers always find them."""
     present = {
         row[0] for row in con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'next'").fetchall()
@@ -178,7 +175,7 @@ def create_missing(con: duckdb.DuckDBPyConnection) -> None:
             con.execute(f"CREATE TABLE next.{table.name} ({columns})")
 
 
-def finish(con: duckdb.DuckDBPyConnection, *, exported: Path | None = None) -> None:
+def finish(con: Connection, *, exported: Path | None = None) -> None:
     """Writes the version that is being built to its file, and its customer tables to a folder of Parquet files."""
     if exported is not None:
         export(con, "next", exported)
@@ -186,7 +183,7 @@ def finish(con: duckdb.DuckDBPyConnection, *, exported: Path | None = None) -> N
     con.execute("DETACH next")
 
 
-def export(con: duckdb.DuckDBPyConnection, name: str, folder: Path) -> None:
+def export(con: Connection, name: str, folder: Path) -> None:
     """Writes the customer tables of an attached version as Parquet files, for an engine that can't read its file."""
     folder.mkdir(exist_ok=True)
     there = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = ?", [name]).fetchall()
@@ -205,7 +202,7 @@ def export_tables(file: Path, folder: Path) -> None:
             export(con, "v", folder)
 
 
-def clean_up(con: duckdb.DuckDBPyConnection, versions: Versions, *, keep: int) -> None:
+def clean_up(con: Connection, versions: Versions, *, keep: int) -> None:
     """Removes the versions of nights before the last `keep`, and the Parquet files that no version names.
 
     A version that somebody has open stays, and so do its files. Needs the lease.
@@ -230,7 +227,7 @@ def clean_up(con: duckdb.DuckDBPyConnection, versions: Versions, *, keep: int) -
     )
 
 
-def _names(con: duckdb.DuckDBPyConnection, path: Path) -> tuple[date, set[str]]:
+def _names(con: Connection, path: Path) -> tuple[date, set[str]]:
     """The night of a version, and every file that it names."""
     attach(con, path, "old", read_only=True)
     try:

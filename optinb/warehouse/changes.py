@@ -8,22 +8,21 @@ are, and the first delivery writes nothing at all.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from optinb.base.files import sync
 from optinb.warehouse.days import DayFile
-from optinb.warehouse.sql import exact_path, ident, literal
+from optinb.warehouse.sql import Connection, exact_path, ident, literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import date
-    from pathlib import Path
-
-    import duckdb
     import polars as pl
 
-    from optinb.warehouse.building import Contents
+    from optinb.warehouse import building
     from optinb.warehouse.snapshot import Snapshot
+
 
 TABLE = "changes"
 # Names of delivered columns are stripped, so none of them begins with a blank.
@@ -31,7 +30,7 @@ _DAY, _KNOWN, _NEXT_KNOWN, _NEXT = " day", " known", " next known", " next"
 
 
 def write_changes(
-    con: duckdb.DuckDBPyConnection, contents: Contents | None, *, root: Path, work: Path, run_date: date
+    con: Connection, contents: building.Contents | None, *, root: Path, work: Path, run_date: date
 ) -> tuple[DayFile, ...]:
     """The files of `changes` that belong to the next version, with one for the delivery of `run_date`.
 
@@ -155,7 +154,7 @@ def attributes(snapshot: Snapshot) -> dict[str, pl.DataType]:
     return schema
 
 
-def _changed(con: duckdb.DuckDBPyConnection) -> str:
+def _changed(con: Connection) -> str:
     """SELECT of the ids of customers who are new, gone, or differ in any column."""
     described = (
         "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = ? AND table_name = 'customers'"

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct, field
 
 from optinb.errors import SettingsError
-from optinb.warehouse.contract import TABLES
+from optinb.warehouse.contract import TABLES, Table
 from optinb.warehouse.nearness import misspelt, opposite
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from optinb.warehouse.contract import Table
 
 PLACE = "[import.columns] of optinb.toml"
 

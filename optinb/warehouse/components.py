@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from numpy.typing import NDArray
+
 
 PEOPLE = pl.Schema({"customer_id": pl.String, "person_id": pl.String, "drawn": pl.Boolean})
 

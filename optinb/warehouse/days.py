@@ -1,15 +1,20 @@
 """The Parquet side: rows by day in files that are never changed, and the list of those that belong to a version.
 
 A day's rows may lie in several files. Rows that are added get a file of their own beside the day's others; only a file
-that holds a row which is replaced is written anew, without that row. Files of old days are joined by month.
+that holds a row which is replaced is written anew, without that row. Small files of old days are joined into one of
+their month.
+
+A night joins at most one group of files for each table, and no more rows than it is given, so that it costs what it
+costs without. Files are never changed: earlier versions keep theirs until they go.
 """
 
 from __future__ import annotations
 
 import os
-from datetime import date
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,13 +22,7 @@ from msgspec.structs import replace
 from optinb.base.files import sync
 from optinb.errors import WarehouseError
 from optinb.warehouse.contract import TABLES
-from optinb.warehouse.damage import REMEDY, readable
-from optinb.warehouse.sql import exact_path, literal
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-
-    import duckdb
+from optinb.warehouse.sql import REMEDY, Connection, exact_path, literal, readable
 
 _ROW_GROUP = 30_000
 _END = b"PAR1"
@@ -52,7 +51,7 @@ class DayFile(Struct, frozen=True, kw_only=True):
 class DayWriter:
     """Writes the files of one new version under `root` (the warehouse folder), `work` being on the same disk."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, *, root: Path, work: Path, version: int, delivery: date) -> None:
+    def __init__(self, con: Connection, *, root: Path, work: Path, version: int, delivery: date) -> None:
         self._con = con
         self._root = root
         self._work = work
@@ -181,7 +180,7 @@ def scan_of(root: Path, files: Sequence[DayFile], *, filename: bool = False, by_
     return f"(SELECT * FROM {scan} UNION ALL BY NAME SELECT NULL::VARCHAR AS {key} WHERE false)" if key else scan
 
 
-def read_files(con: duckdb.DuckDBPyConnection, table: str) -> list[DayFile]:
+def read_files(con: Connection, table: str) -> list[DayFile]:
     """The list of Parquet files in a version's table `files` or `base_files`."""
     # An older workspace lacks columns that are known today, and has some that aren't.
     found = con.execute(f'SELECT * FROM {table} ORDER BY "table", day, path')
@@ -190,7 +189,7 @@ def read_files(con: duckdb.DuckDBPyConnection, table: str) -> list[DayFile]:
     return [DayFile(**{name: row[name] for name in DayFile.__struct_fields__ if name in row}) for row in rows]
 
 
-def write_files(con: duckdb.DuckDBPyConnection, table: str, files: Sequence[DayFile]) -> None:
+def write_files(con: Connection, table: str, files: Sequence[DayFile]) -> None:
     """Writes a list of Parquet files as a table of the version that is being built."""
     import polars as pl
 
@@ -204,3 +203,44 @@ def write_files(con: duckdb.DuckDBPyConnection, table: str, files: Sequence[DayF
     con.register("listed_files", listed)
     con.execute(f"INSERT INTO {table} SELECT * FROM listed_files")
     con.unregister("listed_files")
+
+
+# A month is left alone while most late rows still come.
+_SETTLED = timedelta(days=31)
+_LEAST, _MOST = 250_000, 4_000_000
+
+
+def rows_to_join(loaded: int) -> int:
+    """How many rows a night may join that loads `loaded` rows: half as many, but enough to get on."""
+    return max(_LEAST, min(_MOST, loaded // 2))
+
+
+def due(files: Sequence[DayFile], *, run_date: date, at_most: int) -> list[DayFile]:
+    """The files of one table to join now, in the order of their days; empty if there are none.
+
+    Of all months that ended long before `run_date` that one whose group has most files. The largest file of a group
+    is at most half of it: a row is joined few times, however often others come late.
+    """
+    months: dict[tuple[int, int], list[DayFile]] = {}
+    for file in files:
+        if _month_after(file.day) + _SETTLED <= run_date:
+            months.setdefault((file.day.year, file.day.month), []).append(file)
+    groups = [_group(month, at_most) for _, month in sorted(months.items())]
+    return sorted(max(groups, key=len, default=[]), key=lambda file: (file.day, file.path))
+
+
+def _group(month: Sequence[DayFile], at_most: int) -> list[DayFile]:
+    """The most files, the smallest first, that together have enough rows and not too many."""
+    smallest = sorted(month, key=lambda file: (file.rows, file.day, file.path))
+    total, size = 0, 0
+    for number, file in enumerate(smallest, start=1):
+        total += file.rows
+        if total > at_most:
+            break
+        if number > 1 and total >= 2 * file.rows:
+            size = number
+    return smallest[:size]
+
+
+def _month_after(day: date) -> date:
+    return (day.replace(day=1) + timedelta(days=31)).replace(day=1)

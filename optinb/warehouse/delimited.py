@@ -5,10 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 DELIMITERS = (",", ";", "\t")
 _LOOKED_AT = 10_000  # lines that a first line is compared with

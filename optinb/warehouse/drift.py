@@ -5,21 +5,20 @@ A figure may always move by what chance does to that many rows, so that small ta
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import sqrt
 from statistics import median
 from typing import TYPE_CHECKING
 
 from optinb.base.figures import figure as in_figures
 from optinb.base.figures import share
-from optinb.warehouse.report import ColumnDrift, ColumnFigures, Gate
+from optinb.warehouse.report import ColumnDrift, ColumnFigures, Gate, Measure, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-
     from optinb.base.settings import ImportSection
-    from optinb.warehouse.building import Delivery
+    from optinb.warehouse import building
     from optinb.warehouse.contract import Column, Table
-    from optinb.warehouse.report import Measure, Verdict
+
 
 NIGHTS = 5
 # Of fewer values their number and median tell nothing; a share that turns round completely needs but a handful.
@@ -46,7 +45,7 @@ MEASURES: Mapping[Measure, str] = {
 }
 
 
-def before(deliveries: Iterable[Delivery], table: Table) -> dict[str, ColumnFigures]:
+def before(deliveries: Iterable[building.Delivery], table: Table) -> dict[str, ColumnFigures]:
     """What is usual for each column: the median of its figures in the last deliveries that brought it.
 
     What somebody accepted although it had jumped is the new beginning.

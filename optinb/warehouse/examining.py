@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 import logging
-from datetime import timedelta
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.base.progress import Hundredths
-from optinb.warehouse import again, building, consent, gates, persons, table_checks, tool_traces
-from optinb.warehouse.building import DeliveredAttribute
-from optinb.warehouse.checks import CheckContext
+from optinb.base.progress import Advance, Hundredths
+from optinb.warehouse import (
+    building,
+    checks,
+    column_names,
+    consent,
+    formats,
+    gates,
+    persons,
+    staging,
+    table_checks,
+    tool_traces,
+)
 from optinb.warehouse.columns import ColumnWatch
-from optinb.warehouse.contract import CUSTOMER_IDS, CUSTOMERS, TABLES
+from optinb.warehouse.contract import CUSTOMER_IDS, CUSTOMERS, TABLES, Table
 from optinb.warehouse.forgotten import read_forgotten
-from optinb.warehouse.persons import Linked
 from optinb.warehouse.report import ColumnDrift, Gate, TableReport
-from optinb.warehouse.staged import Staged, good_rows
-from optinb.warehouse.staging import Stager
-from optinb.warehouse.table_report import table_report
+from optinb.warehouse.staged import Staged, good_rows, table_report
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
-    from datetime import date, datetime
-    from pathlib import Path
-
-    import duckdb
-
-    from optinb.base.progress import Advance
     from optinb.base.settings import Settings
-    from optinb.warehouse.building import Contents
-    from optinb.warehouse.column_names import ColumnNames
-    from optinb.warehouse.contract import Table
-    from optinb.warehouse.formats import DeliveredFile
+    from optinb.warehouse.sql import Connection
     from optinb.warehouse.versions import Versions
+
 
 READING = 60  # hundredths of an import that reading the files takes
 
@@ -48,7 +47,7 @@ class Examined(Struct, frozen=True, kw_only=True):
     tables: tuple[TableReport, ...]
     gates: tuple[Gate, ...]
     warnings: tuple[str, ...]
-    attributes: tuple[DeliveredAttribute, ...]
+    attributes: tuple[building.DeliveredAttribute, ...]
     kinds: dict[str, str]
     drift: tuple[ColumnDrift, ...]
     last: str | None
@@ -59,12 +58,12 @@ class Examination:
 
     def __init__(
         self,
-        con: duckdb.DuckDBPyConnection,
-        contents: Contents | None,
+        con: Connection,
+        contents: building.Contents | None,
         *,
         versions: Versions,
         settings: Settings,
-        names: ColumnNames,
+        names: column_names.ColumnNames,
         watched: Collection[str],
         run_date: date,
         now: datetime,
@@ -76,15 +75,17 @@ class Examination:
         limits = settings.imports
         latest = now + timedelta(minutes=limits.future_tolerance_minutes)
         currency = settings.workspace.currency
-        context = CheckContext(zone=settings.zone, latest=latest, currency=currency, missing=limits.missing)
-        self._stager = Stager(con, context=context, scratch=scratch, names=names, most_gb=limits.max_unpacked_gb)
+        context = checks.CheckContext(zone=settings.zone, latest=latest, currency=currency, missing=limits.missing)
+        self._stager = staging.Stager(
+            con, context=context, scratch=scratch, names=names, most_gb=limits.max_unpacked_gb
+        )
         self._watch = ColumnWatch(con, contents, run_date=run_date, names=names, limits=limits, watched=watched)
         self._known = {a.name: a for a in contents.attributes if a.since < run_date} if contents else {}
         self._kinds: dict[str, str] = {}
         self._warnings: list[str] = []
         self._last: str | None = None
 
-    def run(self, files: Sequence[DeliveredFile], *, on_progress: Advance) -> Examined:
+    def run(self, files: Sequence[formats.DeliveredFile], *, on_progress: Advance) -> Examined:
         """Stages, checks and judges the files of a delivery."""
         staged = self._stage(files, on_progress=on_progress)
         more_gates = self._look_at_people(staged)
@@ -107,7 +108,7 @@ class Examination:
             last=self._last,
         )
 
-    def _stage(self, files: Sequence[DeliveredFile], *, on_progress: Advance) -> tuple[Staged, ...]:
+    def _stage(self, files: Sequence[formats.DeliveredFile], *, on_progress: Advance) -> tuple[Staged, ...]:
         """Reads the files, table by table, and checks their rows and columns."""
         sizes = {name: sum(f.path.stat().st_size for f in files if f.table == name) for name in TABLES}
         forgotten = read_forgotten(self._versions.folder)
@@ -137,7 +138,7 @@ class Examination:
         else:
             table_checks.refuse_unknown(con, part, customers=customers, apps=self._settings.app_ids())
         table_checks.refuse_duplicates(con, part)
-        again.leave_out_repeated(
+        table_checks.leave_out_repeated(
             con,
             part,
             stored=contents.before(self._run_date) if contents else (),
@@ -179,7 +180,7 @@ class Examination:
         self._warnings += [
             *(f"{t.table}: {t.forgotten:,} rows of forgotten customers left out" for t in tables if t.forgotten),
             *(_said_of_words(t) for t in tables if t.read_as_missing),
-            *(again.told(t) for t in tables if t.repeated),
+            *(table_checks.told(t) for t in tables if t.repeated),
             *gates.fewer(tables, replaced.report if replaced else None),
             *self._watch.warnings,
             *(f"{t.table} has a header and no row" for t in tables if t.read == 0),
@@ -188,7 +189,7 @@ class Examination:
             figures = {"read": table.read, "loaded": table.loaded, "quarantined": table.quarantined}
             _log.info("table checked", extra={"table": table.table, "run_date": str(self._run_date), **figures})
 
-    def _link(self, staged: Sequence[Staged]) -> Linked:
+    def _link(self, staged: Sequence[Staged]) -> persons.Linked:
         """Finds who is one person under several ids, among tonight's customers and those before."""
         good = {part.table.name: good_rows(self._con, part) for part in staged}
         nobody = "(SELECT NULL::VARCHAR AS customer_id, NULL::VARCHAR AS external_user_id WHERE false)"
@@ -208,7 +209,7 @@ class Examination:
             if part.table is CUSTOMER_IDS
             for gate in persons.left_out(self._con, part.forgotten, most_ids=most_ids)
         ]
-        return Linked(warnings=linked.warnings, gates=(*linked.gates, *forgotten))
+        return persons.Linked(warnings=linked.warnings, gates=(*linked.gates, *forgotten))
 
     def _night_before(self) -> str | None:
         """Attaches the version that this delivery follows, which for a correction is none of its own day."""

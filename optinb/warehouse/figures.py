@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
-from optinb.warehouse.headers import published_rows
 from optinb.warehouse.report import ColumnFigures
-from optinb.warehouse.sql import ident
-from optinb.warehouse.staged import passed
+from optinb.warehouse.sql import Connection, exact_path, ident, literal, readable
+from optinb.warehouse.staged import Staged, passed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
-    import duckdb
-
-    from optinb.warehouse.building import Contents
-    from optinb.warehouse.contract import Column, Table
-    from optinb.warehouse.staged import Staged
+    from optinb.warehouse import building, contract
 
 # Enough for shares within half a percent; more would cost time, and gates ask for larger changes.
 SAMPLE = 60_000
@@ -39,7 +34,7 @@ class MeasuredColumn(Struct, frozen=True):
 
 
 def staged_figures(
-    con: duckdb.DuckDBPyConnection,
+    con: Connection,
     staged: Staged,
     kinds: Mapping[str, str],
     *,
@@ -63,7 +58,7 @@ def staged_figures(
 
 
 def published_figures(
-    con: duckdb.DuckDBPyConnection, contents: Contents, table: Table, *, delivered: Collection[str]
+    con: Connection, contents: building.Contents, table: contract.Table, *, delivered: Collection[str]
 ) -> dict[str, ColumnFigures]:
     """Figures of a published table that no report has: what a column's default filled is not told from other rows."""
     rows, there = published_rows(con, contents, table)
@@ -87,12 +82,12 @@ def _without_nulls(figures: ColumnFigures) -> ColumnFigures:
     return replace(figures, nulls=None)
 
 
-def _contract(table: Table, delivered: Collection[str]) -> list[MeasuredColumn]:
+def _contract(table: contract.Table, delivered: Collection[str]) -> list[MeasuredColumn]:
     found = [_own(table, column) for column in table.columns if column.name in delivered]
     return [column for column in found if column is not None]
 
 
-def _own(table: Table, column: Column) -> MeasuredColumn | None:
+def _own(table: contract.Table, column: contract.Column) -> MeasuredColumn | None:
     value = ident(column.name)
     if column.name == "customer_id" or column.name in table.key or (column.required and column.kind == "time"):
         return None
@@ -122,7 +117,7 @@ def _attribute(name: str, value: str, kind: str, *, text: bool) -> MeasuredColum
 
 
 def _figures(
-    con: duckdb.DuckDBPyConnection,
+    con: Connection,
     rows: str,
     columns: Sequence[MeasuredColumn],
     *,
@@ -146,7 +141,7 @@ def _figures(
     return {c.name: ColumnFigures(**shares[c.name], **told.get(c.name, {})) for c in columns if c.name in shares}
 
 
-def _shares(con: duckdb.DuckDBPyConnection, rows: str, columns: Sequence[MeasuredColumn]) -> dict[str, dict[str, Any]]:
+def _shares(con: Connection, rows: str, columns: Sequence[MeasuredColumn]) -> dict[str, dict[str, Any]]:
     """Rows, and the shares of nulls and of true."""
     asked = ["count(*)"]
     for i, column in enumerate(columns):
@@ -164,7 +159,7 @@ def _shares(con: duckdb.DuckDBPyConnection, rows: str, columns: Sequence[Measure
     return shares
 
 
-def _values(con: duckdb.DuckDBPyConnection, columns: Sequence[MeasuredColumn]) -> dict[str, dict[str, Any]]:
+def _values(con: Connection, columns: Sequence[MeasuredColumn]) -> dict[str, dict[str, Any]]:
     """How many different values the sample has, and the quarters of numbers."""
     found: dict[str, dict[str, Any]] = {}
     numbered = [(i, column) for i, column in enumerate(columns) if column.sort in ("number", "text")]
@@ -193,3 +188,24 @@ def _values(con: duckdb.DuckDBPyConnection, columns: Sequence[MeasuredColumn]) -
 def _round(value: float) -> float:
     """A figure with as many digits as it tells: each night keeps them."""
     return float(f"{value:.6g}")
+
+
+def published_rows(
+    con: Connection, contents: building.Contents, table: contract.Table
+) -> tuple[str | None, frozenset[str]]:
+    """SQL of a published table (of one by day, of its newest files), and its columns; None where there is none."""
+    if table.by_day is None:
+        columns = con.execute(
+            "SELECT column_name FROM duckdb_columns() WHERE database_name = 'cur' AND table_name = ?", [table.name]
+        ).fetchall()
+        return (f"cur.{ident(table.name)}" if columns else None), frozenset(name for (name,) in columns)
+    files = [file for file in contents.files if file.table == table.name]
+    newest = max((file.delivery for file in files), default=None)
+    if newest is None:
+        return None, frozenset()
+    (home,) = con.execute("SELECT path FROM duckdb_databases() WHERE database_name = 'cur'").fetchone() or ("",)
+    paths = [exact_path(Path(home).parent / file.path) for file in files if file.delivery == newest]
+    rows = f"read_parquet([{', '.join(map(literal, paths))}], union_by_name = true, hive_partitioning = false)"
+    with readable(f"the files of {table.name!r}"):
+        columns = con.execute(f"DESCRIBE SELECT * FROM {rows}").fetchall()
+    return rows, frozenset(row[0] for row in columns)

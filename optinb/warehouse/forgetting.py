@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -16,25 +19,18 @@ from msgspec.structs import replace
 
 from optinb.base.erasing import BLANKED
 from optinb.base.files import sync
-from optinb.warehouse import building
-from optinb.warehouse.building import Contents
+from optinb.warehouse import building, forgotten
 from optinb.warehouse.changes import TABLE as CHANGES
 from optinb.warehouse.contract import CUSTOMER_IDS, DAILY, OWN_TABLES
-from optinb.warehouse.damage import readable
 from optinb.warehouse.days import DayFile, DayWriter, scan_of
-from optinb.warehouse.forgotten import read_forgotten, write_forgotten
 from optinb.warehouse.quarantine import FILE, read_quarantine
-from optinb.warehouse.sql import connect, ident, literal
+from optinb.warehouse.sql import Connection, connect, ident, literal, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-    from datetime import datetime
-    from pathlib import Path
-
-    import duckdb
     import polars as pl
 
     from optinb.warehouse.versions import Versions
+
 
 BY_DAY = (*DAILY, "history", CHANGES)
 
@@ -58,7 +54,7 @@ class Removed(Struct, frozen=True, kw_only=True):
 class _Named(Struct, frozen=True):
     """A kept version: what it says about itself, and how many rows of each of its tables are the customer's."""
 
-    contents: Contents
+    contents: building.Contents
     rows: dict[str, int]
 
 
@@ -97,7 +93,7 @@ def forget(
         exported: whether the next version is to be written for Spark too.
     """
     # must precede the rest: a delivery that comes while this is being resumed brings nobody back
-    write_forgotten(versions.folder, read_forgotten(versions.folder).with_(ids, external_ids))
+    forgotten.write_forgotten(versions.folder, forgotten.read_forgotten(versions.folder).with_(ids, external_ids))
     blanked = _blank(quarantine, {*ids, *external_ids, *others})
     current = versions.current
     if current is None:
@@ -124,7 +120,7 @@ def forget(
 
 
 def _write_versions(
-    con: duckdb.DuckDBPyConnection,
+    con: Connection,
     versions: Versions,
     named: Mapping[int, _Named],
     moved: Mapping[str, DayFile | None],
@@ -158,10 +154,10 @@ def _write_versions(
 
 
 def _built(
-    con: duckdb.DuckDBPyConnection,
+    con: Connection,
     versions: Versions,
     number: int,
-    contents: Contents,
+    contents: building.Contents,
     ids: Collection[str],
     *,
     exported: bool,
@@ -181,7 +177,7 @@ def _built(
     return built
 
 
-def _look(con: duckdb.DuckDBPyConnection, versions: Versions, number: int, ids: Collection[str]) -> _Named:
+def _look(con: Connection, versions: Versions, number: int, ids: Collection[str]) -> _Named:
     building.attach(con, versions.path(number), "cur", read_only=True)
     try:
         rows = {}
@@ -196,7 +192,7 @@ def _look(con: duckdb.DuckDBPyConnection, versions: Versions, number: int, ids: 
         con.execute("DETACH cur")
 
 
-def tables_of(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
+def tables_of(con: Connection) -> dict[str, tuple[str, ...]]:
     """The published tables of the attached version, and in which columns customers are named."""
     found = con.execute(
         "SELECT table_name, bool_or(column_name = 'customer_id') FROM duckdb_columns() "
@@ -206,9 +202,7 @@ def tables_of(con: duckdb.DuckDBPyConnection) -> dict[str, tuple[str, ...]]:
     return named | ({CUSTOMER_IDS.name: ("old", "new")} if CUSTOMER_IDS.name in named else {})
 
 
-def _holding(
-    con: duckdb.DuckDBPyConnection, folder: Path, files: Iterable[DayFile], ids: Collection[str]
-) -> dict[str, int]:
+def _holding(con: Connection, folder: Path, files: Iterable[DayFile], ids: Collection[str]) -> dict[str, int]:
     """How many rows of the customer each Parquet file holds, for those that hold any."""
     found: dict[str, int] = {}
     files = tuple(files)
@@ -229,7 +223,7 @@ def _groups(files: Sequence[DayFile], size: int) -> Iterable[Sequence[DayFile]]:
     return (files[start : start + size] for start in range(0, len(files), size))
 
 
-def _moved(contents: Contents, moved: Mapping[str, DayFile | None]) -> Contents:
+def _moved(contents: building.Contents, moved: Mapping[str, DayFile | None]) -> building.Contents:
     def kept(files: Sequence[DayFile]) -> tuple[DayFile, ...]:
         now = (moved.get(file.path, file) for file in files)
         return tuple(file for file in now if file is not None)
@@ -237,7 +231,7 @@ def _moved(contents: Contents, moved: Mapping[str, DayFile | None]) -> Contents:
     return replace(contents, files=kept(contents.files), base_files=kept(contents.base_files))
 
 
-def _names_any(contents: Contents, moved: Mapping[str, DayFile | None]) -> bool:
+def _names_any(contents: building.Contents, moved: Mapping[str, DayFile | None]) -> bool:
     return any(file.path in moved for file in (*contents.files, *contents.base_files))
 
 

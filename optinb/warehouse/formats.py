@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,14 +17,10 @@ from optinb.warehouse.checks import NAMED_TWICE, NOT_AN_OBJECT
 from optinb.warehouse.contract import MAX_COLUMNS, TABLES
 from optinb.warehouse.delimited import header_of
 from optinb.warehouse.limits import UnreadableError, refuse_long_footer, refuse_long_lines, refuse_many_columns
-from optinb.warehouse.sql import exact_path, ident, literal
+from optinb.warehouse.sql import Connection, exact_path, ident, literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    import duckdb
-
-    Opener = Callable[[duckdb.DuckDBPyConnection, "DeliveredFile", Path], "OpenedFile"]
+    Opener = Callable[[Connection, "DeliveredFile", Path], "OpenedFile"]
 
 _HEADER_BYTES = 1 << 20
 _KEEP_ERRORS = "store_rejects = true, rejects_limit = 0, rejects_table = 'csv_rejects', rejects_scan = 'csv_scans'"
@@ -115,7 +111,7 @@ def text_start(plain: Path) -> bytes:
     return start.removeprefix(b"\xef\xbb\xbf")
 
 
-def _open_csv(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> OpenedFile:
+def _open_csv(con: Connection, file: DeliveredFile, plain: Path) -> OpenedFile:
     start = text_start(plain).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     text = start.lstrip(b"\n")
     if len(text) > _HEADER_BYTES // 2 and b"\n" not in text:
@@ -150,7 +146,7 @@ def _header(text: str, table: str) -> tuple[str, tuple[str, ...]]:
     return header_of(text, known=known, like=lambda name: name.strip().lower())
 
 
-def _open_ndjson(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> OpenedFile:
+def _open_ndjson(con: Connection, file: DeliveredFile, plain: Path) -> OpenedFile:
     text_start(plain)
     refuse_long_lines(plain)
 
@@ -186,7 +182,7 @@ def _open_ndjson(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Pat
     return OpenedFile(file=file, plain=plain, columns=tuple(spellings), relation=relation)
 
 
-def _open_parquet(con: duckdb.DuckDBPyConnection, file: DeliveredFile, plain: Path) -> OpenedFile:
+def _open_parquet(con: Connection, file: DeliveredFile, plain: Path) -> OpenedFile:
     rows = f"read_parquet({literal(exact_path(plain))}, hive_partitioning = false)"
     refuse_long_footer(plain)
     names = tuple(_names_in(con, plain))
@@ -216,7 +212,7 @@ def _as_text(value: str, kind: str, *, is_id: bool) -> str:
     return f"{value}::VARCHAR"
 
 
-def _names_in(con: duckdb.DuckDBPyConnection, plain: Path) -> Iterator[str]:
+def _names_in(con: Connection, plain: Path) -> Iterator[str]:
     """The columns of a Parquet file as it names them itself; DuckDB renames one that differs from another in case."""
     elements = iter(
         con.execute(f"SELECT name, num_children FROM parquet_schema({literal(exact_path(plain))})").fetchall()

@@ -6,20 +6,19 @@ whoever reads a stale table is held, and every night says which tables are.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
 from optinb.warehouse.contract import CUSTOMER_IDS, DAILY, TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from zoneinfo import ZoneInfo
-
     from optinb.base.settings import ImportSection
-    from optinb.warehouse.building import Contents, Delivery
-    from optinb.warehouse.days import DayFile
+    from optinb.warehouse import building, days
+
 
 # What was usual longer ago says nothing of a shop today.
 _USUAL_DAYS = 365
@@ -42,7 +41,9 @@ class TableAge(Struct, frozen=True, kw_only=True):
     warning: str | None = None
 
 
-def table_ages(contents: Contents, *, run_date: date, limits: ImportSection, zone: ZoneInfo) -> tuple[TableAge, ...]:
+def table_ages(
+    contents: building.Contents, *, run_date: date, limits: ImportSection, zone: ZoneInfo
+) -> tuple[TableAge, ...]:
     """The age of every table that was ever delivered, on a night.
 
     A table is stale if its newest delivery is older than its limit in days, or if for more days than that no row came
@@ -75,8 +76,8 @@ def limit_of(table: str, limits: ImportSection) -> tuple[int, str]:
 
 def _age(
     name: str,
-    brought: Sequence[Delivery],
-    files: Sequence[DayFile],
+    brought: Sequence[building.Delivery],
+    files: Sequence[days.DayFile],
     run_date: date,
     *,
     last: date,
@@ -110,11 +111,11 @@ def _age(
     return TableAge(table=name, delivered=delivered, newest=newest, stale=stale, warning=stale or warning)
 
 
-def _until(file: DayFile) -> date:
+def _until(file: days.DayFile) -> date:
     return file.until or file.day
 
 
-def _reached(newest: date, brought: Iterable[Delivery], files: Sequence[DayFile], zone: ZoneInfo) -> date:
+def _reached(newest: date, brought: Iterable[building.Delivery], files: Sequence[days.DayFile], zone: ZoneInfo) -> date:
     """The date of the first delivery with rows of the newest day: the same rows may come every night."""
     name = files[0].table
     told = [(delivery.run_date, delivery.report.table(name).newest) for delivery in brought]
@@ -122,7 +123,7 @@ def _reached(newest: date, brought: Iterable[Delivery], files: Sequence[DayFile]
     return min(by_report + [file.delivery for file in files if file.holds(newest)])
 
 
-def _longest_pause(files: Iterable[DayFile], newest: date) -> int:
+def _longest_pause(files: Iterable[days.DayFile], newest: date) -> int:
     """The most days from one day with rows to the next in the last year; of files of several days the ends count."""
     spans = sorted((file.day, _until(file)) for file in files)
     pauses, reached = [0], None

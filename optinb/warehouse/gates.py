@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from optinb.warehouse.contract import TABLES
 from optinb.warehouse.formats import FORMATS
-from optinb.warehouse.report import Gate
+from optinb.warehouse.report import Gate, ImportReport, TableReport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
     from optinb.base.settings import ImportSection
-    from optinb.warehouse.report import ImportReport, TableReport
+
 
 _OTHER_ENDINGS = ", ".join(f".{form.name}" for form in FORMATS[1:])
 

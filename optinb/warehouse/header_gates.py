@@ -6,24 +6,50 @@ disappears unnoticed, a delivery is held against all that earlier ones brought.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
 
-from optinb.warehouse.column_names import PLACE, contrary, key_of, quoted
-from optinb.warehouse.contract import TABLES
+from msgspec import Struct
+
+from optinb.warehouse.column_names import PLACE, ColumnNames, contrary, key_of, quoted
+from optinb.warehouse.contract import TABLES, Column, Table
 from optinb.warehouse.nearness import near, nearest, opposite
 from optinb.warehouse.report import Gate
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-    from optinb.warehouse.column_names import ColumnNames
-    from optinb.warehouse.contract import Column, Table
-    from optinb.warehouse.headers import Earlier, FileHeader
 
 _SETTING = "columns"
 # A part without a key in any object is no sign of a lost column, where that many rows without it can be chance.
 _CHANCE = 1e-4
 _SHOWN = 3
+IGNORED = "columns that the contract doesn't know are ignored"
+
+
+class FileHeader(Struct, frozen=True, kw_only=True):
+    """The columns of one delivered file. `sparse`: a row without a value may leave the column out, as in NDJSON."""
+
+    file: str
+    columns: tuple[str, ...]
+    rows: int
+    sparse: bool = False
+
+    @property
+    def tells(self) -> bool:
+        """Whether the file says which columns there are."""
+        return not self.sparse or self.rows > 0
+
+
+class Earlier(Struct, frozen=True, kw_only=True):
+    """What earlier deliveries of a table brought.
+
+    Attributes:
+        delivered: the columns of the contract that some delivery had.
+        everywhere: those that every part of the last one had.
+        further: other columns that are known already, as attributes or as ignored.
+        filled: of columns, the share of rows that had a value.
+    """
+
+    delivered: frozenset[str] = frozenset()
+    everywhere: frozenset[str] = frozenset()
+    further: frozenset[str] = frozenset()
+    filled: dict[str, float] = {}
 
 
 def judge_headers(

@@ -4,47 +4,45 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from optinb.base.progress import progress
-from optinb.base.settings import ImportSection
+from optinb.base.progress import Advance, OnProgress, progress
+from optinb.base.settings import ImportSection, Settings
 from optinb.errors import DeliveryError, GateError
-from optinb.warehouse import building, compaction, gates, persons, settling
-from optinb.warehouse.building import Contents, Delivery
-from optinb.warehouse.changes import write_changes
-from optinb.warehouse.column_names import names_of
-from optinb.warehouse.columns import slim
+from optinb.warehouse import (
+    building,
+    changes,
+    column_names,
+    columns,
+    consent,
+    days,
+    forgotten,
+    formats,
+    gates,
+    persons,
+    settling,
+    sources,
+)
 from optinb.warehouse.contract import DAILY, PEOPLE_TABLES, TABLES
-from optinb.warehouse.days import DayFile, DayWriter
 from optinb.warehouse.examining import READING, Examination, Examined
-from optinb.warehouse.forgotten import read_forgotten
-from optinb.warehouse.keyindex import INDEX_OF, KeyIndex
-from optinb.warehouse.merging import stricter
+from optinb.warehouse.keyindex import INDEX_OF, KeyIndex, days_of
 from optinb.warehouse.quarantine import read_quarantine, write_quarantine
 from optinb.warehouse.reading import digest, find_files
 from optinb.warehouse.report import ColumnDrift, Gate, ImportReport, TableReport
-from optinb.warehouse.returning import remember
-from optinb.warehouse.runs import days_of
-from optinb.warehouse.sources import fetch_missing
-from optinb.warehouse.sql import connect, ident
+from optinb.warehouse.sql import Connection, connect, ident
 from optinb.warehouse.staged import Staged, customers_query, drop_rejects, rows_query
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-    from datetime import date, datetime
-
-    import duckdb
     import polars as pl
 
-    from optinb.base.progress import Advance, OnProgress
-    from optinb.base.settings import Settings
-    from optinb.warehouse.formats import DeliveredFile
-    from optinb.warehouse.settling import Unsettled
     from optinb.warehouse.versions import Versions
+
 
 # What a person who waits is told of an import, in hundredths; the rest is the tables that are kept by day.
 _WHOLE, _CHANGES = 5, 5
@@ -89,7 +87,7 @@ class Import:
         watched: Collection[str] = (),
     ) -> None:
         """Args: `watched` are the attributes that rules and campaigns use."""
-        self._names = names_of(settings.imports.columns)
+        self._names = column_names.names_of(settings.imports.columns)
         self._watched = watched
         self._root = root
         self._versions = versions
@@ -123,7 +121,9 @@ class Import:
             imported = [delivery.run_date for delivery in contents.deliveries] if contents else []
             folder = inbox / self._run_date.isoformat()
             unsettled = self._settle(folder, on_progress=step)
-            fetch_missing(self._settings.sources, folder, run_date=self._run_date, delivered=imported, on_progress=step)
+            sources.fetch_missing(
+                self._settings.sources, folder, run_date=self._run_date, delivered=imported, on_progress=step
+            )
             there = settling.look_at(folder)
             files, warnings = find_files(inbox, folder)
             print_of = digest(files, context=self._fingerprint())
@@ -183,13 +183,13 @@ class Import:
             )
             return report, read_quarantine(Path(scratch) / "quarantine")
 
-    def _contents(self, con: duckdb.DuckDBPyConnection) -> Contents | None:
+    def _contents(self, con: Connection) -> building.Contents | None:
         if self._current is None:
             return None
         building.attach(con, self._versions.path(self._current), "cur", read_only=True)
         return building.read_contents(con, "cur")
 
-    def _examination(self, con: duckdb.DuckDBPyConnection, contents: Contents | None, *, scratch: Path) -> Examination:
+    def _examination(self, con: Connection, contents: building.Contents | None, *, scratch: Path) -> Examination:
         return Examination(
             con,
             contents,
@@ -206,7 +206,7 @@ class Import:
     def _patience(self) -> float:
         return self._settings.imports.settle_seconds
 
-    def _settle(self, folder: Path, *, on_progress: Advance) -> tuple[Unsettled, ...]:
+    def _settle(self, folder: Path, *, on_progress: Advance) -> tuple[settling.Unsettled, ...]:
         return settling.settle(lambda: settling.look_at(folder), limit_s=self._patience, on_progress=on_progress)
 
     def _fingerprint(self) -> str:
@@ -218,7 +218,7 @@ class Import:
         meanings = [workspace.time_zone, workspace.currency, *sorted(self._settings.app_ids()), *self._names.told()]
         return "\0".join([*meanings, *keeps])
 
-    def _refuse_older(self, contents: Contents | None) -> None:
+    def _refuse_older(self, contents: building.Contents | None) -> None:
         if contents and self._run_date < contents.import_date:
             raise DeliveryError(
                 f"the delivery of {self._run_date} is older than the published one of {contents.import_date}, whose "
@@ -230,7 +230,7 @@ class Import:
     def _stays(self) -> str:
         return f"version {self._current} stays current" if self._current else "nothing is published"
 
-    def _judge(self, seen: Examined, files: Sequence[DeliveredFile], accept_anyway: str | None) -> None:
+    def _judge(self, seen: Examined, files: Sequence[formats.DeliveredFile], accept_anyway: str | None) -> None:
         bad = gates.failed(seen.gates)
         if bad and not (accept_anyway or "").strip():
             raise BlockedError(
@@ -250,9 +250,9 @@ class Import:
 
     def _publish(
         self,
-        con: duckdb.DuckDBPyConnection,
+        con: Connection,
         seen: Examined,
-        contents: Contents | None,
+        contents: building.Contents | None,
         report: ImportReport,
         *,
         digest: str,
@@ -274,7 +274,7 @@ class Import:
             building.carry_over(con, without=[*whole, *PEOPLE_TABLES])
         building.create_missing(con)
         persons.publish(con)
-        merged = stricter(con, last=seen.last)
+        merged = consent.stricter(con, last=seen.last)
         corrected = contents.delivery(self._run_date) if contents else None
         report = replace(
             report,
@@ -292,29 +292,31 @@ class Import:
         )
         history = tuple(file for file in contents.files if file.table == "history") if contents else ()
         on_progress(_WHOLE, "storing what changed of customers")
-        history += write_changes(con, contents, root=versions.folder, work=versions.work, run_date=self._run_date)
+        history += changes.write_changes(
+            con, contents, root=versions.folder, work=versions.work, run_date=self._run_date
+        )
         on_progress(_CHANGES)
         loaded = sum(table.loaded for table in report.tables)
         daily = self._write_days(con, staged, base, version=report.version, loaded=loaded, on_progress=on_progress)
         report = replace(report, seconds=round(time.monotonic() - began, 3))
-        delivery = Delivery(
+        delivery = building.Delivery(
             run_date=self._run_date, digest=digest, version=report.version, imported_at=self._now, report=report
         )
         earlier = tuple(d for d in contents.deliveries if d.run_date != self._run_date) if contents else ()
         building.write_contents(
             con,
-            Contents(
+            building.Contents(
                 version=report.version,
                 created_at=self._now,
                 import_date=self._run_date,
                 model_date=contents.model_date if contents else None,
                 files=(*daily, *history),
                 base_files=base,
-                deliveries=slim((*earlier, delivery)),
+                deliveries=columns.slim((*earlier, delivery)),
                 attributes=seen.attributes if "customers" in staged or not contents else contents.attributes,
             ),
         )
-        remember(con, read_forgotten(versions.folder), versions.folder)
+        forgotten.remember(con, forgotten.read_forgotten(versions.folder), versions.folder)
         building.finish(con, exported=versions.built_tables if self._settings.engine.spark_master else None)
         on_progress(0, "publishing")
         versions.publish(built, report.version)
@@ -326,17 +328,17 @@ class Import:
 
     def _write_days(
         self,
-        con: duckdb.DuckDBPyConnection,
+        con: Connection,
         staged: dict[str, Staged],
-        base: Sequence[DayFile],
+        base: Sequence[days.DayFile],
         *,
         version: int,
         loaded: int,
         on_progress: Advance,
-    ) -> tuple[DayFile, ...]:
+    ) -> tuple[days.DayFile, ...]:
         versions = self._versions
-        writer = DayWriter(con, root=versions.folder, work=versions.work, version=version, delivery=self._run_date)
-        files: list[DayFile] = []
+        writer = days.DayWriter(con, root=versions.folder, work=versions.work, version=version, delivery=self._run_date)
+        files: list[days.DayFile] = []
         for name in DAILY:
             on_progress(0, f"storing {name}")
             kept = [file for file in base if file.table == name]
@@ -358,7 +360,7 @@ class Import:
                 files += runs
             if part:
                 kept += writer.write(name, rows_query(part))
-            old = compaction.due(kept, run_date=self._run_date, at_most=compaction.rows_to_join(loaded))
+            old = days.due(kept, run_date=self._run_date, at_most=days.rows_to_join(loaded))
             if old:
                 joined = {file.path for file in old}
                 kept = [*(file for file in kept if file.path not in joined), writer.join(old)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -11,15 +13,13 @@ from optinb.errors import DeliveryError, Exit, UsageError
 from optinb.warehouse.report import ImportReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     import polars as pl
 
     from optinb.base.context import Context
     from optinb.base.progress import OnProgress
     from optinb.store.audit import AuditTrail
     from optinb.warehouse.warehouse import Warehouse
+
 
 EXAMPLES = 3
 SHOWN = 300  # characters of a row; the quarantine file has all of it

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.warehouse import building
-from optinb.warehouse.components import linked
-from optinb.warehouse.damage import readable
+from optinb.warehouse import building, components, persons
 from optinb.warehouse.forgetting import is_any, tables_of
-from optinb.warehouse.persons import MOST_SHARING
-from optinb.warehouse.sql import connect, ident, literal
+from optinb.warehouse.sql import Connection, connect, ident, literal, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    import duckdb
-
     from optinb.warehouse.versions import Versions
+
 
 SHORTEST_NAME = 4  # characters of an attribute that names somebody
 
@@ -44,9 +39,9 @@ def known_as(versions: Versions, customer_id: str) -> KnownAs:
             with readable(f"the customers of version {number}"):
                 if "customer_ids" in tables_of(con):
                     links = con.sql("SELECT old, new FROM cur.customer_ids").pl()
-                    ids |= linked(links, ids)
+                    ids |= components.linked(links, ids)
                 mine, others = _holders(con, ids)
-                if len(others) < MOST_SHARING:
+                if len(others) < persons.MOST_SHARING:
                     ids |= others
                     mine, others = _holders(con, ids)
             external |= mine
@@ -64,7 +59,7 @@ def known_as(versions: Versions, customer_id: str) -> KnownAs:
     )
 
 
-def _texts(con: duckdb.DuckDBPyConnection) -> list[str]:
+def _texts(con: Connection) -> list[str]:
     """The columns of customers that hold text, their ids apart."""
     found = con.execute(
         "SELECT column_name FROM duckdb_columns() WHERE database_name = 'cur' AND table_name = 'customers' "
@@ -73,14 +68,14 @@ def _texts(con: duckdb.DuckDBPyConnection) -> list[str]:
     return [ident(name) for (name,) in found]
 
 
-def _values(con: duckdb.DuckDBPyConnection, column: str, ids: Collection[str]) -> set[str]:
+def _values(con: Connection, column: str, ids: Collection[str]) -> set[str]:
     found = con.execute(
         f"SELECT DISTINCT {column} FROM cur.customers WHERE {is_any(ids)} AND {column} <> ''"
     ).fetchall()
     return {value for (value,) in found}
 
 
-def _alone(con: duckdb.DuckDBPyConnection, column: str, values: Collection[str], ids: Collection[str]) -> set[str]:
+def _alone(con: Connection, column: str, values: Collection[str], ids: Collection[str]) -> set[str]:
     """Those of a person's values that name them: of a column whose values are mostly one customer's, and theirs alone.
 
     A town may have one customer only, and stays a town.
@@ -97,7 +92,7 @@ def _alone(con: duckdb.DuckDBPyConnection, column: str, values: Collection[str],
     return long - {value for (value,) in others}
 
 
-def _holders(con: duckdb.DuckDBPyConnection, ids: Collection[str]) -> tuple[set[str], set[str]]:
+def _holders(con: Connection, ids: Collection[str]) -> tuple[set[str], set[str]]:
     """The external user ids of some customers, and who else has them."""
     tables = [name for name in ("customers", "departed_customers") if name in tables_of(con)]
     found = {
@@ -113,7 +108,7 @@ def _holders(con: duckdb.DuckDBPyConnection, ids: Collection[str]) -> tuple[set[
     return found, {row[0] for row in others}
 
 
-def _shared(con: duckdb.DuckDBPyConnection, external_ids: Collection[str], ids: Collection[str]) -> set[str]:
+def _shared(con: Connection, external_ids: Collection[str], ids: Collection[str]) -> set[str]:
     """Those of some external user ids that others have too, such as what a system writes for everybody unknown."""
     named = ", ".join(map(literal, sorted(external_ids))) or "NULL"
     rows = con.execute(

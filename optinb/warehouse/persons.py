@@ -12,20 +12,15 @@ what happened under them is still theirs. `departed_customers` keeps for a while
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import date
 
 import polars as pl
 from msgspec import Struct
 
 from optinb.warehouse.components import PEOPLE, components, cycles, people
+from optinb.warehouse.keyindex import repeated
 from optinb.warehouse.report import Gate
-from optinb.warehouse.runs import repeated
-from optinb.warehouse.sql import literal, numbers
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    import duckdb
+from optinb.warehouse.sql import Connection, literal, numbers
 
 LINKS = "old VARCHAR, new VARCHAR, since TIMESTAMP, delivery DATE, source VARCHAR"
 PERSONS = "customer_id VARCHAR, person_id VARCHAR, drawn BOOLEAN"
@@ -49,7 +44,7 @@ class Linked(Struct, frozen=True, kw_only=True):
 
 
 def link(
-    con: duckdb.DuckDBPyConnection,
+    con: Connection,
     *,
     customers: str,
     mapping: str | None,
@@ -106,7 +101,7 @@ def link(
     return Linked(warnings=_circles(links), gates=(_gate(int(sizes["count"].max() or 0), most_ids),))  # pyright: ignore[reportArgumentType]
 
 
-def left_out(con: duckdb.DuckDBPyConnection, rows: str, *, most_ids: int) -> tuple[Gate, ...]:
+def left_out(con: Connection, rows: str, *, most_ids: int) -> tuple[Gate, ...]:
     """The gate on delivered rows of customer_ids that lead to somebody who was forgotten.
 
     Whoever they name is left out, and for good: a column with one value for everybody would forget everybody.
@@ -117,7 +112,7 @@ def left_out(con: duckdb.DuckDBPyConnection, rows: str, *, most_ids: int) -> tup
     return (_gate(int(components(links)["group"].value_counts()["count"].max() or 0), most_ids),)  # pyright: ignore[reportArgumentType]
 
 
-def publish(con: duckdb.DuckDBPyConnection) -> None:
+def publish(con: Connection) -> None:
     """Writes what `link` found into the version that is being built."""
     con.execute("CREATE TABLE next.customer_ids AS FROM person_links ORDER BY delivery, old, new")
     con.execute("CREATE TABLE next.persons AS FROM persons_now ORDER BY customer_id")
@@ -125,19 +120,19 @@ def publish(con: duckdb.DuckDBPyConnection) -> None:
     con.execute(f"CREATE TABLE next.departed_customers AS {heirless} ORDER BY customer_id")
 
 
-def tables_of(con: duckdb.DuckDBPyConnection, version: str) -> frozenset[str]:
+def tables_of(con: Connection, version: str) -> frozenset[str]:
     """The tables of an attached version; those about people are new in this version of optinb."""
     rows = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = ?", [version]).fetchall()
     return frozenset(name for (name,) in rows)
 
 
-def _create(con: duckdb.DuckDBPyConnection, name: str, columns: str, rows: str) -> None:
+def _create(con: Connection, name: str, columns: str, rows: str) -> None:
     con.execute(f"CREATE OR REPLACE TEMP TABLE {name} ({columns})")
     if rows:
         con.execute(f"INSERT INTO {name} {rows}")
 
 
-def _delivered(con: duckdb.DuckDBPyConnection, mapping: str, run_date: date) -> pl.DataFrame:
+def _delivered(con: Connection, mapping: str, run_date: date) -> pl.DataFrame:
     """Adds what a delivery says that wasn't known before; returns all that it says."""
     con.execute(
         "INSERT INTO person_links SELECT old, new, min(since), ?, ? "
@@ -147,7 +142,7 @@ def _delivered(con: duckdb.DuckDBPyConnection, mapping: str, run_date: date) -> 
     return con.sql(f"SELECT DISTINCT old, new FROM {mapping} WHERE old <> new").pl()
 
 
-def _depart(con: duckdb.DuckDBPyConnection, customers: str, run_date: date, *, version: str, earlier: bool) -> None:
+def _depart(con: Connection, customers: str, run_date: date, *, version: str, earlier: bool) -> None:
     """Notes who is gone since a version, or since some night before it."""
     # hashes are compared instead of the ids: eight bytes a customer, and only a few rows are left after it
     con.execute(
@@ -165,7 +160,7 @@ def _depart(con: duckdb.DuckDBPyConnection, customers: str, run_date: date, *, v
         )
 
 
-def _inherit(con: duckdb.DuckDBPyConnection, customers: str, run_date: date) -> None:
+def _inherit(con: Connection, customers: str, run_date: date) -> None:
     """Links whoever is gone with the one who has their external user id now.
 
     Where several have it they are one person while they share it; what they share may be a word for nobody, and must
@@ -195,7 +190,7 @@ def _inherit(con: duckdb.DuckDBPyConnection, customers: str, run_date: date) -> 
     )
 
 
-def _sharing(con: duckdb.DuckDBPyConnection, customers: str) -> pl.DataFrame:
+def _sharing(con: Connection, customers: str) -> pl.DataFrame:
     """A link from the first customer to each other of those who share an external user id tonight."""
     none = pl.DataFrame(schema={"old": pl.String, "new": pl.String})
     if not con.execute(f"SELECT 1 FROM {customers} WHERE external_user_id <> customer_id LIMIT 1").fetchall():
@@ -213,7 +208,7 @@ def _sharing(con: duckdb.DuckDBPyConnection, customers: str) -> pl.DataFrame:
     return found
 
 
-def _people(con: duckdb.DuckDBPyConnection, members: pl.DataFrame, *, known: bool) -> str:
+def _people(con: Connection, members: pl.DataFrame, *, known: bool) -> str:
     """Registers who each of the members is, and returns the name of what was registered."""
     mine = "WHERE customer_id IN (SELECT customer_id FROM members)"
     there = f"(SELECT customer_id FROM cur.customers {mine} UNION SELECT customer_id FROM departed {mine})"

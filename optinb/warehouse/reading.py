@@ -9,23 +9,21 @@ import gzip
 import hashlib
 import shutil
 import zlib
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from optinb.errors import DeliveryError
+from optinb.warehouse import header_gates, settling
 from optinb.warehouse.column_names import PLACE, ColumnNames
 from optinb.warehouse.contract import MAX_NAME_LENGTH, TABLES
 from optinb.warehouse.formats import BY_ENDING, CSV, DeliveredFile, FileName, OpenedFile, read_name, text_start
-from optinb.warehouse.header_gates import did_you_mean_column
 from optinb.warehouse.limits import MOST_UNPACKED_GB, UnreadableError, unpack
-from optinb.warehouse.settling import finished_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    import duckdb
+    from optinb.warehouse.sql import Connection
 
 
 def find_files(inbox: Path, folder: Path) -> tuple[list[DeliveredFile], list[str]]:
@@ -44,7 +42,7 @@ def find_files(inbox: Path, folder: Path) -> tuple[list[DeliveredFile], list[str
         name = read_name(path.name)
         if not path.is_file():
             warnings.append(f"{path.name} is ignored: it is not a file")
-        elif name is None and finished_name(path.name):
+        elif name is None and settling.finished_name(path.name):
             continue  # a gate tells of it
         elif name is None:
             warnings.append(
@@ -67,7 +65,7 @@ def digest(files: Sequence[DeliveredFile], *, context: str) -> str:
 
 
 def open_source(
-    con: duckdb.DuckDBPyConnection,
+    con: Connection,
     file: DeliveredFile,
     *,
     scratch: Path,
@@ -106,7 +104,7 @@ def open_source(
     missing = [column for column in table.required if column not in named]
     if missing and not file.format.objects:
         has = ", ".join(repr(name[:40]) for name in named[:12]) or "none"
-        meant = did_you_mean_column(named, missing[0], table)
+        meant = header_gates.did_you_mean_column(named, missing[0], table)
         raise UnreadableError(f"its header has no column {missing[0]!r} (it has {has}); add it{meant}")
     return source
 
@@ -145,7 +143,7 @@ def _plain(file: DeliveredFile, scratch: Path, *, most_gb: float) -> Path:
     return target
 
 
-def open_other(con: duckdb.DuckDBPyConnection, path: Path, *, scratch: Path) -> OpenedFile | Path:
+def open_other(con: Connection, path: Path, *, scratch: Path) -> OpenedFile | Path:
     """Opens a file that is no table of a delivery, a list or codes, by what its name ends with, as deliveries are read.
 
     Returns the uncompressed file, UTF-8 as far as its beginning tells, where it is a text of lines. Raises

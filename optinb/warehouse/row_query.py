@@ -7,18 +7,12 @@ reason to lose a person.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterator, Sequence
 
 from optinb.warehouse.checks import CheckContext, complaints, parsed
-from optinb.warehouse.contract import CUSTOMER_IDS
-from optinb.warehouse.facts import Facts
-from optinb.warehouse.sql import ident, literal
-from optinb.warehouse.zones import local_from_utc
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
-
-    from optinb.warehouse.contract import Column, Table
+from optinb.warehouse.contract import CUSTOMER_IDS, Column, Table
+from optinb.warehouse.limits import Facts
+from optinb.warehouse.sql import ident, literal, local_from_utc
 
 # Complaints of a value that is emptied are numbered from 1 in so many bits of `unfit`.
 _BITS = 3

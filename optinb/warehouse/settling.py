@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -13,10 +15,8 @@ from optinb.warehouse.formats import read_name
 from optinb.warehouse.report import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
-
     from optinb.base.progress import Advance
+
 
 # What WinSCP, FileZilla, curl, browsers, rsync --partial and people's scripts call a file until it is whole.
 _ENDINGS = r"part|partial|filepart|tmp|temp|crdownload|download|incomplete|inprogress|upload|uploading|writing"

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import os
+from datetime import date, datetime
+from pathlib import Path
 from threading import Lock
+from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from optinb.errors import WarehouseError, did_you_mean
-from optinb.warehouse.building import attach, read_contents
+from optinb.warehouse.building import Contents, attach, read_contents
 from optinb.warehouse.contract import DAILY, OWN_TABLES, TABLES, polars_schema
-from optinb.warehouse.damage import readable
-from optinb.warehouse.days import require_whole
-from optinb.warehouse.sql import connect, ident
-from optinb.warehouse.versions import open_shared
+from optinb.warehouse.days import DayFile, require_whole
+from optinb.warehouse.sql import connect, ident, readable
+from optinb.warehouse.versions import Versions, open_shared
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
-    from pathlib import Path
-    from types import TracebackType
-
     import polars as pl
-
-    from optinb.warehouse.building import Contents
-    from optinb.warehouse.days import DayFile
-    from optinb.warehouse.versions import Versions
 
 
 class Snapshot:

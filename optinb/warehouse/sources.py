@@ -10,25 +10,24 @@ from __future__ import annotations
 import json
 import logging
 import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from optinb.base.files import sync
-from optinb.base.settings import read_secret
+from optinb.base.settings import SourceSection, read_secret
 from optinb.errors import GateError, SettingsError, did_you_mean
 from optinb.warehouse.formats import read_name
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
-    from pathlib import Path
-
     from sqlalchemy import URL, Engine, TextClause
 
     from optinb.base.progress import Advance
-    from optinb.base.settings import SourceSection
+
 
 PARAMETERS = ("run_date", "since")
 CONNECT_S = 15

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 
 from msgspec.structs import replace
 
-from optinb.warehouse import checks, row_query, table_checks, tool_traces
+from optinb.warehouse import checks, column_names, formats, reading, row_query, table_checks, tool_traces
 from optinb.warehouse.contract import MAX_COLUMNS, Table
-from optinb.warehouse.damage import first_line, is_machines
-from optinb.warehouse.facts import Facts, facts_of
-from optinb.warehouse.headers import IGNORED
-from optinb.warehouse.limits import UnreadableError
-from optinb.warehouse.reading import open_source, with_plain_newlines
-from optinb.warehouse.sql import first_value, literal
+from optinb.warehouse.header_gates import IGNORED
+from optinb.warehouse.limits import Facts, UnreadableError, facts_of
+from optinb.warehouse.sql import Connection, first_line, first_value, is_machines, literal
 from optinb.warehouse.staged import Staged, StagedFile
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
-    from pathlib import Path
-
-    import duckdb
-
-    from optinb.warehouse.column_names import ColumnNames
-    from optinb.warehouse.formats import DeliveredFile, OpenedFile
 
 _MALFORMED: dict[str, str] = {
     "MISSING COLUMNS": "the line has fewer fields than the header: write one field for each column, empty if need be",
@@ -43,11 +32,11 @@ class Stager:
 
     def __init__(
         self,
-        con: duckdb.DuckDBPyConnection,
+        con: Connection,
         *,
         context: checks.CheckContext,
         scratch: Path,
-        names: ColumnNames,
+        names: column_names.ColumnNames,
         most_gb: float,
     ) -> None:
         from zoneinfo import available_timezones
@@ -62,7 +51,7 @@ class Stager:
         zones = ", ".join(literal(name) for name in sorted(available_timezones()))
         con.execute(f"CREATE TYPE zone_name AS ENUM ({zones})")
 
-    def stage(self, table: Table, files: Iterable[DeliveredFile], *, before: Collection[str]) -> Staged | None:
+    def stage(self, table: Table, files: Iterable[formats.DeliveredFile], *, before: Collection[str]) -> Staged | None:
         """Reads and checks the files of one table, row by row; None if no file of it can be read.
 
         `before`: the columns that earlier deliveries brought. What permits something has its default only where it was
@@ -112,11 +101,11 @@ class Stager:
             for i, name in enumerate(staged.attributes):
                 table_checks.empty(con, staged, i, f"contains(a{i}, chr(0))", f"{name} {checks.NUL}")
 
-    def _open(self, file: DeliveredFile, plain: Path | None = None) -> OpenedFile | None:
+    def _open(self, file: formats.DeliveredFile, plain: Path | None = None) -> formats.OpenedFile | None:
         import duckdb
 
         try:
-            source = open_source(
+            source = reading.open_source(
                 self._con, file, scratch=self._scratch, plain=plain, names=self._names, most_gb=self._most_gb
             )
         except UnreadableError as error:
@@ -133,9 +122,9 @@ class Stager:
             self.warnings.append(f"{file.path.name}: a column without a name is ignored; name it in the header")
         return source
 
-    def _within_limits(self, sources: Iterable[OpenedFile]) -> list[OpenedFile]:
+    def _within_limits(self, sources: Iterable[formats.OpenedFile]) -> list[formats.OpenedFile]:
         """The files without those that bring the table more columns than it may have."""
-        kept: list[OpenedFile] = []
+        kept: list[formats.OpenedFile] = []
         names: set[str] = set()
         for source in sources:
             names |= set(source.columns)
@@ -148,7 +137,7 @@ class Stager:
             kept.append(source)
         return kept
 
-    def _attributes(self, table: Table, sources: Sequence[OpenedFile]) -> tuple[str, ...]:
+    def _attributes(self, table: Table, sources: Sequence[formats.OpenedFile]) -> tuple[str, ...]:
         own = {column.name for column in table.columns}
         further = list(dict.fromkeys(name for s in sources for name in s.columns if name and name not in own))
         if table.attributes or not further:
@@ -158,8 +147,8 @@ class Stager:
         return ()
 
     def _read(
-        self, staged: Staged, source: OpenedFile, number: int, defaults: Collection[str]
-    ) -> tuple[OpenedFile, int] | None:
+        self, staged: Staged, source: formats.OpenedFile, number: int, defaults: Collection[str]
+    ) -> tuple[formats.OpenedFile, int] | None:
         """Stages one file: how it was read in the end, and how many rows it has; None if it is unreadable."""
         import duckdb
 
@@ -170,7 +159,7 @@ class Stager:
                 raise
             again = None
             if source.file.format.text:
-                again = self._open(source.file, with_plain_newlines(source, scratch=self._scratch))
+                again = self._open(source.file, reading.with_plain_newlines(source, scratch=self._scratch))
             try:
                 if again is not None and again.columns == source.columns:
                     return again, self._insert(staged, again, number, defaults)
@@ -182,7 +171,7 @@ class Stager:
             )
             return None
 
-    def _insert(self, staged: Staged, source: OpenedFile, number: int, defaults: Collection[str]) -> int:
+    def _insert(self, staged: Staged, source: formats.OpenedFile, number: int, defaults: Collection[str]) -> int:
         form = source.file.format
         query = row_query.stage_query(
             staged.table,

@@ -7,33 +7,20 @@ and whether the first line names it, is asked for by an error that says how to a
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TextIO
 
 from msgspec import Struct
 
-from optinb.warehouse.delimited import (
-    delimiter_of,
-    differs_in_kind,
-    is_word_like,
-    name_lines,
-    plain_cell,
-    plain_name,
-)
+from optinb.warehouse.delimited import delimiter_of, differs_in_kind, is_word_like, name_lines, plain_cell, plain_name
 from optinb.warehouse.formats import OpenedFile
 from optinb.warehouse.limits import UnreadableError
 from optinb.warehouse.reading import open_other
-from optinb.warehouse.sql import connect
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import TextIO
-
-    import duckdb
+from optinb.warehouse.sql import Connection, connect
 
 MAX_BYTES = 1 << 30
 _SAMPLE = 1 << 18  # signs that delimiter and columns are told from
@@ -230,7 +217,7 @@ def _chosen(names: Sequence[str], wanted: Wanted, width: int) -> tuple[int, bool
     )
 
 
-def _of_table(con: duckdb.DuckDBPyConnection, source: OpenedFile, wanted: Wanted) -> ReadColumn:
+def _of_table(con: Connection, source: OpenedFile, wanted: Wanted) -> ReadColumn:
     """The column of a file whose columns have names."""
     if wanted.column is None:
         places = [at for at, name in enumerate(source.columns) if plain_name(name) in wanted.names]
@@ -258,7 +245,7 @@ def _of_table(con: duckdb.DuckDBPyConnection, source: OpenedFile, wanted: Wanted
     return ReadColumn([wanted.name, *cells], [0, *lines], named=True)
 
 
-def _texts(con: duckdb.DuckDBPyConnection, source: OpenedFile, place: int) -> Iterator[str]:
+def _texts(con: Connection, source: OpenedFile, place: int) -> Iterator[str]:
     """The cells of a column as text."""
     rows = con.execute(f"SELECT c{place} FROM {source.relation}")
     while batch := rows.fetchmany(100_000):

@@ -5,21 +5,16 @@ The files can be read, and no row is wrong by itself: only together do the value
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from optinb.warehouse.contract import TABLES
-from optinb.warehouse.damage import readable
 from optinb.warehouse.report import Gate
-from optinb.warehouse.sql import ident
-from optinb.warehouse.staged import good_rows
+from optinb.warehouse.sql import Connection, ident, readable
+from optinb.warehouse.staged import Staged, good_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import duckdb
-
-    from optinb.warehouse.formats import OpenedFile
-    from optinb.warehouse.staged import Staged
+    from optinb.warehouse import formats
 
 # A row of another table with an altered customer_id is refused anyway, as one of an unknown customer.
 _IDS = {
@@ -33,7 +28,7 @@ _LOOKED_AT = 100_000  # rows of a file
 _THOUSANDS = r"-?\d{1,3}(\.\d{3})+"
 
 
-def altered_ids(con: duckdb.DuckDBPyConnection, staged: Staged) -> Iterator[Gate]:
+def altered_ids(con: Connection, staged: Staged) -> Iterator[Gate]:
     """A gate for every column of ids that a tool has written as numbers: `1002.0`, or `1.23457E+11`."""
     for name in _IDS.get(staged.table.name, ()):
         if name not in staged.delivered:
@@ -61,7 +56,7 @@ def altered_ids(con: duckdb.DuckDBPyConnection, staged: Staged) -> Iterator[Gate
             )
 
 
-def lost_zeros(con: duckdb.DuckDBPyConnection, staged: Staged, *, last: str | None) -> Iterator[str]:
+def lost_zeros(con: Connection, staged: Staged, *, last: str | None) -> Iterator[str]:
     """Says of customers' ids that came without the zeros which they began with in the version `last`."""
     if last is None or staged.table.name != "customers":
         return
@@ -89,7 +84,7 @@ def lost_zeros(con: duckdb.DuckDBPyConnection, staged: Staged, *, last: str | No
             )
 
 
-def thousands_points(con: duckdb.DuckDBPyConnection, source: OpenedFile) -> Iterator[str]:
+def thousands_points(con: Connection, source: formats.OpenedFile) -> Iterator[str]:
     """Says of numbers in a file with semicolons that they may be whole ones with thousands points."""
     if not source.file.format.delimited or source.delimiter != ";":
         return
@@ -115,7 +110,7 @@ def thousands_points(con: duckdb.DuckDBPyConnection, source: OpenedFile) -> Iter
             )
 
 
-def _found(con: duckdb.DuckDBPyConnection, query: str) -> tuple[int, str]:
+def _found(con: Connection, query: str) -> tuple[int, str]:
     """How many values a query finds, and the first few of them."""
     rows = con.execute(f"SELECT count(*), (list(value ORDER BY value))[:{_EXAMPLES}] FROM ({query})").fetchall()
     count, values = rows[0]

@@ -19,17 +19,15 @@ import re
 import shutil
 import socket
 import time
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, TextIO
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
 
 from optinb.base.figures import figure
 from optinb.base.files import sync
 from optinb.errors import WarehouseError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
-    from datetime import datetime
-    from pathlib import Path
 
 _POLL_S = 0.2
 _VERSION = re.compile(r"v(\d{6,})\.duckdb")

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.errors import UsageError, WarehouseError
-from optinb.warehouse import building
-from optinb.warehouse.column_names import names_of
+from optinb.warehouse import building, column_names, days, importing, report
 from optinb.warehouse.contract import OWN_TABLES, PEOPLE_TABLES, TABLES
-from optinb.warehouse.damage import first_line
-from optinb.warehouse.days import DayWriter
 from optinb.warehouse.forgetting import Removed, forget, holds
 from optinb.warehouse.forgotten import Forgotten, read_forgotten
-from optinb.warehouse.importing import Import
 from optinb.warehouse.known_as import KnownAs, known_as
 from optinb.warehouse.quarantine import read_quarantine
 from optinb.warehouse.snapshot import Snapshot, open_snapshot
-from optinb.warehouse.sql import connect, ident, literal
+from optinb.warehouse.sql import connect, first_line, ident, literal
 from optinb.warehouse.versions import Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
-    from pathlib import Path
-
     import polars as pl
 
     from optinb.base.progress import OnProgress
     from optinb.base.settings import Settings
-    from optinb.warehouse.report import ImportReport
 
 
 class VersionInfo(Struct, frozen=True):
@@ -57,7 +51,7 @@ class Warehouse:
     def __init__(self, root: Path, settings: Settings) -> None:
         self._root = root
         self._settings = settings
-        names_of(settings.imports.columns)
+        column_names.names_of(settings.imports.columns)
         self._versions = Versions(root / "warehouse")
 
     @property
@@ -79,7 +73,7 @@ class Warehouse:
         wait_s: float = 0.0,
         on_progress: OnProgress | None = None,
         watched: Collection[str] = (),
-    ) -> ImportReport:
+    ) -> report.ImportReport:
         """Checks the delivery inbox/`run_date` and publishes it as the next version.
 
         `now` is aware; times further ahead than the tolerance are rejects. The same delivery again changes nothing
@@ -95,12 +89,14 @@ class Warehouse:
             raise UsageError(f"now={now} has no time zone; pass datetime.now(UTC)")
         what = f"the import of {run_date}"
         with self._mendable(what), self._versions.lease(what, user=user, now=now, wait_s=wait_s):
-            job = Import(self._root, self._versions, self._settings, run_date=run_date, now=now, watched=watched)
+            job = importing.Import(
+                self._root, self._versions, self._settings, run_date=run_date, now=now, watched=watched
+            )
             return job.run(accept_anyway=accept_anyway, user=user, on_progress=on_progress)
 
     def check(
         self, folder: Path, *, run_date: date, now: datetime, watched: Collection[str] = ()
-    ) -> tuple[ImportReport, pl.DataFrame]:
+    ) -> tuple[report.ImportReport, pl.DataFrame]:
         """What an import of any folder would say, without importing it: the figures, and every row it would refuse.
 
         A gate that fails is in the report (`passed` is false) and raises nothing; the report's `version` is the
@@ -108,7 +104,9 @@ class Warehouse:
         """
         what = f"the check of {folder}"
         with self._mendable(what):
-            job = Import(self._root, self._versions, self._settings, run_date=run_date, now=now, watched=watched)
+            job = importing.Import(
+                self._root, self._versions, self._settings, run_date=run_date, now=now, watched=watched
+            )
             return job.check(folder)
 
     def publish(
@@ -158,7 +156,7 @@ class Warehouse:
                 con.unregister("published_frame")
             files = list(contents.files)
             if history is not None:
-                writer = DayWriter(
+                writer = days.DayWriter(
                     con, root=versions.folder, work=versions.work, version=current + 1, delivery=contents.import_date
                 )
                 con.register("history_frame", history)

@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_deliveries import DAY, NOW
 
-from optinb.warehouse.compaction import due, rows_to_join
-from optinb.warehouse.days import DayFile
+from optinb.warehouse.days import DayFile, due, rows_to_join
 
 if TYPE_CHECKING:
     from small_deliveries import Folder

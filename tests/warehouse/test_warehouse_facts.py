@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optinb.warehouse import facts
-from optinb.warehouse.facts import Facts, facts_of
+from optinb.warehouse import limits
+from optinb.warehouse.limits import Facts, facts_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ def test_no_cell_has_what_the_facts_rule_out(
     text = newline.join(delimiter.join(record) for record in [["a", "b"], *records]) + newline * ended
     path.write_bytes(text.encode())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(facts, "_CHUNK", chunk)
+        patch.setattr(limits, "_CHUNK", chunk)
         found = facts_of(path, delimiter)
     cells = [cell for line in text.split(newline) for cell in line.split(delimiter)]
     assert '"' not in text or not (found.trimmed or found.printable)

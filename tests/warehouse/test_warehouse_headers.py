@@ -13,8 +13,8 @@ from small_deliveries import APP_USERS, CUSTOMERS, DAY, NOW, TRANSACTIONS
 from optinb.errors import GateError, SettingsError
 from optinb.warehouse import BlockedError
 from optinb.warehouse.column_names import names_of
+from optinb.warehouse.columns import columns_delivered
 from optinb.warehouse.contract import TABLES
-from optinb.warehouse.headers import columns_delivered
 from optinb.warehouse.nearness import near, opposite
 
 if TYPE_CHECKING:

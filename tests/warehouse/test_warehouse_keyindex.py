@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_deliveries import DAY, NOW
 
-from optinb.warehouse import keyindex, runs
-from optinb.warehouse.keyindex import KEYS, KeyIndex
-from optinb.warehouse.runs import merged, open_run, write_run
+from optinb.warehouse import keyindex
+from optinb.warehouse.keyindex import KEYS, KeyIndex, merged, open_run, write_run
 from optinb.warehouse.sql import connect
 
 if TYPE_CHECKING:
@@ -47,11 +46,11 @@ def test_a_run_finds_exactly_the_entries_with_the_hashes_that_are_asked_for(
     path, singles = folder / "x.run", []
     for name, values in (("a.run", some), ("b.run", others)):
         part = np.sort(np.array(values, dtype=np.uint64))
-        singles.append(open_run(folder / name, write_run(folder / name, runs.in_parts(part), at_most=len(part))))
+        singles.append(open_run(folder / name, write_run(folder / name, keyindex.in_parts(part), at_most=len(part))))
     count = write_run(path, merged([run for run in singles if run is not None]), at_most=len(some) + len(others))
     run = open_run(path, count)
     assert run is not None and run.entries.tolist() == sorted({*some, *others})
-    asked = np.sort(runs.hashes_of(np.array([*some, 5 << runs.DAY_BITS], dtype=np.uint64)))
+    asked = np.sort(keyindex.hashes_of(np.array([*some, 5 << keyindex.DAY_BITS], dtype=np.uint64)))
     expected = {entry for entry in {*some, *others} if np.uint64(entry) & ~np.uint64((1 << 17) - 1) in asked}
     assert set(run.find(asked).tolist()) == expected
     assert open_run(path, count + 1) is None
@@ -64,18 +63,18 @@ def test_every_key_is_found_on_all_its_days_however_many_nights_went_by(tmp_path
         for number in range(30):
             ids = [f"t{number}-{i}" for i in range(400)] + [f"again{i}" for i in range(10)]
             index, earlier = index_of(con, tmp_path, number).add(index, key="id", rows=night(con, number, ids))
-            assert len(runs.days_of(earlier)) == number
+            assert len(keyindex.days_of(earlier)) == number
         assert len(index) <= 6 and sum(run.rows for run in index) == 30 * 410
         asked = night(con, 99, ["again3", "t7-399", "t29-0", "never", *(f"no{i}" for i in range(5000))])
         last = index_of(con, tmp_path, 40)
         _, earlier = last.add(index, key="id", rows=asked)
         last.select(earlier, key="id", rows=asked, into="changed")
-        assert runs.days_of(earlier) == {FIRST + timedelta(days=number) for number in range(30)}
+        assert keyindex.days_of(earlier) == {FIRST + timedelta(days=number) for number in range(30)}
         assert con.execute("SELECT id FROM changed ORDER BY id").fetchall() == [("again3",), ("t29-0",), ("t7-399",)]
 
 
 def test_long_runs_are_merged_no_more(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(runs, "LARGEST", 1000)
+    monkeypatch.setattr(keyindex, "LARGEST", 1000)
     with connect() as con:
         index: list = []
         for number in range(10):

@@ -7,8 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from optinb.warehouse.sql import connect, literal
-from optinb.warehouse.zones import local_from_utc, transitions, utc_from_local
+from optinb.warehouse.sql import connect, literal, local_from_utc, transitions, utc_from_local
 
 UNTIL = datetime(2026, 11, 23, tzinfo=UTC)
 
