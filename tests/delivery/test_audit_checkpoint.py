@@ -77,6 +77,22 @@ def test_a_night_notes_the_last_entry_and_a_decision_also_who_decided_what(desk:
     checkpoints(desk).must_not_be_behind()
 
 
+def test_the_first_decision_is_noted_before_any_night_and_one_that_can_not_be_stands_and_is_logged(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    entries(desk, 1)
+    runs = desk.root / "runs"
+    checkpoints(desk).note_decision(RECORD, "approved")
+    assert noted(runs).entries == 1
+    (runs / FILE_NAME).unlink()
+    runs.rmdir()
+    runs.write_text("in the way")
+    checkpoints(desk).note_decision(RECORD, "approved")
+    (line,) = caplog.records
+    assert line.getMessage() == "a decision isn't noted outside the database"
+    assert "runs" in line.__dict__["error"]
+
+
 def test_a_note_that_knows_more_entries_stays_and_one_that_knows_as_many_is_made_anew(desk: Desk) -> None:
     entries(desk, 2)
     count, hashed = head(desk)
