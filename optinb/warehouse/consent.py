@@ -84,7 +84,7 @@ def carry(
             counts[name] = empty, found
     if counts:
         yield _sentence(table.name, counts)
-    unread = _unread(con, staged) - set(permitting)
+    unread = {name for (name,) in con.execute(f"SELECT DISTINCT name FROM {staged.emptied}").fetchall()}
     for column in table.columns:
         if column.permits or column.required or column.name not in kept:
             continue
@@ -104,11 +104,6 @@ def _sentence(table: str, counts: Mapping[str, tuple[int, int]]) -> str:
     ]
     so = "; without a last value nobody is written to" * any(found < empty for empty, found in counts.values())
     return f"{table}: rows without a readable value: {', '.join(said)}{so}"
-
-
-def _unread(con: Connection, staged: Staged) -> set[str]:
-    own = {column.name for column in staged.table.columns}
-    return own & {name for (name,) in con.execute(f"SELECT DISTINCT name FROM {staged.emptied}").fetchall()}
 
 
 def _count(con: Connection, staged: Staged, test: str) -> int:
