@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from optinb.planning.campaign_records import CampaignRecords
     from optinb.planning.resolved import Resolver
 
+NOT_A_PART = "not a part of an approval then"
+
 
 class Approvals:
     """Approves campaigns as they were seen, and tells what is different from what was approved last."""
@@ -113,9 +115,6 @@ def _unseen(seen: str | CampaignPreview, now: CampaignPreview) -> tuple[str, ...
     if not SizeBand.around(was).holds(found):
         changed = (*changed, f"you saw {was:,} recipients, there are {found:,}")
     return changed or (() if seen.fingerprint == now.fingerprint else ("it was submitted again",))
-
-
-NOT_A_PART = "not a part of an approval then"
 
 
 class PartChange(Struct, frozen=True, kw_only=True):
