@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from optinb.delivery.night_answers import NightAnswers
     from optinb.delivery.recovery import Recovering
     from optinb.planning import Campaigns, Codes, Doctor
-    from optinb.planning.campaign_records import CampaignRecords
-    from optinb.planning.drafts import Drafts, Unsaved
-    from optinb.planning.freshness import Freshness
+    from optinb.planning.campaign_records import CampaignRecords, Drafts, Unsaved
+    from optinb.planning.resolved import Freshness
     from optinb.segments import Groups, Lists
     from optinb.warehouse import Snapshot, Warehouse
     from optinb.warehouse.inbox import Arrivals
@@ -144,21 +143,21 @@ class Services(TablesView):
     @once
     def freshness(self) -> Freshness:
         """How old the published tables are."""
-        from optinb.planning.freshness import Freshness
+        from optinb.planning.resolved import Freshness
 
         return Freshness(self.context, self, self.warehouse)
 
     @once
     def unsaved(self) -> Unsaved:
         """What somebody has begun in a form and not saved yet."""
-        from optinb.planning.drafts import Unsaved
+        from optinb.planning.campaign_records import Unsaved
 
         return Unsaved(self.context)
 
     @once
     def drafts(self) -> Drafts:
         """Campaigns that are still being worked on."""
-        from optinb.planning.drafts import Drafts
+        from optinb.planning.campaign_records import Drafts
 
         return Drafts(self.context, self.store.campaigns, self._records)
 

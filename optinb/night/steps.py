@@ -15,21 +15,26 @@ from msgspec import Struct
 from optinb.base.files import write_atomically
 from optinb.errors import DeliveryError, Exit, GateError, NightError
 from optinb.measure import CampaignSummary, NightSummary, TableCounts, exit_code, left_over, render_report
-from optinb.night.preflight import examine_night, problems, unready
 from optinb.night.tonight import WAIT_S, NightCampaigns
+from optinb.planning import Diagnosis, Doctor, bad
 from optinb.warehouse import ImportReport, OutdatedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import date
     from pathlib import Path
 
     from optinb.appboy import GroupSync, TemplateNews
+    from optinb.base.settings import AppGroupSettings
     from optinb.customers import CustomerModel
-    from optinb.planning import Diagnosis
     from optinb.workspace import Workspace
 
 DATA_WAIT_S = 900.0  # longer than what somebody imports or models by hand at the same time takes
 MODEL_TRIES = 3  # as often as others may publish meanwhile
+# Without these nothing can go to an app group tonight.
+_MUST = ("credential", "permission campaigns.list", "permission campaigns.details")
+# That nobody answers may be over when the templates are asked for, and denied addresses are told with a permission.
+_ELSEWHERE = ("reachable", "addresses")
 
 
 class Blocked(Struct, frozen=True, kw_only=True):
@@ -240,3 +245,29 @@ def night_folder(root: Path, run_date: date, *, dry_run: bool) -> Path:
     """Where a night's notebook, report and summary lie; those of a dry run never replace those of the night."""
     folder = root / "runs" / run_date.isoformat()
     return folder / "dry-run" if dry_run else folder
+
+
+def examine_night(ws: Workspace, run_date: date, groups: Iterable[AppGroupSettings]) -> Diagnosis:
+    """The verdicts on this machine and on the app groups that are due. Nothing is changed there or here."""
+    doctor = Doctor(ws.context, runs=ws.store.runs, templates=ws.store.templates)
+    return Diagnosis.of(doctor.machine(run_date), [doctor.app_group(group, most_looks=0) for group in groups])
+
+
+def unready(found: Diagnosis) -> dict[str, str]:
+    """Names of app groups to which nothing can go tonight, and why."""
+    return {
+        health.app_group: f"{health.app_group!r} isn't ready: " + "; ".join(v.text for v in stops)
+        for health in found.app_groups
+        if (stops := [v for v in bad(health.verdicts) if v.about in _MUST])
+    }
+
+
+def problems(found: Diagnosis) -> tuple[str, ...]:
+    """What must be mended before the next night, a sentence each."""
+    others = (
+        f"{health.app_group}: {verdict.about}: {verdict.text}"
+        for health in found.app_groups
+        for verdict in bad(health.verdicts)
+        if verdict.about not in (*_MUST, *_ELSEWHERE)
+    )
+    return (*unready(found).values(), *(f"{v.about}: {v.text}" for v in bad(found.machine)), *others)

@@ -10,8 +10,7 @@ if TYPE_CHECKING:
     from optinb.planning.code_pools import Codes
     from optinb.planning.doctor import Diagnosis, Doctor, bad
     from optinb.planning.resolved import Resolved
-    from optinb.planning.sample_messages import SampleMessage
-    from optinb.planning.trial_sends import SentTest
+    from optinb.planning.trial_sends import SampleMessage, SentTest
 else:
     __getattr__ = lazily(
         __name__,
@@ -21,7 +20,6 @@ else:
             ".code_pools": "Codes",
             ".doctor": "Diagnosis Doctor bad",
             ".resolved": "Resolved",
-            ".sample_messages": "SampleMessage",
-            ".trial_sends": "SentTest",
+            ".trial_sends": "SampleMessage SentTest",
         },
     )

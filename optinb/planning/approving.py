@@ -1,12 +1,28 @@
-"""Approving what was seen: nobody approves a campaign that they haven't looked at, nor one that changed meanwhile."""
+"""Approving what was seen: nobody approves a campaign that they haven't looked at, nor one that changed meanwhile.
+
+An approver is also told what is different from what was approved last time, in words.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from optinb.campaigns import Authority, CampaignRecord, SizeBand, approve, differences, signing_key, why_held
+from msgspec import Struct
+
+from optinb.campaigns import (
+    NONE,
+    Approval,
+    Authority,
+    CampaignRecord,
+    SizeBand,
+    approve,
+    differences,
+    signing_key,
+    why_held,
+)
+from optinb.campaigns.part_words import part_words
 from optinb.errors import ApprovalError
-from optinb.planning.last_approval import LastApproval, last_approval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +34,8 @@ if TYPE_CHECKING:
     from optinb.planning.campaign_preview import CampaignPreview, Previews
     from optinb.planning.campaign_records import CampaignRecords
     from optinb.planning.resolved import Resolver
+
+NOT_A_PART = "not a part of an approval then"
 
 
 class Approvals:
@@ -97,3 +115,46 @@ def _unseen(seen: str | CampaignPreview, now: CampaignPreview) -> tuple[str, ...
     if not SizeBand.around(was).holds(found):
         changed = (*changed, f"you saw {was:,} recipients, there are {found:,}")
     return changed or (() if seen.fingerprint == now.fingerprint else ("it was submitted again",))
+
+
+class PartChange(Struct, frozen=True, kw_only=True):
+    """One part of a campaign that isn't what was approved last time, before and now in words."""
+
+    part: str
+    before: str
+    now: str
+
+
+class LastApproval(Struct, frozen=True, kw_only=True):
+    """The last approval of a campaign, and what of it is different now."""
+
+    approver: str
+    approved_at: datetime
+    band: SizeBand
+    changes: tuple[PartChange, ...]
+
+
+def last_approval(
+    approval: Approval, preview: CampaignPreview, *, named: Callable[[str, str], str | None]
+) -> LastApproval:
+    """An approval of a campaign with what has changed since, as its preview shows it.
+
+    `named`: the name that people know of something that an approval keeps by its id, given the part and the id.
+    """
+
+    def words(part: str, text: str | None, *, missing: str = NONE) -> str:
+        return missing if text is None else named(part, text) or part_words(part, text)
+
+    return LastApproval(
+        approver=approval.approver,
+        approved_at=approval.approved_at,
+        band=approval.band,
+        changes=tuple(
+            PartChange(
+                part=part,
+                before=words(part, approval.parts.get(part), missing=NOT_A_PART),
+                now=words(part, preview.parts.get(part)),
+            )
+            for part in preview.changed
+        ),
+    )

@@ -13,8 +13,10 @@ from optinb.campaigns import (
     build_audience,
     days_back,
     quiet_zones,
+    waterfall,
 )
-from optinb.delivery import ContactHistory, counting, sending_day
+from optinb.delivery import ContactHistory, counting, sending_day, why_too_large
+from optinb.errors import CampaignError
 from optinb.rules import Rule, from_json
 from optinb.segments import SharedGroups, members
 
@@ -113,3 +115,29 @@ class Audiences:
             who=resolved.competitor(night) if among is not None and night is not None else None,
             identity=tables.identity(),
         )
+
+
+def check_audience(campaign: Campaign, audience: pl.DataFrame) -> None:
+    """Refuses an audience with properties that are too large, or with attributes that are empty for some.
+
+    The latter unless the marketer has chosen what becomes of those. Raises CampaignError.
+    """
+    check_size(audience)
+    missing = waterfall(audience).excluded.get("property_missing", 0)
+    undecided = [
+        f"{name!r} (attribute {source.attribute!r})"
+        for name, source in campaign.properties.items()
+        if source.attribute and source.default is None and not source.exclude_empty
+    ]
+    if missing and undecided:
+        raise CampaignError(
+            f"{missing:,} customers of the target group have no value for {' or '.join(undecided)}; give it a "
+            "default, or exclude_empty = true to leave them out"
+        )
+
+
+def check_size(audience: pl.DataFrame) -> None:
+    """Refuses properties that are too large for a request. Raises CampaignError."""
+    large = why_too_large(audience)
+    if large:
+        raise CampaignError(large)

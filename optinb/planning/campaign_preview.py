@@ -26,9 +26,9 @@ from optinb.campaigns import (
     waterfall,
 )
 from optinb.errors import OptinbError
+from optinb.planning.audiences import check_size
 from optinb.planning.code_pools import Codes, CodesLeft
-from optinb.planning.refusals import check_size
-from optinb.planning.sample_messages import SampleMessage, sample_messages
+from optinb.planning.trial_sends import SampleMessage, sample_messages
 
 if TYPE_CHECKING:
     from optinb.base.context import Context

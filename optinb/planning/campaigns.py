@@ -32,8 +32,8 @@ from optinb.campaigns import (
 from optinb.delivery.sends import Cancellation, Sends
 from optinb.errors import CampaignError, ConflictError, OptinbError
 from optinb.planning.approving import Approvals, authority_of
+from optinb.planning.audiences import check_audience
 from optinb.planning.campaign_records import CampaignRecords, Source, as_campaign
-from optinb.planning.refusals import check_audience
 from optinb.rules import from_json
 
 if TYPE_CHECKING:
@@ -44,12 +44,11 @@ if TYPE_CHECKING:
 
     from optinb.base.context import Context
     from optinb.campaigns.campaign_store import CampaignStore
+    from optinb.planning.approving import LastApproval
     from optinb.planning.audiences import Audiences
     from optinb.planning.campaign_preview import CampaignPreview, Previews
-    from optinb.planning.last_approval import LastApproval
     from optinb.planning.resolved import Resolved, Resolver
-    from optinb.planning.sample_messages import SampleMessage
-    from optinb.planning.trial_sends import SentTest, Trials
+    from optinb.planning.trial_sends import SampleMessage, SentTest, Trials
     from optinb.segments.night_groups import SharedGroups
 
 

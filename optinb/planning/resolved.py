@@ -1,4 +1,4 @@
-"""A campaign with everything that its names stand for."""
+"""A campaign with everything that its names stand for, and why no night could send it: its template, codes, tables."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.appboy import Template, Templates
+from optinb.appboy import Template, Templates, needed_properties
 from optinb.base.settings import AppGroupSettings
-from optinb.campaigns import Campaign, Competitor, content_parts, deciding_parts, rebuilt_parts
-from optinb.planning.refusals import check_codes_shown, check_template
+from optinb.campaigns import Campaign, Competitor, content_parts, deciding_parts, rebuilt_parts, tables_for
+from optinb.errors import CampaignError
 from optinb.rules import from_json, is_bound, sentence, to_json
+from optinb.warehouse import TableAge, Warehouse, table_ages
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import date
 
     from optinb.base.context import Context
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from optinb.delivery.journal.origins import Origins
     from optinb.segments import Groups
     from optinb.segments.tables_view import TablesView
-    from optinb.warehouse import Warehouse
 
 
 class Resolved(Struct, frozen=True, kw_only=True):
@@ -108,3 +109,47 @@ class Resolver:
             self._codes.get(campaign.codes)
         check_codes_shown(campaign)
         return resolved
+
+
+def check_template(template: Template, campaign: Campaign) -> None:
+    """Refuses a template that can't be used, or that needs what the campaign doesn't give. Raises CampaignError."""
+    if not template.usable:
+        raise CampaignError(f"template {template.name!r} can't be used: {'; '.join(template.problems)}")
+    for needed in needed_properties(template):
+        if needed.name not in campaign.properties and not needed.has_default:
+            raise CampaignError(
+                f"template {template.name!r} needs the property {needed.name!r}, which the campaign doesn't give; "
+                f"add it under [properties]"
+            )
+
+
+def check_codes_shown(campaign: Campaign) -> None:
+    """Refuses an offer with codes that no message shows. Raises CampaignError."""
+    if campaign.codes is not None and not campaign.code_properties:
+        raise CampaignError(
+            f"the offer has codes from {campaign.codes!r}, but no property shows them; write "
+            'NAME = { offer = "code" } under [properties], or take codes out of [offer]'
+        )
+
+
+class Freshness:
+    """`ws.freshness`: how old the published tables are, and which campaigns that holds."""
+
+    def __init__(self, context: Context, tables: TablesView, warehouse: Warehouse) -> None:
+        self._settings, self._tables, self._warehouse = context.settings, tables, warehouse
+
+    def ages_on(self, run_date: date) -> tuple[TableAge, ...]:
+        """How old each published table is on a night; nothing before the first import."""
+        if self._warehouse.current is None:
+            return ()
+        contents, settings = self._tables.snapshot().contents, self._settings
+        return table_ages(contents, run_date=run_date, limits=settings.imports, zone=settings.zone)
+
+    def why_stale(self, resolved: Resolved, ages: Iterable[TableAge]) -> str | None:
+        """Why a campaign must not be sent from the tables as they are, or None."""
+        stale = [age for age in ages if age.stale is not None]
+        if not stale:
+            return None
+        rule, delivered = from_json(resolved.rule_json), self._tables.snapshot().schema("customers")
+        read = tables_for(self._settings, resolved.campaign, rule, delivered=delivered)
+        return "; ".join(age.stale for age in stale if age.stale and age.table in read) or None

@@ -14,16 +14,18 @@ from optinb.appboy import (
     AppboyClient,
     Outcome,
     Recipient,
+    RenderedMessage,
     RequestAccepted,
     RequestLater,
     RequestRefused,
     RequestUnknown,
     SendRequest,
     Stopped,
+    Template,
+    render,
 )
-from optinb.campaigns import REASONS, Campaign, Exclusion, personal
+from optinb.campaigns import EXAMPLE_CODE, REASONS, Campaign, Exclusion, personal, with_codes
 from optinb.errors import AppboyError, CampaignError
-from optinb.planning.sample_messages import SampleMessage, sample_message
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -34,6 +36,13 @@ if TYPE_CHECKING:
     from optinb.store.audit import AuditTrail
 
 HOW = "test customers are those with is_test in the customers table"
+
+
+class SampleMessage(Struct, frozen=True, kw_only=True):
+    """The message as one customer will read it, on each platform of the template."""
+
+    customer_id: str
+    messages: tuple[RenderedMessage, ...]
 
 
 class SentTest(Struct, frozen=True, kw_only=True):
@@ -179,3 +188,18 @@ def _raise(name: str, outcome: Outcome) -> NoReturn:
             raise AppboyError(f"{start} may have been sent: {message}; look at the phone before you repeat it")
         case RequestAccepted():
             raise AssertionError("an acceptance is no failure")
+
+
+def sample_message(template: Template, customer_id: str, properties: str) -> SampleMessage:
+    """A template's message to a customer, whose trigger properties are a JSON object. Raises AppboyError."""
+    given = msgspec.json.decode(properties)
+    return SampleMessage(customer_id=customer_id, messages=tuple(render(m, given) for m in template.messages))
+
+
+def sample_messages(
+    audience: pl.DataFrame, template: Template, campaign: Campaign, *, count: int
+) -> tuple[SampleMessage, ...]:
+    """The message as the first recipients of an audience will read it, with an example of a code."""
+    rows = audience.filter(pl.col("outcome") == "recipient").head(count)
+    rows = with_codes(rows, pl.Series([EXAMPLE_CODE] * rows.height), properties=campaign.code_properties)
+    return tuple(sample_message(template, *row) for row in rows.select("customer_id", "properties").iter_rows())

@@ -23,9 +23,8 @@ from voila.static_file_handler import AllowListFileHandler
 from voila.tornado.contentshandler import VoilaContentsHandler
 from voila.tornado.treehandler import TornadoVoilaTreeHandler
 
-from optinb.serve.gate import Admission, RefusedPage, forget_token
+from optinb.serve.gate import Admission, RefusedPage, forget_token, problem_of_path
 from optinb.serve.pages import is_loopback
-from optinb.serve.screening import problem_of_path
 
 if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest

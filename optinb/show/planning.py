@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from optinb.appboy import Standing
     from optinb.campaigns import CampaignRecord, Power
     from optinb.planning import CampaignPreview, Diagnosis, Rival, SampleMessage, SentTest
-    from optinb.planning.last_approval import LastApproval
+    from optinb.planning.approving import LastApproval
 
 SIGNS: dict[Standing, str] = {"good": "✓", "note": "·", "bad": "✗", "unknown": "?"}
 
@@ -130,6 +130,6 @@ def sent_test(found: SentTest) -> str:
 SHOWN = (
     Shown("optinb.planning.campaign_preview.CampaignPreview", text=preview_text, html=campaign_preview),
     Shown("optinb.planning.doctor.Diagnosis", text=diagnosis_text, html=diagnosis),
-    Shown("optinb.planning.sample_messages.SampleMessage", text=sample_text, html=sample),
+    Shown("optinb.planning.trial_sends.SampleMessage", text=sample_text, html=sample),
     Shown("optinb.planning.trial_sends.SentTest", text=sent_test_text, html=sent_test),
 )

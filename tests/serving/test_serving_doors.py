@@ -18,8 +18,7 @@ from optinb.base.addresses import is_named_here, origin_of
 from optinb.demo import APPROVER, AUTHOR
 from optinb.errors import UsageError
 from optinb.serve import run_serve
-from optinb.serve.gate import path_of_its_own
-from optinb.serve.screening import problem_of_path, problem_of_request
+from optinb.serve.gate import path_of_its_own, problem_of_path, problem_of_request
 
 PAGE = "/voila/render/plan.ipynb"
 SCRIPT = "/voila/static/voila.js"

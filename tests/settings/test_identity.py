@@ -16,7 +16,7 @@ import pytest
 import trustme
 
 import optinb
-from optinb.base.settings import Settings, current_user, hub, parse_settings
+from optinb.base.settings import Settings, current_user, identity, parse_settings
 from optinb.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def test_a_hub_that_does_not_say_names_nobody_and_the_login_never_stands_in(
 def test_a_hub_that_is_not_there_or_silent_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings = parse_settings(f'[workspace]\nhub = "http://127.0.0.1:{silent.getsockname()[1]}/hub/api"')
-        monkeypatch.setattr(hub, "TIMEOUT_S", 0.3)
+        monkeypatch.setattr(identity, "TIMEOUT_S", 0.3)
         assert "didn't answer in 0.3 s" in refusal(settings)
     assert "can't be reached" in refusal(settings)
 

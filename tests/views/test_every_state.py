@@ -47,7 +47,7 @@ from optinb.measure import CampaignSummary, NightSummary, render_report
 from optinb.measure.pages import TAKEN
 from optinb.nightly import Blocked, Night
 from optinb.planning import CampaignPreview
-from optinb.planning.last_approval import LastApproval
+from optinb.planning.approving import LastApproval
 from optinb.rehearsal import JOURNAL
 from optinb.sandbox import Sandbox, demo_world
 from optinb.segments import Distribution, Outcome

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from optinb import open_workspace
 from optinb.demo import APPROVER, CAMPAIGNS, KEYS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit, NightError
-from optinb.night.preflight import examine_night
+from optinb.night.steps import examine_night
 from optinb.nightly import Night
 from optinb.planning import bad
 

@@ -4,9 +4,8 @@ Secrets are never in the file: a key is named by reference (`env:NAME` or `keyri
 needed.
 """
 
-from optinb.base.settings.identity import current_user
+from optinb.base.settings.identity import current_user, is_reference, read_secret
 from optinb.base.settings.reading import load_settings, parse_settings
-from optinb.base.settings.secrets import is_reference, read_secret
 from optinb.base.settings.sections import (
     ENGINES,
     FILE_NAME,

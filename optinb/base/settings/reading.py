@@ -14,10 +14,8 @@ import msgspec.inspect
 
 from optinb.base.addresses import problem_of_api, problem_of_host, problem_of_hub, problem_of_outgoing, problem_of_proxy
 from optinb.base.people import folded
-from optinb.base.settings.hub import SERVICE
-from optinb.base.settings.secrets import is_reference
+from optinb.base.settings.identity import SERVICE, is_reference
 from optinb.base.settings.sections import FILE_NAME, TABLE_NAMES, Settings, SourceSection
-from optinb.base.toml_lines import line_numbers
 from optinb.errors import SettingsError, did_you_mean
 
 NOT_HERE = (
@@ -263,3 +261,29 @@ def _table(path: str) -> msgspec.inspect.StructType:
     if not isinstance(found, msgspec.inspect.StructType):
         raise TypeError(f"{path} is no table of the settings")
     return found
+
+
+def line_numbers(text: str) -> dict[str, int]:
+    """Maps a path such as `app_groups[0].apps[1].id` to its 1-based line in a TOML text.
+
+    Reads headers and keys only, which is all that a complaint needs.
+    """
+    lines: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    prefix = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*(\[\[?)\s*([\w.\-]+)\s*\]", line)
+        if header:
+            prefix = ""
+            parts = header[2].split(".")
+            for k, part in enumerate(parts):
+                base = f"{prefix}.{part}" if prefix else part
+                if header[1] == "[[" and k == len(parts) - 1:
+                    counts[base] = counts.get(base, -1) + 1
+                prefix = f"{base}[{counts[base]}]" if base in counts else base
+            lines.setdefault(prefix, number)
+            continue
+        key = re.match(r"\s*([\w\-]+)\s*=", line)
+        if key:
+            lines.setdefault(f"{prefix}.{key[1]}" if prefix else key[1], number)
+    return lines

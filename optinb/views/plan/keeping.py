@@ -9,7 +9,7 @@ import ipywidgets as w
 
 from optinb.base.people import same_person
 from optinb.errors import ConflictError, OptinbError
-from optinb.planning.drafts import is_free
+from optinb.planning.campaign_records import is_free
 from optinb.show.pages import fragment
 from optinb.views.controls import Pane, box, button
 from optinb.views.debounce import Debounce
