@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import narwhals as nw
 from msgspec import Struct
 
-from optinb.customers.purchases import day_number, known_amounts, money, purchase_days, units_of
+from optinb.customers.lifecycle import day_number, known_amounts, money, purchase_days, units_of
 
 if TYPE_CHECKING:
     import polars as pl

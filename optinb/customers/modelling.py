@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from optinb.base.progress import OnProgress, progress
+from optinb.customers.attributes import declared_features
 from optinb.customers.card import ModelCard
-from optinb.customers.declared import declared_features
 from optinb.customers.model import CustomerModel, model_customers
 from optinb.customers.segmentation import Segmentation
 from optinb.errors import UsageError

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from optinb.planning.resolved import Resolved, Resolver
     from optinb.planning.sample_messages import SampleMessage
     from optinb.planning.trial_sends import SentTest, Trials
-    from optinb.segments.night_groups import SharedGroups
+    from optinb.segments.together import SharedGroups
 
 
 class Campaigns:

@@ -24,7 +24,6 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from optinb.errors import RuleError
-from optinb.rules.measured import Measured
 from optinb.rules.pattern import check_pattern
 from optinb.rules.values import (
     MAX_DAYS,
@@ -34,6 +33,7 @@ from optinb.rules.values import (
     Day,
     DaysAgo,
     Measure,
+    Measured,
     Name,
     RuleValue,
     Scalar,

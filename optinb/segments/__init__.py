@@ -18,32 +18,29 @@ if TYPE_CHECKING:
     )
     from optinb.segments.explain import Explanation, Reason
     from optinb.segments.group_preview import Preview
-    from optinb.segments.group_store import GroupRecord
-    from optinb.segments.groups import Groups, GroupSize
+    from optinb.segments.groups import GroupRecord, Groups, GroupSize
     from optinb.segments.lists import ListRecord, Lists
-    from optinb.segments.membership import Membership
-    from optinb.segments.night_groups import SharedGroups
-    from optinb.segments.overlap import Combination, Overlap
+    from optinb.segments.membership import Combination, Membership, Overlap, Sizes
     from optinb.segments.past import PastWorkspace
     from optinb.segments.plan import Plan, Scan, plan_of
-    from optinb.segments.profile import Band, Difference, Profile
-    from optinb.segments.push import AppUses, against, app_uses, kept_away
+    from optinb.segments.profile import Band, Difference, Distribution, Profile, Vocabulary
     from optinb.segments.reach import (
         AppReach,
         AppUse,
+        AppUses,
         CustomerReach,
         Reach,
+        against,
+        app_uses,
+        kept_away,
         reach_figures,
         reach_nights,
         reachable_apps,
         uses_of,
         version_key,
     )
-    from optinb.segments.sizes_by_night import Sizes
-    from optinb.segments.sources import attributes_read, tables_behind, tables_read
     from optinb.segments.tables_view import CustomerDay
-    from optinb.segments.together import groups_of, members_of_all
-    from optinb.segments.vocabulary import Distribution, Vocabulary
+    from optinb.segments.together import SharedGroups, groups_of, members_of_all
     from optinb.segments.why import PartVerdict, Person, judge, person_of
 else:
     __getattr__ = lazily(
@@ -53,23 +50,16 @@ else:
             ".exclusions": "CODES NO_PUSH OUTCOMES REASONS Exclusion Outcome Waterfall first_against",
             ".explain": "Explanation Reason",
             ".group_preview": "Preview",
-            ".group_store": "GroupRecord",
-            ".groups": "Groups GroupSize",
+            ".groups": "GroupRecord GroupSize Groups",
             ".lists": "ListRecord Lists",
-            ".membership": "Membership",
-            ".night_groups": "SharedGroups",
-            ".overlap": "Combination Overlap",
+            ".membership": "Combination Membership Overlap Sizes",
             ".past": "PastWorkspace",
             ".plan": "Plan Scan plan_of",
-            ".profile": "Band Difference Profile",
-            ".push": "AppUses against app_uses kept_away",
-            ".reach": "AppReach AppUse CustomerReach Reach reach_figures reach_nights "
-            "reachable_apps uses_of version_key",
-            ".sizes_by_night": "Sizes",
-            ".sources": "attributes_read tables_behind tables_read",
+            ".profile": "Band Difference Distribution Profile Vocabulary",
+            ".reach": "AppReach AppUse AppUses CustomerReach Reach against app_uses kept_away reach_figures "
+            "reach_nights reachable_apps uses_of version_key",
             ".tables_view": "CustomerDay",
-            ".together": "groups_of members_of_all",
-            ".vocabulary": "Distribution Vocabulary",
+            ".together": "SharedGroups groups_of members_of_all",
             ".why": "PartVerdict Person judge person_of",
         },
     )

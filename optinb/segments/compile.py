@@ -12,9 +12,8 @@ import narwhals as nw
 from optinb.engine import Tables, kinds
 from optinb.errors import RuleError, did_you_mean
 from optinb.rules import DECIMALS, PURCHASE, Day, DaysAgo, Did, Rule, attributes_of, behaviours_of, day_of, fit
-from optinb.segments.conditions import Row, compared, condition
+from optinb.segments.conditions import Row, compared, condition, contacted, with_flag, with_lookup
 from optinb.segments.explain import Explanation, explain_plan
-from optinb.segments.lookups import contacted, with_flag, with_lookup
 from optinb.segments.plan import (
     BehaviourRows,
     Lookup,

@@ -22,11 +22,8 @@ if TYPE_CHECKING:
     from optinb.segments.discovery import Discovery
     from optinb.segments.explain import Explanation
     from optinb.segments.group_preview import Preview
-    from optinb.segments.membership import Membership
-    from optinb.segments.overlap import Overlap
-    from optinb.segments.profile import Profile
-    from optinb.segments.sizes_by_night import Sizes
-    from optinb.segments.vocabulary import Distribution, Vocabulary
+    from optinb.segments.membership import Membership, Overlap, Sizes
+    from optinb.segments.profile import Distribution, Profile, Vocabulary
 
 MOST_GROUPS = 12  # a chart of more can't be read, and their combinations are thousands
 
@@ -62,7 +59,7 @@ class Exploration(TablesView):
 
     def vocabulary(self) -> Vocabulary:
         """Every name that rules can hold: attributes, events, apps, campaigns, groups and lists."""
-        from optinb.segments.vocabulary import vocabulary_of
+        from optinb.segments.profile import vocabulary_of
 
         return vocabulary_of(self, campaigns=self.contacts.campaigns)
 
@@ -71,8 +68,7 @@ class Exploration(TablesView):
         import polars as pl
 
         from optinb.engine import kinds
-        from optinb.segments.profile import bands_of, comparable
-        from optinb.segments.vocabulary import Distribution
+        from optinb.segments.profile import Distribution, bands_of, comparable
 
         tables = self.tables()
         known = kinds(tables.customer_schema)
@@ -135,7 +131,7 @@ class Exploration(TablesView):
 
         Raises RuleError for a group that isn't known, UsageError unless there are 2 to MOST_GROUPS.
         """
-        from optinb.segments.overlap import overlap
+        from optinb.segments.membership import overlap
         from optinb.segments.together import members_of_all
 
         if isinstance(groups, str | Node):
@@ -162,7 +158,7 @@ class Exploration(TablesView):
         A group that a night can't tell of has None there, with the reason. Without `on_progress`, a bar shows how far
         it is. Raises UsageError without a modelled night.
         """
-        from optinb.segments.sizes_by_night import sizes_of
+        from optinb.segments.membership import sizes_of
 
         with progress("sizes", total=nights, unit="night", on_progress=on_progress) as step:
             return sizes_of(self, groups, nights=nights, on_progress=step)

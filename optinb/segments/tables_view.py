@@ -119,7 +119,7 @@ class TablesView(ABC):
 
         `engine`: "polars", "duckdb" or "spark" finds them; the one of the settings, when left out.
         """
-        from optinb.segments.engine_choice import members_on
+        from optinb.segments.membership_cache import members_on
 
         bound = self.groups.bound(rule)
         tables = self.tables_for(bound)
@@ -164,8 +164,7 @@ class TablesView(ABC):
         import polars as pl
 
         from optinb.segments.exclusions import REASONS
-        from optinb.segments.push import kept_away
-        from optinb.segments.reach import CustomerReach, uses_of
+        from optinb.segments.reach import CustomerReach, kept_away, uses_of
 
         snapshot = self.snapshot()
         mine = pl.col("customer_id") == customer_id

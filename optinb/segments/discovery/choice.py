@@ -8,16 +8,15 @@ import numpy as np
 from msgspec.structs import replace
 
 from optinb.segments.discovery.columns import FINE, Among, AttributeColumn, Condition, Span, cuts, holds
-from optinb.segments.discovery.evidence import Sums, chance, gain, q_values
-from optinb.segments.discovery.masks import pack
+from optinb.segments.discovery.evidence import Sums, chance, gain, pack, q_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
+    from optinb.segments.discovery.evidence import Target
     from optinb.segments.discovery.search import Tested
-    from optinb.segments.discovery.target import Target
 
 FALSE_SHARE = 0.05  # of the groups told, at most this share may be false
 CANDIDATES = 1_000  # the strongest combinations that are looked at

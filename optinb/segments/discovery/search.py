@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from optinb.segments.discovery.target import Target
+    from optinb.segments.discovery.evidence import Target
 
 BREADTH, PER_COLUMNS = 240, 2  # pairs that get a third condition: of all, and of any two columns
 CONDITIONS = 900  # at most; the strongest by themselves
