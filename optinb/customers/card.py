@@ -114,10 +114,9 @@ def _backtest_lines(test: Backtest) -> list[str]:
             f"{test.customers:,} customers made {test.purchases:,} purchases."
         )
     ]
-    for model in test.models:
-        lost = test.loses_to(model)
-        lines.append(_score_line(model) + (f" It loses to {'; '.join(lost)}." if lost else ""))
-    return [*lines, *(_score_line(guess) for guess in test.guesses)]
+    judged = ((model, test.loses_to(model)) for model in test.models)
+    lines += [_score_line(model) + (f" It loses to {'; '.join(lost)}." if lost else "") for model, lost in judged]
+    return [*lines, *map(_score_line, test.guesses)]
 
 
 def _score_line(score: Score) -> str:

@@ -36,10 +36,8 @@ def in_share(ids: pl.Series, *, salt: str, share: float) -> pl.Series:
     Returns:
         booleans in the order of `ids`.
     """
-    if share <= 0 or not len(ids):
-        return pl.repeat(False, len(ids), dtype=pl.Boolean, eager=True).alias("in_share")
-    if share >= 1:
-        return pl.repeat(True, len(ids), dtype=pl.Boolean, eager=True).alias("in_share")
+    if not 0 < share < 1 or not len(ids):
+        return pl.repeat(share >= 1, len(ids), dtype=pl.Boolean, eager=True).alias("in_share")
     limit = min(int(share * 2**64), 2**64 - 1)
     drawn = ids.cast(pl.String).to_frame("id").with_row_index("place")
     with _engine().cursor() as con:

@@ -50,6 +50,7 @@ from optinb.rules.tree import (
     walk,
 )
 from optinb.rules.values import (
+    COMPARE,
     DECIMALS,
     Between,
     Day,
@@ -65,6 +66,7 @@ from optinb.rules.values import (
 )
 
 __all__ = [
+    "COMPARE",
     "DECIMALS",
     "PURCHASE",
     "AllOf",

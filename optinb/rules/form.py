@@ -24,18 +24,13 @@ _TOO_DEEP = f"the rule is nested too deeply; at most {MAX_DEPTH} levels are read
 
 class _Stored(Struct, frozen=True, forbid_unknown_fields=True):
     optinb_rule: int
-    rule: Rule
-
-
-class _Wrapped(Struct, frozen=True, forbid_unknown_fields=True):
-    optinb_rule: int
     rule: msgspec.Raw
 
 
 def to_json(rule: Rule) -> str:
     """The canonical form: the same rule always has the same text. Raises RuleError as `check_size` does."""
     check_size(rule)
-    return msgspec.json.encode(_Stored(VERSION, rule), order="sorted").decode()
+    return msgspec.json.encode({"optinb_rule": VERSION, "rule": rule}, order="sorted").decode()
 
 
 def from_json(text: str | bytes) -> Rule:
@@ -44,7 +39,7 @@ def from_json(text: str | bytes) -> Rule:
     Raises RuleError naming the place in the tree, the value and the remedy.
     """
     try:
-        wrapped = msgspec.json.decode(text, type=_Wrapped)
+        wrapped = msgspec.json.decode(text, type=_Stored)
         if not 1 <= wrapped.optinb_rule <= VERSION:
             raise RuleError(
                 f"the rule has version {wrapped.optinb_rule}; this optinb reads versions 1 to {VERSION}: update optinb"

@@ -6,9 +6,10 @@ Beside them a measure of what customers did that still waits for the value it is
 from __future__ import annotations
 
 import math
+import operator
 import re
 from datetime import date, datetime, timedelta
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 from msgspec import Meta, Struct
 
@@ -17,6 +18,7 @@ from optinb.errors import RuleError
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Measure = Literal["count", "total", "average", "first", "last", "days_in_a_row"]
 Comparison = Literal["eq", "ne", "lt", "le", "gt", "ge"]
+COMPARE = {op: getattr(operator, op) for op in get_args(Comparison)}  # of values, and of an engine's columns
 MAX_DAYS = 36_500
 MAX_SET = 10_000
 # Totals and averages are compared with so many decimals. Sums of 64-bit floats differ in their last digits with the

@@ -19,6 +19,7 @@ import narwhals as nw
 from optinb.engine import Tables, day_bounds
 from optinb.errors import RuleError
 from optinb.rules import (
+    COMPARE,
     AllOf,
     AnyOf,
     Birthday,
@@ -101,30 +102,13 @@ def condition(rule: Rule, row: Row) -> nw.Expr:
             assert_never(rule)
 
 
-def compared(op: str, subject: nw.Expr, value: object) -> nw.Expr:
-    """A comparison by its name."""
-    match op:
-        case "eq":
-            return subject == value
-        case "ne":
-            return subject != value
-        case "lt":
-            return subject < value
-        case "le":
-            return subject <= value
-        case "gt":
-            return subject > value
-        case _:
-            return subject >= value
-
-
 def _compare(rule: Compare, row: Row) -> nw.Expr:
     column, value = nw.col(rule.attribute), rule.value
     if not isinstance(value, Day | DaysAgo):
-        return compared(rule.op, column, value)
+        return COMPARE[rule.op](column, value)
     day = day_of(value, row.run_date)
     if row.schema[rule.attribute] == nw.Date:
-        return compared(rule.op, column, day)
+        return COMPARE[rule.op](column, day)
     first, after = (row.moment(moment) for moment in day_bounds(day, row.zone))
     return {
         "eq": (column >= first) & (column < after),

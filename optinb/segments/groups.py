@@ -142,9 +142,7 @@ def _current(con: Connection, name: str) -> GroupRecord | None:
 
 
 def _group(row: Row[Any]) -> GroupRecord:
-    fields = dict(row._mapping)
-    del fields["key"]
-    return GroupRecord(**fields)
+    return GroupRecord(**{name: value for name, value in row._mapping.items() if name != "key"})
 
 
 class GroupSize(Struct, frozen=True, kw_only=True):

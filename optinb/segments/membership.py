@@ -5,7 +5,7 @@ How many customers a rule of today would have had is counted on each night that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from optinb.base.progress import OnProgress, quiet
 from optinb.errors import RuleError, UsageError
-from optinb.rules import Rule, Uses, from_json, nodes_of, sentence
+from optinb.rules import Node, Rule, Uses, from_json, nodes_of, sentence
 from optinb.segments.compile import check
 from optinb.segments.together import members_of_all
 from optinb.segments.why import PartVerdict, judge, person_of
@@ -90,6 +90,23 @@ class Overlap(Struct, frozen=True, kw_only=True):
         )
 
 
+def overlap_of(reading: TablesView, groups: Iterable[str] | Mapping[str, Rule | str]) -> Overlap:
+    """How many customers are in each combination of some groups; see `Exploration.overlap`."""
+    if isinstance(groups, str | Node):
+        raise UsageError('give several groups: ws.overlap(["Lapsed", "Germans"])')
+    named: dict[str, Rule | str] = dict(groups) if isinstance(groups, Mapping) else {name: name for name in groups}
+    if not 2 <= len(named) <= MOST_GROUPS:
+        raise UsageError(f"{len(named)} groups can't be compared; give 2 to {MOST_GROUPS}")
+    for name in named:
+        if not isinstance(name, str) or not name.strip() or name == "customer_id":
+            raise UsageError(
+                f'{name!r} is no name for a group; give saved names, or rules with names: {{"young": attr("age") < 30}}'
+            )
+    bound = {name: reading.groups.bound(rule) for name, rule in named.items()}
+    tables = reading.tables_for(*bound.values())
+    return overlap(members_of_all(bound, tables), run_date=tables.run_date)
+
+
 def overlap(belong: pl.DataFrame, *, run_date: date) -> Overlap:
     """The combinations of some groups.
 
@@ -108,6 +125,7 @@ def overlap(belong: pl.DataFrame, *, run_date: date) -> Overlap:
 
 
 MOST_NIGHTS = 60
+MOST_GROUPS = 12  # a chart of more can't be read, and their combinations are thousands
 
 
 class Sizes(Struct, frozen=True, kw_only=True):

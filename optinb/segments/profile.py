@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from msgspec import Struct
+from msgspec.structs import replace
 
 from optinb.base.figures import figure
 from optinb.customers import ATTRIBUTES
 from optinb.engine import kinds
-from optinb.errors import WarehouseError
-from optinb.rules import Kind
+from optinb.errors import UsageError, WarehouseError, did_you_mean
+from optinb.rules import Kind, Rule, attributes_of, sentence
+from optinb.segments.membership_cache import remembered
 
 if TYPE_CHECKING:
     from optinb.segments.tables_view import TablesView
@@ -144,6 +146,42 @@ def bands_of(values: pl.Series, inside: pl.Series) -> tuple[Band, ...]:
         )
         bands = [_band(_label(low, high), low, high, i, o) for low, high, i, o in _rows(grouped, "low", "high")]
     return (*bands, *(_band("not known", None, None, i, o) for i, o in _rows(unknown)))
+
+
+def distribution_of(reading: TablesView, attribute: str) -> Distribution:
+    """How an attribute is distributed over all customers. Raises UsageError for one that isn't known."""
+    tables = reading.tables()
+    known = kinds(tables.customer_schema)
+    if attribute not in known:
+        raise UsageError(f"attribute {attribute!r} isn't known{did_you_mean(attribute, known)}")
+    values = comparable(tables.customers.select(attribute).collect("polars").to_native()[attribute])
+    if values is None:
+        raise UsageError(f"attribute {attribute!r} has values that can't be counted")
+    return Distribution(
+        attribute=attribute,
+        kind=known[attribute],
+        customers=len(values),
+        known=len(values) - values.null_count(),
+        bands=bands_of(values, pl.repeat(False, len(values), eager=True)),
+    )
+
+
+def profile_of(reading: TablesView, *rules: Rule | str) -> Profile:
+    """A rule or saved group against everybody else, or against a second one; who is in both counts on both sides."""
+    groups = reading.groups
+    bound = [groups.bound(rule) for rule in rules]
+    tables, memory = reading.tables_for(*bound), remembered(reading.snapshot())
+    customers = tables.customers.to_native().collect()
+    flags = [memory.inside(rule, tables) for rule in bound]
+    inside = flags[0]
+    if len(rules) > 1:
+        sides = [customers.filter(flag) for flag in flags]
+        customers = pl.concat(sides)
+        inside = pl.concat(pl.repeat(at == 0, side.height, eager=True) for at, side in enumerate(sides))
+    words = [sentence(groups.rule(rule)) for rule in rules]
+    asked = frozenset().union(*map(attributes_of, bound))
+    found = profile(customers, inside, sentence=words[0], run_date=tables.run_date, asked=asked)
+    return replace(found, against=words[1] if len(words) > 1 else None)
 
 
 def _frequent(known: pl.DataFrame) -> list[Band]:

@@ -5,7 +5,7 @@ What speaks against a push is told by the apps that customers use and by who the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 
-from optinb.segments.exclusions import Exclusion, first_against
+from optinb.segments.exclusions import REASONS, Exclusion, first_against
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -127,8 +127,7 @@ def version_key(version: pl.Expr) -> pl.Expr:
     sorts first.
     """
     numbers = version.str.extract_all(r"\d+")
-    parts = [numbers.list.get(i, null_on_oob=True).fill_null("0").str.zfill(18) for i in range(4)]
-    return pl.concat_str(parts)
+    return pl.concat_str(numbers.list.get(i, null_on_oob=True).fill_null("0").str.zfill(18) for i in range(4))
 
 
 def reach_figures(app_users: pl.LazyFrame, groups: Iterable[AppGroupSettings]) -> pl.DataFrame:
@@ -182,6 +181,37 @@ def reach_nights(snapshot: Snapshot, settings: Settings, *, night: date | None =
     return mine if kept is None else pl.concat([kept.filter(pl.col("day") != night), mine])
 
 
+def reach_by_night(
+    snapshot: Snapshot, settings: Settings, groups: Sequence[AppGroupSettings], since: date, until: date
+) -> pl.DataFrame:
+    """The figures of some app groups from one night to another, with the names of groups and apps."""
+    told = pl.DataFrame(
+        [(group.id, app.id, app.name, app.platform) for group in groups for app in group.apps],
+        schema=dict.fromkeys(("app_group", "app_id", "app", "platform"), pl.String),
+        orient="row",
+    )
+    shown = {group.id: group.name for group in groups}
+    rows = reach_nights(snapshot, settings)
+    rows = rows.filter(pl.col("app_group").is_in(list(shown)), pl.col("day").is_between(since, until))
+    # An app that is no longer in the settings keeps its past under its id.
+    found = rows.join(told, on=["app_group", "app_id"], how="left", maintain_order="left")
+    shown_as = (pl.col("app_group").replace(shown), "app_id", pl.coalesce("app", "app_id").alias("app"), "platform")
+    return found.select("day", *shown_as, *FIGURES.names()[2:]).sort("day", maintain_order=True)
+
+
+def customer_reach(snapshot: Snapshot, customer_id: str, groups: Iterable[AppGroupSettings]) -> CustomerReach:
+    """Whether a push message can reach a customer in each app of some groups, and if not, why."""
+    mine = pl.col("customer_id") == customer_id
+    person = snapshot.table("customers").filter(mine).collect()
+    return CustomerReach(
+        customer_id=customer_id,
+        day=snapshot.import_date,
+        is_known=not person.is_empty(),
+        why_not=tuple(REASONS[reason] for reason, holds in kept_away(person).items() if holds.any()),
+        apps=uses_of(snapshot.table("app_users").filter(mine), groups),
+    )
+
+
 def uses_of(app_users: pl.LazyFrame, groups: Iterable[AppGroupSettings]) -> tuple[AppUse, ...]:
     """Every app of the groups for one customer, whose app users these are: used or not, reachable or why not."""
     pairs = [(group, app) for group in groups for app in group.apps]
@@ -204,12 +234,11 @@ def uses_of(app_users: pl.LazyFrame, groups: Iterable[AppGroupSettings]) -> tupl
 def _why_not(app: AppSettings, state: dict[str, Any] | None, version: str | None) -> str:
     if state is None:
         return "doesn't use it"
-    reasons = []
-    if not state["has_sdk"]:
-        reasons.append(f"has version {version}, and the Appboy SDK is in {app.sdk_from_version} and later")
-    if not state["push_enabled"]:
-        reasons.append("has push switched off")
-    return " and ".join(reasons)
+    reasons = {
+        f"has version {version}, and the Appboy SDK is in {app.sdk_from_version} and later": not state["has_sdk"],
+        "has push switched off": not state["push_enabled"],
+    }
+    return " and ".join(reason for reason, holds in reasons.items() if holds)
 
 
 class AppUses(NamedTuple):

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri, xlogy
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+Floats, Flags, Bits, Places = NDArray[np.float64], NDArray[np.bool_], NDArray[np.uint8], NDArray[np.int64]
 
 
 class Sums(NamedTuple):
@@ -26,14 +27,13 @@ class Sums(NamedTuple):
     squares: ArrayLike
 
 
-def gain(inside: Sums, whole: Sums, *, yes_no: bool) -> NDArray[np.float64]:
+def gain(inside: Sums, whole: Sums, *, yes_no: bool) -> Floats:
     """By how many standard errors the target is higher inside a part of a whole than in the rest of it.
 
     Yes/no: the signed root of the likelihood ratio (Wilks 1938), whose tail stays near the exact one when few say yes,
     where the usual z is far off. Numbers: the z of a sample without replacement, which is that of permuted labels.
     Parts that are empty, or the whole, have 0.
     """
-    from scipy.special import xlogy
 
     n, k, _ = (np.asarray(x, float) for x in inside)
     size, total, squares = (np.asarray(x, float) for x in whole)
@@ -51,14 +51,13 @@ def gain(inside: Sums, whole: Sums, *, yes_no: bool) -> NDArray[np.float64]:
     return np.where((n > 0) & (rest > 0) & np.isfinite(z), z, 0.0)
 
 
-def chance(z: ArrayLike) -> NDArray[np.float64]:
+def chance(z: ArrayLike) -> Floats:
     """The chance of so many standard errors or more where there is no difference."""
-    from scipy.special import ndtr
 
     return ndtr(-np.asarray(z, float))
 
 
-def q_values(chances: NDArray[np.float64]) -> NDArray[np.float64]:
+def q_values(chances: Floats) -> Floats:
     """Adjusted chances of Benjamini and Hochberg (1995): at most this share of what is as good or better is false."""
     order = np.argsort(chances, kind="stable")
     adjusted = chances[order] * len(chances) / np.arange(1, len(chances) + 1)
@@ -72,7 +71,6 @@ def interval(inside: Sums, outside: Sums, *, yes_no: bool, level: float = 0.95) 
 
     Yes/no: Newcombe's hybrid of Wilson intervals (1998, method 10). Numbers: Welch's, with normal quantiles.
     """
-    from scipy.special import ndtri
 
     z = float(ndtri(0.5 + level / 2))
     (n1, k1, q1), (n2, k2, q2) = ((float(x) for x in sums) for sums in (inside, outside))  # type: ignore[arg-type]
@@ -94,29 +92,29 @@ def _wilson(p: float, n: float, z: float) -> tuple[float, float]:
 BLOCK = 16_384  # customers unpacked at a time: a count of them is exact in single precision
 
 
-def pack(masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint8]:
+def pack(masks: Sequence[Flags]) -> Bits:
     """Booleans of shape (m, n) as bits of shape (m, ceil(n / 8))."""
     return np.stack([np.packbits(mask) for mask in masks])
 
 
-def unpack(bits: NDArray[np.uint8], size: int) -> NDArray[np.bool_]:
+def unpack(bits: Bits, size: int) -> Flags:
     """Bits of shape (..., ceil(n / 8)) as booleans of shape (..., n)."""
     return np.unpackbits(bits, axis=-1, count=size).astype(bool)
 
 
-def count(bits: NDArray[np.uint8]) -> NDArray[np.int64]:
+def count(bits: Bits) -> Places:
     """How many bits are set in each row."""
     return np.bitwise_count(bits).sum(axis=-1, dtype=np.int64)
 
 
 def products(
-    rows: NDArray[np.uint8],
-    columns: NDArray[np.uint8],
+    rows: Bits,
+    columns: Bits,
     weights: Sequence[NDArray[np.float32] | None],
     size: int,
     *,
     on_progress: Callable[[int], None] = lambda _done: None,
-) -> list[NDArray[np.float64]]:
+) -> list[Floats]:
     """Sums over the customers that fit a row and a column both.
 
     Args:
@@ -160,24 +158,24 @@ class Target:
     yes_no: bool
 
     @cached_property
-    def _bits(self) -> NDArray[np.uint8]:
+    def _bits(self) -> Bits:
         return pack([self.values > 0.5])
 
     @cached_property
     def _weights(self) -> list[NDArray[np.float32] | None]:
         return [None, self.values] if self.yes_no else [None, self.values, self.values * self.values]
 
-    def part(self, rows: NDArray[np.bool_]) -> Target:
+    def part(self, rows: Flags) -> Target:
         """The target of some of the customers."""
         return Target(self.values[rows], self.yes_no)
 
-    def of(self, mask: NDArray[np.bool_]) -> Sums:
+    def of(self, mask: Flags) -> Sums:
         """The sums over the customers of a mask."""
         chosen = self.values[mask].astype(np.float64)
         total = chosen.sum()
         return Sums(float(len(chosen)), total, total if self.yes_no else (chosen * chosen).sum())
 
-    def of_each(self, bits: NDArray[np.uint8]) -> Sums:
+    def of_each(self, bits: Bits) -> Sums:
         """The sums over the customers of each row of bits."""
         if self.yes_no:
             yes = count(bits & self._bits)
@@ -187,8 +185,8 @@ class Target:
 
     def of_both(
         self,
-        rows: NDArray[np.uint8],
-        columns: NDArray[np.uint8],
+        rows: Bits,
+        columns: Bits,
         *,
         on_progress: Callable[[int], None] = lambda _done: None,
     ) -> Sums:
@@ -205,7 +203,7 @@ class Target:
         return Sums(np.bincount(at, minlength=number).astype(np.float64), total, squares)
 
 
-def steady(values: NDArray[np.float64]) -> NDArray[np.float32]:
+def steady(values: Floats) -> NDArray[np.float32]:
     """A number as it is searched by: its few extreme values clipped, so that no single customer makes a group.
 
     Standardised, so that sums of squares keep their digits in single precision.

@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import polars as pl
 from msgspec import Struct
 
 from optinb.base.progress import Hundredths, OnProgress, quiet
@@ -23,13 +24,10 @@ from optinb.segments.discovery.columns import (
     read_customers,
     read_target,
 )
-from optinb.segments.discovery.evidence import Sums, interval
+from optinb.segments.discovery.evidence import Flags, Floats, Sums, interval
 from optinb.segments.discovery.find import find, members_of
 
 if TYPE_CHECKING:
-    import polars as pl
-    from numpy.typing import NDArray
-
     from optinb.segments.discovery.choice import FoundGroup
 
 
@@ -118,8 +116,6 @@ class Discovery(Struct, frozen=True, kw_only=True):
 
     def table(self) -> pl.DataFrame:
         """The findings as a frame, one row each, the strongest first."""
-        import polars as pl
-
         figures = ("size", "share", "rate", "rate_outside", "lift", "low", "high", "captured", "q_value", "p_confirmed")
         schema = {"sentence": pl.String, "size": pl.Int64, **dict.fromkeys(figures[1:], pl.Float64), "rule": pl.String}
         rows = [(f.sentence, *(getattr(f, name) for name in figures), f.text) for f in self.findings]
@@ -236,7 +232,7 @@ def _check_limits(depth: int, min_size: int | None, limit: int) -> None:
         raise RuleError(f"limit={limit!r}: ask for 1 group or more")
 
 
-def _check_values(known: NDArray[np.float64], target: str, *, yes_no: bool) -> None:
+def _check_values(known: Floats, target: str, *, yes_no: bool) -> None:
     """Raises RuleError where the known values of the target can't tell any group apart."""
     if len(known) < FEWEST:
         raise RuleError(
@@ -252,8 +248,8 @@ def _finding(
     group: FoundGroup,
     p_confirmed: float,
     columns: Sequence[AttributeColumn],
-    values: NDArray[np.float64],
-    confirm: NDArray[np.bool_],
+    values: Floats,
+    confirm: Flags,
     yes_no: bool,
     within: Rule | None,
 ) -> Finding:
@@ -279,7 +275,7 @@ def _finding(
     )
 
 
-def _sums(values: NDArray[np.float64]) -> Sums:
+def _sums(values: Floats) -> Sums:
     return Sums(float(len(values)), float(values.sum()), float((values * values).sum()))
 
 
