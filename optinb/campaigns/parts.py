@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from optinb.customers import declared_features
-from optinb.customers.attributes import CHANCES, STAGE, VALUE
-from optinb.customers.origins import origins
-from optinb.rules import Rule, Uses, nodes_of
-from optinb.segments import attributes_read, tables_behind, tables_read
+from optinb.customers.attributes import CHANCES, STAGE, VALUE, origins
+from optinb.rules import Rule, Uses, attributes_of, nodes_of, tables_behind, tables_read
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -110,7 +108,7 @@ def deciding_parts(
 
 def asked(campaign: Campaign, rule: Rule) -> frozenset[str]:
     """The attributes of customers that choose them, or that their messages show."""
-    return attributes_read(rule) | {p.attribute for p in campaign.properties.values() if p.attribute is not None}
+    return attributes_of(rule) | {p.attribute for p in campaign.properties.values() if p.attribute is not None}
 
 
 def tables_for(settings: Settings, campaign: Campaign, rule: Rule, *, delivered: Collection[str]) -> frozenset[str]:

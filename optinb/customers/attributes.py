@@ -1,14 +1,23 @@
-"""What the customer models tell of every customer: the columns of their table, for people."""
+"""What the customer models tell of every customer: the columns of their table, for people, and the tables behind them.
+
+A workspace may declare features of its own in its settings: `[[features]]`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, assert_never
 
 from msgspec import Struct
 
-from optinb.customers.features import FEATURES, Feature, Kind, comeback_feature
+from optinb.customers.features import FEATURES, IN_UNITS, Aggregate, Feature, Kind, Source, comeback_feature
+from optinb.customers.layers import LAYERS
 from optinb.customers.lifecycle import STAGES
-from optinb.customers.ranks import HIGH_ABOVE, INSIDE, MEDIUM_ABOVE
+from optinb.customers.value import HIGH_ABOVE, INSIDE, MEDIUM_ABOVE
+from optinb.errors import SettingsError, did_you_mean
+
+if TYPE_CHECKING:
+    from optinb.base.settings import FeatureSection
 
 
 class Attribute(Struct, frozen=True, kw_only=True):
@@ -109,3 +118,103 @@ def columns(declared: Iterable[Feature] = ()) -> tuple[str, ...]:
     names = [attribute.name for attribute in ATTRIBUTES]
     at = names.index(STAGE[0].name)
     return (*names[:at], *(feature.name for feature in declared), *names[at:])
+
+
+CUSTOMERS = frozenset({"customers"})
+PURCHASES = frozenset({"transactions"})
+# A figure that is made from others, and of which code alone says from which.
+_DERIVED: Mapping[str, frozenset[str]] = {
+    "days_since_first_purchase": PURCHASES,
+    "recency_days": PURCHASES,
+    "average_order": PURCHASES,
+    "tenure_days": CUSTOMERS,
+}
+
+
+def origins(declared: Iterable[Feature] = ()) -> dict[str, frozenset[str]]:
+    """The tables behind every column of `CustomerModel.table`, by name; `declared` are the features of the settings."""
+    found = {feature.name: _of(feature) for feature in (*FEATURES, comeback_feature(30), *declared)}
+    found |= dict.fromkeys((attribute.name for attribute in (*STAGE, *VALUE, *CHANCES)), PURCHASES)
+    layers = (found[column] for layer in LAYERS.values() for column, _ in layer.figures)
+    return found | {"micro_segment": PURCHASES.union(*layers), "customer_id": CUSTOMERS}
+
+
+def _of(feature: Feature) -> frozenset[str]:
+    return _table(feature.made.source) if isinstance(feature.made, Aggregate) else _DERIVED[feature.name]
+
+
+def _table(source: Source) -> frozenset[str]:
+    match source:
+        case "purchases" | "refunds" | "categories" | "rows":
+            return PURCHASES
+        case "apps":
+            return frozenset({"app_users"})
+        case "events":
+            return frozenset({"events"})
+        case _:
+            assert_never(source)
+
+
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "purchases": ("day", "amount", "currency", "quantity", "product", "category"),
+    "events": ("day", "name", "value"),
+}
+"""What a feature can be gathered of, or look at."""
+
+
+def declared_features(sections: Iterable[FeatureSection], *, taken: Collection[str] = ()) -> tuple[Feature, ...]:
+    """The features of the settings. `taken`: names of columns that exist otherwise.
+
+    Raises SettingsError, naming the feature, the value and the remedy.
+    """
+    used = {feature.name for feature in (*FEATURES, comeback_feature(30))} | set(taken)
+    made = []
+    for section in sections:
+        if section.name in used:
+            raise SettingsError(f"feature {section.name!r}: there is a column of that name already; choose another")
+        used.add(section.name)
+        made.append(_feature(section))
+    return tuple(made)
+
+
+def _feature(section: FeatureSection) -> Feature:
+    known = COLUMNS[section.source]
+    for column in (*section.where, *([section.of] if section.of else [])):
+        if column not in known:
+            raise SettingsError(
+                f"feature {section.name!r}: {section.source} have no column {column!r}{did_you_mean(column, known)}"
+            )
+    if section.of is None and section.how != "count":
+        raise SettingsError(f'feature {section.name!r}: of which column is the {section.how}? Add of = "amount"')
+    if section.how in ("sum", "mean") and section.of not in IN_UNITS:
+        raise SettingsError(f"feature {section.name!r}: {section.of!r} has no {section.how}; only a number has one")
+    kind: Kind = "number"
+    if section.how in ("count", "n_unique"):
+        kind = "count"
+    elif section.of == "day":
+        kind = "date"
+    elif section.of == "amount":
+        kind = "money"
+    elif section.of not in IN_UNITS:
+        kind = "text"
+    return Feature(
+        name=section.name,
+        kind=kind,
+        sentence=section.sentence or _sentence(section),
+        made=Aggregate(
+            "rows" if section.source == "purchases" else "events",
+            section.of or "day",
+            section.how,
+            section.days,
+            tuple((name, (v,) if isinstance(v, str) else v) for name, v in section.where.items()),
+        ),
+    )
+
+
+def _sentence(section: FeatureSection) -> str:
+    what = f"{section.how} of {section.of}" if section.of else "Number"
+    where = " and ".join(
+        f"{name} {value if isinstance(value, str) else ' or '.join(value)}" for name, value in section.where.items()
+    )
+    rows = f"{section.source} with {where}" if where else section.source
+    return f"{what[0].upper()}{what[1:]} of {rows}" + (f" in the last {section.days} days." if section.days else ".")

@@ -6,6 +6,7 @@ customer goes on at their own average rate since the first purchase.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,12 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 
-from optinb.customers.purchases import DECIMALS, UNITS
+from optinb.customers.lifecycle import DECIMALS, UNITS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    from optinb.customers.fitting import Floats
 
 LAST_WINDOW = "the last window again"
 OWN_RATE = "each customer's own average rate"

@@ -10,7 +10,7 @@ from msgspec import Struct
 from optinb.customers.attributes import VALUE
 from optinb.customers.choosing import ValueReport
 from optinb.customers.lifecycle import STAGES, Thresholds
-from optinb.customers.markov import StageForecast
+from optinb.customers.moves import StageForecast
 from optinb.customers.risk import NAMES, RiskReport
 from optinb.customers.segmentation import Drift
 
@@ -114,10 +114,9 @@ def _backtest_lines(test: Backtest) -> list[str]:
             f"{test.customers:,} customers made {test.purchases:,} purchases."
         )
     ]
-    for model in test.models:
-        lost = test.loses_to(model)
-        lines.append(_score_line(model) + (f" It loses to {'; '.join(lost)}." if lost else ""))
-    return [*lines, *(_score_line(guess) for guess in test.guesses)]
+    judged = ((model, test.loses_to(model)) for model in test.models)
+    lines += [_score_line(model) + (f" It loses to {'; '.join(lost)}." if lost else "") for model, lost in judged]
+    return [*lines, *map(_score_line, test.guesses)]
 
 
 def _score_line(score: Score) -> str:
@@ -165,12 +164,10 @@ def _stage_lines(found: StageForecast) -> list[str]:
 
 def _segment_lines(found: SegmentReport) -> list[str]:
     clusters = ", ".join(f"{where} {count}" for where, count in found.clusters.items()) or "none but one each"
-    lines = [
-        (
-            f"Micro-segments: version {found.version}, fitted {found.fitted_on} because {found.reason}; "
-            f"{found.micro_segments} of them have customers. Clusters: {clusters}."
-        )
-    ]
-    if found.drift:
-        lines.append(f"The largest shift of shares since the fit: {found.drift.where}, index {found.drift.index:.3f}.")
-    return lines
+    told = (
+        f"Micro-segments: version {found.version}, fitted {found.fitted_on} because {found.reason}; "
+        f"{found.micro_segments} of them have customers. Clusters: {clusters}."
+    )
+    drift = found.drift
+    shift = [f"The largest shift of shares since the fit: {drift.where}, index {drift.index:.3f}."] if drift else []
+    return [told, *shift]

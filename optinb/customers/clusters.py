@@ -8,6 +8,7 @@ of its clusters, so that whoever didn't change isn't relabelled.
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
@@ -16,17 +17,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.base.figures import figure
+from optinb.customers.fitting import Floats, Places, halves, one_thread, sample
 from optinb.customers.layers import Dimension, Layer, dimensions, figures
-from optinb.customers.sampling import halves, sample
-from optinb.customers.threads import one_thread
 
 if TYPE_CHECKING:
-    from datetime import date
-
     import polars as pl
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
 
 LEARNS_FROM = 50_000
 TRIES_ON = 5_000
@@ -154,7 +149,7 @@ def choose_count(first: Floats, second: Floats, *, most: int) -> tuple[int, floa
     return best
 
 
-def nearest(points: Floats, centroids: Floats) -> NDArray[np.int64]:
+def nearest(points: Floats, centroids: Floats) -> Places:
     """The centroid that each point is nearest to; of equally near ones the first."""
     return np.argmax(2 * points @ centroids.T - (centroids**2).sum(axis=1), axis=1)
 
@@ -183,7 +178,7 @@ def _scaled(table: pl.DataFrame, frame: Clustering, run_date: date) -> Floats:
     return (np.column_stack(columns) - np.array(frame.centre)) / np.array(frame.scale)
 
 
-def _kmeans(points: Floats, count: int, *, start: Floats | None = None) -> tuple[Floats, NDArray[np.int64]]:
+def _kmeans(points: Floats, count: int, *, start: Floats | None = None) -> tuple[Floats, Places]:
     from sklearn.cluster import KMeans
 
     how: dict[str, Any] = {"n_init": 3, "random_state": 0} if start is None else {"n_init": 1, "init": start}

@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+import polars as pl
 from msgspec import Struct
 
 from optinb.customers.modelling import segmentation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-
-    import polars as pl
 
     from optinb.engine import Tables
     from optinb.warehouse import Snapshot
@@ -92,8 +91,6 @@ def customer_card(
 
     `groups` tells which saved groups they are in, and `answers` what became of them in the campaigns of a night.
     """
-    import polars as pl
-
     mine = pl.col("customer_id") == customer_id
     rows = tables.customers.to_native().lazy().filter(mine).collect().to_dicts()
     messages = tuple(CustomerMessage(night=night, answer=answer) for night, answer in answers)
@@ -133,8 +130,6 @@ def _stages(states: pl.LazyFrame) -> tuple[StageSpan, ...]:
 
 
 def _months(transactions: pl.LazyFrame) -> tuple[Month, ...]:
-    import polars as pl
-
     bought = transactions.filter(pl.col("amount") > 0).group_by(pl.col("day").dt.truncate("1mo").alias("month"))
     counted = bought.agg(pl.col("day").n_unique(), pl.col("amount").sum().round(2)).sort("month").collect()
     return tuple(Month(first=month, purchases=days, spend=spend) for month, days, spend in counted.iter_rows())

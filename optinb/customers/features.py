@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import narwhals as nw
 from msgspec import Struct
 
-from optinb.customers.purchases import day_number, known_amounts, money, purchase_days, units_of
+from optinb.customers.lifecycle import day_number, known_amounts, money, purchase_days, units_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -91,24 +91,6 @@ def _since(column: str) -> Derived:
     return Derived(lambda run_date: run_date.toordinal() - day_number(nw.col(column)))
 
 
-def _purchases(days: int) -> Feature:
-    return Feature(
-        name=f"purchases_{days}d",
-        kind="count",
-        sentence=f"Days with a purchase in the last {days} days.",
-        made=Aggregate("purchases", "day", "count", days),
-    )
-
-
-def _spend(days: int) -> Feature:
-    return Feature(
-        name=f"spend_{days}d",
-        kind="money",
-        sentence=f"Sum of purchases in the last {days} days, refunds not taken off.",
-        made=Aggregate("purchases", "spend_units", "sum", days),
-    )
-
-
 FEATURES: tuple[Feature, ...] = (
     Feature(
         name="first_purchase_on",
@@ -140,14 +122,30 @@ FEATURES: tuple[Feature, ...] = (
         sentence="Days with a purchase: all positive amounts of one day are one purchase.",
         made=Aggregate("purchases", "day", "count"),
     ),
-    *(_purchases(days) for days in (7, 30, 90, 365)),
+    *(
+        Feature(
+            name=f"purchases_{days}d",
+            kind="count",
+            sentence=f"Days with a purchase in the last {days} days.",
+            made=Aggregate("purchases", "day", "count", days),
+        )
+        for days in (7, 30, 90, 365)
+    ),
     Feature(
         name="spend",
         kind="money",
         sentence="Sum of all purchases, refunds not taken off.",
         made=Aggregate("purchases", "spend_units", "sum"),
     ),
-    *(_spend(days) for days in (30, 90, 365)),
+    *(
+        Feature(
+            name=f"spend_{days}d",
+            kind="money",
+            sentence=f"Sum of purchases in the last {days} days, refunds not taken off.",
+            made=Aggregate("purchases", "spend_units", "sum", days),
+        )
+        for days in (30, 90, 365)
+    ),
     Feature(
         name="refunded",
         kind="money",

@@ -15,7 +15,7 @@ import narwhals as nw
 import polars as pl
 from msgspec import Struct
 
-from optinb.customers.purchases import day_number
+from optinb.customers.lifecycle import day_number
 
 How = Literal["plain", "log", "since", "is"]
 MOST_VALUES = 4

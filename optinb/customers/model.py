@@ -13,9 +13,8 @@ from optinb.base.figures import share as in_percent
 from optinb.base.progress import OnProgress, quiet
 from optinb.base.settings import LifecycleSection, ModelsSection
 from optinb.customers.attributes import HISTORY_COLUMNS, columns
-from optinb.customers.boosting import coded
 from optinb.customers.card import ModelCard, SegmentReport
-from optinb.customers.choosing import choose_value_model
+from optinb.customers.choosing import choose_value_model, coded
 from optinb.customers.features import Feature, build_features
 from optinb.customers.lifecycle import (
     STAGES,
@@ -23,13 +22,13 @@ from optinb.customers.lifecycle import (
     choose_thresholds,
     churn_after_expression,
     pause_histogram,
+    purchase_days,
     stage_expression,
 )
-from optinb.customers.markov import forecast_stages
-from optinb.customers.purchases import purchase_days
-from optinb.customers.ranks import value_rank, value_segment
+from optinb.customers.moves import forecast_stages
 from optinb.customers.risk import MOST_DAYS, risks
 from optinb.customers.segmentation import Segmentation, segment
+from optinb.customers.value import value_rank, value_segment
 
 NO_ATTRIBUTES = frozenset({"customer_id", "external_user_id", "time_zone", "push_opt_in", "is_blocked", "is_test"})
 """Columns of the customers that say nothing about what they will buy."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import polars as pl
 
 from optinb.base.progress import OnProgress, progress
+from optinb.customers.attributes import declared_features
 from optinb.customers.card import ModelCard
-from optinb.customers.declared import declared_features
 from optinb.customers.model import CustomerModel, model_customers
 from optinb.customers.segmentation import Segmentation
 from optinb.errors import UsageError
@@ -16,8 +17,6 @@ from optinb.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import date
-
-    import polars as pl
 
     from optinb.base.settings import Settings
     from optinb.warehouse import Snapshot, Warehouse
@@ -111,8 +110,6 @@ def card(snapshot: Snapshot, night: date | None = None) -> ModelCard:
 
 def _with(snapshot: Snapshot, table: str, **row: Any) -> pl.DataFrame:
     """A published table with one more row, which replaces the one of the same first column."""
-    import polars as pl
-
     new = pl.DataFrame({name: [value] for name, value in row.items()})
     if not snapshot.has(table):
         return new

@@ -1,18 +1,146 @@
-"""Who moved: between lifecycle stages, micro-segments or any value that is kept of every night."""
+"""How customers move between stages, micro-segments or whatever is kept of every night, and how they will.
+
+The forecast learns from transitions: expected stay, long-run shares, sizes. The stages of past days follow from the
+purchases, by the same rules and thresholds as tonight's; so the first night has them too. A month here is 28 days, so
+that all have the same weekdays.
+"""
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+import narwhals as nw
+import numpy as np
+import polars as pl
 from msgspec import Struct
 
+from optinb.customers.lifecycle import STAGES, Thresholds, stage_expression
 from optinb.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    import polars as pl
-
+    from optinb.customers.fitting import Floats
     from optinb.warehouse import Snapshot
+
+STEP_DAYS = 28
+LEARNT_STEPS, AHEAD = 3, 3
+"""Transitions are learnt from so many steps; the forecast looks so many ahead."""
+
+
+class StageForecast(Struct, frozen=True, kw_only=True):
+    """Moves between the stages of `STAGES` in a step of `step_days`, and what follows from them; or why there is none.
+
+    `moves[i][j]` is the share of the customers in stage i who are in stage j a step later; `arrivals` are customers
+    who become known in a step. `stay_days` is the expected stay in each stage (null: nobody was seen to leave),
+    `long_run` the shares that the moves alone lead to. `sizes` are tonight's and those forecast for the coming steps.
+    `error` is the share of all customers that the forecast of tonight, made a step ago, put into a wrong stage;
+    `naive_error` the same of the guess that nothing changes.
+    """
+
+    reason: str | None = None
+    step_days: int = STEP_DAYS
+    moves: tuple[tuple[float, ...], ...] = ()
+    arrivals: tuple[float, ...] = ()
+    stay_days: tuple[float | None, ...] = ()
+    long_run: tuple[float, ...] = ()
+    sizes: tuple[tuple[float, ...], ...] = ()
+    error: float = 0.0
+    naive_error: float = 0.0
+
+    @property
+    def loses(self) -> bool:
+        """Whether the guess that nothing changes did better."""
+        return self.reason is None and self.error >= self.naive_error
+
+
+def forecast_stages(
+    bought: pl.LazyFrame, table: pl.DataFrame, thresholds: Thresholds, *, run_date: date
+) -> StageForecast:
+    """The forecast, from purchase days, and customer_id, tenure_days and churn_after_days of every customer."""
+    first = bought.select(pl.col("day").min()).collect().item()
+    needed = STEP_DAYS * (LEARNT_STEPS + 1)
+    known = (run_date - first).days if first else 0
+    if known < needed:
+        return StageForecast(reason=f"the history is {known} days long; {needed} are needed")
+    days = [run_date - timedelta(days=STEP_DAYS * ago) for ago in range(LEARNT_STEPS + 1, -1, -1)]
+    stages = past_stages(bought, table, thresholds, run_date=run_date, days=days)
+    counted = stages.group_by(pl.all()).agg(customers=pl.len()).sort(pl.all())
+    seen = [tuple(STAGES.index(s) if s else -1 for s in row[:-1]) for row in counted.iter_rows()]
+    weights = counted["customers"].to_list()
+    sizes = np.zeros((len(days), len(STAGES)))
+    moved = np.zeros((len(days) - 1, len(STAGES), len(STAGES)))
+    arrived = np.zeros((len(days) - 1, len(STAGES)))
+    for row, weight in zip(seen, weights, strict=True):
+        for at, stage in enumerate(row):
+            if stage >= 0:
+                sizes[at, stage] += weight
+                if at and row[at - 1] >= 0:
+                    moved[at - 1, row[at - 1], stage] += weight
+                elif at:
+                    arrived[at - 1, stage] += weight
+    tested = sizes[-2] @ _shares(moved[:-1].sum(axis=0)) + arrived[:-1].mean(axis=0)
+    moves, arrivals = _shares(moved[1:].sum(axis=0)), arrived[1:].mean(axis=0)
+    ahead = [sizes[-1]]
+    for _ in range(AHEAD):
+        ahead.append(ahead[-1] @ moves + arrivals)
+    total = max(sizes[-1].sum(), 1.0)
+    return StageForecast(
+        moves=tuple(tuple(row.tolist()) for row in moves),
+        arrivals=tuple(arrivals.tolist()),
+        stay_days=tuple(STEP_DAYS / (1 - stay) if stay < 1 else None for stay in np.diag(moves).tolist()),
+        long_run=tuple(_long_run(moves, sizes[-1]).tolist()),
+        sizes=tuple(tuple(row.tolist()) for row in ahead),
+        error=float(np.abs(tested - sizes[-1]).sum() / 2 / total),
+        naive_error=float(np.abs(sizes[-2] - sizes[-1]).sum() / 2 / total),
+    )
+
+
+def past_stages(
+    bought: pl.LazyFrame, table: pl.DataFrame, thresholds: Thresholds, *, run_date: date, days: list[date]
+) -> pl.DataFrame:
+    """The stage of every customer on each of the days, a column each in their order; null before they were known."""
+    day, pause = pl.col("day"), pl.col("pause_days")
+    aggregates = [day.min().alias("first")]
+    for i, then in enumerate(days):
+        past = day <= then
+        aggregates.append(pl.when(past).then(day).max().alias(f"last {i}"))
+        recent = past & (day >= then - timedelta(days=thresholds.reactivated_days))
+        aggregates.append(pl.when(recent).then(pause).max().alias(f"comeback {i}"))
+    # Gathered once: rows of another plan would stand in another order beside those of the first day.
+    gathered = bought.group_by("customer_id").agg(aggregates).collect()
+    facts = table.select("customer_id", "tenure_days", "churn_after_days")
+    facts = facts.join(gathered, on="customer_id", how="left", maintain_order="left")
+    staged = []
+    for i, then in enumerate(days):
+        has_bought = pl.col("first") <= then
+        then_known = has_bought.fill_null(False) | (pl.col("tenure_days") >= (run_date - then).days).fill_null(False)
+        figures = facts.select(
+            "churn_after_days",
+            known=then_known,
+            recency_days=(pl.lit(then) - pl.col(f"last {i}")).dt.total_days(),
+            days_since_first_purchase=pl.when(has_bought).then((pl.lit(then) - pl.col("first")).dt.total_days()),
+            comeback_pause_days=pl.col(f"comeback {i}"),
+        )
+        stage = nw.from_native(figures).with_columns(stage_expression(thresholds).alias("stage")).to_native()
+        staged.append(stage.select(pl.when("known").then("stage").alias(f"{then}")))
+    return pl.concat(staged, how="horizontal")
+
+
+def _shares(counts: Floats) -> Floats:
+    """Rows that sum to 1; from a stage that nobody was in, nobody moves."""
+    whole = counts.sum(axis=1, keepdims=True)
+    return np.where(whole > 0, counts / np.maximum(whole, 1), np.eye(len(counts)))
+
+
+def _long_run(moves: Floats, start: Floats) -> Floats:
+    """Where the moves lead, from tonight's shares: the mean over many steps, which exists for any chain."""
+    at = start / max(start.sum(), 1.0)
+    far = at @ np.linalg.matrix_power(moves, 1024)
+    mean = np.zeros_like(far)
+    for _ in range(32):
+        mean, far = mean + far / 32, far @ moves
+    return mean
+
 
 NOT_YET = "not a customer"
 
@@ -48,8 +176,6 @@ def migration(snapshot: Snapshot, since: date, until: date, *, by: str) -> Migra
 
     Raises UsageError for a value that isn't kept, a day without a model, or a first day after the second.
     """
-    import polars as pl
-
     first, last, both = _both(snapshot, since, until, by)
     counted = both.group_by("before", "after").agg(customers=pl.len()).sort("before", "after")
     return Migration(
@@ -62,15 +188,11 @@ def migration(snapshot: Snapshot, since: date, until: date, *, by: str) -> Migra
 
 def changers(snapshot: Snapshot, since: date, until: date, *, by: str) -> pl.DataFrame:
     """customer_id, before and after of every customer whose value is another one on the second day, sorted."""
-    import polars as pl
-
     *_, both = _both(snapshot, since, until, by)
     return both.filter(pl.col("before") != pl.col("after")).sort("customer_id")
 
 
 def _both(snapshot: Snapshot, since: date, until: date, by: str) -> tuple[date, date, pl.DataFrame]:
-    import polars as pl
-
     if since > until:
         raise UsageError(f"{since} is later than {until}: name the earlier day first")
     nights = sorted({file.day for file in snapshot.contents.files if file.table == "history"})

@@ -8,21 +8,16 @@ are calibrated on what followed in a past window, separately for both, and teste
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
 from msgspec import Struct
 
 from optinb.customers.backtest import auc, split
-from optinb.customers.threads import one_thread
+from optinb.customers.fitting import Floats, one_thread
 from optinb.customers.value import ENOUGH_DAYS, HISTORY, fit_rhythm, rhythms
 from optinb.errors import ModelError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Floats = NDArray[np.float64]
 
 ENOUGH_OF_EACH = 30
 """Calibration needs so many who bought, and so many who didn't."""

@@ -6,14 +6,12 @@ from optinb.base.lazily import lazily
 
 if TYPE_CHECKING:
     from optinb.engine.opening import open_tables
-    from optinb.engine.polars import tables_of
-    from optinb.engine.tables import Tables, day_bounds, kinds
+    from optinb.engine.tables import Tables, day_bounds, kinds, tables_of
 else:
     __getattr__ = lazily(
         __name__,
         {
             ".opening": "open_tables",
-            ".polars": "tables_of",
-            ".tables": "Tables day_bounds kinds",
+            ".tables": "Tables day_bounds kinds tables_of",
         },
     )

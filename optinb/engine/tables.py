@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+from zoneinfo import ZoneInfo
 
 import narwhals as nw
+import polars as pl
 
 from optinb.engine.persons import Identity, Persons
 from optinb.errors import RuleError
+from optinb.warehouse.contract import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from zoneinfo import ZoneInfo
-
-    import polars as pl
-
     from optinb.rules import Kind
+    from optinb.warehouse import Snapshot
 
 CONTACTS = ("customer_id", "campaign", "day", "outcome")
 
@@ -30,8 +31,6 @@ def lazy_polars(frame: pl.DataFrame) -> nw.LazyFrame[Any]:
 
 def no_contacts() -> pl.DataFrame:
     """The history of a workspace that has sent nothing yet."""
-    import polars as pl
-
     return pl.DataFrame(schema=dict.fromkeys(CONTACTS, pl.String) | {"day": pl.Date})
 
 
@@ -120,8 +119,6 @@ class Tables:
 
     def listed(self, sha256: str) -> pl.DataFrame:
         """customer_id of everybody on an uploaded list, and of whoever is on it under an earlier id."""
-        import polars as pl
-
         ids, earlier = self.lists(sha256).select("customer_id"), self.earlier_ids()
         if earlier.is_empty():
             return ids
@@ -130,8 +127,6 @@ class Tables:
 
     def earlier_ids(self) -> pl.DataFrame:
         """`earlier` and customer_id: other ids of people who have several, with the one that they have tonight."""
-        import polars as pl
-
         persons = self.identity().persons
         if persons is None or persons.is_empty():
             return pl.DataFrame(schema={"earlier": pl.String, "customer_id": pl.String})
@@ -145,17 +140,15 @@ class Tables:
 
 def kinds(schema: Mapping[str, nw.dtypes.DType]) -> dict[str, Kind]:
     """What each column of a table can be compared with; columns of other types are left out."""
-    found: dict[str, Kind] = {}
-    for name, dtype in schema.items():
-        if dtype.is_numeric():
-            found[name] = "number"
-        elif dtype == nw.Boolean:
-            found[name] = "yes/no"
-        elif dtype.is_temporal():
-            found[name] = "day"
-        elif dtype in (nw.String, nw.Categorical, nw.Enum):
-            found[name] = "text"
-    return found
+    return {name: kind for name, dtype in schema.items() for kind, is_one in _KINDS.items() if is_one(dtype)}
+
+
+_KINDS: dict[Kind, Callable[[nw.dtypes.DType], bool]] = {
+    "number": lambda dtype: dtype.is_numeric(),
+    "yes/no": lambda dtype: dtype == nw.Boolean,
+    "day": lambda dtype: dtype.is_temporal(),
+    "text": lambda dtype: dtype in (nw.String, nw.Categorical, nw.Enum),
+}
 
 
 def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
@@ -166,3 +159,88 @@ def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
     except OverflowError as error:
         raise RuleError(f"the day {day} is too far away to compare with") from error
     return first.replace(tzinfo=None), after.replace(tzinfo=None)
+
+
+TABLE_OF = {"purchases": "transactions", "events": "events"}
+
+
+def tables_of(snapshot: Snapshot, *, run_date: date, zone: ZoneInfo, **known: Any) -> Tables:
+    """The tables of a published version on the Polars engine; `known` are further fields of `Tables`."""
+
+    def rows(table: str, first: date | None, last: date | None) -> pl.LazyFrame:
+        return snapshot.scan(TABLE_OF[table], since=first, until=last).select(list(rule_columns(table)))
+
+    customers, app_users = customers_of(snapshot).lazy(), snapshot.table("app_users")
+    return tables_on(snapshot, customers, app_users, rows, run_date=run_date, zone=zone, **known)
+
+
+def tables_on(
+    snapshot: Snapshot,
+    customers: Any,
+    app_users: Any,
+    rows: Callable[[str, date | None, date | None], Any],
+    **known: Any,
+) -> Tables:
+    """The tables of a published version on any engine, from its own frames.
+
+    `rows` gives transactions or events of some days (both ends may be None); `known` are further fields of `Tables`.
+    """
+
+    def of_days(table: str, first: date | None, last: date | None) -> nw.LazyFrame[Any]:
+        found = nw.from_native(rows(table, first, last))
+        return found.filter(nw.col("amount") > 0) if table == "purchases" else found
+
+    return Tables(
+        customers=nw.from_native(customers),
+        purchases=of_days("purchases", None, None),
+        events=of_days("events", None, None),
+        app_users=nw.from_native(app_users),
+        event_names=partial(event_names, snapshot),
+        version=snapshot.version,
+        of_days=of_days,
+        not_modelled=not_modelled(snapshot),
+        **{"identity": partial(Identity.of, snapshot), **known},
+    )
+
+
+_CUSTOMERS: WeakKeyDictionary[Snapshot, pl.DataFrame] = WeakKeyDictionary()
+_NAMES: WeakKeyDictionary[Snapshot, frozenset[str]] = WeakKeyDictionary()
+
+
+def customers_of(snapshot: Snapshot) -> pl.DataFrame:
+    """Every customer with profile and features, put together once for each version.
+
+    Where both have a column of one name, the delivered attribute wins, so that what IT sends is never hidden.
+    """
+    # a version never changes, so that this and the names of its events are found once, however often a rule is tried
+    if snapshot not in _CUSTOMERS:
+        customers = snapshot.table("customers")
+        if snapshot.has("features"):
+            features = snapshot.table("features").drop(own_names(snapshot))
+            customers = customers.join(features, on="customer_id", how="left", maintain_order="left")
+        _CUSTOMERS[snapshot] = customers.collect()
+    return _CUSTOMERS[snapshot]
+
+
+def own_names(snapshot: Snapshot) -> list[str]:
+    """The columns of features that a delivered attribute hides."""
+    return sorted(snapshot.schema("customers").keys() & snapshot.schema("features").keys() - {"customer_id"})
+
+
+def not_modelled(snapshot: Snapshot) -> dict[str, str]:
+    """The attributes that no model tells in a version, each with the reason."""
+    return dict(snapshot.table("untold").collect().iter_rows()) if snapshot.has("untold") else {}
+
+
+def event_names(snapshot: Snapshot) -> frozenset[str]:
+    """The names of all events that a version holds."""
+    if snapshot not in _NAMES:
+        names = snapshot.scan("events").select("name").unique().collect(engine="streaming")
+        _NAMES[snapshot] = frozenset(names["name"].drop_nulls())
+    return _NAMES[snapshot]
+
+
+def rule_columns(table: str) -> dict[str, str]:
+    """The columns of purchases or events that rules see, and their DuckDB types: all but an id that may be missing."""
+    contract = TABLES[TABLE_OF[table]]
+    return {name: kind for name, kind in contract.stored().items() if name != contract.optional_key}

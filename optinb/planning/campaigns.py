@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from optinb.planning.campaign_preview import CampaignPreview, Previews
     from optinb.planning.resolved import Resolved, Resolver
     from optinb.planning.trial_sends import SampleMessage, SentTest, Trials
-    from optinb.segments.night_groups import SharedGroups
+    from optinb.segments.together import SharedGroups
 
 
 class Campaigns:

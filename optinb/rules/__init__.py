@@ -14,15 +14,16 @@ from optinb.rules.build import (
     uses_app,
     was_in_control,
 )
-from optinb.rules.expand import expand, is_bound, with_lists
 from optinb.rules.extent import (
     attributes_of,
     behaviours_of,
     check_size,
     nodes_of,
+    tables_behind,
+    tables_read,
 )
 from optinb.rules.fit import Kind, fit
-from optinb.rules.form import from_json, to_json
+from optinb.rules.form import expand, from_json, is_bound, to_json, with_lists
 from optinb.rules.pattern import engine_form, python_form
 from optinb.rules.sentence import sentence, value_words
 from optinb.rules.text import parse, to_text
@@ -49,6 +50,7 @@ from optinb.rules.tree import (
     walk,
 )
 from optinb.rules.values import (
+    COMPARE,
     DECIMALS,
     Between,
     Day,
@@ -64,6 +66,7 @@ from optinb.rules.values import (
 )
 
 __all__ = [
+    "COMPARE",
     "DECIMALS",
     "PURCHASE",
     "AllOf",
@@ -117,6 +120,8 @@ __all__ = [
     "received",
     "responded",
     "sentence",
+    "tables_behind",
+    "tables_read",
     "to_json",
     "to_text",
     "uses_app",

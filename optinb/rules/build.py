@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import ClassVar
 
 from optinb.errors import RuleError
 from optinb.rules.tree import (
@@ -25,40 +24,21 @@ from optinb.rules.tree import (
     Text,
     Uses,
 )
-from optinb.rules.values import MAX_DAYS, Comparison, DaysAgo, Scalar, as_value, check_name, is_after
+from optinb.rules.values import MAX_DAYS, Comparable, Comparison, DaysAgo, Scalar, as_value, check_name, is_after
 
 RESPONSE_DAYS = 7
 
 
-class AttributeTerm:
+class AttributeTerm(Comparable[Rule]):
     """An attribute of the customer (or a column of a behaviour), waiting to be compared with something."""
 
     __slots__ = ("_name",)
-    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __init__(self, name: str) -> None:
         self._name = check_name(name, "attr('country')")
 
     def __repr__(self) -> str:
         return f"attr({self._name!r})"
-
-    def __eq__(self, value: object) -> Rule:  # type: ignore[override]
-        return self._compare("eq", value)
-
-    def __ne__(self, value: object) -> Rule:  # type: ignore[override]
-        return self._compare("ne", value)
-
-    def __lt__(self, value: object) -> Rule:
-        return self._compare("lt", value)
-
-    def __le__(self, value: object) -> Rule:
-        return self._compare("le", value)
-
-    def __gt__(self, value: object) -> Rule:
-        return self._compare("gt", value)
-
-    def __ge__(self, value: object) -> Rule:
-        return self._compare("ge", value)
 
     def one_of(self, values: Iterable[Scalar]) -> Rule:
         """Is one of several values."""
@@ -132,7 +112,7 @@ class AttributeTerm:
             raise RuleError(f"{self!r}.{op}({text!r}): give a text that isn't empty, of at most 1,000 characters")
         return Text(self._name, op, text)  # type: ignore[arg-type]
 
-    def _compare(self, op: Comparison, value: object) -> Rule:
+    def _compared(self, op: Comparison, value: object) -> Rule:
         return self._made(lambda: Compare(self._name, op, as_value(value, repr(self))))
 
     def _made(self, make: Callable[[], Rule]) -> Rule:

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
+from typing import TypeVar, assert_never
 
 import msgspec
 
 from optinb.errors import RuleError
-from optinb.rules.tree import Did, Leaf, Node, Rank, Rule, children, walk
+from optinb.rules.tree import (
+    PURCHASE,
+    AllOf,
+    AnyOf,
+    Birthday,
+    Compare,
+    Contacted,
+    Did,
+    InGroup,
+    InList,
+    Leaf,
+    Matches,
+    Missing,
+    Node,
+    Not,
+    OneOf,
+    Rank,
+    Rule,
+    Text,
+    Uses,
+    children,
+    walk,
+)
 
 T = TypeVar("T", bound=Node)
 MAX_NODES = 2_000
@@ -53,13 +76,9 @@ def short_path(path: str) -> str:
 
 def attributes_of(rule: Rule) -> frozenset[str]:
     """The attributes of the customer that a rule reads."""
-    found: set[str] = set()
-    for node in walk(rule):
-        if isinstance(node, Leaf | Rank):
-            found.add(node.attribute)
-        if isinstance(node, Rank) and node.within is not None:
-            found.add(node.within)
-    return frozenset(found)
+    nodes = walk(rule)
+    parts = {node.within for node in nodes if isinstance(node, Rank) and node.within is not None}
+    return frozenset(parts.union(node.attribute for node in nodes if isinstance(node, Leaf | Rank)))
 
 
 def behaviours_of(rule: Rule) -> tuple[Did, ...]:
@@ -70,3 +89,40 @@ def behaviours_of(rule: Rule) -> tuple[Did, ...]:
 def nodes_of(rule: Rule, kind: type[T]) -> tuple[T, ...]:
     """The distinct nodes of one kind, in the order in which they stand."""
     return tuple(dict.fromkeys(node for node in walk(rule) if isinstance(node, kind)))
+
+
+def tables_read(rule: Rule, origins: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """The delivered tables that decide who belongs to a rule.
+
+    What campaigns did and who stands on an uploaded list is no delivered table, but a response is a purchase too.
+
+    Args:
+        rule: one in which the groups that it names are in their places (`expand`).
+        origins: the tables behind each attribute that is made of others; any other one is delivered with customers.
+
+    Raises RuleError for a rule that still names a group.
+    """
+    return frozenset().union(*(_read(node, origins) for node in walk(rule)))
+
+
+def tables_behind(attributes: Iterable[str], origins: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """The delivered tables that attributes are made of."""
+    return frozenset().union(*(origins.get(name, {"customers"}) for name in attributes))
+
+
+def _read(node: Rule, origins: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    match node:
+        case Compare() | OneOf() | Text() | Matches() | Missing() | Birthday() | Rank():
+            return tables_behind(attributes_of(node), origins)
+        case Did():
+            return frozenset({"transactions" if node.event == PURCHASE else "events"})
+        case Uses():
+            return frozenset({"app_users"})
+        case Contacted(what="responded"):
+            return frozenset({"transactions"})
+        case AllOf() | AnyOf() | Not() | InList() | Contacted():  # the parts of a rule come in turn
+            return frozenset()
+        case InGroup(name):
+            raise RuleError(f"the rule names the group {name!r}: put the group's rule in its place with expand(...)")
+        case _:
+            assert_never(node)

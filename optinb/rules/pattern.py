@@ -14,6 +14,7 @@ which can take exponential time. So nothing is understood here that could match 
 
 from __future__ import annotations
 
+import math
 import string
 from typing import Literal
 
@@ -68,11 +69,6 @@ class Repeat(Struct, frozen=True):
 Part = Chars | Edge | Sequence | Choice | Repeat
 
 
-def check_pattern(pattern: str) -> None:
-    """Raises ValueError with the remedy for a pattern that isn't understood or could take exponential time."""
-    read_pattern(pattern)
-
-
 def engine_form(pattern: str) -> str:
     """The pattern as Polars (Rust), DuckDB (RE2) and Spark (Java) read it, each with the same meaning."""
     return _render(read_pattern(pattern), begin="^", end=r"\z", code=r"\x{{{:x}}}")
@@ -84,7 +80,10 @@ def python_form(pattern: str) -> str:
 
 
 def read_pattern(pattern: str) -> Part:
-    """The tree of a pattern. Raises ValueError."""
+    """The tree of a pattern.
+
+    Raises ValueError with the remedy for a pattern that isn't understood or could take exponential time.
+    """
     if not pattern:
         raise ValueError("an empty pattern fits every text; use is_known()")
     if any(0xD800 <= ord(sign) <= 0xDFFF for sign in pattern):
@@ -144,17 +143,13 @@ class _Reader:
             return self.group()
         if self.take("["):
             return self.set()
-        if self.take("."):
-            return Chars(_opposite(((10, 10),)))
-        if self.take("^"):
-            return Edge("begin")
-        if self.take("$"):
-            return Edge("end")
         if self.take("\\"):
             return Chars(self.escaped())
-        if self.pattern[self.at] in "*+?{}]":
-            self.refuse(f"{self.pattern[self.at]} has nothing to repeat; write \\{self.pattern[self.at]} for the sign")
-        return Chars(_one(self.next("a character")))
+        sign = self.pattern[self.at]
+        if sign in "*+?{}]":
+            self.refuse(f"{sign} has nothing to repeat; write \\{sign} for the sign")
+        self.at += 1
+        return _ATOMS.get(sign) or Chars(_one(sign))
 
     def group(self) -> Part:
         if self.peek("?") and not self.take("?:"):
@@ -234,6 +229,9 @@ class _Reader:
         return counts
 
 
+_ATOMS = {".": Chars(((0, 9), (11, _LAST))), "^": Edge("begin"), "$": Edge("end")}
+
+
 def _check(part: Part, open_: tuple[Ranges, ...], pattern: str) -> tuple[Ranges, ...]:
     """Refuses what could match in many ways; `open_` are the repetitions that could still take the next character."""
     match part:
@@ -277,7 +275,7 @@ def _check_repeated(part: Part, pattern: str) -> None:
             case Sequence(parts):
                 waiting.extend(parts)
             case Choice(parts):
-                begins = [_begins(p) for p in parts]
+                begins = [_taken(p, first=True) for p in parts]
                 if any(_overlap(a, b) for i, a in enumerate(begins) for b in begins[i + 1 :]):
                     raise ValueError(
                         f"the pattern {pattern!r} could take exponential time: two alternatives that are repeated "
@@ -288,28 +286,17 @@ def _check_repeated(part: Part, pattern: str) -> None:
                 pass
 
 
-def _begins(part: Part) -> Ranges:
-    """The characters that a part without repetitions can begin with."""
+def _taken(part: Part, *, first: bool = False) -> Ranges:
+    """Every character that a part can take, or the first one of a part without repetitions can be."""
     match part:
         case Chars(ranges):
             return ranges
-        case Sequence(parts):
-            return _begins(parts[0]) if parts else ()
-        case Choice(parts):
-            return _merge([r for p in parts for r in _begins(p)])
-        case _:
-            return ()
-
-
-def _taken(part: Part) -> Ranges:
-    """Every character that a part can take."""
-    match part:
-        case Chars(ranges):
-            return ranges
+        case Sequence(parts) if first:
+            return _taken(parts[0], first=True) if parts else ()
         case Sequence(parts) | Choice(parts):
-            return _merge([r for p in parts for r in _taken(p)])
+            return _merge([r for p in parts for r in _taken(p, first=first)])
         case Repeat(inner):
-            return _taken(inner)
+            return () if first else _taken(inner)
         case Edge():
             return ()
 
@@ -317,10 +304,7 @@ def _taken(part: Part) -> Ranges:
 def _ways(part: Part) -> int:
     match part:
         case Sequence(parts):
-            product = 1
-            for one in parts:
-                product = min(product * _ways(one), MAX_WAYS + 1)
-            return product
+            return math.prod(map(_ways, parts))
         case Choice(parts):
             return sum(map(_ways, parts))
         case Repeat(_, least, int(most)):

@@ -12,7 +12,6 @@ from optinb.errors import RuleError, did_you_mean
 from optinb.rules import build
 from optinb.rules.build import RESPONSE_DAYS, AttributeTerm
 from optinb.rules.extent import check_size
-from optinb.rules.measured import Measured
 from optinb.rules.tree import (
     FORMS,
     AllOf,
@@ -33,7 +32,7 @@ from optinb.rules.tree import (
     Text,
     Uses,
 )
-from optinb.rules.values import Between, Day, DaysAgo, Last, Value, Window
+from optinb.rules.values import Between, Day, DaysAgo, Last, Measured, Value, Window
 
 _WORDS = (
     "attr", "did", "days_ago", "uses_app", "received", "was_in_control", "responded", "in_group", "in_list", "all_of",

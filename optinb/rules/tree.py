@@ -24,8 +24,7 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from optinb.errors import RuleError
-from optinb.rules.measured import Measured
-from optinb.rules.pattern import check_pattern
+from optinb.rules.pattern import read_pattern
 from optinb.rules.values import (
     MAX_DAYS,
     MAX_SET,
@@ -34,6 +33,7 @@ from optinb.rules.values import (
     Day,
     DaysAgo,
     Measure,
+    Measured,
     Name,
     RuleValue,
     Scalar,
@@ -141,7 +141,7 @@ class Matches(Node, frozen=True, tag="matches"):
     pattern: str
 
     def __post_init__(self) -> None:
-        check_pattern(self.pattern)
+        read_pattern(self.pattern)
 
 
 class Missing(Node, frozen=True, tag="missing"):

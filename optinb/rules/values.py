@@ -1,11 +1,15 @@
-"""What stands in the leaves of a rule: days, windows, versions of an app, numbers and texts."""
+"""What stands in the leaves of a rule: days, windows, versions of an app, numbers and texts.
+
+Beside them a measure of what customers did that still waits for the value it is compared with.
+"""
 
 from __future__ import annotations
 
 import math
+import operator
 import re
 from datetime import date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, get_args
 
 from msgspec import Meta, Struct
 
@@ -14,6 +18,7 @@ from optinb.errors import RuleError
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Measure = Literal["count", "total", "average", "first", "last", "days_in_a_row"]
 Comparison = Literal["eq", "ne", "lt", "le", "gt", "ge"]
+COMPARE = {op: getattr(operator, op) for op in get_args(Comparison)}  # of values, and of an engine's columns
 MAX_DAYS = 36_500
 MAX_SET = 10_000
 # Totals and averages are compared with so many decimals. Sums of 64-bit floats differ in their last digits with the
@@ -173,3 +178,78 @@ def check_number(value: object) -> None:
         raise ValueError(f"{value} is no number to compare with")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise ValueError(f"{value} is too large; numbers are below 2**63")
+
+
+Made = TypeVar("Made")
+
+
+class Comparable(Generic[Made]):
+    """Something that waits to be compared with a value, which makes a rule of it."""
+
+    __slots__ = ()
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
+
+    def __eq__(self, value: object) -> Made:  # type: ignore[override]
+        return self._compared("eq", value)
+
+    def __ne__(self, value: object) -> Made:  # type: ignore[override]
+        return self._compared("ne", value)
+
+    def __lt__(self, value: object) -> Made:
+        return self._compared("lt", value)
+
+    def __le__(self, value: object) -> Made:
+        return self._compared("le", value)
+
+    def __gt__(self, value: object) -> Made:
+        return self._compared("gt", value)
+
+    def __ge__(self, value: object) -> Made:
+        return self._compared("ge", value)
+
+    def _compared(self, op: Comparison, value: object) -> Made:
+        raise NotImplementedError
+
+
+class Measured(Comparable[Made]):
+    """A measure of what customers did (`tree.Did`, which knows this module), waiting for a number or a day."""
+
+    __slots__ = ("_column", "_did", "_measure")
+
+    def __init__(self, did: Any, measure: Measure, column: str | None = None) -> None:
+        self._did = did
+        self._measure: Measure = measure
+        self._column = column
+
+    def __repr__(self) -> str:
+        return f"did({self._did.event!r}).{self._measure}({'' if self._column is None else repr(self._column)})"
+
+    def at_least(self, value: Amount | date) -> Made:
+        """This much or more."""
+        return self >= value
+
+    def at_most(self, value: Amount | date) -> Made:
+        """This much or less: a total, also of customers who never did it."""
+        return self <= value
+
+    def exactly(self, value: Amount | date) -> Made:
+        """Exactly this much."""
+        return self == value
+
+    def within(self, *, days: int) -> Measured[Made]:
+        """Only in the last `days` days before the run date, and on it."""
+        return Measured(self._did.within(days=days), self._measure, self._column)
+
+    def between(self, first: date, last: date) -> Measured[Made]:
+        """Only from one day to another, both included."""
+        return Measured(self._did.between(first, last), self._measure, self._column)
+
+    def where(self, condition: Any) -> Measured[Made]:
+        """Only rows that fit a condition on their own columns."""
+        return Measured(self._did.where(condition), self._measure, self._column)
+
+    def _compared(self, op: Comparison, value: object) -> Made:
+        if op == "ne":
+            raise RuleError(f"{self!r} can't be compared with !=; write ~({self!r} == {value!r})")
+        fields = {"op": op, "value": as_value(value, repr(self)), "measure": self._measure, "column": self._column}
+        return self._did._made(self._measure, **fields)

@@ -11,10 +11,9 @@ import narwhals as nw
 
 from optinb.engine import Tables, kinds
 from optinb.errors import RuleError, did_you_mean
-from optinb.rules import DECIMALS, PURCHASE, Day, DaysAgo, Did, Rule, attributes_of, behaviours_of, day_of, fit
-from optinb.segments.conditions import Row, compared, condition
+from optinb.rules import COMPARE, DECIMALS, PURCHASE, Day, DaysAgo, Did, Rule, attributes_of, behaviours_of, day_of, fit
+from optinb.segments.conditions import Row, condition, contacted, with_flag, with_lookup
 from optinb.segments.explain import Explanation, explain_plan
-from optinb.segments.lookups import contacted, with_flag, with_lookup
 from optinb.segments.plan import (
     BehaviourRows,
     Lookup,
@@ -201,10 +200,10 @@ class Answers:
 
     def _answer(self, leaf: Did) -> nw.Expr:
         """Whether a behaviour's comparison holds, where a customer without rows has nulls."""
-        run_date, value = self.tables.run_date, leaf.value
+        run_date, value, compared = self.tables.run_date, leaf.value, COMPARE[leaf.op]
         if isinstance(value, Day | DaysAgo):
             measure = nw.col(self._column(measures_of(leaf, run_date)[0]))
-            return compared(leaf.op, measure, day_of(value, run_date)).fill_null(False)
+            return compared(measure, day_of(value, run_date)).fill_null(False)
         if leaf.measure == "days_in_a_row":
             rows = rows_of(leaf, run_date)
             least = {n: nw.col(self._column((rows, n))).fill_null(False) for n in run_lengths(leaf)}
@@ -213,11 +212,11 @@ class Answers:
         if known:
             # divided only where there is something to divide by, since an engine may divide first and filter then
             some = nw.when(known[0] > 0).then(known[0])
-            return compared(leaf.op, (total / some).round(DECIMALS), value).fill_null(False)
+            return compared((total / some).round(DECIMALS), value).fill_null(False)
         if leaf.measure == "count":
-            return compared(leaf.op, total, int(value))
+            return compared(total, int(value))
         is_float = self._schema(rows_of(leaf, run_date))[leaf.column or ""].is_float()
-        return compared(leaf.op, total.round(DECIMALS) if is_float else total, value)
+        return compared(total.round(DECIMALS) if is_float else total, value)
 
     def _schema(self, kind: BehaviourRows) -> Mapping[str, nw.dtypes.DType]:
         return self.tables.purchase_schema if kind.table == "purchases" else self.tables.event_schema
@@ -253,17 +252,13 @@ def _compared_run(op: str, days: int, least: Mapping[int, nw.Expr]) -> nw.Expr:
     """Compares the longest run of days with a number, knowing whether there is one of some lengths at least."""
     if days == 0 and op in ("ge", "lt"):
         return least[1].is_null() if op == "lt" else ~least[1].is_null()
-    match op:
-        case "ge":
-            return least[days]
-        case "lt":
-            return ~least[days]
-        case "gt":
-            return least[days + 1]
-        case "le":
-            return ~least[days + 1]
-        case _:
-            return least[days] & ~least[days + 1] if days else ~least[1]
+    return {
+        "ge": lambda: least[days],
+        "lt": lambda: ~least[days],
+        "gt": lambda: least[days + 1],
+        "le": lambda: ~least[days + 1],
+        "eq": lambda: least[days] & ~least[days + 1] if days else ~least[1],
+    }[op]()
 
 
 def _share(cheap: Rule, tables: Tables) -> float | None:
@@ -272,5 +267,4 @@ def _share(cheap: Rule, tables: Tables) -> float | None:
         return None
     row = Answers(tables).row()
     some = tables.customers.select("customer_id", *sorted(attributes_of(cheap) - {"customer_id"})).head(PROBED)
-    found = some.select(condition(cheap, row).cast(nw.Int64).mean().alias("share")).collect("polars")
-    return found.item()
+    return some.select(condition(cheap, row).cast(nw.Int64).mean().alias("share")).collect("polars").item()

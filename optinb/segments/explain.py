@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from optinb.base.figures import share
 from optinb.rules import Node, sentence
-from optinb.segments.plan import Join, Plan, Scan
+from optinb.segments.plan import Plan, Scan
 from optinb.segments.pushdown import all_of, is_cheap
 
 What = Literal["days", "columns", "rows", "customers", "one pass", "join"]
@@ -57,17 +57,14 @@ class Explanation(Struct, frozen=True):
 
 def explain_plan(plan: Plan) -> Explanation:
     """What a plan does and why nobody is lost by it."""
-    steps = [_customers(plan)]
-    steps += [_scan(scan) for scan in plan.scans]
-    if plan.contacts:
-        steps.append(PlanStep("Count what campaigns did, by customer"))
-    if plan.costly:
-        steps.append(_join(plan))
-    return Explanation(sentence=sentence(plan.rule), steps=tuple(steps), plan=plan)
+    counted = [PlanStep("Count what campaigns did, by customer")] if plan.contacts else []
+    joined = [_join(plan)] if plan.costly else []
+    steps = (_customers(plan), *map(_scan, plan.scans), *counted, *joined)
+    return Explanation(sentence=sentence(plan.rule), steps=steps, plan=plan)
 
 
 def _customers(plan: Plan) -> PlanStep:
-    reasons = [Reason("columns", f"columns {_listed(plan.columns)}", "nothing else of a customer is asked about")]
+    reasons = [Reason("columns", f"columns {', '.join(plan.columns)}", "nothing else of a customer is asked about")]
     if plan.lookups:
         looked_up = "; ".join(_said(lookup) for lookup in plan.lookups)
         reasons.append(Reason("customers", f"each customer once, also with several apps ({looked_up})",
@@ -83,7 +80,7 @@ def _scan(scan: Scan) -> PlanStep:
     reasons = [
         Reason("days", f"only days {since}",
                "no window reaches beyond, so that other rows are counted nowhere; files of other days stay shut"),
-        Reason("columns", f"columns {_listed(scan.columns)}", "no condition and no measure reads another"),
+        Reason("columns", f"columns {', '.join(scan.columns)}", "no condition and no measure reads another"),
     ]  # fmt: skip
     kinds = [_kind(rows.event, rows.filter) for rows in scan.rows]
     if all(kinds):
@@ -110,25 +107,16 @@ def _join(plan: Plan) -> PlanStep:
         "inner": ("customers without rows are left out", "whoever has no row doesn't belong"),
         "left": ("customers without rows are kept, with nothing counted", "some of them may belong"),
     }
-    reasons = [_reason(scan, join, *told[join]) for scan, join in zip(plan.scans, plan.joins, strict=True)]
+    met = [(scan.table, join, *told[join]) for scan, join in zip(plan.scans, plan.joins, strict=True)]
+    reasons = (Reason("join", f"{table}: {what}", why, done=join != "left") for table, join, what, why in met)
     return PlanStep("Bring them together", tuple(reasons))
 
 
-def _reason(scan: Scan, join: Join, what: str, why: str) -> Reason:
-    return Reason("join", f"{scan.table}: {what}", why, done=join != "left")
-
-
 def _kind(event: str | None, filter_: Node | None) -> str:
-    parts = [f"name is {event}"] * (event is not None)
-    if filter_ is not None:
-        parts.append(_said(filter_))
-    return " and ".join(parts)
+    named = [] if event is None else [f"name is {event}"]
+    return " and ".join([*named, *([] if filter_ is None else [_said(filter_)])])
 
 
 def _said(rule: Node) -> str:
     text = sentence(rule)  # type: ignore[arg-type]
     return text if len(text) <= 300 else f"{text[:280]} …"
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return ", ".join(names)

@@ -5,30 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
-from optinb.base.progress import progress
+from optinb.base.progress import OnProgress, progress
 from optinb.errors import RuleError, UsageError, did_you_mean
-from optinb.rules import Node, Rule, attributes_of, sentence
 from optinb.segments.tables_view import TablesView
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import polars as pl
 
-    from optinb.base.progress import OnProgress
     from optinb.base.settings import Engine
+    from optinb.rules import Rule
     from optinb.segments.discovery import Discovery
     from optinb.segments.explain import Explanation
     from optinb.segments.group_preview import Preview
-    from optinb.segments.membership import Membership
-    from optinb.segments.overlap import Overlap
-    from optinb.segments.profile import Profile
-    from optinb.segments.sizes_by_night import Sizes
-    from optinb.segments.vocabulary import Distribution, Vocabulary
-
-MOST_GROUPS = 12  # a chart of more can't be read, and their combinations are thousands
+    from optinb.segments.membership import Membership, Overlap, Sizes
+    from optinb.segments.profile import Distribution, Profile, Vocabulary
 
 
 class Exploration(TablesView):
@@ -62,98 +52,42 @@ class Exploration(TablesView):
 
     def vocabulary(self) -> Vocabulary:
         """Every name that rules can hold: attributes, events, apps, campaigns, groups and lists."""
-        from optinb.segments.vocabulary import vocabulary_of
+        from optinb.segments.profile import vocabulary_of
 
         return vocabulary_of(self, campaigns=self.contacts.campaigns)
 
     def distribution(self, attribute: str) -> Distribution:
         """How an attribute is distributed over all customers. Raises UsageError for one that isn't known."""
-        import polars as pl
+        from optinb.segments.profile import distribution_of
 
-        from optinb.engine import kinds
-        from optinb.segments.profile import bands_of, comparable
-        from optinb.segments.vocabulary import Distribution
-
-        tables = self.tables()
-        known = kinds(tables.customer_schema)
-        if attribute not in known:
-            raise UsageError(f"attribute {attribute!r} isn't known{did_you_mean(attribute, known)}")
-        values = comparable(tables.customers.select(attribute).collect("polars").to_native()[attribute])
-        if values is None:
-            raise UsageError(f"attribute {attribute!r} has values that can't be counted")
-        return Distribution(
-            attribute=attribute,
-            kind=known[attribute],
-            customers=len(values),
-            known=len(values) - values.null_count(),
-            bands=bands_of(values, pl.repeat(False, len(values), eager=True)),
-        )
+        return distribution_of(self, attribute)
 
     def profile(self, rule: Rule | str) -> Profile:
         """What makes the customers of a rule or saved group different: attributes, the most different first.
 
         Raises RuleError when the rule doesn't fit the data.
         """
-        from optinb.segments.membership_cache import remembered
-        from optinb.segments.profile import profile
+        from optinb.segments.profile import profile_of
 
-        bound = self.groups.bound(rule)
-        tables = self.tables_for(bound)
-        return profile(
-            tables.customers.to_native().collect(),
-            remembered(self.snapshot()).inside(bound, tables),
-            sentence=sentence(self.groups.rule(rule)),
-            run_date=tables.run_date,
-            asked=attributes_of(bound),
-        )
+        return profile_of(self, rule)
 
     def compare(self, one: Rule | str, other: Rule | str) -> Profile:
         """Two rules or saved groups side by side: attributes, the most different first.
 
         Who is in both counts on both sides. Raises RuleError when one of them doesn't fit the data.
         """
-        import polars as pl
+        from optinb.segments.profile import profile_of
 
-        from optinb.segments.membership_cache import remembered
-        from optinb.segments.profile import profile
-
-        bound = self.groups.bound(one), self.groups.bound(other)
-        tables, memory = self.tables_for(*bound), remembered(self.snapshot())
-        customers = tables.customers.to_native().collect()
-        sides = [customers.filter(memory.inside(rule, tables)) for rule in bound]
-        found = profile(
-            pl.concat(sides),
-            pl.concat([pl.repeat(rows is sides[0], rows.height, eager=True) for rows in sides]),
-            sentence=sentence(self.groups.rule(one)),
-            run_date=tables.run_date,
-            asked=attributes_of(bound[0]) | attributes_of(bound[1]),
-        )
-        return replace(found, against=sentence(self.groups.rule(other)))
+        return profile_of(self, one, other)
 
     def overlap(self, groups: Iterable[str] | Mapping[str, Rule | str]) -> Overlap:
         """How many customers are in each combination of some saved groups, or of rules with names of one's choice.
 
-        Raises RuleError for a group that isn't known, UsageError unless there are 2 to MOST_GROUPS.
+        Raises RuleError for a group that isn't known, UsageError for fewer than two or too many.
         """
-        from optinb.segments.overlap import overlap
-        from optinb.segments.together import members_of_all
+        from optinb.segments.membership import overlap_of
 
-        if isinstance(groups, str | Node):
-            raise UsageError('give several groups: ws.overlap(["Lapsed", "Germans"])')
-        named: dict[str, Rule | str] = (
-            dict(groups.items()) if isinstance(groups, Mapping) else {name: name for name in groups}
-        )
-        if not 2 <= len(named) <= MOST_GROUPS:
-            raise UsageError(f"{len(named)} groups can't be compared; give 2 to {MOST_GROUPS}")
-        for name in named:
-            if not isinstance(name, str) or not name.strip() or name == "customer_id":
-                raise UsageError(
-                    f"{name!r} is no name for a group; give saved names, or rules with names: "
-                    '{"young": attr("age") < 30}'
-                )
-        bound = {name: self.groups.bound(rule) for name, rule in named.items()}
-        tables = self.tables_for(*bound.values())
-        return overlap(members_of_all(bound, tables), run_date=tables.run_date)
+        return overlap_of(self, groups)
 
     def sizes(self, groups: Iterable[str], *, nights: int = 30, on_progress: OnProgress | None = None) -> Sizes:
         """How many customers some saved groups, as their rules are today, had on the newest nights.
@@ -162,7 +96,7 @@ class Exploration(TablesView):
         A group that a night can't tell of has None there, with the reason. Without `on_progress`, a bar shows how far
         it is. Raises UsageError without a modelled night.
         """
-        from optinb.segments.sizes_by_night import sizes_of
+        from optinb.segments.membership import sizes_of
 
         with progress("sizes", total=nights, unit="night", on_progress=on_progress) as step:
             return sizes_of(self, groups, nights=nights, on_progress=step)

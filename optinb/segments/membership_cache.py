@@ -3,26 +3,26 @@
 A count leaves the rows out of everybody whom a cheap condition excludes, which is the fastest way to count once. Who
 edits the cheap conditions beside the same behaviour counts it again and again: then the behaviour is measured for all
 customers, once, and every further count only filters. A rule that was counted lately, to which an undo leads back, is
-not counted again.
+not counted again. On another engine than Polars nothing is remembered.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from datetime import date
 from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from optinb.engine import Tables, open_tables
 from optinb.rules import AllOf, Contacted, Rule, nodes_of
 from optinb.segments.compile import belongs, members
 from optinb.segments.pushdown import split
 
 if TYPE_CHECKING:
-    from datetime import date
-
     import polars as pl
 
-    from optinb.engine import Tables
+    from optinb.base.settings import Engine, EngineSection
     from optinb.warehouse import Snapshot
 
 MOST_KEPT = 16  # answers of one version; each is a bit a customer
@@ -113,3 +113,28 @@ _REMEMBERED: WeakKeyDictionary[Snapshot, MembershipCache] = WeakKeyDictionary()
 def remembered(snapshot: Snapshot) -> MembershipCache:
     """What is remembered of a version, which never changes."""
     return _REMEMBERED.setdefault(snapshot, MembershipCache())
+
+
+def members_on(
+    snapshot: Snapshot, rule: Rule, tables: Tables, *, engine: Engine | None, settings: EngineSection
+) -> pl.DataFrame:
+    """The customers (customer_id, each once) for whom a rule holds.
+
+    `tables` are those of Polars; another engine reads the same version anew. `engine`: "polars", "duckdb" or "spark",
+    or None for the one that `settings` name. Raises RuleError, or UsageError for an engine that isn't there.
+    """
+    engine = engine or settings.default
+    if engine != "polars":
+        tables = open_tables(
+            snapshot,
+            engine,
+            spark_master=settings.spark_master,
+            run_date=tables.run_date,
+            zone=tables.zone,
+            apps=tables.apps,
+            contacts=tables.contacts,
+            lists=tables.lists,
+            list_names=tables.list_names,
+            campaigns=tables.campaigns,
+        )
+    return members(rule, tables).collect("polars").to_native()

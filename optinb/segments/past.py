@@ -12,7 +12,7 @@ from optinb.segments.lists import Lists
 if TYPE_CHECKING:
     from optinb.base.context import Context
     from optinb.rules import Rule
-    from optinb.segments.group_store import GroupStore
+    from optinb.segments.groups import GroupStore
     from optinb.segments.tables_view import Contacts
     from optinb.store.audit import AuditTrail
     from optinb.warehouse import Snapshot

@@ -1,15 +1,27 @@
-"""What makes a group different: how its attributes are distributed, against those of everybody else."""
+"""What makes a group different: how its attributes are distributed, against those of everybody else.
+
+Beside it what rules can ask about at all, with the words for it: for forms in which people choose.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from msgspec import Struct
+from msgspec.structs import replace
 
 from optinb.base.figures import figure
+from optinb.customers import ATTRIBUTES
+from optinb.engine import kinds
+from optinb.errors import UsageError, WarehouseError, did_you_mean
+from optinb.rules import Kind, Rule, attributes_of, sentence
+from optinb.segments.membership_cache import remembered
+
+if TYPE_CHECKING:
+    from optinb.segments.tables_view import TablesView
 
 BANDS = 10  # of an attribute, beside that of the customers of whom it isn't known
 IDS = ("customer_id", "external_user_id")  # they tell everybody apart, and nothing about a group
@@ -136,6 +148,42 @@ def bands_of(values: pl.Series, inside: pl.Series) -> tuple[Band, ...]:
     return (*bands, *(_band("not known", None, None, i, o) for i, o in _rows(unknown)))
 
 
+def distribution_of(reading: TablesView, attribute: str) -> Distribution:
+    """How an attribute is distributed over all customers. Raises UsageError for one that isn't known."""
+    tables = reading.tables()
+    known = kinds(tables.customer_schema)
+    if attribute not in known:
+        raise UsageError(f"attribute {attribute!r} isn't known{did_you_mean(attribute, known)}")
+    values = comparable(tables.customers.select(attribute).collect("polars").to_native()[attribute])
+    if values is None:
+        raise UsageError(f"attribute {attribute!r} has values that can't be counted")
+    return Distribution(
+        attribute=attribute,
+        kind=known[attribute],
+        customers=len(values),
+        known=len(values) - values.null_count(),
+        bands=bands_of(values, pl.repeat(False, len(values), eager=True)),
+    )
+
+
+def profile_of(reading: TablesView, *rules: Rule | str) -> Profile:
+    """A rule or saved group against everybody else, or against a second one; who is in both counts on both sides."""
+    groups = reading.groups
+    bound = [groups.bound(rule) for rule in rules]
+    tables, memory = reading.tables_for(*bound), remembered(reading.snapshot())
+    customers = tables.customers.to_native().collect()
+    flags = [memory.inside(rule, tables) for rule in bound]
+    inside = flags[0]
+    if len(rules) > 1:
+        sides = [customers.filter(flag) for flag in flags]
+        customers = pl.concat(sides)
+        inside = pl.concat(pl.repeat(at == 0, side.height, eager=True) for at, side in enumerate(sides))
+    words = [sentence(groups.rule(rule)) for rule in rules]
+    asked = frozenset().union(*map(attributes_of, bound))
+    found = profile(customers, inside, sentence=words[0], run_date=tables.run_date, asked=asked)
+    return replace(found, against=words[1] if len(words) > 1 else None)
+
+
 def _frequent(known: pl.DataFrame) -> list[Band]:
     kept = known.height if known.height <= BANDS else BANDS - 1
     bands = [_band(_label(v, v), v, v, i, o) for v, i, o in _rows(known.head(kept), "value")]
@@ -179,3 +227,64 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return figure(value)
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+KEYS = frozenset({"customer_id", "transaction_id", "event_id", "occurred_at"})
+
+
+class Vocabulary(Struct, frozen=True, kw_only=True):
+    """The names that rules can hold; all empty before the first import.
+
+    Attributes:
+        attributes, purchases, events: kind by name of the attributes of a customer, and of the columns of a purchase
+            and of an event.
+        meanings: what optinb works out itself, in a sentence by attribute.
+        event_names: of all events that were ever delivered.
+        apps: name and platform of each app by its id.
+        campaigns, groups, lists: names, sorted.
+    """
+
+    attributes: dict[str, Kind] = {}
+    purchases: dict[str, Kind] = {}
+    events: dict[str, Kind] = {}
+    meanings: dict[str, str] = {}
+    event_names: tuple[str, ...] = ()
+    apps: dict[str, tuple[str, str]] = {}
+    campaigns: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
+
+
+class Distribution(Struct, frozen=True, kw_only=True):
+    """How an attribute is distributed: its values in a few bands, the customers of whom it isn't known last.
+
+    No group is looked at, so that every customer of a band is outside.
+    """
+
+    attribute: str
+    kind: Kind
+    customers: int
+    known: int
+    bands: tuple[Band, ...]
+
+
+def vocabulary_of(reading: TablesView, *, campaigns: Callable[[], Iterable[str]]) -> Vocabulary:
+    """What can be asked of the version that is read; `campaigns`: finds their names."""
+    names = {
+        "apps": {app.id: (app.name, app.platform) for group in reading.settings.app_groups for app in group.apps},
+        "groups": tuple(sorted(group.name for group in reading.groups.list())),
+        "lists": tuple(sorted(kept.name for kept in reading.lists.list())),
+    }
+    try:
+        tables = reading.tables()
+    except WarehouseError:
+        return Vocabulary(**names)
+    return Vocabulary(
+        attributes=kinds(tables.customer_schema),
+        purchases={name: kind for name, kind in kinds(tables.purchase_schema).items() if name not in KEYS},
+        events={name: kind for name, kind in kinds(tables.event_schema).items() if name not in KEYS},
+        meanings={a.name: a.sentence for a in ATTRIBUTES},
+        event_names=tuple(sorted(tables.event_names())),
+        campaigns=tuple(sorted(campaigns())),
+        **names,
+    )

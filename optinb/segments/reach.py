@@ -1,15 +1,22 @@
-"""Which customers a push message can reach: by app, platform and app group, by night, and for one customer why not."""
+"""Which customers a push message can reach: by app, platform and app group, by night, and for one customer why not.
+
+What speaks against a push is told by the apps that customers use and by who they are.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import polars as pl
 from msgspec import Struct
 
+from optinb.segments.exclusions import REASONS, Exclusion, first_against
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from numpy.typing import NDArray
 
     from optinb.base.settings import AppGroupSettings, AppSettings, Settings
     from optinb.warehouse import Snapshot
@@ -120,8 +127,7 @@ def version_key(version: pl.Expr) -> pl.Expr:
     sorts first.
     """
     numbers = version.str.extract_all(r"\d+")
-    parts = [numbers.list.get(i, null_on_oob=True).fill_null("0").str.zfill(18) for i in range(4)]
-    return pl.concat_str(parts)
+    return pl.concat_str(numbers.list.get(i, null_on_oob=True).fill_null("0").str.zfill(18) for i in range(4))
 
 
 def reach_figures(app_users: pl.LazyFrame, groups: Iterable[AppGroupSettings]) -> pl.DataFrame:
@@ -175,6 +181,37 @@ def reach_nights(snapshot: Snapshot, settings: Settings, *, night: date | None =
     return mine if kept is None else pl.concat([kept.filter(pl.col("day") != night), mine])
 
 
+def reach_by_night(
+    snapshot: Snapshot, settings: Settings, groups: Sequence[AppGroupSettings], since: date, until: date
+) -> pl.DataFrame:
+    """The figures of some app groups from one night to another, with the names of groups and apps."""
+    told = pl.DataFrame(
+        [(group.id, app.id, app.name, app.platform) for group in groups for app in group.apps],
+        schema=dict.fromkeys(("app_group", "app_id", "app", "platform"), pl.String),
+        orient="row",
+    )
+    shown = {group.id: group.name for group in groups}
+    rows = reach_nights(snapshot, settings)
+    rows = rows.filter(pl.col("app_group").is_in(list(shown)), pl.col("day").is_between(since, until))
+    # An app that is no longer in the settings keeps its past under its id.
+    found = rows.join(told, on=["app_group", "app_id"], how="left", maintain_order="left")
+    shown_as = (pl.col("app_group").replace(shown), "app_id", pl.coalesce("app", "app_id").alias("app"), "platform")
+    return found.select("day", *shown_as, *FIGURES.names()[2:]).sort("day", maintain_order=True)
+
+
+def customer_reach(snapshot: Snapshot, customer_id: str, groups: Iterable[AppGroupSettings]) -> CustomerReach:
+    """Whether a push message can reach a customer in each app of some groups, and if not, why."""
+    mine = pl.col("customer_id") == customer_id
+    person = snapshot.table("customers").filter(mine).collect()
+    return CustomerReach(
+        customer_id=customer_id,
+        day=snapshot.import_date,
+        is_known=not person.is_empty(),
+        why_not=tuple(REASONS[reason] for reason, holds in kept_away(person).items() if holds.any()),
+        apps=uses_of(snapshot.table("app_users").filter(mine), groups),
+    )
+
+
 def uses_of(app_users: pl.LazyFrame, groups: Iterable[AppGroupSettings]) -> tuple[AppUse, ...]:
     """Every app of the groups for one customer, whose app users these are: used or not, reachable or why not."""
     pairs = [(group, app) for group in groups for app in group.apps]
@@ -197,9 +234,68 @@ def uses_of(app_users: pl.LazyFrame, groups: Iterable[AppGroupSettings]) -> tupl
 def _why_not(app: AppSettings, state: dict[str, Any] | None, version: str | None) -> str:
     if state is None:
         return "doesn't use it"
-    reasons = []
-    if not state["has_sdk"]:
-        reasons.append(f"has version {version}, and the Appboy SDK is in {app.sdk_from_version} and later")
-    if not state["push_enabled"]:
-        reasons.append("has push switched off")
-    return " and ".join(reasons)
+    reasons = {
+        f"has version {version}, and the Appboy SDK is in {app.sdk_from_version} and later": not state["has_sdk"],
+        "has push switched off": not state["push_enabled"],
+    }
+    return " and ".join(reason for reason, holds in reasons.items() if holds)
+
+
+class AppUses(NamedTuple):
+    """One app, and for every customer by place: whether they use it, with the SDK, and whether a push arrives there."""
+
+    users: NDArray[np.bool_]
+    with_sdk: NDArray[np.bool_]
+    gets: NDArray[np.bool_]
+
+
+def app_uses(
+    places: pl.LazyFrame, app_users: pl.LazyFrame, apps: Iterable[AppSettings], *, size: int
+) -> tuple[AppUses, ...]:
+    """Who uses which of some apps; `places`: customer_id and place (0 to `size`-1), `app_users` as `reachable_apps`."""
+    apps = tuple(apps)
+    number = {app.id: at for at, app in enumerate(apps)}
+    rows = (
+        reachable_apps(app_users, apps)
+        .join(places, on="customer_id", how="inner")
+        .select(
+            "place",
+            "has_sdk",
+            app=pl.col("app_id").replace_strict(number, return_dtype=pl.UInt16),
+            gets=pl.col("has_sdk") & pl.col("push_enabled"),
+        )
+        .collect()
+    )
+    found = []
+    for at in range(len(apps)):
+        mine = rows.filter(pl.col("app") == at)
+        flags = AppUses(*(np.zeros(size, dtype=np.bool_) for _ in AppUses._fields))
+        flags.users[mine["place"]] = True
+        flags.with_sdk[mine.filter("has_sdk")["place"]] = True
+        flags.gets[mine.filter("gets")["place"]] = True
+        found.append(flags)
+    return tuple(found)
+
+
+def against(people: pl.DataFrame, uses: Iterable[AppUses]) -> NDArray[np.uint8]:
+    """What speaks against a push in some apps: 0 nothing, else a number in `CODES`; `people` as in `kept_away`."""
+    able = [np.zeros(people.height, dtype=np.bool_) for _ in AppUses._fields]
+    for use in uses:
+        for all_of_them, mine in zip(able, use, strict=True):
+            all_of_them |= mine
+    users, with_sdk, gets = able
+    return first_against({"no_app": ~users, "no_sdk": ~with_sdk, "push_off": ~gets, **kept_away(people)})
+
+
+def kept_away(people: pl.DataFrame) -> dict[Exclusion, NDArray[np.bool_]]:
+    """To whom every push is forbidden, whatever the app, by reason.
+
+    `people`: is_blocked, is_test, push_opt_in and external_user_id, a row each customer. A flag that is null isn't
+    known, and what isn't known permits nothing.
+    """
+    return {
+        "blocked": people["is_blocked"].fill_null(True).to_numpy(),
+        "test": people["is_test"].fill_null(True).to_numpy(),
+        "opted_out": ~people["push_opt_in"].fill_null(False).to_numpy(),
+        "no_external_id": (people["external_user_id"].cast(pl.String).fill_null("") == "").to_numpy(),
+    }

@@ -119,7 +119,7 @@ class TablesView(ABC):
 
         `engine`: "polars", "duckdb" or "spark" finds them; the one of the settings, when left out.
         """
-        from optinb.segments.engine_choice import members_on
+        from optinb.segments.membership_cache import members_on
 
         bound = self.groups.bound(rule)
         tables = self.tables_for(bound)
@@ -134,49 +134,15 @@ class TablesView(ABC):
         Returns the columns day, app_group, app_id, app, platform, users, push_enabled, with_sdk, reachable; app_id is
         null in the row of a whole app group, whose customers count once each. Nights are kept from the first model on.
         """
-        import polars as pl
+        from optinb.segments.reach import reach_by_night
 
-        from optinb.segments.reach import reach_nights
-
-        wanted = self._app_groups(app_group)
-        rows = reach_nights(self.snapshot(), self.settings)
-        told = pl.DataFrame(
-            [(group.id, app.id, app.name, app.platform) for group in wanted for app in group.apps],
-            schema=dict.fromkeys(("app_group", "app_id", "app", "platform"), pl.String),
-            orient="row",
-        )
-        shown = {group.id: group.name for group in wanted}
-        rows = rows.filter(pl.col("app_group").is_in(list(shown)), pl.col("day").is_between(*_span(since, until)))
-        # An app that is no longer in the settings keeps its past under its id.
-        found = rows.join(told, on=["app_group", "app_id"], how="left", maintain_order="left")
-        figures = ("users", "push_enabled", "with_sdk", "reachable")
-        return found.select(
-            "day",
-            pl.col("app_group").replace(shown),
-            "app_id",
-            pl.coalesce("app", "app_id").alias("app"),
-            "platform",
-            *figures,
-        ).sort("day", maintain_order=True)
+        return reach_by_night(self.snapshot(), self.settings, self._app_groups(app_group), *_span(since, until))
 
     def reach_of(self, customer_id: str, *, app_group: str | None = None) -> CustomerReach:
         """Whether a push message can reach a customer in each app (of one app group), and if not, why."""
-        import polars as pl
+        from optinb.segments.reach import customer_reach
 
-        from optinb.segments.exclusions import REASONS
-        from optinb.segments.push import kept_away
-        from optinb.segments.reach import CustomerReach, uses_of
-
-        snapshot = self.snapshot()
-        mine = pl.col("customer_id") == customer_id
-        person = snapshot.table("customers").filter(mine).collect()
-        return CustomerReach(
-            customer_id=customer_id,
-            day=snapshot.import_date,
-            is_known=not person.is_empty(),
-            why_not=tuple(REASONS[reason] for reason, holds in kept_away(person).items() if holds.any()),
-            apps=uses_of(snapshot.table("app_users").filter(mine), self._app_groups(app_group)),
-        )
+        return customer_reach(self.snapshot(), customer_id, self._app_groups(app_group))
 
     def _app_groups(self, name: str | None) -> tuple[AppGroupSettings, ...]:
         """One app group, or all of them."""

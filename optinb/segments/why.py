@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from optinb.base.figures import exact
 from optinb.rules import (
+    COMPARE,
     DECIMALS,
     PURCHASE,
     AllOf,
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from optinb.rules.tree import Leaf
 
 Row = dict[str, Any]
-_OPERATORS = {op: getattr(operator, op) for op in ("eq", "ne", "lt", "le", "gt", "ge")}
+_HOLD = {"contains": operator.contains, "starts_with": str.startswith, "ends_with": str.endswith}
 
 
 class PartVerdict(Struct, frozen=True, kw_only=True):
@@ -125,17 +126,11 @@ def person_of(customer_id: str, tables: Tables, *, group: Callable[[str], Rule])
             read[table] = list(frame.lazy().filter(who).collect("polars").rows(named=True))
         return read[table]
 
-    def is_listed(rule: InList) -> bool:
-        return customer_id in tables.listed(rule.sha256 or "")["customer_id"]
-
-    def is_ranked(rule: Rank) -> bool:
-        return bool(members(rule, tables).filter(mine).collect("polars").shape[0])
-
     return Person(
         row=row[0],
         rows=rows,
-        is_listed=is_listed,
-        is_ranked=is_ranked,
+        is_listed=lambda rule: customer_id in tables.listed(rule.sha256 or "")["customer_id"],
+        is_ranked=lambda rule: bool(members(rule, tables).filter(mine).collect("polars").shape[0]),
         group=group,
         apps=tables.apps or {},
         run_date=tables.run_date,
@@ -199,17 +194,13 @@ def row_fits(rule: Rule, row: Row, person: Person) -> bool:
 def _value_fits(rule: Leaf, value: Any, person: Person) -> bool:
     match rule:
         case Compare(_, op, Day() | DaysAgo() as day):
-            return _OPERATORS[op](person.day(value), day_of(day, person.run_date))
+            return COMPARE[op](person.day(value), day_of(day, person.run_date))
         case Compare(_, op, other):
-            return _OPERATORS[op](value, other)
+            return COMPARE[op](value, other)
         case OneOf(_, values):
             return value in values
-        case Text(_, "contains", text):
-            return text in value
-        case Text(_, "starts_with", text):
-            return value.startswith(text)
-        case Text(_, _, text):
-            return value.endswith(text)
+        case Text(_, op, text):
+            return _HOLD[op](value, text)
         case Matches(_, pattern):
             return re.search(python_form(pattern), value) is not None
         case Birthday(_, first, last):
@@ -226,7 +217,7 @@ def _did(rule: Did, person: Person) -> tuple[bool, str]:
     rows = [r for r in rows if rule.filter is None or row_fits(rule.filter, r, person)]
     values = [r[rule.column] for r in rows if r[rule.column] is not None] if rule.column else []
     days = sorted({r["day"] for r in rows})
-    compare = _OPERATORS[rule.op]
+    compare = COMPARE[rule.op]
     match rule.measure:
         case "count":
             return compare(len(rows), rule.value), f"{len(rows):,} times"

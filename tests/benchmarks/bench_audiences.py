@@ -24,7 +24,7 @@ import polars as pl
 
 from optinb.base.settings import AppSettings, CapSettings, PolicySection
 from optinb.campaigns import Competitor, ContactPolicyState, PlacedCustomers, build_audience, waterfall
-from optinb.engine.shares import in_share
+from optinb.engine.persons import in_share
 
 NIGHT = date(2026, 11, 23)
 APPS = (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from optinb.base.settings import AppSettings
 from optinb.campaigns import REASONS, Property, build_audience, personal, waterfall
-from optinb.engine.shares import in_share
+from optinb.engine.persons import in_share
 from optinb.errors import CampaignError
 from optinb.segments import version_key
 

@@ -24,7 +24,7 @@ from optinb.campaigns import (
     waterfall,
 )
 from optinb.campaigns.policy import GLOBAL_CONTROL, check_quiet, is_quiet
-from optinb.engine.shares import in_share
+from optinb.engine.persons import in_share
 from optinb.errors import CampaignError
 
 if TYPE_CHECKING:

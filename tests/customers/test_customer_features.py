@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from optinb.customers import FEATURES, build_features, comeback_feature, purchase_days
-from optinb.customers.purchases import day_number
+from optinb.customers.lifecycle import day_number
 
 at = datetime.fromisoformat
 

@@ -7,8 +7,8 @@ import pytest
 
 from optinb.base.settings import LifecycleSection
 from optinb.customers import STAGES, forecast_stages, purchase_days
-from optinb.customers.markov import past_stages
 from optinb.customers.model import model_customers
+from optinb.customers.moves import past_stages
 
 NIGHT = date(2026, 6, 30)
 

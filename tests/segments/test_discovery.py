@@ -17,10 +17,16 @@ from optinb.errors import RuleError
 from optinb.rules import AllOf, Rule, attr, days_ago, parse
 from optinb.segments import members
 from optinb.segments.discovery import Discovery, discover
-from optinb.segments.discovery.columns import AttributeColumn, as_rule, conditions, cuts, holds, round_figure
-from optinb.segments.discovery.evidence import Sums, chance, gain, interval, q_values
-from optinb.segments.discovery.masks import pack, products
-from optinb.segments.discovery.reading import read_column
+from optinb.segments.discovery.columns import (
+    AttributeColumn,
+    as_rule,
+    conditions,
+    cuts,
+    holds,
+    read_column,
+    round_figure,
+)
+from optinb.segments.discovery.evidence import Sums, chance, gain, interval, pack, products, q_values
 
 SIZE = 20_000
 

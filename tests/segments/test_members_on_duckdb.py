@@ -11,7 +11,7 @@ from rule_strategies import rules
 from rule_worlds import WORDS, worlds
 
 from optinb.engine import Tables, open_tables
-from optinb.engine.duck import take
+from optinb.engine.opening import duckdb_frame
 from optinb.errors import UsageError
 from optinb.rules import attr, did
 from optinb.segments import members
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 @given(rules(WORDS), worlds)
 def test_members_on_duckdb_are_those_for_whom_the_rule_holds(rule: Rule, world: World) -> None:
     with connect() as con:
-        frames = {name: take(con, frame) for name, frame in world.frames().items() if name != "contacts"}
-        tables = Tables(**frames, **world.known(), take=partial(take, con))
+        frames = {name: duckdb_frame(con, frame) for name, frame in world.frames().items() if name != "contacts"}
+        tables = Tables(**frames, **world.known(), take=partial(duckdb_frame, con))
         found = members(rule, tables).collect("polars").to_native()
     assert sorted(found["customer_id"]) == world.members(rule)
 

@@ -12,7 +12,7 @@ from rule_strategies import rules
 from rule_worlds import WORDS, worlds
 
 from optinb.engine import Tables, open_tables
-from optinb.engine.spark import moment, schema_of, take
+from optinb.engine.opening import moment, schema_of, spark_frame
 from optinb.rules import attr, days_ago, did
 from optinb.segments import members
 
@@ -38,7 +38,7 @@ def test_members_on_spark_are_those_for_whom_the_rule_holds(
         frame.write_parquet(path)
         frames[name] = nw.from_native(spark.read.schema(schema_of(frame.schema)).parquet(path))
     del frames["contacts"]
-    tables = Tables(**frames, **world.known(), take=partial(take, spark), moment=moment, probe=False)
+    tables = Tables(**frames, **world.known(), take=partial(spark_frame, spark), moment=moment, probe=False)
     found = members(rule, tables).collect("polars").to_native()
     assert sorted(found["customer_id"]) == world.members(rule)
 

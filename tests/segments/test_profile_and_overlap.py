@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optinb.segments.overlap import overlap
+from optinb.segments.membership import overlap
 from optinb.segments.profile import BANDS, profile
 
 DAY = date(2026, 11, 23)

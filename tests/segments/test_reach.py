@@ -3,7 +3,7 @@ from __future__ import annotations
 import polars as pl
 
 from optinb.base.settings import AppSettings
-from optinb.segments.reach_cache import ReachCache
+from optinb.segments.group_preview import ReachCache
 
 APPS = (
     AppSettings(id="ios", name="Shop for iPhone", platform="ios", sdk_from_version="2"),

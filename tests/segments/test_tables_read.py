@@ -10,10 +10,25 @@ import pytest
 from optinb import attr, did, in_group, in_list, received, responded, uses_app, was_in_control
 from optinb.base.settings import FeatureSection
 from optinb.customers import ATTRIBUTES, declared_features
-from optinb.customers.origins import origins
+from optinb.customers.attributes import origins
 from optinb.errors import RuleError
-from optinb.rules import AllOf, Birthday, Compare, Did, InGroup, Matches, Missing, OneOf, Rank, Rule, Text, Uses, walk
-from optinb.segments import tables_behind, tables_read
+from optinb.rules import (
+    AllOf,
+    Birthday,
+    Compare,
+    Did,
+    InGroup,
+    Matches,
+    Missing,
+    OneOf,
+    Rank,
+    Rule,
+    Text,
+    Uses,
+    tables_behind,
+    tables_read,
+    walk,
+)
 
 MADE = origins(
     declared_features(

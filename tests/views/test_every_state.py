@@ -51,7 +51,7 @@ from optinb.planning.approving import LastApproval
 from optinb.rehearsal import JOURNAL
 from optinb.sandbox import Sandbox, demo_world
 from optinb.segments import Distribution, Outcome
-from optinb.segments.discovery.values import Discovery
+from optinb.segments.discovery.run import Discovery
 from optinb.show import customers, pages, planning, segments, states
 from optinb.show.registry import ROOMS, entries, fields, find
 from optinb.store import AuditVerdict

@@ -13,7 +13,7 @@ from optinb import attr, did, show
 from optinb.base.settings import AppSettings
 from optinb.campaigns import build_audience, waterfall
 from optinb.segments import AppReach, Reach, reachable_apps
-from optinb.segments.reach_cache import ReachCache, numbered
+from optinb.segments.group_preview import ReachCache, numbered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

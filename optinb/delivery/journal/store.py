@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from optinb.delivery.journal.origins import Origins
     from optinb.delivery.journal.recovering import Recovery
     from optinb.delivery.journal.seals import Seals
-    from optinb.segments.group_store import GroupStore
+    from optinb.segments.groups import GroupStore
 
 
 class Store:
@@ -45,7 +45,7 @@ class Store:
     @once
     def groups(self) -> GroupStore:
         """Target groups."""
-        from optinb.segments.group_store import GroupStore
+        from optinb.segments.groups import GroupStore
 
         return GroupStore(self._database)
 

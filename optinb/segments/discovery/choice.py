@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from msgspec.structs import replace
 
 from optinb.segments.discovery.columns import FINE, Among, AttributeColumn, Condition, Span, cuts, holds
-from optinb.segments.discovery.evidence import Sums, chance, gain, q_values
-from optinb.segments.discovery.masks import pack
+from optinb.segments.discovery.evidence import Bits, Flags, Floats, Places, Sums, Target, chance, gain, pack, q_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from numpy.typing import NDArray
-
     from optinb.segments.discovery.search import Tested
-    from optinb.segments.discovery.target import Target
 
 FALSE_SHARE = 0.05  # of the groups told, at most this share may be false
 CANDIDATES = 1_000  # the strongest combinations that are looked at
@@ -37,7 +32,7 @@ class FoundGroup(NamedTuple):
 def choose(
     tested: Tested,
     conditions: Sequence[Condition],
-    bits: NDArray[np.uint8],
+    bits: Bits,
     columns: Sequence[AttributeColumn],
     target: Target,
     *,
@@ -84,13 +79,13 @@ def choose(
     return [g._replace(q_value=q) for g, q in zip(chosen, adjusted, strict=True) if q <= FALSE_SHARE], tests
 
 
-def _adjusted(p: float, chances: NDArray[np.float64], tests: int) -> float:
+def _adjusted(p: float, chances: Floats, tests: int) -> float:
     """Benjamini and Hochberg's value of one more test; tests whose chance isn't kept count as if they were 1."""
     return min(1.0, p * tests / (1 + int((chances <= p).sum())))
 
 
 def least_gain(
-    conditions: Sequence[Condition], columns: Sequence[AttributeColumn], target: Target, among: NDArray[np.bool_]
+    conditions: Sequence[Condition], columns: Sequence[AttributeColumn], target: Target, among: Flags
 ) -> float:
     """The least gain, in standard errors, over everybody and over the group without one of its conditions."""
     each = [holds(c, columns[c.column]) & among for c in conditions]
@@ -106,9 +101,9 @@ class Sharpener:
         self.columns: Sequence[AttributeColumn] = columns
         self.target, self.least = target, least
         self.tests: int = 0
-        self._fine: dict[int, tuple[list[float | int], NDArray[np.int64]]] = {}
+        self._fine: dict[int, tuple[list[float | int], Places]] = {}
 
-    def __call__(self, conditions: tuple[Condition, ...], left: NDArray[np.bool_]) -> tuple[Condition, ...]:
+    def __call__(self, conditions: tuple[Condition, ...], left: Flags) -> tuple[Condition, ...]:
         """The sharpened conditions of a group, judged on the customers of `left`."""
         whole = self.target.of(left)
         for _ in range(ROUNDS):
@@ -121,14 +116,14 @@ class Sharpener:
                 break
         return self._needed(conditions, left)
 
-    def _better(self, condition: Condition, among: NDArray[np.bool_], whole: Sums) -> Condition:
+    def _better(self, condition: Condition, among: Flags, whole: Sums) -> Condition:
         if isinstance(condition, Span):
             return self._better_span(condition, among, whole)
         if isinstance(condition, Among):
             return self._better_set(condition, among, whole)
         return condition
 
-    def _better_span(self, span: Span, among: NDArray[np.bool_], whole: Sums) -> Span:
+    def _better_span(self, span: Span, among: Flags, whole: Sums) -> Span:
         fine, bins = self._bins(span.column)
         sums = self.target.by_place(np.where(among, bins, -1), len(fine) + 1)
         upto = [np.concatenate([[0.0], np.cumsum(np.asarray(x))]) for x in sums]
@@ -144,7 +139,7 @@ class Sharpener:
         a, b = int(low[best]), int(high[best])
         return replace(span, low=fine[a - 1] if a else None, high=fine[b - 1] if b <= len(fine) else None)
 
-    def _better_set(self, condition: Among, among: NDArray[np.bool_], whole: Sums) -> Among:
+    def _better_set(self, condition: Among, among: Flags, whole: Sums) -> Among:
         column = self.columns[condition.column]
         number = len(column.labels)
         if number < 3:
@@ -160,12 +155,12 @@ class Sharpener:
                 return replace(condition, codes=tuple(sorted(codes)))
             codes = options[best]
 
-    def _strengths(self, sums: Sums, whole: Sums) -> NDArray[np.float64]:
+    def _strengths(self, sums: Sums, whole: Sums) -> Floats:
         self.tests += np.asarray(sums.customers).size
         strength = gain(sums, whole, yes_no=self.target.yes_no)
         return np.where(np.asarray(sums.customers) >= self.least, strength, -np.inf)
 
-    def _needed(self, conditions: tuple[Condition, ...], left: NDArray[np.bool_]) -> tuple[Condition, ...]:
+    def _needed(self, conditions: tuple[Condition, ...], left: Flags) -> tuple[Condition, ...]:
         """Without the conditions whose gain over the rest may well be chance, the least first."""
         while len(conditions) > 1:
             each = [holds(c, self.columns[c.column]) & left for c in conditions]
@@ -185,7 +180,7 @@ class Sharpener:
         """Whether the target is a yes or no."""
         return self.target.yes_no
 
-    def _bins(self, place: int) -> tuple[list[float | int], NDArray[np.int64]]:
+    def _bins(self, place: int) -> tuple[list[float | int], Places]:
         if place not in self._fine:
             column = self.columns[place]
             fine = cuts(column, FINE)
@@ -196,14 +191,14 @@ class Sharpener:
 
 def confirmed(
     groups: Sequence[FoundGroup], columns: Sequence[AttributeColumn], target: Target
-) -> list[tuple[FoundGroup, NDArray[np.bool_], float]]:
+) -> list[tuple[FoundGroup, Flags, float]]:
     """The groups that show on customers who were not searched, with their mask there and the chance of their gain.
 
     Each must have a gain there too over everybody and over every parent, on those whom no stronger group holds; its
     chance is held against the number of groups (Bonferroni).
     """
     left = np.ones(len(target.values), bool)
-    found: list[tuple[FoundGroup, NDArray[np.bool_], float]] = []
+    found: list[tuple[FoundGroup, Flags, float]] = []
     for group in groups:
         mask = np.logical_and.reduce([holds(c, columns[c.column]) for c in group.conditions])
         whole = target.of(left)

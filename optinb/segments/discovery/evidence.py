@@ -1,17 +1,22 @@
-"""How much a group differs: effects, their chance under no difference, and intervals. Pure, vectorised.
+"""How much a group differs: its target, effects, their chance under no difference, and intervals. Pure, vectorised.
 
 A group is told by sums over its customers: how many, the target's sum, and the sum of its squares (of a yes/no target,
-the same as the sum).
+the same as the sum). Which customers fit a condition is a bit each, and what many conditions have in common is found by
+products of matrices.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri, xlogy
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+Floats, Flags, Bits, Places = NDArray[np.float64], NDArray[np.bool_], NDArray[np.uint8], NDArray[np.int64]
 
 
 class Sums(NamedTuple):
@@ -22,14 +27,13 @@ class Sums(NamedTuple):
     squares: ArrayLike
 
 
-def gain(inside: Sums, whole: Sums, *, yes_no: bool) -> NDArray[np.float64]:
+def gain(inside: Sums, whole: Sums, *, yes_no: bool) -> Floats:
     """By how many standard errors the target is higher inside a part of a whole than in the rest of it.
 
     Yes/no: the signed root of the likelihood ratio (Wilks 1938), whose tail stays near the exact one when few say yes,
     where the usual z is far off. Numbers: the z of a sample without replacement, which is that of permuted labels.
     Parts that are empty, or the whole, have 0.
     """
-    from scipy.special import xlogy
 
     n, k, _ = (np.asarray(x, float) for x in inside)
     size, total, squares = (np.asarray(x, float) for x in whole)
@@ -47,14 +51,13 @@ def gain(inside: Sums, whole: Sums, *, yes_no: bool) -> NDArray[np.float64]:
     return np.where((n > 0) & (rest > 0) & np.isfinite(z), z, 0.0)
 
 
-def chance(z: ArrayLike) -> NDArray[np.float64]:
+def chance(z: ArrayLike) -> Floats:
     """The chance of so many standard errors or more where there is no difference."""
-    from scipy.special import ndtr
 
     return ndtr(-np.asarray(z, float))
 
 
-def q_values(chances: NDArray[np.float64]) -> NDArray[np.float64]:
+def q_values(chances: Floats) -> Floats:
     """Adjusted chances of Benjamini and Hochberg (1995): at most this share of what is as good or better is false."""
     order = np.argsort(chances, kind="stable")
     adjusted = chances[order] * len(chances) / np.arange(1, len(chances) + 1)
@@ -68,7 +71,6 @@ def interval(inside: Sums, outside: Sums, *, yes_no: bool, level: float = 0.95) 
 
     Yes/no: Newcombe's hybrid of Wilson intervals (1998, method 10). Numbers: Welch's, with normal quantiles.
     """
-    from scipy.special import ndtri
 
     z = float(ndtri(0.5 + level / 2))
     (n1, k1, q1), (n2, k2, q2) = ((float(x) for x in sums) for sums in (inside, outside))  # type: ignore[arg-type]
@@ -85,3 +87,129 @@ def interval(inside: Sums, outside: Sums, *, yes_no: bool, level: float = 0.95) 
 def _wilson(p: float, n: float, z: float) -> tuple[float, float]:
     centre, spread = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return float((centre - spread) / (1 + z * z / n)), float((centre + spread) / (1 + z * z / n))
+
+
+BLOCK = 16_384  # customers unpacked at a time: a count of them is exact in single precision
+
+
+def pack(masks: Sequence[Flags]) -> Bits:
+    """Booleans of shape (m, n) as bits of shape (m, ceil(n / 8))."""
+    return np.stack([np.packbits(mask) for mask in masks])
+
+
+def unpack(bits: Bits, size: int) -> Flags:
+    """Bits of shape (..., ceil(n / 8)) as booleans of shape (..., n)."""
+    return np.unpackbits(bits, axis=-1, count=size).astype(bool)
+
+
+def count(bits: Bits) -> Places:
+    """How many bits are set in each row."""
+    return np.bitwise_count(bits).sum(axis=-1, dtype=np.int64)
+
+
+def products(
+    rows: Bits,
+    columns: Bits,
+    weights: Sequence[NDArray[np.float32] | None],
+    size: int,
+    *,
+    on_progress: Callable[[int], None] = lambda _done: None,
+) -> list[Floats]:
+    """Sums over the customers that fit a row and a column both.
+
+    Args:
+        rows, columns: bits of shape (r, ceil(n / 8)) and (c, ceil(n / 8)).
+        weights: what is summed, shape (n,); None counts.
+        size: n.
+        tell: is told of each block of customers how many they are.
+
+    Returns an array of shape (r, c) for each weight.
+    """
+    sums = [np.zeros((len(rows), len(columns))) for _ in weights]
+    for start in range(0, size, BLOCK):
+        stop = min(start + BLOCK, size)
+        part = slice(start // 8, (stop + 7) // 8)
+        right = np.unpackbits(columns[:, part], axis=1, count=stop - start).astype(np.float32)
+        left = right if rows is columns else np.unpackbits(rows[:, part], axis=1, count=stop - start).astype(np.float32)
+        for total, weight in zip(sums, weights, strict=True):
+            if weight is None:
+                total += left @ right.T
+            elif (weighed := weight[start:stop]).any():
+                only = np.flatnonzero(weighed)
+                # customers of no weight add nothing; of a yes/no target they are the most
+                few = len(only) < 0.5 * len(weighed)
+                total += (left[:, only] * weighed[only]) @ right[:, only].T if few else (left * weighed) @ right.T
+        on_progress(stop - start)
+    return sums
+
+
+CLIPPED = 0.99  # of a number, values beyond this quantile (and below its mirror) count as the quantile itself
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """The target of n customers, as it is searched by.
+
+    values: shape (n,), single precision; 0 and 1 of a yes/no target, else a number that `steady` made.
+    yes_no: whether it is a yes or no.
+    """
+
+    values: NDArray[np.float32]
+    yes_no: bool
+
+    @cached_property
+    def _bits(self) -> Bits:
+        return pack([self.values > 0.5])
+
+    @cached_property
+    def _weights(self) -> list[NDArray[np.float32] | None]:
+        return [None, self.values] if self.yes_no else [None, self.values, self.values * self.values]
+
+    def part(self, rows: Flags) -> Target:
+        """The target of some of the customers."""
+        return Target(self.values[rows], self.yes_no)
+
+    def of(self, mask: Flags) -> Sums:
+        """The sums over the customers of a mask."""
+        chosen = self.values[mask].astype(np.float64)
+        total = chosen.sum()
+        return Sums(float(len(chosen)), total, total if self.yes_no else (chosen * chosen).sum())
+
+    def of_each(self, bits: Bits) -> Sums:
+        """The sums over the customers of each row of bits."""
+        if self.yes_no:
+            yes = count(bits & self._bits)
+            return Sums(count(bits), yes, yes)
+        everybody = pack([np.ones(len(self.values), bool)])
+        return Sums(*(found[:, 0] for found in products(bits, everybody, self._weights, len(self.values))))
+
+    def of_both(
+        self,
+        rows: Bits,
+        columns: Bits,
+        *,
+        on_progress: Callable[[int], None] = lambda _done: None,
+    ) -> Sums:
+        """The sums over the customers that fit a row and a column both: shape (rows, columns)."""
+        found = products(rows, columns, self._weights, len(self.values), on_progress=on_progress)
+        return Sums(found[0], found[1], found[-1])
+
+    def by_place(self, places: NDArray[np.integer], number: int) -> Sums:
+        """The sums over the customers at each place from 0 to `number` - 1; at a negative place stand the others."""
+        stands = places >= 0
+        at, values = places[stands], self.values[stands].astype(np.float64)
+        total = np.bincount(at, weights=values, minlength=number)
+        squares = total if self.yes_no else np.bincount(at, weights=values * values, minlength=number)
+        return Sums(np.bincount(at, minlength=number).astype(np.float64), total, squares)
+
+
+def steady(values: Floats) -> NDArray[np.float32]:
+    """A number as it is searched by: its few extreme values clipped, so that no single customer makes a group.
+
+    Standardised, so that sums of squares keep their digits in single precision.
+    """
+    clipped = np.clip(values, *np.quantile(values, [1 - CLIPPED, CLIPPED]))
+    if clipped.min() == clipped.max():
+        clipped = values
+    spread = clipped.std()
+    return ((clipped - clipped.mean()) / (spread if spread > 0 else 1.0)).astype(np.float32)

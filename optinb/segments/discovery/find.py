@@ -1,9 +1,13 @@
-"""Discovery over arrays, from columns and a target to groups that are confirmed. Pure."""
+"""Discovery over arrays, from columns and a target to groups that are confirmed. Pure.
+
+Attributes that say the target in other words are left out before.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,15 +16,56 @@ from optinb.errors import RuleError
 from optinb.rules import sentence
 from optinb.segments.discovery.choice import FoundGroup, choose, confirmed
 from optinb.segments.discovery.columns import AttributeColumn, Condition, as_rule, conditions, holds
-from optinb.segments.discovery.leaks import near_perfect, restating
-from optinb.segments.discovery.masks import pack
+from optinb.segments.discovery.evidence import Bits, Flags, Floats, Places, Sums, Target, pack, steady
 from optinb.segments.discovery.search import search
-from optinb.segments.discovery.target import Target, steady
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+RESTATES = 0.9  # of the yes customers less of the no customers that one condition holds for; or a rank correlation
+NEARLY_ALL = 0.98  # a rate that is told as too good, unless nearly everybody has it
+ENOUGH = 100_000  # customers that a rank correlation is measured on
 
-    from numpy.typing import NDArray
+
+def restating(places: Places, alone: Sums, columns: Sequence[AttributeColumn], target: Target) -> dict[int, str]:
+    """The columns that restate the target by themselves, with the reason.
+
+    Args:
+        places: the column of each condition.
+        alone: the sums of each condition by itself.
+    """
+    if not target.yes_no:
+        return {
+            place: f"follows the target (rank correlation {_alike(column, target):.2f})"
+            for place, column in enumerate(columns)
+            if column.is_measure and abs(_alike(column, target)) >= RESTATES
+        }
+    customers, yes = np.asarray(alone.customers, float), np.asarray(alone.target, float)
+    size, total = len(target.values), float(target.values.sum(dtype=np.float64))
+    apart = np.abs(yes / total - (customers - yes) / (size - total))
+    found: dict[int, str] = {}
+    for at in np.flatnonzero(apart >= RESTATES):
+        found.setdefault(int(places[at]), "one condition on it tells the target nearly always")
+    return found
+
+
+def near_perfect(places: Places, alone: Sums, target: Target, *, least: int) -> Places:
+    """Conditions whose customers say yes nearly always, although all together don't; the largest of each column."""
+    customers, yes = np.asarray(alone.customers, float), np.asarray(alone.target, float)
+    if not target.yes_no or target.values.mean() > NEARLY_ALL - 0.1:
+        return np.empty(0, np.int64)
+    suspect = np.flatnonzero((customers >= least) & (yes >= NEARLY_ALL * customers))
+    by_size = suspect[np.argsort(-customers[suspect], kind="stable")]
+    _, first = np.unique(places[by_size], return_index=True)
+    return by_size[np.sort(first)]
+
+
+def _alike(column: AttributeColumn, target: Target) -> float:
+    from scipy.stats import rankdata
+
+    known = np.flatnonzero(column.known)[:ENOUGH]
+    if len(known) < 3:
+        return 0.0
+    ranks = rankdata(column.values[known]), rankdata(target.values[known])
+    return float(np.corrcoef(*ranks)[0, 1]) if all(map(np.ptp, ranks)) else 0.0
+
 
 ALL_CONDITIONS = 5_000  # at most, the first of each column before the last: so many fit any machine
 
@@ -36,11 +81,11 @@ class Found(NamedTuple):
 
 def find(
     columns: Sequence[AttributeColumn],
-    values: NDArray[np.float64],
+    values: Floats,
     *,
     yes_no: bool,
-    explore: NDArray[np.bool_],
-    confirm: NDArray[np.bool_],
+    explore: Flags,
+    confirm: Flags,
     depth: int,
     least_share: float,
     limit: int,
@@ -102,17 +147,15 @@ def find(
     return Found([(group, p) for group, _, p in shown], tests, left_out, warnings)
 
 
-def members_of(group: Sequence[Condition], columns: Sequence[AttributeColumn]) -> NDArray[np.bool_]:
+def members_of(group: Sequence[Condition], columns: Sequence[AttributeColumn]) -> Flags:
     """Who is in a group."""
     return np.logical_and.reduce([holds(condition, columns[condition.column]) for condition in group])
 
 
-def _conditions(
-    columns: Sequence[AttributeColumn], least: int
-) -> tuple[list[Condition], NDArray[np.uint8], NDArray[np.int64]]:
+def _conditions(columns: Sequence[AttributeColumn], least: int) -> tuple[list[Condition], Bits, Places]:
     """Every condition that enough customers fit and enough don't, who fits it, and the column that it is on."""
     made: list[Condition] = []
-    bits: list[NDArray[np.uint8]] = []
+    bits: list[Bits] = []
     for place, column in enumerate(columns):
         for condition in conditions(place, column):
             mask = holds(condition, column)
@@ -126,7 +169,7 @@ def _conditions(
     return made, np.stack(bits), np.array([condition.column for condition in made])
 
 
-def _part(column: AttributeColumn, rows: NDArray[np.bool_]) -> AttributeColumn:
+def _part(column: AttributeColumn, rows: Flags) -> AttributeColumn:
     return replace(column, values=column.values[rows], known=column.known[rows])
 
 

@@ -1,30 +1,133 @@
-"""Discovery from tables to findings: reads, searches, and measures what was found."""
+"""Discovery from tables to findings: reads, searches, and measures what was found, as values."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import polars as pl
+from msgspec import Struct
 
 from optinb.base.figures import figure
 from optinb.base.progress import Hundredths, OnProgress, quiet
 from optinb.engine import Tables, kinds
-from optinb.engine.shares import in_share
+from optinb.engine.persons import in_share
 from optinb.errors import RuleError, did_you_mean
-from optinb.rules import AllOf, Rule, sentence
+from optinb.rules import AllOf, Rule, sentence, to_text
 from optinb.segments.compile import check
-from optinb.segments.discovery.columns import AttributeColumn, as_rule
-from optinb.segments.discovery.evidence import Sums, interval
+from optinb.segments.discovery.columns import (
+    AttributeColumn,
+    as_rule,
+    choose_attributes,
+    read_column,
+    read_customers,
+    read_target,
+)
+from optinb.segments.discovery.evidence import Flags, Floats, Sums, interval
 from optinb.segments.discovery.find import find, members_of
-from optinb.segments.discovery.reading import choose_attributes, read_column, read_customers, read_target
-from optinb.segments.discovery.values import Discovery, Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from numpy.typing import NDArray
-
     from optinb.segments.discovery.choice import FoundGroup
+
+
+class Finding(Struct, frozen=True, kw_only=True):
+    """A group whose target is higher than everybody else's; `ws.groups.save(name, finding.rule)` keeps it.
+
+    Size and share are of all customers looked at. The rates are those of the half of the customers that was not
+    searched, so that luck in the search doesn't flatter them; of a number, a rate is its average.
+
+    Attributes:
+        rule: who is in the group, `within` included.
+        condition: the rule without `within`.
+        size: customers in the group: exactly those of `ws.members(rule)`.
+        share: of all customers looked at, 0 to 1.
+        rate: yes customers in the group (0 to 1), or the number's average there.
+        rate_outside: the same of the others looked at.
+        low, high: the 95 % interval of `rate - rate_outside`.
+        captured: the part of all yes customers (or of the number's sum) that is in the group; None for a sum below 0.
+        q_value: the share of false groups among those as strong as this one, over everything that was tested.
+        p_confirmed: the chance of such a difference on the other half if there were none.
+    """
+
+    rule: Rule
+    condition: Rule
+    size: int
+    share: float
+    rate: float
+    rate_outside: float
+    low: float
+    high: float
+    captured: float | None
+    q_value: float
+    p_confirmed: float
+
+    @property
+    def sentence(self) -> str:
+        """The group read aloud, without `within`."""
+        return sentence(self.condition)
+
+    @property
+    def text(self) -> str:
+        """The rule as people write it."""
+        return to_text(self.rule)
+
+    @property
+    def lift(self) -> float | None:
+        """How many times the others' rate the group has; None where the others have none."""
+        return self.rate / self.rate_outside if self.rate_outside > 0 else None
+
+
+class Discovery(Struct, frozen=True, kw_only=True):
+    """The groups that were found for a target, the strongest first.
+
+    Attributes:
+        target, within: what was looked for, and among whom (None: everybody), as sentences.
+        kind: of the target.
+        customers: who was looked at; `known` are those of them whose target is known.
+        rate: the target's rate (or average) among the known.
+        tested: how many combinations of conditions were tested.
+        attributes: which attributes were looked at.
+        left_out: attributes that were not, with the reason.
+        warnings: what to know before believing the result.
+    """
+
+    target: str
+    kind: Literal["yes/no", "number"]
+    within: str | None
+    run_date: date
+    customers: int
+    known: int
+    rate: float
+    tested: int
+    attributes: tuple[str, ...]
+    left_out: dict[str, str]
+    warnings: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    def __len__(self) -> int:
+        return len(self.findings)
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def __getitem__(self, place: int) -> Finding:
+        return self.findings[place]
+
+    def table(self) -> pl.DataFrame:
+        """The findings as a frame, one row each, the strongest first.
+
+        Its figures are rounded to four decimals, so that none is shown with an exponent; a finding has the exact ones.
+        """
+        figures = ("share", "rate", "rate_outside", "lift", "low", "high", "captured", "q_value", "p_confirmed")
+        schema = {"sentence": pl.String, "size": pl.Int64, **dict.fromkeys(figures, pl.Float64), "rule": pl.String}
+        rows = [(f.sentence, f.size, *(getattr(f, name) for name in figures), f.text) for f in self.findings]
+        # whatever isn't finite, such as the lift over a group in which nobody did it, becomes null
+        return pl.DataFrame(rows, schema=schema, orient="row").with_columns(
+            pl.col(pl.Float64).cast(pl.Decimal(38, 4), strict=False)
+        )
+
 
 FEWEST = 200  # customers with a known target: fewer can't be searched and confirmed
 SMALLEST, SMALLEST_SHARE = 50, 0.005  # a group's customers, if nothing else is asked for
@@ -136,7 +239,7 @@ def _check_limits(depth: int, min_size: int | None, limit: int) -> None:
         raise RuleError(f"limit={limit!r}: ask for 1 group or more")
 
 
-def _check_values(known: NDArray[np.float64], target: str, *, yes_no: bool) -> None:
+def _check_values(known: Floats, target: str, *, yes_no: bool) -> None:
     """Raises RuleError where the known values of the target can't tell any group apart."""
     if len(known) < FEWEST:
         raise RuleError(
@@ -156,8 +259,8 @@ def _finding(
     group: FoundGroup,
     p_confirmed: float,
     columns: Sequence[AttributeColumn],
-    values: NDArray[np.float64],
-    confirm: NDArray[np.bool_],
+    values: Floats,
+    confirm: Flags,
     yes_no: bool,
     within: Rule | None,
 ) -> Finding:
@@ -183,7 +286,7 @@ def _finding(
     )
 
 
-def _sums(values: NDArray[np.float64]) -> Sums:
+def _sums(values: Floats) -> Sums:
     return Sums(float(len(values)), float(values.sum()), float((values * values).sum()))
 
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
-from optinb.segments.discovery.evidence import Sums, chance, gain
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
-
-    from optinb.segments.discovery.target import Target
+from optinb.segments.discovery.evidence import Bits, Flags, Floats, Places, Sums, Target, chance, gain
 
 BREADTH, PER_COLUMNS = 240, 2  # pairs that get a third condition: of all, and of any two columns
 CONDITIONS = 900  # at most; the strongest by themselves
@@ -28,14 +22,14 @@ class Tested(NamedTuple):
     chances: shape (t,), the chance of its least gain over any of its parents, which have one condition less.
     """
 
-    places: NDArray[np.int64]
-    strength: NDArray[np.float64]
-    chances: NDArray[np.float64]
+    places: Places
+    strength: Floats
+    chances: Floats
 
 
 def search(
-    bits: NDArray[np.uint8],
-    columns: NDArray[np.int64],
+    bits: Bits,
+    columns: Places,
     target: Target,
     *,
     depth: int,
@@ -74,9 +68,7 @@ def search(
 class _Level:
     """Pairs and triples over the conditions that are kept."""
 
-    def __init__(
-        self, bits: NDArray[np.uint8], columns: NDArray[np.int64], target: Target, whole: Sums, least: int
-    ) -> None:
+    def __init__(self, bits: Bits, columns: Places, target: Target, whole: Sums, least: int) -> None:
         self.bits, self.columns, self.target, self.whole, self.least = bits, columns, target, whole, least
 
     def pairs(self, on_progress: Callable[[int], None]) -> Tested:
@@ -88,7 +80,7 @@ class _Level:
             np.stack([i, j], axis=1), _at(self.both, i, j), [_at(self.both, i, i), _at(self.both, j, j)]
         )
 
-    def beam(self, both: Tested) -> NDArray[np.int64]:
+    def beam(self, both: Tested) -> Places:
         """The pairs that get a third condition: the strongest, but only a few on the same two columns."""
         taken: dict[tuple[int, int], int] = {}
         best: list[int] = []
@@ -102,7 +94,7 @@ class _Level:
                 break
         return both.places[best][:, :2]
 
-    def triples(self, beam: NDArray[np.int64], on_progress: Callable[[int], None]) -> Tested:
+    def triples(self, beam: Places, on_progress: Callable[[int], None]) -> Tested:
         parents = self.bits[beam[:, 0]] & self.bits[beam[:, 1]]
         sums = self.target.of_both(parents, self.bits, on_progress=on_progress)
         a, c = (x.ravel() for x in np.indices((len(beam), len(self.columns))))
@@ -116,7 +108,7 @@ class _Level:
         parents_of = [_at(self.both, i, j), _at(self.both, i, c), _at(self.both, j, c)]
         return self._tested(places[first], _at(sums, a, c), parents_of)
 
-    def _tested(self, places: NDArray[np.int64], sums: Sums, parents: list[Sums]) -> Tested:
+    def _tested(self, places: Places, sums: Sums, parents: list[Sums]) -> Tested:
         n = np.asarray(sums.customers)
         # what takes hardly anybody away from a parent is the parent again
         fit = (n >= self.least) & np.all([n <= 0.99 * np.asarray(p.customers) for p in parents], axis=0)
@@ -126,21 +118,21 @@ class _Level:
         return Tested(_padded(places), strength, chance(np.minimum.reduce([strength, *gains])))
 
 
-def _at(sums: Sums, i: NDArray[np.int64], j: NDArray[np.int64]) -> Sums:
+def _at(sums: Sums, i: Places, j: Places) -> Sums:
     return Sums(*(np.asarray(x)[i, j] for x in sums))
 
 
-def _only(sums: Sums, fit: NDArray[np.bool_]) -> Sums:
+def _only(sums: Sums, fit: Flags) -> Sums:
     return Sums(*(np.asarray(x)[fit] for x in sums))
 
 
-def _places(single: NDArray[np.int64]) -> NDArray[np.int64]:
+def _places(single: Places) -> Places:
     return _padded(single[:, None])
 
 
-def _padded(places: NDArray[np.int64]) -> NDArray[np.int64]:
+def _padded(places: Places) -> Places:
     return np.pad(places, ((0, 0), (0, 3 - places.shape[1])), constant_values=NONE)
 
 
-def _named(places: NDArray[np.int64], kept: NDArray[np.int64]) -> NDArray[np.int64]:
+def _named(places: Places, kept: Places) -> Places:
     return np.where(places == NONE, NONE, kept[places])

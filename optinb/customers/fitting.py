@@ -1,21 +1,52 @@
-"""Finding the parameters under which the data is most likely."""
+"""What fits share: one thread, samples that draw the same customers again, and the search for likely parameters."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
 from optinb.base.figures import figure
-from optinb.customers.threads import one_thread
 from optinb.errors import ModelError
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+Floats, Places = NDArray[np.float64], NDArray[np.int64]
 
-    from numpy.typing import NDArray
+P = ParamSpec("P")
+R = TypeVar("R")
 
-    Floats = NDArray[np.float64]
+
+def one_thread(fit: Callable[P, R]) -> Callable[P, R]:
+    """Keeps a call to one thread: several wait for each other on a busy machine, and may add up in another order."""
+
+    @wraps(fit)
+    def alone(*args: P.args, **kwargs: P.kwargs) -> R:
+        from threadpoolctl import threadpool_limits
+
+        with threadpool_limits(limits=1):
+            return fit(*args, **kwargs)
+
+    return alone
+
+
+_PARTS = 2**20
+
+
+def sample(table: pl.DataFrame, count: int) -> pl.DataFrame:
+    """About so many rows, drawn by a hash of the customer_id, so that the same customers are drawn again; sorted."""
+    if len(table) > count:
+        table = table.filter(pl.col("customer_id").hash(11) % _PARTS < _PARTS * count // len(table))
+    return table.sort("customer_id")
+
+
+def halves(table: pl.DataFrame, count: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Two samples of at most about so many rows with no customer in common, sorted."""
+    odd = pl.col("customer_id").hash(13) % 2 == 1
+    return sample(table.filter(~odd), count), sample(table.filter(odd), count)
+
 
 SETTLED = 1e-4
 """The steepest slope of the mean log-likelihood, in the log of a parameter, that counts as the top."""
