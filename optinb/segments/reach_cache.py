@@ -40,7 +40,7 @@ class ReachCache:
     ) -> None:
         """Args: `customers`: customer_id, and as in `kept_away`, each once; `app_users` as in `reachable_apps`;
         `identity`: who of them is one person."""
-        self.apps = tuple(apps)
+        self.apps: tuple[AppSettings, ...] = tuple(apps)
         places = customers.lazy().select("customer_id").with_row_index("place")
         uses = app_uses(places, app_users, self.apps, size=customers.height)
         codes = against(customers, uses)

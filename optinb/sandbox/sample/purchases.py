@@ -8,12 +8,16 @@ are drawn by the same exact code.
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from optinb.sandbox.sample.people import People, customer_ids, instants_column
 from optinb.sandbox.sample.world import CATEGORIES, DAY_S, MEAN_APPETITE, appetite, pick
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 REFUNDS = 0.015
 FAVOURITE = 0.6  # chance that a purchase is of the customer's favourite category
@@ -46,8 +50,8 @@ class Tastes:
     """What each customer likes and spends; drawn once a customer, so that it is the same on every night."""
 
     def __init__(self, rng: np.random.Generator, n: int) -> None:
-        self.favourite = pick(rng, tuple(c.share for c in CATEGORIES), n)
-        self.price = np.exp(rng.normal(3.3, 0.45, n))  # median price in EUR
+        self.favourite: NDArray[np.int64] = pick(rng, tuple(c.share for c in CATEGORIES), n)
+        self.price: NDArray[np.float64] = np.exp(rng.normal(3.3, 0.45, n))  # median price in EUR
 
 
 def transactions_frame(
