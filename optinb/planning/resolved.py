@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 
 class Resolved(Struct, frozen=True, kw_only=True):
-    """A campaign with everything that its names stand for; `decided` are the parts that the settings decide, and
-    the audiences of its nights that were rebuilt."""
+    """A campaign with everything that its names stand for.
+
+    `decided` are the parts that the settings decide, and the audiences of its nights that were rebuilt.
+    """
 
     campaign: Campaign
     app_group: AppGroupSettings

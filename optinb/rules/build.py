@@ -86,7 +86,15 @@ class AttributeTerm:
         return self._text("ends_with", text)
 
     def matches(self, pattern: str) -> Rule:
-        """Some part of it fits a pattern, such as `r"@example\\.(de|at)$"`; see `optinb.rules.pattern`."""
+        r"""Some part of it fits a pattern, such as `r"@example\.(de|at)$"`.
+
+        Args:
+            pattern: in the part of regular expressions that is the same and quick in every engine: characters, `.`,
+                classes, groups, `|`, repetitions, `^` and `$`. Case matters.
+
+        Raises:
+            RuleError: for what is no text, or a pattern outside of that part.
+        """
         if not isinstance(pattern, str):
             raise RuleError(f"{self!r}.matches({pattern!r}): a pattern is a text")
         return self._made(lambda: Matches(self._name, pattern))
@@ -153,7 +161,16 @@ def did(event: str) -> Did:
 
 
 def days_ago(days: int) -> DaysAgo:
-    """The day that lies so many days before the run date: `attr("registered_at") >= days_ago(30)`."""
+    """A day, counted back from the run date.
+
+    `attr("registered_at") >= days_ago(30)`
+
+    Args:
+        days: so many days before the run date, at most 36,500; negative ones lie after it.
+
+    Raises:
+        RuleError: for what is no whole number, or too many days.
+    """
     if isinstance(days, bool) or not isinstance(days, int) or abs(days) > MAX_DAYS:
         raise RuleError(f"days_ago({days!r}): give a whole number of days, at most {MAX_DAYS:,}")
     return DaysAgo(days)

@@ -215,10 +215,12 @@ class Exploration(TablesView):
             depth: conditions in a group at most, 1 to 3.
             min_size: customers in a group at least; 0.5 % and not under 50 when left out.
             limit: groups at most.
-            tell: is told that so many more hundredths are done, and what is next; what it raises ends the search.
-                A bar shows it when left out.
+            on_progress: is told that so many more hundredths are done, and what is next; what it raises ends the
+                search. A bar shows how far it is when left out.
 
-        Raises RuleError for a target that isn't known or the same for everybody, too few customers, no attribute.
+        Raises:
+            RuleError: for a target that isn't known or is the same for everybody, for too few customers, or when there
+                is no attribute to look at.
         """
         # scipy takes a while to import, and most who open a workspace discover nothing
         from optinb.segments.discovery import discover

@@ -38,8 +38,14 @@ class ReachCache:
         *,
         identity: Identity | None = None,
     ) -> None:
-        """Args: `customers`: customer_id, and as in `kept_away`, each once; `app_users` as in `reachable_apps`;
-        `identity`: who of them is one person."""
+        """Numbers the patterns that there are.
+
+        Args:
+            customers: customer_id, and the columns that `kept_away` reads, each customer once.
+            app_users: as in `reachable_apps`.
+            apps: whose users are told apart.
+            identity: who of the customers is one person.
+        """
         self.apps: tuple[AppSettings, ...] = tuple(apps)
         places = customers.lazy().select("customer_id").with_row_index("place")
         uses = app_uses(places, app_users, self.apps, size=customers.height)

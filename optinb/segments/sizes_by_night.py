@@ -44,12 +44,16 @@ def sizes_of(reading: TablesView, groups: Iterable[str], *, nights: int, on_prog
     """Counts groups on the newest nights that were modelled.
 
     Args:
+        reading: the version that is read.
         groups: names of saved groups.
         nights: how many at most; up to MOST_NIGHTS.
-        tell: is told after each night that one more is done, and which is next; what it raises ends the count.
+        on_progress: is told after each night that one more is done, and which is next; what it raises ends the count.
 
     A night knows the attributes that were delivered by then and those kept of every night, purchases and events up to
-    it, and the groups and lists of today. Raises UsageError without a modelled night or for too many.
+    it, and the groups and lists of today.
+
+    Raises:
+        UsageError: without a modelled night, or for too many.
     """
     if not 1 <= nights <= MOST_NIGHTS:
         raise UsageError(f"{nights} nights can't be counted; ask for 1 to {MOST_NIGHTS}")

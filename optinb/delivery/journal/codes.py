@@ -123,8 +123,10 @@ class CodeStore:
             return tuple(_pool(con, key) for key in keys)
 
     def imports(self, name: str) -> tuple[CodeImport, ...]:
-        """What a pool was imported from, the first first: by the audit trail, which codes that are given out don't
-        change."""
+        """What a pool was imported from, the first first.
+
+        By the audit trail, which codes that are given out don't change.
+        """
         with self._database.reading() as con:
             entries = audit.entries_of(con, action=IMPORTED)
         mine = [entry.detail for entry in reversed(entries) if entry.subject.casefold() == name.casefold()]

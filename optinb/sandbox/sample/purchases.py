@@ -101,8 +101,11 @@ def product_names(rng: np.random.Generator, category: np.ndarray) -> pl.Series:
 
 
 def corrections(recent: pl.DataFrame, *, delivered: date, first_number: int) -> pl.DataFrame:
-    """What a later delivery also brings: the first half of `recent` with another amount, by the same ids, and a late
-    purchase for each of the other half, five minutes before the one that is known."""
+    """What a later delivery also brings of purchases that are known already.
+
+    The first half of `recent` with another amount, by the same ids, and a late purchase for each of the other half,
+    five minutes before the one that is known.
+    """
     half = len(recent) // 2
     changed = recent.head(half).with_columns((pl.col("amount") * 0.9).round(2))
     late = recent.slice(half).with_columns(

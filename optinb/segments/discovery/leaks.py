@@ -28,6 +28,8 @@ def restating(
     Args:
         places: the column of each condition.
         alone: the sums of each condition by itself.
+        columns: the attributes.
+        target: what groups are looked for by.
     """
     if not target.yes_no:
         return {
