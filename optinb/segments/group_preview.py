@@ -27,7 +27,16 @@ SAMPLE = 5
 class Preview(Struct, frozen=True, kw_only=True):
     """A rule on the data: exact count, share of all customers, reach by app, and the way to who could get a push.
 
-    `sample`: the attributes of SAMPLE members, spread evenly over all of them, so that each time they are the same.
+    Attributes:
+        sentence: what the rule says, in plain English.
+        customers: how many belong.
+        total: how many customers there are.
+        run_date: the night as of which it was counted.
+        warehouse_version: the number of the version that was read.
+        app_group: the name of the app group whose apps are looked at; None for all apps.
+        reach: of the members, by app and platform.
+        waterfall: how many members each reason keeps from a push.
+        sample: the attributes of some members, spread evenly over all of them, so that each time they are the same.
     """
 
     sentence: str
