@@ -25,7 +25,15 @@ AT_ONCE = 100_000  # codes that one statement takes
 
 
 class CodePool(Struct, frozen=True, kw_only=True):
-    """A pool of codes: how many were imported into it, and how many nobody has yet."""
+    """A pool of codes.
+
+    Attributes:
+        name: of the pool.
+        codes: how many were imported into it.
+        left: how many nobody has yet.
+        changed_by: who imported into it last.
+        changed_at: when, in UTC.
+    """
 
     name: str
     codes: int
