@@ -44,7 +44,11 @@ class Resolved(Struct, frozen=True, kw_only=True):
         return {**content, **self.decided}
 
     def competitor(self, night: date) -> Competitor:
-        """The campaign as the contact policy sees it, in the night that schedules it."""
+        """The campaign as the contact policy sees it.
+
+        Args:
+            night: the one that schedules it.
+        """
         day = self.campaign.schedule.day_of(night)
         return Competitor.of(self.campaign, app_group_id=self.app_group.id, day=day)
 
