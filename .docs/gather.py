@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import posixpath
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mkdocs.structure.files import File, Files
-
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
     from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +21,8 @@ CLASS = re.compile(r"^::: ([A-Z]\w+)$", re.MULTILINE)
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the README as the first page, each guide, and the pictures that they show."""
+    from mkdocs.structure.files import File  # tests use what is below without it
+
     SOURCES.update(
         {
             path.relative_to(ROOT).as_posix(): path.relative_to(ROOT / "notebooks").as_posix()
@@ -33,11 +35,21 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+@cache
+def classes() -> dict[str, list[str]]:
+    """The classes of optinb by their names, each with its module."""
+    found: dict[str, list[str]] = {}
+    for path in (ROOT / "optinb").rglob("*.py"):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for name in re.findall(r"^class (\w+)", path.read_text("utf-8"), re.MULTILINE):
+            found.setdefault(name, []).append(f"{module}.{name}")
+    return found
+
+
 def place(name: str) -> str:
     """The module and name of a public class, which no other has; a reference needn't know where it has moved to."""
-    of_that_name = re.compile(rf"^class {name}\b", re.MULTILINE)
-    (found,) = (path for path in (ROOT / "optinb").rglob("*.py") if of_that_name.search(path.read_text("utf-8")))
-    return ".".join((*found.relative_to(ROOT).with_suffix("").parts, name))
+    (found,) = classes().get(name, ())
+    return found
 
 
 def on_page_markdown(markdown: str, page: Page, **_: object) -> str:

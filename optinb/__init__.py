@@ -60,7 +60,9 @@ def open_workspace(folder: str | Path | None = None, *, user: str | None = None)
         folder: where its `optinb.toml` lies; OPTINB_WORKSPACE or `data` when left out.
         user: who is working; only where the settings say `identity = "asserted"`.
 
-    Raises SettingsError naming line, value and remedy.
+    Raises:
+        SettingsError: naming line, value and remedy, for settings that can't be read, and for a user where the login
+            says who is working.
     """
     import sys
 

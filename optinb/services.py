@@ -36,9 +36,10 @@ class Services(TablesView):
     """
 
     def __init__(self, root: Path, settings: Settings, *, user: str | None, clock: Callable[[], datetime]) -> None:
-        self.context = Context(root, settings, now=clock, user=user)
-        self.root, self.settings = root, settings
-        self.store = Store.when_needed(self._address, root=root)
+        self.context: Context = Context(root, settings, now=clock, user=user)
+        self.root: Path = root
+        self.settings: Settings = settings
+        self.store: Store = Store.when_needed(self._address, root=root)
         self._snapshot: Snapshot | None = None
 
     def _address(self) -> str | Path:

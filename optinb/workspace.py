@@ -33,11 +33,13 @@ if TYPE_CHECKING:
 
 
 class Workspace(Services, Exploration):
-    """A workspace on disk, opened by somebody.
+    """A workspace on disk, opened by somebody; close it, or use it with `with`.
 
-    Attributes: `root`, `settings`, `user`, and what it is made of: `groups`, `lists`, `templates`, `codes`,
-    `campaigns`, `drafts`, `contacts`, `checkpoints`, `answers`, `freshness`, `sends`, `unsaved`, `warehouse`,
-    `store`.
+    Attributes:
+        root: its folder.
+        settings: those of its `optinb.toml`.
+        context: where, by which settings, when and by whom something is done; what services are made with.
+        store: campaigns, approvals, deliveries and the audit trail; opened when something needs it.
     """
 
     def __repr__(self) -> str:
@@ -45,7 +47,11 @@ class Workspace(Services, Exploration):
 
     @property
     def user(self) -> str:
-        """Who is working. Raises SettingsError when nobody is named."""
+        """Who is working.
+
+        Raises:
+            SettingsError: when nobody is named.
+        """
         return self.context.user
 
     @property
@@ -60,7 +66,12 @@ class Workspace(Services, Exploration):
     def as_of(self, day: date | str) -> PastWorkspace:
         """The workspace as it was on a day, to read from: rules, members and groups on that night's version.
 
-        Raises WarehouseError when no version of that night is kept any more, UsageError for a day ahead.
+        Args:
+            day: a date, or text such as "2026-11-20".
+
+        Raises:
+            WarehouseError: when no version of that night is kept any more.
+            UsageError: for a day ahead, or what is no date.
         """
         from optinb.segments.past import PastWorkspace
 
@@ -89,12 +100,19 @@ class Workspace(Services, Exploration):
         wait_s: float = 0.0,
         on_progress: OnProgress | None = None,
     ) -> ImportReport:
-        """Checks and publishes the delivery `inbox/<run_date>`. Raises GateError when a gate blocks it.
+        """Checks and publishes the delivery `inbox/<run_date>`.
 
-        `accept_anyway` says why it is published although a gate fails; who did it and why enters the audit trail.
-        `wait_s`: seconds to wait for another import or publication to end. `on_progress` is told that so many more
-        hundredths are done, and what is next; what it raises ends the import, and nothing is published. Without it, a
-        bar shows how far it is. Raises UsageError for a day that lies ahead.
+        Args:
+            run_date: the day of the delivery; today when left out.
+            accept_anyway: why it is published although a gate fails; who did it and why enters the audit trail.
+            wait_s: seconds to wait for another import or publication to end.
+            on_progress: is told that so many more hundredths are done, and what is next; what it raises ends the work,
+                and nothing is published. A bar shows how far it is when left out.
+
+        Raises:
+            GateError: when a gate blocks it; the version before stays current.
+            UsageError: for a day that lies ahead.
+            WarehouseError: when the files can't be read, or another import is still under way.
         """
         return self._arrivals.publish(run_date, accept_anyway=accept_anyway, wait_s=wait_s, on_progress=on_progress)
 
@@ -103,11 +121,27 @@ class Workspace(Services, Exploration):
         return self._arrivals.inbox()
 
     def check(self, folder: str | Path, *, run_date: date | None = None) -> Check:
-        """What importing a folder would say and quarantine, without importing it."""
+        """What importing a folder would say and quarantine, without importing it.
+
+        Args:
+            folder: with the files of one delivery.
+            run_date: the day that it is taken for; the one that the folder is named after, or today, when left out.
+
+        Raises:
+            UsageError: for what is no folder.
+        """
         return self._arrivals.check(Path(folder), run_date=run_date)
 
     def quarantine(self, run_date: date | str | None = None) -> Quarantine:
-        """The rows of a delivery (the newest that was examined) that were not loaded, by reason, with examples."""
+        """The rows of a delivery that were not loaded, by reason, with examples.
+
+        Args:
+            run_date: the day of the delivery, as a date, or text such as "2026-11-20"; the newest that was examined
+                when left out.
+
+        Raises:
+            UsageError: when that delivery wasn't examined, or nothing was, and for what is no date.
+        """
         return self._arrivals.quarantine(as_day(run_date) if run_date else None)
 
     def model(
@@ -115,8 +149,15 @@ class Workspace(Services, Exploration):
     ) -> CustomerModel:
         """Features, lifecycle stage and value of every customer, published as the next version.
 
-        `wait_s` and `on_progress` as of `import_delivery`. Raises UsageError for a night before the published delivery
-        or one that lies ahead, OutdatedError when something else was published while it worked.
+        Args:
+            run_date: the night; the date of the published delivery when left out.
+            wait_s: seconds to wait for another import or publication to end.
+            on_progress: is told that so many more hundredths are done, and what is next; what it raises ends the work,
+                and nothing is published. A bar shows how far it is when left out.
+
+        Raises:
+            UsageError: for a night before the published delivery, or one that lies ahead.
+            OutdatedError: when something else was published while it worked.
         """
         from optinb.customers.modelling import model_night
         from optinb.segments.reach import REACH, reach_nights
@@ -135,13 +176,24 @@ class Workspace(Services, Exploration):
         )
 
     def model_card(self, night: date | str | None = None) -> ModelCard:
-        """The model card of a night (of the published model, when none is given). Raises UsageError without one."""
+        """The model card of a night.
+
+        Args:
+            night: a date, or text such as "2026-11-20"; that of the published model when left out.
+
+        Raises:
+            UsageError: when that night wasn't modelled.
+        """
         from optinb.customers.modelling import card
 
         return card(self.snapshot(), as_day(night) if night else None)
 
     def customer(self, customer_id: str) -> CustomerCard[Answer]:
-        """Everything about one customer: profile, stages, purchases, groups, messages and what is expected of them."""
+        """Everything about one customer: profile, stages, purchases, groups, messages and what is expected of them.
+
+        Args:
+            customer_id: whom to look at. One that isn't known is no error: the card says so.
+        """
         from optinb.customers.customer_card import NEWEST, customer_card
         from optinb.segments import groups_of
 
@@ -156,9 +208,14 @@ class Workspace(Services, Exploration):
         )
 
     def why(self, customer_id: str, *, run_date: date | str | None = None) -> Why:
-        """Why a customer did or didn't get each campaign of a night, the newest that ran when none is given.
+        """Why a customer did or didn't get each campaign of a night.
 
-        Raises UsageError when nothing has run that night.
+        Args:
+            customer_id: whom to look at.
+            run_date: the night, as a date, or text such as "2026-11-20"; the newest that ran when left out.
+
+        Raises:
+            UsageError: when nothing has run that night.
         """
         return self.answers.why(customer_id, run_date=as_day(run_date) if run_date else None)
 
@@ -169,22 +226,51 @@ class Workspace(Services, Exploration):
         return status(self.root, self.store, self._published())
 
     def migration(self, since: date | str, until: date | str, *, by: str = "stage") -> Migration:
-        """How many customers moved from which stage (or micro_segment, value_segment) to which between two days.
+        """How many customers moved from which lifecycle stage or segment to which between two days.
 
-        Raises UsageError for a day before the first model, or something that isn't kept of every night.
+        Each day stands for the last modelled night up to it.
+
+        Args:
+            since: the earlier day, as a date, or text such as "2026-11-20".
+            until: the later day.
+            by: "stage", "micro_segment" or "value_segment".
+
+        Raises:
+            UsageError: for a day before the first model, days in the wrong order, or something that isn't kept of every
+                night.
         """
         from optinb.customers.moves import migration
 
         return migration(self.snapshot(), as_day(since), as_day(until), by=by)
 
     def changers(self, since: date | str, until: date | str, *, by: str = "micro_segment") -> pl.DataFrame:
-        """customer_id, before and after of everybody who moved between two days, sorted by customer_id."""
+        """Everybody who moved from one lifecycle stage or segment to another between two days.
+
+        Args:
+            since: the earlier day, as a date, or text such as "2026-11-20".
+            until: the later day.
+            by: "stage", "micro_segment" or "value_segment".
+
+        Returns:
+            a frame with customer_id, before and after (text), sorted by customer_id.
+
+        Raises:
+            UsageError: for a day before the first model, days in the wrong order, or something that isn't kept of every
+                night.
+        """
         from optinb.customers.moves import changers
 
         return changers(self.snapshot(), as_day(since), as_day(until), by=by)
 
     def doctor(self, app_group: str | None = None) -> Diagnosis:
-        """Whether one app group, or each, can be worked with; nothing is changed there or here."""
+        """Whether one app group, or each, can be worked with; nothing is changed there or here.
+
+        Args:
+            app_group: name or id of the only app group to look at; all of them when left out.
+
+        Raises:
+            SettingsError: for an app group that isn't known.
+        """
         return self._doctor.diagnose(app_group)
 
     def recover(self, *, dry_run: bool = False) -> Recovered:
@@ -193,10 +279,15 @@ class Workspace(Services, Exploration):
         The nights that it has forgotten are rebuilt from the files of answers beside the frozen audiences; of what
         these leave open, Appboy is asked. Campaigns, approvals and groups that were saved after the moment it was put
         back to are lost. What is still to be sent of a rebuilt night waits for an approval of the file that it was
-        rebuilt of. The audit trail says so from then on. Done again, it finds nothing to do; killed half-way, the
-        same call goes on. With `dry_run` it only tells what it would do.
+        rebuilt of. The audit trail says so from then on. Done again, it finds nothing to do; killed half-way, the same
+        call goes on.
 
-        Raises ApprovalError for whoever is no approver, LeaseTaken while somebody is at work on such a night.
+        Args:
+            dry_run: whether it only tells what it would do.
+
+        Raises:
+            ApprovalError: for whoever is no approver.
+            LeaseTaken: while somebody is at work on such a night.
         """
         return self._recovering.recover(dry_run=dry_run)
 
@@ -210,11 +301,14 @@ class Workspace(Services, Exploration):
         open must open it again.
 
         Args:
-            customer_id: whom.
+            customer_id: any one of the person's ids.
             by: who asked for it, or a ticket, for the audit trail, which doesn't name the person.
 
-        Raises UsageError for an id that nothing here ever named, StateError while a send to them is still to be made,
-        LeaseTaken while the night is under way, WarehouseError while an import is.
+        Raises:
+            UsageError: for an id that nothing here ever named.
+            StateError: while a send to them is still to be made.
+            LeaseTaken: while the night is under way.
+            WarehouseError: while an import is under way.
         """
         done = self._forgetting.forget(customer_id, by=by)
         self.reopen()
@@ -234,7 +328,9 @@ def open_workspace(folder: str | Path | None = None, *, user: str | None = None)
         folder: where its `optinb.toml` lies; OPTINB_WORKSPACE or `data` when left out.
         user: who is working; only where the settings say `identity = "asserted"`.
 
-    Raises SettingsError naming line, value and remedy.
+    Raises:
+        SettingsError: naming line, value and remedy, for settings that can't be read, and for a user where the login
+            says who is working.
     """
     root = workspace_folder(folder).resolve()
     settings = on_sandbox(load_settings(root / FILE_NAME))

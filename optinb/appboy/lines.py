@@ -157,8 +157,11 @@ class _Nowhere(httpx.BaseTransport):
 
 
 class _OfEachThread(httpx.BaseTransport):
-    """Connections of its own for each thread: a pool looks at all of its connections for each request, which costs a
-    sender with eight threads a sixth of its rate."""
+    """Connections of its own for each thread.
+
+    A pool looks at all of its connections for each request, which costs a sender with eight threads a sixth of its
+    rate.
+    """
 
     def __init__(self, make: Callable[[], httpx.BaseTransport]) -> None:
         self._make = make

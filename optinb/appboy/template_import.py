@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 
 
 class GroupSync(Struct, frozen=True, kw_only=True):
-    """What importing the templates of one app group brought; `problem` says why nothing came."""
+    """What importing the templates of one app group brought.
+
+    Attributes:
+        app_group: its name.
+        app_group_id: its id in the settings.
+        result: what came; None where nothing did.
+        problem: why nothing came; empty where something did.
+    """
 
     app_group: str
     app_group_id: str
@@ -48,33 +55,66 @@ class Templates:
     def sync(self, app_group: str | None = None, *, fresh: Collection[str] = ()) -> tuple[GroupSync, ...]:
         """Imports the templates of one app group, or of all. A group that can't be reached doesn't stop the others.
 
-        Details are read only of what changed; those of the templates with an id in `fresh`, which are about to be
-        sent, are read in any case.
+        Args:
+            app_group: name or id of the only app group; all of them when left out.
+            fresh: ids of templates whose details are read in any case, since they are about to be sent; of all others
+                only what changed is read.
+
+        Returns:
+            for each app group what came, or why nothing did.
+
+        Raises:
+            SettingsError: for an app group that isn't known.
         """
         groups = self._settings.app_groups if app_group is None else (self._settings.app_group(app_group),)
         return tuple(self._sync(group, fresh) for group in groups)
 
     def list(self, app_group: str | None = None) -> tuple[Template, ...]:
-        """The templates of one app group, or of all: usable ones, and others with what is wrong with them."""
+        """The templates as last imported: usable ones, and others with what is wrong with them.
+
+        Args:
+            app_group: name or id of the only app group; all of them when left out.
+
+        Raises:
+            SettingsError: for an app group that isn't known.
+        """
         group_id = self._settings.app_group(app_group).id if app_group else None
         groups = {group.id: group for group in self._settings.app_groups}
         found = self._store.list(group_id)
         return tuple(self._told(t, groups[t.app_group_id]) if t.app_group_id in groups else t for t in found)
 
     def get(self, app_group: str, name_or_id: str) -> Template:
-        """One template of an app group. Raises CampaignError with the nearest usable name."""
+        """One template of an app group; it may be one that can't be used.
+
+        Args:
+            app_group: its name or id.
+            name_or_id: of the template. Where several share a name, the usable one is meant, if there is just one.
+
+        Raises:
+            CampaignError: with the nearest usable name, for a template that isn't known, or a name that several share.
+            SettingsError: for an app group that isn't known.
+        """
         group = self._settings.app_group(app_group)
         return self._told(self._store.get(group.id, name_or_id), group)
 
     def check_imported(self, template: Template) -> None:
-        """Refuses a template that isn't stored as it was imported. Raises CampaignError."""
+        """Refuses a template that isn't stored as it was imported.
+
+        Args:
+            template: one that `get` or `list` gave.
+
+        Raises:
+            CampaignError: when what is stored differs from its last import.
+        """
         if unlike := self._store.why_unlike_imported(template):
             raise CampaignError(unlike)
 
     def changes(self, *, since: datetime | None = None) -> tuple[TemplateNews, ...]:
         """What became of templates since a moment, the newest first.
 
-        Without `since`: what the newest night found, and what came later; nothing before the first night.
+        Args:
+            since: the moment, with its offset. When left out: what the newest night found, and what came later; nothing
+                before the first night.
         """
         if since is None:
             last = next((run for run in self._runs.list(limit=1)), None)
@@ -86,7 +126,14 @@ class Templates:
         return tuple(replace(news, app_group=names.get(news.app_group, news.app_group)) for news in found)
 
     def listing(self, app_group: str | None = None) -> TemplateListing:
-        """The templates of one app group, or of all, usable ones first, with the news about them."""
+        """The templates, usable ones first, with the news about them.
+
+        Args:
+            app_group: name or id of the only app group; all of them when left out.
+
+        Raises:
+            SettingsError: for an app group that isn't known.
+        """
         name = self._settings.app_group(app_group).name if app_group else None
         news = tuple(news for news in self.changes() if name in (None, news.app_group))
         found = sorted(self.list(app_group), key=lambda template: not template.usable)

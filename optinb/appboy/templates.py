@@ -55,9 +55,21 @@ class RenderedMessage(Struct, frozen=True):
 class Template(Struct, frozen=True):
     """A campaign of the dashboard as optinb sees it; usable, or with the reasons why not in plain words.
 
-    `content_hash` is the SHA-256 of what goes out and what decides on usability: an approval is bound to it. `notes`
-    are worth knowing but forbid nothing. `last_edited` is what the list of campaigns said when this was read, and
-    `vanished` says that the list has no longer got it.
+    Attributes:
+        app_group_id: of the settings.
+        id: in Appboy.
+        name: in the dashboard.
+        platforms: those that it has a message for.
+        messages: one for each platform and variation.
+        usable: whether campaigns may use it.
+        problems: why not; empty where it is usable.
+        updated_at: when it was changed last, as Appboy says it.
+        content_hash: the SHA-256 of what goes out and what decides on usability: an approval is bound to it.
+        tags: of the dashboard.
+        notes: what is worth knowing but forbids nothing.
+        last_edited: what the list of campaigns said when this was read.
+        archived: whether it is archived in the dashboard.
+        vanished: whether the list has no longer got it.
     """
 
     app_group_id: str

@@ -20,7 +20,9 @@ class Context:
     """
 
     def __init__(self, root: Path, settings: Settings, *, now: Callable[[], datetime], user: str | None = None) -> None:
-        self.root, self.settings, self.now = root, settings, now
+        self.root: Path = root
+        self.settings: Settings = settings
+        self.now: Callable[[], datetime] = now
         self._given_user = user
 
     @cached_property

@@ -111,8 +111,11 @@ def _end(bar: Any, colour: str) -> None:
 
 
 def watched() -> bool:
-    """Whether somebody watches: a cell that can't ask its user anything runs without one (papermill, nbconvert),
-    unless a command in a terminal runs it."""
+    """Whether somebody watches.
+
+    A cell that can't ask its user anything runs without one (papermill, nbconvert), unless a command in a terminal runs
+    it.
+    """
     notebook = kernel()
     if notebook is None or os.environ.get(KERNEL_OF_A_COMMAND):
         return watched_stream().isatty()

@@ -65,7 +65,7 @@ def build_audience(
         not_modelled: attributes that no model tells tonight, each with the reason.
         quiet: the time zones whose quiet hours the message would break.
         zone: of customers whose time zone isn't known.
-        competition: what the contact policy knows of these very customers; it judges nothing if left out.
+        policy_state: what the contact policy knows of these very customers; it judges nothing if left out.
         who: the campaign, as the policy sees it; given with `policy_state`.
         identity: who of them is one person; with `policy_state`, its roster knows.
 
@@ -174,6 +174,8 @@ def personal(
 
     Args:
         customers: customer_id, external_user_id, is_test and the attributes that `properties` name.
+        properties: where each trigger property comes from.
+        offer: the values of the offer's fields.
 
     Returns:
         customer_id, external_user_id (empty without one), is_test, property_missing (flags, never null) and properties

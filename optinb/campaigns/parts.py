@@ -75,6 +75,8 @@ def deciding_parts(
     """Every part that the settings decide, by a name that a marketer knows.
 
     Args:
+        settings: of the workspace.
+        campaign: whose app group, offer and schedule are looked at.
         rule: one in which the groups and lists that it names are in their places.
         delivered: the columns of the delivered customers, which no figure of the models hides.
         imports: the SHA-256 and the number of codes of each file that the offer's pool was imported from.

@@ -23,8 +23,13 @@ class PlacedCustomers:
     """Customers by place: sorted by customer_id, counted from 0."""
 
     def __init__(self, customers: pl.LazyFrame, app_users: pl.LazyFrame, *, identity: Identity | None = None) -> None:
-        """Args: `customers`: customer_id, external_user_id, is_blocked, is_test, push_opt_in, and time_zone if they
-        have one; `app_users` as in `reachable_apps`; `identity`: who of them is one person."""
+        """Places the customers.
+
+        Args:
+            customers: customer_id, external_user_id, is_blocked, is_test, push_opt_in, and time_zone if they have one.
+            app_users: as in `reachable_apps`.
+            identity: who of them is one person.
+        """
         known = customers.collect_schema().names()
         wanted = ["customer_id", "external_user_id", "is_blocked", "is_test", "push_opt_in", "time_zone"]
         columns = [name for name in wanted if name in known]

@@ -51,8 +51,13 @@ class ContactPolicyDay:
     """
 
     def __init__(self, global_control: NDArray[np.bool_], *, day: date, policy: PolicySection) -> None:
-        """Args: `global_control`: who of all customers, by place, is in the lasting control group; `day` on which the
-        messages that are judged go out; `policy`."""
+        """A day of which nothing is known yet.
+
+        Args:
+            global_control: shape (n,), who of all customers, by place, is in the lasting control group.
+            day: on which the messages that are judged go out.
+            policy: the contact policy of the settings.
+        """
         self.day = day
         self._policy = policy
         self._size = size = len(global_control)

@@ -16,9 +16,14 @@ MOST = 0.2  # an effect beyond a fifth of the base rate is more than most campai
 class Power(Struct, frozen=True, kw_only=True):
     """The power of a test of two shares.
 
-    `base_rate` is the share of the target group that buys within the measurement window anyway; `smallest_effect` the
-    smallest difference of shares (0 to 1) that is found with 80 % probability at a level of 5 %, two-sided, None where
-    there is none; `warning` says that it is too large to be of use.
+    Attributes:
+        recipients: who would get the message.
+        control: who would be held out.
+        measurement_days: in which purchases count.
+        base_rate: the share of the target group (0 to 1) that buys within these days anyway.
+        smallest_effect: the smallest difference of shares (0 to 1) that is found with 80 % probability at a level of 5
+            %, two-sided; None where there is none.
+        warning: says that it is too large to be of use; None where it isn't.
     """
 
     recipients: int

@@ -29,7 +29,11 @@ class SizeBand(Struct, frozen=True):
 class Authority(Struct, frozen=True, kw_only=True):
     """Whose approval counts, and for how long: from the settings, which the database can't change.
 
-    `keys` maps approvers to their public keys; once there is one, only signed approvals count.
+    Attributes:
+        approvers: their names, to the letter.
+        approve_own: whether they may approve what they submitted themselves.
+        days: how long an approval holds.
+        keys: approvers with their public keys; once there is one, only signed approvals count.
     """
 
     approvers: tuple[str, ...]
@@ -39,10 +43,18 @@ class Authority(Struct, frozen=True, kw_only=True):
 
 
 class Approval(Struct, frozen=True, kw_only=True):
-    """Who approved what, exactly: `parts` maps each part of the content to its canonical text.
+    """Who approved what, exactly.
 
-    `submission` is the version of the record that was approved, and `author` whoever submitted that; an approval of an
-    earlier release doesn't say.
+    Attributes:
+        approver: who approved.
+        approved_at: when, in UTC.
+        fingerprint: of what they saw.
+        parts: each part of the content with its canonical text.
+        band: how many recipients a night may have.
+        submission: the version of the record that was approved; 0 in an approval of an earlier release, which doesn't
+            say.
+        author: whoever submitted that; empty in an approval of an earlier release.
+        signature: by the approver's key; None without one.
     """
 
     approver: str
@@ -56,7 +68,20 @@ class Approval(Struct, frozen=True, kw_only=True):
 
 
 class CampaignRecord(Struct, frozen=True, kw_only=True):
-    """A campaign with its life so far; `version` counts its changes, and `submission` is the one last submitted."""
+    """A campaign with its life so far.
+
+    Attributes:
+        campaign: what was planned.
+        state: where it stands.
+        author: who wrote it last.
+        submitted_at: when it was submitted or drafted last, in UTC.
+        updated_at: when anything of it changed last, in UTC.
+        version: counts its changes.
+        submission: the version that was submitted last.
+        approval: the last one; None where there was none.
+        comment: on the last change.
+        archived: whether it is out of sight.
+    """
 
     campaign: Campaign
     state: CampaignState

@@ -23,6 +23,8 @@ from optinb.errors import Exit, OptinbError, interruptible
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
 
 class ListedRows(msgspec.Struct, frozen=True, kw_only=True):
     """A table with a row for each of `rows`, all of the same columns; `empty`: what is said where there is none.
@@ -79,7 +81,7 @@ INTERRUPTED = 130  # as shells say it of what Ctrl-C ended
 _ZONE = "optinb.zone"  # of the workspace, in the context of its command
 
 
-def date_option(left_out: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def date_option(left_out: str) -> Decorator:
     """The option --date of a command that takes `left_out` where no date is given."""
     return click.option("--date", "run_date", type=DAY, help=f"The night's date; {left_out} when left out.")
 
@@ -96,19 +98,21 @@ def column_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return column(header(function))
 
 
-workspace_option = click.option(
+workspace_option: Decorator = click.option(
     "--workspace",
     "-w",
     type=click.Path(file_okay=False, path_type=Path),
     envvar="OPTINB_WORKSPACE",
     help="The workspace folder (default: OPTINB_WORKSPACE, or data).",
 )
-app_group_option = click.option(
+app_group_option: Decorator = click.option(
     "--app-group", metavar="NAME", shell_complete=names_of("app group"), help="Only this app group."
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+json_option: Decorator = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object on standard output."
+)
 LOG_FORMS = click.Choice(["json", "text"])
-log_option = click.option(
+log_option: Decorator = click.option(
     "--log",
     type=LOG_FORMS,
     expose_value=False,

@@ -13,9 +13,10 @@ from optinb.cli.completing import names_of
 if TYPE_CHECKING:
     from datetime import date
 
+    from optinb.cli.common import Decorator
     from optinb.workspace import Workspace
 
-group_argument = click.argument("name", shell_complete=names_of("group"))
+group_argument: Decorator = click.argument("name", shell_complete=names_of("group"))
 
 
 @main.group()

@@ -24,12 +24,13 @@ from optinb.errors import UsageError
 if TYPE_CHECKING:
     from datetime import date
 
+    from optinb.cli.common import Decorator
     from optinb.planning import CampaignPreview
     from optinb.workspace import Workspace
 
-campaign_argument = click.argument("name", shell_complete=names_of("campaign"))
-file_option = click.option("--file", required=True, type=click.Path(path_type=Path), help="A campaign.toml.")
-comment_option = click.option("--comment", default="", help="Why.")
+campaign_argument: Decorator = click.argument("name", shell_complete=names_of("campaign"))
+file_option: Decorator = click.option("--file", required=True, type=click.Path(path_type=Path), help="A campaign.toml.")
+comment_option: Decorator = click.option("--comment", default="", help="Why.")
 
 
 @main.command()

@@ -44,12 +44,17 @@ def model_night(
     """Models every customer of the published version, and publishes the result as the next.
 
     Args:
+        warehouse: where the result is published.
+        snapshot: the published version.
         run_date: the night; that of the version's delivery, when none is given.
         figures: what else is counted of a night and published with its models, by the table's name.
+        settings: of the workspace.
         wait_s: seconds to wait for another import or publication to end.
+        on_progress: is told that so many more hundredths are done, and what is next.
 
-    Raises UsageError for a night before the published delivery, OutdatedError when something else was published while
-    it worked.
+    Raises:
+        UsageError: for a night before the published delivery.
+        OutdatedError: when something else was published while it worked.
     """
     run_date = run_date or snapshot.import_date
     if run_date < snapshot.import_date:

@@ -154,7 +154,14 @@ class SegmentMove(Struct, frozen=True, kw_only=True):
 
 
 class Migration(Struct, frozen=True, kw_only=True):
-    """The moves between two nights; `since` and `until` are the nights that were modelled last up to the asked days."""
+    """The moves between two nights.
+
+    Attributes:
+        attribute: what moved: "stage", "micro_segment" or "value_segment".
+        since: the night that was modelled last up to the earlier day.
+        until: the night that was modelled last up to the later day.
+        moves: how many customers went from which value to which.
+    """
 
     attribute: str
     since: date
@@ -162,12 +169,21 @@ class Migration(Struct, frozen=True, kw_only=True):
     moves: tuple[SegmentMove, ...]
 
     def values(self, order: tuple[str, ...]) -> list[str]:
-        """Every value that occurs: those of `order` first, in that order."""
+        """Every value that occurs.
+
+        Args:
+            order: values that come first where they occur, in this order; others follow by name.
+        """
         found = {value for move in self.moves for value in (move.before, move.after)}
         return [value for value in order if value in found] + sorted(found - set(order))
 
     def customers(self, before: str, after: str) -> int:
-        """How many went from one value to another."""
+        """How many went from one value to another.
+
+        Args:
+            before: the value on the earlier night.
+            after: the value on the later night; the same for those who stayed.
+        """
         return sum(move.customers for move in self.moves if (move.before, move.after) == (before, after))
 
 

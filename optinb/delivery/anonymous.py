@@ -25,8 +25,11 @@ class Held(Struct, frozen=True):
 
 
 def holding(store: Store, ids: Collection[str], *, root: Path) -> Iterator[Held]:
-    """Every frozen audience that a person is in, once for each of their ids. Raises StateError for one that can't be
-    read or was changed."""
+    """Every frozen audience that a person is in, once for each of their ids.
+
+    Raises:
+        StateError: for an audience that can't be read or was changed.
+    """
     history = ContactHistory(root, store)
     for audience in history.nights():
         rows = history.rows(audience, ("customer_id", "external_user_id", "place"))

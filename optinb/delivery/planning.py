@@ -42,6 +42,7 @@ def plan(
     nothing twice. `store.deliveries.find` tells before the audience is built.
 
     Args:
+        store: the journal.
         audience: with AUDIENCE_SCHEMA; its recipients are sent to in its order.
         campaign: what it's the audience of.
         run_date: the night.
@@ -56,8 +57,9 @@ def plan(
         batch_size: recipients of a request, at most 50; fewer where their properties are large.
 
     Raises:
-        CampaignError when the pool of codes doesn't suffice or somebody's properties are too large, ConflictError when
-        the campaign has changed, StateError when it can't be written.
+        CampaignError: when the pool of codes doesn't suffice, or somebody's properties are too large.
+        ConflictError: when the campaign has changed.
+        StateError: when the audience can't be written.
     """
     there = store.deliveries.find(campaign.id, run_date)
     if there and there.cancelled is None:

@@ -61,10 +61,16 @@ class Changer(Protocol):
 class Recall(Struct, frozen=True, kw_only=True):
     """What became of a recall, in recipients.
 
-    `stopped` had not been sent, and `recalled` were: both certainly get nothing. `may_be_out`: recalled close to the
-    time or without an answer, or unknown before; `out`: sent already, or not recalled, of which `left` may be by asking
-    again, because Appboy wasn't asked or couldn't do it. `problems` maps what Appboy said to the number of requests.
-    `untold`: why the file of answers doesn't know of it; asking again tells it.
+    Attributes:
+        campaign: its name.
+        run_date: the night, as YYYY-MM-DD.
+        stopped: had not been sent; they certainly get nothing.
+        recalled: were scheduled and recalled; they certainly get nothing.
+        may_be_out: recalled close to the time or without an answer, or unknown before.
+        out: sent already, or not recalled.
+        left: those of `out` who may be recalled by asking again, because Appboy wasn't asked or couldn't do it.
+        problems: what Appboy said, with the number of requests.
+        untold: why the file of answers doesn't know of it; asking again tells it. None where it does.
     """
 
     campaign: str

@@ -37,9 +37,12 @@ WAIT_S = 45.0  # longer than a dead sender's hold lasts, and than a window takes
 
 
 class Settled(Struct, frozen=True, kw_only=True):
-    """What Appboy said of the unknown recipients of a campaign's night; `list` names the list of those it missed.
+    """What Appboy said of the unknown recipients of a campaign's night.
 
-    `problem`: why it couldn't be asked.
+    Attributes:
+        reconciled: how many got it, didn't, or are still unknown.
+        list: the name of the list of those it missed; None where there is none.
+        problem: why it couldn't be asked; None where it could.
     """
 
     reconciled: Reconciled
@@ -50,7 +53,9 @@ class Settled(Struct, frozen=True, kw_only=True):
 class Settlements(Struct, frozen=True, kw_only=True):
     """What Appboy said of every unknown recipient.
 
-    `exit_code` is 1 where it couldn't be asked, and 5 where nothing can be said yet, or any more.
+    Attributes:
+        nights: one entry for each campaign and night that was asked about.
+        exit_code: 0; 1 where it couldn't be asked, and 5 where nothing can be said yet, or any more.
     """
 
     nights: tuple[Settled, ...]
@@ -58,7 +63,13 @@ class Settlements(Struct, frozen=True, kw_only=True):
 
 
 class Cancellation(Struct, frozen=True, kw_only=True):
-    """A campaign that was cancelled, and what could be stopped and recalled of its nights."""
+    """A campaign that was cancelled, and what could be stopped and recalled of its nights.
+
+    Attributes:
+        campaign: its name.
+        comment: why it was cancelled.
+        nights: what became of each night that wasn't over.
+    """
 
     campaign: str
     comment: str
@@ -91,14 +102,25 @@ class Sends:
         self._remembered: set[str] = set()
 
     def budget(self, app_group_id: str) -> Budget:
-        """The requests of an app group, one budget for all of its campaigns."""
+        """The requests of an app group, one budget for all of its campaigns.
+
+        Args:
+            app_group_id: id of the app group in the settings.
+        """
         settings = self._settings.send
         if app_group_id not in self._budgets:
             self._budgets[app_group_id] = Budget(an_hour=settings.an_hour, reserve=settings.reserve)
         return self._budgets[app_group_id]
 
     def client(self, audience: FrozenAudience) -> AppboyClient:
-        """A client of an audience's app group, which knows what was answered since the night before that audience's."""
+        """A client of an audience's app group, which knows what was answered since the night before that audience's.
+
+        Args:
+            audience: what is sent, moved, recalled or asked about.
+
+        Raises:
+            SettingsError: for an app group that isn't in the settings any more, or a key that isn't there.
+        """
         group = self._settings.app_group(audience.app_group_id)
         client = AppboyClient(group, timeout_s=self._settings.send.timeout_s)
         if group.id not in self._remembered:
@@ -110,7 +132,11 @@ class Sends:
     def recallable(self, campaign_id: str) -> tuple[FrozenAudience, ...]:
         """The nights of a campaign of which something is planned, under way or accepted, and not over.
 
-        Raises StateError when the database was put back to an earlier state.
+        Args:
+            campaign_id: 12 hexadecimal digits, as `CampaignRecord.id` has them.
+
+        Raises:
+            StateError: when the database was put back to an earlier state.
         """
         self._checkpoints.must_not_be_behind()
         deliveries, now, late = self._store.deliveries, self._context.now(), self._settings.send.late_minutes
@@ -122,7 +148,14 @@ class Sends:
         )
 
     def forgotten(self, name: str) -> str | None:
-        """The id of a campaign of this name that only its sends remember, as after a recovery; None without any."""
+        """The id of a campaign that only its sends remember, as after a recovery.
+
+        Args:
+            name: of the campaign.
+
+        Returns:
+            None where there is no such campaign, or it is remembered.
+        """
         if self._store.campaigns.find(name):
             return None
         everything = self._store.deliveries.list(having=("planned", "sending", "accepted"))
@@ -133,6 +166,17 @@ class Sends:
 
         A sender that is at work ends within seconds and is waited for. What goes wrong with one night, as a sender that
         doesn't end, is among its `problems` and stops no other's recall.
+
+        Args:
+            campaign_id: 12 hexadecimal digits, as `CampaignRecord.id` has them.
+            reason: why, for the audit trail.
+            run_date: the only night; all that aren't over when left out.
+
+        Returns:
+            what became of each night.
+
+        Raises:
+            StateError: when the database was put back to an earlier state.
         """
         until = self._until()
         nights = [a for a in self.recallable(campaign_id) if run_date in (None, a.run_date)]
@@ -176,7 +220,17 @@ class Sends:
         A time is a part of what was approved, so only whoever may approve the campaign may move it, and the audit trail
         keeps who did. The campaign itself stays as it is: its other nights go out at its own time.
 
-        Raises CampaignError, ApprovalError, and LeaseTaken while a sender is at work.
+        Args:
+            name: of the campaign.
+            at: the time of day, such as "19:30", in the workspace's zone; in customers' own times for a campaign that
+                goes out in them.
+            run_date: the night; the first that may still be moved when left out.
+
+        Raises:
+            CampaignError: for a campaign that isn't known or has nothing that may be moved, or a time that isn't later.
+            ApprovalError: when the user may not approve the campaign.
+            LeaseTaken: while a sender is at work.
+            StateError: when the database was put back to an earlier state.
         """
         self._checkpoints.must_not_be_behind()
         record, workspace = self._store.campaigns.get(name), self._settings.workspace
@@ -214,10 +268,16 @@ class Sends:
     def reconcile(self, run_date: date | None = None) -> Settlements:
         """Asks Appboy about the unknown recipients of a night, or of all, and lists those that it didn't reach.
 
-        Nothing is sent: the list, `NAME DATE, not received`, is for a new campaign with an approval of its own. Without
-        a date, only those are asked about of whom Appboy hasn't said anything yet; a night is asked about as a whole,
-        and its list gets a new version where Appboy says something else. What goes wrong for one campaign doesn't stop
-        the others. Raises UsageError when that night sent nothing at all.
+        Nothing is sent: the list, `NAME DATE, not received`, is for a new campaign with an approval of its own. A night
+        is asked about as a whole, and its list gets a new version where Appboy says something else. What goes wrong for
+        one campaign doesn't stop the others.
+
+        Args:
+            run_date: the night; when left out, only those are asked about of whom Appboy hasn't said anything yet.
+
+        Raises:
+            UsageError: when that night sent nothing at all.
+            StateError: when the database was put back to an earlier state.
         """
         self._checkpoints.must_not_be_behind()
         again, deliveries, late = run_date is not None, self._store.deliveries, self._settings.send.late_minutes
@@ -273,7 +333,11 @@ class Sends:
     def list_cancelled(self, audience: FrozenAudience) -> str | None:
         """Keeps whoever was stopped or recalled of a night as a list, `NAME DATE, recalled`, for another campaign.
 
-        Returns its name, or None where there was never anybody.
+        Args:
+            audience: of that night.
+
+        Returns:
+            the name of the list, or None where there was never anybody.
         """
         return self._list_of(audience, pl.col("status") == "cancelled", "recalled")
 

@@ -22,8 +22,11 @@ Row = tuple[str, str]
 
 
 class BatchRequest:
-    """One batch's request. A thread sets `begun` before it posts and `ended` after, so that an interrupt at any moment
-    can tell what was certainly not sent."""
+    """One batch's request.
+
+    A thread sets `begun` before it posts and `ended` after, so that an interrupt at any moment can tell what was
+    certainly not sent.
+    """
 
     __slots__ = ("batch", "begun", "ended", "error", "outcome", "rows")
 

@@ -59,8 +59,10 @@ def render_page(name: str, /, **values: Any) -> str:
 
 @cache
 def environment(package: str) -> Environment:
-    """The templates of a package, and of this one, which escape whatever they are given, with the filters for figures
-    and times."""
+    """The templates of a package, and of this one, with the filters for figures and times.
+
+    They escape whatever they are given.
+    """
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     found = Environment(

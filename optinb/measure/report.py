@@ -57,6 +57,7 @@ def render_report(
     """The report of a night as an HTML page that needs no other file.
 
     Args:
+        summary: what the night did.
         model: the customer models of the night, for their figures and plots.
         currency: what amounts in the text of the models are in.
         zone: in which times are told; UTC without one.

@@ -52,7 +52,9 @@ class Night:
     ) -> None:
         workspace.checkpoints.must_not_be_behind()
         self.ws: Workspace = workspace
-        self.run_date, self.dry_run, self.notebook = run_date, dry_run, notebook
+        self.run_date: date = run_date
+        self.dry_run: bool = dry_run
+        self.notebook: str | None = notebook
         self._tonight = NightCampaigns(workspace, run_date, dry_run=dry_run)
         self._preflight: Diagnosis | None = None
         self._imported: ImportReport | None = None

@@ -223,8 +223,10 @@ class NightCampaigns:
         return short
 
     def _planned(self, record: CampaignRecord) -> FrozenAudience | None:
-        """What an earlier attempt has frozen. What a person stopped before anything was sent counts as not frozen,
-        once the campaign is approved again."""
+        """What an earlier attempt has frozen.
+
+        What a person stopped before anything was sent counts as not frozen, once the campaign is approved again.
+        """
         there = self._ws.store.deliveries.find(record.id, self._run_date)
         if there and there.cancelled is not None and record.state in ALIVE:
             counts = self._ws.store.deliveries.counts(record.id, self._run_date)

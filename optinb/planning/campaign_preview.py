@@ -58,11 +58,23 @@ class Rival(Struct, frozen=True, kw_only=True):
 class CampaignPreview(Struct, frozen=True, kw_only=True):
     """What a campaign would do on its next date: who gets it, when, and what they read.
 
-    `parts` is what an approval of this binds to, in canonical text, and `fingerprint` stands for them and for who
-    submitted them when: whoever approves says it. `changed` names those that differ from the last
-    approval, and `messages` is the cost: about how many go out in the coming 90 days, if the group stays as large;
-    `codes` says how the pool of the offer suffices for that date. Only in full: `power` of the test, None without a
-    control group; `rivals`, the other campaigns of that night; `after_rivals`, how many recipients these leave.
+    Attributes:
+        campaign: the one that is previewed.
+        sentence: what its target group is, in plain English.
+        template: what is sent.
+        run_date: the night that would send it.
+        send_at: when it goes out, in UTC; in customers' own times, in the earliest zone.
+        send_times: when it goes out in which of the customers' zones.
+        waterfall: how many members each reason keeps from it.
+        sample: the message as some recipients will read it.
+        parts: what an approval of this binds to, in canonical text.
+        fingerprint: stands for the parts and for who submitted them when: whoever approves says it.
+        changed: the parts that differ from the last approval.
+        messages: the cost: about how many go out in the coming 90 days, if the group stays as large.
+        codes: how the pool of the offer suffices for that date; None without codes.
+        power: of the test; only in full, and None without a control group.
+        rivals: the other campaigns of that night; only in full.
+        after_rivals: how many recipients these leave; only in full.
     """
 
     campaign: Campaign

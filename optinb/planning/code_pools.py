@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 
 class CodesLeft(Struct, frozen=True, kw_only=True):
-    """How many codes a campaign needs on its next night, and how many are left in its pool."""
+    """How a campaign's pool suffices for its next night.
+
+    Attributes:
+        pool: its name.
+        left: how many codes nobody has yet.
+        needed: how many codes the campaign needs.
+    """
 
     pool: str
     left: int
@@ -50,14 +56,15 @@ class Codes:
         """Adds single-use codes to the pool of this name, which campaigns take from with `codes` of their offer.
 
         Args:
-            pool: the name; known without regard to case.
+            pool: the name, 1 to 120 printable characters; known without regard to case.
             source: codes, or the path of a file with a code a line: text, CSV, NDJSON or Parquet, as in deliveries.
             column: of a file with several columns, the name of the one with the codes, or its number from 1.
             header: whether the first line is a header. It needn't be said where the line is certainly one, such as
                 `promo_code`, or one of the codes; it must be where the line is unlike all others.
 
-        Raises CampaignError that names the lines which can't be taken, such as those whose code was imported before;
-        then nothing is.
+        Raises:
+            CampaignError: naming the lines which can't be taken, such as those whose code was imported before; then
+                nothing is.
         """
         pool = pool.strip()
         if not pool or len(pool) > 120 or not pool.isprintable():
@@ -84,11 +91,26 @@ class Codes:
         return self._store.list()
 
     def get(self, pool: str) -> CodePool:
-        """One pool. Raises CampaignError with the nearest name."""
+        """One pool.
+
+        Args:
+            pool: its name, without regard to case.
+
+        Raises:
+            CampaignError: with the nearest name, for a pool that isn't known.
+        """
         return self._store.get(pool)
 
     def left_for(self, campaign: Campaign, *, recipients: int) -> CodesLeft | None:
-        """How the pool of a campaign suffices for so many recipients; None where its offer has no codes."""
+        """How the pool of a campaign suffices.
+
+        Args:
+            campaign: whose offer names the pool.
+            recipients: how many codes it needs.
+
+        Returns:
+            None where its offer has no codes.
+        """
         if campaign.codes is None:
             return None
         pool = self._store.find(campaign.codes)

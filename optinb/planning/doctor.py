@@ -47,7 +47,12 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, machine: Iterable[Verdict], app_groups: Iterable[GroupHealth]) -> Diagnosis:
-        """The diagnosis of some verdicts."""
+        """The diagnosis of some verdicts.
+
+        Args:
+            machine: about this machine.
+            app_groups: about each app group that was looked at.
+        """
         machine, app_groups = tuple(machine), tuple(app_groups)
         is_bad = bad((*machine, *(verdict for health in app_groups for verdict in health.verdicts)))
         return cls(machine=machine, app_groups=app_groups, exit_code=int(Exit.FAILED if is_bad else Exit.DONE))

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 
 class Resolved(Struct, frozen=True, kw_only=True):
-    """A campaign with everything that its names stand for; `decided` are the parts that the settings decide, and
-    the audiences of its nights that were rebuilt."""
+    """A campaign with everything that its names stand for.
+
+    `decided` are the parts that the settings decide, and the audiences of its nights that were rebuilt.
+    """
 
     campaign: Campaign
     app_group: AppGroupSettings
@@ -43,7 +45,11 @@ class Resolved(Struct, frozen=True, kw_only=True):
         return {**content, **self.decided}
 
     def competitor(self, night: date) -> Competitor:
-        """The campaign as the contact policy sees it, in the night that schedules it."""
+        """The campaign as the contact policy sees it.
+
+        Args:
+            night: the one that schedules it.
+        """
         day = self.campaign.schedule.day_of(night)
         return Competitor.of(self.campaign, app_group_id=self.app_group.id, day=day)
 

@@ -46,7 +46,17 @@ class SampleMessage(Struct, frozen=True, kw_only=True):
 
 
 class SentTest(Struct, frozen=True, kw_only=True):
-    """A test send that Appboy has accepted: who gets which text, and who of those asked for doesn't, with why."""
+    """A test send that Appboy has accepted.
+
+    Attributes:
+        campaign: its name.
+        app_group: the name of the app group that it was sent in.
+        template: the name of the template.
+        at: when it was sent, in UTC.
+        sent: who gets which text.
+        skipped: who of those asked for doesn't get it, with the reason.
+        errors: what Appboy remarked on beside accepting it.
+    """
 
     campaign: str
     app_group: str

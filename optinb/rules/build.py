@@ -30,7 +30,11 @@ RESPONSE_DAYS = 7
 
 
 class AttributeTerm(Comparable[Rule]):
-    """An attribute of the customer (or a column of a behaviour), waiting to be compared with something."""
+    """An attribute of the customer (or a column of a behaviour), waiting to be compared with something.
+
+    Compare it with `==`, `!=`, `<`, `<=`, `>` and `>=`, or with one of its methods: each gives a rule. A rule is false
+    where the attribute is empty; only `is_missing()` is true there.
+    """
 
     __slots__ = ("_name",)
 
@@ -41,32 +45,76 @@ class AttributeTerm(Comparable[Rule]):
         return f"attr({self._name!r})"
 
     def one_of(self, values: Iterable[Scalar]) -> Rule:
-        """Is one of several values."""
+        """Is one of several values.
+
+        Args:
+            values: texts, or numbers; 1 to 10,000, all of one kind.
+
+        Raises:
+            RuleError: for a single text, no value, too many, or values of several kinds.
+        """
         if isinstance(values, str):
             raise RuleError(f"{self!r}.one_of({values!r}): give a list of values, such as ['DE', 'AT']")
         return self._made(lambda: OneOf(self._name, tuple(values)))
 
     def between(self, low: object, high: object) -> Rule:
-        """Lies between two values, both included."""
+        """Lies between two values, both included.
+
+        Args:
+            low: a number, a text, or a day.
+            high: of the same kind, and not before `low`.
+
+        Raises:
+            RuleError: when `high` comes before `low`, or for a value that can't be compared.
+        """
         low, high = (as_value(value, repr(self)) for value in (low, high))
         if is_after(low, high):
             raise RuleError(f"{self!r}.between(...): it ends ({high}) before it begins ({low}); swap the two")
         return (self >= low) & (self <= high)
 
     def contains(self, text: str) -> Rule:
-        """Contains a piece of text."""
+        """Contains a piece of text.
+
+        Args:
+            text: that stands anywhere in it, exactly as written, with its case; 1 to 1,000 characters.
+
+        Raises:
+            RuleError: for what is no text, an empty one, or one that is too long.
+        """
         return self._text("contains", text)
 
     def starts_with(self, text: str) -> Rule:
-        """Starts with a piece of text."""
+        """Starts with a piece of text.
+
+        Args:
+            text: that it begins with, exactly as written, with its case; 1 to 1,000 characters.
+
+        Raises:
+            RuleError: for what is no text, an empty one, or one that is too long.
+        """
         return self._text("starts_with", text)
 
     def ends_with(self, text: str) -> Rule:
-        """Ends with a piece of text."""
+        """Ends with a piece of text.
+
+        Args:
+            text: that it ends with, exactly as written, with its case; 1 to 1,000 characters.
+
+        Raises:
+            RuleError: for what is no text, an empty one, or one that is too long.
+        """
         return self._text("ends_with", text)
 
     def matches(self, pattern: str) -> Rule:
-        """Some part of it fits a pattern, such as `r"@example\\.(de|at)$"`; see `optinb.rules.pattern`."""
+        r"""Some part of it fits a pattern, such as `r"@example\.(de|at)$"`.
+
+        Args:
+            pattern: in the part of regular expressions that is the same and quick in every engine: characters, `.`,
+                classes, groups, `|`, repetitions, `^` and `$`. Case matters.
+
+        Raises:
+            RuleError: for what is no text, or a pattern outside of that part.
+        """
         if not isinstance(pattern, str):
             raise RuleError(f"{self!r}.matches({pattern!r}): a pattern is a text")
         return self._made(lambda: Matches(self._name, pattern))
@@ -89,8 +137,17 @@ class AttributeTerm(Comparable[Rule]):
     ) -> Rule:
         """A year, or several, after this day falls near the run date, such as a birthday.
 
-        Give `within_next` or `within_last` days (the run date included), or the `first` and the `last` day after the
-        run date: `anniversary(7, 7)` is a week ahead. Nothing given means on the run date.
+        Give `within_next` or `within_last` (the run date included), or the `first` and the `last` day: `anniversary(7,
+        7)` is a week ahead. Nothing given means on the run date.
+
+        Args:
+            first: days after the run date, -366 to 366; negative ones lie before it.
+            last: days after the run date, not before `first`; the same as `first` when left out.
+            within_next: days from the run date on.
+            within_last: days up to the run date.
+
+        Raises:
+            RuleError: for days out of range, or a last day before the first.
         """
         if within_next is not None or within_last is not None:
             first, last = -(within_last or 0), within_next or 0
@@ -100,11 +157,31 @@ class AttributeTerm(Comparable[Rule]):
         return self._made(lambda: Birthday(self._name, *days))
 
     def top(self, percent: float, *, within: str | None = None) -> Rule:
-        """Among the highest `percent` of all customers, or of those with the same value of the attribute `within`."""
+        """Among the highest values of all customers, or of those who are alike in something.
+
+        All who tie at the border belong, and the best one always does.
+
+        Args:
+            percent: the share in percent, above 0 and below 100.
+            within: an attribute; customers are then compared with those who have the same value of it.
+
+        Raises:
+            RuleError: for a percentage out of range.
+        """
         return self._made(lambda: Rank(self._name, "top", percent, within))
 
     def bottom(self, percent: float, *, within: str | None = None) -> Rule:
-        """Among the lowest `percent` of all customers, or of those with the same value of the attribute `within`."""
+        """Among the lowest values of all customers, or of those who are alike in something.
+
+        All who tie at the border belong, and the best one always does.
+
+        Args:
+            percent: the share in percent, above 0 and below 100.
+            within: an attribute; customers are then compared with those who have the same value of it.
+
+        Raises:
+            RuleError: for a percentage out of range.
+        """
         return self._made(lambda: Rank(self._name, "bottom", percent, within))
 
     def _text(self, op: str, text: str) -> Rule:
@@ -123,24 +200,59 @@ class AttributeTerm(Comparable[Rule]):
 
 
 def attr(name: str) -> AttributeTerm:
-    """An attribute of the customer: `attr("country") == "DE"`, `attr("age") >= 18`, `attr("email").is_missing()`."""
+    """An attribute of the customer: `attr("country") == "DE"`, `attr("age") >= 18`, `attr("email").is_missing()`.
+
+    Args:
+        name: of a delivered attribute, or one of the models (`"stage"`, `"future_value"`); `views.attributes(ws)` shows
+            all. It is compared with the data when the rule is used.
+
+    Raises:
+        RuleError: for what can't be a name.
+    """
     return AttributeTerm(name)
 
 
 def did(event: str) -> Did:
-    """What customers did: `did("purchase").at_least(2).within(days=365)`, `did("app_open").days_in_a_row(3)`."""
+    """What customers did: `did("purchase").at_least(2).within(days=365)`, `did("app_open").days_in_a_row(3)`.
+
+    Args:
+        event: `"purchase"`, which is a transaction with a positive amount, or the name of an event.
+
+    Returns:
+        a rule that holds for whoever did it at least once, ever; its methods ask for more.
+
+    Raises:
+        RuleError: for what can't be a name.
+    """
     return Did(check_name(event, "did('purchase')"))
 
 
 def days_ago(days: int) -> DaysAgo:
-    """The day that lies so many days before the run date: `attr("registered_at") >= days_ago(30)`."""
+    """A day, counted back from the run date.
+
+    `attr("registered_at") >= days_ago(30)`
+
+    Args:
+        days: so many days before the run date, at most 36,500; negative ones lie after it.
+
+    Raises:
+        RuleError: for what is no whole number, or too many days.
+    """
     if isinstance(days, bool) or not isinstance(days, int) or abs(days) > MAX_DAYS:
         raise RuleError(f"days_ago({days!r}): give a whole number of days, at most {MAX_DAYS:,}")
     return DaysAgo(days)
 
 
 def uses_app(app: str | None = None, *, platform: str | None = None) -> Uses:
-    """Uses an app: `uses_app("shop-ios").version_at_least("3.2")`, `uses_app(platform="ios").used_within(days=30)`."""
+    """Uses an app: `uses_app("shop-ios").version_at_least("3.2")`, `uses_app(platform="ios").used_within(days=30)`.
+
+    Args:
+        app: id of an app of the settings; any app when left out.
+        platform: `"ios"`, `"android"`, `"kindle"` or `"web"`; any when left out.
+
+    Raises:
+        RuleError: for what can't be a name.
+    """
     for name in (app, platform):
         if name is not None:
             check_name(name, "uses_app('shop-ios') or uses_app(platform='ios')")
@@ -148,29 +260,68 @@ def uses_app(app: str | None = None, *, platform: str | None = None) -> Uses:
 
 
 def received(campaign: str | None = None) -> Contacted:
-    """Received a campaign, or any: `received("Summer sale").within(days=30)`, `received().at_least(3)`."""
+    """Received a campaign, or any: `received("Summer sale").within(days=30)`, `received().at_least(3)`.
+
+    Args:
+        campaign: its name; any campaign when left out.
+
+    Raises:
+        RuleError: for what can't be a name.
+    """
     return Contacted("received", _campaign(campaign, "received"))
 
 
 def was_in_control(campaign: str | None = None) -> Contacted:
-    """Was held out from a campaign, or any, as control: `was_in_control("Summer sale")`."""
+    """Was held out from a campaign, or any, as control: `was_in_control("Summer sale")`.
+
+    Args:
+        campaign: its name; any campaign when left out.
+
+    Raises:
+        RuleError: for what can't be a name.
+    """
     return Contacted("in_control", _campaign(campaign, "was_in_control"))
 
 
 def responded(campaign: str | None = None, *, days: int = RESPONSE_DAYS) -> Contacted:
-    """Received a campaign, or any, and bought on that day or in the `days` days after it."""
+    """Received a campaign, or any, and bought on that day or soon after it.
+
+    Args:
+        campaign: its name; any campaign when left out.
+        days: after the day of sending, in which a purchase counts, 0 to 36,500.
+
+    Raises:
+        RuleError: for what can't be a name, or days out of range.
+    """
     if isinstance(days, bool) or not isinstance(days, int) or not 0 <= days <= MAX_DAYS:
         raise RuleError(f"responded(days={days!r}): give a whole number of days from 0 to {MAX_DAYS:,}")
     return Contacted("responded", _campaign(campaign, "responded"), response_days=days)
 
 
 def in_group(name: str) -> InGroup:
-    """Belongs to another saved group."""
+    """Belongs to another saved group.
+
+    Args:
+        name: as the group was saved. Its rule is looked up when this one is used, so that a changed group changes this
+            one.
+
+    Raises:
+        RuleError: for what can't be a name.
+    """
     return InGroup(check_name(name, "in_group('VIPs')"))
 
 
 def in_list(name: str, *, sha256: str | None = None) -> InList:
-    """Stands on an uploaded list; `sha256` ties it to the content that the list had."""
+    """Stands on an uploaded list of customers.
+
+    Args:
+        name: as `ws.lists.save(...)` was given it.
+        sha256: 64 hexadecimal digits that tie the rule to the content that the list had; the newest content when left
+            out.
+
+    Raises:
+        RuleError: for what can't be a name, or is no SHA-256.
+    """
     if sha256 is not None and not (
         isinstance(sha256, str) and len(sha256) == 64 and not set(sha256) - set("0123456789abcdef")
     ):
@@ -179,17 +330,38 @@ def in_list(name: str, *, sha256: str | None = None) -> InList:
 
 
 def all_of(*rules: Rule) -> AllOf:
-    """Every one of the rules holds."""
+    """Every one of the rules holds; the same as `a & b`.
+
+    Args:
+        *rules: one or more.
+
+    Raises:
+        RuleError: without a rule, or for something that is none.
+    """
     return AllOf(_several("all_of", rules))
 
 
 def any_of(*rules: Rule) -> AnyOf:
-    """At least one of the rules holds."""
+    """At least one of the rules holds; the same as `a | b`.
+
+    Args:
+        *rules: one or more.
+
+    Raises:
+        RuleError: without a rule, or for something that is none.
+    """
     return AnyOf(_several("any_of", rules))
 
 
 def none_of(*rules: Rule) -> Not:
-    """None of the rules holds."""
+    """None of the rules holds.
+
+    Args:
+        *rules: one or more.
+
+    Raises:
+        RuleError: without a rule, or for something that is none.
+    """
     several = _several("none_of", rules)
     return Not(several[0] if len(several) == 1 else AnyOf(several))
 

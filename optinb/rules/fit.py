@@ -47,6 +47,7 @@ def fit(
     """Checks a rule against what is known; nothing of the data is read.
 
     Args:
+        rule: one in which no groups are named any more.
         attributes: kind of each attribute of the customer.
         purchases: kind of each column of a transaction.
         events: kind of each column of an event.
@@ -55,7 +56,8 @@ def fit(
         campaigns: the names of campaigns; None when they aren't known.
         lists: the SHA-256 of every list whose content is kept; None when they aren't known.
 
-    Raises RuleError with the path in the tree (such as `rule.all[1].not`), the value and the nearest known name.
+    Raises:
+        RuleError: with the path in the tree (such as `rule.all[1].not`), the value and the nearest known name.
     """
     check_size(rule)
     waiting: list[tuple[str, Rule]] = [("", rule)]

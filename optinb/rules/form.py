@@ -96,12 +96,14 @@ def expand(
     Its canonical form then covers everything that decides who belongs: when a group or a list changes, it changes.
 
     Args:
+        rule: any.
         group: gives the rule of a saved group; raises an OptinbError with the nearest name for an unknown one.
         list_sha256: gives the SHA-256 of a list's content; raises likewise. A list that has one keeps it.
         name: the group that the rule is saved as, which it must not name, not even by way of others.
 
-    Raises RuleError with the path in the tree for a rule that is too large, and for groups that refer to each other in
-    a circle.
+    Raises:
+        RuleError: with the path in the tree, for a rule that is too large, and for groups that refer to each other in a
+            circle.
     """
     done: dict[str, Rule] = {}
 

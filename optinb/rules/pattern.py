@@ -1,7 +1,7 @@
-"""Patterns for texts: a part of the language of regular expressions that means the same, and is fast, in every engine.
+r"""Patterns for texts: a part of the language of regular expressions that means the same, and is fast, in every engine.
 
 A pattern is looked for anywhere in the text; `^` and `$` tie it to the beginning and the end. It knows characters,
-`.` (any but a line break), classes such as `[a-z0-9]` and `[^@]`, `\\d` `\\w` `\\s` (of ASCII) and their opposites,
+`.` (any but a line break), classes such as `[a-z0-9]` and `[^@]`, `\d` `\w` `\s` (of ASCII) and their opposites,
 groups, `|`, and the repetitions `?` `*` `+` `{n}` `{n,}` `{n,m}`. Case matters.
 
 Polars and DuckDB take time proportional to the text for any pattern, but Spark and Python try alternatives one by one,

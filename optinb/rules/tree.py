@@ -217,31 +217,74 @@ class Did(Node, frozen=True, tag="did"):
                 raise ValueError("a behaviour is filtered by its own columns, such as attr('category') == 'BABY'")
 
     def at_least(self, times: int) -> Did:
-        """So often or more."""
+        """So often or more.
+
+        Args:
+            times: rows of what they did, as a whole number from 0.
+
+        Raises:
+            RuleError: for what is no whole number, or a negative one.
+        """
         return self._made("at_least", op="ge", value=times)
 
     def at_most(self, times: int) -> Did:
-        """So often or less: also true of customers who never did it."""
+        """So often or less: also true of customers who never did it.
+
+        Args:
+            times: rows of what they did, as a whole number from 0.
+
+        Raises:
+            RuleError: for what is no whole number, or a negative one.
+        """
         return self._made("at_most", op="le", value=times)
 
     def exactly(self, times: int) -> Did:
-        """Exactly so often."""
+        """Exactly so often.
+
+        Args:
+            times: rows of what they did, as a whole number from 0.
+
+        Raises:
+            RuleError: for what is no whole number, or a negative one.
+        """
         return self._made("exactly", op="eq", value=times)
 
     def more_than(self, times: int) -> Did:
-        """More often than this."""
+        """More often than this.
+
+        Args:
+            times: rows of what they did, as a whole number from 0.
+
+        Raises:
+            RuleError: for what is no whole number, or a negative one.
+        """
         return self._made("more_than", op="gt", value=times)
 
     def less_than(self, times: int) -> Did:
-        """Less often than this: also true of customers who never did it."""
+        """Less often than this: also true of customers who never did it.
+
+        Args:
+            times: rows of what they did, as a whole number from 0.
+
+        Raises:
+            RuleError: for what is no whole number, or a negative one.
+        """
         return self._made("less_than", op="lt", value=times)
 
     def total(self, column: str) -> Measured[Did]:
-        """The sum of a column, to be compared: `did("purchase").total("amount") >= 100`."""
+        """The sum of a column, to be compared: `did("purchase").total("amount") >= 100`.
+
+        Args:
+            column: a column of numbers of what they did. Empty values add nothing; who never did it has a total of 0.
+        """
         return Measured(self, "total", column)
 
     def average(self, column: str) -> Measured[Did]:
-        """The mean of a column, to be compared; every comparison is false for customers without a value."""
+        """The mean of a column, to be compared: `did("purchase").average("amount") >= 40`.
+
+        Args:
+            column: a column of numbers of what they did. Every comparison is false for customers without a value.
+        """
         return Measured(self, "average", column)
 
     def first(self) -> Measured[Did]:
@@ -253,20 +296,49 @@ class Did(Node, frozen=True, tag="did"):
         return Measured(self, "last")
 
     def days_in_a_row(self, days: int) -> Did:
-        """On so many days in a row or more; compare otherwise with `.days_in_a_row(3).at_most(5)`."""
+        """On so many days in a row or more; compare otherwise with `.days_in_a_row(3).at_most(5)`.
+
+        Args:
+            days: calendar days in the workspace's zone, as a whole number from 0.
+
+        Raises:
+            RuleError: for what is no whole number, or a negative one.
+        """
         return self._made("days_in_a_row", measure="days_in_a_row", column=None, op="ge", value=days)
 
     def where(self, condition: Rule) -> Did:
-        """Only rows that fit a condition on their own columns, such as `attr("category") == "BABY"`."""
+        """Only rows that fit a condition on their own columns, such as `attr("category") == "BABY"`.
+
+        Args:
+            condition: a rule of attributes alone; given again, both must hold.
+
+        Raises:
+            RuleError: for what is no rule, or one that asks about something else than columns.
+        """
         parts_of(AllOf, condition)
         return self._made("where", filter=condition if self.filter is None else self.filter & condition)
 
     def within(self, *, days: int) -> Did:
-        """Only in the last `days` days before the run date, and on it."""
+        """Only in the last `days` days before the run date, and on it.
+
+        Args:
+            days: whole days, 0 to 36,500; the window begins at midnight in the workspace's zone.
+
+        Raises:
+            RuleError: for what is no whole number, or out of range.
+        """
         return replace(self, window=window_of("within", days=days))
 
     def between(self, first: date, last: date) -> Did:
-        """Only from one day to another, both included."""
+        """Only from one day to another, both included.
+
+        Args:
+            first: the first day.
+            last: the last day, not before the first.
+
+        Raises:
+            RuleError: for what is no date, or a last day before the first.
+        """
         return replace(self, window=window_of("between", first=first, last=last))
 
     def _made(self, word: str, **fields: object) -> Did:
@@ -291,19 +363,48 @@ class Uses(Node, frozen=True, tag="uses"):
         check_version(self.version_to)
 
     def version_at_least(self, version: str) -> Uses:
-        """Has this version or a later one."""
+        """Has this version or a later one.
+
+        Args:
+            version: one to four numbers with points between, such as `"3.2.1"`; `3.10` comes after `3.9`.
+
+        Raises:
+            RuleError: for what is no version.
+        """
         return _changed(self, "uses_app(...).version_at_least", {"version_from": version})
 
     def version_below(self, version: str) -> Uses:
-        """Has an earlier version than this."""
+        """Has an earlier version than this.
+
+        Args:
+            version: one to four numbers with points between, such as `"3.2.1"`; `3.10` comes after `3.9`.
+
+        Raises:
+            RuleError: for what is no version.
+        """
         return _changed(self, "uses_app(...).version_below", {"version_to": version})
 
     def used_within(self, *, days: int) -> Uses:
-        """Used it last in the last `days` days before the run date, or on it."""
+        """Used it last in the last `days` days before the run date, or on it.
+
+        Args:
+            days: whole days, 0 to 36,500; the window begins at midnight in the workspace's zone.
+
+        Raises:
+            RuleError: for what is no whole number, or out of range.
+        """
         return replace(self, last_used=window_of("used_within", days=days))
 
     def used_between(self, first: date, last: date) -> Uses:
-        """Used it last from one day to another, both included."""
+        """Used it last from one day to another, both included.
+
+        Args:
+            first: the first day.
+            last: the last day, not before the first.
+
+        Raises:
+            RuleError: for what is no date, or a last day before the first.
+        """
         return replace(self, last_used=window_of("used_between", first=first, last=last))
 
 
@@ -326,17 +427,39 @@ class Contacted(Node, frozen=True, tag="contacted"):
             raise ValueError("a response needs the days in which it counts, and only a response has them")
 
     def at_least(self, times: int) -> Contacted:
-        """So many times or more; write `~` in front for less."""
+        """So many times or more; write `~` in front for less.
+
+        Args:
+            times: nights, 1 to 10,000; a night of one campaign counts once.
+
+        Raises:
+            RuleError: for what is no whole number, or out of range.
+        """
         if isinstance(times, bool) or not isinstance(times, int) or not 1 <= times <= 10_000:
             raise RuleError(f"{self.what}(...).at_least({times!r}): give a whole number from 1 to 10,000")
         return replace(self, times=times)
 
     def within(self, *, days: int) -> Contacted:
-        """Sent in the last `days` days before the run date, or on it."""
+        """Sent in the last `days` days before the run date, or on it.
+
+        Args:
+            days: whole days, 0 to 36,500; the window begins at midnight in the workspace's zone.
+
+        Raises:
+            RuleError: for what is no whole number, or out of range.
+        """
         return replace(self, window=window_of("within", days=days))
 
     def between(self, first: date, last: date) -> Contacted:
-        """Sent from one day to another, both included."""
+        """Sent from one day to another, both included.
+
+        Args:
+            first: the first day.
+            last: the last day, not before the first.
+
+        Raises:
+            RuleError: for what is no date, or a last day before the first.
+        """
         return replace(self, window=window_of("between", first=first, last=last))
 
 

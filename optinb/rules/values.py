@@ -225,27 +225,70 @@ class Measured(Comparable[Made]):
         return f"did({self._did.event!r}).{self._measure}({'' if self._column is None else repr(self._column)})"
 
     def at_least(self, value: Amount | date) -> Made:
-        """This much or more."""
+        """This much or more.
+
+        Args:
+            value: a number, or of the first or last day a day.
+
+        Raises:
+            RuleError: for a value that this measure can't be compared with.
+        """
         return self >= value
 
     def at_most(self, value: Amount | date) -> Made:
-        """This much or less: a total, also of customers who never did it."""
+        """This much or less: a total, also of customers who never did it.
+
+        Args:
+            value: a number, or of the first or last day a day.
+
+        Raises:
+            RuleError: for a value that this measure can't be compared with.
+        """
         return self <= value
 
     def exactly(self, value: Amount | date) -> Made:
-        """Exactly this much."""
+        """Exactly this much.
+
+        Args:
+            value: a number, or of the first or last day a day.
+
+        Raises:
+            RuleError: for a value that this measure can't be compared with.
+        """
         return self == value
 
     def within(self, *, days: int) -> Measured[Made]:
-        """Only in the last `days` days before the run date, and on it."""
+        """Only in the last `days` days before the run date, and on it.
+
+        Args:
+            days: whole days, 0 to 36,500; the window begins at midnight in the workspace's zone.
+
+        Raises:
+            RuleError: for what is no whole number, or out of range.
+        """
         return Measured(self._did.within(days=days), self._measure, self._column)
 
     def between(self, first: date, last: date) -> Measured[Made]:
-        """Only from one day to another, both included."""
+        """Only from one day to another, both included.
+
+        Args:
+            first: the first day.
+            last: the last day, not before the first.
+
+        Raises:
+            RuleError: for what is no date, or a last day before the first.
+        """
         return Measured(self._did.between(first, last), self._measure, self._column)
 
     def where(self, condition: Any) -> Measured[Made]:
-        """Only rows that fit a condition on their own columns."""
+        """Only rows that fit a condition on their own columns.
+
+        Args:
+            condition: a rule of attributes alone, such as `attr("category") == "BABY"`.
+
+        Raises:
+            RuleError: for what is no rule, or one that asks about something else than columns.
+        """
         return Measured(self._did.where(condition), self._measure, self._column)
 
     def _compared(self, op: Comparison, value: object) -> Made:

@@ -106,6 +106,8 @@ def page(
     """The whole page as HTML.
 
     Args:
+        world: what is shown.
+        now: the sandbox's time, in UTC.
         campaign: the id of the only campaign to show requests of.
         faults: the rules that are in force.
         asked: how many requests came to each path.

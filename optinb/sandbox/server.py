@@ -61,10 +61,10 @@ class Sandbox:
         faults: Iterable[Fault] = (),
         workspace: Path | None = None,
     ) -> None:
-        self.world = world
+        self.world: World = world
         self._workspace = workspace
         self._secret = None if workspace is None else secret_of(workspace, make=True)
-        self.clock = Clock(now)
+        self.clock: Clock = Clock(now)
         self._port = port
         self._journal_path = journal
         self._journal = Journal(None)

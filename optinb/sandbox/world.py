@@ -203,7 +203,7 @@ class World:
     def __init__(self, app_groups: Iterable[AppGroup], *, seed: str | None = None) -> None:
         self.app_groups: dict[str, AppGroup] = {group.id: group for group in app_groups}
         # ids differ from one start of a sandbox to the next, unless a test wants the same ones
-        self.seed = seed or uuid.uuid4().hex
+        self.seed: str = seed or uuid.uuid4().hex
         self.dispatches: list[Dispatch] = []
         self.by_schedule: dict[str, int] = {}
         self._by_user: dict[tuple[str, str], list[int]] = {}

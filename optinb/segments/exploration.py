@@ -25,17 +25,30 @@ class Exploration(TablesView):
     """What analysts explore with, on the version of the tables that is read."""
 
     def preview(self, rule: Rule | str, *, app_group: str | None = None, engine: Engine | None = None) -> Preview:
-        """A rule, or a saved group by name, on the data.
+        """A rule, or a saved group by name, on the data: exact count, reach, and the way to who can get a push.
 
-        Reach and waterfall look at the apps of `app_group`, or at all apps when none is named. `engine`: "polars",
-        "duckdb" or "spark" finds the members; the one of the settings, when left out.
+        Args:
+            rule: a rule, the name of a saved group, or a rule as text.
+            app_group: name or id of the app group whose apps reach and waterfall look at; all apps when left out.
+            engine: "polars", "duckdb" or "spark", which finds the members; the one of the settings when left out.
+
+        Raises:
+            RuleError: when the rule can't be read or doesn't fit the data.
+            SettingsError: for an app group that isn't known.
         """
         from optinb.segments.group_preview import preview_of
 
         return preview_of(self, rule, app_group=app_group, engine=engine)
 
     def explain(self, rule: Rule | str) -> Explanation:
-        """How a rule or saved group is evaluated, and why nobody is lost by what is left out; print it."""
+        """How a rule or saved group is evaluated, and why nobody is lost by what is left out; print it.
+
+        Args:
+            rule: a rule, the name of a saved group, or a rule as text.
+
+        Raises:
+            RuleError: when the rule can't be read or doesn't fit the data.
+        """
         from optinb.segments.compile import explain
 
         bound = self.groups.bound(rule)
@@ -44,7 +57,12 @@ class Exploration(TablesView):
     def why_member(self, customer_id: str, rule: Rule | str) -> Membership:
         """Why a customer belongs to a rule or saved group, or doesn't: every part of it, and the value that was found.
 
-        Raises RuleError when the rule doesn't fit the data.
+        Args:
+            customer_id: whom to look at.
+            rule: a rule, the name of a saved group, or a rule as text.
+
+        Raises:
+            RuleError: when the rule can't be read or doesn't fit the data.
         """
         from optinb.segments.membership import why_member
 
@@ -57,7 +75,14 @@ class Exploration(TablesView):
         return vocabulary_of(self, campaigns=self.contacts.campaigns)
 
     def distribution(self, attribute: str) -> Distribution:
-        """How an attribute is distributed over all customers. Raises UsageError for one that isn't known."""
+        """How an attribute is distributed over all customers.
+
+        Args:
+            attribute: its name, delivered or of the models.
+
+        Raises:
+            UsageError: for an attribute that isn't known, or whose values can't be counted.
+        """
         from optinb.segments.profile import distribution_of
 
         return distribution_of(self, attribute)
@@ -65,7 +90,11 @@ class Exploration(TablesView):
     def profile(self, rule: Rule | str) -> Profile:
         """What makes the customers of a rule or saved group different: attributes, the most different first.
 
-        Raises RuleError when the rule doesn't fit the data.
+        Args:
+            rule: a rule, the name of a saved group, or a rule as text.
+
+        Raises:
+            RuleError: when the rule can't be read or doesn't fit the data.
         """
         from optinb.segments.profile import profile_of
 
@@ -74,7 +103,14 @@ class Exploration(TablesView):
     def compare(self, one: Rule | str, other: Rule | str) -> Profile:
         """Two rules or saved groups side by side: attributes, the most different first.
 
-        Who is in both counts on both sides. Raises RuleError when one of them doesn't fit the data.
+        Who is in both counts on both sides.
+
+        Args:
+            one: a rule, the name of a saved group, or a rule as text.
+            other: what it is compared with, given in the same way.
+
+        Raises:
+            RuleError: when one of them can't be read or doesn't fit the data.
         """
         from optinb.segments.profile import profile_of
 
@@ -83,7 +119,12 @@ class Exploration(TablesView):
     def overlap(self, groups: Iterable[str] | Mapping[str, Rule | str]) -> Overlap:
         """How many customers are in each combination of some saved groups, or of rules with names of one's choice.
 
-        Raises RuleError for a group that isn't known, UsageError for fewer than two or too many.
+        Args:
+            groups: 2 to 12 names of saved groups, or rules by a name for each: `{"young": attr("age") < 30, ...}`.
+
+        Raises:
+            RuleError: for a group that isn't known, or a rule that doesn't fit the data.
+            UsageError: for fewer than 2 or more than 12 of them, or something that is no name.
         """
         from optinb.segments.membership import overlap_of
 
@@ -92,9 +133,17 @@ class Exploration(TablesView):
     def sizes(self, groups: Iterable[str], *, nights: int = 30, on_progress: OnProgress | None = None) -> Sizes:
         """How many customers some saved groups, as their rules are today, had on the newest nights.
 
-        `on_progress` is told after each night that one more is done, and which is next; what it raises ends the count.
-        A group that a night can't tell of has None there, with the reason. Without `on_progress`, a bar shows how far
-        it is. Raises UsageError without a modelled night.
+        Args:
+            groups: names of saved groups.
+            nights: how many nights at most.
+            on_progress: is told after each night that one more is done, and which is next; what it raises ends the
+                count. A bar shows how far it is when left out.
+
+        Returns:
+            the sizes by night; where a night can't tell of a group, None with the reason.
+
+        Raises:
+            UsageError: without a modelled night, or for too many nights.
         """
         from optinb.segments.membership import sizes_of
 
@@ -102,11 +151,15 @@ class Exploration(TablesView):
             return sizes_of(self, groups, nights=nights, on_progress=step)
 
     def micro_segments(self) -> pl.DataFrame:
-        """One row a micro-segment: stage, micro_segment, customers, and the means of what the models expect of them.
+        """One row a micro-segment, the largest first.
 
-        The largest first. Columns future_value (in the currency), churn_risk and reactivation_chance (0 to 1) are null
-        where no customer has one; `about` describes the micro-segment in words. Raises UsageError before the customers
-        are modelled.
+        Returns:
+            a frame with stage and micro_segment (text), customers (Int64), the means future_value (in the currency),
+            churn_risk and reactivation_chance (0 to 1, all Float64, null where no customer has one), and about (text),
+            which describes it in words.
+
+        Raises:
+            UsageError: before the customers are modelled.
         """
         import polars as pl
 
@@ -149,10 +202,12 @@ class Exploration(TablesView):
             depth: conditions in a group at most, 1 to 3.
             min_size: customers in a group at least; 0.5 % and not under 50 when left out.
             limit: groups at most.
-            tell: is told that so many more hundredths are done, and what is next; what it raises ends the search.
-                A bar shows it when left out.
+            on_progress: is told that so many more hundredths are done, and what is next; what it raises ends the
+                search. A bar shows how far it is when left out.
 
-        Raises RuleError for a target that isn't known or the same for everybody, too few customers, no attribute.
+        Raises:
+            RuleError: for a target that isn't known or is the same for everybody, for too few customers, or when there
+                is no attribute to look at.
         """
         # scipy takes a while to import, and most who open a workspace discover nothing
         from optinb.segments.discovery import discover

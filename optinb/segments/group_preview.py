@@ -45,8 +45,14 @@ class ReachCache:
         *,
         identity: Identity | None = None,
     ) -> None:
-        """Args: `customers`: customer_id, and as in `kept_away`, each once; `app_users` as in `reachable_apps`;
-        `identity`: who of them is one person."""
+        """Numbers the patterns that there are.
+
+        Args:
+            customers: customer_id, and the columns that `kept_away` reads, each customer once.
+            app_users: as in `reachable_apps`.
+            apps: whose users are told apart.
+            identity: who of the customers is one person.
+        """
         self.apps = tuple(apps)
         places = customers.lazy().select("customer_id").with_row_index("place")
         uses = app_uses(places, app_users, self.apps, size=customers.height)
@@ -153,7 +159,16 @@ SAMPLE = 5
 class Preview(Struct, frozen=True, kw_only=True):
     """A rule on the data: exact count, share of all customers, reach by app, and the way to who could get a push.
 
-    `sample`: the attributes of SAMPLE members, spread evenly over all of them, so that each time they are the same.
+    Attributes:
+        sentence: what the rule says, in plain English.
+        customers: how many belong.
+        total: how many customers there are.
+        run_date: the night as of which it was counted.
+        warehouse_version: the number of the version that was read.
+        app_group: the name of the app group whose apps are looked at; None for all apps.
+        reach: of the members, by app and platform.
+        waterfall: how many members each reason keeps from a push.
+        sample: the attributes of some members, spread evenly over all of them, so that each time they are the same.
     """
 
     sentence: str

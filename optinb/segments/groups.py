@@ -146,7 +146,16 @@ def _group(row: Row[Any]) -> GroupRecord:
 
 
 class GroupSize(Struct, frozen=True, kw_only=True):
-    """The exact size of a target group on a day."""
+    """The exact size of a target group on a day.
+
+    Attributes:
+        name: of the saved group, or the text that it was given as; empty for a rule.
+        sentence: what the rule says, in plain English.
+        customers: how many belong.
+        total: how many customers there are.
+        run_date: the night as of which it was counted.
+        warehouse_version: the number of the version that was read.
+    """
 
     name: str
     sentence: str
@@ -175,7 +184,13 @@ class Groups:
     def save(self, name: str, rule: Rule | str) -> GroupRecord:
         """Saves a rule under a name; a changed rule becomes a new version.
 
-        Raises RuleError when it doesn't fit, or refers to itself by way of other groups.
+        Args:
+            name: 1 to 120 printable characters; known without regard to case.
+            rule: a rule, the name of another group whose rule it gets, or a rule as text.
+
+        Raises:
+            RuleError: for a name that can't be shown, and when the rule doesn't fit the data or refers to itself by way
+                of other groups.
         """
         name = name.strip()
         if not name or len(name) > 120 or not name.isprintable():
@@ -195,13 +210,24 @@ class Groups:
         return self._store.list()
 
     def get(self, name: str) -> GroupRecord:
-        """One saved group. Raises CampaignError with the nearest name."""
+        """One saved group.
+
+        Args:
+            name: without regard to case.
+
+        Raises:
+            CampaignError: with the nearest name, for a group that isn't known.
+        """
         return self._store.get(name)
 
     def rule(self, rule_or_name: Rule | str) -> Rule:
         """A rule as it is, the rule of a saved group, or the rule in a text such as `attr("country") == "DE"`.
 
-        A saved name comes first. Raises RuleError for a text that is neither.
+        Args:
+            rule_or_name: a rule, or a text; a saved name comes first.
+
+        Raises:
+            RuleError: for a text that is neither a name nor a rule.
         """
         if isinstance(rule_or_name, Node):
             return rule_or_name  # type: ignore[return-value]
@@ -217,9 +243,14 @@ class Groups:
         return from_json(saved.rule_json)
 
     def bound(self, rule_or_name: Rule | str) -> Rule:
-        """A rule, as `rule` finds it, with the rules of the groups it names and the content of its lists in place.
+        """A rule with the rules of the groups that it names, and the content of its lists, in their places.
 
-        Raises RuleError for groups that refer to each other in a circle, and for unknown lists.
+        Args:
+            rule_or_name: as of `rule`.
+
+        Raises:
+            RuleError: for groups that refer to each other in a circle, and for unknown lists.
+            CampaignError: for unknown groups.
         """
         saved = self._known_as(rule_or_name) if isinstance(rule_or_name, str) else None
         return self._expanded(self.rule(rule_or_name), name=saved)
@@ -234,7 +265,14 @@ class Groups:
         return frozenset(found)
 
     def with_lists(self, rule: Rule) -> Rule:
-        """A rule with the content of its lists in place, in which groups stay named."""
+        """A rule with the content of its lists in place, in which groups stay named.
+
+        Args:
+            rule: one that may name lists.
+
+        Raises:
+            RuleError: for unknown lists.
+        """
         return with_lists(rule, lambda name: self._lists.get(name).sha256)
 
     def _expanded(self, rule: Rule, *, name: str | None) -> Rule:
@@ -252,7 +290,15 @@ class Groups:
         return name
 
     def count(self, rule_or_name: Rule | str, *, run_date: date | None = None) -> GroupSize:
-        """The exact number of customers in a group or rule."""
+        """The exact number of customers in a group or rule.
+
+        Args:
+            rule_or_name: as of `rule`.
+            run_date: the night as of which it is counted; the date of the newest delivery when left out.
+
+        Raises:
+            RuleError: when the rule can't be read or doesn't fit the data.
+        """
         import narwhals as nw
 
         from optinb.segments.compile import members

@@ -28,10 +28,17 @@ MAX_NAME = 120
 
 
 class ListRecord(Struct, frozen=True, kw_only=True):
-    """A version of an uploaded list: how many customers stand on it, and the SHA-256 of its content.
+    """A version of an uploaded list.
 
-    `unknown` of them are no customers of the version of the warehouse that was published then; `warnings` say what
-    about those looks like a mistake, such as zeros in front that a spreadsheet took away.
+    Attributes:
+        name: of the list.
+        version: its number, from 1.
+        sha256: of its content.
+        customers: how many customers stand on it.
+        unknown: how many of them are no customers of the version of the warehouse that was published then.
+        author: who saved it.
+        uploaded_at: when, in UTC.
+        warnings: what about the unknown ones looks like a mistake, such as zeros in front that a spreadsheet took away.
     """
 
     name: str
@@ -64,14 +71,17 @@ class Lists:
         """Keeps a list under a name; new content becomes its next version, and the same content changes nothing.
 
         Args:
-            name: as rules write it, `in_list("Trade fair")`.
+            name: as rules write it, `in_list("Trade fair")`: 1 to 120 printable characters.
             source: customer ids, or the path of a file with an id a line, or with a column `customer_id`: CSV with
                 commas, semicolons or tabs, text, NDJSON or Parquet, as in deliveries.
             column: of a file with several columns, the name of the one with the ids, or its number from 1.
             header: whether the first line of a file names the columns; only needed where that can't be told.
             may_be_empty: whether nobody may be left on it, which for a person's file is a mistake.
 
-        Raises UsageError for a list without an id or one that can't be read, RuleError for a name that can't be shown.
+        Raises:
+            UsageError: for a list without an id, or one that can't be read.
+            RuleError: for a name that can't be shown.
+            ConflictError: when somebody else saved a version at the same moment.
         """
         import polars as pl
 
@@ -121,11 +131,22 @@ class Lists:
         return tuple(sorted((record for record in found if record), key=lambda record: record.name.casefold()))
 
     def has(self, name: str) -> bool:
-        """Whether there is a list of this name."""
+        """Whether there is a list of this name.
+
+        Args:
+            name: without regard to case.
+        """
         return self._current(name.strip()) is not None
 
     def get(self, name: str) -> ListRecord:
-        """The newest version of one list. Raises RuleError with the nearest name."""
+        """The newest version of one list.
+
+        Args:
+            name: without regard to case.
+
+        Raises:
+            RuleError: with the nearest name, for a list that isn't known.
+        """
         record = self._current(name.strip())
         if record is None:
             known = [other.name for other in self.list()]
@@ -134,11 +155,32 @@ class Lists:
         return record
 
     def members(self, name: str) -> pl.DataFrame:
-        """The customer ids on a list, sorted."""
+        """The customers on the newest version of a list.
+
+        Args:
+            name: without regard to case.
+
+        Returns:
+            a frame with customer_id (text), each once, sorted.
+
+        Raises:
+            RuleError: with the nearest name, for a list that isn't known.
+            StateError: when its content isn't kept or was changed.
+        """
         return self.content(self.get(name).sha256)
 
     def content(self, digest: str) -> pl.DataFrame:
-        """customer_id of the list with this SHA-256. Raises StateError when it isn't kept or was changed."""
+        """The customers on a version of a list.
+
+        Args:
+            digest: SHA-256 of the content, as `ListRecord.sha256` has it.
+
+        Returns:
+            a frame with customer_id (text), each once, sorted.
+
+        Raises:
+            StateError: when the content isn't kept or was changed.
+        """
         import polars as pl
 
         path = self._content(digest)
@@ -155,7 +197,11 @@ class Lists:
         return frozenset(path.stem for path in self._folder.glob("content/*.parquet"))
 
     def holds(self, customer_id: str) -> bool:
-        """Whether a customer is on any version of any list."""
+        """Whether a customer is on any version of any list.
+
+        Args:
+            customer_id: whom to look for.
+        """
         import polars as pl
 
         mine = pl.col("customer_id") == customer_id
@@ -163,9 +209,15 @@ class Lists:
         return any(pl.read_parquet(path).select(mine.any()).item() for path in contents)
 
     def forget(self, customer_id: str) -> int:
-        """Takes a customer off every version of every list; returns how many lists they were on.
+        """Takes a customer off every version of every list.
 
         Their content is another then, so that approvals of groups which name such a list have to be given again.
+
+        Args:
+            customer_id: whom to take off.
+
+        Returns:
+            how many lists they were on.
         """
         import polars as pl
 

@@ -69,7 +69,11 @@ class Combination(Struct, frozen=True, kw_only=True):
 class Overlap(Struct, frozen=True, kw_only=True):
     """Groups with their sizes, and every combination that somebody is in, the largest first.
 
-    Each customer is in exactly one combination, that without any group included, so that they sum up to `total`.
+    Attributes:
+        run_date: the night as of which it was counted.
+        total: how many customers there are.
+        sizes: by the name of each group, how many are in it.
+        combinations: each customer is in exactly one, that without any group included, so that they sum up to `total`.
     """
 
     run_date: date
@@ -78,11 +82,20 @@ class Overlap(Struct, frozen=True, kw_only=True):
     combinations: tuple[Combination, ...]
 
     def both(self, one: str, other: str) -> int:
-        """How many customers are in both of two groups."""
+        """How many customers are in both of two groups.
+
+        Args:
+            one: the name of a group.
+            other: the name of another one.
+        """
         return sum(c.customers for c in self.combinations if one in c.groups and other in c.groups)
 
     def table(self) -> pl.DataFrame:
-        """One row a combination: a column for each group, true or false, and `customers`."""
+        """One row a combination.
+
+        Returns:
+            a frame with a column for each group (Boolean), and customers (Int64), the largest first.
+        """
         columns = {name: [name in c.groups for c in self.combinations] for name in self.sizes}
         return pl.DataFrame(
             {**columns, "customers": [c.customers for c in self.combinations]},
@@ -149,12 +162,16 @@ def sizes_of(reading: TablesView, groups: Iterable[str], *, nights: int, on_prog
     """Counts groups on the newest nights that were modelled.
 
     Args:
+        reading: the version that is read.
         groups: names of saved groups.
         nights: how many at most; up to MOST_NIGHTS.
-        tell: is told after each night that one more is done, and which is next; what it raises ends the count.
+        on_progress: is told after each night that one more is done, and which is next; what it raises ends the count.
 
     A night knows the attributes that were delivered by then and those kept of every night, purchases and events up to
-    it, and the groups and lists of today. Raises UsageError without a modelled night or for too many.
+    it, and the groups and lists of today.
+
+    Raises:
+        UsageError: without a modelled night, or for too many.
     """
     if not 1 <= nights <= MOST_NIGHTS:
         raise UsageError(f"{nights} nights can't be counted; ask for 1 to {MOST_NIGHTS}")

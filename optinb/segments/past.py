@@ -11,6 +11,7 @@ from optinb.segments.lists import Lists
 
 if TYPE_CHECKING:
     from optinb.base.context import Context
+    from optinb.base.settings import Settings
     from optinb.rules import Rule
     from optinb.segments.groups import GroupStore
     from optinb.segments.tables_view import Contacts
@@ -48,7 +49,7 @@ class PastWorkspace(Exploration):
         self, context: Context, snapshot: Snapshot, *, groups: GroupStore, audit: AuditTrail, contacts: Contacts
     ) -> None:
         self._root, self._snapshot = context.root, snapshot
-        self.settings = context.settings
+        self.settings: Settings = context.settings
         self.lists = PastLists(context, audit, published=self.snapshot)
         self.groups = PastGroups(context, groups, self.lists, published=self.snapshot, tables_for=self.tables_for)
         self.contacts = contacts

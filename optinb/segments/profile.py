@@ -57,7 +57,13 @@ class Difference(Struct, frozen=True, kw_only=True):
 class Profile(Struct, frozen=True, kw_only=True):
     """What makes a group different: its attributes, the most different first.
 
-    `against` is the other group in words; None where everybody else is outside.
+    Attributes:
+        sentence: what the group is, in plain English.
+        run_date: the night as of which it was looked at.
+        inside: how many customers are in the group.
+        outside: how many it is compared with.
+        differences: one for each attribute.
+        against: the other group in plain English; None where everybody else is outside.
     """
 
     sentence: str
@@ -68,11 +74,23 @@ class Profile(Struct, frozen=True, kw_only=True):
     against: str | None = None
 
     def shares(self, band: Band) -> tuple[float, float]:
-        """The share of the group, and of everybody else, in a band; 0 where there is nobody."""
+        """The share of the group, and of everybody else, in a band.
+
+        Args:
+            band: of one of the `differences`.
+
+        Returns:
+            two shares, 0 to 1; 0 where there is nobody.
+        """
         return band.inside / max(self.inside, 1), band.outside / max(self.outside, 1)
 
     def table(self) -> pl.DataFrame:
-        """One row a band: attribute, distance, values, inside, outside and their shares, the most different first."""
+        """One row a band, those of the most different attribute first.
+
+        Returns:
+            a frame with attribute (text), distance (Float64), values (text), inside and outside (Int64, customers), and
+            their shares (Float64, 0 to 1).
+        """
         return pl.DataFrame(
             [
                 (d.attribute, d.distance, band.label, band.inside, band.outside, *self.shares(band))

@@ -31,8 +31,13 @@ COUNTABLE = "text, yes/no, a whole number or a date"
 class CustomerDay(Struct, frozen=True, kw_only=True):
     """What was known of a customer on a day.
 
-    `delivery` is the one that the profile came with, `modelled` the night of the stage and the values (None if there
-    was none yet). `is_customer` is false, and there is no attribute, where the delivery did not have them.
+    Attributes:
+        customer_id: who.
+        day: the day that was asked for.
+        delivery: the date of the delivery that the profile came with.
+        modelled: the night of the stage and the values; None if there was none yet.
+        is_customer: false, with no attribute, where the delivery did not have them.
+        attributes: their values by name.
     """
 
     customer_id: str
@@ -80,7 +85,11 @@ class TablesView(ABC):
         """The version of the warehouse that is read."""
 
     def tables(self, run_date: date | None = None) -> Tables:
-        """What rules read, as of a night (the date of the version's delivery, when none is given)."""
+        """What rules read, as of a night.
+
+        Args:
+            run_date: the night; the date of the version's delivery when left out.
+        """
         from optinb.engine import tables_of
 
         snapshot = self.snapshot()
@@ -95,15 +104,27 @@ class TablesView(ABC):
         )
 
     def tables_for(self, *rules: Rule, run_date: date | None = None) -> Tables:
-        """The same for some rules: with the names of campaigns, where one of them asks about one."""
+        """What some rules read: as `tables`, with the names of campaigns where one of the rules asks about one.
+
+        Args:
+            *rules: with the rules of the groups that they name in their places.
+            run_date: the night; the date of the version's delivery when left out.
+        """
         tables = self.tables(run_date)
         asked = any(nodes_of(rule, Contacted) for rule in rules)
         return replace(tables, campaigns=self.contacts.campaigns()) if asked else tables
 
     def tables_on(self, day: date, *rules: Rule) -> Tables:
-        """The same as they were on a past day: customers with what is kept of it, and what they did up to it.
+        """What some rules read, as it was on a past day: what is kept of customers, and what they did up to it.
 
-        Which app they use isn't kept by day, and is that of now. Raises UsageError for a day before the first delivery.
+        Which app they use isn't kept by day, and is that of now.
+
+        Args:
+            day: one with a delivery before it, or its own.
+            *rules: with the rules of the groups that they name in their places.
+
+        Raises:
+            UsageError: for a day before the first delivery.
         """
         import narwhals as nw
 
@@ -111,13 +132,25 @@ class TablesView(ABC):
         return replace(self.tables_for(*rules, run_date=day), customers=customers)
 
     def customers(self) -> pl.LazyFrame:
-        """Every customer with profile, attributes and features: one row each."""
+        """Every customer with profile, attributes and features.
+
+        Returns:
+            a frame with one row a customer: customer_id (text), and a column for each attribute.
+        """
         return self.tables().customers.to_native()
 
     def members(self, rule: Rule | str, *, engine: Engine | None = None) -> pl.DataFrame:
-        """The customers of a rule or saved group, with all their attributes, sorted by customer_id.
+        """The customers of a rule or saved group, with all their attributes.
 
-        `engine`: "polars", "duckdb" or "spark" finds them; the one of the settings, when left out.
+        Args:
+            rule: a rule, the name of a saved group, or a rule as text.
+            engine: "polars", "duckdb" or "spark", which finds them; the one of the settings when left out.
+
+        Returns:
+            a frame with one row a customer, as of `customers`, sorted by customer_id.
+
+        Raises:
+            RuleError: when the rule can't be read or doesn't fit the data.
         """
         from optinb.segments.membership_cache import members_on
 
@@ -131,15 +164,36 @@ class TablesView(ABC):
     ) -> pl.DataFrame:
         """Reach by night: how many customers use each app, have push enabled, run a version with the SDK, or all of it.
 
-        Returns the columns day, app_group, app_id, app, platform, users, push_enabled, with_sdk, reachable; app_id is
-        null in the row of a whole app group, whose customers count once each. Nights are kept from the first model on.
+        Nights are kept from the first model on.
+
+        Args:
+            app_group: name or id of the only app group to look at; all of them when left out.
+            since: the first day, as a date or as text such as "2026-11-20"; from the beginning when left out.
+            until: the last day, which is included; to the newest when left out.
+
+        Returns:
+            a frame with day (Date), app_group, app_id, app and platform (text), and users, push_enabled, with_sdk and
+            reachable (whole numbers of customers), sorted by day. app_id is null in the row of a whole app group, whose
+            customers count once each.
+
+        Raises:
+            SettingsError: for an app group that isn't known.
+            UsageError: for what is no date.
         """
         from optinb.segments.reach import reach_by_night
 
         return reach_by_night(self.snapshot(), self.settings, self._app_groups(app_group), *_span(since, until))
 
     def reach_of(self, customer_id: str, *, app_group: str | None = None) -> CustomerReach:
-        """Whether a push message can reach a customer in each app (of one app group), and if not, why."""
+        """Whether a push message can reach a customer in each app, and if not, why.
+
+        Args:
+            customer_id: whom to look at.
+            app_group: name or id of the only app group to look at; all of them when left out.
+
+        Raises:
+            SettingsError: for an app group that isn't known.
+        """
         from optinb.segments.reach import customer_reach
 
         return customer_reach(self.snapshot(), customer_id, self._app_groups(app_group))
@@ -151,12 +205,21 @@ class TablesView(ABC):
     def history(
         self, attribute: str, *, since: date | str | None = None, until: date | str | None = None
     ) -> pl.DataFrame:
-        """How many customers had each value of an attribute, by day; both ends are included.
+        """How many customers had each value of an attribute, by day.
 
         Delivered attributes (`country`) have a row for each day with a delivery, those of the model (`stage`,
-        `value_segment`) for each night that was modelled. Columns: day, the attribute's name, customers.
+        `value_segment`) for each night that was modelled.
 
-        Raises UsageError for a name that isn't known, or a measure whose every value is another one.
+        Args:
+            attribute: one whose values can be counted: texts, whole numbers, yes or no, days.
+            since: the first day, as a date or as text such as "2026-11-20"; from the beginning when left out.
+            until: the last day, which is included; to the newest when left out.
+
+        Returns:
+            a frame with day (Date), a column with the attribute's name and kind, and customers (Int64), sorted by day.
+
+        Raises:
+            UsageError: for a name that isn't known, or a measure whose every value is another one.
         """
         import polars as pl
 
@@ -188,7 +251,15 @@ class TablesView(ABC):
     def customers_on(self, day: date | str) -> pl.LazyFrame:
         """Every customer of a day with their attributes, and their stage and values from the night's model.
 
-        Raises UsageError for a day before the first delivery.
+        Args:
+            day: a date, or text such as "2026-11-20".
+
+        Returns:
+            a frame with one row a customer: customer_id (text), and a column for each attribute that is kept of that
+            day.
+
+        Raises:
+            UsageError: for a day before the first delivery.
         """
         from optinb.warehouse import changes
 
@@ -204,7 +275,15 @@ class TablesView(ABC):
         return profiles.join(states.select("customer_id", *own), on="customer_id", how="left")
 
     def customer_on(self, customer_id: str, day: date | str) -> CustomerDay:
-        """What was known of a customer on a day. Raises UsageError for a day before the first delivery."""
+        """What was known of a customer on a day.
+
+        Args:
+            customer_id: whom to look at.
+            day: a date, or text such as "2026-11-20".
+
+        Raises:
+            UsageError: for a day before the first delivery.
+        """
         import polars as pl
 
         day = as_day(day)

@@ -122,6 +122,8 @@ def problem_of_request(
     Whoever changes something or opens a channel to a kernel must say from which page: browsers always do.
 
     Args:
+        method: of the request, such as GET.
+        headers: of the request, by their names in lower case.
         names: the names of this server, beside addresses in numbers and `localhost`.
         public_url: the address that people open, where a proxy stands before this server.
     """

@@ -34,12 +34,15 @@ def run_lab(
     Ctrl-C, or the end of the terminal, ends it as its own menu does: kernels stop and nothing is left behind.
 
     Args:
+        workspace: its folder; OPTINB_WORKSPACE or `data` for None.
         rehearse: work as `user` with the sandbox that runs on the settings' port, or start one at the time of the
             newest delivery.
+        user: who rehearses.
         options: for `jupyter lab`, which starts in the folder of the copies.
         say: told of copies that aren't as they come with optinb, and of others who can change the settings.
 
-    Raises UsageError for root, unless `options` allow it.
+    Raises:
+        UsageError: for root, unless `options` allow it.
     """
     root, settings = opened(workspace, say=say)
     if os.geteuid() == 0 and not _ALLOW_ROOT & set(options):

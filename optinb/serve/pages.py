@@ -43,8 +43,11 @@ def run_serve(
     is let in: that of OPTINB_SERVE_TOKEN, or one that is made and told once.
 
     Args:
+        workspace: its folder; OPTINB_WORKSPACE or `data` for None.
         rehearse: as for `run_lab`.
+        user: who rehearses.
         host: the address to listen on.
+        port: the one to listen on.
         base_url: the path under which a proxy passes requests on, such as "/optinb/"; that of `public_url`, or one that
             only the token tells, when left out.
         public_url: what people open, where a proxy stands before this server; with https, browsers give the cookie to
@@ -52,7 +55,9 @@ def run_serve(
         theme: light or dark.
         say: told where the pages are, which copies aren't served, and who else can change the settings.
 
-    Raises UsageError and SettingsError.
+    Raises:
+        UsageError: for a host, an address or a path that can't be served.
+        SettingsError: for settings that can't be read.
     """
     root, settings = opened(workspace, say=say)
     pages = shared("notebooks/pages")

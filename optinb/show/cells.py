@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 def install(shell: InteractiveShell | None = None) -> None:
-    """Registers how optinb's values look with the running IPython (or the given shell); without one, does nothing."""
+    """Registers how optinb's values look in IPython; where none is running, it does nothing.
+
+    Args:
+        shell: the one to register with; the running one when left out.
+    """
     if shell is None:
         from IPython.core.getipython import get_ipython
 

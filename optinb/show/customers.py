@@ -39,7 +39,7 @@ def model_card(card: ModelCard) -> str:
     return page("model_card.html.j2", card=card, plots=chances(card))
 
 
-def customer_card_text(value: CustomerCard) -> str:
+def customer_card_text(value: CustomerCard[Any]) -> str:
     """Everything about one customer."""
     if not value.is_known:
         return f"{value.customer_id} was no customer on {value.day}"

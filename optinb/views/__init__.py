@@ -53,7 +53,10 @@ __all__ = [
 def page(view: Callable[[Workspace], Any], workspace: str | Path | None = None, *, user: str | None = None) -> Any:
     """A view of a workspace for a page without code; what is wrong with the workspace is said there.
 
-    Args: `workspace` and `user` as of `optinb.open_workspace`.
+    Args:
+        view: what makes it of the workspace, such as `views.planner`.
+        workspace: its folder; OPTINB_WORKSPACE or `data` when left out.
+        user: who is working; only where the settings say `identity = "asserted"`.
     """
     from optinb.errors import OptinbError
     from optinb.views.tables import notice
@@ -67,35 +70,55 @@ def page(view: Callable[[Workspace], Any], workspace: str | Path | None = None, 
 
 
 def planner(ws: Workspace) -> Planner:
-    """The form in which a marketer plans a campaign, sees who would get which message, and submits it."""
+    """The form in which a marketer plans a campaign, sees who would get which message, and submits it.
+
+    Args:
+        ws: the workspace that keeps the campaigns; drafts and submissions are its user's.
+    """
     from optinb.views.plan.planner import Planner
 
     return Planner(ws)
 
 
 def calendar(ws: Workspace) -> Calendar:
-    """What goes out on each day of the coming weeks."""
+    """What goes out on each day of the coming weeks.
+
+    Args:
+        ws: the workspace whose campaigns are looked at.
+    """
     from optinb.views.calendar_view import Calendar
 
     return Calendar(ws)
 
 
 def monitor(ws: Workspace) -> Monitor:
-    """How far a night's sends are, live, and a recall."""
+    """How far a night's sends are, live, and a recall.
+
+    Args:
+        ws: the workspace that sends.
+    """
     from optinb.views.monitor_view import Monitor
 
     return Monitor(ws)
 
 
 def approval_desk(ws: Workspace) -> ApprovalDesk:
-    """What waits for a decision, with approve and reject."""
+    """What waits for a decision, with approve and reject.
+
+    Args:
+        ws: the workspace that keeps the campaigns; decisions are its user's.
+    """
     from optinb.views.desk import ApprovalDesk
 
     return ApprovalDesk(ws)
 
 
 def delivery(ws: Workspace) -> DeliveryView:
-    """What is published and what waits in the inbox, with a button that imports and models it while one works on."""
+    """What is published and what waits in the inbox, with a button that imports and models it while one works on.
+
+    Args:
+        ws: the workspace that gets the deliveries.
+    """
     from optinb.views.delivery_view import DeliveryView
 
     return DeliveryView(ws)
@@ -104,7 +127,13 @@ def delivery(ws: Workspace) -> DeliveryView:
 def rule_editor(ws: Workspace, rule: Rule | str | None = None, *, group: str | None = None) -> RuleEditor:
     """The editor of target groups: begins with a rule, or with a saved group by name, or with an empty line.
 
-    Raises RuleError for a rule that can't be read or a group that isn't saved.
+    Args:
+        ws: the workspace whose data is asked and that keeps the groups.
+        rule: what it begins with, as a rule or as text.
+        group: the name of the saved group that it begins with.
+
+    Raises:
+        RuleError: for a rule that can't be read, or a group that isn't saved.
     """
     from optinb.views.editor.editor import RuleEditor
 
@@ -112,91 +141,148 @@ def rule_editor(ws: Workspace, rule: Rule | str | None = None, *, group: str | N
 
 
 def compare(ws: Workspace) -> CompareView:
-    """What makes a saved group different from everybody else, or from another group."""
+    """What makes a saved group different from everybody else, or from another group.
+
+    Args:
+        ws: the workspace whose groups are offered.
+    """
     from optinb.views.explore.groups import CompareView
 
     return CompareView(ws)
 
 
 def overlap(ws: Workspace) -> OverlapView:
-    """How many customers are in each combination of saved groups."""
+    """How many customers are in each combination of saved groups.
+
+    Args:
+        ws: the workspace whose groups are offered.
+    """
     from optinb.views.explore.groups import OverlapView
 
     return OverlapView(ws)
 
 
 def sizes(ws: Workspace) -> SizesView:
-    """How large saved groups were on the newest nights, as their rules are today."""
+    """How large saved groups were on the newest nights, as their rules are today.
+
+    Args:
+        ws: the workspace whose groups are offered.
+    """
     from optinb.views.explore.groups import SizesView
 
     return SizesView(ws)
 
 
 def discover(ws: Workspace) -> DiscoverView:
-    """Groups in which something is high, found with progress, and saved by a click."""
+    """Groups in which something is high, found with progress, and saved by a click.
+
+    Args:
+        ws: the workspace whose customers are searched and that keeps the groups.
+    """
     from optinb.views.explore.discover import DiscoverView
 
     return DiscoverView(ws)
 
 
 def migration(ws: Workspace) -> MigrationView:
-    """Who moved between lifecycle stages, value segments or micro-segments from one night to another."""
+    """Who moved between lifecycle stages, value segments or micro-segments from one night to another.
+
+    Args:
+        ws: the workspace whose nights are offered.
+    """
     from optinb.views.explore.moves import MigrationView
 
     return MigrationView(ws)
 
 
 def customer(ws: Workspace, customer_id: str = "") -> CustomerView:
-    """Everything about one customer, by their id."""
+    """Everything about one customer, by their id.
+
+    Args:
+        ws: the workspace whose tables and nights are read.
+        customer_id: whom it shows first; empty for nobody.
+    """
     from optinb.views.explore.moves import CustomerView
 
     return CustomerView(ws, customer_id)
 
 
 def micro_segments(ws: Workspace) -> HTML:
-    """The micro-segments by size, value and risk."""
+    """The micro-segments by size, value and risk.
+
+    Args:
+        ws: the workspace whose models are shown.
+    """
     from optinb.views.tables import micro_segments
 
     return micro_segments(ws)
 
 
 def stages_over_time(ws: Workspace) -> HTML:
-    """How many customers were in each lifecycle stage, night by night."""
+    """How many customers were in each lifecycle stage, night by night.
+
+    Args:
+        ws: the workspace whose nights are shown.
+    """
     from optinb.views.tables import stages_over_time
 
     return stages_over_time(ws)
 
 
 def attributes(ws: Workspace) -> HTML:
-    """Every attribute that rules can ask about: its kind, what it means, how often it is known, typical values."""
+    """Every attribute that rules can ask about: its kind, what it means, how often it is known, typical values.
+
+    Args:
+        ws: the workspace whose tables are read.
+    """
     from optinb.views.tables import attributes
 
     return attributes(ws)
 
 
 def campaigns(ws: Workspace) -> HTML:
-    """Every campaign and where it stands."""
+    """Every campaign and where it stands.
+
+    Args:
+        ws: the workspace that keeps them.
+    """
     from optinb.views.tables import campaigns
 
     return campaigns(ws)
 
 
 def sent(ws: Workspace) -> HTML:
-    """What was sent to whom on the newest nights."""
+    """What was sent to whom on the newest nights.
+
+    Args:
+        ws: the workspace that sent it.
+    """
     from optinb.views.tables import sent
 
     return sent(ws)
 
 
 def stages(ws: Workspace) -> HTML:
-    """The customers by lifecycle stage."""
+    """The customers by lifecycle stage.
+
+    Args:
+        ws: the workspace whose models are shown.
+    """
     from optinb.views.tables import stages
 
     return stages(ws)
 
 
 def sdk_rollout(ws: Workspace, *, app_group: str | None = None) -> HTML:
-    """How far the Appboy SDK has come among the users of each app, night by night."""
+    """How far the Appboy SDK has come among the users of each app, night by night.
+
+    Args:
+        ws: the workspace whose nights are shown.
+        app_group: name or id of the only app group to show; all of them when left out.
+
+    Raises:
+        SettingsError: for an app group that isn't known.
+    """
     from IPython.display import HTML
 
     from optinb.show.charts import sdk_rollout

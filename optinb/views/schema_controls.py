@@ -17,10 +17,10 @@ from optinb.views.controls import field, offered
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-HOLES = (None, "", (), [], {})
+HOLES: tuple[Any, ...] = (None, "", (), [], {})
 LARGEST = 10**12  # that a number may be whose schema says no limit
 BOUNDS = {"ge": ("min", 0), "gt": ("min", 1), "le": ("max", 0), "lt": ("max", -1)}
-CONTROL_OF = {
+CONTROL_OF: dict[type[inspect.Type], str] = {
     inspect.BoolType: "check",
     inspect.LiteralType: "choice",
     inspect.IntType: "whole",

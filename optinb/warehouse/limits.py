@@ -153,8 +153,13 @@ _WIDE_BLANKS = (b"\xc2\xa0", b"\xe1\x9a\x80", b"\xe2\x80", b"\xe2\x81\x9f", b"\x
 
 
 class Facts(Struct, frozen=True):
-    """`trimmed`: no cell begins or ends with a blank. `printable`: no cell holds a control character. `ascii`: no cell
-    holds another character than those of ASCII."""
+    """What is known of all cells of a column of text.
+
+    Attributes:
+        trimmed: no cell begins or ends with a blank.
+        printable: no cell holds a control character.
+        ascii: no cell holds another character than those of ASCII.
+    """
 
     trimmed: bool = False
     printable: bool = False

@@ -126,7 +126,11 @@ class ImportReport(Struct, frozen=True, kw_only=True):
         return (*self.tables, *self.carried)
 
     def table(self, name: str) -> TableReport:
-        """The figures of one table; zeros if it was not delivered."""
+        """The figures of one table; zeros if it was not delivered.
+
+        Args:
+            name: of the table, such as "customers".
+        """
         for report in self.tables:
             if report.table == name:
                 return report

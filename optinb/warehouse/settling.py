@@ -94,7 +94,7 @@ def settle(
     Args:
         look: sees the files of the delivery, by name.
         limit_s: `[import] settle_seconds`.
-        tell: hears which file is waited for.
+        on_progress: hears which file is waited for.
         now: seconds since the epoch.
         sleep: waits so many seconds.
     """

@@ -27,9 +27,11 @@ class StagedFile(Struct, frozen=True, kw_only=True):
 
 
 class Staged(Struct, frozen=True, kw_only=True):
-    """One table of the delivery, read and checked. `attributes` are its further columns, in the order of a0, a1, …
+    """One table of the delivery, read and checked.
 
-    `delivered`: the columns of the contract that some file has.
+    Attributes:
+        delivered: the columns of the contract that some file has.
+        attributes: its further columns, in the order of a0, a1, …
     """
 
     table: Table

@@ -98,7 +98,10 @@ def write(
 
     Args:
         folder: a new one.
-        customers: how many rows, like `app_users`, `transactions` and `events`.
+        customers: rows of customers.
+        app_users: rows of app users.
+        transactions: rows of transactions.
+        events: rows of events.
         ids: how those of transactions are made.
         damaged: one transaction of so many has no amount.
         night: a further one brings other transactions and events, of which one in twenty is of an earlier day.

@@ -1,5 +1,7 @@
-"""What somebody sees of a night's sends while it runs: a bar in a terminal or a notebook, and a line of the log a
-window."""
+"""What somebody sees of a night's sends while it runs.
+
+A bar in a terminal or a notebook, and a line of the log a window.
+"""
 
 from __future__ import annotations
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import runpy
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fast_files import FAST, FAST_BUDGET_S
@@ -56,3 +58,27 @@ def test_what_contributors_are_sent_to_exists() -> None:
     named = re.findall(r"`((?:optinb|tests|notebooks|\.ci|\.docs)/[\w./]*)`", told)
     assert len(named) > 15
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def symbol(name: str, *reasons: str) -> dict[str, Any]:
+    """What pyright says of a name; its type is known where there is no reason against it."""
+    return {"name": name, "isTypeKnown": not reasons, "diagnostics": [{"message": reason} for reason in reasons]}
+
+
+def test_a_type_that_would_have_to_be_guessed_is_named() -> None:
+    guessed = runpy.run_path(str(ROOT / ".ci" / "known_types.py"))["guessed"]
+    missing = "Type is missing type annotation and could be inferred differently by type checkers"
+    widget = (
+        symbol("optinb.views.desk.Desk", "Type of metaclass unknown", "Type of base class unknown"),
+        symbol("optinb.views.desk.Desk.result", missing),
+        symbol("optinb.views.desk", 'Return type is partially unknown\n  Return type is "Desk"'),
+    )
+    known = symbol("optinb.open_workspace")
+    assert guessed([known, *widget]) == {}
+    assert guessed([known, *widget, symbol("optinb.base.Context.root", missing)]) == {
+        "optinb.base.Context.root": missing
+    }
+    of_another = 'Parameter type is "Card[Unknown]"'
+    assert guessed([symbol("optinb.show.text", of_another), *widget]) == {"optinb.show.text": of_another}
+    ambiguous = {**symbol("optinb.LIMIT"), "isTypeAmbiguous": True, "diagnostics": [{"message": missing}]}
+    assert list(guessed([ambiguous])) == ["optinb.LIMIT"]

@@ -57,8 +57,11 @@ def baby_buyers(night: date, *, days: int, zone: str = ZONE) -> set[str]:
 
 
 def churned(night: date) -> set[str]:
-    """Households that are silent for longer than 95 % of the pauses between purchase days last, each household counting
-    as one, and for longer than four of their own median pauses, once they have three."""
+    """Households that are silent for too long.
+
+    Longer than 95 % of the pauses between purchase days last, each household counting as one, and longer than four of
+    their own median pauses, once they have three.
+    """
     days = purchases().filter(pl.col("day") < night).select("customer_id", "day").unique().sort("customer_id", "day")
     own: dict[str, list[int]] = {}
     last: dict[str, date] = {}

@@ -60,8 +60,10 @@ def attributes(customers: int, *, seed: int) -> pl.DataFrame:
 
 
 def with_targets(customers: pl.DataFrame, *, seed: int) -> pl.DataFrame:
-    """The customers with `response`, which the planted groups say yes to more often, and `spent`, which they have more
-    of, and some have not."""
+    """The customers with two targets.
+
+    `response`, which the planted groups say yes to more often, and `spent`, which they have more of, and some have not.
+    """
     rng = np.random.default_rng(seed)
     chosen = np.zeros(customers.height, bool)
     for rule in PLANTED:

@@ -1,5 +1,7 @@
-"""Nights in which Appboy, a key or a person gets in the way between planning and sending: one campaign's trouble is
-its own, the night says so, and nobody gets anything twice."""
+"""Nights in which Appboy, a key or a person gets in the way between planning and sending.
+
+One campaign's trouble is its own, the night says so, and nobody gets anything twice.
+"""
 
 from __future__ import annotations
 

@@ -25,7 +25,15 @@ AT_ONCE = 100_000  # codes that one statement takes
 
 
 class CodePool(Struct, frozen=True, kw_only=True):
-    """A pool of codes: how many were imported into it, and how many nobody has yet."""
+    """A pool of codes.
+
+    Attributes:
+        name: of the pool.
+        codes: how many were imported into it.
+        left: how many nobody has yet.
+        changed_by: who imported into it last.
+        changed_at: when, in UTC.
+    """
 
     name: str
     codes: int
@@ -123,8 +131,10 @@ class CodeStore:
             return tuple(_pool(con, key) for key in keys)
 
     def imports(self, name: str) -> tuple[CodeImport, ...]:
-        """What a pool was imported from, the first first: by the audit trail, which codes that are given out don't
-        change."""
+        """What a pool was imported from, the first first.
+
+        By the audit trail, which codes that are given out don't change.
+        """
         with self._database.reading() as con:
             entries = audit.entries_of(con, action=IMPORTED)
         mine = [entry.detail for entry in reversed(entries) if entry.subject.casefold() == name.casefold()]

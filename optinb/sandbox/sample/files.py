@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 Format = Literal["csv", "parquet"]
-COLUMNS = {
+COLUMNS: dict[str, tuple[str, ...]] = {
     "customers": (
         "customer_id", "registered_at", "country", "language", "time_zone", "birth_date", "gender", "push_opt_in",
         "is_blocked", "is_test", "first_name", "city", "loyalty_tier", "newsletter", "acquisition_channel",
@@ -45,7 +45,7 @@ class TableWriter:
     """
 
     def __init__(self, folder: Path, table: str, *, fmt: Format) -> None:
-        self.rows = 0
+        self.rows: int = 0
         self._folder, self._table, self._fmt = folder, table, fmt
         self._open = ExitStack()
         self._stream: io.BufferedIOBase | None = None

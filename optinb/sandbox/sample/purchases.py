@@ -8,12 +8,16 @@ are drawn by the same exact code.
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
 from optinb.sandbox.sample.people import People, customer_ids, instants_column
 from optinb.sandbox.sample.world import CATEGORIES, DAY_S, MEAN_APPETITE, appetite, pick
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 REFUNDS = 0.015
 FAVOURITE = 0.6  # chance that a purchase is of the customer's favourite category
@@ -46,8 +50,8 @@ class Tastes:
     """What each customer likes and spends; drawn once a customer, so that it is the same on every night."""
 
     def __init__(self, rng: np.random.Generator, n: int) -> None:
-        self.favourite = pick(rng, tuple(c.share for c in CATEGORIES), n)
-        self.price = np.exp(rng.normal(3.3, 0.45, n))  # median price in EUR
+        self.favourite: NDArray[np.int64] = pick(rng, tuple(c.share for c in CATEGORIES), n)
+        self.price: NDArray[np.float64] = np.exp(rng.normal(3.3, 0.45, n))  # median price in EUR
 
 
 def transactions_frame(
@@ -97,8 +101,11 @@ def product_names(rng: np.random.Generator, category: np.ndarray) -> pl.Series:
 
 
 def corrections(recent: pl.DataFrame, *, delivered: date, first_number: int) -> pl.DataFrame:
-    """What a later delivery also brings: the first half of `recent` with another amount, by the same ids, and a late
-    purchase for each of the other half, five minutes before the one that is known."""
+    """What a later delivery also brings of purchases that are known already.
+
+    The first half of `recent` with another amount, by the same ids, and a late purchase for each of the other half,
+    five minutes before the one that is known.
+    """
     half = len(recent) // 2
     changed = recent.head(half).with_columns((pl.col("amount") * 0.9).round(2))
     late = recent.slice(half).with_columns(

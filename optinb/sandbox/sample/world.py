@@ -57,7 +57,7 @@ PLACES = (
     Place(0.02, "US", "en", "America/Chicago", -6, ("Chicago", "Houston")),
     Place(0.03, "US", "en", "America/Los_Angeles", -8, ("Los Angeles", "Seattle")),
 )
-FIRST_NAMES = {
+FIRST_NAMES: dict[str, tuple[str, ...]] = {
     "de": ("Anna", "Ben", "Clara", "David", "Emil", "Greta", "Jonas", "Jürgen", "Lena", "Mia", "Paul", "Sophie"),
     "fr": ("Chloé", "Hugo", "Inès", "Jules", "Léa", "Louis", "Manon", "Noé", "René", "Zoé"),
     "en": ("Alice", "Amir", "Charlotte", "George", "Jack", "Olivia", "Ruby", "Sam", "Tom", "Zara"),

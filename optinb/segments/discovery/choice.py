@@ -99,7 +99,8 @@ class Sharpener:
 
     def __init__(self, columns: Sequence[AttributeColumn], target: Target, least: int) -> None:
         self.columns: Sequence[AttributeColumn] = columns
-        self.target, self.least = target, least
+        self.target: Target = target
+        self.least: int = least
         self.tests: int = 0
         self._fine: dict[int, tuple[list[float | int], Places]] = {}
 

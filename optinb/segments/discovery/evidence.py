@@ -118,12 +118,14 @@ def products(
     """Sums over the customers that fit a row and a column both.
 
     Args:
-        rows, columns: bits of shape (r, ceil(n / 8)) and (c, ceil(n / 8)).
+        rows: bits of shape (r, ceil(n / 8)).
+        columns: bits of shape (c, ceil(n / 8)).
         weights: what is summed, shape (n,); None counts.
         size: n.
-        tell: is told of each block of customers how many they are.
+        on_progress: is told of each block of customers how many they are.
 
-    Returns an array of shape (r, c) for each weight.
+    Returns:
+        an array of shape (r, c) for each weight.
     """
     sums = [np.zeros((len(rows), len(columns))) for _ in weights]
     for start in range(0, size, BLOCK):

@@ -30,6 +30,8 @@ def restating(places: Places, alone: Sums, columns: Sequence[AttributeColumn], t
     Args:
         places: the column of each condition.
         alone: the sums of each condition by itself.
+        columns: the attributes.
+        target: what groups are looked for by.
     """
     if not target.yes_no:
         return {
@@ -96,10 +98,16 @@ def find(
     Args:
         columns: attributes of n customers.
         values: shape (n,), the target; known for the customers of both halves.
-        explore, confirm: shape (n,), the two halves.
+        yes_no: whether the target is true or false of each customer.
+        explore: shape (n,), the half that is searched.
+        confirm: shape (n,), the other half.
+        depth: conditions in a group at most, 1 to 3.
         least_share: of the customers of a half, at least so many must be in a group.
+        limit: groups at most.
+        pace: is told how far it is.
 
-    Raises RuleError when no attribute has anything to make conditions of.
+    Raises:
+        RuleError: when no attribute has anything to make conditions of.
     """
     searched = values[explore] if yes_no else steady(values[explore | confirm])[explore[explore | confirm]]
     target = Target(searched.astype(np.float32), yes_no)

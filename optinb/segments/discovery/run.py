@@ -162,9 +162,10 @@ def discover(
         depth: conditions in a group at most, 1 to 3.
         min_size: customers in a group at least; 0.5 % and not under 50 when left out.
         limit: groups at most.
-        tell: is told that so many more hundredths are done, and what is next.
+        on_progress: is told that so many more hundredths are done, and what is next.
 
-    Raises RuleError for a target that isn't known or the same for everybody, too few customers, no attribute.
+    Raises:
+        RuleError: for a target that isn't known or the same for everybody, too few customers, no attribute.
     """
     _check_limits(depth, min_size, limit)
     check_target(target, tables)

@@ -46,7 +46,7 @@ def search(
         target: of the n customers.
         depth: how many conditions are combined: 1, 2 or 3.
         least: customers that a group must have, and leave.
-        tell: is told of customers that are done; n for each level but the first.
+        on_progress: is told of customers that are done; n for each level but the first.
     """
     whole = target.of(np.ones(len(target.values), bool))
     alone = target.of_each(bits)

@@ -143,9 +143,9 @@ class DayBlanks:
     """A date, or a number of days before or after the run date."""
 
     def __init__(self, desk: Desk, put_value: Callable[[str], None], put_unit: Callable[[str], None]) -> None:
-        self.date = blank(w.DatePicker, "Date")
-        self.days = blank(w.Text, "Days", of="ob-short", placeholder="days")
-        self.unit = pick("Which day", UNITS)
+        self.date: w.DatePicker = blank(w.DatePicker, "Date")
+        self.days: w.Text = blank(w.Text, "Days", of="ob-short", placeholder="days")
+        self.unit: w.Dropdown = pick("Which day", UNITS)
         on_change(desk, self.date, lambda new: put_value(new.isoformat() if new else ""))
         on_change(desk, self.days, put_value)
         on_change(desk, self.unit, put_unit)
@@ -169,10 +169,11 @@ class WindowBlanks:
     ) -> None:
         self._desk, self._path, self._field = desk, path, field
         self._window: Any = None
-        self.span = pick(label)
+        self.span: w.Dropdown = pick(label)
         self._spans = {**SPANS, "ever": ever}
-        self.days = blank(w.Text, "Number of days", of="ob-short", placeholder="30")
-        self.first, self.last = blank(w.DatePicker, "First day"), blank(w.DatePicker, "Last day")
+        self.days: w.Text = blank(w.Text, "Number of days", of="ob-short", placeholder="30")
+        self.first: w.DatePicker = blank(w.DatePicker, "First day")
+        self.last: w.DatePicker = blank(w.DatePicker, "Last day")
         self._days, self._to = w.Box((self.days, word("days"))), word("to")
         self._days.add_class("ob-together")
         on_change(desk, self.span, lambda new: desk.set(path(), **{field: window_of(new)}))

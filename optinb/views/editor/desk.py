@@ -56,7 +56,7 @@ class Desk:
         distribution: Callable[[str], Distribution],
         changed: Callable[[Path | None], None],
     ) -> None:
-        self.history = History(document)
+        self.history: History = History(document)
         self.vocabulary = vocabulary
         self._changed = changed
         self._distribution = distribution

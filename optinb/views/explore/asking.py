@@ -30,7 +30,12 @@ class AskingView(w.VBox):
         self.answer = Pane()
 
     def arrange(self, *controls: w.Widget, watch: tuple[Any, ...]) -> None:
-        """Puts the controls in a row above the answer, and asks now and whenever one of `watch` changes."""
+        """Puts the controls in a row above the answer, and asks now and whenever one of `watch` changes.
+
+        Args:
+            *controls: in their order from the left.
+            watch: those of them whose value decides what is asked.
+        """
         self.children = (styles(), box(*controls, of="ob-pair"), self.answer)
         for control in watch:
             control.observe(lambda _: self.ask(), "value")

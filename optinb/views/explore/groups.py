@@ -53,7 +53,11 @@ class CompareView(AskingView):
         follow(self, lambda: names_of(ws), self.offer)
 
     def offer(self, names: list[str]) -> None:
-        """Offers groups that were saved meanwhile."""
+        """Offers groups that were saved meanwhile.
+
+        Args:
+            names: of all saved groups.
+        """
         choose(self.group, names, keep=self.group.value)
         choose(self.other, [EVERYBODY, *names], keep=self.other.value)
 
