@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import polars as pl
 from msgspec import Struct, field
 
 from optinb.base.files import sync
@@ -20,7 +21,7 @@ from optinb.warehouse.contract import OWN_TABLES, TABLES
 from optinb.warehouse.days import DayFile, read_files, write_files
 from optinb.warehouse.keyindex import INDEX_OF
 from optinb.warehouse.report import ImportReport
-from optinb.warehouse.sql import Connection, connect, ident, literal, readable
+from optinb.warehouse.sql import Connection, connect, ident, literal, readable, tables_of, with_frames
 
 if TYPE_CHECKING:
     from optinb.warehouse.versions import Versions
@@ -124,7 +125,6 @@ def _contents(con: Connection, name: str) -> Contents:
 
 def write_contents(con: Connection, contents: Contents) -> None:
     """Writes what the version that is being built says about itself."""
-    import polars as pl
 
     con.execute("CREATE TABLE next.meta (version BIGINT, created_at TIMESTAMP, import_date DATE, model_date DATE)")
     con.execute(
@@ -146,9 +146,7 @@ def write_contents(con: Connection, contents: Contents) -> None:
         orient="row",
     )
     if contents.deliveries:
-        con.register("listed_deliveries", listed)
-        con.execute("INSERT INTO next.deliveries SELECT * FROM listed_deliveries")
-        con.unregister("listed_deliveries")
+        with_frames(con, "INSERT INTO next.deliveries SELECT * FROM listed", listed=listed)
     for attribute in contents.attributes:
         con.execute("INSERT INTO next.attributes VALUES (?, ?, ?)", [attribute.name, attribute.kind, attribute.since])
     write_files(con, "next.files", contents.files)
@@ -157,8 +155,7 @@ def write_contents(con: Connection, contents: Contents) -> None:
 
 def carry_over(con: Connection, *, without: Collection[str]) -> None:
     """Copies the published tables of the current version that the next one doesn't replace."""
-    names = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'cur'").fetchall()
-    for (name,) in sorted(names):
+    for name in sorted(tables_of(con, "cur")):
         if name not in OWN_TABLES and name not in without:
             with readable(f"the published table {name!r}"):
                 con.execute(f"CREATE TABLE next.{ident(name)} AS SELECT * FROM cur.{ident(name)}")
@@ -166,9 +163,7 @@ def carry_over(con: Connection, *, without: Collection[str]) -> None:
 
 def create_missing(con: Connection) -> None:
     """Creates the contract's whole tables that were never delivered, empty, so that readers always find them."""
-    present = {
-        row[0] for row in con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'next'").fetchall()
-    }
+    present = tables_of(con, "next")
     for table in TABLES.values():
         if table.whole and table.name not in present:
             columns = ", ".join(f"{ident(name)} {kind}" for name, kind in table.stored().items())
@@ -186,12 +181,10 @@ def finish(con: Connection, *, exported: Path | None = None) -> None:
 def export(con: Connection, name: str, folder: Path) -> None:
     """Writes the customer tables of an attached version as Parquet files, for an engine that can't read its file."""
     folder.mkdir(exist_ok=True)
-    there = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = ?", [name]).fetchall()
-    for (table,) in there:
-        if table in EXPORTED:
-            path = folder / f"{table}.parquet"
-            con.execute(f"COPY {name}.{ident(table)} TO {literal(str(path))} (FORMAT parquet)")
-            sync(path)
+    for table in EXPORTED & tables_of(con, name):
+        path = folder / f"{table}.parquet"
+        con.execute(f"COPY {name}.{ident(table)} TO {literal(str(path))} (FORMAT parquet)")
+        sync(path)
 
 
 def export_tables(file: Path, folder: Path) -> None:

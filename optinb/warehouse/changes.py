@@ -13,13 +13,13 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from optinb.base.files import sync
 from optinb.warehouse.days import DayFile
 from optinb.warehouse.sql import Connection, exact_path, ident, literal
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from optinb.warehouse import building
     from optinb.warehouse.snapshot import Snapshot
 
@@ -88,7 +88,6 @@ def customers_on(snapshot: Snapshot, day: date) -> pl.LazyFrame:
 
     Columns that were delivered only later are null. What was before the first delivery isn't known.
     """
-    import polars as pl
 
     now = snapshot.table("customers")
     later = [
@@ -108,7 +107,6 @@ def counts_by_day(snapshot: Snapshot, name: str, days: Sequence[date]) -> pl.Dat
 
     From the counts of today backwards, so that the cost is that of the changes, not of the days.
     """
-    import polars as pl
 
     now = _values(snapshot.table("customers"), name).collect()
     files = _files(snapshot, min(days)) if days else []
@@ -145,7 +143,6 @@ def counts_by_day(snapshot: Snapshot, name: str, days: Sequence[date]) -> pl.Dat
 
 def attributes(snapshot: Snapshot) -> dict[str, pl.DataType]:
     """Every column that customers have or had, with its type."""
-    import polars as pl
 
     schema = dict(snapshot.schema("customers"))
     for file in snapshot.contents.files:
@@ -179,7 +176,6 @@ def _files(snapshot: Snapshot, day: date) -> list[tuple[date, Path]]:
 
 def _values(frame: pl.LazyFrame, name: str) -> pl.LazyFrame:
     """customer_id, one attribute (null where the frame lacks it), and whether this was a customer at all."""
-    import polars as pl
 
     value = pl.col(name) if name in frame.collect_schema() else pl.lit(None).alias(name)
     return frame.select("customer_id", value, pl.col("registered_at").is_not_null().alias(_KNOWN))

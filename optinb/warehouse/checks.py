@@ -6,13 +6,14 @@ complaint, except where the column is required.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from optinb.warehouse.contract import MAX_KEY_LENGTH, AttributeType, Column, Table
+from optinb.warehouse.contract import MAX_KEY_LENGTH, AttributeType, Column, Kind, Table
 from optinb.warehouse.sql import ident, utc, utc_from_local
 
 if TYPE_CHECKING:
@@ -67,72 +68,66 @@ def parsed(column: Column, context: CheckContext) -> str:
 def complaints(column: Column, latest: datetime, facts: limits.Facts) -> list[tuple[str, str]]:
     """(test, reason) of one column, the likeliest mistake first."""
     name, text, value = column.name, ident("t_" + column.name), ident("v_" + column.name)
-    tests = [(f"{text} IS NULL", f"{name} is missing: every row needs one")] if column.required else []
+    missing = [(f"{text} IS NULL", f"{name} is missing: every row needs one")] if column.required else []
     unparsed = f"{text} IS NOT NULL AND {value} IS NULL"
-    match column.kind:
-        case "key":
-            tests.append(
-                (
-                    # The count of bytes is at hand, that of characters isn't.
-                    f"strlen({text}) > {MAX_KEY_LENGTH} AND length({text}) > {MAX_KEY_LENGTH}",
-                    f"{name} is longer than {MAX_KEY_LENGTH} characters: a shifted column?",
-                )
+    control = f"regexp_matches({text}, '[\\x00-\\x1f\\x7f]')"
+    found: Mapping[Kind, list[tuple[str, str]]] = {
+        "key": [
+            (
+                # The count of bytes is at hand, that of characters isn't.
+                f"strlen({text}) > {MAX_KEY_LENGTH} AND length({text}) > {MAX_KEY_LENGTH}",
+                f"{name} is longer than {MAX_KEY_LENGTH} characters: a shifted column?",
+            ),
+            *[(control, f"{name} holds a control character: write plain text")] * (not facts.printable),
+        ],
+        "text": [(f"contains({text}, chr(0))", f"{name} {NUL}")] * (not facts.printable),
+        "number": [
+            (
+                f"{unparsed} OR contains({text}, '_')",
+                f"{name} isn't a number: write 1234.56, with a point and without thousands separators or units",
+            ),
+            (
+                f"NOT isfinite({value})",
+                f"{name} isn't a finite number: write a number that exists, or leave it empty",
+            ),
+            (
+                f"abs({value}) >= {EXACT}",
+                f"{name} has more than 15 digits before the point, and would lose the last: a shifted column?",
+            ),
+            (
+                f"NOT {is_exact(text)}",
+                f"{name} has more than {DIGITS} digits and would be rounded: write at most 15, such as 1234.56",
+            ),
+        ],
+        "time": [
+            # DuckDB also takes words such as 'infinity', names of zones, and offsets that no place has.
+            (
+                f"{unparsed} OR NOT {is_time(text)}",
+                f"{name} isn't a time: write ISO 8601, such as 2026-11-23T18:30:00+01:00",
+            ),
+            (f"{value} < {_EARLIEST}", f"{name} is before the year 1900: write the year with four digits"),
+            (f"{value} > {utc(latest)}", f"{name} is in the future: check the sender's clock and zone"),
+        ],
+        "date": [
+            (
+                f"{unparsed} OR NOT {is_date(text)}",
+                f"{name} isn't a date: write ISO 8601, such as 1990-05-31",
+            ),
+            (f"{value} < DATE '{FIRST_YEAR}-01-01'", f"{name} is before the year {FIRST_YEAR}: check the year"),
+            (f"{value} > CAST({utc(latest)} AS DATE)", f"{name} is in the future: check the century"),
+        ],
+        "flag": [(unparsed, f"{name} is neither true nor false: write true or false")],
+        "zone": [
+            (
+                f"{text} IS NOT NULL AND TRY_CAST({text} AS zone_name) IS NULL",
+                f"{name} isn't a time zone: write an IANA name, such as Europe/Berlin",
             )
-            if not facts.printable:
-                control = f"regexp_matches({text}, '[\\x00-\\x1f\\x7f]')"
-                tests.append((control, f"{name} holds a control character: write plain text"))
-        case "text" if not facts.printable:
-            tests.append((f"contains({text}, chr(0))", f"{name} {NUL}"))
-        case "number":
-            tests += [
-                (
-                    f"{unparsed} OR contains({text}, '_')",
-                    f"{name} isn't a number: write 1234.56, with a point and without thousands separators or units",
-                ),
-                (
-                    f"NOT isfinite({value})",
-                    f"{name} isn't a finite number: write a number that exists, or leave it empty",
-                ),
-                (
-                    f"abs({value}) >= {EXACT}",
-                    f"{name} has more than 15 digits before the point, and would lose the last: a shifted column?",
-                ),
-                (
-                    f"NOT {is_exact(text)}",
-                    f"{name} has more than {DIGITS} digits and would be rounded: write at most 15, such as 1234.56",
-                ),
-            ]
-        case "time":
-            tests += [
-                # DuckDB also takes words such as 'infinity', names of zones, and offsets that no place has.
-                (
-                    f"{unparsed} OR NOT {is_time(text)}",
-                    f"{name} isn't a time: write ISO 8601, such as 2026-11-23T18:30:00+01:00",
-                ),
-                (f"{value} < {_EARLIEST}", f"{name} is before the year 1900: write the year with four digits"),
-            ]
-            tests.append((f"{value} > {utc(latest)}", f"{name} is in the future: check the sender's clock and zone"))
-        case "date":
-            tests += [
-                (
-                    f"{unparsed} OR NOT {is_date(text)}",
-                    f"{name} isn't a date: write ISO 8601, such as 1990-05-31",
-                ),
-                (f"{value} < DATE '{FIRST_YEAR}-01-01'", f"{name} is before the year {FIRST_YEAR}: check the year"),
-                (f"{value} > CAST({utc(latest)} AS DATE)", f"{name} is in the future: check the century"),
-            ]
-        case "flag":
-            tests.append((unparsed, f"{name} is neither true nor false: write true or false"))
-        case "zone":
-            tests.append(
-                (
-                    f"{text} IS NOT NULL AND TRY_CAST({text} AS zone_name) IS NULL",
-                    f"{name} isn't a time zone: write an IANA name, such as Europe/Berlin",
-                )
-            )
-        case "json":
-            tests.append((f"NOT json_valid({text})", f'{name} isn\'t JSON: write an object, such as {{"plan": "pro"}}'))
-    return tests
+        ],
+        "json": [
+            (f"NOT json_valid({text})", f'{name} isn\'t JSON: write an object, such as {{"plan": "pro"}}'),
+        ],
+    }
+    return missing + found[column.kind]
 
 
 def is_exact(text: str) -> str:

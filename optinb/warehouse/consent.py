@@ -17,8 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from msgspec import Struct
 
 from optinb.warehouse.contract import APP_USERS, CUSTOMERS, DENIED
-from optinb.warehouse.persons import tables_of
-from optinb.warehouse.sql import Connection, first_value, ident, literal, readable
+from optinb.warehouse.sql import Connection, first_value, ident, literal, readable, tables_of
 from optinb.warehouse.staged import Staged, good_rows, passed
 
 NOBODY = ""  # the external user id of whom Appboy can't know

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import sqrt
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from optinb.base.figures import figure as in_figures
 from optinb.base.figures import share
@@ -70,18 +72,9 @@ def usual(figures: Sequence[ColumnFigures]) -> ColumnFigures:
         known = [value for one in figures if (value := getattr(one, name)) is not None]
         return median(known) if known else None
 
-    distinct, sampled = middle("distinct"), middle("sampled")
-    return ColumnFigures(
-        rows=int(median(one.rows for one in figures)),
-        nulls=middle("nulls"),
-        true=middle("true"),
-        sampled=None if sampled is None else round(sampled),
-        distinct=None if distinct is None else round(distinct),
-        evenly=middle("evenly"),
-        low=middle("low"),
-        median=middle("median"),
-        high=middle("high"),
-    )
+    found: dict[str, Any] = {name: middle(name) for name in ColumnFigures.__struct_fields__}
+    whole = {name: round(value) for name in ("sampled", "distinct") if (value := found[name]) is not None}
+    return ColumnFigures(**found | whole | {"rows": int(median(one.rows for one in figures))})
 
 
 def compare(
@@ -109,7 +102,7 @@ def compare(
         column = contract.get(name)
         gated = (column is not None and not column.varies) or name in watched
         moves = _moves(table, name, figures, last[name], column=column, limits=limits)
-        found += moves if gated else map(_not_gated, moves)
+        found += moves if gated else (replace(moved, verdict="not gated") for moved in moves)
     return tuple(found)
 
 
@@ -276,12 +269,6 @@ def _middle(table: Table, name: str, now: ColumnFigures, last: ColumnFigures, *,
         verdict="jump" if outside and min(now.rows, last.rows) >= _FEW else "ok",
         setting="max_median_change",
     )
-
-
-def _not_gated(drift: ColumnDrift) -> ColumnDrift:
-    from msgspec.structs import replace
-
-    return replace(drift, verdict="not gated")
 
 
 def _crossed(drift: ColumnDrift) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from optinb.warehouse.report import ColumnFigures
 from optinb.warehouse.sql import Connection, exact_path, ident, literal, readable
@@ -23,6 +24,17 @@ _BLOCK = 2048
 MOST_ATTRIBUTES = 200
 _AT_ONCE = 20
 Sort = Literal["flag", "number", "text", "plain"]
+# By the kind of a column of the contract, and the type of an attribute; all others are texts.
+_SORTS: Mapping[str, Sort] = {
+    "flag": "flag",
+    "BOOLEAN": "flag",
+    "number": "number",
+    "BIGINT": "number",
+    "DOUBLE": "number",
+    "time": "plain",
+    "json": "plain",
+    "TIMESTAMP": "plain",
+}
 
 
 class MeasuredColumn(Struct, frozen=True):
@@ -73,13 +85,7 @@ def published_figures(
         rows = f"(SELECT * FROM {rows} LIMIT {SAMPLE})"
     found = _figures(con, rows, columns, exact=table.by_day is None, blocks=table.by_day is None)
     defaults = {column.name for column in table.columns if column.default}
-    return {name: _without_nulls(figures) if name in defaults else figures for name, figures in found.items()}
-
-
-def _without_nulls(figures: ColumnFigures) -> ColumnFigures:
-    from msgspec.structs import replace
-
-    return replace(figures, nulls=None)
+    return {name: replace(figures, nulls=None) if name in defaults else figures for name, figures in found.items()}
 
 
 def _contract(table: contract.Table, delivered: Collection[str]) -> list[MeasuredColumn]:
@@ -91,29 +97,15 @@ def _own(table: contract.Table, column: contract.Column) -> MeasuredColumn | Non
     value = ident(column.name)
     if column.name == "customer_id" or column.name in table.key or (column.required and column.kind == "time"):
         return None
-    match column.kind:
-        case "flag":
-            return MeasuredColumn(column.name, value, "flag")
-        case "number":
-            return MeasuredColumn(column.name, value, "number")
-        case "time" | "json":
-            return MeasuredColumn(column.name, value, "plain")
-        case "key":
-            return MeasuredColumn(column.name, f"nullif({value}, '')", "text")
-        case _:
-            return MeasuredColumn(column.name, value, "text")
+    if column.kind == "key":
+        value = f"nullif({value}, '')"
+    return MeasuredColumn(column.name, value, _SORTS.get(column.kind, "text"))
 
 
 def _attribute(name: str, value: str, kind: str, *, text: bool) -> MeasuredColumn:
-    match kind:
-        case "BOOLEAN":
-            return MeasuredColumn(name, f"TRY_CAST({value} AS BOOLEAN)" if text else value, "flag")
-        case "BIGINT" | "DOUBLE":
-            return MeasuredColumn(name, f"TRY_CAST({value} AS DOUBLE)", "number")
-        case "TIMESTAMP":
-            return MeasuredColumn(name, value, "plain")
-        case _:
-            return MeasuredColumn(name, value, "text")
+    if kind in ("BIGINT", "DOUBLE") or (text and kind == "BOOLEAN"):
+        value = f"TRY_CAST({value} AS {'DOUBLE' if kind == 'BIGINT' else kind})"
+    return MeasuredColumn(name, value, _SORTS.get(kind, "text"))
 
 
 def _figures(

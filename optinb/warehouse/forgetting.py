@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -27,8 +28,6 @@ from optinb.warehouse.quarantine import FILE, read_quarantine
 from optinb.warehouse.sql import Connection, connect, ident, literal, readable
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from optinb.warehouse.versions import Versions
 
 
@@ -246,7 +245,6 @@ def _not(ids: Collection[str], column: str = "customer_id") -> str:
 
 def _blank(quarantine: Path, names: Collection[str]) -> int:
     """Takes the text out of every refused row that names the customer, and leaves the row, so that counts stay."""
-    import polars as pl
 
     blanked = 0
     for path in _quarantines(quarantine):

@@ -140,6 +140,12 @@ def _lines(plain: Path, cells: str, form: str, *, quote: str = '"', errors: str 
     )
 
 
+def forget_errors(con: Connection) -> None:
+    """Drops the tables of lines that couldn't be read, before another file is."""
+    con.execute("DROP TABLE IF EXISTS csv_rejects")
+    con.execute("DROP TABLE IF EXISTS csv_scans")
+
+
 def _header(text: str, table: str) -> tuple[str, tuple[str, ...]]:
     """Delimiter and column names: the delimiter is the one that finds most of the table's columns."""
     known = {column.name for column in TABLES[table].columns}

@@ -68,9 +68,7 @@ class BlockedError(GateError):
         drift: tuple[ColumnDrift, ...] = (),
     ) -> None:
         super().__init__(text)
-        self.gates = gates
-        self.tables = tables
-        self.drift = drift
+        self.gates, self.tables, self.drift = gates, tables, drift
 
 
 class Import:
@@ -88,12 +86,8 @@ class Import:
     ) -> None:
         """Args: `watched` are the attributes that rules and campaigns use."""
         self._names = column_names.names_of(settings.imports.columns)
-        self._watched = watched
-        self._root = root
-        self._versions = versions
-        self._settings = settings
-        self._run_date = run_date
-        self._now = now
+        self._root, self._versions, self._settings = root, versions, settings
+        self._run_date, self._now, self._watched = run_date, now, watched
         self._current = versions.current
 
     def run(self, *, accept_anyway: str | None, user: str, on_progress: OnProgress | None = None) -> ImportReport:

@@ -7,14 +7,13 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
 from msgspec import Struct
 
 from optinb.errors import DeliveryError, Exit, UsageError
 from optinb.warehouse.report import ImportReport
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from optinb.base.context import Context
     from optinb.base.progress import OnProgress
     from optinb.store.audit import AuditTrail
@@ -172,7 +171,6 @@ class Arrivals:
 
 def grouped(rejects: pl.DataFrame, *, run_date: date) -> Quarantine:
     """The quarantine (table, file, line, raw, reason, column) by table and reason, with the first examples of each."""
-    import polars as pl
 
     one = pl.struct("file", "line", pl.col("raw").str.slice(0, SHOWN)).head(EXAMPLES).alias("examples")
     reasons = rejects.group_by("table", "column", "reason").agg(pl.len().alias("rows"), one)

@@ -22,12 +22,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from msgspec import Struct
 from numpy.typing import NDArray
 
 from optinb.base.files import sync
 from optinb.warehouse.days import DayFile, require_whole, scan_of
-from optinb.warehouse.sql import Connection, numbers, readable
+from optinb.warehouse.sql import Connection, first_value, numbers, readable, with_frames
 
 Entries = NDArray[np.uint64]
 Bits = NDArray[np.uint8]
@@ -43,15 +44,11 @@ class KeyIndex:
     """Looks up and adds keys for one new version. A run is a DayFile of the table `name`."""
 
     def __init__(self, con: Connection, *, root: Path, version: int, delivery: date, name: str = KEYS) -> None:
-        self._con = con
-        self._root = root
-        self._name = name
-        self._version = version
-        self._delivery = delivery
+        self._con, self._root, self._name = con, root, name
+        self._version, self._delivery = version, delivery
         self._mine: set[str] = set()
         # Runs are of use only to an engine that hashes alike: a hash of a fixed text stands in their names.
-        rows = con.execute("SELECT printf('%016x', hash('a fixed text that tells hashes apart'))").fetchall()
-        self._hashes = rows[0][0]
+        self._hashes = first_value(con, "SELECT printf('%016x', hash('a fixed text that tells hashes apart'))")
 
     def complete(self, runs: Sequence[DayFile], files: Sequence[DayFile], *, optional: bool = False) -> bool:
         """Whether `runs` can be used as the index of the rows in `files`; without any, no row may have an id."""
@@ -86,13 +83,8 @@ class KeyIndex:
 
     def select(self, entries: Entries, *, key: str, rows: str, into: str) -> None:
         """Makes a table `into` of the keys in `rows` that have one of the entries, by its hash."""
-        import polars as pl
-
-        self._con.register("found_hashes", pl.DataFrame({"n": np.unique(hashes_of(entries))}))
-        self._con.execute(
-            f"CREATE TABLE {into} AS SELECT {key} FROM {rows} WHERE {_hash(key)} IN (SELECT n FROM found_hashes)"
-        )
-        self._con.unregister("found_hashes")
+        query = f"CREATE TABLE {into} AS SELECT {key} FROM {rows} WHERE {_hash(key)} IN (SELECT n FROM found_hashes)"
+        with_frames(self._con, query, found_hashes=pl.DataFrame({"n": np.unique(hashes_of(entries))}))
 
     def _write(self, parts: Iterable[Entries], *, at_most: int) -> DayFile:
         path = f"{self._name}/{self._hashes}-v{self._version:06d}-{len(self._mine) + 1:04d}.run"

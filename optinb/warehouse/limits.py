@@ -15,7 +15,6 @@ import gzip
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from msgspec import Struct
 
 from optinb.base.figures import figure
@@ -23,6 +22,7 @@ from optinb.errors import DeliveryError
 from optinb.warehouse.contract import MAX_COLUMNS
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -168,6 +168,8 @@ class Facts(Struct, frozen=True):
 
 def facts_of(path: Path, delimiter: str) -> Facts:
     """What holds for all cells of a CSV file; what is in doubt, doesn't."""
+    import numpy as np
+
     trimmed = printable = ascii_only = True
     with path.open("rb") as stream:
         before = b"\n"
@@ -187,6 +189,8 @@ def facts_of(path: Path, delimiter: str) -> Facts:
 
 def _only_separators(here: NDArray[np.uint8], fresh: NDArray[np.uint8], delimiter: int) -> bool:
     """Whether all control characters are new lines (or delimiters); `here` is `fresh` and some bytes before it."""
+    import numpy as np
+
     controls = np.count_nonzero(fresh < _BLANK) - np.count_nonzero(fresh == _LINE)
     if controls and delimiter < _BLANK:
         controls -= np.count_nonzero(fresh == delimiter)

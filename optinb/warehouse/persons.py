@@ -20,7 +20,7 @@ from msgspec import Struct
 from optinb.warehouse.components import PEOPLE, components, cycles, people
 from optinb.warehouse.keyindex import repeated
 from optinb.warehouse.report import Gate
-from optinb.warehouse.sql import Connection, literal, numbers
+from optinb.warehouse.sql import Connection, literal, numbers, tables_of, with_frames
 
 LINKS = "old VARCHAR, new VARCHAR, since TIMESTAMP, delivery DATE, source VARCHAR"
 PERSONS = "customer_id VARCHAR, person_id VARCHAR, drawn BOOLEAN"
@@ -70,9 +70,8 @@ def link(
     _create(con, "persons_before", PERSONS, "FROM cur.persons" if "persons" in published else "")
     if known and "persons" not in published:
         # a version from before anybody looked: who shared an external user id was one person there too
-        con.register("shared_before", _sharing(con, "cur.customers"))
-        con.execute("INSERT INTO persons_before SELECT new, old, false FROM shared_before")
-        con.unregister("shared_before")
+        query = "INSERT INTO persons_before SELECT new, old, false FROM shared_before"
+        with_frames(con, query, shared_before=_sharing(con, "cur.customers"))
     earlier = published if last == "cur" else tables_of(con, last) if last else frozenset()
     same = "FROM persons_before" if last == "cur" else f"FROM {last}.persons" if "persons" in earlier else ""
     _create(con, "persons_last", PERSONS, same)
@@ -91,10 +90,7 @@ def link(
     if together.is_empty():
         return Linked()
     members = components(together)
-    con.register("members", members)
-    con.execute(f"INSERT INTO persons_now FROM ({_people(con, members, known=known)})")
-    con.unregister("people_found")
-    con.unregister("members")
+    with_frames(con, "INSERT INTO persons_now FROM people_found", people_found=_people(con, members, known=known))
     if delivered.is_empty():
         return Linked()
     sizes = components(links).filter(pl.col("group").is_in(_groups_of(links, delivered)))["group"].value_counts()
@@ -118,12 +114,6 @@ def publish(con: Connection) -> None:
     con.execute("CREATE TABLE next.persons AS FROM persons_now ORDER BY customer_id")
     heirless = "FROM departed WHERE customer_id NOT IN (SELECT old FROM person_links)"
     con.execute(f"CREATE TABLE next.departed_customers AS {heirless} ORDER BY customer_id")
-
-
-def tables_of(con: Connection, version: str) -> frozenset[str]:
-    """The tables of an attached version; those about people are new in this version of optinb."""
-    rows = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = ?", [version]).fetchall()
-    return frozenset(name for (name,) in rows)
 
 
 def _create(con: Connection, name: str, columns: str, rows: str) -> None:
@@ -208,19 +198,20 @@ def _sharing(con: Connection, customers: str) -> pl.DataFrame:
     return found
 
 
-def _people(con: Connection, members: pl.DataFrame, *, known: bool) -> str:
-    """Registers who each of the members is, and returns the name of what was registered."""
+def _people(con: Connection, members: pl.DataFrame, *, known: bool) -> pl.DataFrame:
+    """Who each of the members is."""
     mine = "WHERE customer_id IN (SELECT customer_id FROM members)"
     there = f"(SELECT customer_id FROM cur.customers {mine} UNION SELECT customer_id FROM departed {mine})"
     nobody = "(SELECT NULL::VARCHAR AS customer_id WHERE false)"
+    con.register("members", members)
     told = con.sql(
         'SELECT m.customer_id, m."group", m.is_new, '
         "coalesce(p.person_id, c.customer_id) AS prior, coalesce(p.drawn, c.customer_id IS NOT NULL) AS was_drawn "
         "FROM members m LEFT JOIN persons_before p USING (customer_id) "
         f"LEFT JOIN {there if known else nobody} c USING (customer_id)"
     ).pl()
-    con.register("people_found", people(told).select(PEOPLE.names()))
-    return "FROM people_found"
+    con.unregister("members")
+    return people(told).select(PEOPLE.names())
 
 
 def _groups_of(links: pl.DataFrame, some: pl.DataFrame) -> list[int]:

@@ -18,12 +18,12 @@ from unicodedata import normalize
 
 import msgspec
 import numpy as np
+import polars as pl
 
 from optinb.warehouse.sql import Connection, ident, literal
 from optinb.warehouse.staged import FORGOTTEN, REPEATED, Staged, StagedFile
 
 if TYPE_CHECKING:
-    import polars as pl
     from numpy.typing import NDArray
 
     from optinb.warehouse import formats
@@ -74,7 +74,6 @@ def write_quarantine(con: Connection, staged: Sequence[Staged], *, folder: Path)
 
 def read_quarantine(folder: Path) -> pl.DataFrame:
     """The rejects and emptied values of a day, with COLUMNS; empty if there are none."""
-    import polars as pl
 
     schema = {name: pl.Int64() if name == "line" else pl.String() for name in COLUMNS}
     if not (folder / FILE).is_file():

@@ -131,7 +131,5 @@ class ImportReport(Struct, frozen=True, kw_only=True):
         Args:
             name: of the table, such as "customers".
         """
-        for report in self.tables:
-            if report.table == name:
-                return report
-        return TableReport(table=name, read=0, loaded=0, quarantined=0)
+        none = TableReport(table=name, read=0, loaded=0, quarantined=0)
+        return next((report for report in self.tables if report.table == name), none)

@@ -122,11 +122,7 @@ def emptied_values(table: Table, context: CheckContext) -> Iterator[tuple[str, s
 
 def word_columns(table: Table, attributes: Sequence[str]) -> list[str]:
     """The columns in which a word may stand for a missing value: bit n of `words` is that of the n-th."""
-    return [column.name for column in table.columns if _may_be_word(table, column)] + list(attributes)
-
-
-def _may_be_word(table: Table, column: Column) -> bool:
-    return _is_emptied(table, column)
+    return [column.name for column in table.columns if _is_emptied(table, column)] + list(attributes)
 
 
 def is_word(text: str, context: CheckContext, *, is_day: bool = False) -> str:
@@ -147,7 +143,7 @@ def _word_tests(table: Table, attributes: Sequence[str], at: Collection[str], co
     found = {
         c.name: is_word(ident("x_" + c.name), context, is_day=c.kind in ("date", "time"))
         for c in table.columns
-        if c.name in at and _may_be_word(table, c)
+        if c.name in at and _is_emptied(table, c)
     }
     return found | {name: is_word(f"x{i}", context, is_day=True) for i, name in enumerate(attributes) if name in at}
 

@@ -7,17 +7,16 @@ from datetime import date, datetime
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
+
+import polars as pl
 
 from optinb.errors import WarehouseError, did_you_mean
 from optinb.warehouse.building import Contents, attach, read_contents
 from optinb.warehouse.contract import DAILY, OWN_TABLES, TABLES, polars_schema
 from optinb.warehouse.days import DayFile, require_whole
-from optinb.warehouse.sql import connect, ident, readable
+from optinb.warehouse.sql import connect, ident, readable, tables_of
 from optinb.warehouse.versions import Versions, open_shared
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 class Snapshot:
@@ -36,8 +35,7 @@ class Snapshot:
         with connect() as con:
             attach(con, self._path, "v", read_only=True)
             self._contents = read_contents(con, "v")
-            names = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = 'v'").fetchall()
-        self._tables = frozenset(row[0] for row in names) - OWN_TABLES
+            self._tables = tables_of(con, "v") - OWN_TABLES
 
     @property
     def version(self) -> int:
@@ -113,8 +111,6 @@ class Snapshot:
 
         Files without a row of the days from `since` to `until` (both included) are left out; the others are whole.
         """
-        import polars as pl
-
         if name not in DAILY:
             raise WarehouseError(f"{name!r} isn't kept by day{did_you_mean(name, DAILY)}")
         files = self.files(name, since=since, until=until)
@@ -144,8 +140,6 @@ class Snapshot:
 
     def history(self, *, since: date | None = None, until: date | None = None) -> pl.LazyFrame:
         """The state of every customer on each day that was published, with a column `day`; both ends are included."""
-        import polars as pl
-
         files = self.files("history", since=since, until=until)
         if not files:
             return pl.LazyFrame(schema={"customer_id": pl.String(), "day": pl.Date()})

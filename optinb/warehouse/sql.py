@@ -19,6 +19,7 @@ from optinb.errors import WarehouseError
 if TYPE_CHECKING:
     import duckdb
     import numpy as np
+    import polars as pl
     from numpy.typing import NDArray
 Connection: TypeAlias = "duckdb.DuckDBPyConnection"
 
@@ -63,6 +64,21 @@ def numbers(con: Connection, query: str, *, at_once: int) -> Iterator[NDArray[np
 def first_value(con: Connection, query: str) -> Any:
     """The one value of a query that gives one row."""
     return con.execute(query).fetchall()[0][0]
+
+
+def with_frames(con: Connection, statement: str, **frames: pl.DataFrame) -> None:
+    """Executes a statement that reads some frames by their names, which are known for as long as it runs."""
+    for name, frame in frames.items():
+        con.register(name, frame)
+    con.execute(statement)
+    for name in frames:
+        con.unregister(name)
+
+
+def tables_of(con: Connection, version: str) -> frozenset[str]:
+    """The tables of an attached version; that of an earlier optinb has none about people."""
+    rows = con.execute("SELECT table_name FROM duckdb_tables() WHERE database_name = ?", [version]).fetchall()
+    return frozenset(name for (name,) in rows)
 
 
 def connect(*, scratch: Path | None = None, memory: str = "1200MB", zone: str = "UTC") -> Connection:

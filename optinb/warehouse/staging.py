@@ -41,11 +41,8 @@ class Stager:
     ) -> None:
         from zoneinfo import available_timezones
 
-        self._con = con
-        self._context = context
-        self._scratch = scratch
-        self._names = names
-        self._most_gb = most_gb
+        self._con, self._context, self._scratch = con, context, scratch
+        self._names, self._most_gb = names, most_gb
         self.problems: dict[str, str] = {}
         self.warnings: list[str] = []
         zones = ", ".join(literal(name) for name in sorted(available_timezones()))
@@ -194,8 +191,7 @@ class Stager:
                     f"CASE min(error_type::VARCHAR) {cases} ELSE {literal(_BROKEN)} END FROM csv_rejects GROUP BY 2"
                 )
         finally:
-            self._con.execute("DROP TABLE IF EXISTS csv_rejects")
-            self._con.execute("DROP TABLE IF EXISTS csv_scans")
+            formats.forget_errors(self._con)
         return rows[0][0]
 
 

@@ -11,17 +11,19 @@ the files of the days that the delivery brings rows of are read, however long th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import polars as pl
 
 from optinb.warehouse import checks
 from optinb.warehouse.contract import APP_USERS, CUSTOMER_IDS, DENIED, Table
 from optinb.warehouse.days import DayFile, require_whole, scan_of
 from optinb.warehouse.forgotten import RETURNING, Forgotten, note_returning
-from optinb.warehouse.keyindex import Entries, repeated
-from optinb.warehouse.sql import Connection, ident, literal, numbers, readable
+from optinb.warehouse.keyindex import repeated
+from optinb.warehouse.sql import Connection, ident, literal, numbers, readable, with_frames
 from optinb.warehouse.staged import FORGOTTEN, REPEATED, Staged, good_rows, passed
 
 if TYPE_CHECKING:
@@ -67,37 +69,38 @@ def refuse_duplicates(con: Connection, staged: Staged) -> None:
     if not staged.table.key:
         return
     key = ", ".join(staged.table.key)
-    # Keys are told apart by a hash: 8 bytes a row instead of the key, and only what collides is looked at.
+    for hashes in _repeated(con, staged, key):
+        same = f"hash({key}) IN (SELECT n FROM repeated_hashes)"
+        with_frames(
+            con,
+            f"INSERT INTO {staged.rejects} SELECT row, {literal(checks.duplicate(staged.table))} FROM ("
+            f"SELECT rowid AS row, row_number() OVER (PARTITION BY {key} ORDER BY rowid) AS nth FROM {staged.name} "
+            f"WHERE {same} AND {passed(con, staged)}) WHERE nth > 1",
+            repeated_hashes=hashes,
+        )
+        # Of rows that contradict each other the first stays, and with it whatever any of them denies.
+        for name, denied in DENIED.get(staged.table.name, {}).items():
+            theirs = f"SELECT ({key}) FROM {staged.name} WHERE {same} AND {name} = {denied}"
+            with_frames(
+                con,
+                f"UPDATE {staged.name} SET {name} = {denied} "
+                f"WHERE {name} IS DISTINCT FROM {denied} AND ({key}) IN ({theirs})",
+                repeated_hashes=hashes,
+            )
+
+
+def _repeated(con: Connection, staged: Staged, key: str, test: str = "true") -> Iterator[pl.DataFrame]:
+    """The hashes (`n`) of keys that stand more than once among the good rows that fulfil a test, in parts.
+
+    Keys are told apart by a hash: 8 bytes a row instead of the key, and only what collides is looked at.
+    """
     parts = 1 + staged.files[-1].after // _AT_ONCE
     for part in range(parts):
-        some = f"SELECT hash({key}) AS n FROM {good_rows(con, staged)}" + f" WHERE n % {parts} = {part}" * (parts > 1)
-        for hashes in numbers(con, some, at_once=staged.files[-1].after):
-            _refuse_repeated(con, staged, key, repeated(hashes))
-
-
-def _refuse_repeated(con: Connection, staged: Staged, key: str, hashes: Entries) -> None:
-    import polars as pl
-
-    if not len(hashes):
-        return
-    con.register("repeated_hashes", pl.DataFrame({"n": hashes}))
-    con.execute(
-        f"INSERT INTO {staged.rejects} SELECT row, {literal(checks.duplicate(staged.table))} FROM ("
-        f"SELECT rowid AS row, row_number() OVER (PARTITION BY {key} ORDER BY rowid) AS nth FROM {staged.name} "
-        f"WHERE hash({key}) IN (SELECT n FROM repeated_hashes) "
-        f"AND {passed(con, staged)}) WHERE nth > 1"
-    )
-    # Of rows that contradict each other the first stays, and with it whatever any of them denies.
-    for name, denied in DENIED.get(staged.table.name, {}).items():
-        theirs = (
-            f"SELECT ({key}) FROM {staged.name} "
-            f"WHERE hash({key}) IN (SELECT n FROM repeated_hashes) AND {name} = {denied}"
-        )
-        con.execute(
-            f"UPDATE {staged.name} SET {name} = {denied} "
-            f"WHERE {name} IS DISTINCT FROM {denied} AND ({key}) IN ({theirs})"
-        )
-    con.unregister("repeated_hashes")
+        within = f"{test} AND n % {parts} = {part}" if parts > 1 else test
+        some = f"SELECT hash({key}) AS n FROM {good_rows(con, staged)} WHERE {within}"
+        for hashes in map(repeated, numbers(con, some, at_once=staged.files[-1].after)):
+            if len(hashes):
+                yield pl.DataFrame({"n": hashes})
 
 
 def types_of_attributes(con: Connection, staged: Staged, known: Mapping[str, str]) -> dict[str, str]:
@@ -189,29 +192,19 @@ def told(report: TableReport) -> str:
 
 def _leave_out_same_ids(con: Connection, staged: Staged, key: str) -> None:
     """Of rows of this delivery with one id all but the first."""
-    import polars as pl
-
-    # By hashes, 8 bytes a row, as `refuse_duplicates` tells keys apart.
-    parts = 1 + staged.files[-1].after // _AT_ONCE
     said = f"({', '.join(ident(name) for name in staged.table.stored())})"
-    for part in range(parts):
-        some = f"SELECT hash({key}) AS n FROM {good_rows(con, staged)} WHERE {key} IS NOT NULL"
-        some += f" AND n % {parts} = {part}" * (parts > 1)
-        for hashes in numbers(con, some, at_once=staged.files[-1].after):
-            twice = repeated(hashes)
-            if not len(twice):
-                continue
-            con.register("repeated_hashes", pl.DataFrame({"n": twice}))
-            con.execute(
-                f"INSERT INTO {staged.rejects} SELECT row, "
-                f"CASE WHEN alike THEN {literal(REPEATED)} ELSE {literal(duplicate_of(staged.table))} END FROM ("
-                f"SELECT rowid AS row, row_number() OVER ids AS nth, "
-                f"row{said} IS NOT DISTINCT FROM first_value(row{said}) OVER ids AS alike FROM {staged.name} "
-                f"WHERE hash({key}) IN (SELECT n FROM repeated_hashes) AND {key} IS NOT NULL "
-                f"AND {passed(con, staged)} "
-                f"WINDOW ids AS (PARTITION BY {key} ORDER BY rowid)) WHERE nth > 1"
-            )
-            con.unregister("repeated_hashes")
+    for hashes in _repeated(con, staged, key, f"{key} IS NOT NULL"):
+        with_frames(
+            con,
+            f"INSERT INTO {staged.rejects} SELECT row, "
+            f"CASE WHEN alike THEN {literal(REPEATED)} ELSE {literal(duplicate_of(staged.table))} END FROM ("
+            f"SELECT rowid AS row, row_number() OVER ids AS nth, "
+            f"row{said} IS NOT DISTINCT FROM first_value(row{said}) OVER ids AS alike FROM {staged.name} "
+            f"WHERE hash({key}) IN (SELECT n FROM repeated_hashes) AND {key} IS NOT NULL "
+            f"AND {passed(con, staged)} "
+            f"WINDOW ids AS (PARTITION BY {key} ORDER BY rowid)) WHERE nth > 1",
+            repeated_hashes=hashes,
+        )
 
 
 def duplicate_of(table: Table) -> str:

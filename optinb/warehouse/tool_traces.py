@@ -6,15 +6,12 @@ The files can be read, and no row is wrong by itself: only together do the value
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from optinb.warehouse import formats
 from optinb.warehouse.contract import TABLES
 from optinb.warehouse.report import Gate
 from optinb.warehouse.sql import Connection, ident, readable
 from optinb.warehouse.staged import Staged, good_rows
-
-if TYPE_CHECKING:
-    from optinb.warehouse import formats
 
 # A row of another table with an altered customer_id is refused anyway, as one of an unknown customer.
 _IDS = {
@@ -100,8 +97,7 @@ def thousands_points(con: Connection, source: formats.OpenedFile) -> Iterator[st
         found = con.execute(
             f"SELECT bool_and(regexp_full_match(value, '{_THOUSANDS}')), (list(value))[:{_EXAMPLES}] FROM {rows}"
         ).fetchall()
-        con.execute("DROP TABLE IF EXISTS csv_rejects")
-        con.execute("DROP TABLE IF EXISTS csv_scans")
+        formats.forget_errors(con)
         said, values = found[0]
         if said:
             yield (

@@ -19,7 +19,7 @@ from optinb.warehouse.forgotten import Forgotten, read_forgotten
 from optinb.warehouse.known_as import KnownAs, known_as
 from optinb.warehouse.quarantine import read_quarantine
 from optinb.warehouse.snapshot import Snapshot, open_snapshot
-from optinb.warehouse.sql import connect, first_line, ident, literal
+from optinb.warehouse.sql import connect, first_line, ident, literal, with_frames
 from optinb.warehouse.versions import Versions
 
 if TYPE_CHECKING:
@@ -151,9 +151,7 @@ class Warehouse:
             building.attach(con, built, "next", read_only=False)
             building.carry_over(con, without=tables.keys())
             for name, frame in tables.items():
-                con.register("published_frame", frame)
-                con.execute(f"CREATE TABLE next.{ident(name)} AS SELECT * FROM published_frame")
-                con.unregister("published_frame")
+                with_frames(con, f"CREATE TABLE next.{ident(name)} AS SELECT * FROM published", published=frame)
             files = list(contents.files)
             if history is not None:
                 writer = days.DayWriter(
