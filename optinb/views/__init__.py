@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from optinb.show.cells import install
+from optinb.show.registry import install
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import ipywidgets as w
 
 from optinb.errors import OptinbError
+from optinb.show.campaigns import for_decision
 from optinb.show.pages import fragment
-from optinb.show.planning import for_decision
 from optinb.views.controls import Pane, box, button, field, styles
 from optinb.views.debounce import every
 

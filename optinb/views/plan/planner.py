@@ -13,8 +13,8 @@ import msgspec
 
 from optinb.appboy import needed_properties
 from optinb.errors import OptinbError
+from optinb.show.campaigns import audience, message
 from optinb.show.pages import fragment
-from optinb.show.planning import audience, message
 from optinb.views.controls import choose
 from optinb.views.debounce import Debounce, every
 from optinb.views.latest_only import LatestOnly
