@@ -1,17 +1,29 @@
-"""Customers and their models, as text and HTML."""
+"""Customers, their models, target groups and their members, and what was discovered, as text and HTML."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from optinb.show.pages import page
+from optinb.base.figures import many, share
+from optinb.show.pages import fragment, page
 from optinb.show.registry import Shown
-from optinb.show.tables import card_tables, table
+from optinb.show.tables import card_tables, finding_rows, rate_of, table
 
 if TYPE_CHECKING:
     import polars as pl
 
     from optinb.customers import CustomerCard, ModelReport
+    from optinb.segments import (
+        CustomerDay,
+        CustomerReach,
+        Distribution,
+        GroupRecord,
+        GroupSize,
+        ListRecord,
+        Membership,
+        Preview,
+    )
+    from optinb.segments.discovery import Discovery, Finding
 
 
 def model_report_text(value: ModelReport) -> str:
@@ -66,10 +78,118 @@ def micro_segments(segments: pl.DataFrame) -> str:
     return page("micro_segments.html.j2", rows=segments.to_dicts(), charts=shown)
 
 
+def figures(found: Preview) -> str:
+    """The count, reach and waterfall of a rule that is being edited, without the style."""
+    return fragment("figures.html.j2", "figures", found)
+
+
+def distribution(found: Distribution, meaning: str) -> str:
+    """How an attribute is distributed, without the style."""
+    return fragment("distribution.html.j2", "distribution", found, meaning)
+
+
+def group_size_text(value: GroupSize) -> str:
+    """The exact size of a group."""
+    part = value.customers / value.total if value.total else 0
+    return f"{value.customers:,} of {value.total:,} customers ({share(part)}) as of {value.run_date}: {value.sentence}"
+
+
+def group_text(value: GroupRecord) -> str:
+    """A saved target group, in words and as a rule."""
+    from optinb.rules import from_json, to_text
+
+    rule = to_text(from_json(value.rule_json))
+    head = f"{value.name} (version {value.version}, {value.author}, {value.updated_at:%Y-%m-%d})"
+    return f"{head}\n  {value.sentence}\n  {rule}"
+
+
+def membership_text(value: Membership) -> str:
+    """Why a customer belongs to a rule or doesn't."""
+    if value.tree is None:
+        return f"{value.customer_id} is no customer of the published tables, and belongs to no group"
+    belongs = "belongs" if value.is_member else "doesn't belong"
+    head = f"customer {value.customer_id} {belongs} as of {value.run_date}: {value.sentence}"
+    return "\n".join([head, *value.tree.lines(1)])
+
+
+def list_text(value: ListRecord) -> str:
+    """An uploaded list of customers."""
+    unknown = f", {value.unknown:,} of them unknown" if value.unknown else ""
+    head = f"{value.name} (version {value.version}, {value.author}, {value.uploaded_at:%Y-%m-%d})"
+    lines = [head, f"  {many(value.customers, 'customer')}{unknown}"]
+    lines += [f"  warning: {warning}" for warning in value.warnings]
+    return "\n".join([*lines, f"  in_list({value.name!r}), content {value.sha256}"])
+
+
+def day_text(value: CustomerDay) -> str:
+    """What was known of a customer on a day."""
+    if not value.is_customer:
+        return f"{value.customer_id} was no customer on {value.day} (delivery of {value.delivery})"
+    modelled = f", modelled {value.modelled}" if value.modelled else ""
+    rows = [(name, item) for name, item in value.attributes.items() if item is not None]
+    return f"customer {value.customer_id} on {value.day} (delivery of {value.delivery}{modelled})\n" + table(
+        rows, head=("attribute", "value")
+    )
+
+
+def customer_reach_text(value: CustomerReach) -> str:
+    """Whether a customer can get a push, and in which app."""
+    if not value.is_known:
+        return f"{value.customer_id} is no customer of the published tables"
+    verdict = "can be reached" if value.is_reachable else "can't be reached"
+    lines = [f"customer {value.customer_id} {verdict} (delivery of {value.day})"]
+    lines += [f"  {reason}" for reason in value.why_not]
+    rows = [(u.app_group, u.app, u.platform, u.app_version, u.why_not or "a push can arrive") for u in value.apps]
+    return "\n".join([*lines, table(rows, head=("app group", "app", "platform", "version", "push"))])
+
+
+def discovery_text(value: Discovery) -> str:
+    """Groups that were found for a target, with their figures."""
+    word, rate = rate_of(value)
+    among = f", within: {value.within}" if value.within else ""
+    head = (
+        f"{value.target}{among}: {rate} of {value.known:,} customers as of {value.run_date}; "
+        f"{value.tested:,} combinations tested"
+    )
+    notes = [f"note: {warning}" for warning in value.warnings]
+    if not value.findings:
+        return "\n".join([head, "no group differs by more than chance would bring about", *notes])
+    rows = [
+        (i, f.customers, f.rate, f.others, f.lift, f"{f.low} to {f.high}", f.who)
+        for i, f in enumerate(finding_rows(value))
+    ]
+    columns = ("#", "customers", word, "others", "lift", "difference (95 %)", "who")
+    rules = [f"{i}: {f.text}" for i, f in enumerate(value)]
+    return "\n".join([head, table(rows, head=columns), "", *rules, *notes])
+
+
+def discovery_summary(found: Discovery) -> str:
+    """What was looked for, among whom, and what to know before believing it, without the style."""
+    return fragment("finding.html.j2", "summary", found)
+
+
+def finding(found: Discovery, one: Finding) -> str:
+    """One group that was found, without the style."""
+    return fragment("finding.html.j2", "finding", found, one)
+
+
 SHOWN = (
     Shown("optinb.customers.model.CustomerModel", page="customer_model"),
     Shown("optinb.customers.card.ModelReport", model_report_text),
     Shown("optinb.customers.card.ModelCard", page="model_card"),
     Shown("optinb.customers.customer_card.CustomerCard", customer_card_text, "customer_card"),
     Shown("optinb.customers.moves.Migration", page="migration"),
+    Shown("optinb.segments.exclusions.Waterfall", page="waterfall"),
+    Shown("optinb.segments.group_preview.Preview", page="preview"),
+    Shown("optinb.segments.profile.Profile", page="profile"),
+    Shown("optinb.segments.overlap.Overlap", page="overlap"),
+    Shown("optinb.segments.sizes_by_night.Sizes", page="sizes"),
+    Shown("optinb.segments.reach.Reach", page="reach"),
+    Shown("optinb.segments.groups.GroupSize", group_size_text, "group_size"),
+    Shown("optinb.segments.group_store.GroupRecord", group_text, "groups", many=True),
+    Shown("optinb.segments.membership.Membership", membership_text, "membership"),
+    Shown("optinb.segments.lists.ListRecord", list_text),
+    Shown("optinb.segments.tables_view.CustomerDay", day_text),
+    Shown("optinb.segments.reach.CustomerReach", customer_reach_text),
+    Shown("optinb.segments.discovery.values.Discovery", discovery_text, "discovery"),
 )

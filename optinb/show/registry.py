@@ -30,7 +30,7 @@ ROOMS = {
     "campaigns": "campaigns",
     "planning": "campaigns",
     "customers": "customers",
-    "segments": "segments",
+    "segments": "customers",
     "delivery": "delivery",
     "measure": "delivery",
     "night": "delivery",

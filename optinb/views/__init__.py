@@ -14,15 +14,13 @@ if TYPE_CHECKING:
     from IPython.display import HTML
 
     from optinb.rules import Rule
-    from optinb.views.calendar_view import Calendar
     from optinb.views.delivery_view import DeliveryView
     from optinb.views.desk import ApprovalDesk
     from optinb.views.editor.editor import RuleEditor
+    from optinb.views.explore.answers import CompareView, CustomerView, MigrationView, OverlapView, SizesView
     from optinb.views.explore.discover import DiscoverView
-    from optinb.views.explore.groups import CompareView, OverlapView, SizesView
-    from optinb.views.explore.moves import CustomerView, MigrationView
-    from optinb.views.monitor_view import Monitor
     from optinb.views.plan.planner import Planner
+    from optinb.views.sends_view import Calendar, Monitor
     from optinb.workspace import Workspace
 
 __all__ = [
@@ -75,14 +73,14 @@ def planner(ws: Workspace) -> Planner:
 
 def calendar(ws: Workspace) -> Calendar:
     """What goes out on each day of the coming weeks."""
-    from optinb.views.calendar_view import Calendar
+    from optinb.views.sends_view import Calendar
 
     return Calendar(ws)
 
 
 def monitor(ws: Workspace) -> Monitor:
     """How far a night's sends are, live, and a recall."""
-    from optinb.views.monitor_view import Monitor
+    from optinb.views.sends_view import Monitor
 
     return Monitor(ws)
 
@@ -113,21 +111,21 @@ def rule_editor(ws: Workspace, rule: Rule | str | None = None, *, group: str | N
 
 def compare(ws: Workspace) -> CompareView:
     """What makes a saved group different from everybody else, or from another group."""
-    from optinb.views.explore.groups import CompareView
+    from optinb.views.explore.answers import CompareView
 
     return CompareView(ws)
 
 
 def overlap(ws: Workspace) -> OverlapView:
     """How many customers are in each combination of saved groups."""
-    from optinb.views.explore.groups import OverlapView
+    from optinb.views.explore.answers import OverlapView
 
     return OverlapView(ws)
 
 
 def sizes(ws: Workspace) -> SizesView:
     """How large saved groups were on the newest nights, as their rules are today."""
-    from optinb.views.explore.groups import SizesView
+    from optinb.views.explore.answers import SizesView
 
     return SizesView(ws)
 
@@ -141,14 +139,14 @@ def discover(ws: Workspace) -> DiscoverView:
 
 def migration(ws: Workspace) -> MigrationView:
     """Who moved between lifecycle stages, value segments or micro-segments from one night to another."""
-    from optinb.views.explore.moves import MigrationView
+    from optinb.views.explore.answers import MigrationView
 
     return MigrationView(ws)
 
 
 def customer(ws: Workspace, customer_id: str = "") -> CustomerView:
     """Everything about one customer, by their id."""
-    from optinb.views.explore.moves import CustomerView
+    from optinb.views.explore.answers import CustomerView
 
     return CustomerView(ws, customer_id)
 

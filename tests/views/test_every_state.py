@@ -52,10 +52,10 @@ from optinb.rehearsal import JOURNAL
 from optinb.sandbox import Sandbox, demo_world
 from optinb.segments import Distribution, Outcome
 from optinb.segments.discovery.values import Discovery
-from optinb.show import campaigns, customers, pages, segments
+from optinb.show import campaigns, customers, pages
 from optinb.show.registry import ROOMS, entries, fields, find
 from optinb.store import AuditVerdict
-from optinb.views.calendar_view import weeks_of
+from optinb.views.sends_view import weeks_of
 from optinb.warehouse.report import ColumnDrift
 from optinb.workspace import Workspace
 
@@ -73,10 +73,10 @@ PIECES: tuple[Callable[..., str], ...] = (
     campaigns.audience,
     campaigns.for_decision,
     campaigns.message,
-    segments.discovery_summary,
-    segments.distribution,
-    segments.figures,
-    segments.finding,
+    customers.discovery_summary,
+    customers.distribution,
+    customers.figures,
+    customers.finding,
 )
 SHOWN: dict[str, Callable[..., str]] = {
     **{kind: entry.html for kind, entry in ENTRIES.items() if entry.page},
