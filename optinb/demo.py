@@ -23,7 +23,7 @@ from optinb.notebook import run_night
 from optinb.rehearsal import APPROVER, AUTHOR, JOURNAL, KEYS, SCHEDULER, environment, start_sandbox
 from optinb.rules import did
 from optinb.sandbox import Sandbox, demo_world
-from optinb.show.cells import install
+from optinb.show.registry import install
 from optinb.workspace import open_workspace
 
 if TYPE_CHECKING:

@@ -16,12 +16,16 @@ from optinb.base.figures import share as shown_share
 from optinb.campaigns import REASONS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from zoneinfo import ZoneInfo
 
     from jinja2 import Environment
 
-TAKEN = {**REASONS, "held": "would get it, but the campaign was held"}
+    from optinb.campaigns import Waterfall
+    from optinb.measure.summary import CampaignSummary
+
+# What an import counts of each table: the heads of columns, and the fields of what is counted.
+COUNTED = ("read", "loaded", "quarantined")
+TAKEN: dict[str, str] = {**REASONS, "held": "would get it, but the campaign was held"}
 
 
 class WaterfallStep(Struct, frozen=True):
@@ -34,22 +38,20 @@ class WaterfallStep(Struct, frozen=True):
     left_percent: float
 
 
-def steps(
-    *, target: int, excluded: Mapping[str, int], control: int, recipients: int, end: str = "Get the message"
-) -> list[WaterfallStep]:
+def steps(figures: Waterfall | CampaignSummary, *, end: str = "Get the message") -> list[WaterfallStep]:
     """The waterfall of an audience in customers, from the target group to the recipients, whom `end` names."""
 
     def step(label: str, taken: int, left: int) -> WaterfallStep:
-        whole = max(target, 1)
+        whole = max(figures.target, 1)
         return WaterfallStep(label, taken, left, 100 * taken / whole, 100 * left / whole)
 
-    rows, left = [step("Target group", 0, target)], target
-    for reason, count in excluded.items():
+    rows, left = [step("Target group", 0, figures.target)], figures.target
+    for reason, count in figures.excluded.items():
         left -= count
         rows.append(step(f"… {TAKEN.get(reason, reason)}", count, left))
-    if control:
-        rows.append(step("… is held out in the control group", control, left - control))
-    return [*rows, step(end, 0, recipients)]
+    if figures.control:
+        rows.append(step("… is held out in the control group", figures.control, left - figures.control))
+    return [*rows, step(end, 0, figures.recipients)]
 
 
 def render_page(name: str, /, **values: Any) -> str:
@@ -80,7 +82,9 @@ def environment(package: str) -> Environment:
         "clock": clock,
         "day": day,
         "many": many,
+        "steps": steps,
     }
+    found.globals["counted"] = COUNTED
     return found
 
 

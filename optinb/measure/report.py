@@ -10,7 +10,7 @@ from optinb.appboy import told_by_group
 from optinb.base.figures import many
 from optinb.errors import Exit
 from optinb.measure.charts import chances, pauses
-from optinb.measure.pages import WaterfallStep, render_page, steps
+from optinb.measure.pages import render_page
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -76,7 +76,6 @@ def render_report(
             "held": sum(c.held is not None for c in campaigns),
             "quarantined": sum(t.quarantined for t in summary.imported.values()),
         },
-        falls=[fall(c) for c in campaigns],
         campaign_outcomes=outcomes,
         news=told_by_group(summary.templates),
         model=model,
@@ -104,16 +103,6 @@ def needs_a_person(summary: NightSummary) -> list[Todo]:
         if not campaign.closes():
             found.append(Todo("its figures don't add up; please report this", campaign.name))
     return found
-
-
-def fall(campaign: CampaignSummary) -> list[WaterfallStep]:
-    """The waterfall of a campaign."""
-    return steps(
-        target=campaign.target,
-        excluded=campaign.excluded,
-        control=campaign.control,
-        recipients=campaign.recipients,
-    )
 
 
 def outcomes(campaign: CampaignSummary) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Every value as text and as HTML, side by side: a module for each room of the package whose values it shows."""
+"""Every value as text and as HTML: a module shows the values of one or several rooms of the package."""
 
 from optinb.show.registry import html, text
 

@@ -1,25 +1,29 @@
-"""Customers and their models, as text and HTML."""
+"""Customers, their models, target groups and their members, and what was discovered, as text and HTML."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from optinb.show.pages import page
+from optinb.base.figures import many, share
+from optinb.show.pages import fragment, page
 from optinb.show.registry import Shown
-from optinb.show.tables import cell, table
+from optinb.show.tables import card_tables, finding_rows, rate_of, table
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from optinb.customers import CustomerCard, CustomerModel, Migration, ModelCard, ModelReport
-
-
-def customer_model(model: CustomerModel) -> str:
-    """Lifecycle stages, the thresholds with the plot they come from, and the model card."""
-    from optinb.measure.charts import chances, pauses
-
-    chart = pauses(model.pauses, churn_days=model.thresholds.churn_days) if len(model.pauses) else ""
-    return page("customer_model.html.j2", model=model, chart=chart, card=model.card, plots=chances(model.card))
+    from optinb.customers import CustomerCard, ModelReport
+    from optinb.segments import (
+        CustomerDay,
+        CustomerReach,
+        Distribution,
+        GroupRecord,
+        GroupSize,
+        ListRecord,
+        Membership,
+        Preview,
+    )
+    from optinb.segments.discovery import Discovery, Finding
 
 
 def model_report_text(value: ModelReport) -> str:
@@ -32,59 +36,27 @@ def model_report_text(value: ModelReport) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def model_card(card: ModelCard) -> str:
-    """A model card of any night, with its plots."""
-    from optinb.measure.charts import chances
-
-    return page("model_card.html.j2", card=card, plots=chances(card))
-
-
 def customer_card_text(value: CustomerCard[Any]) -> str:
     """Everything about one customer."""
     if not value.is_known:
         return f"{value.customer_id} was no customer on {value.day}"
-    months = [(f"{month.first:%Y-%m}", month.purchases, month.spend) for month in value.months[-12:]]
-    messages = [(str(m.night), m.answer.campaign, m.answer.outcome, m.answer.why) for m in value.messages]
+    tables = {name: found.text for name, found in card_tables(value).items()}
     parts = [
         f"customer {value.customer_id} on {value.day}: {value.stage or 'not modelled'}",
-        *(
-            table([(name, cell(item)) for name, item in figures.items()], head=(title, "value"))
-            for title, figures in (("profile", value.profile), ("so far", value.features), ("expected", value.future))
-        ),
+        *(tables[name] for name in ("profile", "so far", "expected")),
         "\n".join(value.about),
         "\n".join(f"no model tells {name}: {reason}" for name, reason in value.not_modelled.items()),
-        table([(s.stage, str(s.since), str(s.until)) for s in value.stages], head=("stage", "since", "until")),
-        table(months, head=("month", "purchases", "spend")),
+        *(tables[name] for name in ("stages", "months")),
         f"groups: {', '.join(value.groups) or 'none'}",
-        table(messages, head=("night", "campaign", "outcome", "the customer …")),
+        tables["messages"],
     ]
     return "\n\n".join(part for part in parts if part)
-
-
-def customer_card(card: CustomerCard[Any]) -> str:
-    """Everything about one customer."""
-    from optinb.show.charts import purchases_by_month
-
-    chart = purchases_by_month(card.months) if card.months else ""
-    return page("customer_card.html.j2", card=card, chart=chart)
-
-
-def migration(found: Migration) -> str:
-    """Moves between two nights as a heat map: rows are where customers were, columns where they went."""
-    from optinb.customers import STAGES
-
-    values = found.values(STAGES)
-    rows = []
-    for before in values:
-        counts = [found.customers(before, after) for after in values]
-        rows.append((before, [(count, count / max(sum(counts), 1)) for count in counts], sum(counts)))
-    return page("migration.html.j2", found=found, values=values, rows=rows)
 
 
 def stages_over_time(history: pl.DataFrame) -> str:
     """The customers in each lifecycle stage by night (day, stage, customers), as lines and as a table."""
     from optinb.customers import STAGES
-    from optinb.show.customer_charts import stages as drawn
+    from optinb.show.charts import stages as drawn
 
     nights: dict[Any, dict[str, int]] = {}
     for day, stage, count in history.drop_nulls().iter_rows():
@@ -94,7 +66,7 @@ def stages_over_time(history: pl.DataFrame) -> str:
 
 def micro_segments(segments: pl.DataFrame) -> str:
     """The micro-segments (as `ws.micro_segments()` returns them) as a map of value and risk, and as a table."""
-    from optinb.show.customer_charts import micro_segments as drawn
+    from optinb.show.charts import micro_segments as drawn
 
     charts = {
         "Customers who buy: the chance that they stay away": drawn(segments, "churn_risk", "churn risk"),
@@ -106,10 +78,118 @@ def micro_segments(segments: pl.DataFrame) -> str:
     return page("micro_segments.html.j2", rows=segments.to_dicts(), charts=shown)
 
 
+def figures(found: Preview) -> str:
+    """The count, reach and waterfall of a rule that is being edited, without the style."""
+    return fragment("figures.html.j2", "figures", found)
+
+
+def distribution(found: Distribution, meaning: str) -> str:
+    """How an attribute is distributed, without the style."""
+    return fragment("distribution.html.j2", "distribution", found, meaning)
+
+
+def group_size_text(value: GroupSize) -> str:
+    """The exact size of a group."""
+    part = value.customers / value.total if value.total else 0
+    return f"{value.customers:,} of {value.total:,} customers ({share(part)}) as of {value.run_date}: {value.sentence}"
+
+
+def group_text(value: GroupRecord) -> str:
+    """A saved target group, in words and as a rule."""
+    from optinb.rules import from_json, to_text
+
+    rule = to_text(from_json(value.rule_json))
+    head = f"{value.name} (version {value.version}, {value.author}, {value.updated_at:%Y-%m-%d})"
+    return f"{head}\n  {value.sentence}\n  {rule}"
+
+
+def membership_text(value: Membership) -> str:
+    """Why a customer belongs to a rule or doesn't."""
+    if value.tree is None:
+        return f"{value.customer_id} is no customer of the published tables, and belongs to no group"
+    belongs = "belongs" if value.is_member else "doesn't belong"
+    head = f"customer {value.customer_id} {belongs} as of {value.run_date}: {value.sentence}"
+    return "\n".join([head, *value.tree.lines(1)])
+
+
+def list_text(value: ListRecord) -> str:
+    """An uploaded list of customers."""
+    unknown = f", {value.unknown:,} of them unknown" if value.unknown else ""
+    head = f"{value.name} (version {value.version}, {value.author}, {value.uploaded_at:%Y-%m-%d})"
+    lines = [head, f"  {many(value.customers, 'customer')}{unknown}"]
+    lines += [f"  warning: {warning}" for warning in value.warnings]
+    return "\n".join([*lines, f"  in_list({value.name!r}), content {value.sha256}"])
+
+
+def day_text(value: CustomerDay) -> str:
+    """What was known of a customer on a day."""
+    if not value.is_customer:
+        return f"{value.customer_id} was no customer on {value.day} (delivery of {value.delivery})"
+    modelled = f", modelled {value.modelled}" if value.modelled else ""
+    rows = [(name, item) for name, item in value.attributes.items() if item is not None]
+    return f"customer {value.customer_id} on {value.day} (delivery of {value.delivery}{modelled})\n" + table(
+        rows, head=("attribute", "value")
+    )
+
+
+def customer_reach_text(value: CustomerReach) -> str:
+    """Whether a customer can get a push, and in which app."""
+    if not value.is_known:
+        return f"{value.customer_id} is no customer of the published tables"
+    verdict = "can be reached" if value.is_reachable else "can't be reached"
+    lines = [f"customer {value.customer_id} {verdict} (delivery of {value.day})"]
+    lines += [f"  {reason}" for reason in value.why_not]
+    rows = [(u.app_group, u.app, u.platform, u.app_version, u.why_not or "a push can arrive") for u in value.apps]
+    return "\n".join([*lines, table(rows, head=("app group", "app", "platform", "version", "push"))])
+
+
+def discovery_text(value: Discovery) -> str:
+    """Groups that were found for a target, with their figures."""
+    word, rate = rate_of(value)
+    among = f", within: {value.within}" if value.within else ""
+    head = (
+        f"{value.target}{among}: {rate} of {value.known:,} customers as of {value.run_date}; "
+        f"{value.tested:,} combinations tested"
+    )
+    notes = [f"note: {warning}" for warning in value.warnings]
+    if not value.findings:
+        return "\n".join([head, "no group differs by more than chance would bring about", *notes])
+    rows = [
+        (i, f.customers, f.rate, f.others, f.lift, f"{f.low} to {f.high}", f.who)
+        for i, f in enumerate(finding_rows(value))
+    ]
+    columns = ("#", "customers", word, "others", "lift", "difference (95 %)", "who")
+    rules = [f"{i}: {f.text}" for i, f in enumerate(value)]
+    return "\n".join([head, table(rows, head=columns), "", *rules, *notes])
+
+
+def discovery_summary(found: Discovery) -> str:
+    """What was looked for, among whom, and what to know before believing it, without the style."""
+    return fragment("finding.html.j2", "summary", found)
+
+
+def finding(found: Discovery, one: Finding) -> str:
+    """One group that was found, without the style."""
+    return fragment("finding.html.j2", "finding", found, one)
+
+
 SHOWN = (
-    Shown("optinb.customers.model.CustomerModel", html=customer_model),
-    Shown("optinb.customers.card.ModelReport", text=model_report_text),
-    Shown("optinb.customers.card.ModelCard", html=model_card),
-    Shown("optinb.customers.customer_card.CustomerCard", text=customer_card_text, html=customer_card),
-    Shown("optinb.customers.moves.Migration", html=migration),
+    Shown("optinb.customers.model.CustomerModel", page="customer_model"),
+    Shown("optinb.customers.card.ModelReport", model_report_text),
+    Shown("optinb.customers.card.ModelCard", page="model_card"),
+    Shown("optinb.customers.customer_card.CustomerCard", customer_card_text, "customer_card"),
+    Shown("optinb.customers.moves.Migration", page="migration"),
+    Shown("optinb.segments.exclusions.Waterfall", page="waterfall"),
+    Shown("optinb.segments.group_preview.Preview", page="preview"),
+    Shown("optinb.segments.profile.Profile", page="profile"),
+    Shown("optinb.segments.membership.Overlap", page="overlap"),
+    Shown("optinb.segments.membership.Sizes", page="sizes"),
+    Shown("optinb.segments.reach.Reach", page="reach"),
+    Shown("optinb.segments.groups.GroupSize", group_size_text, "group_size"),
+    Shown("optinb.segments.groups.GroupRecord", group_text, "groups", many=True),
+    Shown("optinb.segments.membership.Membership", membership_text, "membership"),
+    Shown("optinb.segments.lists.ListRecord", list_text),
+    Shown("optinb.segments.tables_view.CustomerDay", day_text),
+    Shown("optinb.segments.reach.CustomerReach", customer_reach_text),
+    Shown("optinb.segments.discovery.run.Discovery", discovery_text, "discovery"),
 )

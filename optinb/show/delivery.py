@@ -1,13 +1,12 @@
-"""What becomes of deliveries, night by night and customer by customer, as text and HTML."""
+"""Nights, and what becomes of deliveries, night by night and customer by customer, as text."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING
 
-from optinb.show.pages import page
 from optinb.show.registry import Shown
-from optinb.show.tables import cell, table
+from optinb.show.tables import cell, imported_table, runs_table, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from optinb.delivery import Cancellation, ForgottenCustomer, Recovered, SendMove, Settlements, Why, WorkspaceStatus
     from optinb.delivery.journal import CodePool
     from optinb.delivery.recovery import Settled
-    from optinb.store import RunRecord
+    from optinb.measure import CampaignSummary, NightSummary
 
 
 def pool_text(value: CodePool) -> str:
@@ -129,30 +128,13 @@ def status_text(value: WorkspaceStatus) -> str:
     """What is published, what waits, what ran."""
     version = f"version {value.warehouse_version} of {value.import_date}, modelled {value.model_date or 'never'}"
     published = version if value.warehouse_version is not None else "nothing is imported yet"
-    runs = table((_run(r) for r in value.runs), head=("night", "attempt", "started", "finished", "exit", "by"))
     return "\n".join(
         [
             f"workspace {value.workspace}",
             f"tables    {published}",
             f"campaigns {_counts(value.campaigns) or 'none'}",
-            runs or "no night has run yet",
+            runs_table(value.runs).text or "no night has run yet",
         ]
-    )
-
-
-def status(found: WorkspaceStatus) -> str:
-    """What is published, what waits, what ran."""
-    return page("status.html.j2", status=found)
-
-
-def _run(run: RunRecord) -> tuple[object, ...]:
-    return (
-        str(run.run_date),
-        run.attempt,
-        run.started_at,
-        run.finished_at or "not finished",
-        run.exit_code,
-        run.started_by,
     )
 
 
@@ -173,18 +155,49 @@ def why_text(value: Why) -> str:
     return "\n".join(lines)
 
 
-def why(found: Why) -> str:
-    """Why a customer did or didn't get each message of a night."""
-    return page("why.html.j2", why=found)
+def night_text(value: NightSummary) -> str:
+    """A night, campaign by campaign."""
+    from optinb.appboy import told_by_group
+
+    parts = [f"Night of {value.run_date}{' (dry run: nothing was sent)' if value.dry_run else ''}"]
+    if value.imported:
+        parts.append(imported_table(value.imported, named="imported").text)
+    if value.stages:
+        parts.append(table(value.stages.items(), head=("lifecycle stage", "customers")))
+    parts.extend(_campaign(c) for c in value.campaigns)
+    if not value.campaigns:
+        parts.append("no campaign is due")
+    parts.extend(f"! {problem}" for problem in value.problems)
+    parts.extend(f"note: {warning}" for warning in value.warnings)
+    parts.extend(f"template of {line}" for line in told_by_group(value.templates))
+    parts.append("\n".join(f"{k:<9} {v}" for k, v in (("notebook", value.notebook), ("report", value.report)) if v))
+    return "\n\n".join(parts)
+
+
+def _campaign(c: CampaignSummary) -> str:
+    from optinb.measure.pages import TAKEN
+
+    rows: list[tuple[str, int]] = [("target group", c.target)]
+    rows += [(f"− {TAKEN.get(reason, reason)}", count) for reason, count in c.excluded.items()]
+    rows += [("− control group", c.control), ("= recipients", c.recipients)]
+    outcomes = ("accepted", "refused", "unknown", "expired", "cancelled", "pending")
+    rows += [(f"  {name}", getattr(c, name)) for name in outcomes if getattr(c, name)]
+    title = f"{c.name}  ({c.app_group}, {c.template}" + (f", {cell(c.send_at)})" if c.send_at else ")")
+    held = f"\nHELD: {c.held}" if c.held else ""
+    return f"{title}{held}\n{table(rows, head=('', 'customers'))}"
 
 
 SHOWN = (
-    Shown("optinb.delivery.journal.codes.CodePool", text=pool_text),
-    Shown("optinb.delivery.forgetting.ForgottenCustomer", text=forgotten_text),
-    Shown("optinb.delivery.sends.Cancellation", text=cancellation_text),
-    Shown("optinb.delivery.recall.SendMove", text=move_text),
-    Shown("optinb.delivery.sends.Settlements", text=settlements_text),
-    Shown("optinb.delivery.recovery.Recovered", text=recovered_text),
-    Shown("optinb.delivery.night_answers.WorkspaceStatus", text=status_text, html=status),
-    Shown("optinb.delivery.night_answers.Why", text=why_text, html=why),
+    Shown("optinb.delivery.journal.codes.CodePool", pool_text),
+    Shown("optinb.delivery.forgetting.ForgottenCustomer", forgotten_text),
+    Shown("optinb.delivery.sends.Cancellation", cancellation_text),
+    Shown("optinb.delivery.recall.SendMove", move_text),
+    Shown("optinb.delivery.sends.Settlements", settlements_text),
+    Shown("optinb.delivery.recovery.Recovered", recovered_text),
+    Shown("optinb.delivery.night_answers.WorkspaceStatus", status_text, "status"),
+    Shown("optinb.delivery.night_answers.Why", why_text, "why"),
+    Shown("optinb.measure.summary.NightSummary", night_text, "night"),
+    Shown("optinb.measure.summary.CampaignSummary", page="campaign_summaries", many=True),
+    Shown("optinb.night.steps.Blocked", page="blocked"),
+    Shown("optinb.night.steps.Night", page="night_begun"),
 )

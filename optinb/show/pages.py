@@ -1,18 +1,110 @@
-"""What every HTML is made of: the templates of this package, and the waterfall of an audience."""
+"""What every HTML is made of: the templates of this package, and how the values of closed sets look in them.
+
+Each set is named by its type and stands in a table of its own: its words, and the classes of their colours.
+"""
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from optinb.show.states import FILTERS, OUTCOMES
+from optinb.show.tables import cell
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from jinja2 import Environment
 
-    from optinb.campaigns import Waterfall
-    from optinb.measure.pages import WaterfallStep
+    from optinb.appboy import Standing
+    from optinb.base.settings import Platform
+    from optinb.campaigns import CampaignState, Step
+    from optinb.delivery.journal.rows import StateName
+    from optinb.delivery.send_watch import Stage
     from optinb.planning import CampaignPreview
+
+CAMPAIGNS: dict[CampaignState, str] = {
+    "draft": "",
+    "submitted": "ob-warn",
+    "approved": "ob-good",
+    "rejected": "ob-bad",
+    "held": "ob-bad",
+    "running": "ob-good",
+    "paused": "ob-warn",
+    "done": "ob-good",
+    "cancelled": "",
+}
+# What keeps a campaign of the calendar from going out as things stand; nothing, where its text is empty.
+GOING: dict[CampaignState, tuple[str, str]] = {
+    "draft": ("a draft", "ob-waits"),
+    "submitted": ("not approved yet", "ob-waits"),
+    "approved": ("", ""),
+    "rejected": ("rejected", "ob-held"),
+    "held": ("held", "ob-held"),
+    "running": ("", ""),
+    "paused": ("paused", "ob-waits"),
+    "done": ("", ""),
+    "cancelled": ("cancelled", "ob-held"),
+}
+STEPS: dict[Step, str] = {
+    "draft": "changed",
+    "submit": "submitted",
+    "approve": "approved",
+    "reject": "rejected",
+    "hold": "held",
+    "run": "ran",
+    "pause": "paused",
+    "resume": "resumed",
+    "finish": "finished",
+    "cancel": "cancelled",
+    "archive": "archived",
+    "rename": "renamed",
+    "reword": "reworded",
+}
+STAGES: dict[Stage, tuple[str, str]] = {
+    "planned": ("to come", ""),
+    "sending": ("sending", "ob-warn"),
+    "done": ("sent", "ob-good"),
+    "stopped": ("recalled", "ob-bad"),
+}
+STANDINGS: dict[Standing, tuple[str, str]] = {
+    "good": ("good", "ob-good"),
+    "note": ("note", ""),
+    "bad": ("bad", "ob-bad"),
+    "unknown": ("can't be told", "ob-warn"),
+}
+DEVICES: dict[Platform, str] = {
+    "ios": "On an iPhone",
+    "android": "On an Android phone",
+    "kindle": "On a Kindle",
+    "web": "In a browser",
+}
+# Of a request that is made, of whose recipients the rest is still to come.
+OUTCOMES: dict[StateName, str] = {
+    "accepted": "ob-s-good",
+    "refused": "ob-s-bad",
+    "unknown": "ob-s-unknown",
+    "expired": "ob-s-off",
+    "cancelled": "ob-s-off",
+}
+# Templates look them up with filters, by these names.
+WORDS: Mapping[str, Callable[[Any], Any]] = {
+    "campaign_kind": CAMPAIGNS.__getitem__,
+    "going": GOING.__getitem__,
+    "step_done": STEPS.__getitem__,
+    "stage": STAGES.__getitem__,
+    "standing": STANDINGS.__getitem__,
+    "device": DEVICES.__getitem__,
+}
+# Functions that templates call as filters, by their modules, which are imported with the first template.
+FUNCTIONS = {
+    "optinb.appboy": "told",
+    "optinb.measure.charts": "chances pauses",
+    "optinb.measure.report": "needs_a_person outcomes verdict",
+    "optinb.show.charts": "combinations purchases_by_month sizes",
+    "optinb.show.tables": "by_table card_tables drift_table finding_rows moves rate_of reasons_left_out runs_table",
+}
 
 
 def page(name: str, **values: Any) -> str:
@@ -31,10 +123,24 @@ def _templates() -> Environment:
     from optinb.measure.pages import environment
 
     found = environment("optinb.show")
-    found.filters |= FILTERS
+    homes = {name: module for module, names in FUNCTIONS.items() for name in names.split()}
+    found.filters |= {name: getattr(import_module(module), name) for name, module in homes.items()}
+    found.filters |= {**WORDS, "cell": _cell, "rebuilt_words": _rebuilt_words}
     found.globals["outcomes_of_requests"] = OUTCOMES
-    found.globals["rebuilt_words"] = _rebuilt_words
     return found
+
+
+def _cell(value: Any) -> str:
+    """One value as a table of a page shows it: as a text's does, but days and times in words."""
+    from optinb.measure.pages import day, moment
+
+    match value:
+        case datetime():
+            return moment(value)
+        case date():
+            return day(value)
+        case _:
+            return cell(value)
 
 
 def _rebuilt_words(found: CampaignPreview) -> str:
@@ -44,16 +150,3 @@ def _rebuilt_words(found: CampaignPreview) -> str:
 
     text = found.parts.get(REBUILT)
     return part_words(REBUILT, text) if text else ""
-
-
-def steps_of(figures: Waterfall, *, end: str = "Get the message") -> list[WaterfallStep]:
-    """The waterfall of an audience, for `parts.html.j2`."""
-    from optinb.measure.pages import steps
-
-    return steps(
-        target=figures.target,
-        excluded=figures.excluded,
-        control=figures.control,
-        recipients=figures.recipients,
-        end=end,
-    )

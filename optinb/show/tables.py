@@ -1,19 +1,57 @@
-"""What every text is made of: tables and their cells."""
+"""What every text is made of: tables and their cells; and the tables of values that texts and pages show alike."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import UTC, datetime, tzinfo
-from typing import TYPE_CHECKING
+from datetime import UTC, date, datetime, tzinfo
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from optinb.base.figures import amount
+from optinb.base.figures import amount, figure, share
 from optinb.base.printable import printable_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from optinb.customers import CustomerCard, Migration
+    from optinb.measure import TableCounts
+    from optinb.segments.discovery import Discovery, Finding
+    from optinb.store import RunRecord
+    from optinb.warehouse import ColumnDrift, ImportReport, TableReport
+
 _ZONE: ContextVar[tzinfo] = ContextVar("zone", default=UTC)
+
+
+class Table(NamedTuple):
+    """A table of a value, whose cells each face shows as it shows such values; the first names the row."""
+
+    head: tuple[str, ...]
+    rows: Sequence[tuple[object, ...]]
+
+    @property
+    def text(self) -> str:
+        """The table as text; nothing where it has no row."""
+        return table(self.rows, head=self.head)
+
+    def is_figures(self, column: int) -> bool:
+        """Whether a column, by its place, has nothing but figures; days are none."""
+        values = [row[column] for row in self.rows]
+        return all(_is_figure(cell(value)) and not isinstance(value, date) for value in values)
+
+
+class FindingRow(NamedTuple):
+    """The figures of a group that was found, in words; `width` is its rate as a percentage of the highest one."""
+
+    who: str
+    customers: int
+    share: str
+    rate: str
+    others: str
+    lift: str
+    low: str
+    high: str
+    captured: str
+    width: float
 
 
 @contextmanager
@@ -69,3 +107,99 @@ def _is_figure(text: str) -> bool:
 def records(rows: Sequence[Mapping[str, object]]) -> str:
     """Rows of the same columns as a table."""
     return table((row.values() for row in rows), head=tuple(rows[0]))
+
+
+def card_tables(card: CustomerCard[Any]) -> dict[str, Table]:
+    """The tables of a customer's card by what they tell; that of the months is a chart where one can be drawn."""
+    facts = {"profile": card.profile, "so far": card.features, "expected": card.future}
+    messages = [(m.night, m.answer.campaign, m.answer.outcome, m.answer.why) for m in card.messages]
+    return {
+        **{title: Table((title, "value"), [*values.items()]) for title, values in facts.items()},
+        "stages": Table(("stage", "first night", "last night"), [(s.stage, s.since, s.until) for s in card.stages]),
+        "months": Table(
+            ("month", "purchases", "spend"), [(f"{m.first:%Y-%m}", m.purchases, m.spend) for m in card.months[-12:]]
+        ),
+        "messages": Table(("night", "campaign", "outcome", "because the customer …"), messages),
+    }
+
+
+def drift_table(drift: Sequence[ColumnDrift]) -> Table:
+    """What the columns of a delivery held before and hold now, what moved furthest first."""
+    from optinb.warehouse import MEASURES, span, told_first
+    from optinb.warehouse import figure as in_words
+
+    rows = [
+        (d.table, d.column, MEASURES[d.measure], in_words(d, d.before), in_words(d, d.now), span(d), d.verdict)
+        for d in told_first(drift)
+    ]
+    return Table(("table", "column", "figure", "before", "now", "limit", "verdict"), rows)
+
+
+def imported_table(tables: Mapping[str, TableCounts | TableReport], *, named: str = "table") -> Table:
+    """What an import read, loaded and refused of each table."""
+    from optinb.measure.pages import COUNTED
+
+    rows = [(name, *(getattr(counts, head) for head in COUNTED)) for name, counts in tables.items()]
+    return Table((named, *COUNTED), rows)
+
+
+def by_table(report: ImportReport) -> dict[str, TableReport]:
+    """What an import did with each table, by its name."""
+    return {one.table: one for one in report.tables}
+
+
+def runs_table(runs: Sequence[RunRecord]) -> Table:
+    """The runs of nights."""
+    rows = [
+        (r.run_date, r.attempt, r.started_at, r.finished_at or "not finished", r.exit_code, r.started_by) for r in runs
+    ]
+    return Table(("night", "attempt", "started", "finished", "exit", "by"), rows)
+
+
+def finding_rows(found: Discovery, of: Sequence[Finding] | None = None) -> list[FindingRow]:
+    """What was found, or one of it, with its figures: shares in percent, others as they are."""
+    is_share = found.kind == "yes/no"
+    highest = max((finding.rate for finding in found), default=0) or 1
+
+    def told(value: float | None) -> str:
+        return share(value) if is_share else figure(value)
+
+    def signed(value: float) -> str:
+        return f"{100 * value:+.1f}" if is_share else ("+" if value >= 0 else "−") + figure(abs(value))
+
+    return [
+        FindingRow(
+            who=f.sentence,
+            customers=f.size,
+            share=share(f.share),
+            rate=told(f.rate),
+            others=told(f.rate_outside),
+            lift="–" if f.lift is None else f"{f.lift:.1f}",
+            low=signed(f.low),
+            high=signed(f.high),
+            captured=share(f.captured),
+            width=100 * f.rate / highest,
+        )
+        for f in (found if of is None else of)
+    ]
+
+
+def rate_of(found: Discovery) -> tuple[str, str]:
+    """What the rate of a discovery is called, and that of all customers."""
+    return ("rate", share(found.rate)) if found.kind == "yes/no" else ("average", figure(found.rate))
+
+
+def reasons_left_out(found: Discovery) -> dict[str, list[str]]:
+    """By reason, the attributes that a discovery didn't look at."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in found.left_out.items():
+        reasons.setdefault(reason, []).append(name)
+    return reasons
+
+
+def moves(found: Migration) -> list[tuple[str, list[int]]]:
+    """The moves between two nights: for each value of the first, how many went to each of these values."""
+    from optinb.customers import STAGES
+
+    values = found.values(STAGES)
+    return [(before, [found.customers(before, after) for after in values]) for before in values]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from optinb.show.cells import install
+from optinb.show.registry import install
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,15 +14,13 @@ if TYPE_CHECKING:
     from IPython.display import HTML
 
     from optinb.rules import Rule
-    from optinb.views.calendar_view import Calendar
     from optinb.views.delivery_view import DeliveryView
     from optinb.views.desk import ApprovalDesk
     from optinb.views.editor.editor import RuleEditor
+    from optinb.views.explore.answers import CompareView, CustomerView, MigrationView, OverlapView, SizesView
     from optinb.views.explore.discover import DiscoverView
-    from optinb.views.explore.groups import CompareView, OverlapView, SizesView
-    from optinb.views.explore.moves import CustomerView, MigrationView
-    from optinb.views.monitor_view import Monitor
     from optinb.views.plan.planner import Planner
+    from optinb.views.sends_view import Calendar, Monitor
     from optinb.workspace import Workspace
 
 __all__ = [
@@ -86,7 +84,7 @@ def calendar(ws: Workspace) -> Calendar:
     Args:
         ws: the workspace whose campaigns are looked at.
     """
-    from optinb.views.calendar_view import Calendar
+    from optinb.views.sends_view import Calendar
 
     return Calendar(ws)
 
@@ -97,7 +95,7 @@ def monitor(ws: Workspace) -> Monitor:
     Args:
         ws: the workspace that sends.
     """
-    from optinb.views.monitor_view import Monitor
+    from optinb.views.sends_view import Monitor
 
     return Monitor(ws)
 
@@ -146,7 +144,7 @@ def compare(ws: Workspace) -> CompareView:
     Args:
         ws: the workspace whose groups are offered.
     """
-    from optinb.views.explore.groups import CompareView
+    from optinb.views.explore.answers import CompareView
 
     return CompareView(ws)
 
@@ -157,7 +155,7 @@ def overlap(ws: Workspace) -> OverlapView:
     Args:
         ws: the workspace whose groups are offered.
     """
-    from optinb.views.explore.groups import OverlapView
+    from optinb.views.explore.answers import OverlapView
 
     return OverlapView(ws)
 
@@ -168,7 +166,7 @@ def sizes(ws: Workspace) -> SizesView:
     Args:
         ws: the workspace whose groups are offered.
     """
-    from optinb.views.explore.groups import SizesView
+    from optinb.views.explore.answers import SizesView
 
     return SizesView(ws)
 
@@ -190,7 +188,7 @@ def migration(ws: Workspace) -> MigrationView:
     Args:
         ws: the workspace whose nights are offered.
     """
-    from optinb.views.explore.moves import MigrationView
+    from optinb.views.explore.answers import MigrationView
 
     return MigrationView(ws)
 
@@ -202,7 +200,7 @@ def customer(ws: Workspace, customer_id: str = "") -> CustomerView:
         ws: the workspace whose tables and nights are read.
         customer_id: whom it shows first; empty for nobody.
     """
-    from optinb.views.explore.moves import CustomerView
+    from optinb.views.explore.answers import CustomerView
 
     return CustomerView(ws, customer_id)
 

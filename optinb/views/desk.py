@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import ipywidgets as w
 
 from optinb.errors import OptinbError
+from optinb.show.campaigns import for_decision
 from optinb.show.pages import fragment
-from optinb.show.planning import for_decision
 from optinb.views.controls import Pane, box, button, field, styles
 from optinb.views.debounce import every
 
@@ -100,20 +100,17 @@ class ApprovalDesk(w.VBox):
         if record is None:
             self.detail.say("Choose a campaign." if self._waiting else "")
             return
-        try:
+        with self.detail.saying_errors():
             preview = self._ws.campaigns.preview(record.campaign, samples=SAMPLES)
             last, power = self._ws.campaigns.last_approval(preview), self._ws.campaigns.power(preview)
-        except OptinbError as error:
-            self.detail.say(str(error), kind="bad")
-            return
-        self._seen = preview
-        self.detail.show(for_decision(record, preview, last, power, self._ws.settings.zone))
+            self._seen = preview
+            self.detail.show(for_decision(record, preview, last, power, self._ws.settings.zone))
 
     def _decide(self, verb: str) -> None:
         name = self.waiting.value
         if name is None or self._clock() < self._decided_at + DOUBLE_CLICK_S:
             return
-        try:
+        with self.result.saying_errors():
             comment = self.comment.value.strip()
             if verb == "approve" and self._seen is None:
                 self.result.say(f"“{name}” can't be shown, so it can't be approved.", kind="bad")
@@ -126,7 +123,5 @@ class ApprovalDesk(w.VBox):
                 self._ws.campaigns.reject(name, comment=comment)
                 self.result.say(f"“{name}” is rejected; its author sees your comment.", kind="good")
             self.comment.value = ""
-        except OptinbError as error:
-            self.result.say(str(error), kind="bad")
         self.refresh()
         self._decided_at = self._clock()

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import ipywidgets as w
 from msgspec import Struct, inspect
 
-from optinb.views.controls import box, choose
-from optinb.views.schema_controls import (
+from optinb.views.controls import (
     CONTROLS,
     HOLES,
+    box,
     called,
+    choose,
     control_of,
     default_of,
     limits_of,

@@ -11,7 +11,7 @@ import ipywidgets as w
 
 from optinb.errors import OptinbError
 from optinb.views.controls import Pane, box, button
-from optinb.views.latest_only import answer
+from optinb.views.debounce import answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,13 +109,8 @@ class Job(w.VBox):
         self.progress.say("")
         if isinstance(found, StoppedError):
             self.progress.say("Cancelled; what is published and saved is as it was.")
-        elif isinstance(found, OptinbError):
-            self.progress.say(str(found), kind="bad")
-        elif isinstance(found, Exception):
-            self.progress.say("This couldn't be done; see the log of the notebook.", kind="bad")
-            raise found
         else:
-            self._show(found)
+            self.progress.tell(found, self._show, unforeseen="This couldn't be done; see the log of the notebook.")
 
     def _arrange(self, *, running: bool) -> None:
         self.start.disabled = running

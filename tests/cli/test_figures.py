@@ -19,7 +19,7 @@ from optinb.measure.pages import number, percent
 from optinb.rules import attr, from_json, parse, sentence, to_json, to_text
 from optinb.segments.discovery.run import Discovery, Finding
 from optinb.segments.profile import _text as of_a_profile
-from optinb.show.segments import discovery_summary, finding
+from optinb.show.customers import discovery_summary, finding
 from optinb.show.tables import cell, table
 from optinb.views.editor.holes import shown as in_the_editor
 from optinb.views.tables import _short as in_a_table

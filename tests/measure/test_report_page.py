@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from page_text import text_of
 
+from optinb.campaigns import Waterfall
 from optinb.errors import Exit
 from optinb.measure.pages import steps
 from optinb.measure.report import needs_a_person, render_report, verdict
@@ -167,10 +168,11 @@ def test_every_exit_code_has_a_verdict_of_its_own_words(code: Exit):
 
 
 def test_steps_keep_every_customer():
-    rows = steps(target=100, excluded={"no_app": 30, "blocked": 5}, control=6, recipients=59)
+    rows = steps(Waterfall(target=100, excluded={"no_app": 30, "blocked": 5}, control=6, recipients=59))
     assert [row.left for row in rows] == [100, 70, 65, 59, 59]
     assert sum(row.taken for row in rows) == 41
 
 
 def test_steps_of_an_empty_group_have_no_width():
-    assert all(row.left_percent == 0 for row in steps(target=0, excluded={}, control=0, recipients=0))
+    nobody = Waterfall(target=0, excluded={}, control=0, recipients=0)
+    assert all(row.left_percent == 0 for row in steps(nobody))

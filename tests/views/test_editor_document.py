@@ -26,11 +26,11 @@ from optinb.rules import (
     to_json,
     uses_app,
 )
-from optinb.views.editor.building import build
 from optinb.views.editor.document import (
     NEW,
     WHERE,
     Json,
+    build,
     condition,
     core,
     document_of,
@@ -56,8 +56,7 @@ from optinb.views.editor.edits import (
     unwrap,
     wrap,
 )
-from optinb.views.editor.holes import BLANKS, filled, shown, unit_of, write
-from optinb.views.editor.words import OPERATORS
+from optinb.views.editor.holes import BLANKS, OPERATORS, filled, shown, unit_of, write
 
 A, B, C = (condition(name, "eq", "text", ("x",)) for name in "abc")
 DE = attr("country") == "DE"

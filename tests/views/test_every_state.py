@@ -25,7 +25,7 @@ from optinb.base.settings import Platform
 from optinb.base.workspace_folder import init_workspace
 from optinb.campaigns import OUTCOMES, REASONS, CampaignChange, CampaignRecord, CampaignState, SendTime, Step, Waterfall
 from optinb.cli import main
-from optinb.customers import CustomerCard, ModelReport
+from optinb.customers import ModelReport
 from optinb.delivery import (
     Answer,
     Cancellation,
@@ -52,10 +52,10 @@ from optinb.rehearsal import JOURNAL
 from optinb.sandbox import Sandbox, demo_world
 from optinb.segments import Distribution, Outcome
 from optinb.segments.discovery.run import Discovery
-from optinb.show import customers, pages, planning, segments, states
+from optinb.show import campaigns, customers, pages
 from optinb.show.registry import ROOMS, entries, fields, find
 from optinb.store import AuditVerdict
-from optinb.views.calendar_view import weeks_of
+from optinb.views.sends_view import weeks_of
 from optinb.warehouse.report import ColumnDrift
 from optinb.workspace import Workspace
 
@@ -70,16 +70,16 @@ ENTRIES = {entry.kind: entry for room in ROOMS for entry in entries(room)}
 PIECES: tuple[Callable[..., str], ...] = (
     customers.micro_segments,
     customers.stages_over_time,
-    planning.audience,
-    planning.for_decision,
-    planning.message,
-    segments.discovery_summary,
-    segments.distribution,
-    segments.figures,
-    segments.finding,
+    campaigns.audience,
+    campaigns.for_decision,
+    campaigns.message,
+    customers.discovery_summary,
+    customers.distribution,
+    customers.figures,
+    customers.finding,
 )
 SHOWN: dict[str, Callable[..., str]] = {
-    **{kind: entry.html for kind, entry in ENTRIES.items() if entry.html},
+    **{kind: entry.html for kind, entry in ENTRIES.items() if entry.page},
     **{piece.__name__: piece for piece in PIECES},
 }
 TEXTS = tuple(kind for kind, entry in ENTRIES.items() if entry.text is not fields)
@@ -202,10 +202,15 @@ def arguments(name: str, examples: dict[type, list[Any]]) -> list[tuple[Any, ...
     }
     if name in own:
         return own[name]()
-    (hint,) = parameters(SHOWN[name])
-    if get_origin(hint) is CustomerCard:  # whatever the answers on it are
-        hint = CustomerCard
-    return [(examples[get_args(hint)[0]],)] if get_args(hint) else [(one,) for one in examples[hint]]
+    (kind,) = taken_by(name)
+    if name in ENTRIES and ENTRIES[name].many:
+        return [(examples[kind],)]
+    return [(one,) for one in examples[kind]]
+
+
+def taken_by(name: str) -> tuple[Any, ...]:
+    """The types of what makes HTML: of the value, or of the parameters of a piece."""
+    return (type_of(name),) if name in ENTRIES else parameters(SHOWN[name])
 
 
 def drive(show_it: Callable[..., str], arguments: list[tuple[Any, ...]], kinds: tuple[Any, ...]) -> None:
@@ -226,7 +231,7 @@ def drive(show_it: Callable[..., str], arguments: list[tuple[Any, ...]], kinds: 
 
 @pytest.mark.parametrize("name", sorted(SHOWN))
 def test_what_a_notebook_shows_is_shown_in_every_state(name: str, examples: dict[type, list[Any]]) -> None:
-    drive(SHOWN[name], arguments(name, examples), parameters(SHOWN[name]))
+    drive(SHOWN[name], arguments(name, examples), taken_by(name))
 
 
 @pytest.mark.parametrize("name", TEXTS)
@@ -239,11 +244,9 @@ def test_what_a_command_says_is_said_in_every_state(name: str, examples: dict[ty
 def test_every_type_that_is_shown_is_found_under_its_name_and_is_what_its_functions_take(name: str) -> None:
     kind, entry = type_of(name), ENTRIES[name]
     assert find(kind) == entry
-    for function in (entry.text, entry.html):
-        if function is not None and function is not fields:
-            (hint,) = parameters(function)
-            taken = get_args(hint)[0] if entry.many and function is entry.html else hint
-            assert (get_origin(taken) or taken) is kind
+    if entry.text is not fields:
+        (hint,) = parameters(entry.text)
+        assert (get_origin(hint) or hint) is kind
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -252,11 +255,11 @@ def test_a_room_is_shown_by_a_module_that_has_entries_of_it(room: str) -> None:
 
 
 def test_every_function_that_a_room_is_shown_by_is_driven() -> None:
-    driven = {function for entry in ENTRIES.values() for function in (entry.text, entry.html)} | set(PIECES)
+    driven = {entry.text for entry in ENTRIES.values()} | set(PIECES)
     for room in set(ROOMS.values()):
         module = import_module(f"optinb.show.{room}")
         own = {f for n, f in vars(module).items() if isfunction(f) and f.__module__ == module.__name__ and n[0] != "_"}
-        assert {f.__name__ for f in own - driven} <= {"drift_table", "folded"}, "neither registered nor a piece"
+        assert {f.__name__ for f in own - driven} <= {"folded"}, "neither registered nor a piece"
 
 
 def type_of(name: str) -> type:
@@ -305,13 +308,13 @@ def test_what_became_of_a_recipient_has_words_for_every_state_and_verdict() -> N
 @pytest.mark.parametrize(
     ("words", "kind"),
     [
-        (states.CAMPAIGNS, CampaignState),
-        (states.GOING, CampaignState),
-        (states.STEPS, Step),
-        (states.STAGES, Stage),
-        (states.STANDINGS, Standing),
-        (states.DEVICES, Platform),
-        ({"planned": "", "sending": "", **states.OUTCOMES}, StateName),
+        (pages.CAMPAIGNS, CampaignState),
+        (pages.GOING, CampaignState),
+        (pages.STEPS, Step),
+        (pages.STAGES, Stage),
+        (pages.STANDINGS, Standing),
+        (pages.DEVICES, Platform),
+        ({"planned": "", "sending": "", **pages.OUTCOMES}, StateName),
     ],
 )
 def test_the_words_of_a_closed_set_are_those_of_its_type(words: dict[str, Any], kind: Any) -> None:
@@ -359,7 +362,7 @@ def sent_and_monitored(ws: Workspace, night: NightSends) -> str:
 @pytest.mark.parametrize("step", get_args(Step))
 def test_what_somebody_else_did_to_a_draft_is_told_whatever_it_was(step: str, used: Workspace) -> None:
     change = CampaignChange(record=used.campaigns.list()[0], action=step, changed_by="ann", changed_at=NOW)
-    assert f"ann {states.STEPS[step]} this" in text_of(
+    assert f"ann {pages.STEPS[step]} this" in text_of(
         pages.fragment("keeping.html.j2", "changed", change, False, used.settings.zone, True)
     )
 
@@ -385,7 +388,7 @@ def test_a_campaign_goes_into_the_calendar_in_each_state(state: CampaignState, u
     going = [one for one in used.campaigns.calendar(days=7, waiting=True) if one.campaign_id == record.id]
     weeks = weeks_of(going, today=RUN_DATE, weeks=1)
     shown = pages.fragment("calendar.html.j2", "calendar", weeks, {record.id: record}, RUN_DATE, used.settings.zone)
-    assert f"Is running{f' {states.GOING[state][0]}' if states.GOING[state][0] else ''}" in text_of(shown)
+    assert f"Is running{f' {pages.GOING[state][0]}' if pages.GOING[state][0] else ''}" in text_of(shown)
 
 
 @pytest.mark.parametrize("command", ["campaigns list", "campaigns calendar", "status", "groups list"])

@@ -6,7 +6,7 @@ import pytest
 from page_text import text_of
 
 from optinb.demo import APPROVER, CAMPAIGNS
-from optinb.views.calendar_view import Calendar, weeks_of
+from optinb.views.sends_view import Calendar, weeks_of
 from optinb.workspace import open_workspace
 
 

@@ -11,7 +11,7 @@ from page_text import text_of
 from optinb import did, show
 from optinb.campaigns.rebuilt import RebuiltAudience, rebuilt_parts
 from optinb.demo import APPROVER, RUN_DATE
-from optinb.show.planning import for_decision
+from optinb.show.campaigns import for_decision
 from optinb.views.desk import ApprovalDesk
 from optinb.views.plan.planner import Planner
 from optinb.workspace import open_workspace

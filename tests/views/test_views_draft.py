@@ -12,7 +12,7 @@ from optinb.campaigns import Campaign, campaign_from
 from optinb.errors import CampaignError
 from optinb.views.debounce import Debounce, every
 from optinb.views.form import Form, Sheet
-from optinb.views.plan.properties import PropertyEditor
+from optinb.views.plan.board import PropertyEditor
 from optinb.views.plan.words import CAMPAIGN, sheets, suggested_name
 
 NEEDED = (Needed("p", has_default=True), Needed("q", has_default=False))

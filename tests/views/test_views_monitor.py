@@ -6,7 +6,7 @@ from page_text import text_of
 from optinb.delivery.send_watch import nights, watch
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE
 from optinb.night import Night
-from optinb.views.monitor_view import Monitor, rate_of
+from optinb.views.sends_view import Monitor, rate_of
 from optinb.views.tables import sent
 from optinb.workspace import open_workspace
 
@@ -81,7 +81,7 @@ def test_monitor_shows_the_rate_while_it_is_sent(night, ws, monkeypatch):
         )
 
     ticks, steps = iter((0.0, 5.0)), iter((0, 1))
-    monkeypatch.setattr("optinb.views.monitor_view.watch", lambda *_: at(next(steps)))
+    monkeypatch.setattr("optinb.views.sends_view.watch", lambda *_: at(next(steps)))
     monitor = Monitor(ws, clock=lambda: next(ticks))
     monitor._look_again()
     shown = text_of(monitor.pane.value)

@@ -24,9 +24,9 @@ from optinb.rules import (
     to_text,
     uses_app,
 )
+from optinb.views.debounce import LatestOnly
 from optinb.views.editor.document import WHERE
 from optinb.views.editor.editor import COUNTING, RuleEditor
-from optinb.views.latest_only import LatestOnly
 from optinb.workspace import open_workspace
 
 

@@ -7,6 +7,7 @@ from subprocess import run
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from jinja2 import DictLoader
 from msgspec import Struct
 from page_text import text_of
 
@@ -14,7 +15,7 @@ from optinb import attr, did, show, views
 from optinb.demo import CAMPAIGNS
 from optinb.measure import CampaignSummary
 from optinb.nightly import Blocked, Night
-from optinb.show import segments
+from optinb.show import customers, pages
 from optinb.show.registry import Shown
 from optinb.views.tables import typical
 
@@ -114,10 +115,13 @@ def test_a_new_figure_is_shown_everywhere_by_one_entry_of_one_module(monkeypatch
     entry = Shown(
         "optinb.segments.umbrellas.Umbrellas",
         text=lambda found: f"{found.sold:,} umbrellas",
-        html=lambda found: f"<ul>{''.join(f'<li>{one.sold:,}</li>' for one in found)}</ul>",
+        page="umbrellas",
         many=True,
     )
-    monkeypatch.setattr(segments, "SHOWN", (*segments.SHOWN, entry))
+    template = "<ul>{% for one in shown %}<li>{{ one.sold|n }}</li>{% endfor %}</ul>"
+    environment = pages._templates()
+    monkeypatch.setattr(environment, "loader", DictLoader({"umbrellas.html.j2": template}))
+    monkeypatch.setattr(customers, "SHOWN", (*customers.SHOWN, entry))
     shell = InteractiveShell()
     views.install(shell)
     one, other = Umbrellas(1_000), Umbrellas(2_000)
@@ -143,7 +147,7 @@ def test_a_value_is_shown_without_what_shows_others():
     light, shown = run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
     assert not {"polars", "duckdb", "altair", "jinja2", "sqlalchemy"} & set(re.findall(r"'(\w+)'", light))
     assert "optinb.show.workspace" in shown
-    assert not re.search(r"show\.(segments|campaigns|planning|charts)", shown)
+    assert not re.search(r"show\.(customers|campaigns|delivery|charts)", shown)
 
 
 def test_other_lists_stay_as_they_are(shell):

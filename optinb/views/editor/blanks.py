@@ -10,8 +10,7 @@ import ipywidgets as w
 
 from optinb.views.debounce import Debounce
 from optinb.views.editor.document import window_of
-from optinb.views.editor.holes import shown, unit_of, write
-from optinb.views.editor.words import SPANS, UNITS
+from optinb.views.editor.holes import SPANS, UNITS, shown, unit_of, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

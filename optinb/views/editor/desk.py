@@ -25,17 +25,16 @@ from optinb.views.editor.document import (
     with_texts,
 )
 from optinb.views.editor.edits import History
-from optinb.views.editor.holes import shown, write
-from optinb.views.editor.words import OPERATORS
+from optinb.views.editor.holes import OPERATORS, shown, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from optinb.rules import Kind
     from optinb.segments import Distribution, Vocabulary
+    from optinb.views.debounce import LatestOnly
     from optinb.views.editor.document import Path
     from optinb.views.editor.holes import Json
-    from optinb.views.latest_only import LatestOnly
 
 
 class Desk:

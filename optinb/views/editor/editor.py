@@ -13,21 +13,18 @@ from msgspec.structs import replace
 from optinb.errors import CampaignError, OptinbError, RuleError
 from optinb.measure.pages import moment
 from optinb.rules import Node, parse, sentence, to_text
-from optinb.show.segments import figures
+from optinb.show.customers import figures
 from optinb.views.controls import Pane, box, button, field, heading, styles
-from optinb.views.debounce import Debounce, follow
+from optinb.views.debounce import Debounce, LatestOnly, follow
 from optinb.views.editor.blanks import put, soon, tool
-from optinb.views.editor.building import Problem, build
 from optinb.views.editor.desk import Desk
-from optinb.views.editor.document import NEW, document_of, group_of
+from optinb.views.editor.document import NEW, Problem, build, document_of, group_of
 from optinb.views.editor.groups import GroupView
-from optinb.views.latest_only import LatestOnly
 
 if TYPE_CHECKING:
     from optinb.rules import Rule
     from optinb.segments import Preview, Vocabulary
-    from optinb.views.editor.building import Built
-    from optinb.views.editor.document import Path
+    from optinb.views.editor.document import Built, Path
     from optinb.views.editor.holes import Json
     from optinb.workspace import Workspace
 
@@ -212,14 +209,13 @@ class RuleEditor(w.VBox):
         if isinstance(found, RuleError):
             self._show((self.built.place(str(found)),))
             self.figures.say("This rule can't be counted; the marked line says why.", kind="bad")
-        elif isinstance(found, OptinbError):
-            self.figures.say(str(found), kind="bad")
-        elif isinstance(found, Exception):
-            self.figures.say("The customers couldn't be counted; see the log of the notebook.", kind="bad")
-            raise found
-        else:
-            self.preview = found
-            self.figures.show(figures(found), role="status")
+            return
+        unforeseen = "The customers couldn't be counted; see the log of the notebook."
+        self.figures.tell(found, self._show_figures, unforeseen=unforeseen)
+
+    def _show_figures(self, found: Preview) -> None:
+        self.preview = found
+        self.figures.show(figures(found), role="status")
 
     def _show_code(self, *, shown: bool) -> None:
         self._code.layout.display = "" if shown else "none"
@@ -271,15 +267,12 @@ class RuleEditor(w.VBox):
         if self.rule is None:
             self.result.say("The rule isn't complete yet, so that it can't be saved.", kind="bad")
             return
-        try:
+        with self.result.saying_errors():
             record = self._ws.groups.save(self.name.value, self.rule)
-        except OptinbError as error:
-            self.result.say(str(error), kind="bad")
-            return
-        self._describe_name()
-        self._keep_soon.stop()
-        self._ws.unsaved.forget(self._what)
-        self.result.say(f"“{record.name}” is saved as version {record.version}.", kind="good")
+            self._describe_name()
+            self._keep_soon.stop()
+            self._ws.unsaved.forget(self._what)
+            self.result.say(f"“{record.name}” is saved as version {record.version}.", kind="good")
 
 
 def _first(ws: Workspace, rule: Rule | str | None, group: str | None) -> Json:

@@ -28,18 +28,15 @@ from optinb.views.editor.blanks import (
 )
 from optinb.views.editor.condition import ConditionView
 from optinb.views.editor.document import WHERE, core, joined, kind_measured, operator_of, parts
-from optinb.views.editor.holes import shown, unit_of, write
-from optinb.views.editor.line import LineTools, LineView, say
-from optinb.views.editor.others import AppView, CampaignView, CodeView, SavedView
-from optinb.views.editor.words import JOINED, MEASURES
+from optinb.views.editor.holes import JOINED, MEASURES, shown, unit_of, write
+from optinb.views.editor.line import AppView, CampaignView, CodeView, LineTools, LineView, SavedView, say
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from optinb.rules import Kind
-    from optinb.views.editor.building import Problem
     from optinb.views.editor.desk import Desk
-    from optinb.views.editor.document import Path
+    from optinb.views.editor.document import Path, Problem
     from optinb.views.editor.holes import Json
 
 ADDED = {

@@ -1,4 +1,4 @@
-"""Holes: what people write into a blank of a rule's JSON, as long as it isn't the value itself. Pure.
+"""Holes: what people write into a blank of a rule's JSON, as long as it isn't the value itself; and the words. Pure.
 
 A value stands in the JSON as soon as it reads exactly as it was written (`2`, `2026-11-23`); everything else, such as
 half a number or `1,250.50`, is a hole that keeps the text: `{"is": "hole", "kind": "number", "text": "1,250.50"}`. So
@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from optinb.base.figures import exact
 from optinb.errors import RuleError
+from optinb.rules.sentence import COMPARED_DAY
 from optinb.rules.values import MAX_DAYS, check_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from optinb.rules import Kind
 
@@ -207,3 +208,89 @@ BLANKS = {
     "last day": Blank("choose the last day", _date),
     "code": Blank("write a rule, such as attr('country') == 'DE'"),
 }
+
+
+KINDS: dict[str, Kind] = {"t": "text", "n": "number", "y": "yes/no", "d": "day"}
+OF_THE_ATTRIBUTE = ""  # a blank that is read as the attribute's kind says
+
+
+class Operator(NamedTuple):
+    """How an operator reads, the kinds of attribute it fits, and its form.
+
+    Attributes:
+        form: what its JSON always holds.
+        blanks: the kind (see `holes.BLANKS`) of each field that is written into.
+        starts: what stands in the blanks at first.
+    """
+
+    words: str
+    kinds: tuple[Kind, ...]
+    form: Mapping[str, Any]
+    blanks: Mapping[str, str]
+    starts: tuple[str, ...]
+
+
+def _of(words: str, kinds: str, form: Mapping[str, Any], starts: tuple[str, ...] = ("",), **blanks: str) -> Operator:
+    return Operator(words, tuple(KINDS[k] for k in kinds), form, blanks, starts if blanks else ())
+
+
+def _compared(words: str, kinds: str, op: str) -> Operator:
+    return _of(words, kinds, {"is": "compare", "op": op}, value=OF_THE_ATTRIBUTE)
+
+
+def _with_piece(words: str, op: str) -> Operator:
+    return _of(words, "t", {"is": "text", "op": op}, value="piece")
+
+
+def _ranked(words: str, side: str) -> Operator:
+    return _of(words, "nd", {"is": "rank", "side": side, "within": None}, percent="percent")
+
+
+# by the operator or side of the JSON, where it has one, else by its tag; "known" is the opposite of missing
+OPERATORS: dict[str, Operator] = {
+    "eq": _compared("is", "tnyd", "eq"),
+    "ne": _compared("is known and not", "tnyd", "ne"),
+    "one_of": _of("is one of", "tn", {"is": "one_of"}, values=OF_THE_ATTRIBUTE),
+    "ge": _compared("is at least", "nd", "ge"),
+    "gt": _compared("is above", "nd", "gt"),
+    "le": _compared("is at most", "nd", "le"),
+    "lt": _compared("is below", "nd", "lt"),
+    "contains": _with_piece("contains", "contains"),
+    "starts_with": _with_piece("starts with", "starts_with"),
+    "ends_with": _with_piece("ends with", "ends_with"),
+    "matches": _of("fits the pattern", "t", {"is": "matches"}, pattern="text"),
+    "birthday": _of(
+        "has its anniversary", "d", {"is": "birthday"}, ("0", "7"), first="anniversary", last="anniversary"
+    ),
+    "top": _ranked("is among the highest", "top"),
+    "bottom": _ranked("is among the lowest", "bottom"),
+    "missing": _of("is missing", "tnyd", {"is": "missing"}),
+    "known": _of("is known", "tnyd", {"is": "missing"}),
+}
+MEASURES = {
+    "count": "times",
+    "total": "a total of",
+    "average": "an average of",
+    "first": "the first time",
+    "last": "the last time",
+    "days_in_a_row": "days in a row",
+}
+JOINED = {
+    "all": "All of these hold",
+    "any": "At least one of these holds",
+    "none": "None of these holds",
+}
+UNITS = {"date": "date", "days_ago": "days before the run date", "days_ahead": "days after it"}
+SPANS = {"ever": "ever", "last": "in the last", "between": "from … to"}
+WHAT = {"received": "received", "in_control": "was in control of", "responded": "responded to"}
+
+
+def operators(kind: Kind) -> dict[str, str]:
+    """The operators that fit a kind of attribute, in order, with their words."""
+    days = COMPARED_DAY if kind == "day" else {}
+    return {name: days.get(name, op.words) for name, op in OPERATORS.items() if kind in op.kinds}
+
+
+def column_operators(kind: Kind) -> dict[str, str]:
+    """Those that fit a column of what customers did: nobody ranks rows."""
+    return {name: words for name, words in operators(kind).items() if name not in ("top", "bottom")}

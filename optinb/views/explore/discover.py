@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
-from optinb.errors import OptinbError, UsageError
-from optinb.show.segments import discovery_summary
-from optinb.show.segments import finding as one_finding
+from optinb.errors import UsageError
+from optinb.show.customers import discovery_summary
+from optinb.show.customers import finding as one_finding
 from optinb.views.controls import Pane, box, button, choose, field, styles
-from optinb.views.debounce import follow
-from optinb.views.explore.groups import names_of
+from optinb.views.debounce import LatestOnly, follow
+from optinb.views.explore.answers import names_of
 from optinb.views.job import Job
-from optinb.views.latest_only import LatestOnly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,12 +98,9 @@ class FindingView(w.VBox):
         self.save.on_click(lambda _: self._save())
 
     def _save(self) -> None:
-        try:
+        with self.result.saying_errors():
             record = self._ws.groups.save(self.name.value, self._rule)
-        except OptinbError as error:
-            self.result.say(str(error), kind="bad")
-            return
-        self.result.say(f"“{record.name}” is saved as version {record.version}.", kind="good")
+            self.result.say(f"“{record.name}” is saved as version {record.version}.", kind="good")
 
 
 def short(sentence: str) -> str:

@@ -13,13 +13,11 @@ import msgspec
 
 from optinb.appboy import needed_properties
 from optinb.errors import OptinbError
+from optinb.show.campaigns import audience, message
 from optinb.show.pages import fragment
-from optinb.show.planning import audience, message
 from optinb.views.controls import choose
-from optinb.views.debounce import Debounce, every
-from optinb.views.latest_only import LatestOnly
-from optinb.views.plan.board import Board
-from optinb.views.plan.keeping import Keeper
+from optinb.views.debounce import Debounce, LatestOnly, every
+from optinb.views.plan.board import Board, Keeper
 from optinb.views.plan.words import NO_CODES, named, suggested_name
 
 if TYPE_CHECKING:
@@ -200,10 +198,8 @@ class Planner(Board):
         self._count_soon()
 
     def _describe_timing(self) -> None:
-        try:
+        with self.sentence.saying_errors():
             self.sentence.say(f"Goes out {self._ws.campaigns.read(self.fields()).schedule.sentence()}.")
-        except OptinbError as error:
-            self.sentence.say(str(error), kind="bad")
 
     def _count(self) -> None:
         """Has the audience counted, in a thread, so that one can go on writing."""
@@ -253,17 +249,14 @@ class Planner(Board):
             self.result.say("Somebody else changed this campaign; choose above which version is to count.", kind="bad")
             return
         self.keeper.save()
-        try:
+        with self.result.saying_errors():
             campaign = self._ws.campaigns.read(self.fields())
             if campaign.id != self._own_id:
                 self._ws.drafts.check_new(campaign)
             record = self._ws.campaigns.submit(campaign)
-        except OptinbError as error:
-            self.result.say(str(error), kind="bad")
-            return
-        self.keeper.go_on(record)
-        self._list()
-        name, schedule = record.campaign.name, record.campaign.schedule.sentence()
-        self.result.say(
-            f"“{name}” is submitted. It goes out {schedule} once a second person has approved it.", kind="good"
-        )
+            self.keeper.go_on(record)
+            self._list()
+            name, schedule = record.campaign.name, record.campaign.schedule.sentence()
+            self.result.say(
+                f"“{name}” is submitted. It goes out {schedule} once a second person has approved it.", kind="good"
+            )
