@@ -424,6 +424,7 @@ def test_the_page_shows_what_was_filtered_and_why() -> None:
     assert "Group 1 has a Global Control Group" in shown
     assert f"/sandbox/fates?campaign_id={one.campaign}" in shown
     assert set(REASONS) == set(RULES)
+    assert all(f".{state} {{" in shown and f"> {state}" in shown for state in get_args(FateState))
 
 
 USERS = [f"u{n}" for n in range(8)]
