@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from optinb.base.workspace_folder import init_workspace
 from optinb.demo import APPROVER, AUTHOR, KEYS, demo_settings
 from optinb.rules import attr, did, in_list
+from optinb.sandbox import AppGroup, Key, World
 from optinb.sandbox.sample import write_sample
 from optinb.sandbox.setup import demo_world, push_campaign
-from optinb.sandbox.world import AppGroup, Key, World
 from optinb.workspace import open_workspace
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TypeVar
 import msgspec
 from msgspec import Struct
 
-from optinb.sandbox.world import AppGroup, Change, DashboardCampaign, World
+from optinb.sandbox.dashboard import AppGroup, DashboardCampaign
+from optinb.sandbox.world import Change, World
 
 T = TypeVar("T")
 _KINDS = {"str": "a string", "int": "an integer", "bool": "a boolean", "array": "an array", "object": "an object"}

@@ -32,4 +32,4 @@ def edit_text(world: World, campaign_id: str, text: str, *, now: datetime) -> No
     for group in world.app_groups.values():
         if campaign := group.campaign(campaign_id):
             messages = {variation: {**message, "alert": text} for variation, message in campaign.messages.items()}
-            world.put_campaign(group.id, msgspec.structs.replace(campaign, messages=messages, updated_at=now))
+            world.put_campaign(group.id, msgspec.structs.replace(campaign, messages=messages, updated_at=now), now=now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,6 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from optinb.errors import UsageError
+from optinb.sandbox.dashboard import chance
 
 
 class Fault(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -49,7 +49,7 @@ class Fault(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
             return (
                 number in self.nth
                 or (self.every is not None and number % self.every == 0)
-                or (self.share is not None and _chance(f"{seed}|{endpoint}|{number}") < self.share)
+                or (self.share is not None and chance(f"{seed}|{endpoint}|{number}") < self.share)
             )
         return True
 
@@ -81,7 +81,3 @@ def load_faults(path: Path) -> tuple[Fault, ...]:
         return parse_faults(path.read_bytes(), source=str(path))
     except OSError as error:
         raise UsageError(f"the file of faults {path} can't be read: {error.strerror}") from error
-
-
-def _chance(text: str) -> float:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) / 2**64

@@ -15,7 +15,8 @@ from msgspec import Struct
 
 from optinb.sandbox import reading, series, trigger
 from optinb.sandbox.call import Call, CallResult, RefusedError
-from optinb.sandbox.world import AppGroup, Change, Counted, Key, Limits, World
+from optinb.sandbox.dashboard import AppGroup, Key, Limits
+from optinb.sandbox.world import Change, Counted, World
 
 
 class SandboxRequest(Struct, frozen=True):

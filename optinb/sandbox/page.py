@@ -11,22 +11,41 @@ from collections import Counter
 from datetime import datetime, timedelta
 from functools import cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec import Struct
 
-from optinb.sandbox.world import PLATFORM_OF, AppGroup, DashboardCampaign, Dispatch, World, delivered_at, moment
+from optinb.sandbox.dashboard import PLATFORM_OF, AppGroup, DashboardCampaign
+from optinb.sandbox.deliveries import Deliveries, FateState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from optinb.sandbox.dispatches import Dispatch
     from optinb.sandbox.faults import Fault
+    from optinb.sandbox.filters import Rule
+    from optinb.sandbox.world import World
 
 SHOWN_REQUESTS = 60
 SHOWN_RECIPIENTS = 3
-STATES = ("scheduled", "delivered", "recalled")
+STATES: tuple[FateState, ...] = get_args(FateState)
+REASONS: dict[Rule, str] = {
+    "campaign_gone": "the campaign is gone",
+    "unknown_user": "unknown to Appboy",
+    "segment": "outside the template's segment",
+    "global_control": "in the Global Control Group",
+    "control_variation": "in the template's control variation",
+    "re_eligibility": "got this template before",
+    "frequency_cap": "over a frequency cap",
+    "max_users": "over the template's maximum of users",
+    "quiet_hours": "in quiet hours",
+    "speed_limit": "72 hours behind the speed limit",
+    "no_push_token": "without a push token",
+    "uninstalled": "has uninstalled the app",
+    "liquid_abort": "aborted by the template's text",
+}
 _PLACEHOLDER = re.compile(
     r"\{\{\s*api_trigger_properties\.\$\{(?P<name>[^}]+)\}\s*(?:\|\s*default:\s*(?P<q>['\"])(?P<text>.*?)(?P=q)\s*)?\}\}"
 )
@@ -43,14 +62,15 @@ class Push(Struct, frozen=True):
 
 
 class Arrived(Struct, frozen=True):
-    """One request that was taken."""
+    """One request that was taken; `losses` says how many were filtered by what."""
 
     campaign: str
     app_group: str
-    state: str
+    state: FateState
     taken: datetime
     due: str
     recipients: int
+    losses: tuple[str, ...]
     pushes: tuple[Push, ...]
 
 
@@ -63,7 +83,7 @@ class CampaignRow(Struct, frozen=True):
     devices: str
     kind: str
     requests: int
-    recipients: dict[str, int]
+    recipients: dict[FateState, int]
 
     @property
     def total(self) -> int:
@@ -72,11 +92,15 @@ class CampaignRow(Struct, frozen=True):
 
 
 class Page(Struct, frozen=True):
-    """Everything on the page; `chosen` is the campaign that it is narrowed to."""
+    """Everything on the page.
+
+    `controls` are the app groups with a Global Control Group, `chosen` is the campaign that it is narrowed to.
+    """
 
     now: datetime
     rows: tuple[CampaignRow, ...]
     idle: int
+    controls: tuple[AppGroup, ...]
     chosen: CampaignRow | None
     arrived: tuple[Arrived, ...]
     hidden: int
@@ -85,7 +109,7 @@ class Page(Struct, frozen=True):
     asked: dict[str, int]
     every: int | None
 
-    def sum(self, state: str) -> int:
+    def sum(self, state: FateState) -> int:
         """Recipients in a state, over all campaigns."""
         return sum(row.recipients[state] for row in self.rows)
 
@@ -143,23 +167,19 @@ def collect(
     every: int | None = None,
 ) -> Page:
     """What the page shows."""
-    rows = [_row(world, group, found, now) for group in world.app_groups.values() for found in group.campaigns]
+    deliveries = world.settled(now)
+    rows = [_row(world, group, found, deliveries) for group in world.app_groups.values() for found in group.campaigns]
     used = tuple(sorted((row for row in rows if row.requests), key=lambda row: -row.total))
     shown = [d for d in reversed(world.dispatches) if campaign in (None, d.campaign_id)]
-    due = [
-        at
-        for dispatch in world.dispatches
-        if dispatch.plans[-1].until is None
-        and (at := moment(dispatch.plans[-1].at, world.app_groups[dispatch.app_group_id].time_zone)) > now
-    ]
     return Page(
         now=now,
         rows=used,
         idle=len(rows) - len(used),
+        controls=tuple(group for group in world.app_groups.values() if group.global_control is not None),
         chosen=next((row for row in rows if row.id == campaign), None),
-        arrived=tuple(_arrived(world, dispatch, now) for dispatch in shown[:SHOWN_REQUESTS]),
+        arrived=tuple(_arrived(world, dispatch, deliveries) for dispatch in shown[:SHOWN_REQUESTS]),
         hidden=max(0, len(shown) - SHOWN_REQUESTS),
-        next_due=min(due, default=None),
+        next_due=deliveries.next_at(),
         faults=tuple(msgspec.json.encode(fault).decode() for fault in faults),
         asked=dict(asked or {}),
         every=every,
@@ -176,11 +196,11 @@ def filled(text: str, properties: Mapping[str, Any]) -> str:
     return _PLACEHOLDER.sub(value, text)
 
 
-def _row(world: World, group: AppGroup, campaign: DashboardCampaign, now: datetime) -> CampaignRow:
+def _row(world: World, group: AppGroup, campaign: DashboardCampaign, deliveries: Deliveries) -> CampaignRow:
     dispatches = [world.dispatches[n] for n in world.by_campaign.get((group.id, campaign.id), ())]
-    recipients: Counter[str] = Counter(dict.fromkeys(STATES, 0))
+    recipients: Counter[FateState] = Counter(dict.fromkeys(STATES, 0))
     for dispatch in dispatches:
-        recipients[_state(dispatch, group, now)] += len(dispatch.ids)
+        recipients += _states(dispatch, deliveries)
     return CampaignRow(
         id=campaign.id,
         name=campaign.name,
@@ -188,31 +208,41 @@ def _row(world: World, group: AppGroup, campaign: DashboardCampaign, now: dateti
         devices=", ".join(_DEVICES[platform] for platform in campaign.platforms()) or "no push",
         kind=campaign.schedule_type,
         requests=len(dispatches),
-        recipients=dict(recipients),
+        recipients={state: recipients[state] for state in STATES},
     )
 
 
-def _arrived(world: World, dispatch: Dispatch, now: datetime) -> Arrived:
+def _arrived(world: World, dispatch: Dispatch, deliveries: Deliveries) -> Arrived:
     group = world.app_groups[dispatch.app_group_id]
     campaign = group.campaign(dispatch.campaign_id)
     at = dispatch.plans[-1].at
     due = "at once" if dispatch.schedule_id is None else f"{at:%a %d %b, %H:%M} {'UTC' if at.tzinfo else 'local time'}"
     recipients = msgspec.json.decode(dispatch.recipients)
+    states = _states(dispatch, deliveries)
+    losses: Counter[tuple[Rule, ...]] = Counter()
+    for one in deliveries.decided.get(dispatch.number, ()):
+        losses[one.rules] += len(one.users) if one.state == "filtered" else 0
     return Arrived(
         campaign=campaign.name if campaign else f"{dispatch.campaign_id} (gone)",
         app_group=group.name,
-        state=_state(dispatch, group, now),
+        state=next(state for state in _SHOWN_FIRST if states[state]),
         taken=dispatch.taken_at,
         due=due,
         recipients=len(recipients),
+        losses=tuple(f"{n:,} {' and '.join(map(REASONS.__getitem__, rules))}" for rules, n in losses.items() if n),
         pushes=tuple(_push(campaign, recipient) for recipient in recipients[:SHOWN_RECIPIENTS]),
     )
 
 
-def _state(dispatch: Dispatch, group: AppGroup, now: datetime) -> str:
-    if delivered_at(dispatch, group.time_zone, now) is not None:
-        return "delivered"
-    return "recalled" if dispatch.plans[-1].until is not None else "scheduled"
+# of the recipients of one request, who may have fared differently
+_SHOWN_FIRST: tuple[FateState, ...] = ("delivered", "scheduled", "filtered", "recalled")
+
+
+def _states(dispatch: Dispatch, deliveries: Deliveries) -> Counter[FateState]:
+    states: Counter[FateState] = Counter({"scheduled": deliveries.waiting(dispatch)})
+    for one in deliveries.decided.get(dispatch.number, ()):
+        states[one.state] += len(one.users)
+    return states
 
 
 def _push(campaign: DashboardCampaign | None, recipient: dict[str, Any]) -> Push:

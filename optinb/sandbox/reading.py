@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from optinb.sandbox.call import Call, CallResult, RefusedError, decode, iso, known_campaign, whole_number
 from optinb.sandbox.series import reaction
-from optinb.sandbox.world import DashboardCampaign, User, delivered_at, reached_platforms, zone_of
+
+if TYPE_CHECKING:
+    from optinb.sandbox.dashboard import User
+    from optinb.sandbox.dispatches import Memory
 
 PAGE_SIZE = 100
 MAX_EXPORTED = 50
@@ -47,7 +49,8 @@ def campaigns_list(call: Call) -> CallResult:
 def campaigns_details(call: Call) -> CallResult:
     """One campaign with its messages."""
     campaign = known_campaign(call, call.query.get("campaign_id"))
-    sent = _sent(call, campaign)
+    memory = call.world.settled(call.now).memory
+    first, last = memory.sent.get((call.group.id, campaign.id), (None, None))
     return CallResult(
         {
             "message": "success",
@@ -60,24 +63,14 @@ def campaigns_details(call: Call) -> CallResult:
             "description": campaign.description,
             "schedule_type": campaign.schedule_type,
             "channels": campaign.channels,
-            "first_sent": iso(min(sent)) if sent else None,
-            "last_sent": iso(max(sent)) if sent else None,
+            "first_sent": iso(first) if first else None,
+            "last_sent": iso(last) if last else None,
             "tags": campaign.tags,
             "teams": campaign.teams,
             "messages": campaign.messages,
             "conversion_behaviors": campaign.conversion_behaviors,
         }
     )
-
-
-def _sent(call: Call, campaign: DashboardCampaign) -> list[datetime]:
-    """When each dispatch of a campaign went out, counted in the company's time zone."""
-    world = call.world
-    times = (
-        delivered_at(world.dispatches[number], call.group.time_zone, call.now)
-        for number in world.by_campaign.get((call.group.id, campaign.id), ())
-    )
-    return [time for time in times if time is not None]
 
 
 class _ExportBody(Struct, frozen=True):
@@ -106,6 +99,7 @@ def users_export_ids(call: Call) -> CallResult:
 
 
 def _exported(call: Call, external_id: str, user: User) -> dict[str, Any]:
+    memory = call.world.settled(call.now).memory
     return {
         "external_id": external_id,
         "time_zone": user.time_zone,
@@ -117,35 +111,32 @@ def _exported(call: Call, external_id: str, user: User) -> dict[str, Any]:
                 "notifications_enabled": True,
             }
             for platform in user.push
+            if (call.group.id, external_id, platform) not in memory.tokens_gone
         ],
         "apps": [
             {"name": f"{call.group.name} {_NAMES.get(platform, platform)}", "platform": _NAMES.get(platform, platform)}
             for platform in user.push
         ],
-        "campaigns_received": _received(call, external_id),
+        "campaigns_received": _received(call, external_id, memory),
     }
 
 
-def _received(call: Call, external_id: str) -> list[dict[str, Any]]:
+def _received(call: Call, external_id: str, memory: Memory) -> list[dict[str, Any]]:
     """One entry a campaign, for its last delivery that reached the user."""
-    world, group = call.world, call.group
-    zone = zone_of(group, external_id) or group.time_zone
-    last: dict[str, dict[str, Any]] = {}
-    for dispatch in world.taken_for(group.id, external_id):
-        at = delivered_at(dispatch, zone, call.now)
-        campaign = group.campaign(dispatch.campaign_id)
-        if at is None or campaign is None or not reached_platforms(group, campaign, external_id):
+    received: list[dict[str, Any]] = []
+    for campaign in call.group.campaigns:
+        last = memory.last.get((call.group.id, campaign.id), {}).get(external_id)
+        if last is None:
             continue
-        before = last.get(campaign.id)
-        if before is not None and before["last_received"] > iso(at):
-            continue
-        after = reaction(group, dispatch, external_id, at)
-        last[campaign.id] = {
-            "name": campaign.name,
-            "api_campaign_id": campaign.id,
-            "last_received": iso(at),
-            "engaged": {"opened_push": after.opened is not None and after.opened <= call.now},
-            "converted": after.converted is not None and after.converted <= call.now,
-            "variation_name": next(iter(campaign.messages.values()), {}).get("name", ""),
-        }
-    return list(last.values())
+        after = reaction(call.group, call.world.dispatches[last.dispatch], external_id, last.at)
+        received.append(
+            {
+                "name": campaign.name,
+                "api_campaign_id": campaign.id,
+                "last_received": iso(last.at),
+                "engaged": {"opened_push": after.opened is not None and after.opened <= call.now},
+                "converted": after.converted is not None and after.converted <= call.now,
+                "variation_name": next((message.get("name", "") for _, message in campaign.by_platform().values()), ""),
+            }
+        )
+    return received

@@ -8,28 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from optinb.sandbox.call import Call, CallResult, RefusedError, known_campaign, time_of, whole_number
-from optinb.sandbox.world import (
-    PLATFORM_OF,
-    AppGroup,
-    DashboardCampaign,
-    Dispatch,
-    Tally,
-    delivered_at,
-    reached_platforms,
-    zone_of,
-)
+from optinb.sandbox.world import Reactions, World
+
+if TYPE_CHECKING:
+    from optinb.sandbox.dashboard import AppGroup, DashboardCampaign
+    from optinb.sandbox.deliveries import Decided
+    from optinb.sandbox.dispatches import Dispatch
 
 SEND_SERIES_DAYS = 14
 _FIVE = struct.Struct(">5I")
 _OPEN_WITHIN_S = 2 * 86_400
 _CONVERT_WITHIN_S = 3 * 86_400
-_EVER = datetime.max.replace(tzinfo=UTC)
 
 
 def campaign_series(call: Call) -> CallResult:
@@ -88,50 +82,35 @@ def _series(
     call: Call, campaign: DashboardCampaign, dispatches: Iterable[Dispatch], days: list[date]
 ) -> list[dict[str, Any]]:
     table = {day: _Day(campaign) for day in days}
+    deliveries = call.world.settled(call.now)
     for dispatch in dispatches:
-        tally = call.world.tally(dispatch.number, _tally)
-        for at, users in tally.arrivals:
+        decided = deliveries.decided.get(dispatch.number, ())
+        for one in decided:
+            if one.at <= call.now and (day := table.get(one.at.date())) is not None:
+                day.deliver(one)
+        for at, figure, platforms in _reactions(call.world, call.group, dispatch, decided).events:
             if at <= call.now and (day := table.get(at.date())) is not None:
-                day.users.update(users)
-        for at, figure, platforms, count in tally.events:
-            if at <= call.now and (day := table.get(at.date())) is not None:
-                day.add(figure, platforms, count)
+                day.react(figure, platforms)
     return [{"time": day.isoformat(), **table[day].as_wire(call.group)} for day in days]
 
 
-def _tally(dispatch: Dispatch, group: AppGroup) -> Tally:
-    """Whom a dispatch reaches when, and what they do then."""
-    campaign = group.campaign(dispatch.campaign_id)
-    everywhere = campaign.platforms() if campaign else ()
-    by_zone: dict[str, datetime | None] = {}
-    arrivals: defaultdict[datetime, list[str]] = defaultdict(list)
-    events: Counter[tuple[datetime, str, tuple[str, ...]]] = Counter()
-    for user in dispatch.ids:
-        zone = zone_of(group, user)
-        if zone is None or campaign is None:
-            continue
-        if zone not in by_zone:
-            by_zone[zone] = delivered_at(dispatch, zone, _EVER)
-        at = by_zone[zone]
-        reached = everywhere if group.users is None else reached_platforms(group, campaign, user)
-        if at is None or not reached:
-            continue
-        arrivals[at].append(user)
-        events[at, "sent", reached] += 1
-        after = reaction(group, dispatch, user, at)
-        if after.bounced:
-            events[at, "bounces", reached] += 1
-        if after.opened is not None:
-            events[after.opened, "direct_opens", reached] += 1
-        if after.converted is not None:
-            events[after.converted, "conversions", reached] += 1
-    return Tally(
-        dispatch,
-        group,
-        # users who all arrive at once, as most do, take no memory of their own
-        tuple((at, dispatch.ids if len(ids) == len(dispatch.ids) else tuple(ids)) for at, ids in arrivals.items()),
-        tuple((*event, count) for event, count in events.items()),
-    )
+def _reactions(world: World, group: AppGroup, dispatch: Dispatch, decided: Sequence[Decided]) -> Reactions:
+    """What people do after a dispatch; counted once, and again when more has arrived or the rates are others."""
+    known = world.reactions.get(dispatch.number)
+    if known is not None and known.rates is group.rates and known.decided == len(decided):
+        return known
+    events: list[tuple[datetime, str, tuple[str, ...]]] = []
+    for one in decided:
+        for user in one.users if one.state == "delivered" else ():
+            after = reaction(group, dispatch, user, one.at)
+            if after.bounced:
+                events.append((one.at, "bounces", one.platforms))
+            if after.opened is not None:
+                events.append((after.opened, "direct_opens", one.platforms))
+            if after.converted is not None:
+                events.append((after.converted, "conversions", one.platforms))
+    world.reactions[dispatch.number] = found = Reactions(group.rates, len(decided), tuple(events))
+    return found
 
 
 class _Day:
@@ -140,23 +119,28 @@ class _Day:
     def __init__(self, campaign: DashboardCampaign) -> None:
         self.conversions = 0
         self.users: set[str] = set()
-        self.rows: dict[str, dict[str, Any]] = {}
-        for variation, message in campaign.messages.items():
-            platform = PLATFORM_OF.get(message.get("channel", ""))
-            if platform is not None and platform not in self.rows:
-                figures = dict.fromkeys(("sent", "direct_opens", "total_opens", "bounces", "body_clicks"), 0)
-                self.rows[platform] = {"variation_api_id": variation, **figures}
+        figures = dict.fromkeys(("sent", "direct_opens", "total_opens", "bounces", "body_clicks"), 0)
+        self.rows: dict[str, dict[str, Any]] = {
+            platform: {"variation_api_id": variation, **figures}
+            for platform, (variation, _) in campaign.by_platform().items()
+        }
 
-    def add(self, figure: str, platforms: tuple[str, ...], count: int) -> None:
+    def deliver(self, decided: Decided) -> None:
+        """Counts what was sent on each platform; what bounces was sent, too."""
+        if decided.state == "delivered":
+            self.users.update(decided.users)
+        for platform in (*decided.platforms, *decided.bounced):
+            if row := self.rows.get(platform):
+                row["sent"] += len(decided.users)
+                row["bounces"] += len(decided.users) if platform in decided.bounced else 0
+
+    def react(self, figure: str, platforms: tuple[str, ...]) -> None:
+        """Counts what somebody did, on the first of their platforms."""
         if figure == "conversions":
-            self.conversions += count
-            return
-        # what is sent counts on each platform, what somebody does on one
-        for platform in platforms if figure == "sent" else platforms[:1]:
-            row = self.rows[platform]
-            row[figure] += count
-            if figure == "direct_opens":
-                row["total_opens"] += count
+            self.conversions += 1
+        elif row := self.rows.get(platforms[0]):
+            row[figure] += 1
+            row["total_opens"] += figure == "direct_opens"
 
     def as_wire(self, group: AppGroup) -> dict[str, Any]:
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import re
 import signal
 import socket
@@ -13,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from email.utils import format_datetime
+from io import StringIO
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -65,6 +67,7 @@ class Sandbox:
         self._workspace = workspace
         self._secret = None if workspace is None else secret_of(workspace, make=True)
         self.clock: Clock = Clock(now)
+        world.clock = self.clock.now
         self._port = port
         self._journal_path = journal
         self._journal = Journal(None)
@@ -134,6 +137,8 @@ class Sandbox:
                 Route("/", self._page, methods=["GET"]),
                 Route("/sandbox/clock", self._set_clock, methods=["GET", "POST"]),
                 Route("/sandbox/faults", self._set_faults, methods=["GET", "POST"]),
+                Route("/sandbox/fates", self._fates, methods=["GET"]),
+                Route("/sandbox/global_control.csv", self._global_control, methods=["GET"]),
                 Route("/{path:path}", self._api, methods=METHODS),
             ],
         )
@@ -171,6 +176,23 @@ class Sandbox:
         except UsageError as error:
             return _json(400, {"message": str(error)})
         return _json(200, {"faults": self._faults, "requests": self.requests})
+
+    async def _fates(self, request: HttpRequest) -> Response:
+        campaign, send_id = (request.query_params.get(name) for name in ("campaign_id", "send_id"))
+        if not any(group.campaign(campaign or "") for group in self.world.app_groups.values()):
+            return _json(400, {"message": f"no campaign has the campaign_id {campaign!r}; name one of the dashboard"})
+        return _json(200, {"fates": self.world.fates(campaign or "", self.clock.now(), send_id=send_id)})
+
+    async def _global_control(self, request: HttpRequest) -> Response:
+        name = request.query_params.get("app_group", "")
+        try:
+            members = self.world.control_group(name)
+        except KeyError:
+            return _json(400, {"message": f"no app_group is {name!r}; name one of the dashboard, by its name or id"})
+        text = StringIO()
+        csv.writer(text, lineterminator="\n").writerows([["external_user_id"], *([user] for user in members)])
+        headers = {"Content-Disposition": 'attachment; filename="global_control.csv"'}
+        return Response(text.getvalue(), media_type="text/csv", headers=headers)
 
     async def _api(self, http: HttpRequest) -> Response:
         try:

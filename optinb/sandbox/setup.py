@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from optinb.errors import UsageError
-from optinb.sandbox.world import CHANNEL_OF, AppGroup, DashboardCampaign, Key, Limits, Rates, User, World
+from optinb.sandbox.dashboard import CHANNEL_OF, AppGroup, DashboardCampaign, Key, Limits, Rates, User
+from optinb.sandbox.world import World
 
 Auth = Literal["rest_api_key", "app_group_id", "either"]
 _NAMESPACE = uuid.UUID("3c1a7f52-6d4e-5b8a-9f10-2e7c4b9d8a61")
@@ -29,9 +30,12 @@ def push_campaign(
     number: int = 0,
     **fields: Any,
 ) -> DashboardCampaign:
-    """An API-triggered push campaign with one message a platform; `fields` overrides any field of Campaign."""
+    """An API-triggered push campaign with one message a platform; `fields` overrides any field of it.
+
+    With a `control_share` it has a control variation beside the messages.
+    """
     campaign_id = str(uuid.uuid5(_NAMESPACE, f"{app_group_id}/{name}"))
-    messages = {
+    messages: dict[str, dict[str, Any]] = {
         str(uuid.uuid5(_NAMESPACE, f"{campaign_id}/{platform}")): {
             "channel": CHANNEL_OF[platform],
             "name": f"{name} {platform}",
@@ -42,11 +46,14 @@ def push_campaign(
         }
         for platform in platforms
     }
+    channels = tuple(message["channel"] for message in messages.values())
+    if fields.get("control_share"):
+        messages[str(uuid.uuid5(_NAMESPACE, f"{campaign_id}/control"))] = {"type": "control", "name": "Control"}
     given: dict[str, Any] = {
         "id": campaign_id,
         "name": name,
         "messages": messages,
-        "channels": tuple(message["channel"] for message in messages.values()),
+        "channels": channels,
         "created_at": _CREATED + timedelta(days=number),
         "updated_at": _CREATED + timedelta(days=240 + number),
     }
@@ -62,11 +69,13 @@ def make_world(
     users: dict[str, User] | None = None,
     limits: Limits | None = None,
     rates: Rates | None = None,
+    re_eligible_after_s: int | None = None,
 ) -> World:
     """A world with so many app groups, or of these names, each with one key and usable templates.
 
     An app group's id is a UUID made of its name and its key is `sandbox-NAME-key` in lower case. A template's platform
-    is told by the end of its name (`_iOS`, `_Android`, `_Kindle`, `_Web`; both phones otherwise).
+    is told by the end of its name (`_iOS`, `_Android`, `_Kindle`, `_Web`; both phones otherwise). A customer gets a
+    template once, ever, as Appboy has it, unless `re_eligible_after_s` says after how many seconds again (0: any time).
     """
     names = [f"Group {n + 1}" for n in range(app_groups)] if isinstance(app_groups, int) else list(app_groups)
     wanted = list(templates)
@@ -80,7 +89,13 @@ def make_world(
                 keys=(Key(f"sandbox-{name.casefold().replace(' ', '-')}-key", permissions),),
                 auth=auth,
                 campaigns=tuple(
-                    push_campaign(template, platforms=_platforms(template), app_group_id=group_id, number=n)
+                    push_campaign(
+                        template,
+                        platforms=_platforms(template),
+                        app_group_id=group_id,
+                        number=n,
+                        re_eligible_after_s=re_eligible_after_s,
+                    )
                     for n, template in enumerate(wanted)
                 ),
                 users=users,
@@ -97,7 +112,10 @@ def _platforms(template: str) -> tuple[str, ...]:
 
 
 def demo_world() -> World:
-    """The world of `optinb demo` and `optinb sandbox`: Shop and Club, the app groups of the example settings."""
+    """The world of `optinb demo` and `optinb sandbox`: Shop and Club, the app groups of the example settings.
+
+    A customer gets each template once, as Appboy has it, but those of the demo's nightly campaign every night.
+    """
     return World((_demo_group(_SHOP_ID, "Shop", _SHOP), _demo_group(_CLUB_ID, "Club", _CLUB)))
 
 
@@ -109,6 +127,7 @@ _SHOP = {
     "SummerSale": ("Summer sale", f"Hi {_NAME}, 20 % off everything until Sunday with {_CODE}."),
     "WinBack": ("We miss you", f"{_NAME}, it has been a while. Come back with {_CODE} and we pay the delivery."),
 }
+_NIGHTLY = "ClubNight"
 _CLUB = {
     "ClubNight": ("Club night", f"Hi {_NAME}, doors open at eight. Your word for the bar: {_CODE}."),
     "Points": ("Double points", f"{_NAME}, every purchase this week counts twice. Code {_CODE}."),
@@ -126,6 +145,7 @@ def _demo_group(group_id: str, name: str, texts: dict[str, tuple[str, str]]) -> 
             number=2 * n + m,
             tags=("Optimove",),
             description="Triggered by optinb; targets All Users",
+            re_eligible_after_s=0 if theme == _NIGHTLY else None,
         )
         for n, (theme, (title, alert)) in enumerate(texts.items())
         for m, (platform, label) in enumerate((("ios", "iOS"), ("android", "Android")))
@@ -161,9 +181,17 @@ def load_world(path: Path) -> World:
 
     The file is an object with `app_groups`, a list of objects with the fields of `AppGroup`; only `id` and `name` are
     needed. `keys` is a list of {key, permissions, allowed_addresses}; `campaigns` one of objects with the fields of
-    `Campaign`, whose `messages` map a variation's id to {channel, name, title, alert, action, extras}; `users` maps an
-    external_user_id to {time_zone, push} and, left out, means that everybody is known; `limits` is {an_hour,
-    hour_s, export_a_minute, send_ids_a_day, days_ahead} and `rates` {opened, bounced, converted, revenue}. For example:
+    `DashboardCampaign`, whose `messages` map a variation's id to {channel, name, title, alert, action, extras}; `users`
+    maps an external_user_id to {time_zone, push, uninstalled} and, left out, means that everybody is known; `limits` is
+    {an_hour, hour_s, export_a_minute, send_ids_a_day, days_ahead}, `rates` {opened, bounced, converted, revenue}. The
+    world's `seed` decides who is drawn by a share.
+
+    What is filtered behind a success is said of an app group by `global_control` ({members: {ids, share},
+    applies_to_api_triggered}), `caps` (a list of {most, per: "day" or "week", tag, channel}) and `quiet_hours` ({start,
+    end, then: "send_later" or "drop"}), and of a campaign by `re_eligible_after_s` (left out: a customer gets it once,
+    ever; 0: any time), `segment` ({ids, share}), `control_share` (with a message {"type": "control"}), `is_capped`,
+    `counts_to_caps`, `messages_a_minute`, `max_users` ({most, per: "total" or "instance"}), `quiet_hours` of its own
+    and `ignores_quiet_hours`. For example:
 
         {"app_groups": [{"id": "11111111-2222-3333-4444-555555555555", "name": "Shop", "keys": [{"key": "secret"}],
           "campaigns": [{"id": "c1", "name": "Optimove_Summer_iOS", "channels": ["ios_push"],

@@ -5,22 +5,17 @@ from __future__ import annotations
 import hashlib
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from optinb.sandbox.call import Call, CallResult, RefusedError, decode, known_campaign, time_of
-from optinb.sandbox.world import (
-    DashboardCampaign,
-    Dispatch,
-    DispatchPlan,
-    Rescheduled,
-    SendIdMade,
-    Taken,
-    World,
-    moment,
-)
+from optinb.sandbox.dispatches import Dispatch, DispatchPlan, moment
+from optinb.sandbox.world import Rescheduled, SendIdMade, Taken, World
+
+if TYPE_CHECKING:
+    from optinb.sandbox.dashboard import DashboardCampaign
 
 MAX_RECIPIENTS = 50
 MAX_SEND_ID = 64

@@ -211,6 +211,7 @@ def make_app_groups() -> tuple[AppGroup, ...]:
                 platforms=("android",) if c["template"].endswith("_Android") else ("ios", "android"),
                 alert=texts[c["template"]],
                 app_group_id=group_id,
+                re_eligible_after_s=0,
             )
             for c in CAMPAIGNS.values()
             if c["app_group"] == name

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
+from calling import EVENING, Caller
 from msgspec.structs import replace
 
-from optinb.sandbox import Rates, SandboxRequest, User, World, apply, handle, make_world
+from optinb.sandbox import Rates, User, make_world
 
-MORNING = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
-EVENING = datetime(2026, 11, 23, 18, 30, tzinfo=UTC)
 ZONES = {
     "auckland": User("Pacific/Auckland"),
     "berlin": User("Europe/Berlin"),
@@ -19,47 +16,6 @@ ZONES = {
     "no push": User("Europe/Berlin", push=()),
     "android": User(push=("android",)),
 }
-
-
-class Caller:
-    """Posts to a world at a time that the test sets."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.now = MORNING
-        self.campaign = world.group("Group 1").campaigns[0].id
-
-    def post(self, path: str, body: dict[str, Any], *, status: int = 201) -> dict[str, Any]:
-        headers = {"authorization": "Bearer sandbox-group-1-key", "content-type": "application/json"}
-        return self._ask(SandboxRequest("POST", path, {}, headers, json.dumps(body).encode()), status)
-
-    def get(self, path: str, **query: str) -> dict[str, Any]:
-        return self._ask(SandboxRequest("GET", path, query, {"authorization": "Bearer sandbox-group-1-key"}), 200)
-
-    def schedule(self, *users: str, time: str = "2026-11-23T18:30:00Z", **more: Any) -> str:
-        body = {
-            "campaign_id": self.campaign,
-            "recipients": [{"external_user_id": user} for user in users],
-            "schedule": {"time": time, **more},
-        }
-        return self.post("/campaigns/trigger/schedule/create", body)["schedule_id"]
-
-    def change(self, verb: str, schedule_id: str, *, status: int = 201, **more: Any) -> dict[str, Any]:
-        body = {"campaign_id": self.campaign, "schedule_id": schedule_id, **more}
-        return self.post(f"/campaigns/trigger/schedule/{verb}", body, status=status)
-
-    def received(self, *users: str) -> dict[str, str]:
-        """When each user last received the campaign, as far as they did."""
-        fields = ["external_id", "campaigns_received"]
-        answer = self.post("/users/export/ids", {"external_ids": users, "fields_to_export": fields})
-        return {u["external_id"]: c["last_received"] for u in answer["users"] for c in u["campaigns_received"]}
-
-    def _ask(self, request: SandboxRequest, status: int) -> dict[str, Any]:
-        handled = handle(self.world, request, self.now)
-        for change in handled.changes:
-            apply(self.world, change)
-        assert handled.reply.status == status, handled.reply.body
-        return json.loads(handled.reply.body)
 
 
 def test_a_message_is_received_at_its_time_and_not_before() -> None:

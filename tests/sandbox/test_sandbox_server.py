@@ -11,10 +11,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import msgspec
 import pytest
 
 from optinb.errors import UsageError
-from optinb.sandbox import Fault, Sandbox, demo_world, make_world, parse_faults
+from optinb.sandbox import Fault, GlobalControl, Members, Sandbox, demo_world, make_world, parse_faults
 from optinb.sandbox.faults import fault_for
 from optinb.sandbox.screened import HEADER
 
@@ -125,6 +126,39 @@ def test_the_page_moves_the_clock_narrows_to_a_campaign_and_follows_by_itself() 
         assert "refresh" not in client.get("/?every=x").text
         sandbox.set_faults([Fault("reset", share=0.1)])
         assert "Faults are in force" in client.get("/").text
+
+
+def test_people_read_every_recipients_fate_and_the_control_group_as_a_list() -> None:
+    world = demo_world()
+    group = world.group("Shop")
+    control = GlobalControl(Members(frozenset({"bob", "=zoe"})))
+    world.put(msgspec.structs.replace(group, global_control=control))
+    with Sandbox(world, now=NIGHT) as sandbox, client_of(sandbox) as client:
+        client.post(CREATE, json=body_for(sandbox, "ann", "bob"))
+        query = {"campaign_id": group.campaigns[0].id}
+        ann, bob = client.get("/sandbox/fates", params=query).json()["fates"]
+        assert (ann["external_user_id"], ann["state"], bob["state"]) == ("ann", "scheduled", "scheduled")
+        sandbox.move_clock(to=NIGHT + timedelta(days=1))
+        ann, bob = client.get("/sandbox/fates", params=query).json()["fates"]
+        assert (ann["state"], ann["at"], ann["rules"]) == ("delivered", "2026-11-23T18:30:00Z", [])
+        assert (bob["state"], bob["rules"]) == ("filtered", ["global_control"])
+        assert client.get("/sandbox/fates", params=query | {"send_id": "none"}).json() == {"fates": []}
+        assert "None" in client.get("/sandbox/fates").json()["message"]
+        listed = client.get("/sandbox/global_control.csv", params={"app_group": group.id})
+        assert listed.headers["content-type"].startswith("text/csv")
+        assert listed.text == "external_user_id\n=zoe\nbob\n"
+        assert client.get("/sandbox/global_control.csv", params={"app_group": "Shoe"}).status_code == 400
+        assert "tag delivered" in client.get("/").text
+
+
+def test_a_change_in_the_dashboard_takes_nothing_back_that_the_sandboxs_clock_has_passed() -> None:
+    with Sandbox(make_world(["Shop"]), now=NIGHT) as sandbox, client_of(sandbox) as client:
+        client.post(CREATE, json=body_for(sandbox, "ann"))
+        sandbox.move_clock(to=NIGHT + timedelta(days=1))
+        campaign = sandbox.world.group("Shop").campaigns[0]
+        sandbox.world.put_campaign("Shop", msgspec.structs.replace(campaign, segment=Members()))
+        (fate,) = sandbox.world.fates(campaign.id, sandbox.clock.now())
+        assert fate.state == "delivered"
 
 
 def test_errors_stand_beside_a_success_that_is_taken() -> None:

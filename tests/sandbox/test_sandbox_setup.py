@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
+from optinb.demo import CAMPAIGNS
 from optinb.errors import UsageError
-from optinb.sandbox import demo_world, load_world, make_world
+from optinb.sandbox import AppGroup, DashboardCampaign, FrequencyCap, demo_world, load_world, make_world
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +46,16 @@ def test_the_demo_has_the_app_groups_of_the_example_settings() -> None:
         "Optimove_Points_iOS",
         "Optimove_Points_Android",
     }
+
+
+def test_only_the_templates_of_the_demos_nightly_campaign_may_be_had_again() -> None:
+    templates = [c for group in demo_world().app_groups.values() for c in group.campaigns]
+    again = {c.name for c in templates if c.re_eligible_after_s is not None}
+    assert again == {"Optimove_ClubNight_iOS", "Optimove_ClubNight_Android"}
+    nightly = {c["template"] for c in CAMPAIGNS if "every" in c["schedule"]}
+    assert nightly <= again
+    assert make_world().group("Group 1").campaigns[0].re_eligible_after_s is None
+    assert make_world(re_eligible_after_s=0).group("Group 1").campaigns[0].re_eligible_after_s == 0
 
 
 def test_campaign_ids_stay_the_same_from_one_start_to_the_next() -> None:
@@ -89,6 +101,43 @@ def test_a_world_is_read_from_a_file(tmp_path: Path) -> None:
     assert world.group("Shop").user("8") is None
 
 
+def test_a_world_file_sets_every_switch_behind_a_success(tmp_path: Path) -> None:
+    path = tmp_path / "world.json"
+    campaign = {
+        "id": "c1",
+        "name": "T",
+        "messages": {"v1": {"channel": "ios_push"}, "v2": {"type": "control"}},
+        "re_eligible_after_s": 86_400,
+        "segment": {"ids": ["ann"], "share": 0.5},
+        "control_share": 0.1,
+        "is_capped": False,
+        "counts_to_caps": True,
+        "messages_a_minute": 500,
+        "max_users": {"most": 1000, "per": "instance"},
+        "quiet_hours": {"start": "22:00:00", "end": "08:00:00", "then": "drop"},
+        "ignores_quiet_hours": True,
+    }
+    group = {
+        "id": "g1",
+        "name": "Shop",
+        "campaigns": [campaign],
+        "users": {"ann": {"push": ["ios"], "uninstalled": ["ios"]}},
+        "global_control": {"members": {"share": 0.1}, "applies_to_api_triggered": False},
+        "caps": [{"most": 3, "per": "week", "tag": "sale", "channel": "push"}],
+        "quiet_hours": {"start": "22:00:00", "end": "08:00:00"},
+    }
+    path.write_text(json.dumps({"app_groups": [group], "seed": "s"}))
+    shop = load_world(path).group("Shop")
+    read = shop.campaigns[0]
+    assert (read.re_eligible_after_s, read.control_share, read.messages_a_minute) == (86_400, 0.1, 500)
+    assert read.platforms() == ("ios",)
+    assert shop.caps == (FrequencyCap(3, "week", "sale", "push"),)
+    fields = {f.name for kind in (AppGroup, DashboardCampaign) for f in msgspec.structs.fields(kind)}
+    named = {"id", "name", "users", "campaigns", *campaign, *group}
+    told = load_world.__doc__ or ""
+    assert all(name in told for name in named & fields)
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -97,6 +146,17 @@ def test_a_world_is_read_from_a_file(tmp_path: Path) -> None:
         (
             '{"app_groups": [{"id": "1", "name": "x", "users": {"7": {"time_zone": "Berlin"}}}]}',
             "'Berlin' is no time zone",
+        ),
+        (
+            '{"app_groups": [{"id": "1", "name": "x", "campaigns": [{"id": "c", "name": "T", "control_share": 0.1}]}]}',
+            "no control variation",
+        ),
+        (
+            (
+                '{"app_groups": [{"id": "1", "name": "x", "campaigns": '
+                '[{"id": "c", "name": "T", "re_eligible_after_s": 62208001}]}]}'
+            ),
+            r"<= 62208000 - at `\$.app_groups\[0\].campaigns\[0\].re_eligible_after_s`",
         ),
         ("{", "doesn't fit"),
     ],
