@@ -50,8 +50,7 @@ else:
             ".past": "PastWorkspace",
             ".plan": "plan_of",
             ".profile": "Distribution Profile Vocabulary",
-            ".reach": "AppReach CustomerReach Reach against app_uses reach_figures "
-            "reachable_apps uses_of version_key",
+            ".reach": "AppReach CustomerReach Reach against app_uses reach_figures reachable_apps uses_of version_key",
             ".tables_view": "CustomerDay",
             ".together": "SharedGroups groups_of members_of_all",
             ".why": "PartVerdict judge person_of",

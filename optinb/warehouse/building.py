@@ -125,7 +125,6 @@ def _contents(con: Connection, name: str) -> Contents:
 
 def write_contents(con: Connection, contents: Contents) -> None:
     """Writes what the version that is being built says about itself."""
-
     con.execute("CREATE TABLE next.meta (version BIGINT, created_at TIMESTAMP, import_date DATE, model_date DATE)")
     con.execute(
         "INSERT INTO next.meta VALUES (?, ?, ?, ?)",

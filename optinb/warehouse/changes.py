@@ -88,7 +88,6 @@ def customers_on(snapshot: Snapshot, day: date) -> pl.LazyFrame:
 
     Columns that were delivered only later are null. What was before the first delivery isn't known.
     """
-
     now = snapshot.table("customers")
     later = [
         pl.scan_parquet(path, glob=False, hive_partitioning=False).with_columns(pl.lit(at).alias(_DAY))
@@ -107,7 +106,6 @@ def counts_by_day(snapshot: Snapshot, name: str, days: Sequence[date]) -> pl.Dat
 
     From the counts of today backwards, so that the cost is that of the changes, not of the days.
     """
-
     now = _values(snapshot.table("customers"), name).collect()
     files = _files(snapshot, min(days)) if days else []
     steps = [
@@ -143,7 +141,6 @@ def counts_by_day(snapshot: Snapshot, name: str, days: Sequence[date]) -> pl.Dat
 
 def attributes(snapshot: Snapshot) -> dict[str, pl.DataType]:
     """Every column that customers have or had, with its type."""
-
     schema = dict(snapshot.schema("customers"))
     for file in snapshot.contents.files:
         if file.table == TABLE:
@@ -176,6 +173,5 @@ def _files(snapshot: Snapshot, day: date) -> list[tuple[date, Path]]:
 
 def _values(frame: pl.LazyFrame, name: str) -> pl.LazyFrame:
     """customer_id, one attribute (null where the frame lacks it), and whether this was a customer at all."""
-
     value = pl.col(name) if name in frame.collect_schema() else pl.lit(None).alias(name)
     return frame.select("customer_id", value, pl.col("registered_at").is_not_null().alias(_KNOWN))

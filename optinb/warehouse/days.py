@@ -189,7 +189,6 @@ def read_files(con: Connection, table: str) -> list[DayFile]:
 
 def write_files(con: Connection, table: str, files: Sequence[DayFile]) -> None:
     """Writes a list of Parquet files as a table of the version that is being built."""
-
     text = pl.String()
     schema = {
         "table": text, "day": pl.Date(), "path": text, "rows": pl.Int64(), "bytes": pl.Int64(),

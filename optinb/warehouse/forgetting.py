@@ -245,7 +245,6 @@ def _not(ids: Collection[str], column: str = "customer_id") -> str:
 
 def _blank(quarantine: Path, names: Collection[str]) -> int:
     """Takes the text out of every refused row that names the customer, and leaves the row, so that counts stay."""
-
     blanked = 0
     for path in _quarantines(quarantine):
         hit = _named(path, names)

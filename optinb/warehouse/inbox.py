@@ -171,7 +171,6 @@ class Arrivals:
 
 def grouped(rejects: pl.DataFrame, *, run_date: date) -> Quarantine:
     """The quarantine (table, file, line, raw, reason, column) by table and reason, with the first examples of each."""
-
     one = pl.struct("file", "line", pl.col("raw").str.slice(0, SHOWN)).head(EXAMPLES).alias("examples")
     reasons = rejects.group_by("table", "column", "reason").agg(pl.len().alias("rows"), one)
     return Quarantine(

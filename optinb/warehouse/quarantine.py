@@ -74,7 +74,6 @@ def write_quarantine(con: Connection, staged: Sequence[Staged], *, folder: Path)
 
 def read_quarantine(folder: Path) -> pl.DataFrame:
     """The rejects and emptied values of a day, with COLUMNS; empty if there are none."""
-
     schema = {name: pl.Int64() if name == "line" else pl.String() for name in COLUMNS}
     if not (folder / FILE).is_file():
         return pl.DataFrame(schema=schema)

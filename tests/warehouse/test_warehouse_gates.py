@@ -10,8 +10,7 @@ from optinb.base.settings import ImportSection
 from optinb.warehouse.column_names import ColumnNames
 from optinb.warehouse.contract import APP_USERS, CUSTOMERS, TRANSACTIONS
 from optinb.warehouse.gates import failed, fewer, judge
-from optinb.warehouse.header_gates import did_you_mean_column, judge_headers
-from optinb.warehouse.headers import Earlier, FileHeader
+from optinb.warehouse.header_gates import Earlier, FileHeader, did_you_mean_column, judge_headers
 from optinb.warehouse.report import Gate, ImportReport, TableReport
 
 LIMITS = ImportSection(

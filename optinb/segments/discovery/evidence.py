@@ -34,7 +34,6 @@ def gain(inside: Sums, whole: Sums, *, yes_no: bool) -> Floats:
     where the usual z is far off. Numbers: the z of a sample without replacement, which is that of permuted labels.
     Parts that are empty, or the whole, have 0.
     """
-
     n, k, _ = (np.asarray(x, float) for x in inside)
     size, total, squares = (np.asarray(x, float) for x in whole)
     rest = size - n
@@ -53,7 +52,6 @@ def gain(inside: Sums, whole: Sums, *, yes_no: bool) -> Floats:
 
 def chance(z: ArrayLike) -> Floats:
     """The chance of so many standard errors or more where there is no difference."""
-
     return ndtr(-np.asarray(z, float))
 
 
@@ -71,7 +69,6 @@ def interval(inside: Sums, outside: Sums, *, yes_no: bool, level: float = 0.95) 
 
     Yes/no: Newcombe's hybrid of Wilson intervals (1998, method 10). Numbers: Welch's, with normal quantiles.
     """
-
     z = float(ndtri(0.5 + level / 2))
     (n1, k1, q1), (n2, k2, q2) = ((float(x) for x in sums) for sums in (inside, outside))  # type: ignore[arg-type]
     p1, p2 = k1 / n1, k2 / n2
