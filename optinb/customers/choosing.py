@@ -114,6 +114,7 @@ class _Inputs:
     telling: tuple[int, ...] | None = None
 
     def matrix(self, buyers: pl.DataFrame) -> Floats:
+        """A row for each buyer, in their order, and a column for each figure."""
         told = buyers.select("customer_id").join(self.attributes, on="customer_id", how="left", maintain_order="left")
         forecast = self.simpler.forecast(buyers, days=self.window_days)
         columns = [*(forecast[name] for name in FORECAST), *(buyers[name].cast(pl.Float64) for name in FIGURES)]

@@ -90,7 +90,7 @@ class Deliveries:
 
     def __init__(self, dispatches: list[Dispatch], app_groups: Mapping[str, AppGroup], *, seed: str) -> None:
         self._dispatches, self._app_groups, self._seed = dispatches, app_groups, seed
-        self.memory = Memory()
+        self.memory: Memory = Memory()
         self.decided: defaultdict[int, list[Decided]] = defaultdict(list)
         self._queued = 0
         self._queue: list[tuple[datetime, int, int, int, Part]] = []

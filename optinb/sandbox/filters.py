@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from optinb.sandbox.dashboard import AppGroup, DashboardCampaign, FrequencyCap, QuietHours, chance
-from optinb.sandbox.dispatches import Dispatch, Memory, next_slot
+from optinb.sandbox.dispatches import Dispatch, Memory, Receipt, next_slot
 
 Rule = Literal[
     "campaign_gone",
@@ -54,10 +54,15 @@ class Case:
         seed: str,
         turn: Turn,
     ) -> None:
-        self.dispatch, self.group, self.campaign, self.at, self.memory = dispatch, group, campaign, at, memory
-        self.seed, self.draw = seed, f"{seed}|{group.id}"
-        self.turn = turn
-        self.last = memory.last[dispatch.key]
+        self.dispatch: Dispatch = dispatch
+        self.group: AppGroup = group
+        self.campaign: DashboardCampaign = campaign
+        self.at: datetime = at
+        self.memory: Memory = memory
+        self.seed: str = seed
+        self.draw: str = f"{seed}|{group.id}"
+        self.turn: Turn = turn
+        self.last: dict[str, Receipt] = memory.last[dispatch.key]
 
     @cached_property
     def is_alike(self) -> bool:

@@ -77,7 +77,7 @@ class World:
         # ids differ from one start of a sandbox to the next, unless a test wants the same ones
         self.seed: str = seed or uuid.uuid4().hex
         self.dispatches: list[Dispatch] = []
-        self.deliveries = Deliveries(self.dispatches, self.app_groups, seed=self.seed)
+        self.deliveries: Deliveries = Deliveries(self.dispatches, self.app_groups, seed=self.seed)
         self.reactions: dict[int, Reactions] = {}
         self.clock: Callable[[], datetime] | None = None  # of the sandbox that serves this world
         self.by_schedule: dict[str, int] = {}

@@ -53,7 +53,7 @@ class ReachCache:
             apps: whose users are told apart.
             identity: who of the customers is one person.
         """
-        self.apps = tuple(apps)
+        self.apps: tuple[AppSettings, ...] = tuple(apps)
         places = customers.lazy().select("customer_id").with_row_index("place")
         uses = app_uses(places, app_users, self.apps, size=customers.height)
         codes = against(customers, uses)

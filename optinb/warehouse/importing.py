@@ -68,7 +68,9 @@ class BlockedError(GateError):
         drift: tuple[ColumnDrift, ...] = (),
     ) -> None:
         super().__init__(text)
-        self.gates, self.tables, self.drift = gates, tables, drift
+        self.gates: tuple[Gate, ...] = gates
+        self.tables: tuple[TableReport, ...] = tables
+        self.drift: tuple[ColumnDrift, ...] = drift
 
 
 class Import:
