@@ -113,7 +113,9 @@ def choose(control: Any, options: Sequence[Any], *, keep: Any, first: Any = None
     """Gives a list new options, with `keep` chosen if it is among them, else `first`, else the first one."""
     control.options = options
     known = offered(control)
-    control.value = next((value for value in (keep, first, *known) if value in known), None)
+    wanted = next((value for value in (keep, first, *known) if value in known), None)
+    # by its place: a list that is told to choose None shows nothing, even where an option has that value
+    control.index = known.index(wanted) if known else None
 
 
 def offered(control: Any) -> list[Any]:

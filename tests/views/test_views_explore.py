@@ -14,6 +14,7 @@ from optinb.base.share import shared
 from optinb.base.workspace_folder import init_workspace
 from optinb.demo import AUTHOR, RUN_DATE, demo_settings
 from optinb.errors import UsageError
+from optinb.views.controls import choose
 from optinb.views.job import Job
 from optinb.workspace import open_workspace
 
@@ -35,6 +36,15 @@ def test_a_group_is_compared_with_everybody_else_and_with_another_one(ws):
     assert f"{inside:,} in the one, {regulars:,} customers in the other" in text_of(view.answer.value)
     view.other.value = "Lapsed buyers"
     assert "the same group" in text_of(view.answer.value)
+
+
+def test_a_list_shows_that_everybody_is_chosen_where_no_group_is(ws):
+    within = views.discover(ws).within
+    assert (within.label, within.value) == ("Everybody", None)
+    choose(within, [("Everybody", None), ("Lapsed buyers", "Lapsed buyers")], keep="Lapsed buyers")
+    assert (within.label, within.value) == ("Lapsed buyers", "Lapsed buyers")
+    choose(within, [("Everybody", None)], keep="Lapsed buyers")
+    assert (within.label, within.value) == ("Everybody", None)
 
 
 def test_overlap_is_drawn_for_the_chosen_groups(ws):
