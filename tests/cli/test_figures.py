@@ -109,7 +109,8 @@ def test_what_was_discovered_shows_no_exponent(kind: Literal["yes/no", "number"]
     page = re.sub(r"<style>.*?</style>", "", show.html(discovery), flags=re.DOTALL)
     rows = discovery.table()
     assert rows["size"].to_list() == [9]
-    assert float(rows["rate"][0]) == pytest.approx(value, abs=0.0001)
+    told = rows["rate"].to_list()
+    assert told == [None] if value > 10**33 else [float(rate) for rate in told] == pytest.approx([value], abs=0.0001)
     shown = (
         show.text(discovery),
         page,

@@ -123,7 +123,7 @@ class Discovery(Struct, frozen=True, kw_only=True):
         figures = ("share", "rate", "rate_outside", "lift", "low", "high", "captured", "q_value", "p_confirmed")
         schema = {"sentence": pl.String, "size": pl.Int64, **dict.fromkeys(figures, pl.Float64), "rule": pl.String}
         rows = [(f.sentence, f.size, *(getattr(f, name) for name in figures), f.text) for f in self.findings]
-        # whatever isn't finite, such as the lift over a group in which nobody did it, becomes null
+        # what has no end, such as the lift over a group in which nobody did it, or more than 34 digits, becomes null
         return pl.DataFrame(rows, schema=schema, orient="row").with_columns(
             pl.col(pl.Float64).cast(pl.Decimal(38, 4), strict=False)
         )
