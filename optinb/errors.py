@@ -27,7 +27,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
 __all__ = [
     "AppboyError",
@@ -160,7 +160,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible() -> Generator[None]:
     """Lets Ctrl-C be a KeyboardInterrupt in the midst of a query, too, where DuckDB raises a bare RuntimeError."""
     try:
         yield

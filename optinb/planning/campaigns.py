@@ -34,7 +34,7 @@ from optinb.errors import CampaignError, ConflictError, OptinbError
 from optinb.planning.approving import Approvals, authority_of
 from optinb.planning.audiences import check_audience
 from optinb.planning.campaign_records import CampaignRecords, Source, as_campaign
-from optinb.rules import from_json
+from optinb.rules import Rule, from_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -345,7 +345,7 @@ class Campaigns:
             campaigns: those of one night.
             run_date: the night as of which they are found.
         """
-        rules = []
+        rules: list[Rule] = []
         for campaign in campaigns:
             with suppress(OptinbError):
                 rules.append(from_json(self._resolver.resolve(campaign).rule_json))

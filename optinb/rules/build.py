@@ -1,5 +1,8 @@
 """How people write rules: `(attr("country") == "DE") & ~did("purchase").within(days=60)`."""
 
+# Whoever writes a rule in a notebook is told what is wrong with it, though a checker would have known.
+# pyright: reportUnnecessaryIsInstance=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable

@@ -14,6 +14,9 @@ What a rule means for missing values, everywhere and in every engine:
   ends with the run date. "Ever" ends with the run date too.
 """
 
+# Whoever writes a rule in a notebook is told what is wrong with it, though a checker would have known.
+# pyright: reportUnnecessaryIsInstance=false
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping

@@ -3,6 +3,9 @@
 Beside them a measure of what customers did that still waits for the value it is compared with.
 """
 
+# Whoever writes a rule in a notebook is told what is wrong with it, though a checker would have known.
+# pyright: reportUnnecessaryIsInstance=false
+
 from __future__ import annotations
 
 import math

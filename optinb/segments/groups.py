@@ -1,14 +1,17 @@
 """Target groups of a workspace: saved rules, by name; a new version each time one changes, and the old ones kept."""
 
+# Whoever names a group in a notebook is told what is wrong with it, though a checker would have known.
+# pyright: reportUnnecessaryIsInstance=false
+
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select
 
 from optinb.errors import CampaignError, ConflictError, OptinbError, RuleError, did_you_mean
 from optinb.rules import Node, Rule, attributes_of, expand, from_json, parse, sentence, to_json, with_lists
@@ -119,13 +122,13 @@ class GroupStore:
             .order_by(group_versions.c.key)
         )
         with self._database.reading() as con:
-            return tuple(_group(row) for row in con.execute(query))
+            return tuple(_group(row) for row in con.execute(query).mappings())
 
     def versions(self, name: str) -> tuple[GroupRecord, ...]:
         """Every version of a group, the oldest first; none if it isn't known."""
         query = select(group_versions).where(group_versions.c.key == name.casefold()).order_by(group_versions.c.version)
         with self._database.reading() as con:
-            return tuple(_group(row) for row in con.execute(query))
+            return tuple(_group(row) for row in con.execute(query).mappings())
 
 
 def _current(con: Connection, name: str) -> GroupRecord | None:
@@ -137,12 +140,12 @@ def _current(con: Connection, name: str) -> GroupRecord | None:
         .order_by(group_versions.c.version.desc())
         .limit(1)
     )
-    row = con.execute(query).first()
+    row = con.execute(query).mappings().first()
     return _group(row) if row else None
 
 
-def _group(row: Row[Any]) -> GroupRecord:
-    return GroupRecord(**{name: value for name, value in row._mapping.items() if name != "key"})
+def _group(row: RowMapping) -> GroupRecord:
+    return GroupRecord(**{name: value for name, value in row.items() if name != "key"})
 
 
 class GroupSize(Struct, frozen=True, kw_only=True):

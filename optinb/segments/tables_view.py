@@ -233,7 +233,7 @@ class TablesView(ABC):
         known = (state_schema.keys() | delivered.keys()) - {"customer_id", "day"}
         if kind is None or attribute not in known:
             raise UsageError(f"no history is kept of {attribute!r}{did_you_mean(attribute, known)}")
-        if not (kind.is_integer() or kind in (pl.String, pl.Boolean, pl.Date)):
+        if not (kind.is_integer() or kind.base_type() in (pl.String, pl.Boolean, pl.Date)):
             raise UsageError(
                 f"{attribute!r} is a measure, which can't be counted by value; history(...) takes {COUNTABLE}, and "
                 "customers_on(day) gives everybody's values"
