@@ -15,10 +15,10 @@ from optinb.campaigns.rewording import Rewording
 from optinb.delivery import anonymous, traces
 from optinb.delivery.journal.seals import Seals
 from optinb.segments.lists import Lists
-from optinb.warehouse import building, days, forgetting, versions
+from optinb.warehouse import building, days, forgetting, forgotten, versions
 
 PLACES: dict[str, tuple[Any, str]] = {
-    "hash kept": (forgetting, "write_forgotten"),
+    "hash kept": (forgotten, "write_forgotten"),
     "quarantine blanked": (forgetting, "_blank"),
     "file by day written": (days.DayWriter, "without_rows"),
     "next version published": (versions.Versions, "publish"),
