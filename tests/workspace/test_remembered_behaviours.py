@@ -19,13 +19,13 @@ QUIET = ~did("purchase").within(days=60)
 def counted_anew(monkeypatch):
     """The rules, and parts of rules, that are counted from the rows of what customers did."""
     seen = []
-    found = remembered.members
+    found = remembered._counted
 
     def spy(rule, tables):
         seen.append(rule)
         return found(rule, tables)
 
-    monkeypatch.setattr(remembered, "members", spy)
+    monkeypatch.setattr(remembered, "_counted", spy)
     return seen
 
 
