@@ -85,7 +85,7 @@ class Outcome(NamedTuple):
     bounced: tuple[str, ...] = ()
 
 
-class Deliveries:
+class DecidedMessages:
     """Decides the messages of a world's dispatches. `dispatches` and `app_groups` are the world's own."""
 
     def __init__(self, dispatches: list[Dispatch], app_groups: Mapping[str, AppGroup], *, seed: str) -> None:

@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from msgspec import Struct
 
 from optinb.sandbox.dashboard import PLATFORM_OF, AppGroup, DashboardCampaign
-from optinb.sandbox.deliveries import Deliveries, FateState
+from optinb.sandbox.deliveries import DecidedMessages, FateState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -196,7 +196,7 @@ def filled(text: str, properties: Mapping[str, Any]) -> str:
     return _PLACEHOLDER.sub(value, text)
 
 
-def _row(world: World, group: AppGroup, campaign: DashboardCampaign, deliveries: Deliveries) -> CampaignRow:
+def _row(world: World, group: AppGroup, campaign: DashboardCampaign, deliveries: DecidedMessages) -> CampaignRow:
     dispatches = [world.dispatches[n] for n in world.by_campaign.get((group.id, campaign.id), ())]
     recipients: Counter[FateState] = Counter(dict.fromkeys(STATES, 0))
     for dispatch in dispatches:
@@ -212,7 +212,7 @@ def _row(world: World, group: AppGroup, campaign: DashboardCampaign, deliveries:
     )
 
 
-def _arrived(world: World, dispatch: Dispatch, deliveries: Deliveries) -> Arrived:
+def _arrived(world: World, dispatch: Dispatch, deliveries: DecidedMessages) -> Arrived:
     group = world.app_groups[dispatch.app_group_id]
     campaign = group.campaign(dispatch.campaign_id)
     at = dispatch.plans[-1].at
@@ -238,7 +238,7 @@ def _arrived(world: World, dispatch: Dispatch, deliveries: Deliveries) -> Arrive
 _SHOWN_FIRST: tuple[FateState, ...] = ("delivered", "scheduled", "filtered", "recalled")
 
 
-def _states(dispatch: Dispatch, deliveries: Deliveries) -> Counter[FateState]:
+def _states(dispatch: Dispatch, deliveries: DecidedMessages) -> Counter[FateState]:
     states: Counter[FateState] = Counter({"scheduled": deliveries.waiting(dispatch)})
     for one in deliveries.decided.get(dispatch.number, ()):
         states[one.state] += len(one.users)

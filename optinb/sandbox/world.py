@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from optinb.sandbox.dashboard import AppGroup, DashboardCampaign, Rates
-from optinb.sandbox.deliveries import Deliveries, Fate
+from optinb.sandbox.deliveries import DecidedMessages, Fate
 from optinb.sandbox.dispatches import Dispatch
 from optinb.sandbox.filters import in_global_control
 
@@ -77,7 +77,7 @@ class World:
         # ids differ from one start of a sandbox to the next, unless a test wants the same ones
         self.seed: str = seed or uuid.uuid4().hex
         self.dispatches: list[Dispatch] = []
-        self.deliveries: Deliveries = Deliveries(self.dispatches, self.app_groups, seed=self.seed)
+        self.deliveries: DecidedMessages = DecidedMessages(self.dispatches, self.app_groups, seed=self.seed)
         self.reactions: dict[int, Reactions] = {}
         self.clock: Callable[[], datetime] | None = None  # of the sandbox that serves this world
         self.by_schedule: dict[str, int] = {}
@@ -104,7 +104,7 @@ class World:
             self.deliveries.settle(now or datetime.min.replace(tzinfo=UTC))
             self.app_groups[group.id] = group
 
-    def settled(self, now: datetime) -> Deliveries:
+    def settled(self, now: datetime) -> DecidedMessages:
         """What became of the messages, decided until a moment."""
         with self._deciding:
             self.deliveries.settle(now)

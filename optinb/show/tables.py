@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _ZONE: ContextVar[tzinfo] = ContextVar("zone", default=UTC)
 
 
-class Table(NamedTuple):
+class ShownTable(NamedTuple):
     """A table of a value, whose cells each face shows as it shows such values; the first names the row."""
 
     head: tuple[str, ...]
@@ -109,21 +109,23 @@ def records(rows: Sequence[Mapping[str, object]]) -> str:
     return table((row.values() for row in rows), head=tuple(rows[0]))
 
 
-def card_tables(card: CustomerCard[Any]) -> dict[str, Table]:
+def card_tables(card: CustomerCard[Any]) -> dict[str, ShownTable]:
     """The tables of a customer's card by what they tell; that of the months is a chart where one can be drawn."""
     facts = {"profile": card.profile, "so far": card.features, "expected": card.future}
     messages = [(m.night, m.answer.campaign, m.answer.outcome, m.answer.why) for m in card.messages]
     return {
-        **{title: Table((title, "value"), [*values.items()]) for title, values in facts.items()},
-        "stages": Table(("stage", "first night", "last night"), [(s.stage, s.since, s.until) for s in card.stages]),
-        "months": Table(
+        **{title: ShownTable((title, "value"), [*values.items()]) for title, values in facts.items()},
+        "stages": ShownTable(
+            ("stage", "first night", "last night"), [(s.stage, s.since, s.until) for s in card.stages]
+        ),
+        "months": ShownTable(
             ("month", "purchases", "spend"), [(f"{m.first:%Y-%m}", m.purchases, m.spend) for m in card.months[-12:]]
         ),
-        "messages": Table(("night", "campaign", "outcome", "because the customer …"), messages),
+        "messages": ShownTable(("night", "campaign", "outcome", "because the customer …"), messages),
     }
 
 
-def drift_table(drift: Sequence[ColumnDrift]) -> Table:
+def drift_table(drift: Sequence[ColumnDrift]) -> ShownTable:
     """What the columns of a delivery held before and hold now, what moved furthest first."""
     from optinb.warehouse import MEASURES, span, told_first
     from optinb.warehouse import figure as in_words
@@ -132,15 +134,15 @@ def drift_table(drift: Sequence[ColumnDrift]) -> Table:
         (d.table, d.column, MEASURES[d.measure], in_words(d, d.before), in_words(d, d.now), span(d), d.verdict)
         for d in told_first(drift)
     ]
-    return Table(("table", "column", "figure", "before", "now", "limit", "verdict"), rows)
+    return ShownTable(("table", "column", "figure", "before", "now", "limit", "verdict"), rows)
 
 
-def imported_table(tables: Mapping[str, TableCounts | TableReport], *, named: str = "table") -> Table:
+def imported_table(tables: Mapping[str, TableCounts | TableReport], *, named: str = "table") -> ShownTable:
     """What an import read, loaded and refused of each table."""
     from optinb.measure.pages import COUNTED
 
     rows = [(name, *(getattr(counts, head) for head in COUNTED)) for name, counts in tables.items()]
-    return Table((named, *COUNTED), rows)
+    return ShownTable((named, *COUNTED), rows)
 
 
 def by_table(report: ImportReport) -> dict[str, TableReport]:
@@ -148,12 +150,12 @@ def by_table(report: ImportReport) -> dict[str, TableReport]:
     return {one.table: one for one in report.tables}
 
 
-def runs_table(runs: Sequence[RunRecord]) -> Table:
+def runs_table(runs: Sequence[RunRecord]) -> ShownTable:
     """The runs of nights."""
     rows = [
         (r.run_date, r.attempt, r.started_at, r.finished_at or "not finished", r.exit_code, r.started_by) for r in runs
     ]
-    return Table(("night", "attempt", "started", "finished", "exit", "by"), rows)
+    return ShownTable(("night", "attempt", "started", "finished", "exit", "by"), rows)
 
 
 def finding_rows(found: Discovery, of: Sequence[Finding] | None = None) -> list[FindingRow]:
