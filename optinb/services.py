@@ -259,14 +259,15 @@ class Services(TablesView):
 
     def reopen(self) -> None:
         """Lets go of what was read, so that the next look finds the published version and the journal as they are."""
-        if self._snapshot is not None:
-            self._snapshot.close()
-        self._snapshot = None
+        self._let_go()
         self.contacts.reopen()
 
     def close(self) -> None:
         """Gives back files and connections."""
+        self._let_go()
+        self.store.close()
+
+    def _let_go(self) -> None:
         if self._snapshot is not None:
             self._snapshot.close()
-            self._snapshot = None
-        self.store.close()
+        self._snapshot = None

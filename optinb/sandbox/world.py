@@ -153,10 +153,6 @@ class World:
         left = tuple(c for c in found.campaigns if c.id != campaign_id)
         self.put(msgspec.structs.replace(found, campaigns=left), now=now)
 
-    def taken_for(self, app_group_id: str, external_user_id: str) -> list[Dispatch]:
-        """Every dispatch that names a user of an app group, in order."""
-        return [d for d in self.dispatches if d.app_group_id == app_group_id and external_user_id in d.ids]
-
     def recipients(self, campaign_id: str) -> list[str]:
         """The external_user_ids taken for a campaign, in order, once for each request that named them."""
         return [user for d in self.dispatches if d.campaign_id == campaign_id for user in d.ids]
