@@ -1,0 +1,183 @@
+"""What Appboy's dashboard has set for a template and its API doesn't tell: what a person says of it, once. Pure.
+
+Behind a 201 the dashboard decides who gets a message. What nobody has stated is as Appboy sets it up by itself: a
+customer gets a template once, ever, and nothing else is filtered.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, time, timedelta
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from optinb.errors import CampaignError
+
+NEVER, ANY_TIME = "never", "any time"
+_UNITS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
+LONGEST_WINDOW_S = 720 * _UNITS["day"]
+"""Appboy's longest window until a customer may get a template again."""
+_AFTER = re.compile(r"(?:after )?([1-9][0-9]{0,8}) (second|minute|hour|day|week)s?", re.IGNORECASE)
+_CAP = re.compile(r"([1-9][0-9]{0,3}) (?:a|per) (day|week)", re.IGNORECASE)
+_QUIET = re.compile(r"([0-2]?[0-9]:[0-5][0-9])(?:-| to )([0-2]?[0-9]:[0-5][0-9])(?:,? (drop|later))?", re.IGNORECASE)
+
+# A window in seconds, 0 for any time, None for never.
+Again = Annotated[int, Meta(ge=0, le=LONGEST_WINDOW_S)] | None
+
+
+class VendorCap(Struct, frozen=True):
+    """At most so many messages to a customer, on a day of their own calendar or on seven of them."""
+
+    most: Annotated[int, Meta(ge=1)]
+    per: Literal["day", "week"]
+
+    def words(self) -> str:
+        """The cap as a person writes it, such as "1 a day"."""
+        return f"{self.most:,} a {self.per}"
+
+
+class VendorQuietHours(Struct, frozen=True):
+    """From when until when nothing goes out on a customer's own clock: it goes out `later`, or Appboy `drop`s it."""
+
+    start: time
+    end: time
+    then: Literal["later", "drop"] = "later"
+
+    def words(self) -> str:
+        """The hours as a person writes them, such as "22:00 to 08:00, later"."""
+        return f"{self.start:%H:%M} to {self.end:%H:%M}, {self.then}"
+
+
+class TemplateRules(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What somebody says of a template in Appboy's dashboard; what is UNSET, nobody has said.
+
+    Attributes:
+        again_after_s: seconds from the last receipt until a customer may get it again; 0: at any time, None: never.
+        caps: the frequency caps that hold for it; none: it is exempt from them, or there are none.
+        messages_a_minute: the delivery speed limit; None: there is none.
+        max_users: the most customers whom it is sent to; None: there is no such limit.
+        quiet_hours: those that hold for it; None: it goes out at any time.
+        segment: in a few words, whom it targets where that isn't everybody; None: All Users.
+    """
+
+    again_after_s: Again | UnsetType = UNSET
+    caps: tuple[VendorCap, ...] | UnsetType = UNSET
+    messages_a_minute: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
+    max_users: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
+    quiet_hours: VendorQuietHours | UnsetType | None = UNSET
+    segment: Annotated[str, Meta(min_length=1, max_length=200)] | UnsetType | None = UNSET
+
+    def __bool__(self) -> bool:
+        return any(value is not UNSET for value in msgspec.structs.asdict(self).values())
+
+    @property
+    def window(self) -> timedelta | None:
+        """How long after a receipt a customer may get it again; None: never, as at Appboy where nobody says more."""
+        after_s = self.again_after_s
+        return None if after_s is UNSET or after_s is None else timedelta(seconds=after_s)
+
+    def with_changes(self, changes: TemplateRules) -> TemplateRules:
+        """These rules with everything that `changes` states in place of what was stated before."""
+        stated = {k: v for k, v in msgspec.structs.asdict(changes).items() if v is not UNSET}
+        return msgspec.structs.replace(self, **stated)
+
+
+class StatedRules(Struct, frozen=True, kw_only=True):
+    """What was said of a template, by whom and when."""
+
+    rules: TemplateRules
+    by: str
+    at: datetime
+
+
+UNSTATED = TemplateRules()
+
+
+def again_from(text: str) -> int | None:
+    """The window that "never", "any time" or "after 1 day" means, in seconds; None for never.
+
+    Raises:
+        CampaignError: for anything else, or a window that Appboy doesn't have.
+    """
+    words = " ".join(text.split())
+    if words.casefold() == NEVER:
+        return None
+    if words.casefold() in (ANY_TIME, "anytime"):
+        return 0
+    if (found := _AFTER.fullmatch(words)) is None:
+        raise CampaignError(
+            f"{text!r} doesn't say when customers may get a template again; write never, any time, or a time after "
+            "the last receipt such as 'after 1 day' or 'after 12 hours'"
+        )
+    seconds = int(found[1]) * _UNITS[found[2].lower()]
+    if seconds > LONGEST_WINDOW_S:
+        raise CampaignError(f"{text!r} is longer than Appboy's longest window of 720 days; write never")
+    return seconds
+
+
+def again_words(after_s: int | None) -> str:
+    """When customers may get a template again, as a person writes it: "never", "any time" or "after 1 day"."""
+    if after_s is None:
+        return NEVER
+    if after_s == 0:
+        return ANY_TIME
+    unit, size = next((u, s) for u, s in reversed(_UNITS.items()) if after_s % s == 0 and (u != "week"))
+    count = after_s // size
+    return f"after {count:,} {unit}{'' if count == 1 else 's'}"
+
+
+def caps_from(texts: tuple[str, ...]) -> tuple[VendorCap, ...]:
+    """Frequency caps such as "1 a day" and "3 a week"; "none" alone means none.
+
+    Raises:
+        CampaignError: for what is no cap.
+    """
+    if tuple(text.casefold().strip() for text in texts) == ("none",):
+        return ()
+    found: list[VendorCap] = []
+    for text in texts:
+        if (match := _CAP.fullmatch(" ".join(text.split()))) is None:
+            raise CampaignError(f"{text!r} is no frequency cap; write one such as '1 a day' or '3 a week', or none")
+        found.append(VendorCap(int(match[1]), "day" if match[2].lower() == "day" else "week"))
+    return tuple(dict.fromkeys(found))
+
+
+def quiet_hours_from(text: str) -> VendorQuietHours | None:
+    """Quiet hours such as "22:00 to 08:00", with ", drop" where Appboy drops what falls into them; None for "none".
+
+    Raises:
+        CampaignError: for anything else.
+    """
+    if text.casefold().strip() == "none":
+        return None
+    match = _QUIET.fullmatch(" ".join(text.split()))
+    try:
+        if match is None:
+            raise ValueError
+        start, end = (time.fromisoformat(match[i].zfill(5)) for i in (1, 2))
+        if start == end:
+            raise ValueError
+    except ValueError:
+        raise CampaignError(
+            f"{text!r} are no quiet hours; write some such as '22:00 to 08:00', with ', drop' where Appboy drops what "
+            "falls into them, or none"
+        ) from None
+    return VendorQuietHours(start, end, "drop" if (match[3] or "").lower() == "drop" else "later")
+
+
+def said(rules: TemplateRules) -> list[tuple[str, str]]:
+    """What is stated, as (what, value) in words; what isn't stated is left out."""
+    words: dict[str, Any] = {
+        "again": lambda value: again_words(value),
+        "frequency caps": lambda value: ", ".join(cap.words() for cap in value) or "none",
+        "speed": lambda value: "no limit" if value is None else f"{value:,} messages a minute",
+        "most customers": lambda value: "no limit" if value is None else f"{value:,}",
+        "quiet hours": lambda value: "none" if value is None else value.words(),
+        "segment": lambda value: "All Users" if value is None else value,
+    }
+    values = msgspec.structs.asdict(rules).values()
+    return [
+        (what, told(value)) for (what, told), value in zip(words.items(), values, strict=True) if value is not UNSET
+    ]
