@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from optinb.delivery import AuditCheckpoints, ContactHistory, Sends
     from optinb.delivery.forgetting import Forgetting
     from optinb.delivery.night_answers import NightAnswers
+    from optinb.delivery.reach_samples import ReachSamples
     from optinb.delivery.recovery import Recovering
     from optinb.planning import Campaigns, Codes, Doctor
     from optinb.planning.campaign_records import CampaignRecords, Drafts, Unsaved
@@ -140,6 +141,13 @@ class Services(TablesView):
             checkpoints=self.checkpoints,
             people=lambda: self.tables().people if self._published() else None,
         )
+
+    @once
+    def reach_samples(self) -> ReachSamples:
+        """How far the table of app users is from what Appboy knows."""
+        from optinb.delivery.reach_samples import ReachSamples
+
+        return ReachSamples(self.context, lambda: self.store.reach_samples, published=self._published)
 
     @once
     def freshness(self) -> Freshness:

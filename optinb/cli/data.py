@@ -58,9 +58,19 @@ def quarantine(ws: Workspace, run_date: date | None) -> Any:
 @click.option("--since", type=DAY, help="Every night from this date on, up to --date.")
 @app_group_option
 @click.option("--customer", metavar="ID", help="Why this customer can or can't be reached.")
+@click.option("--appboy", is_flag=True, help="Ask Appboy about some customers, and say how far app_users is from it.")
 @on_workspace
-def reach(ws: Workspace, run_date: date | None, since: date | None, app_group: str | None, customer: str | None) -> Any:
+def reach(
+    ws: Workspace,
+    run_date: date | None,
+    since: date | None,
+    app_group: str | None,
+    customer: str | None,
+    appboy: bool,
+) -> Any:
     """Count who uses each app, has push enabled, and runs a version with the Appboy SDK, by night."""
+    if appboy:
+        return _beside_appboy(ws, app_group, others=(run_date, since, customer))
     if customer is not None:
         return ws.reach_of(customer, app_group=app_group)
     rows = ws.reach(app_group=app_group, since=since, until=run_date).to_dicts()
@@ -69,6 +79,19 @@ def reach(ws: Workspace, run_date: date | None, since: date | None, app_group: s
         raise UsageError(f"no reach is kept of a night {asked}".rstrip() + "; it is, from the first `optinb model` on")
     newest = rows[-1]["day"]
     return ListedRows(rows=tuple(row for row in rows if since is not None or row["day"] == newest))
+
+
+def _beside_appboy(ws: Workspace, app_group: str | None, *, others: tuple[object, ...]) -> Any:
+    if any(others):
+        raise UsageError("--appboy asks about the published tables; leave --date, --since and --customer out")
+    samples = ws.reach_samples.take(app_group=app_group)
+    if not samples:
+        raise UsageError("nobody can be asked about: import a delivery first, and keep [send] reach_sample above 0")
+    if all(sample.problem for sample in samples):
+        from optinb.errors import AppboyError
+
+        raise AppboyError("; ".join(f"{sample.app_group}: {sample.problem}" for sample in samples))
+    return samples
 
 
 @main.command()

@@ -6,6 +6,7 @@ from optinb.base.lazily import lazily
 
 if TYPE_CHECKING:
     from optinb.delivery.anonymous import FORGOTTEN
+    from optinb.delivery.appboy_reach import ReachSample
     from optinb.delivery.audit_checkpoint import AuditCheckpoints
     from optinb.delivery.batch import BATCH_SIZE, backoff_s, cut, is_late
     from optinb.delivery.budget import Budget
@@ -29,6 +30,7 @@ else:
         __name__,
         {
             ".anonymous": "FORGOTTEN",
+            ".appboy_reach": "ReachSample",
             ".audit_checkpoint": "AuditCheckpoints",
             ".batch": "BATCH_SIZE backoff_s cut is_late",
             ".budget": "Budget",

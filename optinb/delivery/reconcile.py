@@ -174,7 +174,7 @@ def reconcile(
         since = min(audience.send_at, moved or audience.send_at)
         until = sent_again_at(audience, others, since=since)
         ids = [user_id for user_id, _ in recipients.rows(batch.first, batch.size)]
-        exported = _export(client, ids, budget)
+        exported = export(client, ids, FIELDS, budget)
         now = verdicts(exported, ids, template_id=audience.template_id, since=since, until=until)
         told: dict[Verdict, list[str]] = {"received": [], "missing": [], "untold": []}
         for user_id, verdict in now.items():
@@ -207,9 +207,10 @@ def _add(found: dict[Verdict, list[str]], told: Settlement) -> None:
     found["untold"] += told.untold
 
 
-def _export(client: Exporter, ids: list[str], budget: Budget) -> Exported:
+def export(client: Exporter, ids: Iterable[str], fields: Iterable[str], budget: Budget) -> Exported:
+    """What Appboy knows of up to 50 users, asked for within a budget. Raises AppboyError when it doesn't answer."""
     budget.enter(patience_s=float("inf"))
     try:
-        return client.export_users(ids, FIELDS)
+        return client.export_users(ids, fields)
     finally:
         budget.leave(client.rate_limit)

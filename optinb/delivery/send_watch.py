@@ -30,6 +30,11 @@ class Send(Struct, frozen=True, kw_only=True):
         return self.audience.recipients - self.counts.pending
 
     @property
+    def may_arrive(self) -> bool:
+        """Whether any of it reaches somebody, or may; of what was recalled, refused or too late nothing does."""
+        return bool(self.counts.accepted or self.counts.unknown or self.counts.pending)
+
+    @property
     def stage(self) -> Stage:
         """How far it is."""
         if self.audience.cancelled is not None:

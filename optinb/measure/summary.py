@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from optinb.appboy import TemplateNews
+from optinb.delivery.appboy_reach import ReachSample
 from optinb.errors import Exit
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ class CampaignSummary(Struct, frozen=True, kw_only=True):
         """The unknown of whom Appboy has not said later whether they received it."""
         return self.unknown - self.received - self.missing
 
+    @property
+    def may_arrive(self) -> bool:
+        """Whether any of it reaches somebody, or may; of what was recalled, refused or too late nothing does."""
+        return bool(self.accepted or self.unknown or self.pending)
+
     def closes(self) -> bool:
         """Whether both sums are right."""
         outcomes = self.accepted + self.refused + self.unknown + self.expired + self.cancelled + self.pending
@@ -76,7 +82,8 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     """`summary.json`: one night.
 
     `model` holds the lines of the model card, `templates` what became of templates in Appboy since the night before,
-    `stale` the tables that are too old to be sent from, each with the reason, which holds the campaigns that read it.
+    `reach` what Appboy said of a sample of customers, `stale` the tables that are too old to be sent from, each with
+    the reason, which holds the campaigns that read it.
     """
 
     run_date: date
@@ -96,6 +103,7 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     model: tuple[str, ...] = ()
     templates: tuple[TemplateNews, ...] = ()
     stale: dict[str, str] = field(default_factory=dict)
+    reach: tuple[ReachSample, ...] = ()
 
 
 def held(name: str, app_group: str, template: str, reason: str, figures: Waterfall | None = None) -> CampaignSummary:

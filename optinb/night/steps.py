@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from optinb.appboy import GroupSync, TemplateNews
     from optinb.base.settings import AppGroupSettings
     from optinb.customers import CustomerModel
+    from optinb.delivery import ReachSample
     from optinb.workspace import Workspace
 
 DATA_WAIT_S = 900.0  # longer than what somebody imports or models by hand at the same time takes
@@ -59,6 +60,7 @@ class Night:
         self._preflight: Diagnosis | None = None
         self._imported: ImportReport | None = None
         self._model: CustomerModel | None = None
+        self._reach: tuple[ReachSample, ...] = ()
         self._warnings = list(workspace.checkpoints.without_answers(run_date))
         self._reported: NightSummary | None = None
         self._started_at = workspace.now()
@@ -128,6 +130,23 @@ class Night:
         due = {r.approval.parts["template"] for r in self._tonight.due() if r.approval}
         self._tonight.synced = self.ws.templates.sync(fresh=due)
         return self._tonight.synced
+
+    def reach_sample(self) -> tuple[ReachSample, ...]:
+        """Asks Appboy about some customers of each app group, to see how far the table of app users is from it.
+
+        A dry run asks nobody, and an app group whose templates couldn't be read isn't asked again. It decides nothing:
+        whatever fails is a note, and the night goes on.
+        """
+        if self._tonight.blocked or self.dry_run:
+            return ()
+        silent = {sync.app_group for sync in self._tonight.synced if sync.problem} | self._tonight.unready.keys()
+        answering = [group.name for group in self.ws.settings.app_groups if group.name not in silent]
+        self._reach = tuple(s for name in answering for s in self.ws.reach_samples.take(self.run_date, app_group=name))
+        for sample in self._reach:
+            self._warnings += [app.warning for app in sample.apps if app.warning]
+            if sample.problem:
+                self._warnings.append(f"reach of {sample.app_group!r} beside Appboy: {sample.problem}")
+        return self._reach
 
     def audiences(self) -> tuple[CampaignSummary, ...]:
         """Builds and freezes the audience of every campaign that is due; names what holds the others."""
@@ -235,6 +254,7 @@ class Night:
             notebook=self.notebook,
             report=str(self.folder / "report.html"),
             templates=self._template_news(),
+            reach=tuple(sample for sample in self._reach if not sample.problem),
         )
 
     def _template_news(self) -> tuple[TemplateNews, ...]:

@@ -11,7 +11,16 @@ from optinb.show.tables import cell, imported_table, runs_table, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from optinb.delivery import Cancellation, ForgottenCustomer, Recovered, SendMove, Settlements, Why, WorkspaceStatus
+    from optinb.delivery import (
+        Cancellation,
+        ForgottenCustomer,
+        ReachSample,
+        Recovered,
+        SendMove,
+        Settlements,
+        Why,
+        WorkspaceStatus,
+    )
     from optinb.delivery.journal import CodePool
     from optinb.delivery.recovery import Settled
     from optinb.measure import CampaignSummary, NightSummary
@@ -155,6 +164,26 @@ def why_text(value: Why) -> str:
     return "\n".join(lines)
 
 
+def reach_sample_text(value: ReachSample) -> str:
+    """How far the table of app users is from what Appboy knows, app by app."""
+    head = f"{value.app_group}, night of {value.night}: push tokens at Appboy, by a sample"
+    if value.problem:
+        return f"{value.app_group}, night of {value.night}: {value.problem}"
+    rows = [
+        (
+            app.app,
+            app.reachable.customers,
+            app.reachable.words,
+            app.others.customers,
+            app.others.words,
+        )
+        for app in value.apps
+    ]
+    return f"{head}\n" + table(
+        rows, head=("app", "reachable by app_users", "with a token", "out of reach", "with a token")
+    )
+
+
 def night_text(value: NightSummary) -> str:
     """A night, campaign by campaign."""
     from optinb.appboy import told_by_group
@@ -167,6 +196,7 @@ def night_text(value: NightSummary) -> str:
     parts.extend(_campaign(c) for c in value.campaigns)
     if not value.campaigns:
         parts.append("no campaign is due")
+    parts.extend(map(reach_sample_text, value.reach))
     parts.extend(f"! {problem}" for problem in value.problems)
     parts.extend(f"note: {warning}" for warning in value.warnings)
     parts.extend(f"template of {line}" for line in told_by_group(value.templates))
@@ -182,7 +212,7 @@ def _campaign(c: CampaignSummary) -> str:
     rows += [("− control group", c.control), ("= recipients", c.recipients)]
     outcomes = ("accepted", "refused", "unknown", "expired", "cancelled", "pending")
     rows += [(f"  {name}", getattr(c, name)) for name in outcomes if getattr(c, name)]
-    title = f"{c.name}  ({c.app_group}, {c.template}" + (f", {cell(c.send_at)})" if c.send_at else ")")
+    title = f"{c.name}  ({c.app_group}, {c.template}" + (f", {cell(c.send_at)})" if c.send_at and c.may_arrive else ")")
     held = f"\nHELD: {c.held}" if c.held else ""
     return f"{title}{held}\n{table(rows, head=('', 'customers'))}"
 
@@ -190,6 +220,7 @@ def _campaign(c: CampaignSummary) -> str:
 SHOWN = (
     Shown("optinb.delivery.journal.codes.CodePool", pool_text),
     Shown("optinb.delivery.forgetting.ForgottenCustomer", forgotten_text),
+    Shown("optinb.delivery.appboy_reach.ReachSample", reach_sample_text, "reach_samples", many=True),
     Shown("optinb.delivery.sends.Cancellation", cancellation_text),
     Shown("optinb.delivery.recall.SendMove", move_text),
     Shown("optinb.delivery.sends.Settlements", settlements_text),

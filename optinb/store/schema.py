@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
 # The newest migration. Kept here so that opening a store that is up to date needn't import Alembic.
-REVISION = "0003"
+REVISION = "0004"
 
 
 class UtcMoment(TypeDecorator[datetime]):
@@ -167,6 +167,15 @@ code_grants: Table[Any] = Table(
     Column("place", Integer, nullable=False),
     ForeignKeyConstraint(["pool"], ["code_pools.key"]),
     Index("ix_code_grants_campaign_id", "campaign_id", "run_date", "place"),
+)
+
+# What Appboy said of a sample of customers, beside the table of app users, as JSON.
+reach_samples: Table[Any] = Table(
+    "reach_samples",
+    metadata,
+    Column("app_group_id", String(100), primary_key=True),
+    Column("night", Date, primary_key=True),
+    Column("body", Text, nullable=False),
 )
 
 runs: Table[Any] = Table(

@@ -172,6 +172,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         SendMove(campaign="A", run_date=f"{RUN_DATE}", before=NOW, send_at=NOW, moved=1, unmoved=1, unknown=1),
         Cancellation(campaign="A", comment="", nights=(Recall(campaign="A", run_date=f"{RUN_DATE}", recalled=1),)),
         Settlements(nights=(settled,), exit_code=0), AuditVerdict(entries=1, head="0", problem=None),
+        *ws.reach_samples.take(),
         Recovered(dry_run=True, settled=(settled,)), TemplateListing(templates=tuple(listed), news=(news,)),
         ModelReport(run_date=RUN_DATE, warehouse_version=1, customers=1, stages={}, card=()),
         *ws.codes.list(), ws.quarantine(), ws.customer_on("000014", RUN_DATE), ws.lists.save("Few", ["000014"]),

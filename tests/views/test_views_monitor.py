@@ -115,6 +115,9 @@ def test_recall_takes_back_what_appboy_has_scheduled(night, ws, sandbox):
     shown = text_of(monitor.pane.value)
     assert "Stopped by a person: wrong code" in shown
     assert f"recalled {recipients}" in shown
+    assert "arrives nowhere" in shown
+    assert "arrives Mon" not in shown
+    assert f"{NAME} Shop cancelled nowhere" in text_of(str(sent(ws).data))
     assert monitor._recall.layout.display == "none"
 
 

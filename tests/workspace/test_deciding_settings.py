@@ -137,6 +137,7 @@ FREE: dict[str, tuple[Any, str]] = {
     "send.after_500": ("unknown", "whether what Appboy failed at is tried again; nobody gets anything else"),
     "send.recall_minutes": (1, HOW_FAST),
     "send.max_refusals": (1, HOW_FAST),
+    "send.reach_sample": (0, "how many customers Appboy is asked about; who gets what doesn't depend on it"),
     "send.an_hour": (1, HOW_FAST),
     "send.reserve": (0.5, HOW_FAST),
     "engine.default": ("duckdb", "every engine finds the same customers"),

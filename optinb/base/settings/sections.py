@@ -191,8 +191,9 @@ class SendSection(_Section, frozen=True):
 
     `an_hour` is Appboy's documented limit of requests for an app group, `reserve` the share of it that is left to
     others; `max_refusals` requests in a row that were refused, or got another's answer, stop a campaign.
-    `recall_minutes`: how long recalling or moving what is scheduled may take. `after_500`: whether a request that
-    Appboy answered with 500, 502 or 503 is sent again, as its pages allow, or is unknown.
+    `reach_sample`: about how many customers of each app group a night asks Appboy, to see how far the table of app
+    users is from it. `recall_minutes`: how long recalling or moving what is scheduled may take. `after_500`: whether a
+    request that Appboy answered with 500, 502 or 503 is sent again, as its pages allow, or is unknown.
     """
 
     window_batches: Annotated[int, Meta(ge=1, le=1000)] = 40
@@ -203,6 +204,7 @@ class SendSection(_Section, frozen=True):
     max_refusals: Annotated[int, Meta(ge=1, le=100_000)] = 5
     recall_minutes: Annotated[int, Meta(ge=1, le=1440)] = 15
     after_500: Literal["again", "unknown"] = "again"
+    reach_sample: Annotated[int, Meta(ge=0, le=50_000)] = 500
     an_hour: Annotated[int, Meta(ge=1, le=100_000_000)] = 250_000
     reserve: Annotated[float, Meta(ge=0, le=0.9)] = 0.02
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from optinb.delivery.journal.deliveries import Deliveries
     from optinb.delivery.journal.origins import Origins
     from optinb.delivery.journal.recovering import Recovery
+    from optinb.delivery.journal.samples import ReachSampleStore
     from optinb.delivery.journal.seals import Seals
     from optinb.segments.groups import GroupStore
 
@@ -97,6 +98,13 @@ class Store:
         from optinb.delivery.journal.origins import Origins
 
         return Origins(self._database)
+
+    @once
+    def reach_samples(self) -> ReachSampleStore:
+        """Samples of customers whom Appboy was asked about."""
+        from optinb.delivery.journal.samples import ReachSampleStore
+
+        return ReachSampleStore(self._database)
 
     @once
     def rewording(self) -> Rewording:

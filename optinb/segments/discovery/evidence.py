@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri, xlogy
 
+from optinb.base.intervals import wilson
+
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
 Bits: TypeAlias = NDArray[np.uint8]
@@ -76,17 +78,12 @@ def interval(inside: Sums, outside: Sums, *, yes_no: bool, level: float = 0.95) 
     (n1, k1, q1), (n2, k2, q2) = ((float(x) for x in sums) for sums in (inside, outside))  # type: ignore[arg-type]
     p1, p2 = k1 / n1, k2 / n2
     if yes_no:
-        (low1, high1), (low2, high2) = _wilson(p1, n1, z), _wilson(p2, n2, z)
+        (low1, high1), (low2, high2) = wilson(p1, n1, z), wilson(p2, n2, z)
         down = np.hypot(p1 - low1, high2 - p2)
         up = np.hypot(high1 - p1, p2 - low2)
         return float(p1 - p2 - down), float(p1 - p2 + up)
     spread = z * np.sqrt(max(q1 / n1 - p1**2, 0) / n1 + max(q2 / n2 - p2**2, 0) / n2)
     return float(p1 - p2 - spread), float(p1 - p2 + spread)
-
-
-def _wilson(p: float, n: float, z: float) -> tuple[float, float]:
-    centre, spread = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return float((centre - spread) / (1 + z * z / n)), float((centre + spread) / (1 + z * z / n))
 
 
 BLOCK = 16_384  # customers unpacked at a time: a count of them is exact in single precision
