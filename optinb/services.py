@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from optinb.appboy.template_import import Templates
     from optinb.delivery import AuditCheckpoints, ContactHistory, Sends
+    from optinb.delivery.confirming import Confirming
     from optinb.delivery.forgetting import Forgetting
     from optinb.delivery.night_answers import NightAnswers
     from optinb.delivery.recovery import Recovering
@@ -139,6 +140,19 @@ class Services(TablesView):
             lists=self.lists,
             checkpoints=self.checkpoints,
             people=lambda: self.tables().people if self._published() else None,
+        )
+
+    @once
+    def confirming(self) -> Confirming:
+        """What Appboy says of the messages that it accepted: which arrived, and which were filtered."""
+        from optinb.delivery.confirming import Confirming
+
+        return Confirming(
+            self.context,
+            self.store,
+            contacts=self.contacts,
+            checkpoints=self.checkpoints,
+            client=self.sends.client,
         )
 
     @once

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from optinb.campaigns.campaign_store import CampaignStore
     from optinb.campaigns.rewording import Rewording
     from optinb.delivery.journal.codes import CodeStore
+    from optinb.delivery.journal.confirmations import ConfirmationStore
     from optinb.delivery.journal.deliveries import Deliveries
     from optinb.delivery.journal.origins import Origins
     from optinb.delivery.journal.recovering import Recovery
@@ -84,6 +85,13 @@ class Store:
         from optinb.delivery.journal.deliveries import Deliveries
 
         return Deliveries(self._database, self._answers)
+
+    @once
+    def confirmations(self) -> ConfirmationStore:
+        """What Appboy said of recipients later."""
+        from optinb.delivery.journal.confirmations import ConfirmationStore
+
+        return ConfirmationStore(self._database)
 
     @once
     def seals(self) -> Seals:
