@@ -34,7 +34,7 @@ class ArrivalFigures:
         self._read: dict[tuple[str, str | None], tuple[SeriesDay, ...]] = {}
 
     def sent(self, audience: FrozenAudience, others: Iterable[FrozenAudience]) -> int | None:
-        """How many messages of a night were sent; None where that can't be told.
+        """To how many customers a night was sent; None where that can't be told.
 
         Args:
             audience: of that night.
@@ -53,7 +53,7 @@ class ArrivalFigures:
         told = [day for day in series if send_id is not None or _day(day.time) in days]
         if not told:
             return None
-        return sum(figures.sent for day in told for channel in day.messages for figures in day.push(channel))
+        return sum(map(_reached, told))
 
     def _series(self, audience: FrozenAudience, send_id: str | None) -> Sequence[SeriesDay]:
         key = (audience.template_id, send_id)
@@ -96,6 +96,12 @@ def _days(audience: FrozenAudience, zone: ZoneInfo) -> frozenset[date]:
     """The days on which messages of a night go out."""
     first, last = (at.astimezone(zone).date() for at in (audience.send_at, last_moment(audience)))
     return frozenset(first + timedelta(days=n) for n in range((last - first).days + 1))
+
+
+def _reached(day: SeriesDay) -> int:
+    """To how many customers a day's messages went; of one with several phones each has a message of its own."""
+    by_channel = [sum(figures.sent for figures in day.push(channel)) for channel in day.messages]
+    return day.unique_recipients or max(by_channel, default=0)
 
 
 def _day(text: str) -> date | None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from optinb.appboy import AppboyClient, Template
     from optinb.base.context import Context
+    from optinb.base.settings import Settings
     from optinb.delivery.audit_checkpoint import AuditCheckpoints
     from optinb.delivery.contact_history import ContactHistory
     from optinb.delivery.journal import FrozenAudience, Store
@@ -53,7 +54,8 @@ class Confirming:
         ticks: Ticking | None = None,
     ) -> None:
         """Args: `client`: of an audience's app group; `ticks`: the time of the pace."""
-        self._context, self._store, self._settings = context, store, context.settings
+        self._context, self._store = context, store
+        self.settings: Settings = context.settings
         self._contacts, self._checkpoints = contacts, checkpoints
         self._client = client
         self.ticks: Ticking = ticks or ticking()
@@ -90,7 +92,7 @@ class Confirming:
         audiences = self._nights(run_date)
         if run_date is not None and not self._store.deliveries.list(run_date=run_date):
             raise UsageError(f"nothing was sent in the night of {run_date}; `optinb status` shows the nights that ran")
-        minutes = float(self._settings.confirm.minutes) if minutes is None else minutes
+        minutes = float(self.settings.confirm.minutes) if minutes is None else minutes
         until = self.ticks.clock() + 60.0 * minutes
         notes: list[str] = []
         found: dict[tuple[str, date], ConfirmedNight] = {}
@@ -103,7 +105,7 @@ class Confirming:
     def _nights(self, run_date: date | None, *, since: date | None = None) -> tuple[FrozenAudience, ...]:
         """The nights of which Appboy accepted something and everybody's time has come, the newest first."""
         oldest = since or self._context.today() - timedelta(days=DAYS)
-        late, now = self._settings.send.late_minutes, self._context.now()
+        late, now = self.settings.send.late_minutes, self._context.now()
         return tuple(
             audience
             for audience in self._store.deliveries.list(run_date=run_date, having=("accepted",))
@@ -135,7 +137,7 @@ class Confirming:
             return [f"{name}: {error}"]
         with held:
             asking = self._asking(app_group_id, held, until=until)
-            figures = ArrivalFigures(self._client, zone=self._settings.zone)
+            figures = ArrivalFigures(self._client, zone=self.settings.zone)
             planned = self._planned(audiences)
             for audience in audiences:
                 try:
@@ -196,7 +198,7 @@ class Confirming:
 
     def _asking(self, app_group_id: str, held: HeldLease, *, until: float) -> Asking:
         hour = self._context.now().replace(minute=0, second=0, microsecond=0)
-        send = self._settings.send
+        send = self.settings.send
         return Asking(
             an_hour=send.an_hour,
             used=self._store.confirmations.requests_since(app_group_id, hour),
@@ -235,9 +237,9 @@ class Confirming:
             else False,
             may_abort=template is not None and may_abort(template),
             until=sent_again_at(audience, others, since=audience.send_at),
-            late_minutes=self._settings.send.late_minutes,
+            late_minutes=self.settings.send.late_minutes,
             recipients=self._store.deliveries.counts(*audience.night).accepted,
-            time_zone=self._settings.workspace.time_zone,
+            time_zone=self.settings.workspace.time_zone,
         )
 
     def _of_template(self, audience: FrozenAudience) -> tuple[FrozenAudience, ...]:
@@ -293,11 +295,11 @@ class Confirming:
         return self._store.templates.imported(audience.app_group_id).get(audience.template_id)
 
     def _group_name(self, app_group_id: str) -> str:
-        return next((g.name for g in self._settings.app_groups if g.id == app_group_id), app_group_id)
+        return next((g.name for g in self.settings.app_groups if g.id == app_group_id), app_group_id)
 
     def _is_pending(self, app_group_id: str) -> bool:
         """Whether something is still to be sent to an app group, and may be."""
-        late, now = self._settings.send.late_minutes, self._context.now()
+        late, now = self.settings.send.late_minutes, self._context.now()
         waiting = self._store.deliveries.list(having=("planned", "sending"))
         return any(a.app_group_id == app_group_id and not is_late(a.send_at, now, late) for a in waiting)
 

@@ -34,7 +34,7 @@ class ConfirmedCounts(Struct, frozen=True, kw_only=True, omit_defaults=True):
         unconfirmed: of whom there is no word so far.
         planned: how many are to be asked in all: everybody, or the sample.
         requests: that were made for this version.
-        sent: messages that Appboy's figures say were sent; None where they can't be told from another campaign's.
+        sent: to how many it was sent by Appboy's figures; None where they can't be told from another campaign's.
         alarm: what is wrong with the template, in a sentence that names it and the remedy; None where nothing is.
     """
 
