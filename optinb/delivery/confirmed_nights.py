@@ -6,9 +6,18 @@ from datetime import date, datetime
 
 from msgspec import Struct
 
-from optinb.delivery.journal import ConfirmedCounts
+from optinb.appboy.vendor_filters import FILTER_WORDS
+from optinb.delivery.confirmation import SEVERAL
+from optinb.delivery.journal import UNTOLD, ConfirmedCounts
 from optinb.delivery.sampling import ShareTold, share_told
 from optinb.errors import Exit
+
+LOSSES: dict[str, str] = {
+    **FILTER_WORDS,
+    SEVERAL: "is kept from it by more than one of Appboy's filters, and it can't be told by which",
+    UNTOLD: "got nothing, and nothing that is known explains it",
+}
+"""What kept a message from a recipient, by the filter that a confirmation counts."""
 
 
 class ConfirmedNight(Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from optinb.delivery.evidence import CONFIRM_FIELDS, evidence_of
 from optinb.delivery.export_pace import ids_by_request
 from optinb.delivery.filter_rules import explain
 from optinb.delivery.frozen import check_frozen
-from optinb.delivery.journal import Confirmation, ConfirmedCounts
+from optinb.delivery.journal import UNTOLD, Confirmation, ConfirmedCounts
 from optinb.delivery.sampling import places_to_ask
 from optinb.delivery.verdict_files import AskedSoFar, read_verdicts, remove_but, write_verdicts
 from optinb.errors import AppboyError, StateError
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 A_PART = 200  # requests after which what was told is kept; a kill costs no more
 REST = timedelta(hours=20)  # of whom there is no word yet is asked again the next night, and not sooner
-UNTOLD = "untold"
 _FINAL = pl.col("status") != "unconfirmed"
 
 

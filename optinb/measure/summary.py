@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from optinb.appboy import TemplateNews
+from optinb.delivery.confirmed_nights import ConfirmedNight
 from optinb.errors import Exit
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     """`summary.json`: one night.
 
     `model` holds the lines of the model card, `templates` what became of templates in Appboy since the night before,
+    `confirmed` what Appboy says by now of messages that it accepted in earlier nights,
     `stale` the tables that are too old to be sent from, each with the reason, which holds the campaigns that read it.
     """
 
@@ -96,6 +98,7 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     model: tuple[str, ...] = ()
     templates: tuple[TemplateNews, ...] = ()
     stale: dict[str, str] = field(default_factory=dict)
+    confirmed: tuple[ConfirmedNight, ...] = ()
 
 
 def held(name: str, app_group: str, template: str, reason: str, figures: Waterfall | None = None) -> CampaignSummary:
@@ -177,10 +180,11 @@ def left_over(campaigns: Iterable[CampaignSummary], *, dry_run: bool) -> list[st
     return to_send + unknown + lost
 
 
-def exit_code(*, blocked: bool, unprepared: bool, campaigns: Iterable[CampaignSummary]) -> Exit:
+def exit_code(*, blocked: bool, unprepared: bool, campaigns: Iterable[CampaignSummary], filtered: bool = False) -> Exit:
     """What a night ends with; of several, the one that most needs a person.
 
-    `unprepared`: something that it needs of this machine or an app group wasn't there.
+    `unprepared`: something that it needs of this machine or an app group wasn't there. `filtered`: Appboy keeps the
+    messages of a template from far more customers than usual.
     """
     campaigns = tuple(campaigns)
     if blocked:
@@ -191,6 +195,8 @@ def exit_code(*, blocked: bool, unprepared: bool, campaigns: Iterable[CampaignSu
         return Exit.WRONG_USE
     if any(c.open for c in campaigns):
         return Exit.DELIVERIES_UNKNOWN
+    if filtered:
+        return Exit.MESSAGES_FILTERED
     if any(c.held for c in campaigns):
         return Exit.CAMPAIGN_HELD
     return Exit.DONE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from optinb.show.arrivals import arrival_lines, confirmed_text
 from optinb.show.registry import Shown
 from optinb.show.tables import cell, imported_table, runs_table, table
 
@@ -167,6 +168,7 @@ def night_text(value: NightSummary) -> str:
     parts.extend(_campaign(c) for c in value.campaigns)
     if not value.campaigns:
         parts.append("no campaign is due")
+    parts.extend(arrival_lines(value.confirmed))
     parts.extend(f"! {problem}" for problem in value.problems)
     parts.extend(f"note: {warning}" for warning in value.warnings)
     parts.extend(f"template of {line}" for line in told_by_group(value.templates))
@@ -188,6 +190,7 @@ def _campaign(c: CampaignSummary) -> str:
 
 
 SHOWN = (
+    Shown("optinb.delivery.confirmed_nights.ConfirmedNights", confirmed_text, "confirmed"),
     Shown("optinb.delivery.journal.codes.CodePool", pool_text),
     Shown("optinb.delivery.forgetting.ForgottenCustomer", forgotten_text),
     Shown("optinb.delivery.sends.Cancellation", cancellation_text),

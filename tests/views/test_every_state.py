@@ -29,6 +29,8 @@ from optinb.customers import ModelReport
 from optinb.delivery import (
     Answer,
     Cancellation,
+    ConfirmedNight,
+    ConfirmedNights,
     ForgottenCustomer,
     Reconciled,
     Recovered,
@@ -36,6 +38,8 @@ from optinb.delivery import (
     Settled,
     Settlements,
 )
+from optinb.delivery.confirmed_nights import LOSSES
+from optinb.delivery.journal import ConfirmedCounts
 from optinb.delivery.journal import Verdict as Said
 from optinb.delivery.journal.rows import StateName
 from optinb.delivery.night_answers import DELIVERIES, SETTLED
@@ -159,13 +163,18 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
     settled = Settled(reconciled=reconciled, list="A, missing")
     found = ws.discover('did("purchase").within(days=30)')
     card, model = ws.model_card(), ws.model()
+    lost = dict.fromkeys(LOSSES, 1)
+    told = ConfirmedCounts(recipients=90, asked=40, confirmed=20, filtered=lost, unconfirmed=7, planned=50, alarm="Oh")
+    arrived = ConfirmedNight(campaign="A", template="T", run_date=RUN_DATE, send_at=NOW, counts=told, is_newest=True)
     made: list[Any] = [
+        ConfirmedNights(nights=(arrived, replace(arrived, counts=None, problem="no")), minutes=20.0, notes=("later",)),
         ws, imported, check, model, card, ws.customer("000014"), ws.why_member("000014", "Lapsed buyers"),
         ws.migration(RUN_DATE, RUN_DATE), ws.preview("Lapsed buyers", app_group="Shop"), ws.distribution("country"),
         ws.profile("Lapsed buyers"), ws.overlap(("Lapsed buyers", "Club regulars")), found,
         ws.sizes(("Lapsed buyers", "Club regulars")), ws.reach_of("000014"), ws.groups.count("Lapsed buyers"),
         *ws.groups.list(), *listed, ws.doctor(), ws.campaigns.message(shop, "000014"), ws.campaigns.test_send(shop),
-        *records, *previews, replace(night, templates=(news,)), *night.campaigns, Blocked(step="import", reason="no"),
+        *records, *previews, replace(night, templates=(news,), confirmed=(arrived,)),
+        *night.campaigns, Blocked(step="import", reason="no"),
         ws.status(), replace(ws.why("000014"), answers=(reason,)), Night(ws, RUN_DATE, dry_run=True),
         previews[0].waterfall,
         ws.preview("Lapsed buyers", app_group="Shop").reach,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from optinb.store import Database
 
+UNTOLD = "untold"
+"""What stands in place of a filter for those of whom nothing explains that they were filtered."""
 VERDICT_TAIL = ".verdicts"
 """How the names of files with verdicts end. They name nobody, so that no person has to be taken out of them."""
 
