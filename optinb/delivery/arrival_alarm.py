@@ -146,7 +146,7 @@ def _likely(told: NightLosses | None, night: TemplateNight) -> LikelyFilter | No
     if told is None:
         return None
     counts = {name: count for name, count in told.likely.items() if name not in INTENDED}
-    most = max(counts, key=counts.__getitem__, default=None)
+    most: LikelyFilter | None = max(counts, key=counts.__getitem__, default=None)
     missing = sum(counts.values()) + told.unexplained
     if most is not None and counts[most] * 2 > missing:
         return most

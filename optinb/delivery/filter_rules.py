@@ -25,7 +25,7 @@ from optinb.delivery.confirmation import (
     NightLosses,
     TemplateNight,
 )
-from optinb.delivery.seen import Seen, seen_in
+from optinb.delivery.night_findings import NightFindings, findings_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,21 +87,21 @@ def losses(rows: pl.DataFrame, night: TemplateNight) -> NightLosses:
     return NightLosses(
         got=seen.got,
         lost=lost.height,
-        had_before=lost["had"].is_not_null().sum(),
+        had_before=lost["had"].count(),
         likely=likely,
         again=seen.again.seen,
     )
 
 
-def _judged(rows: pl.DataFrame, night: TemplateNight) -> tuple[pl.DataFrame, Seen]:
+def _judged(rows: pl.DataFrame, night: TemplateNight) -> tuple[pl.DataFrame, NightFindings]:
     """The rows with what each filter says of them, and the `likely` one; and what they show together."""
     known = with_moments(rows, night)
     others = [
         expr
         for name, rule in FILTER_RULES.items()
-        if name != "re_eligibility" and (expr := rule(night, Seen())) is not None
+        if name != "re_eligibility" and (expr := rule(night, NightFindings())) is not None
     ]
-    seen = seen_in(known.with_columns(other=pl.any_horizontal(pl.lit(False), *others)), night.rules)
+    seen = findings_in(known.with_columns(other=pl.any_horizontal(pl.lit(False), *others)), night.rules)
     found: dict[VendorFilter, pl.Expr] = {
         name: expr for name, rule in FILTER_RULES.items() if (expr := rule(night, seen)) is not None
     }
@@ -187,7 +187,7 @@ def _often_open(known: pl.DataFrame) -> bool:
     return left > known["is_got"].sum()
 
 
-def _acts_at_once(name: VendorFilter, seen: Seen) -> bool:
+def _acts_at_once(name: VendorFilter, seen: NightFindings) -> bool:
     """Whether a loss that a filter explains is final at once, and isn't taken for one that waits for its turn.
 
     Tokens count only where the export told anybody's, and re-eligibility only where the night bears it out.
@@ -203,19 +203,19 @@ def _acts_at_once(name: VendorFilter, seen: Seen) -> bool:
             return False
 
 
-def _re_eligibility(night: TemplateNight, seen: Seen) -> Explains:
+def _re_eligibility(night: TemplateNight, seen: NightFindings) -> Explains:
     return seen.again.explains(night.rules)
 
 
-def _global_control(night: TemplateNight, seen: Seen) -> Explains:
+def _global_control(night: TemplateNight, seen: NightFindings) -> Explains:
     return pl.col("in_vendor_control").fill_null(False)  # without a list there is none, as Appboy sets it up
 
 
-def _frequency_cap(night: TemplateNight, seen: Seen) -> Explains:
+def _frequency_cap(night: TemplateNight, seen: NightFindings) -> Explains:
     return pl.col("cap_full") if night.rules.caps else None
 
 
-def _max_users(night: TemplateNight, seen: Seen) -> Explains:
+def _max_users(night: TemplateNight, seen: NightFindings) -> Explains:
     most = night.rules.max_users
     if most is UNSET or most is None:
         return None
@@ -224,7 +224,7 @@ def _max_users(night: TemplateNight, seen: Seen) -> Explains:
     return pl.lit(None, pl.Boolean)
 
 
-def _quiet_hours(night: TemplateNight, seen: Seen) -> Explains:
+def _quiet_hours(night: TemplateNight, seen: NightFindings) -> Explains:
     hours = night.rules.quiet_hours
     if hours is UNSET or hours is None or hours.then != "drop":
         return None
@@ -253,7 +253,7 @@ def _within(local: datetime, hours: VendorQuietHours) -> bool:
     return hours.start <= now < hours.end
 
 
-def _speed_limit(night: TemplateNight, seen: Seen) -> Explains:
+def _speed_limit(night: TemplateNight, seen: NightFindings) -> Explains:
     limit = night.rules.messages_a_minute
     if limit is UNSET or limit is None:
         return None
@@ -262,12 +262,12 @@ def _speed_limit(night: TemplateNight, seen: Seen) -> Explains:
     return pl.lit(None, pl.Boolean)
 
 
-def _segment(night: TemplateNight, seen: Seen) -> Explains:
+def _segment(night: TemplateNight, seen: NightFindings) -> Explains:
     segment = night.rules.segment
     return None if segment is UNSET or segment is None else _unless_had()
 
 
-def _control_variation(night: TemplateNight, seen: Seen) -> Explains:
+def _control_variation(night: TemplateNight, seen: NightFindings) -> Explains:
     return _unless_had() if night.has_control_variation else None
 
 
@@ -276,19 +276,19 @@ def _unless_had() -> pl.Expr:
     return pl.when(pl.col("had").is_not_null() | (pl.col("evidence") == "nobody")).then(pl.lit(False))
 
 
-def _liquid_abort(night: TemplateNight, seen: Seen) -> Explains:
+def _liquid_abort(night: TemplateNight, seen: NightFindings) -> Explains:
     return pl.col("aborts") if night.may_abort else None
 
 
-def _no_push_token(night: TemplateNight, seen: Seen) -> Explains:
+def _no_push_token(night: TemplateNight, seen: NightFindings) -> Explains:
     return None if seen.tokens_are_untold else (~pl.col("has_token")).fill_null(False)
 
 
-def _unknown_user(night: TemplateNight, seen: Seen) -> Explains:
+def _unknown_user(night: TemplateNight, seen: NightFindings) -> Explains:
     return pl.col("evidence") == "nobody"
 
 
-FILTER_RULES: dict[VendorFilter, Callable[[TemplateNight, Seen], Explains]] = {
+FILTER_RULES: dict[VendorFilter, Callable[[TemplateNight, NightFindings], Explains]] = {
     "re_eligibility": _re_eligibility,
     "global_control": _global_control,
     "frequency_cap": _frequency_cap,

@@ -16,7 +16,7 @@ RARE, DOUBTFUL = 0.001, 0.05
 """How likely a pattern may be by chance for it to be believed: against what is stated, and beside it."""
 
 
-class Again(Struct, frozen=True, kw_only=True):
+class AgainFindings(Struct, frozen=True, kw_only=True):
     """What a night shows of when a customer may get the template again.
 
     Attributes:
@@ -47,7 +47,7 @@ class Again(Struct, frozen=True, kw_only=True):
                 assert_never(self.seen)
 
 
-class Seen(Struct, frozen=True, kw_only=True):
+class NightFindings(Struct, frozen=True, kw_only=True):
     """What a night shows of the template; all but `again` count recipients.
 
     `got` received it, `got_without_token` of those have no push token by the export; `with_token` have one.
@@ -56,7 +56,7 @@ class Seen(Struct, frozen=True, kw_only=True):
     got: int = 0
     got_without_token: int = 0
     with_token: int = 0
-    again: Again = Again()
+    again: AgainFindings = AgainFindings()
 
     @property
     def again_is_sure(self) -> bool:
@@ -87,7 +87,7 @@ def too_soon(window_s: float | None) -> pl.Expr | None:
     return pl.when(had.is_null()).then(pl.lit(False)).when(soon).then(pl.lit(True)).when(~late).then(pl.lit(False))
 
 
-def seen_in(known: pl.DataFrame, rules: TemplateRules) -> Seen:
+def findings_in(known: pl.DataFrame, rules: TemplateRules) -> NightFindings:
     """What the rows of a night show.
 
     Args:
@@ -99,7 +99,7 @@ def seen_in(known: pl.DataFrame, rules: TemplateRules) -> Seen:
         The counts, and what they say of re-eligibility.
     """
     got = known.filter("is_got")
-    return Seen(
+    return NightFindings(
         got=got.height,
         got_without_token=got.filter(~pl.col("has_token")).height,
         with_token=known.filter("has_token").height,
@@ -107,7 +107,7 @@ def seen_in(known: pl.DataFrame, rules: TemplateRules) -> Seen:
     )
 
 
-def _again(known: pl.DataFrame, rules: TemplateRules) -> Again:
+def _again(known: pl.DataFrame, rules: TemplateRules) -> AgainFindings:
     gap = (pl.col("last_received") - pl.col("had")).dt.total_microseconds() / 1e6
     shortest = known.filter("is_got").select(gap.min()).item()
     window = None if rules.window is None else rules.window.total_seconds()
@@ -122,10 +122,10 @@ def _again(known: pl.DataFrame, rules: TemplateRules) -> Again:
     chance = ((fresh_lost + 1) / (fresh_got + fresh_lost + 2)) ** had_lost
     if is_shorter:
         is_at_work = fresh_got > 0 and chance < RARE
-        return Again(seen="longer" if is_at_work else "shorter", shortest_s=shortest)
+        return AgainFindings(seen="longer" if is_at_work else "shorter", shortest_s=shortest)
     stated = too_soon(window)
     unstated_lost = 0 if stated is None else judged.filter("is_lost", stated.fill_null(False)).height
     if fresh_got > 0 and unstated_lost < had_lost and chance < RARE:
-        return Again(seen="longer", shortest_s=shortest)
+        return AgainFindings(seen="longer", shortest_s=shortest)
     is_sure = fresh_got > 0 and chance < (RARE if rules.again_after_s is UNSET else DOUBTFUL)
-    return Again(seen="sure" if is_sure else "nothing", shortest_s=shortest)
+    return AgainFindings(seen="sure" if is_sure else "nothing", shortest_s=shortest)
