@@ -71,6 +71,31 @@ def evidence_of(
     return pl.DataFrame(rows, schema=EVIDENCE, orient="row")
 
 
+def evidence_again(before: pl.DataFrame) -> pl.DataFrame:
+    """The evidence of recipients who needn't be asked about again, since what became of them is final.
+
+    Args:
+        before: what was said of them (VERDICTS).
+
+    Returns:
+        A row (EVIDENCE) for each who was confirmed or filtered; when Appboy was asked isn't told any more.
+    """
+    final = before.filter(pl.col("status") != "unconfirmed")
+    is_confirmed = pl.col("status") == "confirmed"
+    filtered_by = pl.col("filter").cast(pl.String)
+    told = final.with_columns(
+        evidence=pl.when(is_confirmed)
+        .then(pl.lit("received"))
+        .when(filtered_by == "unknown_user")
+        .then(pl.lit("nobody"))
+        .otherwise(pl.lit("not_received")),
+        has_token=pl.when(is_confirmed).then(pl.lit(True)).when(filtered_by == "no_push_token").then(pl.lit(False)),
+        time_zone=pl.lit(None, pl.String),
+        asked_at=pl.lit(None, EVIDENCE["asked_at"]),
+    )
+    return told.select(EVIDENCE.names()).cast(dict(EVIDENCE))  # type: ignore[arg-type]
+
+
 class LastReceipt(NamedTuple):
     """When a user got a template last, and whether they opened a message of it."""
 

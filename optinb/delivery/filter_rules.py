@@ -20,12 +20,14 @@ from optinb.delivery.confirmation import (
     KNOWN,
     LONGEST_WAIT,
     SEVERAL,
+    UNEXPLAINED,
     VERDICTS,
     LikelyFilter,
     NightLosses,
     TemplateNight,
+    lasting_verdicts,
 )
-from optinb.delivery.night_findings import NightFindings, findings_in
+from optinb.delivery.night_findings import NightFindings, findings_in, with_promptness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +38,7 @@ Explains = pl.Expr | None
 """Of each row: whether a filter explains its loss; None for a filter that isn't at work."""
 
 
-def explain(rows: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
+def explain(rows: pl.DataFrame, night: TemplateNight, *, before: pl.DataFrame | None = None) -> pl.DataFrame:
     """What became of each recipient who was asked about, and the likely filter of those who were filtered.
 
     A filter is named where it alone explains the loss, or where it alone is left of those at work. A loss is final once
@@ -47,17 +49,16 @@ def explain(rows: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
         rows: all rows of the night (KNOWN), since one row is judged by the others, too; a column that is left out is
             one of nulls.
         night: what is known for all alike.
+        before: what was said when Appboy was asked earlier (VERDICTS), where it was.
 
     Returns:
-        A row (VERDICTS) for each, in their order.
+        A row (VERDICTS) for each, by place.
     """
     judged, seen = _judged(rows, night)
-    at_once = pl.any_horizontal(
-        pl.lit(False), *(_by(name).fill_null(False) for name in _names(judged) if _acts_at_once(name, seen))
-    )
-    is_filtered = pl.col("is_lost") & (at_once | (pl.col("asked_at") >= night.final_at))
+    is_sure = pl.any_horizontal(pl.lit(False), *(_sure(name, seen) for name in _names(judged)))
+    is_filtered = pl.col("is_lost") & (is_sure | pl.col("is_over"))
     is_confirmed = pl.col("evidence") == "received"
-    return judged.select(
+    found = judged.select(
         "place",
         status=pl.when(is_confirmed)
         .then(pl.lit("confirmed"))
@@ -67,7 +68,12 @@ def explain(rows: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
         filter=pl.when(is_filtered).then("likely"),
         last_received="last_received",
         opened=pl.when(is_confirmed).then("opened"),
+        missed=pl.when(pl.col("is_lost") & pl.col("is_prompt") & ~is_filtered).then(
+            pl.col("likely").fill_null(UNEXPLAINED)
+        ),
     ).cast(dict(VERDICTS))  # type: ignore[arg-type]
+    nothing = pl.DataFrame(schema=VERDICTS)
+    return lasting_verdicts(nothing if before is None else before, found, is_final=night.now >= night.final_at)
 
 
 def losses(rows: pl.DataFrame, night: TemplateNight) -> NightLosses:
@@ -95,7 +101,8 @@ def losses(rows: pl.DataFrame, night: TemplateNight) -> NightLosses:
 
 def _judged(rows: pl.DataFrame, night: TemplateNight) -> tuple[pl.DataFrame, NightFindings]:
     """The rows with what each filter says of them, and the `likely` one; and what they show together."""
-    known = with_moments(rows, night)
+    known = with_promptness(with_moments(rows, night), night.clock)
+    known = known.with_columns(is_settled=pl.col("is_prompt") | pl.col("is_over"))
     others = [
         expr
         for name, rule in FILTER_RULES.items()
@@ -141,8 +148,8 @@ def with_moments(rows: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
         night: what is known for all alike.
 
     Returns:
-        KNOWN with `is_lost`, `is_got`, the last receipt `had` before this night, and the moments `at_first` and
-        `at_last` between which the customer's time came.
+        KNOWN with `is_lost`, `is_got`, whether it `is_over` because nothing can be late any more, the last receipt
+        `had` before this night, and the moments `at_first` and `at_last` between which the customer's time came.
     """
     known = rows.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in KNOWN.items() if name not in rows)
     known = known.select(KNOWN.names()).cast(dict(KNOWN))  # type: ignore[arg-type]
@@ -156,6 +163,7 @@ def with_moments(rows: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
         pl.col("asked_at").fill_null(night.now),
         is_got=pl.col("evidence") == "received",
         is_lost=pl.col("evidence").is_in(["not_received", "nobody"]),
+        is_over=pl.col("asked_at").fill_null(night.now) >= night.final_at,
         had=pl.coalesce(before, pl.when(pl.col("had_at") < night.send_at).then("had_at")),
         at_first=pl.col("time_zone").replace_strict(zone, first, return_dtype=KNOWN["asked_at"]),
         at_last=pl.col("time_zone").replace_strict(zone, last, return_dtype=KNOWN["asked_at"]),
@@ -187,20 +195,21 @@ def _often_open(known: pl.DataFrame) -> bool:
     return left > known["is_got"].sum()
 
 
-def _acts_at_once(name: VendorFilter, seen: NightFindings) -> bool:
-    """Whether a loss that a filter explains is final at once, and isn't taken for one that waits for its turn.
+def _sure(name: VendorFilter, seen: NightFindings) -> pl.Expr:
+    """Of each row whether its loss is final at once, because of a filter that isn't taken for a delay.
 
     Tokens count only where the export told anybody's, and re-eligibility only where the night bears it out.
     """
+    explained = _by(name).fill_null(False)
     match name:
         case "unknown_user" | "global_control":
-            return True
+            return explained
         case "no_push_token":
-            return seen.with_token > 0
+            return explained & pl.lit(seen.with_token > 0)
         case "re_eligibility":
-            return seen.again_is_sure
+            return explained & pl.lit(seen.again_is_sure) & pl.col("is_prompt")
         case _:
-            return False
+            return pl.lit(False)
 
 
 def _re_eligibility(night: TemplateNight, seen: NightFindings) -> Explains:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
 import polars as pl
@@ -11,9 +12,12 @@ from optinb.delivery.confirmation import AgainSeen
 
 if TYPE_CHECKING:
     from optinb.appboy.template_rules import TemplateRules
+    from optinb.campaigns.schedule import Clock
 
 RARE, DOUBTFUL = 0.001, 0.05
 """How likely a pattern may be by chance for it to be believed: against what is stated, and beside it."""
+PROMPT = timedelta(hours=1)
+"""Within this time Appboy has sent what nothing holds back."""
 
 
 class AgainFindings(Struct, frozen=True, kw_only=True):
@@ -87,12 +91,33 @@ def too_soon(window_s: float | None) -> pl.Expr | None:
     return pl.when(had.is_null()).then(pl.lit(False)).when(soon).then(pl.lit(True)).when(~late).then(pl.lit(False))
 
 
+def with_promptness(known: pl.DataFrame, clock: Clock) -> pl.DataFrame:
+    """Rows with `is_prompt`: whether nothing that was still to come held a message back when Appboy was asked.
+
+    Quiet hours hold back all customers of a time zone, and a speed limit lets messages trickle. Where the messages of
+    somebody's zone came within the hour, and an hour went by since without another one, it was neither.
+
+    Args:
+        known: rows with `is_got`, `last_received`, `asked_at`, `time_zone` and `at_last`.
+        clock: of the campaign's schedule; at a customer's own best time nothing is prompt.
+
+    Returns:
+        The rows, in their order.
+    """
+    if clock == "optimal":
+        return known.with_columns(is_prompt=pl.lit(False))
+    zone = pl.col("time_zone").fill_null("")
+    late = (pl.col("last_received") - pl.col("at_last")).filter(pl.col("is_got")).max().over(zone)
+    waited = pl.col("asked_at") - pl.col("at_last") >= 2 * PROMPT
+    return known.with_columns(is_prompt=((late <= PROMPT) & waited).fill_null(False))
+
+
 def findings_in(known: pl.DataFrame, rules: TemplateRules) -> NightFindings:
     """What the rows of a night show.
 
     Args:
-        known: rows with `is_got`, `is_lost`, `had`, `at_first`, `at_last`, and `other`: whether something besides
-            re-eligibility explains the loss.
+        known: rows with `is_got`, `is_lost`, `had`, `at_first`, `at_last`, whether the loss `is_settled`, and
+            `other`: whether something besides re-eligibility explains it.
         rules: what is stated of the template.
 
     Returns:
@@ -114,7 +139,10 @@ def _again(known: pl.DataFrame, rules: TemplateRules) -> AgainFindings:
     is_shorter = shortest is not None and (window is None or shortest < window)
     soon = too_soon(shortest)
     assert soon is not None  # nobody gets it twice in one moment
-    judged = known.filter(pl.col("is_got") | (pl.col("is_lost") & ~pl.col("other").fill_null(False)))
+    is_judged = pl.col("is_lost") & pl.col("is_settled") & ~pl.col("other").fill_null(False)
+    # of somebody who got it, only optinb's own memory tells whether they had had it before
+    is_told = pl.col("is_got") & (pl.col("had").is_not_null() | ~pl.col("may_have_had").fill_null(False))
+    judged = known.filter(is_told | is_judged)
     had_lost = judged.filter("is_lost", soon.fill_null(False)).height
     fresh = judged.filter(~soon.fill_null(False))
     fresh_got, fresh_lost = (fresh.filter(pl.col(name)).height for name in ("is_got", "is_lost"))
