@@ -43,6 +43,7 @@ EVIDENCE = pl.Schema(
         "last_received": _MOMENT,
         "opened": pl.Boolean,
         "has_token": pl.Boolean,
+        "other_received": _MOMENT,
         "time_zone": pl.String,
         "asked_at": _MOMENT,
     }
@@ -52,6 +53,7 @@ EVIDENCE = pl.Schema(
 `received`: the template reached them at or after the night's time. `not_received`: Appboy names them, and it didn't.
 `nobody`: Appboy says that it doesn't know the id. `untold`: neither, or the receipt may be one of a later night.
 `last_received`: the last receipt of the template, of whatever night. `has_token`: on a platform of the template.
+`other_received`: the last receipt of another template before this night; one that came again since isn't told.
 """
 
 KNOWN = pl.Schema(
@@ -87,8 +89,8 @@ VERDICTS = pl.Schema(
 `filter` is the likely one of those who were filtered; null there: nothing that is known explains it. `several`: more
 than one does. `last_received` is that of this night where it is confirmed, else the last one before; `opened` is null
 where it isn't confirmed. `missed`, of the unconfirmed: Appboy named them without the message when others of their time
-zone had got theirs at once, and this filter explains that. It is final once nothing can be late any more, though a later
-night of the template may hide by then what became of this one.
+zone had got theirs at once, and this filter explains that. It is final once nothing can be late any more, though a
+later night of the template may hide by then what became of this one.
 """
 
 

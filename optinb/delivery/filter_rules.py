@@ -27,7 +27,7 @@ from optinb.delivery.confirmation import (
     TemplateNight,
     lasting_verdicts,
 )
-from optinb.delivery.night_findings import NightFindings, findings_in, with_promptness
+from optinb.delivery.night_findings import NightFindings, findings_in, too_soon, with_promptness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,6 +121,10 @@ def _judged(rows: pl.DataFrame, night: TemplateNight) -> tuple[pl.DataFrame, Nig
     only = pl.coalesce(*(pl.when(_by(name).fill_null(False)).then(pl.lit(name)) for name in found), nothing)
     left = pl.coalesce(*(pl.when(_by(name).is_null()).then(pl.lit(name)) for name in found), nothing)
     beside = pl.col("open") if _often_open(known) else pl.lit(0)
+    is_default = night.rules.again_after_s is UNSET and not seen.again_is_sure
+    if seen.is_elsewhere and is_default and "re_eligibility" in found:
+        # where most who never had it lost theirs, the usual setting isn't likelier than what takes it from those
+        beside += _by("re_eligibility").fill_null(False).cast(pl.Int32)
     likely = (
         pl.when(pl.col("certain") == 0)
         .then(pl.when(pl.col("open") > 1).then(pl.lit(SEVERAL)).otherwise(left))
@@ -148,8 +152,9 @@ def with_moments(rows: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
         night: what is known for all alike.
 
     Returns:
-        KNOWN with `is_lost`, `is_got`, whether it `is_over` because nothing can be late any more, the last receipt
-        `had` before this night, and the moments `at_first` and `at_last` between which the customer's time came.
+        KNOWN with `is_lost`, `is_got`, whether it `is_over` because nothing can be late any more, the last receipts
+        `had` of the template and `any_received` of any before this night, and the moments `at_first` and `at_last`
+        between which the customer's time came.
     """
     known = rows.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in KNOWN.items() if name not in rows)
     known = known.select(KNOWN.names()).cast(dict(KNOWN))  # type: ignore[arg-type]
@@ -159,12 +164,14 @@ def with_moments(rows: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
     last = pl.Series([moments[zone][1] for zone in zones], dtype=KNOWN["asked_at"])
     zone = pl.Series(zones, dtype=pl.String)
     before = pl.when(pl.col("last_received") < night.send_at).then("last_received")
+    had = pl.coalesce(before, pl.when(pl.col("had_at") < night.send_at).then("had_at"))
     return known.with_columns(
         pl.col("asked_at").fill_null(night.now),
         is_got=pl.col("evidence") == "received",
         is_lost=pl.col("evidence").is_in(["not_received", "nobody"]),
         is_over=pl.col("asked_at").fill_null(night.now) >= night.final_at,
-        had=pl.coalesce(before, pl.when(pl.col("had_at") < night.send_at).then("had_at")),
+        had=had,
+        any_received=pl.max_horizontal(had, "other_received"),
         at_first=pl.col("time_zone").replace_strict(zone, first, return_dtype=KNOWN["asked_at"]),
         at_last=pl.col("time_zone").replace_strict(zone, last, return_dtype=KNOWN["asked_at"]),
     )
@@ -221,7 +228,9 @@ def _global_control(night: TemplateNight, seen: NightFindings) -> Explains:
 
 
 def _frequency_cap(night: TemplateNight, seen: NightFindings) -> Explains:
-    return pl.col("cap_full") if night.rules.caps else None
+    stated = pl.col("cap_full") if night.rules.caps else None
+    shown = None if seen.cap_s is None else too_soon(seen.cap_s, "any_received")
+    return shown if stated is None else stated if shown is None else stated | shown
 
 
 def _max_users(night: TemplateNight, seen: NightFindings) -> Explains:
