@@ -21,6 +21,8 @@ PROMPT = timedelta(hours=1)
 """Within this time Appboy has sent what nothing holds back."""
 FEW = 5
 """Of fewer customers nothing is concluded that nobody has stated."""
+CLEARLY = 0.8
+"""A gap is shorter than another one by more than delays if it has this share of it."""
 A_WEEK_S = 7 * 86_400.0
 """The longest time that a frequency cap looks back."""
 
@@ -30,7 +32,7 @@ class AgainFindings(Struct, frozen=True, kw_only=True):
 
     Attributes:
         seen: against what is stated.
-        shortest_s: seconds after which somebody got it again, the shortest; None where nobody did.
+        shortest_s: seconds within which nobody got it again; None where nobody did at all.
     """
 
     seen: AgainSeen = "nothing"
@@ -166,8 +168,8 @@ def findings_in(known: pl.DataFrame, rules: TemplateRules) -> NightFindings:
 
 
 def _judged(known: pl.DataFrame) -> pl.DataFrame:
-    """The rows of whom it is told whether they had the template before, and whose loss nothing stated may explain."""
-    is_lost = pl.col("is_lost") & pl.col("is_settled") & ~pl.col("other").fill_null(True)
+    """The rows of whom it is told whether they had the template before, and whose loss nothing else explains."""
+    is_lost = pl.col("is_lost") & pl.col("is_settled") & ~pl.col("other").fill_null(False)
     # of somebody who got it, only optinb's own memory tells whether they had had it before
     is_told = pl.col("is_got") & (pl.col("had").is_not_null() | ~pl.col("may_have_had").fill_null(False))
     return known.filter(is_told | is_lost)
@@ -208,6 +210,8 @@ def _again(judged: pl.DataFrame, rules: TemplateRules) -> tuple[AgainFindings, P
     real = got.select(((pl.col("last_received") - had).dt.total_microseconds() / 1e6).min()).item()
     # compared with gaps of messages that never arrived, which end when their time came
     shortest = got.select(_gap_s(had).min()).item()
+    # those who got it a little later than others, or a little earlier, are no pattern
+    shortest = None if shortest is None else shortest * CLEARLY
     window = None if rules.window is None else rules.window.total_seconds()
     found = _pattern(judged, had.is_not_null() if shortest is None else _is_within(had, shortest))
     if real is not None and (window is None or real < window):

@@ -103,6 +103,7 @@ def drawn(rng: random.Random, users: list[str], *, filters: list[str], stated: s
     seed = str(rng.random())
     made = World([make_world(["Shop"], users=known, rates=Rates(bounced=0), templates=()).group("Shop")], seed=seed)
     made.put_campaign("Shop", push_campaign("T", **template))
+    made.put_campaign("Shop", push_campaign("Other", number=1, re_eligible_after_s=0))
     for field, value in group.items():
         made.put(_with(made, field, value))
     return Drawn(
@@ -132,16 +133,18 @@ def lived(one: Drawn, rng: random.Random, users: list[str], *, nights: int = 3) 
         with AppboyClient(settings, timeout_s=10) as client:
             control = one.world.control_group("Shop") if one.is_true else None
             week = Week(sandbox, client, rules=one.rules, control=control)
-            said = []
+            said: list[tuple[Any, Any]] = []
             for night in range(nights):
                 at = FIRST + night * DAY
                 some = [user for user in users if rng.random() < 0.7]
                 points = {user: {"points": rng.randint(0, 40)} for user in some}
-                sandbox.move_clock(to=at - 6 * HOUR)
-                sent = week.send(some, at, properties=points)
-                said.append((sent, week.verdicts(sent, at + 9 * HOUR)))
-            for later in (FIRST + 7 * DAY,):
-                said = [(sent, week.verdicts(sent, later, before=before)) for sent, before in said]
+                week.send([user for user in users if rng.random() < 0.15], at - 5 * HOUR, template=1)
+                sandbox.move_clock(to=at - 4 * HOUR)
+                week.verdicts(week.sent[-1], at - 4 * HOUR)
+                said.append((week.send(some, at, properties=points), None))
+                said = [(sent, week.verdicts(sent, at + 9 * HOUR, before=told)) for sent, told in said]
+            later = FIRST + 7 * DAY
+            said = [(sent, week.verdicts(sent, later, before=told)) for sent, told in said]
             for sent, told in said:
                 found.append(week.judged(sent, told))
     return found
