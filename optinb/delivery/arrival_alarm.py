@@ -145,8 +145,8 @@ def _likely(told: NightLosses | None, night: TemplateNight) -> LikelyFilter | No
     """The filter that explains most of what is missing."""
     if told is None:
         return None
-    counts = {name: count for name, count in told.likely.items() if name not in INTENDED}
-    most = max(counts, key=counts.__getitem__, default=None)
+    counts: dict[LikelyFilter, int] = {name: count for name, count in told.likely.items() if name not in INTENDED}
+    most = max(counts, key=lambda name: counts[name], default=None)
     missing = sum(counts.values()) + told.unexplained
     if most is not None and counts[most] * 2 > missing:
         return most

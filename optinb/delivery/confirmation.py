@@ -27,6 +27,7 @@ AgainSeen = Literal["nothing", "sure", "shorter", "longer"]
 sooner than is stated. `longer`: nobody got it again as soon as is stated.
 """
 SEVERAL: Literal["several"] = "several"
+UNEXPLAINED = "unexplained"
 ARRIVAL_STATUSES: tuple[ArrivalStatus, ...] = get_args(ArrivalStatus)
 LIKELY_FILTERS: tuple[LikelyFilter, ...] = (*VENDOR_FILTERS, SEVERAL)
 EVIDENCES: tuple[Evidence, ...] = get_args(Evidence)
@@ -42,6 +43,7 @@ EVIDENCE = pl.Schema(
         "last_received": _MOMENT,
         "opened": pl.Boolean,
         "has_token": pl.Boolean,
+        "other_received": _MOMENT,
         "time_zone": pl.String,
         "asked_at": _MOMENT,
     }
@@ -51,12 +53,14 @@ EVIDENCE = pl.Schema(
 `received`: the template reached them at or after the night's time. `not_received`: Appboy names them, and it didn't.
 `nobody`: Appboy says that it doesn't know the id. `untold`: neither, or the receipt may be one of a later night.
 `last_received`: the last receipt of the template, of whatever night. `has_token`: on a platform of the template.
+`other_received`: the last receipt of another template before this night; one that came again since isn't told.
 """
 
 KNOWN = pl.Schema(
     {
         **EVIDENCE,
         "had_at": _MOMENT,
+        "may_have_had": pl.Boolean,
         "in_vendor_control": pl.Boolean,
         "cap_full": pl.Boolean,
         "aborts": pl.Boolean,
@@ -65,6 +69,7 @@ KNOWN = pl.Schema(
 """EVIDENCE with what optinb knew beforehand; null where it doesn't know.
 
 `had_at`: the last receipt of the template before this night that Appboy confirmed; a request that it accepted is none.
+`may_have_had`: whether an earlier night of the template went to them of which nobody knows whether it arrived.
 `in_vendor_control`: whether the list of Appboy's control group names them. `cap_full`: whether a stated frequency cap
 was full at the night's time. `aborts`: whether the template's text aborts with their properties.
 """
@@ -76,13 +81,16 @@ VERDICTS = pl.Schema(
         "filter": pl.Enum(LIKELY_FILTERS),
         "last_received": _MOMENT,
         "opened": pl.Boolean,
+        "missed": pl.Enum((*LIKELY_FILTERS, UNEXPLAINED)),
     }
 )
 """One row for each recipient who was asked about; places count as in the contact history.
 
 `filter` is the likely one of those who were filtered; null there: nothing that is known explains it. `several`: more
 than one does. `last_received` is that of this night where it is confirmed, else the last one before; `opened` is null
-where it isn't confirmed.
+where it isn't confirmed. `missed`, of the unconfirmed: Appboy named them without the message when others of their time
+zone had got theirs at once, and this filter explains that. It is final once nothing can be late any more, though a
+later night of the template may hide by then what became of this one.
 """
 
 
@@ -129,6 +137,41 @@ class TemplateNight(Struct, frozen=True, kw_only=True):
     def final_at(self) -> datetime:
         """From when a message that hasn't arrived won't arrive any more."""
         return self.last_moment + LONGEST_WAIT + CONSISTENT
+
+
+def lasting_verdicts(before: pl.DataFrame, now: pl.DataFrame, *, is_final: bool) -> pl.DataFrame:
+    """The words that count after Appboy was asked again: the later one, unless it can't tell any more.
+
+    Args:
+        before: what was said of some recipients (VERDICTS).
+        now: what is said of some, the same ones or others (VERDICTS).
+        is_final: whether nothing of the night can be late any more.
+
+    Returns:
+        One row (VERDICTS) for each recipient of either, by place. What was confirmed stays so, and whether it was
+        opened is told anew; the filter that was named first stays, because a push token may be gone since.
+    """
+    both = before.join(now, on="place", how="full", coalesce=True, suffix=" now").sort("place")
+    was, then = pl.col("status"), pl.col("status now")
+    stays = (was == "confirmed") | then.is_null() | ((was == "filtered") & (then != "confirmed"))
+    stays = stays.fill_null(False)
+    chosen = {
+        name: pl.when(stays).then(pl.col(name)).otherwise(pl.col(f"{name} now")) for name in VERDICTS if name != "place"
+    }
+    is_opened = pl.coalesce("opened now", "opened")
+    chosen["opened"] = pl.when(stays & (was == "confirmed")).then(is_opened).otherwise(chosen["opened"])
+    chosen["filter"] = pl.when(stays).then(pl.coalesce("filter", "filter now")).otherwise(chosen["filter"])
+    chosen["missed"] = (
+        pl.when(chosen["status"] == "unconfirmed").then(pl.coalesce("missed", "missed now")).otherwise(pl.lit(None))
+    )
+    found = both.select("place", **chosen).cast(dict(VERDICTS))  # type: ignore[arg-type]
+    is_over = pl.lit(is_final) & pl.col("missed").is_not_null()
+    by = pl.when(pl.col("missed") != UNEXPLAINED).then(pl.col("missed").cast(pl.String))
+    return found.with_columns(
+        status=pl.when(is_over).then(pl.lit("filtered")).otherwise(pl.col("status").cast(pl.String)),
+        filter=pl.when(is_over).then(by).otherwise(pl.col("filter").cast(pl.String)),
+        missed=pl.when(~is_over).then("missed"),
+    ).cast(dict(VERDICTS))  # type: ignore[arg-type]
 
 
 class NightLosses(Struct, frozen=True, kw_only=True):

@@ -64,11 +64,38 @@ def evidence_of(
                 last.at if last else None,
                 last.opened if last else None,
                 has_token(named, night.platforms) if named else None,
+                _other_receipt(received, night),
                 next((user.time_zone for user in named if user.time_zone), None),
                 night.now,
             )
         )
     return pl.DataFrame(rows, schema=EVIDENCE, orient="row")
+
+
+def evidence_again(before: pl.DataFrame) -> pl.DataFrame:
+    """The evidence of recipients who needn't be asked about again, since what became of them is final.
+
+    Args:
+        before: what was said of them (VERDICTS).
+
+    Returns:
+        A row (EVIDENCE) for each who was confirmed or filtered; when Appboy was asked isn't told any more.
+    """
+    final = before.filter(pl.col("status") != "unconfirmed")
+    is_confirmed = pl.col("status") == "confirmed"
+    filtered_by = pl.col("filter").cast(pl.String)
+    told = final.with_columns(
+        evidence=pl.when(is_confirmed)
+        .then(pl.lit("received"))
+        .when(filtered_by == "unknown_user")
+        .then(pl.lit("nobody"))
+        .otherwise(pl.lit("not_received")),
+        has_token=pl.when(is_confirmed).then(pl.lit(True)).when(filtered_by == "no_push_token").then(pl.lit(False)),
+        other_received=pl.lit(None, EVIDENCE["other_received"]),
+        time_zone=pl.lit(None, pl.String),
+        asked_at=pl.lit(None, EVIDENCE["asked_at"]),
+    )
+    return told.select(EVIDENCE.names()).cast(dict(EVIDENCE))  # type: ignore[arg-type]
 
 
 class LastReceipt(NamedTuple):
@@ -86,6 +113,16 @@ def last_receipt(received: Iterable[CampaignReceived], template_id: str) -> Last
         if campaign.api_campaign_id == template_id and (at := _moment(campaign.last_received)) is not None
     ]
     return max(found, key=lambda receipt: receipt.at, default=None)
+
+
+def _other_receipt(received: Iterable[CampaignReceived], night: TemplateNight) -> datetime | None:
+    """The last receipt of another template before a night, as far as the export still tells it."""
+    found = (
+        _moment(campaign.last_received)
+        for campaign in received
+        if campaign.api_campaign_id not in (night.template_id, None)
+    )
+    return max((at for at in found if at is not None and at < night.send_at), default=None)
 
 
 def has_token(users: Iterable[ExportedUser], platforms: Iterable[Platform]) -> bool | None:

@@ -20,12 +20,14 @@ from optinb.delivery.confirmation import (
     KNOWN,
     LONGEST_WAIT,
     SEVERAL,
+    UNEXPLAINED,
     VERDICTS,
     LikelyFilter,
     NightLosses,
     TemplateNight,
+    lasting_verdicts,
 )
-from optinb.delivery.seen import Seen, seen_in
+from optinb.delivery.night_findings import NightFindings, findings_in, too_soon, with_promptness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +38,7 @@ Explains = pl.Expr | None
 """Of each row: whether a filter explains its loss; None for a filter that isn't at work."""
 
 
-def explain(rows: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
+def explain(rows: pl.DataFrame, night: TemplateNight, *, before: pl.DataFrame | None = None) -> pl.DataFrame:
     """What became of each recipient who was asked about, and the likely filter of those who were filtered.
 
     A filter is named where it alone explains the loss, or where it alone is left of those at work. A loss is final once
@@ -47,17 +49,16 @@ def explain(rows: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
         rows: all rows of the night (KNOWN), since one row is judged by the others, too; a column that is left out is
             one of nulls.
         night: what is known for all alike.
+        before: what was said when Appboy was asked earlier (VERDICTS), where it was.
 
     Returns:
-        A row (VERDICTS) for each, in their order.
+        A row (VERDICTS) for each, by place.
     """
     judged, seen = _judged(rows, night)
-    at_once = pl.any_horizontal(
-        pl.lit(False), *(_by(name).fill_null(False) for name in _names(judged) if _acts_at_once(name, seen))
-    )
-    is_filtered = pl.col("is_lost") & (at_once | (pl.col("asked_at") >= night.final_at))
+    is_sure = pl.any_horizontal(pl.lit(False), *(_sure(name, seen) for name in _names(judged)))
+    is_filtered = pl.col("is_lost") & (is_sure | pl.col("is_over"))
     is_confirmed = pl.col("evidence") == "received"
-    return judged.select(
+    found = judged.select(
         "place",
         status=pl.when(is_confirmed)
         .then(pl.lit("confirmed"))
@@ -67,7 +68,12 @@ def explain(rows: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
         filter=pl.when(is_filtered).then("likely"),
         last_received="last_received",
         opened=pl.when(is_confirmed).then("opened"),
+        missed=pl.when(pl.col("is_lost") & pl.col("is_prompt") & ~is_filtered).then(
+            pl.col("likely").fill_null(UNEXPLAINED)
+        ),
     ).cast(dict(VERDICTS))  # type: ignore[arg-type]
+    nothing = pl.DataFrame(schema=VERDICTS)
+    return lasting_verdicts(nothing if before is None else before, found, is_final=night.now >= night.final_at)
 
 
 def losses(rows: pl.DataFrame, night: TemplateNight) -> NightLosses:
@@ -87,21 +93,22 @@ def losses(rows: pl.DataFrame, night: TemplateNight) -> NightLosses:
     return NightLosses(
         got=seen.got,
         lost=lost.height,
-        had_before=lost["had"].is_not_null().sum(),
+        had_before=lost["had"].count(),
         likely=likely,
         again=seen.again.seen,
     )
 
 
-def _judged(rows: pl.DataFrame, night: TemplateNight) -> tuple[pl.DataFrame, Seen]:
+def _judged(rows: pl.DataFrame, night: TemplateNight) -> tuple[pl.DataFrame, NightFindings]:
     """The rows with what each filter says of them, and the `likely` one; and what they show together."""
-    known = with_moments(rows, night)
+    known = with_promptness(with_moments(rows, night), night.clock)
+    known = known.with_columns(is_settled=pl.col("is_prompt") | pl.col("is_over"))
     others = [
         expr
         for name, rule in FILTER_RULES.items()
-        if name != "re_eligibility" and (expr := rule(night, Seen())) is not None
+        if name != "re_eligibility" and (expr := rule(night, NightFindings())) is not None
     ]
-    seen = seen_in(known.with_columns(other=pl.any_horizontal(pl.lit(False), *others)), night.rules)
+    seen = findings_in(known.with_columns(other=pl.any_horizontal(pl.lit(False), *others)), night.rules)
     found: dict[VendorFilter, pl.Expr] = {
         name: expr for name, rule in FILTER_RULES.items() if (expr := rule(night, seen)) is not None
     }
@@ -114,6 +121,10 @@ def _judged(rows: pl.DataFrame, night: TemplateNight) -> tuple[pl.DataFrame, See
     only = pl.coalesce(*(pl.when(_by(name).fill_null(False)).then(pl.lit(name)) for name in found), nothing)
     left = pl.coalesce(*(pl.when(_by(name).is_null()).then(pl.lit(name)) for name in found), nothing)
     beside = pl.col("open") if _often_open(known) else pl.lit(0)
+    is_default = night.rules.again_after_s is UNSET and not seen.again_is_sure
+    if seen.is_elsewhere and is_default and "re_eligibility" in found:
+        # where most who never had it lost theirs, the usual setting isn't likelier than what takes it from those
+        beside += _by("re_eligibility").fill_null(False).cast(pl.Int32)
     likely = (
         pl.when(pl.col("certain") == 0)
         .then(pl.when(pl.col("open") > 1).then(pl.lit(SEVERAL)).otherwise(left))
@@ -141,8 +152,9 @@ def with_moments(rows: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
         night: what is known for all alike.
 
     Returns:
-        KNOWN with `is_lost`, `is_got`, the last receipt `had` before this night, and the moments `at_first` and
-        `at_last` between which the customer's time came.
+        KNOWN with `is_lost`, `is_got`, whether it `is_over` because nothing can be late any more, the last receipts
+        `had` of the template and `any_received` of any before this night, and the moments `at_first` and `at_last`
+        between which the customer's time came.
     """
     known = rows.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in KNOWN.items() if name not in rows)
     known = known.select(KNOWN.names()).cast(dict(KNOWN))  # type: ignore[arg-type]
@@ -152,11 +164,14 @@ def with_moments(rows: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
     last = pl.Series([moments[zone][1] for zone in zones], dtype=KNOWN["asked_at"])
     zone = pl.Series(zones, dtype=pl.String)
     before = pl.when(pl.col("last_received") < night.send_at).then("last_received")
+    had = pl.coalesce(before, pl.when(pl.col("had_at") < night.send_at).then("had_at"))
     return known.with_columns(
         pl.col("asked_at").fill_null(night.now),
         is_got=pl.col("evidence") == "received",
         is_lost=pl.col("evidence").is_in(["not_received", "nobody"]),
-        had=pl.coalesce(before, pl.when(pl.col("had_at") < night.send_at).then("had_at")),
+        is_over=pl.col("asked_at").fill_null(night.now) >= night.final_at,
+        had=had,
+        any_received=pl.max_horizontal(had, "other_received"),
         at_first=pl.col("time_zone").replace_strict(zone, first, return_dtype=KNOWN["asked_at"]),
         at_last=pl.col("time_zone").replace_strict(zone, last, return_dtype=KNOWN["asked_at"]),
     )
@@ -187,35 +202,38 @@ def _often_open(known: pl.DataFrame) -> bool:
     return left > known["is_got"].sum()
 
 
-def _acts_at_once(name: VendorFilter, seen: Seen) -> bool:
-    """Whether a loss that a filter explains is final at once, and isn't taken for one that waits for its turn.
+def _sure(name: VendorFilter, seen: NightFindings) -> pl.Expr:
+    """Of each row whether its loss is final at once, because of a filter that isn't taken for a delay.
 
     Tokens count only where the export told anybody's, and re-eligibility only where the night bears it out.
     """
+    explained = _by(name).fill_null(False)
     match name:
         case "unknown_user" | "global_control":
-            return True
+            return explained
         case "no_push_token":
-            return seen.with_token > 0
+            return explained & pl.lit(seen.with_token > 0)
         case "re_eligibility":
-            return seen.again_is_sure
+            return explained & pl.lit(seen.again_is_sure) & pl.col("is_prompt")
         case _:
-            return False
+            return pl.lit(False)
 
 
-def _re_eligibility(night: TemplateNight, seen: Seen) -> Explains:
+def _re_eligibility(night: TemplateNight, seen: NightFindings) -> Explains:
     return seen.again.explains(night.rules)
 
 
-def _global_control(night: TemplateNight, seen: Seen) -> Explains:
+def _global_control(night: TemplateNight, seen: NightFindings) -> Explains:
     return pl.col("in_vendor_control").fill_null(False)  # without a list there is none, as Appboy sets it up
 
 
-def _frequency_cap(night: TemplateNight, seen: Seen) -> Explains:
-    return pl.col("cap_full") if night.rules.caps else None
+def _frequency_cap(night: TemplateNight, seen: NightFindings) -> Explains:
+    stated = pl.col("cap_full") if night.rules.caps else None
+    shown = None if seen.cap_s is None else too_soon(seen.cap_s, "any_received")
+    return shown if stated is None else stated if shown is None else stated | shown
 
 
-def _max_users(night: TemplateNight, seen: Seen) -> Explains:
+def _max_users(night: TemplateNight, seen: NightFindings) -> Explains:
     most = night.rules.max_users
     if most is UNSET or most is None:
         return None
@@ -224,7 +242,7 @@ def _max_users(night: TemplateNight, seen: Seen) -> Explains:
     return pl.lit(None, pl.Boolean)
 
 
-def _quiet_hours(night: TemplateNight, seen: Seen) -> Explains:
+def _quiet_hours(night: TemplateNight, seen: NightFindings) -> Explains:
     hours = night.rules.quiet_hours
     if hours is UNSET or hours is None or hours.then != "drop":
         return None
@@ -253,7 +271,7 @@ def _within(local: datetime, hours: VendorQuietHours) -> bool:
     return hours.start <= now < hours.end
 
 
-def _speed_limit(night: TemplateNight, seen: Seen) -> Explains:
+def _speed_limit(night: TemplateNight, seen: NightFindings) -> Explains:
     limit = night.rules.messages_a_minute
     if limit is UNSET or limit is None:
         return None
@@ -262,12 +280,12 @@ def _speed_limit(night: TemplateNight, seen: Seen) -> Explains:
     return pl.lit(None, pl.Boolean)
 
 
-def _segment(night: TemplateNight, seen: Seen) -> Explains:
+def _segment(night: TemplateNight, seen: NightFindings) -> Explains:
     segment = night.rules.segment
     return None if segment is UNSET or segment is None else _unless_had()
 
 
-def _control_variation(night: TemplateNight, seen: Seen) -> Explains:
+def _control_variation(night: TemplateNight, seen: NightFindings) -> Explains:
     return _unless_had() if night.has_control_variation else None
 
 
@@ -276,19 +294,19 @@ def _unless_had() -> pl.Expr:
     return pl.when(pl.col("had").is_not_null() | (pl.col("evidence") == "nobody")).then(pl.lit(False))
 
 
-def _liquid_abort(night: TemplateNight, seen: Seen) -> Explains:
+def _liquid_abort(night: TemplateNight, seen: NightFindings) -> Explains:
     return pl.col("aborts") if night.may_abort else None
 
 
-def _no_push_token(night: TemplateNight, seen: Seen) -> Explains:
+def _no_push_token(night: TemplateNight, seen: NightFindings) -> Explains:
     return None if seen.tokens_are_untold else (~pl.col("has_token")).fill_null(False)
 
 
-def _unknown_user(night: TemplateNight, seen: Seen) -> Explains:
+def _unknown_user(night: TemplateNight, seen: NightFindings) -> Explains:
     return pl.col("evidence") == "nobody"
 
 
-FILTER_RULES: dict[VendorFilter, Callable[[TemplateNight, Seen], Explains]] = {
+FILTER_RULES: dict[VendorFilter, Callable[[TemplateNight, NightFindings], Explains]] = {
     "re_eligibility": _re_eligibility,
     "global_control": _global_control,
     "frequency_cap": _frequency_cap,
