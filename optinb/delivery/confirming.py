@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from optinb.appboy.aborts import may_abort
 from optinb.appboy.template_rules import UNSTATED
 from optinb.base.progress import progress
 from optinb.delivery.arrival_alarm import figures_from
@@ -17,8 +18,8 @@ from optinb.delivery.budget import Budget
 from optinb.delivery.closing import lease_name
 from optinb.delivery.confirmation import TemplateNight
 from optinb.delivery.confirmed_nights import ConfirmedNight, ConfirmedNights
-from optinb.delivery.confirming_night import NightAsked, may_abort
-from optinb.delivery.contact_status import RECEIVED
+from optinb.delivery.confirming_night import Earlier, NightAsked
+from optinb.delivery.contact_status import MEANING, RECEIVED
 from optinb.delivery.reconcile import AN_HOUR, sent_again_at
 from optinb.delivery.request import ask_after
 from optinb.delivery.sampling import shares_to_ask
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from optinb.delivery.journal import FrozenAudience, Store
     from optinb.store import HeldLease
 
+# Of whom nobody knows whether they got it.
+_DOUBTFUL = tuple(s for s, meaning in MEANING.items() if meaning.counts and s not in ("planned", "confirmed"))
 DAYS = 14  # for which Appboy restates its figures, and keeps those of a send_id
 
 
@@ -165,7 +168,7 @@ class Confirming:
         template = self._template(audience)
         others = self._of_template(audience)
         night = self._facts(audience, template, others)
-        if not left and there.is_concluded(now=clock(), figures_from=figures_from(night)):
+        if not left and there.is_concluded(now=clock(), turns=(figures_from(night), night.final_at)):
             return self._told(audience)
         before, asked = asking.requests, 0
         if left and asking.why_over is None:
@@ -187,7 +190,7 @@ class Confirming:
         there.conclude(
             night,
             template=template,
-            had_at=self._had_at(audience, others),
+            earlier=self._earlier(audience, others),
             requests=asking.requests - before,
             sent=figures.sent(audience, others),
             alarm_of=alarm_of(audience, template.name if template else audience.template_id, night),
@@ -257,20 +260,24 @@ class Confirming:
         for other in sorted(others, key=lambda one: one.send_at, reverse=True):
             if other.send_at >= audience.send_at:
                 rows = self._contacts.rows(other, ("external_user_id", "role", "status"))
-                sent = rows.filter(pl.col("role") == "recipient", pl.col("status").is_in([*RECEIVED, "unknown"]))
+                sent = rows.filter(pl.col("role") == "recipient", pl.col("status").is_in([*RECEIVED, *_DOUBTFUL]))
                 found |= dict.fromkeys(sent["external_user_id"].to_list(), other.send_at)
         return found
 
-    def _had_at(self, audience: FrozenAudience, others: Sequence[FrozenAudience]) -> dict[str, datetime]:
-        """When whom Appboy confirmed got the template before, in the last two weeks."""
-        found: dict[str, datetime] = {}
+    def _earlier(self, audience: FrozenAudience, others: Sequence[FrozenAudience]) -> Earlier:
+        """Who had got the template in the two weeks before, and who may have by what nobody knows yet."""
+        had_at: dict[str, datetime] = {}
+        may_have: set[str] = set()
         since = audience.send_at - timedelta(days=DAYS)
         for other in sorted(others, key=lambda one: one.send_at):
-            if since <= other.send_at < audience.send_at and self._store.confirmations.newest(*other.night):
+            if since <= other.send_at < audience.send_at:
                 rows = self._contacts.rows(other, ("external_user_id", "role", "status"))
-                got = rows.filter(pl.col("role") == "recipient", pl.col("status") == "confirmed")
-                found |= dict.fromkeys(got["external_user_id"].to_list(), other.send_at)
-        return found
+                sent = rows.filter(pl.col("role") == "recipient")
+                got = sent.filter(pl.col("status") == "confirmed")["external_user_id"]
+                had_at |= dict.fromkeys(got.to_list(), other.send_at)
+                doubtful = pl.col("status").is_in([*_DOUBTFUL])
+                may_have |= set(sent.filter(doubtful)["external_user_id"])
+        return Earlier(had_at=had_at, may_have_had=frozenset(may_have))
 
     def _told(
         self, audience: FrozenAudience, *, asked_now: int = 0, note: str | None = None, problem: str | None = None

@@ -8,21 +8,22 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 import polars as pl
+from msgspec import Struct
 from msgspec.structs import replace
 
-from optinb.appboy import render
+from optinb.appboy.aborts import aborts, may_abort
 from optinb.delivery.confirmation import EVIDENCE, KNOWN, VERDICTS
-from optinb.delivery.evidence import CONFIRM_FIELDS, evidence_of
+from optinb.delivery.evidence import CONFIRM_FIELDS, evidence_again, evidence_of
 from optinb.delivery.export_pace import ids_by_request
 from optinb.delivery.filter_rules import explain
 from optinb.delivery.frozen import check_frozen
 from optinb.delivery.journal import UNTOLD, Confirmation, ConfirmedCounts
 from optinb.delivery.sampling import places_to_ask
 from optinb.delivery.verdict_files import AskedSoFar, read_verdicts, remove_but, write_verdicts
-from optinb.errors import AppboyError, StateError
+from optinb.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from optinb.appboy import Template
@@ -34,6 +35,13 @@ if TYPE_CHECKING:
 A_PART = 200  # requests after which what was told is kept; a kill costs no more
 REST = timedelta(hours=20)  # of whom there is no word yet is asked again the next night, and not sooner
 _FINAL = pl.col("status") != "unconfirmed"
+
+
+class Earlier(Struct, frozen=True, kw_only=True):
+    """Who had got a template before a night, by external_user_id: when, if Appboy confirmed it, and who may have."""
+
+    had_at: dict[str, datetime]
+    may_have_had: frozenset[str]
 
 
 class NightAsked:
@@ -81,15 +89,17 @@ class NightAsked:
         done = pl.concat([known["place"], self._so_far.read(now=now)["place"]])
         return np.setdiff1d(self._chosen, done.to_numpy()).tolist()
 
-    def is_concluded(self, *, now: datetime, figures_from: datetime) -> bool:
-        """Whether nothing was told, and no figure can be there, that the newest version doesn't go by.
+    def is_concluded(self, *, now: datetime, turns: Iterable[datetime]) -> bool:
+        """Whether nothing was told that the newest version doesn't go by, and nothing is to be judged anew.
 
         Args:
             now: in UTC.
-            figures_from: from when figures say whom the night reached.
+            turns: the moments from which the same is judged otherwise: when figures are there, and when nothing of the
+                night can be late any more.
         """
-        is_early = self.before is not None and self.before.asked_at < figures_from <= now
-        return not is_early and self._so_far.read(now=now).is_empty()
+        if self.before is not None and any(self.before.asked_at < turn <= now for turn in turns):
+            return False
+        return self._so_far.read(now=now).is_empty()
 
     def _is_fresh(self, now: datetime) -> bool:
         return self.before is not None and self.before.asked_at > now - REST
@@ -144,7 +154,7 @@ class NightAsked:
         night: TemplateNight,
         *,
         template: Template | None,
-        had_at: Mapping[str, datetime],
+        earlier: Earlier,
         requests: int,
         sent: int | None,
         alarm_of: Callable[[pl.DataFrame, ConfirmedCounts], str | None],
@@ -156,7 +166,7 @@ class NightAsked:
         Args:
             night: what is known of it; `now` is this moment.
             template: as imported; None where it isn't known any more.
-            had_at: when whom Appboy confirmed got the template before, by external_user_id.
+            earlier: who had got the template before, or may have.
             requests: that were made for this version.
             sent: how many messages its figures say were sent.
             alarm_of: what is wrong with the template, by the rows (KNOWN) and the figures.
@@ -171,11 +181,9 @@ class NightAsked:
         fresh = fresh.filter(pl.col("place").is_in(pl.Series(self._chosen, dtype=pl.UInt32).implode()))
         if fresh.is_empty() and self.before is None:
             return None
-        final = self._verdicts.filter(_FINAL).join(fresh, on="place", how="anti")
-        known = self._known(pl.concat([fresh, _as_evidence(final, now)]), template=template, had_at=had_at)
-        explained = explain(known, night).filter(pl.col("place").is_in(fresh["place"].implode()))
-        kept = self._verdicts.join(fresh, on="place", how="anti")
-        verdicts = pl.concat([kept, explained]).sort("place")
+        others = evidence_again(self._verdicts.join(fresh, on="place", how="anti"))
+        known = self._known(pl.concat([fresh, others]), template=template, earlier=earlier)
+        verdicts = explain(known, night, before=self._verdicts)
         counts = self._counts(verdicts, requests=requests, sent=sent)
         counts = replace(counts, alarm=alarm_of(known, counts))
         frozen = write_verdicts(verdicts, self.audience, root=self._root)
@@ -208,16 +216,16 @@ class NightAsked:
             sent=sent,
         )
 
-    def _known(
-        self, evidence: pl.DataFrame, *, template: Template | None, had_at: Mapping[str, datetime]
-    ) -> pl.DataFrame:
+    def _known(self, evidence: pl.DataFrame, *, template: Template | None, earlier: Earlier) -> pl.DataFrame:
         """EVIDENCE with what optinb knew beforehand (KNOWN)."""
         known = evidence.with_columns(
             pl.lit(None, dtype=dtype).alias(name) for name, dtype in KNOWN.items() if name not in EVIDENCE
         )
-        if had_at:
-            ids = self._column("external_user_id").gather(known["place"])
-            known = known.with_columns(had_at=ids.replace_strict(had_at, default=None, return_dtype=KNOWN["had_at"]))
+        ids = self._column("external_user_id").gather(known["place"])
+        known = known.with_columns(
+            had_at=ids.replace_strict(earlier.had_at, default=None, return_dtype=KNOWN["had_at"]),
+            may_have_had=ids.is_in(pl.Series(list(earlier.may_have_had), dtype=pl.String).implode()),
+        )
         if template is not None and may_abort(template):
             known = known.with_columns(aborts=self._aborts(known, template))
         return known.select(KNOWN.names())
@@ -226,9 +234,9 @@ class NightAsked:
         """Whether the template's texts abort with the properties of those who didn't get it; null of others."""
         is_lost = known["evidence"].cast(pl.String) == "not_received"
         texts = self._column("properties").gather(known["place"])
-        found: dict[str, bool | None] = {}
-        for text in texts.filter(is_lost).unique().to_list():
-            found[text] = _aborts_with(template, text)
+        found = {
+            text: aborts(template, msgspec.json.decode(text, type=dict)) for text in texts.filter(is_lost).unique()
+        }
         told = [found.get(text) if lost else None for text, lost in zip(texts, is_lost, strict=True)]
         return pl.Series("aborts", told, dtype=pl.Boolean)
 
@@ -240,21 +248,6 @@ class NightAsked:
         return file.filter(pl.col("outcome") == "recipient")[name]
 
 
-def may_abort(template: Template) -> bool:
-    """Whether a text of a template can keep it from somebody."""
-    return any("abort_message" in text for message in template.messages for text in message.texts())
-
-
-def _aborts_with(template: Template, properties: str) -> bool | None:
-    """Whether every message aborts with some properties; None where only some do, or a text can't be read."""
-    try:
-        values = msgspec.json.decode(properties, type=dict)
-        told = {render(message, values).aborted for message in template.messages}
-    except (AppboyError, msgspec.DecodeError):
-        return None
-    return told.pop() if len(told) == 1 else None
-
-
 def _accepted(store: Store, audience: FrozenAudience) -> np.ndarray:
     """The places of everybody whose request Appboy accepted, ascending."""
     spans = [
@@ -262,24 +255,3 @@ def _accepted(store: Store, audience: FrozenAudience) -> np.ndarray:
         for batch in store.deliveries.batches(*audience.night, state="accepted")
     ]
     return np.sort(np.concatenate(spans)) if spans else np.array([], np.uint32)
-
-
-def _as_evidence(verdicts: pl.DataFrame, now: datetime) -> pl.DataFrame:
-    """Earlier verdicts that stay, as the evidence that they were found by: others are judged beside them."""
-    status, reason = pl.col("status").cast(pl.String), pl.col("filter").cast(pl.String)
-    evidence = (
-        pl.when(status == "confirmed")
-        .then(pl.lit("received"))
-        .when(reason == "unknown_user")
-        .then(pl.lit("nobody"))
-        .otherwise(pl.lit("not_received"))
-    )
-    return verdicts.select(
-        "place",
-        evidence=evidence.cast(EVIDENCE["evidence"]),
-        last_received="last_received",
-        opened="opened",
-        has_token=pl.when(reason == "no_push_token").then(False).otherwise(None),
-        time_zone=pl.lit(None, dtype=pl.String),
-        asked_at=pl.lit(now, dtype=EVIDENCE["asked_at"]),
-    ).cast(dict(EVIDENCE))  # type: ignore[arg-type]
