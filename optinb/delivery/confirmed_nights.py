@@ -58,6 +58,24 @@ class ConfirmedNight(Struct, frozen=True, kw_only=True):
         return self.counts.alarm if self.counts and self.is_newest else None
 
 
+class CodesGivenBack(Struct, frozen=True, kw_only=True):
+    """Promotion codes that went back to their pool, because Appboy filtered the messages that had them.
+
+    Attributes:
+        campaign: whose they were.
+        run_date: the night.
+        pool: its key.
+        filtered: how many recipients of that night were filtered.
+        codes: how many codes are free by this.
+    """
+
+    campaign: str
+    run_date: date
+    pool: str
+    filtered: int
+    codes: int
+
+
 class ConfirmedNights(Struct, frozen=True, kw_only=True):
     """What Appboy says of the nights of the last two weeks, the newest first.
 

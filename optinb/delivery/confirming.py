@@ -17,13 +17,13 @@ from optinb.delivery.batch import is_late
 from optinb.delivery.budget import Budget
 from optinb.delivery.closing import lease_name
 from optinb.delivery.confirmation import TemplateNight
-from optinb.delivery.confirmed_nights import ConfirmedNight, ConfirmedNights
+from optinb.delivery.confirmed_nights import CodesGivenBack, ConfirmedNight, ConfirmedNights
 from optinb.delivery.confirming_night import Earlier, NightAsked
 from optinb.delivery.contact_status import MEANING, RECEIVED
 from optinb.delivery.reconcile import AN_HOUR, sent_again_at
 from optinb.delivery.request import ask_after
 from optinb.delivery.sampling import shares_to_ask
-from optinb.errors import UsageError, failure
+from optinb.errors import CampaignError, UsageError, did_you_mean, failure
 from optinb.store import LeaseTaken
 
 if TYPE_CHECKING:
@@ -104,6 +104,48 @@ class Confirming:
             notes += self._group(group, mine, found, until=until, again=run_date is not None, before=before_sends)
         nights = tuple(found.get(audience.night) or self._told(audience) for audience in audiences)
         return ConfirmedNights(nights=nights, minutes=minutes, notes=tuple(notes))
+
+    def give_back_codes(self, campaign: str, run_date: date) -> CodesGivenBack:
+        """Returns to their pool the promotion codes of those whose messages Appboy certainly filtered.
+
+        Args:
+            campaign: its name.
+            run_date: the night.
+
+        Returns:
+            how many are free by this; given back twice, none are.
+
+        Raises:
+            CampaignError: for a campaign that sent nothing that night, or no codes; and while Appboy wasn't asked.
+            StateError: when the file of what it said can't be read, or the database was put back.
+        """
+        self._checkpoints.must_not_be_behind()
+        nights = self._store.deliveries.list(run_date=run_date)
+        audience = next((a for a in nights if a.campaign_name.casefold() == campaign.casefold()), None)
+        if audience is None:
+            known = [a.campaign_name for a in nights]
+            raise CampaignError(
+                f"no campaign {campaign!r} sent anything in the night of {run_date}{did_you_mean(campaign, known)}"
+            )
+        if audience.codes is None:
+            raise CampaignError(f"{campaign!r} gave out no promotion codes in the night of {run_date}")
+        if self._store.confirmations.newest(*audience.night) is None:
+            raise CampaignError(
+                f"nobody knows yet who was filtered of {campaign!r} on {run_date}; ask Appboy with `optinb confirm "
+                f"--date {run_date}`"
+            )
+        rows = self._contacts.rows(audience, ("role", "status", "place"))
+        lost = rows.filter(pl.col("role") == "recipient", pl.col("status") == "filtered")["place"].to_list()
+        told = self._contacts.verdicts(audience).filter(pl.col("status") == "filtered")["place"]
+        places = sorted({*lost} & {*told.to_list()})  # of accepted requests alone
+        count = self._store.code_returns.give_back(audience, places, user=self._context.user, now=self._context.now())
+        return CodesGivenBack(
+            campaign=audience.campaign_name,
+            run_date=run_date,
+            pool=audience.codes,
+            filtered=len(places),
+            codes=count,
+        )
 
     def _nights(self, run_date: date | None, *, since: date | None = None) -> tuple[FrozenAudience, ...]:
         """The nights of which Appboy accepted something and everybody's time has come, the newest first."""

@@ -7,12 +7,12 @@ this, and none of them derives it again. Rows carry the ids of then; `engine.per
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import numpy as np
 import polars as pl
 
-from optinb.delivery.confirmation import VERDICTS
+from optinb.delivery.confirmation import VERDICTS, ArrivalStatus, LikelyFilter
 from optinb.delivery.contact_status import (
     COUNTING,
     MEANING,
@@ -79,6 +79,14 @@ CONTACTS = pl.Schema(
 )
 
 
+class ArrivalVerdict(NamedTuple):
+    """What Appboy said of a recipient whose request it accepted, and what likely kept the message from them."""
+
+    status: ArrivalStatus
+    kept_by: LikelyFilter | None
+    opened: bool
+
+
 class ContactHistory:
     """The contact history of a workspace. Each night is read when it's asked for, from a file whose seal is whole."""
 
@@ -126,6 +134,17 @@ class ContactHistory:
         """
         asked = self._store.confirmations.newest(*audience.night)
         return pl.DataFrame(schema=VERDICTS) if asked is None else read_verdicts(asked, audience, root=self._root)
+
+    def verdict_on(self, audience: FrozenAudience, place: int) -> ArrivalVerdict | None:
+        """What Appboy said of the recipient at a place of a night; None where it wasn't asked about them.
+
+        Raises:
+            StateError: when that file can't be read, or was changed since.
+        """
+        mine = self.verdicts(audience).filter(pl.col("place") == place)
+        for row in mine.iter_rows(named=True):
+            return ArrivalVerdict(row["status"], row["filter"], bool(row["opened"]))
+        return None
 
     def campaigns(self) -> frozenset[str]:
         """The names of all campaigns."""

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from optinb.delivery import ConfirmedNight, ConfirmedNights
+    from optinb.delivery.confirmed_nights import CodesGivenBack
 
 
 def confirmed_table(nights: Iterable[ConfirmedNight]) -> ShownTable:
@@ -29,6 +30,14 @@ def confirmed_text(value: ConfirmedNights) -> str:
     lines += arrival_lines(value.nights) if known else ["Appboy has not said anything yet of what it accepted"]
     lines += [f"note: {note}" for note in value.notes]
     return "\n".join(lines)
+
+
+def given_back_text(value: CodesGivenBack) -> str:
+    """How many promotion codes are free again."""
+    return (
+        f"{value.codes:,} promotion codes went back to the pool {value.pool!r}: Appboy filtered {value.filtered:,} "
+        f"messages of {value.campaign!r}, night of {value.run_date}"
+    )
 
 
 def arrival_lines(nights: Iterable[ConfirmedNight]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from optinb.show.arrivals import arrival_lines, confirmed_text
+from optinb.show.arrivals import arrival_lines, confirmed_text, given_back_text
 from optinb.show.registry import Shown
 from optinb.show.tables import cell, imported_table, runs_table, table
 
@@ -192,6 +192,7 @@ def _campaign(c: CampaignSummary) -> str:
 SHOWN = (
     Shown("optinb.delivery.confirmed_nights.ConfirmedNights", confirmed_text, "confirmed"),
     Shown("optinb.delivery.journal.codes.CodePool", pool_text),
+    Shown("optinb.delivery.confirmed_nights.CodesGivenBack", given_back_text),
     Shown("optinb.delivery.forgetting.ForgottenCustomer", forgotten_text),
     Shown("optinb.delivery.sends.Cancellation", cancellation_text),
     Shown("optinb.delivery.recall.SendMove", move_text),

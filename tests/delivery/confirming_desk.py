@@ -12,7 +12,7 @@ from optinb.appboy import AppboyClient
 from optinb.appboy.template_import import Templates
 from optinb.base.context import Context
 from optinb.base.settings import AppGroupSettings, AppSettings, Settings
-from optinb.campaigns import Campaign, Schedule
+from optinb.campaigns import Campaign, Offer, Property, Schedule
 from optinb.delivery import AuditCheckpoints, ContactHistory, plan
 from optinb.delivery.asking import Ticking
 from optinb.delivery.confirming import Confirming
@@ -57,25 +57,44 @@ class ConfirmingDesk:
         return AppboyClient(self.group, timeout_s=10)
 
     def night(
-        self, recipients: int, *, template: int = 0, name: str = "Summer", run_date: date = NIGHT
+        self,
+        recipients: int,
+        *,
+        template: int = 0,
+        name: str = "Summer",
+        run_date: date = NIGHT,
+        codes: str | None = None,
     ) -> FrozenAudience:
         """A night that is sent to so many, and over since some hours."""
         send_at = self.desk.now.replace(hour=17) + (run_date - self.desk.now.date())
-        frozen = self.plan(recipients, template=template, name=name, run_date=run_date, send_at=send_at)
+        frozen = self.plan(recipients, template=template, name=name, run_date=run_date, send_at=send_at, codes=codes)
         with self.client() as client:
             assert self.desk.send(client, frozen, concurrency=4).accepted == recipients
         self.go(send_at + timedelta(hours=9))
         return frozen
 
     def plan(
-        self, recipients: int, *, send_at: datetime, template: int = 0, name: str = "Summer", run_date: date = NIGHT
+        self,
+        recipients: int,
+        *,
+        send_at: datetime,
+        template: int = 0,
+        name: str = "Summer",
+        run_date: date = NIGHT,
+        codes: str | None = None,
     ) -> FrozenAudience:
         """A night that is frozen and still to be sent."""
         return plan(
             self.desk.store,
-            audience(recipients),
+            audience(recipients, code=codes is not None),
             campaign=Campaign(
-                name=name, app_group="Shop", template="T", group="G", schedule=Schedule(at="18:30", every="day")
+                name=name,
+                app_group="Shop",
+                template="T",
+                group="G",
+                schedule=Schedule(at="18:30", every="day"),
+                offer=Offer(name="Ten", kind="discount", codes=codes) if codes else None,
+                properties={"promo": Property(offer="code")} if codes else {},
             ),
             run_date=run_date,
             app_group_id=self.group.id,

@@ -38,11 +38,12 @@ from optinb.delivery import (
     Settled,
     Settlements,
 )
-from optinb.delivery.confirmed_nights import LOSSES
-from optinb.delivery.journal import ConfirmedCounts
+from optinb.delivery.confirmation import LIKELY_FILTERS, ArrivalStatus
+from optinb.delivery.confirmed_nights import LOSSES, CodesGivenBack
+from optinb.delivery.journal import UNTOLD, ConfirmedCounts
 from optinb.delivery.journal import Verdict as Said
 from optinb.delivery.journal.rows import StateName
-from optinb.delivery.night_answers import DELIVERIES, SETTLED
+from optinb.delivery.night_answers import ARRIVALS, DELIVERIES, SETTLED
 from optinb.delivery.recall import Recall
 from optinb.delivery.send_watch import Stage, watch
 from optinb.demo import AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, demo_settings
@@ -167,6 +168,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
     told = ConfirmedCounts(recipients=90, asked=40, confirmed=20, filtered=lost, unconfirmed=7, planned=50, alarm="Oh")
     arrived = ConfirmedNight(campaign="A", template="T", run_date=RUN_DATE, send_at=NOW, counts=told, is_newest=True)
     made: list[Any] = [
+        CodesGivenBack(campaign="A", run_date=RUN_DATE, pool="codes", filtered=2, codes=1),
         ConfirmedNights(nights=(arrived, replace(arrived, counts=None, problem="no")), minutes=20.0, notes=("later",)),
         ws, imported, check, model, card, ws.customer("000014"), ws.why_member("000014", "Lapsed buyers"),
         ws.migration(RUN_DATE, RUN_DATE), ws.preview("Lapsed buyers", app_group="Shop"), ws.distribution("country"),
@@ -311,6 +313,7 @@ def test_a_waterfall_names_every_reason_in_the_order_in_which_they_are_examined(
 def test_what_became_of_a_recipient_has_words_for_every_state_and_verdict() -> None:
     assert set(DELIVERIES) == {*get_args(StateName), "recalled"}
     assert set(SETTLED) == set(get_args(Said))
+    assert set(ARRIVALS) == set(get_args(ArrivalStatus)) and set(LOSSES) == {*LIKELY_FILTERS, UNTOLD}
     assert set(OUTCOMES) == {*get_args(Outcome), *REASONS} - {"excluded"}
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from optinb.appboy.template_store import TemplateStore
     from optinb.campaigns.campaign_store import CampaignStore
     from optinb.campaigns.rewording import Rewording
+    from optinb.delivery.journal.code_returns import CodeReturns
     from optinb.delivery.journal.codes import CodeStore
     from optinb.delivery.journal.confirmations import ConfirmationStore
     from optinb.delivery.journal.deliveries import Deliveries
@@ -78,6 +79,13 @@ class Store:
         from optinb.delivery.journal.codes import CodeStore
 
         return CodeStore(self._database)
+
+    @once
+    def code_returns(self) -> CodeReturns:
+        """Promotion codes that are given back."""
+        from optinb.delivery.journal.code_returns import CodeReturns
+
+        return CodeReturns(self._database, self._answers)
 
     @once
     def deliveries(self) -> Deliveries:
