@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -27,7 +27,7 @@ from optinb.errors import CampaignError, UsageError, did_you_mean, failure
 from optinb.store import LeaseTaken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from optinb.appboy import AppboyClient, Template
@@ -41,6 +41,14 @@ if TYPE_CHECKING:
 # Of whom nobody knows whether they got it.
 _DOUBTFUL = tuple(s for s, meaning in MEANING.items() if meaning.counts and s not in ("planned", "confirmed"))
 DAYS = 14  # for which Appboy restates its figures, and keeps those of a send_id
+
+
+class _Asked(NamedTuple):
+    """Of how many recipients of a night Appboy was asked now, why not of more, and what went wrong."""
+
+    recipients: int = 0
+    note: str | None = None
+    problem: str | None = None
 
 
 class Confirming:
@@ -70,7 +78,7 @@ class Confirming:
             since: the first night.
         """
         audiences = self._nights(None, since=since)
-        return ConfirmedNights(nights=tuple(map(self._told, audiences)), minutes=0.0)
+        return ConfirmedNights(nights=self._told(audiences, {}), minutes=0.0)
 
     def confirm(
         self, run_date: date | None = None, *, minutes: float | None = None, before_sends: bool = False
@@ -98,12 +106,11 @@ class Confirming:
         minutes = float(self.settings.confirm.minutes) if minutes is None else minutes
         until = self.ticks.clock() + 60.0 * minutes
         notes: list[str] = []
-        found: dict[tuple[str, date], ConfirmedNight] = {}
+        found: dict[tuple[str, date], _Asked] = {}
         for group in dict.fromkeys(audience.app_group_id for audience in audiences):
             mine = [audience for audience in audiences if audience.app_group_id == group]
             notes += self._group(group, mine, found, until=until, again=run_date is not None, before=before_sends)
-        nights = tuple(found.get(audience.night) or self._told(audience) for audience in audiences)
-        return ConfirmedNights(nights=nights, minutes=minutes, notes=tuple(notes))
+        return ConfirmedNights(nights=self._told(audiences, found), minutes=minutes, notes=tuple(notes))
 
     def give_back_codes(self, campaign: str, run_date: date) -> CodesGivenBack:
         """Returns to their pool the promotion codes of those whose messages Appboy certainly filtered.
@@ -161,7 +168,7 @@ class Confirming:
         self,
         app_group_id: str,
         audiences: Sequence[FrozenAudience],
-        found: dict[tuple[str, date], ConfirmedNight],
+        found: dict[tuple[str, date], _Asked],
         *,
         until: float,
         again: bool,
@@ -191,7 +198,7 @@ class Confirming:
                     )
                 except Exception as error:  # whatever it is, it must not keep the others from being asked about
                     doing = f"confirm {audience.campaign_name!r}"
-                    found[audience.night] = self._told(audience, problem=failure(error, doing=doing))
+                    found[audience.night] = _Asked(problem=failure(error, doing=doing))
         return [f"{name}: {asking.why_over}"] if asking.why_over else []
 
     def _night(
@@ -203,7 +210,7 @@ class Confirming:
         planned: int,
         again: bool,
         held: HeldLease,
-    ) -> ConfirmedNight:
+    ) -> _Asked:
         clock = self._context.now
         there = NightAsked(self._store, audience, root=self._context.root, planned=planned)
         left = there.left(now=clock(), again=again)
@@ -211,7 +218,7 @@ class Confirming:
         others = self._of_template(audience)
         night = self._facts(audience, template, others)
         if not left and there.is_concluded(now=clock(), turns=(figures_from(night), night.final_at)):
-            return self._told(audience)
+            return _Asked()
         before, asked = asking.requests, 0
         if left and asking.why_over is None:
             with (
@@ -228,7 +235,7 @@ class Confirming:
                     progress=on_progress,
                 )
         if not held.is_safe():
-            return self._told(audience, asked_now=asked, note="somebody else has taken over asking Appboy")
+            return _Asked(recipients=asked, note="somebody else has taken over asking Appboy")
         there.conclude(
             night,
             template=template,
@@ -239,7 +246,7 @@ class Confirming:
             user=self._context.user,
             now=clock(),
         )
-        return self._told(audience, asked_now=asked, note=asking.why_over if asked < len(left) else None)
+        return _Asked(recipients=asked, note=asking.why_over if asked < len(left) else None)
 
     def _asking(self, app_group_id: str, held: HeldLease, *, until: float) -> Asking:
         hour = self._context.now().replace(minute=0, second=0, microsecond=0)
@@ -322,23 +329,33 @@ class Confirming:
         return Earlier(had_at=had_at, may_have_had=frozenset(may_have))
 
     def _told(
-        self, audience: FrozenAudience, *, asked_now: int = 0, note: str | None = None, problem: str | None = None
-    ) -> ConfirmedNight:
-        """What is known of a night by now."""
-        there = self._store.confirmations.newest(*audience.night)
-        template = self._template(audience)
-        later = self._store.confirmations.list(since=audience.run_date + timedelta(days=1))
-        return ConfirmedNight(
-            campaign=audience.campaign_name,
-            template=template.name if template else audience.template_id,
-            run_date=audience.run_date,
-            send_at=audience.send_at,
-            counts=there.counts if there else None,
-            asked_now=asked_now,
-            is_newest=all(other.campaign_id != audience.campaign_id for other in later),
-            note=note,
-            problem=problem,
-        )
+        self, audiences: Sequence[FrozenAudience], asked: Mapping[tuple[str, date], _Asked]
+    ) -> tuple[ConfirmedNight, ...]:
+        """What is known of nights by now, and what asking came to."""
+        newest = {there.night: there for there in self._store.confirmations.list()}
+        last: dict[str, date] = {}
+        for campaign_id, night in newest:
+            last[campaign_id] = max(night, last.get(campaign_id, night))
+        groups = {audience.app_group_id for audience in audiences}
+        names = {group: self._store.templates.imported(group) for group in groups}
+        found: list[ConfirmedNight] = []
+        for audience in audiences:
+            there, done = newest.get(audience.night), asked.get(audience.night, _Asked())
+            template = names[audience.app_group_id].get(audience.template_id)
+            found.append(
+                ConfirmedNight(
+                    campaign=audience.campaign_name,
+                    template=template.name if template else audience.template_id,
+                    run_date=audience.run_date,
+                    send_at=audience.send_at,
+                    counts=there.counts if there else None,
+                    asked_now=done.recipients,
+                    is_newest=there is not None and last[audience.campaign_id] == audience.run_date,
+                    note=done.note,
+                    problem=done.problem,
+                )
+            )
+        return tuple(found)
 
     def _template(self, audience: FrozenAudience) -> Template | None:
         return self._store.templates.imported(audience.app_group_id).get(audience.template_id)

@@ -10,14 +10,14 @@ from msgspec import Struct
 
 from optinb.campaigns import OUTCOMES
 from optinb.delivery.confirmation import ArrivalStatus, LikelyFilter
-from optinb.delivery.confirmed_nights import LOSSES
+from optinb.delivery.confirmed_nights import LOSSES, ConfirmedNight
 from optinb.delivery.journal import UNTOLD, Cancelled, FrozenAudience, Store, Verdict
 from optinb.engine.persons import Identity
 from optinb.errors import UsageError
 from optinb.store import RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from optinb.delivery.contact_history import ArrivalVerdict, ContactHistory
@@ -83,7 +83,7 @@ class Why(Struct, frozen=True, kw_only=True):
 
 
 class WorkspaceStatus(Struct, frozen=True, kw_only=True):
-    """What is published, what waits, and what ran lately."""
+    """What is published, what waits, what ran lately, and what arrived of it."""
 
     workspace: str
     warehouse_version: int | None
@@ -91,10 +91,16 @@ class WorkspaceStatus(Struct, frozen=True, kw_only=True):
     model_date: date | None
     campaigns: dict[str, int]
     runs: tuple[RunRecord, ...]
+    arrived: tuple[ConfirmedNight, ...] = ()
 
 
-def status(root: Path, store: Store, snapshot: Snapshot | None, *, runs: int = 7) -> WorkspaceStatus:
-    """The state of a workspace, by what is published and kept, with its newest runs."""
+def status(
+    root: Path, store: Store, snapshot: Snapshot | None, *, arrived: Iterable[ConfirmedNight] = (), runs: int = 7
+) -> WorkspaceStatus:
+    """The state of a workspace, by what is published and kept, with its newest runs.
+
+    `arrived`: what Appboy says of earlier nights, of which the newest of each campaign counts.
+    """
     states = [record.state for record in store.campaigns.list() if not record.archived]
     return WorkspaceStatus(
         workspace=str(root),
@@ -103,6 +109,7 @@ def status(root: Path, store: Store, snapshot: Snapshot | None, *, runs: int = 7
         model_date=snapshot.model_date if snapshot else None,
         campaigns={state: states.count(state) for state in dict.fromkeys(states)},
         runs=store.runs.list(limit=runs),
+        arrived=tuple(night for night in arrived if night.is_newest),
     )
 
 

@@ -135,6 +135,8 @@ def status_text(value: WorkspaceStatus) -> str:
             f"tables    {published}",
             f"campaigns {_counts(value.campaigns) or 'none'}",
             runs_table(value.runs).text or "no night has run yet",
+            *(f"! {night.alarm}" for night in value.arrived if night.alarm),
+            *arrival_lines(value.arrived),
         ]
     )
 
