@@ -60,6 +60,7 @@ class Exit(IntEnum):
     DATA_BLOCKED = 3
     CAMPAIGN_HELD = 4
     DELIVERIES_UNKNOWN = 5
+    MESSAGES_FILTERED = 6
 
 
 class OptinbError(Exception):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from optinb.appboy.template_import import Templates
     from optinb.delivery import AuditCheckpoints, ContactHistory, Sends
+    from optinb.delivery.confirming import Confirming
     from optinb.delivery.forgetting import Forgetting
     from optinb.delivery.night_answers import NightAnswers
     from optinb.delivery.reach_samples import ReachSamples
@@ -98,7 +99,7 @@ class Services(TablesView):
         """The API-triggered push campaigns of the app groups, as they were imported."""
         from optinb.appboy.template_import import Templates
 
-        return Templates(self.context, self.store.templates, self.store.runs)
+        return Templates(self.context, self.store.templates, self.store.statements, self.store.runs)
 
     @once
     def codes(self) -> Codes:
@@ -148,6 +149,19 @@ class Services(TablesView):
         from optinb.delivery.reach_samples import ReachSamples
 
         return ReachSamples(self.context, lambda: self.store.reach_samples, published=self._published)
+
+    @once
+    def confirming(self) -> Confirming:
+        """What Appboy says of the messages that it accepted: which arrived, and which were filtered."""
+        from optinb.delivery.confirming import Confirming
+
+        return Confirming(
+            self.context,
+            self.store,
+            contacts=self.contacts,
+            checkpoints=self.checkpoints,
+            client=self.sends.client,
+        )
 
     @once
     def freshness(self) -> Freshness:

@@ -220,10 +220,10 @@ class Workspace(Services, Exploration):
         return self.answers.why(customer_id, run_date=as_day(run_date) if run_date else None)
 
     def status(self) -> WorkspaceStatus:
-        """What is published, what waits, and what ran lately."""
+        """What is published, what waits, what ran lately, and what arrived of it."""
         from optinb.delivery.night_answers import status
 
-        return status(self.root, self.store, self._published())
+        return status(self.root, self.store, self._published(), arrived=self.confirming.known().nights)
 
     def migration(self, since: date | str, until: date | str, *, by: str = "stage") -> Migration:
         """How many customers moved from which lifecycle stage or segment to which between two days.

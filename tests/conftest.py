@@ -19,7 +19,7 @@ import optinb
 from optinb.base.settings import parse_settings
 from optinb.base.share import shared
 from optinb.base.workspace_folder import init_workspace
-from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings
+from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings, state_templates
 from optinb.nightly import Night
 from optinb.rehearsal import JOURNAL
 from optinb.sandbox import Sandbox, demo_world
@@ -90,6 +90,7 @@ def finished(modelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         point_at(root, appboy.url)
         with optinb.open_workspace(root, user=AUTHOR) as ws, optinb.open_workspace(root, user=APPROVER) as boss:
             ws.templates.sync()
+            state_templates(ws)
             for campaign in CAMPAIGNS:
                 ws.campaigns.submit(campaign)
                 boss.campaigns.approve(campaign["name"], seen=boss.campaigns.preview(campaign["name"]))
@@ -127,6 +128,7 @@ def ws(folder: Path) -> Iterator[Workspace]:
     """The workspace of one test, opened by the author of campaigns, with templates."""
     with optinb.open_workspace(folder, user=AUTHOR) as workspace:
         workspace.templates.sync()
+        state_templates(workspace)
         yield workspace
 
 

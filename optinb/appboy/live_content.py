@@ -32,7 +32,9 @@ _TAG = re.compile(r"\{%-?\s*(connected_content|catalog_items|catalog_selection_i
 
 def live_content(template: Template) -> tuple[tuple[LiveContent, str], ...]:
     """The kinds and names of what Appboy fills into a template, each once, in the order in which they stand."""
-    return tuple(dict.fromkeys(found for m in template.messages for text in m.texts() for found in _in(text)))
+    return tuple(
+        dict.fromkeys(found for m in template.messages for text in m.texts() for found in live_content_of(text))
+    )
 
 
 def with_live_content(template: Template, *, refused: Collection[LiveContent] = ()) -> Template:
@@ -51,7 +53,8 @@ def with_live_content(template: Template, *, refused: Collection[LiveContent] = 
     return msgspec.structs.replace(template, usable=False, notes=notes, problems=(*template.problems, problem))
 
 
-def _in(text: str) -> Iterator[tuple[LiveContent, str]]:
+def live_content_of(text: str) -> Iterator[tuple[LiveContent, str]]:
+    """The kinds and names of what Appboy fills into a text, in the order in which they stand."""
     for tag in IN_TAGS.findall(text):
         if match := _TAG.match(tag):
             word, name = match.groups()

@@ -52,6 +52,26 @@ def reconcile(ws: Workspace, run_date: date | None) -> Any:
 
 
 @main.command()
+@date_option("every night of the last two weeks")
+@click.option("--minutes", type=click.FloatRange(0), help="How long it may ask; [confirm] minutes when left out.")
+@rehearsable("demo-scheduler")
+@workspace_option
+@prints
+def confirm(run_date: date | None, minutes: float | None, workspace: Path | None) -> Any:
+    """Ask Appboy what became of the messages that it accepted; nothing is sent.
+
+    Who got a message, and who was filtered and why, counts from then on. Exit code 6: a template is set so that most of
+    its messages reach nobody.
+    """
+    from optinb.workspace import open_workspace
+
+    with open_workspace(workspace) as ws:
+        done = ws.confirming.confirm(run_date, minutes=minutes)
+    tell_times_of(workspace)
+    return done
+
+
+@main.command()
 @click.option("--dry-run", is_flag=True, help="Only tell what would be rebuilt.")
 @on_workspace
 def recover(ws: Workspace, dry_run: bool) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optinb.cli.common import (
+    DAY,
     ListedRows,
     Listing,
     app_group_option,
@@ -280,6 +281,15 @@ def codes() -> None:
 def codes_import(ws: Workspace, pool: str, file: Path, column: str | None, header: bool | None) -> Any:
     """Add the codes in FILE, a code a line, to POOL; a code that was imported before is refused."""
     return ws.codes.add(pool, file, column=column, header=header)
+
+
+@codes.command("give-back")
+@click.argument("campaign", shell_complete=names_of("campaign"))
+@click.option("--date", "run_date", type=DAY, required=True, help="The night's date.")
+@on_workspace
+def codes_give_back(ws: Workspace, campaign: str, run_date: date) -> Any:
+    """Return to their pool the codes of those whose message of CAMPAIGN Appboy filtered; nobody else loses one."""
+    return ws.confirming.give_back_codes(campaign, run_date)
 
 
 @codes.command("list")

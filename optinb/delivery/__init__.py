@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from optinb.delivery.batch import BATCH_SIZE, backoff_s, cut, is_late
     from optinb.delivery.budget import Budget
     from optinb.delivery.closing import close_past, lease_name
+    from optinb.delivery.confirmed_nights import ConfirmedNight, ConfirmedNights
     from optinb.delivery.contact_history import HISTORY, ContactHistory, counting, sending_day
     from optinb.delivery.contact_status import COUNTING, MEANING, RECEIVED, Status, status_of
     from optinb.delivery.elsewhere import must_be_here
@@ -35,6 +36,7 @@ else:
             ".batch": "BATCH_SIZE backoff_s cut is_late",
             ".budget": "Budget",
             ".closing": "close_past lease_name",
+            ".confirmed_nights": "ConfirmedNight ConfirmedNights",
             ".contact_history": "HISTORY ContactHistory counting sending_day",
             ".contact_status": "COUNTING MEANING RECEIVED Status status_of",
             ".elsewhere": "must_be_here",

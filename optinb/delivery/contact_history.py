@@ -7,15 +7,26 @@ this, and none of them derives it again. Rows carry the ids of then; `engine.per
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import numpy as np
 import polars as pl
 
-from optinb.delivery.contact_status import COUNTING, MEANING, RECEIVED, Role, Status, status_of, status_of_night
+from optinb.delivery.confirmation import VERDICTS, ArrivalStatus, LikelyFilter
+from optinb.delivery.contact_status import (
+    COUNTING,
+    MEANING,
+    RECEIVED,
+    WHEN_ASKED,
+    Role,
+    Status,
+    status_of,
+    status_of_night,
+)
 from optinb.delivery.elsewhere import must_be_here
 from optinb.delivery.frozen import is_sealed
 from optinb.delivery.journal import Accepted, Batch, FrozenAudience, Settlement, Store, Verdict
+from optinb.delivery.verdict_files import read_verdicts
 from optinb.errors import StateError
 
 if TYPE_CHECKING:
@@ -24,6 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from optinb.delivery.journal import Confirmation
     from optinb.delivery.journal.rows import StateName
 
     Codes = NDArray[np.uint8]
@@ -31,6 +43,7 @@ if TYPE_CHECKING:
 STATUS, ROLE = pl.Enum(list(MEANING)), pl.Enum(get_args(Role))
 _STATUSES = pl.Series(list(MEANING), dtype=STATUS)
 _CODE = {status: np.uint8(code) for code, status in enumerate(MEANING)}
+_TOLD = {status: int(_CODE[status]) for status in WHEN_ASKED}
 
 # A row for every customer of every campaign and night. `night` scheduled it, `day` is that of sending; `reason` is why
 # somebody was excluded; `place` counts recipients from 0, in the order of their batches; `variant` is for tests with
@@ -66,6 +79,14 @@ CONTACTS = pl.Schema(
 )
 
 
+class ArrivalVerdict(NamedTuple):
+    """What Appboy said of a recipient whose request it accepted, and what likely kept the message from them."""
+
+    status: ArrivalStatus
+    kept_by: LikelyFilter | None
+    opened: bool
+
+
 class ContactHistory:
     """The contact history of a workspace. Each night is read when it's asked for, from a file whose seal is whole."""
 
@@ -97,12 +118,33 @@ class ContactHistory:
     def table(self) -> pl.DataFrame:
         """What rules ask about, with CONTACTS: who received what, and who was held out from it.
 
-        `outcome` is "received" where Appboy accepted the request that the customer was in, or said later that it
-        arrived, and "in_control" for those held out from a night of which that is so of somebody. An audience never
-        changes, so that each is read once for as long as nothing more is known of it.
+        `outcome` is "received" where Appboy accepted the request that the customer was in and doesn't say that the
+        message was filtered, or said later that it arrived, and "in_control" for those held out from a night of which
+        that is so of somebody. An audience never changes, so that each is read once for as long as nothing more is
+        known of it.
         """
         found = [self._contacts_of(audience) for audience in self._store.deliveries.list()]
         return pl.concat(found) if found else pl.DataFrame(schema=CONTACTS)
+
+    def verdicts(self, audience: FrozenAudience) -> pl.DataFrame:
+        """What Appboy said of the recipients of a night (VERDICTS), a row for each that it was asked about.
+
+        Raises:
+            StateError: when that file can't be read, or was changed since.
+        """
+        asked = self._store.confirmations.newest(*audience.night)
+        return pl.DataFrame(schema=VERDICTS) if asked is None else read_verdicts(asked, audience, root=self._root)
+
+    def verdict_on(self, audience: FrozenAudience, place: int) -> ArrivalVerdict | None:
+        """What Appboy said of the recipient at a place of a night; None where it wasn't asked about them.
+
+        Raises:
+            StateError: when that file can't be read, or was changed since.
+        """
+        mine = self.verdicts(audience).filter(pl.col("place") == place)
+        for row in mine.iter_rows(named=True):
+            return ArrivalVerdict(row["status"], row["filter"], bool(row["opened"]))
+        return None
 
     def campaigns(self) -> frozenset[str]:
         """The names of all campaigns."""
@@ -131,7 +173,10 @@ class ContactHistory:
         is_sent = (file["outcome"] == "recipient").to_numpy()
         places = np.cumsum(is_sent, dtype=np.uint32) - np.uint32(1)
         codes = np.full(file.height, _CODE[journal.of_night], np.uint8)
-        codes[is_sent] = journal.codes(file["external_user_id"].filter(pl.Series(is_sent)))
+        sent = journal.codes(file["external_user_id"].filter(pl.Series(is_sent)))
+        if journal.asked is not None:
+            _overlay(sent, read_verdicts(journal.asked, audience, root=self._root))
+        codes[is_sent] = sent
         told = {
             "campaign_id": audience.campaign_id,
             "campaign": audience.campaign_name,
@@ -175,13 +220,26 @@ class _Journal:
             for batch in store.deliveries.batches(*audience.night, state=state)
         ]
         one_by_one = tuple((batch.first, status_of(batch.state), batch.settlement) for batch in self._others)
-        self.mark = (tuple(sorted(counts.items())), one_by_one)
+        self.asked: Confirmation | None = store.confirmations.newest(*audience.night)
+        version = (self.asked.version, self.asked.sha256) if self.asked else None
+        self.mark = (tuple(sorted(counts.items())), one_by_one, version)
 
     @property
     def of_night(self) -> Status:
         """The status of the control group."""
         usual = () if self._usual is None else (self._usual,)
-        return status_of_night([*usual, *(status for batch in self._others for status in _statuses(batch))])
+        found: set[Status] = {*usual, *(status for batch in self._others for status in _statuses(batch))}
+        if self.asked is not None and "accepted" in found:
+            counts = self.asked.counts
+            told: dict[Status, int] = {
+                "confirmed": counts.confirmed,
+                "unconfirmed": counts.unconfirmed,
+                "filtered": counts.lost,
+            }
+            found |= {status for status, count in told.items() if count}
+            if counts.asked >= counts.recipients:
+                found.discard("accepted")  # of each of them Appboy has said more
+        return status_of_night(found)
 
     def codes(self, external_ids: pl.Series) -> Codes:
         """The status of each recipient, in their order."""
@@ -203,6 +261,14 @@ class _Journal:
         found = np.full(len(is_sent), None, dtype=object)
         found[is_sent] = ids
         return pl.Series("dispatch_id", found.tolist(), dtype=pl.String)
+
+
+def _overlay(codes: Codes, verdicts: pl.DataFrame) -> None:
+    """Puts what Appboy said of recipients in place of the plain "accepted", and of nothing else."""
+    places = verdicts["place"].to_numpy()
+    told = verdicts["status"].cast(pl.String).replace_strict(_TOLD, return_dtype=pl.UInt8).to_numpy()
+    is_accepted = codes[places] == _CODE["accepted"]
+    codes[places[is_accepted]] = told[is_accepted]
 
 
 def sending_day(audience: FrozenAudience) -> date:

@@ -26,6 +26,7 @@ Status = Literal[
     "confirmed",
     "filtered",
     "unconfirmed",
+    "untold",
     "unknown",
     "refused",
     "expired",
@@ -35,6 +36,10 @@ Status = Literal[
 
 class Meaning(Struct, frozen=True, kw_only=True):
     """What a status means.
+
+    A message counts as received once Appboy accepted its request, or said later that it arrived, for as long as it
+    doesn't say that it was filtered: what isn't confirmed so far may have arrived all the same, and whoever took it for
+    lost might write twice.
 
     `counts`: the contact policy takes it for a message, since it was sent, will be or may have been. `received`: rules
     and results take it for one that was sent. `in_doubt`: nobody knows whether Appboy took it. `said`: the same in
@@ -54,12 +59,15 @@ MEANING: dict[Status, Meaning] = {
     "refused": Meaning(counts=False, received=False, said="Appboy refused the request"),
     "filtered": Meaning(counts=False, received=False, said="Appboy says that nothing arrived"),
     "unknown": Meaning(counts=True, received=False, in_doubt=True, said="nobody knows whether Appboy took it"),
-    "unconfirmed": Meaning(counts=True, received=False, in_doubt=True, said="Appboy was asked and can't tell any more"),
+    "untold": Meaning(counts=True, received=False, in_doubt=True, said="Appboy was asked and can't tell any more"),
     "planned": Meaning(counts=True, received=False, said="it is on the list and still to be sent"),
     "accepted": Meaning(counts=True, received=True, said="Appboy accepted the request"),
+    "unconfirmed": Meaning(counts=True, received=True, said="Appboy accepted the request, and says no more so far"),
     "confirmed": Meaning(counts=True, received=True, said="Appboy says that it arrived"),
 }
 COUNTING = tuple(status for status, meaning in MEANING.items() if meaning.counts)
+# What Appboy's word makes of somebody whose request it accepted; the verdicts of a confirmation have no other.
+WHEN_ASKED: tuple[Status, ...] = ("filtered", "unconfirmed", "confirmed")
 RECEIVED = tuple(status for status, meaning in MEANING.items() if meaning.received)
 
 
@@ -104,6 +112,6 @@ def _asked(verdict: Verdict | None) -> Status:
         case "missing":
             return "filtered"
         case "untold":
-            return "unconfirmed"
+            return "untold"
         case _:
             assert_never(verdict)

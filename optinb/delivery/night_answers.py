@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 import polars as pl
 from msgspec import Struct
 
 from optinb.campaigns import OUTCOMES
-from optinb.delivery.journal import Cancelled, FrozenAudience, Store, Verdict
+from optinb.delivery.confirmation import ArrivalStatus, LikelyFilter
+from optinb.delivery.confirmed_nights import LOSSES, ConfirmedNight
+from optinb.delivery.journal import UNTOLD, Cancelled, FrozenAudience, Store, Verdict
 from optinb.engine.persons import Identity
 from optinb.errors import UsageError
 from optinb.store import RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from optinb.delivery.contact_history import ContactHistory
+    from optinb.delivery.contact_history import ArrivalVerdict, ContactHistory
     from optinb.warehouse import Snapshot, Warehouse
 
 # What became of the request that a recipient was in.
@@ -41,6 +43,12 @@ SETTLED: dict[Verdict, str] = {
     "untold": "may have got the message: it is unknown whether Appboy took the request, and it can't tell any more, "
     "because the same template went out again",
 }
+# What Appboy said later of a recipient whose request it accepted.
+ARRIVALS: dict[ArrivalStatus, str] = {
+    "confirmed": "got the message: Appboy says that it arrived",
+    "filtered": "got no message, although Appboy accepted the request",
+    "unconfirmed": "gets the message, as far as is known: Appboy accepted the request, and hasn't said that it arrived",
+}
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -48,6 +56,8 @@ class Answer(Struct, frozen=True, kw_only=True):
 
     `outcome` is recipient, control, excluded, not in the group, or held; `delivery` is the state of the request that a
     recipient was in, and `settled` what Appboy said of them later where that is unknown (received, missing, untold).
+    `arrival` is what Appboy said later of a recipient whose request it accepted, and `kept_by` the filter that likely
+    kept the message from them; None where it wasn't asked, or nothing explains it.
     `code` is the promotion code that is theirs; whoever certainly got no message has none any more.
     """
 
@@ -56,6 +66,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     why: str
     delivery: str | None = None
     settled: Verdict | None = None
+    arrival: ArrivalStatus | None = None
+    kept_by: LikelyFilter | None = None
     send_at: datetime | None = None
     properties: str | None = None
     code: str | None = None
@@ -71,7 +83,7 @@ class Why(Struct, frozen=True, kw_only=True):
 
 
 class WorkspaceStatus(Struct, frozen=True, kw_only=True):
-    """What is published, what waits, and what ran lately."""
+    """What is published, what waits, what ran lately, and what arrived of it."""
 
     workspace: str
     warehouse_version: int | None
@@ -79,10 +91,16 @@ class WorkspaceStatus(Struct, frozen=True, kw_only=True):
     model_date: date | None
     campaigns: dict[str, int]
     runs: tuple[RunRecord, ...]
+    arrived: tuple[ConfirmedNight, ...] = ()
 
 
-def status(root: Path, store: Store, snapshot: Snapshot | None, *, runs: int = 7) -> WorkspaceStatus:
-    """The state of a workspace, by what is published and kept, with its newest runs."""
+def status(
+    root: Path, store: Store, snapshot: Snapshot | None, *, arrived: Iterable[ConfirmedNight] = (), runs: int = 7
+) -> WorkspaceStatus:
+    """The state of a workspace, by what is published and kept, with its newest runs.
+
+    `arrived`: what Appboy says of earlier nights, of which the newest of each campaign counts.
+    """
     states = [record.state for record in store.campaigns.list() if not record.archived]
     return WorkspaceStatus(
         workspace=str(root),
@@ -91,6 +109,7 @@ def status(root: Path, store: Store, snapshot: Snapshot | None, *, runs: int = 7
         model_date=snapshot.model_date if snapshot else None,
         campaigns={state: states.count(state) for state in dict.fromkeys(states)},
         runs=store.runs.list(limit=runs),
+        arrived=tuple(night for night in arrived if night.is_newest),
     )
 
 
@@ -168,12 +187,16 @@ class NightAnswers:
         ranked = rows.sort(pl.col("customer_id") != who.asked, "role", maintain_order=True)
         row = ranked.row(0, named=True)
         why, delivery, settled, code = OUTCOMES[row["reason"] or row["role"]], None, None, None
+        arrival, kept_by = None, None
         batch = self._store.deliveries.batch_of(*audience.night, row["place"]) if row["role"] == "recipient" else None
         if batch is not None:
             delivery = str(batch.state.__struct_config__.tag)
             settled = batch.settlement.verdict_on(row["external_user_id"]) if batch.settlement else None
             is_recalled = isinstance(batch.state, Cancelled) and batch.state.schedule_id is not None
             why = SETTLED[settled] if settled else DELIVERIES["recalled" if is_recalled else delivery]
+            told = self._contacts.verdict_on(audience, row["place"]) if delivery == "accepted" else None
+            if told is not None:
+                arrival, kept_by, why = told.status, told.kept_by, _arrival_words(told)
             code = self._store.codes.code_of(audience, row["place"])
         if row["customer_id"] != who.asked:
             why = f"{why} (as customer {row['customer_id']!r})"
@@ -183,7 +206,23 @@ class NightAnswers:
             why=why,
             delivery=delivery,
             settled=settled,
+            arrival=arrival,
+            kept_by=kept_by,
             send_at=audience.send_at,
             properties=row["properties"],
             code=code,
         )
+
+
+def _arrival_words(told: ArrivalVerdict) -> str:
+    """What became of a message whose request was accepted, as the end of a sentence about the customer."""
+    words = ARRIVALS[told.status]
+    match told.status:
+        case "confirmed":
+            return f"{words}, and that it was opened" if told.opened else words
+        case "filtered":
+            return f"{words}: {LOSSES[told.kept_by or UNTOLD]}"
+        case "unconfirmed":
+            return words
+        case _:
+            assert_never(told.status)

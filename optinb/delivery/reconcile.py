@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from optinb.delivery.elsewhere import must_be_here
+from optinb.delivery.evidence import verdicts
 from optinb.delivery.frozen import Recipients
 from optinb.delivery.journal import FrozenAudience, Settlement, Store, Unknown, Verdict
 from optinb.delivery.request import ask_after
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from optinb.appboy import CampaignReceived, Exported, RateLimit
+    from optinb.appboy import Exported, RateLimit
     from optinb.delivery.budget import Budget
 
 AN_HOUR = 250 * 60  # exports that Appboy allows newer accounts
@@ -48,57 +49,6 @@ class Reconciled(Struct, frozen=True, kw_only=True):
     untold: int = 0
     ask_after: datetime | None = None
     missing_ids: tuple[str, ...] = ()
-
-
-def verdict_on(
-    received: Iterable[CampaignReceived], *, template_id: str, since: datetime, until: datetime | None
-) -> Verdict:
-    """Whether a user whom Appboy names received a template's message that was due at `since`.
-
-    Appboy keeps the last time only: with one at or after `until`, when the same template went out again, nobody can
-    tell what happened before; nor with a time that can't be read, or one that doesn't say which template it is of.
-    """
-    found: set[Verdict] = set()
-    for campaign in received:
-        if campaign.api_campaign_id not in (template_id, None):
-            continue
-        at = _moment(campaign.last_received)
-        if at is not None and at < since:
-            continue
-        is_told = at is not None and campaign.api_campaign_id is not None and (until is None or at < until)
-        found.add("received" if is_told else "untold")
-    return "received" if "received" in found else "untold" if found else "missing"
-
-
-def verdicts(
-    told: Exported, ids: Iterable[str], *, template_id: str, since: datetime, until: datetime | None
-) -> dict[str, Verdict]:
-    """The verdict on each id that was asked about.
-
-    Only whom the answer names can be missing: a user without the message, or an id that Appboy says it doesn't know,
-    to which it sends nothing. What it passes over in silence is untold.
-    """
-    received: dict[str, list[CampaignReceived]] = {}
-    for user in told.users:
-        received.setdefault(user.external_id, []).extend(user.campaigns_received)
-    nobody = set(told.invalid_user_ids)
-    return {
-        user_id: verdict_on(received[user_id], template_id=template_id, since=since, until=until)
-        if user_id in received
-        else "missing"
-        if user_id in nobody
-        else "untold"
-        for user_id in ids
-    }
-
-
-def _moment(text: Any) -> datetime | None:
-    """A moment as Appboy writes it, in UTC where it doesn't say; None where it can't be read."""
-    try:
-        at = datetime.fromisoformat(text)
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def _lasting(before: Verdict | None, now: Verdict) -> Verdict:

@@ -22,6 +22,7 @@ from optinb.delivery.batch import deadline, is_late
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from optinb.campaigns.schedule import Clock
     from optinb.delivery.journal import FrozenAudience
 
 LATEST_ZONE = timedelta(hours=-12)  # Baker Island: nowhere on earth does an hour strike later
@@ -32,15 +33,20 @@ longer, too, than a request takes that was begun at the last moment."""
 
 def last_moment(audience: FrozenAudience) -> datetime:
     """The moment, in UTC, by which all recipients have got the message."""
-    match audience.clock:
+    return last_moment_of(audience.send_at, audience.clock)
+
+
+def last_moment_of(send_at: datetime, clock: Clock) -> datetime:
+    """The moment, in UTC, by which everybody's time has come of what goes out at `send_at` by a clock."""
+    match clock:
         case "workspace":
-            return audience.send_at
+            return send_at
         case "local":
-            return audience.send_at + EARLIEST_ZONE - LATEST_ZONE
+            return send_at + EARLIEST_ZONE - LATEST_ZONE
         case "optimal":
-            return audience.send_at + timedelta(days=1) + EARLIEST_ZONE - LATEST_ZONE
+            return send_at + timedelta(days=1) + EARLIEST_ZONE - LATEST_ZONE
         case _:
-            assert_never(audience.clock)
+            assert_never(clock)
 
 
 def may_be_stopped(audience: FrozenAudience, *, pending: bool, now: datetime, late_minutes: int) -> bool:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from optinb.base.files import lock_newest, walk
 from optinb.base.logs import is_log
-from optinb.delivery.journal import TAIL
+from optinb.delivery.journal import TAIL, VERDICT_TAIL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -77,7 +77,7 @@ def _files(root: Path) -> Iterator[Path]:
             continue
         if path.name.endswith(UNFINISHED):
             path.unlink(missing_ok=True)  # what a killed run left
-        elif not (parts[0] == "audiences" and path.suffix in (".parquet", ".draft")):
+        elif not (parts[0] == "audiences" and path.suffix in (".parquet", ".draft", VERDICT_TAIL)):
             yield path
 
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 from optinb.appboy import told_by_group
 from optinb.base.figures import many
 from optinb.errors import Exit
+from optinb.measure.arrivals import arrival_rows, lost_words
 from optinb.measure.charts import chances, pauses
 from optinb.measure.pages import render_page
 
@@ -28,6 +29,11 @@ _VERDICTS = {
     ),
     Exit.DATA_BLOCKED: ("data blocked", "ob-bad", "The delivered data failed a check, so nothing was sent."),
     Exit.CAMPAIGN_HELD: ("campaign held", "ob-warn", "At least one campaign was held and sent to nobody."),
+    Exit.MESSAGES_FILTERED: (
+        "messages filtered",
+        "ob-bad",
+        "Appboy accepted messages of an earlier night and kept most of them from the customers.",
+    ),
     Exit.DELIVERIES_UNKNOWN: (
         "deliveries unknown",
         "ob-bad",
@@ -77,6 +83,8 @@ def render_report(
             "quarantined": sum(t.quarantined for t in summary.imported.values()),
         },
         campaign_outcomes=outcomes,
+        arrivals=arrival_rows(summary.confirmed),
+        lost=lost_words(summary.confirmed),
         news=told_by_group(summary.templates),
         model=model,
         pauses=pauses(model.pauses, churn_days=model.thresholds.churn_days) if model and len(model.pauses) else "",

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from optinb.appboy import TemplateNews
 from optinb.delivery.appboy_reach import ReachSample
+from optinb.delivery.confirmed_nights import ConfirmedNight
 from optinb.errors import Exit
 
 if TYPE_CHECKING:
@@ -82,8 +83,9 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     """`summary.json`: one night.
 
     `model` holds the lines of the model card, `templates` what became of templates in Appboy since the night before,
-    `reach` what Appboy said of a sample of customers, `stale` the tables that are too old to be sent from, each with
-    the reason, which holds the campaigns that read it.
+    `reach` what Appboy said of a sample of customers, `confirmed` what it says by now of messages that it accepted in
+    earlier nights, `stale` the tables that are too old to be sent from, each with the reason, which holds the campaigns
+    that read it.
     """
 
     run_date: date
@@ -104,6 +106,7 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     templates: tuple[TemplateNews, ...] = ()
     stale: dict[str, str] = field(default_factory=dict)
     reach: tuple[ReachSample, ...] = ()
+    confirmed: tuple[ConfirmedNight, ...] = ()
 
 
 def held(name: str, app_group: str, template: str, reason: str, figures: Waterfall | None = None) -> CampaignSummary:
@@ -185,10 +188,11 @@ def left_over(campaigns: Iterable[CampaignSummary], *, dry_run: bool) -> list[st
     return to_send + unknown + lost
 
 
-def exit_code(*, blocked: bool, unprepared: bool, campaigns: Iterable[CampaignSummary]) -> Exit:
+def exit_code(*, blocked: bool, unprepared: bool, campaigns: Iterable[CampaignSummary], filtered: bool = False) -> Exit:
     """What a night ends with; of several, the one that most needs a person.
 
-    `unprepared`: something that it needs of this machine or an app group wasn't there.
+    `unprepared`: something that it needs of this machine or an app group wasn't there. `filtered`: Appboy keeps the
+    messages of a template from far more customers than usual.
     """
     campaigns = tuple(campaigns)
     if blocked:
@@ -199,6 +203,8 @@ def exit_code(*, blocked: bool, unprepared: bool, campaigns: Iterable[CampaignSu
         return Exit.WRONG_USE
     if any(c.open for c in campaigns):
         return Exit.DELIVERIES_UNKNOWN
+    if filtered:
+        return Exit.MESSAGES_FILTERED
     if any(c.held for c in campaigns):
         return Exit.CAMPAIGN_HELD
     return Exit.DONE

@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from optinb.base.files import write_atomically
-from optinb.errors import DeliveryError, Exit, GateError, NightError
+from optinb.delivery import ConfirmedNights
+from optinb.errors import DeliveryError, Exit, GateError, NightError, failure
 from optinb.measure import CampaignSummary, NightSummary, TableCounts, exit_code, left_over, render_report
 from optinb.night.tonight import WAIT_S, NightCampaigns
 from optinb.planning import Diagnosis, Doctor, bad
@@ -61,6 +62,7 @@ class Night:
         self._imported: ImportReport | None = None
         self._model: CustomerModel | None = None
         self._reach: tuple[ReachSample, ...] = ()
+        self._confirmed: ConfirmedNights | None = None
         self._warnings = list(workspace.checkpoints.without_answers(run_date))
         self._reported: NightSummary | None = None
         self._started_at = workspace.now()
@@ -148,8 +150,28 @@ class Night:
                 self._warnings.append(f"reach of {sample.app_group!r} beside Appboy: {sample.problem}")
         return self._reach
 
+    def confirm(self) -> ConfirmedNights:
+        """Asks Appboy what became of the messages of the last two weeks, for as long as the settings let it.
+
+        It comes before tonight's audiences, because whoever got nothing no longer counts for the contact policy and
+        may be written to again. Nothing here holds the night: what it is kept from, it does the next time.
+        """
+        minutes = self.ws.settings.confirm.minutes
+        try:
+            if self.dry_run or not minutes:
+                self._confirmed = self.ws.confirming.known()
+            else:
+                self._confirmed = self.ws.confirming.confirm(minutes=minutes, before_sends=True)
+        except Exception as error:  # whatever it is, it must not keep tonight's messages from being sent
+            self._confirmed = ConfirmedNights(nights=(), minutes=minutes)
+            told = failure(error, doing="ask Appboy what became of earlier messages")
+            self._warnings.append(f"Appboy wasn't asked what became of earlier messages: {told}")
+        return self._confirmed
+
     def audiences(self) -> tuple[CampaignSummary, ...]:
         """Builds and freezes the audience of every campaign that is due; names what holds the others."""
+        if self._confirmed is None:
+            self.confirm()  # a copy of the notebook from before there was this step
         frozen = self._tonight.freeze()
         if not self.dry_run:
             # what is sent tonight is recorded by now, and mustn't change until it is
@@ -217,7 +239,8 @@ class Night:
     def _summary(self) -> NightSummary:
         tonight, campaigns = self._tonight, self._tonight.summaries
         unprepared = problems(self._preflight) if self._preflight else ()
-        told = [*unprepared, *([tonight.blocked] if tonight.blocked else []), *tonight.failures]
+        asked = self._confirmed or ConfirmedNights(nights=(), minutes=0.0)
+        told = [*asked.alarms, *unprepared, *([tonight.blocked] if tonight.blocked else []), *tonight.failures]
         told += [
             f"templates of {s.app_group!r}: {s.problem}"
             for s in tonight.synced
@@ -225,7 +248,12 @@ class Night:
         ]
         told += left_over(campaigns, dry_run=self.dry_run)
         unfinished = bool(tonight.failures) or (not self.dry_run and any(c.pending and not c.held for c in campaigns))
-        code = exit_code(blocked=tonight.blocked is not None, unprepared=bool(unprepared), campaigns=campaigns)
+        code = exit_code(
+            blocked=tonight.blocked is not None,
+            unprepared=bool(unprepared),
+            campaigns=campaigns,
+            filtered=bool(asked.alarms),
+        )
         code = Exit.FAILED if unfinished else code
         report, ages = self._imported, tonight.ages()
         return NightSummary(
@@ -248,6 +276,8 @@ class Night:
                 *self._warnings,
                 *(age.warning for age in ages if age.warning),
                 *self._tonight.notes,
+                *asked.problems,
+                *asked.notes,
             ),
             stale={age.table: age.stale for age in ages if age.stale},
             exit_code=int(code),
@@ -255,6 +285,7 @@ class Night:
             report=str(self.folder / "report.html"),
             templates=self._template_news(),
             reach=tuple(sample for sample in self._reach if not sample.problem),
+            confirmed=tuple(n for n in asked.nights if n.counts and (n.asked_now or n.is_newest)),
         )
 
     def _template_news(self) -> tuple[TemplateNews, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from optinb.show.arrivals import arrival_lines, confirmed_text, given_back_text
 from optinb.show.registry import Shown
 from optinb.show.tables import cell, imported_table, runs_table, table
 
@@ -143,6 +144,8 @@ def status_text(value: WorkspaceStatus) -> str:
             f"tables    {published}",
             f"campaigns {_counts(value.campaigns) or 'none'}",
             runs_table(value.runs).text or "no night has run yet",
+            *(f"! {night.alarm}" for night in value.arrived if night.alarm),
+            *arrival_lines(value.arrived),
         ]
     )
 
@@ -197,6 +200,7 @@ def night_text(value: NightSummary) -> str:
     if not value.campaigns:
         parts.append("no campaign is due")
     parts.extend(map(reach_sample_text, value.reach))
+    parts.extend(arrival_lines(value.confirmed))
     parts.extend(f"! {problem}" for problem in value.problems)
     parts.extend(f"note: {warning}" for warning in value.warnings)
     parts.extend(f"template of {line}" for line in told_by_group(value.templates))
@@ -218,7 +222,9 @@ def _campaign(c: CampaignSummary) -> str:
 
 
 SHOWN = (
+    Shown("optinb.delivery.confirmed_nights.ConfirmedNights", confirmed_text, "confirmed"),
     Shown("optinb.delivery.journal.codes.CodePool", pool_text),
+    Shown("optinb.delivery.confirmed_nights.CodesGivenBack", given_back_text),
     Shown("optinb.delivery.forgetting.ForgottenCustomer", forgotten_text),
     Shown("optinb.delivery.appboy_reach.ReachSample", reach_sample_text, "reach_samples", many=True),
     Shown("optinb.delivery.sends.Cancellation", cancellation_text),

@@ -127,6 +127,12 @@ class Leases:
                 con.execute(insert(leases).values(name=name, **values))
         return lease
 
+    def is_held(self, name: str, *, now: datetime) -> bool:
+        """Whether somebody holds a lease at a moment, in UTC."""
+        with self._database.reading() as con:
+            ends_at = con.execute(select(leases.c.expires_at).where(leases.c.name == name)).scalar()
+        return ends_at is not None and ends_at > now
+
     def renew(self, lease: Lease, *, now: datetime, ttl_s: float = TTL_S) -> None:
         """Holds on to a lease. Raises LeaseLost when somebody else has taken it meanwhile."""
         with self._database.writing() as con:

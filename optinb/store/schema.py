@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
 # The newest migration. Kept here so that opening a store that is up to date needn't import Alembic.
-REVISION = "0004"
+REVISION = "0007"
 
 
 class UtcMoment(TypeDecorator[datetime]):
@@ -94,6 +94,18 @@ templates: Table[Any] = Table(
     Column("synced_at", UtcMoment, nullable=False),
 )
 
+# What people state of templates: the newest version counts, and one with empty rules takes back those before.
+template_rules: Table[Any] = Table(
+    "template_rules",
+    metadata,
+    Column("app_group_id", String(100), primary_key=True),
+    Column("template_id", String(100), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("rules", Text, nullable=False),
+    Column("stated_by", String(200), nullable=False),
+    Column("stated_at", UtcMoment, nullable=False),
+)
+
 audiences: Table[Any] = Table(
     "audiences",
     metadata,
@@ -131,6 +143,22 @@ batches: Table[Any] = Table(
     Column("settlement", Text),  # what Appboy said later of an unknown batch's recipients, as JSON
     ForeignKeyConstraint(["campaign_id", "run_date"], ["audiences.campaign_id", "audiences.run_date"]),
     Index("ix_batches_by_state", "campaign_id", "run_date", "state", "number"),
+)
+
+# What Appboy said of a night's recipients later: a row for each time that it was asked, and the newest counts. Whose
+# each verdict is, a sealed file beside the frozen audience says, by places. No key into `audiences`: a plan may be
+# replaced by another one.
+confirmations: Table[Any] = Table(
+    "confirmations",
+    metadata,
+    Column("campaign_id", String(12), primary_key=True),
+    Column("run_date", Date, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("path", Text, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("counts", Text, nullable=False),  # ConfirmedCounts as JSON
+    Column("asked_by", String(200), nullable=False),
+    Column("asked_at", UtcMoment, nullable=False),
 )
 
 code_pools: Table[Any] = Table(

@@ -116,7 +116,8 @@ def test_every_status_says_once_whether_it_counts_and_whether_it_was_received() 
         "accepted": (True, True, False),
         "confirmed": (True, True, False),
         "filtered": (False, False, False),
-        "unconfirmed": (True, False, True),
+        "unconfirmed": (True, True, False),
+        "untold": (True, False, True),
         "unknown": (True, False, True),
         "refused": (False, False, False),
         "expired": (False, False, False),
@@ -128,7 +129,7 @@ def test_every_status_says_once_whether_it_counts_and_whether_it_was_received() 
 
 def test_every_state_of_a_batch_and_every_verdict_has_its_status() -> None:
     plain: dict[str, Status] = {name: name for name in STATES} | {"sending": "planned"}  # pyright: ignore[reportAssignmentType]
-    asked: dict[Verdict, Status] = {"received": "confirmed", "missing": "filtered", "untold": "unconfirmed"}
+    asked: dict[Verdict, Status] = {"received": "confirmed", "missing": "filtered", "untold": "untold"}
     assert {name: status_of(state) for name, state in STATES.items()} == plain
     for name, state in STATES.items():
         for verdict, status in asked.items():
@@ -209,7 +210,7 @@ def test_what_becomes_known_later_is_told_the_next_time(store: Store, tmp_path: 
     assert by_customer(history.rows(audience))["r0"] == "unknown"
     (batch,) = store.deliveries.batches(*audience.night)
     store.deliveries.settle(batch, said(received=("er0",), untold=("er1",)))
-    assert by_customer(history.rows(audience))["r1"] == "unconfirmed"
+    assert by_customer(history.rows(audience))["r1"] == "untold"
     assert by_customer(history.table(), "outcome") == {"r0": "received", "c0": "in_control", "c1": "in_control"}
 
 

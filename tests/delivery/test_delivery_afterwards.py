@@ -14,9 +14,10 @@ from optinb import appboy
 from optinb.appboy import AppboyClient, CampaignReceived, Exported, ExportedUser
 from optinb.base.settings import SendSection
 from optinb.delivery import Budget, DeliveryCounts, FrozenAudience, RecallTools, lease_name, reschedule
+from optinb.delivery.evidence import verdict_on, verdicts
 from optinb.delivery.journal import Accepted, Unknown
 from optinb.delivery.recall import recall
-from optinb.delivery.reconcile import reconcile, sent_again_at, verdict_on, verdicts
+from optinb.delivery.reconcile import reconcile, sent_again_at
 from optinb.errors import Exit
 from optinb.sandbox import Fault, Sandbox
 

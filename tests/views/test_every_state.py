@@ -29,6 +29,8 @@ from optinb.customers import ModelReport
 from optinb.delivery import (
     Answer,
     Cancellation,
+    ConfirmedNight,
+    ConfirmedNights,
     ForgottenCustomer,
     Reconciled,
     Recovered,
@@ -36,9 +38,12 @@ from optinb.delivery import (
     Settled,
     Settlements,
 )
+from optinb.delivery.confirmation import LIKELY_FILTERS, ArrivalStatus
+from optinb.delivery.confirmed_nights import LOSSES, CodesGivenBack
+from optinb.delivery.journal import UNTOLD, ConfirmedCounts
 from optinb.delivery.journal import Verdict as Said
 from optinb.delivery.journal.rows import StateName
-from optinb.delivery.night_answers import DELIVERIES, SETTLED
+from optinb.delivery.night_answers import ARRIVALS, DELIVERIES, SETTLED
 from optinb.delivery.recall import Recall
 from optinb.delivery.send_watch import Stage, watch
 from optinb.demo import AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, demo_settings
@@ -159,13 +164,19 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
     settled = Settled(reconciled=reconciled, list="A, missing")
     found = ws.discover('did("purchase").within(days=30)')
     card, model = ws.model_card(), ws.model()
+    lost = dict.fromkeys(LOSSES, 1)
+    told = ConfirmedCounts(recipients=90, asked=40, confirmed=20, filtered=lost, unconfirmed=7, planned=50, alarm="Oh")
+    arrived = ConfirmedNight(campaign="A", template="T", run_date=RUN_DATE, send_at=NOW, counts=told, is_newest=True)
     made: list[Any] = [
+        CodesGivenBack(campaign="A", run_date=RUN_DATE, pool="codes", filtered=2, codes=1),
+        ConfirmedNights(nights=(arrived, replace(arrived, counts=None, problem="no")), minutes=20.0, notes=("later",)),
         ws, imported, check, model, card, ws.customer("000014"), ws.why_member("000014", "Lapsed buyers"),
         ws.migration(RUN_DATE, RUN_DATE), ws.preview("Lapsed buyers", app_group="Shop"), ws.distribution("country"),
         ws.profile("Lapsed buyers"), ws.overlap(("Lapsed buyers", "Club regulars")), found,
         ws.sizes(("Lapsed buyers", "Club regulars")), ws.reach_of("000014"), ws.groups.count("Lapsed buyers"),
         *ws.groups.list(), *listed, ws.doctor(), ws.campaigns.message(shop, "000014"), ws.campaigns.test_send(shop),
-        *records, *previews, replace(night, templates=(news,)), *night.campaigns, Blocked(step="import", reason="no"),
+        *records, *previews, replace(night, templates=(news,), confirmed=(arrived,)),
+        *night.campaigns, Blocked(step="import", reason="no"),
         ws.status(), replace(ws.why("000014"), answers=(reason,)), Night(ws, RUN_DATE, dry_run=True),
         previews[0].waterfall,
         ws.preview("Lapsed buyers", app_group="Shop").reach,
@@ -303,6 +314,7 @@ def test_a_waterfall_names_every_reason_in_the_order_in_which_they_are_examined(
 def test_what_became_of_a_recipient_has_words_for_every_state_and_verdict() -> None:
     assert set(DELIVERIES) == {*get_args(StateName), "recalled"}
     assert set(SETTLED) == set(get_args(Said))
+    assert set(ARRIVALS) == set(get_args(ArrivalStatus)) and set(LOSSES) == {*LIKELY_FILTERS, UNTOLD}
     assert set(OUTCOMES) == {*get_args(Outcome), *REASONS} - {"excluded"}
 
 

@@ -140,6 +140,7 @@ FREE: dict[str, tuple[Any, str]] = {
     "send.reach_sample": (0, "how many customers Appboy is asked about; who gets what doesn't depend on it"),
     "send.an_hour": (1, HOW_FAST),
     "send.reserve": (0.5, HOW_FAST),
+    "confirm.minutes": (1.0, "how long Appboy is asked about earlier nights; nobody gets anything else"),
     "engine.default": ("duckdb", "every engine finds the same customers"),
     "engine.spark_master": ("spark://a:1", "every engine finds the same customers"),
     "network.outgoing_addresses": (("203.0.113.7",), "only `optinb doctor` reads it"),

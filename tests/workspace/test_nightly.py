@@ -344,6 +344,7 @@ def test_an_old_night_that_is_run_again_only_finishes_what_it_had_planned(
     first = run(folder)
     shutil.copytree(folder / "inbox" / "2026-11-23", folder / "inbox" / "2026-11-24")
     monkeypatch.setenv("OPTINB_NOW", "2026-11-24T02:00:00+01:00")
+    sandbox.move_clock(to=datetime.fromisoformat("2026-11-24T02:00:00+01:00"))
     run(folder, date(2026, 11, 24))
     sent = received(sandbox, folder)
     again = run(folder, RUN_DATE)

@@ -209,6 +209,16 @@ class SendSection(_Section, frozen=True):
     reserve: Annotated[float, Meta(ge=0, le=0.9)] = 0.02
 
 
+class ConfirmSection(_Section, frozen=True):
+    """`[confirm]`: how the night asks Appboy what became of the messages of earlier nights.
+
+    `minutes`: how long it may ask before it goes on with tonight's audiences; 0: not in the night. In 20 minutes it
+    asks about 200,000 recipients at the pace that Appboy allows, and what is left then comes the next night.
+    """
+
+    minutes: Annotated[float, Meta(ge=0, le=600)] = 20.0
+
+
 class EngineSection(_Section, frozen=True):
     """`[engine]`: what counts target groups. `spark_master`: the address of a Spark master, such as `spark://host:7077`.
 
@@ -273,6 +283,7 @@ class Settings(_Section, frozen=True):
     models: ModelsSection = field(default_factory=ModelsSection)
     features: tuple[FeatureSection, ...] = ()
     send: SendSection = field(default_factory=SendSection)
+    confirm: ConfirmSection = field(default_factory=ConfirmSection)
     engine: EngineSection = field(default_factory=EngineSection)
     network: NetworkSection = field(default_factory=NetworkSection)
     policy: PolicySection = field(default_factory=PolicySection)

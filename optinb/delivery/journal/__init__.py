@@ -7,6 +7,7 @@ from optinb.base.lazily import lazily
 if TYPE_CHECKING:
     from optinb.delivery.journal.answers import TAIL, Account, JournalSide, behind, replay, send_lease, why_behind
     from optinb.delivery.journal.codes import Clash, CodePool, CodesTaken, Draw
+    from optinb.delivery.journal.confirmations import UNTOLD, VERDICT_TAIL, Confirmation, ConfirmedCounts
     from optinb.delivery.journal.manifest import PLANNED
     from optinb.delivery.journal.recovering import RebuiltNight
     from optinb.delivery.journal.store import Store
@@ -31,6 +32,7 @@ else:
         {
             ".answers": "TAIL Account JournalSide behind replay send_lease why_behind",
             ".codes": "Clash CodePool CodesTaken Draw",
+            ".confirmations": "UNTOLD VERDICT_TAIL Confirmation ConfirmedCounts",
             ".manifest": "PLANNED",
             ".recovering": "RebuiltNight",
             ".store": "Store",

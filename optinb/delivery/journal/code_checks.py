@@ -15,6 +15,7 @@ from optinb.store.audit import entries_since
 from optinb.store.schema import audit_entries, batches, codes
 
 IMPORTED = "codes imported"
+GIVEN_BACK = "codes given back"
 NOT_SENT = ("refused", "expired", "cancelled")  # what became of batches that certainly reached nobody
 
 
@@ -59,18 +60,29 @@ def check_free(con: Connection, key: str, runs: Sequence[tuple[int, int]], *, bu
             place = given[0] if given else place
             theirs = [(place + low - first, high - low) for low, high in _overlap(runs, [(first, count)])]
             place += count
-            if theirs and not _given_back(con, campaign_id, date.fromisoformat(night), theirs):
+            if theirs and not _given_back(con, campaign_id, date.fromisoformat(night), theirs, since=entry.seq):
                 raise StateError(
                     f"promotion codes of the pool {key!r} are free by the database, but entry {entry.seq} of the audit "
                     f"trail gave them to recipients of {entry.subject!r} of {night}; compare the database with a copy"
                 )
 
 
-def _given_back(con: Connection, campaign_id: str, night: date, places: Sequence[tuple[int, int]]) -> bool:
-    """Whether all of these places of a night's audience were in batches that reached nobody."""
+def _given_back(
+    con: Connection, campaign_id: str, night: date, places: Sequence[tuple[int, int]], *, since: int
+) -> bool:
+    """Whether nobody at these places of a night's audience keeps a code.
+
+    They were in batches that reached nobody, or a person gave their codes back since the audience was planned, as entry
+    `since` of the audit trail says.
+    """
     ended = select(batches.c.first, batches.c.size).where(of_night(campaign_id, night), batches.c.state.in_(NOT_SENT))
     back = [(first, size) for first, size in con.execute(ended)]
-    return sum(high - low for low, high in _overlap(places, back)) == sum(count for _, count in places)
+    for entry in entries_since(con, since, audit_entries.c.action == GIVEN_BACK):
+        if (entry.detail["campaign_id"], entry.detail["run_date"]) == (campaign_id, night.isoformat()):
+            back += [(first, count) for first, count in entry.detail["places"]]
+    # a place may be named by both
+    free = {place for low, high in _overlap(places, back) for place in range(low, high)}
+    return len(free) == sum(count for _, count in places)
 
 
 def _overlap(one: Sequence[tuple[int, int]], other: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -203,10 +203,10 @@ def give_back(con: Connection, campaign_id: str, run_date: date, *, numbers: Col
         else:
             spans.append((first, first + size))
     for begin, end in spans:
-        _free_places(con, campaign_id, run_date, begin, end)
+        free_places(con, campaign_id, run_date, begin, end)
 
 
-def _free_places(con: Connection, campaign_id: str, run_date: date, begin: int, end: int) -> None:
+def free_places(con: Connection, campaign_id: str, run_date: date, begin: int, end: int) -> None:
     """Takes the places from `begin` to before `end` out of the grants of a night."""
     grant = code_grants.c
     over = _of_night(campaign_id, run_date) & (grant.place < end) & (grant.place + grant.count > begin)

@@ -358,9 +358,15 @@ def _grant(con: Connection, audience: FrozenAudience, grants: tuple[Grant, ...])
         over = (grant.pool == audience.codes) & (grant.first < first + count) & (grant.first + grant.count > first)
         mine = over & (grant.campaign_id == campaign_id) & (grant.run_date == run_date)
         con.execute(delete(code_grants).where(mine))
-        if con.execute(select(grant.first).where(over).limit(1)).first() is None:
-            values = {"campaign_id": campaign_id, "run_date": run_date, "place": place}
-            con.execute(insert(code_grants).values(pool=audience.codes, first=first, count=count, **values))
+        theirs = select(grant.first, grant.count).where(over).order_by(grant.first)
+        free_from = first
+        for other, size in (*con.execute(theirs).all(), (first + count, 0)):
+            # what somebody else has by now was given back before; the rest is not for a third one
+            if free_from < (until := min(other, first + count)):
+                values = {"campaign_id": campaign_id, "run_date": run_date, "place": place + free_from - first}
+                values |= {"first": free_from, "count": until - free_from}
+                con.execute(insert(code_grants).values(pool=audience.codes, **values))
+            free_from = other + size
 
 
 def _jump(con: Connection, name: str, token: int, *, user: str, now: datetime) -> None:

@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from optinb.appboy.statements import Statements
     from optinb.appboy.template_store import TemplateStore
     from optinb.campaigns.campaign_store import CampaignStore
     from optinb.campaigns.rewording import Rewording
+    from optinb.delivery.journal.code_returns import CodeReturns
     from optinb.delivery.journal.codes import CodeStore
+    from optinb.delivery.journal.confirmations import ConfirmationStore
     from optinb.delivery.journal.deliveries import Deliveries
     from optinb.delivery.journal.origins import Origins
     from optinb.delivery.journal.recovering import Recovery
@@ -58,6 +61,13 @@ class Store:
         return TemplateStore(self._database)
 
     @once
+    def statements(self) -> Statements:
+        """What people have stated of templates."""
+        from optinb.appboy.statements import Statements
+
+        return Statements(self._database)
+
+    @once
     def campaigns(self) -> CampaignStore:
         """Campaigns and their approvals."""
         from optinb.campaigns.campaign_store import CampaignStore
@@ -72,11 +82,25 @@ class Store:
         return CodeStore(self._database)
 
     @once
+    def code_returns(self) -> CodeReturns:
+        """Promotion codes that are given back."""
+        from optinb.delivery.journal.code_returns import CodeReturns
+
+        return CodeReturns(self._database, self._answers)
+
+    @once
     def deliveries(self) -> Deliveries:
         """Frozen audiences and their batches."""
         from optinb.delivery.journal.deliveries import Deliveries
 
         return Deliveries(self._database, self._answers)
+
+    @once
+    def confirmations(self) -> ConfirmationStore:
+        """What Appboy said of recipients later."""
+        from optinb.delivery.journal.confirmations import ConfirmationStore
+
+        return ConfirmationStore(self._database)
 
     @once
     def seals(self) -> Seals:

@@ -1,0 +1,110 @@
+"""Appboy's own figures of a night: how many messages were sent, where they can be told from another campaign's."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from optinb.delivery.arrival_alarm import arrival_alarm, series_speaks
+from optinb.delivery.filter_rules import losses
+from optinb.delivery.request import last_moment
+from optinb.errors import AppboyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from zoneinfo import ZoneInfo
+
+    import polars as pl
+
+    from optinb.appboy import AppboyClient
+    from optinb.appboy.wire import SeriesDay
+    from optinb.delivery.confirmation import TemplateNight
+    from optinb.delivery.journal import ConfirmedCounts, FrozenAudience
+
+DAYS = 14  # for which figures are restated, and those of a send_id kept
+
+
+class ArrivalFigures:
+    """The series of the templates of one app group, each read once."""
+
+    def __init__(self, client: Callable[[FrozenAudience], AppboyClient], *, zone: ZoneInfo) -> None:
+        """Args: `client`: of an audience's app group; `zone`: in which days are told."""
+        self._client, self._zone = client, zone
+        self._read: dict[tuple[str, str | None], tuple[SeriesDay, ...]] = {}
+
+    def sent(self, audience: FrozenAudience, others: Iterable[FrozenAudience]) -> int | None:
+        """To how many customers a night was sent; None where that can't be told.
+
+        Args:
+            audience: of that night.
+            others: the other nights of the same template.
+        """
+        send_id = getattr(audience, "send_id", None)
+        days = _days(audience, self._zone)
+        if send_id is None:
+            beside = {other.campaign_id: 1 for other in others if not days.isdisjoint(_days(other, self._zone))}
+            if not series_speaks(beside, audience.campaign_id) or audience.campaign_id in beside:
+                return None  # another campaign's messages, or another night's, are among them
+        try:
+            series = self._series(audience, send_id)
+        except AppboyError:
+            return None
+        told = [day for day in series if send_id is not None or _day(day.time) in days]
+        if not told:
+            return None
+        return sum(map(_reached, told))
+
+    def _series(self, audience: FrozenAudience, send_id: str | None) -> Sequence[SeriesDay]:
+        key = (audience.template_id, send_id)
+        if key not in self._read:
+            with self._client(audience) as client:
+                self._read[key] = (
+                    client.campaign_series(audience.template_id, days=DAYS)
+                    if send_id is None
+                    else client.send_series(audience.template_id, send_id, days=DAYS)
+                )
+        return self._read[key]
+
+
+def alarm_of(
+    audience: FrozenAudience, template: str, night: TemplateNight
+) -> Callable[[pl.DataFrame, ConfirmedCounts], str | None]:
+    """What says, by the rows of a night (KNOWN) and its figures, that its template is wrongly set; None where it isn't.
+
+    Args:
+        audience: of that night.
+        template: its template's name.
+        night: what is known of it.
+    """
+
+    def told(rows: pl.DataFrame, counts: ConfirmedCounts) -> str | None:
+        alarm = arrival_alarm(
+            audience.campaign_name,
+            template,
+            night,
+            accepted=counts.recipients,
+            sent=counts.sent,
+            losses=None if rows.is_empty() else losses(rows, night),
+        )
+        return alarm.sentence if alarm else None
+
+    return told
+
+
+def _days(audience: FrozenAudience, zone: ZoneInfo) -> frozenset[date]:
+    """The days on which messages of a night go out."""
+    first, last = (at.astimezone(zone).date() for at in (audience.send_at, last_moment(audience)))
+    return frozenset(first + timedelta(days=n) for n in range((last - first).days + 1))
+
+
+def _reached(day: SeriesDay) -> int:
+    """To how many customers a day's messages went; of one with several phones each has a message of its own."""
+    by_channel = [sum(figures.sent for figures in day.push(channel)) for channel in day.messages]
+    return day.unique_recipients or max(by_channel, default=0)
+
+
+def _day(text: str) -> date | None:
+    with suppress(ValueError):
+        return date.fromisoformat(text[:10])
+    return None

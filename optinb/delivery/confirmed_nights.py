@@ -1,0 +1,109 @@
+"""What asking Appboy about earlier nights came to: values for whoever shows it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from msgspec import Struct
+
+from optinb.appboy.vendor_filters import FILTER_WORDS
+from optinb.delivery.confirmation import SEVERAL
+from optinb.delivery.journal import UNTOLD, ConfirmedCounts
+from optinb.delivery.sampling import ShareTold, share_told
+from optinb.errors import Exit
+
+LOSSES: dict[str, str] = {
+    **FILTER_WORDS,
+    SEVERAL: "is kept from it by more than one of Appboy's filters, and it can't be told by which",
+    UNTOLD: "got nothing, and nothing that is known explains it",
+}
+"""What kept a message from a recipient, by the filter that a confirmation counts."""
+
+
+class ConfirmedNight(Struct, frozen=True, kw_only=True):
+    """What Appboy says of the recipients of a campaign's night.
+
+    Attributes:
+        campaign: its name.
+        template: the template's name.
+        run_date: the night.
+        send_at: when it went out, in UTC.
+        counts: what is known by now; None while nothing is.
+        asked_now: of how many recipients it was asked this time.
+        is_newest: whether no later night of this campaign is known.
+        note: why not everybody was asked about who is to be; None where they were.
+        problem: why it couldn't be asked or kept; None where it could.
+    """
+
+    campaign: str
+    template: str
+    run_date: date
+    send_at: datetime
+    counts: ConfirmedCounts | None = None
+    asked_now: int = 0
+    is_newest: bool = False
+    note: str | None = None
+    problem: str | None = None
+
+    @property
+    def share(self) -> ShareTold | None:
+        """The share whom the message reached, of those of whom Appboy told; None where nothing is known."""
+        if self.counts is None or not (told := self.counts.confirmed + self.counts.lost):
+            return None
+        return share_told(told, self.counts.confirmed, self.counts.recipients)
+
+    @property
+    def alarm(self) -> str | None:
+        """What is wrong with the template; of an earlier night only where no later one is known."""
+        return self.counts.alarm if self.counts and self.is_newest else None
+
+
+class CodesGivenBack(Struct, frozen=True, kw_only=True):
+    """Promotion codes that went back to their pool, because Appboy filtered the messages that had them.
+
+    Attributes:
+        campaign: whose they were.
+        run_date: the night.
+        pool: its key.
+        filtered: how many recipients of that night were filtered.
+        codes: how many codes are free by this.
+    """
+
+    campaign: str
+    run_date: date
+    pool: str
+    filtered: int
+    codes: int
+
+
+class ConfirmedNights(Struct, frozen=True, kw_only=True):
+    """What Appboy says of the nights of the last two weeks, the newest first.
+
+    Attributes:
+        nights: a campaign and night each, of which something was accepted.
+        minutes: how long asking was to take at most.
+        notes: what kept it from asking, for all campaigns of an app group together.
+    """
+
+    nights: tuple[ConfirmedNight, ...]
+    minutes: float
+    notes: tuple[str, ...] = ()
+
+    @property
+    def alarms(self) -> tuple[str, ...]:
+        """What is wrong with templates, each sentence once."""
+        return tuple(dict.fromkeys(night.alarm for night in self.nights if night.alarm))
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What went wrong in asking, each sentence once."""
+        return tuple(
+            dict.fromkeys(f"{n.campaign!r}, night of {n.run_date}: {n.problem}" for n in self.nights if n.problem)
+        )
+
+    @property
+    def exit_code(self) -> int:
+        """6 where a template's messages are filtered, 1 where something couldn't be asked, else 0."""
+        if self.alarms:
+            return int(Exit.MESSAGES_FILTERED)
+        return int(Exit.FAILED if self.problems else Exit.DONE)

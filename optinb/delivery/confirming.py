@@ -1,0 +1,378 @@
+"""Asking Appboy what became of the messages of the last two weeks: which arrived, which were filtered, and why."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+import polars as pl
+
+from optinb.appboy.aborts import may_abort
+from optinb.appboy.template_rules import UNSTATED
+from optinb.base.progress import progress
+from optinb.delivery.arrival_alarm import figures_from
+from optinb.delivery.arrival_figures import ArrivalFigures, alarm_of
+from optinb.delivery.asking import Asking, Ticking, ticking
+from optinb.delivery.batch import is_late
+from optinb.delivery.budget import Budget
+from optinb.delivery.closing import lease_name
+from optinb.delivery.confirmation import TemplateNight
+from optinb.delivery.confirmed_nights import CodesGivenBack, ConfirmedNight, ConfirmedNights
+from optinb.delivery.confirming_night import Earlier, NightAsked
+from optinb.delivery.contact_status import MEANING, RECEIVED
+from optinb.delivery.reconcile import AN_HOUR, sent_again_at
+from optinb.delivery.request import ask_after
+from optinb.delivery.sampling import shares_to_ask
+from optinb.errors import CampaignError, UsageError, did_you_mean, failure
+from optinb.store import LeaseTaken
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from optinb.appboy import AppboyClient, Template
+    from optinb.base.context import Context
+    from optinb.base.settings import Settings
+    from optinb.delivery.audit_checkpoint import AuditCheckpoints
+    from optinb.delivery.contact_history import ContactHistory
+    from optinb.delivery.journal import FrozenAudience, Store
+    from optinb.store import HeldLease
+
+# Of whom nobody knows whether they got it.
+_DOUBTFUL = tuple(s for s, meaning in MEANING.items() if meaning.counts and s not in ("planned", "confirmed"))
+DAYS = 14  # for which Appboy restates its figures, and keeps those of a send_id
+
+
+class _Asked(NamedTuple):
+    """Of how many recipients of a night Appboy was asked now, why not of more, and what went wrong."""
+
+    recipients: int = 0
+    note: str | None = None
+    problem: str | None = None
+
+
+class Confirming:
+    """`ws.confirming`: what Appboy says of messages that it accepted."""
+
+    def __init__(
+        self,
+        context: Context,
+        store: Store,
+        *,
+        contacts: ContactHistory,
+        checkpoints: AuditCheckpoints,
+        client: Callable[[FrozenAudience], AppboyClient],
+        ticks: Ticking | None = None,
+    ) -> None:
+        """Args: `client`: of an audience's app group; `ticks`: the time of the pace."""
+        self._context, self._store = context, store
+        self.settings: Settings = context.settings
+        self._contacts, self._checkpoints = contacts, checkpoints
+        self._client = client
+        self.ticks: Ticking = ticks or ticking()
+
+    def known(self, *, since: date | None = None) -> ConfirmedNights:
+        """What Appboy said so far of the nights from a date on, the last two weeks when left out; it isn't asked.
+
+        Args:
+            since: the first night.
+        """
+        audiences = self._nights(None, since=since)
+        return ConfirmedNights(nights=self._told(audiences, {}), minutes=0.0)
+
+    def confirm(
+        self, run_date: date | None = None, *, minutes: float | None = None, before_sends: bool = False
+    ) -> ConfirmedNights:
+        """Asks Appboy about the recipients of the last two weeks' nights of whom there is no last word.
+
+        All of them are asked about, or a sample of a night that is too large. What is told counts for the contact
+        history at once. Nothing is sent; sends that are under way go first. What it is kept from, such as by an Appboy
+        that doesn't answer, it does the next time.
+
+        Args:
+            run_date: the only night, of whatever age, of whom there is no word is asked about again at once; the last
+                two weeks' when left out.
+            minutes: how long it may take; `[confirm] minutes` when left out.
+            before_sends: whether this run has sends of its own still to make, which then go first wholly.
+
+        Raises:
+            UsageError: when that night sent nothing at all.
+            StateError: when the database was put back to an earlier state.
+        """
+        self._checkpoints.must_not_be_behind()
+        audiences = self._nights(run_date)
+        if run_date is not None and not self._store.deliveries.list(run_date=run_date):
+            raise UsageError(f"nothing was sent in the night of {run_date}; `optinb status` shows the nights that ran")
+        minutes = float(self.settings.confirm.minutes) if minutes is None else minutes
+        until = self.ticks.clock() + 60.0 * minutes
+        notes: list[str] = []
+        found: dict[tuple[str, date], _Asked] = {}
+        for group in dict.fromkeys(audience.app_group_id for audience in audiences):
+            mine = [audience for audience in audiences if audience.app_group_id == group]
+            notes += self._group(group, mine, found, until=until, again=run_date is not None, before=before_sends)
+        return ConfirmedNights(nights=self._told(audiences, found), minutes=minutes, notes=tuple(notes))
+
+    def give_back_codes(self, campaign: str, run_date: date) -> CodesGivenBack:
+        """Returns to their pool the promotion codes of those whose messages Appboy certainly filtered.
+
+        Args:
+            campaign: its name.
+            run_date: the night.
+
+        Returns:
+            how many are free by this; given back twice, none are.
+
+        Raises:
+            CampaignError: for a campaign that sent nothing that night, or no codes; and while Appboy wasn't asked.
+            StateError: when the file of what it said can't be read, or the database was put back.
+        """
+        self._checkpoints.must_not_be_behind()
+        nights = self._store.deliveries.list(run_date=run_date)
+        audience = next((a for a in nights if a.campaign_name.casefold() == campaign.casefold()), None)
+        if audience is None:
+            known = [a.campaign_name for a in nights]
+            raise CampaignError(
+                f"no campaign {campaign!r} sent anything in the night of {run_date}{did_you_mean(campaign, known)}"
+            )
+        if audience.codes is None:
+            raise CampaignError(f"{campaign!r} gave out no promotion codes in the night of {run_date}")
+        if self._store.confirmations.newest(*audience.night) is None:
+            raise CampaignError(
+                f"nobody knows yet who was filtered of {campaign!r} on {run_date}; ask Appboy with `optinb confirm "
+                f"--date {run_date}`"
+            )
+        rows = self._contacts.rows(audience, ("role", "status", "place"))
+        lost = rows.filter(pl.col("role") == "recipient", pl.col("status") == "filtered")["place"].to_list()
+        told = self._contacts.verdicts(audience).filter(pl.col("status") == "filtered")["place"]
+        places = sorted({*lost} & {*told.to_list()})  # of accepted requests alone
+        count = self._store.code_returns.give_back(audience, places, user=self._context.user, now=self._context.now())
+        return CodesGivenBack(
+            campaign=audience.campaign_name,
+            run_date=run_date,
+            pool=audience.codes,
+            filtered=len(places),
+            codes=count,
+        )
+
+    def _nights(self, run_date: date | None, *, since: date | None = None) -> tuple[FrozenAudience, ...]:
+        """The nights of which Appboy accepted something and everybody's time has come, the newest first."""
+        oldest = since or self._context.today() - timedelta(days=DAYS)
+        late, now = self.settings.send.late_minutes, self._context.now()
+        return tuple(
+            audience
+            for audience in self._store.deliveries.list(run_date=run_date, having=("accepted",))
+            if (run_date is not None or audience.run_date >= oldest) and now >= ask_after(audience, late)
+        )
+
+    def _group(
+        self,
+        app_group_id: str,
+        audiences: Sequence[FrozenAudience],
+        found: dict[tuple[str, date], _Asked],
+        *,
+        until: float,
+        again: bool,
+        before: bool,
+    ) -> list[str]:
+        """Asks about the nights of one app group, into `found`; returns what kept it from asking."""
+        name = self._group_name(app_group_id)
+        if before and self._is_pending(app_group_id):
+            return [f"{name}: what is still to be sent tonight goes first; Appboy is asked the next time"]
+        try:
+            held = self._store.lease(
+                f"confirm {app_group_id}"[:200],
+                holder=self._context.holder,
+                clock=self._store.clock,
+                what=f"asking Appboy about the recipients of {name}",
+            )
+        except LeaseTaken as error:
+            return [f"{name}: {error}"]
+        with held:
+            asking = self._asking(app_group_id, held, until=until)
+            figures = ArrivalFigures(self._client, zone=self.settings.zone)
+            planned = self._planned(audiences)
+            for audience in audiences:
+                try:
+                    found[audience.night] = self._night(
+                        audience, asking, figures, planned=planned[audience.night], again=again, held=held
+                    )
+                except Exception as error:  # whatever it is, it must not keep the others from being asked about
+                    doing = f"confirm {audience.campaign_name!r}"
+                    found[audience.night] = _Asked(problem=failure(error, doing=doing))
+        return [f"{name}: {asking.why_over}"] if asking.why_over else []
+
+    def _night(
+        self,
+        audience: FrozenAudience,
+        asking: Asking,
+        figures: ArrivalFigures,
+        *,
+        planned: int,
+        again: bool,
+        held: HeldLease,
+    ) -> _Asked:
+        clock = self._context.now
+        there = NightAsked(self._store, audience, root=self._context.root, planned=planned)
+        left = there.left(now=clock(), again=again)
+        template = self._template(audience)
+        others = self._of_template(audience)
+        night = self._facts(audience, template, others)
+        if not left and there.is_concluded(now=clock(), turns=(figures_from(night), night.final_at)):
+            return _Asked()
+        before, asked = asking.requests, 0
+        if left and asking.why_over is None:
+            with (
+                self._client(audience) as client,
+                progress(f"asking about {audience.campaign_name}", total=len(left), unit="recipient") as on_progress,
+            ):
+                asked = there.ask(
+                    asking,
+                    client,
+                    left,
+                    night=night,
+                    again_at=self._again_at(audience, others),
+                    clock=clock,
+                    progress=on_progress,
+                )
+        if not held.is_safe():
+            return _Asked(recipients=asked, note="somebody else has taken over asking Appboy")
+        there.conclude(
+            night,
+            template=template,
+            earlier=self._earlier(audience, others),
+            requests=asking.requests - before,
+            sent=figures.sent(audience, others),
+            alarm_of=alarm_of(audience, template.name if template else audience.template_id, night),
+            user=self._context.user,
+            now=clock(),
+        )
+        return _Asked(recipients=asked, note=asking.why_over if asked < len(left) else None)
+
+    def _asking(self, app_group_id: str, held: HeldLease, *, until: float) -> Asking:
+        hour = self._context.now().replace(minute=0, second=0, microsecond=0)
+        send = self.settings.send
+        return Asking(
+            an_hour=send.an_hour,
+            used=self._store.confirmations.requests_since(app_group_id, hour),
+            budget=Budget(an_hour=AN_HOUR, reserve=send.reserve, clock=self.ticks.clock, sleep=self.ticks.sleep),
+            until=until,
+            is_sending=lambda: self._is_sending(app_group_id),
+            may_ask=held.is_safe,
+            ticks=self.ticks,
+        )
+
+    def _planned(self, audiences: Sequence[FrozenAudience]) -> dict[tuple[str, date], int]:
+        """Of how many recipients of each campaign of each night Appboy is to be asked."""
+        found: dict[tuple[str, date], int] = {}
+        for night in dict.fromkeys(audience.run_date for audience in audiences):
+            # all app groups of a night share what is asked about
+            accepted = {
+                a.night: self._store.deliveries.counts(*a.night).accepted
+                for a in self._store.deliveries.list(run_date=night, having=("accepted",))
+            }
+            found |= shares_to_ask(accepted)
+        return found
+
+    def _facts(
+        self, audience: FrozenAudience, template: Template | None, others: Sequence[FrozenAudience]
+    ) -> TemplateNight:
+        stated = self._store.statements.newest(audience.app_group_id, audience.template_id)
+        return TemplateNight(
+            template_id=audience.template_id,
+            send_at=audience.send_at,
+            now=self._context.now(),
+            clock=audience.clock,
+            rules=stated.rules if stated else UNSTATED,
+            platforms=template.platforms if template else (),
+            has_control_variation=any("control group of its own" in note for note in template.notes)
+            if template
+            else False,
+            may_abort=template is not None and may_abort(template),
+            until=sent_again_at(audience, others, since=audience.send_at),
+            late_minutes=self.settings.send.late_minutes,
+            recipients=self._store.deliveries.counts(*audience.night).accepted,
+            time_zone=self.settings.workspace.time_zone,
+        )
+
+    def _of_template(self, audience: FrozenAudience) -> tuple[FrozenAudience, ...]:
+        """The other nights of the same template of which something was accepted, or may have been."""
+        same = (audience.app_group_id, audience.template_id)
+        return tuple(
+            other
+            for other in self._store.deliveries.list(having=("accepted", "unknown", "sending"))
+            if other.night != audience.night and (other.app_group_id, other.template_id) == same
+        )
+
+    def _again_at(self, audience: FrozenAudience, others: Sequence[FrozenAudience]) -> dict[str, datetime]:
+        """When the same template may have gone out again, to those who may have got it again."""
+        found: dict[str, datetime] = {}
+        for other in sorted(others, key=lambda one: one.send_at, reverse=True):
+            if other.send_at >= audience.send_at:
+                rows = self._contacts.rows(other, ("external_user_id", "role", "status"))
+                sent = rows.filter(pl.col("role") == "recipient", pl.col("status").is_in([*RECEIVED, *_DOUBTFUL]))
+                found |= dict.fromkeys(sent["external_user_id"].to_list(), other.send_at)
+        return found
+
+    def _earlier(self, audience: FrozenAudience, others: Sequence[FrozenAudience]) -> Earlier:
+        """Who had got the template in the two weeks before, and who may have by what nobody knows yet."""
+        had_at: dict[str, datetime] = {}
+        may_have: set[str] = set()
+        since = audience.send_at - timedelta(days=DAYS)
+        for other in sorted(others, key=lambda one: one.send_at):
+            if since <= other.send_at < audience.send_at:
+                rows = self._contacts.rows(other, ("external_user_id", "role", "status"))
+                sent = rows.filter(pl.col("role") == "recipient")
+                got = sent.filter(pl.col("status") == "confirmed")["external_user_id"]
+                had_at |= dict.fromkeys(got.to_list(), other.send_at)
+                doubtful = pl.col("status").is_in([*_DOUBTFUL])
+                may_have |= set(sent.filter(doubtful)["external_user_id"])
+        return Earlier(had_at=had_at, may_have_had=frozenset(may_have))
+
+    def _told(
+        self, audiences: Sequence[FrozenAudience], asked: Mapping[tuple[str, date], _Asked]
+    ) -> tuple[ConfirmedNight, ...]:
+        """What is known of nights by now, and what asking came to."""
+        newest = {there.night: there for there in self._store.confirmations.list()}
+        last: dict[str, date] = {}
+        for campaign_id, night in newest:
+            last[campaign_id] = max(night, last.get(campaign_id, night))
+        groups = {audience.app_group_id for audience in audiences}
+        names = {group: self._store.templates.imported(group) for group in groups}
+        found: list[ConfirmedNight] = []
+        for audience in audiences:
+            there, done = newest.get(audience.night), asked.get(audience.night, _Asked())
+            template = names[audience.app_group_id].get(audience.template_id)
+            found.append(
+                ConfirmedNight(
+                    campaign=audience.campaign_name,
+                    template=template.name if template else audience.template_id,
+                    run_date=audience.run_date,
+                    send_at=audience.send_at,
+                    counts=there.counts if there else None,
+                    asked_now=done.recipients,
+                    is_newest=there is not None and last[audience.campaign_id] == audience.run_date,
+                    note=done.note,
+                    problem=done.problem,
+                )
+            )
+        return tuple(found)
+
+    def _template(self, audience: FrozenAudience) -> Template | None:
+        return self._store.templates.imported(audience.app_group_id).get(audience.template_id)
+
+    def _group_name(self, app_group_id: str) -> str:
+        return next((g.name for g in self.settings.app_groups if g.id == app_group_id), app_group_id)
+
+    def _is_pending(self, app_group_id: str) -> bool:
+        """Whether something is still to be sent to an app group, and may be."""
+        late, now = self.settings.send.late_minutes, self._context.now()
+        waiting = self._store.deliveries.list(having=("planned", "sending"))
+        return any(a.app_group_id == app_group_id and not is_late(a.send_at, now, late) for a in waiting)
+
+    def _is_sending(self, app_group_id: str) -> bool:
+        """Whether a sender is at work on an app group."""
+        waiting = self._store.deliveries.list(having=("planned", "sending"))
+        now = self._store.clock()
+        return any(
+            a.app_group_id == app_group_id and self._store.leases.is_held(lease_name(a), now=now) for a in waiting
+        )

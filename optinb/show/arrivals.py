@@ -1,0 +1,49 @@
+"""What Appboy says of messages that it accepted, as text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from optinb.show.tables import ShownTable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from optinb.delivery import ConfirmedNight, ConfirmedNights
+    from optinb.delivery.confirmed_nights import CodesGivenBack
+
+
+def confirmed_table(nights: Iterable[ConfirmedNight]) -> ShownTable:
+    """From accepted to confirmed, a row for each campaign and night."""
+    from optinb.measure.arrivals import ARRIVAL_HEAD, arrival_rows
+
+    return ShownTable(ARRIVAL_HEAD, arrival_rows(nights))
+
+
+def confirmed_text(value: ConfirmedNights) -> str:
+    """What became of the messages of earlier nights, alarms first."""
+    if not value.nights:
+        return "nothing was sent in the last two weeks that Appboy could be asked about yet"
+    lines = [f"! {alarm}" for alarm in value.alarms]
+    lines += [f"! {problem}" for problem in value.problems]
+    known = any(night.counts is not None for night in value.nights)
+    lines += arrival_lines(value.nights) if known else ["Appboy has not said anything yet of what it accepted"]
+    lines += [f"note: {note}" for note in value.notes]
+    return "\n".join(lines)
+
+
+def given_back_text(value: CodesGivenBack) -> str:
+    """How many promotion codes are free again."""
+    return (
+        f"{value.codes:,} promotion codes went back to the pool {value.pool!r}: Appboy filtered {value.filtered:,} "
+        f"messages of {value.campaign!r}, night of {value.run_date}"
+    )
+
+
+def arrival_lines(nights: Iterable[ConfirmedNight]) -> list[str]:
+    """The table of nights, and who was filtered by what."""
+    from optinb.measure.arrivals import lost_words
+
+    nights = tuple(nights)
+    text = confirmed_table(nights).text
+    return [*([text] if text else []), *(f"filtered: {words}" for words in lost_words(nights))]

@@ -1,0 +1,150 @@
+"""What optinb says of each recipient of nights that a sandbox filtered, over HTTP, beside the truth."""
+
+from __future__ import annotations
+
+import random  # noqa: TC003
+from datetime import time, timedelta
+from typing import Any, NamedTuple
+
+from arrival_worlds import FIRST, Week
+
+from optinb.appboy import AppboyClient
+from optinb.appboy.template_rules import TemplateRules, VendorCap, VendorQuietHours
+from optinb.base.settings import AppGroupSettings
+from optinb.sandbox import (
+    FrequencyCap,
+    GlobalControl,
+    MaxUsers,
+    Members,
+    QuietHours,
+    Rates,
+    Sandbox,
+    User,
+    World,
+    make_world,
+    push_campaign,
+)
+
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+DAY_S = 86_400
+ABORTING = "{% if api_trigger_properties.${points} < 10 %}{% abort_message('few') %}{% endif %}Hi"
+ZONES = (None, "Europe/Berlin", "America/Denver", "Asia/Tokyo")
+
+
+class Setting(NamedTuple):
+    """A filter as somebody sets it up in the dashboard, and what a person may state of it."""
+
+    group: dict[str, Any]
+    template: dict[str, Any]
+    true: dict[str, Any]
+    wrong: dict[str, Any]
+
+
+SETTINGS: dict[str, Setting] = {
+    "re_eligibility": Setting({}, {"re_eligible_after_s": None}, {"again_after_s": None}, {"again_after_s": 0}),
+    "re_eligibility in a window": Setting(
+        {}, {"re_eligible_after_s": 2 * DAY_S - 3_600}, {"again_after_s": 2 * DAY_S - 3_600}, {"again_after_s": 0}
+    ),
+    "global_control": Setting({"global_control": GlobalControl(Members(share=0.15))}, {}, {}, {}),
+    "frequency_cap": Setting(
+        {"caps": (FrequencyCap(1, "week"),)}, {}, {"caps": (VendorCap(1, "week"),)}, {"caps": (VendorCap(5, "week"),)}
+    ),
+    "max_users": Setting({}, {"max_users": MaxUsers(180)}, {"max_users": 180}, {"max_users": 100_000}),
+    "quiet_hours": Setting(
+        {},
+        {"quiet_hours": QuietHours(time(1), time(5), "drop")},
+        {"quiet_hours": VendorQuietHours(time(1), time(5), "drop")},
+        {"quiet_hours": None},
+    ),
+    "quiet_hours that delay": Setting(
+        {},
+        {"quiet_hours": QuietHours(time(1), time(12))},
+        {"quiet_hours": VendorQuietHours(time(1), time(12))},
+        {"quiet_hours": None},
+    ),
+    "speed_limit": Setting({}, {"messages_a_minute": 1}, {"messages_a_minute": 1}, {"messages_a_minute": 1_000}),
+    "segment": Setting({}, {"segment": Members(share=0.75)}, {"segment": "opted in"}, {"segment": None}),
+    "control_variation": Setting({}, {"control_share": 0.2}, {}, {}),
+    "liquid_abort": Setting({}, {}, {}, {}),
+}
+STATED = ("true", "unstated", "wrong")
+
+
+class Drawn(NamedTuple):
+    """A world and what was stated of it."""
+
+    world: World
+    rules: TemplateRules
+    active: frozenset[str]
+    is_true: bool
+
+
+def drawn(rng: random.Random, users: list[str], *, filters: list[str], stated: str) -> Drawn:
+    """A world with some filters, of which it is stated what is true, nothing, or what is wrong."""
+    known = {
+        user: User(
+            rng.choice(ZONES),
+            push=() if rng.random() < 0.05 else ("ios", "android"),
+            uninstalled=("ios",) if rng.random() < 0.03 else (),
+        )
+        for user in users
+        if rng.random() > 0.02
+    }
+    group: dict[str, Any] = {}
+    template: dict[str, Any] = {"re_eligible_after_s": 0}
+    rules: dict[str, Any] = {} if stated == "unstated" else {"again_after_s": 0}
+    for name in filters:
+        setting = SETTINGS[name]
+        group |= setting.group
+        template |= setting.template
+        rules |= {"true": setting.true, "wrong": setting.wrong}.get(stated, {})
+    if "liquid_abort" in filters:
+        template["alert"] = ABORTING
+    seed = str(rng.random())
+    made = World([make_world(["Shop"], users=known, rates=Rates(bounced=0), templates=()).group("Shop")], seed=seed)
+    made.put_campaign("Shop", push_campaign("T", **template))
+    made.put_campaign("Shop", push_campaign("Other", number=1, re_eligible_after_s=0))
+    for field, value in group.items():
+        made.put(_with(made, field, value))
+    return Drawn(
+        made,
+        TemplateRules(**rules),
+        frozenset({name.split(" ")[0] for name in filters} | {"no_push_token", "unknown_user"}),
+        stated == "true",
+    )
+
+
+def _with(world: World, field: str, value: Any) -> Any:
+    from msgspec.structs import replace
+
+    return replace(world.group("Shop"), **{field: value})
+
+
+def lived(one: Drawn, rng: random.Random, users: list[str], *, nights: int = 3) -> list[Any]:
+    """The verdicts on some nights in a row: asked each morning, and again until 14 days have passed."""
+    import os
+
+    os.environ["OPTINB_TEST_ARRIVALS"] = one.world.group("Shop").keys[0].key
+    found = []
+    with Sandbox(one.world, now=FIRST - 12 * HOUR) as sandbox:
+        settings = AppGroupSettings(
+            id=one.world.group("Shop").id, name="Shop", api=sandbox.url, key="env:OPTINB_TEST_ARRIVALS"
+        )
+        with AppboyClient(settings, timeout_s=10) as client:
+            control = one.world.control_group("Shop") if one.is_true else None
+            week = Week(sandbox, client, rules=one.rules, control=control)
+            said: list[tuple[Any, Any]] = []
+            for night in range(nights):
+                at = FIRST + night * DAY
+                some = [user for user in users if rng.random() < 0.7]
+                points = {user: {"points": rng.randint(0, 40)} for user in some}
+                week.send([user for user in users if rng.random() < 0.15], at - 5 * HOUR, template=1)
+                sandbox.move_clock(to=at - 4 * HOUR)
+                week.verdicts(week.sent[-1], at - 4 * HOUR)
+                said.append((week.send(some, at, properties=points), None))
+                said = [(sent, week.verdicts(sent, at + 9 * HOUR, before=told)) for sent, told in said]
+            later = FIRST + 7 * DAY
+            said = [(sent, week.verdicts(sent, later, before=told)) for sent, told in said]
+            for sent, told in said:
+                found.append(week.judged(sent, told))
+    return found

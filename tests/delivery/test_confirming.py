@@ -1,0 +1,199 @@
+"""Asking Appboy what became of accepted messages, over HTTP: who got one, who didn't, and what is kept of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from confirming_desk import ConfirmingDesk
+from delivery_desk import KEY_NAME, NIGHT, NOW, Desk
+from msgspec.structs import replace
+
+from optinb.appboy.template_rules import TemplateRules
+from optinb.delivery import lease_name
+from optinb.delivery.confirmation import VERDICTS
+from optinb.errors import Exit, StateError, UsageError
+from optinb.sandbox import Fault, Sandbox, World, make_world
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHILD = str(Path(__file__).with_name("confirming_child.py"))
+TOMORROW = NIGHT + timedelta(days=1)
+
+
+@pytest.fixture
+def world() -> World:
+    return make_world(["Shop"], templates=["Once", "Often_iOS"])
+
+
+@pytest.fixture
+def desk(tmp_path: Path, sandbox: Sandbox, world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[ConfirmingDesk]:
+    monkeypatch.setenv(KEY_NAME, world.group("Shop").keys[0].key)
+    plain = Desk(tmp_path)
+    yield ConfirmingDesk(plain, sandbox, world)
+    plain.store.close()
+
+
+def test_whoever_got_it_is_confirmed_and_the_night_is_final(desk: ConfirmingDesk) -> None:
+    frozen = desk.night(120)
+    assert set(desk.statuses(frozen).values()) == {"accepted"}
+    (night,) = desk.confirming.confirm().nights
+    assert night.counts is not None and night.counts.is_final and night.note is None
+    assert (night.counts.confirmed, night.counts.asked, night.counts.requests, night.asked_now) == (120, 120, 3, 120)
+    assert night.counts.sent == 120 and night.alarm is None
+    assert (night.share.low, night.share.high) == (1.0, 1.0) if night.share else False
+    assert set(desk.statuses(frozen).values()) == {"confirmed"}
+    before = desk.sandbox.requests["/users/export/ids"]
+    again = desk.confirming.confirm()
+    assert again.exit_code == Exit.DONE and [n.asked_now for n in again.nights] == [0]
+    assert desk.sandbox.requests["/users/export/ids"] == before, "nobody is asked about who is known"
+    assert len(desk.desk.store.confirmations.list()) == 1
+
+
+def test_a_template_that_is_had_once_is_named_the_next_morning(desk: ConfirmingDesk) -> None:
+    desk.night(100)
+    desk.confirming.confirm()
+    template = desk.templates.list()[0]
+    desk.templates.set_rules("Shop", template.id, TemplateRules(again_after_s=0))
+    desk.go(NOW + timedelta(days=1, hours=1))
+    second = desk.night(120, run_date=TOMORROW)
+    done = desk.confirming.confirm()
+    newest = done.nights[0]
+    assert newest.run_date == TOMORROW and newest.counts is not None
+    assert newest.alarm is not None and "Summer went to 20 of 120" in newest.alarm
+    assert "once per customer" in newest.alarm
+    assert done.exit_code == Exit.MESSAGES_FILTERED and done.alarms == (newest.alarm,)
+    truth = desk.fates(second)
+    statuses = desk.statuses(second)
+    assert {user for user, state in truth.items() if state == "filtered"} == {
+        user for user, status in statuses.items() if status == "filtered"
+    }
+    assert newest.counts.filtered == {"re_eligibility": 100}
+    got = desk.history.table().filter(pl.col("day") == TOMORROW, pl.col("outcome") == "received")
+    assert set(got["external_user_id"]) == {user for user, state in truth.items() if state == "delivered"}
+
+
+def test_a_dead_appboy_ends_it_with_a_note_and_the_next_time_goes_on(desk: ConfirmingDesk) -> None:
+    frozen = desk.night(170)
+    desk.sandbox.set_faults([Fault("status", endpoint="/users/export/ids", status=401, nth=(3,))])
+    done = desk.confirming.confirm()
+    (night,) = done.nights
+    assert night.note is not None and "Appboy couldn't be asked" in night.note and "401" in night.note
+    assert (night.asked_now, night.problem) == (100, None) and "Appboy couldn't be asked" in done.notes[0]
+    assert list(desk.statuses(frozen).values()).count("confirmed") == 100
+    assert night.counts is not None and not night.counts.is_final and night.alarm is None
+    desk.sandbox.set_faults([])
+    (night,) = desk.confirming.confirm().nights
+    assert (night.asked_now, desk.sandbox.requests["/users/export/ids"], night.note) == (70, 2, None)
+    assert set(desk.statuses(frozen).values()) == {"confirmed"}
+    folder = (desk.desk.root / frozen.path).parent
+    assert len([path for path in folder.iterdir() if path.suffix == ".verdicts"]) == 1, "the older file is gone"
+
+
+def test_one_that_never_answers_leaves_everything_as_it_was(desk: ConfirmingDesk) -> None:
+    frozen = desk.night(60)
+    desk.sandbox.set_faults([Fault("status", status=403)])
+    done = desk.confirming.confirm()
+    assert "Appboy couldn't be asked" in done.notes[0] and done.nights[0].counts is None
+    assert done.exit_code == Exit.DONE, "a night's sends don't wait for it"
+    assert set(desk.statuses(frozen).values()) == {"accepted"}
+
+
+def test_no_time_no_question(desk: ConfirmingDesk) -> None:
+    desk.night(60)
+    done = desk.confirming.confirm(minutes=0)
+    assert done.notes == ("Shop: the time for asking was over",) and done.nights[0].counts is None
+    assert not desk.sandbox.requests["/users/export/ids"]
+
+
+def test_a_fiftieth_of_the_hours_requests_is_all_that_asking_uses(desk: ConfirmingDesk) -> None:
+    desk.night(120)
+    send = replace(desk.context.settings.send, an_hour=100)
+    desk.confirming.settings = replace(desk.context.settings, send=send)
+    done = desk.confirming.confirm(minutes=0.1)
+    assert done.nights[0].asked_now == 100 and "this hour" in done.notes[0]
+    desk.go(desk.desk.now + timedelta(minutes=1))
+    assert desk.confirming.confirm(minutes=0.1).nights[0].asked_now == 0, "what was registered in this hour counts"
+    desk.go(desk.desk.now + timedelta(hours=1))
+    desk.ahead += 3600.0
+    assert desk.confirming.confirm(minutes=0.1).nights[0].asked_now == 20
+
+
+def killed(desk: ConfirmingDesk, answers: int) -> int:
+    """The exit code of a process that is killed after so many answers."""
+    asked = [str(desk.desk.root), desk.sandbox.url, desk.group.id, desk.desk.now.isoformat(), str(answers)]
+    path = os.pathsep.join([str(Path(CHILD).parent), *sys.path])
+    done = subprocess.run([sys.executable, CHILD, *asked], env={**os.environ, "PYTHONPATH": path}, timeout=120)
+    return done.returncode
+
+
+def test_a_kill_between_parts_asks_few_twice_and_loses_nothing(desk: ConfirmingDesk) -> None:
+    frozen = desk.night(350)
+    assert killed(desk, 5) == -signal.SIGKILL
+    assert set(desk.statuses(frozen).values()) == {"accepted"}, "nothing is half-done"
+    parts = sorted((desk.desk.root / frozen.path).parent.glob("*.asked-*.verdicts"))
+    assert len(parts) == 2
+    parts[0].write_bytes(parts[0].read_bytes()[:-1])
+    before = desk.sandbox.requests["/users/export/ids"]
+    with sqlite3.connect(desk.desk.root / "state.sqlite") as con:
+        con.execute("UPDATE leases SET expires_at = NULL")  # as half a minute later
+    (night,) = desk.confirming.confirm().nights
+    assert (night.asked_now, desk.sandbox.requests["/users/export/ids"] - before) == (250, 5)
+    assert set(desk.statuses(frozen).values()) == {"confirmed"}
+    assert len(list((desk.desk.root / frozen.path).parent.glob("*.verdicts"))) == 1
+
+
+def test_two_at_once_ask_nobody_twice(desk: ConfirmingDesk) -> None:
+    desk.night(60)
+    with desk.desk.store.lease(
+        f"confirm {desk.group.id}", holder="cat@box", clock=desk.desk.store.clock, what="asking Appboy"
+    ):
+        done = desk.confirming.confirm()
+    assert done.notes and "cat@box is working on asking Appboy" in done.notes[0]
+    assert not desk.sandbox.requests["/users/export/ids"]
+    assert desk.confirming.confirm().nights[0].asked_now == 60
+
+
+def test_sends_go_first(desk: ConfirmingDesk) -> None:
+    desk.night(60)
+    store = desk.desk.store
+    later = desk.plan(50, name="Later", send_at=desk.desk.now + timedelta(hours=5), run_date=TOMORROW)
+    with store.lease(lease_name(later), holder="cron", clock=store.clock):
+        done = desk.confirming.confirm(minutes=2)
+    assert done.notes == ("Shop: the time for asking was over",) and sum(desk.waits) >= 119
+    done = desk.confirming.confirm(before_sends=True)
+    assert done.notes == ("Shop: what is still to be sent tonight goes first; Appboy is asked the next time",)
+    assert not desk.sandbox.requests["/users/export/ids"]
+    assert desk.confirming.confirm().nights[0].asked_now == 60, "what nobody sends just now keeps nobody waiting"
+
+
+def test_a_changed_or_lost_file_is_never_read_and_asking_again_mends_it(desk: ConfirmingDesk) -> None:
+    frozen = desk.night(60)
+    desk.confirming.confirm()
+    asked = desk.desk.store.confirmations.newest(*frozen.night)
+    assert asked is not None
+    path = desk.desk.root / asked.path
+    assert pl.read_parquet(path).schema == VERDICTS
+    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    with pytest.raises(StateError, match=r"was changed since it was sealed.*optinb confirm --date 2026-11-23"):
+        desk.history.rows(frozen)
+    path.unlink()
+    desk.history.reopen()
+    with pytest.raises(StateError, match=r"can't be read.*optinb confirm"):
+        desk.history.table()
+    desk.confirming.confirm()
+    assert set(desk.statuses(frozen).values()) == {"confirmed"}
+
+
+def test_only_a_night_that_sent_something_can_be_named(desk: ConfirmingDesk) -> None:
+    with pytest.raises(UsageError, match="nothing was sent in the night of 2026-11-23"):
+        desk.confirming.confirm(NIGHT)
