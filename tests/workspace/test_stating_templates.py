@@ -15,9 +15,20 @@ from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, state_templates
 from optinb.errors import CampaignError, SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from optinb.workspace import Workspace
+
+
+@pytest.fixture
+def ws(folder: Path) -> Iterator[Workspace]:
+    """A workspace of which nobody but the demo's author has stated anything."""
+    with optinb.open_workspace(folder, user=AUTHOR) as workspace:
+        workspace.templates.sync()
+        state_templates(workspace)
+        yield workspace
+
 
 SUMMER, CLUB = (campaign["template"] for campaign in CAMPAIGNS)
 
