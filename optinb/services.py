@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from optinb.planning import Campaigns, Codes, Doctor
     from optinb.planning.campaign_records import CampaignRecords, Drafts, Unsaved
     from optinb.planning.resolved import Freshness
-    from optinb.segments import Groups, Lists
+    from optinb.segments import Groups, Lists, VendorControl
     from optinb.warehouse import Snapshot, Warehouse
     from optinb.warehouse.inbox import Arrivals
 
@@ -91,6 +91,13 @@ class Services(TablesView):
         from optinb.segments.lists import Lists
 
         return Lists(self.context, self.store.audit, published=self._published)
+
+    @once
+    def vendor_control(self) -> VendorControl:
+        """The members of Appboy's Global Control Group, as they were uploaded for each app group."""
+        from optinb.segments.vendor_control import VendorControl
+
+        return VendorControl(self.context, self.store.audit, published=self._published)
 
     @once
     def templates(self) -> Templates:
@@ -234,7 +241,9 @@ class Services(TablesView):
     def _doctor(self) -> Doctor:
         from optinb.planning import Doctor
 
-        return Doctor(self.context, runs=self.store.runs, templates=self.store.templates)
+        return Doctor(
+            self.context, runs=self.store.runs, templates=self.store.templates, vendor_control=self.vendor_control
+        )
 
     @once
     def _recovering(self) -> Recovering:
@@ -254,7 +263,12 @@ class Services(TablesView):
         from optinb.delivery.forgetting import Forgetting
 
         return Forgetting(
-            self.context, self.store, warehouse=self.warehouse, lists=self.lists, checkpoints=self.checkpoints
+            self.context,
+            self.store,
+            warehouse=self.warehouse,
+            lists=self.lists,
+            vendor_control=self.vendor_control,
+            checkpoints=self.checkpoints,
         )
 
     def reopen(self) -> None:
