@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from optinb.appboy import TemplateRules
 from optinb.base.clock import VARIABLE as NOW
 from optinb.base.files import copy_tree
 from optinb.base.settings import FILE_NAME, load_settings
@@ -66,6 +67,11 @@ CAMPAIGNS: tuple[dict[str, Any], ...] = (
     },
 )
 
+# As the sandbox has them set: the templates of the nightly campaign may be had every night.
+STATED: dict[str, TemplateRules] = {
+    f"Optimove_ClubNight_{platform}": TemplateRules(again_after_s=0) for platform in ("iOS", "Android")
+}
+
 
 def run_demo(folder: Path | None, *, say: Callable[[str], None]) -> tuple[NightSummary, Path]:
     """Makes a workspace and runs one night on it; returns the night's summary and the folder.
@@ -89,6 +95,7 @@ def run_demo(folder: Path | None, *, say: Callable[[str], None]) -> tuple[NightS
                 say(f"import    {author.import_delivery(RUN_DATE).version}")
                 author.model(RUN_DATE)
                 author.templates.sync()
+                state_templates(author)
                 for name, rule in GROUPS.items():
                     say(f"group     {name}: {author.groups.save(name, rule).sentence}")
                 for campaign in CAMPAIGNS:
@@ -134,9 +141,22 @@ def start(folder: str | Path | None = None) -> Workspace:
         for name in GROUPS.keys() - {group.name for group in ws.groups.list()}:
             ws.groups.save(name, GROUPS[name])
         ws.templates.sync()
+        state_templates(ws)
         install()  # as opening a workspace does in a notebook
         atexit.register(stack.pop_all().close)
     return ws
+
+
+def state_templates(ws: Workspace) -> None:
+    """States of the imported templates what the sandbox's dashboard has set, where nobody has stated anything yet.
+
+    Args:
+        ws: one that talks to a sandbox with the demo's world.
+    """
+    stated = ws.templates.stated()
+    for template in ws.templates.list():
+        if template.name in STATED and (template.app_group_id, template.id) not in stated:
+            ws.templates.set_rules(template.app_group_id, template.id, STATED[template.name])
 
 
 def campaign(ws: Workspace) -> dict[str, Any]:

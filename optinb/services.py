@@ -104,7 +104,7 @@ class Services(TablesView):
         """The API-triggered push campaigns of the app groups, as they were imported."""
         from optinb.appboy.template_import import Templates
 
-        return Templates(self.context, self.store.templates, self.store.runs)
+        return Templates(self.context, self.store.templates, self.store.statements, self.store.runs)
 
     @once
     def codes(self) -> Codes:

@@ -14,6 +14,7 @@ from fast_files import FAST
 from hypothesis import settings
 from postgres_server import address as address
 from postgres_server import cluster as cluster
+from stated_templates import state_any_time
 
 import optinb
 from optinb.base.settings import parse_settings
@@ -90,6 +91,7 @@ def finished(modelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         point_at(root, appboy.url)
         with optinb.open_workspace(root, user=AUTHOR) as ws, optinb.open_workspace(root, user=APPROVER) as boss:
             ws.templates.sync()
+            state_any_time(ws)
             for campaign in CAMPAIGNS:
                 ws.campaigns.submit(campaign)
                 boss.campaigns.approve(campaign["name"], seen=boss.campaigns.preview(campaign["name"]))
@@ -127,6 +129,7 @@ def ws(folder: Path) -> Iterator[Workspace]:
     """The workspace of one test, opened by the author of campaigns, with templates."""
     with optinb.open_workspace(folder, user=AUTHOR) as workspace:
         workspace.templates.sync()
+        state_any_time(workspace)
         yield workspace
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from optinb.appboy.template_changes import TemplateChange, TemplateNews, told, told_by_group
     from optinb.appboy.template_import import GroupSync, TemplateListing, Templates
+    from optinb.appboy.template_rules import UNSTATED, StatedRules, TemplateRules
     from optinb.appboy.template_store import TemplateSync
     from optinb.appboy.templates import (
         Message,
@@ -59,6 +60,7 @@ else:
             "meaning meaning_of_failure rate_limit",
             ".template_changes": "TemplateChange TemplateNews told told_by_group",
             ".template_import": "GroupSync TemplateListing Templates",
+            ".template_rules": "UNSTATED StatedRules TemplateRules",
             ".template_store": "TemplateSync",
             ".templates": "Message Needed RenderedMessage Template fetch_templates fitted needed_properties render "
             "template_from_details",

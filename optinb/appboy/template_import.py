@@ -10,14 +10,16 @@ from msgspec.structs import replace
 from optinb.appboy.client import AppboyClient
 from optinb.appboy.live_content import with_live_content
 from optinb.appboy.template_changes import TemplateNews
+from optinb.appboy.template_rules import UNSTATED, StatedRules, TemplateRules
 from optinb.appboy.template_store import TemplateStore, TemplateSync
 from optinb.appboy.templates import Template, fetch_templates, fitted
-from optinb.errors import AppboyError, CampaignError, SettingsError
+from optinb.errors import AppboyError, CampaignError, SettingsError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
+    from optinb.appboy.statements import Statements
     from optinb.base.context import Context
     from optinb.base.settings import AppGroupSettings
     from optinb.store.runs import Runs
@@ -47,10 +49,11 @@ class TemplateListing(Struct, frozen=True, kw_only=True):
 
 
 class Templates:
-    """`ws.templates`: import and list templates."""
+    """`ws.templates`: import and list templates, and state what Appboy's API doesn't tell of them."""
 
-    def __init__(self, context: Context, store: TemplateStore, runs: Runs) -> None:
+    def __init__(self, context: Context, store: TemplateStore, statements: Statements, runs: Runs) -> None:
         self._context, self._settings, self._store, self._runs = context, context.settings, store, runs
+        self._statements = statements
 
     def sync(self, app_group: str | None = None, *, fresh: Collection[str] = ()) -> tuple[GroupSync, ...]:
         """Imports the templates of one app group, or of all. A group that can't be reached doesn't stop the others.
@@ -96,6 +99,102 @@ class Templates:
         """
         group = self._settings.app_group(app_group)
         return self._told(self._store.get(group.id, name_or_id), group)
+
+    def find(self, name_or_id: str, app_group: str | None = None) -> Template:
+        """A template whose name is known in one app group alone; with an app group, as `get`.
+
+        Args:
+            name_or_id: of the template.
+            app_group: name or id of its app group; it may be left out where only one has such a template.
+
+        Raises:
+            CampaignError: with the nearest usable name, for a template that isn't known, or one that several app groups
+                have, or several templates of one.
+            SettingsError: for an app group that isn't known.
+        """
+        if app_group is not None:
+            return self.get(app_group, name_or_id)
+        known = self.list()
+        there = {t.app_group_id for t in known if name_or_id in (t.id, t.name)}
+        groups = [group.name for group in self._settings.app_groups if group.id in there]
+        if len(groups) == 1:
+            return self.get(groups[0], name_or_id)
+        if not groups:
+            usable = [template.name for template in known if template.usable]
+            tail = did_you_mean(name_or_id, usable) if usable else "; import them with `optinb templates sync`"
+            raise CampaignError(f"template {name_or_id!r} isn't known{tail}")
+        listed = ", ".join(groups)
+        raise CampaignError(f"a template {name_or_id!r} is in several app groups ({listed}); name the one you mean")
+
+    def rules(self, app_group: str, name_or_id: str) -> StatedRules | None:
+        """What is stated of a template, by whom and when.
+
+        Args:
+            app_group: its name or id.
+            name_or_id: of the template; it may be one that can't be used.
+
+        Returns:
+            None where nobody has stated anything, or where it was taken back: then Appboy's default counts, by which a
+            customer gets it once, ever.
+
+        Raises:
+            CampaignError: for a template that isn't known.
+            SettingsError: for an app group that isn't known.
+        """
+        template = self.get(app_group, name_or_id)
+        return self._statements.newest(template.app_group_id, template.id)
+
+    def rules_of(self, template: Template) -> TemplateRules:
+        """The rules that are stated of a template; UNSTATED where none are.
+
+        Args:
+            template: one that `get` or `list` gave.
+        """
+        stated = self._statements.newest(template.app_group_id, template.id)
+        return UNSTATED if stated is None else stated.rules
+
+    def stated(self) -> dict[tuple[str, str], StatedRules]:
+        """What is stated of every template of which something is, by app group id and template id."""
+        return self._statements.all()
+
+    def set_rules(self, app_group: str, name_or_id: str, changes: TemplateRules) -> StatedRules:
+        """States what Appboy's dashboard has set for a template, which its API doesn't tell.
+
+        Whatever this changes holds the approved campaigns that use the template until they are approved again.
+
+        Args:
+            app_group: its name or id.
+            name_or_id: of the template; it may be one that can't be used.
+            changes: what is stated now; what it doesn't name stays as it was stated before.
+
+        Returns:
+            all that is stated of it now.
+
+        Raises:
+            CampaignError: for a template that isn't known, or when nothing is stated.
+            SettingsError: for an app group that isn't known.
+        """
+        template = self.get(app_group, name_or_id)
+        if not changes:
+            raise CampaignError(
+                f"nothing was stated of the template {template.name!r}; say when customers may get it again, such as "
+                "'any time', or one of the other rules that Appboy's dashboard shows"
+            )
+        return self._statements.state(template, changes, user=self._context.user, now=self._context.now())
+
+    def withdraw_rules(self, app_group: str, name_or_id: str) -> None:
+        """Takes back all that was stated of a template, so that Appboy's default counts again: once, ever.
+
+        Args:
+            app_group: its name or id.
+            name_or_id: of the template; it may be one that can't be used.
+
+        Raises:
+            CampaignError: for a template that isn't known, or one of which nothing is stated.
+            SettingsError: for an app group that isn't known.
+        """
+        template = self.get(app_group, name_or_id)
+        self._statements.withdraw(template, user=self._context.user, now=self._context.now())
 
     def check_imported(self, template: Template) -> None:
         """Refuses a template that isn't stored as it was imported.

@@ -79,7 +79,11 @@ class TemplateRules(Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
         return None if after_s is UNSET or after_s is None else timedelta(seconds=after_s)
 
     def with_changes(self, changes: TemplateRules) -> TemplateRules:
-        """These rules with everything that `changes` states in place of what was stated before."""
+        """These rules, with everything that others state in place of what was stated before.
+
+        Args:
+            changes: what is stated now.
+        """
         stated = {k: v for k, v in msgspec.structs.asdict(changes).items() if v is not UNSET}
         return msgspec.structs.replace(self, **stated)
 

@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     from optinb.campaigns.moving import TimeMove, sign_move, why_untimely
     from optinb.campaigns.outlook import Going, calendar
     from optinb.campaigns.part_words import NONE
-    from optinb.campaigns.parts import content_parts, deciding_parts, differences, tables_for
+    from optinb.campaigns.parts import (
+        RULES_OF_TEMPLATE,
+        content_parts,
+        deciding_parts,
+        differences,
+        rules_part,
+        tables_for,
+    )
     from optinb.campaigns.placed_customers import PlacedCustomers
     from optinb.campaigns.policy import Competitor, check_quiet, days_back, quiet_zones
     from optinb.campaigns.policy_state import ContactPolicyState
@@ -54,7 +61,7 @@ else:
             ".moving": "TimeMove sign_move why_untimely",
             ".outlook": "Going calendar",
             ".part_words": "NONE",
-            ".parts": "content_parts deciding_parts differences tables_for",
+            ".parts": "RULES_OF_TEMPLATE content_parts deciding_parts differences rules_part tables_for",
             ".policy": "Competitor check_quiet days_back quiet_zones",
             ".power": "Power power_of",
             ".rebuilt": "REBUILT RebuiltAudience approved_rebuilt rebuilt_parts",

@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
+from optinb.appboy.template_rules import TemplateRules, said
 from optinb.base.figures import share
 from optinb.base.settings import PolicySection
 from optinb.campaigns.campaign import Offer, Property
-from optinb.campaigns.parts import differences
+from optinb.campaigns.parts import RULES_OF_TEMPLATE, differences
 from optinb.campaigns.rebuilt import REBUILT, read_rebuilt
 from optinb.campaigns.schedule import Schedule
 from optinb.errors import OptinbError
@@ -50,6 +51,8 @@ def part_words(part: str, text: str) -> str:
             case "promotion codes":
                 files = msgspec.json.decode(text, type=list[tuple[str, int]])
                 return ", ".join(f"{codes:,} codes of import {sha256[:8] or '?'}" for sha256, codes in files) or NONE
+            case _ if part == RULES_OF_TEMPLATE:
+                return rules_words(msgspec.json.decode(text, type=TemplateRules))
             case _ if part == REBUILT:
                 return "; ".join(one.sentence() for one in read_rebuilt(text)) or NONE
             case "apps" | "definitions of figures" | "platforms of apps" | "oldest data" | "how deliveries are read":
@@ -70,15 +73,21 @@ def property_words(given: Property) -> str:
     return f"attribute {given.attribute}{tail}"
 
 
+def rules_words(rules: TemplateRules) -> str:
+    """What is stated of a template, in a line; it says so where nothing is."""
+    return "; ".join(f"{what} {value}" for what, value in said(rules)) or "none stated"
+
+
 def why_different(approver: str, approved: Mapping[str, str], current: Mapping[str, str]) -> str | None:
     """What differs from an approval, in a sentence; None where nothing does.
 
-    What it says nothing about was added by a later release: nobody has approved that, whatever its value is.
+    What it says nothing about was added by a later release: nobody has approved that, whatever its value is. The rules
+    of a template are no part of it as long as nobody has stated any.
     """
     changed = differences(approved, current)
-    known = [name for name in changed if name in approved]
+    known = [name for name in changed if name in approved or name == RULES_OF_TEMPLATE]
     if known:
-        moved = [told for name in known if (told := _moved(name, approved[name], current.get(name)))]
+        moved = [told for name in known if (told := _moved(name, approved.get(name), current.get(name)))]
         tail = f" ({'; '.join(moved)})" if moved else ""
         return f"changed since {approver} approved it: {', '.join(known)}; approve it again{tail}"
     if changed:
@@ -89,9 +98,9 @@ def why_different(approver: str, approved: Mapping[str, str], current: Mapping[s
     return None
 
 
-def _moved(part: str, before: str, now: str | None) -> str | None:
+def _moved(part: str, before: str | None, now: str | None) -> str | None:
     """What a part was and is, where that is short; a longer text is compared on the desk."""
-    values = part_words(part, before), NONE if now is None else part_words(part, now)
+    values = [NONE if text is None else part_words(part, text) for text in (before, now)]
     return f"{part} was {values[0]} and is {values[1]}" if sum(map(len, values)) <= MOST_LETTERS else None
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
-    from optinb.appboy import Template
+    from optinb.appboy import Template, TemplateRules
     from optinb.base.settings import AppGroupSettings, Settings
     from optinb.campaigns.campaign import Campaign
     from optinb.campaigns.schedule import Schedule
@@ -31,6 +31,7 @@ STAGED = frozenset({*(a.name for a in (*STAGE, *VALUE, *CHANCES)), MICRO_SEGMENT
 ALWAYS_READ = frozenset({"customers", "app_users"})
 # Who is one person decides whose consent and purchases count. No age of it holds a night: what it said once holds on.
 WHO_IS_WHO = frozenset({"customer_ids"})
+RULES_OF_TEMPLATE = "rules of the template"
 WHOSE_APPROVAL_COUNTS = ("approval_days", "keys")
 
 
@@ -62,6 +63,11 @@ def content_parts(
         "measurement window": str(campaign.measurement_days),
         "ignoring others' exclusion periods": canonical(campaign.ignore_others),
     }
+
+
+def rules_part(rules: TemplateRules) -> dict[str, str]:
+    """The part for what is stated of the template; none where nothing is, as in every approval of before."""
+    return {RULES_OF_TEMPLATE: canonical(rules)} if rules else {}
 
 
 def deciding_parts(

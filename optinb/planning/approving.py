@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from optinb.campaigns import (
     NONE,
+    RULES_OF_TEMPLATE,
     Approval,
     Authority,
     CampaignRecord,
@@ -152,7 +153,7 @@ def last_approval(
         changes=tuple(
             PartChange(
                 part=part,
-                before=words(part, approval.parts.get(part), missing=NOT_A_PART),
+                before=words(part, approval.parts.get(part), missing=NONE if part == RULES_OF_TEMPLATE else NOT_A_PART),
                 now=words(part, preview.parts.get(part)),
             )
             for part in preview.changed

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.appboy import Template, Templates, needed_properties
+from optinb.appboy import UNSTATED, Template, TemplateRules, Templates, needed_properties
 from optinb.base.settings import AppGroupSettings
-from optinb.campaigns import Campaign, Competitor, content_parts, deciding_parts, rebuilt_parts, tables_for
+from optinb.campaigns import Campaign, Competitor, content_parts, deciding_parts, rebuilt_parts, rules_part, tables_for
 from optinb.errors import CampaignError
 from optinb.rules import from_json, is_bound, sentence, to_json
 from optinb.warehouse import TableAge, Warehouse, table_ages
@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 class Resolved(Struct, frozen=True, kw_only=True):
     """A campaign with everything that its names stand for.
 
-    `decided` are the parts that the settings decide, and the audiences of its nights that were rebuilt.
+    `decided` are the parts that the settings decide, and the audiences of its nights that were rebuilt; `rules` are
+    what people have stated of the template.
     """
 
     campaign: Campaign
     app_group: AppGroupSettings
     template: Template
+    rules: TemplateRules = UNSTATED
     rule_json: str
     sentence: str
     decided: dict[str, str]
@@ -42,7 +44,7 @@ class Resolved(Struct, frozen=True, kw_only=True):
         content = content_parts(
             self.campaign, rule_json=self.rule_json, template=self.template, app_group=self.app_group
         )
-        return {**content, **self.decided}
+        return {**content, **rules_part(self.rules), **self.decided}
 
     def competitor(self, night: date) -> Competitor:
         """The campaign as the contact policy sees it.
@@ -93,6 +95,7 @@ class Resolver:
             campaign=campaign,
             app_group=app_group,
             template=template,
+            rules=self._templates.rules_of(template),
             rule_json=to_json(bound) if named else group.rule_json,
             sentence=sentence(from_json(group.rule_json)),  # not as it's stored, which nothing binds
             decided=decided | rebuilt_parts(rebuilt),

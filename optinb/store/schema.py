@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
 # The newest migration. Kept here so that opening a store that is up to date needn't import Alembic.
-REVISION = "0003"
+REVISION = "0004"
 
 
 class UtcMoment(TypeDecorator[datetime]):
@@ -92,6 +92,18 @@ templates: Table[Any] = Table(
     Column("body", Text, nullable=False),
     Column("changed_at", UtcMoment, nullable=False),
     Column("synced_at", UtcMoment, nullable=False),
+)
+
+# What people state of templates: the newest version counts, and one with empty rules takes back those before.
+template_rules: Table[Any] = Table(
+    "template_rules",
+    metadata,
+    Column("app_group_id", String(100), primary_key=True),
+    Column("template_id", String(100), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("rules", Text, nullable=False),
+    Column("stated_by", String(200), nullable=False),
+    Column("stated_at", UtcMoment, nullable=False),
 )
 
 audiences: Table[Any] = Table(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from optinb.appboy.statements import Statements
     from optinb.appboy.template_store import TemplateStore
     from optinb.campaigns.campaign_store import CampaignStore
     from optinb.campaigns.rewording import Rewording
@@ -55,6 +56,13 @@ class Store:
         from optinb.appboy.template_store import TemplateStore
 
         return TemplateStore(self._database)
+
+    @once
+    def statements(self) -> Statements:
+        """What people have stated of templates."""
+        from optinb.appboy.statements import Statements
+
+        return Statements(self._database)
 
     @once
     def campaigns(self) -> CampaignStore:
