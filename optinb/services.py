@@ -198,7 +198,14 @@ class Services(TablesView):
         from optinb.planning.trial_sends import Trials
 
         context, campaigns, records = self.context, self.store.campaigns, self._records
-        audiences = Audiences(context, self, campaigns=campaigns, contacts=self.contacts)
+        audiences = Audiences(
+            context,
+            self,
+            campaigns=campaigns,
+            contacts=self.contacts,
+            templates=self.templates,
+            vendor_control=self.vendor_control,
+        )
         resolver = Resolver(
             context,
             self,
