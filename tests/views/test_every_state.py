@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from importlib import import_module
 from inspect import isfunction
 from pathlib import Path
@@ -19,8 +19,9 @@ from page_text import text_of
 
 import optinb
 from optinb import show, views
-from optinb.appboy import Standing, TemplateListing, TemplateNews
+from optinb.appboy import Standing, StatedRules, StatedTemplate, TemplateListing, TemplateNews, TemplateRules
 from optinb.appboy.template_changes import TemplateChange
+from optinb.appboy.template_rules import VendorCap, VendorQuietHours
 from optinb.base.settings import Platform
 from optinb.base.workspace_folder import init_workspace
 from optinb.campaigns import OUTCOMES, REASONS, CampaignChange, CampaignRecord, CampaignState, SendTime, Step, Waterfall
@@ -144,6 +145,9 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
     reason = Answer(
         campaign="A", outcome="recipient", why="gets it", delivery="unknown", settled="missing", send_at=NOW
     )
+    rules = TemplateRules(again_after_s=86_400, caps=(VendorCap(1, "day"),),
+                          quiet_hours=VendorQuietHours(time(22), time(8)))  # fmt: skip
+    stated = StatedRules(rules=rules, by=AUTHOR, at=NOW)
     change = TemplateChange(template_id="t", name="T", what="new")
     news = TemplateNews(at=NOW, app_group="Shop", change=change)
     drift = ColumnDrift(table="customers", column="country", measure="empty", before=0.1, now=0.2, lowest=0.0,
@@ -172,7 +176,9 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         SendMove(campaign="A", run_date=f"{RUN_DATE}", before=NOW, send_at=NOW, moved=1, unmoved=1, unknown=1),
         Cancellation(campaign="A", comment="", nights=(Recall(campaign="A", run_date=f"{RUN_DATE}", recalled=1),)),
         Settlements(nights=(settled,), exit_code=0), AuditVerdict(entries=1, head="0", problem=None),
-        Recovered(dry_run=True, settled=(settled,)), TemplateListing(templates=tuple(listed), news=(news,)),
+        Recovered(dry_run=True, settled=(settled,)), stated,
+        TemplateListing(templates=tuple(listed), news=(news,), stated=(stated,)),
+        StatedTemplate(app_group="Shop", template=listed[0], stated=stated),
         ModelReport(run_date=RUN_DATE, warehouse_version=1, customers=1, stages={}, card=()),
         *ws.codes.list(), ws.quarantine(), ws.customer_on("000014", RUN_DATE), ws.lists.save("Few", ["000014"]),
         ws.campaigns.last_approval(ws.campaigns.preview(shop)), init_workspace(ws.root.parent / "new"),

@@ -8,7 +8,7 @@ import pytest
 
 import optinb
 from optinb.appboy import TemplateRules
-from optinb.appboy.template_rules import VendorCap
+from optinb.appboy.template_rules import ONCE, VendorCap
 from optinb.campaigns import RULES_OF_TEMPLATE, why_held
 from optinb.campaigns.part_words import part_words
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, state_templates
@@ -105,7 +105,7 @@ def test_a_statement_after_an_approval_holds_the_campaign(ws: Workspace, folder:
     part = RULES_OF_TEMPLATE
     assert held(0) == (
         f"changed since {APPROVER} approved it: {part}; approve it again "
-        f"({part} was none and is frequency caps 1 a day)"
+        f"({part} was none and is again {ONCE}; frequency caps 1 a day)"
     )
     ws.templates.set_rules("Club", CLUB, TemplateRules(again_after_s=None))
     assert f"({part} was again any time and is again never)" in (held(1) or "")
@@ -114,4 +114,6 @@ def test_a_statement_after_an_approval_holds_the_campaign(ws: Workspace, folder:
     with optinb.open_workspace(folder, user=APPROVER) as boss:
         last = boss.campaigns.last_approval(boss.campaigns.preview(CAMPAIGNS[0]["name"]))
         assert last is not None
-        assert [(c.part, c.before, c.now) for c in last.changes] == [(part, "none", "frequency caps 1 a day")]
+        assert [(c.part, c.before, c.now) for c in last.changes] == [
+            (part, "none", f"again {ONCE}; frequency caps 1 a day")
+        ]
