@@ -69,10 +69,11 @@ class Audiences:
         """
         known = {record.id: record.campaign for record in self._campaigns.list()}
         found = self.uncontested(night, due, tables_of=tables_of)
-        found.vendor = self._vendor_state(found.placed, but=(but, night))
+        nights = [audience for audience in self._contacts.nights() if audience.night != (but, night)]
+        found.vendor = self._vendor_state(found.placed, nights)
         oldest = night - timedelta(days=days_back(self._settings.contact_policy(), known.values()))
-        for audience in self._contacts.nights(since=oldest):
-            if audience.night == (but, night):
+        for audience in nights:
+            if audience.run_date < oldest:
                 continue
             campaign = known.get(audience.campaign_id)
             who = Competitor(
@@ -87,7 +88,7 @@ class Audiences:
             found.add(counting(rows, "control"), who, control=True)
         return found
 
-    def _vendor_state(self, placed: PlacedCustomers, *, but: tuple[str | None, date]) -> VendorState:
+    def _vendor_state(self, placed: PlacedCustomers, nights: Iterable[FrozenAudience]) -> VendorState:
         """What is stated of Appboy's filters, with all that was sent; nothing of it is read before a campaign asks."""
         stated, zone = self._templates.stated(), self._settings.zone
 
@@ -96,8 +97,7 @@ class Audiences:
 
         sent = (
             Sent(audience.campaign_id, sending_of(audience, stated=stated, zone=zone), rows_of(audience))
-            for audience in self._contacts.nights()
-            if audience.night != but
+            for audience in nights
         )
         return VendorState(placed, zone=zone.key, sent=sent, controls=self.vendor_control.members)
 

@@ -24,11 +24,13 @@ from optinb.campaigns import (
     fingerprint,
     send_times,
     waterfall,
+    why_too_many,
 )
 from optinb.errors import OptinbError
 from optinb.planning.audiences import check_size
 from optinb.planning.code_pools import Codes, CodesLeft
 from optinb.planning.trial_sends import SampleMessage, sample_messages
+from optinb.segments.vendor_control import without_list
 
 if TYPE_CHECKING:
     from optinb.base.context import Context
@@ -75,6 +77,7 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
         power: of the test; only in full, and None without a control group.
         rivals: the other campaigns of that night; only in full.
         after_rivals: how many recipients these leave; only in full.
+        vendor_notes: what Appboy may filter among the recipients, where nobody can tell beforehand whom; in sentences.
     """
 
     campaign: Campaign
@@ -93,6 +96,7 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
     power: Power | None = None
     rivals: tuple[Rival, ...] = ()
     after_rivals: int | None = None
+    vendor_notes: tuple[str, ...] = ()
 
 
 class Previews:
@@ -141,11 +145,18 @@ class Previews:
             power=self._power.of(campaign, figures) if in_full else None,
             rivals=rivals,
             after_rivals=after,
+            vendor_notes=self._vendor_notes(resolved, figures.recipients),
         )
 
     def power(self, preview: CampaignPreview) -> Power | None:
         """What the test of a previewed campaign can see; see `Campaigns.power`."""
         return self._power.of(preview.campaign, preview.waterfall)
+
+    def _vendor_notes(self, resolved: Resolved, recipients: int) -> tuple[str, ...]:
+        there = self._audiences.vendor_control.of(resolved.app_group.id)
+        without = None if there is not None else without_list(resolved.app_group.name)
+        told = (without, why_too_many(resolved.rules, resolved.template.name, recipients))
+        return tuple(note for note in told if note)
 
     def _fingerprint(self, campaign: Campaign, parts: dict[str, str]) -> str:
         """The short one of what a preview shows; of a submitted campaign also of who submitted it, and when."""

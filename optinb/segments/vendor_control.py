@@ -65,6 +65,7 @@ class VendorControl:
         """Args: `published`: the version whose customers a list is compared with, None before the first import."""
         self._context, self._audit, self._published = context, audit, published
         self._folder = context.root / "lists" / "vendor_control"
+        self._known: dict[str, tuple[object, VendorControlRecord, pl.DataFrame]] = {}
 
     def save(
         self,
@@ -219,13 +220,17 @@ class VendorControl:
         if said is None:
             return None
         try:
+            there = path.stat()
+            mark = (said, there.st_mtime_ns, there.st_size, there.st_ino)
+            if group.id in self._known and self._known[group.id][0] == mark:
+                return self._aged(self._known[group.id][1]), self._known[group.id][2]
             data = path.read_bytes()
             ids = pl.read_parquet(BytesIO(data)).select(_COLUMN)
             text = pl.read_parquet_metadata(BytesIO(data))[_RECORD]
             record = msgspec.json.decode(text, type=VendorControlRecord)
             if said == record.sha256 == _digest(ids):
-                age = max(0, (self._context.now() - record.uploaded_at).days)
-                return msgspec.structs.replace(record, age_days=age), ids
+                self._known[group.id] = mark, record, ids
+                return self._aged(record), ids
             what = "was changed since it was uploaded"
         except (OSError, KeyError, pl.exceptions.PolarsError, msgspec.MsgspecError) as error:
             what, cause = "can't be read", error
@@ -234,6 +239,10 @@ class VendorControl:
             f"Appboy keeps out; restore the file, or upload the list again: optinb lists vendor-control --app-group "
             f"{group.name!r} --file FILE"
         ) from cause
+
+    def _aged(self, record: VendorControlRecord) -> VendorControlRecord:
+        days = (self._context.now() - record.uploaded_at).days
+        return msgspec.structs.replace(record, age_days=max(0, days))
 
     def _external_ids(self) -> pl.LazyFrame | None:
         """The external user ids of the published tables, as `customer_id`."""

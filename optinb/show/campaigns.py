@@ -140,6 +140,7 @@ def preview_text(value: CampaignPreview) -> str:
         *(f"  note: {note}" for note in value.template.notes),
         *(f"  {left:>12,}  {what}" + f" (-{gone:,})" * bool(gone) for what, gone, left in w.steps()),
         f"  {w.recipients:>12,}  recipients; about {value.messages:,} messages in the coming 90 days",
+        *(f"  note: {note}" for note in value.vendor_notes),
     ]
     lines += [
         f"  {t.customers:>12,}  in {t.zone}: {t.wall}" + (f" (clocks change: {t.shift})" if t.shift else "")
