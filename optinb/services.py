@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from optinb.planning import Campaigns, Codes, Doctor
     from optinb.planning.campaign_records import CampaignRecords, Drafts, Unsaved
     from optinb.planning.resolved import Freshness
-    from optinb.segments import Groups, Lists
+    from optinb.segments import Groups, Lists, VendorControl
     from optinb.warehouse import Snapshot, Warehouse
     from optinb.warehouse.inbox import Arrivals
 
@@ -93,6 +93,13 @@ class Services(TablesView):
         from optinb.segments.lists import Lists
 
         return Lists(self.context, self.store.audit, published=self._published)
+
+    @once
+    def vendor_control(self) -> VendorControl:
+        """The members of Appboy's Global Control Group, as they were uploaded for each app group."""
+        from optinb.segments.vendor_control import VendorControl
+
+        return VendorControl(self.context, self.store.audit, published=self._published)
 
     @once
     def templates(self) -> Templates:
@@ -213,7 +220,14 @@ class Services(TablesView):
         from optinb.planning.trial_sends import Trials
 
         context, campaigns, records = self.context, self.store.campaigns, self._records
-        audiences = Audiences(context, self, campaigns=campaigns, contacts=self.contacts)
+        audiences = Audiences(
+            context,
+            self,
+            campaigns=campaigns,
+            contacts=self.contacts,
+            templates=self.templates,
+            vendor_control=self.vendor_control,
+        )
         resolver = Resolver(
             context,
             self,
@@ -263,6 +277,7 @@ class Services(TablesView):
             templates=store.templates,
             statements=store.statements,
             campaigns=store.campaigns,
+            vendor_control=self.vendor_control,
         )
 
     @once
@@ -283,7 +298,12 @@ class Services(TablesView):
         from optinb.delivery.forgetting import Forgetting
 
         return Forgetting(
-            self.context, self.store, warehouse=self.warehouse, lists=self.lists, checkpoints=self.checkpoints
+            self.context,
+            self.store,
+            warehouse=self.warehouse,
+            lists=self.lists,
+            vendor_control=self.vendor_control,
+            checkpoints=self.checkpoints,
         )
 
     def reopen(self) -> None:

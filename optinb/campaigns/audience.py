@@ -65,7 +65,8 @@ def build_audience(
         not_modelled: attributes that no model tells tonight, each with the reason.
         quiet: the time zones whose quiet hours the message would break.
         zone: of customers whose time zone isn't known.
-        policy_state: what the contact policy knows of these very customers; it judges nothing if left out.
+        policy_state: what the contact policy, and what is stated of Appboy's own filters, knows of these very
+            customers; neither judges anything if left out.
         who: the campaign, as the policy sees it; given with `policy_state`.
         identity: who of them is one person; with `policy_state`, its roster knows.
 
@@ -92,6 +93,10 @@ def build_audience(
     able = np.flatnonzero(codes == 0)
     codes[able[placed.persons.doubles(places[able])]] = CODES["same_external_id"]
     able = np.flatnonzero(codes == 0)
+    if policy_state is not None and policy_state.vendor is not None and who is not None:
+        # before anybody is drawn: whom Appboy filters is in no control group, takes no code and counts for no cap
+        codes[able] = policy_state.vendor.verdicts(places[able], who)
+        able = able[codes[able] == 0]
     stays = np.zeros(len(able), dtype=np.bool_)
     if policy_day is not None and who is not None:
         verdicts = policy_day.verdicts(places[able], who)

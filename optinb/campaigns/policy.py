@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
+from optinb.campaigns.vendor_filters import Sending
 from optinb.errors import CampaignError
 
 if TYPE_CHECKING:
@@ -25,7 +26,10 @@ CALENDAR_DAYS = {"day": 1, "week": 7, "month": 31}
 
 
 class Competitor(Struct, frozen=True, kw_only=True):
-    """What the policy needs to know of a campaign; `order` sorts those of a night, and whoever comes first chooses."""
+    """What the policy needs to know of a campaign; `order` sorts those of a night, and whoever comes first chooses.
+
+    `sending`: as what and when it goes out, where Appboy's own filters are looked at, too.
+    """
 
     campaign_id: str
     app_group_id: str
@@ -35,9 +39,10 @@ class Competitor(Struct, frozen=True, kw_only=True):
     measurement_days: int = 0
     has_control: bool = False
     ignore_others: bool = False
+    sending: Sending | None = None
 
     @classmethod
-    def of(cls, campaign: Campaign, *, app_group_id: str, day: date) -> Competitor:
+    def of(cls, campaign: Campaign, *, app_group_id: str, day: date, sending: Sending | None = None) -> Competitor:
         """A campaign whose messages go out on a day."""
         return cls(
             campaign_id=campaign.id,
@@ -48,6 +53,7 @@ class Competitor(Struct, frozen=True, kw_only=True):
             measurement_days=campaign.measurement_days,
             has_control=campaign.control > 0,
             ignore_others=campaign.ignore_others,
+            sending=sending,
         )
 
     @property

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from optinb.base.settings import PolicySection
     from optinb.campaigns.placed_customers import PlacedCustomers
+    from optinb.campaigns.vendor_state import VendorState
 
 NOBODY, SEVERAL = -1, -2
 
@@ -122,10 +123,21 @@ class ContactPolicyDay:
 
 
 class ContactPolicyState:
-    """The contact policy on each day that a night writes for, while its campaigns choose their customers one by one."""
+    """The contact policy on each day that a night writes for, while its campaigns choose their customers one by one.
 
-    def __init__(self, placed: PlacedCustomers, *, days: Iterable[date], policy: PolicySection) -> None:
-        self.placed = placed
+    `vendor` is what is known of Appboy's own filters; None where these judge nobody.
+    """
+
+    def __init__(
+        self,
+        placed: PlacedCustomers,
+        *,
+        days: Iterable[date],
+        policy: PolicySection,
+        vendor: VendorState | None = None,
+    ) -> None:
+        self.placed: PlacedCustomers = placed
+        self.vendor: VendorState | None = vendor
         everybody = np.arange(len(placed), dtype=np.uint32)
         held_out = placed.persons.drawn(everybody, salt=GLOBAL_CONTROL, share=policy.global_control)
         self._days = {day: ContactPolicyDay(held_out, day=day, policy=policy) for day in sorted(set(days))}
@@ -149,3 +161,5 @@ class ContactPolicyState:
         """Adds the recipients and the control group of an audience with AUDIENCE_SCHEMA."""
         for outcome in ("recipient", "control"):
             self.add(audience.filter(pl.col("outcome") == outcome)["customer_id"], who, control=outcome == "control")
+        if self.vendor is not None:
+            self.vendor.promise(audience, who)

@@ -9,6 +9,8 @@ import click
 
 from optinb.cli.common import Listing, column_options, date_option, main, on_workspace
 from optinb.cli.completing import names_of
+from optinb.errors import UsageError
+from optinb.segments.vendor_control import without_list
 
 if TYPE_CHECKING:
     from datetime import date
@@ -80,9 +82,9 @@ def lists() -> None:
 @lists.command("list")
 @on_workspace
 def lists_list(ws: Workspace) -> Any:
-    """Show the newest version of every list."""
+    """Show the newest version of every list, and what is uploaded of Appboy's Global Control Group."""
     return Listing(
-        items=tuple(ws.lists.list()),
+        items=(*ws.lists.list(), *ws.vendor_control.list()),
         kind="list",
         empty="no list is saved yet; `optinb lists save NAME FILE` saves the customer ids in a file",
     )
@@ -104,6 +106,27 @@ def lists_show(ws: Workspace, name: str) -> Any:
 def lists_save(ws: Workspace, name: str, file: Path, column: str | None, header: bool | None) -> Any:
     """Save the customer ids in FILE under NAME: an id a line, or CSV, NDJSON or Parquet with a column customer_id."""
     return ws.lists.save(name, file, column=column, header=header)
+
+
+@lists.command("vendor-control")
+@click.option("--app-group", metavar="NAME", required=True, shell_complete=names_of("app group"), help="Whose it is.")
+@click.option("--file", type=click.Path(path_type=Path), help="The members' external user ids, which replace the list.")
+@click.option("--remove", is_flag=True, help="Remove the list, as when Appboy's group was switched off.")
+@column_options
+@on_workspace
+def lists_vendor_control(
+    ws: Workspace, app_group: str, file: Path | None, remove: bool, column: str | None, header: bool | None
+) -> Any:
+    """Upload the members of Appboy's Global Control Group, to whom it sends nothing; without a file, show them."""
+    if file is not None and remove:
+        raise UsageError("--file replaces the list and --remove takes it away; choose one of them")
+    if file is not None:
+        return ws.vendor_control.save(app_group, file, column=column, header=header)
+    if remove:
+        ws.vendor_control.remove(app_group)
+    there = ws.vendor_control.of(app_group)
+    name = ws.settings.app_group(app_group).name
+    return Listing(items=() if there is None else (there,), kind="list", empty=without_list(name))
 
 
 @main.command()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from optinb.delivery.audit_checkpoint import AuditCheckpoints
     from optinb.delivery.journal import Store
     from optinb.segments.lists import Lists
+    from optinb.segments.vendor_control import VendorControl
     from optinb.warehouse import Removed, Warehouse
 
 ACTION = "customer forgotten"
@@ -36,9 +37,10 @@ class ForgottenCustomer(Struct, frozen=True, kw_only=True):
     """What was removed of a customer, in figures; `person` is a keyed hash, which stands for them in the audit trail.
 
     `rows` of the published tables, `versions` and `files` of the warehouse that were written anew, `quarantined` rows
-    whose text was blanked, `lists` and `audiences` that they were on, `rewritten` texts: journals, notebooks, reports,
-    logs, drafts. What a person has to see to: `inbox`, the delivered files that still hold them; `scheduled`, the
-    sends that Appboy has already and that reach them; `named_in`, what names them still, as it can't be rewritten.
+    whose text was blanked, `lists` (uploads of Appboy's Global Control Group among them) and `audiences` that they were
+    on, `rewritten` texts: journals, notebooks, reports, logs, drafts. What a person has to see to: `inbox`, the
+    delivered files that still hold them; `scheduled`, the sends that Appboy has already and that reach them;
+    `named_in`, what names them still, as it can't be rewritten.
     `forgotten_before`: by an earlier call, which this one repeated.
     """
 
@@ -65,10 +67,17 @@ class Forgetting:
     """Removes people from a workspace."""
 
     def __init__(
-        self, context: Context, store: Store, *, warehouse: Warehouse, lists: Lists, checkpoints: AuditCheckpoints
+        self,
+        context: Context,
+        store: Store,
+        *,
+        warehouse: Warehouse,
+        lists: Lists,
+        vendor_control: VendorControl,
+        checkpoints: AuditCheckpoints,
     ) -> None:
         self._context, self._store, self._warehouse, self._lists = context, store, warehouse, lists
-        self._checkpoints = checkpoints
+        self._vendor_control, self._checkpoints = vendor_control, checkpoints
         self._root, self._inbox = context.root, context.root / "inbox"
 
     def forget(self, customer_id: str, *, by: str = "") -> ForgottenCustomer:
@@ -111,7 +120,7 @@ class Forgetting:
             if h.batch and _state(h) in ("accepted", "unknown") and self._context.now() < last_moment(h.audience)
         )
         audiences = self._anonymise(held, person.ids)
-        lists = sum(self._lists.forget(one) for one in person.ids)
+        lists = sum(self._lists.forget(one) for one in person.ids) + self._vendor_control.forget(others)
         gone = ForgottenPerson(
             {*person.ids, *others, *person.names}, values=person.values, stand_in=f"{FORGOTTEN}{token_hex(8)}"
         )

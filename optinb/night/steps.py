@@ -302,7 +302,7 @@ def night_folder(root: Path, run_date: date, *, dry_run: bool) -> Path:
 
 def examine_night(ws: Workspace, run_date: date, groups: Iterable[AppGroupSettings]) -> Diagnosis:
     """The verdicts on this machine and on the app groups that are due. Nothing is changed there or here."""
-    doctor = Doctor(ws.context, runs=ws.store.runs, templates=ws.store.templates)
+    doctor = Doctor(ws.context, runs=ws.store.runs, templates=ws.store.templates, vendor_control=ws.vendor_control)
     return Diagnosis.of(doctor.machine(run_date), [doctor.app_group(group, most_looks=0) for group in groups])
 
 

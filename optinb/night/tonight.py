@@ -22,6 +22,7 @@ from optinb.campaigns import (
     why_held,
     why_held_by_size,
     why_kept,
+    why_too_many,
 )
 from optinb.delivery import FrozenAudience, close_past, plan, send, why_short
 from optinb.errors import CampaignError, OptinbError, StateError, failure
@@ -183,6 +184,8 @@ class NightCampaigns:
         kept = why_kept(rows, among.placed, name=campaign.name, salt=campaign.id, control=campaign.control)
         self.notes += [kept] if kept else []
         figures = waterfall(rows)
+        many = why_too_many(resolved.rules, resolved.template.name, figures.recipients)
+        self.notes += [f"{campaign.name!r}: {many}"] if many else []
         reason = reason or why_held_by_size(record, figures.recipients) or self._why_short(campaign, figures.recipients)
         if reason or record.approval is None:
             return held(*names, reason or "it is not approved", figures)

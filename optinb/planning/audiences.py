@@ -5,29 +5,38 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+from optinb.appboy import UNSTATED
 from optinb.campaigns import (
     Campaign,
     Competitor,
     ContactPolicyState,
     PlacedCustomers,
+    Sending,
+    Sent,
+    VendorState,
     build_audience,
     days_back,
     quiet_zones,
     waterfall,
 )
+from optinb.campaigns.schedule import EARLIEST_ZONE
 from optinb.delivery import ContactHistory, counting, sending_day, why_too_large
 from optinb.errors import CampaignError
 from optinb.rules import Rule, from_json
 from optinb.segments import SharedGroups, members
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
+    from zoneinfo import ZoneInfo
 
     import polars as pl
 
+    from optinb.appboy import StatedRules, Templates
     from optinb.base.context import Context
     from optinb.campaigns.campaign_store import CampaignStore
+    from optinb.delivery import FrozenAudience
     from optinb.planning.resolved import Resolved
+    from optinb.segments import VendorControl
     from optinb.segments.tables_view import TablesView
 
 
@@ -35,15 +44,23 @@ class Audiences:
     """Builds audiences of campaigns, and finds where every customer stands with the contact policy before."""
 
     def __init__(
-        self, context: Context, tables: TablesView, *, campaigns: CampaignStore, contacts: ContactHistory
+        self,
+        context: Context,
+        tables: TablesView,
+        *,
+        campaigns: CampaignStore,
+        contacts: ContactHistory,
+        templates: Templates,
+        vendor_control: VendorControl,
     ) -> None:
         self._settings, self._tables = context.settings, tables
-        self._campaigns, self._contacts = campaigns, contacts
+        self._campaigns, self._contacts, self._templates = campaigns, contacts, templates
+        self.vendor_control = vendor_control
 
     def policy_state(
         self, night: date, due: Iterable[Campaign], *, tables_of: date | None = None, but: str | None = None
     ) -> ContactPolicyState:
-        """Where every customer stands with the contact policy before a night's campaigns choose.
+        """Where every customer stands with the contact policy, and with Appboy's filters, before campaigns choose.
 
         What earlier nights sent or held out counts, and what this one has frozen already; under whatever id it was, it
         counts for the person. `but`: the id of a campaign whose own audience of this night doesn't count.
@@ -52,9 +69,11 @@ class Audiences:
         """
         known = {record.id: record.campaign for record in self._campaigns.list()}
         found = self.uncontested(night, due, tables_of=tables_of)
+        nights = [audience for audience in self._contacts.nights() if audience.night != (but, night)]
+        found.vendor = self._vendor_state(found.placed, nights)
         oldest = night - timedelta(days=days_back(self._settings.contact_policy(), known.values()))
-        for audience in self._contacts.nights(since=oldest):
-            if audience.night == (but, night):
+        for audience in nights:
+            if audience.run_date < oldest:
                 continue
             campaign = known.get(audience.campaign_id)
             who = Competitor(
@@ -68,6 +87,19 @@ class Audiences:
             found.add(counting(rows, "recipient"), who)
             found.add(counting(rows, "control"), who, control=True)
         return found
+
+    def _vendor_state(self, placed: PlacedCustomers, nights: Iterable[FrozenAudience]) -> VendorState:
+        """What is stated of Appboy's filters, with all that was sent; nothing of it is read before a campaign asks."""
+        stated, zone = self._templates.stated(), self._settings.zone
+
+        def rows_of(audience: FrozenAudience) -> Callable[[bool], pl.DataFrame]:
+            return lambda of_control: counting(self._contacts.rows(audience), "control" if of_control else "recipient")
+
+        sent = (
+            Sent(audience.campaign_id, sending_of(audience, stated=stated, zone=zone), rows_of(audience))
+            for audience in nights
+        )
+        return VendorState(placed, zone=zone.key, sent=sent, controls=self.vendor_control.members)
 
     def uncontested(self, night: date, due: Iterable[Campaign], *, tables_of: date | None = None) -> ContactPolicyState:
         """Where every customer stands with the contact policy as if no campaign had contacted anybody."""
@@ -115,6 +147,23 @@ class Audiences:
             who=resolved.competitor(night) if among is not None and night is not None else None,
             identity=tables.identity(),
         )
+
+
+def sending_of(audience: FrozenAudience, *, stated: Mapping[tuple[str, str], StatedRules], zone: ZoneInfo) -> Sending:
+    """As what, and when, a frozen audience goes out; `stated`: what is stated of templates, `zone`: the workspace's."""
+    if audience.clock == "workspace":
+        wall = audience.send_at.astimezone(zone).replace(tzinfo=None)
+    else:
+        wall = (audience.send_at + EARLIEST_ZONE).replace(tzinfo=None)
+    said = stated.get((audience.app_group_id, audience.template_id))
+    return Sending(
+        app_group_id=audience.app_group_id,
+        template_id=audience.template_id,
+        clock=audience.clock,
+        wall=wall,
+        rules=UNSTATED if said is None else said.rules,
+        recipients=audience.recipients,
+    )
 
 
 def check_audience(campaign: Campaign, audience: pl.DataFrame) -> None:

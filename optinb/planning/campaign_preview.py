@@ -24,6 +24,7 @@ from optinb.campaigns import (
     fingerprint,
     send_times,
     waterfall,
+    why_too_many,
 )
 from optinb.campaigns.eligibility import had_before
 from optinb.errors import OptinbError
@@ -31,6 +32,7 @@ from optinb.planning.audiences import check_size
 from optinb.planning.code_pools import Codes, CodesLeft
 from optinb.planning.trial_sends import SampleMessage, sample_messages
 from optinb.rules import from_json
+from optinb.segments.vendor_control import without_list
 
 if TYPE_CHECKING:
     from optinb.base.context import Context
@@ -80,7 +82,8 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
         stated: what people have said of the template; None where nobody has.
         refused: why it can be neither submitted nor approved, since customers may not get its template again in time;
             empty where they may.
-        notes: what else follows from the rules of the template.
+        notes: what else follows from the rules of the template, and what Appboy may filter among the recipients where
+            nobody can tell beforehand whom; in sentences.
     """
 
     campaign: Campaign
@@ -152,7 +155,7 @@ class Previews:
             after_rivals=after,
             stated=self._resolver.stated(resolved),
             refused=self._resolver.why_not_again(resolved) or "",
-            notes=self._notes(resolved),
+            notes=(*self._notes(resolved), *self._vendor_notes(resolved, figures.recipients)),
         )
 
     def _notes(self, resolved: Resolved) -> tuple[str, ...]:
@@ -171,6 +174,12 @@ class Previews:
     def power(self, preview: CampaignPreview) -> Power | None:
         """What the test of a previewed campaign can see; see `Campaigns.power`."""
         return self._power.of(preview.campaign, preview.waterfall)
+
+    def _vendor_notes(self, resolved: Resolved, recipients: int) -> tuple[str, ...]:
+        there = self._audiences.vendor_control.of(resolved.app_group.id)
+        without = None if there is not None else without_list(resolved.app_group.name)
+        told = (without, why_too_many(resolved.rules, resolved.template.name, recipients))
+        return tuple(note for note in told if note)
 
     def _fingerprint(self, campaign: Campaign, parts: dict[str, str]) -> str:
         """The short one of what a preview shows; of a submitted campaign also of who submitted it, and when."""

@@ -19,6 +19,7 @@ from optinb.base.private import keeps_sqlite, open_paths
 from optinb.base.settings import FILE_NAME, AppGroupSettings
 from optinb.campaigns import ALIVE
 from optinb.errors import Exit, SettingsError, StateError
+from optinb.segments.vendor_control import without_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from optinb.appboy.template_store import TemplateStore
     from optinb.base.context import Context
     from optinb.campaigns.campaign_store import CampaignStore
+    from optinb.segments import VendorControl
     from optinb.store.runs import Runs
 
 _SPARE_MB = 200
@@ -76,11 +78,12 @@ class Doctor:
         *,
         runs: Runs,
         templates: TemplateStore,
+        vendor_control: VendorControl,
         statements: Statements | None = None,
         campaigns: CampaignStore | None = None,
     ) -> None:
         self._context, self._runs, self._templates = context, runs, templates
-        self._statements, self._campaigns = statements, campaigns
+        self._statements, self._campaigns, self._vendor_control = statements, campaigns, vendor_control
 
     def diagnose(self, app_group: str | None = None) -> Diagnosis:
         """Calls one app group, or all. Raises SettingsError for a wrong name."""
@@ -106,7 +109,20 @@ class Doctor:
         with AppboyClient(group, timeout_s=settings.send.timeout_s, read_tries=1, clock=self._context.now) as client:
             outgoing = settings.network.outgoing_addresses
             found = examine(client, known=self._known(group), outgoing=outgoing, most_looks=most_looks)
-        return GroupHealth(app_group=group.name, api=group.api, verdicts=found)
+        return GroupHealth(app_group=group.name, api=group.api, verdicts=(*found, *self._control(group)))
+
+    def _control(self, group: AppGroupSettings) -> Iterator[Verdict]:
+        """What is known of Appboy's own control group, which keeps messages back behind a success."""
+        try:
+            there = self._vendor_control.of(group.name)
+        except StateError as error:
+            yield Verdict(about="global control", standing="bad", text=str(error))
+            return
+        if there is None:
+            yield Verdict(about="global control", standing="note", text=without_list(group.name))
+        else:
+            text = f"{there.members:,} members are left out, by the list of {there.uploaded_at:%Y-%m-%d}"
+            yield Verdict(about="global control", standing="good", text=text)
 
     def _known(self, group: AppGroupSettings) -> dict[str, Template]:
         try:

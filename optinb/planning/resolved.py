@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from optinb.appboy import UNSTATED, StatedRules, Template, TemplateRules, Templates, needed_properties
 from optinb.base.settings import AppGroupSettings
-from optinb.campaigns import Campaign, Competitor, content_parts, deciding_parts, rebuilt_parts, rules_part, tables_for
+from optinb.campaigns import (
+    Campaign,
+    Competitor,
+    Sending,
+    content_parts,
+    deciding_parts,
+    rebuilt_parts,
+    rules_part,
+    tables_for,
+)
 from optinb.campaigns.eligibility import why_not_again
 from optinb.errors import CampaignError
 from optinb.rules import from_json, is_bound, sentence, to_json
@@ -53,8 +63,16 @@ class Resolved(Struct, frozen=True, kw_only=True):
         Args:
             night: the one that schedules it.
         """
-        day = self.campaign.schedule.day_of(night)
-        return Competitor.of(self.campaign, app_group_id=self.app_group.id, day=day)
+        schedule = self.campaign.schedule
+        day = schedule.day_of(night)
+        sending = Sending(
+            app_group_id=self.app_group.id,
+            template_id=self.template.id,
+            clock=schedule.clock,
+            wall=datetime.combine(day, schedule.time),
+            rules=self.rules,
+        )
+        return Competitor.of(self.campaign, app_group_id=self.app_group.id, day=day, sending=sending)
 
 
 class Resolver:

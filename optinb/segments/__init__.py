@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from optinb.segments.tables_view import CustomerDay
     from optinb.segments.together import SharedGroups, groups_of, members_of_all
+    from optinb.segments.vendor_control import VendorControl, VendorControlRecord
     from optinb.segments.why import PartVerdict, judge, person_of
 else:
     __getattr__ = lazily(
@@ -53,6 +54,7 @@ else:
             ".reach": "AppReach CustomerReach Reach against app_uses reach_figures reachable_apps uses_of version_key",
             ".tables_view": "CustomerDay",
             ".together": "SharedGroups groups_of members_of_all",
+            ".vendor_control": "VendorControl VendorControlRecord",
             ".why": "PartVerdict judge person_of",
         },
     )

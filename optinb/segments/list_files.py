@@ -17,6 +17,7 @@ from optinb.warehouse.tabular import Wanted, read_column, without_header
 MAX_IDS = 10_000_000
 SHOWN = 5  # ids that a warning names
 NAMES = frozenset({"customerid"})
+EXTERNAL_NAMES = frozenset({"externaluserid", "externalid"})  # the second as Appboy's own exports have it
 
 
 class KnownIds(Struct, frozen=True, kw_only=True):
@@ -27,9 +28,16 @@ class KnownIds(Struct, frozen=True, kw_only=True):
 
 
 def read_ids(
-    path: Path, *, column: str | None = None, header: bool | None = None, customers: pl.LazyFrame | None = None
+    path: Path,
+    *,
+    column: str | None = None,
+    header: bool | None = None,
+    customers: pl.LazyFrame | None = None,
+    are_external: bool = False,
 ) -> pl.Series:
-    """The customer ids in a file; `column` and `header` as in `Lists.save`, `customers` those of the published tables.
+    """The customer ids, or the external user ids, in a file; `column` and `header` as in `Lists.save`.
+
+    `customers`: customer_id of the published tables, or what stands for it where the ids `are_external`.
 
     Raises UsageError naming the file and the remedy.
     """
@@ -37,13 +45,14 @@ def read_ids(
     def is_customer(cell: str) -> bool:
         return customers is not None and not customers.filter(pl.col("customer_id") == cell).collect().is_empty()
 
-    wanted = Wanted(
-        what="customer ids", name="customer_id", names=NAMES, column=column, header=header, known=is_customer
-    )
+    what, name, names = ("customer ids", "customer_id", NAMES)
+    if are_external:
+        what, name, names = ("external user ids", "external_user_id", EXTERNAL_NAMES)
+    wanted = Wanted(what=what, name=name, names=names, column=column, header=header, known=is_customer)
     try:
         found = without_header(read_column(path, wanted), wanted)
     except OSError as error:
-        raise UsageError(f"the list {path} can't be read: {error.strerror}; name a file of customer ids") from error
+        raise UsageError(f"the list {path} can't be read: {error.strerror}; name a file of {what}") from error
     except UnreadableError as error:
         raise UsageError(f"the list {path} can't be taken: {error}. Nothing was saved") from error
     for pattern, what in (

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         ListRecord,
         Membership,
         Preview,
+        VendorControlRecord,
     )
     from optinb.segments.discovery import Discovery, Finding
 
@@ -121,6 +122,13 @@ def list_text(value: ListRecord) -> str:
     return "\n".join([*lines, f"  in_list({value.name!r}), content {value.sha256}"])
 
 
+def vendor_control_text(value: VendorControlRecord) -> str:
+    """An uploaded list of Appboy's Global Control Group, with its age."""
+    age = "today" if value.age_days == 0 else f"{many(value.age_days, 'day')} ago"
+    head = f"Appboy's Global Control Group of {value.app_group} ({value.author}, {value.uploaded_at:%Y-%m-%d}, {age})"
+    return f"{head}\n  {many(value.members, 'member')}, {value.known:,} of them known customers"
+
+
 def day_text(value: CustomerDay) -> str:
     """What was known of a customer on a day."""
     if not value.is_customer:
@@ -189,6 +197,7 @@ SHOWN = (
     Shown("optinb.segments.groups.GroupRecord", group_text, "groups", many=True),
     Shown("optinb.segments.membership.Membership", membership_text, "membership"),
     Shown("optinb.segments.lists.ListRecord", list_text),
+    Shown("optinb.segments.vendor_control.VendorControlRecord", vendor_control_text),
     Shown("optinb.segments.tables_view.CustomerDay", day_text),
     Shown("optinb.segments.reach.CustomerReach", customer_reach_text),
     Shown("optinb.segments.discovery.run.Discovery", discovery_text, "discovery"),

@@ -122,6 +122,13 @@ class AuditTrail:
         with self._database.reading() as con:
             return tuple(_entry(row) for row in con.execute(query))
 
+    def newest(self, *actions: str, subject: str) -> AuditEntry | None:
+        """The newest entry of some actions on a subject; None where there is none."""
+        those = (audit_entries.c.subject == subject) & audit_entries.c.action.in_(actions)
+        query = select(audit_entries).where(those).order_by(audit_entries.c.seq.desc()).limit(1)
+        with self._database.reading() as con:
+            return next((_entry(row) for row in con.execute(query).all()), None)
+
     def naming(self, text: str) -> int:
         """How many entries hold a text as one of the values in their detail, or as their subject."""
         value = msgspec.json.encode(text).decode()

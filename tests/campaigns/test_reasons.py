@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from itertools import permutations
 from pathlib import Path
 from typing import get_args
@@ -11,7 +11,9 @@ from typing import get_args
 import numpy as np
 import polars as pl
 import pytest
+from msgspec.structs import replace
 
+from optinb.appboy.template_rules import TemplateRules, VendorCap
 from optinb.base.settings import AppSettings
 from optinb.base.settings.sections import CapSettings, PolicySection
 from optinb.campaigns import (
@@ -21,6 +23,9 @@ from optinb.campaigns import (
     Exclusion,
     PlacedCustomers,
     Property,
+    Sending,
+    Sent,
+    VendorState,
     build_audience,
     waterfall,
 )
@@ -89,15 +94,37 @@ def test_of_all_that_applies_to_somebody_an_audience_says_the_first() -> None:
     in_control = placed.index["customer_id"].is_in(
         [i for n, i in zip(numbers, ids, strict=True) if against(n, "global_control")]
     )
+    mine = {
+        reason: pl.DataFrame({"customer_id": [i for n, i in zip(numbers, ids, strict=True) if against(n, reason)]})
+        for reason in get_args(Exclusion)
+    }
+    tonight = Sending(
+        app_group_id="g",
+        template_id="T",
+        clock="workspace",
+        wall=datetime.combine(DAY, time(10)),
+        rules=TemplateRules(caps=(VendorCap(1, "day"),)),
+    )
+    policy_state.vendor = VendorState(
+        placed,
+        zone="UTC",
+        sent=[
+            Sent("V", replace(tonight, wall=tonight.wall - timedelta(days=9)), lambda _: mine["had_template"]),
+            Sent("W", replace(tonight, template_id="U"), lambda _: mine["vendor_cap"]),
+        ],
+        controls={
+            "g": pl.DataFrame({"external_user_id": [f"e{i[1:]}" for i in mine["vendor_control"]["customer_id"]]})
+        }.get,
+    )
     policy_state._days[DAY] = ContactPolicyDay(in_control.to_numpy(), day=DAY, policy=policy)
     before = {"app_group_id": "g", "day": DAY - timedelta(days=1), "priority": 1}
-    for reason, who, control in (
+    contacts: tuple[tuple[Exclusion, Competitor, bool], ...] = (
         ("held_out", Competitor(campaign_id="X", measurement_days=9, **before), True),
         ("exclusion_period", Competitor(campaign_id="Y", exclusion_days=9, **before), False),
         ("frequency_cap", Competitor(campaign_id="Z", **before), False),
-    ):
-        mine = pl.Series([i for n, i in zip(numbers, ids, strict=True) if against(n, reason)])
-        policy_state.add(mine, who, control=control)
+    )
+    for reason, who, control in contacts:
+        policy_state.add(mine[reason], who, control=control)
     audience = build_audience(
         people.lazy(),
         people.lazy(),
@@ -106,7 +133,7 @@ def test_of_all_that_applies_to_somebody_an_audience_says_the_first() -> None:
         properties={"name": Property(attribute="first_name")},
         quiet=["Asia/Tokyo"],
         policy_state=policy_state,
-        who=Competitor(campaign_id="A", app_group_id="g", day=DAY, priority=1),
+        who=Competitor(campaign_id="A", app_group_id="g", day=DAY, priority=1, sending=tonight),
     )
     assert audience.filter(pl.col("customer_id").is_in(ids))["reason"].to_list() == [*ORDER, None]
     assert tuple(waterfall(audience).excluded) == ORDER
