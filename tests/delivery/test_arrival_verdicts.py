@@ -11,6 +11,8 @@ from arrival_worlds import FIRST, Week
 from optinb.appboy import AppboyClient
 from optinb.appboy.template_rules import TemplateRules, VendorCap, VendorQuietHours
 from optinb.base.settings import AppGroupSettings
+from optinb.campaigns.schedule import Clock
+from optinb.delivery.arrival_alarm import ArrivalAlarm
 from optinb.sandbox import (
     FrequencyCap,
     GlobalControl,
@@ -120,20 +122,29 @@ def _with(world: World, field: str, value: Any) -> Any:
     return replace(world.group("Shop"), **{field: value})
 
 
-def lived(one: Drawn, rng: random.Random, users: list[str], *, nights: int = 3) -> list[Any]:
-    """The verdicts on some nights in a row: asked each morning, and again until 14 days have passed."""
-    import os
+class Lived(NamedTuple):
+    """What was said of some nights: at the end, whom it was wrong of on the way, and the alarms of each morning."""
 
-    os.environ["OPTINB_TEST_ARRIVALS"] = one.world.group("Shop").keys[0].key
-    found = []
-    with Sandbox(one.world, now=FIRST - 12 * HOUR) as sandbox:
-        settings = AppGroupSettings(
-            id=one.world.group("Shop").id, name="Shop", api=sandbox.url, key="env:OPTINB_TEST_ARRIVALS"
-        )
+    nights: list[list[Judged]]
+    called_too_soon: int
+    alarms: list[ArrivalAlarm | None]
+
+    def score(self, active: frozenset[str]) -> Score:
+        return summed(Score.of(night, active=active) for night in self.nights)
+
+
+def lived(one: Drawn, rng: random.Random, users: list[str], *, nights: int = 3, clock: Clock = "workspace") -> Lived:
+    """Some nights in a row: every morning Appboy is asked about each that isn't final, and once more after a week."""
+    group = one.world.group("Shop")
+    said: list[tuple[Sent, pl.DataFrame | None]] = []
+    filtered: list[tuple[Sent, set[str]]] = []
+    alarms: list[ArrivalAlarm | None] = []
+    with Sandbox(one.world, now=FIRST - 12 * HOUR) as sandbox, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(KEY_NAME, group.keys[0].key)
+        settings = AppGroupSettings(id=group.id, name="Shop", api=sandbox.url, key=f"env:{KEY_NAME}")
         with AppboyClient(settings, timeout_s=10) as client:
             control = one.world.control_group("Shop") if one.is_true else None
             week = Week(sandbox, client, rules=one.rules, control=control)
-            said: list[tuple[Any, Any]] = []
             for night in range(nights):
                 at = FIRST + night * DAY
                 some = [user for user in users if rng.random() < 0.7]
@@ -141,10 +152,15 @@ def lived(one: Drawn, rng: random.Random, users: list[str], *, nights: int = 3) 
                 week.send([user for user in users if rng.random() < 0.15], at - 5 * HOUR, template=1)
                 sandbox.move_clock(to=at - 4 * HOUR)
                 week.verdicts(week.sent[-1], at - 4 * HOUR)
-                said.append((week.send(some, at, properties=points), None))
-                said = [(sent, week.verdicts(sent, at + 9 * HOUR, before=told)) for sent, told in said]
+                said.append((week.send(some, at, properties=points, clock=clock), None))
+                morning = at + (9 * HOUR if clock == "workspace" else 21 * HOUR)
+                alarms.append(week.alarm(said[-1][0], morning))
+                said = [(sent, week.verdicts(sent, morning, before=told)) for sent, told in said]
+                filtered += [(sent, week.filtered(sent, told)) for sent, told in said if told is not None]
             later = FIRST + 7 * DAY
             said = [(sent, week.verdicts(sent, later, before=told)) for sent, told in said]
-            for sent, told in said:
-                found.append(week.judged(sent, told))
-    return found
+            return Lived(
+                [week.judged(sent, told) for sent, told in said if told is not None],
+                sum(week.fates(sent)[user].state == "delivered" for sent, some in filtered for user in some),
+                alarms,
+            )
