@@ -180,16 +180,20 @@ class NightLosses(Struct, frozen=True, kw_only=True):
     Attributes:
         got: those whom it reached.
         lost: those whom it didn't reach so far; nothing is said of those who are untold.
+        waiting: how many of the lost may still get it, for all that is known.
         had_before: how many of the lost had got the template before.
         likely: the lost by likely filter; those whom none explains are left out.
         again: what the night shows of re-eligibility.
+        again_after_s: seconds within which nobody got the template again; None where nobody got it again at all.
     """
 
     got: int = 0
     lost: int = 0
+    waiting: int = 0
     had_before: int = 0
     likely: dict[LikelyFilter, int] = {}
     again: AgainSeen = "nothing"
+    again_after_s: float | None = None
 
     @property
     def unexplained(self) -> int:

@@ -93,9 +93,11 @@ def losses(rows: pl.DataFrame, night: TemplateNight) -> NightLosses:
     return NightLosses(
         got=seen.got,
         lost=lost.height,
+        waiting=lost.filter(pl.col("likely").is_null(), ~pl.col("is_settled")).height,
         had_before=lost["had"].count(),
         likely=likely,
         again=seen.again.seen,
+        again_after_s=seen.again.shortest_s,
     )
 
 

@@ -122,7 +122,7 @@ def with_promptness(known: pl.DataFrame, clock: Clock) -> pl.DataFrame:
     """Rows with `is_prompt`: whether nothing that was still to come held a message back when Appboy was asked.
 
     Quiet hours hold back all customers of a time zone, and a speed limit lets messages trickle. Where the messages of
-    somebody's zone came within the hour, and an hour went by since without another one, it was neither.
+    somebody's zone came within the hour, and nobody got any in the hour before Appboy was asked, it was neither.
 
     Args:
         known: rows with `is_got`, `last_received`, `asked_at`, `time_zone` and `at_last`.
@@ -135,8 +135,9 @@ def with_promptness(known: pl.DataFrame, clock: Clock) -> pl.DataFrame:
         return known.with_columns(is_prompt=pl.lit(False))
     zone = pl.col("time_zone").fill_null("")
     late = (pl.col("last_received") - pl.col("at_last")).filter(pl.col("is_got")).max().over(zone)
-    waited = pl.col("asked_at") - pl.col("at_last") >= 2 * PROMPT
-    return known.with_columns(is_prompt=((late <= PROMPT) & waited).fill_null(False))
+    newest = pl.col("last_received").filter(pl.col("is_got")).max()
+    is_quiet = pl.col("asked_at") - pl.max_horizontal(newest, "at_last") >= PROMPT
+    return known.with_columns(is_prompt=((late <= PROMPT) & is_quiet).fill_null(False))
 
 
 def findings_in(known: pl.DataFrame, rules: TemplateRules) -> NightFindings:
