@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from optinb.delivery.forgetting import Forgetting
     from optinb.delivery.night_answers import NightAnswers
     from optinb.delivery.recovery import Recovering
+    from optinb.measure import ReachFigures
     from optinb.planning import Campaigns, Codes, Doctor
     from optinb.planning.campaign_records import CampaignRecords, Drafts, Unsaved
     from optinb.planning.resolved import Freshness
@@ -140,6 +141,13 @@ class Services(TablesView):
             checkpoints=self.checkpoints,
             people=lambda: self.tables().people if self._published() else None,
         )
+
+    @once
+    def reach_figures(self) -> ReachFigures:
+        """What Appboy counted of campaigns: sent, opened and bounced, by night, day and platform."""
+        from optinb.measure import ReachFigures
+
+        return ReachFigures(self.context, self.store)
 
     @once
     def freshness(self) -> Freshness:

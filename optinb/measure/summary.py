@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from optinb.appboy import TemplateNews
 from optinb.errors import Exit
+from optinb.measure.reach_figures import CampaignReach
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,7 +77,8 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     """`summary.json`: one night.
 
     `model` holds the lines of the model card, `templates` what became of templates in Appboy since the night before,
-    `stale` the tables that are too old to be sent from, each with the reason, which holds the campaigns that read it.
+    `reach` what Appboy counted of each campaign in the last 14 days, `stale` the tables that are too old to be sent
+    from, each with the reason, which holds the campaigns that read it.
     """
 
     run_date: date
@@ -96,6 +98,7 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     model: tuple[str, ...] = ()
     templates: tuple[TemplateNews, ...] = ()
     stale: dict[str, str] = field(default_factory=dict)
+    reach: tuple[CampaignReach, ...] = ()
 
 
 def held(name: str, app_group: str, template: str, reason: str, figures: Waterfall | None = None) -> CampaignSummary:

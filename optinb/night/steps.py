@@ -1,4 +1,4 @@
-"""One night: preflight, import, model, templates, audiences, sends, report.
+"""One night: preflight, import, model, templates, audiences, sends, figures, report.
 
 Every step may be run again: what is done already is found and left as it is, so that a night that was killed goes on
 where it stopped, and a night that is run twice sends nothing twice.
@@ -13,8 +13,18 @@ import msgspec
 from msgspec import Struct
 
 from optinb.base.files import write_atomically
-from optinb.errors import DeliveryError, Exit, GateError, NightError
-from optinb.measure import CampaignSummary, NightSummary, TableCounts, exit_code, left_over, render_report
+from optinb.errors import DeliveryError, Exit, GateError, NightError, failure
+from optinb.measure import (
+    CampaignReach,
+    CampaignSummary,
+    FiguresRead,
+    NightSummary,
+    TableCounts,
+    exit_code,
+    in_one_line,
+    left_over,
+    render_report,
+)
 from optinb.night.tonight import WAIT_S, NightCampaigns
 from optinb.planning import Diagnosis, Doctor, bad
 from optinb.warehouse import ImportReport, OutdatedError
@@ -142,6 +152,17 @@ class Night:
         """Schedules every frozen audience with Appboy. What fails for one campaign doesn't stop the others."""
         return self._tonight.send()
 
+    def figures(self) -> FiguresRead:
+        """Reads what Appboy counted of the sends of the last 14 days. What can't be read is a note, and no more."""
+        if self.dry_run:
+            return FiguresRead()
+        try:
+            read = self.ws.reach_figures.read()
+        except Exception as error:  # whatever it is, the night has sent what it was to send
+            read = FiguresRead(problems=(failure(error, doing="read the figures"),))
+        self._warnings += read.problems
+        return read
+
     def report(self) -> NightSummary:
         """Writes `summary.json` and `report.html` and notes how the night ended."""
         summary = self._summary()
@@ -235,7 +256,13 @@ class Night:
             notebook=self.notebook,
             report=str(self.folder / "report.html"),
             templates=self._template_news(),
+            reach=self._reach(),
         )
+
+    def _reach(self) -> tuple[CampaignReach, ...]:
+        """The figures of the last 14 days in a line for each campaign that any were read of."""
+        lately = self.ws.reach_figures.lately()
+        return tuple(in_one_line(one) for one in lately if any(row.days for row in (*one.nights, *one.templates)))
 
     def _template_news(self) -> tuple[TemplateNews, ...]:
         """What became of templates since the newest attempt at an earlier night ended."""

@@ -99,6 +99,14 @@ def sent(ws: Workspace, *, limit: int = 30) -> HTML:
     return HTML(page("sent.html.j2", nights=found, groups=groups, zone=ws.settings.zone))
 
 
+def reached(ws: Workspace) -> HTML:
+    """What Appboy counted of the campaigns of the last 14 days, by night, day and platform."""
+    found = ws.reach_figures.lately()
+    if not found:
+        return notice("Nothing was sent in the last 14 days.")
+    return HTML(html(found))
+
+
 def notice(text: str) -> HTML:
     """A sentence instead of a table."""
     return HTML(page("notice.html.j2", text=text))

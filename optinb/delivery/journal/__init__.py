@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from optinb.delivery.journal.answers import TAIL, Account, JournalSide, behind, replay, send_lease, why_behind
     from optinb.delivery.journal.codes import Clash, CodePool, CodesTaken, Draw
     from optinb.delivery.journal.manifest import PLANNED
+    from optinb.delivery.journal.reach_days import EVERYBODY, FIGURES, ReachDay, end_of
     from optinb.delivery.journal.recovering import RebuiltNight
     from optinb.delivery.journal.store import Store
     from optinb.delivery.journal.values import (
@@ -32,6 +33,7 @@ else:
             ".answers": "TAIL Account JournalSide behind replay send_lease why_behind",
             ".codes": "Clash CodePool CodesTaken Draw",
             ".manifest": "PLANNED",
+            ".reach_days": "EVERYBODY FIGURES ReachDay end_of",
             ".recovering": "RebuiltNight",
             ".store": "Store",
             ".values": "Accepted Batch BatchState Cancelled DeliveryCounts Expired FrozenAudience Planned Refused "

@@ -112,15 +112,18 @@ class Deliveries:
         campaign_id: str | None = None,
         having: Collection[StateName] | None = None,
         unsettled: bool = False,
+        since: date | None = None,
     ) -> tuple[FrozenAudience, ...]:
         """The plans of one night or campaign or of all, the newest night first, then by campaign name.
 
         `having` leaves out those that have no batch in any of these states, with `unsettled` none of which Appboy
-        hasn't said anything yet.
+        hasn't said anything yet. `since` is the earliest night.
         """
         query = audiences_with_counts().order_by(audiences.c.run_date.desc(), audiences.c.campaign_name)
         if run_date is not None:
             query = query.where(audiences.c.run_date == run_date)
+        if since is not None:
+            query = query.where(audiences.c.run_date >= since)
         if campaign_id is not None:
             query = query.where(audiences.c.campaign_id == campaign_id)
         if having is not None:

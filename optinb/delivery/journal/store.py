@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from optinb.delivery.journal.codes import CodeStore
     from optinb.delivery.journal.deliveries import Deliveries
     from optinb.delivery.journal.origins import Origins
+    from optinb.delivery.journal.reach_days import ReachDays
     from optinb.delivery.journal.recovering import Recovery
     from optinb.delivery.journal.seals import Seals
     from optinb.segments.groups import GroupStore
@@ -76,6 +77,13 @@ class Store:
         from optinb.delivery.journal.deliveries import Deliveries
 
         return Deliveries(self._database, self._answers)
+
+    @once
+    def reach_days(self) -> ReachDays:
+        """What Appboy counted by day and platform."""
+        from optinb.delivery.journal.reach_days import ReachDays
+
+        return ReachDays(self._database)
 
     @once
     def seals(self) -> Seals:
