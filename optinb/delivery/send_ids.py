@@ -64,6 +64,7 @@ class SendIds:
         """Args: `tonight`: everything that is sent in this run."""
         self._store, self._clock = store, clock
         self._wanted: frozenset[tuple[str, date]] = frozenset()
+        self._given: set[tuple[str, date]] = set()
         self._without: dict[str, tuple[str, list[str]]] = {}
         self._failed: dict[str, str] = {}
         midnight = clock().astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -91,6 +92,8 @@ class SendIds:
         Raises:
             StateError: when the lease is lost, or the note can't be written.
         """
+        if audience.send_id is not None:
+            self._given.add(audience.night)
         if not self._may_get(audience):
             return audience
         group = audience.app_group_id
@@ -103,6 +106,7 @@ class SendIds:
         send_id = send_id_of(audience)
         if problem := self._problem(client, audience, send_id):
             return self._goes_without(audience, problem)
+        self._given.add(audience.night)
         return self._store.deliveries.bear(*audience.night, send_id=send_id, lease=lease, now=self._clock())
 
     def look_again(self, audience: FrozenAudience) -> None:
@@ -112,8 +116,7 @@ class SendIds:
             audience: as it was before it was sent.
         """
         there = self._store.deliveries.find(*audience.night)
-        is_told = any(audience.campaign_name in names for _, names in self._without.values())
-        if there and there.send_id is None and audience.night in self._wanted and not is_told:
+        if there and there.send_id is None and audience.night in self._given:
             self._goes_without(audience, "Appboy refused requests that bore it")
 
     def _may_get(self, audience: FrozenAudience) -> bool:
@@ -126,7 +129,8 @@ class SendIds:
             told = client.create_send_id(audience.template_id, send_id)
         except CallError as error:
             # No page says how Appboy refuses one that exists, as after a kill; whether it does, its figures tell.
-            may_exist = isinstance(error.outcome, RequestRefused | RequestUnknown)
+            is_spent = isinstance(error.outcome, RequestLater) and error.outcome.cause == "rate_limit"
+            may_exist = is_spent or isinstance(error.outcome, RequestRefused | RequestUnknown)
             if may_exist and _is_there(client, audience.template_id, send_id):
                 return None
             if isinstance(error.outcome, Stopped | RequestLater):  # asked for the others, it would say the same

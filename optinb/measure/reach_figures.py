@@ -57,7 +57,7 @@ class NightFigures(Struct, frozen=True, kw_only=True):
     """What Appboy counted of one night of a campaign, by its send_id, or of a whole template.
 
     Attributes:
-        template: its id in Appboy.
+        template: its name, or its id where the workspace doesn't know it.
         run_date: the night; None for a whole template, which other campaigns may share.
         accepted: the customers whose requests Appboy took: of the night, or of all this campaign's with the template.
         days: a row for each day and platform.
@@ -251,10 +251,13 @@ class ReachFigures:
 
     def _named(self, of: ReachDay) -> str:
         if of.campaign_id is None or of.run_date is None:
-            names = {template.id: template.name for template in self._store.templates.list(of.app_group_id)}
-            return f"the template {names.get(of.template_id, of.template_id)!r}"
+            return f"the template {self._template(of.app_group_id, of.template_id)!r}"
         audience = self._store.deliveries.find(of.campaign_id, of.run_date)
         return f"{audience.campaign_name!r}, night of {of.run_date}" if audience else f"{of.send_id}"
+
+    def _template(self, app_group_id: str, template_id: str) -> str:
+        names = {template.id: template.name for template in self._store.templates.list(app_group_id)}
+        return names.get(template_id, template_id)
 
     def _told(self, name: str, audiences: Sequence[FrozenAudience]) -> CampaignFigures:
         now = self._context.now()
@@ -271,7 +274,7 @@ class ReachFigures:
 
     def _night(self, audience: FrozenAudience, rows: Sequence[ReachDay], *, now: datetime) -> NightFigures:
         return NightFigures(
-            template=audience.template_id,
+            template=self._template(audience.app_group_id, audience.template_id),
             run_date=audience.run_date,
             accepted=self._store.deliveries.counts(*audience.night).accepted,
             days=tuple(rows),
@@ -285,7 +288,7 @@ class ReachFigures:
         everything = self._store.reach_days.of_template(app_group_id, template_id)
         rows = [row for row in everything if row.day >= first]
         return NightFigures(
-            template=template_id,
+            template=self._template(app_group_id, template_id),
             accepted=sum(self._store.deliveries.counts(*audience.night).accepted for audience in audiences),
             days=tuple(rows),
             unread=unread_days(audiences, rows, now=now),

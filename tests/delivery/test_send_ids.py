@@ -139,7 +139,14 @@ def test_an_answer_with_another_id_is_not_borne(desk: Desk) -> None:
     assert 'Appboy made "somebody\'s"' in ids.notes[0]
 
 
-@pytest.mark.parametrize("outcome", [RequestRefused(400, "taken, in whatever words"), RequestUnknown("504")])
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        RequestRefused(400, "taken, in whatever words"),
+        RequestUnknown("504"),
+        RequestLater(9_000.0, "the hundred of today are made, and this is one of them", "rate_limit"),
+    ],
+)
 def test_an_id_that_was_made_although_it_was_not_said_is_the_nights_own(desk: Desk, outcome: Any) -> None:
     frozen = desk.plan(60)
     poster = Maker(makes=(went(outcome),), known={send_id_of(frozen)})
@@ -214,8 +221,10 @@ def test_what_is_too_late_asks_for_no_id(desk: Desk) -> None:
     frozen = desk.plan(60)
     desk.now += timedelta(days=2)
     poster = Maker()
-    counts, _ = send(desk, poster, frozen)
+    counts, ids = send(desk, poster, frozen)
     assert (counts.expired, poster.made) == (60, [])
+    ids.look_again(frozen)
+    assert ids.notes == ()
 
 
 def test_the_largest_campaigns_of_each_app_group_get_the_ids_of_a_day(

@@ -372,7 +372,7 @@ def sent_and_monitored(ws: Workspace, night: NightSends) -> str:
     """A night's sends as `views.sent` and `views.monitor` show them."""
     rates = dict.fromkeys((send.audience.campaign_id for send in night.sends), 2.0)
     groups = {group.id: group.name for group in ws.settings.app_groups}
-    table = pages.page("sent.html.j2", nights=[night], groups=groups, zone=ws.settings.zone)
+    table = pages.page("sent.html.j2", nights=[night], groups=groups, counted={}, zone=ws.settings.zone)
     return table + pages.fragment("monitor.html.j2", "monitor", night, rates, ws.settings.zone)
 
 

@@ -79,6 +79,10 @@ def test_a_later_night_reads_and_reports_what_appboy_counted_and_a_failing_appbo
         assert all(f"{line.sent:,}" in shown for line in summary.reach)
 
     with open_workspace(sent.root, user=SCHEDULER) as now:
+        sent_to = text_of(views.sent(now).data)
+        assert all(
+            f"{line.accepted:,} {line.unique_recipients:,} {line.total_opens:,}" in sent_to for line in summary.reach
+        )
         seen = text_of(views.reached(now).data)
         assert all(f"{name}, by night, day and platform" in seen for name in (SUMMER, CLUB))
     told = CliRunner().invoke(main, ["figures", "show", SUMMER, "--workspace", str(sent.root)])
