@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from optinb.appboy import TemplateNews
 from optinb.errors import Exit
-from optinb.measure.reach_figures import CampaignReach
+from optinb.measure.campaign_figures import CampaignReach
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

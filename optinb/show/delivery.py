@@ -234,8 +234,8 @@ SHOWN = (
     Shown("optinb.delivery.night_answers.Why", why_text, "why"),
     Shown("optinb.measure.summary.NightSummary", night_text, "night"),
     Shown("optinb.measure.summary.CampaignSummary", page="campaign_summaries", many=True),
-    Shown("optinb.measure.reach_figures.FiguresRead", figures_read_text, "figures_read"),
-    Shown("optinb.measure.reach_figures.CampaignFigures", campaign_figures_text, "campaign_figures", many=True),
+    Shown("optinb.measure.campaign_figures.FiguresRead", figures_read_text, "figures_read"),
+    Shown("optinb.measure.campaign_figures.CampaignFigures", campaign_figures_text, "campaign_figures", many=True),
     Shown("optinb.night.steps.Blocked", page="blocked"),
     Shown("optinb.night.steps.Night", page="night_begun"),
 )

@@ -18,7 +18,7 @@ from optinb.delivery.journal import EVERYBODY, ReachDay, end_of
 from optinb.delivery.journal.reach_days import read_again
 from optinb.errors import AppboyError, CampaignError
 from optinb.measure import ReachFigures, in_one_line
-from optinb.measure.reach_figures import DAYS, unread_days
+from optinb.measure.campaign_figures import DAYS, unread_days
 from optinb.measure.reach_reading import rows_of
 from optinb.sandbox import Fault, Rates
 from optinb.show import html, text
