@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from optinb.delivery.night_answers import NightAnswers
     from optinb.delivery.reach_samples import ReachSamples
     from optinb.delivery.recovery import Recovering
+    from optinb.measure import ReachFigures
     from optinb.planning import Campaigns, Codes, Doctor
     from optinb.planning.campaign_records import CampaignRecords, Drafts, Unsaved
     from optinb.planning.resolved import Freshness
@@ -169,6 +170,13 @@ class Services(TablesView):
             checkpoints=self.checkpoints,
             client=self.sends.client,
         )
+
+    @once
+    def reach_figures(self) -> ReachFigures:
+        """What Appboy counted of campaigns: sent, opened and bounced, by night, day and platform."""
+        from optinb.measure import ReachFigures
+
+        return ReachFigures(self.context, self.store)
 
     @once
     def freshness(self) -> Freshness:

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
         Recipient,
         ScheduleRequest,
         SendRequest,
+        SeriesDay,
+        VariationFigures,
         WireSchedule,
     )
 else:
@@ -65,6 +67,6 @@ else:
             ".templates": "Message Needed RenderedMessage Template fetch_templates fitted needed_properties render "
             "template_from_details",
             ".wire": "MAX_RECIPIENTS CampaignDetails CampaignReceived Exported ExportedUser Recipient ScheduleRequest "
-            "SendRequest WireSchedule",
+            "SendRequest SeriesDay VariationFigures WireSchedule",
         },
     )

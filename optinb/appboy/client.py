@@ -178,8 +178,11 @@ class AppboyClient:
 
     def create_send_id(self, campaign_id: str, send_id: str | None = None) -> str:
         """Makes a send_id (100 a day) and returns it. Raises AppboyError."""
-        body = wire.SendIdRequest(campaign_id, send_id)
-        return self._read("POST", "/sends/id/create", wire.SendId, body=body, repeatable=False).send_id
+        body, of_the_hour = wire.SendIdRequest(campaign_id, send_id), self.rate_limit
+        try:
+            return self._read("POST", "/sends/id/create", wire.SendId, body=body, repeatable=False).send_id
+        finally:
+            self.rate_limit = of_the_hour  # a sender would take the day's limit of this call for its own
 
     def export_users(self, external_ids: Iterable[str], fields: Iterable[str]) -> wire.Exported:
         """What Appboy knows of up to 50 users. Raises AppboyError."""

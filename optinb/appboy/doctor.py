@@ -36,6 +36,11 @@ WRITES = {
     "campaigns.trigger.schedule.delete": "to recall a send",
     "campaigns.trigger.send": "for test sends",
 }
+# Without these a night is sent all the same, and less is known of what came of it.
+OPTIONAL = {
+    "sends.data_series": "to read what came of each campaign, where several are on one template",
+    "sends.id.create": "to have Appboy count each campaign apart, where several are on one template",
+}
 
 Standing = Literal["good", "note", "bad", "unknown"]
 
@@ -97,6 +102,7 @@ def look(client: AppboyClient, *, known: Mapping[str, Template], most_looks: int
         campaign = listed[0].id if listed else NOBODY
         probes["campaigns.details"] = _outcome(lambda: client.campaign_details(campaign))
         probes["campaigns.data_series"] = _outcome(lambda: client.campaign_series(campaign, days=1))
+        probes["sends.data_series"] = _outcome(lambda: client.send_series(campaign, NOBODY, days=1))
         probes["users.export.ids"] = _outcome(lambda: client.export_users([NOBODY], ["external_id"]))
         if first is None and probes["campaigns.details"] is None and len(unread) <= most_looks:
             try:
@@ -154,7 +160,7 @@ def verdicts(group: AppGroupSettings, found: Findings, *, outgoing: Sequence[str
     first = found.probes["campaigns.list"]
     if not _answers(first):
         return (Verdict(about="reachable", standing="bad", text=_told(first)), _addresses(outgoing, denied=False))
-    denied = any(isinstance(p, Stopped) and p.status == 403 for p in found.probes.values())
+    denied = any(isinstance(p, Stopped) and p.status == 403 for n, p in found.probes.items() if n not in OPTIONAL)
     return (
         Verdict(about="reachable", standing="good", text=f"{group.api} answered in {found.seconds:.2f} s"),
         _credential(group, found),
@@ -196,7 +202,19 @@ def _permissions(group: AppGroupSettings, found: Findings) -> list[Verdict]:
         )
         text = f"needed {purpose}; a call that only reads can't tell: {how}"
         verdicts.append(Verdict(about=f"permission {name}", standing="unknown", text=text))
+    for name, purpose in OPTIONAL.items():
+        verdicts.append(_optional(name, purpose, found))
     return verdicts
+
+
+def _optional(name: str, purpose: str, found: Findings) -> Verdict:
+    about, told = f"permission {name}", found.probes.get(name)
+    if name not in found.probes:
+        text = f"optional, {purpose}; a call that only reads can't tell: look at the key in the dashboard"
+        return Verdict(about=about, standing="unknown", text=text)
+    if told is None or isinstance(told, RequestRefused):
+        return Verdict(about=about, standing="good", text=f"given, {purpose}")
+    return Verdict(about=about, standing="note", text=f"optional, {purpose}: {_told(told)}")
 
 
 def _templates(found: Findings) -> list[Verdict]:

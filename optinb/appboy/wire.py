@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from msgspec import Raw, Struct, field
+from msgspec import Raw, Struct, convert, field
 
 from optinb.errors import AppboyError
 
@@ -212,12 +212,14 @@ class SeriesDay(Struct, frozen=True):
     revenue: float = 0.0
 
     def push(self, channel: str) -> tuple[VariationFigures, ...]:
-        """The figures of a push channel such as `ios_push`, one for each variation."""
-        names = VariationFigures.__struct_fields__
-        return tuple(
-            VariationFigures(**{name: row[name] for name in names if row.get(name) is not None})
-            for row in self.messages.get(channel, ())
-        )
+        """The figures of a push channel such as `ios_push`, one for each variation.
+
+        Raises msgspec.ValidationError for what is no figure.
+        """
+        told = [
+            {name: value for name, value in row.items() if value is not None} for row in self.messages.get(channel, ())
+        ]
+        return tuple(convert(row, VariationFigures, strict=False) for row in told)
 
 
 class Series(Struct, frozen=True):

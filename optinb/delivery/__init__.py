@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from optinb.delivery.reconcile import Reconciled
     from optinb.delivery.recovery import Recovered
     from optinb.delivery.request import ask_after, last_moment, may_be_stopped, request_for, schedule_of
+    from optinb.delivery.send_ids import SendIds
     from optinb.delivery.sender import send
     from optinb.delivery.sends import Cancellation, Sends, Settled, Settlements
 else:
@@ -49,6 +50,7 @@ else:
             ".reconcile": "Reconciled",
             ".recovery": "Recovered",
             ".request": "ask_after last_moment may_be_stopped request_for schedule_of",
+            ".send_ids": "SendIds",
             ".sender": "send",
             ".sends": "Cancellation Sends Settled Settlements",
         },

@@ -90,7 +90,9 @@ def why_refused(times: int, last: RequestRefused | RequestUnknown) -> str:
     return f"{what} {times} requests in a row, the last with: {last.message}; when that is mended, run the night again"
 
 
-def request_for(template_id: str, schedule: WireSchedule, rows: Iterable[tuple[str, str]]) -> ScheduleRequest:
+def request_for(
+    template_id: str, schedule: WireSchedule, rows: Iterable[tuple[str, str]], *, send_id: str | None = None
+) -> ScheduleRequest:
     """The body for a batch; each row is an external_user_id and the properties as JSON text.
 
     It names customers one by one and never broadcasts. `send_to_existing_only` is left out: its documented default is
@@ -100,4 +102,5 @@ def request_for(template_id: str, schedule: WireSchedule, rows: Iterable[tuple[s
         campaign_id=template_id,
         recipients=tuple([Recipient(user, Raw(properties.encode())) for user, properties in rows]),
         schedule=schedule,
+        send_id=send_id,
     )

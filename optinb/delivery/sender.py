@@ -40,6 +40,7 @@ from optinb.delivery.frozen import Recipients, check_planned
 from optinb.delivery.journal import Batch, DeliveryCounts, FrozenAudience, Planned, Store
 from optinb.delivery.machine import NotBegun, next_state
 from optinb.delivery.request import Failed, read_as_set, request_for, schedule_of, why_refused
+from optinb.delivery.send_ids import BorneSendId
 from optinb.delivery.window import BatchRequest, Half, Posters
 from optinb.delivery.window_log import WindowLog
 from optinb.errors import StateError
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optinb.base.settings import SendSection
+    from optinb.store import Lease
 
 GRACE_S = 5.0  # for requests that are under way when a person interrupts
 
@@ -82,6 +84,7 @@ def send(
     ttl_s: float = TTL_S,
     progress: Callable[[int], None] | None = None,
     why_not: Callable[[FrozenAudience], str | None] = lambda _audience: None,
+    identify: Callable[[FrozenAudience, Lease], FrozenAudience] = lambda audience, _lease: audience,
 ) -> DeliveryCounts:
     """Sends what is still planned of a campaign's night, and says where all its recipients are.
 
@@ -105,6 +108,8 @@ def send(
         ttl_s: how long a dead sender's hold lasts.
         progress: called with the number of recipients that have come to an end, again and again.
         why_not: why an audience may not be sent, or None; asked where it was changed since it was given.
+        identify: called under the lease before any request, and returns the audience with the send_id that its requests
+            are to bear, if they may have one; `SendIds.identify` makes it.
 
     Raises:
         LeaseTaken when another sender is at work on this night; StateError when the frozen audience was changed, or
@@ -134,6 +139,8 @@ def send(
             if problem := store.deliveries.answers.unwritten(*audience.night):
                 raise StateError(problem)
             recipients = _recipients(store, audience, root)
+            if not is_late(audience.send_at, clock(), settings.late_minutes):
+                audience = identify(audience, lease)
             sender = _Sender(store, client, audience, recipients, held, clock=clock, settings=settings, budget=budget)
             stopped = sender.run(sleep=sleep, draw=draw, progress=progress or (lambda _count: None))
     return replace(store.deliveries.counts(*audience.night), stopped=stopped)
@@ -181,6 +188,7 @@ class _Sender:
         self._audience, self._recipients = audience, recipients
         self._clock, self._settings, self._budget = clock, settings, budget
         self._schedule = schedule_of(audience)
+        self._borne = BorneSendId(store, audience, held.lease, clock=clock)
         self._halt = threading.Event()
         # interrupts reach the main thread only: in one of its own, no transaction is left half open
         self._scribe = ThreadPoolExecutor(1, thread_name_prefix="journal")
@@ -288,7 +296,8 @@ class _Sender:
             if not self._held.is_safe():
                 return RequestLater(0.0, WITHHELD, "not_sent")
             with posting_while(self._may_post, may_begin=lambda: not self._halt.is_set()):
-                outcome = self._client.schedule(request_for(self._audience.template_id, self._schedule, request.rows))
+                rows = tuple(request.rows)
+                outcome = self._borne.post(lambda send_id: self._schedule_with(rows, send_id))
             outcome = read_as_set(outcome, self._settings.after_500)
             if isinstance(outcome, Stopped):
                 self._halt.set()
@@ -296,6 +305,10 @@ class _Sender:
         finally:
             if self._budget:
                 self._budget.leave(self._client.rate_limit)
+
+    def _schedule_with(self, rows: Sequence[tuple[str, str]], send_id: str | None) -> Outcome:
+        body = request_for(self._audience.template_id, self._schedule, rows, send_id=send_id)
+        return self._client.schedule(body)
 
     def _may_post(self) -> bool:
         """Whether a request may still go out that was begun with: it may have waited since, or been stopped."""

@@ -5,6 +5,14 @@ from typing import TYPE_CHECKING
 from optinb.base.lazily import lazily
 
 if TYPE_CHECKING:
+    from optinb.measure.campaign_figures import (
+        CampaignFigures,
+        CampaignReach,
+        FiguresRead,
+        NightFigures,
+        in_one_line,
+    )
+    from optinb.measure.reach_figures import ReachFigures
     from optinb.measure.report import render_report
     from optinb.measure.summary import (
         CampaignSummary,
@@ -20,6 +28,8 @@ else:
     __getattr__ = lazily(
         __name__,
         {
+            ".campaign_figures": "CampaignFigures CampaignReach FiguresRead NightFigures in_one_line",
+            ".reach_figures": "ReachFigures",
             ".report": "render_report",
             ".summary": "CampaignSummary NightSummary TableCounts exit_code frozen held left_over rehearsed",
         },

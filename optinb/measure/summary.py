@@ -11,6 +11,7 @@ from optinb.appboy import TemplateNews
 from optinb.delivery.appboy_reach import ReachSample
 from optinb.delivery.confirmed_nights import ConfirmedNight
 from optinb.errors import Exit
+from optinb.measure.campaign_figures import CampaignReach
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,9 +84,9 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     """`summary.json`: one night.
 
     `model` holds the lines of the model card, `templates` what became of templates in Appboy since the night before,
-    `reach` what Appboy said of a sample of customers, `confirmed` what it says by now of messages that it accepted in
-    earlier nights, `stale` the tables that are too old to be sent from, each with the reason, which holds the campaigns
-    that read it.
+    `reach` what Appboy counted of each campaign in the last 14 days, `tokens` what it said of a sample of customers,
+    `confirmed` what it says by now of messages that it accepted in earlier nights, `stale` the tables that are too old
+    to be sent from, each with the reason, which holds the campaigns that read it.
     """
 
     run_date: date
@@ -105,8 +106,9 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     model: tuple[str, ...] = ()
     templates: tuple[TemplateNews, ...] = ()
     stale: dict[str, str] = field(default_factory=dict)
-    reach: tuple[ReachSample, ...] = ()
+    tokens: tuple[ReachSample, ...] = ()
     confirmed: tuple[ConfirmedNight, ...] = ()
+    reach: tuple[CampaignReach, ...] = ()
 
 
 def held(name: str, app_group: str, template: str, reason: str, figures: Waterfall | None = None) -> CampaignSummary:

@@ -1,4 +1,4 @@
-"""One night: preflight, import, model, templates, audiences, sends, report.
+"""One night: preflight, import, model, templates, audiences, sends, figures, report.
 
 Every step may be run again: what is done already is found and left as it is, so that a night that was killed goes on
 where it stopped, and a night that is run twice sends nothing twice.
@@ -15,7 +15,17 @@ from msgspec import Struct
 from optinb.base.files import write_atomically
 from optinb.delivery import ConfirmedNights
 from optinb.errors import DeliveryError, Exit, GateError, NightError, failure
-from optinb.measure import CampaignSummary, NightSummary, TableCounts, exit_code, left_over, render_report
+from optinb.measure import (
+    CampaignReach,
+    CampaignSummary,
+    FiguresRead,
+    NightSummary,
+    TableCounts,
+    exit_code,
+    in_one_line,
+    left_over,
+    render_report,
+)
 from optinb.night.tonight import WAIT_S, NightCampaigns
 from optinb.planning import Diagnosis, Doctor, bad
 from optinb.warehouse import ImportReport, OutdatedError
@@ -61,7 +71,7 @@ class Night:
         self._preflight: Diagnosis | None = None
         self._imported: ImportReport | None = None
         self._model: CustomerModel | None = None
-        self._reach: tuple[ReachSample, ...] = ()
+        self._tokens: tuple[ReachSample, ...] = ()
         self._confirmed: ConfirmedNights | None = None
         self._warnings = list(workspace.checkpoints.without_answers(run_date))
         self._reported: NightSummary | None = None
@@ -143,12 +153,12 @@ class Night:
             return ()
         silent = {sync.app_group for sync in self._tonight.synced if sync.problem} | self._tonight.unready.keys()
         answering = [group.name for group in self.ws.settings.app_groups if group.name not in silent]
-        self._reach = tuple(s for name in answering for s in self.ws.reach_samples.take(self.run_date, app_group=name))
-        for sample in self._reach:
+        self._tokens = tuple(s for name in answering for s in self.ws.reach_samples.take(self.run_date, app_group=name))
+        for sample in self._tokens:
             self._warnings += [app.warning for app in sample.apps if app.warning]
             if sample.problem:
                 self._warnings.append(f"reach of {sample.app_group!r} beside Appboy: {sample.problem}")
-        return self._reach
+        return self._tokens
 
     def confirm(self) -> ConfirmedNights:
         """Asks Appboy what became of the messages of the last two weeks, for as long as the settings let it.
@@ -182,6 +192,17 @@ class Night:
     def sends(self) -> tuple[CampaignSummary, ...]:
         """Schedules every frozen audience with Appboy. What fails for one campaign doesn't stop the others."""
         return self._tonight.send()
+
+    def figures(self) -> FiguresRead:
+        """Reads what Appboy counted of the sends of the last 14 days. What can't be read is a note, and no more."""
+        if self.dry_run:
+            return FiguresRead()
+        try:
+            read = self.ws.reach_figures.read()
+        except Exception as error:  # whatever it is, the night has sent what it was to send
+            read = FiguresRead(problems=(failure(error, doing="read the figures"),))
+        self._warnings += read.problems
+        return read
 
     def report(self) -> NightSummary:
         """Writes `summary.json` and `report.html` and notes how the night ended."""
@@ -284,9 +305,15 @@ class Night:
             notebook=self.notebook,
             report=str(self.folder / "report.html"),
             templates=self._template_news(),
-            reach=tuple(sample for sample in self._reach if not sample.problem),
+            tokens=tuple(sample for sample in self._tokens if not sample.problem),
             confirmed=tuple(n for n in asked.nights if n.counts and (n.asked_now or n.is_newest)),
+            reach=self._reach(),
         )
+
+    def _reach(self) -> tuple[CampaignReach, ...]:
+        """The figures of the last 14 days in a line for each campaign that any were read of."""
+        lately = self.ws.reach_figures.lately()
+        return tuple(in_one_line(one) for one in lately if any(row.days for row in (*one.nights, *one.templates)))
 
     def _template_news(self) -> tuple[TemplateNews, ...]:
         """What became of templates since the newest attempt at an earlier night ended."""

@@ -24,7 +24,7 @@ from optinb.campaigns import (
     why_kept,
     why_too_many,
 )
-from optinb.delivery import FrozenAudience, close_past, plan, send, why_short
+from optinb.delivery import FrozenAudience, SendIds, close_past, plan, send, why_short
 from optinb.errors import CampaignError, OptinbError, StateError, failure
 from optinb.measure import CampaignSummary, frozen, held, rehearsed
 from optinb.night.frozen_audience import why_not_approved
@@ -110,10 +110,17 @@ class NightCampaigns:
         self._look_at_trail()
         if not self._dry_run and not self.distrusted:
             self._close_past()
-            for campaign_id, summary in self._summaries.items():
-                audience = self._ws.store.deliveries.find(campaign_id, self._run_date)
-                if audience and not summary.held:
-                    self._summaries[campaign_id] = self._sent(audience)
+            found = {
+                campaign_id: self._ws.store.deliveries.find(campaign_id, self._run_date)
+                for campaign_id, summary in self._summaries.items()
+                if not summary.held
+            }
+            tonight = {campaign_id: audience for campaign_id, audience in found.items() if audience}
+            ids = SendIds(self._ws.store, tuple(tonight.values()), clock=self._ws.now)
+            for campaign_id, before in tonight.items():
+                audience = self._ws.store.deliveries.find(*before.night) or before  # it may have been moved since
+                self._summaries[campaign_id] = self._sent(audience, ids)
+            self.notes += ids.notes
         return self.summaries
 
     def _close_past(self) -> None:
@@ -285,18 +292,18 @@ class NightCampaigns:
                 )
         return "the templates have not been checked tonight"
 
-    def _sent(self, audience: FrozenAudience) -> CampaignSummary:
+    def _sent(self, audience: FrozenAudience, ids: SendIds) -> CampaignSummary:
         """Sends what is still planned of an audience; a failure is noted, and its figures are told all the same."""
         reason = None
         try:
             if self._ws.store.deliveries.counts(*audience.night).pending:
                 reason = self._why_not_now(audience)
-            reason = reason or self._send(audience)
+            reason = reason or self._send(audience, ids)
         except Exception as error:  # whatever it is, it must not keep the other campaigns from being sent
             self.failures.append(f"{audience.campaign_name!r}: {failure(error, doing='send')}")
         return replace(self._figures(audience), held=reason)
 
-    def _send(self, audience: FrozenAudience) -> str | None:
+    def _send(self, audience: FrozenAudience, ids: SendIds) -> str | None:
         """Sends an audience between two looks at its template. Returns why it was held or recalled, or None."""
         left = self._ws.store.deliveries.counts(*audience.night).pending
         with (
@@ -318,7 +325,9 @@ class NightCampaigns:
                 wait_s=WAIT_S,
                 progress=on_progress,
                 why_not=self._why_not_now,
+                identify=lambda there, lease: ids.identify(client, there, lease),
             )
+            ids.look_again(audience)
             after = look_afterwards(self._ws, client, audience)
         if counts.stopped:
             self.failures.append(f"{audience.campaign_name!r}: {counts.stopped}")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from optinb.base.figures import many
 from optinb.show.arrivals import arrival_lines, confirmed_text, given_back_text
 from optinb.show.registry import Shown
-from optinb.show.tables import cell, imported_table, runs_table, table
+from optinb.show.tables import cell, imported_table, reach_days_table, reach_table, runs_table, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     )
     from optinb.delivery.journal import CodePool
     from optinb.delivery.recovery import Settled
-    from optinb.measure import CampaignSummary, NightSummary
+    from optinb.measure import CampaignFigures, CampaignSummary, FiguresRead, NightFigures, NightSummary
 
 
 def pool_text(value: CodePool) -> str:
@@ -187,6 +188,39 @@ def reach_sample_text(value: ReachSample) -> str:
     )
 
 
+def figures_read_text(value: FiguresRead) -> str:
+    """What a reading of Appboy's figures brought."""
+    restated = (
+        f"; {many(value.restated, 'figure')} of earlier days said otherwise than before" if value.restated else ""
+    )
+    lines = [f"read {value.series:,} series of Appboy's figures, {value.days:,} days{restated}"]
+    if not value.series and not value.problems:
+        lines = ["nothing was sent in the last 14 days, so there is nothing to read"]
+    return "\n".join([*lines, *(f"! {problem}" for problem in value.problems)])
+
+
+def campaign_figures_text(value: CampaignFigures) -> str:
+    """What Appboy counted of a campaign, by night, day and platform."""
+    from optinb.measure import in_one_line
+
+    if not value.nights and not value.templates:
+        return f"{value.campaign}: nothing of it has gone out yet"
+    parts = [reach_table([in_one_line(value)]).text]
+    parts += [_figures_of(f"night of {night.run_date}", night) for night in value.nights]
+    parts += [
+        _figures_of(f"everything that went out with the template {template.template}", template)
+        for template in value.templates
+    ]
+    return "\n\n".join(parts)
+
+
+def _figures_of(what: str, figures: NightFigures) -> str:
+    people = f"{figures.total('unique_recipients'):,} people reached, {figures.total('conversions'):,} conversions"
+    lines = [f"{what}: {figures.accepted:,} accepted, {people}", reach_days_table(figures).text]
+    lines += [f"never read: {', '.join(map(str, figures.unread))}"] if figures.unread else []
+    return "\n".join(filter(None, lines))
+
+
 def night_text(value: NightSummary) -> str:
     """A night, campaign by campaign."""
     from optinb.appboy import told_by_group
@@ -199,8 +233,10 @@ def night_text(value: NightSummary) -> str:
     parts.extend(_campaign(c) for c in value.campaigns)
     if not value.campaigns:
         parts.append("no campaign is due")
-    parts.extend(map(reach_sample_text, value.reach))
+    parts.extend(map(reach_sample_text, value.tokens))
     parts.extend(arrival_lines(value.confirmed))
+    if value.reach:
+        parts.append(f"What Appboy counted in the last 14 days\n{reach_table(value.reach).text}")
     parts.extend(f"! {problem}" for problem in value.problems)
     parts.extend(f"note: {warning}" for warning in value.warnings)
     parts.extend(f"template of {line}" for line in told_by_group(value.templates))
@@ -235,6 +271,8 @@ SHOWN = (
     Shown("optinb.delivery.night_answers.Why", why_text, "why"),
     Shown("optinb.measure.summary.NightSummary", night_text, "night"),
     Shown("optinb.measure.summary.CampaignSummary", page="campaign_summaries", many=True),
+    Shown("optinb.measure.campaign_figures.FiguresRead", figures_read_text, "figures_read"),
+    Shown("optinb.measure.campaign_figures.CampaignFigures", campaign_figures_text, "campaign_figures", many=True),
     Shown("optinb.night.steps.Blocked", page="blocked"),
     Shown("optinb.night.steps.Night", page="night_begun"),
 )

@@ -105,7 +105,9 @@ FUNCTIONS = {
     "optinb.measure.charts": "chances pauses",
     "optinb.measure.report": "needs_a_person outcomes verdict",
     "optinb.show.charts": "combinations purchases_by_month sizes",
-    "optinb.show.tables": "by_table card_tables drift_table finding_rows moves rate_of reasons_left_out runs_table",
+    "optinb.measure.campaign_figures": "in_one_line",
+    "optinb.show.tables": "by_table card_tables drift_table finding_rows moves rate_of reach_days_table reach_table "
+    "reasons_left_out runs_table",
 }
 
 

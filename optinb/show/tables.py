@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from optinb.customers import CustomerCard, Migration
-    from optinb.measure import TableCounts
+    from optinb.measure import CampaignReach, NightFigures, TableCounts
     from optinb.segments.discovery import Discovery, Finding
     from optinb.store import RunRecord
     from optinb.warehouse import ColumnDrift, ImportReport, TableReport
@@ -143,6 +143,54 @@ def imported_table(tables: Mapping[str, TableCounts | TableReport], *, named: st
 
     rows = [(name, *(getattr(counts, head) for head in COUNTED)) for name, counts in tables.items()]
     return ShownTable((named, *COUNTED), rows)
+
+
+def reach_table(lines: Sequence[CampaignReach]) -> ShownTable:
+    """What Appboy counted of each campaign; customers first, then messages."""
+    rows = [
+        (
+            line.campaign,
+            line.accepted,
+            line.unique_recipients,
+            line.sent,
+            line.total_opens,
+            line.direct_opens,
+            line.bounces,
+            "; ".join(_about_reach(line)),
+        )
+        for line in lines
+    ]
+    head = ("campaign", "accepted", "reached", "sent", "opened", "opened directly", "bounced", "to be known")
+    return ShownTable(head, rows)
+
+
+def _about_reach(line: CampaignReach) -> Iterator[str]:
+    from optinb.base.figures import many
+
+    if line.is_shared:
+        yield "figures of the whole template, which other campaigns may share"
+    if line.unread:
+        yield f"{many(line.unread, 'day')} never read"
+    if line.restated:
+        yield f"{many(line.restated, 'figure')} restated"
+
+
+def reach_days_table(night: NightFigures) -> ShownTable:
+    """What Appboy counted on each day and platform, with what it said first of figures that it restated.
+
+    Days on which it counted nothing are left out; those that it wasn't asked about are told apart.
+    """
+    names = ("sent", "total_opens", "direct_opens", "bounces")
+    rows = [
+        (row.day, row.platform, *(getattr(row, name) for name in names), _first(row.said_first))
+        for row in night.by_platform
+        if row.said_first or any(getattr(row, name) for name in names)
+    ]
+    return ShownTable(("day", "platform", "sent", "opened", "opened directly", "bounced", "said at first"), rows)
+
+
+def _first(said: Mapping[str, int] | None) -> str:
+    return ", ".join(f"{figure:,} {name.replace('_', ' ')}" for name, figure in (said or {}).items())
 
 
 def by_table(report: ImportReport) -> dict[str, TableReport]:

@@ -124,6 +124,7 @@ audiences: Table[Any] = Table(
     Column("cancelled", Text),
     Column("clock", String(20), nullable=False, server_default="workspace"),
     Column("codes", String(400)),  # the key of the pool that its recipients got codes from
+    Column("send_id", String(64)),  # what its requests bear, so that Appboy counts them apart; null: nothing
     Index("ix_audiences_run_date", "run_date"),
 )
 
@@ -204,6 +205,29 @@ reach_samples: Table[Any] = Table(
     Column("app_group_id", String(100), primary_key=True),
     Column("night", Date, primary_key=True),
     Column("body", Text, nullable=False),
+)
+
+# What Appboy counted, by day and platform ("all": of people, whatever their platform), of the requests that bore a
+# send_id, which are one campaign's of one night, or of a whole template: then send_id is empty.
+reach_days: Table[Any] = Table(
+    "reach_days",
+    metadata,
+    Column("app_group_id", String(100), primary_key=True),
+    Column("template_id", String(100), primary_key=True),
+    Column("send_id", String(64), primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("platform", String(40), primary_key=True),
+    Column("campaign_id", String(12)),
+    Column("run_date", Date),
+    Column("sent", Integer),
+    Column("direct_opens", Integer),
+    Column("total_opens", Integer),
+    Column("bounces", Integer),
+    Column("unique_recipients", Integer),
+    Column("conversions", Integer),
+    Column("read_at", UtcMoment, nullable=False),
+    Column("said_first", Text),  # what it said once the day was over, as JSON, where it says something else by now
+    Index("ix_reach_days_campaign_id", "campaign_id", "run_date"),
 )
 
 runs: Table[Any] = Table(

@@ -39,6 +39,7 @@ __all__ = [
     "overlap",
     "page",
     "planner",
+    "reached",
     "rule_editor",
     "sdk_rollout",
     "sent",
@@ -258,6 +259,17 @@ def sent(ws: Workspace) -> HTML:
     from optinb.views.tables import sent
 
     return sent(ws)
+
+
+def reached(ws: Workspace) -> HTML:
+    """What Appboy counted of what was sent in the last 14 days: sent, opened, bounced, by day and platform.
+
+    Args:
+        ws: the workspace that sent it; its nights read the figures, and `ws.reach_figures.read()` does.
+    """
+    from optinb.views.tables import reached
+
+    return reached(ws)
 
 
 def stages(ws: Workspace) -> HTML:

@@ -96,7 +96,17 @@ def sent(ws: Workspace, *, limit: int = 30) -> HTML:
     if not any(night.sends or night.held for night in found):
         return notice("Nothing was sent yet. What an approved campaign sends stands here after its night.")
     groups = {group.id: group.name for group in ws.settings.app_groups}
-    return HTML(page("sent.html.j2", nights=found, groups=groups, zone=ws.settings.zone))
+    names = {send.audience.campaign_name for night in found for send in night.sends}
+    counted = {(name, one.run_date): one for name in names for one in ws.reach_figures.of(name).nights if one.days}
+    return HTML(page("sent.html.j2", nights=found, groups=groups, counted=counted, zone=ws.settings.zone))
+
+
+def reached(ws: Workspace) -> HTML:
+    """What Appboy counted of the campaigns of the last 14 days, by night, day and platform."""
+    found = ws.reach_figures.lately()
+    if not found:
+        return notice("Nothing was sent in the last 14 days.")
+    return HTML(html(found))
 
 
 def notice(text: str) -> HTML:

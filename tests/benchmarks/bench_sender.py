@@ -101,7 +101,7 @@ def run_sender(where: dict[str, str], recipients: int, concurrency: int, root: P
     """The whole sender, from taking the lease to the last outcome."""
     from optinb.appboy import AppboyClient
     from optinb.base.settings import SendSection
-    from optinb.delivery import send
+    from optinb.delivery import SendIds, send
 
     store, frozen = planned(root, where, recipients)
     done = [0]
@@ -113,6 +113,7 @@ def run_sender(where: dict[str, str], recipients: int, concurrency: int, root: P
             early.append(peak_mb())
 
     with store, AppboyClient(group_settings(where)) as client:
+        ids = SendIds(store, [frozen], clock=lambda: datetime.now(UTC))
         begin, cpu = time.perf_counter(), time.process_time()
         counts = send(
             store,
@@ -123,6 +124,7 @@ def run_sender(where: dict[str, str], recipients: int, concurrency: int, root: P
             settings=SendSection(concurrency=concurrency),
             holder="bench",
             progress=progress,
+            identify=lambda there, lease: ids.identify(client, there, lease),
         )
         wall, spent = time.perf_counter() - begin, time.process_time() - cpu
     assert counts.accepted == recipients, counts
@@ -134,6 +136,10 @@ def run_bare(where: dict[str, str], recipients: int, concurrency: int, root: Pat
     import httpx
     import msgspec
 
+    from optinb.appboy import AppboyClient
+
+    with AppboyClient(group_settings(where)) as client:
+        send_id = client.create_send_id(where["template"])
     rows = audience(recipients).select("external_user_id", "properties").rows()
     at = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     bodies = [
@@ -145,6 +151,7 @@ def run_bare(where: dict[str, str], recipients: int, concurrency: int, root: Pat
                     for user, properties in rows[first : first + 50]
                 ],
                 "schedule": {"time": at},
+                "send_id": send_id,
             }
         )
         for first in range(0, recipients, 50)

@@ -12,7 +12,7 @@ from delivery_desk import KEY_NAME
 
 from optinb.appboy import AppboyClient
 from optinb.base.settings import AppGroupSettings, SendSection
-from optinb.delivery import send
+from optinb.delivery import SendIds, send
 from optinb.delivery.journal import Store
 from optinb.errors import StateError
 from optinb.store import TTL_S, LeaseTaken
@@ -40,6 +40,7 @@ def run(
     with Store.open(address, root=Path(root)) as store, AppboyClient(group, timeout_s=20) as client:
         audience = store.deliveries.find(campaign_id, night)
         assert audience is not None
+        ids = SendIds(store, [audience], clock=lambda: datetime.now(UTC))
         client.remember(store.deliveries.answered_ids(audience.app_group_id, since=night))
         # a store that a stopped one had locked, and a hold that it lost, are told; the next round goes on
         with contextlib.suppress(LeaseTaken if ttl_s is None else StateError):
@@ -55,4 +56,5 @@ def run(
                 wait_s=5.0 if ttl_s is None else 8.0,
                 lease_clock=None if ttl_s is None else store.clock,
                 ttl_s=ttl_s or TTL_S,
+                identify=lambda there, lease: ids.identify(client, there, lease),
             )

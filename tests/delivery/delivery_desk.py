@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from optinb.campaigns.schedule import Clock
     from optinb.delivery.journal import Batch
+    from optinb.store import Lease
 
 NIGHT = date(2026, 11, 23)
 NOW = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
@@ -123,6 +124,7 @@ class Desk:
         holder: str = "box:1",
         budget: Budget | None = None,
         why_not: Callable[[FrozenAudience], str | None] = lambda _audience: None,
+        identify: Callable[[FrozenAudience, Lease], FrozenAudience] = lambda audience, _lease: audience,
         **settings: Any,
     ) -> DeliveryCounts:
         given: dict[str, Any] = {"window_batches": 4, "concurrency": 1, "max_tries": 3} | settings
@@ -138,6 +140,7 @@ class Desk:
             sleep=self.sleep,
             draw=lambda: 1.0,
             why_not=why_not,
+            identify=identify,
         )
         assert counts.recipients == frozen.recipients
         return counts

@@ -19,7 +19,7 @@ from delivery_desk import KEY_NAME, store_address
 
 from optinb.appboy import AppboyClient
 from optinb.base.settings import AppGroupSettings, SendSection
-from optinb.delivery import send
+from optinb.delivery import SendIds, send
 from optinb.delivery.journal import Store
 
 
@@ -48,7 +48,10 @@ def main(root: Path, api: str, group_id: str, ahead_s: float, place: str, at: in
         client.schedule = dying(client.schedule, "before a request", "after a request")
         journal = store.deliveries
         journal.turn = dying(journal.turn, "before a turn", "after a turn")
+        client.create_send_id = dying(client.create_send_id, "before an id", "after an id")
+        journal.bear = dying(journal.bear, "before its note", "after its note")
         (audience,) = journal.list()
+        ids = SendIds(store, [audience], clock=lambda: datetime.now(UTC))
         counts = send(
             store,
             client,
@@ -58,6 +61,7 @@ def main(root: Path, api: str, group_id: str, ahead_s: float, place: str, at: in
             settings=SendSection(window_batches=WINDOW, concurrency=4),
             holder=f"child:{os.getpid()}",
             wait_s=wait_s,
+            identify=lambda there, lease: ids.identify(client, there, lease),
         )
     print(msgspec.json.encode(counts).decode())
 

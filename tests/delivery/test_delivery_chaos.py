@@ -194,7 +194,7 @@ class Arena:
         return self._fork.Process(target=chaos_child.run, args=arguments)
 
     def check(self, frozen: FrozenAudience, taken: Counter[str], kills: int) -> None:
-        """Nobody twice, everybody accounted for, and unknown by a death at most a window a kill."""
+        """Nobody twice, everybody accounted for, one send_id, and unknown by a death at most a window a kill."""
         counts = self.store.deliveries.counts(*frozen.night)
         assert (counts.recipients, counts.pending) == (RECIPIENTS, 0)
         assert counts.errors.get(DIED.message, 0) <= kills * chaos_child.WINDOW
@@ -206,6 +206,9 @@ class Arena:
             (certain if isinstance(batch.state, Accepted) else doubtful).update(rows)
         assert certain <= set(taken) <= certain | doubtful
         assert len(doubtful) == counts.unknown
+        there = self.store.deliveries.find(*frozen.night)
+        mine = [d for d in self.sandbox.world.dispatches if d.campaign_id == frozen.template_id]
+        assert there and {d.send_id for d in mine} == {there.send_id}  # all of them bear it, or none
 
     def _is_open(self, frozen: FrozenAudience) -> bool:
         return self.store.deliveries.counts(*frozen.night).pending > 0
@@ -269,6 +272,7 @@ def test_whatever_fails_nobody_is_taken_twice_and_everybody_is_accounted_for(
     for frozen, kills in runs:
         arena.check(frozen, taken[frozen.template_id], kills)
     assert sum(kills for _, kills in runs) >= len(runs)
+    assert any(dispatch.send_id for dispatch in arena.sandbox.world.dispatches)
     assert arena.store.audit.verify().problem is None
 
 

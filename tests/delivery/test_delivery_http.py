@@ -26,6 +26,7 @@ from optinb.base.settings import AppGroupSettings
 from optinb.campaigns import Campaign, Schedule
 from optinb.delivery import BATCH_SIZE, DeliveryCounts, FrozenAudience, plan
 from optinb.delivery.journal import Accepted
+from optinb.delivery.send_ids import send_id_of
 from optinb.errors import CampaignError
 from optinb.sandbox import Fault, Key, Limits, Sandbox, World
 
@@ -276,6 +277,22 @@ def test_a_sender_killed_at_its_worst_moments_sends_nobody_twice_and_loses_nobod
     assert least <= counts.unknown <= most
 
 
+def test_a_night_killed_around_its_send_id_finds_it_again_and_every_request_bears_it(site: Site) -> None:
+    for n, where in enumerate(("before an id", "after an id", "before its note", "after its note", "after a turn")):
+        child = site.start(ahead_s=40 * n, where=where, at=1)
+        _, complaint = child.communicate(timeout=60)
+        assert child.returncode == -signal.SIGKILL, complaint
+        assert taken(site.root) == []
+    for n in (5, 6):  # and another sender takes over from one that was killed while it sent
+        child = site.start(ahead_s=40 * n, where="after a request" if n == 5 else "nowhere", at=2)
+        _, complaint = child.communicate(timeout=60)
+        assert child.returncode == (-signal.SIGKILL if n == 5 else 0), complaint
+    site.check(kills=2)
+    audience = site.store.deliveries.find(*site.frozen.night)
+    assert audience and audience.send_id == send_id_of(site.frozen)
+    assert {line["send_id"] for line in journal(site.root)} == {audience.send_id}
+
+
 def test_two_senders_started_at_once_send_nobody_twice(site: Site) -> None:
     senders = [site.start(ahead_s=0, wait_s=60) for _ in range(2)]
     for sender in senders:
@@ -307,7 +324,7 @@ def test_a_disk_that_is_full_stops_the_sender_with_a_sentence_and_the_next_one_g
 @pytest.mark.parametrize("seed", range(2))
 def test_two_senders_killed_at_random_moments_send_nobody_twice(site: Site, seed: int) -> None:
     rng = random.Random(seed)
-    places = ["before a turn", "after a turn", "before a request", "after a request"]
+    places = ["before a turn", "after a turn", "before a request", "after a request", "after an id", "after its note"]
     kills, rounds = 0, 0
     while site.store.deliveries.list(having=("planned", "sending")):
         rounds += 1

@@ -40,7 +40,8 @@ AUDIENCES: dict[str, tuple[Any, str]] = {
     # a later one would let the file of answers pass for that of an earlier plan
     "planned_at": (str(NOW.replace(tzinfo=None) + timedelta(days=1)), "time of planning"),
 }
-IDLE_IN_AUDIENCES = {"waterfall", "cancelled"}  # what is stopped by hand is stopped
+# what is stopped by hand is stopped, and by another send_id Appboy counts elsewhere
+IDLE_IN_AUDIENCES = {"waterfall", "cancelled", "send_id"}
 BATCHES: dict[str, str] = {
     "number": "update batches set number = 7 where number = 2",
     "first": "update batches set first = 0 where number = 1",

@@ -41,7 +41,7 @@ from optinb.delivery import (
 )
 from optinb.delivery.confirmation import LIKELY_FILTERS, ArrivalStatus
 from optinb.delivery.confirmed_nights import LOSSES, CodesGivenBack
-from optinb.delivery.journal import UNTOLD, ConfirmedCounts
+from optinb.delivery.journal import UNTOLD, ConfirmedCounts, ReachDay
 from optinb.delivery.journal import Verdict as Said
 from optinb.delivery.journal.rows import StateName
 from optinb.delivery.night_answers import ARRIVALS, DELIVERIES, SETTLED
@@ -49,7 +49,15 @@ from optinb.delivery.recall import Recall
 from optinb.delivery.send_watch import Stage, watch
 from optinb.demo import AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, demo_settings
 from optinb.errors import Exit
-from optinb.measure import CampaignSummary, NightSummary, render_report
+from optinb.measure import (
+    CampaignFigures,
+    CampaignSummary,
+    FiguresRead,
+    NightFigures,
+    NightSummary,
+    in_one_line,
+    render_report,
+)
 from optinb.measure.pages import TAKEN
 from optinb.nightly import Blocked, Night
 from optinb.planning import CampaignPreview
@@ -164,6 +172,11 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
     (run, *_) = ws.store.runs.list()
     night = msgspec.convert(run.summary, NightSummary)
     listed = ws.templates.list("Shop")
+    counted = ReachDay(app_group_id="s", template_id="t", day=RUN_DATE, platform="ios", sent=3, direct_opens=1,
+                       total_opens=2, bounces=0, read_at=NOW, said_first={"sent": 2})  # fmt: skip
+    night_figures = NightFigures(template="t", run_date=RUN_DATE, accepted=3, days=(counted,), unread=(RUN_DATE,))
+    of_template = replace(night_figures, run_date=None)
+    figures = CampaignFigures(campaign="A", nights=(night_figures,), templates=(of_template,))
     synced = ws.templates.sync("Shop")
     reconciled = Reconciled(campaign="A", run_date=RUN_DATE, unknown=3, received=1, missing=1, untold=1)
     settled = Settled(reconciled=reconciled, list="A, missing")
@@ -180,7 +193,10 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         ws.profile("Lapsed buyers"), ws.overlap(("Lapsed buyers", "Club regulars")), found,
         ws.sizes(("Lapsed buyers", "Club regulars")), ws.reach_of("000014"), ws.groups.count("Lapsed buyers"),
         *ws.groups.list(), *listed, ws.doctor(), ws.campaigns.message(shop, "000014"), ws.campaigns.test_send(shop),
-        *records, *previews, replace(night, templates=(news,), confirmed=(arrived,)),
+        *records, *previews, figures,
+        replace(night, templates=(news,), confirmed=(arrived,), reach=(in_one_line(figures),)),
+        CampaignFigures(campaign="B", templates=(of_template,)), CampaignFigures(campaign="C"),
+        FiguresRead(series=1, days=14, restated=1, problems=("no",)), FiguresRead(),
         *night.campaigns, Blocked(step="import", reason="no"),
         ws.status(), replace(ws.why("000014"), answers=(reason,)), Night(ws, RUN_DATE, dry_run=True),
         previews[0].waterfall,
@@ -375,7 +391,7 @@ def sent_and_monitored(ws: Workspace, night: NightSends) -> str:
     """A night's sends as `views.sent` and `views.monitor` show them."""
     rates = dict.fromkeys((send.audience.campaign_id for send in night.sends), 2.0)
     groups = {group.id: group.name for group in ws.settings.app_groups}
-    table = pages.page("sent.html.j2", nights=[night], groups=groups, zone=ws.settings.zone)
+    table = pages.page("sent.html.j2", nights=[night], groups=groups, counted={}, zone=ws.settings.zone)
     return table + pages.fragment("monitor.html.j2", "monitor", night, rates, ws.settings.zone)
 
 

@@ -16,6 +16,7 @@ from optinb.appboy import AppboyClient, RequestRefused, Stopped, Verdict, examin
 from optinb.appboy.doctor import Findings, verdicts
 from optinb.base.settings import AppGroupSettings
 from optinb.sandbox import Fault, Key, Sandbox, World, push_campaign
+from optinb.sandbox.handle import PERMISSIONS
 
 if TYPE_CHECKING:
     from optinb.planning import Diagnosis
@@ -175,6 +176,22 @@ def test_many_campaigns_that_were_never_looked_at_are_counted_not_read(ws: Works
     found = ws.doctor("Shop")
     assert "70 campaigns, 60 of them new or edited" in texts(found, "templates")
     assert sandbox.requests["/campaigns/details"] < 70
+
+
+def test_what_only_tells_campaigns_apart_is_optional(ws: Workspace, sandbox: Sandbox) -> None:
+    found = ws.doctor("Shop")
+    assert standings(found, "permission sends.data_series") == ["good"]
+    assert standings(found, "permission sends.id.create") == ["unknown"]
+    assert "optional" in texts(found, "permission sends.id.create")
+    assert sandbox.world.send_ids == {}
+
+    shop = sandbox.world.group("Shop")
+    needed = tuple(name for name in PERMISSIONS if not name.startswith("sends."))
+    sandbox.world.put(msgspec.structs.replace(shop, keys=(Key("sandbox-shop-key", needed),)))
+    found = ws.doctor("Shop")
+    assert (standings(found, "permission sends.data_series"), found.exit_code) == (["note"], 0)
+    assert "optional, to read what came of each campaign" in texts(found, "permission sends.data_series")
+    assert standings(found, "addresses") == ["note"]  # a 403 for this alone is no denied address
 
 
 def test_the_way_of_2015_has_no_permissions() -> None:

@@ -45,14 +45,14 @@ def test_a_night_tells_it_and_no_failure_of_it_holds_a_night(ws: Workspace, sand
     night.preflight()
     assert {sample.app_group for sample in night.reach_sample()} == {"Shop", "Club"}
     summary = night.report()
-    assert len(summary.reach) == 2
+    assert len(summary.tokens) == 2
     assert "Push tokens at Appboy, by a sample" in (night.folder / "report.html").read_text(encoding="utf-8")
     for group in sandbox.world.app_groups.values():
         sandbox.world.put(replace(group, keys=()))
     assert all(sample.problem and not sample.apps for sample in night.reach_sample())
     summary = night.report()
     assert any(warning.startswith("reach of 'Shop' beside Appboy: ") for warning in summary.warnings)
-    assert (summary.reach, summary.exit_code) == ((), 0)
+    assert (summary.tokens, summary.exit_code) == ((), 0)
     night.close()
 
 

@@ -112,15 +112,18 @@ class Deliveries:
         campaign_id: str | None = None,
         having: Collection[StateName] | None = None,
         unsettled: bool = False,
+        since: date | None = None,
     ) -> tuple[FrozenAudience, ...]:
         """The plans of one night or campaign or of all, the newest night first, then by campaign name.
 
         `having` leaves out those that have no batch in any of these states, with `unsettled` none of which Appboy
-        hasn't said anything yet.
+        hasn't said anything yet. `since` is the earliest night.
         """
         query = audiences_with_counts().order_by(audiences.c.run_date.desc(), audiences.c.campaign_name)
         if run_date is not None:
             query = query.where(audiences.c.run_date == run_date)
+        if since is not None:
+            query = query.where(audiences.c.run_date >= since)
         if campaign_id is not None:
             query = query.where(audiences.c.campaign_id == campaign_id)
         if having is not None:
@@ -294,6 +297,29 @@ class Deliveries:
         with self._database.writing() as con:
             must_hold(con, lease)
             write(con, revised, token=None, now=now, given=given)
+
+    def bear(
+        self, campaign_id: str, run_date: date, *, send_id: str | None, lease: Lease, now: datetime
+    ) -> FrozenAudience:
+        """Notes the send_id that all requests of a night bear from now on, or None; returns its plan.
+
+        It must come before the first of them. Raises StateError, also when the lease is lost.
+        """
+        with self._database.writing() as con:
+            must_hold(con, lease)
+            _change(con, campaign_id, run_date, send_id=send_id)
+            audience = find_audience(con, campaign_id, run_date)
+            assert audience is not None
+            line = changed(con, audience, now=now)
+        self.answers.append(*audience.night, msgspec.structs.replace(line, token=lease.token))
+        return audience
+
+    def send_ids_since(self, app_group_id: str, since: datetime) -> int:
+        """How many audiences of an app group that were planned since a moment have a send_id."""
+        mine = (audiences.c.app_group_id == app_group_id) & (audiences.c.planned_at >= since)
+        query = select(func.count()).select_from(audiences).where(mine, audiences.c.send_id.is_not(None))
+        with self._database.reading() as con:
+            return con.execute(query).scalar_one()
 
     def why_unlike_planned(self, audience: FrozenAudience) -> str | None:
         """Why the rows of an audience aren't what the audit trail recorded, or None."""

@@ -289,7 +289,7 @@ def _rebuild(
         if rows:
             con.execute(insert(batches), rows)
     else:
-        mine = {name: getattr(audience, name) for name in ("path", "sha256", "send_at", "cancelled")}
+        mine = {name: getattr(audience, name) for name in ("path", "sha256", "send_at", "cancelled", "send_id")}
         con.execute(update(audiences).where(audience_of_night(*night)).values(mine))
     _grant(con, audience, account.grants)
     everything: list[Batch] = []

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from optinb.delivery.journal.confirmations import ConfirmationStore
     from optinb.delivery.journal.deliveries import Deliveries
     from optinb.delivery.journal.origins import Origins
+    from optinb.delivery.journal.reach_days import ReachDays
     from optinb.delivery.journal.recovering import Recovery
     from optinb.delivery.journal.samples import ReachSampleStore
     from optinb.delivery.journal.seals import Seals
@@ -101,6 +102,13 @@ class Store:
         from optinb.delivery.journal.confirmations import ConfirmationStore
 
         return ConfirmationStore(self._database)
+
+    @once
+    def reach_days(self) -> ReachDays:
+        """What Appboy counted by day and platform."""
+        from optinb.delivery.journal.reach_days import ReachDays
+
+        return ReachDays(self._database)
 
     @once
     def seals(self) -> Seals:

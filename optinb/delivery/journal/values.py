@@ -144,7 +144,8 @@ class FrozenAudience(Struct, frozen=True, kw_only=True):
     `path` is that of the Parquet file, relative to the workspace; `send_at` is in UTC; `clock` is that of the
     campaign's schedule, and where it is each customer's own, `send_at` is the moment of the earliest time zone;
     `recipients` counts customers and `batches` requests; `fingerprint` is that of the approval; `cancelled` says why a
-    person stopped it, if one did; `codes` is the key of the pool that its recipients got promotion codes from.
+    person stopped it, if one did; `codes` is the key of the pool that its recipients got promotion codes from;
+    `send_id` is what all its requests bear, so that Appboy counts them apart, if they bear one.
     """
 
     campaign_id: str
@@ -163,6 +164,7 @@ class FrozenAudience(Struct, frozen=True, kw_only=True):
     cancelled: str | None = None
     clock: Clock = "workspace"
     codes: str | None = None
+    send_id: str | None = None
 
     @property
     def night(self) -> tuple[str, date]:
