@@ -200,7 +200,7 @@ def rules(words: Vocabulary = ANYTHING, *, max_leaves: int = 8) -> st.SearchStra
         parts.append(st.builds(lambda app, *rest: Uses(*app, *rest), words.apps, version, version, words.windows))
     if words.campaigns is not None:
         campaign, times = st.none() | words.campaigns, st.integers(1, 3)
-        what = st.sampled_from(["received", "in_control"])
+        what = st.sampled_from(["received", "in_control", "opened", "not_opened"])
         parts.append(st.builds(Contacted, what, campaign, times, st.none(), words.windows))
         days = st.sampled_from([0, 1, 7, 30])
         parts.append(st.builds(Contacted, st.just("responded"), campaign, times, days, words.windows))

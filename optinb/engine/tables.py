@@ -50,8 +50,9 @@ class Tables:
     event_names: the names of all events that were ever delivered; called only for a rule that asks about an event.
     apps: the platform of each app by its id; None when they aren't known.
     contacts: what campaigns did, with the columns of CONTACTS: `campaign` is its name, `day` the day of sending in the
-        workspace's zone, `outcome` "received" (accepted by Appboy) or "in_control". With external_user_id too, a row is
-        of everybody who is that person tonight.
+        workspace's zone, `outcome` "received" (accepted by Appboy), "in_control", "opened" or "not_opened" (as
+        Appboy tells of whom it was asked about). With external_user_id too, a row is of everybody who is that person
+        tonight.
     identity: who is one person under several ids.
     lists: the customers (customer_id) of an uploaded list by the SHA-256 of its content.
     list_names: the SHA-256 of every list whose content is kept; None when they aren't known.

@@ -301,6 +301,30 @@ def responded(campaign: str | None = None, *, days: int = RESPONSE_DAYS) -> Cont
     return Contacted("responded", _campaign(campaign, "responded"), response_days=days)
 
 
+def opened(campaign: str | None = None) -> Contacted:
+    """Opened the push of a campaign, or of any, as Appboy tells: `opened().within(days=30)` was sent lately.
+
+    Args:
+        campaign: its name; any campaign when left out.
+
+    Raises:
+        RuleError: for what can't be a name.
+    """
+    return Contacted("opened", _campaign(campaign, "opened"))
+
+
+def did_not_open(campaign: str | None = None) -> Contacted:
+    """Got the push of a campaign, or of any, and hasn't opened it so far, as Appboy tells.
+
+    Args:
+        campaign: its name; any campaign when left out.
+
+    Raises:
+        RuleError: for what can't be a name.
+    """
+    return Contacted("not_opened", _campaign(campaign, "did_not_open"))
+
+
 def in_group(name: str) -> InGroup:
     """Belongs to another saved group.
 

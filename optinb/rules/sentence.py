@@ -196,6 +196,10 @@ def _contacted(rule: Contacted) -> str:
             return f"received {what}{times}{sent}"
         case "in_control":
             return f"was in the control group of {what}{times}{sent}"
+        case "opened":
+            return f"opened the push of {what}{times}{sent}"
+        case "not_opened":
+            return f"got the push of {what}{times} without opening it{sent}"
         case "responded":
             within = f" by buying within {_days(rule.response_days or 0)} of it"
             return f"responded to {what}{within}{times}{sent}"

@@ -35,8 +35,8 @@ from optinb.rules.tree import (
 from optinb.rules.values import Between, Day, DaysAgo, Last, Measured, Value, Window
 
 _WORDS = (
-    "attr", "did", "days_ago", "uses_app", "received", "was_in_control", "responded", "in_group", "in_list", "all_of",
-    "any_of", "none_of",
+    "attr", "did", "days_ago", "uses_app", "received", "was_in_control", "responded", "opened", "did_not_open",
+    "in_group", "in_list", "all_of", "any_of", "none_of",
 )  # fmt: skip
 _FUNCTIONS: dict[str, Any] = {**{word: getattr(build, word) for word in _WORDS}, "date": date}
 _METHODS: dict[type, tuple[str, ...]] = {
@@ -245,7 +245,7 @@ def _uses(rule: Uses) -> str:
 
 
 def _contacted(rule: Contacted) -> str:
-    word = {"received": "received", "in_control": "was_in_control", "responded": "responded"}[rule.what]
+    word = {"in_control": "was_in_control", "not_opened": "did_not_open"}.get(rule.what, rule.what)
     named = [repr(rule.campaign)] if rule.campaign is not None else []
     named += [f"days={rule.response_days}"] if rule.response_days not in (None, RESPONSE_DAYS) else []
     times = "" if rule.times == 1 else f".at_least({rule.times})"

@@ -415,11 +415,12 @@ class Contacted(Node, frozen=True, tag="contacted"):
     """What campaigns did with a customer, at least so many times (nights of one campaign count once each).
 
     `received`: was a recipient, and Appboy accepted the request. `in_control`: was held out as control. `responded`:
-    received it and bought on the day it was sent or in the `response_days` days after it. The window is of the day of
-    sending, in the workspace's zone.
+    received it and bought on the day it was sent or in the `response_days` days after it. `opened` and `not_opened`:
+    Appboy says that it arrived, and that its push was opened, or not so far; of whom Appboy wasn't asked about, neither
+    holds. The window is of the day of sending, in the workspace's zone.
     """
 
-    what: Literal["received", "in_control", "responded"]
+    what: Literal["received", "in_control", "responded", "opened", "not_opened"]
     campaign: Name | None = None
     times: Annotated[int, Meta(ge=1, le=10_000)] = 1
     response_days: Annotated[int, Meta(ge=0, le=MAX_DAYS)] | None = None
@@ -428,6 +429,11 @@ class Contacted(Node, frozen=True, tag="contacted"):
     def __post_init__(self) -> None:
         if (self.what == "responded") != (self.response_days is not None):
             raise ValueError("a response needs the days in which it counts, and only a response has them")
+
+    @property
+    def outcome(self) -> Literal["received", "in_control", "opened", "not_opened"]:
+        """What the contacts have to say of a night for it to count."""
+        return "received" if self.what == "responded" else self.what
 
     def at_least(self, times: int) -> Contacted:
         """So many times or more; write `~` in front for less.

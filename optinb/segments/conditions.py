@@ -191,9 +191,7 @@ def contacted(rule: Contacted, tables: Tables) -> nw.LazyFrame[Any]:
     """The customers (customer_id, each once) with whom campaigns did this often enough."""
     first, last = days_of(rule.window, tables.run_date)
     # whose a contact is tonight is looked up for those alone that are asked about
-    history = nw.from_native(tables.contacts()).filter(
-        nw.col("outcome") == ("in_control" if rule.what == "in_control" else "received"), nw.col("day") <= last
-    )
+    history = nw.from_native(tables.contacts()).filter(nw.col("outcome") == rule.outcome, nw.col("day") <= last)
     if first is not None:
         history = history.filter(nw.col("day") >= first)
     if rule.campaign is not None:

@@ -269,11 +269,12 @@ def _use_fits(rule: Uses, use: Row, person: Person) -> bool:
 
 
 def _contacted(rule: Contacted, person: Person) -> tuple[bool, str]:
-    outcome = "in_control" if rule.what == "in_control" else "received"
     found = [
         c
         for c in person.rows("contacts")
-        if c["outcome"] == outcome and rule.campaign in (None, c["campaign"]) and person.within(c["day"], rule.window)
+        if c["outcome"] == rule.outcome
+        and rule.campaign in (None, c["campaign"])
+        and person.within(c["day"], rule.window)
     ]
     if rule.response_days is not None:
         bought = [p["day"] for p in person.rows(RESPONSES) if p["day"] <= person.run_date]

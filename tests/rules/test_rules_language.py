@@ -22,6 +22,7 @@ from optinb.rules import (
     behaviours_of,
     days_ago,
     did,
+    did_not_open,
     expand,
     fit,
     from_json,
@@ -29,6 +30,7 @@ from optinb.rules import (
     in_list,
     is_bound,
     none_of,
+    opened,
     parse,
     received,
     responded,
@@ -150,6 +152,11 @@ def test_near_misses_read_differently(one: Rule, other: Rule) -> None:
         ),
         (responded(), "responded to a campaign by buying within 7 days of it"),
         (was_in_control().at_least(2), "was in the control group of a campaign at least 2 times"),
+        (opened("Sale").at_least(2), "opened the push of the campaign “Sale” at least 2 times"),
+        (
+            did_not_open().at_least(3).within(days=30),
+            "got the push of a campaign at least 3 times without opening it, sent in the last 30 days",
+        ),
         (in_group("VIPs") & ~in_list("Staff"), "is in the group “VIPs” and not (is on the list “Staff”)"),
         (none_of(attr("a") == 1, attr("b") == 2), "not (a is 1 or b is 2)"),
     ],
@@ -285,9 +292,9 @@ def nested(depth: int) -> Rule:
 
 
 def test_ten_thousand_nested_nodes_are_refused_in_text() -> None:
-    for opened, closed in (("all_of(", ")"), ("~(", ")"), ("none_of(~", ")")):
+    for begun, closed in (("all_of(", ")"), ("~(", ")"), ("none_of(~", ")")):
         with pytest.raises(RuleError, match=r"nested|can't be read"):
-            parse(opened * 10_000 + "attr('a') == 1" + closed * 10_000)
+            parse(begun * 10_000 + "attr('a') == 1" + closed * 10_000)
     with pytest.raises(RuleError, match=r"rule\.all\[0\]\.all\[0\].*nested deeper than 60.*flatten"):
         parse("all_of(" * 70 + "attr('a') == 1" + ")" * 70)
 

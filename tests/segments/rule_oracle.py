@@ -284,7 +284,7 @@ def numbers(version: str) -> list[int]:
 
 def contacts(rule: Contacted, customer_id: str, world: World) -> set[tuple[str, date]]:
     """The campaigns and nights that count."""
-    outcome = "in_control" if rule.what == "in_control" else "received"
+    outcome = {"responded": "received"}.get(rule.what, rule.what)
     bought = [p["day"] for p in world.purchases if p["customer_id"] == customer_id and p["day"] <= RUN]
     return {
         (contact["campaign"], contact["day"])

@@ -55,7 +55,7 @@ worlds = st.builds(
     ),
     contacts=st.lists(
         rows(customer_id=ids, campaign=st.sampled_from(CAMPAIGNS), day=st.dates(date(2026, 3, 1), date(2026, 4, 2)),
-             outcome=st.sampled_from(["received", "in_control"])),
+             outcome=st.sampled_from(["received", "in_control", "opened", "not_opened"])),
         max_size=8,
     ),
     lists=st.fixed_dictionaries({sha256: st.lists(ids, max_size=3, unique=True).map(tuple) for sha256 in LISTS}),

@@ -282,7 +282,13 @@ JOINED = {
 }
 UNITS = {"date": "date", "days_ago": "days before the run date", "days_ahead": "days after it"}
 SPANS = {"ever": "ever", "last": "in the last", "between": "from … to"}
-WHAT = {"received": "received", "in_control": "was in control of", "responded": "responded to"}
+WHAT = {
+    "received": "received",
+    "in_control": "was in control of",
+    "responded": "responded to",
+    "opened": "opened",
+    "not_opened": "didn't open",
+}
 
 
 def operators(kind: Kind) -> dict[str, str]:
