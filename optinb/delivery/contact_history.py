@@ -120,8 +120,8 @@ class ContactHistory:
 
         `outcome` is "received" where Appboy accepted the request that the customer was in and doesn't say that the
         message was filtered, or said later that it arrived, and "in_control" for those held out from a night of which
-        that is so of somebody. An audience never changes, so that each is read once for as long as nothing more is
-        known of it.
+        that is so of somebody. Of those whom Appboy was asked about and whom it reached, a second row says "opened" or
+        "not_opened". An audience never changes, so that each is read once for as long as nothing more is known of it.
         """
         found = [self._contacts_of(audience) for audience in self._store.deliveries.list()]
         return pl.concat(found) if found else pl.DataFrame(schema=CONTACTS)
@@ -158,11 +158,12 @@ class ContactHistory:
         key = (audience.sha256, audience.clock, journal.mark)
         kept, frame = self._contacts.get(audience.night, (None, None))
         if frame is None or kept != key:
-            rows = self._rows(audience, (*WHO, "campaign", "day"), journal)
+            rows = self._rows(audience, (*WHO, "campaign", "day", "place"), journal)
             rows = rows.filter(pl.col("status").is_in(RECEIVED), pl.col("role") != "excluded")
             is_sent = pl.col("role") == "recipient"
             outcome = pl.when(is_sent).then(pl.lit("received")).otherwise(pl.lit("in_control"))
-            frame = rows.with_columns(outcome=outcome).select(CONTACTS.names())
+            found = [rows.with_columns(outcome=outcome), rows.join(_opens(self.verdicts(audience)), on="place")]
+            frame = pl.concat([part.select(CONTACTS.names()) for part in found])
             self._contacts[audience.night] = key, frame
         return frame
 
@@ -269,6 +270,12 @@ def _overlay(codes: Codes, verdicts: pl.DataFrame) -> None:
     told = verdicts["status"].cast(pl.String).replace_strict(_TOLD, return_dtype=pl.UInt8).to_numpy()
     is_accepted = codes[places] == _CODE["accepted"]
     codes[places[is_accepted]] = told[is_accepted]
+
+
+def _opens(verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Of each place that the message certainly reached: the outcome that says whether its push was opened so far."""
+    told = verdicts.filter(pl.col("status") == "confirmed", pl.col("opened").is_not_null())
+    return told.select("place", outcome=pl.when("opened").then(pl.lit("opened")).otherwise(pl.lit("not_opened")))
 
 
 def sending_day(audience: FrozenAudience) -> date:

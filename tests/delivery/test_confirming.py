@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from optinb.appboy.template_rules import TemplateRules
 from optinb.delivery import lease_name
 from optinb.delivery.confirmation import VERDICTS
+from optinb.delivery.reconcile import FIELDS
 from optinb.errors import Exit, StateError, UsageError
 from optinb.sandbox import Fault, Sandbox, World, make_world
 
@@ -57,6 +58,23 @@ def test_whoever_got_it_is_confirmed_and_the_night_is_final(desk: ConfirmingDesk
     assert again.exit_code == Exit.DONE and [n.asked_now for n in again.nights] == [0]
     assert desk.sandbox.requests["/users/export/ids"] == before, "nobody is asked about who is known"
     assert len(desk.desk.store.confirmations.list()) == 1
+
+
+def test_rules_know_who_opened_a_push_and_who_did_not(desk: ConfirmingDesk) -> None:
+    frozen = desk.night(120)
+    assert set(desk.history.table()["outcome"]) == {"received", "in_control"}, "nobody is known to have ignored it yet"
+    desk.confirming.confirm()
+    table = desk.history.table()
+    by = {outcome: set(table.filter(pl.col("outcome") == outcome)["external_user_id"]) for outcome in table["outcome"]}
+    with desk.client() as client:
+        ids = sorted(by["received"])
+        told = [user for at in range(0, 120, 50) for user in client.export_users(ids[at : at + 50], FIELDS).users]
+    opened = {user.external_id for user in told if user.campaigns_received[0].engaged.opened_push}
+    assert 0 < len(opened) < 120
+    assert by["opened"] == opened
+    assert by["not_opened"] == by["received"] - opened
+    assert not by["in_control"] & (by["opened"] | by["not_opened"])
+    assert table.height == 240 + frozen.waterfall.control
 
 
 def test_a_template_that_is_had_once_is_named_the_next_morning(desk: ConfirmingDesk) -> None:
