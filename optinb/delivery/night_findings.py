@@ -19,8 +19,9 @@ RARE, DOUBTFUL = 0.001, 0.05
 """How likely a pattern may be by chance for it to be believed: against what is stated, and beside it."""
 PROMPT = timedelta(hours=1)
 """Within this time Appboy has sent what nothing holds back."""
-CALM = timedelta(hours=8)
-"""So long after the end of quiet hours nothing of theirs is left."""
+CALM, CALM_AT_BEST_TIMES = timedelta(hours=4), timedelta(hours=14)
+"""So long after the last message of a time zone none is left that quiet hours held back: they end for all at once, but
+begin at a moment of each customer's own where each has a best time."""
 FEW = 5
 """Of fewer customers nothing is concluded that nobody has stated."""
 CLEARLY = 0.8
@@ -134,15 +135,16 @@ def with_promptness(known: pl.DataFrame, clock: Clock) -> pl.DataFrame:
     Returns:
         The rows, in their order.
     """
-    if clock == "optimal":
-        return known.with_columns(is_prompt=pl.lit(False), is_calm=pl.lit(False))
+    has_one_time = clock != "optimal"
     zone = pl.col("time_zone").fill_null("")
     arrived = pl.when("is_got").then("last_received")
     late = pl.when("is_got").then(pl.col("last_received") - pl.col("at_last")).max().over(zone)
     is_still = pl.col("asked_at") - pl.max_horizontal(arrived.max(), "at_last") >= PROMPT
     since = pl.col("asked_at") - arrived.max().over(zone)
+    is_long = since >= (CALM if has_one_time else CALM_AT_BEST_TIMES)
     return known.with_columns(
-        is_prompt=((late <= PROMPT) & is_still).fill_null(False), is_calm=((since >= CALM) & is_still).fill_null(False)
+        is_prompt=(pl.lit(has_one_time) & (late <= PROMPT) & is_still).fill_null(False),
+        is_calm=(is_long & is_still).fill_null(False),
     )
 
 
