@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, assert_never
 
 from msgspec import Struct
 
+from optinb.appboy.template_rules import again_words
 from optinb.delivery.confirmation import LONGEST_WAIT, LikelyFilter, NightLosses, TemplateNight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from optinb.appboy.template_rules import TemplateRules
 
 FIGURES_AFTER = timedelta(hours=2)
 """How long after everybody's time Appboy's figures say how many a night reached: it counts within the hour."""
@@ -129,7 +132,7 @@ def arrival_alarm(
     if not is_wrong:
         return None
     likely = _likely(told)
-    why, remedy = _in_words(likely, template, told)
+    why, remedy = _in_words(likely, template, night.rules, told)
     whom = f"{shown:,}" if shown >= accepted else f"{shown:,} who were asked about"
     named = "" if campaign == template else f" (campaign {campaign!r})"
     return ArrivalAlarm(
@@ -173,13 +176,18 @@ def _likely(told: NightLosses | None) -> LikelyFilter | None:
     return "re_eligibility" if not told.got and told.had_before >= missing else None
 
 
-def _in_words(likely: LikelyFilter | None, template: str, told: NightLosses | None) -> tuple[str, str]:
+def _in_words(
+    likely: LikelyFilter | None, template: str, rules: TemplateRules, told: NightLosses | None
+) -> tuple[str, str]:
     """What is likely the matter, and what to do."""
     look = f"in Appboy's dashboard look at {template}'s"
     match likely:
         case "re_eligibility":
-            is_once = told is None or told.again_after_s is None
-            when = "is set to once per customer" if is_once else "can't be had again as soon as that"
+            when = "is set to once per customer"
+            if told is not None and told.again != "longer" and rules.window:
+                when = f"may be had again {again_words(rules.again_after_s or 0)}, as is stated"
+            elif told is not None and told.again_after_s is not None:
+                when = "can't be had again as soon as that"
             remedy = f"let customers of {template} become re-eligible in its delivery controls, or leave out who had it"
             return f"in Appboy it {when}", remedy
         case "segment":

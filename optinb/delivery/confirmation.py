@@ -12,7 +12,7 @@ import polars as pl
 from msgspec import Struct
 
 from optinb.appboy.template_rules import UNSTATED, TemplateRules
-from optinb.appboy.vendor_filters import VENDOR_FILTERS, VendorFilter
+from optinb.appboy.vendor_filters import FILTER_WORDS, VENDOR_FILTERS, VendorFilter
 from optinb.base.settings import Platform
 from optinb.campaigns.schedule import Clock
 from optinb.delivery.request import CONSISTENT, last_moment_of
@@ -28,6 +28,12 @@ sooner than is stated. `longer`: nobody got it again as soon as is stated.
 """
 SEVERAL: Literal["several"] = "several"
 UNEXPLAINED = "unexplained"
+LIKELY_WORDS: dict[LikelyFilter | None, str] = {
+    **FILTER_WORDS,
+    "several": "more than one of Appboy's filters explains it, so that it can't be told which",
+    None: "nothing that is known explains it, so that it can't be told why",
+}
+"""Why somebody didn't get a message, of them as subject or of the loss."""
 ARRIVAL_STATUSES: tuple[ArrivalStatus, ...] = get_args(ArrivalStatus)
 LIKELY_FILTERS: tuple[LikelyFilter, ...] = (*VENDOR_FILTERS, SEVERAL)
 EVIDENCES: tuple[Evidence, ...] = get_args(Evidence)

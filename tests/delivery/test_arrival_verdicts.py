@@ -150,9 +150,9 @@ def lived(one: Drawn, rng: random.Random, users: list[str], *, nights: int = 2, 
             week = Week(sandbox, client, rules=one.rules, control=control)
             for night in range(nights):
                 at = FIRST + night * every * DAY
-                some = [user for user in users if rng.random() < 0.7]
+                some = [user for user in users if rng.random() < 0.7] or users[:1]
                 points = {user: {"points": rng.randint(0, 40)} for user in some}
-                week.send([user for user in users if rng.random() < 0.15], at - 5 * HOUR, template=1)
+                week.send([user for user in users if rng.random() < 0.15] or users[:1], at - 5 * HOUR, template=1)
                 sandbox.move_clock(to=at - 4 * HOUR)
                 week.verdicts(week.sent[-1], at - 4 * HOUR)
                 said.append((week.send(some, at, properties=points, clock=clock), None))
