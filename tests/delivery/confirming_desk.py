@@ -52,6 +52,7 @@ class ConfirmingDesk:
     def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
         self.ahead += seconds
+        self.sandbox.move_clock(to=self.sandbox.clock.now() + timedelta(seconds=max(seconds, 1.0)))
 
     def client(self, _audience: FrozenAudience | None = None) -> AppboyClient:
         return AppboyClient(self.group, timeout_s=10)

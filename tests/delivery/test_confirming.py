@@ -215,3 +215,14 @@ def test_a_changed_or_lost_file_is_never_read_and_asking_again_mends_it(desk: Co
 def test_only_a_night_that_sent_something_can_be_named(desk: ConfirmingDesk) -> None:
     with pytest.raises(UsageError, match="nothing was sent in the night of 2026-11-23"):
         desk.confirming.confirm(NIGHT)
+
+
+@pytest.mark.scale
+def test_two_hundred_thousand_are_told_in_twenty_minutes(desk: ConfirmingDesk) -> None:
+    frozen = desk.night(200_000)
+    begun = desk.ahead
+    (night,) = desk.confirming.confirm().nights
+    assert night.counts is not None and night.note is None
+    assert (night.counts.asked, night.counts.requests, night.counts.confirmed) == (200_000, 4_000, 200_000)
+    assert desk.ahead - begun < 20 * 60
+    assert set(desk.statuses(frozen).values()) == {"confirmed"}
