@@ -11,22 +11,34 @@ from typing import TYPE_CHECKING, assert_never
 
 from msgspec import Struct
 
+from optinb.appboy.template_rules import again_words
 from optinb.delivery.confirmation import LONGEST_WAIT, LikelyFilter, NightLosses, TemplateNight
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from optinb.appboy.template_rules import TemplateRules
+
 FIGURES_AFTER = timedelta(hours=2)
 """How long after everybody's time Appboy's figures say how many a night reached: it counts within the hour."""
+QUIET_HOURS = timedelta(hours=14)
+"""How long a message may wait for the end of quiet hours that nobody has stated, such as 18:00 to 8:00."""
 USUAL_SHARE = 0.6
-"""Of what Appboy accepts so many arrive at the least where nothing is wrong: up to four in ten customers of a push
-audience have switched notifications off or removed the app, by the opt-in rates that the vendors of push publish."""
+"""Of what Appboy accepts so many arrive at the least where nothing is wrong.
+
+Customers whom the tables call reachable have switched notifications off or removed the app since. Where push is opted
+in to, every second customer does so; a table that is kept in step with it is wrong about fewer than four in ten.
+"""
 USUAL_SHARE_OF_REACHABLE = 0.9
-"""The same of customers with a push token, of whom only a few drop out between two looks."""
+"""The same of customers of whom Appboy has a push token: few drop out between the send and the question."""
 RARE = 0.001
-"""How likely fewer arrivals may be where nothing is wrong: one night in a thousand would be called wrong."""
+"""How likely so few arrivals may be where nothing is wrong: one night in a thousand would be called wrong."""
 INTENDED: frozenset[LikelyFilter] = frozenset({"no_push_token", "unknown_user", "global_control", "control_variation"})
 """Filters that hold single customers back as a team means them to, or as can't be helped."""
+FORESEEN: frozenset[LikelyFilter] = frozenset(
+    {"segment", "frequency_cap", "max_users", "quiet_hours", "speed_limit", "liquid_abort"}
+)
+"""Filters that somebody has stated or written into the template: worth an alarm only where they take far too many."""
 
 
 class ArrivalAlarm(Struct, frozen=True, kw_only=True):
@@ -87,6 +99,9 @@ def arrival_alarm(
 ) -> ArrivalAlarm | None:
     """The alarm about a campaign's night, if there is one.
 
+    Who was asked about by name counts more than a series does. Of those, customers are left out whom a filter holds
+    back that is meant to, or that can't be helped, and at first whoever may still wait for the end of quiet hours.
+
     Args:
         campaign: its name.
         template: its template's name.
@@ -98,28 +113,35 @@ def arrival_alarm(
     Returns:
         The alarm; None where what is missing is no more than usual, or can't be told yet.
     """
+    waited = night.now - night.last_moment
     if night.now < figures_from(night):
         return None
     told = losses if losses is not None and losses.got + losses.lost else None
     if told is not None:
-        meant = sum(count for name, count in told.likely.items() if name in INTENDED)
-        reached, of, usual = told.got, told.got + told.lost - meant, USUAL_SHARE_OF_REACHABLE
-        shown = told.got + told.lost
-    elif sent is not None:
-        reached, of, usual, shown = sent, accepted, USUAL_SHARE, accepted
+        meant, foreseen = (
+            sum(count for name, count in told.likely.items() if name in some) for some in (INTENDED, FORESEEN)
+        )
+        reached, shown = told.got, told.got + told.lost
+        of = shown - meant - (told.waiting if waited < QUIET_HOURS else 0)
+        is_wrong = is_rare(reached, of - foreseen, USUAL_SHARE_OF_REACHABLE) or is_rare(reached, of, USUAL_SHARE)
+    elif sent is not None and waited >= QUIET_HOURS:
+        reached, shown = sent, accepted
+        is_wrong = is_rare(reached, accepted, USUAL_SHARE)
     else:
         return None
-    if not is_rare(reached, of, usual):
+    if not is_wrong:
         return None
-    likely = _likely(told, night)
-    why, remedy = _in_words(likely, template, night)
+    likely = _likely(told)
+    why, remedy = _in_words(likely, template, night.rules, told)
+    whom = f"{shown:,}" if shown >= accepted else f"{shown:,} who were asked about"
+    named = "" if campaign == template else f" (campaign {campaign!r})"
     return ArrivalAlarm(
         campaign=campaign,
         template=template,
         reached=reached,
         accepted=shown,
         likely=likely,
-        sentence=f"{campaign} went to {reached:,} of {shown:,}: {why}; {remedy}",
+        sentence=f"{template} went to {reached:,} of {whom}: {why}; {remedy}{named}",
     )
 
 
@@ -141,44 +163,53 @@ def is_rare(reached: int, of: int, usual: float) -> bool:
     return float(binom.cdf(reached, of, usual)) < RARE
 
 
-def _likely(told: NightLosses | None, night: TemplateNight) -> LikelyFilter | None:
-    """The filter that explains most of what is missing."""
+def _likely(told: NightLosses | None) -> LikelyFilter | None:
+    """The filter that explains most of what is missing and isn't meant to."""
     if told is None:
         return None
     counts: dict[LikelyFilter, int] = {name: count for name, count in told.likely.items() if name not in INTENDED}
-    most = max(counts, key=lambda name: counts[name], default=None)
     missing = sum(counts.values()) + told.unexplained
+    most = max(counts, key=lambda name: counts[name], default=None)
     if most is not None and counts[most] * 2 > missing:
         return most
-    # everybody had it before and nobody got it: no receipt bears it out, and nothing else is as usual at Appboy
-    return "re_eligibility" if told.had_before == told.lost and not told.got else None
+    # where nobody got it, and all had had it, no receipt bears out the usual setting, and nothing is likelier
+    return "re_eligibility" if not told.got and told.had_before >= missing else None
 
 
-def _in_words(likely: LikelyFilter | None, template: str, night: TemplateNight) -> tuple[str, str]:
+def _in_words(
+    likely: LikelyFilter | None, template: str, rules: TemplateRules, told: NightLosses | None
+) -> tuple[str, str]:
     """What is likely the matter, and what to do."""
-    where = f"in the dashboard look at {template}"
+    look = f"in Appboy's dashboard look at {template}'s"
     match likely:
         case "re_eligibility":
-            remedy = f"let customers of {template} become re-eligible in the dashboard, or leave out who had it"
-            return "in Appboy it is set to once per customer", remedy
+            when = "is set to once per customer"
+            if told is not None and told.again != "longer" and rules.window:
+                when = f"may be had again {again_words(rules.again_after_s or 0)}, as is stated"
+            elif told is not None and told.again_after_s is not None:
+                when = "can't be had again as soon as that"
+            remedy = f"let customers of {template} become re-eligible in its delivery controls, or leave out who had it"
+            return f"in Appboy it {when}", remedy
         case "segment":
-            return f"{template} doesn't target them in Appboy", f"{where}'s target segment, which should be All Users"
+            return "the others are outside its segment in Appboy", f"{look} target audience, which should be All Users"
         case "frequency_cap":
-            return "they had got as many messages as a frequency cap allows", f"{where}'s frequency capping"
+            return "the others had as many messages as Appboy's frequency cap allows", f"{look} frequency capping"
         case "max_users":
-            return f"{template} may only be sent to so many customers", f"{where}'s limit of users who receive it"
+            return "in Appboy it may only be sent to so many customers", f"{look} limit of users in the target audience"
         case "quiet_hours":
-            return "they would have got it in Appboy's quiet hours", f"{where}'s quiet hours, or move its time"
+            return "the others would have got it in Appboy's quiet hours", f"{look} quiet hours, or choose another time"
         case "speed_limit":
-            return "its turn didn't come within 72 hours", f"{where}'s delivery speed limit"
+            return "the others' turn didn't come within 72 hours", f"{look} delivery speed limit"
         case "liquid_abort":
-            return "its text aborts with their values", f"{where}'s text and the campaign's properties"
+            return "its text aborts for the others", f"{look} text, and the properties that the campaign gives it"
         case "global_control" | "control_variation" | "no_push_token" | "unknown_user" | "several" | None:
-            why = "Appboy doesn't say why" if likely is None else "more than one of Appboy's filters explains it"
-            remedy = (
-                f"{where}'s delivery controls (re-eligibility, frequency capping, limits), target segment and quiet "
-                "hours, then state them with `optinb templates set`"
+            is_told = likely == "several"
+            why = (
+                "more than one of Appboy's filters explains it"
+                if is_told
+                else "Appboy accepted all and doesn't say why"
             )
-            return why, remedy
+            where = "delivery controls (re-eligibility, frequency capping, limits), target audience and quiet hours"
+            return why, f"{look} {where}, then state them with `optinb templates set`"
         case _:
             assert_never(likely)

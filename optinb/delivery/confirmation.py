@@ -12,7 +12,7 @@ import polars as pl
 from msgspec import Struct
 
 from optinb.appboy.template_rules import UNSTATED, TemplateRules
-from optinb.appboy.vendor_filters import VENDOR_FILTERS, VendorFilter
+from optinb.appboy.vendor_filters import FILTER_WORDS, VENDOR_FILTERS, VendorFilter
 from optinb.base.settings import Platform
 from optinb.campaigns.schedule import Clock
 from optinb.delivery.request import CONSISTENT, last_moment_of
@@ -28,6 +28,12 @@ sooner than is stated. `longer`: nobody got it again as soon as is stated.
 """
 SEVERAL: Literal["several"] = "several"
 UNEXPLAINED = "unexplained"
+LIKELY_WORDS: dict[LikelyFilter | None, str] = {
+    **FILTER_WORDS,
+    "several": "more than one of Appboy's filters explains it, so that it can't be told which",
+    None: "nothing that is known explains it, so that it can't be told why",
+}
+"""Why somebody didn't get a message, of them as subject or of the loss."""
 ARRIVAL_STATUSES: tuple[ArrivalStatus, ...] = get_args(ArrivalStatus)
 LIKELY_FILTERS: tuple[LikelyFilter, ...] = (*VENDOR_FILTERS, SEVERAL)
 EVIDENCES: tuple[Evidence, ...] = get_args(Evidence)
@@ -180,16 +186,20 @@ class NightLosses(Struct, frozen=True, kw_only=True):
     Attributes:
         got: those whom it reached.
         lost: those whom it didn't reach so far; nothing is said of those who are untold.
+        waiting: how many of the lost may still get it, for all that is known.
         had_before: how many of the lost had got the template before.
         likely: the lost by likely filter; those whom none explains are left out.
         again: what the night shows of re-eligibility.
+        again_after_s: seconds within which nobody got the template again; None where nobody got it again at all.
     """
 
     got: int = 0
     lost: int = 0
+    waiting: int = 0
     had_before: int = 0
     likely: dict[LikelyFilter, int] = {}
     again: AgainSeen = "nothing"
+    again_after_s: float | None = None
 
     @property
     def unexplained(self) -> int:

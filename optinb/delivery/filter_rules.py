@@ -68,7 +68,7 @@ def explain(rows: pl.DataFrame, night: TemplateNight, *, before: pl.DataFrame | 
         filter=pl.when(is_filtered).then("likely"),
         last_received="last_received",
         opened=pl.when(is_confirmed).then("opened"),
-        missed=pl.when(pl.col("is_lost") & pl.col("is_prompt") & ~is_filtered).then(
+        missed=pl.when(pl.col("is_lost") & (pl.col("is_prompt") | pl.col("is_calm")) & ~is_filtered).then(
             pl.col("likely").fill_null(UNEXPLAINED)
         ),
     ).cast(dict(VERDICTS))  # type: ignore[arg-type]
@@ -93,9 +93,11 @@ def losses(rows: pl.DataFrame, night: TemplateNight) -> NightLosses:
     return NightLosses(
         got=seen.got,
         lost=lost.height,
+        waiting=lost.filter(pl.col("likely").is_null(), ~pl.col("is_settled")).height,
         had_before=lost["had"].count(),
         likely=likely,
         again=seen.again.seen,
+        again_after_s=seen.again.shortest_s,
     )
 
 
@@ -158,11 +160,9 @@ def with_moments(rows: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
     """
     known = rows.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in KNOWN.items() if name not in rows)
     known = known.select(KNOWN.names()).cast(dict(KNOWN))  # type: ignore[arg-type]
-    moments = {zone: _moments(zone, night) for zone in known["time_zone"].unique()}
-    zones = list(moments)
-    first = pl.Series([moments[zone][0] for zone in zones], dtype=KNOWN["asked_at"])
-    last = pl.Series([moments[zone][1] for zone in zones], dtype=KNOWN["asked_at"])
-    zone = pl.Series(zones, dtype=pl.String)
+    moments = {zone: _moments(zone, night) for zone in (None, *known["time_zone"].drop_nulls().unique())}
+    zone = pl.Series([*moments], dtype=pl.String)
+    first, last = (pl.Series([*ends], dtype=KNOWN["asked_at"]) for ends in zip(*moments.values(), strict=True))
     before = pl.when(pl.col("last_received") < night.send_at).then("last_received")
     had = pl.coalesce(before, pl.when(pl.col("had_at") < night.send_at).then("had_at"))
     return known.with_columns(

@@ -19,6 +19,9 @@ RARE, DOUBTFUL = 0.001, 0.05
 """How likely a pattern may be by chance for it to be believed: against what is stated, and beside it."""
 PROMPT = timedelta(hours=1)
 """Within this time Appboy has sent what nothing holds back."""
+CALM, CALM_AT_BEST_TIMES = timedelta(hours=4), timedelta(hours=14)
+"""So long after the last message of a time zone none is left that quiet hours held back: they end for all at once, but
+begin at a moment of each customer's own where each has a best time."""
 FEW = 5
 """Of fewer customers nothing is concluded that nobody has stated."""
 CLEARLY = 0.8
@@ -119,10 +122,11 @@ def too_soon(window_s: float | None, had: str = "had") -> pl.Expr | None:
 
 
 def with_promptness(known: pl.DataFrame, clock: Clock) -> pl.DataFrame:
-    """Rows with `is_prompt`: whether nothing that was still to come held a message back when Appboy was asked.
+    """Rows with what can still have held a message back when Appboy was asked.
 
-    Quiet hours hold back all customers of a time zone, and a speed limit lets messages trickle. Where the messages of
-    somebody's zone came within the hour, and an hour went by since without another one, it was neither.
+    Quiet hours hold back all customers of a time zone until one moment, and a speed limit lets messages trickle.
+    `is_prompt`: the messages of somebody's zone came within the hour, and nobody got any in the hour before the
+    question, so that it was neither. `is_calm`: some of their zone came at whatever time, and none for long since.
 
     Args:
         known: rows with `is_got`, `last_received`, `asked_at`, `time_zone` and `at_last`.
@@ -131,12 +135,17 @@ def with_promptness(known: pl.DataFrame, clock: Clock) -> pl.DataFrame:
     Returns:
         The rows, in their order.
     """
-    if clock == "optimal":
-        return known.with_columns(is_prompt=pl.lit(False))
+    has_one_time = clock != "optimal"
     zone = pl.col("time_zone").fill_null("")
-    late = (pl.col("last_received") - pl.col("at_last")).filter(pl.col("is_got")).max().over(zone)
-    waited = pl.col("asked_at") - pl.col("at_last") >= 2 * PROMPT
-    return known.with_columns(is_prompt=((late <= PROMPT) & waited).fill_null(False))
+    arrived = pl.when("is_got").then("last_received")
+    late = pl.when("is_got").then(pl.col("last_received") - pl.col("at_last")).max().over(zone)
+    is_still = pl.col("asked_at") - pl.max_horizontal(arrived.max(), "at_last") >= PROMPT
+    since = pl.col("asked_at") - arrived.max().over(zone)
+    is_long = since >= (CALM if has_one_time else CALM_AT_BEST_TIMES)
+    return known.with_columns(
+        is_prompt=(pl.lit(has_one_time) & (late <= PROMPT) & is_still).fill_null(False),
+        is_calm=(is_long & is_still).fill_null(False),
+    )
 
 
 def findings_in(known: pl.DataFrame, rules: TemplateRules) -> NightFindings:

@@ -14,9 +14,10 @@ from optinb.appboy import Recipient, RequestAccepted, ScheduleRequest, WireSched
 from optinb.appboy.aborts import aborts, may_abort
 from optinb.appboy.template_rules import UNSTATED, TemplateRules
 from optinb.campaigns.schedule import EARLIEST_ZONE
+from optinb.delivery.arrival_alarm import ArrivalAlarm, arrival_alarm
 from optinb.delivery.confirmation import TemplateNight
 from optinb.delivery.evidence import CONFIRM_FIELDS, evidence_of
-from optinb.delivery.filter_rules import explain
+from optinb.delivery.filter_rules import explain, losses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -167,6 +168,15 @@ class Week:
                 self.had[sent.template].setdefault(user, set()).add(last)
                 self.receipts[user].add(last)
         return told
+
+    def alarm(self, sent: Sent, at: datetime) -> ArrivalAlarm | None:
+        """The alarm about a night at a moment, if there is one."""
+        rows, night = self.rows(sent, at)
+        return arrival_alarm("Club night", "T", night, accepted=len(sent.users), losses=losses(rows, night))
+
+    def filtered(self, sent: Sent, told: pl.DataFrame) -> set[str]:
+        """Those of whom optinb says that Appboy filtered their message."""
+        return {user for user, status in zip(sent.users, told["status"], strict=True) if status == "filtered"}
 
     def judged(self, sent: Sent, told: pl.DataFrame) -> list[Judged]:
         """What optinb says of each recipient, beside the truth."""
