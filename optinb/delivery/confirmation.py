@@ -166,7 +166,10 @@ def lasting_verdicts(before: pl.DataFrame, now: pl.DataFrame, *, is_final: bool)
     }
     is_opened = pl.coalesce("opened now", "opened")
     chosen["opened"] = pl.when(stays & (was == "confirmed")).then(is_opened).otherwise(chosen["opened"])
-    chosen["filter"] = pl.when(stays).then(pl.coalesce("filter", "filter now")).otherwise(chosen["filter"])
+    was_missed_by = pl.when(pl.col("missed") != UNEXPLAINED).then(pl.col("missed").cast(pl.String))
+    first = pl.coalesce(pl.col("filter").cast(pl.String), was_missed_by, pl.col("filter now").cast(pl.String))
+    is_filtered = stays & (was == "filtered") | (~stays & (then == "filtered").fill_null(False))
+    chosen["filter"] = pl.when(is_filtered.fill_null(False)).then(first)
     chosen["missed"] = (
         pl.when(chosen["status"] == "unconfirmed").then(pl.coalesce("missed", "missed now")).otherwise(pl.lit(None))
     )

@@ -154,7 +154,8 @@ def with_moments(rows: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
         night: what is known for all alike.
 
     Returns:
-        KNOWN with `is_lost`, `is_got`, whether it `is_over` because nothing can be late any more, the last receipts
+        KNOWN with `is_lost`, `is_got`, whether it `is_over` because nothing can be late any more, whether the customer
+        `is_asked` about anew rather than remembered, the last receipts
         `had` of the template and `any_received` of any before this night, and the moments `at_first` and `at_last`
         between which the customer's time came.
     """
@@ -167,6 +168,7 @@ def with_moments(rows: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
     had = pl.coalesce(before, pl.when(pl.col("had_at") < night.send_at).then("had_at"))
     return known.with_columns(
         pl.col("asked_at").fill_null(night.now),
+        is_asked=pl.col("asked_at").is_not_null(),
         is_got=pl.col("evidence") == "received",
         is_lost=pl.col("evidence").is_in(["not_received", "nobody"]),
         is_over=pl.col("asked_at").fill_null(night.now) >= night.final_at,

@@ -152,8 +152,8 @@ def findings_in(known: pl.DataFrame, rules: TemplateRules) -> NightFindings:
     """What the rows of a night show.
 
     Args:
-        known: rows with `is_got`, `is_lost`, `had`, `at_first`, `at_last`, whether the loss `is_settled`, and
-            `other`: whether something besides re-eligibility explains it.
+        known: rows with `is_got`, `is_lost`, `is_over`, `is_asked`, `had`, `at_first`, `at_last`, whether the loss
+            `is_settled`, and `other`: whether something besides re-eligibility explains it.
         rules: what is stated of the template.
 
     Returns:
@@ -188,11 +188,11 @@ def _pattern(judged: pl.DataFrame, soon: pl.Expr) -> Pattern:
     """How those who lost a message soon after another one compare with the others of their time zone.
 
     By the rule of succession n of m others who lost theirs make the chance of a loss (n + 1) / (m + 2). Where no other
-    got it, quiet hours or a limit of the whole zone may be the reason.
+    got it, quiet hours or a limit of the whole zone may be the reason. Once nothing can be late, all zones are one.
     """
     counts = (
         judged.with_columns(soon=soon.fill_null(False))
-        .group_by(pl.col("time_zone").fill_null(""))
+        .group_by(pl.when(~pl.col("is_over")).then(pl.col("time_zone")).fill_null(""))
         .agg(
             soon_lost=(pl.col("soon") & pl.col("is_lost")).sum().cast(pl.Int64),
             got=(~pl.col("soon") & pl.col("is_got")).sum().cast(pl.Int64),
@@ -206,7 +206,8 @@ def _pattern(judged: pl.DataFrame, soon: pl.Expr) -> Pattern:
 
 def _cap(judged: pl.DataFrame) -> float | None:
     """The seconds after any other message within which nobody got this one, where that is no chance."""
-    fresh = judged.filter(pl.col("had").is_null(), ~pl.col("may_have_had").fill_null(False))
+    # what is remembered of an earlier question doesn't tell other messages
+    fresh = judged.filter("is_asked", pl.col("had").is_null(), ~pl.col("may_have_had").fill_null(False))
     other = pl.col("other_received")
     shortest = fresh.filter("is_got").select(_gap_s(other).min()).item()
     window = A_WEEK_S if shortest is None else min(shortest, A_WEEK_S)

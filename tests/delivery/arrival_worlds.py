@@ -15,8 +15,8 @@ from optinb.appboy.aborts import aborts, may_abort
 from optinb.appboy.template_rules import UNSTATED, TemplateRules
 from optinb.campaigns.schedule import EARLIEST_ZONE
 from optinb.delivery.arrival_alarm import ArrivalAlarm, arrival_alarm
-from optinb.delivery.confirmation import TemplateNight
-from optinb.delivery.evidence import CONFIRM_FIELDS, evidence_of
+from optinb.delivery.confirmation import EVIDENCE, TemplateNight
+from optinb.delivery.evidence import CONFIRM_FIELDS, evidence_again, evidence_of
 from optinb.delivery.filter_rules import explain, losses
 
 if TYPE_CHECKING:
@@ -124,8 +124,10 @@ class Week:
         self.sent.append(Sent(tuple(users), night, frozenset(dispatches), given, template))
         return self.sent[-1]
 
-    def rows(self, sent: Sent, at: datetime) -> tuple[pl.DataFrame, TemplateNight]:
-        """What is known of each recipient at a moment, Appboy having been asked then."""
+    def rows(
+        self, sent: Sent, at: datetime, *, before: pl.DataFrame | None = None
+    ) -> tuple[pl.DataFrame, TemplateNight]:
+        """What is known of each recipient at a moment, Appboy having been asked then of whom it isn't final."""
         if at > self.now:
             self.sandbox.move_clock(to=at)
         night = replace(sent.night, now=self.now)
@@ -135,17 +137,19 @@ class Week:
             for user in other.users if is_later else ():
                 again[user] = min(other.night.send_at, again.get(user, other.night.send_at))
         places = {user: place for place, user in enumerate(sent.users)}
+        final = pl.DataFrame(schema=EVIDENCE) if before is None else evidence_again(before)
+        asked = sorted(set(places.values()) - set(final["place"]))
         frames = [
             evidence_of(
-                self.client.export_users(some, CONFIRM_FIELDS),
-                {user: places[user] for user in some},
+                self.client.export_users([sent.users[place] for place in some], CONFIRM_FIELDS),
+                {sent.users[place]: place for place in some},
                 night,
                 again_at=again,
             )
-            for first in range(0, len(sent.users), 50)
-            for some in [sent.users[first : first + 50]]
+            for first in range(0, len(asked), 50)
+            for some in [asked[first : first + 50]]
         ]
-        rows = pl.concat(frames)
+        rows = pl.concat([final, *frames]).sort("place")
         template = template_from_details("shop", night.template_id, self.client.campaign_details(night.template_id))
         zones = dict(zip(sent.users, rows["time_zone"], strict=True))
         known = {
@@ -161,7 +165,7 @@ class Week:
 
     def verdicts(self, sent: Sent, at: datetime, *, before: pl.DataFrame | None = None) -> pl.DataFrame:
         """What optinb says of each recipient at a moment; what is confirmed is remembered."""
-        rows, night = self.rows(sent, at)
+        rows, night = self.rows(sent, at, before=before)
         told = explain(rows, night, before=before)
         for user, status, last in zip(sent.users, told["status"], told["last_received"], strict=True):
             if status == "confirmed":

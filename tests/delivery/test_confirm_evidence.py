@@ -117,6 +117,8 @@ def test_the_later_word_counts_unless_appboy_cannot_tell_any_more() -> None:
         (5, "confirmed", None, None),
         (6, "filtered", "several", None),
     ]
+    again = lasting_verdicts(found, verdicts((3, "filtered", "re_eligibility", None)), is_final=False)
+    assert again.row(3)[:3] == (3, "filtered", "segment")  # the first question told more
     over = lasting_verdicts(found, verdicts((3, "unconfirmed", None, None)), is_final=True)
     assert over.row(3)[:3] == (3, "filtered", "segment")
     assert lasting_verdicts(found, verdicts((3, "confirmed", None, None)), is_final=True).row(3)[1] == "confirmed"

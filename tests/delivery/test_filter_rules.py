@@ -32,7 +32,7 @@ def night(rules: TemplateRules = ANY_TIME, *, now: datetime = LATER, **given: An
 
 def frame(*rows: dict[str, Any]) -> pl.DataFrame:
     types = {"last_received": EVIDENCE["last_received"], "had_at": EVIDENCE["last_received"]}
-    types["other_received"] = EVIDENCE["last_received"]
+    types |= {"other_received": EVIDENCE["last_received"], "asked_at": EVIDENCE["asked_at"]}
     whole = [{"place": place, "last_received": None, **row} for place, row in enumerate(rows)]
     names = {name for row in whole for name in row}
     return pl.DataFrame([{name: row.get(name) for name in names} for row in whole], schema_overrides=types)
@@ -179,10 +179,11 @@ def test_of_whom_nobody_knows_whether_they_had_it_nothing_is_concluded() -> None
 
 
 def test_a_cap_that_nobody_stated_shows_in_those_who_got_something_else() -> None:
-    other = {"other_received": AT - 5 * HOUR}
-    rows = [*[GOT] * 50, *[HAD] * 20, *[LOST | other] * 20]
+    asked = {"asked_at": LATER}
+    other = asked | {"other_received": AT - 5 * HOUR}
+    rows = [*[GOT | asked] * 50, *[HAD] * 20, *[LOST | other] * 20]
     assert set(said(rows, night())[50:]) == {("filtered", "frequency_cap")}
-    refuted = [*[GOT] * 50, *[GOT | other] * 9, *[HAD] * 20]
+    refuted = [*[GOT | asked] * 50, *[GOT | other] * 9, *[HAD] * 20]
     assert set(said(refuted, night())[59:]) == {("filtered", "re_eligibility")}
 
 
