@@ -5,7 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace
+
+from optinb.campaigns.schedule import EARLIEST_ZONE
 from optinb.delivery.arrival_alarm import arrival_alarm, series_speaks
 from optinb.delivery.filter_rules import losses
 from optinb.delivery.request import last_moment
@@ -13,7 +17,6 @@ from optinb.errors import AppboyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from zoneinfo import ZoneInfo
 
     import polars as pl
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from optinb.delivery.confirmation import TemplateNight
     from optinb.delivery.journal import ConfirmedCounts, FrozenAudience
 
+BY_DAY = 10, 20  # hours of the clock in which messages don't wait for quiet hours to end
 DAYS = 14  # for which figures are restated, and those of a send_id kept
 
 
@@ -79,17 +83,36 @@ def alarm_of(
     """
 
     def told(rows: pl.DataFrame, counts: ConfirmedCounts) -> str | None:
+        found = None if rows.is_empty() else losses(rows, night)
+        if found is not None and not found.got and not counts.sent and is_by_day(night):
+            found = replace(found, waiting=0)  # quiet hours begin later, and a speed limit would let some through
         alarm = arrival_alarm(
             audience.campaign_name,
             template,
             night,
             accepted=counts.recipients,
             sent=counts.sent,
-            losses=None if rows.is_empty() else losses(rows, night),
+            losses=found,
         )
         return alarm.sentence if alarm else None
 
     return told
+
+
+def is_by_day(night: TemplateNight) -> bool:
+    """Whether a night's messages go out when nobody sets quiet hours: from 10:00 to 20:00 where most customers are.
+
+    Args:
+        night: what is known of it; its `time_zone` is the workspace's.
+    """
+    if night.clock == "optimal":
+        return False
+    wall = (
+        night.send_at + EARLIEST_ZONE
+        if night.clock == "local"
+        else night.send_at.astimezone(ZoneInfo(night.time_zone or "UTC"))
+    )
+    return BY_DAY[0] <= wall.hour < BY_DAY[1]
 
 
 def _days(audience: FrozenAudience, zone: ZoneInfo) -> frozenset[date]:

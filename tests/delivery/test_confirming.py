@@ -87,7 +87,7 @@ def test_a_template_that_is_had_once_is_named_the_next_morning(desk: ConfirmingD
     done = desk.confirming.confirm()
     newest = done.nights[0]
     assert newest.run_date == TOMORROW and newest.counts is not None
-    assert newest.alarm is not None and "Summer went to 20 of 120" in newest.alarm
+    assert newest.alarm is not None and "Once went to 20 of 120" in newest.alarm
     assert "once per customer" in newest.alarm
     assert done.exit_code == Exit.MESSAGES_FILTERED and done.alarms == (newest.alarm,)
     truth = desk.fates(second)

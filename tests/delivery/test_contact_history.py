@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from optinb.base.erasing import ForgottenPerson
 from optinb.campaigns import AUDIENCE_SCHEMA, Campaign, Schedule
 from optinb.delivery import (
     COUNTING,
@@ -27,12 +28,16 @@ from optinb.delivery import (
     sending_day,
     status_of,
 )
+from optinb.delivery.anonymous import anonymise, orphans
+from optinb.delivery.confirmation import VERDICTS
 from optinb.delivery.contact_status import status_of_night
 from optinb.delivery.journal import (
     Accepted,
     Batch,
     BatchState,
     Cancelled,
+    Confirmation,
+    ConfirmedCounts,
     Expired,
     FrozenAudience,
     Planned,
@@ -43,8 +48,10 @@ from optinb.delivery.journal import (
     Unknown,
     Verdict,
 )
+from optinb.delivery.traces import erase_files
+from optinb.delivery.verdict_files import write_verdicts
 from optinb.engine.persons import Identity, Persons
-from optinb.errors import StateError
+from optinb.errors import ConflictError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -238,6 +245,95 @@ def test_messages_on_the_customers_own_clocks_are_of_the_next_day(store: Store, 
     assert sending_day(audience) == NIGHT
     for clock in ("local", "optimal"):
         assert sending_day(replace(audience, clock=clock)) == NIGHT + timedelta(days=1)
+
+
+def said_of(store: Store, root: Path, audience: FrozenAudience, verdicts: dict[int, str], *, recipients: int) -> None:
+    """Registers what Appboy said of recipients, by place."""
+    rows = [(place, status, "segment" if status == "filtered" else None, None, None, None)
+            for place, status in verdicts.items()]  # fmt: skip
+    file = write_verdicts(pl.DataFrame(rows, schema=VERDICTS, orient="row"), audience, root=root)
+    there = store.confirmations.newest(*audience.night)
+    words = list(verdicts.values())
+    counts = ConfirmedCounts(
+        recipients=recipients,
+        asked=len(words),
+        planned=recipients,
+        confirmed=words.count("confirmed"),
+        filtered={"segment": words.count("filtered")},
+        unconfirmed=words.count("unconfirmed"),
+    )
+    store.confirmations.add(
+        Confirmation(
+            campaign_id=audience.campaign_id,
+            run_date=audience.run_date,
+            version=there.version + 1 if there else 1,
+            path=file.path.relative_to(root).as_posix(),
+            sha256=file.sha256,
+            counts=counts,
+            asked_by="ann",
+            asked_at=NOW,
+        )
+    )
+
+
+def test_what_appboy_says_of_accepted_messages_counts_at_once_and_touches_nothing_else(
+    store: Store, tmp_path: Path
+) -> None:
+    states = [STATES[name] for name in ("accepted", "accepted", "unknown", "cancelled")]
+    audience = frozen(store, tmp_path, states)
+    history = ContactHistory(tmp_path, store)
+    assert history.table().filter(pl.col("outcome") == "received").height == 4
+    everybody = {0: "confirmed", 1: "filtered", 2: "unconfirmed", **dict.fromkeys(range(4, 8), "filtered")}
+    said_of(store, tmp_path, audience, everybody, recipients=4)
+    statuses = by_customer(history.rows(audience))
+    assert [statuses[f"r{n}"] for n in range(8)] == [
+        "confirmed", "filtered", "unconfirmed", "accepted", "unknown", "unknown", "cancelled", "cancelled",
+    ]  # fmt: skip
+    assert statuses["c0"] == "confirmed", "the control group goes as far as the furthest recipient"
+    received = history.table().filter(pl.col("outcome") == "received")
+    assert set(received["customer_id"]) == {"r0", "r2", "r3"}, "what may have arrived still counts"
+    assert set(counting(history.rows(audience), "recipient")["customer_id"]) == {"r0", "r2", "r3", "r4", "r5"}
+    told = history.verdict_on(audience, 1)
+    assert told is not None and (told.status, told.kept_by) == ("filtered", "segment")
+    assert history.verdict_on(audience, 3) is None
+
+
+def test_a_campaign_that_reached_nobody_has_no_control_group_to_be_measured_against(
+    store: Store, tmp_path: Path
+) -> None:
+    audience = frozen(store, tmp_path, [STATES["accepted"]] * 2)
+    history = ContactHistory(tmp_path, store)
+    said_of(store, tmp_path, audience, dict.fromkeys(range(3), "filtered"), recipients=4)
+    assert by_customer(history.table(), "outcome") == {"r3": "received", "c0": "in_control", "c1": "in_control"}
+    said_of(store, tmp_path, audience, dict.fromkeys(range(4), "filtered"), recipients=4)
+    assert history.table().is_empty() and by_customer(history.rows(audience))["c0"] == "filtered"
+    assert counting(history.rows(audience), "control").is_empty()
+
+
+def test_what_was_said_is_never_changed_and_two_never_say_it_at_once(store: Store, tmp_path: Path) -> None:
+    audience = frozen(store, tmp_path, [STATES["accepted"]])
+    said_of(store, tmp_path, audience, {0: "unconfirmed"}, recipients=2)
+    first = store.confirmations.newest(*audience.night)
+    said_of(store, tmp_path, audience, {0: "confirmed"}, recipients=2)
+    newest = store.confirmations.newest(*audience.night)
+    assert first and newest and (first.version, newest.version) == (1, 2)
+    assert store.confirmations.list() == (newest,)
+    with pytest.raises(ConflictError, match="somebody else meanwhile"):
+        store.confirmations.add(replace(first, asked_by="bob"))
+
+
+def test_whoever_is_forgotten_keeps_their_place_in_what_was_said(store: Store, tmp_path: Path) -> None:
+    audience = frozen(store, tmp_path, [STATES["accepted"]])
+    said_of(store, tmp_path, audience, {0: "confirmed", 1: "filtered"}, recipients=2)
+    sealed = anonymise(store, audience, ["r1"], root=tmp_path, token="0f", why="a person asked", user="ann", now=NOW)
+    history = ContactHistory(tmp_path, store)
+    statuses = by_customer(history.rows(sealed))
+    assert (statuses["r0"], statuses["forgotten-0f"]) == ("confirmed", "filtered")
+    assert not list(orphans(store, ["r0", "r1"], root=tmp_path)), "a file of verdicts names nobody"
+    before = {path: path.read_bytes() for path in tmp_path.glob("audiences/*/*.verdicts")}
+    assert before
+    done = erase_files(tmp_path, ForgottenPerson({"r1", "PAR1"}, values=(), stand_in="x"))
+    assert {path: path.read_bytes() for path in before} == before and not done.left
 
 
 def people(

@@ -116,8 +116,12 @@ def test_the_alarm_names_the_template_the_next_morning_and_not_before(week: Week
     assert of_first.counts is not None and of_first.alarm is None and second.exit_code == Exit.DONE
     assert of_first.counts.confirmed == first.campaigns[0].accepted > 50
     assert third.exit_code == Exit.MESSAGES_FILTERED
-    assert third.problems[0].startswith(f"{CLUB} went to ") and "once per customer" in third.problems[0]
-    assert TEMPLATE in third.problems[0]
+    assert (
+        third.problems[0].startswith(f"{TEMPLATE} went to ")
+        and CLUB in third.problems[0]
+        and "once per customer" in third.problems[0]
+    )
+
     page = (week.ws.root / "runs" / DAYS[2].isoformat() / "report.html").read_text(encoding="utf-8")
     assert "What arrived of earlier nights" in page and "once per customer" in page
 
