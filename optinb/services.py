@@ -248,8 +248,14 @@ class Services(TablesView):
     def _doctor(self) -> Doctor:
         from optinb.planning import Doctor
 
+        store = self.store
         return Doctor(
-            self.context, runs=self.store.runs, templates=self.store.templates, vendor_control=self.vendor_control
+            self.context,
+            runs=store.runs,
+            templates=store.templates,
+            vendor_control=self.vendor_control,
+            statements=store.statements,
+            campaigns=store.campaigns,
         )
 
     @once

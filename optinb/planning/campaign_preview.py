@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from msgspec import Struct
 
-from optinb.appboy import Template
+from optinb.appboy import StatedRules, Template
 from optinb.campaigns import (
     ALIVE,
     Campaign,
@@ -26,10 +26,12 @@ from optinb.campaigns import (
     waterfall,
     why_too_many,
 )
+from optinb.campaigns.eligibility import had_before
 from optinb.errors import OptinbError
 from optinb.planning.audiences import check_size
 from optinb.planning.code_pools import Codes, CodesLeft
 from optinb.planning.trial_sends import SampleMessage, sample_messages
+from optinb.rules import from_json
 from optinb.segments.vendor_control import without_list
 
 if TYPE_CHECKING:
@@ -77,7 +79,11 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
         power: of the test; only in full, and None without a control group.
         rivals: the other campaigns of that night; only in full.
         after_rivals: how many recipients these leave; only in full.
-        vendor_notes: what Appboy may filter among the recipients, where nobody can tell beforehand whom; in sentences.
+        stated: what people have said of the template; None where nobody has.
+        refused: why it can be neither submitted nor approved, since customers may not get its template again in time;
+            empty where they may.
+        notes: what else follows from the rules of the template.
+        vendor_notes: what Appboy may filter among the recipients where nobody can tell whom, in sentences.
     """
 
     campaign: Campaign
@@ -96,6 +102,9 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
     power: Power | None = None
     rivals: tuple[Rival, ...] = ()
     after_rivals: int | None = None
+    stated: StatedRules | None = None
+    refused: str = ""
+    notes: tuple[str, ...] = ()
     vendor_notes: tuple[str, ...] = ()
 
 
@@ -145,18 +154,37 @@ class Previews:
             power=self._power.of(campaign, figures) if in_full else None,
             rivals=rivals,
             after_rivals=after,
+            stated=self._resolver.stated(resolved),
+            refused=self._resolver.why_not_again(resolved) or "",
+            notes=self._notes(resolved),
             vendor_notes=self._vendor_notes(resolved, figures.recipients),
         )
+
+    def _vendor_notes(self, resolved: Resolved, recipients: int) -> tuple[str, ...]:
+        """Whom Appboy may filter without anybody knowing beforehand who it is."""
+        group = resolved.app_group
+        told = (
+            None if self._audiences.vendor_control.of(group.id) else without_list(group.name),
+            why_too_many(resolved.rules, resolved.template.name, recipients),
+        )
+        return tuple(note for note in told if note)
+
+    def _notes(self, resolved: Resolved) -> tuple[str, ...]:
+        """What follows from the rules of the template, beside a refusal."""
+        template, group = resolved.template, resolved.app_group
+        others = [
+            record
+            for record in self._campaigns.list()
+            if record.campaign.template in (template.id, template.name)
+            and record.campaign.app_group in (group.id, group.name)
+        ]
+        rule = from_json(resolved.rule_json)
+        told = had_before(resolved.campaign, resolved.rules, rule, template=template.name, others=others)
+        return (told,) if told else ()
 
     def power(self, preview: CampaignPreview) -> Power | None:
         """What the test of a previewed campaign can see; see `Campaigns.power`."""
         return self._power.of(preview.campaign, preview.waterfall)
-
-    def _vendor_notes(self, resolved: Resolved, recipients: int) -> tuple[str, ...]:
-        there = self._audiences.vendor_control.of(resolved.app_group.id)
-        without = None if there is not None else without_list(resolved.app_group.name)
-        told = (without, why_too_many(resolved.rules, resolved.template.name, recipients))
-        return tuple(note for note in told if note)
 
     def _fingerprint(self, campaign: Campaign, parts: dict[str, str]) -> str:
         """The short one of what a preview shows; of a submitted campaign also of who submitted it, and when."""

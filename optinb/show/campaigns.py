@@ -138,9 +138,11 @@ def preview_text(value: CampaignPreview) -> str:
         f"{c.name}: to {value.sentence}",
         f"  {c.app_group}, template {value.template.name}, {c.schedule.sentence()}; the night of {value.run_date}",
         *(f"  note: {note}" for note in value.template.notes),
+        f"  rules of the template: {ONCE if value.stated is None else stated_text(value.stated)}",
+        *([f"  refused: {value.refused}"] if value.refused else []),
+        *(f"  note: {note}" for note in (*value.notes, *value.vendor_notes)),
         *(f"  {left:>12,}  {what}" + f" (-{gone:,})" * bool(gone) for what, gone, left in w.steps()),
         f"  {w.recipients:>12,}  recipients; about {value.messages:,} messages in the coming 90 days",
-        *(f"  note: {note}" for note in value.vendor_notes),
     ]
     lines += [
         f"  {t.customers:>12,}  in {t.zone}: {t.wall}" + (f" (clocks change: {t.shift})" if t.shift else "")

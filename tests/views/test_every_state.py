@@ -137,17 +137,18 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         ws.campaigns.read({**shop_plan, "name": f"Kind {at}", "schedule": {**when, "at": "18:30"}})
         for at, when in enumerate(on_a_day)
     ]
+    rules = TemplateRules(again_after_s=86_400, caps=(VendorCap(1, "day"),),
+                          quiet_hours=VendorQuietHours(time(22), time(8)))  # fmt: skip
+    stated = StatedRules(rules=rules, by=AUTHOR, at=NOW)
     zone = SendTime(zone="Europe/Berlin", customers=3, wall="18:30", at=NOW)
-    previews = [replace(ws.campaigns.preview(one, samples=2), send_times=(zone,)) for one in campaigns]
+    shown = {"send_times": (zone,), "stated": stated, "refused": "it is had once", "notes": ("A had it",)}
+    previews = [replace(ws.campaigns.preview(one, samples=2), **shown) for one in campaigns]
     previews.append(ws.campaigns.preview({**club, "name": "Beside others"}, samples=2, in_full=True))
     offered = ws.campaigns.submit({**shop_plan, "name": "An offer", "schedule": {"every": "day", "at": "18:30"}})
     records = (offered, *ws.campaigns.list())
     reason = Answer(
         campaign="A", outcome="recipient", why="gets it", delivery="unknown", settled="missing", send_at=NOW
     )
-    rules = TemplateRules(again_after_s=86_400, caps=(VendorCap(1, "day"),),
-                          quiet_hours=VendorQuietHours(time(22), time(8)))  # fmt: skip
-    stated = StatedRules(rules=rules, by=AUTHOR, at=NOW)
     change = TemplateChange(template_id="t", name="T", what="new")
     news = TemplateNews(at=NOW, app_group="Shop", change=change)
     drift = ColumnDrift(table="customers", column="country", measure="empty", before=0.1, now=0.2, lowest=0.0,
