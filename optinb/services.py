@@ -283,9 +283,13 @@ class Services(TablesView):
             self.context,
             runs=store.runs,
             templates=store.templates,
+            vendor_control=self.vendor_control,
             statements=store.statements,
             campaigns=store.campaigns,
+<<<<<<< HEAD
             vendor_control=self.vendor_control,
+=======
+>>>>>>> s12-excluded
         )
 
     @once

@@ -14,10 +14,9 @@ from zoneinfo import ZoneInfo
 from msgspec import UNSET, Struct
 
 from optinb.appboy.template_rules import UNSTATED, TemplateRules, VendorCap, VendorQuietHours
+from optinb.campaigns.eligibility import LATE
 from optinb.campaigns.schedule import Clock
 
-# Appboy's own example: scheduled at 8:00, delivered at 8:30
-LATEST_DELIVERY = timedelta(minutes=30)
 LONGEST_WAIT = timedelta(hours=72)  # behind a speed limit, after which Appboy gives a message up
 _DAYS_BACK = {"day": 0, "week": 6}
 
@@ -62,7 +61,7 @@ class Sending(Struct, frozen=True, kw_only=True):
                 first, last = _moment(midnight, zone), _moment(midnight + timedelta(days=1), zone)
             case _:
                 assert_never(self.clock)
-        last += LATEST_DELIVERY + self._waiting()
+        last += LATE + self._waiting()
         quiet = self.rules.quiet_hours
         if isinstance(quiet, VendorQuietHours) and quiet.then == "later":
             first, last = _after_quiet(quiet, zone, first), _after_quiet(quiet, zone, last)

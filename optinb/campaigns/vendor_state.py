@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 from msgspec import UNSET
 
-from optinb.campaigns.vendor_filters import LATEST_DELIVERY, LONGEST_WAIT, is_counted, is_exempt, is_too_soon
+from optinb.campaigns.eligibility import LATE
+from optinb.campaigns.vendor_filters import LONGEST_WAIT, is_counted, is_exempt, is_too_soon
 from optinb.segments import first_against
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     Places = tuple[NDArray[np.uint32], NDArray[np.uint16] | None]
 
 # two walls may differ so much more than the moments they mean in some zone, on Appboy's choice of the time of day
-_SLACK = timedelta(days=4) + LATEST_DELIVERY + LONGEST_WAIT
+_SLACK = timedelta(days=4) + LATE + LONGEST_WAIT
 
 
 class Sent(NamedTuple):

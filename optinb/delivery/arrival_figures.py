@@ -44,7 +44,7 @@ class ArrivalFigures:
             audience: of that night.
             others: the other nights of the same template.
         """
-        send_id = getattr(audience, "send_id", None)
+        send_id = audience.send_id
         days = _days(audience, self._zone)
         if send_id is None:
             beside = {other.campaign_id: 1 for other in others if not days.isdisjoint(_days(other, self._zone))}

@@ -82,8 +82,13 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
         stated: what people have said of the template; None where nobody has.
         refused: why it can be neither submitted nor approved, since customers may not get its template again in time;
             empty where they may.
+<<<<<<< HEAD
         notes: what else follows from the rules of the template, and what Appboy may filter among the recipients where
             nobody can tell beforehand whom; in sentences.
+=======
+        notes: what else follows from the rules of the template.
+        vendor_notes: what Appboy may filter among the recipients where nobody can tell whom, in sentences.
+>>>>>>> s12-excluded
     """
 
     campaign: Campaign
@@ -105,6 +110,10 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
     stated: StatedRules | None = None
     refused: str = ""
     notes: tuple[str, ...] = ()
+<<<<<<< HEAD
+=======
+    vendor_notes: tuple[str, ...] = ()
+>>>>>>> s12-excluded
 
 
 class Previews:
@@ -155,8 +164,22 @@ class Previews:
             after_rivals=after,
             stated=self._resolver.stated(resolved),
             refused=self._resolver.why_not_again(resolved) or "",
+<<<<<<< HEAD
             notes=(*self._notes(resolved), *self._vendor_notes(resolved, figures.recipients)),
+=======
+            notes=self._notes(resolved),
+            vendor_notes=self._vendor_notes(resolved, figures.recipients),
+>>>>>>> s12-excluded
         )
+
+    def _vendor_notes(self, resolved: Resolved, recipients: int) -> tuple[str, ...]:
+        """Whom Appboy may filter without anybody knowing beforehand who it is."""
+        group = resolved.app_group
+        told = (
+            None if self._audiences.vendor_control.of(group.id) else without_list(group.name),
+            why_too_many(resolved.rules, resolved.template.name, recipients),
+        )
+        return tuple(note for note in told if note)
 
     def _notes(self, resolved: Resolved) -> tuple[str, ...]:
         """What follows from the rules of the template, beside a refusal."""
@@ -174,12 +197,6 @@ class Previews:
     def power(self, preview: CampaignPreview) -> Power | None:
         """What the test of a previewed campaign can see; see `Campaigns.power`."""
         return self._power.of(preview.campaign, preview.waterfall)
-
-    def _vendor_notes(self, resolved: Resolved, recipients: int) -> tuple[str, ...]:
-        there = self._audiences.vendor_control.of(resolved.app_group.id)
-        without = None if there is not None else without_list(resolved.app_group.name)
-        told = (without, why_too_many(resolved.rules, resolved.template.name, recipients))
-        return tuple(note for note in told if note)
 
     def _fingerprint(self, campaign: Campaign, parts: dict[str, str]) -> str:
         """The short one of what a preview shows; of a submitted campaign also of who submitted it, and when."""

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optinb.base.context import Context
-    from optinb.base.settings import AppGroupSettings
     from optinb.store.audit import AuditTrail
     from optinb.warehouse import Snapshot
 
@@ -133,7 +132,8 @@ class VendorControl:
             SettingsError: for an app group that isn't known.
             StateError: when what was uploaded is gone or was changed.
         """
-        there = self._read(self._context.settings.app_group(app_group))
+        group = self._context.settings.app_group(app_group)
+        there = self._read(group.id, group.name)
         return None if there is None else there[0]
 
     def members(self, app_group: str) -> pl.DataFrame | None:
@@ -149,7 +149,8 @@ class VendorControl:
             SettingsError: for an app group that isn't known.
             StateError: when what was uploaded is gone or was changed.
         """
-        there = self._read(self._context.settings.app_group(app_group))
+        group = self._context.settings.app_group(app_group)
+        there = self._read(group.id, group.name)
         return None if there is None else there[1]
 
     def list(self) -> tuple[VendorControlRecord, ...]:
@@ -158,7 +159,7 @@ class VendorControl:
         Raises:
             StateError: when what was uploaded is gone or was changed.
         """
-        found = (self._read(group) for group in self._context.settings.app_groups)
+        found = (self._read(group.id, group.name) for group in self._context.settings.app_groups)
         return tuple(there[0] for there in found if there is not None)
 
     def remove(self, app_group: str) -> None:
@@ -191,10 +192,14 @@ class VendorControl:
         """
         import polars as pl
 
+        groups = {group.id: group.name for group in self._context.settings.app_groups}
+        for path in sorted(self._folder.glob("*.parquet")):  # of app groups, too, that are in the settings no more
+            record = _record(path.read_bytes())
+            groups |= {record.app_group_id: record.app_group} if record else {}
         theirs = pl.col(_COLUMN).is_in(pl.Series(sorted(external_ids), dtype=pl.String).implode())
         taken = 0
-        for group in self._context.settings.app_groups:
-            there = self._read(group)
+        for group_id, name in groups.items():
+            there = self._read(group_id, name)
             if there is None or (rest := there[1].filter(~theirs)).height == there[1].height:
                 continue
             known = max(0, there[0].known - (there[1].height - rest.height))
@@ -213,31 +218,30 @@ class VendorControl:
             return "" if self._path(app_group_id).exists() else None
         return None if entry.action == REMOVED else str(entry.detail.get("sha256"))
 
-    def _read(self, group: AppGroupSettings) -> tuple[VendorControlRecord, pl.DataFrame] | None:
+    def _read(self, group_id: str, name: str) -> tuple[VendorControlRecord, pl.DataFrame] | None:
         import polars as pl
 
-        path, said, cause = self._path(group.id), self._last(group.id), None
+        path, said, cause = self._path(group_id), self._last(group_id), None
         if said is None:
             return None
         try:
             there = path.stat()
             mark = (said, there.st_mtime_ns, there.st_size, there.st_ino)
-            if group.id in self._known and self._known[group.id][0] == mark:
-                return self._aged(self._known[group.id][1]), self._known[group.id][2]
+            if group_id in self._known and self._known[group_id][0] == mark:
+                return self._aged(self._known[group_id][1]), self._known[group_id][2]
             data = path.read_bytes()
             ids = pl.read_parquet(BytesIO(data)).select(_COLUMN)
-            text = pl.read_parquet_metadata(BytesIO(data))[_RECORD]
-            record = msgspec.json.decode(text, type=VendorControlRecord)
-            if said == record.sha256 == _digest(ids):
-                self._known[group.id] = mark, record, ids
+            record = _record(data)
+            if record is not None and said == record.sha256 == _digest(ids):
+                self._known[group_id] = mark, record, ids
                 return self._aged(record), ids
             what = "was changed since it was uploaded"
-        except (OSError, KeyError, pl.exceptions.PolarsError, msgspec.MsgspecError) as error:
+        except (OSError, pl.exceptions.PolarsError) as error:
             what, cause = "can't be read", error
         raise StateError(
-            f"the list of Appboy's Global Control Group of {group.name!r} in {path} {what}, so that nobody knows whom "
+            f"the list of Appboy's Global Control Group of {name!r} in {path} {what}, so that nobody knows whom "
             f"Appboy keeps out; restore the file, or upload the list again: optinb lists vendor-control --app-group "
-            f"{group.name!r} --file FILE"
+            f"{name!r} --file FILE"
         ) from cause
 
     def _aged(self, record: VendorControlRecord) -> VendorControlRecord:
@@ -274,6 +278,17 @@ def without_list(app_group: str) -> str:
         f"no list of Appboy's Global Control Group is uploaded for {app_group}: if it is on, its members are counted "
         "as recipients"
     )
+
+
+def _record(data: bytes) -> VendorControlRecord | None:
+    """The record within a file; None where there is none."""
+    import polars as pl
+
+    try:
+        text = pl.read_parquet_metadata(BytesIO(data))[_RECORD]
+        return msgspec.json.decode(text, type=VendorControlRecord)
+    except (KeyError, pl.exceptions.PolarsError, msgspec.MsgspecError):
+        return None
 
 
 def _digest(ids: pl.DataFrame) -> str:

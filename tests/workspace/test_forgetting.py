@@ -90,6 +90,7 @@ def full(modelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             ws.import_delivery(NEXT)
             ws.lists.save("Fair", [WHO, "000002", "000003"])
             ws.lists.save("Alone", [WHO])
+            ws.vendor_control.save("Shop", [EXTERNAL, "somebody"])
             frozen(ws)
     (root / "night.log").write_text(f"{WHO} was late\n1{WHO}9 was not\n")
     return root
@@ -156,7 +157,7 @@ def test_a_forgotten_customer_leaves_no_trace_and_every_figure_stays(known: Work
     assert done.found
     assert (done.rows["customers"], done.rows["transactions"]) == (1, bought)
     assert done.versions == 4  # three that were kept, and the next
-    assert (done.audiences, done.lists, done.quarantined) == (1, 2, sum(theirs))
+    assert (done.audiences, done.lists, done.quarantined) == (1, 3, sum(theirs))
     assert f"{NEXT}/customers.csv" in done.inbox
     assert {name.rsplit("/", 1)[1] for name in done.inbox} == {
         "customers.csv",
@@ -171,6 +172,8 @@ def test_a_forgotten_customer_leaves_no_trace_and_every_figure_stays(known: Work
     others = pl.Series([not mine for mine in theirs])
     assert left.filter(others)["raw"].equals(refused.filter(others)["raw"])
     assert any(f"1{WHO}9" in raw for raw in left["raw"])
+    members = known.vendor_control.members("Shop")
+    assert members is not None and members["external_user_id"].to_list() == ["somebody"]
     assert known.lists.get("Fair").customers == 2
     assert known.lists.members("Fair")["customer_id"].to_list() == ["000002", "000003"]
     (sealed,) = known.store.deliveries.list()

@@ -129,6 +129,14 @@ def test_somebody_is_taken_off_the_list_and_it_stays_whole(here: Path) -> None:
         assert members is not None and one not in members["external_user_id"]
         (path,) = (here / "lists" / "vendor_control").glob("*.parquet")
         assert one.encode() not in path.read_bytes()
+    settings = here / "optinb.toml"
+    text = settings.read_text()
+    settings.write_text(text.replace('"Shop"', '"Store"').replace(left.app_group_id, "another"))
+    try:
+        with optinb.open_workspace(here, user=AUTHOR) as ws:
+            assert ws.vendor_control.list() == () and ws.vendor_control.forget({other}) == 1
+    finally:
+        settings.write_text(text)
 
 
 def test_the_commands_upload_show_and_remove_a_list(here: Path, tmp_path: Path) -> None:
