@@ -286,10 +286,7 @@ class Services(TablesView):
             vendor_control=self.vendor_control,
             statements=store.statements,
             campaigns=store.campaigns,
-<<<<<<< HEAD
             vendor_control=self.vendor_control,
-=======
->>>>>>> s12-excluded
         )
 
     @once

@@ -82,13 +82,8 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
         stated: what people have said of the template; None where nobody has.
         refused: why it can be neither submitted nor approved, since customers may not get its template again in time;
             empty where they may.
-<<<<<<< HEAD
         notes: what else follows from the rules of the template, and what Appboy may filter among the recipients where
             nobody can tell beforehand whom; in sentences.
-=======
-        notes: what else follows from the rules of the template.
-        vendor_notes: what Appboy may filter among the recipients where nobody can tell whom, in sentences.
->>>>>>> s12-excluded
     """
 
     campaign: Campaign
@@ -110,10 +105,6 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
     stated: StatedRules | None = None
     refused: str = ""
     notes: tuple[str, ...] = ()
-<<<<<<< HEAD
-=======
-    vendor_notes: tuple[str, ...] = ()
->>>>>>> s12-excluded
 
 
 class Previews:
@@ -164,12 +155,7 @@ class Previews:
             after_rivals=after,
             stated=self._resolver.stated(resolved),
             refused=self._resolver.why_not_again(resolved) or "",
-<<<<<<< HEAD
             notes=(*self._notes(resolved), *self._vendor_notes(resolved, figures.recipients)),
-=======
-            notes=self._notes(resolved),
-            vendor_notes=self._vendor_notes(resolved, figures.recipients),
->>>>>>> s12-excluded
         )
 
     def _vendor_notes(self, resolved: Resolved, recipients: int) -> tuple[str, ...]:

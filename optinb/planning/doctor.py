@@ -83,12 +83,7 @@ class Doctor:
         campaigns: CampaignStore | None = None,
     ) -> None:
         self._context, self._runs, self._templates = context, runs, templates
-<<<<<<< HEAD
         self._statements, self._campaigns, self._vendor_control = statements, campaigns, vendor_control
-=======
-        self._vendor_control = vendor_control
-        self._statements, self._campaigns = statements, campaigns
->>>>>>> s12-excluded
 
     def diagnose(self, app_group: str | None = None) -> Diagnosis:
         """Calls one app group, or all. Raises SettingsError for a wrong name."""
