@@ -286,7 +286,6 @@ class Services(TablesView):
             vendor_control=self.vendor_control,
             statements=store.statements,
             campaigns=store.campaigns,
-            vendor_control=self.vendor_control,
         )
 
     @once

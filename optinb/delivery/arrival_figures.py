@@ -59,6 +59,16 @@ class ArrivalFigures:
             return None
         return sum(map(_reached, told))
 
+    def knows_nothing_of(self, audience: FrozenAudience) -> bool:
+        """Whether nothing at all of a night's template was sent in two weeks, as by a sandbox that began later.
+
+        Args:
+            audience: of that night.
+        """
+        with suppress(AppboyError):
+            return not any(map(_reached, self._series(audience, None)))
+        return False
+
     def _series(self, audience: FrozenAudience, send_id: str | None) -> Sequence[SeriesDay]:
         key = (audience.template_id, send_id)
         if key not in self._read:

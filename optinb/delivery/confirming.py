@@ -10,6 +10,7 @@ import polars as pl
 from optinb.appboy.aborts import may_abort
 from optinb.appboy.template_rules import UNSTATED
 from optinb.base.progress import progress
+from optinb.base.settings import RehearsedGroup
 from optinb.delivery.arrival_alarm import figures_from
 from optinb.delivery.arrival_figures import ArrivalFigures, alarm_of
 from optinb.delivery.asking import Asking, Ticking, ticking
@@ -219,6 +220,10 @@ class Confirming:
         night = self._facts(audience, template, others)
         if not left and there.is_concluded(now=clock(), turns=(figures_from(night), night.final_at)):
             return _Asked()
+        if isinstance(self.settings.app_group(audience.app_group_id), RehearsedGroup) and figures.knows_nothing_of(
+            audience
+        ):
+            return _Asked(note="the sandbox of this rehearsal knows nothing of that night: it began later")
         before, asked = asking.requests, 0
         if left and asking.why_over is None:
             with (

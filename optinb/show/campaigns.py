@@ -140,7 +140,7 @@ def preview_text(value: CampaignPreview) -> str:
         *(f"  note: {note}" for note in value.template.notes),
         f"  rules of the template: {ONCE if value.stated is None else stated_text(value.stated)}",
         *([f"  refused: {value.refused}"] if value.refused else []),
-        *(f"  note: {note}" for note in (*value.notes, *value.vendor_notes)),
+        *(f"  note: {note}" for note in value.notes),
         *(f"  {left:>12,}  {what}" + f" (-{gone:,})" * bool(gone) for what, gone, left in w.steps()),
         f"  {w.recipients:>12,}  recipients; about {value.messages:,} messages in the coming 90 days",
     ]

@@ -15,11 +15,13 @@ import polars as pl
 import pytest
 from confirming_desk import ConfirmingDesk
 from delivery_desk import KEY_NAME, NIGHT, NOW, Desk
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from optinb.appboy.template_rules import TemplateRules
+from optinb.base.settings import RehearsedGroup
 from optinb.delivery import lease_name
 from optinb.delivery.confirmation import VERDICTS
+from optinb.delivery.journal import Accepted
 from optinb.delivery.reconcile import FIELDS
 from optinb.errors import Exit, StateError, UsageError
 from optinb.sandbox import Fault, Sandbox, World, make_world
@@ -226,3 +228,21 @@ def test_two_hundred_thousand_are_told_in_twenty_minutes(desk: ConfirmingDesk) -
     assert (night.counts.asked, night.counts.requests, night.counts.confirmed) == (200_000, 4_000, 200_000)
     assert desk.ahead - begun < 20 * 60
     assert set(desk.statuses(frozen).values()) == {"confirmed"}
+
+
+def test_a_rehearsal_whose_sandbox_began_later_alarms_nobody(desk: ConfirmingDesk) -> None:
+    store = desk.desk.store
+    later = desk.plan(60, send_at=NOW + timedelta(hours=15))
+    lease = store.leases.take(lease_name(later), holder="box", now=store.clock())
+    marked = store.deliveries.turn(*later.night, lease=lease, now=NOW, size=9)
+    taken = [replace(batch, state=Accepted(dispatch_id="d", schedule_id="s")) for batch in marked]
+    store.deliveries.turn(*later.night, lease=lease, now=NOW, settled=taken)
+    store.leases.release(lease)
+    desk.go(NOW + timedelta(days=1))
+    group = RehearsedGroup(**{**asdict(desk.group), "named": "https://rest.iad-01.braze.com"})
+    desk.confirming.settings = replace(desk.context.settings, app_groups=(group,))
+    done = desk.confirming.confirm()
+    assert done.exit_code == Exit.DONE and "it began later" in (done.nights[0].note or "")
+    desk.confirming.settings = desk.context.settings
+    done = desk.confirming.confirm()
+    assert done.exit_code == Exit.MESSAGES_FILTERED, "of the real Appboy it is an alarm"
