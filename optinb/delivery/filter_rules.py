@@ -104,7 +104,7 @@ def losses(rows: pl.DataFrame, night: TemplateNight) -> NightLosses:
 def _judged(rows: pl.DataFrame, night: TemplateNight) -> tuple[pl.DataFrame, NightFindings]:
     """The rows with what each filter says of them, and the `likely` one; and what they show together."""
     known = with_promptness(with_moments(rows, night), night.clock)
-    known = known.with_columns(is_settled=pl.col("is_prompt") | pl.col("is_over"))
+    known = known.with_columns(is_settled=pl.any_horizontal("is_prompt", "is_calm", "is_over"))
     others = [
         expr
         for name, rule in FILTER_RULES.items()
@@ -155,9 +155,8 @@ def with_moments(rows: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
 
     Returns:
         KNOWN with `is_lost`, `is_got`, whether it `is_over` because nothing can be late any more, whether the customer
-        `is_asked` about anew rather than remembered, the last receipts
-        `had` of the template and `any_received` of any before this night, and the moments `at_first` and `at_last`
-        between which the customer's time came.
+        `is_asked` about anew rather than remembered, and in which `zone`; the last receipts before this night, `had` of
+        the template and `any_received` of any; and `at_first` and `at_last`, between which the customer's time came.
     """
     known = rows.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in KNOWN.items() if name not in rows)
     known = known.select(KNOWN.names()).cast(dict(KNOWN))  # type: ignore[arg-type]
@@ -169,6 +168,8 @@ def with_moments(rows: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
     return known.with_columns(
         pl.col("asked_at").fill_null(night.now),
         is_asked=pl.col("asked_at").is_not_null(),
+        # who is remembered of an earlier question speaks for no zone, since theirs isn't told any more
+        zone=pl.when(pl.col("asked_at").is_not_null()).then(pl.col("time_zone").fill_null("")),
         is_got=pl.col("evidence") == "received",
         is_lost=pl.col("evidence").is_in(["not_received", "nobody"]),
         is_over=pl.col("asked_at").fill_null(night.now) >= night.final_at,

@@ -129,14 +129,14 @@ def with_promptness(known: pl.DataFrame, clock: Clock) -> pl.DataFrame:
     question, so that it was neither. `is_calm`: some of their zone came at whatever time, and none for long since.
 
     Args:
-        known: rows with `is_got`, `last_received`, `asked_at`, `time_zone` and `at_last`.
+        known: rows with `is_got`, `last_received`, `asked_at`, `zone` and `at_last`.
         clock: of the campaign's schedule; at a customer's own best time nothing is prompt.
 
     Returns:
         The rows, in their order.
     """
     has_one_time = clock != "optimal"
-    zone = pl.col("time_zone").fill_null("")
+    zone = pl.col("zone")
     arrived = pl.when("is_got").then("last_received")
     late = pl.when("is_got").then(pl.col("last_received") - pl.col("at_last")).max().over(zone)
     is_still = pl.col("asked_at") - pl.max_horizontal(arrived.max(), "at_last") >= PROMPT
@@ -152,7 +152,7 @@ def findings_in(known: pl.DataFrame, rules: TemplateRules) -> NightFindings:
     """What the rows of a night show.
 
     Args:
-        known: rows with `is_got`, `is_lost`, `is_over`, `is_asked`, `had`, `at_first`, `at_last`, whether the loss
+        known: rows with `is_got`, `is_lost`, `is_asked`, `zone`, `had`, `at_first`, `at_last`, whether the loss
             `is_settled`, and `other`: whether something besides re-eligibility explains it.
         rules: what is stated of the template.
 
@@ -188,11 +188,11 @@ def _pattern(judged: pl.DataFrame, soon: pl.Expr) -> Pattern:
     """How those who lost a message soon after another one compare with the others of their time zone.
 
     By the rule of succession n of m others who lost theirs make the chance of a loss (n + 1) / (m + 2). Where no other
-    got it, quiet hours or a limit of the whole zone may be the reason. Once nothing can be late, all zones are one.
+    got it, quiet hours or a limit of the whole zone may be the reason.
     """
     counts = (
         judged.with_columns(soon=soon.fill_null(False))
-        .group_by(pl.when(~pl.col("is_over")).then(pl.col("time_zone")).fill_null(""))
+        .group_by("zone")
         .agg(
             soon_lost=(pl.col("soon") & pl.col("is_lost")).sum().cast(pl.Int64),
             got=(~pl.col("soon") & pl.col("is_got")).sum().cast(pl.Int64),

@@ -39,7 +39,7 @@ def frame(*rows: dict[str, Any]) -> pl.DataFrame:
 
 
 def said(rows: Sequence[dict[str, Any]], at: TemplateNight) -> list[tuple[str, str | None]]:
-    found = explain(frame(*rows), at)
+    found = explain(frame(*({"asked_at": at.now} | row for row in rows)), at)
     assert found.schema == VERDICTS
     return found.select("status", "filter").rows()
 
