@@ -239,6 +239,9 @@ class Confirming:
                     clock=clock,
                     progress=on_progress,
                 )
+        note = asking.why_over if asked < len(left) else None
+        if there.is_concluded(now=clock(), turns=(figures_from(night), night.final_at)):
+            return _Asked(recipients=asked, note=note)
         if not held.is_safe():
             return _Asked(recipients=asked, note="somebody else has taken over asking Appboy")
         there.conclude(
@@ -251,7 +254,7 @@ class Confirming:
             user=self._context.user,
             now=clock(),
         )
-        return _Asked(recipients=asked, note=asking.why_over if asked < len(left) else None)
+        return _Asked(recipients=asked, note=note)
 
     def _asking(self, app_group_id: str, held: HeldLease, *, until: float) -> Asking:
         hour = self._context.now().replace(minute=0, second=0, microsecond=0)

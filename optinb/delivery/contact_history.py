@@ -133,7 +133,7 @@ class ContactHistory:
             StateError: when that file can't be read, or was changed since.
         """
         asked = self._store.confirmations.newest(*audience.night)
-        return pl.DataFrame(schema=VERDICTS) if asked is None else read_verdicts(asked, audience, root=self._root)
+        return pl.DataFrame(schema=VERDICTS) if asked is None else self._verdicts(asked, audience)
 
     def verdict_on(self, audience: FrozenAudience, place: int) -> ArrivalVerdict | None:
         """What Appboy said of the recipient at a place of a night; None where it wasn't asked about them.
@@ -167,6 +167,16 @@ class ContactHistory:
             self._contacts[audience.night] = key, frame
         return frame
 
+    def _verdicts(self, asked: Confirmation, audience: FrozenAudience) -> pl.DataFrame:
+        """The verdicts of a confirmation, or of the newer one whose registration has removed its file meanwhile."""
+        try:
+            return read_verdicts(asked, audience, root=self._root)
+        except StateError:
+            newest = self._store.confirmations.newest(*audience.night)
+            if newest is None or newest.version == asked.version:
+                raise
+            return read_verdicts(newest, audience, root=self._root)
+
     def _rows(self, audience: FrozenAudience, columns: Collection[str], journal: _Journal) -> pl.DataFrame:
         delivered = {"external_user_id", "outcome", *({"customer_id", "reason", "properties"} & set(columns))}
         must_be_here(self._store, audience, self._root)
@@ -176,7 +186,7 @@ class ContactHistory:
         codes = np.full(file.height, _CODE[journal.of_night], np.uint8)
         sent = journal.codes(file["external_user_id"].filter(pl.Series(is_sent)))
         if journal.asked is not None:
-            _overlay(sent, read_verdicts(journal.asked, audience, root=self._root))
+            _overlay(sent, self._verdicts(journal.asked, audience))
         codes[is_sent] = sent
         told = {
             "campaign_id": audience.campaign_id,

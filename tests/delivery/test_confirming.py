@@ -126,6 +126,12 @@ def test_one_that_never_answers_leaves_everything_as_it_was(desk: ConfirmingDesk
     assert "Appboy couldn't be asked" in done.notes[0] and done.nights[0].counts is None
     assert done.exit_code == Exit.DONE, "a night's sends don't wait for it"
     assert set(desk.statuses(frozen).values()) == {"accepted"}
+    desk.sandbox.set_faults([Fault("status", endpoint="/users/export/ids", status=401, nth=(2,))])
+    assert desk.confirming.confirm().nights[0].asked_now == 50
+    desk.sandbox.set_faults([Fault("status", status=403)])
+    assert desk.confirming.confirm().nights[0].asked_now == 0
+    (there,) = desk.desk.store.confirmations.list()
+    assert there.version == 1, "what says nothing new is no version"
 
 
 def test_no_time_no_question(desk: ConfirmingDesk) -> None:
@@ -189,7 +195,7 @@ def test_sends_go_first(desk: ConfirmingDesk) -> None:
     later = desk.plan(50, name="Later", send_at=desk.desk.now + timedelta(hours=5), run_date=TOMORROW)
     with store.lease(lease_name(later), holder="cron", clock=store.clock):
         done = desk.confirming.confirm(minutes=2)
-    assert done.notes == ("Shop: the time for asking was over",) and sum(desk.waits) >= 119
+    assert done.notes == ("Shop: the time for asking was over",) and sum(desk.waits) >= 60
     done = desk.confirming.confirm(before_sends=True)
     assert done.notes == ("Shop: what is still to be sent tonight goes first; Appboy is asked the next time",)
     assert not desk.sandbox.requests["/users/export/ids"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import polars as pl
@@ -320,6 +320,22 @@ def test_what_was_said_is_never_changed_and_two_never_say_it_at_once(store: Stor
     assert store.confirmations.list() == (newest,)
     with pytest.raises(ConflictError, match="somebody else meanwhile"):
         store.confirmations.add(replace(first, asked_by="bob"))
+
+
+def test_a_newer_word_that_comes_while_somebody_reads_is_read(store: Store, tmp_path: Path) -> None:
+    audience = frozen(store, tmp_path, [STATES["accepted"]])
+    said_of(store, tmp_path, audience, {0: "unconfirmed"}, recipients=2)
+    history, newest = ContactHistory(tmp_path, store), store.confirmations.newest
+
+    def overtaken(*night: Any) -> Confirmation | None:
+        found = newest(*night)
+        store.confirmations.newest = newest
+        (tmp_path / found.path).unlink() if found else None
+        said_of(store, tmp_path, audience, {0: "confirmed"}, recipients=2)
+        return found
+
+    store.confirmations.newest = overtaken
+    assert by_customer(history.rows(audience))["r0"] == "confirmed"
 
 
 def test_whoever_is_forgotten_keeps_their_place_in_what_was_said(store: Store, tmp_path: Path) -> None:
