@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -194,7 +195,7 @@ class Templates:
             all that is stated of it now.
 
         Raises:
-            CampaignError: for a template that isn't known, or when nothing is stated.
+            CampaignError: for a template that isn't known, or when nothing is stated, or what Appboy doesn't have.
             SettingsError: for an app group that isn't known.
         """
         template = self.get(app_group, name_or_id)
@@ -203,7 +204,11 @@ class Templates:
                 f"nothing was stated of the template {template.name!r}; say when customers may get it again, such as "
                 "'any time', or one of the other rules that Appboy's dashboard shows"
             )
-        return self._statements.state(template, changes, user=self._context.user, now=self._context.now())
+        try:
+            checked = msgspec.convert(msgspec.to_builtins(changes), TemplateRules)
+        except msgspec.ValidationError as error:
+            raise CampaignError(f"this can't be stated of the template {template.name!r}: {error}") from error
+        return self._statements.state(template, checked, user=self._context.user, now=self._context.now())
 
     def withdraw_rules(self, app_group: str, name_or_id: str) -> None:
         """Takes back all that was stated of a template, so that Appboy's default counts again: once, ever.

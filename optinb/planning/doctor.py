@@ -149,8 +149,9 @@ class Doctor:
                 if plan.template in (template.id, template.name) and (group.id, template.id) not in stated:
                     used.setdefault((template.name, template.id), []).append(plan.name)
         for (name, _), campaigns in sorted(used.items()):
+            go = "goes" if len(campaigns) == 1 else "go"
             text = (
-                f"{', '.join(map(repr, campaigns))} goes out again and again with it, but nobody has stated when "
+                f"{', '.join(map(repr, campaigns))} {go} out again and again with it, but nobody has stated when "
                 "customers may get it again, and by Appboy's default they get it once, ever; look into the dashboard "
                 f"and say so with `optinb templates set {quote(name)} --again 'any time'`, or never"
             )

@@ -61,6 +61,8 @@ def test_a_template_that_cannot_be_used_may_be_stated_too(ws: Workspace) -> None
 def test_nothing_is_no_statement(ws: Workspace) -> None:
     with pytest.raises(CampaignError, match=f"nothing was stated of the template '{SUMMER}'; say when"):
         ws.templates.set_rules("Shop", SUMMER, TemplateRules())
+    with pytest.raises(CampaignError, match=r"can't be stated of the template .*again_after_s"):
+        ws.templates.set_rules("Shop", SUMMER, TemplateRules(again_after_s=-1))
     with pytest.raises(CampaignError, match="nothing is stated of the template"):
         ws.templates.withdraw_rules("Shop", SUMMER)
 
@@ -207,3 +209,9 @@ def test_a_statement_after_an_approval_holds_the_campaign(ws: Workspace, folder:
         assert [(c.part, c.before, c.now) for c in last.changes] == [
             (part, "none", f"again {ONCE}; frequency caps 1 a day")
         ]
+
+
+def test_a_statement_that_names_somebody_who_is_forgotten_is_told(ws: Workspace) -> None:
+    ws.templates.set_rules("Shop", SUMMER, TemplateRules(segment="all but customer 000014"))
+    told = ws.forget("000014").named_in
+    assert f"statement about the template {ws.templates.get('Shop', SUMMER).id!r}" in told
