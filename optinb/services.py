@@ -248,7 +248,14 @@ class Services(TablesView):
     def _doctor(self) -> Doctor:
         from optinb.planning import Doctor
 
-        return Doctor(self.context, runs=self.store.runs, templates=self.store.templates)
+        store = self.store
+        return Doctor(
+            self.context,
+            runs=store.runs,
+            templates=store.templates,
+            statements=store.statements,
+            campaigns=store.campaigns,
+        )
 
     @once
     def _recovering(self) -> Recovering:

@@ -14,12 +14,13 @@ from fast_files import FAST
 from hypothesis import settings
 from postgres_server import address as address
 from postgres_server import cluster as cluster
+from stated_templates import state_any_time
 
 import optinb
 from optinb.base.settings import parse_settings
 from optinb.base.share import shared
 from optinb.base.workspace_folder import init_workspace
-from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings, state_templates
+from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings
 from optinb.nightly import Night
 from optinb.rehearsal import JOURNAL
 from optinb.sandbox import Sandbox, demo_world
@@ -90,7 +91,7 @@ def finished(modelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         point_at(root, appboy.url)
         with optinb.open_workspace(root, user=AUTHOR) as ws, optinb.open_workspace(root, user=APPROVER) as boss:
             ws.templates.sync()
-            state_templates(ws)
+            state_any_time(ws)
             for campaign in CAMPAIGNS:
                 ws.campaigns.submit(campaign)
                 boss.campaigns.approve(campaign["name"], seen=boss.campaigns.preview(campaign["name"]))
@@ -128,7 +129,7 @@ def ws(folder: Path) -> Iterator[Workspace]:
     """The workspace of one test, opened by the author of campaigns, with templates."""
     with optinb.open_workspace(folder, user=AUTHOR) as workspace:
         workspace.templates.sync()
-        state_templates(workspace)
+        state_any_time(workspace)
         yield workspace
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         rate_limit,
     )
     from optinb.appboy.template_changes import TemplateChange, TemplateNews, told, told_by_group
-    from optinb.appboy.template_import import GroupSync, TemplateListing, Templates
+    from optinb.appboy.template_import import GroupSync, StatedTemplate, TemplateListing, Templates
     from optinb.appboy.template_rules import UNSTATED, StatedRules, TemplateRules
     from optinb.appboy.template_store import TemplateSync
     from optinb.appboy.templates import (
@@ -59,7 +59,7 @@ else:
             ".outcome": "NotTied Outcome RateLimit RequestAccepted RequestLater RequestRefused RequestUnknown Stopped "
             "meaning meaning_of_failure rate_limit",
             ".template_changes": "TemplateChange TemplateNews told told_by_group",
-            ".template_import": "GroupSync TemplateListing Templates",
+            ".template_import": "GroupSync StatedTemplate TemplateListing Templates",
             ".template_rules": "UNSTATED StatedRules TemplateRules",
             ".template_store": "TemplateSync",
             ".templates": "Message Needed RenderedMessage Template fetch_templates fitted needed_properties render "

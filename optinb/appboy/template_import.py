@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -41,11 +42,34 @@ class GroupSync(Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
+class StatedTemplate(Struct, frozen=True, kw_only=True):
+    """A template beside what people have stated of it.
+
+    Attributes:
+        app_group: its name.
+        template: as it was last imported.
+        stated: by whom and when; None where nobody has stated anything.
+    """
+
+    app_group: str
+    template: Template
+    stated: StatedRules | None
+
+
 class TemplateListing(Struct, frozen=True, kw_only=True):
-    """The templates, and what became of them since the newest night began."""
+    """The templates, what is stated of each, and what became of them since the newest night began.
+
+    `stated` has a place for each of the templates, None where nobody has stated anything.
+    """
 
     templates: tuple[Template, ...]
     news: tuple[TemplateNews, ...]
+    stated: tuple[StatedRules | None, ...] = ()
+
+    def standings(self) -> tuple[tuple[Template, StatedRules | None], ...]:
+        """Each template with what is stated of it."""
+        missing = (None,) * (len(self.templates) - len(self.stated))
+        return tuple(zip(self.templates, (*self.stated, *missing), strict=True))
 
 
 class Templates:
@@ -171,7 +195,7 @@ class Templates:
             all that is stated of it now.
 
         Raises:
-            CampaignError: for a template that isn't known, or when nothing is stated.
+            CampaignError: for a template that isn't known, or when nothing is stated, or what Appboy doesn't have.
             SettingsError: for an app group that isn't known.
         """
         template = self.get(app_group, name_or_id)
@@ -180,7 +204,11 @@ class Templates:
                 f"nothing was stated of the template {template.name!r}; say when customers may get it again, such as "
                 "'any time', or one of the other rules that Appboy's dashboard shows"
             )
-        return self._statements.state(template, changes, user=self._context.user, now=self._context.now())
+        try:
+            checked = msgspec.convert(msgspec.to_builtins(changes), TemplateRules)
+        except msgspec.ValidationError as error:
+            raise CampaignError(f"this can't be stated of the template {template.name!r}: {error}") from error
+        return self._statements.state(template, checked, user=self._context.user, now=self._context.now())
 
     def withdraw_rules(self, app_group: str, name_or_id: str) -> None:
         """Takes back all that was stated of a template, so that Appboy's default counts again: once, ever.
@@ -236,7 +264,28 @@ class Templates:
         name = self._settings.app_group(app_group).name if app_group else None
         news = tuple(news for news in self.changes() if name in (None, news.app_group))
         found = sorted(self.list(app_group), key=lambda template: not template.usable)
-        return TemplateListing(templates=tuple(found), news=news)
+        stated = self._statements.all()
+        return TemplateListing(
+            templates=tuple(found), news=news, stated=tuple(stated.get((t.app_group_id, t.id)) for t in found)
+        )
+
+    def standing(self, name_or_id: str, app_group: str | None = None) -> StatedTemplate:
+        """A template beside what is stated of it.
+
+        Args:
+            name_or_id: of the template; it may be one that can't be used.
+            app_group: name or id of its app group; it may be left out where only one has such a template.
+
+        Raises:
+            CampaignError: for a template that isn't known, or a name that several share.
+            SettingsError: for an app group that isn't known.
+        """
+        template = self.find(name_or_id, app_group)
+        return StatedTemplate(
+            app_group=self._settings.app_group(template.app_group_id).name,
+            template=template,
+            stated=self._statements.newest(template.app_group_id, template.id),
+        )
 
     def _told(self, template: Template, group: AppGroupSettings) -> Template:
         """A template with what these settings and its texts say about it."""

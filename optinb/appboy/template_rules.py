@@ -7,6 +7,7 @@ customer gets a template once, ever, and nothing else is filtered.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from datetime import datetime, time, timedelta
 from typing import Annotated, Any, Literal
 
@@ -19,8 +20,9 @@ NEVER, ANY_TIME = "never", "any time"
 _UNITS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
 LONGEST_WINDOW_S = 720 * _UNITS["day"]
 """Appboy's longest window until a customer may get a template again."""
-_AFTER = re.compile(r"(?:after )?([1-9][0-9]{0,8}) (second|minute|hour|day|week)s?", re.IGNORECASE)
-_CAP = re.compile(r"([1-9][0-9]{0,3}) (?:a|per) (day|week)", re.IGNORECASE)
+MOST, LONGEST_SEGMENT = 10**9, 200
+_AFTER = re.compile(r"(?:after )?([1-9][0-9,]{0,9}) (second|minute|hour|day|week)s?", re.IGNORECASE)
+_CAP = re.compile(r"([1-9][0-9,]{0,4}) (?:a|per) (day|week)", re.IGNORECASE)
 _QUIET = re.compile(r"([0-2]?[0-9]:[0-5][0-9])(?:-| to )([0-2]?[0-9]:[0-5][0-9])(?:,? (drop|later))?", re.IGNORECASE)
 
 # A window in seconds, 0 for any time, None for never.
@@ -67,7 +69,7 @@ class TemplateRules(Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     messages_a_minute: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
     max_users: Annotated[int, Meta(ge=1)] | UnsetType | None = UNSET
     quiet_hours: VendorQuietHours | UnsetType | None = UNSET
-    segment: Annotated[str, Meta(min_length=1, max_length=200)] | UnsetType | None = UNSET
+    segment: Annotated[str, Meta(min_length=1, max_length=LONGEST_SEGMENT)] | UnsetType | None = UNSET
 
     def __bool__(self) -> bool:
         return any(value is not UNSET for value in msgspec.structs.asdict(self).values())
@@ -97,6 +99,8 @@ class StatedRules(Struct, frozen=True, kw_only=True):
 
 
 UNSTATED = TemplateRules()
+ONCE = "not stated: once per customer, ever"
+ALL_USERS = "it should target All Users of its platform in Appboy's dashboard, which nobody can check from here"
 
 
 def again_from(text: str) -> int | None:
@@ -115,7 +119,7 @@ def again_from(text: str) -> int | None:
             f"{text!r} doesn't say when customers may get a template again; write never, any time, or a time after "
             "the last receipt such as 'after 1 day' or 'after 12 hours'"
         )
-    seconds = int(found[1]) * _UNITS[found[2].lower()]
+    seconds = int(found[1].replace(",", "")) * _UNITS[found[2].lower()]
     if seconds > LONGEST_WINDOW_S:
         raise CampaignError(f"{text!r} is longer than Appboy's longest window of 720 days; write never")
     return seconds
@@ -144,7 +148,7 @@ def caps_from(texts: tuple[str, ...]) -> tuple[VendorCap, ...]:
     for text in texts:
         if (match := _CAP.fullmatch(" ".join(text.split()))) is None:
             raise CampaignError(f"{text!r} is no frequency cap; write one such as '1 a day' or '3 a week', or none")
-        found.append(VendorCap(int(match[1]), "day" if match[2].lower() == "day" else "week"))
+        found.append(VendorCap(int(match[1].replace(",", "")), "day" if match[2].lower() == "day" else "week"))
     return tuple(dict.fromkeys(found))
 
 
@@ -169,6 +173,83 @@ def quiet_hours_from(text: str) -> VendorQuietHours | None:
             "falls into them, or none"
         ) from None
     return VendorQuietHours(start, end, "drop" if (match[3] or "").lower() == "drop" else "later")
+
+
+def limit_from(text: str, *, what: str) -> int | None:
+    """A limit such as "5000" or "5,000"; None for "none".
+
+    Args:
+        text: as a person writes it.
+        what: what it limits, for the sentence.
+
+    Raises:
+        CampaignError: for anything else.
+    """
+    if text.casefold().strip() == "none":
+        return None
+    digits = text.strip().replace(",", "")
+    if not (digits.isascii() and digits.isdecimal() and 0 < int(digits) <= MOST):
+        raise CampaignError(f"{text!r} is no number of {what}; write one such as 5000, or none")
+    return int(digits)
+
+
+def segment_from(text: str) -> str | None:
+    """Whom a template targets, in a few words; None for "all", which is All Users.
+
+    Raises:
+        CampaignError: for no words, or too many.
+    """
+    words = " ".join(text.split())
+    if words.casefold() in ("all", "all users"):
+        return None
+    if not 0 < len(words) <= LONGEST_SEGMENT or not words.isprintable():
+        raise CampaignError(
+            f"write in at most {LONGEST_SEGMENT} letters whom the template targets, such as 'has bought once', or all"
+        )
+    return words
+
+
+# How each rule is read from what a person writes, by its field.
+READ: dict[str, Callable[[str], Any]] = {
+    "again_after_s": again_from,
+    "caps": lambda text: caps_from(tuple(re.split(r",(?!\d{3})", text))),
+    "messages_a_minute": lambda text: limit_from(text, what="messages a minute"),
+    "max_users": lambda text: limit_from(text, what="customers"),
+    "quiet_hours": quiet_hours_from,
+    "segment": segment_from,
+}
+
+
+def rules_from(texts: Mapping[str, str | None]) -> TemplateRules:
+    """What a person states of a template in their own words, by field; what is empty or missing stays unsaid.
+
+    Args:
+        texts: such as {"again_after_s": "after 1 day", "caps": "1 a day, 3 a week", "messages_a_minute": "none"}.
+
+    Raises:
+        CampaignError: with what can be written instead, for what can't be read.
+    """
+    return TemplateRules(**{name: READ[name](text) for name, text in texts.items() if text and text.strip()})
+
+
+def written(rules: TemplateRules) -> dict[str, str]:
+    """What is stated, by field, as a person writes it; `rules_from` reads it."""
+    values = msgspec.structs.asdict(rules)
+    words: dict[str, Callable[[Any], str]] = {
+        "again_after_s": again_words,
+        "caps": lambda caps: ", ".join(cap.words() for cap in caps) or "none",
+        "messages_a_minute": lambda most: "none" if most is None else f"{most:,}",
+        "max_users": lambda most: "none" if most is None else f"{most:,}",
+        "quiet_hours": lambda hours: "none" if hours is None else hours.words(),
+        "segment": lambda segment: "all" if segment is None else segment,
+    }
+    return {name: words[name](value) for name, value in values.items() if value is not UNSET}
+
+
+def rules_words(rules: TemplateRules) -> str:
+    """What is stated, in a line, and what counts where nobody has said when customers may get a template again."""
+    again = [] if rules.again_after_s is not UNSET else [ONCE if not rules else f"again {ONCE}"]
+    return "; ".join([*again, *(f"{what} {value}" for what, value in said(rules))])
 
 
 def said(rules: TemplateRules) -> list[tuple[str, str]]:

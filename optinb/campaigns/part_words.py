@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from optinb.appboy.template_rules import TemplateRules, said
+from optinb.appboy.template_rules import TemplateRules, rules_words
 from optinb.base.figures import share
 from optinb.base.settings import PolicySection
 from optinb.campaigns.campaign import Offer, Property
@@ -71,11 +71,6 @@ def property_words(given: Property) -> str:
         return f"“{given.value}”"
     tail = f", else “{given.default}”" if given.default is not None else ""
     return f"attribute {given.attribute}{tail}"
-
-
-def rules_words(rules: TemplateRules) -> str:
-    """What is stated of a template, in a line; it says so where nothing is."""
-    return "; ".join(f"{what} {value}" for what, value in said(rules)) or "none stated"
 
 
 def why_different(approver: str, approved: Mapping[str, str], current: Mapping[str, str]) -> str | None:

@@ -12,7 +12,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, and_, func, or_, 
 from optinb.campaigns.approval import reworded, step
 from optinb.campaigns.campaign_store import add_version, encoded
 from optinb.campaigns.record import CampaignRecord
-from optinb.store.schema import audit_entries, batches, campaign_versions, group_versions, runs
+from optinb.store.schema import audit_entries, batches, campaign_versions, group_versions, runs, template_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,7 @@ _REWORDED: tuple[Column[str], ...] = (batches.c.detail, batches.c.why, batches.c
 _LEFT = (
     ("target group", group_versions.c.name, group_versions.c.rule_json),
     ("campaign", campaign_versions.c.name, campaign_versions.c.record),
+    ("statement about the template", template_rules.c.template_id, template_rules.c.rules),
 )
 
 

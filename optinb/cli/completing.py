@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
     import click
 
-_TABLES = {"campaign": "campaign_versions", "group": "group_versions", "pool": "code_pools"}
+_TABLES = {"campaign": "campaign_versions", "group": "group_versions", "pool": "code_pools", "template": "templates"}
 _WAIT_S = 0.2
 
 
 def names_of(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
-    """What completes a `campaign`, `group`, `pool` or `app group` that begins as somebody has typed."""
+    """What completes a `campaign`, `group`, `pool`, `template` or `app group` that begins as somebody has typed."""
 
     def complete(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
         found: list[str] = []

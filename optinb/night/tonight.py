@@ -172,12 +172,14 @@ class NightCampaigns:
         try:
             resolved = self._ws.campaigns.resolve(campaign)
             reason = self._why_held(record, resolved.parts(), resolved)
+            once = self._ws.campaigns.why_not_again(resolved)
             among = self._policy_state
             rows = self._ws.campaigns.audience(
                 resolved, run_date=self._run_date, night=self._run_date, among=among, shared=shared
             )
         except OptinbError as error:
             return held(*names, str(error))
+        self.notes += [f"{once}; until then customers who had it get nothing of it"] if once and not reason else []
         kept = why_kept(rows, among.placed, name=campaign.name, salt=campaign.id, control=campaign.control)
         self.notes += [kept] if kept else []
         figures = waterfall(rows)

@@ -64,7 +64,7 @@ class Approvals:
         authority = authority_of(context.settings)
         if forged := self._why_forged(record):
             raise ApprovalError(f"the audit trail was tampered with: {forged}; compare the database with a copy")
-        self._resolver.to_send(record.campaign)
+        self._resolver.check_again(self._resolver.to_send(record.campaign))
         preview = self._previews.of(record.campaign)
         if changed := _unseen(seen, preview):
             raise ApprovalError(f"{name!r} changed while you looked at it ({', '.join(changed)}); look again")

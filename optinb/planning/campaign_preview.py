@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from msgspec import Struct
 
-from optinb.appboy import Template
+from optinb.appboy import StatedRules, Template
 from optinb.campaigns import (
     ALIVE,
     Campaign,
@@ -25,10 +25,12 @@ from optinb.campaigns import (
     send_times,
     waterfall,
 )
+from optinb.campaigns.eligibility import had_before
 from optinb.errors import OptinbError
 from optinb.planning.audiences import check_size
 from optinb.planning.code_pools import Codes, CodesLeft
 from optinb.planning.trial_sends import SampleMessage, sample_messages
+from optinb.rules import from_json
 
 if TYPE_CHECKING:
     from optinb.base.context import Context
@@ -75,6 +77,10 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
         power: of the test; only in full, and None without a control group.
         rivals: the other campaigns of that night; only in full.
         after_rivals: how many recipients these leave; only in full.
+        stated: what people have said of the template; None where nobody has.
+        refused: why it can be neither submitted nor approved, since customers may not get its template again in time;
+            empty where they may.
+        notes: what else follows from the rules of the template.
     """
 
     campaign: Campaign
@@ -93,6 +99,9 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
     power: Power | None = None
     rivals: tuple[Rival, ...] = ()
     after_rivals: int | None = None
+    stated: StatedRules | None = None
+    refused: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class Previews:
@@ -141,7 +150,23 @@ class Previews:
             power=self._power.of(campaign, figures) if in_full else None,
             rivals=rivals,
             after_rivals=after,
+            stated=self._resolver.stated(resolved),
+            refused=self._resolver.why_not_again(resolved) or "",
+            notes=self._notes(resolved),
         )
+
+    def _notes(self, resolved: Resolved) -> tuple[str, ...]:
+        """What follows from the rules of the template, beside a refusal."""
+        template, group = resolved.template, resolved.app_group
+        others = [
+            record
+            for record in self._campaigns.list()
+            if record.campaign.template in (template.id, template.name)
+            and record.campaign.app_group in (group.id, group.name)
+        ]
+        rule = from_json(resolved.rule_json)
+        told = had_before(resolved.campaign, resolved.rules, rule, template=template.name, others=others)
+        return (told,) if told else ()
 
     def power(self, preview: CampaignPreview) -> Power | None:
         """What the test of a previewed campaign can see; see `Campaigns.power`."""

@@ -122,6 +122,7 @@ class Campaigns:
         resolved = self._resolver.to_send(campaign)
         check_schedule(campaign.schedule, now=now, zone=self._settings.zone)
         check_quiet(self._settings.policy, campaign.schedule)
+        self._resolver.check_again(resolved)
         check_audience(campaign, self._audiences.build(resolved))  # what a night would stumble over is said now
         earlier = self._store.find(campaign.id)
         record = submit(campaign, user=self._context.user, now=now, earlier=earlier)
@@ -337,6 +338,17 @@ class Campaigns:
             RuleError: for a rule that can't be bound.
         """
         return self._resolver.resolve(campaign)
+
+    def why_not_again(self, resolved: Resolved) -> str | None:
+        """Why a campaign that recurs would reach customers once only, by what is stated of its template.
+
+        Args:
+            resolved: as `resolve` gave it.
+
+        Returns:
+            None where customers may get the template again in time, or the target group leaves out who may not.
+        """
+        return self._resolver.why_not_again(resolved)
 
     def share(self, campaigns: Iterable[Campaign], *, run_date: date) -> SharedGroups:
         """The target groups of some campaigns, found together; those that can't be resolved are left out.

@@ -10,20 +10,24 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from optinb.appboy import MOST_LOOKS, AppboyClient, Template, Verdict, examine
 from optinb.base.clock import is_pretended
 from optinb.base.ownership import login_of, loopholes
 from optinb.base.private import keeps_sqlite, open_paths
 from optinb.base.settings import FILE_NAME, AppGroupSettings
+from optinb.campaigns import ALIVE
 from optinb.errors import Exit, SettingsError, StateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from optinb.appboy.statements import Statements
     from optinb.appboy.template_store import TemplateStore
     from optinb.base.context import Context
+    from optinb.campaigns.campaign_store import CampaignStore
     from optinb.store.runs import Runs
 
 _SPARE_MB = 200
@@ -66,8 +70,17 @@ def bad(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
 class Doctor:
     """Looks at a machine, the people on it and the app groups, without changing anything there or here."""
 
-    def __init__(self, context: Context, *, runs: Runs, templates: TemplateStore) -> None:
+    def __init__(
+        self,
+        context: Context,
+        *,
+        runs: Runs,
+        templates: TemplateStore,
+        statements: Statements | None = None,
+        campaigns: CampaignStore | None = None,
+    ) -> None:
         self._context, self._runs, self._templates = context, runs, templates
+        self._statements, self._campaigns = statements, campaigns
 
     def diagnose(self, app_group: str | None = None) -> Diagnosis:
         """Calls one app group, or all. Raises SettingsError for a wrong name."""
@@ -76,7 +89,10 @@ class Doctor:
         # who reads the folder is no reason to stop a night, which makes files of its own that are closed
         people = (_who_works(context), who_sets(context), *_sticky(context), _privacy(context))
         machine = (*self.machine(context.today()), *people, *_without_groups(groups))
-        return Diagnosis.of(machine, [self.app_group(group) for group in groups])
+        # what nobody has stated stops no night either: what was approved before goes on
+        healths = [self.app_group(group) for group in groups]
+        stated = zip(healths, map(self._unstated, groups), strict=True)
+        return Diagnosis.of(machine, [replace(one, verdicts=(*one.verdicts, *more)) for one, more in stated])
 
     def machine(self, run_date: date) -> tuple[Verdict, ...]:
         """The verdicts on this machine, for the night of a date: rights, space, delivery and clock."""
@@ -98,6 +114,31 @@ class Doctor:
         except StateError:
             # a look at the network needs no database; without it more details are read
             return {}
+
+    def _unstated(self, group: AppGroupSettings) -> Iterator[Verdict]:
+        """The templates of which nobody has stated anything, and that campaigns use which go out again and again."""
+        if self._statements is None or self._campaigns is None:
+            return
+        try:
+            stated, records = self._statements.all(), self._campaigns.list()
+        except StateError:
+            return
+        known = self._known(group).values()
+        used: dict[tuple[str, str], list[str]] = {}
+        for record in records:
+            plan = record.campaign
+            is_live = record.state in ALIVE and plan.schedule.every is not None
+            for template in known if is_live and plan.app_group in (group.id, group.name) else ():
+                if plan.template in (template.id, template.name) and (group.id, template.id) not in stated:
+                    used.setdefault((template.name, template.id), []).append(plan.name)
+        for (name, _), campaigns in sorted(used.items()):
+            go = "goes" if len(campaigns) == 1 else "go"
+            text = (
+                f"{', '.join(map(repr, campaigns))} {go} out again and again with it, but nobody has stated when "
+                "customers may get it again, and by Appboy's default they get it once, ever; look into the dashboard "
+                f"and say so with `optinb templates set {quote(name)} --again 'any time'`, or never"
+            )
+            yield Verdict(about=f"template {name}", standing="bad", text=text)
 
     def _clock(self) -> Iterator[Verdict]:
         """Compares the clock with what earlier nights have noted; Appboy's own time is told of each app group."""

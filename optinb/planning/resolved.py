@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.appboy import UNSTATED, Template, TemplateRules, Templates, needed_properties
+from optinb.appboy import UNSTATED, StatedRules, Template, TemplateRules, Templates, needed_properties
 from optinb.base.settings import AppGroupSettings
 from optinb.campaigns import Campaign, Competitor, content_parts, deciding_parts, rebuilt_parts, rules_part, tables_for
+from optinb.campaigns.eligibility import why_not_again
 from optinb.errors import CampaignError
 from optinb.rules import from_json, is_bound, sentence, to_json
 from optinb.warehouse import TableAge, Warehouse, table_ages
@@ -70,7 +71,7 @@ class Resolver:
         codes: CodeStore,
         origins: Origins,
     ) -> None:
-        self._settings, self._tables, self._warehouse = context.settings, tables, warehouse
+        self._context, self._settings, self._tables, self._warehouse = context, context.settings, tables, warehouse
         self._groups, self._templates, self._codes, self._origins = groups, templates, codes, origins
 
     def resolve(self, campaign: Campaign) -> Resolved:
@@ -118,6 +119,26 @@ class Resolver:
             self._codes.get(campaign.codes)
         check_codes_shown(campaign)
         return resolved
+
+    def stated(self, resolved: Resolved) -> StatedRules | None:
+        """What people have said of the template of a campaign, with who and when; None where nobody has."""
+        return self._templates.rules(resolved.app_group.id, resolved.template.id)
+
+    def why_not_again(self, resolved: Resolved) -> str | None:
+        """Why a campaign that recurs would reach customers once only, or miss some again and again, or None."""
+        return why_not_again(
+            resolved.campaign,
+            resolved.rules,
+            from_json(resolved.rule_json),
+            template=resolved.template.name,
+            since=self._context.today(),
+            zone=self._settings.zone,
+        )
+
+    def check_again(self, resolved: Resolved) -> None:
+        """Refuses a campaign that recurs sooner than its template may be had again. Raises CampaignError."""
+        if why := self.why_not_again(resolved):
+            raise CampaignError(why)
 
 
 def check_template(template: Template, campaign: Campaign) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from msgspec import UNSET
+
+from optinb.appboy.template_rules import ALL_USERS, ONCE, rules_words
 from optinb.base.figures import amount, figure, many, share
 from optinb.base.printable import printable_line
 from optinb.show.pages import fragment
@@ -15,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from zoneinfo import ZoneInfo
 
-    from optinb.appboy import GroupSync, Standing, Template, TemplateListing
+    from optinb.appboy import GroupSync, Standing, StatedRules, StatedTemplate, Template, TemplateListing
     from optinb.campaigns import CampaignRecord, Going, Power, Schedule
     from optinb.planning import CampaignPreview, Diagnosis, Rival, SampleMessage, SentTest
     from optinb.planning.approving import LastApproval
@@ -38,7 +42,9 @@ def listing_text(value: TemplateListing) -> str:
     """The templates that can be chosen, and what happened to them since last night."""
     from optinb.appboy import told_by_group
 
-    parts = [template_text(template) for template in value.templates]
+    parts = [_standing(template, stated) for template, stated in value.standings()]
+    if any(template.usable for template in value.templates):
+        parts.append(f"\nof each template: {ALL_USERS}")
     if not parts:
         parts = ["no template is imported yet; `optinb templates sync` brings them"]
     if value.news:
@@ -53,6 +59,25 @@ def template_text(value: Template) -> str:
         return f"{head}\n  not usable: {'; '.join(value.problems)}"
     texts = [f"  {m.platform}: {m.title + ' – ' if m.title else ''}{m.alert}" for m in value.messages]
     return "\n".join([head, *texts, *(f"  note: {note}" for note in value.notes)])
+
+
+def stated_text(value: StatedRules) -> str:
+    """What was said of a template, by whom and when."""
+    return f"{rules_words(value.rules)} (stated by {value.by} {local_time(value.at)})"
+
+
+def standing_text(value: StatedTemplate) -> str:
+    """A template with what is stated of it, and how to state it where nothing is."""
+    lines = [f"{value.app_group}: {_standing(value.template, value.stated)}"]
+    if value.stated is None:
+        lines.append(f"  say it with: optinb templates set {quote(value.template.name)} --again 'any time'")
+    if value.stated is None or value.stated.rules.segment is UNSET:
+        lines.append(f"  note: {ALL_USERS}")
+    return "\n".join(lines)
+
+
+def _standing(template: Template, stated: StatedRules | None) -> str:
+    return f"{template_text(template)}\n  rules: {ONCE if stated is None else stated_text(stated)}"
 
 
 def campaign_text(value: CampaignRecord) -> str:
@@ -113,6 +138,9 @@ def preview_text(value: CampaignPreview) -> str:
         f"{c.name}: to {value.sentence}",
         f"  {c.app_group}, template {value.template.name}, {c.schedule.sentence()}; the night of {value.run_date}",
         *(f"  note: {note}" for note in value.template.notes),
+        f"  rules of the template: {ONCE if value.stated is None else stated_text(value.stated)}",
+        *([f"  refused: {value.refused}"] if value.refused else []),
+        *(f"  note: {note}" for note in value.notes),
         *(f"  {left:>12,}  {what}" + f" (-{gone:,})" * bool(gone) for what, gone, left in w.steps()),
         f"  {w.recipients:>12,}  recipients; about {value.messages:,} messages in the coming 90 days",
     ]
@@ -192,7 +220,9 @@ def sent_test_text(value: SentTest) -> str:
 
 SHOWN = (
     Shown("optinb.appboy.template_import.GroupSync", sync_text, "syncs", many=True),
-    Shown("optinb.appboy.template_import.TemplateListing", listing_text),
+    Shown("optinb.appboy.template_import.StatedTemplate", standing_text, "stated_templates", many=True),
+    Shown("optinb.appboy.template_import.TemplateListing", listing_text, "template_listing"),
+    Shown("optinb.appboy.template_rules.StatedRules", stated_text, "stated_rules"),
     Shown("optinb.appboy.templates.Template", template_text, "templates", many=True),
     Shown("optinb.campaigns.record.CampaignRecord", campaign_text, "campaigns", many=True),
     Shown("optinb.planning.campaign_preview.CampaignPreview", preview_text, "campaign_preview"),

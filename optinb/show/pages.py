@@ -10,6 +10,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from optinb.appboy.template_rules import ALL_USERS, UNSTATED, rules_words
 from optinb.show.tables import cell
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from jinja2 import Environment
 
-    from optinb.appboy import Standing
+    from optinb.appboy import Standing, StatedRules
     from optinb.base.settings import Platform
     from optinb.campaigns import CampaignState, Step
     from optinb.delivery.journal.rows import StateName
@@ -126,8 +127,8 @@ def _templates() -> Environment:
     found = environment("optinb.show")
     homes = {name: module for module, names in FUNCTIONS.items() for name in names.split()}
     found.filters |= {name: getattr(import_module(module), name) for name, module in homes.items()}
-    found.filters |= {**WORDS, "cell": _cell, "rebuilt_words": _rebuilt_words}
-    found.globals["outcomes_of_requests"] = OUTCOMES
+    found.filters |= {**WORDS, "cell": _cell, "rebuilt_words": _rebuilt_words, "stated_words": _stated_words}
+    found.globals["outcomes_of_requests"], found.globals["all_users"] = OUTCOMES, ALL_USERS
     return found
 
 
@@ -151,3 +152,7 @@ def _rebuilt_words(found: CampaignPreview) -> str:
 
     text = found.parts.get(REBUILT)
     return part_words(REBUILT, text) if text else ""
+
+
+def _stated_words(stated: StatedRules | None) -> str:
+    return rules_words(UNSTATED if stated is None else stated.rules)

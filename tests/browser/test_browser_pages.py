@@ -9,6 +9,7 @@ import sys
 import pytest
 from accessibility import faults
 from pages_server import serving
+from stated_templates import state_any_time
 
 from optinb.delivery.send_watch import watch
 from optinb.demo import APPROVER, AUTHOR, RUN_DATE
@@ -25,6 +26,7 @@ def templates(folder):
     """The templates, as the marketer's last import left them."""
     with open_workspace(folder, user=AUTHOR) as ws:
         ws.templates.sync()
+        state_any_time(ws)
 
 
 def test_campaign_goes_from_the_plan_to_a_recall_on_pages_without_code(site, folder, templates, sandbox, tmp_path):

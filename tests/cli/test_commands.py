@@ -77,6 +77,10 @@ def test_a_campaign_goes_from_file_to_scheduled_by_commands_alone(folder: Path, 
     names = {t["name"] for t in told("templates", "list", "--app-group", "Shop", *w)["templates"] if t["usable"]}
     assert "Optimove_SummerSale_iOS" in names
     assert not any("Club" in name for name in names)
+    once = call("campaigns", "submit", "--file", str(file), *w)
+    assert once.exit_code == 2 and "optinb templates set Optimove_SummerSale_iOS --again" in once.stderr
+    stated = told("templates", "set", "Optimove_SummerSale_iOS", "--again", "any time", *w)["stated"]
+    assert (stated["by"], stated["rules"]) == (AUTHOR, {"again_after_s": 0})
     size = told("groups", "count", "Lapsed buyers", *w)
     assert 300 < size["customers"] < size["total"] == 2001
     assert told("campaigns", "submit", "--file", str(file), *w)["state"] == "submitted"

@@ -36,6 +36,8 @@ def test_commands_options_and_names_are_completed(ws: Workspace, folder: Path) -
     assert "--log" in offered("optinb", "nightly", "--l")
     assert offered("optinb", "groups", "show", "N", workspace=folder) == ["'Night owls'"]
     assert len(offered("optinb", "groups", "count", "", workspace=folder)) == 3
+    summer = ["Optimove_SummerSale_Android", "Optimove_SummerSale_iOS"]
+    assert offered("optinb", "templates", "set", "Optimove_S", workspace=folder) == summer
     assert offered("optinb", "doctor", "--app-group", "S", workspace=folder) == ["Shop"]
     assert offered("optinb", "doctor", "-w", str(folder), "--app-group", "C") == ["Club"]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from stated_templates import state_any_time
 
 from optinb import open_workspace
 from optinb.base.settings import FILE_NAME, load_settings
@@ -52,6 +53,7 @@ def week_old(modelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / FILE_NAME).write_text(demo_settings(appboy.url), encoding="utf-8")
         with open_workspace(root, user=AUTHOR) as ws, open_workspace(root, user=APPROVER) as boss:
             ws.templates.sync()
+            state_any_time(ws)
             plan(ws, boss)
         for number in range(NIGHTS):
             day = RUN_DATE + timedelta(days=number)

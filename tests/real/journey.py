@@ -23,6 +23,7 @@ import msgspec
 import pytest
 from complete_journey import BABY_PRODUCTS, CURRENCY, FIRST_RUN, GROUPS, ZONE, Counts, write_nights
 from free_ports import free_port
+from stated_templates import state_any_time
 
 import optinb
 from optinb import attr, did, nightly
@@ -255,6 +256,7 @@ def plan(root: Path) -> None:
         ws.import_delivery(FIRST_RUN)
         ws.model(FIRST_RUN)
         ws.templates.sync()
+        state_any_time(ws)
         for name, rule in RULES.items():
             ws.groups.save(name, rule)
         for campaign in CAMPAIGNS.values():

@@ -23,6 +23,8 @@ from contextlib import closing
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
+from stated_templates import state_any_time
+
 import optinb
 from optinb import attr, did, in_group, in_list, nightly, received
 from optinb.base.settings import parse_settings
@@ -196,6 +198,7 @@ def _plan(root: Path) -> None:
         ws.import_delivery(FIRST)
         ws.model(FIRST)
         ws.templates.sync()
+        state_any_time(ws)
         ws.lists.save("Trade fair", [customer(n) for n in range(1, 31)])
         ws.codes.add("Drinks", [f"DRINK-{n:04d}" for n in range(200)])
         ws.groups.save("German women", (attr("country") == "DE") & (attr("gender") == "f"))

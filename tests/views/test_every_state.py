@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from importlib import import_module
 from inspect import isfunction
 from pathlib import Path
@@ -19,8 +19,9 @@ from page_text import text_of
 
 import optinb
 from optinb import show, views
-from optinb.appboy import Standing, TemplateListing, TemplateNews
+from optinb.appboy import Standing, StatedRules, StatedTemplate, TemplateListing, TemplateNews, TemplateRules
 from optinb.appboy.template_changes import TemplateChange
+from optinb.appboy.template_rules import VendorCap, VendorQuietHours
 from optinb.base.settings import Platform
 from optinb.base.workspace_folder import init_workspace
 from optinb.campaigns import OUTCOMES, REASONS, CampaignChange, CampaignRecord, CampaignState, SendTime, Step, Waterfall
@@ -141,8 +142,12 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         ws.campaigns.read({**shop_plan, "name": f"Kind {at}", "schedule": {**when, "at": "18:30"}})
         for at, when in enumerate(on_a_day)
     ]
+    rules = TemplateRules(again_after_s=86_400, caps=(VendorCap(1, "day"),),
+                          quiet_hours=VendorQuietHours(time(22), time(8)))  # fmt: skip
+    stated = StatedRules(rules=rules, by=AUTHOR, at=NOW)
     zone = SendTime(zone="Europe/Berlin", customers=3, wall="18:30", at=NOW)
-    previews = [replace(ws.campaigns.preview(one, samples=2), send_times=(zone,)) for one in campaigns]
+    shown = {"send_times": (zone,), "stated": stated, "refused": "it is had once", "notes": ("A had it",)}
+    previews = [replace(ws.campaigns.preview(one, samples=2), **shown) for one in campaigns]
     previews.append(ws.campaigns.preview({**club, "name": "Beside others"}, samples=2, in_full=True))
     offered = ws.campaigns.submit({**shop_plan, "name": "An offer", "schedule": {"every": "day", "at": "18:30"}})
     records = (offered, *ws.campaigns.list())
@@ -183,7 +188,9 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         SendMove(campaign="A", run_date=f"{RUN_DATE}", before=NOW, send_at=NOW, moved=1, unmoved=1, unknown=1),
         Cancellation(campaign="A", comment="", nights=(Recall(campaign="A", run_date=f"{RUN_DATE}", recalled=1),)),
         Settlements(nights=(settled,), exit_code=0), AuditVerdict(entries=1, head="0", problem=None),
-        Recovered(dry_run=True, settled=(settled,)), TemplateListing(templates=tuple(listed), news=(news,)),
+        Recovered(dry_run=True, settled=(settled,)), stated,
+        TemplateListing(templates=tuple(listed), news=(news,), stated=(stated,)),
+        StatedTemplate(app_group="Shop", template=listed[0], stated=stated),
         ModelReport(run_date=RUN_DATE, warehouse_version=1, customers=1, stages={}, card=()),
         *ws.codes.list(), ws.quarantine(), ws.customer_on("000014", RUN_DATE), ws.lists.save("Few", ["000014"]),
         ws.campaigns.last_approval(ws.campaigns.preview(shop)), init_workspace(ws.root.parent / "new"),

@@ -19,6 +19,7 @@ import msgspec
 import polars as pl
 import pytest
 from msgspec.structs import replace
+from stated_templates import state_any_time
 
 import optinb
 from optinb.base.clock import SANDBOX
@@ -63,6 +64,7 @@ def prepared(
         settings.write_text(text)
         with optinb.open_workspace(root, user=AUTHOR) as ws:
             ws.templates.sync()
+            state_any_time(ws)
             for campaign in CAMPAIGNS:
                 ws.campaigns.submit(campaign)
         with optinb.open_workspace(root, user=APPROVER) as boss:

@@ -7,6 +7,7 @@ from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from stated_templates import state_any_time
 
 from optinb import attr, open_workspace
 from optinb.demo import APPROVER, AUTHOR, RUN_DATE, SCHEDULER, demo_settings
@@ -67,6 +68,7 @@ def test_a_night_on_a_delivery_without_a_column_writes_to_whom_it_wrote_before(
         ws.import_delivery(RUN_DATE)
         ws.model(RUN_DATE)
         ws.templates.sync()
+        state_any_time(ws)
         ws.groups.save("Germans", attr("country") == "DE")
         ws.campaigns.submit(CAMPAIGN)
         zone = ws.settings.zone

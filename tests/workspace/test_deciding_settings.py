@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from msgspec import Struct
 from msgspec.structs import replace
+from stated_templates import state_any_time
 
 import optinb
 from optinb import attr, in_list, uses_app
@@ -331,6 +332,7 @@ def test_a_feature_that_is_defined_anew_under_the_same_rule_holds(folder: Path) 
     edit(folder, "# Further figures", SPEND + "\n# Further figures")
     with optinb.open_workspace(folder, user=AUTHOR) as ws:
         ws.templates.sync()
+        state_any_time(ws)
         ws.model(RUN_DATE)
         ws.groups.save("Shoes", attr("shoes") >= 0)
         ws.groups.save("Neighbours", attr("country") == "AT")

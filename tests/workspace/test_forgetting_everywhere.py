@@ -20,6 +20,7 @@ import duckdb
 import httpx
 import polars as pl
 import pytest
+from stated_templates import state_any_time
 
 import optinb
 from optinb.base.erasing import BLANKED, ForgottenPerson
@@ -65,6 +66,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
                 ws.import_delivery(RUN_DATE)
                 ws.model(RUN_DATE)
                 ws.templates.sync()
+                state_any_time(ws)
                 for name, rule in GROUPS.items():
                     ws.groups.save(name, rule)
                 properties = {**CAMPAIGNS[0]["properties"], "mail": {"attribute": "mail", "default": "?"}}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from stated_templates import state_any_time
 
 from optinb import attr, in_list, open_workspace, received, responded, was_in_control
 from optinb.base.settings import parse_settings
@@ -83,6 +84,7 @@ class Shop:
                 ws.import_delivery(FIRST)
                 ws.model(FIRST)
                 ws.templates.sync()
+                state_any_time(ws)
             ws.groups.save("Germans", GERMANS)
             ws.campaigns.submit({**ONCE, **fields})
             ws.groups.save("Germans", rule)

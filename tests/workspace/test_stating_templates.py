@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+import html
 from typing import TYPE_CHECKING
 
 import pytest
 
 import optinb
+from optinb import attr, in_group, received, show
 from optinb.appboy import TemplateRules
-from optinb.appboy.template_rules import VendorCap
+from optinb.appboy.template_rules import ONCE, VendorCap
 from optinb.campaigns import RULES_OF_TEMPLATE, why_held
 from optinb.campaigns.part_words import part_words
-from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, state_templates
+from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER, state_templates
 from optinb.errors import CampaignError, SettingsError
+from optinb.nightly import Night
+from optinb.planning.resolved import Resolver
+from optinb.views.desk import ApprovalDesk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from optinb.workspace import Workspace
+
+
+@pytest.fixture
+def ws(folder: Path) -> Iterator[Workspace]:
+    """A workspace of which nobody but the demo's author has stated anything."""
+    with optinb.open_workspace(folder, user=AUTHOR) as workspace:
+        workspace.templates.sync()
+        state_templates(workspace)
+        yield workspace
+
 
 SUMMER, CLUB = (campaign["template"] for campaign in CAMPAIGNS)
 
@@ -45,6 +61,8 @@ def test_a_template_that_cannot_be_used_may_be_stated_too(ws: Workspace) -> None
 def test_nothing_is_no_statement(ws: Workspace) -> None:
     with pytest.raises(CampaignError, match=f"nothing was stated of the template '{SUMMER}'; say when"):
         ws.templates.set_rules("Shop", SUMMER, TemplateRules())
+    with pytest.raises(CampaignError, match=r"can't be stated of the template .*again_after_s"):
+        ws.templates.set_rules("Shop", SUMMER, TemplateRules(again_after_s=-1))
     with pytest.raises(CampaignError, match="nothing is stated of the template"):
         ws.templates.withdraw_rules("Shop", SUMMER)
 
@@ -76,6 +94,91 @@ def test_a_template_of_which_nothing_is_stated_is_no_part_of_an_approval(ws: Wor
     assert part_words(RULES_OF_TEMPLATE, club[RULES_OF_TEMPLATE]) == "again any time"
 
 
+DAILY = {**CAMPAIGNS[0], "name": "Summer, daily", "schedule": {"every": "day", "at": "18:30"}}
+SAY_SO = f"say so with `optinb templates set {SUMMER} --again 'after 22 hours'`"
+
+
+def test_a_campaign_that_recurs_needs_somebody_who_says_that_its_template_may_be_had_again(
+    ws: Workspace, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(CampaignError, match="nobody has stated when customers may get its template") as refused:
+        ws.campaigns.submit(DAILY)
+    assert SAY_SO in str(refused.value)
+    assert "once it is kept as a draft, add `& ~received('Summer, daily')` to its target group" in str(refused.value)
+    assert ws.campaigns.list() == ()
+    seen = ws.campaigns.preview(DAILY)
+    assert seen.refused == str(refused.value)
+    assert f"refused: {seen.refused}" in show.text(seen)
+    assert f"It can't go out like this: {seen.refused}." in html.unescape(show.html(seen))
+    with monkeypatch.context() as patch:
+        patch.setattr(Resolver, "check_again", lambda *_: None)  # submitted by an earlier release
+        ws.campaigns.submit(DAILY)
+    with optinb.open_workspace(folder, user=APPROVER) as boss:
+        with pytest.raises(CampaignError, match="nobody has stated"):
+            boss.campaigns.approve(DAILY["name"], seen=boss.campaigns.preview(DAILY["name"]))
+        ws.templates.set_rules("Shop", SUMMER, TemplateRules(again_after_s=86_400))
+        with pytest.raises(CampaignError, match="again after 1 day, counted from a receipt up to 30 minutes after"):
+            boss.campaigns.approve(DAILY["name"], seen=boss.campaigns.preview(DAILY["name"]))
+        ws.templates.set_rules("Shop", SUMMER, TemplateRules(again_after_s=22 * 3_600))
+        seen = boss.campaigns.preview(DAILY["name"])
+        assert (seen.refused, seen.stated) == ("", ws.templates.rules("Shop", SUMMER))
+        assert f"again after 22 hours (stated by {AUTHOR} 2026-11-23" in show.text(seen)
+        desk = ApprovalDesk(boss)
+        assert "again after 22 hours" in desk.detail.value and f"stated by {AUTHOR}" in desk.detail.value
+        assert boss.campaigns.approve(DAILY["name"], seen=seen).state == "approved"
+
+
+def test_a_target_group_that_leaves_out_who_had_it_may_be_written_to_again_and_again(ws: Workspace) -> None:
+    ws.groups.save("Not yet", attr("country") == "DE")
+    ws.groups.save("New ones", in_group("Not yet"))
+    plan = {**DAILY, "group": "New ones"}
+    with pytest.raises(CampaignError, match="nobody has stated"):
+        ws.campaigns.submit(plan)
+    ws.campaigns.save_draft(plan)
+    ws.groups.save("Not yet", (attr("country") == "DE") & ~received(DAILY["name"]))
+    assert ws.campaigns.submit(plan).state == "submitted"
+    with pytest.raises(CampaignError, match="nobody has stated"):
+        ws.campaigns.submit({**plan, "name": "Another"})  # who had that one is not left out
+
+
+def test_a_campaign_of_one_date_is_told_who_had_its_template_before(ws: Workspace, folder: Path) -> None:
+    ws.campaigns.submit(CAMPAIGNS[0])
+    with optinb.open_workspace(folder, user=APPROVER) as boss:
+        assert boss.campaigns.preview(CAMPAIGNS[0]["name"]).notes == ()
+        boss.campaigns.approve(CAMPAIGNS[0]["name"], seen=boss.campaigns.preview(CAMPAIGNS[0]["name"]))
+    seen = ws.campaigns.preview({**CAMPAIGNS[0], "name": "Once more"})
+    note = f"customers who had {SUMMER} before won't get it, because it may be had once"
+    assert seen.notes == (f"{note}: it goes out with 'Summer, lapsed' too",)
+    assert note in show.text(seen)
+    assert note[1:] in html.unescape(show.html(seen))
+    assert ws.campaigns.submit({**CAMPAIGNS[0], "name": "Once more"}).state == "submitted"
+
+
+def test_what_was_approved_before_anybody_could_state_anything_goes_on_and_the_night_says_so(
+    ws: Workspace, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Resolver, "check_again", lambda *_: None)
+        ws.campaigns.submit(DAILY)
+        with optinb.open_workspace(folder, user=APPROVER) as boss:
+            boss.campaigns.approve(DAILY["name"], seen=boss.campaigns.preview(DAILY["name"]))
+    health = {v.about: v for health in ws.doctor("Shop").app_groups for v in health.verdicts}
+    verdict = health[f"template {SUMMER}"]
+    assert verdict.standing == "bad"
+    assert "'Summer, daily' goes out again and again" in verdict.text and "optinb templates set" in verdict.text
+    night = Night(optinb.open_workspace(folder, user=SCHEDULER), RUN_DATE)
+    for step in (night.import_delivery, night.model, night.templates, night.audiences, night.sends):
+        step()
+    summary = night.report()
+    night.close()
+    (campaign,) = summary.campaigns
+    assert campaign.held is None and campaign.accepted == campaign.recipients > 0
+    (warning,) = (text for text in summary.warnings if "nobody has stated" in text)
+    assert SAY_SO in warning
+    ws.templates.set_rules("Shop", SUMMER, TemplateRules(again_after_s=None))
+    assert f"template {SUMMER}" not in {v.about for h in ws.doctor("Shop").app_groups for v in h.verdicts}
+
+
 def test_a_statement_after_an_approval_holds_the_campaign(ws: Workspace, folder: Path) -> None:
     for campaign in CAMPAIGNS:
         ws.campaigns.submit(campaign)
@@ -94,7 +197,7 @@ def test_a_statement_after_an_approval_holds_the_campaign(ws: Workspace, folder:
     part = RULES_OF_TEMPLATE
     assert held(0) == (
         f"changed since {APPROVER} approved it: {part}; approve it again "
-        f"({part} was none and is frequency caps 1 a day)"
+        f"({part} was none and is again {ONCE}; frequency caps 1 a day)"
     )
     ws.templates.set_rules("Club", CLUB, TemplateRules(again_after_s=None))
     assert f"({part} was again any time and is again never)" in (held(1) or "")
@@ -103,4 +206,12 @@ def test_a_statement_after_an_approval_holds_the_campaign(ws: Workspace, folder:
     with optinb.open_workspace(folder, user=APPROVER) as boss:
         last = boss.campaigns.last_approval(boss.campaigns.preview(CAMPAIGNS[0]["name"]))
         assert last is not None
-        assert [(c.part, c.before, c.now) for c in last.changes] == [(part, "none", "frequency caps 1 a day")]
+        assert [(c.part, c.before, c.now) for c in last.changes] == [
+            (part, "none", f"again {ONCE}; frequency caps 1 a day")
+        ]
+
+
+def test_a_statement_that_names_somebody_who_is_forgotten_is_told(ws: Workspace) -> None:
+    ws.templates.set_rules("Shop", SUMMER, TemplateRules(segment="all but customer 000014"))
+    told = ws.forget("000014").named_in
+    assert f"statement about the template {ws.templates.get('Shop', SUMMER).id!r}" in told

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from optinb.appboy import Needed
     from optinb.campaigns import CampaignRecord
+    from optinb.views.plan.statement import Statement
     from optinb.workspace import Workspace
 
 PAUSE_S = 1.0  # of somebody who writes, before the draft is saved
@@ -199,6 +200,7 @@ class Board(w.VBox):
         app_groups: Sequence[str],
         attributes: Sequence[str],
         keeper: Keeper,
+        statement: Statement,
     ) -> None:
         super().__init__()
         self.add_class("ob-view")
@@ -217,6 +219,7 @@ class Board(w.VBox):
             ("channel", "app_group"),
             "template",
             self.about_template,
+            statement,
             self.about_templates,
             box(self.sync, of="ob-buttons"),
             "group",

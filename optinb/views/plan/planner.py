@@ -18,6 +18,7 @@ from optinb.show.pages import fragment
 from optinb.views.controls import choose
 from optinb.views.debounce import Debounce, LatestOnly, every
 from optinb.views.plan.board import Board, Keeper
+from optinb.views.plan.statement import Statement
 from optinb.views.plan.words import NO_CODES, named, suggested_name
 
 if TYPE_CHECKING:
@@ -48,12 +49,14 @@ class Planner(Board):
         self._counting, self._measuring = LatestOnly(), LatestOnly()
         self._count_soon = Debounce(self._count, pause_s=PAUSE_S)
         self.keeper = Keeper(ws, fields=self.fields, load=self._load, saved=self._list)
+        self.statement = Statement(ws, changed=self._refresh)
         super().__init__(
             zone=ws.settings.workspace.time_zone,
             tomorrow=self._tomorrow,
             app_groups=[group.name for group in ws.settings.app_groups],
             attributes=self._attributes(),
             keeper=self.keeper,
+            statement=self.statement,
         )
         self._observe()
         self._open(ws.drafts.mine())
@@ -148,6 +151,7 @@ class Planner(Board):
         template = self._templates.get(self.template.value)
         needed = needed_properties(template) if template else ()
         self.about_template.say(". ".join(template.notes) if template else "")
+        self.statement.show(template)
         self.about_properties.title("What the message says" if needed else "")
         self.about_properties.layout.display = "" if needed else "none"
         self.properties.ask_for(needed)
@@ -160,6 +164,8 @@ class Planner(Board):
             self._offer_what_is_saved(self.offer.codes.value)
             self.keeper.look()
             self._list()
+            if self.statement.look():
+                self._refresh()
             if self._ws.warehouse.current != self._version:
                 self._version = self._ws.warehouse.current
                 self.properties.learn(self._attributes())
@@ -207,6 +213,7 @@ class Planner(Board):
         self._counting.ask(lambda: self._ws.campaigns.preview(fields, samples=SAMPLES), self._counted)
 
     def _counted(self, found: CampaignPreview | Exception) -> None:
+        self.statement.refuse("" if isinstance(found, Exception) else found.refused)
         if isinstance(found, OptinbError):
             self.audience.say(str(found), kind="bad")
             self.message.say("The message shows here once the audience can be counted.")

@@ -1,0 +1,135 @@
+"""The planner says what is stated of the chosen template, and a person states more of it there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from page_text import text_of
+
+import optinb
+from optinb.appboy import TemplateRules
+from optinb.appboy.template_rules import ALL_USERS, ONCE, READ
+from optinb.demo import AUTHOR
+from optinb.views.plan.planner import Planner
+from optinb.views.plan.statement import RULES, Statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from optinb.workspace import Workspace
+
+SUMMER = "Optimove_SummerSale_iOS"
+
+
+@pytest.fixture
+def ws(folder: Path) -> Iterator[Workspace]:
+    """A workspace of whose templates nobody has stated anything."""
+    with optinb.open_workspace(folder, user=AUTHOR) as workspace:
+        workspace.templates.sync()
+        yield workspace
+
+
+@pytest.fixture
+def planner(ws: Workspace) -> Planner:
+    made = Planner(ws)
+    made.group.value, made.template.value = "Lapsed buyers", SUMMER
+    made.properties.rows["promo_code"].value.value = "SUMMER"
+    return made
+
+
+def about(statement: Statement) -> str:
+    return text_of(statement.about.value)
+
+
+def is_open(statement: Statement) -> bool:
+    return statement.writing.layout.display != "none"
+
+
+def test_every_rule_of_a_template_has_words_in_the_form() -> None:
+    assert RULES.fields.keys() == READ.keys()
+
+
+def test_a_campaign_that_recurs_is_refused_at_the_template_until_somebody_states_when_again(
+    planner: Planner, ws: Workspace
+) -> None:
+    statement = planner.statement
+    assert about(statement).startswith(f"Rules of the template: {ONCE}")
+    assert ALL_USERS[1:] in about(statement)
+    assert statement.refusal.value == ""
+    planner.schedule.often.value = "day"
+    assert "nobody has stated when customers may get its template" in text_of(statement.refusal.value)
+    assert "It can't go out like this:" in text_of(planner.audience.value)
+    planner.name.value = "Summer, daily"
+    planner.submit.click()
+    assert "nobody has stated when" in text_of(planner.result.value)
+    assert ws.campaigns.waiting() == []
+    statement.begin.click()
+    assert is_open(statement)
+    statement.form.again_after_s.value = "after 1 day"
+    statement.form.caps.value = "1 a day"
+    statement.save.click()
+    assert not is_open(statement) and "It is stated." in text_of(statement.result.value)
+    assert f"again after 1 day; frequency caps 1 a day stated by {AUTHOR}, Mon 23 Nov 2026" in about(statement)
+    assert "again after 1 day, counted from a receipt up to 30 minutes" in text_of(statement.refusal.value)
+    statement.form.again_after_s.value = "any time"
+    statement.save.click()
+    assert statement.refusal.value == ""
+    planner.submit.click()
+    assert "is submitted" in text_of(planner.result.value)
+    stated = ws.templates.rules("Shop", SUMMER)
+    assert stated is not None and stated.rules.again_after_s == 0 and stated.rules.caps  # as it was stated before
+
+
+def test_what_cannot_be_read_is_said_beside_the_form_and_nothing_is_stated(planner: Planner, ws: Workspace) -> None:
+    statement = planner.statement
+    statement.begin.click()
+    statement.save.click()
+    assert "nothing was stated" in text_of(statement.result.value)
+    statement.form.again_after_s.value = "sometimes"
+    statement.save.click()
+    assert "write never, any time, or a time after" in text_of(statement.result.value)
+    assert is_open(statement) and statement.form.again_after_s.value == "sometimes"
+    assert ws.templates.stated() == {}
+
+
+def test_each_template_shows_its_own_rules_and_what_is_written_of_it_stays(planner: Planner, ws: Workspace) -> None:
+    statement = planner.statement
+    ws.templates.set_rules("Shop", "Optimove_WinBack_iOS", TemplateRules(again_after_s=None, segment=None))
+    statement.begin.click()
+    statement.form.max_users.value = "9,000"
+    planner._ask_for_properties()  # as when templates are imported again
+    assert statement.form.max_users.value == "9,000" and is_open(statement)
+    planner.template.value = "Optimove_WinBack_iOS"
+    assert "again never; segment All Users" in about(statement)
+    assert ALL_USERS[1:] not in about(statement)
+    assert (statement.form.again_after_s.value, statement.form.max_users.value) == ("never", "")
+    assert not is_open(statement)
+    statement.withdraw.click()
+    assert ONCE in about(statement) and "taken back" in text_of(statement.result.value)
+    assert ws.templates.stated() == {}
+
+
+def test_what_somebody_else_states_shows_by_itself(planner: Planner, ws: Workspace) -> None:
+    planner.schedule.often.value = "day"
+    assert planner.statement.refusal.value
+    ws.templates.set_rules("Shop", SUMMER, TemplateRules(again_after_s=0))
+    assert planner._look_again()
+    assert "again any time" in about(planner.statement)
+    assert planner.statement.refusal.value == ""
+
+
+def test_what_somebody_writes_stays_when_somebody_else_states_something(planner: Planner, ws: Workspace) -> None:
+    statement = planner.statement
+    ws.templates.set_rules("Shop", SUMMER, TemplateRules(max_users=5))
+    planner._look_again()
+    statement.begin.click()
+    statement.form.caps.value = "1 a day"
+    ws.templates.set_rules("Shop", SUMMER, TemplateRules(max_users=9))
+    planner._look_again()
+    assert "most customers 9" in about(statement)
+    assert statement.form.caps.value == "1 a day"
+    statement.save.click()
+    assert "frequency caps 1 a day; most customers 9" in about(statement)
+    assert statement.form.max_users.value == "9"
