@@ -172,6 +172,14 @@ def test_commands_tell_it_and_end_with_its_exit_code(week: Week) -> None:
     done = CliRunner().invoke(main, ["status", *where])
     assert done.exit_code == Exit.DONE and "once per customer" in done.output and "confirmed" in done.output
     assert "once per customer" in optinb.show.html(week.ws.status())
+    done = CliRunner().invoke(main, ["codes", "give-back", CLUB, "--date", f"{DAYS[1]}", *where])
+    assert done.exit_code == Exit.WRONG_USE and "gave out no promotion codes" in done.output
+
+
+def test_asking_can_be_tried_out(week: Week, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPTINB_NOW")
+    done = CliRunner().invoke(main, ["confirm", "--rehearse", "--workspace", str(week.ws.root)])
+    assert done.exit_code == Exit.DONE and "could be asked about yet" in done.output, done.output
 
 
 def test_a_night_that_is_run_again_asks_nobody_a_second_time(week: Week) -> None:
