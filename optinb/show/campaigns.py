@@ -70,13 +70,18 @@ def standing_text(value: StatedTemplate) -> str:
     """A template with what is stated of it, and how to state it where nothing is."""
     lines = [f"{value.app_group}: {_standing(value.template, value.stated)}"]
     if value.stated is None:
-        lines.append(f"  say it with: optinb templates set {quote(value.template.name)} --again 'any time'")
+        name = quote(value.template.name)
+        lines.append(
+            f"  say what Appboy's dashboard has set: optinb templates set {name} --again never|'after 1 day'|…"
+        )
     if value.stated is None or value.stated.rules.segment is UNSET:
         lines.append(f"  note: {ALL_USERS}")
     return "\n".join(lines)
 
 
 def _standing(template: Template, stated: StatedRules | None) -> str:
+    if stated is None and not template.usable:
+        return template_text(template)
     return f"{template_text(template)}\n  rules: {ONCE if stated is None else stated_text(stated)}"
 
 

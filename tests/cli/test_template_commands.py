@@ -41,7 +41,7 @@ def test_a_person_states_the_rules_of_a_template_a_few_at_a_time_and_takes_them_
 ) -> None:
     shown = call(folder, "show", SUMMER).stdout
     assert f"rules: {ONCE}" in shown
-    assert f"say it with: optinb templates set {SUMMER} --again 'any time'" in shown
+    assert f"has set: optinb templates set {SUMMER} --again never|'after 1 day'" in shown
     assert ALL_USERS in shown
     given = (
         "--again",
