@@ -71,9 +71,7 @@ def standing_text(value: StatedTemplate) -> str:
     lines = [f"{value.app_group}: {_standing(value.template, value.stated)}"]
     if value.stated is None:
         name = quote(value.template.name)
-        lines.append(
-            f"  say what Appboy's dashboard has set: optinb templates set {name} --again never|'after 1 day'|…"
-        )
+        lines.append(f"  say what the dashboard has set: optinb templates set {name} --again never|'after 1 day'|…")
     if value.stated is None or value.stated.rules.segment is UNSET:
         lines.append(f"  note: {ALL_USERS}")
     return "\n".join(lines)
