@@ -118,3 +118,18 @@ def test_what_somebody_else_states_shows_by_itself(planner: Planner, ws: Workspa
     assert planner._look_again()
     assert "again any time" in about(planner.statement)
     assert planner.statement.refusal.value == ""
+
+
+def test_what_somebody_writes_stays_when_somebody_else_states_something(planner: Planner, ws: Workspace) -> None:
+    statement = planner.statement
+    ws.templates.set_rules("Shop", SUMMER, TemplateRules(max_users=5))
+    planner._look_again()
+    statement.begin.click()
+    statement.form.caps.value = "1 a day"
+    ws.templates.set_rules("Shop", SUMMER, TemplateRules(max_users=9))
+    planner._look_again()
+    assert "most customers 9" in about(statement)
+    assert statement.form.caps.value == "1 a day"
+    statement.save.click()
+    assert "frequency caps 1 a day; most customers 9" in about(statement)
+    assert statement.form.max_users.value == "9"

@@ -50,6 +50,7 @@ class Statement(w.VBox):
         self._ws, self._changed = ws, changed
         self._template: Template | None = None
         self._stated: StatedRules | None = None
+        self._shown: dict[str, str] = {}  # what the form began with
         self.about, self.refusal, self.result = Pane(), Pane(), Pane()
         self.begin = button("State its rules …", tooltip="What Appboy's dashboard has set, which its API doesn't tell")
         self.save, self.withdraw = button("State them", style="primary"), button("Take all back")
@@ -83,7 +84,9 @@ class Statement(w.VBox):
         rules = UNSTATED if self._stated is None else self._stated.rules
         reminder = ALL_USERS if rules.segment is UNSET else ""
         self.about.show(fragment("stated_parts.html.j2", "beside", self._stated, reminder, self._ws.settings.zone))
-        self.form.show(written(rules))
+        if self.writing.layout.display == "none":  # else what somebody writes stays, and only that is stated
+            self._shown = written(rules)
+            self.form.show(self._shown)
         self.withdraw.layout.display = "" if rules else "none"
         return True
 
@@ -98,9 +101,8 @@ class Statement(w.VBox):
         template = self._template
         if template is None:
             return
-        known = written(UNSTATED if self._stated is None else self._stated.rules)
         with self.result.saying_errors():
-            new = {name: text for name, text in self.form.read().items() if text != known.get(name)}
+            new = {name: text for name, text in self.form.read().items() if text != self._shown.get(name)}
             self._ws.templates.set_rules(template.app_group_id, template.id, rules_from(new))
             self._done(
                 "It is stated. Approved campaigns that use this template are held until they are approved again."
@@ -115,7 +117,7 @@ class Statement(w.VBox):
             self._done("It is taken back: by Appboy's default customers get this template once, ever.")
 
     def _done(self, told: str) -> None:
-        self.look()
         self.writing.layout.display = "none"
+        self.look(is_other=True)
         self.result.say(told, kind="good")
         self._changed()
