@@ -214,10 +214,10 @@ class Confirming:
     ) -> _Asked:
         clock = self._context.now
         there = NightAsked(self._store, audience, root=self._context.root, planned=planned)
-        left = there.left(now=clock(), again=again)
         template = self._template(audience)
         others = self._of_template(audience)
         night = self._facts(audience, template, others)
+        left = there.left(now=clock(), again=again, final_at=night.final_at)
         if not left and there.is_concluded(now=clock(), turns=(figures_from(night), night.final_at)):
             return _Asked()
         if isinstance(self.settings.app_group(audience.app_group_id), RehearsedGroup) and figures.knows_nothing_of(

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 A_PART = 200  # requests after which what was told is kept; a kill costs no more
 REST = timedelta(hours=20)  # of whom there is no word yet is asked again the next night, and not sooner
 _FINAL = pl.col("status") != "unconfirmed"
+_UNOPENED = (pl.col("status") == "confirmed") & ~pl.col("opened").fill_null(True)
 
 
 class Earlier(Struct, frozen=True, kw_only=True):
@@ -78,14 +79,20 @@ class NightAsked:
                 pass
         return pl.DataFrame(schema=VERDICTS)
 
-    def left(self, *, now: datetime, again: bool) -> list[int]:
+    def left(self, *, now: datetime, again: bool, final_at: datetime) -> list[int]:
         """The places to ask about now, in order: those not asked yet, and later again those without a word.
+
+        Who got the message and hadn't opened it is asked about once more when nothing of the night can be late any
+        more: few open a push after that.
 
         Args:
             now: in UTC.
             again: ask at once of whom there is no word.
+            final_at: from when nothing can be late any more.
         """
         known = self._verdicts if self._is_fresh(now) and not again else self._verdicts.filter(_FINAL)
+        if self.before is not None and self.before.asked_at < final_at <= now:
+            known = known.filter(~_UNOPENED)
         done = pl.concat([known["place"], self._so_far.read(now=now)["place"]])
         return np.setdiff1d(self._chosen, done.to_numpy()).tolist()
 

@@ -146,6 +146,20 @@ class ContactHistory:
             return ArrivalVerdict(row["status"], row["filter"], bool(row["opened"]))
         return None
 
+    def had(self, audience: FrozenAudience) -> pl.DataFrame:
+        """Who has had the template of a night by then: customer_id and external_user_id.
+
+        Beside those whom the night counts as a message for, these are the recipients whom Appboy filtered because they
+        had got the template before, from wherever.
+
+        Raises:
+            StateError: when the frozen audience, or what Appboy said of it, can't be read, or was changed since.
+        """
+        rows = self.rows(audience, (*WHO, "place"))
+        found = counting(rows, "recipient")
+        before = self.verdicts(audience).filter(pl.col("filter").cast(pl.String) == "re_eligibility")
+        return pl.concat([found, rows.join(before, on="place", how="semi").select(found.columns)])
+
     def campaigns(self) -> frozenset[str]:
         """The names of all campaigns."""
         sent = {audience.campaign_name for audience in self._store.deliveries.list()}

@@ -19,12 +19,12 @@ from msgspec.structs import asdict, replace
 
 from optinb.appboy.template_rules import TemplateRules
 from optinb.base.settings import RehearsedGroup
-from optinb.delivery import lease_name
+from optinb.delivery import counting, lease_name
 from optinb.delivery.confirmation import VERDICTS
 from optinb.delivery.journal import Accepted
 from optinb.delivery.reconcile import FIELDS
 from optinb.errors import Exit, StateError, UsageError
-from optinb.sandbox import Fault, Sandbox, World, make_world
+from optinb.sandbox import Fault, Rates, Sandbox, World, make_world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ TOMORROW = NIGHT + timedelta(days=1)
 
 @pytest.fixture
 def world() -> World:
-    return make_world(["Shop"], templates=["Once", "Often_iOS"])
+    return make_world(["Shop"], templates=["Once", "Often_iOS"], rates=Rates(opened=0.5))
 
 
 @pytest.fixture
@@ -79,6 +79,24 @@ def test_rules_know_who_opened_a_push_and_who_did_not(desk: ConfirmingDesk) -> N
     assert table.height == 240 + frozen.waterfall.control
 
 
+def test_who_had_not_opened_it_is_asked_about_once_more_when_nothing_can_be_late_any_more(
+    desk: ConfirmingDesk,
+) -> None:
+    desk.night(120)
+    desk.confirming.confirm()
+    first = desk.history.table()
+    early = first.filter(pl.col("outcome") == "opened").height
+    desk.go(desk.desk.now + timedelta(days=4))
+    (night,) = desk.confirming.confirm().nights
+    assert night.asked_now == 120 - early
+    table = desk.history.table()
+    assert table.filter(pl.col("outcome") == "opened").height > early
+    assert table.filter(pl.col("outcome").is_in(["opened", "not_opened"])).height == 120
+    assert set(table["outcome"]) == set(first["outcome"])
+    (again,) = desk.confirming.confirm().nights
+    assert again.asked_now == 0
+
+
 def test_a_template_that_is_had_once_is_named_the_next_morning(desk: ConfirmingDesk) -> None:
     desk.night(100)
     desk.confirming.confirm()
@@ -100,6 +118,8 @@ def test_a_template_that_is_had_once_is_named_the_next_morning(desk: ConfirmingD
     assert newest.counts.filtered == {"re_eligibility": 100}
     got = desk.history.table().filter(pl.col("day") == TOMORROW, pl.col("outcome") == "received")
     assert set(got["external_user_id"]) == {user for user, state in truth.items() if state == "delivered"}
+    assert len(desk.history.had(second)) == 120, "whom Appboy filtered for it has had the template all the same"
+    assert len(counting(desk.history.rows(second), "recipient")) == 20
 
 
 def test_a_dead_appboy_ends_it_with_a_note_and_the_next_time_goes_on(desk: ConfirmingDesk) -> None:
