@@ -155,7 +155,7 @@ def test_variables_with_rubbish_are_told(folder: Path, name: str, value: str) ->
 def test_what_nobody_foresaw_is_a_sentence(
     folder: Path, monkeypatch: pytest.MonkeyPatch, error: Any, told: str
 ) -> None:
-    def fails(*_: object) -> None:
+    def fails(*_: object, **__: object) -> None:
         raise error
 
     monkeypatch.setattr("optinb.delivery.night_answers.status", fails)
