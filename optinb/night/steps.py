@@ -146,10 +146,10 @@ class Night:
     def reach_sample(self) -> tuple[ReachSample, ...]:
         """Asks Appboy about some customers of each app group, to see how far the table of app users is from it.
 
-        A dry run asks nobody, and an app group whose templates couldn't be read isn't asked again. It decides nothing:
-        whatever fails is a note, and the night goes on.
+        A dry run asks nobody, nor does a night whose first message has to go out soon, and an app group whose templates
+        couldn't be read isn't asked again. It decides nothing: whatever fails is a note, and the night goes on.
         """
-        if self._tonight.blocked or self.dry_run:
+        if self._tonight.blocked or self.dry_run or not self._tonight.minutes_to_spare():
             return ()
         silent = {sync.app_group for sync in self._tonight.synced if sync.problem} | self._tonight.unready.keys()
         answering = [group.name for group in self.ws.settings.app_groups if group.name not in silent]
@@ -164,9 +164,16 @@ class Night:
         """Asks Appboy what became of the messages of the last two weeks, for as long as the settings let it.
 
         It comes before tonight's audiences, because whoever got nothing no longer counts for the contact policy and
-        may be written to again. Nothing here holds the night: what it is kept from, it does the next time.
+        may be written to again. Nothing here holds the night, and tonight's messages go first: what it is kept from, it
+        does the next time.
         """
-        minutes = self.ws.settings.confirm.minutes
+        wanted = self.ws.settings.confirm.minutes
+        minutes = min(wanted, self._tonight.minutes_to_spare())
+        if wanted and not minutes and not self.dry_run:
+            self._warnings.append(
+                "Appboy wasn't asked what became of earlier messages, because tonight's first one goes out too soon; "
+                "`optinb confirm` asks, and a night that begins an hour before its messages does"
+            )
         try:
             if self.dry_run or not minutes:
                 self._confirmed = self.ws.confirming.known()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from optinb.campaigns import (
     why_kept,
     why_too_many,
 )
-from optinb.delivery import FrozenAudience, SendIds, close_past, plan, send, why_short
+from optinb.delivery import FrozenAudience, SendIds, close_past, is_late, plan, send, why_short
 from optinb.errors import CampaignError, OptinbError, StateError, failure
 from optinb.measure import CampaignSummary, frozen, held, rehearsed
 from optinb.night.frozen_audience import why_not_approved
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from optinb.workspace import Workspace
 
 WAIT_S = 45.0  # longer than a dead run's hold lasts
+# that building and scheduling tonight's messages may take; those to 2 M customers take ten at Appboy's pace
+FOR_SENDS = timedelta(minutes=30)
 
 
 class NightCampaigns:
@@ -74,6 +77,13 @@ class NightCampaigns:
     def due(self) -> tuple[CampaignRecord, ...]:
         """The campaigns of this night, by name."""
         return tuple(record for record in self._ws.campaigns.list(archived=True) if self._is_due(record))
+
+    def minutes_to_spare(self) -> float:
+        """How long tonight's messages can wait until they must be built and scheduled; those too late don't count."""
+        zone, late, now = self._ws.settings.zone, self._ws.settings.send.late_minutes, self._ws.now()
+        moments = [record.campaign.schedule.send_at(self._run_date, zone) for record in self.due()]
+        ahead = [moment for moment in moments if not is_late(moment, now, late)]
+        return max(0.0, (min(ahead) - now - FOR_SENDS).total_seconds() / 60) if ahead else float("inf")
 
     def app_groups(self) -> tuple[AppGroupSettings, ...]:
         """The app groups that campaigns of this night go to, as far as the settings know them."""

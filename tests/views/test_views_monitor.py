@@ -117,7 +117,7 @@ def test_recall_takes_back_what_appboy_has_scheduled(night, ws, sandbox):
     assert f"recalled {recipients}" in shown
     assert "arrives nowhere" in shown
     assert "arrives Mon" not in shown
-    assert f"{NAME} Shop cancelled nowhere" in text_of(str(sent(ws).data))
+    assert f"{NAME} Shop recalled nowhere" in text_of(str(sent(ws).data))
     assert monitor._recall.layout.display == "none"
 
 

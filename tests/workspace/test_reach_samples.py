@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING
 
+import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
 
 import optinb
 from optinb.cli import main
 from optinb.delivery import ReachSample
-from optinb.demo import RUN_DATE
+from optinb.demo import CAMPAIGNS, RUN_DATE, SCHEDULER
+from optinb.night.tonight import NightCampaigns
 from optinb.nightly import Night
 from optinb.sandbox import User
 
@@ -83,3 +85,27 @@ def test_what_is_kept_of_a_sample_names_nobody(ws: Workspace):
     kept = "".join(str(one) for one in ws.store.reach_samples.list())
     some = ws.snapshot().table("customers").select("external_user_id").collect()["external_user_id"].drop_nulls()
     assert not any(f"'{user}'" in kept for user in some if user)
+
+
+@pytest.mark.parametrize(
+    ("now", "spare", "asked"), [("02:00", 15 * 60 - 30, True), ("17:45", 15, True), ("18:10", 0, False)]
+)
+def test_no_question_delays_messages_that_go_out_soon(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch, now: str, spare: float, asked: bool
+):
+    for campaign in CAMPAIGNS:
+        ws.campaigns.submit(campaign)
+    moment = datetime.combine(RUN_DATE, time.fromisoformat(now), tzinfo=ws.settings.zone)
+    monkeypatch.setenv("OPTINB_NOW", moment.isoformat())
+    with optinb.open_workspace(ws.root, user=SCHEDULER) as tonight:
+        assert NightCampaigns(tonight, RUN_DATE, dry_run=False).minutes_to_spare() == pytest.approx(spare, abs=1)
+        night = Night(tonight, RUN_DATE)
+        night.confirm()
+        assert bool(night.reach_sample()) is asked
+        warned = any("because tonight's first one goes out too soon" in one for one in night.report().warnings)
+        assert warned is not asked
+        night.close()
+
+
+def test_a_night_without_a_message_to_send_has_all_the_time(ws: Workspace):
+    assert NightCampaigns(ws, RUN_DATE, dry_run=False).minutes_to_spare() == float("inf")
