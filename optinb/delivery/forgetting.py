@@ -119,8 +119,9 @@ class Forgetting:
             for h in held
             if h.batch and _state(h) in ("accepted", "unknown") and self._context.now() < last_moment(h.audience)
         )
+        # must precede the audiences: an external id of then may stand in no table any more
+        lists = self._vendor_control.forget(others) + sum(self._lists.forget(one) for one in person.ids)
         audiences = self._anonymise(held, person.ids)
-        lists = sum(self._lists.forget(one) for one in person.ids) + self._vendor_control.forget(others)
         gone = ForgottenPerson(
             {*person.ids, *others, *person.names}, values=person.values, stand_in=f"{FORGOTTEN}{token_hex(8)}"
         )
