@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from optinb.campaigns.schedule import Schedule, SendTime, check_schedule, send_times
     from optinb.campaigns.signing import new_key, signing_key
     from optinb.campaigns.trail import Decision, why_unlike
-    from optinb.campaigns.vendor_filters import Sending, why_too_many
+    from optinb.campaigns.vendor_filters import TemplateSending, why_too_many
     from optinb.campaigns.vendor_state import Sent, VendorState
     from optinb.segments import NO_PUSH, OUTCOMES, REASONS, Exclusion, Waterfall
 else:
@@ -73,7 +73,7 @@ else:
             ".signing": "new_key signing_key",
             ".policy_state": "ContactPolicyState",
             ".trail": "Decision why_unlike",
-            ".vendor_filters": "Sending why_too_many",
+            ".vendor_filters": "TemplateSending why_too_many",
             ".vendor_state": "Sent VendorState",
             "optinb.segments": "NO_PUSH OUTCOMES REASONS Exclusion Waterfall",
         },

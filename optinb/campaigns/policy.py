@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
-from optinb.campaigns.vendor_filters import Sending
+from optinb.campaigns.vendor_filters import TemplateSending
 from optinb.errors import CampaignError
 
 if TYPE_CHECKING:
@@ -39,10 +39,12 @@ class Competitor(Struct, frozen=True, kw_only=True):
     measurement_days: int = 0
     has_control: bool = False
     ignore_others: bool = False
-    sending: Sending | None = None
+    sending: TemplateSending | None = None
 
     @classmethod
-    def of(cls, campaign: Campaign, *, app_group_id: str, day: date, sending: Sending | None = None) -> Competitor:
+    def of(
+        cls, campaign: Campaign, *, app_group_id: str, day: date, sending: TemplateSending | None = None
+    ) -> Competitor:
         """A campaign whose messages go out on a day."""
         return cls(
             campaign_id=campaign.id,

@@ -21,7 +21,7 @@ LONGEST_WAIT = timedelta(hours=72)  # behind a speed limit, after which Appboy g
 _DAYS_BACK = {"day": 0, "week": 6}
 
 
-class Span(NamedTuple):
+class ReceiptSpan(NamedTuple):
     """The first and the last moment, in UTC, at which a message may reach somebody."""
 
     first: datetime
@@ -33,7 +33,7 @@ class Span(NamedTuple):
         return first, last
 
 
-class Sending(Struct, frozen=True, kw_only=True):
+class TemplateSending(Struct, frozen=True, kw_only=True):
     """A campaign's messages of one night: as which template they go out, and when.
 
     `wall` is the day and time of day that a clock shows then: the workspace's, or each customer's own. `rules` are
@@ -47,7 +47,7 @@ class Sending(Struct, frozen=True, kw_only=True):
     rules: TemplateRules = UNSTATED
     recipients: int = 0
 
-    def span(self, zone: str, *, workspace: str) -> Span:
+    def span(self, zone: str, *, workspace: str) -> ReceiptSpan:
         """When it reaches customers of a time zone; `workspace` is the zone of the workspace."""
         match self.clock:
             case "workspace":
@@ -65,7 +65,7 @@ class Sending(Struct, frozen=True, kw_only=True):
         quiet = self.rules.quiet_hours
         if isinstance(quiet, VendorQuietHours) and quiet.then == "later":
             first, last = _after_quiet(quiet, zone, first), _after_quiet(quiet, zone, last)
-        return Span(first, last)
+        return ReceiptSpan(first, last)
 
     def _waiting(self) -> timedelta:
         """How long its last message waits behind the speed limit."""
@@ -75,7 +75,7 @@ class Sending(Struct, frozen=True, kw_only=True):
         return min(timedelta(minutes=self.recipients // limit), LONGEST_WAIT)
 
 
-def is_too_soon(one: Span, other: Span, window: timedelta | None) -> bool:
+def is_too_soon(one: ReceiptSpan, other: ReceiptSpan, window: timedelta | None) -> bool:
     """Whether Appboy may filter the later of two messages of one template to a customer.
 
     `window`: how long after a receipt the customer may get it again; None: never.
@@ -85,7 +85,7 @@ def is_too_soon(one: Span, other: Span, window: timedelta | None) -> bool:
     return window > timedelta(0) and max(one.first - other.last, other.first - one.last) < window
 
 
-def is_counted(cap: VendorCap, contact: Span, tonight: Span, zone: str) -> bool:
+def is_counted(cap: VendorCap, contact: ReceiptSpan, tonight: ReceiptSpan, zone: str) -> bool:
     """Whether a message counts against a cap for another of tonight, by the calendar of a time zone.
 
     A week is seven days that end with the day of either, so that none that was promised is crowded out by one before.

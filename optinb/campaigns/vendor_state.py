@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from optinb.campaigns.placed_customers import PlacedCustomers
     from optinb.campaigns.policy import Competitor
-    from optinb.campaigns.vendor_filters import Sending, Span
+    from optinb.campaigns.vendor_filters import ReceiptSpan, TemplateSending
     from optinb.segments import Exclusion
 
     Places = tuple[NDArray[np.uint32], NDArray[np.uint16] | None]
@@ -44,7 +44,7 @@ class Sent(NamedTuple):
     """
 
     campaign_id: str
-    sending: Sending
+    sending: TemplateSending
     rows: Callable[[Whose], pl.DataFrame]
 
 
@@ -102,7 +102,9 @@ class VendorState:
     def _zones(self) -> tuple[str, ...]:
         return tuple(self._placed.zones(unknown=self._zone))
 
-    def _had_template(self, places: NDArray[np.uint32], sending: Sending, campaign_id: str) -> NDArray[np.bool_] | None:
+    def _had_template(
+        self, places: NDArray[np.uint32], sending: TemplateSending, campaign_id: str
+    ) -> NDArray[np.bool_] | None:
         """Who had the template so lately that Appboy filters it.
 
         Who was held out from it by the same campaign goes the way of those who had it, so that both groups stay alike.
@@ -137,7 +139,7 @@ class VendorState:
             self._in_control[app_group_id] = mask
         return self._in_control[app_group_id]
 
-    def _capped(self, sending: Sending) -> NDArray[np.bool_] | None:
+    def _capped(self, sending: TemplateSending) -> NDArray[np.bool_] | None:
         """Who has got as much of the app group as a stated cap allows."""
         if sending.rules.caps is UNSET or not sending.rules.caps:
             return None
@@ -160,7 +162,7 @@ class VendorState:
             capped |= counts >= cap.most
         return capped
 
-    def _spans(self, one: Sending, other: Sending, zone: str) -> tuple[Span, Span]:
+    def _spans(self, one: TemplateSending, other: TemplateSending, zone: str) -> tuple[ReceiptSpan, ReceiptSpan]:
         return one.span(zone, workspace=self._zone), other.span(zone, workspace=self._zone)
 
     def _where(self, holds: Callable[[str], bool]) -> frozenset[str]:

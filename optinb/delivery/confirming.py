@@ -19,7 +19,7 @@ from optinb.delivery.budget import Budget
 from optinb.delivery.closing import lease_name
 from optinb.delivery.confirmation import TemplateNight
 from optinb.delivery.confirmed_nights import CodesGivenBack, ConfirmedNight, ConfirmedNights
-from optinb.delivery.confirming_night import Earlier, NightAsked
+from optinb.delivery.confirming_night import EarlierReceipts, NightAsked
 from optinb.delivery.contact_status import MEANING, RECEIVED
 from optinb.delivery.reconcile import AN_HOUR, sent_again_at
 from optinb.delivery.request import ask_after
@@ -321,7 +321,7 @@ class Confirming:
                 found |= dict.fromkeys(sent["external_user_id"].to_list(), other.send_at)
         return found
 
-    def _earlier(self, audience: FrozenAudience, others: Sequence[FrozenAudience]) -> Earlier:
+    def _earlier(self, audience: FrozenAudience, others: Sequence[FrozenAudience]) -> EarlierReceipts:
         """Who had got the template in the two weeks before, and who may have by what nobody knows yet."""
         had_at: dict[str, datetime] = {}
         may_have: set[str] = set()
@@ -334,7 +334,7 @@ class Confirming:
                 had_at |= dict.fromkeys(got.to_list(), other.send_at)
                 doubtful = pl.col("status").is_in([*_DOUBTFUL])
                 may_have |= set(sent.filter(doubtful)["external_user_id"])
-        return Earlier(had_at=had_at, may_have_had=frozenset(may_have))
+        return EarlierReceipts(had_at=had_at, may_have_had=frozenset(may_have))
 
     def _told(
         self, audiences: Sequence[FrozenAudience], asked: Mapping[tuple[str, date], _Asked]

@@ -38,7 +38,7 @@ _FINAL = pl.col("status") != "unconfirmed"
 _UNOPENED = (pl.col("status") == "confirmed") & ~pl.col("opened").fill_null(True)
 
 
-class Earlier(Struct, frozen=True, kw_only=True):
+class EarlierReceipts(Struct, frozen=True, kw_only=True):
     """Who had got a template before a night, by external_user_id: when, if Appboy confirmed it, and who may have."""
 
     had_at: dict[str, datetime]
@@ -161,7 +161,7 @@ class NightAsked:
         night: TemplateNight,
         *,
         template: Template | None,
-        earlier: Earlier,
+        earlier: EarlierReceipts,
         requests: int,
         sent: int | None,
         alarm_of: Callable[[pl.DataFrame, ConfirmedCounts], str | None],
@@ -223,7 +223,7 @@ class NightAsked:
             sent=sent,
         )
 
-    def _known(self, evidence: pl.DataFrame, *, template: Template | None, earlier: Earlier) -> pl.DataFrame:
+    def _known(self, evidence: pl.DataFrame, *, template: Template | None, earlier: EarlierReceipts) -> pl.DataFrame:
         """EVIDENCE with what optinb knew beforehand (KNOWN)."""
         known = evidence.with_columns(
             pl.lit(None, dtype=dtype).alias(name) for name, dtype in KNOWN.items() if name not in EVIDENCE

@@ -11,8 +11,8 @@ from optinb.campaigns import (
     Competitor,
     ContactPolicyState,
     PlacedCustomers,
-    Sending,
     Sent,
+    TemplateSending,
     VendorState,
     build_audience,
     days_back,
@@ -93,7 +93,7 @@ class Audiences:
         """What is stated of Appboy's filters, with all that was sent; nothing of it is read before a campaign asks."""
         stated, zone = self._templates.stated(), self._settings.zone
 
-        def rows_of(audience: FrozenAudience, sending: Sending) -> Callable[[Whose], pl.DataFrame]:
+        def rows_of(audience: FrozenAudience, sending: TemplateSending) -> Callable[[Whose], pl.DataFrame]:
             def rows(whose: Whose) -> pl.DataFrame:
                 # whom Appboy filtered for it has had a template that may be had once; of a window nobody knows when
                 if whose == "had" and sending.rules.window is None:
@@ -154,14 +154,16 @@ class Audiences:
         )
 
 
-def sending_of(audience: FrozenAudience, *, stated: Mapping[tuple[str, str], StatedRules], zone: ZoneInfo) -> Sending:
+def sending_of(
+    audience: FrozenAudience, *, stated: Mapping[tuple[str, str], StatedRules], zone: ZoneInfo
+) -> TemplateSending:
     """As what, and when, a frozen audience goes out; `stated`: what is stated of templates, `zone`: the workspace's."""
     if audience.clock == "workspace":
         wall = audience.send_at.astimezone(zone).replace(tzinfo=None)
     else:
         wall = (audience.send_at + EARLIEST_ZONE).replace(tzinfo=None)
     said = stated.get((audience.app_group_id, audience.template_id))
-    return Sending(
+    return TemplateSending(
         app_group_id=audience.app_group_id,
         template_id=audience.template_id,
         clock=audience.clock,

@@ -12,7 +12,7 @@ from optinb.base.settings import AppGroupSettings
 from optinb.campaigns import (
     Campaign,
     Competitor,
-    Sending,
+    TemplateSending,
     content_parts,
     deciding_parts,
     rebuilt_parts,
@@ -65,7 +65,7 @@ class Resolved(Struct, frozen=True, kw_only=True):
         """
         schedule = self.campaign.schedule
         day = schedule.day_of(night)
-        sending = Sending(
+        sending = TemplateSending(
             app_group_id=self.app_group.id,
             template_id=self.template.id,
             clock=schedule.clock,

@@ -30,8 +30,8 @@ from optinb.campaigns import (
     Competitor,
     ContactPolicyState,
     PlacedCustomers,
-    Sending,
     Sent,
+    TemplateSending,
     VendorState,
     build_audience,
     waterfall,
@@ -47,11 +47,11 @@ POLICY = PolicySection(caps=(CapSettings(messages=3, days=7), CapSettings(messag
 CONTROL = 0.1
 
 
-def sending(n: int, ago: int) -> Sending:
+def sending(n: int, ago: int) -> TemplateSending:
     """Each campaign on a template of its own that may be had at any time, as whoever lets it recur has it."""
     wall = datetime.combine(NIGHT - timedelta(days=ago), clock_time(10))
     rules = TemplateRules(again_after_s=0)
-    return Sending(app_group_id="g", template_id=f"t{n:02}", clock="workspace", wall=wall, rules=rules)
+    return TemplateSending(app_group_id="g", template_id=f"t{n:02}", clock="workspace", wall=wall, rules=rules)
 
 
 def rivals(count: int) -> list[Competitor]:

@@ -23,8 +23,8 @@ from optinb.campaigns import (
     Exclusion,
     PlacedCustomers,
     Property,
-    Sending,
     Sent,
+    TemplateSending,
     VendorState,
     build_audience,
     waterfall,
@@ -98,7 +98,7 @@ def test_of_all_that_applies_to_somebody_an_audience_says_the_first() -> None:
         reason: pl.DataFrame({"customer_id": [i for n, i in zip(numbers, ids, strict=True) if against(n, reason)]})
         for reason in get_args(Exclusion)
     }
-    tonight = Sending(
+    tonight = TemplateSending(
         app_group_id="g",
         template_id="T",
         clock="workspace",

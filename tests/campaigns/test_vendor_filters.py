@@ -16,13 +16,13 @@ from optinb.campaigns import (
     Competitor,
     ContactPolicyState,
     PlacedCustomers,
-    Sending,
     Sent,
+    TemplateSending,
     VendorState,
     build_audience,
     waterfall,
 )
-from optinb.campaigns.vendor_filters import Span, is_too_soon, why_too_many
+from optinb.campaigns.vendor_filters import ReceiptSpan, is_too_soon, why_too_many
 from optinb.engine.persons import PERSONS, Identity
 
 if TYPE_CHECKING:
@@ -39,13 +39,17 @@ ZONES = {"ann": "UTC", "bob": "Asia/Tokyo", "cyd": "America/New_York", "dee": No
 
 def sending(
     at: datetime = TEN, *, template: str = "T", group: str = "g", clock: Any = "workspace", **more: Any
-) -> Sending:
+) -> TemplateSending:
     recipients = more.pop("recipients", 0)
     rules = TemplateRules(**more)
-    return Sending(app_group_id=group, template_id=template, clock=clock, wall=at, rules=rules, recipients=recipients)
+    return TemplateSending(
+        app_group_id=group, template_id=template, clock=clock, wall=at, rules=rules, recipients=recipients
+    )
 
 
-def sent(one: Sending, *who: str, by: str = "Before", control: Sequence[str] = (), earlier: Sequence[str] = ()) -> Sent:
+def sent(
+    one: TemplateSending, *who: str, by: str = "Before", control: Sequence[str] = (), earlier: Sequence[str] = ()
+) -> Sent:
     def rows(whose: Whose) -> pl.DataFrame:
         ids = {"recipient": who, "control": control, "had": (*who, *earlier)}[whose]
         return pl.DataFrame({"customer_id": list(ids)}, schema={"customer_id": pl.String})
@@ -79,7 +83,7 @@ class Night:
             vendor=VendorState(placed, zone="UTC", sent=before, controls=listed.get),
         )
 
-    def audience(self, one: Sending, *, name: str = "Tonight", control: float = 0.0) -> pl.DataFrame:
+    def audience(self, one: TemplateSending, *, name: str = "Tonight", control: float = 0.0) -> pl.DataFrame:
         who = Competitor(campaign_id=name, app_group_id="g", day=TEN.date(), sending=one)
         found = build_audience(
             self.people.select("customer_id"),
@@ -94,7 +98,7 @@ class Night:
         self.state.promise(found, who)
         return found
 
-    def reasons(self, one: Sending, *, name: str = "Tonight") -> dict[str, str]:
+    def reasons(self, one: TemplateSending, *, name: str = "Tonight") -> dict[str, str]:
         """Why each of those who are left out is."""
         found = self.audience(one, name=name).filter(pl.col("outcome") == "excluded")
         return dict(found.select("customer_id", "reason").iter_rows())
@@ -256,7 +260,7 @@ def test_nothing_is_read_for_a_template_that_may_be_had_at_any_time() -> None:
 
 def test_a_gap_is_the_same_whichever_message_comes_first() -> None:
     at = datetime(2026, 11, 23, 10, tzinfo=UTC)
-    one, other = Span(at, at + HALF_HOUR), Span(at + DAY, at + DAY + HALF_HOUR)
+    one, other = ReceiptSpan(at, at + HALF_HOUR), ReceiptSpan(at + DAY, at + DAY + HALF_HOUR)
     for window in (None, timedelta(0), timedelta(hours=23, minutes=30), timedelta(hours=24)):
         assert is_too_soon(one, other, window) == is_too_soon(other, one, window)
     assert not is_too_soon(one, other, timedelta(hours=23, minutes=30))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optinb.appboy.template_rules import TemplateRules, VendorCap
-from optinb.campaigns import Competitor, PlacedCustomers, Sending, Sent, VendorState
+from optinb.campaigns import Competitor, PlacedCustomers, Sent, TemplateSending, VendorState
 from optinb.sandbox import FrequencyCap, GlobalControl, Members, Rates, User, make_world
 from optinb.segments import CODES
 
@@ -82,7 +82,7 @@ def test_exactly_those_are_left_out_whom_appboy_would_drop(
     for day, hour, template, wanted in sorted(plans, key=lambda plan: plan[:2]):
         wall = datetime.combine(FIRST + timedelta(days=day), datetime.min.time().replace(hour=hour))
         stated = tuple(VendorCap(most, per) for most, per in caps) if capped[template] else ()  # type: ignore[arg-type]
-        one = Sending(
+        one = TemplateSending(
             app_group_id="g",
             template_id=str(template),
             clock="local" if is_local else "workspace",
