@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -33,19 +33,15 @@ if TYPE_CHECKING:
 _SLACK = timedelta(days=4) + LATE + LONGEST_WAIT
 
 
-Whose = Literal["recipient", "control", "had"]
-"""Who got a night's message or will, who was held out from it, and who has had its template by then, from wherever."""
-
-
 class Sent(NamedTuple):
     """A campaign's night that is over, frozen or promised.
 
-    `rows` gives, of some of its people, customer_id and perhaps the external_user_id of then.
+    `rows` gives, of its recipients or of its control group, customer_id and perhaps the external_user_id of then.
     """
 
     campaign_id: str
     sending: TemplateSending
-    rows: Callable[[Whose], pl.DataFrame]
+    rows: Callable[[bool], pl.DataFrame]
 
 
 class VendorState:
@@ -69,7 +65,7 @@ class VendorState:
         """
         self._placed, self._zone, self._controls = placed, zone, controls
         self._sent = sorted(sent, key=lambda one: one.sending.wall, reverse=True)
-        self._places: dict[tuple[int, Whose], Places] = {}
+        self._places: dict[tuple[int, bool], Places] = {}
         self._in_control: dict[str, NDArray[np.bool_] | None] = {}
 
     def verdicts(self, places: NDArray[np.uint32], who: Competitor) -> NDArray[np.uint8]:
@@ -96,7 +92,7 @@ class VendorState:
             return
         mine = audience.filter(pl.col("outcome") == "recipient").select("customer_id")
         nobody = mine.clear()
-        self._sent.append(Sent(who.campaign_id, who.sending, lambda whose: nobody if whose == "control" else mine))
+        self._sent.append(Sent(who.campaign_id, who.sending, lambda of_control: nobody if of_control else mine))
 
     @cached_property
     def _zones(self) -> tuple[str, ...]:
@@ -122,9 +118,8 @@ class VendorState:
             soon = self._where(lambda zone, there=there: is_too_soon(*self._spans(there, sending, zone), window))
             if not soon:
                 continue
-            own: tuple[Whose, ...] = ("control",) if one.campaign_id == campaign_id else ()
-            for whose in ("had", *own):
-                self._mark(found, self._places_of(number, whose)[0], soon)
+            for of_control in (False, True) if one.campaign_id == campaign_id else (False,):
+                self._mark(found, self._places_of(number, of_control)[0], soon)
             if found[places].all():
                 break  # the nights before can't say more
         return found
@@ -156,7 +151,7 @@ class VendorState:
                     lambda zone, there=there, cap=cap: is_counted(cap, *self._spans(there, sending, zone), zone)
                 )
                 if where:
-                    places, times = self._places_of(number, "recipient")
+                    places, times = self._places_of(number, False)
                     mine = self._within(where)[places]
                     counts[places[mine]] += np.uint16(1) if times is None else times[mine]
             capped |= counts >= cap.most
@@ -178,9 +173,9 @@ class VendorState:
     def _mark(self, found: NDArray[np.bool_], places: NDArray[np.uint32], zones: frozenset[str]) -> None:
         found[places[self._within(zones)[places]]] = True
 
-    def _places_of(self, number: int, whose: Whose) -> Places:
-        """Where some people of one of the nights are tonight, and how many of its rows are about each."""
-        key = (number, whose)
+    def _places_of(self, number: int, of_control: bool) -> Places:
+        """Where those are tonight whom one of the nights was for, and how many of its rows are about each."""
+        key = (number, of_control)
         if key not in self._places:
-            self._places[key] = self._placed.persons.places(self._sent[number].rows(whose))
+            self._places[key] = self._placed.persons.places(self._sent[number].rows(of_control))
         return self._places[key]

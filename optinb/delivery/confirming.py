@@ -24,7 +24,7 @@ from optinb.delivery.contact_status import MEANING, RECEIVED
 from optinb.delivery.reconcile import AN_HOUR, sent_again_at
 from optinb.delivery.request import ask_after
 from optinb.delivery.sampling import shares_to_ask
-from optinb.errors import CampaignError, UsageError, did_you_mean, failure
+from optinb.errors import CampaignError, StateError, UsageError, did_you_mean, failure
 from optinb.store import LeaseTaken
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from optinb.store import HeldLease
 
 # Of whom nobody knows whether they got it.
-_DOUBTFUL = tuple(s for s, meaning in MEANING.items() if meaning.counts and s not in ("planned", "confirmed"))
+_TOLD = ("planned", "confirmed", "filtered")
+_DOUBTFUL = tuple(status for status, meaning in MEANING.items() if meaning.counts and status not in _TOLD)
 DAYS = 14  # for which Appboy restates its figures, and keeps those of a send_id
 
 
@@ -137,11 +138,7 @@ class Confirming:
             )
         if audience.codes is None:
             raise CampaignError(f"{campaign!r} gave out no promotion codes in the night of {run_date}")
-        if self._store.confirmations.newest(*audience.night) is None:
-            raise CampaignError(
-                f"nobody knows yet who was filtered of {campaign!r} on {run_date}; ask Appboy with `optinb confirm "
-                f"--date {run_date}`"
-            )
+        self._must_be_certain(audience)
         rows = self._contacts.rows(audience, ("role", "status", "place"))
         lost = rows.filter(pl.col("role") == "recipient", pl.col("status") == "filtered")["place"].to_list()
         told = self._contacts.verdicts(audience).filter(pl.col("status") == "filtered")["place"]
@@ -154,6 +151,29 @@ class Confirming:
             filtered=len(places),
             codes=count,
         )
+
+    def _must_be_certain(self, audience: FrozenAudience) -> None:
+        """Refuses while a message may arrive whose code would be given to a second person. Raises CampaignError."""
+        name, run_date = audience.campaign_name, audience.run_date
+        asked, others = self._store.confirmations.newest(*audience.night), self._of_template(audience)
+        ask = f"ask Appboy with `optinb confirm --date {run_date}`"
+        if asked is None:
+            raise CampaignError(f"nobody knows yet who was filtered of {name!r} on {run_date}; {ask}")
+        night = self._facts(audience, self._template(audience), others)
+        if asked.asked_at < night.final_at:
+            raise CampaignError(
+                f"messages of {name!r} of {run_date} may be late until {night.final_at:%Y-%m-%d %H:%M} UTC; after "
+                f"that {ask}, then give the codes back"
+            )
+        if not asked.counts.confirmed:
+            raise CampaignError(
+                f"Appboy confirms no message of {name!r} of {run_date}, so that its word on the others proves nothing; "
+                f"look whether the key is that of its app group, then {ask}"
+            )
+        moved = NightAsked(self._store, audience, root=self._context.root, planned=0).is_moved
+        if moved or (night.until is not None and night.until < night.final_at):
+            what = "some of it may have gone out at another time" if moved else "its template went out again soon after"
+            raise CampaignError(f"nobody can tell for certain who got {name!r} of {run_date}, because {what}")
 
     def _nights(self, run_date: date | None, *, since: date | None = None) -> tuple[FrozenAudience, ...]:
         """The nights of which Appboy accepted something and everybody's time has come, the newest first."""
@@ -316,8 +336,7 @@ class Confirming:
         found: dict[str, datetime] = {}
         for other in sorted(others, key=lambda one: one.send_at, reverse=True):
             if other.send_at >= audience.send_at:
-                rows = self._contacts.rows(other, ("external_user_id", "role", "status"))
-                sent = rows.filter(pl.col("role") == "recipient", pl.col("status").is_in([*RECEIVED, *_DOUBTFUL]))
+                sent = self._sent_of(other).filter(pl.col("status").is_in([*RECEIVED, *_DOUBTFUL]))
                 found |= dict.fromkeys(sent["external_user_id"].to_list(), other.send_at)
         return found
 
@@ -328,13 +347,21 @@ class Confirming:
         since = audience.send_at - timedelta(days=DAYS)
         for other in sorted(others, key=lambda one: one.send_at):
             if since <= other.send_at < audience.send_at:
-                rows = self._contacts.rows(other, ("external_user_id", "role", "status"))
-                sent = rows.filter(pl.col("role") == "recipient")
+                sent = self._sent_of(other)
                 got = sent.filter(pl.col("status") == "confirmed")["external_user_id"]
                 had_at |= dict.fromkeys(got.to_list(), other.send_at)
                 doubtful = pl.col("status").is_in([*_DOUBTFUL])
                 may_have |= set(sent.filter(doubtful)["external_user_id"])
         return EarlierReceipts(had_at=had_at, may_have_had=frozenset(may_have))
+
+    def _sent_of(self, other: FrozenAudience) -> pl.DataFrame:
+        """The recipients of another night: external_user_id, status; as accepted where its verdicts are lost."""
+        columns = ("external_user_id", "role", "status")
+        try:
+            rows = self._contacts.rows(other, columns)
+        except StateError:  # two nights of a template must not wait for one another to be mended
+            rows = self._contacts.rows(other, columns, as_accepted=True)
+        return rows.filter(pl.col("role") == "recipient")
 
     def _told(
         self, audiences: Sequence[FrozenAudience], asked: Mapping[tuple[str, date], _Asked]

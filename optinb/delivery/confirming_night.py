@@ -17,7 +17,7 @@ from optinb.delivery.evidence import CONFIRM_FIELDS, evidence_again, evidence_of
 from optinb.delivery.export_pace import ids_by_request
 from optinb.delivery.filter_rules import explain
 from optinb.delivery.frozen import check_frozen
-from optinb.delivery.journal import UNTOLD, Confirmation, ConfirmedCounts
+from optinb.delivery.journal import UNTOLD, Accepted, Confirmation, ConfirmedCounts
 from optinb.delivery.sampling import places_to_ask
 from optinb.delivery.verdict_files import AskedSoFar, read_verdicts, remove_but, write_verdicts
 from optinb.errors import StateError
@@ -35,7 +35,11 @@ if TYPE_CHECKING:
 A_PART = 200  # requests after which what was told is kept; a kill costs no more
 REST = timedelta(hours=20)  # of whom there is no word yet is asked again the next night, and not sooner
 _FINAL = pl.col("status") != "unconfirmed"
-_UNOPENED = (pl.col("status") == "confirmed") & ~pl.col("opened").fill_null(True)
+_CONFIRMED = pl.col("status") == "confirmed"
+_UNOPENED = _CONFIRMED & ~pl.col("opened").fill_null(True)
+
+
+_GOT = pl.col("evidence").cast(pl.String) == "received"
 
 
 class EarlierReceipts(Struct, frozen=True, kw_only=True):
@@ -62,9 +66,10 @@ class NightAsked:
         """
         self._store, self._root = store, root
         self.audience: FrozenAudience = audience
+        self.is_moved: bool
         self.before: Confirmation | None = store.confirmations.newest(*audience.night)
         self._verdicts: pl.DataFrame = self._read_before()
-        accepted = _accepted(store, audience)
+        accepted, self.is_moved = _accepted(store, audience)
         drawn = places_to_ask(*audience.night, recipients=len(accepted), asked=planned)
         self._recipients: int = len(accepted)
         self._chosen = accepted[drawn.to_numpy()]
@@ -82,17 +87,19 @@ class NightAsked:
     def left(self, *, now: datetime, again: bool, final_at: datetime) -> list[int]:
         """The places to ask about now, in order: those not asked yet, and later again those without a word.
 
-        Who got the message and hadn't opened it is asked about once more when nothing of the night can be late any
-        more: few open a push after that.
+        Once nothing of the night can be late any more, two are asked about once more: who hadn't opened the message, of
+        whom few do after that, and who was filtered, since a first word may have come too early.
 
         Args:
             now: in UTC.
-            again: ask at once of whom there is no word.
+            again: ask at once of whom there is no word, and of whom it was that they were filtered.
             final_at: from when nothing can be late any more.
         """
-        known = self._verdicts if self._is_fresh(now) and not again else self._verdicts.filter(_FINAL)
+        known = self._verdicts if self._is_fresh(now) else self._verdicts.filter(_FINAL)
+        if again:
+            known = known.filter(_CONFIRMED)
         if self.before is not None and self.before.asked_at < final_at <= now:
-            known = known.filter(~_UNOPENED)
+            known = known.filter(_CONFIRMED & ~_UNOPENED)
         done = pl.concat([known["place"], self._so_far.read(now=now)["place"]])
         return np.setdiff1d(self._chosen, done.to_numpy()).tolist()
 
@@ -189,6 +196,9 @@ class NightAsked:
         if fresh.is_empty() and self.before is None:
             return None
         others = evidence_again(self._verdicts.join(fresh, on="place", how="anti"))
+        if self.is_moved:  # some may have got it at another time than the night's, and others are still to get it
+            told = pl.when(_GOT).then("evidence").otherwise(pl.lit("untold").cast(EVIDENCE["evidence"]))
+            fresh = fresh.with_columns(evidence=told)
         known = self._known(pl.concat([fresh, others]), template=template, earlier=earlier)
         verdicts = explain(known, night, before=self._verdicts)
         counts = self._counts(verdicts, requests=requests, sent=sent)
@@ -255,10 +265,9 @@ class NightAsked:
         return file.filter(pl.col("outcome") == "recipient")[name]
 
 
-def _accepted(store: Store, audience: FrozenAudience) -> np.ndarray:
-    """The places of everybody whose request Appboy accepted, ascending."""
-    spans = [
-        np.arange(batch.first, batch.first + batch.size, dtype=np.uint32)
-        for batch in store.deliveries.batches(*audience.night, state="accepted")
-    ]
-    return np.sort(np.concatenate(spans)) if spans else np.array([], np.uint32)
+def _accepted(store: Store, audience: FrozenAudience) -> tuple[np.ndarray, bool]:
+    """The places of everybody whose request Appboy accepted, ascending, and whether any may go out at another time."""
+    batches = store.deliveries.batches(*audience.night, state="accepted")
+    spans = [np.arange(batch.first, batch.first + batch.size, dtype=np.uint32) for batch in batches]
+    is_moved = any(isinstance(batch.state, Accepted) and batch.state.before is not None for batch in batches)
+    return (np.sort(np.concatenate(spans)) if spans else np.array([], np.uint32)), is_moved

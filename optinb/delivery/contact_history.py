@@ -103,12 +103,18 @@ class ContactHistory:
         found = self._store.deliveries.list(run_date=run_date)
         return tuple(audience for audience in found if since is None or audience.run_date >= since)
 
-    def rows(self, audience: FrozenAudience, columns: Collection[str] = WHO) -> pl.DataFrame:
+    def rows(
+        self, audience: FrozenAudience, columns: Collection[str] = WHO, *, as_accepted: bool = False
+    ) -> pl.DataFrame:
         """Some columns of HISTORY for everybody of a campaign's night, in the order of its file.
 
-        Raises StateError when the frozen audience can't be read, or was changed since.
+        `as_accepted`: as if Appboy hadn't been asked about it. Raises StateError when the frozen audience, or what
+        Appboy said of it, can't be read, or was changed since.
         """
-        return self._rows(audience, columns, _Journal(self._store, audience))
+        journal = _Journal(self._store, audience)
+        if as_accepted:
+            journal.asked = None
+        return self._rows(audience, columns, journal)
 
     def of_person(self, audience: FrozenAudience, ids: Collection[str], external_ids: Collection[str]) -> pl.DataFrame:
         """The rows (HISTORY) of whoever had one of some ids, or one of some external user ids, then."""
@@ -145,20 +151,6 @@ class ContactHistory:
         for row in mine.iter_rows(named=True):
             return ArrivalVerdict(row["status"], row["filter"], bool(row["opened"]))
         return None
-
-    def had(self, audience: FrozenAudience) -> pl.DataFrame:
-        """Who has had the template of a night by then: customer_id and external_user_id.
-
-        Beside those whom the night counts as a message for, these are the recipients whom Appboy filtered because they
-        had got the template before, from wherever.
-
-        Raises:
-            StateError: when the frozen audience, or what Appboy said of it, can't be read, or was changed since.
-        """
-        rows = self.rows(audience, (*WHO, "place"))
-        found = counting(rows, "recipient")
-        before = self.verdicts(audience).filter(pl.col("filter").cast(pl.String) == "re_eligibility")
-        return pl.concat([found, rows.join(before, on="place", how="semi").select(found.columns)])
 
     def campaigns(self) -> frozenset[str]:
         """The names of all campaigns."""

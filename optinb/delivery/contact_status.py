@@ -25,6 +25,7 @@ Status = Literal[
     "accepted",
     "confirmed",
     "filtered",
+    "missing",
     "unconfirmed",
     "untold",
     "unknown",
@@ -39,7 +40,8 @@ class Meaning(Struct, frozen=True, kw_only=True):
 
     A message counts as received once Appboy accepted its request, or said later that it arrived, for as long as it
     doesn't say that it was filtered: what isn't confirmed so far may have arrived all the same, and whoever took it for
-    lost might write twice.
+    lost might write twice. For the same reason what was filtered still counts for the contact policy: Appboy's word may
+    be early, or wrong, and nobody is to be written to again by it.
 
     `counts`: the contact policy takes it for a message, since it was sent, will be or may have been. `received`: rules
     and results take it for one that was sent. `in_doubt`: nobody knows whether Appboy took it. `said`: the same in
@@ -57,7 +59,8 @@ MEANING: dict[Status, Meaning] = {
     "cancelled": Meaning(counts=False, received=False, said="a person stopped it before it reached anybody"),
     "expired": Meaning(counts=False, received=False, said="its time had passed before it could be sent"),
     "refused": Meaning(counts=False, received=False, said="Appboy refused the request"),
-    "filtered": Meaning(counts=False, received=False, said="Appboy says that nothing arrived"),
+    "missing": Meaning(counts=False, received=False, said="nobody knew whether Appboy took it; nothing arrived"),
+    "filtered": Meaning(counts=True, received=False, said="Appboy accepted the request, and says that nothing arrived"),
     "unknown": Meaning(counts=True, received=False, in_doubt=True, said="nobody knows whether Appboy took it"),
     "untold": Meaning(counts=True, received=False, in_doubt=True, said="Appboy was asked and can't tell any more"),
     "planned": Meaning(counts=True, received=False, said="it is on the list and still to be sent"),
@@ -110,7 +113,7 @@ def _asked(verdict: Verdict | None) -> Status:
         case "received":
             return "confirmed"
         case "missing":
-            return "filtered"
+            return "missing"
         case "untold":
             return "untold"
         case _:

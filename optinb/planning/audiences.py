@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from optinb.appboy import StatedRules, Templates
     from optinb.base.context import Context
     from optinb.campaigns.campaign_store import CampaignStore
-    from optinb.campaigns.vendor_state import Whose
     from optinb.delivery import FrozenAudience
     from optinb.planning.resolved import Resolved
     from optinb.segments import VendorControl
@@ -93,17 +92,13 @@ class Audiences:
         """What is stated of Appboy's filters, with all that was sent; nothing of it is read before a campaign asks."""
         stated, zone = self._templates.stated(), self._settings.zone
 
-        def rows_of(audience: FrozenAudience, sending: TemplateSending) -> Callable[[Whose], pl.DataFrame]:
-            def rows(whose: Whose) -> pl.DataFrame:
-                # whom Appboy filtered for it has had a template that may be had once; of a window nobody knows when
-                if whose == "had" and sending.rules.window is None:
-                    return self._contacts.had(audience)
-                return counting(self._contacts.rows(audience), "control" if whose == "control" else "recipient")
+        def rows_of(audience: FrozenAudience) -> Callable[[bool], pl.DataFrame]:
+            return lambda of_control: counting(self._contacts.rows(audience), "control" if of_control else "recipient")
 
-            return rows
-
-        sendings = ((audience, sending_of(audience, stated=stated, zone=zone)) for audience in nights)
-        sent = (Sent(audience.campaign_id, sending, rows_of(audience, sending)) for audience, sending in sendings)
+        sent = (
+            Sent(audience.campaign_id, sending_of(audience, stated=stated, zone=zone), rows_of(audience))
+            for audience in nights
+        )
         return VendorState(placed, zone=zone.key, sent=sent, controls=self.vendor_control.members)
 
     def uncontested(self, night: date, due: Iterable[Campaign], *, tables_of: date | None = None) -> ContactPolicyState:

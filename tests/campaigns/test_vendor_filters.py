@@ -28,8 +28,6 @@ from optinb.engine.persons import PERSONS, Identity
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from optinb.campaigns.vendor_state import Whose
-
 TEN = datetime.combine(date(2026, 11, 23), clock_time(10))
 DAY, HALF_HOUR = timedelta(days=1), timedelta(minutes=30)
 DAY_S = 86_400
@@ -47,12 +45,9 @@ def sending(
     )
 
 
-def sent(
-    one: TemplateSending, *who: str, by: str = "Before", control: Sequence[str] = (), earlier: Sequence[str] = ()
-) -> Sent:
-    def rows(whose: Whose) -> pl.DataFrame:
-        ids = {"recipient": who, "control": control, "had": (*who, *earlier)}[whose]
-        return pl.DataFrame({"customer_id": list(ids)}, schema={"customer_id": pl.String})
+def sent(one: TemplateSending, *who: str, by: str = "Before", control: Sequence[str] = ()) -> Sent:
+    def rows(of_control: bool) -> pl.DataFrame:
+        return pl.DataFrame({"customer_id": list(control if of_control else who)}, schema={"customer_id": pl.String})
 
     return Sent(by, one, rows)
 
@@ -183,12 +178,6 @@ def test_a_campaigns_own_control_group_goes_the_way_of_those_who_had_it() -> Non
     assert (
         Night(sent(sending(TEN - DAY, **again), "ann", by="Tonight", control=["bob"])).reasons(sending(**again)) == {}
     )
-
-
-def test_who_had_the_template_before_a_night_gets_it_no_more_and_fills_no_cap() -> None:
-    before = sent(sending(TEN - DAY), "ann", earlier=["bob"])
-    assert Night(before).reasons(sending()) == {"ann": "had_template", "bob": "had_template"}
-    assert Night(before).reasons(sending(again_after_s=0, caps=(VendorCap(1, "week"),))) == {"ann": "vendor_cap"}
 
 
 def test_what_a_person_had_under_another_id_counts() -> None:

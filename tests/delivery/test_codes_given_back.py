@@ -48,6 +48,12 @@ def lost_night(desk: ConfirmingDesk) -> FrozenAudience:
     return desk.night(60, run_date=TOMORROW, codes=POOL)
 
 
+def over(desk: ConfirmingDesk) -> None:
+    """Lets the time come when nothing can be late any more, and asks once more."""
+    desk.go(desk.desk.now + timedelta(days=4))
+    desk.confirming.confirm()
+
+
 def codes_of(desk: ConfirmingDesk, frozen: FrozenAudience) -> dict[str, str]:
     """The code of each recipient, by the frozen file."""
     rows = read_frozen(desk.desk.root / frozen.path, frozen.sha256).filter(pl.col("outcome") == "recipient")
@@ -64,6 +70,9 @@ def test_only_those_who_were_filtered_lose_their_codes_and_only_once(desk: Confi
         desk.confirming.give_back_codes("Summer", TOMORROW)
     desk.confirming.confirm()
     assert left(desk) == 40
+    with pytest.raises(CampaignError, match="may be late until 2026-11-27"):
+        desk.confirming.give_back_codes("Summer", TOMORROW)
+    over(desk)
     done = desk.confirming.give_back_codes("summer", TOMORROW)
     assert (done.filtered, done.codes, left(desk)) == (40, 40, 80)
     filtered = {user for user, state in desk.fates(frozen).items() if state == "filtered"}
@@ -92,7 +101,7 @@ def test_what_gave_no_codes_gives_none_back(desk: ConfirmingDesk) -> None:
 @pytest.mark.parametrize("is_told", [True, False], ids=["told to the file", "lost by the file"])
 def test_a_recovered_journal_gives_no_code_to_two(desk: ConfirmingDesk, is_told: bool) -> None:
     frozen = lost_night(desk)
-    desk.confirming.confirm()
+    over(desk)
     files = sorted(desk.desk.root.glob("state.sqlite*"))
     desk.desk.store.close()
     before = {file: file.read_bytes() for file in files if file.exists()}

@@ -61,7 +61,6 @@ READS: dict[str, tuple[Any, ...]] = {
     "PastLists.list": (),
     "PastLists.members": (LIST,),
     "ContactHistory.campaigns": (),
-    "ContactHistory.had": (None,),
     "ContactHistory.nights": (),
     "ContactHistory.of_person": (None, ("000014",), ()),
     "ContactHistory.reopen": (),
@@ -128,7 +127,6 @@ def test_whatever_a_past_workspace_hands_out_reads_or_refuses(worked_with: Works
         "ContactHistory.of_person": (ws.contacts.nights()[0], ("000014",), ()),
         "ContactHistory.verdicts": (ws.contacts.nights()[0],),
         "ContactHistory.verdict_on": (ws.contacts.nights()[0], 0),
-        "ContactHistory.had": (ws.contacts.nights()[0],),
         "Snapshot.path": (ws.snapshot().files("transactions")[0],),
     }
     with ws.as_of(RUN_DATE) as past:
