@@ -43,7 +43,7 @@ def explain(rows: pl.DataFrame, night: TemplateNight, *, before: pl.DataFrame | 
 
     A filter is named where it alone explains the loss, or where it alone is left of those at work. A loss is final once
     nothing can arrive any more; before that only where a filter explains it that acts at once and that nobody doubts,
-    because a customer of whom it is said that nothing arrived may be written to again.
+    because rules take a customer of whom it is said that nothing arrived for one who got nothing.
 
     Args:
         rows: all rows of the night (KNOWN), since one row is judged by the others, too; a column that is left out is

@@ -163,9 +163,8 @@ class Night:
     def confirm(self) -> ConfirmedNights:
         """Asks Appboy what became of the messages of the last two weeks, for as long as the settings let it.
 
-        It comes before tonight's audiences, because whoever got nothing no longer counts for the contact policy and
-        may be written to again. Nothing here holds the night, and tonight's messages go first: what it is kept from, it
-        does the next time.
+        It comes before tonight's audiences, whose rules ask who received what. Nothing here holds the night, and
+        tonight's messages go first: what it is kept from, it does the next time.
         """
         wanted = self.ws.settings.confirm.minutes
         minutes = min(wanted, self._tonight.minutes_to_spare())

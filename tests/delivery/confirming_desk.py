@@ -65,13 +65,14 @@ class ConfirmingDesk:
         name: str = "Summer",
         run_date: date = NIGHT,
         codes: str | None = None,
+        over_since: timedelta = timedelta(hours=9),
     ) -> FrozenAudience:
         """A night that is sent to so many, and over since some hours."""
         send_at = self.desk.now.replace(hour=17) + (run_date - self.desk.now.date())
         frozen = self.plan(recipients, template=template, name=name, run_date=run_date, send_at=send_at, codes=codes)
         with self.client() as client:
             assert self.desk.send(client, frozen, concurrency=4).accepted == recipients
-        self.go(send_at + timedelta(hours=9))
+        self.go(send_at + over_since)
         return frozen
 
     def plan(

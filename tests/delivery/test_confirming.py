@@ -121,6 +121,18 @@ def test_a_template_that_is_had_once_is_named_the_next_morning(desk: ConfirmingD
     assert len(counting(desk.history.rows(second), "recipient")) == 120, "nobody is written to again by Appboy's word"
 
 
+def test_the_alarm_comes_the_next_morning_though_one_newcomer_got_it(desk: ConfirmingDesk) -> None:
+    desk.night(100)
+    desk.confirming.confirm()
+    desk.templates.set_rules("Shop", desk.templates.list()[0].id, TemplateRules(again_after_s=0))
+    desk.go(NOW + timedelta(days=1, hours=1))
+    desk.night(101, run_date=TOMORROW, over_since=timedelta(hours=7, minutes=30))
+    newest = desk.confirming.confirm().nights[0]
+    assert newest.counts is not None and newest.counts.confirmed == 1
+    assert newest.alarm is not None and "Once went to 1 of 101" in newest.alarm
+    assert "once per customer" in newest.alarm
+
+
 def test_a_dead_appboy_ends_it_with_a_note_and_the_next_time_goes_on(desk: ConfirmingDesk) -> None:
     frozen = desk.night(170)
     desk.sandbox.set_faults([Fault("status", endpoint="/users/export/ids", status=401, nth=(3,))])
