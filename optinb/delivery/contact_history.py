@@ -283,6 +283,8 @@ class _Journal:
 def _overlay(codes: Codes, verdicts: pl.DataFrame) -> None:
     """Puts what Appboy said of recipients in place of the plain "accepted", and of nothing else."""
     places = verdicts["place"].to_numpy()
+    if len(places) and places.max() >= len(codes):
+        raise StateError("what Appboy said of a night is of another one; ask again with `optinb confirm --date DATE`")
     told = verdicts["status"].cast(pl.String).replace_strict(_TOLD, return_dtype=pl.UInt8).to_numpy()
     is_accepted = codes[places] == _CODE["accepted"]
     codes[places[is_accepted]] = told[is_accepted]

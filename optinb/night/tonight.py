@@ -15,6 +15,7 @@ from optinb.base.progress import progress
 from optinb.campaigns import (
     ALIVE,
     REBUILT,
+    RULES_OF_TEMPLATE,
     Campaign,
     CampaignRecord,
     Competitor,
@@ -270,7 +271,8 @@ class NightCampaigns:
         parts, approval = resolved.parts(), record.approval
         if approval and approval.fingerprint == audience.fingerprint:
             # what an earlier release froze is finished under the approval that it had then, which knew fewer parts
-            parts = {name: text for name, text in parts.items() if name in approval.parts or name == REBUILT}
+            new = (REBUILT, RULES_OF_TEMPLATE)  # what is stated of a template enters its campaigns' parts at any time
+            parts = {name: text for name, text in parts.items() if name in approval.parts or name in new}
         reason = self._why_held(record, parts, resolved)
         if reason or approval is None:
             return reason

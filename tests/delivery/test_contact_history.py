@@ -300,6 +300,13 @@ def test_what_appboy_says_of_accepted_messages_counts_at_once_and_touches_nothin
     assert history.verdict_on(audience, 3) is None
 
 
+def test_what_was_said_of_more_people_than_a_night_has_is_refused(store: Store, tmp_path: Path) -> None:
+    audience = frozen(store, tmp_path, [STATES["accepted"]])
+    said_of(store, tmp_path, audience, dict.fromkeys(range(5), "confirmed"), recipients=5)
+    with pytest.raises(StateError, match="is of another one"):
+        ContactHistory(tmp_path, store).rows(audience)
+
+
 def test_a_campaign_that_reached_nobody_has_no_control_group_to_be_measured_against(
     store: Store, tmp_path: Path
 ) -> None:

@@ -212,6 +212,21 @@ def test_a_statement_after_an_approval_holds_the_campaign(ws: Workspace, folder:
         ]
 
 
+def test_a_first_statement_between_the_list_and_its_send_holds_what_is_left(ws: Workspace, folder: Path) -> None:
+    ws.campaigns.submit(CAMPAIGNS[0])
+    with optinb.open_workspace(folder, user=APPROVER) as boss:
+        boss.campaigns.approve(CAMPAIGNS[0]["name"], seen=boss.campaigns.preview(CAMPAIGNS[0]["name"]))
+    night = Night(optinb.open_workspace(folder, user=SCHEDULER), RUN_DATE)
+    for step in (night.import_delivery, night.model, night.templates, night.audiences):
+        step()
+    ws.templates.set_rules("Shop", SUMMER, TemplateRules(again_after_s=0))
+    (campaign,) = night.sends()
+    night.report()
+    night.close()
+    assert campaign.accepted == 0
+    assert campaign.held is not None and "rules of the template" in campaign.held
+
+
 def test_a_statement_that_names_somebody_who_is_forgotten_is_told(ws: Workspace) -> None:
     ws.templates.set_rules("Shop", SUMMER, TemplateRules(segment="all but customer 000014"))
     told = ws.forget("000014").named_in
