@@ -194,14 +194,14 @@ class AppboyClient:
         return self._read("POST", "/users/export/ids", wire.Exported, body=body)
 
     def campaign_series(
-        self, campaign_id: str, *, days: int = 14, ending_at: datetime | None = None
+        self, campaign_id: str, *, days: int = wire.SERIES_DAYS, ending_at: datetime | None = None
     ) -> tuple[wire.SeriesDay, ...]:
         """Daily figures of a campaign, 1 to 100 days until `ending_at` (aware; now if None). Raises AppboyError."""
         query = {"campaign_id": campaign_id, **_span(days, ending_at)}
         return self._read("GET", "/campaigns/data_series", wire.Series, query=query).data
 
     def send_series(
-        self, campaign_id: str, send_id: str, *, days: int = 14, ending_at: datetime | None = None
+        self, campaign_id: str, send_id: str, *, days: int = wire.SERIES_DAYS, ending_at: datetime | None = None
     ) -> tuple[wire.SeriesDay, ...]:
         """Daily figures of one send_id, which Appboy keeps for 14 days. Raises AppboyError."""
         query = {"campaign_id": campaign_id, "send_id": send_id, **_span(days, ending_at)}

@@ -16,6 +16,8 @@ from optinb.errors import AppboyError
 MAX_RECIPIENTS = 50
 MAX_EXPORTED = 50
 MAX_SEND_ID = 64
+SERIES_DAYS = 14
+"""For so long Appboy restates its daily figures, and keeps those of a send_id."""
 
 
 class Recipient(Struct, frozen=True, omit_defaults=True, gc=False):  # one for each customer, and never in a cycle

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from optinb.delivery.journal import ConfirmedCounts, FrozenAudience
 
 BY_DAY = 10, 20  # hours of the clock in which messages don't wait for quiet hours to end
-DAYS = 14  # for which figures are restated, and those of a send_id kept
 
 
 class ArrivalFigures:
@@ -74,9 +73,9 @@ class ArrivalFigures:
         if key not in self._read:
             with self._client(audience) as client:
                 self._read[key] = (
-                    client.campaign_series(audience.template_id, days=DAYS)
+                    client.campaign_series(audience.template_id)
                     if send_id is None
-                    else client.send_series(audience.template_id, send_id, days=DAYS)
+                    else client.send_series(audience.template_id, send_id)
                 )
         return self._read[key]
 

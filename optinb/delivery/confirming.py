@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from optinb.appboy.aborts import may_abort
-from optinb.appboy.template_rules import UNSTATED
+from optinb.appboy.wire import SERIES_DAYS
 from optinb.base.progress import progress
 from optinb.base.settings import RehearsedGroup
 from optinb.delivery.arrival_alarm import figures_from
@@ -17,32 +16,25 @@ from optinb.delivery.asking import Asking, Ticking, ticking
 from optinb.delivery.batch import is_late
 from optinb.delivery.budget import Budget
 from optinb.delivery.closing import lease_name
-from optinb.delivery.confirmation import TemplateNight
 from optinb.delivery.confirmed_nights import CodesGivenBack, ConfirmedNight, ConfirmedNights
-from optinb.delivery.confirming_night import EarlierReceipts, NightAsked
-from optinb.delivery.contact_status import MEANING, RECEIVED
-from optinb.delivery.reconcile import AN_HOUR, sent_again_at
+from optinb.delivery.confirming_night import NightAsked
+from optinb.delivery.reconcile import AN_HOUR
 from optinb.delivery.request import ask_after
+from optinb.delivery.same_template import SameTemplate
 from optinb.delivery.sampling import shares_to_ask
-from optinb.errors import CampaignError, StateError, UsageError, did_you_mean, failure
+from optinb.errors import CampaignError, UsageError, did_you_mean, failure
 from optinb.store import LeaseTaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
 
-    from optinb.appboy import AppboyClient, Template
+    from optinb.appboy import AppboyClient
     from optinb.base.context import Context
     from optinb.base.settings import Settings
     from optinb.delivery.audit_checkpoint import AuditCheckpoints
     from optinb.delivery.contact_history import ContactHistory
     from optinb.delivery.journal import FrozenAudience, Store
     from optinb.store import HeldLease
-
-# Of whom nobody knows whether they got it.
-_TOLD = ("planned", "confirmed", "filtered")
-_DOUBTFUL = tuple(status for status, meaning in MEANING.items() if meaning.counts and status not in _TOLD)
-DAYS = 14  # for which Appboy restates its figures, and keeps those of a send_id
 
 
 class _Asked(NamedTuple):
@@ -155,11 +147,11 @@ class Confirming:
     def _must_be_certain(self, audience: FrozenAudience) -> None:
         """Refuses while a message may arrive whose code would be given to a second person. Raises CampaignError."""
         name, run_date = audience.campaign_name, audience.run_date
-        asked, others = self._store.confirmations.newest(*audience.night), self._of_template(audience)
+        asked = self._store.confirmations.newest(*audience.night)
         ask = f"ask Appboy with `optinb confirm --date {run_date}`"
         if asked is None:
             raise CampaignError(f"nobody knows yet who was filtered of {name!r} on {run_date}; {ask}")
-        night = self._facts(audience, self._template(audience), others)
+        night = self._same_template(audience).facts()
         if asked.asked_at < night.final_at:
             raise CampaignError(
                 f"messages of {name!r} of {run_date} may be late until {night.final_at:%Y-%m-%d %H:%M} UTC; after "
@@ -177,7 +169,7 @@ class Confirming:
 
     def _nights(self, run_date: date | None, *, since: date | None = None) -> tuple[FrozenAudience, ...]:
         """The nights of which Appboy accepted something and everybody's time has come, the newest first."""
-        oldest = since or self._context.today() - timedelta(days=DAYS)
+        oldest = since or self._context.today() - timedelta(days=SERIES_DAYS)
         late, now = self.settings.send.late_minutes, self._context.now()
         return tuple(
             audience
@@ -234,9 +226,8 @@ class Confirming:
     ) -> _Asked:
         clock = self._context.now
         there = NightAsked(self._store, audience, root=self._context.root, planned=planned)
-        template = self._template(audience)
-        others = self._of_template(audience)
-        night = self._facts(audience, template, others)
+        same = self._same_template(audience)
+        template, night = same.template, same.facts()
         left = there.left(now=clock(), again=again, final_at=night.final_at)
         if not left and there.is_concluded(now=clock(), turns=(figures_from(night), night.final_at)):
             return _Asked()
@@ -255,7 +246,7 @@ class Confirming:
                     client,
                     left,
                     night=night,
-                    again_at=self._again_at(audience, others),
+                    again_at=same.again_at(),
                     clock=clock,
                     progress=on_progress,
                 )
@@ -267,9 +258,9 @@ class Confirming:
         there.conclude(
             night,
             template=template,
-            earlier=self._earlier(audience, others),
+            earlier=same.earlier(),
             requests=asking.requests - before,
-            sent=figures.sent(audience, others),
+            sent=figures.sent(audience, same.others),
             alarm_of=alarm_of(audience, template.name if template else audience.template_id, night),
             user=self._context.user,
             now=clock(),
@@ -301,68 +292,6 @@ class Confirming:
             found |= shares_to_ask(accepted)
         return found
 
-    def _facts(
-        self, audience: FrozenAudience, template: Template | None, others: Sequence[FrozenAudience]
-    ) -> TemplateNight:
-        stated = self._store.statements.newest(audience.app_group_id, audience.template_id)
-        return TemplateNight(
-            template_id=audience.template_id,
-            send_at=audience.send_at,
-            now=self._context.now(),
-            clock=audience.clock,
-            rules=stated.rules if stated else UNSTATED,
-            platforms=template.platforms if template else (),
-            has_control_variation=any("control group of its own" in note for note in template.notes)
-            if template
-            else False,
-            may_abort=template is not None and may_abort(template),
-            until=sent_again_at(audience, others, since=audience.send_at),
-            late_minutes=self.settings.send.late_minutes,
-            recipients=self._store.deliveries.counts(*audience.night).accepted,
-            time_zone=self.settings.workspace.time_zone,
-        )
-
-    def _of_template(self, audience: FrozenAudience) -> tuple[FrozenAudience, ...]:
-        """The other nights of the same template of which something was accepted, or may have been."""
-        same = (audience.app_group_id, audience.template_id)
-        return tuple(
-            other
-            for other in self._store.deliveries.list(having=("accepted", "unknown", "sending"))
-            if other.night != audience.night and (other.app_group_id, other.template_id) == same
-        )
-
-    def _again_at(self, audience: FrozenAudience, others: Sequence[FrozenAudience]) -> dict[str, datetime]:
-        """When the same template may have gone out again, to those who may have got it again."""
-        found: dict[str, datetime] = {}
-        for other in sorted(others, key=lambda one: one.send_at, reverse=True):
-            if other.send_at >= audience.send_at:
-                sent = self._sent_of(other).filter(pl.col("status").is_in([*RECEIVED, *_DOUBTFUL]))
-                found |= dict.fromkeys(sent["external_user_id"].to_list(), other.send_at)
-        return found
-
-    def _earlier(self, audience: FrozenAudience, others: Sequence[FrozenAudience]) -> EarlierReceipts:
-        """Who had got the template in the two weeks before, and who may have by what nobody knows yet."""
-        had_at: dict[str, datetime] = {}
-        may_have: set[str] = set()
-        since = audience.send_at - timedelta(days=DAYS)
-        for other in sorted(others, key=lambda one: one.send_at):
-            if since <= other.send_at < audience.send_at:
-                sent = self._sent_of(other)
-                got = sent.filter(pl.col("status") == "confirmed")["external_user_id"]
-                had_at |= dict.fromkeys(got.to_list(), other.send_at)
-                doubtful = pl.col("status").is_in([*_DOUBTFUL])
-                may_have |= set(sent.filter(doubtful)["external_user_id"])
-        return EarlierReceipts(had_at=had_at, may_have_had=frozenset(may_have))
-
-    def _sent_of(self, other: FrozenAudience) -> pl.DataFrame:
-        """The recipients of another night: external_user_id, status; as accepted where its verdicts are lost."""
-        columns = ("external_user_id", "role", "status")
-        try:
-            rows = self._contacts.rows(other, columns)
-        except StateError:  # two nights of a template must not wait for one another to be mended
-            rows = self._contacts.rows(other, columns, as_accepted=True)
-        return rows.filter(pl.col("role") == "recipient")
-
     def _told(
         self, audiences: Sequence[FrozenAudience], asked: Mapping[tuple[str, date], _Asked]
     ) -> tuple[ConfirmedNight, ...]:
@@ -392,8 +321,8 @@ class Confirming:
             )
         return tuple(found)
 
-    def _template(self, audience: FrozenAudience) -> Template | None:
-        return self._store.templates.imported(audience.app_group_id).get(audience.template_id)
+    def _same_template(self, audience: FrozenAudience) -> SameTemplate:
+        return SameTemplate(audience, self._context, self._store, self._contacts)
 
     def _group_name(self, app_group_id: str) -> str:
         return next((g.name for g in self.settings.app_groups if g.id == app_group_id), app_group_id)

@@ -24,7 +24,7 @@ from optinb.delivery.contact_status import (
     status_of_night,
 )
 from optinb.delivery.elsewhere import must_be_here
-from optinb.delivery.frozen import is_sealed
+from optinb.delivery.frozen import read_sealed
 from optinb.delivery.journal import Accepted, Batch, FrozenAudience, Settlement, Store, Verdict
 from optinb.delivery.verdict_files import read_verdicts
 from optinb.errors import StateError
@@ -327,14 +327,7 @@ def _verdicts(settlement: Settlement) -> dict[str, Verdict]:
 
 def _sealed(root: Path, audience: FrozenAudience, columns: list[str]) -> pl.DataFrame:
     """Some columns of a frozen audience whose seal is whole. Raises StateError."""
-    path, cause = root / audience.path, None
-    try:
-        if is_sealed(path, audience.sha256):
-            return pl.read_parquet(path, columns=columns, glob=False)
-        what = "was changed since it was sealed"
-    except (OSError, pl.exceptions.PolarsError) as error:
-        what, cause = "can't be read", error
-    raise StateError(
-        f"the frozen audience {path} {what}, so that nobody knows whom {audience.campaign_name!r} reached on "
-        f"{audience.run_date}; restore it from a copy"
-    ) from cause
+    path, of = root / audience.path, f"{audience.campaign_name!r} reached on {audience.run_date}"
+    lost = f"so that nobody knows whom {of}; restore it from a copy"
+    why = f"the frozen audience {path}"
+    return read_sealed(path, audience.sha256, columns=columns, why=lambda what: f"{why} {what}, {lost}")

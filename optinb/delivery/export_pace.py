@@ -65,29 +65,6 @@ def next_export(pace: ExportPace, now: float) -> tuple[ExportPace, float]:
     return replace(pace, hour=hour, used=used + 1, slot=due + INTERVAL_S), 0.0
 
 
-def requests_by_hour(recipients: int, *, limit_an_hour: int, begin: float, took_s: float = 0.0) -> dict[int, int]:
-    """How many requests each clock hour has, until so many recipients have been asked about.
-
-    Args:
-        recipients: whom to ask about.
-        limit_an_hour: the app group's.
-        begin: when the first one goes out, in seconds since 1970.
-        took_s: how long Appboy takes for each answer.
-    """
-    pace, now = started(limit_an_hour=limit_an_hour, used=0, now=begin), begin
-    found: dict[int, int] = {}
-    for _ in range(math.ceil(recipients / USERS_A_REQUEST)):
-        while True:
-            pace, wait_s = next_export(pace, now)
-            if wait_s <= 0:
-                break
-            now += wait_s
-        hour = int(now // HOUR_S)
-        found[hour] = found.get(hour, 0) + 1
-        now += took_s
-    return found
-
-
 def ids_by_request(places: Iterable[int], *, size: int = USERS_A_REQUEST) -> list[tuple[int, ...]]:
     """The places of each request, in order."""
     found = list(places)

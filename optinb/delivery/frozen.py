@@ -18,7 +18,7 @@ from optinb.campaigns import AUDIENCE_SCHEMA
 from optinb.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from optinb.delivery.journal import FrozenAudience, Store
 
@@ -100,6 +100,30 @@ def is_sealed(path: Path, sha256: str) -> bool:
             return False
         _WHOLE[key] = sha256
     return True
+
+
+def read_sealed(
+    path: Path, sha256: str, *, columns: list[str] | None = None, why: Callable[[str], str]
+) -> pl.DataFrame:
+    """A file whose seal is whole, or some of its columns.
+
+    Args:
+        path: of the Parquet file.
+        sha256: its seal.
+        columns: those to read; all of them when left out.
+        why: makes the complaint from what is wrong with the file.
+
+    Raises:
+        StateError: when it isn't there, can't be read, or was changed.
+    """
+    cause = None
+    try:
+        if is_sealed(path, sha256):
+            return pl.read_parquet(path, columns=columns, glob=False)
+        what = "was changed since it was sealed"
+    except (OSError, pl.exceptions.PolarsError) as error:
+        what, cause = "can't be read", error
+    raise StateError(why(what)) from cause
 
 
 def check_planned(store: Store, audience: FrozenAudience) -> None:

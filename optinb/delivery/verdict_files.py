@@ -12,7 +12,7 @@ import polars as pl
 
 from optinb.base.files import sync
 from optinb.delivery.confirmation import EVIDENCE, VERDICTS
-from optinb.delivery.frozen import FrozenFile, is_sealed
+from optinb.delivery.frozen import FrozenFile, read_sealed
 from optinb.delivery.journal import VERDICT_TAIL
 from optinb.errors import StateError
 
@@ -72,17 +72,9 @@ def read_verdicts(confirmation: Confirmation, audience: FrozenAudience, *, root:
     Raises:
         StateError: when it isn't there or was changed: who got the message would be told wrongly.
     """
-    path, cause = root / confirmation.path, None
-    try:
-        if is_sealed(path, confirmation.sha256):
-            return pl.read_parquet(path, glob=False)
-        what = "was changed since it was sealed"
-    except (OSError, pl.exceptions.PolarsError) as error:
-        what, cause = "can't be read", error
-    raise StateError(
-        f"what Appboy said of {audience.campaign_name!r} on {audience.run_date}, {path}, {what}; restore it from a "
-        f"copy, or ask Appboy again: `optinb confirm --date {audience.run_date}`"
-    ) from cause
+    path, of = root / confirmation.path, f"{audience.campaign_name!r} on {audience.run_date}"
+    ask = f"restore it from a copy, or ask Appboy again: `optinb confirm --date {audience.run_date}`"
+    return read_sealed(path, confirmation.sha256, why=lambda what: f"what Appboy said of {of}, {path}, {what}; {ask}")
 
 
 def remove_but(kept: Collection[str], audience: FrozenAudience, *, root: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from optinb.appboy.wire import SERIES_DAYS
 from optinb.delivery.journal import EVERYBODY, ReachDay, end_of
 from optinb.errors import Exit
 
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from optinb.delivery.journal import FrozenAudience
-
-DAYS = 14
-"""For so long Appboy keeps the figures of a send_id, and restates all of them."""
 
 
 class FiguresRead(Struct, frozen=True, kw_only=True):
@@ -134,7 +132,7 @@ def unread_days(audiences: Iterable[FrozenAudience], rows: Iterable[ReachDay], *
     wanted = {
         sent + timedelta(days=later)
         for sent in (audience.send_at.astimezone(UTC).date() for audience in audiences)
-        for later in range(DAYS)
+        for later in range(SERIES_DAYS)
     }
     today = now.astimezone(UTC).date()
 

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from optinb.appboy import AppboyClient, CallError, RequestLater, Stopped
+from optinb.appboy.wire import SERIES_DAYS
 from optinb.campaigns import id_of
 from optinb.delivery.journal import EVERYBODY, FrozenAudience, ReachDay
 from optinb.errors import OptinbError, failure
-from optinb.measure.campaign_figures import DAYS, CampaignFigures, FiguresRead, NightFigures, unread_days
+from optinb.measure.campaign_figures import CampaignFigures, FiguresRead, NightFigures, unread_days
 from optinb.measure.reach_reading import rows_of
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class ReachFigures:
     def _lately(self) -> tuple[FrozenAudience, ...]:
         """What was sent, and may have arrived, in the last 14 days."""
         now = self._context.now()
-        since = now - timedelta(days=DAYS)
+        since = now - timedelta(days=SERIES_DAYS)
         found = self._store.deliveries.list(since=since.date() - timedelta(days=1), having=BEGUN)
         return tuple(audience for audience in found if since <= audience.send_at <= now)
 
@@ -108,7 +109,7 @@ class ReachFigures:
         ]
         templates = {a.template_id: a for a in audiences}.values()
         whole = [
-            (_row_of(a, read_at=self._context.now()), lambda template: client.campaign_series(template, days=DAYS))
+            (_row_of(a, read_at=self._context.now()), lambda template: client.campaign_series(template))
             for a in templates
         ]
         for asked in (nights, whole):
@@ -179,7 +180,7 @@ class ReachFigures:
 
 
 def _reader(send_series: Callable[..., tuple[SeriesDay, ...]], send_id: str) -> Callable[[str], tuple[SeriesDay, ...]]:
-    return lambda template: send_series(template, send_id, days=DAYS)
+    return lambda template: send_series(template, send_id)
 
 
 def _row_of(audience: FrozenAudience, *, send_id: str | None = None, read_at: datetime) -> ReachDay:

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optinb.delivery.export_pace import A_MINUTE, allowance, next_export, requests_by_hour, started
+from optinb.delivery.export_pace import A_MINUTE, USERS_A_REQUEST, allowance, next_export, started
+from optinb.delivery.pace import HOUR_S
 from optinb.delivery.sampling import MOST_ASKED, shares_to_ask
 
 HOUR = 1_764_331_200.0  # the begin of a clock hour
+
+
+def requests_by_hour(recipients: int, *, limit_an_hour: int, begin: float, took_s: float = 0.0) -> dict[int, int]:
+    """How many requests each clock hour has, until so many recipients have been asked about.
+
+    Args:
+        recipients: whom to ask about.
+        limit_an_hour: the app group's.
+        begin: when the first one goes out, in seconds since 1970.
+        took_s: how long Appboy takes for each answer.
+    """
+    pace, now = started(limit_an_hour=limit_an_hour, used=0, now=begin), begin
+    found: dict[int, int] = {}
+    for _ in range(math.ceil(recipients / USERS_A_REQUEST)):
+        while True:
+            pace, wait_s = next_export(pace, now)
+            if wait_s <= 0:
+                break
+            now += wait_s
+        hour = int(now // HOUR_S)
+        found[hour] = found.get(hour, 0) + 1
+        now += took_s
+    return found
 
 
 def test_a_million_recipients_use_at_most_a_fiftieth_of_each_hours_limit() -> None:

@@ -11,6 +11,7 @@ from delivery_desk import KEY_NAME, NIGHT, NOW, Desk
 from msgspec.structs import replace
 
 from optinb.appboy import AppboyClient, SeriesDay
+from optinb.appboy.wire import SERIES_DAYS
 from optinb.base.context import Context
 from optinb.base.settings import parse_settings
 from optinb.delivery import SendIds
@@ -18,7 +19,7 @@ from optinb.delivery.journal import EVERYBODY, ReachDay, end_of
 from optinb.delivery.journal.reach_days import read_again
 from optinb.errors import AppboyError, CampaignError
 from optinb.measure import ReachFigures, in_one_line
-from optinb.measure.campaign_figures import DAYS, unread_days
+from optinb.measure.campaign_figures import unread_days
 from optinb.measure.reach_reading import rows_of
 from optinb.sandbox import Fault, Rates
 from optinb.show import html, text
@@ -120,7 +121,7 @@ def test_days_that_nobody_read_after_they_were_over_are_gaps(desk: Desk) -> None
     assert unread_days([audience], [late], now=noon) == tuple(days[:3])
     assert unread_days([audience], [late], now=noon + timedelta(days=2))[3] == days[3]
     # what comes of a message later than Appboy tells of is no gap
-    assert len(unread_days([audience], [], now=noon + timedelta(days=90))) == DAYS
+    assert len(unread_days([audience], [], now=noon + timedelta(days=90))) == SERIES_DAYS
 
 
 # --- over HTTP
@@ -174,7 +175,7 @@ def test_two_campaigns_on_one_template_are_told_apart_and_add_up_to_it(reading: 
     reading.send(Large=150, Small=70)
     reading.go_to(NOW + timedelta(days=5))
     read = reading.figures.read()
-    assert (read.series, read.days, read.problems) == (3, 3 * DAYS, ())
+    assert (read.series, read.days, read.problems) == (3, 3 * SERIES_DAYS, ())
     large, small = reading.figures.lately()
     assert [figures.campaign for figures in (large, small)] == ["Large", "Small"]
     assert (large.nights[0].accepted, small.nights[0].accepted) == (150, 70)
@@ -225,7 +226,7 @@ def test_nights_that_did_not_run_for_long_are_gaps_that_stay(reading: Reading) -
     read = reading.figures.read()
     assert (read.series, read.problems) == (0, ())  # Appboy tells nothing of it any more
     (night,) = reading.figures.of("Large").nights
-    assert (night.days, len(night.unread)) == ((), DAYS)
+    assert (night.days, len(night.unread)) == ((), SERIES_DAYS)
     assert "never read: 2026-11-23" in text(reading.figures.of("Large"))
     assert "Never read: Mon 23 Nov 2026" in html(reading.figures.of("Large"))
 

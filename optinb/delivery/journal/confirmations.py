@@ -56,11 +56,6 @@ class ConfirmedCounts(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return sum(self.filtered.values())
 
     @property
-    def is_sample(self) -> bool:
-        """Whether not everybody is to be asked about."""
-        return self.planned < self.recipients
-
-    @property
     def is_final(self) -> bool:
         """Whether nobody is left to ask about."""
         return self.asked >= self.planned and self.unconfirmed == 0
