@@ -80,6 +80,13 @@ class TemplateRules(Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
         after_s = self.again_after_s
         return None if after_s is UNSET or after_s is None else timedelta(seconds=after_s)
 
+    @property
+    def may_wait(self) -> bool:
+        """Whether by what is stated Appboy may hold a message back and send it later."""
+        hours = self.quiet_hours
+        is_held = isinstance(hours, VendorQuietHours) and hours.then == "later"
+        return is_held or isinstance(self.messages_a_minute, int)
+
     def with_changes(self, changes: TemplateRules) -> TemplateRules:
         """These rules, with everything that others state in place of what was stated before.
 

@@ -141,8 +141,12 @@ class TemplateNight(Struct, frozen=True, kw_only=True):
 
     @property
     def final_at(self) -> datetime:
-        """From when a message that hasn't arrived won't arrive any more."""
-        return self.last_moment + LONGEST_WAIT + CONSISTENT
+        """From when a message that hasn't arrived won't arrive any more.
+
+        Where messages may wait it is a day later: nobody says whether a wait for quiet hours counts to the 72 hours.
+        """
+        longest = LONGEST_WAIT + timedelta(days=1) if self.rules.may_wait else LONGEST_WAIT
+        return self.last_moment + longest + CONSISTENT
 
 
 def lasting_verdicts(before: pl.DataFrame, now: pl.DataFrame, *, is_final: bool) -> pl.DataFrame:

@@ -55,8 +55,10 @@ def explain(rows: pl.DataFrame, night: TemplateNight, *, before: pl.DataFrame | 
         A row (VERDICTS) for each, by place.
     """
     judged, seen = _judged(rows, night)
-    is_sure = pl.any_horizontal(pl.lit(False), *(_sure(name, seen) for name in _names(judged)))
-    is_filtered = pl.col("is_lost") & (is_sure | pl.col("is_over"))
+    is_sure = pl.any_horizontal(pl.lit(False), *(_sure(name, night, seen) for name in _names(judged)))
+    is_nobody = (pl.col("evidence") == "nobody").all() & pl.lit(judged.height > 1)
+    # one who knows nobody of a whole night is likely another app group's Appboy, and tells nothing of this one
+    is_filtered = pl.col("is_lost") & (is_sure | pl.col("is_over")) & ~is_nobody
     is_confirmed = pl.col("evidence") == "received"
     found = judged.select(
         "place",
@@ -205,15 +207,18 @@ def _often_open(known: pl.DataFrame) -> bool:
     return left > known["is_got"].sum()
 
 
-def _sure(name: VendorFilter, seen: NightFindings) -> pl.Expr:
+def _sure(name: VendorFilter, night: TemplateNight, seen: NightFindings) -> pl.Expr:
     """Of each row whether its loss is final at once, because of a filter that isn't taken for a delay.
 
-    Tokens count only where the export told anybody's, and re-eligibility only where the night bears it out.
+    Tokens count only where the export told anybody's, and re-eligibility only where the night bears it out; neither
+    where messages may wait, since a token may come meanwhile, and a first part that arrived looks like a window.
     """
     explained = _by(name).fill_null(False)
     match name:
         case "unknown_user" | "global_control":
             return explained
+        case _ if night.rules.may_wait:
+            return pl.lit(False)
         case "no_push_token":
             return explained & pl.lit(seen.with_token > 0)
         case "re_eligibility":

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 AT = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
-MORNING, LATER = AT + 9 * HOUR, AT + 4 * DAY
+MORNING, LATER = AT + 9 * HOUR, AT + 5 * DAY
 ANY_TIME = TemplateRules(again_after_s=0)
 GOT = {"evidence": "received", "last_received": AT, "has_token": True}
 LOST = {"evidence": "not_received", "has_token": True}
@@ -133,6 +133,25 @@ def test_what_acts_at_once_is_final_at_once() -> None:
     rows = [GOT, LOST | {"has_token": False}, LOST | {"in_vendor_control": True}, {"evidence": "nobody"}]
     found = said(rows, night(now=MORNING))
     assert found[1:] == [("filtered", "no_push_token"), ("filtered", "global_control"), ("filtered", "unknown_user")]
+
+
+@pytest.mark.parametrize(
+    "waits", [TemplateRules(quiet_hours=replace(NIGHTLY, then="later")), TemplateRules(messages_a_minute=60)]
+)
+def test_where_messages_may_wait_neither_tokens_nor_windows_are_final_before_a_day_more(waits: TemplateRules) -> None:
+    rules = ANY_TIME.with_changes(waits)
+    rows = [*[GOT] * 30, *[HAD] * 5, LOST | {"has_token": False}, {"evidence": "nobody"}]
+    found = said(rows, night(rules, now=MORNING))
+    assert found[30:] == [("unconfirmed", None)] * 6 + [("filtered", "unknown_user")]
+    one = night(rules)
+    assert one.final_at == night(ANY_TIME).final_at + DAY
+    assert said(rows, replace(one, now=one.final_at))[35] == ("filtered", "no_push_token")
+
+
+def test_an_appboy_that_knows_nobody_of_a_night_is_not_believed() -> None:
+    nobody = {"evidence": "nobody"}
+    assert said([nobody] * 3, night()) == [("unconfirmed", None)] * 3
+    assert said([GOT, nobody, nobody], night())[1:] == [("filtered", "unknown_user")] * 2
 
 
 def test_where_the_export_tells_nobodys_tokens_their_absence_is_no_reason() -> None:
