@@ -62,6 +62,8 @@ def test_a_clock_that_is_set_back_revives_no_approval_that_the_trail_has_outlive
         approver.campaigns.approve(NAME, seen=approver.campaigns.preview(NAME))
     ws.store.audit.note(who="ann", action="list saved", subject="A", now=ws.now() + timedelta(days=days))
     monkeypatch.setattr("optinb.night.tonight.is_pretended", lambda: False)
+    # each workspace's pretended clock begins anew: the night's must not be behind the one that the approval went by
+    monkeypatch.setenv("OPTINB_NOW", (ws.now() + timedelta(hours=1)).isoformat())
     night = Night(open_workspace(folder, user=SCHEDULER), RUN_DATE)
     night.import_delivery()
     night.model()
