@@ -169,6 +169,7 @@ class Services(TablesView):
             contacts=self.contacts,
             checkpoints=self.checkpoints,
             client=self.sends.client,
+            control=lambda app_group_id: self.vendor_control.members(app_group_id),
         )
 
     @once

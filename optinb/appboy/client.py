@@ -129,9 +129,14 @@ class AppboyClient:
         self._transport.close()
 
     @property
+    def answered_at(self) -> datetime | None:
+        """When the newest answer was made by Appboy's clock, in UTC; None where it didn't say."""
+        return date_of(self._dated[0]) if self._dated else None
+
+    @property
     def clock_ahead_s(self) -> float | None:
         """Seconds by which Appboy's clock was ahead of ours in the newest answer; None where it didn't say."""
-        date = date_of(self._dated[0]) if self._dated else None
+        date = self.answered_at
         return (date - self._dated[1]).total_seconds() if date and self._dated else None
 
     def schedule(self, request: wire.ScheduleRequest) -> Outcome:

@@ -18,7 +18,7 @@ from optinb.campaigns.eligibility import LATE
 from optinb.campaigns.schedule import Clock
 
 LONGEST_WAIT = timedelta(hours=72)  # behind a speed limit, after which Appboy gives a message up
-_DAYS_BACK = {"day": 0, "week": 6}
+DAYS_BACK = {"day": 0, "week": 6}
 
 
 class ReceiptSpan(NamedTuple):
@@ -90,7 +90,7 @@ def is_counted(cap: VendorCap, contact: ReceiptSpan, tonight: ReceiptSpan, zone:
 
     A week is seven days that end with the day of either, so that none that was promised is crowded out by one before.
     """
-    within = timedelta(days=_DAYS_BACK[cap.per])
+    within = timedelta(days=DAYS_BACK[cap.per])
     (first, last), (begin, end) = contact.days(zone), tonight.days(zone)
     return first - within <= end and last + within >= begin
 

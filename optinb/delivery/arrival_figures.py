@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from optinb.campaigns.schedule import EARLIEST_ZONE
 from optinb.delivery.arrival_alarm import arrival_alarm, series_speaks
+from optinb.delivery.confirmation import LONGEST_WAIT
 from optinb.delivery.filter_rules import losses
 from optinb.delivery.request import last_moment
 from optinb.errors import AppboyError
@@ -37,7 +38,7 @@ class ArrivalFigures:
         self._read: dict[tuple[str, str | None], tuple[SeriesDay, ...]] = {}
 
     def sent(self, audience: FrozenAudience, others: Iterable[FrozenAudience]) -> int | None:
-        """To how many customers a night was sent; None where that can't be told.
+        """How many customers a night reached, be it days later; None where that can't be told.
 
         Args:
             audience: of that night.
@@ -56,7 +57,7 @@ class ArrivalFigures:
         told = [day for day in series if send_id is not None or _day(day.time) in days]
         if not told:
             return None
-        return sum(map(_reached, told))
+        return reached(told)
 
     def knows_nothing_of(self, audience: FrozenAudience) -> bool:
         """Whether nothing at all of a night's template was sent in two weeks, as by a sandbox that began later.
@@ -65,7 +66,7 @@ class ArrivalFigures:
             audience: of that night.
         """
         with suppress(AppboyError):
-            return not any(map(_reached, self._series(audience, None)))
+            return not reached(self._series(audience, None))
         return False
 
     def _series(self, audience: FrozenAudience, send_id: str | None) -> Sequence[SeriesDay]:
@@ -125,15 +126,23 @@ def is_by_day(night: TemplateNight) -> bool:
 
 
 def _days(audience: FrozenAudience, zone: ZoneInfo) -> frozenset[date]:
-    """The days on which messages of a night go out."""
-    first, last = (at.astimezone(zone).date() for at in (audience.send_at, last_moment(audience)))
+    """The days on which messages of a night arrive, those that wait among them."""
+    latest = last_moment(audience) + LONGEST_WAIT
+    first, last = (at.astimezone(zone).date() for at in (audience.send_at, latest))
     return frozenset(first + timedelta(days=n) for n in range((last - first).days + 1))
 
 
-def _reached(day: SeriesDay) -> int:
-    """To how many customers a day's messages went; of one with several phones each has a message of its own."""
-    by_channel = [sum(figures.sent for figures in day.push(channel)) for channel in day.messages]
-    return day.unique_recipients or max(by_channel, default=0)
+def reached(series: Iterable[SeriesDay]) -> int:
+    """How many customers the messages of some days reached; of one with several phones each has a message of its own.
+
+    Args:
+        series: the days.
+    """
+    return sum(
+        day.unique_recipients
+        or max((sum(figures.sent for figures in day.push(channel)) for channel in day.messages), default=0)
+        for day in series
+    )
 
 
 def _day(text: str) -> date | None:

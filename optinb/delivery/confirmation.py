@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from optinb.appboy.template_rules import UNSTATED, TemplateRules
 from optinb.appboy.vendor_filters import FILTER_WORDS, VENDOR_FILTERS, VendorFilter
+from optinb.base.intervals import wilson
 from optinb.base.settings import Platform
 from optinb.campaigns.schedule import Clock
 from optinb.delivery.request import CONSISTENT, last_moment_of
@@ -41,6 +42,9 @@ LONGEST_WAIT = timedelta(hours=72)
 """How long Appboy holds a message back, for quiet hours or a speed limit, before it gives it up."""
 
 _MOMENT = pl.Datetime("us", "UTC")
+DIFFERENCE = 0.005
+"""The share of what Appboy counts by which its figures of a night that is over still change."""
+_Z_RARE = 3.29  # of an interval that leaves out one in a thousand
 
 EVIDENCE = pl.Schema(
     {
@@ -95,8 +99,9 @@ VERDICTS = pl.Schema(
 `filter` is the likely one of those who were filtered; null there: nothing that is known explains it. `several`: more
 than one does. `last_received` is that of this night where it is confirmed, else the last one before; `opened` is null
 where it isn't confirmed. `missed`, of the unconfirmed: Appboy named them without the message when others of their time
-zone had got theirs at once, and this filter explains that. It is final once nothing can be late any more, though a
-later night of the template may hide by then what became of this one.
+zone had got theirs at once, and this filter explains that; or a filter explains it, and Appboy counts more customers
+reached than it names. It is final once nothing can be late any more and Appboy's count bears it out, since a later
+night of the template may hide by then what became of this one.
 """
 
 
@@ -115,7 +120,9 @@ class TemplateNight(Struct, frozen=True, kw_only=True):
         until: when the same template went out again; None where it didn't.
         late_minutes: how long after its time a request may still have been posted.
         recipients: of the whole night, whether asked about or not.
-        received_before: how many customers had got the template before this night; None where nobody knows.
+        sent: how many customers Appboy counts whom this night's messages reached; None where it can't be told.
+        may_be_beside: how many of `sent` may be none of the recipients, since nobody knows whether Appboy took theirs.
+        received_before: how many customers had got the template before this night at the most; None where nobody knows.
         time_zone: that of customers of whom Appboy has none.
     """
 
@@ -130,6 +137,8 @@ class TemplateNight(Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     late_minutes: int = 0
     recipients: int = 0
+    sent: int | None = None
+    may_be_beside: int = 0
     received_before: int | None = None
     time_zone: str | None = None
 
@@ -149,13 +158,17 @@ class TemplateNight(Struct, frozen=True, kw_only=True):
         return self.last_moment + longest + CONSISTENT
 
 
-def lasting_verdicts(before: pl.DataFrame, now: pl.DataFrame, *, is_final: bool) -> pl.DataFrame:
+def lasting_verdicts(before: pl.DataFrame, now: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
     """The words that count after Appboy was asked again: the later one, unless it can't tell any more.
+
+    Nobody is called filtered while Appboy itself counts more customers reached than it names: an export that leaves
+    receipts out, a later night that hid them, or a wait that nobody has stated would make losses of messages that
+    arrived.
 
     Args:
         before: what was said of some recipients (VERDICTS).
         now: what is said of some, the same ones or others (VERDICTS).
-        is_final: whether nothing of the night can be late any more.
+        night: what is known of it.
 
     Returns:
         One row (VERDICTS) for each recipient of either, by place. What was confirmed stays so, and whether it was
@@ -178,13 +191,48 @@ def lasting_verdicts(before: pl.DataFrame, now: pl.DataFrame, *, is_final: bool)
         pl.when(chosen["status"] == "unconfirmed").then(pl.coalesce("missed", "missed now")).otherwise(pl.lit(None))
     )
     found = both.select("place", **chosen).cast(dict(VERDICTS))  # type: ignore[arg-type]
-    is_over = pl.lit(is_final) & pl.col("missed").is_not_null()
+    if counts_more_than_named(found, night):
+        is_filtered = pl.col("status") == "filtered"
+        by = pl.col("filter").cast(pl.String).fill_null(UNEXPLAINED)
+        return found.with_columns(
+            status=pl.when(is_filtered).then(pl.lit("unconfirmed")).otherwise(pl.col("status").cast(pl.String)),
+            missed=pl.when(is_filtered).then(by).otherwise(pl.col("missed").cast(pl.String)),
+            filter=pl.lit(None),
+        ).cast(dict(VERDICTS))  # type: ignore[arg-type]
+    # a later night of the template may hide a receipt that was late: then Appboy's count alone tells that it wasn't
+    is_borne_out = night.now >= night.final_at and night.sent is not None and night.sent >= _confirmed(found)
+    is_over = pl.lit(is_borne_out) & pl.col("missed").is_not_null()
     by = pl.when(pl.col("missed") != UNEXPLAINED).then(pl.col("missed").cast(pl.String))
     return found.with_columns(
         status=pl.when(is_over).then(pl.lit("filtered")).otherwise(pl.col("status").cast(pl.String)),
         filter=pl.when(is_over).then(by).otherwise(pl.col("filter").cast(pl.String)),
         missed=pl.when(~is_over).then("missed"),
     ).cast(dict(VERDICTS))  # type: ignore[arg-type]
+
+
+def counts_more_than_named(verdicts: pl.DataFrame, night: TemplateNight) -> bool:
+    """Whether Appboy counts certainly more customers whom a night reached than it names, or than can be among them.
+
+    Args:
+        verdicts: what is said of those who were asked about (VERDICTS).
+        night: what is known of it.
+
+    Returns:
+        False where it doesn't count, too; one in 200 more is taken for what counts always differ by.
+    """
+    asked = verdicts.height
+    if night.sent is None or not asked or not night.recipients:
+        return False
+    is_untold = (pl.col("status") == "unconfirmed") & pl.col("missed").is_null()
+    may_have = _confirmed(verdicts) + verdicts.filter(is_untold).height
+    sent = (night.sent - night.may_be_beside) * (1 - DIFFERENCE)
+    if asked >= night.recipients:
+        return sent > may_have
+    return sent / night.recipients > wilson(may_have / asked, asked, _Z_RARE)[1]
+
+
+def _confirmed(verdicts: pl.DataFrame) -> int:
+    return int((verdicts["status"].cast(pl.String) == "confirmed").sum())
 
 
 class NightLosses(Struct, frozen=True, kw_only=True):

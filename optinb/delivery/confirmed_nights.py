@@ -7,7 +7,7 @@ from datetime import date, datetime
 from msgspec import Struct
 
 from optinb.appboy.vendor_filters import FILTER_WORDS
-from optinb.delivery.confirmation import SEVERAL
+from optinb.delivery.confirmation import DIFFERENCE, SEVERAL
 from optinb.delivery.journal import UNTOLD, ConfirmedCounts
 from optinb.delivery.sampling import ShareTold, share_told
 from optinb.errors import Exit
@@ -107,3 +107,19 @@ class ConfirmedNights(Struct, frozen=True, kw_only=True):
         if self.alarms:
             return int(Exit.MESSAGES_FILTERED)
         return int(Exit.FAILED if self.problems else Exit.DONE)
+
+
+def why_open(counts: ConfirmedCounts) -> str | None:
+    """Why recipients stay open of whom Appboy told already, or None.
+
+    Args:
+        counts: of a night that was asked about.
+    """
+    if counts.sent is None or counts.filtered or not counts.unconfirmed:
+        return None
+    if counts.asked < counts.recipients or counts.sent * (1 - DIFFERENCE) <= counts.confirmed:
+        return None  # of a sample, or while more are to be asked, the two can't be compared
+    return (
+        f"Appboy counts {counts.sent:,} people reached and names {counts.confirmed:,} of them so far, so that nothing "
+        f"is said of the other {counts.unconfirmed:,} yet"
+    )

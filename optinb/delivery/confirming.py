@@ -6,17 +6,18 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
+from msgspec.structs import replace
 
 from optinb.appboy.wire import SERIES_DAYS
 from optinb.base.progress import progress
 from optinb.base.settings import RehearsedGroup
 from optinb.delivery.arrival_alarm import figures_from
 from optinb.delivery.arrival_figures import ArrivalFigures, alarm_of
-from optinb.delivery.asking import Asking, Ticking, ticking
+from optinb.delivery.asking import Asking, Ticking, ticking, why_no_answer_counts
 from optinb.delivery.batch import is_late
 from optinb.delivery.budget import Budget
 from optinb.delivery.closing import lease_name
-from optinb.delivery.confirmed_nights import CodesGivenBack, ConfirmedNight, ConfirmedNights
+from optinb.delivery.confirmed_nights import CodesGivenBack, ConfirmedNight, ConfirmedNights, why_open
 from optinb.delivery.confirming_night import NightAsked
 from optinb.delivery.reconcile import AN_HOUR
 from optinb.delivery.request import ask_after
@@ -56,13 +57,24 @@ class Confirming:
         contacts: ContactHistory,
         checkpoints: AuditCheckpoints,
         client: Callable[[FrozenAudience], AppboyClient],
+        control: Callable[[str], pl.DataFrame | None] = lambda _app_group_id: None,
         ticks: Ticking | None = None,
     ) -> None:
-        """Args: `client`: of an audience's app group; `ticks`: the time of the pace."""
+        """Asks by a workspace's journal.
+
+        Args:
+            context: of the workspace.
+            store: with the journal and the confirmations.
+            contacts: the history of contacts.
+            checkpoints: of the audit trail.
+            client: of an audience's app group.
+            control: gives, by the id of an app group, external_user_id of those in Appboy's control group.
+            ticks: the time of the pace.
+        """
         self._context, self._store = context, store
         self.settings: Settings = context.settings
         self._contacts, self._checkpoints = contacts, checkpoints
-        self._client = client
+        self._client, self.control = client, control
         self.ticks: Ticking = ticks or ticking()
 
     def known(self, *, since: date | None = None) -> ConfirmedNights:
@@ -241,6 +253,8 @@ class Confirming:
                 self._client(audience) as client,
                 progress(f"asking about {audience.campaign_name}", total=len(left), unit="recipient") as on_progress,
             ):
+                if problem := why_no_answer_counts(client, audience, clock()):
+                    return _Asked(problem=problem)
                 asked = there.ask(
                     asking,
                     client,
@@ -255,17 +269,17 @@ class Confirming:
             return _Asked(recipients=asked, note=note)
         if not held.is_safe():
             return _Asked(recipients=asked, note="somebody else has taken over asking Appboy")
-        there.conclude(
+        night = replace(night, sent=figures.sent(audience, same.others))
+        done = there.conclude(
             night,
             template=template,
             earlier=same.earlier(),
             requests=asking.requests - before,
-            sent=figures.sent(audience, same.others),
             alarm_of=alarm_of(audience, template.name if template else audience.template_id, night),
             user=self._context.user,
             now=clock(),
         )
-        return _Asked(recipients=asked, note=note)
+        return _Asked(recipients=asked, note=note or (why_open(done.counts) if done else None))
 
     def _asking(self, app_group_id: str, held: HeldLease, *, until: float) -> Asking:
         hour = self._context.now().replace(minute=0, second=0, microsecond=0)
@@ -322,7 +336,7 @@ class Confirming:
         return tuple(found)
 
     def _same_template(self, audience: FrozenAudience) -> SameTemplate:
-        return SameTemplate(audience, self._context, self._store, self._contacts)
+        return SameTemplate(audience, self._context, self._store, self._contacts, control=self.control)
 
     def _group_name(self, app_group_id: str) -> str:
         return next((g.name for g in self.settings.app_groups if g.id == app_group_id), app_group_id)

@@ -43,10 +43,21 @@ _GOT = pl.col("evidence").cast(pl.String) == "received"
 
 
 class EarlierReceipts(Struct, frozen=True, kw_only=True):
-    """Who had got a template before a night, by external_user_id: when, if Appboy confirmed it, and who may have."""
+    """What was known before a night of whom Appboy would filter, by external_user_id.
+
+    Attributes:
+        had_at: when they had got the template, if Appboy confirmed it.
+        may_have_had: who may have got it.
+        in_vendor_control: who is on the list of Appboy's own control group; None where there is no list.
+        capped: for whom a frequency cap was full; None where none is stated.
+        may_be_capped: for whom it may have been.
+    """
 
     had_at: dict[str, datetime]
     may_have_had: frozenset[str]
+    in_vendor_control: frozenset[str] | None = None
+    capped: frozenset[str] | None = None
+    may_be_capped: frozenset[str] = frozenset()
 
 
 class NightAsked:
@@ -113,7 +124,14 @@ class NightAsked:
         """
         if self.before is not None and any(self.before.asked_at < turn <= now for turn in turns):
             return False
+        if self._awaits_figures and not self._is_fresh(now):
+            return False
         return self._so_far.read(now=now).is_empty()
+
+    @property
+    def _awaits_figures(self) -> bool:
+        """Whether losses are left open that Appboy's own count would close, and it couldn't be read."""
+        return self.before is not None and self.before.counts.sent is None and bool(self._verdicts["missed"].count())
 
     def _is_fresh(self, now: datetime) -> bool:
         return self.before is not None and self.before.asked_at > now - REST
@@ -170,7 +188,6 @@ class NightAsked:
         template: Template | None,
         earlier: EarlierReceipts,
         requests: int,
-        sent: int | None,
         alarm_of: Callable[[pl.DataFrame, ConfirmedCounts], str | None],
         user: str,
         now: datetime,
@@ -182,7 +199,6 @@ class NightAsked:
             template: as imported; None where it isn't known any more.
             earlier: who had got the template before, or may have.
             requests: that were made for this version.
-            sent: how many messages its figures say were sent.
             alarm_of: what is wrong with the template, by the rows (KNOWN) and the figures.
             user: who asks.
             now: in UTC.
@@ -199,9 +215,9 @@ class NightAsked:
         if self.is_moved:  # some may have got it at another time than the night's, and others are still to get it
             told = pl.when(_GOT).then("evidence").otherwise(pl.lit("untold").cast(EVIDENCE["evidence"]))
             fresh = fresh.with_columns(evidence=told)
-        known = self._known(pl.concat([fresh, others]), template=template, earlier=earlier)
+        known = self._known(pl.concat([fresh, others]), template=template, earlier=earlier, time_zone=night.time_zone)
         verdicts = explain(known, night, before=self._verdicts)
-        counts = self._counts(verdicts, requests=requests, sent=sent)
+        counts = self._counts(verdicts, requests=requests, sent=night.sent)
         counts = replace(counts, alarm=alarm_of(known, counts))
         frozen = write_verdicts(verdicts, self.audience, root=self._root)
         done = Confirmation(
@@ -233,7 +249,9 @@ class NightAsked:
             sent=sent,
         )
 
-    def _known(self, evidence: pl.DataFrame, *, template: Template | None, earlier: EarlierReceipts) -> pl.DataFrame:
+    def _known(
+        self, evidence: pl.DataFrame, *, template: Template | None, earlier: EarlierReceipts, time_zone: str | None
+    ) -> pl.DataFrame:
         """EVIDENCE with what optinb knew beforehand (KNOWN)."""
         known = evidence.with_columns(
             pl.lit(None, dtype=dtype).alias(name) for name, dtype in KNOWN.items() if name not in EVIDENCE
@@ -241,8 +259,18 @@ class NightAsked:
         ids = self._column("external_user_id").gather(known["place"])
         known = known.with_columns(
             had_at=ids.replace_strict(earlier.had_at, default=None, return_dtype=KNOWN["had_at"]),
-            may_have_had=ids.is_in(pl.Series(list(earlier.may_have_had), dtype=pl.String).implode()),
+            may_have_had=_are_in(ids, earlier.may_have_had),
         )
+        if earlier.in_vendor_control is not None:
+            known = known.with_columns(in_vendor_control=_are_in(ids, earlier.in_vendor_control))
+        if earlier.capped is not None:
+            # a customer's day in another time zone isn't the workspace's
+            is_elsewhere = pl.col("time_zone").fill_null(time_zone or "") != (time_zone or "")
+            known = known.with_columns(
+                cap_full=pl.when(_are_in(ids, earlier.may_be_capped) | is_elsewhere)
+                .then(pl.lit(None, pl.Boolean))
+                .otherwise(pl.lit(_are_in(ids, earlier.capped)))
+            )
         if template is not None and may_abort(template):
             known = known.with_columns(aborts=self._aborts(known, template))
         return known.select(KNOWN.names())
@@ -263,6 +291,10 @@ class NightAsked:
         check_frozen(path, self.audience.sha256)
         file = pl.read_parquet(path, columns=[name, "outcome"], glob=False)
         return file.filter(pl.col("outcome") == "recipient")[name]
+
+
+def _are_in(ids: pl.Series, some: Iterable[str]) -> pl.Series:
+    return ids.is_in(pl.Series(list(some), dtype=pl.String).implode())
 
 
 def _accepted(store: Store, audience: FrozenAudience) -> tuple[np.ndarray, bool]:

@@ -75,7 +75,7 @@ def explain(rows: pl.DataFrame, night: TemplateNight, *, before: pl.DataFrame | 
         ),
     ).cast(dict(VERDICTS))  # type: ignore[arg-type]
     nothing = pl.DataFrame(schema=VERDICTS)
-    return lasting_verdicts(nothing if before is None else before, found, is_final=night.now >= night.final_at)
+    return lasting_verdicts(nothing if before is None else before, found, night)
 
 
 def losses(rows: pl.DataFrame, night: TemplateNight) -> NightLosses:
@@ -210,8 +210,9 @@ def _often_open(known: pl.DataFrame) -> bool:
 def _sure(name: VendorFilter, night: TemplateNight, seen: NightFindings) -> pl.Expr:
     """Of each row whether its loss is final at once, because of a filter that isn't taken for a delay.
 
-    Tokens count only where the export told anybody's, and re-eligibility only where the night bears it out; neither
-    where messages may wait, since a token may come meanwhile, and a first part that arrived looks like a window.
+    Tokens count only where the export told anybody's and others of the time zone have theirs, and re-eligibility only
+    where the night bears it out; neither where messages may wait, since a token may come meanwhile, and a first part
+    that arrived looks like a window.
     """
     explained = _by(name).fill_null(False)
     match name:
@@ -220,7 +221,7 @@ def _sure(name: VendorFilter, night: TemplateNight, seen: NightFindings) -> pl.E
         case _ if night.rules.may_wait:
             return pl.lit(False)
         case "no_push_token":
-            return explained & pl.lit(seen.with_token > 0)
+            return explained & pl.lit(seen.with_token > 0) & pl.col("is_settled")
         case "re_eligibility":
             return explained & pl.lit(seen.again_is_sure) & pl.col("is_prompt")
         case _:

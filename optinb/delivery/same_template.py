@@ -11,6 +11,8 @@ import polars as pl
 from optinb.appboy.aborts import may_abort
 from optinb.appboy.template_rules import UNSTATED
 from optinb.appboy.wire import SERIES_DAYS
+from optinb.campaigns.schedule import EARLIEST_ZONE
+from optinb.campaigns.vendor_filters import DAYS_BACK, is_exempt
 from optinb.delivery.confirmation import TemplateNight
 from optinb.delivery.confirming_night import EarlierReceipts
 from optinb.delivery.contact_status import MEANING, RECEIVED
@@ -18,7 +20,8 @@ from optinb.delivery.reconcile import sent_again_at
 from optinb.errors import StateError
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import date, datetime
 
     from optinb.appboy import Template
     from optinb.base.context import Context
@@ -33,8 +36,18 @@ _DOUBTFUL = tuple(status for status, meaning in MEANING.items() if meaning.count
 class SameTemplate:
     """A night, its template, and the other nights of that."""
 
-    def __init__(self, audience: FrozenAudience, context: Context, store: Store, contacts: ContactHistory) -> None:
+    def __init__(
+        self,
+        audience: FrozenAudience,
+        context: Context,
+        store: Store,
+        contacts: ContactHistory,
+        *,
+        control: Callable[[str], pl.DataFrame | None],
+    ) -> None:
+        """Args: `control`: gives, by the id of an app group, external_user_id of those in Appboy's control group."""
         self._audience, self._context, self._store, self._contacts = audience, context, store, contacts
+        self._control = control
 
     @cached_property
     def template(self) -> Template | None:
@@ -57,6 +70,7 @@ class SameTemplate:
         mine, template, settings = self._audience, self.template, self._context.settings
         stated = self._store.statements.newest(mine.app_group_id, mine.template_id)
         notes = template.notes if template else ()
+        counts = self._store.deliveries.counts(*mine.night)
         return TemplateNight(
             template_id=mine.template_id,
             send_at=mine.send_at,
@@ -68,7 +82,13 @@ class SameTemplate:
             may_abort=template is not None and may_abort(template),
             until=sent_again_at(mine, self.others, since=mine.send_at),
             late_minutes=settings.send.late_minutes,
-            recipients=self._store.deliveries.counts(*mine.night).accepted,
+            recipients=counts.accepted,
+            may_be_beside=counts.unknown + counts.recalled + counts.pending,
+            received_before=sum(
+                self._store.deliveries.counts(*other.night).accepted
+                for other in self.others
+                if other.send_at < mine.send_at
+            ),
             time_zone=settings.workspace.time_zone,
         )
 
@@ -92,7 +112,63 @@ class SameTemplate:
                 got = sent.filter(pl.col("status") == "confirmed")["external_user_id"]
                 had_at |= dict.fromkeys(got.to_list(), other.send_at)
                 may_have |= set(sent.filter(pl.col("status").is_in([*_DOUBTFUL]))["external_user_id"])
-        return EarlierReceipts(had_at=had_at, may_have_had=frozenset(may_have))
+        capped, may_be_capped = self._capped()
+        return EarlierReceipts(
+            had_at=had_at,
+            may_have_had=frozenset(may_have),
+            in_vendor_control=self._in_vendor_control(),
+            capped=capped,
+            may_be_capped=may_be_capped,
+        )
+
+    def _in_vendor_control(self) -> frozenset[str] | None:
+        """Who is on the list of Appboy's control group; None where there is none, or it can't be gone by."""
+        try:
+            members = self._control(self._audience.app_group_id)
+        except StateError:
+            return None
+        return None if members is None else frozenset(members["external_user_id"])
+
+    def _capped(self) -> tuple[frozenset[str] | None, frozenset[str]]:
+        """For whom a stated cap was full before this night, and for whom it may have been; None where none is stated.
+
+        Days are those of the workspace's time zone.
+        """
+        mine = self._audience
+        stated = self._store.statements.newest(mine.app_group_id, mine.template_id)
+        if stated is None or not stated.rules.caps:
+            return None, frozenset()
+        today, sure, maybe = self._day(mine), set[str](), set[str]()
+        exempt = {
+            template_id
+            for template_id in {other.template_id for other in self._of_app_group}
+            if (there := self._store.statements.newest(mine.app_group_id, template_id)) and is_exempt(there.rules)
+        }
+        counted = [other for other in self._of_app_group if other.template_id not in exempt]
+        rows = {other.night: self._sent_of(other) for other in counted}
+        for cap in stated.rules.caps:
+            since = today - timedelta(days=DAYS_BACK[cap.per])
+            frames = [rows[other.night] for other in counted if since <= self._day(other) <= today]
+            for found, statuses in ((sure, ("confirmed",)), (maybe, ("confirmed", *_DOUBTFUL))):
+                found |= _as_often(frames, statuses, cap.most)
+        return frozenset(sure), frozenset(maybe - sure)
+
+    @cached_property
+    def _of_app_group(self) -> tuple[FrozenAudience, ...]:
+        """The nights of the app group in the week before this one."""
+        mine = self._audience
+        since = mine.send_at - timedelta(days=8)
+        return tuple(
+            other
+            for other in self._store.deliveries.list(having=("accepted", "unknown", "sending"))
+            if other.app_group_id == mine.app_group_id and since <= other.send_at < mine.send_at
+        )
+
+    def _day(self, audience: FrozenAudience) -> date:
+        """The day that the clock shows by which a night goes out."""
+        if audience.clock == "workspace":
+            return audience.send_at.astimezone(self._context.settings.zone).date()
+        return (audience.send_at + EARLIEST_ZONE).date()
 
     def _sent_of(self, other: FrozenAudience) -> pl.DataFrame:
         """The recipients of another night: external_user_id, status; as accepted where its verdicts are lost."""
@@ -102,3 +178,12 @@ class SameTemplate:
         except StateError:  # two nights of a template must not wait for one another to be mended
             rows = self._contacts.rows(other, columns, as_accepted=True)
         return rows.filter(pl.col("role") == "recipient")
+
+
+def _as_often(nights: Sequence[pl.DataFrame], statuses: Iterable[str], most: int) -> set[str]:
+    """The external_user_ids that have one of some statuses in at least so many nights."""
+    if not nights:
+        return set()
+    rows = pl.concat(nights).filter(pl.col("status").is_in([*statuses]))
+    often = rows.group_by("external_user_id").len().filter(pl.col("len") >= most)
+    return set(often["external_user_id"])

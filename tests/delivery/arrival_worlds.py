@@ -15,6 +15,7 @@ from optinb.appboy.aborts import aborts, may_abort
 from optinb.appboy.template_rules import UNSTATED, TemplateRules
 from optinb.campaigns.schedule import EARLIEST_ZONE
 from optinb.delivery.arrival_alarm import ArrivalAlarm, arrival_alarm
+from optinb.delivery.arrival_figures import reached
 from optinb.delivery.confirmation import EVIDENCE, TemplateNight
 from optinb.delivery.evidence import CONFIRM_FIELDS, evidence_again, evidence_of
 from optinb.delivery.filter_rules import explain, losses
@@ -40,6 +41,7 @@ class Sent(NamedTuple):
     dispatches: frozenset[str | None]
     properties: Mapping[str, Mapping[str, Any]]
     template: int
+    send_id: str
 
 
 class Judged(NamedTuple):
@@ -102,10 +104,10 @@ class Week:
             if clock == "workspace"
             else WireSchedule(wall, in_local_time=clock == "local", at_optimal_time=clock == "optimal")
         )
-        given, dispatches = properties or {}, set()
+        given, dispatches, send_id = properties or {}, set(), self.client.create_send_id(campaign.id)
         for first in range(0, len(users), 50):
             recipients = tuple(Recipient(user, given.get(user, {})) for user in users[first : first + 50])
-            outcome = self.client.schedule(ScheduleRequest(campaign.id, recipients, schedule))
+            outcome = self.client.schedule(ScheduleRequest(campaign.id, recipients, schedule, send_id=send_id))
             assert isinstance(outcome, RequestAccepted)
             dispatches.add(outcome.dispatch_id)
         night = TemplateNight(
@@ -121,7 +123,7 @@ class Week:
             received_before=len(self.had[template]),
             time_zone=self.time_zone,
         )
-        self.sent.append(Sent(tuple(users), night, frozenset(dispatches), given, template))
+        self.sent.append(Sent(tuple(users), night, frozenset(dispatches), given, template, send_id))
         return self.sent[-1]
 
     def rows(
@@ -130,7 +132,8 @@ class Week:
         """What is known of each recipient at a moment, Appboy having been asked then of whom it isn't final."""
         if at > self.now:
             self.sandbox.move_clock(to=at)
-        night = replace(sent.night, now=self.now)
+        counted = reached(self.client.send_series(sent.night.template_id, sent.send_id))
+        night = replace(sent.night, now=self.now, sent=counted)
         again: dict[str, datetime] = {}
         for other in self.sent:
             is_later = other is not sent and other.template == sent.template and other.night.send_at >= night.send_at

@@ -160,7 +160,7 @@ def lived(one: Drawn, rng: random.Random, users: list[str], *, nights: int = 2, 
                 alarms.append(week.alarm(said[-1][0], morning))
                 said = [(sent, week.verdicts(sent, morning, before=told)) for sent, told in said]
                 filtered += [(sent, week.filtered(sent, told)) for sent, told in said if told is not None]
-            later = FIRST + 14 * DAY
+            later = FIRST + 13 * DAY  # the last time that Appboy tells the first night's figures
             said = [(sent, week.verdicts(sent, later, before=told)) for sent, told in said]
             return Lived(
                 [week.judged(sent, told) for sent, told in said if told is not None],

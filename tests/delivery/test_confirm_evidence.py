@@ -17,6 +17,7 @@ from optinb.delivery.evidence import evidence_again, evidence_of
 
 AT = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 NIGHT = TemplateNight(template_id="t", send_at=AT, now=AT + timedelta(hours=9), platforms=("ios",))
+LONG_AFTER = replace(NIGHT, now=AT + timedelta(days=5), recipients=7, sent=3)
 IOS = {"platform": "iOS", "token": "x"}
 ANDROID = {"platform": "Android", "token": "x"}
 
@@ -106,7 +107,7 @@ def test_the_later_word_counts_unless_appboy_cannot_tell_any_more() -> None:
         (5, "confirmed", None, None),
         (6, "filtered", "several", None),
     )
-    found = lasting_verdicts(before, now, is_final=False)
+    found = lasting_verdicts(before, now, NIGHT)
     assert found.schema == VERDICTS
     assert found.select("place", "status", "filter", "missed").rows() == [
         (0, "confirmed", None, None),
@@ -117,12 +118,12 @@ def test_the_later_word_counts_unless_appboy_cannot_tell_any_more() -> None:
         (5, "confirmed", None, None),
         (6, "filtered", "several", None),
     ]
-    again = lasting_verdicts(found, verdicts((3, "filtered", "re_eligibility", None)), is_final=False)
+    again = lasting_verdicts(found, verdicts((3, "filtered", "re_eligibility", None)), NIGHT)
     assert again.row(3)[:3] == (3, "filtered", "segment")  # the first question told more
-    over = lasting_verdicts(found, verdicts((3, "unconfirmed", None, None)), is_final=True)
+    over = lasting_verdicts(found, verdicts((3, "unconfirmed", None, None)), LONG_AFTER)
     assert over.row(3)[:3] == (3, "filtered", "segment")
-    assert lasting_verdicts(found, verdicts((3, "confirmed", None, None)), is_final=True).row(3)[1] == "confirmed"
-    unexplained = lasting_verdicts(verdicts((0, "unconfirmed", None, "unexplained")), verdicts(), is_final=True)
+    assert lasting_verdicts(found, verdicts((3, "confirmed", None, None)), LONG_AFTER).row(3)[1] == "confirmed"
+    unexplained = lasting_verdicts(verdicts((0, "unconfirmed", None, "unexplained")), verdicts(), LONG_AFTER)
     assert unexplained.rows() == [(0, "filtered", None, None, None, None)]
 
 

@@ -214,8 +214,37 @@ def test_what_was_missed_stays_known_when_a_later_night_of_the_template_hides_it
     hidden = frame(GOT, {"evidence": "untold"})
     still = explain(hidden, night(rules, now=MORNING + DAY), before=morning)
     assert still.select("status", "missed").row(1) == ("unconfirmed", "segment")
-    over = explain(hidden, night(rules), before=still)
+    over = explain(hidden, night(rules, recipients=2, sent=1), before=still)
     assert over.select("status", "filter", "missed").row(1) == ("filtered", "segment", None)
+    for sent in (None, 0, 2):  # Appboy's count isn't there, or is gone again, or tells that it came late
+        doubtful = explain(hidden, night(rules, recipients=2, sent=sent), before=still)
+        assert doubtful.select("status", "missed").row(1) == ("unconfirmed", "segment")
+
+
+def test_nobody_is_called_filtered_while_appboy_counts_more_than_it_names() -> None:
+    rows = frame(*[GOT] * 50, *[LOST | {"has_token": False}] * 10, LOST, {"evidence": "untold"})
+    early = explain(rows, night(recipients=62, sent=50))
+    assert early.group_by("status").len().sort("status").rows() == [
+        ("confirmed", 50),
+        ("filtered", 11),
+        ("unconfirmed", 1),
+    ]
+    assert explain(rows, night(recipients=62, sent=51))["status"].to_list() == early["status"].to_list()
+    doubted = explain(rows, night(recipients=62, sent=52), before=early)
+    assert doubted["status"].to_list() == ["confirmed"] * 50 + ["unconfirmed"] * 12
+    assert doubted["missed"].to_list() == [None] * 50 + ["no_push_token"] * 10 + ["unexplained", None]
+    assert (
+        explain(rows, night(recipients=62, sent=52, may_be_beside=1))["status"].to_list() == early["status"].to_list()
+    )
+    again = explain(rows, night(recipients=62, sent=51), before=doubted)
+    assert again.select("status", "filter").rows() == early.select("status", "filter").rows()
+
+
+def test_of_a_sample_the_count_is_compared_by_its_share_as_far_as_chance_goes() -> None:
+    rows = frame(*[GOT] * 80, *[LOST] * 20)
+    for sent, status in ((8_000, "filtered"), (8_800, "filtered"), (9_500, "unconfirmed")):
+        told = explain(rows, night(recipients=10_000, sent=sent))
+        assert set(told["status"][80:]) == {status}, sent
 
 
 def test_a_night_without_rows_has_no_verdicts() -> None:
