@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from optinb.warehouse.contract import OWN_TABLES, TABLES
 from optinb.warehouse.days import DayFile, read_files, write_files
 from optinb.warehouse.keyindex import INDEX_OF
 from optinb.warehouse.report import ImportReport
-from optinb.warehouse.sql import Connection, connect, ident, literal, readable, tables_of, with_frames
+from optinb.warehouse.sql import Connection, connect, ident, lent, literal, readable, tables_of, with_frames
 
 if TYPE_CHECKING:
     from optinb.warehouse.versions import Versions
@@ -86,6 +87,15 @@ def attach(con: Connection, path: Path, name: str, *, read_only: bool) -> None:
     """Attaches a version's file. Raises WarehouseError if it is none."""
     with readable(str(path)):
         con.execute(f"ATTACH {literal(str(path))} AS {name}{' (READ_ONLY)' if read_only else ''}")
+
+
+@contextmanager
+def attached(path: Path, name: str) -> Iterator[Connection]:
+    """A connection that reads a version's file by a name. Raises WarehouseError if it is none."""
+    with lent() as con:
+        attach(con, path, name, read_only=True)
+        yield con
+        con.execute(f"DETACH {name}")
 
 
 def read_contents(con: Connection, name: str) -> Contents:

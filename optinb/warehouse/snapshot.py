@@ -12,10 +12,10 @@ from typing import Self
 import polars as pl
 
 from optinb.errors import WarehouseError, did_you_mean
-from optinb.warehouse.building import Contents, attach, read_contents
+from optinb.warehouse.building import Contents, attached, read_contents
 from optinb.warehouse.contract import DAILY, OWN_TABLES, TABLES, polars_schema
 from optinb.warehouse.days import DayFile, require_whole
-from optinb.warehouse.sql import connect, ident, readable, tables_of
+from optinb.warehouse.sql import ident, readable, tables_of
 from optinb.warehouse.versions import Versions, open_shared
 
 
@@ -32,8 +32,7 @@ class Snapshot:
         self._descriptor: int | None = descriptor
         self._lock = Lock()
         self._frames: dict[str, pl.DataFrame] = {}
-        with connect() as con:
-            attach(con, self._path, "v", read_only=True)
+        with attached(self._path, "v") as con:
             self._contents = read_contents(con, "v")
             self._tables = tables_of(con, "v") - OWN_TABLES
 
@@ -183,10 +182,8 @@ class Snapshot:
 
     def _query(self, sql: str) -> pl.DataFrame:
         self._known_open()
-        with connect() as con:
-            attach(con, self._path, "v", read_only=True)
-            with readable(str(self._path)):
-                return con.sql(sql).pl()
+        with attached(self._path, "v") as con, readable(str(self._path)):
+            return con.sql(sql).pl()
 
 
 def open_snapshot(versions: Versions, number: int | None) -> Snapshot:

@@ -6,6 +6,7 @@ Measured on 2 M local times of this year, to UTC and to the day: 0.15 s of proce
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -92,6 +93,42 @@ def connect(*, scratch: Path | None = None, memory: str = "1200MB", zone: str = 
     con.execute(f"SET TimeZone = {literal(zone)}")
     con.execute("SET enable_progress_bar = false")
     return con
+
+
+_IDLE: list[Connection] = []
+_MOST_IDLE = 4
+_FORKED: list[list[Connection]] = []
+
+
+@contextmanager
+def lent() -> Iterator[Connection]:
+    """An in-memory connection, which must be given back as it was: to start one takes longer than to read a table.
+
+    One in whose use something failed is closed.
+    """
+    try:
+        con = _IDLE.pop()
+    except IndexError:
+        con = connect()
+    try:
+        yield con
+    except BaseException:
+        con.close()
+        raise
+    if len(_IDLE) < _MOST_IDLE:
+        _IDLE.append(con)
+    else:
+        con.close()
+
+
+def _begin_anew() -> None:
+    """In a forked process, whose connections have lost their threads: not even closing them would end."""
+    _FORKED.append(_IDLE.copy())
+    _IDLE.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 REMEDY = "restore it from a backup, or write the number of an older version into CURRENT and import again"
