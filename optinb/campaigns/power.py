@@ -1,4 +1,4 @@
-"""What a campaign's test can see: the smallest difference between target and control that it is likely to find."""
+"""What a campaign's test can detect: the smallest difference between target and control that it is likely to find."""
 
 from __future__ import annotations
 

@@ -41,10 +41,12 @@ COMPARED_DAY = {
     "eq": "is",
     "ne": "is known and not",
     "lt": "is before",
-    "le": "is not after",
+    "le": "is on or before",
     "gt": "is after",
-    "ge": "is not before",
+    "ge": "is on or after",
 }
+_AGO = {"le": "at least", "lt": "more than", "ge": "at most", "gt": "less than"}
+_AHEAD = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 BOUNDS = {"ge": "at least", "le": "at most", "eq": "exactly", "gt": "more than", "lt": "less than"}
 _TEXT = {"contains": "contains", "starts_with": "starts with", "ends_with": "ends with"}
 # what stands in a sentence without quotes: a name in snake case, a value of letters that reads as one word
@@ -79,8 +81,9 @@ def _read(rule: Rule) -> str:
         case Not(inner):
             return f"not ({_read(inner)})"
         case Compare(attribute, op, value):
-            words = COMPARED_DAY if isinstance(value, Day | DaysAgo) else _COMPARED
-            return f"{_name(attribute)} {words[op]} {value_words(value)}"
+            if isinstance(value, Day | DaysAgo):
+                return _dated(_name(attribute), _day(op, value))
+            return f"{_name(attribute)} {_COMPARED[op]} {value_words(value)}"
         case OneOf(attribute, values):
             *most, last = [value_words(v) for v in values]
             return f"{_name(attribute)} is {', '.join(most)} or {last}" if most else f"{_name(attribute)} is {last}"
@@ -120,7 +123,7 @@ def value_words(value: Value) -> str:
         case DaysAgo(0):
             return "the run date"
         case DaysAgo(days):
-            return f"{_days(abs(days))} {'before' if days > 0 else 'after'} the run date"
+            return f"{_days(abs(days))} {'ago' if days > 0 else 'after the run date'}"
         case int() | float():
             return exact(value, separators=True)
         case str():
@@ -159,8 +162,8 @@ def _did(rule: Did) -> str:
         case "days_in_a_row":
             return f"{what} on {BOUNDS[rule.op]} {_days(rule.value)} in a row{window_words(rule.window)}"  # type: ignore
         case "first" | "last":
-            day = f"{COMPARED_DAY[rule.op]} {value_words(rule.value)}"
-            return f"{what}{window_words(rule.window)}, the {rule.measure} time {day.removeprefix('is ')}"
+            day = _day(rule.op, rule.value).removeprefix("is ")
+            return f"{what}{window_words(rule.window)}, the {rule.measure} time {day}"
         case "total" | "average":
             column = _name(rule.column or "")
             amount = f"a{'n' if rule.measure == 'average' else ''} {rule.measure} {column} of {BOUNDS[rule.op]}"
@@ -203,6 +206,22 @@ def _contacted(rule: Contacted) -> str:
         case "responded":
             within = f" by buying within {_days(rule.response_days or 0)} of it"
             return f"responded to {what}{within}{times}{sent}"
+
+
+def _day(op: str, value: Value) -> str:
+    """How a day is compared, such as `is at least 44 days ago` or `is on or after 2 January 2026`."""
+    if isinstance(value, DaysAgo) and value.days and op in _AGO:
+        return f"is {(_AGO if value.days > 0 else _AHEAD)[op]} {value_words(value)}"
+    return f"{COMPARED_DAY[op]} {value_words(value)}"
+
+
+def _dated(name: str, day: str) -> str:
+    """A day with its attribute: `registered at` needs no verb, such as in `registered at least 44 days ago`."""
+    what, _, at = name.rpartition(" ")
+    rest = day.removeprefix("is ")
+    if not what or at != "at" or not rest.startswith(("at ", "more ", "less ", "on or ", "before ", "after ")):
+        return f"{name} {day}"
+    return f"{what} {rest}"
 
 
 def _near(rule: Birthday) -> str:

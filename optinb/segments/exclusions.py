@@ -34,7 +34,7 @@ Exclusion = Literal[
 ]
 # In the order of the type: the first that applies is a customer's reason.
 REASONS: dict[Exclusion, str] = {
-    "no_app": "uses none of the apps that the message goes to",
+    "no_app": "does not use these apps",
     "no_sdk": "uses only versions of them without the Appboy SDK",
     "push_off": "has push switched off in all of them",
     "blocked": "is blocked",

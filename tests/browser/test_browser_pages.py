@@ -53,7 +53,7 @@ def test_campaign_goes_from_the_plan_to_a_recall_on_pages_without_code(site, fol
         expect(marketer.get_by_text("Come back with WINTER and we pay the delivery.")).to_be_visible()
         expect(marketer.get_by_text("This template has no message for Android phones.")).to_be_visible()
         expect(marketer.get_by_text(f"Goes out on {RUN_DATE} at 18:30.")).to_be_visible()
-        expect(marketer.get_by_text("What the test can see")).to_be_visible()
+        expect(marketer.get_by_text("What this test can detect")).to_be_visible()
         expect(marketer.get_by_text(re.compile("^Saved Mon 23 Nov 2026"))).to_be_visible()
         site.whole_picture(marketer, "pages_plan")
 
@@ -130,7 +130,7 @@ def test_pages_are_accessible_in_both_themes_and_a_narrow_window(site, folder, t
                 },
             }
         )
-    ready = {"plan": "What the test can see", "approve": "Since last time", "calendar": NAME, "monitor": "No night has"}
+    ready = {"plan": "What this test can detect", "approve": "Since last time", "calendar": NAME, "monitor": "No night has"}
     with serving(folder, tmp_path, user=APPROVER) as pages:
         for theme, width in (("light", 1440), ("dark", 390)):
             for name in PAGES:
@@ -149,7 +149,7 @@ def test_planner_is_reached_and_filled_by_keyboard_alone(site, folder, templates
 
     with serving(folder, tmp_path, user=AUTHOR) as pages:
         page = site.visit(pages.address("plan"))
-        expect(page.get_by_text("What the test can see")).to_be_visible(timeout=90_000)
+        expect(page.get_by_text("What this test can detect")).to_be_visible(timeout=90_000)
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name="To the page")).to_be_focused()
         page.keyboard.press("Enter")

@@ -1,4 +1,4 @@
-"""What a campaign's test can see, by hand and by the textbook."""
+"""What a campaign's test can detect, by hand and by the textbook."""
 
 from __future__ import annotations
 

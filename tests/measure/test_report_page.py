@@ -63,7 +63,7 @@ def test_report_says_what_went_out_to_whom_and_when():
     assert "Night of Mon 23 Nov 2026" in text
     assert "Mon 23 Nov 2026, 18:30 (Europe/Berlin)" in text
     assert "Target group 12,500" in text
-    assert "uses none of the apps that the message goes to 4,000 8,500" in text
+    assert "does not use these apps 4,000 8,500" in text
     assert "is held out in the control group 700 6,300" in text
     assert "Get the message 6,300" in text
     assert "6,300 accepted by Appboy" in text

@@ -133,7 +133,7 @@ def test_near_misses_read_differently(one: Rule, other: Rule) -> None:
             attr("future_value").top(10, within="country"),
             "future value is among the highest 10 % of the customers with the same country",
         ),
-        (did("purchase").last() < days_ago(60), "bought, the last time before 60 days before the run date"),
+        (did("purchase").last() < days_ago(60), "bought, the last time more than 60 days ago"),
         (
             did("purchase").average("amount").within(days=30) > 20,
             "bought with an average amount of more than 20 in the last 30 days",
@@ -178,7 +178,7 @@ def test_sentence_names_categories_totals_and_days() -> None:
     )
     assert sentence(rule) == (
         "bought where category is BABY with a total amount of at least 1,500 in the last 60 days"
-        " or registered at is not before 2 January 2026"
+        " or registered on or after 2 January 2026"
     )
 
 

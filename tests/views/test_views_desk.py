@@ -64,7 +64,7 @@ def test_desk_shows_what_would_go_out(desk, ws):
 def test_desk_shows_the_test_and_what_was_never_approved(desk):
     shown = text_of(desk.detail.value)
     assert "It was never approved before." in shown
-    assert "What the test can see" in shown
+    assert "What this test can detect" in shown
 
 
 def test_an_audience_that_a_recovery_rebuilt_is_shown_before_an_approval_lets_it_go_out(approver, submitted, ws):

@@ -231,7 +231,7 @@ class Board(w.VBox):
             heading("When"),
             "schedule",
             self.sentence,
-            heading("Test and rest"),
+            heading("Control group and contact rules"),
             ("control", "measurement_days"),
             ("exclusion_days", "priority"),
             "ignore_others",

@@ -229,7 +229,7 @@ class Planner(Board):
     def _measured(self, found: Power | Exception | None) -> None:
         """What the test against the control group could see; it reads purchases, and comes after the count."""
         if isinstance(found, Exception):
-            self.power.say("What the test can see couldn't be worked out.", kind="bad")
+            self.power.say("What this test can detect couldn't be worked out.", kind="bad")
         else:
             self.power.show(fragment("audience.html.j2", "power", found))
 

@@ -33,7 +33,7 @@ CAMPAIGN = {
     "measurement_days": Words(label="Days measured"),
     "exclusion_days": Words(label="Days without other campaigns"),
     "priority": Words(label="Priority, 0 to 100"),
-    "ignore_others": Words(label="May go to customers who rest after another campaign"),
+    "ignore_others": Words(label="Ignore other campaigns' exclusion periods"),
     "notes": Words(label="Notes for the approver", control="area", traits=SLOW),
 }
 OFFER = Sheet(
