@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from optinb.base.files import sync, write_atomically
 from optinb.campaigns import CampaignRecord, why_unlike
 from optinb.delivery.journal import TAIL, Store, behind
+from optinb.delivery.verdict_files import changed_files
 from optinb.errors import StateError
 
 if TYPE_CHECKING:
@@ -171,6 +172,8 @@ class AuditCheckpoints:
         problem = next(filter(None, self._differences()), None)
         if problem:
             raise StateError(f"the audit trail was tampered with: {problem}; compare it with a copy of the database")
+        for changed in changed_files(self._store, root=self._context.root):
+            raise StateError(changed)
         return replace(self._store.audit.verify(), breaks=self._breaks())
 
     def why_unrecorded(self, record: CampaignRecord) -> str | None:
@@ -178,12 +181,13 @@ class AuditCheckpoints:
         return why_unlike(record, self._store.campaigns.decisions(record.id).get(record.id, ()))
 
     def _differences(self) -> Iterator[str | None]:
-        """What differs from the audit trail: campaigns, those that are gone, statements and audiences."""
+        """What differs from the audit trail: campaigns, those that are gone, statements, arrivals and audiences."""
         decisions, records = self._store.campaigns.decisions(), self._store.campaigns.list()
         yield from (why_unlike(record, decisions.get(record.id, ())) for record in records)
         gone = decisions.keys() - {record.id for record in records}
         yield from (f"the campaign {decisions[one][-1].content.name!r} isn't there any more" for one in sorted(gone))
         yield from self._store.statements.all_unlike()
+        yield from self._store.confirmations.all_unlike()
         yield from self._store.deliveries.all_unlike_planned()
 
     def _noted(self) -> list[tuple[date | None, AuditCheckpoint]]:

@@ -125,16 +125,18 @@ class EntriesAbout(Generic[K]):
         """Those about everything, the oldest of each thing first."""
         it = audit_entries.c
         with self._lock:
-            if con.execute(select(it.hash).where(it.seq == self._upto)).scalar() != self._head:
-                self._upto, self._head, self._found = 0, ORIGIN, {}
             last = con.execute(select(it.seq, it.hash).order_by(it.seq.desc()).limit(1)).first()
-            if last is not None and last.seq > self._upto:
-                found = dict(self._found)  # whoever has got the one before goes on with it
-                for entry in entries_since(con, self._upto + 1, it.seq <= last.seq, self._those):
-                    about = self._key(entry)
-                    found[about] = (*found.get(about, ()), entry)
-                self._upto, self._head, self._found = last.seq, last.hash, found
-            return self._found
+            seq, head = (last.seq, last.hash) if last else (0, ORIGIN)
+            if (seq, head) == (self._upto, self._head):
+                return self._found
+            if con.execute(select(it.hash).where(it.seq == self._upto)).scalar() != self._head:
+                self._upto, self._found = 0, {}
+            found = dict(self._found)  # whoever has got the one before goes on with it
+            for entry in entries_since(con, self._upto + 1, it.seq <= seq, self._those):
+                about = self._key(entry)
+                found[about] = (*found.get(about, ()), entry)
+            self._upto, self._head, self._found = seq, head, found
+            return found
 
 
 class AuditTrail:
