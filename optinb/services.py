@@ -107,7 +107,13 @@ class Services(TablesView):
         """The API-triggered push campaigns of the app groups, as they were imported."""
         from optinb.appboy.template_import import Templates
 
-        return Templates(self.context, self.store.templates, self.store.statements, self.store.runs)
+        return Templates(
+            self.context,
+            self.store.templates,
+            self.store.statements,
+            self.store.runs,
+            note_decision=lambda what: self.checkpoints.note_decided(what),
+        )
 
     @once
     def codes(self) -> Codes:

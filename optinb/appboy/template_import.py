@@ -17,7 +17,7 @@ from optinb.appboy.templates import Template, fetch_templates, fitted
 from optinb.errors import AppboyError, CampaignError, SettingsError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
     from optinb.appboy.statements import Statements
@@ -75,9 +75,19 @@ class TemplateListing(Struct, frozen=True, kw_only=True):
 class Templates:
     """`ws.templates`: import and list templates, and state what Appboy's API doesn't tell of them."""
 
-    def __init__(self, context: Context, store: TemplateStore, statements: Statements, runs: Runs) -> None:
+    def __init__(
+        self,
+        context: Context,
+        store: TemplateStore,
+        statements: Statements,
+        runs: Runs,
+        *,
+        note_decision: Callable[[str], None] | None = None,
+    ) -> None:
+        """Args: `note_decision` is told what was stated, once that is in the database."""
         self._context, self._settings, self._store, self._runs = context, context.settings, store, runs
         self._statements = statements
+        self._note_decision = note_decision
 
     def sync(self, app_group: str | None = None, *, fresh: Collection[str] = ()) -> tuple[GroupSync, ...]:
         """Imports the templates of one app group, or of all. A group that can't be reached doesn't stop the others.
@@ -164,6 +174,7 @@ class Templates:
         Raises:
             CampaignError: for a template that isn't known.
             SettingsError: for an app group that isn't known.
+            StateError: when what is stored isn't what was stated.
         """
         template = self.get(app_group, name_or_id)
         return self._statements.newest(template.app_group_id, template.id)
@@ -173,6 +184,9 @@ class Templates:
 
         Args:
             template: one that `get` or `list` gave.
+
+        Raises:
+            StateError: when what is stored isn't what was stated by the audit trail; nothing may go out by it.
         """
         stated = self._statements.newest(template.app_group_id, template.id)
         return UNSTATED if stated is None else stated.rules
@@ -208,7 +222,9 @@ class Templates:
             checked = msgspec.convert(msgspec.to_builtins(changes), TemplateRules)
         except msgspec.ValidationError as error:
             raise CampaignError(f"this can't be stated of the template {template.name!r}: {error}") from error
-        return self._statements.state(template, checked, user=self._context.user, now=self._context.now())
+        stated = self._statements.state(template, checked, user=self._context.user, now=self._context.now())
+        self._note(f"state the rules of the template {template.name!r}")
+        return stated
 
     def withdraw_rules(self, app_group: str, name_or_id: str) -> None:
         """Takes back all that was stated of a template, so that Appboy's default counts again: once, ever.
@@ -223,6 +239,7 @@ class Templates:
         """
         template = self.get(app_group, name_or_id)
         self._statements.withdraw(template, user=self._context.user, now=self._context.now())
+        self._note(f"take back the rules of the template {template.name!r}")
 
     def check_imported(self, template: Template) -> None:
         """Refuses a template that isn't stored as it was imported.
@@ -279,6 +296,7 @@ class Templates:
         Raises:
             CampaignError: for a template that isn't known, or a name that several share.
             SettingsError: for an app group that isn't known.
+            StateError: when what is stored isn't what was stated.
         """
         template = self.find(name_or_id, app_group)
         return StatedTemplate(
@@ -286,6 +304,10 @@ class Templates:
             template=template,
             stated=self._statements.newest(template.app_group_id, template.id),
         )
+
+    def _note(self, decided: str) -> None:
+        if self._note_decision is not None:
+            self._note_decision(decided)
 
     def _told(self, template: Template, group: AppGroupSettings) -> Template:
         """A template with what these settings and its texts say about it."""

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from optinb.base.files import sync, write_atomically
 from optinb.campaigns import CampaignRecord, why_unlike
 from optinb.delivery.journal import TAIL, Store, behind
+from optinb.delivery.verdict_files import changed_files
 from optinb.errors import StateError
 
 if TYPE_CHECKING:
@@ -78,9 +79,13 @@ class AuditCheckpoints:
 
         The decision stands where that can't be written, for whoever may not write there too: then the log says so.
         """
+        self.note_decided(f"{action} {record.campaign.name!r}")
+
+    def note_decided(self, what: str) -> None:
+        """The same for what somebody decided, whatever it is about; `what` is said before their name."""
         try:
             self._runs.mkdir(exist_ok=True)
-            self.note_head(self._runs, decided=f"{action} {record.campaign.name!r} by {self._context.user}")
+            self.note_head(self._runs, decided=f"{what} by {self._context.user}")
         except (OSError, StateError) as error:
             _log.warning("a decision isn't noted outside the database", extra={"error": str(error)})
 
@@ -158,7 +163,7 @@ class AuditCheckpoints:
         return None
 
     def verify(self) -> AuditVerdict:
-        """Checks the chain and its notes, and every campaign and audience by it.
+        """Checks the chain and its notes, and by it campaigns, audiences, what is stated of templates, and arrivals.
 
         Raises StateError where one isn't what the trail says.
         """
@@ -167,6 +172,8 @@ class AuditCheckpoints:
         problem = next(filter(None, self._differences()), None)
         if problem:
             raise StateError(f"the audit trail was tampered with: {problem}; compare it with a copy of the database")
+        for changed in changed_files(self._store, root=self._context.root):
+            raise StateError(changed)
         return replace(self._store.audit.verify(), breaks=self._breaks())
 
     def why_unrecorded(self, record: CampaignRecord) -> str | None:
@@ -174,11 +181,13 @@ class AuditCheckpoints:
         return why_unlike(record, self._store.campaigns.decisions(record.id).get(record.id, ()))
 
     def _differences(self) -> Iterator[str | None]:
-        """What differs from the audit trail: campaigns, those that are gone, and audiences."""
+        """What differs from the audit trail: campaigns, those that are gone, statements, arrivals and audiences."""
         decisions, records = self._store.campaigns.decisions(), self._store.campaigns.list()
         yield from (why_unlike(record, decisions.get(record.id, ())) for record in records)
         gone = decisions.keys() - {record.id for record in records}
         yield from (f"the campaign {decisions[one][-1].content.name!r} isn't there any more" for one in sorted(gone))
+        yield from self._store.statements.all_unlike()
+        yield from self._store.confirmations.all_unlike()
         yield from self._store.deliveries.all_unlike_planned()
 
     def _noted(self) -> list[tuple[date | None, AuditCheckpoint]]:

@@ -82,7 +82,8 @@ class ConfirmedNights(Struct, frozen=True, kw_only=True):
     Attributes:
         nights: a campaign and night each, of which something was accepted.
         minutes: how long asking was to take at most.
-        notes: what kept it from asking, for all campaigns of an app group together.
+        notes: what kept it from asking, for all campaigns of an app group together, and what was said before that
+            somebody changed, so that it counts as not asked.
     """
 
     nights: tuple[ConfirmedNight, ...]

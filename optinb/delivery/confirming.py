@@ -84,7 +84,8 @@ class Confirming:
             since: the first night.
         """
         audiences = self._nights(None, since=since)
-        return ConfirmedNights(nights=self._told(audiences, {}), minutes=0.0)
+        unlike = self._store.confirmations.all_unlike()
+        return ConfirmedNights(nights=self._told(audiences, {}), minutes=0.0, notes=unlike)
 
     def confirm(
         self, run_date: date | None = None, *, minutes: float | None = None, before_sends: bool = False
@@ -111,7 +112,7 @@ class Confirming:
             raise UsageError(f"nothing was sent in the night of {run_date}; `optinb status` shows the nights that ran")
         minutes = float(self.settings.confirm.minutes) if minutes is None else minutes
         until = self.ticks.clock() + 60.0 * minutes
-        notes: list[str] = []
+        notes = list(self._store.confirmations.all_unlike())
         found: dict[tuple[str, date], _Asked] = {}
         for group in dict.fromkeys(audience.app_group_id for audience in audiences):
             mine = [audience for audience in audiences if audience.app_group_id == group]
@@ -216,15 +217,16 @@ class Confirming:
             asking = self._asking(app_group_id, held, until=until)
             figures = ArrivalFigures(self._client, zone=self.settings.zone)
             planned = self._planned(audiences)
+            notes: list[str] = []
             for audience in audiences:
                 try:
                     found[audience.night] = self._night(
-                        audience, asking, figures, planned=planned[audience.night], again=again, held=held
+                        audience, asking, figures, planned=planned[audience.night], again=again, held=held, notes=notes
                     )
                 except Exception as error:  # whatever it is, it must not keep the others from being asked about
                     doing = f"confirm {audience.campaign_name!r}"
                     found[audience.night] = _Asked(problem=failure(error, doing=doing))
-        return [f"{name}: {asking.why_over}"] if asking.why_over else []
+        return [*notes, *([f"{name}: {asking.why_over}"] if asking.why_over else [])]
 
     def _night(
         self,
@@ -235,9 +237,11 @@ class Confirming:
         planned: int,
         again: bool,
         held: HeldLease,
+        notes: list[str],
     ) -> _Asked:
         clock = self._context.now
         there = NightAsked(self._store, audience, root=self._context.root, planned=planned)
+        notes += there.distrusted
         same = self._same_template(audience)
         template, night = same.template, same.facts()
         left = there.left(now=clock(), again=again, final_at=night.final_at)
@@ -261,6 +265,7 @@ class Confirming:
                     left,
                     night=night,
                     again_at=same.again_at(),
+                    user=self._context.user,
                     clock=clock,
                     progress=on_progress,
                 )

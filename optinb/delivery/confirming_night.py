@@ -61,7 +61,10 @@ class EarlierReceipts(Struct, frozen=True, kw_only=True):
 
 
 class NightAsked:
-    """A night, with what is known of it: files of this workspace, and its confirmations so far."""
+    """A night, with what is known of it: files of this workspace, and its confirmations so far.
+
+    `distrusted` are sentences about files that aren't what they were: whoever is in them counts as not asked.
+    """
 
     def __init__(self, store: Store, audience: FrozenAudience, *, root: Path, planned: int) -> None:
         """Reads what is known.
@@ -78,21 +81,25 @@ class NightAsked:
         self._store, self._root = store, root
         self.audience: FrozenAudience = audience
         self.is_moved: bool
+        self.distrusted: list[str] = []
+        self._version: int = store.confirmations.last_version(*audience.night)
         self.before: Confirmation | None = store.confirmations.newest(*audience.night)
         self._verdicts: pl.DataFrame = self._read_before()
         accepted, self.is_moved = _accepted(store, audience)
         drawn = places_to_ask(*audience.night, recipients=len(accepted), asked=planned)
         self._recipients: int = len(accepted)
         self._chosen = accepted[drawn.to_numpy()]
-        self._so_far = AskedSoFar(audience, root=root)
+        self._so_far = AskedSoFar(audience, store.confirmations, root=root)
+        if unlike := self._so_far.why_unlike():
+            self.distrusted.append(unlike)
 
     def _read_before(self) -> pl.DataFrame:
         """The verdicts so far; none where their file was lost or changed, so that everybody is asked about again."""
         if self.before is not None:
             try:
                 return read_verdicts(self.before, self.audience, root=self._root)
-            except StateError:
-                pass
+            except StateError as error:
+                self.distrusted.append(str(error))
         return pl.DataFrame(schema=VERDICTS)
 
     def left(self, *, now: datetime, again: bool, final_at: datetime) -> list[int]:
@@ -144,6 +151,7 @@ class NightAsked:
         *,
         night: TemplateNight,
         again_at: Mapping[str, datetime] | None,
+        user: str,
         clock: Callable[[], datetime],
         progress: Callable[[int], None],
     ) -> int:
@@ -155,6 +163,7 @@ class NightAsked:
             places: whom to ask about.
             night: what is known of it.
             again_at: when the template went out again to whom.
+            user: who asks.
             clock: the time in UTC.
             progress: called with the number of recipients asked about, again and again.
 
@@ -174,11 +183,11 @@ class NightAsked:
                 asked += len(request)
                 progress(len(request))
                 if len(told) >= A_PART:
-                    self._so_far.keep(pl.concat(told))
+                    self._so_far.keep(pl.concat(told), user=user, now=clock())
                     told = []
         finally:
             if told:
-                self._so_far.keep(pl.concat(told))
+                self._so_far.keep(pl.concat(told), user=user, now=clock())
         return asked
 
     def conclude(
@@ -223,7 +232,7 @@ class NightAsked:
         done = Confirmation(
             campaign_id=self.audience.campaign_id,
             run_date=self.audience.run_date,
-            version=self.before.version + 1 if self.before else 1,
+            version=self._version + 1,
             path=frozen.path.relative_to(self._root).as_posix(),
             sha256=frozen.sha256,
             counts=counts,

@@ -12,7 +12,7 @@ import polars as pl
 
 from optinb.base.files import sync
 from optinb.delivery.confirmation import EVIDENCE, VERDICTS
-from optinb.delivery.frozen import FrozenFile, read_sealed
+from optinb.delivery.frozen import FrozenFile, is_sealed, read_sealed
 from optinb.delivery.journal import VERDICT_TAIL
 from optinb.errors import StateError
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from optinb.delivery.journal import Confirmation, FrozenAudience
+    from optinb.delivery.journal import Confirmation, FrozenAudience, Store
+    from optinb.delivery.journal.confirmations import ConfirmationStore
 
 
 def write_verdicts(verdicts: pl.DataFrame, audience: FrozenAudience, *, root: Path) -> FrozenFile:
@@ -72,9 +73,44 @@ def read_verdicts(confirmation: Confirmation, audience: FrozenAudience, *, root:
     Raises:
         StateError: when it isn't there or was changed: who got the message would be told wrongly.
     """
-    path, of = root / confirmation.path, f"{audience.campaign_name!r} on {audience.run_date}"
+    path = root / confirmation.path
+    return read_sealed(path, confirmation.sha256, why=lambda what: _distrusted(audience, path, what))
+
+
+def changed_files(store: Store, *, root: Path) -> Iterator[str]:
+    """Which files of what Appboy said aren't those that the journal names, of nights that lie on this machine.
+
+    Args:
+        store: with the confirmations.
+        root: the workspace.
+
+    Yields:
+        A sentence for each.
+    """
+    newest = {there.night: there for there in store.confirmations.list()}
+    parts = store.confirmations.all_parts()
+    for audience in store.deliveries.list() if newest or parts else ():
+        there = newest.get(audience.night)
+        if not (root / audience.path).is_file():
+            continue
+        if there is not None:
+            path, what = root / there.path, "was changed since it was sealed"
+            try:
+                is_whole = is_sealed(path, there.sha256)
+            except OSError:
+                is_whole, what = False, "can't be read"
+            if not is_whole:
+                yield _distrusted(audience, path, what)
+        if audience.night in parts:
+            why = AskedSoFar(audience, store.confirmations, root=root).why_unlike(but_more=True)
+            if why:
+                yield why
+
+
+def _distrusted(audience: FrozenAudience, path: Path, what: str) -> str:
+    of = f"{audience.campaign_name!r} on {audience.run_date}"
     ask = f"restore it from a copy, or ask Appboy again: `optinb confirm --date {audience.run_date}`"
-    return read_sealed(path, confirmation.sha256, why=lambda what: f"what Appboy said of {of}, {path}, {what}; {ask}")
+    return f"what Appboy said of {of}, {path}, {what}; {ask}"
 
 
 def remove_but(kept: Collection[str], audience: FrozenAudience, *, root: Path) -> None:
@@ -92,48 +128,82 @@ def files_of(audience: FrozenAudience, *, root: Path) -> Iterator[Path]:
 class AskedSoFar:
     """What Appboy told in a round of questions that isn't over: parts in files, so that a kill asks few a second time.
 
-    Each part bears its hash in its name; one that was damaged is asked about again. Parts go with the next version.
+    The audit trail knows each part by its hash; whoever is in another one, or in one that was damaged, is asked about
+    again. Parts go with the next version.
     """
 
-    def __init__(self, audience: FrozenAudience, *, root: Path) -> None:
-        self._audience, self._root = audience, root
+    def __init__(self, audience: FrozenAudience, confirmations: ConfirmationStore, *, root: Path) -> None:
+        self._audience, self._confirmations, self._root = audience, confirmations, root
         self._begin = f"{_stem(audience)}.{_PART}"
 
     def read(self, *, now: datetime) -> pl.DataFrame:
         """What was told (EVIDENCE) in the last hours; the later word on each place."""
-        found = [self._part(path) for path in self._paths()]
-        parts = [part for part in found if part is not None]
+        known = self._confirmations.parts(*self._audience.night)
+        parts = [part for path in self._paths() if _digest(path) in known and (part := _part(path)) is not None]
         if not parts:
             return pl.DataFrame(schema=EVIDENCE)
         fresh = pl.concat(parts).filter(pl.col("asked_at") > now - FRESH, pl.col("asked_at") <= now)
         return fresh.sort("asked_at").unique("place", keep="last", maintain_order=True).sort("place")
 
-    def keep(self, evidence: pl.DataFrame) -> None:
-        """Keeps what was told (EVIDENCE) of more recipients. Raises StateError when the disk doesn't take it."""
+    def why_unlike(self, *, but_more: bool = False) -> str | None:
+        """Why the files aren't those that the audit trail knows, or None.
+
+        Args:
+            but_more: whether files that it doesn't know are no reason: a run that is killed may leave one.
+        """
+        known = self._confirmations.parts(*self._audience.night)
+        there = [_digest(path) for path in self._paths()]
+        gone, more = len(known.difference(there)), sum(digest not in known for digest in there)
+        if not gone and (but_more or not more):
+            return None
+        told = [f"{gone} of {len(known)} parts were changed or are gone"] if gone else []
+        told += [f"{more} {'file is' if more == 1 else 'files are'} none that it knows"] if more else []
+        return (
+            f"what Appboy told so far of {self._audience.campaign_name!r} on {self._audience.run_date} isn't what the "
+            f"audit trail says that it told ({', '.join(told)}); whoever is in them counts as not asked, and is asked "
+            f"about again by `optinb confirm --date {self._audience.run_date}`"
+        )
+
+    def keep(self, evidence: pl.DataFrame, *, user: str, now: datetime) -> None:
+        """Keeps what was told (EVIDENCE) of more recipients. Raises StateError when the disk doesn't take it.
+
+        Args:
+            evidence: what was told.
+            user: who asked.
+            now: in UTC.
+        """
         draft, folder = write_draft(evidence, self._audience, root=self._root)
         try:
-            with draft.open("rb") as file:
-                digest = file_digest(file, "sha256").hexdigest()
+            digest = _digest(draft)
             draft.replace(folder / f"{self._begin}{len(self._paths()):05}-{digest[:32]}{VERDICT_TAIL}")
             sync(folder)
         except OSError as error:
             raise _unwritten(folder, error) from error
         finally:
             draft.unlink(missing_ok=True)
+        self._confirmations.note_part(
+            *self._audience.night, sha256=digest, recipients=evidence.height, user=user, now=now
+        )
 
     def _paths(self) -> list[Path]:
         return [path for path in files_of(self._audience, root=self._root) if path.name.startswith(self._begin)]
 
-    def _part(self, path: Path) -> pl.DataFrame | None:
-        try:
-            with path.open("rb") as file:
-                digest = file_digest(file, "sha256").hexdigest()
-            if not path.name.endswith(f"-{digest[:32]}{VERDICT_TAIL}"):
-                return None
-            part = pl.read_parquet(path, glob=False)
-        except (OSError, pl.exceptions.PolarsError):
-            return None
-        return part if part.schema == EVIDENCE else None
+
+def _part(path: Path) -> pl.DataFrame | None:
+    try:
+        part = pl.read_parquet(path, glob=False)
+    except (OSError, pl.exceptions.PolarsError):
+        return None
+    return part if part.schema == EVIDENCE else None
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file; nothing where it can't be read."""
+    try:
+        with path.open("rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def _stem(audience: FrozenAudience) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -13,11 +14,12 @@ from sqlalchemy import ColumnElement, Connection, Row, func, insert, select
 from optinb.store.schema import audit_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 
     from optinb.store.database import Database
 
 ORIGIN = "0" * 64
+K = TypeVar("K", bound="Hashable")
 
 
 class AuditEntry(Struct, frozen=True, kw_only=True):
@@ -101,6 +103,40 @@ def entries_since(con: Connection, seq: int, *those: ColumnElement[bool]) -> tup
     """The entries from a number on, all or `those`, the oldest first."""
     chosen = select(audit_entries).where(audit_entries.c.seq >= seq, *those).order_by(audit_entries.c.seq)
     return tuple(_entry(row) for row in con.execute(chosen))
+
+
+class EntriesAbout(Generic[K]):
+    """The entries of some actions by what they are about, for rows that are held to them again and again.
+
+    The trail is read once, and later only what was added to it, unless another one has taken its place meanwhile.
+    """
+
+    def __init__(self, *actions: str, key: Callable[[AuditEntry], K]) -> None:
+        """Args: `actions`: which ones are read; `key`: what an entry is about."""
+        self._those, self._key, self._lock = audit_entries.c.action.in_(actions), key, Lock()
+        self._upto, self._head = 0, ORIGIN
+        self._found: dict[K, tuple[AuditEntry, ...]] = {}
+
+    def of(self, con: Connection, key: K) -> tuple[AuditEntry, ...]:
+        """Those about one thing, the oldest first."""
+        return self.all(con).get(key, ())
+
+    def all(self, con: Connection) -> Mapping[K, tuple[AuditEntry, ...]]:
+        """Those about everything, the oldest of each thing first."""
+        it = audit_entries.c
+        with self._lock:
+            last = con.execute(select(it.seq, it.hash).order_by(it.seq.desc()).limit(1)).first()
+            seq, head = (last.seq, last.hash) if last else (0, ORIGIN)
+            if (seq, head) == (self._upto, self._head):
+                return self._found
+            if con.execute(select(it.hash).where(it.seq == self._upto)).scalar() != self._head:
+                self._upto, self._found = 0, {}
+            found = dict(self._found)  # whoever has got the one before goes on with it
+            for entry in entries_since(con, self._upto + 1, it.seq <= seq, self._those):
+                about = self._key(entry)
+                found[about] = (*found.get(about, ()), entry)
+            self._upto, self._head, self._found = seq, head, found
+            return found
 
 
 class AuditTrail:

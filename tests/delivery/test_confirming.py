@@ -210,7 +210,9 @@ def test_a_kill_between_parts_asks_few_twice_and_loses_nothing(desk: ConfirmingD
     before = desk.sandbox.requests["/users/export/ids"]
     with sqlite3.connect(desk.desk.root / "state.sqlite") as con:
         con.execute("UPDATE leases SET expires_at = NULL")  # as half a minute later
-    (night,) = desk.confirming.confirm().nights
+    done = desk.confirming.confirm()
+    (night,) = done.nights
+    assert "1 of 2 parts were changed or are gone" in done.notes[0]
     assert (night.asked_now, desk.sandbox.requests["/users/export/ids"] - before) == (250, 5)
     assert set(desk.statuses(frozen).values()) == {"confirmed"}
     assert len(list((desk.desk.root / frozen.path).parent.glob("*.verdicts"))) == 1

@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from optinb.appboy import UNSTATED, TemplateRules
 from optinb.appboy.template_rules import ALL_USERS, rules_from, written
+from optinb.errors import StateError
 from optinb.show.pages import fragment
 from optinb.views.controls import Pane, box, button
 from optinb.views.form import Form, Sheet, Words
@@ -78,7 +79,15 @@ class Statement(w.VBox):
         template, before = self._template, self._stated
         if template is None:
             return False
-        self._stated = self._ws.templates.rules(template.app_group_id, template.id)
+        try:
+            self._stated = self._ws.templates.rules(template.app_group_id, template.id)
+        except StateError as error:  # who states them anew mends it, so that the form stays usable
+            self._stated, told = None, str(error)
+            self.about.say(f"{told[:1].upper()}{told[1:]}.", kind="bad")
+            self._shown = written(UNSTATED)
+            if is_other:
+                self.form.show(self._shown)
+            return before is not None
         if not is_other and self._stated == before:
             return False
         rules = UNSTATED if self._stated is None else self._stated.rules
