@@ -47,10 +47,15 @@ class ConfirmedNight(Struct, frozen=True, kw_only=True):
 
     @property
     def share(self) -> ShareTold | None:
-        """The share whom the message reached, of those of whom Appboy told; None where nothing is known."""
-        if self.counts is None or not (told := self.counts.confirmed + self.counts.lost):
+        """The share whom the message reached, of those who are asked about; None where nothing is known.
+
+        Whoever is still to be asked about is open, too: those who were are no sample before all of it is done.
+        """
+        counts = self.counts
+        if counts is None or not (of := min(max(counts.planned, counts.asked), counts.recipients)):
             return None
-        return share_told(told, self.counts.confirmed, self.counts.recipients)
+        still_open = max(of - counts.confirmed - counts.lost, 0)
+        return share_told(of, counts.confirmed, counts.recipients, still_open=still_open)
 
     @property
     def alarm(self) -> str | None:
