@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from optinb.base.figures import many
+from optinb.delivery.confirmed_nights import alarm_words
 from optinb.show.arrivals import arrival_lines, confirmed_text, given_back_text
 from optinb.show.campaigns import campaign_text
 from optinb.show.registry import Shown
@@ -155,7 +156,8 @@ def status_text(value: WorkspaceStatus) -> str:
             f"tables    {published}",
             f"campaigns {_counts(value.campaigns) or 'none'}",
             runs_table(value.runs).text or "no night has run yet",
-            *(f"! {night.alarm}" for night in value.arrived if night.alarm),
+            *(f"! {alarm_words(night)}" for night in value.arrived if night.alarm),
+            *(f"over: {night.past_alarm}" for night in value.arrived if night.past_alarm),
             *arrival_lines(value.arrived),
         ]
     )

@@ -101,6 +101,7 @@ WORDS: Mapping[str, Callable[[Any], Any]] = {
 # Functions that templates call as filters, by their modules, which are imported with the first template.
 FUNCTIONS = {
     "optinb.appboy": "told",
+    "optinb.delivery.confirmed_nights": "alarm_words",
     "optinb.measure.arrivals": "arrival_rows lost_words",
     "optinb.measure.charts": "chances pauses",
     "optinb.measure.report": "needs_a_person outcomes verdict",
