@@ -11,7 +11,7 @@ from optinb.appboy.wire import SERIES_DAYS
 from optinb.base.progress import progress
 from optinb.base.settings import RehearsedGroup
 from optinb.delivery.alarms_seen import see, with_ends
-from optinb.delivery.arrival_alarm import figures_from
+from optinb.delivery.arrival_alarm import alarm_turns
 from optinb.delivery.arrival_figures import ArrivalFigures, alarm_of
 from optinb.delivery.asking import Asking, Ticking, ticking
 from optinb.delivery.batch import is_late
@@ -250,8 +250,9 @@ class Confirming:
         there = NightAsked(self._store, audience, root=self._context.root, planned=planned)
         same = self._same_template(audience)
         template, night = same.template, same.facts()
-        left = there.left(now=clock(), again=again, final_at=night.final_at)
-        if not left and there.is_concluded(now=clock(), turns=(figures_from(night), night.final_at)):
+        turns = alarm_turns(night)
+        left = there.left(now=clock(), again=again, final_at=night.final_at, turns=turns)
+        if not left and there.is_concluded(now=clock(), turns=(*turns, night.final_at)):
             return _Asked()
         if isinstance(self.settings.app_group(audience.app_group_id), RehearsedGroup) and figures.knows_nothing_of(
             audience
@@ -273,7 +274,7 @@ class Confirming:
                     progress=on_progress,
                 )
         note = asking.why_over if asked < len(left) else None
-        if there.is_concluded(now=clock(), turns=(figures_from(night), night.final_at)):
+        if there.is_concluded(now=clock(), turns=(*turns, night.final_at)):
             return _Asked(recipients=asked, note=note)
         if not held.is_safe():
             return _Asked(recipients=asked, note="somebody else has taken over asking Appboy")
