@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from optinb.customers.moves import Migration
     from optinb.delivery import ForgottenCustomer, Recovered
     from optinb.delivery.night_answers import Answer, Why, WorkspaceStatus
+    from optinb.measure import CampaignPage
     from optinb.planning import Diagnosis
     from optinb.segments import PastWorkspace
     from optinb.warehouse import ImportReport
@@ -218,6 +219,19 @@ class Workspace(Services, Exploration):
             UsageError: when nothing has run that night.
         """
         return self.answers.why(customer_id, run_date=as_day(run_date) if run_date else None)
+
+    def campaign_page(self, name: str) -> CampaignPage:
+        """One campaign on one page: what was planned, where it stands, and what Appboy counted of it.
+
+        Args:
+            name: without regard to case.
+
+        Raises:
+            CampaignError: with the nearest name, for a campaign that isn't known.
+        """
+        from optinb.measure import page_of
+
+        return page_of(self.campaigns.get(name), self.reach_figures)
 
     def status(self) -> WorkspaceStatus:
         """What is published, what waits, what ran lately, and what arrived of it."""

@@ -17,6 +17,7 @@ from optinb.cli.common import (
     tell_times_of,
     workspace_option,
 )
+from optinb.errors import UsageError
 
 if TYPE_CHECKING:
     from datetime import date
@@ -54,19 +55,31 @@ def reconcile(ws: Workspace, run_date: date | None) -> Any:
 @main.command()
 @date_option("every night of the last two weeks")
 @click.option("--minutes", type=click.FloatRange(0), help="How long it may ask; [confirm] minutes when left out.")
+@click.option("--seen", metavar="NAME", help="Ask nothing: say that you have seen the alarm about this template.")
+@click.option("--comment", default="", help="With --seen: what you say to it, for the audit trail.")
 @rehearsable("demo-scheduler")
 @workspace_option
 @prints
-def confirm(run_date: date | None, minutes: float | None, workspace: Path | None) -> Any:
+def confirm(
+    run_date: date | None, minutes: float | None, seen: str | None, comment: str, workspace: Path | None
+) -> Any:
     """Ask Appboy what became of the messages that it accepted; nothing is sent.
 
     Who got a message, and who was filtered and why, counts from then on. Exit code 6: a template is set so that most of
-    its messages reach nobody.
+    its messages reach nobody. --seen ends that for the template's nights up to now; a later one alarms again.
     """
     from optinb.workspace import open_workspace
 
+    if seen is not None and (run_date is not None or minutes is not None):
+        raise UsageError("--seen asks Appboy nothing, so leave --date and --minutes out")
+    if seen is None and comment:
+        raise UsageError("--comment goes with --seen only; there is nothing else to comment on")
     with open_workspace(workspace) as ws:
-        done = ws.confirming.confirm(run_date, minutes=minutes)
+        done = (
+            ws.confirming.confirm(run_date, minutes=minutes)
+            if seen is None
+            else ws.confirming.seen(seen, comment=comment)
+        )
     tell_times_of(workspace)
     return done
 

@@ -163,8 +163,8 @@ def campaigns_list(ws: Workspace, archived: bool) -> Any:
 @campaign_argument
 @on_workspace
 def campaigns_show(ws: Workspace, name: str) -> Any:
-    """Show one campaign with its approval."""
-    return ws.campaigns.get(name)
+    """Show one campaign with its approval, and what Appboy counted of it."""
+    return ws.campaign_page(name)
 
 
 @campaigns.command("preview")

@@ -75,6 +75,18 @@ def figures_from(night: TemplateNight) -> datetime:
     return night.last_moment + (LONGEST_WAIT if waits else FIGURES_AFTER)
 
 
+def alarm_turns(night: TemplateNight) -> tuple[datetime, datetime]:
+    """The moments from which the same answers of Appboy's are judged otherwise.
+
+    Args:
+        night: what is known of it.
+
+    Returns:
+        From when its figures are there, and from when nobody waits any more for quiet hours that nobody has stated.
+    """
+    return figures_from(night), night.last_moment + QUIET_HOURS
+
+
 def series_speaks(nights_of_template: Mapping[str, int], campaign: str) -> bool:
     """Whether a template's figures are those of one campaign.
 

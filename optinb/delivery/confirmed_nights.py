@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from shlex import quote
 
 from msgspec import Struct
 
@@ -33,6 +34,7 @@ class ConfirmedNight(Struct, frozen=True, kw_only=True):
         is_newest: whether no later night of this campaign is known.
         note: why not everybody was asked about who is to be; None where they were.
         problem: why it couldn't be asked or kept; None where it could.
+        over: why its alarm is over, such as who has seen it; None while it isn't.
     """
 
     campaign: str
@@ -44,18 +46,43 @@ class ConfirmedNight(Struct, frozen=True, kw_only=True):
     is_newest: bool = False
     note: str | None = None
     problem: str | None = None
+    over: str | None = None
 
     @property
     def share(self) -> ShareTold | None:
-        """The share whom the message reached, of those of whom Appboy told; None where nothing is known."""
-        if self.counts is None or not (told := self.counts.confirmed + self.counts.lost):
+        """The share whom the message reached, of those who are asked about; None where nothing is known.
+
+        Whoever is still to be asked about is open, too: those who were are no sample before all of it is done.
+        """
+        counts = self.counts
+        if counts is None or not (of := min(max(counts.planned, counts.asked), counts.recipients)):
             return None
-        return share_told(told, self.counts.confirmed, self.counts.recipients)
+        still_open = max(of - counts.confirmed - counts.lost, 0)
+        return share_told(of, counts.confirmed, counts.recipients, still_open=still_open)
 
     @property
     def alarm(self) -> str | None:
-        """What is wrong with the template; of an earlier night only where no later one is known."""
+        """What is wrong with the template; of an earlier night only where no later one is known, until it is over."""
+        return None if self.over else self._alarm
+
+    @property
+    def past_alarm(self) -> str | None:
+        """What was wrong with the template, and why that is over; None where nothing was, or still is."""
+        return f"{self._alarm} ({self.over})" if self._alarm and self.over else None
+
+    @property
+    def _alarm(self) -> str | None:
         return self.counts.alarm if self.counts and self.is_newest else None
+
+
+def alarm_words(night: ConfirmedNight) -> str:
+    """What is wrong with a night's template, with the command that says that somebody has seen it.
+
+    Args:
+        night: one with an alarm.
+    """
+    command = f"optinb confirm --seen {quote(night.template)} --comment WHY"
+    return f"{night.alarm}. `{command}` says that you have seen it, and only a later night like it alarms again"
 
 
 class CodesGivenBack(Struct, frozen=True, kw_only=True):
@@ -92,8 +119,13 @@ class ConfirmedNights(Struct, frozen=True, kw_only=True):
 
     @property
     def alarms(self) -> tuple[str, ...]:
-        """What is wrong with templates, each sentence once."""
-        return tuple(dict.fromkeys(night.alarm for night in self.nights if night.alarm))
+        """What is wrong with templates, each sentence once, with the command that ends the alarm."""
+        return tuple(dict.fromkeys(alarm_words(night) for night in self.nights if night.alarm))
+
+    @property
+    def past_alarms(self) -> tuple[str, ...]:
+        """What was wrong with templates and is over, each sentence once."""
+        return tuple(dict.fromkeys(night.past_alarm for night in self.nights if night.past_alarm))
 
     @property
     def problems(self) -> tuple[str, ...]:

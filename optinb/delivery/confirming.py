@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from optinb.appboy.wire import SERIES_DAYS
 from optinb.base.progress import progress
 from optinb.base.settings import RehearsedGroup
-from optinb.delivery.arrival_alarm import figures_from
+from optinb.delivery.alarms_seen import see, with_ends
+from optinb.delivery.arrival_alarm import alarm_turns
 from optinb.delivery.arrival_figures import ArrivalFigures, alarm_of
 from optinb.delivery.asking import Asking, Ticking, ticking, why_no_answer_counts
 from optinb.delivery.batch import is_late
@@ -118,6 +119,27 @@ class Confirming:
             mine = [audience for audience in audiences if audience.app_group_id == group]
             notes += self._group(group, mine, found, until=until, again=run_date is not None, before=before_sends)
         return ConfirmedNights(nights=self._told(audiences, found), minutes=minutes, notes=tuple(notes))
+
+    def seen(self, name: str, *, comment: str = "") -> ConfirmedNights:
+        """Says that somebody has seen the alarm about a template: it is over for the template's nights up to now.
+
+        A new night with the same fault alarms again. The trail says who has seen it, and when.
+
+        Args:
+            name: of the template, or of a campaign that went out with it.
+            comment: what they say to it.
+
+        Returns:
+            what is known of the nights, as `known` does.
+
+        Raises:
+            CampaignError: where there is no alarm about it.
+            StateError: when the database was put back to an earlier state.
+        """
+        self._checkpoints.must_not_be_behind()
+        audiences, who, now = self._nights(None), self._context.user, self._context.now()
+        see(name, self._told(audiences, {}), audiences, self._store, comment=comment, user=who, now=now)
+        return ConfirmedNights(nights=self._told(audiences, {}), minutes=0.0)
 
     def give_back_codes(self, campaign: str, run_date: date) -> CodesGivenBack:
         """Returns to their pool the promotion codes of those whose messages Appboy certainly filtered.
@@ -244,8 +266,9 @@ class Confirming:
         notes += there.distrusted
         same = self._same_template(audience)
         template, night = same.template, same.facts()
-        left = there.left(now=clock(), again=again, final_at=night.final_at)
-        if not left and there.is_concluded(now=clock(), turns=(figures_from(night), night.final_at)):
+        turns = alarm_turns(night)
+        left = there.left(now=clock(), again=again, final_at=night.final_at, turns=turns)
+        if not left and there.is_concluded(now=clock(), turns=(*turns, night.final_at)):
             return _Asked()
         if isinstance(self.settings.app_group(audience.app_group_id), RehearsedGroup) and figures.knows_nothing_of(
             audience
@@ -270,7 +293,7 @@ class Confirming:
                     progress=on_progress,
                 )
         note = asking.why_over if asked < len(left) else None
-        if there.is_concluded(now=clock(), turns=(figures_from(night), night.final_at)):
+        if there.is_concluded(now=clock(), turns=(*turns, night.final_at)):
             return _Asked(recipients=asked, note=note)
         if not held.is_safe():
             return _Asked(recipients=asked, note="somebody else has taken over asking Appboy")
@@ -338,7 +361,7 @@ class Confirming:
                     problem=done.problem,
                 )
             )
-        return tuple(found)
+        return with_ends(found, audiences, self._store)
 
     def _same_template(self, audience: FrozenAudience) -> SameTemplate:
         return SameTemplate(audience, self._context, self._store, self._contacts, control=self.control)

@@ -102,7 +102,7 @@ class NightAsked:
                 self.distrusted.append(str(error))
         return pl.DataFrame(schema=VERDICTS)
 
-    def left(self, *, now: datetime, again: bool, final_at: datetime) -> list[int]:
+    def left(self, *, now: datetime, again: bool, final_at: datetime, turns: Iterable[datetime] = ()) -> list[int]:
         """The places to ask about now, in order: those not asked yet, and later again those without a word.
 
         Once nothing of the night can be late any more, two are asked about once more: who hadn't opened the message, of
@@ -112,8 +112,10 @@ class NightAsked:
             now: in UTC.
             again: ask at once of whom there is no word, and of whom it was that they were filtered.
             final_at: from when nothing can be late any more.
+            turns: the moments from which answers are judged otherwise: what was told before one is no reason not to
+                ask after it, or whoever asks in the evening would put the next morning's alarm off by a day.
         """
-        known = self._verdicts if self._is_fresh(now) else self._verdicts.filter(_FINAL)
+        known = self._verdicts if self._is_fresh(now, turns) else self._verdicts.filter(_FINAL)
         if again:
             known = known.filter(_CONFIRMED)
         if self.before is not None and self.before.asked_at < final_at <= now:
@@ -131,7 +133,7 @@ class NightAsked:
         """
         if self.before is not None and any(self.before.asked_at < turn <= now for turn in turns):
             return False
-        if self._awaits_figures and not self._is_fresh(now):
+        if self._awaits_figures and not self._is_fresh(now, turns):
             return False
         return self._so_far.read(now=now).is_empty()
 
@@ -140,8 +142,10 @@ class NightAsked:
         """Whether losses are left open that Appboy's own count would close, and it couldn't be read."""
         return self.before is not None and self.before.counts.sent is None and bool(self._verdicts["missed"].count())
 
-    def _is_fresh(self, now: datetime) -> bool:
-        return self.before is not None and self.before.asked_at > now - REST
+    def _is_fresh(self, now: datetime, turns: Iterable[datetime]) -> bool:
+        if self.before is None or any(self.before.asked_at < turn <= now for turn in turns):
+            return False
+        return self.before.asked_at > now - REST
 
     def ask(
         self,

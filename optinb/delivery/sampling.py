@@ -22,13 +22,23 @@ Key = TypeVar("Key")
 
 
 class ShareTold(Struct, frozen=True, kw_only=True):
-    """The share of a campaign's recipients whom a message reached, from 0 to 1, with a 95 % interval."""
+    """The share of a campaign's recipients whom a message reached, from 0 to 1, with a 95 % interval.
+
+    Attributes:
+        share: of those asked about, who certainly got it so far.
+        low: of the interval, as if it reached none of those of whom there is no word.
+        high: of the interval, as if it reached all of them.
+        asked: of how many it is told; all recipients, or a sample.
+        recipients: all of them.
+        still_open: of how many of `asked` there is no word yet.
+    """
 
     share: float
     low: float
     high: float
     asked: int
     recipients: int
+    still_open: int = 0
 
 
 def shares_to_ask(
@@ -73,23 +83,25 @@ def places_to_ask(campaign_id: str, night: date, *, recipients: int, asked: int)
     return pl.Series("place", np.sort(drawn).astype(np.uint32))
 
 
-def share_told(asked: int, confirmed: int, recipients: int) -> ShareTold:
+def share_told(asked: int, confirmed: int, recipients: int, *, still_open: int = 0) -> ShareTold:
     """The share whom a message reached, with its interval.
 
     The interval has every number of arrivals that the sample doesn't speak against with more than 97.5 % on either
     side, by the hypergeometric distribution: it covers the truth in 95 of 100 nights or more, and is a point where
-    everybody was asked about.
+    everybody was asked about. Of whom there is no word yet, all may have got it and nobody may: whoever is told of
+    early isn't like the others, so that nothing is concluded from them.
 
     Args:
-        asked: recipients of whom Appboy told whether it arrived.
+        asked: recipients of whom Appboy told whether it arrived, and those of whom it is still to tell.
         confirmed: those of them whom it reached.
         recipients: all of them.
+        still_open: of how many of `asked` there is no word yet.
 
     Returns:
         The share; from 0 to 1 where nobody was asked about.
     """
     if not asked:
-        return ShareTold(share=0.0, low=0.0, high=1.0, asked=0, recipients=recipients)
+        return ShareTold(share=0.0, low=0.0, high=1.0, asked=0, recipients=recipients, still_open=still_open)
     from scipy.stats import hypergeom
 
     def chance_of_more(found: int) -> Callable[[int], float]:
@@ -97,10 +109,15 @@ def share_told(asked: int, confirmed: int, recipients: int) -> ShareTold:
 
     low = _first(confirmed, confirmed + recipients - asked, chance_of_more(confirmed))
     # the highest number is found from the other side: of those whom it didn't reach
-    missed = asked - confirmed
+    missed = asked - confirmed - still_open
     high = recipients - _first(missed, missed + recipients - asked, chance_of_more(missed))
     return ShareTold(
-        share=confirmed / asked, low=low / recipients, high=high / recipients, asked=asked, recipients=recipients
+        share=confirmed / asked,
+        low=low / recipients,
+        high=high / recipients,
+        asked=asked,
+        recipients=recipients,
+        still_open=still_open,
     )
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         NightFigures,
         in_one_line,
     )
+    from optinb.measure.campaign_page import CampaignPage, page_of
     from optinb.measure.reach_figures import ReachFigures
     from optinb.measure.report import render_report
     from optinb.measure.summary import (
@@ -29,6 +30,7 @@ else:
         __name__,
         {
             ".campaign_figures": "CampaignFigures CampaignReach FiguresRead NightFigures in_one_line",
+            ".campaign_page": "CampaignPage page_of",
             ".reach_figures": "ReachFigures",
             ".report": "render_report",
             ".summary": "CampaignSummary NightSummary TableCounts exit_code frozen held left_over rehearsed",

@@ -52,15 +52,20 @@ def arrival_rows(nights: Iterable[ConfirmedNight]) -> list[ArrivalRow]:
 def arrived(night: ConfirmedNight) -> str:
     """The share that a message reached in words, with its interval where only a part was asked about.
 
+    While many are open, who is told of early says little about the others: counts stand there, and no share.
+
     Args:
         night: what Appboy says of it.
     """
     told = night.share
     if told is None:
         return "not told yet"
-    if told.asked >= told.recipients:
-        return shown_share(told.share)
-    return f"{shown_share(told.share)} ({shown_share(told.low)} to {shown_share(told.high)}), of {told.asked:,} told"
+    span = f"({shown_share(told.low)} to {shown_share(told.high)})"
+    is_sample = told.asked < told.recipients
+    if told.still_open and night.counts is not None:
+        of = f"{told.asked:,} in the sample" if is_sample else f"{told.asked:,}"
+        return f"so far {night.counts.confirmed:,} of {of} confirmed, {told.still_open:,} still open {span}"
+    return f"{shown_share(told.share)} {span}, of {told.asked:,} asked about" if is_sample else shown_share(told.share)
 
 
 def lost_words(nights: Iterable[ConfirmedNight]) -> list[str]:

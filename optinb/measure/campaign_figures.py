@@ -47,6 +47,7 @@ class NightFigures(Struct, frozen=True, kw_only=True):
         accepted: the customers whose requests Appboy took: of the night, or of all this campaign's with the template.
         days: a row for each day and platform.
         unread: the days whose figures were never read after they were over.
+        can_be_read: whether a reading may still bring some, which Appboy keeps for 14 days.
     """
 
     template: str
@@ -54,18 +55,21 @@ class NightFigures(Struct, frozen=True, kw_only=True):
     accepted: int = 0
     days: tuple[ReachDay, ...] = ()
     unread: tuple[date, ...] = ()
+    can_be_read: bool = True
 
     @property
     def by_platform(self) -> tuple[ReachDay, ...]:
         """The rows that count messages."""
         return tuple(row for row in self.days if row.platform != EVERYBODY)
 
-    def total(self, figure: str) -> int:
-        """The sum of a figure over days and platforms, such as `sent`.
+    def total(self, figure: str) -> int | None:
+        """The sum of a figure over days and platforms, such as `sent`; None while nobody has read any.
 
         Args:
             figure: a field of `ReachDay`.
         """
+        if not self.days:
+            return None
         return sum(getattr(row, figure) or 0 for row in self.days)
 
     @property
@@ -91,35 +95,41 @@ class CampaignFigures(Struct, frozen=True, kw_only=True):
 class CampaignReach(Struct, frozen=True, kw_only=True):
     """A campaign's figures in one line, over its nights of the last days: customers accepted, people and messages.
 
+    What Appboy counts is None while nobody has asked it.
+
     Attributes:
         is_shared: whether they are of whole templates, which other campaigns may share.
         unread: how many days were never read.
         restated: how many figures Appboy tells otherwise than it did first.
+        can_be_read: whether a reading may still bring some.
     """
 
     campaign: str
     accepted: int
-    unique_recipients: int
-    sent: int
-    direct_opens: int
-    total_opens: int
-    bounces: int
+    unique_recipients: int | None
+    sent: int | None
+    direct_opens: int | None
+    total_opens: int | None
+    bounces: int | None
     is_shared: bool = False
     unread: int = 0
     restated: int = 0
+    can_be_read: bool = True
 
 
 def in_one_line(figures: CampaignFigures) -> CampaignReach:
     """The sums of a campaign: of its own nights, and only where there are none of whole templates."""
     rows = figures.nights or figures.templates
+    read = [row for row in rows if row.days]
     names = ("unique_recipients", "sent", "direct_opens", "total_opens", "bounces")
     return CampaignReach(
         campaign=figures.campaign,
         accepted=sum(row.accepted for row in rows),
-        **{name: sum(row.total(name) for row in rows) for name in names},
+        **{name: sum(row.total(name) or 0 for row in read) if read else None for name in names},
         is_shared=not figures.nights,
         unread=sum(len(row.unread) for row in rows),
         restated=sum(row.restated for row in rows),
+        can_be_read=any(row.can_be_read for row in rows),
     )
 
 

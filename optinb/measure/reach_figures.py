@@ -94,9 +94,9 @@ class ReachFigures:
     def _lately(self) -> tuple[FrozenAudience, ...]:
         """What was sent, and may have arrived, in the last 14 days."""
         now = self._context.now()
-        since = now - timedelta(days=SERIES_DAYS)
-        found = self._store.deliveries.list(since=since.date() - timedelta(days=1), having=BEGUN)
-        return tuple(audience for audience in found if since <= audience.send_at <= now)
+        since = (now - timedelta(days=SERIES_DAYS + 1)).date()
+        found = self._store.deliveries.list(since=since, having=BEGUN)
+        return tuple(audience for audience in found if audience.send_at <= now and _is_lately(audience, now))
 
     def _series(
         self, client: AppboyClient, audiences: Sequence[FrozenAudience], problems: list[str]
@@ -157,6 +157,7 @@ class ReachFigures:
             accepted=self._store.deliveries.counts(*audience.night).accepted,
             days=tuple(rows),
             unread=unread_days([audience], rows, now=now),
+            can_be_read=_is_lately(audience, now),
         )
 
     def _whole(
@@ -176,11 +177,17 @@ class ReachFigures:
             accepted=sum(self._store.deliveries.counts(*audience.night).accepted for audience in audiences),
             days=tuple(rows),
             unread=unread_days(audiences, rows, now=now),
+            can_be_read=any(_is_lately(audience, now) for audience in audiences),
         )
 
 
 def _reader(send_series: Callable[..., tuple[SeriesDay, ...]], send_id: str) -> Callable[[str], tuple[SeriesDay, ...]]:
     return lambda template: send_series(template, send_id)
+
+
+def _is_lately(audience: FrozenAudience, now: datetime) -> bool:
+    """Whether Appboy is asked about what went out then."""
+    return now - timedelta(days=SERIES_DAYS) <= audience.send_at
 
 
 def _row_of(audience: FrozenAudience, *, send_id: str | None = None, read_at: datetime) -> ReachDay:

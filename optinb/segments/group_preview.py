@@ -19,6 +19,7 @@ from optinb.engine.tables import customers_of
 from optinb.rules import Rule, sentence
 from optinb.segments.exclusions import CODES, Waterfall
 from optinb.segments.membership_cache import flagged, members_on, remembered
+from optinb.segments.opens_known import notes_on_opens
 from optinb.segments.reach import AppReach, Reach, against, app_uses
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ class Preview(Struct, frozen=True, kw_only=True):
         reach: of the members, by app and platform.
         waterfall: how many members each reason keeps from a push.
         sample: the attributes of some members, spread evenly over all of them, so that each time they are the same.
+        notes: what the count can't tell, in sentences.
     """
 
     sentence: str
@@ -180,6 +182,7 @@ class Preview(Struct, frozen=True, kw_only=True):
     reach: Reach
     waterfall: Waterfall
     sample: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def share(self) -> float:
@@ -205,6 +208,7 @@ def preview_of(reading: TablesView, rule: Rule | str, *, app_group: str | None, 
         reach=reach,
         waterfall=waterfall,
         sample=_sample(tables, inside),
+        notes=notes_on_opens(bound, tables),
     )
 
 

@@ -158,6 +158,7 @@ class GroupSize(Struct, frozen=True, kw_only=True):
         total: how many customers there are.
         run_date: the night as of which it was counted.
         warehouse_version: the number of the version that was read.
+        notes: what the count can't tell, in sentences.
     """
 
     name: str
@@ -166,6 +167,7 @@ class GroupSize(Struct, frozen=True, kw_only=True):
     total: int
     run_date: date
     warehouse_version: int
+    notes: tuple[str, ...] = ()
 
 
 class Groups:
@@ -305,6 +307,7 @@ class Groups:
         import narwhals as nw
 
         from optinb.segments.compile import members
+        from optinb.segments.opens_known import notes_on_opens
 
         rule, bound = self.rule(rule_or_name), self.bound(rule_or_name)
         tables = self._tables_for(bound, run_date=run_date)
@@ -316,4 +319,5 @@ class Groups:
             total=tables.customers.select(nw.len()).collect().item(),
             run_date=tables.run_date,
             warehouse_version=tables.version,
+            notes=notes_on_opens(bound, tables),
         )

@@ -26,6 +26,7 @@ def confirmed_text(value: ConfirmedNights) -> str:
         return "nothing was sent in the last two weeks that Appboy could be asked about yet"
     lines = [f"! {alarm}" for alarm in value.alarms]
     lines += [f"! {problem}" for problem in value.problems]
+    lines += [f"over: {alarm}" for alarm in value.past_alarms]
     known = any(night.counts is not None for night in value.nights)
     lines += arrival_lines(value.nights) if known else ["Appboy has not said anything yet of what it accepted"]
     lines += [f"note: {note}" for note in value.notes]

@@ -92,7 +92,8 @@ def distribution(found: Distribution, meaning: str) -> str:
 def group_size_text(value: GroupSize) -> str:
     """The exact size of a group."""
     part = value.customers / value.total if value.total else 0
-    return f"{value.customers:,} of {value.total:,} customers ({share(part)}) as of {value.run_date}: {value.sentence}"
+    head = f"{value.customers:,} of {value.total:,} customers ({share(part)}) as of {value.run_date}: {value.sentence}"
+    return "\n".join([head, *(f"note: {note}" for note in value.notes)])
 
 
 def group_text(value: GroupRecord) -> str:

@@ -6,9 +6,20 @@ import json
 from typing import TYPE_CHECKING
 
 from optinb.base.figures import many
+from optinb.delivery.confirmed_nights import alarm_words
 from optinb.show.arrivals import arrival_lines, confirmed_text, given_back_text
+from optinb.show.campaigns import campaign_text
 from optinb.show.registry import Shown
-from optinb.show.tables import cell, imported_table, reach_days_table, reach_table, runs_table, table
+from optinb.show.tables import (
+    TOO_LATE,
+    UNREAD,
+    cell,
+    imported_table,
+    reach_days_table,
+    reach_table,
+    runs_table,
+    table,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +36,7 @@ if TYPE_CHECKING:
     )
     from optinb.delivery.journal import CodePool
     from optinb.delivery.recovery import Settled
-    from optinb.measure import CampaignFigures, CampaignSummary, FiguresRead, NightFigures, NightSummary
+    from optinb.measure import CampaignFigures, CampaignPage, CampaignSummary, FiguresRead, NightFigures, NightSummary
 
 
 def pool_text(value: CodePool) -> str:
@@ -145,7 +156,8 @@ def status_text(value: WorkspaceStatus) -> str:
             f"tables    {published}",
             f"campaigns {_counts(value.campaigns) or 'none'}",
             runs_table(value.runs).text or "no night has run yet",
-            *(f"! {night.alarm}" for night in value.arrived if night.alarm),
+            *(f"! {alarm_words(night)}" for night in value.arrived if night.alarm),
+            *(f"over: {night.past_alarm}" for night in value.arrived if night.past_alarm),
             *arrival_lines(value.arrived),
         ]
     )
@@ -214,7 +226,14 @@ def campaign_figures_text(value: CampaignFigures) -> str:
     return "\n\n".join(parts)
 
 
+def campaign_page_text(value: CampaignPage) -> str:
+    """A campaign, where it stands, and what Appboy counted of it."""
+    return f"{campaign_text(value)}\n\n{campaign_figures_text(value.figures)}"
+
+
 def _figures_of(what: str, figures: NightFigures) -> str:
+    if not figures.days:
+        return f"{what}: {figures.accepted:,} accepted; {UNREAD if figures.can_be_read else TOO_LATE}"
     people = f"{figures.total('unique_recipients'):,} people reached, {figures.total('conversions'):,} conversions"
     lines = [f"{what}: {figures.accepted:,} accepted, {people}", reach_days_table(figures).text]
     lines += [f"never read: {', '.join(map(str, figures.unread))}"] if figures.unread else []
@@ -269,6 +288,7 @@ SHOWN = (
     Shown("optinb.delivery.recovery.Recovered", recovered_text),
     Shown("optinb.delivery.night_answers.WorkspaceStatus", status_text, "status"),
     Shown("optinb.delivery.night_answers.Why", why_text, "why"),
+    Shown("optinb.measure.campaign_page.CampaignPage", campaign_page_text, "campaign_pages", many=True),
     Shown("optinb.measure.summary.NightSummary", night_text, "night"),
     Shown("optinb.measure.summary.CampaignSummary", page="campaign_summaries", many=True),
     Shown("optinb.measure.campaign_figures.FiguresRead", figures_read_text, "figures_read"),

@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from optinb.appboy.template_rules import ALL_USERS, UNSTATED, rules_words
-from optinb.show.tables import cell
+from optinb.show.tables import TOO_LATE, UNREAD, cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -101,6 +101,7 @@ WORDS: Mapping[str, Callable[[Any], Any]] = {
 # Functions that templates call as filters, by their modules, which are imported with the first template.
 FUNCTIONS = {
     "optinb.appboy": "told",
+    "optinb.delivery.confirmed_nights": "alarm_words",
     "optinb.measure.arrivals": "arrival_rows lost_words",
     "optinb.measure.charts": "chances pauses",
     "optinb.measure.report": "needs_a_person outcomes verdict",
@@ -131,6 +132,7 @@ def _templates() -> Environment:
     found.filters |= {name: getattr(import_module(module), name) for name, module in homes.items()}
     found.filters |= {**WORDS, "cell": _cell, "rebuilt_words": _rebuilt_words, "stated_words": _stated_words}
     found.globals["outcomes_of_requests"], found.globals["all_users"] = OUTCOMES, ALL_USERS
+    found.globals["unread_words"] = {True: UNREAD, False: TOO_LATE}
     return found
 
 

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from datetime import UTC, date, datetime, tzinfo
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from optinb.base.figures import amount, figure, share
+from optinb.base.figures import NONE, amount, figure, share
 from optinb.base.printable import printable_line
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from optinb.store import RunRecord
     from optinb.warehouse import ColumnDrift, ImportReport, TableReport
 
+UNREAD = "Appboy wasn't asked yet what it counted; `optinb figures read` asks, and so does each night"
+TOO_LATE = "Appboy was never asked what it counted, and it keeps its figures for 14 days"
 _ZONE: ContextVar[tzinfo] = ContextVar("zone", default=UTC)
 
 
@@ -101,7 +103,8 @@ def cell(value: object) -> str:
 
 
 def _is_figure(text: str) -> bool:
-    return text.removeprefix("under ").replace(",", "").replace(".", "").replace("-", "").isdigit() or not text
+    bare = text.removeprefix("under ").replace(",", "").replace(".", "").replace("-", "")
+    return bare.isdigit() or not text or text == NONE
 
 
 def records(rows: Sequence[Mapping[str, object]]) -> str:
@@ -147,26 +150,23 @@ def imported_table(tables: Mapping[str, TableCounts | TableReport], *, named: st
 
 def reach_table(lines: Sequence[CampaignReach]) -> ShownTable:
     """What Appboy counted of each campaign; customers first, then messages."""
-    rows = [
-        (
-            line.campaign,
-            line.accepted,
-            line.unique_recipients,
-            line.sent,
-            line.total_opens,
-            line.direct_opens,
-            line.bounces,
-            "; ".join(_about_reach(line)),
-        )
-        for line in lines
-    ]
+    rows = [(line.campaign, line.accepted, *counted_words(line), "; ".join(_about_reach(line))) for line in lines]
     head = ("campaign", "accepted", "reached", "sent", "opened", "opened directly", "bounced", "to be known")
     return ShownTable(head, rows)
+
+
+def counted_words(line: CampaignReach) -> tuple[int | str, ...]:
+    """What Appboy counted of a campaign; dashes while nobody has asked it, since 0 would be a figure."""
+    counted = (line.unique_recipients, line.sent, line.total_opens, line.direct_opens, line.bounces)
+    return tuple(NONE if value is None else value for value in counted)
 
 
 def _about_reach(line: CampaignReach) -> Iterator[str]:
     from optinb.base.figures import many
 
+    if line.sent is None and line.accepted:
+        yield UNREAD if line.can_be_read else TOO_LATE
+        return
     if line.is_shared:
         yield "figures of the whole template, which other campaigns may share"
     if line.unread:

@@ -158,6 +158,11 @@ class AuditTrail:
         with self._database.reading() as con:
             return tuple(_entry(row) for row in con.execute(query))
 
+    def of_action(self, action: str, *, since: datetime) -> tuple[AuditEntry, ...]:
+        """The entries of one action since a moment, the newest first."""
+        with self._database.reading() as con:
+            return entries_of(con, action=action, since=since)
+
     def newest(self, *actions: str, subject: str) -> AuditEntry | None:
         """The newest entry of some actions on a subject; None where there is none."""
         those = (audit_entries.c.subject == subject) & audit_entries.c.action.in_(actions)

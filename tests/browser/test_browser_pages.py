@@ -130,7 +130,12 @@ def test_pages_are_accessible_in_both_themes_and_a_narrow_window(site, folder, t
                 },
             }
         )
-    ready = {"plan": "What this test can detect", "approve": "Since last time", "calendar": NAME, "monitor": "No night has"}
+    ready = {
+        "plan": "What this test can detect",
+        "approve": "Since last time",
+        "calendar": NAME,
+        "monitor": "No night has",
+    }
     with serving(folder, tmp_path, user=APPROVER) as pages:
         for theme, width in (("light", 1440), ("dark", 390)):
             for name in PAGES:

@@ -21,6 +21,7 @@ from optinb.appboy.template_rules import TemplateRules
 from optinb.base.settings import RehearsedGroup
 from optinb.delivery import counting, lease_name
 from optinb.delivery.confirmation import VERDICTS
+from optinb.delivery.confirmed_nights import alarm_words
 from optinb.delivery.journal import Accepted
 from optinb.delivery.reconcile import FIELDS
 from optinb.errors import Exit, StateError, UsageError
@@ -116,7 +117,7 @@ def test_a_template_that_is_had_once_is_named_the_next_morning(desk: ConfirmingD
     assert newest.run_date == TOMORROW and newest.counts is not None
     assert newest.alarm is not None and "Once went to 20 of 120" in newest.alarm
     assert "once per customer" in newest.alarm
-    assert done.exit_code == Exit.MESSAGES_FILTERED and done.alarms == (newest.alarm,)
+    assert done.exit_code == Exit.MESSAGES_FILTERED and done.alarms == (alarm_words(newest),)
     truth = desk.fates(second)
     statuses = desk.statuses(second)
     assert {user for user, state in truth.items() if state == "filtered"} == {
@@ -138,6 +139,24 @@ def test_the_alarm_comes_the_next_morning_though_one_newcomer_got_it(desk: Confi
     assert newest.counts is not None and newest.counts.confirmed == 1
     assert newest.alarm is not None and "Once went to 1 of 101" in newest.alarm
     assert "once per customer" in newest.alarm
+
+
+def test_who_asks_in_the_evening_does_not_put_off_the_next_mornings_alarm(desk: ConfirmingDesk) -> None:
+    desk.night(100)
+    desk.confirming.confirm()
+    desk.templates.set_rules("Shop", desk.templates.list()[0].id, TemplateRules(again_after_s=0))
+    desk.go(NOW + timedelta(days=1, hours=1))
+    desk.night(100, run_date=TOMORROW, over_since=timedelta(minutes=75))
+    evening = desk.confirming.confirm().nights[0]
+    assert (evening.run_date, evening.asked_now, evening.alarm) == (TOMORROW, 100, None), "too early to tell"
+    desk.go(desk.desk.now + timedelta(minutes=15))
+    assert desk.confirming.confirm().nights[0].asked_now == 0, "nothing is judged otherwise by now"
+    desk.go(desk.desk.now + timedelta(hours=7))
+    morning = desk.confirming.confirm().nights[0]
+    assert morning.asked_now == 100
+    assert morning.alarm is not None and "Once went to 0 of 100" in morning.alarm
+    again = desk.confirming.confirm().nights[0]
+    assert again.asked_now == 0 and again.alarm == morning.alarm, "nobody is asked twice in one night"
 
 
 def test_a_dead_appboy_ends_it_with_a_note_and_the_next_time_goes_on(desk: ConfirmingDesk) -> None:

@@ -51,6 +51,7 @@ from optinb.demo import AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, demo_settings
 from optinb.errors import Exit
 from optinb.measure import (
     CampaignFigures,
+    CampaignPage,
     CampaignSummary,
     FiguresRead,
     NightFigures,
@@ -187,7 +188,8 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
     arrived = ConfirmedNight(campaign="A", template="T", run_date=RUN_DATE, send_at=NOW, counts=told, is_newest=True)
     made: list[Any] = [
         CodesGivenBack(campaign="A", run_date=RUN_DATE, pool="codes", filtered=2, codes=1),
-        ConfirmedNights(nights=(arrived, replace(arrived, counts=None, problem="no")), minutes=20.0, notes=("later",)),
+        ConfirmedNights(nights=(arrived, replace(arrived, counts=None, problem="no"),
+                               replace(arrived, over="seen by A")), minutes=20.0, notes=("later",)),
         ws, imported, check, model, card, ws.customer("000014"), ws.why_member("000014", "Lapsed buyers"),
         ws.migration(RUN_DATE, RUN_DATE), ws.preview("Lapsed buyers", app_group="Shop"), ws.distribution("country"),
         ws.profile("Lapsed buyers"), ws.overlap(("Lapsed buyers", "Club regulars")), found,
@@ -196,6 +198,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         *records, *previews, figures,
         replace(night, templates=(news,), confirmed=(arrived,), reach=(in_one_line(figures),)),
         CampaignFigures(campaign="B", templates=(of_template,)), CampaignFigures(campaign="C"),
+        *(CampaignPage(**msgspec.structs.asdict(one), figures=figures) for one in records),
         FiguresRead(series=1, days=14, restated=1, problems=("no",)), FiguresRead(),
         *night.campaigns, Blocked(step="import", reason="no"),
         ws.status(), replace(ws.why("000014"), answers=(reason,)), Night(ws, RUN_DATE, dry_run=True),

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from datetime import date, datetime, time, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
 import pytest
@@ -14,10 +14,12 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 import optinb
-from optinb import received
+from optinb import did_not_open, opened, received, responded
+from optinb.base.figures import share
 from optinb.cli import main
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit
+from optinb.measure.arrivals import arrived
 from optinb.nightly import Night
 from optinb.sandbox import Sandbox, demo_world
 
@@ -31,9 +33,10 @@ if TYPE_CHECKING:
 
 CLUB = CAMPAIGNS[1]["name"]
 TEMPLATE = CAMPAIGNS[1]["template"]
-DAYS = [RUN_DATE + timedelta(days=n) for n in range(3)]
-LATER = RUN_DATE + timedelta(days=5)
-"""When nothing of the second night can be late any more, by Appboy's 72 hours."""
+DAYS = [RUN_DATE + timedelta(days=n) for n in range(7)]
+NEWEST = DAYS[-1]
+LATER = NEWEST + timedelta(days=4)
+"""When nothing of any night can be late any more, by Appboy's 72 hours."""
 
 
 class Week(NamedTuple):
@@ -71,7 +74,7 @@ def ran(root: Path, day: date) -> NightSummary:
 
 @pytest.fixture(scope="module")
 def week(modelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Week]:
-    """Three nights; in Appboy the club's template is set to once per customer, and everybody says: at any time."""
+    """Seven nights; in Appboy the club's template is set to once per customer, and everybody says: at any time."""
     root = tmp_path_factory.mktemp("week") / "ws"
     shutil.copytree(modelled, root)
     world = demo_world()
@@ -84,7 +87,8 @@ def week(modelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
         world.put_campaign(club.id, replace(campaign, re_eligible_after_s=None), now=start)
         with Sandbox(world, now=datetime.fromisoformat(f"{RUN_DATE}T02:00:00+01:00")) as sandbox:
             file = root / "optinb.toml"
-            file.write_text(re.sub(r"http://127\.0\.0\.1:\d+", sandbox.url, file.read_text()))
+            text = file.read_text().replace("# max_age_days = 2 ", "max_age_days = 30 ")  # the sample is one delivery
+            file.write_text(re.sub(r"http://127\.0\.0\.1:\d+", sandbox.url, text))
             with optinb.open_workspace(root, user=AUTHOR) as ws, optinb.open_workspace(root, user=APPROVER) as boss:
                 ws.templates.sync()
                 for name in (TEMPLATE,):
@@ -110,7 +114,7 @@ def _now(week: Week, _environment: None, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_alarm_names_the_template_the_next_morning_and_not_before(week: Week) -> None:
-    first, second, third = week.nights
+    first, second, third, *others = week.nights
     assert not first.confirmed and first.exit_code == Exit.DONE
     (of_first,) = second.confirmed
     assert of_first.counts is not None and of_first.alarm is None and second.exit_code == Exit.DONE
@@ -122,6 +126,11 @@ def test_the_alarm_names_the_template_the_next_morning_and_not_before(week: Week
         and "once per customer" in third.problems[0]
     )
 
+    for night in others:
+        assert night.exit_code == Exit.MESSAGES_FILTERED, "and each morning after it, as long as it is set so"
+        assert night.problems[0].startswith(f"{TEMPLATE} went to ") and "once per customer" in night.problems[0]
+        assert night.campaigns[0].accepted > 50
+
     page = (week.ws.root / "runs" / DAYS[2].isoformat() / "report.html").read_text(encoding="utf-8")
     assert "What arrived of earlier nights" in page and "once per customer" in page
 
@@ -129,22 +138,34 @@ def test_the_alarm_names_the_template_the_next_morning_and_not_before(week: Week
 def test_what_may_still_come_counts_as_received_and_is_filtered_once_it_is_too_late(week: Week) -> None:
     (of_second,) = week.nights[2].confirmed
     assert of_second.counts is not None and of_second.counts.unconfirmed == of_second.counts.recipients
+    in_time = {night.run_date: night for night in week.nights[5].confirmed}[DAYS[1]]
+    assert in_time.counts is not None and in_time.counts.lost == of_second.counts.recipients, "within the same week"
     found = {night.run_date: night for night in week.later.nights}
-    counts = found[DAYS[1]].counts
-    assert counts is not None and counts.lost == of_second.counts.recipients
+    for day in DAYS[1:]:
+        counts = found[day].counts
+        assert counts is not None and counts.lost >= counts.recipients * 0.9 and not counts.unconfirmed
+        assert arrived(found[day]) == share(counts.confirmed / counts.recipients)
     assert week.later.alarms and found[DAYS[1]].alarm is None, "the alarm is of the newest night"
 
 
-def test_whoever_was_filtered_received_nothing(week: Week) -> None:
-    for day, state in zip(DAYS[:2], ("delivered", "filtered"), strict=True):
+def test_whoever_was_filtered_received_nothing_and_is_no_effect(week: Week) -> None:
+    for day, state in zip(DAYS, ("delivered", *["filtered"] * 6), strict=True):
         truth = week.truth(day)
         assert len(truth) > 50 and list(truth.values()).count(state) > len(truth) * 0.9
         counted = week.ws.contacts.table().filter(
             pl.col("campaign") == CLUB, pl.col("day") == day, pl.col("outcome") == "received"
         )
         assert set(counted["external_user_id"]) == {user for user, fate in truth.items() if fate == "delivered"}
-    of_second = received(CLUB).between(DAYS[1], DAYS[1])
-    assert week.ws.groups.count(of_second, run_date=LATER).customers == 0
+    late = {user for day in DAYS[1:] for user, fate in week.truth(day).items() if fate == "delivered"}
+    for what in (received(CLUB), responded(CLUB, days=7), opened(CLUB), did_not_open(CLUB)):
+        found = week.ws.groups.count(what.between(DAYS[1], NEWEST), run_date=LATER).customers
+        assert found <= len(late), "whom it reached so late is new in the group"
+    assert not week.ws.groups.count(received(CLUB).between(DAYS[1], DAYS[1]), run_date=LATER).customers
+    week.ws.reach_figures.read()
+    nights = {night.run_date: night for night in week.ws.campaign_page(CLUB).figures.nights}
+    for day in DAYS[1:]:
+        reached = sum(fate == "delivered" for fate in week.truth(day).values())
+        assert nights[day].total("unique_recipients") == nights[day].total("sent") == reached
 
 
 def test_why_says_what_appboy_did(week: Week) -> None:
@@ -168,7 +189,7 @@ def test_commands_tell_it_and_end_with_its_exit_code(week: Week) -> None:
     done = CliRunner().invoke(main, ["confirm", *where])
     assert done.exit_code == Exit.MESSAGES_FILTERED and "once per customer" in done.output, done.output
     done = CliRunner().invoke(main, ["confirm", "--json", *where])
-    assert json.loads(done.output)["nights"][0]["counts"]["alarm"] in week.later.alarms
+    assert json.loads(done.output)["nights"][0]["counts"]["alarm"] in week.later.alarms[0]
     done = CliRunner().invoke(main, ["status", *where])
     assert done.exit_code == Exit.DONE and "once per customer" in done.output and "confirmed" in done.output
     assert "once per customer" in optinb.show.html(week.ws.status())
@@ -188,3 +209,42 @@ def test_a_night_that_is_run_again_asks_nobody_a_second_time(week: Week) -> None
     assert week.sandbox.requests["/users/export/ids"] == before
     assert again.exit_code == Exit.MESSAGES_FILTERED, "what is wrong is wrong until a later night says otherwise"
     assert again.campaigns[0].accepted == week.nights[2].campaigns[0].accepted
+
+
+def test_whoever_has_seen_an_alarm_ends_it_for_the_nights_up_to_then(
+    week: Week, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "ws"
+    shutil.copytree(week.ws.root, root)
+    where = ["--workspace", str(root)]
+
+    def call(*words: str) -> Any:
+        return CliRunner().invoke(main, [*words, *where])
+
+    command = re.search(r"`optinb (confirm --seen \S+) --comment WHY`", call("status").output)
+    assert command is not None, "the alarm names the command"
+    wrong = call("confirm", "--seen", TEMPLATE[:-1])
+    assert wrong.exit_code == Exit.WRONG_USE and f"did you mean '{TEMPLATE}'" in wrong.output, wrong.output
+    with optinb.open_workspace(root, user=AUTHOR) as ws:  # whoever saw that of an earlier night
+        (group,) = [g.id for g in ws.settings.app_groups if g.name == "Club"]
+        template = ws.store.deliveries.list()[0].template_id
+        entry = {"who": AUTHOR, "action": "alarm seen", "subject": TEMPLATE, "now": ws.now()}
+        ws.store.audit.note(**entry, app_group=group, template=template, until=NEWEST - timedelta(days=1), comment="")
+    assert call("confirm").exit_code == Exit.MESSAGES_FILTERED, "a later night with the same fault alarms again"
+
+    done = call(*command[1].split(), "--comment", "we know")
+    assert done.exit_code == Exit.DONE and "once per customer" in done.output, done.output
+    for words in (("confirm",), ("status",)):
+        done = call(*words)
+        assert done.exit_code == Exit.DONE and "! " not in done.output and "seen by" in done.output
+        assert "over: " in done.output and ": we know)" in done.output
+    assert ran(root, LATER).exit_code == Exit.DONE, "and the next night ends as if nothing were wrong"
+    trail = json.loads(call("audit", "list", "--subject", TEMPLATE, "--json").output)["rows"]
+    assert trail[0]["action"] == "alarm seen" and trail[0]["who"] and "we know" in trail[0]["detail"]
+    again = call("confirm", "--seen", TEMPLATE)
+    assert again.exit_code == Exit.WRONG_USE and "there is no alarm" in again.output
+    assert call("confirm", "--seen", TEMPLATE, "--date", f"{NEWEST}").exit_code == Exit.WRONG_USE
+
+    week.sandbox.move_clock(to=at(LATER + timedelta(days=1), week.ws))
+    monkeypatch.setenv("OPTINB_NOW", at(LATER + timedelta(days=1), week.ws).isoformat())
+    assert call("confirm").exit_code == Exit.MESSAGES_FILTERED, "but its messages are filtered as before"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from optinb import open_workspace, show, views
 from optinb.cli import main
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit
+from optinb.measure import in_one_line
 from optinb.nightly import Night
 from optinb.sandbox import Fault, demo_world
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from optinb.sandbox import Sandbox
     from optinb.workspace import Workspace
 
+NIGHT, DAY = f"night of {RUN_DATE}", "Night of Mon 23 Nov 2026"
 SUMMER, CLUB = (campaign["name"] for campaign in CAMPAIGNS)
 
 
@@ -68,7 +71,7 @@ def test_a_later_night_reads_and_reports_what_appboy_counted_and_a_failing_appbo
     assert [line.campaign for line in summary.reach] == sorted([SUMMER, CLUB])
     for line in summary.reach:
         accepted = sent.store.deliveries.counts(*nights[line.campaign].night).accepted
-        assert line.accepted == accepted >= line.unique_recipients > 0 and line.total_opens > 0
+        assert line.accepted == accepted >= (line.unique_recipients or 0) > 0 and line.total_opens
         assert not line.is_shared and not line.unread
     folder = sent.root / "runs" / str(summary.run_date)
     report = text_of((folder / "report.html").read_text())
@@ -85,6 +88,15 @@ def test_a_later_night_reads_and_reports_what_appboy_counted_and_a_failing_appbo
         )
         seen = text_of(views.reached(now).data)
         assert all(f"{name}, by night, day and platform" in seen for name in (SUMMER, CLUB))
+        on_page = now.campaign_page(SUMMER.upper())
+        (summer,) = [line for line in summary.reach if line.campaign == SUMMER]
+        for shown in (show.text(on_page), text_of(show.html(on_page))):
+            assert "approved by" in show.text(on_page) and f"{summer.sent:,}" in shown and "ios" in shown
+            assert NIGHT in shown or text_of(DAY) in shown
+    told = CliRunner().invoke(main, ["campaigns", "show", SUMMER, "--workspace", str(sent.root)])
+    assert told.exit_code == 0 and f"night of {RUN_DATE}" in told.output and "ios" in told.output
+    done = CliRunner().invoke(main, ["campaigns", "show", SUMMER, "--json", "--workspace", str(sent.root)])
+    assert json.loads(done.output)["figures"]["nights"][0]["accepted"] == summer.accepted
     told = CliRunner().invoke(main, ["figures", "show", SUMMER, "--workspace", str(sent.root)])
     assert told.exit_code == 0 and f"night of {RUN_DATE}" in told.output and "ios" in told.output
     done = CliRunner().invoke(main, ["figures", "show", SUMMER, "--json", "--workspace", str(sent.root)])
@@ -101,6 +113,25 @@ def test_a_later_night_reads_and_reports_what_appboy_counted_and_a_failing_appbo
     assert len([warning for warning in failing.warnings if "couldn't be read" in warning]) == 4  # of two app groups
     done = CliRunner().invoke(main, ["figures", "read", "--workspace", str(sent.root)])
     assert done.exit_code == Exit.FAILED and "couldn't be read" in done.output
+
+
+def test_figures_that_nobody_asked_for_are_dashes_with_the_remedy_and_never_noughts(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    for now, remedy in ((begun, "optinb figures read"), (begun + timedelta(days=20), "keeps its figures for 14 days")):
+        monkeypatch.setenv("OPTINB_NOW", now.isoformat())
+        with open_workspace(finished, user=SCHEDULER) as ws:
+            page = ws.campaign_page(SUMMER)
+            line = in_one_line(page.figures)
+            assert line.accepted > 0 and line.sent is line.total_opens is line.bounces is None
+            for shown in (show.text(page), text_of(show.html(page)), text_of(show.html(page.figures))):
+                assert remedy in shown and f"{line.accepted:,}" in shown
+                assert re.search(rf"{line.accepted:,}(\s+–){{5}}", shown), shown
+                assert "0 people reached" not in shown and "ever read:" not in shown
+    monkeypatch.setenv("OPTINB_NOW", datetime(2026, 11, 23, 2, tzinfo=UTC).isoformat())
+    with open_workspace(finished, user=SCHEDULER) as ws:
+        assert "nothing of it has gone out yet" in show.text(ws.campaign_page(SUMMER))
 
 
 def test_a_dry_run_reads_nothing(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
