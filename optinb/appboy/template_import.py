@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.appboy.client import AppboyClient
 from optinb.appboy.live_content import with_live_content
 from optinb.appboy.template_changes import TemplateNews
-from optinb.appboy.template_rules import UNSTATED, StatedRules, TemplateRules
+from optinb.appboy.template_rules import UNSTATED, StatedRules, TemplateRules, checked_rules
 from optinb.appboy.template_store import TemplateStore, TemplateSync
 from optinb.appboy.templates import Template, fetch_templates, fitted
 from optinb.errors import AppboyError, CampaignError, SettingsError, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
     from optinb.appboy.statements import Statements
@@ -49,11 +49,13 @@ class StatedTemplate(Struct, frozen=True, kw_only=True):
         app_group: its name.
         template: as it was last imported.
         stated: by whom and when; None where nobody has stated anything.
+        follows: what follows for the campaigns on it, in sentences.
     """
 
     app_group: str
     template: Template
     stated: StatedRules | None
+    follows: tuple[str, ...] = ()
 
 
 class TemplateListing(Struct, frozen=True, kw_only=True):
@@ -75,9 +77,18 @@ class TemplateListing(Struct, frozen=True, kw_only=True):
 class Templates:
     """`ws.templates`: import and list templates, and state what Appboy's API doesn't tell of them."""
 
-    def __init__(self, context: Context, store: TemplateStore, statements: Statements, runs: Runs) -> None:
+    def __init__(
+        self,
+        context: Context,
+        store: TemplateStore,
+        statements: Statements,
+        runs: Runs,
+        *,
+        follows: Callable[[Template], tuple[str, ...]] = lambda _: (),
+    ) -> None:
+        """Args: `follows` says for each campaign on a template what follows from what is stated of that now."""
         self._context, self._settings, self._store, self._runs = context, context.settings, store, runs
-        self._statements = statements
+        self._statements, self._follows = statements, follows
 
     def sync(self, app_group: str | None = None, *, fresh: Collection[str] = ()) -> tuple[GroupSync, ...]:
         """Imports the templates of one app group, or of all. A group that can't be reached doesn't stop the others.
@@ -148,7 +159,10 @@ class Templates:
             tail = did_you_mean(name_or_id, usable) if usable else "; import them with `optinb templates sync`"
             raise CampaignError(f"template {name_or_id!r} isn't known{tail}")
         listed = ", ".join(groups)
-        raise CampaignError(f"a template {name_or_id!r} is in several app groups ({listed}); name the one you mean")
+        raise CampaignError(
+            f"a template {name_or_id!r} is in several app groups ({listed}); say which one is meant: --app-group "
+            f"{quote(groups[0])}, or app_group={groups[0]!r}"
+        )
 
     def rules(self, app_group: str, name_or_id: str) -> StatedRules | None:
         """What is stated of a template, by whom and when.
@@ -192,30 +206,31 @@ class Templates:
             changes: what is stated now; what it doesn't name stays as it was stated before.
 
         Returns:
-            all that is stated of it now.
+            all that is stated of it now, with what follows for each campaign on it.
 
         Raises:
             CampaignError: for a template that isn't known, or when nothing is stated, or what Appboy doesn't have.
             SettingsError: for an app group that isn't known.
         """
         template = self.get(app_group, name_or_id)
-        if not changes:
+        checked = checked_rules(changes, template=template.name)
+        if not checked:
             raise CampaignError(
                 f"nothing was stated of the template {template.name!r}; say when customers may get it again, such as "
                 "'any time', or one of the other rules that Appboy's dashboard shows"
             )
-        try:
-            checked = msgspec.convert(msgspec.to_builtins(changes), TemplateRules)
-        except msgspec.ValidationError as error:
-            raise CampaignError(f"this can't be stated of the template {template.name!r}: {error}") from error
-        return self._statements.state(template, checked, user=self._context.user, now=self._context.now())
+        stated = self._statements.state(template, checked, user=self._context.user, now=self._context.now())
+        return replace(stated, follows=self._follows(template))
 
-    def withdraw_rules(self, app_group: str, name_or_id: str) -> None:
+    def withdraw_rules(self, app_group: str, name_or_id: str) -> tuple[str, ...]:
         """Takes back all that was stated of a template, so that Appboy's default counts again: once, ever.
 
         Args:
             app_group: its name or id.
             name_or_id: of the template; it may be one that can't be used.
+
+        Returns:
+            what follows for each campaign on it, in sentences.
 
         Raises:
             CampaignError: for a template that isn't known, or one of which nothing is stated.
@@ -223,6 +238,7 @@ class Templates:
         """
         template = self.get(app_group, name_or_id)
         self._statements.withdraw(template, user=self._context.user, now=self._context.now())
+        return self._follows(template)
 
     def check_imported(self, template: Template) -> None:
         """Refuses a template that isn't stored as it was imported.
@@ -270,7 +286,7 @@ class Templates:
         )
 
     def standing(self, name_or_id: str, app_group: str | None = None) -> StatedTemplate:
-        """A template beside what is stated of it.
+        """A template beside what is stated of it, and what follows for the campaigns on it.
 
         Args:
             name_or_id: of the template; it may be one that can't be used.
@@ -285,6 +301,7 @@ class Templates:
             app_group=self._settings.app_group(template.app_group_id).name,
             template=template,
             stated=self._statements.newest(template.app_group_id, template.id),
+            follows=self._follows(template),
         )
 
     def _told(self, template: Template, group: AppGroupSettings) -> Template:

@@ -62,8 +62,9 @@ def template_text(value: Template) -> str:
 
 
 def stated_text(value: StatedRules) -> str:
-    """What was said of a template, by whom and when."""
-    return f"{rules_words(value.rules)} (stated by {value.by} {local_time(value.at)})"
+    """What was said of a template, by whom and when, and right after it what follows."""
+    head = f"{rules_words(value.rules)} (stated by {value.by} {local_time(value.at)})"
+    return "\n".join([head, *(f"  {one}" for one in value.follows)])
 
 
 def standing_text(value: StatedTemplate) -> str:
@@ -74,6 +75,7 @@ def standing_text(value: StatedTemplate) -> str:
         lines.append(f"  say what the dashboard has set: optinb templates set {name} --again never|'after 1 day'|…")
     if value.stated is None or value.stated.rules.segment is UNSET:
         lines.append(f"  note: {ALL_USERS}")
+    lines += [f"  campaign {one}" for one in value.follows]
     return "\n".join(lines)
 
 
