@@ -32,7 +32,7 @@ from optinb.planning.audiences import check_size
 from optinb.planning.code_pools import Codes, CodesLeft
 from optinb.planning.trial_sends import SampleMessage, sample_messages
 from optinb.rules import from_json
-from optinb.segments.vendor_control import without_list
+from optinb.segments.vendor_control import knows_nobody, without_list
 
 if TYPE_CHECKING:
     from optinb.base.context import Context
@@ -161,8 +161,10 @@ class Previews:
     def _vendor_notes(self, resolved: Resolved, recipients: int) -> tuple[str, ...]:
         """Whom Appboy may filter without anybody knowing beforehand who it is."""
         group = resolved.app_group
+        control = self._audiences.vendor_control.of(group.id)
+        known = knows_nobody(control) if control is not None and control.known == 0 else None
         told = (
-            None if self._audiences.vendor_control.of(group.id) else without_list(group.name),
+            without_list(group.name) if control is None else known,
             why_too_many(resolved.rules, resolved.template.name, recipients),
         )
         return tuple(note for note in told if note)

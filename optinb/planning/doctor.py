@@ -18,7 +18,7 @@ from optinb.base.ownership import login_of, loopholes
 from optinb.base.private import keeps_sqlite, open_paths
 from optinb.base.settings import FILE_NAME, AppGroupSettings
 from optinb.errors import Exit, SettingsError, StateError
-from optinb.segments.vendor_control import without_list
+from optinb.segments.vendor_control import knows_nobody, without_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -118,6 +118,8 @@ class Doctor:
             return
         if there is None:
             yield Verdict(about="global control", standing="note", text=without_list(group.name))
+        elif there.known == 0:
+            yield Verdict(about="global control", standing="bad", text=knows_nobody(there))
         else:
             text = f"{there.members:,} members are left out, by the list of {there.uploaded_at:%Y-%m-%d}"
             yield Verdict(about="global control", standing="good", text=text)
