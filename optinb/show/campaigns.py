@@ -144,10 +144,9 @@ def preview_text(value: CampaignPreview) -> str:
         f"  {c.app_group}, template {value.template.name}, {c.schedule.sentence()}; the night of {value.run_date}",
         *(f"  note: {note}" for note in value.template.notes),
         f"  rules of the template: {ONCE if value.stated is None else stated_text(value.stated)}",
-        *([f"  refused: {value.refused}"] if value.refused else []),
         *(f"  note: {note}" for note in value.notes),
         *(f"  {left:>12,}  {what}" + f" (-{gone:,})" * bool(gone) for what, gone, left in w.steps()),
-        f"  {w.recipients:>12,}  recipients; about {value.messages:,} messages in the coming 90 days",
+        f"  {w.recipients:>12,}  recipients; {value.cost()}",
     ]
     lines += [
         f"  {t.customers:>12,}  in {t.zone}: {t.wall}" + (f" (clocks change: {t.shift})" if t.shift else "")
@@ -168,7 +167,12 @@ def preview_text(value: CampaignPreview) -> str:
     lines += [f"  note: {REBUILT}: {part_words(REBUILT, text)}"] if (text := value.parts.get(REBUILT)) else []
     if value.changed:
         lines.append(f"  changed since the last approval: {', '.join(value.changed)}")
-    seen = f"  fingerprint {value.fingerprint}, for `optinb campaigns approve {c.name!r} --seen {value.fingerprint}`"
+    if value.refused:  # what can't be approved ends with what to do first
+        seen = f"  refused: {value.refused}; then look at it again"
+    else:
+        seen = (
+            f"  fingerprint {value.fingerprint}, for `optinb campaigns approve {c.name!r} --seen {value.fingerprint}`"
+        )
     return "\n".join([*lines, *(sample_text(sample) for sample in value.sample), seen])
 
 
