@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import date, datetime, time
 from hmac import compare_digest
 from secrets import token_hex
+from shlex import quote
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ from optinb.sandbox import PARAMETER, Sandbox, demo_world, proof_of, secret_of
 from optinb.warehouse import Warehouse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from optinb.base.settings import Settings
@@ -47,13 +48,21 @@ def goes_with_rehearsing(user: str | None, *, rehearse: bool) -> None:
 
 @contextmanager
 def rehearsing(
-    workspace: str | Path | None, *, user: str | None = None, otherwise: str = AUTHOR, run_date: date | None = None
+    workspace: str | Path | None,
+    *,
+    user: str | None = None,
+    otherwise: str = AUTHOR,
+    run_date: date | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[None]:
-    """Within it, this process and what it starts rehearse on a workspace; see `variables_for`."""
+    """Within it, this process and what it starts rehearse on a workspace; see `variables_for`.
+
+    `say` is told that a sandbox was brought along, which ends with this.
+    """
     root = workspace_folder(workspace).resolve()
     settings = load_settings(root / FILE_NAME)
     with ExitStack() as stack:
-        found = variables_for(root, settings, user=user, otherwise=otherwise, stack=stack, run_date=run_date)
+        found = variables_for(root, settings, user=user, otherwise=otherwise, stack=stack, run_date=run_date, say=say)
         stack.enter_context(environment(found))
         yield
 
@@ -66,6 +75,7 @@ def variables_for(
     otherwise: str = AUTHOR,
     stack: ExitStack,
     run_date: date | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, str]:
     """The environment variables of somebody who rehearses on a workspace, and a sandbox until `stack` is closed.
 
@@ -79,6 +89,7 @@ def variables_for(
         otherwise: who works there when nobody is named.
         stack: ends the sandbox.
         run_date: the night whose 2 o'clock a new sandbox's clock begins with; that of the newest delivery if None.
+        say: told in a sentence where no sandbox of the workspace runs.
 
     Raises UsageError when an app group isn't on a sandbox, and for a `user` whom the settings won't take at their word.
     """
@@ -89,27 +100,72 @@ def variables_for(
             f'workspace of its own whose {FILE_NAME} says identity = "asserted"'
         )
     user = user or otherwise
-    addresses = {group.api for group in settings.app_groups}
-    if len(addresses) != 1 or not all(group.is_loopback for group in settings.app_groups):
-        raise UsageError("a rehearsal needs the address of one sandbox in every app group of optinb.toml")
-    address, told = addresses.pop(), root / _ADDRESS
-    for known in (address, told.read_text("utf-8").strip() if told.is_file() else ""):
-        now = running_sandbox(known, root)
-        if now is not None:
-            return {**KEYS, "OPTINB_USER": user, SANDBOX: known, NOW: now.isoformat()}
-    day = run_date or _newest(root, settings)
-    start = None if day is None else datetime.combine(day, _HOUR, tzinfo=settings.zone)
+    address = _address(settings)
+    if found := _running(root, address):
+        known, now = found
+        return {**KEYS, "OPTINB_USER": user, SANDBOX: known, NOW: now.isoformat()}
+    start = begins_at(root, settings, run_date)
     sandbox = start_sandbox(stack, root, urlsplit(address).port or 0, start)
+    stack.enter_context(announced(root, sandbox.url))
+    say(
+        "no sandbox of this workspace runs, so that this brings one along, which ends with it; to keep one, start "
+        f"`optinb sandbox --workspace {quote(str(root))}` beside it"
+    )
+    begun = {} if start is None else {NOW: start.isoformat()}
+    return {**KEYS, "OPTINB_USER": user, SANDBOX: sandbox.url, **begun}
+
+
+def place_of_sandbox(root: Path) -> tuple[int, datetime | None]:
+    """The port and the moment at which a sandbox of a workspace begins, so that its rehearsals take it for theirs.
+
+    Raises UsageError where one runs already, or an app group isn't on a sandbox.
+    """
+    settings = load_settings(root / FILE_NAME)
+    address = _address(settings)
+    if found := _running(root, address):
+        raise UsageError(f"the sandbox of {root} runs already, at {found[0]}")
+    return urlsplit(address).port or 0, begins_at(root, settings)
+
+
+def begins_at(root: Path, settings: Settings, run_date: date | None = None) -> datetime | None:
+    """Two o'clock of a night, or of that of the newest delivery; None where there is none."""
+    day = run_date or _newest(root, settings)
+    return None if day is None else datetime.combine(day, _HOUR, tzinfo=settings.zone)
+
+
+@contextmanager
+def announced(root: Path, url: str) -> Iterator[None]:
+    """Keeps the address of a workspace's sandbox within it where rehearsals look. Raises UsageError if it can't."""
+    told = root / _ADDRESS
     try:
-        write_atomically(told, sandbox.url.encode())
+        write_atomically(told, url.encode())
     except PermissionError as error:
         raise UsageError(
             f"this login can't write {told}, which a rehearsal that was killed may have left; its owner, or that of "
             "the folder, removes it"
         ) from error
-    stack.callback(told.unlink, missing_ok=True)
-    begun = {} if start is None else {NOW: start.isoformat()}
-    return {**KEYS, "OPTINB_USER": user, SANDBOX: sandbox.url, **begun}
+    try:
+        yield
+    finally:
+        told.unlink(missing_ok=True)
+
+
+def _address(settings: Settings) -> str:
+    """The address of the sandbox in the settings. Raises UsageError where there isn't just one."""
+    addresses = {group.api for group in settings.app_groups}
+    if len(addresses) != 1 or not all(group.is_loopback for group in settings.app_groups):
+        raise UsageError("a rehearsal needs the address of one sandbox in every app group of optinb.toml")
+    return addresses.pop()
+
+
+def _running(root: Path, address: str) -> tuple[str, datetime] | None:
+    """Where the sandbox of a workspace runs, and its time."""
+    told = root / _ADDRESS
+    for known in (address, told.read_text("utf-8").strip() if told.is_file() else ""):
+        now = running_sandbox(known, root)
+        if now is not None:
+            return known, now
+    return None
 
 
 def running_sandbox(address: str, root: Path) -> datetime | None:

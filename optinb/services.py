@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from optinb.measure import ReachFigures
     from optinb.planning import Campaigns, Codes, Doctor
     from optinb.planning.campaign_records import CampaignRecords, Drafts, Unsaved
-    from optinb.planning.resolved import Freshness
+    from optinb.planning.resolved import Freshness, Resolver
+    from optinb.planning.template_uses import TemplateUses
     from optinb.segments import Groups, Lists, VendorControl
     from optinb.warehouse import Snapshot, Warehouse
     from optinb.warehouse.inbox import Arrivals
@@ -107,12 +108,14 @@ class Services(TablesView):
         """The API-triggered push campaigns of the app groups, as they were imported."""
         from optinb.appboy.template_import import Templates
 
+        store = self.store
         return Templates(
             self.context,
-            self.store.templates,
-            self.store.statements,
-            self.store.runs,
+            store.templates,
+            store.statements,
+            store.runs,
             note_decision=lambda what: self.checkpoints.note_decided(what),
+            follows=lambda template: self._template_uses.follows(template),
         )
 
     @once
@@ -224,6 +227,26 @@ class Services(TablesView):
         return Arrivals(self.context, self.warehouse, audit=self.store.audit, watched=self.attributes_used)
 
     @once
+    def _resolver(self) -> Resolver:
+        from optinb.planning.resolved import Resolver
+
+        return Resolver(
+            self.context,
+            self,
+            groups=self.groups,
+            warehouse=self.warehouse,
+            templates=self.templates,
+            codes=self.store.codes,
+            origins=self.store.origins,
+        )
+
+    @once
+    def _template_uses(self) -> TemplateUses:
+        from optinb.planning.template_uses import TemplateUses
+
+        return TemplateUses(self.settings, self.store.campaigns, self._resolver)
+
+    @once
     def campaigns(self) -> Campaigns:
         """Campaigns: plan, preview, submit, approve and cancel them."""
         from optinb.planning.approving import Approvals
@@ -231,10 +254,10 @@ class Services(TablesView):
         from optinb.planning.campaign_preview import Previews
         from optinb.planning.campaigns import Campaigns
         from optinb.planning.power_of_tests import PowerOfTests
-        from optinb.planning.resolved import Resolver
         from optinb.planning.trial_sends import Trials
 
-        context, campaigns, records = self.context, self.store.campaigns, self._records
+        context, campaigns = self.context, self.store.campaigns
+        records, resolver = self._records, self._resolver
         audiences = Audiences(
             context,
             self,
@@ -242,15 +265,6 @@ class Services(TablesView):
             contacts=self.contacts,
             templates=self.templates,
             vendor_control=self.vendor_control,
-        )
-        resolver = Resolver(
-            context,
-            self,
-            groups=self.groups,
-            warehouse=self.warehouse,
-            templates=self.templates,
-            codes=self.store.codes,
-            origins=self.store.origins,
         )
         previews = Previews(
             context,
@@ -291,8 +305,7 @@ class Services(TablesView):
             runs=store.runs,
             templates=store.templates,
             vendor_control=self.vendor_control,
-            statements=store.statements,
-            campaigns=store.campaigns,
+            uses=self._template_uses,
         )
 
     @once

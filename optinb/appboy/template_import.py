@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.appboy.client import AppboyClient
 from optinb.appboy.live_content import with_live_content
 from optinb.appboy.template_changes import TemplateNews
-from optinb.appboy.template_rules import UNSTATED, StatedRules, TemplateRules
+from optinb.appboy.template_rules import UNSTATED, StatedRules, TemplateRules, checked_rules
 from optinb.appboy.template_store import TemplateStore, TemplateSync
 from optinb.appboy.templates import Template, fetch_templates, fitted
 from optinb.errors import AppboyError, CampaignError, SettingsError, did_you_mean
@@ -49,11 +49,13 @@ class StatedTemplate(Struct, frozen=True, kw_only=True):
         app_group: its name.
         template: as it was last imported.
         stated: by whom and when; None where nobody has stated anything.
+        follows: what follows for the campaigns on it, in sentences.
     """
 
     app_group: str
     template: Template
     stated: StatedRules | None
+    follows: tuple[str, ...] = ()
 
 
 class TemplateListing(Struct, frozen=True, kw_only=True):
@@ -83,10 +85,20 @@ class Templates:
         runs: Runs,
         *,
         note_decision: Callable[[str], None] | None = None,
+        follows: Callable[[Template], tuple[str, ...]] = lambda _: (),
     ) -> None:
-        """Args: `note_decision` is told what was stated, once that is in the database."""
+        """States and imports.
+
+        Args:
+            context: of the workspace.
+            store: of templates.
+            statements: what people stated of them.
+            runs: of nights.
+            note_decision: is told what was stated, once that is in the database.
+            follows: says for each campaign on a template what follows from what is stated of that now.
+        """
         self._context, self._settings, self._store, self._runs = context, context.settings, store, runs
-        self._statements = statements
+        self._statements, self._follows = statements, follows
         self._note_decision = note_decision
 
     def sync(self, app_group: str | None = None, *, fresh: Collection[str] = ()) -> tuple[GroupSync, ...]:
@@ -158,7 +170,10 @@ class Templates:
             tail = did_you_mean(name_or_id, usable) if usable else "; import them with `optinb templates sync`"
             raise CampaignError(f"template {name_or_id!r} isn't known{tail}")
         listed = ", ".join(groups)
-        raise CampaignError(f"a template {name_or_id!r} is in several app groups ({listed}); name the one you mean")
+        raise CampaignError(
+            f"a template {name_or_id!r} is in several app groups ({listed}); say which one is meant: --app-group "
+            f"{quote(groups[0])}, or app_group={groups[0]!r}"
+        )
 
     def rules(self, app_group: str, name_or_id: str) -> StatedRules | None:
         """What is stated of a template, by whom and when.
@@ -206,32 +221,32 @@ class Templates:
             changes: what is stated now; what it doesn't name stays as it was stated before.
 
         Returns:
-            all that is stated of it now.
+            all that is stated of it now, with what follows for each campaign on it.
 
         Raises:
             CampaignError: for a template that isn't known, or when nothing is stated, or what Appboy doesn't have.
             SettingsError: for an app group that isn't known.
         """
         template = self.get(app_group, name_or_id)
-        if not changes:
+        checked = checked_rules(changes, template=template.name)
+        if not checked:
             raise CampaignError(
                 f"nothing was stated of the template {template.name!r}; say when customers may get it again, such as "
                 "'any time', or one of the other rules that Appboy's dashboard shows"
             )
-        try:
-            checked = msgspec.convert(msgspec.to_builtins(changes), TemplateRules)
-        except msgspec.ValidationError as error:
-            raise CampaignError(f"this can't be stated of the template {template.name!r}: {error}") from error
         stated = self._statements.state(template, checked, user=self._context.user, now=self._context.now())
         self._note(f"state the rules of the template {template.name!r}")
-        return stated
+        return replace(stated, follows=self._follows(template))
 
-    def withdraw_rules(self, app_group: str, name_or_id: str) -> None:
+    def withdraw_rules(self, app_group: str, name_or_id: str) -> tuple[str, ...]:
         """Takes back all that was stated of a template, so that Appboy's default counts again: once, ever.
 
         Args:
             app_group: its name or id.
             name_or_id: of the template; it may be one that can't be used.
+
+        Returns:
+            what follows for each campaign on it, in sentences.
 
         Raises:
             CampaignError: for a template that isn't known, or one of which nothing is stated.
@@ -240,6 +255,7 @@ class Templates:
         template = self.get(app_group, name_or_id)
         self._statements.withdraw(template, user=self._context.user, now=self._context.now())
         self._note(f"take back the rules of the template {template.name!r}")
+        return self._follows(template)
 
     def check_imported(self, template: Template) -> None:
         """Refuses a template that isn't stored as it was imported.
@@ -287,7 +303,7 @@ class Templates:
         )
 
     def standing(self, name_or_id: str, app_group: str | None = None) -> StatedTemplate:
-        """A template beside what is stated of it.
+        """A template beside what is stated of it, and what follows for the campaigns on it.
 
         Args:
             name_or_id: of the template; it may be one that can't be used.
@@ -303,6 +319,7 @@ class Templates:
             app_group=self._settings.app_group(template.app_group_id).name,
             template=template,
             stated=self._statements.newest(template.app_group_id, template.id),
+            follows=self._follows(template),
         )
 
     def _note(self, decided: str) -> None:

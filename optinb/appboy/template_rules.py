@@ -97,12 +97,20 @@ class TemplateRules(Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
         return msgspec.structs.replace(self, **stated)
 
 
-class StatedRules(Struct, frozen=True, kw_only=True):
-    """What was said of a template, by whom and when."""
+class StatedRules(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What was said of a template, by whom and when.
+
+    Attributes:
+        rules: what was said.
+        by: who said it.
+        at: when, in UTC.
+        follows: what follows for the campaigns on the template, in sentences; only right after it was said.
+    """
 
     rules: TemplateRules
     by: str
     at: datetime
+    follows: tuple[str, ...] = ()
 
 
 UNSTATED = TemplateRules()
@@ -251,6 +259,47 @@ def written(rules: TemplateRules) -> dict[str, str]:
         "segment": lambda segment: "all" if segment is None else segment,
     }
     return {name: words[name](value) for name, value in values.items() if value is not UNSET}
+
+
+# What a program gives for each rule, by its field.
+_TAKEN = {
+    "again_after_s": f"seconds from 0 (any time) to {LONGEST_WINDOW_S:,} (720 days), or None for never",
+    "caps": "a tuple of caps such as (VendorCap(1, 'day'),), and () for none",
+    "messages_a_minute": "a whole number from 1, or None for no limit",
+    "max_users": "a whole number from 1, or None for no limit",
+    "quiet_hours": "VendorQuietHours(time(22), time(8)), or None for none",
+    "segment": f"at most {LONGEST_SEGMENT} printable letters, or None for All Users",
+}
+
+
+def checked_rules(rules: TemplateRules, *, template: str) -> TemplateRules:
+    """Rules as a program stated them, once each is what it should be.
+
+    Args:
+        rules: those of a program, whose types nobody has checked.
+        template: the template's name, for the sentence.
+
+    Raises:
+        CampaignError: with what each rule takes, for what it can't be.
+    """
+    if not isinstance(rules, TemplateRules):
+        raise CampaignError(
+            f"{rules!r} can't be stated of the template {template!r}; write TemplateRules(again_after_s=86_400), or "
+            "read words with rules_from({'again_after_s': 'after 1 day'})"
+        )
+    found: dict[str, Any] = {}
+    for name, takes in _TAKEN.items():
+        if (value := getattr(rules, name)) is UNSET:
+            continue
+        try:
+            found[name] = getattr(msgspec.convert({name: msgspec.to_builtins(value)}, TemplateRules), name)
+            if isinstance(value, str):
+                found[name] = segment_from(value)  # "all" are All Users
+        except (msgspec.MsgspecError, CampaignError, TypeError, ValueError) as error:
+            raise CampaignError(
+                f"{value!r} can't be stated of the template {template!r} as {name}, which takes {takes}"
+            ) from error
+    return TemplateRules(**found)
 
 
 def rules_words(rules: TemplateRules) -> str:

@@ -19,12 +19,13 @@ from optinb.rules import AllOf, AnyOf, Contacted, Not, Rule
 from optinb.rules.values import Last
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import date
     from zoneinfo import ZoneInfo
 
     from optinb.appboy import TemplateRules
     from optinb.campaigns.campaign import Campaign
+    from optinb.campaigns.outlook import Going
     from optinb.campaigns.record import CampaignRecord
     from optinb.campaigns.schedule import Clock, Schedule
 
@@ -85,6 +86,29 @@ def leaves_out(rule: Rule, name: str, window: timedelta | None, *, clock: Clock 
         and (part.window is None or (isinstance(part.window, Last) and _covers(part.window.days, window, clock)))
         for part in _denied(rule)
     )
+
+
+def times_each(campaign: Campaign, rules: TemplateRules, rule: Rule, goes_out: Sequence[Going]) -> int:
+    """How many of some sends of a campaign the same customer gets at most, by its template and its target group.
+
+    Args:
+        campaign: the one that goes out.
+        rules: what is stated of its template.
+        rule: of its target group, in which the groups that it names are in their places.
+        goes_out: its sends, in their order.
+    """
+    had = [one for one in _denied(rule) if one.what == "received" and one.campaign in (None, campaign.name)]
+    days = [one.window.days for one in had if one.times == 1 and isinstance(one.window, Last)]
+    if rules.window is None or any(one.times == 1 and one.window is None for one in had):
+        return min(len(goes_out), 1)
+    count, last = 0, None
+    for one in goes_out:
+        is_free = last is None or (
+            not comes_too_soon(rules.window, one.at - last.at) and (one.day - last.day).days > max(days, default=0)
+        )
+        if is_free:
+            count, last = count + 1, one
+    return count
 
 
 def why_not_again(

@@ -171,6 +171,10 @@ def rehearse_options(who: str) -> Callable[[Callable[..., Any]], Callable[..., A
     return lambda function: rehearse(user(function))
 
 
+def _tell(line: str) -> None:
+    click.echo(line, err=True)
+
+
 def rehearsable(who: str) -> Callable[[Callable[..., Any]], Callable[..., None]]:
     """A command that takes --workspace and can be tried out as `who`, without a key and without sending anything."""
 
@@ -184,7 +188,7 @@ def rehearsable(who: str) -> Callable[[Callable[..., Any]], Callable[..., None]]
                 goes_with_rehearsing(user, rehearse=rehearse)
                 if rehearse:
                     day = options.get("run_date")
-                    stack.enter_context(rehearsing(workspace, user=user, otherwise=who, run_date=day))
+                    stack.enter_context(rehearsing(workspace, user=user, otherwise=who, run_date=day, say=_tell))
                 function(*args, workspace=workspace, **options)
 
         return command

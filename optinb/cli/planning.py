@@ -115,7 +115,7 @@ def templates_set(
 ) -> Any:
     """State what Appboy's dashboard has set for the template NAME; what isn't given stays as it was stated.
 
-    Approved campaigns that use it are held until they are approved again.
+    Approved campaigns that use it are held until they are approved again; it says which.
     """
     from optinb.appboy.template_rules import rules_from
 
@@ -127,6 +127,11 @@ def templates_set(
         "quiet_hours": quiet_hours,
         "segment": segment,
     }
+    options = {"--again": (again,), "--cap": caps, "--speed": (speed,), "--max-users": (max_users,),
+               "--quiet-hours": (quiet_hours,), "--segment": (segment,)}  # fmt: skip
+    for option, given in options.items():
+        if any(text is not None and not text.strip() for text in given):
+            raise UsageError(f"{option} says nothing; write what the dashboard has set, or leave {option} out")
     changes = rules_from(texts)
     if bool(changes) == withdraw:
         raise UsageError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @main.command()
-@click.option("--port", default=8021, show_default=True, help="Where it listens on loopback.")
+@click.option("--port", type=int, help="Where it listens on loopback (default: the workspace's own port, or 8021).")
 @click.option(
     "--journal", type=click.Path(dir_okay=False, path_type=Path), help="A JSON line for each accepted request."
 )
@@ -40,24 +41,36 @@ if TYPE_CHECKING:
     "--workspace",
     "-w",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The workspace whose rehearsals take it for theirs; others bring their own.",
+    help="The workspace whose rehearsals take it for theirs: on its port, at its newest delivery.",
 )
 @prints
 def sandbox(
-    port: int, journal: Path | None, world: Path | None, faults: Path | None, now: Any, workspace: Path | None
+    port: int | None, journal: Path | None, world: Path | None, faults: Path | None, now: Any, workspace: Path | None
 ) -> None:
     """Run an Appboy on this machine, for rehearsals."""
+    from optinb.rehearsal import JOURNAL, announced, place_of_sandbox
     from optinb.sandbox import demo_world, load_faults, load_world, run_sandbox
 
-    run_sandbox(
-        load_world(world) if world else demo_world(),
-        port=port,
-        journal=journal,
-        now=now,
-        faults=load_faults(faults) if faults else (),
-        workspace=workspace,
-        ready=_tell_sandbox,
-    )
+    own, begins = 8021, None
+    with ExitStack() as stack:
+        if workspace is not None:
+            own, begins = place_of_sandbox(workspace)
+            journal = journal or workspace / JOURNAL
+
+        def ready(running: Any) -> None:
+            if workspace is not None:
+                stack.enter_context(announced(workspace, running.url))
+            _tell_sandbox(running)
+
+        run_sandbox(
+            load_world(world) if world else demo_world(),
+            port=own if port is None else port,
+            journal=journal,
+            now=now or begins,
+            faults=load_faults(faults) if faults else (),
+            workspace=workspace,
+            ready=ready,
+        )
 
 
 def _say(line: str) -> None:

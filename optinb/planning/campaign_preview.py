@@ -9,6 +9,7 @@ import polars as pl
 from msgspec import Struct
 
 from optinb.appboy import StatedRules, Template
+from optinb.base.figures import many
 from optinb.campaigns import (
     ALIVE,
     Campaign,
@@ -26,13 +27,13 @@ from optinb.campaigns import (
     waterfall,
     why_too_many,
 )
-from optinb.campaigns.eligibility import had_before
+from optinb.campaigns.eligibility import had_before, times_each
 from optinb.errors import OptinbError
 from optinb.planning.audiences import check_size
 from optinb.planning.code_pools import Codes, CodesLeft
 from optinb.planning.trial_sends import SampleMessage, sample_messages
 from optinb.rules import from_json
-from optinb.segments.vendor_control import without_list
+from optinb.segments.vendor_control import knows_nobody, without_list
 
 if TYPE_CHECKING:
     from optinb.base.context import Context
@@ -75,6 +76,8 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
         fingerprint: stands for the parts and for who submitted them when: whoever approves says it.
         changed: the parts that differ from the last approval.
         messages: the cost: about how many go out in the coming 90 days, if the group stays as large.
+        times: how often it goes out within them.
+        times_each: how often the same customer gets it at most, by the template and the target group.
         codes: how the pool of the offer suffices for that date; None without codes.
         power: of the test; only in full, and None without a control group.
         rivals: the other campaigns of that night; only in full.
@@ -98,6 +101,8 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
     fingerprint: str
     changed: tuple[str, ...] = ()
     messages: int = 0
+    times: int = 0
+    times_each: int = 0
     codes: CodesLeft | None = None
     power: Power | None = None
     rivals: tuple[Rival, ...] = ()
@@ -105,6 +110,14 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
     stated: StatedRules | None = None
     refused: str = ""
     notes: tuple[str, ...] = ()
+
+    def cost(self) -> str:
+        """The messages of the coming 90 days in words, and how often each customer gets it where not each time."""
+        told = f"about {many(self.messages, 'message')} in the coming 90 days"
+        if self.times_each == self.times:
+            return told
+        often = "once" if self.times_each == 1 else f"{self.times_each:,} times at most"
+        return f"{told}: each customer gets it {often}; those who join the group come on top"
 
 
 class Previews:
@@ -134,6 +147,7 @@ class Previews:
         check_size(audience)
         figures, parts = waterfall(audience), resolved.parts()
         goes_out = calendar([campaign], since=today, zone=self._zone)
+        each = times_each(campaign, resolved.rules, from_json(resolved.rule_json), goes_out)
         last = self._campaigns.newest_approval(campaign.id)
         rivals, after = self._rivals(resolved, night, audience) if in_full else ((), None)
         return CampaignPreview(
@@ -148,7 +162,9 @@ class Previews:
             parts=parts,
             fingerprint=self._fingerprint(campaign, parts),
             changed=differences(last.parts, parts) if last is not None else (),
-            messages=figures.recipients * len(goes_out),
+            messages=figures.recipients * each,
+            times=len(goes_out),
+            times_each=each,
             codes=self._codes.left_for(campaign, recipients=figures.recipients),
             power=self._power.of(campaign, figures) if in_full else None,
             rivals=rivals,
@@ -161,8 +177,10 @@ class Previews:
     def _vendor_notes(self, resolved: Resolved, recipients: int) -> tuple[str, ...]:
         """Whom Appboy may filter without anybody knowing beforehand who it is."""
         group = resolved.app_group
+        control = self._audiences.vendor_control.of(group.id)
+        known = knows_nobody(control) if control is not None and control.known == 0 else None
         told = (
-            None if self._audiences.vendor_control.of(group.id) else without_list(group.name),
+            without_list(group.name) if control is None else known,
             why_too_many(resolved.rules, resolved.template.name, recipients),
         )
         return tuple(note for note in told if note)

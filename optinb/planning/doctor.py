@@ -17,18 +17,16 @@ from optinb.base.clock import is_pretended
 from optinb.base.ownership import login_of, loopholes
 from optinb.base.private import keeps_sqlite, open_paths
 from optinb.base.settings import FILE_NAME, AppGroupSettings
-from optinb.campaigns import ALIVE
 from optinb.errors import Exit, SettingsError, StateError
-from optinb.segments.vendor_control import without_list
+from optinb.segments.vendor_control import knows_nobody, without_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from optinb.appboy.statements import Statements
     from optinb.appboy.template_store import TemplateStore
     from optinb.base.context import Context
-    from optinb.campaigns.campaign_store import CampaignStore
+    from optinb.planning.template_uses import TemplateUses
     from optinb.segments import VendorControl
     from optinb.store.runs import Runs
 
@@ -79,11 +77,11 @@ class Doctor:
         runs: Runs,
         templates: TemplateStore,
         vendor_control: VendorControl,
-        statements: Statements | None = None,
-        campaigns: CampaignStore | None = None,
+        uses: TemplateUses | None = None,
     ) -> None:
+        """Args: `uses` knows what is stated of the templates of campaigns, which a night tells of by itself."""
         self._context, self._runs, self._templates = context, runs, templates
-        self._statements, self._campaigns, self._vendor_control = statements, campaigns, vendor_control
+        self._uses, self._vendor_control = uses, vendor_control
 
     def diagnose(self, app_group: str | None = None) -> Diagnosis:
         """Calls one app group, or all. Raises SettingsError for a wrong name."""
@@ -92,9 +90,9 @@ class Doctor:
         # who reads the folder is no reason to stop a night, which makes files of its own that are closed
         people = (_who_works(context), who_sets(context), *_sticky(context), _privacy(context))
         machine = (*self.machine(context.today()), *people, *_without_groups(groups))
-        # what nobody has stated stops no night either: what was approved before goes on
+        # what is stated of a template, or isn't, stops no night either: it is the campaign that is held, or goes on
         healths = [self.app_group(group) for group in groups]
-        stated = zip(healths, map(self._unstated, groups), strict=True)
+        stated = zip(healths, map(self._not_again, groups), strict=True)
         return Diagnosis.of(machine, [replace(one, verdicts=(*one.verdicts, *more)) for one, more in stated])
 
     def machine(self, run_date: date) -> tuple[Verdict, ...]:
@@ -120,6 +118,8 @@ class Doctor:
             return
         if there is None:
             yield Verdict(about="global control", standing="note", text=without_list(group.name))
+        elif there.known == 0:
+            yield Verdict(about="global control", standing="bad", text=knows_nobody(there))
         else:
             text = f"{there.members:,} members are left out, by the list of {there.uploaded_at:%Y-%m-%d}"
             yield Verdict(about="global control", standing="good", text=text)
@@ -131,30 +131,15 @@ class Doctor:
             # a look at the network needs no database; without it more details are read
             return {}
 
-    def _unstated(self, group: AppGroupSettings) -> Iterator[Verdict]:
-        """The templates of which nobody has stated anything, and that campaigns use which go out again and again."""
-        if self._statements is None or self._campaigns is None:
+    def _not_again(self, group: AppGroupSettings) -> Iterator[Verdict]:
+        """The campaigns that go out again and again, but whose template customers may not get again in time."""
+        if self._uses is None:
             return
         try:
-            stated, records = self._statements.all(), self._campaigns.list()
+            for template, why in self._uses.not_again(group):
+                yield Verdict(about=f"template {template}", standing="bad", text=why)
         except StateError:
             return
-        known = self._known(group).values()
-        used: dict[tuple[str, str], list[str]] = {}
-        for record in records:
-            plan = record.campaign
-            is_live = record.state in ALIVE and plan.schedule.every is not None
-            for template in known if is_live and plan.app_group in (group.id, group.name) else ():
-                if plan.template in (template.id, template.name) and (group.id, template.id) not in stated:
-                    used.setdefault((template.name, template.id), []).append(plan.name)
-        for (name, _), campaigns in sorted(used.items()):
-            go = "goes" if len(campaigns) == 1 else "go"
-            text = (
-                f"{', '.join(map(repr, campaigns))} {go} out again and again with it, but nobody has stated when "
-                "customers may get it again, and by Appboy's default they get it once, ever; look into the dashboard "
-                f"and say so with `optinb templates set {quote(name)} --again 'any time'`, or never"
-            )
-            yield Verdict(about=f"template {name}", standing="bad", text=text)
 
     def _clock(self) -> Iterator[Verdict]:
         """Compares the clock with what earlier nights have noted; Appboy's own time is told of each app group."""

@@ -236,6 +236,10 @@ class Lists:
                     write_atomically(version, msgspec.json.encode(left))
                     lists.add(version.parent)
             path.unlink()  # once no version names it any more
+        for version in sorted(self._folder.glob("names/*/*.json")):  # a warning may name them beside a mistyped id
+            record = msgspec.json.decode(version.read_bytes(), type=ListRecord)
+            if any(customer_id in warning for warning in record.warnings):
+                write_atomically(version, msgspec.json.encode(msgspec.structs.replace(record, warnings=())))
         return len(lists)
 
     def _content(self, digest: str) -> Path:

@@ -11,6 +11,7 @@ from datetime import datetime
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -45,6 +46,7 @@ class VendorControlRecord(Struct, frozen=True, kw_only=True):
         uploaded_at: when, in UTC.
         sha256: of its content.
         age_days: how many whole days ago that was, when it was read.
+        warnings: what about it looks like a mistake, such as ids that are those of another column.
     """
 
     app_group: str
@@ -55,6 +57,7 @@ class VendorControlRecord(Struct, frozen=True, kw_only=True):
     uploaded_at: datetime
     sha256: str
     age_days: int = 0
+    warnings: tuple[str, ...] = ()
 
 
 class VendorControl:
@@ -85,7 +88,8 @@ class VendorControl:
 
         Raises:
             SettingsError: for an app group that isn't known.
-            UsageError: for a list without an id, or one that can't be read.
+            UsageError: for a list without an id, or one that can't be read, or one that knows no customer while the
+                one before did.
             StateError: when it can't be kept.
         """
         import polars as pl
@@ -103,10 +107,13 @@ class VendorControl:
                 f"the list of Appboy's Global Control Group of {group.name!r} has no external user id in it; nothing "
                 "was saved"
             )
-        known = 0
-        if customers is not None:
-            mine = ids.lazy().join(customers, left_on=_COLUMN, right_on="customer_id", how="semi")
-            known = mine.select(pl.len()).collect().item()
+        known, warnings = self._compared(ids)
+        if known == 0 and (before := self._last_known(group.id)):
+            raise UsageError(
+                f"{'; '.join(warnings)}. The list that is kept for {group.name!r} knows {before:,}, so nothing was "
+                "saved; give a file with the right ids, or, where Appboy's group has nobody of them any more, remove "
+                f"the list first: optinb lists vendor-control --app-group {quote(group.name)} --remove"
+            )
         record = VendorControlRecord(
             app_group=group.name,
             app_group_id=group.id,
@@ -115,6 +122,7 @@ class VendorControl:
             author=self._context.user,
             uploaded_at=self._context.now(),
             sha256=_digest(ids),
+            warnings=warnings,
         )
         self._keep(record, ids, action=SAVED)
         return record
@@ -200,10 +208,16 @@ class VendorControl:
         taken = 0
         for group_id, name in groups.items():
             there = self._read(group_id, name)
-            if there is None or (rest := there[1].filter(~theirs)).height == there[1].height:
+            if there is None:
+                continue
+            rest = there[1].filter(~theirs)
+            is_named = any(one in text for one in external_ids for text in there[0].warnings)
+            if rest.height == there[1].height and not is_named:
                 continue
             known = max(0, there[0].known - (there[1].height - rest.height))
-            left = msgspec.structs.replace(there[0], members=rest.height, known=known, sha256=_digest(rest), age_days=0)
+            left = msgspec.structs.replace(
+                there[0], members=rest.height, known=known, sha256=_digest(rest), age_days=0, warnings=()
+            )
             self._keep(left, rest, action=REWRITTEN)
             taken += 1
         return taken
@@ -244,6 +258,39 @@ class VendorControl:
             f"{name!r} --file FILE"
         ) from cause
 
+    def _last_known(self, app_group_id: str) -> int:
+        """How many customers the list knew that is kept; 0 where none is."""
+        entry = self._audit.newest(SAVED, REMOVED, REWRITTEN, subject=app_group_id)
+        found = entry.detail.get("known") if entry is not None and entry.action != REMOVED else None
+        return found if isinstance(found, int) else 0
+
+    def _compared(self, ids: pl.DataFrame) -> tuple[int, tuple[str, ...]]:
+        """How many ids are those of customers, and what about the others looks like a mistake."""
+        import polars as pl
+
+        from optinb.segments.list_files import compare
+
+        published, listed = self._published(), ids.select(customer_id=_COLUMN)
+        if published is None:
+            return 0, ("nothing is imported yet, so that the list couldn't be compared with customers",)
+        people = published.table("customers")
+        beside = compare(listed, people.select(customer_id=_COLUMN))
+        known, warnings = ids.height - beside.unknown, list(beside.warnings)
+        if known == 0:
+            what = "the only id is" if ids.height == 1 else f"none of the {ids.height:,} ids is"
+            warnings.insert(0, f"{what} the external user id of a customer, so that the list leaves nobody out")
+        if beside.unknown:
+            as_customers = listed.lazy().join(people.select("customer_id"), on="customer_id", how="semi")
+            count = as_customers.select(pl.len()).collect().item()
+            if count > known:
+                warnings.append(
+                    f"{count:,} would be customer ids; Appboy's group has external user ids, which are others here: "
+                    f"give the column {_COLUMN}"
+                )
+            if emails := listed.filter(pl.col("customer_id").str.contains("@", literal=True)).height:
+                warnings.append(f"{emails:,} look like e-mail addresses; give the column with the external user ids")
+        return known, tuple(warnings)
+
     def _aged(self, record: VendorControlRecord) -> VendorControlRecord:
         days = (self._context.now() - record.uploaded_at).days
         return msgspec.structs.replace(record, age_days=max(0, days))
@@ -264,7 +311,12 @@ class VendorControl:
         except OSError as error:
             raise StateError(f"the list can't be kept in {self._folder}: {error.strerror}") from error
         self._note(
-            action, record.app_group_id, app_group=record.app_group, members=record.members, sha256=record.sha256
+            action,
+            record.app_group_id,
+            app_group=record.app_group,
+            members=record.members,
+            known=record.known,
+            sha256=record.sha256,
         )
 
     def _note(self, action: str, app_group_id: str, **detail: object) -> None:
@@ -278,6 +330,16 @@ def without_list(app_group: str) -> str:
         f"no list of Appboy's Global Control Group is uploaded for {app_group}: if it is on, its members are counted "
         "as recipients"
     )
+
+
+def knows_nobody(record: VendorControlRecord) -> str:
+    """What follows for an app group whose list held no customer's id when it was uploaded, in a sentence."""
+    told = (
+        f"the list of Appboy's Global Control Group of {record.app_group} of {record.uploaded_at:%Y-%m-%d} knew no "
+        "customer when it was uploaded and leaves nobody out, so that its members are counted as recipients; upload "
+        "one with the members' external user ids"
+    )
+    return "; ".join([told, *record.warnings[1:]])
 
 
 def _record(data: bytes) -> VendorControlRecord | None:

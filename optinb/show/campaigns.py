@@ -62,8 +62,9 @@ def template_text(value: Template) -> str:
 
 
 def stated_text(value: StatedRules) -> str:
-    """What was said of a template, by whom and when."""
-    return f"{rules_words(value.rules)} (stated by {value.by} {local_time(value.at)})"
+    """What was said of a template, by whom and when, and right after it what follows."""
+    head = f"{rules_words(value.rules)} (stated by {value.by} {local_time(value.at)})"
+    return "\n".join([head, *(f"  {one}" for one in value.follows)])
 
 
 def standing_text(value: StatedTemplate) -> str:
@@ -74,6 +75,7 @@ def standing_text(value: StatedTemplate) -> str:
         lines.append(f"  say what the dashboard has set: optinb templates set {name} --again never|'after 1 day'|…")
     if value.stated is None or value.stated.rules.segment is UNSET:
         lines.append(f"  note: {ALL_USERS}")
+    lines += [f"  campaign {one}" for one in value.follows]
     return "\n".join(lines)
 
 
@@ -142,10 +144,9 @@ def preview_text(value: CampaignPreview) -> str:
         f"  {c.app_group}, template {value.template.name}, {c.schedule.sentence()}; the night of {value.run_date}",
         *(f"  note: {note}" for note in value.template.notes),
         f"  rules of the template: {ONCE if value.stated is None else stated_text(value.stated)}",
-        *([f"  refused: {value.refused}"] if value.refused else []),
         *(f"  note: {note}" for note in value.notes),
         *(f"  {left:>12,}  {what}" + f" (-{gone:,})" * bool(gone) for what, gone, left in w.steps()),
-        f"  {w.recipients:>12,}  recipients; about {value.messages:,} messages in the coming 90 days",
+        f"  {w.recipients:>12,}  recipients; {value.cost()}",
     ]
     lines += [
         f"  {t.customers:>12,}  in {t.zone}: {t.wall}" + (f" (clocks change: {t.shift})" if t.shift else "")
@@ -166,7 +167,12 @@ def preview_text(value: CampaignPreview) -> str:
     lines += [f"  note: {REBUILT}: {part_words(REBUILT, text)}"] if (text := value.parts.get(REBUILT)) else []
     if value.changed:
         lines.append(f"  changed since the last approval: {', '.join(value.changed)}")
-    seen = f"  fingerprint {value.fingerprint}, for `optinb campaigns approve {c.name!r} --seen {value.fingerprint}`"
+    if value.refused:  # what can't be approved ends with what to do first
+        seen = f"  refused: {value.refused}; then look at it again"
+    else:
+        seen = (
+            f"  fingerprint {value.fingerprint}, for `optinb campaigns approve {c.name!r} --seen {value.fingerprint}`"
+        )
     return "\n".join([*lines, *(sample_text(sample) for sample in value.sample), seen])
 
 

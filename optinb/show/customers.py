@@ -127,7 +127,8 @@ def vendor_control_text(value: VendorControlRecord) -> str:
     """An uploaded list of Appboy's Global Control Group, with its age."""
     age = "today" if value.age_days == 0 else f"{many(value.age_days, 'day')} ago"
     head = f"Appboy's Global Control Group of {value.app_group} ({value.author}, {value.uploaded_at:%Y-%m-%d}, {age})"
-    return f"{head}\n  {many(value.members, 'member')}, {value.known:,} of them known customers"
+    lines = [head, f"  {many(value.members, 'member')}, {value.known:,} of them known customers"]
+    return "\n".join([*lines, *(f"  warning: {warning}" for warning in value.warnings)])
 
 
 def day_text(value: CustomerDay) -> str:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile, ZipFile
 
 from msgspec import Struct
 
@@ -101,6 +102,10 @@ def text_start(plain: Path) -> bytes:
         start = stream.read(_HEADER_BYTES)
     if start.startswith(b"\x1f\x8b"):
         raise UnreadableError("it is compressed with gzip; add .gz to its name")
+    if plain.suffix.lower() == ".zip" or (start.startswith(_WORKBOOKS) and is_archive(plain)):
+        raise UnreadableError(
+            "it is a zip archive; unpack it and give the file in it, or, of several, one into which they are joined"
+        )
     if start.startswith(_WORKBOOKS):
         raise UnreadableError('it is a spreadsheet, not a text; open it and save it as "CSV UTF-8"')
     for bom, encoding in _BOMS.items():
@@ -109,6 +114,15 @@ def text_start(plain: Path) -> bytes:
     if b"\0" in start[:4]:
         raise UnreadableError("it isn't UTF-8 text, but perhaps UTF-16 or UTF-32; save it as UTF-8")
     return start.removeprefix(b"\xef\xbb\xbf")
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is a zip of other files, and no workbook, which is one too."""
+    try:
+        with ZipFile(path) as archive:
+            return not {"[Content_Types].xml", "mimetype"} & set(archive.namelist())
+    except (BadZipFile, OSError):
+        return False
 
 
 def _open_csv(con: Connection, file: DeliveredFile, plain: Path) -> OpenedFile:

@@ -11,8 +11,10 @@ import shutil
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec.structs import replace
 
 from optinb.errors import DeliveryError
@@ -146,6 +148,7 @@ def _plain(file: DeliveredFile, scratch: Path, *, most_gb: float) -> Path:
 def open_other(con: Connection, path: Path, *, scratch: Path) -> OpenedFile | Path:
     """Opens a file that is no table of a delivery, a list or codes, by what its name ends with, as deliveries are read.
 
+    A text of JSON objects, one a line, is read as such whatever its name is: Appboy's exports are texts of that kind.
     Returns the uncompressed file, UTF-8 as far as its beginning tells, where it is a text of lines. Raises
     UnreadableError.
     """
@@ -156,7 +159,39 @@ def open_other(con: Connection, path: Path, *, scratch: Path) -> OpenedFile | Pa
     plain = _plain(file, scratch, most_gb=MOST_UNPACKED_GB)
     if plain.stat().st_size == 0:
         raise UnreadableError("it is empty")
-    if file.format.delimited:
-        text_start(plain)
-        return plain
+    if file.format.text:
+        if asked := _as_jq(start := text_start(plain).strip()):
+            kind = "txt" if asked.startswith("-r") else "ndjson"
+            raise UnreadableError(
+                f"it is one piece of JSON, and not an object a line; rewrite it, as jq {asked} {quote(path.name)} > "
+                f"list.{kind} does, and give list.{kind}"
+            )
+        if file.format.delimited and not _is_object(start.split(b"\n", 1)[0]):
+            return plain
+        file = DeliveredFile(path, FileName("", BY_ENDING["ndjson"], gzipped))
     return file.format.opens(con, file, plain)
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(msgspec.json.decode(line), dict)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+
+
+def _as_jq(start: bytes) -> str:
+    """What makes lines of objects or ids of a text that begins as one piece of JSON; "" for any other text."""
+    first, _, rest = start.partition(b"\n")
+    try:
+        value = msgspec.json.decode(first)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        # over several lines, or in one that is longer than what was read
+        if first.strip() == b"[" or (not rest and first.startswith((b"[{", b'["'))):
+            return "-r '.[]'" if rest.lstrip()[:1] == b'"' or first[1:2] == b'"' else "-c '.[]'"
+        return "-c ." if first.strip() == b"{" else ""
+    if isinstance(value, list):
+        return "-r '.[]'" if value and isinstance(value[0], str) else "-c '.[]'"
+    if isinstance(value, dict) and not rest:
+        lists = [name for name, one in value.items() if isinstance(one, list) and one and isinstance(one[0], dict)]
+        return f"-c '.{lists[0]}[]'" if len(lists) == 1 and lists[0].isidentifier() else ""
+    return ""

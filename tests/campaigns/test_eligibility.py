@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from optinb import attr, received, responded
 from optinb.appboy import UNSTATED, TemplateRules
 from optinb.appboy.template_rules import again_from
-from optinb.campaigns import Campaign, CampaignRecord, CampaignState, Schedule
+from optinb.campaigns import Campaign, CampaignRecord, CampaignState, Schedule, calendar
 from optinb.campaigns.eligibility import (
     LATE,
     comes_too_soon,
@@ -21,6 +21,7 @@ from optinb.campaigns.eligibility import (
     leaves_out,
     longest_window_s,
     shortest_gap,
+    times_each,
     why_not_again,
 )
 from optinb.campaigns.schedule import WEEKDAYS
@@ -49,6 +50,29 @@ def planned(schedule: Schedule, name: str = NAME) -> Campaign:
 
 def why(schedule: Schedule, rules: TemplateRules, rule: Rule = EVERYBODY, zone: ZoneInfo = BERLIN) -> str | None:
     return why_not_again(planned(schedule), rules, rule, template=TEMPLATE, since=TODAY, zone=zone)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rules", "rule", "each"),
+    [
+        (goes(every="day"), TemplateRules(again_after_s=0), EVERYBODY, 90),
+        (goes(every="day"), UNSTATED, EVERYBODY, 1),
+        (goes(every="day"), NEVER, EVERYBODY & ~received(NAME), 1),
+        (goes(every="day"), TemplateRules(again_after_s=0), EVERYBODY & ~received(), 1),
+        (goes(every="day"), TemplateRules(again_after_s=0), EVERYBODY & ~received("Another"), 90),
+        (goes(every="day"), TemplateRules(again_after_s=0), EVERYBODY & ~received(NAME).within(days=29), 3),
+        (goes(every="day"), DAILY, EVERYBODY, 45),  # each second one comes some minutes too soon
+        (goes(every="day"), TemplateRules(again_after_s=22 * 3_600), EVERYBODY, 90),
+        (goes(every="week", days=("monday",)), DAILY, EVERYBODY, 13),
+        (goes(date=TODAY), UNSTATED, EVERYBODY, 1),
+        (goes(date=TODAY + timedelta(days=200)), UNSTATED, EVERYBODY, 0),
+    ],
+)
+def test_a_customer_gets_as_many_sends_as_template_and_target_group_let_through(
+    schedule: Schedule, rules: TemplateRules, rule: Rule, each: int
+) -> None:
+    plan = planned(schedule)
+    assert times_each(plan, rules, rule, calendar([plan], since=TODAY, zone=BERLIN)) == each
 
 
 @pytest.mark.parametrize(

@@ -84,11 +84,14 @@ def test_the_list_says_of_each_template_what_is_stated(ws: Workspace, folder: Pa
     ("arguments", "complaint"),
     [
         ((SUMMER,), "such as --again 'after 1 day', or take all of it back with --withdraw alone"),
-        ((SUMMER, "--again", ""), "such as --again 'after 1 day'"),
+        ((SUMMER, "--again", ""), "--again says nothing; write what the dashboard has set, or leave --again out"),
         ((SUMMER, "--withdraw", "--speed", "9"), "with --withdraw alone"),
         ((SUMMER, "--withdraw"), "nothing is stated of the template"),
         ((SUMMER, "--again", "soon"), "'soon' doesn't say when customers may get a template again"),
-        (("Optimove_Autumn_Draft", "--again", "never"), "several app groups (Shop, Club); name the one you mean"),
+        (
+            ("Optimove_Autumn_Draft", "--again", "never"),
+            "several app groups (Shop, Club); say which one is meant: --app-group Shop",
+        ),
         (("Optimove_SummerSal_iOS", "--again", "never"), f"did you mean {SUMMER!r}"),
     ],
 )

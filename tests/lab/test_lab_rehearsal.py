@@ -22,7 +22,7 @@ from optinb.base.clock import SANDBOX
 from optinb.base.settings import FILE_NAME, load_settings
 from optinb.cli import main
 from optinb.errors import SettingsError, UsageError
-from optinb.rehearsal import APPROVER, AUTHOR, KEYS, environment, running_sandbox, variables_for
+from optinb.rehearsal import APPROVER, AUTHOR, KEYS, environment, place_of_sandbox, running_sandbox, variables_for
 from optinb.sandbox import Sandbox, demo_world
 from optinb.sandbox.proof import SECRET
 
@@ -174,6 +174,42 @@ def test_who_rehearses_on_one_workspace_shares_its_sandbox_and_another_workspace
         assert given[SANDBOX] == elsewhere[SANDBOX]
     assert running_sandbox(first[SANDBOX], folder) is None
     assert not (folder / "sandbox.url").exists()
+
+
+def test_a_sandbox_that_is_started_beside_a_workspace_is_the_one_that_its_rehearsals_find(
+    folder: Path, sandbox: Sandbox
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+    settings = folder / FILE_NAME
+    settings.write_text(settings.read_text("utf-8").replace(sandbox.url, address), "utf-8")
+    beside = ("--workspace", str(folder))
+
+    def sync() -> str:
+        done = CliRunner().invoke(main, ["templates", "sync", "--rehearse", *beside])
+        assert (done.exit_code, done.stdout.count("4 usable templates")) == (0, 2), done.stderr
+        return done.stderr
+
+    assert f"`optinb sandbox --workspace {folder}` beside it" in sync()  # none runs yet
+    with socket.socket() as taken:  # the settings' port is somebody else's
+        taken.bind(("127.0.0.1", int(address.rpartition(":")[2])))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "optinb", "sandbox", "--port", "0", *beside], stdout=subprocess.PIPE, text=True
+        )
+        try:
+            assert process.stdout is not None and "Appboy sandbox at" in process.stdout.readline()
+            assert sync() == ""
+            refused = CliRunner().invoke(main, ["sandbox", *beside])
+            assert refused.exit_code == 2 and "runs already, at http://127.0.0.1:" in refused.stderr
+            url = (folder / "sandbox.url").read_text("utf-8")
+            now = httpx.get(f"{url}/sandbox/clock").json()["now"]
+            assert now.startswith("2026-11-23T0"), "the night of the newest delivery in the inbox"
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
+    assert not (folder / "sandbox.url").exists()
+    assert place_of_sandbox(folder)[0] == int(address.rpartition(":")[2])
 
 
 def test_a_rehearsal_never_leads_a_workspace_with_a_real_address_elsewhere(

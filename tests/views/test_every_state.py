@@ -210,7 +210,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         *ws.reach_samples.take(),
         Recovered(dry_run=True, settled=(settled,)), stated,
         TemplateListing(templates=tuple(listed), news=(news,), stated=(stated,)),
-        StatedTemplate(app_group="Shop", template=listed[0], stated=stated),
+        StatedTemplate(app_group="Shop", template=listed[0], stated=stated, follows=("'A' is held",)),
         ModelReport(run_date=RUN_DATE, warehouse_version=1, customers=1, stages={}, card=()),
         *ws.codes.list(), ws.quarantine(), ws.customer_on("000014", RUN_DATE), ws.lists.save("Few", ["000014"]),
         ws.vendor_control.save("Shop", ["somebody"]),

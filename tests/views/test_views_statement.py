@@ -78,6 +78,10 @@ def test_a_campaign_that_recurs_is_refused_at_the_template_until_somebody_states
     assert statement.refusal.value == ""
     planner.submit.click()
     assert "is submitted" in text_of(planner.result.value)
+    statement.form.max_users.value = "9,000"
+    statement.save.click()
+    told = "It is stated. Campaign 'Summer, daily' waits for approval: whoever saw it before looks at it again."
+    assert told in text_of(statement.result.value)
     stated = ws.templates.rules("Shop", SUMMER)
     assert stated is not None and stated.rules.again_after_s == 0 and stated.rules.caps  # as it was stated before
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+from io import BytesIO
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 
 import polars as pl
 import pytest
@@ -75,6 +77,20 @@ def test_whole_floats_of_a_table_are_the_numbers_and_those_that_lost_digits_are_
     assert not cells[2][1].isdecimal()
 
 
+def zipped(name: str) -> bytes:
+    stream = BytesIO()
+    with ZipFile(stream, "w") as archive:
+        archive.writestr(name, "customer_id\n1\n")
+    return stream.getvalue()
+
+
+def test_lines_of_json_are_objects_whatever_the_name_of_their_file_is(tmp_path: Path) -> None:
+    lines = "".join(f'{{"customer_id": "{i}", "n": 1}}\n' for i in IDS)
+    found = [read(tmp_path / name, lines) for name in ("a.txt", "b.csv", "c")]
+    assert [[cell for _, cell in cells] for cells in found] == [IDS] * 3
+    assert [cell for _, cell in read(tmp_path / "d.txt", "{x}\n[y]\n", header=False)] == ["{x}", "[y]"]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "complaint"),
     [
@@ -84,6 +100,14 @@ def test_whole_floats_of_a_table_are_the_numbers_and_those_that_lost_digits_are_
         ("a.xlsx", b"anything", "it is a spreadsheet, not a text; open it and save it as .CSV UTF-8."),
         ("a.csv", b"PK\x03\x04anything", "it is a spreadsheet, not a text"),
         ("a.csv.gz", b"no gzip", "no valid gzip"),
+        ("a.zip", zipped("users.txt"), "it is a zip archive; unpack it and give the file in it"),
+        ("a.csv", zipped("users.txt"), "it is a zip archive; unpack it"),
+        ("a.csv", zipped("[Content_Types].xml"), "it is a spreadsheet, not a text"),
+        ("a.json", '[{"customer_id": "1"}]', r"jq -c '\.\[\]' a.json > list.ndjson does, and give list.ndjson"),
+        ("a.txt", '[\n  {"customer_id": "1"}\n]\n', r"as jq -c '\.\[\]' a.txt >"),
+        ("a.json", '["1", "2"]', r"jq -r '\.\[\]' a.json > list.txt"),
+        ("a.json", '{"users": [{"customer_id": "1"}]}', r"jq -c '\.users\[\]' a.json >"),
+        ("a.json", '{\n "customer_id": "1"\n}\n', "jq -c . a.json >"),
         ("a.csv", gzip.compress(b"1\n", mtime=0), "add .gz to its name"),
         ("a.csv", "1;a\n2;b\n", r"line 1, 2 has several columns \('1', 'a'\), and none is named 'customer_id'"),
         ("a.csv", "id;Name\n2;b\n", r"choose by name or number: column='2' \(--column 2\)"),

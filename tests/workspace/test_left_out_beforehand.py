@@ -15,7 +15,7 @@ from optinb.appboy import TemplateRules
 from optinb.appboy.template_rules import VendorCap
 from optinb.base.settings import parse_settings
 from optinb.demo import APPROVER, AUTHOR, KEYS, RUN_DATE, SCHEDULER, demo_settings
-from optinb.errors import StateError
+from optinb.errors import StateError, UsageError
 from optinb.night import Night
 from optinb.sandbox import FrequencyCap, GlobalControl, Members, Sandbox, User, demo_world
 
@@ -210,6 +210,8 @@ def test_a_list_that_was_changed_holds_the_campaigns_of_its_app_group_until_it_i
     shop.move(shop.at(THREE, 23))
     with shop.open() as ws:
         ws.vendor_control.save("Shop", MEMBERS)
+        with pytest.raises(UsageError, match="2 would be customer ids; Appboy's group has external user ids"):
+            ws.vendor_control.save("Shop", ["00", "01"])
         daily = {"name": "Other", **PLAN, "template": BACK, "schedule": {"at": "10:00", "every": "day"}}
         assert ws.campaigns.preview(daily).waterfall.excluded["vendor_control"] == 6
         (file,) = (shop.root / "lists" / "vendor_control").glob("*.parquet")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from click.testing import CliRunner
 
 import optinb
 from optinb import attr, in_group, received, show
@@ -13,7 +14,8 @@ from optinb.appboy import TemplateRules
 from optinb.appboy.template_rules import ONCE, VendorCap
 from optinb.campaigns import RULES_OF_TEMPLATE, why_held
 from optinb.campaigns.part_words import part_words
-from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER, state_templates
+from optinb.cli import main
+from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, SCHEDULER, state_templates
 from optinb.errors import CampaignError, SettingsError
 from optinb.nightly import Night
 from optinb.planning.resolved import Resolver
@@ -34,6 +36,11 @@ def ws(folder: Path) -> Iterator[Workspace]:
         workspace.templates.sync()
         state_templates(workspace)
         yield workspace
+
+
+def call(folder: Path, *arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(main, [*arguments, "-w", str(folder)], env={"OPTINB_USER": AUTHOR, **KEYS})
+    return done.exit_code, done.stdout + done.stderr
 
 
 SUMMER, CLUB = (campaign["template"] for campaign in CAMPAIGNS)
@@ -68,11 +75,58 @@ def test_nothing_is_no_statement(ws: Workspace) -> None:
         ws.templates.withdraw_rules("Shop", SUMMER)
 
 
+def test_what_a_program_states_wrongly_is_told_in_words(ws: Workspace) -> None:
+    wrong: list[tuple[Any, str]] = [
+        ({"again_after_s": "after 1 day"}, "'after 1 day' .* as again_after_s, which takes seconds from 0"),
+        ({"caps": VendorCap(1, "day")}, r"as caps, which takes a tuple of caps such as \(VendorCap\(1"),
+        ({"max_users": 0}, "as max_users, which takes a whole number from 1"),
+        ({"quiet_hours": "22:00"}, "as quiet_hours, which takes VendorQuietHours"),
+        ({"segment": "a\0b"}, "as segment, which takes at most 200 printable letters"),
+    ]
+    for given, takes in wrong:
+        with pytest.raises(CampaignError, match=takes):
+            ws.templates.set_rules("Shop", SUMMER, TemplateRules(**given))
+    words: Any = {"again_after_s": 0}
+    with pytest.raises(CampaignError, match=r"write TemplateRules\(again_after_s=86_400\)"):
+        ws.templates.set_rules("Shop", SUMMER, words)
+    assert ws.templates.rules("Shop", SUMMER) is None
+
+
+def test_who_states_something_is_told_which_campaigns_it_holds(ws: Workspace, folder: Path) -> None:
+    assert ws.templates.set_rules("Club", CLUB, TemplateRules(again_after_s=0)).follows == ()  # none is submitted
+    name = CAMPAIGNS[1]["name"]
+    ws.campaigns.submit(CAMPAIGNS[1])
+    stated = ws.templates.set_rules("Club", CLUB, TemplateRules(again_after_s=22 * 3_600))
+    assert stated.follows == (f"{name!r} waits for approval: whoever saw it before looks at it again",)
+    ws.templates.set_rules("Club", CLUB, TemplateRules(again_after_s=0))
+    with optinb.open_workspace(folder, user=APPROVER) as boss:
+        boss.campaigns.approve(name, seen=boss.campaigns.preview(name))
+    assert ws.templates.standing(CLUB).follows == (f"{name!r} stays as it was approved",)
+    stated = ws.templates.set_rules("Club", CLUB, TemplateRules(again_after_s=None))
+    (follows,) = stated.follows
+    assert follows.startswith(f"{name!r} is held from its next night on: changed since {APPROVER} approved it")
+    assert f". Before it can be approved again: {name!r} goes out every day" in follows
+    assert "optinb templates set" in follows and follows in show.text(stated)
+    assert follows in html.unescape(show.html(stated))
+    assert {one.follows for one in ws.templates.stated().values()} == {()}  # what is kept says nothing of campaigns
+    ws.campaigns.pause(name)
+    (follows,) = ws.templates.withdraw_rules("Club", CLUB)
+    assert follows.startswith(f"{name!r} is paused, and is held once it is resumed: changed since")
+    code, said = call(folder, "templates", "set", CLUB, "--again", "any time")
+    assert code == 0 and f"campaign {name!r} stays as it was approved" in said
+    assert f"campaign {name!r} stays as it was approved" in call(folder, "templates", "show", CLUB)[1]
+    for option in ("--again", "--cap", "--segment"):
+        code, said = call(folder, "templates", "set", CLUB, option, " ")
+        assert code == 2 and f"{option} says nothing" in said
+
+
 def test_a_template_is_found_by_its_name_where_one_app_group_has_it(ws: Workspace) -> None:
     assert ws.templates.find(SUMMER) == ws.templates.get("Shop", SUMMER)
     assert ws.templates.find(ws.templates.get("Shop", SUMMER).id).name == SUMMER
     draft = "Optimove_Autumn_Draft"
-    with pytest.raises(CampaignError, match=rf"'{draft}' is in several app groups \(Shop, Club\); name the one"):
+    with pytest.raises(
+        CampaignError, match=rf"'{draft}' is in several app groups \(Shop, Club\); .* --app-group Shop, or"
+    ):
         ws.templates.find(draft)
     assert ws.templates.find(draft, "Club") == ws.templates.get("Club", draft)
     with pytest.raises(CampaignError, match=r"'Optimove_SummerSal_iOS' isn't known; did you mean '.*SummerSale_iOS'"):
@@ -109,7 +163,11 @@ def test_a_campaign_that_recurs_needs_somebody_who_says_that_its_template_may_be
     assert ws.campaigns.list() == ()
     seen = ws.campaigns.preview(DAILY)
     assert seen.refused == str(refused.value)
-    assert f"refused: {seen.refused}" in show.text(seen)
+    assert show.text(seen).endswith(f"refused: {seen.refused}; then look at it again")
+    assert "campaigns approve" not in show.text(seen)
+    assert (seen.messages, seen.times, seen.times_each) == (seen.waterfall.recipients, 90, 1)
+    told = f"about {seen.messages} messages in the coming 90 days: each customer gets it once; those who join"
+    assert told in show.text(seen)
     assert f"It can't go out like this: {seen.refused}." in html.unescape(show.html(seen))
     with monkeypatch.context() as patch:
         patch.setattr(Resolver, "check_again", lambda *_: None)  # submitted by an earlier release
@@ -122,6 +180,7 @@ def test_a_campaign_that_recurs_needs_somebody_who_says_that_its_template_may_be
             boss.campaigns.approve(DAILY["name"], seen=boss.campaigns.preview(DAILY["name"]))
         ws.templates.set_rules("Shop", SUMMER, TemplateRules(again_after_s=22 * 3_600))
         seen = boss.campaigns.preview(DAILY["name"])
+        assert seen.messages == 90 * seen.waterfall.recipients
         assert (seen.refused, seen.stated) == ("", ws.templates.rules("Shop", SUMMER))
         assert f"again after 22 hours (stated by {AUTHOR} 2026-11-23" in show.text(seen)
         desk = ApprovalDesk(boss)
@@ -166,7 +225,8 @@ def test_what_was_approved_before_anybody_could_state_anything_goes_on_and_the_n
     health = {v.about: v for health in ws.doctor("Shop").app_groups for v in health.verdicts}
     verdict = health[f"template {SUMMER}"]
     assert verdict.standing == "bad"
-    assert "'Summer, daily' goes out again and again" in verdict.text and "optinb templates set" in verdict.text
+    assert verdict.text.startswith("'Summer, daily' goes out every day at 18:30, but nobody has stated when")
+    assert SAY_SO in verdict.text
     night = Night(optinb.open_workspace(folder, user=SCHEDULER), RUN_DATE)
     for step in (night.import_delivery, night.model, night.templates, night.audiences, night.sends):
         step()
@@ -177,6 +237,9 @@ def test_what_was_approved_before_anybody_could_state_anything_goes_on_and_the_n
     (warning,) = (text for text in summary.warnings if "nobody has stated" in text)
     assert SAY_SO in warning
     ws.templates.set_rules("Shop", SUMMER, TemplateRules(again_after_s=None))
+    (verdict,) = (v for h in ws.doctor("Shop").app_groups for v in h.verdicts if v.about == f"template {SUMMER}")
+    assert verdict.standing == "bad" and "is stated to be had once, ever" in verdict.text and SAY_SO in verdict.text
+    ws.templates.set_rules("Shop", SUMMER, TemplateRules(again_after_s=22 * 3_600))
     assert f"template {SUMMER}" not in {v.about for h in ws.doctor("Shop").app_groups for v in h.verdicts}
 
 

@@ -16,7 +16,7 @@ from optinb import show
 from optinb.cli import main
 from optinb.demo import AUTHOR, KEYS
 from optinb.errors import SettingsError, StateError, UsageError
-from optinb.segments.vendor_control import without_list
+from optinb.segments.vendor_control import knows_nobody, without_list
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,6 +93,46 @@ def test_a_list_comes_from_files_as_lists_do(here: Path, tmp_path: Path) -> None
             with pytest.raises(UsageError, match=complaint):
                 ws.vendor_control.save("Shop", source)
         assert ws.vendor_control.of("Shop") == found[-1]
+
+
+def test_a_list_that_knows_nobody_does_not_replace_one_that_did(here: Path, tmp_path: Path) -> None:
+    with optinb.open_workspace(here, user=AUTHOR) as ws:
+        ids = some(ws, 3)
+        assert ws.vendor_control.save("Shop", ids).warnings == ()
+        wrong = tmp_path / "wrong.csv"
+        wrong.write_text("external_user_id\nanna@example.com\nben@example.com\n")
+        with pytest.raises(UsageError) as refused:
+            ws.vendor_control.save("Shop", wrong)
+        assert str(refused.value).startswith(
+            "none of the 2 ids is the external user id of a customer, so that the list"
+        )
+        assert "2 look like e-mail addresses; give the column with the external user ids" in str(refused.value)
+        assert "knows 3, so nothing was saved" in str(refused.value)
+        members = ws.vendor_control.members("Shop")
+        assert members is not None and members["external_user_id"].to_list() == sorted(ids)
+        assert ws.vendor_control.save("Shop", [ids[0], "new@example.com"]).known == 1  # one who is known is enough
+        health = {v.about: v for one in ws.doctor("Shop").app_groups for v in one.verdicts}
+        assert health["global control"].standing == "good"
+        remove = str(refused.value).partition("first: optinb ")[2]
+        assert call(here, *remove.split())[0] == 0
+        saved = ws.vendor_control.save("Shop", wrong)
+        assert (saved.members, saved.known) == (2, 0) and saved == ws.vendor_control.of("Shop")
+        assert "warning: none of the 2 ids is the external user id" in show.text(saved)
+        health = {v.about: v for one in ws.doctor("Shop").app_groups for v in one.verdicts}
+        verdict = health["global control"]
+        assert verdict.standing == "bad" and verdict.text == knows_nobody(saved)
+        assert "leaves nobody out" in verdict.text and "look like e-mail addresses" in verdict.text
+
+
+def test_a_list_whose_ids_a_spreadsheet_has_shortened_says_so(here: Path) -> None:
+    with optinb.open_workspace(here, user=AUTHOR) as ws:
+        ids = some(ws, 3)  # such as 000001
+        saved = ws.vendor_control.save("Shop", [one.lstrip("0") for one in ids])
+        assert f"3 unknown ids would be customers with other zeros in front (1 for {ids[0]}" in saved.warnings[1]
+        # a customer who is forgotten is named no more, though the list has another id
+        assert ws.vendor_control.forget({ids[0]}) == 1
+        left = ws.vendor_control.of("Shop")
+        assert left is not None and (left.members, left.warnings) == (3, ())
 
 
 @pytest.mark.parametrize("how", ["gone", "rewritten", "an older one", "put back"])

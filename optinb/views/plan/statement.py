@@ -112,21 +112,19 @@ class Statement(w.VBox):
             return
         with self.result.saying_errors():
             new = {name: text for name, text in self.form.read().items() if text != self._shown.get(name)}
-            self._ws.templates.set_rules(template.app_group_id, template.id, rules_from(new))
-            self._done(
-                "It is stated. Approved campaigns that use this template are held until they are approved again."
-            )
+            stated = self._ws.templates.set_rules(template.app_group_id, template.id, rules_from(new))
+            self._done("It is stated.", stated.follows)
 
     def _withdraw(self) -> None:
         template = self._template
         if template is None:
             return
         with self.result.saying_errors():
-            self._ws.templates.withdraw_rules(template.app_group_id, template.id)
-            self._done("It is taken back: by Appboy's default customers get this template once, ever.")
+            follows = self._ws.templates.withdraw_rules(template.app_group_id, template.id)
+            self._done("It is taken back: by Appboy's default customers get this template once, ever.", follows)
 
-    def _done(self, told: str) -> None:
+    def _done(self, told: str, follows: tuple[str, ...]) -> None:
         self.writing.layout.display = "none"
         self.look(is_other=True)
-        self.result.say(told, kind="good")
+        self.result.say(" ".join([told, *(f"Campaign {one}." for one in follows)]), kind="good")
         self._changed()
