@@ -75,7 +75,8 @@ class Confirming:
         self._context, self._store = context, store
         self.settings: Settings = context.settings
         self._contacts, self._checkpoints = contacts, checkpoints
-        self._client, self.control = client, control
+        self._client = client
+        self.control: Callable[[str], pl.DataFrame | None] = control
         self.ticks: Ticking = ticks or ticking()
 
     def known(self, *, since: date | None = None) -> ConfirmedNights:
