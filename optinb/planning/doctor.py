@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+from contextlib import suppress
 from datetime import date, timedelta
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -89,7 +90,7 @@ class Doctor:
         groups = settings.app_groups if app_group is None else (settings.app_group(app_group),)
         # who reads the folder is no reason to stop a night, which makes files of its own that are closed
         people = (_who_works(context), who_sets(context), *_sticky(context), _privacy(context))
-        machine = (*self.machine(context.today()), *people, *_without_groups(groups))
+        machine = (*self.machine(context.today()), *people, *_without_groups(groups), *self._forged())
         # what is stated of a template, or isn't, stops no night either: it is the campaign that is held, or goes on
         healths = [self.app_group(group) for group in groups]
         stated = zip(healths, map(self._not_again, groups), strict=True)
@@ -130,6 +131,12 @@ class Doctor:
         except StateError:
             # a look at the network needs no database; without it more details are read
             return {}
+
+    def _forged(self) -> Iterator[Verdict]:
+        """What is stored of templates that nobody stated by the audit trail."""
+        with suppress(StateError):  # a look at the network needs no database
+            for why in self._statements.all_unlike() if self._statements is not None else ():
+                yield Verdict(about="templates", standing="bad", text=why)
 
     def _not_again(self, group: AppGroupSettings) -> Iterator[Verdict]:
         """The campaigns that go out again and again, but whose template customers may not get again in time."""

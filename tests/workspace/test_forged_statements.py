@@ -71,6 +71,8 @@ def test_a_statement_that_was_taken_out_of_the_database_does_not_bring_back_what
     assert said in (held[CLUB] or "") and f"`optinb templates set {CLUB_TEMPLATE}`" in (held[CLUB] or "")
     with pytest.raises(StateError, match=said):
         ws.checkpoints.verify()
+    (verdict,) = (v.text for v in ws.doctor("Club").machine if v.about == "templates")
+    assert said in verdict
     told = CliRunner().invoke(main, ["templates", "show", CLUB_TEMPLATE, "--workspace", str(folder)])
     assert told.exit_code == 1 and "somebody else than optinb wrote" in " ".join(told.output.split())
     box = Statement(ws, changed=lambda: None)
@@ -80,6 +82,7 @@ def test_a_statement_that_was_taken_out_of_the_database_does_not_bring_back_what
     assert again.rules == never.rules.with_changes(TemplateRules(max_users=9)), "what was taken out counts"
     assert box.look() and "somebody else" not in box.about.value
     assert ws.checkpoints.verify().problem is None
+    assert not [verdict for verdict in ws.doctor("Club").machine if verdict.about == "templates"]
 
 
 def test_a_database_from_before_a_statement_is_noticed_by_the_note_of_the_statement(
