@@ -199,7 +199,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         replace(night, templates=(news,), confirmed=(arrived,), reach=(in_one_line(figures),)),
         CampaignFigures(campaign="B", templates=(of_template,)), CampaignFigures(campaign="C"),
         *(CampaignPage(**msgspec.structs.asdict(one), figures=figures) for one in records),
-        FiguresRead(series=1, days=14, restated=1, problems=("no",)), FiguresRead(),
+        FiguresRead(series=1, days=14, restated=1, problems=("no",), notes=("later",)), FiguresRead(),
         *night.campaigns, Blocked(step="import", reason="no"),
         ws.status(), replace(ws.why("000014"), answers=(reason,)), Night(ws, RUN_DATE, dry_run=True),
         previews[0].waterfall,
