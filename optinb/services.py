@@ -306,6 +306,7 @@ class Services(TablesView):
             templates=store.templates,
             vendor_control=self.vendor_control,
             uses=self._template_uses,
+            statements=store.statements,
         )
 
     @once

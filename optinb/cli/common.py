@@ -8,6 +8,7 @@ import sys
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 from functools import wraps
+from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -76,7 +77,23 @@ class TimeType(click.ParamType):
         return moment
 
 
-DAY, MOMENT = DateType(), TimeType()
+class MinutesType(click.ParamType):
+    """A number of minutes on the command line."""
+
+    name = "minutes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Reads a number that is a time: neither negative nor endless."""
+        try:
+            minutes = float(value)
+        except ValueError:
+            minutes = nan
+        if not isfinite(minutes) or minutes < 0:
+            self.fail(f"{value!r} is no number of minutes; write one such as 20, or 0.5", param, ctx)
+        return minutes
+
+
+DAY, MOMENT, MINUTES = DateType(), TimeType(), MinutesType()
 INTERRUPTED = 130  # as shells say it of what Ctrl-C ended
 _ZONE = "optinb.zone"  # of the workspace, in the context of its command
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optinb.cli.common import main, on_workspace
+from optinb.cli.common import main, on_workspace, rehearsable
 from optinb.cli.completing import names_of
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ def figures() -> None:
 
 
 @figures.command("read")
+@rehearsable("demo-scheduler")
 @on_workspace
 def figures_read(ws: Workspace) -> Any:
     """Ask Appboy for the figures of the last 14 days, as each night does.
@@ -30,6 +31,7 @@ def figures_read(ws: Workspace) -> Any:
 
 @figures.command("show")
 @click.argument("name", shell_complete=names_of("campaign"))
+@rehearsable("demo-author")
 @on_workspace
 def figures_show(ws: Workspace, name: str) -> Any:
     """Show what Appboy counted of the campaign NAME, by night, day and platform."""

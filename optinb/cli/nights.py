@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from optinb.cli.common import (
+    MINUTES,
     ListedRows,
     date_option,
     main,
@@ -54,7 +55,7 @@ def reconcile(ws: Workspace, run_date: date | None) -> Any:
 
 @main.command()
 @date_option("every night of the last two weeks")
-@click.option("--minutes", type=click.FloatRange(0), help="How long it may ask; [confirm] minutes when left out.")
+@click.option("--minutes", type=MINUTES, help="How long it may ask; [confirm] minutes when left out.")
 @click.option("--seen", metavar="NAME", help="Ask nothing: say that you have seen the alarm about this template.")
 @click.option("--comment", default="", help="With --seen: what you say to it, for the audit trail.")
 @rehearsable("demo-scheduler")

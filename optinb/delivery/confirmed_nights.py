@@ -13,6 +13,7 @@ from optinb.delivery.journal import UNTOLD, ConfirmedCounts
 from optinb.delivery.sampling import ShareTold, share_told
 from optinb.errors import Exit
 
+MOST_NAMED = 3
 LOSSES: dict[str, str] = {
     **FILTER_WORDS,
     SEVERAL: "is kept from it by more than one of Appboy's filters, and it can't be told by which",
@@ -94,6 +95,7 @@ class CodesGivenBack(Struct, frozen=True, kw_only=True):
         pool: its key.
         filtered: how many recipients of that night were filtered.
         codes: how many codes are free by this.
+        before: how many of that night had gone back already.
     """
 
     campaign: str
@@ -101,6 +103,7 @@ class CodesGivenBack(Struct, frozen=True, kw_only=True):
     pool: str
     filtered: int
     codes: int
+    before: int = 0
 
 
 class ConfirmedNights(Struct, frozen=True, kw_only=True):
@@ -135,6 +138,15 @@ class ConfirmedNights(Struct, frozen=True, kw_only=True):
         )
 
     @property
+    def night_notes(self) -> tuple[str, ...]:
+        """Why not everybody was asked about who is to be, by nights, where that isn't said for all together."""
+        by_note: dict[str, list[str]] = {}
+        for night in self.nights:
+            if night.note and not any(note.endswith(f": {night.note}") for note in self.notes):
+                by_note.setdefault(night.note, []).append(f"{night.campaign!r}, night of {night.run_date}")
+        return tuple(f"{_some(names)}: {note}" for note, names in by_note.items())
+
+    @property
     def exit_code(self) -> int:
         """6 where a template's messages are filtered, 1 where something couldn't be asked, else 0."""
         if self.alarms:
@@ -156,3 +168,9 @@ def why_open(counts: ConfirmedCounts) -> str | None:
         f"Appboy counts {counts.sent:,} people reached and names {counts.confirmed:,} of them so far, so that nothing "
         f"is said of the other {counts.unconfirmed:,} yet"
     )
+
+
+def _some(names: list[str]) -> str:
+    """The first of some names, and how many more there are."""
+    more = len(names) - MOST_NAMED
+    return "; ".join(names[:MOST_NAMED]) + (f"; and {more:,} more" if more > 0 else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
@@ -105,7 +106,7 @@ class Confirming:
             before_sends: whether this run has sends of its own still to make, which then go first wholly.
 
         Raises:
-            UsageError: when that night sent nothing at all.
+            UsageError: when that night sent nothing at all, and for minutes that are no time.
             StateError: when the database was put back to an earlier state.
         """
         self._checkpoints.must_not_be_behind()
@@ -113,6 +114,8 @@ class Confirming:
         if run_date is not None and not self._store.deliveries.list(run_date=run_date):
             raise UsageError(f"nothing was sent in the night of {run_date}; `optinb status` shows the nights that ran")
         minutes = float(self.settings.confirm.minutes) if minutes is None else minutes
+        if not isfinite(minutes) or minutes < 0:
+            raise UsageError(f"{minutes} is no time to ask for; give minutes, such as 20 or 0.5")
         until = self.ticks.clock() + 60.0 * minutes
         notes = list(self._store.confirmations.all_unlike())
         found: dict[tuple[str, date], _Asked] = {}
@@ -171,6 +174,7 @@ class Confirming:
         lost = rows.filter(pl.col("role") == "recipient", pl.col("status") == "filtered")["place"].to_list()
         told = self._contacts.verdicts(audience).filter(pl.col("status") == "filtered")["place"]
         places = sorted({*lost} & {*told.to_list()})  # of accepted requests alone
+        before = self._store.code_returns.before(audience)
         count = self._store.code_returns.give_back(audience, places, user=self._context.user, now=self._context.now())
         return CodesGivenBack(
             campaign=audience.campaign_name,
@@ -178,6 +182,7 @@ class Confirming:
             pool=audience.codes,
             filtered=len(places),
             codes=count,
+            before=before,
         )
 
     def _must_be_certain(self, audience: FrozenAudience) -> None:

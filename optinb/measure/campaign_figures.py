@@ -25,12 +25,14 @@ class FiguresRead(Struct, frozen=True, kw_only=True):
         days: how many days they told of.
         restated: how many figures of days that were over Appboy tells otherwise than at the last reading.
         problems: what couldn't be read and why, in sentences.
+        notes: of which nights there are no figures, as in a rehearsal whose sandbox began later, in sentences.
     """
 
     series: int = 0
     days: int = 0
     restated: int = 0
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from optinb.appboy import AppboyClient, CallError, RequestLater, Stopped
+from optinb.appboy import AppboyClient, CallError, RequestLater, RequestRefused, Stopped
 from optinb.appboy.wire import SERIES_DAYS
+from optinb.base.settings import RehearsedGroup
 from optinb.campaigns import id_of
 from optinb.delivery.journal import EVERYBODY, FrozenAudience, ReachDay
-from optinb.errors import OptinbError, failure
+from optinb.errors import OptinbError, SettingsError, failure
 from optinb.measure.campaign_figures import CampaignFigures, FiguresRead, NightFigures, unread_days
 from optinb.measure.reach_reading import rows_of
 
@@ -54,18 +55,37 @@ class ReachFigures:
         audiences = self._lately()
         done: list[tuple[ReachDay, ...]] = []
         problems: list[str] = []
+        without_sandbox: list[str] = []
+        unknown: list[str] = []
         restated = 0
         for app_group_id in sorted({audience.app_group_id for audience in audiences}):
             mine = [audience for audience in audiences if audience.app_group_id == app_group_id]
             try:
-                with self._client(self._context.settings.app_group(app_group_id)) as client:
-                    for rows in self._series(client, mine, problems):
+                group = self._context.settings.app_group(app_group_id)
+                with self._client(group) as client:
+                    for rows in self._series(client, mine, problems, unknown):
                         restated += self._store.reach_days.save(rows)
                         done.append(rows)
+            except _NoAppboyError as nobody:
+                if nobody.group.is_loopback and not isinstance(nobody.group, RehearsedGroup):
+                    without_sandbox.append(nobody.group.name)
+                else:
+                    problems.append(f"the figures of {nobody.group.name!r} couldn't be read: {nobody}")
             except OptinbError as error:
                 problems.append(failure(error, doing="read the figures"))
+        if without_sandbox:
+            problems.append(
+                f"there are no figures of {', '.join(without_sandbox)}, since no sandbox with their keys answers here; "
+                "`optinb figures read --rehearse` asks in a rehearsal"
+            )
         days = sum(row.platform == EVERYBODY for rows in done for row in rows)
-        return FiguresRead(series=len(done), days=days, restated=restated, problems=tuple(dict.fromkeys(problems)))
+        return FiguresRead(
+            series=len(done),
+            days=days,
+            restated=restated,
+            problems=tuple(dict.fromkeys(problems)),
+            notes=(f"the sandbox has no figures of {', '.join(unknown)}: it began later",) if unknown else (),
+        )
 
     def of(self, campaign: str) -> CampaignFigures:
         """What Appboy counted of a campaign, as it was read last.
@@ -99,9 +119,16 @@ class ReachFigures:
         return tuple(audience for audience in found if audience.send_at <= now and _is_lately(audience, now))
 
     def _series(
-        self, client: AppboyClient, audiences: Sequence[FrozenAudience], problems: list[str]
+        self, client: AppboyClient, audiences: Sequence[FrozenAudience], problems: list[str], unknown: list[str]
     ) -> Iterator[tuple[ReachDay, ...]]:
-        """The rows of each series of an app group; what can't be read becomes a problem."""
+        """The rows of each series of an app group; what can't be read becomes a problem.
+
+        Nights that the sandbox of a rehearsal doesn't know, since it began later, are `unknown`; of their templates it
+        would tell days on which it counted nothing, because it wasn't there.
+
+        Raises _NoAppboyError where nobody can be asked at all.
+        """
+        beyond: set[str] = set()
         nights = [
             (_row_of(a, send_id=a.send_id, read_at=self._context.now()), _reader(client.send_series, a.send_id))
             for a in audiences
@@ -114,9 +141,17 @@ class ReachFigures:
         ]
         for asked in (nights, whole):
             for of, read in asked:
+                if not of.send_id and of.template_id in beyond:
+                    continue
                 try:
                     yield rows_of(read(of.template_id), of=of)
                 except OptinbError as error:
+                    if _is_nobody(error):
+                        raise _NoAppboyError(str(error), client.group) from error
+                    if of.send_id and isinstance(client.group, RehearsedGroup) and _is_refused(error):
+                        beyond.add(of.template_id)
+                        unknown.append(self._named(of))
+                        continue
                     problems.append(f"the figures of {self._named(of)} couldn't be read: {error}")
                     # what stops one of a kind stops all of it
                     if isinstance(error, CallError) and isinstance(error.outcome, Stopped | RequestLater):
@@ -179,6 +214,25 @@ class ReachFigures:
             unread=unread_days(audiences, rows, now=now),
             can_be_read=any(_is_lately(audience, now) for audience in audiences),
         )
+
+
+class _NoAppboyError(OptinbError):
+    """Nobody can be asked about an app group: there is no key, or nothing answers at its address."""
+
+    def __init__(self, message: str, group: AppGroupSettings) -> None:
+        super().__init__(message)
+        self.group = group
+
+
+def _is_nobody(error: OptinbError) -> bool:
+    """Whether an error says that nobody can be asked about this app group, whatever it is asked."""
+    if isinstance(error, CallError):
+        return isinstance(error.outcome, RequestLater) and error.outcome.cause == "not_sent"
+    return isinstance(error, SettingsError)
+
+
+def _is_refused(error: OptinbError) -> bool:
+    return isinstance(error, CallError) and isinstance(error.outcome, RequestRefused)
 
 
 def _reader(send_series: Callable[..., tuple[SeriesDay, ...]], send_id: str) -> Callable[[str], tuple[SeriesDay, ...]]:

@@ -207,7 +207,7 @@ class Night:
             read = self.ws.reach_figures.read()
         except Exception as error:  # whatever it is, the night has sent what it was to send
             read = FiguresRead(problems=(failure(error, doing="read the figures"),))
-        self._warnings += read.problems
+        self._warnings += (*read.problems, *read.notes)
         return read
 
     def report(self) -> NightSummary:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from optinb.appboy.statements import Statements
     from optinb.appboy.template_store import TemplateStore
     from optinb.base.context import Context
     from optinb.planning.template_uses import TemplateUses
@@ -79,10 +80,12 @@ class Doctor:
         templates: TemplateStore,
         vendor_control: VendorControl,
         uses: TemplateUses | None = None,
+        statements: Statements | None = None,
     ) -> None:
-        """Args: `uses` knows what is stated of the templates of campaigns, which a night tells of by itself."""
+        """Args: `uses` and `statements` know what is stated of templates, which a night tells of by itself."""
         self._context, self._runs, self._templates = context, runs, templates
         self._uses, self._vendor_control = uses, vendor_control
+        self._statements = statements
 
     def diagnose(self, app_group: str | None = None) -> Diagnosis:
         """Calls one app group, or all. Raises SettingsError for a wrong name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from optinb.base.figures import many
 from optinb.show.tables import ShownTable
 
 if TYPE_CHECKING:
@@ -29,16 +30,27 @@ def confirmed_text(value: ConfirmedNights) -> str:
     lines += [f"over: {alarm}" for alarm in value.past_alarms]
     known = any(night.counts is not None for night in value.nights)
     lines += arrival_lines(value.nights) if known else ["Appboy has not said anything yet of what it accepted"]
-    lines += [f"note: {note}" for note in value.notes]
+    lines += [f"note: {note}" for note in (*value.notes, *value.night_notes)]
     return "\n".join(lines)
 
 
 def given_back_text(value: CodesGivenBack) -> str:
-    """How many promotion codes are free again."""
-    return (
-        f"{value.codes:,} promotion codes went back to the pool {value.pool!r}: Appboy filtered {value.filtered:,} "
-        f"messages of {value.campaign!r}, night of {value.run_date}"
-    )
+    """How many promotion codes are free again, or why none is."""
+    of = f"{value.campaign!r}, night of {value.run_date}"
+    if not value.filtered:
+        return f"no promotion code goes back to the pool {value.pool!r}: Appboy filtered no message of {of}"
+    if value.codes:
+        went = "promotion code" if value.before == 0 else "more promotion code"
+        already = f"; {value.before:,} had gone back before" if value.before else ""
+        return (
+            f"{many(value.codes, went)} went back to the pool {value.pool!r}: Appboy filtered {value.filtered:,} "
+            f"messages of {of}{already}"
+        )
+    if value.before:
+        return (
+            f"nothing is left to give back of {of}: its {many(value.before, 'code')} went back to {value.pool!r} before"
+        )
+    return f"no promotion code goes back to the pool {value.pool!r}: the filtered messages of {of} have none any more"
 
 
 def arrival_lines(nights: Iterable[ConfirmedNight]) -> list[str]:

@@ -205,10 +205,12 @@ def figures_read_text(value: FiguresRead) -> str:
     restated = (
         f"; {many(value.restated, 'figure')} of earlier days said otherwise than before" if value.restated else ""
     )
-    lines = [f"read {value.series:,} series of Appboy's figures, {value.days:,} days{restated}"]
-    if not value.series and not value.problems:
+    nothing = not value.series and (value.problems or value.notes)
+    lines = [] if nothing else [f"read {value.series:,} series of Appboy's figures, {value.days:,} days{restated}"]
+    if not value.series and not nothing:
         lines = ["nothing was sent in the last 14 days, so there is nothing to read"]
-    return "\n".join([*lines, *(f"! {problem}" for problem in value.problems)])
+    lines += [f"! {problem}" for problem in value.problems]
+    return "\n".join([*lines, *(f"note: {note}" for note in value.notes)])
 
 
 def campaign_figures_text(value: CampaignFigures) -> str:
@@ -232,11 +234,12 @@ def campaign_page_text(value: CampaignPage) -> str:
 
 
 def _figures_of(what: str, figures: NightFigures) -> str:
+    unread = [f"never read: {', '.join(map(str, figures.unread))}"] if figures.unread else []
     if not figures.days:
-        return f"{what}: {figures.accepted:,} accepted; {UNREAD if figures.can_be_read else TOO_LATE}"
+        head = f"{what}: {figures.accepted:,} accepted; {UNREAD if figures.can_be_read else TOO_LATE}"
+        return head if figures.can_be_read else "\n".join([head, *unread])
     people = f"{figures.total('unique_recipients'):,} people reached, {figures.total('conversions'):,} conversions"
-    lines = [f"{what}: {figures.accepted:,} accepted, {people}", reach_days_table(figures).text]
-    lines += [f"never read: {', '.join(map(str, figures.unread))}"] if figures.unread else []
+    lines = [f"{what}: {figures.accepted:,} accepted, {people}", reach_days_table(figures).text, *unread]
     return "\n".join(filter(None, lines))
 
 

@@ -182,3 +182,10 @@ def test_a_closed_pipe_a_narrow_terminal_and_an_old_locale_end_no_command_badly(
     done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, check=False)
     os.close(write)
     assert b"Traceback" not in done.stderr and b"Exception ignored" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("said", ["nan", "inf", "-1", "soon"])
+def test_minutes_that_are_no_number_are_named_with_an_example(said: str) -> None:
+    done = call("confirm", "--minutes", said)
+    ended_with_a_sentence(done)
+    assert f"'{said}' is no number of minutes; write one such as 20, or 0.5" in done.stderr

@@ -16,6 +16,7 @@ from optinb.delivery import FrozenAudience, read_frozen
 from optinb.delivery.journal import CodePool, Store
 from optinb.errors import CampaignError
 from optinb.sandbox import Sandbox, World, make_world
+from optinb.show import text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,6 +82,9 @@ def test_only_those_who_were_filtered_lose_their_codes_and_only_once(desk: Confi
         has = store.codes.code_of(frozen, place)
         assert (has is None) == (user in filtered)
     again = desk.confirming.give_back_codes("Summer", TOMORROW)
+    assert again.before == done.codes and done.before == 0
+    assert f"{done.codes} promotion codes went back" in text(done)
+    assert text(again).startswith("nothing is left to give back") and f"its {done.codes} codes went back" in text(again)
     assert (again.codes, left(desk)) == (0, 80)
     entries = [entry for entry in store.audit.list(subject="Summer") if entry.action == "codes given back"]
     assert [(entry.who, entry.detail["codes"]) for entry in entries] == [("ann", 40)]

@@ -16,6 +16,7 @@ import pytest
 from confirming_desk import ConfirmingDesk
 from delivery_desk import KEY_NAME, NIGHT, NOW, Desk
 from msgspec.structs import asdict, replace
+from page_text import text_of
 
 from optinb.appboy.template_rules import TemplateRules
 from optinb.base.settings import RehearsedGroup
@@ -26,6 +27,7 @@ from optinb.delivery.journal import Accepted
 from optinb.delivery.reconcile import FIELDS
 from optinb.errors import Exit, StateError, UsageError
 from optinb.sandbox import Fault, Rates, Sandbox, World, make_world
+from optinb.show import html, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -166,6 +168,7 @@ def test_a_dead_appboy_ends_it_with_a_note_and_the_next_time_goes_on(desk: Confi
     (night,) = done.nights
     assert night.note is not None and "Appboy couldn't be asked" in night.note and "401" in night.note
     assert (night.asked_now, night.problem) == (100, None) and "Appboy couldn't be asked" in done.notes[0]
+    assert text(done).count("Appboy couldn't be asked") == 1, "for all nights together"
     assert list(desk.statuses(frozen).values()).count("confirmed") == 100
     assert night.counts is not None and not night.counts.is_final and night.alarm is None
     desk.sandbox.set_faults([])
@@ -284,6 +287,12 @@ def test_only_a_night_that_sent_something_can_be_named(desk: ConfirmingDesk) -> 
         desk.confirming.confirm(NIGHT)
 
 
+@pytest.mark.parametrize("minutes", [float("nan"), float("inf"), -1.0])
+def test_what_is_no_time_is_refused(desk: ConfirmingDesk, minutes: float) -> None:
+    with pytest.raises(UsageError, match=f"{minutes} is no time to ask for; give minutes"):
+        desk.confirming.confirm(minutes=minutes)
+
+
 @pytest.mark.scale
 def test_two_hundred_thousand_are_told_in_twenty_minutes(desk: ConfirmingDesk) -> None:
     frozen = desk.night(200_000)
@@ -308,6 +317,8 @@ def test_a_rehearsal_whose_sandbox_began_later_alarms_nobody(desk: ConfirmingDes
     desk.confirming.settings = replace(desk.context.settings, app_groups=(group,))
     done = desk.confirming.confirm()
     assert done.exit_code == Exit.DONE and "it began later" in (done.nights[0].note or "")
+    for shown in (text(done), text_of(html(done))):
+        assert f"'Summer', night of {NIGHT}: the sandbox of this rehearsal knows nothing of that night" in shown
     desk.confirming.settings = desk.context.settings
     done = desk.confirming.confirm()
     assert done.exit_code == Exit.MESSAGES_FILTERED, "of the real Appboy it is an alarm"

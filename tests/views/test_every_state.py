@@ -187,7 +187,8 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
     told = ConfirmedCounts(recipients=90, asked=40, confirmed=20, filtered=lost, unconfirmed=7, planned=50, alarm="Oh")
     arrived = ConfirmedNight(campaign="A", template="T", run_date=RUN_DATE, send_at=NOW, counts=told, is_newest=True)
     made: list[Any] = [
-        CodesGivenBack(campaign="A", run_date=RUN_DATE, pool="codes", filtered=2, codes=1),
+        *(CodesGivenBack(campaign="A", run_date=RUN_DATE, pool="codes", filtered=f, codes=c, before=b)
+          for f, c, b in ((2, 1, 0), (2, 1, 1), (2, 0, 2), (2, 0, 0), (0, 0, 0))),
         ConfirmedNights(nights=(arrived, replace(arrived, counts=None, problem="no"),
                                replace(arrived, over="seen by A")), minutes=20.0, notes=("later",)),
         ws, imported, check, model, card, ws.customer("000014"), ws.why_member("000014", "Lapsed buyers"),
@@ -199,7 +200,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         replace(night, templates=(news,), confirmed=(arrived,), reach=(in_one_line(figures),)),
         CampaignFigures(campaign="B", templates=(of_template,)), CampaignFigures(campaign="C"),
         *(CampaignPage(**msgspec.structs.asdict(one), figures=figures) for one in records),
-        FiguresRead(series=1, days=14, restated=1, problems=("no",)), FiguresRead(),
+        FiguresRead(series=1, days=14, restated=1, problems=("no",), notes=("later",)), FiguresRead(),
         *night.campaigns, Blocked(step="import", reason="no"),
         ws.status(), replace(ws.why("000014"), answers=(reason,)), Night(ws, RUN_DATE, dry_run=True),
         previews[0].waterfall,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from optinb.sandbox import Sandbox
     from optinb.workspace import Workspace
 
+NOTHING_SENT = "nothing was sent in the last 14 days, so there is nothing to read"
 NIGHT, DAY = f"night of {RUN_DATE}", "Night of Mon 23 Nov 2026"
 SUMMER, CLUB = (campaign["name"] for campaign in CAMPAIGNS)
 
@@ -128,10 +129,20 @@ def test_figures_that_nobody_asked_for_are_dashes_with_the_remedy_and_never_noug
             for shown in (show.text(page), text_of(show.html(page)), text_of(show.html(page.figures))):
                 assert remedy in shown and f"{line.accepted:,}" in shown
                 assert re.search(rf"{line.accepted:,}(\s+–){{5}}", shown), shown
-                assert "0 people reached" not in shown and "ever read:" not in shown
+                assert "0 people reached" not in shown and ("ever read:" in shown) == (now != begun)
     monkeypatch.setenv("OPTINB_NOW", datetime(2026, 11, 23, 2, tzinfo=UTC).isoformat())
     with open_workspace(finished, user=SCHEDULER) as ws:
         assert "nothing of it has gone out yet" in show.text(ws.campaign_page(SUMMER))
+
+
+def test_reading_and_showing_can_be_tried_out(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(finished, tmp_path / "ws")
+    monkeypatch.delenv("OPTINB_NOW")
+    where = ["--rehearse", "--workspace", str(tmp_path / "ws")]
+    done = CliRunner().invoke(main, ["figures", "read", *where])
+    assert (done.exit_code, done.output.strip()) == (0, NOTHING_SENT)
+    done = CliRunner().invoke(main, ["figures", "show", SUMMER, *where])
+    assert done.exit_code == 0 and "nothing of it has gone out yet" in done.output
 
 
 def test_a_dry_run_reads_nothing(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,6 +66,18 @@ class CodeReturns:
         self._answers.note(*audience.night, line)
         return len(held)
 
+    def before(self, audience: FrozenAudience) -> int:
+        """How many codes of an audience went back to their pool so far.
+
+        Args:
+            audience: that drew from a pool.
+        """
+        with self._database.reading() as con:
+            entries = audit.entries_of(con, action=GIVEN_BACK)
+        night = (audience.campaign_id, audience.run_date.isoformat())
+        mine = [e.detail for e in entries if (e.detail.get("campaign_id"), e.detail.get("run_date")) == night]
+        return sum(detail.get("codes", 0) for detail in mine)
+
 
 def _spans(places: Sequence[int]) -> list[tuple[int, int]]:
     """Places in order as (first, how many)."""
