@@ -287,7 +287,7 @@ def checked_rules(rules: TemplateRules, *, template: str) -> TemplateRules:
     if not isinstance(rules, TemplateRules):
         raise CampaignError(
             f"{rules!r} can't be stated of the template {template!r}; write TemplateRules(again_after_s=86_400), or "
-            "read words with rules_from({'again_after_s': 'after 1 day'})"
+            "read words with optinb.appboy.template_rules.rules_from({'again_after_s': 'after 1 day'})"
         )
     found: dict[str, Any] = {}
     for name, takes in _TAKEN.items():
