@@ -23,7 +23,9 @@ LONGEST_WINDOW_S = 720 * _UNITS["day"]
 MOST, LONGEST_SEGMENT = 10**9, 200
 _AFTER = re.compile(r"(?:after )?([1-9][0-9,]{0,9}) (second|minute|hour|day|week)s?", re.IGNORECASE)
 _CAP = re.compile(r"([1-9][0-9,]{0,4}) (?:a|per) (day|week)", re.IGNORECASE)
-_QUIET = re.compile(r"([0-2]?[0-9]:[0-5][0-9])(?:-| to )([0-2]?[0-9]:[0-5][0-9])(?:,? (drop|later))?", re.IGNORECASE)
+_QUIET = re.compile(
+    r"([0-2]?[0-9]:[0-5][0-9])(?: ?[-–] ?| to )([0-2]?[0-9]:[0-5][0-9])(?:,? (drop|later))?", re.IGNORECASE
+)
 
 # A window in seconds, 0 for any time, None for never.
 Again = Annotated[int, Meta(ge=0, le=LONGEST_WINDOW_S)] | None
@@ -132,7 +134,7 @@ def again_from(text: str) -> int | None:
     if (found := _AFTER.fullmatch(words)) is None:
         raise CampaignError(
             f"{text!r} doesn't say when customers may get a template again; write never, any time, or a time after "
-            "the last receipt such as 'after 1 day' or 'after 12 hours'"
+            "the last receipt in whole minutes, hours, days or weeks such as 'after 1 day' or 'after 36 hours'"
         )
     seconds = int(found[1].replace(",", "")) * _UNITS[found[2].lower()]
     if seconds > LONGEST_WINDOW_S:
@@ -285,7 +287,7 @@ def checked_rules(rules: TemplateRules, *, template: str) -> TemplateRules:
     if not isinstance(rules, TemplateRules):
         raise CampaignError(
             f"{rules!r} can't be stated of the template {template!r}; write TemplateRules(again_after_s=86_400), or "
-            "read words with rules_from({'again_after_s': 'after 1 day'})"
+            "read words with optinb.appboy.template_rules.rules_from({'again_after_s': 'after 1 day'})"
         )
     found: dict[str, Any] = {}
     for name, takes in _TAKEN.items():

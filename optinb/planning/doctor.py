@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from optinb.appboy import MOST_LOOKS, AppboyClient, Template, Verdict, examine
 from optinb.base.clock import is_pretended
+from optinb.base.figures import many
 from optinb.base.ownership import login_of, loopholes
 from optinb.base.private import keeps_sqlite, open_paths
 from optinb.base.settings import FILE_NAME, AppGroupSettings
@@ -125,7 +126,7 @@ class Doctor:
         elif there.known == 0:
             yield Verdict(about="global control", standing="bad", text=knows_nobody(there))
         else:
-            text = f"{there.members:,} members are left out, by the list of {there.uploaded_at:%Y-%m-%d}"
+            text = f"{many(there.members, 'member')} left out, by the list of {there.uploaded_at:%Y-%m-%d}"
             yield Verdict(about="global control", standing="good", text=text)
 
     def _known(self, group: AppGroupSettings) -> dict[str, Template]:

@@ -277,7 +277,7 @@ class VendorControl:
         beside = compare(listed, people.select(customer_id=_COLUMN))
         known, warnings = ids.height - beside.unknown, list(beside.warnings)
         if known == 0:
-            what = "the only id is" if ids.height == 1 else f"none of the {ids.height:,} ids is"
+            what = "its only id isn't" if ids.height == 1 else f"none of its {ids.height:,} ids is"
             warnings.insert(0, f"{what} the external user id of a customer, so that the list leaves nobody out")
         if beside.unknown:
             as_customers = listed.lazy().join(people.select("customer_id"), on="customer_id", how="semi")

@@ -17,6 +17,7 @@ from optinb.appboy.template_rules import (
     TemplateRules,
     VendorCap,
     VendorQuietHours,
+    checked_rules,
     rules_from,
     rules_words,
     written,
@@ -53,6 +54,16 @@ def test_what_is_left_empty_stays_unsaid() -> None:
     assert rules_from({"messages_a_minute": "5,000"}) == TemplateRules(messages_a_minute=5_000)
     assert rules_from({"caps": "1 a day, 3 a week"}).caps == (VendorCap(1, "day"), VendorCap(3, "week"))
     assert rules_from({"segment": "All users"}) == TemplateRules(segment=None)
+    night = VendorQuietHours(time(22), time(8))
+    for text in ("22:00 to 8:00", "22:00-08:00", "22:00 – 08:00, LATER"):
+        assert rules_from({"quiet_hours": text}) == TemplateRules(quiet_hours=night)
+
+
+def test_a_program_states_what_a_person_could_write() -> None:
+    for text in ("all", " ALL users", "has  bought"):
+        stated = checked_rules(TemplateRules(segment=text, max_users=None), template="T")
+        assert stated == rules_from({"segment": text, "max_users": "none"})
+    assert checked_rules(UNSTATED, template="T") == UNSTATED
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,15 @@ def test_what_cannot_be_read_is_said_beside_the_form_and_nothing_is_stated(plann
     statement.save.click()
     assert "write never, any time, or a time after" in text_of(statement.result.value)
     assert is_open(statement) and statement.form.again_after_s.value == "sometimes"
+    statement.form.again_after_s.value = "never"
+    statement.form.caps.value = "1 a day"
+    statement.save.click()
+    statement.begin.click()
+    statement.form.again_after_s.value, statement.form.caps.value = "any time", ""
+    statement.save.click()
+    assert "an empty line takes nothing back (Frequency caps): write" in text_of(statement.result.value)
+    assert is_open(statement)
+    statement.withdraw.click()
     assert ws.templates.stated() == {}
 
 

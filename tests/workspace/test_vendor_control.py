@@ -104,10 +104,12 @@ def test_a_list_that_knows_nobody_does_not_replace_one_that_did(here: Path, tmp_
         with pytest.raises(UsageError) as refused:
             ws.vendor_control.save("Shop", wrong)
         assert str(refused.value).startswith(
-            "none of the 2 ids is the external user id of a customer, so that the list"
+            "none of its 2 ids is the external user id of a customer, so that the list"
         )
         assert "2 look like e-mail addresses; give the column with the external user ids" in str(refused.value)
         assert "knows 3, so nothing was saved" in str(refused.value)
+        with pytest.raises(UsageError, match="its only id isn't the external user id of a customer"):
+            ws.vendor_control.save("Shop", ["nobody"])
         members = ws.vendor_control.members("Shop")
         assert members is not None and members["external_user_id"].to_list() == sorted(ids)
         assert ws.vendor_control.save("Shop", [ids[0], "new@example.com"]).known == 1  # one who is known is enough
@@ -117,7 +119,7 @@ def test_a_list_that_knows_nobody_does_not_replace_one_that_did(here: Path, tmp_
         assert call(here, *remove.split())[0] == 0
         saved = ws.vendor_control.save("Shop", wrong)
         assert (saved.members, saved.known) == (2, 0) and saved == ws.vendor_control.of("Shop")
-        assert "warning: none of the 2 ids is the external user id" in show.text(saved)
+        assert "warning: none of its 2 ids is the external user id" in show.text(saved)
         health = {v.about: v for one in ws.doctor("Shop").app_groups for v in one.verdicts}
         verdict = health["global control"]
         assert verdict.standing == "bad" and verdict.text == knows_nobody(saved)

@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from optinb.appboy import UNSTATED, TemplateRules
 from optinb.appboy.template_rules import ALL_USERS, rules_from, written
-from optinb.errors import StateError
+from optinb.errors import CampaignError, StateError
 from optinb.show.pages import fragment
 from optinb.views.controls import Pane, box, button
 from optinb.views.form import Form, Sheet, Words
@@ -111,7 +111,13 @@ class Statement(w.VBox):
         if template is None:
             return
         with self.result.saying_errors():
-            new = {name: text for name, text in self.form.read().items() if text != self._shown.get(name)}
+            read = self.form.read()  # without the lines that are empty
+            if cleared := [RULES.fields[name].label for name in self._shown if not read.get(name, "").strip()]:
+                raise CampaignError(
+                    f"an empty line takes nothing back ({', '.join(cleared)}): write what the dashboard has set, such "
+                    "as none, never or all, or take all back"
+                )
+            new = {name: text for name, text in read.items() if text != self._shown.get(name)}
             stated = self._ws.templates.set_rules(template.app_group_id, template.id, rules_from(new))
             self._done("It is stated.", stated.follows)
 
