@@ -1,14 +1,18 @@
-"""Appboy's own figures of a night: how many messages were sent, where they can be told from another campaign's."""
+"""Appboy's own figures of a night, where they can be told from another campaign's: the witness of what exports say."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
+from optinb.appboy.client import CallError
+from optinb.appboy.outcome import RequestRefused
+from optinb.appboy.wire import SERIES_DAYS
+from optinb.base.clock import is_pretended
 from optinb.campaigns.schedule import EARLIEST_ZONE
 from optinb.delivery.arrival_alarm import arrival_alarm, series_speaks
 from optinb.delivery.confirmation import LONGEST_WAIT
@@ -18,6 +22,7 @@ from optinb.errors import AppboyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
 
     import polars as pl
 
@@ -26,24 +31,77 @@ if TYPE_CHECKING:
     from optinb.delivery.confirmation import TemplateNight
     from optinb.delivery.journal import ConfirmedCounts, FrozenAudience
 
+CLOCK_AHEAD = timedelta(hours=1)
+"""By how much this machine's clock may be ahead of Appboy's."""
 BY_DAY = 10, 20  # hours of the clock in which messages don't wait for quiet hours to end
 
 
+class Counted(NamedTuple):
+    """How many customers Appboy counts whom a night reached, and how many messages of it bounced."""
+
+    reached: int
+    bounced: int
+
+
 class ArrivalFigures:
-    """The series of the templates of one app group, each read once."""
+    """What one app group's Appboy says of its templates beside its exports, each read once."""
 
     def __init__(self, client: Callable[[FrozenAudience], AppboyClient], *, zone: ZoneInfo) -> None:
         """Args: `client`: of an audience's app group; `zone`: in which days are told."""
         self._client, self._zone = client, zone
         self._read: dict[tuple[str, str | None], tuple[SeriesDay, ...]] = {}
+        self._doubts: dict[str, str | None] = {}
 
-    def sent(self, audience: FrozenAudience, others: Iterable[FrozenAudience]) -> int | None:
-        """How many customers a night reached, be it days later; None where that can't be told.
+    def why_no_answer_counts(self, audience: FrozenAudience, now: datetime) -> str | None:
+        """Why what Appboy would tell of a night's recipients can't be gone by, or None: it is asked for the template.
+
+        An app group that doesn't have the template may have users of the same ids, who got nothing of it. With a clock
+        that runs ahead a loss would be final while its message waits.
+
+        Args:
+            audience: of the night.
+            now: by this machine's clock, in UTC.
+        """
+        if audience.template_id not in self._doubts:
+            self._doubts[audience.template_id] = self._why_doubted(audience, now)
+        return self._doubts[audience.template_id]
+
+    def _why_doubted(self, audience: FrozenAudience, now: datetime) -> str | None:
+        template, send_id = audience.template_id, audience.send_id
+        with self._client(audience) as client:
+            # of a key that may not ask for templates, the night's own send_id tells whether it is the right one
+            asking: list[Callable[[], object]] = [lambda: client.campaign_details(template)]
+            if send_id is not None and _is_told(audience, now):
+                asking.append(lambda: client.send_series(template, send_id))
+            for ask in asking:
+                try:
+                    ask()
+                except CallError as error:
+                    if isinstance(error.outcome, RequestRefused):
+                        return (
+                            f"the app group that the key opens doesn't have the template {template!r}, or no longer "
+                            f"({error}); look in optinb.toml whether the key is that of {client.group.name!r}"
+                        )
+                    continue  # the questions themselves tell of an Appboy that doesn't answer
+                break
+            ahead = now - (client.answered_at or now)
+        if ahead > CLOCK_AHEAD and not is_pretended():
+            return (
+                f"this machine's clock is {ahead / timedelta(hours=1):,.0f} hours ahead of Appboy's: messages that are "
+                "still to come would be taken for lost; set the clock, then ask again"
+            )
+        return None
+
+    def counted(self, audience: FrozenAudience, others: Iterable[FrozenAudience], now: datetime) -> Counted | None:
+        """How many customers a night reached, be it days later; None where that can't be told, or not any more.
 
         Args:
             audience: of that night.
             others: the other nights of the same template.
+            now: in UTC.
         """
+        if not _is_told(audience, now):
+            return None
         send_id = audience.send_id
         days = _days(audience, self._zone)
         if send_id is None:
@@ -55,9 +113,7 @@ class ArrivalFigures:
         except AppboyError:
             return None
         told = [day for day in series if send_id is not None or _day(day.time) in days]
-        if not told:
-            return None
-        return reached(told)
+        return Counted(reached(told), bounced(told)) if told else None
 
     def knows_nothing_of(self, audience: FrozenAudience) -> bool:
         """Whether nothing at all of a night's template was sent in two weeks, as by a sandbox that began later.
@@ -130,6 +186,20 @@ def _days(audience: FrozenAudience, zone: ZoneInfo) -> frozenset[date]:
     latest = last_moment(audience) + LONGEST_WAIT
     first, last = (at.astimezone(zone).date() for at in (audience.send_at, latest))
     return frozenset(first + timedelta(days=n) for n in range((last - first).days + 1))
+
+
+def _is_told(audience: FrozenAudience, now: datetime) -> bool:
+    """Whether all days of a night are among those that Appboy still tells: of what is left it would count too few."""
+    return (now.date() - audience.send_at.date()).days < SERIES_DAYS - 1
+
+
+def bounced(series: Iterable[SeriesDay]) -> int:
+    """How many messages of some days bounced.
+
+    Args:
+        series: the days.
+    """
+    return sum(figures.bounces for day in series for channel in day.messages for figures in day.push(channel))
 
 
 def reached(series: Iterable[SeriesDay]) -> int:

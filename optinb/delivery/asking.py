@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.appboy.client import CallError
-from optinb.appboy.outcome import RequestRefused
-from optinb.base.clock import is_pretended
 from optinb.delivery.budget import SLICE_S, Budget, steady
 from optinb.delivery.export_pace import ExportPace, next_export, started
 from optinb.errors import AppboyError
@@ -19,12 +15,8 @@ from optinb.errors import AppboyError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from optinb.appboy import AppboyClient, Exported
-    from optinb.delivery.journal import FrozenAudience
+    from optinb.appboy import Exported
     from optinb.delivery.reconcile import Exporter
-
-CLOCK_AHEAD = timedelta(hours=1)
-"""By how much this machine's clock may be ahead of Appboy's."""
 
 
 class Ticking(Struct, frozen=True, kw_only=True):
@@ -117,32 +109,3 @@ class Asking:
     def _over(self, why: str) -> bool:
         self.why_over = why
         return False
-
-
-def why_no_answer_counts(client: AppboyClient, audience: FrozenAudience, now: datetime) -> str | None:
-    """Why what Appboy would tell of a night's recipients can't be gone by, or None: it is asked for the template.
-
-    An app group that doesn't have the template may have users of the same ids, who got nothing of it. With a clock that
-    runs ahead a loss would be final while its message waits.
-
-    Args:
-        client: of the app group.
-        audience: of the night.
-        now: by this machine's clock, in UTC.
-    """
-    try:
-        client.campaign_details(audience.template_id)
-    except CallError as error:
-        if isinstance(error.outcome, RequestRefused):
-            return (
-                f"the app group that the key opens doesn't have the template {audience.template_id!r} ({error}); look "
-                f"in optinb.toml whether the key is that of {client.group.name!r}"
-            )
-        return None  # the questions themselves tell of an Appboy that doesn't answer
-    ahead = now - (client.answered_at or now)
-    if ahead > CLOCK_AHEAD and not is_pretended():
-        return (
-            f"this machine's clock is {ahead / timedelta(hours=1):,.0f} hours ahead of Appboy's: messages that are "
-            "still to come would be taken for lost; set the clock, then ask again"
-        )
-    return None

@@ -105,6 +105,9 @@ night of the template may hide by then what became of this one.
 """
 
 
+_IS_UNTOLD = (pl.col("status") == "unconfirmed") & pl.col("missed").is_null()
+
+
 class TemplateNight(Struct, frozen=True, kw_only=True):
     """What is known of a night of a template for all recipients alike.
 
@@ -120,6 +123,7 @@ class TemplateNight(Struct, frozen=True, kw_only=True):
         until: when the same template went out again; None where it didn't.
         late_minutes: how long after its time a request may still have been posted.
         recipients: of the whole night, whether asked about or not.
+        to_ask: how many of them are asked about in all, when all are asked.
         sent: how many customers Appboy counts whom this night's messages reached; None where it can't be told.
         may_be_beside: how many of `sent` may be none of the recipients, since nobody knows whether Appboy took theirs.
         received_before: how many customers had got the template before this night at the most; None where nobody knows.
@@ -137,6 +141,7 @@ class TemplateNight(Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     late_minutes: int = 0
     recipients: int = 0
+    to_ask: int = 0
     sent: int | None = None
     may_be_beside: int = 0
     received_before: int | None = None
@@ -190,8 +195,8 @@ def lasting_verdicts(before: pl.DataFrame, now: pl.DataFrame, night: TemplateNig
     chosen["missed"] = (
         pl.when(chosen["status"] == "unconfirmed").then(pl.coalesce("missed", "missed now")).otherwise(pl.lit(None))
     )
-    found = both.select("place", **chosen).cast(dict(VERDICTS))  # type: ignore[arg-type]
-    if counts_more_than_named(found, night):
+    found = _with_hidden(both.select("place", **chosen).cast(dict(VERDICTS)), night)  # type: ignore[arg-type]
+    if counts_more_than_named(found, night) or _has_no_witness(found, night):
         is_filtered = pl.col("status") == "filtered"
         by = pl.col("filter").cast(pl.String).fill_null(UNEXPLAINED)
         return found.with_columns(
@@ -200,7 +205,7 @@ def lasting_verdicts(before: pl.DataFrame, now: pl.DataFrame, night: TemplateNig
             filter=pl.lit(None),
         ).cast(dict(VERDICTS))  # type: ignore[arg-type]
     # a later night of the template may hide a receipt that was late: then Appboy's count alone tells that it wasn't
-    is_borne_out = night.now >= night.final_at and night.sent is not None and night.sent >= _confirmed(found)
+    is_borne_out = night.now >= night.final_at and _bears_out(found, night)
     is_over = pl.lit(is_borne_out) & pl.col("missed").is_not_null()
     by = pl.when(pl.col("missed") != UNEXPLAINED).then(pl.col("missed").cast(pl.String))
     return found.with_columns(
@@ -223,12 +228,41 @@ def counts_more_than_named(verdicts: pl.DataFrame, night: TemplateNight) -> bool
     asked = verdicts.height
     if night.sent is None or not asked or not night.recipients:
         return False
-    is_untold = (pl.col("status") == "unconfirmed") & pl.col("missed").is_null()
-    may_have = _confirmed(verdicts) + verdicts.filter(is_untold).height
+    still_to_ask = max(0, night.to_ask - asked)
+    may_have = _confirmed(verdicts) + verdicts.filter(_IS_UNTOLD).height + still_to_ask
+    asked += still_to_ask
     sent = (night.sent - night.may_be_beside) * (1 - DIFFERENCE)
     if asked >= night.recipients:
         return sent > may_have
     return sent / night.recipients > wilson(may_have / asked, asked, _Z_RARE)[1]
+
+
+def _has_no_witness(verdicts: pl.DataFrame, night: TemplateNight) -> bool:
+    """Whether Appboy names nobody whom a night reached, and doesn't count either: it may be another app group's."""
+    return night.sent is None and verdicts.height > 1 and not _confirmed(verdicts)
+
+
+def _with_hidden(verdicts: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
+    """Verdicts in which those are confirmed whose receipt a later night hides, where this one reached everybody."""
+    if night.sent is None or not night.recipients or night.sent - night.may_be_beside < night.recipients:
+        return verdicts
+    is_hidden = _IS_UNTOLD & (pl.col("last_received") >= night.send_at)
+    return verdicts.with_columns(
+        status=pl.when(is_hidden).then(pl.lit("confirmed")).otherwise(pl.col("status").cast(pl.String)),
+        # when it came isn't told
+        last_received=pl.when(~is_hidden).then("last_received"),
+    ).cast(dict(VERDICTS))  # type: ignore[arg-type]
+
+
+def _bears_out(verdicts: pl.DataFrame, night: TemplateNight) -> bool:
+    """Whether Appboy's count leaves nobody over whom a night may have reached, of those whom a later one hides."""
+    if night.sent is None:
+        return False
+    named = _confirmed(verdicts)
+    if verdicts.height < night.recipients:
+        return night.sent >= named
+    untold = verdicts.filter(_IS_UNTOLD).height
+    return named * (1 - DIFFERENCE) <= night.sent <= named + untold + night.may_be_beside
 
 
 def _confirmed(verdicts: pl.DataFrame) -> int:

@@ -7,7 +7,6 @@ from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
-from msgspec.structs import replace
 
 from optinb.appboy.wire import SERIES_DAYS
 from optinb.base.progress import progress
@@ -15,7 +14,7 @@ from optinb.base.settings import RehearsedGroup
 from optinb.delivery.alarms_seen import see, with_ends
 from optinb.delivery.arrival_alarm import alarm_turns
 from optinb.delivery.arrival_figures import ArrivalFigures, alarm_of
-from optinb.delivery.asking import Asking, Ticking, ticking, why_no_answer_counts
+from optinb.delivery.asking import Asking, Ticking, ticking
 from optinb.delivery.batch import is_late
 from optinb.delivery.budget import Budget
 from optinb.delivery.closing import lease_name
@@ -193,6 +192,11 @@ class Confirming:
         if asked is None:
             raise CampaignError(f"nobody knows yet who was filtered of {name!r} on {run_date}; {ask}")
         night = self._same_template(audience).facts()
+        if asked.asked_at >= night.final_at and asked.counts.sent is None and audience.send_id is not None:
+            raise CampaignError(
+                f"Appboy's own count of {name!r} of {run_date} couldn't be read, so that nothing bears out who was "
+                f"filtered; {ask}"
+            )
         if asked.asked_at < night.final_at:
             raise CampaignError(
                 f"messages of {name!r} of {run_date} may be late until {night.final_at:%Y-%m-%d %H:%M} UTC; after "
@@ -282,12 +286,12 @@ class Confirming:
             return _Asked(note="the sandbox of this rehearsal knows nothing of that night: it began later")
         before, asked = asking.requests, 0
         if left and asking.why_over is None:
+            if problem := figures.why_no_answer_counts(audience, clock()):
+                return _Asked(problem=problem)
             with (
                 self._client(audience) as client,
                 progress(f"asking about {audience.campaign_name}", total=len(left), unit="recipient") as on_progress,
             ):
-                if problem := why_no_answer_counts(client, audience, clock()):
-                    return _Asked(problem=problem)
                 asked = there.ask(
                     asking,
                     client,
@@ -303,7 +307,7 @@ class Confirming:
             return _Asked(recipients=asked, note=note)
         if not held.is_safe():
             return _Asked(recipients=asked, note="somebody else has taken over asking Appboy")
-        night = replace(night, sent=figures.sent(audience, same.others))
+        night = there.with_count(night, figures.counted(audience, same.others, clock()))
         done = there.conclude(
             night,
             template=template,

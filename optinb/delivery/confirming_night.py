@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.appboy.aborts import aborts, may_abort
-from optinb.delivery.confirmation import EVIDENCE, KNOWN, VERDICTS
+from optinb.delivery.confirmation import DIFFERENCE, EVIDENCE, KNOWN, VERDICTS
 from optinb.delivery.evidence import CONFIRM_FIELDS, evidence_again, evidence_of
 from optinb.delivery.export_pace import ids_by_request
 from optinb.delivery.filter_rules import explain
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optinb.appboy import Template
+    from optinb.delivery.arrival_figures import Counted
     from optinb.delivery.asking import Asking
     from optinb.delivery.confirmation import TemplateNight
     from optinb.delivery.journal import FrozenAudience, Store
@@ -51,6 +52,7 @@ class EarlierReceipts(Struct, frozen=True, kw_only=True):
         in_vendor_control: who is on the list of Appboy's own control group; None where there is no list.
         capped: for whom a frequency cap was full; None where none is stated.
         may_be_capped: for whom it may have been.
+        may_still_get: who may still have been to get the template of an earlier night when this one went out.
     """
 
     had_at: dict[str, datetime]
@@ -58,6 +60,7 @@ class EarlierReceipts(Struct, frozen=True, kw_only=True):
     in_vendor_control: frozenset[str] | None = None
     capped: frozenset[str] | None = None
     may_be_capped: frozenset[str] = frozenset()
+    may_still_get: frozenset[str] = frozenset()
 
 
 class NightAsked:
@@ -140,7 +143,9 @@ class NightAsked:
     @property
     def _awaits_figures(self) -> bool:
         """Whether losses are left open that Appboy's own count would close, and it couldn't be read."""
-        return self.before is not None and self.before.counts.sent is None and bool(self._verdicts["missed"].count())
+        if self.before is None or self.before.counts.sent is not None or self.audience.send_id is None:
+            return False
+        return bool(self._verdicts["missed"].count() or self.before.counts.filtered)
 
     def _is_fresh(self, now: datetime, turns: Iterable[datetime]) -> bool:
         if self.before is None or any(self.before.asked_at < turn <= now for turn in turns):
@@ -228,6 +233,7 @@ class NightAsked:
         if self.is_moved:  # some may have got it at another time than the night's, and others are still to get it
             told = pl.when(_GOT).then("evidence").otherwise(pl.lit("untold").cast(EVIDENCE["evidence"]))
             fresh = fresh.with_columns(evidence=told)
+        fresh = self._without_earlier(fresh, others, night, earlier)
         known = self._known(pl.concat([fresh, others]), template=template, earlier=earlier, time_zone=night.time_zone)
         verdicts = explain(known, night, before=self._verdicts)
         counts = self._counts(verdicts, requests=requests, sent=night.sent)
@@ -246,6 +252,32 @@ class NightAsked:
         self._store.confirmations.add(done)
         remove_but({done.path}, self.audience, root=self._root)
         return done
+
+    def with_count(self, night: TemplateNight, counted: Counted | None) -> TemplateNight:
+        """What is known of the night, with Appboy's own count: the last one that could be read."""
+        before = self.before.counts.sent if self.before else None
+        return replace(
+            night,
+            to_ask=len(self._chosen),
+            sent=counted.reached if counted else before,
+            may_be_beside=night.may_be_beside + (counted.bounced if counted else 0),
+        )
+
+    def _without_earlier(
+        self, fresh: pl.DataFrame, others: pl.DataFrame, night: TemplateNight, earlier: EarlierReceipts
+    ) -> pl.DataFrame:
+        """What Appboy tells, without receipts that may be those of an earlier night whose messages waited.
+
+        They may where it names more customers than it counts.
+        """
+        named = fresh.filter(_GOT).height + others.filter(_GOT).height
+        is_whole = self._recipients == len(self._chosen)
+        if not is_whole or night.sent is None or night.sent >= named * (1 - DIFFERENCE):
+            return fresh
+        ids = self._column("external_user_id").gather(fresh["place"])
+        is_open = pl.lit(_are_in(ids, earlier.may_still_get)) & _GOT
+        untold = pl.lit("untold").cast(EVIDENCE["evidence"])
+        return fresh.with_columns(evidence=pl.when(is_open).then(untold).otherwise("evidence"))
 
     def _counts(self, verdicts: pl.DataFrame, *, requests: int, sent: int | None) -> ConfirmedCounts:
         status = verdicts["status"].cast(pl.String)
@@ -279,8 +311,11 @@ class NightAsked:
         if earlier.capped is not None:
             # a customer's day in another time zone isn't the workspace's
             is_elsewhere = pl.col("time_zone").fill_null(time_zone or "") != (time_zone or "")
+            # nor does optinb know of every message, but Appboy tells of some that aren't its own
+            is_beside = (pl.col("other_received") >= self.audience.send_at - timedelta(days=7)).fill_null(False)
+            is_open = pl.lit(_are_in(ids, earlier.may_be_capped)) | is_beside & ~pl.lit(_are_in(ids, earlier.capped))
             known = known.with_columns(
-                cap_full=pl.when(_are_in(ids, earlier.may_be_capped) | is_elsewhere)
+                cap_full=pl.when(is_open | is_elsewhere)
                 .then(pl.lit(None, pl.Boolean))
                 .otherwise(pl.lit(_are_in(ids, earlier.capped)))
             )

@@ -51,7 +51,9 @@ def evidence_of(
     for user_id, place in places.items():
         named = users.get(user_id, [])
         received = [campaign for user in named for campaign in user.campaigns_received]
-        until = night.until if again_at is None else again_at.get(user_id)
+        again = night.until if again_at is None else again_at.get(user_id)
+        # what came after all of the night was over is of a send that optinb doesn't know
+        until = night.final_at if again is None else min(again, night.final_at)
         last = last_receipt(received, night.template_id)
         rows.append(
             (

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from optinb.appboy.template_rules import VendorQuietHours
 
+NEARLY = 0.8
+"""Of fewer customers than this share of a limit, none was kept back by it."""
 Explains = pl.Expr | None
 """Of each row: whether a filter explains its loss; None for a filter that isn't at work."""
 
@@ -216,8 +218,10 @@ def _sure(name: VendorFilter, night: TemplateNight, seen: NightFindings) -> pl.E
     """
     explained = _by(name).fill_null(False)
     match name:
-        case "unknown_user" | "global_control":
+        case "unknown_user":
             return explained
+        case "global_control":
+            return explained & ~_is_list_old()
         case _ if night.rules.may_wait:
             return pl.lit(False)
         case "no_push_token":
@@ -233,7 +237,13 @@ def _re_eligibility(night: TemplateNight, seen: NightFindings) -> Explains:
 
 
 def _global_control(night: TemplateNight, seen: NightFindings) -> Explains:
-    return pl.col("in_vendor_control").fill_null(False)  # without a list there is none, as Appboy sets it up
+    listed = pl.col("in_vendor_control").fill_null(False)  # without a list there is none, as Appboy sets it up
+    return pl.when(listed & _is_list_old()).then(pl.lit(None, pl.Boolean)).otherwise(listed)
+
+
+def _is_list_old() -> pl.Expr:
+    """Whether the message reached somebody whom the list of the control group names, so that it is of another day."""
+    return (pl.col("in_vendor_control").fill_null(False) & pl.col("is_got")).any()
 
 
 def _frequency_cap(night: TemplateNight, seen: NightFindings) -> Explains:
@@ -246,8 +256,12 @@ def _max_users(night: TemplateNight, seen: NightFindings) -> Explains:
     most = night.rules.max_users
     if most is UNSET or most is None:
         return None
-    if night.recipients + (night.received_before or 0) <= most and night.received_before is not None:
-        return pl.lit(False)
+    if night.received_before is not None:
+        by = night.recipients if night.sent is None else min(night.recipients, night.sent + night.may_be_beside)
+        # Appboy counts some to the limit who are in no figure, such as one whose text aborted
+        is_far = by + night.received_before < most * NEARLY
+        if is_far or night.recipients + night.received_before <= most:
+            return pl.lit(False)
     return pl.lit(None, pl.Boolean)
 
 

@@ -13,10 +13,11 @@ from optinb.appboy.template_rules import UNSTATED
 from optinb.appboy.wire import SERIES_DAYS
 from optinb.campaigns.schedule import EARLIEST_ZONE
 from optinb.campaigns.vendor_filters import DAYS_BACK, is_exempt
-from optinb.delivery.confirmation import TemplateNight
+from optinb.delivery.confirmation import LONGEST_WAIT, TemplateNight
 from optinb.delivery.confirming_night import EarlierReceipts
 from optinb.delivery.contact_status import MEANING, RECEIVED
 from optinb.delivery.reconcile import sent_again_at
+from optinb.delivery.request import last_moment
 from optinb.errors import StateError
 
 if TYPE_CHECKING:
@@ -119,7 +120,17 @@ class SameTemplate:
             in_vendor_control=self._in_vendor_control(),
             capped=capped,
             may_be_capped=may_be_capped,
+            may_still_get=self._may_still_get(),
         )
+
+    def _may_still_get(self) -> frozenset[str]:
+        """Who may still have been to get an earlier night's message of the template when this one's went out."""
+        mine, found = self._audience, set[str]()
+        for other in self.others:
+            if other.send_at <= mine.send_at < last_moment(other) + LONGEST_WAIT:
+                sent = self._sent_of(other).filter(pl.col("status").is_in([*RECEIVED, *_DOUBTFUL]))
+                found |= set(sent["external_user_id"])
+        return frozenset(found)
 
     def _in_vendor_control(self) -> frozenset[str] | None:
         """Who is on the list of Appboy's control group; None where there is none, or it can't be gone by."""
@@ -148,20 +159,23 @@ class SameTemplate:
         rows = {other.night: self._sent_of(other) for other in counted}
         for cap in stated.rules.caps:
             since = today - timedelta(days=DAYS_BACK[cap.per])
-            frames = [rows[other.night] for other in counted if since <= self._day(other) <= today]
-            for found, statuses in ((sure, ("confirmed",)), (maybe, ("confirmed", *_DOUBTFUL))):
-                found |= _as_often(frames, statuses, cap.most)
+            within = [other for other in counted if since <= self._day(other) <= today]
+            before = [rows[other.night] for other in within if last_moment(other) <= mine.send_at]
+            sure |= _as_often(before, ("confirmed",), cap.most)
+            maybe |= _as_often([rows[other.night] for other in within], ("confirmed", *_DOUBTFUL), cap.most)
         return frozenset(sure), frozenset(maybe - sure)
 
     @cached_property
     def _of_app_group(self) -> tuple[FrozenAudience, ...]:
-        """The nights of the app group in the week before this one."""
+        """The nights of the app group that may have begun before this one's messages arrived, in a week."""
         mine = self._audience
         since = mine.send_at - timedelta(days=8)
         return tuple(
             other
             for other in self._store.deliveries.list(having=("accepted", "unknown", "sending"))
-            if other.app_group_id == mine.app_group_id and since <= other.send_at < mine.send_at
+            if other.app_group_id == mine.app_group_id
+            and other.night != mine.night
+            and since <= other.send_at < max(mine.send_at, last_moment(mine))
         )
 
     def _day(self, audience: FrozenAudience) -> date:
