@@ -86,6 +86,12 @@ def alarm_words(night: ConfirmedNight) -> str:
     return f"{night.alarm}. `{command}` says that you have seen it, and only a later night like it alarms again"
 
 
+def _some(names: list[str]) -> str:
+    """The first of some names, and how many more there are."""
+    more = len(names) - MOST_NAMED
+    return "; ".join(names[:MOST_NAMED]) + (f"; and {more:,} more" if more > 0 else "")
+
+
 class CodesGivenBack(Struct, frozen=True, kw_only=True):
     """Promotion codes that went back to their pool, because Appboy filtered the messages that had them.
 
@@ -151,9 +157,3 @@ class ConfirmedNights(Struct, frozen=True, kw_only=True):
         if self.alarms:
             return int(Exit.MESSAGES_FILTERED)
         return int(Exit.FAILED if self.problems else Exit.DONE)
-
-
-def _some(names: list[str]) -> str:
-    """The first of some names, and how many more there are."""
-    more = len(names) - MOST_NAMED
-    return "; ".join(names[:MOST_NAMED]) + (f"; and {more:,} more" if more > 0 else "")
