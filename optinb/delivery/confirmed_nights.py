@@ -86,6 +86,12 @@ def alarm_words(night: ConfirmedNight) -> str:
     return f"{night.alarm}. `{command}` says that you have seen it, and only a later night like it alarms again"
 
 
+def _some(names: list[str]) -> str:
+    """The first of some names, and how many more there are."""
+    more = len(names) - MOST_NAMED
+    return "; ".join(names[:MOST_NAMED]) + (f"; and {more:,} more" if more > 0 else "")
+
+
 class CodesGivenBack(Struct, frozen=True, kw_only=True):
     """Promotion codes that went back to their pool, because Appboy filtered the messages that had them.
 
@@ -168,9 +174,3 @@ def why_open(counts: ConfirmedCounts) -> str | None:
         f"Appboy counts {counts.sent:,} people reached and names {counts.confirmed:,} of them so far, so that nothing "
         f"is said of the other {counts.unconfirmed:,} yet"
     )
-
-
-def _some(names: list[str]) -> str:
-    """The first of some names, and how many more there are."""
-    more = len(names) - MOST_NAMED
-    return "; ".join(names[:MOST_NAMED]) + (f"; and {more:,} more" if more > 0 else "")

@@ -105,6 +105,10 @@ class NightAsked:
                 self.distrusted.append(str(error))
         return pl.DataFrame(schema=VERDICTS)
 
+    def _is_judged_anew(self, now: datetime, turns: Iterable[datetime]) -> bool:
+        """Whether a moment has come since Appboy was asked from which the same is judged otherwise."""
+        return self.before is not None and any(self.before.asked_at < turn <= now for turn in turns)
+
     def left(self, *, now: datetime, again: bool, final_at: datetime, turns: Iterable[datetime] = ()) -> list[int]:
         """The places to ask about now, in order: those not asked yet, and later again those without a word.
 
@@ -118,7 +122,8 @@ class NightAsked:
             turns: the moments from which answers are judged otherwise: what was told before one is no reason not to
                 ask after it, or whoever asks in the evening would put the next morning's alarm off by a day.
         """
-        known = self._verdicts if self._is_fresh(now, turns) else self._verdicts.filter(_FINAL)
+        rests = self._is_fresh(now) and not self._is_judged_anew(now, turns)
+        known = self._verdicts if rests else self._verdicts.filter(_FINAL)
         if again:
             known = known.filter(_CONFIRMED)
         if self.before is not None and self.before.asked_at < final_at <= now:
@@ -134,9 +139,9 @@ class NightAsked:
             turns: the moments from which the same is judged otherwise: when figures are there, and when nothing of the
                 night can be late any more.
         """
-        if self.before is not None and any(self.before.asked_at < turn <= now for turn in turns):
+        if self._is_judged_anew(now, turns):
             return False
-        if self._awaits_figures and not self._is_fresh(now, turns):
+        if self._awaits_figures and not self._is_fresh(now):
             return False
         return self._so_far.read(now=now).is_empty()
 
@@ -147,10 +152,8 @@ class NightAsked:
             return False
         return bool(self._verdicts["missed"].count() or self.before.counts.filtered)
 
-    def _is_fresh(self, now: datetime, turns: Iterable[datetime]) -> bool:
-        if self.before is None or any(self.before.asked_at < turn <= now for turn in turns):
-            return False
-        return self.before.asked_at > now - REST
+    def _is_fresh(self, now: datetime) -> bool:
+        return self.before is not None and self.before.asked_at > now - REST
 
     def ask(
         self,
