@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -11,15 +11,30 @@ from confirming_desk import ConfirmingDesk
 from delivery_desk import KEY_NAME, NIGHT, NOW, Desk
 from msgspec.structs import replace
 
-from optinb.appboy import AppboyClient
+from optinb.appboy import AppboyClient, Recipient, ScheduleRequest, WireSchedule
 from optinb.appboy.template_rules import TemplateRules, VendorCap
+from optinb.delivery.arrival_figures import bounced
 from optinb.delivery.send_ids import SendIds
 from optinb.errors import Exit
-from optinb.sandbox import FrequencyCap, GlobalControl, Members, Rates, Sandbox, World, make_world
+from optinb.sandbox import (
+    Fault,
+    FrequencyCap,
+    GlobalControl,
+    Key,
+    Members,
+    QuietHours,
+    Rates,
+    Sandbox,
+    User,
+    World,
+    make_world,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+
+    from optinb.delivery import FrozenAudience
 
 TOMORROW = NIGHT + timedelta(days=1)
 
@@ -58,13 +73,16 @@ def test_the_key_of_another_app_group_with_the_same_customers_concludes_nothing(
     assert set(desk.statuses(frozen).values()) == {"confirmed"}
 
 
+@pytest.mark.parametrize("fault", [None, 403])
 def test_a_clock_that_runs_days_ahead_takes_nobody_for_lost(
-    desk: ConfirmingDesk, monkeypatch: pytest.MonkeyPatch
+    desk: ConfirmingDesk, monkeypatch: pytest.MonkeyPatch, fault: int | None
 ) -> None:
     monkeypatch.delenv("OPTINB_NOW", raising=False)  # a pretended time is beside any sandbox's
     frozen = desk.night(60, over_since=timedelta(minutes=-10))  # before anything arrives
     before = desk.desk.now
     desk.desk.now = before + timedelta(days=5)
+    if fault:
+        desk.sandbox.set_faults([Fault("status", endpoint="/campaigns/details", status=fault)])
     (night,) = desk.confirming.confirm().nights
     assert night.problem is not None and "clock is 120 hours ahead of Appboy's" in night.problem
     assert set(desk.statuses(frozen).values()) == {"accepted"}
@@ -73,20 +91,25 @@ def test_a_clock_that_runs_days_ahead_takes_nobody_for_lost(
     assert set(desk.statuses(frozen).values()) == {"confirmed"}
 
 
-def test_an_appboy_that_leaves_receipts_out_makes_nobody_filtered(
-    desk: ConfirmingDesk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    frozen = desk.night(60)
+def leaves_out(patch: pytest.MonkeyPatch, digits: str) -> None:
+    """Has exports leave out what customers received whose ids end with one of some digits."""
     whole = AppboyClient.export_users
 
     def forgetful(self: AppboyClient, ids: Iterable[str], fields: Iterable[str]) -> Any:
         told = whole(self, ids, fields)
-        kept = [replace(u, campaigns_received=()) if u.external_id[-1] in "12345" else u for u in told.users]
+        kept = [replace(u, campaigns_received=()) if u.external_id[-1] in digits else u for u in told.users]
         return replace(told, users=tuple(kept))
 
+    patch.setattr(AppboyClient, "export_users", forgetful)
+
+
+def test_an_appboy_that_leaves_receipts_out_makes_nobody_filtered(
+    desk: ConfirmingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = desk.night(60)
     desk.go(desk.desk.now + timedelta(days=5))
     with monkeypatch.context() as patch:
-        patch.setattr(AppboyClient, "export_users", forgetful)
+        leaves_out(patch, "12345")
         (night,) = desk.confirming.confirm().nights
     assert sorted(set(desk.statuses(frozen).values())) == ["confirmed", "unconfirmed"]
     assert night.note == (
@@ -117,19 +140,145 @@ def test_whom_a_recurring_template_missed_is_filtered_only_when_appboys_count_be
     assert {user for user, status in desk.statuses(first).items() if status == "filtered"} == missed
 
 
+def test_the_count_of_a_night_is_no_witness_any_more_once_its_days_are_gone(
+    desk: ConfirmingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = with_send_id(desk, NIGHT)
+    leaves_out(monkeypatch, "12345")
+    for days in (5, 12, 13):
+        desk.go(NOW + timedelta(days=days, hours=20))
+        desk.confirming.confirm()
+        assert sorted(set(desk.statuses(frozen).values())) == ["confirmed", "unconfirmed"]
+
+
+def test_a_count_that_could_not_be_read_is_read_again_and_codes_wait_for_it(
+    desk: ConfirmingDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = with_send_id(desk, NIGHT)
+    desk.go(desk.desk.now + timedelta(days=5))
+    desk.sandbox.set_faults([Fault("status", endpoint="/sends/data_series", status=403)])
+    with monkeypatch.context() as patch:
+        leaves_out(patch, "12345")
+        desk.confirming.confirm()
+    desk.sandbox.set_faults([])
+    for _ in range(2):  # one for the count, one for those whom it leaves open
+        desk.go(desk.desk.now + timedelta(days=1))
+        desk.confirming.confirm()
+    assert set(desk.statuses(frozen).values()) == {"confirmed"}
+
+
+def test_a_receipt_that_may_be_an_earlier_nights_confirms_nobody_whom_appboy_does_not_count(
+    desk: ConfirmingDesk, world: World
+) -> None:
+    (often, *others), at = world.group("Shop").campaigns, NOW.replace(hour=17)
+    slow = {"re_eligible_after_s": 86_400, "messages_a_minute": 1}
+    world.put(replace(world.group("Shop"), campaigns=(replace(often, **slow), *others)))
+    desk.templates.set_rules("Shop", often.id, TemplateRules(again_after_s=86_400, messages_a_minute=1))
+    first = with_send_id(desk, NIGHT, over=None)
+    second = with_send_id(desk, NIGHT, name="Winter", send_at=at + timedelta(minutes=30))
+    for days in (4, 8):
+        desk.go(NOW + timedelta(days=days))
+        desk.confirming.confirm()
+    truth = {fate.external_user_id for fate in world.fates(often.id, desk.desk.now, send_id=second.send_id)}
+    assert len(truth) == 60 and set(desk.statuses(first).values()) == {"confirmed"}
+    assert set(desk.statuses(second).values()) == {"filtered", "unconfirmed"}
+
+
+def test_two_campaigns_on_one_template_in_one_evening_are_both_confirmed_by_their_counts(desk: ConfirmingDesk) -> None:
+    first = with_send_id(desk, NIGHT, over=None)
+    second = with_send_id(desk, NIGHT, name="Winter", send_at=NOW.replace(hour=17, minute=30))
+    asked = [night.asked_now for night in desk.confirming.confirm().nights]
+    assert asked == [60, 60]
+    for night in (first, second):
+        assert set(desk.statuses(night).values()) == {"confirmed"}
+    desk.go(desk.desk.now + timedelta(days=1))
+    assert not sum(night.asked_now for night in desk.confirming.confirm().nights)
+
+
+def test_a_send_of_somebody_else_after_all_was_over_confirms_nobody(desk: ConfirmingDesk, world: World) -> None:
+    lost, group = [f"u{n:07}" for n in range(10)], world.group("Shop")
+    world.put(replace(group, global_control=GlobalControl(Members(ids=frozenset(lost)))))
+    frozen = with_send_id(desk, NIGHT)
+    desk.go(desk.desk.now + timedelta(days=4, hours=10))
+    world.put(group)
+    later = WireSchedule(f"{desk.desk.now + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}")
+    with desk.client() as client:
+        client.schedule(ScheduleRequest(frozen.template_id, tuple(map(Recipient, lost)), later))
+    desk.go(desk.desk.now + timedelta(hours=8))
+    desk.confirming.confirm()
+    statuses = desk.statuses(frozen)
+    assert {user for user, status in statuses.items() if status == "unconfirmed"} == set(lost)
+
+
+def test_a_list_of_appboys_control_group_that_is_of_another_day_makes_nobody_filtered_at_once(
+    desk: ConfirmingDesk, world: World
+) -> None:
+    users = {f"u{n:07}": User(time_zone="Asia/Tokyo" if n < 10 else "UTC") for n in range(60)}
+    world.put(replace(world.group("Shop"), users=users, quiet_hours=QuietHours(time(22), time(8))))  # nobody said so
+    desk.confirming.control = lambda _group: pl.DataFrame({"external_user_id": sorted(users)})
+    frozen = with_send_id(desk, NIGHT, over=timedelta(hours=3))
+    desk.confirming.confirm()
+    assert set(desk.statuses(frozen).values()) == {"confirmed", "unconfirmed"}
+    desk.go(desk.desk.now + timedelta(days=1))
+    desk.confirming.confirm()
+    assert set(desk.statuses(frozen).values()) == {"confirmed"}
+
+
+def test_messages_that_bounced_are_counted_by_appboy_and_keep_no_loss_open(
+    desk: ConfirmingDesk, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = User(uninstalled=("ios", "android"))
+    world.put(replace(world.group("Shop"), users={f"u{n:07}": gone if n < 10 else User() for n in range(60)}))
+    whole = AppboyClient.send_series
+
+    def with_bounces(self: AppboyClient, *given: Any) -> Any:
+        days = whole(self, *given)
+        return tuple(replace(day, unique_recipients=day.unique_recipients + bounced([day]) // 2) for day in days)
+
+    monkeypatch.setattr(AppboyClient, "send_series", with_bounces)
+    with_send_id(desk, NIGHT)
+    (night,) = desk.confirming.confirm().nights
+    assert night.counts is not None and night.counts.filtered == {"no_push_token": 10} and night.counts.is_final
+
+
+@pytest.mark.parametrize("permissions", [("users.export.ids",), ("users.export.ids", "sends.data_series")])
+def test_another_app_groups_key_that_may_not_ask_for_templates_concludes_nothing(
+    desk: ConfirmingDesk, world: World, monkeypatch: pytest.MonkeyPatch, permissions: tuple[str, ...]
+) -> None:
+    frozen = with_send_id(desk, NIGHT)
+    outlet = world.group("Outlet")
+    (key, *_), others = outlet.keys, tuple(replace(c, id=f"outlet-{c.name}") for c in outlet.campaigns)
+    world.put(replace(outlet, keys=(Key(key.key, permissions=permissions),), campaigns=others))
+    monkeypatch.setenv(KEY_NAME, key.key)
+    desk.go(desk.desk.now + timedelta(days=5))
+    done = desk.confirming.confirm()
+    assert "filtered" not in desk.statuses(frozen).values()
+    assert bool(done.problems) == ("sends.data_series" in permissions)
+
+
 def _all_but(users: set[str], of: int) -> Members:
     return Members(ids=frozenset(f"u{n:07}" for n in range(of)) - users)
 
 
-def with_send_id(desk: ConfirmingDesk, run_date: Any) -> Any:
-    """A night of 60 whose messages Appboy counts by themselves."""
-    send_at = desk.desk.now.replace(hour=17) + (run_date - desk.desk.now.date())
-    frozen = desk.plan(60, run_date=run_date, send_at=send_at)
+def with_send_id(
+    desk: ConfirmingDesk,
+    run_date: date,
+    *,
+    name: str = "Summer",
+    send_at: datetime | None = None,
+    over: timedelta | None = timedelta(hours=9),
+) -> FrozenAudience:
+    """A night of 60 whose messages Appboy counts by themselves; it is over since some hours, or still to come."""
+    send_at = send_at or desk.desk.now.replace(hour=17) + (run_date - desk.desk.now.date())
+    frozen = desk.plan(60, run_date=run_date, send_at=send_at, name=name)
     with desk.client() as client:
         ids = SendIds(desk.desk.store, [frozen], clock=desk.desk.clock)
         desk.desk.send(client, frozen, identify=lambda there, lease: ids.identify(client, there, lease))
-    desk.go(send_at + timedelta(hours=9))
-    return desk.desk.store.deliveries.find(*frozen.night)
+    if over is not None:
+        desk.go(send_at + over)
+    sent = desk.desk.store.deliveries.find(*frozen.night)
+    assert sent is not None and sent.send_id is not None
+    return sent
 
 
 @pytest.mark.parametrize("is_listed", [True, False])
