@@ -6,8 +6,6 @@ from datetime import date, timedelta
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple
 
-import polars as pl
-
 from optinb.appboy.wire import SERIES_DAYS
 from optinb.base.progress import progress
 from optinb.base.settings import RehearsedGroup
@@ -18,8 +16,9 @@ from optinb.delivery.asking import Asking, Ticking, ticking
 from optinb.delivery.batch import is_late
 from optinb.delivery.budget import Budget
 from optinb.delivery.closing import lease_name
-from optinb.delivery.confirmed_nights import CodesGivenBack, ConfirmedNight, ConfirmedNights, why_open
+from optinb.delivery.confirmed_nights import ConfirmedNight, ConfirmedNights, why_open
 from optinb.delivery.confirming_night import NightAsked
+from optinb.delivery.giving_back import given_back
 from optinb.delivery.reconcile import AN_HOUR
 from optinb.delivery.request import ask_after
 from optinb.delivery.same_template import SameTemplate
@@ -30,10 +29,13 @@ from optinb.store import LeaseTaken
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import polars as pl
+
     from optinb.appboy import AppboyClient
     from optinb.base.context import Context
     from optinb.base.settings import Settings
     from optinb.delivery.audit_checkpoint import AuditCheckpoints
+    from optinb.delivery.confirmed_nights import CodesGivenBack
     from optinb.delivery.contact_history import ContactHistory
     from optinb.delivery.journal import FrozenAudience, Store
     from optinb.store import HeldLease
@@ -159,6 +161,18 @@ class Confirming:
             StateError: when the file of what it said can't be read, or the database was put back.
         """
         self._checkpoints.must_not_be_behind()
+        return given_back(
+            self._audience_of(campaign, run_date),
+            self._store,
+            root=self._context.root,
+            contacts=self._contacts,
+            facts=lambda audience: self._same_template(audience).facts(),
+            user=self._context.user,
+            now=self._context.now(),
+        )
+
+    def _audience_of(self, campaign: str, run_date: date) -> FrozenAudience:
+        """The night of a campaign, by its name. Raises CampaignError where it sent nothing then."""
         nights = self._store.deliveries.list(run_date=run_date)
         audience = next((a for a in nights if a.campaign_name.casefold() == campaign.casefold()), None)
         if audience is None:
@@ -166,51 +180,7 @@ class Confirming:
             raise CampaignError(
                 f"no campaign {campaign!r} sent anything in the night of {run_date}{did_you_mean(campaign, known)}"
             )
-        if audience.codes is None:
-            raise CampaignError(f"{campaign!r} gave out no promotion codes in the night of {run_date}")
-        self._must_be_certain(audience)
-        rows = self._contacts.rows(audience, ("role", "status", "place"))
-        lost = rows.filter(pl.col("role") == "recipient", pl.col("status") == "filtered")["place"].to_list()
-        told = self._contacts.verdicts(audience).filter(pl.col("status") == "filtered")["place"]
-        places = sorted({*lost} & {*told.to_list()})  # of accepted requests alone
-        before = self._store.code_returns.before(audience)
-        count = self._store.code_returns.give_back(audience, places, user=self._context.user, now=self._context.now())
-        return CodesGivenBack(
-            campaign=audience.campaign_name,
-            run_date=run_date,
-            pool=audience.codes,
-            filtered=len(places),
-            codes=count,
-            before=before,
-        )
-
-    def _must_be_certain(self, audience: FrozenAudience) -> None:
-        """Refuses while a message may arrive whose code would be given to a second person. Raises CampaignError."""
-        name, run_date = audience.campaign_name, audience.run_date
-        asked = self._store.confirmations.newest(*audience.night)
-        ask = f"ask Appboy with `optinb confirm --date {run_date}`"
-        if asked is None:
-            raise CampaignError(f"nobody knows yet who was filtered of {name!r} on {run_date}; {ask}")
-        night = self._same_template(audience).facts()
-        if asked.asked_at >= night.final_at and asked.counts.sent is None and audience.send_id is not None:
-            raise CampaignError(
-                f"Appboy's own count of {name!r} of {run_date} couldn't be read, so that nothing bears out who was "
-                f"filtered; {ask}"
-            )
-        if asked.asked_at < night.final_at:
-            raise CampaignError(
-                f"messages of {name!r} of {run_date} may be late until {night.final_at:%Y-%m-%d %H:%M} UTC; after "
-                f"that {ask}, then give the codes back"
-            )
-        if not asked.counts.confirmed:
-            raise CampaignError(
-                f"Appboy confirms no message of {name!r} of {run_date}, so that its word on the others proves nothing; "
-                f"look whether the key is that of its app group, then {ask}"
-            )
-        moved = NightAsked(self._store, audience, root=self._context.root, planned=0).is_moved
-        if moved or (night.until is not None and night.until < night.final_at):
-            what = "some of it may have gone out at another time" if moved else "its template went out again soon after"
-            raise CampaignError(f"nobody can tell for certain who got {name!r} of {run_date}, because {what}")
+        return audience
 
     def _nights(self, run_date: date | None, *, since: date | None = None) -> tuple[FrozenAudience, ...]:
         """The nights of which Appboy accepted something and everybody's time has come, the newest first."""
