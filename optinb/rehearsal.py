@@ -108,7 +108,7 @@ def variables_for(
     sandbox = start_sandbox(stack, root, urlsplit(address).port or 0, start)
     stack.enter_context(announced(root, sandbox.url))
     say(
-        "no sandbox of this workspace runs, so that this brings one along, which ends with it; to keep one, start "
+        "no sandbox runs for this workspace: this command starts one, which ends with it; to keep one, run "
         f"`optinb sandbox --workspace {quote(str(root))}` beside it"
     )
     begun = {} if start is None else {NOW: start.isoformat()}

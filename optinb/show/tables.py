@@ -151,7 +151,7 @@ def imported_table(tables: Mapping[str, TableCounts | TableReport], *, named: st
 def reach_table(lines: Sequence[CampaignReach]) -> ShownTable:
     """What Appboy counted of each campaign; customers first, then messages."""
     rows = [(line.campaign, line.accepted, *counted_words(line), "; ".join(_about_reach(line))) for line in lines]
-    head = ("campaign", "accepted", "reached", "sent", "opened", "opened directly", "bounced", "to be known")
+    head = ("campaign", "accepted", "reached", "sent", "opened", "opened directly", "bounced", "note")
     return ShownTable(head, rows)
 
 
