@@ -323,7 +323,7 @@ def test_why_says_what_happened_to_a_customer(journey, campaign, night) -> None:
     assert "control group" in answer["why"]
 
     for reason, words in {
-        "no_app": "uses none of the apps",
+        "no_app": "does not use these apps",
         "no_sdk": "without the Appboy SDK",
         "push_off": "push",
     }.items():
