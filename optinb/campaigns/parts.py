@@ -32,7 +32,8 @@ ALWAYS_READ = frozenset({"customers", "app_users"})
 # Who is one person decides whose consent and purchases count. No age of it holds a night: what it said once holds on.
 WHO_IS_WHO = frozenset({"customer_ids"})
 RULES_OF_TEMPLATE = "rules of the template"
-WHOSE_APPROVAL_COUNTS = ("approval_days", "keys")
+# Whose approval counts is looked at anew each night, and what a new campaign begins with stands in the campaign.
+NOT_APPROVED = frozenset({"approval_days", "keys", "control"})
 
 
 def canonical(value: object) -> str:
@@ -95,7 +96,7 @@ def deciding_parts(
         "who says who works": settings.workspace.hub or settings.workspace.identity,
         "time zone": _clock(campaign.schedule, settings.zone),
         "latest start": str(settings.send.late_minutes),
-        "policy": canonical({k: v for k, v in policy.items() if k not in WHOSE_APPROVAL_COUNTS}),
+        "policy": canonical({k: v for k, v in policy.items() if k not in NOT_APPROVED}),
         "promotion codes": canonical(imports),
         "definitions of figures": canonical(_definitions(settings, asked(campaign, rule) - set(delivered))),
         "platforms of apps": canonical(_platforms(settings) if nodes_of(rule, Uses) else {}),

@@ -1,14 +1,26 @@
-"""What a campaign's test can detect: the smallest difference between target and control that it is likely to find."""
+"""What a campaign's test can detect, and what it would take to detect a rise by a tenth. Pure.
+
+The normal approximation for two independent shares of unequal groups, without correction for continuity: Fleiss, Levin,
+Paik, Statistical Methods for Rates and Proportions, 3rd edition (2003), section 4.2, solved for the difference or for
+the size.
+"""
 
 from __future__ import annotations
 
-from math import sqrt
+from math import ceil, sqrt
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from optinb.base.figures import amount, share
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 LEVEL, POWER = 0.05, 0.8
+_SHARES = [percent / 100 for percent in range(1, 51)]
+TENTH = 0.1
+"""The rise over what a group buys anyway that most campaigns hope for."""
 LEAST = 1e-9
 MOST = 0.2  # an effect beyond a fifth of the base rate is more than most campaigns bring
 
@@ -24,6 +36,9 @@ class Power(Struct, frozen=True, kw_only=True):
         smallest_effect: the smallest difference of shares (0 to 1) that is found with 80 % probability at a level of 5
             %, two-sided; None where there is none.
         warning: says that it is too large to be of use; None where it isn't.
+        needed: how many customers it takes to find a rise by a tenth with this share held out; None where nobody buys.
+        control_needed: the smallest share, in whole percent up to a half, with which these customers would do for that.
+        days_needed: the shortest measurement in whole weeks that would do for it with this control group.
     """
 
     recipients: int
@@ -32,16 +47,60 @@ class Power(Struct, frozen=True, kw_only=True):
     base_rate: float
     smallest_effect: float | None
     warning: str | None
+    needed: int | None = None
+    control_needed: float | None = None
+    days_needed: int | None = None
+
+    @property
+    def sees_a_tenth(self) -> bool:
+        """Whether a rise by a tenth of the base rate would be found."""
+        return self.smallest_effect is not None and self.smallest_effect <= TENTH * self.base_rate
+
+    @property
+    def advice(self) -> str | None:
+        """What it takes to find a rise by a tenth, in a sentence; None where nothing is to be said."""
+        if self.needed is None:
+            return None
+        some = self.recipients + self.control
+        held_out = self.control / some
+        least = None if self.control_needed is None else f"{share(self.control_needed, decimals=0)} held out"
+        if self.sees_a_tenth:
+            is_more = self.control_needed is not None and self.control_needed < held_out - 0.01
+            return f"to see a rise by a tenth {least} would do" if is_more else None
+        weeks = None if self.days_needed is None else self.days_needed // 7
+        ways = (
+            f"{self.needed:,} customers with {share(held_out, decimals=0)} held out, where there are {some:,}",
+            least and f"{least} of those",
+            weeks and f"{weeks} week{'s' * (weeks > 1)} of measuring",
+        )
+        return f"to see a rise by a tenth takes {', or '.join(way for way in ways if way)}"
 
 
-def power_of(*, recipients: int, control: int, base_rate: float, measurement_days: int) -> Power:
-    """The power of a planned test.
+def power_of(
+    *,
+    recipients: int,
+    control: int,
+    base_rate: float,
+    measurement_days: int,
+    rates: Mapping[int, float] | None = None,
+) -> Power:
+    """The power of a planned test, and what it would take to find a rise by a tenth.
 
-    The normal approximation for two independent shares of unequal groups, without correction for continuity: Fleiss,
-    Levin, Paik, Statistical Methods for Rates and Proportions, 3rd edition (2003), section 4.2, solved for the
-    difference instead of the size.
+    Args:
+        recipients: who would get the message.
+        control: who would be held out.
+        base_rate: the share of the target group (0 to 1) that buys within the measurement anyway.
+        measurement_days: in which purchases count.
+        rates: the same share for other measurements, by their days.
     """
     effect = smallest_effect(recipients=recipients, control=control, base_rate=base_rate)
+    some = recipients + control
+    held_out = control / some if recipients > 1 and control > 1 else 0.0
+
+    def enough(rate: float, part: float) -> bool:
+        needed = customers_needed(rate, control=part)
+        return needed is not None and needed <= some
+
     warning = None
     if effect is None:
         warning = "no effect can be measured: one of the two groups is too small; raise the control share or the group"
@@ -59,7 +118,37 @@ def power_of(*, recipients: int, control: int, base_rate: float, measurement_day
         base_rate=base_rate,
         smallest_effect=effect,
         warning=warning,
+        needed=customers_needed(base_rate, control=held_out),
+        control_needed=next((part for part in _SHARES if enough(base_rate, part)), None) if held_out else None,
+        days_needed=next((days for days, rate in sorted((rates or {}).items()) if enough(rate, held_out)), None),
     )
+
+
+def customers_needed(
+    base_rate: float, *, control: float, rise: float = TENTH, level: float = LEVEL, power: float = POWER
+) -> int | None:
+    """How many customers a test needs in all, to find a rise with probability `power`.
+
+    Args:
+        base_rate: the share (0 to 1) that buys anyway.
+        control: the share of customers that is held out, less than 1.
+        rise: as a share of the base rate.
+        level: of the two-sided test.
+        power: the probability with which it is found.
+
+    Returns:
+        The number; None where nobody is held out, hardly anybody buys anyway, or more than everybody would have to.
+    """
+    from scipy.stats import norm
+
+    treated = base_rate * (1 + rise)
+    if control <= 0 or treated > 1 or treated - base_rate < LEAST:
+        return None
+    z_level, z_power = float(norm.isf(level / 2)), float(norm.ppf(power))
+    pooled = control * base_rate + (1 - control) * treated
+    under_none = sqrt(pooled * (1 - pooled) * (1 / (1 - control) + 1 / control))
+    under_effect = sqrt(treated * (1 - treated) / (1 - control) + base_rate * (1 - base_rate) / control)
+    return ceil(((z_level * under_none + z_power * under_effect) / (treated - base_rate)) ** 2)
 
 
 def smallest_effect(

@@ -13,10 +13,13 @@ from optinb.errors import RuleError
 from optinb.segments import Groups, members
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from optinb.rules import Rule
     from optinb.segments.tables_view import TablesView
 
 TEST_DAYS = 14  # in which a test is looked at, where the campaign has no measurement window
+LONGEST_WEEKS = 8  # that a longer measurement is advised for
 
 
 class PowerOfTests:
@@ -35,17 +38,34 @@ class PowerOfTests:
         if not figures.control:
             return None
         days = campaign.measurement_days or TEST_DAYS
-        then = self._tables.tables().run_date - timedelta(days=days)
-        group = self._members_on(self._groups.bound(campaign.group), then)
-        transactions = self._tables.snapshot().scan("transactions")
-        bought = transactions.filter(pl.col("day") > then, pl.col("amount") > 0)
-        buyers = group.lazy().join(bought, on="customer_id", how="semi").select(pl.len()).collect().item()
+        rule = self._groups.bound(campaign.group)
+        power = power_of(
+            recipients=figures.recipients,
+            control=figures.control,
+            base_rate=self._rates(rule, days, (days,))[days],
+            measurement_days=days,
+        )
+        longer = [7 * weeks for weeks in range(1, LONGEST_WEEKS + 1) if 7 * weeks > days]
+        if power.sees_a_tenth or not longer:
+            return power
         return power_of(
             recipients=figures.recipients,
             control=figures.control,
-            base_rate=buyers / group.height if group.height else 0.0,
+            base_rate=power.base_rate,
             measurement_days=days,
+            rates=self._rates(rule, longer[-1], longer),
         )
+
+    def _rates(self, rule: Rule, ago: int, lengths: Iterable[int]) -> dict[int, float]:
+        """The share of a group, as it was some days ago, that bought within so many days, by their number."""
+        then = self._tables.tables().run_date - timedelta(days=ago)
+        group = self._members_on(rule, then).lazy()
+        transactions = self._tables.snapshot().scan("transactions")
+        bought = transactions.filter(pl.col("day") > then, pl.col("amount") > 0)
+        first = bought.group_by("customer_id").agg(pl.col("day").min())
+        within = group.join(first, on="customer_id", how="left").select((pl.col("day") - then).dt.total_days())
+        waited = within.collect()["day"]
+        return {days: waited.filter(waited <= days).len() / max(1, waited.len()) for days in lengths}
 
     def _members_on(self, rule: Rule, day: date) -> pl.DataFrame:
         """Who belonged to a rule on a past day; attributes that aren't kept of it are taken as they are now."""

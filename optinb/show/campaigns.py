@@ -160,7 +160,8 @@ def preview_text(value: CampaignPreview) -> str:
     if value.power and value.power.smallest_effect is not None:
         effect = f"{amount(100 * value.power.smallest_effect)} percentage points"
         lines.append(f"  test: sees a rise by {effect} over {share(value.power.base_rate, decimals=2)}")
-    lines += [f"  note: {value.power.warning}"] if value.power and value.power.warning else []
+    told = (value.power.warning, value.power.advice) if value.power else ()
+    lines += [f"  note: {text}" for text in told if text]
     lines += [f"  {_rival(rival)}" for rival in value.rivals]
     if value.rivals and value.after_rivals is not None:
         lines.append(f"  {value.after_rivals:>12,}  recipients are left by the others of that night")

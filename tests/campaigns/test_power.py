@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optinb.campaigns.power import Power, power_of, smallest_effect
+from optinb.campaigns.power import Power, customers_needed, power_of, smallest_effect
 
 
 def test_the_smallest_effect_is_the_textbooks() -> None:
@@ -43,7 +43,10 @@ def test_a_warning_says_how_much_would_be_found_and_what_helps() -> None:
             "low power: only a rise by 9.06 percentage points (181% of the base rate of 5.00%) would be found; a "
             "larger group, control share or measurement window sees smaller ones"
         ),
+        # (1.96 * sqrt(0.0515 / (0.9 * 0.1)) + 0.8416 * sqrt(0.055 * 0.945 / 0.9 + 0.05 * 0.95 / 0.1)) ** 2 / 0.005 ** 2
+        needed=175_955,
     )
+    assert found.advice == "to see a rise by a tenth takes 175,955 customers with 10% held out, where there are 1,000"
     nobody_buys = power_of(recipients=900, control=100, base_rate=0.0, measurement_days=14).warning or ""
     assert "percentage points (above the base rate of" in nobody_buys
 
@@ -71,3 +74,31 @@ def test_two_of_each_measure_only_what_no_rise_can_bring_and_where_everybody_buy
     assert smallest_effect(recipients=2_000, control=2, base_rate=0.05) is not None
     assert smallest_effect(recipients=2, control=2, base_rate=0.5) is None
     assert smallest_effect(recipients=2_000, control=2_000, base_rate=1.0) is None
+
+
+def test_the_size_that_is_needed_is_the_textbooks_and_the_inverse_of_what_is_seen() -> None:
+    # the same table: 199 in each group
+    assert customers_needed(0.10, control=0.5, rise=1.0) == pytest.approx(2 * 199, abs=2)
+    for base_rate, control in ((0.05, 0.1), (0.3, 0.5), (0.02, 0.03)):
+        needed = customers_needed(base_rate, control=control)
+        assert needed is not None
+        held_out = round(needed * control)
+        effect = smallest_effect(recipients=needed - held_out, control=held_out, base_rate=base_rate)
+        assert effect == pytest.approx(0.1 * base_rate, rel=0.001)
+    assert customers_needed(0.0, control=0.1) is None and customers_needed(0.95, control=0.1) is None
+
+
+def test_what_would_show_a_rise_by_a_tenth_is_advised() -> None:
+    def advice(recipients: int, control: int, **rates: float) -> str | None:
+        longer = {int(days.removeprefix("d")): rate for days, rate in rates.items()}
+        found = power_of(recipients=recipients, control=control, base_rate=0.3, measurement_days=7, rates=longer)
+        assert found.sees_a_tenth == (found.smallest_effect is not None and found.smallest_effect <= 0.03)
+        return found.advice
+
+    takes = "to see a rise by a tenth takes 21,063 customers with 10% held out, where there are"
+    assert advice(900, 100) == f"{takes} 1,000"
+    assert advice(9_000, 1_000) == f"{takes} 10,000, or 26% held out of those"
+    assert advice(5_400, 600, d14=0.4, d21=0.6, d28=0.7) == f"{takes} 6,000, or 3 weeks of measuring"
+    assert advice(20_700, 2_300) is None, "a tenth is just right"
+    assert advice(20_000, 20_000) == "to see a rise by a tenth 5% held out would do"
+    assert advice(900, 0) is None, "nothing is compared"

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 import optinb
 from optinb.campaigns import new_key
+from optinb.campaigns.power import customers_needed
 from optinb.cli import main
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, CampaignError, StateError
@@ -81,6 +82,24 @@ def test_the_base_rate_of_a_test_is_that_of_the_group_before_the_window_and_not_
     again = quiet.is_in(bought.filter(pl.col("day") > then)["customer_id"].implode())
     assert preview.power is not None
     assert preview.power.base_rate == again.mean() > 0
+
+
+def test_a_longer_measurement_is_advised_by_what_the_group_bought_within_it(ws: Workspace) -> None:
+    ws.groups.save("Buyers", did("purchase"))
+    preview = ws.campaigns.preview({**CLUB, "group": "Buyers", "control": 0.5})
+    halves = replace(preview.waterfall, recipients=2_000, control=2_000)
+    power = ws.campaigns.power(replace(preview, waterfall=halves))
+    assert power is not None and not power.sees_a_tenth
+    bought = ws.snapshot().scan("transactions").filter(pl.col("amount") > 0).select("customer_id", "day").collect()
+    then = RUN_DATE - timedelta(days=56)
+    group = bought.filter(pl.col("day") <= then)["customer_id"].unique()
+    needed = {}
+    for days in range(21, 57, 7):
+        within = bought.filter(pl.col("day") > then, pl.col("day") <= then + timedelta(days=days))["customer_id"]
+        rate = group.is_in(within.implode()).mean()
+        needed[days] = customers_needed(rate, control=0.5) or 10**9
+    assert sorted(needed.values(), reverse=True) == list(needed.values()), "who waits longer sees more"
+    assert power.days_needed == next(days for days, some in needed.items() if some <= 4_000) > 21
 
 
 def test_a_preview_shows_what_is_approved(ws: Workspace) -> None:

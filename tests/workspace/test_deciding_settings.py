@@ -146,6 +146,7 @@ FREE: dict[str, tuple[Any, str]] = {
     "engine.spark_master": ("spark://a:1", "every engine finds the same customers"),
     "network.outgoing_addresses": (("203.0.113.7",), "only `optinb doctor` reads it"),
     "network.plain_http_hosts": (("a.example",), "which address is called is approved with the address itself"),
+    "policy.control": (0.5, "what a new campaign begins with; each campaign has its own"),
     "policy.approval_days": (5, LOOKED_AT_ANEW),
     "policy.keys": ({"boss": "x"}, LOOKED_AT_ANEW),
 }

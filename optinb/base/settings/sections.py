@@ -255,6 +255,7 @@ class CapSettings(_Section, frozen=True):
 class PolicySection(_Section, frozen=True):
     """`[policy]`: what protects customers from too much, and the team from hasty sends.
 
+    `control`: share of the customers of a new campaign that is held out, until somebody says otherwise.
     `global_control`: share of all customers who never get a campaign. `quiet_from`, `quiet_until`: times of day, by
     each customer's own clock. `approval_days`: how long an approval holds. `keys`: approvers' public keys; once there
     is one, only signed approvals count. `template_edited`: what becomes of messages whose template was edited in
@@ -262,6 +263,7 @@ class PolicySection(_Section, frozen=True):
     sends, and nobody can approve.
     """
 
+    control: Annotated[float, Meta(ge=0, lt=1)] = 0.1
     global_control: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     quiet_from: Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] | None = None
     quiet_until: Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] | None = None

@@ -33,7 +33,6 @@ PAUSE_S = 0.15  # of somebody who types, before the audience is counted
 COUNTING = '<div class="ob-counting">counting …</div>'
 NEW = "New campaign"
 SCHEDULED = "18:30"
-CONTROL = 0.1  # of a new campaign
 
 
 class Planner(Board):
@@ -111,7 +110,9 @@ class Planner(Board):
                 # of the one before, a new campaign keeps whom it is for and what they get
                 kept = {name: self.fields()[name] for name in ("app_group", "template", "group")}
                 schedule = {"at": SCHEDULED, "date": self._tomorrow}
-                self.form.show({**kept, "schedule": schedule, "control": CONTROL, "properties": None})
+                self.form.show(
+                    {**kept, "schedule": schedule, "control": self._ws.settings.policy.control, "properties": None}
+                )
             else:
                 plan = record.campaign
                 follows = record.state == "draft" and plan.name.startswith(suggested_name(plan.group, plan.template))
