@@ -36,7 +36,7 @@ CLOCK_AHEAD = timedelta(hours=1)
 BY_DAY = 10, 20  # hours of the clock in which messages don't wait for quiet hours to end
 
 
-class Counted(NamedTuple):
+class AppboyCount(NamedTuple):
     """How many customers Appboy counts whom a night reached, and how many messages of it bounced."""
 
     reached: int
@@ -92,7 +92,7 @@ class ArrivalFigures:
             )
         return None
 
-    def counted(self, audience: FrozenAudience, others: Iterable[FrozenAudience], now: datetime) -> Counted | None:
+    def counted(self, audience: FrozenAudience, others: Iterable[FrozenAudience], now: datetime) -> AppboyCount | None:
         """How many customers a night reached, be it days later; None where that can't be told, or not any more.
 
         Args:
@@ -113,7 +113,7 @@ class ArrivalFigures:
         except AppboyError:
             return None
         told = [day for day in series if send_id is not None or _day(day.time) in days]
-        return Counted(reached(told), bounced(told)) if told else None
+        return AppboyCount(reached(told), bounced(told)) if told else None
 
     def knows_nothing_of(self, audience: FrozenAudience) -> bool:
         """Whether nothing at all of a night's template was sent in two weeks, as by a sandbox that began later.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optinb.appboy import Template
-    from optinb.delivery.arrival_figures import Counted
+    from optinb.delivery.arrival_figures import AppboyCount
     from optinb.delivery.asking import Asking
     from optinb.delivery.confirmation import TemplateNight
     from optinb.delivery.journal import FrozenAudience, Store
@@ -256,7 +256,7 @@ class NightAsked:
         remove_but({done.path}, self.audience, root=self._root)
         return done
 
-    def with_count(self, night: TemplateNight, counted: Counted | None) -> TemplateNight:
+    def with_count(self, night: TemplateNight, counted: AppboyCount | None) -> TemplateNight:
         """What is known of the night, with Appboy's own count: the last one that could be read."""
         before = self.before.counts.sent if self.before else None
         return replace(
