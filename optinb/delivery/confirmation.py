@@ -125,6 +125,7 @@ class TemplateNight(Struct, frozen=True, kw_only=True):
         recipients: of the whole night, whether asked about or not.
         to_ask: how many of them are asked about in all, when all are asked.
         sent: how many customers Appboy counts whom this night's messages reached; None where it can't be told.
+        bounced: how many messages of it Appboy says have bounced; their customers may be among `sent`.
         may_be_beside: how many of `sent` may be none of the recipients, since nobody knows whether Appboy took theirs.
         received_before: how many customers had got the template before this night at the most; None where nobody knows.
         time_zone: that of customers of whom Appboy has none.
@@ -143,9 +144,15 @@ class TemplateNight(Struct, frozen=True, kw_only=True):
     recipients: int = 0
     to_ask: int = 0
     sent: int | None = None
+    bounced: int = 0
     may_be_beside: int = 0
     received_before: int | None = None
     time_zone: str | None = None
+
+    @property
+    def unnamed(self) -> int:
+        """How many of `sent` an export may not name though nothing is wrong."""
+        return self.bounced + self.may_be_beside
 
     @property
     def last_moment(self) -> datetime:
@@ -231,7 +238,7 @@ def counts_more_than_named(verdicts: pl.DataFrame, night: TemplateNight) -> bool
     still_to_ask = max(0, night.to_ask - asked)
     may_have = _confirmed(verdicts) + verdicts.filter(_IS_UNTOLD).height + still_to_ask
     asked += still_to_ask
-    sent = (night.sent - night.may_be_beside) * (1 - DIFFERENCE)
+    sent = (night.sent - night.unnamed) * (1 - DIFFERENCE)
     if asked >= night.recipients:
         return sent > may_have
     return sent / night.recipients > wilson(may_have / asked, asked, _Z_RARE)[1]
@@ -244,7 +251,7 @@ def _has_no_witness(verdicts: pl.DataFrame, night: TemplateNight) -> bool:
 
 def _with_hidden(verdicts: pl.DataFrame, night: TemplateNight) -> pl.DataFrame:
     """Verdicts in which those are confirmed whose receipt a later night hides, where this one reached everybody."""
-    if night.sent is None or not night.recipients or night.sent - night.may_be_beside < night.recipients:
+    if night.sent is None or not night.recipients or night.sent - night.unnamed < night.recipients:
         return verdicts
     is_hidden = _IS_UNTOLD & (pl.col("last_received") >= night.send_at)
     return verdicts.with_columns(
@@ -262,7 +269,7 @@ def _bears_out(verdicts: pl.DataFrame, night: TemplateNight) -> bool:
     if verdicts.height < night.recipients:
         return night.sent >= named
     untold = verdicts.filter(_IS_UNTOLD).height
-    return named * (1 - DIFFERENCE) <= night.sent <= named + untold + night.may_be_beside
+    return named * (1 - DIFFERENCE) <= night.sent <= named + untold + night.unnamed
 
 
 def _confirmed(verdicts: pl.DataFrame) -> int:

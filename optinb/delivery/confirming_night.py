@@ -239,7 +239,7 @@ class NightAsked:
         fresh = self._without_earlier(fresh, others, night, earlier)
         known = self._known(pl.concat([fresh, others]), template=template, earlier=earlier, time_zone=night.time_zone)
         verdicts = explain(known, night, before=self._verdicts)
-        counts = self._counts(verdicts, requests=requests, sent=night.sent)
+        counts = self._counts(verdicts, night, requests=requests)
         counts = replace(counts, alarm=alarm_of(known, counts))
         frozen = write_verdicts(verdicts, self.audience, root=self._root)
         done = Confirmation(
@@ -258,13 +258,12 @@ class NightAsked:
 
     def with_count(self, night: TemplateNight, counted: AppboyCount | None) -> TemplateNight:
         """What is known of the night, with Appboy's own count: the last one that could be read."""
-        before = self.before.counts.sent if self.before else None
-        return replace(
-            night,
-            to_ask=len(self._chosen),
-            sent=counted.reached if counted else before,
-            may_be_beside=night.may_be_beside + (counted.bounced if counted else 0),
-        )
+        known = replace(night, to_ask=len(self._chosen))
+        if counted is not None:
+            return replace(known, sent=counted.reached, bounced=counted.bounced)
+        if self.before is not None:
+            return replace(known, sent=self.before.counts.sent, bounced=self.before.counts.bounced)
+        return known
 
     def _without_earlier(
         self, fresh: pl.DataFrame, others: pl.DataFrame, night: TemplateNight, earlier: EarlierReceipts
@@ -282,7 +281,7 @@ class NightAsked:
         untold = pl.lit("untold").cast(EVIDENCE["evidence"])
         return fresh.with_columns(evidence=pl.when(is_open).then(untold).otherwise("evidence"))
 
-    def _counts(self, verdicts: pl.DataFrame, *, requests: int, sent: int | None) -> ConfirmedCounts:
+    def _counts(self, verdicts: pl.DataFrame, night: TemplateNight, *, requests: int) -> ConfirmedCounts:
         status = verdicts["status"].cast(pl.String)
         lost = verdicts.filter(status == "filtered")["filter"].cast(pl.String).fill_null(UNTOLD)
         by_filter = lost.value_counts(sort=True)
@@ -294,7 +293,8 @@ class NightAsked:
             unconfirmed=int((status == "unconfirmed").sum()),
             planned=len(self._chosen),
             requests=requests,
-            sent=sent,
+            sent=night.sent,
+            bounced=night.bounced,
         )
 
     def _known(

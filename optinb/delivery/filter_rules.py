@@ -257,7 +257,7 @@ def _max_users(night: TemplateNight, seen: NightFindings) -> Explains:
     if most is UNSET or most is None:
         return None
     if night.received_before is not None:
-        by = night.recipients if night.sent is None else min(night.recipients, night.sent + night.may_be_beside)
+        by = night.recipients if night.sent is None else min(night.recipients, night.sent + night.unnamed)
         # Appboy counts some to the limit who are in no figure, such as one whose text aborted
         is_far = by + night.received_before < most * NEARLY
         if is_far or night.recipients + night.received_before <= most:

@@ -239,6 +239,10 @@ def test_messages_that_bounced_are_counted_by_appboy_and_keep_no_loss_open(
     with_send_id(desk, NIGHT)
     (night,) = desk.confirming.confirm().nights
     assert night.counts is not None and night.counts.filtered == {"no_push_token": 10} and night.counts.is_final
+    # what Appboy counted is remembered once it doesn't tell it any more
+    desk.go(desk.desk.now + timedelta(days=15))
+    (night,) = desk.confirming.confirm(NIGHT).nights
+    assert night.asked_now >= 10 and night.counts is not None and night.counts.filtered == {"no_push_token": 10}
 
 
 @pytest.mark.parametrize("permissions", [("users.export.ids",), ("users.export.ids", "sends.data_series")])

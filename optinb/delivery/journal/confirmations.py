@@ -51,6 +51,7 @@ class ConfirmedCounts(Struct, frozen=True, kw_only=True, omit_defaults=True):
         planned: how many are to be asked in all: everybody, or the sample.
         requests: that were made for this version.
         sent: to how many it was sent by Appboy's figures; None where they can't be told from another campaign's.
+        bounced: how many messages bounced by the same figures.
         alarm: what is wrong with the template, in a sentence that names it and the remedy; None where nothing is.
     """
 
@@ -62,6 +63,7 @@ class ConfirmedCounts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     planned: int = 0
     requests: int = 0
     sent: int | None = None
+    bounced: int = 0
     alarm: str | None = None
 
     @property
