@@ -10,11 +10,14 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from optinb.base.settings import Platform
 from optinb.campaigns.codes import EXAMPLE_CODE
+from optinb.campaigns.messages import MOST_VARIANTS, CampaignMessage, messages_of
 from optinb.campaigns.schedule import Schedule
 
 CHANNEL = "Appboy Push"
 Scalar = str | int | float | bool
+Phones = Literal["all", "last_used"]
 OfferField = Literal["name", "value", "terms", "valid_until", "code"]
 MAX_PROPERTY_LENGTH = 4_000  # the whole payload of an Android push may have 4,000 bytes
 
@@ -74,10 +77,42 @@ class Offer(_Value, frozen=True):
         return {name: value for name, value in found.items() if value is not None}
 
 
-class Campaign(_Value, frozen=True):
-    """A planned campaign: target group, app group, template, offer values and schedule.
+class Variant(_Value, frozen=True, kw_only=True):
+    """One of several ways in which a campaign is written, given to a share of its customers.
 
     Attributes:
+        name: which the hash of a customer is drawn with, so that a renamed variant draws anew.
+        share: its weight among the variants; 1 and 1 are halves, 2 and 1 two thirds and a third.
+        template: for all platforms that it has a message for; the campaign's own where it gives none.
+        templates: for each platform a template instead.
+        properties: those that differ from the campaign's, by name.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=60)]
+    share: Annotated[float, Meta(gt=0, le=1_000_000)] = 1.0
+    template: str = ""
+    templates: dict[Platform, Annotated[str, Meta(min_length=1)]] = field(default_factory=dict)
+    properties: dict[str, Property] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _must_be_printable("the name of a variant", self.name)
+        _must_be_one(self.template, self.templates)
+
+    @property
+    def chosen_templates(self) -> tuple[str, dict[Platform, str]]:
+        """The template for all platforms (or nothing), and those for single ones."""
+        return self.template, self.templates
+
+
+class Campaign(_Value, frozen=True, kw_only=True):
+    """A planned campaign: target group, app group, messages, offer values and schedule.
+
+    Attributes:
+        template: goes to all platforms that it has a message for.
+        templates: for each platform a template instead; one may serve several.
+        variants: ways in which it is written, each for a share of its customers; none where all get the same.
+        phones: whether a customer whose phones get different templates gets all of them, or the one for the app that
+            they used last.
         control: share of the customers who could get it that is held out, 0 to less than 1.
         priority: of campaigns that compete for a customer in one night, the one with the larger number goes first.
         exclusion_days: so many days, the day of sending included, in which its customers get no other campaign.
@@ -89,7 +124,10 @@ class Campaign(_Value, frozen=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=120)]
     app_group: str
-    template: str
+    template: str = ""
+    templates: dict[Platform, Annotated[str, Meta(min_length=1)]] = field(default_factory=dict)
+    variants: Annotated[tuple[Variant, ...], Meta(max_length=MOST_VARIANTS)] = ()
+    phones: Phones = "all"
     group: str
     schedule: Schedule
     channel: str = CHANNEL
@@ -105,16 +143,49 @@ class Campaign(_Value, frozen=True):
     def __post_init__(self) -> None:
         if self.channel != CHANNEL:
             raise ValueError(f"channel {self.channel!r} isn't known; there is {CHANNEL!r}")
-        if not self.name.strip() or self.name != self.name.strip() or not self.name.isprintable():
-            raise ValueError(f"name {self.name!r} must be printable and neither begin nor end with a space")
+        _must_be_printable("name", self.name)
+        self._check_messages()
         given = {*self.offered, *(("code",) if self.codes else ())}
-        for name, source in self.properties.items():
+        everything = [self.properties, *(variant.properties for variant in self.variants)]
+        for name, source in (pair for properties in everything for pair in properties.items()):
             if source.offer and source.offer not in given:
                 what = 'codes = "NAME OF A POOL"' if source.offer == "code" else "it"
                 raise ValueError(
                     f"property {name!r} takes the offer's {source.offer!r}, which the campaign doesn't give; add "
                     f"{what} under [offer]"
                 )
+
+    def _check_messages(self) -> None:
+        _must_be_one(self.template, self.templates)
+        names = [variant.name.casefold() for variant in self.variants]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two variants are called {name!r}; give each a name of its own")
+        lacking = [v.name for v in self.variants or (None,) if v and not (v.template or v.templates)]
+        if not (self.template or self.templates) and (lacking or not self.variants):
+            of = f" of its own to the variant {lacking[0]!r}, or one" if lacking else ""
+            raise ValueError(f'it has no message: give a template{of} for all, such as template = "NAME"')
+
+    @property
+    def chosen_templates(self) -> tuple[str, dict[Platform, str]]:
+        """The template for all platforms (or nothing), and those for single ones."""
+        return self.template, self.templates
+
+    @property
+    def messages(self) -> tuple[CampaignMessage, ...]:
+        """What goes out: a message for each template of each variant."""
+        return messages_of(self)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of each variant (all together 1), by name; nothing without variants."""
+        whole = sum(variant.share for variant in self.variants)
+        return {variant.name: variant.share / whole for variant in self.variants}
+
+    @property
+    def template_names(self) -> tuple[str, ...]:
+        """The templates of all its messages, each once."""
+        return tuple(dict.fromkeys(message.template for message in self.messages))
 
     @property
     def id(self) -> str:
@@ -143,13 +214,26 @@ class Campaign(_Value, frozen=True):
     @property
     def code_properties(self) -> tuple[str, ...]:
         """The properties that take the customer's promotion code, in alphabetical order."""
-        return tuple(sorted(name for name, source in self.properties.items() if source.offer == "code"))
+        given = [message.properties for message in self.messages]
+        return tuple(sorted({n for properties in given for n, source in properties.items() if source.offer == "code"}))
 
     @property
     def slug(self) -> str:
         """A file name for this campaign."""
         words = re.sub(r"[^a-z0-9]+", "-", self.name.casefold()).strip("-")[:40].strip("-")
         return f"{words}-{self.id[:6]}" if words else self.id
+
+
+def _must_be_printable(what: str, name: str) -> None:
+    if not name.strip() or name != name.strip() or not name.isprintable():
+        raise ValueError(f"{what} {name!r} must be printable and neither begin nor end with a space")
+
+
+def _must_be_one(template: str, templates: dict[Platform, str]) -> None:
+    if template and templates:
+        raise ValueError(
+            f"give either template = {template!r} for all platforms, or under [templates] one for each platform, not both"
+        )
 
 
 def id_of(name: str) -> str:
