@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from optinb.base.settings import Platform
+from optinb.base.settings import PLATFORMS, Platform
 from optinb.campaigns.codes import EXAMPLE_CODE
-from optinb.campaigns.messages import MOST_VARIANTS, CampaignMessage, messages_of
 from optinb.campaigns.schedule import Schedule
 
 CHANNEL = "Appboy Push"
+MOST_VARIANTS = 8
 Scalar = str | int | float | bool
 Phones = Literal["all", "last_used"]
 OfferField = Literal["name", "value", "terms", "valid_until", "code"]
@@ -104,6 +104,24 @@ class Variant(_Value, frozen=True, kw_only=True):
         return self.template, self.templates
 
 
+class CampaignMessage(Struct, frozen=True, kw_only=True):
+    """One template of a campaign, with those who may get it.
+
+    Attributes:
+        number: from 0, in the order of the variants, then of the platforms.
+        template: its name or id.
+        platforms: those that it was chosen for; empty for all that the template has a message for.
+        variant: the name of the variant that it belongs to; None where the campaign has none.
+        properties: where each of its trigger properties comes from.
+    """
+
+    number: int
+    template: str
+    platforms: tuple[Platform, ...] = ()
+    variant: str | None = None
+    properties: dict[str, Property]
+
+
 class Campaign(_Value, frozen=True, kw_only=True):
     """A planned campaign: target group, app group, messages, offer values and schedule.
 
@@ -161,10 +179,20 @@ class Campaign(_Value, frozen=True, kw_only=True):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two variants are called {name!r}; give each a name of its own")
-        lacking = [v.name for v in self.variants or (None,) if v and not (v.template or v.templates)]
-        if not (self.template or self.templates) and (lacking or not self.variants):
-            of = f" of its own to the variant {lacking[0]!r}, or one" if lacking else ""
-            raise ValueError(f'it has no message: give a template{of} for all, such as template = "NAME"')
+
+    @property
+    def why_no_message(self) -> str | None:
+        """Why it has nothing to send, or has not for all of its variants; None where it has. A draft may lack it."""
+        if self.template or self.templates:
+            return None
+        if not self.variants:
+            return 'it has no message yet: give a template, such as template = "NAME"'
+        lacking = [v.name for v in self.variants if not (v.template or v.templates)]
+        return (
+            f"its variant {lacking[0]!r} has no message: give it a template, or one to the campaign"
+            if lacking
+            else None
+        )
 
     @property
     def chosen_templates(self) -> tuple[str, dict[Platform, str]]:
@@ -173,8 +201,26 @@ class Campaign(_Value, frozen=True, kw_only=True):
 
     @property
     def messages(self) -> tuple[CampaignMessage, ...]:
-        """What goes out: a message for each template of each variant."""
-        return messages_of(self)
+        """What goes out, in the order of the numbers: a message for each template of each variant."""
+        found: list[CampaignMessage] = []
+        for variant in self.variants or (None,):
+            own = variant is not None and (variant.template or variant.templates)
+            template, templates = (variant if variant is not None and own else self).chosen_templates
+            by_template: dict[str, list[Platform]] = {template: []} if template else {}
+            for platform in PLATFORMS:
+                if platform in templates:
+                    by_template.setdefault(templates[platform], []).append(platform)
+            for name, platforms in by_template.items():
+                found.append(
+                    CampaignMessage(
+                        number=len(found),
+                        template=name,
+                        platforms=tuple(platforms),
+                        variant=variant.name if variant else None,
+                        properties={**self.properties, **(variant.properties if variant else {})},
+                    )
+                )
+        return tuple(found)
 
     @property
     def shares(self) -> dict[str, float]:
@@ -232,7 +278,7 @@ def _must_be_printable(what: str, name: str) -> None:
 def _must_be_one(template: str, templates: dict[Platform, str]) -> None:
     if template and templates:
         raise ValueError(
-            f"give either template = {template!r} for all platforms, or under [templates] one for each platform, not both"
+            f"give either template = {template!r} for all platforms or one for each under [templates], not both"
         )
 
 

@@ -1,4 +1,4 @@
-"""The messages of a campaign: which template goes to which platforms in which variant, and who gets which. Pure.
+"""The messages of a campaign apart: what each is known by in a night, and who of an audience gets which. Pure.
 
 A campaign has one message for each template of each variant. A night delivers and journals each of them apart: the
 first under the campaign's id, the others under that id with their number.
@@ -6,63 +6,11 @@ first under the campaign's id, the others under that id with their number.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import polars as pl
-from msgspec import Struct
-
-from optinb.base.settings import PLATFORMS, Platform
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from optinb.campaigns.campaign import Campaign, Property
 
 MESSAGES = "messages"
 """Of a row of an audience: the numbers of the messages that a recipient gets, as bits; 0 for everybody else."""
-MOST_VARIANTS = 8
 BITS = pl.UInt32()
-
-
-class CampaignMessage(Struct, frozen=True, kw_only=True):
-    """One template of a campaign, with those who may get it.
-
-    Attributes:
-        number: from 0, in the order of the variants, then of the platforms.
-        template: its name or id.
-        platforms: those that it was chosen for; empty for all that the template has a message for.
-        variant: the name of the variant that it belongs to; None where the campaign has none.
-        properties: where each of its trigger properties comes from.
-    """
-
-    number: int
-    template: str
-    platforms: tuple[Platform, ...] = ()
-    variant: str | None = None
-    properties: Mapping[str, Property]
-
-
-def messages_of(campaign: Campaign) -> tuple[CampaignMessage, ...]:
-    """The messages of a campaign in the order of their numbers; a campaign of one template has one."""
-    found: list[CampaignMessage] = []
-    for variant in campaign.variants or (None,):
-        own = variant is not None and (variant.template or variant.templates)
-        template, templates = (variant if variant is not None and own else campaign).chosen_templates
-        by_template: dict[str, list[Platform]] = {template: []} if template else {}
-        for platform in PLATFORMS:
-            if platform in templates:
-                by_template.setdefault(templates[platform], []).append(platform)
-        for name, platforms in by_template.items():
-            found.append(
-                CampaignMessage(
-                    number=len(found),
-                    template=name,
-                    platforms=tuple(platforms),
-                    variant=variant.name if variant else None,
-                    properties={**campaign.properties, **(variant.properties if variant else {})},
-                )
-            )
-    return tuple(found)
 
 
 def message_key(campaign_id: str, number: int) -> str:
