@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from optinb.campaigns.campaign import CHANNEL, Campaign, Offer, Property, id_of
     from optinb.campaigns.campaign_store import CampaignChange
     from optinb.campaigns.codes import EXAMPLE_CODE, check_codes, read_codes
-    from optinb.campaigns.files import campaign_from, campaign_toml, read_campaign
+    from optinb.campaigns.files import campaign_from, campaign_toml, offer_from, read_campaign, read_offer
     from optinb.campaigns.life import ALIVE, CampaignState, Step, may
     from optinb.campaigns.moving import TimeMove, sign_move, why_untimely
+    from optinb.campaigns.offer_costs import EarlierShare, OfferCost
+    from optinb.campaigns.offer_store import OfferRecord
     from optinb.campaigns.outlook import Going, calendar
     from optinb.campaigns.part_words import NONE
     from optinb.campaigns.parts import (
@@ -58,9 +60,11 @@ else:
             ".campaign": "CHANNEL Campaign Offer Property id_of",
             ".campaign_store": "CampaignChange",
             ".codes": "EXAMPLE_CODE check_codes read_codes",
-            ".files": "campaign_from campaign_toml read_campaign",
+            ".files": "campaign_from campaign_toml offer_from read_campaign read_offer",
             ".life": "ALIVE CampaignState Step may",
             ".moving": "TimeMove sign_move why_untimely",
+            ".offer_costs": "EarlierShare OfferCost",
+            ".offer_store": "OfferRecord",
             ".outlook": "Going calendar",
             ".part_words": "NONE",
             ".parts": "RULES_OF_TEMPLATE content_parts deciding_parts differences rules_part tables_for",

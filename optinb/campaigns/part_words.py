@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from optinb.appboy.template_rules import TemplateRules, rules_words
-from optinb.base.figures import share
+from optinb.base.figures import amount, share
 from optinb.base.settings import PolicySection
 from optinb.campaigns.campaign import Offer, Property
 from optinb.campaigns.parts import RULES_OF_TEMPLATE, differences
@@ -33,8 +33,7 @@ def part_words(part: str, text: str) -> str:
                 return share(float(text))
             case "offer":
                 offer = msgspec.json.decode(text, type=Offer | None)
-                given = {**offer.fields(), "codes": offer.codes} if offer else {}
-                return ", ".join(str(value) for value in given.values() if value is not None) or NONE
+                return offer_words(offer) if offer else NONE
             case "properties":
                 given = msgspec.json.decode(text, type=dict[str, Property])
                 return "; ".join(f"{name}: {property_words(one)}" for name, one in sorted(given.items())) or NONE
@@ -61,6 +60,13 @@ def part_words(part: str, text: str) -> str:
                 return text
     except (msgspec.MsgspecError, OptinbError, ValueError):
         return text  # of an older form; better told as it is than not at all
+
+
+def offer_words(offer: Offer) -> str:
+    """What an offer is, in a line."""
+    given = {**offer.fields(), "codes": offer.codes}
+    cost = [f"{amount(offer.cost_of_one)} for each redemption"] if offer.cost_of_one is not None else []
+    return ", ".join([*(str(value) for value in given.values() if value is not None), *cost])
 
 
 def property_words(given: Property) -> str:
