@@ -11,8 +11,6 @@ from optinb.views.controls import choose, field
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from optinb.views.form import Form
-
 
 class SavedPart(w.VBox):
     """A choice among what is saved, and the form of one's own, which is only asked for where none is chosen.
@@ -20,8 +18,14 @@ class SavedPart(w.VBox):
     Its value is the name of the saved one, or what the form reads. The form's controls are also the part's.
     """
 
-    def __init__(self, own: Form, *, label: str, none: str) -> None:
-        """Args: `own`: the form; `label`: above the choice; `none`: what the choice is called that chooses nothing."""
+    def __init__(self, own: Any, *, label: str, none: str) -> None:
+        """Builds the choice.
+
+        Args:
+            own: the form (`optinb.views.form.Form`).
+            label: above the choice.
+            none: what the choice is called that chooses nothing.
+        """
         super().__init__()
         self.add_class("ob-column")
         self.changed: Callable[[], None] = lambda: None
