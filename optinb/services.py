@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from optinb.delivery.reach_samples import ReachSamples
     from optinb.delivery.recovery import Recovering
     from optinb.measure import ReachFigures
-    from optinb.planning import Campaigns, Codes, Doctor
+    from optinb.planning import Campaigns, Codes, Doctor, Offers
     from optinb.planning.campaign_records import CampaignRecords, Drafts, Unsaved
     from optinb.planning.resolved import Freshness, Resolver
     from optinb.planning.template_uses import TemplateUses
@@ -124,6 +124,13 @@ class Services(TablesView):
         from optinb.planning.code_pools import Codes
 
         return Codes(self.context, self.store.codes)
+
+    @once
+    def offers(self) -> Offers:
+        """Saved offers, which campaigns take by name."""
+        from optinb.planning.offers import Offers
+
+        return Offers(self.context, self.store.offers, self.store.campaigns)
 
     @once
     def contacts(self) -> ContactHistory:
@@ -237,6 +244,7 @@ class Services(TablesView):
             warehouse=self.warehouse,
             templates=self.templates,
             codes=self.store.codes,
+            offers=self.store.offers,
             origins=self.store.origins,
         )
 

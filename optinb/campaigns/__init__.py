@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from optinb.campaigns.campaign import CHANNEL, Campaign, CampaignMessage, Offer, Property, Variant, id_of
     from optinb.campaigns.campaign_store import CampaignChange
     from optinb.campaigns.codes import EXAMPLE_CODE, check_codes, read_codes
-    from optinb.campaigns.files import campaign_from, campaign_toml, read_campaign
+    from optinb.campaigns.files import campaign_from, campaign_toml, offer_from, read_campaign, read_offer
     from optinb.campaigns.life import ALIVE, CampaignState, Step, may
     from optinb.campaigns.messages import MESSAGES, campaign_of, gets, message_key, number_of, split
     from optinb.campaigns.moving import TimeMove, sign_move, why_untimely
+    from optinb.campaigns.offer_costs import EarlierShare, OfferCost
+    from optinb.campaigns.offer_store import OfferRecord
     from optinb.campaigns.outlook import Going, calendar
     from optinb.campaigns.part_words import NONE
     from optinb.campaigns.parts import (
@@ -68,10 +70,12 @@ else:
             ".campaign": "CHANNEL Campaign CampaignMessage Offer Property Variant id_of",
             ".campaign_store": "CampaignChange",
             ".codes": "EXAMPLE_CODE check_codes read_codes",
-            ".files": "campaign_from campaign_toml read_campaign",
+            ".files": "campaign_from campaign_toml offer_from read_campaign read_offer",
             ".life": "ALIVE CampaignState Step may",
             ".messages": "MESSAGES campaign_of gets message_key number_of split",
             ".moving": "TimeMove sign_move why_untimely",
+            ".offer_costs": "EarlierShare OfferCost",
+            ".offer_store": "OfferRecord",
             ".outlook": "Going calendar",
             ".part_words": "NONE",
             ".parts": "RULES_OF_TEMPLATE approved_content content_parts deciding_parts differences rules_part "

@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from optinb.base.people import is_among, same_person
-from optinb.campaigns.campaign import Campaign, Property, Scalar
+from optinb.campaigns.campaign import Campaign, Offer, Property, Scalar
 from optinb.campaigns.life import ALIVE, TRANSITIONS, CampaignState, Step, may, next_state
 from optinb.campaigns.part_words import why_different
 from optinb.campaigns.record import Approval, Authority, CampaignRecord, SizeBand
@@ -131,7 +131,7 @@ def reworded(record: CampaignRecord, words: Callable[[str], str]) -> CampaignRec
         return words(scalar) if isinstance(scalar, str) else scalar
 
     campaign, offer = record.campaign, record.campaign.offer
-    if offer is not None:
+    if isinstance(offer, Offer):
         offer = replace(offer, name=words(offer.name), value=value(offer.value), terms=words(offer.terms))
 
     def reworded_properties(given: dict[str, Property]) -> dict[str, Property]:

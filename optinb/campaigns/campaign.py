@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
 from optinb.base.settings import PLATFORMS, Platform
 from optinb.campaigns.codes import EXAMPLE_CODE
@@ -19,6 +20,7 @@ MOST_VARIANTS = 8
 Scalar = str | int | float | bool
 Phones = Literal["all", "last_used"]
 OfferField = Literal["name", "value", "terms", "valid_until", "code"]
+MAX_COST = 1e9  # of one redemption; more is a mistake, and no figure that is multiplied by millions
 MAX_PROPERTY_LENGTH = 4_000  # the whole payload of an Android push may have 4,000 bytes
 
 
@@ -54,14 +56,16 @@ class Property(_Value, frozen=True):
 
 
 class Offer(_Value, frozen=True):
-    """What a campaign offers: a name for people, and what properties may tell of it; `valid_until` is a day.
+    """What a campaign offers: a name for people, and what properties may tell of it; `valid_until` is its last day.
 
-    `codes` names a pool of single-use promotion codes, of which every recipient gets one.
+    `cost_of_one` is what one redemption costs, in the workspace's currency, which no message shows. `codes` names a
+    pool of single-use promotion codes, of which every recipient gets one.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=120)]
     kind: Literal["discount", "gift", "points", "none"]
     value: Scalar | None = None
+    cost_of_one: Annotated[float, Meta(ge=0, le=MAX_COST)] | None = None
     valid_until: date | None = None
     terms: Annotated[str, Meta(max_length=MAX_PROPERTY_LENGTH)] = ""
     codes: Annotated[str, Meta(min_length=1, max_length=120)] | None = None
@@ -75,6 +79,15 @@ class Offer(_Value, frozen=True):
             "valid_until": self.valid_until.isoformat() if self.valid_until else None,
         }
         return {name: value for name, value in found.items() if value is not None}
+
+    def why_over(self, day: date) -> str | None:
+        """Why nobody may get it on a day any more, or None."""
+        if self.valid_until is None or day <= self.valid_until:
+            return None
+        return (
+            f"the offer {self.name!r} ends on {self.valid_until}, before the message goes out on {day}; give the offer "
+            "a later last day, or send it earlier"
+        )
 
 
 class Variant(_Value, frozen=True, kw_only=True):
@@ -137,7 +150,8 @@ class Campaign(_Value, frozen=True, kw_only=True):
         measurement_days: so many days, the day of sending included, in which its result is measured; whoever is in its
             control group gets no campaign at all in them.
         ignore_others: it may go to customers who are in the exclusion period of another campaign.
-        offer: what it offers, whose fields properties may take.
+        offer: what it offers, whose fields properties may take: its own, or the name of a saved one, which
+            `with_offer` puts in place.
     """
 
     name: Annotated[str, Meta(min_length=1, max_length=120)]
@@ -150,7 +164,7 @@ class Campaign(_Value, frozen=True, kw_only=True):
     schedule: Schedule
     channel: str = CHANNEL
     control: Annotated[float, Meta(ge=0, lt=1)] = 0.0
-    offer: Offer | None = None
+    offer: Offer | Annotated[str, Meta(min_length=1, max_length=120)] | None = None
     priority: Annotated[int, Meta(ge=0, le=100)] = 50
     exclusion_days: Annotated[int, Meta(ge=0, le=365)] = 0
     measurement_days: Annotated[int, Meta(ge=0, le=365)] = 0
@@ -163,15 +177,12 @@ class Campaign(_Value, frozen=True, kw_only=True):
             raise ValueError(f"channel {self.channel!r} isn't known; there is {CHANNEL!r}")
         _must_be_printable("name", self.name)
         self._check_messages()
-        given = {*self.offered, *(("code",) if self.codes else ())}
-        everything = [self.properties, *(variant.properties for variant in self.variants)]
-        for name, source in (pair for properties in everything for pair in properties.items()):
-            if source.offer and source.offer not in given:
-                what = 'codes = "NAME OF A POOL"' if source.offer == "code" else "it"
-                raise ValueError(
-                    f"property {name!r} takes the offer's {source.offer!r}, which the campaign doesn't give; add "
-                    f"{what} under [offer]"
-                )
+        if self.saved_offer is None and (lacking := self._lacking(self.own_offer)):
+            what = 'codes = "NAME OF A POOL"' if lacking[1] == "code" else "it"
+            raise ValueError(
+                f"property {lacking[0]!r} takes the offer's {lacking[1]!r}, which the campaign doesn't give; add "
+                f"{what} under [offer]"
+            )
 
     def _check_messages(self) -> None:
         _must_be_one(self.template, self.templates)
@@ -248,9 +259,44 @@ class Campaign(_Value, frozen=True, kw_only=True):
         return id_of(self.name)
 
     @property
+    def saved_offer(self) -> str | None:
+        """The name of the saved offer that it takes, while that isn't in its place."""
+        return self.offer if isinstance(self.offer, str) else None
+
+    @property
+    def own_offer(self) -> Offer | None:
+        """Its offer with all its fields: one of its own, or the saved one once that is in its place."""
+        return self.offer if isinstance(self.offer, Offer) else None
+
+    def with_offer(self, offer: Offer) -> Campaign:
+        """The campaign with an offer in place of its name.
+
+        Args:
+            offer: the saved one that it names.
+
+        Raises:
+            ValueError: for a property that takes what the offer doesn't give.
+        """
+        if lacking := self._lacking(offer):
+            raise ValueError(
+                f"property {lacking[0]!r} takes {lacking[1]!r} of the saved offer {offer.name!r}, which doesn't give "
+                "it; save the offer with it, or take the property out"
+            )
+        return replace(self, offer=offer)
+
+    def _lacking(self, offer: Offer | None) -> tuple[str, OfferField] | None:
+        """The first property that takes what an offer doesn't give, with the field that it takes."""
+        given = {*offer.fields(), *(("code",) if offer.codes else ())} if offer else set[str]()
+        everything = [self.properties, *(variant.properties for variant in self.variants)]
+        for name, source in (pair for properties in everything for pair in properties.items()):
+            if source.offer and source.offer not in given:
+                return name, source.offer
+        return None
+
+    @property
     def offered(self) -> dict[str, Scalar]:
         """The fields of the offer that properties may take."""
-        return self.offer.fields() if self.offer else {}
+        return self.own_offer.fields() if self.own_offer else {}
 
     @property
     def exampled(self) -> dict[str, Scalar]:
@@ -260,7 +306,7 @@ class Campaign(_Value, frozen=True, kw_only=True):
     @property
     def codes(self) -> str | None:
         """The name of the pool that its recipients get promotion codes from."""
-        return self.offer.codes if self.offer else None
+        return self.own_offer.codes if self.own_offer else None
 
     @property
     def code_properties(self) -> tuple[str, ...]:

@@ -7,16 +7,18 @@ import tomllib
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import msgspec
 import tomli_w
+from msgspec import Struct
 
 from optinb.base.settings import PLATFORMS
 from optinb.campaigns.campaign import Campaign, Offer, OfferField, Phones, Property, Variant
 from optinb.campaigns.schedule import WEEKDAYS, Clock, Schedule
 from optinb.errors import CampaignError, did_you_mean
 
+S = TypeVar("S", bound=Struct)
 _CHOICES: dict[str, tuple[str, ...]] = {
     "schedule.clock": get_args(Clock),
     "schedule.days": WEEKDAYS,
@@ -30,17 +32,14 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 
 def read_campaign(path: Path) -> Campaign:
     """Reads `campaign.toml`. Raises CampaignError naming file, field, value and remedy."""
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as error:
-        raise CampaignError(f"the campaign file {path} isn't there") from error
-    except OSError as error:
-        raise CampaignError(f"the campaign file {path} can't be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise CampaignError(f"{path} isn't UTF-8 text (byte {error.start}): save it as UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
-        raise CampaignError(f"{path} isn't valid TOML: {error}; texts need quotes") from error
-    return campaign_from(raw, source=str(path))
+    return campaign_from(_toml(path, "campaign file"), source=str(path))
+
+
+def read_offer(path: Path) -> Offer:
+    """Reads an offer from a TOML file: its fields, or those under `[offer]`. Raises CampaignError."""
+    raw = _toml(path, "offer's file")
+    inner = raw.get("offer")
+    return offer_from(inner if isinstance(inner, dict) else raw, source=str(path))
 
 
 def campaign_toml(campaign: Campaign) -> str:
@@ -50,8 +49,36 @@ def campaign_toml(campaign: Campaign) -> str:
 
 def campaign_from(raw: Mapping[str, Any], *, source: str = "campaign") -> Campaign:
     """Checks the fields of a campaign. Raises CampaignError naming the field, the value and the remedy."""
+    return _checked(raw, Campaign, source=source)
+
+
+def offer_from(raw: Mapping[str, Any], *, source: str = "offer") -> Offer:
+    """Checks the fields of an offer. Raises CampaignError naming the field, the value and the remedy."""
+    return _checked({"offer": dict(raw)}, _OfferFile, source=source).offer
+
+
+class _OfferFile(Struct):
+    """An offer at the place that it has in a campaign, so that its fields are named as there."""
+
+    offer: Offer
+
+
+def _toml(path: Path, what: str) -> dict[str, Any]:
     try:
-        return msgspec.convert(dict(raw), Campaign)
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        raise CampaignError(f"the {what} {path} isn't there") from error
+    except OSError as error:
+        raise CampaignError(f"the {what} {path} can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CampaignError(f"{path} isn't UTF-8 text (byte {error.start}): save it as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise CampaignError(f"{path} isn't valid TOML: {error}; texts need quotes") from error
+
+
+def _checked(raw: Mapping[str, Any], kind: type[S], *, source: str) -> S:
+    try:
+        return msgspec.convert(dict(raw), kind)
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `")
         # a name that isn't known is told of as the key in its table
@@ -78,6 +105,8 @@ def _remedy(message: str, place: str, value: str) -> str:
         known = getattr(kinds.get(re.sub(r"\d+", "", place), Property), "__struct_fields__", ())
         return f"{unknown[1]!r} is no field here{did_you_mean(unknown[1], known)}"
     given = f", not {value}" if value else ""
+    if place == "offer" and "`str | object | null`" in message:
+        return f'write the name of a saved offer, such as offer = "Spring 20 %", or its fields under [offer]{given}'
     if place == "schedule.at":
         return f'the time must be written as "HH:MM", such as "18:30"{given}'
     if place == "control":
@@ -86,7 +115,7 @@ def _remedy(message: str, place: str, value: str) -> str:
         return f'a date must be one of the calendar and written as "YYYY-MM-DD", such as "2026-11-23"{given}'
     if re.fullmatch(r"variants\[\d+\]\.share", place):
         return f"the share of a variant must be more than 0, such as 1 for each of two halves{given}"
-    bound = re.fullmatch(r"Expected `(int|float|str)`(?: of length)? (>=|<=) (\d+)", message)
+    bound = re.fullmatch(r"Expected `(int|float|str)`(?: of length)? (>=|<=) (\d+)(?:\.0)?", message)
     if bound:
         what = "it must have" if bound[1] == "str" else "it must be"
         limit = f"at {'least' if bound[2] == '>=' else 'most'} {bound[3]}"

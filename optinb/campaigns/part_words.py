@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from optinb.appboy.template_rules import TemplateRules, rules_words
-from optinb.base.figures import share
+from optinb.base.figures import amount, share
 from optinb.base.settings import PLATFORM_NAMES, PolicySection
 from optinb.campaigns.campaign import Offer, Property
 from optinb.campaigns.parts import (
@@ -41,8 +41,7 @@ def part_words(part: str, text: str) -> str:
                 return share(float(text))
             case "offer":
                 offer = msgspec.json.decode(text, type=Offer | None)
-                given = {**offer.fields(), "codes": offer.codes} if offer else {}
-                return ", ".join(str(value) for value in given.values() if value is not None) or NONE
+                return offer_words(offer) if offer else NONE
             case "properties":
                 given = msgspec.json.decode(text, type=dict[str, Property])
                 return "; ".join(f"{name}: {property_words(one)}" for name, one in sorted(given.items())) or NONE
@@ -94,6 +93,13 @@ def _rules_words(text: str) -> str:
     except msgspec.ValidationError:
         several = msgspec.json.decode(text, type=dict[str, TemplateRules])
         return "; ".join(f"template {template}: {rules_words(rules)}" for template, rules in several.items())
+
+
+def offer_words(offer: Offer) -> str:
+    """What an offer is, in a line."""
+    given = {**offer.fields(), "codes": offer.codes}
+    cost = [f"{amount(offer.cost_of_one)} for each redemption"] if offer.cost_of_one is not None else []
+    return ", ".join([*(str(value) for value in given.values() if value is not None), *cost])
 
 
 def property_words(given: Property) -> str:

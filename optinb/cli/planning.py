@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from optinb.workspace import Workspace
 
 campaign_argument: Decorator = click.argument("name", shell_complete=names_of("campaign"))
+offer_argument: Decorator = click.argument("name", shell_complete=names_of("offer"))
 template_argument: Decorator = click.argument("name", shell_complete=names_of("template"))
 template_group_option: Decorator = click.option(
     "--app-group",
@@ -338,6 +339,48 @@ def campaigns_key(ws: Workspace) -> Any:
 
     pair = new_key()
     return ListedRows(rows=({"user": ws.user, "public": pair.public, "private": pair.private},))
+
+
+@main.group()
+def offers() -> None:
+    """Saved offers, which campaigns take by name."""
+
+
+@offers.command("list")
+@click.option("--archived", is_flag=True, help="Those that were archived too.")
+@on_workspace
+def offers_list(ws: Workspace, archived: bool) -> Any:
+    """Show every saved offer."""
+    return Listing(
+        items=ws.offers.list(archived=archived),
+        kind="offer",
+        empty="no offer is saved yet; `optinb offers save offer.toml` saves one, and campaigns take it with "
+        'offer = "ITS NAME"',
+    )
+
+
+@offers.command("show")
+@offer_argument
+@on_workspace
+def offers_show(ws: Workspace, name: str) -> Any:
+    """Show every version of a saved offer, the oldest first."""
+    return ws.offers.versions(name)
+
+
+@offers.command("save")
+@click.argument("file", type=click.Path(path_type=Path))
+@on_workspace
+def offers_save(ws: Workspace, file: Path) -> Any:
+    """Save the offer in FILE (TOML) under its name; campaigns that take it ask for a new approval when it changes."""
+    return ws.offers.save(file)
+
+
+@offers.command("archive")
+@offer_argument
+@on_workspace
+def offers_archive(ws: Workspace, name: str) -> Any:
+    """Put an offer out of sight, unless a campaign may still go out with it."""
+    return ws.offers.archive(name)
 
 
 @main.group()

@@ -175,6 +175,7 @@ class NightCampaigns:
         reason = unchecked or why_held(record, parts, authority=authority, now=now, latest=latest)
         if reason is None and (forged := self._ws.checkpoints.why_unrecorded(record)):
             reason = f"the audit trail was tampered with: {forged}"
+        reason = reason or resolved.why_over(self._run_date)
         return reason or self._ws.freshness.why_stale(resolved, self.ages())
 
     def _audience(self, record: CampaignRecord, shared: SharedGroups) -> CampaignSummary:
@@ -190,6 +191,7 @@ class NightCampaigns:
             return held(*names, stopped)
         try:
             resolved = self._ws.campaigns.resolve(campaign)
+            campaign = resolved.campaign
             reason = self._why_held(record, resolved.parts(), resolved)
             once = self._ws.campaigns.why_not_again(resolved)
             among = self._policy_state

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from optinb.planning.campaigns import Campaigns
     from optinb.planning.code_pools import Codes
     from optinb.planning.doctor import Diagnosis, Doctor, bad
+    from optinb.planning.offers import Offers
     from optinb.planning.resolved import Resolved
     from optinb.planning.trial_sends import SampleMessage, SentTest
 else:
@@ -19,6 +20,7 @@ else:
             ".campaigns": "Campaigns",
             ".code_pools": "Codes",
             ".doctor": "Diagnosis Doctor bad",
+            ".offers": "Offers",
             ".resolved": "Resolved",
             ".trial_sends": "SampleMessage SentTest",
         },

@@ -19,6 +19,8 @@ from optinb.campaigns import (
     CampaignState,
     Competitor,
     ContactPolicyState,
+    Offer,
+    OfferCost,
     Power,
     SendTime,
     Waterfall,
@@ -34,6 +36,7 @@ from optinb.campaigns.eligibility import had_before, times_each
 from optinb.errors import OptinbError
 from optinb.planning.audiences import check_size
 from optinb.planning.code_pools import Codes, CodesLeft
+from optinb.planning.resolved import next_night
 from optinb.planning.trial_sends import SampleMessage, sample_messages
 from optinb.rules import from_json
 from optinb.segments.vendor_control import knows_nobody, without_list
@@ -102,12 +105,14 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
         messages_ahead: the cost: about how many messages go out in the coming 90 days, if the group stays as large.
         times: how often it goes out within them.
         times_each: how often the same customer gets it at most, by the template and the target group.
+        offer: with all its fields, whether it is the campaign's own or a saved one; None without an offer.
+        offer_cost: what that date would cost at most; None where nobody has said what one redemption costs.
         codes: how the pool of the offer suffices for that date; None without codes.
         power: of the test; only in full, and None without a control group.
         rivals: the other campaigns of that night; only in full.
         after_rivals: how many recipients these leave; only in full.
-        refused: why it can be neither submitted nor approved, since customers may not get its template again in time;
-            empty where they may.
+        refused: why it can be neither submitted nor approved, since customers may not get its template again in time,
+            or its offer is over; empty where it can.
         notes: what else follows from the rules of the template, and what Appboy may filter among the recipients where
             nobody can tell beforehand whom; in sentences.
     """
@@ -127,6 +132,8 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
     messages_ahead: int = 0
     times: int = 0
     times_each: int = 0
+    offer: Offer | None = None
+    offer_cost: OfferCost | None = None
     codes: CodesLeft | None = None
     power: Power | None = None
     rivals: tuple[Rival, ...] = ()
@@ -179,7 +186,7 @@ class Previews:
     ) -> CampaignPreview:
         """The preview of a campaign; see `Campaigns.preview`."""
         resolved, today = self._resolver.to_show(campaign), self._context.today()
-        night = next(campaign.schedule.nights(today), campaign.schedule.night_of(campaign.schedule.date or today))
+        night = next_night(campaign.schedule, today)
         among = among or self._audiences.policy_state(night, [campaign], but=campaign.id)
         audience = self._audiences.build(resolved, night=night, among=among)
         check_size(audience)
@@ -199,6 +206,8 @@ class Previews:
             send_at=campaign.schedule.send_at(night, self._zone),
             send_times=self._send_times(campaign, night, audience, among),
             waterfall=figures,
+            offer=resolved.campaign.own_offer,
+            offer_cost=self._offer_cost(resolved, figures.recipients),
             sample=sample_messages(audience, resolved, count=samples),
             parts=parts,
             fingerprint=self._fingerprint(campaign, parts),
@@ -207,12 +216,24 @@ class Previews:
             messages_ahead=sum(one.recipients for one in messages) * each,
             times=len(goes_out),
             times_each=each,
-            codes=self._codes.left_for(campaign, recipients=figures.recipients),
+            codes=self._codes.left_for(resolved.campaign, recipients=figures.recipients),
             power=self._power.of(campaign, figures, by_variant) if in_full else None,
             rivals=rivals,
             after_rivals=after,
-            refused=self._resolver.why_not_again(resolved) or "",
+            refused=self._resolver.why_not_again(resolved) or resolved.why_over(night) or "",
             notes=(*self._notes(resolved), *self._vendor_notes(resolved, messages)),
+        )
+
+    def _offer_cost(self, resolved: Resolved, recipients: int) -> OfferCost | None:
+        """What the offer of a campaign would cost for so many recipients, with what it cost before."""
+        offer, settings = resolved.campaign.own_offer, self._context.settings
+        if offer is None or offer.cost_of_one is None:
+            return None
+        return OfferCost(
+            recipients=recipients,
+            cost_of_one=offer.cost_of_one,
+            currency=settings.workspace.currency,
+            is_each_night=resolved.campaign.schedule.every is not None,
         )
 
     def _messages(self, resolved: Resolved, audience: pl.DataFrame) -> tuple[MessagePreview, ...]:

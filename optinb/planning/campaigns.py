@@ -123,7 +123,9 @@ class Campaigns:
         check_schedule(campaign.schedule, now=now, zone=self._settings.zone)
         check_quiet(self._settings.policy, campaign.schedule)
         self._resolver.check_again(resolved)
-        check_audience(campaign, self._audiences.build(resolved))  # what a night would stumble over is said now
+        check_audience(
+            resolved.campaign, self._audiences.build(resolved)
+        )  # what a night would stumble over is said now
         earlier = self._store.find(campaign.id)
         record = submit(campaign, user=self._context.user, now=now, earlier=earlier)
         if record is earlier:

@@ -22,6 +22,7 @@ from optinb.campaigns import (
 )
 from optinb.campaigns.eligibility import why_not_again
 from optinb.errors import CampaignError
+from optinb.planning.offers import in_place
 from optinb.rules import from_json, is_bound, sentence, to_json
 from optinb.warehouse import TableAge, Warehouse, table_ages
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from optinb.base.context import Context
+    from optinb.campaigns import Schedule
+    from optinb.campaigns.offer_store import OfferStore
     from optinb.delivery.journal.codes import CodeStore
     from optinb.delivery.journal.origins import Origins
     from optinb.segments import Groups
@@ -50,7 +53,7 @@ class ResolvedMessage(Struct, frozen=True, kw_only=True):
 
 
 class Resolved(Struct, frozen=True, kw_only=True):
-    """A campaign with everything that its names stand for.
+    """A campaign with everything that its names stand for; a saved offer is in its place.
 
     `messages` are in the order of their numbers; `decided` are the parts that the settings decide, and the audiences of
     its nights that were rebuilt.
@@ -89,6 +92,15 @@ class Resolved(Struct, frozen=True, kw_only=True):
         """The names of its templates, for a line of text."""
         return ", ".join(dict.fromkeys(template.name for template in self.each_template))
 
+    def why_over(self, night: date) -> str | None:
+        """Why its offer is over on the day when what a night schedules goes out, or None.
+
+        Args:
+            night: the one that schedules it.
+        """
+        offer = self.campaign.own_offer
+        return offer.why_over(self.campaign.schedule.day_of(night)) if offer else None
+
     def competitor(self, night: date) -> Competitor:
         """The campaign as the contact policy sees it.
 
@@ -122,13 +134,16 @@ class Resolver:
         warehouse: Warehouse,
         templates: Templates,
         codes: CodeStore,
+        offers: OfferStore,
         origins: Origins,
     ) -> None:
         self._context, self._settings, self._tables, self._warehouse = context, context.settings, tables, warehouse
-        self._groups, self._templates, self._codes, self._origins = groups, templates, codes, origins
+        self._groups, self._templates, self._codes, self._offers = groups, templates, codes, offers
+        self._origins = origins
 
     def resolve(self, campaign: Campaign) -> Resolved:
-        """Finds app group, template and rule of a campaign. Raises CampaignError or SettingsError."""
+        """Finds app group, template, rule and offer of a campaign. Raises CampaignError or SettingsError."""
+        campaign = in_place(campaign, self._offers)
         app_group = self._settings.app_group(campaign.app_group)
         if lacking := campaign.why_no_message:
             raise CampaignError(f"{campaign.name!r} can't go out: {lacking}")
@@ -173,6 +188,7 @@ class Resolver:
     def to_send(self, campaign: Campaign) -> Resolved:
         """The same for a send. Raises CampaignError for a campaign that no night could send."""
         resolved = self.to_show(campaign)
+        campaign = resolved.campaign
         check_messages(resolved)
         if campaign.codes is not None:
             self._codes.get(campaign.codes)
@@ -198,10 +214,22 @@ class Resolver:
         )
         return next(filter(None, found), None)
 
+    def why_over(self, resolved: Resolved) -> str | None:
+        """Why a campaign would go out next when its offer is over, or None."""
+        return resolved.why_over(next_night(resolved.campaign.schedule, self._context.today()))
+
     def check_again(self, resolved: Resolved) -> None:
-        """Refuses a campaign that recurs sooner than its template may be had again. Raises CampaignError."""
-        if why := self.why_not_again(resolved):
+        """Refuses a campaign that recurs sooner than its template may be had again, or whose offer is over.
+
+        Raises CampaignError.
+        """
+        if why := self.why_not_again(resolved) or self.why_over(resolved):
             raise CampaignError(why)
+
+
+def next_night(schedule: Schedule, today: date) -> date:
+    """The night that schedules it next, or would for a date that has passed."""
+    return next(schedule.nights(today), schedule.night_of(schedule.date or today))
 
 
 def check_messages(resolved: Resolved) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from optinb.appboy import GroupSync, Standing, StatedRules, StatedTemplate, Template, TemplateListing
     from optinb.base.settings import Platform
-    from optinb.campaigns import Campaign, CampaignRecord, Going, Power, Schedule
+    from optinb.campaigns import Campaign, CampaignRecord, Going, OfferRecord, Power, Schedule
     from optinb.planning import CampaignPreview, Diagnosis, Rival, SampleMessage, SentTest
     from optinb.planning.approving import LastApproval
 
@@ -87,6 +87,15 @@ def _standing(template: Template, stated: StatedRules | None) -> str:
     return f"{template_text(template)}\n  rules: {ONCE if stated is None else stated_text(stated)}"
 
 
+def offer_text(value: OfferRecord) -> str:
+    """A saved offer, and where it comes from."""
+    from optinb.campaigns.part_words import offer_words
+
+    done = "archived" if value.archived else "saved"
+    by = f"{done} by {value.author} {local_time(value.updated_at)}"
+    return f"{offer_words(value.offer)}\n  version {value.version}, {by}"
+
+
 def _messages_of(campaign: Campaign) -> list[str]:
     """The messages of a campaign that has several, a line for each; nothing for one that has not."""
     if not campaign.is_of_several:
@@ -127,6 +136,7 @@ def campaign_text(value: CampaignRecord) -> str:
         f"  {c.channel}, {c.app_group}, template {', '.join(c.template_names) or 'none yet'}, group {c.group}",
         *(f"  {line}" for line in _messages_of(c)),
         f"  {c.schedule.sentence()}, control group {figure(100 * c.control)}%",
+        *([f"  offer {c.saved_offer or (c.own_offer and c.own_offer.name)}"] if c.offer else []),
         f"  submitted by {value.author} {local_time(value.submitted_at)}",
     ]
     if value.approval:
@@ -187,6 +197,8 @@ def preview_text(value: CampaignPreview) -> str:
         f"  {t.customers:>12,}  in {t.zone}: {t.wall}" + (f" (clocks change: {t.shift})" if t.shift else "")
         for t in value.send_times
     ]
+    if value.offer_cost:
+        lines.append(f"  offer: {value.offer_cost.sentence()}")
     if value.codes:
         short = f": {value.codes.missing:,} are missing" if value.codes.missing else ""
         lines.append(
@@ -271,6 +283,7 @@ SHOWN = (
     Shown("optinb.appboy.template_import.TemplateListing", listing_text, "template_listing"),
     Shown("optinb.appboy.template_rules.StatedRules", stated_text, "stated_rules"),
     Shown("optinb.appboy.templates.Template", template_text, "templates", many=True),
+    Shown("optinb.campaigns.offer_store.OfferRecord", offer_text, "offers", many=True),
     Shown("optinb.campaigns.record.CampaignRecord", campaign_text, "campaigns", many=True),
     Shown("optinb.planning.campaign_preview.CampaignPreview", preview_text, "campaign_preview"),
     Shown("optinb.planning.doctor.Diagnosis", diagnosis_text, "diagnosis"),

@@ -243,6 +243,8 @@ def control_of(kind: inspect.Type) -> str:
     controls = {CONTROL_OF.get(type(one), "") for one in given}
     if "choice" in controls:
         return "choice"
+    if controls == {"form", "text"}:
+        return "saved or form"
     if len(controls) > 1:
         return "text" if controls <= {"text", "whole", "number", "check"} else ""
     (control,) = controls

@@ -30,6 +30,7 @@ from optinb.views.controls import (
     pick,
     title_of,
 )
+from optinb.views.saved_part import SavedPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -264,8 +265,11 @@ class Form(w.VBox):
     def _cell(self, name: str, kind: inspect.Type, words: Words, part: Any = None) -> Cell:
         """The control of a field, or the part that stands in its place."""
         control = words.control or control_of(kind)
-        if part is None and control == "form":
+        if part is None and control in ("form", "saved or form"):
             part = Form(kind, self._sheets, is_optional=inspect.NoneType() in members_of(kind))
+            if control == "saved or form":
+                label = words.label or title_of(kind) or called(name)
+                part = SavedPart(part, label=label, none=words.options.get(None, called(None)))
         if part is not None:
             part.changed = lambda: self._told(name)
             return Cell(part, part.read, part.show)

@@ -18,7 +18,7 @@ from msgspec import Struct, field
 
 from optinb.base.files import sync
 from optinb.errors import WarehouseError
-from optinb.warehouse.contract import OWN_TABLES, TABLES
+from optinb.warehouse.contract import DAILY, OWN_TABLES, TABLES
 from optinb.warehouse.days import DayFile, read_files, write_files
 from optinb.warehouse.keyindex import INDEX_OF
 from optinb.warehouse.report import ImportReport
@@ -225,7 +225,7 @@ def clean_up(con: Connection, versions: Versions, *, keep: int) -> None:
     gone = versions.remove(number for number, night in nights.items() if night not in kept)
     versions.remove_unnamed(
         {path for number, paths in named.items() if number not in gone for path in paths},
-        ("transactions", "events", "history", "changes", *INDEX_OF.values()),
+        (*DAILY, "history", "changes", *INDEX_OF.values()),
     )
 
 

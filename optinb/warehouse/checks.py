@@ -26,6 +26,8 @@ UNKNOWN_CUSTOMER = (
     "customer_id isn't in customers, or the customer's own row was refused: deliver that too, or leave this row out"
 )
 UNKNOWN_APP = "app_id is no app of the settings: add it to [[app_groups.apps]] in optinb.toml, or leave the row out"
+REDEEMED_NOTHING = "neither code nor offer says what was redeemed: give the code, or the offer by its name"
+NOBODY_REDEEMED = "nobody can tell who redeemed it: give the customer_id, or the customer's own code"
 # Flags with gaps are floats in many tools.
 YES = ("true", "t", "yes", "y", "1", "1.0")
 NO = ("false", "f", "no", "n", "0", "0.0")

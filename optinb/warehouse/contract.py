@@ -156,6 +156,21 @@ EVENTS = Table(
     optional_key="event_id",
 )
 
+# Who redeemed what: one's own code, whose customer the journal knows, or an offer by its name, then with the customer.
+REDEMPTIONS = Table(
+    name="redemptions",
+    columns=(
+        Column("redeemed_at", "time", required=True),
+        Column("code", "key"),
+        Column("offer", "text"),
+        Column("customer_id", "key"),
+        Column("cost", "number", varies=True),
+        Column("redemption_id", "key"),
+    ),
+    by_day="redeemed_at",
+    optional_key="redemption_id",
+)
+
 # The value of each column that keeps messages away.
 DENIED: dict[str, dict[str, bool]] = {
     CUSTOMERS.name: {"push_opt_in": False, "is_blocked": True, "is_test": True},
@@ -164,7 +179,7 @@ DENIED: dict[str, dict[str, bool]] = {
 
 # In the order of import: a row may refer to a table before its own, and who is whom is asked of every other table.
 TABLES: Mapping[str, Table] = {
-    table.name: table for table in (CUSTOMER_IDS, CUSTOMERS, APP_USERS, TRANSACTIONS, EVENTS)
+    table.name: table for table in (CUSTOMER_IDS, CUSTOMERS, APP_USERS, TRANSACTIONS, EVENTS, REDEMPTIONS)
 }
 DAILY: tuple[str, ...] = tuple(table.name for table in TABLES.values() if table.by_day)
 

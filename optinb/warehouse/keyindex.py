@@ -1,4 +1,4 @@
-"""The index of the ids of transactions and events: tells a night's new rows from changed ones without reading history.
+"""The index of the ids of tables by day: tells a night's new rows from changed ones without reading history.
 
 Each night adds a run of its own rows' entries, and runs of like size are merged, so that there are few; runs are files
 that are never changed, and a version names its own as it names its Parquet files. 100 M keys take 1 GB.
@@ -35,7 +35,7 @@ Bits = NDArray[np.uint8]
 
 KEYS = "keys"
 # The name under which the runs of a table's ids are kept.
-INDEX_OF = {"transactions": KEYS, "events": "event_keys"}
+INDEX_OF = {"transactions": KEYS, "events": "event_keys", "redemptions": "redemption_keys"}
 # Entries that are sorted at once, 64 MB: a delivery of any size is indexed in parts.
 _AT_ONCE = 1 << 23
 

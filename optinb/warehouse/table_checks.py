@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from optinb.warehouse import checks
-from optinb.warehouse.contract import APP_USERS, CUSTOMER_IDS, DENIED, Table
+from optinb.warehouse.contract import APP_USERS, CUSTOMER_IDS, DENIED, REDEMPTIONS, TABLES, Table
 from optinb.warehouse.days import DayFile, require_whole, scan_of
 from optinb.warehouse.forgotten import RETURNING, Forgotten, note_returning
 from optinb.warehouse.keyindex import repeated
@@ -62,6 +62,9 @@ def refuse_unknown(con: Connection, staged: Staged, *, customers: str, apps: Col
     if staged.table is APP_USERS:
         known = ", ".join(literal(app) for app in sorted(apps)) or "NULL"
         refuse(con, staged, f"(app_id IN ({known})) IS NOT TRUE", checks.UNKNOWN_APP)
+    if staged.table is REDEMPTIONS:
+        refuse(con, staged, "code IS NULL AND offer IS NULL", checks.REDEEMED_NOTHING)
+        refuse(con, staged, "code IS NULL AND customer_id IS NULL", checks.NOBODY_REDEEMED)
 
 
 def refuse_duplicates(con: Connection, staged: Staged) -> None:
@@ -156,7 +159,9 @@ def refuse(con: Connection, staged: Staged, test: str, reason: str) -> None:
     )
 
 
-_ROUGHLY = "hash(customer_id, occurred_at)"
+def _roughly(table: Table) -> str:
+    """SQL of a number that rows have in common which are of the same customer and moment."""
+    return f"hash(customer_id, {table.by_day})"
 
 
 def leave_out_repeated(
@@ -184,9 +189,10 @@ def leave_out_repeated(
 
 def told(report: TableReport) -> str:
     """The warning about a table of which rows came again."""
+    key = TABLES[report.table].optional_key or ""
     return (
-        f"{report.table}: {report.repeated:,} rows came before and are left out; if they are further events, tell them "
-        "apart by an event_id, or set drop_repeated_events = false under [import] in optinb.toml"
+        f"{report.table}: {report.repeated:,} rows came before and are left out; if they are further {report.table}, "
+        f"tell them apart by their {key}, or set drop_repeated_events = false under [import] in optinb.toml"
     )
 
 
@@ -226,6 +232,7 @@ def _leave_out_equal(
     with_ids: bool,
 ) -> None:
     """Rows that are equal to a stored one in everything but an id that one of the two hasn't got."""
+    roughly = _roughly(staged.table)
     near, stored = _near(files, _days(con, good_rows(con, staged)), root)
     if not near:
         return
@@ -235,8 +242,8 @@ def _leave_out_equal(
     with readable(f"the published {staged.table.name} of {near[0].day} to {near[-1].day}"):
         # Most rows are told apart by whose they are and when, a number of 8 bytes; only the rest is compared in full.
         con.execute(
-            f"CREATE TEMP TABLE perhaps AS SELECT rowid AS row, day, {_ROUGHLY} AS n FROM {staged.name} "
-            f"WHERE {_ROUGHLY} IN (SELECT {_ROUGHLY} FROM {stored})"
+            f"CREATE TEMP TABLE perhaps AS SELECT rowid AS row, day, {roughly} AS n FROM {staged.name} "
+            f"WHERE {roughly} IN (SELECT {roughly} FROM {stored})"
         )
         near, stored = _near(near, _days(con, "perhaps"), root)
         alike = " AND ".join(
@@ -245,7 +252,7 @@ def _leave_out_equal(
         for delivered, before in sides if near else ():
             con.execute(
                 f"INSERT INTO {staged.rejects} SELECT s.rowid, {literal(REPEATED)} FROM {staged.name} s SEMI JOIN "
-                f"(SELECT * FROM {stored} WHERE {before} AND {_ROUGHLY} IN (SELECT n FROM perhaps)) d ON {alike} "
+                f"(SELECT * FROM {stored} WHERE {before} AND {roughly} IN (SELECT n FROM perhaps)) d ON {alike} "
                 f"WHERE s.rowid IN (SELECT row FROM perhaps) AND s.{key} {delivered} "
                 f"AND s.rowid NOT IN (SELECT row FROM {staged.rejects})"
             )

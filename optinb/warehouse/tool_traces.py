@@ -19,6 +19,7 @@ _IDS = {
     "customers": ("customer_id", "external_user_id"),
     "transactions": ("transaction_id",),
     "events": ("event_id",),
+    "redemptions": ("code", "redemption_id"),
 }
 _EXAMPLES = 5
 _LOOKED_AT = 100_000  # rows of a file

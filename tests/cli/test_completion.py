@@ -34,6 +34,8 @@ def test_commands_options_and_names_are_completed(ws: Workspace, folder: Path) -
     ws.groups.save("Night owls", 'attr("country") == "DE"')
     assert offered("optinb", "camp") == ["campaigns"]
     assert "--log" in offered("optinb", "nightly", "--l")
+    ws.offers.save({"name": "Spring", "kind": "gift"})
+    assert offered("optinb", "offers", "show", "S", workspace=folder) == ["Spring"]
     assert offered("optinb", "groups", "show", "N", workspace=folder) == ["'Night owls'"]
     assert len(offered("optinb", "groups", "count", "", workspace=folder)) == 3
     summer = ["Optimove_SummerSale_Android", "Optimove_SummerSale_iOS"]

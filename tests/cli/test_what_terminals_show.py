@@ -81,6 +81,7 @@ def test_lists_say_what_they_are_and_what_to_do_when_there_is_nothing(folder: Pa
         (("campaigns", "list"), "optinb campaigns submit"),
         (("lists", "list"), "optinb lists save"),
         (("codes", "list"), "optinb codes import"),
+        (("offers", "list"), "optinb offers save"),
         (("campaigns", "calendar"), "once it is approved"),
         (("audit", "list", "--subject", "nobody"), "nothing was done to 'nobody' yet"),
     ):

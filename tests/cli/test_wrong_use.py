@@ -111,6 +111,7 @@ def test_a_folder_that_is_no_workspace_is_told(
         ("campaigns", "preview", "--file"),
         ("lists", "save", "L"),
         ("codes", "import", "P"),
+        ("offers", "save"),
         ("check",),
     ],
 )

@@ -142,7 +142,8 @@ def in_each_state(ws: Workspace) -> None:
 def examples(used: Workspace) -> dict[type, list[Any]]:
     """Values of every kind that is shown, made by a workspace that has been worked with."""
     ws, shop, club = used, CAMPAIGNS[0], CAMPAIGNS[1]
-    offer = {"name": "Ten", "kind": "discount", "value": "10 %", "terms": "none", "valid_until": "2027-01-01"}
+    offer = {"name": "Ten", "kind": "discount", "value": "10 %", "terms": "none", "valid_until": "2027-01-01",
+             "cost_of_one": 5}  # fmt: skip
     properties = {**shop["properties"], "promo_code": {"offer": "value"}}
     shop_plan = {**shop, "offer": offer, "properties": properties}
     on_a_day = [{"date": "2026-12-01"}, {"every": "week", "days": ["monday"]}, {"every": "month", "day": "last"},
@@ -221,7 +222,8 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         TemplateListing(templates=tuple(listed), news=(news,), stated=(stated,)),
         StatedTemplate(app_group="Shop", template=listed[0], stated=stated, follows=("'A' is held",)),
         ModelReport(run_date=RUN_DATE, warehouse_version=1, customers=1, stages={}, card=()),
-        *ws.codes.list(), ws.quarantine(), ws.customer_on("000014", RUN_DATE), ws.lists.save("Few", ["000014"]),
+        ws.offers.save(offer), *ws.codes.list(),
+        ws.quarantine(), ws.customer_on("000014", RUN_DATE), ws.lists.save("Few", ["000014"]),
         ws.vendor_control.save("Shop", ["somebody"]),
         ws.campaigns.last_approval(ws.campaigns.preview(shop)), init_workspace(ws.root.parent / "new"),
     ]  # fmt: skip

@@ -64,7 +64,15 @@ SCHEDULES = [
 ]
 OFFERS = [
     {"name": "20 % off", "kind": "discount"},
-    {"name": "20 % off", "kind": "gift", "value": "20 %", "valid_until": DAY, "terms": "Once.", "codes": "Spring"},
+    {
+        "name": "20 %",
+        "kind": "gift",
+        "value": "20 %",
+        "cost_of_one": 0.5,
+        "valid_until": DAY,
+        "terms": "Once.",
+        "codes": "Spring",
+    },
 ]
 PROPERTIES = [
     {"value": "X"},
@@ -79,6 +87,7 @@ PROPERTIES = [
     [
         *({"schedule": schedule} for schedule in SCHEDULES),
         *({"offer": offer} for offer in OFFERS),
+        {"offer": "Saved"},
         {"offer": OFFERS[1], "properties": {"p": {"offer": "terms"}, "q": {"offer": "code"}}},
         *({"properties": {"p": given}} for given in PROPERTIES),
         {"control": 0.333, "priority": 0, "exclusion_days": 7, "measurement_days": 30, "ignore_others": True},

@@ -71,6 +71,33 @@ def test_property_may_come_from_an_attribute_or_be_left_to_the_template(planner)
     assert planner.fields()["properties"] == {"promo_code": {"attribute": "city", "exclude_empty": True}}
 
 
+def test_saved_offer_is_chosen_by_its_name_in_place_of_a_new_one(planner, ws):
+    assert planner.offer.saved.layout.display == "none"  # nothing is saved yet
+    ws.offers.save({"name": "Spring", "kind": "discount", "value": "20 %", "cost_of_one": 5})
+    planner._look_again()
+    assert planner.offer.saved.layout.display == ""
+    assert ("Spring, 20 %, 5.00 for each redemption", "Spring") in planner.offer.saved.options
+    planner.properties.rows["promo_code"].origin.value = "offer value"
+    planner.offer.saved.value = "Spring"
+    assert planner.fields()["offer"] == "Spring"
+    assert planner.offer._own.layout.display == "none"
+    assert "20 %" in text_of(planner.message.value)
+    n = ws.campaigns.preview(planner.fields()).waterfall.recipients
+    assert f"at most {n:,} recipients x 5.00 EUR" in text_of(planner.audience.value)
+    planner.offer.saved.value = ""
+    assert "offer" not in planner.fields() and planner.offer._own.layout.display == ""
+
+
+def test_saved_offer_that_is_gone_stays_chosen(planner, ws):
+    ws.offers.save({"name": "Spring", "kind": "gift"})
+    planner._look_again()
+    planner.offer.saved.value = "Spring"
+    ws.offers.archive("Spring")
+    planner._look_again()
+    assert planner.fields()["offer"] == "Spring"
+    assert "was archived" in text_of(planner.audience.value) or planner.offer.saved.value == "Spring"
+
+
 def test_property_may_tell_of_the_offer(planner, ws):
     planner.offer.name.value = "Winter"
     planner.offer.value.value = "30 %"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -15,8 +15,8 @@ FILE_NAME = "optinb.toml"
 Platform = Literal["ios", "android", "kindle", "web"]
 Engine = Literal["polars", "duckdb", "spark"]
 ENGINES: tuple[Engine, ...] = ("polars", "duckdb", "spark")
-Table = Literal["customer_ids", "customers", "app_users", "transactions", "events"]
-TABLE_NAMES: tuple[Table, ...] = ("customer_ids", "customers", "app_users", "transactions", "events")
+Table = Literal["customer_ids", "customers", "app_users", "transactions", "events", "redemptions"]
+TABLE_NAMES: tuple[Table, ...] = get_args(Table)
 PLATFORMS: tuple[Platform, ...] = ("ios", "android", "kindle", "web")
 PLATFORM_NAMES: dict[Platform, str] = {"ios": "iPhone", "android": "Android", "kindle": "Kindle", "web": "web"}
 LiveContent = Literal["content_blocks", "connected_content", "catalogs", "profile"]

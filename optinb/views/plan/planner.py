@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from optinb.appboy import needed_properties
+from optinb.campaigns.part_words import offer_words
 from optinb.errors import OptinbError
 from optinb.show.campaigns import audience, message
 from optinb.show.pages import fragment
@@ -129,8 +130,9 @@ class Planner(Board):
                 choose(self.campaign, options, keep=self._own_id)
 
     def _offer_what_is_saved(self, own: str | None) -> None:
-        """Offers the groups and the pools of codes that there are, also the `own` pool of the offer."""
+        """Offers the groups, offers and pools of codes that there are, also the `own` pool of the offer."""
         self.form.choices("group", [group.name for group in self._ws.groups.list()])
+        self.offer.offer_saved({one.offer.name: offer_words(one.offer) for one in self._ws.offers.list()})
         pools = dict.fromkeys([*(pool.name for pool in self._ws.codes.list()), *([own] if own else [])])
         self.offer.choices("codes", [(NO_CODES, None), *((f"One each, from {pool}", pool) for pool in pools)])
 

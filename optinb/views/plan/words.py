@@ -29,6 +29,7 @@ CAMPAIGN = {
     "app_group": Words(control="choice"),
     "template": Words(control="choice"),
     "group": Words(label="Target group", control="choice"),
+    "offer": Words(label="Saved offer", options={None: "None, or a new one"}),
     "control": Words(label="Control group, %", control="percent", traits={"min": 0, "max": 99, "step": 1}),
     "measurement_days": Words(label="Days measured"),
     "exclusion_days": Words(label="Days without other campaigns"),
@@ -44,9 +45,11 @@ OFFER = Sheet(
             options={"discount": "A discount", "gift": "A gift", "points": "Points", "none": "Nothing to redeem"},
         ),
         "value": Words(label="Its value", traits={"placeholder": "Such as: 20 %"}),
+        "cost_of_one": Words(label="Cost of one redemption", traits={"placeholder": "Such as: 5.00"}),
+        "valid_until": Words(label="Its last day"),
         "codes": Words(control="choice", options={None: NO_CODES}),
     },
-    rows=("name", ("kind", "value", "valid_until", "codes", "terms")),
+    rows=("name", ("kind", "value", "cost_of_one", "valid_until", "codes", "terms")),
 )
 
 
