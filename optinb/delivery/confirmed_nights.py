@@ -28,6 +28,7 @@ class ConfirmedNight(Struct, frozen=True, kw_only=True):
     Attributes:
         campaign: its name.
         template: the template's name.
+        variant: that of the campaign whose message it was; None where it has none.
         run_date: the night.
         send_at: when it went out, in UTC.
         counts: what is known by now; None while nothing is.
@@ -48,6 +49,7 @@ class ConfirmedNight(Struct, frozen=True, kw_only=True):
     note: str | None = None
     problem: str | None = None
     over: str | None = None
+    variant: str | None = None
 
     @property
     def share(self) -> ShareTold | None:
