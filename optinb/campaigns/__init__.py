@@ -19,7 +19,15 @@ if TYPE_CHECKING:
         why_held,
         why_held_by_size,
     )
-    from optinb.campaigns.audience import AUDIENCE_SCHEMA, build_audience, personal, waterfall, why_kept, with_codes
+    from optinb.campaigns.audience import (
+        AUDIENCE_SCHEMA,
+        AudienceMessage,
+        build_audience,
+        personal,
+        waterfall,
+        why_kept,
+        with_codes,
+    )
     from optinb.campaigns.campaign import CHANNEL, Campaign, CampaignMessage, Offer, Property, Variant, id_of
     from optinb.campaigns.campaign_store import CampaignChange
     from optinb.campaigns.codes import EXAMPLE_CODE, check_codes, read_codes
@@ -31,6 +39,7 @@ if TYPE_CHECKING:
     from optinb.campaigns.part_words import NONE
     from optinb.campaigns.parts import (
         RULES_OF_TEMPLATE,
+        approved_content,
         content_parts,
         deciding_parts,
         differences,
@@ -55,7 +64,7 @@ else:
         {
             ".approval": "approve archive cancel draft fingerprint finish may_move reject step submit why_held "
             "why_held_by_size",
-            ".audience": "AUDIENCE_SCHEMA build_audience personal waterfall why_kept with_codes",
+            ".audience": "AUDIENCE_SCHEMA AudienceMessage build_audience personal waterfall why_kept with_codes",
             ".campaign": "CHANNEL Campaign CampaignMessage Offer Property Variant id_of",
             ".campaign_store": "CampaignChange",
             ".codes": "EXAMPLE_CODE check_codes read_codes",
@@ -65,7 +74,8 @@ else:
             ".moving": "TimeMove sign_move why_untimely",
             ".outlook": "Going calendar",
             ".part_words": "NONE",
-            ".parts": "RULES_OF_TEMPLATE content_parts deciding_parts differences rules_part tables_for",
+            ".parts": "RULES_OF_TEMPLATE approved_content content_parts deciding_parts differences rules_part "
+            "tables_for",
             ".policy": "Competitor check_quiet days_back quiet_zones",
             ".power": "Power power_of",
             ".rebuilt": "REBUILT RebuiltAudience approved_rebuilt rebuilt_parts",

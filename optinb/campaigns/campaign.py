@@ -223,6 +223,11 @@ class Campaign(_Value, frozen=True, kw_only=True):
         return tuple(found)
 
     @property
+    def is_of_several(self) -> bool:
+        """Whether it has variants, or chooses templates by platform, so that it may have several messages."""
+        return bool(self.templates or self.variants)
+
+    @property
     def shares(self) -> dict[str, float]:
         """The share of each variant (all together 1), by name; nothing without variants."""
         whole = sum(variant.share for variant in self.variants)
