@@ -335,6 +335,7 @@ class Confirming:
                     campaign=audience.campaign_name,
                     template=template.name if template else audience.template_id,
                     variant=audience.variant,
+                    is_of_several=sum(audience.is_beside(other) for other in audiences) > 1,
                     run_date=audience.run_date,
                     send_at=audience.send_at,
                     counts=there.counts if there else None,

@@ -35,6 +35,7 @@ class MessageSummary(Struct, frozen=True, kw_only=True):
     """One of several messages of a campaign's night.
 
     Attributes:
+        number: from 0, by which its audience is known.
         template: the template's name.
         variant: that of the campaign whose message it is; None where it has none.
         recipients: how many customers get it.
@@ -43,6 +44,7 @@ class MessageSummary(Struct, frozen=True, kw_only=True):
         audience_sha256: the seal of that file.
     """
 
+    number: int
     template: str
     variant: str | None = None
     recipients: int = 0
@@ -238,6 +240,7 @@ def frozen(
         errors=dict(errors),
         messages=tuple(
             MessageSummary(
+                number=message.number,
                 template=name,
                 variant=message.variant,
                 recipients=message.recipients,

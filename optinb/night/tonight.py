@@ -245,15 +245,16 @@ class NightCampaigns:
         """The messages of a campaign in a dry run; nothing where it has but one."""
         if len(resolved.messages) == 1:
             return []
-        each = [(one, gets(rows, number).height) for number, one in enumerate(resolved.messages)]
+        each = [(number, one, gets(rows, number).height) for number, one in enumerate(resolved.messages)]
         return [
             MessageSummary(
+                number=number,
                 template=one.template.name,
                 variant=one.message.variant,
                 recipients=recipients,
                 counts=DeliveryCounts(pending=recipients),
             )
-            for one, recipients in each
+            for number, one, recipients in each
         ]
 
     def _why_short(self, campaign: Campaign, recipients: int) -> str | None:
