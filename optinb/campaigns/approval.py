@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from optinb.base.people import is_among, same_person
-from optinb.campaigns.campaign import Campaign, Scalar
+from optinb.campaigns.campaign import Campaign, Property, Scalar
 from optinb.campaigns.life import ALIVE, TRANSITIONS, CampaignState, Step, may, next_state
 from optinb.campaigns.part_words import why_different
 from optinb.campaigns.record import Approval, Authority, CampaignRecord, SizeBand
@@ -133,11 +133,20 @@ def reworded(record: CampaignRecord, words: Callable[[str], str]) -> CampaignRec
     campaign, offer = record.campaign, record.campaign.offer
     if offer is not None:
         offer = replace(offer, name=words(offer.name), value=value(offer.value), terms=words(offer.terms))
-    properties = {
-        name: replace(source, value=value(source.value), default=value(source.default))
-        for name, source in campaign.properties.items()
-    }
-    content = replace(campaign, offer=offer, properties=properties, notes=words(campaign.notes))
+
+    def reworded_properties(given: dict[str, Property]) -> dict[str, Property]:
+        return {
+            name: replace(source, value=value(source.value), default=value(source.default))
+            for name, source in given.items()
+        }
+
+    content = replace(
+        campaign,
+        offer=offer,
+        properties=reworded_properties(campaign.properties),
+        variants=tuple(replace(one, properties=reworded_properties(one.properties)) for one in campaign.variants),
+        notes=words(campaign.notes),
+    )
     try:
         read_again = msgspec.convert(msgspec.to_builtins(content), Campaign)
     except msgspec.ValidationError as error:

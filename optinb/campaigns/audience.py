@@ -14,6 +14,7 @@ from optinb.base.settings import AppSettings
 from optinb.campaigns.campaign import Property
 from optinb.campaigns.messages import MESSAGES
 from optinb.campaigns.placed_customers import PlacedCustomers
+from optinb.campaigns.vendor_filters import is_exempt
 from optinb.errors import CampaignError, did_you_mean
 from optinb.segments import CODES, REASONS, Waterfall
 
@@ -158,14 +159,16 @@ def _messages_for(
     Every one of them has an app that a message of their variant reaches; Appboy's filters look at each message apart.
     """
     bits, against = np.zeros(len(places), dtype=np.uint32), np.zeros(len(places), dtype=np.uint8)
-    latest = np.full(len(places), -1, dtype=np.int64)
+    latest, counted = np.full(len(places), -1, dtype=np.int64), np.zeros(len(places), dtype=np.uint16)
     vendor = policy_state.vendor if policy_state is not None else None
     for number, message in enumerate(messages):
         mine = np.flatnonzero((dealt == message.variant) & (placed.against(message.apps)[places] == 0))
         if vendor is not None and who is not None and who.sendings:
-            filtered = vendor.verdicts(places[mine], who.sendings[number], who.campaign_id)
+            sending = who.sendings[number]
+            filtered = vendor.verdicts(places[mine], sending, who.campaign_id, given=counted[mine])
             against[mine] = np.where(against[mine] == 0, filtered, against[mine])
             mine = mine[filtered == 0]
+            counted[mine] += phones == "all" and not is_exempt(sending.rules)
         bit = np.uint32(1 << number)
         if phones == "all" or len(messages) == 1:
             bits[mine] |= bit

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
+    from optinb.appboy.template_rules import VendorCap
     from optinb.campaigns.placed_customers import PlacedCustomers
     from optinb.campaigns.policy import Competitor
     from optinb.campaigns.vendor_filters import ReceiptSpan, TemplateSending
@@ -69,8 +70,12 @@ class VendorState:
         self._places: dict[tuple[int, bool], Places] = {}
         self._in_control: dict[str, NDArray[np.bool_] | None] = {}
 
-    def verdicts(self, places: NDArray[np.uint32], sending: TemplateSending, campaign_id: str) -> NDArray[np.uint8]:
+    def verdicts(
+        self, places: NDArray[np.uint32], sending: TemplateSending, campaign_id: str, *, given: NDArray[np.uint16]
+    ) -> NDArray[np.uint8]:
         """For each customer what Appboy would filter of a message: 0 nothing, else a number in `CODES`.
+
+        `given`: how many messages of the same campaign each gets beside it, which count for caps.
 
         Raises StateError when an audience or a list that counts can't be read or was changed.
         """
@@ -79,11 +84,12 @@ class VendorState:
         found: dict[Exclusion, NDArray[np.bool_] | None] = {
             "had_template": self._had_template(places, sending, campaign_id),
             "vendor_control": self._of_control(sending.app_group_id),
-            "vendor_cap": self._capped(sending),
         }
         told: dict[Exclusion, NDArray[np.bool_]] = {
             reason: mask[places] for reason, mask in found.items() if mask is not None
         }
+        if sending.rules.caps is not UNSET and sending.rules.caps:
+            told["vendor_cap"] = self._capped(sending, sending.rules.caps, places, given)
         return first_against(told) if told else np.zeros(len(places), dtype=np.uint8)
 
     def promise(self, audience: pl.DataFrame, who: Competitor) -> None:
@@ -134,12 +140,16 @@ class VendorState:
             self._in_control[app_group_id] = mask
         return self._in_control[app_group_id]
 
-    def _capped(self, sending: TemplateSending) -> NDArray[np.bool_] | None:
-        """Who has got as much of the app group as a stated cap allows."""
-        if sending.rules.caps is UNSET or not sending.rules.caps:
-            return None
-        capped = np.zeros(len(self._placed), dtype=np.bool_)
-        for cap in sending.rules.caps:
+    def _capped(
+        self,
+        sending: TemplateSending,
+        caps: Iterable[VendorCap],
+        places: NDArray[np.uint32],
+        given: NDArray[np.uint16],
+    ) -> NDArray[np.bool_]:
+        """Who of some places has got as much of the app group as a stated cap allows."""
+        capped = np.zeros(len(places), dtype=np.bool_)
+        for cap in caps:
             counts = np.zeros(len(self._placed), dtype=np.uint16)
             for number, one in enumerate(self._sent):
                 there = one.sending
@@ -151,10 +161,10 @@ class VendorState:
                     lambda zone, there=there, cap=cap: is_counted(cap, *self._spans(there, sending, zone), zone)
                 )
                 if where:
-                    places, times = self._places_of(number, False)
-                    mine = self._within(where)[places]
-                    counts[places[mine]] += np.uint16(1) if times is None else times[mine]
-            capped |= counts >= cap.most
+                    had, times = self._places_of(number, False)
+                    mine = self._within(where)[had]
+                    counts[had[mine]] += np.uint16(1) if times is None else times[mine]
+            capped |= counts[places] + given >= cap.most
         return capped
 
     def _spans(self, one: TemplateSending, other: TemplateSending, zone: str) -> tuple[ReceiptSpan, ReceiptSpan]:

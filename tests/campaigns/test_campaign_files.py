@@ -55,16 +55,20 @@ TEMPLATES = st.one_of(
     st.fixed_dictionaries({"template": NAMES}),
     st.fixed_dictionaries({"templates": st.dictionaries(st.sampled_from(PLATFORMS), NAMES, min_size=1)}),
 )
-VARIANTS = st.lists(st.tuples(st.floats(0.01, 99), TEMPLATES, PROPERTIES), max_size=4).map(
-    lambda made: tuple(
+
+
+def variants(made: list[tuple[float, dict[str, Any], Property]]) -> tuple[Variant, ...]:
+    return tuple(
         Variant(name=f"Variant {n}", share=share, properties={"word": source}, **templates)
         for n, (share, templates, source) in enumerate(made)
     )
-)
 
 
 def written(templates: dict[str, Any], **fields: Any) -> Campaign:
     return Campaign(**templates, **fields)
+
+
+VARIANTS = st.lists(st.tuples(st.floats(0.01, 99), TEMPLATES, PROPERTIES), max_size=4).map(variants)
 
 
 CAMPAIGNS = st.builds(
