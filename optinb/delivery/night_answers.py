@@ -166,7 +166,7 @@ class NightAnswers:
         return Why(customer_id=customer_id, run_date=night, is_known=known, answers=tuple(answers))
 
     def newest(self, customer_id: str, *, limit: int) -> tuple[tuple[date, Answer], ...]:
-        """The answers of the newest nights of campaigns, so many at most, whose group a customer was in, each with it."""
+        """The answers of the newest nights of campaigns, so many at most, whose group a customer was in, and when."""
         who = self._names_of(customer_id)
         newest = _by_campaign(self._contacts.nights())[:limit]
         found = ((messages[0].run_date, answer) for messages in newest for answer in self._answers(messages, who))

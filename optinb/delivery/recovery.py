@@ -283,9 +283,9 @@ class _Sent(Struct, frozen=True, kw_only=True):
                 audience=one.audience,
                 audience_sha256=one.audience_sha256,
                 messages=(),
-                waterfall=self.figures
-                if not one.number
-                else Waterfall(target=one.recipients, recipients=one.recipients),
+                waterfall=Waterfall(target=one.recipients, excluded={}, control=0, recipients=one.recipients)
+                if one.number
+                else self.figures,
             )
             for one in self.messages
         ) or (self,)
