@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from optinb.base.clock import is_pretended
-from optinb.base.progress import progress
 from optinb.campaigns import (
     ALIVE,
     REBUILT,
@@ -20,27 +19,24 @@ from optinb.campaigns import (
     CampaignRecord,
     Competitor,
     ContactPolicyState,
-    gets,
     waterfall,
     why_held,
     why_held_by_size,
     why_kept,
     why_too_many,
 )
-from optinb.delivery import FrozenAudience, SendIds, close_past, is_late, plan, send, why_short
-from optinb.delivery.journal import DeliveryCounts
+from optinb.delivery import FrozenAudience, SendIds, close_past, is_late, plan, why_short
 from optinb.errors import CampaignError, OptinbError, StateError, failure
-from optinb.measure import CampaignSummary, MessageSummary, frozen, held, rehearsed
+from optinb.measure import CampaignSummary, held, rehearsed
 from optinb.night.frozen_audience import why_not_approved
+from optinb.night.messages import counts_of, figures_of, plan_of, send_message, still_to_send, to_be
 from optinb.night.second_look import SecondLook, look_afterwards, look_before
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime
 
-    import polars as pl
-
-    from optinb.appboy import AppboyClient, GroupSync
+    from optinb.appboy import GroupSync
     from optinb.base.settings import AppGroupSettings
     from optinb.planning import Resolved
     from optinb.segments import SharedGroups
@@ -144,7 +140,7 @@ class NightCampaigns:
         self.failures += done.problems
         for closed in done.audiences:
             try:
-                if not any(one.pending for one in self._counts(self._messages(closed.of_campaign, closed.run_date))):
+                if not still_to_send(self._ws, self._messages(closed.of_campaign, closed.run_date)):
                     self._ws.campaigns.finish(closed.of_campaign)
             except Exception as error:
                 what = f"{closed.campaign_name!r} can't be finished"
@@ -186,7 +182,7 @@ class NightCampaigns:
         names = (campaign.name, campaign.app_group, ", ".join(campaign.template_names))
         there = self._planned(record)
         if there:
-            figures = self._figures(there)
+            figures = figures_of(self._ws, there)
             with suppress(OptinbError):  # which is told when it is to be sent
                 return replace(figures, held=self._why_not_now(*there)) if figures.pending else figures
             return figures
@@ -215,7 +211,7 @@ class NightCampaigns:
         send_at = campaign.schedule.send_at(self._run_date, self._ws.settings.zone)
         if self._dry_run:
             among.promise(rows, resolved.competitor(self._run_date))
-            names, messages = (resolved.app_group.name, resolved.template_names), self._to_be(rows, resolved)
+            names, messages = (resolved.app_group.name, resolved.template_names), to_be(rows, resolved)
             return rehearsed(campaign.name, *names, figures, send_at, messages)
         now = self._ws.now()
         try:
@@ -237,25 +233,9 @@ class NightCampaigns:
             return held(*names, str(error), figures)
         messages = self._messages(record.id)
         # and not another run's
-        self._looked_at |= {_plan_of(message) for message in messages if message.planned_at == now}
+        self._looked_at |= {plan_of(message) for message in messages if message.planned_at == now}
         among.promise(rows, resolved.competitor(self._run_date))
-        return self._figures(messages)
-
-    def _to_be(self, rows: pl.DataFrame, resolved: Resolved) -> list[MessageSummary]:
-        """The messages of a campaign in a dry run; nothing where it has but one."""
-        if len(resolved.messages) == 1:
-            return []
-        each = [(number, one, gets(rows, number).height) for number, one in enumerate(resolved.messages)]
-        return [
-            MessageSummary(
-                number=number,
-                template=one.template.name,
-                variant=one.message.variant,
-                recipients=recipients,
-                counts=DeliveryCounts(pending=recipients),
-            )
-            for number, one, recipients in each
-        ]
+        return figures_of(self._ws, messages)
 
     def _why_short(self, campaign: Campaign, recipients: int) -> str | None:
         """Why the promotion codes don't suffice, or None; a dry run counts what its other campaigns would take."""
@@ -272,9 +252,6 @@ class NightCampaigns:
         """What is frozen of a campaign's messages tonight, or on another night."""
         return self._ws.store.deliveries.messages(campaign_id, run_date or self._run_date)
 
-    def _counts(self, messages: Sequence[FrozenAudience]) -> list[DeliveryCounts]:
-        return [self._ws.store.deliveries.counts(*message.night) for message in messages]
-
     def _planned(self, record: CampaignRecord) -> tuple[FrozenAudience, ...]:
         """What an earlier attempt has frozen.
 
@@ -283,7 +260,7 @@ class NightCampaigns:
         """
         there = self._messages(record.id)
         if any(message.cancelled is not None for message in there) and record.state in ALIVE:
-            counts = self._counts(there)
+            counts = counts_of(self._ws, there)
             is_stopped = all(one.cancelled == one.recipients for one in counts)
             return () if is_stopped else there
         return there
@@ -312,11 +289,11 @@ class NightCampaigns:
         for message in messages:
             if not self._ws.store.deliveries.counts(*message.night).pending:
                 continue
-            is_known = _plan_of(message) in self._looked_at
+            is_known = plan_of(message) in self._looked_at
             reason = why_not_approved(self._ws, record, resolved, message, is_known=is_known)
             if reason:
                 return reason
-            self._looked_at.add(_plan_of(message))
+            self._looked_at.add(plan_of(message))
         return None
 
     def _look_at_trail(self) -> None:
@@ -345,12 +322,12 @@ class NightCampaigns:
         """Sends what is still planned of a campaign; a failure is noted, and its figures are told all the same."""
         reason = None
         try:
-            if any(one.pending for one in self._counts(messages)):
+            if any(one.pending for one in counts_of(self._ws, messages)):
                 reason = self._why_not_now(*messages)
             reason = reason or self._send(messages, ids)
         except Exception as error:  # whatever it is, it must not keep the other campaigns from being sent
             self.failures.append(f"{messages[0].campaign_name!r}: {failure(error, doing='send')}")
-        return replace(self._figures(messages), held=reason)
+        return replace(figures_of(self._ws, messages), held=reason)
 
     def _send(self, messages: Sequence[FrozenAudience], ids: SendIds) -> str | None:
         """Sends a campaign's messages, each between two looks at its template.
@@ -360,65 +337,25 @@ class NightCampaigns:
         """
         first = messages[0]
         with self._ws.sends.client(first) as client:
-            if before := look_before(self._ws, client, self._still_to_send(messages)):
+            if before := look_before(self._ws, client, still_to_send(self._ws, messages)):
                 return self._told(first, before)
             for message in messages:
                 is_later = message is not first
-                if is_later and (before := look_before(self._ws, client, self._still_to_send([message]))):
+                if is_later and (before := look_before(self._ws, client, still_to_send(self._ws, [message]))):
                     return self._told(message, before)
-                self._send_one(client, message, ids)
+                why_not, holder = self._why_not_now, self._holder
+                stopped = send_message(self._ws, client, message, ids, holder=holder, wait_s=WAIT_S, why_not=why_not)
+                self.failures += [f"{message.campaign_name!r}: {stopped}"] if stopped else []
             after = look_afterwards(self._ws, client, messages)
         if self._told(first, after):
             return after.held
-        sums = self._figures(self._messages(first.of_campaign))
+        sums = figures_of(self._ws, self._messages(first.of_campaign))
         if sums.pending == 0 and not (sums.cancelled and sums.cancelled == sums.planned):
             self._ws.campaigns.finish(first.of_campaign)
         return None
-
-    def _still_to_send(self, messages: Sequence[FrozenAudience]) -> list[FrozenAudience]:
-        return [m for m, counts in zip(messages, self._counts(messages), strict=True) if counts.pending]
-
-    def _send_one(self, client: AppboyClient, message: FrozenAudience, ids: SendIds) -> None:
-        """Sends what is still planned of one message."""
-        left = self._ws.store.deliveries.counts(*message.night).pending
-        with progress(message.campaign_name, total=left, unit="recipient") as on_progress:
-            counts = send(
-                self._ws.store,
-                client,
-                message,
-                root=self._ws.root,
-                clock=self._ws.now,
-                lease_clock=self._ws.store.clock,
-                settings=self._ws.settings.send,
-                holder=self._holder,
-                budget=self._ws.sends.budget(message.app_group_id),
-                wait_s=WAIT_S,
-                progress=on_progress,
-                why_not=self._why_not_now,
-                identify=lambda there, lease: ids.identify(client, there, lease),
-            )
-        ids.look_again(message)
-        if counts.stopped:
-            self.failures.append(f"{message.campaign_name!r}: {counts.stopped}")
 
     def _told(self, audience: FrozenAudience, look: SecondLook) -> str | None:
         """Keeps what a look is to tell; returns why it holds the campaign."""
         self.notes += [look.note] if look.note else []
         self.failures += [f"{audience.campaign_name!r}: {look.failure}"] if look.failure else []
         return look.held
-
-    def _figures(self, messages: Sequence[FrozenAudience]) -> CampaignSummary:
-        """The figures of a campaign whose audience is frozen, from the journal."""
-        app_group_id = messages[0].app_group_id
-        groups = {group.id: group.name for group in self._ws.settings.app_groups}
-        return frozen(
-            messages,
-            self._counts(messages),
-            app_group=groups.get(app_group_id, app_group_id),
-            templates={t.id: t.name for t in self._ws.store.templates.list(app_group_id)},
-        )
-
-
-def _plan_of(message: FrozenAudience) -> tuple[tuple[str, date], str, datetime]:
-    """What tells a plan of a message from every other."""
-    return message.night, message.sha256, message.planned_at
