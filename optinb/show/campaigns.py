@@ -87,12 +87,12 @@ def _standing(template: Template, stated: StatedRules | None) -> str:
     return f"{template_text(template)}\n  rules: {ONCE if stated is None else stated_text(stated)}"
 
 
-def messages_text(campaign: Campaign) -> list[str]:
+def _messages_of(campaign: Campaign) -> list[str]:
     """The messages of a campaign that has several, a line for each; nothing for one that has not."""
     if not campaign.is_of_several:
         return []
     lines = [
-        f"{message_name(one.variant, one.platforms)}: {one.template}"
+        f"{_message_name(one.variant, one.platforms)}: {one.template}"
         + (f" ({share(campaign.shares[one.variant])})" if one.variant else "")
         for one in campaign.messages
     ]
@@ -100,7 +100,7 @@ def messages_text(campaign: Campaign) -> list[str]:
     return [*lines, "customers with several phones get it on the one that they used last"] if is_one else lines
 
 
-def message_name(variant: str | None, platforms: Sequence[Platform]) -> str:
+def _message_name(variant: str | None, platforms: Sequence[Platform]) -> str:
     """What a message of a campaign is called: its variant, and where it goes."""
     where = " and ".join(PLATFORM_NAMES[platform] for platform in platforms)
     return ", ".join(filter(None, (variant and f"variant {variant}", where))) or "all phones"
@@ -112,7 +112,7 @@ def _of_messages(value: CampaignPreview) -> list[str]:
         (one,) = value.messages
         return [f"  rules of the template: {ONCE if one.stated is None else stated_text(one.stated)}"]
     lines = [
-        f"  {one.recipients:>12,}  get {one.template.name} ({message_name(one.variant, one.platforms)})"
+        f"  {one.recipients:>12,}  get {one.template.name} ({_message_name(one.variant, one.platforms)})"
         for one in value.messages
     ]
     rules = [f"  rules of {name}: {ONCE if one is None else stated_text(one)}" for name, one in value.stated.items()]
@@ -125,7 +125,7 @@ def campaign_text(value: CampaignRecord) -> str:
     lines = [
         f"{c.name}: {value.state}" + (f" ({value.comment})" if value.comment else ""),
         f"  {c.channel}, {c.app_group}, template {', '.join(c.template_names) or 'none yet'}, group {c.group}",
-        *(f"  {line}" for line in messages_text(c)),
+        *(f"  {line}" for line in _messages_of(c)),
         f"  {c.schedule.sentence()}, control group {figure(100 * c.control)}%",
         f"  submitted by {value.author} {local_time(value.submitted_at)}",
     ]

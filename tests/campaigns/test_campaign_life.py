@@ -203,21 +203,21 @@ def test_every_part_of_what_goes_out_is_in_the_fingerprint() -> None:
     newer = replace(group, apps=(AppSettings(id="a", name="A", platform="ios", sdk_from_version="2"),))
     base = campaign_from(FIELDS)
     variants = [
-        content_parts(base, rule_json="r", template=template, app_group=group),
-        content_parts(base, rule_json="R", template=template, app_group=group),
-        content_parts(base, rule_json="r", template=other, app_group=group),
-        content_parts(base, rule_json="r", template=template, app_group=newer),
-        content_parts(replace(base, control=0.2), rule_json="r", template=template, app_group=group),
-        content_parts(replace(base, properties={}), rule_json="r", template=template, app_group=group),
+        content_parts(base, rule_json="r", templates=[template], app_group=group),
+        content_parts(base, rule_json="R", templates=[template], app_group=group),
+        content_parts(base, rule_json="r", templates=[other], app_group=group),
+        content_parts(base, rule_json="r", templates=[template], app_group=newer),
+        content_parts(replace(base, control=0.2), rule_json="r", templates=[template], app_group=group),
+        content_parts(replace(base, properties={}), rule_json="r", templates=[template], app_group=group),
         content_parts(
             replace(base, schedule=replace(base.schedule, at="18:31")),
             rule_json="r",
-            template=template,
+            templates=[template],
             app_group=group,
         ),
     ]
     assert len({fingerprint(parts) for parts in variants}) == len(variants)
-    assert content_parts(base, rule_json="r", template=template, app_group=group) == variants[0]
+    assert content_parts(base, rule_json="r", templates=[template], app_group=group) == variants[0]
 
 
 def test_local_times_become_utc_also_when_clocks_change() -> None:

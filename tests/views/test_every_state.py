@@ -156,11 +156,19 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
                           quiet_hours=VendorQuietHours(time(22), time(8)))  # fmt: skip
     stated = StatedRules(rules=rules, by=AUTHOR, at=NOW)
     zone = SendTime(zone="Europe/Berlin", customers=3, wall="18:30", at=NOW)
-    shown = {"send_times": (zone,), "stated": stated, "refused": "it is had once", "notes": ("A had it",)}
+    shown = {"send_times": (zone,), "refused": "it is had once", "notes": ("A had it",)}
     previews = [replace(ws.campaigns.preview(one, samples=2), **shown) for one in campaigns]
+    said = [tuple(replace(message, stated=stated) for message in one.messages) for one in previews]
+    previews = [replace(one, messages=messages) for one, messages in zip(previews, said, strict=True)]
+    variants = (
+        {"name": "Sale"},
+        {"name": "Back", "template": "Optimove_WinBack_iOS", "properties": {"x": {"value": 1}}},
+    )
+    several = {**shop_plan, "name": "Variants", "variants": variants, "phones": "last_used"}
+    previews.append(ws.campaigns.preview(several, samples=2, in_full=True))
     previews.append(ws.campaigns.preview({**club, "name": "Beside others"}, samples=2, in_full=True))
     offered = ws.campaigns.submit({**shop_plan, "name": "An offer", "schedule": {"every": "day", "at": "18:30"}})
-    records = (offered, *ws.campaigns.list())
+    records = (ws.campaigns.save_draft(several), offered, *ws.campaigns.list())
     reason = Answer(
         campaign="A", outcome="recipient", why="gets it", delivery="unknown", settled="missing", send_at=NOW
     )

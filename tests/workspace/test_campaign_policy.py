@@ -105,7 +105,7 @@ def test_a_longer_measurement_is_advised_by_what_the_group_bought_within_it(ws: 
 def test_a_preview_shows_what_is_approved(ws: Workspace) -> None:
     preview = ws.campaigns.preview(CLUB)
     assert sum(t.customers for t in preview.send_times) == preview.waterfall.recipients
-    assert preview.messages == 90 * preview.waterfall.recipients
+    assert preview.messages_ahead == 90 * preview.waterfall.recipients
     assert preview.changed == ()
     power = ws.campaigns.power(preview)
     assert power is not None

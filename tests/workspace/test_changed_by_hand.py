@@ -519,7 +519,7 @@ def test_nobody_approves_a_template_whose_text_was_changed_by_hand_until_it_is_i
                 look(SUMMER)
         boss.templates.sync()  # Appboy hasn't edited it since, and it is read again all the same
         preview = boss.campaigns.preview(SUMMER)
-        assert not any("Harmless" in message.alert for message in preview.template.messages)
+        assert not any("Harmless" in message.alert for message in preview.messages[0].template.messages)
         boss.campaigns.approve(SUMMER, seen=preview)
 
 

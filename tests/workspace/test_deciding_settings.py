@@ -180,7 +180,7 @@ def template(ws: Workspace) -> Template:
 
 def parts_under(settings: Settings, template: Template, campaign: Campaign) -> dict[str, str]:
     group = settings.app_groups[0]
-    content = content_parts(campaign, rule_json="r", template=template, app_group=group)
+    content = content_parts(campaign, rule_json="r", templates=[template], app_group=group)
     return content | deciding_parts(settings, campaign, RULE, delivered=("country",), imports=())
 
 

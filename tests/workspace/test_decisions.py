@@ -27,7 +27,7 @@ def parts(ws):
     return content_parts(
         campaign,
         rule_json=to_json(attr("country") == "DE"),
-        template=ws.templates.get("Club", campaign.template),
+        templates=[ws.templates.get("Club", campaign.template)],
         app_group=ws.settings.app_group("Club"),
     )
 

@@ -34,7 +34,7 @@ def test_a_campaign_alone_keeps_all_its_recipients(ws: Workspace) -> None:
     assert full.power == ws.campaigns.power(quick)
     assert full.power is not None
     assert (quick.power, quick.rivals, quick.after_rivals) == (None, (), None)
-    assert sum(t.customers for t in full.send_times) == full.waterfall.recipients == full.messages > 100
+    assert sum(t.customers for t in full.send_times) == full.waterfall.recipients == full.messages_ahead > 100
 
 
 def test_campaigns_that_go_first_are_told_with_the_customers_that_they_take(ws: Workspace) -> None:

@@ -165,8 +165,8 @@ def test_a_campaign_that_recurs_needs_somebody_who_says_that_its_template_may_be
     assert seen.refused == str(refused.value)
     assert show.text(seen).endswith(f"refused: {seen.refused}; then look at it again")
     assert "campaigns approve" not in show.text(seen)
-    assert (seen.messages, seen.times, seen.times_each) == (seen.waterfall.recipients, 90, 1)
-    told = f"about {seen.messages} messages in the coming 90 days: each customer gets it once; those who join"
+    assert (seen.messages_ahead, seen.times, seen.times_each) == (seen.waterfall.recipients, 90, 1)
+    told = f"about {seen.messages_ahead} messages in the coming 90 days: each customer gets it once; those who join"
     assert told in show.text(seen)
     assert f"It can't go out like this: {seen.refused}." in html.unescape(show.html(seen))
     with monkeypatch.context() as patch:
@@ -180,8 +180,8 @@ def test_a_campaign_that_recurs_needs_somebody_who_says_that_its_template_may_be
             boss.campaigns.approve(DAILY["name"], seen=boss.campaigns.preview(DAILY["name"]))
         ws.templates.set_rules("Shop", SUMMER, TemplateRules(again_after_s=22 * 3_600))
         seen = boss.campaigns.preview(DAILY["name"])
-        assert seen.messages == 90 * seen.waterfall.recipients
-        assert (seen.refused, seen.stated) == ("", ws.templates.rules("Shop", SUMMER))
+        assert seen.messages_ahead == 90 * seen.waterfall.recipients
+        assert (seen.refused, list(seen.stated.values())) == ("", [ws.templates.rules("Shop", SUMMER)])
         assert f"again after 22 hours (stated by {AUTHOR} 2026-11-23" in show.text(seen)
         desk = ApprovalDesk(boss)
         assert "again after 22 hours" in desk.detail.value and f"stated by {AUTHOR}" in desk.detail.value

@@ -108,7 +108,7 @@ class Planner(Board):
             self._suggested = ""
             if record is None:
                 # of the one before, a new campaign keeps whom it is for and what they get
-                kept = {name: self.fields()[name] for name in ("app_group", "template", "group")}
+                kept = {name: self.fields().get(name) for name in ("app_group", "template", "group")}
                 schedule = {"at": SCHEDULED, "date": self._tomorrow}
                 self.form.show(
                     {**kept, "schedule": schedule, "control": self._ws.settings.policy.control, "properties": None}
