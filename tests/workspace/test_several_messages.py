@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
+from page_text import text_of
 
-from optinb import open_workspace
+from optinb import open_workspace, show
 from optinb.campaigns.campaign import id_of
 from optinb.delivery import read_frozen
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit
+from optinb.measure import in_one_line
 from optinb.nightly import Night
 from optinb.sandbox import Fault
 
@@ -88,18 +91,6 @@ def alive(sandbox: Sandbox) -> dict[str, Counter[str]]:
 
 def names(ws: Workspace) -> dict[str, str]:
     return {template.name: template.id for template in ws.templates.list()}
-
-
-def apps_of(ws: Workspace) -> dict[str, set[str]]:
-    """The platforms on which each customer of Shop, by external user id, can be reached."""
-    apps = {app.id: app.platform for app in ws.settings.app_group("Shop").apps}
-    users = ws.snapshot().table("app_users").collect()
-    people = dict(ws.customers().select("customer_id", "external_user_id").collect().iter_rows())
-    found: dict[str, set[str]] = defaultdict(set)
-    for row in users.iter_rows(named=True):
-        if row["app_id"] in apps and row.get("push_enabled", True):
-            found[people.get(row["customer_id"], "")].add(apps[row["app_id"]])
-    return found
 
 
 def requests(folder: Path) -> list[dict]:
@@ -247,3 +238,35 @@ def test_what_was_frozen_is_sent_by_another_run(planned: Workspace, folder: Path
     (sent,) = run(folder).campaigns
     assert (sent.held, sent.accepted) == (None, frozen.planned)
     assert "We miss you" in (folder / "runs" / str(RUN_DATE) / "report.html").read_text()
+
+
+def test_the_next_days_tell_what_arrived_and_was_counted_by_message(
+    planned: Workspace, folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (told,) = run(folder).campaigns
+    later = datetime(2026, 11, 27, 12, tzinfo=UTC)
+    sandbox.move_clock(to=later)
+    monkeypatch.setenv("OPTINB_NOW", later.isoformat())
+    with open_workspace(folder, user=AUTHOR) as ws:
+        confirmed = ws.confirming.confirm(minutes=5)
+        assert confirmed.problems == ()
+        accepted = {(m.template, m.variant): m.counts.accepted for m in told.messages}
+        titles = {f"{NAME} ({m.template}, variant {m.variant})" for m in told.messages}
+        assert {night.title for night in confirmed.nights} == titles
+        for night in confirmed.nights:
+            assert night.counts is not None
+            assert night.counts.recipients == accepted[night.template, night.variant]
+            assert night.counts.confirmed == night.counts.recipients
+        shown = text_of(show.html(confirmed))
+        assert all(title in show.text(confirmed) and title in shown for title in titles)
+        assert ws.reach_figures.read().problems == ()
+        figures = ws.reach_figures.of(NAME)
+        assert {(n.template, n.variant): n.accepted for n in figures.nights} == accepted
+        assert all(n.total("unique_recipients") == n.accepted for n in figures.nights)
+        assert in_one_line(figures).accepted == told.planned
+        (line,) = ws.reach_figures.lately()
+        assert line == figures
+        assert all(f", {m.template}, variant {m.variant}" in show.text(figures) for m in told.messages)
+        assert set(ws.contacts.table().filter(pl.col("campaign") == NAME)["outcome"]) >= {"received", "in_control"}
+        assert set(ws.contacts.rows(messages(ws)[0]).filter(pl.col("role") == "control")["status"]) == {"confirmed"}
+    assert planned.checkpoints.verify().problem is None

@@ -189,7 +189,11 @@ class FrozenAudience(Struct, frozen=True, kw_only=True):
         return number_of(self.campaign_id)
 
     def is_beside(self, other: FrozenAudience) -> bool:
-        """Whether both are of one campaign's night: the same, or another message of it."""
+        """Whether both are of one campaign's night: the same, or another message of it.
+
+        Args:
+            other: compared with this one.
+        """
         return (self.of_campaign, self.run_date) == (other.of_campaign, other.run_date)
 
 
