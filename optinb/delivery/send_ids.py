@@ -77,7 +77,7 @@ class SendIds:
     def notes(self) -> tuple[str, ...]:
         """Which campaigns go without an id and why, a sentence for each reason."""
         return tuple(
-            f"{', '.join(map(repr, sorted(names)))} went without a send_id, because {why}; {UNTOLD}"
+            f"{', '.join(map(repr, sorted(set(names))))} went without a send_id, because {why}; {UNTOLD}"
             for why, names in self._without.values()
         )
 
