@@ -9,20 +9,23 @@ from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import polars as pl
 import pytest
 import several_child
 from delivery_desk import NIGHT, NOW, Desk, Scripted
+from msgspec.structs import replace
 from several_child import NAMES, campaign, dealt, planned
 
 from optinb.campaigns import MESSAGES, Offer, Property
-from optinb.delivery import ContactHistory, plan, read_frozen
+from optinb.delivery import ContactHistory, plan, read_frozen, recovery
 from optinb.delivery.confirmation import VERDICTS
-from optinb.delivery.journal import Draw, plans
+from optinb.delivery.journal import DeliveryCounts, Draw, plans
 from optinb.delivery.recall import Recall, together
 from optinb.delivery.send_ids import send_id_of
 from optinb.delivery.verdict_files import files_of, write_verdicts
 from optinb.errors import CampaignError, ConflictError, StateError
+from optinb.measure import CampaignSummary, MessageSummary
 from optinb.sandbox import Sandbox, make_world
 
 if TYPE_CHECKING:
@@ -241,6 +244,37 @@ def test_no_message_takes_the_files_or_the_send_id_of_another(desk: Desk) -> Non
     assert len({files[0] for files in found}) == 4
     assert len({send_id_of(m) for m in there}) == 4
     assert all(send_id_of(m).isascii() and len(send_id_of(m)) <= 64 for m in there)
+
+
+def test_a_summary_tells_a_recovery_what_each_message_was() -> None:
+    took = DeliveryCounts(batches=3, accepted=150)
+    each = tuple(
+        MessageSummary(number=n, template=name, variant="A", recipients=150, counts=took, audience=f"{n}.parquet")
+        for n, name in enumerate(("A1", "A2"))
+    )
+    whole = CampaignSummary(name="Both", app_group="Shop", template="A1, A2", target=210, control=10, recipients=200,
+                            batches=6, accepted=300, messages=each)  # fmt: skip
+    (read,) = msgspec.json.decode(msgspec.json.encode({"campaigns": [whole]}), type=recovery._Summary).campaigns
+    first, second = read.each
+    assert (first.number, first.template, first.audience, first.batches) == (0, "A1", "0.parquet", 3)
+    assert (first.figures.target, first.figures.recipients, first.recipients) == (210, 200, 150)
+    assert (second.number, second.template, second.variant) == (1, "A2", "A")
+    assert (second.figures.target, second.figures.control, second.recipients) == (150, 0, 150)
+
+
+def test_the_sums_of_a_night_are_of_customers_and_of_messages() -> None:
+    took = DeliveryCounts(batches=3, accepted=150)
+    each = tuple(MessageSummary(number=n, template="T", recipients=150, counts=took) for n in range(2))
+    whole = CampaignSummary(name="Both", app_group="Shop", template="T", target=210, control=10, recipients=200,
+                            accepted=300, messages=each)  # fmt: skip
+    assert whole.closes()
+    assert (whole.planned, whole.counted) == (300, "messages")
+    assert not replace(whole, accepted=299).closes()
+    assert not replace(whole, recipients=201).closes()
+    assert not replace(whole, recipients=140, target=150).closes(), "fewer customers than one message has"
+    assert not replace(whole, recipients=301, target=311).closes(), "more customers than messages"
+    lost = replace(each[1], counts=DeliveryCounts(accepted=140, refused=9))
+    assert not replace(whole, accepted=290, refused=10, messages=(each[0], lost)).closes()
 
 
 def test_recalls_of_a_night_are_told_as_one() -> None:

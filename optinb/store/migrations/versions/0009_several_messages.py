@@ -10,6 +10,7 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
+# Tables that an earlier release made keep 12 characters on SQLite; the migrations before this one make 20 by now.
 KEYED = ("audiences", "batches", "confirmations", "code_grants", "reach_days")
 
 
