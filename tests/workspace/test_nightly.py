@@ -14,8 +14,8 @@ from optinb.base.workspace_folder import init_workspace
 from optinb.campaigns import SizeBand
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, CampaignError, Exit, NightError, UsageError
-from optinb.night import steps
 from optinb.night import messages as sending_module
+from optinb.night import steps
 from optinb.night import tonight as night_module
 from optinb.nightly import Blocked, Night
 
