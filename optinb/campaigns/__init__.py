@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from optinb.campaigns.parts import (
         RULES_OF_TEMPLATE,
         approved_content,
+        approved_templates,
         content_parts,
         deciding_parts,
         differences,
@@ -78,8 +79,8 @@ else:
             ".offer_store": "OfferRecord",
             ".outlook": "Going calendar",
             ".part_words": "NONE",
-            ".parts": "RULES_OF_TEMPLATE approved_content content_parts deciding_parts differences rules_part "
-            "tables_for",
+            ".parts": "RULES_OF_TEMPLATE approved_content approved_templates content_parts deciding_parts differences "
+            "rules_part tables_for",
             ".policy": "Competitor check_quiet days_back quiet_zones",
             ".power": "Power power_of",
             ".rebuilt": "REBUILT RebuiltAudience approved_rebuilt rebuilt_parts",

@@ -104,6 +104,17 @@ def _message_parts(campaign: Campaign, templates: Sequence[Template]) -> dict[st
     }
 
 
+def approved_templates(parts: Mapping[str, str]) -> tuple[str, ...]:
+    """The ids of the templates that an approval is of.
+
+    Args:
+        parts: of the approval.
+    """
+    if MESSAGES_PART not in parts:
+        return (parts["template"],)
+    return tuple(msgspec.json.decode(parts[CONTENT], type=dict[str, str]))
+
+
 def approved_content(parts: Mapping[str, str], template_id: str) -> str | None:
     """The hash of a template's content that an approval is of; None where it is of none.
 

@@ -152,8 +152,9 @@ def alarm_of(
         found = None if rows.is_empty() else losses(rows, night)
         if found is not None and not found.got and not counts.sent and is_by_day(night):
             found = replace(found, waiting=0)  # quiet hours begin later, and a speed limit would let some through
+        of = f", variant {audience.variant}" if audience.variant else ""
         alarm = arrival_alarm(
-            audience.campaign_name,
+            audience.campaign_name + of,
             template,
             night,
             accepted=counts.recipients,

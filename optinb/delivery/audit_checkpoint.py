@@ -149,7 +149,7 @@ class AuditCheckpoints:
                     f"the send of {audience.campaign_name!r} for {audience.run_date} {what} beside its audience: were "
                     "the database put back to an earlier state, nobody could notice it by this one"
                 )
-        return tuple(found)
+        return tuple(dict.fromkeys(found))  # of several messages the same is said
 
     def why_distrusted(self) -> str | None:
         """Why the audit trail can't be gone by, or None: it must be whole, and the one that the nights noted."""

@@ -28,6 +28,7 @@ class ConfirmedNight(Struct, frozen=True, kw_only=True):
     Attributes:
         campaign: its name.
         template: the template's name.
+        variant: that of the campaign whose message it was; None where it has none.
         run_date: the night.
         send_at: when it went out, in UTC.
         counts: what is known by now; None while nothing is.
@@ -36,6 +37,7 @@ class ConfirmedNight(Struct, frozen=True, kw_only=True):
         note: why not everybody was asked about who is to be; None where they were.
         problem: why it couldn't be asked or kept; None where it could.
         over: why its alarm is over, such as who has seen it; None while it isn't.
+        is_of_several: whether the campaign sent other messages that night, too.
     """
 
     campaign: str
@@ -48,6 +50,15 @@ class ConfirmedNight(Struct, frozen=True, kw_only=True):
     note: str | None = None
     problem: str | None = None
     over: str | None = None
+    variant: str | None = None
+    is_of_several: bool = False
+
+    @property
+    def title(self) -> str:
+        """The campaign; of one with several messages with the template and the variant of this one."""
+        if not self.is_of_several and self.variant is None:
+            return self.campaign
+        return f"{self.campaign} ({self.template}" + (f", variant {self.variant})" if self.variant else ")")
 
     @property
     def share(self) -> ShareTold | None:
@@ -140,7 +151,7 @@ class ConfirmedNights(Struct, frozen=True, kw_only=True):
     def problems(self) -> tuple[str, ...]:
         """What went wrong in asking, each sentence once."""
         return tuple(
-            dict.fromkeys(f"{n.campaign!r}, night of {n.run_date}: {n.problem}" for n in self.nights if n.problem)
+            dict.fromkeys(f"{n.title!r}, night of {n.run_date}: {n.problem}" for n in self.nights if n.problem)
         )
 
     @property
@@ -149,7 +160,7 @@ class ConfirmedNights(Struct, frozen=True, kw_only=True):
         by_note: dict[str, list[str]] = {}
         for night in self.nights:
             if night.note and not any(note.endswith(f": {night.note}") for note in self.notes):
-                by_note.setdefault(night.note, []).append(f"{night.campaign!r}, night of {night.run_date}")
+                by_note.setdefault(night.note, []).append(f"{night.title!r}, night of {night.run_date}")
         return tuple(f"{_some(names)}: {note}" for note, names in by_note.items())
 
     @property

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from optinb.appboy.wire import SERIES_DAYS
 from optinb.base.progress import progress
 from optinb.base.settings import RehearsedGroup
+from optinb.campaigns.messages import campaign_of
 from optinb.delivery.alarms_seen import see, with_ends
 from optinb.delivery.arrival_alarm import alarm_turns
 from optinb.delivery.arrival_figures import ArrivalFigures, alarm_of
@@ -162,7 +163,7 @@ class Confirming:
         """
         self._checkpoints.must_not_be_behind()
         return given_back(
-            self._audience_of(campaign, run_date),
+            self._messages_of(campaign, run_date),
             self._store,
             root=self._context.root,
             contacts=self._contacts,
@@ -171,16 +172,16 @@ class Confirming:
             now=self._context.now(),
         )
 
-    def _audience_of(self, campaign: str, run_date: date) -> FrozenAudience:
-        """The night of a campaign, by its name. Raises CampaignError where it sent nothing then."""
+    def _messages_of(self, campaign: str, run_date: date) -> tuple[FrozenAudience, ...]:
+        """All messages of a campaign's night, by its name. Raises CampaignError where it sent nothing then."""
         nights = self._store.deliveries.list(run_date=run_date)
-        audience = next((a for a in nights if a.campaign_name.casefold() == campaign.casefold()), None)
-        if audience is None:
+        messages = tuple(a for a in nights if a.campaign_name.casefold() == campaign.casefold())
+        if not messages:
             known = [a.campaign_name for a in nights]
             raise CampaignError(
                 f"no campaign {campaign!r} sent anything in the night of {run_date}{did_you_mean(campaign, known)}"
             )
-        return audience
+        return messages
 
     def _nights(self, run_date: date | None, *, since: date | None = None) -> tuple[FrozenAudience, ...]:
         """The nights of which Appboy accepted something and everybody's time has come, the newest first."""
@@ -321,7 +322,8 @@ class Confirming:
         newest = {there.night: there for there in self._store.confirmations.list()}
         last: dict[str, date] = {}
         for campaign_id, night in newest:
-            last[campaign_id] = max(night, last.get(campaign_id, night))
+            of_campaign = campaign_of(campaign_id)
+            last[of_campaign] = max(night, last.get(of_campaign, night))
         groups = {audience.app_group_id for audience in audiences}
         names = {group: self._store.templates.imported(group) for group in groups}
         found: list[ConfirmedNight] = []
@@ -332,11 +334,13 @@ class Confirming:
                 ConfirmedNight(
                     campaign=audience.campaign_name,
                     template=template.name if template else audience.template_id,
+                    variant=audience.variant,
+                    is_of_several=sum(audience.is_beside(other) for other in audiences) > 1,
                     run_date=audience.run_date,
                     send_at=audience.send_at,
                     counts=there.counts if there else None,
                     asked_now=done.recipients,
-                    is_newest=there is not None and last[audience.campaign_id] == audience.run_date,
+                    is_newest=there is not None and last[audience.of_campaign] == audience.run_date,
                     note=done.note,
                     problem=done.problem,
                 )

@@ -30,7 +30,7 @@ from optinb.delivery.verdict_files import read_verdicts
 from optinb.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -45,9 +45,10 @@ _STATUSES = pl.Series(list(MEANING), dtype=STATUS)
 _CODE = {status: np.uint8(code) for code, status in enumerate(MEANING)}
 _TOLD = {status: int(_CODE[status]) for status in WHEN_ASKED}
 
-# A row for every customer of every campaign and night. `night` scheduled it, `day` is that of sending; `reason` is why
-# somebody was excluded; `place` counts recipients from 0, in the order of their batches; `variant` is for tests with
-# several messages; the status of controls is that of the night. Times are in UTC.
+# A row for every customer of every campaign and night, and for each message that they got of it. `night` scheduled it,
+# `day` is that of sending; `reason` is why somebody was excluded; `place` counts the recipients of a message from 0, in
+# the order of their batches; `variant` is the one whose message a recipient got; the status of controls is that of the
+# night: the furthest of all messages. Times are in UTC.
 HISTORY = pl.Schema(
     {
         "campaign_id": pl.String,
@@ -99,14 +100,14 @@ class ContactHistory:
         self._contacts.clear()
 
     def nights(self, *, since: date | None = None, run_date: date | None = None) -> tuple[FrozenAudience, ...]:
-        """What was frozen (in the nights from `since` on, or in one), the newest night first."""
+        """What was frozen (in the nights from `since` on, or in one), the newest night first, each message apart."""
         found = self._store.deliveries.list(run_date=run_date)
         return tuple(audience for audience in found if since is None or audience.run_date >= since)
 
     def rows(
         self, audience: FrozenAudience, columns: Collection[str] = WHO, *, as_accepted: bool = False
     ) -> pl.DataFrame:
-        """Some columns of HISTORY for everybody of a campaign's night, in the order of its file.
+        """Some columns of HISTORY for everybody of a message of a campaign's night, in the order of its file.
 
         `as_accepted`: as if Appboy hadn't been asked about it. Raises StateError when the frozen audience, or what
         Appboy said of it, can't be read, or was changed since.
@@ -127,10 +128,14 @@ class ContactHistory:
         `outcome` is "received" where Appboy accepted the request that the customer was in and doesn't say that the
         message was filtered, or said later that it arrived, and "in_control" for those held out from a night of which
         that is so of somebody. Of those whom Appboy was asked about and whom it reached, a second row says "opened" or
-        "not_opened". An audience never changes, so that each is read once for as long as nothing more is known of it.
+        "not_opened". Who got two messages of a night received it once, and opened it where one was. An audience never
+        changes, so that each is read once for as long as nothing more is known of it.
         """
-        found = [self._contacts_of(audience) for audience in self._store.deliveries.list()]
-        return pl.concat(found) if found else pl.DataFrame(schema=CONTACTS)
+        found: dict[tuple[str, date], list[pl.DataFrame]] = {}
+        for audience in self._store.deliveries.list():
+            found.setdefault((audience.of_campaign, audience.run_date), []).append(self._contacts_of(audience))
+        nights = [_together(frames) for frames in found.values()]
+        return pl.concat(nights) if nights else pl.DataFrame(schema=CONTACTS)
 
     def verdicts(self, audience: FrozenAudience) -> pl.DataFrame:
         """What Appboy said of the recipients of a night (VERDICTS), a row for each that it was asked about.
@@ -195,11 +200,10 @@ class ContactHistory:
             _overlay(sent, self._verdicts(journal.asked, audience))
         codes[is_sent] = sent
         told = {
-            "campaign_id": audience.campaign_id,
+            "campaign_id": audience.of_campaign,
             "campaign": audience.campaign_name,
             "night": audience.run_date,
             "day": sending_day(audience),
-            "variant": None,
             "send_at": audience.send_at,
         }
         parts: dict[str, Callable[[], pl.Series]] = {
@@ -207,6 +211,9 @@ class ContactHistory:
             "status": lambda: _STATUSES.gather(codes),
             "place": lambda: pl.select(pl.when(pl.Series(is_sent)).then(pl.Series(places))).to_series(),
             "dispatch_id": lambda: journal.dispatches(is_sent),
+            "variant": lambda: pl.select(
+                pl.when(pl.Series(is_sent)).then(pl.lit(audience.variant, pl.String))
+            ).to_series(),
         }
         found = [
             parts[name]().alias(name)
@@ -221,7 +228,10 @@ class ContactHistory:
 
 
 class _Journal:
-    """What the journal says of a night: the state that most of its batches are in, and the others one by one."""
+    """What the journal says of a night: the state that most of its batches are in, and the others one by one.
+
+    The first message of a campaign knows of the others, too: its file tells of the control group of all of them.
+    """
 
     def __init__(self, store: Store, audience: FrozenAudience) -> None:
         self._store, self._audience = store, audience
@@ -239,11 +249,18 @@ class _Journal:
         one_by_one = tuple((batch.first, status_of(batch.state), batch.settlement) for batch in self._others)
         self.asked: Confirmation | None = store.confirmations.newest(*audience.night)
         version = (self.asked.version, self.asked.sha256) if self.asked else None
-        self.mark = (tuple(sorted(counts.items())), one_by_one, version)
+        messages = () if audience.number else store.deliveries.messages(*audience.night)
+        self._beside = [_Journal(store, other) for other in messages if other.number]
+        self.mark: tuple[object, ...] = (tuple(sorted(counts.items())), one_by_one, version)
+        self.mark += tuple(other.mark for other in self._beside)
 
     @property
     def of_night(self) -> Status:
         """The status of the control group."""
+        return status_of_night([*self._statuses(), *(status for one in self._beside for status in one._statuses())])
+
+    def _statuses(self) -> set[Status]:
+        """What has become of recipients."""
         usual = () if self._usual is None else (self._usual,)
         found: set[Status] = {*usual, *(status for batch in self._others for status in _statuses(batch))}
         if self.asked is not None and "accepted" in found:
@@ -256,7 +273,7 @@ class _Journal:
             found |= {status for status, count in told.items() if count}
             if counts.asked >= counts.recipients:
                 found.discard("accepted")  # of each of them Appboy has said more
-        return status_of_night(found)
+        return found
 
     def codes(self, external_ids: pl.Series) -> Codes:
         """The status of each recipient, in their order."""
@@ -278,6 +295,15 @@ class _Journal:
         found = np.full(len(is_sent), None, dtype=object)
         found[is_sent] = ids
         return pl.Series("dispatch_id", found.tolist(), dtype=pl.String)
+
+
+def _together(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The contacts (CONTACTS) of a campaign's night from those of its messages: each customer's outcomes once."""
+    if len(frames) == 1:
+        return frames[0]
+    rows = pl.concat(frames).unique(maintain_order=True)
+    opened = rows.filter(pl.col("outcome") == "opened").with_columns(outcome=pl.lit("not_opened"))
+    return rows.join(opened, on=CONTACTS.names(), how="anti", nulls_equal=True, maintain_order="left")
 
 
 def _overlay(codes: Codes, verdicts: pl.DataFrame) -> None:

@@ -11,7 +11,7 @@ from optinb.delivery.confirming_night import NightAsked
 from optinb.errors import CampaignError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def given_back(
-    audience: FrozenAudience,
+    messages: Sequence[FrozenAudience],
     store: Store,
     *,
     root: Path,
@@ -33,7 +33,7 @@ def given_back(
     """Gives a night's codes back whose messages were filtered, once a message can't arrive any more.
 
     Args:
-        audience: of that night.
+        messages: all of that night of a campaign; each customer got a code with one of them.
         store: with the codes and the confirmations.
         root: the workspace.
         contacts: the history of contacts.
@@ -45,25 +45,34 @@ def given_back(
         CampaignError: for a night without codes, and while a code could go to a second person.
         StateError: when the file of what Appboy said can't be read.
     """
-    name, run_date = audience.campaign_name, audience.run_date
-    if audience.codes is None:
+    first = messages[0]
+    name, run_date = first.campaign_name, first.run_date
+    if first.codes is None:
         raise CampaignError(f"{name!r} gave out no promotion codes in the night of {run_date}")
-    is_moved = NightAsked(store, audience, root=root, planned=0).is_moved
-    if doubt := why_not_certain(audience, store.confirmations.newest(*audience.night), facts(audience), is_moved):
-        raise CampaignError(doubt)
-    rows = contacts.rows(audience, ("role", "status", "place"))
-    lost = rows.filter(pl.col("role") == "recipient", pl.col("status") == "filtered")["place"].to_list()
-    told = contacts.verdicts(audience).filter(pl.col("status") == "filtered")["place"]
-    places = sorted({*lost} & {*told.to_list()})  # of accepted requests alone
-    before = store.code_returns.before(audience)
+    sent = [message for message in messages if message.recipients or len(messages) == 1]
+    for message in sent:
+        is_moved = NightAsked(store, message, root=root, planned=0).is_moved
+        asked = store.confirmations.newest(*message.night)
+        if doubt := why_not_certain(message, asked, facts(message), is_moved):
+            raise CampaignError(doubt)
+    before = sum(store.code_returns.before(message) for message in sent)
+    lost = [(message, _filtered(message, contacts)) for message in sent]
     return CodesGivenBack(
         campaign=name,
         run_date=run_date,
-        pool=audience.codes,
-        filtered=len(places),
-        codes=store.code_returns.give_back(audience, places, user=user, now=now),
+        pool=first.codes,
+        filtered=sum(len(places) for _, places in lost),
+        codes=sum(store.code_returns.give_back(of, places, user=user, now=now) for of, places in lost),
         before=before,
     )
+
+
+def _filtered(message: FrozenAudience, contacts: ContactHistory) -> list[int]:
+    """The places of those whom Appboy accepted a message for, and says that it filtered it."""
+    rows = contacts.rows(message, ("role", "status", "place"))
+    lost = rows.filter(pl.col("role") == "recipient", pl.col("status") == "filtered")["place"].to_list()
+    told = contacts.verdicts(message).filter(pl.col("status") == "filtered")["place"]
+    return sorted({*lost} & {*told.to_list()})  # of accepted requests alone
 
 
 def why_not_certain(

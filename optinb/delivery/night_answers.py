@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 import polars as pl
 from msgspec import Struct
+from msgspec.structs import replace
 
 from optinb.campaigns import OUTCOMES
 from optinb.delivery.confirmation import ArrivalStatus, LikelyFilter
@@ -17,7 +18,7 @@ from optinb.errors import UsageError
 from optinb.store import RunRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from optinb.delivery.contact_history import ArrivalVerdict, ContactHistory
@@ -58,7 +59,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     recipient was in, and `settled` what Appboy said of them later where that is unknown (received, missing, untold).
     `arrival` is what Appboy said later of a recipient whose request it accepted, and `kept_by` the filter that likely
     kept the message from them; None where it wasn't asked, or nothing explains it.
-    `code` is the promotion code that is theirs; whoever certainly got no message has none any more.
+    `code` is the promotion code that is theirs; whoever certainly got no message has none any more. Of a campaign with
+    several messages or variants `template` (its name) and `variant` say which message a recipient's answer is about.
     """
 
     campaign: str
@@ -71,10 +73,12 @@ class Answer(Struct, frozen=True, kw_only=True):
     send_at: datetime | None = None
     properties: str | None = None
     code: str | None = None
+    template: str | None = None
+    variant: str | None = None
 
 
 class Why(Struct, frozen=True, kw_only=True):
-    """The answers for one customer and night, a campaign each."""
+    """The answers for one customer and night, a campaign each; of one with several messages, each that they get."""
 
     customer_id: str
     run_date: date
@@ -147,7 +151,8 @@ class NightAnswers:
                 f"no night of {run_date} has run" if run_date else "no night has run yet: `optinb nightly`"
             )
         night, who = run.run_date, self._names_of(customer_id)
-        answers = [self._answer(audience, who) for audience in self._contacts.nights(run_date=night)]
+        found = _by_campaign(self._contacts.nights(run_date=night))
+        answers = [answer for messages in found for answer in self._answers(messages, who)]
         told = {answer.campaign for answer in answers}
         for campaign in (run.summary or {}).get("campaigns", ()):
             if campaign["name"] not in told:
@@ -161,9 +166,10 @@ class NightAnswers:
         return Why(customer_id=customer_id, run_date=night, is_known=known, answers=tuple(answers))
 
     def newest(self, customer_id: str, *, limit: int) -> tuple[tuple[date, Answer], ...]:
-        """The night and the answer of each of the newest audiences, so many at most, whose group a customer was in."""
+        """The answers of the newest nights of campaigns, so many at most, whose group a customer was in, and when."""
         who = self._names_of(customer_id)
-        found = ((a.run_date, self._answer(a, who)) for a in self._contacts.nights()[:limit])
+        newest = _by_campaign(self._contacts.nights())[:limit]
+        found = ((messages[0].run_date, answer) for messages in newest for answer in self._answers(messages, who))
         return tuple((night, answer) for night, answer in found if answer.outcome != "not in the group")
 
     def _names_of(self, customer_id: str) -> _Names:
@@ -175,6 +181,19 @@ class NightAnswers:
         mine = pl.col("customer_id").is_in(ids)
         external = published.table("customers").filter(mine).select("external_user_id").collect()["external_user_id"]
         return _Names(customer_id, ids, tuple(external.filter(external != "").unique().sort()))
+
+    def _answers(self, messages: Sequence[FrozenAudience], who: _Names) -> tuple[Answer, ...]:
+        """What became of a person in the messages of a campaign's night: each that they get, or why they get none."""
+        found = [self._answer(message, who) for message in messages]
+        if len(messages) == 1 and messages[0].variant is None:
+            return tuple(found)
+        names = {template.id: template.name for template in self._store.templates.list(messages[0].app_group_id)}
+        got = [
+            _named(answer, names.get(message.template_id, message.template_id), message.variant)
+            for message, answer in zip(messages, found, strict=True)
+            if answer.outcome == "recipient"
+        ]
+        return tuple(got or found[:1])
 
     def _answer(self, audience: FrozenAudience, who: _Names) -> Answer:
         """What became of a person in a frozen audience, and why."""
@@ -212,6 +231,21 @@ class NightAnswers:
             properties=row["properties"],
             code=code,
         )
+
+
+def _by_campaign(audiences: Iterable[FrozenAudience]) -> list[list[FrozenAudience]]:
+    """The messages of each campaign's night."""
+    found: dict[tuple[str, date], list[FrozenAudience]] = {}
+    for audience in audiences:
+        found.setdefault((audience.of_campaign, audience.run_date), []).append(audience)
+    return list(found.values())
+
+
+def _named(answer: Answer, template: str, variant: str | None) -> Answer:
+    """An answer that says which of a campaign's messages it is about."""
+    of = f" of variant {variant!r}" if variant else ""
+    why = f"{answer.why}; it is the message {template!r}{of}"
+    return replace(answer, why=why, template=template, variant=variant)
 
 
 def _arrival_words(told: ArrivalVerdict) -> str:

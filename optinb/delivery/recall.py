@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
@@ -110,6 +111,49 @@ class SendMove(Struct, frozen=True, kw_only=True):
     problems: dict[str, int] = {}
     untold: str | None = None
     exit_code: int = 0
+
+
+def together(messages: Sequence[Recall]) -> Recall:
+    """What became of a recall of all messages of a campaign's night.
+
+    Args:
+        messages: of each of them, at least one.
+    """
+    first, *others = messages
+    if not others:
+        return first
+    problems: Counter[str] = Counter()
+    for message in messages:
+        problems.update(message.problems)
+    sums = ("stopped", "recalled", "may_be_out", "out", "left")
+    return replace(
+        first,
+        **{name: sum(getattr(m, name) for m in messages) for name in sums},
+        problems=dict(problems),
+        untold=next((m.untold for m in messages if m.untold), None),
+    )
+
+
+def moved_together(messages: Sequence[SendMove]) -> SendMove:
+    """What became of moving all messages of a campaign's night to another time.
+
+    Args:
+        messages: of each of them, at least one.
+    """
+    first, *others = messages
+    if not others:
+        return first
+    problems: Counter[str] = Counter()
+    for message in messages:
+        problems.update(message.problems)
+    codes = {message.exit_code for message in messages}
+    return replace(
+        first,
+        **{name: sum(getattr(m, name) for m in messages) for name in ("moved", "unmoved", "unknown", "to_come")},
+        problems=dict(problems),
+        untold=next((m.untold for m in messages if m.untold), None),
+        exit_code=int(Exit.FAILED) if int(Exit.FAILED) in codes else max(codes),
+    )
 
 
 class RecallTools(Struct, frozen=True):

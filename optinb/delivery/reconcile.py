@@ -61,7 +61,7 @@ def sent_again_at(audience: FrozenAudience, others: Iterable[FrozenAudience], *,
     again = [
         other.send_at
         for other in others
-        if other.night != audience.night
+        if not audience.is_beside(other)  # another message of that night is for other people, or another template
         and (other.app_group_id, other.template_id) == (audience.app_group_id, audience.template_id)
         and other.send_at >= since
     ]

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from optinb.campaigns import ALIVE, Waterfall, id_of
+from optinb.campaigns import ALIVE, Waterfall, campaign_of, id_of, message_key
 from optinb.delivery.audit_checkpoint import RECOVERED, SUBJECT, AuditCheckpoints, LostCheckpoint, nights_with_answers
 from optinb.delivery.journal import FrozenAudience, RebuiltNight, Store, send_lease
 from optinb.delivery.sends import WAIT_S, Sends, Settled
@@ -133,9 +134,9 @@ class Recovering:
             told = msgspec.json.decode(self._summary_of(night).read_bytes(), type=_Summary)
         except (OSError, msgspec.MsgspecError) as error:
             raise StateError(f"its summary can't be read ({error}); don't run that night again") from error
-        for c in told.campaigns:
+        for c in (message for campaign in told.campaigns for message in campaign.each):
             known = self._store.campaigns.find(c.name)
-            campaign_id = id_of(c.name)
+            campaign_id = message_key(id_of(c.name), c.number)
             is_kept = self._store.recovery.account(campaign_id, night) or self._store.deliveries.find(
                 campaign_id, night
             )
@@ -153,10 +154,11 @@ class Recovering:
                 send_at=c.send_at,
                 recipients=c.recipients,
                 batches=c.batches,
-                waterfall=Waterfall(target=c.target, excluded=c.excluded, control=c.control, recipients=c.recipients),
+                waterfall=c.figures,
                 fingerprint="",
                 planned_at=c.send_at,
                 clock=known.campaign.schedule.clock if known else "workspace",
+                variant=c.variant,
             )
             yield audience, _evenly(c.recipients, c.batches)
 
@@ -169,7 +171,8 @@ class Recovering:
         account = self._store.recovery.account(campaign_id, night)
         told = account.audience if account else None
         if told and (
-            (id_of(told.campaign_name), told.run_date) != (campaign_id, night) or told.campaign_id != campaign_id
+            (id_of(told.campaign_name), told.run_date) != (campaign_of(campaign_id), night)
+            or told.campaign_id != campaign_id
         ):
             raise StateError(
                 f"the file of answers of {campaign_id} is of {told.campaign_name!r} of {told.run_date} by its text"
@@ -229,6 +232,24 @@ class Recovering:
         self._checkpoints.note_head(folder)
 
 
+class _Counts(Struct, frozen=True, kw_only=True):
+    """What is read of the counts of a message of a night's summary."""
+
+    batches: int = 0
+
+
+class _Message(Struct, frozen=True, kw_only=True):
+    """What is read of one of several messages of a campaign of a night's summary."""
+
+    template: str
+    variant: str | None = None
+    recipients: int = 0
+    number: int = 0
+    counts: _Counts = _Counts()
+    audience: str | None = None
+    audience_sha256: str | None = None
+
+
 class _Sent(Struct, frozen=True, kw_only=True):
     """What is read of a campaign of a night's summary."""
 
@@ -243,6 +264,38 @@ class _Sent(Struct, frozen=True, kw_only=True):
     send_at: datetime | None = None
     audience: str | None = None
     audience_sha256: str | None = None
+    messages: tuple[_Message, ...] = ()
+    waterfall: Waterfall | None = None
+    number: int = 0
+    variant: str | None = None
+
+    @property
+    def each(self) -> tuple[_Sent, ...]:
+        """The same for each of its messages; the first has the figures of all of them."""
+        return tuple(
+            replace(
+                self,
+                template=one.template,
+                variant=one.variant,
+                number=one.number,
+                recipients=one.recipients,
+                batches=one.counts.batches,
+                audience=one.audience,
+                audience_sha256=one.audience_sha256,
+                messages=(),
+                waterfall=Waterfall(target=one.recipients, excluded={}, control=0, recipients=one.recipients)
+                if one.number
+                else self.figures,
+            )
+            for one in self.messages
+        ) or (self,)
+
+    @property
+    def figures(self) -> Waterfall:
+        """Those of the audience."""
+        return self.waterfall or Waterfall(
+            target=self.target, excluded=self.excluded, control=self.control, recipients=self.recipients
+        )
 
 
 class _Summary(Struct, frozen=True):

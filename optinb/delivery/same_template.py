@@ -66,6 +66,14 @@ class SameTemplate:
             if other.night != mine.night and (other.app_group_id, other.template_id) == same
         )
 
+    @cached_property
+    def _before_and_after(self) -> tuple[FrozenAudience, ...]:
+        """The other nights of the template, whose messages may be taken for this one's.
+
+        Another message of this night with the same template is another variant's, and so for other people.
+        """
+        return tuple(other for other in self.others if not other.is_beside(self._audience))
+
     def facts(self) -> TemplateNight:
         """What is known of the night for all recipients alike, as of now."""
         mine, template, settings = self._audience, self.template, self._context.settings
@@ -81,13 +89,13 @@ class SameTemplate:
             platforms=template.platforms if template else (),
             has_control_variation=any("control group of its own" in note for note in notes),
             may_abort=template is not None and may_abort(template),
-            until=sent_again_at(mine, self.others, since=mine.send_at),
+            until=sent_again_at(mine, self._before_and_after, since=mine.send_at),
             late_minutes=settings.send.late_minutes,
             recipients=counts.accepted,
             may_be_beside=counts.unknown + counts.recalled + counts.pending,
             received_before=sum(
                 self._store.deliveries.counts(*other.night).accepted
-                for other in self.others
+                for other in self._before_and_after
                 if other.send_at < mine.send_at
             ),
             time_zone=settings.workspace.time_zone,
@@ -96,7 +104,7 @@ class SameTemplate:
     def again_at(self) -> dict[str, datetime]:
         """When the template may have gone out again, to those who may have got it again, by external_user_id."""
         found: dict[str, datetime] = {}
-        for other in sorted(self.others, key=lambda one: one.send_at, reverse=True):
+        for other in sorted(self._before_and_after, key=lambda one: one.send_at, reverse=True):
             if other.send_at >= self._audience.send_at:
                 sent = self._sent_of(other).filter(pl.col("status").is_in([*RECEIVED, *_DOUBTFUL]))
                 found |= dict.fromkeys(sent["external_user_id"].to_list(), other.send_at)
@@ -107,7 +115,7 @@ class SameTemplate:
         had_at: dict[str, datetime] = {}
         may_have: set[str] = set()
         since = self._audience.send_at - timedelta(days=SERIES_DAYS)
-        for other in sorted(self.others, key=lambda one: one.send_at):
+        for other in sorted(self._before_and_after, key=lambda one: one.send_at):
             if since <= other.send_at < self._audience.send_at:
                 sent = self._sent_of(other)
                 got = sent.filter(pl.col("status") == "confirmed")["external_user_id"]
@@ -126,7 +134,7 @@ class SameTemplate:
     def _may_still_get(self) -> frozenset[str]:
         """Who may still have been to get an earlier night's message of the template when this one's went out."""
         mine, found = self._audience, set[str]()
-        for other in self.others:
+        for other in self._before_and_after:
             if other.send_at <= mine.send_at < last_moment(other) + LONGEST_WAIT:
                 sent = self._sent_of(other).filter(pl.col("status").is_in([*RECEIVED, *_DOUBTFUL]))
                 found |= set(sent["external_user_id"])

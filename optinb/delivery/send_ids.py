@@ -44,7 +44,7 @@ def send_id_of(audience: FrozenAudience) -> str:
     """The send_id of a plan: always the same for the same, and another's in another workspace or for a new plan."""
     plan = f"{audience.app_group_id}|{audience.template_id}|{audience.planned_at.astimezone(UTC).isoformat()}"
     mark = sha256(plan.encode()).hexdigest()[:12]
-    return f"optinb-{audience.campaign_id}-{audience.run_date:%Y%m%d}-{mark}"
+    return f"optinb-{audience.campaign_id.replace('.', '-')}-{audience.run_date:%Y%m%d}-{mark}"
 
 
 def largest(waiting: Iterable[FrozenAudience], *, left: int) -> frozenset[tuple[str, date]]:
@@ -77,7 +77,7 @@ class SendIds:
     def notes(self) -> tuple[str, ...]:
         """Which campaigns go without an id and why, a sentence for each reason."""
         return tuple(
-            f"{', '.join(map(repr, sorted(names)))} went without a send_id, because {why}; {UNTOLD}"
+            f"{', '.join(map(repr, sorted(set(names))))} went without a send_id, because {why}; {UNTOLD}"
             for why, names in self._without.values()
         )
 

@@ -12,17 +12,23 @@ from optinb.delivery.request import may_be_stopped
 from optinb.store import RunRecord
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from optinb.base.context import Context
 
 Stage = Literal["planned", "sending", "done", "stopped"]
 
 
 class Send(Struct, frozen=True, kw_only=True):
-    """A campaign's send of a night; `is_recallable` while some of it can still be kept from going out."""
+    """A campaign's send of a night; `is_recallable` while some of it can still be kept from going out.
+
+    `title`: the campaign, of one with several messages with the template and the variant of this one.
+    """
 
     audience: FrozenAudience
     counts: DeliveryCounts
     is_recallable: bool
+    title: str = ""
 
     @property
     def settled(self) -> int:
@@ -69,14 +75,25 @@ def watch(context: Context, store: Store, run_date: date) -> NightSends:
     """The sends of a night as they are now."""
     run = next((r for r in store.runs.list(run_date=run_date) if not (r.summary or {}).get("dry_run")), None)
     sends = []
-    for audience in store.deliveries.list(run_date=run_date):
+    audiences = store.deliveries.list(run_date=run_date)
+    for audience in audiences:
         counts = store.deliveries.counts(*audience.night)
         pending, late = counts.pending > 0, context.settings.send.late_minutes
         recallable = bool(counts.accepted or pending) and may_be_stopped(
             audience, pending=pending, now=context.now(), late_minutes=late
         )
-        sends.append(Send(audience=audience, counts=counts, is_recallable=recallable))
+        sends.append(
+            Send(audience=audience, counts=counts, is_recallable=recallable, title=_title(store, audience, audiences))
+        )
     named = {send.audience.campaign_name for send in sends}
     campaigns = (run.summary or {}).get("campaigns", ()) if run else ()
     held = {c["name"]: c["held"] for c in campaigns if c.get("held") and c["name"] not in named}
     return NightSends(run_date=run_date, run=run, sends=tuple(sends), held=held)
+
+
+def _title(store: Store, audience: FrozenAudience, audiences: Iterable[FrozenAudience]) -> str:
+    if audience.variant is None and sum(audience.is_beside(other) for other in audiences) < 2:
+        return audience.campaign_name
+    names = {template.id: template.name for template in store.templates.list(audience.app_group_id)}
+    of = f", variant {audience.variant}" if audience.variant else ""
+    return f"{audience.campaign_name}: {names.get(audience.template_id, audience.template_id)}{of}"

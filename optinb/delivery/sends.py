@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import date, datetime, time, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -16,8 +17,9 @@ from optinb.campaigns import TimeMove, may_move, sign_move, signing_key
 from optinb.campaigns.schedule import EARLIEST_ZONE
 from optinb.delivery.budget import Budget
 from optinb.delivery.closing import close_dead, lease_name
+from optinb.delivery.contact_status import COUNTING
 from optinb.delivery.journal import Accepted, FrozenAudience, Store
-from optinb.delivery.recall import Recall, RecallTools, SendMove, recall, reschedule
+from optinb.delivery.recall import Recall, RecallTools, SendMove, moved_together, recall, reschedule, together
 from optinb.delivery.reconcile import AN_HOUR, Reconciled, reconcile
 from optinb.delivery.request import ask_after, may_be_stopped
 from optinb.errors import CampaignError, Exit, UsageError, failure
@@ -132,6 +134,8 @@ class Sends:
     def recallable(self, campaign_id: str) -> tuple[FrozenAudience, ...]:
         """The nights of a campaign of which something is planned, under way or accepted, and not over.
 
+        Each message of a night is there apart.
+
         Args:
             campaign_id: 12 hexadecimal digits, as `CampaignRecord.id` has them.
 
@@ -159,10 +163,12 @@ class Sends:
         if self._store.campaigns.find(name):
             return None
         everything = self._store.deliveries.list(having=("planned", "sending", "accepted"))
-        return next((a.campaign_id for a in everything if a.campaign_name == name), None)
+        return next((a.of_campaign for a in everything if a.campaign_name == name), None)
 
     def recall(self, campaign_id: str, *, reason: str, run_date: date | None = None) -> tuple[Recall, ...]:
         """Stops every night (or one) of a campaign that isn't over, and recalls what Appboy has accepted of it.
+
+        All messages of a night are stopped before any is recalled.
 
         A sender that is at work ends within seconds and is waited for. What goes wrong with one night, as a sender that
         doesn't end, is among its `problems` and stops no other's recall.
@@ -173,7 +179,7 @@ class Sends:
             run_date: the only night; all that aren't over when left out.
 
         Returns:
-            what became of each night.
+            what became of each night, in messages.
 
         Raises:
             StateError: when the database was put back to an earlier state.
@@ -189,7 +195,11 @@ class Sends:
         found = [self._recalled(audience, reason, until, wait_s=wait_until - monotonic()) for audience in nights]
         # what a sender had in hand is stopped by itself, at its end
         stopped = [self._unsent(audience) - known for audience, known in zip(nights, before, strict=True)]
-        return tuple(replace(done, stopped=count) for done, count in zip(found, stopped, strict=True))
+        by_night: dict[tuple[str, date], list[Recall]] = {}
+        for audience, done, count in zip(nights, found, stopped, strict=True):
+            mine = by_night.setdefault((audience.of_campaign, audience.run_date), [])
+            mine.append(replace(done, stopped=count))
+        return tuple(together(messages) for messages in by_night.values())
 
     def _unsent(self, audience: FrozenAudience) -> int:
         """How many recipients of a night were cancelled before any request was made for them."""
@@ -241,24 +251,35 @@ class Sends:
         nights = [a for a in nights if run_date in (None, a.run_date) and now < a.send_at]
         if not nights:
             raise CampaignError(f"nothing of {name!r} is scheduled and still to go out, so nothing can be moved")
-        audience = nights[0]
-        self._moved(audience, at)  # what can't be is refused before anybody is waited for
-        private, signature = signing_key(self._settings), None
-        held = self._hold(audience)
-        with held as lease, self.client(audience) as client, self._told("moving", audience) as on_progress:
-            audience = self._as_it_is_now(audience)  # somebody else may have moved it until then
-            send_at = self._moved(audience, at)
-            if private:
-                move, of = TimeMove(who=self._context.user, before=audience.send_at, send_at=send_at), audience
-                signature = sign_move(
-                    move, campaign_id=of.campaign_id, run_date=of.run_date, sha256=of.sha256, private=private
-                )
-            tools = self._tools(client, audience, held, self._until())
+        messages = [audience for audience in nights if audience.is_beside(nights[0])]
+        for audience in messages:
+            self._moved(audience, at)  # what can't be is refused before anybody is waited for
+        until = self._until()
+        with ExitStack() as stack:
+            held: list[HeldLease] = []
+            for audience in messages:  # all of them before any is moved
+                held.append(self._hold(audience))
+                stack.enter_context(held[-1])
+            # somebody else may have moved it until then
+            messages = [self._as_it_is_now(audience) for audience in messages]
+            moments = [self._moved(audience, at) for audience in messages]
+            found = zip(messages, held, moments, strict=True)
+            return moved_together([self._move(audience, hold, moment, until) for audience, hold, moment in found])
+
+    def _move(self, audience: FrozenAudience, held: HeldLease, send_at: datetime, until: float) -> SendMove:
+        """Moves one message of a night. Raises StateError."""
+        signature = None
+        if private := signing_key(self._settings):
+            move, of = TimeMove(who=self._context.user, before=audience.send_at, send_at=send_at), audience
+            signature = sign_move(
+                move, campaign_id=of.of_campaign, run_date=of.run_date, sha256=of.sha256, private=private
+            )
+        with self.client(audience) as client, self._told("moving", audience) as on_progress:
             return reschedule(
                 self._store,
                 audience,
-                tools,
-                lease=lease,
+                self._tools(client, audience, held, until),
+                lease=held.lease,
                 send_at=send_at,
                 user=self._context.user,
                 signature=signature,
@@ -328,7 +349,7 @@ class Sends:
         """Keeps the customers that got nothing as a list, which a campaign can target."""
         if found.ask_after:
             return None
-        return self._list_of(audience, pl.col("external_user_id").is_in(found.missing_ids), "not received")
+        return self._list_of(audience, pl.col("status") == "missing", "not received")
 
     def list_cancelled(self, audience: FrozenAudience) -> str | None:
         """Keeps whoever was stopped or recalled of a night as a list, `NAME DATE, recalled`, for another campaign.
@@ -342,10 +363,17 @@ class Sends:
         return self._list_of(audience, pl.col("status") == "cancelled", "recalled")
 
     def _list_of(self, audience: FrozenAudience, those: pl.Expr, what: str) -> str | None:
-        """Keeps some recipients of a night as a list; None where there is nobody, and was nobody on it before."""
+        """Keeps some recipients of all messages of a night as a list; None where nobody is on it, or was before."""
         tail = f" {audience.run_date}, {what}"
         name = audience.campaign_name[: MAX_NAME - len(tail)].strip() + tail
-        people = self._contacts.rows(audience).filter(pl.col("role") == "recipient", those)
+        sent = self._contacts.rows(audience).filter(pl.col("role") == "recipient")
+        messages = self._store.deliveries.messages(audience.of_campaign, audience.run_date)
+        others = [self._contacts.rows(message) for message in messages if message.night != audience.night]
+        beside = [rows.filter(pl.col("role") == "recipient") for rows in others]
+        people = pl.concat([sent, *beside]).filter(those).unique("customer_id", maintain_order=True)
+        if beside:  # who gets another message of that night doesn't get nothing
+            got = pl.concat([sent, *beside]).filter(pl.col("status").is_in(COUNTING))
+            people = people.join(got, on="customer_id", how="anti", maintain_order="left")
         if people.is_empty() and not self._lists.has(name):
             return None
         people = people.select("customer_id", "external_user_id")

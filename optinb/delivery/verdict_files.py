@@ -207,7 +207,7 @@ def _digest(path: Path) -> str:
 
 
 def _stem(audience: FrozenAudience) -> str:
-    return audience.campaign_id
+    return audience.campaign_id.replace(".", "-")  # a point ends it, so that no message's files are taken for another's
 
 
 def _unwritten(folder: Path, error: Exception) -> StateError:

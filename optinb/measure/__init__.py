@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from optinb.measure.report import render_report
     from optinb.measure.summary import (
         CampaignSummary,
+        MessageSummary,
         NightSummary,
         TableCounts,
         exit_code,
@@ -33,6 +34,7 @@ else:
             ".campaign_page": "CampaignPage page_of",
             ".reach_figures": "ReachFigures",
             ".report": "render_report",
-            ".summary": "CampaignSummary NightSummary TableCounts exit_code frozen held left_over rehearsed",
+            ".summary": "CampaignSummary MessageSummary NightSummary TableCounts exit_code frozen held left_over "
+            "rehearsed",
         },
     )

@@ -36,7 +36,7 @@ def arrival_rows(nights: Iterable[ConfirmedNight]) -> list[ArrivalRow]:
     """
     return [
         ArrivalRow(
-            campaign=night.campaign,
+            campaign=night.title,
             night=night.run_date,
             accepted=night.counts.recipients,
             confirmed=night.counts.confirmed,
@@ -85,4 +85,4 @@ def filtered_words(night: ConfirmedNight) -> list[str]:
     """
     lost = night.counts.filtered if night.counts else {}
     ranked = sorted(lost.items(), key=lambda one: -one[1])
-    return [f"{count:,} of {night.campaign!r}, {night.run_date}: {LOSSES.get(name, name)}" for name, count in ranked]
+    return [f"{count:,} of {night.title!r}, {night.run_date}: {LOSSES.get(name, name)}" for name, count in ranked]

@@ -41,10 +41,11 @@ class FiguresRead(Struct, frozen=True, kw_only=True):
 
 
 class NightFigures(Struct, frozen=True, kw_only=True):
-    """What Appboy counted of one night of a campaign, by its send_id, or of a whole template.
+    """What Appboy counted of one message of a campaign's night, by its send_id, or of a whole template.
 
     Attributes:
         template: its name, or its id where the workspace doesn't know it.
+        variant: that of the campaign whose message it was; None where it has none, and for a whole template.
         run_date: the night; None for a whole template, which other campaigns may share.
         accepted: the customers whose requests Appboy took: of the night, or of all this campaign's with the template.
         days: a row for each day and platform.
@@ -58,6 +59,7 @@ class NightFigures(Struct, frozen=True, kw_only=True):
     days: tuple[ReachDay, ...] = ()
     unread: tuple[date, ...] = ()
     can_be_read: bool = True
+    variant: str | None = None
 
     @property
     def by_platform(self) -> tuple[ReachDay, ...]:
@@ -93,10 +95,21 @@ class CampaignFigures(Struct, frozen=True, kw_only=True):
     nights: tuple[NightFigures, ...] = ()
     templates: tuple[NightFigures, ...] = ()
 
+    def message_of(self, night: NightFigures) -> str:
+        """Which of several messages of its night figures are of, as the end of a title; nothing where it had one.
+
+        Args:
+            night: one of `nights`.
+        """
+        if night.variant is None and sum(other.run_date == night.run_date for other in self.nights) < 2:
+            return ""
+        return f", {night.template}" + (f", variant {night.variant}" if night.variant else "")
+
 
 class CampaignReach(Struct, frozen=True, kw_only=True):
     """A campaign's figures in one line, over its nights of the last days: customers accepted, people and messages.
 
+    Of a campaign with several messages customers and people are counted for each message.
     What Appboy counts is None while nobody has asked it.
 
     Attributes:

@@ -107,9 +107,9 @@ class ReachFigures:
     def lately(self) -> tuple[CampaignFigures, ...]:
         """The figures of each campaign that was sent in the last 14 days, of these nights, by name."""
         audiences = self._lately()
-        names = {audience.campaign_id: audience.campaign_name for audience in audiences}
+        names = {audience.of_campaign: audience.campaign_name for audience in audiences}
         by_name = sorted(names.items(), key=lambda item: item[1])
-        return tuple(self._told(name, [a for a in audiences if a.campaign_id == key]) for key, name in by_name)
+        return tuple(self._told(name, [a for a in audiences if a.of_campaign == key]) for key, name in by_name)
 
     def _lately(self) -> tuple[FrozenAudience, ...]:
         """What was sent, and may have arrived, in the last 14 days."""
@@ -171,7 +171,7 @@ class ReachFigures:
         now, names = self._context.now(), self._templates()
         begun = [audience for audience in audiences if audience.send_at <= now]
         own = [audience for audience in begun if audience.send_id]
-        rows = self._store.reach_days.of_campaign(own[0].campaign_id) if own else ()
+        rows = self._store.reach_days.of_campaign(own[0].of_campaign) if own else ()
         by_id: defaultdict[str, list[ReachDay]] = defaultdict(list)
         for row in rows:
             by_id[row.send_id].append(row)
@@ -188,6 +188,7 @@ class ReachFigures:
     ) -> NightFigures:
         return NightFigures(
             template=names.get(audience.template_id, audience.template_id),
+            variant=audience.variant,
             run_date=audience.run_date,
             accepted=self._store.deliveries.counts(*audience.night).accepted,
             days=tuple(rows),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,15 @@ from msgspec import Struct, field
 from optinb.appboy import TemplateNews
 from optinb.delivery.appboy_reach import ReachSample
 from optinb.delivery.confirmed_nights import ConfirmedNight
+from optinb.delivery.journal import DeliveryCounts
 from optinb.errors import Exit
 from optinb.measure.campaign_figures import CampaignReach
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from optinb.campaigns import Waterfall
-    from optinb.delivery.journal import DeliveryCounts, FrozenAudience
+    from optinb.delivery.journal import FrozenAudience
 
 
 class TableCounts(Struct, frozen=True, kw_only=True):
@@ -29,8 +31,38 @@ class TableCounts(Struct, frozen=True, kw_only=True):
     reasons: dict[str, int] = field(default_factory=dict)
 
 
+class MessageSummary(Struct, frozen=True, kw_only=True):
+    """One of several messages of a campaign's night.
+
+    Attributes:
+        number: from 0, by which its audience is known.
+        template: the template's name.
+        variant: that of the campaign whose message it is; None where it has none.
+        recipients: how many customers get it.
+        counts: what became of it.
+        audience: its frozen audience, relative to the workspace.
+        audience_sha256: the seal of that file.
+    """
+
+    number: int
+    template: str
+    variant: str | None = None
+    recipients: int = 0
+    counts: DeliveryCounts = DeliveryCounts()
+    audience: str | None = None
+    audience_sha256: str | None = None
+
+    @property
+    def title(self) -> str:
+        """What tells it from the campaign's others."""
+        return f"{self.template}, variant {self.variant}" if self.variant else self.template
+
+
 class CampaignSummary(Struct, frozen=True, kw_only=True):
     """One campaign of a night, in customers (`batches` in requests).
+
+    Of a campaign with several `messages` what became of them counts messages, of which a customer may get two; the
+    target group, its parts and the recipients are customers as ever.
 
     target = recipients + control + the sum of excluded. In a finished night recipients = accepted + refused + unknown
     + expired + cancelled; `pending` counts those that a dry run, or a sender that gave up, has left over. A campaign
@@ -61,6 +93,17 @@ class CampaignSummary(Struct, frozen=True, kw_only=True):
     audience: str | None = None
     audience_sha256: str | None = None
     errors: dict[str, int] = field(default_factory=dict)
+    messages: tuple[MessageSummary, ...] = ()
+
+    @property
+    def planned(self) -> int:
+        """How many messages there are to be: one for each recipient, or the sum of several messages' recipients."""
+        return sum(message.recipients for message in self.messages) if self.messages else self.recipients
+
+    @property
+    def counted(self) -> str:
+        """What the outcomes count, in a word."""
+        return "messages" if self.messages else "recipients"
 
     @property
     def open(self) -> int:
@@ -73,10 +116,15 @@ class CampaignSummary(Struct, frozen=True, kw_only=True):
         return bool(self.accepted or self.unknown or self.pending)
 
     def closes(self) -> bool:
-        """Whether both sums are right."""
+        """Whether the sums are right: of customers, and of messages, in all and of each message."""
         outcomes = self.accepted + self.refused + self.unknown + self.expired + self.cancelled + self.pending
+        everybody = self.recipients + self.control + sum(self.excluded.values())
+        each = [message.recipients for message in self.messages]
         return (
-            self.target == self.recipients + self.control + sum(self.excluded.values()) and self.recipients == outcomes
+            self.target == everybody
+            and self.planned == outcomes
+            and all(message.counts.recipients == message.recipients for message in self.messages)
+            and max(each, default=self.recipients) <= self.recipients <= self.planned
         )
 
 
@@ -125,7 +173,14 @@ def held(name: str, app_group: str, template: str, reason: str, figures: Waterfa
     )
 
 
-def rehearsed(name: str, app_group: str, template: str, figures: Waterfall, send_at: datetime) -> CampaignSummary:
+def rehearsed(
+    name: str,
+    app_group: str,
+    template: str,
+    figures: Waterfall,
+    send_at: datetime,
+    messages: Sequence[MessageSummary] = (),
+) -> CampaignSummary:
     """The figures of a campaign in a dry run: what would be sent."""
     return CampaignSummary(
         name=name,
@@ -135,35 +190,68 @@ def rehearsed(name: str, app_group: str, template: str, figures: Waterfall, send
         excluded=figures.excluded,
         control=figures.control,
         recipients=figures.recipients,
-        pending=figures.recipients,
+        pending=sum(message.recipients for message in messages) if messages else figures.recipients,
         send_at=send_at,
+        messages=tuple(messages),
     )
 
 
-def frozen(audience: FrozenAudience, counts: DeliveryCounts, *, app_group: str, template: str) -> CampaignSummary:
-    """The figures of a campaign whose audience is frozen, and of what became of it so far."""
+def frozen(
+    messages: Sequence[FrozenAudience],
+    counts: Sequence[DeliveryCounts],
+    *,
+    app_group: str,
+    templates: Mapping[str, str],
+) -> CampaignSummary:
+    """The figures of a campaign whose audience is frozen, and of what became of it so far.
+
+    Args:
+        messages: those of the campaign's night, in the order of their numbers.
+        counts: what became of each.
+        app_group: its name.
+        templates: their names by their ids.
+    """
+    first = messages[0]
+    names = [templates.get(message.template_id, message.template_id) for message in messages]
+    errors: Counter[str] = Counter()
+    for one in counts:
+        errors.update(one.errors)
     return CampaignSummary(
-        name=audience.campaign_name,
+        name=first.campaign_name,
         app_group=app_group,
-        template=template,
-        target=audience.waterfall.target,
-        excluded=audience.waterfall.excluded,
-        control=audience.waterfall.control,
-        recipients=audience.waterfall.recipients,
-        batches=counts.batches,
-        accepted=counts.accepted,
-        refused=counts.refused,
-        unknown=counts.unknown,
-        expired=counts.expired,
-        cancelled=counts.cancelled,
-        pending=counts.pending,
-        received=counts.received,
-        missing=counts.missing,
-        recalled=counts.recalled,
-        send_at=audience.send_at,
-        audience=audience.path,
-        audience_sha256=audience.sha256,
-        errors=counts.errors,
+        template=", ".join(dict.fromkeys(names)),
+        target=first.waterfall.target,
+        excluded=first.waterfall.excluded,
+        control=first.waterfall.control,
+        recipients=first.waterfall.recipients,
+        batches=sum(one.batches for one in counts),
+        accepted=sum(one.accepted for one in counts),
+        refused=sum(one.refused for one in counts),
+        unknown=sum(one.unknown for one in counts),
+        expired=sum(one.expired for one in counts),
+        cancelled=sum(one.cancelled for one in counts),
+        pending=sum(one.pending for one in counts),
+        received=sum(one.received for one in counts),
+        missing=sum(one.missing for one in counts),
+        recalled=sum(one.recalled for one in counts),
+        send_at=first.send_at,
+        audience=first.path,
+        audience_sha256=first.sha256,
+        errors=dict(errors),
+        messages=tuple(
+            MessageSummary(
+                number=message.number,
+                template=name,
+                variant=message.variant,
+                recipients=message.recipients,
+                counts=one,
+                audience=message.path,
+                audience_sha256=message.sha256,
+            )
+            for message, name, one in zip(messages, names, counts, strict=True)
+        )
+        if len(messages) > 1
+        else (),
     )
 
 
@@ -171,18 +259,19 @@ def left_over(campaigns: Iterable[CampaignSummary], *, dry_run: bool) -> list[st
     """What a night leaves to a person about its deliveries, in sentences."""
     campaigns = tuple(campaigns)
     to_send = [
-        f"{c.name!r}: {c.pending:,} recipients are still to be sent; run the night again"
+        f"{c.name!r}: {c.pending:,} {c.counted} are still to be sent; run the night again"
         for c in campaigns
         if c.pending and not c.held and not dry_run
     ]
     unknown = [
-        f"{c.name!r}: it is unknown whether {c.open:,} recipients were scheduled; they are not sent again; after the "
+        f"{c.name!r}: it is unknown whether {c.open:,} {c.counted} were scheduled; they are not sent again; after the "
         "send time `optinb reconcile` asks Appboy who received it"
         for c in campaigns
         if c.open
     ]
     lost = [
-        f"{c.name!r}: {count:,} recipients get nothing, because {why}; the report says more"
+        f"{c.name!r}: {count:,} {'messages reach nobody' if c.messages else 'recipients get nothing'}, because {why}; "
+        "the report says more"
         for c in campaigns
         for count, why in ((c.refused, "Appboy refused their requests"), (c.expired, "it was too late to send"))
         if count

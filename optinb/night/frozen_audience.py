@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import polars as pl
+from msgspec.structs import replace
 
 from optinb.campaigns import (
     NO_PUSH,
@@ -18,6 +19,7 @@ from optinb.campaigns import (
     Campaign,
     CampaignRecord,
     approved_rebuilt,
+    gets,
     why_held_by_size,
     why_untimely,
 )
@@ -48,8 +50,9 @@ def why_not_approved(
         return "its audience was rebuilt by a recovery, and nobody approved that file; approve the campaign again"
     if not rebuilt and approval.fingerprint != audience.fingerprint:
         return "it was approved anew after this night's audience was frozen, so that the rest of it is not sent"
-    template_id = resolved.messages[0].template.id
-    if (resolved.app_group.id, template_id) != (audience.app_group_id, audience.template_id):
+    approved = {n: (one.template.id, one.message.variant) for n, one in enumerate(resolved.messages)}
+    is_approved = approved.get(audience.number) == (audience.template_id, audience.variant)
+    if resolved.app_group.id != audience.app_group_id or not is_approved:
         return "its frozen audience isn't of the app group and template that were approved"
     if not rebuilt and not schedule.is_due(audience.run_date):
         return f"by its schedule nothing of it goes out by the night of {audience.run_date}"
@@ -64,9 +67,18 @@ def why_not_approved(
     )
     if untimely:
         return untimely
-    if not rebuilt and (reason := why_held_by_size(record, audience.recipients)):
+    if not rebuilt and (reason := why_held_by_size(record, _people(ws, audience))):
         return reason  # who approved a file that was rebuilt saw how many are in it
     return None if is_known else _why_other_people(ws, resolved, audience, is_bound=rebuilt is not None)
+
+
+def _people(ws: Workspace, audience: FrozenAudience) -> int:
+    """How many customers get something of a campaign's night, whichever of its messages."""
+    messages = ws.store.deliveries.messages(audience.of_campaign, audience.run_date)
+    if len(messages) < 2:
+        return audience.recipients
+    each = [message.recipients for message in messages]
+    return min(max(messages[0].waterfall.recipients, *each), sum(each))
 
 
 def _why_other_people(ws: Workspace, resolved: Resolved, audience: FrozenAudience, *, is_bound: bool) -> str | None:
@@ -79,6 +91,8 @@ def _why_other_people(ws: Workspace, resolved: Resolved, audience: FrozenAudienc
     Raises StateError when the file isn't here or was changed.
     """
     must_be_here(ws.store, audience, ws.root)
+    # which of their phones somebody used last, and which filter lets what through, isn't judged anew either
+    resolved = replace(resolved, campaign=replace(resolved.campaign, phones="all"))
     frozen = _still_planned(ws, audience)
     is_reproducible = not (
         is_bound or nodes_of(from_json(resolved.rule_json), Contacted) or _is_overtaken(ws, audience)
@@ -101,7 +115,7 @@ def _why_other_people(ws: Workspace, resolved: Resolved, audience: FrozenAudienc
     if is_bound:
         expected, by = tonight, WHO
     else:
-        expected, by = tonight.filter(pl.col("outcome") == "recipient"), [*WHO, "properties"]
+        expected, by = gets(tonight, audience.number), [*WHO, "properties"]
         frozen = frozen.with_columns(_without_codes(resolved.campaign))
     others = frozen.height - frozen.unique("customer_id").join(expected, on=by, how="semi").height
     if others:

@@ -17,6 +17,8 @@ from optinb.delivery import FrozenAudience, Recall, last_moment
 from optinb.errors import AppboyError, Exit, OptinbError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from optinb.workspace import Workspace
 
 
@@ -28,35 +30,49 @@ class SecondLook(Struct, frozen=True, kw_only=True):
     failure: str = ""
 
 
-def look_before(ws: Workspace, client: AppboyClient, audience: FrozenAudience) -> SecondLook | None:
-    """Why an audience may not be sent now, since its template was edited, or None.
+def look_before(ws: Workspace, client: AppboyClient, messages: Sequence[FrozenAudience]) -> SecondLook | None:
+    """Why a campaign may not be sent now, since the template of one of its messages was edited, or None.
 
     What is frozen is given up, so that it is built anew once the campaign is approved again; what an earlier attempt
-    has sent of it is recalled where the settings say so. Raises AppboyError when the template can't be looked at.
+    has sent of it is recalled where the settings say so. Raises AppboyError when a template can't be looked at.
+
+    Args:
+        ws: the workspace.
+        client: of the campaign's app group.
+        messages: those of one night of it that are to be sent.
     """
-    edited = _edited(ws, client, audience)
+    edited = _edited(ws, client, messages)
     if edited is None:
         return None
-    counts = ws.store.deliveries.counts(*audience.night)
-    if counts.pending == counts.recipients or ws.settings.policy.template_edited == "recall":
-        return _recalled(ws, audience, edited)
+    first = messages[0]
+    everything = ws.store.deliveries.messages(first.of_campaign, first.run_date)
+    counts = [ws.store.deliveries.counts(*message.night) for message in everything]
+    is_unsent = all(one.pending == one.recipients for one in counts)
+    if is_unsent or ws.settings.policy.template_edited == "recall":
+        return _recalled(ws, first, edited)
     return SecondLook(
         held=f"{edited}: undo the edit and run the night again to send the rest of it; once it is approved again, the "
         "rest of this night is not sent"
     )
 
 
-def look_afterwards(ws: Workspace, client: AppboyClient, audience: FrozenAudience) -> SecondLook:
-    """Looks once more at the template of what was scheduled, and recalls it where the settings say so.
+def look_afterwards(ws: Workspace, client: AppboyClient, messages: Sequence[FrozenAudience]) -> SecondLook:
+    """Looks once more at the templates of what was scheduled, and recalls it where the settings say so.
 
     That Appboy can't be asked is told, and stops nothing.
+
+    Args:
+        ws: the workspace.
+        client: of the campaign's app group.
+        messages: those of one night of the campaign.
     """
-    name = audience.campaign_name
-    counts = ws.store.deliveries.counts(*audience.night)
-    if not (counts.accepted or counts.unknown) or ws.now() >= last_moment(audience):
+    name = messages[0].campaign_name
+    counts = [(message, ws.store.deliveries.counts(*message.night)) for message in messages]
+    out = [message for message, one in counts if one.accepted or one.unknown]
+    if not out or ws.now() >= last_moment(messages[0]):
         return SecondLook()
     try:
-        edited = _edited(ws, client, audience)
+        edited = _edited(ws, client, out)
     except AppboyError as error:
         return SecondLook(
             note=f"{name!r}: whether its template was edited while it was sent couldn't be asked ({error}); look at it "
@@ -68,12 +84,31 @@ def look_afterwards(ws: Workspace, client: AppboyClient, audience: FrozenAudienc
         return SecondLook(
             note=f"{name!r}: {edited}, and goes out as edited; `optinb campaigns cancel` recalls what isn't out yet"
         )
-    return _recalled(ws, audience, edited)
+    return _recalled(ws, messages[0], edited)
 
 
-def _edited(ws: Workspace, client: AppboyClient, audience: FrozenAudience) -> str | None:
-    """What is different in Appboy from the template that was approved, in words, or None; the edit is imported then."""
-    record = ws.store.campaigns.find(audience.campaign_id)
+def _edited(ws: Workspace, client: AppboyClient, messages: Sequence[FrozenAudience]) -> str | None:
+    """What is different in Appboy from the templates that were approved, in words, or None; edits are imported then."""
+    by_template = {message.template_id: message for message in messages}
+    found = {key: told for key, one in by_template.items() if (told := _edit_of(ws, client, one)) is not None}
+    if not found:
+        return None
+    first = messages[0]
+    # whoever approves it again must see it as it is
+    ws.templates.sync(first.app_group_id, fresh=set(found))
+    if len(ws.store.deliveries.messages(first.of_campaign, first.run_date)) == 1:
+        (what,) = found.values()
+        return "the template was edited in Appboy since it was approved" + what
+    names = {template.id: template.name for template in ws.store.templates.list(first.app_group_id)}
+    return "; ".join(
+        f"the template {names.get(key, key)!r} was edited in Appboy since it was approved{what}"
+        for key, what in found.items()
+    )
+
+
+def _edit_of(ws: Workspace, client: AppboyClient, audience: FrozenAudience) -> str | None:
+    """What is different in Appboy from the template that was approved, in words for a bracket, or None."""
+    record = ws.store.campaigns.find(audience.of_campaign)
     if record is None or (approval := record.approval) is None:
         return None  # decided on meanwhile: what becomes of it then is not this look's affair
     is_rebuilt = approved_rebuilt(approval.parts, run_date=audience.run_date, sha256=audience.sha256) is not None
@@ -84,14 +119,12 @@ def _edited(ws: Workspace, client: AppboyClient, audience: FrozenAudience) -> st
     if now.content_hash == approved_content(approval.parts, audience.template_id):
         return None
     changes = told(template_changes(ws.store.templates.get(audience.app_group_id, audience.template_id), now))
-    # whoever approves it again must see it as it is
-    ws.templates.sync(audience.app_group_id, fresh={audience.template_id})
-    return "the template was edited in Appboy since it was approved" + (f" ({'; '.join(changes)})" if changes else "")
+    return f" ({'; '.join(changes)})" if changes else ""
 
 
 def _recalled(ws: Workspace, audience: FrozenAudience, edited: str) -> SecondLook:
     """Stops and recalls what isn't out of a campaign; says why it is held, and what couldn't be recalled."""
-    record = ws.store.campaigns.get(audience.campaign_id)
+    record = ws.store.campaigns.get(audience.of_campaign)
     # of this night alone: an earlier one was sent as it was approved
     found = ws.sends.recall(record.id, reason=edited, run_date=audience.run_date)
     figures = {
@@ -101,8 +134,9 @@ def _recalled(ws: Workspace, audience: FrozenAudience, edited: str) -> SecondLoo
     }
     people = ", ".join(f"{count:,} {what}" for what, count in figures.items() if count)
     is_alive = record.state in ALIVE
-    counts = ws.store.deliveries.counts(*audience.night)
-    if counts.cancelled == counts.recipients:
+    messages = ws.store.deliveries.messages(audience.of_campaign, audience.run_date)
+    counts = [ws.store.deliveries.counts(*message.night) for message in messages]
+    if all(one.cancelled == one.recipients for one in counts):
         remedy = "approve it again" if is_alive else "copy it under another name to send it again"
     else:
         has_more = is_alive and record.campaign.schedule.date is None

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from optinb.base.files import write_atomically
+from optinb.campaigns import approved_templates
 from optinb.delivery import ConfirmedNights
 from optinb.errors import DeliveryError, Exit, GateError, NightError, failure
 from optinb.measure import (
@@ -139,7 +140,8 @@ class Night:
 
     def templates(self) -> tuple[GroupSync, ...]:
         """Imports the templates of all app groups."""
-        due = {r.approval.parts["template"] for r in self._tonight.due() if r.approval}
+        approved = [record.approval.parts for record in self._tonight.due() if record.approval]
+        due = {template for parts in approved for template in approved_templates(parts)}
         self._tonight.synced = self.ws.templates.sync(fresh=due)
         return self._tonight.synced
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from optinb.base.clock import is_pretended
-from optinb.base.progress import progress
 from optinb.campaigns import (
     ALIVE,
     REBUILT,
@@ -26,13 +25,15 @@ from optinb.campaigns import (
     why_kept,
     why_too_many,
 )
-from optinb.delivery import FrozenAudience, SendIds, close_past, is_late, plan, send, why_short
+from optinb.delivery import FrozenAudience, SendIds, close_past, is_late, plan, why_short
 from optinb.errors import CampaignError, OptinbError, StateError, failure
-from optinb.measure import CampaignSummary, frozen, held, rehearsed
+from optinb.measure import CampaignSummary, held, rehearsed
 from optinb.night.frozen_audience import why_not_approved
+from optinb.night.messages import counts_of, figures_of, plan_of, send_message, still_to_send, to_be
 from optinb.night.second_look import SecondLook, look_afterwards, look_before
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date, datetime
 
     from optinb.appboy import GroupSync
@@ -60,7 +61,9 @@ class NightCampaigns:
         self._ws, self._run_date, self._dry_run = workspace, run_date, dry_run
         self._holder = workspace.context.holder
         self._summaries: dict[str, CampaignSummary] = {}
-        self._looked_at: set[tuple[str, datetime]] = set()  # plans whose recipients are those of the approved rule
+        self._looked_at: set[tuple[tuple[str, date], str, datetime]] = (
+            set()
+        )  # plans whose recipients are those of the approved rule
         self._promised: Counter[str] = Counter()  # codes of pools, in a dry run
         self.blocked: str | None = None
         self.distrusted: str | None = None
@@ -93,7 +96,7 @@ class NightCampaigns:
 
     def _is_due(self, record: CampaignRecord) -> bool:
         """Whether a campaign is of this night: due and wanted, or with an audience from an earlier attempt."""
-        if self._ws.store.deliveries.find(record.id, self._run_date):
+        if self._messages(record.id):
             return True
         if self.overtaken:
             return False
@@ -108,7 +111,7 @@ class NightCampaigns:
         """Builds and freezes the audience of every campaign that is due; names what holds the others."""
         self._look_at_trail()
         tonight = self.due()
-        waiting = [r.campaign for r in tonight if not self._stopped() and self._planned(r) is None]
+        waiting = [r.campaign for r in tonight if not self._stopped() and not self._planned(r)]
         shared = self._ws.campaigns.share(waiting, run_date=self._run_date)
         # Each chooses after those before it; they are told of in the order of their names.
         turns = sorted(tonight, key=self._turn)
@@ -121,16 +124,12 @@ class NightCampaigns:
         self._look_at_trail()
         if not self._dry_run and not self.distrusted:
             self._close_past()
-            found = {
-                campaign_id: self._ws.store.deliveries.find(campaign_id, self._run_date)
-                for campaign_id, summary in self._summaries.items()
-                if not summary.held
-            }
-            tonight = {campaign_id: audience for campaign_id, audience in found.items() if audience}
-            ids = SendIds(self._ws.store, tuple(tonight.values()), clock=self._ws.now)
+            wanted = [campaign_id for campaign_id, summary in self._summaries.items() if not summary.held]
+            tonight = {campaign_id: found for campaign_id in wanted if (found := self._messages(campaign_id))}
+            ids = SendIds(self._ws.store, [one for found in tonight.values() for one in found], clock=self._ws.now)
             for campaign_id, before in tonight.items():
-                audience = self._ws.store.deliveries.find(*before.night) or before  # it may have been moved since
-                self._summaries[campaign_id] = self._sent(audience, ids)
+                messages = self._messages(campaign_id) or before  # they may have been moved since
+                self._summaries[campaign_id] = self._sent(messages, ids)
             self.notes += ids.notes
         return self.summaries
 
@@ -141,7 +140,8 @@ class NightCampaigns:
         self.failures += done.problems
         for closed in done.audiences:
             try:
-                self._ws.campaigns.finish(closed.campaign_id)
+                if not still_to_send(self._ws, self._messages(closed.of_campaign, closed.run_date)):
+                    self._ws.campaigns.finish(closed.of_campaign)
             except Exception as error:
                 what = f"{closed.campaign_name!r} can't be finished"
                 self.failures.append(f"{what}: {failure(error, doing=what)}")
@@ -183,9 +183,9 @@ class NightCampaigns:
         names = (campaign.name, campaign.app_group, ", ".join(campaign.template_names))
         there = self._planned(record)
         if there:
-            figures = self._figures(there)
+            figures = figures_of(self._ws, there)
             with suppress(OptinbError):  # which is told when it is to be sent
-                return replace(figures, held=self._why_not_now(there)) if figures.pending else figures
+                return replace(figures, held=self._why_not_now(*there)) if figures.pending else figures
             return figures
         if stopped := self._stopped():
             return held(*names, stopped)
@@ -213,17 +213,18 @@ class NightCampaigns:
         send_at = campaign.schedule.send_at(self._run_date, self._ws.settings.zone)
         if self._dry_run:
             among.promise(rows, resolved.competitor(self._run_date))
-            return rehearsed(campaign.name, resolved.app_group.name, resolved.template_names, figures, send_at)
+            names, messages = (resolved.app_group.name, resolved.template_names), to_be(rows, resolved)
+            return rehearsed(campaign.name, *names, figures, send_at, messages)
         now = self._ws.now()
         try:
-            audience = plan(
+            plan(
                 self._ws.store,
                 rows,
                 campaign=campaign,
                 campaign_version=record.version,
                 run_date=self._run_date,
                 app_group_id=resolved.app_group.id,
-                template_id=resolved.messages[0].template.id,
+                template_id=[template.id for template in resolved.each_template],
                 send_at=send_at,
                 fingerprint=record.approval.fingerprint,
                 root=self._ws.root,
@@ -232,10 +233,11 @@ class NightCampaigns:
             )
         except (StateError, CampaignError) as error:
             return held(*names, str(error), figures)
-        if audience.planned_at == now:  # and not another run's
-            self._looked_at.add((audience.sha256, audience.planned_at))
+        messages = self._messages(record.id)
+        # and not another run's
+        self._looked_at |= {plan_of(message) for message in messages if message.planned_at == now}
         among.promise(rows, resolved.competitor(self._run_date))
-        return self._figures(audience)
+        return figures_of(self._ws, messages)
 
     def _why_short(self, campaign: Campaign, recipients: int) -> str | None:
         """Why the promotion codes don't suffice, or None; a dry run counts what its other campaigns would take."""
@@ -248,42 +250,53 @@ class NightCampaigns:
             self._promised[key] += recipients
         return short
 
-    def _planned(self, record: CampaignRecord) -> FrozenAudience | None:
+    def _messages(self, campaign_id: str, run_date: date | None = None) -> tuple[FrozenAudience, ...]:
+        """What is frozen of a campaign's messages tonight, or on another night."""
+        return self._ws.store.deliveries.messages(campaign_id, run_date or self._run_date)
+
+    def _planned(self, record: CampaignRecord) -> tuple[FrozenAudience, ...]:
         """What an earlier attempt has frozen.
 
-        What a person stopped before anything was sent counts as not frozen, once the campaign is approved again.
+        What a person stopped before anything of any message was sent counts as not frozen, once the campaign is
+        approved again.
         """
-        there = self._ws.store.deliveries.find(record.id, self._run_date)
-        if there and there.cancelled is not None and record.state in ALIVE:
-            counts = self._ws.store.deliveries.counts(record.id, self._run_date)
-            return None if counts.cancelled == counts.recipients else there
+        there = self._messages(record.id)
+        if any(message.cancelled is not None for message in there) and record.state in ALIVE:
+            counts = counts_of(self._ws, there)
+            is_stopped = all(one.cancelled == one.recipients for one in counts)
+            return () if is_stopped else there
         return there
 
-    def _why_not_now(self, audience: FrozenAudience) -> str | None:
+    def _why_not_now(self, *messages: FrozenAudience) -> str | None:
         """Why what is frozen and not sent yet may not go out now, or None: the campaign as it is now is checked.
 
-        Raises OptinbError where what is frozen can't be read here.
+        What holds one message of a campaign holds all of them. Raises OptinbError where what is frozen can't be read
+        here.
         """
         if stopped := self._stopped():
             return stopped
         try:
-            record = self._ws.campaigns.get(audience.campaign_id)
+            record = self._ws.campaigns.get(messages[0].of_campaign)
             resolved = self._ws.campaigns.resolve(record.campaign)
         except OptinbError as error:
             return str(error)
         parts, approval = resolved.parts(), record.approval
-        if approval and approval.fingerprint == audience.fingerprint:
+        if approval and approval.fingerprint == messages[0].fingerprint:
             # what an earlier release froze is finished under the approval that it had then, which knew fewer parts
             new = (REBUILT, RULES_OF_TEMPLATE)  # what is stated of a template enters its campaigns' parts at any time
             parts = {name: text for name, text in parts.items() if name in approval.parts or name in new}
         reason = self._why_held(record, parts, resolved)
         if reason or approval is None:
             return reason
-        plan = (audience.sha256, audience.planned_at)
-        reason = why_not_approved(self._ws, record, resolved, audience, is_known=plan in self._looked_at)
-        if reason is None:
-            self._looked_at.add(plan)
-        return reason
+        for message in messages:
+            if not self._ws.store.deliveries.counts(*message.night).pending:
+                continue
+            is_known = plan_of(message) in self._looked_at
+            reason = why_not_approved(self._ws, record, resolved, message, is_known=is_known)
+            if reason:
+                return reason
+            self._looked_at.add(plan_of(message))
+        return None
 
     def _look_at_trail(self) -> None:
         """By an audit trail that isn't whole, or not the one that the nights noted, nobody knows what was decided."""
@@ -307,49 +320,40 @@ class NightCampaigns:
                 )
         return "the templates have not been checked tonight"
 
-    def _sent(self, audience: FrozenAudience, ids: SendIds) -> CampaignSummary:
-        """Sends what is still planned of an audience; a failure is noted, and its figures are told all the same."""
+    def _sent(self, messages: Sequence[FrozenAudience], ids: SendIds) -> CampaignSummary:
+        """Sends what is still planned of a campaign; a failure is noted, and its figures are told all the same."""
         reason = None
         try:
-            if self._ws.store.deliveries.counts(*audience.night).pending:
-                reason = self._why_not_now(audience)
-            reason = reason or self._send(audience, ids)
+            if any(one.pending for one in counts_of(self._ws, messages)):
+                reason = self._why_not_now(*messages)
+            reason = reason or self._send(messages, ids)
         except Exception as error:  # whatever it is, it must not keep the other campaigns from being sent
-            self.failures.append(f"{audience.campaign_name!r}: {failure(error, doing='send')}")
-        return replace(self._figures(audience), held=reason)
+            self.failures.append(f"{messages[0].campaign_name!r}: {failure(error, doing='send')}")
+        return replace(figures_of(self._ws, messages), held=reason)
 
-    def _send(self, audience: FrozenAudience, ids: SendIds) -> str | None:
-        """Sends an audience between two looks at its template. Returns why it was held or recalled, or None."""
-        left = self._ws.store.deliveries.counts(*audience.night).pending
-        with (
-            self._ws.sends.client(audience) as client,
-            progress(audience.campaign_name, total=left, unit="recipient") as on_progress,
-        ):
-            if left and (before := look_before(self._ws, client, audience)):
-                return self._told(audience, before)
-            counts = send(
-                self._ws.store,
-                client,
-                audience,
-                root=self._ws.root,
-                clock=self._ws.now,
-                lease_clock=self._ws.store.clock,
-                settings=self._ws.settings.send,
-                holder=self._holder,
-                budget=self._ws.sends.budget(audience.app_group_id),
-                wait_s=WAIT_S,
-                progress=on_progress,
-                why_not=self._why_not_now,
-                identify=lambda there, lease: ids.identify(client, there, lease),
-            )
-            ids.look_again(audience)
-            after = look_afterwards(self._ws, client, audience)
-        if counts.stopped:
-            self.failures.append(f"{audience.campaign_name!r}: {counts.stopped}")
-        if self._told(audience, after):
+    def _send(self, messages: Sequence[FrozenAudience], ids: SendIds) -> str | None:
+        """Sends a campaign's messages, each between two looks at its template.
+
+        An edit of one template holds all of them: all are looked at before the first, and each again before its own.
+        Returns why it was held or recalled, or None.
+        """
+        first = messages[0]
+        with self._ws.sends.client(first) as client:
+            if before := look_before(self._ws, client, still_to_send(self._ws, messages)):
+                return self._told(first, before)
+            for message in messages:
+                is_later = message is not first
+                if is_later and (before := look_before(self._ws, client, still_to_send(self._ws, [message]))):
+                    return self._told(message, before)
+                why_not, holder = self._why_not_now, self._holder
+                stopped = send_message(self._ws, client, message, ids, holder=holder, wait_s=WAIT_S, why_not=why_not)
+                self.failures += [f"{message.campaign_name!r}: {stopped}"] if stopped else []
+            after = look_afterwards(self._ws, client, messages)
+        if self._told(first, after):
             return after.held
-        if counts.pending == 0 and not (counts.cancelled and counts.cancelled == counts.recipients):
-            self._ws.campaigns.finish(audience.campaign_id)
+        sums = figures_of(self._ws, self._messages(first.of_campaign))
+        if sums.pending == 0 and not (sums.cancelled and sums.cancelled == sums.planned):
+            self._ws.campaigns.finish(first.of_campaign)
         return None
 
     def _told(self, audience: FrozenAudience, look: SecondLook) -> str | None:
@@ -357,14 +361,3 @@ class NightCampaigns:
         self.notes += [look.note] if look.note else []
         self.failures += [f"{audience.campaign_name!r}: {look.failure}"] if look.failure else []
         return look.held
-
-    def _figures(self, audience: FrozenAudience) -> CampaignSummary:
-        """The figures of a campaign whose audience is frozen, from the journal."""
-        templates = {t.id: t.name for t in self._ws.store.templates.list(audience.app_group_id)}
-        groups = {group.id: group.name for group in self._ws.settings.app_groups}
-        return frozen(
-            audience,
-            self._ws.store.deliveries.counts(*audience.night),
-            app_group=groups.get(audience.app_group_id, audience.app_group_id),
-            template=templates.get(audience.template_id, audience.template_id),
-        )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from optinb.appboy import UNSTATED
 from optinb.campaigns import (
     AudienceMessage,
@@ -16,7 +18,6 @@ from optinb.campaigns import (
     TemplateSending,
     VendorState,
     build_audience,
-    campaign_of,
     days_back,
     quiet_zones,
     waterfall,
@@ -30,8 +31,6 @@ from optinb.segments import SharedGroups, members
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from zoneinfo import ZoneInfo
-
-    import polars as pl
 
     from optinb.appboy import StatedRules, Templates
     from optinb.base.context import Context
@@ -65,28 +64,33 @@ class Audiences:
         """Where every customer stands with the contact policy, and with Appboy's filters, before campaigns choose.
 
         What earlier nights sent or held out counts, and what this one has frozen already; under whatever id it was, it
-        counts for the person. `but`: the id of a campaign whose own audience of this night doesn't count.
+        counts for the person, and once for a campaign's night, however many of its messages they got. `but`: the id of
+        a campaign whose own audience of this night doesn't count.
 
         Raises StateError when a frozen audience that counts can't be read or was changed.
         """
         known = {record.id: record.campaign for record in self._campaigns.list()}
         found = self.uncontested(night, due, tables_of=tables_of)
-        nights = [audience for audience in self._contacts.nights() if audience.night != (but, night)]
+        nights = [a for a in self._contacts.nights() if (a.of_campaign, a.run_date) != (but, night)]
         found.vendor = self._vendor_state(found.placed, nights)
         oldest = night - timedelta(days=days_back(self._settings.contact_policy(), known.values()))
+        by_night: dict[tuple[str, date], list[FrozenAudience]] = {}
         for audience in nights:
-            if audience.run_date < oldest:
-                continue
-            campaign = known.get(audience.campaign_id)
+            if audience.run_date >= oldest:
+                by_night.setdefault((audience.of_campaign, audience.run_date), []).append(audience)
+        for (campaign_id, _), (audience, *others) in by_night.items():
+            campaign = known.get(campaign_id)
             who = Competitor(
-                campaign_id=audience.campaign_id,
+                campaign_id=campaign_id,
                 app_group_id=audience.app_group_id,
                 day=sending_day(audience),
                 exclusion_days=campaign.exclusion_days if campaign else 0,
                 measurement_days=campaign.measurement_days if campaign else 0,
             )
             rows = self._contacts.rows(audience)
-            found.add(counting(rows, "recipient"), who)
+            sent = [counting(rows, "recipient")]
+            sent += [counting(self._contacts.rows(other), "recipient") for other in others]
+            found.add(pl.concat(sent).unique() if others else sent[0], who)
             found.add(counting(rows, "control"), who, control=True)
         return found
 
@@ -99,7 +103,7 @@ class Audiences:
         first = {audience.night: audience for audience in nights}
 
         def rows_of(audience: FrozenAudience) -> Callable[[bool], pl.DataFrame]:
-            controls = first.get((campaign_of(audience.campaign_id), audience.run_date), audience)
+            controls = first.get((audience.of_campaign, audience.run_date), audience)
             return lambda of_control: (
                 counting(self._contacts.rows(controls), "control")
                 if of_control
@@ -107,7 +111,7 @@ class Audiences:
             )
 
         sent = (
-            Sent(campaign_of(audience.campaign_id), sending_of(audience, stated=stated, zone=zone), rows_of(audience))
+            Sent(audience.of_campaign, sending_of(audience, stated=stated, zone=zone), rows_of(audience))
             for audience in nights
         )
         return VendorState(placed, zone=zone.key, sent=sent, controls=self.vendor_control.members)

@@ -220,7 +220,7 @@ def campaign_figures_text(value: CampaignFigures) -> str:
     if not value.nights and not value.templates:
         return f"{value.campaign}: nothing of it has gone out yet"
     parts = [reach_table([in_one_line(value)]).text]
-    parts += [_figures_of(f"night of {night.run_date}", night) for night in value.nights]
+    parts += [_figures_of(f"night of {night.run_date}{value.message_of(night)}", night) for night in value.nights]
     parts += [
         _figures_of(f"everything that went out with the template {template.template}", template)
         for template in value.templates
@@ -272,11 +272,16 @@ def _campaign(c: CampaignSummary) -> str:
     rows: list[tuple[str, int]] = [("target group", c.target)]
     rows += [(f"− {TAKEN.get(reason, reason)}", count) for reason, count in c.excluded.items()]
     rows += [("− control group", c.control), ("= recipients", c.recipients)]
+    rows += [("messages to them", c.planned)] if c.messages else []
     outcomes = ("accepted", "refused", "unknown", "expired", "cancelled", "pending")
     rows += [(f"  {name}", getattr(c, name)) for name in outcomes if getattr(c, name)]
     title = f"{c.name}  ({c.app_group}, {c.template}" + (f", {cell(c.send_at)})" if c.send_at and c.may_arrive else ")")
     held = f"\nHELD: {c.held}" if c.held else ""
-    return f"{title}{held}\n{table(rows, head=('', 'customers'))}"
+    parts = [f"{title}{held}", table(rows, head=("", "customers, then messages" if c.messages else "customers"))]
+    if c.messages:
+        of_each = [(m.title, m.recipients, *(getattr(m.counts, name) for name in outcomes)) for m in c.messages]
+        parts.append(table(of_each, head=("message", "recipients", *outcomes)))
+    return "\n".join(parts)
 
 
 SHOWN = (

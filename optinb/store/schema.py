@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
 # The newest migration. Kept here so that opening a store that is up to date needn't import Alembic.
-REVISION = "0007"
+REVISION = "0009"
 
 
 class UtcMoment(TypeDecorator[datetime]):
@@ -106,10 +106,12 @@ template_rules: Table[Any] = Table(
     Column("stated_at", UtcMoment, nullable=False),
 )
 
+# One for each message of a campaign's night. `campaign_id`, here and in what belongs to it, is the message's key: the
+# campaign's id for the first message, and "ID.1", "ID.2" and so on for the others.
 audiences: Table[Any] = Table(
     "audiences",
     metadata,
-    Column("campaign_id", String(12), primary_key=True),
+    Column("campaign_id", String(20), primary_key=True),
     Column("run_date", Date, primary_key=True),
     Column("campaign_name", String(200), nullable=False),
     Column("app_group_id", String(100), nullable=False),
@@ -125,13 +127,14 @@ audiences: Table[Any] = Table(
     Column("clock", String(20), nullable=False, server_default="workspace"),
     Column("codes", String(400)),  # the key of the pool that its recipients got codes from
     Column("send_id", String(64)),  # what its requests bear, so that Appboy counts them apart; null: nothing
+    Column("variant", String(60)),  # which variant of the campaign its message belongs to; null: it has none
     Index("ix_audiences_run_date", "run_date"),
 )
 
 batches: Table[Any] = Table(
     "batches",
     metadata,
-    Column("campaign_id", String(12), primary_key=True),
+    Column("campaign_id", String(20), primary_key=True),
     Column("run_date", Date, primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("first", Integer, nullable=False),
@@ -152,7 +155,7 @@ batches: Table[Any] = Table(
 confirmations: Table[Any] = Table(
     "confirmations",
     metadata,
-    Column("campaign_id", String(12), primary_key=True),
+    Column("campaign_id", String(20), primary_key=True),
     Column("run_date", Date, primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("path", Text, nullable=False),
@@ -191,7 +194,7 @@ code_grants: Table[Any] = Table(
     Column("pool", String(400), primary_key=True),
     Column("first", Integer, primary_key=True, autoincrement=False),
     Column("count", Integer, nullable=False),
-    Column("campaign_id", String(12), nullable=False),
+    Column("campaign_id", String(20), nullable=False),
     Column("run_date", Date, nullable=False),
     Column("place", Integer, nullable=False),
     ForeignKeyConstraint(["pool"], ["code_pools.key"]),
@@ -217,7 +220,7 @@ reach_days: Table[Any] = Table(
     Column("send_id", String(64), primary_key=True),
     Column("day", Date, primary_key=True),
     Column("platform", String(40), primary_key=True),
-    Column("campaign_id", String(12)),
+    Column("campaign_id", String(20)),
     Column("run_date", Date),
     Column("sent", Integer),
     Column("direct_opens", Integer),

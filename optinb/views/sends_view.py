@@ -141,7 +141,8 @@ class Monitor(w.VBox):
         if shown != self._shown:
             self._shown = shown
             self.pane.show(shown)
-        names = [send.audience.campaign_name for send in night.sends if send.is_recallable] if night else []
+        sends = [send.audience.campaign_name for send in night.sends if send.is_recallable] if night else []
+        names = list(dict.fromkeys(sends))
         self._recall.layout.display = "" if names else "none"
         if list(self.campaign.options) != names:
             choose(self.campaign, names, keep=self.campaign.value)

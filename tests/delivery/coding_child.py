@@ -17,7 +17,7 @@ from delivery_desk import NIGHT, NOW, audience
 
 from optinb.campaigns import Campaign, Offer, Property, Schedule
 from optinb.delivery import plan, planning
-from optinb.delivery.journal import FrozenAudience, Store, deliveries
+from optinb.delivery.journal import FrozenAudience, Store, plans
 
 POOL = "Summer"
 
@@ -58,7 +58,7 @@ def main(address: str, root: Path, name: str, recipients: int, place: str) -> No
         return wrapped
 
     planning.freeze = dying(planning.freeze, "frozen, not registered")
-    deliveries.take = dying(deliveries.take, "taken, not committed")
+    plans.take = dying(plans.take, "taken, not committed")
     with Store.open(address) as store:
         store.deliveries.plan = dying(store.deliveries.plan, "registered, not sent")
         sys.stdin.readline()

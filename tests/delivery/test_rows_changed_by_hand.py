@@ -37,6 +37,7 @@ AUDIENCES: dict[str, tuple[Any, str]] = {
     "fingerprint": ("0" * 64, "approval"),
     "clock": ("local", "clock"),
     "codes": ("drinks", "promotion codes"),
+    "variant": ("B", "variant"),
     # a later one would let the file of answers pass for that of an earlier plan
     "planned_at": (str(NOW.replace(tzinfo=None) + timedelta(days=1)), "time of planning"),
 }

@@ -96,6 +96,19 @@ def test_a_store_of_a_newer_optinb_is_refused(store: Store, address: str) -> Non
         Store.open(address)
 
 
+def test_a_server_of_an_earlier_release_takes_the_keys_of_several_messages(cluster: sa.URL) -> None:
+    address = emptied(cluster)
+    Store.open(address).close()
+    with engine_of(address).begin() as con:
+        for table in ("audiences", "batches", "confirmations", "code_grants", "reach_days"):
+            con.exec_driver_sql(f"ALTER TABLE {table} ALTER COLUMN campaign_id TYPE VARCHAR(12)")
+        con.exec_driver_sql("ALTER TABLE audiences DROP COLUMN variant")
+        con.exec_driver_sql("UPDATE alembic_version SET version_num = '0007'")
+    Store.open(address).close()
+    with engine_of(address).connect() as con:
+        assert compare_metadata(MigrationContext.configure(con), metadata) == []
+
+
 def test_times_are_read_whatever_style_the_server_writes_them_in(cluster: sa.URL, now: datetime) -> None:
     address = emptied(cluster)
     engine = sa.create_engine(address, isolation_level="AUTOCOMMIT")

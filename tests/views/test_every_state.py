@@ -41,7 +41,7 @@ from optinb.delivery import (
 )
 from optinb.delivery.confirmation import LIKELY_FILTERS, ArrivalStatus
 from optinb.delivery.confirmed_nights import LOSSES, CodesGivenBack
-from optinb.delivery.journal import UNTOLD, ConfirmedCounts, ReachDay
+from optinb.delivery.journal import UNTOLD, ConfirmedCounts, DeliveryCounts, ReachDay
 from optinb.delivery.journal import Verdict as Said
 from optinb.delivery.journal.rows import StateName
 from optinb.delivery.night_answers import ARRIVALS, DELIVERIES, SETTLED
@@ -54,6 +54,7 @@ from optinb.measure import (
     CampaignPage,
     CampaignSummary,
     FiguresRead,
+    MessageSummary,
     NightFigures,
     NightSummary,
     in_one_line,
@@ -187,6 +188,13 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
     night_figures = NightFigures(template="t", run_date=RUN_DATE, accepted=3, days=(counted,), unread=(RUN_DATE,))
     of_template = replace(night_figures, run_date=None)
     figures = CampaignFigures(campaign="A", nights=(night_figures,), templates=(of_template,))
+    of_variants = tuple(replace(night_figures, variant=variant) for variant in ("Long", "Short"))
+    took = DeliveryCounts(batches=1, accepted=2)
+    of_messages = tuple(
+        MessageSummary(number=n, template="T", variant=f"V{n}", recipients=2, counts=took) for n in range(2)
+    )
+    several = CampaignSummary(name="A", app_group="Shop", template="T, U", target=3, recipients=3, batches=2,
+                              accepted=4, messages=of_messages)  # fmt: skip
     synced = ws.templates.sync("Shop")
     reconciled = Reconciled(campaign="A", run_date=RUN_DATE, unknown=3, received=1, missing=1, untold=1)
     settled = Settled(reconciled=reconciled, list="A, missing")
@@ -205,8 +213,10 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         ws.profile("Lapsed buyers"), ws.overlap(("Lapsed buyers", "Club regulars")), found,
         ws.sizes(("Lapsed buyers", "Club regulars")), ws.reach_of("000014"), ws.groups.count("Lapsed buyers"),
         *ws.groups.list(), *listed, ws.doctor(), ws.campaigns.message(shop, "000014"), ws.campaigns.test_send(shop),
-        *records, *previews, figures,
+        *records, *previews, figures, CampaignFigures(campaign="D", nights=of_variants),
         replace(night, templates=(news,), confirmed=(arrived,), reach=(in_one_line(figures),)),
+        replace(night, campaigns=(several, replace(several, accepted=3, pending=1)),
+                confirmed=(replace(arrived, variant="Long", is_of_several=True),)),
         CampaignFigures(campaign="B", templates=(of_template,)), CampaignFigures(campaign="C"),
         *(CampaignPage(**msgspec.structs.asdict(one), figures=figures) for one in records),
         FiguresRead(series=1, days=14, restated=1, problems=("no",), notes=("later",)), FiguresRead(),

@@ -20,7 +20,7 @@ from optinb.errors import Exit
 from optinb.nightly import Night
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from optinb.delivery.journal import FrozenAudience
@@ -161,8 +161,8 @@ def test_what_nobody_foresaw_in_one_send_stops_no_other(
 ) -> None:
     look = "optinb.night.tonight.look_before"
 
-    def broken(_ws: object, _client: object, audience: FrozenAudience) -> None:
-        if audience.campaign_name == SUMMER:
+    def broken(_ws: object, _client: object, messages: Sequence[FrozenAudience]) -> None:
+        if messages[0].campaign_name == SUMMER:
             raise RecursionError("too deep")
 
     with monkeypatch.context() as patch:

@@ -14,6 +14,7 @@ from optinb.base.workspace_folder import init_workspace
 from optinb.campaigns import SizeBand
 from optinb.demo import APPROVER, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import ApprovalError, CampaignError, Exit, NightError, UsageError
+from optinb.night import messages as sending_module
 from optinb.night import steps
 from optinb.night import tonight as night_module
 from optinb.nightly import Blocked, Night
@@ -443,7 +444,7 @@ def test_a_campaign_cancelled_while_it_is_sent_does_not_stop_the_night(
     ws: Workspace, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan(ws, folder)
-    post = night_module.send
+    post = sending_module.send
 
     def cancel_after(store: Any, client: Any, audience: Any, **options: Any) -> Any:
         counts = post(store, client, audience, **options)
@@ -451,7 +452,7 @@ def test_a_campaign_cancelled_while_it_is_sent_does_not_stop_the_night(
             ws.campaigns.cancel(SUMMER)
         return counts
 
-    monkeypatch.setattr(night_module, "send", cancel_after)
+    monkeypatch.setattr(sending_module, "send", cancel_after)
     summary = run(folder)
     assert summary.exit_code == Exit.DONE
     assert ws.campaigns.get(SUMMER).state == "cancelled"

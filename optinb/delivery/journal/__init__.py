@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from optinb.delivery.journal.codes import Clash, CodePool, CodesTaken, Draw
     from optinb.delivery.journal.confirmations import UNTOLD, VERDICT_TAIL, Confirmation, ConfirmedCounts
     from optinb.delivery.journal.manifest import PLANNED
+    from optinb.delivery.journal.plans import MessagePlan
     from optinb.delivery.journal.reach_days import EVERYBODY, FIGURES, ReachDay, end_of
     from optinb.delivery.journal.recovering import RebuiltNight
     from optinb.delivery.journal.store import Store
@@ -35,6 +36,7 @@ else:
             ".codes": "Clash CodePool CodesTaken Draw",
             ".confirmations": "UNTOLD VERDICT_TAIL Confirmation ConfirmedCounts",
             ".manifest": "PLANNED",
+            ".plans": "MessagePlan",
             ".reach_days": "EVERYBODY FIGURES ReachDay end_of",
             ".recovering": "RebuiltNight",
             ".store": "Store",

@@ -287,7 +287,9 @@ class Pen:
             is_torn = end > 0 and os.pread(file.fileno(), 1, end - 1) != b"\n"
             if is_torn:
                 line = msgspec.structs.replace(line, after_torn=True)
-            data = b"\n" * is_torn + msgspec.json.encode(line) + b"\n"
+            # as before there were variants; no text can hold this, since its quotes would stand behind backslashes
+            text = msgspec.json.encode(line).replace(b',"variant":null', b"")
+            data = b"\n" * is_torn + text + b"\n"
             written = file.write(data)
         finally:
             unlock(file)

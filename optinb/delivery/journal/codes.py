@@ -17,7 +17,7 @@ from optinb.store import Database, audit
 from optinb.store.schema import audiences, batches, code_grants, code_pools, codes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from optinb.delivery.journal.values import FrozenAudience
 
@@ -62,6 +62,20 @@ class Draw(Struct, frozen=True, kw_only=True):
     pool: str
     codes: tuple[str, ...]
     runs: tuple[tuple[int, int], ...]
+
+    def shared(self, sizes: Iterable[int]) -> tuple[Draw, ...]:
+        """The same codes as draws of so many each, one after the other."""
+        found, at, runs = [], 0, list(self.runs)
+        for size in sizes:
+            mine: list[tuple[int, int]] = []
+            while (left := size - sum(count for _, count in mine)) and runs:
+                first, count = runs.pop(0)
+                mine.append((first, min(count, left)))
+                if count > left:
+                    runs.insert(0, (first + left, count - left))
+            found.append(Draw(pool=self.pool, codes=self.codes[at : at + size], runs=tuple(mine)))
+            at += size
+        return tuple(found)
 
 
 class CodesTaken(ConflictError):  # noqa: N818 - not a fault: somebody else was first

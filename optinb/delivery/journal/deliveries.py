@@ -6,23 +6,24 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from sqlalchemy import Connection, delete, func, insert, select, true, update
+from sqlalchemy import Connection, func, select, true, update
 
 from optinb.delivery.journal.answers import AnswerFiles, AnswerLine, grouped
-from optinb.delivery.journal.batches import mark, move, stopped_whole, untold, write
-from optinb.delivery.journal.codes import Draw, take
-from optinb.delivery.journal.manifest import MOVED, all_unlike_planned, planned_before, record_plan, why_unlike_planned
+from optinb.delivery.journal.batches import mark, move, untold, write
+from optinb.delivery.journal.manifest import MOVED, all_unlike_planned, why_unlike_planned
+from optinb.delivery.journal.plans import MessagePlan, is_stopped, register
 from optinb.delivery.journal.recovering import changed
 from optinb.delivery.journal.rows import (
     StateName,
     as_json,
     audience_from,
     audience_of_night,
-    audience_row,
     audiences_with_counts,
     batch_from,
-    batch_row,
     find_audience,
+    in_order_of_messages,
+    night_of,
+    of_campaign,
     of_night,
 )
 from optinb.delivery.journal.values import (
@@ -34,14 +35,16 @@ from optinb.delivery.journal.values import (
     Planned,
     Settlement,
 )
-from optinb.errors import ConflictError, StateError
+from optinb.errors import StateError
 from optinb.store import Database, audit
 from optinb.store.leases import Lease, lost, must_hold
-from optinb.store.schema import audiences, batches, campaign_versions
+from optinb.store.schema import audiences, batches
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import date, datetime
+
+    from optinb.delivery.journal.codes import Draw
 
 
 class _Ids(msgspec.Struct, frozen=True):
@@ -66,8 +69,9 @@ class Deliveries:
         campaign_version: int | None = None,
         draw: Draw | None = None,
         place: dict[str, str] | None = None,
+        beside: Sequence[MessagePlan] = (),
     ) -> FrozenAudience:
-        """Registers an audience with all its batches, or none of it.
+        """Registers an audience with all its batches, and those `beside` it of the campaign's other messages, or none.
 
         Returns what is there already when the campaign has a plan for this night: there is never a second one, except
         in place of one that a person stopped before anything of it was sent. With `campaign_version`, raises
@@ -75,35 +79,31 @@ class Deliveries:
         recipients, in order, with the plan or not at all; CodesTaken says that somebody else has got some of them.
         `place` says on which machine and in which folder the file lies.
         """
+        plans = (MessagePlan(audience, planned, draw), *beside)
         with self._database.writing() as con:
-            there = find_audience(con, *audience.night)
-            if there and not stopped_whole(con, there):
-                return there
-            if there is None and (before := planned_before(con, audience)):
-                raise StateError(
-                    f"{audience.campaign_name!r} was planned for {audience.run_date} already, by entry {before.seq} of "
-                    "the audit trail, but its audience isn't there any more; compare the database with a copy"
-                )
-            if campaign_version is not None:
-                _must_be(con, audience, campaign_version)
-            if there:
-                con.execute(delete(batches).where(of_night(*audience.night)))
-                con.execute(delete(audiences).where(audience_of_night(*audience.night)))
-            con.execute(insert(audiences).values(audience_row(audience)))
-            if planned:
-                con.execute(insert(batches), [batch_row(batch, now=now) for batch in planned])
-            if draw is not None:
-                take(con, draw, audience)
-            code_runs = draw.runs if draw else ()
-            record_plan(con, audience, planned, user=user, now=now, code_runs=code_runs, place=place)
-            line = msgspec.structs.replace(changed(con, audience, now=now), anew=True)
-        self.answers.append(*audience.night, line)
+            there = night_of(con, audience.of_campaign, audience.run_date)
+            if there and not is_stopped(con, there):
+                return there[0]
+            version = campaign_version
+            lines = register(con, plans, there=there, user=user, now=now, campaign_version=version, place=place)
+        for one, line in zip(plans, lines, strict=True):
+            self.answers.append(*one.audience.night, line)
         return audience
 
     def find(self, campaign_id: str, run_date: date) -> FrozenAudience | None:
         """The plan of a campaign's night, or None. Look here before an audience is built: a plan stays."""
         with self._database.reading() as con:
             return find_audience(con, campaign_id, run_date)
+
+    def messages(self, campaign_id: str, run_date: date) -> tuple[FrozenAudience, ...]:
+        """The plans of all messages of a campaign's night, in the order of their numbers; nothing where there is none.
+
+        Args:
+            campaign_id: 12 hexadecimal digits, as `CampaignRecord.id` has them.
+            run_date: the night.
+        """
+        with self._database.reading() as con:
+            return night_of(con, campaign_id, run_date)
 
     def list(
         self,
@@ -114,18 +114,20 @@ class Deliveries:
         unsettled: bool = False,
         since: date | None = None,
     ) -> tuple[FrozenAudience, ...]:
-        """The plans of one night or campaign or of all, the newest night first, then by campaign name.
+        """The plans of one night, or of all messages of a campaign, or of all, the newest night first, then by name.
 
         `having` leaves out those that have no batch in any of these states, with `unsettled` none of which Appboy
         hasn't said anything yet. `since` is the earliest night.
         """
-        query = audiences_with_counts().order_by(audiences.c.run_date.desc(), audiences.c.campaign_name)
+        query = audiences_with_counts().order_by(
+            audiences.c.run_date.desc(), audiences.c.campaign_name, *in_order_of_messages()
+        )
         if run_date is not None:
             query = query.where(audiences.c.run_date == run_date)
         if since is not None:
             query = query.where(audiences.c.run_date >= since)
         if campaign_id is not None:
-            query = query.where(audiences.c.campaign_id == campaign_id)
+            query = query.where(of_campaign(audiences.c.campaign_id, campaign_id))
         if having is not None:
             some = select(batches.c.number).where(
                 batches.c.campaign_id == audiences.c.campaign_id,
@@ -396,11 +398,3 @@ def _change(con: Connection, campaign_id: str, run_date: date, **values: Any) ->
     found = con.execute(update(audiences).where(audience_of_night(campaign_id, run_date)).values(values))
     if found.rowcount != 1:
         raise StateError(f"campaign {campaign_id} has no plan for {run_date}, so there is nothing to change")
-
-
-def _must_be(con: Connection, audience: FrozenAudience, version: int) -> None:
-    newest = select(func.max(campaign_versions.c.version)).where(campaign_versions.c.id == audience.campaign_id)
-    if con.execute(newest).scalar() != version:
-        raise ConflictError(
-            f"campaign {audience.campaign_name!r} was changed while its audience was built; run the night again"
-        )

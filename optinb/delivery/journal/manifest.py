@@ -40,12 +40,15 @@ FIELDS = {
     "codes": "promotion codes",
     "planned_at": "time of planning",  # tells two plans of one night apart
     "requests": "recipients of each request",
+    "variant": "variant",
 }
 
 
 def manifest(audience: FrozenAudience, spans: Iterable[tuple[int, int, int]]) -> dict[str, Any]:
     """What decides about a send, as the chain keeps it; `spans` are number, first and size of each batch, in order."""
     row = {name: getattr(audience, name) for name in FIELDS if name != "requests"}
+    if row["variant"] is None:
+        del row["variant"]  # as in every campaign without variants, and in every entry of before
     digest = sha256(msgspec.json.encode(list(spans))).hexdigest()
     moments = {name: getattr(audience, name).astimezone(UTC) for name in ("send_at", "planned_at")}
     return {**row, **moments, "requests": digest}
@@ -123,7 +126,8 @@ def _why_unlike(con: Connection, audience: FrozenAudience, entries: Sequence[Aud
     spans = [tuple(row) for row in con.execute(chosen.order_by(batches.c.number))]
     expected = expected_of(entries[0], entries[1:])
     found = msgspec.json.decode(msgspec.json.encode(manifest(audience, spans)))
-    different = [FIELDS[name] for name, value in expected.items() if _comparable(found[name]) != _comparable(value)]
+    expected.setdefault("variant", None)
+    different = [FIELDS[n] for n, value in expected.items() if _comparable(found.get(n)) != _comparable(value)]
     if entries[0].subject != audience.campaign_name:
         different.append("name of the campaign")
     if "requests" not in expected and not is_tiled(spans, audience.recipients):

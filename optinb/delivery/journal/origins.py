@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from optinb.campaigns import RebuiltAudience, TimeMove
+from optinb.campaigns.messages import campaign_of
 from optinb.delivery.journal.manifest import MOVED, night_of, planned_before
 from optinb.errors import StateError
 from optinb.store.audit import AuditEntry, entries_since
@@ -63,7 +64,7 @@ class Origins:
                 _read({**e.detail, "recipients": sum(sizes.values()), "unsent": sizes["planned"]}, RebuiltAudience, e),
             )
             for e in entries
-            if night_of(e)[0] == campaign_id
+            if campaign_of(night_of(e)[0]) == campaign_id
             and (sizes := e.detail["recipients"]).get("planned")
             and "send_at" in e.detail
         ]

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Row, and_, delete, insert, select
 
+from optinb.delivery.journal.rows import of_campaign
 from optinb.store.schema import reach_days
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class ReachDays:
 
     def of_campaign(self, campaign_id: str) -> tuple[ReachDay, ...]:
         """The figures of every send_id of a campaign, by night, day and platform. Raises StateError."""
-        return self._list(reach_days.c.campaign_id == campaign_id)
+        return self._list(of_campaign(reach_days.c.campaign_id, campaign_id))
 
     def of_template(self, app_group_id: str, template_id: str) -> tuple[ReachDay, ...]:
         """The figures of a whole template, by day and platform. Raises StateError."""

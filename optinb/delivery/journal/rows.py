@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
 from optinb.campaigns import Waterfall
 from optinb.delivery.journal.values import Batch, BatchState, FrozenAudience, Settlement, why
@@ -24,6 +24,23 @@ def of_night(campaign_id: str, run_date: date) -> ColumnElement[bool]:
 def audience_of_night(campaign_id: str, run_date: date) -> ColumnElement[bool]:
     """The audience of a campaign's night."""
     return and_(audiences.c.campaign_id == campaign_id, audiences.c.run_date == run_date)
+
+
+def of_campaign(column: ColumnElement[str], campaign_id: str) -> ColumnElement[bool]:
+    """Whether a column has the key of one of a campaign's messages."""
+    return or_(column == campaign_id, column.startswith(f"{campaign_id}.", autoescape=True))
+
+
+def in_order_of_messages() -> tuple[ColumnElement[Any], ...]:
+    """What sorts the messages of a campaign's night by their numbers."""
+    return func.length(audiences.c.campaign_id), audiences.c.campaign_id
+
+
+def night_of(con: Connection, campaign_id: str, run_date: date) -> tuple[FrozenAudience, ...]:
+    """The audiences of all messages of a campaign's night, in the order of their numbers."""
+    mine = and_(of_campaign(audiences.c.campaign_id, campaign_id), audiences.c.run_date == run_date)
+    query = audiences_with_counts().where(mine).order_by(*in_order_of_messages())
+    return tuple(audience_from(row) for row in con.execute(query))
 
 
 def audiences_with_counts() -> Select[Any]:

@@ -8,6 +8,7 @@ from typing import Literal, assert_never
 from msgspec import Struct
 
 from optinb.campaigns import Waterfall
+from optinb.campaigns.messages import campaign_of, number_of
 from optinb.campaigns.schedule import Clock
 
 
@@ -141,11 +142,16 @@ class Batch(Struct, frozen=True, kw_only=True):
 class FrozenAudience(Struct, frozen=True, kw_only=True):
     """The list of a campaign's night as it was frozen, and the plan of its sending.
 
+    Of a campaign with several messages each has one of its own. `campaign_id` is the key of its message: the campaign's
+    own id for the first, whose file holds everybody who was considered but the recipients of others alone, and whose
+    `waterfall` is that of the whole night; with its number for the others, whose files hold their recipients.
+
     `path` is that of the Parquet file, relative to the workspace; `send_at` is in UTC; `clock` is that of the
     campaign's schedule, and where it is each customer's own, `send_at` is the moment of the earliest time zone;
     `recipients` counts customers and `batches` requests; `fingerprint` is that of the approval; `cancelled` says why a
     person stopped it, if one did; `codes` is the key of the pool that its recipients got promotion codes from;
-    `send_id` is what all its requests bear, so that Appboy counts them apart, if they bear one.
+    `send_id` is what all its requests bear, so that Appboy counts them apart, if they bear one; `variant` is the name
+    of the variant that the message belongs to, if the campaign has any.
     """
 
     campaign_id: str
@@ -165,11 +171,30 @@ class FrozenAudience(Struct, frozen=True, kw_only=True):
     clock: Clock = "workspace"
     codes: str | None = None
     send_id: str | None = None
+    variant: str | None = None
 
     @property
     def night(self) -> tuple[str, date]:
-        """What its batches are found by: campaign and date."""
+        """What its batches are found by: the key of its message, and the date."""
         return self.campaign_id, self.run_date
+
+    @property
+    def of_campaign(self) -> str:
+        """The id of the campaign whose message it is."""
+        return campaign_of(self.campaign_id)
+
+    @property
+    def number(self) -> int:
+        """That of its message, from 0."""
+        return number_of(self.campaign_id)
+
+    def is_beside(self, other: FrozenAudience) -> bool:
+        """Whether both are of one campaign's night: the same, or another message of it.
+
+        Args:
+            other: compared with this one.
+        """
+        return (self.of_campaign, self.run_date) == (other.of_campaign, other.run_date)
 
 
 class DeliveryCounts(Struct, frozen=True, kw_only=True):

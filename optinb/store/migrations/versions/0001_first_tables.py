@@ -50,7 +50,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "audiences",
-        sa.Column("campaign_id", sa.String(12), nullable=False),
+        sa.Column("campaign_id", sa.String(20), nullable=False),
         sa.Column("run_date", sa.Date, nullable=False),
         sa.Column("campaign_name", sa.String(200), nullable=False),
         sa.Column("app_group_id", sa.String(100), nullable=False),
@@ -68,7 +68,7 @@ def upgrade() -> None:
     op.create_index("ix_audiences_run_date", "audiences", ["run_date"])
     op.create_table(
         "batches",
-        sa.Column("campaign_id", sa.String(12), nullable=False),
+        sa.Column("campaign_id", sa.String(20), nullable=False),
         sa.Column("run_date", sa.Date, nullable=False),
         sa.Column("number", sa.Integer, nullable=False),
         sa.Column("first", sa.Integer, nullable=False),

@@ -38,7 +38,7 @@ def upgrade() -> None:
         sa.Column("pool", sa.String(400), nullable=False),
         sa.Column("first", sa.Integer, nullable=False),
         sa.Column("count", sa.Integer, nullable=False),
-        sa.Column("campaign_id", sa.String(12), nullable=False),
+        sa.Column("campaign_id", sa.String(20), nullable=False),
         sa.Column("run_date", sa.Date, nullable=False),
         sa.Column("place", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("pool", "first", name="pk_code_grants"),

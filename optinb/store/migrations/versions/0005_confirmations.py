@@ -16,7 +16,7 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "confirmations",
-        sa.Column("campaign_id", sa.String(12), nullable=False),
+        sa.Column("campaign_id", sa.String(20), nullable=False),
         sa.Column("run_date", sa.Date, nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
         sa.Column("path", sa.Text, nullable=False),

@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.Column("send_id", sa.String(64), nullable=False),
         sa.Column("day", sa.Date, nullable=False),
         sa.Column("platform", sa.String(40), nullable=False),
-        sa.Column("campaign_id", sa.String(12)),
+        sa.Column("campaign_id", sa.String(20)),
         sa.Column("run_date", sa.Date),
         sa.Column("sent", sa.Integer),
         sa.Column("direct_opens", sa.Integer),
