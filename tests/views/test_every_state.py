@@ -52,10 +52,12 @@ from optinb.errors import Exit
 from optinb.measure import (
     CampaignFigures,
     CampaignPage,
+    CampaignRedemptions,
     CampaignSummary,
     FiguresRead,
     NightFigures,
     NightSummary,
+    RedeemedNight,
     in_one_line,
     render_report,
 )
@@ -179,6 +181,8 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
     night_figures = NightFigures(template="t", run_date=RUN_DATE, accepted=3, days=(counted,), unread=(RUN_DATE,))
     of_template = replace(night_figures, run_date=None)
     figures = CampaignFigures(campaign="A", nights=(night_figures,), templates=(of_template,))
+    came = RedeemedNight(night=RUN_DATE, given=3, redeemed=2, by_others=1, cost=None)
+    redeemed = CampaignRedemptions(offer="A", currency="EUR", nights=(came, replace(came, cost=1)), until=RUN_DATE)
     synced = ws.templates.sync("Shop")
     reconciled = Reconciled(campaign="A", run_date=RUN_DATE, unknown=3, received=1, missing=1, untold=1)
     settled = Settled(reconciled=reconciled, list="A, missing")
@@ -200,7 +204,8 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         *records, *previews, figures,
         replace(night, templates=(news,), confirmed=(arrived,), reach=(in_one_line(figures),)),
         CampaignFigures(campaign="B", templates=(of_template,)), CampaignFigures(campaign="C"),
-        *(CampaignPage(**msgspec.structs.asdict(one), figures=figures) for one in records),
+        *(CampaignPage(**msgspec.structs.asdict(one), figures=figures, redeemed=redeemed) for one in records),
+        redeemed, replace(redeemed, problem="no"), replace(redeemed, until=None),
         FiguresRead(series=1, days=14, restated=1, problems=("no",), notes=("later",)), FiguresRead(),
         *night.campaigns, Blocked(step="import", reason="no"),
         ws.status(), replace(ws.why("000014"), answers=(reason,)), Night(ws, RUN_DATE, dry_run=True),
