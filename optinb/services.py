@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from optinb.delivery.night_answers import NightAnswers
     from optinb.delivery.reach_samples import ReachSamples
     from optinb.delivery.recovery import Recovering
-    from optinb.measure import ReachFigures
+    from optinb.measure import ReachFigures, Redemptions
     from optinb.planning import Campaigns, Codes, Doctor, Offers
     from optinb.planning.campaign_records import CampaignRecords, Drafts, Unsaved
     from optinb.planning.resolved import Freshness, Resolver
@@ -196,6 +196,13 @@ class Services(TablesView):
         return ReachFigures(self.context, self.store)
 
     @once
+    def redemptions(self) -> Redemptions:
+        """Who redeemed the offers of campaigns, and what that cost."""
+        from optinb.measure.redemptions import Redemptions
+
+        return Redemptions(self.context, self.store, self.contacts, published=self._published)
+
+    @once
     def freshness(self) -> Freshness:
         """How old the published tables are."""
         from optinb.planning.resolved import Freshness
@@ -281,6 +288,7 @@ class Services(TablesView):
             audiences=audiences,
             codes=self.codes,
             power=PowerOfTests(self, self.groups),
+            earlier=lambda offer: self.redemptions.earlier(offer),
         )
         approvals = Approvals(
             context,

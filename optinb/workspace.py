@@ -221,7 +221,7 @@ class Workspace(Services, Exploration):
         return self.answers.why(customer_id, run_date=as_day(run_date) if run_date else None)
 
     def campaign_page(self, name: str) -> CampaignPage:
-        """One campaign on one page: what was planned, where it stands, and what Appboy counted of it.
+        """One campaign on one page: what was planned, where it stands, what Appboy counted and who redeemed its offer.
 
         Args:
             name: without regard to case.
@@ -231,7 +231,7 @@ class Workspace(Services, Exploration):
         """
         from optinb.measure import page_of
 
-        return page_of(self.campaigns.get(name), self.reach_figures)
+        return page_of(self.campaigns.get(name), self.reach_figures, self.redemptions)
 
     def status(self) -> WorkspaceStatus:
         """What is published, what waits, what ran lately, and what arrived of it."""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     )
     from optinb.measure.campaign_page import CampaignPage, page_of
     from optinb.measure.reach_figures import ReachFigures
+    from optinb.measure.redeemed import CampaignRedemptions, RedeemedNight
+    from optinb.measure.redemptions import Redemptions
     from optinb.measure.report import render_report
     from optinb.measure.summary import (
         CampaignSummary,
@@ -33,6 +35,8 @@ else:
             ".campaign_figures": "CampaignFigures CampaignReach FiguresRead NightFigures in_one_line",
             ".campaign_page": "CampaignPage page_of",
             ".reach_figures": "ReachFigures",
+            ".redeemed": "CampaignRedemptions RedeemedNight",
+            ".redemptions": "Redemptions",
             ".report": "render_report",
             ".summary": "CampaignSummary MessageSummary NightSummary TableCounts exit_code frozen held left_over "
             "rehearsed",

@@ -8,9 +8,11 @@ from msgspec.structs import asdict
 
 from optinb.campaigns.record import CampaignRecord
 from optinb.measure.campaign_figures import CampaignFigures  # noqa: TC001 - the type of a field
+from optinb.measure.redeemed import CampaignRedemptions  # noqa: TC001 - as above
 
 if TYPE_CHECKING:
     from optinb.measure.reach_figures import ReachFigures
+    from optinb.measure.redemptions import Redemptions
 
 
 class CampaignPage(CampaignRecord, frozen=True, kw_only=True):
@@ -18,16 +20,20 @@ class CampaignPage(CampaignRecord, frozen=True, kw_only=True):
 
     Attributes:
         figures: what Appboy counted of its nights, as it was read last.
+        redeemed: what came of its offer, and what that cost; None without one.
     """
 
     figures: CampaignFigures
+    redeemed: CampaignRedemptions | None = None
 
 
-def page_of(record: CampaignRecord, figures: ReachFigures) -> CampaignPage:
+def page_of(record: CampaignRecord, figures: ReachFigures, redemptions: Redemptions) -> CampaignPage:
     """A campaign's page.
 
     Args:
         record: the campaign.
         figures: what tells the figures of a campaign by its name.
+        redemptions: what tells its redemptions by its name.
     """
-    return CampaignPage(**asdict(record), figures=figures.of(record.campaign.name))
+    name = record.campaign.name
+    return CampaignPage(**asdict(record), figures=figures.of(name), redeemed=redemptions.summary(name))

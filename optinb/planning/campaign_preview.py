@@ -42,9 +42,10 @@ from optinb.rules import from_json
 from optinb.segments.vendor_control import knows_nobody, without_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from optinb.base.context import Context
+    from optinb.campaigns import EarlierShare
     from optinb.campaigns.campaign_store import CampaignStore
     from optinb.planning.audiences import Audiences
     from optinb.planning.power_of_tests import PowerOfTests
@@ -177,9 +178,12 @@ class Previews:
         audiences: Audiences,
         codes: Codes,
         power: PowerOfTests,
+        earlier: Callable[[Offer], EarlierShare | None],
     ) -> None:
+        """Args: `earlier` tells how many redeemed an offer before."""
         self._context, self._zone, self._campaigns = context, context.settings.zone, campaigns
         self._resolver, self._audiences, self._codes, self._power = resolver, audiences, codes, power
+        self._earlier = earlier
 
     def of(
         self, campaign: Campaign, *, samples: int = 3, among: ContactPolicyState | None = None, in_full: bool = False
@@ -234,6 +238,7 @@ class Previews:
             cost_of_one=offer.cost_of_one,
             currency=settings.workspace.currency,
             is_each_night=resolved.campaign.schedule.every is not None,
+            earlier=self._earlier(offer),
         )
 
     def _messages(self, resolved: Resolved, audience: pl.DataFrame) -> tuple[MessagePreview, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from optinb.base.figures import many
+from optinb.base.figures import amount, many
 from optinb.delivery.confirmed_nights import alarm_words
 from optinb.show.arrivals import arrival_lines, confirmed_text, given_back_text
 from optinb.show.campaigns import campaign_text
@@ -36,7 +36,15 @@ if TYPE_CHECKING:
     )
     from optinb.delivery.journal import CodePool
     from optinb.delivery.recovery import Settled
-    from optinb.measure import CampaignFigures, CampaignPage, CampaignSummary, FiguresRead, NightFigures, NightSummary
+    from optinb.measure import (
+        CampaignFigures,
+        CampaignPage,
+        CampaignRedemptions,
+        CampaignSummary,
+        FiguresRead,
+        NightFigures,
+        NightSummary,
+    )
 
 
 def pool_text(value: CodePool) -> str:
@@ -230,7 +238,17 @@ def campaign_figures_text(value: CampaignFigures) -> str:
 
 def campaign_page_text(value: CampaignPage) -> str:
     """A campaign, where it stands, and what Appboy counted of it."""
-    return f"{campaign_text(value)}\n\n{campaign_figures_text(value.figures)}"
+    redeemed = [redeemed_text(value.redeemed)] if value.redeemed else []
+    return "\n\n".join([campaign_text(value), *redeemed, campaign_figures_text(value.figures)])
+
+
+def redeemed_text(value: CampaignRedemptions) -> str:
+    """How often an offer was redeemed, by night, and what that cost."""
+    lines = [value.sentence()]
+    for night in value.nights if value.until and len(value.nights) > 1 else ():
+        cost = "" if night.cost is None else f", cost {amount(night.cost)} {value.currency}"
+        lines.append(f"  night of {night.night}: redeemed {night.redeemed:,} of {night.given:,}{cost}")
+    return "\n".join(lines)
 
 
 def _figures_of(what: str, figures: NightFigures) -> str:
@@ -297,6 +315,7 @@ SHOWN = (
     Shown("optinb.delivery.night_answers.WorkspaceStatus", status_text, "status"),
     Shown("optinb.delivery.night_answers.Why", why_text, "why"),
     Shown("optinb.measure.campaign_page.CampaignPage", campaign_page_text, "campaign_pages", many=True),
+    Shown("optinb.measure.redeemed.CampaignRedemptions", redeemed_text, "redeemed"),
     Shown("optinb.measure.summary.NightSummary", night_text, "night"),
     Shown("optinb.measure.summary.CampaignSummary", page="campaign_summaries", many=True),
     Shown("optinb.measure.campaign_figures.FiguresRead", figures_read_text, "figures_read"),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from optinb.views.editor.editor import RuleEditor
     from optinb.views.explore.answers import CompareView, CustomerView, MigrationView, OverlapView, SizesView
     from optinb.views.explore.discover import DiscoverView
+    from optinb.views.offers_view import OffersView
     from optinb.views.plan.planner import Planner
     from optinb.views.sends_view import Calendar, Monitor
     from optinb.workspace import Workspace
@@ -36,6 +37,7 @@ __all__ = [
     "micro_segments",
     "migration",
     "monitor",
+    "offers",
     "overlap",
     "page",
     "planner",
@@ -77,6 +79,17 @@ def planner(ws: Workspace) -> Planner:
     from optinb.views.plan.planner import Planner
 
     return Planner(ws)
+
+
+def offers(ws: Workspace) -> OffersView:
+    """The saved offers, and the form in which one is written and changed.
+
+    Args:
+        ws: the workspace that keeps them; what is saved is its user's.
+    """
+    from optinb.views.offers_view import OffersView
+
+    return OffersView(ws)
 
 
 def calendar(ws: Workspace) -> Calendar:

@@ -52,11 +52,13 @@ from optinb.errors import Exit
 from optinb.measure import (
     CampaignFigures,
     CampaignPage,
+    CampaignRedemptions,
     CampaignSummary,
     FiguresRead,
     MessageSummary,
     NightFigures,
     NightSummary,
+    RedeemedNight,
     in_one_line,
     render_report,
 )
@@ -195,6 +197,8 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
     )
     several = CampaignSummary(name="A", app_group="Shop", template="T, U", target=3, recipients=3, batches=2,
                               accepted=4, messages=of_messages)  # fmt: skip
+    came = RedeemedNight(night=RUN_DATE, given=3, redeemed=2, by_others=1, cost=None)
+    redeemed = CampaignRedemptions(offer="A", currency="EUR", nights=(came, replace(came, cost=1)), until=RUN_DATE)
     synced = ws.templates.sync("Shop")
     reconciled = Reconciled(campaign="A", run_date=RUN_DATE, unknown=3, received=1, missing=1, untold=1)
     settled = Settled(reconciled=reconciled, list="A, missing")
@@ -218,7 +222,8 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         replace(night, campaigns=(several, replace(several, accepted=3, pending=1)),
                 confirmed=(replace(arrived, variant="Long", is_of_several=True),)),
         CampaignFigures(campaign="B", templates=(of_template,)), CampaignFigures(campaign="C"),
-        *(CampaignPage(**msgspec.structs.asdict(one), figures=figures) for one in records),
+        *(CampaignPage(**msgspec.structs.asdict(one), figures=figures, redeemed=redeemed) for one in records),
+        redeemed, replace(redeemed, problem="no"), replace(redeemed, until=None),
         FiguresRead(series=1, days=14, restated=1, problems=("no",), notes=("later",)), FiguresRead(),
         *night.campaigns, Blocked(step="import", reason="no"),
         ws.status(), replace(ws.why("000014"), answers=(reason,)), Night(ws, RUN_DATE, dry_run=True),

@@ -78,6 +78,15 @@ class Draw(Struct, frozen=True, kw_only=True):
         return tuple(found)
 
 
+class CodeOwner(Struct, frozen=True):
+    """Whose a code is: the recipient at a place (from 0) of a campaign's night."""
+
+    code: str
+    campaign_id: str
+    run_date: date
+    place: int
+
+
 class CodesTaken(ConflictError):  # noqa: N818 - not a fault: somebody else was first
     """Somebody else got some of the drawn codes meanwhile."""
 
@@ -180,6 +189,21 @@ class CodeStore:
             return con.execute(
                 select(codes.c.code).where(codes.c.pool == audience.codes, codes.c.number == number)
             ).scalar()
+
+    def owners(self, wanted: Sequence[str]) -> tuple[CodeOwner, ...]:
+        """Whose each of some codes is; those that nobody has are left out."""
+        found: list[CodeOwner] = []
+        grant = code_grants.c
+        mine = (grant.pool == codes.c.pool) & (grant.first <= codes.c.number)
+        mine &= grant.first + grant.count > codes.c.number
+        with self._database.reading() as con:
+            for first in range(0, len(wanted), AT_ONCE):
+                _, code = _elements(con, wanted[first : first + AT_ONCE])
+                place = (grant.place + codes.c.number - grant.first).label("place")
+                query = select(codes.c.code, grant.campaign_id, grant.run_date, place)
+                query = query.join(code_grants, mine).where(codes.c.code.in_(select(code)))
+                found += [CodeOwner(*row) for row in con.execute(query)]
+        return tuple(found)
 
 
 def take(con: Connection, draw: Draw, audience: FrozenAudience) -> None:
