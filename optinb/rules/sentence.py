@@ -45,8 +45,8 @@ COMPARED_DAY = {
     "gt": "is after",
     "ge": "is on or after",
 }
-_AGO = {"le": "at least", "lt": "more than", "ge": "at most", "gt": "less than"}
-_AHEAD = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+AGO = {"le": "at least", "lt": "more than", "ge": "at most", "gt": "less than"}
+AHEAD = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 BOUNDS = {"ge": "at least", "le": "at most", "eq": "exactly", "gt": "more than", "lt": "less than"}
 _TEXT = {"contains": "contains", "starts_with": "starts with", "ends_with": "ends with"}
 # what stands in a sentence without quotes: a name in snake case, a value of letters that reads as one word
@@ -210,8 +210,8 @@ def _contacted(rule: Contacted) -> str:
 
 def _day(op: str, value: Value) -> str:
     """How a day is compared, such as `is at least 44 days ago` or `is on or after 2 January 2026`."""
-    if isinstance(value, DaysAgo) and value.days and op in _AGO:
-        return f"is {(_AGO if value.days > 0 else _AHEAD)[op]} {value_words(value)}"
+    if isinstance(value, DaysAgo) and value.days and op in AGO:
+        return f"is {(AGO if value.days > 0 else AHEAD)[op]} {value_words(value)}"
     return f"{COMPARED_DAY[op]} {value_words(value)}"
 
 

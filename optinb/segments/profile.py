@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.base.figures import figure
-from optinb.customers import ATTRIBUTES
+from optinb.customers import declared_features, labels_of, meanings_of
 from optinb.engine import kinds
 from optinb.errors import UsageError, WarehouseError, did_you_mean
 from optinb.rules import Kind, Rule, attributes_of, sentence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from optinb.segments.tables_view import TablesView
 
 BANDS = 10  # of an attribute, beside that of the customers of whom it isn't known
+UNKNOWN = "not known"  # the label of the band of customers of whom an attribute isn't known
 IDS = ("customer_id", "external_user_id")  # they tell everybody apart, and nothing about a group
 
 
@@ -111,7 +112,13 @@ class Profile(Struct, frozen=True, kw_only=True):
 
 
 def profile(
-    customers: pl.DataFrame, inside: pl.Series, *, sentence: str, run_date: date, asked: Collection[str] = ()
+    customers: pl.DataFrame,
+    inside: pl.Series,
+    *,
+    sentence: str,
+    run_date: date,
+    asked: Collection[str] = (),
+    zone: str = "UTC",
 ) -> Profile:
     """The attributes of a group against everybody else's.
 
@@ -121,12 +128,13 @@ def profile(
         sentence: the rule in words.
         run_date: the night of the data.
         asked: attributes that the rule asks about.
+        zone: the time zone of which the days of times are told.
     """
     size = int(inside.sum())
     outside = customers.height - size
     found = []
     for name in customers.columns:
-        values = comparable(customers[name]) if name not in IDS else None
+        values = comparable(customers[name], zone) if name not in IDS else None
         if values is None:
             continue
         bands = bands_of(values, inside)
@@ -163,7 +171,7 @@ def bands_of(values: pl.Series, inside: pl.Series) -> tuple[Band, ...]:
             low=pl.col("value").first(), high=pl.col("value").last(), inside=pl.sum("inside"), outside=pl.sum("outside")
         )
         bands = [_band(_label(low, high), low, high, i, o) for low, high, i, o in _rows(grouped, "low", "high")]
-    return (*bands, *(_band("not known", None, None, i, o) for i, o in _rows(unknown)))
+    return (*bands, *(_band(UNKNOWN, None, None, i, o) for i, o in _rows(unknown)))
 
 
 def distribution_of(reading: TablesView, attribute: str) -> Distribution:
@@ -172,7 +180,7 @@ def distribution_of(reading: TablesView, attribute: str) -> Distribution:
     known = kinds(tables.customer_schema)
     if attribute not in known:
         raise UsageError(f"attribute {attribute!r} isn't known{did_you_mean(attribute, known)}")
-    values = comparable(tables.customers.select(attribute).collect("polars").to_native()[attribute])
+    values = comparable(tables.customers.select(attribute).collect("polars").to_native()[attribute], tables.zone.key)
     if values is None:
         raise UsageError(f"attribute {attribute!r} has values that can't be counted")
     return Distribution(
@@ -198,7 +206,7 @@ def profile_of(reading: TablesView, *rules: Rule | str) -> Profile:
         inside = pl.concat(pl.repeat(at == 0, side.height, eager=True) for at, side in enumerate(sides))
     words = [sentence(groups.rule(rule)) for rule in rules]
     asked = frozenset().union(*map(attributes_of, bound))
-    found = profile(customers, inside, sentence=words[0], run_date=tables.run_date, asked=asked)
+    found = profile(customers, inside, sentence=words[0], run_date=tables.run_date, asked=asked, zone=tables.zone.key)
     return replace(found, against=words[1] if len(words) > 1 else None)
 
 
@@ -221,15 +229,16 @@ def _band(label: str, low: Any, high: Any, inside: int, outside: int) -> Band:
     return Band(label=label, low=low, high=high, inside=inside, outside=outside)
 
 
-def comparable(values: pl.Series) -> pl.Series | None:
-    """The values as they are compared: not-a-number as not known, times as their days; None if they can't be."""
+def comparable(values: pl.Series, zone: str = "UTC") -> pl.Series | None:
+    """The values as rules compare them: not-a-number as not known, times as their days; None if they can't be."""
     dtype = values.dtype
     if dtype.is_float():
         return values.fill_nan(None)
     if isinstance(dtype, pl.Decimal):
         return values.cast(pl.Float64)
     if isinstance(dtype, pl.Datetime):
-        return values.dt.date()
+        utc = values if dtype.time_zone else values.dt.replace_time_zone("UTC")
+        return utc.dt.convert_time_zone(zone).dt.date()
     if isinstance(dtype, pl.Categorical | pl.Enum):
         return values.cast(pl.String)
     return values if dtype.is_integer() or dtype in (pl.String, pl.Boolean, pl.Date) else None
@@ -256,7 +265,8 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
     Attributes:
         attributes, purchases, events: kind by name of the attributes of a customer, and of the columns of a purchase
             and of an event.
-        meanings: what optinb works out itself, in a sentence by attribute.
+        labels: what people call an attribute, by its name; each has one of its own.
+        meanings: what an attribute means, in a sentence by its name; of the team's own columns nothing is known.
         event_names: of all events that were ever delivered.
         apps: name and platform of each app by its id.
         campaigns, groups, lists: names, sorted.
@@ -265,6 +275,7 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
     attributes: dict[str, Kind] = {}
     purchases: dict[str, Kind] = {}
     events: dict[str, Kind] = {}
+    labels: dict[str, str] = {}
     meanings: dict[str, str] = {}
     event_names: tuple[str, ...] = ()
     apps: dict[str, tuple[str, str]] = {}
@@ -297,11 +308,13 @@ def vocabulary_of(reading: TablesView, *, campaigns: Callable[[], Iterable[str]]
         tables = reading.tables()
     except WarehouseError:
         return Vocabulary(**names)
+    attributes = kinds(tables.customer_schema)
     return Vocabulary(
-        attributes=kinds(tables.customer_schema),
+        attributes=attributes,
         purchases={name: kind for name, kind in kinds(tables.purchase_schema).items() if name not in KEYS},
         events={name: kind for name, kind in kinds(tables.event_schema).items() if name not in KEYS},
-        meanings={a.name: a.sentence for a in ATTRIBUTES},
+        labels=labels_of(attributes, reading.settings.labels),
+        meanings=meanings_of(declared_features(reading.settings.features)),
         event_names=tuple(sorted(tables.event_names())),
         campaigns=tuple(sorted(campaigns())),
         **names,

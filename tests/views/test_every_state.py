@@ -89,6 +89,7 @@ PIECES: tuple[Callable[..., str], ...] = (
     campaigns.for_decision,
     campaigns.message,
     customers.discovery_summary,
+    customers.bar,
     customers.distribution,
     customers.figures,
     customers.finding,
@@ -231,7 +232,8 @@ def arguments(name: str, examples: dict[type, list[Any]]) -> list[tuple[Any, ...
     ws, records, previews = examples[Workspace][0], examples[CampaignRecord], examples[CampaignPreview]
     last, zone = examples[LastApproval][0], ws.settings.zone
     own: dict[str, Callable[[], list[tuple[Any, ...]]]] = {
-        "distribution": lambda: [(examples[Distribution][0], "where they live")],
+        "distribution": lambda: [(examples[Distribution][0], "where they live", "The country.")],
+        "bar": lambda: [(1, 2)],
         "finding": lambda: [(found, found.findings[0]) for found in examples[Discovery]],
         "message": lambda: [(one, 0) for one in previews],
         "audience": lambda: [(one, zone) for one in previews],
