@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
-from optinb.base.figures import many, share
+from optinb.base.figures import many, share, times
 from optinb.show.pages import fragment, page
 from optinb.show.registry import Shown
 from optinb.show.tables import card_tables, finding_rows, rate_of, table
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         ListRecord,
         Membership,
         Preview,
+        Profile,
         VendorControlRecord,
     )
     from optinb.segments.discovery import Discovery, Finding
@@ -105,6 +106,20 @@ def distribution(found: Distribution, label: str, meaning: str) -> str:
 def bar(count: int, most: int) -> str:
     """A figure with a bar, as wide as it is part of the largest, without the style."""
     return f'<div class="ob">{fragment("distribution.html.j2", "bar", count, most)}</div>'
+
+
+def profile_text(value: Profile) -> str:
+    """What makes a group different, in percent."""
+    against = f" against: {value.against}" if value.against else ""
+    head = f"{value.inside:,} customers{against or f' against {value.outside:,} others'}: {value.sentence}"
+    rows = [
+        (d.label, band.label, *map(share, value.shares(band)), times(*value.shares(band)))
+        for d in value.telling
+        for band in d.bands
+    ]
+    left_out = ", ".join(d.label for d in value.restated)
+    lines = [head, table(rows, head=("attribute", "values", "this group", "others", "compared"))]
+    return "\n".join([*filter(None, lines), *([f"left out, since the rule says it: {left_out}"] if left_out else [])])
 
 
 def group_size_text(value: GroupSize) -> str:
@@ -215,7 +230,7 @@ SHOWN = (
     Shown("optinb.customers.moves.Migration", page="migration"),
     Shown("optinb.segments.exclusions.Waterfall", page="waterfall"),
     Shown("optinb.segments.group_preview.Preview", page="preview"),
-    Shown("optinb.segments.profile.Profile", page="profile"),
+    Shown("optinb.segments.profile.Profile", profile_text, "profile"),
     Shown("optinb.segments.membership.Overlap", page="overlap"),
     Shown("optinb.segments.membership.Sizes", page="sizes"),
     Shown("optinb.segments.reach.Reach", page="reach"),

@@ -15,11 +15,12 @@ from optinb import views
 from optinb.demo import AUTHOR
 from optinb.errors import UsageError
 from optinb.rules import attr
+from optinb.segments import members
 from optinb.segments.export import csv_of
 from optinb.segments.profile import UNKNOWN, Band
 from optinb.views.controls import first_match
 from optinb.views.editor import editor as editor_module
-from optinb.views.editor.clicked import is_chosen, with_band
+from optinb.views.editor.clicked import can_be_chosen, is_chosen, with_band
 from optinb.views.editor.document import WHERE, build, condition, document_of, group_of
 from optinb.views.editor.holes import write
 
@@ -114,20 +115,30 @@ def test_enter_takes_the_first_attribute_by_its_label_and_the_first_value(ws):
 
 
 def test_each_bar_counts_just_whom_its_condition_finds(ws):
+    tables = ws.tables()
+    for name in ("country", "recency_days", "registered_at", "churn_risk", "is_test"):
+        found = ws.distribution(name)
+        for place in (0, 1, len(found.bands) - 1):
+            if can_be_chosen(found.bands[place]):
+                document = group_of("all", [condition(name, "missing", found.kind)])
+                rule = build(with_band(document, (0,), found.bands, place, found.kind)).rule
+                assert rule is not None
+                counted = members(rule, tables).collect(backend="polars").to_native()
+                assert counted.height == found.bands[place].outside, (name, place)
+
+
+def test_a_click_marks_the_values_and_their_customers_are_counted(ws):
     editor = views.rule_editor(ws)
     line = editor.tree.lines[0]
     line.attribute.click()
-    for name in ("country", "recency_days", "registered_at", "churn_risk", "is_test"):
-        line.picker.list.value = name
-        found = ws.distribution(name)
-        for band, row in zip(found.bands, line.picker.values.rows, strict=True):
-            if row.button is None:
-                continue
-            row.button.click()
-            assert len(ws.members(editor.rule)) == band.outside, (name, band)
-            assert row.button.icon == "check"
-            if line.operator.value == "eq":
-                row.button.click()  # takes the value away again
+    line.picker.list.value = "country"
+    first, second, *_ = line.picker.values.rows
+    first.button.click()
+    second.button.click()
+    assert editor.rule == attr("country").one_of([first.button.description, second.button.description])
+    assert [row.button.icon for row in (first, second)] == ["check", "check"]
+    assert editor.preview is not None
+    assert editor.preview.customers == sum(band.outside for band in ws.distribution("country").bands[:2])
 
 
 def test_a_click_on_values_of_another_attribute_changes_nothing(ws):
