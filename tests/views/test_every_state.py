@@ -91,8 +91,10 @@ PIECES: tuple[Callable[..., str], ...] = (
     customers.discovery_summary,
     customers.bar,
     customers.distribution,
+    customers.download,
     customers.figures,
     customers.finding,
+    customers.tally,
 )
 SHOWN: dict[str, Callable[..., str]] = {
     **{kind: entry.html for kind, entry in ENTRIES.items() if entry.page},
@@ -194,6 +196,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
                                replace(arrived, over="seen by A")), minutes=20.0, notes=("later",)),
         ws, imported, check, model, card, ws.customer("000014"), ws.why_member("000014", "Lapsed buyers"),
         ws.migration(RUN_DATE, RUN_DATE), ws.preview("Lapsed buyers", app_group="Shop"), ws.distribution("country"),
+        ws.groups.export("Lapsed buyers"),
         ws.profile("Lapsed buyers"), ws.overlap(("Lapsed buyers", "Club regulars")), found,
         ws.sizes(("Lapsed buyers", "Club regulars")), ws.reach_of("000014"), ws.groups.count("Lapsed buyers"),
         *ws.groups.list(), *listed, ws.doctor(), ws.campaigns.message(shop, "000014"), ws.campaigns.test_send(shop),

@@ -151,7 +151,7 @@ class ConditionView(LineView):
         self._latest_only = LatestOnly()
         self._columns: Mapping[str, Kind] | None = None
         self._frequent = ""
-        self.attribute = w.Button(layout=w.Layout(width="auto"), tooltip="The attribute; opens the list of all")
+        self.attribute = w.Button(layout=w.Layout(width="auto"))
         self.attribute.add_class("ob-choose")
         self.column = Pick(desk, "Column", self._choose)
         self.operator = Pick(desk, "Comparison", lambda new: desk.choose_operator(self.path, new, self._kinds))
@@ -182,6 +182,7 @@ class ConditionView(LineView):
         if columns is None:
             called = self.desk.vocabulary.labels.get(attribute, attribute)
             self.attribute.description = f"{called or CHOOSE} ▾"
+            self.attribute.tooltip = f"{called or CHOOSE}: opens the list of all attributes"
             subject = self.attribute
             known = operators(kind, unit)
         else:

@@ -201,7 +201,8 @@ class RuleEditor(w.VBox):
         if rule is None:
             self._say_what_is_missing()
             return
-        self.sentence.show(f'<blockquote class="ob-says">{escape(sentence(rule))}</blockquote>')
+        said = sentence(rule, self.desk.vocabulary.labels)
+        self.sentence.show(f'<blockquote class="ob-says">{escape(said)}</blockquote>')
         self.figures.show(COUNTING)
         self.tally.show(COUNTING)
         self._count_soon()
