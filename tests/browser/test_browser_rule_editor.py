@@ -70,6 +70,7 @@ def test_a_group_is_built_by_keyboard_alone_in_lines_of_one_row_with_its_count_i
         if name.evaluate("e => e === document.activeElement"):
             break
     keys.type("By keyboard")
+    page.wait_for_timeout(800)  # what is typed is on its way, and a click would overtake it
     keys.press("Tab")
     keys.press("Enter")
     expect(editor.get_by_text("“By keyboard” is saved as version 1.")).to_be_visible()
