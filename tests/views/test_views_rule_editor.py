@@ -70,7 +70,7 @@ def test_a_condition_is_counted_exactly_with_reach_and_waterfall(editor, ws):
 def test_reach_follows_the_app_group(editor, ws):
     fill_country(editor)
     editor.app_group.value = "Club"
-    assert "Reach in Club" in text_of(editor.figures.value)
+    assert "Whom a push reaches in Club" in text_of(editor.figures.value)
     assert editor.preview == ws.preview(editor.rule, app_group="Club")
 
 

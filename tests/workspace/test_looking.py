@@ -72,7 +72,7 @@ def test_a_comparison_leaves_out_what_the_rule_says_and_what_is_made_of_the_same
 def test_a_comparison_is_told_in_percent_and_times(ws):
     found = ws.profile("Lapsed buyers")
     shown = text_of(html(found))
-    assert "Left out, since the rule says it itself" in shown and "days since the last purchase" in shown
+    assert "about which the rule itself asks, or made of the same" in shown and "days since the last purchase" in shown
     assert " times as many" in shown and "% against " in shown and "differs by" not in shown
     risk = next(d for d in ws.profile(attr("country") == "DE").differences if d.attribute == "churn_risk")
     assert all("%" in band.label for band in risk.bands if band.low is not None)

@@ -1,6 +1,6 @@
 """A group of lines: all, any or none of them, with groups inside.
 
-A behaviour is one of them, a sentence with blanks: who did [purchase] [at least] [2] times [in the last] [60] days;
+A behaviour is one of them, a sentence with blanks: who [bought] [at least] [2] times [in the last] [60] days;
 the conditions on its rows are a group again.
 """
 
@@ -163,7 +163,8 @@ class BehaviourView(LineView):
     def _measured(self, line: Json) -> tuple[w.Widget, ...]:
         """The controls for how much of it."""
         if line["measure"] in ("first", "last"):
-            words = {op: text for op, text in compared_day(unit_of(line["value"])).items() if op != "ne"}
+            compared = compared_day(unit_of(line["value"]))
+            words = {op: text.removeprefix("is ") for op, text in compared.items() if op != "ne"}
             return (self.measure, self.operator.show(words, line["op"]), *self.day.show(line["value"]))
         operator = self.operator.show(BOUNDS, line["op"])
         put(self.value, shown(line["value"]))

@@ -284,10 +284,10 @@ UNITS = {"date": "the date", "days_ago": "days ago", "days_ahead": "days from no
 SPANS = {"ever": "ever", "last": "in the last", "between": "from … to"}
 WHAT = {
     "received": "received",
-    "in_control": "was in control of",
+    "in_control": "was in the control group of",
     "responded": "responded to",
-    "opened": "opened",
-    "not_opened": "didn't open",
+    "opened": "opened the push of",
+    "not_opened": "got but didn't open",
 }
 
 
