@@ -43,6 +43,20 @@ def share(value: float | None, *, decimals: int = 1, signed: bool = False) -> st
     return _positive_zero(f"{value:{'+' if signed else ''},.{decimals}%}")
 
 
+def times(one: float, other: float) -> str:
+    """How one share compares with another, as people say it.
+
+    >>> times(0.41, 0.12), times(0.3, 0.31), times(0.1, 0.4), times(0.2, 0)
+    ('3.4 times as many', 'about as many', '75% fewer', 'only here')
+    """
+    if not one or not other:
+        return "only here" if one else "nobody here" if other else ""
+    ratio = one / other
+    if ratio >= 1.05:
+        return f"{ratio:,.0f} times as many" if ratio >= 9.95 else f"{ratio:.1f} times as many"
+    return "about as many" if ratio > 0.95 else f"{share(1 - ratio, decimals=0)} fewer"
+
+
 def amount(value: float | None, *, decimals: int = 2) -> str:
     """Money, and what else has so many decimals; what is more than nothing and rounds to it is under the smallest.
 

@@ -74,6 +74,15 @@ def groups_why(ws: Workspace, name: str, customer_id: str) -> Any:
     return ws.why_member(customer_id, name)
 
 
+@groups.command("export")
+@group_argument
+@click.option("--file", required=True, type=click.Path(path_type=Path), help="Where the CSV is written.")
+@on_workspace
+def groups_export(ws: Workspace, name: str, file: Path) -> Any:
+    """Write the ids of a group's (or a rule's) customers to a CSV file; the audit trail keeps who did."""
+    return ws.groups.export(name, file=file)
+
+
 @main.group()
 def lists() -> None:
     """Uploaded lists of customers, for in_list(...)."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from optinb.base.lazily import lazily
 
 if TYPE_CHECKING:
-    from optinb.customers.attributes import ATTRIBUTES, HISTORY_COLUMNS, declared_features
+    from optinb.customers.attributes import ATTRIBUTES, HISTORY_COLUMNS, declared_features, labels_of, meanings_of
     from optinb.customers.backtest import Backtest, Score
     from optinb.customers.bgnbd import BgNbd, GammaGamma, fit_bgnbd, fit_gamma_gamma
     from optinb.customers.card import ModelCard, ModelReport
@@ -28,7 +28,7 @@ else:
     __getattr__ = lazily(
         __name__,
         {
-            ".attributes": "ATTRIBUTES HISTORY_COLUMNS declared_features",
+            ".attributes": "ATTRIBUTES HISTORY_COLUMNS declared_features labels_of meanings_of",
             ".backtest": "Backtest Score",
             ".bgnbd": "BgNbd GammaGamma fit_bgnbd fit_gamma_gamma",
             ".card": "ModelCard ModelReport",

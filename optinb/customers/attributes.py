@@ -5,6 +5,7 @@ A workspace may declare features of its own in its settings: `[[features]]`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, assert_never
 
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 
 
 class Attribute(Struct, frozen=True, kw_only=True):
-    """One column of the customer model's table: its name, kind and what it means."""
+    """One column of the customer model's table: its name, what people call it, its kind and what it means."""
 
     name: str
+    label: str
     kind: Kind
     sentence: str
 
@@ -31,32 +33,38 @@ class Attribute(Struct, frozen=True, kw_only=True):
 VALUE: tuple[Attribute, ...] = (
     Attribute(
         name="expected_purchases",
+        label="expected purchases",
         kind="number",
         sentence="Expected days with a purchase in the coming value days (a setting); empty without a purchase.",
     ),
     Attribute(
         name="future_value",
+        label="future value",
         kind="money",
         sentence="Expected spend in the coming value days (a setting); empty without a purchase.",
     ),
     Attribute(
         name="future_value_low",
+        label="future value, low end",
         kind="money",
         sentence=f"{INSIDE:.0%} of the customers with such a forecast spent between this and future_value_high.",
     ),
-    Attribute(name="future_value_high", kind="money", sentence="See future_value_low."),
+    Attribute(name="future_value_high", label="future value, high end", kind="money", sentence="See future_value_low."),
     Attribute(
         name="value_rank",
+        label="rank by future value",
         kind="count",
         sentence="Percentile of the future value among all customers who have one: 1 to 100, 100 is highest.",
     ),
     Attribute(
         name="value_rank_in_stage",
+        label="rank by future value in the same stage",
         kind="count",
         sentence="The same among the customers of the same lifecycle stage.",
     ),
     Attribute(
         name="value_segment",
+        label="value segment",
         kind="text",
         sentence=f"high (rank above {HIGH_ABOVE}), medium (above {MEDIUM_ABOVE}), low, or none without a future value.",
     ),
@@ -65,11 +73,13 @@ VALUE: tuple[Attribute, ...] = (
 CHANCES: tuple[Attribute, ...] = (
     Attribute(
         name="churn_risk",
+        label="churn risk",
         kind="share",
         sentence="Chance (0 to 1) that a new, active or reactivated customer buys nothing in the coming risk days.",
     ),
     Attribute(
         name="reactivation_chance",
+        label="chance of coming back",
         kind="share",
         sentence="Chance (0 to 1) that a churned customer buys in the coming risk days; empty for others.",
     ),
@@ -78,18 +88,28 @@ CHANCES: tuple[Attribute, ...] = (
 STAGE: tuple[Attribute, ...] = (
     Attribute(
         name="churn_after_days",
+        label="days until a customer counts as churned",
         kind="days",
         sentence="Days without a purchase after which this customer counts as churned; empty without a purchase.",
     ),
-    Attribute(name="stage", kind="text", sentence=f"Lifecycle stage: {', '.join(STAGES[:-1])} or {STAGES[-1]}."),
+    Attribute(
+        name="stage",
+        label="lifecycle stage",
+        kind="text",
+        sentence=f"Lifecycle stage: {', '.join(STAGES[:-1])} or {STAGES[-1]}.",
+    ),
 )
 
 ATTRIBUTES: tuple[Attribute, ...] = (
-    Attribute(name="customer_id", kind="text", sentence="The customer."),
-    *(Attribute(name=f.name, kind=f.kind, sentence=f.sentence) for f in (*FEATURES, comeback_feature(30))),
+    Attribute(name="customer_id", label="customer id", kind="text", sentence="The customer."),
+    *(
+        Attribute(name=f.name, label=f.label, kind=f.kind, sentence=f.sentence)
+        for f in (*FEATURES, comeback_feature(30))
+    ),
     *STAGE,
     Attribute(
         name="micro_segment",
+        label="micro-segment",
         kind="text",
         sentence="Stage and clusters, such as active:spend3.rhythm1.taste4; clusters are numbered upwards.",
     ),
@@ -97,6 +117,38 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     *CHANCES,
 )
 """Every column of `CustomerModel.table` without declared features, which stand before those of the stage."""
+
+DELIVERED: Mapping[str, tuple[str, str]] = {
+    "external_user_id": ("id in the apps", "The id that the apps give to Appboy."),
+    "registered_at": ("registration", "When the customer registered."),
+    "country": ("country", "The country, as delivered."),
+    "language": ("language", "The language, as delivered."),
+    "time_zone": ("time zone", "The customer's own time zone, such as Europe/Berlin."),
+    "gender": ("gender", "The gender, as delivered."),
+    "birth_date": ("date of birth", "The day on which the customer was born."),
+    "push_opt_in": ("push opt-in", "Whether the customer has agreed to get push messages."),
+    "is_blocked": ("blocked", "Whether the customer must not be written to."),
+    "is_test": ("test customer", "Whether this is a customer of the team's own, for tests."),
+}
+"""The label and the meaning of each column of customers that the contract of deliveries names."""
+
+
+def labels_of(names: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
+    """What people call each of some attributes; `given` are the labels of the settings.
+
+    No two have one label: where a label would stand for several, the name tells them apart.
+    """
+    own = {a.name: a.label for a in ATTRIBUTES} | {name: label for name, (label, _) in DELIVERED.items()}
+    called = {name: given.get(name) or own.get(name) or name.replace("_", " ") for name in names}
+    often = Counter(label.casefold() for label in called.values())
+    return {name: label if often[label.casefold()] == 1 else f"{label} ({name})" for name, label in called.items()}
+
+
+def meanings_of(declared: Iterable[Feature] = ()) -> dict[str, str]:
+    """What attributes mean, in a sentence by name; `declared` are the features of the settings."""
+    delivered = {name: meaning for name, (_, meaning) in DELIVERED.items()}
+    return delivered | {a.name: a.sentence for a in (*declared, *ATTRIBUTES)}
+
 
 HISTORY_COLUMNS = (
     "customer_id",
@@ -199,6 +251,7 @@ def _feature(section: FeatureSection) -> Feature:
         kind = "text"
     return Feature(
         name=section.name,
+        label=section.name.replace("_", " "),
         kind=kind,
         sentence=section.sentence or _sentence(section),
         made=Aggregate(

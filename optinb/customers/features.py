@@ -79,9 +79,10 @@ class Derived(Struct, frozen=True):
 
 
 class Feature(Struct, frozen=True, kw_only=True):
-    """One column of the feature table: a name, a kind, a sentence for people and how it is made."""
+    """One column of the feature table: a name, a label and a sentence for people, a kind, and how it is made."""
 
     name: str
+    label: str
     kind: Kind
     sentence: str
     made: Aggregate | Derived
@@ -94,30 +95,35 @@ def _since(column: str) -> Derived:
 FEATURES: tuple[Feature, ...] = (
     Feature(
         name="first_purchase_on",
+        label="first purchase",
         kind="date",
         sentence="Day of the first purchase; empty without one.",
         made=Aggregate("purchases", "day", "min"),
     ),
     Feature(
         name="last_purchase_on",
+        label="last purchase",
         kind="date",
         sentence="Day of the latest purchase; empty without one.",
         made=Aggregate("purchases", "day", "max"),
     ),
     Feature(
         name="days_since_first_purchase",
+        label="days since the first purchase",
         kind="days",
         sentence="Days since the first purchase; empty without one.",
         made=_since("first_purchase_on"),
     ),
     Feature(
         name="recency_days",
+        label="days since the last purchase",
         kind="days",
         sentence="Days since the latest purchase; empty without one.",
         made=_since("last_purchase_on"),
     ),
     Feature(
         name="purchases",
+        label="purchases so far",
         kind="count",
         sentence="Days with a purchase: all positive amounts of one day are one purchase.",
         made=Aggregate("purchases", "day", "count"),
@@ -125,6 +131,7 @@ FEATURES: tuple[Feature, ...] = (
     *(
         Feature(
             name=f"purchases_{days}d",
+            label=f"purchases in the last {days} days",
             kind="count",
             sentence=f"Days with a purchase in the last {days} days.",
             made=Aggregate("purchases", "day", "count", days),
@@ -133,6 +140,7 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         name="spend",
+        label="spend so far",
         kind="money",
         sentence="Sum of all purchases, refunds not taken off.",
         made=Aggregate("purchases", "spend_units", "sum"),
@@ -140,6 +148,7 @@ FEATURES: tuple[Feature, ...] = (
     *(
         Feature(
             name=f"spend_{days}d",
+            label=f"spend in the last {days} days",
             kind="money",
             sentence=f"Sum of purchases in the last {days} days, refunds not taken off.",
             made=Aggregate("purchases", "spend_units", "sum", days),
@@ -148,54 +157,63 @@ FEATURES: tuple[Feature, ...] = (
     ),
     Feature(
         name="refunded",
+        label="refunds so far",
         kind="money",
         sentence="Sum of all refunds, as a positive figure.",
         made=Aggregate("refunds", "refund_units", "sum"),
     ),
     Feature(
         name="average_order",
+        label="average purchase",
         kind="money",
         sentence="Spend for each day with a purchase; empty without one.",
         made=Derived(lambda _: nw.when(nw.col("purchases") > 0).then(nw.col("spend") / nw.col("purchases"))),
     ),
     Feature(
         name="tenure_days",
+        label="days since registration",
         kind="days",
         sentence="Days since the customer registered; 0 where that is still to come.",
         made=Derived(lambda run_date: (run_date.toordinal() - day_number(nw.col("registered_on"))).clip(0)),
     ),
     Feature(
         name="rhythm_days",
+        label="usual days between purchases",
         kind="number",
         sentence="Median pause in days between two days with a purchase; empty with fewer than two.",
         made=Aggregate("purchases", "pause_days", "median"),
     ),
     Feature(
         name="favourite_category",
+        label="favourite category",
         kind="text",
         sentence="Category of most purchase rows, the first by name where several are equal; empty without any.",
         made=Aggregate("categories", "favourite", "min"),
     ),
     Feature(
         name="favourite_share",
+        label="share of the favourite category",
         kind="share",
         sentence="Share (0 to 1) of the favourite among the purchase rows with a category.",
         made=Aggregate("categories", "share", "max"),
     ),
     Feature(
         name="categories",
+        label="different categories bought",
         kind="count",
         sentence="Number of different categories bought.",
         made=Aggregate("categories", "category", "count"),
     ),
     Feature(
         name="apps",
+        label="apps in use",
         kind="count",
         sentence="Number of apps the customer uses.",
         made=Aggregate("apps", "app_id", "n_unique"),
     ),
     Feature(
         name="last_app_use_on",
+        label="last use of an app",
         kind="date",
         sentence="Day of the latest use of any app, as far as delivered; empty if none is known.",
         made=Aggregate("apps", "used_on", "max"),
@@ -211,6 +229,7 @@ def comeback_feature(reactivated_days: int) -> Feature:
     """
     return Feature(
         name="comeback_pause_days",
+        label="days away before coming back",
         kind="days",
         sentence="Longest pause that ended with a purchase in the days that count as reactivated; empty without one.",
         made=Aggregate("purchases", "pause_days", "max", reactivated_days),

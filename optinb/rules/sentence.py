@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from optinb.base.figures import exact
 from optinb.rules.extent import check_size
@@ -45,12 +48,13 @@ COMPARED_DAY = {
     "gt": "is after",
     "ge": "is on or after",
 }
-_AGO = {"le": "at least", "lt": "more than", "ge": "at most", "gt": "less than"}
-_AHEAD = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+AGO = {"le": "at least", "lt": "more than", "ge": "at most", "gt": "less than"}
+AHEAD = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 BOUNDS = {"ge": "at least", "le": "at most", "eq": "exactly", "gt": "more than", "lt": "less than"}
 _TEXT = {"contains": "contains", "starts_with": "starts with", "ends_with": "ends with"}
 # what stands in a sentence without quotes: a name in snake case, a value of letters that reads as one word
 _PLAIN_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_PLAIN_LABEL = re.compile(r"[^\W_]+([ -][^\W_]+)*")
 _PLAIN_VALUE = re.compile(r"[^\W\d_][\w@.+:/-]*", re.UNICODE)
 _NAME_BREAKERS = frozenset(("and", "or", "not", "is", "where", "missing", "known"))
 _VALUE_BREAKERS = _NAME_BREAKERS | frozenset(
@@ -58,14 +62,43 @@ _VALUE_BREAKERS = _NAME_BREAKERS | frozenset(
 )
 
 
-def sentence(rule: Rule) -> str:
+def sentence(rule: Rule, labels: Mapping[str, str] | None = None) -> str:
     """What the rule says, such as `country is DE and bought at least 2 times in the last 365 days`.
 
     Rules that mean different things read differently: what could be taken for the language's own words stands in
-    quotes. Raises RuleError for a rule that is too large.
+    quotes. `labels`, of which each attribute has one of its own, stand for the attributes' names; what is stored and
+    compared has none. Raises RuleError for a rule that is too large.
     """
     check_size(rule)
-    return _read(rule)
+    return _read(_labelled(rule, labels) if labels else rule)
+
+
+class _Label(str):
+    """What people call an attribute, in its place in a rule that is read aloud."""
+
+    __slots__ = ()
+
+
+def _labelled(rule: Rule, labels: Mapping[str, str]) -> Rule:
+    match rule:
+        case AllOf(rules) | AnyOf(rules):
+            return replace(rule, rules=tuple(_labelled(one, labels) for one in rules))
+        case Not(inner):
+            return replace(rule, rule=_labelled(inner, labels))
+        case Rank(attribute, _, _, within):
+            return replace(rule, attribute=_label(attribute, labels), within=within and _label(within, labels))
+        case Compare() | OneOf() | Text() | Matches() | Missing() | Birthday():
+            return replace(rule, attribute=_label(rule.attribute, labels))
+        case _:
+            return rule
+
+
+def _label(name: str, labels: Mapping[str, str]) -> str:
+    label = labels.get(name)
+    if label is None:
+        return name
+    is_plain = _PLAIN_LABEL.fullmatch(label) and not _NAME_BREAKERS & set(label.casefold().split())
+    return _Label(label if is_plain else _quoted(label))
 
 
 def _read(rule: Rule) -> str:
@@ -210,8 +243,8 @@ def _contacted(rule: Contacted) -> str:
 
 def _day(op: str, value: Value) -> str:
     """How a day is compared, such as `is at least 44 days ago` or `is on or after 2 January 2026`."""
-    if isinstance(value, DaysAgo) and value.days and op in _AGO:
-        return f"is {(_AGO if value.days > 0 else _AHEAD)[op]} {value_words(value)}"
+    if isinstance(value, DaysAgo) and value.days and op in AGO:
+        return f"is {(AGO if value.days > 0 else AHEAD)[op]} {value_words(value)}"
     return f"{COMPARED_DAY[op]} {value_words(value)}"
 
 
@@ -249,6 +282,8 @@ def _days(count: float) -> str:
 
 
 def _name(attribute: str) -> str:
+    if isinstance(attribute, _Label):
+        return attribute
     words = attribute.split("_")
     is_plain = _PLAIN_NAME.fullmatch(attribute) and not _NAME_BREAKERS & set(words)
     return " ".join(words) if is_plain else _quoted(attribute)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Waterfall,
         first_against,
     )
+    from optinb.segments.export import GroupExport
     from optinb.segments.group_preview import Preview
     from optinb.segments.groups import GroupRecord, Groups, GroupSize
     from optinb.segments.lists import ListRecord, Lists
@@ -44,6 +45,7 @@ else:
         {
             ".compile": "check members",
             ".exclusions": "CODES NO_PUSH OUTCOMES REASONS Exclusion Outcome Waterfall first_against",
+            ".export": "GroupExport",
             ".group_preview": "Preview",
             ".groups": "GroupRecord GroupSize Groups",
             ".lists": "ListRecord Lists",

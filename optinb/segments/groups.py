@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from sqlalchemy import Connection, RowMapping, func, insert, select
 
-from optinb.errors import CampaignError, ConflictError, OptinbError, RuleError, did_you_mean
+from optinb.base.files import open_privately
+from optinb.errors import CampaignError, ConflictError, OptinbError, RuleError, UsageError, did_you_mean
 from optinb.rules import Node, Rule, attributes_of, expand, from_json, parse, sentence, to_json, with_lists
 from optinb.store import Database, audit
 from optinb.store.schema import group_versions
@@ -21,6 +23,7 @@ from optinb.store.schema import group_versions
 if TYPE_CHECKING:
     from optinb.base.context import Context
     from optinb.engine import Tables
+    from optinb.segments.export import GroupExport
     from optinb.segments.lists import Lists
     from optinb.warehouse import Snapshot
 
@@ -108,6 +111,12 @@ class GroupStore:
             tail = did_you_mean(name, known) if known else "; save it first in explore_segments.ipynb"
             raise CampaignError(f"target group {name!r} isn't known{tail}")
         return group
+
+    def exported(self, subject: str, *, rule_json: str, customers: int, version: int, user: str, now: datetime) -> None:
+        """Notes in the audit trail who took the members of a group along, of which version of the tables."""
+        with self._database.writing() as con:
+            detail = {"rule": rule_json, "customers": customers, "warehouse_version": version}
+            audit.record(con, who=user, action="members exported", subject=subject, now=now, **detail)
 
     def list(self) -> tuple[GroupRecord, ...]:
         """The newest version of every group, by name."""
@@ -321,3 +330,60 @@ class Groups:
             warehouse_version=tables.version,
             notes=notes_on_opens(bound, tables),
         )
+
+    def export(self, rule_or_name: Rule | str, *, file: str | Path | None = None) -> GroupExport:
+        """The ids of the customers in a group or rule as CSV; the audit trail keeps who exported whom, and when.
+
+        Args:
+            rule_or_name: as of `rule`.
+            file: where they are written, for the owner alone; as the text of the result when left out.
+
+        Raises:
+            RuleError: when the rule can't be read or doesn't fit the data.
+            UsageError: for a file that can't be written.
+        """
+        import polars as pl
+
+        from optinb.segments.compile import members
+        from optinb.segments.export import COLUMNS, GroupExport, csv_of
+
+        rule, bound = self.rule(rule_or_name), self.bound(rule_or_name)
+        tables = self._tables_for(bound)
+        ids = members(bound, tables).collect(backend="polars").to_native()["customer_id"]
+        customers = tables.customers.select(*COLUMNS).collect("polars").to_native()
+        found = customers.filter(pl.col("customer_id").is_in(ids.implode())).sort("customer_id")
+        named = self._known_as(rule_or_name) if isinstance(rule_or_name, str) else ""
+        is_saved = named and self._is_saved(named)
+        text = csv_of(found)
+        self._store.exported(
+            named if is_saved else "a rule",
+            rule_json=to_json(bound),
+            customers=found.height,
+            version=tables.version,
+            user=self._context.user,
+            now=self._context.now(),
+        )
+        if file is not None:  # nothing leaves before it is in the audit trail
+            _write_privately(Path(file), text)
+        return GroupExport(
+            name=named if is_saved else sentence(rule),
+            customers=found.height,
+            run_date=tables.run_date,
+            warehouse_version=tables.version,
+            file=None if file is None else str(file),
+            csv=text if file is None else None,
+        )
+
+    def _is_saved(self, name: str) -> bool:
+        with suppress(CampaignError):
+            return bool(self.get(name))
+        return False
+
+
+def _write_privately(file: Path, text: str) -> None:
+    """Writes a file for its owner alone. Raises UsageError where that can't be done."""
+    try:
+        with open_privately(file, "wb") as opened:
+            opened.write(text.encode())
+    except OSError as error:
+        raise UsageError(f"{file} can't be written ({error.strerror}); choose another file") from error

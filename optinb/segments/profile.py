@@ -5,7 +5,7 @@ Beside it what rules can ask about at all, with the words for it: for forms in w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +13,22 @@ import polars as pl
 from msgspec import Struct
 from msgspec.structs import replace
 
-from optinb.base.figures import figure
-from optinb.customers import ATTRIBUTES
+from optinb.base.figures import figure, share
+from optinb.customers import ATTRIBUTES, declared_features, labels_of, meanings_of
+from optinb.customers.attributes import PURCHASES, origins
 from optinb.engine import kinds
 from optinb.errors import UsageError, WarehouseError, did_you_mean
-from optinb.rules import Kind, Rule, attributes_of, sentence
+from optinb.rules import Kind, Rule, sentence
 from optinb.segments.membership_cache import remembered
+from optinb.segments.restated import IDS, restated
 
 if TYPE_CHECKING:
     from optinb.segments.tables_view import TablesView
 
+LEAST = 0.005  # of a distance that is worth telling
 BANDS = 10  # of an attribute, beside that of the customers of whom it isn't known
-IDS = ("customer_id", "external_user_id")  # they tell everybody apart, and nothing about a group
+UNKNOWN = "not known"  # the label of the band of customers of whom an attribute isn't known
+SHARES = frozenset(a.name for a in ATTRIBUTES if a.kind == "share")
 
 
 class Band(Struct, frozen=True, kw_only=True):
@@ -45,10 +49,11 @@ class Difference(Struct, frozen=True, kw_only=True):
     """An attribute inside the group against outside.
 
     `distance`, 0 to 1, is the share of the group who would need another value for the two distributions to be the same
-    (total variation distance over the bands). `is_asked`: the rule itself asks about it.
+    (total variation distance over the bands). `is_asked`: the rule itself asks about it, or about what it is made of.
     """
 
     attribute: str
+    label: str
     distance: float
     bands: tuple[Band, ...]
     is_asked: bool
@@ -62,7 +67,7 @@ class Profile(Struct, frozen=True, kw_only=True):
         run_date: the night as of which it was looked at.
         inside: how many customers are in the group.
         outside: how many it is compared with.
-        differences: one for each attribute.
+        differences: one for each attribute; `telling` are those that the rule doesn't say itself.
         against: the other group in plain English; None where everybody else is outside.
     """
 
@@ -72,6 +77,16 @@ class Profile(Struct, frozen=True, kw_only=True):
     outside: int
     differences: tuple[Difference, ...]
     against: str | None = None
+
+    @property
+    def telling(self) -> tuple[Difference, ...]:
+        """What differs, and isn't just what the rule says."""
+        return tuple(d for d in self.differences if not d.is_asked and d.distance >= LEAST)
+
+    @property
+    def restated(self) -> tuple[Difference, ...]:
+        """What the rule says itself."""
+        return tuple(d for d in self.differences if d.is_asked)
 
     def shares(self, band: Band) -> tuple[float, float]:
         """The share of the group, and of everybody else, in a band.
@@ -111,7 +126,14 @@ class Profile(Struct, frozen=True, kw_only=True):
 
 
 def profile(
-    customers: pl.DataFrame, inside: pl.Series, *, sentence: str, run_date: date, asked: Collection[str] = ()
+    customers: pl.DataFrame,
+    inside: pl.Series,
+    *,
+    sentence: str,
+    run_date: date,
+    asked: Collection[str] = (),
+    zone: str = "UTC",
+    labels: Mapping[str, str] | None = None,
 ) -> Profile:
     """The attributes of a group against everybody else's.
 
@@ -120,26 +142,29 @@ def profile(
         inside: who belongs to the group, booleans without null, in the order of `customers`.
         sentence: the rule in words.
         run_date: the night of the data.
-        asked: attributes that the rule asks about.
+        asked: attributes that the rule asks about, or that are made of what it asks about.
+        zone: the time zone of which the days of times are told.
+        labels: what people call the attributes.
     """
     size = int(inside.sum())
     outside = customers.height - size
     found = []
     for name in customers.columns:
-        values = comparable(customers[name]) if name not in IDS else None
+        values = comparable(customers[name], zone) if name not in IDS else None
         if values is None:
             continue
-        bands = bands_of(values, inside)
+        bands = bands_of(values, inside, is_share=name in SHARES)
         apart = sum(abs(b.inside / max(size, 1) - b.outside / max(outside, 1)) for b in bands)
         # where one side is empty there is nothing to compare
         distance = apart / 2 if size and outside else 0.0
-        found.append(Difference(attribute=name, distance=distance, bands=bands, is_asked=name in asked))
+        label = (labels or {}).get(name, name.replace("_", " "))
+        found.append(Difference(attribute=name, label=label, distance=distance, bands=bands, is_asked=name in asked))
     found.sort(key=lambda difference: (-difference.distance, difference.attribute))
     return Profile(sentence=sentence, run_date=run_date, inside=size, outside=outside, differences=tuple(found))
 
 
-def bands_of(values: pl.Series, inside: pl.Series) -> tuple[Band, ...]:
-    """The values of an attribute in at most BANDS bands, and one for those without any.
+def bands_of(values: pl.Series, inside: pl.Series, *, is_share: bool = False) -> tuple[Band, ...]:
+    """The values of an attribute in at most BANDS bands, and one for those without any; a share is told in percent.
 
     Numbers and days with more values than that are cut into bands of about as many customers each, and never between
     two customers with the same value. Of texts the most frequent have a band each, and all others one together.
@@ -155,15 +180,17 @@ def bands_of(values: pl.Series, inside: pl.Series) -> tuple[Band, ...]:
     if values.dtype in (pl.String, pl.Boolean):
         bands = _frequent(known.sort([-pl.col("all"), pl.col("value")]))
     elif known.height <= BANDS:
-        bands = [_band(_label(v, v), v, v, i, o) for v, i, o in _rows(known.sort("value"), "value")]
+        bands = [_band(_label(v, v, is_share), v, v, i, o) for v, i, o in _rows(known.sort("value"), "value")]
     else:
         before = pl.col("all").cum_sum() - pl.col("all")
         cut = known.sort("value").with_columns(band=before * BANDS // pl.col("all").sum())
         grouped = cut.group_by("band", maintain_order=True).agg(
             low=pl.col("value").first(), high=pl.col("value").last(), inside=pl.sum("inside"), outside=pl.sum("outside")
         )
-        bands = [_band(_label(low, high), low, high, i, o) for low, high, i, o in _rows(grouped, "low", "high")]
-    return (*bands, *(_band("not known", None, None, i, o) for i, o in _rows(unknown)))
+        bands = [
+            _band(_label(low, high, is_share), low, high, i, o) for low, high, i, o in _rows(grouped, "low", "high")
+        ]
+    return (*bands, *(_band(UNKNOWN, None, None, i, o) for i, o in _rows(unknown)))
 
 
 def distribution_of(reading: TablesView, attribute: str) -> Distribution:
@@ -172,7 +199,7 @@ def distribution_of(reading: TablesView, attribute: str) -> Distribution:
     known = kinds(tables.customer_schema)
     if attribute not in known:
         raise UsageError(f"attribute {attribute!r} isn't known{did_you_mean(attribute, known)}")
-    values = comparable(tables.customers.select(attribute).collect("polars").to_native()[attribute])
+    values = comparable(tables.customers.select(attribute).collect("polars").to_native()[attribute], tables.zone.key)
     if values is None:
         raise UsageError(f"attribute {attribute!r} has values that can't be counted")
     return Distribution(
@@ -197,14 +224,19 @@ def profile_of(reading: TablesView, *rules: Rule | str) -> Profile:
         customers = pl.concat(sides)
         inside = pl.concat(pl.repeat(at == 0, side.height, eager=True) for at, side in enumerate(sides))
     words = [sentence(groups.rule(rule)) for rule in rules]
-    asked = frozenset().union(*map(attributes_of, bound))
-    found = profile(customers, inside, sentence=words[0], run_date=tables.run_date, asked=asked)
+    declared = declared_features(reading.settings.features)
+    of_purchases = [name for name, tables_of in origins(declared).items() if tables_of == PURCHASES] if declared else []
+    asked = frozenset().union(*(restated(rule, of_purchases=of_purchases) for rule in bound))
+    labels, zone = labels_of(customers.columns, reading.settings.labels), tables.zone.key
+    found = profile(
+        customers, inside, sentence=words[0], run_date=tables.run_date, asked=asked, zone=zone, labels=labels
+    )
     return replace(found, against=words[1] if len(words) > 1 else None)
 
 
 def _frequent(known: pl.DataFrame) -> list[Band]:
     kept = known.height if known.height <= BANDS else BANDS - 1
-    bands = [_band(_label(v, v), v, v, i, o) for v, i, o in _rows(known.head(kept), "value")]
+    bands = [_band(_label(v, v, False), v, v, i, o) for v, i, o in _rows(known.head(kept), "value")]
     rest = known.slice(kept)
     if rest.height:
         bands.append(
@@ -221,27 +253,30 @@ def _band(label: str, low: Any, high: Any, inside: int, outside: int) -> Band:
     return Band(label=label, low=low, high=high, inside=inside, outside=outside)
 
 
-def comparable(values: pl.Series) -> pl.Series | None:
-    """The values as they are compared: not-a-number as not known, times as their days; None if they can't be."""
+def comparable(values: pl.Series, zone: str = "UTC") -> pl.Series | None:
+    """The values as rules compare them: not-a-number as not known, times as their days; None if they can't be."""
     dtype = values.dtype
     if dtype.is_float():
         return values.fill_nan(None)
     if isinstance(dtype, pl.Decimal):
         return values.cast(pl.Float64)
     if isinstance(dtype, pl.Datetime):
-        return values.dt.date()
+        utc = values if dtype.time_zone else values.dt.replace_time_zone("UTC")
+        return utc.dt.convert_time_zone(zone).dt.date()
     if isinstance(dtype, pl.Categorical | pl.Enum):
         return values.cast(pl.String)
     return values if dtype.is_integer() or dtype in (pl.String, pl.Boolean, pl.Date) else None
 
 
-def _label(low: Any, high: Any) -> str:
-    return _text(low) if low == high else f"{_text(low)} to {_text(high)}"
+def _label(low: Any, high: Any, is_share: bool) -> str:
+    return _text(low, is_share) if low == high else f"{_text(low, is_share)} to {_text(high, is_share)}"
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, is_share: bool) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if is_share:
+        return share(value)
     if isinstance(value, float):
         return figure(value)
     return f"{value:,}" if isinstance(value, int) else str(value)
@@ -256,7 +291,8 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
     Attributes:
         attributes, purchases, events: kind by name of the attributes of a customer, and of the columns of a purchase
             and of an event.
-        meanings: what optinb works out itself, in a sentence by attribute.
+        labels: what people call an attribute, by its name; each has one of its own.
+        meanings: what an attribute means, in a sentence by its name; of the team's own columns nothing is known.
         event_names: of all events that were ever delivered.
         apps: name and platform of each app by its id.
         campaigns, groups, lists: names, sorted.
@@ -265,6 +301,7 @@ class Vocabulary(Struct, frozen=True, kw_only=True):
     attributes: dict[str, Kind] = {}
     purchases: dict[str, Kind] = {}
     events: dict[str, Kind] = {}
+    labels: dict[str, str] = {}
     meanings: dict[str, str] = {}
     event_names: tuple[str, ...] = ()
     apps: dict[str, tuple[str, str]] = {}
@@ -297,11 +334,13 @@ def vocabulary_of(reading: TablesView, *, campaigns: Callable[[], Iterable[str]]
         tables = reading.tables()
     except WarehouseError:
         return Vocabulary(**names)
+    attributes = kinds(tables.customer_schema)
     return Vocabulary(
-        attributes=kinds(tables.customer_schema),
+        attributes=attributes,
         purchases={name: kind for name, kind in kinds(tables.purchase_schema).items() if name not in KEYS},
         events={name: kind for name, kind in kinds(tables.event_schema).items() if name not in KEYS},
-        meanings={a.name: a.sentence for a in ATTRIBUTES},
+        labels=labels_of(attributes, reading.settings.labels),
+        meanings=meanings_of(declared_features(reading.settings.features)),
         event_names=tuple(sorted(tables.event_names())),
         campaigns=tuple(sorted(campaigns())),
         **names,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
-from optinb.base.figures import many, share
+from optinb.base.figures import many, share, times
 from optinb.show.pages import fragment, page
 from optinb.show.registry import Shown
 from optinb.show.tables import card_tables, finding_rows, rate_of, table
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
         CustomerDay,
         CustomerReach,
         Distribution,
+        GroupExport,
         GroupRecord,
         GroupSize,
         ListRecord,
         Membership,
         Preview,
+        Profile,
         VendorControlRecord,
     )
     from optinb.segments.discovery import Discovery, Finding
@@ -84,9 +87,39 @@ def figures(found: Preview) -> str:
     return fragment("figures.html.j2", "figures", found)
 
 
-def distribution(found: Distribution, meaning: str) -> str:
-    """How an attribute is distributed, without the style."""
-    return fragment("distribution.html.j2", "distribution", found, meaning)
+def tally(found: Preview) -> str:
+    """The count of a rule that is being edited, in a line, without the style."""
+    return fragment("figures.html.j2", "tally", found)
+
+
+def download(found: GroupExport) -> str:
+    """A link that has the members of a group saved as a file, without the style."""
+    content = b64encode((found.csv or "").encode()).decode()
+    return fragment("figures.html.j2", "download", found, content)
+
+
+def distribution(found: Distribution, label: str, meaning: str) -> str:
+    """What an attribute is called and means, and of how many it is known, without the style."""
+    return fragment("distribution.html.j2", "distribution", found, label, meaning)
+
+
+def bar(count: int, most: int) -> str:
+    """A figure with a bar, as wide as it is part of the largest, without the style."""
+    return f'<div class="ob">{fragment("distribution.html.j2", "bar", count, most)}</div>'
+
+
+def profile_text(value: Profile) -> str:
+    """What makes a group different, in percent."""
+    against = f" against: {value.against}" if value.against else ""
+    head = f"{value.inside:,} customers{against or f' against {value.outside:,} others'}: {value.sentence}"
+    rows = [
+        (d.label, band.label, *map(share, value.shares(band)), times(*value.shares(band)))
+        for d in value.telling
+        for band in d.bands
+    ]
+    left_out = ", ".join(d.label for d in value.restated)
+    lines = [head, table(rows, head=("attribute", "values", "this group", "others", "compared"))]
+    return "\n".join([*filter(None, lines), *([f"left out, since the rule says it: {left_out}"] if left_out else [])])
 
 
 def group_size_text(value: GroupSize) -> str:
@@ -94,6 +127,12 @@ def group_size_text(value: GroupSize) -> str:
     part = value.customers / value.total if value.total else 0
     head = f"{value.customers:,} of {value.total:,} customers ({share(part)}) as of {value.run_date}: {value.sentence}"
     return "\n".join([head, *(f"note: {note}" for note in value.notes)])
+
+
+def export_text(value: GroupExport) -> str:
+    """Whose ids were exported, and where to."""
+    where = f" are in {value.file}" if value.file else ""
+    return f"{many(value.customers, 'customer')} of {value.name!r} on {value.run_date}{where}"
 
 
 def group_text(value: GroupRecord) -> str:
@@ -191,11 +230,12 @@ SHOWN = (
     Shown("optinb.customers.moves.Migration", page="migration"),
     Shown("optinb.segments.exclusions.Waterfall", page="waterfall"),
     Shown("optinb.segments.group_preview.Preview", page="preview"),
-    Shown("optinb.segments.profile.Profile", page="profile"),
+    Shown("optinb.segments.profile.Profile", profile_text, "profile"),
     Shown("optinb.segments.membership.Overlap", page="overlap"),
     Shown("optinb.segments.membership.Sizes", page="sizes"),
     Shown("optinb.segments.reach.Reach", page="reach"),
     Shown("optinb.segments.groups.GroupSize", group_size_text, "group_size"),
+    Shown("optinb.segments.export.GroupExport", export_text),
     Shown("optinb.segments.groups.GroupRecord", group_text, "groups", many=True),
     Shown("optinb.segments.membership.Membership", membership_text, "membership"),
     Shown("optinb.segments.lists.ListRecord", list_text),

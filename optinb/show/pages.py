@@ -107,10 +107,11 @@ FUNCTIONS = {
     "optinb.measure.arrivals": "arrival_rows lost_words",
     "optinb.measure.charts": "chances pauses",
     "optinb.measure.report": "needs_a_person outcomes verdict",
+    "optinb.show.glossary": "term",
     "optinb.show.charts": "combinations purchases_by_month sizes",
     "optinb.measure.campaign_figures": "in_one_line",
     "optinb.show.tables": "by_table card_tables drift_table finding_rows moves rate_of reach_days_table reach_table "
-    "reasons_left_out runs_table",
+    "reasons_left_out runs_table strongest times_as_many",
 }
 
 

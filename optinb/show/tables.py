@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from datetime import UTC, date, datetime, tzinfo
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from optinb.base.figures import NONE, amount, figure, share
+from optinb.base.figures import NONE, amount, figure, share, times
 from optinb.base.printable import printable_line
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from optinb.customers import CustomerCard, Migration
     from optinb.measure import CampaignReach, NightFigures, TableCounts
     from optinb.segments.discovery import Discovery, Finding
+    from optinb.segments.profile import Band, Difference, Profile
     from optinb.store import RunRecord
     from optinb.warehouse import ColumnDrift, ImportReport, TableReport
 
@@ -237,6 +238,16 @@ def finding_rows(found: Discovery, of: Sequence[Finding] | None = None) -> list[
 def rate_of(found: Discovery) -> tuple[str, str]:
     """What the rate of a discovery is called, and that of all customers."""
     return ("rate", share(found.rate)) if found.kind == "yes/no" else ("average", figure(found.rate))
+
+
+def strongest(found: Difference, of: Profile) -> Band:
+    """The values of an attribute in which a group differs most from those whom it is compared with."""
+    return max(found.bands, key=lambda band: abs(of.shares(band)[0] - of.shares(band)[1]))
+
+
+def times_as_many(shares: tuple[float, float]) -> str:
+    """How the share of a group compares with that of the others, in words."""
+    return times(*shares)
 
 
 def reasons_left_out(found: Discovery) -> dict[str, list[str]]:

@@ -109,6 +109,31 @@ def styles() -> w.HTML:
     return w.HTML(page("style.html.j2"))
 
 
+def on_enter(control: Any, call: Callable[[], None]) -> None:
+    """Calls when somebody presses Enter in a text."""
+    control.on_msg(lambda _control, content, _buffers: call() if content.get("event") == "submit" else None)
+
+
+def take_first(control: w.Combobox) -> None:
+    """Lets Enter take the first option that fits what was written, as long as that is none itself."""
+
+    def take() -> None:
+        found = first_match(control.value, control.options)
+        if found and control.value != found:
+            control.value = found
+
+    on_enter(control, take)
+
+
+def first_match(text: str, options: Sequence[str]) -> str:
+    """The option that a text is, else the first that begins with it, else the first that has it within; or nothing."""
+    wanted = text.strip().casefold()
+    if not wanted or text in options:
+        return text if wanted else ""
+    beginning = (one for one in options if one.casefold().startswith(wanted))
+    return next(beginning, None) or next((one for one in options if wanted in one.casefold()), "")
+
+
 def choose(control: Any, options: Sequence[Any], *, keep: Any, first: Any = None) -> None:
     """Gives a list new options, with `keep` chosen if it is among them, else `first`, else the first one."""
     control.options = options

@@ -9,7 +9,7 @@ from IPython.display import HTML
 from msgspec import Struct
 
 from optinb.base.figures import figure
-from optinb.customers import ATTRIBUTES
+from optinb.customers import declared_features, labels_of, meanings_of
 from optinb.customers.lifecycle import STAGES
 from optinb.delivery.send_watch import nights, watch
 from optinb.engine.tables import kinds
@@ -29,9 +29,10 @@ NOTHING_YET = (
 
 
 class AttributeRow(Struct, frozen=True, kw_only=True):
-    """One attribute: its kind, what it means, the share of customers for whom it is known, and typical values."""
+    """One attribute: its label, kind and meaning, the share of customers for whom it is known, and typical values."""
 
     name: str
+    label: str
     kind: str
     meaning: str
     known: float
@@ -44,10 +45,12 @@ def attributes(ws: Workspace) -> HTML:
         return notice(NOTHING_YET)
     of = kinds(ws.tables().customer_schema)
     frame = ws.customers().select(list(of)).collect()
-    meanings = {a.name: a.sentence for a in ATTRIBUTES}
+    labels = labels_of(of, ws.settings.labels)
+    meanings = meanings_of(declared_features(ws.settings.features))
     rows = [
         AttributeRow(
             name=name,
+            label=labels[name],
             kind=kind,
             meaning=meanings.get(name, "As delivered."),
             known=1 - frame[name].null_count() / max(frame.height, 1),

@@ -453,3 +453,14 @@ def test_a_rule_that_fits_passes() -> None:
         & in_list("Staff", sha256="ab" * 32)
     )
     fit_all(rule)
+
+
+def test_a_sentence_reads_with_labels_where_attributes_have_them():
+    rule = (attr("recency_days") >= 30) & ~(attr("stage").one_of(["new", "active"])) & attr("x").top(10, within="stage")
+    labels = {"recency_days": "days since the last purchase", "stage": "is or isn't", "x": "share, in all"}
+    said = sentence(rule, labels)
+    assert said.startswith("days since the last purchase is at least 30 and not (“is or isn't” is new or active) and ")
+    assert "“share, in all” is among the highest 10 % of the customers with the same “is or isn't”" in said
+    assert sentence(rule).startswith("recency days is at least 30 and ")
+    bought = did("purchase").where(attr("category") == "shoes").at_least(1)
+    assert sentence(bought, {"category": "x"}) == sentence(bought)

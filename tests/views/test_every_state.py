@@ -92,9 +92,12 @@ PIECES: tuple[Callable[..., str], ...] = (
     campaigns.for_decision,
     campaigns.message,
     customers.discovery_summary,
+    customers.bar,
     customers.distribution,
+    customers.download,
     customers.figures,
     customers.finding,
+    customers.tally,
 )
 SHOWN: dict[str, Callable[..., str]] = {
     **{kind: entry.html for kind, entry in ENTRIES.items() if entry.page},
@@ -214,6 +217,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
                                replace(arrived, over="seen by A")), minutes=20.0, notes=("later",)),
         ws, imported, check, model, card, ws.customer("000014"), ws.why_member("000014", "Lapsed buyers"),
         ws.migration(RUN_DATE, RUN_DATE), ws.preview("Lapsed buyers", app_group="Shop"), ws.distribution("country"),
+        ws.groups.export("Lapsed buyers"),
         ws.profile("Lapsed buyers"), ws.overlap(("Lapsed buyers", "Club regulars")), found,
         ws.sizes(("Lapsed buyers", "Club regulars")), ws.reach_of("000014"), ws.groups.count("Lapsed buyers"),
         *ws.groups.list(), *listed, ws.doctor(), ws.campaigns.message(shop, "000014"), ws.campaigns.test_send(shop),
@@ -256,7 +260,8 @@ def arguments(name: str, examples: dict[type, list[Any]]) -> list[tuple[Any, ...
     ws, records, previews = examples[Workspace][0], examples[CampaignRecord], examples[CampaignPreview]
     last, zone = examples[LastApproval][0], ws.settings.zone
     own: dict[str, Callable[[], list[tuple[Any, ...]]]] = {
-        "distribution": lambda: [(examples[Distribution][0], "where they live")],
+        "distribution": lambda: [(examples[Distribution][0], "where they live", "The country.")],
+        "bar": lambda: [(1, 2)],
         "finding": lambda: [(found, found.findings[0]) for found in examples[Discovery]],
         "message": lambda: [(one, 0) for one in previews],
         "audience": lambda: [(one, zone) for one in previews],

@@ -70,7 +70,7 @@ def test_a_condition_is_counted_exactly_with_reach_and_waterfall(editor, ws):
 def test_reach_follows_the_app_group(editor, ws):
     fill_country(editor)
     editor.app_group.value = "Club"
-    assert "Reach in Club" in text_of(editor.figures.value)
+    assert "Whom a push reaches in Club" in text_of(editor.figures.value)
     assert editor.preview == ws.preview(editor.rule, app_group="Club")
 
 
@@ -192,7 +192,8 @@ def test_picker_finds_by_name_and_meaning_and_shows_the_distribution(editor, ws)
     picker.search.value = "country"
     picker.list.value = "country"
     counts = dict(ws.customers().collect()["country"].value_counts().iter_rows())
-    assert f"DE {counts['DE']:,}" in text_of(picker.about.value)
+    (german,) = [row for row in picker.values.rows if row.button and row.button.description == "DE"]
+    assert f"{counts['DE']:,}" in text_of(german.children[1].value)
     assert "DE" in line.value.options
 
 

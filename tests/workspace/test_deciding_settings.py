@@ -131,6 +131,7 @@ FREE: dict[str, tuple[Any, str]] = {
     "imports.settle_seconds": (1.0, "how long a file is waited for"),
     "sources.batch_rows": (1, HOW_FAST),
     "features.sentence": ("Other words.", "words for people"),
+    "labels": ({"country": "land"}, "words for people"),
     "send.window_batches": (1, HOW_FAST),
     "send.concurrency": (1, HOW_FAST),
     "send.timeout_s": (1.0, HOW_FAST),

@@ -6,10 +6,13 @@ from datetime import timedelta
 
 import polars as pl
 import pytest
+from page_text import text_of
 
+from optinb.customers import ATTRIBUTES, labels_of
 from optinb.demo import RUN_DATE
 from optinb.errors import UsageError
 from optinb.rules import attr, did, uses_app
+from optinb.show import html, text
 
 NEXT = RUN_DATE + timedelta(days=1)
 
@@ -53,6 +56,37 @@ def test_two_groups_are_compared_with_each_other(ws):
     }
     same = ws.compare(one, one)
     assert {difference.distance for difference in same.differences} == {0.0}
+
+
+def test_a_comparison_leaves_out_what_the_rule_says_and_what_is_made_of_the_same(ws):
+    found = ws.profile(attr("country") == "DE")
+    assert [d.attribute for d in found.restated] == ["country"]
+    bought = {d.attribute for d in ws.profile("Lapsed buyers").restated}
+    assert {"recency_days", "spend", "stage"} <= bought and "country" not in bought
+    registered = {d.attribute for d in ws.profile(attr("tenure_days") > 100).restated}
+    assert registered == {"tenure_days", "registered_at"}
+    apps = {d.attribute for d in ws.profile(uses_app(platform="ios")).restated}
+    assert apps == {"apps", "last_app_use_on"}
+
+
+def test_a_comparison_is_told_in_percent_and_times(ws):
+    found = ws.profile("Lapsed buyers")
+    shown = text_of(html(found))
+    assert "about which the rule itself asks, or made of the same" in shown and "days since the last purchase" in shown
+    assert " times as many" in shown and "% against " in shown and "differs by" not in shown
+    risk = next(d for d in ws.profile(attr("country") == "DE").differences if d.attribute == "churn_risk")
+    assert all("%" in band.label for band in risk.bands if band.low is not None)
+    assert risk.label == "churn risk" and "0." not in text(found).replace("0.0%", "").split("\n")[3][:5]
+
+
+def test_labels_of_the_settings_are_shown_and_no_two_attributes_have_one(ws):
+    words = ws.vocabulary()
+    assert words.labels["recency_days"] == "days since the last purchase"
+    assert set(words.labels) == set(words.attributes)
+    assert len({label.casefold() for label in words.labels.values()}) == len(words.labels)
+    given = labels_of(["country", "plan", "city"], {"plan": "Country", "city": "town"})
+    assert given == {"country": "country (country)", "plan": "Country (plan)", "city": "town"}
+    assert {a.name for a in ATTRIBUTES} <= set(words.meanings) and all(a.label for a in ATTRIBUTES)
 
 
 def test_groups_are_counted_on_each_night_as_it_was(two_nights):

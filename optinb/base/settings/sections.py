@@ -276,7 +276,7 @@ class PolicySection(_Section, frozen=True):
 
 
 class Settings(_Section, frozen=True):
-    """All of `optinb.toml`."""
+    """All of `optinb.toml`. `labels`: what people call an attribute, by its name."""
 
     workspace: WorkspaceSection = field(default_factory=WorkspaceSection)
     app_groups: tuple[AppGroupSettings, ...] = ()
@@ -285,6 +285,7 @@ class Settings(_Section, frozen=True):
     lifecycle: LifecycleSection = field(default_factory=LifecycleSection)
     models: ModelsSection = field(default_factory=ModelsSection)
     features: tuple[FeatureSection, ...] = ()
+    labels: dict[str, Annotated[str, Meta(min_length=1, max_length=100)]] = field(default_factory=dict)
     send: SendSection = field(default_factory=SendSection)
     confirm: ConfirmSection = field(default_factory=ConfirmSection)
     engine: EngineSection = field(default_factory=EngineSection)

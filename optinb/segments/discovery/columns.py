@@ -13,11 +13,9 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 
-from optinb.customers import ATTRIBUTES
 from optinb.engine import Tables, kinds
 from optinb.errors import RuleError, did_you_mean
 from optinb.rules import (
-    PURCHASE,
     AllOf,
     Compare,
     DaysAgo,
@@ -27,9 +25,9 @@ from optinb.rules import (
     OneOf,
     Rule,
     attributes_of,
-    behaviours_of,
 )
 from optinb.segments.compile import members
+from optinb.segments.restated import IDS, OF_PURCHASES, asks_about_purchases
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -191,12 +189,6 @@ def round_figure(low: float | int, high: float | int, *, days: bool = False) -> 
     return high
 
 
-IDS = frozenset({"customer_id", "external_user_id"})
-OF_APPS = frozenset({"apps", "last_app_use_on"})
-OF_PURCHASES = frozenset(a.name for a in ATTRIBUTES) - IDS - OF_APPS - {"tenure_days"}
-"""What the customer models make of purchases."""
-
-
 def choose_attributes(
     tables: Tables, target: Rule | str, *, exclude: Iterable[str], include: Iterable[str]
 ) -> tuple[list[str], dict[str, str]]:
@@ -210,20 +202,13 @@ def choose_attributes(
         if name not in known:
             raise RuleError(f"attribute {name!r} isn't known{did_you_mean(name, known)}")
     left_out = {name: "an id" for name in known if name in IDS}
-    if _asks_about_purchases(target, known):
+    if target in OF_PURCHASES if isinstance(target, str) else asks_about_purchases(target):
         left_out |= {name: "made from purchases, as the target is" for name in known if name in OF_PURCHASES}
     left_out |= dict.fromkeys(exclude, "excluded")
     for name in include:
         left_out.pop(name, None)
     left_out |= dict.fromkeys({target} if isinstance(target, str) else attributes_of(target), "part of the target")
     return [name for name in known if name not in left_out], left_out
-
-
-def _asks_about_purchases(target: Rule | str, known: Iterable[str]) -> bool:
-    if isinstance(target, str):
-        return target in OF_PURCHASES
-    bought = any(behaviour.event == PURCHASE for behaviour in behaviours_of(target))
-    return bought or bool(attributes_of(target) & OF_PURCHASES & set(known))
 
 
 def read_customers(tables: Tables, names: Iterable[str], within: Rule | None) -> pl.DataFrame:

@@ -41,6 +41,11 @@ def json_of(rule: Node) -> Json:
     return msgspec.json.decode(msgspec.json.encode(rule))
 
 
+def line_of(rule: Rule) -> Json:
+    """A rule without parts as a line; of code, where no blank can hold its values."""
+    return _read(json_of(rule))
+
+
 def joined(part: Json) -> str:
     """How a group joins its parts, a key of `words.JOINED`; nothing for a line."""
     if part["is"] == "not":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from html import escape
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
@@ -12,8 +13,8 @@ from msgspec.structs import replace
 
 from optinb.errors import CampaignError, OptinbError, RuleError
 from optinb.measure.pages import moment
-from optinb.rules import Node, parse, sentence, to_text
-from optinb.show.customers import figures
+from optinb.rules import Node, parse, sentence, to_json, to_text
+from optinb.show.customers import download, figures, tally
 from optinb.views.controls import Pane, box, button, field, heading, styles
 from optinb.views.debounce import Debounce, LatestOnly, follow
 from optinb.views.editor.blanks import put, soon, tool
@@ -23,7 +24,7 @@ from optinb.views.editor.groups import GroupView
 
 if TYPE_CHECKING:
     from optinb.rules import Rule
-    from optinb.segments import Preview, Vocabulary
+    from optinb.segments import GroupExport, Preview, Vocabulary
     from optinb.views.editor.document import Built, Path
     from optinb.views.editor.holes import Json
     from optinb.workspace import Workspace
@@ -32,6 +33,12 @@ COUNTING = '<div class="ob-counting">counting …</div>'
 KEEP_S = 0.5  # after the last edit, until it is kept
 PAUSE_S = 0.05  # of somebody who types, before a count begins
 EVERYWHERE = "All apps"
+WRITING = '<div class="ob-counting">writing …</div>'
+MOST_EXPORTED = 100_000  # members that a page takes along as a file; about 2 MB
+TOO_MANY = (
+    "A page gives at most {most:,} customers as a file. Save the group, and have it written by the command "
+    "optinb groups export {name} --file members.csv"
+)
 
 
 class RuleEditor(w.VBox):
@@ -43,7 +50,7 @@ class RuleEditor(w.VBox):
         self.add_class("ob-editor")
         self._ws = ws
         self._latest_only, self._count_soon = LatestOnly(), Debounce(self._count, pause_s=PAUSE_S)
-        self._vocabulary = LatestOnly()
+        self._vocabulary, self._exporting = LatestOnly(), LatestOnly()
         self._focus_soon: Path | None = None
         self._code_error = ""
         self.preview: Preview | None = None
@@ -97,17 +104,23 @@ class RuleEditor(w.VBox):
         self.name = field(w.Text, "Name of the group", value=name, placeholder="such as Lapsed buyers")
         self.about_name = Pane()
         self.save = button("Save group", style="primary")
+        self.export = button("Members as CSV", tooltip="The ids of the customers, for a spreadsheet")
+        self.exported = Pane()
         self.result = Pane()
         bar = box(self.undo, self.redo, self.as_code, of="ob-buttons")
-        saving = box(self.name, self.about_name, box(self.save, of="ob-buttons"), self.result, of="ob-column")
+        buttons = box(self.save, self.export, of="ob-buttons")
+        saving = box(self.name, self.about_name, buttons, self.result, self.exported, of="ob-column")
         left = box(bar, self.tree, self._code, heading("Save"), saving, of="ob-column")
         right = box(heading("How many"), self.app_group, self.figures, of="ob-column")
+        right.add_class("ob-beside")
+        self.tally = Pane()  # the count in a line, which stays in sight where the figures can't
+        self.tally.add_class("ob-tally")
         columns = box(left, right, of="ob-columns")
         columns.add_class("ob-uneven")
         self.about_kept = Pane()
         self.continue_kept, self.discard_kept = button("Continue with it", style="primary"), button("Discard it")
         self.kept = box(self.about_kept, box(self.continue_kept, self.discard_kept, of="ob-buttons"), of="ob-column")
-        self.children = (styles(), self.kept, self.sentence, columns)
+        self.children = (styles(), self.kept, self.sentence, self.tally, columns)
         self.undo.on_click(lambda _: self.desk.undo())
         self.redo.on_click(lambda _: self.desk.redo())
         self.as_code.observe(lambda change: self._show_code(shown=change.new), "value")
@@ -115,6 +128,7 @@ class RuleEditor(w.VBox):
         self.app_group.observe(lambda _: self._recount(), "value")
         self.name.observe(lambda _: self._describe_name(), "value")
         self.save.on_click(lambda _: self._save())
+        self.export.on_click(lambda _: self._export())
         self.continue_kept.on_click(lambda _: self._continue())
         self.discard_kept.on_click(lambda _: self._discard())
         self._describe_name()
@@ -127,6 +141,8 @@ class RuleEditor(w.VBox):
         self.undo.disabled = not self.desk.history.before
         self.redo.disabled = not self.desk.history.after
         self.result.say("")
+        self._exporting.forget()
+        self.exported.say("")
         rule = self.built.rule
         if rule is not None and not _same(self.code.value, rule):
             with self.desk.showing():
@@ -185,11 +201,14 @@ class RuleEditor(w.VBox):
         if rule is None:
             self._say_what_is_missing()
             return
-        self.sentence.show(f'<blockquote class="ob-says">{escape(sentence(rule))}</blockquote>')
+        said = sentence(rule, self.desk.vocabulary.labels)
+        self.sentence.show(f'<blockquote class="ob-says">{escape(said)}</blockquote>')
         self.figures.show(COUNTING)
+        self.tally.show(COUNTING)
         self._count_soon()
 
     def _say_what_is_missing(self) -> None:
+        self.tally.say("Not counted yet: something is still missing.")
         if self._code_error:
             self.sentence.say("The code can't be read yet.")
             self.figures.say("Mend the code, and the customers are counted.")
@@ -209,13 +228,16 @@ class RuleEditor(w.VBox):
         if isinstance(found, RuleError):
             self._show((self.built.place(str(found)),))
             self.figures.say("This rule can't be counted; the marked line says why.", kind="bad")
+            self.tally.say("Not counted: the marked line says why.")
             return
         unforeseen = "The customers couldn't be counted; see the log of the notebook."
+        self.tally.say("Not counted." if isinstance(found, Exception) else "")
         self.figures.tell(found, self._show_figures, unforeseen=unforeseen)
 
     def _show_figures(self, found: Preview) -> None:
         self.preview = found
         self.figures.show(figures(found), role="status")
+        self.tally.show(tally(found))
 
     def _show_code(self, *, shown: bool) -> None:
         self._code.layout.display = "" if shown else "none"
@@ -273,6 +295,29 @@ class RuleEditor(w.VBox):
             self._keep_soon.stop()
             self._ws.unsaved.forget(self._what)
             self.result.say(f"“{record.name}” is saved as version {record.version}.", kind="good")
+
+    def _export(self) -> None:
+        """Has the members of the rule as it is now written as CSV."""
+        rule, name = self.rule, self.name.value.strip()
+        if rule is None:
+            self.exported.say("The rule isn't complete yet, so that nobody is in it to be exported.", kind="bad")
+            return
+        subject = name if name and self._is_saved(name, rule) else rule
+        if self.preview is not None and self.preview.customers > MOST_EXPORTED:
+            self.exported.say(TOO_MANY.format(most=MOST_EXPORTED, name=quote(name or "NAME")), kind="bad")
+            return
+        self.exported.show(WRITING)
+        self._exporting.ask(lambda: self._ws.groups.export(subject), self._tell_exported)
+
+    def _tell_exported(self, found: GroupExport | Exception) -> None:
+        unforeseen = "The members couldn't be written; see the log of the notebook."
+        self.exported.tell(found, lambda made: self.exported.show(download(made), role="status"), unforeseen=unforeseen)
+
+    def _is_saved(self, name: str, rule: Rule) -> bool:
+        """Whether a group of this name says just this."""
+        with suppress(OptinbError):
+            return self._ws.groups.get(name).rule_json == to_json(rule)
+        return False
 
 
 def _first(ws: Workspace, rule: Rule | str | None, group: str | None) -> Json:

@@ -1,6 +1,6 @@
 """A group of lines: all, any or none of them, with groups inside.
 
-A behaviour is one of them, a sentence with blanks: who did [purchase] [at least] [2] times [in the last] [60] days;
+A behaviour is one of them, a sentence with blanks: who [bought] [at least] [2] times [in the last] [60] days;
 the conditions on its rows are a group again.
 """
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w
 
 from optinb.rules import PURCHASE
-from optinb.rules.sentence import BOUNDS, COMPARED_DAY
+from optinb.rules.sentence import BOUNDS
 from optinb.views.controls import Pane
 from optinb.views.editor.blanks import (
     DayBlanks,
@@ -27,8 +27,8 @@ from optinb.views.editor.blanks import (
     word,
 )
 from optinb.views.editor.condition import ConditionView
-from optinb.views.editor.document import WHERE, core, joined, kind_measured, operator_of, parts
-from optinb.views.editor.holes import JOINED, MEASURES, shown, unit_of, write
+from optinb.views.editor.document import WHERE, core, is_negated, joined, kind_measured, operator_of, parts
+from optinb.views.editor.holes import JOINED, MEASURES, compared_day, shown, unit_of, write
 from optinb.views.editor.line import AppView, CampaignView, CodeView, LineTools, LineView, SavedView, say
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class GroupView(w.VBox):
 class BehaviourView(LineView):
     """A behaviour, with the conditions on its rows below."""
 
-    leads = ("who did", "who did not do")
+    leads = ("who", "who did not")
     what = "the behaviour"
 
     def __init__(self, desk: Desk) -> None:
@@ -150,9 +150,11 @@ class BehaviourView(LineView):
 
     def fill(self, line: Json, problems: Sequence[Problem], columns: Mapping[str, Kind] | None) -> None:
         """Fills the sentence."""
-        events = {PURCHASE: PURCHASE, **{name: name for name in self.desk.vocabulary.event_names}}
+        do, buy = ("do", "buy") if is_negated(self.line) else ("did", "bought")
+        events = {PURCHASE: buy, **{name: f"{do} {name}" for name in self.desk.vocabulary.event_names}}
         self.first = event = self.event.show(events, shown(line["event"]))
-        offer(self.measure, MEASURES, line["measure"])
+        once = {"count": "time"} if line["value"] == 1 else {}
+        offer(self.measure, MEASURES | once, line["measure"])
         where = () if line["filter"] else (self.add_where,)
         window = self.window.show(line["window"])
         arrange(self.sentence, self.lead, event, *self._measured(line), *window, *where)
@@ -161,7 +163,8 @@ class BehaviourView(LineView):
     def _measured(self, line: Json) -> tuple[w.Widget, ...]:
         """The controls for how much of it."""
         if line["measure"] in ("first", "last"):
-            words = {op: text for op, text in COMPARED_DAY.items() if op != "ne"}
+            compared = compared_day(unit_of(line["value"]))
+            words = {op: text.removeprefix("is ") for op, text in compared.items() if op != "ne"}
             return (self.measure, self.operator.show(words, line["op"]), *self.day.show(line["value"]))
         operator = self.operator.show(BOUNDS, line["op"])
         put(self.value, shown(line["value"]))

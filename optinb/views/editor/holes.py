@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from optinb.base.figures import exact
 from optinb.errors import RuleError
-from optinb.rules.sentence import COMPARED_DAY
+from optinb.rules.sentence import AGO, AHEAD, COMPARED_DAY
 from optinb.rules.values import MAX_DAYS, check_number
 
 if TYPE_CHECKING:
@@ -280,23 +280,29 @@ JOINED = {
     "any": "At least one of these holds",
     "none": "None of these holds",
 }
-UNITS = {"date": "date", "days_ago": "days before the run date", "days_ahead": "days after it"}
+UNITS = {"date": "the date", "days_ago": "days ago", "days_ahead": "days from now"}
 SPANS = {"ever": "ever", "last": "in the last", "between": "from … to"}
 WHAT = {
     "received": "received",
-    "in_control": "was in control of",
+    "in_control": "was in the control group of",
     "responded": "responded to",
-    "opened": "opened",
-    "not_opened": "didn't open",
+    "opened": "opened the push of",
+    "not_opened": "got but didn't open",
 }
 
 
-def operators(kind: Kind) -> dict[str, str]:
-    """The operators that fit a kind of attribute, in order, with their words."""
-    days = COMPARED_DAY if kind == "day" else {}
+def compared_day(unit: str) -> dict[str, str]:
+    """How days are compared, in words, where they are given in a unit: at least [44] days ago."""
+    counted = {"days_ago": AGO, "days_ahead": AHEAD}.get(unit, {})
+    return {op: f"is {counted[op]}" if op in counted else words for op, words in COMPARED_DAY.items()}
+
+
+def operators(kind: Kind, unit: str = "") -> dict[str, str]:
+    """The operators that fit a kind of attribute, in order, with their words; `unit` is that of a day."""
+    days = compared_day(unit) if kind == "day" else {}
     return {name: days.get(name, op.words) for name, op in OPERATORS.items() if kind in op.kinds}
 
 
-def column_operators(kind: Kind) -> dict[str, str]:
+def column_operators(kind: Kind, unit: str = "") -> dict[str, str]:
     """Those that fit a column of what customers did: nobody ranks rows."""
-    return {name: words for name, words in operators(kind).items() if name not in ("top", "bottom")}
+    return {name: words for name, words in operators(kind, unit).items() if name not in ("top", "bottom")}

@@ -144,7 +144,9 @@ class CampaignView(LineView):
         self.times = blank(w.Text, "How many times at least", of="ob-short")
         self.days = blank(w.Text, "Days in which a purchase counts", of="ob-short")
         self.window = WindowBlanks(desk, lambda: self.path, "window", label="Sent", ever="at any time")
-        self.words = {text: word(text) for text in ("at least", "times, sent", "by buying within", "days,")}
+        self.words = {
+            text: word(text) for text in ("at least", "times, sent", "time, sent", "by buying within", "days,")
+        }
         self.first = self.campaign_did
         on_change(desk, self.campaign_did, self._happened)
         on_change(desk, self.times, lambda new: desk.write(self.path, "times", "times", new))
@@ -159,7 +161,7 @@ class CampaignView(LineView):
         put(self.days, shown(line["response_days"]))
         words, window = self.words, self.window.show(line["window"])
         answered = (words["by buying within"], self.days, words["days,"]) if line["what"] == "responded" else ()
-        often = (words["at least"], self.times, words["times, sent"])
+        often = (words["at least"], self.times, words["time, sent" if line["times"] == 1 else "times, sent"])
         arrange(self.sentence, self.lead, self.campaign_did, campaign, *answered, *often, *window)
 
     def _happened(self, what: str) -> None:

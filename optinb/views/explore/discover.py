@@ -9,7 +9,7 @@ import ipywidgets as w
 from optinb.errors import UsageError
 from optinb.show.customers import discovery_summary
 from optinb.show.customers import finding as one_finding
-from optinb.views.controls import Pane, box, button, choose, field, styles
+from optinb.views.controls import Pane, box, button, choose, field, styles, take_first
 from optinb.views.debounce import LatestOnly, follow
 from optinb.views.explore.answers import names_of
 from optinb.views.job import Job
@@ -36,6 +36,8 @@ class DiscoverView(w.VBox):
         self._ws = ws
         self.target = field(w.Combobox, "What should be high", placeholder="an attribute, a group, or a rule")
         self.within = field(w.Dropdown, "Among")
+        take_first(self.target)
+        self._named: dict[str, str] = {}  # what is asked for by the words for it
         self._vocabulary = LatestOnly()
         self._offer(ws.vocabulary())
         follow(
@@ -61,7 +63,8 @@ class DiscoverView(w.VBox):
         if isinstance(found, Exception):
             return
         numbers = [name for name, kind in found.attributes.items() if kind in ("number", "yes/no")]
-        self.target.options = [*found.groups, *numbers]
+        self._named = {found.labels[name]: name for name in numbers} | {group: group for group in found.groups}
+        self.target.options = [*found.groups, *(found.labels[name] for name in numbers)]
         choose(self.within, [EVERYBODY, *((name, name) for name in found.groups)], keep=self.within.value)
 
     @property
@@ -70,9 +73,10 @@ class DiscoverView(w.VBox):
         return self.found.children
 
     def _prepare(self) -> Callable[[Advance], Any]:
-        target, within, depth = self.target.value.strip(), self.within.value, self.depth.value
+        written, within, depth = self.target.value.strip(), self.within.value, self.depth.value
+        target = self._named.get(written, written)
         if not target:
-            raise UsageError("say what should be high: an attribute such as future_value, a saved group, or a rule")
+            raise UsageError("say what should be high: an attribute such as future value, a saved group, or a rule")
         self.about.say("")
         self.found.children = ()
         return lambda on_progress: self._ws.discover(target, within=within, depth=depth, on_progress=on_progress)

@@ -140,6 +140,7 @@ class PropertyEditor(w.VBox):
 
     def __init__(self, attributes: Sequence[str]) -> None:
         super().__init__()
+        self.labels: Mapping[str, str] = {}  # of the settings
         self.add_class("ob-column")
         self.changed: Callable[[], None] = lambda: None
         self._attributes = attributes
@@ -176,7 +177,7 @@ class PropertyEditor(w.VBox):
         """Offers what a property may come from, among that what it comes from now."""
         own = shown or (self._made[name].read().get("attribute") if name in self._made else None)
         attributes = [*self._attributes, *({own} - {None, *self._attributes})]
-        sheet = source(name, attributes=attributes, has_default=self._has_default[name])
+        sheet = source(name, attributes=attributes, has_default=self._has_default[name], labels=self.labels)
         if name in self._made:
             self._made[name].offer_kinds(sheet.kinds, first=self._first(name))
         else:

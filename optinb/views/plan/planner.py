@@ -58,6 +58,7 @@ class Planner(Board):
             keeper=self.keeper,
             statement=self.statement,
         )
+        self.properties.labels = ws.settings.labels
         self._observe()
         self._open(ws.drafts.mine())
         every(LOOK_AGAIN_S, self._look_again)

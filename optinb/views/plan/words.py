@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from optinb.campaigns import CHANNEL, Offer, Schedule
 from optinb.campaigns.schedule import WEEKDAYS
+from optinb.customers import labels_of
 from optinb.views.form import Kind, Sheet, Words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from optinb.appboy import Template
 
@@ -94,15 +95,21 @@ def sheets(*, zone: str, tomorrow: str) -> dict[type, Sheet]:
     return {Schedule: schedule(zone=zone, tomorrow=tomorrow), Offer: OFFER}
 
 
-def source(name: str, *, attributes: Iterable[str], has_default: bool) -> Sheet:
-    """The form of where a property comes from: a text for all, the template's own, the offer, or an attribute."""
+def source(name: str, *, attributes: Iterable[str], has_default: bool, labels: Mapping[str, str]) -> Sheet:
+    """The form of where a property comes from: a text for all, the template's own, the offer, or an attribute.
+
+    `labels` are what the settings call attributes.
+    """
     nowhere = {"attribute": None, "offer": None}
     kinds = {"fixed": Kind("The same text for everybody", nowhere, ("value",))}
     if has_default:
         kinds["template"] = Kind("The template's own default", {"value": None, **nowhere})
     kinds |= {f"offer {field}": Kind(called, {"offer": field}) for field, called in OFFERED.items()}
     asked = ("default", "exclude_empty")
-    kinds |= {f"attribute {one}": Kind(f"Attribute {one}", {"attribute": one}, asked) for one in attributes}
+    called = labels_of(attributes, labels)
+    kinds |= {
+        f"attribute {one}": Kind(f"Attribute: {label}", {"attribute": one}, asked) for one, label in called.items()
+    }
     return Sheet(
         choice="origin",
         kinds=kinds,
