@@ -112,7 +112,7 @@ def hub_command(pages: Path, *, theme: str) -> list[str]:
         raise UsageError("the hub's package isn't in this environment; install jupyterhub in the version of the hub")
     options = {
         "ServerApp.root_dir": pages,
-        "ServerApp.default_url": "/voila/render/plan.ipynb",
+        "ServerApp.default_url": "/voila/render/workbench.ipynb",
         "ServerApp.terminals_enabled": False,
         "VoilaConfiguration.template": "optinb",
         "VoilaConfiguration.theme": theme,
