@@ -39,7 +39,6 @@ TEMPLATE = "optinb"
 PAGE = "workbench.ipynb"
 # Pages that stood alone before there were tabs, and the tabs of what they showed.
 BEFORE: dict[str, Tab] = {"plan": "plan", "approve": "approve", "calendar": "calendar", "monitor": "sends"}
-READY = 1  # kernels that wait for a visitor
 REFILL_S = 3.0  # after a visitor has come, until the next kernel is begun
 # What widgets need of the page; what somebody has installed for JupyterLab besides stays out.
 EXTENSIONS = ["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"]
@@ -180,6 +179,5 @@ def configuration() -> Config:
     found.KernelManager.transport = "ipc"  # what kernels say passes no network port
     # A page is made before anybody asks for it. Each is given away once, so that no two visitors share a kernel.
     found.VoilaConfiguration.preheat_kernel = True
-    found.VoilaConfiguration.default_pool_size = READY
     found.VoilaKernelManager.fill_delay = REFILL_S
     return found

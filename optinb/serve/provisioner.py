@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from optinb.serve.headstart import Becoming, become, taken
 
@@ -17,9 +18,11 @@ class HeadStart(LocalProvisioner):
         begun = taken() if cmd[1:3] == ["-m", "ipykernel_launcher"] else None
         if begun is None:
             return await super().launch_kernel(cmd, **kwargs)
-        folder = kwargs.get("cwd") or os.getcwd()
+        folder = str(kwargs.get("cwd") or Path.cwd())
         environment = {**kwargs["env"], "JPY_PARENT_PID": str(os.getpid())}
-        become(begun, Becoming(["ipykernel_launcher", *cmd[3:]], str(folder), environment))
-        self.process = begun
-        self.pid, self.pgid, self.cwd = begun.pid, os.getpgid(begun.pid), folder
+        become(begun, Becoming(["ipykernel_launcher", *cmd[3:]], folder, environment))
+        self.process: Any = begun
+        self.pid: int | None = begun.pid
+        self.pgid: int | None = os.getpgid(begun.pid)
+        self.cwd: str | None = folder
         return self.connection_info

@@ -8,13 +8,12 @@ _told: list[str] = []
 _waiting: list[Callable[[str], object]] = []
 
 
-def expect(opens: Callable[[str], object]) -> bool:
-    """Has `opens` called with the visitor's address; at once, and True is returned, where they have come already."""
+def expect(opens: Callable[[str], object]) -> str | None:
+    """The address of a visitor who has come already; else None, and `opens` is called with it when one comes."""
     if _told:
-        opens(_told.pop())
-        return True
+        return _told.pop()
     _waiting.append(opens)
-    return False
+    return None
 
 
 def arrived(query: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 from urllib.parse import parse_qs, urlencode
 
+import msgspec
 from msgspec import Struct, field
 
 from optinb.errors import did_you_mean
@@ -16,6 +17,13 @@ TABS: dict[Tab, str] = {
     "approve": "Approve",
     "calendar": "Calendar",
     "sends": "Sends",
+}
+TITLES: dict[Tab, str] = {
+    "groups": "Target groups",
+    "plan": "Plan a campaign",
+    "approve": "Approve campaigns",
+    "calendar": "What goes out in the coming weeks",
+    "sends": "How far a night's sends are",
 }
 FIRST: Tab = "plan"
 # What each tab can be opened at; the others show everything.
@@ -52,12 +60,11 @@ def place_of(query: str) -> Found:
     """
     given = {name: values[-1].strip() for name, values in parse_qs(query.removeprefix("?")).items()}
     asked = given.get("tab", "").lower()
-    if asked and asked not in get_args(Tab):
+    if asked and asked not in TABS:
         known = did_you_mean(asked[:LONGEST_NAME], TABS)
         return Found(problem=f"There is no tab {asked[:LONGEST_NAME]!r}{known}{'' if known.endswith('?') else '.'}")
-    tab = next((one for one in TABS if one == asked), FIRST)
-    if not asked:
-        tab = next((one for one, kind in NAMED.items() if given.get(kind) and one != "approve"), FIRST)
+    implied = "groups" if given.get("group") and not given.get("campaign") else FIRST
+    tab = msgspec.convert(asked, Tab) if asked else implied
     return Found(Place(tab, given.get(NAMED.get(tab, ""), "")[:LONGEST_NAME]))
 
 

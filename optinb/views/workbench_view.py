@@ -12,7 +12,7 @@ from optinb.errors import SettingsError
 from optinb.show.pages import fragment
 from optinb.views.controls import Pane, box, styles
 from optinb.views.debounce import follow, later
-from optinb.views.places import TABS, Place, place_of
+from optinb.views.places import TABS, TITLES, Place, place_of
 
 if TYPE_CHECKING:
     from optinb.views.desk import ApprovalDesk
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 ORDER: tuple[Tab, ...] = tuple(TABS)
 BACKGROUND_S = 1.0  # between two tabs that are made before anybody opens them
 READY = "ready"
+LATEST_S = 8.0  # after a visitor has come, if their browser doesn't say that it is ready
 HELD_BACK = "VOILA_PREHEAT"  # an environment variable of a kernel that waits for a visitor
 
 
@@ -39,6 +40,7 @@ class Workbench(w.VBox):
         self.add_class("ob-view")
         self.add_class("ob-workbench")
         self._ws, self._is_moving = ws, False
+        self._due: str | None = None  # the address that a visitor wants, until their browser is ready for it
         self.content: dict[Tab, Any] = {}
         self.where, self.note, self.told = Pane(), Pane(), w.HTML()
         self.asked = w.Text(continuous_update=False, tooltip="The page's address")
@@ -125,12 +127,15 @@ class Workbench(w.VBox):
 
     def _asked(self, query: str) -> None:
         """Follows the browser, which says that it is ready, or has gone to another address."""
-        if query != READY:
+        if query == READY:
+            self._begin()
+        else:
             self.go_to(query)
         later(BACKGROUND_S, self._make_next)
 
     def _opened(self) -> None:
         if not self._is_moving:
+            self._due = None
             self.note.say("")
             self._make(self.tab)
             self._tell()
@@ -139,10 +144,11 @@ class Workbench(w.VBox):
         """What a tab shows, made once; None where that can't be made, which is said in the tab."""
         if tab not in self.content:
             panel = self.tabs.children[ORDER.index(tab)]
-            wrong = Pane()
+            title, wrong = Pane(), Pane()
+            title.show(fragment("workbench.html.j2", "title", TITLES[tab]))
             with wrong.saying_errors():
                 self.content[tab] = self._made(tab)
-            panel.children = (self.content.get(tab, wrong),)
+            panel.children = (title, self.content.get(tab, wrong))
         return self.content.get(tab)
 
     def _made(self, tab: Tab) -> Any:
@@ -187,7 +193,7 @@ class Workbench(w.VBox):
 
     def _make_next(self) -> None:
         """Makes the tabs that nobody has opened yet, one after another, so that each then opens at once."""
-        missing = [tab for tab in ORDER if tab not in self.content]
+        missing: list[Tab] = [tab for tab in ORDER if tab not in self.content]
         if missing and self.comm is not None and self._make(missing[0]) is not None:
             later(BACKGROUND_S, self._make_next)
 
@@ -214,9 +220,31 @@ class Workbench(w.VBox):
         """Waits for a visitor. What the first tab needs is read meanwhile, and nothing of it is kept."""
         from optinb.views import arrivals
 
-        if not arrivals.expect(self.go_to):
+        query = arrivals.expect(self._announce)
+        if query is not None:
+            self.go_to(query)
+        else:
             warm = Workbench(self._ws, "")
             later(0, lambda: closed(warm))
+
+    def _announce(self, query: str) -> None:
+        """A visitor has come: says where they will be, and leaves the rest until their browser has read all of this.
+
+        A browser that gets no answer for four seconds takes the page for broken, and what changes while it reads is
+        lost to it.
+        """
+        self._due, place = query, place_of(query).place
+        self._is_moving = True
+        self.tabs.selected_index = ORDER.index(place.tab)
+        self._is_moving = False
+        self.told.value = fragment("workbench.html.j2", "address", place.query)
+        later(LATEST_S, self._begin)
+
+    def _begin(self) -> None:
+        """Opens what the visitor wants, once."""
+        if self._due is not None and self.comm is not None:
+            query, self._due = self._due, None
+            self.go_to(query)
 
 
 def closed(view: Any) -> None:
