@@ -119,9 +119,10 @@ def lab(rehearse: bool, user: str | None, workspace: Path | None, jupyter_option
 @click.option("--base-url", help="The path that a proxy has for the pages (default: one that only the token tells).")
 @click.option("--public-url", default="", help="What people open, where a proxy does TLS: https://crm.example.com/.")
 @click.option("--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True)
+@click.option("--ready", type=click.IntRange(0, 20), default=1, show_default=True, help="Kernels that await visitors.")
 @workspace_option
 def serve(workspace: Path | None, **options: Any) -> None:
-    """Serve the planner and the approval desk as pages without code, behind a token.
+    """Serve groups, planner, approval desk, calendar and sends as a page without code, behind a token.
 
     The token is made anew at each start, or is that of OPTINB_SERVE_TOKEN. Who opens the pages works as you: each
     person starts a server of their own, as JupyterHub does with `c.Spawner.cmd = ["optinb", "serve"]`.

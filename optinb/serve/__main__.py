@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from optinb.serve.app import Pages, configuration
+from optinb.serve import headstart
 
 if __name__ == "__main__":
+    headstart.begin()  # before this process imports what it needs, so that both do at once
+    from optinb.serve.app import Pages, configuration
+
     Pages.launch_instance(config=configuration())

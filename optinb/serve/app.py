@@ -7,6 +7,7 @@ to all. Here the first rule of the router turns strangers away, whatever they as
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from socket import gethostname
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -23,15 +24,22 @@ from voila.static_file_handler import AllowListFileHandler
 from voila.tornado.contentshandler import VoilaContentsHandler
 from voila.tornado.treehandler import TornadoVoilaTreeHandler
 
+from optinb.serve import headstart, visits
 from optinb.serve.gate import Admission, RefusedPage, forget_token, problem_of_path
 from optinb.serve.pages import is_loopback
+from optinb.views.places import Place
 
 if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
 
+    from optinb.views.places import Tab
+
 TOKEN = "OPTINB_SERVE_TOKEN"
 TEMPLATE = "optinb"
-FIRST = "plan.ipynb"
+PAGE = "workbench.ipynb"
+# Pages that stood alone before there were tabs, and the tabs of what they showed.
+BEFORE: dict[str, Tab] = {"plan": "plan", "approve": "approve", "calendar": "calendar", "monitor": "sends"}
+REFILL_S = 3.0  # after a visitor has come, until the next kernel is begun
 # What widgets need of the page; what somebody has installed for JupyterLab besides stays out.
 EXTENSIONS = ["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"]
 IDLE_S = 3_600  # after which the kernel of a page that nobody has open any more is stopped
@@ -121,6 +129,7 @@ class Pages(Voila):
         Guests.gate = self.gate
         self.token = ""
         voilas: Any = super().init_settings()
+        visits.tell_kernels(self.kernel_manager)
         return {**voilas, "headers": HEADERS, "xsrf_cookie_kwargs": {"secure": self.gate.is_behind_tls}}
 
     def init_handlers(self) -> Any:
@@ -130,10 +139,14 @@ class Pages(Voila):
         rest = [
             (p.replace("templates/(.*)", "templates/([^/]+/static/.+)"), *r) for p, *r in voilas if r[0] not in unused
         ]
-        first = f"{self.base_url.rstrip('/')}/voila/render/{FIRST}"
+        pages = f"{self.base_url.rstrip('/')}/voila/render/"
+        moved = {self.base_url: PAGE} | {
+            re.escape(f"{pages}{name}.ipynb"): PAGE + Place(tab).query for name, tab in BEFORE.items()
+        }
         return [
             Rule(Doorkeeper(self.gate, self.base_url), Door),
-            (self.base_url, RedirectHandler, {"url": first, "permanent": False}),
+            # what else an address says, such as a campaign, is kept
+            *((old, RedirectHandler, {"url": pages + new, "permanent": False}) for old, new in moved.items()),
             *rest,
         ]
 
@@ -149,6 +162,7 @@ class Pages(Voila):
         except KeyboardInterrupt:
             pass
         finally:
+            headstart.end()
             self.stop()
 
 
@@ -163,4 +177,7 @@ def configuration() -> Config:
     found.MappingKernelManager.cull_idle_timeout = IDLE_S
     found.MappingKernelManager.cull_interval = 60
     found.KernelManager.transport = "ipc"  # what kernels say passes no network port
+    # A page is made before anybody asks for it. Each is given away once, so that no two visitors share a kernel.
+    found.VoilaConfiguration.preheat_kernel = True
+    found.VoilaKernelManager.fill_delay = REFILL_S
     return found

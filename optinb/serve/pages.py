@@ -21,6 +21,7 @@ from optinb.serve.notebook_copies import FOLDER, changed_copies, folder_of_copie
 
 TOKEN = "OPTINB_SERVE_TOKEN"
 LOOPBACK, PORT = "127.0.0.1", 8866
+READY = 1  # kernels that wait for a visitor
 _SHARE = Path(__file__).parent / "share"
 
 
@@ -34,9 +35,10 @@ def run_serve(
     base_url: str | None = None,
     public_url: str = "",
     theme: str = "light",
+    ready: int = READY,
     say: Callable[[str], None],
 ) -> int:
-    """Serves the pages, as they come with optinb, and waits for the end; returns the exit code.
+    """Serves the page with tabs, as they come with optinb, and waits for the end; returns the exit code.
 
     Everybody who is let in works as the one who started it, as the login says: one server for each person. On a
     JupyterHub it is the person's own server there, and the hub asks for the login. Elsewhere whoever brings the token
@@ -53,6 +55,7 @@ def run_serve(
         public_url: what people open, where a proxy stands before this server; with https, browsers give the cookie to
             nobody in the clear.
         theme: light or dark.
+        ready: how many kernels wait for visitors, each with about 200 MB; none on a hub.
         say: told where the pages are, which copies aren't served, and who else can change the settings.
 
     Raises:
@@ -84,11 +87,13 @@ def run_serve(
         start = origin_of(public_url) or f"http://{host}:{port}"
         say(f"The pages, for you alone: {start}{path}?{PARAMETER}={shown}")
         told = f"{start}{path}" if public_url else ""
-        command = pages_command(pages, host=host, port=port, base_url=path, public_url=told, theme=theme)
+        command = pages_command(pages, host=host, port=port, base_url=path, public_url=told, theme=theme, ready=ready)
         return run(command, {**environment, TOKEN: token}, pages)
 
 
-def pages_command(pages: Path, *, host: str, port: int, base_url: str, public_url: str = "", theme: str) -> list[str]:
+def pages_command(
+    pages: Path, *, host: str, port: int, base_url: str, public_url: str = "", theme: str, ready: int = READY
+) -> list[str]:
     """The command that serves a folder of notebooks behind the token."""
     options = {
         "Voila.ip": host,
@@ -98,6 +103,7 @@ def pages_command(pages: Path, *, host: str, port: int, base_url: str, public_ur
         "Voila.log_level": "WARN",
         "Pages.address": public_url,
         "VoilaConfiguration.theme": theme,
+        "VoilaConfiguration.default_pool_size": ready,
     }
     named = [f"--{name}={value}" for name, value in options.items()]
     return [sys.executable, "-m", "optinb.serve", *named, str(pages)]
@@ -112,7 +118,7 @@ def hub_command(pages: Path, *, theme: str) -> list[str]:
         raise UsageError("the hub's package isn't in this environment; install jupyterhub in the version of the hub")
     options = {
         "ServerApp.root_dir": pages,
-        "ServerApp.default_url": "/voila/render/plan.ipynb",
+        "ServerApp.default_url": "/voila/render/workbench.ipynb",
         "ServerApp.terminals_enabled": False,
         "VoilaConfiguration.template": "optinb",
         "VoilaConfiguration.theme": theme,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from optinb.views.offers_view import OffersView
     from optinb.views.plan.planner import Planner
     from optinb.views.sends_view import Calendar, Monitor
+    from optinb.views.workbench_view import Workbench
     from optinb.workspace import Workspace
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "sizes",
     "stages",
     "stages_over_time",
+    "workbench",
 ]
 
 
@@ -55,7 +57,7 @@ def page(view: Callable[[Workspace], Any], workspace: str | Path | None = None, 
     """A view of a workspace for a page without code; what is wrong with the workspace is said there.
 
     Args:
-        view: what makes it of the workspace, such as `views.planner`.
+        view: what makes it of the workspace, such as `views.workbench`.
         workspace: its folder; OPTINB_WORKSPACE or `data` when left out.
         user: who is working; only where the settings say `identity = "asserted"`.
     """
@@ -68,6 +70,19 @@ def page(view: Callable[[Workspace], Any], workspace: str | Path | None = None, 
         return view(open_workspace(workspace, user=user))
     except OptinbError as error:
         return notice(str(error))
+
+
+def workbench(ws: Workspace, query: str | None = None) -> Workbench:
+    """All of the campaign work with tabs: target groups, plan, approval, calendar and sends.
+
+    Args:
+        ws: the workspace that is worked on; drafts, submissions and decisions are its user's.
+        query: what it opens first, as in the address of a page, such as `?tab=approve&campaign=Summer`; what the page
+            that shows it was opened with, or else the plan, when left out.
+    """
+    from optinb.views.workbench_view import Workbench
+
+    return Workbench(ws, query)
 
 
 def planner(ws: Workspace) -> Planner:

@@ -41,9 +41,7 @@ class ApprovalDesk(w.VBox):
         self._waiting: dict[str, CampaignRecord] = {}
         self._seen: CampaignPreview | None = None  # an approval must be of what the approver has seen
         self.who = Pane()
-        self.who.show(
-            fragment("desk.html.j2", "who", ws.user, ws.settings.workspace.approvers),
-        )
+        self.who.show(fragment("desk.html.j2", "who", ws.settings.workspace.approvers))
         self.waiting = field(w.Select, "Waiting for a decision")
         self.nothing = Pane()
         self.detail = Pane()

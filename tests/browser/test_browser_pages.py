@@ -1,10 +1,11 @@
-"""The pages without code, in a real browser: from the plan over the approval and the night to a recall."""
+"""The page without code, in a real browser: from the plan over the approval and the night to a recall, tab by tab."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+from urllib.parse import quote
 
 import pytest
 from accessibility import faults
@@ -18,7 +19,7 @@ from optinb.workspace import open_workspace
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(290)]
 
 NAME = "Winter, lapsed buyers"
-PAGES = ("plan", "approve", "calendar", "monitor")
+TABS = ("groups", "plan", "approve", "calendar", "sends")
 
 
 @pytest.fixture
@@ -33,8 +34,8 @@ def test_campaign_goes_from_the_plan_to_a_recall_on_pages_without_code(site, fol
     from playwright.sync_api import expect
 
     with serving(folder, tmp_path, user=AUTHOR) as his, serving(folder, tmp_path, user=APPROVER) as hers:
-        marketer = site.visit(his.address("plan"))
-        expect(marketer.get_by_role("heading", name="Plan a campaign")).to_be_visible(timeout=90_000)
+        marketer = site.visit(his.address())
+        expect(marketer.get_by_role("heading", name="Push campaigns")).to_be_visible(timeout=90_000)
         expect(marketer.get_by_label("Template", exact=True)).to_be_visible(timeout=90_000)
         assert "views.page" not in marketer.content()
 
@@ -65,7 +66,7 @@ def test_campaign_goes_from_the_plan_to_a_recall_on_pages_without_code(site, fol
         expect(marketer.get_by_role("status").filter(has_text=f"“{NAME}” is submitted")).to_be_visible()
 
         # another person, with a server and a kernel of her own
-        approver = site.visit(hers.address("approve"))
+        approver = site.visit(hers.address(tab="approve", campaign=quote(NAME)))
         expect(approver.get_by_text(f"You are {APPROVER}")).to_be_visible(timeout=90_000)
         expect(approver.get_by_text("It was never approved before.")).to_be_visible()
         site.whole_picture(approver, "pages_approve")
@@ -74,12 +75,12 @@ def test_campaign_goes_from_the_plan_to_a_recall_on_pages_without_code(site, fol
         expect(approver.get_by_role("status").filter(has_text=f"“{NAME}” is approved")).to_be_visible()
         expect(marketer.get_by_text(f"{APPROVER} approved this at")).to_be_visible()
 
-        approver.get_by_role("link", name="Calendar").click()
-        expect(approver.get_by_text(f"18:30 {NAME}")).to_be_visible(timeout=90_000)
+        approver.get_by_role("tab", name="Calendar").click()
+        expect(approver.get_by_text(f"18:30 {NAME}")).to_be_visible()
         site.picture(approver, "pages_calendar")
 
         # the monitor is open while another process runs the night
-        watcher = site.visit(hers.address("monitor"))
+        watcher = site.visit(hers.address("monitor"))  # as it was called before there were tabs
         expect(watcher.get_by_text("No night has run yet.")).to_be_visible(timeout=90_000)
         night = subprocess.run(
             [sys.executable, "-m", "optinb", "nightly", "--workspace", str(folder), "--date", str(RUN_DATE)],
@@ -131,29 +132,65 @@ def test_pages_are_accessible_in_both_themes_and_a_narrow_window(site, folder, t
             }
         )
     ready = {
+        "groups": "How many",
         "plan": "What this test can detect",
         "approve": "Since last time",
         "calendar": NAME,
-        "monitor": "No night has",
+        "sends": "No night has",
     }
     with serving(folder, tmp_path, user=APPROVER) as pages:
-        for theme, width in (("light", 1440), ("dark", 390)):
-            for name in PAGES:
-                page = site.visit(pages.address(name, theme=theme), width=width)
-                expect(page.get_by_text(ready[name]).first).to_be_visible(timeout=90_000)
-                assert faults(page) == [], f"{name}, {theme}"
+        for theme, width in (("light", 1440), ("light", 1024), ("dark", 390)):
+            page = site.visit(pages.address(tab=TABS[0], theme=theme), width=width)
+            for tab in TABS:
+                if tab != TABS[0]:
+                    page.get_by_role("tab", name=tab).click()
+                expect(page.get_by_text(ready[tab]).locator("visible=true").first).to_be_visible(timeout=90_000)
+                expect(page.get_by_text(f"You are {APPROVER}")).to_be_visible()
+                assert faults(page) == [], f"{tab}, {theme}"
                 over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-                assert over <= 0, f"{name} is wider than a window of {width} pixels, by {over}"
-                site.whole_picture(page, f"pages_{name}_{theme}_{width}")
-                page.context.close()
+                assert over <= 0, f"{tab} is wider than a window of {width} pixels, by {over}"
+                site.whole_picture(page, f"pages_{tab}_{theme}_{width}")
+            page.context.close()
     assert site.requests == []
+
+
+def test_the_address_follows_the_tabs_and_the_tabs_follow_the_address(site, folder, templates, tmp_path):
+    from playwright.sync_api import expect
+
+    with serving(folder, tmp_path, user=AUTHOR, options=("--base-url", "/crm/pages/")) as pages:
+        page = site.visit(f"{pages.url}/crm/pages/?token={pages.token}&tab=groups&group=Lapsed+buyers")
+        chosen = page.get_by_label("Target group", exact=True).first
+        expect(chosen).to_have_value("Lapsed buyers", timeout=90_000)
+        expect(page).to_have_url(
+            re.compile(r"/crm/pages/voila/render/workbench.ipynb\?tab=groups&group=Lapsed\+buyers$")
+        )
+        page.get_by_label("Name of the group").fill("Half written")
+
+        # by keyboard: the tabs are one stop, with arrows between them
+        page.get_by_role("tab", name="Groups").focus()
+        page.keyboard.press("ArrowRight")
+        if page.get_by_role("tab", name="Plan").get_attribute("aria-selected") != "true":
+            page.keyboard.press("Enter")
+        expect(page.get_by_role("tab", name="Plan")).to_have_attribute("aria-selected", "true")
+        expect(page.get_by_label("Template", exact=True)).to_be_visible()
+        expect(page).to_have_url(re.compile(r"\?tab=plan$"))
+
+        page.go_back()
+        expect(page.get_by_role("tab", name="Groups")).to_have_attribute("aria-selected", "true")
+        expect(page.get_by_label("Name of the group")).to_have_value("Half written")
+
+        # an address of something that nobody knows
+        page.goto(f"{pages.url}/crm/pages/?tab=approve&campaign=Nothing")
+        expect(page.get_by_role("alert").filter(has_text="campaign 'Nothing' isn't known")).to_be_visible(
+            timeout=90_000
+        )
 
 
 def test_planner_is_reached_and_filled_by_keyboard_alone(site, folder, templates, tmp_path):
     from playwright.sync_api import expect
 
     with serving(folder, tmp_path, user=AUTHOR) as pages:
-        page = site.visit(pages.address("plan"))
+        page = site.visit(pages.address())
         expect(page.get_by_text("What this test can detect")).to_be_visible(timeout=90_000)
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name="To the page")).to_be_focused()

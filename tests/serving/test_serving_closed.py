@@ -34,16 +34,16 @@ FILES = (
     "/api/sessions",
     "/api/contents",
     "/api/status",
-    "/files/plan.ipynb",
+    "/files/workbench.ipynb",
     "/metrics",
     "/tree",
     "/lab",
     "/terminals/1",
+    "/voila/render/workbench.ipynb",
     "/voila/render/plan.ipynb",
-    "/voila/render/approve.ipynb",
     "/voila/static/voila.js",
     "/voila/templates/lab/static/voila.js",
-    "/voila/files/plan.ipynb",
+    "/voila/files/workbench.ipynb",
     "/voila/tree",
     "/no-such-page",
 )
@@ -89,7 +89,7 @@ def routes() -> list[str]:
 
 def kernel_of(guest) -> str:
     """Opens a page as a browser does; returns the id of its kernel."""
-    page = guest.get("/voila/render/plan.ipynb")
+    page = guest.get("/voila/render/workbench.ipynb")
     assert page.status_code == 200
     (kernel,) = re.findall(r'"kernelId": "([\w-]+)"', page.text)
     return kernel
@@ -108,14 +108,14 @@ def test_stranger_gets_nothing_from_any_route(stranger, method):
 
 @pytest.mark.parametrize("bad", ["", "wrong", TOKEN[:-1], TOKEN + "x"])
 def test_wrong_token_opens_nothing(stranger, bad):
-    answer = stranger.get("/voila/render/plan.ipynb", params={"token": bad})
+    answer = stranger.get("/voila/render/workbench.ipynb", params={"token": bad})
     assert answer.status_code == 403
     assert "set-cookie" not in answer.headers
 
 
 def test_token_counts_in_the_address_alone_and_only_for_a_page(stranger):
     for headers in ({"Authorization": f"token {TOKEN}"}, {"Cookie": f"token={TOKEN}"}, {"X-Token": TOKEN}):
-        assert stranger.get("/voila/render/plan.ipynb", headers=headers).status_code == 403
+        assert stranger.get("/voila/render/workbench.ipynb", headers=headers).status_code == 403
     own = {"Origin": str(stranger.base_url)}
     assert stranger.post(f"/voila/api/shutdown/{KERNEL}?token={TOKEN}", headers=own).text == CLOSED
 
@@ -128,9 +128,9 @@ def test_forged_cookie_opens_nothing(pages, guest, stranger):
 
 
 def test_token_becomes_a_cookie_and_leaves_the_address(stranger, pages):
-    answer = stranger.get(f"/voila/render/plan.ipynb?theme=dark&token={TOKEN}")
+    answer = stranger.get(f"/voila/render/workbench.ipynb?theme=dark&token={TOKEN}")
     assert answer.status_code == 302
-    assert answer.headers["location"] == "/voila/render/plan.ipynb?theme=dark"
+    assert answer.headers["location"] == "/voila/render/workbench.ipynb?theme=dark"
     cookie = answer.headers["set-cookie"]
     assert TOKEN not in cookie
     assert "HttpOnly" in cookie
@@ -145,10 +145,10 @@ def test_token_leads_to_no_other_host(stranger, path, pages):
 
 
 def test_guest_gets_pages_without_code_and_files_that_pages_need(guest):
-    assert guest.get("/").headers["location"] == "/voila/render/plan.ipynb"
+    assert guest.get("/").headers["location"] == "/voila/render/workbench.ipynb"
     assert guest.get("/voila/static/voila.js").status_code == 200
-    page = guest.get("/voila/render/plan.ipynb").text
-    assert "Plan a campaign" in page
+    page = guest.get("/voila/render/workbench.ipynb").text
+    assert "Push campaigns" in page
     assert "views.page(" not in page
 
 
@@ -157,7 +157,7 @@ def test_guest_gets_pages_without_code_and_files_that_pages_need(guest):
     [
         "/voila/render/..%2F..%2Fnightly_send.ipynb",
         "/voila/render/%2Fetc%2Fpasswd",
-        "/voila/files/plan.ipynb",
+        "/voila/files/workbench.ipynb",
         "/voila/tree",
         "/voila/api/contents",
         "/api/kernels",

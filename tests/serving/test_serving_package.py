@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from pages_server import PagesServer
 
-PAGES = {"plan": "Plan a campaign", "approve": "Approve campaigns", "calendar": "Calendar", "monitor": "Sends"}
+PAGES = {"workbench": "Push campaigns"}
 MODULES = ("ipykernel_launcher", "polars", "sitecustomize", "jupyter", "voila", "optinb")
 
 

@@ -110,8 +110,8 @@ def test_held_campaign_waits_for_a_decision_with_its_reason(desk, approver, ws):
     assert ws.campaigns.get("Summer, lapsed").state == "approved"
 
 
-def test_desk_says_who_you_are_and_who_may_approve(desk):
-    assert "You are demo-approver . Who may approve: demo-approver." in text_of(desk.who.value)
+def test_desk_says_who_may_approve(desk):
+    assert "Who may approve: demo-approver." in text_of(desk.who.value)
 
 
 def test_approve_makes_the_campaign_approved(desk, ws):

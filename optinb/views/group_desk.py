@@ -1,0 +1,90 @@
+"""Target groups on one page: the editor with the saved groups, and what compares and finds them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as w
+
+from optinb.views.controls import Pane, box, choose, field, styles
+from optinb.views.debounce import follow
+from optinb.views.editor.editor import RuleEditor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from optinb.workspace import Workspace
+
+NEW = "New target group"
+MORE = {
+    "Compare": "compare",
+    "Overlap": "overlap",
+    "Sizes over time": "sizes",
+    "Discover": "discover",
+    "One customer": "customer",
+}
+
+
+class GroupDesk(w.VBox):
+    """A list of the saved groups, the editor of the chosen one, and below it more views, made when they are opened.
+
+    An editor is kept when another group is chosen, with what was written in it.
+    """
+
+    def __init__(self, ws: Workspace) -> None:
+        super().__init__()
+        self.add_class("ob-view")
+        self._ws = ws
+        self._editors: dict[str, RuleEditor] = {}
+        self._others: dict[str, Any] = {}
+        self.group = field(w.Dropdown, "Target group")
+        self.group.add_class("ob-narrow")
+        self.result = Pane()
+        self.place = box(of="ob-column")
+        self.more = field(w.Dropdown, "More about groups", options=[("Choose …", ""), *((n, n) for n in MORE)])
+        self.more.add_class("ob-narrow")
+        self.other = box(of="ob-column")
+        self.children = (styles(), self.group, self.result, self.place, self.more, self.other)
+        self._learn(self._names())
+        self._show()
+        self.group.observe(lambda _: self._show(), "value")
+        self.more.observe(lambda _: self._show_more(), "value")
+        follow(self, self._names, self._learn)
+
+    @property
+    def chosen(self) -> str:
+        """The name of the group that is open; empty for a new one."""
+        return self.group.value or ""
+
+    @property
+    def editor(self) -> RuleEditor:
+        """The editor of the group that is open."""
+        return self._editors[self.chosen]
+
+    def show_group(self, name: str) -> None:
+        """Opens a saved group."""
+        self._learn(self._names())
+        self.group.value = name
+
+    def _names(self) -> tuple[str, ...]:
+        return tuple(group.name for group in self._ws.groups.list())
+
+    def _learn(self, names: tuple[str, ...]) -> None:
+        choose(self.group, [(NEW, ""), *((name, name) for name in names)], keep=self.chosen)
+
+    def _show(self) -> None:
+        name = self.chosen
+        with self.result.saying_errors():
+            if name not in self._editors:
+                self._editors[name] = RuleEditor(self._ws, group=name or None)
+            self.place.children = (self._editors[name],)
+            self.result.say("")
+
+    def _show_more(self) -> None:
+        from optinb import views
+
+        name = self.more.value
+        if name and name not in self._others:
+            make: Callable[[Workspace], Any] = getattr(views, MORE[name])
+            self._others[name] = make(self._ws)
+        self.other.children = (self._others[name],) if name else ()

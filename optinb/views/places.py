@@ -1,0 +1,91 @@
+"""Addresses of the pages: which tab, and which campaign or group in it. Pure."""
+
+from __future__ import annotations
+
+from typing import Literal
+from urllib.parse import parse_qs, urlencode
+
+import msgspec
+from msgspec import Struct, field
+
+from optinb.errors import did_you_mean
+
+Tab = Literal["groups", "plan", "approve", "calendar", "sends"]
+TABS: dict[Tab, str] = {
+    "groups": "Groups",
+    "plan": "Plan",
+    "approve": "Approve",
+    "calendar": "Calendar",
+    "sends": "Sends",
+}
+TITLES: dict[Tab, str] = {
+    "groups": "Target groups",
+    "plan": "Plan a campaign",
+    "approve": "Approve campaigns",
+    "calendar": "What goes out in the coming weeks",
+    "sends": "How far a night's sends are",
+}
+FIRST: Tab = "plan"
+# What each tab can be opened at; the others show everything.
+NAMED: dict[Tab, str] = {"groups": "group", "plan": "campaign", "approve": "campaign"}
+ADDRESS = "OPTINB_PAGES"  # an environment variable: where a colleague opens pages of their own, where that is known
+LONGEST_NAME = 200
+
+
+class Place(Struct, frozen=True):
+    """A tab, and in it the campaign or the group of a name; "" for none."""
+
+    tab: Tab = FIRST
+    name: str = ""
+
+    @property
+    def query(self) -> str:
+        """What an address has after its path, such as `?tab=approve&campaign=Summer`."""
+        named = {NAMED[self.tab]: self.name} if self.name and self.tab in NAMED else {}
+        return "?" + urlencode({"tab": self.tab, **named})
+
+
+class Found(Struct, frozen=True):
+    """Where an address leads, and what of it isn't known, in a sentence."""
+
+    place: Place = field(default_factory=Place)
+    problem: str = ""
+
+
+def place_of(query: str) -> Found:
+    """Where an address leads; what else it says isn't looked at.
+
+    Args:
+        query: what it has after its path, with or without the question mark.
+    """
+    given = {name: values[-1].strip() for name, values in parse_qs(query.removeprefix("?")).items()}
+    asked = given.get("tab", "").lower()
+    if asked and asked not in TABS:
+        known = did_you_mean(asked[:LONGEST_NAME], TABS)
+        return Found(problem=f"There is no tab {asked[:LONGEST_NAME]!r}{known}{'' if known.endswith('?') else '.'}")
+    implied = "groups" if given.get("group") and not given.get("campaign") else FIRST
+    tab = msgspec.convert(asked, Tab) if asked else implied
+    return Found(Place(tab, given.get(NAMED.get(tab, ""), "")[:LONGEST_NAME]))
+
+
+def link_to(place: Place, *, address: str = "") -> str:
+    """The address of a place.
+
+    Args:
+        place: the tab, and what is open in it.
+        address: of the pages, such as `https://crm.example.com/pages/`; without it what comes after it is returned.
+    """
+    return address.partition("?")[0] + place.query
+
+
+def approver_link(campaign: str, *, address: str = "") -> str:
+    """Where an approver finds a campaign that waits for a decision.
+
+    Each person has pages of their own. Where no address leads everybody to theirs, the returned text is what an
+    approver writes after the address of their pages.
+
+    Args:
+        campaign: its name.
+        address: of the pages; that of the environment variable OPTINB_PAGES is known to whoever reads it.
+    """
+    return link_to(Place("approve", campaign), address=address)

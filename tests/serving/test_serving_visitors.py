@@ -1,0 +1,103 @@
+"""Several visitors of the pages: each has a kernel of their own, which knows nothing of anybody else."""
+
+from __future__ import annotations
+
+import re
+import time
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import psutil
+import pytest
+from pages_server import TOKEN, serving
+
+from optinb.demo import AUTHOR
+from optinb.serve import headstart
+from optinb.serve.app import BEFORE
+from optinb.serve.pages import READY
+
+SECRETS = ("first-visitor-campaign", "second-visitor-campaign")
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory, modelled):
+    with serving(modelled, tmp_path_factory.mktemp("pages"), user=AUTHOR) as server:
+        yield server
+
+
+@pytest.fixture
+def guest(pages):
+    with httpx.Client(base_url=pages.url, trust_env=False, timeout=120) as client:
+        client.get(f"/no-such-page?token={TOKEN}")
+        yield client
+
+
+def kernels_of(pages) -> dict[int, dict[str, str]]:
+    """The processes that a server has begun, with what they were begun with and what they know now."""
+    (server,) = [
+        one
+        for one in psutil.Process().children(recursive=True)
+        if "optinb.serve" in one.cmdline() and "--Voila.port=" + str(urlsplit(pages.url).port) in one.cmdline()
+    ]
+    return {one.pid: one.environ() for one in server.children(recursive=True)}
+
+
+def test_no_two_visitors_share_a_kernel_and_none_is_told_what_another_opens(pages, guest):
+    kernels = []
+    for secret in SECRETS:
+        answer = guest.get(f"/voila/render/workbench.ipynb?tab=plan&campaign={secret}")
+        (kernel,) = re.findall(r'"kernelId": "([\w-]+)"', answer.text)
+        kernels.append(kernel)
+        others = [one for one in SECRETS if one != secret]
+        assert not any(one in answer.text for one in others)
+    assert len(set(kernels)) == len(SECRETS)
+    deadline = time.monotonic() + 60
+    while len(kernels_of(pages)) < len(SECRETS) + READY and time.monotonic() < deadline:
+        time.sleep(0.5)
+    known = kernels_of(pages)
+    # one for each visitor, and no more than the stated number that waits for others
+    assert len(known) == len(SECRETS) + READY
+    for environment in known.values():
+        text = str(environment)
+        assert TOKEN not in text
+        assert sum(secret in text for secret in SECRETS) <= 1, "a kernel is told of two visitors"
+    waiting = max(known)
+    assert not any(secret in str(known[waiting]) for secret in SECRETS), "the next visitor's kernel knows the last one"
+
+
+@pytest.mark.parametrize(("name", "tab"), BEFORE.items())
+def test_addresses_of_before_lead_to_the_tabs_with_all_else_that_they_say(guest, name, tab):
+    answer = guest.get(f"/voila/render/{name}.ipynb?theme=dark&campaign=A+%26+B")
+    assert answer.status_code == 302
+    there = urlsplit(answer.headers["location"])
+    assert there.path == "/voila/render/workbench.ipynb"
+    assert parse_qs(there.query) == {"tab": [tab], "theme": ["dark"], "campaign": ["A & B"]}
+
+
+def test_a_link_with_the_token_arrives_where_it_leads(pages):
+    with httpx.Client(base_url=pages.url, trust_env=False, timeout=120) as client:
+        first = client.get(f"/?tab=approve&campaign=A+%26+B&token={TOKEN}")
+        second = client.get(first.headers["location"])
+    there = urlsplit(second.headers["location"])
+    assert there.path == "/voila/render/workbench.ipynb"
+    assert parse_qs(there.query) == {"tab": ["approve"], "campaign": ["A & B"]}
+
+
+def test_the_process_that_is_begun_first_is_taken_once_and_never_gets_the_token():
+    headstart.begin({"PATH": "/usr/bin", headstart.SECRET: TOKEN})
+    process = headstart.taken()
+    try:
+        assert process is not None
+        assert TOKEN not in str(psutil.Process(process.pid).environ())
+        assert headstart.taken() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_process_that_nobody_took_ends_with_the_server():
+    headstart.begin({"PATH": "/usr/bin"})
+    (process,) = headstart._begun
+    headstart.end()
+    assert process.returncode is not None
+    assert headstart.taken() is None

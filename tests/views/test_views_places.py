@@ -1,0 +1,55 @@
+"""Addresses of the pages: what they open, what is said of one that leads nowhere, and the link for an approver."""
+
+from __future__ import annotations
+
+import pytest
+
+from optinb.views.places import TABS, Place, approver_link, link_to, place_of
+
+NAMES = ("Summer, lapsed", "50 % & more?", "Ünï #1 = „x“", "<b onload=x>", "a+b", "?tab=sends&campaign=no")
+
+
+@pytest.mark.parametrize("tab", TABS)
+@pytest.mark.parametrize("name", ["", *NAMES])
+def test_an_address_opens_what_it_was_made_of(tab, name):
+    place = Place(tab, name if tab in ("groups", "plan", "approve") else "")
+    found = place_of(place.query)
+    assert (found.place, found.problem) == (place, "")
+
+
+@pytest.mark.parametrize(
+    ("query", "place"),
+    [
+        ("", Place("plan")),
+        ("?", Place("plan")),
+        ("?theme=dark", Place("plan")),
+        ("?campaign=Summer", Place("plan", "Summer")),
+        ("?group=Lapsed", Place("groups", "Lapsed")),
+        ("tab=APPROVE&campaign=+Summer+", Place("approve", "Summer")),
+        ("?tab=calendar&campaign=Summer", Place("calendar")),
+        ("?tab=plan&tab=sends", Place("sends")),
+        ("?%ff=%ff", Place("plan")),
+    ],
+)
+def test_an_address_that_says_less_or_more_opens_what_it_can(query, place):
+    found = place_of(query)
+    assert (found.place, found.problem) == (place, "")
+
+
+def test_an_unknown_tab_opens_the_plan_and_is_named():
+    found = place_of("?tab=aprove&campaign=Summer")
+    assert found.place == Place("plan")
+    assert found.problem == "There is no tab 'aprove'; did you mean 'approve'?"
+    assert len(place_of("?tab=" + "x" * 10_000).problem) < 400
+
+
+def test_an_endless_name_is_cut():
+    assert len(place_of("?campaign=" + "x" * 10_000).place.name) == 200
+
+
+def test_an_approver_gets_a_link_to_the_campaign_that_waits():
+    assert approver_link("Summer, lapsed") == "?tab=approve&campaign=Summer%2C+lapsed"
+    assert approver_link("A & B", address="https://crm.example.com/pages/") == (
+        "https://crm.example.com/pages/?tab=approve&campaign=A+%26+B"
+    )
+    assert link_to(Place("sends"), address="http://127.0.0.1:8866/x/?tab=plan") == "http://127.0.0.1:8866/x/?tab=sends"
