@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from optinb.campaigns.campaign_store import CampaignChange
     from optinb.campaigns.codes import EXAMPLE_CODE, check_codes, read_codes
     from optinb.campaigns.files import campaign_from, campaign_toml, read_campaign
+    from optinb.campaigns.lacks import Lack, checklist, lack_of, what_is_missing
     from optinb.campaigns.life import ALIVE, CampaignState, Step, may
     from optinb.campaigns.moving import TimeMove, sign_move, why_untimely
     from optinb.campaigns.outlook import Going, calendar
@@ -57,6 +58,7 @@ else:
             ".audience": "AUDIENCE_SCHEMA build_audience personal waterfall why_kept with_codes",
             ".campaign": "CHANNEL Campaign Offer Property id_of",
             ".campaign_store": "CampaignChange",
+            ".lacks": "Lack checklist lack_of what_is_missing",
             ".codes": "EXAMPLE_CODE check_codes read_codes",
             ".files": "campaign_from campaign_toml read_campaign",
             ".life": "ALIVE CampaignState Step may",

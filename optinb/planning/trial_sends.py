@@ -22,13 +22,24 @@ from optinb.appboy import (
     SendRequest,
     Stopped,
     Template,
+    needed_properties,
     render,
 )
-from optinb.campaigns import EXAMPLE_CODE, REASONS, Campaign, Exclusion, personal, with_codes
+from optinb.campaigns import (
+    EXAMPLE_CODE,
+    REASONS,
+    Campaign,
+    Exclusion,
+    campaign_from,
+    checklist,
+    personal,
+    with_codes,
+)
 from optinb.errors import AppboyError, CampaignError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
+    from typing import Any
 
     from optinb.base.context import Context
     from optinb.planning.resolved import Resolved
@@ -81,7 +92,9 @@ class Trials:
             raise CampaignError(f"{customer_id!r} is no customer of the published tables")
         if rows[0]["property_missing"]:
             raise CampaignError(f"customer {customer_id!r} {REASONS['property_missing']}, and gets no message")
-        return sample_message(resolved.template, customer_id, rows[0]["properties"])
+        return sample_message(
+            resolved.template, customer_id, rows[0]["properties"], holes=holes_of(resolved.campaign, resolved.template)
+        )
 
     def send(self, resolved: Resolved, *, customers: Collection[str] | None = None) -> SentTest:
         """Sends a campaign's message to test customers now: all, or those named, but those who didn't opt in.
@@ -200,9 +213,40 @@ def _raise(name: str, outcome: Outcome) -> NoReturn:
             raise AssertionError("an acceptance is no failure")
 
 
-def sample_message(template: Template, customer_id: str, properties: str) -> SampleMessage:
-    """A template's message to a customer, whose trigger properties are a JSON object. Raises AppboyError."""
-    given = msgspec.json.decode(properties)
+def for_trial(fields: Mapping[str, Any]) -> Campaign:
+    """A campaign in the making, as far as a test send needs it: its name and time may still be missing.
+
+    Raises CampaignError for one whose message can't be made yet.
+    """
+    missing = [lack for lack in checklist(fields) if lack.field.partition(".")[0] in ("app_group", "template", "group")]
+    if missing:
+        raise CampaignError(
+            f"a test send needs {' and '.join(lack.words for lack in missing)}; choose that first",
+            field=missing[0].field,
+        )
+    filled = {**fields, "name": fields.get("name") or "A campaign without a name"}
+    try:
+        return campaign_from(filled)
+    except CampaignError as error:
+        if not error.field.startswith("schedule"):
+            raise
+    return campaign_from({**filled, "schedule": {"every": "day", "at": "12:00"}})
+
+
+def holes_of(campaign: Campaign, template: Template) -> dict[str, str]:
+    """What stands in a preview where a text is still missing, so that nobody takes it for one that is empty."""
+    needed = (one.name for one in needed_properties(template) if not one.has_default)
+    return {name: f"[{name}]" for name in needed if name not in campaign.properties}
+
+
+def sample_message(
+    template: Template, customer_id: str, properties: str, *, holes: Mapping[str, str] = {}
+) -> SampleMessage:
+    """A template's message to a customer, whose trigger properties are a JSON object. Raises AppboyError.
+
+    `holes` are texts that stand for properties that aren't given.
+    """
+    given = {**holes, **msgspec.json.decode(properties)}
     return SampleMessage(customer_id=customer_id, messages=tuple(render(m, given) for m in template.messages))
 
 
@@ -212,4 +256,7 @@ def sample_messages(
     """The message as the first recipients of an audience will read it, with an example of a code."""
     rows = audience.filter(pl.col("outcome") == "recipient").head(count)
     rows = with_codes(rows, pl.Series([EXAMPLE_CODE] * rows.height), properties=campaign.code_properties)
-    return tuple(sample_message(template, *row) for row in rows.select("customer_id", "properties").iter_rows())
+    holes = holes_of(campaign, template)
+    return tuple(
+        sample_message(template, *row, holes=holes) for row in rows.select("customer_id", "properties").iter_rows()
+    )

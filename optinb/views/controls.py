@@ -157,8 +157,9 @@ class Checks(w.VBox):
         super().__init__()
         self.add_class("ob-checks")
         self.boxes = {value: w.Checkbox(description=called, indent=False) for called, value in options}
-        self.children = tuple(self.boxes.values())
-        for one in self.children:
+        self.about = w.HTML()
+        self.children = (*self.boxes.values(), self.about)
+        for one in self.boxes.values():
             one.observe(lambda _: self._take(), "value")
         self.observe(lambda change: self._give(change["new"]), "value")
 
@@ -168,6 +169,18 @@ class Checks(w.VBox):
     def _give(self, checked: tuple[Any, ...]) -> None:
         for value, one in self.boxes.items():
             one.value = value in checked
+
+
+def say_at(control: Any, label: str, wrong: str) -> None:
+    """Says in the label of a control what is wrong with it, so that whoever hears the page hears it there, too."""
+    said = f'{escape(label)} <span class="ob-wrong-why">{escape(wrong)}</span>' if wrong else label
+    if isinstance(control, Checks):
+        control.about.value = said if wrong else ""
+    elif control.description != said:
+        # a label that is no HTML shows what it holds as it is
+        control.description, control.description_allow_html = ("", bool(wrong))
+        control.description = said
+    (control.add_class if wrong else control.remove_class)("ob-wrong")
 
 
 class Unshown(w.VBox):
@@ -226,7 +239,8 @@ CONTROLS = {
 def pick(control: Any, given: Any) -> None:
     """Chooses a value; one that isn't offered any more is left unchosen, and a hole is what is offered first."""
     known = offered(control)
-    control.value = given if given in known else next(iter(known), None) if given in HOLES else None
+    wanted = given if given in known else None if None in known or given not in HOLES else next(iter(known), None)
+    control.index = known.index(wanted) if wanted in known else None
 
 
 def members_of(kind: Any) -> list[Any]:

@@ -6,6 +6,7 @@ import re
 
 import pytest
 from page_text import text_of
+from planned import fill
 
 from optinb.demo import APPROVER, AUTHOR
 from optinb.views.plan.planner import Planner
@@ -21,8 +22,7 @@ def other(folder):
 
 @pytest.fixture
 def planner(ws) -> Planner:
-    made = Planner(ws)
-    made.group.value = "Lapsed buyers"
+    made = fill(Planner(ws))
     made.name.value = "Winter"
     return made
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
-from optinb.base.people import same_person
 from optinb.campaigns import Campaign, Property
-from optinb.errors import ConflictError, OptinbError
-from optinb.planning.campaign_records import is_free
-from optinb.show.pages import fragment
 from optinb.views.controls import Pane, box, button, field, heading, styles
-from optinb.views.debounce import Debounce
 from optinb.views.form import Form, Sheet
 from optinb.views.plan.words import CAMPAIGN, sheets, source
 
@@ -21,114 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from optinb.appboy import Needed
-    from optinb.campaigns import CampaignRecord
+    from optinb.views.plan.finish import Finish
+    from optinb.views.plan.keeper import Keeper
     from optinb.views.plan.statement import Statement
-    from optinb.workspace import Workspace
-
-PAUSE_S = 1.0  # of somebody who writes, before the draft is saved
-
-
-class Keeper(w.VBox):
-    """The draft behind a form: saved shortly after each change, on top of the version that was read."""
-
-    def __init__(
-        self,
-        ws: Workspace,
-        *,
-        fields: Callable[[], dict[str, Any]],
-        load: Callable[[CampaignRecord], None],
-        saved: Callable[[], None],
-    ) -> None:
-        super().__init__()
-        self.add_class("ob-column")
-        self._ws, self._fields, self._load, self._saved = ws, fields, load, saved
-        self.record: CampaignRecord | None = None
-        self.is_dirty = False
-        self.problem = ""
-        self.state, self.news = Pane(), Pane()
-        self.theirs, self.mine = button("Show their version"), button("Keep mine")
-        self._choice = box(self.theirs, self.mine, of="ob-buttons")
-        self.children = (self.state, self.news, self._choice)
-        self._save_soon = Debounce(self.save, pause_s=PAUSE_S)
-        self.theirs.on_click(lambda _: self._show_theirs())
-        self.mine.on_click(lambda _: self._keep_mine())
-        self.go_on(None)
-
-    def go_on(self, record: CampaignRecord | None) -> None:
-        """Goes on with a campaign, or with a new one; what wasn't saved of the one before is forgotten."""
-        self._save_soon.stop()
-        self.record, self.is_dirty, self.problem = record, False, ""
-        self._settle()
-        self._describe()
-
-    def changed(self) -> None:
-        """Something was written."""
-        self.is_dirty = True
-        if self._choice.layout.display == "none":
-            self._describe()
-            if self._is_free:
-                self._save_soon()
-
-    def save(self) -> bool:
-        """Saves the draft now, where it can be saved; tells whether everything that was written is in the store."""
-        self._save_soon.stop()
-        if not self.is_dirty or not self._is_free:
-            return True
-        try:
-            self.record = self._ws.drafts.keep(self._fields(), seen=self.record)
-        except ConflictError:
-            self.look()
-        except OptinbError as error:
-            self.problem = str(error)
-        else:
-            self.is_dirty, self.problem = False, ""
-            self._saved()
-        self._describe()
-        return not self.is_dirty
-
-    def look(self) -> bool:
-        """Looks whether somebody else changed the campaign; tells whether their version and one's own are at odds."""
-        newest = self._ws.store.campaigns.find(self.record.id) if self.record else None
-        if newest is None or self.record is None or newest.version <= self.record.version:
-            return False
-        change = self._ws.drafts.last_change(newest)
-        zone, is_own = self._ws.settings.zone, same_person(change.changed_by, self._ws.user)
-        said = fragment("keeping.html.j2", "changed", change, is_own, zone, self.is_dirty)
-        if not self.is_dirty:
-            self._load(newest)
-            self.go_on(newest)
-        else:
-            self._choice.layout.display = ""
-            self._save_soon.stop()
-        self.news.show(said, role="status")
-        return self.is_dirty
-
-    @property
-    def _is_free(self) -> bool:
-        return self.record is None or is_free(self.record)
-
-    def _show_theirs(self) -> None:
-        with suppress(OptinbError):
-            newest = self._ws.campaigns.get(self.record.id if self.record else "")
-            self._load(newest)
-            self.go_on(newest)
-
-    def _keep_mine(self) -> None:
-        self.record = self._ws.store.campaigns.find(self.record.id) if self.record else None
-        self._settle()
-        self.save()
-
-    def _settle(self) -> None:
-        self.news.show("")
-        self._choice.layout.display = "none"
-
-    def _describe(self) -> None:
-        record = self.record
-        self.state.show(
-            fragment(
-                "keeping.html.j2", "state", record, self.is_dirty, self._is_free, self.problem, self._ws.settings.zone
-            )
-        )
 
 
 class PropertyEditor(w.VBox):
@@ -166,11 +55,20 @@ class PropertyEditor(w.VBox):
         return {name: given for name, row in self.rows.items() if (given := row.read())}
 
     def show(self, given: Mapping[str, Any] | None) -> None:
-        """Sets the forms that are shown, without a value to what they start with; nobody is told of a change."""
-        for name, row in self.rows.items():
+        """Sets the forms, without a value all that were ever shown to their start; nobody is told of a change."""
+        for name, row in (self._made if given is None else self.rows).items():
             shown = self._first(name) if given is None else given.get(name, {})
             self._offer(name, shown.get("attribute"))
             row.show(shown)
+
+    def mark(self, wrong: Mapping[str, str]) -> set[str]:
+        """Says at each property what is wrong with it; returns those that are shown."""
+        told: set[str] = set()
+        for name, row in self.rows.items():
+            text = next((said for place, said in wrong.items() if place.partition(".")[0] == name), "")
+            if row.mark({"value": text}) or row.mark({"origin": text}):
+                told.add(name)
+        return told
 
     def _offer(self, name: str, shown: str | None = None) -> None:
         """Offers what a property may come from, among that what it comes from now."""
@@ -201,22 +99,23 @@ class Board(w.VBox):
         attributes: Sequence[str],
         keeper: Keeper,
         statement: Statement,
+        finish: Finish,
     ) -> None:
         super().__init__()
         self.add_class("ob-view")
         self.campaign = field(w.Dropdown, "Campaign")
-        self.about_template, self.about_templates, self.about_group = Pane(), Pane(), Pane()
+        self.about_app_group, self.about_template, self.about_templates, self.about_group = (Pane() for _ in range(4))
         self.sync = button("Import templates", tooltip="Read the templates of this app group from Appboy again")
         self.about_properties = heading("What the message says")
         self.sentence = Pane()
-        self.submit = button("Submit for approval", style="primary")
-        self.result, self.message, self.audience, self.power = Pane(), Pane(), Pane(), Pane()
+        self.message, self.audience, self.power = Pane(), Pane(), Pane()
         self.previous, self.next = button("Previous customer"), button("Next customer")
         rows = (
             self.campaign,
             keeper,
             heading("Who gets what"),
             ("channel", "app_group"),
+            self.about_app_group,
             "template",
             self.about_template,
             statement,
@@ -239,8 +138,7 @@ class Board(w.VBox):
             heading("Submit"),
             "name",
             "notes",
-            box(self.submit, of="ob-buttons"),
-            self.result,
+            finish,
         )
         self.form = Form(
             Campaign,

@@ -12,16 +12,22 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from optinb.appboy import needed_properties
-from optinb.errors import OptinbError
+from optinb.campaigns import Lack, Schedule, checklist, id_of, lack_of, what_is_missing
+from optinb.errors import CampaignError, OptinbError
+from optinb.planning.audiences import check_decided
 from optinb.show.campaigns import audience, message
 from optinb.show.pages import fragment
 from optinb.views.controls import choose
 from optinb.views.debounce import Debounce, LatestOnly, every
-from optinb.views.plan.board import Board, Keeper
+from optinb.views.plan.board import Board
+from optinb.views.plan.finish import Finish
+from optinb.views.plan.keeper import Keeper
 from optinb.views.plan.statement import Statement
 from optinb.views.plan.words import NO_CODES, named, suggested_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from optinb.appboy import Template
     from optinb.campaigns import CampaignRecord, Power
     from optinb.planning import CampaignPreview
@@ -32,7 +38,8 @@ LOOK_AGAIN_S = 2.0
 PAUSE_S = 0.15  # of somebody who types, before the audience is counted
 COUNTING = '<div class="ob-counting">counting …</div>'
 NEW = "New campaign"
-SCHEDULED = "18:30"
+ONLY = "Chosen because there is no other one."
+LATER = ("name",)  # what a campaign may lack while its audience is counted
 
 
 class Planner(Board):
@@ -49,6 +56,9 @@ class Planner(Board):
         self._count_soon = Debounce(self._count, pause_s=PAUSE_S)
         self.keeper = Keeper(ws, fields=self.fields, load=self._load, saved=self._list)
         self.statement = Statement(ws, changed=self._refresh)
+        self.finish = Finish(ws, fields=self.fields)
+        self.submit, self.result = self.finish.submit, self.finish.result
+        self._lacks: tuple[Lack, ...] = ()
         super().__init__(
             zone=ws.settings.workspace.time_zone,
             tomorrow=self._tomorrow,
@@ -56,6 +66,7 @@ class Planner(Board):
             attributes=self._attributes(),
             keeper=self.keeper,
             statement=self.statement,
+            finish=self.finish,
         )
         self._observe()
         self._open(ws.drafts.mine())
@@ -107,12 +118,7 @@ class Planner(Board):
             self._offer_what_is_saved(record.campaign.codes if record else None)
             self._suggested = ""
             if record is None:
-                # of the one before, a new campaign keeps whom it is for and what they get
-                kept = {name: self.fields()[name] for name in ("app_group", "template", "group")}
-                schedule = {"at": SCHEDULED, "date": self._tomorrow}
-                self.form.show(
-                    {**kept, "schedule": schedule, "control": self._ws.settings.policy.control, "properties": None}
-                )
+                self.form.show({"control": self._ws.settings.policy.control, "properties": None})
             else:
                 plan = record.campaign
                 follows = record.state == "draft" and plan.name.startswith(suggested_name(plan.group, plan.template))
@@ -140,7 +146,10 @@ class Planner(Board):
         called = named(found)
         self._templates = {called[t.id]: t for t in found if t.id in called}
         others = [t for t in found if not t.usable]
-        if not found:
+        self.about_app_group.say(ONLY if self.form.is_only("app_group") else "")
+        if not self.app_group.value:
+            self.about_templates.say("")
+        elif not found:
             self.about_templates.say(
                 "No template of this app group is imported yet. Import templates reads them from Appboy.", kind="bad"
             )
@@ -151,7 +160,8 @@ class Planner(Board):
     def _ask_for_properties(self) -> None:
         template = self._templates.get(self.template.value)
         needed = needed_properties(template) if template else ()
-        self.about_template.say(". ".join(template.notes) if template else "")
+        notes = [*([ONLY.rstrip(".")] if self.form.is_only("template") else []), *(template.notes if template else ())]
+        self.about_template.say(". ".join(notes))
         self.statement.show(template)
         self.about_properties.title("What the message says" if needed else "")
         self.about_properties.layout.display = "" if needed else "none"
@@ -174,10 +184,13 @@ class Planner(Board):
         return True
 
     def _describe_group(self) -> None:
-        if self.group.value is None:
+        if self.group.value is not None:
+            only = f"{ONLY} " if self.form.is_only("group") else ""
+            self.about_group.say(f"{only}{self._ws.groups.get(self.group.value).sentence}")
+        elif len(self.group.options) < 2:
             self.about_group.say("No target group is saved yet; save one in explore_segments.ipynb.", kind="bad")
         else:
-            self.about_group.say(self._ws.groups.get(self.group.value).sentence)
+            self.about_group.say("")
 
     def _suggest_name(self) -> None:
         """Names the campaign until somebody writes a name."""
@@ -201,23 +214,47 @@ class Planner(Board):
         self.audience.show(COUNTING)
         self.power.show("")
         self._suggest_name()
+        self._check()
         self._describe_timing()
         self._count_soon()
 
+    def _check(self) -> None:
+        """Says what the campaign lacks, each thing at its own field, too."""
+        fields = self.fields()
+        self._lacks = self._ws.campaigns.lacking(fields)
+        if self.name.value:
+            try:
+                if self.keeper.record is None or id_of(self.name.value) != self.keeper.record.id:
+                    self._ws.drafts.check_free(self.name.value)
+            except CampaignError as error:
+                self._lacks = (*self._lacks, lack_of(error))
+        self._say_lacks(self._lacks)
+
+    def _say_lacks(self, lacks: Sequence[Lack]) -> None:
+        self.form.mark({lack.field: lack.words for lack in lacks if lack.field and not lack.is_missing})
+        self.finish.show(lacks)
+
     def _describe_timing(self) -> None:
-        with self.sentence.saying_errors():
-            self.sentence.say(f"Goes out {self._ws.campaigns.read(self.fields()).schedule.sentence()}.")
+        self.sentence.say("")
+        with suppress(msgspec.ValidationError):
+            schedule = msgspec.convert(self.fields()["schedule"], Schedule)
+            self.sentence.say(f"Goes out {schedule.sentence()}.")
 
     def _count(self) -> None:
         """Has the audience counted, in a thread, so that one can go on writing."""
         fields = self.fields()
+        if before := [lack for lack in checklist(fields) if lack.field not in LATER]:
+            self.audience.say(f"It is counted here as soon as it can be. {what_is_missing(before)}")
+            self.message.say("It shows here once the audience can be counted.")
+            return
         self._counting.ask(lambda: self._ws.campaigns.preview(fields, samples=SAMPLES), self._counted)
 
     def _counted(self, found: CampaignPreview | Exception) -> None:
         self.statement.refuse("" if isinstance(found, Exception) else found.refused)
+        self._say_lacks((*self._lacks, *_found_by_counting(found)))
         if isinstance(found, OptinbError):
             self.audience.say(str(found), kind="bad")
-            self.message.say("The message shows here once the audience can be counted.")
+            self.message.say("It shows here once the audience can be counted.")
         elif isinstance(found, Exception):
             self.audience.say("The audience couldn't be counted; see the log of the notebook.", kind="bad")
             raise found
@@ -260,7 +297,7 @@ class Planner(Board):
         with self.result.saying_errors():
             campaign = self._ws.campaigns.read(self.fields())
             if campaign.id != self._own_id:
-                self._ws.drafts.check_new(campaign)
+                self._ws.drafts.check_free(campaign.name)
             record = self._ws.campaigns.submit(campaign)
             self.keeper.go_on(record)
             self._list()
@@ -268,3 +305,19 @@ class Planner(Board):
             self.result.say(
                 f"“{name}” is submitted. It goes out {schedule} once a second person has approved it.", kind="good"
             )
+
+
+def _found_by_counting(found: CampaignPreview | Exception) -> list[Lack]:
+    """What only the audience tells of what a campaign lacks."""
+    if isinstance(found, CampaignError):
+        return [lack_of(found)] if found.field else []
+    if isinstance(found, Exception):
+        return []
+    lacks = []
+    if found.refused:
+        lacks.append(Lack(field="template", words=f"{found.refused[:1].upper()}{found.refused[1:]}"))
+    try:
+        check_decided(found.campaign, found.waterfall)
+    except CampaignError as error:
+        lacks.append(lack_of(error))
+    return lacks

@@ -26,9 +26,9 @@ OFFERED = {
 CAMPAIGN = {
     "name": Words(label="Name of the campaign", traits=SLOW),
     "channel": Words(control="choice", options={CHANNEL: CHANNEL}),
-    "app_group": Words(control="choice"),
-    "template": Words(control="choice"),
-    "group": Words(label="Target group", control="choice"),
+    "app_group": Words(control="choice", hole="Choose an app group …"),
+    "template": Words(control="choice", hole="Choose a template …"),
+    "group": Words(label="Target group", control="choice", hole="Choose a target group …"),
     "control": Words(label="Control group, %", control="percent", traits={"min": 0, "max": 99, "step": 1}),
     "measurement_days": Words(label="Days measured"),
     "exclusion_days": Words(label="Days without other campaigns"),
@@ -76,7 +76,9 @@ def schedule(*, zone: str, tomorrow: str) -> Sheet:
             "step": Words(label="Days between two sends", traits={"min": 2}),
             "days": Words(options={day: day.capitalize() for day in WEEKDAYS}),
             "day": Words(
-                label="Day of the month", options={**{day: str(day) for day in range(1, 32)}, "last": "the last one"}
+                label="Day of the month",
+                hole="Choose a day …",
+                options={**{day: str(day) for day in range(1, 32)}, "last": "the last one"},
             ),
             "start": Words(label="From"),
             "end": Words(label="Until, if it ends"),
