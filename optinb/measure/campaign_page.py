@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import asdict
 
+from optinb.campaigns.conversation import Comment, Waiting  # noqa: TC001 - types of fields
 from optinb.campaigns.record import CampaignRecord
 from optinb.measure.campaign_figures import CampaignFigures  # noqa: TC001 - the type of a field
 
@@ -18,16 +19,25 @@ class CampaignPage(CampaignRecord, frozen=True, kw_only=True):
 
     Attributes:
         figures: what Appboy counted of its nights, as it was read last.
+        waiting: whom it waits for; None where it waits for no person.
+        comments: what people said about it, the oldest first.
     """
 
     figures: CampaignFigures
+    waiting: Waiting | None = None
+    comments: tuple[Comment, ...] = ()
 
 
-def page_of(record: CampaignRecord, figures: ReachFigures) -> CampaignPage:
+def page_of(
+    record: CampaignRecord, figures: ReachFigures, *, waiting: Waiting | None = None, comments: tuple[Comment, ...] = ()
+) -> CampaignPage:
     """A campaign's page.
 
     Args:
         record: the campaign.
         figures: what tells the figures of a campaign by its name.
+        waiting: whom it waits for.
+        comments: what people said about it.
     """
-    return CampaignPage(**asdict(record), figures=figures.of(record.campaign.name))
+    figures_of = figures.of(record.campaign.name)
+    return CampaignPage(**asdict(record), figures=figures_of, waiting=waiting, comments=comments)

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from IPython.display import HTML
 
     from optinb.rules import Rule
+    from optinb.views.calendar_view import Calendar
     from optinb.views.delivery_view import DeliveryView
     from optinb.views.desk import ApprovalDesk
     from optinb.views.editor.editor import RuleEditor
     from optinb.views.explore.answers import CompareView, CustomerView, MigrationView, OverlapView, SizesView
     from optinb.views.explore.discover import DiscoverView
     from optinb.views.plan.planner import Planner
-    from optinb.views.sends_view import Calendar, Monitor
+    from optinb.views.sends_view import Monitor
     from optinb.workspace import Workspace
 
 __all__ = [
@@ -75,6 +76,7 @@ def planner(ws: Workspace) -> Planner:
         ws: the workspace that keeps the campaigns; drafts and submissions are its user's.
     """
     from optinb.views.plan.planner import Planner
+    from optinb.views.sends_view import Monitor
 
     return Planner(ws)
 
@@ -85,7 +87,7 @@ def calendar(ws: Workspace) -> Calendar:
     Args:
         ws: the workspace whose campaigns are looked at.
     """
-    from optinb.views.sends_view import Calendar
+    from optinb.views.calendar_view import Calendar
 
     return Calendar(ws)
 

@@ -70,7 +70,7 @@ from optinb.segments.discovery.run import Discovery
 from optinb.show import campaigns, customers, pages
 from optinb.show.registry import ROOMS, entries, fields, find
 from optinb.store import AuditVerdict
-from optinb.views.sends_view import weeks_of
+from optinb.views.calendar_view import weeks_of
 from optinb.warehouse.report import ColumnDrift
 from optinb.workspace import Workspace
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from optinb.views.plan.finish import Finish
     from optinb.views.plan.keeper import Keeper
     from optinb.views.plan.statement import Statement
+    from optinb.views.plan.talk import Talk
 
 
 class PropertyEditor(w.VBox):
@@ -100,6 +101,7 @@ class Board(w.VBox):
         keeper: Keeper,
         statement: Statement,
         finish: Finish,
+        talk: Talk,
     ) -> None:
         super().__init__()
         self.add_class("ob-view")
@@ -153,6 +155,8 @@ class Board(w.VBox):
             heading("Audience"),
             self.audience,
             self.power,
+            heading("Comments"),
+            talk,
             of="ob-column",
         )
         shown.add_class("ob-beside")

@@ -8,6 +8,8 @@ import ipywidgets as w
 
 from optinb.campaigns import what_is_missing
 from optinb.errors import OptinbError
+from optinb.planning.notices import approving_command, page_link
+from optinb.show.pages import fragment
 from optinb.show.registry import html
 from optinb.views.controls import Pane, box, button
 from optinb.views.debounce import LatestOnly
@@ -15,7 +17,7 @@ from optinb.views.debounce import LatestOnly
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from optinb.campaigns import Lack
+    from optinb.campaigns import CampaignRecord, Lack
     from optinb.planning import SentTest
     from optinb.workspace import Workspace
 
@@ -42,6 +44,13 @@ class Finish(w.VBox):
         self.about.say(told or READY)
         self.submit.disabled = bool(lacks)
         self.submit.tooltip = told or "A second person approves it before it goes out"
+
+    def submitted(self, record: CampaignRecord) -> None:
+        """Says what comes next, with the way there for the approver."""
+        name, schedule = record.campaign.name, record.campaign.schedule.sentence()
+        link, command = page_link(self._ws.settings, "approve", name), approving_command(name)
+        told = (name, schedule, link, command, self._ws.notices.problem)
+        self.result.show(fragment("together.html.j2", "submitted", *told), role="status")
 
     def _test(self) -> None:
         fields = self._fields()

@@ -23,6 +23,7 @@ from optinb.views.plan.board import Board
 from optinb.views.plan.finish import Finish
 from optinb.views.plan.keeper import Keeper
 from optinb.views.plan.statement import Statement
+from optinb.views.plan.talk import Talk
 from optinb.views.plan.words import NO_CODES, named, suggested_name
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ class Planner(Board):
         self._tomorrow = str(ws.today() + timedelta(days=1))
         self._counting, self._measuring = LatestOnly(), LatestOnly()
         self._count_soon = Debounce(self._count, pause_s=PAUSE_S)
-        self.keeper = Keeper(ws, fields=self.fields, load=self._load, saved=self._list)
+        self._ready = False  # until the controls are there
+        self.keeper = Keeper(ws, fields=self.fields, load=self._load, restore=self._restore, saved=self._list)
+        self.talk = Talk(ws)
         self.statement = Statement(ws, changed=self._refresh)
         self.finish = Finish(ws, fields=self.fields)
         self.submit, self.result = self.finish.submit, self.finish.result
@@ -67,14 +70,21 @@ class Planner(Board):
             keeper=self.keeper,
             statement=self.statement,
             finish=self.finish,
+            talk=self.talk,
         )
+        self._ready = True
         self._observe()
-        self._open(ws.drafts.mine())
+        self._open(self._begun_last())
         every(LOOK_AGAIN_S, self._look_again)
 
     def fields(self) -> dict[str, Any]:
         """The campaign that the controls describe, as in a `campaign.toml`."""
-        return self.form.read()
+        return self.form.read() if self._ready else {}
+
+    def _begun_last(self) -> CampaignRecord | None:
+        """What its writer wrote in last: a draft, or a new campaign that isn't one yet."""
+        mine, new = self._ws.drafts.mine(), self._ws.unsaved.get(self.keeper.key_of(None))
+        return None if mine is None or (new is not None and new.kept_at > mine.updated_at) else mine
 
     def _observe(self) -> None:
         self.form.changed = self._changed
@@ -103,9 +113,11 @@ class Planner(Board):
 
     def _open(self, record: CampaignRecord | None) -> None:
         self.result.say("")
-        self.keeper.go_on(record)
         self._load(record)
+        self.keeper.go_on(record)
+        self.keeper.pick_up()
         self._list()
+        self.talk.show(self.keeper.record)
 
     @property
     def _own_id(self) -> str:
@@ -126,10 +138,27 @@ class Planner(Board):
                 self.form.show(msgspec.to_builtins(plan))
         self._refresh()
 
-    def _list(self) -> None:
+    def _restore(self, fields: dict[str, Any]) -> None:
+        """Sets all controls to what they held once, whole or not."""
+        with self.form.quiet():
+            self.form.show(fields)
+        self._refresh()
+
+    def show_campaign(self, name: str) -> None:
+        """Opens a campaign by its name, once what was written of the one before is saved.
+
+        Raises CampaignError with the nearest name, for one that isn't known.
+        """
+        record = self._ws.campaigns.get(name)
+        self._list(record)
+        self.campaign.value = record.id
+
+    def _list(self, also: CampaignRecord | None = None) -> None:
         """Offers what may be worked on, with the one that is open chosen."""
         options = [(NEW, "")]
-        options += [(f"{r.campaign.name} ({r.state}, {r.author})", r.id) for r in self._ws.drafts.open()]
+        open_ones = {r.id: r for r in self._ws.drafts.open()}
+        open_ones |= {r.id: r for r in (also, self.keeper.record) if r is not None}  # one that is over can be looked at
+        options += [(f"{r.campaign.name} ({r.state}, {r.author})", r.id) for r in open_ones.values()]
         if list(self.campaign.options) != options or self.campaign.value != self._own_id:
             with self.form.quiet():
                 choose(self.campaign, options, keep=self._own_id)
@@ -170,11 +199,13 @@ class Planner(Board):
     def _look_again(self) -> bool:
         """Offers what was saved meanwhile, and tells of changes by others; false once the planner is closed."""
         if self.comm is None:
+            self.talk.leave()
             return False
         with suppress(OptinbError):
             self._offer_what_is_saved(self.offer.codes.value)
             self.keeper.look()
             self._list()
+            self.talk.show(self.keeper.record, is_writing=self.keeper.is_dirty or self.keeper.has_begun)
             if self.statement.look():
                 self._refresh()
             if self._ws.warehouse.current != self._version:
@@ -299,12 +330,10 @@ class Planner(Board):
             if campaign.id != self._own_id:
                 self._ws.drafts.check_free(campaign.name)
             record = self._ws.campaigns.submit(campaign)
-            self.keeper.go_on(record)
+            self.keeper.submitted(record)
             self._list()
-            name, schedule = record.campaign.name, record.campaign.schedule.sentence()
-            self.result.say(
-                f"“{name}” is submitted. It goes out {schedule} once a second person has approved it.", kind="good"
-            )
+            self.talk.show(record)
+            self.finish.submitted(record)
 
 
 def _found_by_counting(found: CampaignPreview | Exception) -> list[Lack]:
