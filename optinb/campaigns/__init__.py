@@ -19,18 +19,28 @@ if TYPE_CHECKING:
         why_held,
         why_held_by_size,
     )
-    from optinb.campaigns.audience import AUDIENCE_SCHEMA, build_audience, personal, waterfall, why_kept, with_codes
-    from optinb.campaigns.campaign import CHANNEL, Campaign, Offer, Property, id_of
+    from optinb.campaigns.audience import (
+        AUDIENCE_SCHEMA,
+        AudienceMessage,
+        build_audience,
+        personal,
+        waterfall,
+        why_kept,
+        with_codes,
+    )
+    from optinb.campaigns.campaign import CHANNEL, Campaign, CampaignMessage, Offer, Property, Variant, id_of
     from optinb.campaigns.campaign_store import CampaignChange
     from optinb.campaigns.codes import EXAMPLE_CODE, check_codes, read_codes
     from optinb.campaigns.files import campaign_from, campaign_toml, read_campaign
     from optinb.campaigns.lacks import Lack, checklist, lack_of, what_is_missing
     from optinb.campaigns.life import ALIVE, CampaignState, Step, may
+    from optinb.campaigns.messages import MESSAGES, campaign_of, gets, message_key, number_of, split
     from optinb.campaigns.moving import TimeMove, sign_move, why_untimely
     from optinb.campaigns.outlook import Going, calendar
     from optinb.campaigns.part_words import NONE
     from optinb.campaigns.parts import (
         RULES_OF_TEMPLATE,
+        approved_content,
         content_parts,
         deciding_parts,
         differences,
@@ -55,17 +65,19 @@ else:
         {
             ".approval": "approve archive cancel draft fingerprint finish may_move reject step submit why_held "
             "why_held_by_size",
-            ".audience": "AUDIENCE_SCHEMA build_audience personal waterfall why_kept with_codes",
-            ".campaign": "CHANNEL Campaign Offer Property id_of",
+            ".audience": "AUDIENCE_SCHEMA AudienceMessage build_audience personal waterfall why_kept with_codes",
+            ".campaign": "CHANNEL Campaign CampaignMessage Offer Property Variant id_of",
             ".campaign_store": "CampaignChange",
             ".lacks": "Lack checklist lack_of what_is_missing",
             ".codes": "EXAMPLE_CODE check_codes read_codes",
             ".files": "campaign_from campaign_toml read_campaign",
             ".life": "ALIVE CampaignState Step may",
+            ".messages": "MESSAGES campaign_of gets message_key number_of split",
             ".moving": "TimeMove sign_move why_untimely",
             ".outlook": "Going calendar",
             ".part_words": "NONE",
-            ".parts": "RULES_OF_TEMPLATE content_parts deciding_parts differences rules_part tables_for",
+            ".parts": "RULES_OF_TEMPLATE approved_content content_parts deciding_parts differences rules_part "
+            "tables_for",
             ".policy": "Competitor check_quiet days_back quiet_zones",
             ".power": "Power power_of",
             ".rebuilt": "REBUILT RebuiltAudience approved_rebuilt rebuilt_parts",

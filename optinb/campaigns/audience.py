@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import polars as pl
+from msgspec import Struct
 
+from optinb.base.settings import AppSettings
+from optinb.campaigns.campaign import Property
+from optinb.campaigns.messages import MESSAGES
 from optinb.campaigns.placed_customers import PlacedCustomers
 from optinb.errors import CampaignError, did_you_mean
 from optinb.segments import CODES, REASONS, Waterfall
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-    from optinb.base.settings import AppSettings
-    from optinb.campaigns.campaign import Property, Scalar
+    from numpy.typing import NDArray
+
+    from optinb.campaigns.campaign import Phones, Scalar
     from optinb.campaigns.policy import Competitor
     from optinb.campaigns.policy_state import ContactPolicyState
     from optinb.engine.persons import Identity
@@ -33,13 +39,28 @@ AUDIENCE_SCHEMA = pl.Schema(
 )
 
 
+class AudienceMessage(Struct, frozen=True, kw_only=True):
+    """What the audience of a campaign has to know of one of its messages.
+
+    Attributes:
+        apps: the apps that it goes to: those of the app group on its platforms.
+        properties: where each of its trigger properties comes from.
+        variant: the number of its variant, from 0.
+    """
+
+    apps: tuple[AppSettings, ...]
+    properties: Mapping[str, Property] = {}
+    variant: int = 0
+
+
 def build_audience(
     members: pl.LazyFrame,
     customers: pl.LazyFrame,
     app_users: pl.LazyFrame,
     *,
-    apps: Iterable[AppSettings],
-    properties: Mapping[str, Property] | None = None,
+    messages: Sequence[AudienceMessage],
+    shares: Mapping[str, float] | None = None,
+    phones: Phones = "all",
     offer: Mapping[str, Scalar] | None = None,
     control: float = 0.0,
     salt: str = "",
@@ -55,13 +76,16 @@ def build_audience(
     Args:
         members: customer_id (text) of the target group, each once.
         customers: customer_id, external_user_id, is_blocked, is_test, push_opt_in, with `quiet` time_zone, and the
-            attributes that `properties` name.
+            attributes that properties name.
         app_users: as in `reachable_apps`.
-        apps: the apps of the app group on the template's platforms.
-        properties: where each trigger property comes from.
+        messages: those of the campaign, in the order of their numbers; no two of one variant go to the same app.
+        shares: the weight of each variant, by its name and in the order of their numbers; with one or none everybody
+            gets the same.
+        phones: whether a customer gets all messages of their variant that reach one of their apps, or the one that
+            reaches the app that they used last; of apps of which nobody knows it, the first message.
         offer: the values of the offer's fields.
         control: share of the customers who could get the message that is held out.
-        salt: makes the draw of the control group independent of others; a campaign's id.
+        salt: makes the draws of the control group and the variants independent of others; a campaign's id.
         not_modelled: attributes that no model tells tonight, each with the reason.
         quiet: the time zones whose quiet hours the message would break.
         zone: of customers whose time zone isn't known.
@@ -71,32 +95,35 @@ def build_audience(
         identity: who of them is one person; with `policy_state`, its roster knows.
 
     Returns:
-        a frame with AUDIENCE_SCHEMA, sorted by customer_id. `reason` is null for recipients and controls, and
-        `properties` (a JSON object as text) is null for everybody but recipients and controls.
+        a frame with AUDIENCE_SCHEMA and MESSAGES, sorted by customer_id. `reason` is null for recipients and controls,
+        and `properties` (a JSON object as text) is null for everybody but recipients and controls.
 
     Raises CampaignError when a property names an attribute that isn't known.
     """
-    properties = properties or {}
-    attributes = sorted({p.attribute for p in properties.values() if p.attribute})
     kinds = customers.collect_schema()
+    by_variant = {message.variant: message.properties for message in messages}
+    attributes = sorted({p.attribute for given in by_variant.values() for p in given.values() if p.attribute})
     _check_attributes(attributes, kinds.names(), not_modelled or {})
     if policy_state is None:
         placed, policy_day = PlacedCustomers(customers, app_users, identity=identity), None
     else:
         placed, policy_day = policy_state.placed, policy_state.on(who.day) if who else None
     places = placed.places(members)
-    codes = placed.against(apps)[places]
+    codes = placed.against(tuple(dict.fromkeys(app for message in messages for app in message.apps)))[places]
     codes[(codes == 0) & placed.in_zones(quiet, unknown=zone)[places]] = CODES["quiet_hours"]
+    # dealt to everybody, whoever gets something tonight, so that nobody's variant hangs on that
+    dealt = placed.persons.dealt(places, salt=salt, shares=shares or {})
     rows = placed.people[places].select("customer_id", "external_user_id")
-    texts = _texts(rows, customers, properties, attributes, kinds, offer or {})
+    texts = _texts(rows, customers, by_variant, dealt, kinds, offer or {})
     codes[(codes == 0) & texts["is_missing"].to_numpy()] = CODES["property_missing"]
     able = np.flatnonzero(codes == 0)
     codes[able[placed.persons.doubles(places[able])]] = CODES["same_external_id"]
     able = np.flatnonzero(codes == 0)
-    if policy_state is not None and policy_state.vendor is not None and who is not None:
-        # before anybody is drawn: whom Appboy filters is in no control group, takes no code and counts for no cap
-        codes[able] = policy_state.vendor.verdicts(places[able], who)
-        able = able[codes[able] == 0]
+    # before anybody is drawn: whom Appboy filters is in no control group, takes no code and counts for no cap
+    gets, codes[able] = _messages_for(messages, placed, places[able], dealt[able], phones, policy_state, who)
+    bits = np.zeros(len(places), dtype=np.uint32)
+    bits[able] = gets
+    able = able[codes[able] == 0]
     stays = np.zeros(len(able), dtype=np.bool_)
     if policy_day is not None and who is not None:
         verdicts = policy_day.verdicts(places[able], who)
@@ -104,6 +131,7 @@ def build_audience(
         able = able[verdicts == 0]
         stays = policy_day.stays_in_control(places[able], who)
     codes[able[placed.persons.drawn(places[able], salt=salt, share=control) | stays]] = _CONTROL
+    bits[codes != 0] = 0
     return rows.with_columns(
         outcome=pl.Series(np.where(codes == _CONTROL, 1, 2 * (codes > 0))).replace_strict(
             {0: "recipient", 1: "control", 2: "excluded"}, return_dtype=pl.String
@@ -112,7 +140,40 @@ def build_audience(
             {0: None, _CONTROL: None, **{code: reason for reason, code in CODES.items()}}, return_dtype=pl.String
         ),
         properties=texts["text"],
+        **{MESSAGES: pl.Series(bits)},
     ).with_columns(properties=pl.when(pl.col("outcome") != "excluded").then("properties"))
+
+
+def _messages_for(
+    messages: Sequence[AudienceMessage],
+    placed: PlacedCustomers,
+    places: NDArray[np.uint32],
+    dealt: NDArray[np.int8],
+    phones: Phones,
+    policy_state: ContactPolicyState | None,
+    who: Competitor | None,
+) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
+    """The messages that each of some customers gets, as bits, and what is against each who gets none (else 0).
+
+    Every one of them has an app that a message of their variant reaches; Appboy's filters look at each message apart.
+    """
+    bits, against = np.zeros(len(places), dtype=np.uint32), np.zeros(len(places), dtype=np.uint8)
+    latest = np.full(len(places), -1, dtype=np.int64)
+    vendor = policy_state.vendor if policy_state is not None else None
+    for number, message in enumerate(messages):
+        mine = np.flatnonzero((dealt == message.variant) & (placed.against(message.apps)[places] == 0))
+        if vendor is not None and who is not None and who.sendings:
+            filtered = vendor.verdicts(places[mine], who.sendings[number], who.campaign_id)
+            against[mine] = np.where(against[mine] == 0, filtered, against[mine])
+            mine = mine[filtered == 0]
+        bit = np.uint32(1 << number)
+        if phones == "all" or len(messages) == 1:
+            bits[mine] |= bit
+            continue
+        used = placed.last_used(message.apps)[places[mine]]
+        mine, used = mine[used > latest[mine]], used[used > latest[mine]]
+        bits[mine], latest[mine] = bit, used
+    return bits, np.where(bits != 0, np.uint8(0), against)
 
 
 def why_kept(audience: pl.DataFrame, placed: PlacedCustomers, *, name: str, salt: str, control: float) -> str | None:
@@ -146,27 +207,30 @@ def with_codes(audience: pl.DataFrame, codes: pl.Series, *, properties: Iterable
 def _texts(
     rows: pl.DataFrame,
     customers: pl.LazyFrame,
-    properties: Mapping[str, Property],
-    attributes: Sequence[str],
+    by_variant: Mapping[int, Mapping[str, Property]],
+    dealt: NDArray[np.int8],
     kinds: Mapping[str, pl.DataType],
     offer: Mapping[str, Scalar],
 ) -> pl.DataFrame:
-    """The trigger properties of every row as JSON `text`, and whether one that the template needs `is_missing`."""
-    text = properties_json(properties, kinds, offer).alias("text")
-    if not attributes:
-        return rows.select(text.first() if properties else text, is_missing=pl.repeat(False, pl.len()))
-    needed = [
-        pl.col(f"attribute {p.attribute}").is_null() for p in properties.values() if p.attribute and p.default is None
-    ]
-    named = customers.select("customer_id", *(pl.col(a).alias(f"attribute {a}") for a in attributes))
-    return (
-        rows.lazy()
-        .select("customer_id")
-        .join(named, on="customer_id", how="left")
-        .select("customer_id", text, is_missing=pl.any_horizontal(needed) if needed else pl.lit(False))
-        .sort("customer_id")
-        .collect()
-    )
+    """The trigger properties of every row as JSON `text`, and whether one that their template needs `is_missing`.
+
+    `by_variant`: the properties of each variant, by its number; `dealt`: the variant of each row.
+    """
+    text, is_missing = pl.lit(None, pl.String), pl.lit(False)
+    for variant, given in by_variant.items():
+        own, is_dealt = properties_json(given, kinds, offer), pl.col("variant") == variant
+        if not any(p.attribute for p in given.values()):
+            own = own.first()  # the same for all of them, and made once
+        text = pl.when(is_dealt).then(own).otherwise(text) if len(by_variant) > 1 else own
+        needed = [p.attribute for p in given.values() if p.attribute and p.default is None]
+        is_empty = [pl.col(f"attribute {attribute}").is_null() for attribute in needed]
+        is_missing = is_missing | (is_dealt & pl.any_horizontal(is_empty)) if is_empty else is_missing
+    attributes = sorted({p.attribute for given in by_variant.values() for p in given.values() if p.attribute})
+    placed = rows.lazy().select("customer_id", variant=pl.Series(dealt))
+    if attributes:
+        named = customers.select("customer_id", *(pl.col(a).alias(f"attribute {a}") for a in attributes))
+        placed = placed.join(named, on="customer_id", how="left", maintain_order="left")
+    return placed.select("customer_id", text=text, is_missing=is_missing).collect()
 
 
 def personal(

@@ -10,11 +10,14 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from optinb.base.settings import PLATFORMS, Platform
 from optinb.campaigns.codes import EXAMPLE_CODE
 from optinb.campaigns.schedule import Schedule
 
 CHANNEL = "Appboy Push"
+MOST_VARIANTS = 8
 Scalar = str | int | float | bool
+Phones = Literal["all", "last_used"]
 OfferField = Literal["name", "value", "terms", "valid_until", "code"]
 MAX_PROPERTY_LENGTH = 4_000  # the whole payload of an Android push may have 4,000 bytes
 
@@ -74,10 +77,60 @@ class Offer(_Value, frozen=True):
         return {name: value for name, value in found.items() if value is not None}
 
 
-class Campaign(_Value, frozen=True):
-    """A planned campaign: target group, app group, template, offer values and schedule.
+class Variant(_Value, frozen=True, kw_only=True):
+    """One of several ways in which a campaign is written, given to a share of its customers.
 
     Attributes:
+        name: which the hash of a customer is drawn with, so that a renamed variant draws anew.
+        share: its weight among the variants; 1 and 1 are halves, 2 and 1 two thirds and a third.
+        template: for all platforms that it has a message for; the campaign's own where it gives none.
+        templates: for each platform a template instead.
+        properties: those that differ from the campaign's, by name.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=60)]
+    share: Annotated[float, Meta(gt=0, le=1_000_000)] = 1.0
+    template: str = ""
+    templates: dict[Platform, Annotated[str, Meta(min_length=1)]] = field(default_factory=dict)
+    properties: dict[str, Property] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _must_be_printable("the name of a variant", self.name)
+        _must_be_one(self.template, self.templates)
+
+    @property
+    def chosen_templates(self) -> tuple[str, dict[Platform, str]]:
+        """The template for all platforms (or nothing), and those for single ones."""
+        return self.template, self.templates
+
+
+class CampaignMessage(Struct, frozen=True, kw_only=True):
+    """One template of a campaign, with those who may get it.
+
+    Attributes:
+        number: from 0, in the order of the variants, then of the platforms.
+        template: its name or id.
+        platforms: those that it was chosen for; empty for all that the template has a message for.
+        variant: the name of the variant that it belongs to; None where the campaign has none.
+        properties: where each of its trigger properties comes from.
+    """
+
+    number: int
+    template: str
+    platforms: tuple[Platform, ...] = ()
+    variant: str | None = None
+    properties: dict[str, Property]
+
+
+class Campaign(_Value, frozen=True, kw_only=True):
+    """A planned campaign: target group, app group, messages, offer values and schedule.
+
+    Attributes:
+        template: goes to all platforms that it has a message for.
+        templates: for each platform a template instead; one may serve several.
+        variants: ways in which it is written, each for a share of its customers; none where all get the same.
+        phones: whether a customer whose phones get different templates gets all of them, or the one for the app that
+            they used last.
         control: share of the customers who could get it that is held out, 0 to less than 1.
         priority: of campaigns that compete for a customer in one night, the one with the larger number goes first.
         exclusion_days: so many days, the day of sending included, in which its customers get no other campaign.
@@ -89,7 +142,10 @@ class Campaign(_Value, frozen=True):
 
     name: Annotated[str, Meta(min_length=1, max_length=120)]
     app_group: str
-    template: str
+    template: str = ""
+    templates: dict[Platform, Annotated[str, Meta(min_length=1)]] = field(default_factory=dict)
+    variants: Annotated[tuple[Variant, ...], Meta(max_length=MOST_VARIANTS)] = ()
+    phones: Phones = "all"
     group: str
     schedule: Schedule
     channel: str = CHANNEL
@@ -105,16 +161,82 @@ class Campaign(_Value, frozen=True):
     def __post_init__(self) -> None:
         if self.channel != CHANNEL:
             raise ValueError(f"channel {self.channel!r} isn't known; there is {CHANNEL!r}")
-        if not self.name.strip() or self.name != self.name.strip() or not self.name.isprintable():
-            raise ValueError(f"name {self.name!r} must be printable and neither begin nor end with a space")
+        _must_be_printable("name", self.name)
+        self._check_messages()
         given = {*self.offered, *(("code",) if self.codes else ())}
-        for name, source in self.properties.items():
+        everything = [self.properties, *(variant.properties for variant in self.variants)]
+        for name, source in (pair for properties in everything for pair in properties.items()):
             if source.offer and source.offer not in given:
                 what = 'codes = "NAME OF A POOL"' if source.offer == "code" else "it"
                 raise ValueError(
                     f"property {name!r} takes the offer's {source.offer!r}, which the campaign doesn't give; add "
                     f"{what} under [offer]"
                 )
+
+    def _check_messages(self) -> None:
+        _must_be_one(self.template, self.templates)
+        names = [variant.name.casefold() for variant in self.variants]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two variants are called {name!r}; give each a name of its own")
+
+    @property
+    def why_no_message(self) -> str | None:
+        """Why it has nothing to send, or has not for all of its variants; None where it has. A draft may lack it."""
+        if self.template or self.templates:
+            return None
+        if not self.variants:
+            return 'it has no message yet: give a template, such as template = "NAME"'
+        lacking = [v.name for v in self.variants if not (v.template or v.templates)]
+        return (
+            f"its variant {lacking[0]!r} has no message: give it a template, or one to the campaign"
+            if lacking
+            else None
+        )
+
+    @property
+    def chosen_templates(self) -> tuple[str, dict[Platform, str]]:
+        """The template for all platforms (or nothing), and those for single ones."""
+        return self.template, self.templates
+
+    @property
+    def messages(self) -> tuple[CampaignMessage, ...]:
+        """What goes out, in the order of the numbers: a message for each template of each variant."""
+        found: list[CampaignMessage] = []
+        for variant in self.variants or (None,):
+            own = variant is not None and (variant.template or variant.templates)
+            template, templates = (variant if variant is not None and own else self).chosen_templates
+            by_template: dict[str, list[Platform]] = {template: []} if template else {}
+            for platform in PLATFORMS:
+                if platform in templates:
+                    by_template.setdefault(templates[platform], []).append(platform)
+            for name, platforms in by_template.items():
+                found.append(
+                    CampaignMessage(
+                        number=len(found),
+                        template=name,
+                        platforms=tuple(platforms),
+                        variant=variant.name if variant else None,
+                        properties={**self.properties, **(variant.properties if variant else {})},
+                    )
+                )
+        return tuple(found)
+
+    @property
+    def is_of_several(self) -> bool:
+        """Whether it has variants, or chooses templates by platform, so that it may have several messages."""
+        return bool(self.templates or self.variants)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of each variant (all together 1), by name; nothing without variants."""
+        whole = sum(variant.share for variant in self.variants)
+        return {variant.name: variant.share / whole for variant in self.variants}
+
+    @property
+    def template_names(self) -> tuple[str, ...]:
+        """The templates of all its messages, each once."""
+        return tuple(dict.fromkeys(message.template for message in self.messages))
 
     @property
     def id(self) -> str:
@@ -143,13 +265,26 @@ class Campaign(_Value, frozen=True):
     @property
     def code_properties(self) -> tuple[str, ...]:
         """The properties that take the customer's promotion code, in alphabetical order."""
-        return tuple(sorted(name for name, source in self.properties.items() if source.offer == "code"))
+        given = [message.properties for message in self.messages]
+        return tuple(sorted({n for properties in given for n, source in properties.items() if source.offer == "code"}))
 
     @property
     def slug(self) -> str:
         """A file name for this campaign."""
         words = re.sub(r"[^a-z0-9]+", "-", self.name.casefold()).strip("-")[:40].strip("-")
         return f"{words}-{self.id[:6]}" if words else self.id
+
+
+def _must_be_printable(what: str, name: str) -> None:
+    if not name.strip() or name != name.strip() or not name.isprintable():
+        raise ValueError(f"{what} {name!r} must be printable and neither begin nor end with a space")
+
+
+def _must_be_one(template: str, templates: dict[Platform, str]) -> None:
+    if template and templates:
+        raise ValueError(
+            f"give either template = {template!r} for all platforms or one for each under [templates], not both"
+        )
 
 
 def id_of(name: str) -> str:

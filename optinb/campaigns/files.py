@@ -12,7 +12,8 @@ from typing import Any, get_args
 import msgspec
 import tomli_w
 
-from optinb.campaigns.campaign import Campaign, Offer, OfferField, Property
+from optinb.base.settings import PLATFORMS
+from optinb.campaigns.campaign import Campaign, Offer, OfferField, Phones, Property, Variant
 from optinb.campaigns.schedule import WEEKDAYS, Clock, Schedule
 from optinb.errors import CampaignError, did_you_mean
 
@@ -22,6 +23,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "schedule.every": ("day", "week", "month"),
     "offer.kind": ("discount", "gift", "points", "none"),
     "offer": get_args(OfferField),
+    "templates": PLATFORMS,
+    "phones": get_args(Phones),
 }
 
 
@@ -50,8 +53,9 @@ def campaign_from(raw: Mapping[str, Any], *, source: str = "campaign") -> Campai
     try:
         return msgspec.convert(dict(raw), Campaign)
     except msgspec.ValidationError as error:
-        message, _, where = str(error).partition(" - at `$")
-        place = where.strip("`").lstrip(".")
+        message, _, where = str(error).partition(" - at `")
+        # a name that isn't known is told of as the key in its table
+        place = where.removeprefix("key` in `").strip("`").lstrip("$.")
         value = value_at(raw, place)
         raise CampaignError(
             f"{source}: {place + ': ' if place else ''}{remedy(message, place, value)}", field=place
@@ -72,8 +76,8 @@ def remedy(message: str, place: str, value: str) -> str:
     """What to write instead of a field that can't be read."""
     unknown = re.search(r"unknown field `(.+?)`", message)
     if unknown:
-        kinds = {"schedule": Schedule, "offer": Offer, "": Campaign}
-        known = getattr(kinds.get(place, Property), "__struct_fields__", ())
+        kinds = {"schedule": Schedule, "offer": Offer, "variants[]": Variant, "": Campaign}
+        known = getattr(kinds.get(re.sub(r"\d+", "", place), Property), "__struct_fields__", ())
         return f"{unknown[1]!r} is no field here{did_you_mean(unknown[1], known)}"
     given = f", not {value}" if value else ""
     if place == "schedule.at":
@@ -82,6 +86,8 @@ def remedy(message: str, place: str, value: str) -> str:
         return f"the control share must be at least 0 and less than 1, such as 0.1 for ten percent{given}"
     if "RFC3339 encoded date" in message:
         return f'a date must be one of the calendar and written as "YYYY-MM-DD", such as "2026-11-23"{given}'
+    if re.fullmatch(r"variants\[\d+\]\.share", place):
+        return f"the share of a variant must be more than 0, such as 1 for each of two halves{given}"
     bound = re.fullmatch(r"Expected `(int|float|str)`(?: of length)? (>=|<=) (\d+)", message)
     if bound:
         what = "it must have" if bound[1] == "str" else "it must be"

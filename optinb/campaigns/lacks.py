@@ -54,8 +54,10 @@ def checklist(fields: Mapping[str, Any], *, needed: Iterable[str] = ()) -> tuple
         what is missing in the order of the form, then what is wrong; nothing for fields that make a campaign.
     """
     given = fields.get("properties") or {}
+    variants = fields.get("variants") or ()
     missing = [
         *(name for name in NAMES if name in _asked(fields) and _at(fields, name) in HOLES),
+        *(f"variants[{n}].name" for n, one in enumerate(variants) if _at(one, "name") in HOLES),
         *(f"properties.{name}" for name in needed if name not in given),
     ]
     found = [Lack(field=name, words=_named(name), is_missing=True) for name in missing]
@@ -85,11 +87,16 @@ def _asked(fields: Mapping[str, Any]) -> set[str]:
     kinds = {None: ("date",), "day": (), "week": ("days",), "month": ("day",)}
     step = ("start",) if schedule.get("step", 1) not in (1, None, "") else ()
     asked = (*kinds.get(schedule.get("every"), ()), *step, *(() if schedule.get("clock") == "optimal" else ("at",)))
-    return {"app_group", "template", "group", "name", *(f"schedule.{name}" for name in asked)}
+    variants = fields.get("variants") or ()
+    is_own = bool(variants) and all(one.get("template") or one.get("templates") for one in variants)
+    template = () if fields.get("templates") or is_own else ("template",)
+    return {"app_group", *template, "group", "name", *(f"schedule.{name}" for name in asked)}
 
 
 def _named(place: str) -> str:
     kind, _, name = place.partition(".")
+    if kind.startswith("variants"):
+        return "a name for each variant"
     return f"what {name} says" if kind == "properties" else NAMES[place]
 
 

@@ -9,9 +9,17 @@ import msgspec
 
 from optinb.appboy.template_rules import TemplateRules, rules_words
 from optinb.base.figures import share
-from optinb.base.settings import PolicySection
+from optinb.base.settings import PLATFORM_NAMES, PolicySection
 from optinb.campaigns.campaign import Offer, Property
-from optinb.campaigns.parts import RULES_OF_TEMPLATE, differences
+from optinb.campaigns.parts import (
+    CONTENT,
+    MESSAGES_PART,
+    PHONES,
+    RULES_OF_TEMPLATE,
+    VARIANTS,
+    PartMessage,
+    differences,
+)
 from optinb.campaigns.rebuilt import REBUILT, read_rebuilt
 from optinb.campaigns.schedule import Schedule
 from optinb.errors import OptinbError
@@ -42,8 +50,16 @@ def part_words(part: str, text: str) -> str:
                 return f"{text} {'day' if text == '1' else 'days'}"
             case "ignoring others' exclusion periods":
                 return "yes" if text == "true" else "no"
-            case "content of the template":
-                return f"version {text[:8]}"
+            case _ if part == MESSAGES_PART:
+                return "; ".join(map(_message_words, msgspec.json.decode(text, type=list[PartMessage])))
+            case _ if part == VARIANTS:
+                shares = msgspec.json.decode(text, type=list[tuple[str, float]])
+                return ", ".join(f"{name} {share(part)}" for name, part in shares) or NONE
+            case _ if part == PHONES:
+                return "the one that they used last" if text == "last_used" else "all of them"
+            case _ if part == CONTENT:
+                versions = msgspec.json.decode(text, type=dict[str, str]) if text.startswith("{") else {"": text}
+                return "version " + ", ".join(version[:8] for version in versions.values())
             case "latest start":
                 return f"at most {text} minutes late"
             case "policy":
@@ -52,7 +68,7 @@ def part_words(part: str, text: str) -> str:
                 files = msgspec.json.decode(text, type=list[tuple[str, int]])
                 return ", ".join(f"{codes:,} codes of import {sha256[:8] or '?'}" for sha256, codes in files) or NONE
             case _ if part == RULES_OF_TEMPLATE:
-                return rules_words(msgspec.json.decode(text, type=TemplateRules))
+                return _rules_words(text)
             case _ if part == REBUILT:
                 return "; ".join(one.sentence() for one in read_rebuilt(text)) or NONE
             case "apps" | "definitions of figures" | "platforms of apps" | "oldest data" | "how deliveries are read":
@@ -61,6 +77,23 @@ def part_words(part: str, text: str) -> str:
                 return text
     except (msgspec.MsgspecError, OptinbError, ValueError):
         return text  # of an older form; better told as it is than not at all
+
+
+def _message_words(message: PartMessage) -> str:
+    """A message, with the template that goes where."""
+    where = " and ".join(PLATFORM_NAMES[platform] for platform in message.platforms)
+    told = f"template {message.template}" + (f" to {where}" if where else "")
+    given = ", ".join(f"{name}: {property_words(one)}" for name, one in sorted(message.properties.items()))
+    return (f"{message.variant}: " if message.variant else "") + told + (f" with {given}" if given else "")
+
+
+def _rules_words(text: str) -> str:
+    """What is stated of one template, or of several by their ids."""
+    try:
+        return rules_words(msgspec.json.decode(text, type=TemplateRules))
+    except msgspec.ValidationError:
+        several = msgspec.json.decode(text, type=dict[str, TemplateRules])
+        return "; ".join(f"template {template}: {rules_words(rules)}" for template, rules in several.items())
 
 
 def property_words(given: Property) -> str:

@@ -10,7 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
 
+from optinb.base.settings import Platform
+from optinb.campaigns.campaign import Property
 from optinb.customers import declared_features
 from optinb.customers.attributes import CHANCES, STAGE, VALUE, origins
 from optinb.rules import Rule, Uses, attributes_of, nodes_of, tables_behind, tables_read
@@ -32,6 +35,8 @@ ALWAYS_READ = frozenset({"customers", "app_users"})
 # Who is one person decides whose consent and purchases count. No age of it holds a night: what it said once holds on.
 WHO_IS_WHO = frozenset({"customer_ids"})
 RULES_OF_TEMPLATE = "rules of the template"
+CONTENT = "content of the template"
+MESSAGES_PART, VARIANTS, PHONES = "messages", "shares of the variants", "customers with several phones"
 # Whose approval counts is looked at anew each night, and what a new campaign begins with stands in the campaign.
 NOT_APPROVED = frozenset({"approval_days", "keys", "control"})
 
@@ -41,11 +46,27 @@ def canonical(value: object) -> str:
     return msgspec.json.encode(value, order="sorted").decode()
 
 
+class PartMessage(Struct, frozen=True):
+    """A message of a campaign, as an approval binds it: whose variant, on which platforms, which template."""
+
+    variant: str | None
+    platforms: tuple[Platform, ...]
+    template: str
+    properties: dict[str, Property]
+
+
 def content_parts(
-    campaign: Campaign, *, rule_json: str, template: Template, app_group: AppGroupSettings
+    campaign: Campaign, *, rule_json: str, templates: Sequence[Template], app_group: AppGroupSettings
 ) -> dict[str, str]:
-    """Every part of what goes out that the campaign itself names, by a name that a marketer knows."""
-    apps = app_group.apps_on(frozenset(template.platforms))
+    """Every part of what goes out that the campaign itself names, by a name that a marketer knows.
+
+    Args:
+        campaign: the one that is approved.
+        rule_json: of its target group.
+        templates: that of each of its messages, by number.
+        app_group: whose apps it goes to.
+    """
+    apps = app_group.apps_on(frozenset(platform for template in templates for platform in template.platforms))
     return {
         "target group": campaign.group,
         "rule of the target group": rule_json,
@@ -53,8 +74,7 @@ def content_parts(
         "address of Appboy": app_group.named_api + (f" by {app_group.proxy}" if app_group.proxy else ""),
         "key of the app group": f"{app_group.auth} {app_group.key or ''}".strip(),
         "apps": canonical([(app.id, app.platform, app.sdk_from_version) for app in apps]),
-        "template": template.id,
-        "content of the template": template.content_hash,
+        **_message_parts(campaign, templates),
         "properties": canonical(campaign.properties),
         "schedule": canonical(campaign.schedule),
         "control share": repr(campaign.control),
@@ -66,9 +86,48 @@ def content_parts(
     }
 
 
-def rules_part(rules: TemplateRules) -> dict[str, str]:
-    """The part for what is stated of the template; none where nothing is, as in every approval of before."""
-    return {RULES_OF_TEMPLATE: canonical(rules)} if rules else {}
+def _message_parts(campaign: Campaign, templates: Sequence[Template]) -> dict[str, str]:
+    """The template of a campaign that has one for all; else each message, the shares of variants, and phones."""
+    contents = {template.id: template.content_hash for template in templates}
+    if not campaign.is_of_several:
+        (template,) = templates
+        return {"template": template.id, CONTENT: template.content_hash}
+    told = [
+        PartMessage(message.variant, message.platforms, template.id, message.properties)
+        for message, template in zip(campaign.messages, templates, strict=True)
+    ]
+    return {
+        MESSAGES_PART: canonical(told),
+        CONTENT: canonical(contents),
+        VARIANTS: canonical(list(campaign.shares.items())),
+        PHONES: campaign.phones,
+    }
+
+
+def approved_content(parts: Mapping[str, str], template_id: str) -> str | None:
+    """The hash of a template's content that an approval is of; None where it is of none.
+
+    Args:
+        parts: of the approval.
+        template_id: of a template that the campaign sends.
+    """
+    content = parts.get(CONTENT)
+    if MESSAGES_PART not in parts:
+        return content if parts.get("template") == template_id else None
+    return msgspec.json.decode(content or "{}", type=dict[str, str]).get(template_id)
+
+
+def rules_part(rules: Sequence[TemplateRules], templates: Sequence[str]) -> dict[str, str]:
+    """The part for what is stated of the templates; none where nothing is, as in every approval of before.
+
+    Args:
+        rules: of each message's template, by number.
+        templates: their ids.
+    """
+    stated = {template: one for template, one in zip(templates, rules, strict=True) if one}
+    if not stated:
+        return {}
+    return {RULES_OF_TEMPLATE: canonical(rules[0] if len(rules) == 1 else stated)}
 
 
 def deciding_parts(
@@ -117,7 +176,8 @@ def deciding_parts(
 
 def asked(campaign: Campaign, rule: Rule) -> frozenset[str]:
     """The attributes of customers that choose them, or that their messages show."""
-    return attributes_of(rule) | {p.attribute for p in campaign.properties.values() if p.attribute is not None}
+    given = [campaign.properties, *(message.properties for message in campaign.messages)]
+    return attributes_of(rule) | {p.attribute for one in given for p in one.values() if p.attribute is not None}
 
 
 def tables_for(settings: Settings, campaign: Campaign, rule: Rule, *, delivered: Collection[str]) -> frozenset[str]:

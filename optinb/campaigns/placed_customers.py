@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from optinb.engine.persons import Identity, Persons
-from optinb.segments import against, app_uses
+from optinb.segments import against, app_uses, reachable_apps
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -59,6 +59,23 @@ class PlacedCustomers:
             uses = app_uses(self.index.lazy(), self._app_users, apps, size=len(self))
             self._against[apps] = against(self.people, uses)
         return self._against[apps]
+
+    def last_used(self, apps: Iterable[AppSettings]) -> NDArray[np.int64]:
+        """When each customer last used one of some apps in which a push arrives, in microseconds; 0: nobody knows."""
+        when = np.zeros(len(self), dtype=np.int64)
+        if "last_used_at" not in self._app_users.collect_schema().names():
+            return when
+        arrives = reachable_apps(self._app_users, apps).filter("push_enabled", "has_sdk")
+        times = self._app_users.select("customer_id", "app_id", pl.col("last_used_at").cast(pl.Datetime("us", "UTC")))
+        found = (
+            arrives.join(times, on=["customer_id", "app_id"])
+            .join(self.index.lazy(), on="customer_id")
+            .group_by("place")
+            .agg(pl.col("last_used_at").max().dt.epoch("us").fill_null(0))
+            .collect()
+        )
+        when[found["place"].to_numpy()] = found["last_used_at"].to_numpy()
+        return when
 
     def in_zones(self, zones: Collection[str], *, unknown: str) -> NDArray[np.bool_]:
         """Who lives in one of some time zones; `unknown` is the zone of those without one."""

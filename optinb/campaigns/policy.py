@@ -28,7 +28,7 @@ CALENDAR_DAYS = {"day": 1, "week": 7, "month": 31}
 class Competitor(Struct, frozen=True, kw_only=True):
     """What the policy needs to know of a campaign; `order` sorts those of a night, and whoever comes first chooses.
 
-    `sending`: as what and when it goes out, where Appboy's own filters are looked at, too.
+    `sendings`: as what and when each of its messages goes out, where Appboy's own filters are looked at, too.
     """
 
     campaign_id: str
@@ -39,11 +39,11 @@ class Competitor(Struct, frozen=True, kw_only=True):
     measurement_days: int = 0
     has_control: bool = False
     ignore_others: bool = False
-    sending: TemplateSending | None = None
+    sendings: tuple[TemplateSending, ...] = ()
 
     @classmethod
     def of(
-        cls, campaign: Campaign, *, app_group_id: str, day: date, sending: TemplateSending | None = None
+        cls, campaign: Campaign, *, app_group_id: str, day: date, sendings: tuple[TemplateSending, ...] = ()
     ) -> Competitor:
         """A campaign whose messages go out on a day."""
         return cls(
@@ -55,7 +55,7 @@ class Competitor(Struct, frozen=True, kw_only=True):
             measurement_days=campaign.measurement_days,
             has_control=campaign.control > 0,
             ignore_others=campaign.ignore_others,
-            sending=sending,
+            sendings=sendings,
         )
 
     @property

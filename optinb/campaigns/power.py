@@ -7,6 +7,7 @@ the size.
 
 from __future__ import annotations
 
+from itertools import combinations
 from math import ceil, sqrt
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,52 @@ LEAST = 1e-9
 MOST = 0.2  # an effect beyond a fifth of the base rate is more than most campaigns bring
 
 
+class Comparison(Struct, frozen=True, kw_only=True):
+    """What a test can see between two of its groups.
+
+    Attributes:
+        one: a variant.
+        other: another one, or None for the control group.
+        customers: in both, in this order.
+        smallest_effect: the smallest difference of shares (0 to 1) that is found; None where there is none.
+    """
+
+    one: str
+    other: str | None
+    customers: tuple[int, int]
+    smallest_effect: float | None
+
+    def sentence(self) -> str:
+        """The same in words."""
+        against = "the control group" if self.other is None else f"{self.other!r}"
+        sizes = " against ".join(f"{count:,}" for count in self.customers)
+        if self.smallest_effect is None:
+            return f"{self.one!r} and {against}: nothing can be told ({sizes} customers)"
+        effect = f"{amount(100 * self.smallest_effect)} percentage points"
+        return f"{self.one!r} and {against}: a difference of {effect} or more would be found ({sizes} customers)"
+
+
+def comparisons(variants: Mapping[str, int], *, control: int, base_rate: float) -> tuple[Comparison, ...]:
+    """What a test can see between each variant and the control group, and between each two variants.
+
+    Args:
+        variants: how many customers get each, by name.
+        control: who is held out.
+        base_rate: the share (0 to 1) that buys within the measurement anyway.
+    """
+    pairs: list[tuple[str, str | None, int]] = [(name, None, control) for name in variants] if control else []
+    pairs += [(one, other, variants[other]) for one, other in combinations(variants, 2)]
+    return tuple(
+        Comparison(
+            one=one,
+            other=other,
+            customers=(variants[one], count),
+            smallest_effect=smallest_effect(recipients=variants[one], control=count, base_rate=base_rate),
+        )
+        for one, other, count in pairs
+    )
+
+
 class Power(Struct, frozen=True, kw_only=True):
     """The power of a test of two shares.
 
@@ -39,6 +86,7 @@ class Power(Struct, frozen=True, kw_only=True):
         needed: how many customers it takes to find a rise by a tenth with this share held out; None where nobody buys.
         control_needed: the smallest share, in whole percent up to a half, with which these customers would do for that.
         days_needed: the shortest measurement in whole weeks that would do for it with this control group.
+        comparisons: of single variants, where there are any.
     """
 
     recipients: int
@@ -50,6 +98,7 @@ class Power(Struct, frozen=True, kw_only=True):
     needed: int | None = None
     control_needed: float | None = None
     days_needed: int | None = None
+    comparisons: tuple[Comparison, ...] = ()
 
     @property
     def sees_a_tenth(self) -> bool:

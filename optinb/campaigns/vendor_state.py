@@ -10,16 +10,17 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import polars as pl
 from msgspec import UNSET
 
 from optinb.campaigns.eligibility import LATE
+from optinb.campaigns.messages import gets
 from optinb.campaigns.vendor_filters import LONGEST_WAIT, is_counted, is_exempt, is_too_soon
 from optinb.segments import first_against
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    import polars as pl
     from numpy.typing import NDArray
 
     from optinb.campaigns.placed_customers import PlacedCustomers
@@ -68,16 +69,15 @@ class VendorState:
         self._places: dict[tuple[int, bool], Places] = {}
         self._in_control: dict[str, NDArray[np.bool_] | None] = {}
 
-    def verdicts(self, places: NDArray[np.uint32], who: Competitor) -> NDArray[np.uint8]:
-        """For each customer what Appboy would filter: 0 nothing, else a number in `CODES`.
+    def verdicts(self, places: NDArray[np.uint32], sending: TemplateSending, campaign_id: str) -> NDArray[np.uint8]:
+        """For each customer what Appboy would filter of a message: 0 nothing, else a number in `CODES`.
 
         Raises StateError when an audience or a list that counts can't be read or was changed.
         """
-        sending = who.sending
-        if sending is None or not len(places):
+        if not len(places):
             return np.zeros(len(places), dtype=np.uint8)
         found: dict[Exclusion, NDArray[np.bool_] | None] = {
-            "had_template": self._had_template(places, sending, who.campaign_id),
+            "had_template": self._had_template(places, sending, campaign_id),
             "vendor_control": self._of_control(sending.app_group_id),
             "vendor_cap": self._capped(sending),
         }
@@ -87,12 +87,12 @@ class VendorState:
         return first_against(told) if told else np.zeros(len(places), dtype=np.uint8)
 
     def promise(self, audience: pl.DataFrame, who: Competitor) -> None:
-        """Adds the recipients of an audience with AUDIENCE_SCHEMA."""
-        if who.sending is None:
-            return
-        mine = audience.filter(pl.col("outcome") == "recipient").select("customer_id")
-        nobody = mine.clear()
-        self._sent.append(Sent(who.campaign_id, who.sending, lambda of_control: nobody if of_control else mine))
+        """Adds the recipients of each message of an audience."""
+        for number, sending in enumerate(who.sendings):
+            mine = gets(audience, number).select("customer_id")
+            self._sent.append(
+                Sent(who.campaign_id, sending, lambda of_control, mine=mine: mine.clear() if of_control else mine)
+            )
 
     @cached_property
     def _zones(self) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ import numpy as np
 import polars as pl
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from duckdb import DuckDBPyConnection
     from numpy.typing import NDArray
 
@@ -51,6 +53,27 @@ def in_share(ids: pl.Series, *, salt: str, share: float) -> pl.Series:
             .pl()
             .to_series()
         )
+
+
+def spread(ids: pl.Series, *, salt: str) -> NDArray[np.float64]:
+    """A number between 0 and 1 for each id, by the same lasting hash as `in_share`; neither end is among them.
+
+    Args:
+        ids: text, any order.
+        salt: what makes this spread independent of others.
+
+    Returns:
+        shape (n,), in the order of `ids`.
+    """
+    if not len(ids):
+        return np.empty(0)
+    spread = ids.cast(pl.String).to_frame("id").with_row_index("place")
+    with _engine().cursor() as con:
+        con.register("spread", spread.to_arrow())
+        hashed = con.sql(
+            "select md5_number_upper($salt || chr(31) || id) as hash from spread order by place", params={"salt": salt}
+        ).pl()["hash"]
+    return (hashed.to_numpy().astype(np.float64) + 0.5) / 2.0**64 * (1 - 2.0**-52)
 
 
 @cache
@@ -95,11 +118,15 @@ class Identity:
 
 
 class _Groups(NamedTuple):
-    """People with several ids: `ids` (customer_id, group, drawn, replaced), `places` (group, place), and by place."""
+    """People with several ids.
+
+    `ids`: customer_id, group, drawn, replaced; `places`: group, place; their group by place, their person by group.
+    """
 
     ids: pl.DataFrame
     places: pl.DataFrame
     by_place: NDArray[np.int32]
+    person_ids: pl.Series
 
 
 class Persons:
@@ -129,7 +156,7 @@ class Persons:
         places = ids.join(self.index, on="customer_id").select("group", "place").sort("place")
         by_place = np.full(self.index.height, -1, np.int32)
         by_place[places["place"].to_numpy()] = places["group"].to_numpy()
-        return _Groups(ids, places, by_place)
+        return _Groups(ids, places, by_place, numbers["person_id"])
 
     def _sharing(self) -> pl.DataFrame:
         external = self._external
@@ -247,6 +274,31 @@ class Persons:
         mine = self._groups.by_place[places]
         found[mine >= 0] = self._drawn_groups(salt, share)[0][mine[mine >= 0]]
         return found
+
+    def dealt(self, places: NDArray[np.uint32], *, salt: str, shares: Mapping[str, float]) -> NDArray[np.int8]:
+        """Which of some names each of some places gets, by the hash of their person and in given shares.
+
+        Highest random weight with weights (Thaler, Ravishankar, A name-based mapping scheme for rendezvous, 1996; in
+        the logarithmic form of Schindelhauer, Schomaker, Weighted distributed hash tables, 2005): where a name goes
+        away or its share changes, nobody changes but those whom it lost or won.
+
+        Args:
+            places: of the customers.
+            salt: makes this draw independent of others.
+            shares: the weight of each name.
+
+        Returns:
+            the number of the name, in their order, for each place.
+        """
+        if len(shares) < 2 or not len(places):
+            return np.zeros(len(places), np.int8)
+        ids = self.index["customer_id"].gather(places)
+        if self._groups is not None:
+            mine = self._groups.by_place[places]
+            names = self._groups.person_ids.gather(np.maximum(mine, 0))
+            ids = pl.select(pl.when(pl.Series(mine >= 0)).then(names).otherwise(ids)).to_series()
+        waits = [-np.log(spread(ids, salt=f"{salt}\x1f{name}")) / share for name, share in shares.items()]
+        return np.argmin(np.stack(waits), axis=0).astype(np.int8)
 
     def kept_by_merge(self, places: NDArray[np.uint32], *, salt: str, share: float) -> int:
         """How many of some places are drawn only because another of the ids that were merged is."""

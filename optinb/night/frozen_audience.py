@@ -48,7 +48,8 @@ def why_not_approved(
         return "its audience was rebuilt by a recovery, and nobody approved that file; approve the campaign again"
     if not rebuilt and approval.fingerprint != audience.fingerprint:
         return "it was approved anew after this night's audience was frozen, so that the rest of it is not sent"
-    if (resolved.app_group.id, resolved.template.id) != (audience.app_group_id, audience.template_id):
+    template_id = resolved.messages[0].template.id
+    if (resolved.app_group.id, template_id) != (audience.app_group_id, audience.template_id):
         return "its frozen audience isn't of the app group and template that were approved"
     if not rebuilt and not schedule.is_due(audience.run_date):
         return f"by its schedule nothing of it goes out by the night of {audience.run_date}"

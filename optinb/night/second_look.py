@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from optinb.appboy import AppboyClient, template_from_details, told
 from optinb.appboy.template_changes import template_changes
-from optinb.campaigns import ALIVE, approved_rebuilt
+from optinb.campaigns import ALIVE, approved_content, approved_rebuilt
 from optinb.delivery import FrozenAudience, Recall, last_moment
 from optinb.errors import AppboyError, Exit, OptinbError
 
@@ -81,7 +81,7 @@ def _edited(ws: Workspace, client: AppboyClient, audience: FrozenAudience) -> st
         return None  # the same
     details = client.campaign_details(audience.template_id)
     now = template_from_details(audience.app_group_id, audience.template_id, details)
-    if now.content_hash == approval.parts.get("content of the template"):
+    if now.content_hash == approved_content(approval.parts, audience.template_id):
         return None
     changes = told(template_changes(ws.store.templates.get(audience.app_group_id, audience.template_id), now))
     # whoever approves it again must see it as it is

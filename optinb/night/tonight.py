@@ -179,7 +179,7 @@ class NightCampaigns:
 
     def _audience(self, record: CampaignRecord, shared: SharedGroups) -> CampaignSummary:
         campaign = record.campaign
-        names = (campaign.name, campaign.app_group, campaign.template)
+        names = (campaign.name, campaign.app_group, ", ".join(campaign.template_names))
         there = self._planned(record)
         if there:
             figures = self._figures(there)
@@ -202,15 +202,16 @@ class NightCampaigns:
         kept = why_kept(rows, among.placed, name=campaign.name, salt=campaign.id, control=campaign.control)
         self.notes += [kept] if kept else []
         figures = waterfall(rows)
-        many = why_too_many(resolved.rules, resolved.template.name, figures.recipients)
-        self.notes += [f"{campaign.name!r}: {many}"] if many else []
+        for one in resolved.by_template.values():
+            many = why_too_many(one.rules, one.template.name, figures.recipients)
+            self.notes += [f"{campaign.name!r}: {many}"] if many else []
         reason = reason or why_held_by_size(record, figures.recipients) or self._why_short(campaign, figures.recipients)
         if reason or record.approval is None:
             return held(*names, reason or "it is not approved", figures)
         send_at = campaign.schedule.send_at(self._run_date, self._ws.settings.zone)
         if self._dry_run:
             among.promise(rows, resolved.competitor(self._run_date))
-            return rehearsed(campaign.name, resolved.app_group.name, resolved.template.name, figures, send_at)
+            return rehearsed(campaign.name, resolved.app_group.name, resolved.template_names, figures, send_at)
         now = self._ws.now()
         try:
             audience = plan(
@@ -220,7 +221,7 @@ class NightCampaigns:
                 campaign_version=record.version,
                 run_date=self._run_date,
                 app_group_id=resolved.app_group.id,
-                template_id=resolved.template.id,
+                template_id=resolved.messages[0].template.id,
                 send_at=send_at,
                 fingerprint=record.approval.fingerprint,
                 root=self._ws.root,

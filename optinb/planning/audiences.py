@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from optinb.appboy import UNSTATED
 from optinb.campaigns import (
+    AudienceMessage,
     Campaign,
     Competitor,
     ContactPolicyState,
@@ -15,6 +16,7 @@ from optinb.campaigns import (
     TemplateSending,
     VendorState,
     build_audience,
+    campaign_of,
     days_back,
     quiet_zones,
     waterfall,
@@ -93,11 +95,20 @@ class Audiences:
         """What is stated of Appboy's filters, with all that was sent; nothing of it is read before a campaign asks."""
         stated, zone = self._templates.stated(), self._settings.zone
 
+        nights = tuple(nights)
+        # the control group of a night is listed with its first message, and is that of all of them
+        first = {audience.night: audience for audience in nights}
+
         def rows_of(audience: FrozenAudience) -> Callable[[bool], pl.DataFrame]:
-            return lambda of_control: counting(self._contacts.rows(audience), "control" if of_control else "recipient")
+            controls = first.get((campaign_of(audience.campaign_id), audience.run_date), audience)
+            return lambda of_control: (
+                counting(self._contacts.rows(controls), "control")
+                if of_control
+                else counting(self._contacts.rows(audience), "recipient")
+            )
 
         sent = (
-            Sent(audience.campaign_id, sending_of(audience, stated=stated, zone=zone), rows_of(audience))
+            Sent(campaign_of(audience.campaign_id), sending_of(audience, stated=stated, zone=zone), rows_of(audience))
             for audience in nights
         )
         return VendorState(placed, zone=zone.key, sent=sent, controls=self.vendor_control.members)
@@ -136,8 +147,9 @@ class Audiences:
             members(rule, tables).to_native() if group is None else group,
             tables.customers.to_native(),
             tables.app_users.to_native(),
-            apps=resolved.app_group.apps_on(frozenset(resolved.template.platforms)),
-            properties=campaign.properties,
+            messages=messages_for(resolved),
+            shares=campaign.shares,
+            phones=campaign.phones,
             offer=campaign.offered,
             control=campaign.control,
             salt=campaign.id,
@@ -148,6 +160,19 @@ class Audiences:
             who=resolved.competitor(night) if among is not None and night is not None else None,
             identity=tables.identity(),
         )
+
+
+def messages_for(resolved: Resolved) -> tuple[AudienceMessage, ...]:
+    """The messages of a campaign, as its audience has to know them."""
+    variants = list(resolved.campaign.shares)
+    return tuple(
+        AudienceMessage(
+            apps=resolved.app_group.apps_on(one.platforms),
+            properties=one.message.properties,
+            variant=variants.index(one.message.variant) if one.message.variant else 0,
+        )
+        for one in resolved.messages
+    )
 
 
 def sending_of(
@@ -186,7 +211,8 @@ def check_decided(campaign: Campaign, figures: Waterfall) -> None:
     missing = figures.excluded.get("property_missing", 0)
     undecided = {
         name: f"{name!r} (attribute {source.attribute!r})"
-        for name, source in campaign.properties.items()
+        for message in campaign.messages
+        for name, source in message.properties.items()
         if source.attribute and source.default is None and not source.exclude_empty
     }
     if missing and undecided:

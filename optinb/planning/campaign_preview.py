@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from msgspec import Struct
 
 from optinb.appboy import StatedRules, Template
 from optinb.base.figures import many
+from optinb.base.settings import PLATFORMS, Platform
 from optinb.campaigns import (
     ALIVE,
     Campaign,
@@ -23,6 +25,7 @@ from optinb.campaigns import (
     calendar,
     differences,
     fingerprint,
+    gets,
     send_times,
     waterfall,
     why_too_many,
@@ -36,6 +39,8 @@ from optinb.rules import from_json
 from optinb.segments.vendor_control import knows_nobody, without_list
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from optinb.base.context import Context
     from optinb.campaigns.campaign_store import CampaignStore
     from optinb.planning.audiences import Audiences
@@ -60,29 +65,47 @@ class Rival(Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
+class MessagePreview(Struct, frozen=True, kw_only=True):
+    """A message of a previewed campaign.
+
+    Attributes:
+        variant: its variant; None where the campaign has none.
+        platforms: where it goes.
+        template: what is sent.
+        stated: what people have said of the template; None where nobody has.
+        recipients: who gets it; whoever gets two counts in both.
+    """
+
+    variant: str | None
+    platforms: tuple[Platform, ...]
+    template: Template
+    stated: StatedRules | None
+    recipients: int
+
+
 class CampaignPreview(Struct, frozen=True, kw_only=True):
     """What a campaign would do on its next date: who gets it, when, and what they read.
 
     Attributes:
         campaign: the one that is previewed.
         sentence: what its target group is, in plain English.
-        template: what is sent.
+        messages: what is sent, in the order of their numbers.
         run_date: the night that would send it.
         send_at: when it goes out, in UTC; in customers' own times, in the earliest zone.
         send_times: when it goes out in which of the customers' zones.
+        by_variant: how many customers get which variant, by its name; nothing without variants.
         waterfall: how many members each reason keeps from it.
         sample: the message as some recipients will read it.
         parts: what an approval of this binds to, in canonical text.
         fingerprint: stands for the parts and for who submitted them when: whoever approves says it.
         changed: the parts that differ from the last approval.
-        messages: the cost: about how many go out in the coming 90 days, if the group stays as large.
+        messages_ahead: the cost: about how many messages go out in the coming 90 days, if the group stays as large.
         times: how often it goes out within them.
         times_each: how often the same customer gets it at most, by the template and the target group.
         codes: how the pool of the offer suffices for that date; None without codes.
         power: of the test; only in full, and None without a control group.
         rivals: the other campaigns of that night; only in full.
         after_rivals: how many recipients these leave; only in full.
-        stated: what people have said of the template; None where nobody has.
         refused: why it can be neither submitted nor approved, since customers may not get its template again in time;
             empty where they may.
         notes: what else follows from the rules of the template, and what Appboy may filter among the recipients where
@@ -91,7 +114,7 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
 
     campaign: Campaign
     sentence: str
-    template: Template
+    messages: tuple[MessagePreview, ...]
     run_date: date
     send_at: datetime
     send_times: tuple[SendTime, ...]
@@ -100,20 +123,35 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
     parts: dict[str, str]
     fingerprint: str
     changed: tuple[str, ...] = ()
-    messages: int = 0
+    by_variant: dict[str, int] = {}
+    messages_ahead: int = 0
     times: int = 0
     times_each: int = 0
     codes: CodesLeft | None = None
     power: Power | None = None
     rivals: tuple[Rival, ...] = ()
     after_rivals: int | None = None
-    stated: StatedRules | None = None
     refused: str = ""
     notes: tuple[str, ...] = ()
 
+    @property
+    def template_names(self) -> str:
+        """The names of its templates, for a line of text."""
+        return ", ".join(dict.fromkeys(one.template.name for one in self.messages))
+
+    @property
+    def stated(self) -> dict[str, StatedRules | None]:
+        """What people have said of each template, by its name; None where nobody has."""
+        return {one.template.name: one.stated for one in self.messages}
+
+    @property
+    def notes_on_templates(self) -> tuple[str, ...]:
+        """What is worth knowing of its templates, each once."""
+        return tuple(dict.fromkeys(note for one in self.messages for note in one.template.notes))
+
     def cost(self) -> str:
         """The messages of the coming 90 days in words, and how often each customer gets it where not each time."""
-        told = f"about {many(self.messages, 'message')} in the coming 90 days"
+        told = f"about {many(self.messages_ahead, 'message')} in the coming 90 days"
         if self.times_each == self.times:
             return told
         often = "once" if self.times_each == 1 else f"{self.times_each:,} times at most"
@@ -147,60 +185,77 @@ class Previews:
         check_size(audience)
         figures, parts = waterfall(audience), resolved.parts()
         goes_out = calendar([campaign], since=today, zone=self._zone)
-        each = times_each(campaign, resolved.rules, from_json(resolved.rule_json), goes_out)
+        rule = from_json(resolved.rule_json)
+        each = max(times_each(campaign, one.rules, rule, goes_out) for one in resolved.messages)
+        messages = self._messages(resolved, audience)
+        by_variant = {name: _of_variant(resolved, audience, name).height for name in campaign.shares}
         last = self._campaigns.newest_approval(campaign.id)
         rivals, after = self._rivals(resolved, night, audience) if in_full else ((), None)
         return CampaignPreview(
             campaign=campaign,
             sentence=resolved.sentence,
-            template=resolved.template,
+            messages=messages,
             run_date=night,
             send_at=campaign.schedule.send_at(night, self._zone),
             send_times=self._send_times(campaign, night, audience, among),
             waterfall=figures,
-            sample=sample_messages(audience, resolved.template, campaign, count=samples),
+            sample=sample_messages(audience, resolved, count=samples),
             parts=parts,
             fingerprint=self._fingerprint(campaign, parts),
             changed=differences(last.parts, parts) if last is not None else (),
-            messages=figures.recipients * each,
+            by_variant=by_variant,
+            messages_ahead=sum(one.recipients for one in messages) * each,
             times=len(goes_out),
             times_each=each,
             codes=self._codes.left_for(campaign, recipients=figures.recipients),
-            power=self._power.of(campaign, figures) if in_full else None,
+            power=self._power.of(campaign, figures, by_variant) if in_full else None,
             rivals=rivals,
             after_rivals=after,
-            stated=self._resolver.stated(resolved),
             refused=self._resolver.why_not_again(resolved) or "",
-            notes=(*self._notes(resolved), *self._vendor_notes(resolved, figures.recipients)),
+            notes=(*self._notes(resolved), *self._vendor_notes(resolved, messages)),
         )
 
-    def _vendor_notes(self, resolved: Resolved, recipients: int) -> tuple[str, ...]:
+    def _messages(self, resolved: Resolved, audience: pl.DataFrame) -> tuple[MessagePreview, ...]:
+        stated = self._resolver.stated(resolved)
+        return tuple(
+            MessagePreview(
+                variant=one.message.variant,
+                platforms=tuple(p for p in PLATFORMS if p in one.platforms),
+                template=one.template,
+                stated=stated[one.template.id],
+                recipients=gets(audience, one.message.number).height,
+            )
+            for one in resolved.messages
+        )
+
+    def _vendor_notes(self, resolved: Resolved, messages: Iterable[MessagePreview]) -> tuple[str, ...]:
         """Whom Appboy may filter without anybody knowing beforehand who it is."""
         group = resolved.app_group
         control = self._audiences.vendor_control.of(group.id)
         known = knows_nobody(control) if control is not None and control.known == 0 else None
+        gets_it: Counter[str] = Counter()
+        for one in messages:
+            gets_it[one.template.id] += one.recipients
         told = (
             without_list(group.name) if control is None else known,
-            why_too_many(resolved.rules, resolved.template.name, recipients),
+            *(why_too_many(one.rules, one.template.name, gets_it[key]) for key, one in resolved.by_template.items()),
         )
         return tuple(note for note in told if note)
 
     def _notes(self, resolved: Resolved) -> tuple[str, ...]:
         """What follows from the rules of the template, beside a refusal."""
-        template, group = resolved.template, resolved.app_group
-        others = [
-            record
-            for record in self._campaigns.list()
-            if record.campaign.template in (template.id, template.name)
-            and record.campaign.app_group in (group.id, group.name)
-        ]
-        rule = from_json(resolved.rule_json)
-        told = had_before(resolved.campaign, resolved.rules, rule, template=template.name, others=others)
-        return (told,) if told else ()
+        group, rule = resolved.app_group, from_json(resolved.rule_json)
+        of_group = [r for r in self._campaigns.list() if r.campaign.app_group in (group.id, group.name)]
+        told: list[str | None] = []
+        for one in resolved.by_template.values():
+            names = {one.template.id, one.template.name}
+            others = [record for record in of_group if names & {*record.campaign.template_names}]
+            told.append(had_before(resolved.campaign, one.rules, rule, template=one.template.name, others=others))
+        return tuple(note for note in told if note)
 
     def power(self, preview: CampaignPreview) -> Power | None:
         """What the test of a previewed campaign can see; see `Campaigns.power`."""
-        return self._power.of(preview.campaign, preview.waterfall)
+        return self._power.of(preview.campaign, preview.waterfall, preview.by_variant)
 
     def _fingerprint(self, campaign: Campaign, parts: dict[str, str]) -> str:
         """The short one of what a preview shows; of a submitted campaign also of who submitted it, and when."""
@@ -260,6 +315,11 @@ class Previews:
             there = people.select("customer_id", "time_zone").join(recipients, on="customer_id", how="semi")
             counts = dict(there["time_zone"].value_counts().iter_rows())
         return send_times(campaign.schedule, night, zone=self._zone, customers=counts)
+
+
+def _of_variant(resolved: Resolved, audience: pl.DataFrame, name: str) -> pl.DataFrame:
+    """The recipients of a variant."""
+    return pl.concat(gets(audience, one.message.number) for one in resolved.of_variant(name)).unique("customer_id")
 
 
 def _may_rival(record: CampaignRecord, night: date) -> bool:

@@ -123,7 +123,7 @@ class Campaigns:
         Returns:
             what is missing, or wrong, in the order of the form.
         """
-        return lacks_of(fields, context=self._context, templates=self._templates)
+        return lacks_of(fields, context=self._context, templates=self._templates, resolver=self._resolver)
 
     def submit(self, source: Source) -> CampaignRecord:
         """Submits a campaign for approval by a second person.

@@ -7,13 +7,15 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
+from msgspec.structs import replace
 
 from optinb.campaigns import Campaign, Power, Waterfall, power_of
+from optinb.campaigns.power import comparisons
 from optinb.errors import RuleError
 from optinb.segments import Groups, members
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from optinb.rules import Rule
     from optinb.segments.tables_view import TablesView
@@ -28,14 +30,14 @@ class PowerOfTests:
     def __init__(self, tables: TablesView, groups: Groups) -> None:
         self._tables, self._groups = tables, groups
 
-    def of(self, campaign: Campaign, figures: Waterfall) -> Power | None:
-        """What the test of a campaign can see; None without a control group.
+    def of(self, campaign: Campaign, figures: Waterfall, variants: Mapping[str, int]) -> Power | None:
+        """What the test of a campaign can see; None without a control group and without variants.
 
         The base rate is the share of the group, as it was one measurement window ago (14 days without one), that has
         bought since. Today's group would mislead: of those who bought nothing for 60 days, nobody bought within the
         last 14.
         """
-        if not figures.control:
+        if not figures.control and len(variants) < 2:
             return None
         days = campaign.measurement_days or TEST_DAYS
         rule = self._groups.bound(campaign.group)
@@ -45,16 +47,18 @@ class PowerOfTests:
             base_rate=self._rates(rule, days, (days,))[days],
             measurement_days=days,
         )
+        compared = comparisons(variants, control=figures.control, base_rate=power.base_rate)
         longer = [7 * weeks for weeks in range(1, LONGEST_WEEKS + 1) if 7 * weeks > days]
         if power.sees_a_tenth or not longer:
-            return power
-        return power_of(
+            return replace(power, comparisons=compared)
+        advised = power_of(
             recipients=figures.recipients,
             control=figures.control,
             base_rate=power.base_rate,
             measurement_days=days,
             rates=self._rates(rule, longer[-1], longer),
         )
+        return replace(advised, comparisons=compared)
 
     def _rates(self, rule: Rule, ago: int, lengths: Iterable[int]) -> dict[int, float]:
         """The share of a group, as it was some days ago, that bought within so many days, by their number."""

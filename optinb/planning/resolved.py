@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.appboy import UNSTATED, StatedRules, Template, TemplateRules, Templates, needed_properties
-from optinb.base.settings import AppGroupSettings
+from optinb.base.settings import AppGroupSettings, Platform
 from optinb.campaigns import (
     Campaign,
+    CampaignMessage,
     Competitor,
     TemplateSending,
     content_parts,
@@ -35,27 +36,58 @@ if TYPE_CHECKING:
     from optinb.segments.tables_view import TablesView
 
 
+class ResolvedMessage(Struct, frozen=True, kw_only=True):
+    """A message of a campaign with its template, and what people have stated of that."""
+
+    message: CampaignMessage
+    template: Template
+    rules: TemplateRules = UNSTATED
+
+    @property
+    def platforms(self) -> frozenset[Platform]:
+        """Where it goes: where it was chosen for, or wherever the template has a message."""
+        return frozenset(self.message.platforms or self.template.platforms)
+
+
 class Resolved(Struct, frozen=True, kw_only=True):
     """A campaign with everything that its names stand for.
 
-    `decided` are the parts that the settings decide, and the audiences of its nights that were rebuilt; `rules` are
-    what people have stated of the template.
+    `messages` are in the order of their numbers; `decided` are the parts that the settings decide, and the audiences of
+    its nights that were rebuilt.
     """
 
     campaign: Campaign
     app_group: AppGroupSettings
-    template: Template
-    rules: TemplateRules = UNSTATED
+    messages: tuple[ResolvedMessage, ...]
     rule_json: str
     sentence: str
     decided: dict[str, str]
 
     def parts(self) -> dict[str, str]:
         """The canonical parts that an approval binds to."""
-        content = content_parts(
-            self.campaign, rule_json=self.rule_json, template=self.template, app_group=self.app_group
-        )
-        return {**content, **rules_part(self.rules), **self.decided}
+        templates = self.each_template
+        content = content_parts(self.campaign, rule_json=self.rule_json, templates=templates, app_group=self.app_group)
+        stated = rules_part([one.rules for one in self.messages], [template.id for template in templates])
+        return {**content, **stated, **self.decided}
+
+    @property
+    def each_template(self) -> tuple[Template, ...]:
+        """The template of each message."""
+        return tuple(one.template for one in self.messages)
+
+    def of_variant(self, variant: str | None) -> tuple[ResolvedMessage, ...]:
+        """The messages of a variant, or of a campaign without any."""
+        return tuple(one for one in self.messages if one.message.variant == variant)
+
+    @property
+    def by_template(self) -> dict[str, ResolvedMessage]:
+        """The first message of each template, by the template's id."""
+        return {one.template.id: one for one in reversed(self.messages)}
+
+    @property
+    def template_names(self) -> str:
+        """The names of its templates, for a line of text."""
+        return ", ".join(dict.fromkeys(template.name for template in self.each_template))
 
     def competitor(self, night: date) -> Competitor:
         """The campaign as the contact policy sees it.
@@ -65,14 +97,17 @@ class Resolved(Struct, frozen=True, kw_only=True):
         """
         schedule = self.campaign.schedule
         day = schedule.day_of(night)
-        sending = TemplateSending(
-            app_group_id=self.app_group.id,
-            template_id=self.template.id,
-            clock=schedule.clock,
-            wall=datetime.combine(day, schedule.time),
-            rules=self.rules,
+        sendings = tuple(
+            TemplateSending(
+                app_group_id=self.app_group.id,
+                template_id=one.template.id,
+                clock=schedule.clock,
+                wall=datetime.combine(day, schedule.time),
+                rules=one.rules,
+            )
+            for one in self.messages
         )
-        return Competitor.of(self.campaign, app_group_id=self.app_group.id, day=day, sending=sending)
+        return Competitor.of(self.campaign, app_group_id=self.app_group.id, day=day, sendings=sendings)
 
 
 class Resolver:
@@ -95,7 +130,10 @@ class Resolver:
     def resolve(self, campaign: Campaign) -> Resolved:
         """Finds app group, template and rule of a campaign. Raises CampaignError or SettingsError."""
         app_group = self._settings.app_group(campaign.app_group)
-        template = self._templates.get(app_group.name, campaign.template)
+        if lacking := campaign.why_no_message:
+            raise CampaignError(f"{campaign.name!r} can't go out: {lacking}")
+        templates = {name: self._templates.get(app_group.name, name) for name in campaign.template_names}
+        rules = {name: self._templates.rules_of(template) for name, template in templates.items()}
         group = self._groups.get(campaign.group)
         # what the group names is part of what is approved, so that its change is one of the campaign's too; a rule that
         # names nothing stays as it was stored, also in an older form
@@ -113,8 +151,10 @@ class Resolver:
         return Resolved(
             campaign=campaign,
             app_group=app_group,
-            template=template,
-            rules=self._templates.rules_of(template),
+            messages=tuple(
+                ResolvedMessage(message=one, template=templates[one.template], rules=rules[one.template])
+                for one in campaign.messages
+            ),
             rule_json=to_json(bound) if named else group.rule_json,
             sentence=sentence(from_json(group.rule_json)),  # not as it's stored, which nothing binds
             decided=decided | rebuilt_parts(rebuilt),
@@ -126,32 +166,37 @@ class Resolver:
         Who approves it sees its texts, and approves what Appboy's own have as their hash. Raises CampaignError.
         """
         resolved = self.resolve(campaign)
-        self._templates.check_imported(resolved.template)
+        for one in resolved.by_template.values():
+            self._templates.check_imported(one.template)
         return resolved
 
     def to_send(self, campaign: Campaign) -> Resolved:
         """The same for a send. Raises CampaignError for a campaign that no night could send."""
         resolved = self.to_show(campaign)
-        check_template(resolved.template, campaign)
+        check_messages(resolved)
         if campaign.codes is not None:
             self._codes.get(campaign.codes)
         check_codes_shown(campaign)
         return resolved
 
-    def stated(self, resolved: Resolved) -> StatedRules | None:
-        """What people have said of the template of a campaign, with who and when; None where nobody has."""
-        return self._templates.rules(resolved.app_group.id, resolved.template.id)
+    def stated(self, resolved: Resolved) -> dict[str, StatedRules | None]:
+        """What people have said of each template of a campaign, with who and when, by its id; None where nobody has."""
+        return {template: self._templates.rules(resolved.app_group.id, template) for template in resolved.by_template}
 
     def why_not_again(self, resolved: Resolved) -> str | None:
         """Why a campaign that recurs would reach customers once only, or miss some again and again, or None."""
-        return why_not_again(
-            resolved.campaign,
-            resolved.rules,
-            from_json(resolved.rule_json),
-            template=resolved.template.name,
-            since=self._context.today(),
-            zone=self._settings.zone,
+        found = (
+            why_not_again(
+                resolved.campaign,
+                one.rules,
+                from_json(resolved.rule_json),
+                template=one.template.name,
+                since=self._context.today(),
+                zone=self._settings.zone,
+            )
+            for one in resolved.by_template.values()
         )
+        return next(filter(None, found), None)
 
     def check_again(self, resolved: Resolved) -> None:
         """Refuses a campaign that recurs sooner than its template may be had again. Raises CampaignError."""
@@ -159,19 +204,82 @@ class Resolver:
             raise CampaignError(why)
 
 
-def check_template(template: Template, campaign: Campaign) -> None:
+def check_messages(resolved: Resolved) -> None:
+    """Refuses messages that no night could send as they are chosen. Raises CampaignError."""
+    for one in resolved.messages:
+        check_template(one)
+        _check_platforms(one, resolved.app_group)
+    _check_variants(resolved)
+    _check_phones(resolved)
+
+
+def check_template(one: ResolvedMessage) -> None:
     """Refuses a template that can't be used, or that needs what the campaign doesn't give. Raises CampaignError."""
+    template = one.template
     if not template.usable:
         raise CampaignError(
             f"template {template.name!r} can't be used: {'; '.join(template.problems)}", field="template"
         )
     for needed in needed_properties(template):
-        if needed.name not in campaign.properties and not needed.has_default:
+        if needed.name not in one.message.properties and not needed.has_default:
+            of = f" for its variant {one.message.variant!r}" if one.message.variant else ""
             raise CampaignError(
-                f"template {template.name!r} needs the property {needed.name!r}, which the campaign doesn't give; "
+                f"template {template.name!r} needs the property {needed.name!r}, which the campaign doesn't give{of}; "
                 f"add it under [properties]",
                 field=f"properties.{needed.name}",
             )
+
+
+def _check_platforms(one: ResolvedMessage, app_group: AppGroupSettings) -> None:
+    """Refuses a template that was chosen for other platforms than those that Appboy would send it to."""
+    chosen, template = one.message.platforms, one.template
+    lacking = [platform for platform in chosen if platform not in template.platforms]
+    if lacking:
+        raise CampaignError(
+            f"template {template.name!r} has no message for {lacking[0]}, only for {', '.join(template.platforms)}; "
+            f"choose another one for {lacking[0]}, or none"
+        )
+    beyond = [p for p in template.platforms if chosen and p not in chosen and p in app_group.platforms()]
+    if beyond:
+        raise CampaignError(
+            f"template {template.name!r} has a message for {beyond[0]}, too, which Appboy would send to whoever has "
+            f"both; choose it for {beyond[0]}, too, or one that is for {', '.join(chosen)} alone"
+        )
+
+
+def _check_variants(resolved: Resolved) -> None:
+    """Refuses variants that don't go to the same platforms, whose customers couldn't be compared."""
+    reached: dict[str | None, frozenset[Platform]] = {}
+    for one in resolved.messages:
+        mine = one.platforms & resolved.app_group.platforms()
+        reached[one.message.variant] = reached.get(one.message.variant, frozenset()) | mine
+    first, *others = reached
+    for other in others:
+        if missing := sorted(reached[first] ^ reached[other]):
+            has, lacks = (first, other) if missing[0] in reached[first] else (other, first)
+            raise CampaignError(
+                f"variant {has!r} goes to {missing[0]} and variant {lacks!r} doesn't, so that nobody could compare "
+                f"them; give both a template for {missing[0]}, or none"
+            )
+
+
+def _check_phones(resolved: Resolved) -> None:
+    """Refuses what can't be kept: one phone of each where one template goes to several, and one code on two phones."""
+    campaign = resolved.campaign
+    if campaign.phones == "last_used":
+        for one in resolved.messages:
+            together = sorted(one.platforms & resolved.app_group.platforms())
+            if len(together) > 1:
+                raise CampaignError(
+                    f"Appboy sends template {one.template.name!r} to all of a customer's phones, {together[0]} and "
+                    f"{together[1]}; give each platform a template of its own under [templates], or leave phones out"
+                )
+    of_one = [one.message.variant for one in resolved.messages]
+    if campaign.codes is not None and campaign.phones == "all" and len(of_one) != len(set(of_one)):
+        raise CampaignError(
+            'a customer with several phones would get a promotion code on each; write phones = "last_used", so that '
+            "everybody gets one, or choose one template for all platforms"
+        )
 
 
 def check_codes_shown(campaign: Campaign) -> None:

@@ -38,15 +38,17 @@ class TemplateUses:
         found: list[str] = []
         for record in self._campaigns.list():
             plan = record.campaign
-            is_on_it = plan.app_group in (group.id, group.name) and plan.template in (template.id, template.name)
-            if not is_on_it or record.archived or record.state not in (*ALIVE, "submitted", "paused"):
+            named = {template.id, template.name} & {*plan.template_names}
+            if not named or plan.app_group not in (group.id, group.name):
+                continue
+            if record.archived or record.state not in (*ALIVE, "submitted", "paused"):
                 continue
             try:
                 resolved = self._resolver.resolve(plan)
             except OptinbError as error:
                 found.append(f"{plan.name!r} can't go out: {error}")
                 continue
-            if resolved.template.id == template.id:  # another one of its name may be the one that is meant
+            if template.id in resolved.by_template:  # another one of its name may be the one that is meant
                 found.append(self._told(record, resolved))
         return tuple(found)
 
@@ -66,10 +68,10 @@ class TemplateUses:
             try:
                 resolved = self._resolver.resolve(plan)
             except OptinbError as error:
-                yield plan.template, f"{plan.name!r} can't go out: {error}"
+                yield ", ".join(plan.template_names), f"{plan.name!r} can't go out: {error}"
                 continue
             if why := self._resolver.why_not_again(resolved):
-                yield resolved.template.name, why
+                yield resolved.template_names, why
 
     def _told(self, record: CampaignRecord, resolved: Resolved) -> str:
         name, refused = record.campaign.name, self._resolver.why_not_again(resolved)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
+import numpy as np
 import polars as pl
 from msgspec import Struct
 
@@ -21,12 +22,12 @@ from optinb.appboy import (
     RequestUnknown,
     SendRequest,
     Stopped,
-    Template,
     needed_properties,
     render,
 )
 from optinb.campaigns import (
     EXAMPLE_CODE,
+    MESSAGES,
     REASONS,
     Campaign,
     Exclusion,
@@ -35,25 +36,31 @@ from optinb.campaigns import (
     personal,
     with_codes,
 )
+from optinb.engine.persons import Persons
 from optinb.errors import AppboyError, CampaignError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from typing import Any
 
     from optinb.base.context import Context
-    from optinb.planning.resolved import Resolved
+    from optinb.campaigns import CampaignMessage
+    from optinb.planning.resolved import Resolved, ResolvedMessage
     from optinb.segments.tables_view import TablesView
     from optinb.store.audit import AuditTrail
 
 HOW = "test customers are those with is_test in the customers table"
 
 
+NEEDED_BY_A_TEST = ("app_group", "template", "templates", "variants", "group")
+
+
 class SampleMessage(Struct, frozen=True, kw_only=True):
-    """The message as one customer will read it, on each platform of the template."""
+    """The message as one customer will read it, on each of its platforms; `variant` is theirs, where there are some."""
 
     customer_id: str
     messages: tuple[RenderedMessage, ...]
+    variant: str | None = None
 
 
 class SentTest(Struct, frozen=True, kw_only=True):
@@ -86,31 +93,61 @@ class Trials:
 
     def message(self, resolved: Resolved, customer_id: str) -> SampleMessage:
         """What one customer, in the audience or not, would read of a campaign; see `Campaigns.message`."""
-        people = _people(self._customers(), resolved.campaign)
-        rows = people.filter(pl.col("customer_id") == customer_id).collect().to_dicts()
-        if not rows:
+        tables, campaign = self._tables.tables(), resolved.campaign
+        customers = tables.customers.to_native().filter(pl.col("customer_id") == customer_id)
+        person = customers.select("customer_id", "external_user_id").collect()
+        if person.is_empty():
             raise CampaignError(f"{customer_id!r} is no customer of the published tables")
-        if rows[0]["property_missing"]:
+        persons = Persons(person, tables.identity())
+        dealt = int(persons.dealt(np.zeros(1, np.uint32), salt=campaign.id, shares=campaign.shares)[0])
+        mine = resolved.of_variant(list(campaign.shares)[dealt] if campaign.variants else None)
+        row = _people(customers, campaign, mine[0].message).collect().to_dicts()[0]
+        if row["property_missing"]:
             raise CampaignError(f"customer {customer_id!r} {REASONS['property_missing']}, and gets no message")
-        return sample_message(
-            resolved.template, customer_id, rows[0]["properties"], holes=holes_of(resolved.campaign, resolved.template)
-        )
+        return sample_message(mine, customer_id, row["properties"])
 
     def send(self, resolved: Resolved, *, customers: Collection[str] | None = None) -> SentTest:
-        """Sends a campaign's message to test customers now: all, or those named, but those who didn't opt in.
+        """Sends a campaign's messages to test customers now: all, or those named, but those who didn't opt in.
 
-        One request that is never repeated. It enters the audit trail, and no journal or figure. Raises CampaignError
-        where nobody may get it, AppboyError with what to do where Appboy doesn't take it.
+        Of every variant everybody gets each message, one request for each that is never repeated. They enter the audit
+        trail, and no journal or figure. Raises CampaignError where nobody may get it, AppboyError with what to do where
+        Appboy doesn't take one; those after it aren't sent then.
         """
-        campaign, context, everybody = resolved.campaign, self._context, self._customers()
-        rows = _with_reasons(_chosen(_people(everybody, campaign), customers), everybody)
-        skipped = dict(rows.filter(pl.col("against").is_not_null()).select("customer_id", "against").iter_rows())
-        rows = rows.filter(pl.col("against").is_null())
-        if rows.is_empty():
+        campaign, everybody = resolved.campaign, self._tables.tables().customers.to_native()
+        sent: list[SampleMessage] = []
+        skipped: dict[str, str] = {}
+        errors: list[str] = []
+        to_send: list[tuple[ResolvedMessage, pl.DataFrame]] = []
+        for variant in dict.fromkeys(one.message.variant for one in resolved.messages):
+            mine = resolved.of_variant(variant)
+            rows = _with_reasons(_chosen(_people(everybody, campaign, mine[0].message), customers), everybody)
+            skipped |= dict(rows.filter(pl.col("against").is_not_null()).select("customer_id", "against").iter_rows())
+            rows = rows.filter(pl.col("against").is_null())
+            to_send += [(one, rows) for one in mine if rows.height]
+            sent += [sample_message(mine, *row) for row in rows.select("customer_id", "properties").iter_rows()]
+        if not to_send:
             reasons = "; ".join(f"{customer_id!r} {why}" for customer_id, why in skipped.items())
             raise CampaignError(f"no test customer can get {campaign.name!r}: {reasons}")
+        with AppboyClient(resolved.app_group, timeout_s=self._context.settings.send.timeout_s) as client:
+            for one, rows in to_send:
+                errors += self._sent(client, campaign, one, rows).errors
+        return SentTest(
+            campaign=campaign.name,
+            app_group=resolved.app_group.name,
+            template=resolved.template_names,
+            at=self._context.now(),
+            sent=tuple(sent),
+            skipped=skipped,
+            errors=tuple(errors),
+        )
+
+    def _sent(
+        self, client: AppboyClient, campaign: Campaign, one: ResolvedMessage, rows: pl.DataFrame
+    ) -> RequestAccepted:
+        """Sends one message to some customers. Raises AppboyError unless it was accepted."""
+        context = self._context
         request = SendRequest(
-            resolved.template.id,
+            one.template.id,
             tuple(
                 Recipient(external_id, msgspec.json.decode(properties))
                 for external_id, properties in rows.select("external_user_id", "properties").iter_rows()
@@ -121,33 +158,20 @@ class Trials:
             "subject": campaign.id,
             "campaign": campaign.name,
             "customers": rows["customer_id"].to_list(),
+            **({"template": one.template.id} if campaign.is_of_several else {}),
         }
         # must precede the request: what may have been sent is in the trail, whatever happens next
         self._audit.note(action="test send asked for", now=context.now(), **note)
-        with AppboyClient(resolved.app_group, timeout_s=context.settings.send.timeout_s) as client:
-            outcome = client.send_now(request)
+        outcome = client.send_now(request)
         self._audit.note(action="test send answered", now=context.now(), **note, outcome=repr(outcome))
         if not isinstance(outcome, RequestAccepted):
             _raise(campaign.name, outcome)
-        return SentTest(
-            campaign=campaign.name,
-            app_group=resolved.app_group.name,
-            template=resolved.template.name,
-            at=context.now(),
-            sent=tuple(
-                sample_message(resolved.template, *row) for row in rows.select("customer_id", "properties").iter_rows()
-            ),
-            skipped=skipped,
-            errors=outcome.errors,
-        )
-
-    def _customers(self) -> pl.LazyFrame:
-        return self._tables.tables().customers.to_native()
+        return outcome
 
 
-def _people(customers: pl.LazyFrame, campaign: Campaign) -> pl.LazyFrame:
-    """Every customer with what the message would say to them, with an example of a code."""
-    return personal(customers, properties=campaign.properties, offer=campaign.exampled)
+def _people(customers: pl.LazyFrame, campaign: Campaign, message: CampaignMessage) -> pl.LazyFrame:
+    """Every customer with what a message would say to them, with an example of a code."""
+    return personal(customers, properties=message.properties, offer=campaign.exampled)
 
 
 def _with_reasons(rows: pl.DataFrame, everybody: pl.LazyFrame) -> pl.DataFrame:
@@ -218,7 +242,7 @@ def for_trial(fields: Mapping[str, Any]) -> Campaign:
 
     Raises CampaignError for one whose message can't be made yet.
     """
-    missing = [lack for lack in checklist(fields) if lack.field.partition(".")[0] in ("app_group", "template", "group")]
+    missing = [lack for lack in checklist(fields) if lack.field.partition(".")[0] in NEEDED_BY_A_TEST]
     if missing:
         raise CampaignError(
             f"a test send needs {' and '.join(lack.words for lack in missing)}; choose that first",
@@ -233,30 +257,44 @@ def for_trial(fields: Mapping[str, Any]) -> Campaign:
     return campaign_from({**filled, "schedule": {"every": "day", "at": "12:00"}})
 
 
-def holes_of(campaign: Campaign, template: Template) -> dict[str, str]:
+def holes_of(one: ResolvedMessage) -> dict[str, str]:
     """What stands in a preview where a text is still missing, so that nobody takes it for one that is empty."""
-    needed = (one.name for one in needed_properties(template) if not one.has_default)
-    return {name: f"[{name}]" for name in needed if name not in campaign.properties}
+    needed = (needed.name for needed in needed_properties(one.template) if not needed.has_default)
+    return {name: f"[{name}]" for name in needed if name not in one.message.properties}
 
 
-def sample_message(
-    template: Template, customer_id: str, properties: str, *, holes: Mapping[str, str] = {}
-) -> SampleMessage:
-    """A template's message to a customer, whose trigger properties are a JSON object. Raises AppboyError.
-
-    `holes` are texts that stand for properties that aren't given.
-    """
-    given = {**holes, **msgspec.json.decode(properties)}
-    return SampleMessage(customer_id=customer_id, messages=tuple(render(m, given) for m in template.messages))
-
-
-def sample_messages(
-    audience: pl.DataFrame, template: Template, campaign: Campaign, *, count: int
-) -> tuple[SampleMessage, ...]:
-    """The message as the first recipients of an audience will read it, with an example of a code."""
-    rows = audience.filter(pl.col("outcome") == "recipient").head(count)
-    rows = with_codes(rows, pl.Series([EXAMPLE_CODE] * rows.height), properties=campaign.code_properties)
-    holes = holes_of(campaign, template)
-    return tuple(
-        sample_message(template, *row, holes=holes) for row in rows.select("customer_id", "properties").iter_rows()
+def sample_message(messages: Sequence[ResolvedMessage], customer_id: str, properties: str) -> SampleMessage:
+    """Some messages of one variant to a customer, whose trigger properties are a JSON object. Raises AppboyError."""
+    given = msgspec.json.decode(properties)
+    return SampleMessage(
+        customer_id=customer_id,
+        messages=tuple(
+            render(text, {**holes_of(one), **given})
+            for one in messages
+            for text in one.template.messages
+            if text.platform in one.platforms
+        ),
+        variant=messages[0].message.variant,
     )
+
+
+def sample_messages(audience: pl.DataFrame, resolved: Resolved, *, count: int) -> tuple[SampleMessage, ...]:
+    """The messages as the first recipients of an audience will read them, of each variant, with an example of a code.
+
+    Args:
+        audience: with AUDIENCE_SCHEMA and MESSAGES.
+        resolved: its campaign.
+        count: of customers; they are shared out among the variants.
+    """
+    campaign, found = resolved.campaign, list[SampleMessage]()
+    variants = list(dict.fromkeys(one.message.variant for one in resolved.messages))
+    for variant in variants:
+        mine = resolved.of_variant(variant)
+        bits = sum(1 << one.message.number for one in mine)
+        is_theirs = (pl.col("outcome") == "recipient") & (pl.col(MESSAGES) & pl.lit(bits, pl.UInt32) != 0)
+        rows = audience.filter(is_theirs).head(-(-count // len(variants)))
+        rows = with_codes(rows, pl.Series([EXAMPLE_CODE] * rows.height), properties=campaign.code_properties)
+        for customer_id, properties, gets in rows.select("customer_id", "properties", MESSAGES).iter_rows():
+            theirs = [one for one in mine if gets & 1 << one.message.number]
+            found.append(sample_message(theirs, customer_id, properties))
+    return tuple(found)

@@ -11,16 +11,18 @@ from msgspec import UNSET
 from optinb.appboy.template_rules import ALL_USERS, ONCE, rules_words
 from optinb.base.figures import amount, figure, many, share
 from optinb.base.printable import printable_line
+from optinb.base.settings import PLATFORM_NAMES
 from optinb.show.pages import fragment
 from optinb.show.registry import Shown
 from optinb.show.tables import local_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
     from optinb.appboy import GroupSync, Standing, StatedRules, StatedTemplate, Template, TemplateListing
-    from optinb.campaigns import CampaignRecord, Going, Power, Schedule
+    from optinb.base.settings import Platform
+    from optinb.campaigns import Campaign, CampaignRecord, Going, Power, Schedule
     from optinb.campaigns.conversation import Comment
     from optinb.planning import CampaignPreview, Diagnosis, Rival, SampleMessage, SentTest
     from optinb.planning.approving import LastApproval
@@ -86,12 +88,45 @@ def _standing(template: Template, stated: StatedRules | None) -> str:
     return f"{template_text(template)}\n  rules: {ONCE if stated is None else stated_text(stated)}"
 
 
+def messages_text(campaign: Campaign) -> list[str]:
+    """The messages of a campaign that has several, a line for each; nothing for one that has not."""
+    if not campaign.is_of_several:
+        return []
+    lines = [
+        f"{message_name(one.variant, one.platforms)}: {one.template}"
+        + (f" ({share(campaign.shares[one.variant])})" if one.variant else "")
+        for one in campaign.messages
+    ]
+    is_one = campaign.phones == "last_used"
+    return [*lines, "customers with several phones get it on the one that they used last"] if is_one else lines
+
+
+def message_name(variant: str | None, platforms: Sequence[Platform]) -> str:
+    """What a message of a campaign is called: its variant, and where it goes."""
+    where = " and ".join(PLATFORM_NAMES[platform] for platform in platforms)
+    return ", ".join(filter(None, (variant and f"variant {variant}", where))) or "all phones"
+
+
+def _of_messages(value: CampaignPreview) -> list[str]:
+    """What each message of a preview is, who gets it, and what is stated of its template."""
+    if not value.campaign.is_of_several:
+        (one,) = value.messages
+        return [f"  rules of the template: {ONCE if one.stated is None else stated_text(one.stated)}"]
+    lines = [
+        f"  {one.recipients:>12,}  get {one.template.name} ({message_name(one.variant, one.platforms)})"
+        for one in value.messages
+    ]
+    rules = [f"  rules of {name}: {ONCE if one is None else stated_text(one)}" for name, one in value.stated.items()]
+    return [*lines, *rules]
+
+
 def campaign_text(value: CampaignRecord) -> str:
     """A campaign, and where it stands."""
     c = value.campaign
     lines = [
         f"{c.name}: {value.state}" + (f" ({value.comment})" if value.comment else ""),
-        f"  {c.channel}, {c.app_group}, template {c.template}, group {c.group}",
+        f"  {c.channel}, {c.app_group}, template {', '.join(c.template_names) or 'none yet'}, group {c.group}",
+        *(f"  {line}" for line in messages_text(c)),
         f"  {c.schedule.sentence()}, control group {figure(100 * c.control)}%",
         f"  submitted by {value.author} {local_time(value.submitted_at)}",
     ]
@@ -148,9 +183,9 @@ def preview_text(value: CampaignPreview) -> str:
     c, w = value.campaign, value.waterfall
     lines = [
         f"{c.name}: to {value.sentence}",
-        f"  {c.app_group}, template {value.template.name}, {c.schedule.sentence()}; the night of {value.run_date}",
-        *(f"  note: {note}" for note in value.template.notes),
-        f"  rules of the template: {ONCE if value.stated is None else stated_text(value.stated)}",
+        f"  {c.app_group}, template {value.template_names}, {c.schedule.sentence()}; the night of {value.run_date}",
+        *(f"  note: {note}" for note in value.notes_on_templates),
+        *_of_messages(value),
         *(f"  note: {note}" for note in value.notes),
         *(f"  {left:>12,}  {what}" + f" (-{gone:,})" * bool(gone) for what, gone, left in w.steps()),
         f"  {w.recipients:>12,}  recipients; {value.cost()}",
@@ -167,6 +202,7 @@ def preview_text(value: CampaignPreview) -> str:
     if value.power and value.power.smallest_effect is not None:
         effect = f"{amount(100 * value.power.smallest_effect)} percentage points"
         lines.append(f"  test: sees a rise by {effect} over {share(value.power.base_rate, decimals=2)}")
+    lines += [f"  test: {one.sentence()}" for one in (value.power.comparisons if value.power else ())]
     told = (value.power.warning, value.power.advice) if value.power else ()
     lines += [f"  note: {text}" for text in told if text]
     lines += [f"  {_rival(rival)}" for rival in value.rivals]
@@ -220,7 +256,8 @@ def sample_text(value: SampleMessage) -> str:
     """A message as one customer reads it."""
     lines = []
     for m in value.messages:
-        text = f"{value.customer_id}, {m.platform}: {m.title + ' – ' if m.title else ''}{m.alert}"
+        who = f"{value.customer_id}, variant {value.variant}" if value.variant else value.customer_id
+        text = f"{who}, {m.platform}: {m.title + ' – ' if m.title else ''}{m.alert}"
         lines.append(printable_line(text))  # so that no value looks like a line of ours
         lines += [f"  ! {m.note}"] if m.note else []
     return "\n".join(lines)

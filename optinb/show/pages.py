@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from optinb.appboy.template_rules import ALL_USERS, UNSTATED, rules_words
+from optinb.base.settings import PLATFORM_NAMES
 from optinb.show.tables import TOO_LATE, UNREAD, cell
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ WORDS: Mapping[str, Callable[[Any], Any]] = {
     "stage": STAGES.__getitem__,
     "standing": STANDINGS.__getitem__,
     "device": DEVICES.__getitem__,
+    "platform": PLATFORM_NAMES.__getitem__,
 }
 # Functions that templates call as filters, by their modules, which are imported with the first template.
 FUNCTIONS = {

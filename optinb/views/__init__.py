@@ -76,7 +76,6 @@ def planner(ws: Workspace) -> Planner:
         ws: the workspace that keeps the campaigns; drafts and submissions are its user's.
     """
     from optinb.views.plan.planner import Planner
-    from optinb.views.sends_view import Monitor
 
     return Planner(ws)
 

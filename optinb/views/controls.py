@@ -211,7 +211,7 @@ CONTROLS = {
     "check": Control(lambda label, **traits: w.Checkbox(description=label, indent=False, **traits), read=bool),
     "checks": Control(Checks, list, lambda given: tuple(given or ())),
     "choice": Control(partial(field, w.Dropdown)),
-    "date": Control(partial(field, w.DatePicker), _iso, lambda given: given and date.fromisoformat(given)),
+    "date": Control(partial(field, w.DatePicker), _iso, lambda given: date.fromisoformat(given) if given else None),
     "exact": Control(partial(field, w.Text), read=_text),
     "figure": Control(partial(field, w.Text), _figure, _text),
     "list": Control(
@@ -226,11 +226,13 @@ CONTROLS = {
         lambda given: round((given or 0) * 100, 4),
     ),
     "text": Control(partial(field, w.Text), str.strip, _text),
-    "time": Control(partial(field, w.TimePicker, step=60), _iso, lambda given: given and time.fromisoformat(given)),
+    "time": Control(
+        partial(field, w.TimePicker, step=60), _iso, lambda given: time.fromisoformat(given) if given else None
+    ),
     "time of day": Control(
         partial(field, w.TimePicker, step=60),
         lambda held: held and f"{held:%H:%M}",
-        lambda given: given and time.fromisoformat(given),
+        lambda given: time.fromisoformat(given) if given else None,
     ),
     "whole": Control(partial(field, w.BoundedIntText), read=lambda given: given or 0),
 }

@@ -127,6 +127,7 @@ class Form(w.VBox):
         self._depth = 0
         self._labels: dict[str, str] = {}
         self._wanted: dict[str, Any] = {}
+        self._hidden: set[str] = set()
         self.changed: Callable[[], None] = _nothing
         self.follows: Mapping[str, Callable[[], None]] = {}
         for decided in {name for one in self._kinds.values() for name in one.sets} - self._asked:
@@ -204,6 +205,11 @@ class Form(w.VBox):
             self.choices(self._sheet.choice, options, first=self._kind_of(first))
         self._arrange()
 
+    def hide(self, name: str, *, is_hidden: bool) -> None:
+        """Takes a field out of the form, so that it isn't read either, or puts it back."""
+        (self._hidden.add if is_hidden else self._hidden.discard)(name)
+        self._arrange()
+
     def is_only(self, name: str) -> bool:
         """Whether a field is chosen because there is no other choice."""
         control = self._cells[name].widget
@@ -220,7 +226,12 @@ class Form(w.VBox):
         """
         told: set[str] = set()
         for name, cell in self._cells.items():
-            inner = {place.partition(".")[2]: text for place, text in wrong.items() if place.startswith(f"{name}.")}
+            start = len(name)
+            inner = {
+                place[start:].removeprefix("."): text
+                for place, text in wrong.items()
+                if place.startswith((f"{name}.", f"{name}["))
+            }
             if hasattr(cell.widget, "mark"):
                 told |= {f"{name}.{place}" for place in cell.widget.mark(inner)}
             text = wrong.get(name, "")
@@ -270,6 +281,8 @@ class Form(w.VBox):
         return name in self._kind.asks or name not in self._asked
 
     def _is_shown(self, name: str) -> bool:
+        if name in self._hidden:
+            return False
         words = self._sheet.fields.get(name, Words())
         is_excused = words.unless is not None and self._cells[words.unless[0]].read() == words.unless[1]
         return self._belongs(name) and not is_excused and (name == self._key or not self._is_void)

@@ -27,6 +27,7 @@ import polars as pl
 from optinb.appboy import TemplateRules
 from optinb.base.settings import AppSettings, CapSettings, PolicySection
 from optinb.campaigns import (
+    AudienceMessage,
     Competitor,
     ContactPolicyState,
     PlacedCustomers,
@@ -127,7 +128,7 @@ def ours(customers: int, campaigns: int) -> int:
             members(people, n),
             people,
             uses,
-            apps=APPS,
+            messages=[AudienceMessage(apps=tuple(APPS))],
             control=CONTROL,
             salt=who.campaign_id,
             policy_state=policy_state,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optinb.base.settings import AppSettings
-from optinb.campaigns import REASONS, Property, build_audience, personal, waterfall
+from optinb.campaigns import REASONS, AudienceMessage, Property, build_audience, personal, waterfall
 from optinb.engine.persons import in_share
 from optinb.errors import CampaignError
 from optinb.segments import version_key
@@ -19,6 +19,7 @@ APPS = (
     AppSettings(id="ios", name="Shop for iPhone", platform="ios", sdk_from_version="3.2.0"),
     AppSettings(id="android", name="Shop for Android", platform="android"),
 )
+MESSAGE = [AudienceMessage(apps=tuple(APPS))]
 
 
 def customers(*rows: dict[str, object]) -> pl.LazyFrame:
@@ -56,7 +57,10 @@ def test_everybody_left_out_has_the_first_reason_that_applies() -> None:
         ("none", "somebody-elses-app", True, "9"),
     )
     audience = build_audience(
-        people.select("customer_id"), people, apps, apps=APPS, properties={"age": Property(attribute="age")}
+        people.select("customer_id"),
+        people,
+        apps,
+        messages=[AudienceMessage(apps=tuple(APPS), properties={"age": Property(attribute="age")})],
     )
     assert outcome(audience) == {
         "none": "no_app",
@@ -87,7 +91,7 @@ def test_what_is_not_known_of_a_customer_permits_nothing() -> None:
     apps = uses(
         *((name, "android", True, None) for name in ("blocked", "fine", "out", "test")), ("push", "android", None, None)
     )
-    audience = build_audience(people.select("customer_id"), people, apps, apps=APPS)
+    audience = build_audience(people.select("customer_id"), people, apps, messages=MESSAGE)
     assert outcome(audience) == {
         "blocked": "blocked",
         "fine": "recipient",
@@ -106,7 +110,7 @@ def test_whoever_has_no_external_user_id_cannot_be_addressed_and_shares_it_with_
         {"customer_id": "too", "external_user_id": ""},
     )
     apps = uses(*((name, "android", True, None) for name in ("empty", "fine", "null", "out", "too")))
-    audience = build_audience(people.select("customer_id"), people, apps, apps=APPS)
+    audience = build_audience(people.select("customer_id"), people, apps, messages=MESSAGE)
     assert outcome(audience) == {
         "empty": "no_external_id",
         "fine": "recipient",
@@ -143,13 +147,13 @@ def test_a_message_to_one_customer_says_what_it_lacks_and_who_it_tests() -> None
 def test_one_app_with_push_is_enough() -> None:
     people = customers({"customer_id": "a"})
     apps = uses(("a", "ios", True, "1.0"), ("a", "android", True, None))
-    assert outcome(build_audience(people.select("customer_id"), people, apps, apps=APPS)) == {"a": "recipient"}
+    assert outcome(build_audience(people.select("customer_id"), people, apps, messages=MESSAGE)) == {"a": "recipient"}
 
 
 def test_push_in_an_app_without_the_sdk_does_not_count() -> None:
     people = customers({"customer_id": "a"})
     apps = uses(("a", "ios", True, "1.0"), ("a", "android", False, None))
-    assert outcome(build_audience(people.select("customer_id"), people, apps, apps=APPS)) == {"a": "push_off"}
+    assert outcome(build_audience(people.select("customer_id"), people, apps, messages=MESSAGE)) == {"a": "push_off"}
 
 
 def test_properties_take_the_attribute_the_default_or_the_fixed_value() -> None:
@@ -159,12 +163,16 @@ def test_properties_take_the_attribute_the_default_or_the_fixed_value() -> None:
         people.select("customer_id"),
         people,
         apps,
-        apps=APPS,
-        properties={
-            "name": Property(attribute="first_name", default="there"),
-            "years": Property(attribute="age"),
-            "code": Property(value='S"UM\\MER'),
-        },
+        messages=[
+            AudienceMessage(
+                apps=tuple(APPS),
+                properties={
+                    "name": Property(attribute="first_name", default="there"),
+                    "years": Property(attribute="age"),
+                    "code": Property(value='S"UM\\MER'),
+                },
+            )
+        ],
     )
     assert [json.loads(p) for p in audience["properties"]] == [
         {"code": 'S"UM\\MER', "name": "Ada", "years": 41},
@@ -179,8 +187,7 @@ def test_a_property_of_an_unknown_attribute_names_the_nearest() -> None:
             people.select("customer_id"),
             people,
             uses(),
-            apps=APPS,
-            properties={"x": Property(attribute="firstname")},
+            messages=[AudienceMessage(apps=tuple(APPS), properties={"x": Property(attribute="firstname")})],
         )
 
 
@@ -207,7 +214,7 @@ def test_the_audience_does_not_depend_on_the_order_of_rows() -> None:
     people = [{"customer_id": f"{i:03}", "external_user_id": f"{i // 2}"} for i in range(60)]
     rows = [(f"{i:03}", "android", i % 3 > 0, None) for i in range(60)]
     there, back = (
-        build_audience(p.select("customer_id"), p, uses(*r), apps=APPS, control=0.3, salt="s")
+        build_audience(p.select("customer_id"), p, uses(*r), messages=MESSAGE, control=0.3, salt="s")
         for p, r in ((customers(*people), rows), (customers(*people[::-1]), rows[::-1]))
     )
     assert there.equals(back)
@@ -215,7 +222,7 @@ def test_the_audience_does_not_depend_on_the_order_of_rows() -> None:
 
 def test_nobody_in_the_group_makes_an_empty_audience() -> None:
     people = customers({"customer_id": "a"})
-    audience = build_audience(people.select("customer_id").head(0), people, uses(), apps=APPS, control=0.5)
+    audience = build_audience(people.select("customer_id").head(0), people, uses(), messages=MESSAGE, control=0.5)
     assert audience.height == 0
     assert waterfall(audience).target == 0
 
@@ -249,7 +256,7 @@ def test_a_default_of_any_kind_stands_for_an_empty_attribute(attribute: str, def
         people.select("customer_id"),
         people,
         apps,
-        apps=APPS,
-        properties={"x": Property(attribute=attribute, default=default)},  # type: ignore[arg-type]
+        messages=[AudienceMessage(apps=tuple(APPS), properties={"x": Property(attribute=attribute, default=default)})],
+        # type: ignore[arg-type]
     )
     assert [json.loads(p)["x"] for p in audience["properties"]] == expected

@@ -1,14 +1,25 @@
 from __future__ import annotations
 
+import re
 from datetime import date
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optinb.campaigns import Campaign, Offer, Property, Schedule, campaign_from, campaign_toml, read_campaign
-from optinb.campaigns.campaign import OfferField
+from optinb.base.settings import PLATFORMS
+from optinb.campaigns import (
+    Campaign,
+    Offer,
+    Property,
+    Schedule,
+    Variant,
+    campaign_from,
+    campaign_toml,
+    read_campaign,
+)
+from optinb.campaigns.campaign import OfferField, Phones
 from optinb.campaigns.schedule import WEEKDAYS
 from optinb.errors import CampaignError
 
@@ -40,11 +51,29 @@ PROPERTIES = st.one_of(
     st.builds(Property, attribute=TEXTS, exclude_empty=st.just(True)),
     st.builds(Property, offer=st.sampled_from(get_args(OfferField))),
 )
+TEMPLATES = st.one_of(
+    st.fixed_dictionaries({"template": NAMES}),
+    st.fixed_dictionaries({"templates": st.dictionaries(st.sampled_from(PLATFORMS), NAMES, min_size=1)}),
+)
+VARIANTS = st.lists(st.tuples(st.floats(0.01, 99), TEMPLATES, PROPERTIES), max_size=4).map(
+    lambda made: tuple(
+        Variant(name=f"Variant {n}", share=share, properties={"word": source}, **templates)
+        for n, (share, templates, source) in enumerate(made)
+    )
+)
+
+
+def written(templates: dict[str, Any], **fields: Any) -> Campaign:
+    return Campaign(**templates, **fields)
+
+
 CAMPAIGNS = st.builds(
-    Campaign,
+    written,
+    templates=TEMPLATES,
+    variants=VARIANTS,
+    phones=st.sampled_from(get_args(Phones)),
     name=NAMES,
     app_group=TEXTS,
-    template=TEXTS,
     group=TEXTS,
     schedule=SCHEDULES,
     control=st.floats(0, 0.99),
@@ -113,3 +142,59 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     file.write_bytes(b'name = "\xff"')
     with pytest.raises(CampaignError, match=r"campaign\.toml isn't UTF-8 text \(byte 8\): save it as UTF-8"):
         read_campaign(file)
+
+
+def fields_of(**others: Any) -> dict[str, Any]:
+    return {"name": "A", "app_group": "S", "group": "g", "schedule": {"every": "day", "at": "18:30"}, **others}
+
+
+def test_a_campaign_of_one_template_has_one_message_for_whatever_platforms_it_serves() -> None:
+    (message,) = campaign_from(fields_of(template="T")).messages
+    assert (message.number, message.template, message.platforms, message.variant) == (0, "T", (), None)
+
+
+def test_a_template_that_serves_two_platforms_is_one_message() -> None:
+    found = campaign_from(fields_of(templates={"kindle": "B", "ios": "A", "android": "B"})).messages
+    assert [(m.template, m.platforms) for m in found] == [("A", ("ios",)), ("B", ("android", "kindle"))]
+
+
+def test_each_variant_takes_the_campaigns_templates_and_properties_but_those_of_its_own() -> None:
+    campaign = campaign_from(
+        fields_of(
+            templates={"ios": "A", "android": "B"},
+            properties={"word": {"value": "hello"}, "end": {"value": "bye"}},
+            variants=[
+                {"name": "plain"},
+                {"name": "loud", "share": 3, "template": "C", "properties": {"word": {"value": "HELLO"}}},
+            ],
+        )
+    )
+    told = [(m.number, m.variant, m.template, m.properties["word"].value) for m in campaign.messages]
+    assert told == [(0, "plain", "A", "hello"), (1, "plain", "B", "hello"), (2, "loud", "C", "HELLO")]
+    assert campaign.messages[2].properties["end"].value == "bye"
+    assert campaign.shares == {"plain": 0.25, "loud": 0.75}
+    assert campaign.template_names == ("A", "B", "C")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"template": "T", "templates": {"ios": "X"}}, "give either template = 'T' for all platforms or one for each"),
+        ({"templates": {"iphone": "X"}}, "'iphone' isn't known here; write one of 'ios', 'android', 'kindle', 'web'"),
+        ({"template": "T", "phones": "both"}, "'both' isn't known here; write one of 'all', 'last_used'"),
+        ({"template": "T", "variants": [{"name": "a"}, {"name": "A"}]}, "two variants are called 'a'"),
+        ({"template": "T", "variants": [{"name": "a", "share": 0}]}, "must be more than 0"),
+        ({"template": "T", "variants": [{"name": "a", "shares": 1}]}, "did you mean 'share'"),
+        ({"template": "T", "variants": [{"name": " a"}]}, "name of a variant ' a' must be printable"),
+    ],
+)
+def test_messages_that_can_not_be_told_apart_are_refused_with_the_remedy(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(CampaignError, match=re.escape(said)):
+        campaign_from(fields_of(**fields))
+
+
+def test_a_draft_may_lack_a_message_and_says_which() -> None:
+    assert "no message yet" in (campaign_from(fields_of()).why_no_message or "")
+    lacking = campaign_from(fields_of(variants=[{"name": "a", "template": "T"}, {"name": "b"}]))
+    assert "variant 'b' has no message" in (lacking.why_no_message or "")
+    assert campaign_from(fields_of(template="T")).why_no_message is None

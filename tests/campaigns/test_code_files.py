@@ -14,6 +14,7 @@ from optinb.base.settings import AppSettings
 from optinb.campaigns import (
     AUDIENCE_SCHEMA,
     EXAMPLE_CODE,
+    AudienceMessage,
     Campaign,
     Property,
     build_audience,
@@ -172,7 +173,13 @@ def test_every_recipient_gets_a_code_and_nobody_else() -> None:
         "name": Property(offer="name"),
     }
     rows = build_audience(
-        customers, customers, users, apps=[APP], properties=properties, offer={"name": "Ten"}, control=0.5, salt="s"
+        customers,
+        customers,
+        users,
+        messages=[AudienceMessage(apps=(APP,), properties=properties)],
+        offer={"name": "Ten"},
+        control=0.5,
+        salt="s",
     )
     outcomes = rows["outcome"].to_list()
     assert {"recipient", "control", "excluded"} == set(outcomes)

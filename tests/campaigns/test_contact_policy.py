@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from optinb.base.settings import AppSettings, CapSettings, PolicySection
 from optinb.campaigns import (
+    AudienceMessage,
     Competitor,
     ContactPolicyState,
     PlacedCustomers,
@@ -128,7 +129,7 @@ def night_of(campaigns: Iterable[Planned], night: date, past: list[Contact], pol
             people.filter(pl.col("customer_id").is_in(list(campaign.members))),
             people,
             uses,
-            apps=APPS,
+            messages=[AudienceMessage(apps=tuple(APPS))],
             control=campaign.control,
             salt=campaign.id,
             policy_state=policy_state,
@@ -197,7 +198,14 @@ def competing(policy: PolicySection | None = None) -> ContactPolicyState:
 
 def audience_of(who: Competitor, policy_state: ContactPolicyState, *, control: float = 0.0) -> dict[str, str]:
     rows = build_audience(
-        PEOPLE, PEOPLE, USES, apps=APPS, control=control, salt=who.campaign_id, policy_state=policy_state, who=who
+        PEOPLE,
+        PEOPLE,
+        USES,
+        messages=[AudienceMessage(apps=tuple(APPS))],
+        control=control,
+        salt=who.campaign_id,
+        policy_state=policy_state,
+        who=who,
     )
     policy_state.promise(rows, who)
     return {row["customer_id"]: row["reason"] or row["outcome"] for row in rows.iter_rows(named=True)}

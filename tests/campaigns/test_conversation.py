@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
@@ -20,7 +20,9 @@ def record(state: CampaignState) -> CampaignRecord:
     return CampaignRecord(campaign=CAMPAIGN, state=state, author="Tom", submitted_at=AT, updated_at=AT)
 
 
-def waiting(state: CampaignState, user: str, approvers: tuple[str, ...] = ("Ann", "Bob"), *, approve_own: bool = False):
+def waiting(
+    state: CampaignState, user: str, approvers: tuple[str, ...] = ("Ann", "Bob"), *, approve_own: bool = False
+) -> Any:
     return waits_for(record(state), user=user, approvers=approvers, approve_own=approve_own)
 
 

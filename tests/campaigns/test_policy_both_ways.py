@@ -15,6 +15,7 @@ from policy_oracle import Contact, Limit, Person, Plan, Rules, Use, expected, is
 
 from optinb.base.settings import AppSettings, CapSettings, PolicySection
 from optinb.campaigns import (
+    AudienceMessage,
     Competitor,
     ContactPolicyState,
     PlacedCustomers,
@@ -164,8 +165,12 @@ def told(
         customers.select("customer_id"),
         customers,
         users,
-        apps=[app for app in APPS if app.id in plan.apps],
-        properties={"city": Property(attribute="city", exclude_empty=True)} if plan.needs_city else {},
+        messages=[
+            AudienceMessage(
+                apps=tuple(app for app in APPS if app.id in plan.apps),
+                properties={"city": Property(attribute="city", exclude_empty=True)} if plan.needs_city else {},
+            )
+        ],
         control=plan.control,
         salt=plan.id,
         quiet=quiet_zones(section(rules), schedule, night, zone=ZoneInfo(home), zones=zones),

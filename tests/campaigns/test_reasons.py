@@ -18,6 +18,7 @@ from optinb.base.settings import AppSettings
 from optinb.base.settings.sections import CapSettings, PolicySection
 from optinb.campaigns import (
     REASONS,
+    AudienceMessage,
     Competitor,
     ContactPolicyState,
     Exclusion,
@@ -129,11 +130,10 @@ def test_of_all_that_applies_to_somebody_an_audience_says_the_first() -> None:
         people.lazy(),
         people.lazy(),
         uses.lazy(),
-        apps=[APP],
-        properties={"name": Property(attribute="first_name")},
+        messages=[AudienceMessage(apps=(APP,), properties={"name": Property(attribute="first_name")})],
         quiet=["Asia/Tokyo"],
         policy_state=policy_state,
-        who=Competitor(campaign_id="A", app_group_id="g", day=DAY, priority=1, sending=tonight),
+        who=Competitor(campaign_id="A", app_group_id="g", day=DAY, priority=1, sendings=(tonight,)),
     )
     assert audience.filter(pl.col("customer_id").is_in(ids))["reason"].to_list() == [*ORDER, None]
     assert tuple(waterfall(audience).excluded) == ORDER

@@ -13,6 +13,7 @@ from optinb.appboy.template_rules import TemplateRules, VendorCap, VendorQuietHo
 from optinb.base.settings import AppSettings
 from optinb.base.settings.sections import PolicySection
 from optinb.campaigns import (
+    AudienceMessage,
     Competitor,
     ContactPolicyState,
     PlacedCustomers,
@@ -79,12 +80,12 @@ class Night:
         )
 
     def audience(self, one: TemplateSending, *, name: str = "Tonight", control: float = 0.0) -> pl.DataFrame:
-        who = Competitor(campaign_id=name, app_group_id="g", day=TEN.date(), sending=one)
+        who = Competitor(campaign_id=name, app_group_id="g", day=TEN.date(), sendings=(one,))
         found = build_audience(
             self.people.select("customer_id"),
             self.people,
             self.uses,
-            apps=[APP],
+            messages=[AudienceMessage(apps=(APP,))],
             control=control,
             salt=name,
             policy_state=self.state,

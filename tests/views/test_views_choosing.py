@@ -123,3 +123,86 @@ def test_a_test_that_cannot_go_says_what_to_choose_first(planner: Planner) -> No
 def test_offered_values_keep_their_own_names(planner: Planner) -> None:
     planner.app_group.value = "Shop"
     assert offered(planner.template)[0] is None and TEMPLATE in offered(planner.template)
+
+
+def split(planner: Planner) -> None:
+    """Chooses a template for each kind of phone, and what both need."""
+    fill(planner)
+    planner.by_platform.value = True
+    planner.templates.choices["ios"].value = "Optimove_SummerSale_iOS"
+    planner.templates.choices["android"].value = TEMPLATE
+    planner.properties.rows["promo_code"].value.value = "SUMMER"
+
+
+def test_templates_are_chosen_for_each_kind_of_phone_with_their_messages_shown(planner: Planner, ws: Workspace) -> None:
+    split(planner)
+    assert planner.fields()["templates"] == {"ios": "Optimove_SummerSale_iOS", "android": TEMPLATE}
+    assert "template" not in planner.fields() and planner.template.layout.display == "none"
+    shown = text_of(planner.about_template.value)
+    assert "iPhone:" in shown and "Android" in shown and shown.count("Summer sale") == 2
+    assert missing(planner) == "Everything is there."
+    assert len(ws.campaigns.preview(planner.fields()).messages) == 2
+    assert planner.templates.choices["kindle"].layout.display == "none"
+    planner.by_platform.value = False
+    assert planner.fields()["template"] == TEMPLATE and "templates" not in planner.fields()
+
+
+def test_a_kind_of_phone_may_get_nothing_but_one_of_them_is_needed(planner: Planner) -> None:
+    split(planner)
+    planner.templates.choices["android"].value = None
+    assert missing(planner) == "Everything is there."
+    planner.templates.choices["ios"].value = None
+    assert "a template" in missing(planner)
+
+
+def test_variants_come_as_two_with_their_shares_and_their_own_words(planner: Planner, ws: Workspace) -> None:
+    split(planner)
+    editor = planner.variants
+    assert "Everybody gets the same message" in text_of(editor.about.value)
+    editor.add.click()
+    assert "A 50.0%, B 50.0%" in text_of(editor.about.value)
+    editor.rows[1].share.value = 3
+    assert "A 25.0%, B 75.0%" in text_of(editor.about.value)
+    origin = editor.rows[1].properties.rows["promo_code"].origin
+    assert origin.label == "As the campaign has it"
+    origin.value = "fixed"
+    editor.rows[1].properties.rows["promo_code"].value.value = "WINTER"
+    fields = planner.fields()["variants"]
+    assert fields[0] == {"name": "A", "share": 1.0}
+    assert fields[1] == {"name": "B", "share": 3.0, "properties": {"promo_code": {"value": "WINTER"}}}
+    assert missing(planner) == "Everything is there."
+    preview = ws.campaigns.preview(planner.fields())
+    assert preview.campaign.shares == {"A": 0.25, "B": 0.75}
+    assert "SUMMER" in text_of(planner.message.value)
+
+
+def test_a_variant_has_its_own_template_a_name_of_its_own_and_can_be_removed(planner: Planner) -> None:
+    split(planner)
+    planner.variants.add.click()
+    first, second = planner.variants.rows
+    second.template.value = "Optimove_WinBack_iOS"
+    assert planner.fields()["variants"][1]["template"] == "Optimove_WinBack_iOS"
+    assert "nobody could compare" in missing(planner)
+    second.template.value = None
+    second.name.value = "a"
+    assert "two variants are called 'a'" in missing(planner)
+    second.name.value = ""
+    assert "a name for each variant" in missing(planner)
+    second.remove.click()
+    first.remove.click()
+    assert "variants" not in planner.fields() and missing(planner) == "Everything is there."
+
+
+def test_what_is_saved_with_variants_opens_as_it_was(planner: Planner, ws: Workspace) -> None:
+    split(planner)
+    planner.variants.add.click()
+    planner.variants.rows[0].template.value = ""
+    planner.variants.rows[0].templates.choices["ios"].value = "Optimove_WinBack_iOS"
+    planner.variants.rows[0].templates.choices["android"].value = "Optimove_WinBack_Android"
+    planner.name.value = "With variants"
+    saved = ws.campaigns.get("With variants").campaign
+    assert saved.variants[0].templates["android"] == "Optimove_WinBack_Android"
+    again = Planner(ws)
+    again.show_campaign("With variants")
+    assert again.fields() == planner.fields() and not again.keeper.is_dirty
+    assert again.by_platform.value and again.variants.rows[0].templates.read() == dict(saved.variants[0].templates)

@@ -11,7 +11,7 @@ import pytest
 
 from optinb import attr, did, show
 from optinb.base.settings import AppSettings
-from optinb.campaigns import build_audience, waterfall
+from optinb.campaigns import AudienceMessage, build_audience, waterfall
 from optinb.segments import AppReach, Reach, reachable_apps
 from optinb.segments.group_preview import ReachCache, numbered
 
@@ -83,7 +83,9 @@ def test_figures_agree_with_building_the_audience(seed: int, apps: tuple[AppSett
     for share in (0, 0.1, 0.6, 1):
         inside = pl.Series([chance.random() < share for _ in ids], dtype=pl.Boolean)
         members = people.lazy().filter(inside).select("customer_id")
-        expected = waterfall(build_audience(members, people.lazy(), users, apps=apps))
+        expected = waterfall(
+            build_audience(members, people.lazy(), users, messages=[AudienceMessage(apps=tuple(apps))])
+        )
         assert live.figures(inside) == (reach(members, users, apps), expected)
         assert share < 1 or len(apps) < 3 or {"no_external_id", "same_external_id"} <= expected.excluded.keys()
 
@@ -108,7 +110,9 @@ def test_a_preview_of_the_workspace_agrees_with_its_members_and_audience(ws: Wor
         assert found.customers == members.collect().height == found.waterfall.target
         assert found.total == customers.collect().height
         assert found.reach == reach(members, users, apps)
-        assert found.waterfall == waterfall(build_audience(members, customers, users, apps=apps))
+        assert found.waterfall == waterfall(
+            build_audience(members, customers, users, messages=[AudienceMessage(apps=tuple(apps))])
+        )
     assert found == ws.preview(rule, app_group="Shop", engine="duckdb")
     everybody = {row["customer_id"]: row for row in ws.members(rule).to_dicts()}
     shown = [row["customer_id"] for row in found.sample]

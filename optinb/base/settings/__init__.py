@@ -9,6 +9,7 @@ from optinb.base.settings.reading import load_settings, parse_settings
 from optinb.base.settings.sections import (
     ENGINES,
     FILE_NAME,
+    PLATFORM_NAMES,
     PLATFORMS,
     TABLE_NAMES,
     AppGroupSettings,
@@ -39,6 +40,7 @@ __all__ = [
     "ENGINES",
     "FILE_NAME",
     "PLATFORMS",
+    "PLATFORM_NAMES",
     "TABLE_NAMES",
     "AppGroupSettings",
     "AppSettings",

@@ -18,6 +18,7 @@ ENGINES: tuple[Engine, ...] = ("polars", "duckdb", "spark")
 Table = Literal["customer_ids", "customers", "app_users", "transactions", "events"]
 TABLE_NAMES: tuple[Table, ...] = ("customer_ids", "customers", "app_users", "transactions", "events")
 PLATFORMS: tuple[Platform, ...] = ("ios", "android", "kindle", "web")
+PLATFORM_NAMES: dict[Platform, str] = {"ios": "iPhone", "android": "Android", "kindle": "Kindle", "web": "web"}
 LiveContent = Literal["content_blocks", "connected_content", "catalogs", "profile"]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Days = Annotated[int, Meta(ge=1, le=3650)]

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from optinb.appboy import needed_properties
+from optinb.base.settings import PLATFORMS
 from optinb.campaigns import Lack, Schedule, checklist, id_of, lack_of, what_is_missing
 from optinb.errors import CampaignError, OptinbError
 from optinb.planning.audiences import check_decided
+from optinb.planning.readiness import as_far_as_messages
 from optinb.show.campaigns import audience, message
 from optinb.show.pages import fragment
 from optinb.views.controls import choose
@@ -91,9 +93,13 @@ class Planner(Board):
         self.form.follows = {
             "app_group": self._offer_templates,
             "template": self._ask_for_properties,
+            "templates": self._ask_for_properties,
+            "variants": self._ask_for_properties,
             "group": self._describe_group,
         }
         self.campaign.observe(lambda _: self._choose(), "value")
+        self.by_platform.observe(lambda _: self._split(), "value")
+        self._arrange_templates()
         self.sync.on_click(lambda _: self._sync())
         self.previous.on_click(lambda _: self._show_message(self._at - 1))
         self.next.on_click(lambda _: self._show_message(self._at + 1))
@@ -130,18 +136,36 @@ class Planner(Board):
             self._offer_what_is_saved(record.campaign.codes if record else None)
             self._suggested = ""
             if record is None:
-                self.form.show({"control": self._ws.settings.policy.control, "properties": None})
+                self._show({"control": self._ws.settings.policy.control, "properties": None})
             else:
                 plan = record.campaign
-                follows = record.state == "draft" and plan.name.startswith(suggested_name(plan.group, plan.template))
+                template = next(iter(plan.template_names), None)
+                follows = record.state == "draft" and plan.name.startswith(suggested_name(plan.group, template))
                 self._suggested = plan.name if follows else ""
-                self.form.show(msgspec.to_builtins(plan))
+                self._show(msgspec.to_builtins(plan))
         self._refresh()
+
+    def _show(self, fields: dict[str, Any]) -> None:
+        """Sets the controls, of which those for templates depend on how they are chosen."""
+        self.by_platform.value = bool(fields.get("templates"))
+        self._arrange_templates()
+        self.form.show(fields)
+
+    def _split(self) -> None:
+        """One template for all phones, or one for each kind: what was chosen of either stays with it."""
+        if not self.form.is_quiet:
+            self._arrange_templates()
+            self._ask_for_properties()
+            self._changed()
+
+    def _arrange_templates(self) -> None:
+        self.form.hide("template", is_hidden=self.by_platform.value)
+        self.form.hide("templates", is_hidden=not self.by_platform.value)
 
     def _restore(self, fields: dict[str, Any]) -> None:
         """Sets all controls to what they held once, whole or not."""
         with self.form.quiet():
-            self.form.show(fields)
+            self._show(fields)
         self._refresh()
 
     def show_campaign(self, name: str) -> None:
@@ -184,14 +208,29 @@ class Planner(Board):
             )
         else:
             self.about_templates.show(fragment("template_list.html.j2", "unusable", others))
+        app_group = self._ws.settings.app_group(self.app_group.value) if self.app_group.value else None
+        platforms = [one for one in PLATFORMS if app_group and one in app_group.platforms()]
+        self.by_platform.layout.display = "" if len(platforms) > 1 else "none"
+        for part in (self.templates, self.variants):
+            part.offer(self._templates, platforms)
         self.form.choices("template", list(self._templates))
 
+    def _chosen_templates(self) -> list[str]:
+        """The templates of all messages, by their names in the campaign."""
+        campaign = as_far_as_messages(self.fields())
+        return [name for name in campaign.template_names if name in self._templates] if campaign else []
+
     def _ask_for_properties(self) -> None:
-        template = self._templates.get(self.template.value)
-        needed = needed_properties(template) if template else ()
-        notes = [*([ONLY.rstrip(".")] if self.form.is_only("template") else []), *(template.notes if template else ())]
-        self.about_template.say(". ".join(notes))
-        self.statement.show(template)
+        fields, names = self.fields(), self._chosen_templates()
+        chosen = [self._templates[name] for name in names]
+        needed = {one.name: one for template in chosen for one in needed_properties(template)}
+        notes = [f"{note[:1].upper()}{note[1:]}" for template in chosen for note in template.notes]
+        only = ONLY if self.form.is_only("template") and not self.by_platform.value else ""
+        self.about_template.show(fragment("chosen_templates.html.j2", "chosen", chosen, only, notes))
+        self.statement.show(chosen[0] if chosen else None)
+        own = [fields["template"]] if fields.get("template") else list(fields.get("templates", {}).values())
+        self.variants.ask_for(own)
+        needed = tuple(needed.values())
         self.about_properties.title("What the message says" if needed else "")
         self.about_properties.layout.display = "" if needed else "none"
         self.properties.ask_for(needed)
@@ -211,6 +250,7 @@ class Planner(Board):
             if self._ws.warehouse.current != self._version:
                 self._version = self._ws.warehouse.current
                 self.properties.learn(self._attributes())
+                self.variants.learn(self._attributes())
                 self._refresh()
         return True
 
@@ -228,7 +268,7 @@ class Planner(Board):
         if self.name.value != self._suggested:
             return
         taken = [r.campaign.name for r in self._ws.campaigns.list() if r.id != self._own_id]
-        self._suggested = suggested_name(self.group.value, self.template.value, taken=taken)
+        self._suggested = suggested_name(self.group.value, next(iter(self._chosen_templates()), None), taken=taken)
         with self.form.quiet():
             self.name.value = self._suggested
 

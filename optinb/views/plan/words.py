@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 NO_CODES = "The same for everybody"
 ANY_DAYS = ("start", "end", "blackout")
 SLOW = {"continuous_update": False}  # told once it is written, not with each letter
+OWN_DEFAULT, AS_CAMPAIGN = "The template's own default", "As the campaign has it"
 OFFERED = {
     "name": "The offer's name",
     "value": "The offer's value",
@@ -28,6 +29,10 @@ CAMPAIGN = {
     "channel": Words(control="choice", options={CHANNEL: CHANNEL}),
     "app_group": Words(control="choice", hole="Choose an app group …"),
     "template": Words(control="choice", hole="Choose a template …"),
+    "phones": Words(
+        label="Customers with several phones get it",
+        options={"all": "on each of them", "last_used": "on the one that they used last"},
+    ),
     "group": Words(label="Target group", control="choice", hole="Choose a target group …"),
     "control": Words(label="Control group, %", control="percent", traits={"min": 0, "max": 99, "step": 1}),
     "measurement_days": Words(label="Days measured"),
@@ -93,12 +98,15 @@ def sheets(*, zone: str, tomorrow: str) -> dict[type, Sheet]:
     return {Schedule: schedule(zone=zone, tomorrow=tomorrow), Offer: OFFER}
 
 
-def source(name: str, *, attributes: Iterable[str], has_default: bool) -> Sheet:
-    """The form of where a property comes from: a text for all, the template's own, the offer, or an attribute."""
+def source(name: str, *, attributes: Iterable[str], default: str = "") -> Sheet:
+    """The form of where a property comes from: a text for all, the offer, or an attribute.
+
+    `default` is what it is called when nothing is said of the property, where that may be.
+    """
     nowhere = {"attribute": None, "offer": None}
-    kinds = {"fixed": Kind("The same text for everybody", nowhere, ("value",))}
-    if has_default:
-        kinds["template"] = Kind("The template's own default", {"value": None, **nowhere})
+    fixed = {"fixed": Kind("The same text for everybody", nowhere, ("value",))}
+    left = {"template": Kind(default, {"value": None, **nowhere})} if default else {}
+    kinds = {**left, **fixed} if default == AS_CAMPAIGN else {**fixed, **left}
     kinds |= {f"offer {field}": Kind(called, {"offer": field}) for field, called in OFFERED.items()}
     asked = ("default", "exclude_empty")
     kinds |= {f"attribute {one}": Kind(f"Attribute {one}", {"attribute": one}, asked) for one in attributes}
