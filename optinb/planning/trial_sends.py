@@ -22,6 +22,7 @@ from optinb.appboy import (
     RequestUnknown,
     SendRequest,
     Stopped,
+    Template,
     needed_properties,
     render,
 )
@@ -261,6 +262,12 @@ def holes_of(one: ResolvedMessage) -> dict[str, str]:
     """What stands in a preview where a text is still missing, so that nobody takes it for one that is empty."""
     needed = (needed.name for needed in needed_properties(one.template) if not needed.has_default)
     return {name: f"[{name}]" for name in needed if name not in one.message.properties}
+
+
+def in_words(template: Template) -> tuple[RenderedMessage, ...]:
+    """What a template says on each platform, with the name of each property in its place."""
+    names = {one.name: f"[{one.name}]" for one in needed_properties(template)}
+    return tuple(render(message, names) for message in template.messages)
 
 
 def sample_message(messages: Sequence[ResolvedMessage], customer_id: str, properties: str) -> SampleMessage:

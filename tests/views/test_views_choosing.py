@@ -205,4 +205,5 @@ def test_what_is_saved_with_variants_opens_as_it_was(planner: Planner, ws: Works
     again = Planner(ws)
     again.show_campaign("With variants")
     assert again.fields() == planner.fields() and not again.keeper.is_dirty
+    assert missing(again) == "Everything is there."  # its name is no other one's
     assert again.by_platform.value and again.variants.rows[0].templates.read() == dict(saved.variants[0].templates)

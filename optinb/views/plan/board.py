@@ -99,7 +99,6 @@ class Board(w.VBox):
             heading("Audience"),
             self.audience,
             self.power,
-            heading("Comments"),
             talk,
             of="ob-column",
         )

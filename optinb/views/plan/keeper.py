@@ -83,6 +83,13 @@ class Keeper(w.VBox):
         self._settle()
         self._describe()
 
+    def turn_to(self, record: CampaignRecord | None) -> None:
+        """Shows a campaign, or a new one, and goes on with it."""
+        self._stop()
+        self.record = record  # its own name is no other campaign's
+        self._load(record)
+        self.go_on(record)
+
     def pick_up(self) -> None:
         """Shows what its writer has written of this campaign since it was saved last, if that is anything."""
         kept = self._ws.unsaved.get(self._key)
@@ -145,8 +152,7 @@ class Keeper(w.VBox):
         zone, is_own = self._ws.settings.zone, same_person(change.changed_by, self._ws.user)
         said = fragment("keeping.html.j2", "changed", change, is_own, zone, self.is_dirty)
         if not self.is_dirty:
-            self._load(newest)
-            self.go_on(newest)
+            self.turn_to(newest)
         else:
             self._choice.layout.display = ""
             self._stop()
@@ -189,8 +195,7 @@ class Keeper(w.VBox):
         with suppress(OptinbError):
             newest = self._ws.campaigns.get(self.record.id if self.record else "")
             self._ws.unsaved.forget(self._key)
-            self._load(newest)
-            self.go_on(newest)
+            self.turn_to(newest)
 
     def _keep_mine(self) -> None:
         self.record = self._ws.store.campaigns.find(self.record.id) if self.record else None
@@ -214,8 +219,7 @@ class Keeper(w.VBox):
                 self._ws.campaigns.archive(record.campaign.name)
                 record = self._ws.campaigns.get(record.id)
             self._ws.unsaved.forget(self._key)
-            self._load(None)
-            self.go_on(None)
+            self.turn_to(None)
             self._discarded = (record, fields)
             self._saved()
             self._describe()
@@ -228,8 +232,7 @@ class Keeper(w.VBox):
         with self.news.saying_errors():
             if record is not None:
                 record = self._ws.drafts.keep(record.campaign, seen=record)
-                self._load(record)
-            self.go_on(record)
+            self.turn_to(record)
             self._restore(fields)
             self.changed()
             self._saved()

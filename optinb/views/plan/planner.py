@@ -17,6 +17,7 @@ from optinb.campaigns import Lack, Schedule, checklist, id_of, lack_of, what_is_
 from optinb.errors import CampaignError, OptinbError
 from optinb.planning.audiences import check_decided
 from optinb.planning.readiness import as_far_as_messages
+from optinb.planning.trial_sends import in_words
 from optinb.show.campaigns import audience, message
 from optinb.show.pages import fragment
 from optinb.views.controls import choose
@@ -119,8 +120,7 @@ class Planner(Board):
 
     def _open(self, record: CampaignRecord | None) -> None:
         self.result.say("")
-        self._load(record)
-        self.keeper.go_on(record)
+        self.keeper.turn_to(record)
         self.keeper.pick_up()
         self._list()
         self.talk.show(self.keeper.record)
@@ -226,7 +226,7 @@ class Planner(Board):
         needed = {one.name: one for template in chosen for one in needed_properties(template)}
         notes = [f"{note[:1].upper()}{note[1:]}" for template in chosen for note in template.notes]
         only = ONLY if self.form.is_only("template") and not self.by_platform.value else ""
-        self.about_template.show(fragment("chosen_templates.html.j2", "chosen", chosen, only, notes))
+        self.about_template.show(fragment("chosen_templates.html.j2", "chosen", [*map(in_words, chosen)], only, notes))
         self.statement.show(chosen[0] if chosen else None)
         own = [fields["template"]] if fields.get("template") else list(fields.get("templates", {}).values())
         self.variants.ask_for(own)

@@ -9,7 +9,7 @@ import ipywidgets as w
 
 from optinb.errors import OptinbError
 from optinb.show.pages import fragment
-from optinb.views.controls import Pane, box, button, field
+from optinb.views.controls import Pane, box, button, field, heading
 
 if TYPE_CHECKING:
     from optinb.campaigns import CampaignRecord
@@ -26,9 +26,18 @@ class Talk(w.VBox):
         self._record: CampaignRecord | None = None
         self._shown: tuple[str, str] = ("", "")
         self.people, self.comments, self.result = Pane(), Pane(), Pane()
-        self.text = field(w.Textarea, "Comment", rows=2, placeholder="For everybody who works on this campaign")
+        self.text = field(
+            w.Textarea, "Comment for everybody", rows=2, placeholder="Whoever opens this campaign reads it"
+        )
         self.say = button("Add comment")
-        self.children = (self.people, self.comments, self.text, box(self.say, of="ob-buttons"), self.result)
+        self.children = (
+            heading("Comments"),
+            self.people,
+            self.comments,
+            self.text,
+            box(self.say, of="ob-buttons"),
+            self.result,
+        )
         self.say.on_click(lambda _: self._say())
         self.layout.display = "none"
 
