@@ -25,6 +25,7 @@ from optinb.appboy.template_rules import VendorCap, VendorQuietHours
 from optinb.base.settings import Platform
 from optinb.base.workspace_folder import init_workspace
 from optinb.campaigns import OUTCOMES, REASONS, CampaignChange, CampaignRecord, CampaignState, SendTime, Step, Waterfall
+from optinb.campaigns.conversation import Comment
 from optinb.cli import main
 from optinb.customers import ModelReport
 from optinb.delivery import (
@@ -186,6 +187,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
     lost = dict.fromkeys(LOSSES, 1)
     told = ConfirmedCounts(recipients=90, asked=40, confirmed=20, filtered=lost, unconfirmed=7, planned=50, alarm="Oh")
     arrived = ConfirmedNight(campaign="A", template="T", run_date=RUN_DATE, send_at=NOW, counts=told, is_newest=True)
+    said = Comment(campaign_id=records[0].id, number=1, version=1, who="Ann", at=NOW, text="Not on a holiday")
     made: list[Any] = [
         *(CodesGivenBack(campaign="A", run_date=RUN_DATE, pool="codes", filtered=f, codes=c, before=b)
           for f, c, b in ((2, 1, 0), (2, 1, 1), (2, 0, 2), (2, 0, 0), (0, 0, 0))),
@@ -199,7 +201,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         *records, *previews, figures,
         replace(night, templates=(news,), confirmed=(arrived,), reach=(in_one_line(figures),)),
         CampaignFigures(campaign="B", templates=(of_template,)), CampaignFigures(campaign="C"),
-        *(CampaignPage(**msgspec.structs.asdict(one), figures=figures) for one in records),
+        *(CampaignPage(**msgspec.structs.asdict(one), figures=figures, comments=(said,)) for one in records), said,
         FiguresRead(series=1, days=14, restated=1, problems=("no",), notes=("later",)), FiguresRead(),
         *night.campaigns, Blocked(step="import", reason="no"),
         ws.status(), replace(ws.why("000014"), answers=(reason,)), Night(ws, RUN_DATE, dry_run=True),
