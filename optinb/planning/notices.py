@@ -78,12 +78,12 @@ class Notices:
                 input=msgspec.json.encode(notice),
                 env={name: os.environ[name] for name in PASSED_ON if name in os.environ},
                 cwd=context.root,
-                timeout=settings.timeout_s,
+                timeout=settings.within_s,
                 capture_output=True,
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            self.problem = f"it took longer than {settings.timeout_s:g} seconds"
+            self.problem = f"it took longer than {settings.within_s:g} seconds"
         except OSError as error:
             self.problem = f"it can't be started: {error.strerror}"
         else:

@@ -132,7 +132,11 @@ class ApprovalDesk(w.VBox):
         self._decided_at = self._clock()
 
     def show_campaign(self, name: str) -> None:
-        """Shows a campaign that waits for a decision; one that doesn't is named as such."""
+        """Shows a campaign that waits for a decision; one that doesn't is named as such.
+
+        Args:
+            name: without regard to case.
+        """
         self.refresh()
         record = next((r for r in self._waiting.values() if r.campaign.name.casefold() == name.casefold()), None)
         if record is None:

@@ -225,7 +225,7 @@ def test_comments_and_who_else_is_there_show_to_both(planner, theirs, ws, other)
     shown = text_of(planner.talk.comments.value)
     assert "demo-approver" in shown and "Please wait for <Monday>" in shown and "on version" in shown
     assert "demo-approver has this campaign open" in text_of(planner.talk.people.value)
-    assert "Waits for you, since" in text_of(planner.talk.people.value)
+    assert "Waits for you , since" in text_of(planner.talk.people.value)
     theirs.close()
     theirs._look_again()
     planner._look_again()

@@ -109,7 +109,7 @@ GATE = "a gate of the whole delivery, told in the night's report; the approved s
 FREE: dict[str, tuple[Any, str]] = {
     "serve.address": ("https://crm.example.com/", "where people look at campaigns"),
     "notify.command": (("tell",), "who is told of a decision, not what goes out"),
-    "notify.timeout_s": (9.0, "who is told of a decision, not what goes out"),
+    "notify.within_s": (9.0, "who is told of a decision, not what goes out"),
     "workspace.approvers": (("other",), LOOKED_AT_ANEW),
     "workspace.hub_ca": ("/etc/ssl/hub.pem", "how the hub is known; its address is approved"),
     "workspace.group": ("push-team", "who may read files"),

@@ -285,11 +285,11 @@ class NotifySection(_Section, frozen=True):
     """`[notify]`: who else is told what becomes of a campaign.
 
     `command` is started when one is submitted, approved, rejected or commented on, with what happened as JSON on its
-    input, and without the keys of the environment; `timeout_s`: how long it may take.
+    input, and without the keys of the environment; `within_s`: how long it may take.
     """
 
     command: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
-    timeout_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+    within_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
 
 
 class Settings(_Section, frozen=True):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from optinb.campaigns import CampaignRecord
     from optinb.workspace import Workspace
 
+AT_WORK = "campaign at work"  # under which the id of what somebody writes in is kept
 PAUSE_S = 1.0  # of somebody who writes, before it is kept
 SITTING_S = 60.0  # of somebody who has begun to write, before their sitting is over
 
@@ -64,7 +65,7 @@ class Keeper(w.VBox):
         self._keep_soon = Debounce(self._keep_text, pause_s=PAUSE_S)
         self._save_soon = Debounce(self.save, pause_s=PAUSE_S)
         self._save_later = Debounce(self.save, pause_s=SITTING_S)
-        self._has_begun = False
+        self._has_begun, self._at_work = False, ""
         for control, call in {
             self.theirs: self._show_theirs,
             self.mine: self._keep_mine,
@@ -188,6 +189,9 @@ class Keeper(w.VBox):
 
     def _keep_text(self) -> None:
         """Keeps what is written as a text of its writer's own, whole or not, which no trail tells of."""
+        if self._at_work != self._key:  # the first thing to show when its writer comes back
+            self._ws.unsaved.keep(AT_WORK, self.record.id if self.record else "")
+            self._at_work = self._key
         version = self.record.version if self.record else 0
         self._ws.unsaved.keep(self._key, json.dumps({"version": version, "fields": self._fields()}, default=str))
 

@@ -24,7 +24,7 @@ from optinb.views.controls import choose
 from optinb.views.debounce import Debounce, LatestOnly, every
 from optinb.views.plan.board import Board
 from optinb.views.plan.finish import Finish
-from optinb.views.plan.keeper import Keeper
+from optinb.views.plan.keeper import AT_WORK, Keeper
 from optinb.views.plan.statement import Statement
 from optinb.views.plan.talk import Talk
 from optinb.views.plan.words import NO_CODES, named, suggested_name
@@ -86,8 +86,13 @@ class Planner(Board):
 
     def _begun_last(self) -> CampaignRecord | None:
         """What its writer wrote in last: a draft, or a new campaign that isn't one yet."""
-        mine, new = self._ws.drafts.mine(), self._ws.unsaved.get(self.keeper.key_of(None))
-        return None if mine is None or (new is not None and new.kept_at > mine.updated_at) else mine
+        unsaved = self._ws.unsaved
+        if (at_work := unsaved.get(AT_WORK)) is not None:
+            record = self._ws.store.campaigns.find(at_work.body) if at_work.body else None
+            is_there = not at_work.body if record is None else not record.archived
+            if is_there and unsaved.get(self.keeper.key_of(record)) is not None:
+                return record
+        return self._ws.drafts.mine()
 
     def _observe(self) -> None:
         self.form.changed = self._changed
@@ -171,7 +176,11 @@ class Planner(Board):
     def show_campaign(self, name: str) -> None:
         """Opens a campaign by its name, once what was written of the one before is saved.
 
-        Raises CampaignError with the nearest name, for one that isn't known.
+        Args:
+            name: without regard to case.
+
+        Raises:
+            CampaignError: with the nearest name, for a campaign that isn't known.
         """
         record = self._ws.campaigns.get(name)
         self._list(record)
