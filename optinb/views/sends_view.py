@@ -86,7 +86,8 @@ class Monitor(w.VBox):
         self._recall.layout.display = "" if names else "none"
         offers = [(CHOOSE, None), *((name, name) for name in names)]
         if list(self.campaign.options) != offers:
-            choose(self.campaign, offers, keep=self.campaign.value)
+            only = names[0] if len(names) == 1 else None  # the question that follows names it
+            choose(self.campaign, offers, keep=self.campaign.value or only)
         self.recall.disabled = self.campaign.value is None
 
     def _rates(self, night: NightSends | None) -> dict[str, float]:
