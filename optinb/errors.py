@@ -106,9 +106,16 @@ class ModelError(OptinbError):
 
 
 class CampaignError(OptinbError):
-    """Planning: groups, templates, campaigns."""
+    """Planning: groups, templates, campaigns.
+
+    `field` is the one of a campaign that it's about, such as `schedule.at`; empty where it's about no single one.
+    """
 
     exit_code = Exit.WRONG_USE
+
+    def __init__(self, *told: object, field: str = "") -> None:
+        super().__init__(*told)
+        self.field: str = field
 
 
 class ApprovalError(CampaignError):

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from optinb.measure import ReachFigures, Redemptions
     from optinb.planning import Campaigns, Codes, Doctor, Offers
     from optinb.planning.campaign_records import CampaignRecords, Drafts, Unsaved
+    from optinb.planning.notices import Notices
     from optinb.planning.resolved import Freshness, Resolver
     from optinb.planning.template_uses import TemplateUses
+    from optinb.planning.together import Together
     from optinb.segments import Groups, Lists, VendorControl
     from optinb.warehouse import Snapshot, Warehouse
     from optinb.warehouse.inbox import Arrivals
@@ -224,6 +226,20 @@ class Services(TablesView):
         return Drafts(self.context, self.store.campaigns, self._records)
 
     @once
+    def notices(self) -> Notices:
+        """Tells others what becomes of campaigns."""
+        from optinb.planning.notices import Notices
+
+        return Notices(self.context)
+
+    @once
+    def together(self) -> Together:
+        """People at one campaign: comments, who else has it open, whom it waits for."""
+        from optinb.planning.together import Together
+
+        return Together(self.context, self.store.campaigns, self.store.conversation, self.notices)
+
+    @once
     def _records(self) -> CampaignRecords:
         from optinb.planning.campaign_records import CampaignRecords
 
@@ -232,6 +248,7 @@ class Services(TablesView):
             self.store.campaigns,
             deliveries=self.store.deliveries,
             note_decision=self.checkpoints.note_decision,
+            notices=self.notices,
         )
 
     @once
@@ -309,6 +326,7 @@ class Services(TablesView):
             approvals=approvals,
             trials=Trials(context, self, self.store.audit),
             sends=self.sends,
+            templates=self.templates,
         )
 
     @once

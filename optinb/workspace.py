@@ -231,7 +231,9 @@ class Workspace(Services, Exploration):
         """
         from optinb.measure import page_of
 
-        return page_of(self.campaigns.get(name), self.reach_figures, self.redemptions)
+        record = self.campaigns.get(name)
+        waiting, said = self.together.waiting(record), self.together.comments(record.id)
+        return page_of(record, self.reach_figures, self.redemptions, waiting=waiting, comments=said)
 
     def status(self) -> WorkspaceStatus:
         """What is published, what waits, what ran lately, and what arrived of it."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from optinb.campaigns.campaign_store import CampaignChange
     from optinb.campaigns.codes import EXAMPLE_CODE, check_codes, read_codes
     from optinb.campaigns.files import campaign_from, campaign_toml, offer_from, read_campaign, read_offer
+    from optinb.campaigns.lacks import Lack, checklist, lack_of, what_is_missing
     from optinb.campaigns.life import ALIVE, CampaignState, Step, may
     from optinb.campaigns.messages import MESSAGES, campaign_of, gets, message_key, number_of, split
     from optinb.campaigns.moving import TimeMove, sign_move, why_untimely
@@ -70,6 +71,7 @@ else:
             ".audience": "AUDIENCE_SCHEMA AudienceMessage build_audience personal waterfall why_kept with_codes",
             ".campaign": "CHANNEL Campaign CampaignMessage Offer Property Variant id_of",
             ".campaign_store": "CampaignChange",
+            ".lacks": "Lack checklist lack_of what_is_missing",
             ".codes": "EXAMPLE_CODE check_codes read_codes",
             ".files": "campaign_from campaign_toml offer_from read_campaign read_offer",
             ".life": "ALIVE CampaignState Step may",

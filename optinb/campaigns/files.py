@@ -83,11 +83,13 @@ def _checked(raw: Mapping[str, Any], kind: type[S], *, source: str) -> S:
         message, _, where = str(error).partition(" - at `")
         # a name that isn't known is told of as the key in its table
         place = where.removeprefix("key` in `").strip("`").lstrip("$.")
-        value = _value(raw, place)
-        raise CampaignError(f"{source}: {place + ': ' if place else ''}{_remedy(message, place, value)}") from error
+        value = value_at(raw, place)
+        raise CampaignError(
+            f"{source}: {place + ': ' if place else ''}{remedy(message, place, value)}", field=place
+        ) from error
 
 
-def _value(raw: Mapping[str, Any], place: str) -> str:
+def value_at(raw: Mapping[str, Any], place: str) -> str:
     """What stands at a place such as `schedule.at`, shortened; empty where it is no single value."""
     found: Any = raw
     for part in place.split("."):
@@ -97,7 +99,7 @@ def _value(raw: Mapping[str, Any], place: str) -> str:
     return "" if found is None or isinstance(found, (Mapping, list)) else repr(found)
 
 
-def _remedy(message: str, place: str, value: str) -> str:
+def remedy(message: str, place: str, value: str) -> str:
     """What to write instead of a field that can't be read."""
     unknown = re.search(r"unknown field `(.+?)`", message)
     if unknown:

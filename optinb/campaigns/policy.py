@@ -119,9 +119,12 @@ def check_quiet(policy: PolicySection, schedule: Schedule) -> None:
     """Refuses a time of each customer's own clock that can't keep the quiet hours. Raises CampaignError."""
     hours = f"the quiet hours, {policy.quiet_from} to {policy.quiet_until}"
     if schedule.clock == "local" and is_quiet(policy, schedule.time):
-        raise CampaignError(f"{schedule.at} of each customer's own clock lies in {hours}; choose another time")
+        raise CampaignError(
+            f"{schedule.at} of each customer's own clock lies in {hours}; choose another time", field="schedule.at"
+        )
     if schedule.clock == "optimal" and policy.quiet_from is not None:
         raise CampaignError(
             f'with clock = "optimal" Appboy chooses the time, and nobody can promise that it keeps {hours}; choose '
-            'clock = "local", or take quiet_from and quiet_until out of [policy]'
+            'clock = "local", or take quiet_from and quiet_until out of [policy]',
+            field="schedule.clock",
         )

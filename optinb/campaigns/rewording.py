@@ -12,7 +12,15 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, and_, func, or_, 
 from optinb.campaigns.approval import reworded, step
 from optinb.campaigns.campaign_store import add_version, encoded
 from optinb.campaigns.record import CampaignRecord
-from optinb.store.schema import audit_entries, batches, campaign_versions, group_versions, runs, template_rules
+from optinb.store.schema import (
+    audit_entries,
+    batches,
+    campaign_comments,
+    campaign_versions,
+    group_versions,
+    runs,
+    template_rules,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +30,13 @@ if TYPE_CHECKING:
     from optinb.store.database import Database
 
 # What was approved, and what is chained in the trail, stays as it was: it is told.
-_REWORDED: tuple[Column[str], ...] = (batches.c.detail, batches.c.why, batches.c.settlement, runs.c.summary)
+_REWORDED: tuple[Column[str], ...] = (
+    batches.c.detail,
+    batches.c.why,
+    batches.c.settlement,
+    runs.c.summary,
+    campaign_comments.c.body,
+)
 _LEFT = (
     ("target group", group_versions.c.name, group_versions.c.rule_json),
     ("campaign", campaign_versions.c.name, campaign_versions.c.record),

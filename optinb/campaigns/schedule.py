@@ -226,16 +226,23 @@ def check_schedule(schedule: Schedule, *, now: datetime, zone: ZoneInfo) -> None
             whose = "" if schedule.clock == "workspace" else " for the customers whose day begins first"
             raise CampaignError(
                 f"the send time {schedule.date} {schedule.at} has passed{whose} (it is "
-                f"{now.astimezone(zone):%Y-%m-%d %H:%M} in {zone.key}); choose a later one"
+                f"{now.astimezone(zone):%Y-%m-%d %H:%M} in {zone.key}); choose a later one",
+                field="schedule.date",
             )
         if moment > now + timedelta(days=MAX_DAYS_AHEAD):
-            raise CampaignError(f"{schedule.date} is more than {MAX_DAYS_AHEAD} days ahead; choose an earlier date")
+            raise CampaignError(
+                f"{schedule.date} is more than {MAX_DAYS_AHEAD} days ahead; choose an earlier date",
+                field="schedule.date",
+            )
         return
     if schedule.end and schedule.end < today:
-        raise CampaignError(f"the schedule ended on {schedule.end}, and today is {today}; choose a later end")
+        raise CampaignError(
+            f"the schedule ended on {schedule.end}, and today is {today}; choose a later end", field="schedule.end"
+        )
     since = max(today, schedule.night_of(schedule.start)) if schedule.start else today
     ahead = (night for night in schedule.nights(since) if schedule.send_at(night, zone) > now)
     if next(ahead, None) is None:
         raise CampaignError(
-            f"a campaign that goes out {schedule.sentence()} has no day left to do so; change end or blackout"
+            f"a campaign that goes out {schedule.sentence()} has no day left to do so; change end or blackout",
+            field="schedule.end",
         )

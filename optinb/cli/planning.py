@@ -229,6 +229,15 @@ def campaigns_reject(ws: Workspace, name: str, comment: str) -> Any:
     return ws.campaigns.reject(name, comment=comment)
 
 
+@campaigns.command("comment")
+@campaign_argument
+@click.argument("text")
+@on_workspace
+def campaigns_comment(ws: Workspace, name: str, text: str) -> Any:
+    """Say TEXT about the campaign NAME, to everybody who looks at it."""
+    return ws.together.comment(name, text)
+
+
 @campaigns.command("test")
 @campaign_argument
 @click.option("--customer", "customers", multiple=True, metavar="ID", help="Only this test customer; may be repeated.")

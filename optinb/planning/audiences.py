@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from optinb.appboy import StatedRules, Templates
     from optinb.base.context import Context
+    from optinb.campaigns import Waterfall
     from optinb.campaigns.campaign_store import CampaignStore
     from optinb.delivery import FrozenAudience
     from optinb.planning.resolved import Resolved
@@ -203,17 +204,26 @@ def check_audience(campaign: Campaign, audience: pl.DataFrame) -> None:
     The latter unless the marketer has chosen what becomes of those. Raises CampaignError.
     """
     check_size(audience)
-    missing = waterfall(audience).excluded.get("property_missing", 0)
+    check_decided(campaign, waterfall(audience))
+
+
+def check_decided(campaign: Campaign, figures: Waterfall) -> None:
+    """Refuses attributes that are empty for some customers, without a choice of what becomes of those.
+
+    Raises CampaignError.
+    """
+    missing = figures.excluded.get("property_missing", 0)
     undecided = {
-        f"{name!r} (attribute {source.attribute!r})": None
+        name: f"{name!r} (attribute {source.attribute!r})"
         for message in campaign.messages
         for name, source in message.properties.items()
         if source.attribute and source.default is None and not source.exclude_empty
     }
     if missing and undecided:
         raise CampaignError(
-            f"{missing:,} customers of the target group have no value for {' or '.join(undecided)}; give it a "
-            "default, or exclude_empty = true to leave them out"
+            f"{missing:,} customers of the target group have no value for {' or '.join(undecided.values())}; give it a "
+            "default, or exclude_empty = true to leave them out",
+            field=f"properties.{next(iter(undecided))}",
         )
 
 

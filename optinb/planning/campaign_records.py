@@ -18,14 +18,26 @@ from msgspec.structs import replace
 
 from optinb.base.files import write_atomically
 from optinb.base.people import same_person
-from optinb.campaigns import Campaign, CampaignChange, CampaignRecord, campaign_from, draft, may, read_campaign, step
+from optinb.campaigns import (
+    Campaign,
+    CampaignChange,
+    CampaignRecord,
+    campaign_from,
+    draft,
+    id_of,
+    may,
+    read_campaign,
+    step,
+)
 from optinb.delivery.traces import UNSAVED
 from optinb.errors import CampaignError, ConflictError
+from optinb.planning.notices import STEPS
 
 if TYPE_CHECKING:
     from optinb.base.context import Context
     from optinb.campaigns.campaign_store import CampaignStore
     from optinb.delivery.journal.deliveries import Deliveries
+    from optinb.planning.notices import Notices
 
 Source = Campaign | Mapping[str, Any] | Path
 
@@ -51,10 +63,11 @@ class CampaignRecords:
         *,
         deliveries: Deliveries,
         note_decision: Callable[[CampaignRecord, str], None],
+        notices: Notices,
     ) -> None:
         """Args: `note_decision` is told the record and what was done with it, once that is in the database."""
         self._context, self._campaigns, self._deliveries = context, campaigns, deliveries
-        self._note_decision = note_decision
+        self._note_decision, self._notices = note_decision, notices
 
     def put(self, record: CampaignRecord, action: str, *, before: CampaignRecord | None) -> CampaignRecord:
         """Keeps a new version of a campaign, in place of the one `before`; returns it.
@@ -64,6 +77,8 @@ class CampaignRecords:
         expected, user, now = before.version if before else None, self._context.user, self._context.now()
         self._campaigns.put(record, expected=expected, user=user, action=action, now=now)
         self._note_decision(record, action)
+        if action in STEPS:
+            self._notices.tell(record.campaign.name, STEPS[action])
         return record
 
     def stop(self, record: CampaignRecord, reason: str) -> None:
@@ -92,7 +107,7 @@ class Drafts:
         """
         campaign, now = as_campaign(source), self._context.now()
         renamed = seen is not None and seen.id != campaign.id
-        earlier = self.check_new(campaign) if seen is None or renamed else seen
+        earlier = self.check_free(campaign.name) if seen is None or renamed else seen
         kept = draft(campaign, user=self._context.user, now=now, earlier=earlier)
         self._records.put(kept, "draft", before=earlier)
         if renamed and seen is not None and is_free(seen):
@@ -102,13 +117,14 @@ class Drafts:
                 self._records.put(away, "rename", before=seen)
         return kept
 
-    def check_new(self, source: Campaign | Mapping[str, Any]) -> CampaignRecord | None:
+    def check_free(self, name: str) -> CampaignRecord | None:
         """Refuses a name that another campaign bears; returns the one of this name that was put away, if any."""
-        found = self._campaigns.find(as_campaign(source).id)
+        found = self._campaigns.find(id_of(name))
         if found is not None and not found.archived:
             raise CampaignError(
                 f"there is a campaign {found.campaign.name!r} already ({found.state}); open that one, or choose "
-                "another name"
+                "another name",
+                field="name",
             )
         return found
 

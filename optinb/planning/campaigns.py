@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -34,15 +35,20 @@ from optinb.errors import CampaignError, ConflictError, OptinbError
 from optinb.planning.approving import Approvals, authority_of
 from optinb.planning.audiences import check_audience
 from optinb.planning.campaign_records import CampaignRecords, Source, as_campaign
+from optinb.planning.readiness import lacks_of
+from optinb.planning.trial_sends import for_trial
 from optinb.rules import Rule, from_json
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from datetime import date
+    from typing import Any
 
     import polars as pl
 
+    from optinb.appboy import Templates
     from optinb.base.context import Context
+    from optinb.campaigns import Lack
     from optinb.campaigns.campaign_store import CampaignStore
     from optinb.planning.approving import LastApproval
     from optinb.planning.audiences import Audiences
@@ -67,10 +73,12 @@ class Campaigns:
         approvals: Approvals,
         trials: Trials,
         sends: Sends,
+        templates: Templates,
     ) -> None:
         self._context, self._settings, self._store, self._records = context, context.settings, store, records
         self._resolver, self._audiences, self._previews = resolver, audiences, previews
         self._approvals, self._trials, self._sends = approvals, trials, sends
+        self._templates = templates
 
     def list(self, *, archived: bool = False) -> tuple[CampaignRecord, ...]:
         """Every campaign, by name.
@@ -105,6 +113,17 @@ class Campaigns:
             CampaignError: with the field and the remedy, for what is no campaign.
         """
         return as_campaign(source)
+
+    def lacking(self, fields: Mapping[str, Any]) -> tuple[Lack, ...]:
+        """What keeps a campaign in the making from being submitted, by field, as far as can be told without counting.
+
+        Args:
+            fields: as in a `campaign.toml`, with holes for what isn't written yet.
+
+        Returns:
+            what is missing, or wrong, in the order of the form.
+        """
+        return lacks_of(fields, context=self._context, templates=self._templates, resolver=self._resolver)
 
     def submit(self, source: Source) -> CampaignRecord:
         """Submits a campaign for approval by a second person.
@@ -475,14 +494,16 @@ class Campaigns:
         repeated.
 
         Args:
-            source: the name of a saved campaign, or a campaign, its fields, or the path of a `campaign.toml`.
+            source: the name of a saved campaign, or a campaign, its fields (which may do without a name and a time), or
+                the path of a `campaign.toml`.
             customers: ids of customers with is_test who opted in, 50 at most; all of them when left out.
 
         Raises:
             CampaignError: when the campaign can't go out, or somebody of `customers` can't get a test send.
             AppboyError: when Appboy refused it, or it isn't known whether it was sent.
         """
-        return self._trials.send(self._resolver.to_send(self._named(source)), customers=customers)
+        campaign = for_trial(source) if isinstance(source, Mapping) else self._named(source)
+        return self._trials.send(self._resolver.to_send(campaign), customers=customers)
 
     def _named(self, source: str | Source) -> Campaign:
         return self.get(source).campaign if isinstance(source, str) else as_campaign(source)

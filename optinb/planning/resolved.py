@@ -245,13 +245,16 @@ def check_template(one: ResolvedMessage) -> None:
     """Refuses a template that can't be used, or that needs what the campaign doesn't give. Raises CampaignError."""
     template = one.template
     if not template.usable:
-        raise CampaignError(f"template {template.name!r} can't be used: {'; '.join(template.problems)}")
+        raise CampaignError(
+            f"template {template.name!r} can't be used: {'; '.join(template.problems)}", field="template"
+        )
     for needed in needed_properties(template):
         if needed.name not in one.message.properties and not needed.has_default:
             of = f" for its variant {one.message.variant!r}" if one.message.variant else ""
             raise CampaignError(
                 f"template {template.name!r} needs the property {needed.name!r}, which the campaign doesn't give{of}; "
-                f"add it under [properties]"
+                f"add it under [properties]",
+                field=f"properties.{needed.name}",
             )
 
 
@@ -312,7 +315,8 @@ def check_codes_shown(campaign: Campaign) -> None:
     if campaign.codes is not None and not campaign.code_properties:
         raise CampaignError(
             f"the offer has codes from {campaign.codes!r}, but no property shows them; write "
-            'NAME = { offer = "code" } under [properties], or take codes out of [offer]'
+            'NAME = { offer = "code" } under [properties], or take codes out of [offer]',
+            field="offer.codes",
         )
 
 

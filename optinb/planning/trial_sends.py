@@ -22,14 +22,27 @@ from optinb.appboy import (
     RequestUnknown,
     SendRequest,
     Stopped,
+    Template,
+    needed_properties,
     render,
 )
-from optinb.campaigns import EXAMPLE_CODE, MESSAGES, REASONS, Campaign, Exclusion, personal, with_codes
+from optinb.campaigns import (
+    EXAMPLE_CODE,
+    MESSAGES,
+    REASONS,
+    Campaign,
+    Exclusion,
+    campaign_from,
+    checklist,
+    personal,
+    with_codes,
+)
 from optinb.engine.persons import Persons
 from optinb.errors import AppboyError, CampaignError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
+    from typing import Any
 
     from optinb.base.context import Context
     from optinb.campaigns import CampaignMessage
@@ -38,6 +51,9 @@ if TYPE_CHECKING:
     from optinb.store.audit import AuditTrail
 
 HOW = "test customers are those with is_test in the customers table"
+
+
+NEEDED_BY_A_TEST = ("app_group", "template", "templates", "variants", "group")
 
 
 class SampleMessage(Struct, frozen=True, kw_only=True):
@@ -222,13 +238,48 @@ def _raise(name: str, outcome: Outcome) -> NoReturn:
             raise AssertionError("an acceptance is no failure")
 
 
+def for_trial(fields: Mapping[str, Any]) -> Campaign:
+    """A campaign in the making, as far as a test send needs it: its name and time may still be missing.
+
+    Raises CampaignError for one whose message can't be made yet.
+    """
+    missing = [lack for lack in checklist(fields) if lack.field.partition(".")[0] in NEEDED_BY_A_TEST]
+    if missing:
+        raise CampaignError(
+            f"a test send needs {' and '.join(lack.words for lack in missing)}; choose that first",
+            field=missing[0].field,
+        )
+    filled = {**fields, "name": fields.get("name") or "A campaign without a name"}
+    try:
+        return campaign_from(filled)
+    except CampaignError as error:
+        if not error.field.startswith("schedule"):
+            raise
+    return campaign_from({**filled, "schedule": {"every": "day", "at": "12:00"}})
+
+
+def holes_of(one: ResolvedMessage) -> dict[str, str]:
+    """What stands in a preview where a text is still missing, so that nobody takes it for one that is empty."""
+    needed = (needed.name for needed in needed_properties(one.template) if not needed.has_default)
+    return {name: f"[{name}]" for name in needed if name not in one.message.properties}
+
+
+def in_words(template: Template) -> tuple[RenderedMessage, ...]:
+    """What a template says on each platform, with the name of each property in its place."""
+    names = {one.name: f"[{one.name}]" for one in needed_properties(template)}
+    return tuple(render(message, names) for message in template.messages)
+
+
 def sample_message(messages: Sequence[ResolvedMessage], customer_id: str, properties: str) -> SampleMessage:
     """Some messages of one variant to a customer, whose trigger properties are a JSON object. Raises AppboyError."""
     given = msgspec.json.decode(properties)
     return SampleMessage(
         customer_id=customer_id,
         messages=tuple(
-            render(text, given) for one in messages for text in one.template.messages if text.platform in one.platforms
+            render(text, {**holes_of(one), **given})
+            for one in messages
+            for text in one.template.messages
+            if text.platform in one.platforms
         ),
         variant=messages[0].message.variant,
     )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from optinb.appboy import GroupSync, Standing, StatedRules, StatedTemplate, Template, TemplateListing
     from optinb.base.settings import Platform
     from optinb.campaigns import Campaign, CampaignRecord, Going, OfferRecord, Power, Schedule
+    from optinb.campaigns.conversation import Comment
     from optinb.planning import CampaignPreview, Diagnosis, Rival, SampleMessage, SentTest
     from optinb.planning.approving import LastApproval
 
@@ -146,6 +147,12 @@ def campaign_text(value: CampaignRecord) -> str:
         )
         lines.append(f"  fingerprint {a.fingerprint}")
     return "\n".join(lines)
+
+
+def comment_text(value: Comment) -> str:
+    """Who said what about a campaign, when, and on which version of it."""
+    said = printable_line(value.text)
+    return f"  {value.who} {local_time(value.at)}, on version {value.version}: {said}"
 
 
 def folded(going: Iterable[Going], zone: ZoneInfo, schedules: Mapping[str, Schedule]) -> tuple[dict[str, Any], ...]:
@@ -284,6 +291,7 @@ SHOWN = (
     Shown("optinb.appboy.template_rules.StatedRules", stated_text, "stated_rules"),
     Shown("optinb.appboy.templates.Template", template_text, "templates", many=True),
     Shown("optinb.campaigns.offer_store.OfferRecord", offer_text, "offers", many=True),
+    Shown("optinb.campaigns.conversation.Comment", comment_text),
     Shown("optinb.campaigns.record.CampaignRecord", campaign_text, "campaigns", many=True),
     Shown("optinb.planning.campaign_preview.CampaignPreview", preview_text, "campaign_preview"),
     Shown("optinb.planning.doctor.Diagnosis", diagnosis_text, "diagnosis"),

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from optinb.base.figures import amount, many
 from optinb.delivery.confirmed_nights import alarm_words
 from optinb.show.arrivals import arrival_lines, confirmed_text, given_back_text
-from optinb.show.campaigns import campaign_text
+from optinb.show.campaigns import campaign_text, comment_text
 from optinb.show.registry import Shown
 from optinb.show.tables import (
     TOO_LATE,
     UNREAD,
     cell,
     imported_table,
+    local_time,
     reach_days_table,
     reach_table,
     runs_table,
@@ -238,8 +239,11 @@ def campaign_figures_text(value: CampaignFigures) -> str:
 
 def campaign_page_text(value: CampaignPage) -> str:
     """A campaign, where it stands, and what Appboy counted of it."""
+    waiting = value.waiting
+    waits = [f"  {waiting.sentence()}, since {local_time(waiting.since)}"] if waiting else []
+    head = "\n".join([campaign_text(value), *waits, *map(comment_text, value.comments)])
     redeemed = [redeemed_text(value.redeemed)] if value.redeemed else []
-    return "\n\n".join([campaign_text(value), *redeemed, campaign_figures_text(value.figures)])
+    return "\n\n".join([head, *redeemed, campaign_figures_text(value.figures)])
 
 
 def redeemed_text(value: CampaignRedemptions) -> str:

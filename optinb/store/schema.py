@@ -82,6 +82,30 @@ campaign_versions: Table[Any] = Table(
     Column("changed_at", UtcMoment, nullable=False),
 )
 
+# What people say to each other about a campaign; `version` is the one of its record that they had before them.
+campaign_comments: Table[Any] = Table(
+    "campaign_comments",
+    metadata,
+    Column("campaign_id", String(12), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+    Column("said_by", String(200), nullable=False),
+    Column("said_at", UtcMoment, nullable=False),
+    Column("body", Text, nullable=False),
+)
+
+# Who has a campaign before them now: one row for each open view, which expires unless it is renewed.
+campaign_visits: Table[Any] = Table(
+    "campaign_visits",
+    metadata,
+    Column("view", String(32), primary_key=True),
+    Column("campaign_id", String(12), nullable=False),
+    Column("visitor", String(200), nullable=False),
+    Column("is_writing", Boolean, nullable=False),
+    Column("seen_at", UtcMoment, nullable=False),
+    Index("ix_campaign_visits_campaign_id", "campaign_id"),
+)
+
 templates: Table[Any] = Table(
     "templates",
     metadata,

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from IPython.display import HTML
 
     from optinb.rules import Rule
+    from optinb.views.calendar_view import Calendar
     from optinb.views.delivery_view import DeliveryView
     from optinb.views.desk import ApprovalDesk
     from optinb.views.editor.editor import RuleEditor
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from optinb.views.explore.discover import DiscoverView
     from optinb.views.offers_view import OffersView
     from optinb.views.plan.planner import Planner
-    from optinb.views.sends_view import Calendar, Monitor
+    from optinb.views.sends_view import Monitor
     from optinb.views.workbench_view import Workbench
     from optinb.workspace import Workspace
 
@@ -113,7 +114,7 @@ def calendar(ws: Workspace) -> Calendar:
     Args:
         ws: the workspace whose campaigns are looked at.
     """
-    from optinb.views.sends_view import Calendar
+    from optinb.views.calendar_view import Calendar
 
     return Calendar(ws)
 

@@ -182,8 +182,9 @@ class Checks(w.VBox):
         super().__init__()
         self.add_class("ob-checks")
         self.boxes = {value: w.Checkbox(description=called, indent=False) for called, value in options}
-        self.children = tuple(self.boxes.values())
-        for one in self.children:
+        self.about = w.HTML()
+        self.children = (*self.boxes.values(), self.about)
+        for one in self.boxes.values():
             one.observe(lambda _: self._take(), "value")
         self.observe(lambda change: self._give(change["new"]), "value")
 
@@ -193,6 +194,18 @@ class Checks(w.VBox):
     def _give(self, checked: tuple[Any, ...]) -> None:
         for value, one in self.boxes.items():
             one.value = value in checked
+
+
+def say_at(control: Any, label: str, wrong: str) -> None:
+    """Says in the label of a control what is wrong with it, so that whoever hears the page hears it there, too."""
+    said = f'{escape(label)} <span class="ob-wrong-why">{escape(wrong)}</span>' if wrong else label
+    if isinstance(control, Checks):
+        control.about.value = said if wrong else ""
+    elif control.description != said:
+        # a label that is no HTML shows what it holds as it is
+        control.description, control.description_allow_html = ("", bool(wrong))
+        control.description = said
+    (control.add_class if wrong else control.remove_class)("ob-wrong")
 
 
 class Unshown(w.VBox):
@@ -223,7 +236,7 @@ CONTROLS = {
     "check": Control(lambda label, **traits: w.Checkbox(description=label, indent=False, **traits), read=bool),
     "checks": Control(Checks, list, lambda given: tuple(given or ())),
     "choice": Control(partial(field, w.Dropdown)),
-    "date": Control(partial(field, w.DatePicker), _iso, lambda given: given and date.fromisoformat(given)),
+    "date": Control(partial(field, w.DatePicker), _iso, lambda given: date.fromisoformat(given) if given else None),
     "exact": Control(partial(field, w.Text), read=_text),
     "figure": Control(partial(field, w.Text), _figure, _text),
     "list": Control(
@@ -238,11 +251,13 @@ CONTROLS = {
         lambda given: round((given or 0) * 100, 4),
     ),
     "text": Control(partial(field, w.Text), str.strip, _text),
-    "time": Control(partial(field, w.TimePicker, step=60), _iso, lambda given: given and time.fromisoformat(given)),
+    "time": Control(
+        partial(field, w.TimePicker, step=60), _iso, lambda given: time.fromisoformat(given) if given else None
+    ),
     "time of day": Control(
         partial(field, w.TimePicker, step=60),
         lambda held: held and f"{held:%H:%M}",
-        lambda given: given and time.fromisoformat(given),
+        lambda given: time.fromisoformat(given) if given else None,
     ),
     "whole": Control(partial(field, w.BoundedIntText), read=lambda given: given or 0),
 }
@@ -251,7 +266,8 @@ CONTROLS = {
 def pick(control: Any, given: Any) -> None:
     """Chooses a value; one that isn't offered any more is left unchosen, and a hole is what is offered first."""
     known = offered(control)
-    control.value = given if given in known else next(iter(known), None) if given in HOLES else None
+    wanted = given if given in known else None if None in known or given not in HOLES else next(iter(known), None)
+    control.index = known.index(wanted) if wanted in known else None
 
 
 def members_of(kind: Any) -> list[Any]:

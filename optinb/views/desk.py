@@ -13,6 +13,7 @@ from optinb.show.campaigns import for_decision
 from optinb.show.pages import fragment
 from optinb.views.controls import Pane, box, button, field, styles
 from optinb.views.debounce import every
+from optinb.views.plan.talk import Talk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,9 +50,10 @@ class ApprovalDesk(w.VBox):
         self.approve, self.reject = button("Approve", style="success"), button("Reject")
         self._decision = box(self.comment, box(self.approve, self.reject, of="ob-buttons"), of="ob-column")
         self.result = Pane()
+        self.talk = Talk(ws)
         list_of_waiting = box(self.who, self.waiting, self.nothing, self._decision, self.result, of="ob-column")
         list_of_waiting.add_class("ob-beside")
-        both = box(list_of_waiting, box(self.detail, of="ob-column"), of="ob-columns")
+        both = box(list_of_waiting, box(self.detail, self.talk, of="ob-column"), of="ob-columns")
         both.add_class("ob-list-first")
         self.children = (styles(), both)
         self.waiting.observe(lambda _: self._show(), "value")
@@ -85,8 +87,10 @@ class ApprovalDesk(w.VBox):
     def _look_again(self) -> bool:
         """Refreshes when the store has changed; false once the desk is closed."""
         if self.comm is None:
+            self.talk.leave()
             return False
         with suppress(OptinbError):
+            self.talk.show(self._waiting.get(self.waiting.value))
             now = {record.campaign.name: record.version for record in self._undecided()}
             if now != {name: record.version for name, record in self._waiting.items()}:
                 self.refresh()
@@ -95,6 +99,7 @@ class ApprovalDesk(w.VBox):
     def _show(self) -> None:
         record = self._waiting.get(self.waiting.value)
         self._seen = None
+        self.talk.show(record)
         if record is None:
             self.detail.say("Choose a campaign." if self._waiting else "")
             return
@@ -116,10 +121,28 @@ class ApprovalDesk(w.VBox):
             if verb == "approve" and self._seen is not None:
                 approved = self._ws.campaigns.approve(name, seen=self._seen, comment=comment)
                 schedule = approved.campaign.schedule.sentence()
-                self.result.say(f"“{name}” is approved. It goes out {schedule}.", kind="good")
+                self.result.say(f"“{name}” is approved. It goes out {schedule}.{self._told()}", kind="good")
             else:
                 self._ws.campaigns.reject(name, comment=comment)
-                self.result.say(f"“{name}” is rejected; its author sees your comment.", kind="good")
+                self.result.say(f"“{name}” is rejected; its author sees your comment.{self._told()}", kind="good")
             self.comment.value = ""
         self.refresh()
         self._decided_at = self._clock()
+
+    def show_campaign(self, name: str) -> None:
+        """Shows a campaign that waits for a decision; one that doesn't is named as such.
+
+        Args:
+            name: without regard to case.
+        """
+        self.refresh()
+        record = next((r for r in self._waiting.values() if r.campaign.name.casefold() == name.casefold()), None)
+        if record is None:
+            self.result.say(f"“{name}” doesn't wait for a decision now.", kind="bad")
+        else:
+            self.waiting.value = record.campaign.name
+
+    def _told(self) -> str:
+        """Why nobody else was told of the decision; nothing where they were, or nobody asked for it."""
+        problem = self._ws.notices.problem
+        return f" {problem[:1].upper()}{problem[1:]}." if problem else ""

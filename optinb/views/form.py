@@ -19,6 +19,7 @@ from msgspec import Struct, inspect
 from optinb.views.controls import (
     CONTROLS,
     HOLES,
+    Checks,
     box,
     called,
     choose,
@@ -26,8 +27,10 @@ from optinb.views.controls import (
     default_of,
     limits_of,
     members_of,
+    offered,
     options_of,
     pick,
+    say_at,
     title_of,
 )
 from optinb.views.saved_part import SavedPart
@@ -46,6 +49,7 @@ class Words(Struct, frozen=True, kw_only=True):
             where it has a label, or nothing has.
         traits: of the control.
         unless: a field and a value of it with which this one isn't asked for.
+        hole: what a choice shows until somebody chooses; without it the first value is chosen.
     """
 
     label: str = ""
@@ -53,6 +57,7 @@ class Words(Struct, frozen=True, kw_only=True):
     options: Mapping[Any, str] = {}
     traits: Mapping[str, Any] = {}
     unless: tuple[str, Any] | None = None
+    hole: str = ""
 
 
 class Kind(Struct, frozen=True):
@@ -121,6 +126,9 @@ class Form(w.VBox):
         self._kinds = _kinds(structs, self._sheet)
         self._key = next((name for name, f in self._fields.items() if f.required), "") if is_optional else ""
         self._depth = 0
+        self._labels: dict[str, str] = {}
+        self._wanted: dict[str, Any] = {}
+        self._hidden: set[str] = set()
         self.changed: Callable[[], None] = _nothing
         self.follows: Mapping[str, Callable[[], None]] = {}
         for decided in {name for one in self._kinds.values() for name in one.sets} - self._asked:
@@ -163,21 +171,31 @@ class Form(w.VBox):
             if self._kinds:
                 self._cells[self._sheet.choice].show(self._kind_of(given))
             for name, one in self._fields.items():
-                self._cells[name].show(given.get(name, default_of(one)))
+                self._wanted[name] = given.get(name, default_of(one))
+                self._cells[name].show(self._wanted[name])
                 self.follows.get(name, _nothing)()
         self._arrange()
 
     def choices(self, name: str, options: Sequence[Any], *, first: Any = None) -> None:
         """Offers other values for a field; what is chosen stays while it is offered, else it is `first`, which is told.
 
-        Where `first` isn't offered either, it is the first one that is.
+        Where `first` isn't offered either, it is the first one that is. A field that has words for a hole is left
+        unchosen instead, unless there is one choice only; what somebody chose is chosen again once it is offered again.
         """
         control = self._cells[name].widget
         chosen = control.value
+        if hole := self._sheet.fields.get(name, Words()).hole:
+            pairs = [one if isinstance(one, tuple) else (str(one), one) for one in options]
+            wanted, values = self._wanted.get(name), [value for _, value in pairs]
+            first = wanted if wanted in values else values[0] if len(values) == 1 else None
+            chosen, options = chosen if chosen in values else first, [(hole, None), *pairs]
+            if control.value != chosen and list(control.options) == list(options):
+                control.value = chosen
         if list(control.options) != list(options):
+            before = control.value
             with self.quiet():
                 choose(control, options, keep=chosen, first=first)
-            if control.value != chosen:
+            if control.value != before:
                 self._told(name)
 
     def offer_kinds(self, kinds: Mapping[str, Kind], *, first: Mapping[str, Any]) -> None:
@@ -187,6 +205,42 @@ class Form(w.VBox):
             options = [(kind.label, name) for name, kind in kinds.items()]
             self.choices(self._sheet.choice, options, first=self._kind_of(first))
         self._arrange()
+
+    def hide(self, name: str, *, is_hidden: bool) -> None:
+        """Takes a field out of the form, so that it isn't read either, or puts it back."""
+        (self._hidden.add if is_hidden else self._hidden.discard)(name)
+        self._arrange()
+
+    def is_only(self, name: str) -> bool:
+        """Whether a field is chosen because there is no other choice."""
+        control = self._cells[name].widget
+        return control.value is not None and [one for one in offered(control) if one is not None] == [control.value]
+
+    def mark(self, wrong: Mapping[str, str]) -> set[str]:
+        """Says at each field what is wrong with it, and nothing more at all others.
+
+        Args:
+            wrong: a sentence for each field, by its place, such as `schedule.at`.
+
+        Returns:
+            the places that are fields of this form which are shown.
+        """
+        told: set[str] = set()
+        for name, cell in self._cells.items():
+            start = len(name)
+            inner = {
+                place[start:].removeprefix("."): text
+                for place, text in wrong.items()
+                if place.startswith((f"{name}.", f"{name}["))
+            }
+            if hasattr(cell.widget, "mark"):
+                told |= {f"{name}.{place}" for place in cell.widget.mark(inner)}
+            text = wrong.get(name, "")
+            if name in self._labels:
+                said = "" if not self._is_shown(name) else text
+                say_at(cell.widget, self._labels[name], said)
+                told |= {name} if said else set()
+        return told
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
@@ -228,6 +282,8 @@ class Form(w.VBox):
         return name in self._kind.asks or name not in self._asked
 
     def _is_shown(self, name: str) -> bool:
+        if name in self._hidden:
+            return False
         words = self._sheet.fields.get(name, Words())
         is_excused = words.unless is not None and self._cells[words.unless[0]].read() == words.unless[1]
         return self._belongs(name) and not is_excused and (name == self._key or not self._is_void)
@@ -235,6 +291,8 @@ class Form(w.VBox):
     def _told(self, name: str) -> None:
         if self.is_quiet:
             return
+        if name in self._fields and (value := self._cells[name].read()) not in HOLES:
+            self._wanted[name] = value
         self.follows.get(name, _nothing)()
         with self.quiet():
             for begun, value in self._kind.starts.items() if name == self._sheet.choice else ():
@@ -275,9 +333,13 @@ class Form(w.VBox):
             return Cell(part, part.read, part.show)
         traits = {**limits_of(*members_of(kind)), **words.traits}
         if control in ("choice", "checks"):
-            traits["options"] = options_of(kind, words.options)
+            hole = [(words.hole, None)] if words.hole else []
+            traits["options"] = [*hole, *options_of(kind, words.options)]
         make, write, read = CONTROLS[control]
-        widget = make(words.label or title_of(kind) or called(name), **traits)
+        label = words.label or title_of(kind) or called(name)
+        widget = make(label, **traits)
+        if widget.has_trait("description_allow_html") or isinstance(widget, Checks):
+            self._labels[name] = label
         widget.observe(lambda _: self._told(name), "value")
         show = partial(pick, widget) if control == "choice" else lambda given: setattr(widget, "value", read(given))
         return Cell(widget, lambda: write(widget.value), show)

@@ -28,7 +28,6 @@ TITLES: dict[Tab, str] = {
 FIRST: Tab = "plan"
 # What each tab can be opened at; the others show everything.
 NAMED: dict[Tab, str] = {"groups": "group", "plan": "campaign", "approve": "campaign"}
-ADDRESS = "OPTINB_PAGES"  # an environment variable: where a colleague opens pages of their own, where that is known
 LONGEST_NAME = 200
 
 
@@ -66,26 +65,3 @@ def place_of(query: str) -> Found:
     implied = "groups" if given.get("group") and not given.get("campaign") else FIRST
     tab = msgspec.convert(asked, Tab) if asked else implied
     return Found(Place(tab, given.get(NAMED.get(tab, ""), "")[:LONGEST_NAME]))
-
-
-def link_to(place: Place, *, address: str = "") -> str:
-    """The address of a place.
-
-    Args:
-        place: the tab, and what is open in it.
-        address: of the pages, such as `https://crm.example.com/pages/`; without it what comes after it is returned.
-    """
-    return address.partition("?")[0] + place.query
-
-
-def approver_link(campaign: str, *, address: str = "") -> str:
-    """Where an approver finds a campaign that waits for a decision.
-
-    Each person has pages of their own. Where no address leads everybody to theirs, the returned text is what an
-    approver writes after the address of their pages.
-
-    Args:
-        campaign: its name.
-        address: of the pages; that of the environment variable OPTINB_PAGES is known to whoever reads it.
-    """
-    return link_to(Place("approve", campaign), address=address)

@@ -1,17 +1,14 @@
-"""What goes out: the calendar of the coming weeks, and the monitor of a night, as another process makes its sends."""
+"""The monitor of a night, as another process makes its sends."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
 from contextlib import suppress
-from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import ipywidgets as w
-from msgspec import Struct
 
-from optinb.campaigns import Going
 from optinb.delivery.send_watch import nights, watch
 from optinb.errors import OptinbError
 from optinb.show.pages import fragment
@@ -26,66 +23,10 @@ if TYPE_CHECKING:
     from optinb.delivery.send_watch import NightSends
     from optinb.workspace import Workspace
 
-CALENDAR_AGAIN_S = 5.0
 LOOK_AGAIN_S = 1.0
 RATE_OVER_S = 10.0
 NEWEST = "the newest night"
-WEEKS = [("the coming 2 weeks", 2), ("the coming 5 weeks", 5), ("the coming 13 weeks", 13)]
-
-
-class CalendarDay(Struct, frozen=True):
-    """A day of the calendar, and what goes out on it."""
-
-    day: date
-    is_past: bool
-    going: tuple[Going, ...]
-
-
-def weeks_of(going: Iterable[Going], *, today: date, weeks: int) -> list[list[CalendarDay]]:
-    """The days of so many weeks by week, from the Monday of this one on."""
-    monday = today - timedelta(days=today.weekday())
-    by_day: dict[date, list[Going]] = {}
-    for one in going:
-        by_day.setdefault(one.day, []).append(one)
-    days = [monday + timedelta(days=n) for n in range(7 * weeks)]
-    cells = [CalendarDay(day, day < today, tuple(by_day.get(day, ()))) for day in days]
-    return [cells[n : n + 7] for n in range(0, len(cells), 7)]
-
-
-class Calendar(w.VBox):
-    """The calendar. It follows the store, so that what is approved or stopped elsewhere shows by itself."""
-
-    def __init__(self, ws: Workspace) -> None:
-        super().__init__()
-        self.add_class("ob-view")
-        self._ws = ws
-        self._shown = ""
-        self.weeks = field(w.Dropdown, "Show", options=WEEKS, value=5)
-        self.weeks.add_class("ob-short")
-        self.pane = Pane()
-        self.pane.add_class("ob-full")
-        self.children = (styles(), self.weeks, self.pane)
-        self.weeks.observe(lambda _: self.refresh(), "value")
-        self.refresh()
-        every(CALENDAR_AGAIN_S, self._look_again)
-
-    def refresh(self) -> None:
-        """Reads what is planned now."""
-        ws, weeks = self._ws, self.weeks.value
-        with self.pane.saying_errors():
-            going = ws.campaigns.calendar(days=7 * weeks, waiting=True)
-            records = {record.id: record for record in ws.campaigns.list()}
-            cells = weeks_of(going, today=ws.today(), weeks=weeks)
-            shown = fragment("calendar.html.j2", "calendar", cells, records, ws.today(), ws.settings.zone)
-            if shown != self._shown:  # what is selected or focused on the page stays while nothing changes
-                self._shown = shown
-                self.pane.show(shown)
-
-    def _look_again(self) -> bool:
-        if self.comm is None:
-            return False
-        self.refresh()
-        return True
+CHOOSE = "Choose a campaign …"
 
 
 def rate_of(seen: Iterable[tuple[float, int]]) -> float:
@@ -108,7 +49,7 @@ class Monitor(w.VBox):
         self.night = field(w.Dropdown, "Night", options=[(NEWEST, "")])
         self.night.add_class("ob-short")
         self.pane = Pane()
-        self.campaign = field(w.Dropdown, "Campaign to recall")
+        self.campaign = field(w.Dropdown, "Campaign to recall", options=[(CHOOSE, None)])
         self.recall = button("Recall …")
         self.question = Pane()
         self.reason = field(w.Text, "Why", placeholder="For the record")
@@ -121,7 +62,7 @@ class Monitor(w.VBox):
         self.result = Pane()
         self.children = (styles(), self.night, self.pane, self._recall, self.result)
         self.night.observe(lambda _: self.refresh(), "value")
-        self.campaign.observe(lambda _: self._ask(False), "value")
+        self.campaign.observe(lambda _: self._chosen(), "value")
         self.recall.on_click(lambda _: self._ask(True))
         self.no.on_click(lambda _: self._ask(False))
         self.yes.on_click(lambda _: self._begin())
@@ -144,8 +85,11 @@ class Monitor(w.VBox):
         sends = [send.audience.campaign_name for send in night.sends if send.is_recallable] if night else []
         names = list(dict.fromkeys(sends))
         self._recall.layout.display = "" if names else "none"
-        if list(self.campaign.options) != names:
-            choose(self.campaign, names, keep=self.campaign.value)
+        offers = [(CHOOSE, None), *((name, name) for name in names)]
+        if list(self.campaign.options) != offers:
+            only = names[0] if len(names) == 1 else None  # the question that follows names it
+            choose(self.campaign, offers, keep=self.campaign.value or only)
+        self.recall.disabled = self.campaign.value is None
 
     def _rates(self, night: NightSends | None) -> dict[str, float]:
         """Recipients a second of each campaign that is being sent."""
@@ -165,6 +109,10 @@ class Monitor(w.VBox):
         with suppress(OptinbError):
             self.refresh()
         return True
+
+    def _chosen(self) -> None:
+        self.recall.disabled = self.campaign.value is None
+        self._ask(False)
 
     def _ask(self, is_asked: bool) -> None:
         """Asks whether a campaign is really meant to be recalled, or takes the question back."""

@@ -160,9 +160,9 @@ class Workbench(w.VBox):
             case "approve":
                 return self._desk()
             case "calendar":
-                from optinb.views.sends_view import Calendar
+                from optinb.views.calendar_view import Calendar
 
-                return Calendar(self._ws)
+                return Calendar(self._ws, open_campaign=lambda name: self.go_to(Place("plan", name).query))
             case "sends":
                 from optinb.views.sends_view import Monitor
 

@@ -104,6 +104,7 @@ def test_the_list_the_planner_the_desk_and_the_preview_name_it(edited: Workspace
     assert NAMED in show.text(edited.templates.listing())
     assert NAMED in html.unescape(show.html(edited.templates.list()))
     planner = Planner(edited)
+    planner.app_group.value = "Shop"
     planner.template.value = CAMPAIGNS[0]["template"]
     assert NAMED in html.unescape(planner.about_template.value)
     planner.app_group.value = "Club"

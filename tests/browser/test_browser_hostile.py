@@ -167,9 +167,7 @@ def test_nothing_fires_in_jupyterlab(hostile_night, start_lab, tmp_path):
         '[data-mime-type="application/vnd.jupyter.stderr"], [data-mime-type*="error"]'
     ).all_inner_texts()
     assert len(errors) <= 1, errors
-    template = page.get_by_label("Template", exact=True)
-    template.select_option(template_name(trapped, "Shop"))
-    page.get_by_label("Target group", exact=True).first.select_option(names(trapped)["group"])
+    plan_hostile(page, trapped)
     expect(page.get_by_text(trapped.image("alert")).first).to_be_visible()
     expect(page.get_by_text(trapped.image("comment")).first).to_be_attached()
     shown = page.locator("body").inner_text()
@@ -187,6 +185,15 @@ def test_nothing_fires_in_jupyterlab(hostile_night, start_lab, tmp_path):
         opened.context.close()
 
 
+def plan_hostile(page, trapped):
+    """Chooses all of the planner that the message needs."""
+    page.get_by_label("App group", exact=True).first.select_option("Shop")
+    page.get_by_label("Template", exact=True).first.select_option(template_name(trapped, "Shop"))
+    page.get_by_label("Target group", exact=True).first.select_option(names(trapped)["group"])
+    page.get_by_label("Date", exact=True).first.fill("2026-11-24")
+    page.get_by_label("Time", exact=True).first.fill("18:30")
+
+
 def test_nothing_fires_on_the_served_pages_the_report_and_the_page_of_the_sandbox(hostile_night, site, tmp_path):
     from playwright.sync_api import expect
 
@@ -202,8 +209,7 @@ def test_nothing_fires_on_the_served_pages_the_report_and_the_page_of_the_sandbo
             else:
                 template = page.get_by_label("Template", exact=True)
                 expect(template).to_be_visible(timeout=90_000)
-                template.select_option(template_name(trapped, "Shop"))
-                page.get_by_label("Target group", exact=True).select_option(names(trapped)["group"])
+                plan_hostile(page, trapped)
                 expect(page.get_by_text(trapped.image("alert")).first).to_be_visible()
             page.wait_for_timeout(500)
             assert fired(page, trapped) == [], page_of

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(280)]
 
 NAME = "Winter, lapsed buyers"
+CHOOSE = "Choose a template …"
 SUMMER_SALE = ("Optimove_SummerSale_Android", "Optimove_SummerSale_iOS")
 WIN_BACK = ("Optimove_WinBack_Android", "Optimove_WinBack_iOS")
 CLUB_NIGHT = ("Optimove_ClubNight_Android", "Optimove_ClubNight_iOS")
@@ -55,11 +56,11 @@ def test_campaign_goes_from_the_planner_over_the_approval_desk_to_the_sandbox(st
     app_group = marketer.get_by_label("App group", exact=True)
     app_group.select_option("Shop")
     offered = template.get_by_role("option")
-    expect(offered).to_have_text([*SUMMER_SALE, *WIN_BACK])
+    expect(offered).to_have_text([CHOOSE, *SUMMER_SALE, *WIN_BACK])
     app_group.select_option("Club")
-    expect(offered).to_have_text([*CLUB_NIGHT, *POINTS])
+    expect(offered).to_have_text([CHOOSE, *CLUB_NIGHT, *POINTS])
     app_group.select_option("Shop")
-    expect(offered).to_have_text([*SUMMER_SALE, *WIN_BACK])
+    expect(offered).to_have_text([CHOOSE, *SUMMER_SALE, *WIN_BACK])
 
     # the message and the audience follow what is chosen
     template.select_option("Optimove_WinBack_iOS")

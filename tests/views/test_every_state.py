@@ -25,6 +25,7 @@ from optinb.appboy.template_rules import VendorCap, VendorQuietHours
 from optinb.base.settings import Platform
 from optinb.base.workspace_folder import init_workspace
 from optinb.campaigns import OUTCOMES, REASONS, CampaignChange, CampaignRecord, CampaignState, SendTime, Step, Waterfall
+from optinb.campaigns.conversation import Comment
 from optinb.cli import main
 from optinb.customers import ModelReport
 from optinb.delivery import (
@@ -73,7 +74,7 @@ from optinb.segments.discovery.run import Discovery
 from optinb.show import campaigns, customers, pages
 from optinb.show.registry import ROOMS, entries, fields, find
 from optinb.store import AuditVerdict
-from optinb.views.sends_view import weeks_of
+from optinb.views.calendar_view import weeks_of
 from optinb.warehouse.report import ColumnDrift
 from optinb.workspace import Workspace
 
@@ -210,6 +211,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
     lost = dict.fromkeys(LOSSES, 1)
     told = ConfirmedCounts(recipients=90, asked=40, confirmed=20, filtered=lost, unconfirmed=7, planned=50, alarm="Oh")
     arrived = ConfirmedNight(campaign="A", template="T", run_date=RUN_DATE, send_at=NOW, counts=told, is_newest=True)
+    said = Comment(campaign_id=records[0].id, number=1, version=1, who="Ann", at=NOW, text="Not on a holiday")
     made: list[Any] = [
         *(CodesGivenBack(campaign="A", run_date=RUN_DATE, pool="codes", filtered=f, codes=c, before=b)
           for f, c, b in ((2, 1, 0), (2, 1, 1), (2, 0, 2), (2, 0, 0), (0, 0, 0))),
@@ -226,8 +228,9 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         replace(night, campaigns=(several, replace(several, accepted=3, pending=1)),
                 confirmed=(replace(arrived, variant="Long", is_of_several=True),)),
         CampaignFigures(campaign="B", templates=(of_template,)), CampaignFigures(campaign="C"),
-        *(CampaignPage(**msgspec.structs.asdict(one), figures=figures, redeemed=redeemed) for one in records),
-        redeemed, replace(redeemed, problem="no"), replace(redeemed, until=None),
+        *(CampaignPage(**msgspec.structs.asdict(one), figures=figures, redeemed=redeemed, comments=(said,))
+          for one in records),
+        redeemed, replace(redeemed, problem="no"), replace(redeemed, until=None), said,
         FiguresRead(series=1, days=14, restated=1, problems=("no",), notes=("later",)), FiguresRead(),
         *night.campaigns, Blocked(step="import", reason="no"),
         ws.status(), replace(ws.why("000014"), answers=(reason,)), Night(ws, RUN_DATE, dry_run=True),

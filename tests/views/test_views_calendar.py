@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import pytest
+from msgspec.structs import replace
 from page_text import text_of
 
 from optinb.demo import APPROVER, CAMPAIGNS
-from optinb.views.sends_view import Calendar, weeks_of
+from optinb.views.calendar_view import Calendar, weeks_of
 from optinb.workspace import open_workspace
 
 
@@ -30,7 +32,7 @@ def test_what_goes_out_stands_on_its_day_with_its_time(submitted, folder):
     shown = text_of(Calendar(submitted).pane.value)
     assert shown.count("17:00 Club night, regulars") == 5 * 7
     assert shown.count("18:30 Summer, lapsed not approved yet") == 1
-    assert "Mon 23 Nov 18:30 Summer, lapsed" in shown.replace("17:00 Club night, regulars ", "")
+    assert "Mon 23 Nov 18:30 Summer, lapsed" in re.sub(r"17:00 Club night, regulars [\d,]+ customers ", "", shown)
 
 
 def test_calendar_shows_as_many_weeks_as_are_asked_for(submitted):
@@ -52,3 +54,47 @@ def test_calendar_follows_what_others_decide(submitted):
     assert "Club night" not in calendar.pane.value
     calendar.close()
     assert not calendar._look_again()
+
+
+def test_each_entry_says_how_many_it_reaches_counted_by_todays_tables(submitted):
+    reached = submitted.campaigns.preview("Summer, lapsed").waterfall.recipients
+    shown = text_of(Calendar(submitted).pane.value)
+    assert f"Summer, lapsed not approved yet {reached:,} customers" in shown and "about" not in shown
+
+
+def test_an_entry_that_is_chosen_opens_in_the_planner_and_moves_after_it_is_said_what_that_does(submitted, folder):
+    with open_workspace(folder, user=APPROVER) as approver:
+        approver.campaigns.approve("Summer, lapsed", seen=approver.campaigns.preview("Summer, lapsed"))
+    opened: list[str] = []
+    calendar = Calendar(submitted, open_campaign=opened.append)
+    record = submitted.campaigns.get("Summer, lapsed")
+    assert f'data-campaign="{record.id}"' in calendar.pane.value
+    calendar.chosen.value = record.id
+    assert "approved" in text_of(calendar.about.value)
+    calendar.open_it.click()
+    assert opened == ["Summer, lapsed"]
+    calendar.to.value = date(2026, 11, 26)
+    calendar.move.click()
+    assert "must be approved again" in text_of(calendar.result.value)
+    assert submitted.campaigns.get(record.id).state == "approved"
+    calendar.sure.click()
+    moved = submitted.campaigns.get(record.id)
+    assert (moved.state, moved.campaign.schedule.date, moved.approval) == ("submitted", date(2026, 11, 26), None)
+    assert "once it is approved" in text_of(calendar.result.value)
+    calendar.chosen.value = submitted.campaigns.get("Club night, regulars").id
+    assert calendar._moving.layout.display == "none"
+
+
+def test_a_campaign_that_changed_since_it_was_shown_or_a_day_that_has_passed_is_not_moved(submitted):
+    calendar = Calendar(submitted)
+    record = submitted.campaigns.get("Summer, lapsed")
+    calendar.chosen.value = record.id
+    calendar.to.value = date(2026, 11, 1)
+    calendar.move.click()
+    assert "has passed" in text_of(calendar.result.value)
+    calendar.to.value = date(2026, 11, 27)
+    calendar.move.click()
+    submitted.campaigns.submit(replace(record.campaign, priority=77))
+    calendar.sure.click()
+    assert "was changed since you looked at it" in text_of(calendar.result.value)
+    assert submitted.campaigns.get(record.id).campaign.schedule.date == record.campaign.schedule.date

@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 from msgspec.structs import replace
 from page_text import text_of
+from planned import fill
 
 from optinb import did, show
 from optinb.campaigns.rebuilt import RebuiltAudience, rebuilt_parts
@@ -19,8 +20,7 @@ from optinb.workspace import open_workspace
 
 @pytest.fixture
 def submitted(ws):
-    planner = Planner(ws)
-    planner.group.value = "Lapsed buyers"
+    planner = fill(Planner(ws))
     planner.name.value = "Summer, lapsed"
     planner.properties.rows["promo_code"].value.value = "SUMMER"
     planner.submit.click()
@@ -43,7 +43,7 @@ def desk(submitted, approver) -> ApprovalDesk:
 def another(submitted, ws) -> str:
     """A second campaign that waits for a decision."""
     submitted.campaign.value = ""
-    submitted.group.value, submitted.name.value = "Club regulars", "Winter"
+    fill(submitted, group="Club regulars").name.value = "Winter"
     submitted.properties.rows["promo_code"].value.value = "WINTER"
     submitted.submit.click()
     assert ws.campaigns.get("Winter").state == "submitted"
@@ -193,7 +193,7 @@ def test_what_somebody_else_decided_meanwhile_gives_its_place_to_no_other_campai
 def test_desk_notices_what_is_submitted_elsewhere(approver, ws):
     desk = ApprovalDesk(approver)
     assert "Nothing waits" in text_of(desk.nothing.value)
-    planner = Planner(ws)
+    planner = fill(Planner(ws), group="Club regulars")
     planner.name.value = "News"
     planner.properties.rows["promo_code"].value.value = "X"
     planner.submit.click()

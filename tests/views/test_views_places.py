@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 
-from optinb.views.places import TABS, Place, approver_link, link_to, place_of
+from optinb.base.settings import Settings
+from optinb.base.settings.sections import ServeSection
+from optinb.planning.notices import page_link
+from optinb.views.places import TABS, Place, place_of
 
 NAMES = ("Summer, lapsed", "50 % & more?", "Ünï #1 = „x“", "<b onload=x>", "a+b", "?tab=sends&campaign=no")
 
@@ -47,9 +52,10 @@ def test_an_endless_name_is_cut():
     assert len(place_of("?campaign=" + "x" * 10_000).place.name) == 200
 
 
-def test_an_approver_gets_a_link_to_the_campaign_that_waits():
-    assert approver_link("Summer, lapsed") == "?tab=approve&campaign=Summer%2C+lapsed"
-    assert approver_link("A & B", address="https://crm.example.com/pages/") == (
-        "https://crm.example.com/pages/?tab=approve&campaign=A+%26+B"
-    )
-    assert link_to(Place("sends"), address="http://127.0.0.1:8866/x/?tab=plan") == "http://127.0.0.1:8866/x/?tab=sends"
+@pytest.mark.parametrize("name", NAMES)
+def test_the_link_that_an_approver_is_sent_opens_the_campaign_that_waits(name):
+    settings = Settings(serve=ServeSection(address="https://crm.example.com/pages/"))
+    link = page_link(settings, "approve", name)
+    assert link is not None
+    assert link.startswith("https://crm.example.com/pages/?")
+    assert place_of(urlsplit(link).query).place == Place("approve", name)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from page_text import text_of
+from planned import fill
 
 import optinb
 from optinb.appboy import TemplateRules
@@ -33,8 +34,7 @@ def ws(folder: Path) -> Iterator[Workspace]:
 
 @pytest.fixture
 def planner(ws: Workspace) -> Planner:
-    made = Planner(ws)
-    made.group.value, made.template.value = "Lapsed buyers", SUMMER
+    made = fill(Planner(ws), template=SUMMER)
     made.properties.rows["promo_code"].value.value = "SUMMER"
     return made
 

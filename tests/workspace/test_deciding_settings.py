@@ -107,6 +107,9 @@ HOW_FAST = "how fast, and how often again; nobody gets anything else"
 GATE = "a gate of the whole delivery, told in the night's report; the approved size limits what comes of it"
 # What no approval is of, and why another value may come without one.
 FREE: dict[str, tuple[Any, str]] = {
+    "serve.address": ("https://crm.example.com/", "where people look at campaigns"),
+    "notify.command": (("tell",), "who is told of a decision, not what goes out"),
+    "notify.within_s": (9.0, "who is told of a decision, not what goes out"),
     "workspace.approvers": (("other",), LOOKED_AT_ANEW),
     "workspace.hub_ca": ("/etc/ssl/hub.pem", "how the hub is known; its address is approved"),
     "workspace.group": ("push-team", "who may read files"),

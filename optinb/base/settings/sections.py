@@ -275,6 +275,23 @@ class PolicySection(_Section, frozen=True):
     keys: dict[str, str] = field(default_factory=dict)
 
 
+class ServeSection(_Section, frozen=True):
+    """`[serve]`: where people find the pages. `address` is what they open, for the links that are sent to them."""
+
+    address: Annotated[str, Meta(pattern=r"^https?://[^\s#]+$")] | None = None
+
+
+class NotifySection(_Section, frozen=True):
+    """`[notify]`: who else is told what becomes of a campaign.
+
+    `command` is started when one is submitted, approved, rejected or commented on, with what happened as JSON on its
+    input, and without the keys of the environment; `within_s`: how long it may take.
+    """
+
+    command: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
+    within_s: Annotated[float, Meta(gt=0, le=60)] = 5.0
+
+
 class Settings(_Section, frozen=True):
     """All of `optinb.toml`. `labels`: what people call an attribute, by its name."""
 
@@ -291,6 +308,8 @@ class Settings(_Section, frozen=True):
     engine: EngineSection = field(default_factory=EngineSection)
     network: NetworkSection = field(default_factory=NetworkSection)
     policy: PolicySection = field(default_factory=PolicySection)
+    serve: ServeSection = field(default_factory=ServeSection)
+    notify: NotifySection = field(default_factory=NotifySection)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from optinb.appboy.statements import Statements
     from optinb.appboy.template_store import TemplateStore
     from optinb.campaigns.campaign_store import CampaignStore
+    from optinb.campaigns.conversation_store import ConversationStore
     from optinb.campaigns.offer_store import OfferStore
     from optinb.campaigns.rewording import Rewording
     from optinb.delivery.journal.code_returns import CodeReturns
@@ -82,6 +83,13 @@ class Store:
         from optinb.campaigns.offer_store import OfferStore
 
         return OfferStore(self._database)
+
+    @property
+    def conversation(self) -> ConversationStore:
+        """What people say about campaigns, and who has one before them."""
+        from optinb.campaigns.conversation_store import ConversationStore
+
+        return ConversationStore(self._database)
 
     @once
     def codes(self) -> CodeStore:

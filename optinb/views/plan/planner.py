@@ -12,17 +12,27 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from optinb.appboy import needed_properties
+from optinb.base.settings import PLATFORMS
+from optinb.campaigns import Lack, Schedule, checklist, id_of, lack_of, what_is_missing
 from optinb.campaigns.part_words import offer_words
-from optinb.errors import OptinbError
+from optinb.errors import CampaignError, OptinbError
+from optinb.planning.audiences import check_decided
+from optinb.planning.readiness import as_far_as_messages
+from optinb.planning.trial_sends import in_words
 from optinb.show.campaigns import audience, message
 from optinb.show.pages import fragment
 from optinb.views.controls import choose
 from optinb.views.debounce import Debounce, LatestOnly, every
-from optinb.views.plan.board import Board, Keeper
+from optinb.views.plan.board import Board
+from optinb.views.plan.finish import Finish
+from optinb.views.plan.keeper import AT_WORK, Keeper
 from optinb.views.plan.statement import Statement
+from optinb.views.plan.talk import Talk
 from optinb.views.plan.words import NO_CODES, named, suggested_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from optinb.appboy import Template
     from optinb.campaigns import CampaignRecord, Power
     from optinb.planning import CampaignPreview
@@ -33,7 +43,8 @@ LOOK_AGAIN_S = 2.0
 PAUSE_S = 0.15  # of somebody who types, before the audience is counted
 COUNTING = '<div class="ob-counting">counting …</div>'
 NEW = "New campaign"
-SCHEDULED = "18:30"
+ONLY = "Chosen because there is no other one."
+LATER = ("name",)  # what a campaign may lack while its audience is counted
 
 
 class Planner(Board):
@@ -48,8 +59,13 @@ class Planner(Board):
         self._tomorrow = str(ws.today() + timedelta(days=1))
         self._counting, self._measuring = LatestOnly(), LatestOnly()
         self._count_soon = Debounce(self._count, pause_s=PAUSE_S)
-        self.keeper = Keeper(ws, fields=self.fields, load=self._load, saved=self._list)
+        self._ready = False  # until the controls are there
+        self.keeper = Keeper(ws, fields=self.fields, load=self._load, restore=self._restore, saved=self._list)
+        self.talk = Talk(ws)
         self.statement = Statement(ws, changed=self._refresh)
+        self.finish = Finish(ws, fields=self.fields)
+        self.submit, self.result = self.finish.submit, self.finish.result
+        self._lacks: tuple[Lack, ...] = ()
         super().__init__(
             zone=ws.settings.workspace.time_zone,
             tomorrow=self._tomorrow,
@@ -57,24 +73,41 @@ class Planner(Board):
             attributes=self._attributes(),
             keeper=self.keeper,
             statement=self.statement,
+            finish=self.finish,
+            talk=self.talk,
         )
         self.properties.labels = ws.settings.labels
+        self._ready = True
         self._observe()
-        self._open(ws.drafts.mine())
+        self._open(self._begun_last())
         every(LOOK_AGAIN_S, self._look_again)
 
     def fields(self) -> dict[str, Any]:
         """The campaign that the controls describe, as in a `campaign.toml`."""
-        return self.form.read()
+        return self.form.read() if self._ready else {}
+
+    def _begun_last(self) -> CampaignRecord | None:
+        """What its writer wrote in last: a draft, or a new campaign that isn't one yet."""
+        unsaved = self._ws.unsaved
+        if (at_work := unsaved.get(AT_WORK)) is not None:
+            record = self._ws.store.campaigns.find(at_work.body) if at_work.body else None
+            is_there = not at_work.body if record is None else not record.archived
+            if is_there and unsaved.get(self.keeper.key_of(record)) is not None:
+                return record
+        return self._ws.drafts.mine()
 
     def _observe(self) -> None:
         self.form.changed = self._changed
         self.form.follows = {
             "app_group": self._offer_templates,
             "template": self._ask_for_properties,
+            "templates": self._ask_for_properties,
+            "variants": self._ask_for_properties,
             "group": self._describe_group,
         }
         self.campaign.observe(lambda _: self._choose(), "value")
+        self.by_platform.observe(lambda _: self._split(), "value")
+        self._arrange_templates()
         self.sync.on_click(lambda _: self._sync())
         self.previous.on_click(lambda _: self._show_message(self._at - 1))
         self.next.on_click(lambda _: self._show_message(self._at + 1))
@@ -94,9 +127,10 @@ class Planner(Board):
 
     def _open(self, record: CampaignRecord | None) -> None:
         self.result.say("")
-        self.keeper.go_on(record)
-        self._load(record)
+        self.keeper.turn_to(record)
+        self.keeper.pick_up()
         self._list()
+        self.talk.show(self.keeper.record)
 
     @property
     def _own_id(self) -> str:
@@ -109,23 +143,57 @@ class Planner(Board):
             self._offer_what_is_saved(record.campaign.codes if record else None)
             self._suggested = ""
             if record is None:
-                # of the one before, a new campaign keeps whom it is for and what they get
-                kept = {name: self.fields().get(name) for name in ("app_group", "template", "group")}
-                schedule = {"at": SCHEDULED, "date": self._tomorrow}
-                self.form.show(
-                    {**kept, "schedule": schedule, "control": self._ws.settings.policy.control, "properties": None}
-                )
+                self._show({"control": self._ws.settings.policy.control, "properties": None})
             else:
                 plan = record.campaign
-                follows = record.state == "draft" and plan.name.startswith(suggested_name(plan.group, plan.template))
+                template = next(iter(plan.template_names), None)
+                follows = record.state == "draft" and plan.name.startswith(suggested_name(plan.group, template))
                 self._suggested = plan.name if follows else ""
-                self.form.show(msgspec.to_builtins(plan))
+                self._show(msgspec.to_builtins(plan))
         self._refresh()
 
-    def _list(self) -> None:
+    def _show(self, fields: dict[str, Any]) -> None:
+        """Sets the controls, of which those for templates depend on how they are chosen."""
+        self.by_platform.value = bool(fields.get("templates"))
+        self._arrange_templates()
+        self.form.show(fields)
+
+    def _split(self) -> None:
+        """One template for all phones, or one for each kind: what was chosen of either stays with it."""
+        if not self.form.is_quiet:
+            self._arrange_templates()
+            self._ask_for_properties()
+            self._changed()
+
+    def _arrange_templates(self) -> None:
+        self.form.hide("template", is_hidden=self.by_platform.value)
+        self.form.hide("templates", is_hidden=not self.by_platform.value)
+
+    def _restore(self, fields: dict[str, Any]) -> None:
+        """Sets all controls to what they held once, whole or not."""
+        with self.form.quiet():
+            self._show(fields)
+        self._refresh()
+
+    def show_campaign(self, name: str) -> None:
+        """Opens a campaign by its name, once what was written of the one before is saved.
+
+        Args:
+            name: without regard to case.
+
+        Raises:
+            CampaignError: with the nearest name, for a campaign that isn't known.
+        """
+        record = self._ws.campaigns.get(name)
+        self._list(record)
+        self.campaign.value = record.id
+
+    def _list(self, also: CampaignRecord | None = None) -> None:
         """Offers what may be worked on, with the one that is open chosen."""
         options = [(NEW, "")]
-        options += [(f"{r.campaign.name} ({r.state}, {r.author})", r.id) for r in self._ws.drafts.open()]
+        open_ones = {r.id: r for r in self._ws.drafts.open()}
+        open_ones |= {r.id: r for r in (also, self.keeper.record) if r is not None}  # one that is over can be looked at
+        options += [(f"{r.campaign.name} ({r.state}, {r.author})", r.id) for r in open_ones.values()]
         if list(self.campaign.options) != options or self.campaign.value != self._own_id:
             with self.form.quiet():
                 choose(self.campaign, options, keep=self._own_id)
@@ -143,19 +211,38 @@ class Planner(Board):
         called = named(found)
         self._templates = {called[t.id]: t for t in found if t.id in called}
         others = [t for t in found if not t.usable]
-        if not found:
+        self.about_app_group.say(ONLY if self.form.is_only("app_group") else "")
+        if not self.app_group.value:
+            self.about_templates.say("")
+        elif not found:
             self.about_templates.say(
                 "No template of this app group is imported yet. Import templates reads them from Appboy.", kind="bad"
             )
         else:
             self.about_templates.show(fragment("template_list.html.j2", "unusable", others))
+        app_group = self._ws.settings.app_group(self.app_group.value) if self.app_group.value else None
+        platforms = [one for one in PLATFORMS if app_group and one in app_group.platforms()]
+        self.by_platform.layout.display = "" if len(platforms) > 1 else "none"
+        for part in (self.templates, self.variants):
+            part.offer(self._templates, platforms)
         self.form.choices("template", list(self._templates))
 
+    def _chosen_templates(self) -> list[str]:
+        """The templates of all messages, by their names in the campaign."""
+        campaign = as_far_as_messages(self.fields())
+        return [name for name in campaign.template_names if name in self._templates] if campaign else []
+
     def _ask_for_properties(self) -> None:
-        template = self._templates.get(self.template.value)
-        needed = needed_properties(template) if template else ()
-        self.about_template.say(". ".join(template.notes) if template else "")
-        self.statement.show(template)
+        fields, names = self.fields(), self._chosen_templates()
+        chosen = [self._templates[name] for name in names]
+        needed = {one.name: one for template in chosen for one in needed_properties(template)}
+        notes = [f"{note[:1].upper()}{note[1:]}" for template in chosen for note in template.notes]
+        only = ONLY if self.form.is_only("template") and not self.by_platform.value else ""
+        self.about_template.show(fragment("chosen_templates.html.j2", "chosen", [*map(in_words, chosen)], only, notes))
+        self.statement.show(chosen[0] if chosen else None)
+        own = [fields["template"]] if fields.get("template") else list(fields.get("templates", {}).values())
+        self.variants.ask_for(own)
+        needed = tuple(needed.values())
         self.about_properties.title("What the message says" if needed else "")
         self.about_properties.layout.display = "" if needed else "none"
         self.properties.ask_for(needed)
@@ -163,31 +250,37 @@ class Planner(Board):
     def _look_again(self) -> bool:
         """Offers what was saved meanwhile, and tells of changes by others; false once the planner is closed."""
         if self.comm is None:
+            self.talk.leave()
             return False
         with suppress(OptinbError):
             self._offer_what_is_saved(self.offer.codes.value)
             self.keeper.look()
             self._list()
+            self.talk.show(self.keeper.record, is_writing=self.keeper.is_dirty or self.keeper.has_begun)
             if self.statement.look():
                 self._refresh()
             if self._ws.warehouse.current != self._version:
                 self._version = self._ws.warehouse.current
                 self.properties.learn(self._attributes())
+                self.variants.learn(self._attributes())
                 self._refresh()
         return True
 
     def _describe_group(self) -> None:
-        if self.group.value is None:
+        if self.group.value is not None:
+            only = f"{ONLY} " if self.form.is_only("group") else ""
+            self.about_group.say(f"{only}{self._ws.groups.get(self.group.value).sentence}")
+        elif len(self.group.options) < 2:
             self.about_group.say("No target group is saved yet; save one in explore_segments.ipynb.", kind="bad")
         else:
-            self.about_group.say(self._ws.groups.get(self.group.value).sentence)
+            self.about_group.say("")
 
     def _suggest_name(self) -> None:
         """Names the campaign until somebody writes a name."""
         if self.name.value != self._suggested:
             return
         taken = [r.campaign.name for r in self._ws.campaigns.list() if r.id != self._own_id]
-        self._suggested = suggested_name(self.group.value, self.template.value, taken=taken)
+        self._suggested = suggested_name(self.group.value, next(iter(self._chosen_templates()), None), taken=taken)
         with self.form.quiet():
             self.name.value = self._suggested
 
@@ -204,23 +297,47 @@ class Planner(Board):
         self.audience.show(COUNTING)
         self.power.show("")
         self._suggest_name()
+        self._check()
         self._describe_timing()
         self._count_soon()
 
+    def _check(self) -> None:
+        """Says what the campaign lacks, each thing at its own field, too."""
+        fields = self.fields()
+        self._lacks = self._ws.campaigns.lacking(fields)
+        if self.name.value:
+            try:
+                if self.keeper.record is None or id_of(self.name.value) != self.keeper.record.id:
+                    self._ws.drafts.check_free(self.name.value)
+            except CampaignError as error:
+                self._lacks = (*self._lacks, lack_of(error))
+        self._say_lacks(self._lacks)
+
+    def _say_lacks(self, lacks: Sequence[Lack]) -> None:
+        self.form.mark({lack.field: lack.words for lack in lacks if lack.field and not lack.is_missing})
+        self.finish.show(lacks)
+
     def _describe_timing(self) -> None:
-        with self.sentence.saying_errors():
-            self.sentence.say(f"Goes out {self._ws.campaigns.read(self.fields()).schedule.sentence()}.")
+        self.sentence.say("")
+        with suppress(msgspec.ValidationError):
+            schedule = msgspec.convert(self.fields()["schedule"], Schedule)
+            self.sentence.say(f"Goes out {schedule.sentence()}.")
 
     def _count(self) -> None:
         """Has the audience counted, in a thread, so that one can go on writing."""
         fields = self.fields()
+        if before := [lack for lack in checklist(fields) if lack.field not in LATER]:
+            self.audience.say(f"It is counted here as soon as it can be. {what_is_missing(before)}")
+            self.message.say("It shows here once the audience can be counted.")
+            return
         self._counting.ask(lambda: self._ws.campaigns.preview(fields, samples=SAMPLES), self._counted)
 
     def _counted(self, found: CampaignPreview | Exception) -> None:
         self.statement.refuse("" if isinstance(found, Exception) else found.refused)
+        self._say_lacks((*self._lacks, *_found_by_counting(found)))
         if isinstance(found, OptinbError):
             self.audience.say(str(found), kind="bad")
-            self.message.say("The message shows here once the audience can be counted.")
+            self.message.say("It shows here once the audience can be counted.")
         elif isinstance(found, Exception):
             self.audience.say("The audience couldn't be counted; see the log of the notebook.", kind="bad")
             raise found
@@ -263,11 +380,25 @@ class Planner(Board):
         with self.result.saying_errors():
             campaign = self._ws.campaigns.read(self.fields())
             if campaign.id != self._own_id:
-                self._ws.drafts.check_new(campaign)
+                self._ws.drafts.check_free(campaign.name)
             record = self._ws.campaigns.submit(campaign)
-            self.keeper.go_on(record)
+            self.keeper.submitted(record)
             self._list()
-            name, schedule = record.campaign.name, record.campaign.schedule.sentence()
-            self.result.say(
-                f"“{name}” is submitted. It goes out {schedule} once a second person has approved it.", kind="good"
-            )
+            self.talk.show(record)
+            self.finish.submitted(record)
+
+
+def _found_by_counting(found: CampaignPreview | Exception) -> list[Lack]:
+    """What only the audience tells of what a campaign lacks."""
+    if isinstance(found, CampaignError):
+        return [lack_of(found)] if found.field else []
+    if isinstance(found, Exception):
+        return []
+    lacks = []
+    if found.refused:
+        lacks.append(Lack(field="template", words=f"{found.refused[:1].upper()}{found.refused[1:]}"))
+    try:
+        check_decided(found.campaign, found.waterfall)
+    except CampaignError as error:
+        lacks.append(lack_of(error))
+    return lacks

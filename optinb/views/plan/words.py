@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 NO_CODES = "The same for everybody"
 ANY_DAYS = ("start", "end", "blackout")
 SLOW = {"continuous_update": False}  # told once it is written, not with each letter
+OWN_DEFAULT, AS_CAMPAIGN = "The template's own default", "As the campaign has it"
 OFFERED = {
     "name": "The offer's name",
     "value": "The offer's value",
@@ -27,9 +28,13 @@ OFFERED = {
 CAMPAIGN = {
     "name": Words(label="Name of the campaign", traits=SLOW),
     "channel": Words(control="choice", options={CHANNEL: CHANNEL}),
-    "app_group": Words(control="choice"),
-    "template": Words(control="choice"),
-    "group": Words(label="Target group", control="choice"),
+    "app_group": Words(control="choice", hole="Choose an app group …"),
+    "template": Words(control="choice", hole="Choose a template …"),
+    "phones": Words(
+        label="Customers with several phones get it",
+        options={"all": "on each of them", "last_used": "on the one that they used last"},
+    ),
+    "group": Words(label="Target group", control="choice", hole="Choose a target group …"),
     "offer": Words(label="Saved offer", options={None: "None, or a new one"}),
     "control": Words(label="Control group, %", control="percent", traits={"min": 0, "max": 99, "step": 1}),
     "measurement_days": Words(label="Days measured"),
@@ -80,7 +85,9 @@ def schedule(*, zone: str, tomorrow: str) -> Sheet:
             "step": Words(label="Days between two sends", traits={"min": 2}),
             "days": Words(options={day: day.capitalize() for day in WEEKDAYS}),
             "day": Words(
-                label="Day of the month", options={**{day: str(day) for day in range(1, 32)}, "last": "the last one"}
+                label="Day of the month",
+                hole="Choose a day …",
+                options={**{day: str(day) for day in range(1, 32)}, "last": "the last one"},
             ),
             "start": Words(label="From"),
             "end": Words(label="Until, if it ends"),
@@ -95,15 +102,16 @@ def sheets(*, zone: str, tomorrow: str) -> dict[type, Sheet]:
     return {Schedule: schedule(zone=zone, tomorrow=tomorrow), Offer: OFFER}
 
 
-def source(name: str, *, attributes: Iterable[str], has_default: bool, labels: Mapping[str, str]) -> Sheet:
-    """The form of where a property comes from: a text for all, the template's own, the offer, or an attribute.
+def source(name: str, *, attributes: Iterable[str], labels: Mapping[str, str], default: str = "") -> Sheet:
+    """The form of where a property comes from: a text for all, the offer, or an attribute.
 
-    `labels` are what the settings call attributes.
+    `labels` are what the settings call attributes; `default` is what it is called when nothing is said of the property,
+    where that may be.
     """
     nowhere = {"attribute": None, "offer": None}
-    kinds = {"fixed": Kind("The same text for everybody", nowhere, ("value",))}
-    if has_default:
-        kinds["template"] = Kind("The template's own default", {"value": None, **nowhere})
+    fixed = {"fixed": Kind("The same text for everybody", nowhere, ("value",))}
+    left = {"template": Kind(default, {"value": None, **nowhere})} if default else {}
+    kinds = {**left, **fixed} if default == AS_CAMPAIGN else {**fixed, **left}
     kinds |= {f"offer {field}": Kind(called, {"offer": field}) for field, called in OFFERED.items()}
     asked = ("default", "exclude_empty")
     called = labels_of(attributes, labels)

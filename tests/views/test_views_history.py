@@ -1,0 +1,34 @@
+"""What the undo button takes back."""
+
+from __future__ import annotations
+
+from optinb.views.plan.history import MOST, History, changed, noted, undone
+
+
+def test_each_choice_is_taken_back_by_itself():
+    history = noted(noted(History({"group": "A"}), {"group": "B"}), {"group": "B", "control": 0.2})
+    assert undone(history).now == {"group": "B"}
+    assert undone(undone(history)).now == {"group": "A"}
+    assert undone(undone(undone(history))).now == {"group": "A"}
+
+
+def test_the_letters_of_one_text_are_taken_back_together_and_another_text_by_itself():
+    history = History({"offer": {"name": ""}})
+    for text in ("W", "Wi", "Win"):
+        history = noted(history, {"offer": {"name": text}})
+    history = noted(history, {"offer": {"name": "Win"}, "notes": "x"})
+    assert undone(history).now == {"offer": {"name": "Win"}}
+    assert undone(undone(history)).now == {"offer": {"name": ""}}
+
+
+def test_what_changes_nothing_is_no_step_and_only_so_many_are_kept():
+    history = History({"priority": 0})
+    assert noted(history, {"priority": 0}) is history
+    for number in range(1, 2 * MOST):
+        history = noted(history, {"priority": number})
+    assert len(history.past) == MOST
+
+
+def test_changes_are_found_by_their_place():
+    before, after = {"schedule": {"at": "09:00"}, "group": "A"}, {"schedule": {"at": "10:00"}, "group": "A"}
+    assert changed(before, after) == {"schedule.at": ("09:00", "10:00")}
