@@ -7,7 +7,7 @@ import multiprocessing
 import random
 from collections import Counter
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import polars as pl
@@ -103,7 +103,7 @@ def test_a_message_that_nobody_gets_is_left_out_but_the_first(desk: Desk) -> Non
     assert there[0].waterfall.recipients == 40
 
 
-def plan_of(desk: Desk, rows: pl.DataFrame, **changes: object) -> FrozenAudience:
+def plan_of(desk: Desk, rows: pl.DataFrame, **changes: Any) -> FrozenAudience:
     of = campaign(**changes)
     return plan(
         desk.store,
