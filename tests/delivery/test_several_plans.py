@@ -180,6 +180,9 @@ def test_codes_go_message_by_message_and_nobody_needs_two(desk: Desk) -> None:
     for message in there:
         desk.store.deliveries.cancel(*message.night, reason="no", user="ann", now=desk.now)
     assert desk.store.codes.get("Pool").left == 100
+    desk.move(60)
+    plan_of(desk, one_each.with_columns(pl.col(MESSAGES).replace({1: 8, 8: 1})), **offer)
+    assert desk.store.codes.get("Pool").left == 60, "planned anew, whichever message had which codes before"
 
 
 def test_a_draw_is_shared_out_in_order() -> None:
