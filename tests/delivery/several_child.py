@@ -9,6 +9,7 @@ import contextlib
 import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from delivery_desk import KEY_NAME, audience
@@ -32,10 +33,15 @@ VARIANTS = tuple(
 )
 
 
-def campaign(name: str = "Both", **changes: object) -> Campaign:
+def campaign(name: str = "Both", **changes: Any) -> Campaign:
     """Two variants, each with a template for each of two platforms."""
-    given = {"app_group": "Shop", "group": "G", "schedule": Schedule(at="18:30", every="day"), "variants": VARIANTS}
-    return Campaign(name=name, **{**given, **changes})  # pyright: ignore[reportArgumentType]
+    given: dict[str, Any] = {
+        "app_group": "Shop",
+        "group": "G",
+        "schedule": Schedule(at="18:30", every="day"),
+        "variants": VARIANTS,
+    }
+    return Campaign(name=name, **{**given, **changes})
 
 
 def dealt(recipients: int) -> pl.DataFrame:

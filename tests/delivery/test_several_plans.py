@@ -7,7 +7,7 @@ import multiprocessing
 import random
 from collections import Counter
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import polars as pl
@@ -103,7 +103,7 @@ def test_a_message_that_nobody_gets_is_left_out_but_the_first(desk: Desk) -> Non
     assert there[0].waterfall.recipients == 40
 
 
-def plan_of(desk: Desk, rows: pl.DataFrame, **changes: object) -> FrozenAudience:
+def plan_of(desk: Desk, rows: pl.DataFrame, **changes: Any) -> FrozenAudience:
     of = campaign(**changes)
     return plan(
         desk.store,
@@ -180,6 +180,9 @@ def test_codes_go_message_by_message_and_nobody_needs_two(desk: Desk) -> None:
     for message in there:
         desk.store.deliveries.cancel(*message.night, reason="no", user="ann", now=desk.now)
     assert desk.store.codes.get("Pool").left == 100
+    desk.move(60)
+    plan_of(desk, one_each.with_columns(pl.col(MESSAGES).replace({1: 8, 8: 1})), **offer)
+    assert desk.store.codes.get("Pool").left == 60, "planned anew, whichever message had which codes before"
 
 
 def test_a_draw_is_shared_out_in_order() -> None:

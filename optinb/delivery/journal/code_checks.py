@@ -8,6 +8,7 @@ from hashlib import sha256
 
 from sqlalchemy import Connection, select
 
+from optinb.campaigns.messages import campaign_of
 from optinb.delivery.journal.manifest import PLANNED
 from optinb.delivery.journal.rows import of_night
 from optinb.errors import StateError
@@ -46,13 +47,13 @@ def check_free(con: Connection, key: str, runs: Sequence[tuple[int, int]], *, bu
     """Raises StateError when the audit trail gave codes with these numbers to others, who keep them.
 
     `con` must be a writing one, so that nobody gets or returns any meanwhile; `but` is the campaign's night that gets
-    them now, whose earlier plan was stopped. Entries of 0.1 don't say which they gave.
+    them now, whose earlier plan was stopped with all of its messages. Entries of 0.1 don't say which they gave.
     """
     newest = {}
     for entry in entries_since(con, 0, audit_entries.c.action == PLANNED):
         newest[entry.detail.get("campaign_id"), entry.detail.get("run_date")] = entry
     for (campaign_id, night), entry in newest.items():
-        is_this = (campaign_id, night) == (but[0], but[1].isoformat())
+        is_this = (campaign_of(campaign_id or ""), night) == (campaign_of(but[0]), but[1].isoformat())
         if is_this or entry.detail.get("codes") != key or not entry.detail.get("code_runs"):
             continue
         place = 0
