@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 import ipywidgets as w
 
-from optinb.errors import SettingsError
+from optinb.errors import OptinbError, SettingsError
 from optinb.show.pages import fragment
 from optinb.views.controls import Pane, box, styles
 from optinb.views.debounce import follow, later
@@ -217,15 +217,25 @@ class Workbench(w.VBox):
         self.where.show(fragment("workbench.html.j2", "where", *self._where()))
 
     def _wait(self) -> None:
-        """Waits for a visitor. What the first tab needs is read meanwhile, and nothing of it is kept."""
+        """Waits for a visitor. What the first tabs need is read meanwhile."""
         from optinb.views import arrivals
 
         query = arrivals.expect(self._announce)
         if query is not None:
             self.go_to(query)
         else:
-            warm = Workbench(self._ws, "")
-            later(0, lambda: closed(warm))
+            self._read_ahead()
+
+    def _read_ahead(self) -> None:
+        """Imports and reads what the first tabs need. No control is made: a kernel's channel takes 1,000 messages."""
+        from optinb.views import desk, group_desk  # noqa: F401
+        from optinb.views.plan import planner  # noqa: F401
+
+        with suppress(OptinbError):
+            self._ws.campaigns.list()
+            self._ws.vocabulary()
+            for group in self._ws.groups.list()[:1]:
+                self._ws.preview(group.rule)
 
     def _announce(self, query: str) -> None:
         """A visitor has come: says where they will be, and leaves the rest until their browser has read all of this.
@@ -245,10 +255,3 @@ class Workbench(w.VBox):
         if self._due is not None and self.comm is not None:
             query, self._due = self._due, None
             self.go_to(query)
-
-
-def closed(view: Any) -> None:
-    """Closes a view with all that is in it."""
-    for child in getattr(view, "children", ()):
-        closed(child)
-    view.close()

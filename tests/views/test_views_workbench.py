@@ -15,7 +15,7 @@ from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, KEYS
 from optinb.sandbox import Sandbox, demo_world
 from optinb.views import arrivals
 from optinb.views.places import TABS
-from optinb.views.workbench_view import ORDER, READY, Workbench, closed
+from optinb.views.workbench_view import ORDER, READY, Workbench
 from optinb.workspace import open_workspace
 
 NAME = CAMPAIGNS[0]["name"]
@@ -216,13 +216,3 @@ def test_a_visitor_who_comes_before_the_view_is_made_is_taken_where_they_want(he
     bench = held()
     assert list(bench.content) == ["sends"]
     assert held().content == {}
-
-
-def test_what_was_made_to_be_thrown_away_ends_with_all_that_is_in_it(waiting):
-    bench = Workbench(waiting, "")
-    plan = bench.content["plan"]
-    closed(bench)
-    assert bench.comm is None
-    assert plan.comm is None
-    assert plan.form.comm is None
-    assert not plan._look_again(), "it goes on looking at the store"
