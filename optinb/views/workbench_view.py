@@ -235,7 +235,7 @@ class Workbench(w.VBox):
             self._ws.campaigns.list()
             self._ws.vocabulary()
             for group in self._ws.groups.list()[:1]:
-                self._ws.preview(group.rule)
+                self._ws.preview(group.name)
 
     def _announce(self, query: str) -> None:
         """A visitor has come: says where they will be, and leaves the rest until their browser has read all of this.
