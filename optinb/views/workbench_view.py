@@ -231,11 +231,11 @@ class Workbench(w.VBox):
         from optinb.views import desk, group_desk  # noqa: F401
         from optinb.views.plan import planner  # noqa: F401
 
-        with suppress(OptinbError):
+        with suppress(OptinbError, OSError):
             self._ws.campaigns.list()
             self._ws.vocabulary()
             for group in self._ws.groups.list()[:1]:
-                self._ws.preview(group.rule)
+                self._ws.preview(group.name)
 
     def _announce(self, query: str) -> None:
         """A visitor has come: says where they will be, and leaves the rest until their browser has read all of this.
