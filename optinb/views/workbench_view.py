@@ -231,7 +231,7 @@ class Workbench(w.VBox):
         from optinb.views import desk, group_desk  # noqa: F401
         from optinb.views.plan import planner  # noqa: F401
 
-        with suppress(OptinbError):
+        with suppress(OptinbError, OSError):
             self._ws.campaigns.list()
             self._ws.vocabulary()
             for group in self._ws.groups.list()[:1]:
