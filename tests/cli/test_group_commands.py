@@ -53,3 +53,14 @@ def test_what_is_not_there_is_said_with_the_remedy(folder: Path, tmp_path: Path)
     unknown = call(folder, "lists", "show", "Fair")
     assert unknown.exit_code == 2
     assert "isn't known; save it first" in unknown.stderr
+
+
+def test_members_are_written_to_a_file(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "members.csv"
+    made = told(folder, "groups", "export", "lapsed buyers", "--file", str(file))
+    assert made["name"] == "Lapsed buyers" and made["csv"] is None
+    head, *rows = file.read_text().splitlines()
+    assert head == "customer_id,external_user_id" and len(rows) == made["customers"] > 0
+    said = call(folder, "groups", "export", "Lapsed buyers", "--file", str(file)).stdout
+    assert said.startswith(f"{made['customers']:,} customers of 'Lapsed buyers' on 2026-11-23 are in ")
+    assert call(folder, "groups", "export", "Lapsed buyers", "--file", str(tmp_path / "x" / "y.csv")).exit_code == 2
