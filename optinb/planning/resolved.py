@@ -79,7 +79,11 @@ class Resolved(Struct, frozen=True, kw_only=True):
         return tuple(one.template for one in self.messages)
 
     def of_variant(self, variant: str | None) -> tuple[ResolvedMessage, ...]:
-        """The messages of a variant, or of a campaign without any."""
+        """The messages of a variant, or of a campaign without any.
+
+        Args:
+            variant: its name; None where there are none.
+        """
         return tuple(one for one in self.messages if one.message.variant == variant)
 
     @property

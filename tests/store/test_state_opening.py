@@ -103,7 +103,7 @@ def test_a_server_of_an_earlier_release_takes_the_keys_of_several_messages(clust
         for table in ("audiences", "batches", "confirmations", "code_grants", "reach_days"):
             con.exec_driver_sql(f"ALTER TABLE {table} ALTER COLUMN campaign_id TYPE VARCHAR(12)")
         con.exec_driver_sql("ALTER TABLE audiences DROP COLUMN variant")
-        con.exec_driver_sql("UPDATE alembic_version SET version_num = '0007'")
+        con.exec_driver_sql("UPDATE alembic_version SET version_num = '0008'")
     Store.open(address).close()
     with engine_of(address).connect() as con:
         assert compare_metadata(MigrationContext.configure(con), metadata) == []

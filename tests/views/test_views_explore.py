@@ -30,10 +30,10 @@ def test_a_group_is_compared_with_everybody_else_and_with_another_one(ws):
     view = views.compare(ws)
     view.group.value = "Lapsed buyers"
     inside = ws.groups.count("Lapsed buyers").customers
-    assert f"{inside:,} inside, {2001 - inside:,} customers outside" in text_of(view.answer.value)
+    assert f"{inside:,} in this group, {2001 - inside:,} customers besides" in text_of(view.answer.value)
     view.other.value = "Club regulars"
     regulars = ws.groups.count("Club regulars").customers
-    assert f"{inside:,} in the one, {regulars:,} customers in the other" in text_of(view.answer.value)
+    assert f"{inside:,} in this group, {regulars:,} customers in the other group" in text_of(view.answer.value)
     view.other.value = "Lapsed buyers"
     assert "the same group" in text_of(view.answer.value)
 
