@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as w
 
-from optinb.errors import OptinbError
+from optinb.errors import CampaignError, OptinbError
 from optinb.show.campaigns import for_decision
 from optinb.show.pages import fragment
 from optinb.views.controls import Pane, box, button, field, styles
@@ -130,17 +130,21 @@ class ApprovalDesk(w.VBox):
         self._decided_at = self._clock()
 
     def show_campaign(self, name: str) -> None:
-        """Shows a campaign that waits for a decision; one that doesn't is named as such.
+        """Shows a campaign that waits for a decision.
 
         Args:
             name: without regard to case.
+
+        Raises:
+            CampaignError: for one that isn't known, or that doesn't wait; then nothing is chosen, so that nobody
+                decides on another one that happens to be first.
         """
         self.refresh()
-        record = next((r for r in self._waiting.values() if r.campaign.name.casefold() == name.casefold()), None)
-        if record is None:
-            self.result.say(f"“{name}” doesn't wait for a decision now.", kind="bad")
-        else:
-            self.waiting.value = record.campaign.name
+        self.waiting.value = None
+        record = self._ws.campaigns.get(name)
+        if record.campaign.name not in self._waiting:
+            raise CampaignError(f"“{record.campaign.name}” doesn't wait for a decision: it is {record.state}.")
+        self.waiting.value = record.campaign.name
 
     def _told(self) -> str:
         """Why nobody else was told of the decision; nothing where they were, or nobody asked for it."""

@@ -97,33 +97,22 @@ class Workbench(w.VBox):
             made = self._make(found.place.tab)
             if found.place.name and made is not None:
                 with self.note.saying_errors():
-                    self.note.say(self._choose(found.place, made), kind="bad")
+                    self._choose(found.place, made)
         finally:
             self._is_moving = False
         self._tell()
 
-    def _choose(self, place: Place, made: Any) -> str:
-        """Opens a campaign or a group in its tab; says why it can't be."""
+    def _choose(self, place: Place, made: Any) -> None:
+        """Opens a campaign or a group in its tab. Raises OptinbError saying why it can't be."""
         match place.tab:
             case "groups":
                 made.show_group(self._ws.groups.get(place.name).name)
-            case "plan":
-                record = self._ws.campaigns.get(place.name)
-                if record.id not in [value for _, value in made.campaign.options]:
-                    return f"“{record.campaign.name}” is {record.state}, so that it can't be changed here."
-                made.campaign.value = record.id
-            case "approve":
-                made.refresh()
-                made.waiting.value = None  # nobody shall decide on another one that happens to be first
-                record = self._ws.campaigns.get(place.name)
-                if record.campaign.name not in [value for _, value in made.waiting.options]:
-                    return f"“{record.campaign.name}” doesn't wait for a decision: it is {record.state}."
-                made.waiting.value = record.campaign.name
+            case "plan" | "approve":
+                made.show_campaign(place.name)
             case "calendar" | "sends":
                 pass
             case tab:
                 assert_never(tab)
-        return ""
 
     def _asked(self, query: str) -> None:
         """Follows the browser, which says that it is ready, or has gone to another address."""
