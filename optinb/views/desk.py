@@ -34,7 +34,8 @@ class ApprovalDesk(w.VBox):
     would decide on unseen. `clock` tells seconds.
     """
 
-    def __init__(self, ws: Workspace, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, ws: Workspace, *, clock: Callable[[], float] = time.monotonic, is_alone: bool = True) -> None:
+        """Args: `clock` tells seconds; `is_alone`: whether nothing beside the desk says who is working."""
         super().__init__()
         self.add_class("ob-view")
         self._ws, self._clock = ws, clock
@@ -42,7 +43,7 @@ class ApprovalDesk(w.VBox):
         self._waiting: dict[str, CampaignRecord] = {}
         self._seen: CampaignPreview | None = None  # an approval must be of what the approver has seen
         self.who = Pane()
-        self.who.show(fragment("desk.html.j2", "who", ws.settings.workspace.approvers))
+        self.who.show(fragment("desk.html.j2", "who", ws.user if is_alone else "", ws.settings.workspace.approvers))
         self.waiting = field(w.Select, "Waiting for a decision")
         self.nothing = Pane()
         self.detail = Pane()

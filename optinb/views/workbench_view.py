@@ -176,7 +176,7 @@ class Workbench(w.VBox):
     def _desk(self) -> ApprovalDesk:
         from optinb.views.desk import ApprovalDesk
 
-        made = ApprovalDesk(self._ws)
+        made = ApprovalDesk(self._ws, is_alone=False)
         made.waiting.observe(lambda _: self._tell(), "value")
         return made
 

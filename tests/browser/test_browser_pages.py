@@ -70,7 +70,7 @@ def test_campaign_goes_from_the_plan_to_a_recall_on_pages_without_code(site, fol
         expect(approver.get_by_text(f"You are {APPROVER}")).to_be_visible(timeout=90_000)
         expect(approver.get_by_text("It was never approved before.")).to_be_visible()
         site.whole_picture(approver, "pages_approve")
-        approver.get_by_label("Comment").fill("Fine.")
+        approver.get_by_label("Comment", exact=True).fill("Fine.")
         approver.get_by_role("button", name="Approve", exact=True).click()
         expect(approver.get_by_role("status").filter(has_text=f"“{NAME}” is approved")).to_be_visible()
         expect(marketer.get_by_text(f"{APPROVER} approved this at")).to_be_visible()

@@ -52,6 +52,7 @@ def test_a_group_is_built_by_keyboard_alone_in_lines_of_one_row_with_its_count_i
     keys.press("Enter")
     expect(editor.get_by_label("Comparison")).to_be_focused()
     keys.press("Tab")
+    expect(editor.locator("input:focus")).to_be_visible()  # the box of the value, once the line is drawn
     keys.type("d")
     expect(editor.get_by_text("country is d")).to_be_visible()
     keys.press("Enter")
