@@ -59,7 +59,7 @@ SHARE = Path(shared("notebooks/pages")).parents[1] / "optinb" / "serve" / "share
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 SHOWN = {
     "Groups": ".ob-editor .ob-field",
-    "Plan": ".ob-phones, .ob-counting",
+    "Plan": ".ob-finish",
     "Approve": ".ob-list-first .ob-facts, .ob-list-first .widget-select",
     "Calendar": ".ob-full",
     "Sends": ".widget-dropdown",
@@ -208,8 +208,14 @@ def of_pages(browser: Browser, folder: Path) -> dict[str, Any]:
         memory = server.pss_mb()
         tabs = [page.evaluate(PRESS, [name, shown]) for _ in range(4) for name, shown in SHOWN.items()]
         page.evaluate(PRESS, ["Plan", SHOWN["Plan"]])
-        groups = len(GROUPS)
-        counts = [page.evaluate(CHOOSE, n % groups) for n in range(1, 11)]
+        page.get_by_label("App group", exact=True).select_option("Shop")
+        page.get_by_label("Template", exact=True).select_option("Optimove_WinBack_iOS")
+        page.get_by_label("Date", exact=True).fill(RUN_DATE.isoformat())
+        page.get_by_label("Time", exact=True).fill("18:30")
+        page.get_by_label("promo_code: text").fill("BACK")
+        page.get_by_label("first_name: if a customer has none").fill("there")
+        groups = len(GROUPS)  # behind the line that asks for one
+        counts = [page.evaluate(CHOOSE, 1 + n % groups) for n in range(10)]
         context.close()
     return {
         "start_s": server.start_s, "cold_s": cold, "warm_s": warm, "pss_mb": memory, "first": first, "tabs": tabs,
