@@ -43,6 +43,8 @@ class Becoming(msgspec.Struct, frozen=True):
 def begin(environment: Mapping[str, str] = os.environ) -> None:
     """Begins the process of the first kernel. It never gets the token of the server."""
     given = {name: value for name, value in environment.items() if name != SECRET}
+    # ipykernel reads it when it is imported: a kernel ends by itself once the server is gone, however that ended
+    given["JPY_PARENT_PID"] = str(os.getpid())
     command = [sys.executable, "-P", "-m", "optinb.serve.headstart"]
     _begun.append(Popen(command, stdin=PIPE, stdout=DEVNULL, env=given, start_new_session=True))
 

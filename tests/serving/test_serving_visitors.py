@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
+from contextlib import suppress
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -101,3 +104,34 @@ def test_a_process_that_nobody_took_ends_with_the_server():
     headstart.end()
     assert process.returncode is not None
     assert headstart.taken() is None
+
+
+BECOMES = """
+import os, sys, time
+from optinb.serve.headstart import Becoming, become, begin, taken
+begin()
+process = taken()
+become(process, Becoming(["ipykernel_launcher", "-f", sys.argv[1]], os.getcwd(), dict(os.environ)))
+print(process.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def test_the_first_kernel_ends_with_a_server_that_was_killed(tmp_path):
+    file = tmp_path / "kernel.json"
+    server = subprocess.Popen([sys.executable, "-c", BECOMES, str(file)], stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    kernel = psutil.Process(int(server.stdout.readline()))
+    try:
+        until = time.monotonic() + 60
+        while not file.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        assert file.exists(), "it isn't a kernel yet"
+        assert kernel.is_running()
+        server.kill()
+        server.wait()
+        kernel.wait(timeout=20)
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            kernel.kill()
+        server.kill()
