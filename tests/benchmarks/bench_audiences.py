@@ -63,7 +63,7 @@ def rivals(count: int) -> list[Competitor]:
             day=NIGHT,
             priority=n % 5,
             exclusion_days=3 if n % 7 == 0 else 0,
-            sending=sending(n, 0),
+            sendings=(sending(n, 0),),
         )
         for n in range(count)
     ]

@@ -51,8 +51,10 @@ def test_a_group_is_built_by_keyboard_alone_in_lines_of_one_row_with_its_count_i
     expect(editor.get_by_role("option", name="country (text)")).to_be_attached()
     keys.press("Enter")
     expect(editor.get_by_label("Comparison")).to_be_focused()
+    value = editor.get_by_label("Value", exact=True)
+    expect(value).to_be_visible()  # the line is drawn
     keys.press("Tab")
-    expect(editor.locator("input:focus")).to_be_visible()  # the box of the value, once the line is drawn
+    expect(value).to_be_focused()
     keys.type("d")
     expect(editor.get_by_text("country is d")).to_be_visible()
     keys.press("Enter")

@@ -127,8 +127,9 @@ def test_several_processes_write_whole_lines_and_the_oldest_go(tmp_path: Path, m
     kept = lines(tmp_path)
     assert len(kept) > 500
     for who in range(4):
-        numbers = [line["number"] for line in kept if line["who"] == who]
-        assert numbers and len(numbers) == len(set(numbers)) and max(map(int, map(str, numbers))) == 199
+        numbers = sorted(line["number"] for line in kept if line["who"] == who)
+        # one who was ready long before the others may have nothing but lines that went
+        assert numbers == list(range(200 - len(numbers), 200))
 
 
 def test_the_log_is_for_the_owner_alone_or_for_the_group_of_its_folder(tmp_path: Path) -> None:

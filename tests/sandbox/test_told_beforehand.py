@@ -6,13 +6,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
 from calling import Caller
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optinb.appboy.template_rules import TemplateRules, VendorCap
-from optinb.campaigns import Competitor, PlacedCustomers, Sent, TemplateSending, VendorState
+from optinb.campaigns import PlacedCustomers, Sent, TemplateSending, VendorState
 from optinb.sandbox import FrequencyCap, GlobalControl, Members, Rates, User, make_world
 from optinb.segments import CODES
 
@@ -92,8 +93,8 @@ def test_exactly_those_are_left_out_whom_appboy_would_drop(
         members = pl.DataFrame({"external_user_id": world.control_group("Group 1")})
         state = VendorState(placed, zone=COMPANY, sent=sent, controls=lambda _, members=members: members)
         names = sorted(wanted)
-        who = Competitor(campaign_id="c", app_group_id="g", day=wall.date(), sending=one)
-        codes = state.verdicts(placed.places(pl.LazyFrame({"customer_id": names})), who).tolist()
+        given = np.zeros(len(names), dtype=np.uint16)
+        codes = state.verdicts(placed.places(pl.LazyFrame({"customer_id": names})), one, "c", given=given).tolist()
         told.append(dict(zip(names, codes, strict=True)))
         got = pl.DataFrame({"customer_id": [name for name, code in zip(names, codes, strict=True) if code == 0]})
         sent.append(Sent("other", one, lambda _, got=got: got.cast({"customer_id": pl.String})))
