@@ -26,6 +26,10 @@ class PastGroups(Groups):
         """Refused: what is saved is today's."""
         raise _unchangeable(f"save the group {name!r} with ws.groups.save(...)")
 
+    def export(self, rule_or_name: Rule | str, **_: Any) -> NoReturn:
+        """Refused: who was given out is noted in today's audit trail, with the members of today."""
+        raise _unchangeable("export who is in the group today with ws.groups.export(...), or read members(...) of then")
+
 
 class PastLists(Lists):
     """Today's lists, to be read beside a past night."""
