@@ -6,11 +6,13 @@ first under the campaign's id, the others under that id with their number.
 
 from __future__ import annotations
 
-import polars as pl
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
 
 MESSAGES = "messages"
 """Of a row of an audience: the numbers of the messages that a recipient gets, as bits; 0 for everybody else."""
-BITS = pl.UInt32()
 
 
 def message_key(campaign_id: str, number: int) -> str:
@@ -44,6 +46,8 @@ def split(audience: pl.DataFrame, count: int) -> tuple[pl.DataFrame, ...]:
         for the first message everybody but the recipients of others alone, so that each customer who was considered is
         there or in another; for each further message its recipients. A customer who gets two is in both.
     """
+    import polars as pl  # whoever only names a message does without
+
     if count == 1:
         return (audience,)
     is_sent = pl.col("outcome") == "recipient"
@@ -53,9 +57,13 @@ def split(audience: pl.DataFrame, count: int) -> tuple[pl.DataFrame, ...]:
 
 def gets(audience: pl.DataFrame, number: int) -> pl.DataFrame:
     """The recipients of one message of an audience; of all of them where it doesn't tell messages apart."""
+    import polars as pl
+
     is_sent = pl.col("outcome") == "recipient"
     return audience.filter(is_sent & _gets(number) if MESSAGES in audience.columns else is_sent)
 
 
 def _gets(number: int) -> pl.Expr:
-    return pl.col(MESSAGES) & pl.lit(1 << number, BITS) != 0
+    import polars as pl
+
+    return pl.col(MESSAGES) & pl.lit(1 << number, pl.UInt32) != 0
