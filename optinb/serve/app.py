@@ -27,7 +27,7 @@ from voila.tornado.treehandler import TornadoVoilaTreeHandler
 from optinb.serve import headstart, visits
 from optinb.serve.gate import Admission, RefusedPage, forget_token, problem_of_path
 from optinb.serve.pages import is_loopback
-from optinb.views.places import Place
+from optinb.views.places import TabPlace
 
 if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
@@ -141,7 +141,7 @@ class Pages(Voila):
         ]
         pages = f"{self.base_url.rstrip('/')}/voila/render/"
         moved = {self.base_url: PAGE} | {
-            re.escape(f"{pages}{name}.ipynb"): PAGE + Place(tab).query for name, tab in BEFORE.items()
+            re.escape(f"{pages}{name}.ipynb"): PAGE + TabPlace(tab).query for name, tab in BEFORE.items()
         }
         return [
             Rule(Doorkeeper(self.gate, self.base_url), Door),

@@ -31,7 +31,7 @@ NAMED: dict[Tab, str] = {"groups": "group", "plan": "campaign", "approve": "camp
 LONGEST_NAME = 200
 
 
-class Place(Struct, frozen=True):
+class TabPlace(Struct, frozen=True):
     """A tab, and in it the campaign or the group of a name; "" for none."""
 
     tab: Tab = FIRST
@@ -44,14 +44,14 @@ class Place(Struct, frozen=True):
         return "?" + urlencode({"tab": self.tab, **named})
 
 
-class Found(Struct, frozen=True):
+class FoundPlace(Struct, frozen=True):
     """Where an address leads, and what of it isn't known, in a sentence."""
 
-    place: Place = field(default_factory=Place)
+    place: TabPlace = field(default_factory=TabPlace)
     problem: str = ""
 
 
-def place_of(query: str) -> Found:
+def place_of(query: str) -> FoundPlace:
     """Where an address leads; what else it says isn't looked at.
 
     Args:
@@ -61,7 +61,9 @@ def place_of(query: str) -> Found:
     asked = given.get("tab", "").lower()
     if asked and asked not in TABS:
         known = did_you_mean(asked[:LONGEST_NAME], TABS)
-        return Found(problem=f"There is no tab {asked[:LONGEST_NAME]!r}{known}{'' if known.endswith('?') else '.'}")
+        return FoundPlace(
+            problem=f"There is no tab {asked[:LONGEST_NAME]!r}{known}{'' if known.endswith('?') else '.'}"
+        )
     implied = "groups" if given.get("group") and not given.get("campaign") else FIRST
     tab = msgspec.convert(asked, Tab) if asked else implied
-    return Found(Place(tab, given.get(NAMED.get(tab, ""), "")[:LONGEST_NAME]))
+    return FoundPlace(TabPlace(tab, given.get(NAMED.get(tab, ""), "")[:LONGEST_NAME]))

@@ -12,7 +12,7 @@ from optinb.errors import OptinbError, SettingsError
 from optinb.show.pages import fragment
 from optinb.views.controls import Pane, box, styles
 from optinb.views.debounce import follow, later
-from optinb.views.places import TABS, TITLES, Place, place_of
+from optinb.views.places import TABS, TITLES, TabPlace, place_of
 
 if TYPE_CHECKING:
     from optinb.views.desk import ApprovalDesk
@@ -64,22 +64,22 @@ class Workbench(w.VBox):
         return ORDER[self.tabs.selected_index or 0]
 
     @property
-    def place(self) -> Place:
+    def place(self) -> TabPlace:
         """Where the visitor is."""
         tab = self.tab
         made = self.content.get(tab)
         if made is None:
-            return Place(tab)
+            return TabPlace(tab)
         match tab:
             case "groups":
-                return Place(tab, made.chosen)
+                return TabPlace(tab, made.chosen)
             case "plan":
                 record = made.keeper.record
-                return Place(tab, record.campaign.name if record else "")
+                return TabPlace(tab, record.campaign.name if record else "")
             case "approve":
-                return Place(tab, made.waiting.value or "")
+                return TabPlace(tab, made.waiting.value or "")
             case "calendar" | "sends":
-                return Place(tab)
+                return TabPlace(tab)
             case _:
                 assert_never(tab)
 
@@ -102,7 +102,7 @@ class Workbench(w.VBox):
             self._is_moving = False
         self._tell()
 
-    def _choose(self, place: Place, made: Any) -> None:
+    def _choose(self, place: TabPlace, made: Any) -> None:
         """Opens a campaign or a group in its tab. Raises OptinbError saying why it can't be."""
         match place.tab:
             case "groups":
@@ -151,7 +151,7 @@ class Workbench(w.VBox):
             case "calendar":
                 from optinb.views.calendar_view import Calendar
 
-                return Calendar(self._ws, open_campaign=lambda name: self.go_to(Place("plan", name).query))
+                return Calendar(self._ws, open_campaign=lambda name: self.go_to(TabPlace("plan", name).query))
             case "sends":
                 from optinb.views.sends_view import Monitor
 

@@ -45,7 +45,6 @@ from optinb.views.editor.document import (
     with_texts,
 )
 from optinb.views.editor.edits import (
-    History,
     add,
     change,
     copy,
@@ -57,6 +56,7 @@ from optinb.views.editor.edits import (
     wrap,
 )
 from optinb.views.editor.holes import BLANKS, OPERATORS, filled, shown, unit_of, write
+from optinb.views.history import History
 
 A, B, C = (condition(name, "eq", "text", ("x",)) for name in "abc")
 DE = attr("country") == "DE"

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from optinb.views.plan.history import MOST, History, changed, noted, undone
+from optinb.views.history import MOST_STEPS, History, changed, noted
 
 
 def test_each_choice_is_taken_back_by_itself():
     history = noted(noted(History({"group": "A"}), {"group": "B"}), {"group": "B", "control": 0.2})
-    assert undone(history).now == {"group": "B"}
-    assert undone(undone(history)).now == {"group": "A"}
-    assert undone(undone(undone(history))).now == {"group": "A"}
+    assert history.undo().now == {"group": "B"}
+    assert history.undo().undo().now == {"group": "A"}
+    assert history.undo().undo().undo().now == {"group": "A"}
 
 
 def test_the_letters_of_one_text_are_taken_back_together_and_another_text_by_itself():
@@ -17,16 +17,16 @@ def test_the_letters_of_one_text_are_taken_back_together_and_another_text_by_its
     for text in ("W", "Wi", "Win"):
         history = noted(history, {"offer": {"name": text}})
     history = noted(history, {"offer": {"name": "Win"}, "notes": "x"})
-    assert undone(history).now == {"offer": {"name": "Win"}}
-    assert undone(undone(history)).now == {"offer": {"name": ""}}
+    assert history.undo().now == {"offer": {"name": "Win"}}
+    assert history.undo().undo().now == {"offer": {"name": ""}}
 
 
 def test_what_changes_nothing_is_no_step_and_only_so_many_are_kept():
     history = History({"priority": 0})
     assert noted(history, {"priority": 0}) is history
-    for number in range(1, 2 * MOST):
+    for number in range(1, 2 * MOST_STEPS):
         history = noted(history, {"priority": number})
-    assert len(history.past) == MOST
+    assert len(history.before) == MOST_STEPS
 
 
 def test_changes_are_found_by_their_place():

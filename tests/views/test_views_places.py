@@ -9,7 +9,7 @@ import pytest
 from optinb.base.settings import Settings
 from optinb.base.settings.sections import ServeSection
 from optinb.planning.notices import page_link
-from optinb.views.places import TABS, Place, place_of
+from optinb.views.places import TABS, TabPlace, place_of
 
 NAMES = ("Summer, lapsed", "50 % & more?", "Ünï #1 = „x“", "<b onload=x>", "a+b", "?tab=sends&campaign=no")
 
@@ -17,7 +17,7 @@ NAMES = ("Summer, lapsed", "50 % & more?", "Ünï #1 = „x“", "<b onload=x>",
 @pytest.mark.parametrize("tab", TABS)
 @pytest.mark.parametrize("name", ["", *NAMES])
 def test_an_address_opens_what_it_was_made_of(tab, name):
-    place = Place(tab, name if tab in ("groups", "plan", "approve") else "")
+    place = TabPlace(tab, name if tab in ("groups", "plan", "approve") else "")
     found = place_of(place.query)
     assert (found.place, found.problem) == (place, "")
 
@@ -25,15 +25,15 @@ def test_an_address_opens_what_it_was_made_of(tab, name):
 @pytest.mark.parametrize(
     ("query", "place"),
     [
-        ("", Place("plan")),
-        ("?", Place("plan")),
-        ("?theme=dark", Place("plan")),
-        ("?campaign=Summer", Place("plan", "Summer")),
-        ("?group=Lapsed", Place("groups", "Lapsed")),
-        ("tab=APPROVE&campaign=+Summer+", Place("approve", "Summer")),
-        ("?tab=calendar&campaign=Summer", Place("calendar")),
-        ("?tab=plan&tab=sends", Place("sends")),
-        ("?%ff=%ff", Place("plan")),
+        ("", TabPlace("plan")),
+        ("?", TabPlace("plan")),
+        ("?theme=dark", TabPlace("plan")),
+        ("?campaign=Summer", TabPlace("plan", "Summer")),
+        ("?group=Lapsed", TabPlace("groups", "Lapsed")),
+        ("tab=APPROVE&campaign=+Summer+", TabPlace("approve", "Summer")),
+        ("?tab=calendar&campaign=Summer", TabPlace("calendar")),
+        ("?tab=plan&tab=sends", TabPlace("sends")),
+        ("?%ff=%ff", TabPlace("plan")),
     ],
 )
 def test_an_address_that_says_less_or_more_opens_what_it_can(query, place):
@@ -43,7 +43,7 @@ def test_an_address_that_says_less_or_more_opens_what_it_can(query, place):
 
 def test_an_unknown_tab_opens_the_plan_and_is_named():
     found = place_of("?tab=aprove&campaign=Summer")
-    assert found.place == Place("plan")
+    assert found.place == TabPlace("plan")
     assert found.problem == "There is no tab 'aprove'; did you mean 'approve'?"
     assert len(place_of("?tab=" + "x" * 10_000).problem) < 400
 
@@ -58,4 +58,4 @@ def test_the_link_that_an_approver_is_sent_opens_the_campaign_that_waits(name):
     link = page_link(settings, "approve", name)
     assert link is not None
     assert link.startswith("https://crm.example.com/pages/?")
-    assert place_of(urlsplit(link).query).place == Place("approve", name)
+    assert place_of(urlsplit(link).query).place == TabPlace("approve", name)

@@ -24,8 +24,8 @@ from optinb.views.editor.document import (
     with_core,
     with_texts,
 )
-from optinb.views.editor.edits import History
 from optinb.views.editor.holes import OPERATORS, shown, write
+from optinb.views.history import History
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -1,18 +1,15 @@
-"""Edits of the document, by the path of a part, and what can be taken back. Pure: each makes another document."""
+"""Edits of the document, by the path of a part. Pure: each makes another document."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
-
 from optinb.views.editor.document import WHERE, Path, core, group_of, joined, opposite, parts, with_core
-from optinb.views.editor.holes import Json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MOST_STEPS = 200
+    from optinb.views.editor.holes import Json
 
 
 def part_at(document: Json, path: Path) -> Json:
@@ -123,32 +120,3 @@ def _replaced(document: Json, path: Path, first: int, last: int, *new: Json) -> 
 
 def _spliced(rules: Sequence[Json], first: int, last: int, *new: Json) -> list[Json]:
     return [*rules[:first], *new, *rules[last:]]
-
-
-class History(Struct, frozen=True):
-    """A document with what it was before, and what was taken back of it."""
-
-    now: Json
-    before: tuple[Json, ...] = ()
-    after: tuple[Json, ...] = ()
-    topic: str = ""
-
-    def do(self, document: Json, *, topic: str = "") -> History:
-        """The next step; one of the same topic as the last, such as the next letter in a blank, joins it."""
-        if document == self.now:
-            return self
-        if topic and topic == self.topic and self.before:
-            return History(document, self.before, (), topic)
-        return History(document, (*self.before[-MOST_STEPS + 1 :], self.now), (), topic)
-
-    def undo(self) -> History:
-        """One step back; the same where there is none."""
-        if not self.before:
-            return self
-        return History(self.before[-1], self.before[:-1], (self.now, *self.after))
-
-    def redo(self) -> History:
-        """One step forward again; the same where there is none."""
-        if not self.after:
-            return self
-        return History(self.after[0], (*self.before, self.now), self.after[1:])

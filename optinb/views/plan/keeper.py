@@ -20,7 +20,7 @@ from optinb.planning.campaign_records import is_free
 from optinb.show.pages import fragment
 from optinb.views.controls import Pane, box, button
 from optinb.views.debounce import Debounce
-from optinb.views.plan.history import History, noted, undone
+from optinb.views.history import History, noted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -207,7 +207,7 @@ class Keeper(w.VBox):
         self.save()
 
     def _undo(self) -> None:
-        history = undone(self._history)
+        history = self._history.undo()
         if history is self._history:
             return
         self._history = history
@@ -250,7 +250,7 @@ class Keeper(w.VBox):
         zone = self._ws.settings.zone
         told = (record, self.is_dirty, self._is_free, self.problem, zone, self._has_begun)
         self.state.show(fragment("keeping.html.j2", "state", *told))
-        self.undo.disabled = not self._history.past
+        self.undo.disabled = not self._history.before
         is_draft = record is None or record.state == "draft"
         has_something = record is not None or self.is_dirty
         self.discard.layout.display = "" if is_draft and has_something else "none"
