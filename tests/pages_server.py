@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 TOKEN = "a-token-for-tests-alone"
 
 
+def open_tab(page):
+    """What is in the tab that is open: those that were made meanwhile have controls of the same names."""
+    return page.locator(".ob-workbench > .widget-tab > .widget-tab-contents > :not(.lm-mod-hidden)")
+
+
 class PagesServer(NamedTuple):
     """Where the pages are, the address that lets a browser in, and all that the server has printed."""
 

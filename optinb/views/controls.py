@@ -17,13 +17,14 @@ from msgspec import inspect
 
 from optinb.errors import OptinbError
 from optinb.show.pages import page
-from optinb.views.debounce import later
+from optinb.views.debounce import Debounce, later
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 LOADING_S = 60.0  # within which a page that shows a view has loaded
 TELL_AGAIN_S = (2.0, 8.0)
+HELD_BACK_S = 0.4  # by a browser, of letters that were typed before Enter
 
 
 def field(kind: type[w.DOMWidget], label: str, **options: Any) -> Any:
@@ -110,8 +111,13 @@ def styles() -> w.HTML:
 
 
 def on_enter(control: Any, call: Callable[[], None]) -> None:
-    """Calls when somebody presses Enter in a text."""
-    control.on_msg(lambda _control, content, _buffers: call() if content.get("event") == "submit" else None)
+    """Calls when somebody presses Enter in a text, once what they typed before it is known.
+
+    A browser holds letters back while the kernel is busy, and Enter overtakes them.
+    """
+    entered = Debounce(call, pause_s=HELD_BACK_S)
+    control.on_msg(lambda _control, content, _buffers: entered() if content.get("event") == "submit" else None)
+    control.observe(lambda _change: entered.again(), "value")
 
 
 def take_first(control: w.Combobox) -> None:

@@ -31,7 +31,16 @@ class Debounce:
         if loop is None:
             self._call()
         else:
-            self._waiting = loop.call_later(self._pause_s, self._call)
+            self._waiting = loop.call_later(self._pause_s, self._made)
+
+    def again(self) -> None:
+        """Waits anew, where a call is waiting."""
+        if self._waiting is not None:
+            self()
+
+    def _made(self) -> None:
+        self._waiting = None
+        self._call()
 
     def stop(self) -> None:
         """Forgets a call that is still waiting."""

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import nbformat
 import pytest
 from hostile import DAY, hostile_world, names, prepare, template_name, trap
-from pages_server import serving
+from pages_server import open_tab, serving
 
 from optinb.demo import APPROVER, AUTHOR
 from optinb.night import night_folder
@@ -207,9 +207,9 @@ def test_nothing_fires_on_the_served_pages_the_report_and_the_page_of_the_sandbo
             if text:
                 expect(page.get_by_text(text).first).to_be_attached(timeout=90_000)
             else:
-                template = page.get_by_label("Template", exact=True)
+                template = open_tab(page).get_by_label("Template", exact=True)
                 expect(template).to_be_visible(timeout=90_000)
-                plan_hostile(page, trapped)
+                plan_hostile(open_tab(page), trapped)
                 expect(page.get_by_text(trapped.image("alert")).first).to_be_visible()
             page.wait_for_timeout(500)
             assert fired(page, trapped) == [], page_of

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 from accessibility import faults
-from pages_server import serving
+from pages_server import open_tab, serving
 from stated_templates import state_any_time
 
 from optinb.delivery.send_watch import watch
@@ -36,47 +36,47 @@ def test_campaign_goes_from_the_plan_to_a_recall_on_pages_without_code(site, fol
     with serving(folder, tmp_path, user=AUTHOR) as his, serving(folder, tmp_path, user=APPROVER) as hers:
         marketer = site.visit(his.address())
         expect(marketer.get_by_role("heading", name="Push campaigns")).to_be_visible(timeout=90_000)
-        expect(marketer.get_by_label("Template", exact=True)).to_be_visible(timeout=90_000)
+        expect(open_tab(marketer).get_by_label("Template", exact=True)).to_be_visible(timeout=90_000)
         assert "views.page" not in marketer.content()
 
         # the plan, with an offer that a property tells of
-        marketer.get_by_label("App group", exact=True).select_option("Shop")
-        marketer.get_by_label("Template", exact=True).select_option("Optimove_WinBack_iOS")
-        marketer.get_by_label("Target group").select_option("Lapsed buyers")
-        marketer.get_by_label("Offer", exact=True).fill("Free delivery")
-        marketer.get_by_label("Its value").fill("WINTER")
-        marketer.get_by_label("promo_code", exact=True).select_option("The offer's value")
-        marketer.get_by_label("first_name: if a customer has none").fill("there")
-        marketer.get_by_label("Date", exact=True).fill(RUN_DATE.isoformat())
-        marketer.get_by_label("Time", exact=True).fill("18:30")
-        name = marketer.get_by_label("Name of the campaign")
+        open_tab(marketer).get_by_label("App group", exact=True).select_option("Shop")
+        open_tab(marketer).get_by_label("Template", exact=True).select_option("Optimove_WinBack_iOS")
+        open_tab(marketer).get_by_label("Target group").select_option("Lapsed buyers")
+        open_tab(marketer).get_by_label("Offer", exact=True).fill("Free delivery")
+        open_tab(marketer).get_by_label("Its value").fill("WINTER")
+        open_tab(marketer).get_by_label("promo_code", exact=True).select_option("The offer's value")
+        open_tab(marketer).get_by_label("first_name: if a customer has none").fill("there")
+        open_tab(marketer).get_by_label("Date", exact=True).fill(RUN_DATE.isoformat())
+        open_tab(marketer).get_by_label("Time", exact=True).fill("18:30")
+        name = open_tab(marketer).get_by_label("Name of the campaign")
         name.fill(NAME)
         name.press("Enter")
-        expect(marketer.get_by_text("Come back with WINTER and we pay the delivery.")).to_be_visible()
-        expect(marketer.get_by_text(f"Goes out on {RUN_DATE} at 18:30.")).to_be_visible()
-        expect(marketer.get_by_text("What this test can detect")).to_be_visible()
-        expect(marketer.get_by_text(re.compile("^Saved Mon 23 Nov 2026"))).to_be_visible()
+        expect(open_tab(marketer).get_by_text("Come back with WINTER and we pay the delivery.")).to_be_visible()
+        expect(open_tab(marketer).get_by_text(f"Goes out on {RUN_DATE} at 18:30.")).to_be_visible()
+        expect(open_tab(marketer).get_by_text("What this test can detect")).to_be_visible()
+        expect(open_tab(marketer).get_by_text(re.compile("^Saved Mon 23 Nov 2026"))).to_be_visible()
         site.whole_picture(marketer, "pages_plan")
 
         # a closed browser and a new kernel lose nothing
         marketer.reload()
-        expect(marketer.get_by_label("Name of the campaign")).to_have_value(NAME, timeout=90_000)
-        expect(marketer.get_by_label("Offer", exact=True)).to_have_value("Free delivery")
+        expect(open_tab(marketer).get_by_label("Name of the campaign")).to_have_value(NAME, timeout=90_000)
+        expect(open_tab(marketer).get_by_label("Offer", exact=True)).to_have_value("Free delivery")
         marketer.get_by_role("button", name="Submit for approval").click()
         expect(marketer.get_by_role("status").filter(has_text=f"“{NAME}” is submitted")).to_be_visible()
 
         # another person, with a server and a kernel of her own
         approver = site.visit(hers.address(tab="approve", campaign=quote(NAME)))
         expect(approver.get_by_text(f"You are {APPROVER}")).to_be_visible(timeout=90_000)
-        expect(approver.get_by_text("It was never approved before.")).to_be_visible()
+        expect(open_tab(approver).get_by_text("It was never approved before.")).to_be_visible()
         site.whole_picture(approver, "pages_approve")
-        approver.get_by_label("Comment", exact=True).fill("Fine.")
+        open_tab(approver).get_by_label("Comment", exact=True).fill("Fine.")
         approver.get_by_role("button", name="Approve", exact=True).click()
         expect(approver.get_by_role("status").filter(has_text=f"“{NAME}” is approved")).to_be_visible()
-        expect(marketer.get_by_text(f"{APPROVER} approved this at")).to_be_visible()
+        expect(open_tab(marketer).get_by_text(f"{APPROVER} approved this at")).to_be_visible()
 
         approver.get_by_role("tab", name="Calendar").click()
-        expect(approver.get_by_text(f"18:30 {NAME}")).to_be_visible()
+        expect(open_tab(approver).get_by_text(f"18:30 {NAME}")).to_be_visible()
         site.picture(approver, "pages_calendar")
 
         # the monitor is open while another process runs the night
@@ -101,7 +101,7 @@ def test_campaign_goes_from_the_plan_to_a_recall_on_pages_without_code(site, fol
         watcher.get_by_role("button", name="No, let it go out").click()
         expect(watcher.get_by_role("button", name="Yes, recall it")).to_be_hidden()
         watcher.get_by_role("button", name="Recall …").click()
-        watcher.get_by_label("Why", exact=True).fill("wrong code")
+        open_tab(watcher).get_by_label("Why", exact=True).fill("wrong code")
         watcher.get_by_role("button", name="Yes, recall it").click()
         expect(watcher.get_by_text(f"{recipients} recalled")).to_be_visible()
         expect(watcher.get_by_text("Stopped by a person: wrong code")).to_be_visible()
@@ -159,12 +159,12 @@ def test_the_address_follows_the_tabs_and_the_tabs_follow_the_address(site, fold
 
     with serving(folder, tmp_path, user=AUTHOR, options=("--base-url", "/crm/pages/")) as pages:
         page = site.visit(f"{pages.url}/crm/pages/?token={pages.token}&tab=groups&group=Lapsed+buyers")
-        chosen = page.get_by_label("Target group", exact=True).first
+        chosen = open_tab(page).get_by_label("Target group", exact=True).first
         expect(chosen).to_have_value("Lapsed buyers", timeout=90_000)
         expect(page).to_have_url(
             re.compile(r"/crm/pages/voila/render/workbench.ipynb\?tab=groups&group=Lapsed\+buyers$")
         )
-        page.get_by_label("Name of the group").fill("Half written")
+        open_tab(page).get_by_label("Name of the group").fill("Half written")
 
         # by keyboard: the tabs are one stop, with arrows between them
         page.get_by_role("tab", name="Groups").focus()
@@ -172,12 +172,12 @@ def test_the_address_follows_the_tabs_and_the_tabs_follow_the_address(site, fold
         if page.get_by_role("tab", name="Plan").get_attribute("aria-selected") != "true":
             page.keyboard.press("Enter")
         expect(page.get_by_role("tab", name="Plan")).to_have_attribute("aria-selected", "true")
-        expect(page.get_by_label("Template", exact=True)).to_be_visible()
+        expect(open_tab(page).get_by_label("Template", exact=True)).to_be_visible()
         expect(page).to_have_url(re.compile(r"\?tab=plan$"))
 
         page.go_back()
         expect(page.get_by_role("tab", name="Groups")).to_have_attribute("aria-selected", "true")
-        expect(page.get_by_label("Name of the group")).to_have_value("Half written")
+        expect(open_tab(page).get_by_label("Name of the group")).to_have_value("Half written")
 
         # an address of something that nobody knows
         page.goto(f"{pages.url}/crm/pages/?tab=approve&campaign=Nothing")
@@ -224,7 +224,7 @@ def test_planner_is_reached_and_filled_by_keyboard_alone(site, folder, templates
         assert [name for name in seen if not name] == [], "a control without a label takes the focus"
         order = ["Campaign", "App group", "Template", "Target group", "Offer", "promo_code: text", "Goes out", wanted]
         assert [name for name in seen if name in order] == order
-        expect(page.get_by_text(re.compile("^Saved Mon 23 Nov 2026"))).to_be_visible()
+        expect(open_tab(page).get_by_text(re.compile("^Saved Mon 23 Nov 2026"))).to_be_visible()
         page.keyboard.press("Enter")
         expect(page.get_by_role("status").filter(has_text=f"“{NAME}” is submitted")).to_be_visible()
     with open_workspace(folder, user=AUTHOR) as ws:
