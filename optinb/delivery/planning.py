@@ -147,7 +147,7 @@ def plan(
     return register(_drawn(store, campaign, figures.recipients))
 
 
-class _Part(Struct, frozen=True, kw_only=True):
+class _MessagePart(Struct, frozen=True, kw_only=True):
     """What one message of a night is made of."""
 
     number: int
@@ -164,7 +164,7 @@ class _Part(Struct, frozen=True, kw_only=True):
 
 def _parts(
     audience: pl.DataFrame, campaign: Campaign, templates: Sequence[str], there: Sequence[FrozenAudience]
-) -> list[_Part]:
+) -> list[_MessagePart]:
     """What each message is made of that is to be registered.
 
     One that a person stopped of an earlier plan, and that nobody gets any more, is planned for nobody: its file of
@@ -173,20 +173,22 @@ def _parts(
     variants = dict(enumerate(message.variant for message in campaign.messages))
     rows = split(audience, len(templates))
     found = [
-        _Part(number=number, template_id=template, variant=variants.get(number), rows=mine, figures=waterfall(mine))
+        _MessagePart(
+            number=number, template_id=template, variant=variants.get(number), rows=mine, figures=waterfall(mine)
+        )
         for number, (template, mine) in enumerate(zip(templates, rows, strict=True))
     ]
     stopped = {message.number: message for message in there}
     nobody = audience.clear()
     gone = [
-        _Part(number=n, template_id=one.template_id, variant=one.variant, rows=nobody, figures=waterfall(nobody))
+        _MessagePart(number=n, template_id=one.template_id, variant=one.variant, rows=nobody, figures=waterfall(nobody))
         for n, one in stopped.items()
         if n >= len(templates)
     ]
     return [part for part in (*found, *gone) if not part.number or part.recipients or part.number in stopped]
 
 
-def _with_codes(part: _Part, draw: Draw | None, campaign: Campaign) -> _Part:
+def _with_codes(part: _MessagePart, draw: Draw | None, campaign: Campaign) -> _MessagePart:
     if draw is None:
         return part
     return replace(part, rows=with_codes(part.rows, pl.Series(draw.codes), properties=campaign.code_properties))

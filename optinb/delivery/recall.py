@@ -113,6 +113,14 @@ class SendMove(Struct, frozen=True, kw_only=True):
     exit_code: int = 0
 
 
+def _problems(messages: Sequence[Recall | SendMove]) -> dict[str, int]:
+    """What Appboy said of all of them, with the number of requests."""
+    found: Counter[str] = Counter()
+    for message in messages:
+        found.update(message.problems)
+    return dict(found)
+
+
 def together(messages: Sequence[Recall]) -> Recall:
     """What became of a recall of all messages of a campaign's night.
 
@@ -122,14 +130,11 @@ def together(messages: Sequence[Recall]) -> Recall:
     first, *others = messages
     if not others:
         return first
-    problems: Counter[str] = Counter()
-    for message in messages:
-        problems.update(message.problems)
     sums = ("stopped", "recalled", "may_be_out", "out", "left")
     return replace(
         first,
         **{name: sum(getattr(m, name) for m in messages) for name in sums},
-        problems=dict(problems),
+        problems=_problems(messages),
         untold=next((m.untold for m in messages if m.untold), None),
     )
 
@@ -143,14 +148,11 @@ def moved_together(messages: Sequence[SendMove]) -> SendMove:
     first, *others = messages
     if not others:
         return first
-    problems: Counter[str] = Counter()
-    for message in messages:
-        problems.update(message.problems)
     codes = {message.exit_code for message in messages}
     return replace(
         first,
         **{name: sum(getattr(m, name) for m in messages) for name in ("moved", "unmoved", "unknown", "to_come")},
-        problems=dict(problems),
+        problems=_problems(messages),
         untold=next((m.untold for m in messages if m.untold), None),
         exit_code=int(Exit.FAILED) if int(Exit.FAILED) in codes else max(codes),
     )
