@@ -204,10 +204,11 @@ def test_planner_is_reached_and_filled_by_keyboard_alone(site, folder, templates
             match seen[-1] if seen[-1] not in seen[:-1] else "":
                 case "App group":
                     page.keyboard.type("Shop")
-                    page.wait_for_timeout(1_500)  # until the templates of the app group are offered
+                    offered = open_tab(page).get_by_label("Template", exact=True).locator("option")
+                    expect(offered.filter(has_text="Optimove_SummerSale").first).to_be_attached()
                 case "Template":
                     page.keyboard.type("Optimove_S")
-                    page.wait_for_timeout(1_500)  # until what the template needs is asked for
+                    expect(open_tab(page).get_by_label("promo_code: text")).to_be_visible()
                 case "Date":
                     page.keyboard.type("11242026")
                 case "Time":
@@ -224,6 +225,7 @@ def test_planner_is_reached_and_filled_by_keyboard_alone(site, folder, templates
         assert [name for name in seen if not name] == [], "a control without a label takes the focus"
         order = ["Campaign", "App group", "Template", "Target group", "Offer", "promo_code: text", "Goes out", wanted]
         assert [name for name in seen if name in order] == order
+        expect(open_tab(page).get_by_text("Everything is there.")).to_be_visible()
         expect(open_tab(page).get_by_text(re.compile("^Saved Mon 23 Nov 2026"))).to_be_visible()
         page.keyboard.press("Enter")
         expect(page.get_by_role("status").filter(has_text=f"“{NAME}” is submitted")).to_be_visible()

@@ -35,14 +35,22 @@ def guest(pages):
         yield client
 
 
+def of(process, what: str):
+    """What a process says of itself; nothing once it has ended."""
+    with suppress(psutil.Error):
+        return getattr(process, what)()
+    return None
+
+
 def kernels_of(pages) -> dict[int, dict[str, str]]:
     """The processes that a server has begun, with what they were begun with and what they know now."""
+    port = f"--Voila.port={urlsplit(pages.url).port}"
     (server,) = [
         one
         for one in psutil.Process().children(recursive=True)
-        if "optinb.serve" in one.cmdline() and "--Voila.port=" + str(urlsplit(pages.url).port) in one.cmdline()
+        if {"optinb.serve", port} <= set(of(one, "cmdline") or ())
     ]
-    return {one.pid: one.environ() for one in server.children(recursive=True)}
+    return {one.pid: known for one in server.children(recursive=True) if (known := of(one, "environ"))}
 
 
 def test_no_two_visitors_share_a_kernel_and_none_is_told_what_another_opens(pages, guest):

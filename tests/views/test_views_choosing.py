@@ -55,26 +55,33 @@ def test_a_new_campaign_begins_with_nothing_chosen_and_says_what_it_needs(planne
     assert [control.value for control in chosen] == [None] * 5
     assert planner.app_group.label == "Choose an app group …"
     assert missing(planner) == "Still missing: an app group, a template, a target group, a date, a time, a name."
-    assert planner.submit.disabled and "an app group" in str(planner.submit.tooltip)
+    assert "an app group" in str(planner.submit.tooltip)
 
 
-def test_submit_opens_once_everything_is_there_and_closes_again(planner: Planner) -> None:
+def test_submit_says_what_is_missing_until_everything_is_there(planner: Planner, ws: Workspace) -> None:
     fill(planner)
     assert missing(planner) == "Still missing: what promo_code says."
+    planner.submit.click()
+    assert text_of(planner.result.value) == "Still missing: what promo_code says."
+    assert 'role="alert"' in planner.result.value
+    assert [record.state for record in ws.campaigns.list()] == ["draft"]
     planner.properties.rows["promo_code"].value.value = "SUMMER"
-    assert missing(planner) == "Everything is there." and not planner.submit.disabled
+    assert missing(planner) == "Everything is there." and planner.submit.button_style == "primary"
     planner.schedule.at.value = None
-    assert missing(planner) == "Still missing: a time." and planner.submit.disabled
+    assert missing(planner) == "Still missing: a time." and planner.submit.button_style == ""
+    planner.schedule.at.value = time(18, 30)
+    planner.submit.click()
+    assert [record.state for record in ws.campaigns.list()] == ["submitted"]
 
 
 def test_what_is_wrong_is_said_in_the_label_of_its_field_and_goes_once_it_is_right(planner: Planner) -> None:
     fill(planner, day=date(2026, 11, 1)).properties.rows["promo_code"].value.value = "SUMMER"
     control = planner.schedule.date
     assert "has passed" in control.description and control.description.startswith("Date <span")
-    assert "ob-wrong" in control._dom_classes and planner.submit.disabled
+    assert "ob-wrong" in control._dom_classes and planner.submit.button_style == ""
     control.value = date(2026, 11, 24)
     assert control.description == "Date" and "ob-wrong" not in control._dom_classes
-    assert not planner.submit.disabled
+    assert planner.submit.button_style == "primary"
 
 
 def test_a_template_that_was_chosen_is_chosen_again_when_its_app_group_comes_back(planner: Planner) -> None:

@@ -42,7 +42,8 @@ class Finish(w.VBox):
         """Says what keeps the campaign from being submitted."""
         told = what_is_missing(lacks)
         self.about.say(told or READY)
-        self.submit.disabled = bool(lacks)
+        # never disabled: who tabs on from the last field before it is read would pass a disabled button by
+        self.submit.button_style = "" if lacks else "primary"
         self.submit.tooltip = told or "A second person approves it before it goes out"
 
     def submitted(self, record: CampaignRecord) -> None:

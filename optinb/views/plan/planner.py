@@ -377,6 +377,10 @@ class Planner(Board):
             self.result.say("Somebody else changed this campaign; choose above which version is to count.", kind="bad")
             return
         self.keeper.save()
+        self._check()
+        if self._lacks:
+            self.result.say(what_is_missing(self._lacks), kind="bad")
+            return
         with self.result.saying_errors():
             campaign = self._ws.campaigns.read(self.fields())
             if campaign.id != self._own_id:
