@@ -14,13 +14,16 @@ from fast_files import FAST
 from hypothesis import settings
 from postgres_server import address as address
 from postgres_server import cluster as cluster
+from remembered import remembered
 from stated_templates import state_any_time
 
 import optinb
 from optinb.base.settings import parse_settings
 from optinb.base.share import shared
 from optinb.base.workspace_folder import init_workspace
+from optinb.customers import modelling
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, GROUPS, KEYS, RUN_DATE, SCHEDULER, demo_settings
+from optinb.measure import report
 from optinb.nightly import Night
 from optinb.rehearsal import JOURNAL
 from optinb.sandbox import Sandbox, demo_world
@@ -62,6 +65,16 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     for name, value in {**KEYS, "OPTINB_NOW": START.isoformat(), "OPTINB_USER": SCHEDULER}.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _remembered() -> Iterator[None]:
+    """What the models and charts of the same tables are is found out once for all tests of a run."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(modelling, "model_customers", remembered(modelling.model_customers))
+        for name in ("pauses", "chances"):
+            patch.setattr(report, name, remembered(getattr(report, name)))
+        yield
 
 
 @pytest.fixture(scope="session")
