@@ -129,8 +129,9 @@ class AuditCheckpoints:
         if noted:
             since = min(since, max(noted - LOOKED_AT, date.min))
         for night, campaign_id in nights:
-            if night >= since and (problem := self._store.recovery.why_behind(campaign_id, night)):
-                reasons.append(f"the night of {night}: {problem}")
+            if night >= since:
+                problems = self._store.recovery.whys_behind(campaign_id, night).values()
+                reasons += [f"the night of {night}: {problem}" for problem in problems]
         if reasons:
             raise StateError(behind(reasons))
 
@@ -140,7 +141,7 @@ class AuditCheckpoints:
         for audience in self._store.deliveries.list(having=("sending", "accepted", "unknown")):
             if audience.run_date < run_date - LOOKED_AT:
                 break
-            account = self._store.recovery.account(*audience.night)
+            account = self._store.deliveries.answers.read(*audience.night)
             what = (
                 "has no file of answers" if account is None else "has a damaged file of answers" * bool(account.damaged)
             )

@@ -76,8 +76,8 @@ class Recovering:
         kept = list(nights_with_answers(self._context.root))
         for night, campaign_id in kept:
             try:
-                if problem := self._store.recovery.why_behind(campaign_id, night):
-                    nights.append(self._rebuilt(campaign_id, night, why=problem, dry_run=dry_run))
+                for key, problem in self._store.recovery.whys_behind(campaign_id, night).items():
+                    nights.append(self._rebuilt(key, night, why=problem, dry_run=dry_run))
             except StateError as error:
                 problems.append(f"the night of {night}: {error}")
         unread: set[date] = set()

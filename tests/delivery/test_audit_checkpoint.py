@@ -203,7 +203,7 @@ def test_only_the_nights_of_the_week_before_the_newest_are_held_against_their_fi
             file = desk.store.deliveries.answers.path("c", NIGHT + timedelta(days=day))
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
-        desk.store.recovery.why_behind = lambda _, night: asked.append((night - NIGHT).days)
+        desk.store.recovery.whys_behind = lambda campaign_id, run_date: asked.append((run_date - NIGHT).days) or {}
         checkpoints(desk).must_not_be_behind()
         return asked
 
@@ -213,7 +213,7 @@ def test_only_the_nights_of_the_week_before_the_newest_are_held_against_their_fi
     note(folder_of(desk, NIGHT - timedelta(days=2)), *head(desk))
     assert behind(-10, -9, -8, 0) == [-9, -8, 0], "the week before the night that noted last counts too"
     note(folder_of(desk, NIGHT + timedelta(days=2)), *head(desk))
-    desk.store.recovery.why_behind = lambda *_: "it has forgotten"
+    desk.store.recovery.whys_behind = lambda campaign_id, run_date: {campaign_id: "it has forgotten"}
     with pytest.raises(StateError, match="the night of 2026-11-23: it has forgotten"):
         checkpoints(desk).must_not_be_behind()
 

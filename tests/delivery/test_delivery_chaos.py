@@ -1,10 +1,11 @@
 """Senders that are killed at random moments while Appboy fails at random: nobody twice, nobody lost.
 
-Each run is a campaign of 2,000 customers whose senders are killed with SIGKILL and started again until nothing is left
-to send, against one sandbox with faults of every kind. OPTINB_CHAOS_RUNS sets how many runs one
-sender gets (60), and two at once get a third of them on each database; OPTINB_CHAOS_SEED sets when they are killed.
-In a third of them (a tenth on PostgreSQL) the database is put back to copies that were made while senders were at work;
-in a tenth, on each database, senders are stopped with SIGSTOP, and go on while or after another takes over.
+Each run is a campaign of 2,000 customers, every third one of several messages, whose senders are killed with SIGKILL
+and started again until nothing is left to send, against one sandbox with faults of every kind. OPTINB_CHAOS_RUNS sets
+how many runs one sender gets (60), and two at once get a third of them on each database; OPTINB_CHAOS_SEED sets when
+they are killed. In a third of them (a tenth on PostgreSQL) the database is put back to copies that were made while
+senders were at work; in a tenth, on each database, senders are stopped with SIGSTOP, and go on while or after another
+takes over.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import chaos_child
+import polars as pl
 import pytest
+import several_child
 from delivery_desk import NIGHT, audience
 from postgres_server import dump, emptied, restore
 
@@ -37,6 +40,8 @@ from optinb.sandbox import Fault, Sandbox, make_world
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.context import ForkServerProcess
+
+    Messages = tuple[FrozenAudience, ...]
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(600)]
 
@@ -63,7 +68,7 @@ FAULTS = (
 
 
 class Arena:
-    """A sandbox with faults, a store, and campaigns of which each has a template of its own."""
+    """A sandbox with faults, a store, and campaigns of which each has templates of its own."""
 
     def __init__(self, root: Path, address: str, sandbox: Sandbox) -> None:
         self.root, self.address, self.sandbox = root, address, sandbox
@@ -73,29 +78,31 @@ class Arena:
         self._fork = multiprocessing.get_context("forkserver")
         self._usual_s, self._is_warm = 0.0, False
 
-    def plan(self, number: int) -> FrozenAudience:
-        now = datetime.now(UTC)
-        return plan(
+    def plan(self, number: int) -> Messages:
+        """The messages of a campaign; every third has two variants, each with a template for either phone."""
+        now, templates = datetime.now(UTC), [t.id for t in self._group.campaigns[4 * number : 4 * number + 4]]
+        if number % 3 == 2:
+            of, rows = several_child.campaign(f"Run {number}"), several_child.dealt(RECIPIENTS * 2 // 3)
+        else:
+            schedule = Schedule(at="18:30", every="day")
+            of = Campaign(name=f"Run {number}", app_group="Shop", template="T", group="G", schedule=schedule)
+            rows = audience(RECIPIENTS)
+        plan(
             self.store,
-            audience(RECIPIENTS),
-            campaign=Campaign(
-                name=f"Run {number}",
-                app_group="Shop",
-                template="T",
-                group="G",
-                schedule=Schedule(at="18:30", every="day"),
-            ),
+            rows,
+            campaign=of,
             run_date=NIGHT,
             app_group_id=self._group.id,
-            template_id=self._group.campaigns[number].id,
+            template_id=templates[: len(of.messages)],
             send_at=now + timedelta(days=1),
             fingerprint="f" * 64,
             root=self.root,
             user="cron",
             now=now,
         )
+        return self.store.deliveries.messages(of.id, NIGHT)
 
-    def run(self, frozen: FrozenAudience, rng: random.Random, *, senders: int) -> int:
+    def run(self, frozen: Messages, rng: random.Random, *, senders: int) -> int:
         """Starts senders until nothing is left, and kills some; returns how many."""
         kills, rounds, took_s = 0, 0, 0.0
         while self._is_open(frozen):
@@ -120,13 +127,12 @@ class Arena:
         self._is_warm = True
         return kills
 
-    def run_put_back(self, frozen: FrozenAudience, rng: random.Random) -> tuple[int, int]:
+    def run_put_back(self, frozen: Messages, rng: random.Random) -> tuple[int, int]:
         """Runs senders of which some are killed, puts back what was copied meanwhile; returns kills and put-backs."""
         kills = rounds = put_back = 0
         copies = [self._copied(frozen, "before")]
         while self._is_open(frozen):
-            arguments = (self.address, str(self.root), self.sandbox.url, self._group.keys[0].key, *frozen.night)
-            child = self._fork.Process(target=chaos_child.run, args=(*arguments, 40.0 * rounds))
+            child = self._child(frozen, ahead_s=40.0 * rounds)
             child.start()
             for n in range(rng.randint(1, 4)):
                 child.join(rng.uniform(0.0, self._usual_s / 3))
@@ -141,13 +147,14 @@ class Arena:
             if rounds <= MAX_KILLS and rng.random() < 0.8:
                 self._put_back(rng.choice(copies))
                 put_back += 1
-                if why := self.store.recovery.why_behind(*frozen.night):
-                    now = datetime.now(UTC)
-                    self.store.recovery.rebuild(*frozen.night, why=why, user="ops", now=now)
+                for message in frozen:
+                    if why := self.store.recovery.why_behind(*message.night):
+                        now = datetime.now(UTC)
+                        self.store.recovery.rebuild(*message.night, why=why, user="ops", now=now)
         return kills, put_back
 
-    def _copied(self, frozen: FrozenAudience, name: str) -> Path:
-        copy = self.root / f"{frozen.campaign_id}-{name}.copy"
+    def _copied(self, frozen: Messages, name: str) -> Path:
+        copy = self.root / f"{frozen[0].campaign_id}-{name}.copy"
         if self._is_file:
             with closing(sqlite3.connect(self.address)) as there, closing(sqlite3.connect(copy)) as here:
                 there.backup(here)
@@ -165,7 +172,7 @@ class Arena:
             restore(self.address, copy)
         self.store = Store.open(self.address, root=self.root)
 
-    def run_with_stops(self, frozen: FrozenAudience, rng: random.Random) -> int:
+    def run_with_stops(self, frozen: Messages, rng: random.Random) -> int:
         """Starts pairs of senders until nothing is left; the first is stopped, and goes on at any time after that."""
         stops, rounds = 0, 0
         while self._is_open(frozen):
@@ -188,30 +195,37 @@ class Arena:
             assert rounds < 30
         return stops
 
-    def _child(self, frozen: FrozenAudience, *, ahead_s: float = 0.0, ttl_s: float | None = None) -> ForkServerProcess:
+    def _child(self, frozen: Messages, *, ahead_s: float = 0.0, ttl_s: float | None = None) -> ForkServerProcess:
         key = self._group.keys[0].key
-        arguments = (self.address, str(self.root), self.sandbox.url, key, *frozen.night, ahead_s, ttl_s)
+        arguments = (self.address, str(self.root), self.sandbox.url, key, *frozen[0].night, ahead_s, ttl_s)
         return self._fork.Process(target=chaos_child.run, args=arguments)
 
-    def check(self, frozen: FrozenAudience, taken: Counter[str], kills: int) -> None:
-        """Nobody twice, everybody accounted for, one send_id, and unknown by a death at most a window a kill."""
+    def check(self, frozen: Messages, taken: dict[str, Counter[str]], kills: int) -> None:
+        """Nobody twice, everybody accounted for, and unknown by a death at most a window a kill."""
+        died = [self._checked(message, taken[message.template_id]) for message in frozen]
+        assert sum(died) <= kills * chaos_child.WINDOW
+        assert frozen[0].waterfall.recipients == (RECIPIENTS if len(frozen) == 1 else RECIPIENTS * 2 // 3)
+
+    def _checked(self, frozen: FrozenAudience, taken: Counter[str]) -> int:
+        """Checks a message, which bears one send_id; returns how many of its requests a death left unknown."""
         counts = self.store.deliveries.counts(*frozen.night)
-        assert (counts.recipients, counts.pending) == (RECIPIENTS, 0)
-        assert counts.errors.get(DIED.message, 0) <= kills * chaos_child.WINDOW
+        assert (counts.recipients, counts.pending) == (frozen.recipients, 0)
         assert max(taken.values()) == 1
+        users = pl.read_parquet(self.root / frozen.path).filter(pl.col("outcome") == "recipient")["external_user_id"]
         certain: set[str] = set()
         doubtful: set[str] = set()
         for batch in self.store.deliveries.batches(*frozen.night):
-            rows = {f"u{n:07}" for n in range(batch.first, batch.first + batch.size)}
+            rows = set(users[batch.first : batch.first + batch.size])
             (certain if isinstance(batch.state, Accepted) else doubtful).update(rows)
         assert certain <= set(taken) <= certain | doubtful
         assert len(doubtful) == counts.unknown
         there = self.store.deliveries.find(*frozen.night)
         mine = [d for d in self.sandbox.world.dispatches if d.campaign_id == frozen.template_id]
         assert there and {d.send_id for d in mine} == {there.send_id}  # all of them bear it, or none
+        return counts.errors.get(DIED.message, 0)
 
-    def _is_open(self, frozen: FrozenAudience) -> bool:
-        return self.store.deliveries.counts(*frozen.night).pending > 0
+    def _is_open(self, frozen: Messages) -> bool:
+        return any(self.store.deliveries.counts(*message.night).pending for message in frozen)
 
 
 def _signal(child: ForkServerProcess, what: signal.Signals) -> bool:
@@ -245,7 +259,7 @@ def arena(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     here = str(Path(__file__).parent)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([here, os.environ.get("PYTHONPATH", "")]))
     multiprocessing.get_context("forkserver").set_forkserver_preload(["chaos_child"])
-    world = make_world(["Shop"], templates=[f"T{n}_iOS" for n in range(RUNS + 2)])
+    world = make_world(["Shop"], templates=[f"T{n}_iOS" for n in range(4 * (RUNS + 2))])
     with Sandbox(world, journal=tmp_path / "journal.jsonl", faults=FAULTS) as sandbox:
         arena = Arena(tmp_path, address, sandbox)
         yield arena
@@ -270,7 +284,7 @@ def test_whatever_fails_nobody_is_taken_twice_and_everybody_is_accounted_for(
         runs.append((frozen, arena.run(frozen, rng, senders=senders)))
     taken = taken_by_template(tmp_path / "journal.jsonl")
     for frozen, kills in runs:
-        arena.check(frozen, taken[frozen.template_id], kills)
+        arena.check(frozen, taken, kills)
     assert sum(kills for _, kills in runs) >= len(runs)
     assert any(dispatch.send_id for dispatch in arena.sandbox.world.dispatches)
     assert arena.store.audit.verify().problem is None
@@ -291,8 +305,9 @@ def test_killed_and_put_back_to_any_moment_nobody_is_taken_twice_and_what_is_sch
     schedules = {d.schedule_id for d in arena.sandbox.world.dispatches}
     for frozen, kills, put_back in runs:
         # a put-back, too, leaves at most the window unknown that was under way when its copy was made
-        arena.check(frozen, taken[frozen.template_id], kills + put_back)
-        known = [b.state for b in arena.store.deliveries.batches(*frozen.night) if isinstance(b.state, Accepted)]
+        arena.check(frozen, taken, kills + put_back)
+        batches = [batch for message in frozen for batch in arena.store.deliveries.batches(*message.night)]
+        known = [b.state for b in batches if isinstance(b.state, Accepted)]
         assert {state.schedule_id for state in known} <= schedules
     assert sum(put_back for _, _, put_back in runs) >= len(runs)
     assert arena.store.audit.verify().problem is None
@@ -309,6 +324,6 @@ def test_whoever_is_stopped_and_goes_on_sends_nobody_twice_and_loses_nobody(aren
         runs.append((frozen, arena.run_with_stops(frozen, rng)))
     taken = taken_by_template(tmp_path / "journal.jsonl")
     for frozen, stops in runs:
-        arena.check(frozen, taken[frozen.template_id], stops)
+        arena.check(frozen, taken, stops)
     assert sum(stops for _, stops in runs) >= len(runs) / 2
     assert arena.store.audit.verify().problem is None

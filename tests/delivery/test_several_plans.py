@@ -7,7 +7,8 @@ import multiprocessing
 import random
 from collections import Counter
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import polars as pl
@@ -19,8 +20,10 @@ from several_child import NAMES, campaign, dealt, planned
 
 from optinb.campaigns import MESSAGES, Offer, Property
 from optinb.delivery import ContactHistory, plan, read_frozen, recovery
+from optinb.delivery.audit_checkpoint import AuditCheckpoints, nights_with_answers
 from optinb.delivery.confirmation import VERDICTS
 from optinb.delivery.journal import DeliveryCounts, Draw, plans
+from optinb.delivery.journal.answers import AnswerLine, Pen
 from optinb.delivery.recall import Recall, together
 from optinb.delivery.send_ids import send_id_of
 from optinb.delivery.verdict_files import files_of, write_verdicts
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optinb.delivery.journal import FrozenAudience
+    from optinb.delivery.journal.rows import StateName
 
 ID = campaign().id
 KEYS = [ID, f"{ID}.1", f"{ID}.2", f"{ID}.3"]
@@ -201,22 +205,129 @@ def test_a_night_that_the_database_forgot_is_rebuilt_message_by_message(desk: De
     there = several(desk, 120)
     for message in there[:3]:
         desk.send(poster, message)
-    desk.store.close()
-    for tail in ("", "-wal", "-shm"):
-        (tmp_path / f"state.sqlite{tail}").unlink(missing_ok=True)
-    (tmp_path / "state.sqlite").write_bytes(before)
-    desk = Desk(tmp_path)
+    desk = put_back(desk, before)
     assert all(desk.store.recovery.why_behind(*m.night) for m in there)
-    for message in there:
-        desk.store.recovery.rebuild(*message.night, why="put back", user="ann", now=desk.now)
-    assert [desk.store.deliveries.counts(*m.night).accepted for m in there] == [60, 30, 30, 0]
-    desk.move(60)
-    for message in desk.store.deliveries.messages(ID, NIGHT):
-        desk.send(poster, message)
+    assert [set(states) for states in recovered(desk)] == [{"accepted"}] * 3 + [{"planned"}]
     assert [m.variant for m in desk.store.deliveries.messages(ID, NIGHT)] == ["A", "A", "B", "B"]
+    sent_once(desk, poster)
+    desk.store.close()
+
+
+class Killed(BaseException):
+    """As if the process had ended there."""
+
+
+def killed_after(desk: Desk, lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans the night, whose planner dies when it has told so many lines of its files."""
+    real, left = Pen.write, [lines]
+
+    def write(pen: Pen, line: AnswerLine) -> None:
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        real(pen, line)
+
+    with monkeypatch.context() as patched, pytest.raises(Killed):
+        patched.setattr(Pen, "write", write)
+        several(desk, 120)
+
+
+def put_back(desk: Desk, copy: bytes) -> Desk:
+    desk.store.close()
+    for file in desk.root.glob("state.sqlite*"):
+        file.unlink()
+    (desk.root / "state.sqlite").write_bytes(copy)
+    return Desk(desk.root)
+
+
+def recovered(desk: Desk) -> list[dict[StateName, int]]:
+    """Rebuilds what was forgotten, as `optinb recover` does; what each message is then."""
+    for night, key in nights_with_answers(desk.root):
+        for one, why in desk.store.recovery.whys_behind(key, night).items():
+            desk.store.recovery.rebuild(one, night, why=why, user="ops", now=desk.now)
+    assert not any(desk.store.recovery.whys_behind(key, night) for night, key in nights_with_answers(desk.root))
+    return [desk.store.deliveries.states(*m.night) for m in desk.store.deliveries.messages(ID, NIGHT)]
+
+
+def sent_once(desk: Desk, poster: Scripted) -> None:
+    """Sends what is left, after which each recipient of each message got it once."""
+    desk.move(60)
+    for message in several(desk, 120):
+        desk.send(poster, message)
     sent = Counter((request.campaign_id, r.external_user_id) for request in poster.requests for r in request.recipients)
     assert set(sent.values()) == {1}
-    assert len(sent) == 180
+    assert Counter(template for template, _ in sent) == {"A1": 60, "A2": 30, "B1": 30, "B2": 60}
+    assert [desk.store.deliveries.counts(*m.night).pending for m in desk.store.deliveries.messages(ID, NIGHT)] == [
+        0
+    ] * 4
+
+
+@pytest.mark.parametrize("lines", range(5))
+def test_killed_while_it_told_its_files_a_plan_loses_no_message_to_a_database_put_back(
+    tmp_path: Path, lines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, poster = Desk(tmp_path), Scripted()
+    desk.store.close()
+    before = (tmp_path / "state.sqlite").read_bytes()
+    desk = Desk(tmp_path)
+    killed_after(desk, lines, monkeypatch)
+    desk = put_back(desk, before)
+    assert len(recovered(desk)) == (4 if lines else 0)
+    sent_once(desk, poster)
+    desk = put_back(desk, before)
+    recovered(desk)
+    sent_once(desk, poster)
+    desk.store.close()
+
+
+@pytest.mark.parametrize(("lines", "first"), [(0, 0), (0, 2), (1, 1), (3, 3), (4, 0)])
+def test_who_goes_on_with_a_plan_that_was_not_told_tells_it_before_the_first_request(
+    tmp_path: Path, lines: int, first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, poster = Desk(tmp_path), Scripted()
+    desk.store.close()
+    before = (tmp_path / "state.sqlite").read_bytes()
+    desk = Desk(tmp_path)
+    killed_after(desk, lines, monkeypatch)
+    desk.move(60)
+    desk.send(poster, desk.store.deliveries.messages(ID, NIGHT)[first])
+    assert all(desk.store.deliveries.answers.path(key, NIGHT).exists() for key in KEYS)
+    desk = put_back(desk, before)
+    assert [not states.keys() - {"planned"} for states in recovered(desk)] == [n != first for n in range(4)]
+    sent_once(desk, poster)
+    desk.store.close()
+
+
+def test_a_message_whose_file_is_lost_is_unknown_in_a_database_put_back_and_not_sent_again(tmp_path: Path) -> None:
+    desk, poster = Desk(tmp_path), Scripted()
+    desk.store.close()
+    before = (tmp_path / "state.sqlite").read_bytes()
+    desk = Desk(tmp_path)
+    for message in several(desk, 120):
+        desk.send(poster, message)
+    desk.store.deliveries.answers.path(KEYS[2], NIGHT).unlink()
+    (told,) = AuditCheckpoints(cast("Any", SimpleNamespace(root=desk.root)), desk.store).without_answers(NIGHT)
+    assert "has no file of answers" in told
+    desk = put_back(desk, before)
+    assert [set(states) for states in recovered(desk)] == [{"accepted"}, {"accepted"}, {"unknown"}, {"accepted"}]
+    sent_once(desk, poster)
+    desk.store.close()
+
+
+def test_a_plan_made_anew_that_was_not_told_is_not_taken_for_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, poster = Desk(tmp_path), Scripted()
+    desk.store.close()
+    before = (tmp_path / "state.sqlite").read_bytes()
+    desk = Desk(tmp_path)
+    for message in several(desk, 120):
+        desk.store.deliveries.cancel(*message.night, reason="no", user="ann", now=desk.now)
+    desk.move(60)
+    killed_after(desk, 2, monkeypatch)
+    desk = put_back(desk, before)
+    assert [set(states) for states in recovered(desk)] == [{"planned"}] * 4
+    sent_once(desk, poster)
     desk.store.close()
 
 

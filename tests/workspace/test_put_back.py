@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from optinb.sandbox import Sandbox
     from optinb.workspace import Workspace
 
+PHONES = {"ios": "iOS", "android": "Android"}
 SUMMER, CLUB = (campaign["name"] for campaign in CAMPAIGNS)
+SEVERAL = {
+    **{name: value for name, value in CAMPAIGNS[0].items() if name != "template"},
+    "variants": [
+        {"name": "Sale", "templates": {p: f"Optimove_SummerSale_{t}" for p, t in PHONES.items()}},
+        {"name": "We miss you", "templates": {p: f"Optimove_WinBack_{t}" for p, t in PHONES.items()}},
+    ],
+}
+"""The first campaign with two variants, each with a template for either phone."""
 LATE = {**CAMPAIGNS[0], "name": "Planned after the copy"}
 
 
@@ -81,13 +90,18 @@ def optinb(folder: Path, *arguments: str) -> tuple[int, str]:
 
 
 @pytest.fixture
-def evening(ws: Workspace, folder: Path) -> Path:
-    """The database of the evening, with two approved campaigns."""
+def evening(ws: Workspace, folder: Path, request: pytest.FixtureRequest) -> Path:
+    """The database of the evening, with two approved campaigns; a test may ask for another one as the first."""
     ws.close()
-    plan(folder, *CAMPAIGNS)
+    plan(folder, getattr(request, "param", CAMPAIGNS[0]), CAMPAIGNS[1])
     return copied(folder, "evening")
 
 
+beside_several_messages = pytest.mark.parametrize("evening", [SEVERAL], indirect=True, ids=["several messages"])
+"""One campaign of the night has several messages, and the other one has one."""
+
+
+@beside_several_messages
 def test_every_act_on_the_database_of_the_evening_before_is_refused_until_it_is_recovered(
     folder: Path, sandbox: Sandbox, evening: Path
 ) -> None:
@@ -200,6 +214,7 @@ def test_missing_and_damaged_files_of_answers_are_told_and_stop_nothing(folder: 
     assert len(told) == 2 and any("has no file" in w for w in told) and any("a damaged file" in w for w in told)
 
 
+@beside_several_messages
 def test_a_damaged_file_leaves_unknown_what_it_can_not_tell(folder: Path, evening: Path) -> None:
     first = run(folder)
     sent = taken(folder)
@@ -210,9 +225,10 @@ def test_a_damaged_file_leaves_unknown_what_it_can_not_tell(folder: Path, evenin
     assert optinb(folder, "recover")[0] == 0
     second = run(folder)
     assert taken(folder) == sent
-    assert [c.unknown for c in second.campaigns] == [c.recipients for c in first.campaigns]
+    assert [c.unknown for c in second.campaigns] == [c.planned for c in first.campaigns]
 
 
+@beside_several_messages
 def test_a_night_that_left_no_file_of_answers_is_unknown_by_its_summary_and_not_sent_again(
     folder: Path, evening: Path
 ) -> None:
@@ -227,10 +243,11 @@ def test_a_night_that_left_no_file_of_answers_is_unknown_by_its_summary_and_not_
     assert code == 0 and "it isn't in the database, and has no file of answers" in said
     second = run(folder)
     assert taken(folder) == sent
-    assert [(c.unknown, c.recipients) for c in second.campaigns] == [(c.recipients,) * 2 for c in first.campaigns]
+    assert [(c.unknown, c.recipients) for c in second.campaigns] == [(c.planned, c.recipients) for c in first.campaigns]
     assert optinb(folder, "audit", "verify")[0] == 0
 
 
+@beside_several_messages
 def test_a_night_that_ended_before_its_report_is_rebuilt_by_its_files_of_answers(folder: Path, evening: Path) -> None:
     run(folder)
     sent = taken(folder)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import random
+import signal
+import sqlite3
 from collections import Counter, defaultdict
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import night_child
 import polars as pl
 import pytest
 from page_text import text_of
@@ -14,6 +21,7 @@ from page_text import text_of
 from optinb import open_workspace, show
 from optinb.campaigns.campaign import id_of
 from optinb.delivery import read_frozen
+from optinb.delivery.journal import Accepted, Unknown
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import Exit
 from optinb.measure import in_one_line
@@ -28,6 +36,8 @@ if TYPE_CHECKING:
     from optinb.sandbox import Sandbox
     from optinb.workspace import Workspace
 
+SEED, RUNS = os.environ.get("OPTINB_CHAOS_SEED", "1"), int(os.environ.get("OPTINB_CHAOS_RUNS", "60"))
+USUAL_S = 3.0  # that a night takes
 DETAILS, CREATE = "/campaigns/details", "/campaigns/trigger/schedule/create"
 BOTH = {
     **{name: value for name, value in CAMPAIGNS[0].items() if name != "template"},
@@ -269,4 +279,58 @@ def test_the_next_days_tell_what_arrived_and_was_counted_by_message(
         assert all(f", {m.template}, variant {m.variant}" in show.text(figures) for m in told.messages)
         assert set(ws.contacts.table().filter(pl.col("campaign") == NAME)["outcome"]) >= {"received", "in_control"}
         assert set(ws.contacts.rows(messages(ws)[0]).filter(pl.col("role") == "control")["status"]) == {"confirmed"}
+    assert planned.checkpoints.verify().problem is None
+
+
+def everybody_once(ws: Workspace, folder: Path) -> tuple[int, int]:
+    """How many messages of the night were accepted, and of how many nobody knows; nobody got one twice."""
+    taken = Counter(
+        (line["campaign_id"], r["external_user_id"]) for line in requests(folder) for r in line["recipients"]
+    )
+    assert set(taken.values()) == {1}
+    certain, doubtful = set[tuple[str, str]](), set[tuple[str, str]]()
+    for message in messages(ws):
+        users = rows(ws, message).filter(pl.col("outcome") == "recipient")["external_user_id"]
+        assert len(users) == message.recipients
+        for batch in ws.store.deliveries.batches(*message.night):
+            mine = {(message.template_id, user) for user in users[batch.first : batch.first + batch.size]}
+            assert isinstance(batch.state, Accepted | Unknown)
+            (certain if isinstance(batch.state, Accepted) else doubtful).update(mine)
+    assert certain <= set(taken) <= certain | doubtful
+    return len(certain), len(doubtful)
+
+
+@pytest.mark.chaos
+def test_killed_anywhere_in_the_whole_night_each_message_reaches_everybody_once(
+    planned: Workspace, folder: Path, sandbox: Sandbox
+) -> None:
+    rng, fork = random.Random(SEED), multiprocessing.get_context("forkserver")
+    settings = folder / "optinb.toml"
+    text = settings.read_text(encoding="utf-8").replace("# window_batches = 40 ", "window_batches = 2 ")
+    settings.write_text(text.replace("# concurrency = 8 ", "concurrency = 1 "), encoding="utf-8")
+    sandbox.set_faults([Fault("delay", endpoint=CREATE, share=1.0, delay_s=0.1)])
+    environment = {name: value for name, value in os.environ.items() if name.startswith("OPTINB_")}
+    kills, wanted = 0, max(3, round(RUNS / 20))
+    for number in range(wanted + 20):
+        child = fork.Process(target=night_child.run, args=(str(folder), RUN_DATE, SCHEDULER, environment))
+        child.start()
+        if number < wanted:
+            if number % 3:  # among the requests, whose first ends the planning
+                until = sandbox.requests[CREATE] + rng.randint(0, 3)
+                while child.is_alive() and sandbox.requests[CREATE] <= until:
+                    child.join(0.01)
+            else:
+                child.join(rng.uniform(0.0, USUAL_S))
+            child.kill()
+        child.join()
+        kills += child.exitcode == -signal.SIGKILL
+        with closing(sqlite3.connect(folder / "state.sqlite")) as state, state:
+            state.execute("UPDATE leases SET expires_at = NULL")  # those of whoever is dead, which end by themselves
+        if child.exitcode == 0:
+            break
+        assert child.exitcode == -signal.SIGKILL
+    accepted, unknown = everybody_once(planned, folder)
+    assert kills > 0
+    assert 0 <= unknown <= kills * 2 * 50
+    assert accepted + unknown == sum(m.recipients for m in messages(planned)) > 200
     assert planned.checkpoints.verify().problem is None

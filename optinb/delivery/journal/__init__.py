@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from optinb.delivery.journal.manifest import PLANNED
     from optinb.delivery.journal.plans import MessagePlan
     from optinb.delivery.journal.reach_days import EVERYBODY, FIGURES, ReachDay, end_of
-    from optinb.delivery.journal.recovering import RebuiltNight
+    from optinb.delivery.journal.rebuilding import RebuiltNight
     from optinb.delivery.journal.store import Store
     from optinb.delivery.journal.values import (
         Accepted,
@@ -38,7 +38,7 @@ else:
             ".manifest": "PLANNED",
             ".plans": "MessagePlan",
             ".reach_days": "EVERYBODY FIGURES ReachDay end_of",
-            ".recovering": "RebuiltNight",
+            ".rebuilding": "RebuiltNight",
             ".store": "Store",
             ".values": "Accepted Batch BatchState Cancelled DeliveryCounts Expired FrozenAudience Planned Refused "
             "Sending Settlement Unknown Verdict",

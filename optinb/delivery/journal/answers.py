@@ -34,6 +34,9 @@ class AnswerLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `token` is of the lease under which it was made. `anew`: a plan, and everything before it counts no more.
     `after_torn`: a crash has torn the line before this one.
+
+    In the file of a night's first message, `beside` are the plans of its other messages, as lines of their own files
+    have them, and `is_told` says that each of these files has its plan by now.
     """
 
     at: datetime
@@ -44,13 +47,16 @@ class AnswerLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     grants: tuple[Grant, ...] = ()
     anew: bool = False
     after_torn: bool = False
+    beside: tuple[AnswerLine, ...] = ()
+    is_told: bool = False
 
 
 class Account(Struct, kw_only=True):
     """What a file says in the end: the audience, and the newest state of each batch that ever left its plan.
 
     `tokens` are those of the leases under which these states were written, `token` the greatest of all. `damaged` are
-    the numbers of lines (from 1) that can't be read although no crash has torn them.
+    the numbers of lines (from 1) that can't be read although no crash has torn them. `beside` are the plans of the
+    night's other messages, by their keys, `is_told` says that the files of all of these have them.
     """
 
     audience: FrozenAudience | None = None
@@ -60,6 +66,8 @@ class Account(Struct, kw_only=True):
     tokens: dict[int, int | None] = field(default_factory=dict)
     token: int = 0
     damaged: list[int] = field(default_factory=list)
+    beside: dict[str, AnswerLine] = field(default_factory=dict)
+    is_told: bool = False
 
     @property
     def begun(self) -> set[int]:
@@ -121,12 +129,38 @@ def _add(account: Account, line: AnswerLine) -> None:
         return
     account.token = max(account.token, line.token or 0)
     if line.anew:
-        account.states, account.tokens = {}, {}
+        account.states, account.tokens, account.beside, account.is_told = {}, {}, {}, False
+    account.beside |= {one.audience.campaign_id: one for one in line.beside if one.audience}
+    account.is_told |= line.is_told
     if line.audience is not None:
         account.audience, account.requests, account.grants = line.audience, line.requests, line.grants
     for numbers, state in line.states:
         account.states.update(dict.fromkeys(numbers, state))
         account.tokens.update(dict.fromkeys(numbers, line.token))
+
+
+def with_plan(account: Account | None, key: str, first: Account) -> Account | None:
+    """The account of a message with its plan as the night's first message has it, where its own file lacks that.
+
+    Before that file is told, nothing is sent of a message. So one that wasn't told yet, since its planner was killed,
+    is still planned; of one whose file was told and is gone, nobody knows what was sent.
+
+    Args:
+        account: of the message's own file, if there is one.
+        key: of the message.
+        first: the account of the night's first message.
+    """
+    told = first.beside.get(key)
+    if told is None or told.audience is None:
+        return account
+    if account and account.audience and account.audience.planned_at >= told.audience.planned_at:
+        return account
+    found = Account(audience=told.audience, requests=told.requests, grants=told.grants)
+    if account and not account.audience:
+        found.states, found.tokens, found.damaged = account.states, account.tokens, account.damaged
+    found.token = account.token if account else 0
+    found.damaged = found.damaged or [0] * first.is_told
+    return found
 
 
 def why_behind(account: Account, there: JournalSide) -> str | None:

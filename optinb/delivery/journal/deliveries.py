@@ -88,6 +88,8 @@ class Deliveries:
             lines = register(con, plans, there=there, user=user, now=now, campaign_version=version, place=place)
         for one, line in zip(plans, lines, strict=True):
             self.answers.append(*one.audience.night, line)
+        if beside:
+            self.answers.append(*audience.night, AnswerLine(at=now, is_told=True))
         return audience
 
     def find(self, campaign_id: str, run_date: date) -> FrozenAudience | None:

@@ -71,7 +71,8 @@ def register(
     for night in known:
         con.execute(delete(batches).where(of_night(*night)))
         con.execute(delete(audiences).where(audience_of_night(*night)))
-    return [_registered(con, one, user=user, now=now, place=place) for one in plans]
+    first, *others = [_registered(con, one, user=user, now=now, place=place) for one in plans]
+    return [replace(first, beside=tuple(others)), *others]
 
 
 def _registered(
