@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from optinb.views.plan.finish import Finish
     from optinb.views.plan.keeper import Keeper
-    from optinb.views.plan.statement import Statement
+    from optinb.views.plan.statement import Statements
     from optinb.views.plan.talk import Talk
 
 
@@ -33,7 +33,7 @@ class Board(w.VBox):
         app_groups: Sequence[str],
         attributes: Sequence[str],
         keeper: Keeper,
-        statement: Statement,
+        statements: Statements,
         finish: Finish,
         talk: Talk,
     ) -> None:
@@ -57,7 +57,7 @@ class Board(w.VBox):
             "template",
             "templates",
             self.about_template,
-            statement,
+            statements,
             self.about_templates,
             box(self.sync, of="ob-buttons"),
             "group",

@@ -26,7 +26,7 @@ from optinb.views.debounce import Debounce, LatestOnly, every
 from optinb.views.plan.board import Board
 from optinb.views.plan.finish import Finish
 from optinb.views.plan.keeper import AT_WORK, Keeper
-from optinb.views.plan.statement import Statement
+from optinb.views.plan.statement import Statements
 from optinb.views.plan.talk import Talk
 from optinb.views.plan.words import NO_CODES, named, suggested_name
 
@@ -62,7 +62,7 @@ class Planner(Board):
         self._ready = False  # until the controls are there
         self.keeper = Keeper(ws, fields=self.fields, load=self._load, restore=self._restore, saved=self._list)
         self.talk = Talk(ws)
-        self.statement = Statement(ws, changed=self._refresh)
+        self.statements = Statements(ws, changed=self._refresh)
         self.finish = Finish(ws, fields=self.fields)
         self.submit, self.result = self.finish.submit, self.finish.result
         self._lacks: tuple[Lack, ...] = ()
@@ -72,7 +72,7 @@ class Planner(Board):
             app_groups=[group.name for group in ws.settings.app_groups],
             attributes=self._attributes(),
             keeper=self.keeper,
-            statement=self.statement,
+            statements=self.statements,
             finish=self.finish,
             talk=self.talk,
         )
@@ -239,7 +239,7 @@ class Planner(Board):
         notes = [f"{note[:1].upper()}{note[1:]}" for template in chosen for note in template.notes]
         only = ONLY if self.form.is_only("template") and not self.by_platform.value else ""
         self.about_template.show(fragment("chosen_templates.html.j2", "chosen", [*map(in_words, chosen)], only, notes))
-        self.statement.show(chosen[0] if chosen else None)
+        self.statements.show(chosen)
         own = [fields["template"]] if fields.get("template") else list(fields.get("templates", {}).values())
         self.variants.ask_for(own)
         needed = tuple(needed.values())
@@ -257,7 +257,7 @@ class Planner(Board):
             self.keeper.look()
             self._list()
             self.talk.show(self.keeper.record, is_writing=self.keeper.is_dirty or self.keeper.has_begun)
-            if self.statement.look():
+            if self.statements.look():
                 self._refresh()
             if self._ws.warehouse.current != self._version:
                 self._version = self._ws.warehouse.current
@@ -333,7 +333,7 @@ class Planner(Board):
         self._counting.ask(lambda: self._ws.campaigns.preview(fields, samples=SAMPLES), self._counted)
 
     def _counted(self, found: CampaignPreview | Exception) -> None:
-        self.statement.refuse("" if isinstance(found, Exception) else found.refused)
+        self.statements.refuse("" if isinstance(found, Exception) else found.refused)
         self._say_lacks((*self._lacks, *_found_by_counting(found)))
         if isinstance(found, OptinbError):
             self.audience.say(str(found), kind="bad")
