@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from optinb.views.plan.finish import Finish
     from optinb.views.plan.keeper import Keeper
+    from optinb.views.plan.offers_view import OffersFold
     from optinb.views.plan.statement import Statements
     from optinb.views.plan.talk import Talk
 
@@ -34,6 +35,7 @@ class Board(w.VBox):
         attributes: Sequence[str],
         keeper: Keeper,
         statements: Statements,
+        offers: OffersFold,
         finish: Finish,
         talk: Talk,
     ) -> None:
@@ -64,6 +66,7 @@ class Board(w.VBox):
             self.about_group,
             heading("What is offered"),
             "offer",
+            offers,
             self.about_properties,
             "properties",
             heading("Variants"),
