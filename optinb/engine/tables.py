@@ -242,6 +242,6 @@ def event_names(snapshot: Snapshot) -> frozenset[str]:
 
 
 def rule_columns(table: str) -> dict[str, str]:
-    """The columns of purchases or events that rules see, and their DuckDB types: all but an id that may be missing."""
+    """The columns of purchases or events that rules see, and their DuckDB types: all that no file may lack."""
     contract = TABLES[TABLE_OF[table]]
-    return {name: kind for name, kind in contract.stored().items() if name != contract.optional_key}
+    return {name: kind for name, kind in contract.stored().items() if name not in contract.perhaps_lacking}

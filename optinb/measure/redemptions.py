@@ -1,4 +1,4 @@
-"""Redemptions of a workspace: of each campaign who redeemed its offer, by the delivered table and the journal."""
+"""Redemptions of a workspace: of each campaign who redeemed its offer, by what is delivered and the journal."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ import polars as pl
 from optinb.campaigns import EarlierShare, Offer, campaign_of
 from optinb.delivery.contact_status import COUNTING
 from optinb.errors import OptinbError
-from optinb.measure.redeemed import GIVEN, REDEEMED, CampaignRedemptions, by_night, redeemed
+from optinb.measure.redeemed import GIVEN, REDEEMED, TOLD, CampaignRedemptions, by_night, redeemed, told_by_purchases
+from optinb.warehouse.contract import REDEMPTIONS, TRANSACTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from optinb.base.context import Context
     from optinb.campaigns import CampaignRecord
-    from optinb.delivery import ContactHistory
+    from optinb.delivery import ContactHistory, FrozenAudience
     from optinb.delivery.journal import Store
     from optinb.warehouse import Snapshot
+    from optinb.warehouse.report import TableReport
 
-TABLE = "redemptions"
 BEGUN = ("accepted", "unknown", "sending")
 
 
@@ -106,13 +107,13 @@ class Redemptions:
 
     def _told(self, offer: Offer) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Who got an offer in any campaign (GIVEN), and who redeemed it (REDEEMED)."""
-        given = pl.concat([pl.DataFrame(schema=GIVEN), *map(self._given, self._giving(offer))])
-        since, published = given["night"].min(), self._published()
-        if not isinstance(since, date) or published is None:
-            return given, pl.DataFrame(schema=REDEEMED)
-        persons = published.table("persons") if published.has("persons") else None
+        deliveries, published = self._store.deliveries, self._published()
+        sent = {r.id: (r, deliveries.list(campaign_id=r.id, having=BEGUN)) for r in self._giving(offer)}
+        rows = self._rows(min((night.run_date for _, nights in sent.values() for night in nights), default=None))
+        given = pl.concat([pl.DataFrame(schema=GIVEN), *(self._given(r, nights, rows) for r, nights in sent.values())])
+        persons = published.table("persons") if published is not None and published.has("persons") else None
         known = dict(persons.select("customer_id", "person_id").collect().iter_rows()) if persons is not None else {}
-        return given, redeemed(self._rows(since), given, offer=offer.name, persons=known)
+        return given, redeemed(rows, given, offer=offer.name, persons=known)
 
     def _offer(self, record: CampaignRecord) -> Offer | None:
         """What a campaign offers: as it was approved last, else its own, or the saved one as it is now."""
@@ -124,23 +125,22 @@ class Redemptions:
         return saved.offer if saved else record.campaign.own_offer
 
     def _until(self) -> date | None:
-        """The newest delivery that brought redemptions."""
+        """The newest delivery that brought redemptions, or purchases with their codes."""
         published = self._published()
-        if published is None:
-            return None
-        told = [d.run_date for d in published.contents.deliveries if any(t.table == TABLE for t in d.report.brought)]
-        return max(told, default=None)
+        deliveries = published.contents.deliveries if published is not None else ()
+        return max((d.run_date for d in deliveries if any(map(_tells, d.report.brought))), default=None)
 
-    def _given(self, record: CampaignRecord) -> pl.DataFrame:
-        """Who got the offer of a campaign, with GIVEN; codes only of those that were redeemed.
+    def _given(self, record: CampaignRecord, nights: Sequence[FrozenAudience], told: pl.DataFrame) -> pl.DataFrame:
+        """Who got the offer of a campaign, with GIVEN; codes only of those that are `told` (TOLD).
 
         Whoever got it on two phones in a night got one offer.
         """
-        nights = self._store.deliveries.list(campaign_id=record.id, having=BEGUN)
         offer = self._offer(record)
         cost = pl.lit(offer.cost_of_one if offer else None, dtype=GIVEN["cost_of_one"])
+        value = offer.value if offer and offer.codes is None else None
+        shared = pl.lit(value if isinstance(value, str) else None, dtype=GIVEN["shared"])
         parts = [pl.DataFrame(schema=GIVEN)]
-        codes = self._codes(record, min((night.run_date for night in nights), default=None))
+        codes = self._codes(record, told["code"])
         for audience in nights:
             rows = self._contacts.rows(audience, ("customer_id", "role", "status", "place"))
             got = rows.filter(pl.col("role") == "recipient", pl.col("status").is_in(COUNTING))
@@ -150,27 +150,36 @@ class Redemptions:
             parts.append(
                 got.join(mine, on="place", how="left").select(
                     campaign_id=pl.lit(record.id), night=pl.lit(audience.run_date),
-                    since=pl.lit(since, dtype=GIVEN["since"]), customer_id="customer_id", code="code", cost_of_one=cost,
+                    since=pl.lit(since, dtype=GIVEN["since"]), customer_id="customer_id", code="code", shared=shared,
+                    cost_of_one=cost,
                 )
             )  # fmt: skip
         return pl.concat(parts).unique(["night", "customer_id"], keep="first", maintain_order=True)
 
-    def _codes(self, record: CampaignRecord, since: date | None) -> pl.DataFrame:
-        """The codes of a campaign that were redeemed: their message and night, and the place of whose it is."""
+    def _codes(self, record: CampaignRecord, told: pl.Series) -> pl.DataFrame:
+        """Which of some codes are a campaign's: their message and night, and the place of whose it is."""
         schema = {"code": pl.String, "message": pl.String, "night": pl.Date, "place": pl.UInt32}
-        rows = self._rows(since)
-        wanted = rows["code"].drop_nulls().unique().to_list() if since is not None else []
+        wanted = told.drop_nulls().unique().to_list()
         owned = (one for one in self._store.codes.owners(wanted) if campaign_of(one.campaign_id) == record.id)
         owners = [(one.code, one.campaign_id, one.run_date, one.place) for one in owned]
         return pl.DataFrame(owners, schema=schema, orient="row")
 
     def _rows(self, since: date | None) -> pl.DataFrame:
-        """The delivered redemptions from the beginning of a day on."""
+        """What is said to have been redeemed from the beginning of a day on, with TOLD."""
         published = self._published()
-        rows = pl.LazyFrame(schema={"redeemed_at": pl.Datetime("us"), "code": pl.String, "offer": pl.String,
-                                    "customer_id": pl.String, "cost": pl.Float64})  # fmt: skip
-        if published is not None:
-            rows = published.scan(TABLE, since=since).select(rows.collect_schema().names())
-        if since is not None:
-            rows = rows.filter(pl.col("redeemed_at") >= datetime.combine(since, time.min))
+        if published is None or since is None:
+            return pl.DataFrame(schema=TOLD)
+        told = published.scan(REDEMPTIONS.name, since=since).with_columns(id="redemption_id", bought=pl.lit(False))
+        parts = [told.select(TOLD.names())]
+        reports = (t for d in published.contents.deliveries for t in d.report.brought)
+        if any(_tells(report) for report in reports if report.table == TRANSACTIONS.name):
+            parts.append(told_by_purchases(published.scan(TRANSACTIONS.name, since=since)))
+        rows = pl.concat(parts).filter(pl.col("redeemed_at") >= datetime.combine(since, time.min))
         return rows.collect(engine="streaming")
+
+
+def _tells(report: TableReport) -> bool:
+    """Whether a delivered table tells of redemptions: that of them, or transactions whose promotion codes come."""
+    if report.table == TRANSACTIONS.name:
+        return "promo_code" in (*report.columns, *report.figures)
+    return report.table == REDEMPTIONS.name

@@ -47,13 +47,23 @@ class EntrySize(Struct, frozen=True, kw_only=True):
                 assert_never(self.whence)
 
 
+def is_movable(record: CampaignRecord) -> bool:
+    """Whether a campaign has a single date, and isn't over."""
+    return record.campaign.schedule.date is not None and record.state != "done"
+
+
 def moved(campaign: Campaign, to: date, *, today: date) -> Campaign:
-    """A campaign of one date on another day. Raises CampaignError for one that recurs, or a day that has passed."""
+    """A campaign of one date on another day.
+
+    Raises CampaignError for one that recurs, its own day, or a day that has passed.
+    """
     if campaign.schedule.date is None:
         raise CampaignError(
             f"{campaign.name!r} goes out {campaign.schedule.sentence()}, so that a single day of it can't be moved; "
             "open it in the planner to change its days"
         )
+    if to == campaign.schedule.date:
+        raise CampaignError(f"{campaign.name!r} goes out on {to} already; choose another day", field="schedule.date")
     if to < today:
         raise CampaignError(f"{to} has passed; choose today or a later day", field="schedule.date")
     return replace(campaign, schedule=replace(campaign.schedule, date=to))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from optinb.views.editor.editor import RuleEditor
     from optinb.views.explore.answers import CompareView, CustomerView, MigrationView, OverlapView, SizesView
     from optinb.views.explore.discover import DiscoverView
-    from optinb.views.offers_view import OffersView
+    from optinb.views.plan.offers_view import OffersView
     from optinb.views.plan.planner import Planner
     from optinb.views.sends_view import Monitor
     from optinb.views.workbench_view import Workbench
@@ -103,7 +103,7 @@ def offers(ws: Workspace) -> OffersView:
     Args:
         ws: the workspace that keeps them; what is saved is its user's.
     """
-    from optinb.views.offers_view import OffersView
+    from optinb.views.plan.offers_view import OffersView
 
     return OffersView(ws)
 

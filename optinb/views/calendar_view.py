@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from optinb.campaigns import Going
 from optinb.errors import OptinbError
-from optinb.planning.calendar_moves import EntrySize, last_known, move, moved, what_a_move_does
+from optinb.planning.calendar_moves import EntrySize, is_movable, last_known, move, moved, what_a_move_does
 from optinb.show.pages import fragment
 from optinb.views.controls import Pane, box, button, field, styles
 from optinb.views.debounce import LatestOnly, every
@@ -47,7 +47,8 @@ def weeks_of(going: Iterable[Going], *, today: date, weeks: int) -> list[list[Ca
 class Calendar(w.VBox):
     """The calendar. It follows the store, so that what is approved or stopped elsewhere shows by itself.
 
-    An entry can be chosen, by a click or by the keyboard; then it can be opened in the planner, or moved.
+    An entry can be chosen, by a click or by the keyboard; then it can be opened in the planner, or moved to a day that
+    is clicked. One can also be dragged there. Either way it is said first what that does.
     """
 
     def __init__(self, ws: Workspace, *, open_campaign: Callable[[str], object] | None = None) -> None:
@@ -67,15 +68,20 @@ class Calendar(w.VBox):
         # what is chosen in the table, which is no control of its own: a button there writes the campaign's id here
         self.chosen = w.Text(layout=w.Layout(display="none"))
         self.chosen.add_class("ob-chosen")
+        # and here the day that was clicked for it, or on which it was dropped
+        self.day = w.Text(layout=w.Layout(display="none"))
+        self.day.add_class("ob-day")
         self.about, self.result = Pane(), Pane()
         self.open_it = button("Open in the planner")
         self.to = field(w.DatePicker, "Move to")
         self.move, self.sure, self.leave = button("Move …"), button("Yes, move it", style="primary"), button("Leave it")
-        self._moving = box(self.to, box(self.move, self.sure, self.leave, of="ob-buttons"), of="ob-column")
-        self._panel = box(self.about, box(self.open_it, of="ob-buttons"), self._moving, of="ob-narrow")
-        self.children = (styles(), self.weeks, self.pane, self.chosen, self._panel, self.result)
+        self.to.add_class("ob-to")
+        self._moving = box(self.to, self.move, self.sure, self.leave, of="ob-saving")
+        self._panel = box(self.about, self.result, box(self._moving, self.open_it, of="ob-saving"), of="ob-finish")
+        self.children = (styles(), self.weeks, self.pane, self.chosen, self.day, self._panel)
         self.weeks.observe(lambda _: self.refresh(), "value")
         self.chosen.observe(lambda _: self._choose(), "value")
+        self.day.observe(lambda _: self._to_a_day(), "value")
         self.to.observe(lambda _: self._ask(False), "value")
         self.open_it.on_click(lambda _: self._open())
         self.move.on_click(lambda _: self._ask(True))
@@ -94,7 +100,8 @@ class Calendar(w.VBox):
             cells = weeks_of(going, today=ws.today(), weeks=weeks)
             shown_ones = [records[key] for key in dict.fromkeys(one.campaign_id for one in going)]
             sizes = {record.id: self._size(record) for record in shown_ones}
-            told = ("calendar", cells, records, ws.today(), ws.settings.zone, sizes)
+            movable = [record.id for record in shown_ones if is_movable(record)]
+            told = ("calendar", cells, records, ws.today(), ws.settings.zone, sizes, movable)
             shown = fragment("calendar.html.j2", *told)
             if shown != self._shown:  # what is selected or focused on the page stays while nothing changes
                 self._shown = shown
@@ -136,13 +143,21 @@ class Calendar(w.VBox):
         record = self._ws.store.campaigns.find(self.chosen.value) if self.chosen.value else None
         self._record = record
         self._panel.layout.display = "none" if record is None else ""
+        may_move = record is not None and is_movable(record)
+        (self.add_class if may_move else self.remove_class)("ob-moving")  # which shows a button on each day to come
         if record is None:
             return
-        schedule = record.campaign.schedule
         self.about.show(fragment("calendar.html.j2", "chosen", record, self._size(record)), role="status")
-        self._moving.layout.display = "none" if schedule.date is None else ""
-        self.to.value = schedule.date
+        self._moving.layout.display = "" if may_move else "none"
+        self.to.value = record.campaign.schedule.date
         self._ask(False)
+
+    def _to_a_day(self) -> None:
+        """Asks whether the chosen entry is to be moved to the day that the page tells."""
+        day, self.day.value = self.day.value, ""
+        if day and self._record is not None and is_movable(self._record):
+            self.to.value = date.fromisoformat(day)
+            self._ask(True)
 
     def _ask(self, is_asked: bool) -> None:
         """Says what a move would do before it is done, or takes the question back."""

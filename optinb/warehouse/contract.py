@@ -57,7 +57,7 @@ class Table(Struct, frozen=True, kw_only=True):
 
     `whole`: each delivery replaces it (otherwise rows are added). `attributes`: further columns are kept.
     `by_day`: the time whose day in the workspace's zone decides which day's Parquet files a row lies in.
-    `optional_key`: a column that tells rows apart where it is filled.
+    `optional_key`: a column that tells rows apart where it is filled. `later`: columns that came with a later version.
     """
 
     name: str
@@ -67,11 +67,17 @@ class Table(Struct, frozen=True, kw_only=True):
     attributes: bool = False
     by_day: str | None = None
     optional_key: str | None = None
+    later: tuple[str, ...] = ()
 
     @property
     def required(self) -> tuple[str, ...]:
         """Columns that the header of every file must have."""
         return tuple(column.name for column in self.columns if column.required)
+
+    @property
+    def perhaps_lacking(self) -> tuple[str, ...]:
+        """Columns that files of earlier versions of optinb lack; rules don't see them."""
+        return tuple(c.name for c in self.columns if c.name in (self.optional_key, *self.later))
 
     def stored(self) -> dict[str, str]:
         """Stored columns and their DuckDB types, without further attributes; all timestamps are UTC."""
@@ -137,9 +143,11 @@ TRANSACTIONS = Table(
         Column("quantity", "number"),
         Column("product", "text"),
         Column("category", "text"),
+        Column("promo_code", "key", varies=True),
     ),
     key=("transaction_id",),
     by_day="occurred_at",
+    later=("promo_code",),
 )
 
 EVENTS = Table(

@@ -169,13 +169,14 @@ def require_whole(root: Path, files: Iterable[DayFile]) -> None:
 
 def scan_of(root: Path, files: Sequence[DayFile], *, filename: bool = False, by_name: bool = False) -> str:
     """SQL that reads some Parquet files of the warehouse in `root` as one table; `by_name` if columns differ."""
-    key = TABLES[files[0].table].optional_key if files[0].table in TABLES else None
-    by_name = by_name or key is not None
+    table = TABLES.get(files[0].table)
+    late = {name: table.stored()[name] for name in table.perhaps_lacking} if table else {}
+    by_name = by_name or bool(late)
     paths = ", ".join(literal(exact_path(root / file.path)) for file in files)
     how = f"hive_partitioning = false, filename = {str(filename).lower()}, union_by_name = {str(by_name).lower()}"
     scan = f"read_parquet([{paths}], {how})"
-    # Files of version 0.1 lack the column.
-    return f"(SELECT * FROM {scan} UNION ALL BY NAME SELECT NULL::VARCHAR AS {key} WHERE false)" if key else scan
+    none = ", ".join(f"NULL::{kind} AS {name}" for name, kind in late.items())
+    return f"(SELECT * FROM {scan} UNION ALL BY NAME SELECT {none} WHERE false)" if late else scan
 
 
 def read_files(con: Connection, table: str) -> list[DayFile]:

@@ -66,6 +66,7 @@ NAMES: Mapping[str, frozenset[str]] = {
     "quantity": _many("qty quantities itemquantity"),
     "product": frozenset({"productname"}),
     "category": frozenset({"productcategory", "categories", "categoryname"}),
+    "promo_code": _many("couponcode vouchercode promotioncode discountcode"),
     "name": _many("event eventname eventtype"),
     "value": frozenset({"eventvalue"}),
     "properties": _many("props eventproperties eventprops"),

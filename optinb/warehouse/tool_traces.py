@@ -17,7 +17,7 @@ from optinb.warehouse.staged import Staged, good_rows
 _IDS = {
     "customer_ids": ("old", "new"),
     "customers": ("customer_id", "external_user_id"),
-    "transactions": ("transaction_id",),
+    "transactions": ("transaction_id", "promo_code"),
     "events": ("event_id",),
     "redemptions": ("code", "redemption_id"),
 }

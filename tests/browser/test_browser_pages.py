@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from urllib.parse import quote
 
 import pytest
@@ -78,6 +79,20 @@ def test_campaign_goes_from_the_plan_to_a_recall_on_pages_without_code(site, fol
         approver.get_by_role("tab", name="Calendar").click()
         expect(open_tab(approver).get_by_text(f"18:30 {NAME}")).to_be_visible()
         site.picture(approver, "pages_calendar")
+
+        # an entry that is dragged, or sent by the keyboard, to another day moves only after it is said what that does
+        entry = open_tab(approver).locator("button.ob-going", has_text=NAME)
+        thursday = open_tab(approver).locator(f'td[data-day="{RUN_DATE + timedelta(days=3)}"]')
+        entry.drag_to(thursday)
+        question = open_tab(approver).get_by_text(f"for {RUN_DATE + timedelta(days=3)}, which must be approved again")
+        expect(question).to_be_visible()
+        site.picture(approver, "pages_calendar_dragged")
+        open_tab(approver).get_by_role("button", name="Leave it").click()
+        expect(question).to_be_hidden()
+        thursday.get_by_role("button", name="Move it to Thu 26 Nov").press("Enter")
+        expect(question).to_be_visible()
+        expect(open_tab(approver).get_by_label("Move to")).to_be_focused()
+        open_tab(approver).get_by_role("button", name="Leave it").click()
 
         # the monitor is open while another process runs the night
         watcher = site.visit(hers.address("monitor"))  # as it was called before there were tabs

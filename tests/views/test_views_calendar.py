@@ -82,7 +82,34 @@ def test_an_entry_that_is_chosen_opens_in_the_planner_and_moves_after_it_is_said
     assert (moved.state, moved.campaign.schedule.date, moved.approval) == ("submitted", date(2026, 11, 26), None)
     assert "once it is approved" in text_of(calendar.result.value)
     calendar.chosen.value = submitted.campaigns.get("Club night, regulars").id
-    assert calendar._moving.layout.display == "none"
+    assert calendar._moving.layout.display == "none" and "ob-moving" not in calendar._dom_classes
+    calendar.day.value = "2026-11-27"  # of what recurs, which no day can be moved of
+    assert calendar.result.value == "" and calendar.sure.layout.display == "none"
+
+
+def test_a_day_that_is_clicked_or_dropped_on_is_asked_about_each_time_and_moves_only_what_is_confirmed(submitted):
+    calendar = Calendar(submitted)
+    lapsed, club = (submitted.campaigns.get(one["name"]) for one in CAMPAIGNS)
+    shown = {lapsed.id: 1, club.id: 5 * 7}
+    for key, times in shown.items():
+        assert calendar.pane.value.count(f'data-campaign="{key}"') == times
+    assert calendar.pane.value.count('draggable="true"') == 1
+    assert calendar.pane.value.count("Move here") == calendar.pane.value.count("ondrop") == 5 * 7
+    assert "ob-moving" not in calendar._dom_classes
+    calendar.chosen.value = lapsed.id
+    assert "ob-moving" in calendar._dom_classes
+    for _ in range(2):
+        calendar.day.value = "2026-11-27"
+        assert "is submitted for 2026-11-27" in text_of(calendar.result.value)
+        calendar.leave.click()
+        assert calendar.result.value == ""
+    calendar.day.value = "2026-11-23"
+    assert "goes out on 2026-11-23 already" in text_of(calendar.result.value)
+    assert calendar.sure.layout.display == "none"
+    calendar.day.value = "2026-11-27"
+    assert submitted.campaigns.get(lapsed.id).campaign.schedule.date == date(2026, 11, 23)
+    calendar.sure.click()
+    assert submitted.campaigns.get(lapsed.id).campaign.schedule.date == date(2026, 11, 27)
 
 
 def test_a_campaign_that_changed_since_it_was_shown_or_a_day_that_has_passed_is_not_moved(submitted):

@@ -54,12 +54,12 @@ def test_every_rule_of_a_template_has_words_in_the_form() -> None:
 def test_a_campaign_that_recurs_is_refused_at_the_template_until_somebody_states_when_again(
     planner: Planner, ws: Workspace
 ) -> None:
-    statement = planner.statement
+    (statement,) = planner.statements.rows
     assert about(statement).startswith(f"Rules of the template: {ONCE}")
-    assert ALL_USERS[1:] in about(statement)
-    assert statement.refusal.value == ""
+    assert ALL_USERS[1:] in text_of(planner.statements.reminder.value)
+    assert planner.statements.refusal.value == ""
     planner.schedule.often.value = "day"
-    assert "nobody has stated when customers may get its template" in text_of(statement.refusal.value)
+    assert "nobody has stated when customers may get its template" in text_of(planner.statements.refusal.value)
     assert "It can't go out like this:" in text_of(planner.audience.value)
     planner.name.value = "Summer, daily"
     planner.submit.click()
@@ -72,10 +72,10 @@ def test_a_campaign_that_recurs_is_refused_at_the_template_until_somebody_states
     statement.save.click()
     assert not is_open(statement) and "It is stated." in text_of(statement.result.value)
     assert f"again after 1 day; frequency caps 1 a day stated by {AUTHOR}, Mon 23 Nov 2026" in about(statement)
-    assert "again after 1 day, counted from a receipt up to 30 minutes" in text_of(statement.refusal.value)
+    assert "again after 1 day, counted from a receipt up to 30 minutes" in text_of(planner.statements.refusal.value)
     statement.form.again_after_s.value = "any time"
     statement.save.click()
-    assert statement.refusal.value == ""
+    assert planner.statements.refusal.value == ""
     planner.submit.click()
     assert "is submitted" in text_of(planner.result.value)
     statement.form.max_users.value = "9,000"
@@ -87,7 +87,7 @@ def test_a_campaign_that_recurs_is_refused_at_the_template_until_somebody_states
 
 
 def test_what_cannot_be_read_is_said_beside_the_form_and_nothing_is_stated(planner: Planner, ws: Workspace) -> None:
-    statement = planner.statement
+    (statement,) = planner.statements.rows
     statement.begin.click()
     statement.save.click()
     assert "nothing was stated" in text_of(statement.result.value)
@@ -108,7 +108,7 @@ def test_what_cannot_be_read_is_said_beside_the_form_and_nothing_is_stated(plann
 
 
 def test_each_template_shows_its_own_rules_and_what_is_written_of_it_stays(planner: Planner, ws: Workspace) -> None:
-    statement = planner.statement
+    (statement,) = planner.statements.rows
     ws.templates.set_rules("Shop", "Optimove_WinBack_iOS", TemplateRules(again_after_s=None, segment=None))
     statement.begin.click()
     statement.form.max_users.value = "9,000"
@@ -116,7 +116,7 @@ def test_each_template_shows_its_own_rules_and_what_is_written_of_it_stays(plann
     assert statement.form.max_users.value == "9,000" and is_open(statement)
     planner.template.value = "Optimove_WinBack_iOS"
     assert "again never; segment All Users" in about(statement)
-    assert ALL_USERS[1:] not in about(statement)
+    assert planner.statements.reminder.value == ""
     assert (statement.form.again_after_s.value, statement.form.max_users.value) == ("never", "")
     assert not is_open(statement)
     statement.withdraw.click()
@@ -124,17 +124,48 @@ def test_each_template_shows_its_own_rules_and_what_is_written_of_it_stays(plann
     assert ws.templates.stated() == {}
 
 
+def test_each_of_several_templates_has_its_rules_and_its_form(planner: Planner, ws: Workspace) -> None:
+    (alone,) = planner.statements.rows
+    alone.begin.click()
+    alone.form.caps.value = "1 a day"
+    planner.by_platform.value = True
+    for platform, phone in (("ios", "iOS"), ("android", "Android")):
+        planner.templates.choices[platform].value = f"Optimove_WinBack_{phone}"
+    first, second = planner.statements.rows
+    assert about(first).startswith("Rules of Optimove_WinBack_iOS :") and ONCE in about(first)
+    assert about(second).startswith("Rules of Optimove_WinBack_Android :")
+    assert second.begin.description == "State the rules of Optimove_WinBack_Android …"
+    assert not is_open(first) and not is_open(second) and first.form.caps.value == ""
+    second.begin.click()
+    second.form.again_after_s.value, second.form.segment.value = "any time", "all"
+    second.save.click()
+    assert "again any time" in about(second) and ONCE in about(first)
+    assert planner.statements.reminder.value  # of the first nobody has stated whom it targets
+    first.begin.click()
+    first.form.segment.value = "all"
+    first.save.click()
+    assert planner.statements.reminder.value == ""
+    assert {name for _, name in ws.templates.stated()} == {first.template.id, second.template.id}
+    planner.schedule.often.value = "day"
+    assert "Optimove_WinBack_iOS" in text_of(planner.statements.refusal.value)
+    planner.by_platform.value = False  # the one of before is chosen again, and stands alone
+    (row,) = planner.statements.rows
+    assert row.template.name == SUMMER and about(row).startswith("Rules of the template: ")
+    planner.template.value = None
+    assert planner.statements.rows == ()
+
+
 def test_what_somebody_else_states_shows_by_itself(planner: Planner, ws: Workspace) -> None:
     planner.schedule.often.value = "day"
-    assert planner.statement.refusal.value
+    assert planner.statements.refusal.value
     ws.templates.set_rules("Shop", SUMMER, TemplateRules(again_after_s=0))
     assert planner._look_again()
-    assert "again any time" in about(planner.statement)
-    assert planner.statement.refusal.value == ""
+    assert "again any time" in about(planner.statements.rows[0])
+    assert planner.statements.refusal.value == ""
 
 
 def test_what_somebody_writes_stays_when_somebody_else_states_something(planner: Planner, ws: Workspace) -> None:
-    statement = planner.statement
+    (statement,) = planner.statements.rows
     ws.templates.set_rules("Shop", SUMMER, TemplateRules(max_users=5))
     planner._look_again()
     statement.begin.click()

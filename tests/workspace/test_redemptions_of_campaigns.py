@@ -55,12 +55,12 @@ def test_a_campaign_tells_what_was_redeemed_of_its_offer_and_what_that_cost(
     for step in (running.templates, running.audiences, running.sends, running.report):
         step()
     running.close()
-    assert "`redemptions` was never delivered" in text(ws.campaign_page(NAME))
+    assert "nor `promo_code` in transactions was ever delivered" in text(ws.campaign_page(NAME))
     assert ws.campaigns.preview(PLAN).offer_cost.earlier is None
 
     ids = dict(ws.customers().select("external_user_id", "customer_id").collect().iter_rows())
     codes = {ids[user]: code for user, code in sent_codes(folder).items()}
-    (ann, bob, cid), given = list(codes)[:3], len(codes)
+    (ann, bob, cid, dan), given = list(codes)[:4], len(codes)
     shutil.copytree(folder / "inbox" / str(RUN_DATE), folder / "inbox" / str(NEXT))
     rows = [
         f"{RUN_DATE}T19:00:00+01:00,{codes[ann]},{ann}",  # her own
@@ -70,6 +70,15 @@ def test_a_campaign_tells_what_was_redeemed_of_its_offer_and_what_that_cost(
     ]
     file = folder / "inbox" / str(NEXT) / "redemptions.csv"
     file.write_text("\n".join(["redeemed_at,code,customer_id", *rows]) + "\n")
+    bought = [
+        f"P-1,{ann},{RUN_DATE}T19:10:00+01:00,30,EUR,1,a,shoes,{codes[ann]}",  # of which the table tells, too
+        f"P-2,{dan},{RUN_DATE}T22:00:00+01:00,30,EUR,1,b,shoes,{codes[dan]}",
+        f"P-3,{dan},{RUN_DATE}T22:30:00+01:00,30,EUR,1,a,bags,",
+    ]
+    for old in file.parent.glob("transactions*"):
+        old.unlink()
+    head = "transaction_id,customer_id,occurred_at,amount,currency,quantity,product,category,promo_code"
+    (file.parent / "transactions.csv").write_text("\n".join([head, *bought]) + "\n")
     monkeypatch.setenv("OPTINB_NOW", (START + timedelta(days=1)).isoformat())
     with optinb.open_workspace(folder, user=AUTHOR) as later:
         assert later.import_delivery(NEXT).table("redemptions").loaded == 4
@@ -78,21 +87,22 @@ def test_a_campaign_tells_what_was_redeemed_of_its_offer_and_what_that_cost(
             (ann, ann, False, 5.0),
             (bob, ann, True, 5.0),
             (cid, None, None, 5.0),
+            (dan, dan, False, 5.0),
         ]
         page = later.campaign_page(NAME)
         assert page.redeemed is not None
-        assert (page.redeemed.given, page.redeemed.redeemed, page.redeemed.cost) == (given, 3, 15.0)
+        assert (page.redeemed.given, page.redeemed.redeemed, page.redeemed.cost) == (given, 4, 20.0)
         told = (
-            f"redeemed 3 of {given:,} ({3 / given:.1%}), 1 time by somebody else than who got the code; cost 15.00 EUR"
+            f"redeemed 4 of {given:,} ({4 / given:.1%}), 1 time by somebody else than who got the code; cost 20.00 EUR"
         )
         assert told in text(page) and told in text_of(html(page))
         before = later.campaigns.preview({**PLAN, "name": "Again", "schedule": {"date": NEXT, "at": "18:30"}})
         assert before.offer_cost is not None
-        assert f"(3 of {given:,}) redeemed this offer in {NAME}" in before.offer_cost.sentence()
+        assert f"(4 of {given:,}) redeemed this offer in {NAME}" in before.offer_cost.sentence()
     shown = CliRunner().invoke(main, ["campaigns", "show", NAME, "-w", str(folder)], env={"OPTINB_USER": AUTHOR})
     assert told in shown.output
     # whoever is forgotten is named by no redemption any more, and the figures stay
     with optinb.open_workspace(folder, user=AUTHOR) as later:
         later.forget(bob)
         left = later.redemptions.of(NAME)
-        assert left.height == 3 and bob not in left["customer_id"].to_list()
+        assert left.height == 4 and bob not in left["customer_id"].to_list()

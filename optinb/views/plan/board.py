@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from optinb.views.plan.finish import Finish
     from optinb.views.plan.keeper import Keeper
-    from optinb.views.plan.statement import Statement
+    from optinb.views.plan.offers_view import OffersFold
+    from optinb.views.plan.statement import Statements
     from optinb.views.plan.talk import Talk
 
 
@@ -33,7 +34,8 @@ class Board(w.VBox):
         app_groups: Sequence[str],
         attributes: Sequence[str],
         keeper: Keeper,
-        statement: Statement,
+        statements: Statements,
+        offers: OffersFold,
         finish: Finish,
         talk: Talk,
     ) -> None:
@@ -57,13 +59,14 @@ class Board(w.VBox):
             "template",
             "templates",
             self.about_template,
-            statement,
+            statements,
             self.about_templates,
             box(self.sync, of="ob-buttons"),
             "group",
             self.about_group,
             heading("What is offered"),
             "offer",
+            offers,
             self.about_properties,
             "properties",
             heading("Variants"),

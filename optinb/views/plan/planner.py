@@ -16,7 +16,6 @@ from optinb.base.settings import PLATFORMS
 from optinb.campaigns import Lack, Schedule, checklist, id_of, lack_of, what_is_missing
 from optinb.campaigns.part_words import offer_words
 from optinb.errors import CampaignError, OptinbError
-from optinb.planning.audiences import check_decided
 from optinb.planning.readiness import as_far_as_messages
 from optinb.planning.trial_sends import in_words
 from optinb.show.campaigns import audience, message
@@ -24,9 +23,10 @@ from optinb.show.pages import fragment
 from optinb.views.controls import choose
 from optinb.views.debounce import Debounce, LatestOnly, every
 from optinb.views.plan.board import Board
-from optinb.views.plan.finish import Finish
+from optinb.views.plan.finish import Finish, found_by_counting
 from optinb.views.plan.keeper import AT_WORK, Keeper
-from optinb.views.plan.statement import Statement
+from optinb.views.plan.offers_view import OffersFold
+from optinb.views.plan.statement import Statements
 from optinb.views.plan.talk import Talk
 from optinb.views.plan.words import NO_CODES, named, suggested_name
 
@@ -62,7 +62,8 @@ class Planner(Board):
         self._ready = False  # until the controls are there
         self.keeper = Keeper(ws, fields=self.fields, load=self._load, restore=self._restore, saved=self._list)
         self.talk = Talk(ws)
-        self.statement = Statement(ws, changed=self._refresh)
+        self.statements = Statements(ws, changed=self._refresh)
+        self.offers = OffersFold(ws, chosen=lambda: self.offer.saved.value, changed=self._offers_changed)
         self.finish = Finish(ws, fields=self.fields)
         self.submit, self.result = self.finish.submit, self.finish.result
         self._lacks: tuple[Lack, ...] = ()
@@ -72,7 +73,8 @@ class Planner(Board):
             app_groups=[group.name for group in ws.settings.app_groups],
             attributes=self._attributes(),
             keeper=self.keeper,
-            statement=self.statement,
+            statements=self.statements,
+            offers=self.offers,
             finish=self.finish,
             talk=self.talk,
         )
@@ -205,6 +207,11 @@ class Planner(Board):
         pools = dict.fromkeys([*(pool.name for pool in self._ws.codes.list()), *([own] if own else [])])
         self.offer.choices("codes", [(NO_CODES, None), *((f"One each, from {pool}", pool) for pool in pools)])
 
+    def _offers_changed(self) -> None:
+        """A saved offer was changed beside the form."""
+        self._offer_what_is_saved(self.offer.codes.value)
+        self._refresh()
+
     def _offer_templates(self) -> None:
         """Offers the usable templates of the chosen app group, and says why the others are not usable."""
         found = self._ws.templates.list(self.app_group.value) if self.app_group.value else ()
@@ -239,7 +246,7 @@ class Planner(Board):
         notes = [f"{note[:1].upper()}{note[1:]}" for template in chosen for note in template.notes]
         only = ONLY if self.form.is_only("template") and not self.by_platform.value else ""
         self.about_template.show(fragment("chosen_templates.html.j2", "chosen", [*map(in_words, chosen)], only, notes))
-        self.statement.show(chosen[0] if chosen else None)
+        self.statements.show(chosen)
         own = [fields["template"]] if fields.get("template") else list(fields.get("templates", {}).values())
         self.variants.ask_for(own)
         needed = tuple(needed.values())
@@ -257,7 +264,7 @@ class Planner(Board):
             self.keeper.look()
             self._list()
             self.talk.show(self.keeper.record, is_writing=self.keeper.is_dirty or self.keeper.has_begun)
-            if self.statement.look():
+            if self.statements.look():
                 self._refresh()
             if self._ws.warehouse.current != self._version:
                 self._version = self._ws.warehouse.current
@@ -333,8 +340,8 @@ class Planner(Board):
         self._counting.ask(lambda: self._ws.campaigns.preview(fields, samples=SAMPLES), self._counted)
 
     def _counted(self, found: CampaignPreview | Exception) -> None:
-        self.statement.refuse("" if isinstance(found, Exception) else found.refused)
-        self._say_lacks((*self._lacks, *_found_by_counting(found)))
+        self.statements.refuse("" if isinstance(found, Exception) else found.refused)
+        self._say_lacks((*self._lacks, *found_by_counting(found)))
         if isinstance(found, OptinbError):
             self.audience.say(str(found), kind="bad")
             self.message.say("It shows here once the audience can be counted.")
@@ -390,19 +397,3 @@ class Planner(Board):
             self._list()
             self.talk.show(record)
             self.finish.submitted(record)
-
-
-def _found_by_counting(found: CampaignPreview | Exception) -> list[Lack]:
-    """What only the audience tells of what a campaign lacks."""
-    if isinstance(found, CampaignError):
-        return [lack_of(found)] if found.field else []
-    if isinstance(found, Exception):
-        return []
-    lacks = []
-    if found.refused:
-        lacks.append(Lack(field="template", words=f"{found.refused[:1].upper()}{found.refused[1:]}"))
-    try:
-        check_decided(found.campaign, found.waterfall)
-    except CampaignError as error:
-        lacks.append(lack_of(error))
-    return lacks
