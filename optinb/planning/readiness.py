@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from optinb.appboy import needed_properties
 from optinb.campaigns import Campaign, Lack, campaign_from, check_quiet, check_schedule, checklist, lack_of
 from optinb.errors import CampaignError, OptinbError
+from optinb.planning.audiences import check_decided
 from optinb.planning.resolved import check_codes_shown, check_messages
 
 if TYPE_CHECKING:
     from optinb.appboy import Template, Templates
     from optinb.base.context import Context
+    from optinb.planning.campaign_preview import CampaignPreview
     from optinb.planning.resolved import Resolver
 
 # What stands for the fields that say nothing of messages, while those are looked at.
@@ -82,3 +84,19 @@ def lacks_of(
         except CampaignError as error:
             lacks.append(lack_of(error))
     return tuple(lacks)
+
+
+def lacks_found_by_counting(found: CampaignPreview | Exception) -> list[Lack]:
+    """What only the audience tells of what a campaign lacks."""
+    if isinstance(found, CampaignError):
+        return [lack_of(found)] if found.field else []
+    if isinstance(found, Exception):
+        return []
+    lacks = []
+    if found.refused:
+        lacks.append(Lack(field="template", words=f"{found.refused[:1].upper()}{found.refused[1:]}"))
+    try:
+        check_decided(found.campaign, found.waterfall)
+    except CampaignError as error:
+        lacks.append(lack_of(error))
+    return lacks

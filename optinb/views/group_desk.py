@@ -31,10 +31,11 @@ class GroupDesk(w.VBox):
     An editor is kept when another group is chosen, with what was written in it.
     """
 
-    def __init__(self, ws: Workspace) -> None:
+    def __init__(self, ws: Workspace, *, plan: Callable[[str], object] | None = None) -> None:
+        """Args: `plan` plans a campaign for a group of a name; without it the editors don't offer it."""
         super().__init__()
         self.add_class("ob-view")
-        self._ws = ws
+        self._ws, self._plan = ws, plan
         self._editors: dict[str, RuleEditor] = {}
         self._others: dict[str, Any] = {}
         self.group = field(w.Dropdown, "Target group")
@@ -76,7 +77,9 @@ class GroupDesk(w.VBox):
         name = self.chosen
         with self.result.saying_errors():
             if name not in self._editors:
-                self._editors[name] = RuleEditor(self._ws, group=name or None)
+                self._editors[name] = RuleEditor(self._ws, group=name or None, plan=self._plan)
+                if not name:
+                    self._editors[name].begin()
             self.place.children = (self._editors[name],)
             self.result.say("")
 

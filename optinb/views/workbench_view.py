@@ -162,14 +162,19 @@ class Workbench(w.VBox):
     def _groups(self) -> GroupDesk:
         from optinb.views.group_desk import GroupDesk
 
-        made = GroupDesk(self._ws)
+        made = GroupDesk(self._ws, plan=self._plan_for)
         made.group.observe(lambda _: self._tell(), "value")
         return made
+
+    def _plan_for(self, group: str) -> None:
+        """Opens the planner on a new campaign for a group."""
+        self.go_to(TabPlace("plan").query)
+        self.content["plan"].plan_for(group)
 
     def _planner(self) -> Planner:
         from optinb.views.plan.planner import Planner
 
-        made = Planner(self._ws)
+        made = Planner(self._ws, is_alone=False)
         made.campaign.observe(lambda _: self._tell(), "value")
         return made
 

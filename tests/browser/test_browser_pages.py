@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from urllib.parse import quote
 
@@ -19,7 +20,8 @@ from optinb.workspace import open_workspace
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(290)]
 
-NAME = "Winter, lapsed buyers"
+GROUP = "Germans"
+NAME = f"{GROUP}, Optimove_WinBack_iOS"  # as the planner suggests it
 TABS = ("groups", "plan", "approve", "calendar", "sends")
 
 
@@ -31,40 +33,117 @@ def templates(folder):
         state_any_time(ws)
 
 
-def test_campaign_goes_from_the_plan_to_a_recall_on_pages_without_code(site, folder, templates, sandbox, tmp_path):
+@pytest.fixture
+def nothing_saved(folder):
+    """The workspace with its data and its templates, but no target group and no campaign."""
+    for file in folder.glob("state.sqlite*"):
+        file.unlink()
+    with open_workspace(folder, user=AUTHOR) as ws:
+        ws.templates.sync()
+
+
+class Hand:
+    """Somebody's hand in the open tab: `clicks` counts each press on a control, a choice from a list as one of them.
+
+    What is typed, and going on with Tab or Enter in between, isn't counted; the time of both is.
+    """
+
+    def __init__(self, page):
+        self.page, self.clicks, self.since = page, 0, time.monotonic()
+
+    def _control(self, role, name):
+        found = open_tab(self.page).get_by_role(role, name=name, exact=True).locator("visible=true")
+        return found if role != "tab" else self.page.get_by_role(role, name=name)
+
+    def click(self, name, *, role="button"):
+        self.clicks += 1
+        self._control(role, name).click()
+
+    def choose(self, name, option, *, at=0):
+        self.clicks += 1
+        control = self._control("combobox", name).nth(at)
+        control.select_option(option)
+        control.focus()
+
+    def write(self, name, text):
+        self.clicks += 1
+        open_tab(self.page).get_by_label(name, exact=True).locator("visible=true").first.click()
+        self.type(text)
+
+    def go_on(self, name):
+        """Goes on to a field with Tab."""
+        for _ in range(6):
+            self.page.keyboard.press("Tab")
+            if self.page.evaluate("document.activeElement.labels?.[0]?.textContent") == name:
+                return
+        raise AssertionError(f"{name} isn't near")
+
+    def type(self, text):
+        self.page.keyboard.type(text)
+
+
+def test_campaign_goes_from_nothing_over_the_approval_and_the_night_to_a_recall_on_pages_without_code(
+    site, folder, nothing_saved, sandbox, tmp_path
+):
     from playwright.sync_api import expect
 
     with serving(folder, tmp_path, user=AUTHOR) as his, serving(folder, tmp_path, user=APPROVER) as hers:
-        marketer = site.visit(his.address())
+        marketer = site.visit(his.address(), height=900)
         expect(marketer.get_by_role("heading", name="Push campaigns")).to_be_visible(timeout=90_000)
-        expect(open_tab(marketer).get_by_label("Template", exact=True)).to_be_visible(timeout=90_000)
+        hint = open_tab(marketer).get_by_text("No target group is saved yet; save one under Groups above.")
+        expect(hint).to_be_visible(timeout=90_000)
         assert "views.page" not in marketer.content()
+        hand = Hand(marketer)
 
-        # the plan, with an offer that a property tells of
-        open_tab(marketer).get_by_label("App group", exact=True).select_option("Shop")
-        open_tab(marketer).get_by_label("Template", exact=True).select_option("Optimove_WinBack_iOS")
-        open_tab(marketer).get_by_label("Target group").select_option("Lapsed buyers")
-        open_tab(marketer).get_by_label("Offer", exact=True).fill("Free delivery")
-        open_tab(marketer).get_by_label("Its value").fill("WINTER")
-        open_tab(marketer).get_by_label("promo_code", exact=True).select_option("The offer's value")
-        open_tab(marketer).get_by_label("first_name: if a customer has none").fill("there")
-        open_tab(marketer).get_by_label("Date", exact=True).fill(RUN_DATE.isoformat())
-        open_tab(marketer).get_by_label("Time", exact=True).fill("18:30")
-        name = open_tab(marketer).get_by_label("Name of the campaign")
-        name.fill(NAME)
-        name.press("Enter")
-        expect(open_tab(marketer).get_by_text("Come back with WINTER and we pay the delivery.")).to_be_visible()
+        # a target group, from a list of attributes that is open already, and a value in its chart
+        hand.click("Groups", role="tab")
+        open_tab(marketer).get_by_label("Attributes", exact=True).select_option("country (text)")
+        hand.clicks += 1
+        hand.click("DE")
+        expect(open_tab(marketer).get_by_text("country is DE")).to_be_visible()
+        hand.write("Name of the group", GROUP)
+        marketer.keyboard.press("Enter")
+        saved = open_tab(marketer).get_by_text(f"“{GROUP}” is saved as version 1.")
+        expect(saved).to_be_in_viewport()
+        hand.click("Plan a campaign with it")
+
+        # both kinds of phone, each with its template, and two variants, of which one says something else
+        expect(open_tab(marketer).get_by_label("Target group")).to_have_value(GROUP)
+        hand.choose("App group", "Shop")
+        hand.choose("Template", "Optimove_WinBack_iOS")
+        hand.click("Add Optimove_WinBack_Android for Android phones")
+        expect(open_tab(marketer).get_by_label("Template for Android phones", exact=True)).to_have_value(
+            "Optimove_WinBack_Android"
+        )
+        hand.write("promo_code: text", "WINTER")
+        hand.click("Add a variant")
+        hand.choose("promo_code", "The same text for everybody", at=2)
+        texts = open_tab(marketer).get_by_label("promo_code: text", exact=True).locator("visible=true")
+        expect(texts).to_have_count(2)
+        hand.go_on("promo_code: text")
+        hand.type("SNOW")
+        hand.write("Date", f"{RUN_DATE:%m%d%Y}")
+        hand.go_on("Time")
+        hand.type("0630PM")
+        seconds = time.monotonic() - hand.since
         expect(open_tab(marketer).get_by_text(f"Goes out on {RUN_DATE} at 18:30.")).to_be_visible()
         expect(open_tab(marketer).get_by_text("What this test can detect")).to_be_visible()
+        expect(open_tab(marketer).get_by_text("and we pay the delivery.").last).to_be_visible()
         expect(open_tab(marketer).get_by_text(re.compile("^Saved Mon 23 Nov 2026"))).to_be_visible()
         site.whole_picture(marketer, "pages_plan")
 
         # a closed browser and a new kernel lose nothing
         marketer.reload()
         expect(open_tab(marketer).get_by_label("Name of the campaign")).to_have_value(NAME, timeout=90_000)
-        expect(open_tab(marketer).get_by_label("Offer", exact=True)).to_have_value("Free delivery")
-        marketer.get_by_role("button", name="Submit for approval").click()
+        expect(open_tab(marketer).get_by_label("Name of the variant")).to_have_count(2)
+        hand.since = time.monotonic()
+        hand.click("Send me a test")
+        expect(open_tab(marketer).get_by_text("test customers")).to_be_visible()
+        hand.click("Submit for approval")
         expect(marketer.get_by_role("status").filter(has_text=f"“{NAME}” is submitted")).to_be_visible()
+        seconds += time.monotonic() - hand.since
+        print(f"from nothing to submitted: {hand.clicks} clicks, {seconds:.0f} s")
+        assert hand.clicks <= 15, f"{hand.clicks} clicks"
 
         # another person, with a server and a kernel of her own
         approver = site.visit(hers.address(tab="approve", campaign=quote(NAME)))
@@ -105,9 +184,11 @@ def test_campaign_goes_from_the_plan_to_a_recall_on_pages_without_code(site, fol
         )
         assert night.returncode == 0, night.stderr
         with open_workspace(folder, user=AUTHOR) as ws:
-            recipients = watch(ws.context, ws.store, RUN_DATE).sends[0].audience.recipients
-        expect(watcher.get_by_text(f"{recipients} of {recipients} recipients")).to_be_visible()
-        expect(watcher.get_by_role("progressbar", name=NAME)).to_have_attribute("aria-valuenow", str(recipients))
+            sends = {send.title: send.audience.recipients for send in watch(ws.context, ws.store, RUN_DATE).sends}
+        assert len(sends) == 4  # two variants on two kinds of phone
+        for title, recipients in sends.items():
+            bar = watcher.get_by_role("progressbar", name=title)
+            expect(bar).to_have_attribute("aria-valuetext", f"{recipients} of {recipients}")
         site.picture(watcher, "pages_monitor")
 
         # a recall, in two steps
@@ -118,13 +199,13 @@ def test_campaign_goes_from_the_plan_to_a_recall_on_pages_without_code(site, fol
         watcher.get_by_role("button", name="Recall …").click()
         open_tab(watcher).get_by_label("Why", exact=True).fill("wrong code")
         watcher.get_by_role("button", name="Yes, recall it").click()
-        expect(watcher.get_by_text(f"{recipients} recalled")).to_be_visible()
-        expect(watcher.get_by_text("Stopped by a person: wrong code")).to_be_visible()
+        expect(watcher.get_by_text(f"{sum(sends.values())} recalled")).to_be_visible()
+        expect(watcher.get_by_text("Stopped by a person: wrong code")).to_have_count(4)
         site.picture(watcher, "pages_recalled")
     with open_workspace(folder, user=AUTHOR) as ws:
         assert ws.campaigns.get(NAME).state == "cancelled"
-    dispatches = sandbox.world.dispatches
-    assert sum(len(dispatch.ids) for dispatch in dispatches) == recipients
+    dispatches = [one for one in sandbox.world.dispatches if one.schedule is not None]  # the others are the test
+    assert sum(len(dispatch.ids) for dispatch in dispatches) == sum(sends.values())
     assert all(dispatch.plans[-1].until for dispatch in dispatches), "something is still to go out"
     assert site.requests == []
 

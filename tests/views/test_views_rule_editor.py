@@ -98,9 +98,8 @@ def test_three_kinds_of_lines_make_one_rule(editor, ws):
 
 
 def test_behaviour_is_a_sentence_with_blanks_and_conditions_on_its_own_columns(editor):
-    editor.tree.add["behaviour"].click()
-    editor.tree.lines[0].tools.remove.click()
-    line = editor.tree.lines[0]
+    editor.tree.add["behaviour"].click()  # in place of the line that nobody has filled in
+    (line,) = editor.tree.lines
     line.measure.value = "total"
     assert line.column.value == "amount"
     line.value.value = "1,250.5"
@@ -162,8 +161,7 @@ def test_half_a_number_stays_and_its_line_says_what_is_wrong(editor):
 
 def test_campaigns_groups_and_lists_are_lines(editor):
     editor.tree.add["campaign"].click()
-    editor.tree.lines[0].tools.remove.click()
-    line = editor.tree.lines[0]
+    (line,) = editor.tree.lines
     line.times.value = "2"
     line.window.span.value = "last"
     line.window.days.value = "30"

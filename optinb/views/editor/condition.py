@@ -251,10 +251,14 @@ class ConditionView(LineView):
             shut(self.picker)
             self.picker = None
         else:
-            self.picker = AttributePicker(self.desk, self._choose, self._click, self._marks, self._go_on)
-            self.picker.show(shown(core(self.line)["attribute"]))
-            self.children = (self.row, self.problem, self.picker)
-            soon(self.picker.search.focus)
+            soon(self.list_attributes().search.focus)
+
+    def list_attributes(self) -> AttributePicker:
+        """Shows the list of attributes."""
+        self.picker = AttributePicker(self.desk, self._choose, self._click, self._marks, self._go_on)
+        self.picker.show(shown(core(self.line)["attribute"]))
+        self.children = (self.row, self.problem, self.picker)
+        return self.picker
 
     def _click(self, found: Distribution, place: int) -> None:
         """Lets the condition ask for values that were clicked on, unless it asks about something else by now."""

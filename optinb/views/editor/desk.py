@@ -98,9 +98,12 @@ class Desk:
         self.put(edits.join(self.document, path, how))
 
     def add(self, path: Path, what: str) -> None:
-        """Adds a new line, a key of NEW, to the group at a path."""
-        place = len(parts(edits.group_at(self.document, path)))
-        self.put(edits.add(self.document, path, NEW[what]), focus=(*path, place))
+        """Adds a new line, a key of NEW, to the group at a path; in place of one alone that nobody has filled in."""
+        lines = parts(edits.group_at(self.document, path))
+        if list(lines) == [CONDITION] and what != "attribute":
+            self.put(edits.with_part(self.document, (*path, 0), NEW[what]), focus=(*path, 0))
+        else:
+            self.put(edits.add(self.document, path, NEW[what]), focus=(*path, len(lines)))
 
     def remove(self, path: Path) -> None:
         """Takes a part away."""

@@ -15,7 +15,7 @@ from optinb.errors import CampaignError, OptinbError, RuleError
 from optinb.measure.pages import moment
 from optinb.rules import Node, parse, sentence, to_json, to_text
 from optinb.show.customers import download, figures, tally
-from optinb.views.controls import Pane, box, button, field, heading, styles
+from optinb.views.controls import Pane, box, button, field, heading, on_enter, styles
 from optinb.views.debounce import Debounce, LatestOnly, follow
 from optinb.views.editor.blanks import put, soon, tool
 from optinb.views.editor.desk import Desk
@@ -23,6 +23,8 @@ from optinb.views.editor.document import NEW, Problem, build, document_of, group
 from optinb.views.editor.groups import GroupView
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from optinb.rules import Rule
     from optinb.segments import GroupExport, Preview, Vocabulary
     from optinb.views.editor.document import Built, Path
@@ -44,11 +46,19 @@ TOO_MANY = (
 class RuleEditor(w.VBox):
     """The editor. `rule` is what it says now, None while something is missing; its controls are attributes."""
 
-    def __init__(self, ws: Workspace, *, rule: Rule | str | None = None, group: str | None = None) -> None:
+    def __init__(
+        self,
+        ws: Workspace,
+        *,
+        rule: Rule | str | None = None,
+        group: str | None = None,
+        plan: Callable[[str], object] | None = None,
+    ) -> None:
+        """Args: `rule` or the `group` of a name to begin with; `plan` plans a campaign for a group that was saved."""
         super().__init__()
         self.add_class("ob-view")
         self.add_class("ob-editor")
-        self._ws = ws
+        self._ws, self._plan, self._saved = ws, plan, ""
         self._latest_only, self._count_soon = LatestOnly(), Debounce(self._count, pause_s=PAUSE_S)
         self._vocabulary, self._exporting = LatestOnly(), LatestOnly()
         self._focus_soon: Path | None = None
@@ -70,6 +80,12 @@ class RuleEditor(w.VBox):
     def rule(self) -> Rule | None:
         """The rule, or None while something is missing."""
         return None if self._code_error else self.built.rule
+
+    def begin(self) -> None:
+        """Opens the list of attributes of a first line that isn't filled in yet."""
+        line = self.tree.lines[0]
+        if self.desk.document == group_of("all", [NEW["attribute"]]) and line.picker is None:
+            line.list_attributes()
 
     def _learn_groups(self, names: tuple[str, ...]) -> None:
         """Lets lines name groups that were saved meanwhile."""
@@ -107,10 +123,13 @@ class RuleEditor(w.VBox):
         self.export = button("Members as CSV", tooltip="The ids of the customers, for a spreadsheet")
         self.exported = Pane()
         self.result = Pane()
+        self.go_on = button("Plan a campaign with it", style="primary")
         bar = box(self.undo, self.redo, self.as_code, of="ob-buttons")
-        buttons = box(self.save, self.export, of="ob-buttons")
-        saving = box(self.name, self.about_name, buttons, self.result, self.exported, of="ob-column")
-        left = box(bar, self.tree, self._code, heading("Save"), saving, of="ob-column")
+        saving = box(self.name, self.save, self.export, of="ob-saving")
+        told = box(self.about_name, self.result, box(self.go_on, of="ob-buttons"), self.exported, of="ob-column")
+        end = box(saving, told, of="ob-column")
+        end.add_class("ob-finish")  # stays in sight
+        left = box(bar, self.tree, self._code, end, of="ob-column")
         right = box(heading("How many"), self.app_group, self.figures, of="ob-column")
         right.add_class("ob-beside")
         self.tally = Pane()  # the count in a line, which stays in sight where the figures can't
@@ -128,6 +147,9 @@ class RuleEditor(w.VBox):
         self.app_group.observe(lambda _: self._recount(), "value")
         self.name.observe(lambda _: self._describe_name(), "value")
         self.save.on_click(lambda _: self._save())
+        on_enter(self.name, self._save)
+        self.go_on.on_click(lambda _: self._plan and self._plan(self._saved))
+        self._offer_plan("")
         self.export.on_click(lambda _: self._export())
         self.continue_kept.on_click(lambda _: self._continue())
         self.discard_kept.on_click(lambda _: self._discard())
@@ -141,6 +163,7 @@ class RuleEditor(w.VBox):
         self.undo.disabled = not self.desk.history.before
         self.redo.disabled = not self.desk.history.after
         self.result.say("")
+        self._offer_plan("")
         self._exporting.forget()
         self.exported.say("")
         rule = self.built.rule
@@ -291,10 +314,16 @@ class RuleEditor(w.VBox):
             return
         with self.result.saying_errors():
             record = self._ws.groups.save(self.name.value, self.rule)
-            self._describe_name()
+            self.about_name.say("")
             self._keep_soon.stop()
             self._ws.unsaved.forget(self._what)
             self.result.say(f"“{record.name}” is saved as version {record.version}.", kind="good")
+            self._offer_plan(record.name)
+
+    def _offer_plan(self, name: str) -> None:
+        """Offers to plan a campaign for the group that was just saved; for none of it any more once it changes."""
+        self._saved = name
+        self.go_on.layout.display = "" if name and self._plan is not None else "none"
 
     def _export(self) -> None:
         """Has the members of the rule as it is now written as CSV."""

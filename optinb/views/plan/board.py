@@ -9,7 +9,7 @@ import ipywidgets as w
 from optinb.campaigns import Campaign
 from optinb.views.controls import Pane, box, button, field, heading, styles
 from optinb.views.form import Form, Sheet
-from optinb.views.plan.messages import TemplatesByPlatform, VariantsEditor
+from optinb.views.plan.messages import TemplatesByPlatform, TwinsOffer, VariantsEditor
 from optinb.views.plan.properties import PropertyEditor
 from optinb.views.plan.words import CAMPAIGN, sheets
 
@@ -45,10 +45,12 @@ class Board(w.VBox):
         self.about_app_group, self.about_template, self.about_templates, self.about_group = (Pane() for _ in range(4))
         self.sync = button("Import templates", tooltip="Read the templates of this app group from Appboy again")
         self.by_platform = w.Checkbox(description="A template of its own for each kind of phone", indent=False)
+        self.twins = TwinsOffer()
         self.about_properties = heading("What the message says")
         self.sentence = Pane()
         self.message, self.audience, self.power = Pane(), Pane(), Pane()
         self.previous, self.next = button("Previous customer"), button("Next customer")
+        self.walk = box(self.previous, self.next, of="ob-buttons")
         rows = (
             self.campaign,
             keeper,
@@ -58,6 +60,7 @@ class Board(w.VBox):
             self.by_platform,
             "template",
             "templates",
+            self.twins,
             self.about_template,
             statements,
             self.about_templates,
@@ -98,7 +101,7 @@ class Board(w.VBox):
         shown = box(
             heading("As a customer reads it"),
             self.message,
-            box(self.previous, self.next, of="ob-buttons"),
+            self.walk,
             heading("Audience"),
             self.audience,
             self.power,

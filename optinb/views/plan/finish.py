@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
-from optinb.campaigns import Lack, lack_of, what_is_missing
-from optinb.errors import CampaignError, OptinbError
-from optinb.planning.audiences import check_decided
+from optinb.campaigns import Lack, what_is_missing
+from optinb.errors import OptinbError
 from optinb.planning.notices import approving_command, page_link
 from optinb.show.pages import fragment
 from optinb.show.registry import html
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from optinb.campaigns import CampaignRecord
-    from optinb.planning import CampaignPreview, SentTest
+    from optinb.planning import SentTest
     from optinb.workspace import Workspace
 
 READY = "Everything is there."
@@ -70,19 +69,3 @@ class Finish(w.VBox):
                 lambda sent: self.result.show(html(sent), role="status"),
                 unforeseen="Whether the test was sent isn't known: look at the phone, and at the log of the notebook.",
             )
-
-
-def found_by_counting(found: CampaignPreview | Exception) -> list[Lack]:
-    """What only the audience tells of what a campaign lacks."""
-    if isinstance(found, CampaignError):
-        return [lack_of(found)] if found.field else []
-    if isinstance(found, Exception):
-        return []
-    lacks = []
-    if found.refused:
-        lacks.append(Lack(field="template", words=f"{found.refused[:1].upper()}{found.refused[1:]}"))
-    try:
-        check_decided(found.campaign, found.waterfall)
-    except CampaignError as error:
-        lacks.append(lack_of(error))
-    return lacks

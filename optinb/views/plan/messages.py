@@ -12,6 +12,7 @@ from optinb.base.settings import PLATFORMS
 from optinb.campaigns.campaign import MOST_VARIANTS
 from optinb.views.controls import Pane, box, button, choose, field, say_at
 from optinb.views.plan.properties import PropertyEditor
+from optinb.views.plan.words import shortened, twins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +54,7 @@ class TemplatesByPlatform(w.VBox):
         """The template of each platform that has one."""
         return dict(self._given)
 
-    def show(self, given: Mapping[str, str] | None) -> None:
+    def show(self, given: Mapping[Any, str] | None) -> None:
         """Sets the controls; nobody is told of a change."""
         self._given = dict(given or {})
         self._quietly(self._pick)
@@ -89,6 +90,31 @@ class TemplatesByPlatform(w.VBox):
         self.changed()
 
 
+class TwinsOffer(w.VBox):
+    """Says which kinds of phone a template has no message for, and offers to send its twins there in one click."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_class("ob-column")
+        self.take: Callable[[dict[Platform, str]], object] = lambda _: None
+        self._all: dict[Platform, str] = {}
+        self.about = Pane()
+        self.add = button("Add", tooltip="One campaign, with a template of its own for each kind of phone")
+        self.children = (self.about, box(self.add, of="ob-buttons"))
+        self.add.on_click(lambda _: self.take(self._all))
+        self.offer(None, {}, ())
+
+    def offer(self, name: str | None, templates: Mapping[str, Template], platforms: Sequence[Platform]) -> None:
+        """Offers the twins of the template of a name; where there are none it isn't seen."""
+        found = twins(name, templates, platforms)
+        self.layout.display = "" if found else "none"
+        if name is not None and found:
+            self._all = {**dict.fromkeys(templates[name].platforms, name), **found}
+            self.about.say(f"It has no message for {' and '.join(PHONES[one] for one in found)}.")
+            added = (f"{shortened(other)} for {PHONES[platform]}" for platform, other in found.items())
+            self.add.description = f"Add {' and '.join(added)}"
+
+
 class VariantRow(w.VBox):
     """One variant: its name, its share, its templates where they aren't the campaign's, and what it says else."""
 
@@ -100,12 +126,13 @@ class VariantRow(w.VBox):
         self.name = field(w.Text, "Name of the variant", continuous_update=False)
         self.share = field(w.BoundedFloatText, "Its part", min=0.01, max=1_000_000, step=1, value=1)
         self.template = field(w.Dropdown, "Its template", options=[(LIKE_CAMPAIGN, None)])
-        self.templates = TemplatesByPlatform(of=", this variant")
+        self.templates, self.twins = TemplatesByPlatform(of=", this variant"), TwinsOffer()
         self.properties = PropertyEditor(attributes, inherits=True)
         self.remove = button("Remove this variant")
         self.children = (
             box(self.name, self.share, of="ob-pair"),
             self.template,
+            self.twins,
             self.templates,
             self.properties,
             box(self.remove, of="ob-buttons"),
@@ -113,6 +140,7 @@ class VariantRow(w.VBox):
         for control in (self.name, self.share, self.template):
             control.observe(lambda _: changed(), "value")
         self.templates.changed = self.properties.changed = changed
+        self.twins.take = self._take_twins
         self.remove.on_click(lambda _: remove())
 
     def offer(self, templates: Mapping[str, Template], platforms: Sequence[Platform]) -> None:
@@ -122,6 +150,11 @@ class VariantRow(w.VBox):
             choose(self.template, options, keep=self.template.value)
         self.templates.offer(templates, platforms)
         self.templates.layout.display = "" if self.template.value == "" else "none"
+        self.twins.offer(self.template.value, templates, platforms)
+
+    def _take_twins(self, templates: dict[Platform, str]) -> None:
+        self.templates.show(templates)
+        self.template.value = ""  # which tells of the change
 
     def read(self) -> dict[str, Any]:
         """The variant, with holes."""

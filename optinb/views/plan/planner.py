@@ -13,17 +13,17 @@ import msgspec
 
 from optinb.appboy import needed_properties
 from optinb.base.settings import PLATFORMS
-from optinb.campaigns import Lack, Schedule, checklist, id_of, lack_of, what_is_missing
+from optinb.campaigns import Schedule, checklist, id_of, lack_of, what_is_missing
 from optinb.campaigns.part_words import offer_words
 from optinb.errors import CampaignError, OptinbError
-from optinb.planning.readiness import as_far_as_messages
+from optinb.planning.readiness import as_far_as_messages, lacks_found_by_counting
 from optinb.planning.trial_sends import in_words
 from optinb.show.campaigns import audience, message
 from optinb.show.pages import fragment
 from optinb.views.controls import choose
 from optinb.views.debounce import Debounce, LatestOnly, every
 from optinb.views.plan.board import Board
-from optinb.views.plan.finish import Finish, found_by_counting
+from optinb.views.plan.finish import Finish
 from optinb.views.plan.keeper import AT_WORK, Keeper
 from optinb.views.plan.offers_view import OffersFold
 from optinb.views.plan.statement import Statements
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from optinb.appboy import Template
-    from optinb.campaigns import CampaignRecord, Power
+    from optinb.base.settings import Platform
+    from optinb.campaigns import CampaignRecord, Lack, Power
     from optinb.planning import CampaignPreview
     from optinb.workspace import Workspace
 
@@ -50,11 +51,14 @@ LATER = ("name",)  # what a campaign may lack while its audience is counted
 class Planner(Board):
     """The board at work. Its controls are attributes, so that tests and other views can use them."""
 
-    def __init__(self, ws: Workspace) -> None:
+    def __init__(self, ws: Workspace, *, is_alone: bool = True) -> None:
+        """Args: `is_alone`: whether the planner stands beside no tab in which a target group can be built."""
         self._ws = ws
+        self._groups_are_built = "in explore_segments.ipynb" if is_alone else "under Groups above"
         self._templates: dict[str, Template] = {}
         self._preview: CampaignPreview | None = None
         self._at, self._version = 0, ws.warehouse.current
+        self._platforms: list[Platform] = []  # of the app group
         self._suggested = ""
         self._tomorrow = str(ws.today() + timedelta(days=1))
         self._counting, self._measuring = LatestOnly(), LatestOnly()
@@ -110,6 +114,7 @@ class Planner(Board):
         self.campaign.observe(lambda _: self._choose(), "value")
         self.by_platform.observe(lambda _: self._split(), "value")
         self._arrange_templates()
+        self.twins.take = self._take_twins
         self.sync.on_click(lambda _: self._sync())
         self.previous.on_click(lambda _: self._show_message(self._at - 1))
         self.next.on_click(lambda _: self._show_message(self._at + 1))
@@ -190,6 +195,18 @@ class Planner(Board):
         self._list(record)
         self.campaign.value = record.id
 
+    def plan_for(self, group: str) -> None:
+        """Begins a new campaign for a saved target group, once what was written of the one before is saved.
+
+        Args:
+            group: its name.
+        """
+        if self.keeper.record is not None:
+            self.keeper.save()
+            self._open(None)
+        self._offer_what_is_saved(self.offer.codes.value)
+        self.group.value = group
+
     def _list(self, also: CampaignRecord | None = None) -> None:
         """Offers what may be worked on, with the one that is open chosen."""
         options = [(NEW, "")]
@@ -228,7 +245,8 @@ class Planner(Board):
         else:
             self.about_templates.show(fragment("template_list.html.j2", "unusable", others))
         app_group = self._ws.settings.app_group(self.app_group.value) if self.app_group.value else None
-        platforms = [one for one in PLATFORMS if app_group and one in app_group.platforms()]
+        platforms: list[Platform] = [one for one in PLATFORMS if app_group and one in app_group.platforms()]
+        self._platforms = platforms
         self.by_platform.layout.display = "" if len(platforms) > 1 else "none"
         for part in (self.templates, self.variants):
             part.offer(self._templates, platforms)
@@ -249,10 +267,18 @@ class Planner(Board):
         self.statements.show(chosen)
         own = [fields["template"]] if fields.get("template") else list(fields.get("templates", {}).values())
         self.variants.ask_for(own)
+        self.twins.offer(None if self.by_platform.value else self.template.value, self._templates, self._platforms)
         needed = tuple(needed.values())
         self.about_properties.title("What the message says" if needed else "")
         self.about_properties.layout.display = "" if needed else "none"
         self.properties.ask_for(needed)
+
+    def _take_twins(self, templates: dict[Platform, str]) -> None:
+        """Sends each kind of phone a template of its own."""
+        with self.form.quiet():
+            self.by_platform.value = True
+            self.templates.show(templates)
+        self._split()
 
     def _look_again(self) -> bool:
         """Offers what was saved meanwhile, and tells of changes by others; false once the planner is closed."""
@@ -278,7 +304,7 @@ class Planner(Board):
             only = f"{ONLY} " if self.form.is_only("group") else ""
             self.about_group.say(f"{only}{self._ws.groups.get(self.group.value).sentence}")
         elif len(self.group.options) < 2:
-            self.about_group.say("No target group is saved yet; save one in explore_segments.ipynb.", kind="bad")
+            self.about_group.say(f"No target group is saved yet; save one {self._groups_are_built}.", kind="bad")
         else:
             self.about_group.say("")
 
@@ -335,16 +361,16 @@ class Planner(Board):
         fields = self.fields()
         if before := [lack for lack in checklist(fields) if lack.field not in LATER]:
             self.audience.say(f"It is counted here as soon as it can be. {what_is_missing(before)}")
-            self.message.say("It shows here once the audience can be counted.")
+            self._show_no_message()
             return
         self._counting.ask(lambda: self._ws.campaigns.preview(fields, samples=SAMPLES), self._counted)
 
     def _counted(self, found: CampaignPreview | Exception) -> None:
         self.statements.refuse("" if isinstance(found, Exception) else found.refused)
-        self._say_lacks((*self._lacks, *found_by_counting(found)))
+        self._say_lacks((*self._lacks, *lacks_found_by_counting(found)))
         if isinstance(found, OptinbError):
             self.audience.say(str(found), kind="bad")
-            self.message.say("It shows here once the audience can be counted.")
+            self._show_no_message()
         elif isinstance(found, Exception):
             self.audience.say("The audience couldn't be counted; see the log of the notebook.", kind="bad")
             raise found
@@ -361,10 +387,13 @@ class Planner(Board):
         else:
             self.power.show(fragment("audience.html.j2", "power", found))
 
+    def _show_no_message(self) -> None:
+        self.walk.layout.display = "none"
+        self.message.say("It shows here once the audience can be counted.")
+
     def _show_message(self, at: int) -> None:
         sample = self._preview.sample if self._preview else ()
-        for control in (self.previous, self.next):
-            control.disabled = len(sample) < 2
+        self.walk.layout.display = "" if len(sample) > 1 else "none"
         if self._preview is None or not sample:
             self.message.say("Nobody would get this message, so there is no customer to show it for.")
             return

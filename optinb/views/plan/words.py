@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from optinb.campaigns import CHANNEL, Offer, Schedule
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from optinb.appboy import Template
+    from optinb.base.settings import Platform
 
+IN_NAMES = re.compile(r"(?<![a-z])(ios|iphones?|android|kindle|web)(?![a-z])", re.IGNORECASE)
 NO_CODES = "The same for everybody"
 ANY_DAYS = ("start", "end", "blackout")
 SLOW = {"continuous_update": False}  # told once it is written, not with each letter
@@ -149,3 +152,38 @@ def named(templates: Iterable[Template]) -> dict[str, str]:
     usable = [t for t in templates if t.usable]
     names = [t.name for t in usable]
     return {t.id: t.name if names.count(t.name) == 1 else t.id for t in usable}
+
+
+def twins(name: str | None, templates: Mapping[str, Template], platforms: Iterable[Platform]) -> dict[Platform, str]:
+    """The templates that say for other kinds of phone what one says for its own, as told by their names.
+
+    Args:
+        name: of the template; one that isn't known has none.
+        templates: the usable ones, by their names.
+        platforms: of the app group.
+
+    Returns:
+        for each platform that it has no message for: the only template of that platform whose name is the same but for
+        the platform's. Where there are several, or none, the platform isn't named.
+    """
+    own = templates.get(name or "")
+    found: dict[Platform, str] = {}
+    for platform in platforms if own else ():
+        same = [
+            other
+            for other, one in templates.items()
+            if other != name and platform in one.platforms and _plain(other) == _plain(name or "")
+        ]
+        if own and platform not in own.platforms and len(same) == 1:
+            found[platform] = same[0]
+    return found
+
+
+def _plain(name: str) -> str:
+    """A template's name without the platform in it."""
+    return IN_NAMES.sub("", name).casefold()
+
+
+def shortened(name: str, *, most: int = 60) -> str:
+    """A name for a button, which can't be wider than the page."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
