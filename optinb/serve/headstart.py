@@ -89,8 +89,12 @@ def _wait() -> None:
     os.dup2(null, 0)
     sys.argv = what.arguments
     from ipykernel.kernelapp import IPKernelApp
+    from ipywidgets import register_comm_target
 
-    IPKernelApp.launch_instance(argv=what.arguments[1:])
+    kernel = IPKernelApp.instance()
+    kernel.initialize(what.arguments[1:])
+    register_comm_target()  # as it does by itself where it is imported in a kernel, which this wasn't yet
+    kernel.start()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import httpx
 import psutil
 import pytest
 from pages_server import TOKEN, serving
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from optinb.demo import AUTHOR
 from optinb.serve import headstart
@@ -53,6 +56,26 @@ def kernels_of(pages) -> dict[int, dict[str, str]]:
     return {one.pid: known for one in server.children(recursive=True) if (known := of(one, "environ"))}
 
 
+def controls_of(pages, guest, kernel: str) -> list[dict[str, object]]:
+    """What a browser that comes is told of all controls, in one answer."""
+    cookie = "; ".join(f"{name}={value}" for name, value in guest.cookies.items())
+    address = f"{pages.url.replace('http', 'ws')}/api/kernels/{kernel}/channels"
+    opened = {"target_name": "jupyter.widget.control", "data": {}}
+    asked = {"data": {"method": "request_states"}}
+    with connect(
+        address, proxy=None, max_size=None, origin=Origin(pages.url), additional_headers={"Cookie": cookie}
+    ) as channel:
+        for kind, content in (("comm_open", opened), ("comm_msg", asked)):
+            head = {"msg_id": kind, "msg_type": kind, "session": "s", "username": "", "version": "5.3"}
+            rest = {"parent_header": {}, "metadata": {"version": "1.0.0"}, "buffers": []}
+            body = {"channel": "shell", "header": head, "content": {"comm_id": "control", **content}, **rest}
+            channel.send(json.dumps(body))
+        while True:
+            answer = json.loads(channel.recv(timeout=60))
+            if answer["content"].get("data", {}).get("method") == "update_states":
+                return [state["state"] for state in answer["content"]["data"]["states"].values()]
+
+
 def test_no_two_visitors_share_a_kernel_and_none_is_told_what_another_opens(pages, guest):
     kernels = []
     for secret in SECRETS:
@@ -61,6 +84,8 @@ def test_no_two_visitors_share_a_kernel_and_none_is_told_what_another_opens(page
         kernels.append(kernel)
         others = [one for one in SECRETS if one != secret]
         assert not any(one in answer.text for one in others)
+        # of the first kernel, which was a process before it was one, and of later ones
+        assert any(one.get("description") == "Template" for one in controls_of(pages, guest, kernel))
     assert len(set(kernels)) == len(SECRETS)
     deadline = time.monotonic() + 60
     while len(kernels_of(pages)) < len(SECRETS) + READY and time.monotonic() < deadline:
