@@ -90,6 +90,11 @@ OUTCOMES: dict[StateName, str] = {
     "expired": "ob-s-off",
     "cancelled": "ob-s-off",
 }
+# A button in a table is no control of its own: it writes what it stands for into a hidden text of the view around it.
+PICK = (
+    "const to = this.closest('.ob-view').querySelector('.ob-picked input'); to.value = this.dataset.pick;"
+    " for (const kind of ['input', 'change']) to.dispatchEvent(new Event(kind, {bubbles: true}));"
+)
 # Templates look them up with filters, by these names.
 WORDS: Mapping[str, Callable[[Any], Any]] = {
     "campaign_kind": CAMPAIGNS.__getitem__,
@@ -112,6 +117,7 @@ FUNCTIONS = {
     "optinb.measure.campaign_figures": "in_one_line",
     "optinb.show.tables": "by_table card_tables drift_table finding_rows moves rate_of reach_days_table reach_table "
     "reasons_left_out runs_table strongest times_as_many",
+    "optinb.segments.profile": "can_be_chosen",
 }
 
 
@@ -135,6 +141,7 @@ def _templates() -> Environment:
     found.filters |= {name: getattr(import_module(module), name) for name, module in homes.items()}
     found.filters |= {**WORDS, "cell": _cell, "rebuilt_words": _rebuilt_words, "stated_words": _stated_words}
     found.globals["outcomes_of_requests"], found.globals["all_users"] = OUTCOMES, ALL_USERS
+    found.globals["pick"] = PICK
     found.globals["unread_words"] = {True: UNREAD, False: TOO_LATE}
     return found
 

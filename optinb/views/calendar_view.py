@@ -66,7 +66,7 @@ class Calendar(w.VBox):
         self.pane.add_class("ob-full")
         # what is chosen in the table, which is no control of its own: a button there writes the campaign's id here
         self.chosen = w.Text(layout=w.Layout(display="none"))
-        self.chosen.add_class("ob-chosen")
+        self.chosen.add_class("ob-picked")
         self.about, self.result = Pane(), Pane()
         self.open_it = button("Open in the planner")
         self.to = field(w.DatePicker, "Move to")

@@ -68,7 +68,7 @@ def test_an_entry_that_is_chosen_opens_in_the_planner_and_moves_after_it_is_said
     opened: list[str] = []
     calendar = Calendar(submitted, open_campaign=opened.append)
     record = submitted.campaigns.get("Summer, lapsed")
-    assert f'data-campaign="{record.id}"' in calendar.pane.value
+    assert f'data-pick="{record.id}"' in calendar.pane.value
     calendar.chosen.value = record.id
     assert "approved" in text_of(calendar.about.value)
     calendar.open_it.click()

@@ -18,13 +18,17 @@ from optinb.show.customers import download, figures, tally
 from optinb.views.controls import Pane, box, button, field, heading, styles
 from optinb.views.debounce import Debounce, LatestOnly, follow
 from optinb.views.editor.blanks import put, soon, tool
+from optinb.views.editor.clicked import with_value
 from optinb.views.editor.desk import Desk
 from optinb.views.editor.document import NEW, Problem, build, document_of, group_of
 from optinb.views.editor.groups import GroupView
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from optinb.rules import Rule
     from optinb.segments import GroupExport, Preview, Vocabulary
+    from optinb.segments.profile import Band
     from optinb.views.editor.document import Built, Path
     from optinb.views.editor.holes import Json
     from optinb.workspace import Workspace
@@ -70,6 +74,11 @@ class RuleEditor(w.VBox):
     def rule(self) -> Rule | None:
         """The rule, or None while something is missing."""
         return None if self._code_error else self.built.rule
+
+    def take_value(self, attribute: str, bands: Sequence[Band], place: int) -> None:
+        """Adds a condition to the rule: that an attribute has the values of one of its bands."""
+        kind = self.desk.vocabulary.attributes[attribute]
+        self.desk.put(with_value(self.desk.document, attribute, bands, place, kind))
 
     def _learn_groups(self, names: tuple[str, ...]) -> None:
         """Lets lines name groups that were saved meanwhile."""

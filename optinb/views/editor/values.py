@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import ipywidgets as w
 
 from optinb.base.figures import many
+from optinb.segments.profile import can_be_chosen
 from optinb.show.customers import bar
 from optinb.views.editor.blanks import shut
-from optinb.views.editor.clicked import can_be_chosen
 from optinb.views.typed import Button
 
 if TYPE_CHECKING:
