@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from optinb.appboy.template_rules import ALL_USERS, UNSTATED, rules_words
+from optinb.base.glossary import explained
 from optinb.base.settings import PLATFORM_NAMES
 from optinb.show.tables import TOO_LATE, UNREAD, cell
 
@@ -112,7 +113,6 @@ FUNCTIONS = {
     "optinb.measure.arrivals": "arrival_rows lost_words",
     "optinb.measure.charts": "chances pauses",
     "optinb.measure.report": "needs_a_person outcomes verdict",
-    "optinb.show.glossary": "term",
     "optinb.show.charts": "combinations purchases_by_month sizes",
     "optinb.measure.campaign_figures": "in_one_line",
     "optinb.show.tables": "by_table card_tables drift_table finding_rows moves rate_of reach_days_table reach_table "
@@ -123,12 +123,12 @@ FUNCTIONS = {
 
 def page(name: str, **values: Any) -> str:
     """A template of this package, with the style that follows the notebook's theme."""
-    return _templates().get_template(name).render(values)
+    return explained(_templates().get_template(name).render(values))
 
 
 def fragment(name: str, macro: str, *values: Any) -> str:
     """One macro of a template, without the style: for a widget that brings the style once."""
-    return str(getattr(_templates().get_template(name).module, macro)(*values))
+    return explained(str(getattr(_templates().get_template(name).module, macro)(*values)))
 
 
 @cache

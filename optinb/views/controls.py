@@ -15,6 +15,7 @@ import msgspec
 import traitlets
 from msgspec import inspect
 
+from optinb.base.glossary import GLOSSARY
 from optinb.errors import OptinbError
 from optinb.show.pages import page
 from optinb.views.debounce import later
@@ -28,7 +29,8 @@ TELL_AGAIN_S = (2.0, 8.0)
 
 
 def field(kind: type[w.DOMWidget], label: str, **options: Any) -> Any:
-    """A control with its label above it."""
+    """A control with its label above it, and what that means where the glossary has it."""
+    options = {"tooltip": GLOSSARY.get(label.lower()), **options}
     style, layout = {"description_width": "auto"}, w.Layout(width="auto")
     made = typed(kind)(description=label, style=style, layout=layout, **options)
     made.add_class("ob-field")
