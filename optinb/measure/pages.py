@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from optinb.base.figures import amount, figure, many
 from optinb.base.figures import share as shown_share
+from optinb.base.glossary import explained
 from optinb.campaigns import REASONS
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def steps(figures: Waterfall | CampaignSummary, *, end: str = "Get the message")
 
 def render_page(name: str, /, **values: Any) -> str:
     """The page of a template of this package."""
-    return environment("optinb.measure").get_template(name).render(values)
+    return explained(environment("optinb.measure").get_template(name).render(values))
 
 
 @cache

@@ -210,13 +210,15 @@ class Exploration(TablesView):
                 is no attribute to look at.
         """
         # scipy takes a while to import, and most who open a workspace discover nothing
+        from optinb.customers import labels_of
+        from optinb.engine import kinds
         from optinb.segments.discovery import discover
 
-        wanted = self._target(target)
+        wanted, tables = self._target(target), self.tables()
         among = None if within is None else self.groups.bound(within)
         with progress("discover", on_progress=on_progress) as step:
             return discover(
-                self.tables(),
+                tables,
                 wanted,
                 within=among,
                 exclude=exclude,
@@ -224,6 +226,7 @@ class Exploration(TablesView):
                 depth=depth,
                 min_size=min_size,
                 limit=limit,
+                labels=labels_of(kinds(tables.customer_schema), self.settings.labels),
                 on_progress=step,
             )
 

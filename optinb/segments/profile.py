@@ -45,6 +45,11 @@ class Band(Struct, frozen=True, kw_only=True):
     outside: int
 
 
+def can_be_chosen(band: Band) -> bool:
+    """Whether a condition says what a band is of; the rarer texts together are none that could be named."""
+    return band.low is not None or band.label == UNKNOWN
+
+
 class Difference(Struct, frozen=True, kw_only=True):
     """An attribute inside the group against outside.
 
@@ -223,11 +228,11 @@ def profile_of(reading: TablesView, *rules: Rule | str) -> Profile:
         sides = [customers.filter(flag) for flag in flags]
         customers = pl.concat(sides)
         inside = pl.concat(pl.repeat(at == 0, side.height, eager=True) for at, side in enumerate(sides))
-    words = [sentence(groups.rule(rule)) for rule in rules]
     declared = declared_features(reading.settings.features)
     of_purchases = [name for name, tables_of in origins(declared).items() if tables_of == PURCHASES] if declared else []
     asked = frozenset().union(*(restated(rule, of_purchases=of_purchases) for rule in bound))
     labels, zone = labels_of(customers.columns, reading.settings.labels), tables.zone.key
+    words = [sentence(groups.rule(rule), labels) for rule in rules]
     found = profile(
         customers, inside, sentence=words[0], run_date=tables.run_date, asked=asked, zone=zone, labels=labels
     )

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from optinb.appboy.template_rules import ALL_USERS, UNSTATED, rules_words
+from optinb.base.glossary import explained
 from optinb.base.settings import PLATFORM_NAMES
 from optinb.show.tables import TOO_LATE, UNREAD, cell
 
@@ -90,6 +91,12 @@ OUTCOMES: dict[StateName, str] = {
     "expired": "ob-s-off",
     "cancelled": "ob-s-off",
 }
+# A button in a table is no control of its own: it writes what it stands for into a hidden text of the view around it.
+WRITE = (
+    "const view = this.closest('.ob-view'), write = (name, text) => { const to = view.querySelector(name + ' input');"
+    " to.value = text; for (const kind of ['input', 'change']) to.dispatchEvent(new Event(kind, {bubbles: true})); };"
+)
+PICK = WRITE + " write('.ob-picked', this.dataset.pick);"
 # Templates look them up with filters, by these names.
 WORDS: Mapping[str, Callable[[Any], Any]] = {
     "campaign_kind": CAMPAIGNS.__getitem__,
@@ -107,22 +114,22 @@ FUNCTIONS = {
     "optinb.measure.arrivals": "arrival_rows lost_words",
     "optinb.measure.charts": "chances pauses",
     "optinb.measure.report": "needs_a_person outcomes verdict",
-    "optinb.show.glossary": "term",
     "optinb.show.charts": "combinations purchases_by_month sizes",
     "optinb.measure.campaign_figures": "in_one_line",
     "optinb.show.tables": "by_table card_tables drift_table finding_rows moves rate_of reach_days_table reach_table "
     "reasons_left_out runs_table strongest times_as_many",
+    "optinb.segments.profile": "can_be_chosen",
 }
 
 
 def page(name: str, **values: Any) -> str:
     """A template of this package, with the style that follows the notebook's theme."""
-    return _templates().get_template(name).render(values)
+    return explained(_templates().get_template(name).render(values))
 
 
 def fragment(name: str, macro: str, *values: Any) -> str:
     """One macro of a template, without the style: for a widget that brings the style once."""
-    return str(getattr(_templates().get_template(name).module, macro)(*values))
+    return explained(str(getattr(_templates().get_template(name).module, macro)(*values)))
 
 
 @cache
@@ -135,6 +142,7 @@ def _templates() -> Environment:
     found.filters |= {name: getattr(import_module(module), name) for name, module in homes.items()}
     found.filters |= {**WORDS, "cell": _cell, "rebuilt_words": _rebuilt_words, "stated_words": _stated_words}
     found.globals["outcomes_of_requests"], found.globals["all_users"] = OUTCOMES, ALL_USERS
+    found.globals["pick"], found.globals["write"] = PICK, WRITE
     found.globals["unread_words"] = {True: UNREAD, False: TOO_LATE}
     return found
 

@@ -220,7 +220,7 @@ def finding_rows(found: Discovery, of: Sequence[Finding] | None = None) -> list[
 
     return [
         FindingRow(
-            who=f.sentence,
+            who=found.who(f),
             customers=f.size,
             share=share(f.share),
             rate=told(f.rate),
@@ -254,7 +254,7 @@ def reasons_left_out(found: Discovery) -> dict[str, list[str]]:
     """By reason, the attributes that a discovery didn't look at."""
     reasons: dict[str, list[str]] = {}
     for name, reason in found.left_out.items():
-        reasons.setdefault(reason, []).append(name)
+        reasons.setdefault(reason, []).append(found.labels.get(name, name))
     return reasons
 
 

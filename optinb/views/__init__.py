@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from optinb.views.delivery_view import DeliveryView
     from optinb.views.desk import ApprovalDesk
     from optinb.views.editor.editor import RuleEditor
-    from optinb.views.explore.answers import CompareView, CustomerView, MigrationView, OverlapView, SizesView
+    from optinb.views.explore.answers import (
+        CompareView,
+        CustomerView,
+        MigrationView,
+        OverlapView,
+        SizesView,
+        TakesValues,
+    )
     from optinb.views.explore.discover import DiscoverView
     from optinb.views.plan.offers_view import OffersView
     from optinb.views.plan.planner import Planner
@@ -168,15 +175,16 @@ def rule_editor(ws: Workspace, rule: Rule | str | None = None, *, group: str | N
     return RuleEditor(ws, rule=rule, group=group)
 
 
-def compare(ws: Workspace) -> CompareView:
+def compare(ws: Workspace, *, editor: TakesValues | None = None) -> CompareView:
     """What makes a saved group different from everybody else, or from another group.
 
     Args:
         ws: the workspace whose groups are offered.
+        editor: a rule editor, to whose rule a click on values adds a condition; without one, they can't be clicked.
     """
     from optinb.views.explore.answers import CompareView
 
-    return CompareView(ws)
+    return CompareView(ws, editor=editor)
 
 
 def overlap(ws: Workspace) -> OverlapView:

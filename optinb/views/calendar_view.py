@@ -67,7 +67,7 @@ class Calendar(w.VBox):
         self.pane.add_class("ob-full")
         # what is chosen in the table, which is no control of its own: a button there writes the campaign's id here
         self.chosen = w.Text(layout=w.Layout(display="none"))
-        self.chosen.add_class("ob-chosen")
+        self.chosen.add_class("ob-picked")
         # and here the day that was clicked for it, or on which it was dropped
         self.day = w.Text(layout=w.Layout(display="none"))
         self.day.add_class("ob-day")

@@ -15,28 +15,31 @@ import msgspec
 import traitlets
 from msgspec import inspect
 
+from optinb.base.glossary import GLOSSARY
 from optinb.errors import OptinbError
 from optinb.show.pages import page
-from optinb.views.debounce import Debounce, later
+from optinb.views.debounce import later
+from optinb.views.typed import Button, after_typing, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 LOADING_S = 60.0  # within which a page that shows a view has loaded
 TELL_AGAIN_S = (2.0, 8.0)
-HELD_BACK_S = 0.4  # by a browser, of letters that were typed before Enter
 
 
 def field(kind: type[w.DOMWidget], label: str, **options: Any) -> Any:
-    """A control with its label above it."""
-    made = kind(description=label, style={"description_width": "auto"}, layout=w.Layout(width="auto"), **options)
+    """A control with its label above it, and what that means where the glossary has it."""
+    options = {"tooltip": GLOSSARY.get(label.lower()), **options}
+    style, layout = {"description_width": "auto"}, w.Layout(width="auto")
+    made = typed(kind)(description=label, style=style, layout=layout, **options)
     made.add_class("ob-field")
     return made
 
 
-def button(label: str, *, style: str = "", tooltip: str | None = None) -> w.Button:
+def button(label: str, *, style: str = "", tooltip: str | None = None) -> Button:
     """A button that is as wide as its label."""
-    return w.Button(description=label, button_style=style, tooltip=tooltip, layout=w.Layout(width="auto"))
+    return Button(description=label, button_style=style, tooltip=tooltip, layout=w.Layout(width="auto"))
 
 
 def box(*children: w.Widget, of: str) -> w.Box:
@@ -111,13 +114,13 @@ def styles() -> w.HTML:
 
 
 def on_enter(control: Any, call: Callable[[], None]) -> None:
-    """Calls when somebody presses Enter in a text, once what they typed before it is known.
+    """Calls when somebody presses Enter in a text, once what they typed before it is known."""
 
-    A browser holds letters back while the kernel is busy, and Enter overtakes them.
-    """
-    entered = Debounce(call, pause_s=HELD_BACK_S)
-    control.on_msg(lambda _control, content, _buffers: entered() if content.get("event") == "submit" else None)
-    control.observe(lambda _change: entered.again(), "value")
+    def told(_control: Any, content: dict[str, Any], _buffers: Any) -> None:
+        if content.get("event") == "submit":
+            after_typing(control, call, is_after_text=True)
+
+    control.on_msg(told)
 
 
 def take_first(control: w.Combobox) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 LOOK_AGAIN_S = 2.0
+STEPS = 4  # in which a pause passes, so that a kernel at work, which hears nobody, takes no more than one of them
 
 
 class Debounce:
@@ -27,20 +28,23 @@ class Debounce:
 
     def __call__(self) -> None:
         self.stop()
-        loop = _loop()
+        loop = running_loop()
         if loop is None:
             self._call()
         else:
-            self._waiting = loop.call_later(self._pause_s, self._made)
+            self._wait(loop, STEPS)
 
-    def again(self) -> None:
-        """Waits anew, where a call is waiting."""
-        if self._waiting is not None:
-            self()
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a call is still to be made."""
+        return self._waiting is not None
 
-    def _made(self) -> None:
-        self._waiting = None
-        self._call()
+    def _wait(self, loop: asyncio.AbstractEventLoop, steps: int) -> None:
+        if steps:
+            self._waiting = loop.call_later(self._pause_s / STEPS, self._wait, loop, steps - 1)
+        else:
+            self._waiting = None
+            self._call()
 
     def stop(self) -> None:
         """Forgets a call that is still waiting."""
@@ -51,7 +55,7 @@ class Debounce:
 
 def every(seconds: float, call: Callable[[], bool]) -> None:
     """Makes a call again and again while it returns True; where no event loop runs, never."""
-    loop = _loop()
+    loop = running_loop()
     if loop is None:
         return
 
@@ -64,12 +68,13 @@ def every(seconds: float, call: Callable[[], bool]) -> None:
 
 def later(seconds: float, call: Callable[[], object]) -> None:
     """Makes a call after a while; where no event loop runs, never."""
-    loop = _loop()
+    loop = running_loop()
     if loop is not None:
         loop.call_later(seconds, call)
 
 
-def _loop() -> asyncio.AbstractEventLoop | None:
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs here, if one does."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

@@ -11,8 +11,9 @@ from optinb.views.debounce import follow
 from optinb.views.editor.editor import RuleEditor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from optinb.segments.profile import Band
     from optinb.workspace import Workspace
 
 NEW = "New target group"
@@ -62,6 +63,10 @@ class GroupDesk(w.VBox):
         """The editor of the group that is open."""
         return self._editors[self.chosen]
 
+    def take_value(self, attribute: str, bands: Sequence[Band], place: int) -> None:
+        """Adds a condition to the rule that is open."""
+        self.editor.take_value(attribute, bands, place)
+
     def show_group(self, name: str) -> None:
         """Opens a saved group."""
         self._learn(self._names())
@@ -88,6 +93,6 @@ class GroupDesk(w.VBox):
 
         name = self.more.value
         if name and name not in self._others:
-            make: Callable[[Workspace], Any] = getattr(views, MORE[name])
-            self._others[name] = make(self._ws)
+            make: Callable[..., Any] = getattr(views, MORE[name])
+            self._others[name] = make(self._ws, editor=self) if name == "Compare" else make(self._ws)
         self.other.children = (self._others[name],) if name else ()

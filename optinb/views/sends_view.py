@@ -122,6 +122,8 @@ class Monitor(w.VBox):
             self.question.show(fragment("monitor.html.j2", "question", self.campaign.value), role="alert")
 
     def _begin(self) -> None:
+        if self.yes.disabled:  # by the first of a double click
+            return
         name, reason = self.campaign.value, self.reason.value.strip()
         self.yes.disabled = True
         self.result.say(f"Recalling “{name}” …")

@@ -68,7 +68,7 @@ def test_an_entry_that_is_chosen_opens_in_the_planner_and_moves_after_it_is_said
     opened: list[str] = []
     calendar = Calendar(submitted, open_campaign=opened.append)
     record = submitted.campaigns.get("Summer, lapsed")
-    assert f'data-campaign="{record.id}"' in calendar.pane.value
+    assert f'data-pick="{record.id}"' in calendar.pane.value
     calendar.chosen.value = record.id
     assert "approved" in text_of(calendar.about.value)
     calendar.open_it.click()
@@ -92,7 +92,7 @@ def test_a_day_that_is_clicked_or_dropped_on_is_asked_about_each_time_and_moves_
     lapsed, club = (submitted.campaigns.get(one["name"]) for one in CAMPAIGNS)
     shown = {lapsed.id: 1, club.id: 5 * 7}
     for key, times in shown.items():
-        assert calendar.pane.value.count(f'data-campaign="{key}"') == times
+        assert calendar.pane.value.count(f'data-pick="{key}"') == times
     assert calendar.pane.value.count('draggable="true"') == 1
     assert calendar.pane.value.count("Move here") == calendar.pane.value.count("ondrop") == 5 * 7
     assert "ob-moving" not in calendar._dom_classes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 from datetime import UTC, date, datetime, time
@@ -117,6 +118,21 @@ def test_a_test_goes_out_of_what_nobody_saved_and_says_who_got_it(planner: Plann
     said = text_of(planner.result.value)
     assert "Sent to" in said and "WINTER" in said and not planner.finish.test.disabled
     assert ws.store.audit.list(limit=1)[0].action == "test send answered"
+
+
+def test_a_double_click_sends_one_test(planner: Planner, ws: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[object] = []
+    monkeypatch.setattr(ws.campaigns, "test_send", sent.append)
+    monkeypatch.setattr(planner.finish, "_tested", lambda _: None)
+
+    async def double() -> None:
+        planner.finish.test.click()
+        planner.finish.test.click()
+        while planner.finish._testing._is_busy:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(asyncio.wait_for(double(), 20))
+    assert len(sent) == 1
 
 
 def test_a_test_that_cannot_go_says_what_to_choose_first(planner: Planner) -> None:

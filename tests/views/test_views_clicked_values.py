@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from base64 import b64decode
 from typing import Any
 
@@ -14,15 +15,16 @@ from page_text import text_of
 from optinb import views
 from optinb.demo import AUTHOR
 from optinb.errors import UsageError
-from optinb.rules import attr
+from optinb.rules import attr, attributes_of
 from optinb.segments import members
 from optinb.segments.export import csv_of
-from optinb.segments.profile import UNKNOWN, Band
+from optinb.segments.profile import UNKNOWN, Band, can_be_chosen
 from optinb.views.controls import first_match
 from optinb.views.editor import editor as editor_module
-from optinb.views.editor.clicked import can_be_chosen, is_chosen, with_band
-from optinb.views.editor.document import WHERE, build, condition, document_of, group_of
+from optinb.views.editor.clicked import is_chosen, with_band, with_value
+from optinb.views.editor.document import NEW, WHERE, build, condition, document_of, group_of
 from optinb.views.editor.holes import write
+from optinb.views.group_desk import GroupDesk
 
 UNSET = condition(write("attribute", "x"), "eq", "number")
 
@@ -32,6 +34,7 @@ def bands(*spans: tuple[Any, Any]) -> tuple[Band, ...]:
 
 
 NUMBERS = (*bands((1, 3), (4, 9), (10, 10), (11, 90)), Band(label=UNKNOWN, low=None, high=None, inside=0, outside=1))
+IS_DE, IS_AT = attr("x") == "DE", attr("x") == "AT"
 TEXTS = bands(("DE", "DE"), ("AT", "AT"), (" odd ", " odd "))
 
 
@@ -62,6 +65,34 @@ def test_a_span_stands_in_a_group_of_which_all_hold():
     document = with_band(document, (1,), NUMBERS, 1, "number")
     assert document["rules"][0] == UNSET
     assert build(document["rules"][1]).rule == (attr("x") >= 4) & (attr("x") <= 9)
+
+
+@pytest.mark.parametrize(
+    ("before", "rule"),
+    [
+        (group_of("all", [NEW["attribute"]]), IS_DE),
+        (document_of(IS_AT), attr("x").one_of(["AT", "DE"])),
+        (document_of((attr("y") == 1) & ~IS_AT), (attr("y") == 1) & ~IS_AT & IS_DE),
+        (document_of((attr("y") == 1) | IS_AT), ((attr("y") == 1) | IS_AT) & IS_DE),
+    ],
+)
+def test_a_value_that_is_compared_becomes_a_condition_beside_what_the_rule_says(before, rule):
+    assert build(with_value(before, "x", TEXTS, 0, "text")).rule == rule
+
+
+def test_the_comparison_below_the_editor_adds_what_is_clicked_to_its_rule(ws):
+    desk = GroupDesk(ws)
+    desk.more.value = "Compare"
+    view = desk.other.children[0]
+    view.group.value = "Lapsed buyers"
+    found = ws.profile("Lapsed buyers").telling[0]
+    at = next(at for at, band in enumerate(found.bands) if can_be_chosen(band))
+    number = re.findall(r'data-pick="(\d+) 0 \d+"', view.answer.value)[0]
+    view.picked.value = f"{number} 0 {at}"
+    rule = desk.editor.rule
+    assert rule is not None and found.attribute in attributes_of(rule)
+    assert f"now asks about {found.label}: {found.bands[at].label}" in text_of(view.result.value)
+    assert view.picked.value == "" and "data-pick" not in views.compare(ws).answer.value
 
 
 def test_other_lines_about_the_attribute_stay():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 from msgspec.structs import replace
+from page_text import text_of
 
 from optinb import attr, did, show
 from optinb.cli import main
@@ -33,6 +34,8 @@ def test_what_is_made_from_purchases_is_left_out_of_a_target_about_purchases(ws:
     bought = did("purchase").within(days=60)
     plain, brought_back = ws.discover(bought), ws.discover(bought, include=["purchases_365d"])
     assert plain.left_out["recency_days"] == "made from purchases, as the target is"
+    told = text_of(show.html(plain))
+    assert "days since the last purchase" in told and "recency_days" not in told and "lifecycle stage" in told
     assert "stage" not in plain.attributes
     assert "country" in plain.attributes
     assert "purchases_365d" in brought_back.attributes

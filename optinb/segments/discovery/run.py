@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Literal
 
@@ -91,6 +91,7 @@ class Discovery(Struct, frozen=True, kw_only=True):
         attributes: which attributes were looked at.
         left_out: attributes that were not, with the reason.
         warnings: what to know before believing the result.
+        labels: what people call the attributes, by name.
     """
 
     target: str
@@ -105,6 +106,16 @@ class Discovery(Struct, frozen=True, kw_only=True):
     left_out: dict[str, str]
     warnings: tuple[str, ...]
     findings: tuple[Finding, ...]
+    labels: dict[str, str] = {}
+
+    @property
+    def looked_at(self) -> tuple[str, ...]:
+        """The attributes that were looked at, as people call them."""
+        return tuple(self.labels.get(name, name) for name in self.attributes)
+
+    def who(self, finding: Finding) -> str:
+        """A group that was found, read aloud with the labels of its attributes; `within` isn't told again."""
+        return sentence(finding.condition, self.labels)
 
     def __len__(self) -> int:
         return len(self.findings)
@@ -145,6 +156,7 @@ def discover(
     depth: int = 3,
     min_size: int | None = None,
     limit: int = 12,
+    labels: Mapping[str, str] | None = None,
     on_progress: OnProgress = quiet,
 ) -> Discovery:
     """Finds groups of customers whose target is higher than everybody else's, as rules of the language.
@@ -162,6 +174,7 @@ def discover(
         depth: conditions in a group at most, 1 to 3.
         min_size: customers in a group at least; 0.5 % and not under 50 when left out.
         limit: groups at most.
+        labels: what people call the attributes, by name.
         on_progress: is told that so many more hundredths are done, and what is next.
 
     Raises:
@@ -197,9 +210,9 @@ def discover(
     )
     confirm = searched & ~half
     return Discovery(
-        target=target_words(target),
+        target=target_words(target, labels),
         kind="yes/no" if yes_no else "number",
-        within=None if within is None else sentence(within),
+        within=None if within is None else sentence(within, labels),
         run_date=tables.run_date,
         customers=len(ids),
         known=int(known.sum()),
@@ -208,6 +221,7 @@ def discover(
         attributes=tuple(c.name for c in columns if c.name not in found.left_out),
         left_out=left_out | found.left_out,
         warnings=found.warnings,
+        labels=dict(labels or {}),
         findings=tuple(_finding(g, p, columns, values, confirm, yes_no, within) for g, p in found.groups),
     )
 
@@ -226,9 +240,11 @@ def check_target(target: Rule | str, tables: Tables) -> None:
         raise RuleError(f"the target {target!r} is a {kind}; ask for a rule, such as {example.format(target)}")
 
 
-def target_words(target: Rule | str) -> str:
-    """The target as it is read."""
-    return target.replace("_", " ") if isinstance(target, str) else sentence(target)
+def target_words(target: Rule | str, labels: Mapping[str, str] | None = None) -> str:
+    """The target as it is read; `labels` are what people call the attributes."""
+    if isinstance(target, str):
+        return (labels or {}).get(target) or target.replace("_", " ")
+    return sentence(target, labels)
 
 
 def _check_limits(depth: int, min_size: int | None, limit: int) -> None:

@@ -11,6 +11,7 @@ import ipywidgets as w
 from optinb.views.debounce import Debounce
 from optinb.views.editor.document import window_of
 from optinb.views.editor.holes import SPANS, UNITS, shown, unit_of, write
+from optinb.views.typed import Button, typed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +25,8 @@ SHOWN_S = 0.15  # until a new control is on the page
 
 def blank(kind: type[w.DOMWidget], label: str, *, of: str = "", **options: Any) -> Any:
     """A control inside a sentence, whose label is heard and not seen."""
-    made = kind(description=label, style={"description_width": "auto"}, layout=w.Layout(width="auto"), **options)
+    style, layout = {"description_width": "auto"}, w.Layout(width="auto")
+    made = typed(kind)(description=label, style=style, layout=layout, **options)
     made.add_class("ob-blank")
     if of:
         made.add_class(of)
@@ -38,9 +40,9 @@ def word(text: str) -> w.HTML:
     return made
 
 
-def tool(icon: str, label: str) -> w.Button:
+def tool(icon: str, label: str) -> Button:
     """A small button that shows a picture and is called by its label."""
-    made = w.Button(icon=icon, description=label, tooltip=label, layout=w.Layout(width="1.9rem"))
+    made = Button(icon=icon, description=label, tooltip=label, layout=w.Layout(width="1.9rem"))
     made.add_class("ob-tool")
     return made
 

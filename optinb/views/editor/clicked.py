@@ -10,12 +10,14 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from optinb.rules import Compare, Day, OneOf
-from optinb.segments.profile import UNKNOWN
+from optinb.segments.profile import can_be_chosen
 from optinb.views.editor import edits
 from optinb.views.editor.document import (
+    NEW,
     condition,
     core,
     group_of,
+    is_negated,
     joined,
     line_of,
     operator_of,
@@ -35,11 +37,7 @@ if TYPE_CHECKING:
 
 
 NAMING = ("eq", "one_of")
-
-
-def can_be_chosen(band: Band) -> bool:
-    """Whether a condition says what a band is of; the rarer texts together are none that could be named."""
-    return band.low is not None or band.label == UNKNOWN
+CLICKED = (*NAMING, "ge", "le", "missing", "known")  # what clicks make
 
 
 def is_chosen(document: Json, path: Path, bands: Sequence[Band], place: int, kind: Kind) -> bool:
@@ -48,6 +46,24 @@ def is_chosen(document: Json, path: Path, bands: Sequence[Band], place: int, kin
     if band.low is not None and band.low == band.high:
         return operator_of(line) in NAMING and _text(band.low) in texts_of(line)
     return can_be_chosen(band) and with_band(document, path, bands, place, kind) == document
+
+
+def with_value(document: Json, attribute: str, bands: Sequence[Band], place: int, kind: Kind) -> Json:
+    """The document of which the band at a place holds, too: in the line that asks about its attribute, or a new one."""
+    whole = document if joined(document) == "all" else group_of("all", [document])
+    lines = parts(whole)
+    asks = (at for at, line in enumerate(lines) if _asks(line, attribute))
+    at = next(asks, next((at for at, line in enumerate(lines) if line == NEW["attribute"]), len(lines)))
+    if at == len(lines) or lines[at] == NEW["attribute"]:
+        fresh = condition(write("attribute", attribute), "eq", kind)
+        whole = edits.with_part(whole, (at,), fresh) if at < len(lines) else edits.add(whole, (), fresh)
+    return with_band(whole, (at,), bands, place, kind)
+
+
+def _asks(line: Json, attribute: str) -> bool:
+    """Whether a line is one that clicks on an attribute could have made."""
+    is_one = operator_of(line) in CLICKED and not is_negated(line)
+    return is_one and shown(core(line)["attribute"]) == attribute
 
 
 def with_band(document: Json, path: Path, bands: Sequence[Band], place: int, kind: Kind) -> Json:

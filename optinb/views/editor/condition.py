@@ -15,6 +15,7 @@ from optinb.views.editor.document import core, is_negated, kind_in, operator_of,
 from optinb.views.editor.holes import OPERATORS, column_operators, operators, shown
 from optinb.views.editor.line import LineView
 from optinb.views.editor.values import KEPT_LISTS, ValueList
+from optinb.views.typed import Button
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -151,7 +152,7 @@ class ConditionView(LineView):
         self._latest_only = LatestOnly()
         self._columns: Mapping[str, Kind] | None = None
         self._frequent = ""
-        self.attribute = w.Button(layout=w.Layout(width="auto"))
+        self.attribute = Button(layout=w.Layout(width="auto"))
         self.attribute.add_class("ob-choose")
         self.column = Pick(desk, "Column", self._choose)
         self.operator = Pick(desk, "Comparison", lambda new: desk.choose_operator(self.path, new, self._kinds))

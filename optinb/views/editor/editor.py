@@ -18,15 +18,17 @@ from optinb.show.customers import download, figures, tally
 from optinb.views.controls import Pane, box, button, field, heading, on_enter, styles
 from optinb.views.debounce import Debounce, LatestOnly, follow
 from optinb.views.editor.blanks import put, soon, tool
+from optinb.views.editor.clicked import with_value
 from optinb.views.editor.desk import Desk
 from optinb.views.editor.document import NEW, Problem, build, document_of, group_of
 from optinb.views.editor.groups import GroupView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from optinb.rules import Rule
     from optinb.segments import GroupExport, Preview, Vocabulary
+    from optinb.segments.profile import Band
     from optinb.views.editor.document import Built, Path
     from optinb.views.editor.holes import Json
     from optinb.workspace import Workspace
@@ -86,6 +88,11 @@ class RuleEditor(w.VBox):
         line = self.tree.lines[0]
         if self.desk.document == group_of("all", [NEW["attribute"]]) and line.picker is None:
             line.list_attributes()
+
+    def take_value(self, attribute: str, bands: Sequence[Band], place: int) -> None:
+        """Adds a condition to the rule: that an attribute has the values of one of its bands."""
+        kind = self.desk.vocabulary.attributes[attribute]
+        self.desk.put(with_value(self.desk.document, attribute, bands, place, kind))
 
     def _learn_groups(self, names: tuple[str, ...]) -> None:
         """Lets lines name groups that were saved meanwhile."""

@@ -30,6 +30,7 @@ from optinb.views.editor.condition import ConditionView
 from optinb.views.editor.document import WHERE, core, is_negated, joined, kind_measured, operator_of, parts
 from optinb.views.editor.holes import JOINED, MEASURES, compared_day, shown, unit_of, write
 from optinb.views.editor.line import AppView, CampaignView, CodeView, LineTools, LineView, SavedView, say
+from optinb.views.typed import Button
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -107,8 +108,8 @@ class GroupView(w.VBox):
                 shut(gone)
         self._arrange_adders()
 
-    def _adder(self, what: str, label: str) -> w.Button:
-        button = w.Button(description=label, icon="plus", layout=w.Layout(width="auto"))
+    def _adder(self, what: str, label: str) -> Button:
+        button = Button(description=label, icon="plus", layout=w.Layout(width="auto"))
         button.add_class("ob-add")
         button.on_click(lambda _: self.desk.add(self.path, what))
         return button
@@ -139,7 +140,7 @@ class BehaviourView(LineView):
             lambda new: desk.set(self.path, value=write(new, "")),
         )
         self.window = WindowBlanks(desk, lambda: self.path, "window")
-        self.add_where = w.Button(description="where …", icon="plus", layout=w.Layout(width="auto"))
+        self.add_where = Button(description="where …", icon="plus", layout=w.Layout(width="auto"))
         self.add_where.tooltip = "Count only some of it, by its own columns"
         self.add_where.add_class("ob-add")
         self.with_word = word("with")

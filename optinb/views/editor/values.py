@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import ipywidgets as w
 
 from optinb.base.figures import many
+from optinb.segments.profile import can_be_chosen
 from optinb.show.customers import bar
 from optinb.views.editor.blanks import shut
-from optinb.views.editor.clicked import can_be_chosen
+from optinb.views.typed import Button
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,11 +29,11 @@ class ValueRow(w.Box):
         figures = w.HTML(bar(customers, most))
         figures.add_class("ob-value-bar")
         short = label if len(label) <= LONGEST else label[: LONGEST - 1] + "…"
-        self.button: w.Button | None = None
+        self.button: Button | None = None
         if click is None:
             name: w.Widget = w.HTML(f'<span class="ob-soft">{escape(short)}</span>')
         else:
-            self.button = name = w.Button(description=short, layout=w.Layout(width="auto"))
+            self.button = name = Button(description=short, layout=w.Layout(width="auto"))
             self.button.tooltip = f"Choose {label}: {many(customers, 'customer')}"
             self.button.on_click(lambda _: click())
         super().__init__((name, figures))

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import ipywidgets as w
 
 from optinb.errors import OptinbError, UsageError
 from optinb.measure.pages import day
 from optinb.show import html
+from optinb.show.pages import page
 from optinb.views.controls import Pane, box, choose, field, styles
 from optinb.views.debounce import LatestOnly, follow
 from optinb.views.job import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from optinb.base.progress import Advance
-    from optinb.segments import Sizes
+    from optinb.segments import Profile, Sizes
+    from optinb.segments.profile import Band
     from optinb.workspace import Workspace
 
 NO_GROUP = "No target group is saved yet; save one in the rule editor above."
 EVERYBODY = "everybody else"
 KEPT = {"lifecycle stage": "stage", "value segment": "value_segment", "micro-segment": "micro_segment"}
 WORKING = '<div class="ob-counting">counting …</div>'
+
+
+class TakesValues(Protocol):
+    """What has an open rule, to which conditions can be added."""
+
+    def take_value(self, attribute: str, bands: Sequence[Band], place: int) -> None:
+        """Adds the condition that an attribute has the values of one of its bands."""
 
 
 class AskingView(w.VBox):
@@ -94,14 +103,24 @@ def offer_several(control: w.SelectMultiple, names: list[str]) -> None:
 
 
 class CompareView(AskingView):
-    """What makes a group different from everybody else, or from another group."""
+    """What makes a group different from everybody else, or from another group.
 
-    def __init__(self, ws: Workspace) -> None:
+    With an editor, a click on values adds a condition to the rule that is open there.
+    """
+
+    def __init__(self, ws: Workspace, *, editor: TakesValues | None = None) -> None:
         super().__init__(ws)
+        self._editor = editor
+        self._compared: dict[str, Profile] = {}  # by the number of the answer, which its values tell
         names = names_of(ws)
+        # what is clicked in the table, which is no control of its own
+        self.picked, self.result = w.Text(layout=w.Layout(display="none")), Pane()
+        self.picked.add_class("ob-picked")
         self.group = field(w.Dropdown, "Group", options=names)
         self.other = field(w.Dropdown, "Compared with", options=[EVERYBODY, *names])
         self.arrange(self.group, self.other, watch=(self.group, self.other))
+        self.children = (*self.children[:-1], self.result, self.answer, self.picked)
+        self.picked.observe(lambda change: self._pick(change.new), "value")
         follow(self, lambda: names_of(ws), self.offer)
 
     def offer(self, names: list[str]) -> None:
@@ -121,8 +140,25 @@ class CompareView(AskingView):
         if group == other:
             return "This is the same group; choose another one to compare it with."
         if other == EVERYBODY:
-            return lambda: html(self.ws.profile(group))
-        return lambda: html(self.ws.compare(group, other))
+            return lambda: self._show(self.ws.profile(group))
+        return lambda: self._show(self.ws.compare(group, other))
+
+    def _show(self, found: Profile) -> str:
+        number = str(len(self._compared) + 1)
+        self._compared[number] = found
+        return page("profile.html.j2", shown=found, picked=number if self._editor else "")
+
+    def _pick(self, written: str) -> None:
+        """Adds values that were clicked to the rule; `written` are the answer, the attribute's place and the band's."""
+        if not written or self._editor is None:
+            return
+        number, at, place = written.split()
+        self.picked.value = ""  # so that the same values can be clicked again
+        found = self._compared[number].telling[int(at)]
+        with self.result.saying_errors():
+            self._editor.take_value(found.attribute, found.bands, int(place))
+            values = found.bands[int(place)].label
+            self.result.say(f"The rule above now asks about {found.label}: {values}.", kind="good")
 
 
 class OverlapView(AskingView):

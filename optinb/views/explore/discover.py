@@ -95,8 +95,8 @@ class FindingView(w.VBox):
         self._ws, self._rule = ws, finding.rule
         self.about, self.result = Pane(), Pane()
         self.about.show(one_finding(found, finding))
-        self.name = field(w.Text, "Name of the group", value=short(finding.sentence))
-        self.save = button("Save group", tooltip=f"Save the group of customers of whom {finding.sentence}")
+        self.name = field(w.Text, "Name of the group", value=short(found.who(finding)))
+        self.save = button("Save group", tooltip=f"Save the group of customers of whom {found.who(finding)}")
         row = box(self.name, self.save, of="ob-saving")
         self.children = (self.about, row, self.result)
         self.save.on_click(lambda _: self._save())

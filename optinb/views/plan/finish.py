@@ -54,6 +54,8 @@ class Finish(w.VBox):
         self.result.show(fragment("together.html.j2", "submitted", *told), role="status")
 
     def _test(self) -> None:
+        if self.test.disabled:  # a double click comes as two, before the page knows that the button is off
+            return
         fields = self._fields()
         self.test.disabled = True  # a second click would send it twice
         self.result.say("Sending the test …")

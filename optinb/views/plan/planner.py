@@ -29,6 +29,7 @@ from optinb.views.plan.offers_view import OffersFold
 from optinb.views.plan.statement import Statements
 from optinb.views.plan.talk import Talk
 from optinb.views.plan.words import NO_CODES, named, suggested_name
+from optinb.views.typed import after_typing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +123,7 @@ class Planner(Board):
             "variants": self._ask_for_properties,
             "group": self._describe_group,
         }
-        self.campaign.observe(lambda _: self._choose(), "value")
+        self.campaign.observe(lambda change: self._choose(change.new), "value")
         self.by_platform.observe(lambda _: self._split(), "value")
         self._arrange_templates()
         self.twins.take = self._take_twins
@@ -136,10 +137,13 @@ class Planner(Board):
             return []
         return [name for name in self._ws.customers().collect_schema() if name != "customer_id"]
 
-    def _choose(self) -> None:
-        """Opens the chosen campaign, once what was written of the one before is saved."""
-        chosen = self.campaign.value
-        if chosen != self._own_id and not self.form.is_quiet:
+    def _choose(self, chosen: str) -> None:
+        """Opens the chosen campaign, once what was written of the one before is heard and saved."""
+        if not self.form.is_quiet:
+            after_typing(self.campaign, lambda: self._turn_to(chosen))
+
+    def _turn_to(self, chosen: str) -> None:
+        if chosen != self._own_id:
             self.keeper.save()
             self._open(self._ws.store.campaigns.find(chosen) if chosen else None)
 
