@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from optinb.workspace import Workspace
 
 NEW = "New target group"
+NO_DATA = (
+    "No customer data is imported yet, so that there is nobody to choose. The command optinb import brings in "
+    "what waits in the inbox, and so does the nightly run; it shows here then."
+)
 MORE = {
     "Compare": "compare",
     "Overlap": "overlap",
@@ -52,6 +56,7 @@ class GroupDesk(w.VBox):
         self.group.observe(lambda _: self._show(), "value")
         self.more.observe(lambda _: self._show_more(), "value")
         follow(self, self._names, self._learn)
+        follow(self, lambda: ws.warehouse.current, lambda _version: self._say_whether_there_is_data())
 
     @property
     def chosen(self) -> str:
@@ -83,10 +88,13 @@ class GroupDesk(w.VBox):
         with self.result.saying_errors():
             if name not in self._editors:
                 self._editors[name] = RuleEditor(self._ws, group=name or None, plan=self._plan)
-                if not name:
+                if not name and self._ws.warehouse.current is not None:
                     self._editors[name].begin()
             self.place.children = (self._editors[name],)
-            self.result.say("")
+            self._say_whether_there_is_data()
+
+    def _say_whether_there_is_data(self) -> None:
+        self.result.say(NO_DATA if self._ws.warehouse.current is None else "", kind="bad")
 
     def _show_more(self) -> None:
         from optinb import views

@@ -211,7 +211,8 @@ class Workbench(w.VBox):
         user = ""
         with suppress(SettingsError):  # the tabs that need somebody say how they are named
             user = ws.user
-        return user, ws.root.resolve().name, rehearsed, real, night
+        age = 0 if night is None else (ws.today() - night).days
+        return user, ws.root.resolve().name, rehearsed, real, night, age
 
     def _say_where(self) -> None:
         self.where.show(fragment("workbench.html.j2", "where", *self._where()))

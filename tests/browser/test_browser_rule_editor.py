@@ -12,6 +12,10 @@ from optinb.workspace import open_workspace
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
+THEME = """async theme => {
+  await window.jupyterapp.commands.execute("apputils:change-theme", { theme });
+  while (document.body.dataset.jpThemeName !== theme) await new Promise(done => setTimeout(done, 50));
+}"""
 CODE = """import optinb
 from optinb import attr, did, views
 ws = optinb.open_workspace({folder!r}, user={user!r})
@@ -91,4 +95,9 @@ def test_a_group_is_built_by_keyboard_alone_in_lines_of_one_row_with_its_count_i
     full.get_by_role("button", name="Save group").scroll_into_view_if_needed()
     expect(tally).to_be_in_viewport()
     lab.picture(page, "editor_narrow")
+    for theme in ("Dark", "Light"):
+        page.evaluate(THEME, f"JupyterLab {theme}")
+        for width in (390, 1024, 1440):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert faults(page, within=".ob-editor") == [], f"{theme}, {width}"
     assert lab.requests == []
