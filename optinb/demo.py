@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import tempfile
 from contextlib import ExitStack, contextmanager
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+import polars as pl
 
 from optinb.appboy import TemplateRules
 from optinb.base.clock import VARIABLE as NOW
@@ -21,15 +24,15 @@ from optinb.base.workspace_folder import init_workspace
 from optinb.campaigns import may
 from optinb.errors import UsageError, interruptible
 from optinb.notebook import run_night
-from optinb.rehearsal import APPROVER, AUTHOR, JOURNAL, KEYS, SCHEDULER, environment, start_sandbox
+from optinb.rehearsal import APPROVER, AUTHOR, JOURNAL, KEYS, SCHEDULER, begins_at, environment, start_sandbox
 from optinb.rules import did
 from optinb.sandbox import Sandbox, demo_world
+from optinb.sandbox.sample import write_sample
 from optinb.show.registry import install
 from optinb.workspace import open_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
 
     from optinb.measure import NightSummary
     from optinb.rules import Rule
@@ -67,6 +70,10 @@ CAMPAIGNS: tuple[dict[str, Any], ...] = (
     },
 )
 
+# What the first of them offers where the demo shows what that costs.
+OFFER: dict[str, Any] = {"name": "Summer", "kind": "discount", "value": "SUMMER", "cost_of_one": 5.0}
+REDEEMING = 7  # of so many customers one redeems what they got
+
 # As the sandbox has them set: the templates of the nightly campaign may be had every night.
 STATED: dict[str, TemplateRules] = {
     f"Optimove_ClubNight_{platform}": TemplateRules(again_after_s=0) for platform in ("iOS", "Android")
@@ -98,12 +105,15 @@ def run_demo(folder: Path | None, *, say: Callable[[str], None]) -> tuple[NightS
                 state_templates(author)
                 for name, rule in GROUPS.items():
                     say(f"group     {name}: {author.groups.save(name, rule).sentence}")
-                for campaign in CAMPAIGNS:
+                for campaign in (_offering(CAMPAIGNS[0]), *CAMPAIGNS[1:]):
                     author.campaigns.submit(campaign)
             with open_workspace(root, user=APPROVER) as approver:
                 for campaign in CAMPAIGNS:
-                    approver.campaigns.approve(campaign["name"], seen=approver.campaigns.preview(campaign["name"]))
+                    seen = approver.campaigns.preview(campaign["name"])
+                    approver.campaigns.approve(campaign["name"], seen=seen)
                     say(f"approved  {campaign['name']} by {APPROVER}")
+                    if seen.offer_cost is not None:
+                        say(f"cost      {seen.offer_cost.sentence()}")
             say("night     papermill runs notebooks/nightly_send.ipynb …")
             summary = run_night(root, RUN_DATE)
     return summary, root
@@ -112,7 +122,8 @@ def run_demo(folder: Path | None, *, say: Callable[[str], None]) -> tuple[NightS
 def start(folder: str | Path | None = None) -> Workspace:
     """A workspace to try things out in: the sample, imported and modelled, with a sandbox of Appboy beside it.
 
-    It is opened as the author of campaigns, on the sample's night; the sandbox runs as long as this program.
+    It is opened as the author of campaigns, on the night of its newest delivery; the sandbox runs as long as this
+    program.
 
     Args:
         folder: where to keep it; one that an earlier call made is opened again. A temporary one when left out.
@@ -120,7 +131,9 @@ def start(folder: str | Path | None = None) -> Workspace:
     root = Path(folder).expanduser().resolve() if folder else None
     is_known = root is not None and (root / FILE_NAME).is_file()
     root = root if root is not None and is_known else _new_folder(root)
-    now = datetime.combine(RUN_DATE, time(2), tzinfo=load_settings(shared(f"data/{FILE_NAME}")).zone)
+    zone = load_settings(shared(f"data/{FILE_NAME}")).zone
+    newest = begins_at(root, load_settings(root / FILE_NAME)) if is_known else None
+    now = newest or datetime.combine(RUN_DATE, time(2), tzinfo=zone)
     with ExitStack() as stack:
         # approvals are of an address too: where it can, the sandbox of a folder listens where it did
         known = load_settings(root / FILE_NAME).app_groups[0].api if is_known else ""
@@ -135,9 +148,9 @@ def start(folder: str | Path | None = None) -> Workspace:
         ws = stack.enter_context(open_workspace(root, user=AUTHOR))
         # an earlier call may have been ended anywhere
         if ws.warehouse.current is None:
-            ws.import_delivery(RUN_DATE)
+            ws.import_delivery(ws.today())
         if ws.snapshot().model_date is None:
-            ws.model(RUN_DATE)
+            ws.model(ws.snapshot().import_date)
         for name in GROUPS.keys() - {group.name for group in ws.groups.list()}:
             ws.groups.save(name, GROUPS[name])
         ws.templates.sync()
@@ -164,7 +177,8 @@ def campaign(ws: Workspace) -> dict[str, Any]:
     taken = {record.campaign.name for record in ws.campaigns.list(archived=True) if not may(record.state, "submit")}
     first = CAMPAIGNS[0]["name"]
     names = (first if number == 1 else f"{first} {number}" for number in count(1))
-    return {**CAMPAIGNS[0], "name": next(name for name in names if name not in taken)}
+    date = {"schedule": {"date": ws.today(), "at": "18:30"}}
+    return {**_offering(CAMPAIGNS[0]), **date, "name": next(name for name in names if name not in taken)}
 
 
 def second_person(ws: Workspace) -> Workspace:
@@ -173,8 +187,47 @@ def second_person(ws: Workspace) -> Workspace:
 
 
 def night(ws: Workspace) -> NightSummary:
-    """Runs the sample's night on a workspace that `start` made: what is approved goes to the sandbox."""
-    return run_night(ws.root, RUN_DATE)
+    """Runs the night of a workspace that `start` made: what is approved goes to the sandbox."""
+    return run_night(ws.root, ws.today())
+
+
+def next_morning(ws: Workspace) -> Workspace:
+    """The same workspace as its author opens it a day later, with the shop's next delivery imported and modelled.
+
+    By that delivery some customers have redeemed the offers of the night, which is made up as all of the sample is.
+    """
+    day = ws.snapshot().import_date + timedelta(days=1)
+    inbox, now = ws.root / "inbox" / day.isoformat(), datetime.combine(day, time(2), tzinfo=ws.settings.zone)
+    with tempfile.TemporaryDirectory() as made:
+        write_sample(Path(made), run_date=RUN_DATE, nights=(day - RUN_DATE).days + 1)
+        copy_tree(Path(made) / day.isoformat(), inbox)
+    redeemed_of(ws, day - timedelta(days=1)).write_csv(inbox / "redemptions.csv", datetime_format="%Y-%m-%dT%H:%M:%SZ")
+    os.environ[NOW] = now.isoformat()  # until `start` takes it back
+    later = open_workspace(ws.root, user=AUTHOR)
+    later.import_delivery(day)
+    later.model(day)
+    return later
+
+
+def redeemed_of(ws: Workspace, night: date) -> pl.DataFrame:
+    """What customers redeem of the offers that they got in a night: one in seven, within two hours of the message.
+
+    Args:
+        ws: one of the sample, whose customers have numbers for ids.
+        night: the one whose offers are redeemed.
+
+    Returns:
+        a frame with redeemed_at (UTC), offer and customer_id, as a delivery has them.
+    """
+    number = pl.col("customer_id").cast(pl.Int64)
+    parts = [pl.DataFrame(schema={"redeemed_at": pl.Datetime("us"), "offer": pl.String, "customer_id": pl.String})]
+    for record in ws.campaigns.list():
+        summary = ws.redemptions.summary(record.campaign.name)
+        got = ws.redemptions.given(record.campaign.name).filter(pl.col("night") == night, number % REDEEMING == 0)
+        if summary is not None:
+            at = pl.col("since") + pl.duration(minutes=number % 120)
+            parts.append(got.select(redeemed_at=at, offer=pl.lit(summary.offer), customer_id="customer_id"))
+    return pl.concat(parts).sort("redeemed_at", "customer_id")
 
 
 def demo_settings(api: str) -> str:
@@ -185,6 +238,11 @@ def demo_settings(api: str) -> str:
         .replace('identity = "login"   ', 'identity = "asserted"')
         .replace('["campaign-approver"]', f'["{APPROVER}"]')
     )
+
+
+def _offering(campaign: dict[str, Any]) -> dict[str, Any]:
+    """A campaign whose code is what it offers."""
+    return {**campaign, "offer": OFFER, "properties": {**campaign["properties"], "promo_code": {"offer": "value"}}}
 
 
 def _new_folder(folder: Path | None) -> Path:

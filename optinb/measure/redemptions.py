@@ -57,6 +57,23 @@ class Redemptions:
             return pl.DataFrame(schema=REDEEMED)
         return self._told(offer)[1].filter(pl.col("campaign_id") == record.id)
 
+    def given(self, campaign: str) -> pl.DataFrame:
+        """Who got the offer of a campaign.
+
+        Args:
+            campaign: its name, without regard to case.
+
+        Returns:
+            a frame with night, since (when it was sent, UTC) and customer_id, the newest night first.
+
+        Raises:
+            CampaignError: with the nearest name, for a campaign that isn't known.
+            StateError: when a frozen audience can't be read.
+        """
+        record = self._store.campaigns.get(campaign)
+        nights = self._store.deliveries.list(campaign_id=record.id, having=BEGUN) if self._offer(record) else ()
+        return self._given(record, nights, pl.DataFrame(schema=TOLD)).select("night", "since", "customer_id")
+
     def summary(self, campaign: str) -> CampaignRedemptions | None:
         """How often the offer of a campaign was redeemed, by night, and what that cost.
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -258,6 +259,7 @@ def test_the_demo_shows_the_whole_way(tmp_path: Path) -> None:
     for expected in ("imported", "lifecycle stage", "target group", "= recipients", "control group", "report.html"):
         assert expected in demo.stdout
     assert "optinb lab" in demo.stderr
+    assert re.search(r"cost +at most \d+ recipients x 5.00 EUR = \d+.00 EUR, if everybody redeems", demo.stderr)
     assert call("demo", "--workspace", str(tmp_path / "demo")).exit_code == 2
 
 

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from datetime import timedelta
+from html import unescape
+
 import papermill
 import pytest
 
 from optinb.base.share import shared
-from optinb.demo import AUTHOR
+from optinb.demo import AUTHOR, RUN_DATE
 from optinb.workspace import open_workspace
 
 
@@ -52,9 +55,14 @@ def test_start_here_goes_from_a_delivery_to_scheduled_messages(execute, tmp_path
         assert ws.campaigns.get("Summer, lapsed").state == "done"
         (run,) = ws.store.runs.list()
         answers = [ws.why(customer).answers[0] for customer in ("000014", "000034")]
+        cost, page = ws.campaigns.preview("Summer, lapsed").offer_cost, ws.campaign_page("Summer, lapsed")
     (sent,) = (run.summary or {})["campaigns"]
     assert sent["accepted"] == sent["recipients"] > 0
     assert f"{sent['recipients']:,}</td>" in shown
+    assert page.redeemed is not None and page.redeemed.cost == 5.0 * page.redeemed.redeemed > 0
+    assert page.redeemed.given == sent["recipients"] and page.redeemed.until == RUN_DATE + timedelta(days=1)
+    assert page.redeemed.sentence()[1:] in unescape(shown)
+    assert cost is not None and cost.at_most == 5.0 * cost.recipients
     assert [answer.outcome for answer in answers] == ["recipient", "excluded"]
     assert all(answer.why in shown for answer in answers)
 
