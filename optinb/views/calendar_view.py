@@ -76,8 +76,8 @@ class Calendar(w.VBox):
         self.to = field(w.DatePicker, "Move to")
         self.move, self.sure, self.leave = button("Move …"), button("Yes, move it", style="primary"), button("Leave it")
         self.to.add_class("ob-to")
-        self._moving = box(self.to, self.move, self.sure, self.leave, of="ob-saving")
-        self._panel = box(self.about, self.result, box(self._moving, self.open_it, of="ob-saving"), of="ob-finish")
+        row = box(self.to, self.move, self.sure, self.leave, self.open_it, of="ob-saving")
+        self._panel = box(self.about, self.result, row, of="ob-finish")
         self.children = (styles(), self.weeks, self.pane, self.chosen, self.day, self._panel)
         self.weeks.observe(lambda _: self.refresh(), "value")
         self.chosen.observe(lambda _: self._choose(), "value")
@@ -148,7 +148,7 @@ class Calendar(w.VBox):
         if record is None:
             return
         self.about.show(fragment("calendar.html.j2", "chosen", record, self._size(record)), role="status")
-        self._moving.layout.display = "" if may_move else "none"
+        self.to.layout.display = "" if may_move else "none"
         self.to.value = record.campaign.schedule.date
         self._ask(False)
 
@@ -172,7 +172,7 @@ class Calendar(w.VBox):
     def _show_question(self, is_asked: bool) -> None:
         for control in (self.sure, self.leave):
             control.layout.display = "" if is_asked else "none"
-        self.move.layout.display = "none" if is_asked else ""
+        self.move.layout.display = "none" if is_asked else self.to.layout.display
         if not is_asked:
             self.result.say("")
 

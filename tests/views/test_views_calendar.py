@@ -82,7 +82,8 @@ def test_an_entry_that_is_chosen_opens_in_the_planner_and_moves_after_it_is_said
     assert (moved.state, moved.campaign.schedule.date, moved.approval) == ("submitted", date(2026, 11, 26), None)
     assert "once it is approved" in text_of(calendar.result.value)
     calendar.chosen.value = submitted.campaigns.get("Club night, regulars").id
-    assert calendar._moving.layout.display == "none" and "ob-moving" not in calendar._dom_classes
+    assert calendar.to.layout.display == calendar.move.layout.display == "none"
+    assert "ob-moving" not in calendar._dom_classes
     calendar.day.value = "2026-11-27"  # of what recurs, which no day can be moved of
     assert calendar.result.value == "" and calendar.sure.layout.display == "none"
 
