@@ -309,7 +309,7 @@ class NightCampaigns:
 
     def _stopped(self) -> str | None:
         """Why nothing at all is planned or sent, or None."""
-        return self.distrusted or (f"the data gate blocked the sends: {self.blocked}" if self.blocked else None)
+        return self.distrusted or (f"a check of the data blocked the sends: {self.blocked}" if self.blocked else None)
 
     def _unchecked(self, app_group_id: str) -> str | None:
         """Why the templates of an app group couldn't be compared with Appboy tonight, or None."""

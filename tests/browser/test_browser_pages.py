@@ -12,6 +12,7 @@ from accessibility import faults
 from pages_server import open_tab, serving
 from stated_templates import state_any_time
 
+from optinb.base.figures import day
 from optinb.delivery.send_watch import watch
 from optinb.demo import APPROVER, AUTHOR, RUN_DATE
 from optinb.workspace import open_workspace
@@ -53,7 +54,7 @@ def test_campaign_goes_from_the_plan_to_a_recall_on_pages_without_code(site, fol
         name.fill(NAME)
         name.press("Enter")
         expect(open_tab(marketer).get_by_text("Come back with WINTER and we pay the delivery.")).to_be_visible()
-        expect(open_tab(marketer).get_by_text(f"Goes out on {RUN_DATE} at 18:30.")).to_be_visible()
+        expect(open_tab(marketer).get_by_text(f"Goes out on {day(RUN_DATE)} at 18:30.")).to_be_visible()
         expect(open_tab(marketer).get_by_text("What this test can detect")).to_be_visible()
         expect(open_tab(marketer).get_by_text(re.compile("^Saved Mon 23 Nov 2026"))).to_be_visible()
         site.whole_picture(marketer, "pages_plan")
