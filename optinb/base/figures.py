@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 from math import floor, isfinite, isnan, log10
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import date
 
 SMALLEST = 0.0001
 NONE = "–"
@@ -86,6 +90,11 @@ def exact(value: float, *, separators: bool = False) -> str:
 def many(count: int, one: str, more: str | None = None) -> str:
     """A count with its noun: `1 customer`, `2,000 customers`."""
     return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+def day(value: date) -> str:
+    """A date in words: `Mon 23 Nov 2026`."""
+    return f"{value:%a} {value.day} {value:%b %Y}"
 
 
 def _no_figure(value: float | None) -> str | None:

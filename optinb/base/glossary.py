@@ -15,6 +15,7 @@ GLOSSARY: Mapping[str, str] = {
     "accepted": "Taken over by Appboy; whether a message reaches the phone shows in its figures later.",
     "app group": "Apps that share users, templates and a key in Appboy, such as one brand's for iOS and Android.",
     "approval": "A second person's yes to a campaign just as it is; whatever changes it asks for a new one.",
+    "auc": "How well a forecast ranks customers: 0.5 is no better than chance, 1 is perfect.",
     "audience": "The customers whom a campaign considers on one night, each with what became of them and why.",
     "bounced": "Given back by the push service of the phone, mostly since the app was removed.",
     "campaign": "A target group, a template and a schedule together: who gets which message, and when.",
@@ -58,7 +59,7 @@ _TAG = re.compile(r"(<[^>]*>)")
 @cache
 def _words() -> re.Pattern[str]:
     names = sorted((*GLOSSARY, *ALSO_CALLED), key=len, reverse=True)
-    return re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, names))})s?(?![\w-])", re.IGNORECASE)
+    return re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, names))})s?(?![\w'’-])", re.IGNORECASE)
 
 
 def explained(html: str) -> str:

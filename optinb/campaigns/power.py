@@ -152,13 +152,15 @@ def power_of(
 
     warning = None
     if effect is None:
-        warning = "no effect can be measured: one of the two groups is too small; raise the control share or the group"
+        warning = (
+            "no effect can be measured: one of the groups is too small; make the control or the target group larger"
+        )
     elif effect > MOST * base_rate:
         relative = f"{share(effect / base_rate, decimals=0)} of" if base_rate else "above"
         warning = (
-            f"low power: only a rise by {amount(100 * effect)} percentage points ({relative} the base rate of "
-            f"{share(base_rate, decimals=2)}) would be found; a larger group, control share or measurement window sees "
-            "smaller ones"
+            f"this test is weak: it would only find a rise by {amount(100 * effect)} percentage points ({relative} the "
+            f"{share(base_rate, decimals=2)} who buy anyway); a larger target group, a larger control group or more "
+            "days measured find smaller ones"
         )
     return Power(
         recipients=recipients,

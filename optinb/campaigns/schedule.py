@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import Meta, Struct
 
+from optinb.base.figures import day as in_words
 from optinb.errors import CampaignError
 
 MAX_DAYS_AHEAD = 90
@@ -135,19 +136,19 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         }[self.clock]
         words = [self._days(), clock]
         if self.start and self.step == 1:
-            words.append(f"from {self.start}")
+            words.append(f"from {in_words(self.start)}")
         if self.end:
-            words.append(f"until {self.end}")
+            words.append(f"until {in_words(self.end)}")
         if self.blackout:
-            words.append(f"but not on {', '.join(map(str, sorted(self.blackout)))}")
+            words.append(f"but not on {', '.join(map(in_words, sorted(self.blackout)))}")
         return " ".join(words)
 
     def _days(self) -> str:
         match self.every:
             case None:
-                return f"on {self.date}"
+                return f"on {in_words(self.date)}" if self.date else "on a date"
             case "day":
-                return "every day" if self.step == 1 else f"every {self.step} days from {self.start} on"
+                return "every day" if self.step == 1 else f"every {self.step} days from {in_words(self.start)} on"
             case "week":
                 named = [day.capitalize() for day in WEEKDAYS if day in self.days]
                 return f"every {named[0]}" if len(named) == 1 else f"every {', '.join(named[:-1])} and {named[-1]}"

@@ -306,9 +306,9 @@ def _unforeseen(error: Exception, command: str) -> str:
 def main(log: str | None) -> None:
     """From customer tables to approved push campaigns, scheduled with Appboy.
 
-    Exit codes: 0 done, 1 failed, 2 wrong use, or something that a night needs isn't there, 3 the data gate blocked the
-    sends, 4 a campaign was held, 5 some deliveries are unknown, 6 Appboy accepted messages and keeps them from most
-    customers, 130 interrupted with Ctrl-C.
+    Exit codes: 0 done, 1 failed, 2 wrong use, or something that a night needs isn't there, 3 a check of the data
+    blocked the sends, 4 a campaign was held, 5 some deliveries are unknown, 6 Appboy accepted messages and keeps
+    them from most customers, 130 interrupted with Ctrl-C.
     """
     logs.to_file(None)
     logs.to_stderr(log)

@@ -29,7 +29,7 @@ def init(folder: Path) -> Any:
 
 @main.command("import")
 @date_option("today")
-@click.option("--accept-anyway", metavar="REASON", help="Publish although a gate fails; who and why is recorded.")
+@click.option("--accept-anyway", metavar="REASON", help="Publish although a check fails; who and why is recorded.")
 @on_workspace
 def import_(ws: Workspace, run_date: date | None, accept_anyway: str | None) -> Any:
     """Check and publish the delivery inbox/DATE."""
@@ -41,7 +41,7 @@ def import_(ws: Workspace, run_date: date | None, accept_anyway: str | None) -> 
 @date_option("the folder's name, or else today,")
 @on_workspace
 def check(ws: Workspace, folder: Path, run_date: date | None) -> Any:
-    """Examine FOLDER as a delivery without importing it; ends with 3 where a gate would block it."""
+    """Examine FOLDER as a delivery without importing it; ends with 3 where a check would block it."""
     return ws.check(folder, run_date=run_date)
 
 

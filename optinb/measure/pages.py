@@ -5,13 +5,13 @@ Everything is escaped unless a template says otherwise, and nothing is fetched: 
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from optinb.base.figures import amount, figure, many
+from optinb.base.figures import amount, day, figure, many
 from optinb.base.figures import share as shown_share
 from optinb.base.glossary import explained
 from optinb.campaigns import REASONS
@@ -97,11 +97,6 @@ def number(value: float | None) -> str:
 def percent(share: float) -> str:
     """A share of 0 to 1 as a percentage, with one decimal."""
     return shown_share(share)
-
-
-def day(value: date) -> str:
-    """A date in words: `Mon 23 Nov 2026`."""
-    return f"{value:%a} {value.day} {value:%b %Y}"
 
 
 def moment(value: datetime, zone: ZoneInfo | None = None) -> str:

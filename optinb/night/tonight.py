@@ -51,7 +51,7 @@ FOR_SENDS = timedelta(minutes=30)
 class NightCampaigns:
     """The campaigns of one night on a workspace.
 
-    Attributes: `blocked`: why a data gate blocks the sends; `distrusted`: why the audit trail can't be gone by, so that
+    Attributes: `blocked`: why a failed check of the data blocks the sends; `distrusted`: why the audit trail can't be gone by, so that
     nothing is planned or sent; `overtaken`: why nothing new can be planned; `synced`: what the import of templates
     found; `unready`: names of app groups to which nothing can go, and why; `failures`: what went wrong in sends, in
     sentences; `notes`: what is to be told of audiences.
@@ -309,7 +309,7 @@ class NightCampaigns:
 
     def _stopped(self) -> str | None:
         """Why nothing at all is planned or sent, or None."""
-        return self.distrusted or (f"the data gate blocked the sends: {self.blocked}" if self.blocked else None)
+        return self.distrusted or (f"a check of the data blocked the sends: {self.blocked}" if self.blocked else None)
 
     def _unchecked(self, app_group_id: str) -> str | None:
         """Why the templates of an app group couldn't be compared with Appboy tonight, or None."""

@@ -205,7 +205,7 @@ def reach_sample_text(value: ReachSample) -> str:
         for app in value.apps
     ]
     return f"{head}\n" + table(
-        rows, head=("app", "reachable by app_users", "with a token", "out of reach", "with a token")
+        rows, head=("app", "reachable, by our data", "with a token", "out of reach, by our data", "with a token")
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as w
 
+from optinb.base.figures import day
 from optinb.delivery.send_watch import nights, watch
 from optinb.errors import OptinbError
 from optinb.show.pages import fragment
@@ -73,7 +74,7 @@ class Monitor(w.VBox):
     def refresh(self) -> None:
         """Reads how far the sends are now."""
         found = nights(self._ws.store)
-        options = [(NEWEST, ""), *((str(night), str(night)) for night in found)]
+        options = [(NEWEST, ""), *((day(night), str(night)) for night in found)]
         if list(self.night.options) != options:
             choose(self.night, options, keep=self.night.value)
         chosen = next((night for night in found if self.night.value in ("", str(night))), None)

@@ -14,6 +14,7 @@ from accessibility import faults
 from pages_server import open_tab, serving
 from stated_templates import state_any_time
 
+from optinb.base.figures import day
 from optinb.delivery.send_watch import watch
 from optinb.demo import APPROVER, AUTHOR, RUN_DATE
 from optinb.workspace import open_workspace
@@ -126,7 +127,7 @@ def test_campaign_goes_from_nothing_over_the_approval_and_the_night_to_a_recall_
         hand.go_on("Time")
         hand.type("0630PM")
         seconds = time.monotonic() - hand.since
-        expect(open_tab(marketer).get_by_text(f"Goes out on {RUN_DATE} at 18:30.")).to_be_visible()
+        expect(open_tab(marketer).get_by_text(f"Goes out on {day(RUN_DATE)} at 18:30.")).to_be_visible()
         expect(open_tab(marketer).get_by_text("What this test can detect")).to_be_visible()
         expect(open_tab(marketer).get_by_text("and we pay the delivery.").last).to_be_visible()
         expect(open_tab(marketer).get_by_text(re.compile("^Saved Mon 23 Nov 2026"))).to_be_visible()

@@ -17,14 +17,18 @@ def test_a_group_in_which_nobody_buys_anyway_does_not_see_every_effect() -> None
     effect = smallest_effect(recipients=1_000, control=100, base_rate=0.0)
     # By hand: 1.96 * sqrt(0.0431 * 0.9569 * (1/1000 + 1/100)) + 0.8416 * sqrt(0.0474 * 0.9526 / 1000) = 0.0474.
     assert effect == pytest.approx(0.0474, abs=0.0002)
-    assert "low power" in (power_of(recipients=1_000, control=100, base_rate=0.0, measurement_days=14).warning or "")
+    assert "this test is weak" in (
+        power_of(recipients=1_000, control=100, base_rate=0.0, measurement_days=14).warning or ""
+    )
 
 
 def test_low_power_is_said_before_approval() -> None:
     good = power_of(recipients=90_000, control=10_000, base_rate=0.05, measurement_days=14)
     assert good.warning is None
     assert good.smallest_effect == pytest.approx(0.0066, abs=0.0003)
-    assert "low power" in (power_of(recipients=900, control=100, base_rate=0.05, measurement_days=14).warning or "")
+    assert "this test is weak" in (
+        power_of(recipients=900, control=100, base_rate=0.05, measurement_days=14).warning or ""
+    )
     assert "no effect" in (power_of(recipients=9, control=0, base_rate=0.05, measurement_days=14).warning or "")
 
 
@@ -40,15 +44,15 @@ def test_a_warning_says_how_much_would_be_found_and_what_helps() -> None:
         base_rate=0.05,
         smallest_effect=effect,
         warning=(
-            "low power: only a rise by 9.06 percentage points (181% of the base rate of 5.00%) would be found; a "
-            "larger group, control share or measurement window sees smaller ones"
+            "this test is weak: it would only find a rise by 9.06 percentage points (181% of the 5.00% who buy "
+            "anyway); a larger target group, a larger control group or more days measured find smaller ones"
         ),
         # (1.96 * sqrt(0.0515 / (0.9 * 0.1)) + 0.8416 * sqrt(0.055 * 0.945 / 0.9 + 0.05 * 0.95 / 0.1)) ** 2 / 0.005 ** 2
         needed=175_955,
     )
     assert found.advice == "to see a rise by a tenth takes 175,955 customers with 10% held out, where there are 1,000"
     nobody_buys = power_of(recipients=900, control=100, base_rate=0.0, measurement_days=14).warning or ""
-    assert "percentage points (above the base rate of" in nobody_buys
+    assert "percentage points (above the 0.00% who buy anyway)" in nobody_buys
 
 
 def test_a_fifth_of_the_base_rate_is_what_a_test_must_see() -> None:
@@ -65,7 +69,7 @@ def test_a_fifth_of_the_base_rate_is_what_a_test_must_see() -> None:
 @pytest.mark.parametrize(("recipients", "control"), [(1, 100), (100, 1), (0, 0)])
 def test_a_group_of_one_measures_nothing(recipients: int, control: int) -> None:
     assert power_of(recipients=recipients, control=control, base_rate=0.05, measurement_days=14).warning == (
-        "no effect can be measured: one of the two groups is too small; raise the control share or the group"
+        "no effect can be measured: one of the groups is too small; make the control or the target group larger"
     )
 
 

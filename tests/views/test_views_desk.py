@@ -95,7 +95,7 @@ def test_desk_tells_what_is_different_from_the_last_approval(desk, submitted, ws
     shown = text_of(desk.detail.value)
     assert "Different from what demo-approver approved on Mon 23 Nov 2026" in shown
     assert "control share 10.0% 25.0%" in shown
-    assert "schedule on 2026-11-24 at 18:30 on 2026-11-24 at 09:15" in shown
+    assert "schedule on Tue 24 Nov 2026 at 18:30 on Tue 24 Nov 2026 at 09:15" in shown
     assert "offer none Winter" in shown
     assert re.search(r"rule of the target group bought at least 2 times .* last 60 days bought ", shown)
 

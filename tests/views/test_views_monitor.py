@@ -124,7 +124,7 @@ def test_recall_takes_back_what_appboy_has_scheduled(night, ws, sandbox):
 def test_nights_are_told_newest_first(night, ws):
     assert nights(ws.store) == (RUN_DATE,)
     monitor = Monitor(ws)
-    assert [label for label, _ in monitor.night.options] == ["the newest night", "2026-11-23"]
+    assert [label for label, _ in monitor.night.options] == ["the newest night", "Mon 23 Nov 2026"]
 
 
 def test_what_was_sent_to_whom_stands_in_a_table_with_what_was_held(night, ws):

@@ -111,7 +111,7 @@ def test_a_preview_shows_what_is_approved(ws: Workspace) -> None:
     assert power is not None
     assert 0 < power.base_rate <= 1
     assert power.warning is not None
-    assert "low power" in power.warning
+    assert "this test is weak" in power.warning
     ws.groups.save("The same", in_group(CLUB["group"]))
     assert ws.campaigns.power(ws.campaigns.preview({**CLUB, "group": "The same"})) == power
 

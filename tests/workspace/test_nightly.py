@@ -177,7 +177,7 @@ def test_a_failed_gate_keeps_the_old_tables_and_sends_nothing(ws: Workspace, fol
     summary = run(folder)
     assert summary.exit_code == Exit.DATA_BLOCKED
     assert ws.warehouse.current == version
-    assert all("data gate" in c.held for c in summary.campaigns)
+    assert all("a check of the data blocked the sends" in c.held for c in summary.campaigns)
     assert summary.problems
     assert not journal(sandbox, folder)
 

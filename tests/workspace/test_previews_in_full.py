@@ -100,7 +100,7 @@ def test_the_command_shows_all_of_it(ws: Workspace, folder: Path, tmp_path: Path
     for part in (
         f"{recipients:,}  recipients; about {recipients:,} messages",
         f"codes: {recipients:,} needed, 2 left in 'Ten': {recipients - 2:,} are missing",
-        "low power",
+        "this test is weak",
         f"that night too: More urgent (submitted, priority 90), chooses first, takes {recipients:,} of the recipients",
         "0  recipients are left by the others of that night",
         "YOUR-CODE",

@@ -188,7 +188,7 @@ class SizesView(w.VBox):
         self.add_class("ob-view")
         self._ws = ws
         self.groups = several(names_of(ws))
-        self.nights = field(w.BoundedIntText, "Nights, up to", value=30, min=1, max=60)
+        self.nights = field(w.BoundedIntText, "Nights, at most", value=30, min=1, max=60)
         self.job = Job("Count", prepare=self._prepare, done=self._show, steps=lambda: self.nights.value)
         self.answer = Pane()
         self.children = (styles(), box(self.groups, self.nights, of="ob-pair"), self.job, self.answer)
@@ -248,7 +248,7 @@ class CustomerView(AskingView):
     def __init__(self, ws: Workspace, customer_id: str = "") -> None:
         super().__init__(ws)
         self.id = field(
-            w.Text, "Customer", value=customer_id, placeholder="customer_id, then Enter", continuous_update=False
+            w.Text, "Customer", value=customer_id, placeholder="id of a customer, then Enter", continuous_update=False
         )
         self.arrange(self.id, watch=(self.id,))
 
