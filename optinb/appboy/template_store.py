@@ -101,6 +101,14 @@ class TemplateStore:
         with self._database.reading() as con:
             return tuple(_decode(body) for body in con.execute(query).scalars())
 
+    def names(self, app_group_id: str | None = None) -> dict[str, str]:
+        """The names of the templates of one app group or of all, by their ids."""
+        query = select(templates.c.id, templates.c.name)
+        if app_group_id is not None:
+            query = query.where(templates.c.app_group_id == app_group_id)
+        with self._database.reading() as con:
+            return {row.id: row.name for row in con.execute(query)}
+
     def imported(self, app_group_id: str) -> dict[str, Template]:
         """The templates of an app group, by id, that are stored as the audit trail says that they were imported."""
         with self._database.reading() as con:

@@ -156,7 +156,7 @@ def _messages_for(
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint8]]:
     """The messages that each of some customers gets, as bits, and what is against each who gets none (else 0).
 
-    Every one of them has an app that a message of their variant reaches; Appboy's filters look at each message apart.
+    Every one of them has an app that some message reaches; Appboy's filters look at each message apart.
     """
     bits, against = np.zeros(len(places), dtype=np.uint32), np.zeros(len(places), dtype=np.uint8)
     latest, counted = np.full(len(places), -1, dtype=np.int64), np.zeros(len(places), dtype=np.uint16)
@@ -176,6 +176,9 @@ def _messages_for(
         used = placed.last_used(message.apps)[places[mine]]
         mine, used = mine[used > latest[mine]], used[used > latest[mine]]
         bits[mine], latest[mine] = bit, used
+    for message in messages:  # who has an app that only other variants reach
+        left = (bits == 0) & (against == 0) & (dealt == message.variant)
+        against[left] = placed.against(message.apps)[places[left]]
     return bits, np.where(bits != 0, np.uint8(0), against)
 
 

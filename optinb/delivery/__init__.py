@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from optinb.delivery.night_answers import Answer, Why, WorkspaceStatus
     from optinb.delivery.planning import plan, why_short, why_too_large
     from optinb.delivery.recall import Recall, RecallTools, SendMove, reschedule
-    from optinb.delivery.reconcile import Reconciled
+    from optinb.delivery.reconcile import Reconciled, Settled, Settlements
     from optinb.delivery.recovery import Recovered
     from optinb.delivery.request import ask_after, last_moment, may_be_stopped, request_for, schedule_of
     from optinb.delivery.send_ids import SendIds
     from optinb.delivery.sender import send
-    from optinb.delivery.sends import Cancellation, Sends, Settled, Settlements
+    from optinb.delivery.sends import Cancellation, Sends
 else:
     __getattr__ = lazily(
         __name__,
@@ -47,11 +47,11 @@ else:
             ".night_answers": "Answer Why WorkspaceStatus",
             ".planning": "plan why_short why_too_large",
             ".recall": "Recall RecallTools SendMove reschedule",
-            ".reconcile": "Reconciled",
+            ".reconcile": "Reconciled Settled Settlements",
             ".recovery": "Recovered",
             ".request": "ask_after last_moment may_be_stopped request_for schedule_of",
             ".send_ids": "SendIds",
             ".sender": "send",
-            ".sends": "Cancellation Sends Settled Settlements",
+            ".sends": "Cancellation Sends",
         },
     )

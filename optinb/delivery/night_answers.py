@@ -187,7 +187,7 @@ class NightAnswers:
         found = [self._answer(message, who) for message in messages]
         if len(messages) == 1 and messages[0].variant is None:
             return tuple(found)
-        names = {template.id: template.name for template in self._store.templates.list(messages[0].app_group_id)}
+        names = self._store.templates.names(messages[0].app_group_id)
         got = [
             _named(answer, names.get(message.template_id, message.template_id), message.variant)
             for message, answer in zip(messages, found, strict=True)

@@ -51,6 +51,32 @@ class Reconciled(Struct, frozen=True, kw_only=True):
     missing_ids: tuple[str, ...] = ()
 
 
+class Settled(Struct, frozen=True, kw_only=True):
+    """What Appboy said of the unknown recipients of a campaign's night.
+
+    Attributes:
+        reconciled: how many got it, didn't, or are still unknown.
+        list: the name of the list of those it missed; None where there is none.
+        problem: why it couldn't be asked; None where it could.
+    """
+
+    reconciled: Reconciled
+    list: str | None = None
+    problem: str | None = None
+
+
+class Settlements(Struct, frozen=True, kw_only=True):
+    """What Appboy said of every unknown recipient.
+
+    Attributes:
+        nights: one entry for each campaign and night that was asked about.
+        exit_code: 0; 1 where it couldn't be asked, and 5 where nothing can be said yet, or any more.
+    """
+
+    nights: tuple[Settled, ...]
+    exit_code: int
+
+
 def _lasting(before: Verdict | None, now: Verdict) -> Verdict:
     """The word that counts: what was received stays received, and what was told once isn't untold later."""
     return before if before and (before == "received" or now == "untold") else now

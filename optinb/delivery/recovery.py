@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from optinb.campaigns import ALIVE, Waterfall, campaign_of, id_of, message_key
 from optinb.delivery.audit_checkpoint import RECOVERED, SUBJECT, AuditCheckpoints, LostCheckpoint, nights_with_answers
 from optinb.delivery.journal import FrozenAudience, RebuiltNight, Store, send_lease
-from optinb.delivery.sends import WAIT_S, Sends, Settled
+from optinb.delivery.reconcile import Settled
+from optinb.delivery.sends import WAIT_S, Sends
 from optinb.errors import ApprovalError, OptinbError, StateError
 
 if TYPE_CHECKING:

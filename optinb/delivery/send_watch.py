@@ -94,6 +94,6 @@ def watch(context: Context, store: Store, run_date: date) -> NightSends:
 def _title(store: Store, audience: FrozenAudience, audiences: Iterable[FrozenAudience]) -> str:
     if audience.variant is None and sum(audience.is_beside(other) for other in audiences) < 2:
         return audience.campaign_name
-    names = {template.id: template.name for template in store.templates.list(audience.app_group_id)}
+    names = store.templates.names(audience.app_group_id)
     of = f", variant {audience.variant}" if audience.variant else ""
     return f"{audience.campaign_name}: {names.get(audience.template_id, audience.template_id)}{of}"

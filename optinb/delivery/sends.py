@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -14,14 +14,13 @@ from msgspec.structs import replace
 from optinb.appboy import AppboyClient
 from optinb.base.progress import Advance, progress
 from optinb.campaigns import TimeMove, may_move, sign_move, signing_key
-from optinb.campaigns.schedule import EARLIEST_ZONE
 from optinb.delivery.budget import Budget
 from optinb.delivery.closing import close_dead, lease_name
 from optinb.delivery.contact_status import COUNTING
-from optinb.delivery.journal import Accepted, FrozenAudience, Store
 from optinb.delivery.recall import Recall, RecallTools, SendMove, moved_together, recall, reschedule, together
-from optinb.delivery.reconcile import AN_HOUR, Reconciled, reconcile
+from optinb.delivery.reconcile import AN_HOUR, Reconciled, Settled, Settlements, reconcile
 from optinb.delivery.request import ask_after, may_be_stopped
+from optinb.delivery.send_moves import as_it_is_now, moved_to, still_to_move
 from optinb.errors import CampaignError, Exit, UsageError, failure
 from optinb.segments.lists import MAX_NAME, Lists
 
@@ -32,36 +31,11 @@ if TYPE_CHECKING:
     from optinb.base.context import Context
     from optinb.delivery.audit_checkpoint import AuditCheckpoints
     from optinb.delivery.contact_history import ContactHistory
+    from optinb.delivery.journal import FrozenAudience, Store
     from optinb.engine.persons import Persons
     from optinb.store import HeldLease
 
 WAIT_S = 45.0  # longer than a dead sender's hold lasts, and than a window takes
-
-
-class Settled(Struct, frozen=True, kw_only=True):
-    """What Appboy said of the unknown recipients of a campaign's night.
-
-    Attributes:
-        reconciled: how many got it, didn't, or are still unknown.
-        list: the name of the list of those it missed; None where there is none.
-        problem: why it couldn't be asked; None where it could.
-    """
-
-    reconciled: Reconciled
-    list: str | None = None
-    problem: str | None = None
-
-
-class Settlements(Struct, frozen=True, kw_only=True):
-    """What Appboy said of every unknown recipient.
-
-    Attributes:
-        nights: one entry for each campaign and night that was asked about.
-        exit_code: 0; 1 where it couldn't be asked, and 5 where nothing can be said yet, or any more.
-    """
-
-    nights: tuple[Settled, ...]
-    exit_code: int
 
 
 class Cancellation(Struct, frozen=True, kw_only=True):
@@ -251,9 +225,11 @@ class Sends:
         nights = [a for a in nights if run_date in (None, a.run_date) and now < a.send_at]
         if not nights:
             raise CampaignError(f"nothing of {name!r} is scheduled and still to go out, so nothing can be moved")
-        messages = [audience for audience in nights if audience.is_beside(nights[0])]
-        for audience in messages:
-            self._moved(audience, at)  # what can't be is refused before anybody is waited for
+        deliveries, zone = self._store.deliveries, self._settings.zone
+        beside = [audience for audience in nights if audience.is_beside(nights[0])]
+        messages = still_to_move(deliveries, beside, at, zone=zone)
+        for audience in messages:  # what can't be is refused before anybody is waited for
+            moved_to(deliveries, audience, at, zone=zone, now=now)
         until = self._until()
         with ExitStack() as stack:
             held: list[HeldLease] = []
@@ -261,8 +237,9 @@ class Sends:
                 held.append(self._hold(audience))
                 stack.enter_context(held[-1])
             # somebody else may have moved it until then
-            messages = [self._as_it_is_now(audience) for audience in messages]
-            moments = [self._moved(audience, at) for audience in messages]
+            now = self._context.now()
+            messages = [as_it_is_now(deliveries, audience, now=now) for audience in messages]
+            moments = [moved_to(deliveries, audience, at, zone=zone, now=now) for audience in messages]
             found = zip(messages, held, moments, strict=True)
             return moved_together([self._move(audience, hold, moment, until) for audience, hold, moment in found])
 
@@ -380,41 +357,6 @@ class Sends:
         if (known := self._people()) is not None:
             people = known.today(people)  # whoever has another id since is on it by that one
         return self._lists.save(name, people["customer_id"], may_be_empty=True).name
-
-    def _as_it_is_now(self, audience: FrozenAudience) -> FrozenAudience:
-        """A night that is to be moved, once nobody else works on it. Raises CampaignError."""
-        there = self._store.deliveries.find(*audience.night)
-        if there is None or there.cancelled != audience.cancelled or self._context.now() >= there.send_at:
-            raise CampaignError(
-                f"{audience.campaign_name!r} was cancelled or went out meanwhile, so nothing of it was moved; "
-                "`optinb status` shows what became of it"
-            )
-        return there
-
-    def _moved(self, audience: FrozenAudience, at: str) -> datetime:
-        """The moment of another time on the day of a send. Raises CampaignError."""
-        if audience.clock == "optimal":
-            raise CampaignError(f"Appboy chooses the time of {audience.campaign_name!r}; it can't be moved")
-        try:
-            clock = time.fromisoformat(at)
-        except ValueError as error:
-            raise CampaignError(f"{at!r} is no time of day; write one such as 19:30") from error
-        if audience.clock == "local":
-            wall = audience.send_at + EARLIEST_ZONE
-            send_at = datetime.combine(wall.date(), clock, tzinfo=wall.tzinfo) - EARLIEST_ZONE
-        else:
-            wall = audience.send_at.astimezone(self._settings.zone)
-            send_at = datetime.combine(wall.date(), clock, tzinfo=wall.tzinfo)
-        is_repeated = send_at == audience.send_at and any(
-            isinstance(batch.state, Accepted) and batch.state.before
-            for batch in self._store.deliveries.batches(*audience.night, state="accepted")
-        )
-        if send_at <= max(audience.send_at, self._context.now()) and not is_repeated:
-            raise CampaignError(
-                f"{audience.campaign_name!r} goes out at {wall:%H:%M} and can only be moved to a later time of that "
-                f"day, not to {at}; cancel it to send it earlier"
-            )
-        return send_at.astimezone(audience.send_at.tzinfo)
 
     def _tools(self, client: AppboyClient, audience: FrozenAudience, held: HeldLease, until: float) -> RecallTools:
         budget = self.budget(audience.app_group_id)

@@ -159,16 +159,12 @@ class ReachFigures:
 
     def _named(self, of: ReachDay) -> str:
         if of.campaign_id is None or of.run_date is None:
-            return f"the template {self._templates().get(of.template_id, of.template_id)!r}"
+            return f"the template {self._store.templates.names().get(of.template_id, of.template_id)!r}"
         audience = self._store.deliveries.find(of.campaign_id, of.run_date)
         return f"{audience.campaign_name!r}, night of {of.run_date}" if audience else f"{of.send_id}"
 
-    def _templates(self) -> dict[str, str]:
-        """The names of templates by their ids."""
-        return {template.id: template.name for template in self._store.templates.list()}
-
     def _told(self, name: str, audiences: Sequence[FrozenAudience]) -> CampaignFigures:
-        now, names = self._context.now(), self._templates()
+        now, names = self._context.now(), self._store.templates.names()
         begun = [audience for audience in audiences if audience.send_at <= now]
         own = [audience for audience in begun if audience.send_id]
         rows = self._store.reach_days.of_campaign(own[0].of_campaign) if own else ()

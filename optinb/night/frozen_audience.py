@@ -91,8 +91,10 @@ def _why_other_people(ws: Workspace, resolved: Resolved, audience: FrozenAudienc
     Raises StateError when the file isn't here or was changed.
     """
     must_be_here(ws.store, audience, ws.root)
-    # which of their phones somebody used last, and which filter lets what through, isn't judged anew either
-    resolved = replace(resolved, campaign=replace(resolved.campaign, phones="all"))
+    # which of their phones somebody used last, and which filter lets what through, isn't judged anew either; whether
+    # this message may reach them is, whatever another one could
+    campaign = replace(resolved.campaign, phones="all")
+    resolved = replace(resolved, campaign=campaign, messages=(resolved.messages[audience.number],))
     frozen = _still_planned(ws, audience)
     is_reproducible = not (
         is_bound or nodes_of(from_json(resolved.rule_json), Contacted) or _is_overtaken(ws, audience)
@@ -115,7 +117,7 @@ def _why_other_people(ws: Workspace, resolved: Resolved, audience: FrozenAudienc
     if is_bound:
         expected, by = tonight, WHO
     else:
-        expected, by = gets(tonight, audience.number), [*WHO, "properties"]
+        expected, by = gets(tonight, 0), [*WHO, "properties"]
         frozen = frozen.with_columns(_without_codes(resolved.campaign))
     others = frozen.height - frozen.unique("customer_id").join(expected, on=by, how="semi").height
     if others:

@@ -45,7 +45,7 @@ def figures_of(ws: Workspace, messages: Sequence[FrozenAudience]) -> CampaignSum
         messages,
         counts_of(ws, messages),
         app_group=groups.get(app_group_id, app_group_id),
-        templates={t.id: t.name for t in ws.store.templates.list(app_group_id)},
+        templates=ws.store.templates.names(app_group_id),
     )
 
 

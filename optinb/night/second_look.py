@@ -15,6 +15,7 @@ from optinb.appboy.template_changes import template_changes
 from optinb.campaigns import ALIVE, approved_content, approved_rebuilt
 from optinb.delivery import FrozenAudience, Recall, last_moment
 from optinb.errors import AppboyError, Exit, OptinbError
+from optinb.night.messages import counts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,8 +47,7 @@ def look_before(ws: Workspace, client: AppboyClient, messages: Sequence[FrozenAu
         return None
     first = messages[0]
     everything = ws.store.deliveries.messages(first.of_campaign, first.run_date)
-    counts = [ws.store.deliveries.counts(*message.night) for message in everything]
-    is_unsent = all(one.pending == one.recipients for one in counts)
+    is_unsent = all(one.pending == one.recipients for one in counts_of(ws, everything))
     if is_unsent or ws.settings.policy.template_edited == "recall":
         return _recalled(ws, first, edited)
     return SecondLook(
@@ -67,9 +67,9 @@ def look_afterwards(ws: Workspace, client: AppboyClient, messages: Sequence[Froz
         messages: those of one night of the campaign.
     """
     name = messages[0].campaign_name
-    counts = [(message, ws.store.deliveries.counts(*message.night)) for message in messages]
+    counts = zip(messages, counts_of(ws, messages), strict=True)
     out = [message for message, one in counts if one.accepted or one.unknown]
-    if not out or ws.now() >= last_moment(messages[0]):
+    if not out or ws.now() >= max(map(last_moment, out)):
         return SecondLook()
     try:
         edited = _edited(ws, client, out)
@@ -99,7 +99,7 @@ def _edited(ws: Workspace, client: AppboyClient, messages: Sequence[FrozenAudien
     if len(ws.store.deliveries.messages(first.of_campaign, first.run_date)) == 1:
         (what,) = found.values()
         return "the template was edited in Appboy since it was approved" + what
-    names = {template.id: template.name for template in ws.store.templates.list(first.app_group_id)}
+    names = ws.store.templates.names(first.app_group_id)
     return "; ".join(
         f"the template {names.get(key, key)!r} was edited in Appboy since it was approved{what}"
         for key, what in found.items()
@@ -135,8 +135,7 @@ def _recalled(ws: Workspace, audience: FrozenAudience, edited: str) -> SecondLoo
     people = ", ".join(f"{count:,} {what}" for what, count in figures.items() if count)
     is_alive = record.state in ALIVE
     messages = ws.store.deliveries.messages(audience.of_campaign, audience.run_date)
-    counts = [ws.store.deliveries.counts(*message.night) for message in messages]
-    if all(one.cancelled == one.recipients for one in counts):
+    if all(one.cancelled == one.recipients for one in counts_of(ws, messages)):
         remedy = "approve it again" if is_alive else "copy it under another name to send it again"
     else:
         has_more = is_alive and record.campaign.schedule.date is None

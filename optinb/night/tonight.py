@@ -335,18 +335,23 @@ class NightCampaigns:
         """Sends a campaign's messages, each between two looks at its template.
 
         An edit of one template holds all of them: all are looked at before the first, and each again before its own.
-        Returns why it was held or recalled, or None.
+        What fails for one of them doesn't stop the others. Returns why it was held or recalled, or None.
         """
         first = messages[0]
         with self._ws.sends.client(first) as client:
             if before := look_before(self._ws, client, still_to_send(self._ws, messages)):
                 return self._told(first, before)
             for message in messages:
-                is_later = message is not first
-                if is_later and (before := look_before(self._ws, client, still_to_send(self._ws, [message]))):
-                    return self._told(message, before)
-                why_not, holder = self._why_not_now, self._holder
-                stopped = send_message(self._ws, client, message, ids, holder=holder, wait_s=WAIT_S, why_not=why_not)
+                try:
+                    is_later = message is not first
+                    if is_later and (before := look_before(self._ws, client, still_to_send(self._ws, [message]))):
+                        return self._told(message, before)
+                    why_not, holder = self._why_not_now, self._holder
+                    stopped = send_message(
+                        self._ws, client, message, ids, holder=holder, wait_s=WAIT_S, why_not=why_not
+                    )
+                except Exception as error:  # whatever it is, it must not keep the others from being sent
+                    stopped = failure(error, doing="send")
                 self.failures += [f"{message.campaign_name!r}: {stopped}"] if stopped else []
             after = look_afterwards(self._ws, client, messages)
         if self._told(first, after):

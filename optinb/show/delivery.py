@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         WorkspaceStatus,
     )
     from optinb.delivery.journal import CodePool
-    from optinb.delivery.recovery import Settled
+    from optinb.delivery.reconcile import Settled
     from optinb.measure import (
         CampaignFigures,
         CampaignPage,
@@ -314,7 +314,7 @@ SHOWN = (
     Shown("optinb.delivery.appboy_reach.ReachSample", reach_sample_text, "reach_samples", many=True),
     Shown("optinb.delivery.sends.Cancellation", cancellation_text),
     Shown("optinb.delivery.recall.SendMove", move_text),
-    Shown("optinb.delivery.sends.Settlements", settlements_text),
+    Shown("optinb.delivery.reconcile.Settlements", settlements_text),
     Shown("optinb.delivery.recovery.Recovered", recovered_text),
     Shown("optinb.delivery.night_answers.WorkspaceStatus", status_text, "status"),
     Shown("optinb.delivery.night_answers.Why", why_text, "why"),

@@ -100,6 +100,16 @@ def test_of_phones_of_which_nobody_knows_the_use_the_first_message_counts() -> N
     assert told == {"i": 0b01, "a": 0b10, "b": 0b01}
 
 
+def test_nobody_is_a_recipient_whom_no_message_of_their_variant_reaches() -> None:
+    given = [AudienceMessage(apps=(IOS,)), AudienceMessage(apps=(ANDROID,), variant=1)]
+    rows = built(given, shares={"A": 0.5, "B": 0.5}, control=0.1)
+    assert not rows.filter(pl.col("outcome") == "recipient", pl.col(MESSAGES) == 0).height
+    left_out = rows.filter(pl.col("outcome") == "excluded")
+    assert set(left_out["reason"]) == {"no_app"}
+    assert {customer_id[0] for customer_id in left_out["customer_id"]} == {"i", "a"}
+    assert sum(part.height for part in split(rows, 2)) == rows.height
+
+
 def test_everybody_gets_the_messages_and_the_properties_of_one_variant() -> None:
     rows = built(A_AND_B, shares={"A": 0.5, "B": 0.5})
     for row in rows.iter_rows(named=True):

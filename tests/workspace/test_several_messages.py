@@ -11,7 +11,7 @@ import sqlite3
 from collections import Counter, defaultdict
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import night_child
 import polars as pl
@@ -22,9 +22,11 @@ from optinb import open_workspace, show
 from optinb.campaigns.campaign import id_of
 from optinb.delivery import read_frozen
 from optinb.delivery.journal import Accepted, Unknown
+from optinb.delivery.sends import Sends
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
-from optinb.errors import Exit
+from optinb.errors import CampaignError, Exit, StateError
 from optinb.measure import in_one_line
+from optinb.night.messages import plan_of
 from optinb.nightly import Night
 from optinb.sandbox import Fault
 
@@ -298,6 +300,100 @@ def everybody_once(ws: Workspace, folder: Path) -> tuple[int, int]:
             (certain if isinstance(batch.state, Accepted) else doubtful).update(mine)
     assert certain <= set(taken) <= certain | doubtful
     return len(certain), len(doubtful)
+
+
+def put_back(folder: Path, copy: bytes) -> None:
+    for file in folder.glob("state.sqlite*"):
+        file.unlink()
+    (folder / "state.sqlite").write_bytes(copy)
+
+
+def test_half_a_night_that_was_put_back_goes_on_once_it_is_approved_and_only_to_phones_that_still_take_it(
+    ws: Workspace, folder: Path, sandbox: Sandbox
+) -> None:
+    ws.campaigns.submit(BOTH)
+    approve(folder)
+    ws.close()
+    evening = (folder / "state.sqlite").read_bytes()
+    sandbox.set_faults([Fault("status", endpoint=CREATE, nth=tuple(range(2, 200)), status=401)])
+    (stopped,) = run(folder).campaigns
+    assert stopped.accepted > 0 < stopped.pending
+    put_back(folder, evening)
+    sandbox.set_faults([])
+    with open_workspace(folder, user=APPROVER) as boss:
+        done = boss.recover()
+        assert (done.problems, len(done.nights)) == ((), 4)
+        assert boss.campaigns.get(NAME).state == "held"
+        of_ios, of_android = (rows(boss, m).filter(pl.col("outcome") == "recipient") for m in messages(boss)[2:])
+        both = of_android.join(of_ios, on="customer_id", how="semi")["customer_id"][0]
+    (told,) = run(folder).campaigns
+    assert told.held and told.pending == stopped.pending
+    approve(folder)
+    # somebody turned the messages of one of their phones off since
+    delivered = folder / "inbox" / str(RUN_DATE) / "app_users.csv"
+    before = delivered.read_text(encoding="utf-8")
+    assert f"{both},shop-android,true" in before
+    delivered.write_text(before.replace(f"{both},shop-android,true", f"{both},shop-android,false"), encoding="utf-8")
+    (told,) = run(folder).campaigns
+    assert "1 of the recipients that were frozen may not be written to by tonight's data (who " in (told.held or "")
+    assert told.accepted == stopped.accepted
+    delivered.write_text(before, encoding="utf-8")
+    (sent,) = run(folder).campaigns
+    assert (sent.held, sent.accepted, sent.pending) == (None, stopped.planned, 0)
+    with open_workspace(folder, user=AUTHOR) as after:
+        assert everybody_once(after, folder) == (stopped.planned, 0)
+
+
+def test_what_fails_for_one_message_keeps_no_other_from_being_sent(
+    planned: Workspace, folder: Path, sandbox: Sandbox
+) -> None:
+    run(folder, sends=False)
+    second = messages(planned)[1]
+    file = folder / second.path
+    whole = file.read_bytes()
+    night = Night(open_workspace(folder, user=SCHEDULER), RUN_DATE)
+    for step in (night.import_delivery, night.model, night.templates, night.audiences):
+        step()
+    file.write_bytes(whole[:-1] + b"?")
+    night._tonight._looked_at |= {plan_of(message) for message in messages(planned)}
+    night.sends()
+    summary = night.report()
+    night.close()
+    (told,) = summary.campaigns
+    assert summary.exit_code == Exit.FAILED
+    assert any("was changed since it was planned" in problem for problem in summary.problems)
+    assert (told.pending, told.accepted) == (second.recipients, told.planned - second.recipients)
+    file.write_bytes(whole)
+    (sent,) = run(folder).campaigns
+    assert (sent.accepted, sent.pending) == (sent.planned, 0)
+    assert everybody_once(planned, folder) == (sent.planned, 0)
+
+
+def test_a_move_that_ended_half_way_is_ended_by_asking_again(
+    planned: Workspace, folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(folder)
+    real, left = Sends._move, [2]
+
+    def dying(*args: Any) -> Any:
+        if not left[0]:
+            raise StateError("the power went off")
+        left[0] -= 1
+        return real(*args)
+
+    with open_workspace(folder, user=APPROVER) as boss:
+        with monkeypatch.context() as patched, pytest.raises(StateError, match="power"):
+            patched.setattr(Sends, "_move", dying)
+            boss.sends.reschedule(NAME, "20:15")
+        there = messages(boss)
+        assert len({m.send_at for m in there}) == 2
+        moved = boss.sends.reschedule(NAME, "20:15")
+        assert moved.moved == sum(m.recipients for m in there[2:])
+        assert {m.send_at for m in messages(boss)} == {there[0].send_at}
+        with pytest.raises(CampaignError, match="only be moved to a later time"):
+            boss.sends.reschedule(NAME, "20:15")
+    times = {d.plans[-1].at for d in sandbox.world.dispatches if d.plans[-1].until is None}
+    assert times == {there[0].send_at}
 
 
 @pytest.mark.chaos

@@ -77,7 +77,8 @@ class Recovery:
             if account and begun:
                 _take_over(con, account, audience, lease=lease, now=now)
             is_current = account and begun and not _is_untold(con, account, audience)
-            line = None if is_current else whole(con, audience, now=now)
+            is_told = bool(account and begun and account.is_told)
+            line = None if is_current else replace(whole(con, audience, now=now), is_told=is_told)
         if line:
             self._answers.note(*audience.night, line)
         else:
