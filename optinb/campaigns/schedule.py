@@ -148,7 +148,8 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
             case None:
                 return f"on {in_words(self.date)}" if self.date else "on a date"
             case "day":
-                return "every day" if self.step == 1 else f"every {self.step} days from {in_words(self.start)} on"
+                since = f" from {in_words(self.start)} on" if self.start else ""
+                return "every day" if self.step == 1 else f"every {self.step} days{since}"
             case "week":
                 named = [day.capitalize() for day in WEEKDAYS if day in self.days]
                 return f"every {named[0]}" if len(named) == 1 else f"every {', '.join(named[:-1])} and {named[-1]}"
