@@ -185,6 +185,39 @@ def test_history_counts_a_night_once_and_answers_name_the_message(
         assert all(int(count.max()) <= 1 for count in counts)
 
 
+def test_what_one_message_meets_leaves_the_others_and_everybody_has_the_answers_of_their_own(
+    planned: Workspace, folder: Path, sandbox: Sandbox
+) -> None:
+    in_order = folder / "optinb.toml"
+    text = in_order.read_text(encoding="utf-8")
+    in_order.write_text(text.replace("# concurrency = 8 ", "concurrency = 1 "), encoding="utf-8")
+    (frozen,) = run(folder, sends=False).campaigns
+    later = messages(planned)[0].batches + 1  # the first request of the second message
+    met = ((later, 429), (later + 1, 400), (later + 2, 504))
+    sandbox.set_faults([Fault("status", endpoint=CREATE, nth=(n,), status=status) for n, status in met])
+    (told,) = run(folder).campaigns
+    assert told.closes()
+    assert (told.planned, told.pending) == (frozen.planned, 0)
+    assert min(told.refused, told.unknown) > 0
+    assert told.messages[0].counts.accepted == told.messages[0].recipients
+    by_key: dict[str, list[FrozenAudience]] = defaultdict(list)
+    outcome: dict[str, str] = {}
+    for message in messages(planned):
+        for customer, what in rows(planned, message).select("customer_id", "outcome").iter_rows():
+            outcome[customer] = what
+            by_key[customer] += [message] if what == "recipient" else []
+    names_of = {key: name for name, key in names(planned).items()}
+    # one customer for each choice of messages, and for each that leads to none
+    chosen = {(outcome[c], *(m.number for m in mine)): c for c, mine in by_key.items()}
+    assert {key[1:] for key in chosen} >= {(), (0,), (1,), (0, 1), (2,), (3,), (2, 3)}
+    for (what, *_), customer in chosen.items():
+        answers = [a for a in planned.why(customer).answers if a.campaign == NAME]
+        wanted = [(names_of[m.template_id], m.variant) for m in by_key[customer]]
+        assert [(a.template, a.variant) for a in answers] == (wanted or [(None, None)])
+        assert {a.outcome for a in answers} == {what}
+        assert all(a.delivery in ("accepted", "refused", "unknown") for a in answers) or not wanted
+
+
 def test_an_edit_of_one_template_holds_all_messages_and_is_said_once(
     planned: Workspace, folder: Path, sandbox: Sandbox
 ) -> None:
