@@ -27,9 +27,12 @@ from voila.tornado.treehandler import TornadoVoilaTreeHandler
 from optinb.serve import headstart, visits
 from optinb.serve.gate import Admission, RefusedPage, forget_token, problem_of_path
 from optinb.serve.pages import is_loopback
+from optinb.serve.scripts import Scripts
 from optinb.views.places import TabPlace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tornado.httputil import HTTPServerRequest
 
     from optinb.views.places import Tab
@@ -128,6 +131,8 @@ class Pages(Voila):
         )
         Guests.gate = self.gate
         self.token = ""
+        self.scripts = Scripts()
+        self.voila_configuration.page_config_hook = self.scripts.announced
         voilas: Any = super().init_settings()
         visits.tell_kernels(self.kernel_manager)
         return {**voilas, "headers": HEADERS, "xsrf_cookie_kwargs": {"secure": self.gate.is_behind_tls}}
@@ -150,7 +155,18 @@ class Pages(Voila):
             *rest,
         ]
 
+    def _note_scripts(self) -> None:
+        """Has noted which scripts browsers ask for, where each request is logged."""
+        log: Callable[[RequestHandler], None] = self.app.log_request
+
+        def noted(handler: RequestHandler) -> None:
+            self.scripts.note(self.base_url, handler.request.uri or "", handler.get_status())
+            log(handler)
+
+        self.app.log_request = noted
+
     def listen(self) -> None:
+        self._note_scripts()
         try:
             self.app.listen(self.port, self.ip)
         except OSError as error:
@@ -163,6 +179,7 @@ class Pages(Voila):
             pass
         finally:
             headstart.end()
+            self.scripts.keep()
             self.stop()
 
 

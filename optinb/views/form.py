@@ -63,13 +63,13 @@ class Words(Struct, frozen=True, kw_only=True):
 class Kind(Struct, frozen=True):
     """One of several kinds of a struct: what it is called, what it `sets`, and which fields only some kinds ask for.
 
-    `starts` tells the values of fields that are empty when somebody chooses the kind.
+    `starts` gives fields a value that are empty when somebody chooses the kind.
     """
 
     label: str
     sets: Mapping[str, Any] = {}
     asks: Sequence[str] = ()
-    starts: Mapping[str, Callable[[], Any]] = {}
+    starts: Mapping[str, Any] = {}
 
 
 Row = str | Sequence[str] | w.DOMWidget | EllipsisType
@@ -295,9 +295,9 @@ class Form(w.VBox):
             self._wanted[name] = value
         self.follows.get(name, _nothing)()
         with self.quiet():
-            for begun, first in self._kind.starts.items() if name == self._sheet.choice else ():
+            for begun, value in self._kind.starts.items() if name == self._sheet.choice else ():
                 if self._cells[begun].read() in HOLES:
-                    self._cells[begun].show(first())
+                    self._cells[begun].show(value)
         self._arrange()
         self.changed()
 

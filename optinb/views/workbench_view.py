@@ -10,10 +10,9 @@ import ipywidgets as w
 
 from optinb.errors import OptinbError, SettingsError
 from optinb.show.pages import fragment
-from optinb.views import arrivals
 from optinb.views.controls import Pane, box, styles
 from optinb.views.debounce import follow, later
-from optinb.views.places import FIRST, TABS, TITLES, TabPlace, place_of
+from optinb.views.places import TABS, TITLES, TabPlace, place_of
 
 if TYPE_CHECKING:
     from optinb.views.desk import ApprovalDesk
@@ -37,16 +36,12 @@ class Workbench(w.VBox):
     """
 
     def __init__(self, ws: Workspace, query: str | None = None) -> None:
-        is_ahead = query is None and os.environ.get(HELD_BACK) == "True"
-        if is_ahead:
-            arrivals.hush()
         super().__init__()
         self.add_class("ob-view")
         self.add_class("ob-workbench")
         self._ws, self._is_moving = ws, False
         self._due: str | None = None  # the address that a visitor wants, until their browser is ready for it
         self.content: dict[Tab, Any] = {}
-        self._ahead: Planner | None = None  # made before its visitor came
         self.where, self.note, self.told = Pane(), Pane(), w.HTML()
         self.asked = w.Text(continuous_update=False, tooltip="The page's address")
         self.asked.add_class("ob-asked")
@@ -58,7 +53,7 @@ class Workbench(w.VBox):
         self.asked.observe(lambda change: self._asked(change.new), "value")
         self._say_where()
         follow(self, self._where, lambda _: self._say_where())
-        if is_ahead:
+        if query is None and os.environ.get(HELD_BACK) == "True":
             self._wait()
         else:
             self.go_to(os.environ.get("QUERY_STRING", "") if query is None else query)
@@ -122,7 +117,7 @@ class Workbench(w.VBox):
     def _asked(self, query: str) -> None:
         """Follows the browser, which says that it is ready, or has gone to another address."""
         if query == READY:
-            self._listened_to()
+            self._begin()
         else:
             self.go_to(query)
         later(BACKGROUND_S, self._make_next)
@@ -179,8 +174,7 @@ class Workbench(w.VBox):
     def _planner(self) -> Planner:
         from optinb.views.plan.planner import Planner
 
-        made, self._ahead = self._ahead or Planner(self._ws, is_alone=False, begins=False), None
-        made.begin()
+        made = Planner(self._ws, is_alone=False)
         made.campaign.observe(lambda _: self._tell(), "value")
         return made
 
@@ -218,54 +212,38 @@ class Workbench(w.VBox):
         self.where.show(fragment("workbench.html.j2", "where", *self._where()))
 
     def _wait(self) -> None:
-        """Waits for a visitor. What the first tabs need is made and read meanwhile, once the page itself is."""
+        """Waits for a visitor. What the first tabs need is read meanwhile."""
+        from optinb.views import arrivals
+
         query = arrivals.expect(self._announce)
-        if query is None:
-            later(0, self._get_ahead)
-        else:
+        if query is not None:
             self.go_to(query)
-            self._is_read()
+        else:
+            self._read_ahead()
 
-    def _get_ahead(self) -> None:
-        """Makes the controls of the first tab, and imports and reads what the tabs beside it need."""
-        if FIRST in self.content:
-            return  # the visitor was sooner
+    def _read_ahead(self) -> None:
+        """Imports and reads what the first tabs need. No control is made: a kernel's channel takes 1,000 messages."""
+        from optinb.views import desk, group_desk  # noqa: F401
+        from optinb.views.plan import planner  # noqa: F401
+
         with suppress(OptinbError, OSError):
-            from optinb.views.plan.planner import Planner
-
-            self._ahead = Planner(self._ws, is_alone=False, begins=False)
-            from optinb.views import desk, group_desk  # noqa: F401
-
             self._ws.campaigns.list()
             self._ws.vocabulary()
             for group in self._ws.groups.list()[:1]:
                 self._ws.preview(group.name)
 
     def _announce(self, query: str) -> None:
-        """A visitor has come. The first tab opens before their browser reads all of this; of another it is said.
+        """A visitor has come: says where they will be, and leaves the rest until their browser has read all of this.
 
-        That one is made when their browser has read: one that gets no answer for four seconds takes the page for
-        broken.
+        A browser that gets no answer for four seconds takes the page for broken, and what changes while it reads is
+        lost to it.
         """
         self._due, place = query, place_of(query).place
-        if place.tab == FIRST:
-            self._begin()
-        else:
-            self._is_moving = True
-            self.tabs.selected_index = ORDER.index(place.tab)
-            self._is_moving = False
-            self.told.value = fragment("workbench.html.j2", "address", place.query)
-        self._is_read()
-
-    def _is_read(self) -> None:
-        """A browser is about to read all of this."""
-        arrivals.reading()
-        later(LATEST_S, self._listened_to)
-
-    def _listened_to(self) -> None:
-        """The browser listens, or ought to: tells it what it missed, and opens what its visitor wants."""
-        arrivals.listening()
-        self._begin()
+        self._is_moving = True
+        self.tabs.selected_index = ORDER.index(place.tab)
+        self._is_moving = False
+        self.told.value = fragment("workbench.html.j2", "address", place.query)
+        later(LATEST_S, self._begin)
 
     def _begin(self) -> None:
         """Opens what the visitor wants, once."""

@@ -3,8 +3,9 @@
     python tests/benchmarks/bench_pages.py [--runs 5]
 
 Both are served by servers of their own, in turns, so that a busy machine slows both alike. Cold is the first visit, by
-a browser that was never there, of a server that has just said that it is ready; warm is a later visit by the same
-browser. The empty page has one cell with one button, which a browser shows once it is connected with the kernel.
+a browser that was never there, of a server that has just said that it is ready (of the scripts that pages load it knows
+those that an earlier server on this machine was asked for); warm is a later visit by the same browser. The empty page
+has one cell with one button, which a browser shows once it is connected with the kernel.
 
 `usable_s`: until the plan can be filled in. `tab_ms_p95`: from the press on a tab until the browser has painted what is
 in it. `first_tab_ms_p95`: the same of tabs pressed at once, before they were made in the background. `count_ms_p95`:

@@ -6,6 +6,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from urllib.parse import urlsplit
 
 import httpx
@@ -22,7 +23,9 @@ from optinb.errors import UsageError
 from optinb.serve import hub_command, is_loopback, is_on_hub, run_serve
 from optinb.serve.app import Pages, configuration
 from optinb.serve.gate import CLOSED, path_of_its_own
+from optinb.serve.scripts import Scripts
 
+PAGE = "/voila/render/workbench.ipynb"
 KERNEL = "0b1e5a3c-1111-2222-3333-444455556666"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 FILES = (
@@ -150,6 +153,32 @@ def test_guest_gets_pages_without_code_and_files_that_pages_need(guest):
     page = guest.get("/voila/render/workbench.ipynb").text
     assert "Push campaigns" in page
     assert "views.page(" not in page
+
+
+def test_scripts_that_browsers_asked_for_are_announced_by_later_pages_and_servers(guest, tmp_path):
+    guest.get("/voila/static/voila.js")
+    guest.get("/voila/static/no-such-script.js")
+    waited = time.monotonic() + 60
+    announced = []
+    while "voila/static/voila.js" not in announced and time.monotonic() < waited:
+        announced = re.findall(r'<link rel="preload" as="script" href="/([^"]+)">', guest.get(PAGE).text)
+    assert announced == ["voila/static/voila.js"]
+    first = Scripts(tmp_path / "runtime")
+    first.note("/x/", "/x/voila/static/1.voila.js?v=1a", 304)
+    for address, status in {
+        "/x/voila/static/2.voila.js": 404,
+        "/voila/static/3.voila.js": 200,
+        "/x/voila/static/4.js?v=<b>": 200,
+        "/x/voila/render/workbench.ipynb": 200,
+    }.items():
+        first.note("/x/", address, status)
+    first.keep()
+    assert Scripts(tmp_path / "runtime").known == ["voila/static/1.voila.js?v=1a"]
+    (kept,) = (tmp_path / "runtime").iterdir()
+    kept.write_text('["//evil.example/a.js", "voila/static/5.js"]')
+    assert Scripts(tmp_path / "runtime").known == ["voila/static/5.js"]
+    kept.write_text("{")
+    assert Scripts(tmp_path / "runtime").known == []
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_no_two_visitors_share_a_kernel_and_none_is_told_what_another_opens(page
         others = [one for one in SECRETS if one != secret]
         assert not any(one in answer.text for one in others)
         # of the first kernel, which was a process before it was one, and of later ones
-        assert any(one.get("description") == "Template" for one in controls_of(pages, guest, kernel))
+        assert any(one.get("tooltip") == "The page's address" for one in controls_of(pages, guest, kernel))
     assert len(set(kernels)) == len(SECRETS)
     deadline = time.monotonic() + 60
     while len(kernels_of(pages)) < len(SECRETS) + READY and time.monotonic() < deadline:

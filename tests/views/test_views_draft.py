@@ -27,7 +27,7 @@ def properties_of(*attributes: str, needed: tuple[Needed, ...] = NEEDED) -> Prop
 
 def form_of(**given: Any) -> Form:
     """The planner's form without the planner, with a campaign in it."""
-    words = sheets(zone="Europe/Berlin", tomorrow=lambda: "2026-11-24")
+    words = sheets(zone="Europe/Berlin", tomorrow="2026-11-24")
     made = Form(
         Campaign, {Campaign: Sheet(fields=CAMPAIGN), **words}, made={"properties": properties_of("city", "first_name")}
     )

@@ -13,7 +13,7 @@ from optinb.campaigns import Campaign, Schedule
 from optinb.views.form import Form, Kind, Sheet, Words
 from optinb.views.plan.words import CAMPAIGN, sheets
 
-WORDS = sheets(zone="Europe/Berlin", tomorrow=lambda: "2026-11-24")
+WORDS = sheets(zone="Europe/Berlin", tomorrow="2026-11-24")
 
 
 class Parcel(Struct, frozen=True, tag="parcel", omit_defaults=True):

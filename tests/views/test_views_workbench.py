@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shutil
 from datetime import datetime
 
-import comm
 import pytest
-from ipykernel.comm.comm import BaseComm
 from page_text import text_of
 from stated_templates import state_any_time
 
@@ -195,21 +192,7 @@ def held(waiting, monkeypatch):
     monkeypatch.setenv("VOILA_PREHEAT", "True")
     monkeypatch.setattr(arrivals, "_waiting", [])
     monkeypatch.setattr(arrivals, "_told", [])
-    monkeypatch.setattr(arrivals, "_missed", [])
-    monkeypatch.setattr(arrivals, "_listener", "there")
-    monkeypatch.setattr(comm, "create_comm", comm.create_comm)
     return lambda: Workbench(waiting)
-
-
-@pytest.fixture
-def sent(monkeypatch):
-    """What controls send to a browser."""
-    messages = []
-    monkeypatch.setattr(BaseComm, "kernel", object())  # without one nothing is sent
-    monkeypatch.setattr(
-        BaseComm, "publish_msg", lambda _, kind, data=None, *rest, **more: messages.append((kind, data))
-    )
-    return messages
 
 
 def test_a_view_that_waits_has_nothing_of_a_visitor_until_one_arrives_and_only_one_does(held):
@@ -233,34 +216,3 @@ def test_a_visitor_who_comes_before_the_view_is_made_is_taken_where_they_want(he
     bench = held()
     assert list(bench.content) == ["sends"]
     assert held().content == {}
-
-
-def test_controls_say_nothing_until_a_browser_has_read_them_and_it_is_told_what_it_missed(held, sent):
-    bench = held()
-    bench.note.say("before anybody came")
-    arrivals.arrived("?tab=plan")
-    assert sent == []
-    bench.note.say("while it reads")
-    assert [kind for kind, _ in sent if kind != "comm_open"] == []
-    bench.asked.value = READY
-    told = [data["state"] for kind, data in sent if kind == "comm_msg" and data["method"] == "update"]
-    assert sum("while it reads" in state.get("value", "") for state in told) == 1
-    assert not any("before anybody came" in str(state) for state in told)
-    bench.note.say("from now on")
-    assert "from now on" in sent[-1][1]["state"]["value"]
-
-
-def test_the_plan_is_made_before_its_visitor_and_opened_when_they_come(held):
-    async def visit():
-        bench = held()
-        while bench._ahead is None:
-            await asyncio.sleep(0.01)
-        made = bench._ahead
-        assert bench.content == {}
-        assert made.keeper.record is None, "nobody is there who could work on anything"
-        arrivals.arrived("")
-        assert bench.content == {"plan": made}
-        assert made.keeper.record.campaign.name == DRAFT
-        assert address_of(bench) == "?tab=plan&campaign=A+draft%2C+begun"
-
-    asyncio.run(asyncio.wait_for(visit(), 60))

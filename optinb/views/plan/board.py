@@ -14,7 +14,7 @@ from optinb.views.plan.properties import PropertyEditor
 from optinb.views.plan.words import CAMPAIGN, sheets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from optinb.views.plan.finish import Finish
     from optinb.views.plan.keeper import Keeper
@@ -30,7 +30,7 @@ class Board(w.VBox):
         self,
         *,
         zone: str,
-        tomorrow: Callable[[], str],
+        tomorrow: str,
         app_groups: Sequence[str],
         attributes: Sequence[str],
         keeper: Keeper,

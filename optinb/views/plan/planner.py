@@ -52,14 +52,8 @@ LATER = ("name",)  # what a campaign may lack while its audience is counted
 class Planner(Board):
     """The board at work. Its controls are attributes, so that tests and other views can use them."""
 
-    def __init__(self, ws: Workspace, *, is_alone: bool = True, begins: bool = True) -> None:
-        """Sets up the controls.
-
-        Args:
-            ws: the workspace.
-            is_alone: whether the planner stands beside no tab in which a target group can be built.
-            begins: false where the controls are made before anybody is there, who is told of with `begin`.
-        """
+    def __init__(self, ws: Workspace, *, is_alone: bool = True) -> None:
+        """Args: `is_alone`: whether the planner stands beside no tab in which a target group can be built."""
         self._ws = ws
         self._groups_are_built = "in explore_segments.ipynb" if is_alone else "under Groups above"
         self._templates: dict[str, Template] = {}
@@ -67,6 +61,7 @@ class Planner(Board):
         self._at, self._version = 0, ws.warehouse.current
         self._platforms: list[Platform] = []  # of the app group
         self._suggested = ""
+        self._tomorrow = str(ws.today() + timedelta(days=1))
         self._counting, self._measuring = LatestOnly(), LatestOnly()
         self._count_soon = Debounce(self._count, pause_s=PAUSE_S)
         self._ready = False  # until the controls are there
@@ -79,7 +74,7 @@ class Planner(Board):
         self._lacks: tuple[Lack, ...] = ()
         super().__init__(
             zone=ws.settings.workspace.time_zone,
-            tomorrow=lambda: str(ws.today() + timedelta(days=1)),
+            tomorrow=self._tomorrow,
             app_groups=[group.name for group in ws.settings.app_groups],
             attributes=self._attributes(),
             keeper=self.keeper,
@@ -91,12 +86,6 @@ class Planner(Board):
         self.properties.labels = ws.settings.labels
         self._ready = True
         self._observe()
-        if begins:
-            self.begin()
-
-    def begin(self) -> None:
-        """Opens what its writer wrote in last, and tells from now on what others change. Called once."""
-        self._notice_import()
         self._open(self._begun_last())
         every(LOOK_AGAIN_S, self._look_again)
 
@@ -307,17 +296,11 @@ class Planner(Board):
             self.talk.show(self.keeper.record, is_writing=self.keeper.is_dirty or self.keeper.has_begun)
             if self.statements.look():
                 self._refresh()
-            if self._notice_import():
+            if self._ws.warehouse.current != self._version:
+                self._version = self._ws.warehouse.current
+                self.properties.learn(self._attributes())
+                self.variants.learn(self._attributes())
                 self._refresh()
-        return True
-
-    def _notice_import(self) -> bool:
-        """Offers the attributes that customers have now; tells whether data was imported since it looked last."""
-        if self._ws.warehouse.current == self._version:
-            return False
-        self._version = self._ws.warehouse.current
-        self.properties.learn(self._attributes())
-        self.variants.learn(self._attributes())
         return True
 
     def _describe_group(self) -> None:

@@ -11,7 +11,7 @@ from optinb.customers import labels_of
 from optinb.views.form import Kind, Sheet, Words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from optinb.appboy import Template
     from optinb.base.settings import Platform
@@ -62,7 +62,7 @@ OFFER = Sheet(
 )
 
 
-def schedule(*, zone: str, tomorrow: Callable[[], str]) -> Sheet:
+def schedule(*, zone: str, tomorrow: str) -> Sheet:
     """The form of a schedule; `zone` is the workspace's own."""
     return Sheet(
         choice="often",
@@ -100,7 +100,7 @@ def schedule(*, zone: str, tomorrow: Callable[[], str]) -> Sheet:
     )
 
 
-def sheets(*, zone: str, tomorrow: Callable[[], str]) -> dict[type, Sheet]:
+def sheets(*, zone: str, tomorrow: str) -> dict[type, Sheet]:
     """The forms of what a campaign consists of."""
     return {Schedule: schedule(zone=zone, tomorrow=tomorrow), Offer: OFFER}
 
