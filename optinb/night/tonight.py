@@ -51,10 +51,10 @@ FOR_SENDS = timedelta(minutes=30)
 class NightCampaigns:
     """The campaigns of one night on a workspace.
 
-    Attributes: `blocked`: why a failed check of the data blocks the sends; `distrusted`: why the audit trail can't be
-    gone by, so that nothing is planned or sent; `overtaken`: why nothing new can be planned; `synced`: what the import
-    of templates found; `unready`: names of app groups to which nothing can go, and why; `failures`: what went wrong in
-    sends, in sentences; `notes`: what is to be told of audiences.
+    Attributes: `blocked`: why a data gate blocks the sends; `distrusted`: why the audit trail can't be gone by, so that
+    nothing is planned or sent; `overtaken`: why nothing new can be planned; `synced`: what the import of templates
+    found; `unready`: names of app groups to which nothing can go, and why; `failures`: what went wrong in sends, in
+    sentences; `notes`: what is to be told of audiences.
     """
 
     def __init__(self, workspace: Workspace, run_date: date, *, dry_run: bool) -> None:

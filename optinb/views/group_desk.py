@@ -69,7 +69,13 @@ class GroupDesk(w.VBox):
         return self._editors[self.chosen]
 
     def take_value(self, attribute: str, bands: Sequence[Band], place: int) -> None:
-        """Adds a condition to the rule that is open."""
+        """Adds a condition to the rule that is open.
+
+        Args:
+            attribute: its name.
+            bands: of its values, as a comparison or a distribution has them.
+            place: of one of them.
+        """
         self.editor.take_value(attribute, bands, place)
 
     def show_group(self, name: str) -> None:

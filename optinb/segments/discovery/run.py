@@ -114,7 +114,11 @@ class Discovery(Struct, frozen=True, kw_only=True):
         return tuple(self.labels.get(name, name) for name in self.attributes)
 
     def who(self, finding: Finding) -> str:
-        """A group that was found, read aloud with the labels of its attributes; `within` isn't told again."""
+        """A group that was found, read aloud with the labels of its attributes, without `within`.
+
+        Args:
+            finding: one of these.
+        """
         return sentence(finding.condition, self.labels)
 
     def __len__(self) -> int:

@@ -90,7 +90,13 @@ class RuleEditor(w.VBox):
             line.list_attributes()
 
     def take_value(self, attribute: str, bands: Sequence[Band], place: int) -> None:
-        """Adds a condition to the rule: that an attribute has the values of one of its bands."""
+        """Adds a condition to the rule: that an attribute has the values of one of its bands.
+
+        Args:
+            attribute: its name.
+            bands: of its values, as a comparison or a distribution has them.
+            place: of one of them.
+        """
         kind = self.desk.vocabulary.attributes[attribute]
         self.desk.put(with_value(self.desk.document, attribute, bands, place, kind))
 

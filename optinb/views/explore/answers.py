@@ -33,7 +33,13 @@ class TakesValues(Protocol):
     """What has an open rule, to which conditions can be added."""
 
     def take_value(self, attribute: str, bands: Sequence[Band], place: int) -> None:
-        """Adds the condition that an attribute has the values of one of its bands."""
+        """Adds the condition that an attribute has the values of one of its bands.
+
+        Args:
+            attribute: its name.
+            bands: of its values, as a comparison or a distribution has them.
+            place: of one of them.
+        """
 
 
 class AskingView(w.VBox):
