@@ -286,7 +286,9 @@ def sample_message(messages: Sequence[ResolvedMessage], customer_id: str, proper
 
 
 def sample_messages(audience: pl.DataFrame, resolved: Resolved, *, count: int) -> tuple[SampleMessage, ...]:
-    """The messages as the first recipients of an audience will read them, of each variant, with an example of a code.
+    """The messages as some recipients of an audience will read them, of each variant, with an example of a code.
+
+    They are the first ones; those who get every message of their variant come before others, so that each is seen.
 
     Args:
         audience: with AUDIENCE_SCHEMA and MESSAGES.
@@ -299,9 +301,11 @@ def sample_messages(audience: pl.DataFrame, resolved: Resolved, *, count: int) -
         mine = resolved.of_variant(variant)
         bits = sum(1 << one.message.number for one in mine)
         is_theirs = (pl.col("outcome") == "recipient") & (pl.col(MESSAGES) & pl.lit(bits, pl.UInt32) != 0)
-        rows = audience.filter(is_theirs).head(-(-count // len(variants)))
+        theirs, some = audience.filter(is_theirs), -(-count // len(variants))
+        gets_all = pl.col(MESSAGES) & pl.lit(bits, pl.UInt32) == bits
+        rows = pl.concat([theirs.filter(gets_all).head(some), theirs.filter(~gets_all).head(some)]).head(some)
         rows = with_codes(rows, pl.Series([EXAMPLE_CODE] * rows.height), properties=campaign.code_properties)
         for customer_id, properties, gets in rows.select("customer_id", "properties", MESSAGES).iter_rows():
-            theirs = [one for one in mine if gets & 1 << one.message.number]
-            found.append(sample_message(theirs, customer_id, properties))
+            their_own = [one for one in mine if gets & 1 << one.message.number]
+            found.append(sample_message(their_own, customer_id, properties))
     return tuple(found)

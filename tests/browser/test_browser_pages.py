@@ -9,6 +9,7 @@ import time
 from datetime import timedelta
 from urllib.parse import quote
 
+import polars as pl
 import pytest
 from accessibility import faults
 from pages_server import open_tab, serving
@@ -21,6 +22,7 @@ from optinb.workspace import open_workspace
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(290)]
 
+LISTED = ["outcome", "external_user_id"]
 GROUP = "Germans"
 NAME = f"{GROUP}, Optimove_WinBack_iOS"  # as the planner suggests it
 TABS = ("groups", "plan", "approve", "calendar", "sends")
@@ -41,6 +43,10 @@ def nothing_saved(folder):
         file.unlink()
     with open_workspace(folder, user=AUTHOR) as ws:
         ws.templates.sync()
+
+
+FOCUSED = """() => { const e = document.activeElement;
+  return (e.labels?.[0]?.textContent || e.getAttribute("aria-label") || e.textContent).trim(); }"""
 
 
 class Hand:
@@ -71,13 +77,16 @@ class Hand:
         open_tab(self.page).get_by_label(name, exact=True).locator("visible=true").first.click()
         self.type(text)
 
-    def go_on(self, name):
-        """Goes on to a field with Tab."""
-        for _ in range(6):
+    def go_on(self, name, *, within=6):
+        """Goes on to a control with Tab; all that are passed have a name."""
+        passed = []
+        for _ in range(within):
             self.page.keyboard.press("Tab")
-            if self.page.evaluate("document.activeElement.labels?.[0]?.textContent") == name:
+            passed.append(self.page.evaluate(FOCUSED))
+            if passed[-1] == name:
+                assert all(passed), "a control without a label takes the focus"
                 return
-        raise AssertionError(f"{name} isn't near")
+        raise AssertionError(f"{name} isn't near: {passed}")
 
     def type(self, text):
         self.page.keyboard.type(text)
@@ -151,8 +160,12 @@ def test_campaign_goes_from_nothing_over_the_approval_and_the_night_to_a_recall_
         expect(approver.get_by_text(f"You are {APPROVER}")).to_be_visible(timeout=90_000)
         expect(open_tab(approver).get_by_text("It was never approved before.")).to_be_visible()
         site.whole_picture(approver, "pages_approve")
-        open_tab(approver).get_by_label("Comment", exact=True).fill("Fine.")
-        approver.get_by_role("button", name="Approve", exact=True).click()
+        her = Hand(approver)  # by keyboard alone
+        approver.get_by_role("tab", name="Approve").focus()
+        her.go_on("Comment")
+        her.type("Fine.")
+        her.go_on("Approve")
+        approver.keyboard.press("Enter")
         expect(approver.get_by_role("status").filter(has_text=f"“{NAME}” is approved")).to_be_visible()
         expect(open_tab(marketer).get_by_text(f"{APPROVER} approved this at")).to_be_visible()
 
@@ -185,7 +198,9 @@ def test_campaign_goes_from_nothing_over_the_approval_and_the_night_to_a_recall_
         )
         assert night.returncode == 0, night.stderr
         with open_workspace(folder, user=AUTHOR) as ws:
-            sends = {send.title: send.audience.recipients for send in watch(ws.context, ws.store, RUN_DATE).sends}
+            watched = watch(ws.context, ws.store, RUN_DATE).sends
+        sends = {send.title: send.audience.recipients for send in watched}
+        lists = [pl.read_parquet(folder / send.audience.path, columns=LISTED) for send in watched]
         assert len(sends) == 4  # two variants on two kinds of phone
         for title, recipients in sends.items():
             bar = watcher.get_by_role("progressbar", name=title)
@@ -206,7 +221,9 @@ def test_campaign_goes_from_nothing_over_the_approval_and_the_night_to_a_recall_
     with open_workspace(folder, user=AUTHOR) as ws:
         assert ws.campaigns.get(NAME).state == "cancelled"
     dispatches = [one for one in sandbox.world.dispatches if one.schedule is not None]  # the others are the test
-    assert sum(len(dispatch.ids) for dispatch in dispatches) == sum(sends.values())
+    asked_for = sorted(one for dispatch in dispatches for one in dispatch.ids)
+    assert asked_for == sorted(pl.concat(lists).filter(pl.col("outcome") == "recipient")["external_user_id"])
+    assert len(asked_for) == sum(sends.values())
     assert all(dispatch.plans[-1].until for dispatch in dispatches), "something is still to go out"
     assert site.requests == []
 
@@ -286,6 +303,71 @@ def test_the_address_follows_the_tabs_and_the_tabs_follow_the_address(site, fold
         expect(page.get_by_role("alert").filter(has_text="campaign 'Nothing' isn't known")).to_be_visible(
             timeout=90_000
         )
+
+
+def test_group_phones_and_variants_are_reached_and_filled_by_keyboard_alone(site, folder, nothing_saved, tmp_path):
+    from playwright.sync_api import expect
+
+    with serving(folder, tmp_path, user=AUTHOR) as pages:
+        page = site.visit(pages.address(tab="groups"))
+        expect(open_tab(page).get_by_label("Search attributes")).to_be_visible(timeout=90_000)
+        hand, keys = Hand(page), page.keyboard
+        page.get_by_role("tab", name="Groups").focus()
+        hand.go_on("Search attributes", within=20)
+        hand.type("count")
+        expect(open_tab(page).get_by_role("option", name="country (text)")).to_be_attached()
+        keys.press("Enter")
+        expect(open_tab(page).get_by_label("Comparison")).to_be_focused()
+        expect(open_tab(page).get_by_label("Value", exact=True)).to_be_visible()
+        hand.go_on("Value")
+        hand.type("d")
+        keys.press("Enter")
+        expect(open_tab(page).get_by_text("country is DE")).to_be_visible()
+        hand.go_on("Name of the group", within=40)
+        hand.type(GROUP)
+        keys.press("Enter")
+        expect(open_tab(page).get_by_text(f"“{GROUP}” is saved as version 1.")).to_be_visible()
+        hand.go_on("Plan a campaign with it")
+        keys.press("Enter")
+
+        # the planner, from its tab on
+        expect(open_tab(page).get_by_label("Target group")).to_have_value(GROUP)
+        page.get_by_role("tab", name="Plan").focus()
+        hand.go_on("App group")
+        hand.type("Shop")
+        expect(open_tab(page).get_by_role("option", name="Optimove_WinBack_iOS")).to_be_attached()
+        hand.go_on("Template")
+        hand.type("Optimove_WinBack_i")
+        added = "Add Optimove_WinBack_Android for Android phones"
+        expect(open_tab(page).get_by_role("button", name=added)).to_be_visible()
+        hand.go_on(added)
+        keys.press("Enter")
+        expect(open_tab(page).get_by_label("Template for Android phones", exact=True)).to_have_value(
+            "Optimove_WinBack_Android"
+        )
+        page.get_by_role("combobox", name="Target group").focus()
+        hand.go_on("promo_code: text", within=8)
+        hand.type("WINTER")
+        hand.go_on("Add a variant")
+        keys.press("Enter")
+        second = open_tab(page).get_by_label("Name of the variant").nth(1)
+        expect(second).to_have_value("B")
+        hand.go_on("promo_code", within=12)  # of the variant A
+        hand.go_on("promo_code", within=12)
+        hand.type("The same")
+        texts = open_tab(page).get_by_label("promo_code: text", exact=True).locator("visible=true")
+        expect(texts).to_have_count(2)
+        hand.go_on("promo_code: text")
+        hand.type("SNOW")
+        hand.go_on("Date", within=8)
+        hand.type(f"{RUN_DATE:%m%d%Y}")
+        hand.go_on("Time")
+        hand.type("0630PM")
+        expect(open_tab(page).get_by_text("Everything is there.")).to_be_visible()
+        expect(open_tab(page).get_by_text(re.compile("^Saved Mon 23 Nov 2026"))).to_be_visible()
+        hand.go_on("Submit for approval", within=14)
+        keys.press("Enter")
+        expect(page.get_by_role("status").filter(has_text=f"“{NAME}” is submitted")).to_be_visible()
 
 
 def test_planner_is_reached_and_filled_by_keyboard_alone(site, folder, templates, tmp_path):

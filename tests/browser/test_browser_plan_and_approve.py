@@ -1,23 +1,15 @@
-"""A marketer plans a campaign in JupyterLab, a second person approves it, and the nightly run sends it."""
+"""A marketer plans a campaign in JupyterLab, and a second person approves it there."""
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
-from typing import TYPE_CHECKING
 
 import nbformat
-import polars as pl
 import pytest
 
 from optinb.base.share import shared
 from optinb.demo import APPROVER, AUTHOR, RUN_DATE
 from optinb.workspace import open_workspace
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(280)]
 
@@ -42,7 +34,7 @@ def notebooks(tmp_path, folder):
     return made
 
 
-def test_campaign_goes_from_the_planner_over_the_approval_desk_to_the_sandbox(start_lab, notebooks, folder, tmp_path):
+def test_campaign_goes_from_the_planner_over_the_approval_desk_in_jupyterlab(start_lab, notebooks, folder):
     from playwright.sync_api import expect
 
     lab = start_lab(notebooks)
@@ -119,34 +111,3 @@ def test_campaign_goes_from_the_planner_over_the_approval_desk_to_the_sandbox(st
     assert record.approval is not None
     assert record.approval.approver == APPROVER
     assert lab.requests == []
-
-    # the night sends it, to exactly its audience
-    night = subprocess.run(
-        [sys.executable, "-m", "optinb", "nightly", "--workspace", str(folder), "--date", str(RUN_DATE), "--json"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert night.returncode == 0, night.stdout + night.stderr
-    campaign = json.loads(night.stdout)["campaigns"][0]
-    assert campaign["recipients"] == campaign["accepted"] == figures.recipients
-    audience = pl.read_parquet(folder / campaign["audience"]).filter(pl.col("outcome") == "recipient")
-    assert recipients_of(tmp_path / "sandbox.jsonl") == sorted(audience["external_user_id"])
-
-    # the monitor of the notebook shows it, and recalls it once somebody has said so twice
-    sent = approver.get_by_text(f"{figures.recipients} of {figures.recipients} recipients")
-    expect(sent).to_be_visible()
-    sent.scroll_into_view_if_needed()
-    approver.get_by_role("button", name="Recall …").click()
-    lab.picture(approver, "monitor")
-    approver.get_by_role("button", name="Yes, recall it").click()
-    expect(approver.get_by_text(f"{figures.recipients} recalled")).to_be_visible()
-    with open_workspace(folder, user=AUTHOR) as ws:
-        assert ws.campaigns.get(NAME).state == "cancelled"
-    assert lab.requests == []
-
-
-def recipients_of(journal: Path) -> list[str]:
-    """Everybody whom the sandbox was asked to send to, as often as it was asked."""
-    requests = [json.loads(line) for line in journal.read_text().splitlines()]
-    return sorted(r["external_user_id"] for request in requests for r in request.get("recipients", ()))

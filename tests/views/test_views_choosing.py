@@ -17,6 +17,7 @@ from optinb.demo import AUTHOR, KEYS
 from optinb.sandbox import Sandbox, demo_world
 from optinb.views.controls import offered
 from optinb.views.plan.planner import Planner
+from optinb.views.plan.words import twins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,6 +169,30 @@ def test_templates_are_chosen_for_each_kind_of_phone_with_their_messages_shown(p
     assert planner.templates.choices["kindle"].layout.display == "none"
     planner.by_platform.value = False
     assert planner.fields()["template"] == TEMPLATE and "templates" not in planner.fields()
+
+
+def test_a_template_that_says_nothing_on_some_phones_offers_its_twin_there(planner: Planner, ws: Workspace) -> None:
+    fill(planner)
+    assert text_of(planner.twins.about.value) == "It has no message for iPhones."
+    assert planner.twins.add.description == "Add Optimove_SummerSale_iOS for iPhones"
+    planner.twins.add.click()
+    assert planner.fields()["templates"] == {"android": TEMPLATE, "ios": "Optimove_SummerSale_iOS"}
+    assert planner.twins.layout.display == "none"
+    planner.properties.rows["promo_code"].value.value = "SUMMER"
+    found = ws.campaigns.preview(planner.fields(), samples=1)
+    assert len(found.messages) == 2
+    assert len(found.sample[0].messages) == 2, "the example is somebody who sees both"
+
+
+def test_only_one_template_of_the_same_name_is_a_twin(ws: Workspace) -> None:
+    named = {one.name: one for one in ws.templates.list("Shop") if one.usable}
+    first = named[TEMPLATE]
+    assert twins(TEMPLATE, named, ["ios", "android"]) == {"ios": "Optimove_SummerSale_iOS"}
+    assert twins(TEMPLATE, {TEMPLATE: first, "X": named["Optimove_SummerSale_iOS"]}, ["ios"]) == {}
+    two = {"a iOS": named["Optimove_SummerSale_iOS"], "a-ios": named["Optimove_SummerSale_iOS"], "A Android": first}
+    assert twins("A Android", two, ["ios"]) == {"ios": "a iOS"}
+    assert twins("A Android", {**two, "A IOS": two["a iOS"]}, ["ios"]) == {}
+    assert twins(None, named, ["ios"]) == twins("unknown", named, ["ios"]) == {}
 
 
 def test_a_kind_of_phone_may_get_nothing_but_one_of_them_is_needed(planner: Planner) -> None:

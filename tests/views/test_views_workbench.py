@@ -11,7 +11,7 @@ from page_text import text_of
 from stated_templates import state_any_time
 
 from optinb import views
-from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, KEYS
+from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, KEYS, RUN_DATE
 from optinb.sandbox import Sandbox, demo_world
 from optinb.views import arrivals
 from optinb.views.places import TABS
@@ -103,6 +103,21 @@ def test_an_address_opens_a_campaign_in_the_plan_and_a_group_in_the_editor(waiti
     assert address_of(bench) == "?tab=groups&group=Lapsed+buyers"
 
 
+def test_a_group_that_is_saved_leads_to_a_new_campaign_for_it_and_leaves_the_open_one_alone(waiting):
+    bench = views.workbench(waiting, f"?tab=plan&campaign={DRAFT}")
+    bench.tabs.selected_index = ORDER.index("groups")
+    editor = bench.content["groups"].editor
+    assert editor.tree.lines[0].picker is not None and editor.go_on.layout.display == "none"
+    editor.code.value = "attr('country') == 'DE'"
+    editor.name.value = "Lapsed buyers"
+    editor.save.click()
+    editor.go_on.click()
+    plan = bench.content["plan"]
+    assert (bench.tab, plan.group.value, plan.campaign.value) == ("plan", "Lapsed buyers", "")
+    assert address_of(bench) == "?tab=plan"
+    assert waiting.campaigns.get(DRAFT).campaign.group != "Lapsed buyers"
+
+
 def test_the_address_follows_what_is_chosen(waiting):
     bench = views.workbench(waiting, "")
     plan = bench.content["plan"]
@@ -147,7 +162,7 @@ def test_who_where_and_what_for_stand_above_every_tab(waiting):
     assert f"You are {AUTHOR}" in shown
     assert f"Workspace {waiting.root.name}" in shown
     assert "Rehearsal no message reaches a customer" in shown
-    assert "Customer data of Mon 23 Nov 2026" in shown
+    assert shown.endswith("Customer data of Mon 23 Nov 2026")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +186,10 @@ def test_what_reaches_customers_is_told_from_a_rehearsal(planned, tmp_path, monk
     file.write_text("".join(parts), "utf-8")
     monkeypatch.delenv("OPTINB_NOW")
     with open_workspace(folder, user=AUTHOR) as opened:
-        assert shown in text_of(views.workbench(opened, "?tab=calendar").where.value)
+        said = text_of(views.workbench(opened, "?tab=calendar").where.value)
+        age = (opened.today() - RUN_DATE).days
+    assert shown in said
+    assert (f"{age} days old" in said) is (age > 1)
 
 
 def test_a_workspace_without_data_opens_every_tab(planned, tmp_path):
@@ -184,6 +202,9 @@ def test_a_workspace_without_data_opens_every_tab(planned, tmp_path):
         for number in range(len(TABS)):
             bench.tabs.selected_index = number
             assert bench.tabs.children[number].children
+        groups = bench.content["groups"]
+        assert "No customer data is imported yet" in text_of(groups.result.value)
+        assert groups.editor.tree.lines[0].picker is None
 
 
 @pytest.fixture
