@@ -157,7 +157,7 @@ def test_submit_puts_the_campaign_into_the_store(planner, ws):
 def test_submit_says_in_a_sentence_what_is_missing(planner, ws):
     planner.submit.click()
     assert 'role="alert"' in planner.result.value
-    assert "needs the property 'promo_code'" in text_of(planner.result.value)
+    assert text_of(planner.result.value) == "Still missing: what promo_code says."
     assert [record.state for record in ws.campaigns.list()] == ["draft"]
 
 
