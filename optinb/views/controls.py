@@ -124,14 +124,24 @@ def on_enter(control: Any, call: Callable[[], None]) -> None:
 
 
 def take_first(control: w.Combobox) -> None:
-    """Lets Enter take the first option that fits what was written, as long as that is none itself."""
+    """Lets Enter take the first option that fits what was written, as long as that is none itself.
+
+    Where nothing is offered yet, it is taken once it is, unless something else was written meanwhile.
+    """
+    entered: list[str] = []
 
     def take() -> None:
+        entered[:] = [] if control.options else [control.value]
         found = first_match(control.value, control.options)
         if found and control.value != found:
             control.value = found
 
+    def take_late() -> None:
+        if control.options and entered == [control.value]:
+            take()
+
     on_enter(control, take)
+    control.observe(lambda _: take_late(), "options")
 
 
 def first_match(text: str, options: Sequence[str]) -> str:

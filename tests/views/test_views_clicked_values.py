@@ -8,6 +8,7 @@ import re
 from base64 import b64decode
 from typing import Any
 
+import ipywidgets as w
 import polars as pl
 import pytest
 from page_text import text_of
@@ -19,7 +20,7 @@ from optinb.rules import attr, attributes_of
 from optinb.segments import members
 from optinb.segments.export import csv_of
 from optinb.segments.profile import UNKNOWN, Band, can_be_chosen
-from optinb.views.controls import first_match
+from optinb.views.controls import first_match, take_first
 from optinb.views.editor import editor as editor_module
 from optinb.views.editor.clicked import is_chosen, with_band, with_value
 from optinb.views.editor.document import NEW, WHERE, build, condition, document_of, group_of
@@ -125,6 +126,20 @@ def test_the_first_match_begins_with_what_was_written_before_it_has_it_within():
 
 def press_enter(control: Any) -> None:
     control._handle_custom_msg({"event": "submit"}, [])
+
+
+def test_enter_takes_the_first_match_also_where_it_is_offered_only_afterwards():
+    control = w.Combobox()
+    take_first(control)
+    control.value = "d"
+    press_enter(control)
+    control.options = ("AT", "DE")
+    assert control.value == "DE"
+    control.options, control.value = (), "a"
+    press_enter(control)
+    control.value = "ax"  # whoever goes on writing means that
+    control.options = ("AX", "AT")
+    assert control.value == "ax"
 
 
 def test_enter_takes_the_first_attribute_by_its_label_and_the_first_value(ws):
