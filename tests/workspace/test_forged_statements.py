@@ -16,7 +16,7 @@ from optinb.cli import main
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER, state_templates
 from optinb.errors import StateError
 from optinb.nightly import Night
-from optinb.views.plan.statement import Statement
+from optinb.views.plan.statement import Statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,12 +75,13 @@ def test_a_statement_that_was_taken_out_of_the_database_does_not_bring_back_what
     assert said in verdict
     told = CliRunner().invoke(main, ["templates", "show", CLUB_TEMPLATE, "--workspace", str(folder)])
     assert told.exit_code == 1 and "somebody else than optinb wrote" in " ".join(told.output.split())
-    box = Statement(ws, changed=lambda: None)
-    box.show(ws.templates.find(CLUB_TEMPLATE))
-    assert "somebody else than optinb wrote" in box.about.value
+    box = Statements(ws, changed=lambda: None)
+    box.show([ws.templates.find(CLUB_TEMPLATE)])
+    (row,) = box.rows
+    assert "somebody else than optinb wrote" in row.about.value
     again = ws.templates.set_rules("Club", CLUB_TEMPLATE, TemplateRules(max_users=9))
     assert again.rules == never.rules.with_changes(TemplateRules(max_users=9)), "what was taken out counts"
-    assert box.look() and "somebody else" not in box.about.value
+    assert box.look() and "somebody else" not in row.about.value
     assert ws.checkpoints.verify().problem is None
     assert not [verdict for verdict in ws.doctor("Club").machine if verdict.about == "templates"]
 
