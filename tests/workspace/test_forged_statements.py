@@ -16,7 +16,7 @@ from optinb.cli import main
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER, state_templates
 from optinb.errors import StateError
 from optinb.nightly import Night
-from optinb.views.plan.statement import Statements
+from optinb.views.plan.statement import StatedByTemplate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +75,7 @@ def test_a_statement_that_was_taken_out_of_the_database_does_not_bring_back_what
     assert said in verdict
     told = CliRunner().invoke(main, ["templates", "show", CLUB_TEMPLATE, "--workspace", str(folder)])
     assert told.exit_code == 1 and "somebody else than optinb wrote" in " ".join(told.output.split())
-    box = Statements(ws, changed=lambda: None)
+    box = StatedByTemplate(ws, changed=lambda: None)
     box.show([ws.templates.find(CLUB_TEMPLATE)])
     (row,) = box.rows
     assert "somebody else than optinb wrote" in row.about.value

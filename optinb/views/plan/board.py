@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from optinb.views.plan.finish import Finish
     from optinb.views.plan.keeper import Keeper
     from optinb.views.plan.offers_view import OffersFold
-    from optinb.views.plan.statement import Statements
+    from optinb.views.plan.statement import StatedByTemplate
     from optinb.views.plan.talk import Talk
 
 
@@ -34,7 +34,7 @@ class Board(w.VBox):
         app_groups: Sequence[str],
         attributes: Sequence[str],
         keeper: Keeper,
-        statements: Statements,
+        statements: StatedByTemplate,
         offers: OffersFold,
         finish: Finish,
         talk: Talk,

@@ -26,7 +26,7 @@ from optinb.views.plan.board import Board
 from optinb.views.plan.finish import Finish
 from optinb.views.plan.keeper import AT_WORK, Keeper
 from optinb.views.plan.offers_view import OffersFold
-from optinb.views.plan.statement import Statements
+from optinb.views.plan.statement import StatedByTemplate
 from optinb.views.plan.talk import Talk
 from optinb.views.plan.words import NO_CODES, named, suggested_name
 from optinb.views.typed import after_typing
@@ -67,7 +67,7 @@ class Planner(Board):
         self._ready = False  # until the controls are there
         self.keeper = Keeper(ws, fields=self.fields, load=self._load, restore=self._restore, saved=self._list)
         self.talk = Talk(ws)
-        self.statements = Statements(ws, changed=self._refresh)
+        self.statements = StatedByTemplate(ws, changed=self._refresh)
         self.offers = OffersFold(ws, chosen=lambda: self.offer.saved.value, changed=self._offers_changed)
         self.finish = Finish(ws, fields=self.fields)
         self.submit, self.result = self.finish.submit, self.finish.result

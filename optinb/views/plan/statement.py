@@ -39,7 +39,7 @@ RULES = Sheet(
 )
 
 
-class Statements(w.VBox):
+class StatedByTemplate(w.VBox):
     """The rules of each template of a campaign, in `rows`.
 
     `reminder` tells of what nobody has stated; `refusal` says why the planned campaign can't go out by these rules.
