@@ -202,7 +202,7 @@ class Arena:
 
     def check(self, frozen: Messages, taken: dict[str, Counter[str]], kills: int) -> None:
         """Nobody twice, everybody accounted for, and unknown by a death at most a window a kill."""
-        died = [self._checked(message, taken[message.template_id]) for message in frozen]
+        died = [self._checked(message, taken.get(message.template_id, Counter())) for message in frozen]
         assert sum(died) <= kills * chaos_child.WINDOW
         assert frozen[0].waterfall.recipients == (RECIPIENTS if len(frozen) == 1 else RECIPIENTS * 2 // 3)
 
@@ -210,7 +210,7 @@ class Arena:
         """Checks a message, which bears one send_id; returns how many of its requests a death left unknown."""
         counts = self.store.deliveries.counts(*frozen.night)
         assert (counts.recipients, counts.pending) == (frozen.recipients, 0)
-        assert max(taken.values()) == 1
+        assert set(taken.values()) <= {1}  # a death in a small message's only window leaves nobody taken
         users = pl.read_parquet(self.root / frozen.path).filter(pl.col("outcome") == "recipient")["external_user_id"]
         certain: set[str] = set()
         doubtful: set[str] = set()
@@ -221,7 +221,7 @@ class Arena:
         assert len(doubtful) == counts.unknown
         there = self.store.deliveries.find(*frozen.night)
         mine = [d for d in self.sandbox.world.dispatches if d.campaign_id == frozen.template_id]
-        assert there and {d.send_id for d in mine} == {there.send_id}  # all of them bear it, or none
+        assert there and {d.send_id for d in mine} <= {there.send_id}  # all of them bear it, or none
         return counts.errors.get(DIED.message, 0)
 
     def _is_open(self, frozen: Messages) -> bool:
