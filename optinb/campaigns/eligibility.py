@@ -170,17 +170,12 @@ def had_before(
     names = sorted(
         record.campaign.name
         for record in others
-        if record.id != campaign.id and _may_be_out(record) and not leaves_out(rule, record.campaign.name, None)
+        if record.id != campaign.id and record.state not in NOT_OUT and not leaves_out(rule, record.campaign.name, None)
     )
     if not names:
         return None
     told = ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3:,} more" if len(names) > 3 else "")
     return f"customers who had {template} before won't get it, because it may be had once: it goes out with {told} too"
-
-
-def _may_be_out(record: CampaignRecord) -> bool:
-    """Whether some of a campaign may have gone out; nothing has of a draft that was put away under another name."""
-    return record.state not in NOT_OUT and (record.state != "cancelled" or record.approval is not None)
 
 
 def _unstated(template: str) -> str:

@@ -275,9 +275,17 @@ class Previews:
         told: list[str | None] = []
         for one in resolved.by_template.values():
             names = {one.template.id, one.template.name}
-            others = [record for record in of_group if names & {*record.campaign.template_names}]
+            others = (
+                record
+                for record in of_group
+                if names & {*record.campaign.template_names} and not self._was_put_away(record)
+            )
             told.append(had_before(resolved.campaign, one.rules, rule, template=one.template.name, others=others))
         return tuple(note for note in told if note)
+
+    def _was_put_away(self, record: CampaignRecord) -> bool:
+        """Whether a campaign was cancelled before anybody had approved it, as a draft that got another name is."""
+        return record.state == "cancelled" and self._campaigns.newest_approval(record.id) is None
 
     def power(self, preview: CampaignPreview) -> Power | None:
         """What the test of a previewed campaign can see; see `Campaigns.power`."""

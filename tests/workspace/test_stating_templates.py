@@ -202,6 +202,8 @@ def test_a_target_group_that_leaves_out_who_had_it_may_be_written_to_again_and_a
 
 
 def test_a_campaign_of_one_date_is_told_who_had_its_template_before(ws: Workspace, folder: Path) -> None:
+    ws.campaigns.save_draft({**CAMPAIGNS[0], "name": "Put away"})
+    ws.campaigns.cancel("Put away")
     ws.campaigns.submit(CAMPAIGNS[0])
     with optinb.open_workspace(folder, user=APPROVER) as boss:
         assert boss.campaigns.preview(CAMPAIGNS[0]["name"]).notes == (without_list("Shop"),)
@@ -211,6 +213,8 @@ def test_a_campaign_of_one_date_is_told_who_had_its_template_before(ws: Workspac
     assert seen.notes == (f"{note}: it goes out with 'Summer, lapsed' too", without_list("Shop"))
     assert note in show.text(seen)
     assert note[1:] in html.unescape(show.html(seen))
+    ws.campaigns.cancel(CAMPAIGNS[0]["name"])  # what of it went out before, it keeps
+    assert ws.campaigns.preview({**CAMPAIGNS[0], "name": "Once more"}).notes == seen.notes
     assert ws.campaigns.submit({**CAMPAIGNS[0], "name": "Once more"}).state == "submitted"
 
 
