@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         in_one_line,
     )
     from optinb.measure.campaign_page import CampaignPage, page_of
+    from optinb.measure.effect import Effect, Look, compare, compare_figures, sample_ratio
     from optinb.measure.reach_figures import ReachFigures
     from optinb.measure.redeemed import CampaignRedemptions, RedeemedNight
     from optinb.measure.redemptions import Redemptions
@@ -34,6 +35,7 @@ else:
         {
             ".campaign_figures": "CampaignFigures CampaignReach FiguresRead NightFigures in_one_line",
             ".campaign_page": "CampaignPage page_of",
+            ".effect": "Effect Look compare compare_figures sample_ratio",
             ".reach_figures": "ReachFigures",
             ".redeemed": "CampaignRedemptions RedeemedNight",
             ".redemptions": "Redemptions",

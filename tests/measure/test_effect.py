@@ -1,0 +1,154 @@
+"""Comparing those who were to get a message with their control group."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binom, ttest_ind
+
+from optinb.errors import UsageError
+from optinb.measure import draws as drawing
+from optinb.measure.effect import Look, compare, compare_figures, sample_ratio
+
+RUNS, CUSTOMERS, DRAWS = 300, 600, 400
+
+
+def campaign(seed: int, customers: int = CUSTOMERS, *, more: float = 0.0):
+    """Who was to get it, what they had spent before, and what they spent after, with a long tail."""
+    random = np.random.default_rng(seed)
+    rate, assigned = random.gamma(1.0, 0.6, customers), random.random(customers) >= 0.1
+    level = np.exp(random.normal(0, 0.5, customers))
+    before = random.poisson(3 * rate) * level * np.exp(random.normal(3.5, 0.7, customers))
+    after = random.poisson(rate) * level * np.exp(random.normal(3.5, 1.0, customers))
+    return assigned, before, after + more * assigned
+
+
+def test_difference_of_the_means_is_what_is_estimated_without_a_history() -> None:
+    assigned, _, spend = campaign(1)
+    found = compare(assigned, spend, seed=1, draws=DRAWS)
+    assert found.estimate == pytest.approx(spend[assigned].mean() - spend[~assigned].mean())
+    assert (found.mean, found.control_mean) == (spend[assigned].mean(), spend[~assigned].mean())
+    assert (found.customers, found.control_customers) == (assigned.sum(), (~assigned).sum())
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_an_amount_more_for_everybody_moves_the_interval_by_it_and_nothing_else(known: bool) -> None:
+    assigned, before, spend = campaign(2)
+    history = before if known else None
+    none = compare(assigned, spend, history, seed=2, draws=DRAWS)
+    more = compare(assigned, spend + 25.0 * assigned, history, seed=2, draws=DRAWS)
+    width = none.high - none.low
+    assert more.estimate == pytest.approx(none.estimate + 25)
+    assert (more.low, more.high) == pytest.approx((none.low + 25, none.high + 25), abs=0.002 * width)
+
+
+def test_no_effect_is_missed_as_often_as_said_on_each_side_where_welch_misses_it_in_favour_of_the_message() -> None:
+    low = high = below = welch = 0
+    for seed in range(RUNS):
+        assigned, before, spend = campaign(seed)
+        found = compare(assigned, spend, before if seed % 2 else None, seed=seed, draws=DRAWS)
+        low, high, below = low + (found.low > 0), high + (found.high < 0), below + (found.p < 0.05)
+        welch += ttest_ind(spend[assigned], spend[~assigned], equal_var=False).confidence_interval().low > 0
+    most_of_a_side, least, most = binom.ppf(0.999, RUNS, 0.025), *binom.ppf([0.001, 0.999], RUNS, 0.05)
+    assert low <= most_of_a_side and high <= most_of_a_side
+    assert least <= below <= most
+    assert welch > most_of_a_side  # what this is for
+
+
+def test_interval_and_p_say_the_same_of_no_effect() -> None:
+    refused = set()
+    for seed in range(60):
+        assigned, _, spend = campaign(seed, more=10.0 * (seed % 4))
+        found = compare(assigned, spend, seed=seed, draws=DRAWS)
+        assert (found.p > 0.05) == (found.low <= 0 <= found.high), found
+        refused.add(found.p <= 0.05)
+    assert refused == {False, True}
+
+
+def test_what_was_known_before_makes_the_interval_narrower_and_noise_does_not_make_it_wider() -> None:
+    random, plain, known, noise = np.random.default_rng(5), [], [], []
+    for seed in range(20):
+        assigned, _, spend = campaign(seed)
+        before = spend * np.exp(random.normal(0, 0.3, CUSTOMERS))
+        for history, widths in ((None, plain), (before, known), (random.random(CUSTOMERS), noise)):
+            found = compare(assigned, spend, history, seed=seed, draws=DRAWS)
+            widths.append(found.high - found.low)
+    assert np.median(known) < 0.7 * np.median(plain)
+    assert np.median(noise) < 1.1 * np.median(plain)
+
+
+def test_arms_are_told_by_word_number_or_flag_alike() -> None:
+    assigned, _, spend = campaign(3)
+    words = np.where(assigned, np.where(spend > 20, "A", "B"), "control")
+    flags, numbers, named = (compare(arm, spend, seed=3, draws=DRAWS) for arm in (assigned, assigned * 1, words))
+    assert flags == numbers == named
+
+
+def test_the_same_seed_gives_the_same_figures_and_another_nearly_the_same() -> None:
+    assigned, before, spend = campaign(4)
+    one, same, other = (compare(assigned, spend, before, seed=seed) for seed in (1, 1, 2))
+    assert one == same != other
+    assert (other.low, other.high) == pytest.approx((one.low, one.high), abs=0.1 * (one.high - one.low))
+
+
+def test_figures_of_one_campaign_are_those_of_each_alone() -> None:
+    assigned, before, spend = campaign(6)
+    figures = {"spend": spend, "response": spend > 0}
+    together = compare_figures(assigned, figures, before, seed=6, draws=DRAWS)
+    alone = {name: compare(assigned, values, before, seed=6, draws=DRAWS) for name, values in figures.items()}
+    for name, found in alone.items():
+        of_both = together[name]
+        assert (of_both.estimate, of_both.low, of_both.high, of_both.p) == pytest.approx(
+            (found.estimate, found.low, found.high, found.p), rel=1e-3
+        )
+
+
+def test_millions_drawn_by_cells_say_what_single_customers_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    assigned, _, spend = campaign(7, 20_000)
+    by_cells = compare(assigned, spend, seed=7)
+    monkeypatch.setattr(drawing, "CELLS", 20_000)
+    single = compare(assigned, spend, seed=7)
+    assert by_cells.estimate == pytest.approx(single.estimate)
+    width = single.high - single.low
+    assert (by_cells.low, by_cells.high) == pytest.approx((single.low, single.high), abs=0.06 * width)
+
+
+def test_looks_before_the_last_are_wider_and_the_last_is_the_plain_one() -> None:
+    assigned, _, spend = campaign(8)
+    plain, third, last = (
+        compare(assigned, spend, seed=8, look=look) for look in (Look(1, 1), Look(3, 14), Look(14, 14))
+    )
+    assert last == plain
+    assert third.low < plain.low and third.high > plain.high
+    assert (third.is_final, plain.is_final) == (False, True)
+
+
+def test_an_outcome_that_is_the_same_for_everybody_has_no_effect_for_certain() -> None:
+    assigned, before, _ = campaign(9)
+    found = compare(assigned, np.zeros(CUSTOMERS), before, seed=9, draws=DRAWS)
+    assert (found.estimate, found.low, found.high, found.p) == (0, 0, 0, 1)
+
+
+def test_a_control_group_of_another_size_than_planned_is_told() -> None:
+    assert sample_ratio([9_000, 850], [0.9, 0.1]) < 0.001
+    assert sample_ratio([8_865, 985], [0.9, 0.1]) > 0.5
+    assigned, _, spend = campaign(10)
+    assert compare(assigned, spend, seed=1, draws=DRAWS).sample_ratio_p > 0.001
+    assert compare(assigned, spend, seed=1, draws=DRAWS, control_share=0.3).sample_ratio_p < 0.001
+
+
+@pytest.mark.parametrize(
+    ("assigned", "outcome", "history", "said"),
+    [
+        ([1, 0, 1, 0], [1.0, 2.0, 3.0], None, r"outcome has the shape \(3,\); it is one number for each of 4"),
+        ([1, 0, 1, 0], [1.0, np.nan, 3.0, 1.0], None, "outcome has 1 gaps; who did nothing has 0"),
+        ([1, 0, 1, 0], [1.0, 2.0, 3.0, 1.0], [1.0, np.inf, 2.0, 2.0], "history has 1 gaps"),
+        ([1, 0, 1, 0], [1.0, 2.0, 3.0, 1.0], [1.0, 2.0], r"history has the shape \(2, 1\); it takes a row for each"),
+        ([1, 1, 1, 0], [1.0, 2.0, 3.0, 1.0], None, "3 customers who were to get it and 1 in the control group"),
+        ([[1, 0], [1, 0]], [1.0, 2.0], None, r"assigned has the shape \(2, 2\); it is one arm for each customer"),
+        ([], [], None, "assigned has the shape"),
+    ],
+)
+def test_arrays_that_cannot_be_compared_are_refused(assigned, outcome, history, said) -> None:
+    with pytest.raises(UsageError, match=said):
+        compare(assigned, outcome, history, seed=1)
