@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-CELLS = 10_000
+CELLS = 5_000
 """Beyond as many customers, groups are drawn by cells of customers, put together by chance. The sum over a drawn group
 has the same mean, variance and skewness then, whose terms are sums over customers, and takes no longer for millions."""
 
