@@ -1,0 +1,72 @@
+"""Who belongs to the test of a campaign, and on which side: from who got what. Pure.
+
+Fixed at the freeze: what became of a message afterwards changes nothing, or those left would no longer be like the
+control group.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import polars as pl
+from msgspec import Struct
+
+from optinb.measure.effect import CONTROL
+from optinb.measure.outcomes import ASSIGNED
+
+MESSAGE = "message"
+"""The arm of a campaign that has no variants."""
+# A row for every recipient and control of each of a campaign's nights, as often as messages went to them. `send_at`: in
+# UTC. Excluded customers aren't among them.
+TESTED = pl.Schema(
+    {"person": pl.String, "night": pl.Date, "send_at": pl.Datetime("us"), "role": pl.String, "variant": pl.String}
+)
+
+
+class Assignment(Struct, frozen=True, kw_only=True):
+    """Who belongs to the test of a campaign.
+
+    Attributes:
+        people: with ASSIGNED, a row for each person, by the first night that they belong to.
+        nights: those that the test is of, the first first.
+        contaminated: how many were to get it in one night and were held out in another, such as two customers who
+            turned out to be one person. They stay on the side of their first night.
+    """
+
+    people: pl.DataFrame
+    nights: tuple[date, ...]
+    contaminated: int
+
+    @property
+    def until(self) -> datetime | None:
+        """When the last window ends (UTC, without a zone); None where nobody belongs to it."""
+        ends = self.people["until"].max()
+        return ends if isinstance(ends, datetime) else None
+
+
+def assign(tested: pl.DataFrame, *, days: int, night: date | None = None) -> Assignment:
+    """Who belongs to a campaign's test over all of its nights, or to that of one.
+
+    Over all nights the unit stays the person: what they do counts from the first message that they got, or would have
+    got, and a later one within the window is part of what the campaign brought.
+
+    Args:
+        tested: with TESTED.
+        days: of 24 hours, that are measured from the send on.
+        night: the only one; all when left out.
+    """
+    rows = tested if night is None else tested.filter(pl.col("night") == night)
+    held_out = pl.col("role") == CONTROL
+    arm = pl.when(held_out).then(pl.lit(CONTROL)).otherwise(pl.col("variant").fill_null(MESSAGE))
+    in_order = rows.with_columns(arm=arm).sort("send_at", "person", "arm", maintain_order=True)
+    people = in_order.group_by("person", maintain_order=True).agg(
+        pl.col("arm").first(),
+        since=pl.col("send_at").first(),
+        until=pl.col("send_at").first() + timedelta(days=days),
+        on_both=held_out.any() & ~held_out.all(),
+    )
+    return Assignment(
+        people=people.select(ASSIGNED.names()),
+        nights=tuple(rows["night"].unique().sort().to_list()),
+        contaminated=int(people["on_both"].sum()),
+    )

@@ -1,0 +1,62 @@
+"""Who belongs to the test of a campaign, and on which side."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+
+from optinb.measure.assignment import TESTED, assign
+from optinb.measure.outcomes import ASSIGNED
+
+FIRST = datetime(2026, 11, 1, 17, 30, tzinfo=UTC).replace(tzinfo=None)
+WEEK = timedelta(days=7)
+
+
+def on_nights(*rows: tuple[str, int, str, str | None]) -> pl.DataFrame:
+    """Who, in which week, in which role, with which variant."""
+    made = [(who, (FIRST + n * WEEK).date(), FIRST + n * WEEK, role, variant) for who, n, role, variant in rows]
+    return pl.DataFrame(made, schema=TESTED, orient="row")
+
+
+def arms(of: pl.DataFrame) -> dict[str, str]:
+    return dict(of.select("person", "arm").iter_rows())
+
+
+def test_a_person_counts_once_from_their_first_night_on() -> None:
+    rows = on_nights(
+        ("a", 1, "recipient", None), ("a", 0, "recipient", None), ("c", 0, "control", None), ("b", 1, "recipient", None)
+    )
+    found = assign(rows, days=14)
+    assert found.people.schema == ASSIGNED
+    assert arms(found.people) == {"a": "message", "c": "control", "b": "message"}
+    assert dict(found.people.select("person", "since").iter_rows()) == {"a": FIRST, "c": FIRST, "b": FIRST + WEEK}
+    assert found.people.filter(pl.col("until") - pl.col("since") != timedelta(days=14)).is_empty()
+    assert found.nights == (FIRST.date(), (FIRST + WEEK).date())
+    assert found.until == FIRST + WEEK + timedelta(days=14) and found.contaminated == 0
+
+
+def test_whoever_got_it_on_two_phones_is_one_person_of_one_variant() -> None:
+    rows = on_nights(
+        ("a", 0, "recipient", "A"), ("a", 0, "recipient", "A"), ("b", 0, "recipient", "B"), ("c", 0, "control", None)
+    )
+    assert arms(assign(rows, days=7).people) == {"a": "A", "b": "B", "c": "control"}
+
+
+def test_a_night_alone_has_those_who_belong_to_it() -> None:
+    rows = on_nights(
+        ("a", 0, "recipient", None), ("c", 0, "control", None), ("b", 1, "recipient", None), ("a", 1, "recipient", None)
+    )
+    second = assign(rows, days=7, night=(FIRST + WEEK).date())
+    assert arms(second.people) == {"a": "message", "b": "message"}
+    assert set(second.people["since"]) == {FIRST + WEEK}
+    assert assign(rows, days=7, night=date(2026, 1, 1)).until is None
+
+
+def test_whoever_was_on_both_sides_stays_on_the_first_and_is_counted() -> None:
+    rows = on_nights(
+        ("a", 0, "control", None), ("a", 1, "recipient", None), ("b", 0, "recipient", None), ("b", 1, "recipient", None)
+    )
+    found = assign(rows, days=7)
+    assert arms(found.people) == {"a": "control", "b": "message"}
+    assert found.contaminated == 1

@@ -1,0 +1,72 @@
+"""What customers did after a message and before it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from optinb.measure.outcomes import ASSIGNED, HISTORY_DAYS, OUTCOMES, outcomes
+
+SENT = datetime(2026, 11, 1, 17, 30, tzinfo=UTC).replace(tzinfo=None)
+WINDOW = timedelta(days=14)
+
+
+def assigned(*people: str, since: datetime = SENT) -> pl.DataFrame:
+    rows = [(person, "control" if person.startswith("c") else "A", since, since + WINDOW) for person in people]
+    return pl.DataFrame(rows, schema=ASSIGNED, orient="row")
+
+
+def bought(*rows: tuple[str, datetime, float]) -> pl.LazyFrame:
+    schema = {"person": pl.String, "occurred_at": pl.Datetime("us"), "amount": pl.Float64}
+    return pl.LazyFrame(rows, schema=schema, orient="row").with_columns(day=pl.col("occurred_at").dt.date())
+
+
+def test_what_counts_begins_with_the_send_and_ends_before_the_end_of_the_window() -> None:
+    second = timedelta(seconds=1)
+    rows = [("a", SENT - second, 1.0), ("a", SENT, 2.0), ("a", SENT + WINDOW - second, 4.0), ("a", SENT + WINDOW, 8.0)]
+    (found,) = outcomes(assigned("a"), bought(*rows)).to_dicts()
+    assert (found["orders"], found["spend"], found["spend_before"]) == (2, 6.0, 1.0)
+
+
+def test_everybody_stays_whether_they_bought_or_not_and_others_do_not_come() -> None:
+    found = outcomes(assigned("a", "c", "b"), bought(("b", SENT, 5.0), ("x", SENT, 7.0)))
+    assert found.schema == OUTCOMES
+    assert found["person"].to_list() == ["a", "c", "b"]
+    assert found["spend"].to_list() == [0.0, 0.0, 5.0]
+    assert found["arm"].to_list() == ["A", "control", "A"]
+    assert found["days_since"].to_list() == [HISTORY_DAYS] * 3
+
+
+def test_purchases_of_one_day_are_one_order_and_refunds_are_a_figure_of_their_own() -> None:
+    hour = timedelta(hours=1)
+    rows = [
+        ("a", SENT, 10.0),
+        ("a", SENT + hour, 5.0),
+        ("a", SENT + 30 * hour, 1.0),
+        ("a", SENT + hour, -4.0),
+        ("a", SENT, 0.0),
+    ]
+    (found,) = outcomes(assigned("a"), bought(*rows)).to_dicts()
+    assert (found["orders"], found["spend"], found["refunds"]) == (2, 16.0, 4.0)
+
+
+def test_what_was_known_before_is_of_the_year_before_the_send_alone() -> None:
+    day = timedelta(days=1)
+    rows = [
+        ("a", SENT - 400 * day, 100.0),
+        ("a", SENT - 30 * day, 20.0),
+        ("a", SENT - 10 * day, -5.0),
+        ("a", SENT + day, 3.0),
+    ]
+    (found,) = outcomes(assigned("a"), bought(*rows)).to_dicts()
+    assert (found["orders_before"], found["spend_before"], found["days_since"]) == (1, 20.0, 30.0)
+
+
+def test_each_person_has_a_window_of_their_own() -> None:
+    later = SENT + timedelta(days=30)
+    of_all = pl.concat([assigned("a"), assigned("b", since=later)])
+    rows = [(person, SENT + timedelta(days=day), 1.0) for person in "ab" for day in (1, 31)]
+    found = outcomes(of_all, bought(*rows))
+    assert found["orders"].to_list() == [1, 1]
+    assert found["orders_before"].to_list() == [0, 1]
