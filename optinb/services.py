@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from optinb.delivery.night_answers import NightAnswers
     from optinb.delivery.reach_samples import ReachSamples
     from optinb.delivery.recovery import Recovering
-    from optinb.measure import ReachFigures, Redemptions
+    from optinb.measure import CampaignResults, ReachFigures, Redemptions
     from optinb.planning import Campaigns, Codes, Doctor, Offers
     from optinb.planning.campaign_records import CampaignRecords, Drafts, Unsaved
     from optinb.planning.notices import Notices
@@ -203,6 +203,13 @@ class Services(TablesView):
         from optinb.measure.redemptions import Redemptions
 
         return Redemptions(self.context, self.store, self.contacts, published=self._published)
+
+    @once
+    def campaign_results(self) -> CampaignResults:
+        """What campaigns brought, against their control groups."""
+        from optinb.measure.campaign_results import CampaignResults
+
+        return CampaignResults(self.context, self.store, self.contacts, published=self._published)
 
     @once
     def freshness(self) -> Freshness:

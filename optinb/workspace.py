@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from optinb.customers.moves import Migration
     from optinb.delivery import ForgottenCustomer, Recovered
     from optinb.delivery.night_answers import Answer, Why, WorkspaceStatus
-    from optinb.measure import CampaignPage
+    from optinb.measure import CampaignPage, CampaignResult
     from optinb.planning import Diagnosis
     from optinb.segments import PastWorkspace
     from optinb.warehouse import ImportReport
@@ -234,6 +234,19 @@ class Workspace(Services, Exploration):
         record = self.campaigns.get(name)
         waiting, said = self.together.waiting(record), self.together.comments(record.id)
         return page_of(record, self.reach_figures, self.redemptions, waiting=waiting, comments=said)
+
+    def results(self, name: str, *, night: date | str | None = None) -> CampaignResult:
+        """What a campaign brought so far, or finally: everybody who was to get it against its control group.
+
+        Args:
+            name: of the campaign, without regard to case.
+            night: the only night that is looked at, as a date, or text such as "2026-11-20"; all when left out.
+
+        Raises:
+            CampaignError: with the nearest name, for a campaign that isn't known.
+            StateError: when a frozen audience can't be read.
+        """
+        return self.campaign_results.of(name, night=as_day(night) if night else None)
 
     def status(self) -> WorkspaceStatus:
         """What is published, what waits, what ran lately, and what arrived of it."""

@@ -1,4 +1,4 @@
-"""The commands about what Appboy counted of campaigns."""
+"""The commands about what came of campaigns: what Appboy counted, and what they brought."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optinb.cli.common import main, on_workspace, rehearsable
+from optinb.cli.common import DAY, main, on_workspace, rehearsable
 from optinb.cli.completing import names_of
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from optinb.workspace import Workspace
 
 
@@ -36,3 +38,13 @@ def figures_read(ws: Workspace) -> Any:
 def figures_show(ws: Workspace, name: str) -> Any:
     """Show what Appboy counted of the campaign NAME, by night, day and platform."""
     return ws.reach_figures.of(name)
+
+
+@main.command()
+@click.argument("name", shell_complete=names_of("campaign"))
+@click.option("--night", type=DAY, help="The only night that is looked at; all when left out.")
+@rehearsable("demo-author")
+@on_workspace
+def results(ws: Workspace, name: str, night: date | None) -> Any:
+    """Show what the campaign NAME brought, against its control group."""
+    return ws.results(name, night=night)

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
         in_one_line,
     )
     from optinb.measure.campaign_page import CampaignPage, page_of
+    from optinb.measure.campaign_results import CampaignResults
     from optinb.measure.effect import Effect, Look, compare, compare_figures, sample_ratio
     from optinb.measure.reach_figures import ReachFigures
     from optinb.measure.redeemed import CampaignRedemptions, RedeemedNight
     from optinb.measure.redemptions import Redemptions
     from optinb.measure.report import render_report
+    from optinb.measure.result import ArmResult, CampaignResult
     from optinb.measure.summary import (
         CampaignSummary,
         MessageSummary,
@@ -35,11 +37,13 @@ else:
         {
             ".campaign_figures": "CampaignFigures CampaignReach FiguresRead NightFigures in_one_line",
             ".campaign_page": "CampaignPage page_of",
+            ".campaign_results": "CampaignResults",
             ".effect": "Effect Look compare compare_figures sample_ratio",
             ".reach_figures": "ReachFigures",
             ".redeemed": "CampaignRedemptions RedeemedNight",
             ".redemptions": "Redemptions",
             ".report": "render_report",
+            ".result": "ArmResult CampaignResult",
             ".summary": "CampaignSummary MessageSummary NightSummary TableCounts exit_code frozen held left_over "
             "rehearsed",
         },

@@ -18,6 +18,7 @@ from optinb.show.tables import (
     local_time,
     reach_days_table,
     reach_table,
+    results_table,
     runs_table,
     table,
 )
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
         CampaignFigures,
         CampaignPage,
         CampaignRedemptions,
+        CampaignResult,
         CampaignSummary,
         FiguresRead,
         NightFigures,
@@ -255,6 +257,11 @@ def redeemed_text(value: CampaignRedemptions) -> str:
     return "\n".join(lines)
 
 
+def result_text(value: CampaignResult) -> str:
+    """What a campaign brought, in a sentence and by figure."""
+    return "\n\n".join(part for part in (f"{value.campaign}: {value.sentence()}", results_table(value).text) if part)
+
+
 def _figures_of(what: str, figures: NightFigures) -> str:
     unread = [f"never read: {', '.join(map(str, figures.unread))}"] if figures.unread else []
     if not figures.days:
@@ -320,6 +327,7 @@ SHOWN = (
     Shown("optinb.delivery.night_answers.Why", why_text, "why"),
     Shown("optinb.measure.campaign_page.CampaignPage", campaign_page_text, "campaign_pages", many=True),
     Shown("optinb.measure.redeemed.CampaignRedemptions", redeemed_text, "redeemed"),
+    Shown("optinb.measure.result.CampaignResult", result_text, "result"),
     Shown("optinb.measure.summary.NightSummary", night_text, "night"),
     Shown("optinb.measure.summary.CampaignSummary", page="campaign_summaries", many=True),
     Shown("optinb.measure.campaign_figures.FiguresRead", figures_read_text, "figures_read"),

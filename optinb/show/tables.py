@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from optinb.customers import CustomerCard, Migration
-    from optinb.measure import CampaignReach, NightFigures, TableCounts
+    from optinb.measure import CampaignReach, CampaignResult, NightFigures, TableCounts
     from optinb.segments.discovery import Discovery, Finding
     from optinb.segments.profile import Band, Difference, Profile
     from optinb.store import RunRecord
@@ -197,6 +197,26 @@ def _first(said: Mapping[str, int] | None) -> str:
 def by_table(report: ImportReport) -> dict[str, TableReport]:
     """What an import did with each table, by its name."""
     return {one.table: one for one in report.tables}
+
+
+RESULT_FIGURES = {
+    "response": "bought",
+    "spend": "spent by each",
+    "orders": "days with a purchase",
+    "net_spend": "spent by each, less refunds",
+}
+
+
+def results_table(result: CampaignResult) -> ShownTable:
+    """What each arm of a campaign brought of each figure, for each customer; shares in percent."""
+    rows = []
+    for arm in result.arms:
+        for of, effect in arm.figures.items():
+            form = share if of == "response" else amount
+            means = (form(effect.mean), form(effect.control_mean))
+            more = "{} ({} to {})".format(*(form(one) for one in (effect.estimate, effect.low, effect.high)))
+            rows.append((arm.arm, RESULT_FIGURES[of], effect.customers, effect.control_customers, *means, more))
+    return ShownTable(("to", "figure", "customers", "held out", "with it", "without", "difference"), rows)
 
 
 def runs_table(runs: Sequence[RunRecord]) -> ShownTable:
