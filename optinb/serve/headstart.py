@@ -11,6 +11,7 @@ import sys
 from importlib import import_module
 from importlib.metadata import EntryPoint
 from subprocess import DEVNULL, PIPE, Popen
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,6 +30,8 @@ MODULES = (
     "polars",
 )
 SECRET = "OPTINB_SERVE_TOKEN"
+ENDING_S = 10.0
+"""That a kernel may take to give back what it holds."""
 _begun: list[Popen[bytes]] = []
 
 
@@ -75,6 +78,18 @@ def provisioner() -> EntryPoint:
     return EntryPoint("optinb", "optinb.serve.provisioner:HeadStart", "jupyter_client.kernel_provisioners")
 
 
+def end_within(seconds: float) -> None:
+    """Ends this process after so many seconds, whatever it still waits for.
+
+    Args:
+        seconds: that what is called at its end may take.
+    """
+    # a kernel whose other side is gone may wait for its sockets for ever
+    last = Timer(seconds, os._exit, (0,))
+    last.daemon = True
+    last.start()
+
+
 def _wait() -> None:
     for name in MODULES:
         import_module(name)
@@ -94,7 +109,10 @@ def _wait() -> None:
     kernel = IPKernelApp.instance()
     kernel.initialize(what.arguments[1:])
     register_comm_target()  # as it does by itself where it is imported in a kernel, which this wasn't yet
-    kernel.start()
+    try:
+        kernel.start()
+    finally:
+        end_within(ENDING_S)
 
 
 if __name__ == "__main__":

@@ -221,7 +221,7 @@ class Arena:
         assert len(doubtful) == counts.unknown
         there = self.store.deliveries.find(*frozen.night)
         mine = [d for d in self.sandbox.world.dispatches if d.campaign_id == frozen.template_id]
-        assert there and {d.send_id for d in mine} <= {there.send_id}  # all of them bear it, or none
+        assert there and {d.send_id for d in mine} == ({there.send_id} if taken else set())
         return counts.errors.get(DIED.message, 0)
 
     def _is_open(self, frozen: Messages) -> bool:

@@ -139,6 +139,13 @@ def test_a_process_that_nobody_took_ends_with_the_server():
     assert headstart.taken() is None
 
 
+def test_a_kernel_whose_sockets_never_close_ends_all_the_same():
+    waits = "import atexit, time; from optinb.serve.headstart import end_within; atexit.register(time.sleep, 100)"
+    begun = time.monotonic()
+    assert subprocess.run([sys.executable, "-c", f"{waits}; end_within(0.1)"], check=False).returncode == 0
+    assert time.monotonic() - begun < 60
+
+
 BECOMES = """
 import os, sys, time
 from optinb.serve.headstart import Becoming, become, begin, taken
