@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from optinb.delivery.night_answers import NightAnswers
     from optinb.delivery.reach_samples import ReachSamples
     from optinb.delivery.recovery import Recovering
-    from optinb.measure import CampaignResults, ReachFigures, Redemptions
+    from optinb.measure import CampaignResults, ProgrammeResults, ReachFigures, Redemptions
     from optinb.planning import Campaigns, Codes, Doctor, Offers
     from optinb.planning.campaign_records import CampaignRecords, Drafts, Unsaved
     from optinb.planning.notices import Notices
@@ -210,6 +210,15 @@ class Services(TablesView):
         from optinb.measure.campaign_results import CampaignResults
 
         return CampaignResults(self.context, self.store, self.contacts, published=self._published)
+
+    @once
+    def programme_results(self) -> ProgrammeResults:
+        """What all campaigns together brought, against the lasting control group."""
+        from optinb.measure.programme_results import ProgrammeResults
+
+        return ProgrammeResults(
+            self.context, self.store, self.contacts, self.campaign_results, published=self._published
+        )
 
     @once
     def freshness(self) -> Freshness:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from optinb.customers.moves import Migration
     from optinb.delivery import ForgottenCustomer, Recovered
     from optinb.delivery.night_answers import Answer, Why, WorkspaceStatus
-    from optinb.measure import CampaignPage, CampaignResult
+    from optinb.measure import CampaignPage, CampaignResult, Programme
     from optinb.planning import Diagnosis
     from optinb.segments import PastWorkspace
     from optinb.warehouse import ImportReport
@@ -247,6 +247,20 @@ class Workspace(Services, Exploration):
             StateError: when a frozen audience can't be read.
         """
         return self.campaign_results.of(name, night=as_day(night) if night else None)
+
+    def programme(self, *, since: date | str | None = None, until: date | str | None = None) -> Programme:
+        """What all campaigns together brought: everybody against the lasting control group, over any period.
+
+        Args:
+            since: its first day, as a date, or text such as "2026-06-01"; 90 days before the last one, or the first
+                delivery, when left out.
+            until: its last day; the last one that the tables tell of when left out.
+
+        Raises:
+            UsageError: for days in the wrong order, or what is no date.
+            StateError: when a frozen audience can't be read.
+        """
+        return self.programme_results.of(since=as_day(since) if since else None, until=as_day(until) if until else None)
 
     def status(self) -> WorkspaceStatus:
         """What is published, what waits, what ran lately, and what arrived of it."""

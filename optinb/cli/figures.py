@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -48,3 +49,21 @@ def figures_show(ws: Workspace, name: str) -> Any:
 def results(ws: Workspace, name: str, night: date | None) -> Any:
     """Show what the campaign NAME brought, against its control group."""
     return ws.results(name, night=night)
+
+
+@main.command()
+@click.option("--since", type=DAY, help="The first day; 90 days before the last one when left out.")
+@click.option("--until", type=DAY, help="The last day; the last one that the tables tell of when left out.")
+@click.option(
+    "--page", type=click.Path(dir_okay=False, path_type=Path), help="Writes it as a page to print (HTML, one A4 sheet)."
+)
+@rehearsable("demo-author")
+@on_workspace
+def programme(ws: Workspace, since: date | None, until: date | None, page: Path | None) -> Any:
+    """Show what all campaigns together brought, against the lasting control group."""
+    found = ws.programme(since=since, until=until)
+    if page is not None:
+        from optinb.show.programme_page import render_programme
+
+        page.write_text(render_programme(found, zone=ws.settings.zone), encoding="utf-8")
+    return found

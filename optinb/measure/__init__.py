@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from optinb.measure.campaign_page import CampaignPage, page_of
     from optinb.measure.campaign_results import CampaignResults
     from optinb.measure.effect import Effect, Look, compare, compare_figures, sample_ratio
+    from optinb.measure.programme import CampaignPart, Programme
+    from optinb.measure.programme_results import ProgrammeResults
     from optinb.measure.reach_figures import ReachFigures
     from optinb.measure.redeemed import CampaignRedemptions, RedeemedNight
     from optinb.measure.redemptions import Redemptions
@@ -39,6 +41,8 @@ else:
             ".campaign_page": "CampaignPage page_of",
             ".campaign_results": "CampaignResults",
             ".effect": "Effect Look compare compare_figures sample_ratio",
+            ".programme": "CampaignPart Programme",
+            ".programme_results": "ProgrammeResults",
             ".reach_figures": "ReachFigures",
             ".redeemed": "CampaignRedemptions RedeemedNight",
             ".redemptions": "Redemptions",

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 import polars as pl
+from msgspec.structs import replace
 
 from optinb.delivery.contact_status import RECEIVED
 from optinb.measure.assignment import MESSAGE, TESTED, assign
 from optinb.measure.effect import CONTROL
-from optinb.measure.outcomes import HISTORY_DAYS, outcomes
+from optinb.measure.outcomes import outcomes
+from optinb.measure.purchases import by_person, measured_until, naive, persons_of, transactions_of
 from optinb.measure.result import CampaignResult, result_of
-from optinb.warehouse.contract import TRANSACTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import date
+    from datetime import date, datetime
 
     from optinb.base.context import Context
     from optinb.campaigns import Campaign, CampaignRecord
@@ -38,12 +38,15 @@ class CampaignResults:
         """Args: `published`: the version whose purchases are read, None before the first import."""
         self._context, self._store, self._contacts, self._published = context, store, contacts, published
 
-    def of(self, campaign: str, *, night: date | None = None) -> CampaignResult:
+    def of(
+        self, campaign: str, *, night: date | None = None, period: tuple[datetime, datetime] | None = None
+    ) -> CampaignResult:
         """What a campaign brought over all of its nights, or in one.
 
         Args:
             campaign: its name, without regard to case.
             night: the only one that is looked at.
+            period: only messages from its begin on, and what they brought before its end (UTC, without a zone).
 
         Raises:
             CampaignError: with the nearest name, for a campaign that isn't known.
@@ -51,55 +54,40 @@ class CampaignResults:
         """
         record = self._store.campaigns.get(campaign)
         days, published = record.campaign.measurement_days or DAYS, self._published()
-        persons = published.table("persons") if published is not None and published.has("persons") else None
-        assignment = assign(self._tested(record, persons), days=days, night=night)
+        persons = persons_of(published)
+        assignment = assign(self._tested(record, persons, period), days=days, night=night)
+        if period is not None:
+            ends = pl.min_horizontal("until", pl.lit(period[1], pl.Datetime("us")))
+            assignment = replace(assignment, people=assignment.people.with_columns(until=ends))
         return result_of(
             record.campaign.name,
             assignment,
-            outcomes(assignment.people, self._transactions(published, persons, assignment.people)),
-            measured_until=self._measured_until(published),
+            outcomes(assignment.people, transactions_of(published, persons, assignment.people)),
+            measured_until=measured_until(published, self._context.settings.zone),
             days=days,
             currency=self._context.settings.workspace.currency,
             planned=_planned(record.campaign),
             # the same draws whenever the same is looked at
-            seed=crc32(f"{record.id}/{night or ''}".encode()),
+            seed=crc32(f"{record.id}/{night or ''}{period or ''}".encode()),
         )
 
-    def _tested(self, record: CampaignRecord, persons: pl.LazyFrame | None) -> pl.DataFrame:
-        """Everybody of the nights of which something went out, with TESTED."""
+    def _tested(
+        self, record: CampaignRecord, persons: pl.LazyFrame | None, period: tuple[datetime, datetime] | None
+    ) -> pl.DataFrame:
+        """Everybody of the nights (of a period) of which something went out, with TESTED."""
         found, went_out = [pl.DataFrame(schema=TESTED)], set()
         for audience in self._store.deliveries.list(campaign_id=record.id):
+            if period is not None and not period[0] <= naive(audience.send_at) < period[1]:
+                continue
             rows = self._contacts.rows(audience, ("customer_id", "night", "variant", "role", "status"))
             if rows.filter(pl.col("role") == "recipient", pl.col("status").is_in(RECEIVED)).height:
                 went_out.add(audience.run_date)
-            send_at = pl.lit(audience.send_at.astimezone(UTC).replace(tzinfo=None), dtype=TESTED["send_at"])
+            send_at = pl.lit(naive(audience.send_at), dtype=TESTED["send_at"])
             ours = rows.filter(pl.col("role") != "excluded").with_columns(
                 pl.col("role").cast(pl.String), send_at=send_at
             )
-            found.append(_by_person(ours.lazy(), persons).select(TESTED.names()).collect())
+            found.append(by_person(ours.lazy(), persons).select(TESTED.names()).collect())
         return pl.concat(found).filter(pl.col("night").is_in(sorted(went_out)))
-
-    def _transactions(
-        self, published: Snapshot | None, persons: pl.LazyFrame | None, people: pl.DataFrame
-    ) -> pl.LazyFrame:
-        """The transactions of the days that some people's windows and the year before them take."""
-        since, until = people["since"].min(), people["until"].max()
-        columns = {"person": pl.String, "occurred_at": pl.Datetime("us"), "day": pl.Date, "amount": pl.Float64}
-        if published is None or not isinstance(since, datetime) or not isinstance(until, datetime):
-            return pl.LazyFrame(schema=columns)
-        day = timedelta(days=1)  # files are by local days
-        first, last = (since - timedelta(days=HISTORY_DAYS) - day).date(), (until + day).date()
-        rows = published.scan(TRANSACTIONS.name, since=first, until=last)
-        return _by_person(rows.select("customer_id", "occurred_at", "day", "amount"), persons)
-
-    def _measured_until(self, published: Snapshot | None) -> datetime | None:
-        """The beginning of the day of the newest delivery of transactions (UTC, without a zone); None before any."""
-        deliveries = published.contents.deliveries if published is not None else ()
-        told = (d.run_date for d in deliveries if any(table.table == TRANSACTIONS.name for table in d.report.brought))
-        if (newest := max(told, default=None)) is None:
-            return None
-        begins = datetime.combine(newest, time.min, tzinfo=self._context.settings.zone)
-        return begins.astimezone(UTC).replace(tzinfo=None)
 
 
 def _planned(campaign: Campaign) -> dict[str, float]:
@@ -107,12 +95,3 @@ def _planned(campaign: Campaign) -> dict[str, float]:
     rest = 1 - campaign.control
     arms = {name: rest * share for name, share in campaign.shares.items()} if campaign.variants else {MESSAGE: rest}
     return {CONTROL: campaign.control, **arms}
-
-
-def _by_person(rows: pl.LazyFrame, persons: pl.LazyFrame | None) -> pl.LazyFrame:
-    """Rows of customers with the person that each id belongs to today."""
-    if persons is None:
-        return rows.with_columns(person="customer_id")
-    known = persons.select("customer_id", "person_id")
-    joined = rows.join(known, on="customer_id", how="left", maintain_order="left")
-    return joined.with_columns(person=pl.coalesce("person_id", "customer_id"))

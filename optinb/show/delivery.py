@@ -16,6 +16,8 @@ from optinb.show.tables import (
     cell,
     imported_table,
     local_time,
+    parts_table,
+    programme_table,
     reach_days_table,
     reach_table,
     results_table,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
         FiguresRead,
         NightFigures,
         NightSummary,
+        Programme,
     )
 
 
@@ -262,6 +265,13 @@ def result_text(value: CampaignResult) -> str:
     return "\n\n".join(part for part in (f"{value.campaign}: {value.sentence()}", results_table(value).text) if part)
 
 
+def programme_text(value: Programme) -> str:
+    """What all campaigns together brought, with what each of them did."""
+    parts = [f"{value.sentence()}.", programme_table(value).text, parts_table(value).text]
+    parts += [f"{value.luck()}.", "\n".join(f"{line}." for line in value.how())]
+    return "\n\n".join(filter(None, parts))
+
+
 def _figures_of(what: str, figures: NightFigures) -> str:
     unread = [f"never read: {', '.join(map(str, figures.unread))}"] if figures.unread else []
     if not figures.days:
@@ -314,6 +324,7 @@ def _campaign(c: CampaignSummary) -> str:
 
 
 SHOWN = (
+    Shown("optinb.measure.programme.Programme", programme_text, "programme"),
     Shown("optinb.delivery.confirmed_nights.ConfirmedNights", confirmed_text, "confirmed"),
     Shown("optinb.delivery.journal.codes.CodePool", pool_text),
     Shown("optinb.delivery.confirmed_nights.CodesGivenBack", given_back_text),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from optinb.customers import CustomerCard, Migration
-    from optinb.measure import CampaignReach, CampaignResult, NightFigures, TableCounts
+    from optinb.measure import CampaignReach, CampaignResult, Effect, NightFigures, Programme, TableCounts
     from optinb.segments.discovery import Discovery, Finding
     from optinb.segments.profile import Band, Difference, Profile
     from optinb.store import RunRecord
@@ -212,11 +212,40 @@ def results_table(result: CampaignResult) -> ShownTable:
     rows = []
     for arm in result.arms:
         for of, effect in arm.figures.items():
-            form = share if of == "response" else amount
-            means = (form(effect.mean), form(effect.control_mean))
-            more = "{} ({} to {})".format(*(form(one) for one in (effect.estimate, effect.low, effect.high)))
-            rows.append((arm.arm, RESULT_FIGURES[of], effect.customers, effect.control_customers, *means, more))
+            rows.append((arm.arm, RESULT_FIGURES[of], effect.customers, effect.control_customers, *_told(of, effect)))
     return ShownTable(("to", "figure", "customers", "held out", "with it", "without", "difference"), rows)
+
+
+def programme_table(programme: Programme) -> ShownTable:
+    """Each figure of everybody and of the lasting control group, for each person; shares in percent."""
+    rows = [(RESULT_FIGURES[of], *_told(of, effect)) for of, effect in programme.figures.items()]
+    return ShownTable(("for each person", "with campaigns", "without", "difference"), rows)
+
+
+def parts_table(programme: Programme) -> ShownTable:
+    """What each campaign of a programme added, and what is left of the whole."""
+    from optinb.measure.programme import in_words
+
+    rows: list[tuple[object, ...]] = []
+    for part in programme.campaigns:
+        if part.whole is None:
+            rows.append((part.campaign, part.customers, NONE, NONE, NONE, part.problem))
+            continue
+        added = (in_words(part.whole.added("response")), in_words(part.whole.added("spend")))
+        rows.append((part.campaign, part.customers, *added, share(programme.share_of(part), decimals=0), part.told()))
+    if (other := programme.other()) is not None and rows:
+        part_of_it = programme.other_share()
+        words = f"{in_words((other, other, other)).partition(' ')[0]}"
+        rows.append(("other or overlapping", "", "", words, share(part_of_it, decimals=0), ""))
+    revenue = f"revenue added, {programme.currency}"
+    return ShownTable(("campaign", "customers", "buyers added", revenue, "share", "told"), rows)
+
+
+def _told(of: str, effect: Effect) -> tuple[str, str, str]:
+    """The means of a figure with and without, and the difference with its interval."""
+    form = share if of == "response" else amount
+    more = "{} ({} to {})".format(*(form(one) for one in (effect.estimate, effect.low, effect.high)))
+    return form(effect.mean), form(effect.control_mean), more
 
 
 def runs_table(runs: Sequence[RunRecord]) -> ShownTable:

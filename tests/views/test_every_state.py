@@ -7,6 +7,7 @@ import shutil
 from datetime import UTC, datetime, time
 from importlib import import_module
 from inspect import isfunction
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
@@ -51,19 +52,24 @@ from optinb.delivery.send_watch import Stage, watch
 from optinb.demo import AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, demo_settings
 from optinb.errors import Exit
 from optinb.measure import (
+    ArmResult,
     CampaignFigures,
     CampaignPage,
+    CampaignPart,
     CampaignRedemptions,
     CampaignSummary,
+    Effect,
     FiguresRead,
     MessageSummary,
     NightFigures,
     NightSummary,
+    Programme,
     RedeemedNight,
     in_one_line,
     render_report,
 )
 from optinb.measure.pages import TAKEN
+from optinb.measure.result import FIGURES
 from optinb.nightly import Blocked, Night
 from optinb.planning import CampaignPreview
 from optinb.planning.approving import LastApproval
@@ -247,6 +253,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         ws.offers.save(offer), *ws.codes.list(),
         ws.quarantine(), ws.customer_on("000014", RUN_DATE), ws.lists.save("Few", ["000014"]),
         ws.vendor_control.save("Shop", ["somebody"]),
+        ws.programme(), *programmes(),
         ws.campaigns.last_approval(ws.campaigns.preview(shop)), init_workspace(ws.root.parent / "new"),
     ]  # fmt: skip
     forgotten = ForgottenCustomer(person="0" * 64, rows={"customers": 1}, versions=1, files=1, quarantined=1, lists=1,
@@ -256,6 +263,24 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
     for one in made:
         by_kind.setdefault(type(one), []).append(one)
     return by_kind
+
+
+def programmes() -> list[Programme]:
+    """The result of a programme with a campaign of each kind: told from luck, so far, and without a result."""
+    effect = Effect(estimate=0.1, low=0.05, high=0.2, p=0.001, sample_ratio_p=0.5, mean=0.4, control_mean=0.3,
+                    customers=900, control_customers=100)  # fmt: skip
+    figures = dict.fromkeys(FIGURES, effect)
+    parts = (
+        CampaignPart(campaign="A", customers=9, whole=ArmResult(arm="all", figures=figures), is_final=True, luck=0.01),
+        CampaignPart(campaign="B", customers=9, whole=ArmResult(arm="all", figures=figures)),
+        CampaignPart(campaign="C", problem="nobody was held out"),
+    )
+    whole = Programme(since=RUN_DATE, until=RUN_DATE, currency="EUR", version=1, computed_at=NOW, is_final=True,
+                      share=0.1, customers={"programme": 900, "control": 100}, figures=figures, campaigns=parts,
+                      received=1, merged=1)  # fmt: skip
+    unlike = dict.fromkeys(FIGURES, replace(effect, sample_ratio_p=0.0))
+    none = dict.fromkeys(FIGURES, replace(effect, low=-inf, high=inf))
+    return [whole, replace(whole, figures=unlike), replace(whole, figures=none)]
 
 
 def arguments(name: str, examples: dict[type, list[Any]]) -> list[tuple[Any, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from page_text import text_of
 import optinb
 from optinb.cli import main
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
+from optinb.engine.persons import in_share
 from optinb.nightly import Night
 from optinb.show import html, text
 
@@ -27,6 +29,33 @@ if TYPE_CHECKING:
 NAME = CAMPAIGNS[0]["name"]
 PLAN = {**CAMPAIGNS[0], "control": 0.3, "measurement_days": 7}
 START = datetime.fromisoformat(f"{RUN_DATE}T02:05:00+01:00")
+
+
+def draw_lasting_control(folder: Path, share: float) -> None:
+    """Sets the share of the lasting control group."""
+    file = folder / "optinb.toml"
+    file.write_text(
+        re.sub(r"(?m)^(# )?global_control = .*", f"global_control = {share}", file.read_text("utf-8")), "utf-8"
+    )
+
+
+def whole_programme(ws: Workspace, recipients: list[str]) -> None:
+    """Everybody of the first delivery is compared with their lasting control group, which no message went to."""
+    everybody = ws.customers_on(RUN_DATE).collect()["customer_id"]
+    held_out = everybody.filter(in_share(everybody, salt="global control", share=0.2))
+    assert not {*held_out} & {*recipients}
+    found = ws.programme(since=RUN_DATE, until=RUN_DATE + timedelta(days=8))
+    assert found.is_final and found.received == 0 and found.problem == ""
+    assert found.customers == {"programme": len(everybody) - len(held_out), "control": len(held_out)}
+    (part,) = found.campaigns
+    assert (part.campaign, part.is_final, part.customers) == (NAME, True, len(recipients))
+    assert part.whole is not None and part.is_found
+    assert part.whole.figures["spend"].estimate == pytest.approx(ws.results(NAME).arms[0].figures["spend"].estimate)
+    assert found.sentence() in text(found) and "other or overlapping" in text_of(html(found))
+    early = ws.programme(since=RUN_DATE - timedelta(days=1), until=RUN_DATE + timedelta(days=8))
+    assert f"ask since {RUN_DATE}" in early.sentence() and len(early.campaigns) == 1
+    ahead = ws.programme(since=RUN_DATE + timedelta(days=30))
+    assert "no table that was delivered so far tells of purchases in it" in ahead.sentence()
 
 
 def deliver(folder: Path, days: int, purchases: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,6 +74,7 @@ def deliver(folder: Path, days: int, purchases: list[str], monkeypatch: pytest.M
 def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_what_comes_late(
     ws: Workspace, folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    draw_lasting_control(folder, 0.2)
     ws.campaigns.submit(PLAN)
     assert "no result: nothing of it has gone out yet" in text(ws.results(NAME))
     with optinb.open_workspace(folder, user=APPROVER) as boss:
@@ -84,8 +114,17 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         assert later.results(NAME, night=RUN_DATE).customers == sizes and not final.is_doubtful
         assert final.sentence() in text(final)
         assert "Keep it:" in text_of(html(final))
+        whole_programme(later, ids["recipient"])
         later.forget(ids["control"][0])  # whose purchases are gone; the group stays as large as it was
         assert later.results(NAME).customers == sizes
     shown = CliRunner().invoke(main, ["results", NAME, "--json", "-w", str(folder)], env={"OPTINB_USER": AUTHOR})
     told = json.loads(shown.output)
     assert told["arms"][0]["figures"]["response"]["customers"] == sizes["message"]
+    page = folder / "programme.html"
+    given = ["programme", "--since", str(RUN_DATE), "--json", "--page", str(page), "-w", str(folder)]
+    told = json.loads(CliRunner().invoke(main, given, env={"OPTINB_USER": AUTHOR}).output)
+    assert told["campaigns"][0]["campaign"] == NAME and told["until"] == str(RUN_DATE + timedelta(days=8))
+    assert "the programme brought" in text_of(page.read_text("utf-8"))
+    draw_lasting_control(folder, 0.5)
+    with optinb.open_workspace(folder, user=AUTHOR) as other:
+        assert f"ask since {RUN_DATE + timedelta(days=1)}" in other.programme(since=RUN_DATE).sentence()
