@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     )
     from optinb.measure.campaign_page import CampaignPage, page_of
     from optinb.measure.campaign_results import CampaignResults
-    from optinb.measure.effect import Effect, Look, compare, compare_figures, sample_ratio
+    from optinb.measure.effect import Effect, Look, Rise, compare, compare_figures, sample_ratio
     from optinb.measure.reach_figures import ReachFigures
     from optinb.measure.redeemed import CampaignRedemptions, RedeemedNight
     from optinb.measure.redemptions import Redemptions
@@ -38,7 +38,7 @@ else:
             ".campaign_figures": "CampaignFigures CampaignReach FiguresRead NightFigures in_one_line",
             ".campaign_page": "CampaignPage page_of",
             ".campaign_results": "CampaignResults",
-            ".effect": "Effect Look compare compare_figures sample_ratio",
+            ".effect": "Effect Look Rise compare compare_figures sample_ratio",
             ".reach_figures": "ReachFigures",
             ".redeemed": "CampaignRedemptions RedeemedNight",
             ".redemptions": "Redemptions",
