@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from optinb.base.lazily import lazily
 
 if TYPE_CHECKING:
+    from optinb.measure.arms import ArmResult
     from optinb.measure.campaign_figures import (
         CampaignFigures,
         CampaignReach,
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from optinb.measure.redeemed import CampaignRedemptions, RedeemedNight
     from optinb.measure.redemptions import Redemptions
     from optinb.measure.report import render_report
-    from optinb.measure.result import ArmResult, CampaignResult
+    from optinb.measure.result import CampaignResult
     from optinb.measure.summary import (
         CampaignSummary,
         MessageSummary,
@@ -35,6 +36,7 @@ else:
     __getattr__ = lazily(
         __name__,
         {
+            ".arms": "ArmResult",
             ".campaign_figures": "CampaignFigures CampaignReach FiguresRead NightFigures in_one_line",
             ".campaign_page": "CampaignPage page_of",
             ".campaign_results": "CampaignResults",
@@ -43,7 +45,7 @@ else:
             ".redeemed": "CampaignRedemptions RedeemedNight",
             ".redemptions": "Redemptions",
             ".report": "render_report",
-            ".result": "ArmResult CampaignResult",
+            ".result": "CampaignResult",
             ".summary": "CampaignSummary MessageSummary NightSummary TableCounts exit_code frozen held left_over "
             "rehearsed",
         },

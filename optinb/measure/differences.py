@@ -64,8 +64,8 @@ class Moments:
                     self._place(w) if ones else self._place(w, by),
                 )
             )
-        self._at = np.array(rows).T
-        self.columns = np.stack(self._columns, axis=1)
+        self._at: NDArray[np.int64] = np.array(rows).T
+        self.columns: Floats = np.stack(self._columns, axis=1)
 
     def _place(self, *of: Floats) -> int:
         key = tuple(sorted(map(id, of)))

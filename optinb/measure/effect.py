@@ -62,6 +62,17 @@ class Look(Struct, frozen=True):
         """Whether the figure is final."""
         return self.number >= self.of
 
+    def tail(self, confidence: float = CONFIDENCE, draws: int = DRAWS) -> float:
+        """The chance on each side, below which this look refuses an effect.
+
+        Args:
+            confidence: of the last look's interval.
+            draws: how many groups are drawn, of which the rarest two count at least.
+        """
+        if self.is_last:
+            return (1 - confidence) / 2
+        return max(LOOKS_RISK / 2 / (self.of - 1), 1.001 / (draws + 1))
+
 
 FINAL = Look(1, 1)
 
@@ -217,11 +228,8 @@ def compare_figures(
     seen = columns[~treated].sum(axis=0)
     drawn = drawn_sums(cells_of(columns, random), sizes[1] / sizes.sum(), draws=draws, random=random)
     test = moments.differences(np.concatenate([seen[None], drawn]), columns.sum(axis=0))
-    tail = (1 - confidence) / 2
-    if not look.is_last:
-        tail = max(LOOKS_RISK / 2 / (look.of - 1), 1.001 / (draws + 1))
     estimate = test.estimate()
-    low, high = test.interval(estimate, tail)
+    low, high = test.interval(estimate, look.tail(confidence, draws))
     p = test.p()
     ratio = sample_ratio(sizes, [1 - control_share, control_share])
     found = {}
