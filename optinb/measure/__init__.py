@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from optinb.base.lazily import lazily
 
 if TYPE_CHECKING:
+    from optinb.measure.arms import ArmResult
     from optinb.measure.campaign_figures import (
         CampaignFigures,
         CampaignReach,
@@ -14,14 +15,14 @@ if TYPE_CHECKING:
     )
     from optinb.measure.campaign_page import CampaignPage, page_of
     from optinb.measure.campaign_results import CampaignResults
-    from optinb.measure.effect import Effect, Look, compare, compare_figures, sample_ratio
+    from optinb.measure.effect import Effect, Look, Rise, compare, compare_figures, sample_ratio
     from optinb.measure.programme import CampaignPart, Programme
     from optinb.measure.programme_results import ProgrammeResults
     from optinb.measure.reach_figures import ReachFigures
     from optinb.measure.redeemed import CampaignRedemptions, RedeemedNight
     from optinb.measure.redemptions import Redemptions
     from optinb.measure.report import render_report
-    from optinb.measure.result import ArmResult, CampaignResult
+    from optinb.measure.result import CampaignResult
     from optinb.measure.summary import (
         CampaignSummary,
         MessageSummary,
@@ -37,17 +38,18 @@ else:
     __getattr__ = lazily(
         __name__,
         {
+            ".arms": "ArmResult",
             ".campaign_figures": "CampaignFigures CampaignReach FiguresRead NightFigures in_one_line",
             ".campaign_page": "CampaignPage page_of",
             ".campaign_results": "CampaignResults",
-            ".effect": "Effect Look compare compare_figures sample_ratio",
+            ".effect": "Effect Look Rise compare compare_figures sample_ratio",
             ".programme": "CampaignPart Programme",
             ".programme_results": "ProgrammeResults",
             ".reach_figures": "ReachFigures",
             ".redeemed": "CampaignRedemptions RedeemedNight",
             ".redemptions": "Redemptions",
             ".report": "render_report",
-            ".result": "ArmResult CampaignResult",
+            ".result": "CampaignResult",
             ".summary": "CampaignSummary MessageSummary NightSummary TableCounts exit_code frozen held left_over "
             "rehearsed",
         },

@@ -31,11 +31,13 @@ class Assignment(Struct, frozen=True, kw_only=True):
         nights: those that the test is of, the first first.
         contaminated: how many were to get it in one night and were held out in another, such as two customers who
             turned out to be one person. They stay on the side of their first night.
+        crossed: how many of these stay in the control group, although they got it.
     """
 
     people: pl.DataFrame
     nights: tuple[date, ...]
     contaminated: int
+    crossed: int = 0
 
     @property
     def until(self) -> datetime | None:
@@ -69,4 +71,5 @@ def assign(tested: pl.DataFrame, *, days: int, night: date | None = None) -> Ass
         people=people.select(ASSIGNED.names()),
         nights=tuple(rows["night"].unique().sort().to_list()),
         contaminated=int(people["on_both"].sum()),
+        crossed=int((people["on_both"] & (people["arm"] == CONTROL)).sum()),
     )

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 import polars as pl
 from msgspec.structs import replace
 
+from optinb.delivery.contact_history import STATUS
 from optinb.delivery.contact_status import RECEIVED
 from optinb.measure.assignment import MESSAGE, TESTED, assign
 from optinb.measure.effect import CONTROL
 from optinb.measure.outcomes import outcomes
 from optinb.measure.purchases import by_person, measured_until, naive, persons_of, transactions_of
+from optinb.measure.reached import reached
 from optinb.measure.result import CampaignResult, result_of
+from optinb.warehouse import table_ages
+from optinb.warehouse.contract import CUSTOMERS, TRANSACTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from datetime import date, datetime
 
     from optinb.base.context import Context
     from optinb.campaigns import Campaign, CampaignRecord
     from optinb.delivery import ContactHistory
     from optinb.delivery.journal import Store
+    from optinb.measure.assignment import Assignment
     from optinb.warehouse import Snapshot
 
 DAYS = 14
@@ -55,27 +61,35 @@ class CampaignResults:
         record = self._store.campaigns.get(campaign)
         days, published = record.campaign.measurement_days or DAYS, self._published()
         persons = persons_of(published)
-        assignment = assign(self._tested(record, persons, period), days=days, night=night)
+        tested = self._tested(record, persons, period)
+        assignment = assign(tested, days=days, night=night)
         if period is not None:
             ends = pl.min_horizontal("until", pl.lit(period[1], pl.Datetime("us")))
             assignment = replace(assignment, people=assignment.people.with_columns(until=ends))
+        people, nights = assignment.people, assignment.nights
         return result_of(
             record.campaign.name,
             assignment,
-            outcomes(assignment.people, transactions_of(published, persons, assignment.people)),
+            outcomes(people, transactions_of(published, persons, people)),
             measured_until=measured_until(published, self._context.settings.zone),
             days=days,
             currency=self._context.settings.workspace.currency,
             planned=_planned(record.campaign),
             # the same draws whenever the same is looked at
             seed=crc32(f"{record.id}/{night or ''}{period or ''}".encode()),
+            recurs=record.campaign.schedule.every is not None and night is None,
+            gone=_gone(published, persons, people),
+            stale=self._why_stale(published, assignment),
+            alarm=self._alarm(record, nights),
+            reached=reached(tested.filter(pl.col("night").is_in(nights)), people),
         )
 
     def _tested(
         self, record: CampaignRecord, persons: pl.LazyFrame | None, period: tuple[datetime, datetime] | None
     ) -> pl.DataFrame:
-        """Everybody of the nights (of a period) of which something went out, with TESTED."""
-        found, went_out = [pl.DataFrame(schema=TESTED)], set()
+        """Everybody of the nights (of a period) of which something went out, with TESTED and `status`."""
+        schema = {**TESTED, "status": STATUS}
+        found, went_out = [pl.DataFrame(schema=schema)], set()
         for audience in self._store.deliveries.list(campaign_id=record.id):
             if period is not None and not period[0] <= naive(audience.send_at) < period[1]:
                 continue
@@ -86,8 +100,36 @@ class CampaignResults:
             ours = rows.filter(pl.col("role") != "excluded").with_columns(
                 pl.col("role").cast(pl.String), send_at=send_at
             )
-            found.append(by_person(ours.lazy(), persons).select(TESTED.names()).collect())
+            found.append(by_person(ours.lazy(), persons).select([*schema]).collect())
         return pl.concat(found).filter(pl.col("night").is_in(sorted(went_out)))
+
+    def _why_stale(self, published: Snapshot | None, assignment: Assignment) -> str:
+        """Why the purchases of a test's windows aren't all told, though they should be; empty where they may be."""
+        if published is None or assignment.until is None:
+            return ""
+        settings, today = self._context.settings, self._context.today()
+        ages = table_ages(published.contents, run_date=today, limits=settings.imports, zone=settings.zone)
+        age = next((age for age in ages if age.table == TRANSACTIONS.name), None)
+        if age is None or age.stale is None:
+            return ""
+        ends = min(assignment.until.replace(tzinfo=UTC).astimezone(settings.zone).date(), today)
+        # what came before it stopped is told all the same
+        reaches = age.newest is not None and age.newest >= ends - timedelta(days=1)
+        return "" if reaches else age.stale
+
+    def _alarm(self, record: CampaignRecord, nights: Collection[date]) -> str:
+        """What Appboy's answers say is wrong with the templates of some nights, each sentence once."""
+        audiences = (one for one in self._store.deliveries.list(campaign_id=record.id) if one.run_date in nights)
+        asked = (self._store.confirmations.newest(*audience.night) for audience in audiences)
+        return "; ".join(dict.fromkeys(one.counts.alarm for one in asked if one is not None and one.counts.alarm))
+
+
+def _gone(published: Snapshot | None, persons: pl.LazyFrame | None, people: pl.DataFrame) -> int:
+    """How many people are no longer among the customers."""
+    if published is None or not published.has(CUSTOMERS.name):
+        return 0
+    known = by_person(published.table(CUSTOMERS.name).select("customer_id"), persons).select("person")
+    return people.lazy().join(known, on="person", how="anti").select(pl.len()).collect().item()
 
 
 def _planned(campaign: Campaign) -> dict[str, float]:

@@ -9,6 +9,11 @@ of Statistics 41(2)). The interval holds all effects that the test wouldn't refu
 What was known of customers before the send explains much of their spend after it. Its part is taken away by a
 regression over all customers, whichever arm they are in (Freedman and Lane 1983, Journal of Business and Economic
 Statistics 1(4)), so that the test stays exact.
+
+How much more that is, as a share of what they would have done without (`Rise`), is told by the same draws: each share
+is refused where what is left without it differs from the control group, so that it is unbounded where even nothing
+might have been bought without (as Fieller's interval is; 1954, Journal of the Royal Statistical Society B 16(2)). The
+spend of each purchase, and the like, are ratios of two sums: their differences are studentised by the delta method.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ import numpy as np
 from msgspec import Struct
 
 from optinb.errors import UsageError
+from optinb.measure.differences import Compared, Moments
 from optinb.measure.draws import cells_of, drawn_sums
 
 if TYPE_CHECKING:
@@ -35,9 +41,6 @@ LEAST = 2
 """The customers that each arm needs, for there to be a spread."""
 PER_TERM = 10
 """The customers of the control group that each term of the regression on what was known needs, or it is left out."""
-HALVINGS = 40
-TIE = 1e-9
-"""Differences of rounding, within which two draws are the same."""
 
 
 class Look(Struct, frozen=True):
@@ -59,8 +62,33 @@ class Look(Struct, frozen=True):
         """Whether the figure is final."""
         return self.number >= self.of
 
+    def tail(self, confidence: float = CONFIDENCE, draws: int = DRAWS) -> float:
+        """The chance on each side, below which this look refuses an effect.
+
+        Args:
+            confidence: of the last look's interval.
+            draws: how many groups are drawn, of which the rarest two count at least.
+        """
+        if self.is_last:
+            return (1 - confidence) / 2
+        return max(LOOKS_RISK / 2 / (self.of - 1), 1.001 / (draws + 1))
+
 
 FINAL = Look(1, 1)
+
+
+class Rise(Struct, frozen=True, kw_only=True):
+    """By which share an arm did more than without its message: 0.12 is 12 % more, -0.5 half as much.
+
+    Attributes:
+        estimate: adjusted by what was known before.
+        low: of the interval; -1 where no fall is too large to be refused.
+        high: of the interval; inf where no rise is.
+    """
+
+    estimate: float
+    low: float
+    high: float
 
 
 class Effect(Struct, frozen=True, kw_only=True):
@@ -79,6 +107,8 @@ class Effect(Struct, frozen=True, kw_only=True):
         customers: who were to get the message.
         control_customers: in the control group.
         is_final: whether the interval is that of the last look.
+        rise: the same as a share of what they would have done without; None where it wasn't asked for, or the control
+            group did nothing that a share could be told of.
     """
 
     estimate: float
@@ -91,6 +121,12 @@ class Effect(Struct, frozen=True, kw_only=True):
     customers: int
     control_customers: int
     is_final: bool = True
+    rise: Rise | None = None
+
+    @property
+    def chance(self) -> float:
+        """The chance that it is more than none, from 0 to 1, for somebody who expected neither more nor less."""
+        return 1 - self.p / 2 if self.estimate > 0 else self.p / 2
 
 
 def compare(
@@ -145,14 +181,29 @@ def compare_figures(
     confidence: float = CONFIDENCE,
     draws: int = DRAWS,
     look: Look = FINAL,
+    ratios: Mapping[str, tuple[ArrayLike, ArrayLike]] | None = None,
+    rises: bool = False,
 ) -> dict[str, Effect]:
-    """Compares several figures of the same customers, with the same draws; arguments as for `compare`.
+    """Compares several figures of the same customers, with the same draws; further arguments as for `compare`.
+
+    Args:
+        assigned: as for `compare`.
+        outcomes: of each figure by its name what followed.
+        history: as for `compare`.
+        seed: as for `compare`.
+        control_share: as for `compare`.
+        confidence: as for `compare`.
+        draws: as for `compare`.
+        look: as for `compare`.
+        ratios: of each figure that is a ratio of sums two columns, such as what customers spent and how often they
+            bought; `history` doesn't adjust these, and `mean` is the ratio.
+        rises: whether each is told as a share, too.
 
     Raises:
-        UsageError: as for `compare`, with the name of the figure.
+        UsageError: as for `compare`, with the name of the figure; for a ratio whose second column is 0 throughout an
+            arm, or below 0.
     """
     treated = _is_treated(assigned)
-    figures = {name: _checked(name, values, len(treated)) for name, values in outcomes.items()}
     control_customers = int((~treated).sum())
     sizes = np.array([len(treated) - control_customers, control_customers])
     if sizes.min() < LEAST:
@@ -160,37 +211,53 @@ def compare_figures(
             f"there are {sizes[0]:,} customers who were to get it and {sizes[1]:,} in the control group; each takes "
             f"{LEAST} at least"
         )
-    stacked = np.stack(list(figures.values()), axis=1)
-    arm = treated.astype(float)[:, None]
-    rest = _without(_terms(history, sizes), np.concatenate([stacked, arm], axis=1))
-    y, a = rest[:, :-1], rest[:, -1:]
-    columns = np.concatenate([np.ones_like(a), a, a * a, y, y * y, y * a], axis=1)
+    figures = {name: (_checked(name, values, len(treated)), np.ones(len(treated))) for name, values in outcomes.items()}
+    figures |= {name: _checked_ratio(name, *columns, treated) for name, columns in (ratios or {}).items()}
+    names, means, arm = [*figures], len(outcomes), treated.astype(float)
+    adjusted = [*(y for y, _ in [*figures.values()][:means]), arm]
+    adjusted += [y * arm for y in adjusted[:means]] if rises else []
+    rest = [*_without(_terms(history, sizes), np.stack(adjusted, axis=1)).T]
+    asked = [Compared(y, rest[means]) for y in rest[:means]]
+    asked += [Compared(y, x * arm, x) for y, x in (figures[name] for name in names[means:])]
+    if rises:
+        asked += [Compared(y, more) for y, more in zip(rest[:means], rest[means + 1 :], strict=True)]
+        asked += [Compared(y, y * arm, x) for y, x in (figures[name] for name in names[means:])]
+    moments = Moments(asked)
+    columns = moments.columns
     random = np.random.default_rng(seed)
     seen = columns[~treated].sum(axis=0)
     drawn = drawn_sums(cells_of(columns, random), sizes[1] / sizes.sum(), draws=draws, random=random)
-    test = _Test(columns.sum(axis=0), np.concatenate([seen[None], drawn]), len(figures))
-    tail = (1 - confidence) / 2
-    if not look.is_last:
-        tail = max(LOOKS_RISK / 2 / (look.of - 1), 1.001 / (draws + 1))
+    test = moments.differences(np.concatenate([seen[None], drawn]), columns.sum(axis=0))
     estimate = test.estimate()
-    low, high = test.interval(estimate, tail)
+    low, high = test.interval(estimate, look.tail(confidence, draws))
     p = test.p()
     ratio = sample_ratio(sizes, [1 - control_share, control_share])
-    return {
-        name: Effect(
+    found = {}
+    for at, (name, (y, x)) in enumerate(figures.items()):
+        mean, control_mean = (float(y[arm].sum() / x[arm].sum()) for arm in (treated, ~treated))
+        of = at + len(figures)
+        has_rise = rises and control_mean > 0 and np.isfinite(estimate[of])
+        found[name] = Effect(
             estimate=float(estimate[at]),
             low=float(low[at]),
             high=float(high[at]),
             p=float(p[at]),
             sample_ratio_p=ratio,
-            mean=float(values[treated].mean()),
-            control_mean=float(values[~treated].mean()),
+            mean=mean,
+            control_mean=control_mean,
             customers=int(sizes[0]),
             control_customers=int(sizes[1]),
             is_final=look.is_last,
+            rise=Rise(estimate=_rise(estimate[of]), low=_rise(low[of]), high=_rise(high[of])) if has_rise else None,
         )
-        for at, (name, values) in enumerate(figures.items())
-    }
+    return found
+
+
+def _rise(brought: float) -> float:
+    """The rise that follows from the share of what customers did that the message brought."""
+    if brought >= 1:
+        return float("inf")
+    return -1.0 if brought == -np.inf else float(brought / (1 - brought))
 
 
 def sample_ratio(sizes: ArrayLike, shares: ArrayLike) -> float:
@@ -206,101 +273,62 @@ def sample_ratio(sizes: ArrayLike, shares: ArrayLike) -> float:
     return float(chisquare(sizes, sizes.sum() * shares / shares.sum()).pvalue)
 
 
-class _Test:
-    """The studentised differences of the groups that were drawn, the first of which is the real one.
-
-    All follow from sums over the control group: of the customers (1), of the arm a and the outcomes y without what was
-    known before (a, a², y, y², ya). With an effect d for everybody who was to get it, y - d·a is what they would have
-    done without.
-    """
-
-    def __init__(self, total: NDArray[np.float64], sums: NDArray[np.float64], figures: int) -> None:
-        def parts(of: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-            y, yy, ya = (of[..., 3 + k * figures : 3 + (k + 1) * figures] for k in range(3))
-            return [of[..., 0:1], of[..., 1:2], of[..., 2:3], y, yy, ya]
-
-        self._control, self._others = parts(sums), parts(total - sums)
-
-    def estimate(self) -> NDArray[np.float64]:
-        """The effects (figures,) at which the arms don't differ."""
-        (n, a, _, y, *_), (m, b, _, z, *_) = ([part[0] for part in parts] for parts in (self._control, self._others))
-        return np.asarray((z / m - y / n) / (b / m - a / n))
-
-    def p(self) -> NDArray[np.float64]:
-        """The chance (figures,) of a difference as far from none on either side."""
-        above, below = self._tails(np.zeros(self._control[3].shape[1]))
-        return np.minimum(1.0, 2 * np.minimum(above, below))
-
-    def interval(self, estimate: NDArray[np.float64], tail: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The least and the largest effects (figures,) that neither tail refuses, by halving."""
-        _, spread = self._studentised(estimate)
-        step = np.where(spread[0] > 0, 2 * spread[0], 0.0) / (self._others[1] / self._others[0])[0]
-        found = []
-        for side in (-1, 1):
-            inside, outside = estimate.copy(), estimate + side * step
-            for _ in range(HALVINGS):
-                if (is_in := self._holds(outside, side, tail) & (step > 0)).any():
-                    inside, outside = np.where(is_in, outside, inside), np.where(is_in, 2 * outside - inside, outside)
-                else:
-                    break
-            open_ended = self._holds(outside, side, tail) & (step > 0)
-            for _ in range(HALVINGS):
-                if (abs(outside - inside) <= 1e-4 * step).all():
-                    break
-                middle = (inside + outside) / 2
-                is_in = self._holds(middle, side, tail)
-                inside, outside = np.where(is_in, middle, inside), np.where(is_in, outside, middle)
-            found.append(np.where(open_ended, side * np.inf, (inside + outside) / 2))
-        return found[0], found[1]
-
-    def _holds(self, effect: NDArray[np.float64], side: int, tail: float) -> NDArray[np.bool_]:
-        above, below = self._tails(effect)
-        return (above if side < 0 else below) > tail
-
-    def _tails(self, effect: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The share (figures,) of draws that are at least as large as what was seen, and at most."""
-        t, _ = self._studentised(effect)
-        seen = t[0]
-        return (t >= seen - TIE).mean(axis=0), (t <= seen + TIE).mean(axis=0)
-
-    def _studentised(self, effect: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """The differences (draws, figures) were the effect this, by their standard errors; and these."""
-        (mean, variance), (others, variance_of_others) = (
-            _mean_and_variance(part, effect) for part in (self._control, self._others)
-        )
-        spread = np.sqrt(variance + variance_of_others)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(spread > 0, (others - mean) / spread, 0.0), spread
-
-
-def _mean_and_variance(
-    sums: list[NDArray[np.float64]], effect: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of y - effect·a: the mean, and the variance of the mean."""
-    n, a, aa, y, yy, ya = sums
-    mean = (y - effect * a) / n
-    square = (yy - 2 * effect * ya + effect * effect * aa) / n
-    return mean, np.maximum(square - mean * mean, 0.0) / np.maximum(n - 1, 1)
-
-
 def _is_treated(assigned: ArrayLike) -> NDArray[np.bool_]:
     """Whether each customer was to get it."""
     arms = np.asarray(assigned)
     if arms.ndim != 1 or not arms.size:
         raise UsageError(f"assigned has the shape {arms.shape}; it is one arm for each customer")
-    if arms.dtype.kind in "UO":
-        return np.asarray(arms != CONTROL)
-    return np.asarray(arms != 0)
+    # what isn't itself is NaN
+    unknown = np.array([arm is None or arm != arm for arm in arms]) if arms.dtype.kind == "O" else arms != arms
+    if unknown.any():
+        raise UsageError(
+            f"assigned has no arm for {int(unknown.sum()):,} of {arms.size:,} customers (None or NaN); leave them out, "
+            f"or say {CONTROL!r} of those who were held out"
+        )
+    if arms.dtype.kind == "O":
+        return np.array([arm != CONTROL if isinstance(arm, str) else bool(arm) for arm in arms])
+    return np.asarray(arms != (CONTROL if arms.dtype.kind == "U" else 0))
+
+
+def _numbers(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    """Values as numbers. Raises UsageError."""
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        said = next((value for value in np.asarray(values, dtype=object).ravel() if not _is_number(value)), "")
+        raise UsageError(
+            f"{name} has {said!r}, which is no number; give 1 and 0 for what happened and what didn't, or an amount"
+        ) from error
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _checked(name: str, values: ArrayLike, customers: int) -> NDArray[np.float64]:
     """An outcome, one number for each customer."""
-    found = np.asarray(values, dtype=float)
+    found = _numbers(name, values)
     if found.shape != (customers,):
         raise UsageError(f"{name} has the shape {found.shape}; it is one number for each of {customers:,} customers")
     if not np.isfinite(found).all():
         raise UsageError(f"{name} has {int((~np.isfinite(found)).sum()):,} gaps; who did nothing has 0")
     return found
+
+
+def _checked_ratio(
+    name: str, sums: ArrayLike, by: ArrayLike, treated: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The two columns of a ratio."""
+    y, x = _checked(name, sums, len(treated)), _checked(name, by, len(treated))
+    if x.min() < 0 or not (x[treated].any() and x[~treated].any()):
+        raise UsageError(
+            f"{name} is told by a column that is below 0, or 0 throughout an arm; leave it out until both have some"
+        )
+    return y, x
 
 
 def _terms(history: ArrayLike | None, sizes: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -309,7 +337,7 @@ def _terms(history: ArrayLike | None, sizes: NDArray[np.int64]) -> NDArray[np.fl
     one = np.ones((customers, 1))
     if history is None:
         return one
-    found = np.asarray(history, dtype=float)
+    found = _numbers("history", history)
     found = found[:, None] if found.ndim == 1 else found
     if found.ndim != 2 or len(found) != customers:
         raise UsageError(f"history has the shape {found.shape}; it takes a row for each of {customers:,} customers")

@@ -13,12 +13,15 @@ from msgspec.structs import replace
 from scipy.stats import false_discovery_control, norm
 
 from optinb.base.figures import many, share
-from optinb.measure.effect import CONTROL, LEAST, Effect, Look, compare_figures
-from optinb.measure.outcomes import ASSIGNED, KNOWN
-from optinb.measure.result import FIGURES, RARE, TENTH, ArmResult, CampaignResult, Figure
+from optinb.measure.arms import MEANS, ArmResult, Figure, figures_of
+from optinb.measure.doubts import RARE
+from optinb.measure.effect import CONTROL, LEAST, Effect, Look
+from optinb.measure.outcomes import ASSIGNED
+from optinb.measure.result_words import TENTH
 
 if TYPE_CHECKING:
     from optinb.measure.lasting_control import Sides
+    from optinb.measure.result import CampaignResult
 
 PROGRAMME = "programme"
 LUCK = 0.05
@@ -239,16 +242,15 @@ def programme_of(
     known = replace(known, customers=counts, merged=sides.merged)
     if problem := _too_few(known, outcomes):
         return replace(known, problem=problem)
-    figures = outcomes.select(**{name: expr.cast(pl.Float64) for name, expr in FIGURES.items()})
-    effects = compare_figures(
-        (outcomes["arm"] != CONTROL).to_numpy(),
-        {name: figures[name].to_numpy() for name in FIGURES},
-        outcomes.select(pl.col(KNOWN).cast(pl.Float64)).to_numpy(),
+    figures = figures_of(
+        outcomes,
+        [PROGRAMME],
+        planned={CONTROL: known.share, PROGRAMME: 1 - known.share},
         seed=seed,
-        control_share=known.share,
         look=_look(known, outcomes),
+        only=tuple(MEANS),
     )
-    return replace(known, figures={name: effects[name] for name in FIGURES})
+    return replace(known, figures=figures)
 
 
 def assigned(sides: Sides, since: datetime, until: datetime) -> pl.DataFrame:

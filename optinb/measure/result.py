@@ -4,65 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from math import ceil, inf, isinf
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import polars as pl
 from msgspec import Struct
 from msgspec.structs import replace
-from scipy.stats import norm
 
-from optinb.base.figures import amount, many
-from optinb.measure.effect import CONTROL, LEAST, Effect, Look, compare_figures
-from optinb.measure.outcomes import KNOWN
+from optinb.base.figures import day
+from optinb.measure.arms import EVERYBODY, ArmResult, figures_of
+from optinb.measure.doubts import notes_on, why_doubted, why_withheld
+from optinb.measure.effect import CONTROL, FINAL, Look
+from optinb.measure.result_words import chance_words, more_or_fewer, what_it_takes
 
 if TYPE_CHECKING:
+    import polars as pl
+
+    from optinb.delivery.sampling import ShareTold
     from optinb.measure.assignment import Assignment
-
-Figure = Literal["response", "spend", "orders", "net_spend"]
-Advice = Literal["keep", "stop", "wait"]
-RARE = 0.001
-"""A sample ratio that is less likely than this by chance has another cause."""
-EVERYBODY = "all variants"
-TENTH = 0.1
-"""The rise that a campaign needs to be told from none, to be of use to most."""
-FIGURES: dict[Figure, pl.Expr] = {
-    "response": pl.col("orders") > 0,
-    "spend": pl.col("spend"),
-    "orders": pl.col("orders"),
-    "net_spend": pl.col("spend") - pl.col("refunds"),
-}
-
-
-class ArmResult(Struct, frozen=True, kw_only=True):
-    """What an arm brought, against the control group.
-
-    Attributes:
-        arm: the variant, "message" where there is one, or "all variants".
-        figures: the share who bought, what was spent by each, the days on which they bought, and what was spent less
-            refunds, of everybody who was to get it.
-    """
-
-    arm: str
-    figures: Mapping[Figure, Effect]
-
-    def added(self, figure: Figure) -> tuple[float, float, float]:
-        """What all of the arm's customers did more of a figure, such as buyers or revenue: estimate, low and high.
-
-        Args:
-            figure: of which.
-        """
-        effect = self.figures[figure]
-        return effect.estimate * effect.customers, effect.low * effect.customers, effect.high * effect.customers
-
-    @property
-    def advice(self) -> Advice:
-        """Whether to keep it, to stop it, or to wait until more is known: by those who bought.
-
-        By one figure alone, since of several one is found by luck sooner.
-        """
-        bought = self.figures["response"]
-        return "keep" if bought.low > 0 else "stop" if bought.high < 0 else "wait"
 
 
 class CampaignResult(Struct, frozen=True, kw_only=True):
@@ -80,6 +37,12 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
         sample_ratio_p: the chance of a control group as far from its planned share.
         contaminated: how many were on both sides, in different nights.
         problem: why no figure is shown; empty where some are.
+        planned: the share of each arm that was planned.
+        crossed: how many of the control group got it all the same.
+        gone: how many left the tables since, or were forgotten; they stay in the count.
+        alarm: what is wrong with its template by what arrived; empty where nothing is.
+        recurs: whether it goes out again and again.
+        look: which of the nightly looks at its open window this is.
     """
 
     campaign: str
@@ -93,6 +56,12 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
     sample_ratio_p: float = 1.0
     contaminated: int = 0
     problem: str = ""
+    planned: Mapping[str, float] = {}
+    crossed: int = 0
+    gone: int = 0
+    alarm: str = ""
+    recurs: bool = False
+    look: Look = FINAL
 
     @property
     def is_final(self) -> bool:
@@ -101,26 +70,35 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
         return ends is not None and told is not None and told >= ends
 
     @property
+    def doubt(self) -> str:
+        """Why nothing should be decided by it, with the remedy; empty where it may be."""
+        return why_doubted(self.customers, self.planned, self.sample_ratio_p)
+
+    @property
     def is_doubtful(self) -> bool:
         """Whether something else than chance made the arms."""
-        return self.sample_ratio_p < RARE
+        return bool(self.doubt)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else is to be known of its figures, a sentence each."""
+        if not self.arms:
+            return ()
+        ends = None if self.is_final else self.final_on
+        found = notes_on(self.customers, crossed=self.crossed, gone=self.gone, alarm=self.alarm, ends=ends)
+        return tuple(found)
 
     def sentence(self) -> str:
         """What to do, in words."""
         if self.problem:
             return f"no result: {self.problem}"
+        if self.doubt:
+            return f"don't decide by this: {self.doubt}"
         whole = self.arms[0]
-        when = "" if self.is_final else " so far"
-        if self.is_doubtful:
-            held_out = self.customers.get(CONTROL, 0)
-            return (
-                f"don't decide by this: {many(held_out, 'customer')} held out are another share than was planned, by "
-                "more than chance; customers were left out or merged after they had been drawn"
-            )
         buyers, revenue = (whole.added(figure) for figure in ("response", "spend"))
-        told = (
-            f"{_between(buyers, 'buyer')} and {_between(revenue, self.currency, money=True)} more{when} than without it"
-        )
+        when = "" if self.is_final else ", so far"
+        added = f"{more_or_fewer(buyers, 'buyer')} and {more_or_fewer(revenue, self.currency, money=True)}"
+        told = f"{added} than without it{when}"
         match whole.advice:
             case "keep":
                 return f"keep it: {told}"
@@ -130,32 +108,13 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
                 return f"not told yet: {told}; {self._what_it_takes()}"
 
     def _what_it_takes(self) -> str:
-        effect = self.arms[0].figures["response"]
-        needed = customers_for(effect, TENTH * effect.control_mean)
-        some = effect.customers + effect.control_customers
-        if needed is None:
-            return "hardly anybody of the control group bought, so that nobody can say what it would take"
-        if needed <= some:
-            return "a rise by a tenth would have been seen"
-        return f"to see a rise by a tenth takes about {_rounded(needed - some):,} customers more"
-
-
-def customers_for(effect: Effect, rise: float, *, power: float = 0.8) -> int | None:
-    """How many customers it takes to tell a rise from none, by the width that the interval has with these.
-
-    Args:
-        effect: with its interval of 95 %.
-        rise: in the figure's unit.
-        power: the chance to tell it.
-
-    Returns:
-        in all arms; None where nothing varies, or no rise is given.
-    """
-    half = (effect.high - effect.low) / 2
-    if rise <= 0 or not 0 < half < inf:
-        return None
-    wider = 1 + float(norm.ppf(power)) / float(norm.isf(0.025))
-    return ceil((effect.customers + effect.control_customers) * (wider * half / rise) ** 2)
+        """What it takes to tell more; while a window is open, every night's look has a chance of its own to be luck."""
+        bought, ends = self.arms[0].figures["response"], self.final_on
+        a_night = sum(self.customers.values()) / len(self.nights) if self.recurs and self.nights else None
+        takes = what_it_takes(bought, a_night=a_night, tail=self.look.tail())
+        if self.is_final or ends is None:
+            return f"{chance_words(bought)}; {takes}"
+        return f"more is told once its last window ends, on {day(ends.date())}" + (f"; {takes}" if self.recurs else "")
 
 
 def result_of(
@@ -168,6 +127,11 @@ def result_of(
     currency: str,
     planned: Mapping[str, float],
     seed: int,
+    recurs: bool = False,
+    gone: int = 0,
+    stale: str = "",
+    alarm: str = "",
+    reached: Mapping[str, ShareTold] | None = None,
 ) -> CampaignResult:
     """What a campaign brought, from what everybody did.
 
@@ -182,8 +146,22 @@ def result_of(
         currency: of amounts.
         planned: the share of each arm, the control group among them, that was planned; 0 to 1.
         seed: of the draws.
+        recurs: whether it goes out again and again.
+        gone: how many of them left the tables since, or were forgotten.
+        stale: why the tables don't tell of all of its window, though they should.
+        alarm: what is wrong with its template.
+        reached: of each arm, and of all together, the share whom it reached, where that is known.
     """
     counts = {str(arm): int(count) for arm, count in outcomes["arm"].value_counts(sort=True).iter_rows()}
+    reached = reached or {}
+    problem = why_withheld(
+        counts,
+        crossed=assignment.crossed,
+        newest=measured_until is not None and bool((outcomes["since"] < measured_until).any()),
+        stale=stale,
+        alarm=alarm,
+        reached=reached.get(EVERYBODY),
+    )
     known = CampaignResult(
         campaign=campaign,
         currency=currency,
@@ -193,31 +171,30 @@ def result_of(
         final_on=assignment.until,
         customers=counts,
         contaminated=assignment.contaminated,
+        problem=problem,
+        planned=planned,
+        crossed=assignment.crossed,
+        gone=gone,
+        alarm=alarm,
+        recurs=recurs,
     )
-    if problem := _problem(known, outcomes):
-        return replace(known, problem=problem)
+    if problem:
+        return known
     variants = sorted(counts.keys() - {CONTROL})
     arms: list[tuple[str, Sequence[str]]] = [(name, [name]) for name in variants]
     if len(variants) > 1:
         arms.insert(0, (EVERYBODY, variants))
     look = _look(known, outcomes)
-    results = tuple(ArmResult(arm=name, figures=_figures(outcomes, of, planned, seed, look)) for name, of in arms)
+    results = tuple(
+        ArmResult(
+            arm=name,
+            figures=figures_of(outcomes, of, planned=planned, seed=seed, look=look),
+            reached=reached.get(name if len(variants) > 1 else EVERYBODY),
+        )
+        for name, of in arms
+    )
     ratio = results[0].figures["response"].sample_ratio_p
-    return replace(known, arms=results, sample_ratio_p=ratio)
-
-
-def _problem(known: CampaignResult, outcomes: pl.DataFrame) -> str:
-    """Why nothing can be said."""
-    if not known.customers:
-        return "nothing of it has gone out yet"
-    held_out = known.customers.get(CONTROL, 0)
-    if not held_out:
-        return "nobody was held out, so that there is nobody to compare with; give it a control group"
-    if held_out < LEAST or outcomes.height - held_out < LEAST:
-        return f"{many(held_out, 'customer')} in the control group of {outcomes.height:,} are too few to compare"
-    if known.measured_until is None or (outcomes["since"] >= known.measured_until).all():
-        return "no table that was delivered so far tells of purchases after it was sent"
-    return ""
+    return replace(known, arms=results, sample_ratio_p=ratio, look=look)
 
 
 def _look(known: CampaignResult, outcomes: pl.DataFrame) -> Look:
@@ -225,36 +202,6 @@ def _look(known: CampaignResult, outcomes: pl.DataFrame) -> Look:
     first = outcomes["since"].min()
     told, ends = known.measured_until, known.final_on
     if known.is_final or ends is None or told is None or not isinstance(first, datetime):
-        return Look(1, 1)
+        return FINAL
     of = max(2, (ends - first).days)
     return Look(min(of - 1, max(1, (told - first).days)), of)
-
-
-def _figures(
-    outcomes: pl.DataFrame, arms: Sequence[str], planned: Mapping[str, float], seed: int, look: Look
-) -> dict[Figure, Effect]:
-    """The figures of some arms together, against the control group."""
-    rows = outcomes.filter(pl.col("arm").is_in([*arms, CONTROL]))
-    found = rows.select(**{name: expr.cast(pl.Float64) for name, expr in FIGURES.items()})
-    effects = compare_figures(
-        (rows["arm"] != CONTROL).to_numpy(),
-        {name: found[name].to_numpy() for name in FIGURES},
-        rows.select(pl.col(KNOWN).cast(pl.Float64)).to_numpy(),
-        seed=seed,
-        control_share=planned[CONTROL] / (planned[CONTROL] + sum(planned.get(arm, 0.0) for arm in arms)),
-        look=look,
-    )
-    return {name: effects[name] for name in FIGURES}
-
-
-def _between(of: tuple[float, float, float], unit: str, *, money: bool = False) -> str:
-    """An estimate with its interval, in words."""
-    said = [("–" if isinf(one) else amount(one) if money else f"{round(one):,}") for one in of]
-    named = unit if money or said[0] == "1" else f"{unit}s"
-    return f"{said[0]} {named} ({said[1]} to {said[2]})"
-
-
-def _rounded(number: int) -> int:
-    """With two digits that count: nobody knows more of it."""
-    step = 10 ** max(0, len(str(number)) - 2)
-    return ceil(number / step) * step

@@ -262,7 +262,9 @@ def redeemed_text(value: CampaignRedemptions) -> str:
 
 def result_text(value: CampaignResult) -> str:
     """What a campaign brought, in a sentence and by figure."""
-    return "\n\n".join(part for part in (f"{value.campaign}: {value.sentence()}", results_table(value).text) if part)
+    notes = "\n".join(f"note: {note}" for note in value.notes)
+    parts = (f"{value.campaign}: {value.sentence()}", results_table(value).text, notes)
+    return "\n\n".join(filter(None, parts))
 
 
 def programme_text(value: Programme) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, date, datetime, tzinfo
+from math import isinf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from optinb.base.figures import NONE, amount, figure, share, times
@@ -199,21 +200,58 @@ def by_table(report: ImportReport) -> dict[str, TableReport]:
     return {one.table: one for one in report.tables}
 
 
+SHARES_OF_CUSTOMERS = ("response", "active", "event")
 RESULT_FIGURES = {
     "response": "bought",
     "spend": "spent by each",
     "orders": "days with a purchase",
     "net_spend": "spent by each, less refunds",
+    "order_value": "spent at each purchase",
+    "orders_per_buyer": "days with a purchase of each buyer",
+    "active": "active at the end",
+    "event": "did the event",
 }
 
 
 def results_table(result: CampaignResult) -> ShownTable:
-    """What each arm of a campaign brought of each figure, for each customer; shares in percent."""
+    """What each arm of a campaign brought of each figure, for each customer; shares differ by percentage points."""
     rows = []
     for arm in result.arms:
         for of, effect in arm.figures.items():
-            rows.append((arm.arm, RESULT_FIGURES[of], effect.customers, effect.control_customers, *_told(of, effect)))
-    return ShownTable(("to", "figure", "customers", "held out", "with it", "without", "difference"), rows)
+            told = (*_told(of, effect), rise_words(effect))
+            rows.append((arm.arm, RESULT_FIGURES[of], effect.customers, effect.control_customers, *told))
+    head = ("to", "figure", "customers", "held out", "with it", "without", "difference", "as a share")
+    return ShownTable(head, rows)
+
+
+def difference_words(of: str, effect: Effect) -> str:
+    """The difference of a figure with its interval: `+2.1 points (0.5 to 3.7)`, `-0.40 (-1.10 to 0.30)`."""
+    if of not in SHARES_OF_CUSTOMERS:
+        more = "+" if effect.estimate > 0 else ""
+        return f"{more}{amount(effect.estimate)} ({amount(effect.low)} to {amount(effect.high)})"
+    estimate, low, high = (100 * one for one in (effect.estimate, effect.low, effect.high))
+    return f"{_no_minus_zero(f'{estimate:+.1f}')} points ({_points(low)} to {_points(high)})"
+
+
+def rise_words(effect: Effect) -> str:
+    """The same as a share of what they would have done without: `+12% (3 to 21%)`; a dash where there is none."""
+    if effect.rise is None:
+        return NONE
+    estimate, low, high = (100 * one for one in (effect.rise.estimate, effect.rise.low, effect.rise.high))
+    between = f"{_whole(low)}% or more" if isinf(high) else f"{_whole(low)} to {_whole(high)}%"
+    return f"{_no_minus_zero(f'{estimate:+,.0f}')}% ({between})"
+
+
+def _points(value: float) -> str:
+    return figure(value) if isinf(value) else _no_minus_zero(f"{value:.1f}")
+
+
+def _whole(value: float) -> str:
+    return _no_minus_zero(f"{value:,.0f}")
+
+
+def _no_minus_zero(text: str) -> str:
+    return text if any(sign in "123456789" for sign in text) else text.lstrip("+-")
 
 
 def programme_table(programme: Programme) -> ShownTable:
@@ -243,9 +281,8 @@ def parts_table(programme: Programme) -> ShownTable:
 
 def _told(of: str, effect: Effect) -> tuple[str, str, str]:
     """The means of a figure with and without, and the difference with its interval."""
-    form = share if of == "response" else amount
-    more = "{} ({} to {})".format(*(form(one) for one in (effect.estimate, effect.low, effect.high)))
-    return form(effect.mean), form(effect.control_mean), more
+    form = share if of in SHARES_OF_CUSTOMERS else amount
+    return form(effect.mean), form(effect.control_mean), difference_words(of, effect)
 
 
 def runs_table(runs: Sequence[RunRecord]) -> ShownTable:

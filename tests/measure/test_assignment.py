@@ -59,4 +59,6 @@ def test_whoever_was_on_both_sides_stays_on_the_first_and_is_counted() -> None:
     )
     found = assign(rows, days=7)
     assert arms(found.people) == {"a": "control", "b": "message"}
-    assert found.contaminated == 1
+    assert (found.contaminated, found.crossed) == (1, 1)
+    first_got_it = on_nights(("a", 0, "recipient", None), ("a", 1, "control", None))
+    assert (assign(first_got_it, days=7).contaminated, assign(first_got_it, days=7).crossed) == (1, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import polars as pl
 import pytest
@@ -195,9 +197,54 @@ def test_intervals_of_two_letters_beside_a_third_without_one_hold_what_was_plant
     assert told >= 36  # narrow enough to tell a letter from none
 
 
+def test_spend_of_each_purchase_and_shares_of_more_are_held_as_often_as_said() -> None:
+    runs, missed = 120, Counter[str]()
+    for seed in range(runs):
+        random = np.random.default_rng(seed)
+        assigned, level = random.random(800) >= 0.1, np.exp(random.normal(0, 0.5, 800))
+        orders = random.poisson(0.8 * np.where(assigned, 1.25, 1))
+        spend = orders * level * np.exp(random.normal(3, 0.5, 800)) * np.where(assigned, 1.2, 1)
+        of_each = float(np.exp(3 + 0.25))
+        found = compare_figures(
+            assigned, {"spend": spend}, level, seed=seed, draws=DRAWS, ratios={"value": (spend, orders)}, rises=True
+        )
+        truth = {"spend": (0.8 * of_each * 0.5, 0.5), "value": (of_each * 0.2, 0.2)}
+        for name, (more, share) in truth.items():
+            effect = found[name]
+            assert effect.rise is not None and (effect.low > 0) == (effect.rise.low > 0)
+            assert effect.rise.low < effect.rise.estimate < effect.rise.high
+            missed[name] += not effect.low <= more <= effect.high
+            missed[f"{name} as a share"] += not effect.rise.low <= share <= effect.rise.high
+        value = found["value"]
+        assert value.mean == pytest.approx(spend[assigned].sum() / orders[assigned].sum())
+        assert value.estimate == pytest.approx(value.mean - value.control_mean)
+    assert max(missed.values()) <= binom.ppf(0.999, runs, 0.05), missed
+
+
+def test_a_share_of_next_to_nothing_is_unbounded_and_of_nothing_there_is_none() -> None:
+    random = np.random.default_rng(12)
+    assigned = np.arange(600) >= 60
+    bought = np.where(assigned, random.random(600) < 0.2, np.arange(600) < 1)
+    found = compare_figures(assigned, {"bought": bought, "none": 0 * bought}, seed=1, draws=DRAWS, rises=True)
+    rise = found["bought"].rise
+    assert rise is not None and rise.low > 0 and rise.high == np.inf
+    assert found["none"].rise is None
+    assert compare(assigned, bought, seed=1, draws=DRAWS).rise is None  # nobody asked for it
+
+
+def test_the_chance_that_it_helps_follows_from_how_rare_as_much_is_without_effect() -> None:
+    assigned, _, spend = campaign(2)
+    more, less = (compare(assigned, spend + by * assigned, seed=2, draws=DRAWS) for by in (150.0, -150.0))
+    assert more.chance == 1 - more.p / 2 > 0.9 and less.chance == less.p / 2 < 0.1
+
+
 @pytest.mark.parametrize(
     ("assigned", "outcome", "history", "said"),
     [
+        ([1, 0, 1, 0], ["yes", "no", "no", "yes"], None, "outcome has 'yes', which is no number; give 1 and 0 for"),
+        ([1, 0, 1, 0], [1.0, 2.0, 3.0, 1.0], ["DE", "FR", "1", "2"], "history has 'DE', which is no number"),
+        (["A", None, "control", "control"], [1.0, 2.0, 3.0, 1.0], None, "no arm for 1 of 4 customers"),
+        ([1.0, np.nan, 0.0, np.nan], [1.0, 2.0, 3.0, 1.0], None, "no arm for 2 of 4 customers .* leave them out"),
         ([1, 0, 1, 0], [1.0, 2.0, 3.0], None, r"outcome has the shape \(3,\); it is one number for each of 4"),
         ([1, 0, 1, 0], [1.0, np.nan, 3.0, 1.0], None, "outcome has 1 gaps; who did nothing has 0"),
         ([1, 0, 1, 0], [1.0, 2.0, 3.0, 1.0], [1.0, np.inf, 2.0, 2.0], "history has 1 gaps"),
@@ -210,3 +257,8 @@ def test_intervals_of_two_letters_beside_a_third_without_one_hold_what_was_plant
 def test_arrays_that_cannot_be_compared_are_refused(assigned, outcome, history, said) -> None:
     with pytest.raises(UsageError, match=said):
         compare(assigned, outcome, history, seed=1)
+
+
+def test_a_ratio_that_one_arm_has_nothing_to_be_told_by_is_refused() -> None:
+    with pytest.raises(UsageError, match="value is told by a column that is below 0, or 0 throughout an arm"):
+        compare_figures([1, 1, 0, 0], {}, seed=1, ratios={"value": ([3.0, 1.0, 0.0, 0.0], [1, 1, 0, 0])})

@@ -85,6 +85,9 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         step()
     running.close()
     assert "no table that was delivered so far tells of purchases after it was sent" in text(ws.results(NAME))
+    monkeypatch.setenv("OPTINB_NOW", (START + timedelta(days=30)).isoformat())
+    with optinb.open_workspace(folder, user=AUTHOR) as later:
+        assert f"transactions was delivered last on {RUN_DATE}, 30 days before this night" in text(later.results(NAME))
     (night,) = ws.contacts.nights()
     rows = ws.contacts.rows(night)
     ids = {role: rows.filter(pl.col("role") == role)["customer_id"].to_list() for role in ("recipient", "control")}
@@ -100,7 +103,7 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         assert not so_far.is_final and so_far.customers == sizes
         effect = so_far.arms[0].figures["response"]
         assert (round(effect.mean * effect.customers), effect.is_final) == (len(ids["recipient"][::2]), False)
-        assert "more so far than without it" in text(so_far)
+        assert "than without it, so far" in text(so_far)
     # one of the window that comes late, and one after it, which doesn't count
     late = [*bought(ids["control"][1:2], every=1, day=4), *bought(ids["recipient"][1:2], every=1, day=8)]
     deliver(folder, 9, late, monkeypatch)
@@ -112,11 +115,12 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         assert round(effect.control_mean * sizes["control"]) == len(ids["control"][::10]) + 1
         assert final.arms[0].figures["spend"].mean == pytest.approx(30 * effect.mean)
         assert later.results(NAME, night=RUN_DATE).customers == sizes and not final.is_doubtful
-        assert final.sentence() in text(final)
+        assert final.sentence() in text(final) and " points (" in text(final) and "% (" in text(final)
         assert "Keep it:" in text_of(html(final))
         whole_programme(later, ids["recipient"])
         later.forget(ids["control"][0])  # whose purchases are gone; the group stays as large as it was
         assert later.results(NAME).customers == sizes
+        assert "1 customer has left the tables since, or asked to be forgotten" in text(later.results(NAME))
     shown = CliRunner().invoke(main, ["results", NAME, "--json", "-w", str(folder)], env={"OPTINB_USER": AUTHOR})
     told = json.loads(shown.output)
     assert told["arms"][0]["figures"]["response"]["customers"] == sizes["message"]

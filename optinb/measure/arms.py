@@ -1,0 +1,159 @@
+"""What each arm of a campaign brought of each figure, against the control group or another arm. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from typing import TYPE_CHECKING, Literal, get_args
+
+import polars as pl
+from msgspec import Struct
+
+from optinb.delivery.sampling import ShareTold
+from optinb.errors import UsageError
+from optinb.measure.effect import CONTROL, DRAWS, FINAL, Effect, Look, compare_figures
+from optinb.measure.outcomes import KNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+Figure = Literal["response", "spend", "orders", "net_spend", "order_value", "orders_per_buyer", "active", "event"]
+Advice = Literal["keep", "stop", "wait"]
+EVERYBODY = "all variants"
+MEANS: dict[Figure, pl.Expr] = {
+    "response": pl.col("orders") > 0,
+    "spend": pl.col("spend"),
+    "orders": pl.col("orders"),
+    "net_spend": pl.col("spend") - pl.col("refunds"),
+}
+SHARES: tuple[Figure, ...] = ("response", "active", "event")
+"""The figures that are shares of customers; of the last two a column says whether it is so, where that is known."""
+RATIOS: dict[Figure, tuple[pl.Expr, pl.Expr]] = {
+    "order_value": (pl.col("spend"), pl.col("orders")),
+    "orders_per_buyer": (pl.col("orders"), pl.col("orders") > 0),
+}
+"""What is told of purchases or of buyers instead of customers: the sums of two columns."""
+ENOUGH_BUYERS = 10
+"""The buyers that each arm needs for what is told of them: of fewer the delta method doesn't hold."""
+
+
+class ArmResult(Struct, frozen=True, kw_only=True):
+    """What an arm brought, against the control group.
+
+    Attributes:
+        arm: the variant, "message" where there is one, or "all variants".
+        figures: of everybody who was to get it: the share who bought, what was spent by each, the days on which they
+            bought, and what was spent less refunds; of the purchases the spend of each, and of the buyers how often
+            they bought, where enough did; the share who are active or reactivated at the end of the window, and of
+            whom a chosen event is told, where that is known.
+        reached: the share whom it reached by what Appboy says; None where it wasn't asked.
+    """
+
+    arm: str
+    figures: Mapping[Figure, Effect]
+    reached: ShareTold | None = None
+
+    def added(self, figure: Figure) -> tuple[float, float, float]:
+        """What all of the arm's customers did more of a figure, such as buyers or revenue: estimate, low and high.
+
+        Args:
+            figure: of which; a ratio adds up to nothing.
+
+        Raises:
+            UsageError: for a ratio.
+        """
+        if figure in RATIOS:
+            summed = ", ".join(name for name in self.figures if name not in RATIOS)
+            raise UsageError(f"{figure!r} is told of purchases or buyers, and adds up to nothing; name one of {summed}")
+        effect = self.figures[figure]
+        return effect.estimate * effect.customers, effect.low * effect.customers, effect.high * effect.customers
+
+    def on_reached(self, figure: Figure) -> tuple[float, float, float] | None:
+        """What each customer whom it reached did more of a figure: estimate, low and high.
+
+        The effect by assignment over the share that it reached (Bloom 1984, Evaluation Review 8(2)), if it brought
+        nothing of whom it didn't reach; the interval holds for every share that isn't ruled out.
+
+        Args:
+            figure: of which; a ratio has none.
+
+        Returns:
+            None where nobody knows whom it reached, or for a ratio.
+        """
+        reached, effect = self.reached, self.figures.get(figure)
+        if reached is None or effect is None or figure in RATIOS or not reached.share:
+            return None
+
+        def by(bound: float, share: float) -> float:
+            return bound / share if share else (inf if bound > 0 else -inf)
+
+        low = by(effect.low, reached.high if effect.low > 0 else reached.low)
+        high = by(effect.high, reached.high if effect.high < 0 else reached.low)
+        return effect.estimate / reached.share, low, high
+
+    @property
+    def advice(self) -> Advice:
+        """Whether to keep it, to stop it, or to wait until more is known: by those who bought.
+
+        By one figure alone, since of several one is found by luck sooner.
+        """
+        bought = self.figures["response"]
+        return "keep" if bought.low > 0 else "stop" if bought.high < 0 else "wait"
+
+
+def figures_of(
+    outcomes: pl.DataFrame,
+    arms: Sequence[str],
+    against: str = CONTROL,
+    *,
+    planned: Mapping[str, float],
+    seed: int,
+    look: Look = FINAL,
+    only: Collection[Figure] | None = None,
+    draws: int = DRAWS,
+) -> dict[Figure, Effect]:
+    """The figures of some arms together, against another arm.
+
+    Args:
+        outcomes: what everybody did, with OUTCOMES; `active` and `event` beside, where they are known.
+        arms: who were to get it.
+        against: the arm that they are compared with.
+        planned: the share of each arm that was planned, in any unit.
+        seed: of the draws.
+        look: which of several looks this is.
+        only: the figures that are wanted; all when left out.
+        draws: how many control groups are drawn.
+    """
+    rows = outcomes.filter(pl.col("arm").is_in([*arms, against]))
+    is_treated = rows["arm"] != against
+    buyers = rows.filter(pl.col("orders") > 0)["arm"] != against
+    can_be_told = min(int(buyers.sum()), int((~buyers).sum())) >= ENOUGH_BUYERS
+
+    def numbers(of: pl.Expr) -> NDArray[np.float64]:
+        return rows.select(of.cast(pl.Float64)).to_series().to_numpy()
+
+    means: dict[Figure, NDArray[np.float64]] = {}
+    ratios: dict[Figure, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+    for name in get_args(Figure) if only is None else only:
+        if (pair := RATIOS.get(name)) is not None:
+            ratios |= {name: (numbers(pair[0]), numbers(pair[1]))} if can_be_told else {}
+        elif name in MEANS or name in rows.columns:
+            means[name] = numbers(MEANS.get(name, pl.col(name)))
+    share, others = planned.get(against, 0.0), sum(planned.get(arm, 0.0) for arm in arms)
+    # of arms that nobody planned no share can be looked at
+    control_share = share / (share + others) if share and others else 1 - float(is_treated.to_numpy().mean())
+    effects = compare_figures(
+        is_treated.to_numpy(),
+        {**means},
+        rows.select(pl.col(KNOWN).cast(pl.Float64)).to_numpy(),
+        seed=seed,
+        control_share=control_share,
+        look=look,
+        draws=draws,
+        ratios={**ratios},
+        rises=True,
+    )
+    return {name: effects[name] for of in (means, ratios) for name in of}
