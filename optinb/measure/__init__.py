@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from optinb.measure.campaign_page import CampaignPage, page_of
     from optinb.measure.campaign_results import CampaignResults
     from optinb.measure.effect import Effect, Look, compare, compare_figures, sample_ratio
+    from optinb.measure.final_note import FinalCard, FinalNote, Measuring, NotedFigure, ResultsTonight
     from optinb.measure.reach_figures import ReachFigures
     from optinb.measure.redeemed import CampaignRedemptions, RedeemedNight
     from optinb.measure.redemptions import Redemptions
@@ -39,6 +40,7 @@ else:
             ".campaign_page": "CampaignPage page_of",
             ".campaign_results": "CampaignResults",
             ".effect": "Effect Look compare compare_figures sample_ratio",
+            ".final_note": "FinalCard FinalNote Measuring NotedFigure ResultsTonight",
             ".reach_figures": "ReachFigures",
             ".redeemed": "CampaignRedemptions RedeemedNight",
             ".redemptions": "Redemptions",

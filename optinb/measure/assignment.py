@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 import polars as pl
 from msgspec import Struct
 
+from optinb.delivery.anonymous import FORGOTTEN
 from optinb.measure.effect import CONTROL
 from optinb.measure.outcomes import ASSIGNED
 
@@ -31,11 +32,13 @@ class Assignment(Struct, frozen=True, kw_only=True):
         nights: those that the test is of, the first first.
         contaminated: how many were to get it in one night and were held out in another, such as two customers who
             turned out to be one person. They stay on the side of their first night.
+        forgotten: how many were forgotten since; a row without a name stands in for each.
     """
 
     people: pl.DataFrame
     nights: tuple[date, ...]
     contaminated: int
+    forgotten: int = 0
 
     @property
     def until(self) -> datetime | None:
@@ -69,4 +72,5 @@ def assign(tested: pl.DataFrame, *, days: int, night: date | None = None) -> Ass
         people=people.select(ASSIGNED.names()),
         nights=tuple(rows["night"].unique().sort().to_list()),
         contaminated=int(people["on_both"].sum()),
+        forgotten=int(people["person"].str.starts_with(FORGOTTEN).sum()),
     )

@@ -14,6 +14,7 @@ from scipy.stats import norm
 
 from optinb.base.figures import amount, many
 from optinb.measure.effect import CONTROL, LEAST, Effect, Look, compare_figures
+from optinb.measure.final_note import FinalNote
 from optinb.measure.outcomes import KNOWN
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
         sample_ratio_p: the chance of a control group as far from its planned share.
         contaminated: how many were on both sides, in different nights.
         problem: why no figure is shown; empty where some are.
+        forgotten: how many of the customers were forgotten since; they stay counted, and what they bought doesn't.
+        final: what it said when it became final; None where nobody noted that.
+        final_unknown: why what was noted of it isn't known; empty where it is, or nothing was.
     """
 
     campaign: str
@@ -93,6 +97,9 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
     sample_ratio_p: float = 1.0
     contaminated: int = 0
     problem: str = ""
+    forgotten: int = 0
+    final: FinalNote | None = None
+    final_unknown: str = ""
 
     @property
     def is_final(self) -> bool:
@@ -101,26 +108,44 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
         return ends is not None and told is not None and told >= ends
 
     @property
+    def held_out(self) -> int:
+        """How many people were held out."""
+        return self.customers.get(CONTROL, 0)
+
+    @property
+    def assigned(self) -> int:
+        """How many people were to get it."""
+        return sum(self.customers.values()) - self.held_out
+
+    @property
     def is_doubtful(self) -> bool:
         """Whether something else than chance made the arms."""
         return self.sample_ratio_p < RARE
+
+    @property
+    def advice(self) -> Advice | None:
+        """Whether to keep it, to stop it, or to wait; None where nothing, or nothing to be relied on, is known."""
+        return self.arms[0].advice if self.arms and not self.problem and not self.is_doubtful else None
+
+    def brought(self) -> str:
+        """What all arms together brought, with its interval, in words."""
+        when = "" if self.is_final else " so far"
+        buyers, revenue = (self.arms[0].added(figure) for figure in ("response", "spend"))
+        return (
+            f"{_between(buyers, 'buyer')} and {_between(revenue, self.currency, money=True)} more{when} than without it"
+        )
 
     def sentence(self) -> str:
         """What to do, in words."""
         if self.problem:
             return f"no result: {self.problem}"
         whole = self.arms[0]
-        when = "" if self.is_final else " so far"
         if self.is_doubtful:
-            held_out = self.customers.get(CONTROL, 0)
             return (
-                f"don't decide by this: {many(held_out, 'customer')} held out are another share than was planned, by "
-                "more than chance; customers were left out or merged after they had been drawn"
+                f"don't decide by this: {many(self.held_out, 'customer')} held out are another share than was planned, "
+                "by more than chance; customers were left out or merged after they had been drawn"
             )
-        buyers, revenue = (whole.added(figure) for figure in ("response", "spend"))
-        told = (
-            f"{_between(buyers, 'buyer')} and {_between(revenue, self.currency, money=True)} more{when} than without it"
-        )
+        told = self.brought()
         match whole.advice:
             case "keep":
                 return f"keep it: {told}"
@@ -193,6 +218,7 @@ def result_of(
         final_on=assignment.until,
         customers=counts,
         contaminated=assignment.contaminated,
+        forgotten=assignment.forgotten,
     )
     if problem := _problem(known, outcomes):
         return replace(known, problem=problem)

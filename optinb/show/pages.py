@@ -113,7 +113,8 @@ FUNCTIONS = {
     "optinb.delivery.confirmed_nights": "alarm_words",
     "optinb.measure.arrivals": "arrival_rows lost_words",
     "optinb.measure.charts": "chances pauses",
-    "optinb.measure.report": "needs_a_person outcomes verdict",
+    "optinb.measure.noted_results": "final_words",
+    "optinb.measure.report": "final_results needs_a_person outcomes verdict",
     "optinb.show.charts": "combinations purchases_by_month sizes",
     "optinb.measure.campaign_figures": "in_one_line",
     "optinb.show.tables": "by_table card_tables drift_table finding_rows moves rate_of reach_days_table reach_table "
