@@ -90,7 +90,7 @@ def _is_followed(root: Path, path: Path) -> bool:
 
 def _is_own(path: Path) -> bool:
     """Whether optinb wrote a file, in which a number is no id."""
-    is_ours = path.name.endswith((TAIL, "summary.json", "audit-head.json", "sandbox.jsonl"))
+    is_ours = path.name.endswith((TAIL, "summary.json", "audit-head.json", "sandbox.jsonl", ".result.json"))
     return is_ours or is_log(path) or path.parent.name == UNSAVED
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from optinb.measure.campaign_page import CampaignPage, page_of
     from optinb.measure.campaign_results import CampaignResults
     from optinb.measure.effect import Effect, Look, Rise, compare, compare_figures, sample_ratio
+    from optinb.measure.final_note import FinalCard, FinalNote, Measuring, NotedFigure, ResultsTonight
     from optinb.measure.programme import CampaignPart, Programme
     from optinb.measure.programme_results import ProgrammeResults
     from optinb.measure.reach_figures import ReachFigures
@@ -43,6 +44,7 @@ else:
             ".campaign_page": "CampaignPage page_of",
             ".campaign_results": "CampaignResults",
             ".effect": "Effect Look Rise compare compare_figures sample_ratio",
+            ".final_note": "FinalCard FinalNote Measuring NotedFigure ResultsTonight",
             ".programme": "CampaignPart Programme",
             ".programme_results": "ProgrammeResults",
             ".reach_figures": "ReachFigures",

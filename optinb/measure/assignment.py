@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 import polars as pl
 from msgspec import Struct
 
+from optinb.delivery.anonymous import FORGOTTEN
 from optinb.measure.effect import CONTROL
 from optinb.measure.outcomes import ASSIGNED
 
@@ -32,12 +33,14 @@ class Assignment(Struct, frozen=True, kw_only=True):
         contaminated: how many were to get it in one night and were held out in another, such as two customers who
             turned out to be one person. They stay on the side of their first night.
         crossed: how many of these stay in the control group, although they got it.
+        forgotten: how many were forgotten since; a row without a name stands in for each.
     """
 
     people: pl.DataFrame
     nights: tuple[date, ...]
     contaminated: int
     crossed: int = 0
+    forgotten: int = 0
 
     @property
     def until(self) -> datetime | None:
@@ -72,4 +75,5 @@ def assign(tested: pl.DataFrame, *, days: int, night: date | None = None) -> Ass
         nights=tuple(rows["night"].unique().sort().to_list()),
         contaminated=int(people["on_both"].sum()),
         crossed=int((people["on_both"] & (people["arm"] == CONTROL)).sum()),
+        forgotten=int(people["person"].str.starts_with(FORGOTTEN).sum()),
     )

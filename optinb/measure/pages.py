@@ -15,6 +15,7 @@ from optinb.base.figures import amount, day, figure, many
 from optinb.base.figures import share as shown_share
 from optinb.base.glossary import explained
 from optinb.campaigns import REASONS
+from optinb.measure.drawn_result import advice_word, drawn_figures, reasons, rests_on
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -84,6 +85,10 @@ def environment(package: str) -> Environment:
         "day": day,
         "many": many,
         "steps": steps,
+        "advice_word": advice_word,
+        "drawn_figures": drawn_figures,
+        "reasons": reasons,
+        "rests_on": rests_on,
     }
     found.globals["counted"] = COUNTED
     return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from optinb.appboy import told_by_group
-from optinb.base.figures import many
+from optinb.base.figures import day, many
 from optinb.errors import Exit
 from optinb.measure.arrivals import arrival_rows, lost_words
 from optinb.measure.charts import chances, pauses
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from optinb.customers import CustomerModel
+    from optinb.measure.result import CampaignResult
     from optinb.measure.summary import CampaignSummary, NightSummary
 
 _VERDICTS = {
@@ -86,6 +87,7 @@ def render_report(
         arrivals=arrival_rows(summary.confirmed),
         lost=lost_words(summary.confirmed),
         news=told_by_group(summary.templates),
+        final=final_results(summary),
         model=model,
         pauses=pauses(model.pauses, churn_days=model.thresholds.churn_days) if model and len(model.pauses) else "",
         plots=chances(model.card) if model else [],
@@ -111,6 +113,18 @@ def needs_a_person(summary: NightSummary) -> list[Todo]:
         if not campaign.closes():
             found.append(Todo("its figures don't add up; please report this", campaign.name))
     return found
+
+
+def final_results(summary: NightSummary) -> list[tuple[CampaignResult, str]]:
+    """What became final tonight, with the night that it is of, where a campaign has several."""
+    if not summary.results:
+        return []
+    from optinb.measure.noted_results import as_noted
+
+    return [
+        (as_noted(card.campaign, card.note), f"night of {day(card.note.nights[0])}" if card.is_one_of_several else "")
+        for card in summary.results
+    ]
 
 
 def outcomes(campaign: CampaignSummary) -> dict[str, int]:

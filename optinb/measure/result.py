@@ -10,9 +10,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.base.figures import day
-from optinb.measure.arms import EVERYBODY, ArmResult, figures_of
+from optinb.measure.arms import EVERYBODY, Advice, ArmResult, figures_of
 from optinb.measure.doubts import notes_on, why_doubted, why_withheld
 from optinb.measure.effect import CONTROL, FINAL, Look
+from optinb.measure.final_note import FinalNote
 from optinb.measure.result_words import chance_words, more_or_fewer, what_it_takes
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
         alarm: what is wrong with its template by what arrived; empty where nothing is.
         recurs: whether it goes out again and again.
         look: which of the nightly looks at its open window this is.
+        forgotten: how many of the customers were forgotten since; they stay counted, and what they bought doesn't.
+        final: what it said when it became final; None where nobody noted that.
+        final_unknown: why what was noted of it isn't known; empty where it is, or nothing was.
     """
 
     campaign: str
@@ -62,6 +66,9 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
     alarm: str = ""
     recurs: bool = False
     look: Look = FINAL
+    forgotten: int = 0
+    final: FinalNote | None = None
+    final_unknown: str = ""
 
     @property
     def is_final(self) -> bool:
@@ -73,6 +80,16 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
     def doubt(self) -> str:
         """Why nothing should be decided by it, with the remedy; empty where it may be."""
         return why_doubted(self.customers, self.planned, self.sample_ratio_p)
+
+    @property
+    def held_out(self) -> int:
+        """How many people were held out."""
+        return self.customers.get(CONTROL, 0)
+
+    @property
+    def assigned(self) -> int:
+        """How many people were to get it."""
+        return sum(self.customers.values()) - self.held_out
 
     @property
     def is_doubtful(self) -> bool:
@@ -88,6 +105,18 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
         found = notes_on(self.customers, crossed=self.crossed, gone=self.gone, alarm=self.alarm, ends=ends)
         return tuple(found)
 
+    @property
+    def advice(self) -> Advice | None:
+        """Whether to keep it, to stop it, or to wait; None where nothing, or nothing to be relied on, is known."""
+        return self.arms[0].advice if self.arms and not self.problem and not self.is_doubtful else None
+
+    def brought(self) -> str:
+        """What all arms together brought, with its interval, in words."""
+        when = "" if self.is_final else ", so far"
+        buyers, revenue = (self.arms[0].added(figure) for figure in ("response", "spend"))
+        added = f"{more_or_fewer(buyers, 'buyer')} and {more_or_fewer(revenue, self.currency, money=True)}"
+        return f"{added} than without it{when}"
+
     def sentence(self) -> str:
         """What to do, in words."""
         if self.problem:
@@ -95,10 +124,7 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
         if self.doubt:
             return f"don't decide by this: {self.doubt}"
         whole = self.arms[0]
-        buyers, revenue = (whole.added(figure) for figure in ("response", "spend"))
-        when = "" if self.is_final else ", so far"
-        added = f"{more_or_fewer(buyers, 'buyer')} and {more_or_fewer(revenue, self.currency, money=True)}"
-        told = f"{added} than without it{when}"
+        told = self.brought()
         match whole.advice:
             case "keep":
                 return f"keep it: {told}"
@@ -177,6 +203,7 @@ def result_of(
         gone=gone,
         alarm=alarm,
         recurs=recurs,
+        forgotten=assignment.forgotten,
     )
     if problem:
         return known

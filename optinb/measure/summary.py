@@ -14,6 +14,7 @@ from optinb.delivery.confirmed_nights import ConfirmedNight
 from optinb.delivery.journal import DeliveryCounts
 from optinb.errors import Exit
 from optinb.measure.campaign_figures import CampaignReach
+from optinb.measure.final_note import FinalCard, Measuring
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -134,7 +135,8 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     `model` holds the lines of the model card, `templates` what became of templates in Appboy since the night before,
     `reach` what Appboy counted of each campaign in the last 14 days, `tokens` what it said of a sample of customers,
     `confirmed` what it says by now of messages that it accepted in earlier nights, `stale` the tables that are too old
-    to be sent from, each with the reason, which holds the campaigns that read it.
+    to be sent from, each with the reason, which holds the campaigns that read it, `results` the campaigns that became
+    final with what they brought, `measuring` those that didn't yet.
     """
 
     run_date: date
@@ -157,6 +159,8 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     tokens: tuple[ReachSample, ...] = ()
     confirmed: tuple[ConfirmedNight, ...] = ()
     reach: tuple[CampaignReach, ...] = ()
+    results: tuple[FinalCard, ...] = ()
+    measuring: tuple[Measuring, ...] = ()
 
 
 def held(name: str, app_group: str, template: str, reason: str, figures: Waterfall | None = None) -> CampaignSummary:

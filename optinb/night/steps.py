@@ -21,6 +21,7 @@ from optinb.measure import (
     CampaignSummary,
     FiguresRead,
     NightSummary,
+    ResultsTonight,
     TableCounts,
     exit_code,
     in_one_line,
@@ -284,7 +285,7 @@ class Night:
             filtered=bool(asked.alarms),
         )
         code = Exit.FAILED if unfinished else code
-        report, ages = self._imported, tonight.ages()
+        report, ages, results = self._imported, tonight.ages(), self._results()
         return NightSummary(
             run_date=self.run_date,
             dry_run=self.dry_run,
@@ -307,6 +308,7 @@ class Night:
                 *self._tonight.notes,
                 *asked.problems,
                 *asked.notes,
+                *(f"what campaigns brought: {problem}" for problem in results.problems),
             ),
             stale={age.table: age.stale for age in ages if age.stale},
             exit_code=int(code),
@@ -316,7 +318,18 @@ class Night:
             tokens=tuple(sample for sample in self._tokens if not sample.problem),
             confirmed=tuple(n for n in asked.nights if n.counts and (n.asked_now or n.is_newest)),
             reach=self._reach(),
+            results=results.final,
+            measuring=results.measuring,
         )
+
+    def _results(self) -> ResultsTonight:
+        """Which campaigns' results became final tonight. What can't be found out is a note, and no more."""
+        if self.dry_run:
+            return ResultsTonight()
+        try:
+            return self.ws.campaign_results.tonight(self.run_date)
+        except Exception as error:  # whatever it is, the night has sent what it was to send
+            return ResultsTonight(problems=(failure(error, doing="find out what they brought"),))
 
     def _reach(self) -> tuple[CampaignReach, ...]:
         """The figures of the last 14 days in a line for each campaign that any were read of."""

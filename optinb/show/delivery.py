@@ -262,8 +262,10 @@ def redeemed_text(value: CampaignRedemptions) -> str:
 
 def result_text(value: CampaignResult) -> str:
     """What a campaign brought, in a sentence and by figure."""
+    from optinb.measure.noted_results import final_words
+
     notes = "\n".join(f"note: {note}" for note in value.notes)
-    parts = (f"{value.campaign}: {value.sentence()}", results_table(value).text, notes)
+    parts = (f"{value.campaign}: {value.sentence()}", results_table(value).text, notes, final_words(value))
     return "\n\n".join(filter(None, parts))
 
 
@@ -287,6 +289,7 @@ def _figures_of(what: str, figures: NightFigures) -> str:
 def night_text(value: NightSummary) -> str:
     """A night, campaign by campaign."""
     from optinb.appboy import told_by_group
+    from optinb.measure.report import final_results
 
     parts = [f"Night of {value.run_date}{' (dry run: nothing was sent)' if value.dry_run else ''}"]
     if value.imported:
@@ -300,6 +303,12 @@ def night_text(value: NightSummary) -> str:
     parts.extend(arrival_lines(value.confirmed))
     if value.reach:
         parts.append(f"What Appboy counted in the last 14 days\n{reach_table(value.reach).text}")
+    parts.extend(
+        f"final: {' of the '.join((r.campaign, *filter(None, [of])))}: {r.sentence()}" for r, of in final_results(value)
+    )
+    if value.measuring:
+        open_ones = (f"{one.campaign} (until {local_time(one.until)})" for one in value.measuring)
+        parts.append(f"still measuring: {', '.join(open_ones)}")
     parts.extend(f"! {problem}" for problem in value.problems)
     parts.extend(f"note: {warning}" for warning in value.warnings)
     parts.extend(f"template of {line}" for line in told_by_group(value.templates))

@@ -9,11 +9,11 @@ import polars as pl
 import pytest
 
 from optinb.engine.persons import in_share
+from optinb.measure.arms import ArmResult
 from optinb.measure.effect import Effect
 from optinb.measure.lasting_control import JUDGED, LastingControl, last_of_another_share, reached
 from optinb.measure.outcomes import outcomes
 from optinb.measure.programme import CampaignPart, Programme, another_share, assigned, in_order, programme_of, share_for
-from optinb.measure.result import ArmResult
 
 SINCE, UNTIL = date(2026, 6, 1), date(2026, 8, 31)
 BEGIN = datetime(2026, 6, 1, tzinfo=UTC).replace(tzinfo=None)

@@ -4,11 +4,13 @@ import re
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from page_text import text_of
 
 from optinb.campaigns import Waterfall
 from optinb.errors import Exit
+from optinb.measure import FinalCard, FinalNote, Measuring, NotedFigure
 from optinb.measure.pages import steps
 from optinb.measure.report import needs_a_person, render_report, verdict
 from optinb.measure.summary import CampaignSummary, NightSummary, TableCounts
@@ -176,3 +178,30 @@ def test_steps_keep_every_customer():
 def test_steps_of_an_empty_group_have_no_width():
     nobody = Waterfall(target=0, excluded={}, control=0, recipients=0)
     assert all(row.left_percent == 0 for row in steps(nobody))
+
+
+def test_report_shows_what_became_final_with_its_interval_and_what_still_measures_in_one_line():
+    def figure(low: float | None, high: float) -> NotedFigure:
+        return NotedFigure(estimate=0.04, low=low, high=high, p=0.01, mean=0.3, control_mean=0.26)
+
+    figures = {"response": figure(0.012, 0.07), "spend": figure(None, 3.0)}
+    note = FinalNote(night=date(2026, 12, 8), noted_at=datetime(2026, 12, 8, 2, tzinfo=UTC), version=7, days=14,
+                     nights=(date(2026, 11, 23),), final_on=datetime(2026, 12, 7), currency="EUR",  # noqa: DTZ001
+                     customers={"message": 9_000, "control": 1_000}, arms={"message": figures},
+                     sample_ratio_p=0.9)  # fmt: skip
+    measuring = Measuring(campaign="Winter", until=datetime(2026, 12, 20, 17, 30, tzinfo=UTC))
+    cards = (
+        FinalCard(campaign="Summer <lapsed>", note=note),
+        FinalCard(campaign="Daily", note=note, is_one_of_several=True),
+    )
+    page = render_report(night(results=cards, measuring=(measuring,)), currency="EUR", zone=ZoneInfo("Europe/Berlin"))
+    text = text_of(page)
+    assert "Summer <lapsed> Keep it 360 buyers more (108 to 630) and 360.00 EUR more (at most 27,000.00 more)" in text
+    assert "+4.0 points between 1.2 and 7.0 30.0% with it, 26.0% without" in text
+    assert "9,000 customers who were to get it against 1,000 held out" in text
+    assert "Daily night of Mon 23 Nov 2026 Keep it" in text
+    assert "Still measuring: Winter (until Sun 20 Dec 2026, 18:30 (Europe/Berlin))." in text
+    assert page.count('class="ob-span ob-good"') == 2  # those that the advice goes by
+    again = msgspec.json.decode(msgspec.json.encode(night(results=cards)), type=NightSummary)
+    assert again.results == cards
+    assert "What campaigns brought" not in render_report(night(), currency="EUR")

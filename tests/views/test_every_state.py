@@ -57,9 +57,12 @@ from optinb.measure import (
     CampaignPage,
     CampaignPart,
     CampaignRedemptions,
+    CampaignResult,
     CampaignSummary,
     Effect,
     FiguresRead,
+    FinalCard,
+    Measuring,
     MessageSummary,
     NightFigures,
     NightSummary,
@@ -68,8 +71,10 @@ from optinb.measure import (
     in_one_line,
     render_report,
 )
+from optinb.measure.arms import MEANS, Advice
+from optinb.measure.drawn_result import ADVICE
+from optinb.measure.noted_results import note_of, with_note
 from optinb.measure.pages import TAKEN
-from optinb.measure.result import FIGURES
 from optinb.nightly import Blocked, Night
 from optinb.planning import CampaignPreview
 from optinb.planning.approving import LastApproval
@@ -217,6 +222,13 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
     lost = dict.fromkeys(LOSSES, 1)
     told = ConfirmedCounts(recipients=90, asked=40, confirmed=20, filtered=lost, unconfirmed=7, planned=50, alarm="Oh")
     arrived = ConfirmedNight(campaign="A", template="T", run_date=RUN_DATE, send_at=NOW, counts=told, is_newest=True)
+    results = tuple(brought(low, high) for low, high in ((0.1, 0.3), (-0.3, -0.1), (-inf, inf)))
+    kept = note_of(results[0], night=RUN_DATE, now=NOW, version=1)
+    assert kept is not None
+    noted = with_note(results[1], [kept])
+    untold = replace(results[0], arms=(), problem="nobody was held out")
+    finals = {"results": (FinalCard(campaign="A", note=kept, is_one_of_several=True),),
+              "measuring": (Measuring(campaign="B", until=NOW),)}  # fmt: skip
     said = Comment(campaign_id=records[0].id, number=1, version=1, who="Ann", at=NOW, text="Not on a holiday")
     made: list[Any] = [
         *(CodesGivenBack(campaign="A", run_date=RUN_DATE, pool="codes", filtered=f, codes=c, before=b)
@@ -230,7 +242,8 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         ws.sizes(("Lapsed buyers", "Club regulars")), ws.reach_of("000014"), ws.groups.count("Lapsed buyers"),
         *ws.groups.list(), *listed, ws.doctor(), ws.campaigns.message(shop, "000014"), ws.campaigns.test_send(shop),
         *records, *previews, figures, CampaignFigures(campaign="D", nights=of_variants),
-        replace(night, templates=(news,), confirmed=(arrived,), reach=(in_one_line(figures),)),
+        replace(night, templates=(news,), confirmed=(arrived,), reach=(in_one_line(figures),), **finals),
+        *results, noted, untold, replace(noted, sample_ratio_p=0.0), replace(results[0], final_unknown="it is gone"),
         replace(night, campaigns=(several, replace(several, accepted=3, pending=1)),
                 confirmed=(replace(arrived, variant="Long", is_of_several=True),)),
         CampaignFigures(campaign="B", templates=(of_template,)), CampaignFigures(campaign="C"),
@@ -269,7 +282,7 @@ def programmes() -> list[Programme]:
     """The result of a programme with a campaign of each kind: told from luck, so far, and without a result."""
     effect = Effect(estimate=0.1, low=0.05, high=0.2, p=0.001, sample_ratio_p=0.5, mean=0.4, control_mean=0.3,
                     customers=900, control_customers=100)  # fmt: skip
-    figures = dict.fromkeys(FIGURES, effect)
+    figures = dict.fromkeys(MEANS, effect)
     parts = (
         CampaignPart(campaign="A", customers=9, whole=ArmResult(arm="all", figures=figures), is_final=True, luck=0.01),
         CampaignPart(campaign="B", customers=9, whole=ArmResult(arm="all", figures=figures)),
@@ -278,9 +291,21 @@ def programmes() -> list[Programme]:
     whole = Programme(since=RUN_DATE, until=RUN_DATE, currency="EUR", version=1, computed_at=NOW, is_final=True,
                       share=0.1, customers={"programme": 900, "control": 100}, figures=figures, campaigns=parts,
                       received=1, merged=1)  # fmt: skip
-    unlike = dict.fromkeys(FIGURES, replace(effect, sample_ratio_p=0.0))
-    none = dict.fromkeys(FIGURES, replace(effect, low=-inf, high=inf))
+    unlike = dict.fromkeys(MEANS, replace(effect, sample_ratio_p=0.0))
+    none = dict.fromkeys(MEANS, replace(effect, low=-inf, high=inf))
     return [whole, replace(whole, figures=unlike), replace(whole, figures=none)]
+
+
+def brought(low: float, high: float) -> CampaignResult:
+    """What a campaign brought whose figures all lie between two differences."""
+    effect = Effect(estimate=0.2, low=low, high=high, p=0.5, sample_ratio_p=0.5, mean=0.4, control_mean=0.2,
+                    customers=90, control_customers=10)  # fmt: skip
+    over = NOW.replace(tzinfo=None)
+    return CampaignResult(
+        campaign="A", currency="EUR", days=7, nights=(RUN_DATE,), measured_until=over, final_on=over,
+        customers={"message": 90, "control": 10},
+        arms=(ArmResult(arm="message", figures=dict.fromkeys(MEANS, effect)),),
+    )  # fmt: skip
 
 
 def arguments(name: str, examples: dict[type, list[Any]]) -> list[tuple[Any, ...]]:
@@ -413,6 +438,7 @@ def test_what_became_of_a_recipient_has_words_for_every_state_and_verdict() -> N
         (pages.STAGES, Stage),
         (pages.STANDINGS, Standing),
         (pages.DEVICES, Platform),
+        (ADVICE, Advice),
         ({"planned": "", "sending": "", **pages.OUTCOMES}, StateName),
     ],
 )

@@ -17,6 +17,7 @@ import optinb
 from optinb.cli import main
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.engine.persons import in_share
+from optinb.measure import CampaignResults
 from optinb.nightly import Night
 from optinb.show import html, text
 
@@ -81,8 +82,15 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         boss.campaigns.approve(NAME, seen=boss.campaigns.preview(NAME))
     monkeypatch.setenv("OPTINB_NOW", START.isoformat())
     running = Night(optinb.open_workspace(folder, user=SCHEDULER), RUN_DATE)
-    for step in (running.templates, running.audiences, running.sends, running.report):
+    for step in (running.templates, running.audiences, running.sends):
         step()
+    with monkeypatch.context() as patch:
+        patch.setattr(CampaignResults, "tonight", lambda *_: 1 / 0)
+        failed = running.report()
+    assert failed.exit_code == 0 and any("what campaigns brought: " in one for one in failed.warnings)
+    measuring = running.report().measuring
+    assert [one.campaign for one in measuring] == [NAME] and measuring[0].until.date() == RUN_DATE + timedelta(days=7)
+    assert f"{NAME} (until" in text_of((running.folder / "report.html").read_text())
     running.close()
     assert "no table that was delivered so far tells of purchases after it was sent" in text(ws.results(NAME))
     monkeypatch.setenv("OPTINB_NOW", (START + timedelta(days=30)).isoformat())
@@ -104,6 +112,8 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         effect = so_far.arms[0].figures["response"]
         assert (round(effect.mean * effect.customers), effect.is_final) == (len(ids["recipient"][::2]), False)
         assert "than without it, so far" in text(so_far)
+        assert so_far.final is None and "nobody noted" not in text(so_far)
+        assert later.campaign_results.tonight(RUN_DATE + timedelta(days=3)).final == ()
     # one of the window that comes late, and one after it, which doesn't count
     late = [*bought(ids["control"][1:2], every=1, day=4), *bought(ids["recipient"][1:2], every=1, day=8)]
     deliver(folder, 9, late, monkeypatch)
@@ -116,18 +126,45 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         assert final.arms[0].figures["spend"].mean == pytest.approx(30 * effect.mean)
         assert later.results(NAME, night=RUN_DATE).customers == sizes and not final.is_doubtful
         assert final.sentence() in text(final) and " points (" in text(final) and "% (" in text(final)
-        assert "Keep it:" in text_of(html(final))
+        assert "Keep it" in text_of(html(final))
+        assert "nobody noted what it said when it became final" in text(final)
+        tonight = later.campaign_results.tonight(later.today())
+        (card,), noted = tonight.final, (folder / "results").glob("*")
+        assert (card.campaign, card.note.nights, card.note.version) == (NAME, (RUN_DATE,), later.snapshot().version)
+        (file,) = noted
+        once = file.read_bytes()
+        assert later.campaign_results.tonight(later.today()) == tonight and file.read_bytes() == once
+        assert later.campaign_results.tonight(later.today() + timedelta(days=1)).final == ()
+        assert not any(f'"{one}"'.encode() in once for one in (*ids["recipient"], *ids["control"], NAME))
+        assert "nothing has changed since" in text(later.results(NAME))
         whole_programme(later, ids["recipient"])
         later.forget(ids["control"][0])  # whose purchases are gone; the group stays as large as it was
-        assert later.results(NAME).customers == sizes
-        assert "1 customer has left the tables since, or asked to be forgotten" in text(later.results(NAME))
+        forgotten = later.results(NAME)
+        assert forgotten.customers == sizes and file.read_bytes() == once
+        assert "1 customer has left the tables since, or asked to be forgotten" in text(forgotten)
+        assert "since then 1 purchase went and 1 person was forgotten: now it says" in text_of(html(forgotten))
+    refund = f"R-1,{ids['control'][1]},{RUN_DATE + timedelta(days=5)}T12:00:00+01:00,-12.5,EUR,1,a,shoes"
+    deliver(folder, 11, [*bought(ids["control"][2:5], every=1, day=3), refund], monkeypatch)
+    with optinb.open_workspace(folder, user=AUTHOR) as later:
+        told = text(later.results(NAME))
+        assert f"it said {final.brought()}; since then 2 purchases came late, refunds of 12.50 EUR came and" in told
+        file.write_bytes(once.replace(b"message", b"massage"))
+        untold = later.results(NAME)
+        assert untold.arms and untold.advice == "keep" and untold.final is None
+        assert f"{file.relative_to(folder)} was changed since it was written; restore it" in text(untold)
+        file.write_bytes(once[:50])
+        assert "is damaged; restore it from a copy, or remove it" in text(later.results(NAME))
+        assert f"{NAME!r}: what the result said" in later.campaign_results.tonight(later.today()).problems[0]
+        assert file.read_bytes() == once[:50]  # what is damaged stays as it is
+        file.write_bytes(once)
     shown = CliRunner().invoke(main, ["results", NAME, "--json", "-w", str(folder)], env={"OPTINB_USER": AUTHOR})
     told = json.loads(shown.output)
     assert told["arms"][0]["figures"]["response"]["customers"] == sizes["message"]
+    assert told["final"]["arms"]["message"]["response"]["estimate"] == pytest.approx(effect.estimate)
     page = folder / "programme.html"
     given = ["programme", "--since", str(RUN_DATE), "--json", "--page", str(page), "-w", str(folder)]
     told = json.loads(CliRunner().invoke(main, given, env={"OPTINB_USER": AUTHOR}).output)
-    assert told["campaigns"][0]["campaign"] == NAME and told["until"] == str(RUN_DATE + timedelta(days=8))
+    assert told["campaigns"][0]["campaign"] == NAME and told["until"] == str(RUN_DATE + timedelta(days=10))
     assert "the programme brought" in text_of(page.read_text("utf-8"))
     draw_lasting_control(folder, 0.5)
     with optinb.open_workspace(folder, user=AUTHOR) as other:
