@@ -61,6 +61,7 @@ def build_audience(
     *,
     messages: Sequence[AudienceMessage],
     shares: Mapping[str, float] | None = None,
+    kept: pl.DataFrame | None = None,
     phones: Phones = "all",
     offer: Mapping[str, Scalar] | None = None,
     control: float = 0.0,
@@ -82,6 +83,8 @@ def build_audience(
         messages: those of the campaign, in the order of their numbers; no two of one variant go to the same app.
         shares: the weight of each variant, by its name and in the order of their numbers; with one or none everybody
             gets the same.
+        kept: customer_id, external_user_id and variant of those who keep the variant that they got before, whatever
+            the shares are now; nobody if left out.
         phones: whether a customer gets all messages of their variant that reach one of their apps, or the one that
             reaches the app that they used last; of apps of which nobody knows it, the first message.
         offer: the values of the offer's fields.
@@ -113,7 +116,8 @@ def build_audience(
     codes = placed.against(tuple(dict.fromkeys(app for message in messages for app in message.apps)))[places]
     codes[(codes == 0) & placed.in_zones(quiet, unknown=zone)[places]] = CODES["quiet_hours"]
     # dealt to everybody, whoever gets something tonight, so that nobody's variant hangs on that
-    dealt = placed.persons.dealt(places, salt=salt, shares=shares or {})
+    dealt = _kept(kept, placed, shares or {})[places]
+    dealt = np.where(dealt >= 0, dealt, placed.persons.dealt(places, salt=salt, shares=shares or {}))
     rows = placed.people[places].select("customer_id", "external_user_id")
     texts = _texts(rows, customers, by_variant, dealt, kinds, offer or {})
     codes[(codes == 0) & texts["is_missing"].to_numpy()] = CODES["property_missing"]
@@ -143,6 +147,21 @@ def build_audience(
         properties=texts["text"],
         **{MESSAGES: pl.Series(bits)},
     ).with_columns(properties=pl.when(pl.col("outcome") != "excluded").then("properties"))
+
+
+def _kept(kept: pl.DataFrame | None, placed: PlacedCustomers, shares: Mapping[str, float]) -> NDArray[np.int8]:
+    """The number of the variant that each customer, by place, keeps; -1 where none.
+
+    Of people who turned out to be one, and got several, the first of them counts.
+    """
+    found = np.full(len(placed), -1, dtype=np.int8)
+    if kept is None:
+        return found
+    for number, name in reversed([*enumerate(shares)]):
+        theirs = kept.filter(pl.col("variant") == name).select("customer_id", "external_user_id")
+        places, _ = placed.persons.places(theirs)
+        found[places] = number
+    return found
 
 
 def _messages_for(

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from optinb.base.settings import PLATFORMS, Platform
 from optinb.campaigns.codes import EXAMPLE_CODE
+from optinb.campaigns.learning import Learning
 from optinb.campaigns.schedule import Schedule
 
 CHANNEL = "Appboy Push"
@@ -142,6 +143,7 @@ class Campaign(_Value, frozen=True, kw_only=True):
         template: goes to all platforms that it has a message for.
         templates: for each platform a template instead; one may serve several.
         variants: ways in which it is written, each for a share of its customers; none where all get the same.
+        learning: how the shares of its variants move by what is learned of them; None where they stay.
         phones: whether a customer whose phones get different templates gets all of them, or the one for the app that
             they used last.
         control: share of the customers who could get it that is held out, 0 to less than 1.
@@ -159,6 +161,7 @@ class Campaign(_Value, frozen=True, kw_only=True):
     template: str = ""
     templates: dict[Platform, Annotated[str, Meta(min_length=1)]] = field(default_factory=dict)
     variants: Annotated[tuple[Variant, ...], Meta(max_length=MOST_VARIANTS)] = ()
+    learning: Learning | None = None
     phones: Phones = "all"
     group: str
     schedule: Schedule
@@ -190,6 +193,25 @@ class Campaign(_Value, frozen=True, kw_only=True):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two variants are called {name!r}; give each a name of its own")
+        if self.learning is not None and (lacking := self._why_not_learning(self.learning)):
+            raise ValueError(f"a mix that learns {lacking}, or take [learning] out")
+
+    def _why_not_learning(self, learning: Learning) -> str | None:
+        """What its shares can't be learned without; None where they can."""
+        if len(self.variants) < 2:
+            return "takes two variants to choose between: add them under [[variants]]"
+        if learning.floor * len(self.variants) >= 1:
+            return (
+                f"keeps {learning.floor:.0%} for each of {len(self.variants)} variants, which leaves nothing to move: "
+                "give it a smaller floor"
+            )
+        if self.schedule.date is not None:
+            return f"takes several nights, and this campaign goes out on {self.schedule.date} alone: let it recur"
+        if not self.control:
+            return "is compared with a control group: hold somebody out, such as control = 0.1"
+        if not self.measurement_days:
+            return "learns once a window is over: give it one, such as measurement_days = 14"
+        return None
 
     @property
     def why_no_message(self) -> str | None:

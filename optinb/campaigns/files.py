@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from optinb.base.settings import PLATFORMS
 from optinb.campaigns.campaign import Campaign, Offer, OfferField, Phones, Property, Variant
+from optinb.campaigns.learning import Learning, LearningFigure
 from optinb.campaigns.schedule import WEEKDAYS, Clock, Schedule
 from optinb.errors import CampaignError, did_you_mean
 
@@ -27,6 +28,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "offer": get_args(OfferField),
     "templates": PLATFORMS,
     "phones": get_args(Phones),
+    "learning.figure": get_args(LearningFigure),
 }
 
 
@@ -103,7 +105,7 @@ def remedy(message: str, place: str, value: str) -> str:
     """What to write instead of a field that can't be read."""
     unknown = re.search(r"unknown field `(.+?)`", message)
     if unknown:
-        kinds = {"schedule": Schedule, "offer": Offer, "variants[]": Variant, "": Campaign}
+        kinds = {"schedule": Schedule, "offer": Offer, "variants[]": Variant, "learning": Learning, "": Campaign}
         known = getattr(kinds.get(re.sub(r"\d+", "", place), Property), "__struct_fields__", ())
         return f"{unknown[1]!r} is no field here{did_you_mean(unknown[1], known)}"
     given = f", not {value}" if value else ""

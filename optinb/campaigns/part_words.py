@@ -11,8 +11,10 @@ from optinb.appboy.template_rules import TemplateRules, rules_words
 from optinb.base.figures import amount, share
 from optinb.base.settings import PLATFORM_NAMES, PolicySection
 from optinb.campaigns.campaign import Offer, Property
+from optinb.campaigns.learning import Learning
 from optinb.campaigns.parts import (
     CONTENT,
+    LEARNING,
     MESSAGES_PART,
     PHONES,
     RULES_OF_TEMPLATE,
@@ -54,6 +56,8 @@ def part_words(part: str, text: str) -> str:
             case _ if part == VARIANTS:
                 shares = msgspec.json.decode(text, type=list[tuple[str, float]])
                 return ", ".join(f"{name} {share(part)}" for name, part in shares) or NONE
+            case _ if part == LEARNING:
+                return msgspec.json.decode(text, type=Learning).sentence()
             case _ if part == PHONES:
                 return "the one that they used last" if text == "last_used" else "all of them"
             case _ if part == CONTENT:

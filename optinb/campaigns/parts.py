@@ -37,6 +37,7 @@ WHO_IS_WHO = frozenset({"customer_ids"})
 RULES_OF_TEMPLATE = "rules of the template"
 CONTENT = "content of the template"
 MESSAGES_PART, VARIANTS, PHONES = "messages", "shares of the variants", "customers with several phones"
+LEARNING = "how the shares of variants move"
 # Whose approval counts is looked at anew each night, and what a new campaign begins with stands in the campaign.
 NOT_APPROVED = frozenset({"approval_days", "keys", "control"})
 
@@ -100,6 +101,8 @@ def _message_parts(campaign: Campaign, templates: Sequence[Template]) -> dict[st
         MESSAGES_PART: canonical(told),
         CONTENT: canonical(contents),
         VARIANTS: canonical(list(campaign.shares.items())),
+        # none where they stay, as in every approval of before
+        **({LEARNING: canonical(campaign.learning)} if campaign.learning is not None else {}),
         PHONES: campaign.phones,
     }
 
