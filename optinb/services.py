@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from optinb.delivery.reach_samples import ReachSamples
     from optinb.delivery.recovery import Recovering
     from optinb.measure import CampaignResults, ProgrammeResults, ReachFigures, Redemptions
+    from optinb.measure.mixes import Mixes
     from optinb.planning import Campaigns, Codes, Doctor, Offers
     from optinb.planning.campaign_records import CampaignRecords, Drafts, Unsaved
     from optinb.planning.notices import Notices
@@ -221,6 +222,14 @@ class Services(TablesView):
         )
 
     @once
+    def mixes(self) -> Mixes:
+        """The shares of variants that learn, by night."""
+        from optinb.measure.mix_files import MixFiles
+        from optinb.measure.mixes import Mixes
+
+        return Mixes(MixFiles(self.root), self.campaign_results)
+
+    @once
     def freshness(self) -> Freshness:
         """How old the published tables are."""
         from optinb.planning.resolved import Freshness
@@ -313,6 +322,7 @@ class Services(TablesView):
             contacts=self.contacts,
             templates=self.templates,
             vendor_control=self.vendor_control,
+            mix=lambda campaign, night: self.mixes.of(campaign, night),
         )
         previews = Previews(
             context,

@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from math import inf
 from typing import TYPE_CHECKING, Literal, get_args
 
+import numpy as np
 import polars as pl
 from msgspec import Struct
 
 from optinb.delivery.sampling import ShareTold
 from optinb.errors import UsageError
 from optinb.measure.effect import CONTROL, DRAWS, FINAL, Effect, Look, compare_figures
+from optinb.measure.mix_files import GIVEN
 from optinb.measure.outcomes import KNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
 Figure = Literal["response", "spend", "orders", "net_spend", "order_value", "orders_per_buyer", "active", "event"]
@@ -142,18 +143,33 @@ def figures_of(
             ratios |= {name: (numbers(pair[0]), numbers(pair[1]))} if can_be_told else {}
         elif name in MEANS or name in rows.columns:
             means[name] = numbers(MEANS.get(name, pl.col(name)))
-    share, others = planned.get(against, 0.0), sum(planned.get(arm, 0.0) for arm in arms)
+    chance = _chance(rows, arms, against, planned)
     # of arms that nobody planned no share can be looked at
-    control_share = share / (share + others) if share and others else 1 - float(is_treated.to_numpy().mean())
+    chance = chance if chance.min() > 0 and chance.max() < 1 else np.full(len(chance), is_treated.to_numpy().mean())
     effects = compare_figures(
         is_treated.to_numpy(),
         {**means},
-        rows.select(pl.col(KNOWN).cast(pl.Float64)).to_numpy(),
+        # nights differ, and where shares do, too, whoever was likelier to get it is compared with their like
+        np.column_stack([rows.select(pl.col(KNOWN).cast(pl.Float64)).to_numpy(), chance]),
         seed=seed,
-        control_share=control_share,
+        control_share=1 - float(chance.mean()),
         look=look,
         draws=draws,
         ratios={**ratios},
         rises=True,
     )
     return {name: effects[name] for of in (means, ratios) for name in of}
+
+
+def _chance(rows: pl.DataFrame, arms: Sequence[str], against: str, planned: Mapping[str, float]) -> NDArray[np.float64]:
+    """How likely each customer of two sides was to be on the first, in the night that they belong to."""
+    sent = sum(share for arm, share in planned.items() if arm != CONTROL)
+
+    def share_of(arm: str) -> NDArray[np.float64]:
+        if (given := GIVEN.format(arm)) in rows.columns:
+            return sent * rows[given].to_numpy()
+        return np.full(rows.height, planned.get(arm, 0.0))
+
+    first, second = sum(map(share_of, arms)), share_of(against)
+    with np.errstate(invalid="ignore"):
+        return np.nan_to_num(np.asarray(first / (first + second)))

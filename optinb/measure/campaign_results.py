@@ -18,8 +18,9 @@ from optinb.errors import OptinbError, StateError
 from optinb.measure.assignment import MESSAGE, TESTED, assign
 from optinb.measure.effect import CONTROL
 from optinb.measure.final_note import FinalCard, Measuring, ResultsTonight
+from optinb.measure.mix_files import MixFiles, with_given
 from optinb.measure.noted_results import NotedResults, note_of, with_note
-from optinb.measure.outcomes import outcomes
+from optinb.measure.outcomes import OUTCOMES, outcomes
 from optinb.measure.purchases import by_person, measured_until, naive, persons_of, transactions_of
 from optinb.measure.reached import reached
 from optinb.measure.result import CampaignResult, result_of
@@ -52,7 +53,7 @@ class CampaignResults:
     ) -> None:
         """Args: `published`: the version whose purchases are read, None before the first import."""
         self._context, self._store, self._contacts, self._published = context, store, contacts, published
-        self._notes = NotedResults(context.root)
+        self._notes, self._mixes = NotedResults(context.root), MixFiles(context.root)
 
     def of(
         self, campaign: str, *, night: date | None = None, period: tuple[datetime, datetime] | None = None
@@ -152,7 +153,11 @@ class CampaignResults:
         return result_of(
             record.campaign.name,
             assignment,
-            outcomes(people, transactions_of(published, persons, people)),
+            self._with_given(
+                record.campaign,
+                outcomes(people, transactions_of(published, persons, people)),
+                tested.filter(pl.col("night").is_in(nights)),
+            ),
             measured_until=measured_until(published, self._context.settings.zone),
             days=days,
             currency=self._context.settings.workspace.currency,
@@ -165,6 +170,32 @@ class CampaignResults:
             alarm=self._alarm(record, nights),
             reached=reached(tested.filter(pl.col("night").is_in(nights)), people),
         )
+
+    def before(self, campaign: Campaign, night: date) -> tuple[pl.DataFrame, datetime | None]:
+        """What everybody did who belongs to a campaign's test by the nights before one, and how far tables tell of it.
+
+        Args:
+            campaign: of one that nobody saved, nobody belongs to it.
+            night: the first that doesn't count.
+
+        Returns:
+            a frame with OUTCOMES and the shares of variants, as `with_given` has them, and the time (UTC, without a
+            zone).
+
+        Raises:
+            StateError: when a frozen audience, or the mix of a night, can't be read.
+        """
+        record, published = self._store.campaigns.find(campaign.id), self._published()
+        if record is None:
+            return pl.DataFrame(schema=OUTCOMES), None
+        persons = persons_of(published)
+        tested = self._tested(record, persons).filter(pl.col("night") < night)
+        people = assign(tested, days=campaign.measurement_days or DAYS).people
+        did = self._with_given(campaign, outcomes(people, transactions_of(published, persons, people)), tested)
+        return did, measured_until(published, self._context.settings.zone)
+
+    def _with_given(self, campaign: Campaign, outcomes: pl.DataFrame, tested: pl.DataFrame) -> pl.DataFrame:
+        return with_given(outcomes, tested.select("person", "night"), self._mixes.nights(campaign.id), campaign.shares)
 
     def _tested(
         self,

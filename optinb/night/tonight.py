@@ -194,6 +194,7 @@ class NightCampaigns:
             reason = self._why_held(record, resolved.parts(), resolved)
             once = self._ws.campaigns.why_not_again(resolved)
             among = self._policy_state
+            mix = None if self._dry_run or reason else self._ws.mixes.keep(campaign, self._run_date)
             rows = self._ws.campaigns.audience(
                 resolved, run_date=self._run_date, night=self._run_date, among=among, shared=shared
             )
@@ -202,6 +203,7 @@ class NightCampaigns:
         self.notes += [f"{once}; until then customers who had it get nothing of it"] if once and not reason else []
         kept = why_kept(rows, among.placed, name=campaign.name, salt=campaign.id, control=campaign.control)
         self.notes += [kept] if kept else []
+        self.notes += [f"{campaign.name!r}: {mix.sentence()}"] if mix else []
         figures = waterfall(rows)
         for one in resolved.by_template.values():
             many = why_too_many(one.rules, one.template.name, figures.recipients)

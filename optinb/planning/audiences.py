@@ -36,10 +36,13 @@ if TYPE_CHECKING:
     from optinb.base.context import Context
     from optinb.campaigns import Waterfall
     from optinb.campaigns.campaign_store import CampaignStore
+    from optinb.campaigns.learning import Mix
     from optinb.delivery import FrozenAudience
     from optinb.planning.resolved import Resolved
     from optinb.segments import VendorControl
     from optinb.segments.tables_view import TablesView
+
+KEPT = {"customer_id": pl.String, "external_user_id": pl.String, "variant": pl.String}
 
 
 class Audiences:
@@ -54,8 +57,11 @@ class Audiences:
         contacts: ContactHistory,
         templates: Templates,
         vendor_control: VendorControl,
+        mix: Callable[[Campaign, date], Mix | None],
     ) -> None:
+        """Args: `mix`: the mix of a campaign that learns, in a night."""
         self._settings, self._tables = context.settings, tables
+        self.mix: Callable[[Campaign, date], Mix | None] = mix
         self._campaigns, self._contacts, self._templates = campaigns, contacts, templates
         self.vendor_control = vendor_control
 
@@ -147,12 +153,14 @@ class Audiences:
         if among is not None and night is not None:
             zones = among.placed.zones(unknown=settings.workspace.time_zone)
             quiet = quiet_zones(settings.policy, campaign.schedule, night, zone=settings.zone, zones=zones)
+        mix = self.mix(campaign, night or run_date or tables.run_date) if campaign.learning is not None else None
         return build_audience(
             members(rule, tables).to_native() if group is None else group,
             tables.customers.to_native(),
             tables.app_users.to_native(),
             messages=messages_for(resolved),
-            shares=campaign.shares,
+            shares=mix.shares if mix is not None else campaign.shares,
+            kept=self._kept(campaign, mix.night) if mix is not None else None,
             phones=campaign.phones,
             offer=campaign.offered,
             control=campaign.control,
@@ -164,6 +172,14 @@ class Audiences:
             who=resolved.competitor(night) if among is not None and night is not None else None,
             identity=tables.identity(),
         )
+
+    def _kept(self, campaign: Campaign, night: date) -> pl.DataFrame:
+        """Who got which variant of a campaign in the nights before one, the first night first."""
+        columns = ("customer_id", "external_user_id", "variant", "role")
+        before = [one for one in self._contacts.nights() if one.of_campaign == campaign.id and one.run_date < night]
+        rows = [self._contacts.rows(audience, columns).filter(pl.col("role") == "recipient") for audience in before]
+        kept = [one.select("customer_id", "external_user_id", "variant") for one in reversed(rows)]
+        return pl.concat([pl.DataFrame(schema=KEPT), *kept]).unique("customer_id", keep="first", maintain_order=True)
 
 
 def messages_for(resolved: Resolved) -> tuple[AudienceMessage, ...]:

@@ -33,6 +33,7 @@ from optinb.campaigns import (
     why_too_many,
 )
 from optinb.campaigns.eligibility import had_before, times_each
+from optinb.campaigns.learning import Mix
 from optinb.errors import OptinbError
 from optinb.planning.audiences import check_size
 from optinb.planning.code_pools import Codes, CodesLeft
@@ -116,6 +117,7 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
             or its offer is over; empty where it can.
         notes: what else follows from the rules of the template, and what Appboy may filter among the recipients where
             nobody can tell beforehand whom; in sentences.
+        mix: what the shares of variants would be that night, by what is known today; None where they stay.
     """
 
     campaign: Campaign
@@ -141,6 +143,12 @@ class CampaignPreview(Struct, frozen=True, kw_only=True):
     after_rivals: int | None = None
     refused: str = ""
     notes: tuple[str, ...] = ()
+    mix: Mix | None = None
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of each variant of those who get it for the first time, by name; nothing without variants."""
+        return self.mix.shares if self.mix is not None else self.campaign.shares
 
     @property
     def template_names(self) -> str:
@@ -226,6 +234,7 @@ class Previews:
             after_rivals=after,
             refused=self._resolver.why_not_again(resolved) or resolved.why_over(night) or "",
             notes=(*self._notes(resolved), *self._vendor_notes(resolved, messages)),
+            mix=self._audiences.mix(campaign, night),
         )
 
     def _offer_cost(self, resolved: Resolved, recipients: int) -> OfferCost | None:

@@ -106,6 +106,8 @@ def _messages_of(campaign: Campaign) -> list[str]:
         + (f" ({share(campaign.shares[one.variant])})" if one.variant else "")
         for one in campaign.messages
     ]
+    if campaign.learning is not None:
+        lines.append(f"the shares of variants move {campaign.learning.sentence()}")
     is_one = campaign.phones == "last_used"
     return [*lines, "customers with several phones get it on the one that they used last"] if is_one else lines
 
@@ -125,8 +127,9 @@ def _of_messages(value: CampaignPreview) -> list[str]:
         f"  {one.recipients:>12,}  get {one.template.name} ({_message_name(one.variant, one.platforms)})"
         for one in value.messages
     ]
+    mix = [f"  the mix of that night: {value.mix.sentence()}"] if value.mix else []
     rules = [f"  rules of {name}: {ONCE if one is None else stated_text(one)}" for name, one in value.stated.items()]
-    return [*lines, *rules]
+    return [*lines, *mix, *rules]
 
 
 def campaign_text(value: CampaignRecord) -> str:

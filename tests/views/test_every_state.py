@@ -185,8 +185,11 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
     several = {**shop_plan, "name": "Variants", "variants": variants, "phones": "last_used"}
     previews.append(ws.campaigns.preview(several, samples=2, in_full=True))
     previews.append(ws.campaigns.preview({**club, "name": "Beside others"}, samples=2, in_full=True))
+    learns = {**shop_plan, "name": "Learns", "variants": ({"name": "A"}, {"name": "B"}), "measurement_days": 7,
+              "schedule": campaigns[-1].schedule, "learning": {"figure": "response", "winner": 0.99}}  # fmt: skip
+    previews.append(replace(ws.campaigns.preview(learns), sample=previews[0].sample))
     offered = ws.campaigns.submit({**shop_plan, "name": "An offer", "schedule": {"every": "day", "at": "18:30"}})
-    records = (ws.campaigns.save_draft(several), offered, *ws.campaigns.list())
+    records = (ws.campaigns.save_draft(several), ws.campaigns.save_draft(learns), offered, *ws.campaigns.list())
     reason = Answer(
         campaign="A", outcome="recipient", why="gets it", delivery="unknown", settled="missing", send_at=NOW
     )

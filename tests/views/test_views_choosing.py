@@ -255,3 +255,22 @@ def test_what_is_saved_with_variants_opens_as_it_was(planner: Planner, ws: Works
     assert again.fields() == planner.fields() and not again.keeper.is_dirty
     assert missing(again) == "Everything is there."  # its name is no other one's
     assert again.by_platform.value and again.variants.rows[0].templates.read() == dict(saved.variants[0].templates)
+
+
+def test_shares_move_only_where_there_are_variants_and_somebody_chose_it(planner: Planner) -> None:
+    split(planner)
+    learning = planner.learning
+    assert learning.layout.display == "none" and "learning" not in planner.fields()
+    planner.variants.add.click()
+    assert learning.layout.display == "" and "learning" not in planner.fields()
+    learning.figure.value = "spend"
+    assert planner.fields()["learning"] == {"figure": "spend"}
+    assert "let it recur, or take [learning] out" in missing(planner)
+    learning.winner.value, learning.floor.value = "0.99", 20
+    assert planner.fields()["learning"] == {"figure": "spend", "floor": 0.2, "winner": 0.99}
+    learning.figure.value = None
+    assert "learning" not in planner.fields()
+    learning.figure.value = "orders"
+    while planner.variants.rows:
+        planner.variants.rows[0].remove.click()
+    assert "learning" not in planner.fields() and learning.layout.display == "none"

@@ -74,6 +74,7 @@ class Board(w.VBox):
             "properties",
             heading("Variants"),
             "variants",
+            "learning",
             heading("When"),
             "schedule",
             self.sentence,

@@ -271,6 +271,7 @@ class Planner(Board):
         self.statements.show(chosen)
         own = [fields["template"]] if fields.get("template") else list(fields.get("templates", {}).values())
         self.variants.ask_for(own)
+        self.form.hide("learning", is_hidden=not fields.get("variants"))
         self.twins.offer(None if self.by_platform.value else self.template.value, self._templates, self._platforms)
         needed = tuple(needed.values())
         self.about_properties.title("What the message says" if needed else "")

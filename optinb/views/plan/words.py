@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from optinb.campaigns import CHANNEL, Offer, Schedule
+from optinb.campaigns.learning import Learning
 from optinb.campaigns.schedule import WEEKDAYS
 from optinb.customers import labels_of
 from optinb.views.form import Kind, Sheet, Words
@@ -46,6 +47,24 @@ CAMPAIGN = {
     "ignore_others": Words(label="Ignore other campaigns' exclusion periods"),
     "notes": Words(label="Notes for the approver", control="area", traits=SLOW),
 }
+LEARNING = Sheet(
+    fields={
+        "figure": Words(
+            label="Shares of the variants",
+            options={
+                None: "stay as they are",
+                "response": "move to the variant that more people buy after",
+                "spend": "move to the variant that people spend more after",
+                "orders": "move to the variant that people buy more often after",
+            },
+        ),
+        "floor": Words(label="At least for each, %", control="percent", traits={"min": 1, "max": 49, "step": 1}),
+        "least": Words(label="Customers of each before shares move"),
+        "winner": Words(label="A variant wins at a chance of", traits={"placeholder": "Such as: 0.99; none if empty"}),
+        "seed": Words(label="Seed of the draws"),
+    },
+    rows=("figure", ("floor", "least", "winner", "seed")),
+)
 OFFER = Sheet(
     fields={
         "name": Words(label="Offer", traits={"placeholder": "Such as: 20 % off everything"}),
@@ -102,7 +121,7 @@ def schedule(*, zone: str, tomorrow: str) -> Sheet:
 
 def sheets(*, zone: str, tomorrow: str) -> dict[type, Sheet]:
     """The forms of what a campaign consists of."""
-    return {Schedule: schedule(zone=zone, tomorrow=tomorrow), Offer: OFFER}
+    return {Schedule: schedule(zone=zone, tomorrow=tomorrow), Offer: OFFER, Learning: LEARNING}
 
 
 def source(name: str, *, attributes: Iterable[str], labels: Mapping[str, str], default: str = "") -> Sheet:

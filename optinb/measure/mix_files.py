@@ -1,0 +1,96 @@
+"""The mixes that nights were drawn by: `mixes/CAMPAIGN/NIGHT.json`, each with all that its shares follow from."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from optinb.base.files import write_atomically
+from optinb.campaigns.learning import Mix, mix_of
+from optinb.errors import StateError
+
+FOLDER = "mixes"
+GIVEN = "share of {}"
+"""The column of a variant's share in the night of each customer, among those who got the message."""
+
+
+class MixFiles:
+    """Reads and writes them. Whoever looks later goes by the file, since late purchases change what would be drawn."""
+
+    def __init__(self, root: Path) -> None:
+        """Args: `root`: of the workspace."""
+        self._folder = root / FOLDER
+
+    def find(self, campaign_id: str, night: date) -> Mix | None:
+        """The mix that a night was drawn by; None where none is kept.
+
+        Args:
+            campaign_id: 12 hexadecimal digits.
+            night: that scheduled it.
+
+        Raises:
+            StateError: when the file can't be read, or its shares don't follow from what stands beside them.
+        """
+        path = self._path(campaign_id, night)
+        remedy = f"put the file back from a backup; without it the night of {night} can't be told of"
+        try:
+            mix = msgspec.json.decode(path.read_bytes(), type=Mix)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.MsgspecError) as error:
+            raise StateError(f"the mix in {path} can't be read ({error}); {remedy}") from error
+        winner = mix.winner if not mix.chances else None
+        again = mix_of(mix.learning, mix.start, mix.learned, campaign_id=campaign_id, night=night, winner=winner)
+        if again != mix:
+            raise StateError(f"the shares in {path} don't follow from the figures beside them; {remedy}")
+        return mix
+
+    def nights(self, campaign_id: str) -> dict[date, Mix]:
+        """All mixes of a campaign, the first night first; arguments and errors as of `find`."""
+        nights = (date.fromisoformat(file.stem) for file in sorted((self._folder / campaign_id).glob("*.json")))
+        found = ((night, self.find(campaign_id, night)) for night in nights)
+        return {night: mix for night, mix in found if mix is not None}
+
+    def keep(self, campaign_id: str, mix: Mix) -> None:
+        """Writes the mix of a night.
+
+        Args:
+            campaign_id: 12 hexadecimal digits.
+            mix: of the night.
+        """
+        path = self._path(campaign_id, mix.night)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, msgspec.json.format(msgspec.json.encode(mix), indent=1))
+
+    def _path(self, campaign_id: str, night: date) -> Path:
+        return self._folder / campaign_id / f"{night}.json"
+
+
+def with_given(
+    outcomes: pl.DataFrame, nights: pl.DataFrame, mixes: dict[date, Mix], start: dict[str, float]
+) -> pl.DataFrame:
+    """What everybody did, with the share that each variant had in the first night that they belong to.
+
+    Args:
+        outcomes: with OUTCOMES.
+        nights: person and night (Date), a row or more for each person.
+        mixes: of the nights that were drawn by one.
+        start: the shares of all other nights, by variant.
+
+    Returns:
+        `outcomes` with a column for each variant, named by GIVEN; as it is where no night was drawn by a mix.
+    """
+    if not mixes:
+        return outcomes
+    first = nights.group_by("person").agg(pl.col("night").min())
+    rows = outcomes.join(first, on="person", how="left", maintain_order="left")
+    names = dict.fromkeys([*start, *(name for mix in mixes.values() for name in mix.shares)])
+    columns: list[pl.Expr] = []
+    for name in names:
+        told = {night: mix.shares.get(name, 0.0) for night, mix in mixes.items()}
+        share = pl.col("night").replace_strict(told, default=start.get(name, 0.0), return_dtype=pl.Float64)
+        columns.append(share.alias(GIVEN.format(name)))
+    return rows.with_columns(columns).drop("night")

@@ -1,0 +1,85 @@
+"""What is said of variants whose shares moved from night to night, while nights differed, too."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.stats import binom
+
+from optinb.campaigns.learning import Learning, Mix
+from optinb.measure.arms import figures_of
+from optinb.measure.mix_files import GIVEN, with_given
+from optinb.measure.mixing import learned
+from optinb.measure.outcomes import ASSIGNED, OUTCOMES
+
+NIGHTS, EACH, CONTROL, RUNS = 20, 300, 0.2, 60
+START = {"A": 0.5, "B": 0.5}
+FIRST = date(2026, 11, 1)
+OVER = datetime(2027, 1, 1, tzinfo=UTC).replace(tzinfo=None)
+
+
+def campaign(seed: int, *, better: float = 0.0) -> pl.DataFrame:
+    """Ever more customers buy from night to night, and ever more get B, of whom `better` more buy."""
+    random = np.random.default_rng(seed)
+    night = np.repeat(np.arange(NIGHTS), EACH)
+    share = 0.5 + 0.4 * night / (NIGHTS - 1)
+    arm = np.where(
+        random.random(len(night)) < CONTROL, "control", np.where(random.random(len(night)) < share, "B", "A")
+    )
+    buys = random.random(len(night)) < 0.05 + 0.3 * night / NIGHTS + better * (arm == "B")
+    sent = [datetime.combine(FIRST + timedelta(days=int(n)), datetime.min.time()) for n in night]
+    rows = pl.DataFrame(
+        {"person": [f"p{n}" for n in range(len(night))], "arm": arm, "since": sent, "until": sent}, schema=ASSIGNED
+    ).with_columns(orders=pl.Series(buys.astype(int)), spend=pl.Series(10.0 * buys))
+    rest = {name: pl.lit(0) for name in OUTCOMES if name not in rows.columns}
+    mixes = {
+        FIRST + timedelta(days=n): Mix(
+            night=FIRST + timedelta(days=n),
+            learning=Learning(figure="response"),
+            start=START,
+            learned={},
+            shares={"A": 0.5 - 0.4 * n / (NIGHTS - 1), "B": 0.5 + 0.4 * n / (NIGHTS - 1)},
+        )
+        for n in range(NIGHTS)
+    }
+    nights = rows.select("person", night=pl.col("since").dt.date())
+    return with_given(rows.with_columns(**rest).cast(dict(OUTCOMES)), nights, mixes, START)  # type: ignore[arg-type]
+
+
+def misses(rows: pl.DataFrame, arm: str, against: str, seed: int, truth: float = 0.0) -> bool:
+    planned = {"control": CONTROL, "A": (1 - CONTROL) / 2, "B": (1 - CONTROL) / 2}
+    told = figures_of(rows, [arm], against, planned=planned, seed=seed, only=["response"], draws=200)["response"]
+    return not told.low <= truth <= told.high
+
+
+@pytest.mark.parametrize(("arm", "against"), [("A", "control"), ("B", "control"), ("B", "A")])
+def test_customers_are_compared_with_those_of_like_nights(arm: str, against: str) -> None:
+    rows = [campaign(seed) for seed in range(RUNS)]
+    most = binom.ppf(0.999, RUNS, 0.05)
+    assert sum(misses(one, arm, against, seed) for seed, one in enumerate(rows)) <= most
+    blind = [one.drop(GIVEN.format("A"), GIVEN.format("B")) for one in rows]
+    assert sum(misses(one, arm, against, seed) for seed, one in enumerate(blind)) > most  # what this is for
+
+
+def test_a_variant_of_good_nights_is_not_taken_for_a_good_variant() -> None:
+    rows = pl.concat([campaign(seed) for seed in range(20)])
+    told = learned(rows, "response", measured_until=OVER)
+    assert told["A"].mean == pytest.approx(told["B"].mean, abs=4 * (told["A"].error + told["B"].error))
+    blind = learned(rows.drop(GIVEN.format("A"), GIVEN.format("B")), "response", measured_until=OVER)
+    assert blind["B"].mean - blind["A"].mean > 0.04
+    better = learned(pl.concat([campaign(seed, better=0.05) for seed in range(20)]), "response", measured_until=OVER)
+    assert better["B"].mean - better["A"].mean == pytest.approx(0.05, abs=0.015)
+
+
+def test_only_windows_that_are_over_tell_anything() -> None:
+    rows = campaign(1)
+    middle = datetime.combine(FIRST + timedelta(days=9), datetime.min.time())
+    told = learned(rows, "spend", measured_until=middle)
+    assert (
+        sum(one.customers for one in told.values())
+        == rows.filter(pl.col("until") <= middle, pl.col("arm") != "control").height
+    )
+    assert learned(rows, "spend", measured_until=None) == {}
