@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from optinb.delivery.night_answers import NightAnswers
     from optinb.delivery.reach_samples import ReachSamples
     from optinb.delivery.recovery import Recovering
-    from optinb.measure import CampaignResults, ReachFigures, Redemptions
+    from optinb.measure import CampaignResults, CampaignUplifts, ReachFigures, Redemptions
     from optinb.planning import Campaigns, Codes, Doctor, Offers
     from optinb.planning.campaign_records import CampaignRecords, Drafts, Unsaved
     from optinb.planning.notices import Notices
@@ -210,6 +210,15 @@ class Services(TablesView):
         from optinb.measure.campaign_results import CampaignResults
 
         return CampaignResults(self.context, self.store, self.contacts, published=self._published)
+
+    @once
+    def campaign_uplifts(self) -> CampaignUplifts:
+        """Whom campaigns move."""
+        from optinb.measure.campaign_uplift import CampaignUplifts
+
+        return CampaignUplifts(
+            self.campaign_results, published=self._published, customers_on=lambda day: self.customers_on(day)
+        )
 
     @once
     def freshness(self) -> Freshness:

@@ -1,4 +1,4 @@
-"""The commands about what came of campaigns: what Appboy counted, and what they brought."""
+"""The commands about what came of campaigns: what Appboy counted, what they brought, and whom they moved."""
 
 from __future__ import annotations
 
@@ -48,3 +48,17 @@ def figures_show(ws: Workspace, name: str) -> Any:
 def results(ws: Workspace, name: str, night: date | None) -> Any:
     """Show what the campaign NAME brought, against its control group."""
     return ws.results(name, night=night)
+
+
+@main.command()
+@click.argument("name", shell_complete=names_of("campaign"))
+@rehearsable("demo-author")
+@on_workspace
+def uplift(ws: Workspace, name: str) -> Any:
+    """Show whether customers can be told whom the campaign NAME moves.
+
+    Who they are is told in notebooks: ws.uplift(NAME).ranking.
+    """
+    from msgspec.structs import replace
+
+    return replace(ws.uplift(name), ranking=None)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     )
     from optinb.measure.campaign_page import CampaignPage, page_of
     from optinb.measure.campaign_results import CampaignResults
+    from optinb.measure.campaign_uplift import CampaignUplift, CampaignUplifts
     from optinb.measure.effect import Effect, Look, compare, compare_figures, sample_ratio
+    from optinb.measure.qini import Qini, qini_of
     from optinb.measure.reach_figures import ReachFigures
     from optinb.measure.redeemed import CampaignRedemptions, RedeemedNight
     from optinb.measure.redemptions import Redemptions
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
         left_over,
         rehearsed,
     )
+    from optinb.measure.uplift import Uplift, learn_uplift
 else:
     __getattr__ = lazily(
         __name__,
@@ -38,7 +41,9 @@ else:
             ".campaign_figures": "CampaignFigures CampaignReach FiguresRead NightFigures in_one_line",
             ".campaign_page": "CampaignPage page_of",
             ".campaign_results": "CampaignResults",
+            ".campaign_uplift": "CampaignUplift CampaignUplifts",
             ".effect": "Effect Look compare compare_figures sample_ratio",
+            ".qini": "Qini qini_of",
             ".reach_figures": "ReachFigures",
             ".redeemed": "CampaignRedemptions RedeemedNight",
             ".redemptions": "Redemptions",
@@ -46,5 +51,6 @@ else:
             ".result": "ArmResult CampaignResult",
             ".summary": "CampaignSummary MessageSummary NightSummary TableCounts exit_code frozen held left_over "
             "rehearsed",
+            ".uplift": "Uplift learn_uplift",
         },
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 import polars as pl
+from msgspec import Struct
 
+from optinb.campaigns import CampaignRecord
 from optinb.delivery.contact_status import RECEIVED
-from optinb.measure.assignment import MESSAGE, TESTED, assign
+from optinb.measure.assignment import MESSAGE, TESTED, Assignment, assign
 from optinb.measure.effect import CONTROL
 from optinb.measure.outcomes import HISTORY_DAYS, outcomes
 from optinb.measure.result import CampaignResult, result_of
@@ -17,16 +19,37 @@ from optinb.warehouse.contract import TRANSACTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import date
 
     from optinb.base.context import Context
-    from optinb.campaigns import Campaign, CampaignRecord
+    from optinb.campaigns import Campaign
     from optinb.delivery import ContactHistory
     from optinb.delivery.journal import Store
     from optinb.warehouse import Snapshot
 
 DAYS = 14
 """That are measured of a campaign which says nothing of it."""
+
+
+class CampaignTest(Struct, frozen=True, kw_only=True):
+    """Everybody of a campaign's test, and what they did.
+
+    Attributes:
+        record: of the campaign.
+        night: the only one that is looked at; None for all of them.
+        days: that are measured from each customer's message on.
+        tested: with TESTED and customer_id, a row for every recipient and control of each night.
+        assignment: on which side each person is.
+        outcomes: what each person did, with OUTCOMES.
+        measured_until: how far the delivered tables tell of purchases (UTC, without a zone); None where none did.
+    """
+
+    record: CampaignRecord
+    night: date | None
+    days: int
+    tested: pl.DataFrame
+    assignment: Assignment
+    outcomes: pl.DataFrame
+    measured_until: datetime | None
 
 
 class CampaignResults:
@@ -49,25 +72,47 @@ class CampaignResults:
             CampaignError: with the nearest name, for a campaign that isn't known.
             StateError: when a frozen audience can't be read.
         """
+        return self.result(self.test_of(campaign, night=night))
+
+    def test_of(self, campaign: str, *, night: date | None = None) -> CampaignTest:
+        """Who belongs to the test of a campaign, and what they did; arguments and errors as of `of`."""
         record = self._store.campaigns.get(campaign)
         days, published = record.campaign.measurement_days or DAYS, self._published()
         persons = published.table("persons") if published is not None and published.has("persons") else None
-        assignment = assign(self._tested(record, persons), days=days, night=night)
-        return result_of(
-            record.campaign.name,
-            assignment,
-            outcomes(assignment.people, self._transactions(published, persons, assignment.people)),
-            measured_until=self._measured_until(published),
+        tested = self._tested(record, persons)
+        assignment = assign(tested, days=days, night=night)
+        return CampaignTest(
+            record=record,
+            night=night,
             days=days,
+            tested=tested,
+            assignment=assignment,
+            outcomes=outcomes(assignment.people, self._transactions(published, persons, assignment.people)),
+            measured_until=self._measured_until(published),
+        )
+
+    def result(self, test: CampaignTest) -> CampaignResult:
+        """What a campaign brought.
+
+        Args:
+            test: who belongs to its test.
+        """
+        return result_of(
+            test.record.campaign.name,
+            test.assignment,
+            test.outcomes,
+            measured_until=test.measured_until,
+            days=test.days,
             currency=self._context.settings.workspace.currency,
-            planned=_planned(record.campaign),
+            planned=_planned(test.record.campaign),
             # the same draws whenever the same is looked at
-            seed=crc32(f"{record.id}/{night or ''}".encode()),
+            seed=crc32(f"{test.record.id}/{test.night or ''}".encode()),
         )
 
     def _tested(self, record: CampaignRecord, persons: pl.LazyFrame | None) -> pl.DataFrame:
-        """Everybody of the nights of which something went out, with TESTED."""
-        found, went_out = [pl.DataFrame(schema=TESTED)], set()
+        """Everybody of the nights of which something went out, with TESTED and customer_id."""
+        columns = {**TESTED, "customer_id": pl.String()}
+        found, went_out = [pl.DataFrame(schema=columns)], set()
         for audience in self._store.deliveries.list(campaign_id=record.id):
             rows = self._contacts.rows(audience, ("customer_id", "night", "variant", "role", "status"))
             if rows.filter(pl.col("role") == "recipient", pl.col("status").is_in(RECEIVED)).height:
@@ -76,7 +121,7 @@ class CampaignResults:
             ours = rows.filter(pl.col("role") != "excluded").with_columns(
                 pl.col("role").cast(pl.String), send_at=send_at
             )
-            found.append(_by_person(ours.lazy(), persons).select(TESTED.names()).collect())
+            found.append(_by_person(ours.lazy(), persons).select(list(columns)).collect())
         return pl.concat(found).filter(pl.col("night").is_in(sorted(went_out)))
 
     def _transactions(

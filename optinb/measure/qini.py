@@ -82,7 +82,7 @@ class Qini(Struct, frozen=True, kw_only=True):
         return (half * (1 + POWER / TWO_SIDED) / least) ** 2
 
 
-def qini(ranks: NDArray[np.float64], contrast: NDArray[np.float64]) -> Qini:
+def qini_of(ranks: NDArray[np.float64], contrast: NDArray[np.float64]) -> Qini:
     """The curve and the coefficient of a ranking that was learned from other customers.
 
     Args:

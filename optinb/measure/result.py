@@ -137,7 +137,7 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
             return "hardly anybody of the control group bought, so that nobody can say what it would take"
         if needed <= some:
             return "a rise by a tenth would have been seen"
-        return f"to see a rise by a tenth takes about {_rounded(needed - some):,} customers more"
+        return f"to see a rise by a tenth takes about {rounded(needed - some):,} customers more"
 
 
 def customers_for(effect: Effect, rise: float, *, power: float = 0.8) -> int | None:
@@ -254,7 +254,11 @@ def _between(of: tuple[float, float, float], unit: str, *, money: bool = False) 
     return f"{said[0]} {named} ({said[1]} to {said[2]})"
 
 
-def _rounded(number: int) -> int:
-    """With two digits that count: nobody knows more of it."""
+def rounded(number: int) -> int:
+    """A count with two digits that count: nobody knows more of it.
+
+    Args:
+        number: 0 or more.
+    """
     step = 10 ** max(0, len(str(number)) - 2)
     return ceil(number / step) * step

@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from optinb.customers.fitting import one_thread
 from optinb.errors import UsageError
-from optinb.measure.qini import Qini, qini
+from optinb.measure.qini import Qini, qini_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -124,7 +124,7 @@ def learn_uplift(
         models.append(_boosted(x[~out], contrast[~out], leaf=leaf, depth=2))
         scores[out] = models[-1].predict(x[out])
         ranks[out] = _ranks(scores[out])
-    judged = qini(ranks, contrast)
+    judged = qini_of(ranks, contrast)
     worth = max(abs(judged.effect), TENTH * abs(float(y[~arm].mean()))) / 4
     times = judged.times_for(worth)
     return Uplift(

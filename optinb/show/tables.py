@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from optinb.customers import CustomerCard, Migration
-    from optinb.measure import CampaignReach, CampaignResult, NightFigures, TableCounts
+    from optinb.measure import CampaignReach, CampaignResult, CampaignUplift, NightFigures, TableCounts
     from optinb.segments.discovery import Discovery, Finding
     from optinb.segments.profile import Band, Difference, Profile
     from optinb.store import RunRecord
@@ -217,6 +217,18 @@ def results_table(result: CampaignResult) -> ShownTable:
             more = "{} ({} to {})".format(*(form(one) for one in (effect.estimate, effect.low, effect.high)))
             rows.append((arm.arm, RESULT_FIGURES[of], effect.customers, effect.control_customers, *means, more))
     return ShownTable(("to", "figure", "customers", "held out", "with it", "without", "difference"), rows)
+
+
+def uplift_table(found: CampaignUplift) -> ShownTable:
+    """What writing to a part of the customers brings, by the ranking and at random, in buyers of 10,000."""
+    from optinb.measure.campaign_uplift import SHOWN
+
+    rows = []
+    if found.qini is not None and found.qini.is_shown:
+        for some in (0.1, 0.2, 0.3, 0.5, 0.7, 1.0):
+            gains = (SHOWN * found.qini.gain(some), SHOWN * found.qini.effect * some)
+            rows.append((share(some, decimals=0), *(round(gain) for gain in gains)))
+    return ShownTable(("written to", "buyers more by the ranking", "at random"), rows)
 
 
 def runs_table(runs: Sequence[RunRecord]) -> ShownTable:

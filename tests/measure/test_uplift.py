@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from optinb.errors import UsageError
-from optinb.measure.qini import qini
+from optinb.measure.qini import qini_of
 from optinb.measure.uplift import LEAST_CUSTOMERS, Uplift, learn_uplift
 
 
@@ -56,18 +56,18 @@ def test_too_small_a_control_group_is_not_learned_from_and_says_how_many_are_mis
 def test_what_it_takes_falls_as_the_square_of_the_interval() -> None:
     random = np.random.default_rng(1)
     ranks = (random.permutation(1_000) + 0.5) / 1_000
-    one, wide = qini(ranks, contrast := random.normal(0, 1, 1_000)), None
-    wide = qini(ranks, 2 * contrast)
+    one, wide = qini_of(ranks, contrast := random.normal(0, 1, 1_000)), None
+    wide = qini_of(ranks, 2 * contrast)
     assert (wide.times_for(0.01) or 0) == pytest.approx(4 * (one.times_for(0.01) or 0))
     assert one.times_for(0) is None
 
 
 def test_a_ranking_by_the_effect_itself_has_the_whole_curve() -> None:
     ranks = (np.arange(1_000) + 0.5) / 1_000
-    found = qini(ranks, np.where(ranks < 0.25, 4.0, 0.0))
+    found = qini_of(ranks, np.where(ranks < 0.25, 4.0, 0.0))
     assert found.effect == 1.0 and found.coefficient == pytest.approx(0.375)
     assert found.of_effect(0.25) == 1.0 and found.curve[-1] == (1.0, 1.0)
-    assert qini(1 - ranks, np.where(ranks < 0.25, 4.0, 0.0)).coefficient == pytest.approx(-0.375)
+    assert qini_of(1 - ranks, np.where(ranks < 0.25, 4.0, 0.0)).coefficient == pytest.approx(-0.375)
 
 
 def test_arrays_of_different_lengths_are_refused() -> None:

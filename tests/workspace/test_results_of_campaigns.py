@@ -71,6 +71,7 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         effect = so_far.arms[0].figures["response"]
         assert (round(effect.mean * effect.customers), effect.is_final) == (len(ids["recipient"][::2]), False)
         assert "more so far than without it" in text(so_far)
+        assert later.uplift(NAME).sentence().startswith("no ranking: its last window ends on 2026-11-30, and the ")
     # one of the window that comes late, and one after it, which doesn't count
     late = [*bought(ids["control"][1:2], every=1, day=4), *bought(ids["recipient"][1:2], every=1, day=8)]
     deliver(folder, 9, late, monkeypatch)
@@ -84,8 +85,13 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         assert later.results(NAME, night=RUN_DATE).customers == sizes and not final.is_doubtful
         assert final.sentence() in text(final)
         assert "Keep it:" in text_of(html(final))
+        ranked = later.uplift(NAME.upper())
+        assert "no ranking: too few bought, or were held out" in text(ranked) and ranked.ranking is None
+        assert ranked.control_customers == sizes["control"] and (ranked.more_held_out or 0) > 0
         later.forget(ids["control"][0])  # whose purchases are gone; the group stays as large as it was
         assert later.results(NAME).customers == sizes
     shown = CliRunner().invoke(main, ["results", NAME, "--json", "-w", str(folder)], env={"OPTINB_USER": AUTHOR})
     told = json.loads(shown.output)
     assert told["arms"][0]["figures"]["response"]["customers"] == sizes["message"]
+    shown = CliRunner().invoke(main, ["uplift", NAME, "--json", "-w", str(folder)], env={"OPTINB_USER": AUTHOR})
+    assert json.loads(shown.output)["customers"] == sizes["message"]
