@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         left_over,
         rehearsed,
     )
-    from optinb.measure.uplift import Uplift, learn_uplift
+    from optinb.measure.uplift import Uplift, learn_uplift, score_of
 else:
     __getattr__ = lazily(
         __name__,
@@ -51,6 +51,6 @@ else:
             ".result": "ArmResult CampaignResult",
             ".summary": "CampaignSummary MessageSummary NightSummary TableCounts exit_code frozen held left_over "
             "rehearsed",
-            ".uplift": "Uplift learn_uplift",
+            ".uplift": "Uplift learn_uplift score_of",
         },
     )

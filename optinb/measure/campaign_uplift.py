@@ -14,7 +14,7 @@ from optinb.base.figures import many
 from optinb.measure.effect import CONTROL
 from optinb.measure.qini import Qini
 from optinb.measure.result import rounded
-from optinb.measure.uplift import learn_uplift
+from optinb.measure.uplift import learn_uplift, score_of
 from optinb.measure.uplift_features import codes_of, figures_of, known_on
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class CampaignUplifts:
         if not learned.is_shown:
             return found
         now = known_on(self._customers_on(today), today).collect()
-        ranking = now.select("customer_id", uplift=pl.Series(learned.score(figures_of(now, codes))))
+        ranking = now.select("customer_id", uplift=pl.Series(score_of(learned.models, figures_of(now, codes))))
         return replace(found, ranking=ranking.sort("uplift", "customer_id", descending=[True, False]))
 
 

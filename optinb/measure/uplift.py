@@ -10,6 +10,7 @@ Each customer is scored by what was learned from others alone (cross-fitting).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from msgspec import Struct
 from optinb.customers.fitting import one_thread
 from optinb.errors import UsageError
 from optinb.measure.qini import Qini, qini_of
+from optinb.measure.uplift_trees import BoostedTrees, as_trees
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -38,7 +40,7 @@ class Uplift(Struct, frozen=True, kw_only=True):
     Attributes:
         scores: (customers,) the expected effect on each, in the outcome's unit, by a model that didn't see them; empty
             where nothing was learned.
-        models: one for each part of the customers; see `score`.
+        models: one for each part of the customers, learned from the others; see `score_of`.
         qini: of the ranking against random targeting; None where nothing was learned.
         customers: who were to get the message.
         control_customers: in the control group.
@@ -48,7 +50,7 @@ class Uplift(Struct, frozen=True, kw_only=True):
     """
 
     scores: np.ndarray[Any, np.dtype[np.float64]]
-    models: tuple[Any, ...]
+    models: tuple[BoostedTrees, ...]
     qini: Qini | None
     customers: int
     control_customers: int
@@ -59,15 +61,16 @@ class Uplift(Struct, frozen=True, kw_only=True):
         """Whether there is a ranking that is better than chance."""
         return self.qini is not None and self.qini.is_shown
 
-    def score(self, features: ArrayLike) -> NDArray[np.float64]:
-        """The expected effect on other customers.
 
-        Args:
-            features: (customers x columns) in the order that they were learned in; gaps are NaN.
-        """
-        found = np.asarray(features, dtype=float)
-        predicted = one_thread(lambda: [model.predict(found) for model in self.models])()
-        return np.asarray(np.mean(predicted, axis=0))
+def score_of(models: Sequence[BoostedTrees], features: ArrayLike) -> NDArray[np.float64]:
+    """The expected effect on other customers, in the outcome's unit: the mean of what the models say.
+
+    Args:
+        models: of an `Uplift`.
+        features: (customers x columns) in the order that they were learned in; gaps are NaN.
+    """
+    found = np.asarray(features, dtype=float)
+    return np.asarray(np.mean([model.predict(found) for model in models], axis=0))
 
 
 @one_thread
@@ -121,7 +124,7 @@ def learn_uplift(
     for part in range(FOLDS):
         out = fold == part
         leaf = max(ceil(IN_A_LEAF / min(share, control_share)), len(y) // 100)
-        models.append(_boosted(x[~out], contrast[~out], leaf=leaf, depth=2))
+        models.append(as_trees(_boosted(x[~out], contrast[~out], leaf=leaf, depth=2)))
         scores[out] = models[-1].predict(x[out])
         ranks[out] = _ranks(scores[out])
     judged = qini_of(ranks, contrast)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
 from optinb.errors import UsageError
 from optinb.measure.qini import qini_of
-from optinb.measure.uplift import LEAST_CUSTOMERS, Uplift, learn_uplift
+from optinb.measure.uplift import LEAST_CUSTOMERS, Uplift, _boosted, learn_uplift, score_of
+from optinb.measure.uplift_trees import BoostedTrees, as_trees
 
 
 def made(customers: int = 6_000, *, adds: float = 0.0, moved: float = 1.0, base: float = 0.1, seed: int = 1):
@@ -32,7 +34,7 @@ def test_whom_a_message_moves_comes_first_by_what_others_did() -> None:
     assert found.scores[effect > 0].mean() > 0.15 > 0.05 > found.scores[effect == 0].mean()
     assert found.qini.low < 0.2 / 8 < found.qini.high  # the oracle's
     assert (found.qini.of_effect(0.5) or 0) > 0.8 and found.qini.of_effect(1.0) == pytest.approx(1)
-    assert (found.score(x)[effect > 0] > 0.1).mean() > 0.9  # as of customers whom it never saw
+    assert (score_of(found.models, x)[effect > 0] > 0.1).mean() > 0.9  # as of customers whom it never saw
 
 
 @pytest.mark.parametrize(("adds", "missing"), [(0.0, True), (0.1, False)])
@@ -68,6 +70,15 @@ def test_a_ranking_by_the_effect_itself_has_the_whole_curve() -> None:
     assert found.effect == 1.0 and found.coefficient == pytest.approx(0.375)
     assert found.of_effect(0.25) == 1.0 and found.curve[-1] == (1.0, 1.0)
     assert qini_of(1 - ranks, np.where(ranks < 0.25, 4.0, 0.0)).coefficient == pytest.approx(-0.375)
+
+
+def test_trees_as_data_say_what_those_of_scikit_learn_say_also_of_gaps_and_read_from_json() -> None:
+    x, _, bought, _ = made(1_500)
+    x[:50, 0] = np.nan
+    fitted = _boosted(x, bought + np.isnan(x[:, 3]), leaf=20, depth=3)
+    trees = msgspec.json.decode(msgspec.json.encode(as_trees(fitted)), type=BoostedTrees)
+    asked = np.concatenate([x, np.full((1, 4), np.nan), np.full((1, 4), 1e300)])
+    assert trees.predict(asked) == pytest.approx(fitted.predict(asked), abs=1e-9)
 
 
 def test_arrays_of_different_lengths_are_refused() -> None:
