@@ -52,13 +52,16 @@ def results(ws: Workspace, name: str, night: date | None) -> Any:
 
 @main.command()
 @click.argument("name", shell_complete=names_of("campaign"))
+@click.option("--save", metavar="LIST", help="Save those whom it moves most as a list, for rules: in_list(...).")
+@click.option("--share", type=float, default=0.5, show_default=True, help="With --save: of all customers, 0 to 1.")
 @rehearsable("demo-author")
 @on_workspace
-def uplift(ws: Workspace, name: str) -> Any:
-    """Show whether customers can be told whom the campaign NAME moves.
+def uplift(ws: Workspace, name: str, save: str | None, share: float) -> Any:
+    """Show whether customers can be told whom the campaign NAME moves, once it is final.
 
-    Who they are is told in notebooks: ws.uplift(NAME).ranking.
+    Who is where in the ranking is told in notebooks: ws.uplift(NAME).ranking.
     """
     from msgspec.structs import replace
 
-    return replace(ws.uplift(name), ranking=None)
+    found = ws.uplift(name)
+    return ws.lists.save(save, found.best(share)) if save else replace(found, ranking=None)

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.base.figures import many
+from optinb.errors import UsageError
 from optinb.measure.effect import CONTROL
 from optinb.measure.qini import Qini
 from optinb.measure.result import rounded
@@ -61,6 +62,21 @@ class CampaignUplift(Struct, frozen=True, kw_only=True):
     def is_shown(self) -> bool:
         """Whether the ranking is better than chance."""
         return self.qini is not None and self.qini.is_shown
+
+    def best(self, share: float) -> pl.Series:
+        """The customer ids of the first part of the ranking, of which a list for rules can be saved.
+
+        Args:
+            share: of today's customers, above 0 and at most 1.
+
+        Raises:
+            UsageError: when the ranking isn't better than chance, with what it would take; and for no share.
+        """
+        if self.ranking is None:
+            raise UsageError(f"nobody can be chosen by the uplift of {self.campaign!r}: {self.sentence()}")
+        if not 0 < share <= 1:
+            raise UsageError(f"{share} is no share of the customers; write one above 0 and at most 1, such as 0.3")
+        return self.ranking["customer_id"].head(round(self.ranking.height * share))
 
     def sentence(self) -> str:
         """Whether to target by it, in words."""

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from page_text import text_of
 
+from optinb.errors import UsageError
 from optinb.measure.assignment import TESTED, assign
 from optinb.measure.campaign_results import CampaignTest
 from optinb.measure.campaign_uplift import CampaignUplift, CampaignUplifts
@@ -69,6 +70,9 @@ def test_today_s_customers_are_ranked_by_what_was_known_of_others_before_the_sen
     assert found.ranking["customer_id"][0] == "new DE" and found.ranking["uplift"][0] > 0.15
     assert abs(found.ranking.filter(pl.col("customer_id") == "new AT")["uplift"].item()) < 0.1
     assert found.sentence().startswith("target by it: of 10,000 customers, writing to the half with the highest uplift")
+    assert found.best(0.5).to_list() == ["new DE"]
+    with pytest.raises(UsageError, match="30 is no share"):
+        found.best(30)
     assert found.sentence() in text(found) and "written to" in text(found)
     assert "ranked are the customers of 2026-11-29" in text_of(html(found))
 
@@ -77,6 +81,8 @@ def test_a_ranking_that_is_no_better_than_chance_is_not_handed_out() -> None:
     found = uplift(0.0)
     assert found.ranking is None and found.qini is not None and not found.is_shown
     assert "don't target by it" in text(found) and "customers more held out, at the same share" in text(found)
+    with pytest.raises(UsageError, match=r"nobody can be chosen by the uplift of 'Summer': don't target by it"):
+        found.best(0.5)
     assert "written to" not in text(found) + text_of(html(found))
 
 

@@ -95,3 +95,6 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
     assert told["arms"][0]["figures"]["response"]["customers"] == sizes["message"]
     shown = CliRunner().invoke(main, ["uplift", NAME, "--json", "-w", str(folder)], env={"OPTINB_USER": AUTHOR})
     assert json.loads(shown.output)["customers"] == sizes["message"]
+    saving = ["uplift", NAME, "--save", "Moved", "-w", str(folder)]
+    refused = CliRunner().invoke(main, saving, env={"OPTINB_USER": AUTHOR})
+    assert refused.exit_code and "nobody can be chosen by the uplift of" in refused.output
