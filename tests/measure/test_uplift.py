@@ -45,6 +45,12 @@ def test_nothing_is_shown_where_all_are_moved_alike_but_what_it_would_take(adds,
     assert (found.more_held_out or 0) > 0 if missing else found.more_held_out == 0  # it would have been seen
 
 
+@pytest.mark.scale
+def test_a_ranking_is_shown_in_few_campaigns_that_move_all_alike() -> None:
+    found = [learned(customers=2_000, adds=adds, base=0.2, seed=seed) for adds in (0, 0.1) for seed in range(50)]
+    assert sum(one.is_shown for one in found) <= 9  # where 5 % are shown, more of 100 are once in thirty times
+
+
 def test_too_small_a_control_group_is_not_learned_from_and_says_how_many_are_missing() -> None:
     found = learned(customers=400)
     assert found.qini is None and not found.is_shown and not found.scores.size
