@@ -2,8 +2,8 @@
 
 The outcome without what its level says of it, divided by the chance of the arm, is on average the effect on a customer;
 shallow boosted trees learn from it who differs (the chance being known, this is what Nie and Wager's R-learner learns:
-2021, Biometrika 108(2)). Where little else makes customers buy it ranks as an X-learner of the same trees does, and far better where much does
-(0.97 of the oracle's Qini against 0.71, and a T-learner's 0.56: tests/benchmarks/bench_uplift.py).
+2021, Biometrika 108(2)). Where little else makes customers buy it ranks as an X-learner of the same trees does, and far
+better where much does: 0.97 of the oracle's Qini against 0.71, and a T-learner's 0.56 (benchmarks/bench_uplift.py).
 
 Each customer is scored by what was learned from others alone (cross-fitting).
 """
