@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from optinb.delivery.night_answers import NightAnswers
     from optinb.delivery.reach_samples import ReachSamples
     from optinb.delivery.recovery import Recovering
-    from optinb.measure import CampaignResults, ProgrammeResults, ReachFigures, Redemptions
+    from optinb.measure import (
+        CampaignResults,
+        CampaignTests,
+        CampaignUplifts,
+        FinalResults,
+        ProgrammeResults,
+        ReachFigures,
+        Redemptions,
+    )
     from optinb.measure.mixes import Mixes
     from optinb.planning import Campaigns, Codes, Doctor, Offers
     from optinb.planning.campaign_records import CampaignRecords, Drafts, Unsaved
@@ -206,11 +214,27 @@ class Services(TablesView):
         return Redemptions(self.context, self.store, self.contacts, published=self._published)
 
     @once
+    def campaign_tests(self) -> CampaignTests:
+        """Who belongs to the tests of campaigns, and what they did."""
+        from optinb.measure.campaign_tests import CampaignTests
+
+        return CampaignTests(self.context, self.store, self.contacts, published=self._published)
+
+    @once
     def campaign_results(self) -> CampaignResults:
         """What campaigns brought, against their control groups."""
         from optinb.measure.campaign_results import CampaignResults
 
-        return CampaignResults(self.context, self.store, self.contacts, published=self._published)
+        return CampaignResults(self.context, self.store, self.campaign_tests)
+
+    @once
+    def final_results(self) -> FinalResults:
+        """Which results became final."""
+        from optinb.measure.final_results import FinalResults
+
+        return FinalResults(
+            self.context, self.store, self.campaign_tests, self.campaign_results, published=self._published
+        )
 
     @once
     def programme_results(self) -> ProgrammeResults:
@@ -227,7 +251,16 @@ class Services(TablesView):
         from optinb.measure.mix_files import MixFiles
         from optinb.measure.mixes import Mixes
 
-        return Mixes(MixFiles(self.root), self.campaign_results)
+        return Mixes(MixFiles(self.root), self.campaign_tests)
+
+    @once
+    def campaign_uplifts(self) -> CampaignUplifts:
+        """Whom campaigns move."""
+        from optinb.measure.campaign_uplift import CampaignUplifts
+
+        return CampaignUplifts(
+            self.campaign_results, published=self._published, customers_on=lambda day: self.customers_on(day)
+        )
 
     @once
     def freshness(self) -> Freshness:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from optinb.customers.moves import Migration
     from optinb.delivery import ForgottenCustomer, Recovered
     from optinb.delivery.night_answers import Answer, Why, WorkspaceStatus
-    from optinb.measure import CampaignPage, CampaignResult, Programme
+    from optinb.measure import CampaignPage, CampaignResult, CampaignUplift, Programme
     from optinb.planning import Diagnosis
     from optinb.segments import PastWorkspace
     from optinb.warehouse import ImportReport
@@ -261,6 +261,20 @@ class Workspace(Services, Exploration):
             StateError: when a frozen audience can't be read.
         """
         return self.programme_results.of(since=as_day(since) if since else None, until=as_day(until) if until else None)
+
+    def uplift(self, name: str) -> CampaignUplift:
+        """Whom to write to next time: today's customers by what a campaign would do for them, once it is final.
+
+        It is learned from everybody who was to get it and its control group, by what was known of them before.
+
+        Args:
+            name: of the campaign, without regard to case.
+
+        Raises:
+            CampaignError: with the nearest name, for a campaign that isn't known.
+            StateError: when a frozen audience can't be read.
+        """
+        return self.campaign_uplifts.of(name)
 
     def status(self) -> WorkspaceStatus:
         """What is published, what waits, what ran lately, and what arrived of it."""

@@ -1,4 +1,4 @@
-"""The commands about what came of campaigns: what Appboy counted, and what they brought."""
+"""The commands about what came of campaigns: what Appboy counted, what they brought, and whom they moved."""
 
 from __future__ import annotations
 
@@ -67,3 +67,20 @@ def programme(ws: Workspace, since: date | None, until: date | None, page: Path 
 
         page.write_text(render_programme(found, zone=ws.settings.zone), encoding="utf-8")
     return found
+
+
+@main.command()
+@click.argument("name", shell_complete=names_of("campaign"))
+@click.option("--save", metavar="LIST", help="Save those whom it moves most as a list, for rules: in_list(...).")
+@click.option("--share", type=float, default=0.5, show_default=True, help="With --save: of all customers, 0 to 1.")
+@rehearsable("demo-author")
+@on_workspace
+def uplift(ws: Workspace, name: str, save: str | None, share: float) -> Any:
+    """Show whether customers can be told whom the campaign NAME moves, once it is final.
+
+    Who is where in the ranking is told in notebooks: ws.uplift(NAME).ranking.
+    """
+    from msgspec.structs import replace
+
+    found = ws.uplift(name)
+    return ws.lists.save(save, found.best(share)) if save else replace(found, ranking=None)

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     )
     from optinb.measure.campaign_page import CampaignPage, page_of
     from optinb.measure.campaign_results import CampaignResults
+    from optinb.measure.campaign_tests import CampaignTest, CampaignTests
+    from optinb.measure.campaign_uplift import CampaignUplift, CampaignUplifts
     from optinb.measure.effect import Effect, Look, Rise, compare, compare_figures, sample_ratio
     from optinb.measure.final_note import FinalCard, FinalNote, Measuring, NotedFigure, ResultsTonight
+    from optinb.measure.final_results import FinalResults
     from optinb.measure.programme import CampaignPart, Programme
     from optinb.measure.programme_results import ProgrammeResults
+    from optinb.measure.qini import Qini, qini_of
     from optinb.measure.reach_figures import ReachFigures
     from optinb.measure.redeemed import CampaignRedemptions, RedeemedNight
     from optinb.measure.redemptions import Redemptions
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
         left_over,
         rehearsed,
     )
+    from optinb.measure.uplift import Uplift, learn_uplift, score_of
 else:
     __getattr__ = lazily(
         __name__,
@@ -43,10 +48,14 @@ else:
             ".campaign_figures": "CampaignFigures CampaignReach FiguresRead NightFigures in_one_line",
             ".campaign_page": "CampaignPage page_of",
             ".campaign_results": "CampaignResults",
+            ".campaign_tests": "CampaignTest CampaignTests",
+            ".campaign_uplift": "CampaignUplift CampaignUplifts",
             ".effect": "Effect Look Rise compare compare_figures sample_ratio",
             ".final_note": "FinalCard FinalNote Measuring NotedFigure ResultsTonight",
+            ".final_results": "FinalResults",
             ".programme": "CampaignPart Programme",
             ".programme_results": "ProgrammeResults",
+            ".qini": "Qini qini_of",
             ".reach_figures": "ReachFigures",
             ".redeemed": "CampaignRedemptions RedeemedNight",
             ".redemptions": "Redemptions",
@@ -54,5 +63,6 @@ else:
             ".result": "CampaignResult",
             ".summary": "CampaignSummary MessageSummary NightSummary TableCounts exit_code frozen held left_over "
             "rehearsed",
+            ".uplift": "Uplift learn_uplift score_of",
         },
     )

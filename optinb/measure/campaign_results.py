@@ -1,252 +1,165 @@
-"""Results of a workspace's campaigns: of each what it brought, by the journal and the tables as they are today.
-
-What they said when they became final is noted by a night, once.
-"""
+"""Results of a workspace's campaigns: of each what it brought, by the journal and the tables as they are today."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-from zlib import crc32
 
 import polars as pl
 from msgspec.structs import replace
 
-from optinb.delivery.contact_history import STATUS
-from optinb.delivery.contact_status import RECEIVED
-from optinb.errors import OptinbError, StateError
-from optinb.measure.assignment import MESSAGE, TESTED, assign
+from optinb.errors import StateError
+from optinb.measure.afterwards import active_at_end, did_event
+from optinb.measure.assignment import MESSAGE
+from optinb.measure.campaign_tests import measured_days
 from optinb.measure.effect import CONTROL
-from optinb.measure.final_note import FinalCard, Measuring, ResultsTonight
-from optinb.measure.mix_files import MixFiles, with_given
-from optinb.measure.noted_results import NotedResults, note_of, with_note
-from optinb.measure.outcomes import OUTCOMES, outcomes
-from optinb.measure.purchases import by_person, measured_until, naive, persons_of, transactions_of
+from optinb.measure.noted_results import NotedResults, with_note
 from optinb.measure.reached import reached
 from optinb.measure.result import CampaignResult, result_of
-from optinb.warehouse import table_ages
-from optinb.warehouse.contract import CUSTOMERS, TRANSACTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import date
 
     from optinb.base.context import Context
-    from optinb.campaigns import Campaign, CampaignRecord, CampaignState
-    from optinb.delivery import ContactHistory, FrozenAudience
+    from optinb.campaigns import Campaign, CampaignRecord
+    from optinb.delivery import FrozenAudience
     from optinb.delivery.journal import Store
-    from optinb.measure.assignment import Assignment
-    from optinb.warehouse import Snapshot
-
-DAYS = 14
-"""That are measured of a campaign which says nothing of it."""
-LATELY = timedelta(days=28)
-"""Before the newest delivery, within which a window must have ended for a night to note what the result said."""
-ENDED: frozenset[CampaignState] = frozenset({"done", "cancelled"})
+    from optinb.measure.all_results import AllResults
+    from optinb.measure.campaign_tests import CampaignTest, CampaignTests, Period
+    from optinb.measure.measured_tables import MeasuredTables
 
 
 class CampaignResults:
     """Finds out what campaigns brought. It follows the tables; what it said when it became final stands beside it."""
 
-    def __init__(
-        self, context: Context, store: Store, contacts: ContactHistory, *, published: Callable[[], Snapshot | None]
-    ) -> None:
-        """Args: `published`: the version whose purchases are read, None before the first import."""
-        self._context, self._store, self._contacts, self._published = context, store, contacts, published
-        self._notes, self._mixes = NotedResults(context.root), MixFiles(context.root)
+    def __init__(self, context: Context, store: Store, tests: CampaignTests) -> None:
+        """Args: `tests`: finds who belongs to each, and what they did."""
+        self._context, self._store, self._tests = context, store, tests
+        self._notes = NotedResults(context.root)
 
-    def of(
-        self, campaign: str, *, night: date | None = None, period: tuple[datetime, datetime] | None = None
-    ) -> CampaignResult:
+    def of(self, campaign: str, *, night: date | None = None, event: str | None = None) -> CampaignResult:
         """What a campaign brought over all of its nights, or in one.
 
         Args:
             campaign: its name, without regard to case.
             night: the only one that is looked at.
-            period: only messages from its begin on, and what they brought before its end (UTC, without a zone).
+            event: the name of an event that is counted, too.
 
         Raises:
             CampaignError: with the nearest name, for a campaign that isn't known.
             StateError: when a frozen audience can't be read.
+            UsageError: with the nearest name, for an event that nobody delivered.
         """
-        record = self._store.campaigns.get(campaign)
-        result = self._now(record, night, period)
+        return self._with_note(self._store.campaigns.get(campaign), night, event)
+
+    def of_all(self, campaigns: Iterable[str], *, period: Period | None = None) -> Iterator[CampaignResult]:
+        """What each of several campaigns brought, in their order: their purchases are read together, not for each.
+
+        Args:
+            campaigns: their names, or ids.
+            period: only messages from its begin on, and what they brought before its end.
+
+        Raises:
+            CampaignError: as for `of`.
+            StateError: as for `of`.
+        """
+        records = map(self._store.campaigns.get, campaigns)
+        yield from map(self.result, self._tests.of_all(records, period=period))
+
+    def all(self) -> AllResults:
+        """What each campaign that went out brought over all of its nights, the one that went out last first.
+
+        One whose audience can't be read has no figures, and says why.
+        """
+        from optinb.measure.all_results import AllResults
+
+        records = {record.id: record for record in self._store.campaigns.list()}
+        return AllResults(results=tuple(self._told(records[one]) for one in self.sent() if one in records))
+
+    def names_sent(self) -> tuple[str, ...]:
+        """The names of the campaigns that went out, the one that went out last first."""
+        names = {record.id: record.campaign.name for record in self._store.campaigns.list()}
+        return tuple(names[one] for one in self.sent() if one in names)
+
+    def sent(self) -> dict[str, list[FrozenAudience]]:
+        """What may have gone out, by the campaign's id; the campaign and the night that went out last first."""
+        found: dict[str, list[FrozenAudience]] = {}
+        for audience in self._store.deliveries.list(having=("accepted", "unknown")):
+            found.setdefault(audience.of_campaign, []).append(audience)
+        return found
+
+    def test_of(self, campaign: str, *, night: date | None = None) -> CampaignTest:
+        """Who belongs to the test of a campaign, and what they did; arguments and errors as of `of`."""
+        return self._tests.of(self._store.campaigns.get(campaign), night=night)
+
+    def result(self, test: CampaignTest, event: str | None = None) -> CampaignResult:
+        """What a campaign brought, by the tables of today.
+
+        Args:
+            test: who belongs to it, and what they did.
+            event: the name of an event that is counted, too.
+
+        Raises:
+            UsageError: with the nearest name, for an event that nobody delivered.
+        """
+        tables, people, did = self._tests.tables(), test.assignment.people, test.outcomes
+        if event is not None:
+            did = did.with_columns(event=did_event(people, tables.events(people, event)))
+        if (active := _active(people, tables)) is not None:
+            did = did.with_columns(active=active)
+        campaign = test.record.campaign
+        return result_of(
+            campaign.name,
+            test.assignment,
+            did,
+            measured_until=test.measured_until,
+            days=test.days,
+            currency=self._context.settings.workspace.currency,
+            planned=_planned(campaign),
+            seed=test.seed,
+            recurs=campaign.schedule.every is not None and test.night is None,
+            gone=tables.gone(people),
+            stale=tables.why_stale(test.assignment.until),
+            alarm=self._tests.alarm(test),
+            reached=reached(test.tested.filter(pl.col("night").is_in(test.assignment.nights)), people),
+            event=event or "",
+        )
+
+    def _told(self, record: CampaignRecord) -> CampaignResult:
+        try:
+            return self._with_note(record, None, None)
+        except StateError as error:
+            return CampaignResult(
+                campaign=record.campaign.name,
+                currency=self._context.settings.workspace.currency,
+                days=measured_days(record.campaign),
+                nights=(),
+                measured_until=None,
+                final_on=None,
+                customers={},
+                problem=str(error),
+            )
+
+    def _with_note(self, record: CampaignRecord, night: date | None, event: str | None) -> CampaignResult:
+        """What a campaign brought, beside what it said when that became final."""
+        result = self.result(self._tests.of(record, night=night), event)
         try:
             return with_note(result, self._notes.of(record.id))
         except StateError as error:
             return replace(result, final_unknown=str(error))
 
-    def tonight(self, night: date) -> ResultsTonight:
-        """Which results became final since the night before, each noted once, and which campaigns still measure.
 
-        Of a campaign that goes on each night becomes final; what all of its nights say together does once it is over.
-        Only what ended lately is looked at. What fails of one campaign is told, and the others are looked at.
-
-        Args:
-            night: the one that is under way; done again, it finds the same.
-        """
-        told = measured_until(self._published(), self._context.settings.zone)
-        final: list[FinalCard] = []
-        measuring: list[Measuring] = []
-        problems: list[str] = []
-        for name, record, windows in self._windows():
-            ends = max(windows.values())
-            if told is None or ends > told:
-                measuring.append(Measuring(campaign=name, until=ends.replace(tzinfo=UTC)))
-            try:
-                final += self._became_final(name, record, windows, told=told, night=night)
-            except OptinbError as error:
-                problems.append(f"{name!r}: {error}")
-        measuring.sort(key=lambda one: (one.until, one.campaign))
-        return ResultsTonight(final=tuple(final), measuring=tuple(measuring), problems=tuple(problems))
-
-    def _windows(self) -> Iterator[tuple[str, CampaignRecord, dict[date, datetime]]]:
-        """The campaigns with a control group that may have gone out, and when the window of each night ends (UTC)."""
-        sent: dict[str, list[FrozenAudience]] = {}
-        for audience in self._store.deliveries.list(having=("accepted", "unknown")):
-            sent.setdefault(audience.of_campaign, []).append(audience)
-        records = {record.id: record for record in self._store.campaigns.list()}
-        compared = [one for one, of in sent.items() if one in records and any(night.waterfall.control for night in of)]
-        for record in sorted(map(records.__getitem__, compared), key=lambda one: one.campaign.name):
-            measured = timedelta(days=record.campaign.measurement_days or DAYS)
-            windows: dict[date, datetime] = {}
-            for audience in sent[record.id]:
-                ends = naive(audience.send_at) + measured
-                windows[audience.run_date] = max(ends, windows.get(audience.run_date, ends))
-            yield record.campaign.name, record, windows
-
-    def _became_final(
-        self, name: str, record: CampaignRecord, windows: dict[date, datetime], *, told: datetime | None, night: date
-    ) -> list[FinalCard]:
-        """What became final of a campaign: what is noted by this night already, and what is noted now."""
-        over = [one for one, ends in sorted(windows.items()) if told is not None and told - LATELY < ends <= told]
-        if not over:
-            return []
-        known = {note.nights: note for note in self._notes.of(record.id)}
-        asked: list[date | None] = [one for one in over if (one,) not in known]
-        whole = tuple(sorted(windows))
-        if len(whole) > 1 and whole[-1] in over and record.state in ENDED and whole not in known:
-            asked.append(None)
-        published = self._published()
-        version = published.version if published is not None else None
-        found = [
-            note_of(self._now(record, one), night=night, now=self._context.now(), version=version) for one in asked
-        ]
-        if fresh := [note for note in found if note is not None]:
-            self._notes.add(record.id, fresh)
-        notes = [*(note for note in known.values() if note.night == night), *fresh]
-        several = len(windows) > 1
-        return [FinalCard(campaign=name, note=one, is_one_of_several=several and len(one.nights) == 1) for one in notes]
-
-    def _now(
-        self, record: CampaignRecord, night: date | None, period: tuple[datetime, datetime] | None = None
-    ) -> CampaignResult:
-        """What a campaign brought, by the tables of today."""
-        days, published = record.campaign.measurement_days or DAYS, self._published()
-        persons = persons_of(published)
-        tested = self._tested(record, persons, night, period)
-        assignment = assign(tested, days=days, night=night)
-        if period is not None:
-            ends = pl.min_horizontal("until", pl.lit(period[1], pl.Datetime("us")))
-            assignment = replace(assignment, people=assignment.people.with_columns(until=ends))
-        people, nights = assignment.people, assignment.nights
-        return result_of(
-            record.campaign.name,
-            assignment,
-            self._with_given(
-                record.campaign,
-                outcomes(people, transactions_of(published, persons, people)),
-                tested.filter(pl.col("night").is_in(nights)),
-            ),
-            measured_until=measured_until(published, self._context.settings.zone),
-            days=days,
-            currency=self._context.settings.workspace.currency,
-            planned=_planned(record.campaign),
-            # the same draws whenever the same nights are looked at
-            seed=crc32(f"{record.id}/{' '.join(map(str, nights))}{period or ''}".encode()),
-            recurs=record.campaign.schedule.every is not None and night is None,
-            gone=_gone(published, persons, people),
-            stale=self._why_stale(published, assignment),
-            alarm=self._alarm(record, nights),
-            reached=reached(tested.filter(pl.col("night").is_in(nights)), people),
-        )
-
-    def before(self, campaign: Campaign, night: date) -> tuple[pl.DataFrame, datetime | None]:
-        """What everybody did who belongs to a campaign's test by the nights before one, and how far tables tell of it.
-
-        Args:
-            campaign: of one that nobody saved, nobody belongs to it.
-            night: the first that doesn't count.
-
-        Returns:
-            a frame with OUTCOMES and the shares of variants, as `with_given` has them, and the time (UTC, without a
-            zone).
-
-        Raises:
-            StateError: when a frozen audience, or the mix of a night, can't be read.
-        """
-        record, published = self._store.campaigns.find(campaign.id), self._published()
-        if record is None:
-            return pl.DataFrame(schema=OUTCOMES), None
-        persons = persons_of(published)
-        tested = self._tested(record, persons).filter(pl.col("night") < night)
-        people = assign(tested, days=campaign.measurement_days or DAYS).people
-        did = self._with_given(campaign, outcomes(people, transactions_of(published, persons, people)), tested)
-        return did, measured_until(published, self._context.settings.zone)
-
-    def _with_given(self, campaign: Campaign, outcomes: pl.DataFrame, tested: pl.DataFrame) -> pl.DataFrame:
-        return with_given(outcomes, tested.select("person", "night"), self._mixes.nights(campaign.id), campaign.shares)
-
-    def _tested(
-        self,
-        record: CampaignRecord,
-        persons: pl.LazyFrame | None,
-        night: date | None = None,
-        period: tuple[datetime, datetime] | None = None,
-    ) -> pl.DataFrame:
-        """Everybody of the nights (of the one, or of a period) that went out, with TESTED and `status`."""
-        schema = {**TESTED, "status": STATUS}
-        found, went_out = [pl.DataFrame(schema=schema)], set()
-        for audience in self._store.deliveries.list(campaign_id=record.id, run_date=night):
-            if period is not None and not period[0] <= naive(audience.send_at) < period[1]:
-                continue
-            rows = self._contacts.rows(audience, ("customer_id", "night", "variant", "role", "status"))
-            if rows.filter(pl.col("role") == "recipient", pl.col("status").is_in(RECEIVED)).height:
-                went_out.add(audience.run_date)
-            send_at = pl.lit(naive(audience.send_at), dtype=TESTED["send_at"])
-            ours = rows.filter(pl.col("role") != "excluded").with_columns(
-                pl.col("role").cast(pl.String), send_at=send_at
-            )
-            found.append(by_person(ours.lazy(), persons).select([*schema]).collect())
-        return pl.concat(found).filter(pl.col("night").is_in(sorted(went_out)))
-
-    def _why_stale(self, published: Snapshot | None, assignment: Assignment) -> str:
-        """Why the purchases of a test's windows aren't all told, though they should be; empty where they may be."""
-        if published is None or assignment.until is None:
-            return ""
-        settings, today = self._context.settings, self._context.today()
-        ages = table_ages(published.contents, run_date=today, limits=settings.imports, zone=settings.zone)
-        age = next((age for age in ages if age.table == TRANSACTIONS.name), None)
-        if age is None or age.stale is None:
-            return ""
-        ends = min(assignment.until.replace(tzinfo=UTC).astimezone(settings.zone).date(), today)
-        # what came before it stopped is told all the same
-        reaches = age.newest is not None and age.newest >= ends - timedelta(days=1)
-        return "" if reaches else age.stale
-
-    def _alarm(self, record: CampaignRecord, nights: Collection[date]) -> str:
-        """What Appboy's answers say is wrong with the templates of some nights, each sentence once."""
-        audiences = (one for one in self._store.deliveries.list(campaign_id=record.id) if one.run_date in nights)
-        asked = (self._store.confirmations.newest(*audience.night) for audience in audiences)
-        return "; ".join(dict.fromkeys(one.counts.alarm for one in asked if one is not None and one.counts.alarm))
-
-
-def _gone(published: Snapshot | None, persons: pl.LazyFrame | None, people: pl.DataFrame) -> int:
-    """How many people are no longer among the customers."""
-    if published is None or not published.has(CUSTOMERS.name):
-        return 0
-    known = by_person(published.table(CUSTOMERS.name).select("customer_id"), persons).select("person")
-    return people.lazy().join(known, on="person", how="anti").select(pl.len()).collect().item()
+def _active(people: pl.DataFrame, tables: MeasuredTables) -> pl.Series | None:
+    """Whether each is active at the end of their window; None until that is told of all."""
+    told = tables.measured_until()
+    ends: list[datetime] = people["until"].unique().sort().to_list()
+    if told is None or not ends or ends[-1] > told:
+        return None
+    # purchases up to the end come with the next day's delivery
+    days = {end: tables.day_of(end - timedelta(microseconds=1)) + timedelta(days=1) for end in ends}
+    states = tables.states(sorted(set(days.values())))
+    return None if states is None else active_at_end(people, states, days)
 
 
 def _planned(campaign: Campaign) -> dict[str, float]:

@@ -10,16 +10,16 @@ from optinb.measure.mixing import learned
 
 if TYPE_CHECKING:
     from optinb.campaigns import Campaign
-    from optinb.measure.campaign_results import CampaignResults
+    from optinb.measure.campaign_tests import CampaignTests
     from optinb.measure.mix_files import MixFiles
 
 
 class Mixes:
     """Finds the mix of a night, and keeps those that nights go out with."""
 
-    def __init__(self, files: MixFiles, results: CampaignResults) -> None:
-        """Args: `files`: what is kept; `results`: of the workspace's campaigns."""
-        self._files, self._results = files, results
+    def __init__(self, files: MixFiles, tests: CampaignTests) -> None:
+        """Args: `files`: what is kept; `tests`: of the workspace's campaigns."""
+        self._files, self._tests = files, tests
 
     def of(self, campaign: Campaign, night: date) -> Mix | None:
         """The mix of a campaign in a night: the one that is kept, or else the one that would be drawn now.
@@ -68,7 +68,7 @@ class Mixes:
 
     def _learned(self, campaign: Campaign, learning: Learning, night: date) -> dict[str, Learned]:
         """What is known of each variant, by the nights before one."""
-        outcomes, until = self._results.before(campaign, night)
+        outcomes, until = self._tests.before(campaign, night)
         return learned(outcomes, learning.figure, measured_until=until)
 
     def _winner(self, campaign: Campaign, learning: Learning, night: date) -> str | None:

@@ -5,7 +5,13 @@ Nothing of it is stored: purchases that come late, refunds and merged people cha
 
 from __future__ import annotations
 
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
 import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # A row for each person of a test, with the arm that they were drawn for on their first night of it: "control", or the
 # message's variant. What they do counts from `since` until before `until`. Times are in UTC.
@@ -30,7 +36,22 @@ def outcomes(assigned: pl.DataFrame, transactions: pl.LazyFrame) -> pl.DataFrame
     Returns:
         a frame with OUTCOMES, in the order of `assigned`; who did nothing has 0.
     """
-    before = pl.duration(days=HISTORY_DAYS)
+    return outcomes_of_all([assigned], transactions)[0]
+
+
+def outcomes_of_all(tests: Sequence[pl.DataFrame], transactions: pl.LazyFrame) -> list[pl.DataFrame]:
+    """What everybody of several tests did, each with a window of its own; transactions are read once for all of them.
+
+    Args:
+        tests: each with ASSIGNED, one row for each person of it.
+        transactions: as for `outcomes`.
+
+    Returns:
+        a frame with OUTCOMES for each test.
+    """
+    if not tests:
+        return []
+    assigned, before = pl.concat(tests).with_row_index("row"), pl.duration(days=HISTORY_DAYS)
     theirs = (
         transactions.select("person", "occurred_at", "day", "amount")
         .join(assigned.lazy().drop("arm"), on="person", how="inner")
@@ -40,23 +61,38 @@ def outcomes(assigned: pl.DataFrame, transactions: pl.LazyFrame) -> pl.DataFrame
             pl.col("occurred_at") >= pl.col("since") - before,
         )
     )
-    is_after, bought = pl.col("occurred_at") >= pl.col("since"), pl.col("amount") > 0
-    paid, bought_before = is_after & bought, ~is_after & bought
-    last = pl.col("occurred_at").filter(bought_before).max()
-    sums = theirs.group_by("person").agg(
-        orders=pl.col("day").filter(paid).n_unique(),
-        spend=pl.col("amount").filter(paid).sum(),
-        refunds=-pl.col("amount").filter(is_after & (pl.col("amount") < 0)).sum(),
-        orders_before=pl.col("day").filter(bought_before).n_unique(),
-        spend_before=pl.col("amount").filter(bought_before).sum(),
-        days_since=(pl.col("since").first() - last).dt.total_seconds() / 86_400,
+    amount, is_after = pl.col("amount"), pl.col("occurred_at") >= pl.col("since")
+    paid, bought_before = is_after & (amount > 0), ~is_after & (amount > 0)
+    # columns first, since filters within a group cost more than reading all of them does
+    columns = theirs.select(
+        "row",
+        day=pl.when(paid).then("day"),
+        day_before=pl.when(bought_before).then("day"),
+        spend=pl.when(paid).then(amount).otherwise(0.0),
+        refunds=pl.when(is_after & (amount < 0)).then(-amount).otherwise(0.0),
+        spend_before=pl.when(bought_before).then(amount).otherwise(0.0),
+        last=pl.when(bought_before).then("occurred_at"),
     )
-    found = assigned.lazy().join(sums, on="person", how="left", maintain_order="left")
+    sums = columns.group_by("row").agg(
+        pl.col("spend", "refunds", "spend_before").sum(),
+        pl.col("last").max(),
+        orders=_days("day"),
+        orders_before=_days("day_before"),
+    )
+    since_last = (pl.col("since") - pl.col("last")).dt.total_seconds() / 86_400
+    found = assigned.lazy().join(sums, on="row", how="left", maintain_order="left").with_columns(days_since=since_last)
     filled = [
         pl.col(name).fill_null(0).cast(dtype) for name, dtype in {**AFTER, **BEFORE}.items() if name != "days_since"
     ]
-    return (
+    rows = (
         found.with_columns(*filled, pl.col("days_since").fill_null(HISTORY_DAYS))
         .select(OUTCOMES.names())
         .collect(engine="streaming")
     )
+    ends = list(accumulate(test.height for test in tests))
+    return [rows.slice(end - test.height, test.height) for end, test in zip(ends, tests, strict=True)]
+
+
+def _days(name: str) -> pl.Expr:
+    """How many different days a group has in a column, where none doesn't count."""
+    return pl.col(name).n_unique() - (pl.col(name).null_count() > 0).cast(pl.UInt32)

@@ -12,13 +12,13 @@ from msgspec.structs import replace
 from optinb.delivery.contact_status import RECEIVED
 from optinb.errors import UsageError
 from optinb.measure.lasting_control import LastingControl, NightDraw, last_of_another_share, reached
+from optinb.measure.measured_tables import MeasuredTables, naive
 from optinb.measure.outcomes import outcomes
 from optinb.measure.programme import CampaignPart, Programme, another_share, assigned, part_of, programme_of
-from optinb.measure.purchases import by_person, measured_until, naive, persons_of, transactions_of
 from optinb.warehouse import changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from optinb.base.context import Context
     from optinb.delivery import ContactHistory
@@ -63,7 +63,8 @@ class ProgrammeResults:
         published, zone = self._published(), self._context.settings.zone
         deliveries = () if published is None else published.contents.deliveries
         first = min((delivery.run_date for delivery in deliveries), default=None)
-        told = measured_until(published, zone)
+        tables = MeasuredTables(self._context, published)
+        told = tables.measured_until()
         if until is None:
             until = max((d.run_date for d in deliveries), default=self._context.today()) - DAY
             until = max(until, since or first or until)
@@ -83,14 +84,13 @@ class ProgrammeResults:
             share=self._context.settings.policy.global_control,
         )
         sent = self._sent(begin, end)
-        campaigns = {audience.of_campaign: audience.campaign_name for audience in sent}
-        parts = [self._part(of, name, (begin, end)) for of, name in campaigns.items()]
+        parts = [*self._parts({audience.of_campaign: audience.campaign_name for audience in sent}, (begin, end))]
         if problem := _nothing_told(known, first, begin):
             return programme_of(replace(known, problem=problem), None, None, parts, seed=0)
         assert published is not None
-        persons = persons_of(published)
-        control = LastingControl(None if persons is None else persons.collect(), share=known.share)
-        draws = [self._draw(audience, control, persons) for audience in sent]
+        persons = None if tables.persons is None else tables.persons.collect()
+        control = LastingControl(persons, share=known.share)
+        draws = [self._draw(audience, control, tables) for audience in sent]
         if known.share > 0 and (other := last_of_another_share(draws)) is not None:
             return programme_of(replace(known, problem=another_share(other, known)), None, None, parts, seed=0)
         customers = changes.customers_on(published, since).select("customer_id").collect().to_series()
@@ -99,7 +99,7 @@ class ProgrammeResults:
         return programme_of(
             replace(known, received=reached(draws)),
             sides,
-            outcomes(people, transactions_of(published, persons, people)),
+            outcomes(people, tables.transactions(people)),
             parts,
             # the same draws whenever the same is looked at
             seed=crc32(f"programme/{since}/{until}".encode()),
@@ -109,19 +109,20 @@ class ProgrammeResults:
         """The messages of nights that went out in the period."""
         return [audience for audience in self._store.deliveries.list() if begin <= naive(audience.send_at) < end]
 
-    def _part(self, campaign_id: str, name: str, period: tuple[datetime, datetime]) -> CampaignPart:
-        """What a campaign added in the period."""
-        if self._store.campaigns.find(campaign_id) is None:
-            return CampaignPart(campaign=name, problem="this campaign isn't known any more")
-        return part_of(self._campaigns.of(campaign_id, period=period))
+    def _parts(self, names: Mapping[str, str], period: tuple[datetime, datetime]) -> Iterator[CampaignPart]:
+        """What campaigns, whose names are told by their ids, added in the period."""
+        known = [campaign_id for campaign_id in names if self._store.campaigns.find(campaign_id) is not None]
+        yield from map(part_of, self._campaigns.of_all(known, period=period))
+        for campaign_id in names.keys() - known:
+            yield CampaignPart(campaign=names[campaign_id], problem="this campaign isn't known any more")
 
-    def _draw(self, audience: FrozenAudience, control: LastingControl, persons: pl.LazyFrame | None) -> NightDraw:
+    def _draw(self, audience: FrozenAudience, control: LastingControl, tables: MeasuredTables) -> NightDraw:
         """What a night did with the lasting control group; nothing where nothing of it went out."""
         rows = self._contacts.rows(audience, ("customer_id", "role", "reason", "status"))
         left_out = pl.col("reason") == GLOBAL_CONTROL
         received = (pl.col("role") == "recipient") & pl.col("status").is_in(RECEIVED)
         judged = rows.filter((pl.col("role") != "excluded") | left_out, received.any())
-        named = by_person(judged.lazy(), persons).select(
+        named = tables.by_person(judged.lazy()).select(
             "person", left_out=left_out.fill_null(False), received=received.fill_null(False)
         )
         return control.of_night(audience.run_date, named.collect())

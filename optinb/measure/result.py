@@ -47,6 +47,7 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
         forgotten: how many of the customers were forgotten since; they stay counted, and what they bought doesn't.
         final: what it said when it became final; None where nobody noted that.
         final_unknown: why what was noted of it isn't known; empty where it is, or nothing was.
+        event: the name of the event that is counted; empty where none is.
     """
 
     campaign: str
@@ -69,6 +70,7 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
     forgotten: int = 0
     final: FinalNote | None = None
     final_unknown: str = ""
+    event: str = ""
 
     @property
     def is_final(self) -> bool:
@@ -158,6 +160,7 @@ def result_of(
     stale: str = "",
     alarm: str = "",
     reached: Mapping[str, ShareTold] | None = None,
+    event: str = "",
 ) -> CampaignResult:
     """What a campaign brought, from what everybody did.
 
@@ -177,6 +180,7 @@ def result_of(
         stale: why the tables don't tell of all of its window, though they should.
         alarm: what is wrong with its template.
         reached: of each arm, and of all together, the share whom it reached, where that is known.
+        event: the name of the event that is counted; empty where none is.
     """
     counts = {str(arm): int(count) for arm, count in outcomes["arm"].value_counts(sort=True).iter_rows()}
     reached = reached or {}
@@ -204,6 +208,7 @@ def result_of(
         alarm=alarm,
         recurs=recurs,
         forgotten=assignment.forgotten,
+        event=event,
     )
     if problem:
         return known

@@ -95,13 +95,17 @@ def what_it_takes(effect: Effect, *, a_night: float | None = None, tail: float =
     if needed <= some:
         return "a rise by a tenth would have been seen"
     more = needed - some
-    takes = f"to see a rise by a tenth takes about {_rounded(more):,} customers more"
+    takes = f"to see a rise by a tenth takes about {rounded(more):,} customers more"
     if a_night is None:
         return f"{takes}, or a larger control group"
-    return f"{takes}, or {many(_rounded(ceil(more / a_night)), 'night')} like these" if a_night >= 1 else takes
+    return f"{takes}, or {many(rounded(ceil(more / a_night)), 'night')} like these" if a_night >= 1 else takes
 
 
-def _rounded(number: int) -> int:
-    """With two digits that count: nobody knows more of it."""
+def rounded(number: int) -> int:
+    """A count with two digits that count: nobody knows more of it.
+
+    Args:
+        number: 0 or more.
+    """
     step = 10 ** max(0, len(str(number)) - 2)
     return ceil(number / step) * step

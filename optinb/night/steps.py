@@ -327,7 +327,7 @@ class Night:
         if self.dry_run:
             return ResultsTonight()
         try:
-            return self.ws.campaign_results.tonight(self.run_date)
+            return self.ws.final_results.tonight(self.run_date)
         except Exception as error:  # whatever it is, the night has sent what it was to send
             return ResultsTonight(problems=(failure(error, doing="find out what they brought"),))
 

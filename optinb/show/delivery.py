@@ -23,6 +23,7 @@ from optinb.show.tables import (
     results_table,
     runs_table,
     table,
+    uplift_table,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
         CampaignRedemptions,
         CampaignResult,
         CampaignSummary,
+        CampaignUplift,
         FiguresRead,
         NightFigures,
         NightSummary,
@@ -276,6 +278,12 @@ def programme_text(value: Programme) -> str:
     return "\n\n".join(filter(None, parts))
 
 
+def uplift_text(value: CampaignUplift) -> str:
+    """Whom a campaign moves: whether that can be told, of whom it was learned, and what it would bring."""
+    parts = (f"{value.campaign}: {value.sentence()}", value.learned_from(), uplift_table(value).text)
+    return "\n\n".join(part for part in parts if part)
+
+
 def _figures_of(what: str, figures: NightFigures) -> str:
     unread = [f"never read: {', '.join(map(str, figures.unread))}"] if figures.unread else []
     if not figures.days:
@@ -350,6 +358,7 @@ SHOWN = (
     Shown("optinb.measure.campaign_page.CampaignPage", campaign_page_text, "campaign_pages", many=True),
     Shown("optinb.measure.redeemed.CampaignRedemptions", redeemed_text, "redeemed"),
     Shown("optinb.measure.result.CampaignResult", result_text, "result"),
+    Shown("optinb.measure.campaign_uplift.CampaignUplift", uplift_text, "uplift"),
     Shown("optinb.measure.summary.NightSummary", night_text, "night"),
     Shown("optinb.measure.summary.CampaignSummary", page="campaign_summaries", many=True),
     Shown("optinb.measure.campaign_figures.FiguresRead", figures_read_text, "figures_read"),

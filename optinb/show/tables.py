@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from optinb.customers import CustomerCard, Migration
-    from optinb.measure import CampaignReach, CampaignResult, Effect, NightFigures, Programme, TableCounts
+    from optinb.measure import (
+        CampaignReach,
+        CampaignResult,
+        CampaignUplift,
+        Effect,
+        NightFigures,
+        Programme,
+        TableCounts,
+    )
     from optinb.segments.discovery import Discovery, Finding
     from optinb.segments.profile import Band, Difference, Profile
     from optinb.store import RunRecord
@@ -283,6 +291,18 @@ def _told(of: str, effect: Effect) -> tuple[str, str, str]:
     """The means of a figure with and without, and the difference with its interval."""
     form = share if of in SHARES_OF_CUSTOMERS else amount
     return form(effect.mean), form(effect.control_mean), difference_words(of, effect)
+
+
+def uplift_table(found: CampaignUplift) -> ShownTable:
+    """What writing to a part of the customers brings, by the ranking and at random, in buyers of 10,000."""
+    from optinb.measure.campaign_uplift import SHOWN
+
+    rows = []
+    if found.qini is not None and found.qini.is_shown:
+        for some in (0.1, 0.2, 0.3, 0.5, 0.7, 1.0):
+            gains = (SHOWN * found.qini.gain(some), SHOWN * found.qini.effect * some)
+            rows.append((share(some, decimals=0), *(round(gain) for gain in gains)))
+    return ShownTable(("written to", "buyers more by the ranking", "at random"), rows)
 
 
 def runs_table(runs: Sequence[RunRecord]) -> ShownTable:

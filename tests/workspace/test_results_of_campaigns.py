@@ -17,7 +17,7 @@ import optinb
 from optinb.cli import main
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.engine.persons import in_share
-from optinb.measure import CampaignResults
+from optinb.measure import FinalResults
 from optinb.nightly import Night
 from optinb.show import html, text
 
@@ -85,7 +85,7 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
     for step in (running.templates, running.audiences, running.sends):
         step()
     with monkeypatch.context() as patch:
-        patch.setattr(CampaignResults, "tonight", lambda *_: 1 / 0)
+        patch.setattr(FinalResults, "tonight", lambda *_: 1 / 0)
         failed = running.report()
     assert failed.exit_code == 0 and any("what campaigns brought: " in one for one in failed.warnings)
     measuring = running.report().measuring
@@ -113,7 +113,8 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         assert (round(effect.mean * effect.customers), effect.is_final) == (len(ids["recipient"][::2]), False)
         assert "than without it, so far" in text(so_far)
         assert so_far.final is None and "nobody noted" not in text(so_far)
-        assert later.campaign_results.tonight(RUN_DATE + timedelta(days=3)).final == ()
+        assert later.final_results.tonight(RUN_DATE + timedelta(days=3)).final == ()
+        assert later.uplift(NAME).sentence().startswith("no ranking: its last window ends on 2026-11-30, and the ")
     # one of the window that comes late, and one after it, which doesn't count
     late = [*bought(ids["control"][1:2], every=1, day=4), *bought(ids["recipient"][1:2], every=1, day=8)]
     deliver(folder, 9, late, monkeypatch)
@@ -125,16 +126,19 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         assert round(effect.control_mean * sizes["control"]) == len(ids["control"][::10]) + 1
         assert final.arms[0].figures["spend"].mean == pytest.approx(30 * effect.mean)
         assert later.results(NAME, night=RUN_DATE).customers == sizes and not final.is_doubtful
+        ranked = later.uplift(NAME.upper())
+        assert "no ranking: too few bought, or were held out" in text(ranked) and ranked.ranking is None
+        assert ranked.control_customers == sizes["control"] and (ranked.more_held_out or 0) > 0
         assert final.sentence() in text(final) and " points (" in text(final) and "% (" in text(final)
         assert "Keep it" in text_of(html(final))
         assert "nobody noted what it said when it became final" in text(final)
-        tonight = later.campaign_results.tonight(later.today())
+        tonight = later.final_results.tonight(later.today())
         (card,), noted = tonight.final, (folder / "results").glob("*")
         assert (card.campaign, card.note.nights, card.note.version) == (NAME, (RUN_DATE,), later.snapshot().version)
         (file,) = noted
         once = file.read_bytes()
-        assert later.campaign_results.tonight(later.today()) == tonight and file.read_bytes() == once
-        assert later.campaign_results.tonight(later.today() + timedelta(days=1)).final == ()
+        assert later.final_results.tonight(later.today()) == tonight and file.read_bytes() == once
+        assert later.final_results.tonight(later.today() + timedelta(days=1)).final == ()
         assert not any(f'"{one}"'.encode() in once for one in (*ids["recipient"], *ids["control"], NAME))
         assert "nothing has changed since" in text(later.results(NAME))
         whole_programme(later, ids["recipient"])
@@ -154,13 +158,18 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         assert f"{file.relative_to(folder)} was changed since it was written; restore it" in text(untold)
         file.write_bytes(once[:50])
         assert "is damaged; restore it from a copy, or remove it" in text(later.results(NAME))
-        assert f"{NAME!r}: what the result said" in later.campaign_results.tonight(later.today()).problems[0]
+        assert f"{NAME!r}: what the result said" in later.final_results.tonight(later.today()).problems[0]
         assert file.read_bytes() == once[:50]  # what is damaged stays as it is
         file.write_bytes(once)
     shown = CliRunner().invoke(main, ["results", NAME, "--json", "-w", str(folder)], env={"OPTINB_USER": AUTHOR})
     told = json.loads(shown.output)
     assert told["arms"][0]["figures"]["response"]["customers"] == sizes["message"]
     assert told["final"]["arms"]["message"]["response"]["estimate"] == pytest.approx(effect.estimate)
+    shown = CliRunner().invoke(main, ["uplift", NAME, "--json", "-w", str(folder)], env={"OPTINB_USER": AUTHOR})
+    assert json.loads(shown.output)["customers"] == sizes["message"]
+    saving = ["uplift", NAME, "--save", "Moved", "-w", str(folder)]
+    refused = CliRunner().invoke(main, saving, env={"OPTINB_USER": AUTHOR})
+    assert refused.exit_code and "nobody can be chosen by the uplift of" in refused.output
     page = folder / "programme.html"
     given = ["programme", "--since", str(RUN_DATE), "--json", "--page", str(page), "-w", str(folder)]
     told = json.loads(CliRunner().invoke(main, given, env={"OPTINB_USER": AUTHOR}).output)

@@ -1,0 +1,214 @@
+"""Who belongs to the tests of a workspace's campaigns, by the journal, and what they did, by the tables of today."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+import polars as pl
+from msgspec import Struct
+from msgspec.structs import replace
+
+from optinb.campaigns import Campaign, CampaignRecord
+from optinb.delivery.contact_history import STATUS
+from optinb.delivery.contact_status import RECEIVED
+from optinb.measure.assignment import TESTED, Assignment, assign
+from optinb.measure.measured_tables import MeasuredTables, naive
+from optinb.measure.mix_files import MixFiles, with_given
+from optinb.measure.outcomes import OUTCOMES, outcomes_of_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from optinb.base.context import Context
+    from optinb.delivery import ContactHistory
+    from optinb.delivery.journal import Store
+    from optinb.warehouse import Snapshot
+
+DAYS = 14
+"""That are measured of a campaign which says nothing of it."""
+PEOPLE_AT_ONCE = 2_000_000
+"""Of how many people purchases are read together."""
+Period = tuple[datetime, datetime]
+"""From one time until before another, in UTC without a zone."""
+# Beside TESTED: which id of the person it was, and what became of the message.
+TESTED_ROWS = pl.Schema({**TESTED, "customer_id": pl.String, "status": STATUS})
+
+
+class CampaignTest(Struct, frozen=True, kw_only=True):
+    """Everybody of a campaign's test, and what they did.
+
+    Attributes:
+        record: of the campaign.
+        night: the only one that is looked at; None for all of them.
+        period: the only one of which messages and purchases count; None for all times.
+        tested: with TESTED_ROWS, for every recipient and control of each night.
+        assignment: on which side each person is.
+        outcomes: what each person did, with OUTCOMES; with the shares of variants, as `with_given` has them, where
+            these moved.
+        measured_until: how far the delivered tables tell of purchases (UTC, without a zone); None where none did.
+    """
+
+    record: CampaignRecord
+    night: date | None = None
+    period: Period | None = None
+    tested: pl.DataFrame
+    assignment: Assignment
+    outcomes: pl.DataFrame
+    measured_until: datetime | None
+
+    @property
+    def days(self) -> int:
+        """That are measured from each customer's message on."""
+        return measured_days(self.record.campaign)
+
+    @property
+    def seed(self) -> int:
+        """Of the draws: the same whenever the same nights are looked at."""
+        return crc32(f"{self.record.id}/{' '.join(map(str, self.assignment.nights))}{self.period or ''}".encode())
+
+
+class CampaignTests:
+    """Finds who belongs to tests, and what they did. Nothing of it is kept: it follows the tables."""
+
+    def __init__(
+        self, context: Context, store: Store, contacts: ContactHistory, *, published: Callable[[], Snapshot | None]
+    ) -> None:
+        """Args: `published`: the version whose purchases are read, None before the first import."""
+        self._context, self._store, self._contacts, self._published = context, store, contacts, published
+        self._mixes = MixFiles(context.root)
+
+    def tables(self) -> MeasuredTables:
+        """What the published version tells."""
+        return MeasuredTables(self._context, self._published())
+
+    def of(self, record: CampaignRecord, *, night: date | None = None) -> CampaignTest:
+        """The test of one campaign.
+
+        Args:
+            record: of the campaign.
+            night: the only one that is looked at.
+
+        Raises:
+            StateError: when a frozen audience, or the mix of a night, can't be read.
+        """
+        return next(self.of_all([record], night=night))
+
+    def of_all(
+        self, records: Iterable[CampaignRecord], *, night: date | None = None, period: Period | None = None
+    ) -> Iterator[CampaignTest]:
+        """The tests of several campaigns, in their order: their purchases are read together, not for each.
+
+        Args:
+            records: of the campaigns.
+            night: as for `of`.
+            period: only messages from its begin on, and what they brought before its end.
+
+        Raises:
+            StateError: as for `of`.
+        """
+        tables = self.tables()
+        told = tables.measured_until()
+        for tests in _at_once(self._assigned(record, tables, told, night, period) for record in records):
+            people = [test.assignment.people for test in tests]
+            whole = pl.concat([each.select("since", "until") for each in people])
+            found = outcomes_of_all(people, tables.transactions(whole))
+            for test, outcomes in zip(tests, found, strict=True):
+                yield replace(test, outcomes=self._with_given(test.record.campaign, outcomes, test.tested))
+
+    def before(self, campaign: Campaign, night: date) -> tuple[pl.DataFrame, datetime | None]:
+        """What everybody did who belongs to a campaign's test by the nights before one, and how far tables tell of it.
+
+        Args:
+            campaign: of one that nobody saved, nobody belongs to it.
+            night: the first that doesn't count.
+
+        Returns:
+            a frame with OUTCOMES and the shares of variants, as `with_given` has them, and the time (UTC, without a
+            zone).
+
+        Raises:
+            StateError: as for `of`.
+        """
+        record, tables = self._store.campaigns.find(campaign.id), self.tables()
+        if record is None:
+            return pl.DataFrame(schema=OUTCOMES), None
+        tested = self._tested(record, tables).filter(pl.col("night") < night)
+        people = assign(tested, days=measured_days(campaign)).people
+        (found,) = outcomes_of_all([people], tables.transactions(people))
+        return self._with_given(campaign, found, tested), tables.measured_until()
+
+    def alarm(self, test: CampaignTest) -> str:
+        """What Appboy's answers say is wrong with the templates of a test's nights, each sentence once."""
+        audiences = self._store.deliveries.list(campaign_id=test.record.id)
+        mine = (audience.night for audience in audiences if audience.run_date in test.assignment.nights)
+        asked = (self._store.confirmations.newest(*night) for night in mine)
+        return "; ".join(dict.fromkeys(one.counts.alarm for one in asked if one is not None and one.counts.alarm))
+
+    def _assigned(
+        self,
+        record: CampaignRecord,
+        tables: MeasuredTables,
+        told: datetime | None,
+        night: date | None,
+        period: Period | None,
+    ) -> CampaignTest:
+        """Who belongs to a campaign's test; what they did isn't known yet."""
+        tested = self._tested(record, tables, night, period)
+        assignment = assign(tested, days=measured_days(record.campaign), night=night)
+        if period is not None:
+            ends = pl.min_horizontal("until", pl.lit(period[1], pl.Datetime("us")))
+            assignment = replace(assignment, people=assignment.people.with_columns(until=ends))
+        return CampaignTest(
+            record=record,
+            night=night,
+            period=period,
+            tested=tested,
+            assignment=assignment,
+            outcomes=pl.DataFrame(schema=OUTCOMES),
+            measured_until=told,
+        )
+
+    def _tested(
+        self,
+        record: CampaignRecord,
+        tables: MeasuredTables,
+        night: date | None = None,
+        period: Period | None = None,
+    ) -> pl.DataFrame:
+        """Everybody of the nights (of the one, or of a period) that went out, with TESTED_ROWS."""
+        found, went_out = [pl.DataFrame(schema=TESTED_ROWS)], set()
+        for audience in self._store.deliveries.list(campaign_id=record.id, run_date=night):
+            if period is not None and not period[0] <= naive(audience.send_at) < period[1]:
+                continue
+            rows = self._contacts.rows(audience, ("customer_id", "night", "variant", "role", "status"))
+            if rows.filter(pl.col("role") == "recipient", pl.col("status").is_in(RECEIVED)).height:
+                went_out.add(audience.run_date)
+            send_at = pl.lit(naive(audience.send_at), dtype=TESTED["send_at"])
+            ours = rows.filter(pl.col("role") != "excluded").with_columns(
+                pl.col("role").cast(pl.String), send_at=send_at
+            )
+            found.append(tables.by_person(ours.lazy()).select(TESTED_ROWS.names()).collect())
+        return pl.concat(found).filter(pl.col("night").is_in(sorted(went_out)))
+
+    def _with_given(self, campaign: Campaign, outcomes: pl.DataFrame, tested: pl.DataFrame) -> pl.DataFrame:
+        return with_given(outcomes, tested.select("person", "night"), self._mixes.nights(campaign.id), campaign.shares)
+
+
+def measured_days(campaign: Campaign) -> int:
+    """The days of 24 hours that are measured from each message of a campaign on."""
+    return campaign.measurement_days or DAYS
+
+
+def _at_once(tests: Iterable[CampaignTest]) -> Iterator[list[CampaignTest]]:
+    """Tests whose purchases are read together, by how many people they have."""
+    some: list[CampaignTest] = []
+    for test in tests:
+        people = sum(one.assignment.people.height for one in some) + test.assignment.people.height
+        if some and people > PEOPLE_AT_ONCE:
+            yield some
+            some = []
+        some.append(test)
+    if some:
+        yield some
