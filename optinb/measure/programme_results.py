@@ -18,7 +18,7 @@ from optinb.measure.purchases import by_person, measured_until, naive, persons_o
 from optinb.warehouse import changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Mapping
 
     from optinb.base.context import Context
     from optinb.delivery import ContactHistory
@@ -83,8 +83,7 @@ class ProgrammeResults:
             share=self._context.settings.policy.global_control,
         )
         sent = self._sent(begin, end)
-        campaigns = {audience.of_campaign: audience.campaign_name for audience in sent}
-        parts = [self._part(of, name, (begin, end)) for of, name in campaigns.items()]
+        parts = [*self._parts({audience.of_campaign: audience.campaign_name for audience in sent}, (begin, end))]
         if problem := _nothing_told(known, first, begin):
             return programme_of(replace(known, problem=problem), None, None, parts, seed=0)
         assert published is not None
@@ -109,11 +108,12 @@ class ProgrammeResults:
         """The messages of nights that went out in the period."""
         return [audience for audience in self._store.deliveries.list() if begin <= naive(audience.send_at) < end]
 
-    def _part(self, campaign_id: str, name: str, period: tuple[datetime, datetime]) -> CampaignPart:
-        """What a campaign added in the period."""
-        if self._store.campaigns.find(campaign_id) is None:
-            return CampaignPart(campaign=name, problem="this campaign isn't known any more")
-        return part_of(self._campaigns.of(campaign_id, period=period))
+    def _parts(self, names: Mapping[str, str], period: tuple[datetime, datetime]) -> Iterator[CampaignPart]:
+        """What campaigns, whose names are told by their ids, added in the period."""
+        known = [campaign_id for campaign_id in names if self._store.campaigns.find(campaign_id) is not None]
+        yield from map(part_of, self._campaigns.of_all(known, period=period))
+        for campaign_id in names.keys() - known:
+            yield CampaignPart(campaign=names[campaign_id], problem="this campaign isn't known any more")
 
     def _draw(self, audience: FrozenAudience, control: LastingControl, persons: pl.LazyFrame | None) -> NightDraw:
         """What a night did with the lasting control group; nothing where nothing of it went out."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from optinb.measure.outcomes import ASSIGNED, HISTORY_DAYS, OUTCOMES, outcomes
+from optinb.measure.outcomes import ASSIGNED, HISTORY_DAYS, OUTCOMES, outcomes, outcomes_of_all
 
 SENT = datetime(2026, 11, 1, 17, 30, tzinfo=UTC).replace(tzinfo=None)
 WINDOW = timedelta(days=14)
@@ -70,3 +70,14 @@ def test_each_person_has_a_window_of_their_own() -> None:
     found = outcomes(of_all, bought(*rows))
     assert found["orders"].to_list() == [1, 1]
     assert found["orders_before"].to_list() == [0, 1]
+
+
+def test_several_tests_are_told_apart_though_purchases_are_read_once() -> None:
+    first, second = assigned("a", "b"), assigned("b", "c", since=SENT + WINDOW)
+    rows = [(person, SENT + timedelta(days=day), 1.0 + day) for person in "abc" for day in (1, 20)]
+    told = outcomes_of_all([first, second, first.clear()], bought(*rows))
+    assert [frame.height for frame in told] == [2, 2, 0]
+    for frame, alone in zip(told, (first, second), strict=False):
+        assert frame.equals(outcomes(alone, bought(*rows)))
+    assert told[1]["spend"].to_list() == [21.0, 21.0] and told[1]["spend_before"].to_list() == [2.0, 2.0]
+    assert outcomes_of_all([], bought()) == []
