@@ -124,19 +124,18 @@ class CampaignResults:
         self, record: CampaignRecord, persons: pl.LazyFrame | None, period: tuple[datetime, datetime] | None
     ) -> pl.DataFrame:
         """Everybody of the nights (of a period) of which something went out, with TESTED."""
-        found, went_out = [pl.DataFrame(schema=TESTED)], set()
-        for audience in self._store.deliveries.list(campaign_id=record.id):
-            if period is not None and not period[0] <= naive(audience.send_at) < period[1]:
-                continue
-            rows = self._contacts.rows(audience, ("customer_id", "night", "variant", "role", "status"))
-            if rows.filter(pl.col("role") == "recipient", pl.col("status").is_in(RECEIVED)).height:
-                went_out.add(audience.run_date)
-            send_at = pl.lit(naive(audience.send_at), dtype=TESTED["send_at"])
-            ours = rows.filter(pl.col("role") != "excluded").with_columns(
-                pl.col("role").cast(pl.String), send_at=send_at
-            )
-            found.append(by_person(ours.lazy(), persons).select(TESTED.names()).collect())
-        return pl.concat(found).filter(pl.col("night").is_in(sorted(went_out)))
+        columns = ("customer_id", "night", "variant", "role", "status", "send_at")
+        nights = [
+            self._contacts.rows(audience, columns).filter(pl.col("role") != "excluded")
+            for audience in self._store.deliveries.list(campaign_id=record.id)
+            if period is None or period[0] <= naive(audience.send_at) < period[1]
+        ]
+        if not nights:
+            return pl.DataFrame(schema=TESTED)
+        utc = pl.col("send_at").dt.replace_time_zone(None)
+        rows = by_person(pl.concat(nights).lazy(), persons).with_columns(pl.col("role").cast(pl.String), utc).collect()
+        went_out = rows.filter(pl.col("role") == "recipient", pl.col("status").is_in(RECEIVED))["night"].unique()
+        return rows.filter(pl.col("night").is_in(went_out.implode())).select(TESTED.names())
 
 
 def _at_once(tests: Iterable[_Test]) -> Iterator[list[_Test]]:

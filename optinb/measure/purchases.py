@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 
 
 def persons_of(published: Snapshot | None) -> pl.LazyFrame | None:
-    """The published `persons`; None where a version has none."""
-    return published.table("persons") if published is not None and published.has("persons") else None
+    """The published `persons`; None where nobody has several ids."""
+    if published is None or not published.has("persons"):
+        return None
+    persons = published.table("persons")
+    return persons if persons.select(pl.len()).collect().item() else None
 
 
 def by_person(rows: pl.LazyFrame, persons: pl.LazyFrame | None) -> pl.LazyFrame:
