@@ -178,19 +178,18 @@ class CampaignTests:
         period: Period | None = None,
     ) -> pl.DataFrame:
         """Everybody of the nights (of the one, or of a period) that went out, with TESTED_ROWS."""
-        found, went_out = [pl.DataFrame(schema=TESTED_ROWS)], set()
-        for audience in self._store.deliveries.list(campaign_id=record.id, run_date=night):
-            if period is not None and not period[0] <= naive(audience.send_at) < period[1]:
-                continue
-            rows = self._contacts.rows(audience, ("customer_id", "night", "variant", "role", "status"))
-            if rows.filter(pl.col("role") == "recipient", pl.col("status").is_in(RECEIVED)).height:
-                went_out.add(audience.run_date)
-            send_at = pl.lit(naive(audience.send_at), dtype=TESTED["send_at"])
-            ours = rows.filter(pl.col("role") != "excluded").with_columns(
-                pl.col("role").cast(pl.String), send_at=send_at
-            )
-            found.append(tables.by_person(ours.lazy()).select(TESTED_ROWS.names()).collect())
-        return pl.concat(found).filter(pl.col("night").is_in(sorted(went_out)))
+        columns = ("customer_id", "night", "variant", "role", "status", "send_at")
+        nights = [
+            self._contacts.rows(audience, columns).filter(pl.col("role") != "excluded")
+            for audience in self._store.deliveries.list(campaign_id=record.id, run_date=night)
+            if period is None or period[0] <= naive(audience.send_at) < period[1]
+        ]
+        if not nights:
+            return pl.DataFrame(schema=TESTED_ROWS)
+        utc = pl.col("send_at").dt.replace_time_zone(None)
+        rows = tables.by_person(pl.concat(nights).lazy()).with_columns(pl.col("role").cast(pl.String), utc).collect()
+        went_out = rows.filter(pl.col("role") == "recipient", pl.col("status").is_in(RECEIVED))["night"].unique()
+        return rows.filter(pl.col("night").is_in(went_out.implode())).select(TESTED_ROWS.names())
 
     def _with_given(self, campaign: Campaign, outcomes: pl.DataFrame, tested: pl.DataFrame) -> pl.DataFrame:
         return with_given(outcomes, tested.select("person", "night"), self._mixes.nights(campaign.id), campaign.shares)

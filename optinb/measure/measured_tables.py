@@ -31,8 +31,10 @@ class MeasuredTables:
     def __init__(self, context: Context, published: Snapshot | None) -> None:
         """Args: `published`: the version; None before the first import, of which nothing is told."""
         self._context, self._published = context, published
-        has_persons = published is not None and published.has("persons")
-        self.persons: pl.LazyFrame | None = published.table("persons") if published and has_persons else None
+        persons = published.table("persons") if published is not None and published.has("persons") else None
+        # where nobody has several ids there is nothing to look up
+        is_empty = persons is None or not persons.select(pl.len()).collect().item()
+        self.persons: pl.LazyFrame | None = None if is_empty else persons
 
     def by_person(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Rows of customers with the person that each id belongs to today.
