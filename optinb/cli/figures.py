@@ -43,8 +43,9 @@ def figures_show(ws: Workspace, name: str) -> Any:
 @main.command()
 @click.argument("name", shell_complete=names_of("campaign"))
 @click.option("--night", type=DAY, help="The only night that is looked at; all when left out.")
+@click.option("--event", help="The name of an event that is counted, too, such as app_open.")
 @rehearsable("demo-author")
 @on_workspace
-def results(ws: Workspace, name: str, night: date | None) -> Any:
+def results(ws: Workspace, name: str, night: date | None, event: str | None) -> Any:
     """Show what the campaign NAME brought, against its control group."""
-    return ws.results(name, night=night)
+    return ws.results(name, night=night, event=event)

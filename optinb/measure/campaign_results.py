@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -10,23 +10,22 @@ import polars as pl
 
 from optinb.delivery.contact_history import STATUS
 from optinb.delivery.contact_status import RECEIVED
+from optinb.measure.afterwards import active_at_end, did_event
 from optinb.measure.assignment import MESSAGE, TESTED, assign
 from optinb.measure.effect import CONTROL
-from optinb.measure.outcomes import HISTORY_DAYS, outcomes
+from optinb.measure.measured_tables import MeasuredTables
+from optinb.measure.outcomes import outcomes
 from optinb.measure.reached import reached
 from optinb.measure.result import CampaignResult, result_of
-from optinb.warehouse import table_ages
-from optinb.warehouse.contract import CUSTOMERS, TRANSACTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-    from datetime import date
+    from datetime import date, datetime
 
     from optinb.base.context import Context
     from optinb.campaigns import Campaign, CampaignRecord
     from optinb.delivery import ContactHistory
     from optinb.delivery.journal import Store
-    from optinb.measure.assignment import Assignment
     from optinb.warehouse import Snapshot
 
 DAYS = 14
@@ -42,41 +41,48 @@ class CampaignResults:
         """Args: `published`: the version whose purchases are read, None before the first import."""
         self._context, self._store, self._contacts, self._published = context, store, contacts, published
 
-    def of(self, campaign: str, *, night: date | None = None) -> CampaignResult:
+    def of(self, campaign: str, *, night: date | None = None, event: str | None = None) -> CampaignResult:
         """What a campaign brought over all of its nights, or in one.
 
         Args:
             campaign: its name, without regard to case.
             night: the only one that is looked at.
+            event: the name of an event that is counted, too.
 
         Raises:
             CampaignError: with the nearest name, for a campaign that isn't known.
             StateError: when a frozen audience can't be read.
+            UsageError: with the nearest name, for an event that nobody delivered.
         """
         record = self._store.campaigns.get(campaign)
-        days, published = record.campaign.measurement_days or DAYS, self._published()
-        persons = published.table("persons") if published is not None and published.has("persons") else None
-        tested = self._tested(record, persons)
+        days, tables = record.campaign.measurement_days or DAYS, MeasuredTables(self._context, self._published())
+        tested = self._tested(record, tables)
         assignment = assign(tested, days=days, night=night)
         people, nights = assignment.people, assignment.nights
+        found = outcomes(people, tables.transactions(people))
+        if event is not None:
+            found = found.with_columns(event=did_event(people, tables.events(people, event)))
+        if (active := _active(people, tables)) is not None:
+            found = found.with_columns(active=active)
         return result_of(
             record.campaign.name,
             assignment,
-            outcomes(people, self._transactions(published, persons, people)),
-            measured_until=self._measured_until(published),
+            found,
+            measured_until=tables.measured_until(),
             days=days,
             currency=self._context.settings.workspace.currency,
             planned=_planned(record.campaign),
             # the same draws whenever the same is looked at
             seed=crc32(f"{record.id}/{night or ''}".encode()),
             recurs=record.campaign.schedule.every is not None and night is None,
-            gone=_gone(published, persons, people),
-            stale=self._why_stale(published, assignment),
+            gone=tables.gone(people),
+            stale=tables.why_stale(assignment.until),
             alarm=self._alarm(record, nights),
             reached=reached(tested.filter(pl.col("night").is_in(nights)), people),
+            event=event or "",
         )
 
-    def _tested(self, record: CampaignRecord, persons: pl.LazyFrame | None) -> pl.DataFrame:
+    def _tested(self, record: CampaignRecord, tables: MeasuredTables) -> pl.DataFrame:
         """Everybody of the nights of which something went out, with TESTED and `status`."""
         schema = {**TESTED, "status": STATUS}
         found, went_out = [pl.DataFrame(schema=schema)], set()
@@ -88,22 +94,8 @@ class CampaignResults:
             ours = rows.filter(pl.col("role") != "excluded").with_columns(
                 pl.col("role").cast(pl.String), send_at=send_at
             )
-            found.append(_by_person(ours.lazy(), persons).select([*schema]).collect())
+            found.append(tables.by_person(ours.lazy()).select([*schema]).collect())
         return pl.concat(found).filter(pl.col("night").is_in(sorted(went_out)))
-
-    def _why_stale(self, published: Snapshot | None, assignment: Assignment) -> str:
-        """Why the purchases of a test's windows aren't all told, though they should be; empty where they may be."""
-        if published is None or assignment.until is None:
-            return ""
-        settings, today = self._context.settings, self._context.today()
-        ages = table_ages(published.contents, run_date=today, limits=settings.imports, zone=settings.zone)
-        age = next((age for age in ages if age.table == TRANSACTIONS.name), None)
-        if age is None or age.stale is None:
-            return ""
-        ends = min(assignment.until.replace(tzinfo=UTC).astimezone(settings.zone).date(), today)
-        # what came before it stopped is told all the same
-        reaches = age.newest is not None and age.newest >= ends - timedelta(days=1)
-        return "" if reaches else age.stale
 
     def _alarm(self, record: CampaignRecord, nights: Collection[date]) -> str:
         """What Appboy's answers say is wrong with the templates of some nights, each sentence once."""
@@ -111,35 +103,17 @@ class CampaignResults:
         asked = (self._store.confirmations.newest(*audience.night) for audience in audiences)
         return "; ".join(dict.fromkeys(one.counts.alarm for one in asked if one is not None and one.counts.alarm))
 
-    def _transactions(
-        self, published: Snapshot | None, persons: pl.LazyFrame | None, people: pl.DataFrame
-    ) -> pl.LazyFrame:
-        """The transactions of the days that some people's windows and the year before them take."""
-        since, until = people["since"].min(), people["until"].max()
-        columns = {"person": pl.String, "occurred_at": pl.Datetime("us"), "day": pl.Date, "amount": pl.Float64}
-        if published is None or not isinstance(since, datetime) or not isinstance(until, datetime):
-            return pl.LazyFrame(schema=columns)
-        day = timedelta(days=1)  # files are by local days
-        first, last = (since - timedelta(days=HISTORY_DAYS) - day).date(), (until + day).date()
-        rows = published.scan(TRANSACTIONS.name, since=first, until=last)
-        return _by_person(rows.select("customer_id", "occurred_at", "day", "amount"), persons)
 
-    def _measured_until(self, published: Snapshot | None) -> datetime | None:
-        """The beginning of the day of the newest delivery of transactions (UTC, without a zone); None before any."""
-        deliveries = published.contents.deliveries if published is not None else ()
-        told = (d.run_date for d in deliveries if any(table.table == TRANSACTIONS.name for table in d.report.brought))
-        if (newest := max(told, default=None)) is None:
-            return None
-        begins = datetime.combine(newest, time.min, tzinfo=self._context.settings.zone)
-        return begins.astimezone(UTC).replace(tzinfo=None)
-
-
-def _gone(published: Snapshot | None, persons: pl.LazyFrame | None, people: pl.DataFrame) -> int:
-    """How many people are no longer among the customers."""
-    if published is None or not published.has(CUSTOMERS.name):
-        return 0
-    known = _by_person(published.table(CUSTOMERS.name).select("customer_id"), persons).select("person")
-    return people.lazy().join(known, on="person", how="anti").select(pl.len()).collect().item()
+def _active(people: pl.DataFrame, tables: MeasuredTables) -> pl.Series | None:
+    """Whether each is active at the end of their window; None until that is told of all."""
+    told = tables.measured_until()
+    ends: list[datetime] = people["until"].unique().sort().to_list()
+    if told is None or not ends or ends[-1] > told:
+        return None
+    # purchases up to the end come with the next day's delivery
+    days = {end: tables.day_of(end - timedelta(microseconds=1)) + timedelta(days=1) for end in ends}
+    states = tables.states(sorted(set(days.values())))
+    return None if states is None else active_at_end(people, states, days)
 
 
 def _planned(campaign: Campaign) -> dict[str, float]:
@@ -147,12 +121,3 @@ def _planned(campaign: Campaign) -> dict[str, float]:
     rest = 1 - campaign.control
     arms = {name: rest * share for name, share in campaign.shares.items()} if campaign.variants else {MESSAGE: rest}
     return {CONTROL: campaign.control, **arms}
-
-
-def _by_person(rows: pl.LazyFrame, persons: pl.LazyFrame | None) -> pl.LazyFrame:
-    """Rows of customers with the person that each id belongs to today."""
-    if persons is None:
-        return rows.with_columns(person="customer_id")
-    known = persons.select("customer_id", "person_id")
-    joined = rows.join(known, on="customer_id", how="left", maintain_order="left")
-    return joined.with_columns(person=pl.coalesce("person_id", "customer_id"))

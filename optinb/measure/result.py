@@ -43,6 +43,7 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
         alarm: what is wrong with its template by what arrived; empty where nothing is.
         recurs: whether it goes out again and again.
         look: which of the nightly looks at its open window this is.
+        event: the name of the event that is counted; empty where none is.
     """
 
     campaign: str
@@ -62,6 +63,7 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
     alarm: str = ""
     recurs: bool = False
     look: Look = FINAL
+    event: str = ""
 
     @property
     def is_final(self) -> bool:
@@ -132,6 +134,7 @@ def result_of(
     stale: str = "",
     alarm: str = "",
     reached: Mapping[str, ShareTold] | None = None,
+    event: str = "",
 ) -> CampaignResult:
     """What a campaign brought, from what everybody did.
 
@@ -140,7 +143,7 @@ def result_of(
     Args:
         campaign: its name.
         assignment: who belongs to its test.
-        outcomes: what they did, with OUTCOMES.
+        outcomes: what they did, with OUTCOMES; `active` and `event` beside, where they are known.
         measured_until: how far the tables tell of purchases (UTC, without a zone); None where none did.
         days: that are measured from the send on.
         currency: of amounts.
@@ -151,6 +154,7 @@ def result_of(
         stale: why the tables don't tell of all of its window, though they should.
         alarm: what is wrong with its template.
         reached: of each arm, and of all together, the share whom it reached, where that is known.
+        event: the name of the event that `outcomes` tell of.
     """
     counts = {str(arm): int(count) for arm, count in outcomes["arm"].value_counts(sort=True).iter_rows()}
     reached = reached or {}
@@ -177,6 +181,7 @@ def result_of(
         gone=gone,
         alarm=alarm,
         recurs=recurs,
+        event=event,
     )
     if problem:
         return known

@@ -223,7 +223,7 @@ def results_table(result: CampaignResult) -> ShownTable:
             rows.append(
                 (
                     arm.arm,
-                    RESULT_FIGURES[of],
+                    f"did {result.event}" if of == "event" and result.event else RESULT_FIGURES[of],
                     effect.customers,
                     effect.control_customers,
                     *means,

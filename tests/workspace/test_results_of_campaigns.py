@@ -15,6 +15,7 @@ from page_text import text_of
 import optinb
 from optinb.cli import main
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
+from optinb.errors import UsageError
 from optinb.nightly import Night
 from optinb.show import html, text
 
@@ -39,7 +40,7 @@ def deliver(folder: Path, days: int, purchases: list[str], monkeypatch: pytest.M
     (folder / "inbox" / str(day) / "transactions.csv").write_text("\n".join([head, *purchases]) + "\n")
     monkeypatch.setenv("OPTINB_NOW", (START + timedelta(days=days)).isoformat())
     with optinb.open_workspace(folder, user=AUTHOR) as later:
-        later.import_delivery(day, accept_anyway=True)
+        later.import_delivery(day, accept_anyway="other purchases")
 
 
 def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_what_comes_late(
@@ -78,7 +79,13 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
     late = [*bought(ids["control"][1:2], every=1, day=4), *bought(ids["recipient"][1:2], every=1, day=8)]
     deliver(folder, 9, late, monkeypatch)
     with optinb.open_workspace(folder, user=AUTHOR) as later:
+        assert "active" not in later.results(NAME).arms[0].figures  # no night since has told of stages
+        later.model(RUN_DATE + timedelta(days=9))
         final = later.results(NAME)
+        active = final.arms[0].figures["active"]
+        assert active.mean > active.control_mean and active.mean > effect.mean
+        with pytest.raises(UsageError, match=r"no event 'opend' was delivered"):
+            later.results(NAME, event="opend")
         assert final.is_final and final.arms[0].advice == "keep"
         effect = final.arms[0].figures["response"]
         assert round(effect.mean * sizes["message"]) == len(ids["recipient"][::2])
