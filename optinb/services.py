@@ -209,7 +209,14 @@ class Services(TablesView):
         """What campaigns brought, against their control groups."""
         from optinb.measure.campaign_results import CampaignResults
 
-        return CampaignResults(self.context, self.store, self.contacts, published=self._published)
+        return CampaignResults(
+            self.context,
+            self.store,
+            self.contacts,
+            published=self._published,
+            as_of=self.warehouse.as_of,
+            redemptions=self.redemptions.summary,
+        )
 
     @once
     def freshness(self) -> Freshness:

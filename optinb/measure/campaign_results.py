@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 import polars as pl
+from msgspec.structs import replace
 
 from optinb.delivery.contact_history import STATUS
 from optinb.delivery.contact_status import RECEIVED
 from optinb.measure.afterwards import active_at_end, did_event
 from optinb.measure.assignment import MESSAGE, TESTED, assign
+from optinb.measure.breakdown import parts_of, variants_compared
 from optinb.measure.effect import CONTROL
+from optinb.measure.known_before import known_before
 from optinb.measure.measured_tables import MeasuredTables
 from optinb.measure.outcomes import outcomes
 from optinb.measure.reached import reached
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from optinb.campaigns import Campaign, CampaignRecord
     from optinb.delivery import ContactHistory
     from optinb.delivery.journal import Store
+    from optinb.measure.breakdown import By
+    from optinb.measure.redeemed import CampaignRedemptions
     from optinb.warehouse import Snapshot
 
 DAYS = 14
@@ -36,18 +41,33 @@ class CampaignResults:
     """Finds out what campaigns brought. Nothing of it is kept: it follows the tables."""
 
     def __init__(
-        self, context: Context, store: Store, contacts: ContactHistory, *, published: Callable[[], Snapshot | None]
+        self,
+        context: Context,
+        store: Store,
+        contacts: ContactHistory,
+        *,
+        published: Callable[[], Snapshot | None],
+        as_of: Callable[[date], Snapshot],
+        redemptions: Callable[[str], CampaignRedemptions | None],
     ) -> None:
-        """Args: `published`: the version whose purchases are read, None before the first import."""
-        self._context, self._store, self._contacts, self._published = context, store, contacts, published
+        """Args.
 
-    def of(self, campaign: str, *, night: date | None = None, event: str | None = None) -> CampaignResult:
+        `published`: the version whose purchases are read, None before the first import; `as_of`: that of a night, while
+        it is kept; `redemptions`: what became of a campaign's offer, by its name.
+        """
+        self._context, self._store, self._contacts, self._published = context, store, contacts, published
+        self._as_of, self._redemptions = as_of, redemptions
+
+    def of(
+        self, campaign: str, *, night: date | None = None, event: str | None = None, parts: bool = False
+    ) -> CampaignResult:
         """What a campaign brought over all of its nights, or in one.
 
         Args:
             campaign: its name, without regard to case.
             night: the only one that is looked at.
             event: the name of an event that is counted, too.
+            parts: whether it is looked at by platform, stage and micro-segment, too.
 
         Raises:
             CampaignError: with the nearest name, for a campaign that isn't known.
@@ -64,16 +84,17 @@ class CampaignResults:
             found = found.with_columns(event=did_event(people, tables.events(people, event)))
         if (active := _active(people, tables)) is not None:
             found = found.with_columns(active=active)
-        return result_of(
+        # the same draws whenever the same is looked at
+        seed, planned = crc32(f"{record.id}/{night or ''}".encode()), _planned(record.campaign)
+        result = result_of(
             record.campaign.name,
             assignment,
             found,
             measured_until=tables.measured_until(),
             days=days,
             currency=self._context.settings.workspace.currency,
-            planned=_planned(record.campaign),
-            # the same draws whenever the same is looked at
-            seed=crc32(f"{record.id}/{night or ''}".encode()),
+            planned=planned,
+            seed=seed,
             recurs=record.campaign.schedule.every is not None and night is None,
             gone=tables.gone(people),
             stale=tables.why_stale(assignment.until),
@@ -81,6 +102,28 @@ class CampaignResults:
             reached=reached(tested.filter(pl.col("night").is_in(nights)), people),
             event=event or "",
         )
+        if not result.arms or result.measured_until is None:
+            return result
+        offer = self._redemptions(record.campaign.name)
+        if offer is not None and night is not None:
+            offer = replace(offer, nights=tuple(one for one in offer.nights if one.night == night))
+        sent: list[datetime] = people["since"].unique().to_list()
+        on = pl.col("since").replace_strict(sent, list(map(tables.day_of, sent)), return_dtype=pl.Date)
+        found = found.with_columns(day=on)
+        over = found.filter(pl.col("until") <= result.measured_until)  # the others are looked at every night
+        days_apart: list[tuple[By, pl.Series]] = [("first day", over["day"])] if len(nights) > 1 else []
+        by_day = parts_of(over, days_apart, planned=planned, seed=seed)
+        result = replace(result, offer=offer, by_day=by_day)
+        if not result.is_final:
+            wait = ("by platform, stage and micro-segment it is told once it is final",)
+            return replace(result, untold=wait) if parts else result
+        variants = variants_compared(found, planned=planned, seed=seed)
+        if not parts:
+            return replace(result, variants=variants)
+        group = self._context.settings.app_group(record.campaign.app_group)
+        known, untold = known_before(found, tables, as_of=self._as_of, apps=group.apps)
+        found_parts = parts_of(found, known, planned=planned, seed=seed)
+        return replace(result, variants=variants, parts=found_parts, untold=untold)
 
     def _tested(self, record: CampaignRecord, tables: MeasuredTables) -> pl.DataFrame:
         """Everybody of the nights of which something went out, with TESTED and `status`."""

@@ -84,11 +84,12 @@ class MeasuredTables:
                 raise UsageError(f"no event {event!r} was delivered{did_you_mean(event, names.to_list())}{never}")
         return self.by_person(rows.select("customer_id", "occurred_at"))
 
-    def states(self, days: list[date]) -> pl.DataFrame | None:
+    def states(self, days: list[date], *, before: bool = False) -> pl.DataFrame | None:
         """The states of everybody on some days, with STATES; `day` is the one that was asked for.
 
         Args:
             days: for each the first night from then on that modelled the customers tells, if it isn't too late.
+            before: whether the last night up to then tells instead.
 
         Returns:
             None where a day has no such night, or these are too many.
@@ -98,9 +99,10 @@ class MeasuredTables:
         nights = sorted({file.day for file in self._published.contents.files if file.table == "history"})
         found = [pl.LazyFrame(schema=STATES)]
         for day in days:
-            night = next((night for night in nights if day <= night <= day + timedelta(days=LATEST)), None)
-            if night is None:
+            near = [night for night in nights if 0 <= (day - night if before else night - day).days <= LATEST]
+            if not near:
                 return None
+            night = near[-1] if before else near[0]
             rows = self._published.history(since=night, until=night)
             if not {"stage", "micro_segment"} <= {*rows.collect_schema()}:
                 return None

@@ -11,8 +11,11 @@ from msgspec.structs import replace
 
 from optinb.base.figures import day
 from optinb.measure.arms import EVERYBODY, ArmResult, figures_of
+from optinb.measure.breakdown import ResultPart
 from optinb.measure.doubts import notes_on, why_doubted, why_withheld
 from optinb.measure.effect import CONTROL, FINAL, Look
+from optinb.measure.offer_words import offer_words
+from optinb.measure.redeemed import CampaignRedemptions
 from optinb.measure.result_words import chance_words, more_or_fewer, what_it_takes
 
 if TYPE_CHECKING:
@@ -44,6 +47,11 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
         recurs: whether it goes out again and again.
         look: which of the nightly looks at its open window this is.
         event: the name of the event that is counted; empty where none is.
+        by_day: of a campaign of several nights, those whom each was the first to count, once their window is over.
+        variants: each against each other one, once it is final.
+        parts: what it brought of whom, by what was known before the send; exploratory, once it is final.
+        untold: by what it can't be looked at, and why.
+        offer: what became of its offer, and what that cost; None without one.
     """
 
     campaign: str
@@ -64,6 +72,11 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
     recurs: bool = False
     look: Look = FINAL
     event: str = ""
+    by_day: tuple[ResultPart, ...] = ()
+    variants: tuple[ResultPart, ...] = ()
+    parts: tuple[ResultPart, ...] = ()
+    untold: tuple[str, ...] = ()
+    offer: CampaignRedemptions | None = None
 
     @property
     def is_final(self) -> bool:
@@ -88,7 +101,8 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
             return ()
         ends = None if self.is_final else self.final_on
         found = notes_on(self.customers, crossed=self.crossed, gone=self.gone, alarm=self.alarm, ends=ends)
-        return tuple(found)
+        offer = [offer_words(self.offer, self.arms[0].added("response"))] if self.offer else []
+        return (*found, *offer, *self.untold)
 
     def sentence(self) -> str:
         """What to do, in words."""

@@ -18,6 +18,8 @@ from optinb.show.tables import (
     local_time,
     reach_days_table,
     reach_table,
+    reached_lines,
+    result_parts_tables,
     results_table,
     runs_table,
     table,
@@ -259,8 +261,9 @@ def redeemed_text(value: CampaignRedemptions) -> str:
 
 def result_text(value: CampaignResult) -> str:
     """What a campaign brought, in a sentence and by figure."""
-    notes = "\n".join(f"note: {note}" for note in value.notes)
-    parts = (f"{value.campaign}: {value.sentence()}", results_table(value).text, notes)
+    notes = "\n".join([*reached_lines(value), *(f"note: {note}" for note in value.notes)])
+    tables = (f"{title}\n{shown.text}" for title, shown in result_parts_tables(value).items())
+    parts = (f"{value.campaign}: {value.sentence()}", results_table(value).text, notes, *tables)
     return "\n\n".join(filter(None, parts))
 
 

@@ -117,7 +117,7 @@ FUNCTIONS = {
     "optinb.show.charts": "combinations purchases_by_month sizes",
     "optinb.measure.campaign_figures": "in_one_line",
     "optinb.show.tables": "by_table card_tables drift_table finding_rows moves rate_of reach_days_table reach_table "
-    "reasons_left_out results_table runs_table strongest times_as_many",
+    "reasons_left_out reached_lines result_parts_tables results_table runs_table strongest times_as_many",
     "optinb.segments.profile": "can_be_chosen",
 }
 

@@ -92,6 +92,9 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         assert round(effect.control_mean * sizes["control"]) == len(ids["control"][::10]) + 1
         assert final.arms[0].figures["spend"].mean == pytest.approx(30 * effect.mean)
         assert later.results(NAME, night=RUN_DATE).customers == sizes and not final.is_doubtful
+        by = later.results(NAME, parts=True)
+        assert {part.by for part in by.parts} == {"platform", "stage"} and by.untold == ()
+        assert "exploratory: of " in text(by) and "exploratory: of " in text_of(html(by))
         assert final.sentence() in text(final) and " points (" in text(final) and "% (" in text(final)
         assert "Keep it:" in text_of(html(final))
         later.forget(ids["control"][0])  # whose purchases are gone; the group stays as large as it was
