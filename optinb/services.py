@@ -224,8 +224,10 @@ class Services(TablesView):
     def campaign_results(self) -> CampaignResults:
         """What campaigns brought, against their control groups."""
         from optinb.measure.campaign_results import CampaignResults
+        from optinb.measure.result_details import ResultDetails
 
-        return CampaignResults(self.context, self.store, self.campaign_tests)
+        details = ResultDetails(self.context, as_of=self.warehouse.as_of, redemptions=self.redemptions.summary)
+        return CampaignResults(self.context, self.store, self.campaign_tests, details)
 
     @once
     def final_results(self) -> FinalResults:

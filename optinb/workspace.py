@@ -235,18 +235,23 @@ class Workspace(Services, Exploration):
         waiting, said = self.together.waiting(record), self.together.comments(record.id)
         return page_of(record, self.reach_figures, self.redemptions, waiting=waiting, comments=said)
 
-    def results(self, name: str, *, night: date | str | None = None) -> CampaignResult:
+    def results(
+        self, name: str, *, night: date | str | None = None, event: str | None = None, parts: bool = False
+    ) -> CampaignResult:
         """What a campaign brought so far, or finally: everybody who was to get it against its control group.
 
         Args:
             name: of the campaign, without regard to case.
             night: the only night that is looked at, as a date, or text such as "2026-11-20"; all when left out.
+            event: the name of an event that is counted, too, such as "app_open".
+            parts: whether it is looked at by platform, stage and micro-segment, too, as known before the send.
 
         Raises:
             CampaignError: with the nearest name, for a campaign that isn't known.
             StateError: when a frozen audience can't be read.
+            UsageError: with the nearest name, for an event that nobody delivered.
         """
-        return self.campaign_results.of(name, night=as_day(night) if night else None)
+        return self.campaign_results.of(name, night=as_day(night) if night else None, event=event, parts=parts)
 
     def programme(self, *, since: date | str | None = None, until: date | str | None = None) -> Programme:
         """What all campaigns together brought: everybody against the lasting control group, over any period.

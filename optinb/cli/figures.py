@@ -44,11 +44,13 @@ def figures_show(ws: Workspace, name: str) -> Any:
 @main.command()
 @click.argument("name", shell_complete=names_of("campaign"))
 @click.option("--night", type=DAY, help="The only night that is looked at; all when left out.")
+@click.option("--event", help="The name of an event that is counted, too, such as app_open.")
+@click.option("--parts", is_flag=True, help="Look at it by platform, stage and micro-segment, too (exploratory).")
 @rehearsable("demo-author")
 @on_workspace
-def results(ws: Workspace, name: str, night: date | None) -> Any:
+def results(ws: Workspace, name: str, night: date | None, event: str | None, parts: bool) -> Any:
     """Show what the campaign NAME brought, against its control group."""
-    return ws.results(name, night=night)
+    return ws.results(name, night=night, event=event, parts=parts)
 
 
 @main.command()

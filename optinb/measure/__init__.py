@@ -6,6 +6,7 @@ from optinb.base.lazily import lazily
 
 if TYPE_CHECKING:
     from optinb.measure.arms import ArmResult
+    from optinb.measure.breakdown import ResultPart
     from optinb.measure.campaign_figures import (
         CampaignFigures,
         CampaignReach,
@@ -45,6 +46,7 @@ else:
         __name__,
         {
             ".arms": "ArmResult",
+            ".breakdown": "ResultPart",
             ".campaign_figures": "CampaignFigures CampaignReach FiguresRead NightFigures in_one_line",
             ".campaign_page": "CampaignPage page_of",
             ".campaign_results": "CampaignResults",

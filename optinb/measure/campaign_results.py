@@ -28,30 +28,37 @@ if TYPE_CHECKING:
     from optinb.measure.all_results import AllResults
     from optinb.measure.campaign_tests import CampaignTest, CampaignTests, Period
     from optinb.measure.measured_tables import MeasuredTables
+    from optinb.measure.result_details import ResultDetails
 
 
 class CampaignResults:
     """Finds out what campaigns brought. It follows the tables; what it said when it became final stands beside it."""
 
-    def __init__(self, context: Context, store: Store, tests: CampaignTests) -> None:
-        """Args: `tests`: finds who belongs to each, and what they did."""
-        self._context, self._store, self._tests = context, store, tests
+    def __init__(self, context: Context, store: Store, tests: CampaignTests, details: ResultDetails) -> None:
+        """Args: `tests`: finds who belongs to each, and what they did; `details`: looks at one more closely."""
+        self._context, self._store, self._tests, self._details = context, store, tests, details
         self._notes = NotedResults(context.root)
 
-    def of(self, campaign: str, *, night: date | None = None, event: str | None = None) -> CampaignResult:
+    def of(
+        self, campaign: str, *, night: date | None = None, event: str | None = None, parts: bool = False
+    ) -> CampaignResult:
         """What a campaign brought over all of its nights, or in one.
 
         Args:
             campaign: its name, without regard to case.
             night: the only one that is looked at.
             event: the name of an event that is counted, too.
+            parts: whether it is looked at by platform, stage and micro-segment, too.
 
         Raises:
             CampaignError: with the nearest name, for a campaign that isn't known.
             StateError: when a frozen audience can't be read.
             UsageError: with the nearest name, for an event that nobody delivered.
         """
-        return self._with_note(self._store.campaigns.get(campaign), night, event)
+        test, tables = self.test_of(campaign, night=night), self._tests.tables()
+        did = _did(test, tables, event)
+        result = self._result(test, did, tables, event=event or "")
+        return self._with_note(test.record, self._details.of(result, test, did, tables, parts=parts))
 
     def of_all(self, campaigns: Iterable[str], *, period: Period | None = None) -> Iterator[CampaignResult]:
         """What each of several campaigns brought, in their order: their purchases are read together, not for each.
@@ -93,21 +100,19 @@ class CampaignResults:
         """Who belongs to the test of a campaign, and what they did; arguments and errors as of `of`."""
         return self._tests.of(self._store.campaigns.get(campaign), night=night)
 
-    def result(self, test: CampaignTest, event: str | None = None) -> CampaignResult:
+    def result(self, test: CampaignTest) -> CampaignResult:
         """What a campaign brought, by the tables of today.
 
         Args:
             test: who belongs to it, and what they did.
-            event: the name of an event that is counted, too.
-
-        Raises:
-            UsageError: with the nearest name, for an event that nobody delivered.
         """
-        tables, people, did = self._tests.tables(), test.assignment.people, test.outcomes
-        if event is not None:
-            did = did.with_columns(event=did_event(people, tables.events(people, event)))
-        if (active := _active(people, tables)) is not None:
-            did = did.with_columns(active=active)
+        tables = self._tests.tables()
+        return self._result(test, _did(test, tables), tables)
+
+    def _result(
+        self, test: CampaignTest, did: pl.DataFrame, tables: MeasuredTables, *, event: str = ""
+    ) -> CampaignResult:
+        people = test.assignment.people
         campaign = test.record.campaign
         return result_of(
             campaign.name,
@@ -123,12 +128,12 @@ class CampaignResults:
             stale=tables.why_stale(test.assignment.until),
             alarm=self._tests.alarm(test),
             reached=reached(test.tested.filter(pl.col("night").is_in(test.assignment.nights)), people),
-            event=event or "",
+            event=event,
         )
 
     def _told(self, record: CampaignRecord) -> CampaignResult:
         try:
-            return self._with_note(record, None, None)
+            return self._with_note(record, self.result(self._tests.of(record)))
         except StateError as error:
             return CampaignResult(
                 campaign=record.campaign.name,
@@ -141,13 +146,21 @@ class CampaignResults:
                 problem=str(error),
             )
 
-    def _with_note(self, record: CampaignRecord, night: date | None, event: str | None) -> CampaignResult:
+    def _with_note(self, record: CampaignRecord, result: CampaignResult) -> CampaignResult:
         """What a campaign brought, beside what it said when that became final."""
-        result = self.result(self._tests.of(record, night=night), event)
         try:
             return with_note(result, self._notes.of(record.id))
         except StateError as error:
             return replace(result, final_unknown=str(error))
+
+
+def _did(test: CampaignTest, tables: MeasuredTables, event: str | None = None) -> pl.DataFrame:
+    """What everybody of a test did, with who is active at the end, where that is known, and who did an event."""
+    did, people = test.outcomes, test.assignment.people
+    if event is not None:
+        did = did.with_columns(event=did_event(people, tables.events(people, event)))
+    active = _active(people, tables)
+    return did if active is None else did.with_columns(active=active)
 
 
 def _active(people: pl.DataFrame, tables: MeasuredTables) -> pl.Series | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,9 +42,8 @@ class Moments:
     """The columns whose sums over a group tell all that is compared; a column that several need is there once."""
 
     def __init__(self, compared: Sequence[Compared]) -> None:
-        self._columns: list[Floats] = []
+        self._columns: list[tuple[Floats, ...]] = []
         self._known: dict[tuple[int, ...], int] = {}
-        self._kept: list[object] = []
         one = np.ones(len(compared[0].y))
         rows = []
         for y, w, x in compared:
@@ -65,14 +64,17 @@ class Moments:
                 )
             )
         self._at: NDArray[np.int64] = np.array(rows).T
-        self.columns: Floats = np.stack(self._columns, axis=1)
+
+    def columns(self) -> Iterator[Floats]:
+        """Each column (customers,), made when it is asked for: of millions not all fit into memory."""
+        for of in self._columns:
+            yield of[0] if len(of) == 1 else of[0] * of[1]
 
     def _place(self, *of: Floats) -> int:
         key = tuple(sorted(map(id, of)))
         if key not in self._known:
             self._known[key] = len(self._columns)
-            self._kept.append(of)  # or another array might get its id
-            self._columns.append(of[0] if len(of) == 1 else of[0] * of[1])
+            self._columns.append(of)  # which keeps the arrays, so that no other gets their ids
         return self._known[key]
 
     def differences(self, control: Floats, total: Floats) -> Differences:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 
@@ -20,13 +22,23 @@ CELLS = 5_000
 has the same mean, variance and skewness then, whose terms are sums over customers, and takes no longer for millions."""
 
 
-def cells_of(columns: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
-    """The sums of columns (customers x columns) over at most `CELLS` cells of customers, alike in size."""
-    customers = len(columns)
+def cells_of(
+    columns: Iterable[NDArray[np.float64]], customers: int, random: np.random.Generator
+) -> NDArray[np.float64]:
+    """The sums of columns over at most `CELLS` cells of customers, alike in size.
+
+    Args:
+        columns: (customers,) each, of which one at a time is needed.
+        customers: how many there are.
+        random: what the cells are put together with.
+
+    Returns:
+        (cells x columns).
+    """
     if customers <= CELLS:
-        return columns
+        return np.stack(list(columns), axis=1)
     cell = random.permutation(customers) % CELLS
-    sums = [np.bincount(cell, weights=column, minlength=CELLS) for column in columns.T]
+    sums = [np.bincount(cell, weights=column, minlength=CELLS) for column in columns]
     return np.stack(sums, axis=1).astype(np.float64, copy=False)
 
 

@@ -28,7 +28,7 @@ from optinb.measure.differences import Compared, Moments
 from optinb.measure.draws import cells_of, drawn_sums
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -223,11 +223,16 @@ def compare_figures(
         asked += [Compared(y, more) for y, more in zip(rest[:means], rest[means + 1 :], strict=True)]
         asked += [Compared(y, y * arm, x) for y, x in (figures[name] for name in names[means:])]
     moments = Moments(asked)
-    columns = moments.columns
-    random = np.random.default_rng(seed)
-    seen = columns[~treated].sum(axis=0)
-    drawn = drawn_sums(cells_of(columns, random), sizes[1] / sizes.sum(), draws=draws, random=random)
-    test = moments.differences(np.concatenate([seen[None], drawn]), columns.sum(axis=0))
+    random, control, seen = np.random.default_rng(seed), 1 - arm, list[float]()
+
+    def columns() -> Iterator[NDArray[np.float64]]:
+        for column in moments.columns():
+            seen.append(float(column @ control))
+            yield column
+
+    cells = cells_of(columns(), len(treated), random)
+    drawn = drawn_sums(cells, sizes[1] / sizes.sum(), draws=draws, random=random)
+    test = moments.differences(np.concatenate([[seen], drawn]), cells.sum(axis=0))
     estimate = test.estimate()
     low, high = test.interval(estimate, look.tail(confidence, draws))
     p = test.p()

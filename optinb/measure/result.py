@@ -11,9 +11,12 @@ from msgspec.structs import replace
 
 from optinb.base.figures import day
 from optinb.measure.arms import EVERYBODY, Advice, ArmResult, figures_of
+from optinb.measure.breakdown import ResultPart
 from optinb.measure.doubts import notes_on, why_doubted, why_withheld
 from optinb.measure.effect import CONTROL, FINAL, Look
 from optinb.measure.final_note import FinalNote
+from optinb.measure.offer_words import offer_words
+from optinb.measure.redeemed import CampaignRedemptions
 from optinb.measure.result_words import chance_words, more_or_fewer, what_it_takes
 
 if TYPE_CHECKING:
@@ -48,6 +51,11 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
         final: what it said when it became final; None where nobody noted that.
         final_unknown: why what was noted of it isn't known; empty where it is, or nothing was.
         event: the name of the event that is counted; empty where none is.
+        by_day: of a campaign of several nights, those whom each was the first to count, once their window is over.
+        variants: each against each other one, once it is final.
+        parts: what it brought of whom, by what was known before the send; exploratory, once it is final.
+        untold: by what it can't be looked at, and why.
+        offer: what became of its offer, and what that cost; None without one.
     """
 
     campaign: str
@@ -71,6 +79,11 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
     final: FinalNote | None = None
     final_unknown: str = ""
     event: str = ""
+    by_day: tuple[ResultPart, ...] = ()
+    variants: tuple[ResultPart, ...] = ()
+    parts: tuple[ResultPart, ...] = ()
+    untold: tuple[str, ...] = ()
+    offer: CampaignRedemptions | None = None
 
     @property
     def is_final(self) -> bool:
@@ -105,7 +118,8 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
             return ()
         ends = None if self.is_final else self.final_on
         found = notes_on(self.customers, crossed=self.crossed, gone=self.gone, alarm=self.alarm, ends=ends)
-        return tuple(found)
+        offer = [offer_words(self.offer, self.arms[0].added("response"))] if self.offer else []
+        return (*found, *offer, *self.untold)
 
     @property
     def advice(self) -> Advice | None:
@@ -169,7 +183,7 @@ def result_of(
     Args:
         campaign: its name.
         assignment: who belongs to its test.
-        outcomes: what they did, with OUTCOMES.
+        outcomes: what they did, with OUTCOMES; `active` and `event` beside, where they are known.
         measured_until: how far the tables tell of purchases (UTC, without a zone); None where none did.
         days: that are measured from the send on.
         currency: of amounts.
@@ -180,7 +194,7 @@ def result_of(
         stale: why the tables don't tell of all of its window, though they should.
         alarm: what is wrong with its template.
         reached: of each arm, and of all together, the share whom it reached, where that is known.
-        event: the name of the event that is counted; empty where none is.
+        event: the name of the event that `outcomes` tell of.
     """
     counts = {str(arm): int(count) for arm, count in outcomes["arm"].value_counts(sort=True).iter_rows()}
     reached = reached or {}

@@ -20,6 +20,8 @@ from optinb.show.tables import (
     programme_table,
     reach_days_table,
     reach_table,
+    reached_lines,
+    result_parts_tables,
     results_table,
     runs_table,
     table,
@@ -266,8 +268,9 @@ def result_text(value: CampaignResult) -> str:
     """What a campaign brought, in a sentence and by figure."""
     from optinb.measure.noted_results import final_words
 
-    notes = "\n".join(f"note: {note}" for note in value.notes)
-    parts = (f"{value.campaign}: {value.sentence()}", results_table(value).text, notes, final_words(value))
+    notes = "\n".join([*reached_lines(value), *(f"note: {note}" for note in value.notes)])
+    tables = (f"{title}\n{shown.text}" for title, shown in result_parts_tables(value).items())
+    parts = (f"{value.campaign}: {value.sentence()}", results_table(value).text, notes, *tables, final_words(value))
     return "\n\n".join(filter(None, parts))
 
 

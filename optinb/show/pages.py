@@ -119,7 +119,8 @@ FUNCTIONS = {
     "optinb.show.charts": "combinations purchases_by_month sizes",
     "optinb.measure.campaign_figures": "in_one_line",
     "optinb.show.tables": "by_table card_tables drift_table finding_rows moves parts_table programme_table rate_of "
-    "reach_days_table reach_table reasons_left_out results_table runs_table strongest times_as_many uplift_table",
+    "reach_days_table reach_table reached_lines reasons_left_out result_parts_tables results_table runs_table "
+    "strongest times_as_many uplift_table",
     "optinb.segments.profile": "can_be_chosen",
 }
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Effect,
         NightFigures,
         Programme,
+        ResultPart,
         TableCounts,
     )
     from optinb.segments.discovery import Discovery, Finding
@@ -226,10 +227,48 @@ def results_table(result: CampaignResult) -> ShownTable:
     rows = []
     for arm in result.arms:
         for of, effect in arm.figures.items():
+            name = f"did {result.event}" if of == "event" and result.event else RESULT_FIGURES[of]
             told = (*_told(of, effect), rise_words(effect))
-            rows.append((arm.arm, RESULT_FIGURES[of], effect.customers, effect.control_customers, *told))
+            rows.append((arm.arm, name, effect.customers, effect.control_customers, *told))
     head = ("to", "figure", "customers", "held out", "with it", "without", "difference", "as a share")
     return ShownTable(head, rows)
+
+
+def result_parts_tables(result: CampaignResult) -> dict[str, ShownTable]:
+    """What a campaign brought by part, by what is said above each table; those without a row are left out."""
+    from optinb.measure.breakdown import luck_words
+
+    told = {
+        "By the day on which customers first got it, or were held out": result.by_day,
+        "Variants against each other": result.variants,
+        f"By what was known before the send; exploratory: {luck_words(result.parts)}": result.parts,
+    }
+    head = ("by", "part", "customers", "against", "bought", "spent by each", "differs")
+    return {title: ShownTable(head, [_part_row(part) for part in parts]) for title, parts in told.items() if parts}
+
+
+def _part_row(part: ResultPart) -> tuple[object, ...]:
+    bought, spent = part.bought, part.spent
+    sizes = (bought.customers, bought.control_customers)
+    words = (difference_words("response", bought), difference_words("spend", spent))
+    return (part.by, part.part, *sizes, *words, "yes" if part.is_found else "not told")
+
+
+def reached_lines(result: CampaignResult) -> list[str]:
+    """Whom each arm's messages reached, and what they brought of these, a sentence each."""
+    lines = []
+    for arm in result.arms:
+        reached, of = arm.reached, arm.on_reached("response")
+        if reached is None:
+            continue
+        between = "" if reached.low == reached.high else f" ({share(reached.low)} to {share(reached.high)})"
+        line = f"{arm.arm}: reached {share(reached.share)} of its customers{between}, by what Appboy says"
+        if of is not None:
+            estimate, low, high = (100 * one for one in of)
+            more = f"{_no_minus_zero(f'{estimate:+.1f}')} points ({_points(low)} to {_points(high)})"
+            line += f"; of those reached bought {more}, if it brought nothing of the others"
+        lines.append(line)
+    return lines
 
 
 def difference_words(of: str, effect: Effect) -> str:

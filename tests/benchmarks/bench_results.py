@@ -48,6 +48,7 @@ from optinb.delivery.journal import Accepted, Store
 from optinb.delivery.journal.rows import as_json
 from optinb.engine.persons import in_share
 from optinb.measure import CampaignResults, CampaignTests, ProgrammeResults
+from optinb.measure.result_details import ResultDetails
 from optinb.warehouse import Warehouse, building
 from optinb.warehouse.days import DayFile
 from optinb.warehouse.sql import connect
@@ -170,7 +171,10 @@ def measured(root: Path, kind: str) -> dict[str, object]:
     here = context(root)
     with Store.open(root / "state.sqlite", root=root) as store, Warehouse(root, here.settings).open() as published:
         contacts = ContactHistory(root, store)
-        results = CampaignResults(here, store, CampaignTests(here, store, contacts, published=lambda: published))
+        tests = CampaignTests(here, store, contacts, published=lambda: published)
+        results = CampaignResults(
+            here, store, tests, ResultDetails(here, as_of=lambda _: published, redemptions=lambda _: None)
+        )
         names = [record.campaign.name for record in store.campaigns.list()]
         begun = usage()["processor_s"]
         match kind:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from optinb.measure.afterwards import active_at_end, did_event
 from optinb.measure.outcomes import ASSIGNED, HISTORY_DAYS, OUTCOMES, outcomes, outcomes_of_all
 
 SENT = datetime(2026, 11, 1, 17, 30, tzinfo=UTC).replace(tzinfo=None)
@@ -61,6 +62,22 @@ def test_what_was_known_before_is_of_the_year_before_the_send_alone() -> None:
     ]
     (found,) = outcomes(assigned("a"), bought(*rows)).to_dicts()
     assert (found["orders_before"], found["spend_before"], found["days_since"]) == (1, 20.0, 30.0)
+
+
+def test_who_is_active_once_their_window_is_over_is_told_by_the_night_of_that_day() -> None:
+    people, end = assigned("a", "b", "c", "x"), SENT + WINDOW
+    day = end.date()
+    rows = [("a", day, "active"), ("b", day, "churned"), ("c", day, "reactivated"), ("c", day, "churned")]
+    rows.append(("b", day + timedelta(days=1), "active"))
+    states = pl.DataFrame(rows, schema={"person": pl.String, "day": pl.Date, "stage": pl.String}, orient="row")
+    assert active_at_end(people, states, {end: day}).to_list() == [True, False, True, False]
+
+
+def test_an_event_counts_once_and_in_the_window_alone() -> None:
+    second = timedelta(seconds=1)
+    rows = [("a", SENT), ("a", SENT + second), ("b", SENT - second), ("c", SENT + WINDOW), ("x", SENT)]
+    events = pl.LazyFrame(rows, schema={"person": pl.String, "occurred_at": pl.Datetime("us")}, orient="row")
+    assert did_event(assigned("a", "b", "c"), events).to_list() == [True, False, False]
 
 
 def test_each_person_has_a_window_of_their_own() -> None:

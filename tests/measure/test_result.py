@@ -18,6 +18,7 @@ from optinb.measure.assignment import TESTED, assign
 from optinb.measure.outcomes import outcomes
 from optinb.measure.result import CampaignResult, result_of
 from optinb.measure.result_words import customers_for, more_or_fewer
+from optinb.show import text
 
 SENT = datetime(2026, 11, 1, 17, 30, tzinfo=UTC).replace(tzinfo=None)
 DAYS = 14
@@ -34,6 +35,7 @@ def result(
     planned: float | None = None,
     seed: int = 1,
     crossed: int = 0,
+    with_event: bool = False,
     **more: Any,
 ) -> CampaignResult:
     """Of customers of whom three in ten buy once anyway, and `effect` more of those who were to get it."""
@@ -57,11 +59,14 @@ def result(
     transactions = bought.with_columns(occurred_at=occurred, day=occurred.dt.date()).filter(
         pl.col("occurred_at") < until
     )
+    after = outcomes(assign(tested, days=DAYS).people, transactions.lazy())
+    if with_event:
+        after = after.with_columns(event=pl.Series(random.random(customers) < 0.5))
     assignment = replace(assign(tested, days=DAYS), crossed=crossed)
     held = control if planned is None else planned
     shares = {"control": held, **({"A": (1 - held) / 2, "B": (1 - held) / 2} if variants else {"message": 1 - held})}
     return result_of(
-        "Summer", assignment, outcomes(assignment.people, transactions.lazy()), measured_until=until, days=DAYS,
+        "Summer", assignment, after, measured_until=until, days=DAYS,
         currency="EUR", planned=shares, seed=seed, **more,
     )  # fmt: skip
 
@@ -136,6 +141,8 @@ def test_what_is_told_of_buyers_stands_beside_what_is_told_of_customers() -> Non
     assert value.low < 0 < value.high  # the message brought buyers, and no dearer purchases
     assert figures["orders_per_buyer"].mean == pytest.approx(1)
     assert all(effect.rise is not None for effect in figures.values())
+    shown = text(result(with_event=True, event="app_open"))
+    assert re.search(r"message +did app_open +[\d,]+ +\d+ +[\d.]+%", shown)
     assert list(result(customers=60, control=0.3).arms[0].figures)[-1] == "net_spend"  # too few buyers
 
 

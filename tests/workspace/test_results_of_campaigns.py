@@ -17,6 +17,7 @@ import optinb
 from optinb.cli import main
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.engine.persons import in_share
+from optinb.errors import UsageError
 from optinb.measure import FinalResults
 from optinb.nightly import Night
 from optinb.show import html, text
@@ -119,7 +120,13 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
     late = [*bought(ids["control"][1:2], every=1, day=4), *bought(ids["recipient"][1:2], every=1, day=8)]
     deliver(folder, 9, late, monkeypatch)
     with optinb.open_workspace(folder, user=AUTHOR) as later:
+        assert "active" not in later.results(NAME).arms[0].figures  # no night since has told of stages
+        later.model(RUN_DATE + timedelta(days=9))
         final = later.results(NAME)
+        active = final.arms[0].figures["active"]
+        assert active.mean > active.control_mean and active.mean > effect.mean
+        with pytest.raises(UsageError, match=r"no event 'opend' was delivered"):
+            later.results(NAME, event="opend")
         assert final.is_final and final.arms[0].advice == "keep"
         effect = final.arms[0].figures["response"]
         assert round(effect.mean * sizes["message"]) == len(ids["recipient"][::2])
@@ -129,6 +136,9 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         ranked = later.uplift(NAME.upper())
         assert "no ranking: too few bought, or were held out" in text(ranked) and ranked.ranking is None
         assert ranked.control_customers == sizes["control"] and (ranked.more_held_out or 0) > 0
+        by = later.results(NAME, parts=True)
+        assert {part.by for part in by.parts} == {"platform", "stage"} and by.untold == ()
+        assert "exploratory: of " in text(by) and "exploratory: of " in text_of(html(by))
         assert final.sentence() in text(final) and " points (" in text(final) and "% (" in text(final)
         assert "Keep it" in text_of(html(final))
         assert "nobody noted what it said when it became final" in text(final)
