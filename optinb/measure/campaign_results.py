@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from optinb.campaigns import Campaign, CampaignRecord
     from optinb.delivery import ContactHistory
     from optinb.delivery.journal import Store
-    from optinb.measure.breakdown import By
     from optinb.measure.redeemed import CampaignRedemptions
     from optinb.warehouse import Snapshot
 
@@ -85,7 +84,7 @@ class CampaignResults:
         if (active := _active(people, tables)) is not None:
             found = found.with_columns(active=active)
         # the same draws whenever the same is looked at
-        seed, planned = crc32(f"{record.id}/{night or ''}".encode()), _planned(record.campaign)
+        seed = crc32(f"{record.id}/{night or ''}".encode())
         result = result_of(
             record.campaign.name,
             assignment,
@@ -93,7 +92,7 @@ class CampaignResults:
             measured_until=tables.measured_until(),
             days=days,
             currency=self._context.settings.workspace.currency,
-            planned=planned,
+            planned=_planned(record.campaign),
             seed=seed,
             recurs=record.campaign.schedule.every is not None and night is None,
             gone=tables.gone(people),
@@ -102,28 +101,40 @@ class CampaignResults:
             reached=reached(tested.filter(pl.col("night").is_in(nights)), people),
             event=event or "",
         )
-        if not result.arms or result.measured_until is None:
+        if not result.arms:
             return result
         offer = self._redemptions(record.campaign.name)
         if offer is not None and night is not None:
             offer = replace(offer, nights=tuple(one for one in offer.nights if one.night == night))
-        sent: list[datetime] = people["since"].unique().to_list()
+        return self._apart(record, replace(result, offer=offer), found, tables, seed=seed, parts=parts)
+
+    def _apart(
+        self,
+        record: CampaignRecord,
+        result: CampaignResult,
+        found: pl.DataFrame,
+        tables: MeasuredTables,
+        *,
+        seed: int,
+        parts: bool,
+    ) -> CampaignResult:
+        """A result with what was brought by day, by variant and, where it is wanted, by part of the customers."""
+        planned, sent = result.planned, found["since"].unique().to_list()
         on = pl.col("since").replace_strict(sent, list(map(tables.day_of, sent)), return_dtype=pl.Date)
         found = found.with_columns(day=on)
-        over = found.filter(pl.col("until") <= result.measured_until)  # the others are looked at every night
-        days_apart: list[tuple[By, pl.Series]] = [("first day", over["day"])] if len(nights) > 1 else []
-        by_day = parts_of(over, days_apart, planned=planned, seed=seed)
-        result = replace(result, offer=offer, by_day=by_day)
+        if len(result.nights) > 1:
+            over = found.filter(pl.col("until") <= result.measured_until)  # the others are looked at every night
+            by_day = parts_of(over, [("first day", over["day"])], planned=planned, seed=seed)
+            result = replace(result, by_day=by_day)
         if not result.is_final:
             wait = ("by platform, stage and micro-segment it is told once it is final",)
             return replace(result, untold=wait) if parts else result
-        variants = variants_compared(found, planned=planned, seed=seed)
+        result = replace(result, variants=variants_compared(found, planned=planned, seed=seed))
         if not parts:
-            return replace(result, variants=variants)
+            return result
         group = self._context.settings.app_group(record.campaign.app_group)
         known, untold = known_before(found, tables, as_of=self._as_of, apps=group.apps)
-        found_parts = parts_of(found, known, planned=planned, seed=seed)
-        return replace(result, variants=variants, parts=found_parts, untold=untold)
+        return replace(result, parts=parts_of(found, known, planned=planned, seed=seed), untold=untold)
 
     def _tested(self, record: CampaignRecord, tables: MeasuredTables) -> pl.DataFrame:
         """Everybody of the nights of which something went out, with TESTED and `status`."""
