@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -48,8 +48,8 @@ def test_of_many_parts_without_effect_hardly_any_is_found() -> None:
 
 
 def test_small_and_unknown_parts_are_left_out_and_of_many_days_the_newest_stay() -> None:
-    part = [None, *[f"2026-10-{n:02}" for n in range(1, 20)], "2026-11-01"]
-    values = pl.Series([*np.repeat(part[:20], 200).tolist(), *[part[20]] * FEWEST_HELD_OUT])
+    part = [None, *[date(2026, 10, n) for n in range(1, 20)], date(2026, 11, 1)]
+    values = pl.Series([day for day in part[:20] for _ in range(200)] + [part[20]] * FEWEST_HELD_OUT)
     found = parts_of(outcomes(len(values), 3), [("first day", values)], planned=PLANNED, seed=3)
     assert [one.part for one in found] == [f"2026-10-{n:02}" for n in range(20 - MOST_VALUES, 20)]
 
