@@ -270,6 +270,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         ws.quarantine(), ws.customer_on("000014", RUN_DATE), ws.lists.save("Few", ["000014"]),
         ws.vendor_control.save("Shop", ["somebody"]),
         ws.programme(), *programmes(),
+        ws.uplift(shop["name"]),
         ws.campaigns.last_approval(ws.campaigns.preview(shop)), init_workspace(ws.root.parent / "new"),
     ]  # fmt: skip
     forgotten = ForgottenCustomer(person="0" * 64, rows={"customers": 1}, versions=1, files=1, quarantined=1, lists=1,
