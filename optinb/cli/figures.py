@@ -8,6 +8,7 @@ import click
 
 from optinb.cli.common import DAY, main, on_workspace, rehearsable
 from optinb.cli.completing import names_of
+from optinb.errors import UsageError
 
 if TYPE_CHECKING:
     from datetime import date
@@ -41,10 +42,14 @@ def figures_show(ws: Workspace, name: str) -> Any:
 
 
 @main.command()
-@click.argument("name", shell_complete=names_of("campaign"))
+@click.argument("name", required=False, shell_complete=names_of("campaign"))
 @click.option("--night", type=DAY, help="The only night that is looked at; all when left out.")
 @rehearsable("demo-author")
 @on_workspace
-def results(ws: Workspace, name: str, night: date | None) -> Any:
-    """Show what the campaign NAME brought, against its control group."""
+def results(ws: Workspace, name: str | None, night: date | None) -> Any:
+    """Show what the campaign NAME brought, against its control group, or all of them."""
+    if name is None and night is None:
+        return ws.results()
+    if name is None:
+        raise UsageError("--night is that of one campaign: give its NAME, too")
     return ws.results(name, night=night)

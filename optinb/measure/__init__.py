@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from optinb.base.lazily import lazily
 
 if TYPE_CHECKING:
+    from optinb.measure.all_results import AllResults
     from optinb.measure.campaign_figures import (
         CampaignFigures,
         CampaignReach,
@@ -36,6 +37,7 @@ else:
     __getattr__ = lazily(
         __name__,
         {
+            ".all_results": "AllResults",
             ".campaign_figures": "CampaignFigures CampaignReach FiguresRead NightFigures in_one_line",
             ".campaign_page": "CampaignPage page_of",
             ".campaign_results": "CampaignResults",

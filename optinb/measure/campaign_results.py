@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from optinb.campaigns import Campaign, CampaignRecord, CampaignState
     from optinb.delivery import ContactHistory, FrozenAudience
     from optinb.delivery.journal import Store
+    from optinb.measure.all_results import AllResults
     from optinb.warehouse import Snapshot
 
 DAYS = 14
@@ -60,7 +61,33 @@ class CampaignResults:
             CampaignError: with the nearest name, for a campaign that isn't known.
             StateError: when a frozen audience can't be read.
         """
-        record = self._store.campaigns.get(campaign)
+        return self._with_note(self._store.campaigns.get(campaign), night)
+
+    def all(self) -> AllResults:
+        """What each campaign that went out brought over all of its nights, the one that went out last first.
+
+        One whose audience can't be read has no figures, and says why.
+        """
+        from optinb.measure.all_results import AllResults
+
+        records = {record.id: record for record in self._store.campaigns.list()}
+        found = []
+        for campaign_id in self._sent():
+            if (record := records.get(campaign_id)) is None:
+                continue
+            try:
+                found.append(self._with_note(record, None))
+            except StateError as error:
+                found.append(_untold(record, str(error), currency=self._context.settings.workspace.currency))
+        return AllResults(results=tuple(found))
+
+    def sent(self) -> tuple[str, ...]:
+        """The names of the campaigns that went out, the one that went out last first."""
+        names = {record.id: record.campaign.name for record in self._store.campaigns.list()}
+        return tuple(names[one] for one in self._sent() if one in names)
+
+    def _with_note(self, record: CampaignRecord, night: date | None) -> CampaignResult:
+        """What a campaign brought, beside what it said when that became final."""
         result = self._now(record, night)
         try:
             return with_note(result, self._notes.of(record.id))
@@ -91,11 +118,16 @@ class CampaignResults:
         measuring.sort(key=lambda one: (one.until, one.campaign))
         return ResultsTonight(final=tuple(final), measuring=tuple(measuring), problems=tuple(problems))
 
-    def _windows(self) -> Iterator[tuple[str, CampaignRecord, dict[date, datetime]]]:
-        """The campaigns with a control group that may have gone out, and when the window of each night ends (UTC)."""
+    def _sent(self) -> dict[str, list[FrozenAudience]]:
+        """What may have gone out, by the campaign's id; the campaign and the night that went out last first."""
         sent: dict[str, list[FrozenAudience]] = {}
         for audience in self._store.deliveries.list(having=("accepted", "unknown")):
             sent.setdefault(audience.of_campaign, []).append(audience)
+        return sent
+
+    def _windows(self) -> Iterator[tuple[str, CampaignRecord, dict[date, datetime]]]:
+        """The campaigns with a control group that may have gone out, and when the window of each night ends (UTC)."""
+        sent = self._sent()
         records = {record.id: record for record in self._store.campaigns.list()}
         compared = [one for one, of in sent.items() if one in records and any(night.waterfall.control for night in of)]
         for record in sorted(map(records.__getitem__, compared), key=lambda one: one.campaign.name):
@@ -181,6 +213,20 @@ class CampaignResults:
             return None
         begins = datetime.combine(newest, time.min, tzinfo=self._context.settings.zone)
         return begins.astimezone(UTC).replace(tzinfo=None)
+
+
+def _untold(record: CampaignRecord, why: str, *, currency: str) -> CampaignResult:
+    """A result without figures."""
+    return CampaignResult(
+        campaign=record.campaign.name,
+        currency=currency,
+        days=record.campaign.measurement_days or DAYS,
+        nights=(),
+        measured_until=None,
+        final_on=None,
+        customers={},
+        problem=why,
+    )
 
 
 def _planned(campaign: Campaign) -> dict[str, float]:

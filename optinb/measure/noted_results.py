@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 from math import inf, isinf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 from msgspec.structs import replace
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date, datetime
     from pathlib import Path
+
+    from optinb.measure.result import Figure
 
 FOLDER, TAIL = "results", ".result.json"
 SMALL = 0.005
@@ -136,7 +138,7 @@ def as_noted(campaign: str, note: FinalNote) -> CampaignResult:
         ArmResult(
             arm=arm,
             figures={
-                name: _effect(noted, note, customers=note.customers.get(arm, rest), held_out=held_out)
+                cast("Figure", name): _effect(noted, note, customers=note.customers.get(arm, rest), held_out=held_out)
                 for name, noted in figures.items()
             },
         )

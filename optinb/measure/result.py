@@ -127,6 +127,12 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
         """Whether to keep it, to stop it, or to wait; None where nothing, or nothing to be relied on, is known."""
         return self.arms[0].advice if self.arms and not self.problem and not self.is_doubtful else None
 
+    def frame(self) -> pl.DataFrame:
+        """A row for each arm and figure, with the columns of `AllResults.frame`."""
+        from optinb.measure.all_results import frame_of
+
+        return frame_of([self])
+
     def brought(self) -> str:
         """What all arms together brought, with its interval, in words."""
         when = "" if self.is_final else " so far"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from optinb.customers import CustomerCard, Migration
-    from optinb.measure import CampaignReach, CampaignResult, NightFigures, TableCounts
+    from optinb.measure import AllResults, CampaignReach, CampaignResult, NightFigures, TableCounts
     from optinb.segments.discovery import Discovery, Finding
     from optinb.segments.profile import Band, Difference, Profile
     from optinb.store import RunRecord
@@ -217,6 +217,18 @@ def results_table(result: CampaignResult) -> ShownTable:
             more = "{} ({} to {})".format(*(form(one) for one in (effect.estimate, effect.low, effect.high)))
             rows.append((arm.arm, RESULT_FIGURES[of], effect.customers, effect.control_customers, *means, more))
     return ShownTable(("to", "figure", "customers", "held out", "with it", "without", "difference"), rows)
+
+
+def all_results_table(found: AllResults) -> ShownTable:
+    """Each campaign that went out, where its result stands, what to do, and how many bought more by it."""
+    from optinb.measure.all_results import buyers_words, state_words
+    from optinb.measure.drawn_result import advice_word
+
+    rows = [
+        (one.campaign, state_words(one), advice_word(one)[0].lower(), one.assigned, one.held_out, buyers_words(one))
+        for one in found.results
+    ]
+    return ShownTable(("campaign", "result", "advice", "customers", "held out", "buyers more"), rows)
 
 
 def runs_table(runs: Sequence[RunRecord]) -> ShownTable:

@@ -15,6 +15,7 @@ from page_text import text_of
 import optinb
 from optinb.cli import main
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
+from optinb.errors import UsageError
 from optinb.measure import CampaignResults
 from optinb.nightly import Night
 from optinb.show import html, text
@@ -46,6 +47,7 @@ def deliver(folder: Path, days: int, purchases: list[str], monkeypatch: pytest.M
 def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_what_comes_late(
     ws: Workspace, folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert "no campaign has gone out yet" in text(ws.results())
     ws.campaigns.submit(PLAN)
     assert "no result: nothing of it has gone out yet" in text(ws.results(NAME))
     with optinb.open_workspace(folder, user=APPROVER) as boss:
@@ -122,6 +124,17 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         assert f"{NAME!r}: what the result said" in later.campaign_results.tonight(later.today()).problems[0]
         assert file.read_bytes() == once[:50]  # what is damaged stays as it is
         file.write_bytes(once)
+        (listed,) = later.results().results
+        assert listed.campaign == NAME and later.results().frame()["advice"].unique().to_list() == ["keep"]
+        with pytest.raises(UsageError, match="give its name"):
+            later.results(night=RUN_DATE)
+        audience = later.contacts.nights()[0].path
+    every = CliRunner().invoke(main, ["results", "-w", str(folder)], env={"OPTINB_USER": AUTHOR})
+    assert "1 campaign went out; 1 final result, 1 of them to keep or to stop, hardly by luck" in every.output
+    lost = (folder / audience).rename(folder / "elsewhere")
+    every = CliRunner().invoke(main, ["results", "-w", str(folder)], env={"OPTINB_USER": AUTHOR})
+    assert every.exit_code == 0 and "no result" in every.output
+    lost.rename(folder / audience)
     shown = CliRunner().invoke(main, ["results", NAME, "--json", "-w", str(folder)], env={"OPTINB_USER": AUTHOR})
     told = json.loads(shown.output)
     assert told["arms"][0]["figures"]["response"]["customers"] == sizes["message"]
