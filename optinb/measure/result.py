@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from math import ceil, inf, isinf
+from math import ceil, inf, isfinite, isinf
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
@@ -129,8 +129,6 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
 
     def frame(self) -> pl.DataFrame:
         """A row for each arm and figure, with the columns of `AllResults.frame`."""
-        from optinb.measure.all_results import frame_of
-
         return frame_of([self])
 
     def brought(self) -> str:
@@ -290,3 +288,36 @@ def _rounded(number: int) -> int:
     """With two digits that count: nobody knows more of it."""
     step = 10 ** max(0, len(str(number)) - 2)
     return ceil(number / step) * step
+
+
+def frame_of(results: Iterable[CampaignResult]) -> pl.DataFrame:
+    """A row for each result, arm and figure, with the columns of `AllResults.frame`."""
+    rows = [
+        (
+            one.campaign,
+            one.nights[0] if len(one.nights) == 1 else None,
+            figure,
+            arm.arm,
+            effect.estimate,
+            *(end if isfinite(end) else None for end in (effect.low, effect.high)),
+            effect.p,
+            effect.customers,
+            effect.control_customers,
+            one.is_final,
+            None if one.advice is None else arm.advice,
+        )
+        for one in results
+        for arm in one.arms
+        for figure, effect in arm.figures.items()
+    ]
+    schema = {
+        "campaign": pl.String,
+        "night": pl.Date,
+        "figure": pl.String,
+        "arm": pl.String,
+        **dict.fromkeys(("estimate", "low", "high", "p"), pl.Float64),
+        **dict.fromkeys(("customers", "control_customers"), pl.Int64),
+        "is_final": pl.Boolean,
+        "advice": pl.String,
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row")

@@ -221,14 +221,13 @@ def results_table(result: CampaignResult) -> ShownTable:
 
 def all_results_table(found: AllResults) -> ShownTable:
     """Each campaign that went out, where its result stands, what to do, and how many bought more by it."""
-    from optinb.measure.all_results import buyers_words, state_words
-    from optinb.measure.drawn_result import advice_word
+    from optinb.measure.drawn_result import advice_word, buyers_words, state_words
 
     rows = [
         (one.campaign, state_words(one), advice_word(one)[0].lower(), one.assigned, one.held_out, buyers_words(one))
         for one in found.results
     ]
-    return ShownTable(("campaign", "result", "advice", "customers", "held out", "buyers more"), rows)
+    return ShownTable(("campaign", "result", "advice", "customers", "held out", "brought"), rows)
 
 
 def runs_table(runs: Sequence[RunRecord]) -> ShownTable:

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from optinb.measure import AllResults, ArmResult, CampaignResult, Effect
-from optinb.measure.all_results import state_words
+from optinb.measure.drawn_result import buyers_words, drawn_campaigns, state_words
 from optinb.measure.result import FIGURES
 
 OVER = datetime(2026, 12, 7)  # noqa: DTZ001
@@ -56,6 +56,18 @@ def test_what_is_open_doubtful_or_without_control_counts_for_nothing() -> None:
         "no control group",
         "final",
     ]
+
+
+def test_all_are_drawn_on_one_line_and_those_that_cant_be_relied_on_are_not() -> None:
+    doubtful = replace(found("Odd", 0.001), sample_ratio_p=0.0)
+    zero, drawn = drawn_campaigns((brought("Wide", p=0.5, low=-0.3, high=inf), found("Sure", 0.001), doubtful))
+    (_, wide), (_, sure), (_, odd) = drawn
+    assert wide is not None and sure is not None and odd is None
+    assert wide.low < zero < sure.low < sure.at < sure.high < 100.0 == wide.high and wide.is_open_above
+    assert (wide.kind, sure.kind) == ("", "ob-good")
+    assert buyers_words(found("Sure", 0.001)) == "450 (90 to 1,800) buyers more" and buyers_words(doubtful) == ""
+    assert buyers_words(brought("Harm", p=0.001, low=-0.2, high=-0.1)).endswith("(900 to 1,800) buyers fewer")
+    assert drawn_campaigns(()) == (pytest.approx(6.9, abs=0.1), [])
 
 
 def test_a_frame_has_a_row_for_each_figure_with_open_ends_missing() -> None:
