@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from optinb.base.clock import clock_for, on_sandbox
 from optinb.base.context import as_day
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from optinb.customers.moves import Migration
     from optinb.delivery import ForgottenCustomer, Recovered
     from optinb.delivery.night_answers import Answer, Why, WorkspaceStatus
-    from optinb.measure import CampaignPage, CampaignResult, CampaignUplift, Programme
+    from optinb.measure import AllResults, CampaignPage, CampaignResult, CampaignUplift, Programme
     from optinb.planning import Diagnosis
     from optinb.segments import PastWorkspace
     from optinb.warehouse import ImportReport
@@ -235,13 +235,29 @@ class Workspace(Services, Exploration):
         waiting, said = self.together.waiting(record), self.together.comments(record.id)
         return page_of(record, self.reach_figures, self.redemptions, waiting=waiting, comments=said)
 
+    @overload
+    def results(self, name: None = None) -> AllResults: ...
+
+    @overload
     def results(
         self, name: str, *, night: date | str | None = None, event: str | None = None, parts: bool = False
-    ) -> CampaignResult:
+    ) -> CampaignResult: ...
+
+    def results(
+        self,
+        name: str | None = None,
+        *,
+        night: date | str | None = None,
+        event: str | None = None,
+        parts: bool = False,
+    ) -> CampaignResult | AllResults:
         """What a campaign brought so far, or finally: everybody who was to get it against its control group.
 
+        Beside the figures of today stands what they said when they became final. Of each, `frame()` gives a Polars
+        frame.
+
         Args:
-            name: of the campaign, without regard to case.
+            name: of the campaign, without regard to case; all that went out when left out.
             night: the only night that is looked at, as a date, or text such as "2026-11-20"; all when left out.
             event: the name of an event that is counted, too, such as "app_open".
             parts: whether it is looked at by platform, stage and micro-segment, too, as known before the send.
@@ -249,8 +265,13 @@ class Workspace(Services, Exploration):
         Raises:
             CampaignError: with the nearest name, for a campaign that isn't known.
             StateError: when a frozen audience can't be read.
-            UsageError: with the nearest name, for an event that nobody delivered.
+            UsageError: with the nearest name, for an event that nobody delivered; and for a night, an event or parts
+                without a name.
         """
+        if name is None:
+            if night or event or parts:
+                raise UsageError("a night, an event and parts are those of one campaign: give its name, too")
+            return self.campaign_results.all()
         return self.campaign_results.of(name, night=as_day(night) if night else None, event=event, parts=parts)
 
     def programme(self, *, since: date | str | None = None, until: date | str | None = None) -> Programme:

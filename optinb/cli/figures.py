@@ -9,6 +9,7 @@ import click
 
 from optinb.cli.common import DAY, main, on_workspace, rehearsable
 from optinb.cli.completing import names_of
+from optinb.errors import UsageError
 
 if TYPE_CHECKING:
     from datetime import date
@@ -42,14 +43,18 @@ def figures_show(ws: Workspace, name: str) -> Any:
 
 
 @main.command()
-@click.argument("name", shell_complete=names_of("campaign"))
+@click.argument("name", required=False, shell_complete=names_of("campaign"))
 @click.option("--night", type=DAY, help="The only night that is looked at; all when left out.")
 @click.option("--event", help="The name of an event that is counted, too, such as app_open.")
 @click.option("--parts", is_flag=True, help="Look at it by platform, stage and micro-segment, too (exploratory).")
 @rehearsable("demo-author")
 @on_workspace
-def results(ws: Workspace, name: str, night: date | None, event: str | None, parts: bool) -> Any:
-    """Show what the campaign NAME brought, against its control group."""
+def results(ws: Workspace, name: str | None, night: date | None, event: str | None, parts: bool) -> Any:
+    """Show what the campaign NAME brought, against its control group, or all of them."""
+    if name is None:
+        if night or event or parts:
+            raise UsageError("--night, --event and --parts are of one campaign: give its NAME, too")
+        return ws.results()
     return ws.results(name, night=night, event=event, parts=parts)
 
 

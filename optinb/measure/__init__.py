@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from optinb.base.lazily import lazily
 
 if TYPE_CHECKING:
+    from optinb.measure.all_results import AllResults
     from optinb.measure.arms import ArmResult
     from optinb.measure.breakdown import ResultPart
     from optinb.measure.campaign_figures import (
@@ -45,6 +46,7 @@ else:
     __getattr__ = lazily(
         __name__,
         {
+            ".all_results": "AllResults",
             ".arms": "ArmResult",
             ".breakdown": "ResultPart",
             ".campaign_figures": "CampaignFigures CampaignReach FiguresRead NightFigures in_one_line",

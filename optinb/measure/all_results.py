@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from optinb.base.figures import day, many
-from optinb.measure.result import CampaignResult
+from optinb.base.figures import many
+from optinb.measure.result import CampaignResult, frame_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import polars as pl
 
 LUCK = 0.05
@@ -83,63 +80,3 @@ class AllResults(Struct, frozen=True, kw_only=True):
 
         chances = [one.arms[0].figures["response"].p for one in self.compared]
         return [float(one) for one in false_discovery_control(chances)] if chances else []
-
-
-def frame_of(results: Iterable[CampaignResult]) -> pl.DataFrame:
-    """A row for each result, arm and figure, with the columns of `AllResults.frame`."""
-    import polars as pl
-
-    rows = [
-        (
-            one.campaign,
-            one.nights[0] if len(one.nights) == 1 else None,
-            figure,
-            arm.arm,
-            effect.estimate,
-            *(end if isfinite(end) else None for end in (effect.low, effect.high)),
-            effect.p,
-            effect.customers,
-            effect.control_customers,
-            one.is_final,
-            None if one.advice is None else arm.advice,
-        )
-        for one in results
-        for arm in one.arms
-        for figure, effect in arm.figures.items()
-    ]
-    schema = {
-        "campaign": pl.String,
-        "night": pl.Date,
-        "figure": pl.String,
-        "arm": pl.String,
-        **dict.fromkeys(("estimate", "low", "high", "p"), pl.Float64),
-        **dict.fromkeys(("customers", "control_customers"), pl.Int64),
-        "is_final": pl.Boolean,
-        "advice": pl.String,
-    }
-    return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def buyers_words(result: CampaignResult) -> str:
-    """How many bought more by it, with the interval; nothing where nothing can be relied on.
-
-    Args:
-        result: of a campaign.
-    """
-    if result.advice is None:
-        return ""
-    said = ["any" if not isfinite(one) else f"{round(one):,}" for one in result.arms[0].added("response")]
-    return f"{said[0]} ({said[1]} to {said[2]})"
-
-
-def state_words(result: CampaignResult) -> str:
-    """Where a result stands, in words.
-
-    Args:
-        result: of a campaign.
-    """
-    if result.problem:
-        return result.problem if result.held_out or not result.customers else "no control group"
-    if result.is_final or result.final_on is None:
-        return "final"
-    return f"measuring until {day(result.final_on)}"

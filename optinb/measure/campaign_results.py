@@ -82,14 +82,14 @@ class CampaignResults:
         from optinb.measure.all_results import AllResults
 
         records = {record.id: record for record in self._store.campaigns.list()}
-        return AllResults(results=tuple(self._told(records[one]) for one in self.sent() if one in records))
+        return AllResults(results=tuple(self._told(records[one]) for one in self.went_out() if one in records))
 
-    def names_sent(self) -> tuple[str, ...]:
+    def sent(self) -> tuple[str, ...]:
         """The names of the campaigns that went out, the one that went out last first."""
         names = {record.id: record.campaign.name for record in self._store.campaigns.list()}
-        return tuple(names[one] for one in self.sent() if one in names)
+        return tuple(names[one] for one in self.went_out() if one in names)
 
-    def sent(self) -> dict[str, list[FrozenAudience]]:
+    def went_out(self) -> dict[str, list[FrozenAudience]]:
         """What may have gone out, by the campaign's id; the campaign and the night that went out last first."""
         found: dict[str, list[FrozenAudience]] = {}
         for audience in self._store.deliveries.list(having=("accepted", "unknown")):

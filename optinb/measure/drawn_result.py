@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from optinb.base.figures import amount, day, many, share
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from optinb.measure.arms import Advice, Figure
     from optinb.measure.effect import Effect
     from optinb.measure.result import CampaignResult
@@ -85,18 +87,63 @@ def drawn_figures(result: CampaignResult) -> list[DrawnFigure]:
     found = []
     for name, title in DRAWN.items():
         effects = {arm.arm: arm.figures[name] for arm in result.arms if name in arm.figures}
-        ends = [0.0, *(one for e in effects.values() for one in (e.low, e.estimate, e.high) if isfinite(one))]
-        width = (max(ends) - min(ends)) or 1.0
-        start, whole = min(ends) - MARGIN * width, (1 + 2 * MARGIN) * width
-        arms = [
-            _drawn(arm, effect, start, whole, "" if name == "response" else result.currency)
-            for arm, effect in effects.items()
-        ]
+        start, whole = _scale(effects.values())
+        currency = "" if name == "response" else result.currency
+        arms = [_drawn(arm, effect, start, whole, currency) for arm, effect in effects.items()]
         if arms and not found and result.advice in ("keep", "stop"):
             arms[0] = arms[0]._replace(kind=ADVICE[result.advice][1])
         if arms:
             found.append(DrawnFigure(title, _place(0.0, start, whole), arms))
     return found
+
+
+def drawn_campaigns(
+    results: Sequence[CampaignResult],
+) -> tuple[float, list[tuple[CampaignResult, DrawnInterval | None]]]:
+    """The share of buyers that each campaign brought, all on one line: the place of none, and each with its interval.
+
+    Args:
+        results: of campaigns; those that can't be relied on have none.
+    """
+    shown = [one.arms[0].figures["response"] for one in results if one.advice is not None]
+    start, whole = _scale(shown)
+    drawn: list[tuple[CampaignResult, DrawnInterval | None]] = []
+    for one in results:
+        if one.advice is None:
+            drawn.append((one, None))
+            continue
+        interval = _drawn(one.campaign, one.arms[0].figures["response"], start, whole, "")
+        drawn.append((one, interval._replace(kind="" if one.advice == "wait" else ADVICE[one.advice][1])))
+    return _place(0.0, start, whole), drawn
+
+
+def buyers_words(result: CampaignResult) -> str:
+    """How many buyers more or fewer it brought, with the interval; nothing where nothing can be relied on.
+
+    Args:
+        result: of a campaign.
+    """
+    if result.advice is None:
+        return ""
+    estimate, low, high = result.arms[0].added("response")
+    fewer = result.advice == "stop"
+    if fewer:
+        estimate, low, high = -estimate, -high, -low
+    said = ["any" if not isfinite(one) else f"{round(one):,}" for one in (estimate, low, high)]
+    return f"{said[0]} ({said[1]} to {said[2]}) buyers {'fewer' if fewer else 'more'}"
+
+
+def state_words(result: CampaignResult) -> str:
+    """Where a result stands, in words.
+
+    Args:
+        result: of a campaign.
+    """
+    if result.problem:
+        return result.problem if result.held_out or not result.customers else "no control group"
+    if result.is_final or result.final_on is None:
+        return "final"
+    return f"measuring until {day(result.final_on)}"
 
 
 def rests_on(result: CampaignResult) -> str:
@@ -112,6 +159,13 @@ def rests_on(result: CampaignResult) -> str:
         f"{many(result.assigned, 'customer')} who were to get it against {held_out:,} held "
         f"out, by what they bought in the {many(result.days, 'day')} after it; {nights}; {until}."
     )
+
+
+def _scale(effects: Iterable[Effect]) -> tuple[float, float]:
+    """Where a line begins that holds some intervals and none, and how long it is."""
+    ends = [0.0, *(one for e in effects for one in (e.low, e.estimate, e.high) if isfinite(one))]
+    width = (max(ends) - min(ends)) or 1.0
+    return min(ends) - MARGIN * width, (1 + 2 * MARGIN) * width
 
 
 def _drawn(arm: str, effect: Effect, start: float, whole: float, currency: str) -> DrawnInterval:

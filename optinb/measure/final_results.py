@@ -68,7 +68,7 @@ class FinalResults:
 
     def _windows(self) -> Iterator[tuple[CampaignRecord, dict[date, datetime]]]:
         """The campaigns with a control group that may have gone out, and when the window of each night ends (UTC)."""
-        sent = self._results.sent()
+        sent = self._results.went_out()
         records = {record.id: record for record in self._store.campaigns.list()}
         compared = [one for one, of in sent.items() if one in records and any(night.waterfall.control for night in of)]
         for record in sorted(map(records.__getitem__, compared), key=lambda one: one.campaign.name):

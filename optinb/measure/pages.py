@@ -15,7 +15,15 @@ from optinb.base.figures import amount, day, figure, many
 from optinb.base.figures import share as shown_share
 from optinb.base.glossary import explained
 from optinb.campaigns import REASONS
-from optinb.measure.drawn_result import advice_word, drawn_figures, reasons, rests_on
+from optinb.measure.drawn_result import (
+    advice_word,
+    buyers_words,
+    drawn_campaigns,
+    drawn_figures,
+    reasons,
+    rests_on,
+    state_words,
+)
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -85,10 +93,8 @@ def environment(package: str) -> Environment:
         "day": day,
         "many": many,
         "steps": steps,
-        "advice_word": advice_word,
-        "drawn_figures": drawn_figures,
-        "reasons": reasons,
-        "rests_on": rests_on,
+        **{one.__name__: one for one in (advice_word, buyers_words, drawn_campaigns, drawn_figures)},
+        **{one.__name__: one for one in (reasons, rests_on, state_words)},
     }
     found.globals["counted"] = COUNTED
     return found

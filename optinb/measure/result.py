@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -125,6 +126,10 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
     def advice(self) -> Advice | None:
         """Whether to keep it, to stop it, or to wait; None where nothing, or nothing to be relied on, is known."""
         return self.arms[0].advice if self.arms and not self.problem and not self.is_doubtful else None
+
+    def frame(self) -> pl.DataFrame:
+        """A row for each arm and figure, with the columns of `AllResults.frame`."""
+        return frame_of([self])
 
     def brought(self) -> str:
         """What all arms together brought, with its interval, in words."""
@@ -251,3 +256,38 @@ def _look(known: CampaignResult, outcomes: pl.DataFrame) -> Look:
         return FINAL
     of = max(2, (ends - first).days)
     return Look(min(of - 1, max(1, (told - first).days)), of)
+
+
+def frame_of(results: Iterable[CampaignResult]) -> pl.DataFrame:
+    """A row for each result, arm and figure, with the columns of `AllResults.frame`."""
+    import polars as pl
+
+    rows = [
+        (
+            one.campaign,
+            one.nights[0] if len(one.nights) == 1 else None,
+            figure,
+            arm.arm,
+            effect.estimate,
+            *(end if isfinite(end) else None for end in (effect.low, effect.high)),
+            effect.p,
+            effect.customers,
+            effect.control_customers,
+            one.is_final,
+            None if one.advice is None else arm.advice,
+        )
+        for one in results
+        for arm in one.arms
+        for figure, effect in arm.figures.items()
+    ]
+    schema = {
+        "campaign": pl.String,
+        "night": pl.Date,
+        "figure": pl.String,
+        "arm": pl.String,
+        **dict.fromkeys(("estimate", "low", "high", "p"), pl.Float64),
+        **dict.fromkeys(("customers", "control_customers"), pl.Int64),
+        "is_final": pl.Boolean,
+        "advice": pl.String,
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row")

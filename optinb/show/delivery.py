@@ -13,6 +13,7 @@ from optinb.show.registry import Shown
 from optinb.show.tables import (
     TOO_LATE,
     UNREAD,
+    all_results_table,
     cell,
     imported_table,
     local_time,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from optinb.delivery.journal import CodePool
     from optinb.delivery.reconcile import Settled
     from optinb.measure import (
+        AllResults,
         CampaignFigures,
         CampaignPage,
         CampaignRedemptions,
@@ -287,6 +289,11 @@ def uplift_text(value: CampaignUplift) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def all_results_text(value: AllResults) -> str:
+    """What all campaigns brought, a line for each."""
+    return "\n\n".join(part for part in (value.sentence(), all_results_table(value).text) if part)
+
+
 def _figures_of(what: str, figures: NightFigures) -> str:
     unread = [f"never read: {', '.join(map(str, figures.unread))}"] if figures.unread else []
     if not figures.days:
@@ -358,6 +365,7 @@ SHOWN = (
     Shown("optinb.delivery.recovery.Recovered", recovered_text),
     Shown("optinb.delivery.night_answers.WorkspaceStatus", status_text, "status"),
     Shown("optinb.delivery.night_answers.Why", why_text, "why"),
+    Shown("optinb.measure.all_results.AllResults", all_results_text, "all_results"),
     Shown("optinb.measure.campaign_page.CampaignPage", campaign_page_text, "campaign_pages", many=True),
     Shown("optinb.measure.redeemed.CampaignRedemptions", redeemed_text, "redeemed"),
     Shown("optinb.measure.result.CampaignResult", result_text, "result"),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from optinb.campaigns import CampaignState, Step
     from optinb.delivery.journal.rows import StateName
     from optinb.delivery.send_watch import Stage
+    from optinb.measure import CampaignResult
     from optinb.planning import CampaignPreview
 
 CAMPAIGNS: dict[CampaignState, str] = {
@@ -113,14 +114,13 @@ FUNCTIONS = {
     "optinb.delivery.confirmed_nights": "alarm_words",
     "optinb.measure.arrivals": "arrival_rows lost_words",
     "optinb.measure.charts": "chances pauses",
-    "optinb.measure.noted_results": "final_words",
     "optinb.measure.report": "final_results needs_a_person outcomes verdict",
     "optinb.show.programme_page": "added_bars part_bars",
     "optinb.show.charts": "combinations purchases_by_month sizes",
     "optinb.measure.campaign_figures": "in_one_line",
-    "optinb.show.tables": "by_table card_tables drift_table finding_rows moves parts_table programme_table rate_of "
-    "reach_days_table reach_table reached_lines reasons_left_out result_parts_tables results_table runs_table "
-    "strongest times_as_many uplift_table",
+    "optinb.show.tables": "all_results_table by_table card_tables drift_table finding_rows moves parts_table "
+    "programme_table rate_of reach_days_table reach_table reached_lines reasons_left_out result_parts_tables "
+    "results_table runs_table strongest times_as_many uplift_table",
     "optinb.segments.profile": "can_be_chosen",
 }
 
@@ -144,6 +144,7 @@ def _templates() -> Environment:
     homes = {name: module for module, names in FUNCTIONS.items() for name in names.split()}
     found.filters |= {name: getattr(import_module(module), name) for name, module in homes.items()}
     found.filters |= {**WORDS, "cell": _cell, "rebuilt_words": _rebuilt_words, "stated_words": _stated_words}
+    found.filters["final_words"] = _final_words
     found.globals["outcomes_of_requests"], found.globals["all_users"] = OUTCOMES, ALL_USERS
     found.globals["pick"], found.globals["write"] = PICK, WRITE
     found.globals["unread_words"] = {True: UNREAD, False: TOO_LATE}
@@ -170,6 +171,12 @@ def _rebuilt_words(found: CampaignPreview) -> str:
 
     text = found.parts.get(REBUILT)
     return part_words(REBUILT, text) if text else ""
+
+
+def _final_words(result: CampaignResult) -> str:
+    from optinb.measure.noted_results import final_words  # what it needs takes long to import
+
+    return final_words(result)
 
 
 def _stated_words(stated: StatedRules | None) -> str:

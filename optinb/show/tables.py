@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from optinb.customers import CustomerCard, Migration
     from optinb.measure import (
+        AllResults,
         CampaignReach,
         CampaignResult,
         CampaignUplift,
@@ -342,6 +343,17 @@ def uplift_table(found: CampaignUplift) -> ShownTable:
             gains = (SHOWN * found.qini.gain(some), SHOWN * found.qini.effect * some)
             rows.append((share(some, decimals=0), *(round(gain) for gain in gains)))
     return ShownTable(("written to", "buyers more by the ranking", "at random"), rows)
+
+
+def all_results_table(found: AllResults) -> ShownTable:
+    """Each campaign that went out, where its result stands, what to do, and how many bought more by it."""
+    from optinb.measure.drawn_result import advice_word, buyers_words, state_words
+
+    rows = [
+        (one.campaign, state_words(one), advice_word(one)[0].lower(), one.assigned, one.held_out, buyers_words(one))
+        for one in found.results
+    ]
+    return ShownTable(("campaign", "result", "advice", "customers", "held out", "brought"), rows)
 
 
 def runs_table(runs: Sequence[RunRecord]) -> ShownTable:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from optinb.views.explore.discover import DiscoverView
     from optinb.views.plan.offers_view import OffersView
     from optinb.views.plan.planner import Planner
+    from optinb.views.results_view import ResultsView
     from optinb.views.sends_view import Monitor
     from optinb.views.workbench_view import Workbench
     from optinb.workspace import Workspace
@@ -51,6 +52,7 @@ __all__ = [
     "page",
     "planner",
     "reached",
+    "results",
     "rule_editor",
     "sdk_rollout",
     "sent",
@@ -81,7 +83,7 @@ def page(view: Callable[[Workspace], Any], workspace: str | Path | None = None, 
 
 
 def workbench(ws: Workspace, query: str | None = None) -> Workbench:
-    """All of the campaign work with tabs: target groups, plan, approval, calendar and sends.
+    """All of the campaign work with tabs: target groups, plan, approval, calendar, sends and results.
 
     Args:
         ws: the workspace that is worked on; drafts, submissions and decisions are its user's.
@@ -307,6 +309,17 @@ def reached(ws: Workspace) -> HTML:
     from optinb.views.tables import reached
 
     return reached(ws)
+
+
+def results(ws: Workspace) -> ResultsView:
+    """What the campaigns that went out brought, against their control groups; of the chosen one a card.
+
+    Args:
+        ws: the workspace that sent them.
+    """
+    from optinb.views.results_view import ResultsView
+
+    return ResultsView(ws)
 
 
 def stages(ws: Workspace) -> HTML:

@@ -10,13 +10,14 @@ from msgspec import Struct, field
 
 from optinb.errors import did_you_mean
 
-Tab = Literal["groups", "plan", "approve", "calendar", "sends"]
+Tab = Literal["groups", "plan", "approve", "calendar", "sends", "results"]
 TABS: dict[Tab, str] = {
     "groups": "Groups",
     "plan": "Plan",
     "approve": "Approve",
     "calendar": "Calendar",
     "sends": "Sends",
+    "results": "Results",
 }
 TITLES: dict[Tab, str] = {
     "groups": "Target groups",
@@ -24,10 +25,11 @@ TITLES: dict[Tab, str] = {
     "approve": "Approve campaigns",
     "calendar": "What goes out in the coming weeks",
     "sends": "How far a night's sends are",
+    "results": "What campaigns brought",
 }
 FIRST: Tab = "plan"
 # What each tab can be opened at; the others show everything.
-NAMED: dict[Tab, str] = {"groups": "group", "plan": "campaign", "approve": "campaign"}
+NAMED: dict[Tab, str] = {"groups": "group", "plan": "campaign", "approve": "campaign", "results": "campaign"}
 LONGEST_NAME = 200
 
 

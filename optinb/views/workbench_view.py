@@ -1,4 +1,4 @@
-"""All of the campaign work in one view with tabs, on one kernel: target groups, plan, approval, calendar and sends."""
+"""All of the campaign work in one view with tabs, on one kernel: from target groups and plan to sends and results."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from optinb.views.group_desk import GroupDesk
     from optinb.views.places import Tab
     from optinb.views.plan.planner import Planner
+    from optinb.views.results_view import ResultsView
     from optinb.workspace import Workspace
 
 ORDER: tuple[Tab, ...] = tuple(TABS)
@@ -71,7 +72,7 @@ class Workbench(w.VBox):
         if made is None:
             return TabPlace(tab)
         match tab:
-            case "groups":
+            case "groups" | "results":
                 return TabPlace(tab, made.chosen)
             case "plan":
                 record = made.keeper.record
@@ -107,7 +108,7 @@ class Workbench(w.VBox):
         match place.tab:
             case "groups":
                 made.show_group(self._ws.groups.get(place.name).name)
-            case "plan" | "approve":
+            case "plan" | "approve" | "results":
                 made.show_campaign(place.name)
             case "calendar" | "sends":
                 pass
@@ -156,6 +157,8 @@ class Workbench(w.VBox):
                 from optinb.views.sends_view import Monitor
 
                 return Monitor(self._ws)
+            case "results":
+                return self._results()
             case _:
                 assert_never(tab)
 
@@ -183,6 +186,13 @@ class Workbench(w.VBox):
 
         made = ApprovalDesk(self._ws, is_alone=False)
         made.waiting.observe(lambda _: self._tell(), "value")
+        return made
+
+    def _results(self) -> ResultsView:
+        from optinb.views.results_view import ResultsView
+
+        made = ResultsView(self._ws)
+        made.campaign.observe(lambda _: self._tell(), "value")
         return made
 
     def _make_next(self) -> None:

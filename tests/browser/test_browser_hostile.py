@@ -199,7 +199,8 @@ def test_nothing_fires_on_the_served_pages_the_report_and_the_page_of_the_sandbo
 
     root, _, trapped, sandbox = hostile_night
     name = names(trapped)["campaign"]
-    shows = {"plan": "", "approve": f"{name} waits", "calendar": name, "sends": name, "groups": names(trapped)["group"]}
+    shows = {"plan": "", "approve": f"{name} waits", **dict.fromkeys(("calendar", "sends", "results"), name)}
+    shows |= {"groups": names(trapped)["group"]}
     with serving(root, tmp_path, user=APPROVER, options=()) as pages:
         for page_of, text in shows.items():
             page = site.visit(pages.address(tab=page_of))

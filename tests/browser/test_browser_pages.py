@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(290)]
 LISTED = ["outcome", "external_user_id"]
 GROUP = "Germans"
 NAME = f"{GROUP}, Optimove_WinBack_iOS"  # as the planner suggests it
-TABS = ("groups", "plan", "approve", "calendar", "sends")
+TABS = ("groups", "plan", "approve", "calendar", "sends", "results")
 
 
 @pytest.fixture
@@ -251,6 +251,7 @@ def test_every_tab_is_accessible_and_fits_in_both_themes_at_every_width(site, fo
         "approve": "Since last time",
         "calendar": NAME,
         "sends": "No night has",
+        "results": "Nothing has gone out yet",
     }
     with serving(folder, tmp_path, user=APPROVER) as pages:
         for theme in ("light", "dark"):

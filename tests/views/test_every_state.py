@@ -52,6 +52,7 @@ from optinb.delivery.send_watch import Stage, watch
 from optinb.demo import AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, demo_settings
 from optinb.errors import Exit
 from optinb.measure import (
+    AllResults,
     ArmResult,
     CampaignFigures,
     CampaignPage,
@@ -68,6 +69,7 @@ from optinb.measure import (
     NightSummary,
     Programme,
     RedeemedNight,
+    ResultPart,
     in_one_line,
     render_report,
 )
@@ -229,6 +231,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
     kept = note_of(results[0], night=RUN_DATE, now=NOW, version=1)
     assert kept is not None
     noted = with_note(results[1], [kept])
+    so_far = replace(results[0], measured_until=None)
     untold = replace(results[0], arms=(), problem="nobody was held out")
     finals = {"results": (FinalCard(campaign="A", note=kept, is_one_of_several=True),),
               "measuring": (Measuring(campaign="B", until=NOW),)}  # fmt: skip
@@ -246,6 +249,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         *ws.groups.list(), *listed, ws.doctor(), ws.campaigns.message(shop, "000014"), ws.campaigns.test_send(shop),
         *records, *previews, figures, CampaignFigures(campaign="D", nights=of_variants),
         replace(night, templates=(news,), confirmed=(arrived,), reach=(in_one_line(figures),), **finals),
+        *(AllResults(results=some) for some in ((), results, results[:1], (untold,), (so_far,))),
         *results, noted, untold, replace(noted, sample_ratio_p=0.0), replace(results[0], final_unknown="it is gone"),
         replace(night, campaigns=(several, replace(several, accepted=3, pending=1)),
                 confirmed=(replace(arrived, variant="Long", is_of_several=True),)),
@@ -309,6 +313,7 @@ def brought(low: float, high: float) -> CampaignResult:
         campaign="A", currency="EUR", days=7, nights=(RUN_DATE,), measured_until=over, final_on=over,
         customers={"message": 90, "control": 10},
         arms=(ArmResult(arm="message", figures=dict.fromkeys(MEANS, effect)),),
+        parts=(ResultPart(by="stage", part="active", bought=effect, spent=effect),),
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ NAMES = ("Summer, lapsed", "50 % & more?", "Ünï #1 = „x“", "<b onload=x>",
 @pytest.mark.parametrize("tab", TABS)
 @pytest.mark.parametrize("name", ["", *NAMES])
 def test_an_address_opens_what_it_was_made_of(tab, name):
-    place = TabPlace(tab, name if tab in ("groups", "plan", "approve") else "")
+    place = TabPlace(tab, name if tab in ("groups", "plan", "approve", "results") else "")
     found = place_of(place.query)
     assert (found.place, found.problem) == (place, "")
 

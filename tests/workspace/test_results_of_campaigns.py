@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from page_text import text_of
 
 import optinb
+from optinb import views
 from optinb.cli import main
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.engine.persons import in_share
@@ -21,6 +22,7 @@ from optinb.errors import UsageError
 from optinb.measure import FinalResults
 from optinb.nightly import Night
 from optinb.show import html, text
+from optinb.views.places import TabPlace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,6 +79,7 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
     ws: Workspace, folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     draw_lasting_control(folder, 0.2)
+    assert "no campaign has gone out yet" in text(ws.results())
     ws.campaigns.submit(PLAN)
     assert "no result: nothing of it has gone out yet" in text(ws.results(NAME))
     with optinb.open_workspace(folder, user=APPROVER) as boss:
@@ -171,6 +174,26 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         assert f"{NAME!r}: what the result said" in later.final_results.tonight(later.today()).problems[0]
         assert file.read_bytes() == once[:50]  # what is damaged stays as it is
         file.write_bytes(once)
+        (listed,) = later.results().results
+        assert listed.campaign == NAME and later.results().frame()["advice"].unique().to_list() == ["keep"]
+        with pytest.raises(UsageError, match="give its name"):
+            later.results(night=RUN_DATE)
+        audience = later.contacts.nights()[0].path
+        view = views.results(later)
+        assert "1 campaign went out" in text_of(view.answer.value) and view.chosen == ""
+        view.picked.value = NAME  # a click in the list
+        assert view.chosen == NAME and "since then 2 purchases came late" in text_of(view.answer.value)
+        bench = views.workbench(later, f"?tab=results&campaign={NAME.upper()}")
+        assert bench.place == TabPlace("results", NAME)
+        later.campaigns.save_draft({**CAMPAIGNS[0], "name": "Not yet"})
+        bench.go_to("?tab=results&campaign=Not+yet")
+        assert "nothing of 'Not yet' has gone out yet" in text_of(bench.note.value)
+    every = CliRunner().invoke(main, ["results", "-w", str(folder)], env={"OPTINB_USER": AUTHOR})
+    assert "1 campaign went out; 1 final result, 1 of them to keep or to stop, hardly by luck" in every.output
+    lost = (folder / audience).rename(folder / "elsewhere")
+    every = CliRunner().invoke(main, ["results", "-w", str(folder)], env={"OPTINB_USER": AUTHOR})
+    assert every.exit_code == 0 and "no result" in every.output
+    lost.rename(folder / audience)
     shown = CliRunner().invoke(main, ["results", NAME, "--json", "-w", str(folder)], env={"OPTINB_USER": AUTHOR})
     told = json.loads(shown.output)
     assert told["arms"][0]["figures"]["response"]["customers"] == sizes["message"]
