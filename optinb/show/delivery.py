@@ -68,6 +68,7 @@ def forgotten_text(value: ForgottenCustomer) -> str:
             f"  rows removed: {removed}; {value.versions:,} versions and {value.files:,} files were written anew",
             f"  made anonymous: {value.audiences:,} audiences, {value.quarantined:,} refused rows",
             f"  rewritten: {value.rewritten:,} journals, notebooks, reports, logs and drafts",
+            f"  taken out of the history of {many(value.groups, 'group')}",
             f"  taken off {value.lists:,} lists"
             + ("; groups that name these must be approved again" * bool(value.lists)),
         ]
@@ -289,6 +290,7 @@ def night_text(value: NightSummary) -> str:
     if value.reach:
         parts.append(f"What Appboy counted in the last 14 days\n{reach_table(value.reach).text}")
     parts.extend(f"! {problem}" for problem in value.problems)
+    parts.extend(f"unusual size: {alarm}" for alarm in value.groups)
     parts.extend(f"note: {warning}" for warning in value.warnings)
     parts.extend(f"template of {line}" for line in told_by_group(value.templates))
     parts.append("\n".join(f"{k:<9} {v}" for k, v in (("notebook", value.notebook), ("report", value.report)) if v))

@@ -114,10 +114,10 @@ FUNCTIONS = {
     "optinb.measure.arrivals": "arrival_rows lost_words",
     "optinb.measure.charts": "chances pauses",
     "optinb.measure.report": "needs_a_person outcomes verdict",
-    "optinb.show.charts": "combinations purchases_by_month sizes",
+    "optinb.show.charts": "combinations group_history purchases_by_month sizes",
     "optinb.measure.campaign_figures": "in_one_line",
-    "optinb.show.tables": "by_table card_tables drift_table finding_rows moves rate_of reach_days_table reach_table "
-    "reasons_left_out results_table runs_table strongest times_as_many",
+    "optinb.show.tables": "by_table card_tables drift_table finding_rows group_nights_table moves rate_of "
+    "reach_days_table reach_table reasons_left_out results_table runs_table strongest times_as_many",
     "optinb.segments.profile": "can_be_chosen",
 }
 
