@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 
 from optinb.base.figures import day, many
-from optinb.customers.lifecycle import STAGES
 
 if TYPE_CHECKING:
     import polars as pl
@@ -139,6 +138,8 @@ class GroupHistory(Struct, frozen=True, kw_only=True):
             has_new_rule (Boolean), and for each lifecycle stage a column such as share_active (Float64, 0 to 1).
         """
         import polars as pl
+
+        from optinb.customers.lifecycle import STAGES
 
         counts = ("joined", "left", "merged", "forgotten")
         amounts = ("value", "spend", "joined_value", "left_value")
