@@ -65,6 +65,14 @@ def groups_count(ws: Workspace, name: str, run_date: date | None) -> Any:
     return ws.groups.count(name, run_date=run_date)
 
 
+@groups.command("history")
+@group_argument
+@on_workspace
+def groups_history(ws: Workspace, name: str) -> Any:
+    """Show a group night by night: size, who came and went, value, spend, and when its size was unusual."""
+    return ws.groups.history(name)
+
+
 @groups.command("why")
 @group_argument
 @click.argument("customer_id")

@@ -17,6 +17,7 @@ from optinb.delivery.request import last_moment
 from optinb.delivery.sends import WAIT_S
 from optinb.delivery.traces import erase_files
 from optinb.errors import StateError, UsageError
+from optinb.segments.group_nights import GroupNights
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -38,9 +39,9 @@ class ForgottenCustomer(Struct, frozen=True, kw_only=True):
 
     `rows` of the published tables, `versions` and `files` of the warehouse that were written anew, `quarantined` rows
     whose text was blanked, `lists` (uploads of Appboy's Global Control Group among them) and `audiences` that they were
-    on, `rewritten` texts: journals, notebooks, reports, logs, drafts. What a person has to see to: `inbox`, the
-    delivered files that still hold them; `scheduled`, the sends that Appboy has already and that reach them;
-    `named_in`, what names them still, as it can't be rewritten.
+    on, `groups` in whose history they were, `rewritten` texts: journals, notebooks, reports, logs, drafts. What a
+    person has to see to: `inbox`, the delivered files that still hold them; `scheduled`, the sends that Appboy has
+    already and that reach them; `named_in`, what names them still, as it can't be rewritten.
     `forgotten_before`: by an earlier call, which this one repeated.
     """
 
@@ -56,11 +57,13 @@ class ForgottenCustomer(Struct, frozen=True, kw_only=True):
     scheduled: tuple[str, ...]
     named_in: tuple[str, ...]
     forgotten_before: bool = False
+    groups: int = 0
 
     @property
     def found(self) -> bool:
         """Whether there was anything to remove."""
-        return bool(self.versions or self.files or self.quarantined or self.lists or self.audiences or self.rewritten)
+        removed = (self.versions, self.files, self.quarantined, self.lists, self.audiences, self.groups, self.rewritten)
+        return any(removed)
 
 
 class Forgetting:
@@ -78,7 +81,7 @@ class Forgetting:
     ) -> None:
         self._context, self._store, self._warehouse, self._lists = context, store, warehouse, lists
         self._vendor_control, self._checkpoints = vendor_control, checkpoints
-        self._root, self._inbox = context.root, context.root / "inbox"
+        self._root, self._inbox, self._groups = context.root, context.root / "inbox", GroupNights(context.root)
 
     def forget(self, customer_id: str, *, by: str = "") -> ForgottenCustomer:
         """Removes a customer from the workspace; see `Workspace.forget`."""
@@ -121,7 +124,7 @@ class Forgetting:
         )
         # must precede the audiences: an external id of then may stand in no table any more
         lists = self._vendor_control.forget(others) + sum(self._lists.forget(one) for one in person.ids)
-        audiences = self._anonymise(held, person.ids)
+        audiences, groups = self._anonymise(held, person.ids), self._groups.forget(person.ids)
         gone = ForgottenPerson(
             {*person.ids, *others, *person.names}, values=person.values, stand_in=f"{FORGOTTEN}{token_hex(8)}"
         )
@@ -142,6 +145,7 @@ class Forgetting:
             scheduled=scheduled,
             named_in=(*store.rewording.naming(gone), *files.left, *_closed(root)),
             forgotten_before=before,
+            groups=groups,
         )
         self._note(done, removed, by=by)
         if not store.wipe():
@@ -157,6 +161,7 @@ class Forgetting:
         return (
             self._warehouse.holds(customer_id)
             or self._lists.holds(customer_id)
+            or self._groups.holds((customer_id,))
             or any(orphans(self._store, (customer_id,), root=self._root))
             or bool(self._store.audit.naming(customer_id))
             or any(delivers(self._inbox / name, customer_id) for name in files_with(self._inbox, (customer_id,)))
@@ -207,6 +212,7 @@ class Forgetting:
             quarantined=removed.quarantined,
             lists=done.lists,
             audiences=done.audiences,
+            groups=done.groups,
             rewritten=done.rewritten,
             left_in_inbox=len(done.inbox),
         )

@@ -15,6 +15,7 @@ from msgspec import Struct
 from optinb.base.files import lock_newest, walk
 from optinb.base.logs import is_log
 from optinb.delivery.journal import TAIL, VERDICT_TAIL
+from optinb.segments.group_nights import FOLDER as GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
     from optinb.base.erasing import ForgottenPerson
 
-# What has a service of its own: tables, refused rows and lists; deliveries, which are IT's.
-KEPT_ELSEWHERE = ("inbox", "warehouse", "quarantine", "lists")
+# What has a service of its own: tables, refused rows, lists and groups; deliveries, which are IT's.
+KEPT_ELSEWHERE = ("inbox", "warehouse", "quarantine", "lists", GROUPS)
 UNSAVED = "unsaved"  # the folder of what people are still writing
 UNFINISHED = ".forgetting"
 PERHAPS, SURELY = 1, 2

@@ -1,4 +1,4 @@
-"""One night: preflight, import, model, templates, audiences, sends, figures, report.
+"""One night: preflight, import, model, templates, audiences, sends, figures, groups, report.
 
 Every step may be run again: what is done already is found and left as it is, so that a night that was killed goes on
 where it stopped, and a night that is run twice sends nothing twice.
@@ -30,6 +30,7 @@ from optinb.measure import (
 )
 from optinb.night.tonight import WAIT_S, NightCampaigns
 from optinb.planning import Diagnosis, Doctor, bad
+from optinb.segments import GroupNights, GroupsRecorded, record_groups
 from optinb.warehouse import ImportReport, OutdatedError
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Night:
         self._model: CustomerModel | None = None
         self._tokens: tuple[ReachSample, ...] = ()
         self._confirmed: ConfirmedNights | None = None
+        self._groups: GroupsRecorded | None = None
         self._warnings = list(workspace.checkpoints.without_answers(run_date))
         self._reported: NightSummary | None = None
         self._started_at = workspace.now()
@@ -213,8 +215,26 @@ class Night:
         self._warnings += (*read.problems, *read.notes)
         return read
 
+    def groups(self) -> GroupsRecorded:
+        """Notes who is in each saved group, and tells whose size is unusual. What can't be noted is told, and no more.
+
+        A dry run notes nothing, nor does a night without tables of its own.
+        """
+        self._groups = GroupsRecorded(night=self.run_date)
+        if self.dry_run or self._tonight.blocked or self._tonight.overtaken:
+            return self._groups
+        try:
+            self._groups = record_groups(self.ws, GroupNights(self.ws.root), night=self.run_date)
+        except Exception as error:  # whatever it is, the night has sent what it was to send
+            told = f"the saved groups weren't noted: {failure(error, doing='note the saved groups')}"
+            self._groups = GroupsRecorded(night=self.run_date, problems=(told,))
+        self._warnings += self._groups.problems
+        return self._groups
+
     def report(self) -> NightSummary:
         """Writes `summary.json` and `report.html` and notes how the night ended."""
+        if self._groups is None:
+            self.groups()  # a copy of the notebook from before there was this step
         summary = self._summary()
         self.folder.mkdir(parents=True, exist_ok=True)
         settings = self.ws.settings
@@ -320,6 +340,7 @@ class Night:
             reach=self._reach(),
             results=results.final,
             measuring=results.measuring,
+            groups=self._groups.alarms if self._groups else (),
         )
 
     def _results(self) -> ResultsTonight:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
         first_against,
     )
     from optinb.segments.export import GroupExport
+    from optinb.segments.group_history import Expectation, GroupHistory, GroupNight
+    from optinb.segments.group_nights import GroupNights
     from optinb.segments.group_preview import Preview
+    from optinb.segments.group_recording import GroupsRecorded, record_groups
     from optinb.segments.groups import GroupRecord, Groups, GroupSize
     from optinb.segments.lists import ListRecord, Lists
     from optinb.segments.membership import Membership, Overlap, Sizes
@@ -46,7 +49,10 @@ else:
             ".compile": "check members",
             ".exclusions": "CODES NO_PUSH OUTCOMES REASONS Exclusion Outcome Waterfall first_against",
             ".export": "GroupExport",
+            ".group_history": "Expectation GroupHistory GroupNight",
+            ".group_nights": "GroupNights",
             ".group_preview": "Preview",
+            ".group_recording": "GroupsRecorded record_groups",
             ".groups": "GroupRecord GroupSize Groups",
             ".lists": "ListRecord Lists",
             ".membership": "Membership Overlap Sizes",

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, RowMapping, func, insert, select
 from optinb.base.files import open_privately
 from optinb.errors import CampaignError, ConflictError, OptinbError, RuleError, UsageError, did_you_mean
 from optinb.rules import Node, Rule, attributes_of, expand, from_json, parse, sentence, to_json, with_lists
+from optinb.segments.groups_over_time import GroupsOverTime
 from optinb.store import Database, audit
 from optinb.store.schema import group_versions
 
@@ -179,8 +180,8 @@ class GroupSize(Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-class Groups:
-    """`ws.groups`: save, list and count target groups."""
+class Groups(GroupsOverTime):
+    """`ws.groups`: save, list and count target groups, and see what became of them."""
 
     def __init__(
         self,
@@ -192,6 +193,7 @@ class Groups:
         tables_for: Callable[..., Tables],
     ) -> None:
         """Args: `published`: the version that is read, None before the first import; `tables_for` as of `Reading`."""
+        super().__init__(context, get=store.get)
         self._context, self._store, self._lists = context, store, lists
         self._published, self._tables_for = published, tables_for
 

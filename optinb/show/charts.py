@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from optinb.customers import STAGES
-from optinb.measure.charts import BLUE, PALETTE, svg
+from optinb.measure.charts import BLUE, PALETTE, RED, svg
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optinb.customers.customer_card import Month
-    from optinb.segments import Overlap, Sizes
+    from optinb.segments import GroupHistory, Overlap, Sizes
 
 # churned and dormant stand out from those who buy, also for who can't tell red from green
 STAGE_COLOURS = dict(zip(STAGES, ("#56B4E9", "#0072B2", "#D55E00", "#009E73", "#8C8C8C"), strict=True))
@@ -97,6 +97,48 @@ def sizes(found: Sizes) -> str:
         for row in found.table().drop_nulls().to_dicts()
     ]
     return svg(_lines(rows, "group", PALETTE, list(found.customers)).properties(width=620, height=220))
+
+
+def group_history(found: GroupHistory) -> str:
+    """The size of a group by night over where it was expected, and below it who joined and who left, as SVG."""
+    import altair as alt
+
+    rows = [
+        {
+            "day": one.night.isoformat(),
+            "customers": one.size,
+            "low": one.expected.low if one.expected else None,
+            "high": one.expected.high if one.expected else None,
+            "joined": one.joined if one.before else None,
+            "left": -one.left if one.before else None,
+            "is": "unusual" if one.alarm else "another rule" if one.has_new_rule else "",
+        }
+        for one in found.nights
+    ]
+    days = (found.nights[-1].night - found.nights[0].night).days
+    x = alt.X("day:T", title=None).axis(format="%-d %b", tickCount={"interval": "day", "step": max(1, days // 8)})
+    base = alt.Chart(alt.Data(values=rows)).encode(x=x)
+    size = alt.Y("customers:Q", title="customers").axis(format=",d").scale(zero=False)
+    band = base.transform_filter("isValid(datum.low)").mark_area(color="#888", opacity=0.25)
+    band = band.encode(y=alt.Y("low:Q", title="customers").scale(zero=False), y2="high:Q")
+    marked = base.transform_filter("datum.is != ''").mark_point(size=90, filled=True, opacity=1)
+    kinds = ["unusual", "another rule"]
+    marked = marked.encode(
+        y=size,
+        color=alt.Color("is:N", title=None).scale(domain=kinds, range=[RED, "#8C8C8C"]).legend(**_legend()),
+        shape=alt.Shape("is:N", title=None).scale(domain=kinds),
+    )
+    line = base.mark_line(color=BLUE, point=alt.OverlayMarkDef(size=20, color=BLUE)).encode(y=size)
+    above = (band + line + marked).properties(width=620, height=200)
+    moved = base.transform_filter("isValid(datum.joined)").transform_fold(["joined", "left"], ["who", "people"])
+    bars = moved.mark_bar().encode(
+        y=alt.Y("people:Q", title="joined, left").axis(format=",d"),
+        color=alt.Color("who:N", title=None)
+        .scale(domain=["joined", "left"], range=[BLUE, PALETTE[4]])
+        .legend(**_legend()),
+    )
+    below = bars.properties(width=620, height=80)
+    return svg(alt.vconcat(above, below, spacing=8).resolve_scale(color="independent", shape="independent"))
 
 
 def stages(history: pl.DataFrame) -> str:

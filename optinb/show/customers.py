@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from optinb.base.figures import many, share, times
 from optinb.show.pages import fragment, page
 from optinb.show.registry import Shown
-from optinb.show.tables import card_tables, finding_rows, rate_of, table
+from optinb.show.tables import ShownTable, card_tables, finding_rows, group_nights_table, rate_of, table
+
+SHOWN_NIGHTS = 30  # of a group's history in a terminal
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,8 +21,10 @@ if TYPE_CHECKING:
         CustomerReach,
         Distribution,
         GroupExport,
+        GroupHistory,
         GroupRecord,
         GroupSize,
+        GroupsRecorded,
         ListRecord,
         Membership,
         Preview,
@@ -144,6 +148,21 @@ def group_text(value: GroupRecord) -> str:
     return f"{head}\n  {value.sentence}\n  {rule}"
 
 
+def group_history_text(value: GroupHistory) -> str:
+    """What became of a group, the newest nights first."""
+    whole = group_nights_table(value)
+    shown = ShownTable(whole.head, whole.rows[:SHOWN_NIGHTS]).text
+    more = len(whole.rows) - SHOWN_NIGHTS
+    tail = f"… and {many(more, 'night')} before; --json has them all" if more > 0 else ""
+    return "\n\n".join(filter(None, (value.summary(), "\n".join(value.notes()), shown, tail)))
+
+
+def groups_recorded_text(value: GroupsRecorded) -> str:
+    """What was noted of the saved groups of a night."""
+    lines = [f"{many(value.groups, 'target group')} noted for {value.night}"]
+    return "\n".join([*lines, *(f"unusual size: {a}" for a in value.alarms), *(f"! {p}" for p in value.problems)])
+
+
 def membership_text(value: Membership) -> str:
     """Why a customer belongs to a rule or doesn't."""
     if value.tree is None:
@@ -234,6 +253,8 @@ SHOWN = (
     Shown("optinb.segments.membership.Overlap", page="overlap"),
     Shown("optinb.segments.membership.Sizes", page="sizes"),
     Shown("optinb.segments.reach.Reach", page="reach"),
+    Shown("optinb.segments.group_history.GroupHistory", group_history_text, "group_history"),
+    Shown("optinb.segments.group_recording.GroupsRecorded", groups_recorded_text),
     Shown("optinb.segments.groups.GroupSize", group_size_text, "group_size"),
     Shown("optinb.segments.export.GroupExport", export_text),
     Shown("optinb.segments.groups.GroupRecord", group_text, "groups", many=True),

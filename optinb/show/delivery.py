@@ -77,6 +77,7 @@ def forgotten_text(value: ForgottenCustomer) -> str:
             f"  rows removed: {removed}; {value.versions:,} versions and {value.files:,} files were written anew",
             f"  made anonymous: {value.audiences:,} audiences, {value.quarantined:,} refused rows",
             f"  rewritten: {value.rewritten:,} journals, notebooks, reports, logs and drafts",
+            f"  taken out of the history of {many(value.groups, 'group')}",
             f"  taken off {value.lists:,} lists"
             + ("; groups that name these must be approved again" * bool(value.lists)),
         ]
@@ -328,6 +329,7 @@ def night_text(value: NightSummary) -> str:
         open_ones = (f"{one.campaign} (until {local_time(one.until)})" for one in value.measuring)
         parts.append(f"still measuring: {', '.join(open_ones)}")
     parts.extend(f"! {problem}" for problem in value.problems)
+    parts.extend(f"unusual size: {alarm}" for alarm in value.groups)
     parts.extend(f"note: {warning}" for warning in value.warnings)
     parts.extend(f"template of {line}" for line in told_by_group(value.templates))
     parts.append("\n".join(f"{k:<9} {v}" for k, v in (("notebook", value.notebook), ("report", value.report)) if v))

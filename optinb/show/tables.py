@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ResultPart,
         TableCounts,
     )
+    from optinb.segments import GroupHistory
     from optinb.segments.discovery import Discovery, Finding
     from optinb.segments.profile import Band, Difference, Profile
     from optinb.store import RunRecord
@@ -421,3 +422,29 @@ def moves(found: Migration) -> list[tuple[str, list[int]]]:
 
     values = found.values(STAGES)
     return [(before, [found.customers(before, after) for after in values]) for before in values]
+
+
+def group_nights_table(history: GroupHistory) -> ShownTable:
+    """The nights of a group, the newest first; columns in which nothing ever stood are left out."""
+    nights = history.nights[::-1]
+    stages = tuple(dict.fromkeys(stage for one in nights for stage in one.stages))
+    counts = ("joined", "left", "merged", "forgotten")
+    amounts = ("future value", "spend in 365 days", "value of joined", "value of left")
+    head = ("night", "customers", "expected", *counts, *amounts, *stages)
+    rows = [
+        (
+            one.night,
+            one.size,
+            f"{one.expected.low:,.0f} to {one.expected.high:,.0f}" if one.expected else None,
+            *((one.joined, one.left) if one.before else (None, None)),
+            *(count or None for count in (one.merged, one.forgotten)),
+            *(
+                None if value is None else round(value)
+                for value in (one.value, one.spend, one.joined_value, one.left_value)
+            ),
+            *(share(one.share(stage)) for stage in stages),
+        )
+        for one in nights
+    ]
+    kept = [at for at in range(len(head)) if any(row[at] is not None for row in rows)]
+    return ShownTable(tuple(head[at] for at in kept), [tuple(row[at] for at in kept) for row in rows])

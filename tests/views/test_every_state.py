@@ -82,7 +82,7 @@ from optinb.planning import CampaignPreview
 from optinb.planning.approving import LastApproval
 from optinb.rehearsal import JOURNAL
 from optinb.sandbox import Sandbox, demo_world
-from optinb.segments import Distribution, Outcome
+from optinb.segments import Distribution, GroupsRecorded, Outcome
 from optinb.segments.discovery.run import Discovery
 from optinb.show import campaigns, customers, pages
 from optinb.show.registry import ROOMS, entries, fields, find
@@ -246,9 +246,12 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         ws.groups.export("Lapsed buyers"),
         ws.profile("Lapsed buyers"), ws.overlap(("Lapsed buyers", "Club regulars")), found,
         ws.sizes(("Lapsed buyers", "Club regulars")), ws.reach_of("000014"), ws.groups.count("Lapsed buyers"),
+        GroupsRecorded(night=RUN_DATE, groups=2, alarms=("A grew",), problems=("no",)),
+        ws.groups.history("Lapsed buyers"),
         *ws.groups.list(), *listed, ws.doctor(), ws.campaigns.message(shop, "000014"), ws.campaigns.test_send(shop),
         *records, *previews, figures, CampaignFigures(campaign="D", nights=of_variants),
-        replace(night, templates=(news,), confirmed=(arrived,), reach=(in_one_line(figures),), **finals),
+        replace(night, templates=(news,), groups=("A grew",), confirmed=(arrived,), reach=(in_one_line(figures),),
+                **finals),
         *(AllResults(results=some) for some in ((), results, results[:1], (untold,), (so_far,))),
         *results, noted, untold, replace(noted, sample_ratio_p=0.0), replace(results[0], final_unknown="it is gone"),
         replace(night, campaigns=(several, replace(several, accepted=3, pending=1)),

@@ -165,6 +165,7 @@ def test_who_was_sent_something_is_in_no_byte_any_more(copy: tuple[Path, str]) -
         "state.sqlite",
         "audiences/",
         "warehouse/",
+        "groups_history/",
         "unsaved/",
         "notebooks/mine.ipynb",
         "notebooks/.ipynb_checkpoints/",
