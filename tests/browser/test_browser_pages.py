@@ -353,6 +353,8 @@ def test_group_phones_and_variants_are_reached_and_filled_by_keyboard_alone(site
         keys.press("Enter")
         second = open_tab(page).get_by_label("Name of the variant").nth(1)
         expect(second).to_have_value("B")
+        origins = open_tab(page).get_by_label("promo_code", exact=True).locator("visible=true")
+        expect(origins).to_have_count(3)  # the campaign's, and those of both variants
         hand.go_on("promo_code", within=12)  # of the variant A
         hand.go_on("promo_code", within=12)
         hand.type("The same")

@@ -44,9 +44,9 @@ def test_report_stands_alone_reads_in_two_minutes_and_prints(site, report):
     assert requests == [report.as_uri()]
     assert site.requests == []
 
-    # what needs a person comes first, then what went out and to whom, the data and the models
+    # what needs a person comes first, then what went out and to whom, what it brought, the data and the models
     headings = page.get_by_role("heading", level=2).all_inner_texts()
-    assert headings[:3] == ["Needs a person", "What went out, and to whom", "Data"]
+    assert headings[:4] == ["Needs a person", "What went out, and to whom", "What campaigns brought", "Data"]
     expect(page.get_by_text("is submitted, not approved").first).to_be_visible()
     expect(page.get_by_role("row", name="Get the message").last).to_be_visible()
     assert page.locator("svg").count() >= 2
