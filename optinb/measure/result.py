@@ -14,7 +14,7 @@ from optinb.base.figures import day
 from optinb.measure.arms import EVERYBODY, Advice, ArmResult, figures_of
 from optinb.measure.breakdown import ResultPart
 from optinb.measure.doubts import notes_on, why_doubted, why_withheld
-from optinb.measure.effect import CONTROL, FINAL, Look
+from optinb.measure.effect import CONTROL, FINAL, LEAST, Look
 from optinb.measure.final_note import FinalNote
 from optinb.measure.offer_words import offer_words
 from optinb.measure.redeemed import CampaignRedemptions
@@ -232,7 +232,8 @@ def result_of(
     if problem:
         return known
     variants = sorted(counts.keys() - {CONTROL})
-    arms: list[tuple[str, Sequence[str]]] = [(name, [name]) for name in variants]
+    # of a variant that hardly anybody got so far nothing can be told alone
+    arms: list[tuple[str, Sequence[str]]] = [(name, [name]) for name in variants if counts[name] >= LEAST]
     if len(variants) > 1:
         arms.insert(0, (EVERYBODY, variants))
     look = _look(known, outcomes)

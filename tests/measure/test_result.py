@@ -35,6 +35,7 @@ def result(
     planned: float | None = None,
     seed: int = 1,
     crossed: int = 0,
+    rare: bool = False,
     with_event: bool = False,
     **more: Any,
 ) -> CampaignResult:
@@ -43,6 +44,8 @@ def result(
     held_out = random.random(customers) < control
     names = [f"p{n}" for n in range(customers)]
     variant = np.where(random.random(customers) < 0.5, "A", "B") if variants else np.full(customers, None)
+    if rare:  # a third variant that a single customer got
+        variant[int(np.argmin(held_out))] = "C"
     tested = pl.DataFrame(
         {
             "person": names, "night": [SENT.date()] * customers, "send_at": [SENT] * customers,
@@ -69,6 +72,13 @@ def result(
         "Summer", assignment, after, measured_until=until, days=DAYS,
         currency="EUR", planned=shares, seed=seed, **more,
     )  # fmt: skip
+
+
+def test_a_variant_that_hardly_anybody_got_keeps_nothing_from_being_told_of_the_others() -> None:
+    found = result(variants=True, rare=True)
+    assert found.customers["C"] == 1 and found.problem == ""
+    assert [arm.arm for arm in found.arms] == ["all variants", "A", "B"]
+    assert found.arms[0].figures["response"].customers == found.assigned
 
 
 def test_a_campaign_that_helps_is_kept_with_what_it_added() -> None:
