@@ -95,7 +95,8 @@ class FinalResults:
         version = published.version if published is not None else None
         results = (self._results.result(self._tests.of(record, night=one)) for one in asked)
         found = [note_of(result, night=night, now=now, version=version) for result in results]
-        if fresh := [note for note in found if note is not None]:
+        # a night that turned out to have reached nobody leaves a result of the others, which is known already
+        if fresh := [note for note in found if note is not None and note.nights not in known]:
             self._notes.add(record.id, fresh)
         notes = [*(note for note in known.values() if note.night == night), *fresh]
         several, name = len(windows) > 1, record.campaign.name
