@@ -9,7 +9,7 @@ import msgspec
 import polars as pl
 
 from optinb.base.files import write_atomically
-from optinb.campaigns.learning import Mix, mix_of
+from optinb.campaigns.learning import Mix, follows
 from optinb.errors import StateError
 
 FOLDER = "mixes"
@@ -42,15 +42,15 @@ class MixFiles:
             return None
         except (OSError, msgspec.MsgspecError) as error:
             raise StateError(f"the mix in {path} can't be read ({error}); {remedy}") from error
-        winner = mix.winner if not mix.chances else None
-        again = mix_of(mix.learning, mix.start, mix.learned, campaign_id=campaign_id, night=night, winner=winner)
-        if again != mix:
+        if not follows(mix, campaign_id=campaign_id, night=night):
             raise StateError(f"the shares in {path} don't follow from the figures beside them; {remedy}")
         return mix
 
     def nights(self, campaign_id: str) -> dict[date, Mix]:
         """All mixes of a campaign, the first night first; arguments and errors as of `find`."""
-        nights = (date.fromisoformat(file.stem) for file in sorted((self._folder / campaign_id).glob("*.json")))
+        # what a desktop or a file sync has put beside them is no night
+        files = sorted((self._folder / campaign_id).glob("????-??-??.json"))
+        nights = (date.fromisoformat(file.stem) for file in files)
         found = ((night, self.find(campaign_id, night)) for night in nights)
         return {night: mix for night, mix in found if mix is not None}
 
