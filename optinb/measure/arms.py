@@ -163,11 +163,12 @@ def figures_of(
 
 def _chance(rows: pl.DataFrame, arms: Sequence[str], against: str, planned: Mapping[str, float]) -> NDArray[np.float64]:
     """How likely each customer of two sides was to be on the first, in the night that they belong to."""
-    sent = sum(share for arm, share in planned.items() if arm != CONTROL)
+    held_out = GIVEN.format(CONTROL)
 
     def share_of(arm: str) -> NDArray[np.float64]:
         if (given := GIVEN.format(arm)) in rows.columns:
-            return sent * rows[given].to_numpy()
+            share = rows[given].to_numpy()
+            return share if arm == CONTROL else (1 - rows[held_out].to_numpy()) * share
         return np.full(rows.height, planned.get(arm, 0.0))
 
     first, second = sum(map(share_of, arms)), share_of(against)

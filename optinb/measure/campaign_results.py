@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from optinb.errors import StateError
 from optinb.measure.afterwards import active_at_end, did_event
-from optinb.measure.assignment import MESSAGE
-from optinb.measure.campaign_tests import measured_days
+from optinb.measure.campaign_tests import measured_days, shares_of
 from optinb.measure.effect import CONTROL
+from optinb.measure.mix_files import GIVEN
 from optinb.measure.noted_results import NotedResults, with_note
 from optinb.measure.reached import reached
 from optinb.measure.result import CampaignResult, result_of
@@ -121,7 +121,7 @@ class CampaignResults:
             measured_until=test.measured_until,
             days=test.days,
             currency=self._context.settings.workspace.currency,
-            planned=_planned(campaign),
+            planned=_planned(campaign, did),
             seed=test.seed,
             recurs=campaign.schedule.every is not None and test.night is None,
             gone=tables.gone(people),
@@ -175,8 +175,13 @@ def _active(people: pl.DataFrame, tables: MeasuredTables) -> pl.Series | None:
     return None if states is None else active_at_end(people, states, days)
 
 
-def _planned(campaign: Campaign) -> dict[str, float]:
-    """The share of each arm."""
-    rest = 1 - campaign.control
-    arms = {name: rest * share for name, share in campaign.shares.items()} if campaign.variants else {MESSAGE: rest}
-    return {CONTROL: campaign.control, **arms}
+def _planned(campaign: Campaign, did: pl.DataFrame) -> dict[str, float]:
+    """The share of each arm, over all nights where these had several."""
+    today = shares_of(campaign)
+    if (held_out := GIVEN.format(CONTROL)) not in did.columns or did.is_empty():
+        rest = 1 - campaign.control
+        return {name: share if name == CONTROL else rest * share for name, share in today.items()}
+    rest_of_each = 1 - pl.col(held_out)
+    names = [name for name in did.columns if name.startswith(GIVEN.format(""))]
+    found = did.select((pl.col(name) * (1 if name == held_out else rest_of_each)).mean() for name in names)
+    return {name.removeprefix(GIVEN.format("")): float(share) for name, share in found.row(0, named=True).items()}

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from optinb.campaigns import Campaign, CampaignRecord
 from optinb.delivery.contact_history import STATUS
 from optinb.delivery.contact_status import RECEIVED
-from optinb.measure.assignment import TESTED, Assignment, assign
+from optinb.measure.assignment import MESSAGE, TESTED, Assignment, assign
+from optinb.measure.effect import CONTROL
 from optinb.measure.measured_tables import MeasuredTables, naive
 from optinb.measure.mix_files import MixFiles, with_given
 from optinb.measure.outcomes import OUTCOMES, outcomes_of_all
@@ -45,8 +46,8 @@ class CampaignTest(Struct, frozen=True, kw_only=True):
         period: the only one of which messages and purchases count; None for all times.
         tested: with TESTED_ROWS, for every recipient and control of each night.
         assignment: on which side each person is.
-        outcomes: what each person did, with OUTCOMES; with the shares of variants, as `with_given` has them, where
-            these moved.
+        outcomes: what each person did, with OUTCOMES; with the shares of the control group and of variants, as
+            `with_given` has them, where these moved.
         measured_until: how far the delivered tables tell of purchases (UTC, without a zone); None where none did.
     """
 
@@ -125,8 +126,7 @@ class CampaignTests:
             night: the first that doesn't count.
 
         Returns:
-            a frame with OUTCOMES and the shares of variants, as `with_given` has them, and the time (UTC, without a
-            zone).
+            a frame with OUTCOMES and shares, as `with_given` has them, and the time (UTC, without a zone).
 
         Raises:
             StateError: as for `of`.
@@ -192,7 +192,20 @@ class CampaignTests:
         return rows.filter(pl.col("night").is_in(went_out.implode())).select(TESTED_ROWS.names())
 
     def _with_given(self, campaign: Campaign, outcomes: pl.DataFrame, tested: pl.DataFrame) -> pl.DataFrame:
-        return with_given(outcomes, tested.select("person", "night"), self._mixes.nights(campaign.id), campaign.shares)
+        """What everybody did, with the shares that their night was approved with, or drawn by."""
+        approved, mixes = self._store.campaigns.approved(campaign.id), self._mixes.nights(campaign.id)
+        given: dict[date, dict[str, float]] = {}
+        for audience in self._store.deliveries.list(campaign_id=campaign.id):
+            night = audience.run_date
+            given[night] = shares_of(approved.get(audience.fingerprint, campaign))
+            if night in mixes:
+                given[night] = {CONTROL: given[night][CONTROL], **mixes[night].shares}
+        return with_given(outcomes, tested.select("person", "night"), given, shares_of(campaign))
+
+
+def shares_of(campaign: Campaign) -> dict[str, float]:
+    """The share of the control group, and that of each arm among those who get the message."""
+    return {CONTROL: campaign.control, **(campaign.shares or {MESSAGE: 1.0})}
 
 
 def measured_days(campaign: Campaign) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from optinb.errors import StateError
 
 FOLDER = "mixes"
 GIVEN = "share of {}"
-"""The column of a variant's share in the night of each customer, among those who got the message."""
+"""The column of a variant's share in the night of each customer, among those who got the message; or of the control
+group's, among all."""
 
 
 class MixFiles:
@@ -70,27 +72,26 @@ class MixFiles:
 
 
 def with_given(
-    outcomes: pl.DataFrame, nights: pl.DataFrame, mixes: dict[date, Mix], start: dict[str, float]
+    outcomes: pl.DataFrame, nights: pl.DataFrame, given: Mapping[date, Mapping[str, float]], today: Mapping[str, float]
 ) -> pl.DataFrame:
-    """What everybody did, with the share that each variant had in the first night that they belong to.
+    """What everybody did, with the shares of the first night that they belong to.
 
     Args:
         outcomes: with OUTCOMES.
         nights: person and night (Date), a row or more for each person.
-        mixes: of the nights that were drawn by one.
-        start: the shares of all other nights, by variant.
+        given: of each night the share of the control group, and that of each variant among those who got it.
+        today: the same of the campaign as it is now, which nights have that aren't known.
 
     Returns:
-        `outcomes` with a column for each variant, named by GIVEN; as it is where no night was drawn by a mix.
+        `outcomes` with a column for each of them, named by GIVEN; as it is where all nights had today's.
     """
-    if not mixes:
+    if all(shares == today for shares in given.values()):
         return outcomes
     first = nights.group_by("person").agg(pl.col("night").min())
     rows = outcomes.join(first, on="person", how="left", maintain_order="left")
-    names = dict.fromkeys([*start, *(name for mix in mixes.values() for name in mix.shares)])
     columns: list[pl.Expr] = []
-    for name in names:
-        told = {night: mix.shares.get(name, 0.0) for night, mix in mixes.items()}
-        share = pl.col("night").replace_strict(told, default=start.get(name, 0.0), return_dtype=pl.Float64)
+    for name in dict.fromkeys([*today, *(name for shares in given.values() for name in shares)]):
+        told = {night: shares.get(name, 0.0) for night, shares in given.items()}
+        share = pl.col("night").replace_strict(told, default=today.get(name, 0.0), return_dtype=pl.Float64)
         columns.append(share.alias(GIVEN.format(name)))
     return rows.with_columns(columns).drop("night")

@@ -9,14 +9,13 @@ import polars as pl
 import pytest
 from scipy.stats import binom
 
-from optinb.campaigns.learning import Learning, Mix
 from optinb.measure.arms import figures_of
 from optinb.measure.mix_files import GIVEN, with_given
 from optinb.measure.mixing import learned
 from optinb.measure.outcomes import ASSIGNED, OUTCOMES
 
 NIGHTS, EACH, CONTROL, RUNS = 20, 300, 0.2, 60
-START = {"A": 0.5, "B": 0.5}
+START = {"control": CONTROL, "A": 0.5, "B": 0.5}
 FIRST = date(2026, 11, 1)
 OVER = datetime(2027, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 
@@ -35,18 +34,14 @@ def campaign(seed: int, *, better: float = 0.0) -> pl.DataFrame:
         {"person": [f"p{n}" for n in range(len(night))], "arm": arm, "since": sent, "until": sent}, schema=ASSIGNED
     ).with_columns(orders=pl.Series(buys.astype(int)), spend=pl.Series(10.0 * buys))
     rest = {name: pl.lit(0) for name in OUTCOMES if name not in rows.columns}
-    mixes = {
-        FIRST + timedelta(days=n): Mix(
-            night=FIRST + timedelta(days=n),
-            learning=Learning(figure="response"),
-            start=START,
-            learned={},
-            shares={"A": 0.5 - 0.4 * n / (NIGHTS - 1), "B": 0.5 + 0.4 * n / (NIGHTS - 1)},
-        )
+    given = {
+        FIRST + timedelta(days=n): {
+            "control": CONTROL, "A": 0.5 - 0.4 * n / (NIGHTS - 1), "B": 0.5 + 0.4 * n / (NIGHTS - 1)
+        }
         for n in range(NIGHTS)
-    }
+    }  # fmt: skip
     nights = rows.select("person", night=pl.col("since").dt.date())
-    return with_given(rows.with_columns(**rest).cast(dict(OUTCOMES)), nights, mixes, START)  # type: ignore[arg-type]
+    return with_given(rows.with_columns(**rest).cast(dict(OUTCOMES)), nights, given, START)  # type: ignore[arg-type]
 
 
 def misses(rows: pl.DataFrame, arm: str, against: str, seed: int, truth: float = 0.0) -> bool:
@@ -83,3 +78,29 @@ def test_only_windows_that_are_over_tell_anything() -> None:
         == rows.filter(pl.col("until") <= middle, pl.col("arm") != "control").height
     )
     assert learned(rows, "spend", measured_until=None) == {}
+
+
+def test_a_control_share_that_changed_between_nights_is_allowed_for() -> None:
+    """Ten in a hundred are held out of a night in which many buy, and half of one in which few do."""
+    few, many = FIRST, FIRST + timedelta(days=1)
+    given = {many: {"control": 0.1, "message": 1.0}, few: {"control": 0.5, "message": 1.0}}
+    missed, p = [0, 0], []
+    for seed in range(RUNS):
+        random = np.random.default_rng(seed)
+        night = [many] * 1_000 + [few] * 1_000
+        arm = np.where(random.random(2_000) < np.repeat([0.1, 0.5], 1_000), "control", "message")
+        buys = random.random(2_000) < np.repeat([0.4, 0.1], 1_000)
+        names = [f"p{n}" for n in range(2_000)]
+        blank = {name: [0] * 2_000 for name in OUTCOMES if name not in ("person", "arm", "since", "until", "orders")}
+        rows = pl.DataFrame(
+            {"person": names, "arm": arm, "since": [OVER] * 2_000, "until": [OVER] * 2_000, "orders": buys * 1, **blank}
+        )
+        nights = pl.DataFrame({"person": names, "night": night})
+        told = with_given(rows, nights, given, given[few])
+        for at, one in enumerate((told, rows)):
+            planned = {"control": 0.3, "message": 0.7}
+            effect = figures_of(one, ["message"], planned=planned, seed=seed, only=["response"], draws=200)["response"]
+            missed[at] += not effect.low <= 0 <= effect.high
+            p.append(effect.sample_ratio_p)
+    assert missed[0] <= binom.ppf(0.999, RUNS, 0.05) and missed[1] == RUNS  # what this is for
+    assert min(p) > 1e-4

@@ -143,6 +143,13 @@ def test_the_better_variant_goes_to_more_of_the_new_and_whoever_got_one_keeps_it
         assert len(new) > 50 and 0.8 < new.count("Warm") / len(new) < 0.98
         held_out = author.contacts.rows(author.store.deliveries.messages(id_of(NAME), SECOND)[0])
         assert held_out.filter(pl.col("role") == "control").height == pytest.approx(0.2 * len(everybody), rel=0.4)
+    with optinb.open_workspace(folder, user=AUTHOR) as author:
+        before = author.results(NAME)
+        author.campaigns.submit({**PLAN, "control": 0.6})
+        after = author.results(NAME)
+        assert after.planned == pytest.approx(before.planned) and after.planned["control"] == pytest.approx(0.2)
+        told = [one.arms[0].figures["response"] for one in (before, after)]
+        assert told[0].low == pytest.approx(told[1].low) and not (before.doubt or after.doubt)
     file.write_bytes(kept.replace(b"0.9", b"0.8"))
     with optinb.open_workspace(folder, user=AUTHOR) as author, pytest.raises(StateError, match="don't follow from"):
         mix(author, SECOND)
