@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from optinb.campaigns import Campaign, CampaignRecord
 from optinb.delivery.contact_history import STATUS
 from optinb.delivery.contact_status import RECEIVED
+from optinb.delivery.request import last_moment
 from optinb.measure.assignment import MESSAGE, TESTED, Assignment, assign
 from optinb.measure.effect import CONTROL
 from optinb.measure.measured_tables import MeasuredTables, naive
@@ -33,8 +34,8 @@ PEOPLE_AT_ONCE = 2_000_000
 """Of how many people purchases are read together."""
 Period = tuple[datetime, datetime]
 """From one time until before another, in UTC without a zone."""
-# Beside TESTED: which id of the person it was, and what became of the message.
-TESTED_ROWS = pl.Schema({**TESTED, "customer_id": pl.String, "status": STATUS})
+# Beside TESTED: which id of the person it was, what became of the message, and when the last customer gets theirs.
+TESTED_ROWS = pl.Schema({**TESTED, "customer_id": pl.String, "status": STATUS, "last": pl.Datetime("us")})
 
 
 class CampaignTest(Struct, frozen=True, kw_only=True):
@@ -180,7 +181,9 @@ class CampaignTests:
         """Everybody of the nights (of the one, or of a period) that went out, with TESTED_ROWS."""
         columns = ("customer_id", "night", "variant", "role", "status", "send_at")
         nights = [
-            self._contacts.rows(audience, columns).filter(pl.col("role") != "excluded")
+            self._contacts.rows(audience, columns)
+            .filter(pl.col("role") != "excluded")
+            .with_columns(last=pl.lit(naive(last_moment(audience)), pl.Datetime("us")))
             for audience in self._store.deliveries.list(campaign_id=record.id, run_date=night)
             if period is None or period[0] <= naive(audience.send_at) < period[1]
         ]

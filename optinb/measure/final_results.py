@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from optinb.delivery.request import last_moment
 from optinb.errors import OptinbError
 from optinb.measure.campaign_tests import measured_days
 from optinb.measure.final_note import FinalCard, Measuring, ResultsTonight
@@ -75,7 +76,7 @@ class FinalResults:
             measured = timedelta(days=measured_days(record.campaign))
             windows: dict[date, datetime] = {}
             for audience in sent[record.id]:
-                ends = naive(audience.send_at) + measured
+                ends = naive(last_moment(audience)) + measured
                 windows[audience.run_date] = max(ends, windows.get(audience.run_date, ends))
             yield record, windows
 

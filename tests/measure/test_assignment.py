@@ -62,3 +62,15 @@ def test_whoever_was_on_both_sides_stays_on_the_first_and_is_counted() -> None:
     assert (found.contaminated, found.crossed) == (1, 1)
     first_got_it = on_nights(("a", 0, "recipient", None), ("a", 1, "control", None))
     assert (assign(first_got_it, days=7).contaminated, assign(first_got_it, days=7).crossed) == (1, 0)
+
+
+def test_of_two_ids_in_one_night_the_one_that_was_held_out_counts_whatever_the_variant_is_called() -> None:
+    for variant in (None, "A", "Zebra"):
+        found = assign(on_nights(("a", 0, "recipient", variant), ("a", 0, "control", None)), days=14)
+        assert arms(found.people) == {"a": "control"} and found.crossed == 1
+
+
+def test_on_customers_own_clocks_the_window_is_open_for_whoever_gets_it_last() -> None:
+    later = on_nights(("a", 0, "recipient", None)).with_columns(last=pl.col("send_at") + timedelta(hours=50))
+    (row,) = assign(later, days=1).people.iter_rows(named=True)
+    assert (row["since"], row["until"]) == (FIRST, FIRST + timedelta(hours=50 + 24))
