@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     from datetime import date
 
     from optinb.base.context import Context
-    from optinb.campaigns import Campaign, CampaignRecord
+    from optinb.campaigns import Campaign, CampaignRecord, CampaignState
     from optinb.delivery import FrozenAudience
     from optinb.delivery.journal import Store
     from optinb.measure.all_results import AllResults
     from optinb.measure.campaign_tests import CampaignTest, CampaignTests, Period
     from optinb.measure.measured_tables import MeasuredTables
     from optinb.measure.result_details import ResultDetails
+
+ENDED: frozenset[CampaignState] = frozenset({"done", "cancelled"})
+"""The states of a campaign of which no night is to come."""
 
 
 class CampaignResults:
@@ -123,7 +126,7 @@ class CampaignResults:
             currency=self._context.settings.workspace.currency,
             planned=_planned(campaign, did),
             seed=test.seed,
-            recurs=campaign.schedule.every is not None and test.night is None,
+            recurs=_recurs(test),
             gone=tables.gone(people),
             stale=tables.why_stale(test.assignment.until),
             alarm=self._tests.alarm(test),
@@ -152,6 +155,12 @@ class CampaignResults:
             return with_note(result, self._notes.of(record.id))
         except StateError as error:
             return replace(result, final_unknown=str(error))
+
+
+def _recurs(test: CampaignTest) -> bool:
+    """Whether other nights will join those that are looked at."""
+    is_whole = test.night is None and test.period is None
+    return is_whole and test.record.campaign.schedule.every is not None and test.record.state not in ENDED
 
 
 def _did(test: CampaignTest, tables: MeasuredTables, event: str | None = None) -> pl.DataFrame:

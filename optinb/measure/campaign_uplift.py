@@ -202,7 +202,7 @@ def _problem(result: CampaignResult) -> str:
     """Why nothing can be learned."""
     if result.problem:
         return result.problem
-    if not result.is_final:
+    if not result.is_over:
         return (
             f"its last window ends on {result.final_on:%Y-%m-%d}, and the delivered tables tell of purchases until "
             f"{result.measured_until:%Y-%m-%d}; ask again once it is final"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from optinb.delivery.request import last_moment
 from optinb.errors import OptinbError
+from optinb.measure.campaign_results import ENDED
 from optinb.measure.campaign_tests import measured_days
 from optinb.measure.final_note import FinalCard, Measuring, ResultsTonight
 from optinb.measure.measured_tables import naive
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from optinb.base.context import Context
-    from optinb.campaigns import CampaignRecord, CampaignState
+    from optinb.campaigns import CampaignRecord
     from optinb.delivery.journal import Store
     from optinb.measure.campaign_results import CampaignResults
     from optinb.measure.campaign_tests import CampaignTests
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 LATELY = timedelta(days=28)
 """Before the newest delivery, within which a window must have ended for a night to note what the result said."""
-ENDED: frozenset[CampaignState] = frozenset({"done", "cancelled"})
 
 
 class FinalResults:

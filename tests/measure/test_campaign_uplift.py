@@ -53,7 +53,7 @@ def uplift(adds: float, *, size: int = 3_000, **result: Any) -> CampaignUplift:
     )  # fmt: skip
     said = {
         "campaign": "Summer", "nights": (NIGHT,), "customers": {"message": 1, "control": 1}, "problem": "",
-        "is_final": True, "is_doubtful": False,
+        "is_over": True, "is_doubtful": False,
         "planned": {"control": 0.2}, **result,
     }  # fmt: skip
     results: Any = SimpleNamespace(test_of=lambda _: test, result=lambda _: SimpleNamespace(**said))
@@ -93,7 +93,7 @@ def test_a_ranking_that_is_no_better_than_chance_is_not_handed_out() -> None:
         ({"problem": "nobody was held out"}, "no ranking: nobody was held out"),
         ({"is_doubtful": True}, "no ranking: something else than chance made its control group"),
         (
-            {"is_final": False, "final_on": SENT + timedelta(days=7), "measured_until": SENT},
+            {"is_over": False, "final_on": SENT + timedelta(days=7), "measured_until": SENT},
             "no ranking: its last window ends on 2026-11-08, and the delivered tables tell of purchases until",
         ),
     ],

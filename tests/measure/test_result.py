@@ -205,6 +205,11 @@ def test_money_is_more_or_less_with_cents_where_they_matter() -> None:
 
 def test_a_campaign_that_recurs_says_how_many_nights_more_it_takes() -> None:
     found = result(customers=800, recurs=True)
+    once = result(customers=800)
+    # it is looked at after each night, and would be kept or stopped by luck sooner or later
+    assert (found.is_over, found.is_final, once.is_final) == (True, False, True)
+    wide, plain = (one.arms[0].figures["response"] for one in (found, once))
+    assert wide.low < plain.low < plain.high < wide.high and "so far: it goes out again" in text(found)
     assert re.search(r"takes about [\d,]+ customers more, or [\d,]+ nights like these$", found.sentence())
     so_far = result(customers=800, recurs=True, until=SENT + timedelta(days=5))
     ends = "more is told once its last window ends, on Sun 15 Nov 2026; to see a rise by a tenth takes about"
