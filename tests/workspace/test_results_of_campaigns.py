@@ -58,6 +58,10 @@ def whole_programme(ws: Workspace, recipients: list[str]) -> None:
     assert found.sentence() in text(found) and "other or overlapping" in text_of(html(found))
     early = ws.programme(since=RUN_DATE - timedelta(days=1), until=RUN_DATE + timedelta(days=8))
     assert f"ask since {RUN_DATE}" in early.sentence() and len(early.campaigns) == 1
+    with pytest.raises(UsageError, match="name days such as"):
+        ws.programme(since="0001-01-01")
+    with pytest.raises(UsageError, match="name days such as"):
+        ws.programme(until="9999-12-31")
     ahead = ws.programme(since=RUN_DATE + timedelta(days=30))
     assert "no table that was delivered so far tells of purchases in it" in ahead.sentence()
 
