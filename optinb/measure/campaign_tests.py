@@ -115,7 +115,9 @@ class CampaignTests:
         for tests in _at_once(self._assigned(record, tables, told, night, period) for record in records):
             people = [test.assignment.people for test in tests]
             whole = pl.concat([each.select("since", "until") for each in people])
-            found = outcomes_of_all(people, tables.transactions(whole))
+            known = [self._known(test) for test in tests]
+            first = min((moment for moment in known if moment is not None), default=None)
+            found = outcomes_of_all(people, tables.transactions(whole, known=first), known=known)
             for test, outcomes in zip(tests, found, strict=True):
                 yield replace(test, outcomes=self._with_given(test.record.campaign, outcomes, test.tested))
 
@@ -146,6 +148,13 @@ class CampaignTests:
         mine = (audience.night for audience in audiences if audience.run_date in test.assignment.nights)
         asked = (self._store.confirmations.newest(*night) for night in mine)
         return "; ".join(dict.fromkeys(one.counts.alarm for one in asked if one is not None and one.counts.alarm))
+
+    def _known(self, test: CampaignTest) -> datetime | None:
+        """When the first message of a campaign went out, where not all of its nights are looked at."""
+        if test.night is None and test.period is None:
+            return None
+        sent = self._store.deliveries.list(campaign_id=test.record.id, having=("accepted", "unknown"))
+        return min((naive(audience.send_at) for audience in sent), default=None)
 
     def _assigned(
         self,

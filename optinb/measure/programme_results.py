@@ -102,10 +102,12 @@ class ProgrammeResults:
         customers = changes.customers_on(published, since).select("customer_id").collect().to_series()
         sides = control.sides(customers)
         people = assigned(sides, begin, end)
+        sendings = self._store.deliveries.list(having=("accepted", "unknown"))
+        first_sent = min((naive(audience.send_at) for audience in sendings), default=None)
         return programme_of(
             replace(known, received=reached(draws)),
             sides,
-            outcomes(people, tables.transactions(people)),
+            outcomes(people, tables.transactions(people, known=first_sent), known=first_sent),
             parts,
             # the same draws whenever the same is looked at
             seed=crc32(f"programme/{since}/{until}".encode()),
