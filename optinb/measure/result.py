@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from optinb.base.figures import day
+from optinb.base.figures import day, many
 from optinb.measure.arms import EVERYBODY, Advice, ArmResult, figures_of
 from optinb.measure.breakdown import ResultPart
 from optinb.measure.doubts import notes_on, why_doubted, why_withheld
@@ -123,10 +123,15 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
         if not self.arms:
             return ()
         ends = None if self.is_over else self.final_on
-        goes_on = ["so far: it goes out again, and intervals are wider until it has ended"]
+        first = []
+        if self.is_over and self.recurs:
+            first.append("so far: it goes out again, and intervals are wider until it has ended")
         found = notes_on(self.customers, crossed=self.crossed, gone=self.gone, alarm=self.alarm, ends=ends)
+        compared = self.arms[0].figures["response"]
+        if (rest := sum(self.customers.values()) - compared.customers - compared.control_customers) > 0:
+            first.append(f"{many(rest, 'customer')} of nights that held nobody out aren't compared")
         offer = [offer_words(self.offer, self.arms[0].added("response"))] if self.offer else []
-        return (*(goes_on if self.is_over and self.recurs else ()), *found, *offer, *self.untold)
+        return (*first, *found, *offer, *self.untold)
 
     @property
     def advice(self) -> Advice | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -13,6 +14,9 @@ from optinb.measure.arms import figures_of
 from optinb.measure.mix_files import GIVEN, with_given
 from optinb.measure.mixing import learned
 from optinb.measure.outcomes import ASSIGNED, OUTCOMES
+
+if TYPE_CHECKING:
+    from optinb.measure.effect import Effect
 
 NIGHTS, EACH, CONTROL, RUNS = 20, 300, 0.2, 60
 START = {"control": CONTROL, "A": 0.5, "B": 0.5}
@@ -80,27 +84,26 @@ def test_only_windows_that_are_over_tell_anything() -> None:
     assert learned(rows, "spend", measured_until=None) == {}
 
 
-def test_a_control_share_that_changed_between_nights_is_allowed_for() -> None:
-    """Ten in a hundred are held out of a night in which many buy, and half of one in which few do."""
-    few, many = FIRST, FIRST + timedelta(days=1)
-    given = {many: {"control": 0.1, "message": 1.0}, few: {"control": 0.5, "message": 1.0}}
-    missed, p = [0, 0], []
-    for seed in range(RUNS):
-        random = np.random.default_rng(seed)
-        night = [many] * 1_000 + [few] * 1_000
-        arm = np.where(random.random(2_000) < np.repeat([0.1, 0.5], 1_000), "control", "message")
-        buys = random.random(2_000) < np.repeat([0.4, 0.1], 1_000)
-        names = [f"p{n}" for n in range(2_000)]
-        blank = {name: [0] * 2_000 for name in OUTCOMES if name not in ("person", "arm", "since", "until", "orders")}
-        rows = pl.DataFrame(
-            {"person": names, "arm": arm, "since": [OVER] * 2_000, "until": [OVER] * 2_000, "orders": buys * 1, **blank}
-        )
-        nights = pl.DataFrame({"person": names, "night": night})
-        told = with_given(rows, nights, given, given[few])
-        for at, one in enumerate((told, rows)):
-            planned = {"control": 0.3, "message": 0.7}
-            effect = figures_of(one, ["message"], planned=planned, seed=seed, only=["response"], draws=200)["response"]
-            missed[at] += not effect.low <= 0 <= effect.high
-            p.append(effect.sample_ratio_p)
-    assert missed[0] <= binom.ppf(0.999, RUNS, 0.05) and missed[1] == RUNS  # what this is for
-    assert min(p) > 1e-4
+def two_nights(seed: int, few: float, many: float, *, told: bool = True) -> Effect:
+    """Of a night in which few buy and one in which many do, with other shares held out: what nothing brought."""
+    given = {FIRST: {"control": few, "message": 1.0}, FIRST + timedelta(days=1): {"control": many, "message": 1.0}}
+    random, half = np.random.default_rng(seed), 1_000
+    arm = np.where(random.random(2 * half) < np.repeat([few, many], half), "control", "message")
+    buys = random.random(2 * half) < np.repeat([0.1, 0.4], half)
+    names = [f"p{n}" for n in range(2 * half)]
+    rows = pl.DataFrame({"person": names, "arm": arm, "orders": buys.astype(int)})
+    rows = rows.with_columns(pl.lit(0).alias(name) for name in OUTCOMES if name not in rows.columns)
+    nights = pl.DataFrame({"person": names, "night": [night for night in given for _ in range(half)]})
+    shares = with_given(rows, nights, given, given[FIRST]) if told else rows
+    planned = {"control": (few + many) / 2, "message": 1 - (few + many) / 2}
+    return figures_of(shares, ["message"], planned=planned, seed=seed, only=["response"], draws=200)["response"]
+
+
+@pytest.mark.parametrize(("few", "many", "compared"), [(0.5, 0.1, 2_000), (0.5, 0.0, 1_000)])
+def test_a_control_share_that_changed_between_nights_is_allowed_for(few: float, many: float, compared: int) -> None:
+    found = [two_nights(seed, few, many) for seed in range(RUNS)]
+    assert {one.customers + one.control_customers for one in found} == {compared}
+    assert sum(not one.low <= 0 <= one.high for one in found) <= binom.ppf(0.999, RUNS, 0.05)
+    assert min(one.sample_ratio_p for one in found) > 1e-4
+    blind = two_nights(1, few, many, told=False)
+    assert not blind.low <= 0 <= blind.high  # what this is for
