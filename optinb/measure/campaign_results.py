@@ -117,7 +117,7 @@ class CampaignResults:
     ) -> CampaignResult:
         people = test.assignment.people
         campaign = test.record.campaign
-        return result_of(
+        found = result_of(
             campaign.name,
             test.assignment,
             did,
@@ -133,6 +133,13 @@ class CampaignResults:
             reached=reached(test.tested.filter(pl.col("night").is_in(test.assignment.nights)), people),
             event=event,
         )
+        if test.night is None or found.customers:
+            return found
+        nobody = (
+            f"nothing of it went out in the night of {test.night}, or only to customers of earlier nights, who "
+            "are told of over all nights: leave the night out"
+        )
+        return replace(found, problem=nobody)
 
     def _told(self, record: CampaignRecord) -> CampaignResult:
         try:

@@ -167,6 +167,7 @@ class CampaignTests:
         """Who belongs to a campaign's test; what they did isn't known yet."""
         tested = self._tested(record, tables, night, period)
         assignment = assign(tested, days=measured_days(record.campaign), night=night)
+        tested = tested if night is None else tested.filter(pl.col("night") == night)
         if period is not None:
             ends = pl.min_horizontal("until", pl.lit(period[1], pl.Datetime("us")))
             assignment = replace(assignment, people=assignment.people.with_columns(until=ends))
@@ -187,14 +188,15 @@ class CampaignTests:
         night: date | None = None,
         period: Period | None = None,
     ) -> pl.DataFrame:
-        """Everybody of the nights (of the one, or of a period) that went out, with TESTED_ROWS."""
+        """Everybody of the nights (up to one, or of a period) that went out, with TESTED_ROWS."""
         columns = ("customer_id", "night", "variant", "role", "status", "send_at")
         nights = [
             self._contacts.rows(audience, columns)
             .filter(pl.col("role") != "excluded")
             .with_columns(last=pl.lit(naive(last_moment(audience)), pl.Datetime("us")))
-            for audience in self._store.deliveries.list(campaign_id=record.id, run_date=night)
-            if period is None or period[0] <= naive(audience.send_at) < period[1]
+            for audience in self._store.deliveries.list(campaign_id=record.id)
+            if (night is None or audience.run_date <= night)
+            and (period is None or period[0] <= naive(audience.send_at) < period[1])
         ]
         if not nights:
             return pl.DataFrame(schema=TESTED_ROWS)

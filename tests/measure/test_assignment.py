@@ -43,13 +43,16 @@ def test_whoever_got_it_on_two_phones_is_one_person_of_one_variant() -> None:
     assert arms(assign(rows, days=7).people) == {"a": "A", "b": "B", "c": "control"}
 
 
-def test_a_night_alone_has_those_who_belong_to_it() -> None:
+def test_a_night_alone_has_those_who_belonged_to_none_before() -> None:
+    # "a" bought by the first message and left the group, "c" stays in it
     rows = on_nights(
-        ("a", 0, "recipient", None), ("c", 0, "control", None), ("b", 1, "recipient", None), ("a", 1, "recipient", None)
-    )
+        ("a", 0, "recipient", None), ("c", 0, "control", None), ("c", 1, "control", None),
+        ("b", 1, "recipient", None), ("d", 1, "control", None), ("b", 2, "recipient", None),
+    )  # fmt: skip
     second = assign(rows, days=7, night=(FIRST + WEEK).date())
-    assert arms(second.people) == {"a": "message", "b": "message"}
-    assert set(second.people["since"]) == {FIRST + WEEK}
+    assert arms(second.people) == {"b": "message", "d": "control"}
+    assert set(second.people["since"]) == {FIRST + WEEK} and second.nights == ((FIRST + WEEK).date(),)
+    assert arms(assign(rows, days=7, night=FIRST.date()).people) == {"a": "message", "c": "control"}
     assert assign(rows, days=7, night=date(2026, 1, 1)).until is None
 
 
