@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, func, insert, or_, select
 
-from optinb.campaigns.campaign import id_of
+from optinb.campaigns.campaign import Campaign, id_of
 from optinb.campaigns.record import Approval, CampaignRecord
 from optinb.campaigns.trail import Decision
 from optinb.errors import CampaignError, ConflictError, StateError, did_you_mean
@@ -121,6 +121,21 @@ class CampaignStore:
                 )
                 for row in con.execute(query)
             )
+
+    def approved(self, campaign_id: str) -> dict[str, Campaign]:
+        """A campaign as it was each time that it was approved, by the fingerprint of the approval.
+
+        Args:
+            campaign_id: 12 hexadecimal digits.
+        """
+        query = (
+            select(campaign_versions.c.record, campaign_versions.c.name)
+            .where(campaign_versions.c.id == campaign_id, campaign_versions.c.action == "approve")
+            .order_by(campaign_versions.c.version)
+        )
+        with self._database.reading() as con:
+            records = [_decode(row.record, row.name) for row in con.execute(query)]
+        return {record.approval.fingerprint: record.campaign for record in records if record.approval is not None}
 
     def newest_approval(self, campaign_id: str) -> Approval | None:
         """The last approval of a campaign, whether it still counts or not; None where there was none."""

@@ -18,6 +18,8 @@ from msgspec import Meta, Struct
 
 LearningFigure = Literal["response", "spend", "orders"]
 DRAWS = 10_000
+ALIKE = 0.03
+"""Chances of the same figures from other draws: four times what these differ by."""
 DIGITS = 4
 """Of shares and chances: what is read in a file or on a page is what was drawn by."""
 
@@ -93,6 +95,8 @@ class Mix(Struct, frozen=True, kw_only=True):
             return f"{told}: {self.winner} has won"
         if not self.chances:
             fewest = min((self._known(name) for name in self.shares), default=0)
+            if fewest >= self.learning.least:
+                return f"{told}: as planned until somebody of each has bought"
             return f"{told}: as planned until {self.learning.least:,} customers of each can be told of ({fewest:,} now)"
         best = max(self.chances, key=lambda name: self.chances[name])
         return f"{told}: {best} is the best with a chance of {self.chances[best]:.0%}"
@@ -109,6 +113,7 @@ def mix_of(
     campaign_id: str,
     night: date,
     winner: str | None = None,
+    drawn: Mapping[str, float] | None = None,
 ) -> Mix:
     """The shares of a night; the same whenever it is asked for the same.
 
@@ -119,12 +124,15 @@ def mix_of(
         campaign_id: 12 hexadecimal digits, of which the draws depend, too.
         night: which it is for.
         winner: which variant has won before.
+        drawn: the chances of each to be the best, where they were drawn before.
     """
     told = Mix(night=night, learning=learning, start=dict(start), learned=dict(learned), shares=dict(start))
     won = winner if winner in start else None
-    if won is None and any(name not in learned or learned[name].customers < learning.least for name in start):
+    if won is None and not all(name in learned and _is_told(learning, learned[name]) for name in start):
         return told
-    chances = {} if won is not None else _chances(learning, start, learned, campaign_id=campaign_id, night=night)
+    chances: dict[str, float] = {}
+    if won is None:
+        chances = dict(drawn or _chances(learning, start, learned, campaign_id=campaign_id, night=night))
     best = max(chances, key=lambda name: chances[name], default=None)
     if best is not None and chances[best] >= (inf if learning.winner is None else learning.winner):
         won = best
@@ -140,6 +148,40 @@ def mix_of(
         chances=chances,
         winner=won,
     )
+
+
+def follows(mix: Mix, *, campaign_id: str, night: date) -> bool:
+    """Whether the shares of a mix follow from what stands beside them.
+
+    Another release of NumPy, or another machine, may draw other numbers from the same seed: chances count as the same
+    within what draws differ by.
+
+    Args:
+        mix: as it was kept.
+        campaign_id: as of `mix_of`.
+        night: which it is for.
+    """
+    if not mix.start or (mix.chances and mix.chances.keys() != mix.start.keys()):
+        return False
+    winner = mix.winner if not mix.chances else None
+
+    def again(drawn: Mapping[str, float] | None) -> Mix:
+        return mix_of(
+            mix.learning, mix.start, mix.learned, campaign_id=campaign_id, night=night, winner=winner, drawn=drawn
+        )
+
+    if again(mix.chances) != mix:
+        return False
+    chances = again(None).chances
+    return all(abs(chances.get(name, 0.0) - chance) <= ALIKE for name, chance in mix.chances.items())
+
+
+def _is_told(learning: Learning, known: Learned) -> bool:
+    """Whether enough is known of a variant for it to be compared.
+
+    Where nobody bought, or all bought the same, the spread of an amount isn't known: 0 would make it certain.
+    """
+    return known.customers >= learning.least and (learning.figure == "response" or known.error > 0)
 
 
 def _chances(

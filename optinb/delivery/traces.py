@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # What has a service of its own: tables, refused rows, lists and groups; deliveries, which are IT's.
 KEPT_ELSEWHERE = ("inbox", "warehouse", "quarantine", "lists", GROUPS)
 UNSAVED = "unsaved"  # the folder of what people are still writing
+MIXES = "mixes"  # that of the shares of variants, which are of no use once a number of them is replaced
 UNFINISHED = ".forgetting"
 PERHAPS, SURELY = 1, 2
 
@@ -92,7 +93,7 @@ def _is_followed(root: Path, path: Path) -> bool:
 def _is_own(path: Path) -> bool:
     """Whether optinb wrote a file, in which a number is no id."""
     is_ours = path.name.endswith((TAIL, "summary.json", "audit-head.json", "sandbox.jsonl", ".result.json"))
-    return is_ours or is_log(path) or path.parent.name == UNSAVED
+    return is_ours or is_log(path) or path.parent.name == UNSAVED or path.parent.parent.name == MIXES
 
 
 def _naming(path: Path, person: ForgottenPerson) -> int:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from optinb.delivery.sampling import ShareTold
 from optinb.errors import UsageError
-from optinb.measure.effect import CONTROL, DRAWS, FINAL, Effect, Look, compare_figures
+from optinb.measure.effect import CONTROL, DRAWS, FINAL, LEAST, Effect, Look, compare_figures
 from optinb.measure.mix_files import GIVEN
 from optinb.measure.outcomes import KNOWN
 
@@ -129,6 +129,11 @@ def figures_of(
         draws: how many control groups are drawn.
     """
     rows = outcomes.filter(pl.col("arm").is_in([*arms, against]))
+    chance = _chance(rows, arms, against, planned)
+    # in a night that had only one of the sides there is nobody to compare with
+    both = pl.Series((chance > 0) & (chance < 1))
+    if not both.all() and _smaller(rows.filter(both), against) >= LEAST:
+        rows, chance = rows.filter(both), chance[both.to_numpy()]
     is_treated = rows["arm"] != against
     buyers = rows.filter(pl.col("orders") > 0)["arm"] != against
     can_be_told = min(int(buyers.sum()), int((~buyers).sum())) >= ENOUGH_BUYERS
@@ -143,7 +148,6 @@ def figures_of(
             ratios |= {name: (numbers(pair[0]), numbers(pair[1]))} if can_be_told else {}
         elif name in MEANS or name in rows.columns:
             means[name] = numbers(MEANS.get(name, pl.col(name)))
-    chance = _chance(rows, arms, against, planned)
     # of arms that nobody planned no share can be looked at
     chance = chance if chance.min() > 0 and chance.max() < 1 else np.full(len(chance), is_treated.to_numpy().mean())
     effects = compare_figures(
@@ -161,13 +165,20 @@ def figures_of(
     return {name: effects[name] for of in (means, ratios) for name in of}
 
 
+def _smaller(rows: pl.DataFrame, against: str) -> int:
+    """How many customers the smaller side has."""
+    second = int((rows["arm"] == against).sum())
+    return min(second, rows.height - second)
+
+
 def _chance(rows: pl.DataFrame, arms: Sequence[str], against: str, planned: Mapping[str, float]) -> NDArray[np.float64]:
     """How likely each customer of two sides was to be on the first, in the night that they belong to."""
-    sent = sum(share for arm, share in planned.items() if arm != CONTROL)
+    held_out = GIVEN.format(CONTROL)
 
     def share_of(arm: str) -> NDArray[np.float64]:
         if (given := GIVEN.format(arm)) in rows.columns:
-            return sent * rows[given].to_numpy()
+            share = rows[given].to_numpy()
+            return share if arm == CONTROL else (1 - rows[held_out].to_numpy()) * share
         return np.full(rows.height, planned.get(arm, 0.0))
 
     first, second = sum(map(share_of, arms)), share_of(against)

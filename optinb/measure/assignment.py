@@ -53,21 +53,28 @@ def assign(tested: pl.DataFrame, *, days: int, night: date | None = None) -> Ass
     """Who belongs to a campaign's test over all of its nights, or to that of one.
 
     Over all nights the unit stays the person: what they do counts from the first message that they got, or would have
-    got, and a later one within the window is part of what the campaign brought.
+    got, and a later one within the window is part of what the campaign brought. A night alone is that of whoever
+    belonged to none before: who bought by an earlier message may have left the target group, or be capped, while the
+    control group stayed, so that the others aren't alike any more.
 
     Args:
-        tested: with TESTED.
+        tested: with TESTED; with `last` beside, when the last of a night's customers gets it, where that is known. It
+            begins for all when the first does: on their own clocks nobody knows it of each.
         days: of 24 hours, that are measured from the send on.
-        night: the only one; all when left out.
+        night: the only one, of which `tested` tells with those before it; all when left out.
     """
-    rows = tested if night is None else tested.filter(pl.col("night") == night)
+    rows = tested if night is None else tested.filter(pl.col("night").min().over("person") == night)
+    rows = rows if night is None else rows.filter(pl.col("night") == night)
     held_out = pl.col("role") == CONTROL
     arm = pl.when(held_out).then(pl.lit(CONTROL)).otherwise(pl.col("variant").fill_null(MESSAGE))
-    in_order = rows.with_columns(arm=arm).sort("send_at", "person", "arm", maintain_order=True)
+    # of two ids of one person in a night the one that was held out counts, whatever variants are called
+    is_drawn = pl.col("arm") != CONTROL
+    in_order = rows.with_columns(arm=arm).sort("send_at", "person", is_drawn, "arm", maintain_order=True)
+    last = "last" if "last" in rows.columns else "send_at"
     people = in_order.group_by("person", maintain_order=True).agg(
         pl.col("arm").first(),
         since=pl.col("send_at").first(),
-        until=pl.col("send_at").first() + timedelta(days=days),
+        until=pl.col(last).first() + timedelta(days=days),
         on_both=held_out.any() & ~held_out.all(),
     )
     return Assignment(

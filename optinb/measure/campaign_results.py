@@ -10,9 +10,9 @@ from msgspec.structs import replace
 
 from optinb.errors import StateError
 from optinb.measure.afterwards import active_at_end, did_event
-from optinb.measure.assignment import MESSAGE
-from optinb.measure.campaign_tests import measured_days
+from optinb.measure.campaign_tests import measured_days, shares_of
 from optinb.measure.effect import CONTROL
+from optinb.measure.mix_files import GIVEN
 from optinb.measure.noted_results import NotedResults, with_note
 from optinb.measure.reached import reached
 from optinb.measure.result import CampaignResult, result_of
@@ -22,13 +22,16 @@ if TYPE_CHECKING:
     from datetime import date
 
     from optinb.base.context import Context
-    from optinb.campaigns import Campaign, CampaignRecord
+    from optinb.campaigns import Campaign, CampaignRecord, CampaignState
     from optinb.delivery import FrozenAudience
     from optinb.delivery.journal import Store
     from optinb.measure.all_results import AllResults
     from optinb.measure.campaign_tests import CampaignTest, CampaignTests, Period
     from optinb.measure.measured_tables import MeasuredTables
     from optinb.measure.result_details import ResultDetails
+
+ENDED: frozenset[CampaignState] = frozenset({"done", "cancelled"})
+"""The states of a campaign of which no night is to come."""
 
 
 class CampaignResults:
@@ -114,22 +117,29 @@ class CampaignResults:
     ) -> CampaignResult:
         people = test.assignment.people
         campaign = test.record.campaign
-        return result_of(
+        found = result_of(
             campaign.name,
             test.assignment,
             did,
             measured_until=test.measured_until,
             days=test.days,
             currency=self._context.settings.workspace.currency,
-            planned=_planned(campaign),
+            planned=_planned(campaign, did),
             seed=test.seed,
-            recurs=campaign.schedule.every is not None and test.night is None,
+            recurs=_recurs(test),
             gone=tables.gone(people),
             stale=tables.why_stale(test.assignment.until),
             alarm=self._tests.alarm(test),
             reached=reached(test.tested.filter(pl.col("night").is_in(test.assignment.nights)), people),
             event=event,
         )
+        if test.night is None or found.customers:
+            return found
+        nobody = (
+            f"nothing of it went out in the night of {test.night}, or only to customers of earlier nights, who "
+            "are told of over all nights: leave the night out"
+        )
+        return replace(found, problem=nobody)
 
     def _told(self, record: CampaignRecord) -> CampaignResult:
         try:
@@ -154,6 +164,12 @@ class CampaignResults:
             return replace(result, final_unknown=str(error))
 
 
+def _recurs(test: CampaignTest) -> bool:
+    """Whether other nights will join those that are looked at."""
+    is_whole = test.night is None and test.period is None
+    return is_whole and test.record.campaign.schedule.every is not None and test.record.state not in ENDED
+
+
 def _did(test: CampaignTest, tables: MeasuredTables, event: str | None = None) -> pl.DataFrame:
     """What everybody of a test did, with who is active at the end, where that is known, and who did an event."""
     did, people = test.outcomes, test.assignment.people
@@ -175,8 +191,13 @@ def _active(people: pl.DataFrame, tables: MeasuredTables) -> pl.Series | None:
     return None if states is None else active_at_end(people, states, days)
 
 
-def _planned(campaign: Campaign) -> dict[str, float]:
-    """The share of each arm."""
-    rest = 1 - campaign.control
-    arms = {name: rest * share for name, share in campaign.shares.items()} if campaign.variants else {MESSAGE: rest}
-    return {CONTROL: campaign.control, **arms}
+def _planned(campaign: Campaign, did: pl.DataFrame) -> dict[str, float]:
+    """The share of each arm, over all nights where these had several."""
+    today = shares_of(campaign)
+    if (held_out := GIVEN.format(CONTROL)) not in did.columns or did.is_empty():
+        rest = 1 - campaign.control
+        return {name: share if name == CONTROL else rest * share for name, share in today.items()}
+    rest_of_each = 1 - pl.col(held_out)
+    names = [name for name in did.columns if name.startswith(GIVEN.format(""))]
+    found = did.select((pl.col(name) * (1 if name == held_out else rest_of_each)).mean() for name in names)
+    return {name.removeprefix(GIVEN.format("")): float(share) for name, share in found.row(0, named=True).items()}

@@ -13,7 +13,9 @@ from msgspec.structs import replace
 from optinb.campaigns import Campaign, CampaignRecord
 from optinb.delivery.contact_history import STATUS
 from optinb.delivery.contact_status import RECEIVED
-from optinb.measure.assignment import TESTED, Assignment, assign
+from optinb.delivery.request import last_moment
+from optinb.measure.assignment import MESSAGE, TESTED, Assignment, assign
+from optinb.measure.effect import CONTROL
 from optinb.measure.measured_tables import MeasuredTables, naive
 from optinb.measure.mix_files import MixFiles, with_given
 from optinb.measure.outcomes import OUTCOMES, outcomes_of_all
@@ -32,8 +34,8 @@ PEOPLE_AT_ONCE = 2_000_000
 """Of how many people purchases are read together."""
 Period = tuple[datetime, datetime]
 """From one time until before another, in UTC without a zone."""
-# Beside TESTED: which id of the person it was, and what became of the message.
-TESTED_ROWS = pl.Schema({**TESTED, "customer_id": pl.String, "status": STATUS})
+# Beside TESTED: which id of the person it was, what became of the message, and when the last customer gets theirs.
+TESTED_ROWS = pl.Schema({**TESTED, "customer_id": pl.String, "status": STATUS, "last": pl.Datetime("us")})
 
 
 class CampaignTest(Struct, frozen=True, kw_only=True):
@@ -45,8 +47,8 @@ class CampaignTest(Struct, frozen=True, kw_only=True):
         period: the only one of which messages and purchases count; None for all times.
         tested: with TESTED_ROWS, for every recipient and control of each night.
         assignment: on which side each person is.
-        outcomes: what each person did, with OUTCOMES; with the shares of variants, as `with_given` has them, where
-            these moved.
+        outcomes: what each person did, with OUTCOMES; with the shares of the control group and of variants, as
+            `with_given` has them, where these moved.
         measured_until: how far the delivered tables tell of purchases (UTC, without a zone); None where none did.
     """
 
@@ -113,7 +115,9 @@ class CampaignTests:
         for tests in _at_once(self._assigned(record, tables, told, night, period) for record in records):
             people = [test.assignment.people for test in tests]
             whole = pl.concat([each.select("since", "until") for each in people])
-            found = outcomes_of_all(people, tables.transactions(whole))
+            known = [self._known(test) for test in tests]
+            first = min((moment for moment in known if moment is not None), default=None)
+            found = outcomes_of_all(people, tables.transactions(whole, known=first), known=known)
             for test, outcomes in zip(tests, found, strict=True):
                 yield replace(test, outcomes=self._with_given(test.record.campaign, outcomes, test.tested))
 
@@ -125,8 +129,7 @@ class CampaignTests:
             night: the first that doesn't count.
 
         Returns:
-            a frame with OUTCOMES and the shares of variants, as `with_given` has them, and the time (UTC, without a
-            zone).
+            a frame with OUTCOMES and shares, as `with_given` has them, and the time (UTC, without a zone).
 
         Raises:
             StateError: as for `of`.
@@ -146,6 +149,13 @@ class CampaignTests:
         asked = (self._store.confirmations.newest(*night) for night in mine)
         return "; ".join(dict.fromkeys(one.counts.alarm for one in asked if one is not None and one.counts.alarm))
 
+    def _known(self, test: CampaignTest) -> datetime | None:
+        """When the first message of a campaign went out, where not all of its nights are looked at."""
+        if test.night is None and test.period is None:
+            return None
+        sent = self._store.deliveries.list(campaign_id=test.record.id, having=("accepted", "unknown"))
+        return min((naive(audience.send_at) for audience in sent), default=None)
+
     def _assigned(
         self,
         record: CampaignRecord,
@@ -157,6 +167,7 @@ class CampaignTests:
         """Who belongs to a campaign's test; what they did isn't known yet."""
         tested = self._tested(record, tables, night, period)
         assignment = assign(tested, days=measured_days(record.campaign), night=night)
+        tested = tested if night is None else tested.filter(pl.col("night") == night)
         if period is not None:
             ends = pl.min_horizontal("until", pl.lit(period[1], pl.Datetime("us")))
             assignment = replace(assignment, people=assignment.people.with_columns(until=ends))
@@ -177,12 +188,15 @@ class CampaignTests:
         night: date | None = None,
         period: Period | None = None,
     ) -> pl.DataFrame:
-        """Everybody of the nights (of the one, or of a period) that went out, with TESTED_ROWS."""
+        """Everybody of the nights (up to one, or of a period) that went out, with TESTED_ROWS."""
         columns = ("customer_id", "night", "variant", "role", "status", "send_at")
         nights = [
-            self._contacts.rows(audience, columns).filter(pl.col("role") != "excluded")
-            for audience in self._store.deliveries.list(campaign_id=record.id, run_date=night)
-            if period is None or period[0] <= naive(audience.send_at) < period[1]
+            self._contacts.rows(audience, columns)
+            .filter(pl.col("role") != "excluded")
+            .with_columns(last=pl.lit(naive(last_moment(audience)), pl.Datetime("us")))
+            for audience in self._store.deliveries.list(campaign_id=record.id)
+            if (night is None or audience.run_date <= night)
+            and (period is None or period[0] <= naive(audience.send_at) < period[1])
         ]
         if not nights:
             return pl.DataFrame(schema=TESTED_ROWS)
@@ -192,7 +206,20 @@ class CampaignTests:
         return rows.filter(pl.col("night").is_in(went_out.implode())).select(TESTED_ROWS.names())
 
     def _with_given(self, campaign: Campaign, outcomes: pl.DataFrame, tested: pl.DataFrame) -> pl.DataFrame:
-        return with_given(outcomes, tested.select("person", "night"), self._mixes.nights(campaign.id), campaign.shares)
+        """What everybody did, with the shares that their night was approved with, or drawn by."""
+        approved, mixes = self._store.campaigns.approved(campaign.id), self._mixes.nights(campaign.id)
+        given: dict[date, dict[str, float]] = {}
+        for audience in self._store.deliveries.list(campaign_id=campaign.id):
+            night = audience.run_date
+            given[night] = shares_of(approved.get(audience.fingerprint, campaign))
+            if night in mixes:
+                given[night] = {CONTROL: given[night][CONTROL], **mixes[night].shares}
+        return with_given(outcomes, tested.select("person", "night"), given, shares_of(campaign))
+
+
+def shares_of(campaign: Campaign) -> dict[str, float]:
+    """The share of the control group, and that of each arm among those who get the message."""
+    return {CONTROL: campaign.control, **(campaign.shares or {MESSAGE: 1.0})}
 
 
 def measured_days(campaign: Campaign) -> int:

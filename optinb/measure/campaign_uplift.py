@@ -158,9 +158,11 @@ class CampaignUplifts:
         problem = _problem(result)
         if published is None or problem:
             return replace(found, problem=problem)
-        return self._learned(found, test, published.import_date)
+        return self._learned(found, test, published.import_date, control_share=_control_share(result))
 
-    def _learned(self, found: CampaignUplift, test: CampaignTest, today: date) -> CampaignUplift:
+    def _learned(
+        self, found: CampaignUplift, test: CampaignTest, today: date, *, control_share: float
+    ) -> CampaignUplift:
         """What is learned of who differs, and whom it puts first today."""
         first = test.tested.join(test.assignment.people, left_on=["person", "send_at"], right_on=["person", "since"])
         theirs = first.sort("person", "customer_id").unique("person", keep="first", maintain_order=True)
@@ -186,7 +188,7 @@ class CampaignUplifts:
             (rows["arm"] != CONTROL).to_numpy(),
             (rows["orders"] > 0).cast(pl.Float64).to_numpy(),
             seed=seed,
-            control_share=test.record.campaign.control,
+            control_share=control_share,
         )
         found = replace(found, attributes=tuple(codes), qini=learned.qini, more_held_out=learned.more_held_out)
         if not learned.is_shown:
@@ -200,12 +202,18 @@ def _problem(result: CampaignResult) -> str:
     """Why nothing can be learned."""
     if result.problem:
         return result.problem
-    if not result.is_final:
+    if not result.is_over:
         return (
             f"its last window ends on {result.final_on:%Y-%m-%d}, and the delivered tables tell of purchases until "
             f"{result.measured_until:%Y-%m-%d}; ask again once it is final"
         )
     return "something else than chance made its control group" if result.is_doubtful else ""
+
+
+def _control_share(result: CampaignResult) -> float:
+    """The share that was planned to be held out; the one that was, where nobody planned one."""
+    planned, held_out = result.planned.get(CONTROL, 0.0), result.customers[CONTROL]
+    return planned if 0 < planned < 1 else held_out / sum(result.customers.values())
 
 
 def _interval(qini: Qini) -> str:

@@ -143,6 +143,8 @@ def state_words(result: CampaignResult) -> str:
         return result.problem if result.held_out or not result.customers else "no control group"
     if result.is_final or result.final_on is None:
         return "final"
+    if result.is_over:
+        return "goes out again"
     return f"measuring until {day(result.final_on)}"
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from optinb.delivery.request import last_moment
 from optinb.errors import OptinbError
+from optinb.measure.campaign_results import ENDED
 from optinb.measure.campaign_tests import measured_days
 from optinb.measure.final_note import FinalCard, Measuring, ResultsTonight
 from optinb.measure.measured_tables import naive
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from optinb.base.context import Context
-    from optinb.campaigns import CampaignRecord, CampaignState
+    from optinb.campaigns import CampaignRecord
     from optinb.delivery.journal import Store
     from optinb.measure.campaign_results import CampaignResults
     from optinb.measure.campaign_tests import CampaignTests
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
 LATELY = timedelta(days=28)
 """Before the newest delivery, within which a window must have ended for a night to note what the result said."""
-ENDED: frozenset[CampaignState] = frozenset({"done", "cancelled"})
 
 
 class FinalResults:
@@ -75,7 +76,7 @@ class FinalResults:
             measured = timedelta(days=measured_days(record.campaign))
             windows: dict[date, datetime] = {}
             for audience in sent[record.id]:
-                ends = naive(audience.send_at) + measured
+                ends = naive(last_moment(audience)) + measured
                 windows[audience.run_date] = max(ends, windows.get(audience.run_date, ends))
             yield record, windows
 
@@ -95,7 +96,8 @@ class FinalResults:
         version = published.version if published is not None else None
         results = (self._results.result(self._tests.of(record, night=one)) for one in asked)
         found = [note_of(result, night=night, now=now, version=version) for result in results]
-        if fresh := [note for note in found if note is not None]:
+        # a night that turned out to have reached nobody leaves a result of the others, which is known already
+        if fresh := [note for note in found if note is not None and note.nights not in known]:
             self._notes.add(record.id, fresh)
         notes = [*(note for note in known.values() if note.night == night), *fresh]
         several, name = len(windows) > 1, record.campaign.name

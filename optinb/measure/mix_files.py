@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
@@ -9,12 +10,13 @@ import msgspec
 import polars as pl
 
 from optinb.base.files import write_atomically
-from optinb.campaigns.learning import Mix, mix_of
+from optinb.campaigns.learning import Mix, follows
 from optinb.errors import StateError
 
 FOLDER = "mixes"
 GIVEN = "share of {}"
-"""The column of a variant's share in the night of each customer, among those who got the message."""
+"""The column of a variant's share in the night of each customer, among those who got the message; or of the control
+group's, among all."""
 
 
 class MixFiles:
@@ -42,15 +44,15 @@ class MixFiles:
             return None
         except (OSError, msgspec.MsgspecError) as error:
             raise StateError(f"the mix in {path} can't be read ({error}); {remedy}") from error
-        winner = mix.winner if not mix.chances else None
-        again = mix_of(mix.learning, mix.start, mix.learned, campaign_id=campaign_id, night=night, winner=winner)
-        if again != mix:
+        if not follows(mix, campaign_id=campaign_id, night=night):
             raise StateError(f"the shares in {path} don't follow from the figures beside them; {remedy}")
         return mix
 
     def nights(self, campaign_id: str) -> dict[date, Mix]:
         """All mixes of a campaign, the first night first; arguments and errors as of `find`."""
-        nights = (date.fromisoformat(file.stem) for file in sorted((self._folder / campaign_id).glob("*.json")))
+        # what a desktop or a file sync has put beside them is no night
+        files = sorted((self._folder / campaign_id).glob("????-??-??.json"))
+        nights = (date.fromisoformat(file.stem) for file in files)
         found = ((night, self.find(campaign_id, night)) for night in nights)
         return {night: mix for night, mix in found if mix is not None}
 
@@ -70,27 +72,26 @@ class MixFiles:
 
 
 def with_given(
-    outcomes: pl.DataFrame, nights: pl.DataFrame, mixes: dict[date, Mix], start: dict[str, float]
+    outcomes: pl.DataFrame, nights: pl.DataFrame, given: Mapping[date, Mapping[str, float]], today: Mapping[str, float]
 ) -> pl.DataFrame:
-    """What everybody did, with the share that each variant had in the first night that they belong to.
+    """What everybody did, with the shares of the first night that they belong to.
 
     Args:
         outcomes: with OUTCOMES.
         nights: person and night (Date), a row or more for each person.
-        mixes: of the nights that were drawn by one.
-        start: the shares of all other nights, by variant.
+        given: of each night the share of the control group, and that of each variant among those who got it.
+        today: the same of the campaign as it is now, which nights have that aren't known.
 
     Returns:
-        `outcomes` with a column for each variant, named by GIVEN; as it is where no night was drawn by a mix.
+        `outcomes` with a column for each of them, named by GIVEN; as it is where all nights had today's.
     """
-    if not mixes:
+    if all(shares == today for shares in given.values()):
         return outcomes
     first = nights.group_by("person").agg(pl.col("night").min())
     rows = outcomes.join(first, on="person", how="left", maintain_order="left")
-    names = dict.fromkeys([*start, *(name for mix in mixes.values() for name in mix.shares)])
     columns: list[pl.Expr] = []
-    for name in names:
-        told = {night: mix.shares.get(name, 0.0) for night, mix in mixes.items()}
-        share = pl.col("night").replace_strict(told, default=start.get(name, 0.0), return_dtype=pl.Float64)
+    for name in dict.fromkeys([*today, *(name for shares in given.values() for name in shares)]):
+        told = {night: shares.get(name, 0.0) for night, shares in given.items()}
+        share = pl.col("night").replace_strict(told, default=today.get(name, 0.0), return_dtype=pl.Float64)
         columns.append(share.alias(GIVEN.format(name)))
     return rows.with_columns(columns).drop("night")

@@ -72,7 +72,7 @@ class Mixes:
         return learned(outcomes, learning.figure, measured_until=until)
 
     def _winner(self, campaign: Campaign, learning: Learning, night: date) -> str | None:
-        """Which variant has won in an earlier night, by the same rule."""
-        mixes = self._files.nights(campaign.id)
-        won = [mix for one, mix in mixes.items() if one < night and mix.learning == learning]
+        """Which variant has won in an earlier night, by the same rule and against the same others."""
+        mixes, names = self._files.nights(campaign.id), campaign.shares.keys()
+        won = [m for one, m in mixes.items() if one < night and m.learning == learning and m.start.keys() == names]
         return won[-1].winner if won else None

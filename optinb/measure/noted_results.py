@@ -178,6 +178,8 @@ def changes(result: CampaignResult) -> list[str]:
     """
     if result.final is None or not result.arms:
         return []
+    if result.days != result.final.days:
+        return [f"the {many(result.final.days, 'day')} that were measured became {result.days:,}"]
     then, currency = as_noted(result.campaign, result.final), result.currency
     bought, spent, refunded = (
         now - before for now, before in zip(_totals(result.arms[0]), _totals(then.arms[0]), strict=True)

@@ -12,6 +12,7 @@ import polars as pl
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
 # A row for each person of a test, with the arm that they were drawn for on their first night of it: "control", or the
 # message's variant. What they do counts from `since` until before `until`. Times are in UTC.
@@ -25,44 +26,53 @@ KNOWN = ("spend_before", "orders_before", "days_since")
 """What was known of everybody before the message, by which results are adjusted."""
 
 
-def outcomes(assigned: pl.DataFrame, transactions: pl.LazyFrame) -> pl.DataFrame:
+def outcomes(assigned: pl.DataFrame, transactions: pl.LazyFrame, *, known: datetime | None = None) -> pl.DataFrame:
     """What everybody of a test did: purchases and refunds in their window, and purchases in the year before it.
 
     Args:
         assigned: whom the test is of, with ASSIGNED; one row for each person.
+        known: when the first message of all went out (UTC, without a zone), where that was before their window: what
+            they bought from then on is a part of what messages brought, and no history that could be allowed for.
         transactions: with person, occurred_at (UTC), day (in the workspace's zone) and amount; of other people and
             times, too.
 
     Returns:
         a frame with OUTCOMES, in the order of `assigned`; who did nothing has 0.
     """
-    return outcomes_of_all([assigned], transactions)[0]
+    return outcomes_of_all([assigned], transactions, known=[known])[0]
 
 
-def outcomes_of_all(tests: Sequence[pl.DataFrame], transactions: pl.LazyFrame) -> list[pl.DataFrame]:
+def outcomes_of_all(
+    tests: Sequence[pl.DataFrame], transactions: pl.LazyFrame, *, known: Sequence[datetime | None] | None = None
+) -> list[pl.DataFrame]:
     """What everybody of several tests did, each with a window of its own; transactions are read once for all of them.
 
     Args:
         tests: each with ASSIGNED, one row for each person of it.
         transactions: as for `outcomes`.
+        known: of each test as for `outcomes`.
 
     Returns:
         a frame with OUTCOMES for each test.
     """
     if not tests:
         return []
-    assigned, before = pl.concat(tests).with_row_index("row"), pl.duration(days=HISTORY_DAYS)
+    before = pl.duration(days=HISTORY_DAYS)
+    firsts = [pl.lit(first, pl.Datetime("us")) for first in known or [None] * len(tests)]
+    until = [pl.min_horizontal("since", first) for first in firsts]
+    told = [test.with_columns(known=moment) for test, moment in zip(tests, until, strict=True)]
+    assigned = pl.concat(told).with_row_index("row")
     theirs = (
         transactions.select("person", "occurred_at", "day", "amount")
         .join(assigned.lazy().drop("arm"), on="person", how="inner")
         .filter(
             pl.col("amount").is_finite(),
             pl.col("occurred_at") < pl.col("until"),
-            pl.col("occurred_at") >= pl.col("since") - before,
+            pl.col("occurred_at") >= pl.col("known") - before,
         )
     )
     amount, is_after = pl.col("amount"), pl.col("occurred_at") >= pl.col("since")
-    paid, bought_before = is_after & (amount > 0), ~is_after & (amount > 0)
+    paid, bought_before = is_after & (amount > 0), (pl.col("occurred_at") < pl.col("known")) & (amount > 0)
     # columns first, since filters within a group cost more than reading all of them does
     columns = theirs.select(
         "row",
@@ -79,7 +89,7 @@ def outcomes_of_all(tests: Sequence[pl.DataFrame], transactions: pl.LazyFrame) -
         orders=_days("day"),
         orders_before=_days("day_before"),
     )
-    since_last = (pl.col("since") - pl.col("last")).dt.total_seconds() / 86_400
+    since_last = (pl.col("known") - pl.col("last")).dt.total_seconds() / 86_400
     found = assigned.lazy().join(sums, on="row", how="left", maintain_order="left").with_columns(days_since=since_last)
     filled = [
         pl.col(name).fill_null(0).cast(dtype) for name, dtype in {**AFTER, **BEFORE}.items() if name != "days_since"

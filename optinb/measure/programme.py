@@ -206,8 +206,8 @@ class Programme(Struct, frozen=True, kw_only=True):
             f"{held_out}, whom a hash of their ids chose{as_far}"
         )
         second = (
-            "Each difference is adjusted by purchases of the year before, and its interval holds the truth 19 times in "
-            "20, however long the tail of spend is"
+            "Each difference is adjusted by purchases of the year before any message, and its interval holds the truth "
+            "19 times in 20, however long the tail of spend is"
         )
         told = [first, second]
         if self.received:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 DAYS = 90
 """Of a period that nobody named."""
 DAY = timedelta(days=1)
+EARLIEST, LATEST = date.min + timedelta(days=400), date.max - timedelta(days=400)
+"""Days between which there is a year before each, and a day after."""
 GLOBAL_CONTROL: Exclusion = "global_control"
 
 
@@ -57,7 +59,7 @@ class ProgrammeResults:
             until: the last day; the last one that the tables tell of when left out.
 
         Raises:
-            UsageError: for days in the wrong order.
+            UsageError: for days in the wrong order, or thousands of years away.
             StateError: when a frozen audience can't be read.
         """
         published, zone = self._published(), self._context.settings.zone
@@ -72,6 +74,10 @@ class ProgrammeResults:
             since = max(until - (DAYS - 1) * DAY, min(first or until, until))
         if since > until:
             raise UsageError(f"the period from {since} to {until} has no day: its first day comes before its last")
+        if since <= EARLIEST or until >= LATEST:
+            raise UsageError(
+                f"the period from {since} to {until} is beyond what can be computed: name days such as 2026-06-01"
+            )
         begin, end = (naive(datetime.combine(day, time.min, tzinfo=zone)) for day in (since, until + DAY))
         known = Programme(
             since=since,
@@ -96,10 +102,12 @@ class ProgrammeResults:
         customers = changes.customers_on(published, since).select("customer_id").collect().to_series()
         sides = control.sides(customers)
         people = assigned(sides, begin, end)
+        sendings = self._store.deliveries.list(having=("accepted", "unknown"))
+        first_sent = min((naive(audience.send_at) for audience in sendings), default=None)
         return programme_of(
             replace(known, received=reached(draws)),
             sides,
-            outcomes(people, tables.transactions(people)),
+            outcomes(people, tables.transactions(people, known=first_sent), known=first_sent),
             parts,
             # the same draws whenever the same is looked at
             seed=crc32(f"programme/{since}/{until}".encode()),

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from optinb.base.figures import day
+from optinb.base.figures import day, many
 from optinb.measure.arms import EVERYBODY, Advice, ArmResult, figures_of
 from optinb.measure.breakdown import ResultPart
 from optinb.measure.doubts import notes_on, why_doubted, why_withheld
-from optinb.measure.effect import CONTROL, FINAL, Look
+from optinb.measure.effect import CONTROL, FINAL, LEAST, Look
 from optinb.measure.final_note import FinalNote
 from optinb.measure.offer_words import offer_words
 from optinb.measure.redeemed import CampaignRedemptions
@@ -46,7 +46,7 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
         crossed: how many of the control group got it all the same.
         gone: how many left the tables since, or were forgotten; they stay in the count.
         alarm: what is wrong with its template by what arrived; empty where nothing is.
-        recurs: whether it goes out again and again.
+        recurs: whether it will go out again, so that its result is looked at again and again.
         look: which of the nightly looks at its open window this is.
         forgotten: how many of the customers were forgotten since; they stay counted, and what they bought doesn't.
         final: what it said when it became final; None where nobody noted that.
@@ -88,7 +88,12 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
 
     @property
     def is_final(self) -> bool:
-        """Whether every window is over, and the tables tell of all of it."""
+        """Whether every window is over, the tables tell of all of it, and no night will change it."""
+        return self.is_over and not self.recurs
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every window so far is over, and the tables tell of all of it."""
         ends, told = self.final_on, self.measured_until
         return ends is not None and told is not None and told >= ends
 
@@ -117,10 +122,16 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
         """What else is to be known of its figures, a sentence each."""
         if not self.arms:
             return ()
-        ends = None if self.is_final else self.final_on
+        ends = None if self.is_over else self.final_on
+        first = []
+        if self.is_over and self.recurs:
+            first.append("so far: it goes out again, and intervals are wider until it has ended")
         found = notes_on(self.customers, crossed=self.crossed, gone=self.gone, alarm=self.alarm, ends=ends)
+        compared = self.arms[0].figures["response"]
+        if (rest := sum(self.customers.values()) - compared.customers - compared.control_customers) > 0:
+            first.append(f"{many(rest, 'customer')} of nights that held nobody out aren't compared")
         offer = [offer_words(self.offer, self.arms[0].added("response"))] if self.offer else []
-        return (*found, *offer, *self.untold)
+        return (*first, *found, *offer, *self.untold)
 
     @property
     def advice(self) -> Advice | None:
@@ -159,7 +170,7 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
         bought, ends = self.arms[0].figures["response"], self.final_on
         a_night = sum(self.customers.values()) / len(self.nights) if self.recurs and self.nights else None
         takes = what_it_takes(bought, a_night=a_night, tail=self.look.tail())
-        if self.is_final or ends is None:
+        if self.is_over or ends is None:
             return f"{chance_words(bought)}; {takes}"
         return f"more is told once its last window ends, on {day(ends.date())}" + (f"; {takes}" if self.recurs else "")
 
@@ -194,7 +205,7 @@ def result_of(
         currency: of amounts.
         planned: the share of each arm, the control group among them, that was planned; 0 to 1.
         seed: of the draws.
-        recurs: whether it goes out again and again.
+        recurs: whether it will go out again.
         gone: how many of them left the tables since, or were forgotten.
         stale: why the tables don't tell of all of its window, though they should.
         alarm: what is wrong with its template.
@@ -232,7 +243,8 @@ def result_of(
     if problem:
         return known
     variants = sorted(counts.keys() - {CONTROL})
-    arms: list[tuple[str, Sequence[str]]] = [(name, [name]) for name in variants]
+    # of a variant that hardly anybody got so far nothing can be told alone
+    arms: list[tuple[str, Sequence[str]]] = [(name, [name]) for name in variants if counts[name] >= LEAST]
     if len(variants) > 1:
         arms.insert(0, (EVERYBODY, variants))
     look = _look(known, outcomes)
@@ -249,12 +261,12 @@ def result_of(
 
 
 def _look(known: CampaignResult, outcomes: pl.DataFrame) -> Look:
-    """Which of the nightly looks at an open window this is."""
+    """Which of the nightly looks at an open window this is; of what goes out again none is the last."""
     first = outcomes["since"].min()
     told, ends = known.measured_until, known.final_on
     if known.is_final or ends is None or told is None or not isinstance(first, datetime):
         return FINAL
-    of = max(2, (ends - first).days)
+    of = max(2, (max(ends, told) - first).days)
     return Look(min(of - 1, max(1, (told - first).days)), of)
 
 

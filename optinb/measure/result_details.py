@@ -58,7 +58,7 @@ class ResultDetails:
         days_apart: list[tuple[By, pl.Series]] = [("first day", over["day"])] if len(result.nights) > 1 else []
         by_day = parts_of(over, days_apart, planned=planned, seed=seed)
         result = replace(result, offer=self._offer(test), by_day=by_day)
-        if not result.is_final:
+        if not result.is_over:
             wait = ("by platform, stage and micro-segment it is told once it is final",)
             return replace(result, untold=wait) if parts else result
         result = replace(result, variants=variants_compared(did, planned=planned, seed=seed))

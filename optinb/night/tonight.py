@@ -198,8 +198,10 @@ class NightCampaigns:
             rows = self._ws.campaigns.audience(
                 resolved, run_date=self._run_date, night=self._run_date, among=among, shared=shared
             )
-        except OptinbError as error:
-            return held(*names, str(error))
+        except Exception as error:  # whatever it is, it must not keep the other campaigns from being planned
+            told = failure(error, doing="build its audience")
+            self.failures += [] if isinstance(error, OptinbError) else [f"{campaign.name!r}: {told}"]
+            return held(*names, told)
         self.notes += [f"{once}; until then customers who had it get nothing of it"] if once and not reason else []
         kept = why_kept(rows, among.placed, name=campaign.name, salt=campaign.id, control=campaign.control)
         self.notes += [kept] if kept else []

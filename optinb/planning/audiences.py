@@ -159,7 +159,8 @@ class Audiences:
             tables.customers.to_native(),
             tables.app_users.to_native(),
             messages=messages_for(resolved),
-            shares=mix.shares if mix is not None else campaign.shares,
+            # in the order by which messages are numbered, which a mix that was kept before may not have
+            shares=campaign.shares if mix is None else {name: mix.shares[name] for name in campaign.shares},
             kept=self._kept(campaign, mix.night) if mix is not None else None,
             phones=campaign.phones,
             offer=campaign.offered,

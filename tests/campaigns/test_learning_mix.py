@@ -6,8 +6,9 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
-from optinb.campaigns.learning import Learned, Learning, Mix, mix_of
+from optinb.campaigns.learning import Learned, Learning, LearningFigure, Mix, follows, mix_of
 
 ID = "0123456789ab"
 NIGHT = date(2026, 11, 23)
@@ -95,3 +96,31 @@ def test_regret_falls_below_that_of_halves_and_the_worse_variant_is_still_tried(
         }
         shares = mix(rule, learned, night=NIGHT + timedelta(days=night)).shares
     assert got["B"] > 2 * got["A"] and got["A"] >= 60 * 200 * 0.1 * 0.95
+
+
+@pytest.mark.parametrize("figure", ["spend", "orders"])
+def test_nobody_wins_before_anybody_bought(figure: LearningFigure) -> None:
+    rule = Learning(figure=figure, winner=0.999)
+    nothing, some = Learned(customers=300, mean=0.0, error=0.0), Learned(customers=300, mean=2.0, error=0.5)
+    for learned in ({"A": nothing, "B": nothing}, {"A": nothing, "B": some}):
+        told = mix(rule, learned)
+        assert (told.shares, told.winner) == (HALVES, None) and "until somebody of each has bought" in told.sentence()
+    assert mix(rule, {"A": some, "B": some}).chances
+
+
+def test_a_mix_follows_from_its_figures_by_other_random_numbers_too_and_by_other_figures_not() -> None:
+    told = mix(Learning(figure="response", seed=7, winner=0.999), known(0.1, 0.105))
+    other = mix(Learning(figure="response", seed=8, winner=0.999), known(0.1, 0.105))
+    assert other.shares != told.shares  # as another release of NumPy may draw
+    kept = replace(other, learning=told.learning)
+    assert all(follows(one, campaign_id=ID, night=NIGHT) for one in (told, kept))
+    best = mix(Learning(figure="response", seed=7, winner=0.999), known(0.1, 0.3))
+    assert follows(best, campaign_id=ID, night=NIGHT) and best.winner == "B"
+    for forged in (
+        replace(told, shares={"A": 0.1, "B": 0.9}),
+        replace(told, learned=known(0.1, 0.3)),
+        replace(told, winner="B"),
+        replace(told, chances={}),
+        replace(told, night=NIGHT + timedelta(days=1)),
+    ):
+        assert not follows(forged, campaign_id=ID, night=NIGHT)

@@ -43,13 +43,16 @@ def test_whoever_got_it_on_two_phones_is_one_person_of_one_variant() -> None:
     assert arms(assign(rows, days=7).people) == {"a": "A", "b": "B", "c": "control"}
 
 
-def test_a_night_alone_has_those_who_belong_to_it() -> None:
+def test_a_night_alone_has_those_who_belonged_to_none_before() -> None:
+    # "a" bought by the first message and left the group, "c" stays in it
     rows = on_nights(
-        ("a", 0, "recipient", None), ("c", 0, "control", None), ("b", 1, "recipient", None), ("a", 1, "recipient", None)
-    )
+        ("a", 0, "recipient", None), ("c", 0, "control", None), ("c", 1, "control", None),
+        ("b", 1, "recipient", None), ("d", 1, "control", None), ("b", 2, "recipient", None),
+    )  # fmt: skip
     second = assign(rows, days=7, night=(FIRST + WEEK).date())
-    assert arms(second.people) == {"a": "message", "b": "message"}
-    assert set(second.people["since"]) == {FIRST + WEEK}
+    assert arms(second.people) == {"b": "message", "d": "control"}
+    assert set(second.people["since"]) == {FIRST + WEEK} and second.nights == ((FIRST + WEEK).date(),)
+    assert arms(assign(rows, days=7, night=FIRST.date()).people) == {"a": "message", "c": "control"}
     assert assign(rows, days=7, night=date(2026, 1, 1)).until is None
 
 
@@ -62,3 +65,15 @@ def test_whoever_was_on_both_sides_stays_on_the_first_and_is_counted() -> None:
     assert (found.contaminated, found.crossed) == (1, 1)
     first_got_it = on_nights(("a", 0, "recipient", None), ("a", 1, "control", None))
     assert (assign(first_got_it, days=7).contaminated, assign(first_got_it, days=7).crossed) == (1, 0)
+
+
+def test_of_two_ids_in_one_night_the_one_that_was_held_out_counts_whatever_the_variant_is_called() -> None:
+    for variant in (None, "A", "Zebra"):
+        found = assign(on_nights(("a", 0, "recipient", variant), ("a", 0, "control", None)), days=14)
+        assert arms(found.people) == {"a": "control"} and found.crossed == 1
+
+
+def test_on_customers_own_clocks_the_window_is_open_for_whoever_gets_it_last() -> None:
+    later = on_nights(("a", 0, "recipient", None)).with_columns(last=pl.col("send_at") + timedelta(hours=50))
+    (row,) = assign(later, days=1).people.iter_rows(named=True)
+    assert (row["since"], row["until"]) == (FIRST, FIRST + timedelta(hours=50 + 24))

@@ -45,7 +45,7 @@ def uplift(adds: float, *, size: int = 3_000, **result: Any) -> CampaignUplift:
     did = pl.DataFrame({"person": names, "orders": bought.astype(int)})
     rows = assignment.people.join(did, on="person", how="left", maintain_order="left")
     nothing = {name: pl.lit(0) for name in OUTCOMES if name not in rows.columns}
-    record: Any = SimpleNamespace(id="1", campaign=SimpleNamespace(control=0.2))
+    record: Any = SimpleNamespace(id="1", campaign=None)
     test = CampaignTest(
         record=record, tested=tested, assignment=assignment,
         outcomes=rows.with_columns(**nothing).select(OUTCOMES.names()).cast(OUTCOMES),  # type: ignore[arg-type]
@@ -53,7 +53,8 @@ def uplift(adds: float, *, size: int = 3_000, **result: Any) -> CampaignUplift:
     )  # fmt: skip
     said = {
         "campaign": "Summer", "nights": (NIGHT,), "customers": {"message": 1, "control": 1}, "problem": "",
-        "is_final": True, "is_doubtful": False, **result,
+        "is_over": True, "is_doubtful": False,
+        "planned": {"control": 0.2}, **result,
     }  # fmt: skip
     results: Any = SimpleNamespace(test_of=lambda _: test, result=lambda _: SimpleNamespace(**said))
     published: Any = SimpleNamespace(import_date=TODAY)
@@ -92,7 +93,7 @@ def test_a_ranking_that_is_no_better_than_chance_is_not_handed_out() -> None:
         ({"problem": "nobody was held out"}, "no ranking: nobody was held out"),
         ({"is_doubtful": True}, "no ranking: something else than chance made its control group"),
         (
-            {"is_final": False, "final_on": SENT + timedelta(days=7), "measured_until": SENT},
+            {"is_over": False, "final_on": SENT + timedelta(days=7), "measured_until": SENT},
             "no ranking: its last window ends on 2026-11-08, and the delivered tables tell of purchases until",
         ),
     ],

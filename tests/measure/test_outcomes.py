@@ -64,6 +64,15 @@ def test_what_was_known_before_is_of_the_year_before_the_send_alone() -> None:
     assert (found["orders_before"], found["spend_before"], found["days_since"]) == (1, 20.0, 30.0)
 
 
+def test_what_messages_brought_before_the_window_is_no_history_of_it() -> None:
+    day, first = timedelta(days=1), SENT - timedelta(days=20)
+    rows = [("a", first - 300 * day, 7.0), ("a", first - day, 20.0), ("a", first + day, 50.0), ("a", SENT + day, 3.0)]
+    (found,) = outcomes(assigned("a"), bought(*rows), known=first).to_dicts()
+    assert (found["orders_before"], found["spend_before"], found["days_since"], found["spend"]) == (2, 27.0, 1.0, 3.0)
+    (found,) = outcomes(assigned("a", since=first), bought(*rows), known=SENT).to_dicts()
+    assert (found["spend_before"], found["days_since"]) == (27.0, 1.0)
+
+
 def test_who_is_active_once_their_window_is_over_is_told_by_the_night_of_that_day() -> None:
     people, end = assigned("a", "b", "c", "x"), SENT + WINDOW
     day = end.date()

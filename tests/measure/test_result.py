@@ -35,6 +35,7 @@ def result(
     planned: float | None = None,
     seed: int = 1,
     crossed: int = 0,
+    rare: bool = False,
     with_event: bool = False,
     **more: Any,
 ) -> CampaignResult:
@@ -43,6 +44,8 @@ def result(
     held_out = random.random(customers) < control
     names = [f"p{n}" for n in range(customers)]
     variant = np.where(random.random(customers) < 0.5, "A", "B") if variants else np.full(customers, None)
+    if rare:  # a third variant that a single customer got
+        variant[int(np.argmin(held_out))] = "C"
     tested = pl.DataFrame(
         {
             "person": names, "night": [SENT.date()] * customers, "send_at": [SENT] * customers,
@@ -69,6 +72,13 @@ def result(
         "Summer", assignment, after, measured_until=until, days=DAYS,
         currency="EUR", planned=shares, seed=seed, **more,
     )  # fmt: skip
+
+
+def test_a_variant_that_hardly_anybody_got_keeps_nothing_from_being_told_of_the_others() -> None:
+    found = result(variants=True, rare=True)
+    assert found.customers["C"] == 1 and found.problem == ""
+    assert [arm.arm for arm in found.arms] == ["all variants", "A", "B"]
+    assert found.arms[0].figures["response"].customers == found.assigned
 
 
 def test_a_campaign_that_helps_is_kept_with_what_it_added() -> None:
@@ -195,6 +205,11 @@ def test_money_is_more_or_less_with_cents_where_they_matter() -> None:
 
 def test_a_campaign_that_recurs_says_how_many_nights_more_it_takes() -> None:
     found = result(customers=800, recurs=True)
+    once = result(customers=800)
+    # it is looked at after each night, and would be kept or stopped by luck sooner or later
+    assert (found.is_over, found.is_final, once.is_final) == (True, False, True)
+    wide, plain = (one.arms[0].figures["response"] for one in (found, once))
+    assert wide.low < plain.low < plain.high < wide.high and "so far: it goes out again" in text(found)
     assert re.search(r"takes about [\d,]+ customers more, or [\d,]+ nights like these$", found.sentence())
     so_far = result(customers=800, recurs=True, until=SENT + timedelta(days=5))
     ends = "more is told once its last window ends, on Sun 15 Nov 2026; to see a rise by a tenth takes about"

@@ -11,10 +11,13 @@ import pytest
 from page_text import text_of
 
 import optinb
+from optinb.base.erasing import ForgottenPerson
 from optinb.campaigns.campaign import id_of
 from optinb.campaigns.files import campaign_from
+from optinb.delivery.traces import erase_files
 from optinb.demo import APPROVER, AUTHOR, CAMPAIGNS, RUN_DATE, SCHEDULER
 from optinb.errors import CampaignError, StateError
+from optinb.measure.mixes import Mixes
 from optinb.nightly import Night
 from optinb.rules import attr, did
 from optinb.show import html, text
@@ -107,6 +110,10 @@ def test_the_better_variant_goes_to_more_of_the_new_and_whoever_got_one_keeps_it
         assert "The mix of that night: Plain 50%, Warm 50%" in text_of(html(preview))
     with optinb.open_workspace(folder, user=APPROVER) as boss:
         boss.campaigns.approve(NAME, seen=boss.campaigns.preview(NAME))
+    with monkeypatch.context() as patch:
+        patch.setattr(Mixes, "keep", lambda *_: 1 / 0)
+        broken = run(folder, FIRST)
+    assert "ZeroDivisionError" in (broken.campaigns[0].held or "") and broken.exit_code == 1
     assert run(folder, FIRST).campaigns[0].held is None
     with optinb.open_workspace(folder, user=AUTHOR) as author:
         first = variants(author, FIRST)
@@ -119,6 +126,12 @@ def test_the_better_variant_goes_to_more_of_the_new_and_whoever_got_one_keeps_it
     assert run(folder, SECOND).campaigns[0].held is None
     file = folder / "mixes" / id_of(NAME) / f"{SECOND}.json"
     kept = file.read_bytes()
+    (file.parent / f"._{file.name}").write_bytes(b"of a desktop")
+    # an id of five digits is no count elsewhere
+    person = ForgottenPerson({"12345"}, stand_in="gone")
+    file.write_bytes(kept.replace(b'"seed": 7', b'"seed": 12345'))
+    assert erase_files(folder, person).rewritten == 0
+    file.write_bytes(kept)
     assert run(folder, SECOND).campaigns[0].held is None and file.read_bytes() == kept
     with optinb.open_workspace(folder, user=AUTHOR) as author:
         told, second = mix(author, SECOND), variants(author, SECOND)
@@ -130,6 +143,13 @@ def test_the_better_variant_goes_to_more_of_the_new_and_whoever_got_one_keeps_it
         assert len(new) > 50 and 0.8 < new.count("Warm") / len(new) < 0.98
         held_out = author.contacts.rows(author.store.deliveries.messages(id_of(NAME), SECOND)[0])
         assert held_out.filter(pl.col("role") == "control").height == pytest.approx(0.2 * len(everybody), rel=0.4)
+    with optinb.open_workspace(folder, user=AUTHOR) as author:
+        before = author.results(NAME)
+        author.campaigns.submit({**PLAN, "control": 0.6})
+        after = author.results(NAME)
+        assert after.planned == pytest.approx(before.planned) and after.planned["control"] == pytest.approx(0.2)
+        told = [one.arms[0].figures["response"] for one in (before, after)]
+        assert told[0].low == pytest.approx(told[1].low) and not (before.doubt or after.doubt)
     file.write_bytes(kept.replace(b"0.9", b"0.8"))
     with optinb.open_workspace(folder, user=AUTHOR) as author, pytest.raises(StateError, match="don't follow from"):
         mix(author, SECOND)

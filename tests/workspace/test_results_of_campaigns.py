@@ -58,6 +58,10 @@ def whole_programme(ws: Workspace, recipients: list[str]) -> None:
     assert found.sentence() in text(found) and "other or overlapping" in text_of(html(found))
     early = ws.programme(since=RUN_DATE - timedelta(days=1), until=RUN_DATE + timedelta(days=8))
     assert f"ask since {RUN_DATE}" in early.sentence() and len(early.campaigns) == 1
+    with pytest.raises(UsageError, match="name days such as"):
+        ws.programme(since="0001-01-01")
+    with pytest.raises(UsageError, match="name days such as"):
+        ws.programme(until="9999-12-31")
     ahead = ws.programme(since=RUN_DATE + timedelta(days=30))
     assert "no table that was delivered so far tells of purchases in it" in ahead.sentence()
 
@@ -136,6 +140,8 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         assert round(effect.control_mean * sizes["control"]) == len(ids["control"][::10]) + 1
         assert final.arms[0].figures["spend"].mean == pytest.approx(30 * effect.mean)
         assert later.results(NAME, night=RUN_DATE).customers == sizes and not final.is_doubtful
+        other = later.results(NAME, night="2026-01-01")
+        assert "nothing of it went out in the night of 2026-01-01" in text(other)
         ranked = later.uplift(NAME.upper())
         assert "no ranking: too few bought, or were held out" in text(ranked) and ranked.ranking is None
         assert ranked.control_customers == sizes["control"] and (ranked.more_held_out or 0) > 0
