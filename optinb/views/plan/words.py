@@ -60,7 +60,7 @@ LEARNING = Sheet(
         ),
         "floor": Words(label="At least for each, %", control="percent", traits={"min": 1, "max": 49, "step": 1}),
         "least": Words(label="Customers of each before shares move"),
-        "winner": Words(label="A variant wins at a chance of", traits={"placeholder": "Such as: 0.99; none if empty"}),
+        "winner": Words(label="A variant wins at a chance of", traits={"placeholder": "Such as: 0.999; none if empty"}),
         "seed": Words(label="Seed of the draws"),
     },
     rows=("figure", ("floor", "least", "winner", "seed")),
