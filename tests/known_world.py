@@ -17,7 +17,7 @@ from msgspec.structs import asdict
 from optinb.measure.assignment import MESSAGE, TESTED, assign
 from optinb.measure.outcomes import outcomes
 from optinb.measure.result import CampaignResult, result_of
-from optinb.sandbox.sample.answers import Answers, answers
+from optinb.sandbox.sample.answers import CustomerAnswers, answers
 from optinb.sandbox.sample.people import People, customer_ids, draw_people
 from optinb.sandbox.sample.purchases import Tastes, transactions_frame
 
@@ -41,7 +41,7 @@ class Sent(Struct, frozen=True):
     effect: float
     members: pl.Series
     got_it: np.ndarray
-    answers: Answers
+    answers: CustomerAnswers
 
 
 class Told(Struct, frozen=True):
@@ -163,7 +163,7 @@ class World:
             sent=at.date(),
         )
         if effect > 0:
-            answered = Answers(more=self._times(answered.more), left_out=answered.left_out)
+            answered = CustomerAnswers(more=self._times(answered.more), left_out=answered.left_out)
         got_it = self.random.random(len(members)) >= CONTROL
         return Sent(f"c{number}", at, effect, members, got_it, answered)
 

@@ -23,7 +23,7 @@ LIKING = 2.0
 """The shape of the gamma by which customers differ in how much a message moves them; its mean is one."""
 
 
-class Answers(Struct, frozen=True):
+class CustomerAnswers(Struct, frozen=True):
     """What all customers of a campaign would do, if they got it.
 
     Attributes:
@@ -46,7 +46,7 @@ def answers(
     width: int,
     campaign: str,
     sent: date,
-) -> Answers:
+) -> CustomerAnswers:
     """What customers would do after a message.
 
     Args:
@@ -70,13 +70,13 @@ def answers(
     if effect <= 0:
         made = bought.join(theirs, on="customer_id", how="left", maintain_order="left")
         left_out = pl.Series(rng.random(made.height)) < -effect * made["liking"]
-        return Answers(more=bought.clear(), left_out=made["transaction_id"].filter(left_out))
+        return CustomerAnswers(more=bought.clear(), left_out=made["transaction_id"].filter(left_out))
     moved = replace(people, rate=people.rate * effect * liking)
     more = transactions_frame(rng, moved, tastes, window=window, width=width, delivered=sent, first_number=0)
     answered = more.join(theirs, on="customer_id", how="left", maintain_order="left").filter(
         pl.col("occurred_at").dt.epoch("s") != pl.col("checkout")
     )
     ids = pl.format("{}-{}", pl.lit(campaign), "transaction_id")
-    return Answers(
+    return CustomerAnswers(
         more=answered.drop("checkout").with_columns(transaction_id=ids), left_out=pl.Series([], dtype=pl.String)
     )
