@@ -62,14 +62,6 @@ class Qini(Struct, frozen=True, kw_only=True):
         shares, gains = zip(*self.curve, strict=True)
         return float(np.interp(share, np.array(shares), np.array(gains)))
 
-    def of_effect(self, share: float) -> float | None:
-        """The part of the whole effect that the first customers have; None where there is hardly any effect.
-
-        Args:
-            share: of the customers, 0 to 1.
-        """
-        return self.gain(share) / self.effect if self.effect > 0 else None
-
     def times_for(self, least: float) -> float | None:
         """By how many times the customers would have to be more for a ranking worth `least` to be shown in 80 %.
 

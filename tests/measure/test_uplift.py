@@ -33,7 +33,8 @@ def test_whom_a_message_moves_comes_first_by_what_others_did() -> None:
     assert found.is_shown and found.qini is not None
     assert found.scores[effect > 0].mean() > 0.15 > 0.05 > found.scores[effect == 0].mean()
     assert found.qini.low < 0.2 / 8 < found.qini.high  # the oracle's
-    assert (found.qini.of_effect(0.5) or 0) > 0.8 and found.qini.of_effect(1.0) == pytest.approx(1)
+    whole = found.qini.effect
+    assert found.qini.gain(0.5) > 0.8 * whole > 0 and found.qini.gain(1.0) == pytest.approx(whole)
     assert (score_of(found.models, x)[effect > 0] > 0.1).mean() > 0.9  # as of customers whom it never saw
 
 
@@ -74,7 +75,7 @@ def test_a_ranking_by_the_effect_itself_has_the_whole_curve() -> None:
     ranks = (np.arange(1_000) + 0.5) / 1_000
     found = qini_of(ranks, np.where(ranks < 0.25, 4.0, 0.0))
     assert found.effect == 1.0 and found.coefficient == pytest.approx(0.375)
-    assert found.of_effect(0.25) == 1.0 and found.curve[-1] == (1.0, 1.0)
+    assert found.gain(0.25) == found.effect > 0 and found.curve[-1] == (1.0, 1.0)
     assert qini_of(1 - ranks, np.where(ranks < 0.25, 4.0, 0.0)).coefficient == pytest.approx(-0.375)
 
 
