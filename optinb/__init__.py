@@ -26,6 +26,7 @@ from optinb.rules import (
     opened,
     received,
     responded,
+    uplift,
     uses_app,
     was_in_control,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "opened",
     "received",
     "responded",
+    "uplift",
     "uses_app",
     "was_in_control",
 ]

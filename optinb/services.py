@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         CampaignUplifts,
         FinalResults,
         ProgrammeResults,
+        PublishedUplifts,
         ReachFigures,
         Redemptions,
     )
@@ -262,6 +263,19 @@ class Services(TablesView):
 
         return CampaignUplifts(
             self.campaign_results, published=self._published, customers_on=lambda day: self.customers_on(day)
+        )
+
+    @once
+    def uplifts(self) -> PublishedUplifts:
+        """Whom campaigns move, as attributes for rules: publish, list and withdraw them."""
+        from optinb.measure.published_uplifts import PublishedUplifts
+
+        return PublishedUplifts(
+            self.context,
+            self.store.audit,
+            learn=self.campaign_uplifts.of,
+            warehouse=self.warehouse,
+            published=self._published,
         )
 
     @once

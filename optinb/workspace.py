@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
 
@@ -161,6 +162,8 @@ class Workspace(Services, Exploration):
             OutdatedError: when something else was published while it worked.
         """
         from optinb.customers.modelling import model_night
+        from optinb.customers.scores import scores_of
+        from optinb.measure.published_uplifts import scored_by
         from optinb.segments.reach import REACH, reach_nights
 
         if run_date:
@@ -172,6 +175,7 @@ class Workspace(Services, Exploration):
             run_date,
             settings=self.settings,
             figures=lambda night: {REACH: reach_nights(snapshot, self.settings, night=night)},
+            scored=partial(scored_by, scores_of(snapshot)),
             wait_s=wait_s,
             on_progress=on_progress,
         )

@@ -16,6 +16,7 @@ from optinb.base.settings import Platform
 from optinb.campaigns.campaign import Property
 from optinb.customers import declared_features
 from optinb.customers.attributes import CHANCES, STAGE, VALUE, origins
+from optinb.customers.scores import Score, definitions_of, read_by
 from optinb.rules import Rule, Uses, attributes_of, nodes_of, tables_behind, tables_read
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ def deciding_parts(
     rule: Rule,
     *,
     delivered: Collection[str],
+    scores: Sequence[Score],
     imports: Sequence[tuple[str, int]],
 ) -> dict[str, str]:
     """Every part that the settings decide, by a name that a marketer knows.
@@ -159,9 +161,11 @@ def deciding_parts(
         campaign: whose app group, offer and schedule are looked at.
         rule: one in which the groups and lists that it names are in their places.
         delivered: the columns of the delivered customers, which no figure of the models hides.
+        scores: what was learned and published as attributes.
         imports: the SHA-256 and the number of codes of each file that the offer's pool was imported from.
     """
-    read = tables_for(settings, campaign, rule, delivered=delivered)
+    read = tables_for(settings, campaign, rule, delivered=delivered, scores=scores)
+    figures = asked(campaign, rule) - set(delivered)
     limits = settings.imports
     policy = msgspec.to_builtins(settings.contact_policy())
     sources = [msgspec.to_builtins(source) for source in settings.sources if source.table in read | WHO_IS_WHO]
@@ -171,7 +175,7 @@ def deciding_parts(
         "latest start": str(settings.send.late_minutes),
         "policy": canonical({k: v for k, v in policy.items() if k not in NOT_APPROVED}),
         "promotion codes": canonical(imports),
-        "definitions of figures": canonical(_definitions(settings, asked(campaign, rule) - set(delivered))),
+        "definitions of figures": canonical(_definitions(settings, figures) | definitions_of(scores, figures)),
         "platforms of apps": canonical(_platforms(settings) if nodes_of(rule, Uses) else {}),
         "oldest data": canonical(
             {"days": limits.max_age_days, **{t: d for t, d in limits.max_age.items() if t in read}}
@@ -194,9 +198,11 @@ def asked(campaign: Campaign, rule: Rule) -> frozenset[str]:
     return attributes_of(rule) | {p.attribute for one in given for p in one.values() if p.attribute is not None}
 
 
-def tables_for(settings: Settings, campaign: Campaign, rule: Rule, *, delivered: Collection[str]) -> frozenset[str]:
+def tables_for(
+    settings: Settings, campaign: Campaign, rule: Rule, *, delivered: Collection[str], scores: Sequence[Score]
+) -> frozenset[str]:
     """The delivered tables that a campaign reads: by its rule, by its properties, and what every audience needs."""
-    made = origins(declared_features(settings.features, taken=delivered))
+    made = {**read_by(scores), **origins(declared_features(settings.features, taken=delivered))}
     # A delivered attribute is never hidden by one of the models.
     made = {name: tables for name, tables in made.items() if name not in delivered}
     return ALWAYS_READ | tables_read(rule, made) | tables_behind(asked(campaign, rule), made)

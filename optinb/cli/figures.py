@@ -80,14 +80,24 @@ def programme(ws: Workspace, since: date | None, until: date | None, page: Path 
 @click.argument("name", shell_complete=names_of("campaign"))
 @click.option("--save", metavar="LIST", help="Save those whom it moves most as a list, for rules: in_list(...).")
 @click.option("--share", type=float, default=0.5, show_default=True, help="With --save: of all customers, 0 to 1.")
+@click.option(
+    "--publish", is_flag=True, help="Make it an attribute for rules, uplift(NAME), which each night scores anew."
+)
+@click.option("--withdraw", is_flag=True, help="Take that attribute away again.")
 @rehearsable("demo-author")
 @on_workspace
-def uplift(ws: Workspace, name: str, save: str | None, share: float) -> Any:
+def uplift(ws: Workspace, name: str, save: str | None, share: float, publish: bool, withdraw: bool) -> Any:
     """Show whether customers can be told whom the campaign NAME moves, once it is final.
 
     Who is where in the ranking is told in notebooks: ws.uplift(NAME).ranking.
     """
     from msgspec.structs import replace
 
+    if sum((save is not None, publish, withdraw)) > 1:
+        raise UsageError("--save, --publish and --withdraw each say what becomes of the ranking: give one of them")
+    if withdraw:
+        return ws.uplifts.withdraw(name)
+    if publish:
+        return ws.uplifts.publish(name)
     found = ws.uplift(name)
-    return ws.lists.save(save, found.best(share)) if save else replace(found, ranking=None)
+    return ws.lists.save(save, found.best(share)) if save else replace(found, ranking=None, model=None)

@@ -144,10 +144,13 @@ def labels_of(names: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
     return {name: label if often[label.casefold()] == 1 else f"{label} ({name})" for name, label in called.items()}
 
 
-def meanings_of(declared: Iterable[Feature] = ()) -> dict[str, str]:
-    """What attributes mean, in a sentence by name; `declared` are the features of the settings."""
+def meanings_of(declared: Iterable[Feature] = (), scores: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What attributes mean, in a sentence by name.
+
+    `declared` are the features of the settings; `scores`: the same of what was learned and published.
+    """
     delivered = {name: meaning for name, (_, meaning) in DELIVERED.items()}
-    return delivered | {a.name: a.sentence for a in (*declared, *ATTRIBUTES)}
+    return delivered | {a.name: a.sentence for a in (*declared, *ATTRIBUTES)} | dict(scores or {})
 
 
 HISTORY_COLUMNS = (

@@ -38,6 +38,7 @@ def model_night(
     *,
     settings: Settings,
     figures: Callable[[date], Mapping[str, pl.DataFrame]],
+    scored: Callable[[pl.LazyFrame, date], pl.DataFrame],
     wait_s: float = 0.0,
     on_progress: OnProgress | None = None,
 ) -> CustomerModel:
@@ -48,6 +49,8 @@ def model_night(
         snapshot: the published version.
         run_date: the night; that of the version's delivery, when none is given.
         figures: what else is counted of a night and published with its models, by the table's name.
+        scored: the published scores of customers (customer_id, and a column for each score), by what is known of them
+            on a night.
         settings: of the workspace.
         wait_s: seconds to wait for another import or publication to end.
         on_progress: is told that so many more hundredths are done, and what is next.
@@ -78,6 +81,9 @@ def model_night(
         )
         step(0, "storing")
         features, not_modelled = model.published()
+        own = model.history.drop(snapshot.schema("customers").keys() - {"customer_id"}, strict=False).lazy()
+        scores = scored(snapshot.table("customers").join(own, on="customer_id", how="left"), run_date)
+        features = features.join(scores, on="customer_id", how="left", maintain_order="left")
         fitted = model.segmentation
         tables = {
             "features": features,

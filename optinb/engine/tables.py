@@ -63,6 +63,7 @@ class Tables:
     version: of the warehouse, which these are the tables of.
     probe: whether looking at a few customers costs next to nothing.
     not_modelled: attributes that a model would tell, but doesn't tonight, each with the reason.
+    scores: attributes that were learned and published, each with what it says and how far it can be relied on.
     """
 
     customers: nw.LazyFrame[Any]
@@ -84,6 +85,7 @@ class Tables:
     version: int = 0
     probe: bool = True
     not_modelled: Mapping[str, str] = field(default_factory=dict)
+    scores: Mapping[str, str] = field(default_factory=dict)
 
     def rows(self, table: str, first: date | None, last: date) -> nw.LazyFrame[Any]:
         """Purchases or events, of which those of some days (both ends included) are asked for; there may be more."""
@@ -200,6 +202,7 @@ def tables_on(
         version=snapshot.version,
         of_days=of_days,
         not_modelled=not_modelled(snapshot),
+        scores=score_meanings(snapshot),
         **{"identity": partial(Identity.of, snapshot), **known},
     )
 
@@ -231,6 +234,13 @@ def own_names(snapshot: Snapshot) -> list[str]:
 def not_modelled(snapshot: Snapshot) -> dict[str, str]:
     """The attributes that no model tells in a version, each with the reason."""
     return dict(snapshot.table("untold").collect().iter_rows()) if snapshot.has("untold") else {}
+
+
+def score_meanings(snapshot: Snapshot) -> dict[str, str]:
+    """What each published score of a version says, by attribute."""
+    if not snapshot.has("scores"):
+        return {}
+    return dict(snapshot.table("scores").select("attribute", "meaning").sort("attribute").collect().iter_rows())
 
 
 def event_names(snapshot: Snapshot) -> frozenset[str]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from optinb.measure.final_results import FinalResults
     from optinb.measure.programme import CampaignPart, Programme
     from optinb.measure.programme_results import ProgrammeResults
+    from optinb.measure.published_uplifts import PublishedUplifts
     from optinb.measure.qini import Qini, qini_of
     from optinb.measure.reach_figures import ReachFigures
     from optinb.measure.redeemed import CampaignRedemptions, RedeemedNight
@@ -59,6 +60,7 @@ else:
             ".final_results": "FinalResults",
             ".programme": "CampaignPart Programme",
             ".programme_results": "ProgrammeResults",
+            ".published_uplifts": "PublishedUplifts",
             ".qini": "Qini qini_of",
             ".reach_figures": "ReachFigures",
             ".redeemed": "CampaignRedemptions RedeemedNight",

@@ -18,6 +18,7 @@ from optinb.measure.qini import Qini
 from optinb.measure.result_words import rounded
 from optinb.measure.uplift import learn_uplift, score_of
 from optinb.measure.uplift_features import codes_of, figures_of, known_on
+from optinb.measure.uplift_trees import BoostedTrees
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,31 @@ LEARNS_FROM = 1_000_000
 """Of more customers as many are drawn: what they tell is enough, and takes half a minute."""
 SHOWN = 10_000
 """The customers of whom a sentence tells."""
+
+
+class UpliftModel(Struct, frozen=True, kw_only=True):
+    """What was learned of whom a campaign moves, to score whoever comes later.
+
+    Attributes:
+        codes: the attributes that it takes; see `uplift_features.codes_of`.
+        models: what was learned from the parts of the customers.
+    """
+
+    codes: dict[str, tuple[str, ...] | None]
+    models: tuple[BoostedTrees, ...]
+
+    def score(self, customers: pl.LazyFrame, night: date) -> pl.DataFrame:
+        """The chance by which the campaign raises a purchase of each customer.
+
+        Args:
+            customers: a row for each, with customer_id and whatever is known of them.
+            night: the day on which it is known.
+
+        Returns:
+            a frame with customer_id (text) and uplift (Float64, a difference of chances).
+        """
+        known = known_on(customers, night).collect()
+        return known.select("customer_id", uplift=pl.Series(score_of(self.models, figures_of(known, self.codes))))
 
 
 class CampaignUplift(Struct, frozen=True, kw_only=True):
@@ -49,6 +75,7 @@ class CampaignUplift(Struct, frozen=True, kw_only=True):
         problem: why nothing can be learned; empty where something could.
         ranking: customer_id and uplift, the chance by which the campaign raises a purchase in its window, of each of
             today's customers, the highest first; None where it isn't better than chance.
+        model: what the ranking was made by; None where there is none.
     """
 
     campaign: str
@@ -61,6 +88,7 @@ class CampaignUplift(Struct, frozen=True, kw_only=True):
     more_held_out: int | None = None
     problem: str = ""
     ranking: pl.DataFrame | None = None
+    model: UpliftModel | None = None
 
     @property
     def is_shown(self) -> bool:
@@ -101,7 +129,7 @@ class CampaignUplift(Struct, frozen=True, kw_only=True):
         )
 
     def learned_from(self) -> str:
-        """Whom it was learned from and whose customers are ranked, in words; empty where nothing was learned."""
+        """Whom it was learned from, in words; empty where nothing was learned."""
         if self.qini is None:
             return ""
         first, last = (str(night) for night in (self.nights[0], self.nights[-1]))
@@ -109,8 +137,14 @@ class CampaignUplift(Struct, frozen=True, kw_only=True):
         return (
             f"Learned from {many(self.customers, 'customer')} and {self.control_customers:,} held out, {when}, by "
             f"{many(len(self.attributes), 'attribute')} as known before the send"
-            + (f"; ranked are the customers of {self.made_on}" if self.is_shown else "")
         )
+
+    def ranked(self) -> str:
+        """Whose customers are ranked, and how rules may ask for it, in words; empty where nobody is."""
+        if not self.is_shown:
+            return ""
+        publish = f"ws.uplifts.publish({self.campaign!r})"
+        return f"Ranked are the customers of {self.made_on}; {publish} makes it an attribute for rules"
 
     def _what_it_takes(self) -> str:
         match self.more_held_out:
@@ -123,7 +157,7 @@ class CampaignUplift(Struct, frozen=True, kw_only=True):
 
 
 class CampaignUplifts:
-    """Learns from campaigns whom they move. Nothing of it is kept: it follows the tables."""
+    """Learns from campaigns whom they move. It follows the tables, and nothing of it is kept unless it is published."""
 
     def __init__(
         self,
@@ -193,9 +227,9 @@ class CampaignUplifts:
         found = replace(found, attributes=tuple(codes), qini=learned.qini, more_held_out=learned.more_held_out)
         if not learned.is_shown:
             return found
-        now = known_on(self._customers_on(today), today).collect()
-        ranking = now.select("customer_id", uplift=pl.Series(score_of(learned.models, figures_of(now, codes))))
-        return replace(found, ranking=ranking.sort("uplift", "customer_id", descending=[True, False]))
+        model = UpliftModel(codes=dict(codes), models=learned.models)
+        ranking = model.score(self._customers_on(today), today)
+        return replace(found, ranking=ranking.sort("uplift", "customer_id", descending=[True, False]), model=model)
 
 
 def _problem(result: CampaignResult) -> str:

@@ -21,6 +21,7 @@ from optinb.campaigns import (
     tables_for,
 )
 from optinb.campaigns.eligibility import why_not_again
+from optinb.customers.scores import scores_of
 from optinb.errors import CampaignError
 from optinb.planning.offers import in_place
 from optinb.rules import from_json, is_bound, sentence, to_json
@@ -159,11 +160,13 @@ class Resolver:
         bound = self._groups.bound(campaign.group)
         named = not is_bound(from_json(group.rule_json))
         imports = self._codes.imports(campaign.codes) if campaign.codes is not None else ()
+        snapshot = self._tables.snapshot() if self._warehouse.current is not None else None
         decided = deciding_parts(
             self._settings,
             campaign,
             bound,
-            delivered=self._tables.snapshot().schema("customers") if self._warehouse.current is not None else (),
+            delivered=snapshot.schema("customers") if snapshot is not None else (),
+            scores=scores_of(snapshot) if snapshot is not None else (),
             imports=[(file.sha256, file.codes) for file in imports],
         )
         rebuilt = self._origins.rebuilt(campaign.id, late_minutes=self._settings.send.late_minutes)
@@ -342,6 +345,7 @@ class Freshness:
         stale = [age for age in ages if age.stale is not None]
         if not stale:
             return None
-        rule, delivered = from_json(resolved.rule_json), self._tables.snapshot().schema("customers")
-        read = tables_for(self._settings, resolved.campaign, rule, delivered=delivered)
+        rule, snapshot = from_json(resolved.rule_json), self._tables.snapshot()
+        delivered, scores = snapshot.schema("customers"), scores_of(snapshot)
+        read = tables_for(self._settings, resolved.campaign, rule, delivered=delivered, scores=scores)
         return "; ".join(age.stale for age in stale if age.stale and age.table in read) or None

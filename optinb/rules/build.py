@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Iterable
 
 from optinb.errors import RuleError
@@ -30,6 +32,7 @@ from optinb.rules.tree import (
 from optinb.rules.values import MAX_DAYS, Comparable, Comparison, DaysAgo, Scalar, as_value, check_name, is_after
 
 RESPONSE_DAYS = 7
+UPLIFT = "uplift of "
 
 
 class AttributeTerm(Comparable[Rule]):
@@ -45,7 +48,7 @@ class AttributeTerm(Comparable[Rule]):
         self._name = check_name(name, "attr('country')")
 
     def __repr__(self) -> str:
-        return f"attr({self._name!r})"
+        return term_text(self._name)
 
     def one_of(self, values: Iterable[Scalar]) -> Rule:
         """Is one of several values.
@@ -213,6 +216,46 @@ def attr(name: str) -> AttributeTerm:
         RuleError: for what can't be a name.
     """
     return AttributeTerm(name)
+
+
+def uplift(campaign: str) -> AttributeTerm:
+    """The chance by which a campaign raises a purchase: `uplift("Summer sale").top(30)`, `uplift("Sale") >= 0.02`.
+
+    It is an attribute like others once somebody has published what was learned from the campaign's control group:
+    `ws.uplifts.publish("Summer sale")`.
+
+    Args:
+        campaign: its name, without regard to case.
+
+    Raises:
+        RuleError: for what can't be a name.
+    """
+    return AttributeTerm(uplift_attribute(check_name(campaign, "uplift('Summer sale')")))
+
+
+def uplift_attribute(campaign: str) -> str:
+    """The name of the attribute that `uplift` of a campaign is.
+
+    Its letters and digits alone, in small letters: no engine takes a point or a quotation mark for part of a name.
+
+    Raises:
+        RuleError: for a name that holds neither a letter nor a digit.
+    """
+    words = " ".join(re.findall(r"[\w-]+", unicodedata.normalize("NFC", campaign).casefold()))
+    if not any(sign.isalnum() for sign in words):
+        raise RuleError(f"uplift({campaign!r}): the campaign's name has no letter or digit to tell it by")
+    return UPLIFT + words
+
+
+def is_uplift(attribute: str) -> bool:
+    """Whether an attribute is what `uplift` of some campaign is."""
+    campaign = attribute.removeprefix(UPLIFT)
+    return campaign != attribute and any(map(str.isalnum, campaign)) and uplift_attribute(campaign) == attribute
+
+
+def term_text(attribute: str) -> str:
+    """An attribute as people write it: `attr('country')`, `uplift('summer sale')`."""
+    return f"uplift({attribute.removeprefix(UPLIFT)!r})" if is_uplift(attribute) else f"attr({attribute!r})"
 
 
 def did(event: str) -> Did:

@@ -10,7 +10,7 @@ from typing import Any, assert_never
 from optinb.base.figures import exact
 from optinb.errors import RuleError, did_you_mean
 from optinb.rules import build
-from optinb.rules.build import RESPONSE_DAYS, AttributeTerm
+from optinb.rules.build import RESPONSE_DAYS, AttributeTerm, term_text
 from optinb.rules.extent import check_size
 from optinb.rules.tree import (
     FORMS,
@@ -35,8 +35,8 @@ from optinb.rules.tree import (
 from optinb.rules.values import Between, Day, DaysAgo, Last, Measured, Value, Window
 
 _WORDS = (
-    "attr", "did", "days_ago", "uses_app", "received", "was_in_control", "responded", "opened", "did_not_open",
-    "in_group", "in_list", "all_of", "any_of", "none_of",
+    "attr", "uplift", "did", "days_ago", "uses_app", "received", "was_in_control", "responded", "opened",
+    "did_not_open", "in_group", "in_list", "all_of", "any_of", "none_of",
 )  # fmt: skip
 _FUNCTIONS: dict[str, Any] = {**{word: getattr(build, word) for word in _WORDS}, "date": date}
 _METHODS: dict[type, tuple[str, ...]] = {
@@ -60,6 +60,7 @@ _COMPARISONS: dict[type[ast.cmpop], str] = {
     ast.Gt: "__gt__",
     ast.GtE: "__ge__",
 }
+_KNOWN = ", ".join(f"{word}(...)" for word in _WORDS)
 _OPERATORS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
 MAX_TEXT = 1_000_000
 MAX_SIGNS = 20  # a longer row of & or | is written as all_of(...), any_of(...)
@@ -127,9 +128,7 @@ def _read(node: ast.expr) -> Any:
         case ast.Compare():
             raise _refuse(node, "write one comparison at a time, such as (attr('age') >= 18) & (attr('age') < 30)")
         case _:
-            raise _refuse(
-                node, f"only attr(...), did(...), {', '.join(_WORDS[2:])}, date, values and & | ~ are understood"
-            )
+            raise _refuse(node, f"only {_KNOWN}, date, values and & | ~ are understood")
 
 
 def _rule(node: ast.expr) -> Rule:
@@ -169,26 +168,26 @@ def _write(rule: Rule) -> str:
         case AnyOf(rules):
             return _joined(rule, rules, " | ", "any_of")
         case Not(Missing(attribute)):
-            return f"attr({attribute!r}).is_known()"
+            return f"{term_text(attribute)}.is_known()"
         case Not(Not() as inner):
             return f"none_of({_write(inner)})"
         case Not(inner):
             return f"~{_operand(inner)}"
         case Compare(attribute, op, value):
-            return f"attr({attribute!r}) {_OPERATORS[op]} {_value(value)}"
+            return f"{term_text(attribute)} {_OPERATORS[op]} {_value(value)}"
         case OneOf(attribute, values):
-            return f"attr({attribute!r}).one_of([{', '.join(map(_literal, values))}])"
+            return f"{term_text(attribute)}.one_of([{', '.join(map(_literal, values))}])"
         case Text(attribute, op, value):
-            return f"attr({attribute!r}).{op}({value!r})"
+            return f"{term_text(attribute)}.{op}({value!r})"
         case Matches(attribute, pattern):
-            return f"attr({attribute!r}).matches({pattern!r})"
+            return f"{term_text(attribute)}.matches({pattern!r})"
         case Missing(attribute):
-            return f"attr({attribute!r}).is_missing()"
+            return f"{term_text(attribute)}.is_missing()"
         case Birthday():
-            return f"attr({rule.attribute!r}).anniversary({_anniversary(rule)})"
+            return f"{term_text(rule.attribute)}.anniversary({_anniversary(rule)})"
         case Rank(attribute, side, percent, within):
             among = "" if within is None else f", within={within!r}"
-            return f"attr({attribute!r}).{side}({exact(percent)}{among})"
+            return f"{term_text(attribute)}.{side}({exact(percent)}{among})"
         case Did():
             return _did(rule)
         case Uses():

@@ -11,7 +11,20 @@ import narwhals as nw
 
 from optinb.engine import Tables, kinds
 from optinb.errors import RuleError, did_you_mean
-from optinb.rules import COMPARE, DECIMALS, PURCHASE, Day, DaysAgo, Did, Rule, attributes_of, behaviours_of, day_of, fit
+from optinb.rules import (
+    COMPARE,
+    DECIMALS,
+    PURCHASE,
+    Day,
+    DaysAgo,
+    Did,
+    Rule,
+    attributes_of,
+    behaviours_of,
+    day_of,
+    fit,
+    is_uplift,
+)
 from optinb.segments.conditions import Row, condition, contacted, with_flag, with_lookup
 from optinb.segments.explain import Explanation, explain_plan
 from optinb.segments.plan import (
@@ -39,8 +52,14 @@ def check(rule: Rule, tables: Tables) -> None:
     An event that was never delivered is refused too: by a slip of the pen, "didn't do it" would select everybody. So is
     an attribute that no model tells tonight, with the reason.
     """
-    for name in sorted(attributes_of(rule) & tables.not_modelled.keys() - tables.customer_schema.keys()):
-        raise RuleError(f"no model tells {name!r}: {tables.not_modelled[name]}")
+    for name in sorted(attributes_of(rule) - tables.customer_schema.keys()):
+        if name in tables.not_modelled:
+            raise RuleError(f"no model tells {name!r}: {tables.not_modelled[name]}")
+        if is_uplift(name):
+            raise RuleError(
+                f"no {name!r} is published{did_you_mean(name, tables.scores)}; once the campaign is final, "
+                "`optinb uplift NAME --publish` (ws.uplifts.publish(name)) makes it an attribute"
+            )
     events = [behaviour.event for behaviour in behaviours_of(rule) if behaviour.event != PURCHASE]
     names = tables.event_names() if events else None
     if names is not None and not names:

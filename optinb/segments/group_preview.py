@@ -19,7 +19,7 @@ from optinb.engine.tables import customers_of
 from optinb.rules import Rule, sentence
 from optinb.segments.exclusions import CODES, Waterfall
 from optinb.segments.membership_cache import flagged, members_on, remembered
-from optinb.segments.opens_known import notes_on_opens
+from optinb.segments.notes import notes_on
 from optinb.segments.reach import AppReach, Reach, against, app_uses
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def preview_of(reading: TablesView, rule: Rule | str, *, app_group: str | None, 
         reach=reach,
         waterfall=waterfall,
         sample=_sample(tables, inside),
-        notes=notes_on_opens(bound, tables),
+        notes=notes_on(bound, tables),
     )
 
 

@@ -318,7 +318,7 @@ class Groups(GroupsOverTime):
         import narwhals as nw
 
         from optinb.segments.compile import members
-        from optinb.segments.opens_known import notes_on_opens
+        from optinb.segments.notes import notes_on
 
         rule, bound = self.rule(rule_or_name), self.bound(rule_or_name)
         tables = self._tables_for(bound, run_date=run_date)
@@ -330,7 +330,7 @@ class Groups(GroupsOverTime):
             total=tables.customers.select(nw.len()).collect().item(),
             run_date=tables.run_date,
             warehouse_version=tables.version,
-            notes=notes_on_opens(bound, tables),
+            notes=notes_on(bound, tables),
         )
 
     def export(self, rule_or_name: Rule | str, *, file: str | Path | None = None) -> GroupExport:

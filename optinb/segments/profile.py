@@ -345,7 +345,7 @@ def vocabulary_of(reading: TablesView, *, campaigns: Callable[[], Iterable[str]]
         purchases={name: kind for name, kind in kinds(tables.purchase_schema).items() if name not in KEYS},
         events={name: kind for name, kind in kinds(tables.event_schema).items() if name not in KEYS},
         labels=labels_of(attributes, reading.settings.labels),
-        meanings=meanings_of(declared_features(reading.settings.features)),
+        meanings=meanings_of(declared_features(reading.settings.features), tables.scores),
         event_names=tuple(sorted(tables.event_names())),
         campaigns=tuple(sorted(campaigns())),
         **names,

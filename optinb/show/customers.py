@@ -6,6 +6,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 from optinb.base.figures import many, share, times
+from optinb.rules import term_text
 from optinb.show.pages import fragment, page
 from optinb.show.registry import Shown
 from optinb.show.tables import ShownTable, card_tables, finding_rows, group_nights_table, rate_of, table
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optinb.customers import CustomerCard, ModelReport
+    from optinb.customers.scores import Score
     from optinb.segments import (
         CustomerDay,
         CustomerReach,
@@ -181,6 +183,12 @@ def list_text(value: ListRecord) -> str:
     return "\n".join([*lines, f"  in_list({value.name!r}), content {value.sha256}"])
 
 
+def score_text(value: Score) -> str:
+    """A figure of every customer that is published for rules."""
+    head = f"{value.attribute} ({value.author}, {value.published_at:%Y-%m-%d})"
+    return f"{head}\n  {value.meaning}\n  {term_text(value.attribute)}, content {value.sha256}"
+
+
 def vendor_control_text(value: VendorControlRecord) -> str:
     """An uploaded list of Appboy's Global Control Group, with its age."""
     age = "today" if value.age_days == 0 else f"{many(value.age_days, 'day')} ago"
@@ -260,6 +268,7 @@ SHOWN = (
     Shown("optinb.segments.groups.GroupRecord", group_text, "groups", many=True),
     Shown("optinb.segments.membership.Membership", membership_text, "membership"),
     Shown("optinb.segments.lists.ListRecord", list_text),
+    Shown("optinb.customers.scores.Score", score_text),
     Shown("optinb.segments.vendor_control.VendorControlRecord", vendor_control_text),
     Shown("optinb.segments.tables_view.CustomerDay", day_text),
     Shown("optinb.segments.reach.CustomerReach", customer_reach_text),

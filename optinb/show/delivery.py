@@ -286,7 +286,8 @@ def programme_text(value: Programme) -> str:
 
 def uplift_text(value: CampaignUplift) -> str:
     """Whom a campaign moves: whether that can be told, of whom it was learned, and what it would bring."""
-    parts = (f"{value.campaign}: {value.sentence()}", value.learned_from(), uplift_table(value).text)
+    how = ". ".join(filter(None, (value.learned_from(), value.ranked())))
+    parts = (f"{value.campaign}: {value.sentence()}", how, uplift_table(value).text)
     return "\n\n".join(part for part in parts if part)
 
 

@@ -43,10 +43,11 @@ def attributes(ws: Workspace) -> HTML:
     """Every attribute that rules can ask about."""
     if ws.warehouse.current is None:
         return notice(NOTHING_YET)
-    of = kinds(ws.tables().customer_schema)
+    tables = ws.tables()
+    of = kinds(tables.customer_schema)
     frame = ws.customers().select(list(of)).collect()
     labels = labels_of(of, ws.settings.labels)
-    meanings = meanings_of(declared_features(ws.settings.features))
+    meanings = meanings_of(declared_features(ws.settings.features), tables.scores)
     rows = [
         AttributeRow(
             name=name,

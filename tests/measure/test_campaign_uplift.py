@@ -75,7 +75,7 @@ def test_today_s_customers_are_ranked_by_what_was_known_of_others_before_the_sen
     with pytest.raises(UsageError, match="30 is no share"):
         found.best(30)
     assert found.sentence() in text(found) and "written to" in text(found)
-    assert "ranked are the customers of 2026-11-29" in text_of(html(found))
+    assert "Ranked are the customers of 2026-11-29" in text_of(html(found))
 
 
 def test_a_ranking_that_is_no_better_than_chance_is_not_handed_out() -> None:

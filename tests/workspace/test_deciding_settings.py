@@ -185,7 +185,7 @@ def template(ws: Workspace) -> Template:
 def parts_under(settings: Settings, template: Template, campaign: Campaign) -> dict[str, str]:
     group = settings.app_groups[0]
     content = content_parts(campaign, rule_json="r", templates=[template], app_group=group)
-    return content | deciding_parts(settings, campaign, RULE, delivered=("country",), imports=())
+    return content | deciding_parts(settings, campaign, RULE, delivered=("country",), scores=(), imports=())
 
 
 def test_every_setting_is_a_part_of_an_approval_or_explicitly_none(template: Template) -> None:
@@ -205,7 +205,9 @@ def test_settings_that_a_campaign_does_not_read_hold_nothing(template: Template)
     campaign = campaign_from(CAMPAIGNS[0])
 
     def parts(settings: Settings) -> dict[str, str]:
-        return deciding_parts(settings, campaign, attr("country") == "DE", delivered=("country",), imports=())
+        return deciding_parts(
+            settings, campaign, attr("country") == "DE", delivered=("country",), scores=(), imports=()
+        )
 
     before = parts(SETTINGS)
     for path in ("features.days", "lifecycle.new_days", "models.most_clusters", "app_groups.apps.platform"):
@@ -218,7 +220,7 @@ def test_settings_that_a_campaign_does_not_read_hold_nothing(template: Template)
         edited = replace(SETTINGS, sources=(*SETTINGS.sources, source_of(table, query="SELECT 2")))
         assert (parts(edited) != parts(more)) == is_read, table
     # a delivered column is never hidden by one of the models, so that it isn't defined by the settings
-    delivered = deciding_parts(SETTINGS, campaign, attr("stage") == "new", delivered=("stage",), imports=())
+    delivered = deciding_parts(SETTINGS, campaign, attr("stage") == "new", delivered=("stage",), scores=(), imports=())
     assert delivered["definitions of figures"] == "{}"
 
 
@@ -226,7 +228,7 @@ def test_the_moment_of_a_single_date_is_approved_and_the_zone_of_wall_times() ->
     def clock(schedule: dict[str, Any], zone: str) -> str:
         settings = changed(SETTINGS, ["workspace", "time_zone"], zone)
         campaign = campaign_from({**CAMPAIGNS[0], "schedule": schedule})
-        return deciding_parts(settings, campaign, RULE, delivered=(), imports=())["time zone"]
+        return deciding_parts(settings, campaign, RULE, delivered=(), scores=(), imports=())["time zone"]
 
     once = {"date": "2026-11-23", "at": "23:30"}
     assert clock(once, "Europe/Berlin") == "Europe/Berlin, 2026-11-23 22:30 UTC"
@@ -251,7 +253,7 @@ def test_the_moment_of_a_single_date_is_approved_and_the_zone_of_wall_times() ->
 )
 def test_what_the_settings_decide_reads_in_words(part: str, words: str) -> None:
     imports = [("abcdef1234", 200), ("", 5)]
-    parts = deciding_parts(SETTINGS, campaign_from(CAMPAIGNS[0]), RULE, delivered=(), imports=imports)
+    parts = deciding_parts(SETTINGS, campaign_from(CAMPAIGNS[0]), RULE, delivered=(), scores=(), imports=imports)
     assert part_words(part, parts[part]) == words
     figures = part_words("definitions of figures", parts["definitions of figures"])
     assert "shoes days 90; from purchases; how max; of day" in figures

@@ -1,6 +1,7 @@
-"""What a count of `opened(...)` and `did_not_open(...)` can't tell: where Appboy told of nobody, it isn't 0 at all.
+"""What to say beside the count of a rule: of which day a score is, and that Appboy told nobody who opened a push.
 
-Neither holds of whom Appboy wasn't asked about, so that such a count is silent by itself.
+Neither `opened(...)` nor `did_not_open(...)` holds of whom Appboy wasn't asked about, so that such a count is silent by
+itself where it isn't 0 at all.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from optinb.rules import Contacted, days_of, nodes_of
+from optinb.rules import Contacted, attributes_of, days_of, nodes_of
 
 if TYPE_CHECKING:
     from optinb.engine import Tables
@@ -18,21 +19,23 @@ if TYPE_CHECKING:
 OPENS = ("opened", "not_opened")
 
 
-def notes_on_opens(rule: Rule, tables: Tables) -> tuple[str, ...]:
-    """What to say beside the count of a rule that asks who opened a push.
+def notes_on(rule: Rule, tables: Tables) -> tuple[str, ...]:
+    """What to say beside the count of a rule.
 
     Args:
         rule: one in which the groups that it names are in their places.
         tables: on which it is counted.
 
     Returns:
-        A sentence for each campaign that reached somebody in those days, and of which nobody knows who opened it.
+        What each score says that it asks for, and a sentence for each campaign that reached somebody in the days that
+        it asks about, and of which nobody knows who opened it.
     """
-    asked = [part for part in nodes_of(rule, Contacted) if part.what in OPENS]
-    return tuple(dict.fromkeys(filter(None, (_note(part, tables) for part in asked)))) if asked else ()
+    scores = [f"{name}: {tables.scores[name]}" for name in sorted(attributes_of(rule) & tables.scores.keys())]
+    opens = [_note_on_opens(part, tables) for part in nodes_of(rule, Contacted) if part.what in OPENS]
+    return tuple(dict.fromkeys(filter(None, [*scores, *opens])))
 
 
-def _note(rule: Contacted, tables: Tables) -> str | None:
+def _note_on_opens(rule: Contacted, tables: Tables) -> str | None:
     first, last = days_of(rule.window, tables.run_date)
     history = tables.contacts().filter(pl.col("day") <= last)
     if first is not None:
