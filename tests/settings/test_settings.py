@@ -206,7 +206,7 @@ def test_the_workspace_is_given_named_by_the_environment_or_data(
 
 def test_the_public_names_are_these() -> None:
     language = ["all_of", "any_of", "attr", "days_ago", "did", "did_not_open", "in_group", "in_list", "none_of"]
-    language += ["open_workspace", "opened", "received", "responded", "uses_app", "was_in_control"]
+    language += ["open_workspace", "opened", "received", "responded", "uplift", "uses_app", "was_in_control"]
     assert optinb.__all__ == ["OptinbError", "__version__", *language]
     assert all(hasattr(optinb, name) for name in optinb.__all__)
 
