@@ -29,6 +29,7 @@ from optinb.campaigns import OUTCOMES, REASONS, CampaignChange, CampaignRecord, 
 from optinb.campaigns.conversation import Comment
 from optinb.cli import main
 from optinb.customers import ModelReport
+from optinb.customers.scores import Score
 from optinb.delivery import (
     Answer,
     Cancellation,
@@ -278,6 +279,8 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         ws.vendor_control.save("Shop", ["somebody"]),
         ws.programme(), *programmes(),
         ws.uplift(shop["name"]),
+        Score(attribute="uplift of a", subject="A", meaning="Moves", made_on=RUN_DATE, author="Ann", published_at=NOW,
+              body="{}"),
         ws.campaigns.last_approval(ws.campaigns.preview(shop)), init_workspace(ws.root.parent / "new"),
     ]  # fmt: skip
     forgotten = ForgottenCustomer(person="0" * 64, rows={"customers": 1}, versions=1, files=1, quarantined=1, lists=1,
