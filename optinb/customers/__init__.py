@@ -16,12 +16,12 @@ if TYPE_CHECKING:
         STAGES,
         Thresholds,
         choose_thresholds,
-        pause_histogram,
         purchase_days,
         stage_expression,
     )
     from optinb.customers.model import CustomerModel, model_customers
     from optinb.customers.moves import Migration, forecast_stages
+    from optinb.customers.pauses import pause_histogram
     from optinb.customers.segmentation import Segmentation, segment
     from optinb.customers.value import fit_value_model
 else:
@@ -35,9 +35,10 @@ else:
             ".choosing": "ValueReport choose_value_model",
             ".customer_card": "CustomerCard",
             ".features": "FEATURES build_features comeback_feature",
-            ".lifecycle": "STAGES Thresholds choose_thresholds pause_histogram purchase_days stage_expression",
+            ".lifecycle": "STAGES Thresholds choose_thresholds purchase_days stage_expression",
             ".model": "CustomerModel model_customers",
             ".moves": "Migration forecast_stages",
+            ".pauses": "pause_histogram",
             ".segmentation": "Segmentation segment",
             ".value": "fit_value_model",
         },

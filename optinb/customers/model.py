@@ -21,11 +21,11 @@ from optinb.customers.lifecycle import (
     Thresholds,
     choose_thresholds,
     churn_after_expression,
-    pause_histogram,
     purchase_days,
     stage_expression,
 )
 from optinb.customers.moves import forecast_stages
+from optinb.customers.pauses import pause_histogram
 from optinb.customers.risk import MOST_DAYS, risks
 from optinb.customers.segmentation import Segmentation, segment
 from optinb.customers.value import value_rank, value_segment
@@ -39,8 +39,8 @@ class CustomerModel(Struct, frozen=True, kw_only=True):
 
     `table` has a row for every customer, sorted by customer_id, and the columns of `ATTRIBUTES` with the declared
     features; `history` the same rows with `HISTORY_COLUMNS`, to be kept by day; `stages` the number of customers in
-    each stage, in the order of `STAGES`; `pauses` the histogram behind the churn threshold (pause_days, pauses,
-    customers); `segmentation` what labels the micro-segments, to be given to the next night.
+    each stage, in the order of `STAGES`; `pauses` the histogram behind the churn threshold, as of
+    `pause_histogram`; `segmentation` what labels the micro-segments, to be given to the next night.
     """
 
     table: pl.DataFrame
@@ -84,7 +84,7 @@ def model_customers(
     facts = _facts(transactions, run_date)
     known = customers.lazy().select("customer_id")
     bought = purchase_days(transactions, run_date=run_date).join(known, on="customer_id", how="semi").collect().lazy()
-    pauses = pause_histogram(bought)
+    pauses = pause_histogram(bought, run_date=run_date)
     thresholds = choose_thresholds(pauses, settings=settings)
     on_progress(10, "features and stages")
     features = build_features(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import date, timedelta
 from itertools import pairwise
 
 import msgspec
@@ -19,7 +20,8 @@ from optinb.customers import (
     purchase_days,
     stage_expression,
 )
-from optinb.customers.lifecycle import CHURN_BOUNDS, DEFAULT_CHURN_DAYS, MILLION, churn_after_expression
+from optinb.customers.lifecycle import CHURN_BOUNDS, DEFAULT_CHURN_DAYS, churn_after_expression
+from optinb.customers.pauses import MILLION, pause_percentile
 
 
 def thresholds(churn=60, new=30, reactivated=30):
@@ -28,8 +30,10 @@ def thresholds(churn=60, new=30, reactivated=30):
 
 
 def pauses(counts: dict[int, int]) -> pl.DataFrame:
-    """As if every customer had one pause."""
-    columns = {"pause_days": list(counts), "pauses": list(counts.values()), "customers": list(counts.values())}
+    """As if every customer had one pause, which ended."""
+    often = list(counts.values())
+    columns = {"pause_days": list(counts), "pauses": often, "open": [0] * len(often), "weight": often}
+    columns["open_weight"] = columns["open"]
     return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Int64))
 
 
@@ -108,16 +112,20 @@ def test_the_churn_time_is_the_percentile_of_the_pauses():
     assert (chosen.churn_days, chosen.churn_source) == (40, "data")
     assert chosen.explanation == (
         "A customer has churned after more than 40 days without a purchase: "
-        "because 95 % of the pauses between purchases last 40 days or less (1,000 pauses, each customer counting "
-        "equally). Who buys more rarely may be silent for 4 of their own median pauses."
+        "because 95 % of the pauses that end within 365 days last 40 days or less (1,000 pauses that ended and 0 that "
+        "go on). Who buys more rarely may be silent for 4 of their own median pauses."
     )
 
 
-@pytest.mark.parametrize(("pause", "bound"), [(2, CHURN_BOUNDS[0]), (900, CHURN_BOUNDS[1])])
-def test_a_churn_time_beyond_sense_is_brought_to_the_bound_and_says_so(pause, bound):
-    chosen = choose_thresholds(pauses({pause: 500}), settings=LifecycleSection())
-    assert chosen.churn_days == bound
-    assert f"last {pause} days or less (500 pauses, each customer counting equally), and" in chosen.explanation
+def test_a_churn_time_too_short_to_make_sense_is_brought_to_the_bound_and_says_so():
+    chosen = choose_thresholds(pauses({2: 500}), settings=LifecycleSection())
+    assert chosen.churn_days == CHURN_BOUNDS[0]
+    assert "last 2 days or less (500 pauses that ended and 0 that go on), and less than 14 days" in chosen.explanation
+
+
+def test_pauses_longer_than_anybody_waits_for_do_not_count():
+    chosen = choose_thresholds(pauses({30: 475, 60: 25, 900: 5_000}), settings=LifecycleSection())
+    assert chosen.churn_days == 30
 
 
 @pytest.mark.parametrize("counts", [{}, {12: 99}])
@@ -127,18 +135,50 @@ def test_too_few_pauses_give_the_default_and_say_so(counts):
     assert f"only {sum(counts.values())} pauses" in chosen.explanation
 
 
-def test_pauses_are_counted_by_their_length_and_each_customer_as_one():
-    bought = pl.LazyFrame({"customer_id": ["a", "a", "a", "a", "b"], "pause_days": [None, 3, 3, 10, 10]})
-    third = MILLION // 3
-    assert pause_histogram(bought).rows() == [(3, 2, 2 * third), (10, 2, MILLION + third)]
+def test_pauses_are_counted_by_their_length_and_a_customer_s_later_ones_less(frames, night):
+    bought = [("a", ago, 5.0) for ago in (16, 13, 10, 0)] + [("b", 10, 5.0)]
+    days = purchase_days(frames(ids="ab", bought=bought).transactions, run_date=night)
+    found = pause_histogram(days, run_date=night)
+    second, third, fourth = (round(MILLION * k**-1.5) for k in (2, 3, 4))
+    assert found.columns == ["pause_days", "pauses", "open", "weight", "open_weight"]
+    assert found.rows() == [(0, 0, 1, 0, fourth), (3, 2, 0, MILLION + second, 0), (10, 1, 1, third, MILLION)]
+
+
+def test_pauses_that_go_on_count_for_what_they_have_lasted():
+    """Half came back after 10 days and a tenth after 50; of three tenths nobody knows more than 20 days."""
+    counts = {10: (5_000, 0), 20: (0, 3_000), 50: (1_000, 0), 400: (0, 1_000)}
+    rows = [(days, e, o, e * MILLION, o * MILLION) for days, (e, o) in counts.items()]
+    histogram = pl.DataFrame(rows, schema=["pause_days", "pauses", "open", "weight", "open_weight"], orient="row")
+    # 50 % end by the 10th day and, of 20 who can be told of, half on the 50th: 75 % in all within a year
+    assert pause_percentile(histogram, 0.66, within=365) == 10
+    assert pause_percentile(histogram, 0.67, within=365) == 50
+
+
+@pytest.mark.parametrize("world", ["cdnow", "groceries", "made up"])
+def test_the_same_customers_half_a_year_on_churn_after_about_as_long(
+    world, cdnow_master, complete_journey, shop, night
+):
+    """Ended pauses alone grow with the history: on CDNOW from 189 to 336 days."""
+    transactions, first, then = {
+        "cdnow": lambda: (cdnow_master, date(1997, 9, 30), date(1998, 3, 31)),
+        "groceries": lambda: (complete_journey[1], date(2017, 6, 30), date(2017, 12, 30)),
+        "made up": lambda: (shop.transactions, night - timedelta(days=182), night),
+    }[world]()
+    same = transactions.filter(pl.col("day") <= first).select("customer_id").unique()
+    days = []
+    for cut in (first, then):
+        bought = purchase_days(transactions.join(same, on="customer_id", how="semi"), run_date=cut)
+        days.append(choose_thresholds(pause_histogram(bought, run_date=cut), settings=LifecycleSection()).churn_days)
+    assert days[1] == pytest.approx(days[0], rel=0.15)
+    assert CHURN_BOUNDS[0] < days[0] < CHURN_BOUNDS[1]
 
 
 def test_a_frequent_buyer_doesnt_shorten_the_churn_time_of_others(frames, night):
-    """One of four customers buys daily; nine in ten of all pauses are hers."""
-    daily = [("a", ago, 5.0) for ago in range(300)]
-    monthly = [(who, ago, 5.0) for who in "bcd" for ago in range(0, 300, 30)]
-    bought = purchase_days(frames(ids="abcd", bought=daily + monthly).transactions, run_date=night)
-    chosen = choose_thresholds(pause_histogram(bought), settings=LifecycleSection(churn_percentile=0.9))
+    """One of four customers buys daily; nine in ten of all pauses are theirs."""
+    daily = [(f"a{one}", ago, 5.0) for one in range(10) for ago in range(300)]
+    monthly = [(f"b{one}", ago, 5.0) for one in range(30) for ago in range(0, 300, 30)]
+    bought = purchase_days(frames(ids=["a0"], bought=daily + monthly).transactions, run_date=night)
+    chosen = choose_thresholds(pause_histogram(bought, run_date=night), settings=LifecycleSection(churn_percentile=0.9))
     assert chosen.churn_days == 30
 
 
