@@ -16,7 +16,9 @@ from optinb.measure.breakdown import ResultPart
 from optinb.measure.doubts import notes_on, why_doubted, why_withheld
 from optinb.measure.effect import CONTROL, FINAL, Look
 from optinb.measure.final_note import FinalNote
+from optinb.measure.funnel import Funnel
 from optinb.measure.offer_words import offer_words
+from optinb.measure.over_days import OverDays
 from optinb.measure.redeemed import CampaignRedemptions
 from optinb.measure.result_words import chance_words, more_or_fewer, what_it_takes
 
@@ -57,6 +59,8 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
         parts: what it brought of whom, by what was known before the send; exploratory, once it is final.
         untold: by what it can't be looked at, and why.
         offer: what became of its offer, and what that cost; None without one.
+        over_days: what it brought by each day since the message; None where it wasn't looked at, or is withheld.
+        funnel: from the target group to the purchases; None where it wasn't looked at, or nothing went out.
     """
 
     campaign: str
@@ -85,6 +89,8 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
     parts: tuple[ResultPart, ...] = ()
     untold: tuple[str, ...] = ()
     offer: CampaignRedemptions | None = None
+    over_days: OverDays | None = None
+    funnel: Funnel | None = None
 
     @property
     def is_final(self) -> bool:
