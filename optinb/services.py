@@ -227,7 +227,12 @@ class Services(TablesView):
         from optinb.measure.campaign_results import CampaignResults
         from optinb.measure.result_details import ResultDetails
 
-        details = ResultDetails(self.context, as_of=self.warehouse.as_of, redemptions=self.redemptions.summary)
+        details = ResultDetails(
+            self.context,
+            as_of=self.warehouse.as_of,
+            redemptions=self.redemptions.summary,
+            contacts=self.campaign_tests.contacts,
+        )
         return CampaignResults(self.context, self.store, self.campaign_tests, details)
 
     @once

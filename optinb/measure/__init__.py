@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from optinb.measure.effect import Effect, Look, Rise, compare, compare_figures, sample_ratio
     from optinb.measure.final_note import FinalCard, FinalNote, Measuring, NotedFigure, ResultsTonight
     from optinb.measure.final_results import FinalResults
+    from optinb.measure.funnel import ArmFunnel, Funnel, FunnelStep
+    from optinb.measure.over_days import DayEffect, OverDays
     from optinb.measure.programme import CampaignPart, Programme
     from optinb.measure.programme_results import ProgrammeResults
     from optinb.measure.published_uplifts import PublishedUplifts
@@ -58,6 +60,8 @@ else:
             ".effect": "Effect Look Rise compare compare_figures sample_ratio",
             ".final_note": "FinalCard FinalNote Measuring NotedFigure ResultsTonight",
             ".final_results": "FinalResults",
+            ".funnel": "ArmFunnel Funnel FunnelStep",
+            ".over_days": "DayEffect OverDays",
             ".programme": "CampaignPart Programme",
             ".programme_results": "ProgrammeResults",
             ".published_uplifts": "PublishedUplifts",

@@ -105,6 +105,18 @@ class ArmResult(Struct, frozen=True, kw_only=True):
         return "keep" if bought.low > 0 else "stop" if bought.high < 0 else "wait"
 
 
+def sides_of(customers: Mapping[str, int], *, fewest: int = LEAST) -> dict[str, tuple[str, ...]]:
+    """What is compared with the control group: of each arm by its name the variants; with several, all of them first.
+
+    Args:
+        customers: how many people each arm has, the control group among them.
+        fewest: of an arm that is looked at alone; of a variant that hardly anybody got nothing can be told.
+    """
+    variants = tuple(sorted(customers.keys() - {CONTROL}))
+    together = {EVERYBODY: variants} if len(variants) > 1 else {}
+    return together | {name: (name,) for name in variants if customers[name] >= fewest}
+
+
 def figures_of(
     outcomes: pl.DataFrame,
     arms: Sequence[str],
@@ -128,6 +140,45 @@ def figures_of(
         only: the figures that are wanted; all when left out.
         draws: how many control groups are drawn.
     """
+    wanted: Collection[Figure] = get_args(Figure) if only is None else only
+    means: dict[Figure, pl.Expr] = {
+        name: MEANS.get(name, pl.col(name)) for name in wanted if name in MEANS or name in outcomes.columns
+    }
+    ratios: dict[Figure, tuple[pl.Expr, pl.Expr]] = {name: RATIOS[name] for name in wanted if name in RATIOS}
+    told = effects_of(
+        outcomes, arms, against, {**means}, planned=planned, seed=seed, look=look, draws=draws, ratios={**ratios}
+    )
+    names: list[Figure] = [*means, *ratios]
+    return {name: effect for name in names if (effect := told.get(name)) is not None}
+
+
+def effects_of(
+    outcomes: pl.DataFrame,
+    arms: Sequence[str],
+    against: str,
+    means: Mapping[str, pl.Expr],
+    *,
+    planned: Mapping[str, float],
+    seed: int,
+    look: Look = FINAL,
+    draws: int = DRAWS,
+    ratios: Mapping[str, tuple[pl.Expr, pl.Expr]] | None = None,
+    rises: bool = True,
+) -> dict[str, Effect]:
+    """What some arms together did more of anything, against another arm, by the same draws; see `figures_of`.
+
+    Args:
+        outcomes: with OUTCOMES, and whatever is compared.
+        arms: as for `figures_of`.
+        against: as for `figures_of`.
+        means: what is told of customers, by any name.
+        planned: as for `figures_of`.
+        seed: as for `figures_of`.
+        look: as for `figures_of`.
+        draws: as for `figures_of`.
+        ratios: what is told of purchases or buyers, by any name; left out where too few of either side bought.
+        rises: whether each is told as a share, too.
+    """
     rows = outcomes.filter(pl.col("arm").is_in([*arms, against]))
     chance = _chance(rows, arms, against, planned)
     # in a night that had only one of the sides there is nobody to compare with
@@ -135,34 +186,27 @@ def figures_of(
     if not both.all() and _smaller(rows.filter(both), against) >= LEAST:
         rows, chance = rows.filter(both), chance[both.to_numpy()]
     is_treated = rows["arm"] != against
-    buyers = rows.filter(pl.col("orders") > 0)["arm"] != against
-    can_be_told = min(int(buyers.sum()), int((~buyers).sum())) >= ENOUGH_BUYERS
 
     def numbers(of: pl.Expr) -> NDArray[np.float64]:
         return rows.select(of.cast(pl.Float64)).to_series().to_numpy()
 
-    means: dict[Figure, NDArray[np.float64]] = {}
-    ratios: dict[Figure, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
-    for name in get_args(Figure) if only is None else only:
-        if (pair := RATIOS.get(name)) is not None:
-            ratios |= {name: (numbers(pair[0]), numbers(pair[1]))} if can_be_told else {}
-        elif name in MEANS or name in rows.columns:
-            means[name] = numbers(MEANS.get(name, pl.col(name)))
+    if ratios:
+        buyers = rows.filter(pl.col("orders") > 0)["arm"] != against
+        ratios = ratios if min(int(buyers.sum()), int((~buyers).sum())) >= ENOUGH_BUYERS else None
     # of arms that nobody planned no share can be looked at
     chance = chance if chance.min() > 0 and chance.max() < 1 else np.full(len(chance), is_treated.to_numpy().mean())
-    effects = compare_figures(
+    return compare_figures(
         is_treated.to_numpy(),
-        {**means},
+        {name: numbers(of) for name, of in means.items()},
         # nights differ, and where shares do, too, whoever was likelier to get it is compared with their like
         np.column_stack([rows.select(pl.col(KNOWN).cast(pl.Float64)).to_numpy(), chance]),
         seed=seed,
         control_share=1 - float(chance.mean()),
         look=look,
         draws=draws,
-        ratios={**ratios},
-        rises=True,
+        ratios={name: (numbers(one), numbers(other)) for name, (one, other) in (ratios or {}).items()},
+        rises=rises,
     )
-    return {name: effects[name] for of in (means, ratios) for name in of}
 
 
 def _smaller(rows: pl.DataFrame, against: str) -> int:

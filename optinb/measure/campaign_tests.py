@@ -16,6 +16,7 @@ from optinb.delivery.contact_status import RECEIVED
 from optinb.delivery.request import last_moment
 from optinb.measure.assignment import MESSAGE, TESTED, Assignment, assign
 from optinb.measure.effect import CONTROL
+from optinb.measure.funnel import CONTACTED
 from optinb.measure.measured_tables import MeasuredTables, naive
 from optinb.measure.mix_files import MixFiles, with_given
 from optinb.measure.outcomes import OUTCOMES, outcomes_of_all
@@ -141,6 +142,25 @@ class CampaignTests:
         people = assign(tested, days=measured_days(campaign)).people
         (found,) = outcomes_of_all([people], tables.transactions(people))
         return self._with_given(campaign, found, tested), tables.measured_until()
+
+    def contacts(self, test: CampaignTest) -> pl.DataFrame:
+        """What became of everybody of the target group in a test's nights, with CONTACTED.
+
+        Args:
+            test: of a campaign.
+
+        Raises:
+            StateError: as for `of`.
+        """
+        tables, found = self.tables(), [pl.LazyFrame(schema=CONTACTED)]
+        for audience in self._store.deliveries.list(campaign_id=test.record.id):
+            if audience.run_date not in test.assignment.nights:
+                continue
+            rows = self._contacts.rows(audience, ("customer_id", "role", "status", "place")).lazy()
+            opens = self._contacts.verdicts(audience).lazy().select("place", "opened")
+            rows = tables.by_person(rows.join(opens, on="place", how="left", maintain_order="left"))
+            found.append(rows.select(CONTACTED.names()))
+        return pl.concat(found).collect()
 
     def alarm(self, test: CampaignTest) -> str:
         """What Appboy's answers say is wrong with the templates of a test's nights, each sentence once."""

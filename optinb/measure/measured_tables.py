@@ -48,19 +48,22 @@ class MeasuredTables:
         joined = rows.join(known, on="customer_id", how="left", maintain_order="left")
         return joined.with_columns(person=pl.coalesce("person_id", "customer_id"))
 
-    def transactions(self, people: pl.DataFrame, *, known: datetime | None = None) -> pl.LazyFrame:
+    def transactions(
+        self, people: pl.DataFrame, *, known: datetime | None = None, history_days: int = HISTORY_DAYS
+    ) -> pl.LazyFrame:
         """The transactions of the days that some people's windows and the year before them take.
 
         Args:
             people: with ASSIGNED.
             known: before which the year of history ends, where that is before the first window; as of `outcomes`.
+            history_days: how many days before are read, too.
         """
         window = _window(people)
         if self._published is None or window is None:
             return pl.LazyFrame(schema=_BOUGHT)
         since, until = window  # files are by local days
         since = since if known is None else min(since, known)
-        first = (since - timedelta(days=HISTORY_DAYS) - _DAY).date()
+        first = (since - timedelta(days=history_days) - _DAY).date()
         rows = self._published.scan(TRANSACTIONS.name, since=first, until=(until + _DAY).date())
         return self.by_person(rows.select("customer_id", "occurred_at", "day", "amount"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -11,12 +11,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from optinb.base.figures import day, many
-from optinb.measure.arms import EVERYBODY, Advice, ArmResult, figures_of
+from optinb.measure.arms import EVERYBODY, Advice, ArmResult, figures_of, sides_of
 from optinb.measure.breakdown import ResultPart
 from optinb.measure.doubts import notes_on, why_doubted, why_withheld
-from optinb.measure.effect import CONTROL, FINAL, LEAST, Look
+from optinb.measure.effect import CONTROL, FINAL, Look
 from optinb.measure.final_note import FinalNote
+from optinb.measure.funnel import Funnel
 from optinb.measure.offer_words import offer_words
+from optinb.measure.over_days import OverDays
 from optinb.measure.redeemed import CampaignRedemptions
 from optinb.measure.result_words import chance_words, more_or_fewer, what_it_takes
 
@@ -57,6 +59,8 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
         parts: what it brought of whom, by what was known before the send; exploratory, once it is final.
         untold: by what it can't be looked at, and why.
         offer: what became of its offer, and what that cost; None without one.
+        over_days: what it brought by each day since the message; None where it wasn't looked at, or is withheld.
+        funnel: from the target group to the purchases; None where it wasn't looked at, or nothing went out.
     """
 
     campaign: str
@@ -85,6 +89,8 @@ class CampaignResult(Struct, frozen=True, kw_only=True):
     parts: tuple[ResultPart, ...] = ()
     untold: tuple[str, ...] = ()
     offer: CampaignRedemptions | None = None
+    over_days: OverDays | None = None
+    funnel: Funnel | None = None
 
     @property
     def is_final(self) -> bool:
@@ -242,19 +248,14 @@ def result_of(
     )
     if problem:
         return known
-    variants = sorted(counts.keys() - {CONTROL})
-    # of a variant that hardly anybody got so far nothing can be told alone
-    arms: list[tuple[str, Sequence[str]]] = [(name, [name]) for name in variants if counts[name] >= LEAST]
-    if len(variants) > 1:
-        arms.insert(0, (EVERYBODY, variants))
-    look = _look(known, outcomes)
+    look, sides = _look(known, outcomes), sides_of(counts)
     results = tuple(
         ArmResult(
             arm=name,
             figures=figures_of(outcomes, of, planned=planned, seed=seed, look=look),
-            reached=reached.get(name if len(variants) > 1 else EVERYBODY),
+            reached=reached.get(name if EVERYBODY in sides else EVERYBODY),
         )
-        for name, of in arms
+        for name, of in sides.items()
     )
     ratio = results[0].figures["response"].sample_ratio_p
     return replace(known, arms=results, sample_ratio_p=ratio, look=look)

@@ -8,7 +8,8 @@ from optinb.customers import STAGES
 from optinb.measure.charts import BLUE, PALETTE, RED, svg
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+    from datetime import date
 
     import polars as pl
 
@@ -143,10 +144,18 @@ def group_history(found: GroupHistory) -> str:
 
 def stages(history: pl.DataFrame) -> str:
     """The customers in each lifecycle stage by night; `history` has the columns day, stage, customers."""
-    rows = [
-        {"day": row["day"].isoformat(), "stage": row["stage"], "customers": row["customers"]}
-        for row in history.drop_nulls().to_dicts()
-    ]
+    return _stages(history.drop_nulls().iter_rows())
+
+
+def group_stages(found: GroupHistory) -> str:
+    """The customers of a group in each lifecycle stage by night, as SVG; nothing where no night was modelled."""
+    told = [stage for stage in STAGES if any(stage in one.stages for one in found.nights)]
+    rows = [(one.night, stage, one.stages.get(stage, 0)) for one in found.nights if one.stages for stage in told]
+    return _stages(rows) if rows else ""
+
+
+def _stages(counts: Iterable[tuple[date, str, int]]) -> str:
+    rows = [{"day": day.isoformat(), "stage": stage, "customers": customers} for day, stage, customers in counts]
     known = [stage for stage in STAGES if any(row["stage"] == stage for row in rows)]
     colours = tuple(STAGE_COLOURS[stage] for stage in known)
     return svg(_lines(rows, "stage", colours, known).properties(width=620, height=220))

@@ -10,6 +10,7 @@ from optinb.delivery.confirmed_nights import alarm_words
 from optinb.show.arrivals import arrival_lines, confirmed_text, given_back_text
 from optinb.show.campaigns import campaign_text, comment_text
 from optinb.show.registry import Shown
+from optinb.show.result_tables import funnel_table
 from optinb.show.tables import (
     TOO_LATE,
     UNREAD,
@@ -272,7 +273,8 @@ def result_text(value: CampaignResult) -> str:
     from optinb.measure.noted_results import final_words
 
     notes = "\n".join([*reached_lines(value), *(f"note: {note}" for note in value.notes)])
-    tables = (f"{title}\n{shown.text}" for title, shown in result_parts_tables(value).items())
+    tables = [f"{title}\n{shown.text}" for title, shown in result_parts_tables(value).items()]
+    tables += [f"From the target group to the purchases\n{funnel_table(value).text}"] if value.funnel else []
     parts = (f"{value.campaign}: {value.sentence()}", results_table(value).text, notes, *tables, final_words(value))
     return "\n\n".join(filter(None, parts))
 

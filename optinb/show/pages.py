@@ -116,7 +116,9 @@ FUNCTIONS = {
     "optinb.measure.charts": "chances pauses",
     "optinb.measure.report": "final_results needs_a_person outcomes verdict",
     "optinb.show.programme_page": "added_bars part_bars",
-    "optinb.show.charts": "combinations group_history purchases_by_month sizes",
+    "optinb.show.charts": "combinations group_history group_stages purchases_by_month sizes",
+    "optinb.show.result_charts": "effects_by_day funnel_chart",
+    "optinb.show.result_tables": "days_table days_words funnel_table",
     "optinb.measure.campaign_figures": "in_one_line",
     "optinb.show.tables": "all_results_table by_table card_tables drift_table finding_rows group_nights_table moves "
     "parts_table programme_table rate_of reach_days_table reach_table reached_lines reasons_left_out "

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         CampaignReach,
         CampaignResult,
         CampaignUplift,
+        DayEffect,
         Effect,
         NightFigures,
         Programme,
@@ -273,7 +274,7 @@ def reached_lines(result: CampaignResult) -> list[str]:
     return lines
 
 
-def difference_words(of: str, effect: Effect) -> str:
+def difference_words(of: str, effect: Effect | DayEffect) -> str:
     """The difference of a figure with its interval: `+2.1 points (0.5 to 3.7)`, `-0.40 (-1.10 to 0.30)`."""
     if of not in SHARES_OF_CUSTOMERS:
         more = "+" if effect.estimate > 0 else ""

@@ -172,9 +172,8 @@ def measured(root: Path, kind: str) -> dict[str, object]:
     with Store.open(root / "state.sqlite", root=root) as store, Warehouse(root, here.settings).open() as published:
         contacts = ContactHistory(root, store)
         tests = CampaignTests(here, store, contacts, published=lambda: published)
-        results = CampaignResults(
-            here, store, tests, ResultDetails(here, as_of=lambda _: published, redemptions=lambda _: None)
-        )
+        details = ResultDetails(here, as_of=lambda _: published, redemptions=lambda _: None, contacts=tests.contacts)
+        results = CampaignResults(here, store, tests, details)
         names = [record.campaign.name for record in store.campaigns.list()]
         begun = usage()["processor_s"]
         match kind:

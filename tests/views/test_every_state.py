@@ -54,6 +54,7 @@ from optinb.demo import AUTHOR, CAMPAIGNS, KEYS, RUN_DATE, demo_settings
 from optinb.errors import Exit
 from optinb.measure import (
     AllResults,
+    ArmFunnel,
     ArmResult,
     CampaignFigures,
     CampaignPage,
@@ -61,13 +62,17 @@ from optinb.measure import (
     CampaignRedemptions,
     CampaignResult,
     CampaignSummary,
+    DayEffect,
     Effect,
     FiguresRead,
     FinalCard,
+    Funnel,
+    FunnelStep,
     Measuring,
     MessageSummary,
     NightFigures,
     NightSummary,
+    OverDays,
     Programme,
     RedeemedNight,
     ResultPart,
@@ -75,7 +80,8 @@ from optinb.measure import (
     render_report,
 )
 from optinb.measure.arms import MEANS, Advice
-from optinb.measure.drawn_result import ADVICE
+from optinb.measure.drawn_result import ADVICE, DRAWN
+from optinb.measure.funnel import Step as FunnelStepName
 from optinb.measure.noted_results import note_of, with_note
 from optinb.measure.pages import TAKEN
 from optinb.nightly import Blocked, Night
@@ -315,11 +321,19 @@ def brought(low: float, high: float) -> CampaignResult:
     effect = Effect(estimate=0.2, low=low, high=high, p=0.5, sample_ratio_p=0.5, mean=0.4, control_mean=0.2,
                     customers=90, control_customers=10)  # fmt: skip
     over = NOW.replace(tzinfo=None)
+    steps = tuple(FunnelStep(step=step, customers=80, low=70, high=90, share=0.9) for step in get_args(FunnelStepName))
+    arms = (ArmFunnel(arm="message", steps=steps), ArmFunnel(arm="control", steps=(FunnelStep(step="bought"),)))
+    by_day = tuple(
+        DayEffect(day=day, arm="message", figure=figure, estimate=0.2, low=low, high=high, customers=90,
+                  control_customers=10)
+        for day in (1, 7) for figure in DRAWN
+    )  # fmt: skip
     return CampaignResult(
         campaign="A", currency="EUR", days=7, nights=(RUN_DATE,), measured_until=over, final_on=over,
         customers={"message": 90, "control": 10},
         arms=(ArmResult(arm="message", figures=dict.fromkeys(MEANS, effect)),),
         parts=(ResultPart(by="stage", part="active", bought=effect, spent=effect),),
+        over_days=OverDays(days=7, rows=by_day), funnel=Funnel(arms=arms),
     )  # fmt: skip
 
 
@@ -499,7 +513,7 @@ def sent_and_monitored(ws: Workspace, night: NightSends) -> str:
     return table + pages.fragment("monitor.html.j2", "monitor", night, rates, ws.settings.zone)
 
 
-@pytest.mark.parametrize("step", get_args(Step))
+@pytest.mark.parametrize("step", get_args(FunnelStepName))
 def test_what_somebody_else_did_to_a_draft_is_told_whatever_it_was(step: str, used: Workspace) -> None:
     change = CampaignChange(record=used.campaigns.list()[0], action=step, changed_by="ann", changed_at=NOW)
     assert f"ann {pages.STEPS[step]} this" in text_of(

@@ -126,7 +126,9 @@ def test_a_history_is_shown_in_terminals_pages_and_as_json(lived: Workspace) -> 
     said = text(history)
     assert "Germans: 3 customers on Mon 23 Nov 2026; since Sat 21 Nov 2026 1 joined and 1 left" in said
     assert "Mon 23 Nov 2026: nothing is noted between Sat 21 Nov 2026 and this night" in said
-    assert "<svg" in html(history) and "nothing is noted between Sat 21 Nov" in text_of(html(history))
+    assert "Lifecycle stages of its customers" in html(history) and html(history).count("<svg") == 2
+    assert html(lived.groups.history("Nobody")).count("<svg") == 1  # nobody has a stage
+    assert "nothing is noted between Sat 21 Nov" in text_of(html(history))
     shown = CliRunner().invoke(main, ["groups", "history", "Germans", "--json", "-w", str(lived.root)])
     assert [one["size"] for one in json.loads(shown.output)["nights"]] == [2, 3, 3]
     lived.groups.save("Fresh", attr("country") == "FR")

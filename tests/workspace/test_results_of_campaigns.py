@@ -27,6 +27,7 @@ from optinb.views.places import TabPlace
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from optinb.measure import CampaignResult, FunnelStep
     from optinb.sandbox import Sandbox
     from optinb.workspace import Workspace
 
@@ -66,6 +67,32 @@ def whole_programme(ws: Workspace, recipients: list[str]) -> None:
     assert "no table that was delivered so far tells of purchases in it" in ahead.sentence()
 
 
+def steps_of(result: CampaignResult, arm: str = "message") -> dict[str, FunnelStep]:
+    """The steps of an arm of a campaign's funnel."""
+    assert result.funnel is not None
+    return {one.step: one for of in result.funnel.arms if of.arm == arm for one in of.steps}
+
+
+def day_by_day(so_far: CampaignResult, final: CampaignResult) -> None:
+    """The charts of a result three days after its message, and once its window of seven is over."""
+    assert so_far.over_days is not None and final.over_days is not None
+    assert {row.day for row in so_far.over_days.rows} == {1, 2} and not so_far.over_days.is_final
+    assert f"{sum(so_far.customers.values()):,} customers have come to day 2 of 7" in text_of(html(so_far))
+    last = {row.figure: row for row in final.over_days.rows if row.day == 7}
+    for figure in ("response", "spend"):
+        effect = final.arms[0].figures[figure]
+        said = (last[figure].estimate, last[figure].low, last[figure].high)
+        assert said == pytest.approx((effect.estimate, effect.low, effect.high))
+    steps, held_out = steps_of(final), steps_of(final, "control")
+    assert steps["assigned"].customers == final.customers["message"] == steps["accepted"].customers
+    assert held_out["assigned"].customers == final.customers["control"]
+    assert (steps["target group"].customers or 0) > sum(final.customers.values())
+    assert steps["confirmed"].customers is None and "not known" in text_of(html(final))  # nobody has asked
+    effect = final.arms[0].figures["response"]
+    assert (steps["bought"].share, held_out["bought"].share) == pytest.approx((effect.mean, effect.control_mean))
+    assert "bought so far" in text(so_far) and "bought so far" not in text(final)
+
+
 def deliver(folder: Path, days: int, purchases: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Imports what comes so many days later, with purchases in place of the sample's."""
     day = RUN_DATE + timedelta(days=days)
@@ -100,7 +127,9 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
     assert [one.campaign for one in measuring] == [NAME] and measuring[0].until.date() == RUN_DATE + timedelta(days=7)
     assert f"{NAME} (until" in text_of((running.folder / "report.html").read_text())
     running.close()
-    assert "no table that was delivered so far tells of purchases after it was sent" in text(ws.results(NAME))
+    untold = ws.results(NAME)
+    assert "no table that was delivered so far tells of purchases after it was sent" in text(untold)
+    assert untold.over_days is None and steps_of(untold)["bought"].customers is None  # which is not that nobody did
     monkeypatch.setenv("OPTINB_NOW", (START + timedelta(days=30)).isoformat())
     with optinb.open_workspace(folder, user=AUTHOR) as later:
         assert f"transactions was delivered last on {RUN_DATE}, 30 days before this night" in text(later.results(NAME))
@@ -139,6 +168,7 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         assert round(effect.mean * sizes["message"]) == len(ids["recipient"][::2])
         assert round(effect.control_mean * sizes["control"]) == len(ids["control"][::10]) + 1
         assert final.arms[0].figures["spend"].mean == pytest.approx(30 * effect.mean)
+        day_by_day(so_far, final)
         assert later.results(NAME, night=RUN_DATE).customers == sizes and not final.is_doubtful
         other = later.results(NAME, night="2026-01-01")
         assert "nothing of it went out in the night of 2026-01-01" in text(other)
@@ -181,6 +211,7 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         assert file.read_bytes() == once[:50]  # what is damaged stays as it is
         file.write_bytes(once)
         (listed,) = later.results().results
+        assert listed.over_days is None and listed.funnel is None  # which cost more than the list may
         assert listed.campaign == NAME and later.results().frame()["advice"].unique().to_list() == ["keep"]
         with pytest.raises(UsageError, match="give its name"):
             later.results(night=RUN_DATE)
@@ -189,6 +220,7 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
         assert "1 campaign went out" in text_of(view.answer.value) and view.chosen == ""
         view.picked.value = NAME  # a click in the list
         assert view.chosen == NAME and "since then 2 purchases came late" in text_of(view.answer.value)
+        assert view.answer.value.count("<svg") == 3 and "Difference by days since the message" in view.answer.value
         bench = views.workbench(later, f"?tab=results&campaign={NAME.upper()}")
         assert bench.place == TabPlace("results", NAME)
         later.campaigns.save_draft({**CAMPAIGNS[0], "name": "Not yet"})
@@ -204,6 +236,8 @@ def test_a_campaign_tells_what_it_brought_once_its_window_is_over_and_follows_wh
     told = json.loads(shown.output)
     assert told["arms"][0]["figures"]["response"]["customers"] == sizes["message"]
     assert told["final"]["arms"]["message"]["response"]["estimate"] == pytest.approx(effect.estimate)
+    assert [row["day"] for row in told["over_days"]["rows"]] == [day for day in range(1, 8) for _ in range(2)]
+    assert [one["step"] for one in told["funnel"]["arms"][0]["steps"]][:2] == ["target group", "assigned"]
     shown = CliRunner().invoke(main, ["uplift", NAME, "--json", "-w", str(folder)], env={"OPTINB_USER": AUTHOR})
     assert json.loads(shown.output)["customers"] == sizes["message"]
     saving = ["uplift", NAME, "--save", "Moved", "-w", str(folder)]
