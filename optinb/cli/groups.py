@@ -152,7 +152,8 @@ def lists_vendor_control(
     "--within", metavar="GROUP", shell_complete=names_of("group"), help="Only customers of this saved group (or rule)."
 )
 @click.option("--exclude", metavar="ATTRIBUTE", multiple=True, help="Leave this attribute out; may be repeated.")
+@click.option("--overlapping", is_flag=True, help="Let groups overlap, each measured on everybody.")
 @on_workspace
-def discover(ws: Workspace, target: str, within: str | None, exclude: tuple[str, ...]) -> Any:
+def discover(ws: Workspace, target: str, within: str | None, exclude: tuple[str, ...], overlapping: bool) -> Any:
     """Find groups in which TARGET (an attribute, a saved group or a rule) is high, as rules."""
-    return ws.discover(target, within=within, exclude=exclude)
+    return ws.discover(target, within=within, exclude=exclude, overlapping=overlapping)

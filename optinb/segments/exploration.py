@@ -10,9 +10,12 @@ from optinb.errors import RuleError, UsageError, did_you_mean
 from optinb.segments.tables_view import TablesView
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import polars as pl
 
     from optinb.base.settings import Engine
+    from optinb.engine import Tables
     from optinb.rules import Rule
     from optinb.segments.discovery import Discovery
     from optinb.segments.explain import Explanation
@@ -189,9 +192,12 @@ class Exploration(TablesView):
         depth: int = 3,
         min_size: int | None = None,
         limit: int = 12,
+        overlapping: bool = False,
         on_progress: OnProgress | None = None,
     ) -> Discovery:
         """Groups of customers whose target is higher than everybody else's, as rules that can be saved.
+
+        Each says whether it held on an earlier day, about half a year before, where the customers of then are kept.
 
         Args:
             target: a yes/no or number attribute (`"future_value"`), a rule (`~did("purchase").within(days=60)`), or the
@@ -200,8 +206,9 @@ class Exploration(TablesView):
             exclude: attributes to leave out; ids, and what the target is made of, are left out in any case.
             include: attributes to look at although they are made of what the target is made of.
             depth: conditions in a group at most, 1 to 3.
-            min_size: customers in a group at least; 0.5 % and not under 50 when left out.
+            min_size: customers in a group at least; 0.2 % and not under 50 when left out.
             limit: groups at most.
+            overlapping: whether groups may overlap; else each is measured on those whom no stronger group holds.
             on_progress: is told that so many more hundredths are done, and what is next; what it raises ends the
                 search. A bar shows how far it is when left out.
 
@@ -210,14 +217,15 @@ class Exploration(TablesView):
                 is no attribute to look at.
         """
         # scipy takes a while to import, and most who open a workspace discover nothing
-        from optinb.customers import labels_of
+        from optinb.customers import declared_features, labels_of
         from optinb.engine import kinds
         from optinb.segments.discovery import discover
+        from optinb.segments.restated import made_of_purchases
 
         wanted, tables = self._target(target), self.tables()
         among = None if within is None else self.groups.bound(within)
         with progress("discover", on_progress=on_progress) as step:
-            return discover(
+            found = discover(
                 tables,
                 wanted,
                 within=among,
@@ -226,9 +234,52 @@ class Exploration(TablesView):
                 depth=depth,
                 min_size=min_size,
                 limit=limit,
+                overlapping=overlapping,
+                of_purchases=made_of_purchases(declared_features(self.settings.features)),
                 labels=labels_of(kinds(tables.customer_schema), self.settings.labels),
                 on_progress=step,
             )
+            return self._with_earlier(found, wanted, among)
+
+    def _with_earlier(self, found: Discovery, target: Rule | str, within: Rule | None) -> Discovery:
+        """What was found, with how each group did on an earlier day, or why that can't be told."""
+        from msgspec.structs import replace
+
+        from optinb.segments.discovery.earlier import earlier_day, held_before
+
+        if not found.findings:
+            return found
+        kept = [delivery.run_date for delivery in self.snapshot().contents.deliveries]
+        day = earlier_day(kept, found.run_date, target)
+        if isinstance(day, str):
+            return replace(found, not_earlier=day)
+        rules = [rule for rule in (target, within) if rule is not None and not isinstance(rule, str)]
+        return held_before(found, self._featured_on(day, rules), target, within)
+
+    def _featured_on(self, day: date, rules: Iterable[Rule]) -> Tables:
+        """What rules read as it was on a past day, with the features of then."""
+        from dataclasses import replace
+
+        import narwhals as nw
+
+        from optinb.customers import declared_features
+        from optinb.customers.features import build_features
+
+        tables, snapshot = self.tables_on(day, *rules), self.snapshot()
+        customers = tables.customers.to_native()
+        kept = customers.collect_schema()
+        features = build_features(
+            snapshot.table("customers"),
+            snapshot.scan("transactions"),
+            snapshot.table("app_users"),
+            run_date=day,
+            time_zone=self.settings.workspace.time_zone,
+            events=snapshot.scan("events"),
+            declared=declared_features(self.settings.features, taken=snapshot.schema("customers")),
+        )
+        new = [name for name in features.collect_schema() if name not in kept]
+        customers = customers.join(features.select("customer_id", *new), on="customer_id", how="left")
+        return replace(tables, customers=nw.from_native(customers.lazy()))
 
     def _target(self, target: Rule | str) -> Rule | str:
         """An attribute by its name; else the rule, or that of a group's name or a text. Raises RuleError."""

@@ -15,12 +15,11 @@ from msgspec.structs import replace
 
 from optinb.base.figures import figure, share
 from optinb.customers import ATTRIBUTES, declared_features, labels_of, meanings_of
-from optinb.customers.attributes import PURCHASES, origins
 from optinb.engine import kinds
 from optinb.errors import UsageError, WarehouseError, did_you_mean
 from optinb.rules import Kind, Rule, sentence
 from optinb.segments.membership_cache import remembered
-from optinb.segments.restated import IDS, restated
+from optinb.segments.restated import IDS, made_of_purchases, restated
 
 if TYPE_CHECKING:
     from optinb.segments.tables_view import TablesView
@@ -228,8 +227,7 @@ def profile_of(reading: TablesView, *rules: Rule | str) -> Profile:
         sides = [customers.filter(flag) for flag in flags]
         customers = pl.concat(sides)
         inside = pl.concat(pl.repeat(at == 0, side.height, eager=True) for at, side in enumerate(sides))
-    declared = declared_features(reading.settings.features)
-    of_purchases = [name for name, tables_of in origins(declared).items() if tables_of == PURCHASES] if declared else []
+    of_purchases = made_of_purchases(declared_features(reading.settings.features))
     asked = frozenset().union(*(restated(rule, of_purchases=of_purchases) for rule in bound))
     labels, zone = labels_of(customers.columns, reading.settings.labels), tables.zone.key
     words = [sentence(groups.rule(rule), labels) for rule in rules]

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from optinb.customers import ATTRIBUTES
+from optinb.customers.attributes import PURCHASES, origins
 from optinb.rules import PURCHASE, Rule, Uses, attributes_of, behaviours_of, walk
+
+if TYPE_CHECKING:
+    from optinb.customers.features import Feature
 
 IDS = frozenset({"customer_id", "external_user_id"})
 OF_APPS = frozenset({"apps", "last_app_use_on"})
 OF_REGISTRATION = frozenset({"registered_at", "tenure_days"})
 OF_PURCHASES = frozenset(a.name for a in ATTRIBUTES) - IDS - OF_APPS - {"tenure_days"}
 """What the customer models make of purchases."""
+
+
+def made_of_purchases(declared: Iterable[Feature]) -> tuple[str, ...]:
+    """The features of the settings that are made of nothing but purchases."""
+    declared = tuple(declared)
+    tables_of = origins(declared)
+    return tuple(feature.name for feature in declared if tables_of[feature.name] == PURCHASES)
 
 
 def restated(rule: Rule, *, of_purchases: Iterable[str] = ()) -> frozenset[str]:

@@ -9,7 +9,15 @@ from optinb.base.figures import many, share, times
 from optinb.rules import term_text
 from optinb.show.pages import fragment, page
 from optinb.show.registry import Shown
-from optinb.show.tables import ShownTable, card_tables, finding_rows, group_nights_table, rate_of, table
+from optinb.show.tables import (
+    ShownTable,
+    card_tables,
+    finding_rows,
+    group_nights_table,
+    rate_of,
+    reasons_left_out,
+    table,
+)
 
 SHOWN_NIGHTS = 30  # of a group's history in a terminal
 
@@ -228,15 +236,32 @@ def discovery_text(value: Discovery) -> str:
         f"{value.tested:,} combinations tested"
     )
     notes = [f"note: {warning}" for warning in value.warnings]
+    if value.known < value.customers:
+        notes.append(
+            f"looked at: {value.known:,} of {value.customers:,} customers; the target isn't known of the others"
+        )
+    notes += [f"left out: {', '.join(names)} ({reason})" for reason, names in reasons_left_out(value).items()]
     if not value.findings:
         return "\n".join([head, "no group differs by more than chance would bring about", *notes])
+    if value.not_earlier:
+        notes.append(f"whether they held before can't be told: {value.not_earlier}")
     rows = [
-        (i, f.customers, f.rate, f.others, f.lift, f"{f.low} to {f.high}", f.who)
+        (
+            i,
+            f.customers,
+            f.rate,
+            f.others,
+            f.lift,
+            f"{f.low} to {f.high}",
+            *([f.earlier] if value.earlier_on else []),
+            f.who,
+        )
         for i, f in enumerate(finding_rows(value))
     ]
-    columns = ("#", "customers", word, "others", "lift", "difference (95 %)", "who")
+    columns = ("#", "customers", word, "others", "lift", "difference (95 %)")
+    then = (f"on {value.earlier_on}",) if value.earlier_on else ()
     rules = [f"{i}: {f.text}" for i, f in enumerate(value)]
-    return "\n".join([head, table(rows, head=columns), "", *rules, *notes])
+    return "\n".join([head, table(rows, head=(*columns, *then, "who")), "", *rules, *notes])
 
 
 def discovery_summary(found: Discovery) -> str:

@@ -56,7 +56,10 @@ class ShownTable(NamedTuple):
 
 
 class FindingRow(NamedTuple):
-    """The figures of a group that was found, in words; `width` is its rate as a percentage of the highest one."""
+    """The figures of a group that was found, in words; `width` is its rate as a percentage of the highest one.
+
+    `earlier` says whether it held on the earlier day, where there is one.
+    """
 
     who: str
     customers: int
@@ -68,6 +71,8 @@ class FindingRow(NamedTuple):
     high: str
     captured: str
     width: float
+    looked_at: int
+    earlier: str
 
 
 @contextmanager
@@ -377,6 +382,12 @@ def finding_rows(found: Discovery, of: Sequence[Finding] | None = None) -> list[
     def signed(value: float) -> str:
         return f"{100 * value:+.1f}" if is_share else ("+" if value >= 0 else "−") + figure(abs(value))
 
+    def earlier(finding: Finding) -> str:
+        then = finding.earlier
+        if then is None:
+            return "not known"
+        return f"{then.verdict}: {told(then.rate)} against {told(then.rate_outside)}"
+
     return [
         FindingRow(
             who=found.who(f),
@@ -389,6 +400,8 @@ def finding_rows(found: Discovery, of: Sequence[Finding] | None = None) -> list[
             high=signed(f.high),
             captured=share(f.captured),
             width=100 * f.rate / highest,
+            looked_at=f.size if f.looked_at is None else f.looked_at,
+            earlier=earlier(f),
         )
         for f in (found if of is None else of)
     ]

@@ -17,7 +17,7 @@ from optinb.campaigns.part_words import part_words
 from optinb.campaigns.power import power_of
 from optinb.measure.pages import number, percent
 from optinb.rules import attr, from_json, parse, sentence, to_json, to_text
-from optinb.segments.discovery.run import Discovery, Finding
+from optinb.segments.discovery import Discovery, Finding
 from optinb.segments.profile import _text as of_a_profile
 from optinb.show.customers import discovery_summary, finding
 from optinb.show.tables import cell, table

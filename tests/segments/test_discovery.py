@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 
 import numpy as np
 import planted
@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from planted_seven import plant
 from scipy.stats import fisher_exact, hypergeom
 
 from optinb.errors import RuleError
-from optinb.rules import AllOf, Rule, attr, days_ago, parse
+from optinb.rules import AllOf, Rule, attr, days_ago, did, parse
 from optinb.segments import members
 from optinb.segments.discovery import Discovery, discover
 from optinb.segments.discovery.columns import (
@@ -26,7 +27,9 @@ from optinb.segments.discovery.columns import (
     read_column,
     round_figure,
 )
-from optinb.segments.discovery.evidence import Sums, chance, gain, interval, pack, products, q_values
+from optinb.segments.discovery.earlier import earlier_day, held_before
+from optinb.segments.discovery.evidence import Passed, Sums, chance, gain, interval, pack, products, q_values
+from optinb.segments.discovery.same import saying_the_same
 
 SIZE = 20_000
 
@@ -279,3 +282,133 @@ def test_a_day_is_cut_relative_to_the_run_date(customers: pl.DataFrame) -> None:
     assert column is not None
     rules = [as_rule(condition, column) for condition in conditions(0, column)]
     assert any(rule == (attr("registered_at") > days_ago(n)) for rule in rules for n in (60, 90, 30, 360, 365, 450))
+
+
+def test_one_value_of_three_hundred_is_found_though_four_customers_in_a_thousand_have_it() -> None:
+    of = plant(60_000, seed=11)
+    found = discover(planted.tables(of.customers.select("customer_id", "town", "age", "y")), "y", depth=1)
+    town = of.customers.filter(pl.Series(of.groups["a town of 300"]))["town"][0]
+    assert [finding.condition for finding in found if "town" in finding.text] == [attr("town") == town]
+
+
+def test_a_set_grows_only_by_values_that_help_by_themselves() -> None:
+    rng = np.random.default_rng(5)
+    shop = rng.choice([f"shop {i}" for i in range(40)], 40_000)
+    chances = np.where(np.isin(shop, ["shop 3", "shop 4"]), 0.3, 0.1)
+    frame = pl.DataFrame({"customer_id": [f"{i:05d}" for i in range(40_000)], "shop": shop})
+    (finding,) = discover(planted.tables(frame.with_columns(y=pl.Series(rng.random(40_000) < chances))), "y")
+    assert ids(finding.condition, frame) == set(frame.filter(pl.col("shop").is_in(["shop 3", "shop 4"]))["customer_id"])
+
+
+def test_who_filled_in_a_form_is_told_last_and_compared_with_those_who_did_too() -> None:
+    rng = np.random.default_rng(6)
+    size = 40_000
+    filled, age, phone = (
+        rng.random(size) < 0.5,
+        rng.integers(18, 80, size),
+        rng.choice(["ios", "android"], size, p=[0.4, 0.6]),
+    )
+    frame = pl.DataFrame({"customer_id": [f"{i:05d}" for i in range(size)], "age": age, "phone": phone})
+    frame = frame.with_columns(pl.when(pl.Series(filled)).then("age").alias("age"))
+    chances = np.where(filled, 0.3, 0.1) + np.where(phone == "ios", 0.08, 0.0)
+    found = discover(planted.tables(frame.with_columns(y=pl.Series(rng.random(size) < chances))), "y", depth=1)
+    assert [finding.sentence for finding in found] == ["phone is ios", "age is known"]
+
+
+def test_what_says_the_same_is_told_once_and_named(customers: pl.DataFrame) -> None:
+    twice = customers.with_columns(
+        tenure=(pl.lit(planted.RUN) - pl.col("registered_at").dt.date()).dt.total_days(),
+        land=pl.col("country").replace({"DE": "Germany", "FR": "France"}),
+    )
+    found = discover(planted.tables(twice), "response", exclude=["spent"], depth=1)
+    assert found.left_out["tenure"] == "says the same as registered_at"
+    assert found.left_out["land"] == "says the same as country"
+    assert {"registered_at", "country", "age"} <= set(found.attributes)
+
+
+def test_columns_that_only_follow_each_other_are_both_looked_at() -> None:
+    of = plant(5_000, seed=1).customers
+    columns = [read_column(of[name], planted.tables(of)) for name in ("spend", "basket", "orders", "region", "phone")]
+    assert saying_the_same([column for column in columns if column is not None]) == {}
+
+
+def test_groups_overlap_where_that_is_asked_for_and_not_otherwise() -> None:
+    rng = np.random.default_rng(8)
+    size = 20_000
+    both = rng.random(size) < 0.2
+    one, other = both | (rng.random(size) < 0.25), both | (rng.random(size) < 0.25)
+    frame = pl.DataFrame({"customer_id": [f"{i:05d}" for i in range(size)], "one": one, "other": other})
+    frame = frame.with_columns(y=pl.Series(rng.random(size) < 0.1 + 0.1 * one + 0.1 * other))
+    apart = discover(planted.tables(frame), "y")
+    overlapping = discover(planted.tables(frame), "y", overlapping=True)
+    rules = {finding.condition for finding in overlapping}
+    single = {attr("one") == True, attr("other") == True}  # noqa: E712
+    assert single <= rules
+    assert not single <= {finding.condition for finding in apart}
+
+
+def test_a_group_near_the_bar_has_an_interval_that_reaches_further_down_and_far_above_the_usual_one() -> None:
+    inside, outside = Sums(300, 72, 72), Sums(9_700, 970, 970)
+    usual = interval(inside, outside, yes_no=True)
+    far = interval(inside, outside, yes_no=True, passed=Passed(strength=12.0, bar=5.0))
+    near = interval(inside, outside, yes_no=True, passed=Passed(strength=5.3, bar=5.0))
+    assert far == pytest.approx(usual, abs=1e-4)
+    assert near[0] < 0 < usual[0]
+    assert interval(inside, outside, yes_no=True, passed=Passed(strength=5.0, bar=5.0))[0] < -0.1
+
+
+def test_the_ends_hold_the_truth_of_what_passed_as_often_as_they_claim() -> None:
+    rng = np.random.default_rng(9)
+    for truth in (0.0, 3.0, 5.0, 7.0):
+        drawn = rng.normal(truth, 1, 400_000 if truth < 3 else 20_000)
+        passed = drawn[drawn > 3.5][:400] if truth < 3 else drawn[drawn > 4.0][:400]
+        bar = 3.5 if truth < 3 else 4.0
+        ends = [Passed(float(z), bar).ends(0.95) for z in passed]
+        held = [z - below <= truth <= z + above for z, (below, above) in zip(passed, ends, strict=True)]
+        assert 0.91 < np.mean(held) < 0.99
+
+
+def test_shares_are_of_the_customers_whose_target_is_known(customers: pl.DataFrame) -> None:
+    found = discover(planted.tables(customers), "spent", exclude=["response"], depth=1)
+    for finding in found:
+        group = customers.filter(pl.col("customer_id").is_in(list(ids(finding.rule, customers))))
+        known = len(group) - group["spent"].null_count()
+        assert finding.looked_at == known < finding.size == len(group)
+        assert finding.share == pytest.approx(known / found.known)
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("value", date(2026, 6, 1)),
+        (did("purchase").within(days=60), date(2026, 6, 1)),
+        (did("purchase").within(days=300), "no customers are kept of 2026-01-26 or before"),
+        (did("purchase"), "all of history"),
+        (did("purchase").between(date(2026, 1, 1), date(2026, 2, 1)), "fixed days"),
+    ],
+)
+def test_the_earlier_day_is_half_a_year_before_and_shares_nothing_with_the_search(
+    target: Rule | str, says: date | str
+) -> None:
+    days = [date(2026, 4, 1), date(2026, 6, 1), date(2026, 11, 1), planted.RUN]
+    found = earlier_day(days, planted.RUN, target)
+    assert found == says if isinstance(says, date) else says in str(found)
+
+
+def test_a_finding_says_whether_it_held_before(found: Discovery, customers: pl.DataFrame) -> None:
+    other = planted.with_targets(planted.attributes(SIZE, seed=33), seed=44)
+    again = held_before(found, planted.tables(other), "response", None)
+    for finding in again:
+        group = other.filter(pl.col("customer_id").is_in(list(ids(finding.rule, other))))
+        assert finding.earlier is not None
+        assert finding.earlier.verdict == "held"
+        assert finding.earlier.looked_at == len(group)
+        assert finding.earlier.rate == pytest.approx(group["response"].mean())
+        assert finding.p_confirmed is not None and finding.p_confirmed < 1e-6
+    shuffled = customers.with_columns(pl.col("response").shuffle(seed=1))
+    gone = held_before(found, planted.tables(shuffled), "response", None)
+    assert {finding.earlier.verdict for finding in gone if finding.earlier} <= {"unclear", "did not hold"}
+    untold = held_before(found, planted.tables(customers.drop("plan")), "response", None)
+    assert [finding.earlier is None for finding in untold] == ["plan" in finding.text for finding in found]
+    without = held_before(found, planted.tables(customers.drop("response")), "response", None)
+    assert "'response' isn't kept" in without.not_earlier

@@ -90,7 +90,8 @@ from optinb.planning.approving import LastApproval
 from optinb.rehearsal import JOURNAL
 from optinb.sandbox import Sandbox, demo_world
 from optinb.segments import Distribution, GroupsRecorded, Outcome
-from optinb.segments.discovery.run import Discovery
+from optinb.segments.discovery import Discovery
+from optinb.segments.discovery.finding import Earlier
 from optinb.show import campaigns, customers, pages
 from optinb.show.registry import ROOMS, entries, fields, find
 from optinb.store import AuditVerdict
@@ -230,6 +231,10 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
     reconciled = Reconciled(campaign="A", run_date=RUN_DATE, unknown=3, received=1, missing=1, untold=1)
     settled = Settled(reconciled=reconciled, list="A, missing")
     found = ws.discover('did("purchase").within(days=30)')
+    before = Earlier(day=RUN_DATE, looked_at=9, rate=0.2, rate_outside=0.1, low=0.01, high=0.2)
+    then = (before, replace(before, low=-0.1), replace(before, rate=0.0), None)
+    held = replace(found, earlier_on=RUN_DATE, known=found.known - 1,
+                   findings=tuple(replace(found[0], looked_at=9, earlier=one) for one in then))  # fmt: skip
     card, model = ws.model_card(), ws.model()
     lost = dict.fromkeys(LOSSES, 1)
     told = ConfirmedCounts(recipients=90, asked=40, confirmed=20, filtered=lost, unconfirmed=7, planned=50, alarm="Oh")
@@ -251,7 +256,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         ws, imported, check, model, card, ws.customer("000014"), ws.why_member("000014", "Lapsed buyers"),
         ws.migration(RUN_DATE, RUN_DATE), ws.preview("Lapsed buyers", app_group="Shop"), ws.distribution("country"),
         ws.groups.export("Lapsed buyers"),
-        ws.profile("Lapsed buyers"), ws.overlap(("Lapsed buyers", "Club regulars")), found,
+        ws.profile("Lapsed buyers"), ws.overlap(("Lapsed buyers", "Club regulars")), found, held,
         ws.sizes(("Lapsed buyers", "Club regulars")), ws.reach_of("000014"), ws.groups.count("Lapsed buyers"),
         GroupsRecorded(night=RUN_DATE, groups=2, alarms=("A grew",), problems=("no",)),
         ws.groups.history("Lapsed buyers"),
@@ -344,7 +349,7 @@ def arguments(name: str, examples: dict[type, list[Any]]) -> list[tuple[Any, ...
     own: dict[str, Callable[[], list[tuple[Any, ...]]]] = {
         "distribution": lambda: [(examples[Distribution][0], "where they live", "The country.")],
         "bar": lambda: [(1, 2)],
-        "finding": lambda: [(found, found.findings[0]) for found in examples[Discovery]],
+        "finding": lambda: [(found, one) for found in examples[Discovery] for one in found],
         "message": lambda: [(one, 0) for one in previews],
         "audience": lambda: [(one, zone) for one in previews],
         "for_decision": lambda: [(records[0], one, last, one.power, zone) for one in previews],

@@ -77,6 +77,32 @@ def test_a_notebook_shows_every_finding_with_its_figures(ws: Workspace) -> None:
     for finding in found:
         assert f"{finding.size:,}" in html
     assert "not searched" in html
+    assert f"{found.known:,} customers looked at" in html
     assert found.table().height == len(found)
     nothing = show.html(replace(found, findings=()))
     assert "more than chance" in nothing
+
+
+def test_the_customers_looked_at_are_those_whose_target_is_known(ws: Workspace) -> None:
+    found = ws.discover("future_value", depth=1)
+    assert found.known < found.customers
+    page = text_of(show.html(found))
+    assert f"{found.known:,} customers looked at, of {found.customers:,}" in page
+    assert f"looked at: {found.known:,} of {found.customers:,}" in show.text(found)
+
+
+def test_an_earlier_day_is_told_with_the_features_of_then_or_why_there_is_none(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bought = did("purchase").within(days=30)
+    found = ws.discover(bought, include=["purchases_365d"], depth=1)
+    assert "no customers are kept of" in found.not_earlier
+    assert found.not_earlier in text_of(show.html(found))
+    # the night itself as the earlier day: what is made again from the purchases has to be what was searched
+    monkeypatch.setattr("optinb.segments.discovery.earlier.earlier_day", lambda _days, run_date, _target: run_date)
+    again = ws.discover(bought, include=["purchases_365d"], depth=1)
+    assert again.earlier_on == again.run_date
+    for finding in again:
+        assert finding.earlier is not None
+        assert (finding.earlier.rate, finding.earlier.looked_at) == (finding.rate, finding.looked_at)
+    assert "held: " in text_of(show.html(again)) and "held: " in show.text(again)

@@ -7,25 +7,41 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from msgspec.structs import replace
+from scipy.special import ndtri
 
-from optinb.segments.discovery.columns import FINE, Among, AttributeColumn, Condition, Span, cuts, holds
-from optinb.segments.discovery.evidence import Bits, Flags, Floats, Places, Sums, Target, chance, gain, pack, q_values
+from optinb.segments.discovery.columns import FINE, Among, AttributeColumn, Condition, Known, Span, cuts, holds
+from optinb.segments.discovery.evidence import (
+    Bits,
+    Flags,
+    Floats,
+    Passed,
+    Places,
+    Sums,
+    Target,
+    chance,
+    count,
+    gain,
+    pack,
+    q_values,
+)
 
 if TYPE_CHECKING:
     from optinb.segments.discovery.search import Tested
 
-FALSE_SHARE = 0.05  # of the groups told, at most this share may be false
+FALSE_CHANCE = 0.05  # that anything passes the bar where nothing differs; its interval must then leave out 0, too
 CANDIDATES = 1_000  # the strongest combinations that are looked at
 OVERLAP = 0.5  # of a group, at most this share may be told of already
 SECOND_END = 0.5  # standard errors that a second end of a span must add
-ADDS = 1e-3  # a condition of a sharpened group stays where its gain has at most this chance
+ADDS = 3.09  # standard errors that each condition, and each value of a set, must add by itself: a chance of 1 in 1,000
+LUCKY_VALUE = 0.01  # the chance that any further value enters a set by luck
 ROUNDS = 4
 
 
 class FoundGroup(NamedTuple):
-    """A group that was found on the half that is searched: its conditions, and the share of false ones up to it."""
+    """A group that was found: its conditions, how it passed the search, and the share of false ones up to it."""
 
     conditions: tuple[Condition, ...]
+    passed: Passed
     q_value: float
 
 
@@ -38,60 +54,85 @@ def choose(
     *,
     least: int,
     limit: int,
+    overlapping: bool = False,
     on_progress: Callable[[int], None] = lambda _done: None,
-) -> tuple[list[FoundGroup], int]:
+) -> list[FoundGroup]:
     """The groups that stay when each is measured on the customers whom none before it holds.
 
-    Returns at most `limit` groups, the strongest first, and how many combinations were tested in all.
+    Combinations of one, two and three conditions share the chance of a false group evenly (Bonferroni), so that a
+    single value needn't stand out as far as one of many thousand combinations.
+
+    Args:
+        tested: what the search tested.
+        conditions: of the search, by place.
+        bits: which customers fit each of them.
+        columns: the attributes.
+        target: of the customers.
+        least: customers in a group at least.
+        limit: groups at most.
+        overlapping: whether each group is measured on everybody, so that groups may overlap in part.
+        on_progress: is told of each group.
+
+    Returns:
+        at most `limit` groups, the strongest first, those that only say what is empty or known last.
     """
-    size, tests = len(target.values), len(tested.chances)
-    passed = np.flatnonzero(q_values(tested.chances) <= FALSE_SHARE) if tests else np.empty(0, int)
+    size = len(target.values)
+    levels = len(set(tested.tests.tolist()))
+    bars = -ndtri(FALSE_CHANCE / (tested.tests * levels))
+    passed = np.flatnonzero((tested.strength >= bars) & (tested.adds >= ADDS))
     passed = passed[np.argsort(-np.round(tested.strength[passed], 9), kind="stable")[:CANDIDATES]]
     if not len(passed):
-        return [], tests
+        return []
+    bars, false = bars[passed], q_values(chance(tested.strength))[passed]
     places = [tuple(int(p) for p in row if p >= 0) for row in tested.places[passed]]
     masks = np.stack([np.bitwise_and.reduce(bits[list(row)], axis=0) for row in places])
+    known = np.stack([known_of([conditions[p] for p in row], columns, bits.shape[1]) for row in places])
+    hollow = np.array([all(isinstance(conditions[p], Known) for p in row) for row in places])
     sizes = np.asarray(target.of_each(masks).customers)
     left = np.ones(size, bool)
     alive = np.ones(len(places), bool)
     chosen: list[FoundGroup] = []
-    chances: list[float] = []
+    told: list[Bits] = []
     sharpen = Sharpener(columns, target, least)
     while len(chosen) < limit and alive.any():
-        sums = target.of_each(masks & pack([left]))
+        here = pack([left])
+        sums = target.of_each(masks & here)
         alone = np.asarray(sums.customers)
-        strength = np.round(gain(sums, target.of(left), yes_no=target.yes_no), 9)
-        strength[~alive | (alone < least) | (alone < (1 - OVERLAP) * sizes)] = 0
-        best = int(np.argmax(strength))
-        if chance(strength[best]) * tests > FALSE_SHARE:
+        strength = np.minimum(
+            gain(sums, target.of(left), yes_no=target.yes_no),
+            gain(sums, target.of_each(known & here), yes_no=target.yes_no),
+        )
+        if overlapping:
+            # beside those told already it must still say something of its own
+            alive &= (strength >= ADDS) & (alone >= least)
+            strength = tested.strength[passed]
+        else:
+            alive &= (strength >= bars) & (alone >= least) & (alone >= (1 - OVERLAP) * sizes)
+        if told:
+            alive &= count(masks & told[-1]) <= OVERLAP * (count(masks) + count(told[-1])) / (1 + OVERLAP)
+        if not alive.any():
             break
+        # what only tells whose profile is filled in comes after all that says something
+        order = np.where(alive, np.round(strength, 9) - 1e6 * hollow, -np.inf)
+        best = int(np.argmax(order))
         alive[best] = False
-        found = sharpen(tuple(conditions[place] for place in places[best]), left)
+        among = np.ones(size, bool) if overlapping else left
+        found = sharpen(tuple(conditions[place] for place in places[best]), among)
         mask = np.logical_and.reduce([holds(c, columns[c.column]) for c in found])
-        if (mask & left).sum() < max(least, (1 - OVERLAP) * mask.sum()):
+        if (mask & among).sum() < max(least, (1 - OVERLAP) * mask.sum()):
             continue
-        chances.append(float(chance(least_gain(found, columns, target, left))))
-        chosen.append(FoundGroup(found, 1.0))
+        chosen.append(FoundGroup(found, Passed(float(strength[best]), float(bars[best])), float(false[best])))
+        if overlapping:
+            told.append(pack([mask])[0])
         left &= ~mask
         on_progress(1)
-    tests += sharpen.tests
-    adjusted = [_adjusted(p, tested.chances, tests) for p in chances]
-    return [g._replace(q_value=q) for g, q in zip(chosen, adjusted, strict=True) if q <= FALSE_SHARE], tests
+    return chosen
 
 
-def _adjusted(p: float, chances: Floats, tests: int) -> float:
-    """Benjamini and Hochberg's value of one more test; tests whose chance isn't kept count as if they were 1."""
-    return min(1.0, p * tests / (1 + int((chances <= p).sum())))
-
-
-def least_gain(
-    conditions: Sequence[Condition], columns: Sequence[AttributeColumn], target: Target, among: Flags
-) -> float:
-    """The least gain, in standard errors, over everybody and over the group without one of its conditions."""
-    each = [holds(c, columns[c.column]) & among for c in conditions]
-    inside = target.of(np.logical_and.reduce(each))
-    wholes = [among, *(np.logical_and.reduce([*each[:i], *each[i + 1 :]]) for i in range(len(each)) if len(each) > 1)]
-    return min(float(gain(inside, target.of(whole), yes_no=target.yes_no)) for whole in wholes)
+def known_of(conditions: Sequence[Condition], columns: Sequence[AttributeColumn], width: int) -> Bits:
+    """Of whom the columns of some conditions are known, as `width` bytes; whether one is empty is known of all."""
+    masks = [columns[c.column].known for c in conditions if not isinstance(c, Known)]
+    return pack([np.logical_and.reduce(masks)])[0] if masks else np.full(width, 255, np.uint8)
 
 
 class Sharpener:
@@ -101,7 +142,6 @@ class Sharpener:
         self.columns: Sequence[AttributeColumn] = columns
         self.target: Target = target
         self.least: int = least
-        self.tests: int = 0
         self._fine: dict[int, tuple[list[float | int], Places]] = {}
 
     def __call__(self, conditions: tuple[Condition, ...], left: Flags) -> tuple[Condition, ...]:
@@ -146,9 +186,13 @@ class Sharpener:
         if number < 3:
             return condition
         sums = self.target.by_place(np.where(among & column.known, column.values, -1), number)
-        codes = set(condition.codes)
+        everybody = Sums(*(np.asarray(x).sum() for x in sums))
+        # the more values a text has, the more would help by chance
+        least = max(ADDS, float(-ndtri(LUCKY_VALUE / number)))
+        helps = {int(c) for c in np.flatnonzero(gain(sums, everybody, yes_no=self.yes_no) >= least)}
+        codes = set(condition.codes) & helps or set(condition.codes)
         while True:
-            options = [codes, *(codes ^ {code} for code in range(number))]
+            options = [codes, *(codes ^ {code} for code in sorted(helps))]
             options = [option for option in options if 0 < len(option) < number]
             tried = Sums(*(np.array([np.asarray(x)[list(o)].sum() for o in options]) for x in sums))
             best = int(np.argmax(np.round(self._strengths(tried, whole), 9)))
@@ -157,7 +201,6 @@ class Sharpener:
             codes = options[best]
 
     def _strengths(self, sums: Sums, whole: Sums) -> Floats:
-        self.tests += np.asarray(sums.customers).size
         strength = gain(sums, whole, yes_no=self.target.yes_no)
         return np.where(np.asarray(sums.customers) >= self.least, strength, -np.inf)
 
@@ -166,12 +209,14 @@ class Sharpener:
         while len(conditions) > 1:
             each = [holds(c, self.columns[c.column]) & left for c in conditions]
             inside = self.target.of(np.logical_and.reduce(each))
-            gains = [
-                float(gain(inside, self.target.of(np.logical_and.reduce(each[:i] + each[i + 1 :])), yes_no=self.yes_no))
-                for i in range(len(each))
-            ]
+            gains = []
+            for i, condition in enumerate(conditions):
+                parent = np.logical_and.reduce(each[:i] + each[i + 1 :])
+                if not isinstance(condition, Known):
+                    parent &= self.columns[condition.column].known
+                gains.append(float(gain(inside, self.target.of(parent), yes_no=self.yes_no)))
             worst = int(np.argmin(gains))
-            if chance(gains[worst]) <= ADDS:
+            if gains[worst] >= ADDS:
                 break
             conditions = (*conditions[:worst], *conditions[worst + 1 :])
         return conditions
@@ -188,23 +233,3 @@ class Sharpener:
             bins = np.searchsorted(np.array(fine, dtype=column.values.dtype), column.values, side="right")
             self._fine[place] = fine, np.where(column.known, bins, -1)
         return self._fine[place]
-
-
-def confirmed(
-    groups: Sequence[FoundGroup], columns: Sequence[AttributeColumn], target: Target
-) -> list[tuple[FoundGroup, Flags, float]]:
-    """The groups that show on customers who were not searched, with their mask there and the chance of their gain.
-
-    Each must have a gain there too over everybody and over every parent, on those whom no stronger group holds; its
-    chance is held against the number of groups (Bonferroni).
-    """
-    left = np.ones(len(target.values), bool)
-    found: list[tuple[FoundGroup, Flags, float]] = []
-    for group in groups:
-        mask = np.logical_and.reduce([holds(c, columns[c.column]) for c in group.conditions])
-        whole = target.of(left)
-        p = float(chance(gain(target.of(mask & left), whole, yes_no=target.yes_no)))
-        if p <= FALSE_SHARE / len(groups) and least_gain(group.conditions, columns, target, left) > 0:
-            found.append((group, mask, p))
-            left &= ~mask
-    return found

@@ -6,7 +6,7 @@ Below stands what reads them, and the target to look for, from the tables: the s
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
@@ -27,14 +27,15 @@ from optinb.rules import (
     attributes_of,
 )
 from optinb.segments.compile import members
-from optinb.segments.restated import IDS, OF_PURCHASES, asks_about_purchases
+from optinb.segments.restated import IDS, OF_APPS, OF_REGISTRATION, restated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 COARSE, FINE = 11, 63  # cuts of a measure: in the search, and where a found group is sharpened
 SPAN_EVERY = 2  # spans between two cuts are searched on every other coarse cut
-MOST_VALUES, PAIRED_VALUES = 20, 6  # of a text: the most frequent ones are conditions, the first of them also in pairs
+MOST_LABELS = 1_000  # values of a text that are conditions: the most frequent
+MOST_VALUES, PAIRED_VALUES = 20, 6  # of them, those that enter combinations in any case, and that start as two together
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -57,6 +58,10 @@ class AttributeColumn:
     def is_measure(self) -> bool:
         """Whether its values have an order."""
         return self.kind in ("number", "day")
+
+    def part(self, rows: NDArray[Any] | slice) -> AttributeColumn:
+        """The column of some of the customers."""
+        return replace(self, values=self.values[rows], known=self.known[rows])
 
 
 class Span(Struct, frozen=True):
@@ -138,7 +143,7 @@ def conditions(place: int, column: AttributeColumn) -> list[Condition]:
         found += [Span(place, low, high) for i, low in enumerate(ends) for high in ends[i + 1 :]]
         return found
     codes = range(len(column.labels))
-    found += [Among(place, (code,)) for code in codes[:MOST_VALUES]]
+    found += [Among(place, (code,)) for code in codes]
     if len(codes) > 2:
         found += [Among(place, (a, b)) for a in codes[:PAIRED_VALUES] for b in codes[a + 1 : PAIRED_VALUES]]
     return found
@@ -190,25 +195,35 @@ def round_figure(low: float | int, high: float | int, *, days: bool = False) -> 
 
 
 def choose_attributes(
-    tables: Tables, target: Rule | str, *, exclude: Iterable[str], include: Iterable[str]
+    tables: Tables,
+    target: Rule | str,
+    *,
+    exclude: Iterable[str],
+    include: Iterable[str],
+    of_purchases: Iterable[str] = (),
 ) -> tuple[list[str], dict[str, str]]:
     """The attributes to look at, and those left out with the reason. Raises RuleError for a name that isn't known.
 
-    Left out are ids, what the target is made of, and, where the target is about purchases, everything else that is
-    made of purchases: it would say the same in other words. `include` brings attributes back.
+    Left out are ids, what the target is made of, and everything else that is made of the same (purchases, the use of
+    apps, the registration): it would say the same in other words. `include` brings attributes back.
     """
     known = kinds(tables.customer_schema)
     for name in (*exclude, *include):
         if name not in known:
             raise RuleError(f"attribute {name!r} isn't known{did_you_mean(name, known)}")
     left_out = {name: "an id" for name in known if name in IDS}
-    if target in OF_PURCHASES if isinstance(target, str) else asks_about_purchases(target):
-        left_out |= {name: "made from purchases, as the target is" for name in known if name in OF_PURCHASES}
+    asked = Missing(target) if isinstance(target, str) else target
+    same = restated(asked, of_purchases=of_purchases)
+    left_out |= {name: f"made from {_made_of(name)}, as the target is" for name in known if name in same}
     left_out |= dict.fromkeys(exclude, "excluded")
     for name in include:
         left_out.pop(name, None)
-    left_out |= dict.fromkeys({target} if isinstance(target, str) else attributes_of(target), "part of the target")
+    left_out |= dict.fromkeys(attributes_of(asked), "part of the target")
     return [name for name in known if name not in left_out], left_out
+
+
+def _made_of(name: str) -> str:
+    return "app use" if name in OF_APPS else "the registration" if name in OF_REGISTRATION else "purchases"
 
 
 def read_customers(tables: Tables, names: Iterable[str], within: Rule | None) -> pl.DataFrame:
@@ -262,7 +277,7 @@ def _texts(series: pl.Series, known: NDArray[np.bool_]) -> AttributeColumn:
     """A text with the places of its most frequent values; the others stand at -1."""
     name = series.name
     counted = series.drop_nulls().value_counts(name="customers").sort(["customers", name], descending=[True, False])
-    labels = counted[name].head(2 * MOST_VALUES).to_list()
+    labels = counted[name].head(MOST_LABELS).to_list()
     places = series.replace_strict(labels, list(range(len(labels))), default=-1, return_dtype=pl.Int64)
     return AttributeColumn(
         name=name, kind="text", values=places.fill_null(-1).to_numpy(), known=known, labels=tuple(labels)

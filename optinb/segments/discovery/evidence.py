@@ -14,7 +14,8 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri, xlogy
+from scipy.optimize import brentq
+from scipy.special import log_ndtr, ndtr, ndtri, xlogy
 
 from optinb.base.intervals import wilson
 
@@ -30,6 +31,11 @@ class Sums(NamedTuple):
     customers: ArrayLike
     target: ArrayLike
     squares: ArrayLike
+
+
+def sums_of(values: Floats) -> Sums:
+    """The sums over some customers, from the target of each."""
+    return Sums(float(len(values)), float(values.sum()), float((values * values).sum()))
 
 
 def gain(inside: Sums, whole: Sums, *, yes_no: bool) -> Floats:
@@ -69,21 +75,67 @@ def q_values(chances: Floats) -> Floats:
     return np.minimum(found, 1.0)
 
 
-def interval(inside: Sums, outside: Sums, *, yes_no: bool, level: float = 0.95) -> tuple[float, float]:
+LOWEST = 60.0  # standard errors below what was found, under which nothing is told any more
+
+
+class Passed(NamedTuple):
+    """By how many standard errors a group stood out in a search, and how many it needed to be told.
+
+    Attributes:
+        strength: standard errors found.
+        bar: standard errors that let it pass.
+    """
+
+    strength: float
+    bar: float
+
+    def ends(self, level: float) -> tuple[float, float]:
+        """Standard errors below and above what was found, between which the true strength lies.
+
+        Of a strength that was only looked at because it passed a bar, the interval is that of a normal cut off there
+        (Zhong and Prentice 2008, Biostatistics 9); far above the bar it is the usual one.
+        """
+        tail = (1 - level) / 2
+
+        def below(mean: float) -> float:
+            """The chance of more than was found, given that the bar is passed."""
+            return float(log_ndtr(mean - self.strength) - log_ndtr(mean - self.bar))
+
+        def where(log_chance: float) -> float:
+            """The strength at which that chance is reached; the lowest looked at for who passed by a hair."""
+            lowest, highest = self.strength - LOWEST, self.strength + 10
+            if below(lowest) >= log_chance:
+                return lowest
+            return float(brentq(lambda mean: below(mean) - log_chance, lowest, highest))  # type: ignore[arg-type]
+
+        return self.strength - where(np.log(tail)), max(where(np.log1p(-tail)) - self.strength, 0.0)
+
+
+def interval(
+    inside: Sums, outside: Sums, *, yes_no: bool, level: float = 0.95, passed: Passed | None = None
+) -> tuple[float, float]:
     """The interval of the difference of the means, inside less outside.
 
     Yes/no: Newcombe's hybrid of Wilson intervals (1998, method 10). Numbers: Welch's, with normal quantiles.
+
+    Args:
+        inside: the group.
+        outside: the others.
+        yes_no: whether the target is a yes or no.
+        level: how often the interval holds the truth.
+        passed: the search that the group comes from, which makes the interval reach further down; None for a group
+            that wasn't searched for on these customers.
     """
     z = float(ndtri(0.5 + level / 2))
+    below, above = (z, z) if passed is None else passed.ends(level)
     (n1, k1, q1), (n2, k2, q2) = ((float(x) for x in sums) for sums in (inside, outside))  # type: ignore[arg-type]
     p1, p2 = k1 / n1, k2 / n2
     if yes_no:
-        (low1, high1), (low2, high2) = wilson(p1, n1, z), wilson(p2, n2, z)
-        down = np.hypot(p1 - low1, high2 - p2)
-        up = np.hypot(high1 - p1, p2 - low2)
+        down = np.hypot(p1 - wilson(p1, n1, below)[0], wilson(p2, n2, below)[1] - p2)
+        up = np.hypot(wilson(p1, n1, above)[1] - p1, p2 - wilson(p2, n2, above)[0])
         return float(p1 - p2 - down), float(p1 - p2 + up)
-    spread = z * np.sqrt(max(q1 / n1 - p1**2, 0) / n1 + max(q2 / n2 - p2**2, 0) / n2)
-    return float(p1 - p2 - spread), float(p1 - p2 + spread)
+    spread = np.sqrt(max(q1 / n1 - p1**2, 0) / n1 + max(q2 / n2 - p2**2, 0) / n2)
+    return float(p1 - p2 - below * spread), float(p1 - p2 + above * spread)
 
 
 BLOCK = 16_384  # customers unpacked at a time: a count of them is exact in single precision

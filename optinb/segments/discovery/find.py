@@ -1,12 +1,11 @@
-"""Discovery over arrays, from columns and a target to groups that are confirmed. Pure.
+"""Discovery over arrays, from columns and a target to groups. Pure.
 
 Attributes that say the target in other words are left out before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,68 +13,30 @@ import numpy as np
 from optinb.base.progress import WHOLE, Hundredths
 from optinb.errors import RuleError
 from optinb.rules import sentence
-from optinb.segments.discovery.choice import FoundGroup, choose, confirmed
-from optinb.segments.discovery.columns import AttributeColumn, Condition, as_rule, conditions, holds
-from optinb.segments.discovery.evidence import Bits, Flags, Floats, Places, Sums, Target, pack, steady
+from optinb.segments.discovery.choice import FoundGroup, choose
+from optinb.segments.discovery.columns import (
+    MOST_VALUES,
+    Among,
+    AttributeColumn,
+    Condition,
+    Known,
+    as_rule,
+    conditions,
+    holds,
+)
+from optinb.segments.discovery.evidence import Bits, Flags, Floats, Places, Sums, Target, gain, pack, steady
+from optinb.segments.discovery.same import near_perfect, restating, saying_the_same
 from optinb.segments.discovery.search import search
 
-RESTATES = 0.9  # of the yes customers less of the no customers that one condition holds for; or a rank correlation
-NEARLY_ALL = 0.98  # a rate that is told as too good, unless nearly everybody has it
-ENOUGH = 100_000  # customers that a rank correlation is measured on
-
-
-def restating(places: Places, alone: Sums, columns: Sequence[AttributeColumn], target: Target) -> dict[int, str]:
-    """The columns that restate the target by themselves, with the reason.
-
-    Args:
-        places: the column of each condition.
-        alone: the sums of each condition by itself.
-        columns: the attributes.
-        target: what groups are looked for by.
-    """
-    if not target.yes_no:
-        return {
-            place: f"follows the target (rank correlation {_alike(column, target):.2f})"
-            for place, column in enumerate(columns)
-            if column.is_measure and abs(_alike(column, target)) >= RESTATES
-        }
-    customers, yes = np.asarray(alone.customers, float), np.asarray(alone.target, float)
-    size, total = len(target.values), float(target.values.sum(dtype=np.float64))
-    apart = np.abs(yes / total - (customers - yes) / (size - total))
-    found: dict[int, str] = {}
-    for at in np.flatnonzero(apart >= RESTATES):
-        found.setdefault(int(places[at]), "one condition on it tells the target nearly always")
-    return found
-
-
-def near_perfect(places: Places, alone: Sums, target: Target, *, least: int) -> Places:
-    """Conditions whose customers say yes nearly always, although all together don't; the largest of each column."""
-    customers, yes = np.asarray(alone.customers, float), np.asarray(alone.target, float)
-    if not target.yes_no or target.values.mean() > NEARLY_ALL - 0.1:
-        return np.empty(0, np.int64)
-    suspect = np.flatnonzero((customers >= least) & (yes >= NEARLY_ALL * customers))
-    by_size = suspect[np.argsort(-customers[suspect], kind="stable")]
-    _, first = np.unique(places[by_size], return_index=True)
-    return by_size[np.sort(first)]
-
-
-def _alike(column: AttributeColumn, target: Target) -> float:
-    from scipy.stats import rankdata
-
-    known = np.flatnonzero(column.known)[:ENOUGH]
-    if len(known) < 3:
-        return 0.0
-    ranks = rankdata(column.values[known]), rankdata(target.values[known])
-    return float(np.corrcoef(*ranks)[0, 1]) if all(map(np.ptp, ranks)) else 0.0
-
-
 ALL_CONDITIONS = 5_000  # at most, the first of each column before the last: so many fit any machine
+COMBINED = 900  # conditions at most that are combined with others; the strongest by themselves
+HINTS = 1.5  # standard errors by which a rare value must stand out by itself to be combined
 
 
 class Found(NamedTuple):
-    """Confirmed groups, each with the chance on the other half; how many were tested; what was left out, and why."""
+    """Groups; how many combinations were tested; what was left out, and why; what to know before believing it."""
 
-    groups: list[tuple[FoundGroup, float]]
+    groups: list[FoundGroup]
     tested: int
     left_out: dict[str, str]
     warnings: tuple[str, ...]
@@ -86,73 +47,83 @@ def find(
     values: Floats,
     *,
     yes_no: bool,
-    explore: Flags,
-    confirm: Flags,
     depth: int,
-    least_share: float,
+    least: int,
     limit: int,
+    overlapping: bool,
     pace: Hundredths,
 ) -> Found:
-    """Searches the customers of `explore` and confirms on those of `confirm`.
+    """Searches customers whose target is known.
 
     Args:
         columns: attributes of n customers.
-        values: shape (n,), the target; known for the customers of both halves.
+        values: shape (n,), the target.
         yes_no: whether the target is true or false of each customer.
-        explore: shape (n,), the half that is searched.
-        confirm: shape (n,), the other half.
         depth: conditions in a group at most, 1 to 3.
-        least_share: of the customers of a half, at least so many must be in a group.
+        least: customers in a group at least.
         limit: groups at most.
+        overlapping: whether groups may overlap.
         pace: is told how far it is.
 
     Raises:
         RuleError: when no attribute has anything to make conditions of.
     """
-    searched = values[explore] if yes_no else steady(values[explore | confirm])[explore[explore | confirm]]
-    target = Target(searched.astype(np.float32), yes_no)
-    here = [_part(column, explore) for column in columns]
-    least = max(5, int(least_share * len(target.values)))
-    made, bits, places = _conditions(here, least)
+    target = Target(values.astype(np.float32) if yes_no else steady(values), yes_no)
+    twins = saying_the_same(columns)
+    left_out = {columns[place].name: f"says the same as {columns[first].name}" for place, first in twins.items()}
+    made, bits, places = _conditions(columns, least, skip=twins)
     alone = target.of_each(bits)
-    restate = restating(places, alone, here, target)
+    restate = restating(places, alone, columns, target, twins)
+    left_out |= {columns[place].name: reason for place, reason in restate.items()}
+    useless = set(range(len(columns))) - set(places.tolist()) - set(twins)
+    left_out |= dict.fromkeys(
+        [columns[place].name for place in sorted(useless)], "no value that enough customers share"
+    )
     keep = np.array([place not in restate for place in places])
     if not keep.any():
         raise RuleError(
             "every attribute that has enough values only restates the target; ask for another target, or bring in more "
             "attributes"
         )
-    suspects = [at for at in near_perfect(places, alone, target, least=least) if keep[at]]
+    suspects: list[int] = [at for at in near_perfect(places, alone, target, least=least).tolist() if keep[at]]
     warnings = tuple(
-        f"{sentence(as_rule(made[at], here[places[at]]))}: {_rate(alone, at):.1%} of them are what is looked for. If "
-        f"{here[places[at]].name!r} follows from the target, leave it out: exclude=[{here[places[at]].name!r}]"
+        f"{sentence(as_rule(made[at], columns[places[at]]))}: {_rate(alone, at):.1%} of them are what is looked for. "
+        f"If {columns[places[at]].name!r} follows from the target, leave it out: exclude=[{columns[places[at]].name!r}]"
         for at in suspects
     )
-    made, bits, places = [c for c, kept in zip(made, keep, strict=True) if kept], bits[keep], places[keep]
-    whole = len(target.values) * max(depth - 1, 1)
+    strength = gain(alone, target.of(np.ones(len(values), bool)), yes_no=yes_no)
+    paired = _paired(made, np.asarray(alone.customers), strength, columns, least=least)
+    made, bits, places, paired = (
+        [c for c, kept in zip(made, keep, strict=True) if kept],
+        bits[keep],
+        places[keep],
+        paired[keep],
+    )
+    everybody = np.full(bits.shape[1], 255, np.uint8)
+    rows = np.stack([everybody, *(pack([column.known])[0] for column in columns)])
+    known = len(made) + np.array([0 if isinstance(c, Known) else 1 + c.column for c in made])
     tested = search(
-        bits,
+        np.concatenate([bits, rows]),
         places,
+        known,
+        paired,
         target,
         depth=depth,
         least=least,
-        on_progress=pace.part("searching", hundredths=WHOLE - 15, of=whole),
+        on_progress=pace.part("searching", hundredths=WHOLE - 15, of=len(values) * max(depth - 1, 1)),
     )
-    groups, tests = choose(
+    groups = choose(
         tested,
         made,
         bits,
-        here,
+        columns,
         target,
         least=least,
         limit=limit,
+        overlapping=overlapping,
         on_progress=pace.part("choosing", hundredths=10, of=limit),
     )
-    other = values[confirm] if yes_no else steady(values[explore | confirm])[confirm[explore | confirm]]
-    there = [_part(column, confirm) for column in columns]
-    shown = confirmed(groups, there, Target(other.astype(np.float32), yes_no))
-    left_out = {columns[place].name: reason for place, reason in restate.items()}
-    return Found([(group, p) for group, _, p in shown], tests, left_out, warnings)
+    return Found(groups, len(tested.places), left_out, warnings)
 
 
 def members_of(group: Sequence[Condition], columns: Sequence[AttributeColumn]) -> Flags:
@@ -160,11 +131,31 @@ def members_of(group: Sequence[Condition], columns: Sequence[AttributeColumn]) -
     return np.logical_and.reduce([holds(condition, columns[condition.column]) for condition in group])
 
 
-def _conditions(columns: Sequence[AttributeColumn], least: int) -> tuple[list[Condition], Bits, Places]:
+def _paired(
+    made: Sequence[Condition], customers: Floats, strength: Floats, columns: Sequence[AttributeColumn], *, least: int
+) -> Flags:
+    """The conditions that are combined with others: at most so many, the strongest by themselves.
+
+    A rarer value of a text must hint at something by itself and have customers to spare; whether an attribute is known
+    is told by itself alone.
+    """
+    fit = np.array([not (isinstance(c, Known) and c.known) for c in made])
+    rare = np.array([isinstance(c, Among) and c.codes[0] >= MOST_VALUES for c in made])
+    fit &= ~rare | ((strength >= HINTS) & (customers >= 2 * least))
+    best = np.argsort(-np.round(np.where(fit, strength, -np.inf), 9), kind="stable")[:COMBINED]
+    fit[np.setdiff1d(np.arange(len(made)), best)] = False
+    return fit
+
+
+def _conditions(
+    columns: Sequence[AttributeColumn], least: int, *, skip: Container[int]
+) -> tuple[list[Condition], Bits, Places]:
     """Every condition that enough customers fit and enough don't, who fits it, and the column that it is on."""
     made: list[Condition] = []
     bits: list[Bits] = []
     for place, column in enumerate(columns):
+        if place in skip:
+            continue
         for condition in conditions(place, column):
             mask = holds(condition, column)
             if least <= mask.sum() <= len(mask) - least and len(made) < ALL_CONDITIONS:
@@ -177,9 +168,5 @@ def _conditions(columns: Sequence[AttributeColumn], least: int) -> tuple[list[Co
     return made, np.stack(bits), np.array([condition.column for condition in made])
 
 
-def _part(column: AttributeColumn, rows: Flags) -> AttributeColumn:
-    return replace(column, values=column.values[rows], known=column.known[rows])
-
-
-def _rate(alone: tuple, at: int) -> float:
-    return float(np.asarray(alone[1])[at] / np.asarray(alone[0])[at])
+def _rate(alone: Sums, at: int) -> float:
+    return float(np.asarray(alone.target)[at] / np.asarray(alone.customers)[at])

@@ -15,7 +15,7 @@ from optinb.base.progress import Hundredths, OnProgress, quiet
 from optinb.engine import Tables, kinds
 from optinb.engine.persons import in_share
 from optinb.errors import RuleError, did_you_mean
-from optinb.rules import AllOf, Rule, sentence, to_text
+from optinb.rules import AllOf, Rule, sentence
 from optinb.segments.compile import check
 from optinb.segments.discovery.columns import (
     AttributeColumn,
@@ -25,58 +25,12 @@ from optinb.segments.discovery.columns import (
     read_customers,
     read_target,
 )
-from optinb.segments.discovery.evidence import Flags, Floats, Sums, interval
+from optinb.segments.discovery.evidence import Floats, interval, sums_of
 from optinb.segments.discovery.find import find, members_of
+from optinb.segments.discovery.finding import Finding
 
 if TYPE_CHECKING:
     from optinb.segments.discovery.choice import FoundGroup
-
-
-class Finding(Struct, frozen=True, kw_only=True):
-    """A group whose target is higher than everybody else's; `ws.groups.save(name, finding.rule)` keeps it.
-
-    Size and share are of all customers looked at. The rates are those of the half of the customers that was not
-    searched, so that luck in the search doesn't flatter them; of a number, a rate is its average.
-
-    Attributes:
-        rule: who is in the group, `within` included.
-        condition: the rule without `within`.
-        size: customers in the group: exactly those of `ws.members(rule)`.
-        share: of all customers looked at, 0 to 1.
-        rate: yes customers in the group (0 to 1), or the number's average there.
-        rate_outside: the same of the others looked at.
-        low, high: the 95 % interval of `rate - rate_outside`.
-        captured: the part of all yes customers (or of the number's sum) that is in the group; None for a sum below 0.
-        q_value: the share of false groups among those as strong as this one, over everything that was tested.
-        p_confirmed: the chance of such a difference on the other half if there were none.
-    """
-
-    rule: Rule
-    condition: Rule
-    size: int
-    share: float
-    rate: float
-    rate_outside: float
-    low: float
-    high: float
-    captured: float | None
-    q_value: float
-    p_confirmed: float
-
-    @property
-    def sentence(self) -> str:
-        """The group read aloud, without `within`."""
-        return sentence(self.condition)
-
-    @property
-    def text(self) -> str:
-        """The rule as people write it."""
-        return to_text(self.rule)
-
-    @property
-    def lift(self) -> float | None:
-        """How many times the others' rate the group has; None where the others have none."""
-        return self.rate / self.rate_outside if self.rate_outside > 0 else None
 
 
 class Discovery(Struct, frozen=True, kw_only=True):
@@ -85,12 +39,15 @@ class Discovery(Struct, frozen=True, kw_only=True):
     Attributes:
         target, within: what was looked for, and among whom (None: everybody), as sentences.
         kind: of the target.
-        customers: who was looked at; `known` are those of them whose target is known.
+        customers: everybody, or everybody within.
+        known: those of them whose target is known, who are the customers looked at.
         rate: the target's rate (or average) among the known.
         tested: how many combinations of conditions were tested.
         attributes: which attributes were looked at.
         left_out: attributes that were not, with the reason.
         warnings: what to know before believing the result.
+        earlier_on: the earlier day on which the findings were looked at again; None without one.
+        not_earlier: why there is none.
         labels: what people call the attributes, by name.
     """
 
@@ -106,6 +63,8 @@ class Discovery(Struct, frozen=True, kw_only=True):
     left_out: dict[str, str]
     warnings: tuple[str, ...]
     findings: tuple[Finding, ...]
+    earlier_on: date | None = None
+    not_earlier: str = ""
     labels: dict[str, str] = {}
 
     @property
@@ -144,9 +103,9 @@ class Discovery(Struct, frozen=True, kw_only=True):
         )
 
 
-FEWEST = 200  # customers with a known target: fewer can't be searched and confirmed
-SMALLEST, SMALLEST_SHARE = 50, 0.005  # a group's customers, if nothing else is asked for
-SEARCHED = 1_000_000  # customers at most that are searched and confirmed; sizes are of all
+FEWEST = 200  # customers with a known target: fewer prove nothing
+SMALLEST, SMALLEST_SHARE = 50, 0.002  # a group's customers, if nothing else is asked for
+SEARCHED = 1_000_000  # customers at most that are searched; sizes and rates are of all
 SALT = "optinb discovery"
 
 
@@ -160,14 +119,17 @@ def discover(
     depth: int = 3,
     min_size: int | None = None,
     limit: int = 12,
+    overlapping: bool = False,
+    of_purchases: Iterable[str] = (),
     labels: Mapping[str, str] | None = None,
     on_progress: OnProgress = quiet,
 ) -> Discovery:
     """Finds groups of customers whose target is higher than everybody else's, as rules of the language.
 
-    Half of the customers, by a stable hash of customer_id, are searched: every condition, every two, the best of those
-    with a third. A rule counts by its gain over the best rule with one condition less; false discoveries are held at
-    5 % over everything tested (Benjamini and Hochberg 1995), and what is left must show on the other half.
+    Every value and span of every attribute is tried, every two of them, and the best of those with a third. A rule
+    counts by its gain over everybody of whom its attributes are known, and over each rule with one condition less. That
+    anything passes where nothing differs has a chance of at most 5 % (Bonferroni, evenly over rules of one, two and
+    three conditions), and a group is told only if the interval of its difference, given that it passed, leaves out 0.
 
     Args:
         tables: of one night.
@@ -176,8 +138,10 @@ def discover(
         exclude: attributes to leave out, beside those that restate the target.
         include: attributes to look at although they are made of what the target is made of.
         depth: conditions in a group at most, 1 to 3.
-        min_size: customers in a group at least; 0.5 % and not under 50 when left out.
+        min_size: customers in a group at least; 0.2 % and not under 50 when left out.
         limit: groups at most.
+        overlapping: whether groups may overlap; else each is measured on those whom no stronger group holds.
+        of_purchases: further attributes that are made of purchases.
         labels: what people call the attributes, by name.
         on_progress: is told that so many more hundredths are done, and what is next.
 
@@ -186,7 +150,9 @@ def discover(
     """
     _check_limits(depth, min_size, limit)
     check_target(target, tables)
-    names, left_out = choose_attributes(tables, target, exclude=tuple(exclude), include=tuple(include))
+    names, left_out = choose_attributes(
+        tables, target, exclude=tuple(exclude), include=tuple(include), of_purchases=of_purchases
+    )
     pace = Hundredths(on_progress)
     read = pace.part("reading", hundredths=5, of=1)
     customers = read_customers(tables, [*names, *([target] if isinstance(target, str) else [])], within)
@@ -195,24 +161,24 @@ def discover(
     values, yes_no = read_target(tables, target, customers)
     known = np.isfinite(values)
     _check_values(values[known], target_words(target), yes_no=yes_no)
-    columns = [column for name in names if (column := read_column(customers[name], tables)) is not None]
+    columns = {name: read_column(customers[name], tables) for name in names}
+    left_out |= {name: "no kind of value that groups are made of" for name, column in columns.items() if column is None}
+    readable = [column for column in columns.values() if column is not None]
     ids = customers["customer_id"]
-    searched = known & in_share(ids, salt=f"{SALT}: who", share=min(1.0, SEARCHED / len(ids))).to_numpy()
-    half = in_share(ids, salt=SALT, share=0.5).to_numpy()
+    searched = known & in_share(ids, salt=SALT, share=min(1.0, SEARCHED / len(ids))).to_numpy()
     read(1)
     least = min_size or max(SMALLEST, SMALLEST_SHARE * len(ids))
     found = find(
-        columns,
-        values,
+        [column.part(searched) for column in readable],
+        values[searched],
         yes_no=yes_no,
-        explore=searched & half,
-        confirm=searched & ~half,
         depth=depth,
-        least_share=least / len(ids),
+        least=max(5, int(least * searched.sum() / len(ids))),
         limit=limit,
+        overlapping=overlapping,
         pace=pace,
     )
-    confirm = searched & ~half
+    findings = [_finding(group, readable, values, yes_no, within) for group in found.groups]
     return Discovery(
         target=target_words(target, labels),
         kind="yes/no" if yes_no else "number",
@@ -222,11 +188,11 @@ def discover(
         known=int(known.sum()),
         rate=float(values[known].mean()),
         tested=found.tested,
-        attributes=tuple(c.name for c in columns if c.name not in found.left_out),
+        attributes=tuple(c.name for c in readable if c.name not in found.left_out),
         left_out=left_out | found.left_out,
         warnings=found.warnings,
         labels=dict(labels or {}),
-        findings=tuple(_finding(g, p, columns, values, confirm, yes_no, within) for g, p in found.groups),
+        findings=tuple(finding for finding in findings if finding.low > 0),
     )
 
 
@@ -264,7 +230,7 @@ def _check_values(known: Floats, target: str, *, yes_no: bool) -> None:
     """Raises RuleError where the known values of the target can't tell any group apart."""
     if len(known) < FEWEST:
         raise RuleError(
-            f"the target “{target}” is known of {len(known):,} customers; to find groups and to confirm them takes "
+            f"the target “{target}” is known of {len(known):,} customers; to find groups takes "
             f"{FEWEST:,} or more: widen within"
         )
     if known.min() == known.max():
@@ -277,38 +243,29 @@ def _check_values(known: Floats, target: str, *, yes_no: bool) -> None:
 
 
 def _finding(
-    group: FoundGroup,
-    p_confirmed: float,
-    columns: Sequence[AttributeColumn],
-    values: Floats,
-    confirm: Flags,
-    yes_no: bool,
-    within: Rule | None,
+    group: FoundGroup, columns: Sequence[AttributeColumn], values: Floats, yes_no: bool, within: Rule | None
 ) -> Finding:
-    mask = members_of(group.conditions, columns)
-    inside, outside = (_sums(values[confirm & part]) for part in (mask, ~mask))
-    low, high = interval(inside, outside, yes_no=yes_no)
-    known = np.isfinite(values)
+    mask, known = members_of(group.conditions, columns), np.isfinite(values)
+    inside, outside = (sums_of(values[known & part]) for part in (mask, ~mask))
+    low, high = interval(inside, outside, yes_no=yes_no, passed=group.passed)
     total = float(values[known].sum())
     rules = [as_rule(condition, columns[condition.column]) for condition in group.conditions]
     condition = _all(rules)
+    looked_at = int((mask & known).sum())
     return Finding(
         rule=condition if within is None else _all([within, condition]),
         condition=condition,
         size=int(mask.sum()),
-        share=float(mask.mean()),
+        looked_at=looked_at,
+        share=looked_at / int(known.sum()),
         rate=float(inside.target) / float(inside.customers),  # type: ignore[arg-type]
         rate_outside=float(outside.target) / float(outside.customers),  # type: ignore[arg-type]
         low=low,
         high=high,
         captured=float(values[known & mask].sum()) / total if total > 0 else None,
         q_value=group.q_value,
-        p_confirmed=p_confirmed,
+        p_confirmed=None,
     )
-
-
-def _sums(values: Floats) -> Sums:
-    return Sums(float(len(values)), float(values.sum()), float((values * values).sum()))
 
 
 def _all(rules: Sequence[Rule]) -> Rule:
