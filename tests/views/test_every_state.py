@@ -518,7 +518,7 @@ def sent_and_monitored(ws: Workspace, night: NightSends) -> str:
     return table + pages.fragment("monitor.html.j2", "monitor", night, rates, ws.settings.zone)
 
 
-@pytest.mark.parametrize("step", get_args(FunnelStepName))
+@pytest.mark.parametrize("step", get_args(Step))
 def test_what_somebody_else_did_to_a_draft_is_told_whatever_it_was(step: str, used: Workspace) -> None:
     change = CampaignChange(record=used.campaigns.list()[0], action=step, changed_by="ann", changed_at=NOW)
     assert f"ann {pages.STEPS[step]} this" in text_of(
