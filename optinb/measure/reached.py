@@ -33,9 +33,11 @@ def reached(tested: pl.DataFrame, people: pl.DataFrame) -> Mapping[str, ShareTol
         by arm, and of all of them by "all variants".
     """
     status = pl.col("status").cast(pl.String)
+    sent = tested.filter(pl.col("role") == "recipient")
+    if not set(sent["status"].unique()) & {*WHEN_ASKED}:
+        return {}
     of_each = (
-        tested.filter(pl.col("role") == "recipient")
-        .join(people.filter(pl.col("arm") != CONTROL).select("person", "arm"), on="person", how="inner")
+        sent.join(people.filter(pl.col("arm") != CONTROL).select("person", "arm"), on="person", how="inner")
         .group_by("person", "arm")
         .agg(
             asked=status.is_in(WHEN_ASKED).any(),
