@@ -7,48 +7,39 @@ this, and none of them derives it again. Rows carry the ids of then; `engine.per
 from __future__ import annotations
 
 from datetime import date, timedelta
+from functools import partial
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import numpy as np
 import polars as pl
 
 from optinb.delivery.confirmation import VERDICTS, ArrivalStatus, LikelyFilter
-from optinb.delivery.contact_status import (
-    COUNTING,
-    MEANING,
-    RECEIVED,
-    WHEN_ASKED,
-    Role,
-    Status,
-    status_of,
-    status_of_night,
-)
+from optinb.delivery.contact_status import COUNTING, MEANING, RECEIVED, Role
 from optinb.delivery.elsewhere import must_be_here
 from optinb.delivery.frozen import read_sealed
-from optinb.delivery.journal import Accepted, Batch, FrozenAudience, Settlement, Store, Verdict
+from optinb.delivery.night_statuses import CODE, STATUS, NightStatuses, overlay, statuses_of
+from optinb.delivery.request import last_moment
 from optinb.delivery.verdict_files import read_verdicts
 from optinb.errors import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from optinb.delivery.journal import Confirmation
-    from optinb.delivery.journal.rows import StateName
+    from optinb.delivery.journal import Confirmation, FrozenAudience, Store
+    from optinb.delivery.night_statuses import Codes
 
-    Codes = NDArray[np.uint8]
-
-STATUS, ROLE = pl.Enum(list(MEANING)), pl.Enum(get_args(Role))
-_STATUSES = pl.Series(list(MEANING), dtype=STATUS)
-_CODE = {status: np.uint8(code) for code, status in enumerate(MEANING)}
-_TOLD = {status: int(_CODE[status]) for status in WHEN_ASKED}
+ROLE = pl.Enum(get_args(Role))
+STATUSES = pl.Series(list(MEANING), dtype=STATUS)
 
 # A row for every customer of every campaign and night, and for each message that they got of it. `night` scheduled it,
 # `day` is that of sending; `reason` is why somebody was excluded; `place` counts the recipients of a message from 0, in
 # the order of their batches; `variant` is the one whose message a recipient got; the status of controls is that of the
-# night: the furthest of all messages. Times are in UTC.
+# night: the furthest of all messages. `send_at` is when the first of a message get it, and `last_send_at` when the last
+# do, which is later on the customers' own clocks. Times are in UTC.
 HISTORY = pl.Schema(
     {
         "campaign_id": pl.String,
@@ -62,6 +53,7 @@ HISTORY = pl.Schema(
         "reason": pl.String,
         "status": STATUS,
         "send_at": pl.Datetime("us", "UTC"),
+        "last_send_at": pl.Datetime("us", "UTC"),
         "dispatch_id": pl.String,
         "place": pl.UInt32,
         "properties": pl.String,
@@ -112,10 +104,22 @@ class ContactHistory:
         `as_accepted`: as if Appboy hadn't been asked about it. Raises StateError when the frozen audience, or what
         Appboy said of it, can't be read, or was changed since.
         """
-        journal = _Journal(self._store, audience)
-        if as_accepted:
-            journal.asked = None
-        return self._rows(audience, columns, journal)
+        return self._rows([audience], columns, as_accepted=as_accepted)
+
+    def rows_of(
+        self, audiences: Sequence[FrozenAudience], columns: Collection[str] = WHO, *, but_excluded: bool = False
+    ) -> pl.DataFrame:
+        """The same of several messages, one after the other: the journal is asked about all of them at once.
+
+        Args:
+            audiences: of the messages.
+            columns: those of HISTORY that are wanted; nothing is read for others.
+            but_excluded: whether customers who were excluded are left out.
+
+        Raises:
+            StateError: as `rows`.
+        """
+        return self._rows(audiences, columns, but_excluded=but_excluded)
 
     def of_person(self, audience: FrozenAudience, ids: Collection[str], external_ids: Collection[str]) -> pl.DataFrame:
         """The rows (HISTORY) of whoever had one of some ids, or one of some external user ids, then."""
@@ -132,8 +136,10 @@ class ContactHistory:
         changes, so that each is read once for as long as nothing more is known of it.
         """
         found: dict[tuple[str, date], list[pl.DataFrame]] = {}
-        for audience in self._store.deliveries.list():
-            found.setdefault((audience.of_campaign, audience.run_date), []).append(self._contacts_of(audience))
+        audiences = self._store.deliveries.list()
+        for audience, known in zip(audiences, statuses_of(self._store, audiences), strict=True):
+            contacts = self._contacts_of(audience, known)
+            found.setdefault((audience.of_campaign, audience.run_date), []).append(contacts)
         nights = [_together(frames) for frames in found.values()]
         return pl.concat(nights) if nights else pl.DataFrame(schema=CONTACTS)
 
@@ -162,14 +168,13 @@ class ContactHistory:
         sent = {audience.campaign_name for audience in self._store.deliveries.list()}
         return frozenset(sent | {record.campaign.name for record in self._store.campaigns.list()})
 
-    def _contacts_of(self, audience: FrozenAudience) -> pl.DataFrame:
-        journal = _Journal(self._store, audience)
-        if not MEANING[journal.of_night].received:
+    def _contacts_of(self, audience: FrozenAudience, known: NightStatuses) -> pl.DataFrame:
+        if not MEANING[known.of_night].received:
             return pl.DataFrame(schema=CONTACTS)
-        key = (audience.sha256, audience.clock, journal.mark)
+        key = (audience.sha256, audience.clock, known.mark)
         kept, frame = self._contacts.get(audience.night, (None, None))
         if frame is None or kept != key:
-            rows = self._rows(audience, (*WHO, "campaign", "day", "place"), journal)
+            rows = self._rows([audience], (*WHO, "campaign", "day", "place"), [known])
             rows = rows.filter(pl.col("status").is_in(RECEIVED), pl.col("role") != "excluded")
             is_sent = pl.col("role") == "recipient"
             outcome = pl.when(is_sent).then(pl.lit("received")).otherwise(pl.lit("in_control"))
@@ -188,113 +193,93 @@ class ContactHistory:
                 raise
             return read_verdicts(newest, audience, root=self._root)
 
-    def _rows(self, audience: FrozenAudience, columns: Collection[str], journal: _Journal) -> pl.DataFrame:
-        delivered = {"external_user_id", "outcome", *({"customer_id", "reason", "properties"} & set(columns))}
-        must_be_here(self._store, audience, self._root)
-        file = _sealed(self._root, audience, sorted(delivered))
+    def _rows(
+        self,
+        audiences: Sequence[FrozenAudience],
+        columns: Collection[str],
+        statuses: Sequence[NightStatuses] | None = None,
+        *,
+        as_accepted: bool = False,
+        but_excluded: bool = False,
+    ) -> pl.DataFrame:
+        delivered = {"outcome", *({"customer_id", "external_user_id", "reason", "properties"} & set(columns))}
+        if not audiences:
+            return pl.DataFrame(schema={name: dtype for name, dtype in HISTORY.items() if name in columns})
+        if statuses is None and not {"status", "dispatch_id"}.isdisjoint(columns):
+            statuses = statuses_of(self._store, audiences, as_accepted=as_accepted)
+        files = []
+        for audience in audiences:
+            must_be_here(self._store, audience, self._root)
+            files.append(_sealed(self._root, audience, sorted(delivered), but_excluded=but_excluded))
+        heights = [file.height for file in files]
+        ends = list(accumulate(heights))
+        spans = [slice(end - height, end) for end, height in zip(ends, heights, strict=True)]
+        file = files[0] if len(files) == 1 else pl.concat(files)
         is_sent = (file["outcome"] == "recipient").to_numpy()
-        places = np.cumsum(is_sent, dtype=np.uint32) - np.uint32(1)
-        codes = np.full(file.height, _CODE[journal.of_night], np.uint8)
-        sent = journal.codes(file["external_user_id"].filter(pl.Series(is_sent)))
-        if journal.asked is not None:
-            _overlay(sent, self._verdicts(journal.asked, audience))
-        codes[is_sent] = sent
-        told = {
-            "campaign_id": audience.of_campaign,
-            "campaign": audience.campaign_name,
-            "night": audience.run_date,
-            "day": sending_day(audience),
-            "send_at": audience.send_at,
-        }
+        of = np.repeat(np.arange(len(audiences), dtype=np.uint32), heights)
         parts: dict[str, Callable[[], pl.Series]] = {
             "role": lambda: file["outcome"].cast(ROLE),
-            "status": lambda: _STATUSES.gather(codes),
-            "place": lambda: pl.select(pl.when(pl.Series(is_sent)).then(pl.Series(places))).to_series(),
-            "dispatch_id": lambda: journal.dispatches(is_sent),
-            "variant": lambda: pl.select(
-                pl.when(pl.Series(is_sent)).then(pl.lit(audience.variant, pl.String))
-            ).to_series(),
+            "status": lambda: STATUSES.gather(self._codes(audiences, statuses or (), spans, is_sent)),
+            "place": lambda: _where(is_sent, _places(is_sent, spans)),
+            "dispatch_id": lambda: _dispatches(statuses or (), spans, is_sent),
+            "variant": lambda: _where(is_sent, told("variant", [one.variant for one in audiences])),
+            "campaign_id": lambda: told("campaign_id", [one.of_campaign for one in audiences]),
+            "campaign": lambda: told("campaign", [one.campaign_name for one in audiences]),
+            "night": lambda: told("night", [one.run_date for one in audiences]),
+            "day": lambda: told("day", [sending_day(one) for one in audiences]),
+            "send_at": lambda: told("send_at", [one.send_at for one in audiences]),
+            "last_send_at": lambda: told("last_send_at", [last_moment(one) for one in audiences]),
         }
-        found = [
-            parts[name]().alias(name)
-            if name in parts
-            else pl.repeat(told[name], file.height, dtype=dtype, eager=True).alias(name)
-            if name in told
-            else file[name]
-            for name, dtype in HISTORY.items()
-            if name in columns
-        ]
-        return pl.DataFrame(found)
 
+        def told(name: str, values: Sequence[object]) -> pl.Series:
+            return pl.Series(name, values, dtype=HISTORY[name]).gather(of)
 
-class _Journal:
-    """What the journal says of a night: the state that most of its batches are in, and the others one by one.
+        return pl.DataFrame(
+            [(parts[name]() if name in parts else file[name]).alias(name) for name in HISTORY if name in columns]
+        )
 
-    The first message of a campaign knows of the others, too: its file tells of the control group of all of them.
-    """
-
-    def __init__(self, store: Store, audience: FrozenAudience) -> None:
-        self._store, self._audience = store, audience
-        counts = store.deliveries.states(*audience.night)
-        # a night may have many thousand batches, nearly all of them in one state
-        told: list[StateName] = [state for state in counts if state != "unknown"]
-        usual = max(told, key=counts.__getitem__) if told else None
-        first = store.deliveries.batches(*audience.night, state=usual, limit=1) if usual else ()
-        self._usual: Status | None = status_of(first[0].state) if first else None
-        self._others = [
-            batch
-            for state in sorted(counts.keys() - {usual})
-            for batch in store.deliveries.batches(*audience.night, state=state)
-        ]
-        one_by_one = tuple((batch.first, status_of(batch.state), batch.settlement) for batch in self._others)
-        self.asked: Confirmation | None = store.confirmations.newest(*audience.night)
-        version = (self.asked.version, self.asked.sha256) if self.asked else None
-        messages = () if audience.number else store.deliveries.messages(*audience.night)
-        self._beside = [_Journal(store, other) for other in messages if other.number]
-        self.mark: tuple[object, ...] = (tuple(sorted(counts.items())), one_by_one, version)
-        self.mark += tuple(other.mark for other in self._beside)
-
-    @property
-    def of_night(self) -> Status:
-        """The status of the control group."""
-        return status_of_night([*self._statuses(), *(status for one in self._beside for status in one._statuses())])
-
-    def _statuses(self) -> set[Status]:
-        """What has become of recipients."""
-        usual = () if self._usual is None else (self._usual,)
-        found: set[Status] = {*usual, *(status for batch in self._others for status in _statuses(batch))}
-        if self.asked is not None and "accepted" in found:
-            counts = self.asked.counts
-            told: dict[Status, int] = {
-                "confirmed": counts.confirmed,
-                "unconfirmed": counts.unconfirmed,
-                "filtered": counts.lost,
-            }
-            found |= {status for status, count in told.items() if count}
-            if counts.asked >= counts.recipients:
-                found.discard("accepted")  # of each of them Appboy has said more
-        return found
-
-    def codes(self, external_ids: pl.Series) -> Codes:
-        """The status of each recipient, in their order."""
-        codes = np.full(len(external_ids), _CODE[self._usual or "planned"], np.uint8)
-        for batch in self._others:
-            span = slice(batch.first, batch.first + batch.size)
-            codes[span] = _CODE[status_of(batch.state)]
-            if batch.settlement is not None:
-                said = _verdicts(batch.settlement)
-                codes[span] = [_CODE[status_of(batch.state, said.get(user))] for user in external_ids[span].to_list()]
+    def _codes(
+        self,
+        audiences: Sequence[FrozenAudience],
+        statuses: Sequence[NightStatuses],
+        spans: Sequence[slice],
+        is_sent: NDArray[np.bool_],
+    ) -> Codes:
+        """The status of each row, by its code."""
+        codes = np.empty(len(is_sent), np.uint8)
+        for audience, known, span in zip(audiences, statuses, spans, strict=True):
+            mine = is_sent[span]
+            sent = known.codes(int(mine.sum()), partial(self._recipients, audience))
+            if known.asked is not None:
+                overlay(sent, self._verdicts(known.asked, audience))
+            codes[span] = CODE[known.of_night]
+            codes[span][mine] = sent
         return codes
 
-    def dispatches(self, is_sent: NDArray[np.bool_]) -> pl.Series:
-        """The dispatch_id of each row."""
-        ids: list[str | None] = [None] * int(is_sent.sum())
-        for batch in self._store.deliveries.batches(*self._audience.night, state="accepted"):
-            if isinstance(batch.state, Accepted):
-                ids[batch.first : batch.first + batch.size] = [batch.state.dispatch_id] * batch.size
-        found = np.full(len(is_sent), None, dtype=object)
-        found[is_sent] = ids
-        return pl.Series("dispatch_id", found.tolist(), dtype=pl.String)
+    def _recipients(self, audience: FrozenAudience) -> pl.Series:
+        """The external user ids of a message's recipients, in their order."""
+        file = _sealed(self._root, audience, ["external_user_id", "outcome"])
+        return file.filter(pl.col("outcome") == "recipient")["external_user_id"]
+
+
+def _places(is_sent: NDArray[np.bool_], spans: Sequence[slice]) -> pl.Series:
+    """The place of each recipient among those of their message."""
+    places = [np.cumsum(is_sent[span], dtype=np.uint32) - np.uint32(1) for span in spans]
+    return pl.Series("place", np.concatenate(places))
+
+
+def _dispatches(statuses: Sequence[NightStatuses], spans: Sequence[slice], is_sent: NDArray[np.bool_]) -> pl.Series:
+    """The dispatch_id of each row."""
+    found = np.full(len(is_sent), None, dtype=object)
+    for known, span in zip(statuses, spans, strict=True):
+        mine = is_sent[span]
+        found[span][mine] = known.dispatches(int(mine.sum()))
+    return pl.Series("dispatch_id", found.tolist(), dtype=pl.String)
+
+
+def _where(is_it: NDArray[np.bool_], values: pl.Series) -> pl.Series:
+    """The values where it is so, and nothing elsewhere."""
+    return pl.select(pl.when(pl.Series(is_it)).then(values)).to_series()
 
 
 def _together(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -304,16 +289,6 @@ def _together(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     rows = pl.concat(frames).unique(maintain_order=True)
     opened = rows.filter(pl.col("outcome") == "opened").with_columns(outcome=pl.lit("not_opened"))
     return rows.join(opened, on=CONTACTS.names(), how="anti", nulls_equal=True, maintain_order="left")
-
-
-def _overlay(codes: Codes, verdicts: pl.DataFrame) -> None:
-    """Puts what Appboy said of recipients in place of the plain "accepted", and of nothing else."""
-    places = verdicts["place"].to_numpy()
-    if len(places) and places.max() >= len(codes):
-        raise StateError("what Appboy said of a night is of another one; ask again with `optinb confirm --date DATE`")
-    told = verdicts["status"].cast(pl.String).replace_strict(_TOLD, return_dtype=pl.UInt8).to_numpy()
-    is_accepted = codes[places] == _CODE["accepted"]
-    codes[places[is_accepted]] = told[is_accepted]
 
 
 def _opens(verdicts: pl.DataFrame) -> pl.DataFrame:
@@ -337,23 +312,10 @@ def _has(column: str, values: Collection[str]) -> pl.Expr:
     return pl.col(column).is_in(pl.Series(sorted(values), dtype=pl.String).implode()).fill_null(False)
 
 
-def _statuses(batch: Batch) -> Iterator[Status]:
-    said = _verdicts(batch.settlement) if batch.settlement else {}
-    if len(said) < batch.size:
-        yield status_of(batch.state)  # somebody of whom nothing was said
-    for verdict in dict.fromkeys(said.values()):
-        yield status_of(batch.state, verdict)
-
-
-def _verdicts(settlement: Settlement) -> dict[str, Verdict]:
-    said: dict[Verdict, tuple[str, ...]] = {"untold": settlement.untold, "missing": settlement.missing}
-    said["received"] = settlement.received
-    return {user: verdict for verdict, users in said.items() for user in users}
-
-
-def _sealed(root: Path, audience: FrozenAudience, columns: list[str]) -> pl.DataFrame:
+def _sealed(root: Path, audience: FrozenAudience, columns: list[str], *, but_excluded: bool = False) -> pl.DataFrame:
     """Some columns of a frozen audience whose seal is whole. Raises StateError."""
     path, of = root / audience.path, f"{audience.campaign_name!r} reached on {audience.run_date}"
     lost = f"so that nobody knows whom {of}; restore it from a copy"
     why = f"the frozen audience {path}"
-    return read_sealed(path, audience.sha256, columns=columns, why=lambda what: f"{why} {what}, {lost}")
+    where = pl.col("outcome") != "excluded" if but_excluded else None
+    return read_sealed(path, audience.sha256, columns=columns, where=where, why=lambda what: f"{why} {what}, {lost}")

@@ -8,15 +8,10 @@ from typing import Literal, assert_never
 from msgspec import Struct
 
 from optinb.delivery.journal import (
-    Accepted,
     BatchState,
-    Cancelled,
-    Expired,
-    Planned,
-    Refused,
-    Sending,
-    Unknown,
+    StateName,
     Verdict,
+    state_name,
 )
 
 Role = Literal["recipient", "control", "excluded"]
@@ -79,21 +74,20 @@ def status_of(state: BatchState, verdict: Verdict | None = None) -> Status:
 
     A batch that is being sent is planned: until its request ends, it is neither known nor lost.
     """
-    match state:
-        case Planned() | Sending():
+    return status_named(state_name(state), verdict)
+
+
+def status_named(name: StateName, verdict: Verdict | None = None) -> Status:
+    """The same by the name of the state."""
+    match name:
+        case "planned" | "sending":
             return "planned"
-        case Accepted():
-            return "accepted"
-        case Refused():
-            return "refused"
-        case Expired():
-            return "expired"
-        case Cancelled():
-            return "cancelled"
-        case Unknown():
+        case "accepted" | "refused" | "expired" | "cancelled":
+            return name
+        case "unknown":
             return _asked(verdict)
         case _:
-            assert_never(state)
+            assert_never(name)
 
 
 def status_of_night(statuses: Iterable[Status]) -> Status:

@@ -103,14 +103,20 @@ def is_sealed(path: Path, sha256: str) -> bool:
 
 
 def read_sealed(
-    path: Path, sha256: str, *, columns: list[str] | None = None, why: Callable[[str], str]
+    path: Path,
+    sha256: str,
+    *,
+    columns: list[str] | None = None,
+    where: pl.Expr | None = None,
+    why: Callable[[str], str],
 ) -> pl.DataFrame:
-    """A file whose seal is whole, or some of its columns.
+    """A file whose seal is whole, or some of its columns and rows.
 
     Args:
         path: of the Parquet file.
         sha256: its seal.
         columns: those to read; all of them when left out.
+        where: which rows to read; all of them when left out.
         why: makes the complaint from what is wrong with the file.
 
     Raises:
@@ -119,7 +125,9 @@ def read_sealed(
     cause = None
     try:
         if is_sealed(path, sha256):
-            return pl.read_parquet(path, columns=columns, glob=False)
+            rows = pl.scan_parquet(path, glob=False)
+            rows = rows if columns is None else rows.select(columns)
+            return (rows if where is None else rows.filter(where)).collect()
         what = "was changed since it was sealed"
     except (OSError, pl.exceptions.PolarsError) as error:
         what, cause = "can't be read", error

@@ -121,7 +121,9 @@ class SendIds:
 
     def _may_get(self, audience: FrozenAudience) -> bool:
         """Whether nothing of a night was sent yet: all its requests bear an id, or none."""
-        return audience.send_id is None and set(self._store.deliveries.states(*audience.night)) == {"planned"}
+        key, night = audience.night
+        states = self._store.deliveries.states(since=night, until=night, campaign_id=key).get(audience.night, {})
+        return audience.send_id is None and states.keys() == {"planned"}
 
     def _problem(self, client: SendIdMaker, audience: FrozenAudience, send_id: str) -> str | None:
         """Makes an id; returns why there is none, or None."""

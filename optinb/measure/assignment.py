@@ -49,20 +49,23 @@ class Assignment(Struct, frozen=True, kw_only=True):
         return ends if isinstance(ends, datetime) else None
 
 
-def assign(tested: pl.DataFrame, *, days: int, night: date | None = None) -> Assignment:
-    """Who belongs to a campaign's test over all of its nights, or to that of one.
+def assign(tested: pl.DataFrame, *, days: int, night: date | None = None, since: datetime | None = None) -> Assignment:
+    """Who belongs to a campaign's test over all of its nights, or to that of one, or of a period.
 
     Over all nights the unit stays the person: what they do counts from the first message that they got, or would have
-    got, and a later one within the window is part of what the campaign brought. A night alone is that of whoever
-    belonged to none before: who bought by an earlier message may have left the target group, or be capped, while the
-    control group stayed, so that the others aren't alike any more.
+    got, and a later one within the window is part of what the campaign brought. A night alone, or a period, is that of
+    whoever belonged to none before: who bought by an earlier message may have left the target group, or be capped,
+    while the control group stayed, so that the others aren't alike any more.
 
     Args:
         tested: with TESTED; with `last` beside, when the last of a night's customers gets it, where that is known. It
             begins for all when the first does: on their own clocks nobody knows it of each.
         days: of 24 hours, that are measured from the send on.
         night: the only one, of which `tested` tells with those before it; all when left out.
+        since: when the period begins (UTC, without a zone), of which `tested` tells with the nights before it.
     """
+    if since is not None:
+        tested = tested.filter(pl.col("send_at").min().over("person") >= since)
     rows = tested if night is None else tested.filter(pl.col("night").min().over("person") == night)
     rows = rows if night is None else rows.filter(pl.col("night") == night)
     held_out = pl.col("role") == CONTROL

@@ -68,7 +68,7 @@ class CampaignResults:
 
         Args:
             campaigns: their names, or ids.
-            period: only messages from its begin on, and what they brought before its end.
+            period: only messages from its begin on to people who got none before, and what they brought before its end.
 
         Raises:
             CampaignError: as for `of`.
@@ -127,7 +127,7 @@ class CampaignResults:
             planned=_planned(campaign, did),
             seed=test.seed,
             recurs=_recurs(test),
-            gone=tables.gone(people),
+            gone=test.gone,
             stale=tables.why_stale(test.assignment.until),
             alarm=self._tests.alarm(test),
             reached=reached(test.tested.filter(pl.col("night").is_in(test.assignment.nights)), people),

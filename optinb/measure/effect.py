@@ -26,6 +26,7 @@ from msgspec import Struct
 from optinb.errors import UsageError
 from optinb.measure.differences import Compared, Moments
 from optinb.measure.draws import cells_of, drawn_sums
+from optinb.measure.regression import take_away
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,8 +40,6 @@ LOOKS_RISK = 0.01
 """The risk that all looks before the last may take together; see `Look`."""
 LEAST = 2
 """The customers that each arm needs, for there to be a spread."""
-PER_TERM = 10
-"""The customers of the control group that each term of the regression on what was known needs, or it is left out."""
 
 
 class Look(Struct, frozen=True):
@@ -211,23 +210,26 @@ def compare_figures(
             f"there are {sizes[0]:,} customers who were to get it and {sizes[1]:,} in the control group; each takes "
             f"{LEAST} at least"
         )
-    figures = {name: (_checked(name, values, len(treated)), np.ones(len(treated))) for name, values in outcomes.items()}
+    one = np.ones(len(treated))
+    figures = {name: (_checked(name, values, len(treated)), one) for name, values in outcomes.items()}
     figures |= {name: _checked_ratio(name, *columns, treated) for name, columns in (ratios or {}).items()}
     names, means, arm = [*figures], len(outcomes), treated.astype(float)
     adjusted = [*(y for y, _ in [*figures.values()][:means]), arm]
     adjusted += [y * arm for y in adjusted[:means]] if rises else []
-    rest = [*_without(_terms(history, sizes), np.stack(adjusted, axis=1)).T]
+    known = _known(history, len(treated))
+    rest = [*take_away(known, np.stack(adjusted, axis=1), smaller=int(sizes.min())).T]
+    del known, adjusted
     asked = [Compared(y, rest[means]) for y in rest[:means]]
     asked += [Compared(y, x * arm, x) for y, x in (figures[name] for name in names[means:])]
     if rises:
         asked += [Compared(y, more) for y, more in zip(rest[:means], rest[means + 1 :], strict=True)]
         asked += [Compared(y, y * arm, x) for y, x in (figures[name] for name in names[means:])]
     moments = Moments(asked)
-    random, control, seen = np.random.default_rng(seed), 1 - arm, list[float]()
+    random, seen = np.random.default_rng(seed), list[float]()
 
     def columns() -> Iterator[NDArray[np.float64]]:
         for column in moments.columns():
-            seen.append(float(column @ control))
+            seen.append(float(column[~treated].sum()))
             yield column
 
     cells = cells_of(columns(), len(treated), random)
@@ -336,29 +338,14 @@ def _checked_ratio(
     return y, x
 
 
-def _terms(history: ArrayLike | None, sizes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The terms of the regression (customers x terms): the columns, their logarithms and the squares of these."""
-    customers = int(sizes.sum())
-    one = np.ones((customers, 1))
+def _known(history: ArrayLike | None, customers: int) -> NDArray[np.float64]:
+    """What was known of each customer (customers x columns)."""
     if history is None:
-        return one
+        return np.empty((customers, 0))
     found = _numbers("history", history)
     found = found[:, None] if found.ndim == 1 else found
     if found.ndim != 2 or len(found) != customers:
         raise UsageError(f"history has the shape {found.shape}; it takes a row for each of {customers:,} customers")
     if not np.isfinite(found).all():
         raise UsageError(f"history has {int((~np.isfinite(found)).sum()):,} gaps; fill them, such as with 0")
-    logs = np.sign(found) * np.log1p(np.abs(found))
-    terms = np.concatenate([found, logs, logs * logs], axis=1)
-    spread = terms.std(axis=0)
-    varies = spread > 0
-    terms = (terms[:, varies] - terms[:, varies].mean(axis=0)) / spread[varies]
-    return np.concatenate([one, terms[:, : int(sizes.min()) // PER_TERM]], axis=1)
-
-
-def _without(terms: NDArray[np.float64], columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Columns without what the terms explain of them; terms that say the same as others do no harm."""
-    if terms.shape[1] == 1:
-        return np.asarray(columns - columns.mean(axis=0))
-    moments = terms.T @ terms
-    return np.asarray(columns - terms @ (np.linalg.pinv(moments, rcond=1e-10, hermitian=True) @ (terms.T @ columns)))
+    return found

@@ -13,6 +13,8 @@ from optinb.warehouse import table_ages
 from optinb.warehouse.contract import CUSTOMERS, EVENTS, TRANSACTIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from optinb.base.context import Context
     from optinb.warehouse import Snapshot
 
@@ -117,16 +119,19 @@ class MeasuredTables:
             found.append(wanted.with_columns(day=pl.lit(day)).select(STATES.names()).cast(dict(STATES)))  # type: ignore[arg-type]
         return pl.concat(found).collect(engine="streaming")
 
-    def gone(self, people: pl.DataFrame) -> int:
-        """How many people are no longer among the customers.
+    def gone(self, tests: Sequence[pl.DataFrame]) -> list[int]:
+        """How many people of each of several tests are no longer among the customers.
 
         Args:
-            people: with ASSIGNED.
+            tests: each with ASSIGNED.
         """
-        if self._published is None or not self._published.has(CUSTOMERS.name):
-            return 0
-        known = self.by_person(self._published.table(CUSTOMERS.name).select("customer_id")).select("person")
-        return people.lazy().join(known, on="person", how="anti").select(pl.len()).collect().item()
+        if self._published is None or not self._published.has(CUSTOMERS.name) or not tests:
+            return [0] * len(tests)
+        ids = self._published.table(CUSTOMERS.name, columns=["customer_id"]).select("customer_id")
+        people = pl.concat([people.select("person", test=pl.lit(at)) for at, people in enumerate(tests)])
+        left = people.lazy().join(self.by_person(ids).select("person"), on="person", how="anti")
+        counts = dict(left.group_by("test").len().collect(engine="streaming").iter_rows())
+        return [counts.get(at, 0) for at in range(len(tests))]
 
     def measured_until(self) -> datetime | None:
         """The beginning of the day of the newest delivery of transactions (UTC, without a zone); None before any."""

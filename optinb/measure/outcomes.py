@@ -6,8 +6,10 @@ Nothing of it is stored: purchases that come late, refunds and merged people cha
 from __future__ import annotations
 
 from itertools import accumulate
+from math import ceil
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ BEFORE = pl.Schema({"orders_before": pl.UInt32, "spend_before": pl.Float64, "day
 # `orders`: days with a purchase. `days_since`: since the last purchase before, at most HISTORY_DAYS.
 OUTCOMES = pl.Schema({**ASSIGNED, **AFTER, **BEFORE})
 HISTORY_DAYS = 365
+PEOPLE_AT_ONCE = 3_000_000
+"""Of how many people purchases are read together: each reading costs as much again, and each person memory."""
 KNOWN = ("spend_before", "orders_before", "days_since")
 """What was known of everybody before the message, by which results are adjusted."""
 
@@ -39,7 +43,9 @@ def outcomes(assigned: pl.DataFrame, transactions: pl.LazyFrame, *, known: datet
     Returns:
         a frame with OUTCOMES, in the order of `assigned`; who did nothing has 0.
     """
-    return outcomes_of_all([assigned], transactions, known=[known])[0]
+    size = max(1, ceil(assigned.height / max(1, ceil(assigned.height / PEOPLE_AT_ONCE))))
+    parts = [assigned.slice(at, size) for at in range(0, max(1, assigned.height), size)]
+    return pl.concat([outcomes_of_all([part], transactions, known=[known])[0] for part in parts])
 
 
 def outcomes_of_all(
@@ -89,18 +95,23 @@ def outcomes_of_all(
         orders=_days("day"),
         orders_before=_days("day_before"),
     )
-    since_last = (pl.col("known") - pl.col("last")).dt.total_seconds() / 86_400
-    found = assigned.lazy().join(sums, on="row", how="left", maintain_order="left").with_columns(days_since=since_last)
-    filled = [
-        pl.col(name).fill_null(0).cast(dtype) for name, dtype in {**AFTER, **BEFORE}.items() if name != "days_since"
+    did = sums.collect(engine="streaming")
+    since_last = (assigned["known"].gather(did["row"]) - did["last"]).dt.total_seconds() / 86_400
+    did = did.with_columns(since_last.fill_null(HISTORY_DAYS).alias("days_since"))
+    found = [
+        _in_place(did[name].cast(dtype), did["row"], assigned.height, rest=HISTORY_DAYS if name == "days_since" else 0)
+        for name, dtype in {**AFTER, **BEFORE}.items()
     ]
-    rows = (
-        found.with_columns(*filled, pl.col("days_since").fill_null(HISTORY_DAYS))
-        .select(OUTCOMES.names())
-        .collect(engine="streaming")
-    )
+    rows = assigned.select(ASSIGNED.names()).with_columns(found)
     ends = list(accumulate(test.height for test in tests))
     return [rows.slice(end - test.height, test.height) for end, test in zip(ends, tests, strict=True)]
+
+
+def _in_place(values: pl.Series, places: pl.Series, count: int, *, rest: float) -> pl.Series:
+    """Values at their places among so many, and the rest elsewhere: it takes a fifth of what a join of them does."""
+    found = np.full(count, rest, values.to_numpy().dtype)
+    found[places.to_numpy()] = values.to_numpy()
+    return pl.Series(values.name, found)
 
 
 def _days(name: str) -> pl.Expr:

@@ -196,7 +196,7 @@ class Programme(Struct, frozen=True, kw_only=True):
         return f"{many_of} alone can be told from luck; of these, {lucky} are likely luck all the same"
 
     def how(self) -> tuple[str, ...]:
-        """How it was computed, in two sentences, and whoever is not as they should be."""
+        """How it was computed, in a few sentences, and whoever is not as they should be."""
         if self.whole is None:
             return ()
         everybody, held_out = (many(self.customers[side], "person", "people") for side in (PROGRAMME, CONTROL))
@@ -209,7 +209,11 @@ class Programme(Struct, frozen=True, kw_only=True):
             "Each difference is adjusted by purchases of the year before any message, and its interval holds the truth "
             "19 times in 20, however long the tail of spend is"
         )
-        told = [first, second]
+        third = (
+            "A campaign's part is that of the people who were drawn for it in the period and never before: of others, "
+            "those who got it and its control group may not be alike any more"
+        )
+        told = [first, second, *([third] if self.campaigns else [])]
         if self.received:
             said = many(self.received, "person", "people")
             told.append(

@@ -99,7 +99,7 @@ class ProgrammeResults:
         draws = [self._draw(audience, control, tables) for audience in sent]
         if known.share > 0 and (other := last_of_another_share(draws)) is not None:
             return programme_of(replace(known, problem=another_share(other, known)), None, None, parts, seed=0)
-        customers = changes.customers_on(published, since).select("customer_id").collect().to_series()
+        customers = changes.customers_on(published, since, columns=["customer_id"]).collect().to_series()
         sides = control.sides(customers)
         people = assigned(sides, begin, end)
         sendings = self._store.deliveries.list(having=("accepted", "unknown"))

@@ -60,10 +60,11 @@ def _shares(
 
     `is_told` of some message for anything to be told at all; `known`: whether the word on a message settles it.
     """
+    sent = messages.filter(pl.col("role") == "recipient").with_columns(pl.col("status").cast(pl.String))
+    if not sent.select(is_told.any()).item():
+        return {}
     of_each = (
-        messages.filter(pl.col("role") == "recipient")
-        .with_columns(pl.col("status").cast(pl.String))
-        .join(people.filter(pl.col("arm") != CONTROL).select("person", "arm"), on="person", how="inner")
+        sent.join(people.filter(pl.col("arm") != CONTROL).select("person", "arm"), on="person", how="inner")
         .group_by("person", "arm")
         .agg(
             is_told=is_told.any(),
@@ -73,7 +74,7 @@ def _shares(
             nothing=pl.col("status").is_in(NOTHING).all(),
         )
     )
-    if not of_each["is_told"].any():
+    if not of_each["is_told"].any():  # of those who belong to an arm
         return {}
     found = {}
     for arm in (EVERYBODY, *of_each["arm"].unique().sort()):

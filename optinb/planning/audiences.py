@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from optinb.segments import VendorControl
     from optinb.segments.tables_view import TablesView
 
-KEPT = {"customer_id": pl.String, "external_user_id": pl.String, "variant": pl.String}
+KEPT = ("customer_id", "external_user_id", "variant")
 
 
 class Audiences:
@@ -176,11 +176,10 @@ class Audiences:
 
     def _kept(self, campaign: Campaign, night: date) -> pl.DataFrame:
         """Who got which variant of a campaign in the nights before one, the first night first."""
-        columns = ("customer_id", "external_user_id", "variant", "role")
         before = [one for one in self._contacts.nights() if one.of_campaign == campaign.id and one.run_date < night]
-        rows = [self._contacts.rows(audience, columns).filter(pl.col("role") == "recipient") for audience in before]
-        kept = [one.select("customer_id", "external_user_id", "variant") for one in reversed(rows)]
-        return pl.concat([pl.DataFrame(schema=KEPT), *kept]).unique("customer_id", keep="first", maintain_order=True)
+        rows = self._contacts.rows_of(before[::-1], [*KEPT, "role"], but_excluded=True)
+        kept = rows.filter(pl.col("role") == "recipient").select(KEPT)
+        return kept.unique("customer_id", keep="first", maintain_order=True)
 
 
 def messages_for(resolved: Resolved) -> tuple[AudienceMessage, ...]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from optinb.appboy import Standing, StatedRules
     from optinb.base.settings import Platform
     from optinb.campaigns import CampaignState, Step
-    from optinb.delivery.journal.rows import StateName
+    from optinb.delivery.journal.values import StateName
     from optinb.delivery.send_watch import Stage
     from optinb.measure import CampaignResult
     from optinb.planning import CampaignPreview

@@ -83,22 +83,24 @@ def write_changes(
     return (*others, new)
 
 
-def customers_on(snapshot: Snapshot, day: date) -> pl.LazyFrame:
+def customers_on(snapshot: Snapshot, day: date, *, columns: Sequence[str] | None = None) -> pl.LazyFrame:
     """The customers as the last delivery up to a day brought them, one row each.
 
-    Columns that were delivered only later are null. What was before the first delivery isn't known.
+    Columns that were delivered only later are null. What was before the first delivery isn't known. `columns`: the only
+    ones that are read, customer_id among them.
     """
-    now = snapshot.table("customers")
+    now = snapshot.table("customers", columns=columns)
     later = [
         pl.scan_parquet(path, glob=False, hive_partitioning=False).with_columns(pl.lit(at).alias(_DAY))
         for at, path in _files(snapshot, day)
     ]
     if not later:
-        return now
+        return now if columns is None else now.select(columns)
     before = pl.concat(later, how="diagonal_relaxed").sort(_DAY, maintain_order=True)
     before = before.unique("customer_id", keep="first", maintain_order=True).drop(_DAY)
     same = now.join(before, on="customer_id", how="anti")
-    return pl.concat([same, before.filter(pl.col("registered_at").is_not_null())], how="diagonal_relaxed")
+    found = pl.concat([same, before.filter(pl.col("registered_at").is_not_null())], how="diagonal_relaxed")
+    return found if columns is None else found.select(columns)
 
 
 def counts_by_day(snapshot: Snapshot, name: str, days: Sequence[date]) -> pl.DataFrame:

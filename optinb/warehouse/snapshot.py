@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 from threading import Lock
@@ -78,9 +79,15 @@ class Snapshot:
             return dict(self._frames[table].schema)
         return dict(self._query(f"SELECT * FROM v.{ident(self._known(table))} LIMIT 0").schema)
 
-    def table(self, name: str) -> pl.LazyFrame:
-        """A table of this version (customers, app_users, features, …), read once and kept. Raises WarehouseError."""
+    def table(self, name: str, *, columns: Sequence[str] | None = None) -> pl.LazyFrame:
+        """A table of this version (customers, app_users, features, …), read once and kept. Raises WarehouseError.
+
+        `columns`: the only ones that are needed; these are read for the caller alone, unless the table is there.
+        """
         with self._lock:
+            if columns is not None and name not in self._frames:
+                those = ", ".join(map(ident, columns))
+                return self._query(f"SELECT {those} FROM v.{ident(self._known(name))}").lazy()
             if name not in self._frames:
                 self._frames[name] = self._query(f"SELECT * FROM v.{ident(self._known(name))}")
             return self._frames[name].lazy()

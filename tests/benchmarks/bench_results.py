@@ -16,9 +16,9 @@ in twenty is in the lasting control group. Each kind is a process of its own:
 - `programme`: everybody against the lasting control group over a quarter, with the campaigns' parts.
 
 Prints one JSON: of each kind and number of nights processor seconds and peak memory in MB, and `to_pass`, the processor
-time of all results by that of the pass (the bar: at most 4; memory at most 3,000 MB, and as much for 300 nights as for
-30). `--quick` is one fiftieth of it with 10 and 40 nights, and takes less than 50 seconds; what it costs to begin with
-weighs more there, so that `to_pass` says little.
+time of all results by that of the pass (the bar: at most 4; memory at most 3,000 MB, the programme's too, and as much
+for 300 nights as for 30). `--quick` is one fiftieth of it with 10 and 40 nights, and takes less than 50 seconds; what
+it costs to begin with weighs more there, so that `to_pass` says little.
 """
 
 from __future__ import annotations

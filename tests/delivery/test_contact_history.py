@@ -52,9 +52,11 @@ from optinb.delivery.traces import erase_files
 from optinb.delivery.verdict_files import write_verdicts
 from optinb.engine.persons import Identity, Persons
 from optinb.errors import ConflictError, StateError
+from optinb.store import database
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
     from pathlib import Path
 
 SIZE = 2
@@ -74,8 +76,19 @@ def store(tmp_path: Path) -> Store:
     return Store.open(str(tmp_path / "state.sqlite"))
 
 
+def summer() -> Campaign:
+    schedule = Schedule(at="18:30", every="day")
+    return Campaign(name="Summer", app_group="Shop", template="T", group="G", schedule=schedule)
+
+
 def frozen(
-    store: Store, root: Path, states: Sequence[BatchState], *, settled: dict[int, Settlement] | None = None
+    store: Store,
+    root: Path,
+    states: Sequence[BatchState],
+    *,
+    settled: dict[int, Settlement] | None = None,
+    night: date = NIGHT,
+    campaign: Campaign | None = None,
 ) -> FrozenAudience:
     """A night with two recipients for each state, two controls before them and somebody excluded after."""
     rows = [(f"c{n}", f"ec{n}", "control", None, "{}") for n in range(2)]
@@ -84,10 +97,8 @@ def frozen(
     audience = plan(
         store,
         pl.DataFrame([*rows, last], schema=AUDIENCE_SCHEMA, orient="row"),
-        campaign=Campaign(
-            name="Summer", app_group="Shop", template="T", group="G", schedule=Schedule(at="18:30", every="day")
-        ),
-        run_date=NIGHT,
+        campaign=campaign or summer(),
+        run_date=night,
         app_group_id="shop",
         template_id="t",
         send_at=NOW + timedelta(hours=15),
@@ -241,6 +252,55 @@ def test_a_file_that_was_changed_or_is_gone_is_never_read(store: Store, tmp_path
         history.rows(audience)
 
 
+def several(store: Store, root: Path, nights: int) -> list[FrozenAudience]:
+    """Nights of a campaign, and one of another: of each Appboy accepted a request, and another came too late."""
+    states, campaign = [STATES["accepted"], STATES["expired"]], summer()
+    mine = [frozen(store, root, states, night=NIGHT + timedelta(days=n), campaign=campaign) for n in range(nights)]
+    return [*mine, frozen(store, root, states)]
+
+
+def test_several_nights_are_told_one_after_the_other_as_each_is(store: Store, tmp_path: Path) -> None:
+    audiences, history = several(store, tmp_path, 3), ContactHistory(tmp_path, store)
+    said_of(store, tmp_path, audiences[1], {0: "confirmed", 1: "filtered"}, recipients=2)
+    each = [history.rows(audience, HISTORY.names()) for audience in audiences]
+    assert history.rows_of(audiences[:3], HISTORY.names()).equals(pl.concat(each[:3]))
+    together = history.rows_of(audiences, HISTORY.names())
+    assert together.equals(pl.concat(each)) and together["night"].n_unique() == 3
+    assert {"confirmed", "filtered", "accepted", "expired"} == set(together.filter(pl.col("place") >= 0)["status"])
+    tested = history.rows_of(audiences, HISTORY.names(), but_excluded=True)
+    assert tested.equals(together.filter(pl.col("role") != "excluded")) and tested.height < together.height
+    assert history.rows_of([], HISTORY.names()).schema == HISTORY
+
+
+def test_many_nights_ask_the_journal_no_more_often_than_one(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of, asked = [STATES["accepted"]], list[object]()
+    audiences = [frozen(store, tmp_path, of, night=NIGHT + timedelta(days=n)) for n in range(5)]
+    reading = database._reading
+    monkeypatch.setattr(database, "_reading", lambda engine: asked.append(engine) or reading(engine))
+
+    def times(some: list[FrozenAudience], columns: Sequence[str]) -> int:
+        asked.clear()
+        ContactHistory(tmp_path, store).rows_of(some, columns)
+        return len(asked)
+
+    assert times(audiences, ("customer_id", "status")) == times(audiences[:1], ("customer_id", "status")) <= 3
+    assert times(audiences, ("customer_id", "role")) == 0, "whoever asks for no status asks nothing of it"
+
+
+def test_of_several_nights_the_one_that_was_changed_is_named(store: Store, tmp_path: Path) -> None:
+    audiences, history = several(store, tmp_path, 3), ContactHistory(tmp_path, store)
+    path = tmp_path / audiences[1].path
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(StateError, match=rf"{path.name} was changed.*reached on {audiences[1].run_date}"):
+        history.rows_of(audiences, ("customer_id",))
+    path.unlink()
+    with pytest.raises(StateError, match=rf"{path.name} can't be read"):
+        history.rows_of(audiences)
+
+
 def test_messages_on_the_customers_own_clocks_are_of_the_next_day(store: Store, tmp_path: Path) -> None:
     audience = frozen(store, tmp_path, [STATES["accepted"]])
     assert sending_day(audience) == NIGHT
@@ -334,16 +394,16 @@ def test_what_was_said_is_never_changed_and_two_never_say_it_at_once(store: Stor
 def test_a_newer_word_that_comes_while_somebody_reads_is_read(store: Store, tmp_path: Path) -> None:
     audience = frozen(store, tmp_path, [STATES["accepted"]])
     said_of(store, tmp_path, audience, {0: "unconfirmed"}, recipients=2)
-    history, newest = ContactHistory(tmp_path, store), store.confirmations.newest
+    history, list_ = ContactHistory(tmp_path, store), store.confirmations.list
 
-    def overtaken(*night: Any) -> Confirmation | None:
-        found = newest(*night)
-        store.confirmations.newest = newest
-        (tmp_path / found.path).unlink() if found else None
+    def overtaken(**those: Any) -> tuple[Confirmation, ...]:
+        (found,) = list_(**those)
+        store.confirmations.list = list_
+        (tmp_path / found.path).unlink()
         said_of(store, tmp_path, audience, {0: "confirmed"}, recipients=2)
-        return found
+        return (found,)
 
-    store.confirmations.newest = overtaken
+    store.confirmations.list = overtaken
     assert by_customer(history.rows(audience))["r0"] == "confirmed"
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from optinb.delivery.journal import FrozenAudience
-    from optinb.delivery.journal.rows import StateName
+    from optinb.delivery.journal.values import StateName
 
 ID = campaign().id
 KEYS = [ID, f"{ID}.1", f"{ID}.2", f"{ID}.3"]
@@ -246,7 +246,8 @@ def recovered(desk: Desk) -> list[dict[StateName, int]]:
         for one, why in desk.store.recovery.whys_behind(key, night).items():
             desk.store.recovery.rebuild(one, night, why=why, user="ops", now=desk.now)
     assert not any(desk.store.recovery.whys_behind(key, night) for night, key in nights_with_answers(desk.root))
-    return [desk.store.deliveries.states(*m.night) for m in desk.store.deliveries.messages(ID, NIGHT)]
+    states = desk.store.deliveries.states(since=NIGHT, until=NIGHT, campaign_id=ID)
+    return [states[message.night] for message in desk.store.deliveries.messages(ID, NIGHT)]
 
 
 def sent_once(desk: Desk, poster: Scripted) -> None:

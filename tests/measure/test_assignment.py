@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import polars as pl
 
 from optinb.measure.assignment import TESTED, assign
+from optinb.measure.effect import Effect, compare
 from optinb.measure.outcomes import ASSIGNED
 
 FIRST = datetime(2026, 11, 1, 17, 30, tzinfo=UTC).replace(tzinfo=None)
@@ -54,6 +56,38 @@ def test_a_night_alone_has_those_who_belonged_to_none_before() -> None:
     assert set(second.people["since"]) == {FIRST + WEEK} and second.nights == ((FIRST + WEEK).date(),)
     assert arms(assign(rows, days=7, night=FIRST.date()).people) == {"a": "message", "c": "control"}
     assert assign(rows, days=7, night=date(2026, 1, 1)).until is None
+
+
+def drawn_again(random: np.random.Generator, *, customers: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A campaign whose first message sold to keen customers, who left its group, and whose second sells nothing.
+
+    Returns its nights (TESTED), a third of whose customers come with the second, and what everybody did after that one.
+    """
+    keen, held_out, comes_later = (random.random(customers) < share for share in (0.5, 0.5, 1 / 3))
+    left = keen & ~held_out & ~comes_later & (random.random(customers) < 0.6)
+    names = [f"p{n}" for n in range(customers)]
+    nights = [
+        (names[n], week, "control" if held_out[n] else "recipient", None)
+        for week in (0, 1)
+        for n in np.flatnonzero(~comes_later if week == 0 else ~left)
+    ]
+    bought = random.random(customers) < np.where(keen, 0.5, 0.1)
+    return on_nights(*nights), pl.DataFrame({"person": names, "bought": bought.astype(float)})
+
+
+def test_of_a_period_a_message_that_does_nothing_is_told_to_do_nothing_whatever_the_one_before_it_did() -> None:
+    tested, bought = drawn_again(np.random.default_rng(5), customers=20_000)
+    begin = FIRST + WEEK
+
+    def told(people: pl.DataFrame) -> Effect:
+        rows = people.join(bought, on="person")
+        return compare((rows["arm"] != "control").to_numpy(), rows["bought"].to_numpy(), seed=1, control_share=0.5)
+
+    found = assign(tested, days=7, since=begin)
+    assert set(found.people["since"]) == {begin} and found.nights == (begin.date(),)
+    assert told(found.people).low < 0 < told(found.people).high
+    of_all_its_messages = assign(tested.filter(pl.col("send_at") >= begin), days=7).people
+    assert told(of_all_its_messages).high < -0.03, "customers who were drawn before aren't alike any more"
 
 
 def test_whoever_was_on_both_sides_stays_on_the_first_and_is_counted() -> None:

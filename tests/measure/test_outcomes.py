@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from optinb.measure.afterwards import active_at_end, did_event
 from optinb.measure.outcomes import ASSIGNED, HISTORY_DAYS, OUTCOMES, outcomes, outcomes_of_all
+
+if TYPE_CHECKING:
+    import pytest
 
 SENT = datetime(2026, 11, 1, 17, 30, tzinfo=UTC).replace(tzinfo=None)
 WINDOW = timedelta(days=14)
@@ -107,3 +111,14 @@ def test_several_tests_are_told_apart_though_purchases_are_read_once() -> None:
         assert frame.equals(outcomes(alone, bought(*rows)))
     assert told[1]["spend"].to_list() == [21.0, 21.0] and told[1]["spend_before"].to_list() == [2.0, 2.0]
     assert outcomes_of_all([], bought()) == []
+
+
+def test_of_many_people_purchases_are_read_for_some_at_a_time_and_tell_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    people = assigned(*(f"p{n}" for n in range(7)))
+    rows = [(f"p{n}", SENT + timedelta(days=n - 3), 1.0 + n) for n in range(7)]
+    whole = outcomes(people, bought(*rows))
+    monkeypatch.setattr("optinb.measure.outcomes.PEOPLE_AT_ONCE", 3)
+    assert outcomes(people, bought(*rows)).equals(whole) and whole["orders"].sum() == 4
+    assert outcomes(people.clear(), bought(*rows)).schema == OUTCOMES

@@ -46,7 +46,7 @@ from optinb.delivery.confirmation import LIKELY_FILTERS, ArrivalStatus
 from optinb.delivery.confirmed_nights import LOSSES, CodesGivenBack
 from optinb.delivery.journal import UNTOLD, ConfirmedCounts, DeliveryCounts, ReachDay
 from optinb.delivery.journal import Verdict as Said
-from optinb.delivery.journal.rows import StateName
+from optinb.delivery.journal.values import StateName
 from optinb.delivery.night_answers import ARRIVALS, DELIVERIES, SETTLED
 from optinb.delivery.recall import Recall
 from optinb.delivery.send_watch import Stage, watch

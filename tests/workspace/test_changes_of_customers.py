@@ -70,6 +70,8 @@ def test_every_day_is_answered_as_it_was_delivered_though_one_version_is_kept(tm
         for day, rows in memory.items():
             got = customers_on(snapshot, day).collect().sort("customer_id")
             assert got["customer_id"].to_list() == sorted(row["customer_id"] for row in rows)
+            ids = customers_on(snapshot, day, columns=["customer_id"]).collect()
+            assert ids.sort("customer_id").equals(got.select("customer_id"))
             for name in ("country", "tier", "plan"):
                 known = {row["customer_id"]: row.get(name) or None for row in rows}
                 assert name not in got.columns or dict(got.select("customer_id", name).iter_rows()) == known

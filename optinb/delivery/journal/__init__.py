@@ -25,8 +25,10 @@ if TYPE_CHECKING:
         Refused,
         Sending,
         Settlement,
+        StateName,
         Unknown,
         Verdict,
+        state_name,
     )
 else:
     __getattr__ = lazily(
@@ -41,6 +43,6 @@ else:
             ".rebuilding": "RebuiltNight",
             ".store": "Store",
             ".values": "Accepted Batch BatchState Cancelled DeliveryCounts Expired FrozenAudience Planned Refused "
-            "Sending Settlement Unknown Verdict",
+            "Sending Settlement StateName Unknown Verdict state_name",
         },
     )

@@ -9,8 +9,18 @@ import msgspec
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from optinb.delivery.journal.codes import NOT_SENT, give_back
-from optinb.delivery.journal.rows import StateName, batch_from, find_audience, of_night, state_columns, state_name
-from optinb.delivery.journal.values import Batch, BatchState, Cancelled, FrozenAudience, Planned, Sending, why
+from optinb.delivery.journal.rows import batch_from, find_audience, of_campaign, of_night, state_columns
+from optinb.delivery.journal.values import (
+    Batch,
+    BatchState,
+    Cancelled,
+    FrozenAudience,
+    Planned,
+    Sending,
+    StateName,
+    state_name,
+    why,
+)
 from optinb.store import Lease, audit
 from optinb.store.schema import audiences, batches
 
@@ -109,6 +119,23 @@ def write(con: Connection, changed: Sequence[Batch], *, token: int | None, now: 
     ended = [batch.number for batch in changed if state_name(batch.state) in NOT_SENT]
     if ended:
         give_back(con, changed[0].campaign_id, changed[0].run_date, numbers=ended)
+
+
+def states(
+    con: Connection, *, since: date, until: date, campaign_id: str | None
+) -> dict[tuple[str, date], dict[StateName, int]]:
+    """How many batches of each message of the nights between two are in each state."""
+    by = batches.c.campaign_id, batches.c.run_date, batches.c.state
+    night = (batches.c.campaign_id == audiences.c.campaign_id) & (batches.c.run_date == audiences.c.run_date)
+    # by way of the few audiences, since an index finds only the batches of a key among millions
+    query = select(*by, func.count()).select_from(audiences).join(batches, night).group_by(*by)
+    query = query.where(audiences.c.run_date.between(since, until))
+    if campaign_id is not None:
+        query = query.where(of_campaign(audiences.c.campaign_id, campaign_id))
+    found: dict[tuple[str, date], dict[StateName, int]] = {}
+    for key, run_date, state, count in con.execute(query):
+        found.setdefault((key, run_date), {})[state] = count
+    return found
 
 
 def untold(batch: Batch, lease: Lease) -> Batch:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from sqlalchemy import func, insert, select
 
 from optinb.delivery.journal.manifest import night_of
-from optinb.delivery.journal.rows import as_json
+from optinb.delivery.journal.rows import as_json, of_campaign
 from optinb.errors import ConflictError
 from optinb.store import audit
 from optinb.store.schema import audiences, confirmations
@@ -111,11 +111,23 @@ class ConfirmationStore:
             found, _ = self._look(con, (campaign_id, run_date))
         return found
 
-    def list(self, *, since: date | None = None) -> tuple[Confirmation, ...]:
-        """The one that counts of each night that was asked about, all or from a night on, the newest night first."""
+    def list(
+        self, *, since: date | None = None, until: date | None = None, campaign_id: str | None = None
+    ) -> tuple[Confirmation, ...]:
+        """The one that counts of each night that was asked about, the newest night first.
+
+        Args:
+            since: the first night.
+            until: the last night.
+            campaign_id: of the only campaign that is looked at, with all of its messages.
+        """
         query = _newest().order_by(confirmations.c.run_date.desc(), confirmations.c.campaign_id)
         if since is not None:
             query = query.where(confirmations.c.run_date >= since)
+        if until is not None:
+            query = query.where(confirmations.c.run_date <= until)
+        if campaign_id is not None:
+            query = query.where(of_campaign(confirmations.c.campaign_id, campaign_id))
         found: list[Confirmation] = []
         with self._database.reading() as con:
             rows = con.execute(query).all()

@@ -9,12 +9,11 @@ import msgspec
 from sqlalchemy import Connection, func, select, true, update
 
 from optinb.delivery.journal.answers import AnswerFiles, AnswerLine, grouped
-from optinb.delivery.journal.batches import mark, move, untold, write
+from optinb.delivery.journal.batches import mark, move, states, untold, write
 from optinb.delivery.journal.manifest import MOVED, all_unlike_planned, why_unlike_planned
 from optinb.delivery.journal.plans import MessagePlan, is_stopped, register
 from optinb.delivery.journal.recovering import changed
 from optinb.delivery.journal.rows import (
-    StateName,
     as_json,
     audience_from,
     audience_of_night,
@@ -34,6 +33,7 @@ from optinb.delivery.journal.values import (
     FrozenAudience,
     Planned,
     Settlement,
+    StateName,
 )
 from optinb.errors import StateError
 from optinb.store import Database, audit
@@ -158,11 +158,18 @@ class Deliveries:
         with self._database.reading() as con:
             return tuple(batch_from(row) for row in con.execute(query))
 
-    def states(self, campaign_id: str, run_date: date) -> dict[StateName, int]:
-        """How many batches of a campaign's night are in each state."""
-        query = select(batches.c.state, func.count()).where(of_night(campaign_id, run_date)).group_by(batches.c.state)
+    def states(
+        self, *, since: date, until: date, campaign_id: str | None = None
+    ) -> dict[tuple[str, date], dict[StateName, int]]:
+        """How many batches of each message of each night are in each state; nothing of one that has none.
+
+        Args:
+            since: the first night.
+            until: the last night.
+            campaign_id: of the only campaign that is looked at, or the key of one of its messages.
+        """
         with self._database.reading() as con:
-            return {row[0]: row[1] for row in con.execute(query)}
+            return states(con, since=since, until=until, campaign_id=campaign_id)
 
     def batch_of(self, campaign_id: str, run_date: date, place: int) -> Batch | None:
         """The batch that the recipient at a place (from 0) of a campaign's night is in."""

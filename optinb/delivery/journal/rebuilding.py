@@ -23,7 +23,6 @@ from optinb.delivery.journal.rows import (
     batch_row,
     find_audience,
     of_night,
-    state_name,
 )
 from optinb.delivery.journal.values import (
     Accepted,
@@ -34,6 +33,7 @@ from optinb.delivery.journal.values import (
     Planned,
     Sending,
     Unknown,
+    state_name,
 )
 from optinb.errors import StateError
 from optinb.store import audit

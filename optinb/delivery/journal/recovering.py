@@ -30,7 +30,6 @@ from optinb.delivery.journal.rows import (
     find_audience,
     night_of,
     of_night,
-    state_name,
 )
 from optinb.delivery.journal.values import (
     Batch,
@@ -38,6 +37,7 @@ from optinb.delivery.journal.values import (
     FrozenAudience,
     Planned,
     Unknown,
+    state_name,
 )
 from optinb.errors import StateError
 from optinb.store import Database, audit

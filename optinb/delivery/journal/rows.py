@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
 
 from optinb.campaigns import Waterfall
-from optinb.delivery.journal.values import Batch, BatchState, FrozenAudience, Settlement, why
+from optinb.delivery.journal.values import Batch, BatchState, FrozenAudience, Settlement, state_name, why
 from optinb.store.schema import audiences, batches
 
-StateName = Literal["planned", "sending", "accepted", "refused", "unknown", "expired", "cancelled"]
 _STATE: msgspec.json.Decoder[BatchState] = msgspec.json.Decoder(BatchState)
 
 
@@ -102,11 +101,6 @@ def batch_row(batch: Batch, *, now: datetime) -> dict[str, Any]:
 def state_columns(state: BatchState) -> dict[str, str | None]:
     """The columns that hold a state."""
     return {"state": state_name(state), "detail": as_json(state), "why": why(state)}
-
-
-def state_name(state: BatchState) -> str:
-    """The name of a state in the column of that name."""
-    return str(type(state).__struct_config__.tag)
 
 
 def as_json(value: object) -> str:

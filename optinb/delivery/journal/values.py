@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Literal, assert_never
+from typing import Literal, assert_never, cast
 
 from msgspec import Struct
 
@@ -72,6 +72,12 @@ class Cancelled(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field
 
 
 BatchState = Planned | Sending | Accepted | Refused | Unknown | Expired | Cancelled
+StateName = Literal["planned", "sending", "accepted", "refused", "unknown", "expired", "cancelled"]
+
+
+def state_name(state: BatchState) -> StateName:
+    """The name of a state, as its tag has it."""
+    return cast("StateName", type(state).__struct_config__.tag)
 
 
 def why(state: BatchState) -> str | None:
