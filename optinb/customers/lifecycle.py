@@ -179,6 +179,19 @@ def choose_thresholds(pauses: pl.DataFrame, *, settings: LifecycleSection) -> Th
     )
 
 
+def churn_after_on(bought: pl.LazyFrame, day: date, *, settings: LifecycleSection) -> tuple[Thresholds, pl.LazyFrame]:
+    """The thresholds of a night; customer_id and churn_after_days (Int64) of everybody who had bought by then.
+
+    Takes purchase days. A pause that ended later, and with it the thresholds of later nights, isn't known yet: judged
+    by those of tonight, a past forecast would know something of what it is to forecast.
+    """
+    known = bought.filter(pl.col("day") <= day)
+    thresholds = choose_thresholds(pause_histogram(known), settings=settings)
+    figures = known.group_by("customer_id").agg(purchases=pl.len(), rhythm_days=pl.col("pause_days").median())
+    after = nw.from_native(figures).with_columns(churn_after_expression(thresholds).alias("churn_after_days"))
+    return thresholds, after.select("customer_id", "churn_after_days").to_native()
+
+
 def churn_after_expression(thresholds: Thresholds) -> nw.Expr:
     """Days without a purchase (Int64) after which the customer of a row has churned; null without a purchase.
 
