@@ -1,8 +1,8 @@
 """Which model tells the future value: every candidate is tried on the last window, and only a winner is published.
 
-One candidate is learnt here, by gradient boosting, from what customers with such figures did in the window before. It
-is for workspaces whose customers are told apart by more than when and for how much they bought: it also reads what IT
-delivers about them.
+One candidate is learnt here, by gradient boosting, from what customers with such figures did in the window before. None
+reads what is delivered about customers: those columns are of tonight, and some of them (points to date, orders so far,
+whether somebody is active) have seen the window that a backtest holds out.
 """
 
 from __future__ import annotations
@@ -34,9 +34,6 @@ ENOUGH_CUSTOMERS = 1_000
 LEARNS_FROM = 100_000
 """Fewer customers teach it nothing that lasts; more, drawn by a hash of the id, hardly anything that fewer don't."""
 
-MOST_VALUES = 20
-"""A text with more different values than this is a name, not a kind of customer."""
-
 
 class Boosted:
     """A fitted model of the purchases and the spend of a window."""
@@ -56,8 +53,8 @@ class Boosted:
         return buyers.select("customer_id", **dict(zip(FORECAST, map(pl.Series, made), strict=True)))
 
 
-def fit_boosting(split: pl.DataFrame, *, window_days: int, attributes: pl.DataFrame) -> Boosted:
-    """Learns next_purchases and next_spend of a `split`; `attributes` are those of `coded`.
+def fit_boosting(split: pl.DataFrame, *, window_days: int) -> Boosted:
+    """Learns next_purchases and next_spend of a `split`.
 
     Deterministic for the same rows in any order. Raises ModelError if there are too few customers.
     """
@@ -70,7 +67,7 @@ def fit_boosting(split: pl.DataFrame, *, window_days: int, attributes: pl.DataFr
     if not split["next_purchases"].sum():
         raise ModelError("nobody bought in the window that it would learn from")
     drawn = sample(split, LEARNS_FROM)
-    inputs = _Inputs(fit_value_model(split.lazy()), window_days, attributes)
+    inputs = _Inputs(fit_value_model(split.lazy()), window_days)
     inputs = replace(inputs, telling=_telling(inputs.matrix(drawn)))
     if not inputs.telling:
         raise ModelError("all customers have the same figures, so nothing tells one from another")
@@ -87,38 +84,18 @@ def fit_boosting(split: pl.DataFrame, *, window_days: int, attributes: pl.DataFr
     return Boosted(learn("next_purchases"), learn("next_spend"), inputs)
 
 
-def coded(customers: pl.LazyFrame, *, leave: frozenset[str]) -> pl.DataFrame:
-    """customer_id and a Float64 column for each attribute that tells kinds of customers apart, but those in `leave`.
-
-    Numbers stay, yes and no are 1 and 0, a text is the place of its value in the alphabet; null stays null.
-    """
-    schema = customers.collect_schema()
-    texts = [name for name, kind in schema.items() if kind == pl.String and name not in leave]
-    counts = customers.select(pl.col(texts).n_unique()).collect().row(0) if texts else ()
-    few = [name for name, count in zip(texts, counts, strict=True) if count <= MOST_VALUES]
-    plain = [name for name, kind in schema.items() if (kind.is_numeric() or kind == pl.Boolean) and name not in leave]
-    return customers.select(
-        "customer_id",
-        *(pl.col(name).rank("dense").cast(pl.Float64) for name in few),
-        *(pl.col(name).cast(pl.Float64) for name in plain),
-    ).collect()
-
-
 @dataclass(frozen=True)
 class _Inputs:
-    """What the trees are shown of a buyer: the forecast of a simpler model, figures, and what is delivered."""
+    """What the trees are shown of a buyer: the forecast of a simpler model, and figures."""
 
     simpler: ValueModel
     window_days: int
-    attributes: pl.DataFrame
     telling: tuple[int, ...] | None = None
 
     def matrix(self, buyers: pl.DataFrame) -> Floats:
         """A row for each buyer, in their order, and a column for each figure."""
-        told = buyers.select("customer_id").join(self.attributes, on="customer_id", how="left", maintain_order="left")
         forecast = self.simpler.forecast(buyers, days=self.window_days)
         columns = [*(forecast[name] for name in FORECAST), *(buyers[name].cast(pl.Float64) for name in FIGURES)]
-        columns += [column.fill_null(float("nan")) for column in told.drop("customer_id")]
         chosen = columns if self.telling is None else [columns[i] for i in self.telling]
         return np.column_stack([column.to_numpy() for column in chosen])
 
@@ -152,11 +129,11 @@ Forecaster = ValueModel | Boosted
 
 
 def choose_value_model(
-    bought: pl.LazyFrame, attributes: pl.DataFrame, *, run_date: date, value_days: int, on_progress: OnProgress = quiet
+    bought: pl.LazyFrame, *, run_date: date, value_days: int, on_progress: OnProgress = quiet
 ) -> tuple[ValueReport, pl.DataFrame | None]:
     """Tries the candidates on the last window, at most `value_days` days and a third of the history, and scores all.
 
-    Takes purchase days up to `run_date` and what `coded` gives. The second value has customer_id (sorted),
+    Takes purchase days up to `run_date`. The second value has customer_id (sorted),
     expected_purchases, future_value, future_value_low and future_value_high of every buyer; None if no model wins.
     """
     try:
@@ -170,7 +147,7 @@ def choose_value_model(
         return ValueReport(name=None, reason=f"it couldn't be tested: {untested}", parameters=today), None
     held = split(bought, cut=run_date - timedelta(days=window_days), window_days=window_days)
     before = split(bought, cut=run_date - timedelta(days=2 * window_days), window_days=window_days)
-    fitted, left_out = _fitted(held, before, attributes, window_days, on_progress=on_progress)
+    fitted, left_out = _fitted(held, before, window_days, on_progress=on_progress)
     on_progress(0, "the future value by the best of them")
     if not fitted:
         reason = (
@@ -187,7 +164,7 @@ def choose_value_model(
             None,
         )
     ranges = learn_ranges(forecasts[test.winner].with_columns(spent=held["next_spend"]))
-    final = _final(test.winner, today, now, held, attributes, window_days)
+    final = _final(test.winner, today, now, held, window_days)
     report = ValueReport(
         name=test.winner,
         parameters=final if isinstance(final, ValueModel) else today,
@@ -209,13 +186,13 @@ def window_of(bought: pl.LazyFrame, run_date: date, value_days: int) -> int:
 
 
 def _fitted(
-    held: pl.DataFrame, before: pl.DataFrame, attributes: pl.DataFrame, window_days: int, *, on_progress: OnProgress
+    held: pl.DataFrame, before: pl.DataFrame, window_days: int, *, on_progress: OnProgress
 ) -> tuple[list[Forecaster], dict[str, str]]:
     """The candidates, fitted on what was known before the window that is held out; and why others were not."""
     candidates: dict[str, Callable[[], Forecaster]] = {
         "BG/NBD": partial(fit_value_model, held.lazy()),
         "MBG/NBD": partial(fit_value_model, held.lazy(), leaves_at_once=True),
-        Boosted.name: partial(fit_boosting, before, window_days=window_days, attributes=attributes),
+        Boosted.name: partial(fit_boosting, before, window_days=window_days),
     }
     fitted: list[Forecaster] = []
     left_out: dict[str, str] = {}
@@ -229,12 +206,10 @@ def _fitted(
     return fitted, left_out
 
 
-def _final(
-    winner: str, today: ValueModel, now: pl.DataFrame, held: pl.DataFrame, attributes: pl.DataFrame, window_days: int
-) -> Forecaster:
+def _final(winner: str, today: ValueModel, now: pl.DataFrame, held: pl.DataFrame, window_days: int) -> Forecaster:
     """The winner, fitted on everything that is known."""
     if winner == today.name:
         return today
     if winner.startswith("MBG/NBD"):
         return fit_value_model(now.lazy(), leaves_at_once=True)
-    return fit_boosting(held, window_days=window_days, attributes=attributes)
+    return fit_boosting(held, window_days=window_days)

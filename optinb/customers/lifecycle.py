@@ -29,14 +29,13 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Literal
 
 import narwhals as nw
+import polars as pl
 from msgspec import Struct
 
 from optinb.base.figures import figure
-from optinb.customers.pauses import pause_percentile
+from optinb.customers.pauses import pause_histogram, pause_percentile
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from optinb.base.settings import LifecycleSection
 
 DECIMALS = 4
@@ -162,6 +161,19 @@ def choose_thresholds(pauses: pl.DataFrame, *, settings: LifecycleSection) -> Th
         churn_source=source,
         explanation=f"A customer has churned after more than {days} days without a purchase: {why}.{own}",
     )
+
+
+def churn_after_on(bought: pl.LazyFrame, day: date, *, settings: LifecycleSection) -> tuple[Thresholds, pl.LazyFrame]:
+    """The thresholds of a night; customer_id and churn_after_days (Int64) of everybody who had bought by then.
+
+    Takes purchase days. A pause that ended later, and with it the thresholds of later nights, isn't known yet: judged
+    by those of tonight, a past forecast would know something of what it is to forecast.
+    """
+    known = bought.filter(pl.col("day") <= day)
+    thresholds = choose_thresholds(pause_histogram(known, run_date=day), settings=settings)
+    figures = known.group_by("customer_id").agg(purchases=pl.len(), rhythm_days=pl.col("pause_days").median())
+    after = nw.from_native(figures).with_columns(churn_after_expression(thresholds).alias("churn_after_days"))
+    return thresholds, after.select("customer_id", "churn_after_days").to_native()
 
 
 def churn_after_expression(thresholds: Thresholds) -> nw.Expr:

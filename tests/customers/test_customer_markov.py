@@ -11,10 +11,11 @@ from optinb.customers.model import model_customers
 from optinb.customers.moves import past_stages
 
 NIGHT = date(2026, 6, 30)
+SETTINGS = LifecycleSection()
 
 
 def modelled(tables, night: date):
-    return model_customers(*tables, run_date=night, settings=LifecycleSection(churn_days=60))
+    return model_customers(*tables, run_date=night, settings=SETTINGS)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def tonight(shop):
 def test_the_stages_of_a_past_day_are_those_that_were_told_then(shop, tonight):
     days = [NIGHT - timedelta(days=56), NIGHT]
     bought = purchase_days(shop.transactions, run_date=NIGHT)
-    stages = past_stages(bought, tonight.table, tonight.thresholds, run_date=NIGHT, days=days)
+    stages = past_stages(bought, tonight.table, run_date=NIGHT, days=days, settings=SETTINGS)
     assert stages[f"{NIGHT}"].to_list() == tonight.table["stage"].to_list()
     then = modelled(shop, days[0]).table.with_columns(now=stages[f"{days[0]}"]).filter(pl.col("now").is_not_null())
     assert then.filter(pl.col("stage") != pl.col("now")).is_empty()
@@ -55,4 +56,4 @@ def test_a_short_history_has_no_forecast_and_says_why(frames, night):
     assert result.card.stages.reason == "the history is 50 days long; 112 are needed"
     assert "No forecast of the stages: the history is 50 days long; 112 are needed." in result.card.lines()
     bought = purchase_days(frames(ids="", bought=[]).transactions, run_date=night)
-    assert forecast_stages(bought, result.table, result.thresholds, run_date=night).reason is not None
+    assert forecast_stages(bought, result.table, run_date=night, settings=SETTINGS).reason is not None
