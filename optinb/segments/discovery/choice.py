@@ -28,7 +28,8 @@ from optinb.segments.discovery.evidence import (
 if TYPE_CHECKING:
     from optinb.segments.discovery.search import Tested
 
-FALSE_CHANCE = 0.05  # that anything passes the bar where nothing differs; its interval must then leave out 0, too
+FALSE_CHANCE = 0.01  # that anything passes the bar where nothing differs
+BELOW = 0.025  # of what passed, the part whose interval leaves out 0 where nothing differs; only that is told
 CANDIDATES = 1_000  # the strongest combinations that are looked at
 OVERLAP = 0.5  # of a group, at most this share may be told of already
 SECOND_END = 0.5  # standard errors that a second end of a span must add
@@ -79,11 +80,13 @@ def choose(
     size = len(target.values)
     levels = len(set(tested.tests.tolist()))
     bars = -ndtri(FALSE_CHANCE / (tested.tests * levels))
-    passed = np.flatnonzero((tested.strength >= bars) & (tested.adds >= ADDS))
+    # as searched, not as sharpened, which would bring some of those back that only luck brought so far
+    needed = -ndtri(BELOW * FALSE_CHANCE / (tested.tests * levels))
+    passed = np.flatnonzero((tested.strength >= needed) & (tested.adds >= ADDS))
     passed = passed[np.argsort(-np.round(tested.strength[passed], 9), kind="stable")[:CANDIDATES]]
     if not len(passed):
         return []
-    bars, false = bars[passed], q_values(chance(tested.strength))[passed]
+    bars, needed, false = bars[passed], needed[passed], q_values(chance(tested.strength))[passed]
     places = [tuple(int(p) for p in row if p >= 0) for row in tested.places[passed]]
     masks = np.stack([np.bitwise_and.reduce(bits[list(row)], axis=0) for row in places])
     known = np.stack([known_of([conditions[p] for p in row], columns, bits.shape[1]) for row in places])
@@ -107,7 +110,7 @@ def choose(
             alive &= (strength >= ADDS) & (alone >= least)
             strength = tested.strength[passed]
         else:
-            alive &= (strength >= bars) & (alone >= least) & (alone >= (1 - OVERLAP) * sizes)
+            alive &= (strength >= needed) & (alone >= least) & (alone >= (1 - OVERLAP) * sizes)
         if told:
             alive &= count(masks & told[-1]) <= OVERLAP * (count(masks) + count(told[-1])) / (1 + OVERLAP)
         if not alive.any():
