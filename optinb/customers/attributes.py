@@ -14,7 +14,8 @@ from msgspec import Struct
 from optinb.customers.features import FEATURES, IN_UNITS, Aggregate, Feature, Kind, Source, comeback_feature
 from optinb.customers.layers import LAYERS
 from optinb.customers.lifecycle import STAGES
-from optinb.customers.value import HIGH_ABOVE, INSIDE, MEDIUM_ABOVE
+from optinb.customers.ranges import INSIDE
+from optinb.customers.value import HIGH_ABOVE, MEDIUM_ABOVE
 from optinb.errors import SettingsError, did_you_mean
 
 if TYPE_CHECKING:
@@ -47,9 +48,44 @@ VALUE: tuple[Attribute, ...] = (
         name="future_value_low",
         label="future value, low end",
         kind="money",
-        sentence=f"{INSIDE:.0%} of the customers with such a forecast spent between this and future_value_high.",
+        sentence="Of ten customers with such a forecast, one spent less, or all may have spent nothing.",
     ),
-    Attribute(name="future_value_high", label="future value, high end", kind="money", sentence="See future_value_low."),
+    Attribute(
+        name="future_value_high",
+        label="future value, high end",
+        kind="money",
+        sentence="Nine in ten customers with such a forecast, buyers or not, spent this or less.",
+    ),
+    Attribute(
+        name="future_value_net",
+        label="future value after refunds",
+        kind="money",
+        sentence="The future value without what such a customer is likely to send back.",
+    ),
+    Attribute(
+        name="purchase_chance",
+        label="chance of a purchase",
+        kind="share",
+        sentence="Chance (0 to 1) of any purchase in the coming value days (a setting); empty without a purchase.",
+    ),
+    Attribute(
+        name="value_if_buying",
+        label="value if they buy",
+        kind="money",
+        sentence="Expected spend in the coming value days of those with such a forecast who buy at all.",
+    ),
+    Attribute(
+        name="value_if_buying_low",
+        label="value if they buy, low end",
+        kind="money",
+        sentence=f"{INSIDE:.0%} of those with such a forecast who bought spent between this and value_if_buying_high.",
+    ),
+    Attribute(
+        name="value_if_buying_high",
+        label="value if they buy, high end",
+        kind="money",
+        sentence="See value_if_buying_low.",
+    ),
     Attribute(
         name="value_rank",
         label="rank by future value",
@@ -68,6 +104,13 @@ VALUE: tuple[Attribute, ...] = (
         kind="text",
         sentence=f"high (rank above {HIGH_ABOVE}), medium (above {MEDIUM_ABOVE}), low, or none without a future value.",
     ),
+)
+
+RANK = Attribute(
+    name="recency_frequency_rank",
+    label="rank by recency and frequency",
+    kind="count",
+    sentence="Percentile (100 is best) by how lately and how often they bought, with no model behind it.",
 )
 
 CHANCES: tuple[Attribute, ...] = (
@@ -115,6 +158,7 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     ),
     *VALUE,
     *CHANCES,
+    RANK,
 )
 """Every column of `CustomerModel.table` without declared features, which stand before those of the stage."""
 
@@ -189,7 +233,7 @@ _DERIVED: Mapping[str, frozenset[str]] = {
 def origins(declared: Iterable[Feature] = ()) -> dict[str, frozenset[str]]:
     """The tables behind every column of `CustomerModel.table`, by name; `declared` are the features of the settings."""
     found = {feature.name: _of(feature) for feature in (*FEATURES, comeback_feature(30), *declared)}
-    found |= dict.fromkeys((attribute.name for attribute in (*STAGE, *VALUE, *CHANCES)), PURCHASES)
+    found |= dict.fromkeys((attribute.name for attribute in (*STAGE, *VALUE, *CHANCES, RANK)), PURCHASES)
     layers = (found[column] for layer in LAYERS.values() for column, _ in layer.figures)
     return found | {"micro_segment": PURCHASES.union(*layers), "customer_id": CUSTOMERS}
 

@@ -1,7 +1,7 @@
-"""Backtest: models of the future value, fitted without the last window, against what then happened and two guesses.
+"""Backtest: models of the future value, fitted without a past window, against what then happened, and guesses.
 
-The guesses are those that anybody would make without a model: that the last window happens again, and that every
-customer goes on at their own average rate since the first purchase.
+The guesses are those that anybody would make without a model: that everybody does what the mean customer did, that the
+last window happens again, or the same days of last year, or that every customer goes on at their own average rate.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     from optinb.customers.fitting import Floats
 
+MEAN = "everybody like the mean"
 LAST_WINDOW = "the last window again"
+LAST_YEAR = "the same days of last year again"
 OWN_RATE = "each customer's own average rate"
-MARGIN = 0.01
 
 
 class Score(Struct, frozen=True, kw_only=True):
@@ -43,8 +44,18 @@ class Score(Struct, frozen=True, kw_only=True):
     spend_total_error: float
 
 
+class Ranking(Struct, frozen=True, kw_only=True):
+    """How well the rank by recency and frequency sorted customers; the figures are those of a `Score`."""
+
+    top_decile: float
+    auc: float | None
+
+
 class Backtest(Struct, frozen=True, kw_only=True):
-    """The window that was held out, what happened in it, and the scores of the models and of the naive guesses."""
+    """The window that was held out, what happened in it, and the scores of the models and of the naive guesses.
+
+    `ranking`: of the rank that needs no model, and is there for a marketer where none is published.
+    """
 
     fitted_until: date
     window_days: int
@@ -53,24 +64,7 @@ class Backtest(Struct, frozen=True, kw_only=True):
     spend: float
     models: tuple[Score, ...]
     guesses: tuple[Score, ...]
-
-    def loses_to(self, model: Score) -> tuple[str, ...]:
-        """What does better than a model, each as "a guess, on a figure"; empty if nothing does."""
-        lost = [f"{g.name}, on purchases" for g in self.guesses if g.rmse_purchases <= model.rmse_purchases]
-        return (*lost, *(f"{g.name}, on spend" for g in self.guesses if g.rmse_spend <= model.rmse_spend))
-
-    @property
-    def winner(self) -> str | None:
-        """The model that beats both guesses and is the nearest to what was spent; None if none beats them.
-
-        A later one must be better by more than `MARGIN`, so that chance doesn't change the model from night to night.
-        """
-        best: Score | None = None
-        for model in self.models:
-            better = best is None or model.rmse_spend < (1 - MARGIN) * best.rmse_spend
-            if better and not self.loses_to(model):
-                best = model
-        return best.name if best else None
+    ranking: Ranking | None = None
 
 
 def split(bought: pl.LazyFrame, *, cut: date, window_days: int) -> pl.DataFrame:
@@ -107,17 +101,32 @@ def split(bought: pl.LazyFrame, *, cut: date, window_days: int) -> pl.DataFrame:
     )
 
 
-def judge(forecasts: Mapping[str, pl.DataFrame], customers: pl.DataFrame, *, cut: date, window_days: int) -> Backtest:
+def judge(
+    forecasts: Mapping[str, pl.DataFrame],
+    customers: pl.DataFrame,
+    *,
+    cut: date,
+    window_days: int,
+    last_year: pl.DataFrame | None = None,
+) -> Backtest:
     """Measures forecasts of the window after the cut of `split`, by name, beside the naive guesses.
 
-    Each forecast has the rows of `customers`, in their order, and expected_purchases and future_value.
+    Each forecast has the rows of `customers`, in their order, and expected_purchases and future_value; so has
+    `last_year`, what they did in the same days of the year before, where that is known and
+    another window than the last.
     """
     own = window_days / pl.max_horizontal("known_days", pl.lit(window_days))
     guessed = {
+        MEAN: customers.select(
+            expected_purchases=pl.col("last_purchases").mean() + 0 * pl.col("last_purchases"),
+            future_value=pl.col("last_spend").mean() + 0 * pl.col("last_spend"),
+        ),
         LAST_WINDOW: customers.select(expected_purchases="last_purchases", future_value="last_spend"),
+        **({LAST_YEAR: last_year} if last_year is not None else {}),
         OWN_RATE: customers.select(expected_purchases=pl.col("purchases") * own, future_value=pl.col("spend") * own),
     }
     purchases, spend = _floats(customers["next_purchases"]), _floats(customers["next_spend"])
+    ranked = _floats(customers.select(recency_frequency("silent_days", "purchases")).to_series())
 
     def scores(made: Mapping[str, pl.DataFrame]) -> tuple[Score, ...]:
         return tuple(
@@ -133,7 +142,19 @@ def judge(forecasts: Mapping[str, pl.DataFrame], customers: pl.DataFrame, *, cut
         spend=float(spend.sum()),
         models=scores(forecasts),
         guesses=scores(guessed),
+        ranking=Ranking(top_decile=captured(ranked, purchases), auc=auc(ranked, purchases > 0)),
     )
+
+
+def recency_frequency(silent_days: str, purchases: str) -> pl.Expr:
+    """A percentile (1 to 100, 100 is best; Int64) of customers by how lately and how often they bought, alike.
+
+    Reads the columns of these names; null of nulls.
+    """
+    lately = pl.col(silent_days).rank("average", descending=True) / pl.col(silent_days).count()
+    often = pl.col(purchases).rank("average") / pl.col(purchases).count()
+    both = lately + often
+    return (100 * both.rank("average") / both.count()).ceil().cast(pl.Int64)
 
 
 def _score(name: str, purchases: Floats, true_purchases: Floats, spend: Floats, true_spend: Floats) -> Score:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
+import numpy as np
 from msgspec import Struct
 
 from optinb.customers.attributes import VALUE
 from optinb.customers.choosing import ValueReport
+from optinb.customers.gate import shortcomings
 from optinb.customers.lifecycle import STAGES, Thresholds
 from optinb.customers.moves import StageForecast
 from optinb.customers.risk import NAMES, RiskReport
@@ -16,6 +18,10 @@ from optinb.customers.segmentation import Drift
 
 if TYPE_CHECKING:
     from optinb.customers.backtest import Backtest, Score
+
+
+NOTED_TREND = 0.02
+"""A trend of prices below this isn't told."""
 
 
 class SegmentReport(Struct, frozen=True, kw_only=True):
@@ -91,31 +97,44 @@ def _value_lines(value: ValueReport, days: int) -> list[str]:
         lines = [f"Future value looks {days} days ahead; it is told by {value.name}."]
     else:
         lines = [f"No future value is published: {value.reason}."]
-    if value.parameters and value.name == value.parameters.name:
+        if value.instead:
+            lines.append(f"{value.instead[0].upper()}{value.instead[1:]}.")
+    if value.parameters and value.name and value.parameters.name in value.name:
         m, s = value.parameters.purchases, value.parameters.spend
         lines.append(
             f"{m.name}: r={m.r:.3f}, alpha={m.alpha:.2f} days, a={m.a:.3f}, b={m.b:.3f}; "
             f"Gamma-Gamma: p={s.p:.2f}, q={s.q:.2f}, gamma={s.gamma:.2f}."
         )
+    if value.pareto:
+        p = value.pareto
+        lines.append(f"{p.name}: r={p.r:.3f}, alpha={p.alpha:.2f} days, s={p.s:.3f}, beta={p.beta:.2f} days.")
+    if value.season is not None and value.name:
+        lines.append(f"The season, from the same days of last year, makes it {value.season - 1:+.0%}.")
+    if value.name and abs(value.price_trend) >= NOTED_TREND:
+        lines.append(f"A purchase becomes {np.expm1(value.price_trend):+.0%} dearer in a year.")
     if value.backtest:
-        lines += _backtest_lines(value.backtest)
-    if value.ranges:
+        lines += _backtest_lines(value.backtest, (value.backtest, *value.earlier))
+    if value.earlier:
+        cuts = ", ".join(f"{test.fitted_until:%Y-%m-%d}" for test in value.earlier)
+        lines.append(f"Also tried on the windows after {cuts}; the mean of all decides.")
+    if value.bands:
         lines.append(
-            f"The ranges of the future value held {value.ranges.covered:.0%} of customers they weren't learnt on "
-            "(80% are meant)."
+            f"Of customers they weren't learnt on, {value.bands.buyers_inside:.0%} of the buyers spent within the "
+            f"range of those who buy (80% are meant), and {value.bands.below_high:.0%} of all no more than the high "
+            "end of the future value (90% are meant)."
         )
     return lines + [f"{name} wasn't tried: {why}." for name, why in value.left_out.items()]
 
 
-def _backtest_lines(test: Backtest) -> list[str]:
+def _backtest_lines(test: Backtest, tests: tuple[Backtest, ...]) -> list[str]:
     lines = [
         (
             f"Backtest: fitted until {test.fitted_until:%Y-%m-%d}, then {test.window_days} days held out, in which "
             f"{test.customers:,} customers made {test.purchases:,} purchases."
         )
     ]
-    judged = ((model, test.loses_to(model)) for model in test.models)
-    lines += [_score_line(model) + (f" It loses to {'; '.join(lost)}." if lost else "") for model, lost in judged]
+    judged = ((model, shortcomings(tests, model.name)) for model in test.models)
+    lines += [_score_line(model) + (f" It {'; it '.join(lost)}." if lost else "") for model, lost in judged]
     return [*lines, *map(_score_line, test.guesses)]
 
 

@@ -1,215 +1,393 @@
-"""Which model tells the future value: every candidate is tried on the last window, and only a winner is published.
+"""Which model tells the future value: every candidate is tried on past windows, and only one that holds is published.
 
-One candidate is learnt here, by gradient boosting, from what customers with such figures did in the window before. None
-reads what is delivered about customers: those columns are of tonight, and some of them (points to date, orders so far,
-whether somebody is active) have seen the window that a backtest holds out.
+None reads what is delivered about customers: those columns are of tonight, and some of them (points to date, orders so
+far, whether somebody is active) have seen the windows that a backtest holds out.
+
+The candidates are three probability models, two kinds of boosting (see `boosting`), and the means of the best of the
+first with either or both of the second: where two are wrong in different ways, their mean is wrong by less.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from msgspec import Struct
 
+from optinb.base.figures import share
 from optinb.base.progress import OnProgress, quiet
 from optinb.customers.backtest import Backtest, judge, split
-from optinb.customers.fitting import Floats, one_thread, sample
-from optinb.customers.value import ENOUGH_DAYS, FORECAST, Ranges, ValueModel, fit_value_model, learn_ranges
+from optinb.customers.boosting import Boosted, Rhythm, expected, figures_at, fit_boosting, windows_before
+from optinb.customers.fitting import Floats, sample
+from optinb.customers.gate import LEAST_AUC, LEAST_TENTH, best, shortcomings
+from optinb.customers.pareto import ParetoNbd, fit_pareto_nbd
+from optinb.customers.ranges import Ranges, learn_ranges
+from optinb.customers.seasons import YEAR_DAYS, index_of, price_trend, season_ahead
+from optinb.customers.value import ENOUGH_DAYS, HISTORY, ValueModel, fit_rhythm, fit_value_model, rhythms
 from optinb.errors import ModelError
 
-FIGURES = ("silent_days", "average_order", "last_purchases", "last_spend", "recent_purchases", "recent_spend")
-"""Columns of `split` that it learns from, beside the forecast of the BG/NBD: none that only grows with the history.
+LEARNS_FROM = 30_000
+"""Backtests and boosting look at so many customers, drawn by a hash of the id: more change hardly anything."""
 
-What a tree has learnt of customers known for 200 days at most says nothing of the same customers a window later. With
-such columns the total of a grocer was forecast 25 % too high, and that of CDNOW 44 %.
-"""
+MOST_OF = 0.8
+"""An earlier window is tried on so much of the history of the newest at least: on less, it tries something else."""
 
-ENOUGH_CUSTOMERS = 1_000
-LEARNS_FROM = 100_000
-"""Fewer customers teach it nothing that lasts; more, drawn by a hash of the id, hardly anything that fewer don't."""
-
-
-class Boosted:
-    """A fitted model of the purchases and the spend of a window."""
-
-    name = "gradient boosting"
-
-    def __init__(self, purchases: Any, spend: Any, inputs: _Inputs) -> None:
-        self._purchases, self._spend, self._inputs = purchases, spend, inputs
-
-    def forecast(self, buyers: pl.DataFrame, *, days: int) -> pl.DataFrame:
-        """expected_purchases and future_value of each row of `buyers` in the coming days, in the same order.
-
-        Other days than the window's are reckoned in proportion, since nothing was learnt of them.
-        """
-        figures, part = self._inputs.matrix(buyers), days / self._inputs.window_days
-        made = (np.maximum(one_thread(m.predict)(figures), 0) * part for m in (self._purchases, self._spend))
-        return buyers.select("customer_id", **dict(zip(FORECAST, map(pl.Series, made), strict=True)))
-
-
-def fit_boosting(split: pl.DataFrame, *, window_days: int) -> Boosted:
-    """Learns next_purchases and next_spend of a `split`.
-
-    Deterministic for the same rows in any order. Raises ModelError if there are too few customers.
-    """
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
-    boosting: Any = HistGradientBoostingRegressor  # sklearn's defaults mislead the type checker
-
-    if len(split) < ENOUGH_CUSTOMERS:
-        raise ModelError(f"{len(split)} customers had bought two windows ago; {ENOUGH_CUSTOMERS:,} are needed")
-    if not split["next_purchases"].sum():
-        raise ModelError("nobody bought in the window that it would learn from")
-    drawn = sample(split, LEARNS_FROM)
-    inputs = _Inputs(fit_value_model(split.lazy()), window_days)
-    inputs = replace(inputs, telling=_telling(inputs.matrix(drawn)))
-    if not inputs.telling:
-        raise ModelError("all customers have the same figures, so nothing tells one from another")
-    figures = inputs.matrix(drawn)
-
-    @one_thread
-    def learn(target: str) -> Any:
-        model = boosting(
-            loss="poisson", max_iter=60, max_leaf_nodes=15, min_samples_leaf=40, l2_regularization=1.0,
-            early_stopping=False, random_state=0,
-        )  # fmt: skip
-        return model.fit(figures, drawn[target].to_numpy())
-
-    return Boosted(learn("next_purchases"), learn("next_spend"), inputs)
-
-
-@dataclass(frozen=True)
-class _Inputs:
-    """What the trees are shown of a buyer: the forecast of a simpler model, and figures."""
-
-    simpler: ValueModel
-    window_days: int
-    telling: tuple[int, ...] | None = None
-
-    def matrix(self, buyers: pl.DataFrame) -> Floats:
-        """A row for each buyer, in their order, and a column for each figure."""
-        forecast = self.simpler.forecast(buyers, days=self.window_days)
-        columns = [*(forecast[name] for name in FORECAST), *(buyers[name].cast(pl.Float64) for name in FIGURES)]
-        chosen = columns if self.telling is None else [columns[i] for i in self.telling]
-        return np.column_stack([column.to_numpy() for column in chosen])
-
-
-def _telling(figures: Floats) -> tuple[int, ...]:
-    """The columns with more than one known value; the trees fail on others."""
-    known = (column[np.isfinite(column)] for column in figures.T)
-    return tuple(i for i, column in enumerate(known) if len(column) and np.ptp(column) > 0)
-
-
-_TRIED, _CHOSEN = 7, 14  # hundredths of a night's models, for whoever waits: each candidate, and the winner
+OUTRIGHT, CORRECTED = "gradient boosting", "boosted MBG/NBD"
+WITH_SPEND = " with Gamma-Gamma"
+BG, MBG, PARETO = (f"{name}{WITH_SPEND}" for name in ("BG/NBD", "MBG/NBD", "Pareto/NBD"))
+MEAN_OF = "mean of "
 
 
 class ValueReport(Struct, frozen=True, kw_only=True):
     """What a night knows about the future value.
 
-    `name` is the model that tells it; without one, `reason` says why none does. `parameters` are those of the
-    probability model, where one was fitted, `left_out` the candidates that could not be and why.
+    Attributes:
+        name: the model that tells it.
+        reason: without one, why none does.
+        instead: without one, what a marketer can go by, with its own backtest.
+        parameters: of the BG/NBD (or MBG/NBD) and the Gamma-Gamma, where they were fitted.
+        pareto: of the Pareto/NBD, where it has a part in what is published.
+        backtest: the newest window that was held out.
+        earlier: windows before it.
+        bands: the ranges, and the chance of any purchase, by forecast.
+        season: the factor that the season of the coming days makes; none where none is known, or believed.
+        price_trend: by what share a purchase becomes dearer in a year, in logs.
+        left_out: the candidates that couldn't be tried, and why.
     """
 
     name: str | None
     reason: str | None = None
+    instead: str | None = None
     parameters: ValueModel | None = None
+    pareto: ParetoNbd | None = None
     backtest: Backtest | None = None
-    ranges: Ranges | None = None
+    earlier: tuple[Backtest, ...] = ()
+    bands: Ranges | None = None
+    season: float | None = None
+    price_trend: float = 0.0
     left_out: dict[str, str] = {}
 
 
-Forecaster = ValueModel | Boosted
-"""A fitted model of what customers will buy."""
+class TrialWindows(NamedTuple):
+    """Past windows that are held out: their days, and how many days ago each begins, the newest first."""
+
+    days: int
+    ago: tuple[int, ...]
+
+
+def trial_windows(history_days: int, value_days: int) -> TrialWindows:
+    """The windows in which a forecast of `value_days` is tried.
+
+    They are as long as it, where the history is three times that. In a shorter one they are shorter in proportion: what
+    is learnt from 500 days about the next 365 was tried on what 288 days told of 212, and not on 90.
+
+    Raises:
+        ModelError: if that leaves too few days.
+    """
+    long = history_days >= 3 * value_days
+    days = value_days if long else history_days * value_days // (history_days + value_days)
+    if days < ENOUGH_DAYS:
+        days = max(days, min(value_days, history_days // 3))
+    known = history_days - days
+    if min(days, known) < ENOUGH_DAYS:
+        raise ModelError(
+            f"it couldn't be tested: of {history_days} days of history, a trial of {value_days} days ahead leaves "
+            f"{known} to learn from and {days} to forecast; {ENOUGH_DAYS} of both are needed"
+        )
+    least = max(MOST_OF * known, ENOUGH_DAYS)
+    steps = (step for step in (days, days // 2, days // 4, days // 8) if known - step >= least)
+    step = next(steps, 0)
+    ago = [days, *([days + step] if step else [])]
+    if long and 2 * days < YEAR_DAYS and history_days - YEAR_DAYS >= 2 * days:
+        ago.append(YEAR_DAYS)
+    return TrialWindows(days, tuple(sorted(set(ago))))
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """The candidates as they were fitted on what was known at a cut."""
+
+    rhythms: Mapping[str, Rhythm]
+    boosted: Boosted | None
+    value: ValueModel
+    scale: float
+    trend: float
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def forecast(
+        self, histories: pl.DataFrame, bought: pl.LazyFrame, cut: date, *, days: int, of: str = ""
+    ) -> dict[str, pl.DataFrame]:
+        """expected_purchases and future_value of each row of `histories` (of `split`) by each candidate, or by `of`."""
+        wanted = _parts(of) if of else (*self.rhythms, OUTRIGHT, CORRECTED)
+        made = {
+            name: self.scale * expected(model, histories, days=days)
+            for name, model in self.rhythms.items()
+            if name in wanted
+        }
+        if self.boosted is not None and {OUTRIGHT, CORRECTED} & set(wanted):
+            figures = figures_at(bought, cut, window_days=self.boosted.window_days)
+            made |= zip((OUTRIGHT, CORRECTED), self.boosted.forecast(figures, days=days), strict=True)
+        paid = self._spend(histories, days)
+        return {name: _forecast(histories, purchases, paid) for name, purchases in made.items()}
+
+    def _spend(self, histories: pl.DataFrame, days: int) -> Floats:
+        """Expected spend for a purchase in the coming days, at their prices."""
+        average = _in_todays_money(self.trend)
+        spend = self.value.spend.expected_spend(pl.col("purchases"), average)
+        ahead = float(np.exp(self.trend * days / 2 / YEAR_DAYS))
+        return histories.select(spend * ahead).to_series().to_numpy()
+
+
+def _forecast(histories: pl.DataFrame, purchases: Floats, paid: Floats) -> pl.DataFrame:
+    return histories.select(
+        "customer_id", expected_purchases=pl.Series(purchases), future_value=pl.Series(purchases * paid)
+    )
+
+
+def _in_todays_money(trend: float) -> pl.Expr:
+    """average_order, at the prices of the cut: half-way between the first and the last purchase it was paid."""
+    age = pl.col("silent_days") + pl.col("span_days") / 2
+    return pl.col("average_order") * (trend * age / YEAR_DAYS).exp()
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    """The candidates that one of them is the mean of; itself, if it is none."""
+    return tuple(name.removeprefix(MEAN_OF).split(" and ")) if name.startswith(MEAN_OF) else (name,)
+
+
+def _means(of: Mapping[str, pl.DataFrame], rhythm: str) -> dict[str, pl.DataFrame]:
+    """The means of the best probability model and the boostings."""
+    mixes = ((rhythm, CORRECTED, OUTRIGHT), (rhythm, CORRECTED), (rhythm, OUTRIGHT), (CORRECTED, OUTRIGHT))
+    return {
+        f"{MEAN_OF}{' and '.join(mix)}": _mean([of[name] for name in mix]) for mix in mixes if all(n in of for n in mix)
+    }
+
+
+def _mean(forecasts: list[pl.DataFrame]) -> pl.DataFrame:
+    names = ("expected_purchases", "future_value")
+    mixed = {name: sum((f[name] for f in forecasts[1:]), start=forecasts[0][name]) / len(forecasts) for name in names}
+    return forecasts[0].select("customer_id").with_columns(**mixed)
+
+
+@dataclass(frozen=True)
+class _Effort:
+    """How much of the past is looked at: rows and trees of the boosting, and customers of the probability models."""
+
+    rows: int
+    trees: int
+
+
+TRIAL, FINAL = _Effort(rows=10_000, trees=30), _Effort(rows=60_000, trees=80)
+
+
+def _fit(
+    bought: pl.LazyFrame,
+    histories: pl.DataFrame,
+    cut: date,
+    first: date,
+    *,
+    days: int,
+    seasonal: bool,
+    effort: _Effort,
+    boost: bool = True,
+) -> _Fitted:
+    """Everything that can be fitted on what is known at a cut. Raises ModelError if the first model can't."""
+    known = bought.filter(pl.col("day") <= cut).collect().lazy()
+    trend = price_trend(known)
+    rhythm = rhythms(histories.lazy())
+    figures = [rhythm[name] for name in HISTORY]
+    value = fit_value_model(histories.with_columns(average_order=_in_todays_money(trend)).lazy())
+    fitted: dict[str, Rhythm] = {BG: value.purchases}
+    left_out: dict[str, str] = {}
+    others: dict[str, Callable[[], Rhythm]] = {
+        MBG: partial(fit_rhythm, rhythm, leaves_at_once=True),
+        PARETO: partial(fit_pareto_nbd, *figures, weights=rhythm["weight"]),
+    }
+    for name, fit in others.items():
+        try:
+            fitted[name] = fit()
+        except ModelError as error:
+            left_out[name] = str(error)
+    base = fitted.get(MBG, value.purchases)
+    ahead = season_ahead(known, base, cut, days, first=first) if seasonal else None
+    boosted = None
+    if boost:
+
+        def scale(then: date, length: int) -> float:
+            return index_of(known, base, then, length)[0] if ahead is not None else 1.0
+
+        try:
+            window = windows_before(first, cut, days=days)
+            boosted = fit_boosting(
+                known, base, window, rows=effort.rows, trees=effort.trees, scale=scale, ahead=ahead or 1.0
+            )
+        except ModelError as error:
+            left_out[OUTRIGHT] = str(error)
+    return _Fitted(fitted, boosted, value, ahead or 1.0, trend, left_out)
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A past window: those who had bought by its cut, with what followed."""
+
+    cut: date
+    held: pl.DataFrame
+    last_year: pl.DataFrame | None
+
+
+_TRIED, _CHOSEN = 7, 14  # hundredths of a night's models, for whoever waits: each window, and the winner
 
 
 def choose_value_model(
     bought: pl.LazyFrame, *, run_date: date, value_days: int, on_progress: OnProgress = quiet
 ) -> tuple[ValueReport, pl.DataFrame | None]:
-    """Tries the candidates on the last window, at most `value_days` days and a third of the history, and scores all.
+    """Tries the candidates on past windows, and makes the forecast by the best that is good enough.
 
-    Takes purchase days up to `run_date`. The second value has customer_id (sorted),
-    expected_purchases, future_value, future_value_low and future_value_high of every buyer; None if no model wins.
+    Takes purchase days up to `run_date`. The second value has customer_id (sorted), expected_purchases, future_value
+    and the columns of `ranges.RANGED` of every buyer; None if no model is good enough.
     """
+    first = bought.select(pl.col("day").min()).collect().item()
+    if first is None:
+        return ValueReport(name=None, reason="there is no purchase to learn from"), None
+    history_days = (run_date - first).days
+    now = split(bought, cut=run_date, window_days=value_days)
     try:
-        window_days = window_of(bought, run_date, value_days)
-        now = split(bought, cut=run_date, window_days=window_days)
         today = fit_value_model(now.lazy())
     except ModelError as error:
         return ValueReport(name=None, reason=str(error)), None
-    if window_days < ENOUGH_DAYS:
-        untested = f"a third of the history, to be held out, is {window_days} days; {ENOUGH_DAYS} are needed"
-        return ValueReport(name=None, reason=f"it couldn't be tested: {untested}", parameters=today), None
-    held = split(bought, cut=run_date - timedelta(days=window_days), window_days=window_days)
-    before = split(bought, cut=run_date - timedelta(days=2 * window_days), window_days=window_days)
-    fitted, left_out = _fitted(held, before, window_days, on_progress=on_progress)
+    ids = sample(now.select("customer_id"), LEARNS_FROM)
+    drawn = bought.join(ids.lazy(), on="customer_id", how="semi").collect().lazy() if len(ids) < len(now) else bought
+    try:
+        days, ago = trial_windows(history_days, value_days)
+    except ModelError as error:
+        return ValueReport(name=None, reason=str(error), parameters=today), None
+    trials = [_trial(drawn, run_date - timedelta(days=then), days, first) for then in ago]
+    seasonal = _season_helps(drawn, trials, days, first)
+    tests, told, left_out = _tried(drawn, trials, days, first, seasonal=seasonal, on_progress=on_progress)
     on_progress(0, "the future value by the best of them")
-    if not fitted:
-        reason = (
-            f"it couldn't be tested: before {run_date - timedelta(days=window_days)}, {next(iter(left_out.values()))}"
-        )
+    if not tests:
+        reason = f"it couldn't be tested: before {trials[0].cut}, {next(iter(left_out.values()))}"
         return ValueReport(name=None, reason=reason, parameters=today, left_out=left_out), None
-    forecasts = {model.name: model.forecast(held, days=window_days) for model in fitted}
-    test = judge(forecasts, held, cut=run_date - timedelta(days=window_days), window_days=window_days)
-    if test.winner is None:
-        best = min(test.models, key=lambda score: score.rmse_spend)
-        reason = f"in the backtest {best.name} lost to a naive guess ({'; '.join(test.loses_to(best))})"
-        return (
-            ValueReport(name=None, reason=reason, parameters=today, backtest=test, left_out=left_out),
-            None,
-        )
-    ranges = learn_ranges(forecasts[test.winner].with_columns(spent=held["next_spend"]))
-    final = _final(test.winner, today, now, held, window_days)
-    report = ValueReport(
-        name=test.winner,
-        parameters=final if isinstance(final, ValueModel) else today,
-        backtest=test,
-        ranges=ranges,
-        left_out=left_out,
-    )
-    told = final.forecast(now, days=value_days).with_columns(*ranges.columns())
+    # Means first: of what is about as good in the past, they are the least likely to be wrong in the future.
+    names = sorted((score.name for score in tests[0].models), key=lambda name: not name.startswith(MEAN_OF))
+    good = [name for name in names if not shortcomings(tests, name)]
+    report = partial(ValueReport, parameters=today, backtest=tests[0], earlier=tuple(tests[1:]), left_out=left_out)
+    if not good:
+        nearest = best(tests, names)
+        why = f"in the backtest {nearest} {'; it '.join(shortcomings(tests, nearest))}"
+        return report(name=None, reason=why, instead=_instead(tests)), None
+    winner = best(tests, good)
+    bands = learn_ranges(pl.concat(part[winner] for part in told))
+    boost = bool({OUTRIGHT, CORRECTED} & set(_parts(winner)))
+    sampled = now if drawn is bought else now.join(ids, on="customer_id", how="semi", maintain_order="left")
+    final = _fit(drawn, sampled, run_date, first, days=value_days, seasonal=seasonal, effort=FINAL, boost=boost)
+    made = final.forecast(now, bought, run_date, days=value_days, of=winner)
+    forecast = bands.of(_mean([made[name] for name in _parts(winner)]))
     on_progress(_CHOSEN, "")
-    return report, told
+    pareto = final.rhythms.get(PARETO) if PARETO in _parts(winner) else None
+    return (
+        report(
+            name=winner,
+            parameters=today,
+            pareto=pareto if isinstance(pareto, ParetoNbd) else None,
+            bands=bands,
+            season=final.scale if seasonal else None,
+            price_trend=final.trend,
+        ),
+        forecast,
+    )
 
 
-def window_of(bought: pl.LazyFrame, run_date: date, value_days: int) -> int:
-    """Days that the backtest holds out. Raises ModelError without any purchase."""
-    first = bought.select(pl.col("day").min()).collect().item()
-    if first is None:
-        raise ModelError("there is no purchase to learn from")
-    return min(value_days, (run_date - first).days // 3)
+def _instead(tests: list[Backtest]) -> str | None:
+    """What to go by without a model, in a sentence with its own backtest."""
+    ranked = [test.ranking for test in tests if test.ranking is not None]
+    sorts = [ranking.auc for ranking in ranked if ranking.auc is not None]
+    if not ranked:
+        return None
+    tenth, auc = float(np.mean([ranking.top_decile for ranking in ranked])), float(np.mean(sorts)) if sorts else 0.5
+    figures = f"in the same windows its best tenth made {share(tenth)} of the purchases (AUC {auc:.3f})"
+    if tenth < LEAST_TENTH or auc < LEAST_AUC:
+        return f"recency_frequency_rank doesn't sort these customers either: {figures}"
+    return f"sort customers by recency_frequency_rank instead: {figures}"
 
 
-def _fitted(
-    held: pl.DataFrame, before: pl.DataFrame, window_days: int, *, on_progress: OnProgress
-) -> tuple[list[Forecaster], dict[str, str]]:
-    """The candidates, fitted on what was known before the window that is held out; and why others were not."""
-    candidates: dict[str, Callable[[], Forecaster]] = {
-        "BG/NBD": partial(fit_value_model, held.lazy()),
-        "MBG/NBD": partial(fit_value_model, held.lazy(), leaves_at_once=True),
-        Boosted.name: partial(fit_boosting, before, window_days=window_days),
-    }
-    fitted: list[Forecaster] = []
-    left_out: dict[str, str] = {}
-    for name, fit in candidates.items():
-        on_progress(0, f"trying {name}")
+def _trial(bought: pl.LazyFrame, cut: date, days: int, first: date) -> _Trial:
+    held = split(bought, cut=cut, window_days=days)
+    start = cut - timedelta(days=YEAR_DAYS)
+    if start < first or days >= YEAR_DAYS:
+        return _Trial(cut, held, None)
+    before = split(bought, cut=start + timedelta(days=days), window_days=days)
+    again = held.select("customer_id").join(before, on="customer_id", how="left", maintain_order="left")
+    guess = again.select(
+        expected_purchases=pl.col("last_purchases").fill_null(0), future_value=pl.col("last_spend").fill_null(0.0)
+    )
+    return _Trial(cut, held, guess)
+
+
+def _season_helps(bought: pl.LazyFrame, trials: list[_Trial], days: int, first: date) -> bool:
+    """Whether the factor of last year would have brought the totals of the past windows nearer."""
+    without, having = [], []
+    for trial in trials:
+        known = bought.filter(pl.col("day") <= trial.cut)
         try:
-            fitted.append(fit())
+            rhythm = fit_rhythm(rhythms(trial.held.lazy()), leaves_at_once=True)
+        except ModelError:
+            continue
+        ahead = season_ahead(known, rhythm, trial.cut, days, first=first)
+        if ahead is None:
+            continue
+        meant = float(expected(rhythm, trial.held, days=days).sum())
+        happened = float(trial.held["next_purchases"].sum())
+        if meant and happened:
+            without.append(abs(np.log(meant / happened)))
+            having.append(abs(np.log(meant * ahead / happened)))
+    return bool(having) and float(np.mean(having)) < 0.8 * float(np.mean(without))
+
+
+def _tried(
+    bought: pl.LazyFrame, trials: list[_Trial], days: int, first: date, *, seasonal: bool, on_progress: OnProgress
+) -> tuple[list[Backtest], list[dict[str, pl.DataFrame]], dict[str, str]]:
+    """The backtests, and by candidate what was forecast and what followed, of all windows that could be tried."""
+    made: list[tuple[_Trial, dict[str, pl.DataFrame]]] = []
+    left_out: dict[str, str] = {}
+    for trial in trials:
+        on_progress(0, f"trying models on the days after {trial.cut}")
+        try:
+            fitted = _fit(bought, trial.held, trial.cut, first, days=days, seasonal=seasonal, effort=TRIAL)
         except ModelError as error:
-            left_out[name] = str(error)
+            left_out.setdefault(BG, str(error))
+            if not made:
+                return [], [], left_out
+        else:
+            if not made:
+                left_out |= fitted.left_out
+            made.append((trial, fitted.forecast(trial.held, bought, trial.cut, days=days)))
         on_progress(_TRIED, "")
-    return fitted, left_out
+    everywhere = [name for name in made[0][1] if all(name in forecasts for _, forecasts in made)]
 
+    def judged(of: Callable[[dict[str, pl.DataFrame]], dict[str, pl.DataFrame]]) -> list[Backtest]:
+        return [
+            judge(of(forecasts), trial.held, cut=trial.cut, window_days=days, last_year=trial.last_year)
+            for trial, forecasts in made
+        ]
 
-def _final(winner: str, today: ValueModel, now: pl.DataFrame, held: pl.DataFrame, window_days: int) -> Forecaster:
-    """The winner, fitted on everything that is known."""
-    if winner == today.name:
-        return today
-    if winner.startswith("MBG/NBD"):
-        return fit_value_model(now.lazy(), leaves_at_once=True)
-    return fit_boosting(held, window_days=window_days)
+    alone = judged(lambda forecasts: {name: forecasts[name] for name in everywhere})
+    rhythm = best(alone, [name for name in everywhere if name.endswith(WITH_SPEND)])
+
+    def with_means(forecasts: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+        single = {name: forecasts[name] for name in everywhere}
+        return single | _means(single, rhythm)
+
+    told = [
+        {
+            name: frame.with_columns(purchases=trial.held["next_purchases"], spent=trial.held["next_spend"])
+            for name, frame in with_means(forecasts).items()
+        }
+        for trial, forecasts in made
+    ]
+    return judged(with_means), told, left_out

@@ -12,7 +12,8 @@ from msgspec import Struct
 from optinb.base.figures import share as in_percent
 from optinb.base.progress import OnProgress, quiet
 from optinb.base.settings import LifecycleSection, ModelsSection
-from optinb.customers.attributes import HISTORY_COLUMNS, columns
+from optinb.customers.attributes import HISTORY_COLUMNS, RANK, columns
+from optinb.customers.backtest import recency_frequency
 from optinb.customers.card import ModelCard, SegmentReport
 from optinb.customers.choosing import choose_value_model
 from optinb.customers.features import Feature, build_features
@@ -26,9 +27,10 @@ from optinb.customers.lifecycle import (
 )
 from optinb.customers.moves import forecast_stages
 from optinb.customers.pauses import pause_histogram
+from optinb.customers.ranges import RANGED
 from optinb.customers.risk import MOST_DAYS, risks
 from optinb.customers.segmentation import Segmentation, segment
-from optinb.customers.value import value_rank, value_segment
+from optinb.customers.value import FORECAST, value_rank, value_segment
 
 NO_ATTRIBUTES = frozenset({"customer_id", "external_user_id", "time_zone", "push_opt_in", "is_blocked", "is_test"})
 """Columns of the customers that tell no kinds of customers."""
@@ -168,13 +170,30 @@ def model_customers(
 
 def _valued(table: pl.DataFrame, forecast: pl.DataFrame | None) -> pl.DataFrame:
     """The table with the columns of value; all null, and the segment "none", without a forecast."""
-    figures = ("expected_purchases", "future_value", "future_value_low", "future_value_high")
     if forecast is not None:
         table = table.join(forecast, on="customer_id", how="left", maintain_order="left")
     else:
-        table = table.with_columns(pl.lit(None, dtype=pl.Float64).alias(name) for name in figures)
+        table = table.with_columns(pl.lit(None, dtype=pl.Float64).alias(name) for name in (*FORECAST, *RANGED))
+    table = table.with_columns(
+        recency_frequency("recency_days", "purchases").alias(RANK.name),
+        future_value_net=pl.col("future_value") * (1 - _sent_back(table)),
+    )
     ranks = value_rank().alias("value_rank"), value_rank(within="stage").alias("value_rank_in_stage")
     return table.with_columns(*ranks).with_columns(value_segment=value_segment())
+
+
+def _sent_back(table: pl.DataFrame) -> pl.Expr:
+    """The share of spend that each customer is likely to send back: their own, drawn towards that of all.
+
+    As if everybody had made `USUAL_PURCHASES` like the mean before their own, since one refund tells little.
+    """
+    spend, refunded = (float(table[name].sum()) for name in ("spend", "refunded"))
+    usual = USUAL_PURCHASES * pl.col("average_order")
+    share = refunded / spend if spend else 0.0
+    return ((pl.col("refunded") + usual * share) / (pl.col("spend") + usual)).clip(0, 1)
+
+
+USUAL_PURCHASES = 5
 
 
 class _Facts(NamedTuple):
@@ -202,7 +221,10 @@ def _notes(facts: _Facts, *, history_days: int, value_days: int, is_fitted: bool
         )
     if facts.refunds:
         share = facts.refunds / facts.transactions
-        notes.append(f"{in_percent(share)} of the transactions are refunds; spend and future value are before refunds.")
+        notes.append(
+            f"{in_percent(share)} of the transactions are refunds; spend and future value are before refunds, "
+            "future_value_net is after them."
+        )
     if is_fitted and history_days and value_days > 2 * history_days:
         notes.append(f"The forecast looks {value_days} days ahead from only {history_days} days of history.")
     return tuple(notes)
