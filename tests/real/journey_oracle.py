@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import Counter
 from datetime import date, timedelta
 from functools import cache
 from statistics import median
@@ -59,8 +60,8 @@ def baby_buyers(night: date, *, days: int, zone: str = ZONE) -> set[str]:
 def churned(night: date) -> set[str]:
     """Households that are silent for too long.
 
-    Longer than 95 % of the pauses between purchase days last, each household counting as one, and longer than four of
-    their own median pauses, once they have three.
+    Longer than 95 % of the pauses that end within a year, and longer than four of their own median pauses, once they
+    have three.
     """
     days = purchases().filter(pl.col("day") < night).select("customer_id", "day").unique().sort("customer_id", "day")
     own: dict[str, list[int]] = {}
@@ -70,15 +71,31 @@ def churned(night: date) -> set[str]:
         if customer in last:
             pauses.append((day - last[customer]).days)
         last[customer] = day
-    weighted = sorted((pause, 1_000_000 // len(pauses)) for pauses in own.values() for pause in pauses)
-    reached, whole = 0, sum(weight for _, weight in weighted)
-    for limit, weight in weighted:  # noqa: B007
-        reached += weight
-        if reached >= CHURN_SHARE * whole:
-            break
-    limit = min(max(limit, CHURN_BOUNDS[0]), CHURN_BOUNDS[1])
+    limit = max(_churn_days(own, {customer: (night - day).days for customer, day in last.items()}), CHURN_BOUNDS[0])
     after = {c: max(limit, min(4 * median(p), CHURN_BOUNDS[1])) if len(p) >= 3 else limit for c, p in own.items()}
     return {customer for customer, day in last.items() if (night - day).days > after[customer]}
+
+
+def _churn_days(own: Mapping[str, list[int]], silent: Mapping[str, int]) -> int:
+    """By Kaplan and Meier, day by day; a household's k-th pause counts as k^-1.5, and the last one still goes on."""
+    ended, lasting, many = Counter[int](), Counter[int](), Counter[int]()
+    for customer, pauses in own.items():
+        for k, pause in enumerate([*pauses, silent[customer]], start=1):
+            lasting[pause] += round(1_000_000 * k**-1.5)
+            ended[pause] += round(1_000_000 * k**-1.5) if k <= len(pauses) else 0
+            many[pause] += 1
+    year = CHURN_BOUNDS[1]
+    seen = max(day for day in many if sum(n for pause, n in many.items() if pause >= day) >= 100)
+    seen, going_on, ends = min(seen, year), 1.0, {}
+    later = {pause: math.log(min(pause, seen) / (seen / 2)) for pause in lasting if pause > seen / 2}
+    falls = sum(ended[p] for p in later if p <= seen) / sum(lasting[p] * log for p, log in later.items())
+    for day in range(1, year + 1):
+        if day <= seen:
+            going_on *= 1 - ended[day] / sum(n for pause, n in lasting.items() if pause >= day)
+            ends[day] = 1 - going_on
+        else:
+            ends[day] = 1 - going_on * (seen / day) ** falls
+    return next(day for day, share in ends.items() if share >= CHURN_SHARE * ends[year])
 
 
 def ranks(future_value: Mapping[str, float]) -> dict[str, int]:
