@@ -110,10 +110,14 @@ def scores(forecast: np.ndarray, did: np.ndarray) -> dict[str, float | None]:
 
 
 def range_scores(table: pl.DataFrame) -> dict[str, float]:
-    low, high, value, spent = (
-        table[name].to_numpy() for name in ("future_value_low", "future_value_high", "future_value", "next_spend")
-    )
-    inside, bought = (low <= spent) & (spent <= high), table["next"].to_numpy() > 0
+    low, high, value, spent, least, most = (
+        table[name].to_numpy()
+        for name in (
+            "future_value_low", "future_value_high", "future_value", "next_spend", "value_if_buying_low",
+            "value_if_buying_high",
+        )
+    )  # fmt: skip
+    inside, bought = (least <= spent) & (spent <= most), table["next"].to_numpy() > 0
     return {
         "spend_total": round(float(value.sum() / max(spent.sum(), 1) - 1), 4),
         "buyers_inside": round(float(inside[bought].mean()), 4),

@@ -48,6 +48,19 @@ def test_the_rank_runs_from_1_to_100_with_the_value(shop_model):
     assert shares["medium"] / len(valued) == pytest.approx(0.3, abs=0.01)
 
 
+def test_the_value_after_refunds_is_less_for_those_who_send_back_and_the_same_where_nobody_does(shop, shop_model):
+    """Every third customer sends back half of each purchase."""
+    valued = shop_model.table.filter(pl.col("future_value").is_not_null())
+    assert valued["future_value_net"].to_list() == pytest.approx(valued["future_value"].to_list())
+    third = pl.col("customer_id").str.slice(1).cast(pl.Int64) % 3 == 0
+    back = shop.transactions.filter(third).with_columns(pl.col("amount") * -0.5)
+    both = pl.concat([shop.transactions, back], how="vertical_relaxed")
+    table = modelled((shop.customers, both, shop.app_users), date(2026, 6, 30)).table
+    kept = pl.col("future_value_net").sum() / pl.col("future_value").sum()
+    shares = dict(table.group_by(third.alias("third")).agg(kept).iter_rows())
+    assert shares[True] == pytest.approx(0.6, abs=0.1) and shares[False] > 0.9
+
+
 def test_who_never_bought_has_no_value_and_no_risk(shop_model):
     dormant = shop_model.table.filter(pl.col("stage") == "dormant")
     assert dormant["value_segment"].unique().to_list() == ["none"]
