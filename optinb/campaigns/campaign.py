@@ -91,6 +91,10 @@ class Offer(_Value, frozen=True):
         )
 
 
+ARMS = frozenset({"control", "all variants"})
+"""What results call those who were held out, and all who were not."""
+
+
 class Variant(_Value, frozen=True, kw_only=True):
     """One of several ways in which a campaign is written, given to a share of its customers.
 
@@ -216,6 +220,9 @@ class Campaign(_Value, frozen=True, kw_only=True):
     @property
     def why_no_message(self) -> str | None:
         """Why it has nothing to send, or has not for all of its variants; None where it has. A draft may lack it."""
+        reserved = [variant.name for variant in self.variants if variant.name.casefold() in ARMS]
+        if reserved:
+            return f"results call something else {reserved[0]!r}: give that variant another name"
         if self.template or self.templates:
             return None
         if not self.variants:

@@ -96,7 +96,9 @@ def uplift(ws: Workspace, name: str, save: str | None, share: float, publish: bo
     if sum((save is not None, publish, withdraw)) > 1:
         raise UsageError("--save, --publish and --withdraw each say what becomes of the ranking: give one of them")
     if withdraw:
-        return ws.uplifts.withdraw(name)
+        withdrawn = ws.uplifts.withdraw(name)
+        click.echo(f"withdrawn: rules that ask for {withdrawn.attribute!r} are refused from now on", err=True)
+        return withdrawn
     if publish:
         return ws.uplifts.publish(name)
     found = ws.uplift(name)

@@ -238,6 +238,21 @@ def origins(declared: Iterable[Feature] = ()) -> dict[str, frozenset[str]]:
     return found | {"micro_segment": PURCHASES.union(*layers), "customer_id": CUSTOMERS}
 
 
+def days_behind(declared: Iterable[Feature] = ()) -> dict[str, int | None]:
+    """How many days each figure of the models looks back, by name; None for all of history.
+
+    `declared` are the features of the settings. What is delivered isn't among them, nor what follows from the
+    registration alone.
+    """
+    found: dict[str, int | None] = dict.fromkeys(
+        a.name for a in ATTRIBUTES if a.name not in ("customer_id", "tenure_days")
+    )
+    for feature in (*FEATURES, *declared):
+        if isinstance(feature.made, Aggregate):
+            found[feature.name] = feature.made.days
+    return found
+
+
 def _of(feature: Feature) -> frozenset[str]:
     return _table(feature.made.source) if isinstance(feature.made, Aggregate) else _DERIVED[feature.name]
 

@@ -68,14 +68,21 @@ def pause_percentile(pauses: pl.DataFrame, share: float, *, within: int) -> int:
         pauses: as of `pause_histogram`; at least one that ended.
         share: 0 to 1.
         within: days.
+
+    Returns:
+        all the days of `within` where more of those that end last longer: a few quick ones tell nothing of the others.
     """
+    later = pl.col("pause_days") > within
+    ended_later, ended_within = (int(pauses.filter(rows)["weight"].sum()) for rows in (later, ~later))
+    if ended_later >= ended_within:
+        return within
     seen = pauses.filter(pl.col("pause_days") > 0)
     days = seen["pause_days"].to_numpy().astype(float)
     ended, going_on = (seen[name].to_numpy().astype(float) for name in ("weight", "open_weight"))
     counts = (seen["pauses"] + seen["open"]).to_numpy()
     lasting, many = _from_here(ended + going_on), _from_here(counts)
-    told = days[many >= min(AT_LEAST, many[0])].max()
-    end = min(told, float(within))
+    known = many >= min(AT_LEAST, max(many, default=0))
+    end = min(days[known].max(initial=1.0), float(within))
     known = days <= end
     goes_on = np.cumprod(1 - ended[known] / lasting[known])
     days = days[known]
@@ -84,6 +91,8 @@ def pause_percentile(pauses: pl.DataFrame, share: float, *, within: int) -> int:
         tail = _tail(seen["pause_days"].to_numpy().astype(float), ended, going_on, end=end)
         days, goes_on = np.append(days, beyond), np.append(goes_on, goes_on[-1] * (end / beyond) ** tail)
     ends = 1 - goes_on
+    if not len(ends) or not ends[-1]:
+        return within
     return int(days[np.searchsorted(ends, share * ends[-1])])
 
 

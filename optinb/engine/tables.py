@@ -237,10 +237,11 @@ def not_modelled(snapshot: Snapshot) -> dict[str, str]:
 
 
 def score_meanings(snapshot: Snapshot) -> dict[str, str]:
-    """What each published score of a version says, by attribute."""
+    """What each published score of a version says, by attribute; a delivered column of the same name hides it."""
     if not snapshot.has("scores"):
         return {}
-    return dict(snapshot.table("scores").select("attribute", "meaning").sort("attribute").collect().iter_rows())
+    told = dict(snapshot.table("scores").select("attribute", "meaning").sort("attribute").collect().iter_rows())
+    return {name: meaning for name, meaning in told.items() if name not in snapshot.schema("customers")}
 
 
 def event_names(snapshot: Snapshot) -> frozenset[str]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MOST_VALUES = 60
 """A text with more tells places or names, not kinds of people."""
+FEWEST = 30
+"""A value that fewer customers have may name one of them, and nothing is learned of it."""
 Codes = Mapping[str, tuple[str, ...] | None]
 """The columns that are learned from, in order: of a text the values that it had, in the order of their codes."""
 
@@ -44,18 +46,21 @@ def known_on(customers: pl.LazyFrame, night: date) -> pl.LazyFrame:
 def codes_of(known: pl.DataFrame) -> Codes:
     """What is learned from: attributes that aren't the same for everybody, of texts those of few values.
 
+    Of a text, values that few customers have are left out: what is learned is kept, and names nobody.
+
     Args:
         known: as of `known_on`.
     """
     codes: dict[str, tuple[str, ...] | None] = {}
     for name, kind in known.drop("customer_id").schema.items():
-        values = known[name].drop_nulls().unique()
-        if len(values) < 2:
+        counted = known[name].drop_nulls().value_counts()
+        if counted.height < 2:
             continue
         if kind != pl.String:
             codes[name] = None
-        elif len(values) <= MOST_VALUES:
-            codes[name] = tuple(values.sort())
+        elif counted.height <= MOST_VALUES:
+            often = counted.filter(pl.col("count") >= FEWEST)[name]
+            codes |= {name: tuple(often.sort())} if len(often) else {}
     return codes
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Iterable
 
@@ -230,7 +229,7 @@ def uplift(campaign: str) -> AttributeTerm:
     Raises:
         RuleError: for what can't be a name.
     """
-    return AttributeTerm(uplift_attribute(check_name(campaign, "uplift('Summer sale')")))
+    return AttributeTerm(uplift_attribute(campaign))
 
 
 def uplift_attribute(campaign: str) -> str:
@@ -239,12 +238,19 @@ def uplift_attribute(campaign: str) -> str:
     Its letters and digits alone, in small letters: no engine takes a point or a quotation mark for part of a name.
 
     Raises:
-        RuleError: for a name that holds neither a letter nor a digit.
+        RuleError: for what can't be a name, and one that holds neither a letter nor a digit.
     """
-    words = " ".join(re.findall(r"[\w-]+", unicodedata.normalize("NFC", campaign).casefold()))
+    check_name(campaign, "uplift('Summer sale')")
+    written = unicodedata.normalize("NFC", campaign.casefold())
+    words = " ".join("".join(sign if _is_of_a_word(sign) else " " for sign in written).split())
     if not any(sign.isalnum() for sign in words):
         raise RuleError(f"uplift({campaign!r}): the campaign's name has no letter or digit to tell it by")
     return UPLIFT + words
+
+
+def _is_of_a_word(sign: str) -> bool:
+    """A letter, a digit, or a mark above or below one, which in many scripts is a vowel."""
+    return sign in "-_" or unicodedata.category(sign)[0] in "LNM"
 
 
 def is_uplift(attribute: str) -> bool:

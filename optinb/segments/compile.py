@@ -55,6 +55,8 @@ def check(rule: Rule, tables: Tables) -> None:
     for name in sorted(attributes_of(rule) - tables.customer_schema.keys()):
         if name in tables.not_modelled:
             raise RuleError(f"no model tells {name!r}: {tables.not_modelled[name]}")
+        if name in tables.scores:
+            raise RuleError(f"{name!r} isn't kept of past days; leave it out to look at {tables.run_date}")
         if is_uplift(name):
             raise RuleError(
                 f"no {name!r} is published{did_you_mean(name, tables.scores)}; once the campaign is final, "

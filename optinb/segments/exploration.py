@@ -245,12 +245,15 @@ class Exploration(TablesView):
         """What was found, with how each group did on an earlier day, or why that can't be told."""
         from msgspec.structs import replace
 
+        from optinb.customers import declared_features
+        from optinb.customers.attributes import days_behind
         from optinb.segments.discovery.earlier import earlier_day, held_before
 
         if not found.findings:
             return found
         kept = [delivery.run_date for delivery in self.snapshot().contents.deliveries]
-        day = earlier_day(kept, found.run_date, target)
+        behind = days_behind(declared_features(self.settings.features))
+        day = earlier_day(kept, found.run_date, target, behind=behind)
         if isinstance(day, str):
             return replace(found, not_earlier=day)
         rules = [rule for rule in (target, within) if rule is not None and not isinstance(rule, str)]

@@ -197,6 +197,14 @@ def test_messages_that_can_not_be_told_apart_are_refused_with_the_remedy(fields:
         campaign_from(fields_of(**fields))
 
 
+@pytest.mark.parametrize("name", ["control", "All variants"])
+def test_a_variant_is_not_called_what_results_call_something_else(name: str) -> None:
+    campaign = campaign_from(fields_of(template="T", variants=[{"name": name}, {"name": "a"}]))
+    assert campaign.why_no_message == f"results call something else {name!r}: give that variant another name"
+    other = campaign_from(fields_of(template="T", variants=[{"name": "controlled"}, {"name": "a"}]))
+    assert other.why_no_message is None
+
+
 def test_a_draft_may_lack_a_message_and_says_which() -> None:
     assert "no message yet" in (campaign_from(fields_of()).why_no_message or "")
     lacking = campaign_from(fields_of(variants=[{"name": "a", "template": "T"}, {"name": "b"}]))

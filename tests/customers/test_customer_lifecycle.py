@@ -123,8 +123,27 @@ def test_a_churn_time_too_short_to_make_sense_is_brought_to_the_bound_and_says_s
     assert "last 2 days or less (500 pauses that ended and 0 that go on), and less than 14 days" in chosen.explanation
 
 
+@pytest.mark.parametrize(
+    "counts",
+    [{370: 300, 390: 300}, {3: 1, 380: 500}, {5: 100, 12: 100, 600: 800}, {431: 300}],
+    ids=["yearly", "one pair was quick", "a fifth is quick", "all after a year"],
+)
+def test_where_most_come_back_after_a_year_nobody_has_churned_before(counts):
+    chosen = choose_thresholds(pauses(counts), settings=LifecycleSection())
+    assert chosen.churn_days == CHURN_BOUNDS[1]
+
+
+@pytest.mark.parametrize("ago", [0, 368])
+def test_a_night_without_a_pause_within_a_year_has_thresholds(frames, night, ago):
+    """Everybody bought twice, 431 days apart, and last today or more than a year ago."""
+    bought = [(f"c{one}", then, 5.0) for one in range(300) for then in (ago + 431, ago)]
+    days = purchase_days(frames(ids=["c0"], bought=bought).transactions, run_date=night)
+    chosen = choose_thresholds(pause_histogram(days, run_date=night), settings=LifecycleSection())
+    assert chosen.churn_days == CHURN_BOUNDS[1]
+
+
 def test_pauses_longer_than_anybody_waits_for_do_not_count():
-    chosen = choose_thresholds(pauses({30: 475, 60: 25, 900: 5_000}), settings=LifecycleSection())
+    chosen = choose_thresholds(pauses({30: 475, 60: 25, 900: 400}), settings=LifecycleSection())
     assert chosen.churn_days == 30
 
 

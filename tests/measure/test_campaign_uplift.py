@@ -105,9 +105,9 @@ def test_why_nothing_is_learned_is_said(given: dict[str, Any], said: str) -> Non
 
 
 def test_a_value_that_was_not_learned_and_a_column_that_is_gone_are_not_known() -> None:
-    then = known_on(customers(["a", "b", "c"], ["DE", "AT", "DE"]), NIGHT).collect()
+    then = known_on(customers([f"c{n}" for n in range(90)], ["DE", "AT", "DE"] * 30), NIGHT).collect()
     codes = codes_of(then)
     assert codes == {"country": ("AT", "DE"), "birth_date": None}
-    assert figures_of(then, codes).tolist() == [[1, 13_453], [0, 13_452], [1, 13_451]]
+    assert figures_of(then, codes).tolist()[:3] == [[1, 13_453], [0, 13_452], [1, 13_451]]
     now = known_on(customers(["d"], ["CH"]).drop("birth_date"), TODAY).collect()
     assert np.isnan(figures_of(now, codes)).all()

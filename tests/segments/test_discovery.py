@@ -382,6 +382,9 @@ def test_shares_are_of_the_customers_whose_target_is_known(customers: pl.DataFra
     [
         ("value", date(2026, 6, 1)),
         (did("purchase").within(days=60), date(2026, 6, 1)),
+        (attr("spend_90d") >= 100, date(2026, 6, 1)),
+        ("spend_365d", "no customers are kept of"),
+        (attr("spend") >= 100, "'spend' looks at all of history"),
         (did("purchase").within(days=300), "no customers are kept of 2026-01-26 or before"),
         (did("purchase"), "all of history"),
         (did("purchase").between(date(2026, 1, 1), date(2026, 2, 1)), "fixed days"),
@@ -391,7 +394,8 @@ def test_the_earlier_day_is_half_a_year_before_and_shares_nothing_with_the_searc
     target: Rule | str, says: date | str
 ) -> None:
     days = [date(2026, 4, 1), date(2026, 6, 1), date(2026, 11, 1), planted.RUN]
-    found = earlier_day(days, planted.RUN, target)
+    behind = {"spend_90d": 90, "spend_365d": 365, "spend": None}
+    found = earlier_day(days, planted.RUN, target, behind=behind)
     assert found == says if isinstance(says, date) else says in str(found)
 
 

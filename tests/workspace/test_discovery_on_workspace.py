@@ -99,7 +99,7 @@ def test_an_earlier_day_is_told_with_the_features_of_then_or_why_there_is_none(
     assert "no customers are kept of" in found.not_earlier
     assert found.not_earlier in text_of(show.html(found))
     # the night itself as the earlier day: what is made again from the purchases has to be what was searched
-    monkeypatch.setattr("optinb.segments.discovery.earlier.earlier_day", lambda _days, run_date, _target: run_date)
+    monkeypatch.setattr("optinb.segments.discovery.earlier.earlier_day", lambda _days, run_date, _target, **_: run_date)
     again = ws.discover(bought, include=["purchases_365d"], depth=1)
     assert again.earlier_on == again.run_date
     for finding in again:

@@ -13,12 +13,14 @@ from page_text import text_of
 from optinb import attr, uplift, views
 from optinb.campaigns import campaign_from
 from optinb.demo import CAMPAIGNS, RUN_DATE
+from optinb.engine.tables import score_meanings
 from optinb.errors import RuleError, UsageError
 from optinb.measure.campaign_uplift import CampaignUplift, UpliftModel
 from optinb.measure.published_uplifts import PublishedUplifts, scored_by
 from optinb.measure.uplift import learn_uplift
 from optinb.measure.uplift_features import codes_of, figures_of, known_on
 from optinb.rules import attributes_of, parse, to_text, uplift_attribute
+from optinb.segments.compile import members
 from optinb.show import text
 
 if TYPE_CHECKING:
@@ -86,13 +88,48 @@ def test_spark_chooses_the_same_by_an_uplift(published: Workspace, spark: Any) -
     assert countries(published, rule, engine="spark") == countries(published, rule)
 
 
-@pytest.mark.parametrize("name", ["Summer sale", "v1.2 `x`, (50 %)", "Über-Sale", "ΣΑΛΕ 1"])
+@pytest.mark.parametrize("name", ["Summer sale", "v1.2 `x`, (50 %)", "Über-Sale", "ΣΑΛΕ 1", "सेल", "İstanbul"])
 def test_an_uplift_is_written_as_it_is_read_and_named_by_what_every_engine_takes(name: str) -> None:
     rule = uplift(name).top(30)
     assert parse(to_text(rule)) == rule and to_text(rule).startswith("uplift('")
     assert attributes_of(rule) == {uplift_attribute(name)}
-    assert uplift_attribute(name).replace(" ", "").replace("-", "").isalnum()
+    assert not set(uplift_attribute(name)) & set(".`,()%")
     assert parse(f"uplift({name!r}).top(30)") == rule
+
+
+def test_names_that_differ_by_their_vowels_alone_are_different_uplifts() -> None:
+    assert len({uplift_attribute(name) for name in ("साल", "सेल", "सुल", "sale", "säle")}) == 5
+
+
+def test_what_is_learned_and_kept_names_no_value_that_few_customers_have() -> None:
+    names = ["Ann", "Bob", "Eve"] * 40 + ["Zaphod"]
+    known = pl.DataFrame({"customer_id": [str(n) for n in range(len(names))], "first_name": names})
+    assert codes_of(known) == {"first_name": ("Ann", "Bob", "Eve")}
+
+
+def test_discovery_does_not_find_again_what_a_score_has_learned(published: Workspace) -> None:
+    found = published.discover('did("purchase").within(days=60)')
+    assert found.left_out["uplift of summer sale"] == "learned from what customers did"
+    asked = published.discover("push_opt_in", include=["uplift of summer sale"])
+    assert "uplift of summer sale" in asked.attributes
+
+
+def test_a_delivered_column_of_the_same_name_has_its_own_meaning(published: Workspace) -> None:
+    snapshot = published.snapshot()
+    delivered = {**snapshot.schema("customers"), "uplift of summer sale": pl.Int64()}
+
+    class Delivered:
+        has, table = snapshot.has, snapshot.table
+        schema = staticmethod(lambda _: delivered)
+
+    assert score_meanings(snapshot).keys() == {"uplift of summer sale"}
+    assert score_meanings(Delivered()) == {}  # type: ignore[arg-type]
+
+
+def test_an_uplift_of_a_past_day_is_said_not_to_be_kept(published: Workspace) -> None:
+    rule = uplift(NAME).top(30)
+    with pytest.raises(RuleError, match="isn't kept of past days"):
+        members(rule, published.tables_on(RUN_DATE, rule))
 
 
 def test_a_name_without_a_letter_or_a_digit_is_no_uplift() -> None:

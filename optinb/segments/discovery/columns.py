@@ -204,8 +204,9 @@ def choose_attributes(
 ) -> tuple[list[str], dict[str, str]]:
     """The attributes to look at, and those left out with the reason. Raises RuleError for a name that isn't known.
 
-    Left out are ids, what the target is made of, and everything else that is made of the same (purchases, the use of
-    apps, the registration): it would say the same in other words. `include` brings attributes back.
+    Left out are ids, published scores, what the target is made of, and everything else that is made of the same
+    (purchases, the use of apps, the registration): it would say the same in other words. `include` brings attributes
+    back.
     """
     known = kinds(tables.customer_schema)
     for name in (*exclude, *include):
@@ -215,6 +216,7 @@ def choose_attributes(
     asked = Missing(target) if isinstance(target, str) else target
     same = restated(asked, of_purchases=of_purchases)
     left_out |= {name: f"made from {_made_of(name)}, as the target is" for name in known if name in same}
+    left_out |= {name: "learned from what customers did" for name in known if name in tables.scores}
     left_out |= dict.fromkeys(exclude, "excluded")
     for name in include:
         left_out.pop(name, None)

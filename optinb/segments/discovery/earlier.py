@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,9 @@ ASKED = 182  # the days apart that are looked for: half a year, so that what hol
 FEW = 20  # customers of a group whose rate says something
 
 
-def earlier_day(days: Iterable[date], run_date: date, target: Rule | str) -> date | str:
+def earlier_day(
+    days: Iterable[date], run_date: date, target: Rule | str, *, behind: Mapping[str, int | None]
+) -> date | str:
     """The day that findings are held against; or why there is none.
 
     It lies as near to half a year before as the days allow, and so far that what the target asks about on it doesn't
@@ -34,8 +36,14 @@ def earlier_day(days: Iterable[date], run_date: date, target: Rule | str) -> dat
         days: those whose customers are kept.
         run_date: the night that was searched.
         target: what was looked for.
+        behind: how many days an attribute looks back, by name; None for all of history. Others are of their day.
     """
     back = APART
+    for name in sorted({target} if isinstance(target, str) else attributes_of(target)):
+        of_days = behind.get(name, 0)
+        if of_days is None:
+            return f"{name!r} looks at all of history, so that no part of it is left"
+        back = max(back, of_days + 1)
     for node in (
         () if isinstance(target, str) else (n for kind in (Did, Uses, Contacted) for n in nodes_of(target, kind))
     ):

@@ -220,10 +220,14 @@ def target_words(target: Rule | str, labels: Mapping[str, str] | None = None) ->
 def _check_limits(depth: int, min_size: int | None, limit: int) -> None:
     if depth not in (1, 2, 3):
         raise RuleError(f"depth={depth!r}: a group has 1, 2 or 3 conditions")
-    if min_size is not None and min_size < 10:
+    if min_size is not None and not (_is_whole(min_size) and min_size >= 10):
         raise RuleError(f"min_size={min_size!r}: fewer than 10 customers prove nothing; ask for 10 or more")
-    if limit < 1:
+    if not (_is_whole(limit) and limit >= 1):
         raise RuleError(f"limit={limit!r}: ask for 1 group or more")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _check_values(known: Floats, target: str, *, yes_no: bool) -> None:
