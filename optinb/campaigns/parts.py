@@ -16,7 +16,7 @@ from optinb.base.settings import Platform
 from optinb.campaigns.campaign import Property
 from optinb.customers import declared_features
 from optinb.customers.attributes import CHANCES, STAGE, VALUE, origins
-from optinb.customers.scores import Score, definitions_of, read_by
+from optinb.customers.scores import PublishedScore, definitions_of, read_by
 from optinb.rules import Rule, Uses, attributes_of, nodes_of, tables_behind, tables_read
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def deciding_parts(
     rule: Rule,
     *,
     delivered: Collection[str],
-    scores: Sequence[Score],
+    scores: Sequence[PublishedScore],
     imports: Sequence[tuple[str, int]],
 ) -> dict[str, str]:
     """Every part that the settings decide, by a name that a marketer knows.
@@ -199,7 +199,7 @@ def asked(campaign: Campaign, rule: Rule) -> frozenset[str]:
 
 
 def tables_for(
-    settings: Settings, campaign: Campaign, rule: Rule, *, delivered: Collection[str], scores: Sequence[Score]
+    settings: Settings, campaign: Campaign, rule: Rule, *, delivered: Collection[str], scores: Sequence[PublishedScore]
 ) -> frozenset[str]:
     """The delivered tables that a campaign reads: by its rule, by its properties, and what every audience needs."""
     made = {**read_by(scores), **origins(declared_features(settings.features, taken=delivered))}

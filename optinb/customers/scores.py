@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from optinb.warehouse import Snapshot
 
 SCORES = "scores"
-"""The published table of all scores: the fields of `Score`, a row for each."""
+"""The published table of all scores: the fields of `PublishedScore`, a row for each."""
 READ = CUSTOMERS | PURCHASES
 """The delivered tables that a score follows from."""
 
 
-class Score(Struct, frozen=True, kw_only=True):
+class PublishedScore(Struct, frozen=True, kw_only=True):
     """A figure of every customer, and what it is made by.
 
     Attributes:
@@ -53,28 +53,28 @@ class Score(Struct, frozen=True, kw_only=True):
         return sha256(self.body.encode()).hexdigest()
 
 
-def scores_of(snapshot: Snapshot) -> tuple[Score, ...]:
+def scores_of(snapshot: Snapshot) -> tuple[PublishedScore, ...]:
     """The scores of a version, by attribute."""
     if not snapshot.has(SCORES):
         return ()
     rows = snapshot.table(SCORES).sort("attribute").collect().to_dicts()
-    return tuple(msgspec.convert(row, Score) for row in rows)
+    return tuple(msgspec.convert(row, PublishedScore) for row in rows)
 
 
-def score_table(scores: Iterable[Score]) -> pl.DataFrame:
-    """Scores as the table that is published, with a column for each field of `Score`."""
+def score_table(scores: Iterable[PublishedScore]) -> pl.DataFrame:
+    """Scores as the table that is published, with a column for each field of `PublishedScore`."""
     import polars as pl  # which whoever only opens a workspace doesn't need
 
     kinds = {"made_on": pl.Date(), "published_at": pl.Datetime("us", "UTC")}
-    schema = {name: kinds.get(name, pl.String()) for name in Score.__struct_fields__}
+    schema = {name: kinds.get(name, pl.String()) for name in PublishedScore.__struct_fields__}
     return pl.DataFrame([msgspec.structs.asdict(score) for score in scores], schema=schema)
 
 
-def definitions_of(scores: Iterable[Score], names: Collection[str]) -> dict[str, str]:
+def definitions_of(scores: Iterable[PublishedScore], names: Collection[str]) -> dict[str, str]:
     """The SHA-256 of what each score is made by, of those whose attributes are named."""
     return {score.attribute: score.sha256 for score in scores if score.attribute in names}
 
 
-def read_by(scores: Iterable[Score]) -> Mapping[str, frozenset[str]]:
+def read_by(scores: Iterable[PublishedScore]) -> Mapping[str, frozenset[str]]:
     """The delivered tables behind each score, by attribute."""
     return {score.attribute: READ for score in scores}

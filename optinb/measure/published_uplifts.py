@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
-from optinb.customers.scores import SCORES, Score, score_table, scores_of
+from optinb.customers.scores import SCORES, PublishedScore, score_table, scores_of
 from optinb.errors import UsageError, did_you_mean
 from optinb.measure.campaign_uplift import UpliftModel
 from optinb.rules import uplift_attribute
@@ -42,12 +42,12 @@ class PublishedUplifts:
         self._context, self._audit = context, audit
         self._learn, self._warehouse, self._published = learn, warehouse, published
 
-    def list(self) -> tuple[Score, ...]:
+    def list(self) -> tuple[PublishedScore, ...]:
         """What is published, by attribute."""
         published = self._published()
         return scores_of(published) if published is not None else ()
 
-    def publish(self, campaign: str, *, wait_s: float = 0.0) -> Score:
+    def publish(self, campaign: str, *, wait_s: float = 0.0) -> PublishedScore:
         """Makes whom a campaign moves an attribute of customers, in the next version of the tables.
 
         Args:
@@ -65,7 +65,7 @@ class PublishedUplifts:
             raise UsageError(f"whom {found.campaign!r} moves isn't published: {found.sentence()}")
         if published.model_date is None or not published.has("features"):
             raise UsageError("scores are published beside the customer models: run `optinb model` (ws.model()) first")
-        score = Score(
+        score = PublishedScore(
             attribute=uplift_attribute(found.campaign),
             subject=found.campaign,
             meaning=_meaning(found, found.made_on),
@@ -87,7 +87,7 @@ class PublishedUplifts:
         self._note("uplift published", score)
         return score
 
-    def withdraw(self, campaign: str, *, wait_s: float = 0.0) -> Score:
+    def withdraw(self, campaign: str, *, wait_s: float = 0.0) -> PublishedScore:
         """Takes the attribute away again; rules that ask for it select nobody from then on, and say why.
 
         Args:
@@ -111,7 +111,9 @@ class PublishedUplifts:
         self._note("uplift withdrawn", score)
         return score
 
-    def _put(self, published: Snapshot, features: pl.DataFrame, kept: dict[str, Score], *, wait_s: float) -> None:
+    def _put(
+        self, published: Snapshot, features: pl.DataFrame, kept: dict[str, PublishedScore], *, wait_s: float
+    ) -> None:
         """Publishes the next version with these features and scores."""
         self._warehouse.publish(
             {"features": features, SCORES: score_table(kept.values())},
@@ -121,7 +123,7 @@ class PublishedUplifts:
             wait_s=wait_s,
         )
 
-    def _note(self, action: str, score: Score) -> None:
+    def _note(self, action: str, score: PublishedScore) -> None:
         self._audit.note(
             who=self._context.user,
             action=action,
@@ -133,7 +135,7 @@ class PublishedUplifts:
         )
 
 
-def scored_by(scores: tuple[Score, ...], customers: pl.LazyFrame, night: date) -> pl.DataFrame:
+def scored_by(scores: tuple[PublishedScore, ...], customers: pl.LazyFrame, night: date) -> pl.DataFrame:
     """The published scores of customers on a night.
 
     Args:
@@ -152,7 +154,7 @@ def scored_by(scores: tuple[Score, ...], customers: pl.LazyFrame, night: date) -
     return table
 
 
-def _check_name(score: Score, published: Snapshot, kept: Score | None) -> None:
+def _check_name(score: PublishedScore, published: Snapshot, kept: PublishedScore | None) -> None:
     """Refuses an attribute that is something else already. Raises UsageError."""
     if score.attribute in published.schema("customers"):
         raise UsageError(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optinb.customers import CustomerCard, ModelReport
-    from optinb.customers.scores import Score
+    from optinb.customers.scores import PublishedScore
     from optinb.segments import (
         CustomerDay,
         CustomerReach,
@@ -191,7 +191,7 @@ def list_text(value: ListRecord) -> str:
     return "\n".join([*lines, f"  in_list({value.name!r}), content {value.sha256}"])
 
 
-def score_text(value: Score) -> str:
+def score_text(value: PublishedScore) -> str:
     """A figure of every customer that is published for rules."""
     head = f"{value.attribute} ({value.author}, {value.published_at:%Y-%m-%d})"
     return f"{head}\n  {value.meaning}\n  {term_text(value.attribute)}, content {value.sha256}"
@@ -293,7 +293,7 @@ SHOWN = (
     Shown("optinb.segments.groups.GroupRecord", group_text, "groups", many=True),
     Shown("optinb.segments.membership.Membership", membership_text, "membership"),
     Shown("optinb.segments.lists.ListRecord", list_text),
-    Shown("optinb.customers.scores.Score", score_text),
+    Shown("optinb.customers.scores.PublishedScore", score_text),
     Shown("optinb.segments.vendor_control.VendorControlRecord", vendor_control_text),
     Shown("optinb.segments.tables_view.CustomerDay", day_text),
     Shown("optinb.segments.reach.CustomerReach", customer_reach_text),

@@ -29,7 +29,7 @@ from optinb.campaigns import OUTCOMES, REASONS, CampaignChange, CampaignRecord, 
 from optinb.campaigns.conversation import Comment
 from optinb.cli import main
 from optinb.customers import ModelReport
-from optinb.customers.scores import Score
+from optinb.customers.scores import PublishedScore
 from optinb.delivery import (
     Answer,
     Cancellation,
@@ -91,7 +91,7 @@ from optinb.rehearsal import JOURNAL
 from optinb.sandbox import Sandbox, demo_world
 from optinb.segments import Distribution, GroupsRecorded, Outcome
 from optinb.segments.discovery import Discovery
-from optinb.segments.discovery.finding import Earlier
+from optinb.segments.discovery.finding import HeldBefore
 from optinb.show import campaigns, customers, pages
 from optinb.show.registry import ROOMS, entries, fields, find
 from optinb.store import AuditVerdict
@@ -231,7 +231,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
     reconciled = Reconciled(campaign="A", run_date=RUN_DATE, unknown=3, received=1, missing=1, untold=1)
     settled = Settled(reconciled=reconciled, list="A, missing")
     found = ws.discover('did("purchase").within(days=30)')
-    before = Earlier(day=RUN_DATE, looked_at=9, rate=0.2, rate_outside=0.1, low=0.01, high=0.2)
+    before = HeldBefore(day=RUN_DATE, looked_at=9, rate=0.2, rate_outside=0.1, low=0.01, high=0.2)
     then = (before, replace(before, low=-0.1), replace(before, rate=0.0), None)
     held = replace(found, earlier_on=RUN_DATE, known=found.known - 1,
                    findings=tuple(replace(found[0], looked_at=9, earlier=one) for one in then))  # fmt: skip
@@ -290,8 +290,8 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         ws.vendor_control.save("Shop", ["somebody"]),
         ws.programme(), *programmes(),
         ws.uplift(shop["name"]),
-        Score(attribute="uplift of a", subject="A", meaning="Moves", made_on=RUN_DATE, author="Ann", published_at=NOW,
-              body="{}"),
+        PublishedScore(attribute="uplift of a", subject="A", meaning="Moves", made_on=RUN_DATE, author="Ann",
+                       published_at=NOW, body="{}"),
         ws.campaigns.last_approval(ws.campaigns.preview(shop)), init_workspace(ws.root.parent / "new"),
     ]  # fmt: skip
     forgotten = ForgottenCustomer(person="0" * 64, rows={"customers": 1}, versions=1, files=1, quarantined=1, lists=1,

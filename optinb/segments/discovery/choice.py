@@ -14,7 +14,7 @@ from optinb.segments.discovery.evidence import (
     Bits,
     Flags,
     Floats,
-    Passed,
+    PassedBar,
     Places,
     Sums,
     Target,
@@ -42,7 +42,7 @@ class FoundGroup(NamedTuple):
     """A group that was found: its conditions, how it passed the search, and the share of false ones up to it."""
 
     conditions: tuple[Condition, ...]
-    passed: Passed
+    passed: PassedBar
     q_value: float
 
 
@@ -124,7 +124,7 @@ def choose(
         mask = np.logical_and.reduce([holds(c, columns[c.column]) for c in found])
         if (mask & among).sum() < max(least, (1 - OVERLAP) * mask.sum()):
             continue
-        chosen.append(FoundGroup(found, Passed(float(strength[best]), float(bars[best])), float(false[best])))
+        chosen.append(FoundGroup(found, PassedBar(float(strength[best]), float(bars[best])), float(false[best])))
         if overlapping:
             told.append(pack([mask])[0])
         left &= ~mask

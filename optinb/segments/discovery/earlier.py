@@ -14,7 +14,7 @@ from optinb.rules import Contacted, Did, Last, Rule, Uses, attributes_of, nodes_
 from optinb.segments.compile import members
 from optinb.segments.discovery.columns import read_customers, read_target
 from optinb.segments.discovery.evidence import Sums, Target, chance, gain, interval, steady, sums_of
-from optinb.segments.discovery.finding import Earlier, Finding
+from optinb.segments.discovery.finding import Finding, HeldBefore
 
 if TYPE_CHECKING:
     from optinb.segments.discovery.run import Discovery
@@ -92,8 +92,14 @@ def held_before(found: Discovery, tables: Tables, target: Rule | str, within: Ru
             return finding
         inside, outside = sums_of(asked_of[mask]), sums_of(asked_of[~mask])
         low, high = interval(inside, outside, yes_no=yes_no)
-        there = Earlier(day=tables.run_date, looked_at=int(mask.sum()), rate=mean(inside), rate_outside=mean(outside),
-                        low=low, high=high)  # fmt: skip
+        there = HeldBefore(
+            day=tables.run_date,
+            looked_at=int(mask.sum()),
+            rate=mean(inside),
+            rate_outside=mean(outside),
+            low=low,
+            high=high,
+        )
         p = float(chance(gain(searched_by.of(mask), everybody, yes_no=yes_no)))
         return replace(finding, earlier=there, p_confirmed=p)
 

@@ -78,7 +78,7 @@ def q_values(chances: Floats) -> Floats:
 LOWEST = 60.0  # standard errors below what was found, under which nothing is told any more
 
 
-class Passed(NamedTuple):
+class PassedBar(NamedTuple):
     """By how many standard errors a group stood out in a search, and how many it needed to be told.
 
     Attributes:
@@ -112,7 +112,7 @@ class Passed(NamedTuple):
 
 
 def interval(
-    inside: Sums, outside: Sums, *, yes_no: bool, level: float = 0.95, passed: Passed | None = None
+    inside: Sums, outside: Sums, *, yes_no: bool, level: float = 0.95, passed: PassedBar | None = None
 ) -> tuple[float, float]:
     """The interval of the difference of the means, inside less outside.
 
