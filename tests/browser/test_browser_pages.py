@@ -322,6 +322,7 @@ def test_group_phones_and_variants_are_reached_and_filled_by_keyboard_alone(site
         expect(open_tab(page).get_by_label("Value", exact=True)).to_be_visible()
         hand.go_on("Value")
         hand.type("d")
+        expect(open_tab(page).locator("datalist option[value='DE']").first).to_be_attached()
         keys.press("Enter")
         expect(open_tab(page).get_by_text("country is DE")).to_be_visible()
         hand.go_on("Name of the group", within=40)
@@ -405,6 +406,8 @@ def test_planner_is_reached_and_filled_by_keyboard_alone(site, folder, templates
                 case "promo_code: text":
                     page.keyboard.type("WINTER")
                 case "Name of the campaign":
+                    # a person sees the name that is suggested before they write another one
+                    expect(open_tab(page).get_by_label(seen[-1])).to_have_value(re.compile("^Lapsed buyers, "))
                     page.keyboard.press("Control+a")
                     page.keyboard.type(NAME)
             if seen[-1] == wanted:
