@@ -68,6 +68,7 @@ READS: dict[str, tuple[Any, ...]] = {
     "ContactHistory.of_person": (None, ("000014",), ()),
     "ContactHistory.reopen": (),
     "ContactHistory.rows": (None,),
+    "ContactHistory.rows_of": (None,),
     "ContactHistory.table": (),
     "ContactHistory.verdict_on": (None, 0),
     "ContactHistory.verdicts": (None,),
