@@ -104,8 +104,10 @@ def append(root: Path, line: bytes) -> None:
             if not size or size + len(line) <= MOST_BYTES:
                 file.write(line)
                 return
-            with suppress(FileNotFoundError):  # another process gave it a name between its opening and its lock
-                path.rename(folder / f"optinb_{datetime.now(UTC):%Y%m%dT%H%M%S%f}.log")
+            # while this one waited, another process may have named the full file; the path is then none, or a new one
+            with suppress(FileNotFoundError):
+                if os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                    path.rename(folder / f"optinb_{datetime.now(UTC):%Y%m%dT%H%M%S%f}.log")
         for old in sorted(folder.glob("optinb_*.log"))[:-KEPT]:
             old.unlink(missing_ok=True)
 
