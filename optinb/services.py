@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from optinb.planning.template_uses import TemplateUses
     from optinb.planning.together import Together
     from optinb.segments import Groups, Lists, VendorControl
+    from optinb.segments.news.desk import NewsDesk
     from optinb.warehouse import Snapshot, Warehouse
     from optinb.warehouse.inbox import Arrivals
 
@@ -107,6 +108,13 @@ class Services(TablesView):
         from optinb.segments.lists import Lists
 
         return Lists(self.context, self.store.audit, published=self._published)
+
+    @once
+    def news(self) -> NewsDesk:
+        """What changed and whom to look at, night by night."""
+        from optinb.segments.news.desk import NewsDesk
+
+        return NewsDesk(self.context, self.store.audit, reading=self, groups=self.groups)
 
     @once
     def vendor_control(self) -> VendorControl:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optinb.cli.common import Listing, column_options, date_option, main, on_workspace
+from optinb.cli.common import Listing, column_options, date_option, main, on_workspace, rehearsable
 from optinb.cli.completing import names_of
 from optinb.errors import UsageError
 from optinb.segments.vendor_control import without_list
@@ -19,6 +19,36 @@ if TYPE_CHECKING:
     from optinb.workspace import Workspace
 
 group_argument: Decorator = click.argument("name", shell_complete=names_of("group"))
+
+
+@main.command()
+@date_option("the newest that told anything")
+@click.option("--look", is_flag=True, help="Look at everybody now, as each night does.")
+@click.option("--save", nargs=2, metavar="KEY NAME", help="Save the group with this key as the target group NAME.")
+@click.option("--dismiss", metavar="KEY", help="Never tell this again, nor the same of nearly the same customers.")
+@click.option("--restore", metavar="KEY", help="Take it back that this was dismissed.")
+@rehearsable("demo-author")
+@on_workspace
+def news(
+    ws: Workspace,
+    run_date: date | None,
+    look: bool,
+    save: tuple[str, str] | None,
+    dismiss: str | None,
+    restore: str | None,
+) -> Any:
+    """Show what changed and whom to look at: at most seven groups a night, each with its evidence and a KEY."""
+    if sum((look, save is not None, dismiss is not None, restore is not None)) > 1:
+        raise UsageError("--look, --save, --dismiss and --restore each do something else: give one of them")
+    if run_date is not None and (save or dismiss or restore):
+        raise UsageError("--date is of what is shown: leave it out with --save, --dismiss and --restore")
+    if save is not None:
+        return ws.news.save(*save)
+    if dismiss is not None:
+        return ws.news.dismiss(dismiss)
+    if restore is not None:
+        return ws.news.restore(restore)
+    return ws.news.look(run_date) if look else ws.news.of(run_date)
 
 
 @main.group()

@@ -86,7 +86,7 @@ def render_report(
         campaign_outcomes=outcomes,
         arrivals=arrival_rows(summary.confirmed),
         lost=lost_words(summary.confirmed),
-        news=told_by_group(summary.templates),
+        template_news=told_by_group(summary.templates),
         final=final_results(summary),
         model=model,
         pauses=pauses(model.pauses, churn_days=model.thresholds.churn_days) if model and len(model.pauses) else "",

@@ -135,9 +135,9 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     `model` holds the lines of the model card, `templates` what became of templates in Appboy since the night before,
     `reach` what Appboy counted of each campaign in the last 14 days, `tokens` what it said of a sample of customers,
     `confirmed` what it says by now of messages that it accepted in earlier nights, `groups` which saved groups are of
-    an unusual size, `stale` the tables that are too old to be sent from, each with the reason, which holds the
-    campaigns that read it, `results` the campaigns that became final with what they brought, `measuring` those that
-    didn't yet.
+    an unusual size, `news` what changed and whom to look at, `stale` the tables that are too old to be sent from, each
+    with the reason, which holds the campaigns that read it, `results` the campaigns that became final with what they
+    brought, `measuring` those that didn't yet.
     """
 
     run_date: date
@@ -163,6 +163,7 @@ class NightSummary(Struct, frozen=True, kw_only=True):
     results: tuple[FinalCard, ...] = ()
     measuring: tuple[Measuring, ...] = ()
     groups: tuple[str, ...] = ()
+    news: tuple[str, ...] = ()
 
 
 def held(name: str, app_group: str, template: str, reason: str, figures: Waterfall | None = None) -> CampaignSummary:

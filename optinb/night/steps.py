@@ -1,4 +1,4 @@
-"""One night: preflight, import, model, templates, audiences, sends, figures, groups, report.
+"""One night: preflight, import, model, templates, audiences, sends, figures, groups, news, report.
 
 Every step may be run again: what is done already is found and left as it is, so that a night that was killed goes on
 where it stopped, and a night that is run twice sends nothing twice.
@@ -30,7 +30,7 @@ from optinb.measure import (
 )
 from optinb.night.tonight import WAIT_S, NightCampaigns
 from optinb.planning import Diagnosis, Doctor, bad
-from optinb.segments import GroupNights, GroupsRecorded, record_groups
+from optinb.segments import GroupNights, GroupsRecorded, News, record_groups
 from optinb.warehouse import ImportReport, OutdatedError
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class Night:
         self._tokens: tuple[ReachSample, ...] = ()
         self._confirmed: ConfirmedNights | None = None
         self._groups: GroupsRecorded | None = None
+        self._news: News | None = None
         self._warnings = list(workspace.checkpoints.without_answers(run_date))
         self._reported: NightSummary | None = None
         self._started_at = workspace.now()
@@ -231,10 +232,26 @@ class Night:
         self._warnings += self._groups.problems
         return self._groups
 
+    def news(self) -> News:
+        """Looks at everybody, and tells what changed and whom to look at. What can't be told is a note, and no more.
+
+        A dry run looks at nobody, nor does a night without tables of its own.
+        """
+        self._news = News(night=self.run_date)
+        if self.dry_run or self._tonight.blocked or self._tonight.overtaken or self.ws.snapshot().model_date is None:
+            return self._news
+        try:
+            self._news = self.ws.news.look(self.run_date)
+        except Exception as error:  # whatever it is, the night has sent what it was to send
+            self._warnings.append(f"what changed can't be told: {failure(error, doing='look at what changed')}")
+        return self._news
+
     def report(self) -> NightSummary:
         """Writes `summary.json` and `report.html` and notes how the night ended."""
         if self._groups is None:
             self.groups()  # a copy of the notebook from before there was this step
+        if self._news is None:
+            self.news()  # likewise
         summary = self._summary()
         self.folder.mkdir(parents=True, exist_ok=True)
         settings = self.ws.settings
@@ -341,6 +358,7 @@ class Night:
             results=results.final,
             measuring=results.measuring,
             groups=self._groups.alarms if self._groups else (),
+            news=tuple(item.headline for item in self._news.shown) if self._news else (),
         )
 
     def _results(self) -> ResultsTonight:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from optinb.segments.groups import GroupRecord, Groups, GroupSize
     from optinb.segments.lists import ListRecord, Lists
     from optinb.segments.membership import Membership, Overlap, Sizes
+    from optinb.segments.news.item import News, NewsItem
     from optinb.segments.past import PastWorkspace
     from optinb.segments.plan import plan_of
     from optinb.segments.profile import Distribution, Profile, Vocabulary
@@ -56,6 +57,7 @@ else:
             ".groups": "GroupRecord GroupSize Groups",
             ".lists": "ListRecord Lists",
             ".membership": "Membership Overlap Sizes",
+            ".news.item": "News NewsItem",
             ".past": "PastWorkspace",
             ".plan": "plan_of",
             ".profile": "Distribution Profile Vocabulary",

@@ -204,7 +204,8 @@ class Exploration(TablesView):
                 name of a saved group.
             within: a rule or saved group that bounds the customers looked at.
             exclude: attributes to leave out; ids, and what the target is made of, are left out in any case.
-            include: attributes to look at although they are made of what the target is made of.
+            include: attributes to look at although they are made of what the target is made of, or tell it nearly
+                always.
             depth: conditions in a group at most, 1 to 3.
             min_size: customers in a group at least; 0.2 % and not under 50 when left out.
             limit: groups at most.

@@ -24,7 +24,7 @@ from optinb.customers.moves import NOT_YET
 from optinb.segments.group_history import Expectation, GroupNight
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
 FALSE_ALARMS = 0.01
@@ -138,8 +138,20 @@ def _whence(nights: Sequence[GroupNight], *, since: date, is_more: bool) -> str:
         if one.night > since:
             for counts, sign in ((one.came_from, 1), (one.went_to, -1)):
                 for stage, count in counts.items():
-                    net[stage] = net.get(stage, 0) + (sign if is_more else -sign) * count
-    gains = {stage: count for stage, count in net.items() if count > 0}
+                    net[stage] = net.get(stage, 0) + sign * count
+    told = whence(net, is_more=is_more)
+    return f"; {told}" if told else ""
+
+
+def whence(net: Mapping[str, int], *, is_more: bool) -> str:
+    """Where most of those came from, or went to, by whom a group is larger, or smaller; empty where that isn't known.
+
+    Args:
+        net: how many more came from each lifecycle stage than went to it.
+        is_more: whether the group grew.
+    """
+    sign = 1 if is_more else -1
+    gains = {stage: sign * count for stage, count in net.items() if sign * count > 0}
     if not gains:
         return ""
     stage = max(gains, key=lambda name: gains[name])
@@ -148,5 +160,5 @@ def _whence(nights: Sequence[GroupNight], *, since: date, is_more: bool) -> str:
         return ""
     who = "most" if part > 0.5 else f"the largest part ({share(part, decimals=0)})"
     if stage == NOT_YET:
-        return f"; {who} {'are new customers' if is_more else 'are no customers any more'}"
-    return f"; {who} {'came from' if is_more else 'went to'} {stage}"
+        return f"{who} {'are new customers' if is_more else 'are no customers any more'}"
+    return f"{who} {'came from' if is_more else 'went to'} {stage}"

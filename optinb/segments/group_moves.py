@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, get_args
+from datetime import date
+from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 
 from optinb.customers.moves import NOT_YET
 from optinb.segments.group_forecast import UNKNOWN
+
+if TYPE_CHECKING:
+    from optinb.warehouse import Snapshot
 
 Change = Literal["member", "joined", "left", "new_id", "old_id"]
 """A row of a night: somebody who was in already (in a whole list), a person who joined or left, an id under which a
@@ -85,6 +89,36 @@ def changed(
         .cast(ROWS)  # type: ignore[arg-type]
         .sort("customer_id")
     )
+
+
+def persons_of(snapshot: Snapshot) -> pl.DataFrame:
+    """PERSONS of a version."""
+    if not snapshot.has("persons"):
+        return pl.DataFrame(schema=PERSONS)
+    return snapshot.table("persons").select(PERSONS.names()).cast(PERSONS).collect()  # type: ignore[arg-type]
+
+
+def states_of(states: pl.LazyFrame) -> pl.LazyFrame:
+    """STATES from the columns of the models."""
+    known = states.collect_schema().names()
+    value = pl.col("future_value") if "future_value" in known else pl.lit(None, pl.Float64)
+    return states.select("customer_id", "stage", value=value).cast(STATES)  # type: ignore[arg-type]
+
+
+def states_on(snapshot: Snapshot, night: date) -> pl.LazyFrame | None:
+    """STATES of a night; None where nothing is kept of it."""
+    found = snapshot.history(since=night, until=night).filter(pl.col("day") == night)
+    return states_of(found) if "stage" in found.collect_schema() else None
+
+
+def net_moves(rows: pl.DataFrame) -> dict[str, int]:
+    """How many more came from each lifecycle stage than went to it, of what `changed` gives."""
+    net: dict[str, int] = {}
+    for change, column, sign in (("joined", "stage_before", 1), ("left", "stage_after", -1)):
+        stages = rows.filter(pl.col("change") == change)[column].drop_nulls()
+        for stage, count in stages.value_counts().iter_rows():
+            net[stage] = net.get(stage, 0) + sign * count
+    return net
 
 
 def _with_person(rows: pl.DataFrame, persons: pl.DataFrame) -> pl.DataFrame:

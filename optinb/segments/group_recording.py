@@ -15,7 +15,7 @@ from optinb.rules import Rule, expand, from_json, to_json
 from optinb.segments.compile import check
 from optinb.segments.group_forecast import LEARNT, WEEK, looked_at
 from optinb.segments.group_history import GroupNight
-from optinb.segments.group_moves import PERSONS, ROWS, STATES, changed
+from optinb.segments.group_moves import ROWS, changed, persons_of, states_of, states_on
 from optinb.segments.together import members_of_all
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from optinb.segments.group_nights import GroupNights
     from optinb.segments.groups import GroupRecord
     from optinb.segments.tables_view import TablesView
-    from optinb.warehouse import Snapshot
 
 SPEND = "spend_365d"
 
@@ -66,7 +65,7 @@ def record_groups(reading: TablesView, kept: GroupNights, *, night: date) -> Gro
     columns = {name: f"group {number}" for number, name in enumerate(rules)}
     tables = reading.tables_for(*rules.values(), run_date=night)
     found = members_of_all({columns[name]: rule for name, rule in rules.items()}, tables)
-    people = _persons(snapshot)
+    people = persons_of(snapshot)
     states = snapshot.table("features")
     alarms = []
     for group in saved:
@@ -129,8 +128,8 @@ def _record(
             earlier,
             members,
             persons=persons,
-            states_before=_states_on(reading.snapshot(), before),
-            states_now=_states(states),
+            states_before=states_on(reading.snapshot(), before),
+            states_now=states_of(states),
         )
         (last,) = kept.figures(group.name, since=before)[:1]
         figures = replace(figures, forgotten=last.size - earlier.height, **_moves(rows))
@@ -198,21 +197,3 @@ def _moves(rows: pl.DataFrame) -> dict[str, Any]:
 
 def _counts(stages: pl.Series) -> dict[str, int]:
     return dict(stages.drop_nulls().value_counts().sort(stages.name).iter_rows())
-
-
-def _states(states: pl.LazyFrame) -> pl.LazyFrame:
-    """STATES from the columns of the models."""
-    known = states.collect_schema().names()
-    value = pl.col("future_value") if "future_value" in known else pl.lit(None, pl.Float64)
-    return states.select("customer_id", "stage", value=value).cast(STATES)  # type: ignore[arg-type]
-
-
-def _states_on(snapshot: Snapshot, night: date) -> pl.LazyFrame | None:
-    found = snapshot.history(since=night, until=night).filter(pl.col("day") == night)
-    return _states(found) if "stage" in found.collect_schema() else None
-
-
-def _persons(snapshot: Snapshot) -> pl.DataFrame:
-    if not snapshot.has("persons"):
-        return pl.DataFrame(schema=PERSONS)
-    return snapshot.table("persons").select(PERSONS.names()).cast(PERSONS).collect()  # type: ignore[arg-type]

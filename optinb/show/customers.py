@@ -37,6 +37,8 @@ if TYPE_CHECKING:
         GroupsRecorded,
         ListRecord,
         Membership,
+        News,
+        NewsItem,
         Preview,
         Profile,
         VendorControlRecord,
@@ -173,6 +175,21 @@ def groups_recorded_text(value: GroupsRecorded) -> str:
     return "\n".join([*lines, *(f"unusual size: {a}" for a in value.alarms), *(f"! {p}" for p in value.problems)])
 
 
+def news_text(value: News) -> str:
+    """What changed and whom to look at, each with its evidence and its key."""
+    told = [
+        f"{item.key}  {item.headline}\n" + "\n".join(f"          {line}" for line in item.evidence)
+        for item in value.shown
+    ]
+    head = f"{value.night:%Y-%m-%d}: {value.summary()}"
+    return "\n".join([head, *told, *(f"! {reason}" for reason in value.silent)])
+
+
+def news_item(item: NewsItem) -> str:
+    """One thing that was told, without the style."""
+    return fragment("news_item.html.j2", "item", item)
+
+
 def membership_text(value: Membership) -> str:
     """Why a customer belongs to a rule or doesn't."""
     if value.tree is None:
@@ -288,6 +305,7 @@ SHOWN = (
     Shown("optinb.segments.reach.Reach", page="reach"),
     Shown("optinb.segments.group_history.GroupHistory", group_history_text, "group_history"),
     Shown("optinb.segments.group_recording.GroupsRecorded", groups_recorded_text),
+    Shown("optinb.segments.news.item.News", news_text, "news"),
     Shown("optinb.segments.groups.GroupSize", group_size_text, "group_size"),
     Shown("optinb.segments.export.GroupExport", export_text),
     Shown("optinb.segments.groups.GroupRecord", group_text, "groups", many=True),

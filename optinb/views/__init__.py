@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         TakesValues,
     )
     from optinb.views.explore.discover import DiscoverView
+    from optinb.views.news_view import NewsView
     from optinb.views.plan.offers_view import OffersView
     from optinb.views.plan.planner import Planner
     from optinb.views.results_view import ResultsView
@@ -47,6 +48,7 @@ __all__ = [
     "micro_segments",
     "migration",
     "monitor",
+    "news",
     "offers",
     "overlap",
     "page",
@@ -220,6 +222,17 @@ def discover(ws: Workspace) -> DiscoverView:
     from optinb.views.explore.discover import DiscoverView
 
     return DiscoverView(ws)
+
+
+def news(ws: Workspace) -> NewsView:
+    """What changed and whom to look at, by the newest night: saved by a click, or dismissed.
+
+    Args:
+        ws: the workspace whose nights are shown and that keeps the groups.
+    """
+    from optinb.views.news_view import NewsView
+
+    return NewsView(ws)
 
 
 def migration(ws: Workspace) -> MigrationView:

@@ -9,6 +9,7 @@ import ipywidgets as w
 from optinb.views.controls import Pane, box, choose, field, styles
 from optinb.views.debounce import follow
 from optinb.views.editor.editor import RuleEditor
+from optinb.views.news_view import NewsView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,7 +51,8 @@ class GroupDesk(w.VBox):
         self.more = field(w.Dropdown, "More about groups", options=[("Choose …", ""), *((n, n) for n in MORE)])
         self.more.add_class("ob-narrow")
         self.other = box(of="ob-column")
-        self.children = (styles(), self.group, self.result, self.place, self.more, self.other)
+        self.news = NewsView(ws, plan=plan, says_nothing=False)
+        self.children = (styles(), self.news, self.group, self.result, self.place, self.more, self.other)
         self._learn(self._names())
         self._show()
         self.group.observe(lambda _: self._show(), "value")

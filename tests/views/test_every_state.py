@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from page_text import text_of
 
 import optinb
-from optinb import show, views
+from optinb import attr, show, views
 from optinb.appboy import Standing, StatedRules, StatedTemplate, TemplateListing, TemplateNews, TemplateRules
 from optinb.appboy.template_changes import TemplateChange
 from optinb.appboy.template_rules import VendorCap, VendorQuietHours
@@ -88,10 +88,13 @@ from optinb.nightly import Blocked, Night
 from optinb.planning import CampaignPreview
 from optinb.planning.approving import LastApproval
 from optinb.rehearsal import JOURNAL
+from optinb.rules import to_json
 from optinb.sandbox import Sandbox, demo_world
-from optinb.segments import Distribution, GroupsRecorded, Outcome
+from optinb.segments import Distribution, GroupsRecorded, NewsItem, Outcome
+from optinb.segments import News as WhatChanged
 from optinb.segments.discovery import Discovery
 from optinb.segments.discovery.finding import HeldBefore
+from optinb.segments.news.item import NewsKind
 from optinb.show import campaigns, customers, pages
 from optinb.show.registry import ROOMS, entries, fields, find
 from optinb.store import AuditVerdict
@@ -119,6 +122,7 @@ PIECES: tuple[Callable[..., str], ...] = (
     customers.download,
     customers.figures,
     customers.finding,
+    customers.news_item,
     customers.tally,
 )
 SHOWN: dict[str, Callable[..., str]] = {
@@ -248,6 +252,12 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
     finals = {"results": (FinalCard(campaign="A", note=kept, is_one_of_several=True),),
               "measuring": (Measuring(campaign="B", until=NOW),)}  # fmt: skip
     said = Comment(campaign_id=records[0].id, number=1, version=1, who="Ann", at=NOW, text="Not on a holiday")
+    items = tuple(
+        NewsItem(key=f"{at:08x}", kind=kind, rule_json=to_json(attr("country") == "DE"), who="country is DE",
+                 headline=f"It {kind}", evidence=("this", "that"), customers=9, change=0.2, low=-0.1, high=0.1)
+        for at, kind in enumerate(get_args(NewsKind))
+    )  # fmt: skip
+    changed = WhatChanged(night=RUN_DATE, items=items, looked_at=9, dismissed=frozenset({items[0].key}))
     made: list[Any] = [
         *(CodesGivenBack(campaign="A", run_date=RUN_DATE, pool="codes", filtered=f, codes=c, before=b)
           for f, c, b in ((2, 1, 0), (2, 1, 1), (2, 0, 2), (2, 0, 0), (0, 0, 0))),
@@ -258,6 +268,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         ws.groups.export("Lapsed buyers"),
         ws.profile("Lapsed buyers"), ws.overlap(("Lapsed buyers", "Club regulars")), found, held,
         ws.sizes(("Lapsed buyers", "Club regulars")), ws.reach_of("000014"), ws.groups.count("Lapsed buyers"),
+        *items, changed, replace(changed, items=()), WhatChanged(night=RUN_DATE, silent=("the customers aren't modelled",)),
         GroupsRecorded(night=RUN_DATE, groups=2, alarms=("A grew",), problems=("no",)),
         ws.groups.history("Lapsed buyers"),
         *ws.groups.list(), *listed, ws.doctor(), ws.campaigns.message(shop, "000014"), ws.campaigns.test_send(shop),

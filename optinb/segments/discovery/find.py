@@ -51,6 +51,7 @@ def find(
     least: int,
     limit: int,
     overlapping: bool,
+    keep: Container[str] = (),
     pace: Hundredths,
 ) -> Found:
     """Searches customers whose target is known.
@@ -63,6 +64,7 @@ def find(
         least: customers in a group at least.
         limit: groups at most.
         overlapping: whether groups may overlap.
+        keep: attributes that are looked at even if they restate the target.
         pace: is told how far it is.
 
     Raises:
@@ -74,6 +76,7 @@ def find(
     made, bits, places = _conditions(columns, least, skip=twins)
     alone = target.of_each(bits)
     restate = restating(places, alone, columns, target, twins)
+    restate = {place: reason for place, reason in restate.items() if columns[place].name not in keep}
     left_out |= {columns[place].name: reason for place, reason in restate.items()}
     useless = set(range(len(columns))) - set(places.tolist()) - set(twins)
     left_out |= dict.fromkeys(

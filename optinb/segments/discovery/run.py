@@ -136,7 +136,7 @@ def discover(
         target: a rule, or the name of a yes/no or number attribute; high values are looked for.
         within: whom to look at; everybody when left out.
         exclude: attributes to leave out, beside those that restate the target.
-        include: attributes to look at although they are made of what the target is made of.
+        include: attributes to look at although they are made of what the target is made of, or tell it nearly always.
         depth: conditions in a group at most, 1 to 3.
         min_size: customers in a group at least; 0.2 % and not under 50 when left out.
         limit: groups at most.
@@ -176,6 +176,7 @@ def discover(
         least=max(5, int(least * searched.sum() / len(ids))),
         limit=limit,
         overlapping=overlapping,
+        keep=tuple(include),
         pace=pace,
     )
     findings = [_finding(group, readable, values, yes_no, within) for group in found.groups]

@@ -1,0 +1,1 @@
+"""What a night tells unprompted: what changed, and whom to look at."""
