@@ -125,6 +125,7 @@ def test_a_value_that_rises_in_one_town_is_told() -> None:
     sizes = shop(5, value=lambda at, town: 1.3 if town == 3 and at >= 72 else 1.0)
     (found,) = changes(sizes).found
     assert found.kind == "value rose" and "T3" in str(found.rule) and 0.25 < found.by < 0.35
+    assert not changes_of(sizes, NIGHT, is_flag=lambda _: False, with_value=False).found
 
 
 def test_a_change_in_one_half_of_the_customers_alone_is_chance() -> None:

@@ -268,7 +268,7 @@ def examples(used: Workspace) -> dict[type, list[Any]]:
         ws.groups.export("Lapsed buyers"),
         ws.profile("Lapsed buyers"), ws.overlap(("Lapsed buyers", "Club regulars")), found, held,
         ws.sizes(("Lapsed buyers", "Club regulars")), ws.reach_of("000014"), ws.groups.count("Lapsed buyers"),
-        *items, changed, replace(changed, items=()), WhatChanged(night=RUN_DATE, silent=("the customers aren't modelled",)),
+        *items, changed, replace(changed, items=()), WhatChanged(night=RUN_DATE, silent=("nothing is modelled",)),
         GroupsRecorded(night=RUN_DATE, groups=2, alarms=("A grew",), problems=("no",)),
         ws.groups.history("Lapsed buyers"),
         *ws.groups.list(), *listed, ws.doctor(), ws.campaigns.message(shop, "000014"), ws.campaigns.test_send(shop),

@@ -67,13 +67,16 @@ def nights_wanted(night: date) -> tuple[date, ...]:
     return (night - YEAR - WEEK, night - YEAR, *lately)
 
 
-def changes_of(sizes: Mapping[date, pl.DataFrame], night: date, *, is_flag: Callable[[str], bool]) -> Changes:
+def changes_of(
+    sizes: Mapping[date, pl.DataFrame], night: date, *, is_flag: Callable[[str], bool], with_value: bool = True
+) -> Changes:
     """The groups that changed in the week up to a night.
 
     Args:
         sizes: with SIZES, of that night and of those of `nights_wanted` that are known.
         night: which one.
         is_flag: whether an attribute is a yes or no.
+        with_value: whether the mean value is looked at, too; what two models tell can't be compared.
     """
     if night not in sizes or night - WEEK not in sizes:
         return Changes((), 0, f"what changed can't be told: the customers of {night - WEEK:%d %B %Y} weren't modelled")
@@ -89,6 +92,8 @@ def changes_of(sizes: Mapping[date, pl.DataFrame], night: date, *, is_flag: Call
         told = f"what changed can be told from four weeks of nights on; {len(earlier)} changes of a week are known"
         return Changes((), 0, told)
     logs = _logs(groups, counts, worth)
+    if not with_value:
+        del logs["value"]
     looked_at = {name: int(np.isfinite(own[0, :, now[1]]).sum()) for name, (own, _) in logs.items()}
     found: list[Changed] = []
     for name, (own, common) in logs.items():

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from optinb.customers import labels_of
+from optinb.customers.modelling import card
 from optinb.engine import kinds
 from optinb.engine.persons import in_share
-from optinb.errors import OptinbError, RuleError
+from optinb.errors import OptinbError, RuleError, UsageError
 from optinb.rules import from_json, sentence, to_json
 from optinb.segments.compile import members
 from optinb.segments.group_forecast import whence
@@ -54,10 +55,12 @@ def look(reading: TablesView, kept: NewsFiles, night: date) -> News:
     delivered = looked_at(reading.snapshot().table("customers"))
     called = labels_of(kinds(tables.customer_schema), reading.settings.labels)
     memory = _Memory(kept, night, tables)
+    same_model = _model(reading, night) == _model(reading, night - WEEK)
     changes = changes_of(
         _sizes(reading, kept, night, delivered),
         night,
         is_flag=lambda name: kinds(tables.customer_schema)[name] == "yes/no",
+        with_value=same_model,
     )
     silent = [changes.silent] if changes.silent else []
     items: list[NewsItem] = []
@@ -79,6 +82,14 @@ def look(reading: TablesView, kept: NewsFiles, night: date) -> News:
     news = News(night=night, items=tuple(items), looked_at=changes.looked_at, silent=tuple(silent))
     kept.keep(news)
     return news
+
+
+def _model(reading: TablesView, night: date) -> str | None:
+    """The name of the model that tells the future value on a night; empty where no card is kept of it."""
+    try:
+        return card(reading.snapshot(), night).value.name
+    except UsageError:
+        return ""
 
 
 def _sizes(reading: TablesView, kept: NewsFiles, night: date, attributes: Iterable[str]) -> dict[date, pl.DataFrame]:
