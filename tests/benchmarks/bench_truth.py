@@ -1,14 +1,16 @@
-"""How right the customer models are out of time: what a night publishes, against what customers then did.
+"""How right models and discovery are: what a night publishes against what customers then did, and planted groups.
 
     python tests/benchmarks/bench_truth.py [--only season,cdnow_master] [--seed 1] [--no-rivals]
+        [--discovery 20000 100000]
 
 Runs `model_customers` on each set of data and night of `purchase_worlds.NIGHTS` (the data up to the night alone), and
-compares with the purchases after it. Prints one JSON, a list with an entry for each: `published` (which model, or why
+compares with the purchases after it. Prints one JSON: `nights` with an entry for each: `published` (which model, or why
 none), and of it, of the naive guesses and of rivals `rmse` (purchases), `total` (error of their sum, as a share of what
 happened), `best_tenth` (share of the purchases made by the tenth forecast highest) and `auc` (of any purchase); of what
 is published also the ranges: `buyers_inside` (share of those who bought whose spend lay in their range), `below_high`
 (share of all at or under the upper bound) and `outside_own` (forecasts outside their own range). `seconds` are those of
 the processor. Rivals are the models of lifetimes, and a LightGBM that learns from 8 past cuts, where installed.
+`discovery` has for each number of customers how well planted groups are found, by group, as of `bench_discovery`.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "customers"))
 
+from bench_discovery import measured
 from purchase_worlds import NIGHTS, Night, purchases_of
 
 from optinb.base.settings import LifecycleSection
@@ -44,13 +47,16 @@ def main() -> None:
     parser.add_argument("--only", default=",".join(NIGHTS))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-rivals", action="store_true")
+    parser.add_argument("--discovery", nargs="*", type=int, default=[20_000, 100_000], help="customers, several times")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     found = []
     for name in options.only.split(","):
         transactions = purchases_of(name, seed=options.seed).collect()
         found += [judged(name, transactions, night, rivals=not options.no_rivals) for night in NIGHTS[name]]
-    print(json.dumps(found, indent=1))
+    seeds = range(100 * options.seed, 100 * options.seed + 5)
+    discovery = [measured(size, seeds) for size in options.discovery]
+    print(json.dumps({"nights": found, "discovery": discovery}, indent=1))
 
 
 def judged(name: str, transactions: pl.DataFrame, night: Night, *, rivals: bool) -> dict[str, Any]:
