@@ -13,12 +13,12 @@ from optinb.customers.modelling import card
 from optinb.engine import kinds
 from optinb.engine.persons import in_share
 from optinb.errors import OptinbError, RuleError, UsageError
-from optinb.rules import from_json, sentence, to_json
-from optinb.segments.compile import members
+from optinb.rules import sentence, to_json
 from optinb.segments.group_forecast import whence
 from optinb.segments.group_moves import changed, net_moves, persons_of, states_of, states_on
-from optinb.segments.news.changes import WEEK, Changed, about, changes_of, nights_wanted
+from optinb.segments.news.changes import WEEK, Changed, changes_of, nights_wanted
 from optinb.segments.news.item import News, NewsItem
+from optinb.segments.news.memory import WORTH, Memory, members_of
 from optinb.segments.news.sizes import SALT, looked_at, sizes_of
 from optinb.segments.news.words import change_evidence, change_headline, worth_evidence, worth_headline
 from optinb.segments.news.worth import WorthCampaign, worth_campaigns
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from optinb.segments.tables_view import TablesView
 
 MOST, MOST_CHANGES = 7, 4  # of a night
-WORTH: NewsKind = "worth a campaign"
-REMEMBERED: dict[bool, int] = {True: 28, False: 90}  # days in which the same change, or else group, isn't told again
-SAME = 0.5  # of the customers of two groups: they are told as one
-STILL = 8  # days in which a change that was told is still seen in a week's figures
 MONTH = (21, 35)  # days between which "four weeks ago" may lie
 
 
@@ -54,7 +50,7 @@ def look(reading: TablesView, kept: NewsFiles, night: date) -> News:
     tables = reading.tables(night)
     delivered = looked_at(reading.snapshot().table("customers"))
     called = labels_of(kinds(tables.customer_schema), reading.settings.labels)
-    memory = _Memory(kept, night, tables)
+    memory = Memory(kept, night, tables)
     same_model = _model(reading, night) == _model(reading, night - WEEK)
     changes = changes_of(
         _sizes(reading, kept, night, delivered),
@@ -65,14 +61,14 @@ def look(reading: TablesView, kept: NewsFiles, night: date) -> News:
     silent = [changes.silent] if changes.silent else []
     items: list[NewsItem] = []
     for one in changes.found:
-        ids = _ids(one.rule, tables)
+        ids = members_of(one.rule, tables)
         if len(items) < MOST_CHANGES and memory.is_new(one.kind, ids, of=one.about):
             item = _changed_item(reading, one, ids, sentence(one.rule, called), night)
             items.append(item)
             memory.note(item, ids)
     try:
         for worth in _worth(reading, tables, night, delivered, called):
-            ids = _ids(worth.rule, tables)
+            ids = members_of(worth.rule, tables)
             if len(items) < MOST and memory.is_new(WORTH, ids):
                 item = _worth_item(worth, len(ids), sentence(worth.condition, called), sentence(worth.rule, called))
                 items.append(item)
@@ -132,7 +128,7 @@ def _whence(reading: TablesView, one: Changed, ids: pl.Series, night: date) -> s
     """Where most of those came from who are in a group since a week ago, or went to."""
     week_ago, snapshot = night - WEEK, reading.snapshot()
     rows = changed(
-        _ids(one.rule, reading.tables_on(week_ago, one.rule)).to_frame(),
+        members_of(one.rule, reading.tables_on(week_ago, one.rule)).to_frame(),
         ids.to_frame(),
         persons=persons_of(snapshot),
         states_before=states_on(snapshot, week_ago),
@@ -193,73 +189,3 @@ def _worth_item(worth: WorthCampaign, customers: int, who: str, whole: str) -> N
 def key_of(kind: NewsKind, rule: Rule) -> str:
     """What a group and what became of it are called."""
     return sha256(f"{kind} {to_json(rule)}".encode()).hexdigest()[:8]
-
-
-def _ids(rule: Rule, tables: Tables) -> pl.Series:
-    return members(rule, tables).collect(backend="polars").to_native()["customer_id"]
-
-
-class _Memory:
-    """What was told or dismissed, to tell nothing twice: by who is in the groups, so that other words don't matter."""
-
-    def __init__(self, kept: NewsFiles, night: date, tables: Tables) -> None:
-        self._tables = tables
-        told = [
-            (item, (night - day).days)
-            for day in kept.nights()
-            if 0 < (night - day).days <= max(REMEMBERED.values()) and (news := kept.read(day))
-            for item in news.items
-            if (night - day).days <= REMEMBERED[item.kind != WORTH]
-        ]
-        self._earlier = [(item, days, self._then(item)) for item, days in told]
-        self._dismissed = [(one.item, self._then(one.item)) for one in kept.dismissed().values()]
-        self._tonight: list[tuple[NewsItem, pl.Series]] = []
-
-    def note(self, item: NewsItem, ids: pl.Series) -> None:
-        """Says that it is told tonight."""
-        self._tonight.append((item, ids))
-
-    def is_new(self, kind: NewsKind, ids: pl.Series, *, of: str = "") -> bool:
-        """Whether nothing like it was told or dismissed: the same became of nearly the same customers.
-
-        Args:
-            kind: what became of a group.
-            ids: of its customers.
-            of: what it is about, whatever the stage.
-        """
-        is_change = kind != WORTH
-        for item, others in self._tonight:
-            if is_change == (item.kind != WORTH) and (
-                (is_change and about(item.rule) == of) or _of_smaller(ids, others) > SAME
-            ):
-                return False
-        if any(item.kind == kind and _alike(ids, others) > SAME for item, others in self._dismissed):
-            return False
-        for item, days, others in self._earlier:
-            if is_change and item.kind != WORTH and days <= STILL:
-                # what changed is still seen a week later: in its parts, in the whole, and where its customers are now
-                same = about(item.rule) == of or _of_smaller(ids, others) > SAME
-            else:
-                same = item.kind == kind and _alike(ids, others) > SAME
-            if same:
-                return False
-        return True
-
-    def _then(self, item: NewsItem) -> pl.Series:
-        try:
-            return _ids(from_json(item.rule_json), self._tables)
-        except OptinbError:  # it asks for what isn't delivered any more
-            return pl.Series([], dtype=pl.String)
-
-
-def _shared(one: pl.Series, other: pl.Series) -> int:
-    return int(one.is_in(other.implode()).sum())
-
-
-def _alike(one: pl.Series, other: pl.Series) -> float:
-    both = _shared(one, other)
-    return both / max(len(one) + len(other) - both, 1)
-
-
-def _of_smaller(one: pl.Series, other: pl.Series) -> float:
-    return _shared(one, other) / max(min(len(one), len(other)), 1)
