@@ -6,6 +6,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
 from optinb.base.figures import many, share, times
+from optinb.base.printable import printable_line
 from optinb.rules import term_text
 from optinb.show.pages import fragment, page
 from optinb.show.registry import Shown
@@ -178,7 +179,7 @@ def groups_recorded_text(value: GroupsRecorded) -> str:
 def news_text(value: News) -> str:
     """What changed and whom to look at, each with its evidence and its key."""
     told = [
-        f"{item.key}  {item.headline}\n" + "\n".join(f"          {line}" for line in item.evidence)
+        f"{item.key}  {printable_line(item.headline)}\n" + "\n".join(f"          {line}" for line in item.evidence)
         for item in value.shown
     ]
     head = f"{value.night:%Y-%m-%d}: {value.summary()}"

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 from page_text import text_of
 
 import optinb
@@ -208,6 +209,8 @@ def test_no_file_of_the_news_names_a_customer(ws: Workspace) -> None:
 def test_people_read_it_in_notebooks_terminals_and_the_command(ws: Workspace) -> None:
     news = ws.news.of()
     (item,) = news.shown
+    odd = replace(item, headline="a\nvalue\x1b[2J")
+    assert "a\\nvalue\\x1b[2J" in text(replace(news, items=(odd,)))
     assert item.headline in text_of(html(news)) and item.key in text(news) and item.evidence[0] in text(news)
 
     def call(*arguments: str) -> Any:
