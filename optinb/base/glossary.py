@@ -32,7 +32,7 @@ GLOSSARY: Mapping[str, str] = {
     "lifecycle stage": "Where customers stand by their purchases: new, active, at rest for too long, or back again.",
     "lift": "How many times as often, or as much, as among all others.",
     "measurement window": "The days after a message in which what customers do counts as its result.",
-    "micro-segment": "Customers of one lifecycle stage who spend, buy and use apps alike.",
+    "micro-segment": "Customers of a lifecycle stage who spend, buy and use apps alike, named in words.",
     "offer": "What a message promises, such as a discount or a gift, with its terms and codes.",
     "opened directly": "Opened by a tap on the message; “opened” also counts who opened the app soon after it.",
     "platform": "The kind of device that an app runs on: iOS, Android, Kindle or the web.",

@@ -15,7 +15,7 @@ from msgspec import Struct
 from optinb.base.settings import Platform
 from optinb.campaigns.campaign import Property
 from optinb.customers import declared_features
-from optinb.customers.attributes import CHANCES, STAGE, VALUE, origins
+from optinb.customers.attributes import CHANCES, MICRO_SEGMENT, STAGE, VALUE, origins
 from optinb.customers.scores import PublishedScore, definitions_of, read_by
 from optinb.rules import Rule, Uses, attributes_of, nodes_of, tables_behind, tables_read
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from optinb.campaigns.campaign import Campaign
     from optinb.campaigns.schedule import Schedule
 
-MICRO_SEGMENT = "micro_segment"
 # What [lifecycle] decides about; everything else that the package makes is made the same way in every workspace.
 STAGED = frozenset({*(a.name for a in (*STAGE, *VALUE, *CHANCES)), MICRO_SEGMENT, "comeback_pause_days"})
 # Whoever a rule chooses: their consent stands in one, their apps in the other.

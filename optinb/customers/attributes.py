@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from optinb.base.settings import FeatureSection
 
 
+MICRO_SEGMENT = "micro_segment"
+
+
 class Attribute(Struct, frozen=True, kw_only=True):
     """One column of the customer model's table: its name, what people call it, its kind and what it means."""
 
@@ -151,10 +154,10 @@ ATTRIBUTES: tuple[Attribute, ...] = (
     ),
     *STAGE,
     Attribute(
-        name="micro_segment",
+        name=MICRO_SEGMENT,
         label="micro-segment",
         kind="text",
-        sentence="Stage and clusters, such as active:spend3.rhythm1.taste4; clusters are numbered upwards.",
+        sentence="Stage and layers in words, such as “active, high spend, bought often”; one scale for all stages.",
     ),
     *VALUE,
     *CHANCES,
@@ -200,7 +203,7 @@ def meanings_of(declared: Iterable[Feature] = (), scores: Mapping[str, str] | No
 HISTORY_COLUMNS = (
     "customer_id",
     "stage",
-    "micro_segment",
+    MICRO_SEGMENT,
     "value_segment",
     "future_value",
     "churn_risk",
@@ -234,8 +237,8 @@ def origins(declared: Iterable[Feature] = ()) -> dict[str, frozenset[str]]:
     """The tables behind every column of `CustomerModel.table`, by name; `declared` are the features of the settings."""
     found = {feature.name: _of(feature) for feature in (*FEATURES, comeback_feature(30), *declared)}
     found |= dict.fromkeys((attribute.name for attribute in (*STAGE, *VALUE, *CHANCES, RANK)), PURCHASES)
-    layers = (found[column] for layer in LAYERS.values() for column, _ in layer.figures)
-    return found | {"micro_segment": PURCHASES.union(*layers), "customer_id": CUSTOMERS}
+    layers = (found[column] for column in LAYERS.values())
+    return found | {MICRO_SEGMENT: PURCHASES.union(*layers), "customer_id": CUSTOMERS}
 
 
 def days_behind(declared: Iterable[Feature] = ()) -> dict[str, int | None]:

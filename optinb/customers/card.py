@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from msgspec import Struct
 
+from optinb.base.figures import many
+from optinb.base.figures import share as in_percent
 from optinb.customers.attributes import VALUE
+from optinb.customers.cells import SMALLEST
 from optinb.customers.choosing import ValueReport
 from optinb.customers.gate import shortcomings
 from optinb.customers.lifecycle import STAGES, Thresholds
@@ -27,16 +30,16 @@ NOTED_TREND = 0.02
 class SegmentReport(Struct, frozen=True, kw_only=True):
     """Which segmentation labels the customers, and how it stands.
 
-    `clusters`: their number for each "stage layer" that has more than one; `drift` is that of the version before, where
-    there was one.
+    `shares`: of all customers, of each micro-segment that has any, the smallest first. `scales`: what the bands of each
+    layer mean. `drift` is that of the version before, where there was one.
     """
 
     version: int
     fitted_on: date
     reason: str
-    micro_segments: int
-    clusters: dict[str, int]
     drift: Drift | None
+    shares: dict[str, float] = {}
+    scales: tuple[str, ...] = ()
 
 
 class ModelReport(Struct, frozen=True, kw_only=True):
@@ -182,11 +185,19 @@ def _stage_lines(found: StageForecast) -> list[str]:
 
 
 def _segment_lines(found: SegmentReport) -> list[str]:
-    clusters = ", ".join(f"{where} {count}" for where, count in found.clusters.items()) or "none but one each"
-    told = (
-        f"Micro-segments: version {found.version}, fitted {found.fitted_on} because {found.reason}; "
-        f"{found.micro_segments} of them have customers. Clusters: {clusters}."
-    )
-    drift = found.drift
-    shift = [f"The largest shift of shares since the fit: {drift.where}, index {drift.index:.3f}."] if drift else []
-    return [told, *shift]
+    head = f"Micro-segments: version {found.version}, made {found.fitted_on} because {found.reason}"
+    if not found.shares:  # as earlier releases have left it
+        return [f"{head}."]
+    count, smallest = many(len(found.shares), "of them has", "of them have"), in_percent(min(found.shares.values()))
+    lines = [f"{head}; {count} customers, the smallest {smallest}."]
+    small = [f"{name} ({in_percent(share)})" for name, share in found.shares.items() if share < SMALLEST]
+    if small:
+        lines.append(
+            f"Less than {SMALLEST:.0%} of the customers are in {', '.join(small)}: no stage is left out for its size."
+        )
+    lines += [f"Bands of {told}." for told in found.scales]
+    if found.drift:
+        lines.append(
+            f"Shares have moved since by an index of {found.drift.index:.3f} in all, most in {found.drift.where}."
+        )
+    return lines

@@ -38,7 +38,10 @@ DTYPES: dict[Kind, IntoDType] = {
 }
 """The column type of each kind of feature."""
 
-IN_UNITS = ("spend_units", "refund_units", "amount", "quantity", "value")
+LATEST_DAYS = 90
+"""Of purchases up to a customer's last one: a longer time would grow with every young history."""
+
+IN_UNITS = ("spend_units", "latest_units", "refund_units", "amount", "quantity", "value")
 """Columns of the sources that hold whole ten-thousandths, whose sums are the same in any order of rows."""
 
 
@@ -156,6 +159,13 @@ FEATURES: tuple[Feature, ...] = (
         for days in (30, 90, 365)
     ),
     Feature(
+        name="latest_spend",
+        label=f"spend in the {LATEST_DAYS} days up to the last purchase",
+        kind="money",
+        sentence=f"Sum of purchases in the {LATEST_DAYS} days up to the latest one, refunds not taken off.",
+        made=Aggregate("purchases", "latest_units", "sum"),
+    ),
+    Feature(
         name="refunded",
         label="refunds so far",
         kind="money",
@@ -262,7 +272,7 @@ def build_features(
     if bought is None:
         bought = purchase_days(transactions, run_date=run_date)
     sources: dict[Source, nw.LazyFrame[Any]] = {
-        "purchases": nw.from_native(bought).lazy(),
+        "purchases": _purchases(bought),
         "refunds": _refunds(transactions, run_date),
         "categories": _categories(transactions, run_date),
         "apps": _apps(app_users, run_date, time_zone),
@@ -301,6 +311,15 @@ def _typed(features: Iterable[Feature], made: type[Aggregate | Derived]) -> list
                 column = money(column)
         typed.append(column.cast(DTYPES[feature.kind]))
     return typed
+
+
+def _purchases(bought: pl.LazyFrame) -> nw.LazyFrame[Any]:
+    """The purchase days; `latest_units` are null but in the days up to the customer's last one."""
+    rows = nw.from_native(bought).lazy().with_columns(day_number(nw.col("day")).alias("number"))
+    rows = rows.with_columns((nw.col("number").max().over("customer_id") - nw.col("number")).alias("before_last"))
+    return rows.with_columns(
+        nw.when(nw.col("before_last") <= LATEST_DAYS).then(nw.col("spend_units")).alias("latest_units")
+    )
 
 
 def _rows(transactions: pl.LazyFrame, run_date: date) -> nw.LazyFrame[Any]:

@@ -14,7 +14,6 @@ from optinb.base.figures import figure
 from optinb.errors import ModelError
 
 Floats: TypeAlias = NDArray[np.float64]
-Places: TypeAlias = NDArray[np.int64]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -41,12 +40,6 @@ def sample(table: pl.DataFrame, count: int) -> pl.DataFrame:
     if len(table) > count:
         table = table.filter(pl.col("customer_id").hash(11) % _PARTS < _PARTS * count // len(table))
     return table.sort("customer_id")
-
-
-def halves(table: pl.DataFrame, count: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Two samples of at most about so many rows with no customer in common, sorted."""
-    odd = pl.col("customer_id").hash(13) % 2 == 1
-    return sample(table.filter(~odd), count), sample(table.filter(odd), count)
 
 
 SETTLED = 1e-4

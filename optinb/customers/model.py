@@ -29,7 +29,7 @@ from optinb.customers.moves import forecast_stages
 from optinb.customers.pauses import pause_histogram
 from optinb.customers.ranges import RANGED
 from optinb.customers.risk import MOST_DAYS, risks
-from optinb.customers.segmentation import Segmentation, segment
+from optinb.customers.segmentation import Segmentation, segment, shares_of
 from optinb.customers.value import FORECAST, value_rank, value_segment
 
 NO_ATTRIBUTES = frozenset({"customer_id", "external_user_id", "time_zone", "push_opt_in", "is_blocked", "is_test"})
@@ -146,8 +146,8 @@ def model_customers(
             version=segmentation.version,
             fitted_on=segmentation.fitted_on,
             reason=segmentation.reason,
-            micro_segments=table["micro_segment"].n_unique(),
-            clusters={f"{c.stage} {c.layer}": len(c.centroids) for c in segmentation.clusterings if c.centroids},
+            shares=shares_of(table["micro_segment"]),
+            scales=tuple(scale.told() for scale in segmentation.scales),
             drift=drift,
         ),
         notes=_notes(

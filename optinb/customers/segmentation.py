@@ -1,73 +1,110 @@
-"""Micro-segments: the string of a customer's clusters over the layers of their stage, `active:spend3.rhythm1.taste4`.
+"""Micro-segments: stage and bands of the layers in words, `active, high spend, bought often`.
 
-A segmentation is frozen and has a version. Every night scores all customers with it and measures how far the shares of
-its clusters have drifted; it is fitted again when they have, or when it is old, starting from what it was.
+A segmentation is frozen and has a version. Every night all customers are labelled with it. It is made again only where
+it no longer serves: a cell has too few customers, there are too few cells, or it is old; then cut points and cells
+stay as they are wherever they still do.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 import polars as pl
 from msgspec import Struct
+from msgspec.structs import replace
 
-from optinb.customers.clusters import ENOUGH, Clustering, fit_clusters
-from optinb.customers.layers import LAYERS, Layer, people
-from optinb.customers.lifecycle import STAGES
+from optinb.customers.cells import (
+    FEWEST,
+    LEAST,
+    WANTED,
+    Cell,
+    Counts,
+    make_cells,
+    mended,
+    occupied,
+    regrown,
+    sizes,
+    split_further,
+    to_be_mended,
+    with_shares,
+)
+from optinb.customers.layers import SPENDERS, LayerName, Scale, learn_scales
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from optinb.base.settings import ModelsSection
 
-DRIFTED = 0.25
-"""The population stability index from which a shift of shares is commonly called large."""
+FEW = 300
+"""With fewer customers, fewer micro-segments than `FEWEST` are no reason to make them again."""
 
 
 class Segmentation(Struct, frozen=True, kw_only=True):
-    """All frozen clusterings of a version, when and why it was fitted."""
+    """All frozen cells of a version, when and why they were made; no cells, in what an earlier release has left.
+
+    `layers` are those that were asked for, `scales` of those in which customers differ. Every customer is in one cell.
+    """
 
     version: int
     fitted_on: date
     reason: str
-    clusterings: tuple[Clustering, ...]
+    layers: tuple[LayerName, ...] = ()
+    scales: tuple[Scale, ...] = ()
+    cells: tuple[Cell, ...] = ()
 
-    def of(self, stage: str) -> list[Clustering]:
-        """The clusterings of a stage, in the order of the layers."""
-        return [clustering for clustering in self.clusterings if clustering.stage == stage]
+    def label(self, cell: Cell) -> str:
+        """What its customers' micro-segment is called."""
+        parts = [s.word(*r) for s, r in zip(self.scales, cell.ranges, strict=True) if r != s.whole]
+        return ", ".join((" or ".join(cell.stages), *parts))
 
-    def score(self, table: pl.LazyFrame, run_date: date) -> pl.LazyFrame:
-        """customer_id and micro_segment (String) of every customer, in no particular order.
+    def score(self, table: Any) -> Any:
+        """customer_id and micro_segment (String) of every customer, lazily and in no particular order.
 
-        An expression over the frozen centroids for each stage, so that it runs where the data is.
+        `table` is a frame that Narwhals knows, with stage and the columns of the scales: it is an expression over the
+        frozen cells, so that it runs where the data is.
         """
         rows = nw.from_native(table).lazy()
-        parts = []
-        for stage in STAGES:
-            part = rows.filter(nw.col("stage") == stage)
-            names = []
-            for i, clustering in enumerate(self.of(stage)):
-                part = clustering.label(part, f"layer {i}", run_date)
-                names.append(f"layer {i}")
-            told = nw.concat_str(*names, separator=".") if names else nw.lit("")
-            label = nw.concat_str(nw.lit(f"{stage}:"), told).alias("micro_segment")
-            parts.append(part.select("customer_id", label))
-        return nw.concat(parts, how="vertical").to_native()
+        rows = rows.with_columns(scale.band().alias(f"band {i}") for i, scale in enumerate(self.scales))
+        *cells, last = self.cells
+        label: nw.Expr = nw.lit(self.label(last))
+        for cell in reversed(cells):
+            label = nw.when(self._holds(cell)).then(nw.lit(self.label(cell))).otherwise(label)
+        return rows.select("customer_id", label.alias("micro_segment")).to_native()
+
+    def _holds(self, cell: Cell) -> nw.Expr:
+        held = [nw.col("stage").is_in(list(cell.stages))]
+        for i, (scale, (low, high)) in enumerate(zip(self.scales, cell.ranges, strict=True)):
+            if (low, high) != scale.whole:
+                held.append((nw.col(f"band {i}") >= low) & (nw.col(f"band {i}") <= high))
+        return nw.all_horizontal(*held, ignore_nulls=False)
+
+    def counts(self, table: pl.DataFrame) -> Counts:
+        """The number of customers by stage and bands."""
+        bands = [scale.band().alias(f"band {i}") for i, scale in enumerate(self.scales)]
+        rows = nw.from_native(table).select("stage", *bands).to_native()
+        counted = rows.group_by(pl.all()).agg(customers=pl.len()).sort(pl.all())
+        return {(stage, tuple(at)): count for stage, *at, count in counted.iter_rows()}
 
     def describe(self, micro_segment: str) -> tuple[str, ...]:
-        """The profile of a micro-segment, a sentence for each layer."""
-        stage, _, labels = micro_segment.partition(":")
-        numbers = dict(re.findall(r"([a-z]+)(\d+)", labels))
-        clusterings = (clustering for clustering in self.of(stage) if clustering.layer in numbers)
-        return tuple(clustering.sentence(int(numbers[clustering.layer])) for clustering in clusterings)
+        """What a micro-segment means, a sentence for each layer; nothing of one that isn't of this version."""
+        for cell in self.cells:
+            if self.label(cell) == micro_segment:
+                told = tuple(s.sentence(*r) for s, r in zip(self.scales, cell.ranges, strict=True) if r != s.whole)
+                return told or (f"everybody who is {' or '.join(cell.stages)}",)
+        return ()
+
+
+def shares_of(labels: pl.Series) -> dict[str, float]:
+    """The share of all customers of each micro-segment that has any, the smallest first."""
+    counted = labels.value_counts().sort(["count", labels.name])
+    return {label: count / len(labels) for label, count in counted.iter_rows()}
 
 
 class Drift(Struct, frozen=True, kw_only=True):
-    """The largest shift of shares since the fit: its population stability index, and in which layer and stage."""
+    """The shift of shares since the cells were made: its population stability index, and where it is largest."""
 
     index: float
     where: str
@@ -82,107 +119,110 @@ def segment(
     leave: frozenset[str],
     before: Segmentation | None = None,
 ) -> tuple[Segmentation, pl.DataFrame, Drift | None]:
-    """Scores all customers with the frozen segmentation; fits it anew first where there is none, or it no longer fits.
+    """Labels all customers with the frozen segmentation; makes it first where there is none, or it no longer serves.
 
     `table` has customer_id (sorted), stage and the columns of the layers; `customers` what is delivered, for the layer
     of people, without the columns in `leave`. Gives the segmentation, the table with micro_segment, and the drift of
     the one that was there before.
     """
-    layers = [LAYERS[name] for name in settings.layers if name in LAYERS]
+    delivered = []
     if "people" in settings.layers:
-        layer = people(customers, leave=leave)
-        layers.append(layer)
-        own = [name for name, _ in layer.figures if name not in table.columns]
-        wide = table.join(customers.select("customer_id", *own).collect(), on="customer_id", how="left")
-        wide = wide.sort("customer_id")
+        schema = customers.collect_schema()
+        delivered = [name for name, kind in schema.items() if kind == pl.String and name not in table.columns]
+        own = customers.select("customer_id", *delivered).collect()
+        wide = table.join(own, on="customer_id", how="left", maintain_order="left")
     else:
         wide = table
-    names = tuple(layer.name for layer in layers)
-    drift = None
-    if before is None:
-        reason = "there was none"
-    elif before.fitted_on > run_date:
-        reason = f"the one of {before.fitted_on} is of a later night"
-        before = None
-    elif any(tuple(c.layer for c in before.of(stage)) != names for stage in STAGES):
-        reason = "the layers in the settings have changed"
+    delivered = [name for name in delivered if name not in leave]
+    reason, drift = _unusable(before, wide, run_date, settings), None
+    if before is None or reason is not None:
+        found = _made(wide, delivered, before, run_date=run_date, settings=settings, reason=reason or "there was none")
     else:
-        scored = _scored(table, wide, before, run_date)
-        drift = drift_of(scored, before)
-        reason = _why_refit(drift, before, scored, run_date, settings)
-        if reason is None:
-            return before, scored, drift
-    fitted = _fit(wide, layers, before, run_date=run_date, most=settings.most_clusters, reason=reason)
-    return fitted, _scored(table, wide, fitted, run_date), drift
+        counts = before.counts(wide)
+        drift = drift_of(before, counts)
+        found = _kept(before, counts, run_date=run_date, settings=settings)
+        if occupied(found.cells, counts) < FEWEST and len(wide) >= FEW:
+            few = f"only {occupied(before.cells, counts)} of its micro-segments had customers"
+            anew = _made(wide, delivered, before, run_date=run_date, settings=settings, reason=few)
+            found = anew if occupied(anew.cells, anew.counts(wide)) >= FEWEST else found
+    labels = found.score(wide.lazy()).collect()
+    return found, table.join(labels, on="customer_id", how="left", maintain_order="left"), drift
 
 
-def _why_refit(
-    drift: Drift | None, before: Segmentation, scored: pl.DataFrame, run_date: date, settings: ModelsSection
-) -> str | None:
-    if drift and drift.index > DRIFTED:
-        return f"the shares of {drift.where} had drifted (stability index {drift.index:.2f})"
+def drift_of(fitted: Segmentation, counts: Counts) -> Drift | None:
+    """The drift of its cells against when they were made; None without customers."""
+    now = sizes(fitted.cells, counts)
+    if not sum(now):
+        return None
+    terms = stability_terms([cell.share for cell in fitted.cells], now)
+    largest = max(range(len(terms)), key=lambda i: terms[i])
+    return Drift(index=sum(terms), where=fitted.label(fitted.cells[largest]))
+
+
+def stability_terms(shares: Sequence[float], counts: Sequence[int]) -> list[float]:
+    """What each share adds to the population stability index: (now - then) times the log of their quotient."""
+    total, tiny = sum(counts), 1e-4
+    pairs = ((max(share, tiny), max(count / total, tiny)) for share, count in zip(shares, counts, strict=True))
+    return [(now - then) * math.log(now / then) for then, now in pairs]
+
+
+def _unusable(before: Segmentation | None, wide: pl.DataFrame, run_date: date, settings: ModelsSection) -> str | None:
+    """Why the one before can't label these customers; None where it can."""
+    if before is None:
+        return None
+    if before.fitted_on > run_date:
+        return f"the one of {before.fitted_on} is of a later night"
+    if not before.cells:
+        return "the one before had numbered labels, which meant another thing in each stage"
+    if before.layers != settings.layers:
+        return "the layers in the settings have changed"
+    gone = [scale.column for scale in before.scales if scale.column not in wide.columns]
+    return f"{gone[0]} is no longer delivered" if gone else None
+
+
+def _kept(before: Segmentation, counts: Counts, *, run_date: date, settings: ModelsSection) -> Segmentation:
+    """The segmentation before, or its next version with what had to be mended."""
+    wholes = [scale.whole for scale in before.scales]
+    small = to_be_mended(before.cells, counts, wholes)
+    cells = mended(before.cells, counts, wholes) if small else before.cells
+    reason = f"too few customers were left in {before.label(small[0])}" if small else None
+    if occupied(cells, counts) < FEWEST and (more := split_further(cells, counts)) != cells:
+        cells, reason = more, reason or "too few of its micro-segments had customers"
     age = (run_date - before.fitted_on).days
     if age >= settings.refit_days:
-        return f"it was {age} days old"
-    counts = dict(scored["stage"].value_counts().iter_rows())
-    grown = [s for s in STAGES if counts.get(s, 0) >= 2 * ENOUGH > 2 * max(c.customers for c in before.of(s))]
-    return f"there were too few {grown[0]} customers before" if grown else None
+        cells, reason = regrown(cells, counts, wholes), f"it was {age} days old"
+    if reason is None:
+        return before
+    cells = with_shares(cells, counts)
+    return replace(before, version=before.version + 1, fitted_on=run_date, reason=reason, cells=cells)
 
 
-def _scored(table: pl.DataFrame, wide: pl.DataFrame, fitted: Segmentation, run_date: date) -> pl.DataFrame:
-    labels = fitted.score(wide.lazy(), run_date).collect()
-    return table.join(labels, on="customer_id", how="left", maintain_order="left")
-
-
-def _fit(
+def _made(
     wide: pl.DataFrame,
-    layers: list[Layer],
+    delivered: Sequence[str],
     before: Segmentation | None,
     *,
     run_date: date,
-    most: int,
+    settings: ModelsSection,
     reason: str,
 ) -> Segmentation:
-    known = {(c.stage, c.layer): c for c in before.clusterings} if before else {}
-    return Segmentation(
-        version=before.version + 1 if before else 1,
-        fitted_on=run_date,
-        reason=reason,
-        clusterings=tuple(
-            fit_clusters(
-                wide.filter(pl.col("stage") == stage),
-                layer,
-                stage=stage,
-                most=most,
-                run_date=run_date,
-                before=known.get((stage, layer.name)),
-            )
-            for stage in STAGES
-            for layer in layers
-        ),
+    """A new segmentation: with shares and bands of spend that make enough cells, or else those that make the most."""
+    empty = Segmentation(
+        version=before.version + 1 if before else 1, fitted_on=run_date, reason=reason, layers=settings.layers
     )
-
-
-def drift_of(scored: pl.DataFrame, fitted: Segmentation) -> Drift | None:
-    """The largest drift among stages that are large enough to say so; None where there is none."""
-    worst: Drift | None = None
-    for stage in STAGES:
-        labels = scored.filter(pl.col("stage") == stage)["micro_segment"].value_counts()
-        if labels["count"].sum() < ENOUGH:
-            continue
-        for clustering in fitted.of(stage):
-            if clustering.customers < ENOUGH or not clustering.centroids:
-                continue
-            counts = labels.group_by(pl.col("micro_segment").str.extract(rf"\b{clustering.layer}(\d+)").alias("n"))
-            now: Mapping[str, int] = dict(counts.agg(pl.col("count").sum()).iter_rows())
-            index = stability_index(clustering.shares, [now.get(str(i + 1), 0) for i in range(len(clustering.shares))])
-            if worst is None or index > worst.index:
-                worst = Drift(index=index, where=f"{clustering.layer} among the {stage}")
-    return worst
-
-
-def stability_index(shares: tuple[float, ...], counts: list[int]) -> float:
-    """Population stability index of counts against shares: the sum of (now - then) times the log of their quotient."""
-    total, tiny = sum(counts), 1e-4
-    pairs = ((max(share, tiny), max(count / total, tiny)) for share, count in zip(shares, counts, strict=True))
-    return sum((now - then) * math.log(now / then) for then, now in pairs)
+    tried = []
+    for bands in SPENDERS:
+        scales = learn_scales(wide, settings.layers, spend_bands=bands, delivered=delivered)
+        known = replace(empty, scales=scales)
+        tried.append((known, known.counts(wide)))
+    best, most = None, -1
+    for least in LEAST:
+        for known, counts in tried:
+            cells = make_cells(counts, [scale.whole for scale in known.scales], least=least)
+            found = occupied(cells, counts)
+            if found > most:
+                best, most = replace(known, cells=cells), found
+        if most >= (WANTED if least != LEAST[-2] else FEWEST):
+            break
+    assert best is not None
+    return best

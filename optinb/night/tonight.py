@@ -25,12 +25,15 @@ from optinb.campaigns import (
     why_kept,
     why_too_many,
 )
+from optinb.customers.attributes import MICRO_SEGMENT
 from optinb.delivery import FrozenAudience, SendIds, close_past, is_late, plan, why_short
 from optinb.errors import CampaignError, OptinbError, StateError, failure
 from optinb.measure import CampaignSummary, held, rehearsed
 from optinb.night.frozen_audience import why_not_approved
 from optinb.night.messages import counts_of, figures_of, plan_of, send_message, still_to_send, to_be
 from optinb.night.second_look import SecondLook, look_afterwards, look_before
+from optinb.rules import attributes_of, from_json
+from optinb.segments.notes import empty_micro_segments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -206,6 +209,10 @@ class NightCampaigns:
         kept = why_kept(rows, among.placed, name=campaign.name, salt=campaign.id, control=campaign.control)
         self.notes += [kept] if kept else []
         self.notes += [f"{campaign.name!r}: {mix.sentence()}"] if mix else []
+        rule = from_json(resolved.rule_json)
+        if MICRO_SEGMENT in attributes_of(rule):
+            empty = empty_micro_segments(rule, self._ws.tables_on(self._run_date, rule))
+            self.notes += [f"{campaign.name!r}: {note}" for note in empty]
         figures = waterfall(rows)
         for one in resolved.by_template.values():
             many = why_too_many(one.rules, one.template.name, figures.recipients)

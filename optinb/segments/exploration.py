@@ -157,9 +157,9 @@ class Exploration(TablesView):
         """One row a micro-segment, the largest first.
 
         Returns:
-            a frame with stage and micro_segment (text), customers (Int64), the means future_value (in the currency),
-            churn_risk and reactivation_chance (0 to 1, all Float64, null where no customer has one), and about (text),
-            which describes it in words.
+            a frame with stage (that of most of its customers) and micro_segment (text), customers (Int64), the means
+            future_value (in the currency), churn_risk and reactivation_chance (0 to 1, all Float64, null where no
+            customer has one), and about (text), which describes it in words.
 
         Raises:
             UsageError: before the customers are modelled.
@@ -176,7 +176,8 @@ class Exploration(TablesView):
             (pl.col(name).mean() if name in known else pl.lit(None, pl.Float64)).alias(name)
             for name in ("future_value", "churn_risk", "reactivation_chance")
         ]
-        grouped = customers.group_by("stage", "micro_segment").agg(pl.len().cast(pl.Int64).alias("customers"), *means)
+        stage = pl.col("stage").mode().sort().first()
+        grouped = customers.group_by("micro_segment").agg(stage, pl.len().cast(pl.Int64).alias("customers"), *means)
         found = grouped.sort(["customers", "micro_segment"], descending=[True, False]).collect()
         labels = segmentation(self.snapshot())
         about = ["; ".join(labels.describe(name)) if labels and name else "" for name in found["micro_segment"]]

@@ -64,7 +64,7 @@ RULES = [
     (attr("tenure_days") > 30, {"customers"}),
     (attr("apps") >= 1, {"app_users"}),
     (attr("last_app_use_on") >= date(2026, 1, 1), {"app_users"}),
-    (attr("micro_segment") == "active:spend3", {"transactions", "app_users"}),
+    (attr("micro_segment") == "active, high spend", {"transactions", "app_users"}),
     (attr("shoes") >= 1, {"transactions"}),
     (attr("searches") >= 1, {"events"}),
     (attr("future_value").top(10), {"transactions"}),

@@ -135,6 +135,17 @@ def test_what_is_no_number_cannot_switch_a_gate_off(value: str) -> None:
         parse_settings(f"[import]\nmax_reject_share = {value}")
 
 
+def test_a_setting_of_an_earlier_release_is_left_out_with_a_warning_that_names_its_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    text = '[models]\nlayers = ["spend"]\nmost_clusters = 5\n'
+    assert parse_settings(text) == parse_settings(text.replace("most_clusters = 5\n", ""))
+    (warning,) = caplog.messages
+    assert "line 3: models.most_clusters: decides nothing any more" in warning and "take the line out" in warning
+    with pytest.raises(SettingsError, match="most_clustrs"):
+        parse_settings(text.replace("clusters", "clustrs"))
+
+
 def test_the_tables_that_can_be_required_are_those_of_the_contract() -> None:
     assert set(TABLE_NAMES) == set(TABLES)
 

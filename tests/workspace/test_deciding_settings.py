@@ -83,7 +83,6 @@ BOUND: dict[str, Any] = {
     "lifecycle.value_days": 5,
     "lifecycle.risk_days": 5,
     "models.layers": ("spend",),
-    "models.most_clusters": 2,
     "models.refit_days": 5,
     "features.name": "boots",
     "features.source": "events",
@@ -210,7 +209,7 @@ def test_settings_that_a_campaign_does_not_read_hold_nothing(template: Template)
         )
 
     before = parts(SETTINGS)
-    for path in ("features.days", "lifecycle.new_days", "models.most_clusters", "app_groups.apps.platform"):
+    for path in ("features.days", "lifecycle.new_days", "models.refit_days", "app_groups.apps.platform"):
         assert parts(changed(SETTINGS, path.split("."), BOUND[path])) == before, path
     for table in TABLE_NAMES:
         more = replace(SETTINGS, sources=(*SETTINGS.sources, source_of(table)))

@@ -135,6 +135,19 @@ def test_micro_segments_hold_every_customer_with_the_means_of_their_values(ws):
     assert largest["about"]
 
 
+def test_a_count_says_which_micro_segment_it_names_that_nobody_is_in(ws):
+    there = next(name for name in ws.micro_segments()["micro_segment"] if name.startswith("active, "))
+    gone = attr("micro_segment").one_of([there, f"{there}, as it was"]) | (attr("micro_segment") == "active:spend3")
+    notes = ws.groups.count(gone).notes
+    assert [note.split(" tonight")[0] for note in notes] == [
+        "nobody is in the micro-segment 'active:spend3'",
+        f"nobody is in the micro-segment {there + ', as it was'!r}",
+    ]
+    assert f"did you mean {there!r}" in notes[1]
+    assert ws.preview(gone).notes == notes
+    assert ws.groups.count(attr("micro_segment") == there).notes == ()
+
+
 def test_discovery_tells_how_far_it_is_and_stops_when_told_to(ws):
     class EndedError(Exception):
         pass

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path, PurePath
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -18,6 +20,12 @@ from optinb.base.settings.identity import SERVICE, is_reference
 from optinb.base.settings.sections import FILE_NAME, TABLE_NAMES, Settings, SourceSection
 from optinb.errors import SettingsError, did_you_mean
 
+_log: logging.Logger = logging.getLogger(__name__)
+
+# What earlier releases read, by its table, and why it is no setting any more.
+_GONE = {
+    ("models", "most_clusters"): "micro-segments are cut by figures on one scale, 12 to 30 in all",
+}
 NOT_HERE = (
     'must not be in this file; put it in the environment or the keyring and write "env:NAME" or "keyring:SERVICE/NAME"'
 )
@@ -52,12 +60,21 @@ def parse_settings(text: str, *, source: str = FILE_NAME) -> Settings:
     except ValueError as error:
         raise SettingsError(f"{source}: {error}") from error
     complain = _Complaint(text, source)
+    _leave_out_gone(raw, complain)
     try:
         settings = msgspec.convert(raw, Settings)
     except msgspec.ValidationError as error:
         raise complain.validation(error) from error
     _check(settings, complain)
     return settings
+
+
+def _leave_out_gone(raw: dict[str, Any], complain: _Complaint) -> None:
+    """Takes out what was a setting once, so that an old file is read on, and tells of it."""
+    for (table, key), why in _GONE.items():
+        section = raw.get(table)
+        if isinstance(section, dict) and section.pop(key, None) is not None:
+            _log.warning("%s", complain(f"{table}.{key}", f"decides nothing any more: {why}; take the line out"))
 
 
 def _finite(text: str) -> float:

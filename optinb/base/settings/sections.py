@@ -164,10 +164,9 @@ class LifecycleSection(_Section, frozen=True):
 
 
 class ModelsSection(_Section, frozen=True):
-    """`[models]`: micro-segments. `layers`: those to use, of spend, rhythm, taste, apps and people."""
+    """`[models]`: micro-segments. `layers` split the stages in this order; of spend, rhythm, taste, apps and people."""
 
     layers: tuple[Literal["spend", "rhythm", "taste", "apps", "people"], ...] = ("spend", "rhythm", "taste", "apps")
-    most_clusters: Annotated[int, Meta(ge=2, le=9)] = 5
     refit_days: Days = 90
 
 
