@@ -168,6 +168,15 @@ def test_a_group_far_larger_than_approved_is_held(ws: Workspace, folder: Path, m
     assert "outside the approved size" in campaign(run(folder), SUMMER).held
 
 
+def test_a_night_says_which_micro_segment_of_a_campaign_nobody_is_in(ws: Workspace, folder: Path) -> None:
+    ws.groups.save("Lapsed buyers", (attr("country") == "DE") & (attr("micro_segment") != "active:spend3"))
+    plan(ws, folder, approve=False)
+    told = [warning for warning in run(folder, dry_run=True).warnings if "micro-segment" in warning]
+    assert [warning.split(" tonight")[0] for warning in told] == [
+        f"{SUMMER!r}: nobody is in the micro-segment 'active:spend3'"
+    ]
+
+
 def test_a_failed_gate_keeps_the_old_tables_and_sends_nothing(ws: Workspace, folder: Path, sandbox: Sandbox) -> None:
     plan(ws, folder)
     version = ws.warehouse.current
