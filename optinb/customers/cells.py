@@ -33,7 +33,7 @@ ENOUGH = 0.025
 WANTED = 15
 """So many are looked for at the first shares, so that some may be joined later."""
 
-HANDFUL = 10
+HANDFUL = 5
 """So many customers each has at least when they are made, however few there are."""
 
 APART = 0.03
