@@ -28,7 +28,7 @@ from optinb.segments.discovery.columns import (
     round_figure,
 )
 from optinb.segments.discovery.earlier import earlier_day, held_before
-from optinb.segments.discovery.evidence import PassedBar, Sums, chance, gain, interval, pack, products, q_values
+from optinb.segments.discovery.evidence import Sums, chance, gain, interval, pack, products, q_values
 from optinb.segments.discovery.same import saying_the_same
 
 SIZE = 20_000
@@ -345,27 +345,6 @@ def test_groups_overlap_where_that_is_asked_for_and_not_otherwise() -> None:
     single = {attr("one") == True, attr("other") == True}  # noqa: E712
     assert single <= rules
     assert not single <= {finding.condition for finding in apart}
-
-
-def test_a_group_near_the_bar_has_an_interval_that_reaches_further_down_and_far_above_the_usual_one() -> None:
-    inside, outside = Sums(300, 72, 72), Sums(9_700, 970, 970)
-    usual = interval(inside, outside, yes_no=True)
-    far = interval(inside, outside, yes_no=True, passed=PassedBar(strength=12.0, bar=5.0))
-    near = interval(inside, outside, yes_no=True, passed=PassedBar(strength=5.3, bar=5.0))
-    assert far == pytest.approx(usual, abs=1e-4)
-    assert near[0] < 0 < usual[0]
-    assert interval(inside, outside, yes_no=True, passed=PassedBar(strength=5.0, bar=5.0))[0] < -0.1
-
-
-def test_the_ends_hold_the_truth_of_what_passed_as_often_as_they_claim() -> None:
-    rng = np.random.default_rng(9)
-    for truth in (0.0, 3.0, 5.0, 7.0):
-        drawn = rng.normal(truth, 1, 400_000 if truth < 3 else 20_000)
-        passed = drawn[drawn > 3.5][:400] if truth < 3 else drawn[drawn > 4.0][:400]
-        bar = 3.5 if truth < 3 else 4.0
-        ends = [PassedBar(float(z), bar).ends(0.95) for z in passed]
-        held = [z - below <= truth <= z + above for z, (below, above) in zip(passed, ends, strict=True)]
-        assert 0.91 < np.mean(held) < 0.99
 
 
 def test_shares_are_of_the_customers_whose_target_is_known(customers: pl.DataFrame) -> None:

@@ -28,12 +28,14 @@ from optinb.segments.discovery.evidence import (
 if TYPE_CHECKING:
     from optinb.segments.discovery.search import Tested
 
-FALSE_CHANCE = 0.01  # that anything passes the bar where nothing differs
-BELOW = 0.025  # of what passed, the part whose interval leaves out 0 where nothing differs; only that is told
+FALSE_CHANCE = 0.001  # that anything is told where nothing differs
+SURE_CHANCE = 0.025  # that any combination at all lies further above its truth than an interval ever reaches
+BEAM_LUCK = 9  # tests that a triple on one of the best pairs is worth, by false ones in 400 sets of permuted labels
 CANDIDATES = 1_000  # the strongest combinations that are looked at
 OVERLAP = 0.5  # of a group, at most this share may be told of already
 SECOND_END = 0.5  # standard errors that a second end of a span must add
 ADDS = 3.09  # standard errors that each condition, and each value of a set, must add by itself: a chance of 1 in 1,000
+THIRD_ADDS = 4.0  # the same of three conditions: more thirds are tried on a pair than luck of 1 in 1,000 allows
 LUCKY_VALUE = 0.01  # the chance that any further value enters a set by luck
 ROUNDS = 4
 
@@ -61,7 +63,8 @@ def choose(
     """The groups that stay when each is measured on the customers whom none before it holds.
 
     Combinations of one, two and three conditions share the chance of a false group evenly (Bonferroni), so that a
-    single value needn't stand out as far as one of many thousand combinations.
+    single value needn't stand out as far as one of many thousand combinations. Triples are only tried on the best
+    pairs, so that each counts as `BEAM_LUCK` tests.
 
     Args:
         tested: what the search tested.
@@ -78,15 +81,15 @@ def choose(
         at most `limit` groups, the strongest first, those that only say what is empty or known last.
     """
     size = len(target.values)
-    levels = len(set(tested.tests.tolist()))
-    bars = -ndtri(FALSE_CHANCE / (tested.tests * levels))
+    three = (tested.places >= 0).all(axis=1)
+    tests = tested.tests * np.where(three, BEAM_LUCK, 1) * len(set(tested.tests.tolist()))
     # as searched, not as sharpened, which would bring some of those back that only luck brought so far
-    needed = -ndtri(BELOW * FALSE_CHANCE / (tested.tests * levels))
-    passed = np.flatnonzero((tested.strength >= needed) & (tested.adds >= ADDS))
+    needed, sure = -ndtri(FALSE_CHANCE / tests), -ndtri(SURE_CHANCE / tests)
+    passed = np.flatnonzero((tested.strength >= needed) & (tested.adds >= np.where(three, THIRD_ADDS, ADDS)))
     passed = passed[np.argsort(-np.round(tested.strength[passed], 9), kind="stable")[:CANDIDATES]]
     if not len(passed):
         return []
-    bars, needed, false = bars[passed], needed[passed], q_values(chance(tested.strength))[passed]
+    needed, sure, false = needed[passed], sure[passed], q_values(chance(tested.strength))[passed]
     places = [tuple(int(p) for p in row if p >= 0) for row in tested.places[passed]]
     masks = np.stack([np.bitwise_and.reduce(bits[list(row)], axis=0) for row in places])
     known = np.stack([known_of([conditions[p] for p in row], columns, bits.shape[1]) for row in places])
@@ -124,7 +127,8 @@ def choose(
         mask = np.logical_and.reduce([holds(c, columns[c.column]) for c in found])
         if (mask & among).sum() < max(least, (1 - OVERLAP) * mask.sum()):
             continue
-        chosen.append(FoundGroup(found, PassedBar(float(strength[best]), float(bars[best])), float(false[best])))
+        bar = PassedBar(float(strength[best]), float(needed[best]), float(sure[best]), ends_of(found))
+        chosen.append(FoundGroup(found, bar, float(false[best])))
         if overlapping:
             told.append(pack([mask])[0])
         left &= ~mask
@@ -136,6 +140,11 @@ def known_of(conditions: Sequence[Condition], columns: Sequence[AttributeColumn]
     """Of whom the columns of some conditions are known, as `width` bytes; whether one is empty is known of all."""
     masks = [columns[c.column].known for c in conditions if not isinstance(c, Known)]
     return pack([np.logical_and.reduce(masks)])[0] if masks else np.full(width, 255, np.uint8)
+
+
+def ends_of(conditions: Sequence[Condition]) -> int:
+    """How many ends of spans were moved to where the group is strongest."""
+    return sum((c.low is not None) + (c.high is not None) for c in conditions if isinstance(c, Span))
 
 
 class Sharpener:
@@ -219,7 +228,7 @@ class Sharpener:
                     parent &= self.columns[condition.column].known
                 gains.append(float(gain(inside, self.target.of(parent), yes_no=self.yes_no)))
             worst = int(np.argmin(gains))
-            if gains[worst] >= ADDS:
+            if gains[worst] >= (ADDS if len(conditions) < 3 else THIRD_ADDS):
                 break
             conditions = (*conditions[:worst], *conditions[worst + 1 :])
         return conditions

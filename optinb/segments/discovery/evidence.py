@@ -76,24 +76,33 @@ def q_values(chances: Floats) -> Floats:
 
 
 LOWEST = 60.0  # standard errors below what was found, under which nothing is told any more
+MOVED = 3.0  # what an end that was moved adds to half the likelihood ratio by chance, at most
 
 
 class PassedBar(NamedTuple):
-    """By how many standard errors a group stood out in a search, and how many it needed to be told.
+    """By how many standard errors a group stood out in a search, and what that must be charged for.
 
     Attributes:
         strength: standard errors found.
-        bar: standard errors that let it pass.
+        bar: standard errors that a group needed to be told.
+        sure: standard errors that hardly any combination of the search lies from its truth; less than `bar`.
+        moved: ends of spans that were moved to where the group is strongest.
     """
 
     strength: float
     bar: float
+    sure: float
+    moved: int = 0
 
     def ends(self, level: float) -> tuple[float, float]:
         """Standard errors below and above what was found, between which the true strength lies.
 
         Of a strength that was only looked at because it passed a bar, the interval is that of a normal cut off there
-        (Zhong and Prentice 2008, Biostatistics 9); far above the bar it is the usual one.
+        (Zhong and Prentice 2008, Biostatistics 9); far above the bar it is the usual one, and it never reaches further
+        down than what holds for all combinations together. Where a change is put is where chance helps most: an end
+        that was moved freely adds up to 3 to half the likelihood ratio (the mean of a Brownian motion with drift at its
+        highest point on either side of the change; Hinkley 1970, Biometrika 57; Yao 1987, Annals of Statistics 15), and
+        next to nothing where the cuts lie far apart. So the interval reaches down as if it did, and up as if it didn't.
         """
         tail = (1 - level) / 2
 
@@ -108,7 +117,8 @@ class PassedBar(NamedTuple):
                 return lowest
             return float(brentq(lambda mean: below(mean) - log_chance, lowest, highest))  # type: ignore[arg-type]
 
-        return self.strength - where(np.log(tail)), max(where(np.log1p(-tail)) - self.strength, 0.0)
+        down = min(self.strength - where(np.log(tail)), self.sure) + MOVED * self.moved / self.strength
+        return down, max(where(np.log1p(-tail)) - self.strength, 0.0)
 
 
 def interval(

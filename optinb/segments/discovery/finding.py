@@ -50,7 +50,7 @@ class Finding(Struct, frozen=True, kw_only=True):
         rate: yes customers in the group (0 to 1), or the number's average there.
         rate_outside: the same of the others looked at.
         low, high: the 95 % interval of `rate - rate_outside`, which never holds 0; it reaches further down the nearer
-            the group was to not being told (`PassedBar`).
+            the group was to not being told, and the more ends of spans were moved (`PassedBar`).
         captured: the part of all yes customers (or of the number's sum) that is in the group; None for a sum below 0.
         q_value: the share of false groups among those as strong as this one, over everything that was tested.
         p_confirmed: the chance of such a difference on the earlier day if there were none; None without an earlier day.

@@ -128,8 +128,8 @@ def discover(
 
     Every value and span of every attribute is tried, every two of them, and the best of those with a third. A rule
     counts by its gain over everybody of whom its attributes are known, and over each rule with one condition less. That
-    anything passes where nothing differs has a chance of at most 1 % (Bonferroni, evenly over rules of one, two and
-    three conditions), and a group is told only if the interval of its difference, given that it passed, leaves out 0.
+    anything is told where nothing differs has a chance of about 1 in 1,000 (Bonferroni, evenly over rules of one, two
+    and three conditions). Intervals are charged for the search and for ends that were moved (`PassedBar`).
 
     Args:
         tables: of one night.
