@@ -395,3 +395,21 @@ def test_a_finding_says_whether_it_held_before(found: Discovery, customers: pl.D
     assert [finding.earlier is None for finding in untold] == ["plan" in finding.text for finding in found]
     without = held_before(found, planted.tables(customers.drop("response")), "response", None)
     assert "'response' isn't kept" in without.not_earlier
+
+
+def test_what_was_planted_in_one_half_of_history_alone_is_told_as_not_having_held() -> None:
+    rng = np.random.default_rng(12)
+    size = 8_000
+
+    def half(*, web: float) -> pl.DataFrame:
+        north, phone = rng.random(size) < 0.2, rng.choice(["ios", "android", "web"], size, p=[0.4, 0.4, 0.2])
+        yes = rng.random(size) < 0.1 + 0.2 * north + web * (phone == "web")
+        names = [f"{i:04d}" for i in range(size)]
+        return pl.DataFrame({"customer_id": names, "north": north, "phone": phone, "y": yes})
+
+    now, then = half(web=0.2), half(web=0.0)
+    found = discover(planted.tables(now), "y", depth=1, overlapping=True)
+    told = held_before(found, planted.tables(then), "y", None)
+    verdict = {finding.condition: finding.earlier.verdict for finding in told if finding.earlier}
+    assert verdict[attr("north") == True] == "held"  # noqa: E712
+    assert verdict[attr("phone") == "web"] in {"unclear", "did not hold"}
