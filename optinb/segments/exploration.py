@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import TYPE_CHECKING
 
 from optinb.base.progress import OnProgress, progress
@@ -249,6 +249,7 @@ class Exploration(TablesView):
 
         from optinb.customers import declared_features
         from optinb.customers.attributes import days_behind
+        from optinb.rules import attributes_of
         from optinb.segments.discovery.earlier import earlier_day, held_before
 
         if not found.findings:
@@ -259,10 +260,15 @@ class Exploration(TablesView):
         if isinstance(day, str):
             return replace(found, not_earlier=day)
         rules = [rule for rule in (target, within) if rule is not None and not isinstance(rule, str)]
-        return held_before(found, self._featured_on(day, rules), target, within)
+        asked = {target} if isinstance(target, str) else set[str]()
+        asked.update(*(attributes_of(rule) for rule in (*rules, *(finding.condition for finding in found))))
+        return held_before(found, self._featured_on(day, rules, asked), target, within)
 
-    def _featured_on(self, day: date, rules: Iterable[Rule]) -> Tables:
-        """What rules read as it was on a past day, with the features of then."""
+    def _featured_on(self, day: date, rules: Iterable[Rule], asked: Set[str]) -> Tables:
+        """What rules read as it was on a past day, with those features of then that are asked about.
+
+        They are made once: left lazy, every finding would read all purchases again.
+        """
         from dataclasses import replace
 
         import narwhals as nw
@@ -282,8 +288,10 @@ class Exploration(TablesView):
             events=snapshot.scan("events"),
             declared=declared_features(self.settings.features, taken=snapshot.schema("customers")),
         )
-        new = [name for name in features.collect_schema() if name not in kept]
-        customers = customers.join(features.select("customer_id", *new), on="customer_id", how="left")
+        new = [name for name in features.collect_schema() if name in asked and name not in kept]
+        if new:
+            made = features.select("customer_id", *new).collect().lazy()
+            customers = customers.join(made, on="customer_id", how="left")
         return replace(tables, customers=nw.from_native(customers.lazy()))
 
     def _target(self, target: Rule | str) -> Rule | str:

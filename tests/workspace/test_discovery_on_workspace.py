@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -12,11 +12,14 @@ from page_text import text_of
 
 from optinb import attr, did, show
 from optinb.cli import main
+from optinb.customers.features import build_features
 from optinb.errors import RuleError
 from optinb.rules import from_json
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import polars as pl
 
     from optinb.workspace import Workspace
 
@@ -106,3 +109,22 @@ def test_an_earlier_day_is_told_with_the_features_of_then_or_why_there_is_none(
         assert finding.earlier is not None
         assert (finding.earlier.rate, finding.earlier.looked_at) == (finding.rate, finding.looked_at)
     assert "held: " in text_of(show.html(again)) and "held: " in show.text(again)
+
+
+def test_the_purchases_of_an_earlier_day_are_read_once_for_the_target_and_all_groups(
+    ws: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    def counted(*given: Any, **how: Any) -> pl.LazyFrame:
+        features = build_features(*given, **how)
+        return features.map_batches(
+            lambda frame: (read.append(frame.height), frame)[1], schema=features.collect_schema()
+        )
+
+    monkeypatch.setattr("optinb.segments.discovery.earlier.earlier_day", lambda _days, run_date, _target, **_: run_date)
+    monkeypatch.setattr("optinb.customers.features.build_features", counted)
+    found = ws.discover(did("purchase").within(days=30), include=["purchases_365d"], depth=1)
+    assert found.findings
+    assert all(finding.earlier for finding in found)
+    assert read == [ws.customers().collect().height]
