@@ -162,7 +162,7 @@ def _risk_line(risk: RiskReport) -> str:
     )  # fmt: skip
     return (
         f"{head} tested on {risk.customers:,} customers, Brier score {risk.brier:.4f} against {risk.brier_base:.4f} "
-        f"for the same chance for everybody ({risk.method}). {figures.rstrip(';')}.{sorts}"
+        f"for the same chance for everybody. {figures.rstrip(';')}.{sorts}"
     )
 
 

@@ -2,7 +2,8 @@
 
 Both ask the same: will there be a purchase in the coming N days? Of those in an active stage it is the risk of none, of
 the churned the chance of one. The BG/NBD (or MBG/NBD) sorts customers well, but its chances needn't be right; so they
-are calibrated on what followed in a past window, separately for both, and tested on the window after that.
+are calibrated on what followed in the last two windows, separately for both. The test calibrates on the first of them,
+and looks at the second.
 """
 
 from __future__ import annotations
@@ -15,21 +16,18 @@ import polars as pl
 from msgspec import Struct
 
 from optinb.customers.backtest import auc, split
-from optinb.customers.fitting import Floats, one_thread
+from optinb.customers.calibration import Bin, calibrate, reliability
 from optinb.customers.lifecycle import churn_after_on
 from optinb.customers.value import ENOUGH_DAYS, HISTORY, fit_rhythm, rhythms
 from optinb.errors import ModelError
 
 if TYPE_CHECKING:
     from optinb.base.settings import LifecycleSection
+    from optinb.customers.fitting import Floats
 
 ENOUGH_OF_EACH = 30
 """Calibration needs so many who bought, and so many who didn't."""
 
-FREELY_FROM = 2_000
-"""From so many customers on the calibration may take any rising shape (isotonic); with fewer it is a logistic curve."""
-
-BINS = 10
 MOST_DAYS = 90
 """How far ahead it is asked at most, where the settings don't say; two such windows must lie in the history."""
 
@@ -37,25 +35,6 @@ Kind = Literal["churn", "reactivation"]
 NAMES: dict[Kind, str] = {"churn": "churn_risk", "reactivation": "reactivation_chance"}
 
 DID: dict[Kind, str] = {"churn": "stayed away", "reactivation": "came back"}
-
-
-class Calibration(Struct, frozen=True, kw_only=True):
-    """A rising curve from a raw chance to a calibrated one, as points between which it is straight."""
-
-    method: Literal["isotonic", "logistic"]
-    raw: tuple[float, ...]
-    chance: tuple[float, ...]
-
-    def __call__(self, raw: Floats) -> Floats:
-        return np.interp(raw, self.raw, self.chance)
-
-
-class Bin(Struct, frozen=True, kw_only=True):
-    """Customers of like chances in the test: how many, the mean chance forecast, and the share it came true for."""
-
-    customers: int
-    forecast: float
-    happened: float
 
 
 class RiskReport(Struct, frozen=True, kw_only=True):
@@ -76,7 +55,6 @@ class RiskReport(Struct, frozen=True, kw_only=True):
     auc: float | None = None
     auc_silence: float | None = None
     auc_frequency: float | None = None
-    method: str | None = None
     bins: tuple[Bin, ...] = ()
 
 
@@ -137,15 +115,14 @@ def _one(
     days: int,
 ) -> tuple[RiskReport, pl.DataFrame]:  # fmt: skip
     nobody = now[kind].select("customer_id", chance=pl.lit(None, dtype=pl.Float64))
+    windows = [(_floats(part[kind], "raw"), _floats(part[kind], "truth")) for part in (learning, testing)]
     try:
-        early, late = (
-            calibrate(_floats(part[kind], "raw"), _floats(part[kind], "truth"), kind=kind)
-            for part in (learning, testing)
-        )
+        for _, happened in windows:
+            _enough(happened, kind)
     except ModelError as error:
         return RiskReport(kind=kind, days=days, reason=str(error)), nobody
-    test = testing[kind]
-    truth, chance = _floats(test, "truth"), early(_floats(test, "raw"))
+    test, (raw, truth) = testing[kind], windows[1]
+    chance = calibrate(*windows[0])(raw)
     base, brier = float(truth.mean()), float(np.mean((chance - truth) ** 2))
     sign = 1.0 if kind == "churn" else -1.0
     report = RiskReport(
@@ -162,59 +139,23 @@ def _one(
         auc=auc(chance, truth > 0),
         auc_silence=auc(sign * _floats(test, "silent_days"), truth > 0),
         auc_frequency=auc(-sign * _floats(test, "last_purchases"), truth > 0),
-        method=late.method,
         bins=reliability(chance, truth),
     )  # fmt: skip
     if report.reason:
         return report, nobody
+    # Of both windows: what was peculiar to one of them is told of nobody.
+    late = calibrate(*(np.concatenate(both) for both in zip(*windows, strict=True)))
     return report, now[kind].select("customer_id", chance=pl.Series(late(_floats(now[kind], "raw"))))
 
 
-@one_thread
-def calibrate(raw: Floats, truth: Floats, *, kind: Kind) -> Calibration:
-    """The rising curve that turns raw chances into the shares that came true. Raises ModelError for too few of either.
-
-    Isotonic steps are drawn through (n + 2), so that nothing is certain.
-    """
+def _enough(truth: Floats, kind: Kind) -> None:
+    """Raises ModelError where a past window has too few of either to be learnt from."""
     yes, no = int(truth.sum()), int(len(truth) - truth.sum())
     if min(yes, no) < ENOUGH_OF_EACH:
         raise ModelError(
             f"of {len(truth)} such customers in a past window {yes} {DID[kind]}; {ENOUGH_OF_EACH} must have, and "
             f"{ENOUGH_OF_EACH} must not"
         )
-    low, high = 1 / (len(raw) + 2), 1 - 1 / (len(raw) + 2)
-    if len(raw) >= FREELY_FROM:
-        from sklearn.isotonic import IsotonicRegression
-
-        found = IsotonicRegression(y_min=low, y_max=high, out_of_bounds="clip").fit(raw, truth)
-        points = found.X_thresholds_.tolist(), found.y_thresholds_.tolist()
-        return Calibration(method="isotonic", raw=tuple(points[0]), chance=tuple(points[1]))
-    from sklearn.linear_model import LogisticRegression
-
-    order = np.argsort(raw, kind="stable")
-    curve = LogisticRegression(C=1e3).fit(_logit(raw[order])[:, None], truth[order] > 0)
-    at = np.linspace(0, 1, 201)
-    chance = np.clip(curve.predict_proba(_logit(at)[:, None])[:, 1], low, high)
-    return Calibration(method="logistic", raw=tuple(at.tolist()), chance=tuple(np.maximum.accumulate(chance).tolist()))
-
-
-def reliability(chance: Floats, truth: Floats) -> tuple[Bin, ...]:
-    """Customers by tenths of the chance (0 to 0.1, …); tenths without a customer are left out."""
-    which = np.minimum((chance * BINS).astype(int), BINS - 1)
-    return tuple(
-        Bin(
-            customers=int((which == i).sum()),
-            forecast=float(chance[which == i].mean()),
-            happened=float(truth[which == i].mean()),
-        )
-        for i in range(BINS)
-        if (which == i).any()
-    )
-
-
-def _logit(chance: Floats) -> Floats:
-    inside = np.clip(chance, 1e-4, 1 - 1e-4)
-    return np.log(inside / (1 - inside))
 
 
 def _floats(table: pl.DataFrame, name: str) -> Floats:

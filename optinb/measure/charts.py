@@ -9,8 +9,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from optinb.customers.calibration import Bin
     from optinb.customers.card import ModelCard
-    from optinb.customers.risk import Bin
 
 # Okabe and Ito's palette, told apart by colour-blind people too
 BLUE, RED = "#0072B2", "#D55E00"
