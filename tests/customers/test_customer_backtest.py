@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from optinb.customers import Backtest, Score, ValueReport, choose_value_model, fit_value_model, purchase_days
 from optinb.customers.backtest import auc, captured, judge, split
-from optinb.customers.choosing import trial_windows
 from optinb.customers.gate import best, shortcomings
+from optinb.customers.trials import trial_windows
 from optinb.errors import ModelError
 
 CUT, END, WINDOW = date(1997, 9, 30), date(1998, 6, 30), 273
